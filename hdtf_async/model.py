@@ -1,0 +1,119 @@
+"""The words of the project as frozen values: what a video, a clip, a box and an interval are.
+
+This room touches nothing and imports no other room; every other room speaks in its words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+SUBSETS = ("RD", "WDA", "WRA")
+"""The three parts of HDTF, in the order in which they are read and listed."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Interval:
+    """A stretch of a video's own timeline, in seconds: the frames with ``start <= PTS < end``."""
+
+    start: float
+    end: float
+
+    @property
+    def seconds(self) -> float:
+        """Length in seconds."""
+        return self.end - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A crop window in whole pixels: its left top corner and its size.
+
+    Published boxes are in pixels of the video's reference height, boxes as cut in pixels of the
+    raw at hand. `geometry` turns the one into the other.
+    """
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    @property
+    def right(self) -> int:
+        """First column to the right of the box."""
+        return self.left + self.width
+
+    @property
+    def bottom(self) -> int:
+        """First row below the box."""
+        return self.top + self.height
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """One row of ``xx_video_url.txt``."""
+
+    subset: str
+    name: str
+    youtube_id: str
+    reference_height: int
+    """Lines of the rendition in which the boxes were measured; 0 where the tables do not say."""
+
+    @property
+    def stem(self) -> str:
+        """File name of the raw without its ending, such as ``RD_Radio1``."""
+        return f"{self.subset}_{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One annotated interval of a video, with its place in ``xx_annotion_time.txt`` as its index."""
+
+    video: Video
+    index: int
+    interval: Interval
+    box: Box
+    zoom: float | None = None
+    """Factor of ``xx_crop_ratio.txt`` by which a detected face window is enlarged."""
+    correction: str | None = None
+    """Level of the correction that changed this row (``verified``, ``unverified``), if one did."""
+
+    @property
+    def stem(self) -> str:
+        """File name of the clip without its ending, such as ``RD_Radio1_000``."""
+        return f"{self.video.stem}_{self.index:03d}"
+
+
+class Severity(StrEnum):
+    """How much a finding matters."""
+
+    NOTE = "note"
+    """Odd, and harmless for what is to be made."""
+    WARNING = "warning"
+    """A clip or video that cannot be had as the table stands."""
+    ERROR = "error"
+    """A row that cannot be used at all; it was left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something odd in the tables: where it stands and what it means, in words."""
+
+    file: str
+    """Name of the table, relative to the directory of the tables."""
+    line: int
+    """Line number from 1; 0 where the whole file is meant."""
+    severity: Severity
+    code: str
+    """Stable short name of the kind of finding, such as ``no_box``."""
+    words: str
+    """One sentence for a person: what is odd and what follows from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """What the tables say: every video listed, every clip that has a box, every oddity."""
+
+    videos: tuple[Video, ...]
+    clips: tuple[Clip, ...]
+    findings: tuple[Finding, ...]
