@@ -123,6 +123,26 @@ class Reason(StrEnum):
         return ADVICE[self]
 
 
+def _gone(meaning: str, remedy: str) -> Advice:
+    """Make a row for what will not come back."""
+    return Advice(meaning, remedy, Action.NEVER, ExitCode.GIVEN_UP)
+
+
+def _yours(meaning: str, remedy: str) -> Advice:
+    """Make a row for what waits for a person."""
+    return Advice(meaning, remedy, Action.ASK, ExitCode.GIVEN_UP)
+
+
+def _local(meaning: str, remedy: str) -> Advice:
+    """Make a row for trouble on this machine, which waits for a person and would hit the other videos too."""
+    return Advice(meaning, remedy, Action.ASK, ExitCode.LOCAL)
+
+
+def _passing(meaning: str, remedy: str) -> Advice:
+    """Make a row for what may be over at the next try."""
+    return Advice(meaning, remedy, Action.RETRY, ExitCode.PASSING)
+
+
 ADVICE: dict[Reason, Advice] = {
     Reason.REFUSED: Advice(
         "YouTube takes this address for a robot or says that it asks too often, and refuses it.",
@@ -130,65 +150,45 @@ ADVICE: dict[Reason, Advice] = {
         Action.CLOSE,
         ExitCode.REFUSED,
     ),
-    Reason.COOKIES_NEEDED: Advice(
+    Reason.COOKIES_NEEDED: _yours(
         "The video is only shown to people who are signed in, or the cookies that were given do not work.",
         "Export fresh cookies in Netscape format from a browser that can play the video, and give --cookies.",
-        Action.ASK,
-        ExitCode.GIVEN_UP,
     ),
-    Reason.AGE: Advice(
+    Reason.AGE: _yours(
         "The video is only shown to people whose age YouTube knows.",
         "Give --cookies of an account whose age is confirmed.",
-        Action.ASK,
-        ExitCode.GIVEN_UP,
     ),
-    Reason.UPDATE_NEEDED: Advice(
+    Reason.UPDATE_NEEDED: _yours(
         "This yt-dlp, or its JavaScript runtime, can no longer follow how YouTube hands out videos.",
         "Run `hdtf-async doctor`, update yt-dlp with pip install -U 'yt-dlp[default,deno]', then run again.",
-        Action.ASK,
-        ExitCode.GIVEN_UP,
     ),
-    Reason.OTHER_PLACE: Advice(
+    Reason.OTHER_PLACE: _yours(
         "The video may not be watched from the country of this address.",
         "Run again from another country, or through --proxy.",
-        Action.ASK,
-        ExitCode.GIVEN_UP,
     ),
-    Reason.PRIVATE: Advice(
+    Reason.PRIVATE: _gone(
         "The uploader has made the video private.",
         "Nothing can be done, unless the uploader shares it with you and you give --cookies.",
-        Action.NEVER,
-        ExitCode.GIVEN_UP,
     ),
-    Reason.REMOVED: Advice(
+    Reason.REMOVED: _gone(
         "The video was removed by its uploader or by YouTube.",
         "Nothing can be done; a copy that you already have can be used through --raw-dir.",
-        Action.NEVER,
-        ExitCode.GIVEN_UP,
     ),
-    Reason.TERMINATED: Advice(
+    Reason.TERMINATED: _gone(
         "The video went with its uploader's account, which was closed.",
         "Nothing can be done; a copy that you already have can be used through --raw-dir.",
-        Action.NEVER,
-        ExitCode.GIVEN_UP,
     ),
-    Reason.COPYRIGHT: Advice(
+    Reason.COPYRIGHT: _gone(
         "The video was taken down or blocked for a copyright claim.",
         "Nothing can be done here; a copy that you already have can be used through --raw-dir.",
-        Action.NEVER,
-        ExitCode.GIVEN_UP,
     ),
-    Reason.DRM: Advice(
+    Reason.DRM: _gone(
         "The video is only offered with copy protection.",
         "Nothing can be done; a copy that you already have can be used through --raw-dir.",
-        Action.NEVER,
-        ExitCode.GIVEN_UP,
     ),
-    Reason.UNAVAILABLE: Advice(
+    Reason.UNAVAILABLE: _gone(
         "YouTube says that the video is not available, and not why.",
         "Open its address in a browser; if it plays there, run again with --retry-failed.",
-        Action.NEVER,
-        ExitCode.GIVEN_UP,
     ),
     Reason.NOT_YET: Advice(
         "The video is a premiere or live broadcast that is not over, or is still being processed.",
@@ -196,107 +196,73 @@ ADVICE: dict[Reason, Advice] = {
         Action.LATER,
         ExitCode.PASSING,
     ),
-    Reason.FORMAT_UNAVAILABLE: Advice(
+    Reason.FORMAT_UNAVAILABLE: _yours(
         "YouTube offers the video, but in no rendition that would be acceptable.",
         "Read the words for what was offered; --resolution reference accepts more than exact does.",
-        Action.ASK,
-        ExitCode.GIVEN_UP,
     ),
-    Reason.NETWORK: Advice(
+    Reason.NETWORK: _passing(
         "The network or YouTube's servers failed for the moment.",
         "Run again later; if it stays so, check the connection, the name server and --proxy.",
-        Action.RETRY,
-        ExitCode.PASSING,
     ),
-    Reason.CERTIFICATE: Advice(
+    Reason.CERTIFICATE: _local(
         "The server's certificate could not be verified, so nothing was fetched from it.",
         "Check this machine's clock and certificates, and whether a proxy opens the encrypted connection.",
-        Action.ASK,
-        ExitCode.LOCAL,
     ),
-    Reason.FORBIDDEN: Advice(
+    Reason.FORBIDDEN: _passing(
         "YouTube's media server turned down the address that it had given out (403 or 404).",
         "Run again; if several videos fail like this, update yt-dlp and run `hdtf-async doctor`.",
-        Action.RETRY,
-        ExitCode.PASSING,
     ),
-    Reason.RANGE_REFUSED: Advice(
+    Reason.RANGE_REFUSED: _passing(
         "A partial download could not be continued where it had stopped (416).",
         "Run again: the partial file has been deleted, and the download begins anew.",
-        Action.RETRY,
-        ExitCode.PASSING,
     ),
-    Reason.DISK_FULL: Advice(
+    Reason.DISK_FULL: _local(
         "There is no room left on the disk, or less than --min-free.",
         "Make room and run again; --no-keep-raw needs least.",
-        Action.ASK,
-        ExitCode.LOCAL,
     ),
-    Reason.NOT_WRITABLE: Advice(
+    Reason.NOT_WRITABLE: _local(
         "A file or directory could not be written.",
         "Check the permissions of the output directory, and that it is not mounted read-only.",
-        Action.ASK,
-        ExitCode.LOCAL,
     ),
-    Reason.TOOL_MISSING: Advice(
+    Reason.TOOL_MISSING: _local(
         "A tool that the job needs was not found or could not be started.",
         "Run `hdtf-async doctor`; it names what is missing and how to get it.",
-        Action.ASK,
-        ExitCode.LOCAL,
     ),
-    Reason.TOOL_FAILED: Advice(
+    Reason.TOOL_FAILED: _yours(
         "A tool ended with an error that is neither the video's nor the network's.",
         "Read the tool's last words beside this reason, and any extra arguments that you gave it.",
-        Action.ASK,
-        ExitCode.GIVEN_UP,
     ),
-    Reason.TIMED_OUT: Advice(
+    Reason.TIMED_OUT: _passing(
         "A tool was ended because it had not finished by its deadline.",
         "Run again; on a slow line take fewer --downloads at a time.",
-        Action.RETRY,
-        ExitCode.PASSING,
     ),
-    Reason.STALLED: Advice(
+    Reason.STALLED: _passing(
         "A tool was ended because nothing had moved for a long time.",
         "Run again; on a slow line take fewer --downloads at a time.",
-        Action.RETRY,
-        ExitCode.PASSING,
     ),
-    Reason.RAW_TRUNCATED: Advice(
+    Reason.RAW_TRUNCATED: _passing(
         "The download is shorter than was promised.",
         "Run again: it was not used, and is fetched anew.",
-        Action.RETRY,
-        ExitCode.PASSING,
     ),
-    Reason.RAW_UNREADABLE: Advice(
+    Reason.RAW_UNREADABLE: _passing(
         "The download, or the raw that you gave, cannot be read as video.",
         "Run again: it was not used, and is fetched anew; a raw of your own has to be replaced by you.",
-        Action.RETRY,
-        ExitCode.PASSING,
     ),
-    Reason.BOX_DOES_NOT_FIT: Advice(
+    Reason.BOX_DOES_NOT_FIT: _yours(
         "The published box leaves the frame of the video.",
         "Look at the video: --corrections unverified has other boxes for some of these; else mend the table.",
-        Action.ASK,
-        ExitCode.GIVEN_UP,
     ),
-    Reason.HEIGHT_UNKNOWN: Advice(
+    Reason.HEIGHT_UNKNOWN: _yours(
         "The tables do not say at which height the box was measured, so it cannot be placed.",
         "Use --corrections verified or unverified, or write the height into the resolution table.",
-        Action.ASK,
-        ExitCode.GIVEN_UP,
     ),
-    Reason.INTERVAL_OUTSIDE: Advice(
+    Reason.INTERVAL_OUTSIDE: _yours(
         "The published interval ends beyond the end of the video.",
         "Compare the video with the table: it may have been shortened or replaced since it was annotated.",
-        Action.ASK,
-        ExitCode.GIVEN_UP,
     ),
-    Reason.CLIP_WRONG: Advice(
+    Reason.CLIP_WRONG: _yours(
         "The encoder's output has not the size or the number of frames that it should have; it was deleted.",
         "Delete the video's raw and run again; if it stays so, report it with the words beside this reason.",
-        Action.ASK,
-        ExitCode.GIVEN_UP,
     ),
     Reason.NOT_TRIED: Advice(
         "The run ended, or the network lane was closed, before its turn came.",
@@ -328,7 +294,7 @@ def exit_code(reasons: Iterable[Reason]) -> ExitCode:
 
 _LAST_LINES = 20
 _LAST_CHARACTERS = 2000
-_SIGNED = re.compile(r"videoplayback[?/][^\s'\"]+")
+_SIGNED = re.compile(r"\b(videoplayback|api/manifest)[?/][^\s'\"]+")
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -338,9 +304,8 @@ def last_words(words: Iterable[str] | str) -> str:
     At most 20 lines and 2000 characters. Control characters are dropped, as the words end up on
     terminals; the signed part of a media address is dropped, as the words end up in files.
     """
-    text = words if isinstance(words, str) else "\n".join(words)
-    text = _SIGNED.sub("videoplayback (signed address)", _ESCAPES.sub("", text))
-    lines = ("".join(c for c in line if c.isprintable() or c == "\t").strip() for line in text.splitlines())
+    text = _SIGNED.sub(r"\1 (signed address)", _ESCAPES.sub("", "\n".join(_lines(words))))
+    lines = ("".join(c for c in line if c.isprintable()).strip() for line in text.splitlines())
     return "\n".join([line for line in lines if line][-_LAST_LINES:])[-_LAST_CHARACTERS:]
 
 
@@ -359,108 +324,123 @@ class Failure(Exception):  # noqa: N818 - the project's word for it; "error" is 
         return f"{self.reason.advice.meaning} ({self.words})" if self.words else self.reason.advice.meaning
 
 
-# Substrings are matched in lower case, with straight apostrophes and single spaces. YouTube's own reasons
-# reach stderr through yt-dlp unchanged; those sentences are YouTube's and not found in yt-dlp's source.
-_Words = tuple[tuple[Reason, tuple[str, ...]], ...]
+_Known = tuple[tuple[Reason, str], ...]
 
-_REFUSALS = (
-    "confirm you're not a bot",
-    "rate-limited by youtube",
-    "content isn't available, try again later",
-    "http error 429",
-    "ip is likely being blocked",
-    "captcha",
-)
 
-_WORDS: _Words = (
-    (Reason.AGE, ("confirm your age", "video is age-restricted")),
-    (
-        Reason.COOKIES_NEEDED,
-        (
-            "members-only",
-            "please sign in",
-            "login details are needed",
-            "only available for registered users",
-            "does not look like a netscape format cookies file",
-            "cookies file must be netscape formatted",
-            "account cookies are no longer valid",
-            "failed to load cookies",
-            "cookies database",
-        ),
-    ),
-    (
-        Reason.UPDATE_NEEDED,
-        (
-            "no supported javascript runtime",
-            "challenge solving failed",
-            "signature solving failed",
-            "sabr-only",
-            "gvs po token",
-        ),
-    ),
-    (
-        Reason.OTHER_PLACE,
-        (
-            "not made this video available in your country",
-            "blocked it in your country",
-            "not available in your country",
-            "not available from your location due to geo restriction",
-        ),
-    ),
-    (
-        Reason.NOT_YET,
-        ("premieres in", "premiere will begin", "live event will begin", "processing this video"),
-    ),
-    (Reason.PRIVATE, ("private video", "this video is private")),
-    (Reason.REMOVED, ("removed by the uploader", "removed for violating")),
-    (
-        Reason.TERMINATED,
-        (
-            "account associated with this video has been terminated",
-            "uploader has closed their youtube account",
-        ),
-    ),
-    (Reason.COPYRIGHT, ("copyright claim", "on copyright grounds")),
-    (Reason.DRM, ("drm protected",)),
-    (Reason.UNAVAILABLE, ("this video is unavailable", "this video is not available", "video unavailable")),
-    (Reason.DISK_FULL, ("no space left on device", "disk quota exceeded")),
-    (
-        Reason.NOT_WRITABLE,
-        ("unable to open for writing", "unable to write data", "unable to create directory"),
-    ),
-    (Reason.TOOL_MISSING, ("ffmpeg not found", "ffmpeg is not installed")),
-    (Reason.TOOL_FAILED, ("error: postprocessing:", "error: no such option")),
-    (Reason.CERTIFICATE, ("certificate_verify_failed", "certificate verify failed")),
-    (Reason.RANGE_REFUSED, ("http error 416", "requested range not satisfiable")),
-    (Reason.FORBIDDEN, ("http error 403", "http error 404", "fragment 1 not found")),
-    (
-        Reason.NETWORK,
-        (
-            "failed to resolve",
-            "temporary failure in name resolution",
-            "name or service not known",
-            "timed out",
-            "connection refused",
-            "connection reset",
-            "connection aborted",
-            "remote end closed connection",
-            "network is unreachable",
-            "no route to host",
-            "failed to establish a new connection",
-            "unexpected_eof_while_reading",
-            "unable to connect to proxy",
-            "more expected",
-            "content too short",
-            "http error 5",
-        ),
-    ),
-)
+def _known(table: str) -> _Known:
+    """Read a table of known words: on each line a reason and, after it, words that mean it."""
+    rows = (line.split(maxsplit=1) for line in table.strip().splitlines())
+    return tuple((Reason(reason), words) for reason, words in rows)
+
+
+# Words are looked for in lower case, with straight apostrophes and single spaces; the first row that occurs
+# decides. Most are yt-dlp's own. Those about one video's fate are YouTube's, which yt-dlp hands on unchanged.
+_REFUSALS = _known("""
+    refused             confirm you're not a bot
+    refused             rate-limited by youtube
+    refused             content isn't available, try again later
+    refused             http error 429
+    refused             ip is likely being blocked
+    refused             captcha
+""")
+
+_KNOWN = _known("""
+    age                 confirm your age
+    age                 video is age-restricted
+    cookies_needed      members-only
+    cookies_needed      please sign in
+    cookies_needed      login details are needed
+    cookies_needed      only available for registered users
+    cookies_needed      does not look like a netscape format cookies file
+    cookies_needed      cookies file must be netscape formatted
+    cookies_needed      account cookies are no longer valid
+    cookies_needed      failed to load cookies
+    cookies_needed      cookies database
+    update_needed       no supported javascript runtime
+    update_needed       challenge solving failed
+    update_needed       signature solving failed
+    update_needed       sabr-only
+    update_needed       gvs po token
+    other_place         not made this video available in your country
+    other_place         blocked it in your country
+    other_place         not available in your country
+    other_place         not available from your location due to geo restriction
+    not_yet             premieres in
+    not_yet             premiere will begin
+    not_yet             live event will begin
+    not_yet             processing this video
+    private             private video
+    private             this video is private
+    removed             removed by the uploader
+    removed             removed for violating
+    terminated          account associated with this video has been terminated
+    terminated          uploader has closed their youtube account
+    copyright           copyright claim
+    copyright           on copyright grounds
+    drm                 drm protected
+    unavailable         this video is unavailable
+    unavailable         this video is not available
+    unavailable         video unavailable
+    disk_full           no space left on device
+    disk_full           disk quota exceeded
+    not_writable        unable to open for writing
+    not_writable        unable to write data
+    not_writable        unable to create directory
+    tool_missing        ffmpeg not found
+    tool_missing        ffmpeg is not installed
+    tool_failed         error: postprocessing:
+    tool_failed         error: no such option
+    certificate         certificate_verify_failed
+    certificate         certificate verify failed
+    range_refused       http error 416
+    forbidden           http error 403
+    forbidden           http error 404
+    forbidden           not found, unable to continue
+    network             failed to resolve
+    network             temporary failure in name resolution
+    network             name or service not known
+    network             timed out
+    network             connection refused
+    network             connection reset
+    network             connection aborted
+    network             remote end closed connection
+    network             network is unreachable
+    network             no route to host
+    network             failed to establish a new connection
+    network             unexpected_eof_while_reading
+    network             unable to connect to proxy
+    network             more expected
+    network             content too short
+    network             http error 5
+""")
 
 # What yt-dlp says when it ends up empty-handed: a warning beside it knows better.
-_EMPTY_HANDED: _Words = (
-    (Reason.FORMAT_UNAVAILABLE, ("requested format is not available",)),
-    (Reason.UPDATE_NEEDED, ("no video formats found!",)),
-)
+_EMPTY_HANDED = _known("""
+    format_unavailable  requested format is not available
+    update_needed       no video formats found!
+""")
+
+# An unknown encoder also ends in "error opening output", which alone would blame the directory.
+_FFMPEG = _known("""
+    disk_full           no space left on device
+    disk_full           disk quota exceeded
+    interval_outside    output file is empty
+    box_does_not_fit    invalid too big or non positive size
+    tool_failed         unknown encoder
+    tool_failed         option not found
+    tool_failed         unrecognized option
+    tool_failed         no such filter
+    not_writable        error opening output
+    not_writable        read-only file system
+    raw_unreadable      invalid data found when processing input
+    raw_unreadable      moov atom not found
+    raw_unreadable      error opening input
+    raw_unreadable      not on whitelist
+    raw_unreadable      matches no streams
+""")
+
+# A warning alone never declares a video gone: "some formats are DRM protected" leaves the others.
+_IN_WARNINGS = tuple(row for row in _KNOWN if row[0].advice.action is not Action.NEVER)
 
 _PATH = re.compile(r"'/[^']*'|\"/[^\"]*\"")
 _RETRYING = re.compile(r"retrying\b.*\(\d+/\S+\)")
@@ -475,11 +455,33 @@ def classify(words: Iterable[str] | str) -> Reason:
     about cookies, which YouTube's private, age and bot messages share, decides nothing.
     """
     errors, warnings = _sorted_out(words)
-    if any(refusal in f"{errors} {warnings}" for refusal in _REFUSALS):
-        return Reason.REFUSED
-    passing = tuple(row for row in _WORDS if row[0].advice.action is not Action.NEVER)
-    found = _first(_WORDS, errors) or _first(passing, warnings) or _first(_EMPTY_HANDED, errors)
-    return found or Reason.UNKNOWN
+    return (
+        _first(_REFUSALS, f"{errors} {warnings}")
+        or _first(_KNOWN, errors)
+        or _first(_IN_WARNINGS, warnings)
+        or _first(_EMPTY_HANDED, errors)
+        or Reason.UNKNOWN
+    )
+
+
+def classify_ffmpeg(words: Iterable[str] | str) -> Reason:
+    """Say what ffmpeg's stderr means, once it has ended with an error.
+
+    `Reason.TOOL_FAILED` if no known words occur in it: that ffmpeg failed is known, and no more.
+    """
+    text = " ".join(_plain(line) for line in _lines(words))
+    return _first(_FFMPEG, " ".join(text.split())) or Reason.TOOL_FAILED
+
+
+def _lines(words: Iterable[str] | str) -> list[str]:
+    """Split into lines what may be one text or many lines, with or without their ends."""
+    return (words if isinstance(words, str) else "\n".join(words)).splitlines()
+
+
+def _plain(line: str) -> str:
+    """Make a line fit for the tables; a directory that happens to be called "captcha" drops out."""
+    line = _PATH.sub("''", _ESCAPES.sub("", line))
+    return line.casefold().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
 
 
 def _sorted_out(words: Iterable[str] | str) -> tuple[str, str]:
@@ -487,15 +489,10 @@ def _sorted_out(words: Iterable[str] | str) -> tuple[str, str]:
 
     A line without a prefix goes with the line before it, since YouTube's reasons may have several.
     """
-    lines = (words if isinstance(words, str) else "\n".join(words)).splitlines()
     errors: list[str] = []
     warnings: list[str] = []
     current = errors
-    for raw in lines:
-        # A directory that happens to be called "captcha" must not close the lane.
-        line = (
-            _PATH.sub("''", _ESCAPES.sub("", raw)).casefold().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
-        )
+    for line in map(_plain, _lines(words)):
         if line.startswith(("warning:", "[debug]", "deprecated feature:")):
             current = warnings
         elif line.startswith("error:"):
@@ -504,35 +501,6 @@ def _sorted_out(words: Iterable[str] | str) -> tuple[str, str]:
     return " ".join(" ".join(errors).split()), " ".join(" ".join(warnings).split())
 
 
-def _first(table: _Words, text: str) -> Reason | None:
-    """Find the first row of a table with words that occur in the text."""
-    return next((reason for reason, known in table if any(words in text for words in known)), None)
-
-
-_FFMPEG: _Words = (
-    (Reason.DISK_FULL, ("no space left on device", "disk quota exceeded")),
-    (Reason.INTERVAL_OUTSIDE, ("output file is empty",)),
-    (Reason.BOX_DOES_NOT_FIT, ("invalid too big or non positive size",)),
-    # An unknown encoder also ends in "error opening output", which would blame the directory.
-    (Reason.TOOL_FAILED, ("unknown encoder", "option not found", "unrecognized option", "no such filter")),
-    (Reason.NOT_WRITABLE, ("error opening output", "read-only file system")),
-    (
-        Reason.RAW_UNREADABLE,
-        (
-            "invalid data found when processing input",
-            "moov atom not found",
-            "error opening input",
-            "not on whitelist",
-            "matches no streams",
-        ),
-    ),
-)
-
-
-def classify_ffmpeg(words: Iterable[str] | str) -> Reason:
-    """Say what ffmpeg's stderr means, once it has ended with an error.
-
-    `Reason.TOOL_FAILED` if no known words occur in it: that ffmpeg failed is known, and no more.
-    """
-    text = words if isinstance(words, str) else "\n".join(words)
-    return _first(_FFMPEG, " ".join(_PATH.sub("''", text).casefold().split())) or Reason.TOOL_FAILED
+def _first(table: _Known, text: str) -> Reason | None:
+    """Find the first row of a table whose words occur in the text."""
+    return next((reason for reason, words in table if words in text), None)

@@ -1,0 +1,420 @@
+"""What the words of tools mean, and that every reason has its row of advice."""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import pickle
+from functools import cache
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hdtf_async import failures
+from hdtf_async.failures import (
+    ADVICE,
+    Action,
+    ExitCode,
+    Failure,
+    Reason,
+    classify,
+    classify_ffmpeg,
+    exit_code,
+    last_words,
+)
+
+HINT = (
+    "Use --cookies-from-browser or --cookies for the authentication. See  https://github.com/yt-dlp/yt-dlp/"
+    "wiki/FAQ#how-do-i-pass-cookies-to-yt-dlp  for how to manually pass cookies. Also see  https://github.com/"
+    "yt-dlp/yt-dlp/wiki/Extractors#exporting-youtube-cookies  for tips on effectively exporting YouTube "
+    "cookies"
+)
+"""What yt-dlp appends to whatever asks to sign in (extractor/youtube/_base.py)."""
+
+FROM_YOUTUBE = """== refused
+ERROR: [youtube] CPCoMyuBRM0: Sign in to confirm you’re not a bot. {hint}
+== refused
+ERROR: [youtube] CPCoMyuBRM0: Sign in to confirm you're not a bot. {hint}
+== refused
+ERROR: [youtube] CPCoMyuBRM0: Video unavailable. YouTube is requiring a captcha challenge before playback
+== refused
+ERROR: [youtube] CPCoMyuBRM0: Video unavailable. This content isn’t available, try again later. The current session has been rate-limited by YouTube for up to an hour. It is recommended to use `-t sleep` to add a delay between video requests to avoid exceeding the rate limit. For more information, refer to  https://github.com/yt-dlp/yt-dlp/wiki/Extractors#this-content-isnt-available-try-again-later
+== refused
+ERROR: [youtube] CPCoMyuBRM0: Video unavailable. This content isn't available, try again later.
+== age
+ERROR: [youtube] CPCoMyuBRM0: Sign in to confirm your age. This video may be inappropriate for some users. {hint}
+== age
+ERROR: [youtube] CPCoMyuBRM0: Video unavailable. This video is age-restricted and only available on YouTube. Learn more. Watch on YouTube
+== cookies_needed
+ERROR: [youtube] CPCoMyuBRM0: Join this channel to get access to members-only content like this video, and other exclusive perks.
+== cookies_needed
+ERROR: [youtube] CPCoMyuBRM0: Please sign in. {hint}
+== private
+ERROR: [youtube] CPCoMyuBRM0: Private video. Sign in if you've been granted access to this video. {hint}
+== private
+ERROR: Private video
+Sign in if you've been granted access to this video
+== private
+ERROR: [youtube] CPCoMyuBRM0: Video unavailable. This video is private
+== removed
+ERROR: [youtube] CPCoMyuBRM0: Video unavailable. This video has been removed by the uploader
+== removed
+ERROR: [youtube] CPCoMyuBRM0: This video has been removed for violating YouTube's Terms of Service
+== terminated
+ERROR: [youtube] CPCoMyuBRM0: Video unavailable. This video is no longer available because the YouTube account associated with this video has been terminated.
+== terminated
+ERROR: [youtube] CPCoMyuBRM0: Video unavailable. This video is no longer available because the uploader has closed their YouTube account.
+== copyright
+ERROR: [youtube] CPCoMyuBRM0: Video unavailable. This video is no longer available due to a copyright claim by Sarah Ann Kennedy
+== copyright
+ERROR: [youtube] CPCoMyuBRM0: Video unavailable. This video contains content from UMG, who has blocked it on copyright grounds
+== other_place
+ERROR: [youtube] CPCoMyuBRM0: Video unavailable. This video contains content from SME, who has blocked it in your country on copyright grounds
+== other_place
+ERROR: [youtube] CPCoMyuBRM0: The uploader has not made this video available in your country
+This video is available in Germany.
+You might want to use a VPN or a proxy server (with --proxy) to workaround.
+== unavailable
+ERROR: [youtube] CPCoMyuBRM0: Video unavailable. This video is unavailable
+== unavailable
+ERROR: [youtube] CPCoMyuBRM0: This video is not available
+== unavailable
+ERROR: [youtube] CPCoMyuBRM0: Video unavailable
+== not_yet
+ERROR: [youtube] CPCoMyuBRM0: Premieres in 3 hours
+== not_yet
+ERROR: [youtube] CPCoMyuBRM0: This live event will begin in 2 days.
+== not_yet
+ERROR: [youtube] CPCoMyuBRM0: Video unavailable. We're processing this video. Check back later.
+"""  # noqa: E501, RUF001 - quoted as printed
+"""YouTube's own reasons, as extractor/youtube/_video.py hands them on."""
+
+FROM_YT_DLP = """== drm
+ERROR: [youtube] CPCoMyuBRM0: This video is DRM protected
+== format_unavailable
+ERROR: [youtube] CPCoMyuBRM0: Requested format is not available. Use --list-formats for a list of available formats
+== update_needed
+ERROR: [youtube] CPCoMyuBRM0: No video formats found!; please report this issue on  https://github.com/yt-dlp/yt-dlp/issues?q= , filling out the appropriate issue template. Confirm you are on the latest version using  yt-dlp -U
+== unknown
+ERROR: [youtube] CPCoMyuBRM0: Failed to extract any player response; please report this issue on  https://github.com/yt-dlp/yt-dlp/issues?q= , filling out the appropriate issue template. Confirm you are on the latest version using  yt-dlp -U
+== refused
+ERROR: [youtube] CPCoMyuBRM0: All player responses are invalid. Your IP is likely being blocked by Youtube
+== network
+ERROR: [youtube] CPCoMyuBRM0: Unable to download API page: HTTPSConnection(host='www.youtube.com', port=443): Failed to resolve 'www.youtube.com' ([Errno -2] Name or service not known) (caused by TransportError("HTTPSConnection(host='www.youtube.com', port=443): Failed to resolve 'www.youtube.com' ([Errno -2] Name or service not known)"))
+== refused
+ERROR: [generic] a: Unable to download webpage: HTTP Error 429: Too Many Requests (caused by <HTTPError 429: Too Many Requests>)
+== network
+ERROR: [generic] a: Unable to download webpage: HTTP Error 503: Service Unavailable (caused by <HTTPError 503: Service Unavailable>)
+== network
+ERROR: [generic] a: Unable to download webpage: HTTPConnection(host='127.0.0.1', port=1): Failed to establish a new connection: [Errno 111] Connection refused
+== network
+ERROR: {cr}[download] Got error: 500 bytes read, 500 more expected
+== network
+ERROR: {cr}[download] Got error: The read operation timed out. Giving up after 5 retries
+== forbidden
+ERROR: unable to download video data: HTTP Error 403: Forbidden
+== forbidden
+ERROR: fragment 7 not found, unable to continue
+== range_refused
+ERROR: unable to download video data: HTTP Error 416: Requested range not satisfiable
+== certificate
+ERROR: [youtube] CPCoMyuBRM0: Unable to download API page: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate in certificate chain (_ssl.c:1006)
+== disk_full
+ERROR: unable to open for writing: [Errno 28] No space left on device: '/d/RD_Radio1.part'
+== disk_full
+
+ERROR: unable to write data: [Errno 28] No space left on device
+== not_writable
+ERROR: unable to open for writing: [Errno 13] Permission denied: '/d/RD_Radio1.mp4.part'
+== not_writable
+ERROR: Unable to create directory: [Errno 2] No such file or directory: '/proc/nope'
+== cookies_needed
+WARNING: skipping cookie file entry due to invalid length 1: 'hello\\n'
+ERROR: 'c.txt' does not look like a Netscape format cookies file
+== cookies_needed
+ERROR: Cookies file must be Netscape formatted, not JSON. See  https://github.com/yt-dlp/yt-dlp/wiki/FAQ#how-do-i-pass-cookies-to-yt-dlp
+== cookies_needed
+ERROR: could not find firefox cookies database in '/root/.mozilla/firefox'
+== tool_missing
+ERROR: Postprocessing: ffprobe and ffmpeg not found. Please install or provide the path using --ffmpeg-location
+== tool_failed
+ERROR: Postprocessing: Conversion failed!
+== tool_failed
+
+Usage: yt-dlp [OPTIONS] URL [URL...]
+
+yt-dlp: error: no such option: --bogus
+"""  # noqa: E501 - quoted as printed
+"""yt-dlp's own words, as it prints them against a loopback server or without a network."""
+
+TOGETHER = """== refused
+WARNING: [youtube] CPCoMyuBRM0: Unable to download API page: HTTP Error 429: Too Many Requests
+ERROR: [youtube] CPCoMyuBRM0: Failed to extract any player response; please report this issue on  https://github.com/yt-dlp/yt-dlp/issues?q= , filling out the appropriate issue template. Confirm you are on the latest version using  yt-dlp -U
+== network
+WARNING: [youtube] Unable to download API page: HTTPSConnection(host='www.youtube.com', port=443): Failed to resolve 'www.youtube.com' ([Errno -2] Name or service not known) (caused by TransportError("HTTPSConnection(host='www.youtube.com', port=443): Failed to resolve 'www.youtube.com' ([Errno -2] Name or service not known)")). Retrying (1/2)...
+ERROR: [youtube] CPCoMyuBRM0: Failed to extract any player response; please report this issue on  https://github.com/yt-dlp/yt-dlp/issues?q= , filling out the appropriate issue template. Confirm you are on the latest version using  yt-dlp -U
+== update_needed
+WARNING: [youtube] CPCoMyuBRM0: n challenge solving failed: Some formats may be missing. Ensure you have a supported JavaScript runtime and challenge solver script distribution installed. Review any warnings presented before this message. For more details, refer to  https://github.com/yt-dlp/yt-dlp/wiki/EJS
+WARNING: Only images are available for download. use --list-formats to see them
+ERROR: [youtube] CPCoMyuBRM0: Requested format is not available. Use --list-formats for a list of available formats
+== update_needed
+WARNING: [youtube] No supported JavaScript runtime could be found. Only deno is enabled by default; to use another runtime add  --js-runtimes RUNTIME[:PATH]  to your command/config. YouTube extraction without a JS runtime has been deprecated, and some formats may be missing. See  https://github.com/yt-dlp/yt-dlp/wiki/EJS  for details on installing one
+ERROR: [youtube] CPCoMyuBRM0: No video formats found!; please report this issue on  https://github.com/yt-dlp/yt-dlp/issues?q= , filling out the appropriate issue template. Confirm you are on the latest version using  yt-dlp -U
+== update_needed
+WARNING: [youtube] CPCoMyuBRM0: mweb client https formats require a GVS PO Token which was not provided. They will be skipped as they may yield HTTP Error 403. You can manually pass a GVS PO Token for this client with --extractor-args "youtube:po_token=mweb.gvs+XXX". For more information, refer to  https://github.com/yt-dlp/yt-dlp/wiki/PO-Token-Guide
+ERROR: [youtube] CPCoMyuBRM0: Failed to extract any player response; please report this issue on  https://github.com/yt-dlp/yt-dlp/issues?q= , filling out the appropriate issue template. Confirm you are on the latest version using  yt-dlp -U
+== private
+WARNING: [youtube] No supported JavaScript runtime could be found. Only deno is enabled by default; to use another runtime add  --js-runtimes RUNTIME[:PATH]  to your command/config. YouTube extraction without a JS runtime has been deprecated, and some formats may be missing. See  https://github.com/yt-dlp/yt-dlp/wiki/EJS  for details on installing one
+WARNING: [youtube] CPCoMyuBRM0: n challenge solving failed: Some formats may be missing. Ensure you have a supported JavaScript runtime and challenge solver script distribution installed. Review any warnings presented before this message. For more details, refer to  https://github.com/yt-dlp/yt-dlp/wiki/EJS
+ERROR: [youtube] CPCoMyuBRM0: Private video. {hint}
+== network
+WARNING: [youtube] No supported JavaScript runtime could be found. Only deno is enabled by default; to use another runtime add  --js-runtimes RUNTIME[:PATH]  to your command/config. YouTube extraction without a JS runtime has been deprecated, and some formats may be missing. See  https://github.com/yt-dlp/yt-dlp/wiki/EJS  for details on installing one
+ERROR: {cr}[download] Got error: 500 bytes read, 500 more expected
+== forbidden
+WARNING: [youtube] CPCoMyuBRM0: mweb client https formats require a GVS PO Token which was not provided. They will be skipped as they may yield HTTP Error 403. You can manually pass a GVS PO Token for this client with --extractor-args "youtube:po_token=mweb.gvs+XXX". For more information, refer to  https://github.com/yt-dlp/yt-dlp/wiki/PO-Token-Guide
+ERROR: unable to download video data: HTTP Error 403: Forbidden
+== disk_full
+[download] Got error: The read operation timed out. Retrying (1/5)...
+ERROR: unable to write data: [Errno 28] No space left on device
+== unknown
+WARNING: [youtube] CPCoMyuBRM0: Some tv client https formats have been skipped as they are DRM protected. The current session may have an experiment that applies DRM to all videos on the tv client. See  https://github.com/yt-dlp/yt-dlp/issues/12563  for more details.
+ERROR: [youtube] CPCoMyuBRM0: Failed to extract any player response; please report this issue on  https://github.com/yt-dlp/yt-dlp/issues?q= , filling out the appropriate issue template. Confirm you are on the latest version using  yt-dlp -U
+"""  # noqa: E501 - quoted as printed
+"""Several lines at once, of which one knows best."""
+
+FROM_FFMPEG = """== disk_full
+[out#0/mp4 @ 0x561b] Could not write header (incorrect codec parameters ?): No space left on device
+[vf#0:0 @ 0x561b] Error sending frames to consumers: No space left on device
+[out#0/mp4 @ 0x561b] Nothing was written into output file, because at least one of its streams received no packets.
+== raw_unreadable
+[in#0 @ 0x5642] moov atom not found
+[in#0 @ 0x5642] Error opening input: Invalid data found when processing input
+Error opening input file t.mp4.
+Error opening input files: Invalid data found when processing input
+== raw_unreadable
+[vist#0:0/h264 @ 0x5590] [dec:h264 @ 0x5590] Decoding error: Invalid data found when processing input
+[vist#0:0/h264 @ 0x5590] [dec:h264 @ 0x5590] Task finished with error code: -1094995529 (Invalid data found when processing input)
+== raw_unreadable
+[http @ 0x5607] Protocol 'http' not on whitelist 'file'!
+[in#0 @ 0x5607] Error opening input: Invalid argument
+== box_does_not_fit
+[Parsed_crop_0 @ 0x7fe1] Invalid too big or non positive size for width '400' or height '400'
+[Parsed_crop_0 @ 0x7fe1] Failed to configure input pad on Parsed_crop_0
+[vf#0:0 @ 0x5575] Error reinitializing filters!
+== interval_outside
+[out#0/mp4 @ 0x55d7] Output file is empty, nothing was encoded(check -ss / -t / -frames parameters if used)
+== not_writable
+[out#0/mp4 @ 0x5642] Error opening output /nonexist/o.mp4: No such file or directory
+Error opening output file /nonexist/o.mp4.
+Error opening output files: No such file or directory
+== tool_failed
+[vost#0:0 @ 0x5578] Unknown encoder 'libfoo'
+[vost#0:0 @ 0x5578] Error selecting an encoder
+Error opening output file o.mp4.
+Error opening output files: Encoder not found
+== tool_failed
+[vist#0:0/h264 @ 0x55d7] [dec:h264 @ 0x55d7] pthread_create() failed: Resource temporarily unavailable
+== tool_failed
+"""  # noqa: E501 - quoted as printed
+"""As ffmpeg 9.0.2 prints it."""
+
+
+def transcripts(text: str) -> list[tuple[Reason, str]]:
+    """Read what was printed, each piece under a line with the reason that it means."""
+    text = text.replace("{hint}", HINT).replace("{cr}", "\r")
+    pieces = (piece.partition("\n") for piece in text.split("== ")[1:])
+    return [(Reason(reason), words.rstrip("\n")) for reason, _, words in pieces]
+
+
+@pytest.mark.parametrize(("reason", "words"), transcripts(FROM_YOUTUBE + FROM_YT_DLP))
+def test_a_message_means_its_reason(reason: Reason, words: str) -> None:
+    """What yt-dlp really prints is understood, whole or line by line."""
+    assert classify(words) is reason
+    assert classify(words.splitlines()) is reason
+    assert classify([line + "\n" for line in words.splitlines()]) is reason
+
+
+@pytest.mark.parametrize(("reason", "words"), transcripts(TOGETHER))
+def test_the_line_that_knows_best_decides(reason: Reason, words: str) -> None:
+    """A refusal counts anywhere, then the errors, then the warnings, then errors that only came up empty."""
+    assert classify(words) is reason
+
+
+KNOWN = failures._REFUSALS + failures._KNOWN + failures._EMPTY_HANDED  # noqa: SLF001 - each row must have a use
+
+
+@given(st.text())
+def test_unheard_words_are_unknown(words: str) -> None:
+    """Where nothing known occurs there is no guess, and no words can make it raise."""
+    plain = " ".join(words.casefold().split())
+    assert (classify(words) is Reason.UNKNOWN) or any(part in plain for _, part in KNOWN)
+
+
+@pytest.mark.parametrize(("reason", "words"), KNOWN)
+def test_no_row_stands_in_the_shadow_of_another(reason: Reason, words: str) -> None:
+    """Every row of known words can decide: none contains the words of an earlier row."""
+    assert classify(f"ERROR: {words}") is reason
+    assert words == words.casefold()
+
+
+@pytest.mark.parametrize(("reason", "words"), KNOWN)
+def test_a_warning_alone_never_declares_a_video_gone(reason: Reason, words: str) -> None:
+    """Some formats skipped for their copy protection do not make the video a protected one."""
+    told = classify([f"WARNING: {words}", "ERROR: Failed to extract any player response"])
+    assert told.advice.action is not Action.NEVER
+    assert told in {reason, Reason.UNKNOWN}
+
+
+def test_a_directory_of_any_name_means_nothing() -> None:
+    """A path in a message is not taken for YouTube's words, so it cannot close the lane."""
+    words = (
+        "ERROR: unable to open for writing: [Errno 13] Permission denied: '/d/captcha/HTTP Error 429/x.part'"
+    )
+    assert classify(words) is Reason.NOT_WRITABLE
+
+
+@cache
+def source_of_yt_dlp() -> Path:
+    """Find yt-dlp's source without importing it."""
+    spec = importlib.util.find_spec("yt_dlp")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent
+
+
+@pytest.mark.parametrize(
+    ("file", "literal"),
+    [
+        ("extractor/youtube/_video.py", "has been rate-limited by YouTube for up to an hour"),
+        ("extractor/youtube/_video.py", "Your IP is likely being blocked by Youtube"),
+        ("extractor/youtube/_video.py", "YouTube is requiring a captcha challenge before playback"),
+        ("extractor/youtube/_video.py", "This content isn't available, try again later"),
+        ("extractor/youtube/_video.py", "'confirm your age'"),
+        ("extractor/youtube/_video.py", "No supported JavaScript runtime could be found"),
+        ("extractor/youtube/_video.py", "n challenge solving failed"),
+        ("extractor/youtube/_video.py", "Signature solving failed"),
+        ("extractor/youtube/_video.py", "YouTube may have enabled the SABR-only streaming experiment"),
+        ("extractor/youtube/_video.py", "formats require a GVS PO Token which was not provided"),
+        ("extractor/youtube/_video.py", "The uploader has not made this video available in your country"),
+        ("extractor/youtube/_video.py", "Failed to extract any player response"),
+        ("extractor/youtube/_base.py", "account cookies are no longer valid"),
+        ("extractor/youtube/_base.py", "Login details are needed to download this content"),
+        ("extractor/common.py", "This video is only available for registered users"),
+        ("extractor/common.py", "This video is DRM protected"),
+        ("extractor/common.py", "not available from your location due to geo restriction"),
+        ("YoutubeDL.py", "No video formats found!"),
+        ("YoutubeDL.py", "Requested format is not available"),
+        ("YoutubeDL.py", "content too short"),
+        ("YoutubeDL.py", "Unable to create directory"),
+        ("YoutubeDL.py", "ffmpeg is not installed"),
+        ("networking/exceptions.py", "more expected"),
+        ("networking/exceptions.py", "HTTP Error {response.status}"),
+        ("downloader/http.py", "unable to open for writing"),
+        ("downloader/http.py", "unable to write data"),
+        ("downloader/fragment.py", "not found, unable to continue"),
+        ("postprocessor/ffmpeg.py", "ffmpeg not found"),
+        ("cookies.py", "Cookies file must be Netscape formatted"),
+        ("cookies.py", "failed to load cookies"),
+        ("cookies.py", "cookies database"),
+    ],
+)
+def test_yt_dlp_still_says_so(file: str, literal: str) -> None:
+    """The words that the tables rest on stand in the source of the yt-dlp that is installed."""
+    assert literal in (source_of_yt_dlp() / file).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("reason", "words"), transcripts(FROM_FFMPEG))
+def test_ffmpeg_means_its_reason(reason: Reason, words: str) -> None:
+    """What ffmpeg really prints is understood; that it failed is all that is known of the rest."""
+    assert classify_ffmpeg(words) is reason
+    assert classify_ffmpeg(words.splitlines()) is reason
+
+
+def test_every_reason_has_one_row_of_advice() -> None:
+    """The table is whole, in the order of the reasons, and in sentences."""
+    assert list(ADVICE) == list(Reason)
+    for reason in Reason:
+        advice = reason.advice
+        for sentence in (advice.meaning, advice.remedy):
+            assert sentence.endswith("."), reason
+            assert "\n" not in sentence, reason
+            assert "|" not in sentence, f"{reason}: the README puts it into a table"
+
+
+def test_the_action_and_the_exit_code_of_a_reason_agree() -> None:
+    """What is gone never asks for another run, what passes always does; only a refusal closes the lane."""
+    codes = {
+        Action.NEVER: {ExitCode.GIVEN_UP},
+        Action.ASK: {ExitCode.GIVEN_UP, ExitCode.LOCAL},
+        Action.LATER: {ExitCode.PASSING},
+        Action.CLOSE: {ExitCode.REFUSED},
+        # Words that nobody knows are tried again, but another run is not promised to help.
+        Action.RETRY: {ExitCode.PASSING, ExitCode.GIVEN_UP},
+    }
+    for reason in Reason:
+        assert reason.advice.exit_code in codes[reason.advice.action], reason
+    given_up = {
+        r for r in Reason if r.advice.action is Action.RETRY and r.advice.exit_code is ExitCode.GIVEN_UP
+    }
+    assert given_up == {Reason.UNKNOWN}
+
+
+def test_a_box_that_does_not_fit_is_told_of_the_corrections() -> None:
+    """The advice names the option that has other boxes."""
+    assert "--corrections unverified" in Reason.BOX_DOES_NOT_FIT.advice.remedy
+
+
+@pytest.mark.parametrize(
+    ("reasons", "code"),
+    [
+        ([], ExitCode.DONE),
+        ([Reason.PRIVATE, Reason.AGE], ExitCode.GIVEN_UP),
+        ([Reason.PRIVATE, Reason.NETWORK], ExitCode.PASSING),
+        ([Reason.REFUSED, Reason.NOT_TRIED, Reason.PRIVATE], ExitCode.REFUSED),
+        ([Reason.REFUSED, Reason.DISK_FULL, Reason.NETWORK], ExitCode.LOCAL),
+    ],
+)
+def test_the_weightiest_reason_gives_the_exit_code(reasons: list[Reason], code: ExitCode) -> None:
+    """Local trouble before refusal before what passes before what is gone; nothing at all is success."""
+    assert exit_code(reasons) is code
+    assert exit_code(reversed(reasons)) is code
+
+
+@given(st.text(max_size=6000))
+def test_last_words_are_bounded_and_printable(words: str) -> None:
+    """Whatever a tool says, at most 20 lines and 2000 characters are kept, and none moves a cursor."""
+    kept = last_words(words)
+    assert len(kept) <= 2000
+    assert len(kept.splitlines()) <= 20
+    assert all(c.isprintable() for c in kept.replace("\n", ""))
+
+
+def test_last_words_keep_the_end() -> None:
+    """The last lines tell most, so they stay."""
+    kept = last_words([f"line {n}\n" for n in range(100)]).splitlines()
+    assert kept == [f"line {n}" for n in range(80, 100)]
+
+
+def test_last_words_forget_what_is_signed() -> None:
+    """A media address works for whoever holds it, so its signed part is not written down."""
+    words = (
+        "ERROR: https://rr3---sn-4g5e6.googlevideo.com/videoplayback?expire=1&ip=1.2.3.4&sig=SECRET and "
+        "https://manifest.googlevideo.com/api/manifest/hls_playlist/expire/1/sig/SECRET/file.m3u8 "
+        "\x1b[31mred\x1b[0m"
+    )
+    kept = last_words(words)
+    assert "SECRET" not in kept
+    assert "1.2.3.4" not in kept
+    assert "rr3---sn-4g5e6.googlevideo.com/videoplayback" in kept
+    assert kept.endswith(" red")
+
+
+def test_a_failure_carries_its_reason_and_survives_a_journey() -> None:
+    """Copied or pickled, it says the same; shown, it says what happened and the tool's words."""
+    failure = Failure(Reason.NETWORK, "one\ntwo\n")
+    for twin in (copy.copy(failure), pickle.loads(pickle.dumps(failure))):  # noqa: S301 - our own bytes
+        assert (twin.reason, twin.words) == (Reason.NETWORK, "one\ntwo")
+    assert str(failure) == f"{Reason.NETWORK.advice.meaning} (one\ntwo)"
+    assert str(Failure(Reason.NETWORK)) == Reason.NETWORK.advice.meaning
