@@ -1,0 +1,362 @@
+"""Which corrections of the tables apply, and what is odd in the tables once they have.
+
+A correction names the published row it corrects, down to the YouTube id, and it applies only where
+the tables still say exactly that. A table that somebody mended already, or somebody's own table with
+a video of the same name, is never touched. This room decides and opens no file; `tables` hands it rows.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from hdtf_async.model import SUBSETS, Clip, Finding, Severity, Video
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from hdtf_async.tables import Row
+
+FILE = "corrections.csv"
+"""Name of the table of corrections, in the directory of the tables."""
+
+HEAD = ["level", "subset", "name", "youtube_id", "index", "published", "new_index", "corrected", "source"]
+"""Its first line; the README beside the shipped one explains the columns."""
+
+RENDITIONS = frozenset({144, 240, 360, 480, 720, 1080, 1440, 2160, 4320})
+"""Heights, in lines, of the renditions that YouTube makes of a 16:9 video."""
+
+
+class Corrections(StrEnum):
+    """Which corrections of the tables apply."""
+
+    VERIFIED = "verified"
+    """Those that independent sources agree on."""
+    UNVERIFIED = "unverified"
+    """Also those that rest on one source and that nobody has checked against the footage."""
+    NONE = "none"
+    """None: the tables as they were published."""
+
+    def includes(self, level: Corrections) -> bool:
+        """Say whether a correction of ``level`` applies where this was asked for."""
+        return level is self or (self is Corrections.UNVERIFIED and level is Corrections.VERIFIED)
+
+
+_What = TypeVar("_What", Video, Clip)
+
+
+@dataclass(frozen=True, slots=True)
+class _Correction(Generic[_What]):
+    line: int
+    """Line of ``corrections.csv``, from 1."""
+    level: Corrections
+    published: _What
+    """What the tables must say for the correction to apply."""
+    corrected: _What
+    source: str
+    """Who says so, fit to be shown."""
+
+    def finding(self, severity: Severity, code: str, words: str) -> Finding:
+        """Report what became of this correction."""
+        return Finding(FILE, self.line, severity, code, words)
+
+
+@dataclass(frozen=True, slots=True)
+class HeightCorrection(_Correction[Video]):
+    """Another reference height for one video."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClipCorrection(_Correction[Clip]):
+    """Another box, or another interval and box, for one clip; several may replace one published clip.
+
+    Neither clip has a zoom here: corrections say nothing of it, and the table's own is kept.
+    """
+
+
+Correction = HeightCorrection | ClipCorrection
+
+
+@dataclass(slots=True)
+class Published:
+    """What the tables say as they were published, with the lines that later findings point at."""
+
+    videos: list[Video] = field(default_factory=list)
+    clips: list[Clip] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    intervals: dict[str, int] = field(default_factory=dict)
+    """How many intervals a video's row lists, with or without a box, by the video's stem."""
+    lines: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Where a video's or clip's row stands, by the kind of table and the stem; 0 where there is no row."""
+
+    def finding(self, kind: str, row: Video | Clip, severity: Severity, code: str, words: str) -> Finding:
+        """Report something about the row of a video or clip in one kind of table."""
+        subset = row.subset if isinstance(row, Video) else row.video.subset
+        return Finding(f"{subset}_{kind}.txt", self.lines.get((kind, row.stem), 0), severity, code, words)
+
+
+@dataclass(frozen=True, slots=True)
+class Corrected:
+    """The videos and clips once the corrections have applied, and what became of each correction."""
+
+    videos: tuple[Video, ...]
+    clips: tuple[Clip, ...]
+    findings: tuple[Finding, ...]
+
+
+def parse(rows: Iterable[Row]) -> list[Correction]:
+    """Read the rows of ``corrections.csv``, each a single field that holds its whole line."""
+    found: list[Correction] = []
+    head: list[str] = []
+    for row in rows:
+        try:
+            cells = [cell.strip() for cell in next(csv.reader(row.fields, strict=True), [])]
+        except csv.Error as error:
+            raise row.malformed(f"not a row of comma-separated values ({error}); mind its quotes") from error
+        if not head:
+            head = cells
+            if head != HEAD:
+                raise row.malformed(f"not the columns of a table of corrections; write {','.join(HEAD)}")
+        else:
+            correction = _correction(row, cells)
+            if correction is not None:
+                found.append(correction)
+    return found
+
+
+def _correction(row: Row, cells: list[str]) -> Correction | None:
+    """Read one correction; None, with a finding, where a value in it is impossible."""
+    if len(cells) != len(HEAD):
+        raise row.malformed(f"{len(cells)} columns where {len(HEAD)} belong; write {','.join(HEAD)}")
+    level, subset, name, youtube_id, index, published, new_index, corrected, source = cells
+    if level not in ("verified", "unverified") or subset not in SUBSETS:
+        words = f"begin it with a level, verified or unverified, and a subset, one of {', '.join(SUBSETS)}"
+        raise row.malformed(f"not a correction; {words}")
+    # What comes out of ascii() moves no cursor; its own quotes are not wanted here.
+    place, shown = (row.line, Corrections(level)), ascii(source[:100])[1:-1]
+    safe_name, safe_id = row.name(name), row.youtube_id(f"https://youtu.be/{youtube_id}")
+    before, _, at = published.partition(" at ") if index or new_index else ("", "", published)
+    height = row.height(at)
+    if safe_name is None or safe_id is None or height is None:
+        return None
+    video = Video(subset, safe_name, safe_id, height)
+    if not before:
+        right = row.height(corrected)
+        if right is None:
+            return None
+        return HeightCorrection(*place, video, replace(video, reference_height=right), shown)
+    old, new = _clip(row, video, index, before), _clip(row, video, new_index, corrected)
+    return None if old is None or new is None else ClipCorrection(*place, old, new, shown)
+
+
+def _clip(row: Row, video: Video, index: str, text: str) -> Clip | None:
+    """Read a clip from its index and words such as ``00:05-01:35 389 776 0 776``."""
+    first, *others = text.split() or [""]
+    if len(others) != len(("left", "width", "top", "height")):
+        words = "write interval, left, width, top, height, such as 00:05-01:35 389 776 0 776"
+        raise row.malformed(f"no clip in {text[:100]!a}; {words}, and ' at 720' behind the published one")
+    number, interval, box = row.index(index), row.interval(first), row.box(others)
+    if number is None or interval is None or box is None:
+        return None
+    return Clip(video, number, interval, box)
+
+
+def apply(published: Published, corrections: Iterable[Correction]) -> Corrected:
+    """Put the corrections in place of the rows that still say what these claim to correct.
+
+    An index that the video's row lists belongs to its published interval for ever. A correction that
+    would give it to another interval is refused, together with all that replace the same clip. Where
+    two levels correct one row, the verified one holds. Videos and clips keep their order.
+    """
+    known = {(video.stem, video.youtube_id) for video in published.videos}
+    heights: list[HeightCorrection] = []
+    clips: list[ClipCorrection] = []
+    for each in sorted(corrections, key=lambda each: each.level is Corrections.UNVERIFIED):
+        video = each.published if isinstance(each, HeightCorrection) else each.published.video
+        if (video.stem, video.youtube_id) not in known:
+            continue
+        if isinstance(each, HeightCorrection):
+            heights.append(each)
+        else:
+            clips.append(each)
+    findings: list[Finding] = []
+    right = _right_heights(published, heights, findings)
+    made = _replacements(published, clips, findings)
+    place = {video: at for at, video in enumerate(published.videos)}
+    result = [
+        (place[clip.video], new.index, _at_height(new, right.get(clip.video)))
+        for clip in published.clips
+        for new in made.get(clip, [clip])
+    ]
+    result.sort(key=lambda entry: entry[:2])
+    return Corrected(
+        tuple(right[video].corrected if video in right else video for video in published.videos),
+        tuple(clip for *_, clip in result),
+        tuple(sorted(findings, key=lambda finding: finding.line)),
+    )
+
+
+def _at_height(clip: Clip, height: HeightCorrection | None) -> Clip:
+    """Give a clip its video's corrected height; it is then only as sure as the less sure correction."""
+    if height is None:
+        return clip
+    level = Corrections.UNVERIFIED if clip.correction == Corrections.UNVERIFIED else height.level
+    return replace(clip, video=height.corrected, correction=level.value)
+
+
+def _right_heights(
+    published: Published, corrections: Sequence[HeightCorrection], findings: list[Finding]
+) -> dict[Video, HeightCorrection]:
+    """Find by published video the height correction that applies to it."""
+    waiting = set(published.videos)
+    applied: dict[Video, HeightCorrection] = {}
+    for each in corrections:
+        if each.published not in waiting:
+            findings.append(_not_applied(each, each.published.stem))
+            continue
+        waiting.remove(each.published)
+        applied[each.published] = each
+        words = (
+            f"{each.published.stem}: reference height {each.published.reference_height} is read as "
+            f"{each.corrected.reference_height} ({each.level}: {each.source})."
+        )
+        findings.append(each.finding(Severity.NOTE, "corrected", words))
+    return applied
+
+
+def _replacements(
+    published: Published, corrections: Sequence[ClipCorrection], findings: list[Finding]
+) -> dict[Clip, list[Clip]]:
+    """Find by published clip the clips that take its place."""
+    wanted = {each.published.stem for each in corrections}
+    waiting = {replace(clip, zoom=None): clip for clip in published.clips if clip.stem in wanted}
+    taken = {stem: set(range(count)) for stem, count in published.intervals.items()}
+    groups: dict[tuple[Corrections, Clip], list[ClipCorrection]] = {}
+    for each in corrections:
+        groups.setdefault((each.level, each.published), []).append(each)
+    applied: dict[Clip, list[Clip]] = {}
+    for (level, old), group in groups.items():
+        clip = waiting.get(old)
+        if clip is None:
+            findings.extend(_not_applied(each, old.stem) for each in group)
+            continue
+        reused = _reused(group, taken[clip.video.stem])
+        if reused is not None:
+            words = (
+                f"{old.stem} is left as it is, as this correction gives index {reused.corrected.index} to a "
+                f"second interval; give it the next free index."
+            )
+            findings.append(reused.finding(Severity.ERROR, "index_reused", words))
+            continue
+        del waiting[old]
+        taken[clip.video.stem].update(each.corrected.index for each in group)
+        applied[clip] = [replace(each.corrected, zoom=clip.zoom, correction=level.value) for each in group]
+        for each in group:
+            words = (
+                f"{old.stem} ({_shown(old)}) is replaced by {each.corrected.stem} ({_shown(each.corrected)})"
+            )
+            findings.append(each.finding(Severity.NOTE, "corrected", f"{words}; {level}: {each.source}."))
+    return applied
+
+
+def _reused(group: Iterable[ClipCorrection], taken: set[int]) -> ClipCorrection | None:
+    """Find the first correction that gives an index to a second interval."""
+    given: set[int] = set()
+    for each in group:
+        old, new = each.published, each.corrected
+        keeps = (new.index, new.interval) == (old.index, old.interval)
+        if new.index in given or (new.index in taken and not keeps):
+            return each
+        given.add(new.index)
+    return None
+
+
+def _not_applied(correction: Correction, stem: str) -> Finding:
+    words = f"{stem}: the tables do not say what this correction corrects, so it is not applied."
+    return correction.finding(Severity.NOTE, "correction_not_applied", words)
+
+
+def _shown(clip: Clip) -> str:
+    box, interval = clip.box, clip.interval
+    return (
+        f"{interval.start:g} to {interval.end:g} s, left {box.left} width {box.width} "
+        f"top {box.top} height {box.height}"
+    )
+
+
+def look_over(published: Published, corrected: Corrected, asked: Corrections) -> list[Finding]:
+    """Report what is odd in the videos and clips though every row of them can be read."""
+    return [
+        *_twins(published),
+        *_odd_heights(published, corrected, asked),
+        *_odd_boxes(published, corrected, asked),
+        *_overlaps(published, corrected),
+    ]
+
+
+def _twins(published: Published) -> Iterator[Finding]:
+    """Report videos that share a YouTube id, or a name but for its case."""
+    by_id: dict[str, Video] = {}
+    by_name: dict[str, Video] = {}
+    for video in published.videos:
+        first = by_id.setdefault(video.youtube_id, video)
+        if first is not video:
+            words = f"{first.stem} and {video.stem} are one YouTube video, {video.youtube_id}"
+            words += "; keep them on one side of a train/test split."
+            yield published.finding("video_url", video, Severity.NOTE, "shared_youtube_id", words)
+        first = by_name.setdefault(video.stem.lower(), video)
+        if first is not video:
+            words = (
+                f"{first.stem} and {video.stem} differ only by case, and some file systems take them for one."
+            )
+            yield published.finding("video_url", video, Severity.WARNING, "case_collision", words)
+
+
+def _odd_heights(published: Published, corrected: Corrected, asked: Corrections) -> Iterator[Finding]:
+    """Report heights of 0 in the table, and heights that no rendition has."""
+    for before, video in zip(published.videos, corrected.videos, strict=True):
+        height, line = video.reference_height, published.lines.get(("resolution", video.stem), 0)
+        if line and not before.reference_height and height:
+            words = f"{video.stem} has reference height 0; a correction makes it {height}."
+            yield published.finding("resolution", video, Severity.NOTE, "zero_height", words)
+        elif line and not height:
+            words = f"{video.stem} has reference height 0, so the scale of its boxes is unknown"
+            words += f"{_hint(Corrections.VERIFIED, asked)}."
+            yield published.finding("resolution", video, Severity.WARNING, "zero_height", words)
+        elif height and height not in RENDITIONS:
+            nearest = min(RENDITIONS, key=lambda known: (abs(known - height), known))
+            words = f"{video.stem} has reference height {height}, like no rendition; {nearest} is nearest."
+            yield published.finding("resolution", video, Severity.NOTE, "odd_height", words)
+
+
+def _odd_boxes(published: Published, corrected: Corrected, asked: Corrections) -> Iterator[Finding]:
+    """Report boxes that end below the frame; how wide it is, the tables do not say."""
+    for clip in corrected.clips:
+        height = clip.video.reference_height
+        if height and clip.box.bottom > height:
+            words = (
+                f"The box of {clip.stem} ends at line {clip.box.bottom} of a frame of {height} lines, so it "
+            )
+            words += f"cannot be cut{_hint(Corrections.UNVERIFIED, asked)}."
+            yield published.finding("crop_wh", clip, Severity.WARNING, "box_does_not_fit", words)
+
+
+def _overlaps(published: Published, corrected: Corrected) -> Iterator[Finding]:
+    """Report clips of one video that share frames."""
+    latest: dict[str, Clip] = {}
+    for clip in sorted(corrected.clips, key=lambda clip: (clip.interval.start, clip.interval.end)):
+        before = latest.get(clip.video.stem)
+        if before is not None and clip.interval.start < before.interval.end:
+            words = f"{before.stem} and {clip.stem} share frames, as their intervals overlap."
+            yield published.finding("annotion_time", clip.video, Severity.NOTE, "overlapping_clips", words)
+        if before is None or before.interval.end < clip.interval.end:
+            latest[clip.video.stem] = clip
+
+
+def _hint(level: Corrections, asked: Corrections) -> str:
+    """Name the option that may help, unless it was given."""
+    return (
+        "" if asked.includes(level) else f"; `--corrections {level}` replaces it where a correction is known"
+    )

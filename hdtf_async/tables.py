@@ -1,0 +1,441 @@
+"""The five text files of each subset: reading, checking, findings with file and line.
+
+    RD_video_url.txt       Radio1 https://www.youtube.com/watch?v=CPCoMyuBRM0
+    RD_resolution.txt      Radio1.mp4 720
+    RD_annotion_time.txt   Radio11.mp4 00:30-01:00 01:30-02:30
+    RD_crop_wh.txt         Radio11_1.mp4 557 478 0 478
+    RD_crop_ratio.txt      Radio11_1.mp4 1.2
+
+The copies people have differ in byte order marks, line ends, tabs and blanks; all of these are read.
+Three kinds of wrong are kept apart: a line that is no row of its table raises `TableError`; a row that
+says something impossible or dangerous is left out, with a finding; a row that is merely odd stays, with
+a finding. Names and ids that come out of here are safe in paths.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import parse_qs, urlsplit
+
+from hdtf_async import corrections as _corrections
+from hdtf_async.corrections import Corrections, Published
+from hdtf_async.model import SUBSETS, Box, Clip, Finding, Interval, Severity, Tables, Video
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterator, Sequence
+
+__all__ = ["Corrections", "Row", "TableError", "read", "shipped"]
+
+LONGEST_LINE = 64 * 1024
+"""Characters in a line beyond which it is taken for damage; a row of ten intervals has 150."""
+LONGEST_NAME = 100
+GREATEST_HEIGHT = 8640
+GREATEST_COORDINATE = 16384
+GREATEST_INDEX = 99_999
+GREATEST_ZOOM = 10
+DAY = 24 * 3600
+
+_WITHOUT = {
+    "video_url": "none of its videos can be had",
+    "resolution": "the reference heights of its videos are unknown",
+    "annotion_time": "none of its clips can be made",
+    "crop_wh": "none of its clips can be made",
+    "crop_ratio": "none of its clips has a zoom",
+}
+"""The tables of a subset, each with what follows for the subset where it is missing."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
+_YOUTUBE_HOSTS = frozenset({"youtube.com", "www.youtube.com", "m.youtube.com", "music.youtube.com"})
+_NO_FIGURE = re.compile(r"-?(nan|inf|infinity)", re.IGNORECASE)
+_DECIMAL = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_TIME = re.compile(r"(?:([0-9]+):)?([0-9]+):([0-9]+(?:\.[0-9]*)?)")
+
+_K = TypeVar("_K", bound="Hashable")
+_V = TypeVar("_V")
+
+
+class TableError(Exception):
+    """There is no table to read, or a line that is no row of its table.
+
+    ``file`` is the table's name, or the directory where that is what is wrong; ``line`` counts from 1
+    and is 0 where no single line is meant.
+    """
+
+    def __init__(self, file: str, line: int, words: str) -> None:
+        super().__init__(file, line, words)
+        self.file = file
+        self.line = line
+        self.words = words
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {self.words}"
+
+
+def shipped() -> Path:
+    """Return the directory of the tables that come with the program.
+
+    It lies inside the package where that was installed from a wheel, and beside it in a checkout.
+    """
+    package = Path(__file__).parent
+    inside = package / "HDTF_dataset"
+    return inside if inside.is_dir() else package.parent / "HDTF_dataset"
+
+
+def read(source: Path | None = None, *, corrections: Corrections = Corrections.VERIFIED) -> Tables:
+    """Read the tables in ``source`` (by default the shipped ones) and check every row.
+
+    Videos and clips come in the order RD, WDA, WRA, then as in ``xx_video_url.txt``, clips of one video
+    by index. Corrections come from ``corrections.csv`` in ``source``, else from the shipped one. Raises
+    `TableError` where there is no table, or a line that is no row of its table. Reading blocks for some
+    milliseconds; a caller with an event loop reads in a thread.
+    """
+    directory = shipped() if source is None else source
+    shown = repr(str(directory))
+    mode = _mode(directory, shown)
+    if mode is None or not stat.S_ISDIR(mode):
+        raise TableError(shown, 0, "no such directory; name the one that holds the tables")
+    published = Published()
+    here = [subset for subset in SUBSETS if _read_subset(directory, subset, published)]
+    if not here:
+        names = ", ".join(f"{subset}_{kind}.txt" for subset in SUBSETS for kind in _WITHOUT)
+        raise TableError(shown, 0, f"no tables here; name the directory that holds some of {names}")
+    applied = _corrections.apply(published, _read_corrections(directory, corrections, published.findings))
+    odd = _corrections.look_over(published, applied, corrections)
+    return Tables(applied.videos, applied.clips, (*published.findings, *applied.findings, *odd))
+
+
+def _read_subset(directory: Path, subset: str, published: Published) -> bool:
+    """Add what one subset's tables say to ``published``; say whether there was any table."""
+    findings = published.findings
+    files = [f"{subset}_{kind}.txt" for kind in _WITHOUT]
+    urls = _table(directory, files[0], findings, _video_url)
+    heights = _table(directory, files[1], findings, _resolution)
+    intervals = _table(directory, files[2], findings, _annotation)
+    boxes = _table(directory, files[3], findings, _crop)
+    zooms = _table(directory, files[4], findings, _ratio)
+    tables = (urls, heights, intervals, boxes, zooms)
+    if all(table is None for table in tables):
+        words = f"None of the tables of {subset} is here."
+        findings.append(Finding(files[0], 0, Severity.WARNING, "missing_subset", words))
+        return False
+    for file, table, without in zip(files, tables, _WITHOUT.values(), strict=True):
+        if table is None:
+            words = f"This table is missing, so of {subset} {without}."
+            findings.append(Finding(file, 0, Severity.WARNING, "missing_table", words))
+    if urls is not None:
+        _Subset(subset, files, urls, heights, intervals, boxes, zooms, published).join()
+    return True
+
+
+_Table = dict[_K, tuple[int, _V | None]]
+"""The rows of a table by what they name: the line, and the value unless it was refused."""
+
+
+@dataclass(slots=True)
+class _Subset:
+    """The tables of one subset on their way to becoming videos and clips; None where one is missing."""
+
+    subset: str
+    files: list[str]
+    urls: _Table[str, str]
+    heights: _Table[str, int] | None
+    intervals: _Table[str, list[Interval | None]] | None
+    boxes: _Table[tuple[str, int], Box] | None
+    zooms: _Table[tuple[str, int], float] | None
+    published: Published
+
+    def find(self, table: int, line: int, severity: Severity, code: str, words: str) -> None:
+        self.published.findings.append(Finding(self.files[table], line, severity, code, words))
+
+    def join(self) -> None:
+        """Match the tables by name and index, and report what has no match."""
+        for table, named in ((1, self.heights), (2, self.intervals)):
+            for name, (line, _) in (named or {}).items():
+                self.known(table, line, name)
+        for table, keyed in ((3, self.boxes), (4, self.zooms)):
+            for (name, index), (line, _) in (keyed or {}).items():
+                if self.known(table, line, name) and self.intervals is not None:
+                    _, listed = self.intervals.get(name, (0, None))
+                    if index >= len(listed or ()):
+                        words = f"{name} has no interval {index}, so this row is left out."
+                        self.find(table, line, Severity.ERROR, "unknown_interval", words)
+        for name, (line, youtube_id) in self.urls.items():
+            if youtube_id is not None:
+                self.add_video(name, line, youtube_id)
+
+    def known(self, table: int, line: int, name: str) -> bool:
+        if name not in self.urls:
+            words = f"{name} is not in {self.files[0]}, so this row is left out."
+            self.find(table, line, Severity.ERROR, "unknown_video", words)
+        return name in self.urls
+
+    def add_video(self, name: str, line: int, youtube_id: str) -> None:
+        height_line, height = (self.heights or {}).get(name, (0, None))
+        if self.heights is not None and not height_line:
+            words = f"{name} has no row in {self.files[1]}, so the scale of its boxes is unknown."
+            self.find(0, line, Severity.WARNING, "no_height", words)
+        video = Video(self.subset, name, youtube_id, height or 0)
+        interval_line, intervals = (self.intervals or {}).get(name, (0, None))
+        if self.intervals is not None and not intervals:
+            words = f"{name} has no interval in {self.files[2]}, so there is no clip of it."
+            self.find(0, line, Severity.NOTE, "no_interval", words)
+        self.published.videos.append(video)
+        self.published.intervals[video.stem] = len(intervals or ())
+        self.published.lines["video_url", video.stem] = line
+        self.published.lines["annotion_time", video.stem] = interval_line
+        self.published.lines["resolution", video.stem] = 0 if height is None else height_line
+        if self.boxes is None:
+            return
+        for index, interval in enumerate(intervals or ()):
+            box_line, box = self.boxes.get((name, index), (0, None))
+            if interval is not None and not box_line:
+                words = f"Interval {index} of {name} has no box, so there is no clip of it."
+                self.find(2, interval_line, Severity.NOTE, "no_box", words)
+            if interval is not None and box is not None:
+                _, zoom = (self.zooms or {}).get((name, index), (0, None))
+                clip = Clip(video, index, interval, box, zoom)
+                self.published.clips.append(clip)
+                self.published.lines["crop_wh", clip.stem] = box_line
+
+
+def _read_corrections(
+    directory: Path, asked: Corrections, findings: list[Finding]
+) -> list[_corrections.Correction]:
+    """Read the corrections of the levels asked for; none at all where there is no such file."""
+    if asked is Corrections.NONE:
+        return []
+    homes = [each for each in (directory, shipped()) if _mode(each / _corrections.FILE, _corrections.FILE)]
+    if not homes:
+        return []
+    rows = (
+        Row(_corrections.FILE, line, [text], findings)
+        for line, text in _lines(homes[0], _corrections.FILE)
+        if text.strip()
+    )
+    return [each for each in _corrections.parse(rows) if asked.includes(each.level)]
+
+
+def _mode(path: Path, shown: str) -> int | None:
+    """Return what kind of thing is at ``path``, None where there is nothing."""
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        raise TableError(shown, 0, f"cannot be read ({error}); check its permissions") from error
+
+
+def _lines(directory: Path, file: str) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a text file with their numbers, never holding more than the longest lawful line."""
+    path = directory / file
+    if not stat.S_ISREG(_mode(path, file) or 0):
+        raise TableError(file, 0, "not a regular file; put the table itself here")
+    line = 0
+    try:
+        # Undecodable bytes come through as lone surrogates, so that they can be laid to their line.
+        with path.open(encoding="utf-8", errors="surrogateescape") as stream:
+            while text := stream.readline(LONGEST_LINE + 1):
+                line += 1
+                if line == 1:
+                    text = text.removeprefix("\ufeff")
+                if len(text) > LONGEST_LINE and not text.endswith("\n"):
+                    words = f"longer than {LONGEST_LINE} characters; get this table anew, it is damaged"
+                    raise TableError(file, line, words)
+                if not text.isascii() and any("\ud800" <= each <= "\udfff" for each in text):
+                    raise TableError(file, line, f"{quoted(text.strip())} is not UTF-8; save it as UTF-8")
+                yield line, text
+    except OSError as error:
+        raise TableError(file, line, f"cannot be read ({error}); check the file") from error
+
+
+def _table(
+    directory: Path,
+    file: str,
+    findings: list[Finding],
+    read_row: Callable[[Row], tuple[_K | None, _V | None]],
+) -> _Table[_K, _V] | None:
+    """Read one table, None where it is missing; of rows that name the same thing the first one stays."""
+    if _mode(directory / file, file) is None:
+        return None
+    rows: _Table[_K, _V] = {}
+    for line, text in _lines(directory, file):
+        # Blanks and tabs only: other white space inside a name is a matter for the name's check.
+        fields = [each for each in text.rstrip("\n").replace("\t", " ").split(" ") if each]
+        if not fields:
+            continue
+        row = Row(file, line, fields, findings)
+        key, value = read_row(row)
+        if key in rows:
+            words = f"{quoted(fields[0])} has a row already, in line {rows[key][0]}; that one stays."
+            row.refuse("duplicate_row", words)
+        elif key is not None:
+            rows[key] = (line, value)
+    return rows
+
+
+def quoted(text: str) -> str:
+    """Quote foreign text so that it is short and moves no cursor."""
+    longest = 60
+    return ascii(text if len(text) <= longest else text[:longest] + "...")
+
+
+@dataclass(slots=True)
+class Row:
+    """One line of a table and its place.
+
+    The reading methods raise `TableError` for what is no row of the table, and return None, with a
+    finding, for a value that is impossible or dangerous.
+    """
+
+    file: str
+    line: int
+    fields: list[str]
+    findings: list[Finding]
+
+    def malformed(self, words: str) -> TableError:
+        """Make the error for a line that is no row of its table."""
+        return TableError(self.file, self.line, words)
+
+    def refuse(self, code: str, words: str) -> None:
+        """Report a value that is left out, with its row where the row is nothing without it."""
+        self.findings.append(Finding(self.file, self.line, Severity.ERROR, code, words))
+
+    def expect(self, count: int, form: str) -> None:
+        """Raise unless the row has ``count`` fields, as ``form`` has."""
+        if len(self.fields) != count:
+            words = f"{len(self.fields)} fields where {count} belong, in {quoted(' '.join(self.fields))}"
+            raise self.malformed(f"{words}; write it like {form}")
+
+    def name(self, text: str) -> str | None:
+        """Read the name of a video, with or without ``.mp4``, safe to be part of a file name."""
+        name = text.removesuffix(".mp4")
+        if len(name) <= LONGEST_NAME and _NAME.fullmatch(name) and ".." not in name:
+            return name
+        words = (
+            f"{quoted(text)} is left out, as it cannot name a file safely: a name has up to {LONGEST_NAME}"
+        )
+        words += " ASCII letters, digits, '_', '-' and single '.', and begins with a letter or a digit."
+        self.refuse("bad_name", words)
+        return None
+
+    def key(self, text: str) -> tuple[str, int] | None:
+        """Read the name of a video and the index of one of its intervals, such as ``Radio11_1.mp4``."""
+        before, found, after = text.removesuffix(".mp4").rpartition("_")
+        if not found:
+            raise self.malformed(f"{quoted(text)} has no index; write name and index like Radio11_1.mp4")
+        name, index = self.name(before), self.index(after)
+        return None if name is None or index is None else (name, index)
+
+    def youtube_id(self, url: str) -> str | None:
+        """Read the id of the video that a YouTube link leads to."""
+        try:
+            parts = urlsplit(url)
+            query = parse_qs(parts.query)
+        except ValueError:
+            parts, query = urlsplit(""), {}
+        host, path = parts.netloc.lower(), [each for each in parts.path.split("/") if each]
+        ids: Sequence[str] = ()
+        if host == "youtu.be":
+            ids = path
+        elif host in _YOUTUBE_HOSTS and path == ["watch"]:
+            ids = query.get("v", ())
+        elif host in _YOUTUBE_HOSTS and path[:1] in (["shorts"], ["embed"], ["live"]):
+            ids = path[1:]
+        if parts.scheme in ("http", "https") and len(ids) == 1 and _YOUTUBE_ID.fullmatch(ids[0]):
+            return ids[0]
+        self.refuse("bad_url", f"{quoted(url)} leads to no YouTube video, so the row is left out.")
+        return None
+
+    def whole(self, text: str, what: str, greatest: int) -> int | None:
+        """Read a whole number from 0 to ``greatest``."""
+        digits = text.isascii() and text.removeprefix("-").isdigit()
+        if not digits and not _NO_FIGURE.fullmatch(text):
+            raise self.malformed(f"{what} {quoted(text)} is not a whole number; write it in digits")
+        # No limit here has nine digits, and int() raises for some thousands of them.
+        value = int(text) if digits and len(text) <= len("123456789") else -1
+        if 0 <= value <= greatest:
+            return value
+        self.refuse(f"bad_{what}", f"{what} {quoted(text)} is not within 0 and {greatest}; it is left out.")
+        return None
+
+    def index(self, text: str) -> int | None:
+        """Read the index of an interval, which counts from 0."""
+        return self.whole(text, "index", GREATEST_INDEX)
+
+    def height(self, text: str) -> int | None:
+        """Read a reference height in lines; 0 where the table does not say."""
+        return self.whole(text, "height", GREATEST_HEIGHT)
+
+    def zoom(self, text: str) -> float | None:
+        """Read a zoom above 0."""
+        if not _DECIMAL.fullmatch(text) and not _NO_FIGURE.fullmatch(text):
+            raise self.malformed(f"zoom {quoted(text)} is not a number; write it like 1.2")
+        value = float(text)
+        if 0 < value <= GREATEST_ZOOM:
+            return value
+        self.refuse(
+            "bad_zoom", f"zoom {quoted(text)} is not above 0 and up to {GREATEST_ZOOM}; it is left out."
+        )
+        return None
+
+    def box(self, texts: Sequence[str]) -> Box | None:
+        """Read a box from left, width, top and height, in this order."""
+        left, width, top, height = (self.whole(text, "box", GREATEST_COORDINATE) for text in texts)
+        if left is None or width is None or top is None or height is None:
+            return None
+        box = Box(left, top, width, height)
+        if width and height and max(box.right, box.bottom) <= GREATEST_COORDINATE:
+            return box
+        words = f"box {quoted(' '.join(texts))} has no area, or ends beyond {GREATEST_COORDINATE}."
+        self.refuse("bad_box", words)
+        return None
+
+    def interval(self, text: str) -> Interval | None:
+        """Read an interval such as ``00:30-01:00``, ``1:00:00-1:01:30`` or ``00:30.5-00:45``."""
+        start, _, end = (_TIME.fullmatch(part) for part in text.partition("-"))
+        if not start or not end:
+            raise self.malformed(f"{quoted(text)} is not an interval; write it like 00:30-01:00")
+        interval = Interval(_seconds(start), _seconds(end))
+        if interval.start < interval.end <= DAY:
+            return interval
+        words = f"interval {quoted(text)} does not run forward by the clock and within a day; it is left out."
+        self.refuse("bad_interval", words)
+        return None
+
+
+def _seconds(time: re.Match[str]) -> float:
+    """Return seconds from the start of the video, infinity where the clock has no such time."""
+    hours, minutes, seconds = (float(part or 0) for part in time.groups())
+    wrong = seconds >= 60 or (time[1] and minutes >= 60)  # noqa: PLR2004 (sixty is sixty)
+    return float("inf") if wrong else 3600 * hours + 60 * minutes + seconds
+
+
+def _video_url(row: Row) -> tuple[str | None, str | None]:
+    row.expect(2, "Radio1 https://www.youtube.com/watch?v=CPCoMyuBRM0")
+    return row.name(row.fields[0]), row.youtube_id(row.fields[1])
+
+
+def _resolution(row: Row) -> tuple[str | None, int | None]:
+    row.expect(2, "Radio1.mp4 720")
+    return row.name(row.fields[0]), row.height(row.fields[1])
+
+
+def _annotation(row: Row) -> tuple[str | None, list[Interval | None]]:
+    name, *texts = row.fields
+    return row.name(name), [row.interval(text) for text in texts]
+
+
+def _crop(row: Row) -> tuple[tuple[str, int] | None, Box | None]:
+    row.expect(5, "Radio11_1.mp4 557 478 0 478")
+    return row.key(row.fields[0]), row.box(row.fields[1:])
+
+
+def _ratio(row: Row) -> tuple[tuple[str, int] | None, float | None]:
+    row.expect(2, "Radio11_1.mp4 1.2")
+    return row.key(row.fields[0]), row.zoom(row.fields[1])
