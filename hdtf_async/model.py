@@ -5,8 +5,9 @@ This room touches nothing and imports no other room; every other room speaks in 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
+from fractions import Fraction
 
 SUBSETS = ("RD", "WDA", "WRA")
 """The three parts of HDTF, in the order in which they are read and listed."""
@@ -82,6 +83,26 @@ class Clip:
     def stem(self) -> str:
         """File name of the clip without its ending, such as ``RD_Radio1_000``."""
         return f"{self.video.stem}_{self.index:03d}"
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The form that a clip takes: every option that changes its bytes, and nothing else."""
+
+    crop: str = "table"
+    resolution: str = "reference"
+    size: int | None = None
+    """Pixels of the shorter side; None as it comes."""
+    fps: Fraction | None = None
+    """Frames a second; None as it comes."""
+    crf: int = 18
+    preset: str = "veryfast"
+    threads: int = 1
+    """Threads of the encoder: x264 writes another stream for another count."""
+
+    def stated(self) -> dict[str, str | int | None]:
+        """Return the form as JSON takes it."""
+        return asdict(self) | {"fps": None if self.fps is None else str(self.fps)}
 
 
 class Severity(StrEnum):

@@ -1,0 +1,305 @@
+"""The command line: words in, exit code out. Everything that is global (signals, printing) is here."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import os
+import shlex
+import signal
+import sys
+import tempfile
+import traceback
+from dataclasses import asdict, fields, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import anyio
+
+from hdtf_async import plan, progress, store, tables
+from hdtf_async.failures import ExitCode
+from hdtf_async.options import Options, OptionsError, Printing, flag_of
+from hdtf_async.run import FormError, bundled_ffmpeg, one_error, own_version, running
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from hdtf_async.model import Clip, Tables
+    from hdtf_async.report import Report
+
+T = TypeVar("T", Options, Printing)
+
+DESCRIPTION = "From the HDTF tables to talking-head clips: downloads and encodes overlap."
+EXAMPLES = """\
+examples:
+  python -m hdtf_async --out clips                         the whole dataset
+  python -m hdtf_async --out clips --subset RD --limit 5   a first taste of it
+  python -m hdtf_async --out clips --size 512 --fps 25     in the form that most training code takes
+commands:
+  python -m hdtf_async plan [--json]       what would be done, and what is odd in the tables
+  python -m hdtf_async demo --out DIR      the whole job, offline, against a stand-in for YouTube
+exit codes:
+  0 all is there; 1 the rest is gone or needs you; 2 usage or tables; 3 YouTube refuses this address;
+  4 local trouble; 75 another run may help; 130 interrupted; 143 terminated
+"""
+OUT = ("--out", "-o", "--output_dir")
+
+
+def entry() -> NoReturn:
+    """Run the command line of this process and leave with its exit code."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run a command line and return its exit code."""
+    commands: dict[str, Callable[[Sequence[str]], int]] = {"plan": plan_command, "demo": demo_command}
+    command, words = (commands[argv[0]], argv[1:]) if argv and argv[0] in commands else (main_job, argv)
+    try:
+        return command(words)
+    except (tables.TableError, FormError, OptionsError) as error:
+        code, message = ExitCode.USAGE, str(error)
+    except store.StoreError as error:
+        code, message = ExitCode.LOCAL, str(error)
+    except BrokenPipeError:
+        # Whoever read our output has gone; so that Python does not complain at exit:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.LOCAL
+    except KeyboardInterrupt:
+        code, message = ExitCode.INTERRUPTED, "interrupted"
+    except Exception as error:  # noqa: BLE001 - a fault of ours: one line, and the way to the rest
+        if "debug" in words:
+            traceback.print_exc()
+        code = ExitCode.LOCAL
+        message = f"a fault of its own, please report it: {error!r} (--log-level debug shows where)"
+    print(f"hdtf_async: {message}", file=sys.stderr)
+    return code
+
+
+def main_job(argv: Sequence[str]) -> int:
+    """``python -m hdtf_async --out DIR``."""
+    parser = _Parser(
+        prog="python -m hdtf_async", description=DESCRIPTION, epilog=EXAMPLES, allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("--version", action="version", version=f"hdtf_async {own_version()}")
+    parser.add_argument(
+        *OUT, dest="out", required=True, metavar="DIR", type=Path, help="where the clips go (required)"
+    )
+    _add(parser, Options)
+    _add(parser, Printing)
+    said = parser.parse_args(argv)
+    return anyio.run(_run, said.out, _made(Options, said), _made(Printing, said))
+
+
+def plan_command(argv: Sequence[str]) -> int:
+    """``python -m hdtf_async plan``: what would be done, and what is odd in the tables; touches nothing."""
+    parser = _Parser(
+        prog="python -m hdtf_async plan", allow_abbrev=False,
+        description="What would be done, and what is odd in the tables. Touches nothing.",
+    )  # fmt: skip
+    parser.add_argument(*OUT, dest="out", metavar="DIR", type=Path, help="leave out what is there already")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    _add(parser, Options)
+    said = parser.parse_args(argv)
+    options = _made(Options, said)
+    read = tables.read(options.source, corrections=options.corrections)
+    there, failed = {}, {}
+    if said.out is not None:
+        known = store.read_known(said.out)
+        there, failed = known.all_there(), known.failures
+    decided = plan.make(read, options, there=there, failed=failed)
+    told = _planned(read, decided, options)
+    print(json.dumps(told, indent=2) if said.json else _plan_words(told))
+    return ExitCode.DONE
+
+
+def demo_command(argv: Sequence[str]) -> int:
+    """``python -m hdtf_async demo --out DIR``: the main job, offline, against the stand-in."""
+    from hdtf_async import demo  # noqa: PLC0415 - only the demo pays for it
+
+    parser = _Parser(
+        prog="python -m hdtf_async demo", allow_abbrev=False,
+        description="The whole job, offline: draws footage of talking heads, serves it from a stand-in for"
+        " YouTube on this machine, and runs the main job against it.",
+    )  # fmt: skip
+    parser.add_argument(*OUT, dest="out", required=True, metavar="DIR", type=Path, help="where the clips go")
+    _add(parser, Printing)
+    said = parser.parse_args(argv)
+    printing = _made(Printing, said)
+    with tempfile.TemporaryDirectory(prefix="hdtf-demo-") as temporary:
+        source = Path(temporary) / "tables"
+        demo.write_tables(source)
+        options = Options(source=source, pace=0)
+        if _nothing_left(said.out, options):
+            return anyio.run(_run, said.out, options, printing)
+        return anyio.run(_demo, Path(temporary), said.out, options, printing)
+
+
+async def _demo(temporary: Path, out: Path, options: Options, printing: Printing) -> int:
+    """Draw the footage, start the stand-in, and run the main job with what any user could pass."""
+    from hdtf_async import demo  # noqa: PLC0415
+
+    footage = temporary / "footage"
+    if not printing.quiet:
+        print("Drawing the footage ...", file=sys.stderr)
+    await demo.draw(footage, demo.FILMS, bundled_ffmpeg())
+    async with demo.stand_in(footage) as site:
+        # yt-dlp inherits this: a user would export it in the shell.
+        os.environ.update(site.environment)
+        if not printing.quiet:
+            variables = " ".join(f"{name}={value}" for name, value in site.environment.items())
+            print(
+                f"{variables} python -m hdtf_async --out {shlex.quote(str(out))} --source {options.source}"
+                f" --pace 0 --yt-dlp-args={shlex.quote(site.yt_dlp_args)}",
+                file=sys.stderr,
+            )
+        return await _run(out, replace(options, yt_dlp_args=tuple(shlex.split(site.yt_dlp_args))), printing)
+
+
+async def _run(out: Path, options: Options, printing: Printing) -> int:
+    """Run the main job until it ends or a signal ends it."""
+    ended_by: list[signal.Signals] = []
+    report: Report | None = None
+
+    async def watch(job: anyio.CancelScope) -> None:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async for number in signals:
+                ended_by.append(number)
+                job.cancel()
+
+    with one_error():
+        async with anyio.create_task_group() as group:
+            with anyio.CancelScope() as job:
+                group.start_soon(watch, job)
+                async with running(out, options) as events:
+                    await progress.show(events, progress.view_for(printing))
+                    report = events.report
+            group.cancel_scope.cancel()
+    if ended_by:
+        print(f"{ended_by[0].name}: stopped. The same command goes on from here.", file=sys.stderr)
+        return 128 + ended_by[0]
+    if report is None:
+        raise RuntimeError("the run ended without a report")
+    if not (printing.quiet or printing.json):
+        print(progress.summary(report, out))
+    return report.exit_code
+
+
+def _planned(read: Tables, decided: plan.Plan, options: Options) -> dict[str, Any]:
+    """Return the plan as one JSON object."""
+    clips: list[Clip] = [*decided.clips, *(clip for clip, _ in (*decided.impossible, *decided.given_up))]
+    return {
+        "videos_listed": len(read.videos),
+        "videos": len({clip.video for clip in clips}),
+        "clips": len(clips),
+        "hours": round(sum(clip.interval.seconds for clip in clips) / 3600, 4),
+        "downloads": len(decided.work),
+        "least_bytes": sum(work.least_bytes for work in decided.work),
+        "least_hours_at_pace": round(len(decided.work) * options.pace / 3600, 2),
+        "there": len(decided.there),
+        "cannot_be_had": {
+            clip.stem: reason.value
+            for clip, reason in (
+                *((clip, failure.reason) for clip, failure in decided.impossible),
+                *decided.given_up,
+            )
+        },
+        "other_form": len(decided.different) + len(decided.outside),
+        "subsets": {
+            subset: {
+                "videos": len({clip.video for clip in clips if clip.video.subset == subset}),
+                "clips": sum(clip.video.subset == subset for clip in clips),
+            }
+            for subset in sorted({clip.video.subset for clip in clips})
+        },
+        "findings": [asdict(finding) for finding in read.findings],
+    }
+
+
+def _plan_words(told: dict[str, Any]) -> str:
+    """Return the plan for a person."""
+    lines = [
+        f"{finding['severity']:>7}  {finding['file']}:{finding['line']}  {finding['words']}"
+        for finding in told["findings"]
+    ]
+    per_subset = ", ".join(
+        f"{name}: {counts['videos']} videos, {counts['clips']} clips"
+        for name, counts in told["subsets"].items()
+    )
+    lines += [
+        "",
+        f"{told['videos']} videos of {told['videos_listed']} listed, {told['clips']} clips,"
+        f" {told['hours']:.2f} hours ({per_subset})",
+        f"{told['downloads']} downloads of at least {told['least_bytes'] / 1e9:.1f} GB in all;"
+        f" at this pace their starts take {told['least_hours_at_pace']:.1f} hours",
+    ]
+    if told["there"]:
+        lines.append(f"{told['there']} clips are there already")
+    lines += [f"cannot be had: {stem} ({reason})" for stem, reason in told["cannot_be_had"].items()]
+    return "\n".join(lines)
+
+
+def _nothing_left(out: Path, options: Options) -> bool:
+    known = store.read_known(out)
+    read = tables.read(options.source)
+    return not plan.make(read, options, there=known.all_there(), failed=known.failures).work
+
+
+class _Parser(argparse.ArgumentParser):
+    """Names the nearest option where one is not known."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and leave with exit code 2."""
+        unknown = message.partition("unrecognized arguments: ")[2].split()
+        for word in unknown:
+            near = difflib.get_close_matches(word.split("=")[0], list(self._option_string_actions), n=1)
+            if near:
+                message += f"; did you mean {near[0]}?"
+                break
+        print(f"{self.prog}: {message}\n{self.prog} --help lists what there is", file=sys.stderr)
+        raise SystemExit(int(ExitCode.USAGE))
+
+
+def _add(parser: argparse.ArgumentParser, what: type[Options | Printing]) -> None:
+    """Add a flag for each field."""
+    groups: dict[str, argparse._ArgumentGroup] = {}
+    for option in fields(what):
+        flag = flag_of(option)
+        group = groups.setdefault(flag.group, parser.add_argument_group(flag.group))
+        text = flag.help if isinstance(option.default, bool) else f"{flag.help} ({flag.shown_default})"
+        if isinstance(option.default, bool):
+            action = argparse.BooleanOptionalAction if option.default else "store_true"
+            group.add_argument(
+                *flag.names, dest=option.name, default=option.default, action=action, help=text
+            )
+        else:
+            group.add_argument(
+                *flag.names, dest=option.name, default=option.default, metavar=flag.metavar, help=text,
+                type=partial(_parsed, flag.parse, flag.names[0]), choices=flag.choices or None,
+                action=_Extend if flag.many else "store",
+            )  # fmt: skip
+
+
+class _Extend(argparse.Action):
+    """Collects the values of an option that may be given several times in one tuple."""
+
+    def __call__(
+        self, _parser: object, said: argparse.Namespace, values: object, _name: str | None = None
+    ) -> None:
+        so_far = getattr(said, self.dest)
+        more = values if isinstance(values, tuple) else (values,)
+        setattr(said, self.dest, (*so_far, *more))
+
+
+def _parsed(parse: Callable[[str], Any], name: str, text: str) -> Any:  # noqa: ANN401 - of the field's type
+    try:
+        return parse(text)
+    except (ValueError, ZeroDivisionError, OverflowError):
+        raise argparse.ArgumentTypeError(f"{name} does not take {text!r}") from None
+
+
+def _made(what: type[T], said: argparse.Namespace) -> T:
+    """Return the options that were said; raises `OptionsError`."""
+    return what(**{option.name: getattr(said, option.name) for option in fields(what)})

@@ -1,0 +1,149 @@
+"""The encode lane's work on one clip: from a raw to a clip that is checked, published and recorded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio.to_thread import run_sync
+
+from hdtf_async import ffmpeg, geometry
+from hdtf_async.events import ClipDone, EncodeProgress, EncodeStarted
+from hdtf_async.failures import Failure, Reason
+from hdtf_async.model import Box, Interval
+from hdtf_async.plan import fingerprint, row
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hdtf_async.events import Events
+    from hdtf_async.fetch import Raw
+    from hdtf_async.model import Clip, Form
+    from hdtf_async.probe import Facts, Prober
+    from hdtf_async.store import Record, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Cutter:
+    """Makes clips of one form."""
+
+    form: Form
+    store: Store
+    tool: Path
+    versions: dict[str, str]
+    """Tool to version, for the metadata."""
+    prober: Prober
+    events: Events
+
+    async def cut(self, clip: Clip, raw: Raw) -> None:
+        """Encode, check, publish and record one clip, in this order.
+
+        This is what holds an encode token. Raises `Failure`; the temporary file is gone then.
+        """
+        begun = anyio.current_time()
+        wanted = plan_cut(clip, raw, self.form)
+        final = self.store.clip_path(clip)
+        temporary = self.store.temporary(final)
+        self.events.tell(EncodeStarted(clip.stem, wanted.interval.seconds))
+        try:
+            await ffmpeg.encode(
+                self.tool,
+                wanted,
+                temporary,
+                on_seconds=lambda seconds: self.events.tell(EncodeProgress(clip.stem, seconds)),
+                inherit=(self.store.lock,),
+            )
+            facts = await self.prober.facts(temporary, container="mp4")
+            verify(wanted, facts)
+            size = (await run_sync(temporary.stat)).st_size
+            digest = await self.store.sha256(temporary)
+            await self.store.publish(temporary, final)
+        finally:
+            await self.store.remove(temporary)
+        took = anyio.current_time() - begun
+        metadata = self._metadata(clip, raw, wanted, facts) | {
+            "bytes": size,
+            "sha256": digest,
+            "fingerprint": fingerprint(clip, self.form),
+            "versions": self.versions | ({"yt_dlp": raw.yt_dlp} if raw.yt_dlp else {}),
+        }
+        await self.store.append(
+            {
+                "type": "clip",
+                "clip": clip.stem,
+                "form": row(clip) | self.form.stated(),
+                "metadata": metadata,
+                "took": round(took, 3),
+            }
+        )
+        self.events.tell(ClipDone(clip.stem, final.name, wanted.interval.seconds, size, took))
+
+    def _metadata(self, clip: Clip, raw: Raw, cut: ffmpeg.Cut, facts: Facts) -> Record:
+        line: Record = {
+            "file_name": f"{clip.stem}.mp4",
+            "subset": clip.video.subset,
+            "name": clip.video.name,
+            "index": clip.index,
+            "youtube_id": clip.video.youtube_id,
+            "start": clip.interval.start,
+            "end": clip.interval.end,
+            "source_height": raw.facts.height,
+            "source_width": raw.facts.width,
+            "source_fps": raw.facts.fps,
+            "format_id": raw.format_id,
+            "reference_height": clip.video.reference_height,
+            "box": _listed(clip.box),
+            "box_cut": _listed(cut.box),
+            "frames": facts.frames,
+            "fps": facts.fps,
+            "width": facts.width,
+            "height": facts.height,
+            "duration": round(facts.end - facts.start, 6),
+        }
+        if cut.interval.end < clip.interval.end:
+            line["ends_early"] = round(clip.interval.end - cut.interval.end, 6)
+        if clip.correction is not None:
+            line["correction"] = clip.correction
+        return line
+
+
+def plan_cut(clip: Clip, raw: Raw, form: Form) -> ffmpeg.Cut:
+    """Decide how a clip is cut from the raw at hand. Pure.
+
+    An interval that runs past the end of the video is cut to what there is if that is at least half of
+    it. Raises `Failure`: ``interval_outside``, ``box_does_not_fit``, ``height_unknown``.
+    """
+    facts, frames, interval = raw.facts, raw.frames[clip.stem], clip.interval
+    if facts.end < interval.end:
+        there = facts.end - interval.start
+        # Half a frame is how far a published time and the end of a video may lie apart by rounding.
+        if interval.end - facts.end > 0.5 / facts.fps:
+            interval = Interval(interval.start, facts.end)
+        if there < clip.interval.seconds / 2:
+            raise Failure(
+                Reason.INTERVAL_OUTSIDE,
+                f"the video ends at {facts.end:.2f} s, the clip at {clip.interval.end:g} s",
+            )
+    if frames == 0:
+        raise Failure(Reason.INTERVAL_OUTSIDE, "the interval holds no frame")
+    if form.crop == "table":
+        box = geometry.fit(clip.box, clip.video.reference_height, facts.width, facts.height)
+    else:
+        box = Box(0, 0, facts.width - facts.width % 2, facts.height - facts.height % 2)
+    width, height = ffmpeg.side_lengths(box, form.size)
+    if form.fps is not None:
+        frames = ffmpeg.frames_at(form.fps, interval.seconds)
+    return ffmpeg.Cut(raw.path, raw.container, interval, box, width, height, frames, form)
+
+
+def verify(cut: ffmpeg.Cut, facts: Facts) -> None:
+    """Raise `Failure` with ``clip_wrong`` unless the clip is what was asked for."""
+    wanted = ("h264", cut.width, cut.height, cut.frames)
+    found = (facts.codec, facts.width, facts.height, facts.frames)
+    if wanted != found:
+        raise Failure(Reason.CLIP_WRONG, f"codec, width, height, frames are {found} where {wanted} were due")
+
+
+def _listed(box: Box) -> list[int]:
+    return [box.left, box.top, box.width, box.height]

@@ -1,0 +1,260 @@
+"""What happens in a run, as frozen values, and the way in which they reach their readers.
+
+Bars, JSON lines and an embedding program all read the same events. `Events.tell` never waits: a slow
+reader holds up nobody. Of progress it gets the newest, of everything else each one.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, ClassVar, Self
+
+import anyio
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hdtf_async.failures import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened. `type` names the kind, also in JSON."""
+
+    type: ClassVar[str]
+    passing: ClassVar[bool] = False
+    """Whether a newer event of the same kind about the same thing makes this one worthless."""
+
+    def stated(self) -> dict[str, object]:
+        """Return the event as one JSON object: its type, then its fields."""
+        return {"type": self.type} | {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted(Event):
+    """The plan is made; work begins."""
+
+    type: ClassVar[str] = "run_started"
+    videos: int
+    """YouTube videos whose clips are still to make."""
+    clips: int
+    clip_seconds: float
+    """Length of the clips still to make."""
+    there: int
+    """Clips that are there already."""
+    downloads: int
+    """Width of the network lane."""
+    encodes: int
+    """Width of the encode lane."""
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadStarted(Event):
+    """A video has its network token; yt-dlp is asked for it."""
+
+    type: ClassVar[str] = "download_started"
+    video: str
+    youtube_id: str
+    attempt: int
+    """1 for the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class FormatChosen(Event):
+    """The rendition that is downloaded, and those that were refused."""
+
+    type: ClassVar[str] = "format_chosen"
+    video: str
+    format_id: str
+    height: int
+    fps: float | None
+    bytes: int | None
+    refused: tuple[tuple[str, str], ...]
+    """Format id and why, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadProgress(Event):
+    """Bytes that have arrived so far."""
+
+    type: ClassVar[str] = "download_progress"
+    passing: ClassVar[bool] = True
+    video: str
+    bytes: int
+    total: int | None
+    speed: float | None
+    """Bytes a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawReady(Event):
+    """A video is there, whole and checked: downloaded, kept from before, or the user's own."""
+
+    type: ClassVar[str] = "raw_ready"
+    video: str
+    origin: str
+    """``youtube``, ``kept`` or ``user``."""
+    bytes: int
+    seconds: float
+    """How long getting and checking it took."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retrying(Event):
+    """A download failed in passing and goes back into the queue."""
+
+    type: ClassVar[str] = "retrying"
+    video: str
+    reason: Reason
+    words: str
+    after: float
+    """Seconds until it may start again."""
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFailed(Event):
+    """A video could not be had; each of its clips fails with it."""
+
+    type: ClassVar[str] = "video_failed"
+    video: str
+    youtube_id: str
+    reason: Reason
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class LaneClosed(Event):
+    """No further download starts: YouTube refuses this address."""
+
+    type: ClassVar[str] = "lane_closed"
+    reason: Reason
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class EncodeStarted(Event):
+    """A clip has its encode token."""
+
+    type: ClassVar[str] = "encode_started"
+    clip: str
+    seconds: float
+    """Length of the clip."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncodeProgress(Event):
+    """Seconds of a clip that are encoded."""
+
+    type: ClassVar[str] = "encode_progress"
+    passing: ClassVar[bool] = True
+    clip: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClipDone(Event):
+    """A clip has its final name and its record."""
+
+    type: ClassVar[str] = "clip_done"
+    clip: str
+    file: str
+    seconds: float
+    """Length of the clip."""
+    bytes: int
+    took: float
+    """Seconds that making and checking it took."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClipFailed(Event):
+    """A clip could not be made."""
+
+    type: ClassVar[str] = "clip_failed"
+    clip: str
+    reason: Reason
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded(Event):
+    """The run is over; the same figures as in its `Report`."""
+
+    type: ClassVar[str] = "run_ended"
+    exit_code: int
+    done: int
+    there: int
+    failed: dict[str, int]
+    """Number of clips for each reason."""
+    seconds: float
+
+
+def _about(event: Event) -> tuple[str, object]:
+    return event.type, getattr(event, fields(event)[0].name)
+
+
+class Reader:
+    """One reader's own view of the events: an async iterator that ends with the run."""
+
+    def __init__(self) -> None:
+        self._kept: deque[Event] = deque()
+        self._newest: dict[tuple[str, object], Event] = {}
+        self._news = anyio.Event()
+        self._over = False
+
+    def take(self, event: Event) -> None:
+        """Put an event in; never waits."""
+        if event.passing:
+            self._newest[_about(event)] = event
+        else:
+            self._kept.append(event)
+        self._news.set()
+
+    def end(self) -> None:
+        """Let the iteration end after what is still in."""
+        self._over = True
+        self._news.set()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        while True:
+            if self._kept:
+                return self._kept.popleft()
+            if self._newest:
+                return self._newest.pop(next(iter(self._newest)))
+            if self._over:
+                raise StopAsyncIteration
+            self._news = anyio.Event()
+            await self._news.wait()
+
+
+class Events:
+    """Hands each event to everyone who listens."""
+
+    def __init__(self) -> None:
+        self._listeners: list[Callable[[Event], None]] = []
+        self._readers: list[Reader] = []
+
+    def listen(self, take: Callable[[Event], None]) -> None:
+        """Call `take`, which must not wait, with each event from now on."""
+        self._listeners.append(take)
+
+    def reader(self) -> Reader:
+        """Return a new reader; it sees what is told from now on."""
+        reader = Reader()
+        self._readers.append(reader)
+        self.listen(reader.take)
+        return reader
+
+    def tell(self, event: Event) -> None:
+        """Hand an event to everyone who listens; never waits."""
+        for take in self._listeners:
+            take(event)
+
+    def end(self) -> None:
+        """Tell every reader that nothing more will come."""
+        for reader in self._readers:
+            reader.end()

@@ -1,0 +1,253 @@
+"""The network lane's work on one video: from its id to a raw that is whole, checked and recorded."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from anyio.to_thread import run_sync
+
+from hdtf_async import formats, ytdlp
+from hdtf_async.events import DownloadProgress, DownloadStarted, FormatChosen, RawReady
+from hdtf_async.failures import Failure, Reason
+from hdtf_async.formats import Choice, Resolution
+from hdtf_async.probe import DEMUXERS, Facts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from hdtf_async.events import Events
+    from hdtf_async.options import Options
+    from hdtf_async.plan import Work
+    from hdtf_async.probe import Prober
+    from hdtf_async.store import Store
+
+_ID_IN_BRACKETS = re.compile(r"\[([A-Za-z0-9_-]{11})\]$")
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """The source of a video, checked, with what the clips' metadata tell of it."""
+
+    path: Path
+    container: str
+    facts: Facts
+    frames: Mapping[str, int]
+    """Stem of each clip that is to be cut to the number of frames in its interval."""
+    format_id: str | None
+    """None where the raw is the user's own."""
+    yt_dlp: str | None
+    """Version that fetched it; None where the raw is the user's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A download as yt-dlp left it, not looked at yet."""
+
+    path: Path
+    choice: Choice
+    duration: float | None
+    """Seconds that YouTube promised."""
+    yt_dlp: str | None
+    since: float
+    """When the download began, on the loop's clock."""
+
+
+class Fetcher:
+    """Gets raws: the user's own, those kept from before, and from YouTube."""
+
+    def __init__(  # noqa: PLR0913 - what it works with, once
+        self,
+        options: Options,
+        store: Store,
+        tool: ytdlp.YtDlp,
+        prober: Prober,
+        events: Events,
+        *,
+        own: Mapping[str, Path],
+    ) -> None:
+        self._options = options
+        self._store = store
+        self._tool = tool
+        self._prober = prober
+        self._events = events
+        self._own = own
+        self._still_to_come: dict[str, int] = {}
+        """Bytes that running downloads will still write, by video."""
+
+    def expects_at_hand(self, work: Work) -> bool:
+        """Whether a raw seems to be there already, from file names and the journal alone."""
+        return any(True for _ in self._candidates(work))
+
+    async def at_hand(self, work: Work) -> Raw | None:
+        """Return a raw that needs no network, if there is a good one: kept, or the user's own.
+
+        A bad one is left where it is; `accept` replaces it if it is ours.
+        """
+        for path, record in self._candidates(work):
+            begun = anyio.current_time()
+            try:
+                facts = await self._facts(path, path.suffix[1:].lower(), work)
+            except Failure as failure:
+                await self._store.log(work.videos[0], f"{path.name} is not used: {failure}\n")
+                continue
+            exact = self._options.resolution is not Resolution.EXACT or formats.is_at(
+                min(facts.width, facts.height), work.reference_height
+            )
+            if facts.truncated or not exact:
+                why = "it is truncated" if facts.truncated else f"it has {facts.height} lines"
+                await self._store.log(work.videos[0], f"{path.name} is not used: {why}\n")
+                continue
+            origin = "kept" if path.parent == self._store.raws else "user"
+            size = (await run_sync(path.stat)).st_size
+            self._events.tell(RawReady(work.stem, origin, size, anyio.current_time() - begun))
+            return self._raw(path, facts, work, record)
+        return None
+
+    def _candidates(self, work: Work) -> Iterable[tuple[Path, Mapping[str, Any]]]:
+        record = self._store.known.raw_there(work.youtube_id)
+        if record is not None and record["resolution"] == self._options.resolution:
+            yield self._store.raws / record["file"], record
+        for name in (work.youtube_id, *(video.stem for video in work.videos)):
+            if name in self._own:
+                yield self._own[name], {}
+        if record is None:
+            # Without a record: another program's, or ours from before a power cut.
+            paths = (self._store.raw_path(video, ending) for video in work.videos for ending in DEMUXERS)
+            yield from ((path, {}) for path in paths if path.is_file())
+
+    async def download(self, work: Work, directory: Path) -> Arrived:
+        """Ask for the video, choose its rendition and fetch it into a private directory.
+
+        This is what holds a network token. Raises `Failure`.
+        """
+        begun = anyio.current_time()
+        video = work.videos[0]
+        self._events.tell(DownloadStarted(work.stem, work.youtube_id, work.attempt))
+        try:
+            info = await self._tool.ask(work.youtube_id, directory)
+            choice = formats.choose(
+                info, policy=self._options.resolution, reference_height=work.reference_height
+            )
+            rendition = choice.video
+            self._events.tell(
+                FormatChosen(
+                    work.stem,
+                    rendition.format_id,
+                    rendition.height,
+                    rendition.fps,
+                    rendition.size,
+                    choice.refused,
+                )
+            )
+            await self._reserve(work, rendition.size or work.least_bytes)
+
+            def on_progress(progress: ytdlp.Progress) -> None:
+                total = progress.total or rendition.size
+                self._still_to_come[work.stem] = max(0, (total or work.least_bytes) - progress.bytes)
+                self._events.tell(DownloadProgress(work.stem, progress.bytes, total, progress.speed))
+
+            path = await self._tool.fetch(info, rendition, directory, on_progress)
+        except Failure as failure:
+            await self._store.log(video, f"attempt {work.attempt}: {failure.reason}: {failure.words}\n")
+            raise
+        finally:
+            self._still_to_come.pop(work.stem, None)
+        await self._store.log(
+            video, f"attempt {work.attempt}: format {rendition.format_id}, {rendition.height} lines, whole\n"
+        )
+        return Arrived(path, choice, formats.duration(info), _version(info), begun)
+
+    async def accept(self, work: Work, arrived: Arrived) -> Raw:
+        """Check a download against what was promised, give it its name and record it.
+
+        Raises `Failure`: ``raw_truncated``, ``raw_unreadable``, ``disk_full``, ``not_writable``.
+        """
+        rendition = arrived.choice.video
+        facts = await self._facts(arrived.path, rendition.ext, work)
+        # With the promised number of bytes the raw is whole, also where its picture ends before its sound.
+        promised = None if rendition.size_is_exact else arrived.duration
+        if facts.truncated or (promised and promised - facts.end > max(2.0, 0.01 * promised)):
+            raise Failure(
+                Reason.RAW_TRUNCATED,
+                f"the picture ends at {facts.end:.1f} s of {max(facts.promised, promised or 0):.1f} s",
+            )
+        first, *others = work.videos
+        final = self._store.raw_path(first, rendition.ext)
+        size = (await run_sync(arrived.path.stat)).st_size
+        before = self._store.known.raws.get(work.youtube_id)
+        await self._store.publish(arrived.path, final)
+        for video in others:
+            await self._store.link(final, self._store.raw_path(video, rendition.ext))
+        record = {
+            "type": "raw",
+            "youtube_id": work.youtube_id,
+            "file": final.name,
+            "bytes": size,
+            "resolution": self._options.resolution.value,
+            "format_id": rendition.format_id,
+            "promised": {"height": rendition.height, "bytes": rendition.size, "seconds": arrived.duration},
+            "facts": asdict(facts) | {"frames_within": None},
+            "yt_dlp": arrived.yt_dlp,
+            "took": round(anyio.current_time() - arrived.since, 3),
+        }
+        await self._store.append(record)
+        if before is not None and before["file"] != final.name:
+            await self._store.remove(self._store.raws / before["file"])
+        self._events.tell(RawReady(work.stem, "youtube", size, anyio.current_time() - arrived.since))
+        return self._raw(final, facts, work, record)
+
+    async def let_go(self, work: Work) -> None:
+        """Delete the raws of a video whose clips are all there."""
+        for video in work.videos:
+            for ending in DEMUXERS:
+                await self._store.remove(self._store.raw_path(video, ending))
+
+    async def _facts(self, path: Path, container: str, work: Work) -> Facts:
+        return await self._prober.facts(
+            path, container=container, intervals=[clip.interval for clip in work.clips]
+        )
+
+    async def _reserve(self, work: Work, size: int) -> None:
+        """Count on `size` bytes for a download, or refuse to begin it."""
+        free = await run_sync(self._store.free_bytes)
+        left = free - sum(self._still_to_come.values()) - size
+        if left < self._options.min_free:
+            raise Failure(
+                Reason.DISK_FULL,
+                f"{free / 1e9:.1f} GB are free, and with what is still to come less than"
+                f" --min-free {self._options.min_free / 1e9:g}G would be left",
+            )
+        self._still_to_come[work.stem] = size
+
+    def _raw(self, path: Path, facts: Facts, work: Work, record: Mapping[str, Any]) -> Raw:
+        frames = dict(zip((clip.stem for clip in work.clips), facts.frames_within, strict=True))
+        return Raw(
+            path, path.suffix[1:].lower(), facts, frames, record.get("format_id"), record.get("yt_dlp")
+        )
+
+
+def own_raws(directories: Iterable[Path]) -> dict[str, Path]:
+    """Return the user's own videos by the names under which they may be asked for.
+
+    A file counts by its whole stem (``RD_Radio1``, or a YouTube id), and by a YouTube id in brackets at
+    its end, as yt-dlp names files by default. The first directory wins. Raises `NotADirectoryError` or
+    `FileNotFoundError` where there is no such directory.
+    """
+    found: dict[str, Path] = {}
+    for directory in directories:
+        for path in sorted(directory.iterdir()):
+            if path.suffix[1:].lower() in DEMUXERS and path.suffix.lower() != ".m4a" and path.is_file():
+                names = [path.stem, *_ID_IN_BRACKETS.findall(path.stem)]
+                for name in names:
+                    found.setdefault(name, path.absolute())
+    return found
+
+
+def _version(info: Mapping[str, Any]) -> str | None:
+    told = info.get("_version")
+    version = told.get("version") if isinstance(told, dict) else None
+    return version[:40] if isinstance(version, str) else None

@@ -1,0 +1,124 @@
+"""The two lanes' limits, the spacing of starts, and the queue of videos that wait for a slot."""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING, Self
+
+import anyio
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+    from hdtf_async.options import Options
+    from hdtf_async.plan import Work
+
+
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """The limiters of the two lanes. A host program may pass its own, shared with other work."""
+
+    network: anyio.CapacityLimiter
+    """One token for each download."""
+    encodes: anyio.CapacityLimiter
+    """One token for each CPU-bound child."""
+
+    @classmethod
+    def of(cls, options: Options) -> Self:
+        """Return lanes of the widths that the options ask for."""
+        return cls(
+            anyio.CapacityLimiter(options.downloads), anyio.CapacityLimiter(options.width_of_encode_lane)
+        )
+
+    @property
+    def slots(self) -> int:
+        """How many videos may be between their start and their last clip.
+
+        Enough that the network lane never waits for a slot while encodes keep up, and no more, for each
+        is a raw on the disk: one for each download, and two for each encode to choose from.
+        """
+        return int(self.network.total_tokens + 2 * self.encodes.total_tokens)
+
+
+class Pace:
+    """Spaces the starts in the network lane: at least `seconds` between two of them."""
+
+    def __init__(self, seconds: float, network: anyio.CapacityLimiter) -> None:
+        self._seconds = seconds
+        self._network = network
+        self._next = -float("inf")
+        self._one = anyio.Lock()
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for the pace, then hold a network token.
+
+        One video at a time stands between the two, so that tokens which become free at the same moment
+        do not lead to a burst of starts; and who waits for the pace holds no token.
+        """
+        async with self._one:
+            await anyio.sleep_until(self._next)
+            await self._network.acquire()
+            self._next = anyio.current_time() + self._seconds
+        try:
+            yield
+        finally:
+            self._network.release()
+
+
+class Queue:
+    """Videos that wait for a slot: the planned ones in their order, and those put back, once due.
+
+    Iterating ends when nothing waits and nothing that was handed out can come back.
+    """
+
+    def __init__(self, works: Iterable[Work], *, expected: int = 0) -> None:
+        self._planned = deque(works)
+        self._put_back: list[tuple[float, int, Work]] = []
+        self._numbers = count()
+        self._out = expected
+        """How many were handed out, or may be put in by somebody else, and are not finished."""
+        self._news = anyio.Event()
+
+    def put_back(self, work: Work, after: float) -> None:
+        """Let a video wait for `after` seconds and then for a slot again."""
+        heapq.heappush(self._put_back, (anyio.current_time() + after, next(self._numbers), work))
+        self._tell()
+
+    def finished(self) -> None:
+        """Say that one that was handed out (or expected) is finished, put back or not."""
+        self._out -= 1
+        self._tell()
+
+    def close(self) -> None:
+        """Hand out nothing more; what waits is dropped."""
+        self._planned.clear()
+        self._put_back.clear()
+        self._tell()
+
+    def _tell(self) -> None:
+        self._news.set()
+        self._news = anyio.Event()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Work:
+        while True:
+            due = self._put_back[0][0] if self._put_back else float("inf")
+            if due <= anyio.current_time():
+                work = heapq.heappop(self._put_back)[2]
+            elif self._planned:
+                work = self._planned.popleft()
+            elif self._out or self._put_back:
+                with anyio.CancelScope(deadline=due):
+                    await self._news.wait()
+                continue
+            else:
+                raise StopAsyncIteration
+            self._out += 1
+            return work

@@ -1,0 +1,338 @@
+"""All that a run can be told, as one typed, frozen value; the command line is made from it.
+
+Each field carries its own flags, help and check, so that library, command line and README cannot
+drift apart: a test keeps the README's table equal to what stands here.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable
+from dataclasses import Field, dataclass, field, fields
+from enum import StrEnum
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from hdtf_async.formats import Resolution
+from hdtf_async.model import SUBSETS, Form
+from hdtf_async.tables import Corrections
+
+
+class OptionsError(ValueError):
+    """A value that an option does not take; its text names the option and what it takes."""
+
+
+class Crop(StrEnum):
+    """What is cut out of the frame."""
+
+    TABLE = "table"
+    """The published box."""
+    NONE = "none"
+    """Nothing: the whole frame."""
+
+
+Check = Callable[[Any], str | None]
+"""Tells what is wrong with a value, or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """How a field of `Options` looks on the command line and in the README."""
+
+    names: tuple[str, ...]
+    group: str
+    help: str
+    shown_default: str
+    metavar: str | None
+    parse: Callable[[str], Any]
+    check: Check
+    choices: tuple[str, ...]
+    many: bool
+
+
+def flag_of(option: Field[Any]) -> Flag:
+    """Return the flag that a field of an options class carries."""
+    flag: Flag = option.metadata["flag"]
+    return flag
+
+
+def _fine(_value: object) -> str | None:
+    return None
+
+
+def _option(  # noqa: PLR0913 - one place for all that a flag is
+    *names: str,
+    default: Any,  # noqa: ANN401 - of the field's own type, which mypy checks at the field
+    group: str,
+    help: str,  # noqa: A002 - argparse's word
+    shown: str | None = None,
+    metavar: str | None = None,
+    parse: Callable[[str], Any] = str,
+    check: Check = _fine,
+    choices: tuple[str, ...] = (),
+    many: bool = False,
+) -> Any:  # noqa: ANN401 - as dataclasses.field
+    if shown is None:
+        shown = {True: "on", False: "off", None: "none", (): "none"}.get(default, f"{default}")
+    return field(
+        default=default,
+        metadata={"flag": Flag(names, group, help, shown, metavar, parse, check, choices, many)},
+    )
+
+
+def _between(least: float, most: float, unit: str = "") -> Check:
+    def check(value: float) -> str | None:
+        return None if least <= value <= most else f"takes {least:g} to {most:g}{unit}, not {value:g}"
+
+    return check
+
+
+def _even_side(value: int) -> str | None:
+    if value % 2 or not 16 <= value <= 8192:  # noqa: PLR2004 - the range that H.264 encoders take
+        return f"takes an even number of pixels from 16 to 8192, not {value}"
+    return None
+
+
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30}
+
+
+def size_in_bytes(text: str) -> int:
+    """Read a size such as ``500M``, ``2G`` or ``1.5GiB`` as bytes; a bare number is bytes.
+
+    Raises `ValueError` for anything else.
+    """
+    number = text.strip().upper().removesuffix("B")
+    unit = number.lstrip("0123456789.")
+    return (
+        int(float(number.removesuffix(unit)) * _UNITS[unit.strip()]) if unit.strip() in _UNITS else int(text)
+    )
+
+
+def _subsets(text: str) -> tuple[str, ...]:
+    return tuple(part for part in text.upper().replace(",", " ").split())
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return (text,)
+
+
+def _paths(text: str) -> tuple[Path, ...]:
+    return (Path(text),)
+
+
+def _known_subsets(value: tuple[str, ...]) -> str | None:
+    unknown = [subset for subset in value if subset not in SUBSETS]
+    return f"takes {', '.join(SUBSETS)}, not {unknown[0]!r}" if unknown else None
+
+
+def _rate(value: Fraction) -> str | None:
+    return None if 1 <= value <= 240 else f"takes 1 to 240 frames a second, not {value}"  # noqa: PLR2004
+
+
+_OWNED = (
+    "--output", "--paths", "--print", "--print-to-file", "--exec", "--no-exec", "--exec-before-download",
+    "--part", "--no-part", "--format", "--dump-json", "--dump-single-json", "--load-info-json",
+    "--simulate", "--no-simulate", "--skip-download", "--batch-file", "--config-locations", "--ignore-config",
+    "--progress-template", "--newline", "--progress", "--no-progress", "--quiet", "--no-warnings",
+    "--cookies", "--cookies-from-browser", "--proxy", "--ffmpeg-location", "--update", "--update-to",
+    "--no-check-certificates", "--alias", "--continue", "--no-continue", "--write-info-json",
+    "--playlist-items", "--yes-playlist", "--abort-on-error", "--ignore-errors", "--help", "--version",
+    "--download-sections", "--merge-output-format", "--remux-video", "--recode-video", "--extract-audio",
+)  # fmt: skip
+_OWNED_LETTERS = "ofPJjaqsgUixh"
+
+
+def _yt_dlp_arguments(value: tuple[str, ...]) -> str | None:
+    """Refuse what the supervisor itself decides; a shortened name could be any of them, so it too."""
+    for argument in value:
+        name = argument.split("=", 1)[0]
+        owned = (name.startswith("--") and any(known.startswith(name) for known in _OWNED)) or (
+            len(name) > 1 and name[0] == "-" and name[1] != "-" and name[1] in _OWNED_LETTERS
+        )
+        if owned:
+            return (
+                f"cannot take {name}: hdtf_async sets it itself (cookies and proxy have options of their own)"
+            )
+        if argument.startswith(("http:", "https:")):
+            return f"takes options of yt-dlp, not addresses such as {argument[:80]!r}"
+    return None
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(shlex.split(text))
+
+
+def usable_cpus() -> int:
+    """Return how many CPUs this process may use: its affinity where the system knows one."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS
+        return os.cpu_count() or 1
+
+
+WHICH, NETWORK, ENCODE, DISK, TOOLS, PRINT = (
+    "Which part",
+    "Network lane",
+    "Encode lane",
+    "Disk and running again",
+    "Tools",
+    "What is printed",
+)
+"""Groups of options, in the order of the help text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What to make, how, and with what. Every field has a default; `OptionsError` names a bad one."""
+
+    source: Path | None = _option(
+        "--source", "-s", "--source_dir", default=None, group=WHICH, metavar="DIR", parse=Path,
+        help="directory of the tables", shown="the shipped tables",
+    )  # fmt: skip
+    subsets: tuple[str, ...] = _option(
+        "--subset", default=(), group=WHICH, metavar="RD,WDA,WRA", parse=_subsets,
+        check=_known_subsets, many=True, help="only these subsets", shown="all",
+    )  # fmt: skip
+    videos: tuple[str, ...] = _option(
+        "--video", default=(), group=WHICH, metavar="NAME", parse=_names, many=True,
+        help="only this video, by name, {subset}_{name} or YouTube id; may be repeated", shown="all",
+    )  # fmt: skip
+    limit: int | None = _option(
+        "--limit", default=None, group=WHICH, metavar="N", parse=int, check=_between(1, 10**9),
+        help="only the first N videos of the tables", shown="all",
+    )  # fmt: skip
+    corrections: Corrections = _option(
+        "--corrections", default=Corrections.VERIFIED, group=WHICH, parse=Corrections,
+        choices=tuple(Corrections), help="which corrections of the tables apply",
+    )  # fmt: skip
+    downloads: int = _option(
+        "--downloads", "-w", "--num_workers", default=8, group=NETWORK, metavar="N", parse=int,
+        check=_between(1, 256), help="downloads at a time",
+    )  # fmt: skip
+    pace: float = _option(
+        "--pace", default=12.0, group=NETWORK, metavar="SECONDS", parse=float,
+        check=_between(0, 3600, " seconds"),
+        help="least time between two starts of a download; YouTube locks out addresses that ask faster",
+    )  # fmt: skip
+    resolution: Resolution = _option(
+        "--resolution", default=Resolution.REFERENCE, group=NETWORK, parse=Resolution,
+        choices=tuple(Resolution),
+        help="the reference height, or the next best with the box scaled; exactly it or nothing; the highest",
+    )  # fmt: skip
+    raw_dirs: tuple[Path, ...] = _option(
+        "--raw-dir", default=(), group=NETWORK, metavar="DIR", parse=_paths, many=True,
+        help="videos that you already have, named {subset}_{name}.* or by YouTube id: used, never changed;"
+        " may be repeated",
+    )  # fmt: skip
+    cookies: Path | None = _option(
+        "--cookies", default=None, group=NETWORK, metavar="FILE", parse=Path,
+        help="cookies in Netscape format for yt-dlp; each child gets a private copy",
+    )  # fmt: skip
+    cookies_from_browser: str | None = _option(
+        "--cookies-from-browser", default=None, group=NETWORK, metavar="BROWSER",
+        help="let yt-dlp read the cookies of this browser",
+    )  # fmt: skip
+    proxy: str | None = _option(
+        "--proxy", default=None, group=NETWORK, metavar="URL", help="proxy for yt-dlp",
+    )  # fmt: skip
+    yt_dlp_args: tuple[str, ...] = _option(
+        "--yt-dlp-args", default=(), group=NETWORK, metavar="ARGS", parse=_split, check=_yt_dlp_arguments,
+        help="further options for yt-dlp, split as a shell would (write --yt-dlp-args='...')",
+    )  # fmt: skip
+    encodes: int | None = _option(
+        "--encodes", default=None, group=ENCODE, metavar="N", parse=int, check=_between(1, 1024),
+        help="encodes at a time", shown="the CPUs this process may use",
+    )  # fmt: skip
+    crop: Crop = _option(
+        "--crop", default=Crop.TABLE, group=ENCODE, parse=Crop, choices=tuple(Crop),
+        help="the published box, or the whole frame",
+    )  # fmt: skip
+    size: int | None = _option(
+        "--size", default=None, group=ENCODE, metavar="PIXELS", parse=int, check=_even_side,
+        help="scale the clip so that its shorter side has this many pixels", shown="as it comes",
+    )  # fmt: skip
+    fps: Fraction | None = _option(
+        "--fps", default=None, group=ENCODE, metavar="RATE", parse=Fraction, check=_rate,
+        help="frames a second, such as 25 or 30000/1001", shown="as it comes",
+    )  # fmt: skip
+    crf: int = _option(
+        "--crf", default=18, group=ENCODE, metavar="N", parse=int, check=_between(0, 51),
+        help="x264 quality, lower is better",
+    )  # fmt: skip
+    preset: str = _option(
+        "--preset", default="veryfast", group=ENCODE,
+        choices=tuple("ultrafast superfast veryfast faster fast medium slow slower veryslow".split()),
+        help="x264 preset",
+    )  # fmt: skip
+    keep_raw: bool = _option(
+        "--keep-raw", default=True, group=DISK,
+        help="keep the videos, so that another size or rate needs no network (--no-keep-raw deletes)",
+    )  # fmt: skip
+    min_free: int = _option(
+        "--min-free", default=2 * 10**9, group=DISK, metavar="BYTES", parse=size_in_bytes,
+        check=_between(0, 10**18), help="start no download that would leave less room, such as 500M",
+        shown="2G",
+    )  # fmt: skip
+    retry_failed: bool = _option(
+        "--retry-failed", default=False, group=DISK, help="try again what was given up for good",
+    )  # fmt: skip
+    recut: bool = _option(
+        "--recut", default=False, group=DISK, help="make clips that are there in another form again",
+    )  # fmt: skip
+    ffmpeg: Path | None = _option(
+        "--ffmpeg", default=None, group=TOOLS, metavar="PATH", parse=Path, help="ffmpeg to use",
+        shown="the bundled one",
+    )  # fmt: skip
+    yt_dlp: Path | None = _option(
+        "--yt-dlp", default=None, group=TOOLS, metavar="PATH", parse=Path, help="yt-dlp to use",
+        shown="this environment's",
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    @property
+    def form(self) -> Form:
+        """The form that clips take under these options."""
+        return Form(
+            crop=self.crop.value, resolution=self.resolution.value, size=self.size, fps=self.fps,
+            crf=self.crf, preset=self.preset,
+        )  # fmt: skip
+
+    @property
+    def width_of_encode_lane(self) -> int:
+        """Encodes at a time: as told, else the CPUs this process may use."""
+        return self.encodes or usable_cpus()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Printing:
+    """What the command line prints; a host program prints for itself."""
+
+    json: bool = _option("--json", default=False, group=PRINT, help="one JSON object a line, for programs")
+    quiet: bool = _option("--quiet", "-q", default=False, group=PRINT, help="nothing but errors")
+    progress: bool = _option(
+        "--progress", default=True, group=PRINT, help="bars on a terminal (--no-progress: plain lines)"
+    )
+    log_level: str = _option(
+        "--log-level", default="warning", group=PRINT, choices=("debug", "info", "warning", "error"),
+        help="debug shows tracebacks",
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+def check(options: Options | Printing) -> None:
+    """Raise `OptionsError` for the first field whose value its flag does not take."""
+    for option in fields(options):
+        flag, value = flag_of(option), getattr(options, option.name)
+        if value is None:
+            continue
+        wrong = flag.check(value)
+        if wrong is None and flag.choices and value not in flag.choices:
+            wrong = f"takes {', '.join(flag.choices)}, not {value!r}"
+        if wrong is not None:
+            raise OptionsError(f"{flag.names[0]} {wrong}")

@@ -1,0 +1,227 @@
+"""What is left to do, and in which order. Pure: what is there already is told by the caller.
+
+The order is longest first, by an estimate made from the tables alone (where the last interval ends,
+times the reference height), for true sizes are not known before a video is asked for: what takes
+longest must not be what begins last.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hdtf_async.failures import Action, Failure, Reason
+from hdtf_async.geometry import fits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from hdtf_async.model import Clip, Form, Tables, Video
+    from hdtf_async.options import Options
+
+BITS_PER_LINE = 500
+"""Bits a second for each line of height, at the low end of what H.264 renditions of a talking head take
+(0.36 Mb/s at 720 lines): good for a lower bound of what a run will fetch, and for no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """All that is to be done for one YouTube video: it is fetched once, however many rows name it."""
+
+    videos: tuple[Video, ...]
+    """The rows that name it, in table order. The raw is named after the first."""
+    clips: tuple[Clip, ...]
+    """The clips that are still to make."""
+    attempt: int = 1
+    """Which try this is, from 1."""
+
+    @property
+    def youtube_id(self) -> str:
+        """The id that all rows share."""
+        return self.videos[0].youtube_id
+
+    @property
+    def stem(self) -> str:
+        """Name of the raw without its ending."""
+        return self.videos[0].stem
+
+    @property
+    def reference_height(self) -> int:
+        """Height in lines at which the boxes were measured; the largest where rows differ."""
+        return max(video.reference_height for video in self.videos)
+
+    @property
+    def last_second(self) -> float:
+        """Where the last clip ends, in seconds of the video."""
+        return max(clip.interval.end for clip in self.clips)
+
+    @property
+    def estimate(self) -> float:
+        """How large a job this is, in lines times seconds: only good for comparing."""
+        return self.last_second * (self.reference_height or 1080)
+
+    @property
+    def least_bytes(self) -> int:
+        """A lower bound of what fetching it takes."""
+        return int(self.last_second * (self.reference_height or 360) * BITS_PER_LINE / 8)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A clip in the directory whose form, or table row, is not the one that is asked for."""
+
+    stem: str
+    old: Mapping[str, object]
+    new: Mapping[str, object]
+
+    @property
+    def words(self) -> str:
+        """What differs, such as ``size 256 -> 512``."""
+        keys = [key for key in self.new if self.old.get(key) != self.new[key]]
+        return ", ".join(f"{key} {self.old.get(key)} -> {self.new[key]}" for key in keys)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run is going to do."""
+
+    work: tuple[Work, ...]
+    """In the order in which it starts."""
+    there: tuple[Clip, ...]
+    """Clips that are there, in the form that is asked for."""
+    given_up: tuple[tuple[Clip, Reason], ...]
+    """Clips that an earlier run found to be gone for good, not asked for again."""
+    impossible: tuple[tuple[Clip, Failure], ...]
+    """Clips that cannot be had whatever the network says."""
+    different: tuple[Difference, ...]
+    """Clips of the chosen part that are there in another form."""
+    outside: tuple[Difference, ...]
+    """Clips of another part that are there in another form: nothing in this run would mend them."""
+
+    @property
+    def clips(self) -> tuple[Clip, ...]:
+        """The clips that are still to make."""
+        return tuple(clip for work in self.work for clip in work.clips)
+
+
+def row(clip: Clip) -> dict[str, Any]:
+    """Return what the tables say of a clip, as far as it changes the clip."""
+    box = clip.box
+    return {
+        "youtube_id": clip.video.youtube_id,
+        "reference_height": clip.video.reference_height,
+        "start": clip.interval.start,
+        "end": clip.interval.end,
+        "box": [box.left, box.top, box.width, box.height],
+    }
+
+
+def fingerprint(clip: Clip, form: Form) -> str:
+    """Return a short hash of the table row and of the options that change the clip.
+
+    Versions of tools are not part of it: a newer ffmpeg is no reason to make all clips again.
+    """
+    text = json.dumps([row(clip), form.stated()], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def select(tables: Tables, options: Options) -> tuple[Clip, ...]:
+    """Return the clips of the part that the options ask for, in table order."""
+    wanted = set(options.videos)
+    clips = [
+        clip
+        for clip in tables.clips
+        if (not options.subsets or clip.video.subset in options.subsets)
+        and (not wanted or wanted & {clip.video.name, clip.video.stem, clip.video.youtube_id})
+    ]
+    if options.limit is not None:
+        first = list(dict.fromkeys(clip.video for clip in clips))[: options.limit]
+        clips = [clip for clip in clips if clip.video in set(first)]
+    return tuple(clips)
+
+
+def make(
+    tables: Tables,
+    options: Options,
+    *,
+    there: Mapping[str, Mapping[str, Any]],
+    failed: Mapping[str, Mapping[str, Any]],
+) -> Plan:
+    """Decide what is to be done.
+
+    `there` has the journal's record of each clip (by its stem) that is in the directory, `failed` the
+    record of each clip that an earlier run could not have.
+    """
+    form = options.form
+    present: list[Clip] = []
+    given_up: list[tuple[Clip, Reason]] = []
+    impossible: list[tuple[Clip, Failure]] = []
+    different: list[Difference] = []
+    left: list[Clip] = []
+    selected = select(tables, options)
+    for clip in selected:
+        record = there.get(clip.stem)
+        if record is not None and record["metadata"].get("fingerprint") == fingerprint(clip, form):
+            present.append(clip)
+            continue
+        if record is not None:
+            different.append(Difference(clip.stem, record["form"], row(clip) | form.stated()))
+        failure = _impossible(clip, form)
+        reason = _given_up(failed.get(clip.stem), clip, options)
+        if failure is not None:
+            impossible.append((clip, failure))
+        elif reason is not None:
+            given_up.append((clip, reason))
+        else:
+            left.append(clip)
+    return Plan(
+        work=tuple(_works(tables, left)),
+        there=tuple(present),
+        given_up=tuple(given_up),
+        impossible=tuple(impossible),
+        different=tuple(different),
+        outside=tuple(_outside(there, {clip.stem for clip in selected}, form)),
+    )
+
+
+def _outside(there: Mapping[str, Mapping[str, Any]], selected: set[str], form: Form) -> Iterator[Difference]:
+    stated = form.stated()
+    for stem, record in there.items():
+        difference = Difference(stem, record["form"], stated)
+        if stem not in selected and difference.words:
+            yield difference
+
+
+def _impossible(clip: Clip, form: Form) -> Failure | None:
+    if form.crop != "table":
+        return None
+    if clip.video.reference_height == 0:
+        return Failure(Reason.HEIGHT_UNKNOWN, "the table of heights says 0")
+    if not fits(clip.box, clip.video.reference_height):
+        box = clip.box
+        return Failure(
+            Reason.BOX_DOES_NOT_FIT,
+            f"rows {box.top} to {box.bottom} of a frame of {clip.video.reference_height}",
+        )
+    return None
+
+
+def _given_up(record: Mapping[str, Any] | None, clip: Clip, options: Options) -> Reason | None:
+    """Return the reason for which a clip is not tried again, if there is one."""
+    if record is None or options.retry_failed or record.get("youtube_id") != clip.video.youtube_id:
+        return None
+    reason = Reason(record["reason"])
+    return reason if reason.advice.action is Action.NEVER else None
+
+
+def _works(tables: Tables, clips: Iterable[Clip]) -> list[Work]:
+    rows: dict[str, list[Video]] = {}
+    for video in dict.fromkeys(clip.video for clip in tables.clips):
+        rows.setdefault(video.youtube_id, []).append(video)
+    wanted: dict[str, list[Clip]] = {}
+    for clip in clips:
+        wanted.setdefault(clip.video.youtube_id, []).append(clip)
+    works = [Work(tuple(rows[youtube_id]), tuple(group)) for youtube_id, group in wanted.items()]
+    return sorted(works, key=lambda work: -work.estimate)  # stable: table order among equals

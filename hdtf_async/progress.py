@@ -1,0 +1,278 @@
+"""What a person sees of a run: bars on a terminal, plain lines elsewhere, JSON lines for programs.
+
+Readers of the run's events like any other: nothing here is known to the lanes.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self, TextIO
+
+import anyio
+from anyio.to_thread import run_sync
+from tqdm import tqdm
+
+from hdtf_async.events import (
+    ClipDone,
+    ClipFailed,
+    DownloadProgress,
+    DownloadStarted,
+    EncodeProgress,
+    EncodeStarted,
+    LaneClosed,
+    RawReady,
+    Retrying,
+    RunStarted,
+    VideoFailed,
+)
+from hdtf_async.failures import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable
+    from types import TracebackType
+
+    from hdtf_async.events import Event
+    from hdtf_async.options import Printing
+    from hdtf_async.report import Report
+
+EVERY = 30.0
+"""Seconds between two plain lines."""
+
+
+@dataclass(slots=True)
+class Picture:
+    """Where a run stands, counted from its events."""
+
+    videos: int = 0
+    videos_over: int = 0
+    clips: int = 0
+    clips_over: int = 0
+    clip_seconds: float = 0.0
+    seconds_done: float = 0.0
+    bytes_done: int = 0
+    failed: int = 0
+    encoding: dict[str, float] = field(default_factory=dict)
+    """Clip to seconds encoded so far."""
+    downloading: dict[str, DownloadProgress] = field(default_factory=dict)
+    """Video to its newest progress."""
+
+    def take(self, event: Event) -> str | None:
+        """Count an event in; return a line for the log if it is one that a person wants to read."""
+        match event:
+            case RunStarted():
+                self.videos, self.clips, self.clip_seconds = event.videos, event.clips, event.clip_seconds
+            case DownloadStarted():
+                self.downloading[event.video] = DownloadProgress(event.video, 0, None, None)
+            case DownloadProgress() if event.video in self.downloading:
+                self.downloading[event.video] = event
+            case RawReady():
+                self.downloading.pop(event.video, None)
+                self.videos_over += 1
+                self.bytes_done += event.bytes if event.origin == "youtube" else 0
+            case Retrying():
+                self.downloading.pop(event.video, None)
+                return f"{event.video}: {_sentence(event.reason)} Trying again in {event.after:.0f} s."
+            case VideoFailed():
+                self.downloading.pop(event.video, None)
+                self.videos_over += 1
+                return f"{event.video}: {_sentence(event.reason)} {event.reason.advice.remedy}"
+            case LaneClosed():
+                return f"No further downloads: {_sentence(event.reason)}"
+            case EncodeStarted():
+                self.encoding[event.clip] = 0.0
+            case EncodeProgress() if event.clip in self.encoding:
+                self.encoding[event.clip] = event.seconds
+            case ClipDone():
+                self.encoding.pop(event.clip, None)
+                self.clips_over += 1
+                self.seconds_done += event.seconds
+            case ClipFailed():
+                was_encoding = self.encoding.pop(event.clip, None) is not None
+                self.clips_over += 1
+                self.failed += 1
+                if was_encoding:
+                    return f"{event.clip}: {_sentence(event.reason)} {event.words}"
+        return None
+
+    @property
+    def bytes_so_far(self) -> int:
+        """Bytes fetched, running downloads included."""
+        return self.bytes_done + sum(progress.bytes for progress in self.downloading.values())
+
+    @property
+    def speed(self) -> float:
+        """Bytes a second of all running downloads."""
+        return sum(progress.speed or 0 for progress in self.downloading.values())
+
+    @property
+    def seconds_so_far(self) -> float:
+        """Seconds of clips cut, running encodes included."""
+        return self.seconds_done + sum(self.encoding.values())
+
+    @property
+    def videos_words(self) -> str:
+        """Bytes, speed and running downloads, in words."""
+        return f"{_bytes(self.bytes_so_far)}, {_bytes(self.speed)}/s, {len(self.downloading)} running"
+
+    @property
+    def clips_words(self) -> str:
+        """Hours cut and running encodes, in words."""
+        failed = f", {self.failed} failed" if self.failed else ""
+        of = f"{_hours(self.seconds_so_far)} of {_hours(self.clip_seconds)}"
+        return f"{of}, {len(self.encoding)} running{failed}"
+
+
+class View:
+    """One way of showing a run; this one shows nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+    async def take(self, event: Event) -> None:
+        """Show nothing."""
+
+    async def tick(self) -> None:
+        """Show nothing."""
+
+
+class Bars(View):
+    """Two bars on a terminal, and above them a line for whatever goes wrong."""
+
+    def __init__(self, terminal: TextIO) -> None:
+        self._picture = Picture()
+        self._terminal = terminal
+        # The ends of the lines give way first when the terminal is narrow: tqdm cuts them.
+        layout = "{desc} {n_fmt}/{total_fmt} |{bar:12}| {postfix}"
+        self._videos, self._clips = (
+            tqdm(total=0, desc=name, bar_format=layout, dynamic_ncols=True, position=place, file=terminal)
+            for place, name in enumerate(("videos", "clips "))
+        )
+
+    def __exit__(self, *_: object) -> None:
+        self._draw()
+        self._clips.close()
+        self._videos.close()
+
+    async def take(self, event: Event) -> None:
+        """Draw the bars anew, at most ten times a second, and write the line of a problem above them."""
+        line = self._picture.take(event)
+        if line is not None:
+            tqdm.write(line, file=self._terminal)
+        self._draw()
+
+    def _draw(self) -> None:
+        picture = self._picture
+        for bar, over, total, words in (
+            (self._videos, picture.videos_over, picture.videos, picture.videos_words),
+            (self._clips, picture.clips_over, picture.clips, picture.clips_words),
+        ):
+            bar.total = total
+            bar.set_postfix_str(words, refresh=False)
+            bar.update(over - bar.n)
+            bar.refresh()
+
+
+class Lines(View):
+    """Plain lines: one for each problem, and one every 30 seconds."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._picture = Picture()
+        self._file = file
+
+    async def take(self, event: Event) -> None:
+        """Write the line of a problem."""
+        line = self._picture.take(event)
+        if line is not None:
+            print(line, file=self._file, flush=True)
+
+    async def tick(self) -> None:
+        """Write where things stand."""
+        picture = self._picture
+        print(
+            f"videos {picture.videos_over}/{picture.videos}: {picture.videos_words};"
+            f" clips {picture.clips_over}/{picture.clips}: {picture.clips_words}",
+            file=self._file,
+            flush=True,
+        )
+
+
+class JsonLines(View):
+    """One JSON object a line for each event; see the README for their types."""
+
+    async def take(self, event: Event) -> None:
+        """Write the event, in a thread, for a pipe may be slow to read."""
+        line = json.dumps(event.stated(), default=str) + "\n"
+        await run_sync(_write, line)
+
+
+def view_for(printing: Printing) -> View:
+    """Return the view that suits the options and the terminal."""
+    if printing.json:
+        return JsonLines()
+    if printing.quiet:
+        return View()
+    if printing.progress and sys.stderr.isatty():
+        return Bars(sys.stderr)
+    return Lines(sys.stderr)
+
+
+async def show(events: AsyncIterable[Event], view: View) -> None:
+    """Show a run's events until they end."""
+
+    async def tick() -> None:
+        while True:
+            await anyio.sleep(EVERY)
+            await view.tick()
+
+    with view:
+        async with anyio.create_task_group() as group:
+            group.start_soon(tick)
+            async for event in events:
+                await view.take(event)
+            group.cancel_scope.cancel()
+
+
+def summary(report: Report, out: object) -> str:
+    """Return what a run came to, in ten lines at most."""
+    lines = [
+        f"{len(report.done)} clips made ({_hours(report.clip_seconds)}, {_bytes(report.clip_bytes)}),"
+        f" {report.there} were there already, {sum(report.reasons.values())} missing;"
+        f" {_bytes(report.raw_bytes)} fetched in {_hours(report.seconds)}."
+    ]
+    if report.stopped is not None:
+        lines.append(f"Stopped early: {report.stopped}")
+        lines.append(report.stopped.reason.advice.remedy)
+    most = report.reasons.most_common()
+    lines += [f"{number:>5} {reason}: {reason.advice.remedy}" for reason, number in most[:5]]
+    if len(most) > 5:  # noqa: PLR2004 - with the lines around them ten in all
+        lines.append(f"      and {len(most) - 5} more reasons")
+    lines.append(f"Clips and metadata.jsonl: {out}" + ("; what is missing: failures.jsonl" if most else ""))
+    return "\n".join(lines)
+
+
+def _write(line: str) -> None:
+    sys.stdout.write(line)
+    sys.stdout.flush()
+
+
+def _sentence(reason: Reason) -> str:
+    return f"[{reason}] {reason.advice.meaning}"
+
+
+def _bytes(number: float) -> str:
+    return tqdm.format_sizeof(number, "B") if number else "0 B"
+
+
+def _hours(seconds: float) -> str:
+    if seconds < 60:  # noqa: PLR2004 - a minute
+        return f"{seconds:.1f} s"
+    if seconds < 3600:  # noqa: PLR2004 - an hour
+        return f"{seconds / 60:.1f} min"
+    return f"{seconds / 3600:.2f} h"

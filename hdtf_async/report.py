@@ -1,0 +1,78 @@
+"""What a run came to: counts, failures with reasons, and the exit code that follows from them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from hdtf_async.events import ClipDone, ClipFailed, RawReady, RunEnded
+from hdtf_async.failures import ExitCode, Failure, Reason, exit_code
+
+if TYPE_CHECKING:
+    from hdtf_async.events import Event
+    from hdtf_async.model import Finding
+
+
+@dataclass(slots=True)
+class Report:
+    """What `download` returns: every clip that was asked for is in exactly one of these."""
+
+    asked: int = 0
+    """Clips of the chosen part."""
+    there: int = 0
+    """Clips that were there before the run."""
+    done: list[str] = field(default_factory=list)
+    """Stems of the clips made in this run."""
+    failed: dict[str, Reason] = field(default_factory=dict)
+    """Stem of each clip that could not be had, and why; those of earlier runs too."""
+    findings: tuple[Finding, ...] = ()
+    """What is odd in the tables."""
+    stopped: Failure | None = None
+    """Why the run ended early: local trouble, or YouTube refusing this address."""
+    clip_seconds: float = 0.0
+    """Length of the clips made in this run."""
+    clip_bytes: int = 0
+    """Size of the clips made in this run."""
+    raw_bytes: int = 0
+    """Size of the videos fetched in this run."""
+    seconds: float = 0.0
+    """How long the run took."""
+
+    @property
+    def not_tried(self) -> int:
+        """Clips whose turn did not come."""
+        return self.asked - self.there - len(self.done) - len(self.failed)
+
+    @property
+    def reasons(self) -> Counter[Reason]:
+        """Number of clips that were not had, for each reason."""
+        counted = Counter(self.failed.values())
+        if self.not_tried:
+            counted[Reason.NOT_TRIED] += self.not_tried
+        return counted
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """Exit code of a command line that ends with this report."""
+        stopped = () if self.stopped is None else (self.stopped.reason,)
+        code = exit_code([*self.reasons, *stopped])
+        unusable = any(finding.severity == "error" for finding in self.findings)
+        return ExitCode.GIVEN_UP if code is ExitCode.DONE and unusable else code
+
+    def take(self, event: Event) -> None:
+        """Count an event in."""
+        match event:
+            case ClipDone():
+                self.done.append(event.clip)
+                self.clip_seconds += event.seconds
+                self.clip_bytes += event.bytes
+            case ClipFailed():
+                self.failed[event.clip] = event.reason
+            case RawReady(origin="youtube"):
+                self.raw_bytes += event.bytes
+
+    def ended(self) -> RunEnded:
+        """Return the event that tells of this report."""
+        failed = {reason.value: number for reason, number in self.reasons.items()}
+        return RunEnded(int(self.exit_code), len(self.done), self.there, failed, round(self.seconds, 3))

@@ -1,0 +1,239 @@
+"""A run, put together: tables, directory, tools, lanes. What `hdtf_async.download` and `running` are.
+
+Nothing here prints, sets a signal handler or changes global state: that belongs to the command line.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as version_of
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import anyio
+from anyio.to_thread import run_sync
+
+from hdtf_async import ffmpeg, plan, store, tables
+from hdtf_async.cut import Cutter
+from hdtf_async.events import ClipFailed, Events, RunStarted
+from hdtf_async.failures import Failure, Reason
+from hdtf_async.fetch import Fetcher, own_raws
+from hdtf_async.lanes import Lanes
+from hdtf_async.options import Options
+from hdtf_async.pipeline import Pipeline
+from hdtf_async.probe import Prober
+from hdtf_async.report import Report
+from hdtf_async.ytdlp import YtDlp
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Sequence
+    from os import PathLike
+
+    from hdtf_async.events import Event, Reader
+    from hdtf_async.model import Clip, Tables
+    from hdtf_async.store import Store
+
+
+class FormError(Exception):
+    """The directory holds clips in another form than the one asked for. Exit code 2."""
+
+
+async def download(
+    out: str | PathLike[str], options: Options | None = None, *, lanes: Lanes | None = None
+) -> Report:
+    """Make the clips that the options ask for in the directory `out`, and tell what came of it.
+
+    What could not be had is in the report, and raises nothing. `lanes` are limiters that the host program
+    shares with other work; by default a run has its own. When cancelled, every child process has ended and
+    every temporary file is gone before the cancellation goes on.
+
+    Raises `TableError` (no table, or a malformed one), `FormError` (the directory holds clips in another
+    form), `StoreError` (the directory cannot be used, or another run holds it) and `OptionsError`.
+    """
+    return await _run(Path(out), options or Options(), lanes, Events())
+
+
+class Running:
+    """A run under way: an async iterator over its events."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self.report: Report | None = None
+        """What the run came to; set when the iteration has ended."""
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        return await anext(self._reader)
+
+
+@asynccontextmanager
+async def running(
+    out: str | PathLike[str], options: Options | None = None, *, lanes: Lanes | None = None
+) -> AsyncIterator[Running]:
+    """Run as `download` does, and iterate over what happens meanwhile.
+
+        async with hdtf_async.running("clips") as events:
+            async for event in events:
+                ...
+
+    A slow reader holds up nothing: of progress it gets the newest, of everything else each one. Leaving
+    the block early cancels the run. Raises what `download` raises.
+    """
+    events = Events()
+    run = Running(events.reader())
+
+    async def work() -> None:
+        try:
+            run.report = await _run(Path(out), options or Options(), lanes, events)
+        finally:
+            events.end()
+
+    with one_error():
+        async with anyio.create_task_group() as group:
+            group.start_soon(work)
+            yield run
+            group.cancel_scope.cancel()
+
+
+@contextmanager
+def one_error() -> Iterator[None]:
+    """Take the one error out of a task group's, so that the caller can name it in an ``except``."""
+    try:
+        yield
+    except BaseExceptionGroup as several:
+        error: BaseException = several
+        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
+        raise error from None
+
+
+async def _run(out: Path, options: Options, lanes: Lanes | None, events: Events) -> Report:
+    begun = anyio.current_time()
+    read = await run_sync(partial(tables.read, options.source, corrections=options.corrections))
+    async with store.opened(out) as directory:
+        decided = await run_sync(_decide, read, options, directory)
+        _refuse_two_forms(decided, options, out)
+        report = Report(
+            asked=len(decided.there) + len(decided.given_up) + len(decided.impossible) + len(decided.clips),
+            there=len(decided.there),
+            failed={clip.stem: reason for clip, reason in decided.given_up},
+            findings=read.findings,
+        )
+        events.listen(report.take)
+        lanes = lanes or Lanes.of(options)
+        events.tell(_started(decided, lanes))
+        try:
+            await _record_impossible(decided, directory, events)
+            if decided.work:
+                report.stopped = await _work(decided.work, options, lanes, directory, events)
+        except Failure as trouble:  # before the first video, or with the journal: the disk, a tool
+            report.stopped = trouble
+        finally:
+            await directory.write_views(decided.clips)
+        report.seconds = anyio.current_time() - begun
+        events.tell(report.ended())
+        return report
+
+
+def _decide(read: Tables, options: Options, directory: Store) -> plan.Plan:
+    return plan.make(read, options, there=directory.known.all_there(), failed=directory.known.failures)
+
+
+def _refuse_two_forms(decided: plan.Plan, options: Options, out: Path) -> None:
+    """Raise `FormError` where the run would leave clips of two forms in one directory."""
+    if decided.outside:
+        first = decided.outside[0]
+        raise FormError(
+            f"{out} holds {len(decided.outside)} clips of another part in another form"
+            f" (such as {first.stem}: {first.words}): choose another --out, or take all parts with --recut"
+        )
+    if decided.different and not options.recut:
+        first = decided.different[0]
+        raise FormError(
+            f"{out} holds {len(decided.different)} clips in another form"
+            f" (such as {first.stem}: {first.words}):"
+            " choose another --out, or give --recut to make them again"
+        )
+
+
+def _started(decided: plan.Plan, lanes: Lanes) -> RunStarted:
+    return RunStarted(
+        videos=len(decided.work),
+        clips=len(decided.clips),
+        clip_seconds=round(sum(clip.interval.seconds for clip in decided.clips), 3),
+        there=len(decided.there),
+        downloads=int(lanes.network.total_tokens),
+        encodes=int(lanes.encodes.total_tokens),
+    )
+
+
+async def _record_impossible(decided: plan.Plan, directory: Store, events: Events) -> None:
+    known = directory.known.failures
+    for clip, failure in decided.impossible:
+        events.tell(ClipFailed(clip.stem, failure.reason, failure.words))
+        if known.get(clip.stem, {}).get("reason") != failure.reason:
+            await directory.append(store.failure_record(clip, failure))
+
+
+async def _work(
+    works: Sequence[plan.Work], options: Options, lanes: Lanes, directory: Store, events: Events
+) -> Failure | None:
+    """Do what is left to do; return why it ended early, if it did. Raises `Failure`: a tool is missing."""
+    own = await run_sync(own_raws, options.raw_dirs)
+    tool = await run_sync(bundled_ffmpeg) if options.ffmpeg is None else options.ffmpeg.absolute()
+    _require_yt_dlp(options)
+    versions = {"hdtf_async": own_version(), "ffmpeg": await ffmpeg.version(tool)}
+    await directory.append(store.run_record(versions=versions, form=options.form.stated()))
+
+    async def record_failure(clip: Clip, failure: Failure) -> None:
+        await directory.append(store.failure_record(clip, failure))
+
+    async with Prober(inherit=(directory.lock,)) as prober:
+        yt_dlp = YtDlp(options, tool, inherit=(directory.lock,))
+        pipeline = Pipeline(
+            lanes=lanes,
+            pace=options.pace,
+            keep_raw=options.keep_raw,
+            fetching=Fetcher(options, directory, yt_dlp, prober, events, own=own),
+            cutting=Cutter(options.form, directory, tool, versions, prober, events),
+            private_directory=directory.private_directory,
+            record_failure=record_failure,
+            events=events,
+        )
+        await pipeline.run(works)
+    return pipeline.stopped or pipeline.closed
+
+
+def bundled_ffmpeg() -> Path:
+    """Return the ffmpeg that came with this environment, whatever PATH has, so that results repeat.
+
+    Raises `Failure` with ``tool_missing`` where imageio-ffmpeg has none for this machine.
+    """
+    import imageio_ffmpeg  # noqa: PLC0415 - costs 40 ms, and a finished directory needs no ffmpeg
+
+    try:
+        return Path(str(imageio_ffmpeg.get_ffmpeg_exe()))
+    except RuntimeError as error:
+        raise Failure(Reason.TOOL_MISSING, f"imageio-ffmpeg: {error}") from error
+
+
+def own_version() -> str:
+    """Return the version of this package; ``unknown`` where it is not installed."""
+    try:
+        return version_of("hdtf-async")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _require_yt_dlp(options: Options) -> None:
+    if options.yt_dlp is None:
+        if find_spec("yt_dlp") is None:
+            raise Failure(Reason.TOOL_MISSING, "yt-dlp is not installed in this environment")
+    elif not os.access(options.yt_dlp, os.X_OK):
+        raise Failure(Reason.TOOL_MISSING, f"--yt-dlp {options.yt_dlp} is no program")

@@ -1,0 +1,211 @@
+"""yt-dlp's command lines and progress lines: ask for a video once, then fetch exactly one rendition.
+
+A video is asked for with ``-J``; the rendition is chosen in Python (`formats`), and only that one is
+handed back on stdin (``--load-info-json -``): signed addresses never touch the disk, and yt-dlp has
+nothing left to choose. The address of the page is taken out of what is handed back, since yt-dlp would
+otherwise answer a failed download by asking YouTube once more by itself.
+
+Success is exit code 0, a ``FILE`` line and a file of the promised size; exit code 0 alone is not.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from anyio.to_thread import run_sync
+
+from hdtf_async import process
+from hdtf_async.failures import Failure, Reason, classify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from hdtf_async.formats import Format
+    from hdtf_async.options import Options
+
+ASK_DEADLINE = 300.0
+"""Seconds for asking for a video, which is silent for most of the time."""
+STALL = 120.0
+"""Seconds without a new byte after which a download is ended."""
+LEAST_SPEED = 30_000
+"""Bytes a second below which a download takes so long that it is ended: 100 MB in an hour."""
+_INFO_LIMIT = 64 << 20
+_KEPT = ("id", "title", "extractor", "extractor_key", "duration", "live_status", "_type")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a download stands: bytes so far, bytes in all where known, bytes a second where known."""
+
+    bytes: int
+    total: int | None
+    speed: float | None
+
+
+class YtDlp:
+    """How yt-dlp is called in this run: which one, with which of the user's options."""
+
+    def __init__(self, options: Options, ffmpeg: Path, inherit: Sequence[int] = ()) -> None:
+        # -P: a module in the working directory must not be taken for yt-dlp's.
+        own = [sys.executable, "-P", "-m", "yt_dlp"]
+        self._program = own if options.yt_dlp is None else [str(options.yt_dlp.absolute())]
+        self._options = options
+        self._ffmpeg = ffmpeg
+        self._inherit = inherit
+
+    async def ask(self, youtube_id: str, directory: Path) -> dict[str, Any]:
+        """Return yt-dlp's information about a video; `directory` is private to it.
+
+        Raises `Failure`: what yt-dlp's words mean, ``tool_missing``, ``timed_out``.
+        """
+        address = f"https://www.youtube.com/watch?v={youtube_id}"
+        ended = await process.run(
+            [*await self._common(directory), "--extractor-retries", "2", "-J", "--", address],
+            deadline=ASK_DEADLINE,
+            keep=_INFO_LIMIT,
+            directory=directory,
+            inherit=self._inherit,
+        )
+        if ended.code != 0:
+            raise Failure(classify(ended.words), ended.words or f"yt-dlp ended with {ended.code}")
+        try:
+            info = json.loads(ended.out)
+        except ValueError:
+            info = None
+        if not isinstance(info, dict):
+            raise Failure(Reason.UNKNOWN, f"yt-dlp did not print the video's information\n{ended.words}")
+        return info
+
+    async def fetch(
+        self,
+        info: Mapping[str, Any],
+        rendition: Format,
+        directory: Path,
+        on_progress: Callable[[Progress], None],
+    ) -> Path:
+        """Fetch one rendition into `directory` and return its path.
+
+        Raises `Failure`: what yt-dlp's words mean, ``raw_truncated`` where the file has not the
+        promised size, ``tool_missing``, ``timed_out``, ``stalled``.
+        """
+        target = directory / f"raw.{rendition.ext}"
+        said_file = False
+        reached = (-1, -1)
+
+        def on_line(line: str) -> bool:
+            nonlocal said_file, reached
+            word, _, rest = line.partition(" ")
+            if word == "FILE":
+                said_file = True
+                return True
+            told = _object(rest) if word == "PROG" else None
+            progress = None if told is None else _progress(told)
+            if told is None or progress is None:
+                return False
+            # Bytes may fall back where a download begins anew; fragments tell of life too.
+            now = (_count(told.get("fragment_index")) or 0, progress.bytes)
+            alive, reached = now != reached, now
+            on_progress(progress)
+            return alive
+
+        ended = await process.run(
+            [
+                *await self._common(directory),
+                *("--load-info-json", "-", "-f", rendition.format_id, "-o", target.name),
+                *("--retries", "5", "--retry-sleep", "exp=1:20", "--abort-on-unavailable-fragments"),
+                *("--progress", "--newline", "--progress-delta", "1"),
+                *(
+                    "--progress-template",
+                    "download:PROG %(progress)j",
+                    "--print",
+                    "after_move:FILE %(filepath)j",
+                ),
+            ],
+            feed=json.dumps(_only(info, rendition.format_id)).encode(),
+            deadline=ASK_DEADLINE + (rendition.size or 4 << 30) / LEAST_SPEED,
+            stall=STALL,
+            on_line=on_line,
+            directory=directory,
+            inherit=self._inherit,
+        )
+        if ended.code != 0:
+            raise Failure(classify(ended.words), ended.words or f"yt-dlp ended with {ended.code}")
+        size = await run_sync(_size, target)
+        if not said_file or not size:
+            raise Failure(Reason.RAW_TRUNCATED, f"yt-dlp ended with 0 and left no file\n{ended.words}")
+        if rendition.size_is_exact and size != rendition.size:
+            raise Failure(Reason.RAW_TRUNCATED, f"{size} bytes of {rendition.size} arrived\n{ended.words}")
+        return target
+
+    async def _common(self, directory: Path) -> list[str]:
+        options = self._options
+        common = [
+            *self._program,
+            *(
+                "--ignore-config",
+                "--no-update",
+                "--no-playlist",
+                "--color",
+                "never",
+                "--socket-timeout",
+                "20",
+            ),
+            *("--ffmpeg-location", str(self._ffmpeg)),
+        ]
+        if options.cookies is not None:
+            # yt-dlp also writes the file that it is given.
+            private = directory / "cookies.txt"
+            await run_sync(_copy_private, options.cookies, private)
+            common += ["--cookies", str(private)]
+        if options.cookies_from_browser is not None:
+            common += ["--cookies-from-browser", options.cookies_from_browser]
+        if options.proxy is not None:
+            common += ["--proxy", options.proxy]
+        return [*common, *options.yt_dlp_args]
+
+
+def _only(info: Mapping[str, Any], format_id: str) -> dict[str, Any]:
+    """Return what yt-dlp needs for one rendition, without the address of the page."""
+    formats = [entry for entry in info.get("formats") or () if entry.get("format_id") == format_id]
+    return {key: info[key] for key in _KEPT if key in info} | {"formats": formats}
+
+
+def _progress(told: Mapping[str, Any]) -> Progress | None:
+    done = _count(told.get("downloaded_bytes"))
+    if done is None:
+        return None
+    total = _count(told.get("total_bytes")) or _count(told.get("total_bytes_estimate"))
+    speed = told.get("speed")
+    return Progress(done, total, float(speed) if isinstance(speed, int | float) and speed >= 0 else None)
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    try:
+        told = json.loads(text)
+    except ValueError:
+        return None
+    return told if isinstance(told, dict) else None
+
+
+def _count(value: object) -> int | None:
+    if isinstance(value, int | float) and math.isfinite(value) and 0 <= value < 1 << 60:
+        return int(value)
+    return None
+
+
+def _copy_private(source: Path, target: Path) -> None:
+    try:
+        target.touch(mode=0o600)
+        shutil.copyfile(source, target)
+    except OSError as error:
+        raise Failure(Reason.COOKIES_NEEDED, f"--cookies {source}: {error.strerror}") from error
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() and not path.is_symlink() else 0
