@@ -1,0 +1,207 @@
+"""Where a published box lies in the raw at hand."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from hdtf_async.failures import Failure, Reason
+from hdtf_async.geometry import fit, fits
+from hdtf_async.model import Box
+
+HEIGHTS = st.sampled_from([144, 240, 360, 480, 700, 714, 718, 720, 1080, 1440, 2160]) | st.integers(2, 4320)
+"""Renditions that there are, and any other."""
+
+BOXES = st.builds(
+    Box,
+    left=st.integers(-5, 4000),
+    top=st.integers(-5, 2200),
+    width=st.integers(1, 1500),
+    height=st.integers(1, 1500),
+)
+
+
+@st.composite
+def boxes_in_frames(draw: st.DrawFn) -> tuple[Box, int, int, int]:
+    """Draw a box that lies in its reference frame, and a raw of the same picture at any height."""
+    reference_height, height = draw(HEIGHTS), draw(HEIGHTS)
+    frame_width = draw(st.integers(2, reference_height * 3))
+    side = draw(st.integers(1, min(frame_width, reference_height)))
+    box = Box(
+        left=draw(st.integers(0, frame_width - side)),
+        top=draw(st.integers(0, reference_height - side)),
+        width=side,
+        height=side if draw(st.booleans()) else draw(st.integers(1, side)),
+    )
+    # A rendition's width is rounded one way or the other.
+    exact = Fraction(frame_width * height, reference_height)
+    width = draw(st.sampled_from([int(exact), int(exact) + 1]))
+    return box, reference_height, width, height
+
+
+def leaves_by(box: Box, reference_height: int, width: int, height: int) -> Fraction:
+    """Measure, in pixels of the raw, how far the scaled box stands out of the frame; negative if inside."""
+    scale = Fraction(height, reference_height)
+    return max(-box.left * scale, -box.top * scale, box.right * scale - width, box.bottom * scale - height)
+
+
+def check_rule(cut: Box, box: Box, reference_height: int, width: int, height: int) -> None:
+    """Check all that the rule promises of a box that was placed."""
+    scale = Fraction(height, reference_height)
+    assert cut.left >= 0
+    assert cut.top >= 0
+    assert cut.right <= width
+    assert cut.bottom <= height
+    assert all(number % 2 == 0 for number in (cut.left, cut.top, cut.width, cut.height))
+    assert min(cut.width, cut.height) >= 2
+    assert abs(cut.left + Fraction(cut.width, 2) - (box.left + Fraction(box.width, 2)) * scale) <= 1
+    assert abs(cut.top + Fraction(cut.height, 2) - (box.top + Fraction(box.height, 2)) * scale) <= 1
+    lost = []
+    for now, then in ((cut.width, box.width), (cut.height, box.height)):
+        assert now <= then * scale, "scaling never makes a side grow"
+        lost.append(2 * int(then * scale / 2) - now)
+    assert lost in ([0, 0], [2, 2]), "both sides lose the same, and never more than one step"
+
+
+@given(boxes_in_frames())
+@example((Box(0, 0, 853, 480), 480, 853, 480))
+@example((Box(1, 0, 480, 480), 480, 481, 480))
+@example((Box(561, 0, 720, 720), 720, 1281, 720))
+@example((Box(853 - 480, 0, 480, 480), 720, 853, 720))
+@example((Box(600, 0, 680, 720), 720, 426, 240))
+def test_a_box_of_the_frame_is_placed_by_the_rule(drawn: tuple[Box, int, int, int]) -> None:
+    """Inside the frame, even, never larger, square if it was, and its centre within one pixel."""
+    box, reference_height, width, height = drawn
+    assume(leaves_by(*drawn) <= 1)
+    scale = Fraction(height, reference_height)
+    # A box of some three pixels of the raw can vanish; no published one comes near.
+    assume(min(box.width, box.height) * scale >= 4)
+    cut = fit(box, reference_height, width, height)
+    check_rule(cut, box, reference_height, width, height)
+    assert (cut.width == cut.height) or box.width != box.height
+
+
+@given(BOXES, HEIGHTS, st.integers(2, 8000), HEIGHTS)
+def test_a_box_is_refused_if_and_only_if_it_leaves_the_frame(
+    box: Box, reference_height: int, width: int, height: int
+) -> None:
+    """By more than one pixel of the raw; a box too small to be cut is another matter."""
+    large_enough = min(box.width, box.height) * Fraction(height, reference_height) >= 4
+    if leaves_by(box, reference_height, width, height) > 1:
+        with pytest.raises(Failure) as caught:
+            fit(box, reference_height, width, height)
+        assert caught.value.reason is Reason.BOX_DOES_NOT_FIT
+        assert "leaves the frame" in caught.value.words
+    elif large_enough:
+        check_rule(fit(box, reference_height, width, height), box, reference_height, width, height)
+
+
+@given(
+    st.builds(
+        Box,
+        left=st.integers(0, 1000).map(lambda n: 2 * n),
+        top=st.integers(0, 500).map(lambda n: 2 * n),
+        width=st.integers(1, 500).map(lambda n: 2 * n),
+        height=st.integers(1, 500).map(lambda n: 2 * n),
+    ),
+    st.integers(0, 9),
+    st.integers(0, 9),
+)
+def test_an_even_box_at_its_own_height_stays_as_it_is(box: Box, right: int, below: int) -> None:
+    """Nothing is done where nothing has to be done, not even in a frame of odd width."""
+    height = box.bottom + below
+    assert fit(box, height, box.right + right, height) == box
+
+
+@pytest.mark.parametrize(
+    ("box", "reference_height", "frame", "cut"),
+    [
+        # RD Radio11_0 as published, at its own height: the odd side 557 x 478 would be 478 square.
+        (Box(557, 0, 478, 478), 720, (1280, 720), Box(556, 0, 478, 478)),
+        # An odd square: one pixel narrower and lower, its centre half a pixel away.
+        (Box(300, 11, 627, 627), 1080, (1920, 1080), Box(300, 12, 626, 626)),
+        # The same at two thirds.
+        (Box(300, 11, 627, 627), 1080, (1280, 720), Box(200, 8, 418, 418)),
+        # 714 lines are measured, 720 come.
+        (Box(400, 0, 714, 714), 714, (1280, 720), Box(404, 0, 720, 720)),
+        # The rendition is 426 wide, the picture 426.67: what stands out by 0.67 pixel moves by less.
+        (Box(1000, 0, 280, 280), 720, (426, 240), Box(334, 0, 92, 92)),
+        # A frame of 853: the last even offset would be 374, beyond the frame; 372 is more than a pixel away.
+        (Box(373, 0, 480, 480), 480, (853, 480), Box(372, 0, 480, 480)),
+        # Standing out by a whole pixel of a frame of odd width: both sides give way.
+        (Box(374, 0, 480, 480), 480, (853, 480), Box(374, 0, 478, 478)),
+        # Portrait: the reference height counts along the box's own vertical axis.
+        (Box(100, 400, 500, 500), 1280, (1080, 1920), Box(150, 600, 750, 750)),
+    ],
+)
+def test_examples_worked_out_by_hand(
+    box: Box, reference_height: int, frame: tuple[int, int], cut: Box
+) -> None:
+    """Boxes of the kinds that the tables and YouTube's renditions bring about."""
+    assert fit(box, reference_height, *frame) == cut
+
+
+@pytest.mark.parametrize(
+    "box",
+    [Box(389, 0, 776, 776), Box(178, 0, 872, 872), Box(83, 0, 1134, 1134)],
+    ids=["WDA MaggieHassan_0", "WDA PeterKing_0", "WRA MazieHirono1_0"],
+)
+@pytest.mark.parametrize(("width", "height"), [(640, 360), (1280, 720), (1920, 1080)])
+def test_the_published_boxes_that_do_not_fit_are_refused(box: Box, width: int, height: int) -> None:
+    """The three odd boxes leave a frame of 720 lines at whatever height it is fetched, and say by how much."""
+    assert not fits(box, 720)
+    with pytest.raises(Failure) as caught:
+        fit(box, 720, width, height)
+    assert caught.value.reason is Reason.BOX_DOES_NOT_FIT
+    beyond = (box.bottom - 720) * height / 720
+    for part in (
+        f"{box.left} {box.width} {box.top} {box.height}",
+        "720 lines",
+        f"{width}x{height}",
+        f"{beyond:.1f}",
+    ):
+        assert part in caught.value.words
+
+
+@pytest.mark.parametrize("reference_height", [0, -720])
+def test_without_a_reference_height_no_box_can_be_placed(reference_height: int) -> None:
+    """KevinMcCarthy1 has the height 0: nothing is guessed."""
+    box = Box(100, 100, 400, 400)
+    assert not fits(box, reference_height)
+    with pytest.raises(Failure) as caught:
+        fit(box, reference_height, 1280, 720)
+    assert caught.value.reason is Reason.HEIGHT_UNKNOWN
+
+
+@pytest.mark.parametrize("box", [Box(10, 10, 1, 1), Box(10, 10, 0, 100), Box(10, 10, 100, -4)])
+def test_a_box_without_an_even_pixel_is_refused(box: Box) -> None:
+    """The smallest box that can be cut is 2 x 2."""
+    with pytest.raises(Failure) as caught:
+        fit(box, 720, 1280, 720)
+    assert caught.value.reason is Reason.BOX_DOES_NOT_FIT
+    assert "too small" in caught.value.words
+
+
+def test_the_smallest_box_is_placed() -> None:
+    """A box of 2 x 2 is still one."""
+    assert fit(Box(10, 10, 2, 2), 720, 1280, 720) == Box(10, 10, 2, 2)
+
+
+@given(boxes_in_frames())
+def test_a_box_of_the_frame_fits_before_the_download(drawn: tuple[Box, int, int, int]) -> None:
+    """A box within its reference frame is not turned away before its video is there."""
+    box, reference_height, _, _ = drawn
+    assert fits(box, reference_height)
+
+
+@given(BOXES, HEIGHTS)
+def test_a_box_that_fits_before_the_download_keeps_within_top_and_bottom(box: Box, height: int) -> None:
+    """What is let through can be cut from a frame that is wide enough, if it is not tiny."""
+    assume(min(box.width, box.height) >= 4)
+    if fits(box, height):
+        fit(box, height, box.right, height)
+    else:
+        assert box.left < 0 or box.top < 0 or box.bottom > height
