@@ -84,12 +84,12 @@ def main_job(argv: Sequence[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument("--version", action="version", version=f"hdtf_async {own_version()}")
-    parser.add_argument(
-        *OUT, dest="out", required=True, metavar="DIR", type=Path, help="where the clips go (required)"
-    )
+    parser.add_argument(*OUT, dest="out", metavar="DIR", type=Path, help="where the clips go (required)")
     _add(parser, Options)
     _add(parser, Printing)
     said = parser.parse_args(argv)
+    if said.out is None:
+        parser.error("--out DIR is needed: it says where the clips go")
     return anyio.run(_run, said.out, _made(Options, said), _made(Printing, said))
 
 
@@ -124,9 +124,11 @@ def demo_command(argv: Sequence[str]) -> int:
         description="The whole job, offline: draws footage of talking heads, serves it from a stand-in for"
         " YouTube on this machine, and runs the main job against it.",
     )  # fmt: skip
-    parser.add_argument(*OUT, dest="out", required=True, metavar="DIR", type=Path, help="where the clips go")
+    parser.add_argument(*OUT, dest="out", metavar="DIR", type=Path, help="where the clips go (required)")
     _add(parser, Printing)
     said = parser.parse_args(argv)
+    if said.out is None:
+        parser.error("--out DIR is needed: it says where the clips go")
     printing = _made(Printing, said)
     with tempfile.TemporaryDirectory(prefix="hdtf-demo-") as temporary:
         source = Path(temporary) / "tables"

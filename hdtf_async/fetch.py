@@ -94,11 +94,12 @@ class Fetcher:
             except Failure as failure:
                 await self._store.log(work.videos[0], f"{path.name} is not used: {failure}\n")
                 continue
-            exact = self._options.resolution is not Resolution.EXACT or formats.is_at(
-                min(facts.width, facts.height), work.reference_height
+            lines = min(facts.width, facts.height)
+            exact = self._options.resolution is not Resolution.EXACT or (
+                abs(lines - work.reference_height) <= formats.TOLERANCE
             )
             if facts.truncated or not exact:
-                why = "it is truncated" if facts.truncated else f"it has {facts.height} lines"
+                why = "it is truncated" if facts.truncated else f"it has {lines} lines"
                 await self._store.log(work.videos[0], f"{path.name} is not used: {why}\n")
                 continue
             origin = "kept" if path.parent == self._store.raws else "user"
