@@ -80,7 +80,7 @@ def main(argv: Sequence[str]) -> int:
 def main_job(argv: Sequence[str]) -> int:
     """``python -m hdtf_async --out DIR``."""
     parser = _Parser(
-        prog="python -m hdtf_async", description=DESCRIPTION, epilog=EXAMPLES, allow_abbrev=False,
+        prog="python -m hdtf_async", usage="%(prog)s --out DIR [options]", description=DESCRIPTION, epilog=EXAMPLES, allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument("--version", action="version", version=f"hdtf_async {own_version()}")
@@ -96,7 +96,7 @@ def main_job(argv: Sequence[str]) -> int:
 def plan_command(argv: Sequence[str]) -> int:
     """``python -m hdtf_async plan``: what would be done, and what is odd in the tables; touches nothing."""
     parser = _Parser(
-        prog="python -m hdtf_async plan", allow_abbrev=False,
+        prog="python -m hdtf_async plan", usage="%(prog)s [--json] [options]", allow_abbrev=False,
         description="What would be done, and what is odd in the tables. Touches nothing.",
     )  # fmt: skip
     parser.add_argument(*OUT, dest="out", metavar="DIR", type=Path, help="leave out what is there already")

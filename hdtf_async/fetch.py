@@ -188,7 +188,7 @@ class Fetcher:
             "youtube_id": work.youtube_id,
             "file": final.name,
             "bytes": size,
-            "resolution": self._options.resolution.value,
+            "resolution": str(self._options.resolution),
             "format_id": rendition.format_id,
             "promised": {"height": rendition.height, "bytes": rendition.size, "seconds": arrived.duration},
             "facts": asdict(facts) | {"frames_within": None},

@@ -215,6 +215,7 @@ class Options:
         "--pace", default=12.0, group=NETWORK, metavar="SECONDS", parse=float,
         check=_between(0, 3600, " seconds"),
         help="least time between two starts of a download; YouTube locks out addresses that ask faster",
+        shown="12",
     )  # fmt: skip
     resolution: Resolution = _option(
         "--resolution", default=Resolution.REFERENCE, group=NETWORK, parse=Resolution,
@@ -297,7 +298,7 @@ class Options:
     def form(self) -> Form:
         """The form that clips take under these options."""
         return Form(
-            crop=self.crop.value, resolution=self.resolution.value, size=self.size, fps=self.fps,
+            crop=str(self.crop), resolution=str(self.resolution), size=self.size, fps=self.fps,
             crf=self.crf, preset=self.preset,
         )  # fmt: skip
 

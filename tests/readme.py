@@ -53,8 +53,8 @@ TABLES = {"options": options_table, "reasons": reasons_table}
 def with_tables(text: str) -> str:
     """Return the README's text with each table between its markers made anew."""
     for name, table in TABLES.items():
-        marked = rf"(<!-- table: {name} -->\n).*?(\n<!-- end -->)"
-        text, found = re.subn(marked, lambda at, made=table(): at[1] + made + at[2], text, flags=re.DOTALL)
+        marked = rf"(<!-- table: {name} -->\n).*?(<!-- end -->)"
+        text, found = re.subn(marked, lambda at, made=table(): f"{at[1]}{made}\n{at[2]}", text, flags=re.DOTALL)
         if found != 1:
             raise SystemExit(f"README.md has {found} places for the table {name!r}, not one")
     return text
