@@ -119,7 +119,7 @@ def test_an_even_box_at_its_own_height_stays_as_it_is(box: Box, right: int, belo
 @pytest.mark.parametrize(
     ("box", "reference_height", "frame", "cut"),
     [
-        # RD Radio11_0 as published, at its own height: the odd side 557 x 478 would be 478 square.
+        # As published, at its own height: the odd offset has two even neighbours, and the lower is taken.
         (Box(557, 0, 478, 478), 720, (1280, 720), Box(556, 0, 478, 478)),
         # An odd square: one pixel narrower and lower, its centre half a pixel away.
         (Box(300, 11, 627, 627), 1080, (1920, 1080), Box(300, 12, 626, 626)),
@@ -151,7 +151,7 @@ def test_examples_worked_out_by_hand(
 )
 @pytest.mark.parametrize(("width", "height"), [(640, 360), (1280, 720), (1920, 1080)])
 def test_the_published_boxes_that_do_not_fit_are_refused(box: Box, width: int, height: int) -> None:
-    """The three odd boxes leave a frame of 720 lines at whatever height it is fetched, and say by how much."""
+    """The three odd boxes leave a frame of 720 lines at whatever height, and it is said by how much."""
     assert not fits(box, 720)
     with pytest.raises(Failure) as caught:
         fit(box, 720, width, height)

@@ -1,0 +1,608 @@
+"""Which of the renditions that YouTube offers is fetched."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hdtf_async.failures import Failure, Reason
+from hdtf_async.formats import TOLERANCE, Choice, Resolution, choose, duration, is_at
+
+Entry = dict[str, object]
+
+WIDTHS = {144: 256, 240: 426, 360: 640, 480: 854, 720: 1280, 1080: 1920, 1440: 2560, 2160: 3840}
+H264 = {144: "160", 240: "133", 360: "134", 480: "135", 720: "136", 1080: "137"}
+VP9 = {144: "278", 240: "242", 360: "243", 480: "244", 720: "247", 1080: "248", 1440: "271", 2160: "313"}
+AV1 = {144: "394", 240: "395", 360: "396", 480: "397", 720: "398", 1080: "399", 1440: "400", 2160: "401"}
+CODECS = {"avc1": "avc1.64001f", "vp9": "vp9", "av01": "av01.0.05M.08"}
+
+
+def picture(format_id: str, height: int, codec: str = "avc1", **other: object) -> Entry:
+    """Make an entry as yt-dlp's YouTube extractor does for a rendition of the picture alone."""
+    ext = "webm" if codec == "vp9" else "mp4"
+    return {
+        "format_id": format_id,
+        "format_note": f"{height}p",
+        "ext": ext,
+        "container": f"{ext}_dash",
+        "protocol": "https",
+        "width": WIDTHS.get(height, height * 16 // 9),
+        "height": height,
+        "fps": 30,
+        "vcodec": CODECS[codec],
+        "acodec": "none",
+        "dynamic_range": "SDR",
+        "filesize": height * 10_000,
+        "filesize_approx": height * 10_001,
+        "tbr": height * 1.5,
+        "vbr": height * 1.5,
+        "has_drm": False,
+        "language": None,
+        "language_preference": -1,
+        "source_preference": -1,
+        "preference": None,
+        "quality": 8,
+        "url": "https://rr1---sn-4g5e6nz7.googlevideo.com/videoplayback?expire=1",
+    } | other
+
+
+def sound(format_id: str, note: str = "medium", *, ext: str = "m4a", **other: object) -> Entry:
+    """Make an entry as yt-dlp's YouTube extractor does for the sound alone."""
+    return {
+        "format_id": format_id,
+        "format_note": note,
+        "ext": ext,
+        "container": f"{ext}_dash",
+        "protocol": "https",
+        "width": None,
+        "height": None,
+        "fps": None,
+        "vcodec": "none",
+        "acodec": "mp4a.40.2" if ext == "m4a" else "opus",
+        "dynamic_range": None,
+        "filesize": 1_600_000,
+        "tbr": 129.5,
+        "abr": 129.5,
+        "has_drm": False,
+        "language_preference": -1,
+        "url": "https://rr1---sn-4g5e6nz7.googlevideo.com/videoplayback?expire=1",
+    } | other
+
+
+def ladder(ids: dict[int, str], codec: str, top: int) -> list[Entry]:
+    """Make all renditions of one codec up to a height."""
+    return [picture(format_id, height, codec) for height, format_id in ids.items() if height <= top]
+
+
+MUXED = picture("18", 360, acodec="mp4a.40.2", container=None, vcodec="avc1.42001E", filesize=None)
+STORYBOARD: Entry = {
+    "format_id": "sb0",
+    "format_note": "storyboard",
+    "ext": "mhtml",
+    "protocol": "mhtml",
+    "acodec": "none",
+    "vcodec": "none",
+    "width": 160,
+    "height": 90,
+    "fps": 0.1,
+}
+SOUNDS = [sound("139", "low", abr=48.8), sound("251", ext="webm", abr=135.0), sound("140")]
+USUAL = [
+    STORYBOARD,
+    *SOUNDS,
+    MUXED,
+    *ladder(H264, "avc1", 1080),
+    *ladder(VP9, "vp9", 1080),
+    *ladder(AV1, "av01", 1080),
+]
+UHD = [*USUAL, picture("271", 1440, "vp9"), picture("313", 2160, "vp9"), picture("401", 2160, "av01")]
+
+
+def hls(format_id: str, height: int, **other: object) -> Entry:
+    """Make an entry as an HLS manifest brings it: picture and sound together, no size."""
+    return (
+        picture(
+            format_id,
+            height,
+            protocol="m3u8_native",
+            container=None,
+            acodec="mp4a.40.2",
+            filesize=None,
+            filesize_approx=None,
+            format_note=None,
+            has_drm=None,
+        )
+        | other
+    )
+
+
+def chosen(
+    formats: list[Entry],
+    reference_height: int,
+    policy: Resolution = Resolution.REFERENCE,
+    *,
+    audio: bool = False,
+) -> Choice:
+    """Choose from a list of renditions."""
+    info: dict[str, object] = {"id": "CPCoMyuBRM0", "duration": 212, "formats": formats}
+    return choose(info, policy=policy, reference_height=reference_height, audio=audio)
+
+
+R, E, B = Resolution.REFERENCE, Resolution.EXACT, Resolution.BEST
+
+
+@pytest.mark.parametrize(
+    ("formats", "reference_height", "policy", "format_id"),
+    [
+        pytest.param(USUAL, 720, R, "136", id="H.264 at the reference height"),
+        pytest.param(USUAL, 1080, E, "137", id="H.264 at exactly the reference height"),
+        pytest.param(UHD, 720, B, "313", id="the highest, VP9 before AV1"),
+        pytest.param(USUAL, 360, R, "134", id="picture alone before both in one"),
+        pytest.param(UHD, 2160, R, "313", id="VP9 where H.264 does not reach"),
+        pytest.param([*SOUNDS, *ladder(VP9, "vp9", 1080)], 720, R, "247", id="VP9 only"),
+        pytest.param([*SOUNDS, *ladder(AV1, "av01", 1080)], 720, E, "398", id="AV1 only"),
+        pytest.param(
+            [*ladder(VP9, "vp9", 720), *ladder(AV1, "av01", 720)], 720, R, "247", id="VP9 before AV1"
+        ),
+        pytest.param(
+            [*ladder(H264, "avc1", 480), picture("248", 1080, "vp9")], 720, R, "248", id="nearest above"
+        ),
+        pytest.param(
+            [picture("135", 480), picture("137", 1080), picture("313", 2160, "vp9")],
+            720,
+            R,
+            "137",
+            id="not higher than needed",
+        ),
+        pytest.param(ladder(H264, "avc1", 480), 1080, R, "135", id="else the best below"),
+        pytest.param([MUXED], 1080, R, "18", id="else both in one"),
+        pytest.param(USUAL, 714, R, "136", id="714 lines are 720"),
+        pytest.param(USUAL, 714, E, "136", id="714 lines are 720, even exactly"),
+        pytest.param([picture("136", 718), picture("135", 480)], 720, E, "136", id="718 lines are 720"),
+        pytest.param([picture("137", 1088), picture("136", 720)], 1080, E, "137", id="1088 lines are 1080"),
+        pytest.param(
+            [picture("136", 714), picture("247", 720, "vp9")], 720, R, "247", id="the nearer of two"
+        ),
+        pytest.param(USUAL, 700, R, "136", id="700 lines are scaled to 720"),
+        pytest.param(UHD, 0, R, "313", id="unknown height: the highest"),
+        pytest.param(UHD, 0, E, "313", id="unknown height: exactly the highest"),
+        pytest.param(
+            [picture("136", 720), picture("298", 720, fps=60, tbr=5000)],
+            720,
+            R,
+            "136",
+            id="30 before 60 frames",
+        ),
+        pytest.param(
+            [picture("298", 720, fps=60), picture("247", 720, "vp9")], 720, R, "247", id="30 in VP9 before 60"
+        ),
+        pytest.param(
+            [picture("298", 720, fps=60), picture("135", 480)], 720, R, "298", id="60 where there is no 30"
+        ),
+        pytest.param(
+            [picture("137", 1080), picture("137-sr", 1080, format_note="1080p, AI-upscaled", tbr=9000)],
+            1080,
+            R,
+            "137",
+            id="no AI-upscaled twin",
+        ),
+        pytest.param(
+            [picture("134", 360), picture("137-sr", 1080, format_note="1080p")],
+            1080,
+            R,
+            "134",
+            id="no -sr by its id",
+        ),
+        pytest.param(
+            [picture("134", 360), picture("137", 1080, format_note="1080p, AI-upscaled")],
+            1080,
+            B,
+            "134",
+            id="none by its note",
+        ),
+        pytest.param(
+            [picture("313", 2160, "vp9"), picture("337", 2160, "vp9", dynamic_range="HDR10", vcodec="vp9.2")],
+            2160,
+            R,
+            "313",
+            id="no high dynamic range",
+        ),
+        pytest.param(
+            [hls("300", 720), hls("301", 1080)], 720, R, "300", id="HLS where there is nothing else"
+        ),
+        pytest.param(
+            [hls("270", 1080, acodec="none", tbr=9000), picture("137", 1080)],
+            1080,
+            R,
+            "137",
+            id="one file before HLS",
+        ),
+        pytest.param(
+            [picture("136-dashy", 720, protocol="http_dash_segments", tbr=9000), picture("136", 720)],
+            720,
+            R,
+            "136",
+            id="one file before pieces",
+        ),
+        pytest.param(
+            [picture("136", 720, tbr=900.0), picture("22-1", 720, tbr=1500.5)], 720, R, "22-1", id="more bits"
+        ),
+        pytest.param(
+            [picture("136", 1280, width=720), picture("137", 1920, width=1080)], 720, E, "136", id="portrait"
+        ),
+        pytest.param(
+            [picture("137", 1080, has_drm=True), picture("136", 720)], 1080, R, "136", id="no copy protection"
+        ),
+        pytest.param(
+            [picture("137", 1080, format_note="1080p, DAMAGED"), picture("136", 720)],
+            1080,
+            R,
+            "136",
+            id="not damaged",
+        ),
+        pytest.param(
+            [picture("137", 1080, ext="3gp"), picture("136", 720)], 1080, R, "136", id="a file we read"
+        ),
+        pytest.param(
+            [picture("137", 1080, protocol="sabr"), picture("136", 720)], 1080, R, "136", id="a way we know"
+        ),
+        pytest.param(
+            [picture("137", 1080), picture("137", 1080), picture("136", 720)],
+            1080,
+            R,
+            "136",
+            id="an id of its own",
+        ),
+    ],
+)
+def test_the_rendition_for_a_need(
+    formats: list[Entry], reference_height: int, policy: Resolution, format_id: str
+) -> None:
+    """Each shape that YouTube's offers take leads to one rendition, in whatever order it is told."""
+    for order in (formats, formats[::-1]):
+        assert chosen(order, reference_height, policy).video.format_id == format_id
+
+
+@pytest.mark.parametrize(
+    ("formats", "reference_height", "policy", "parts"),
+    [
+        pytest.param([], 720, R, ["no rendition"], id="nothing"),
+        pytest.param(
+            [STORYBOARD, *SOUNDS[:1]], 720, R, ["sb0 (a storyboard)", "offered were"], id="no picture"
+        ),
+        pytest.param(
+            [picture("136", 720), picture("135", 480)],
+            700,
+            E,
+            ["136 (720 lines, and 700 were asked for)", "135 (480 lines"],
+            id="700 lines exactly",
+        ),
+        pytest.param(
+            [
+                picture("137-sr", 1080),
+                picture("335", 1080, "vp9", dynamic_range="HDR10"),
+                picture("136", 720, has_drm=True),
+                picture("135", 480, has_drm="maybe"),
+                picture("134", 360, format_note="DAMAGED"),
+                picture("133", 240) | {"height": None},
+                picture("+1", 144),
+            ],
+            720,
+            R,
+            [
+                "137-sr (AI-upscaled)",
+                "335 (high dynamic range)",
+                "136, 135 (copy protected)",
+                "134 (marked as damaged)",
+                "133 (its height is not told)",
+                "#6 (its id is not fit to be an argument)",
+            ],
+            id="each for its own reason",
+        ),
+    ],
+)
+def test_nothing_acceptable_is_a_failure_that_tells_all(
+    formats: list[Entry], reference_height: int, policy: Resolution, parts: list[str]
+) -> None:
+    """What was offered is named, and why it was refused."""
+    with pytest.raises(Failure) as caught:
+        chosen(formats, reference_height, policy)
+    assert caught.value.reason is Reason.FORMAT_UNAVAILABLE
+    for part in parts:
+        assert part in caught.value.words
+
+
+def test_what_was_refused_is_told_beside_the_choice() -> None:
+    """A run can say that it passed over an upscaled picture."""
+    choice = chosen([STORYBOARD, picture("137-sr", 1080), picture("137", 1080)], 1080)
+    assert choice.refused == (("sb0", "a storyboard"), ("137-sr", "AI-upscaled"))
+
+
+@pytest.mark.parametrize("status", ["is_live", "is_upcoming", "post_live"])
+def test_a_broadcast_that_is_not_over_comes_later(status: str) -> None:
+    """Half a broadcast is no raw."""
+    with pytest.raises(Failure) as caught:
+        choose({"live_status": status, "formats": USUAL}, policy=R, reference_height=720)
+    assert caught.value.reason is Reason.NOT_YET
+
+
+@pytest.mark.parametrize("status", ["was_live", "not_live", None, 7])
+def test_a_broadcast_that_is_over_is_a_video(status: object) -> None:
+    """What was live once is like any other."""
+    info: dict[str, object] = {"live_status": status, "formats": USUAL}
+    assert choose(info, policy=R, reference_height=720).video.format_id == "136"
+
+
+DUBBED = [
+    sound("251-0", "German (DE) dubbed-auto, medium", ext="webm", language="de", language_preference=-1),
+    sound("140-0", "German (DE) dubbed-auto, medium", language="de", language_preference=-1),
+    sound("140-1", "English (US) original (default), medium", language="en", language_preference=10),
+    sound(
+        "251-1", "English (US) original (default), medium", ext="webm", language="en", language_preference=10
+    ),
+    sound("140-2", "English descriptive, medium", language="en-desc", language_preference=-10),
+]
+
+
+@pytest.mark.parametrize(
+    ("sounds", "format_id"),
+    [
+        pytest.param(SOUNDS, "140", id="AAC first, more bits first"),
+        pytest.param(SOUNDS[:2], "139", id="AAC before more bits"),
+        pytest.param(SOUNDS[1:2], "251", id="Opus where there is no AAC"),
+        pytest.param(DUBBED, "140-1", id="the original of dubbed tracks"),
+        pytest.param([*DUBBED[:2], DUBBED[3]], "251-1", id="the original before AAC"),
+        pytest.param(
+            [
+                sound("140-0", "de", language_preference=-1),
+                sound("140-1", "en (default)", language_preference=5),
+            ],
+            "140-1",
+            id="the default where no original is marked",
+        ),
+        pytest.param([sound("140-drc", "medium, DRC", abr=130.0), sound("140")], "140", id="full dynamics"),
+        pytest.param(
+            [
+                sound("233", "", protocol="m3u8_native", acodec=None, abr=None),
+                sound("139", "low", abr=48.8),
+            ],
+            "139",
+            id="one file before HLS",
+        ),
+    ],
+)
+def test_the_original_sound_is_taken_beside_the_picture(sounds: list[Entry], format_id: str) -> None:
+    """Sound is fetched by itself, the picture stays the one without."""
+    for order in (sounds, sounds[::-1]):
+        choice = chosen([MUXED, *order, *ladder(H264, "avc1", 720)], 720, audio=True)
+        assert choice.audio is not None
+        assert choice.audio.format_id == format_id
+        assert choice.audio.height == 0
+        assert choice.audio.vcodec is None
+        assert (choice.video.format_id, choice.video.acodec) == ("136", None)
+
+
+def test_sound_that_nobody_asked_for_is_not_taken() -> None:
+    """No audio means no audio."""
+    choice = chosen(USUAL, 720)
+    assert choice.audio is None
+    assert choice.video.acodec is None
+
+
+@pytest.mark.parametrize(
+    "sounds", [[], DUBBED[:2], DUBBED[4:]], ids=["none", "dubbed only", "descriptive only"]
+)
+def test_without_a_track_of_its_own_the_sound_comes_with_the_picture(sounds: list[Entry]) -> None:
+    """Where the original is only offered together with the picture, that rendition is taken."""
+    choice = chosen([hls("300", 720), picture("136", 720), *sounds], 720, audio=True)
+    assert choice.audio is None
+    assert (choice.video.format_id, choice.video.acodec) == ("300", "mp4a.40.2")
+
+
+def test_what_is_known_of_a_rendition_is_read() -> None:
+    """Every field comes from the entry that was chosen; the length from the video."""
+    choice = chosen([picture("136", 720, filesize=123_456_789, fps=29.97), sound("140")], 720, audio=True)
+    video, audio = choice.video, choice.audio
+    assert (video.format_id, video.ext, video.container) == ("136", "mp4", "mp4_dash")
+    assert (video.width, video.height, video.fps) == (1280, 720, 29.97)
+    assert (video.vcodec, video.acodec, video.protocol) == ("avc1.64001f", None, "https")
+    assert (video.size, video.size_is_exact, video.duration) == (123_456_789, True, 212.0)
+    assert audio is not None
+    # yt-dlp rewrites this container after the download, so the file has another size than was sent.
+    assert (audio.ext, audio.size, audio.size_is_exact) == ("m4a", 1_600_000, False)
+
+
+@pytest.mark.parametrize(
+    ("other", "size", "exact"),
+    [
+        ({"filesize": None}, 7_200_720, False),
+        ({"filesize": None, "filesize_approx": None}, None, False),
+        ({"protocol": "http_dash_segments"}, 7_200_000, False),
+        ({"filesize": 0}, 7_200_720, False),
+        ({"filesize": -5, "filesize_approx": math.nan}, None, False),
+        ({"filesize": "7200000", "filesize_approx": 10**30}, None, False),
+        ({"filesize": True, "filesize_approx": [1]}, None, False),
+    ],
+)
+def test_a_size_is_exact_or_a_guess_or_unknown(other: Entry, size: int | None, exact: bool) -> None:
+    """Only what is sent as one file of told length is promised to the byte."""
+    video = chosen([picture("136", 720) | other], 720).video
+    assert (video.size, video.size_is_exact) == (size, exact)
+
+
+@pytest.mark.parametrize(
+    "format_id",
+    [
+        "-o",
+        "--exec",
+        "",
+        "137+140",
+        "136/18",
+        "best,worst",
+        "a b",
+        "1\n2",
+        "x" * 65,
+        "é",
+        None,
+        136,
+        ["136"],
+        "../136",
+    ],
+)
+def test_an_id_that_is_not_fit_to_be_an_argument_is_refused(format_id: object) -> None:
+    """What is handed to yt-dlp's -f can be neither an option nor an expression."""
+    choice = chosen([picture("136", 720) | {"format_id": format_id}, picture("135", 480)], 720)
+    assert choice.video.format_id == "135"
+    assert choice.refused == (("#0", "its id is not fit to be an argument"),)
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [
+        (212, 212.0),
+        (0.5, 0.5),
+        (0, None),
+        (-3, None),
+        (math.nan, None),
+        (math.inf, None),
+        (10**400, None),
+        (True, None),
+        ("212", None),
+        (None, None),
+    ],
+)
+def test_a_length_is_believed_only_if_it_can_be_one(told: object, seconds: float | None) -> None:
+    """A positive number of seconds, or unknown."""
+    assert duration({"duration": told}) == seconds
+    assert duration({}) is None
+
+
+def test_a_height_is_the_reference_height_within_the_tolerance() -> None:
+    """A few lines are rounding, more are another picture, and any height is an unknown one."""
+    assert is_at(720 + TOLERANCE, 720)
+    assert is_at(720 - TOLERANCE, 720)
+    assert not is_at(720 + TOLERANCE + 1, 720)
+    assert not is_at(700, 720)
+    assert is_at(123, 0)
+
+
+OFFERS = st.lists(
+    st.builds(
+        picture,
+        st.integers(1, 400).map(str),
+        st.sampled_from([*WIDTHS, 700, 714, 718, 1088]),
+        st.sampled_from(list(CODECS)),
+        fps=st.sampled_from([25, 29.97, 30, 50, 60, None]),
+        acodec=st.sampled_from(["none", "mp4a.40.2", None]),
+        protocol=st.sampled_from(["https", "m3u8_native", "http_dash_segments", None]),
+        dynamic_range=st.sampled_from(["SDR", "SDR", "SDR", None, "HDR10", "DV"]),
+        format_note=st.sampled_from(["", "", "", None, "Premium", "720p, AI-upscaled", "DAMAGED"]),
+        has_drm=st.sampled_from([False, False, False, None, True, "maybe"]),
+        tbr=st.sampled_from([None, 100, 2500.5]),
+    ),
+    unique_by=lambda entry: str(entry["format_id"]),
+    max_size=12,
+)
+
+
+def acceptable(entry: Entry) -> bool:
+    """Say, in other words than the module's, whether a drawn rendition is fit to be taken."""
+    return (
+        entry["dynamic_range"] in {"SDR", None}
+        and entry["has_drm"] in {False, None}
+        and entry["format_note"] not in {"720p, AI-upscaled", "DAMAGED"}
+    )
+
+
+@given(OFFERS, st.sampled_from([0, 360, 700, 714, 720, 1080, 2160]), st.sampled_from(list(Resolution)))
+def test_no_offer_leads_to_a_rendition_that_breaks_a_rule(
+    formats: list[Entry], reference_height: int, policy: Resolution
+) -> None:
+    """Whatever is offered, the choice is acceptable, and nothing acceptable meets the policy better."""
+    heights = {int(str(entry["height"])) for entry in formats if acceptable(entry)}
+    near = {height for height in heights if abs(height - reference_height) <= TOLERANCE}
+    if not heights or (policy is E and reference_height and not near):
+        with pytest.raises(Failure):
+            chosen(formats, reference_height, policy)
+        return
+    choice = chosen(formats, reference_height, policy)
+    taken = next(entry for entry in formats if entry["format_id"] == choice.video.format_id)
+    assert acceptable(taken)
+    assert len(choice.refused) == sum(not acceptable(entry) for entry in formats)
+    height = choice.video.height
+    if policy is B or not reference_height:
+        assert height == max(heights)
+    elif near:
+        assert abs(height - reference_height) == min(abs(other - reference_height) for other in near)
+    elif above := {other for other in heights if other > reference_height}:
+        assert height == min(above)
+    else:
+        assert height == max(heights)
+    twins = [entry for entry in formats if acceptable(entry) and entry["height"] == taken["height"]]
+    if choice.video.fps is not None and choice.video.fps > 31:
+        assert all(entry["fps"] in {50, 60} for entry in twins)
+
+
+@given(OFFERS.flatmap(lambda formats: st.tuples(st.just(formats), st.permutations(formats))))
+def test_the_order_of_the_offer_does_not_matter(orders: tuple[list[Entry], list[Entry]]) -> None:
+    """The same offer, shuffled, leads to the same rendition."""
+    outcomes = set()
+    for order in orders:
+        try:
+            outcomes.add(chosen(order, 720).video.format_id)
+        except Failure:
+            outcomes.add("none")
+    assert len(outcomes) == 1
+
+
+JUNK = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from([10**4000, -(10**400), "none", "mp4", "136", "https", "SDR", 720, math.nan]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=4,
+)
+FIELDS = [*sorted(picture("136", 720)), "abr", "duration"]
+HALF_JUNK = st.builds(
+    lambda whole, junk: whole | junk,
+    st.sampled_from([*USUAL, hls("300", 720)]),
+    st.dictionaries(st.sampled_from(FIELDS), JUNK, max_size=4),
+)
+INFOS = st.fixed_dictionaries(
+    {},
+    optional={
+        "formats": JUNK | st.lists(HALF_JUNK | JUNK, max_size=6),
+        "duration": JUNK,
+        "live_status": JUNK | st.just("was_live"),
+    },
+)
+
+
+@given(INFOS, st.sampled_from(list(Resolution)), st.integers(-1, 3000), st.booleans())
+def test_no_junk_gets_through(
+    info: dict[str, object], policy: Resolution, reference_height: int, audio: bool
+) -> None:
+    """Of an info dict that makes no sense comes a sensible choice or a failure, never another error."""
+    try:
+        choice = choose(info, policy=policy, reference_height=reference_height, audio=audio)
+    except Failure as failure:
+        assert failure.words  # noqa: PT017 - either outcome is right, and each has its promise
+        return
+    for taken in filter(None, (choice.video, choice.audio)):
+        assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", taken.format_id)
+        assert taken.ext in {"mp4", "webm", "m4a"}
+        assert taken.size is None or 0 < taken.size < 1 << 43
+        assert taken.fps is None or 0 < taken.fps <= 1000
+        assert taken.width is None or 0 < taken.width <= 8192
+        assert taken.duration is None or 0 < taken.duration < math.inf
+        for text in (taken.container, taken.vcodec or "", taken.acodec or "", taken.protocol):
+            assert re.fullmatch(r"[\w.+?-]{0,64}", text, re.ASCII)
+    assert 0 < choice.video.height <= 8192
+    assert all(name.isprintable() and why.isprintable() for name, why in choice.refused)
