@@ -80,7 +80,8 @@ def main(argv: Sequence[str]) -> int:
 def main_job(argv: Sequence[str]) -> int:
     """``python -m hdtf_async --out DIR``."""
     parser = _Parser(
-        prog="python -m hdtf_async", usage="%(prog)s --out DIR [options]", description=DESCRIPTION, epilog=EXAMPLES, allow_abbrev=False,
+        prog="python -m hdtf_async", usage="%(prog)s --out DIR [options]", allow_abbrev=False,
+        description=DESCRIPTION, epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument("--version", action="version", version=f"hdtf_async {own_version()}")

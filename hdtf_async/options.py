@@ -183,6 +183,12 @@ WHICH, NETWORK, ENCODE, DISK, TOOLS, PRINT = (
 """Groups of options, in the order of the help text."""
 
 
+PRESETS = (
+    "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow",
+)  # fmt: skip
+"""x264's presets but ``placebo``, fastest first."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """What to make, how, and with what. Every field has a default; `OptionsError` names a bad one."""
@@ -264,7 +270,7 @@ class Options:
     )  # fmt: skip
     preset: str = _option(
         "--preset", default="veryfast", group=ENCODE,
-        choices=tuple("ultrafast superfast veryfast faster fast medium slow slower veryslow".split()),
+        choices=PRESETS,
         help="x264 preset",
     )  # fmt: skip
     keep_raw: bool = _option(

@@ -1,7 +1,7 @@
 """The parts of the README that follow from the code, and the commands that it tells people to type.
 
-    python tests/readme.py demo|test      prints a command as the README has it
-    python tests/readme.py write          writes the tables into the README anew
+python tests/readme.py demo|test      prints a command as the README has it
+python tests/readme.py write          writes the tables into the README anew
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ README = Path(__file__).resolve().parents[1] / "README.md"
 
 def command(name: str) -> str:
     """Return the shell block behind the marker ``<!-- command: name -->``."""
-    found = re.search(rf"<!-- command: {name} -->\n+```sh\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    found = re.search(
+        rf"<!-- command: {name} -->\n+```sh\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL
+    )
     if found is None:
         raise SystemExit(f"README.md has no command {name!r}")
     return found[1]
@@ -54,7 +56,8 @@ def with_tables(text: str) -> str:
     """Return the README's text with each table between its markers made anew."""
     for name, table in TABLES.items():
         marked = rf"(<!-- table: {name} -->\n).*?(<!-- end -->)"
-        text, found = re.subn(marked, lambda at, made=table(): f"{at[1]}{made}\n{at[2]}", text, flags=re.DOTALL)
+        made = table().replace("\\", r"\\")
+        text, found = re.subn(marked, rf"\g<1>{made}\n\g<2>", text, flags=re.DOTALL)
         if found != 1:
             raise SystemExit(f"README.md has {found} places for the table {name!r}, not one")
     return text

@@ -44,8 +44,9 @@ def test_a_bad_value_is_refused_by_the_name_of_its_option(bad: dict[str, object]
 
 @pytest.mark.parametrize(
     "argument",
-    ["-o", "-ofoo", "--output=x", "--outp", "--print", "--exec", "--exe=rm", "--no-part", "-f", "-J", "--cookies=x",
-     "--no-check-certificates", "--config-locations", "--load-info-json", "-a", "http://example.org/x", "-U"],
+    ["-o", "-ofoo", "--output=x", "--outp", "--print", "--exec", "--exe=rm", "--no-part", "-f", "-J",
+     "--cookies=x", "--no-check-certificates", "--config-locations", "--load-info-json",
+     "-a", "http://example.org/x", "-U"],
 )  # fmt: skip
 def test_what_the_supervisor_decides_is_refused_among_the_arguments_for_yt_dlp(argument: str) -> None:
     """Also when shortened, as yt-dlp takes any prefix that is not ambiguous."""
@@ -55,13 +56,27 @@ def test_what_the_supervisor_decides_is_refused_among_the_arguments_for_yt_dlp(a
 
 def test_other_arguments_for_yt_dlp_pass() -> None:
     """What a user of a token provider or of a stand-in needs."""
-    arguments = ("--compat-options", "no-certifi", "--extractor-args", "youtube:player_client=web", "-4", "-v")
+    arguments = (
+        "--compat-options",
+        "no-certifi",
+        "--extractor-args",
+        "youtube:player_client=web",
+        "-4",
+        "-v",
+    )
     assert Options(yt_dlp_args=arguments).yt_dlp_args == arguments
 
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("500M", 500_000_000), ("2G", 2 * 10**9), ("1.5GiB", 3 * 2**29), ("17", 17), ("10 KB", 10_000), ("0", 0)],
+    [
+        ("500M", 500_000_000),
+        ("2G", 2 * 10**9),
+        ("1.5GiB", 3 * 2**29),
+        ("17", 17),
+        ("10 KB", 10_000),
+        ("0", 0),
+    ],
 )
 def test_sizes_are_read_as_people_write_them(text: str, size: int) -> None:
     """Decimal and binary units, with or without a B."""
@@ -80,7 +95,7 @@ def test_form_holds_the_options_that_change_a_clip_and_no_others() -> None:
     same = Options(downloads=1, encodes=1, pace=0, keep_raw=False, ffmpeg=Path("x"), limit=3)
     assert same.form == Options().form
     for change in ({"size": 256}, {"fps": Fraction(25)}, {"crf": 23}, {"preset": "medium"}, {"crop": "none"}):
-        assert replace(Options(), **change).form != Options().form  # type: ignore[arg-type]
+        assert replace(Options(), **change).form != Options().form
 
 
 def test_every_option_has_help_and_a_flag_of_its_own() -> None:

@@ -1,0 +1,151 @@
+"""The command line: what it prints and which exit code it leaves with."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hdtf_async import cli, tables
+
+
+def planned(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
+    """Return what `plan --json` prints."""
+    assert cli.main(["plan", "--json", *words]) == 0
+    told: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return told
+
+
+def test_plan_counts_what_the_tables_hold(capsys: pytest.CaptureFixture[str]) -> None:
+    """The published counts of HDTF: 370 videos listed, 356 with clips, 421 clips, 16.35 hours."""
+    told = planned(capsys)
+    assert (told["videos_listed"], told["videos"], told["clips"]) == (370, 356, 421)
+    assert round(told["hours"], 2) == 16.35
+    # One YouTube video stands in two rows, and three videos have only a box that cannot fit.
+    assert told["downloads"] == 352
+    assert set(told["cannot_be_had"].values()) == {"box_does_not_fit"}
+    assert len(told["cannot_be_had"]) == 3
+    assert all(finding["file"] and finding["words"] for finding in told["findings"])
+
+
+def test_plan_is_the_same_for_the_copies_that_people_have(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Byte order mark, CRLF, tabs, blanks at the end and no last newline change nothing."""
+    for table in tables.shipped().glob("*.txt"):
+        lines = table.read_text(encoding="utf-8").splitlines()
+        text = "\r\n".join(line.replace(" ", "\t") + "  " for line in lines)
+        (tmp_path / table.name).write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert planned(capsys, "--source", str(tmp_path)) == planned(capsys)
+
+
+def test_plan_takes_the_part_that_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    """Subsets, videos by name or id, and the first of them."""
+    assert planned(capsys, "--subset", "RD")["clips"] == 64
+    assert planned(capsys, "--subset", "RD,WRA")["clips"] == 64 + 168
+    assert planned(capsys, "--limit", "5")["videos"] == 5
+    assert planned(capsys, "--video", "gh3YqnvNdio")["videos"] == 2
+    assert planned(capsys, "--video", "RD_Radio1", "--video", "Radio2")["videos"] == 2
+
+
+def test_unverified_corrections_never_reuse_an_index(capsys: pytest.CaptureFixture[str]) -> None:
+    """Three clips are replaced, one of them by two: the new intervals have new numbers."""
+    told = planned(capsys, "--corrections", "unverified")
+    assert told["clips"] == 422
+    assert told["cannot_be_had"] == {}
+
+
+def test_plan_touches_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not even the directory that it is told about."""
+    out = tmp_path / "clips"
+    assert planned(capsys, "--out", str(out))["there"] == 0
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "--out DIR is needed"),
+        (["--out", "x", "--siez", "3"], "did you mean --size?"),
+        (["--out", "x", "--size", "big"], "--size does not take 'big'"),
+        (["--out", "x", "--size", "255"], "--size takes an even number"),
+        (["--out", "x", "--subset", "ABC"], "--subset takes RD, WDA, WRA"),
+        (["--out", "x", "--crop", "face"], "--crop"),
+        (["--out", "x", "--yt-dlp-args=--exec id"], "--yt-dlp-args cannot take --exec"),
+        (["--out", "x", "--source", "/nowhere"], "/nowhere"),
+        (["plan", "--jsno"], "did you mean --json?"),
+    ],
+)
+def test_a_wrong_command_line_says_what_is_wrong_and_leaves_with_2(
+    words: list[str],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One line or two, no traceback, and nothing made."""
+    monkeypatch.chdir(tmp_path)
+    try:
+        code = cli.main(words)
+    except SystemExit as left:
+        code = left.code if isinstance(left.code, int) else -1
+    told = capsys.readouterr()
+    assert code == 2
+    assert said in told.err
+    assert "Traceback" not in told.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_malformed_table_is_named_with_file_and_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2, before anything is made."""
+    (tmp_path / "RD_video_url.txt").write_text("Radio1 https://youtu.be/CPCoMyuBRM0\nRadio2\n")
+    assert cli.main(["--out", str(tmp_path / "out"), "--source", str(tmp_path)]) == 2
+    assert "RD_video_url.txt:2" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_that_is_a_file_is_local_trouble(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 4 and a sentence."""
+    (tmp_path / "out").write_text("mine")
+    assert cli.main(["--out", str(tmp_path / "out"), "--limit", "1"]) == 4
+    assert "choose another --out" in capsys.readouterr().err
+    assert (tmp_path / "out").read_text() == "mine"
+
+
+def test_a_missing_tool_is_local_trouble_before_anything_is_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Once, and not 356 times."""
+    assert cli.main(["--out", str(tmp_path), "--ffmpeg", str(tmp_path / "none")]) == 4
+    assert "Stopped early" in capsys.readouterr().out
+
+
+def test_help_fits_two_screens() -> None:
+    """Within 80 columns and 100 lines, and it names every option that is needed first."""
+    run = subprocess.run(
+        [sys.executable, "-m", "hdtf_async", "--help"],
+        env={**os.environ, "COLUMNS": "80"}, capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    lines = run.stdout.splitlines()
+    assert len(lines) <= 100
+    assert all(option in run.stdout for option in ("--out", "--subset", "--downloads", "--encodes", "--size"))
+
+
+def test_a_reader_that_goes_away_leaves_no_traceback() -> None:
+    """As in `plan | head -1`."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "hdtf_async", "plan", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as run:
+        assert run.stdout is not None
+        assert run.stderr is not None
+        run.stdout.close()
+        assert run.stderr.read() == b""
