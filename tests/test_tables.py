@@ -395,6 +395,7 @@ def test_a_link_that_is_no_youtube_video_is_left_out(tmp_path: Path, url: str) -
         ("crop_wh", "One_0.mp4 -1 400 0 400", "bad_box"),
         ("crop_wh", "One_0.mp4 16385 400 0 400", "bad_box"),
         ("crop_wh", "One_0.mp4 16000 400 0 400", "bad_box"),
+        ("crop_wh", "One_0.mp4 0 400 16000 400", "bad_box"),
         ("crop_wh", "One_0.mp4 0 0 0 400", "bad_box"),
         ("crop_wh", "One_0.mp4 0 400 0 0", "bad_box"),
         ("crop_wh", "One_0.mp4 0 inf 0 400", "bad_box"),
@@ -416,6 +417,8 @@ def test_an_impossible_value_is_left_out(tmp_path: Path, kind: str, row: str, co
     assert (finding.severity, finding.file, finding.line) == (Severity.ERROR, f"RD_{kind}.txt", 1)
     assert finding.words.isprintable()
     assert len(finding.words) < 300
+    # The box of a key with no lawful index is missing from where it belongs, and that is said too.
+    assert {each.code for each in oddities(result)} == {code} | ({"no_box"} if code == "bad_index" else set())
     stems = [clip.stem for clip in result.clips]
     assert stems[-2:] == ["RD_One_001", "RD_Two_2_000"]
     if code in ("bad_interval", "bad_box", "bad_index"):
@@ -486,6 +489,22 @@ def test_what_is_odd_is_said_and_stays(
     result = read(put(tmp_path, **{kind: text}))
     assert expected in {(finding.code, finding.severity) for finding in oddities(result)}
     assert len(result.clips) == clips
+
+
+def test_a_box_may_end_where_the_frame_ends(tmp_path: Path) -> None:
+    """A box of the frame's full height fits, and intervals that touch share no frame."""
+    text = SMALL["crop_wh"].replace("One_0.mp4 10 400 20 401", "One_0.mp4 10 720 0 720")
+    touching = SMALL["annotion_time"].replace("00:30", "00:20")
+    assert oddities(read(put(tmp_path, crop_wh=text, annotion_time=touching))) == []
+
+
+def test_a_long_clip_may_hold_several_short_ones(tmp_path: Path) -> None:
+    """Each clip that shares frames with an earlier one is reported, not only its neighbour."""
+    intervals = "One.mp4 00:10-01:00 00:20-00:25 00:40-00:45\n"
+    result = read(put(tmp_path, annotion_time=intervals, crop_wh=SMALL["crop_wh"] + "One_2.mp4 1 2 3 4\n"))
+    first, second = found(result, "overlapping_clips")
+    assert "RD_One_000 and RD_One_001" in first.words
+    assert "RD_One_000 and RD_One_002" in second.words
 
 
 def test_a_later_interval_keeps_its_index_without_the_earlier_box(tmp_path: Path) -> None:
