@@ -74,7 +74,7 @@ def _place(start: int, side: int, scale: Fraction, room: int, shorter: int) -> t
         return None
     exact = (start + Fraction(side, 2)) * scale - Fraction(length, 2)
     last = (room - length) // 2 * 2
-    offset = min(max(2 * round(exact / 2), 0), last)
+    offset = min(2 * round(exact / 2), last)
     return (offset, length) if offset >= 0 and abs(offset - exact) <= _SLACK else None
 
 

@@ -181,6 +181,9 @@ ERROR: unable to write data: [Errno 28] No space left on device
 == unknown
 WARNING: [youtube] CPCoMyuBRM0: Some tv client https formats have been skipped as they are DRM protected. The current session may have an experiment that applies DRM to all videos on the tv client. See  https://github.com/yt-dlp/yt-dlp/issues/12563  for more details.
 ERROR: [youtube] CPCoMyuBRM0: Failed to extract any player response; please report this issue on  https://github.com/yt-dlp/yt-dlp/issues?q= , filling out the appropriate issue template. Confirm you are on the latest version using  yt-dlp -U
+== network
+[download] Got error: HTTP Error 404: Not Found. Retrying fragment 3 (1/10)...
+ERROR: {cr}[download] Got error: The read operation timed out. Giving up after 10 retries
 """  # noqa: E501 - quoted as printed
 """Several lines at once, of which one knows best."""
 

@@ -143,6 +143,24 @@ R, E, B = Resolution.REFERENCE, Resolution.EXACT, Resolution.BEST
         pytest.param(UHD, 720, B, "313", id="the highest, VP9 before AV1"),
         pytest.param(USUAL, 360, R, "134", id="picture alone before both in one"),
         pytest.param(UHD, 2160, R, "313", id="VP9 where H.264 does not reach"),
+        pytest.param(
+            [
+                picture("9", 720, tbr=900),
+                picture("8", 720, "vp9", tbr=950),
+                picture("7", 720, "av01", tbr=990),
+            ],
+            720,
+            R,
+            "9",
+            id="H.264 before more bits",
+        ),
+        pytest.param(
+            [picture("8", 720, "vp9", tbr=950), picture("7", 720, "av01", tbr=990)],
+            720,
+            R,
+            "8",
+            id="VP9 before more bits",
+        ),
         pytest.param([*SOUNDS, *ladder(VP9, "vp9", 1080)], 720, R, "247", id="VP9 only"),
         pytest.param([*SOUNDS, *ladder(AV1, "av01", 1080)], 720, E, "398", id="AV1 only"),
         pytest.param(
@@ -363,6 +381,16 @@ DUBBED = [
             ],
             "140-1",
             id="the default where no original is marked",
+        ),
+        pytest.param(
+            [sound("140-0", "de", abr=130.0), sound("140-1", "en original", abr=129.0)],
+            "140-1",
+            id="the original by its note alone",
+        ),
+        pytest.param(
+            [sound("234", "high", protocol="m3u8_native", abr=200.0), sound("140")],
+            "140",
+            id="one file before more bits",
         ),
         pytest.param([sound("140-drc", "medium, DRC", abr=130.0), sound("140")], "140", id="full dynamics"),
         pytest.param(

@@ -85,6 +85,15 @@ def test_a_box_of_the_frame_is_placed_by_the_rule(drawn: tuple[Box, int, int, in
 
 
 @given(BOXES, HEIGHTS, st.integers(2, 8000), HEIGHTS)
+@example(Box(-1, 10, 1282, 100), 720, 1280, 720)
+@example(Box(-2, 10, 100, 100), 720, 1280, 720)
+@example(Box(-1, 10, 100, 100), 720, 1280, 720)
+@example(Box(10, -2, 100, 100), 720, 1280, 720)
+@example(Box(10, -1, 100, 100), 720, 1280, 720)
+@example(Box(1182, 10, 100, 100), 720, 1280, 720)
+@example(Box(1181, 10, 100, 100), 720, 1280, 720)
+@example(Box(10, 622, 100, 100), 720, 1280, 720)
+@example(Box(10, 621, 100, 100), 720, 1280, 720)
 def test_a_box_is_refused_if_and_only_if_it_leaves_the_frame(
     box: Box, reference_height: int, width: int, height: int
 ) -> None:
@@ -188,6 +197,16 @@ def test_a_box_without_an_even_pixel_is_refused(box: Box) -> None:
 def test_the_smallest_box_is_placed() -> None:
     """A box of 2 x 2 is still one."""
     assert fit(Box(10, 10, 2, 2), 720, 1280, 720) == Box(10, 10, 2, 2)
+
+
+@pytest.mark.parametrize(
+    "box",
+    [Box(-1, 0, 99, 99), Box(0, -1, 99, 99), Box(0, 622, 99, 99), Box(0, 0, 0, 99), Box(0, 0, 99, 0)],
+    ids=["left", "top", "bottom", "width", "height"],
+)
+def test_what_cannot_fit_is_known_before_the_download(box: Box) -> None:
+    """Each edge but the right one is judged by the tables alone."""
+    assert not fits(box, 720)
 
 
 @given(boxes_in_frames())
