@@ -95,8 +95,8 @@ class Fetcher:
                 await self._store.log(work.videos[0], f"{path.name} is not used: {failure}\n")
                 continue
             lines = min(facts.width, facts.height)
-            exact = self._options.resolution is not Resolution.EXACT or (
-                abs(lines - work.reference_height) <= formats.TOLERANCE
+            exact = self._options.resolution is not Resolution.EXACT or formats.is_at(
+                lines, work.reference_height
             )
             if facts.truncated or not exact:
                 why = "it is truncated" if facts.truncated else f"it has {lines} lines"

@@ -19,8 +19,9 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from hdtf_async import process
-from hdtf_async.failures import Failure, Reason, classify_ffmpeg
+from hdtf_async.failures import Failure, Reason
 from hdtf_async.probe import DEMUXERS
+from hdtf_async.words import classify_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

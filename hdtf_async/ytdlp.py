@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 from anyio.to_thread import run_sync
 
 from hdtf_async import process
-from hdtf_async.failures import Failure, Reason, classify
+from hdtf_async.failures import Failure, Reason
+from hdtf_async.words import classify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

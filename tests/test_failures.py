@@ -12,18 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hdtf_async import failures
+from hdtf_async import words as known_words
 from hdtf_async.failures import (
     ADVICE,
     Action,
     ExitCode,
     Failure,
     Reason,
-    classify,
-    classify_ffmpeg,
     exit_code,
     last_words,
 )
+from hdtf_async.words import classify, classify_ffmpeg
 
 HINT = (
     "Use --cookies-from-browser or --cookies for the authentication. See  https://github.com/yt-dlp/yt-dlp/"
@@ -245,7 +244,7 @@ def test_the_line_that_knows_best_decides(reason: Reason, words: str) -> None:
     assert classify(words) is reason
 
 
-KNOWN = failures._REFUSALS + failures._KNOWN + failures._EMPTY_HANDED  # noqa: SLF001 - each row must have a use
+KNOWN = known_words._REFUSALS + known_words._KNOWN + known_words._EMPTY_HANDED  # noqa: SLF001 - each row must have a use
 
 
 @given(st.text())
