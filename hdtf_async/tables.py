@@ -49,6 +49,7 @@ _WITHOUT = {
 """The tables of a subset, each with what follows for the subset where it is missing."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_PUBLISHED_LINK = re.compile(r"https://www\.youtube\.com/watch\?v=([A-Za-z0-9_-]{11})")
 _YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 _YOUTUBE_HOSTS = frozenset({"youtube.com", "www.youtube.com", "m.youtube.com", "music.youtube.com"})
 _NO_FIGURE = re.compile(r"-?(nan|inf|infinity)", re.IGNORECASE)
@@ -334,6 +335,9 @@ class Row:
 
     def youtube_id(self, url: str) -> str | None:
         """Read the id of the video that a YouTube link leads to."""
+        # Taking links apart is a sixth of the time that reading takes, and nearly all look like this.
+        if published := _PUBLISHED_LINK.fullmatch(url):
+            return published[1]
         try:
             parts = urlsplit(url)
             query = parse_qs(parts.query)
@@ -411,7 +415,7 @@ class Row:
 
 def _seconds(time: re.Match[str]) -> float:
     """Return seconds from the start of the video, infinity where the clock has no such time."""
-    hours, minutes, seconds = (float(part or 0) for part in time.groups())
+    hours, minutes, seconds = map(float, time.groups("0"))
     wrong = seconds >= 60 or (time[1] and minutes >= 60)  # noqa: PLR2004 (sixty is sixty)
     return float("inf") if wrong else 3600 * hours + 60 * minutes + seconds
 
