@@ -1,0 +1,31 @@
+"""The demo: drawn footage, a stand-in for YouTube that serves it, and the HDTF tables that name it.
+
+await draw(footage, FILMS, ffmpeg)
+write_tables(tables)
+async with stand_in(footage) as site:
+    ...  # run the main job with site.yt_dlp_args and site.environment
+"""
+
+from hdtf_async.demo.answers import Answer
+from hdtf_async.demo.film import Film
+from hdtf_async.demo.films import FILMS, ROWS, Row, write_tables
+from hdtf_async.demo.footage import DrawingError, draw
+from hdtf_async.demo.motion import Head, head_at, head_box
+from hdtf_async.demo.standin import StandIn, StandInError, stand_in
+
+__all__ = [
+    "FILMS",
+    "ROWS",
+    "Answer",
+    "DrawingError",
+    "Film",
+    "Head",
+    "Row",
+    "StandIn",
+    "StandInError",
+    "draw",
+    "head_at",
+    "head_box",
+    "stand_in",
+    "write_tables",
+]

@@ -1,0 +1,34 @@
+"""What a film of the stand-in is, and which renditions YouTube would have of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """One drawn video: a head that moves and speaks in front of a room."""
+
+    youtube_id: str
+    """Exactly 11 characters, as on YouTube."""
+    title: str
+    seconds: float
+    fps: Fraction = Fraction(25)
+    heights: tuple[int, ...] = (720, 360)
+    """Lines of the renditions, the highest first; the film is drawn at the first one."""
+    look: int = 0
+    """Seed of the person, the room and the movements: the same seed draws the same film again."""
+    audio: bool = True
+    vp9_heights: tuple[int, ...] = ()
+    """Those heights that exist as VP9 in WebM, beside H.264 in MP4."""
+
+    @property
+    def frames(self) -> int:
+        """Number of frames."""
+        return round(self.seconds * self.fps)
+
+
+def width_of(height: int) -> int:
+    """Return the even width of a 16:9 picture of so many lines."""
+    return 2 * round(height * 8 / 9)

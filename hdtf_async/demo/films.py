@@ -1,0 +1,92 @@
+"""The films of the demo, and the HDTF tables that name them.
+
+Together they hold, in small, what the true tables hold: three subsets, several clips of one video,
+one YouTube video in two rows, reference heights that YouTube has no rendition of, boxes with odd sides, an id
+that begins with a hyphen, and rates of 25, 30 and 29.97 frames a second.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from hdtf_async.demo.film import Film
+from hdtf_async.demo.motion import head_box
+from hdtf_async.model import SUBSETS, Box, Interval
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ZOOM = 1.2
+"""What ``xx_crop_ratio.txt`` says of every clip of the demo."""
+
+_RADIO_HOST = Film("demoHead_01", "On air: how a radio programme is made", 14, look=0)
+_AUTHOR = Film("-demoHead_2", "An author on his library", 12, fps=Fraction(30), look=1)
+_SPEAKER = Film("demoHead_03", "Opening statement", 12, heights=(1080, 720, 360), look=2)
+_TEACHER = Film("demoHead_04", "Weekly address: schools", 12, vp9_heights=(720,), look=3)
+_PAINTER = Film("demoHead_05", "A painter and his gallery", 12, fps=Fraction(30000, 1001), look=4)
+_ARCHITECT = Film("demoHead_06", "An architect on her city", 15, look=5)
+
+FILMS = (_RADIO_HOST, _AUTHOR, _SPEAKER, _TEACHER, _PAINTER, _ARCHITECT)
+"""The films of the demo: about 77 seconds in all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One video of the demo's tables."""
+
+    subset: str
+    name: str
+    film: Film
+    reference_height: int
+    intervals: tuple[Interval, ...]
+    """In whole seconds, as the tables can say them; none begins on a key frame but at 0."""
+    aside: int = 0
+    """Pixels by which the box lies beside the middle, as where two people have drawn it."""
+
+    def boxes(self) -> tuple[Box, ...]:
+        """Return the box of each clip: a square around the head's whole path, at the reference height."""
+        return tuple(
+            replace(box, left=box.left + self.aside)
+            for box in (head_box(self.film, interval, self.reference_height) for interval in self.intervals)
+        )
+
+
+ROWS = (
+    Row("RD", "Radio1", _RADIO_HOST, 720, (Interval(2, 6), Interval(7, 13))),
+    Row("RD", "Radio2", _AUTHOR, 714, (Interval(3, 8),)),
+    Row("WDA", "Speaker1", _SPEAKER, 1080, (Interval(4, 9),)),
+    Row("WDA", "Speaker2", _TEACHER, 720, (Interval(1, 7),)),
+    Row("WDA", "Speaker3", _TEACHER, 720, (Interval(1, 7),), aside=-9),
+    Row("WRA", "Guest1", _PAINTER, 1080, (Interval(2, 8),)),
+    Row("WRA", "Guest2", _ARCHITECT, 720, (Interval(1, 4), Interval(6, 10), Interval(11, 14))),
+)
+"""The demo's tables: seven rows for six films, ten clips."""
+
+
+def write_tables(directory: Path) -> None:
+    """Write the five tables of each subset for the films of the demo, in the format of HDTF."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for subset in SUBSETS:
+        tables: dict[str, list[str]] = {
+            name: [] for name in ("video_url", "resolution", "annotion_time", "crop_wh", "crop_ratio")
+        }
+        for row in ROWS:
+            if row.subset != subset:
+                continue
+            times = " ".join(f"{_clock(span.start)}-{_clock(span.end)}" for span in row.intervals)
+            tables["video_url"].append(f"{row.name} https://www.youtube.com/watch?v={row.film.youtube_id}")
+            tables["resolution"].append(f"{row.name}.mp4 {row.reference_height}")
+            tables["annotion_time"].append(f"{row.name}.mp4 {times}")
+            for index, box in enumerate(row.boxes()):
+                clip = f"{row.name}_{index}.mp4"
+                tables["crop_wh"].append(f"{clip} {box.left} {box.width} {box.top} {box.height}")
+                tables["crop_ratio"].append(f"{clip} {ZOOM}")
+        for name, lines in tables.items():
+            (directory / f"{subset}_{name}.txt").write_text("".join(f"{line}\n" for line in lines))
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes:02d}:{rest:02d}"

@@ -1,0 +1,321 @@
+"""The stand-in: a loopback site that answers yt-dlp's real YouTube extractor and serves drawn footage.
+
+``python -m hdtf_async.demo.site --footage DIR --ca FILE`` is a process of its own, so that its CPU time does
+not disturb the event loop of those who use it. It listens on two ports of 127.0.0.1 that the system picks:
+
+- https for ``POST /youtubei/v1/player``, with a certificate from a throw-away authority, whose
+  public part it writes to FILE;
+- plain http for the media (``GET`` and ``HEAD``, whole or by ``Range``), and for its own log (``GET /log``).
+
+It prints one line of JSON when it is ready, serves until its stdin is closed, and then ends. Since the
+system closes a dead parent's pipes, it does not outlive its parent.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import ssl
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+from urllib.parse import urlsplit
+
+import trustme
+
+from hdtf_async.demo.answers import PLAIN, Answer, from_json
+from hdtf_async.demo.footage import FACTS
+from hdtf_async.demo.player import MEDIA_PATH, PLAYER_PATH, Signer, player_response
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterator, Mapping
+
+    _Connection = socket.socket | tuple[bytes, socket.socket]
+
+HOST = "127.0.0.1"
+"""The only address on which the stand-in listens."""
+LOG_PATH = "/log"
+"""Where the media server tells what has been asked of the stand-in."""
+
+_PIECE = 1 << 20
+_PIECES_A_SECOND = 20
+"""With a bandwidth, so many pieces a second are sent: evenly enough for any watch over a download."""
+_SETTLE = 1.0
+"""Seconds that the log waits for requests under way."""
+
+
+@dataclass
+class Request:
+    """One line of the log."""
+
+    time: float
+    """Seconds since 1970 when it came."""
+    method: str
+    path: str
+    """With the query."""
+    video: str | None = None
+    range: str | None = None
+    """The Range header as it came."""
+    status: int | None = None
+    sent: int = 0
+    """Bytes of body handed to the connection so far."""
+    done: bool = False
+
+
+class Log:
+    """Everything that was asked of the stand-in, in the order in which it came."""
+
+    def __init__(self) -> None:
+        self._requests: list[Request] = []
+        self._changed = threading.Condition()
+
+    def add(self, request: Request) -> None:
+        """Take in a request that has just come."""
+        with self._changed:
+            self._requests.append(request)
+
+    def finish(self, request: Request) -> None:
+        """Note that a request is over."""
+        with self._changed:
+            request.done = True
+            self._changed.notify_all()
+
+    def lines(self) -> bytes:
+        """Return the log as lines of JSON.
+
+        A client may know that it has everything before the server's thread has noted so: requests under way
+        get a moment to end.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: all(request.done for request in self._requests), _SETTLE)
+            return b"".join(json.dumps(asdict(request)).encode() + b"\n" for request in self._requests)
+
+
+@dataclass(frozen=True)
+class Site:
+    """What both servers know."""
+
+    footage: Path
+    answers: dict[str, Answer]
+    log: Log
+    signer: Signer
+
+    def answer(self, youtube_id: str) -> Answer:
+        """Return what is to be answered for a video."""
+        return self.answers.get(youtube_id, PLAIN)
+
+    def facts(self, youtube_id: str) -> dict[str, Any] | None:
+        """Return the facts of a film; None where there is no such film."""
+        if not re.fullmatch(r"[\w-]{11}", youtube_id, re.ASCII):
+            return None
+        try:
+            facts: dict[str, Any] = json.loads((self.footage / youtube_id / FACTS).read_text())
+        except FileNotFoundError:
+            return None
+        return facts
+
+    def file(self, youtube_id: str, itag: int) -> tuple[Path, str] | None:
+        """Return path and MIME type of a rendition; None where there is none."""
+        for rendition in (self.facts(youtube_id) or {}).get("renditions", ()):
+            if rendition["itag"] == itag:
+                return self.footage / youtube_id / rendition["name"], rendition["mime"]
+        return None
+
+
+class UnsatisfiableRange(Exception):  # noqa: N818 - the words of RFC 9110
+    """A Range header asks only for what lies behind the end of the file: status 416."""
+
+
+def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
+    """Return (first byte, byte after the last) that a Range header asks for, of a file of ``size`` bytes.
+
+    None is for the whole file: no header, or one that RFC 9110 lets a server pass over (another unit, several
+    ranges, bad form). Raises `UnsatisfiableRange`.
+    """
+    match = re.fullmatch(r"bytes=(\d*)-(\d*)", (header or "").strip(), re.ASCII)
+    if match is None or match[1] == match[2] == "":
+        return None
+    if match[1] == "":
+        first, stop = max(size - int(match[2]), 0), size
+    else:
+        first, stop = int(match[1]), int(match[2]) + 1 if match[2] else size
+        if match[2] and stop <= first:
+            return None
+    if first >= size or first >= stop:
+        raise UnsatisfiableRange
+    return first, min(stop, size)
+
+
+class _Server(ThreadingHTTPServer):
+    """A thread for each connection, none of which outlives the process's main thread."""
+
+    daemon_threads = True
+    request_queue_size = 128
+    site: Site
+
+    def __init__(self, handler: type[_Handler]) -> None:
+        super().__init__((HOST, 0), handler)
+
+    def handle_error(self, request: _Connection, client_address: object) -> None:
+        """Take a client that goes away, or that does not trust the certificate, as no error of the site's."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
+
+class _TlsServer(_Server):
+    def __init__(self, handler: type[_Handler], context: ssl.SSLContext) -> None:
+        super().__init__(handler)
+        self._context = context
+
+    def get_request(self) -> tuple[ssl.SSLSocket, Any]:
+        """Leave the handshake to the connection's own thread: a slow one must not keep others out."""
+        connection, address = self.socket.accept()
+        return self._context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False), address
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: _Server
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing: the log is kept elsewhere."""
+
+    @contextmanager
+    def noted(self) -> Iterator[Request]:
+        """Keep a line of the log for the request under way."""
+        request = Request(time.time(), self.command, self.path, range=self.headers.get("Range"))
+        self.server.site.log.add(request)
+        try:
+            yield request
+        finally:
+            self.server.site.log.finish(request)
+
+    def begin(self, request: Request, status: HTTPStatus, headers: Mapping[str, str]) -> None:
+        """Send status and headers."""
+        request.status = status
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def reply(self, request: Request, status: HTTPStatus, body: bytes, kind: str) -> None:
+        """Send a whole answer."""
+        self.begin(request, status, {"Content-Type": kind, "Content-Length": str(len(body))})
+        self.wfile.write(body)
+        request.sent = len(body)
+
+
+class PlayerHandler(_Handler):
+    """Answers player requests in YouTube's place."""
+
+    media = ""
+    """Scheme, host and port of the media server; set when that is known."""
+
+    def do_POST(self) -> None:
+        """Answer a player request; nothing else is there."""
+        site = self.server.site
+        with self.noted() as request:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if urlsplit(self.path).path != PLAYER_PATH:
+                self.reply(request, HTTPStatus.NOT_FOUND, b"{}", "application/json")
+                return
+            request.video = youtube_id = str(json.loads(body)["videoId"])
+            response = player_response(
+                youtube_id, site.facts(youtube_id), site.answer(youtube_id), self.media, site.signer
+            )
+            self.reply(request, HTTPStatus.OK, json.dumps(response).encode(), "application/json")
+
+
+class MediaHandler(_Handler):
+    """Serves the media, and the log."""
+
+    def do_GET(self) -> None:
+        """Answer a request for media or for the log."""
+        address = urlsplit(self.path)
+        if address.path == LOG_PATH:
+            self.reply(
+                Request(0, "GET", self.path), HTTPStatus.OK, self.server.site.log.lines(), "text/plain"
+            )
+            return
+        with self.noted() as request:
+            fields = self.server.site.signer.read(address.query) if address.path == MEDIA_PATH else None
+            if fields is None:
+                self.reply(request, HTTPStatus.FORBIDDEN, b"", "text/plain")
+                return
+            request.video = fields["id"]
+            found = self.server.site.file(fields["id"], int(fields["itag"]))
+            if found is None:
+                self.reply(request, HTTPStatus.NOT_FOUND, b"", "text/plain")
+                return
+            self._serve(request, *found)
+
+    do_HEAD = do_GET  # noqa: N815 - http.server looks for this name
+
+    def _serve(self, request: Request, path: Path, kind: str) -> None:
+        size = path.stat().st_size
+        try:
+            span = byte_range(request.range, size)
+        except UnsatisfiableRange:
+            headers = {"Content-Range": f"bytes */{size}", "Content-Length": "0"}
+            self.begin(request, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, headers)
+            return
+        first, stop = span or (0, size)
+        headers = {"Content-Type": kind, "Accept-Ranges": "bytes", "Content-Length": str(stop - first)}
+        if span is None:
+            self.begin(request, HTTPStatus.OK, headers)
+        else:
+            headers["Content-Range"] = f"bytes {first}-{stop - 1}/{size}"
+            self.begin(request, HTTPStatus.PARTIAL_CONTENT, headers)
+        if self.command != "HEAD":
+            with path.open("rb") as file:
+                self._send(request, file, first, stop)
+
+    def _send(self, request: Request, file: BinaryIO, first: int, stop: int) -> None:
+        bandwidth = self.server.site.answer(request.video or "").bandwidth
+        piece = _PIECE if bandwidth is None else max(1, bandwidth // _PIECES_A_SECOND)
+        start = time.monotonic()
+        while first + request.sent < stop:
+            at = first + request.sent
+            request.sent += self.connection.sendfile(file, at, min(piece, stop - at))
+            if bandwidth is not None:
+                time.sleep(max(0.0, start + request.sent / bandwidth - time.monotonic()))
+
+
+def main() -> None:
+    """Serve until stdin is closed."""
+    parser = argparse.ArgumentParser(
+        prog="python -m hdtf_async.demo.site", description=(__doc__ or "").split("\n")[0]
+    )
+    parser.add_argument("--footage", required=True, type=Path, metavar="DIR", help="what `draw` has drawn")
+    parser.add_argument("--ca", required=True, type=Path, metavar="FILE", help="where the certificate goes")
+    parser.add_argument(
+        "--answers", default="{}", metavar="JSON", help="other answers than plain ones, by YouTube id"
+    )
+    said = parser.parse_args()
+
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(said.ca)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(HOST).configure_cert(context)
+
+    media, player = _Server(MediaHandler), _TlsServer(PlayerHandler, context)
+    PlayerHandler.media = f"http://{HOST}:{media.server_port}"
+    media.site = player.site = Site(said.footage, from_json(said.answers), Log(), Signer())
+    for server in (media, player):
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    ready = {"player": player.server_port, "media": media.server_port, "ca": str(said.ca)}
+    print(json.dumps(ready), flush=True)  # noqa: T201 - this line is what the parent waits for
+    sys.stdin.buffer.read()
+
+
+if __name__ == "__main__":
+    main()

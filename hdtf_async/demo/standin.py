@@ -1,0 +1,139 @@
+"""Starts the stand-in as a child process and ends it: what the demo, the tests and the benchmarks use."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import tempfile
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import PIPE
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from hdtf_async.demo.answers import Answer, to_json
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from anyio.abc import Process
+
+_HOST = "127.0.0.1"
+_ROOT = Path(__file__).absolute().parents[2]
+"""Where the package lies: the child has to find it, however its parent did."""
+_READY = 30.0
+"""Seconds that the child may take until it listens."""
+_GRACE = 3.0
+"""Seconds for the child to end by itself, and again after TERM."""
+
+
+class StandInError(Exception):
+    """The stand-in did not start; the message holds its last words."""
+
+
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """A running stand-in, and how yt-dlp is sent to it: by nothing that a user could not pass."""
+
+    player_port: int
+    """Port of the player answers (https)."""
+    media_port: int
+    """Port of the media and of the log (http)."""
+    ca: Path
+    """The certificate of the throw-away authority, as PEM."""
+    pid: int
+
+    @property
+    def yt_dlp_args(self) -> str:
+        """What goes into ``--yt-dlp-args``: the player's address instead of YouTube's, none of its pages.
+
+        Verification of certificates stays on: ``no-certifi`` makes yt-dlp trust what OpenSSL trusts, and
+        that is what `environment` names.
+        """
+        skip = "player_skip=webpage,configs,js,initial_data"
+        return (
+            "--compat-options no-certifi"
+            f" --extractor-args 'youtube:innertube_host={_HOST}:{self.player_port};{skip}'"
+        )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What has to be in yt-dlp's environment: the authority to trust, and no proxy for loopback."""
+        return {"SSL_CERT_FILE": str(self.ca), "NO_PROXY": _HOST, "no_proxy": _HOST}
+
+    async def requests(self) -> list[dict[str, Any]]:
+        """Return everything that was asked of the stand-in so far, in the order in which it came.
+
+        Each request is a mapping with ``time`` (seconds since 1970), ``method``, ``path``, ``video``,
+        ``range``, ``status``, ``sent`` (bytes of body) and ``done``.
+        """
+        answer = bytearray()
+        async with await anyio.connect_tcp(_HOST, self.media_port) as connection:
+            await connection.send(b"GET /log HTTP/1.0\r\n\r\n")
+            async for part in connection:
+                answer += part
+        _, _, body = answer.partition(b"\r\n\r\n")
+        return [json.loads(line) for line in body.splitlines()]
+
+
+@asynccontextmanager
+async def stand_in(footage: Path, answers: Mapping[str, Answer] | None = None) -> AsyncIterator[StandIn]:
+    """Run a stand-in that serves the films drawn in a directory; it is gone when the context is left.
+
+    ``answers`` says, by YouTube id, where it shall behave otherwise than YouTube on a good day.
+    Raises `StandInError` if it does not start.
+    """
+    with tempfile.TemporaryDirectory(prefix="hdtf-stand-in-") as temporary:
+        directory = Path(temporary)
+        ca, words = directory / "ca.pem", directory / "stderr.txt"
+        with words.open("wb") as stderr, anyio.CancelScope(shield=True):
+            # Shielded: a cancellation between fork and the return would leave a child that nobody knows.
+            child = await anyio.open_process(
+                [
+                    *(sys.executable, "-m", "hdtf_async.demo.site"),
+                    *("--footage", str(await anyio.Path(footage).absolute()), "--ca", str(ca)),
+                    *("--answers", to_json(answers or {})),
+                ],
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=stderr,
+                # Not the caller's directory, where another package of that name may lie.
+                cwd=_ROOT,
+                start_new_session=True,
+            )
+        try:
+            ready = await _ready(child, words)
+            yield StandIn(player_port=ready["player"], media_port=ready["media"], ca=ca, pid=child.pid)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await _end(child)
+
+
+async def _ready(child: Process, words: Path) -> dict[str, Any]:
+    line = bytearray()
+    with anyio.move_on_after(_READY), suppress(anyio.EndOfStream):
+        while child.stdout is not None and not line.endswith(b"\n"):
+            line += await child.stdout.receive()
+    if not line.endswith(b"\n"):
+        said = await anyio.Path(words).read_text(errors="replace")
+        raise StandInError(f"the stand-in did not start: {said[-2000:] or 'it said nothing'}")
+    ready: dict[str, Any] = json.loads(line)
+    return ready
+
+
+async def _end(child: Process) -> None:
+    if child.stdin is not None:
+        with suppress(OSError, anyio.BrokenResourceError):
+            await child.stdin.aclose()
+    for sign in (None, signal.SIGTERM, signal.SIGKILL):
+        if sign is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, sign)
+        with anyio.move_on_after(_GRACE):
+            await child.wait()
+            break
+    await child.aclose()
