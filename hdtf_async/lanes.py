@@ -1,8 +1,9 @@
-"""The two lanes' limits, the spacing of starts, and the queue of videos that wait for a slot."""
+"""The two lanes' limits, the entrance of the network lane, and the queue of videos that wait for a slot."""
 
 from __future__ import annotations
 
 import heapq
+import math
 from collections import deque
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,12 +21,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Lanes:
-    """The limiters of the two lanes. A host program may pass its own, shared with other work."""
+    """The limiters of the two lanes. A host program may pass its own, shared with other work.
+
+    Raises `ValueError` for a limiter without a limit: nothing would bound the raws on the disk then.
+    """
 
     network: anyio.CapacityLimiter
     """One token for each download."""
     encodes: anyio.CapacityLimiter
     """One token for each CPU-bound child."""
+
+    def __post_init__(self) -> None:
+        if math.isinf(self.network.total_tokens) or math.isinf(self.encodes.total_tokens):
+            raise ValueError("a lane needs a limiter with a finite number of tokens")
 
     @classmethod
     def of(cls, options: Options) -> Self:
@@ -44,30 +52,46 @@ class Lanes:
         return int(self.network.total_tokens + 2 * self.encodes.total_tokens)
 
 
-class Pace:
-    """Spaces the starts in the network lane: at least `seconds` between two of them."""
+class Entrance:
+    """The way into the network lane: starts are at least `pace` seconds apart, until it is closed."""
 
-    def __init__(self, seconds: float, network: anyio.CapacityLimiter) -> None:
-        self._seconds = seconds
+    def __init__(self, network: anyio.CapacityLimiter, pace: float) -> None:
         self._network = network
-        self._next = -float("inf")
+        self._pace = pace
+        self._next = -math.inf
         self._one = anyio.Lock()
+        self._waiting = anyio.CancelScope()
+        self._closed = False
+
+    def close(self) -> None:
+        """Let nobody in any more; whoever waits is turned away at once."""
+        self._closed = True
+        self._waiting.cancel()
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Wait for the pace, then hold a network token.
-
-        One video at a time stands between the two, so that tokens which become free at the same moment
-        do not lead to a burst of starts; and who waits for the pace holds no token.
-        """
-        async with self._one:
-            await anyio.sleep_until(self._next)
-            await self._network.acquire()
-            self._next = anyio.current_time() + self._seconds
+    async def turn(self) -> AsyncIterator[bool]:
+        """Wait for the pace, then hold a network token; False, and no token, where the lane is closed."""
+        inside = await self._enter()
         try:
-            yield
+            yield inside
         finally:
-            self._network.release()
+            if inside:
+                self._network.release()
+
+    async def _enter(self) -> bool:
+        # One at a time waits for the pace and then for a token, so that tokens which become free at the
+        # same moment do not lead to a burst of starts, and who waits for the pace holds no token.
+        async with self._one:
+            if self._closed:
+                return False
+            with anyio.CancelScope() as self._waiting:
+                await anyio.sleep_until(self._next)
+                await self._network.acquire()
+                self._next = anyio.current_time() + self._pace
+                if not self._waiting.cancel_called:
+                    return True
+                self._network.release()  # it was closed by the very one that handed on its token
+            return False
 
 
 class Queue:
@@ -82,12 +106,14 @@ class Queue:
         self._numbers = count()
         self._out = expected
         """How many were handed out, or may be put in by somebody else, and are not finished."""
+        self._closed = False
         self._news = anyio.Event()
 
     def put_back(self, work: Work, after: float) -> None:
-        """Let a video wait for `after` seconds and then for a slot again."""
-        heapq.heappush(self._put_back, (anyio.current_time() + after, next(self._numbers), work))
-        self._tell()
+        """Let a video wait for `after` seconds and then for a slot; it is dropped if the queue is closed."""
+        if not self._closed:
+            heapq.heappush(self._put_back, (anyio.current_time() + after, next(self._numbers), work))
+            self._tell()
 
     def finished(self) -> None:
         """Say that one that was handed out (or expected) is finished, put back or not."""
@@ -96,6 +122,7 @@ class Queue:
 
     def close(self) -> None:
         """Hand out nothing more; what waits is dropped."""
+        self._closed = True
         self._planned.clear()
         self._put_back.clear()
         self._tell()
@@ -109,7 +136,7 @@ class Queue:
 
     async def __anext__(self) -> Work:
         while True:
-            due = self._put_back[0][0] if self._put_back else float("inf")
+            due = self._put_back[0][0] if self._put_back else math.inf
             if due <= anyio.current_time():
                 work = heapq.heappop(self._put_back)[2]
             elif self._planned:

@@ -3,9 +3,9 @@
     tables -> plan -> network lane (yt-dlp) -> raw -> encode lane (ffmpeg) -> clip -> journal -> metadata
 
 `Pipeline.one_video` is the way of one video, `Pipeline.one_clip` that of one clip. What is done with them
-in the network lane is in `fetch`, in the encode lane in `cut`; what a failure leads to is decided in
-`Pipeline.video_failed` and `Pipeline.clip_failed`, from the table in `failures`. How the directory is
-opened and a run put together is in `run`.
+in the network lane is in `fetch`, in the encode lane in `cut`; what a failure leads to is decided at the
+end of `Pipeline`, from the table in `failures`. How the directory is opened and a run put together is in
+`run`.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from hdtf_async.events import ClipFailed, LaneClosed, Retrying, VideoFailed
 from hdtf_async.failures import Action, ExitCode, Failure
-from hdtf_async.lanes import Pace, Queue
+from hdtf_async.lanes import Entrance, Queue
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -88,7 +89,7 @@ class Pipeline:
         self.stopped: Failure | None = None
         """Why the run had to end early: local trouble."""
         self._lanes = lanes
-        self._pace = Pace(pace, lanes.network)
+        self._entrance = Entrance(lanes.network, pace)
         self._keep_raw = keep_raw
         self._fetching = fetching
         self._cutting = cutting
@@ -105,6 +106,7 @@ class Pipeline:
         to_fetch: list[Work] = []
         for work in works:
             (at_hand if self._fetching.expects_at_hand(work) else to_fetch).append(work)
+            await checkpoint()  # it looks for files: the loop shall not stand still for all of them
         # Two queues, so that raws which wait for an encode never keep a download from starting. One at
         # hand that turns out bad joins the other queue.
         self._to_fetch = Queue(to_fetch, expected=len(at_hand))
@@ -133,16 +135,15 @@ class Pipeline:
         """Take one video from its id to its last clip."""
         try:
             async with self._private_directory(work.videos[0]) as directory:
-                async with self._pace.turn():
-                    if self.closed is not None:
+                async with self._entrance.turn() as inside:
+                    if not inside:
                         return
-                    arrived = await self._fetching.download(work, directory)
+                    arrived = await self.download(work, directory)
                 # The network token is free again: the next video is on its way while this one is cut.
                 raw = await self._fetching.accept(work, arrived)
+            await self.cut_all(work, raw)
         except Failure as failure:
             await self.video_failed(work, failure)
-        else:
-            await self.cut_all(work, raw)
 
     async def one_at_hand(self, work: Work) -> None:
         """Take one video whose raw seems to be there already to its last clip."""
@@ -157,54 +158,62 @@ class Pipeline:
         finally:
             self._to_fetch.finished()
 
+    async def download(self, work: Work, directory: Path) -> Arrived:
+        """Fetch one video; if the address is refused, close the lane before the token is handed on."""
+        try:
+            return await self._fetching.download(work, directory)
+        except Failure as failure:
+            if failure.reason.advice.action is Action.CLOSE and self.closed is None:
+                self.closed = failure
+                self._entrance.close()
+                self._to_fetch.close()
+                self._events.tell(LaneClosed(failure.reason, failure.words))
+            raise
+
     async def cut_all(self, work: Work, raw: Raw) -> None:
         """Make all clips of a video, as the encode lane has room for them."""
-        kept_for: list[Clip] = []
+        left: list[Clip] = []
         async with anyio.create_task_group() as clips:
             for clip in work.clips:
-                clips.start_soon(self.one_clip, clip, raw, kept_for)
-        if not self._keep_raw and not kept_for:
+                clips.start_soon(self.one_clip, clip, raw, left)
+        if not self._keep_raw and not left:
             await self._fetching.let_go(work)
 
-    async def one_clip(self, clip: Clip, raw: Raw, kept_for: list[Clip]) -> None:
-        """Make one clip under an encode token; put it on the list if another run should try again."""
+    async def one_clip(self, clip: Clip, raw: Raw, left: list[Clip]) -> None:
+        """Make one clip under an encode token; what another run would try again is put on the list."""
         try:
             async with self._lanes.encodes:
                 await self._cutting.cut(clip, raw)
         except Failure as failure:
-            if failure.reason.advice.exit_code is not ExitCode.GIVEN_UP:
-                kept_for.append(clip)
+            if failure.reason.advice.action is not Action.NEVER:
+                left.append(clip)
             await self.clip_failed(clip, failure)
 
     async def video_failed(self, work: Work, failure: Failure) -> None:
-        """Do what the table says: stop, close the lane, try again later, or give the clips up."""
+        """Do what the table says: stop, try again later, or record that the clips cannot be had."""
         advice = failure.reason.advice
         if advice.exit_code is ExitCode.LOCAL:
             self.stop(failure)
-            return
-        if advice.action is Action.CLOSE and self.closed is None:
-            self.closed = failure
-            self._to_fetch.close()
-            self._events.tell(LaneClosed(failure.reason, failure.words))
-        if advice.action is Action.RETRY and work.attempt < ATTEMPTS and self.closed is None:
+        elif advice.action is Action.RETRY and work.attempt < ATTEMPTS and self.closed is None:
             after = self._backoff(work.attempt)
             self._events.tell(Retrying(work.stem, failure.reason, failure.words, after, work.attempt))
             self._to_fetch.put_back(replace(work, attempt=work.attempt + 1), after)
-            return
-        self._events.tell(VideoFailed(work.stem, work.youtube_id, failure.reason, failure.words))
-        for clip in work.clips:
-            await self.clip_failed(clip, failure)
+        else:
+            self._events.tell(VideoFailed(work.stem, work.youtube_id, failure.reason, failure.words))
+            for clip in work.clips:
+                await self.clip_failed(clip, failure)
 
     async def clip_failed(self, clip: Clip, failure: Failure) -> None:
         """Record a clip that could not be had, or stop the run where the trouble is local."""
         if failure.reason.advice.exit_code is ExitCode.LOCAL:
             self.stop(failure)
             return
-        self._events.tell(ClipFailed(clip.stem, failure.reason, failure.words))
         try:
             await self._record_failure(clip, failure)
         except Failure as trouble:
             self.stop(trouble)
+        else:
+            self._events.tell(ClipFailed(clip.stem, failure.reason, failure.words))
 
     def stop(self, trouble: Failure) -> None:
         """End the run: nothing more can be made until a person has mended something on this machine."""

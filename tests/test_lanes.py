@@ -1,0 +1,285 @@
+"""The limits, the entrance and the queue by themselves, in virtual time."""
+
+from __future__ import annotations
+
+import math
+from itertools import count, pairwise
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+from anyio.lowlevel import checkpoint
+from virtual_time import VIRTUAL_TIME, DeadlockError, LivelockError, run
+
+from hdtf_async.lanes import Entrance, Lanes, Queue
+from hdtf_async.model import Box, Clip, Interval, Video
+from hdtf_async.options import Options
+from hdtf_async.plan import Work
+
+if TYPE_CHECKING:
+    from virtual_time import Backend
+
+
+@pytest.fixture
+def anyio_backend() -> Backend:
+    """Hours take milliseconds here."""
+    return VIRTUAL_TIME
+
+
+def _work(name: str) -> Work:
+    video = Video("RD", name, name, 720)
+    return Work((video,), (Clip(video, 0, Interval(0, 10), Box(0, 0, 512, 512)),))
+
+
+# The clock that these tests and those of the pipeline stand on.
+
+
+async def test_a_day_of_virtual_time_passes_at_once() -> None:
+    """The clock jumps to the next timer, and stops at each on its way."""
+    seen: list[float] = []
+
+    async def note(second: float) -> None:
+        await anyio.sleep_until(second)
+        seen.append(anyio.current_time())
+
+    async with anyio.create_task_group() as group:
+        for second in (86400.0, 0.001, 3600.0):
+            group.start_soon(note, second)
+    assert seen == [0.001, 3600.0, 86400.0]
+
+
+def test_a_deadlock_is_an_error_that_names_who_waits() -> None:
+    """Where nothing is ready and no timer is set, the run ends with the places at which its tasks wait."""
+
+    async def wait_for_nothing() -> None:
+        await anyio.sleep(5)
+        await anyio.Event().wait()
+
+    with pytest.raises(DeadlockError, match=r"at 5 s of virtual time[\s\S]*wait_for_nothing:\d+ > "):
+        run(wait_for_nothing)
+
+
+def test_tasks_that_run_in_circles_are_an_error() -> None:
+    """Where the clock would never move again, the run ends too."""
+
+    async def run_in_circles() -> None:
+        for _ in count():
+            await checkpoint()
+
+    with pytest.raises(LivelockError, match="run_in_circles"):
+        run(run_in_circles)
+
+
+# Limits.
+
+
+async def test_lanes_are_as_wide_as_the_options_say() -> None:
+    """One token for each download and each encode."""
+    lanes = Lanes.of(Options(downloads=5, encodes=3))
+    assert (lanes.network.total_tokens, lanes.encodes.total_tokens) == (5, 3)
+
+
+async def test_there_are_slots_for_each_download_and_two_for_each_encode() -> None:
+    """So no encode ever waits for a download that could have been made before."""
+    assert Lanes(anyio.CapacityLimiter(8), anyio.CapacityLimiter(2)).slots == 12
+
+
+@pytest.mark.parametrize("widths", [(math.inf, 1), (1, math.inf)])
+async def test_a_lane_without_a_limit_is_refused(widths: tuple[float, float]) -> None:
+    """A host's limiter has to bound something."""
+    with pytest.raises(ValueError, match="finite"):
+        Lanes(*map(anyio.CapacityLimiter, widths))
+
+
+# The entrance of the network lane.
+
+
+async def _visit(entrance: Entrance, starts: list[float], stay: float) -> None:
+    async with entrance.turn() as inside:
+        if inside:
+            starts.append(anyio.current_time())
+            await anyio.sleep(stay)
+
+
+async def test_entrance_lets_in_as_many_as_there_are_tokens() -> None:
+    """Without a pace, each starts as soon as a token is free."""
+    entrance, starts = Entrance(anyio.CapacityLimiter(2), 0), list[float]()
+    async with anyio.create_task_group() as group:
+        for _ in range(6):
+            group.start_soon(_visit, entrance, starts, 10)
+    assert starts == [0, 0, 10, 10, 20, 20]
+
+
+async def test_entrance_keeps_its_distance_from_the_true_start() -> None:
+    """The pace counts from when a token was had, not from when it was waited for."""
+    entrance, starts = Entrance(anyio.CapacityLimiter(1), 7), list[float]()
+    async with anyio.create_task_group() as group:
+        for stay in (100, 1, 1):
+            group.start_soon(_visit, entrance, starts, stay)
+    assert starts == [0, 100, 107]
+
+
+async def test_entrance_spaces_those_who_get_tokens_at_once() -> None:
+    """A host that widens its limiter all at once does not start a burst."""
+    limiter = anyio.CapacityLimiter(1)
+    entrance, starts = Entrance(limiter, 3), list[float]()
+    async with anyio.create_task_group() as group:
+        for _ in range(9):
+            group.start_soon(_visit, entrance, starts, 1000)
+        await anyio.sleep(500)
+        limiter.total_tokens = 9
+    assert starts == [0, *range(500, 524, 3)]
+    assert all(later - earlier >= 3 for earlier, later in pairwise(starts))
+
+
+async def test_who_is_cancelled_at_the_entrance_blocks_nobody() -> None:
+    """Neither the place at the front nor the token stays with one who has given up."""
+    limiter = anyio.CapacityLimiter(1)
+    entrance, starts = Entrance(limiter, 10), list[float]()
+    async with anyio.create_task_group() as group:
+        group.start_soon(_visit, entrance, starts, 4)
+        await anyio.sleep(1)
+        with anyio.move_on_after(1):
+            await _visit(entrance, starts, 1)
+        group.start_soon(_visit, entrance, starts, 4)
+    assert starts == [0, 10]
+    assert limiter.borrowed_tokens == 0
+
+
+@pytest.mark.parametrize(("pace", "stay"), [(1000, 5), (0, 50)])
+async def test_closing_turns_away_all_who_wait(pace: float, stay: float) -> None:
+    """Whether they wait for the pace or for a token, they know at once, and hold nothing."""
+    limiter = anyio.CapacityLimiter(1)
+    entrance, answers = Entrance(limiter, pace), list[tuple[float, bool]]()
+
+    async def visit() -> None:
+        async with entrance.turn() as inside:
+            answers.append((anyio.current_time(), inside))
+            if inside:
+                await anyio.sleep(stay)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(4):
+            group.start_soon(visit)
+        await anyio.sleep(20)
+        entrance.close()
+    await visit()
+    assert answers == [(0, True), *[(20, False)] * 3, (anyio.current_time(), False)]
+    assert limiter.borrowed_tokens == 0
+
+
+async def test_a_token_that_is_handed_on_while_closing_is_given_back() -> None:
+    """Who closes the entrance and leaves in one breath lets nobody in."""
+    limiter = anyio.CapacityLimiter(1)
+    entrance, starts = Entrance(limiter, 0), list[float]()
+    async with anyio.create_task_group() as group, entrance.turn():
+        group.start_soon(_visit, entrance, starts, 1)
+        await anyio.sleep(1)
+        limiter.total_tokens = 2  # the one who waits has its token from here on, and does not know yet
+        entrance.close()
+    assert starts == []
+    assert limiter.borrowed_tokens == 0
+
+
+# The queue.
+
+
+async def _drain(queue: Queue, seen: list[tuple[float, str, int]], took: float = 0) -> None:
+    async for work in queue:
+        seen.append((anyio.current_time(), work.videos[0].name, work.attempt))
+        await anyio.sleep(took)
+        queue.finished()
+
+
+async def test_queue_hands_out_in_order_and_ends() -> None:
+    """The planned ones in their order; then the iteration ends by itself."""
+    seen: list[tuple[float, str, int]] = []
+    await _drain(Queue([_work("a"), _work("b")]), seen)
+    assert [name for _, name, _ in seen] == ["a", "b"]
+
+
+async def test_an_empty_queue_ends_at_once() -> None:
+    """Nothing to hand out, nothing to wait for."""
+    assert [work async for work in Queue([])] == []
+
+
+async def test_queue_waits_for_what_is_put_back() -> None:
+    """One that is put back comes when it is due, after whatever is there meanwhile, and before it if due."""
+    queue = Queue([_work("a"), _work("b"), _work("c")])
+    seen: list[tuple[float, str]] = []
+    async for work in queue:
+        seen.append((anyio.current_time(), work.videos[0].name))
+        if len(seen) == 1:
+            queue.put_back(work, 15)
+        if len(seen) == 2:
+            queue.put_back(work, 100)
+        await anyio.sleep(10)
+        queue.finished()
+    assert seen == [(0, "a"), (10, "b"), (20, "a"), (30, "c"), (110, "b")]
+
+
+async def test_queue_waits_for_those_that_are_out() -> None:
+    """While one that was handed out may still come back, the iteration does not end."""
+    queue = Queue([_work("a")])
+    seen: list[tuple[float, str, int]] = []
+    taken = await anext(queue)
+    async with anyio.create_task_group() as group:
+        group.start_soon(_drain, queue, seen)
+        await anyio.sleep(30)
+        queue.put_back(taken, 5)
+        queue.finished()
+    assert seen == [(35, "a", 1)]
+
+
+async def test_queue_waits_for_those_expected_from_elsewhere() -> None:
+    """Others may put in as many as were announced, and end the waiting without putting in any."""
+    queue = Queue([], expected=2)
+    seen: list[tuple[float, str, int]] = []
+    async with anyio.create_task_group() as group:
+        group.start_soon(_drain, queue, seen)
+        await anyio.sleep(3)
+        queue.put_back(_work("a"), 0)
+        queue.finished()
+        await anyio.sleep(4)
+        queue.finished()
+    assert seen == [(3, "a", 1)]
+    assert anyio.current_time() == 7
+
+
+async def test_queue_takes_the_sooner_of_two_put_back() -> None:
+    """The order is that in which they are due; at the same instant, that in which they were put back."""
+    queue = Queue([])
+    for name, after in (("late", 20), ("soon", 10), ("also", 10)):
+        queue.put_back(_work(name), after)
+    seen: list[tuple[float, str, int]] = []
+    await _drain(queue, seen)
+    assert [(at, name) for at, name, _ in seen] == [(10, "soon"), (10, "also"), (20, "late")]
+
+
+async def test_a_newly_put_back_one_that_is_due_sooner_wakes_the_queue() -> None:
+    """Waiting for one does not make another late."""
+    queue = Queue([], expected=1)
+    queue.put_back(_work("late"), 1000)
+    seen: list[tuple[float, str, int]] = []
+    async with anyio.create_task_group() as group:
+        group.start_soon(_drain, queue, seen)
+        await anyio.sleep(1)
+        queue.put_back(_work("soon"), 1)
+        queue.finished()
+    assert [(at, name) for at, name, _ in seen] == [(2, "soon"), (1000, "late")]
+
+
+async def test_a_closed_queue_drops_what_waits_and_what_comes_later() -> None:
+    """The iteration ends as soon as what is out has come home, and not one is handed out."""
+    queue = Queue([_work("a"), _work("b")])
+    taken = await anext(queue)
+    queue.put_back(taken, 5)
+    queue.close()
+    queue.put_back(taken, 0)
+    seen: list[tuple[float, str, int]] = []
+    async with anyio.create_task_group() as group:
+        group.start_soon(_drain, queue, seen)
+        await anyio.sleep(50)
+        queue.finished()
+    assert seen == []
+    assert anyio.current_time() == 50
