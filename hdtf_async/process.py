@@ -1,6 +1,7 @@
 """One supervised child: own process group, deadline, stall watch, the last of its words.
 
-Every tool is run by `run`, and only there. What holds for each child:
+Every tool is run by `run`, and only there; a child that lives on and answers questions is a `Companion`.
+What holds for each child:
 
 - it gets an argument list, never a shell, and a process group of its own, so that whatever it starts
   can be ended with it;
@@ -8,6 +9,11 @@ Every tool is run by `run`, and only there. What holds for each child:
 - its output is read while it runs, in bounded memory, however much it prints;
 - when `run` returns or raises, for whatever reason, the group is gone: TERM, some grace, KILL. This
   part is shielded from cancellation, bounded in time, and lets the cancellation go on afterwards.
+
+Our ends of the pipes are read and written on the loop, without a transport between. So nothing is read
+ahead of who wants it, and a pipe that a stray grandchild keeps open is simply let go. A child that has
+ended is reaped last: until then its number cannot be given to another process, which would be signalled
+in its place.
 """
 
 from __future__ import annotations
@@ -17,8 +23,9 @@ import signal
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
-from subprocess import DEVNULL, PIPE
-from typing import TYPE_CHECKING
+from subprocess import DEVNULL, PIPE, Popen
+from threading import Thread
+from typing import IO, TYPE_CHECKING
 
 import anyio
 
@@ -28,8 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from anyio.abc import ByteReceiveStream, ByteSendStream, Process
-
 GRACE = 5.0
 """Seconds between TERM and KILL. yt-dlp and ffmpeg close their files within one."""
 LINGER = 2.0
@@ -38,7 +43,10 @@ LINE_LIMIT = 1 << 17
 """Bytes of one line that are kept; the rest of a longer line is dropped."""
 TAIL_LINES = 60
 """Lines of stderr that are kept for the log and for the classification of a failure."""
+WORDS_LIMIT = 1 << 12
+"""Characters of one line of stderr that are kept."""
 _CHUNK = 1 << 16
+_POLL = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,53 +77,58 @@ async def run(  # noqa: PLR0913 - each is one thing that a caller decides about 
     """Run a tool to its end and tell how it ended; a bad exit code is the caller's to judge.
 
     `deadline` is in seconds for the whole run. With `stall`, the child is ended after that many
-    seconds without a line of stdout for which `on_line` returns True (a sign of progress). `feed` is
-    written to its stdin, which is closed otherwise. Up to `keep` bytes of stdout are returned.
-    `directory` is the one that it works in. `inherit` names descriptors that it keeps open, such as
-    the output directory's lock.
+    seconds without a line of stdout for which `on_line` returns True (a sign of progress). Neither counts
+    time during which this program itself was stopped (Ctrl-Z). `feed` is written to its stdin, which
+    reads as empty otherwise. Up to `keep` bytes of stdout are returned, and `on_line` sees none of them.
+    `directory` is the one that it works in. `inherit` names descriptors that it keeps open, such as the
+    output directory's lock.
 
     Raises `Failure`: ``tool_missing`` where the program cannot be started, ``timed_out``, ``stalled``,
     and ``tool_failed`` where stdout is larger than `keep` allows.
     """
-    stdin = PIPE if feed else DEVNULL
-    child = await _start(argv, stdin=stdin, stderr=PIPE, directory=directory, inherit=inherit)
+    child = _Child(argv, feed=bool(feed), directory=directory, inherit=inherit)
     words: deque[str] = deque(maxlen=TAIL_LINES)
     kept = bytearray()
-    end = anyio.current_time() + deadline
-    watch = anyio.CancelScope(deadline=end if stall is None else min(end, anyio.current_time() + stall))
+    signs = _Signs()
+    overdue: Failure | None = None
 
     def heard(line: str) -> None:
-        if on_line(line) and stall is not None:
-            watch.deadline = min(end, anyio.current_time() + stall)
+        if on_line(line):
+            signs.seen = True
+
+    async def watch(scope: anyio.CancelScope) -> None:
+        nonlocal overdue
+        overdue = await _overdue(deadline, stall, signs, words)
+        scope.cancel()
 
     try:
-        with watch:
-            async with anyio.create_task_group() as pipes:
+        async with anyio.create_task_group() as pipes:
+            if child.stdin is not None:
                 pipes.start_soon(_feed, child.stdin, feed)
-                pipes.start_soon(_lines, child.stderr, words.append)
-                if keep:
-                    pipes.start_soon(_keep, child.stdout, kept, keep)
-                else:
-                    pipes.start_soon(_lines, child.stdout, heard)
-                await _exit(child)
-                pipes.cancel_scope.deadline = anyio.current_time() + LINGER
+            pipes.start_soon(_lines, child.stderr, _short(words))
+            if keep:
+                pipes.start_soon(_keep, child.stdout, kept, keep)
+            else:
+                pipes.start_soon(_lines, child.stdout, heard)
+            async with anyio.create_task_group() as waiting:
+                waiting.start_soon(watch, pipes.cancel_scope)
+                await child.exited()
+                waiting.cancel_scope.cancel()
+            pipes.cancel_scope.deadline = anyio.current_time() + LINGER
     except* Failure as failures:
         raise failures.exceptions[0] from None
     finally:
-        with anyio.CancelScope(shield=True):
-            await _end(child)
-    if watch.cancelled_caught:
-        reason = Reason.TIMED_OUT if anyio.current_time() >= end else Reason.STALLED
-        raise Failure(reason, "\n".join(words))
-    code = child.returncode
-    return Ended(-signal.SIGKILL if code is None else code, "\n".join(words), bytes(kept))
+        await child.end()
+    if overdue is not None:
+        raise overdue
+    return Ended(child.code, "\n".join(words), bytes(kept))
 
 
 class Companion:
     """A child that lives on and answers one line for each line that it is asked.
 
-    It is started at the first question, and anew after it has failed to answer one; `aclose` ends it.
-    One question at a time: the others wait.
+    It is started at the first question, and anew where it has ended, has failed to answer, or has said
+    something without being asked; `aclose` ends it. One question at a time: the others wait.
     """
 
     def __init__(self, argv: Sequence[str], *, limit: int, inherit: Sequence[int] = ()) -> None:
@@ -123,7 +136,7 @@ class Companion:
         self._limit = limit
         self._inherit = inherit
         self._lock = anyio.Lock()
-        self._child: Process | None = None
+        self._child: _Child | None = None
 
     async def ask(self, question: bytes, *, deadline: float) -> bytes:
         """Ask one line and return the answer, of at most `limit` bytes, without its newline.
@@ -133,94 +146,236 @@ class Companion:
         answer that was not waited for is never taken for another question's: the child is ended.
         """
         async with self._lock:
+            if self._child is not None and not self._child.waits:
+                await self.aclose()
+            if self._child is None:
+                self._child = _Child(self._argv, feed=True, inherit=self._inherit)
             answered = False
             try:
                 with anyio.fail_after(deadline):
-                    answer = await self._ask(question)
+                    answer = await self._answer(self._child, question + b"\n")
                 answered = True
             except TimeoutError:
                 raise Failure(Reason.TIMED_OUT, f"no answer within {deadline:g} s") from None
-            except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
-                raise Failure(Reason.TOOL_FAILED, "the child ended before its answer") from error
             finally:
                 if not answered:
                     await self.aclose()
             return answer
 
-    async def _ask(self, question: bytes) -> bytes:
-        if self._child is None:
-            self._child = await _start(self._argv, stdin=PIPE, stderr=DEVNULL, inherit=self._inherit)
-        stdin, stdout = self._child.stdin, self._child.stdout
-        if stdin is None or stdout is None:
-            raise anyio.ClosedResourceError
-        await stdin.send(question + b"\n")
+    async def _answer(self, child: _Child, question: bytes) -> bytes:
+        words: deque[str] = deque(maxlen=TAIL_LINES)
         answer = bytearray()
-        while not answer.endswith(b"\n"):
-            answer += await stdout.receive(_CHUNK)
-            if len(answer) > self._limit:
-                raise Failure(Reason.TOOL_FAILED, f"an answer of more than {self._limit} bytes")
-        return bytes(answer[:-1])
+        said_all = anyio.Event()
+
+        async def listen() -> None:
+            await _lines(child.stderr, _short(words))
+            said_all.set()
+
+        async with anyio.create_task_group() as pipes:
+            pipes.start_soon(listen)
+            if child.stdin is not None:
+                await _write(child.stdin, question)
+            while b"\n" not in answer and len(answer) <= self._limit:
+                chunk = await _read(child.stdout)
+                answer += chunk
+                if not chunk:
+                    # It has ended; what it said last may not have been read yet.
+                    with anyio.move_on_after(LINGER):
+                        await said_all.wait()
+                    break
+            pipes.cancel_scope.cancel()
+        line, newline, more = bytes(answer).partition(b"\n")
+        if len(line) > self._limit or more:
+            raise Failure(Reason.TOOL_FAILED, f"it said more than one line of {self._limit} bytes")
+        if not newline:
+            raise Failure(Reason.TOOL_FAILED, "\n".join([*words, "it ended before its answer"]))
+        return line
 
     async def aclose(self) -> None:
         """End the child, if there is one, within bounded time."""
         child, self._child = self._child, None
         if child is not None:
-            with anyio.CancelScope(shield=True):
-                await _end(child)
+            await child.end()
 
 
-async def _start(
-    argv: Sequence[str],
-    *,
-    stdin: int,
-    stderr: int,
-    directory: Path | None = None,
-    inherit: Sequence[int] = (),
-) -> Process:
-    process: Process | None = None
-    try:
-        # Shielded: a cancellation between fork and return would leave a child that nobody knows.
-        with anyio.CancelScope(shield=True):
-            process = await anyio.open_process(
+class _Child:
+    """A started process, its group, and our ends of its pipes."""
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        *,
+        feed: bool,
+        directory: Path | None = None,
+        inherit: Sequence[int] = (),
+    ) -> None:
+        # Nothing is awaited between the fork and the end of this method, so that no cancellation can
+        # leave a child that nobody knows. It takes some milliseconds, as asyncio's own way does.
+        try:
+            self._process = Popen(
                 list(argv),
-                stdin=stdin,
-                stderr=stderr,
+                bufsize=0,
+                stdin=PIPE if feed else DEVNULL,
+                stdout=PIPE,
+                stderr=PIPE,
                 cwd=directory,
                 start_new_session=True,
                 pass_fds=tuple(inherit),
             )
-    except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
-        raise Failure(Reason.TOOL_MISSING, f"{argv[0]}: {error.strerror}") from None
-    except OSError as error:
-        raise Failure(Reason.TOOL_FAILED, f"{argv[0]}: {error.strerror}") from None
-    if process is None:  # the scope above was never cancelled from outside, so this cannot be
-        raise Failure(Reason.TOOL_FAILED, f"{argv[0]} was not started")
-    return process
+        except OSError as error:
+            raise Failure(Reason.TOOL_MISSING, f"{error.filename or argv[0]}: {error.strerror}") from None
+        self.stdin = self._process.stdin
+        self.stdout, self.stderr = self._process.stdout, self._process.stderr
+        for pipe in self._pipes:
+            os.set_blocking(pipe.fileno(), False)
+        self._watched = _watched(self._process.pid)
+        self._killed = False
+
+    @property
+    def _pipes(self) -> list[IO[bytes]]:
+        return [pipe for pipe in (self.stdin, self.stdout, self.stderr) if pipe is not None]
+
+    @property
+    def code(self) -> int:
+        """Its exit code, once it was ended. One that not even KILL has ended yet counts as killed."""
+        code = self._process.returncode
+        return -signal.SIGKILL if code is None else code
+
+    @property
+    def runs(self) -> bool:
+        """Whether it has not exited yet. One that has exited is not reaped, where the system allows."""
+        if self._process.returncode is not None:
+            return False
+        if not hasattr(os, "waitid"):  # macOS with a Python before 3.13
+            return self._process.poll() is None
+        try:
+            return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+        except ChildProcessError:
+            return False  # the host program reaps all children: it did this one too
+
+    @property
+    def waits(self) -> bool:
+        """Whether it runs and has nothing to say of itself."""
+        if self.stdout is None or not self.runs:
+            return False
+        try:
+            os.read(self.stdout.fileno(), 1)
+        except BlockingIOError:
+            return True
+        return False
+
+    async def exited(self) -> None:
+        """Wait for its exit."""
+        while self.runs:
+            if self._watched is None:
+                await anyio.sleep(_POLL)
+            else:
+                await anyio.wait_readable(self._watched)
+
+    async def end(self) -> None:
+        """End the whole group, within bounded time, and let go of the pipes."""
+        try:
+            with anyio.CancelScope(shield=True):
+                with anyio.move_on_after(GRACE):
+                    if self.runs:
+                        self._signal(signal.SIGTERM)
+                        await self.exited()
+                self._kill()
+                with anyio.move_on_after(GRACE):
+                    while self._process.poll() is None:  # noqa: ASYNC110 - nothing could set an event
+                        await anyio.sleep(_POLL / 10)
+        finally:
+            # A shield does not hold off a host program that cancels the task once more. Nothing is
+            # awaited from here on: the group does not live on, and is reaped by a thread.
+            self._kill()
+            if self._process.returncode is None:
+                Thread(target=self._process.wait, name="reaper", daemon=True).start()
+
+    def _kill(self) -> None:
+        if self._killed:
+            return
+        self._killed = True
+        self._signal(signal.SIGKILL)
+        for pipe in self._pipes:
+            pipe.close()
+        if self._watched is not None:
+            os.close(self._watched)
+
+    def _signal(self, number: int) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, number)
 
 
-async def _feed(stdin: ByteSendStream | None, feed: bytes) -> None:
-    if stdin is not None:
-        # A child that ends without reading all of it says why by its exit code.
-        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError, ConnectionError):
-            await stdin.send(feed)
-        with suppress(anyio.BrokenResourceError, ConnectionError):
-            await stdin.aclose()
+@dataclass(slots=True)
+class _Signs:
+    """Whether a sign of progress was seen since somebody last looked."""
+
+    seen: bool = False
 
 
-async def _keep(stream: ByteReceiveStream | None, kept: bytearray, most: int) -> None:
-    if stream is not None:
-        async for chunk in stream:
-            kept += chunk
-            if len(kept) > most:
-                raise Failure(Reason.TOOL_FAILED, f"it printed more than {most} bytes")
+async def _overdue(deadline: float, stall: float | None, signs: _Signs, words: deque[str]) -> Failure:
+    """Return why a child must be ended, as soon as it must be."""
+    # Each step counts as one, however long it took: while this program was stopped, or far behind, it
+    # has not listened either, and would find all of its children silent at once.
+    step = min(1.0, deadline / 8, deadline if stall is None else stall / 8)
+    passed = quiet = 0.0
+    while True:
+        await anyio.sleep(step)
+        passed += step
+        quiet = 0.0 if signs.seen else quiet + step
+        signs.seen = False
+        if stall is not None and quiet >= stall:
+            return Failure(Reason.STALLED, "\n".join([*words, f"no sign of progress for {stall:g} s"]))
+        if passed >= deadline:
+            return Failure(Reason.TIMED_OUT, "\n".join([*words, f"not finished after {deadline:g} s"]))
 
 
-async def _lines(stream: ByteReceiveStream | None, take: Callable[[str], None]) -> None:
+def _watched(process: int) -> int | None:
+    """Return a descriptor that becomes readable when the process exits, where the system has such."""
+    if not hasattr(os, "pidfd_open"):
+        return None
+    try:
+        watched: int = os.pidfd_open(process)
+    except OSError:  # an older kernel, or a sandbox
+        return None
+    return watched
+
+
+async def _feed(stdin: IO[bytes], feed: bytes) -> None:
+    await _write(stdin, feed)
+    stdin.close()
+
+
+async def _write(pipe: IO[bytes], content: bytes) -> None:
+    left = memoryview(content)
+    # A child that ends without reading all of it says why by its exit code.
+    with suppress(BrokenPipeError):
+        while left:
+            await anyio.wait_writable(pipe)
+            with suppress(BlockingIOError):
+                left = left[os.write(pipe.fileno(), left) :]
+
+
+async def _read(pipe: IO[bytes] | None) -> bytes:
+    """Return what there is to read, as soon as there is something; nothing means the end."""
+    while pipe is not None:
+        await anyio.wait_readable(pipe)
+        with suppress(BlockingIOError):
+            return os.read(pipe.fileno(), _CHUNK)
+    return b""
+
+
+async def _keep(pipe: IO[bytes] | None, kept: bytearray, most: int) -> None:
+    while chunk := await _read(pipe):
+        kept += chunk
+        if len(kept) > most:
+            raise Failure(Reason.TOOL_FAILED, f"it printed more than {most} bytes")
+
+
+async def _lines(pipe: IO[bytes] | None, take: Callable[[str], None]) -> None:
     """Hand over each line; progress bars end theirs with a carriage return."""
-    if stream is None:
-        return
     rest = b""
-    async for chunk in stream:
+    while chunk := await _read(pipe):
         *lines, rest = (rest + chunk).replace(b"\r", b"\n").split(b"\n")
         for line in lines:
             if line:
@@ -230,29 +385,5 @@ async def _lines(stream: ByteReceiveStream | None, take: Callable[[str], None]) 
         take(rest.decode("utf-8", "replace"))
 
 
-async def _exit(child: Process) -> None:
-    # asyncio reports an exit only when every pipe is closed too, and a grandchild may hold one open
-    # for ever: ask once a second.
-    while child.returncode is None:
-        with anyio.move_on_after(1):
-            await child.wait()
-
-
-async def _end(child: Process) -> None:
-    """End the whole group, within bounded time, and let go of the pipes."""
-    if child.returncode is None:
-        _signal(child.pid, signal.SIGTERM)
-        with anyio.move_on_after(GRACE):
-            await _exit(child)
-    _signal(child.pid, signal.SIGKILL)
-    with anyio.move_on_after(GRACE):
-        await _exit(child)
-    for stream in (child.stdin, child.stdout, child.stderr):
-        if stream is not None:
-            with suppress(anyio.BrokenResourceError, ConnectionError):
-                await stream.aclose()
-
-
-def _signal(group: int, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, number)
+def _short(words: deque[str]) -> Callable[[str], None]:
+    return lambda line: words.append(line[:WORDS_LIMIT])
