@@ -1,7 +1,8 @@
 """The skull, the ears and the hair of a drawn person.
 
 All measures are in units with the centre of the head at (0, 0): the head reaches from ear to ear
-(`HEAD_ACROSS` on either side) and from the hair to the chin (`HEAD_DOWN` up and down).
+(`HEAD_ACROSS` on either side) and from the hair to the chin (`HEAD_DOWN` up and down). Curls, a bun and long
+hair reach beyond that.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import math
 from hdtf_async.demo.canvas import Canvas, Colour, Outline, clipped, ellipse, mirrored, mixed, smooth, without
 from hdtf_async.demo.look import Look
 
-HEAD_ACROSS = 112
+HEAD_ACROSS = 116
 """From the centre of the head to the edge of an ear, in units."""
 HEAD_DOWN = 154
 """From the centre of the head to the top of the hair, and to the chin, in units."""

@@ -1,0 +1,490 @@
+"""The stand-in and its footage, asked by the real yt-dlp and by plain HTTP, and looked at frame by frame."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import math
+import os
+import shlex
+import socket
+import sys
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from subprocess import PIPE
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import anyio
+import pytest
+from anyio import to_thread
+
+from hdtf_async import demo
+from hdtf_async.demo.answers import Answer, from_json, to_json
+from hdtf_async.demo.site import UnsatisfiableRange, byte_range
+from hdtf_async.model import SUBSETS, Interval
+from hdtf_async.run import bundled_ffmpeg
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+FILM = demo.Film(
+    "smallFilm_1", "A small film", 2, fps=Fraction(30000, 1001), heights=(360,), vp9_heights=(240,), look=4
+)
+SILENT = demo.Film("-smallFilm2", "A silent film", 1, heights=(240,), look=3, audio=False)
+SLOW_BYTES = 60_000
+PRIVATE = "Private video. Sign in if you've been granted access to this video"
+ROOT = Path(demo.__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+async def small_footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two films of a second or two."""
+    directory = tmp_path_factory.mktemp("small")
+    await demo.draw(directory, [FILM, SILENT], bundled_ffmpeg())
+    return directory
+
+
+@pytest.fixture(scope="module")
+async def small_site(small_footage: Path) -> AsyncIterator[demo.StandIn]:
+    """Return a stand-in with those films, the silent one on a slow line, and a video that is private."""
+    answers = {
+        "privateVid1": Answer(playability={"status": "LOGIN_REQUIRED", "reason": PRIVATE}),
+        SILENT.youtube_id: Answer(bandwidth=SLOW_BYTES),
+    }
+    async with demo.stand_in(small_footage, answers) as site:
+        yield site
+
+
+@dataclass(frozen=True)
+class Said:
+    """How yt-dlp ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+
+async def yt_dlp(site: demo.StandIn, *arguments: str, feed: str = "", trusting: bool = True) -> Said:
+    """Run the real yt-dlp against a stand-in, with nothing that a user could not pass."""
+    environment = {name: value for name, value in os.environ.items() if name != "SSL_CERT_FILE"}
+    if trusting:
+        environment |= site.environment
+    done = await anyio.run_process(
+        [sys.executable, "-m", "yt_dlp", "--ignore-config", *shlex.split(site.yt_dlp_args), *arguments],
+        input=feed.encode(),
+        check=False,
+        env=environment,
+    )
+    return Said(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+async def information(site: demo.StandIn, youtube_id: str) -> dict[str, Any]:
+    """Return what yt-dlp says about a video."""
+    said = await yt_dlp(site, "-J", "--", f"https://www.youtube.com/watch?v={youtube_id}")
+    assert said.code == 0, said.err
+    info: dict[str, Any] = json.loads(said.out)
+    return info
+
+
+@pytest.fixture(scope="module")
+async def film_info(small_site: demo.StandIn) -> dict[str, Any]:
+    """Return what yt-dlp says about the film."""
+    return await information(small_site, FILM.youtube_id)
+
+
+@pytest.fixture(scope="module")
+async def silent_info(small_site: demo.StandIn) -> dict[str, Any]:
+    """Return what yt-dlp says about the silent film."""
+    return await information(small_site, SILENT.youtube_id)
+
+
+def media_address(info: dict[str, Any], format_id: str) -> str:
+    """Return the address of one rendition."""
+    return next(str(entry["url"]) for entry in info["formats"] if entry["format_id"] == format_id)
+
+
+@dataclass(frozen=True)
+class Got:
+    """A plain HTTP answer."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+
+async def get(address: str, *ranges: str | None, method: str = "GET") -> list[Got]:
+    """Ask one address on one connection, once for each Range header (None: without one)."""
+
+    def ask() -> list[Got]:
+        parts = urlsplit(address)
+        connection = http.client.HTTPConnection(parts.netloc, timeout=10)
+        answers = []
+        sockets = set()
+        for asked in ranges or (None,):
+            headers = {} if asked is None else {"Range": asked}
+            connection.request(method, f"{parts.path}?{parts.query}", headers=headers)
+            sockets.add(id(connection.sock))
+            answer = connection.getresponse()
+            answers.append(Got(answer.status, answer.headers, answer.read()))
+        connection.close()
+        assert len(sockets) == 1, "the server has closed a connection that could be kept"
+        return answers
+
+    return await to_thread.run_sync(ask)
+
+
+def is_listening(port: int) -> bool:
+    """Say whether anything accepts connections on a port of loopback."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+async def test_the_real_extractor_sees_what_was_drawn(film_info: dict[str, Any], small_footage: Path) -> None:
+    """Ids, sizes, rates, codecs and lengths come out of yt-dlp as they lie on the disk."""
+    info = film_info
+    assert (info["id"], info["title"], info["duration"]) == (FILM.youtube_id, FILM.title, 2)
+    assert info["live_status"] == "not_live"
+    seen = {
+        entry["format_id"]: (
+            entry["ext"], entry.get("width"), entry.get("height"), entry.get("fps"), entry["vcodec"],
+            entry["acodec"], entry["filesize"],
+        )
+        for entry in info["formats"]
+    }  # fmt: skip
+    folder = small_footage / FILM.youtube_id
+    size = {path.stem: path.stat().st_size for path in folder.iterdir()}
+    assert seen == {
+        "134": ("mp4", 640, 360, 30, "avc1.4d401e", "none", size["134"]),
+        "242": ("webm", 426, 240, 30, "vp9", "none", size["242"]),
+        "140": ("m4a", None, None, None, "none", "mp4a.40.2", size["140"]),
+    }
+
+
+async def test_an_id_may_begin_with_a_hyphen(silent_info: dict[str, Any]) -> None:
+    """A watch address is an address, whatever its id begins with; a silent film offers no sound."""
+    assert [entry["format_id"] for entry in silent_info["formats"]] == ["133"]
+
+
+async def test_a_download_is_byte_exact_and_asks_no_second_time(
+    small_site: demo.StandIn, film_info: dict[str, Any], small_footage: Path, tmp_path: Path
+) -> None:
+    """What was chosen from one extraction is fetched without another one."""
+    info = {name: value for name, value in film_info.items() if name not in ("webpage_url", "original_url")}
+    before = await small_site.requests()
+    said = await yt_dlp(
+        small_site, "--load-info-json", "-", "-f", "134", "-P", str(tmp_path), "-o", "raw.%(ext)s",
+        "--print", "after_move:FILE %(filepath)j", feed=json.dumps(info),
+    )  # fmt: skip
+    assert (said.code, said.out) == (0, f'FILE "{tmp_path}/raw.mp4"\n'), said.err
+    drawn = (small_footage / FILM.youtube_id / "134.mp4").read_bytes()
+    assert (tmp_path / "raw.mp4").read_bytes() == drawn
+    (request,) = (await small_site.requests())[len(before) :]
+    assert (request["method"], request["video"], request["status"]) == ("GET", FILM.youtube_id, 206)
+    assert (request["sent"], request["done"]) == (len(drawn), True)
+
+
+async def test_without_the_certificate_yt_dlp_refuses(small_site: demo.StandIn) -> None:
+    """Verification is on: the stand-in is believed for its certificate and for nothing else."""
+    address = f"https://www.youtube.com/watch?v={FILM.youtube_id}"
+    said = await yt_dlp(small_site, "--extractor-retries", "0", "-J", "--", address, trusting=False)
+    assert said.code == 1
+    assert "CERTIFICATE_VERIFY_FAILED" in said.err
+
+
+@pytest.mark.parametrize(
+    ("youtube_id", "words"), [("privateVid1", PRIVATE), ("unknownVid1", "Video unavailable")]
+)
+async def test_a_refusal_reaches_stderr_in_its_own_words(
+    small_site: demo.StandIn, youtube_id: str, words: str
+) -> None:
+    """A playability error ends yt-dlp with exit code 1 and the reason that was ordered."""
+    said = await yt_dlp(small_site, "-J", "--", f"https://www.youtube.com/watch?v={youtube_id}")
+    assert said.code == 1
+    assert f"ERROR: [youtube] {youtube_id}: {words}" in said.err
+
+
+async def test_media_come_whole_in_parts_and_not_at_all(
+    film_info: dict[str, Any], small_footage: Path
+) -> None:
+    """GET, Range, a Range behind the end and HEAD are answered as RFC 9110 has it, on one connection."""
+    address = media_address(film_info, "134")
+    drawn = (small_footage / FILM.youtube_id / "134.mp4").read_bytes()
+    size = len(drawn)
+    whole, part, tail, behind = await get(address, None, "bytes=100-199", "bytes=-50", f"bytes={size}-")
+    assert (whole.status, whole.body) == (200, drawn)
+    assert (part.status, part.body) == (206, drawn[100:200])
+    assert part.headers["Content-Range"] == f"bytes 100-199/{size}"
+    assert (tail.status, tail.body) == (206, drawn[-50:])
+    assert (behind.status, behind.headers["Content-Range"]) == (416, f"bytes */{size}")
+    head, again = await get(address, None, "bytes=5-9", method="HEAD")
+    assert (head.status, head.headers["Content-Length"], head.body) == (200, str(size), b"")
+    assert (again.status, again.headers["Content-Length"]) == (206, "5")
+
+
+async def test_only_an_address_that_was_handed_out_is_served(film_info: dict[str, Any]) -> None:
+    """A media address with a changed field, or none at all, gets 403."""
+    address = media_address(film_info, "134")
+    for wrong in (address.replace("itag=134", "itag=242"), address[:-1], address.split("?", maxsplit=1)[0]):
+        (got,) = await get(wrong)
+        assert (got.status, got.body) == (403, b"")
+
+
+async def test_a_slow_line_is_slow(silent_info: dict[str, Any]) -> None:
+    """A bandwidth bounds what arrives in a time, and everything arrives."""
+    address = media_address(silent_info, "133")
+    start = anyio.current_time()
+    (got,) = await get(address, f"bytes=0-{SLOW_BYTES // 2 - 1}")
+    assert len(got.body) == SLOW_BYTES // 2
+    assert 0.45 < anyio.current_time() - start < 5
+
+
+async def test_the_stand_in_is_gone_when_its_context_is_left(small_footage: Path) -> None:
+    """Neither an end, nor an error, nor a cancellation leaves a child behind."""
+    ports: list[int] = []
+    with anyio.CancelScope() as scope:
+        async with demo.stand_in(small_footage) as site:
+            ports += [site.player_port, site.media_port]
+            assert all(is_listening(port) for port in ports)
+            scope.cancel()
+            await anyio.sleep_forever()
+
+    async def fail() -> None:
+        async with demo.stand_in(small_footage) as site:
+            ports.extend([site.player_port, site.media_port])
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        await fail()
+    assert len(ports) == 4
+    assert not any(is_listening(port) for port in ports)
+
+
+async def test_the_stand_in_does_not_outlive_a_killed_parent(small_footage: Path, tmp_path: Path) -> None:
+    """A parent that is killed has no time to end anything; the stand-in ends by itself."""
+    program = (
+        "import anyio, pathlib, sys\n"
+        "from hdtf_async.demo import stand_in\n"
+        "async def main():\n"
+        "    async with stand_in(pathlib.Path(sys.argv[1])) as site:\n"
+        "        print(site.media_port, flush=True)\n"
+        "        await anyio.sleep_forever()\n"
+        "anyio.run(main)\n"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    parent = await anyio.open_process(
+        [sys.executable, "-c", program, str(small_footage)], stdout=PIPE, env=environment
+    )
+    try:
+        assert parent.stdout is not None
+        with anyio.fail_after(30):
+            port = int(await parent.stdout.receive())
+        assert is_listening(port)
+    finally:
+        parent.kill()
+        await parent.aclose()
+    with anyio.fail_after(10):
+        while is_listening(port):  # noqa: ASYNC110 - nobody is left who could tell
+            await anyio.sleep(0.05)
+
+
+async def test_a_stand_in_that_cannot_start_says_why(small_footage: Path) -> None:
+    """The child's last words are in the error."""
+    with pytest.raises(demo.StandInError, match="unexpected keyword"):
+        async with demo.stand_in(small_footage, {"x": Wrong()}):
+            pytest.fail("it has started")
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong(Answer):
+    """An answer of a kind that the stand-in does not know."""
+
+    colour: str = "green"
+
+
+def test_answers_survive_the_way_to_the_child() -> None:
+    """What is ordered is what the child reads."""
+    answers = {"a": Answer(playability={"status": "ERROR", "reason": "gone"}), "b": Answer(bandwidth=5)}
+    assert from_json(to_json(answers)) == answers
+
+
+@pytest.mark.parametrize(
+    ("header", "span"),
+    [
+        (None, None),
+        ("bytes=0-", (0, 10)),
+        ("bytes=3-5", (3, 6)),
+        ("bytes=9-9", (9, 10)),
+        ("bytes=3-500", (3, 10)),
+        ("bytes=-4", (6, 10)),
+        ("bytes=-40", (0, 10)),
+        ("bytes=5-3", None),
+        ("bytes=1-2,4-5", None),
+        ("lines=1-2", None),
+        ("bytes=-", None),
+    ],
+)
+def test_ranges_are_read_as_rfc_9110_has_them(header: str | None, span: tuple[int, int] | None) -> None:
+    """Good ranges are cut to the file; those that may be passed over are."""
+    assert byte_range(header, 10) == span
+
+
+@pytest.mark.parametrize("header", ["bytes=10-", "bytes=10-20", "bytes=-0"])
+def test_a_range_behind_the_end_cannot_be_satisfied(header: str) -> None:
+    """Nothing of the file lies in it."""
+    with pytest.raises(UnsatisfiableRange):
+        byte_range(header, 10)
+
+
+async def test_the_same_film_is_the_same_bytes_again_and_is_drawn_once(
+    small_footage: Path, tmp_path: Path
+) -> None:
+    """Footage repeats to the byte, stays where it is, and is drawn anew where the film has changed."""
+    folder = tmp_path / SILENT.youtube_id
+    await demo.draw(tmp_path, [SILENT], bundled_ffmpeg())
+    assert contents(folder) == contents(small_footage / SILENT.youtube_id)
+    stamp = folder.stat().st_ino
+    await demo.draw(tmp_path, [SILENT], bundled_ffmpeg())
+    assert folder.stat().st_ino == stamp
+    other = demo.Film(SILENT.youtube_id, "Another film", 0.2, heights=(144,), look=1, audio=False)
+    await demo.draw(tmp_path, [other], bundled_ffmpeg())
+    assert sorted(contents(folder)) == ["160.mp4", "film.json"]
+    assert os.listdir(tmp_path) == [SILENT.youtube_id]  # noqa: PTH208 - beside it nothing, hidden or not
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return every file of a folder by its name."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+async def frames(path: Path, width: int, height: int) -> list[bytes]:
+    """Return the frames of a file as rows of red, green and blue."""
+    done = await anyio.run_process(
+        [
+            *(str(bundled_ffmpeg()), "-nostdin", "-v", "error", "-i", str(path)),
+            *("-f", "rawvideo", "-pix_fmt", "rgb24", "-"),
+        ]
+    )
+    size = width * height * 3
+    return [done.stdout[at : at + size] for at in range(0, len(done.stdout), size)]
+
+
+async def test_the_head_is_where_the_ground_truth_says(small_footage: Path) -> None:
+    """In decoded frames, ears and top of a brown head on a green wall lie where `head_at` says."""
+    width, height = 640, 360
+    pictures = await frames(small_footage / FILM.youtube_id / "134.mp4", width, height)
+    assert len(pictures) == FILM.frames == 60
+    places = []
+    for number in range(0, FILM.frames, 7):
+        head = demo.head_at(FILM, float(number / FILM.fps), height)
+        places.append(head.x)
+
+        def is_person(x: int, y: int, picture: bytes = pictures[number]) -> bool:
+            red, green, _ = picture[(y * width + x) * 3 : (y * width + x) * 3 + 3]
+            return red > green + 8
+
+        # Below the eyes and above the nostrils there is nothing but skin from ear to ear.
+        row = round(head.y) + 18
+        left = right = round(head.x)
+        while is_person(left - 1, row):
+            left -= 1
+        while is_person(right + 1, row):
+            right += 1
+        top = round(head.y) - 45
+        while is_person(round(head.x), top - 1):
+            top -= 1
+        # A pixel of rounding, one of chroma, and what an ear is less than the whole width at this row.
+        assert abs((left + right + 1) / 2 - head.x) < 2.5
+        assert 0 <= 2 * head.half_width - (right + 1 - left) < 8
+        assert abs(top - (head.y - head.half_height)) < 5
+    assert max(places) - min(places) > 5, "a head that hardly moves proves nothing"
+
+
+async def test_lips_move_when_there_is_sound(small_footage: Path) -> None:
+    """Over the frames of a film, loudness and the open mouth rise and fall together."""
+    width, height = 640, 360
+    pictures = await frames(small_footage / FILM.youtube_id / "134.mp4", width, height)
+    sound = await anyio.run_process(
+        [
+            str(bundled_ffmpeg()), "-nostdin", "-v", "error", "-i",
+            str(small_footage / FILM.youtube_id / "140.m4a"), "-f", "s16le", "-ac", "1", "-ar", "16000", "-",
+        ]
+    )  # fmt: skip
+    samples = memoryview(sound.stdout).cast("h")
+    opened, loudness = [], []
+    for number, picture in enumerate(pictures):
+        head = demo.head_at(FILM, float(number / FILM.fps), height)
+        left, top = round(head.x) - 20, round(head.y) + 40
+        rows = (picture[((top + y) * width + left) * 3 :][: 40 * 3] for y in range(34))
+        # White teeth and a red mouth are the brightest there is inside a black beard.
+        opened.append(float(sum(red > 150 for row in rows for red in row[::3])))
+        here = round(number / FILM.fps * 16000)
+        loudness.append(sum(abs(value) for value in samples[here : here + 533]) / 533)
+    assert max(loudness) > 10 * (min(loudness) + 1)
+    assert correlation(opened, loudness) > 0.5
+
+
+def correlation(one: list[float], other: list[float]) -> float:
+    """Return Pearson's correlation of two series."""
+    a = [value - sum(one) / len(one) for value in one]
+    b = [value - sum(other) / len(other) for value in other]
+    both = sum(x * y for x, y in zip(a, b, strict=True))
+    return both / math.sqrt(sum(x * x for x in a) * sum(y * y for y in b))
+
+
+@pytest.mark.parametrize("row", demo.ROWS, ids=lambda row: str(row.name))
+def test_a_box_holds_the_whole_path_of_the_head(row: demo.Row) -> None:
+    """Every box of the demo's tables is a square inside the picture with the head inside it all the time."""
+    height = row.reference_height
+    for interval, box in zip(row.intervals, row.boxes(), strict=True):
+        assert box.width == box.height
+        assert min(box.left, box.top) >= 0
+        assert box.right <= height * 16 / 9
+        assert box.bottom <= height
+        for number in range(round(interval.start * row.film.fps), round(interval.end * row.film.fps)):
+            head = demo.head_at(row.film, float(number / row.film.fps), height)
+            assert box.left <= head.x - head.half_width
+            assert head.x + head.half_width <= box.right
+            assert box.top <= head.y - head.half_height
+            assert head.y + head.half_height <= box.bottom
+
+
+def test_the_tables_hold_what_makes_the_true_ones_hard(tmp_path: Path) -> None:
+    """Odd sides, a shared video, heights without a rendition, and the format of the true tables."""
+    assert {row.subset for row in demo.ROWS} == set(SUBSETS)
+    assert {box.width % 2 for row in demo.ROWS for box in row.boxes()} == {0, 1}
+    ids = [row.film.youtube_id for row in demo.ROWS]
+    assert len(ids) - len(set(ids)) == 1
+    assert all(len(youtube_id) == 11 for youtube_id in ids)
+    assert [row.name for row in demo.ROWS if row.reference_height not in row.film.heights] == [
+        "Radio2",
+        "Guest1",
+    ]
+    demo.write_tables(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 15
+    assert (tmp_path / "WRA_annotion_time.txt").read_text().splitlines()[1] == (
+        "Guest2.mp4 00:01-00:04 00:06-00:10 00:11-00:14"
+    )
+    assert (tmp_path / "RD_video_url.txt").read_text() == (
+        "Radio1 https://www.youtube.com/watch?v=demoHead_01\nRadio2 https://www.youtube.com/watch?v=-demoHead_2\n"
+    )
+    box = demo.ROWS[0].boxes()[1]
+    assert (tmp_path / "RD_crop_wh.txt").read_text().splitlines()[1] == (
+        f"Radio1_1.mp4 {box.left} {box.width} {box.top} {box.height}"
+    )
+
+
+def test_a_larger_picture_has_the_same_head_larger() -> None:
+    """The ground truth scales with the picture: twice the lines, twice every measure."""
+    small, large = (demo.head_at(FILM, 1.25, height) for height in (360, 720))
+    assert (large.x, large.y) == pytest.approx((2 * small.x, 2 * small.y))
+    assert (large.half_width, large.half_height) == pytest.approx(
+        (2 * small.half_width, 2 * small.half_height)
+    )
+    interval = Interval(0.5, 1.5)
+    one, other = (demo.head_box(FILM, interval, height) for height in (360, 720))
+    assert abs(other.width - 2 * one.width) <= 1
