@@ -126,6 +126,7 @@ def demo_command(argv: Sequence[str]) -> int:
         " YouTube on this machine, and runs the main job against it.",
     )  # fmt: skip
     parser.add_argument(*OUT, dest="out", metavar="DIR", type=Path, help="where the clips go (required)")
+    parser.add_argument("--footage", metavar="DIR", type=Path, help="keep the footage there for another time")
     _add(parser, Printing)
     said = parser.parse_args(argv)
     if said.out is None:
@@ -137,27 +138,31 @@ def demo_command(argv: Sequence[str]) -> int:
         options = Options(source=source, pace=0)
         if _nothing_left(said.out, options):
             return anyio.run(_run, said.out, options, printing)
-        return anyio.run(_demo, Path(temporary), said.out, options, printing)
+        footage = said.footage or Path(temporary) / "footage"
+        return anyio.run(_demo, footage, said.out, options, printing)
 
 
-async def _demo(temporary: Path, out: Path, options: Options, printing: Printing) -> int:
+async def _demo(footage: Path, out: Path, options: Options, printing: Printing) -> int:
     """Draw the footage, start the stand-in, and run the main job with what any user could pass."""
     from hdtf_async import demo  # noqa: PLC0415
 
-    footage = temporary / "footage"
-    if not printing.quiet:
-        print("Drawing the footage ...", file=sys.stderr)
-    await demo.draw(footage, demo.FILMS, bundled_ffmpeg())
-    async with demo.stand_in(footage) as site:
-        # yt-dlp inherits this: a user would export it in the shell.
-        os.environ.update(site.environment)
+    def say(words: str) -> None:
         if not printing.quiet:
-            variables = " ".join(f"{name}={value}" for name, value in site.environment.items())
-            print(
-                f"{variables} python -m hdtf_async --out {shlex.quote(str(out))} --source {options.source}"
-                f" --pace 0 --yt-dlp-args={shlex.quote(site.yt_dlp_args)}",
-                file=sys.stderr,
-            )
+            print(words, file=sys.stderr, flush=True)
+
+    say("Drawing the footage: heads that move and speak ...")
+    with one_error():
+        await demo.draw(footage, demo.FILMS, bundled_ffmpeg())
+    async with demo.stand_in(footage) as site:
+        # The children inherit it: a user would export it in the shell.
+        os.environ.update(site.environment)
+        variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in site.environment.items())
+        say(
+            "A stand-in for YouTube answers on this machine. What runs now:\n"
+            f"  {variables} python -m hdtf_async --out {shlex.quote(str(out))}"
+            f" --source {shlex.quote(str(options.source))} --pace 0"
+            f" --yt-dlp-args={shlex.quote(site.yt_dlp_args)}"
+        )
         return await _run(out, replace(options, yt_dlp_args=tuple(shlex.split(site.yt_dlp_args))), printing)
 
 
