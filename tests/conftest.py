@@ -1,11 +1,126 @@
-"""What all tests share."""
+"""What all tests share: one footage, one stand-in, one finished demo directory, each made once."""
 
 from __future__ import annotations
 
+import hashlib
+import os
+import shlex
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import pytest
+
+import hdtf_async
+from hdtf_async import Options, Report, demo
+from hdtf_async.run import bundled_ffmpeg
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
 
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     """The program is written for asyncio."""
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+async def footage(pytestconfig: pytest.Config) -> Path:
+    """The demo's films; drawn once for one state of what draws them, for it takes half a minute."""
+    drawers = sorted(Path(demo.__file__).parent.glob("*.py"))
+    state = hashlib.sha256(b"".join(drawer.read_bytes() for drawer in drawers)).hexdigest()[:16]
+    directory = pytestconfig.cache.mkdir(f"footage-{state}")
+    await demo.draw(directory, demo.FILMS, bundled_ffmpeg())
+    return directory
+
+
+@pytest.fixture(scope="session")
+def demo_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's tables."""
+    directory = tmp_path_factory.mktemp("tables")
+    demo.write_tables(directory)
+    return directory
+
+
+@contextmanager
+def exported(variables: dict[str, str]) -> Iterator[None]:
+    """Set environment variables as a user's shell would."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        yield
+
+
+@pytest.fixture(scope="session")
+async def site(footage: Path) -> AsyncIterator[demo.StandIn]:
+    """The stand-in, with plain answers; its certificate is trusted by children started meanwhile."""
+    async with demo.stand_in(footage) as site:
+        with exported(site.environment):
+            yield site
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished demo directory: treat it as read-only, for all tests share it."""
+
+    out: Path
+    options: Options
+    report: Report
+    requests: int
+    """Requests that the stand-in had answered when it was finished."""
+
+
+@pytest.fixture(scope="session")
+async def finished(
+    site: demo.StandIn, demo_tables: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Finished:
+    """The demo, run once from the tables to the last clip."""
+    out = tmp_path_factory.mktemp("demo") / "clips"
+    options = Options(source=demo_tables, pace=0, yt_dlp_args=tuple(shlex.split(site.yt_dlp_args)))
+    report = await hdtf_async.download(out, options)
+    return Finished(out, options, report, len(await site.requests()))
+
+
+_forbidden: list[str] = []
+_watched = False
+
+
+def _watch(event: str, arguments: tuple[object, ...]) -> None:
+    if _watched and event == "subprocess.Popen":
+        _forbidden.append(f"{arguments[1]}")
+
+
+sys.addaudithook(_watch)
+
+
+@pytest.fixture
+def no_children() -> Iterator[None]:
+    """Fail the test if it starts a process, by whatever way of Python's."""
+    global _watched  # noqa: PLW0603 - an audit hook cannot be taken out again
+    _forbidden.clear()
+    _watched = True
+    yield
+    _watched = False
+    assert _forbidden == []
+
+
+def children() -> list[str]:
+    """Return the command lines of all living processes below this one."""
+    below = {os.getpid()}
+    found = []
+    for _ in range(4):  # deeper trees than that we do not grow
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit() or int(entry.name) in below:
+                continue
+            try:
+                state, parent = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[:2]
+                words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue
+            if int(parent) in below and state != "Z":
+                below.add(int(entry.name))
+                found.append(words)
+    return found

@@ -1,0 +1,292 @@
+"""The main job, with the real yt-dlp, the real ffmpeg and a real socket, from the tables to the clips."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+from conftest import Finished, children, exported
+
+import hdtf_async
+from hdtf_async import ExitCode, FormError, Lanes, Options, Reason, demo, events, plan, tables
+from hdtf_async.demo.answers import Answer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CLIPS = [
+    "RD_Radio1_000", "RD_Radio1_001", "RD_Radio2_000",
+    "WDA_Speaker1_000", "WDA_Speaker2_000", "WDA_Speaker3_000",
+    "WRA_Guest1_000", "WRA_Guest2_000", "WRA_Guest2_001", "WRA_Guest2_002",
+]  # fmt: skip
+BOT = "Sign in to confirm you\N{RIGHT SINGLE QUOTATION MARK}re not a bot"
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    """Return the JSON lines of a file."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def left_over(out: Path) -> list[Path]:
+    """Return what no finished or interrupted run may leave."""
+    return [path for path in out.rglob("*") if path.name.startswith(".")]
+
+
+async def test_the_demo_ends_with_every_clip_there(finished: Finished) -> None:
+    """Every clip has its final name, its line of metadata and the bytes that the line tells of."""
+    assert finished.report.exit_code == ExitCode.DONE
+    assert sorted(finished.report.done) == CLIPS
+    metadata = lines(finished.out / "metadata.jsonl")
+    assert [line["file_name"] for line in metadata] == [f"{stem}.mp4" for stem in CLIPS]
+    assert all((finished.out / line["file_name"]).stat().st_size == line["bytes"] for line in metadata)
+    assert lines(finished.out / "failures.jsonl") == []
+    assert left_over(finished.out) == []
+
+
+async def test_metadata_says_where_a_clip_comes_from(finished: Finished) -> None:
+    """The row of the table, the source at hand, the box as published and as cut, the tools' versions."""
+    by_name = {line["file_name"]: line for line in lines(finished.out / "metadata.jsonl")}
+    line = by_name["RD_Radio1_001.mp4"]
+    assert (line["subset"], line["name"], line["index"]) == ("RD", "Radio1", 1)
+    assert (line["start"], line["end"]) == (7.0, 13.0)
+    assert (line["source_height"], line["frames"], line["fps"], line["duration"]) == (720, 150, 25.0, 6.0)
+    assert line["format_id"] == "136"
+    assert line["width"] == line["height"] == line["box_cut"][2]
+    assert set(line["versions"]) == {"hdtf_async", "ffmpeg", "yt_dlp"}
+    # YouTube has this one at 720 lines only, and its box was measured at 1080.
+    scaled = by_name["WRA_Guest1_000.mp4"]
+    assert (scaled["reference_height"], scaled["source_height"]) == (1080, 720)
+    assert scaled["box_cut"][2] == scaled["box"][2] * 720 // 1080 // 2 * 2
+    assert "/" not in json.dumps([line["file_name"], line["versions"]])
+    assert not {"video", "image"} & set(line)
+
+
+async def test_one_youtube_video_is_asked_for_and_fetched_once(
+    finished: Finished, site: demo.StandIn
+) -> None:
+    """Also where two rows name it: the second raw is a hard link to the first."""
+    asked = [request for request in await site.requests() if request["method"] == "POST"][: len(demo.FILMS)]
+    assert sorted(request["video"] for request in asked) == sorted(film.youtube_id for film in demo.FILMS)
+    raws = finished.out / "_videos_raw"
+    assert (raws / "WDA_Speaker2.mp4").samefile(raws / "WDA_Speaker3.mp4")
+
+
+@pytest.mark.usefixtures("no_children")
+async def test_a_second_run_starts_no_process(finished: Finished) -> None:
+    """A finished directory is recognised from its journal and file sizes."""
+    before = (finished.out / "metadata.jsonl").read_bytes()
+    report = await hdtf_async.download(finished.out, finished.options)
+    assert (report.exit_code, report.there, report.done) == (ExitCode.DONE, len(CLIPS), [])
+    assert (finished.out / "metadata.jsonl").read_bytes() == before
+
+
+async def test_what_is_missing_is_made_again_to_the_same_bytes(finished: Finished, tmp_path: Path) -> None:
+    """One clip is gone and one cut short: these two are made from the kept raws, and nothing is asked."""
+    out = tmp_path / "clips"
+    shutil.copytree(finished.out, out)
+    (out / "RD_Radio2_000.mp4").unlink()
+    (out / "WRA_Guest2_001.mp4").write_bytes((out / "WRA_Guest2_001.mp4").read_bytes()[:1000])
+    offline = replace(finished.options, yt_dlp_args=("--proxy-is-never-asked",))
+    report = await hdtf_async.download(out, offline)
+    assert (sorted(report.done), report.there) == (["RD_Radio2_000", "WRA_Guest2_001"], 8)
+    for name in ("RD_Radio2_000.mp4", "WRA_Guest2_001.mp4", "metadata.jsonl"):
+        assert (out / name).read_bytes() == (finished.out / name).read_bytes()
+
+
+async def test_two_forms_in_one_directory_are_refused(finished: Finished) -> None:
+    """The error names old and new, whether the run would touch those clips or not."""
+    with pytest.raises(FormError, match=r"size .* 256.*--recut"):
+        await hdtf_async.download(finished.out, replace(finished.options, size=256))
+    with pytest.raises(FormError, match="another part"):
+        await hdtf_async.download(
+            finished.out, replace(finished.options, size=256, subsets=("RD",), recut=True)
+        )
+
+
+async def test_another_form_is_cut_from_the_kept_videos(finished: Finished, tmp_path: Path) -> None:
+    """With --recut, and without the network."""
+    out = tmp_path / "clips"
+    shutil.copytree(finished.out, out)
+    other = replace(finished.options, size=64, recut=True, preset="ultrafast", yt_dlp_args=("--never-asked",))
+    report = await hdtf_async.download(out, other)
+    assert (report.exit_code, sorted(report.done)) == (ExitCode.DONE, CLIPS)
+    assert {(line["width"], line["height"]) for line in lines(out / "metadata.jsonl")} == {(64, 64)}
+
+
+async def test_raws_that_people_have_are_worth_a_download(finished: Finished, tmp_path: Path) -> None:
+    """By the name that the seed script gives, by id, and by yt-dlp's own name; they are left as they are."""
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    raws = finished.out / "_videos_raw"
+    by_name, by_id, in_brackets = (
+        mine / "RD_Radio1.mp4",
+        mine / "-demoHead_2.mp4",
+        mine / "A film [demoHead_03].mp4",
+    )
+    shutil.copy(raws / "RD_Radio1.mp4", by_name)
+    shutil.copy(raws / "RD_Radio2.mp4", by_id)
+    shutil.copy(raws / "WDA_Speaker1.mp4", in_brackets)
+    before = {path: path.read_bytes() for path in mine.iterdir()}
+    options = replace(
+        finished.options,
+        raw_dirs=(mine,),
+        videos=("Radio1", "Radio2", "Speaker1"),
+        yt_dlp_args=("--never-asked",),
+    )
+    report = await hdtf_async.download(tmp_path / "clips", options)
+    assert (report.exit_code, len(report.done)) == (ExitCode.DONE, 4)
+    assert {path: path.read_bytes() for path in mine.iterdir()} == before
+    name = "RD_Radio1_000.mp4"
+    assert (tmp_path / "clips" / name).read_bytes() == (finished.out / name).read_bytes()
+
+
+async def test_a_broken_raw_of_ones_own_is_fetched_instead(
+    finished: Finished, site: demo.StandIn, tmp_path: Path
+) -> None:
+    """It is neither used nor touched."""
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    whole = (finished.out / "_videos_raw" / "RD_Radio1.mp4").read_bytes()
+    (mine / "RD_Radio1.mp4").write_bytes(whole[: len(whole) // 2])
+    before = len(await site.requests())
+    options = replace(finished.options, raw_dirs=(mine,), videos=("Radio1",))
+    report = await hdtf_async.download(tmp_path / "clips", options)
+    assert (report.exit_code, len(report.done)) == (ExitCode.DONE, 2)
+    assert len(await site.requests()) > before
+    assert (mine / "RD_Radio1.mp4").stat().st_size == len(whole) // 2
+
+
+async def test_without_keep_raw_only_the_clips_stay(finished: Finished, tmp_path: Path) -> None:
+    """The raw is deleted after its last clip, and a finished directory is recognised all the same."""
+    options = replace(finished.options, keep_raw=False, videos=("Speaker2", "Speaker3"))
+    report = await hdtf_async.download(tmp_path, options)
+    assert (report.exit_code, len(report.done)) == (ExitCode.DONE, 2)
+    assert [path.suffix for path in (tmp_path / "_videos_raw").iterdir()] == [".txt"]
+    again = await hdtf_async.download(tmp_path, options)
+    assert (again.there, again.done) == (2, [])
+
+
+async def test_what_is_gone_is_told_and_not_asked_again(
+    footage: Path, demo_tables: Path, tmp_path: Path
+) -> None:
+    """One private video among others: it has lines with its reason, and --retry-failed asks again."""
+    private = Answer(
+        playability={"status": "LOGIN_REQUIRED", "reason": "This is a private video. Please sign in"}
+    )
+    async with demo.stand_in(footage, {"demoHead_01": private}) as site:
+        options = Options(
+            source=demo_tables,
+            pace=0,
+            videos=("Radio1", "Radio2"),
+            yt_dlp_args=tuple(shlex.split(site.yt_dlp_args)),
+        )
+        with exported(site.environment):
+            report = await hdtf_async.download(tmp_path, options)
+            asked = len(await site.requests())
+            again = await hdtf_async.download(tmp_path, options)
+            assert len(await site.requests()) == asked
+            await hdtf_async.download(tmp_path, replace(options, retry_failed=True))
+            assert len(await site.requests()) > asked
+    assert report.exit_code == again.exit_code == ExitCode.GIVEN_UP
+    assert report.reasons == again.reasons == {Reason.PRIVATE: 2}
+    told = lines(tmp_path / "failures.jsonl")
+    assert [(line["clip"], line["reason"]) for line in told] == [
+        ("RD_Radio1_000", "private"), ("RD_Radio1_001", "private"),
+    ]  # fmt: skip
+    assert all(line["what_to_do"] and line["words"] for line in told)
+
+
+async def test_a_refusal_ends_the_run_and_marks_nothing_as_gone(
+    footage: Path, demo_tables: Path, tmp_path: Path
+) -> None:
+    """Exit code 3; every clip is accounted for, and another run asks for all of them again."""
+    bot = Answer(playability={"status": "LOGIN_REQUIRED", "reason": BOT})
+    async with demo.stand_in(footage, {film.youtube_id: bot for film in demo.FILMS}) as site:
+        options = Options(
+            source=demo_tables, pace=0, downloads=1, yt_dlp_args=tuple(shlex.split(site.yt_dlp_args))
+        )
+        with exported(site.environment):
+            report = await hdtf_async.download(tmp_path, options)
+        assert len({request["video"] for request in await site.requests()}) == 1
+    assert report.exit_code == ExitCode.REFUSED
+    told = lines(tmp_path / "failures.jsonl")
+    assert {line["clip"] for line in told} == set(CLIPS)
+    assert {line["reason"] for line in told} == {"refused", "not_tried"}
+    known = hdtf_async.store.read_known(tmp_path)
+    again = plan.make(tables.read(demo_tables), options, there=known.all_there(), failed=known.failures)
+    assert len(again.clips) == len(CLIPS)
+
+
+async def test_an_embedding_program_shares_its_limits_and_may_cancel_half_way(
+    finished: Finished, tmp_path: Path
+) -> None:
+    """Under the host's own limiters: no child and no temporary file is left, and the host goes on."""
+    lanes = Lanes(network=anyio.CapacityLimiter(2), encodes=anyio.CapacityLimiter(1))
+    ticks = 0
+
+    async def other_work() -> None:
+        nonlocal ticks
+        while True:
+            async with lanes.encodes:
+                ticks += 1
+            await anyio.sleep(0.02)
+
+    before = children()
+    options = replace(finished.options, preset="veryslow", crf=0)
+    async with anyio.create_task_group() as host:
+        host.start_soon(other_work)
+        with anyio.CancelScope() as scope:
+            async with hdtf_async.running(tmp_path, options, lanes=lanes) as run:
+                async for event in run:
+                    if isinstance(event, events.EncodeProgress):
+                        scope.cancel()
+        assert scope.cancelled_caught
+        assert sorted(children()) == sorted(before)
+        assert left_over(tmp_path) == []
+        assert lanes.network.borrowed_tokens == 0
+        host.cancel_scope.cancel()
+    assert ticks > 0
+    assert lanes.encodes.borrowed_tokens == 0
+
+
+async def test_events_tell_the_whole_story(finished: Finished, tmp_path: Path) -> None:
+    """From the start of the run over every step to its end, each as one JSON object with a type."""
+    options = replace(finished.options, videos=("Radio2",), preset="ultrafast")
+    async with hdtf_async.running(tmp_path, options) as run:
+        told = [json.loads(json.dumps(event.stated())) async for event in run]
+    types = [event["type"] for event in told if not event["type"].endswith("progress")]
+    assert types == [
+        "run_started", "download_started", "format_chosen", "raw_ready",
+        "encode_started", "clip_done", "run_ended",
+    ]  # fmt: skip
+    assert run.report is not None
+    assert told[-1]["exit_code"] == run.report.exit_code == 0
+
+
+async def test_leaving_the_block_early_ends_the_run(finished: Finished, tmp_path: Path) -> None:
+    """A `break` out of the events is a cancellation: nothing stays behind."""
+    before = children()
+    async with hdtf_async.running(tmp_path, finished.options) as run:
+        async for event in run:
+            if isinstance(event, events.DownloadStarted):
+                break
+    assert sorted(children()) == sorted(before)
+    assert left_over(tmp_path) == []
+
+
+async def test_too_little_room_stops_the_run_before_the_disk_is_full(
+    finished: Finished, tmp_path: Path
+) -> None:
+    """Exit code 4 and a sentence with figures."""
+    report = await hdtf_async.download(
+        tmp_path, replace(finished.options, min_free=10**17, videos=("Radio1",))
+    )
+    assert report.exit_code == ExitCode.LOCAL
+    assert report.stopped is not None
+    assert report.stopped.reason is Reason.DISK_FULL
+    assert "--min-free" in report.stopped.words
