@@ -1,0 +1,129 @@
+"""The whole dataset in rehearsal: how near the two lanes come to the time that they need at least.
+
+    python benchmarks/rehearsal.py [--downloads 8] [--encodes 4] [--scale 0.055] [--pace 0] [--limit N]
+
+All videos and clips of the shipped tables go through the real pipeline. yt-dlp and ffmpeg are fakes that
+write real files and take their time: a download as its bytes ask for, an encode as the length of its clip
+does, all of it `--scale` times as long as it would be. Nothing is decoded, so that what is measured is the
+supervisor: how well the lanes overlap, and what that costs.
+
+The least time is that of the lane with more to do, if it were full from the first moment to the last.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import mean
+
+import anyio
+
+import hdtf_async
+from hdtf_async import tables
+from hdtf_async.options import Options
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from fakes import kit
+
+ASK_SECONDS = 3.0
+"""For one answer of YouTube's, the start of yt-dlp included."""
+BYTES_A_SECOND = 2_000_000
+"""Of one download."""
+TIMES_REAL_TIME = 16
+"""Seconds of a clip that one encode makes in a second."""
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--downloads", type=int, default=8)
+    parser.add_argument("--encodes", type=int, default=4)
+    parser.add_argument("--scale", type=float, default=0.055, help="rehearsed seconds for a real one")
+    parser.add_argument("--pace", type=float, default=0.0, help="real seconds between two starts")
+    parser.add_argument("--limit", type=int, help="only the first videos of the tables")
+    return parser.parse_args()
+
+
+def megabytes(usage: resource.struct_rusage) -> float:
+    """Return the peak of resident memory, which macOS tells in bytes and others in KiB."""
+    return usage.ru_maxrss / (1e6 if platform.system() == "Darwin" else 1e6 / 1024)
+
+
+async def rehearse(said: argparse.Namespace, directory: Path) -> None:
+    """Run it once and print the table."""
+    read = tables.read(None)
+    stage = kit.Stage(
+        videos=kit.footage(read.clips),
+        times=kit.Times(
+            ask=(said.scale * ASK_SECONDS, 0),
+            download=(0, said.scale / BYTES_A_SECOND),
+            encode=(0, said.scale / TIMES_REAL_TIME),
+        ),
+    )
+    fakes = kit.install(directory, stage)
+    options = Options(
+        yt_dlp=fakes.yt_dlp,
+        ffmpeg=fakes.ffmpeg,
+        downloads=said.downloads,
+        encodes=said.encodes,
+        pace=said.scale * said.pace,
+        limit=said.limit,
+        min_free=0,
+    )
+    before = time.process_time()
+    report = await hdtf_async.download(directory / "clips", options)
+    processor = time.process_time() - before
+
+    show(said, report, fakes, directory / "clips" / "_journal.jsonl")
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(
+        f"supervisor: {processor:.2f} s CPU ({1000 * processor / len(fakes.jobs()):.1f} ms for each child),"
+        f" {megabytes(own):.0f} MB at most; children: {children.ru_utime + children.ru_stime:.1f} s CPU"
+    )
+
+
+def show(said: argparse.Namespace, report: hdtf_async.Report, fakes: kit.Fakes, journal: Path) -> None:
+    """Print what the logs of the tools and the journal tell."""
+    wall = report.seconds
+    print(f"videos {len(fakes.jobs(['download']))}, clips made {len(report.done)} of {report.asked}")
+    print(f"wall time {wall:.1f} s at a scale of {said.scale:g}: {wall / said.scale / 60:.0f} min unscaled\n")
+    heads = ("lane", "jobs", "peak/limit", "sum s", "sum/width s", "busy s", "full")
+    row = "{:8} {:>5} {:>10} {:>8} {:>11} {:>7} {:>5}"
+    print(row.format(*heads))
+    least = []
+    for lane, kinds, width in (
+        ("network", kit.NETWORK, said.downloads),
+        ("encode", kit.ENCODE, said.encodes),
+    ):
+        jobs = fakes.jobs(kinds)
+        total = sum(job.ended - job.begun for job in jobs)
+        least.append(total / width)
+        figures = f"{total:.1f}", f"{least[-1]:.1f}", f"{kit.busy(jobs):.1f}", f"{least[-1] / wall:.0%}"
+        print(row.format(lane, len(jobs), f"{kit.peak(jobs)}/{width}", *figures))
+    one_after_the_other = sum(least)
+    least.append(said.scale * said.pace * (len(fakes.jobs(["ask"])) - 1))
+    print(f"\nleast time {max(least):.1f} s; wall / least {wall / max(least):.3f}")
+    print(f"one lane after the other would take {one_after_the_other:.1f} s")
+    records = map(json.loads, journal.read_text("utf-8").splitlines())
+    took = {record["clip"]: record["took"] for record in records if record["type"] == "clip"}
+    more = mean(took[job.subject] - (job.ended - job.begun) for job in fakes.jobs(kit.ENCODE))
+    print(f"checking, hashing and syncing a clip takes {1000 * more:.0f} ms more of its encode token")
+
+
+def main() -> None:
+    """Rehearse in a temporary directory."""
+    said = arguments()
+    with tempfile.TemporaryDirectory(prefix="rehearsal-") as directory:
+        anyio.run(rehearse, said, Path(directory))
+
+
+if __name__ == "__main__":
+    main()

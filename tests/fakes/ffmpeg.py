@@ -1,0 +1,138 @@
+"""A fake ffmpeg: knows the two command lines of `hdtf_async.ffmpeg`, and sources that `mp4` wrote.
+
+The clip that it writes has the size, frames and rate that the real one's would have.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+
+from fakes import mp4
+from fakes.stage import Job, free_words
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_VERSION = """\
+ffmpeg version n9.0.2-fake Copyright (c) 2000-2026 the FFmpeg developers
+built with patience
+libavutil      61.  1.102 / 61.  1.102
+libavcodec     63.  1.102 / 63.  1.102
+"""
+_CUT = """
+    -hide_banner -nostdin -y -v error -progress pipe:1 -nostats -xerror -abort_on empty_output
+    -protocol_whitelist file -f mp4 -max_pixels 67108864 -noautorotate -threads 1
+    -ss {} -seek_timestamp 1 -i {}
+    -map 0:v:0 -map_metadata -1 -map_chapters -1 -an -sn -dn -filter_threads 1 -vf {}
+    -c:v libx264 -preset {} -crf {} -threads {} -pix_fmt yuv420p -fps_mode passthrough -enc_time_base {}
+    -fflags +bitexact -flags:v +bitexact -movflags +faststart -f mp4 {}
+""".split()  # noqa: SIM905 - it reads as the command line that it is
+_FILTERS = re.compile(
+    r"trim=end=(?P<seconds>[0-9.]+),setpts=PTS-STARTPTS,"
+    r"(tpad=stop_mode=clone:stop_duration=1,fps=(?P<fps>[0-9/]+),trim=end_frame=(?P<frames>[0-9]+),)?"
+    r"crop=(?P<crop>[0-9]+:[0-9]+:[0-9]+:[0-9]+):exact=1,"
+    r"(scale=(?P<scale>[0-9]+:[0-9]+):flags=lanczos\+accurate_rnd\+full_chroma_int,)?"
+    r"setsar=1"
+)
+_MICROSECONDS = 10**6
+
+
+class _RefusedError(Exception):
+    """What ffmpeg would say, and its exit code."""
+
+    def __init__(self, words: str, code: int) -> None:
+        super().__init__(words)
+        self.words, self.code = words, code
+
+
+def main(stage: str, begun: float, words: list[str]) -> int:
+    """Do what the command line says and return the exit code: 2 where it is not one of the two known."""
+    if words == ["-version"]:
+        job = Job(stage, "version", "-", begun)
+        sys.stdout.write(_VERSION)
+        sys.stdout.flush()
+        return job.end()
+    try:
+        start, source, chain, _preset, _crf, _threads, base, target = free_words(words, _CUT)
+        filters = _filters(chain, base)
+    except ValueError as unknown:
+        sys.stderr.write(
+            f"Unrecognized option '{unknown}'.\nError splitting the argument list: Option not found\n"
+        )
+        return 2
+    path = target.removeprefix("file:")
+    stem = os.path.basename(path).removeprefix(".hdtf-").removesuffix(".mp4")
+    job = Job(stage, "encode", stem, begun)
+    try:
+        return _cut(job, source.removeprefix("file:"), path, _ticks(start), filters)
+    except _RefusedError as refused:
+        sys.stderr.write(f"{refused.words}\n")
+        return job.end(refused.code)
+
+
+def _cut(job: Job, source: str, target: str, start: int, filters: Mapping[str, str | None]) -> int:
+    length = _ticks(filters["seconds"])
+    with open(target, "wb") as clip:
+        width, height, frames, rate = _clip(source, start, length, filters)
+        seconds = length / _MICROSECONDS
+
+        def tell(share: float) -> None:
+            at = int(share * length)
+            sys.stdout.write(
+                f"frame={int(share * frames)}\nfps=0.00\nout_time_us={at}\nout_time_ms={at}\n"
+                f"dup_frames=0\ndrop_frames=0\nprogress={'end' if share == 1 else 'continue'}\n"
+            )
+            sys.stdout.flush()
+
+        job.work(seconds, tell, every=0.5)
+        if job.fault and job.fault["code"]:
+            return job.fail()
+        if not job.leaves("nothing"):
+            frames = max(1, frames // 2) if job.leaves("short") else frames
+            mp4.write(clip, width=width, height=height, frames=frames, rate=rate)
+    return job.fail() if job.fault else job.end()
+
+
+def _clip(
+    source: str, start: int, length: int, filters: Mapping[str, str | None]
+) -> tuple[int, int, int, tuple[int, int]]:
+    """Return width, height, frames and rate of the clip that the filters make of the source."""
+    try:
+        with open(source, "rb") as raw:
+            width, height, frames, rate = mp4.note(raw)
+    except (OSError, ValueError) as error:
+        raise _RefusedError(f"[in#0] Error opening input: Invalid data found ({error})", 183) from error
+    # Frames with start <= PTS < end, in whole numbers: frame n has the time stamp n * rate[1] / rate[0].
+    first = -(-start * rate[0] // (_MICROSECONDS * rate[1]))
+    behind = min(frames, -(-(start + length) * rate[0] // (_MICROSECONDS * rate[1])))
+    frames = behind - first
+    if frames <= 0:
+        raise _RefusedError("[out#0/mp4] Output file is empty, nothing was encoded", 234)
+    if filters["fps"]:
+        over, _, under = filters["fps"].partition("/")
+        # The last frame is held for a second, and what is more than the limit is dropped.
+        held = frames * rate[1] * int(over) // (rate[0] * int(under or 1)) + int(over) // int(under or 1)
+        frames, rate = min(held, int(filters["frames"] or 0)), (int(over), int(under or 1))
+    box = [int(number) for number in (filters["crop"] or "").split(":")]
+    if any(number % 2 for number in box) or box[0] + box[2] > width or box[1] + box[3] > height:
+        raise _RefusedError(f"[crop] Invalid too big or non positive size for {filters['crop']}", 234)
+    sides = [int(number) for number in filters["scale"].split(":")] if filters["scale"] else box
+    return sides[0], sides[1], frames, rate
+
+
+def _filters(chain: str, base: str) -> Mapping[str, str | None]:
+    """Return the figures in a filter chain; raise `ValueError` where it does not go with the other words."""
+    filters = _FILTERS.fullmatch(chain)
+    if filters is None or not re.fullmatch("[0-9]+:[0-9]+", base):
+        raise ValueError(chain)
+    over, _, under = (filters["fps"] or "").partition("/")
+    if over and base != f"{under or 1}:{over}":
+        raise ValueError(base)
+    return filters.groupdict()
+
+
+def _ticks(seconds: str | None) -> int:
+    return round(float(seconds or 0) * _MICROSECONDS)

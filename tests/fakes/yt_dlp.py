@@ -1,0 +1,213 @@
+"""A fake yt-dlp: knows the two command lines of `hdtf_async.ytdlp`, and the videos of its stage.
+
+What it prints has the shape of what yt-dlp 2026.8.19 printed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+from fakes import mp4
+from fakes.stage import FREE, Job, free_words
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+VERSION = "2026.08.19"
+_COMMON = (
+    *("--ignore-config", "--no-update", "--no-playlist", "--color", "never", "--socket-timeout", "20"),
+    *("--ffmpeg-location", FREE),
+)
+_USERS = ("--cookies", "--cookies-from-browser", "--proxy")
+"""What a user's options may add behind the common words, each with a value."""
+_ASK = ("--extractor-retries", "2", "-J", "--", FREE)
+_FETCH = (
+    *("--load-info-json", "-", "-f", FREE, "-o", FREE),
+    *("--retries", "5", "--retry-sleep", "exp=1:20", "--abort-on-unavailable-fragments"),
+    *("--progress", "--newline", "--progress-delta", "1"),
+    *("--progress-template", "download:PROG %(progress)j", "--print", "after_move:FILE %(filepath)j"),
+)
+_ADDRESS = "https://www.youtube.com/watch?v="
+LADDER = (
+    (144, "160", "278"),
+    (240, "133", "242"),
+    (360, "134", "243"),
+    (480, "135", "244"),
+    (720, "136", "247"),
+    (1080, "137", "248"),
+    (1440, "264", "271"),
+    (2160, "266", "313"),
+)
+"""Lines, and YouTube's numbers of the renditions in H.264 and in VP9."""
+ENLARGED = 720
+"""Lines of a best rendition that YouTube by itself also offers enlarged to 1080."""
+
+
+def main(stage: str, begun: float, words: list[str]) -> int:
+    """Do what the command line says and return the exit code: 2 where it is not one of the two known."""
+    try:
+        free_words(words[: len(_COMMON)], _COMMON)
+        rest = words[len(_COMMON) :]
+        while rest[:1] and rest[0] in _USERS:
+            del rest[:2]
+        if rest[:1] == ["--load-info-json"]:
+            return _fetch(stage, begun, *free_words(rest, _FETCH))
+        (address,) = free_words(rest, _ASK)
+    except ValueError as unknown:
+        sys.stderr.write(
+            f"Usage: yt-dlp [OPTIONS] URL [URL...]\n\nyt-dlp: error: no such option: {unknown}\n"
+        )
+        return 2
+    return _ask(stage, begun, address.removeprefix(_ADDRESS))
+
+
+def _ask(stage: str, begun: float, youtube_id: str) -> int:
+    job = Job(stage, "ask", youtube_id, begun)
+    job.work(1, lambda _share: None, every=1)
+    if job.fault:
+        return job.fail()
+    video = job.configuration["videos"].get(youtube_id)
+    if video is None:
+        sys.stderr.write(f"ERROR: [youtube] {youtube_id}: Video unavailable\n")
+        return job.end(1)
+    sys.stdout.write(json.dumps(_information(youtube_id, video, job.configuration)) + "\n")
+    sys.stdout.flush()
+    return job.end()
+
+
+def _information(
+    youtube_id: str, video: Mapping[str, Any], configuration: Mapping[str, Any]
+) -> dict[str, Any]:
+    return {
+        "id": youtube_id,
+        "title": f"A talking head {youtube_id}",
+        "formats": list(_formats(youtube_id, video, configuration)),
+        "duration": video["seconds"],
+        "webpage_url": _ADDRESS + youtube_id,
+        "original_url": _ADDRESS + youtube_id,
+        "live_status": "not_live",
+        "availability": "public",
+        "extractor": "youtube",
+        "extractor_key": "Youtube",
+        "_type": "video",
+        "_version": {
+            "version": VERSION,
+            "current_git_head": None,
+            "release_git_head": "0" * 40,
+            "repository": "yt-dlp/yt-dlp",
+        },
+    }
+
+
+def _formats(
+    youtube_id: str, video: Mapping[str, Any], configuration: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """Yield the renditions in yt-dlp's order, the worst first."""
+
+    def rendition(itag: str, ext: str, height: int, vcodec: str, bits: float) -> dict[str, Any]:
+        size = int(video["seconds"] * bits / 8)
+        return {
+            "format_id": itag,
+            "url": _media(youtube_id, itag),
+            "protocol": "https",
+            "ext": ext,
+            "container": f"{ext}_dash",
+            "width": _width(height),
+            "height": height,
+            "fps": configuration["rate"][0] / configuration["rate"][1],
+            "vcodec": vcodec,
+            "acodec": "none",
+            "dynamic_range": "SDR",
+            "format_note": f"{height}p",
+            "filesize": size,
+            "filesize_approx": size - 1,
+            "tbr": round(bits / 1000, 3),
+            "vbr": round(bits / 1000, 3),
+        }
+
+    yield {
+        "format_id": "sb0", "format_note": "storyboard", "ext": "mhtml", "protocol": "mhtml",
+        "vcodec": "none", "acodec": "none", "url": _media(youtube_id, "sb0"),
+        "width": 320, "height": 180, "fps": 0.2,
+    }  # fmt: skip
+    for itag, ext, codec in (("140", "m4a", "mp4a.40.2"), ("251", "webm", "opus")):
+        yield rendition(itag, ext, 0, "none", 129_000) | {"height": None, "width": None, "acodec": codec}
+    a_line = configuration["bits_a_line"]
+    for height, itag, other in LADDER:
+        if height <= video["height"]:
+            yield rendition(other, "webm", height, "vp9", 0.7 * a_line * height)
+            yield rendition(itag, "mp4", height, "avc1.42c028", a_line * height)
+    if video["height"] == ENLARGED:
+        upscaled = {"format_note": "1080p, AI-upscaled"}
+        yield rendition("137-sr", "mp4", 1080, "avc1.42c028", a_line * 1080) | upscaled
+
+
+def _fetch(stage: str, begun: float, itag: str, target: str) -> int:
+    info = json.load(sys.stdin)
+    youtube_id = info["id"]
+    job = Job(stage, "download", youtube_id, begun)
+    whole = _information(youtube_id, job.configuration["videos"][youtube_id], job.configuration)
+    mine = [
+        entry for entry in whole["formats"] if entry["format_id"] == itag and entry["vcodec"][:4] == "avc1"
+    ]
+    if info["formats"] != mine or "webpage_url" in info:
+        sys.stderr.write(f"ERROR: [youtube] {youtube_id}: Requested format is not available\n")
+        return job.end(1)
+    (rendition,) = mine
+    size = rendition["filesize"] // 2 if job.leaves("short") else rendition["filesize"]
+    if not job.leaves("nothing"):
+        _write(f"{target}.part", rendition, whole["duration"], job.configuration["rate"], size)
+
+    def tell(share: float) -> None:
+        status = "finished" if share == 1 else "downloading"
+        done = int(share * size)
+        told = {
+            "status": status,
+            "downloaded_bytes": done,
+            "total_bytes": rendition["filesize"],
+            "tmpfilename": f"{target}.part",
+            "filename": target,
+            "eta": None,
+            "speed": None,
+            "elapsed": 0.0,
+            "ctx_id": None,
+            "_percent_str": f"{100 * share:5.1f}%",
+            "_default_template": f"{100 * share:5.1f}% of {rendition['filesize']}",
+        }
+        sys.stdout.write(f"PROG {json.dumps(told)}\n")
+        sys.stdout.flush()
+
+    job.work(size, tell, every=1)
+    if job.fault and job.fault["code"]:
+        return job.fail()
+    if not job.leaves("nothing"):
+        os.rename(f"{target}.part", target)
+        sys.stdout.write(f"FILE {json.dumps(os.getcwd() + '/' + target)}\n")
+        sys.stdout.flush()
+    return job.fail() if job.fault else job.end()
+
+
+def _write(path: str, rendition: Mapping[str, Any], seconds: float, rate: list[int], size: int) -> None:
+    with open(path, "xb") as target:
+        mp4.write(
+            target,
+            width=rendition["width"],
+            height=rendition["height"],
+            frames=int(seconds * rate[0] / rate[1]),
+            rate=(rate[0], rate[1]),
+            size=rendition["filesize"],
+        )
+        target.truncate(size)
+
+
+def _width(height: int) -> int:
+    """Return the width of a 16:9 picture, as YouTube rounds it (854 at 480 lines)."""
+    return 2 * round(height * 8 / 9)
+
+
+def _media(youtube_id: str, itag: str) -> str:
+    return f"https://rr1---sn-fake.googlevideo.com/videoplayback?id={youtube_id}&itag={itag}&sig=secret"
