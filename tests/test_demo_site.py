@@ -385,7 +385,7 @@ async def test_the_head_is_where_the_ground_truth_says(small_footage: Path) -> N
 
         def is_person(x: int, y: int, picture: bytes = pictures[number]) -> bool:
             red, green, _ = picture[(y * width + x) * 3 : (y * width + x) * 3 + 3]
-            return red > green + 8
+            return red > green - 5
 
         # Below the eyes and above the nostrils there is nothing but skin from ear to ear.
         row = round(head.y) + 18

@@ -72,9 +72,9 @@ def _mouth(canvas: Canvas, person: Look, cell: int) -> None:
     )
 
 
-BACK = Sprite("back", 300, 400, (0, 30), lambda c, p, _: head.paint_back(c, p))
+BACK = Sprite("back", 344, 400, (0, 30), lambda c, p, _: head.paint_back(c, p))
 BODY = Sprite("body", 620, 380, (0, 240), lambda c, p, _: body.paint_body(c, p))
-SKULL = Sprite("skull", 312, 372, (0, 0), lambda c, p, _: head.paint_skull(c, p))
+SKULL = Sprite("skull", 320, 372, (0, 0), lambda c, p, _: head.paint_skull(c, p))
 BROWS = Sprite("brows", 170, 44, (0, -33), lambda c, p, _: features.paint_brows(c, p), near=1.0)
 EYES = Sprite("eyes", 216, 68, (0, 0), _eyes, LIDS * GAZES, near=1.0)
 NOSE = Sprite("nose", 72, 84, (0, 34), lambda c, p, _: features.paint_nose(c, p), near=1.5)
