@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import anyio
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
 
     from hdtf_async.events import Events
     from hdtf_async.fetch import Raw
+    from hdtf_async.journal import Record
     from hdtf_async.model import Clip, Form
     from hdtf_async.probe import Facts, Prober
-    from hdtf_async.store import Record, Store
+    from hdtf_async.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class Cutter:
                 on_seconds=lambda seconds: self.events.tell(EncodeProgress(clip.stem, seconds)),
                 inherit=(self.store.lock,),
             )
-            facts = await self.prober.facts(temporary, container="mp4")
+            facts = await self._facts(temporary)
             verify(wanted, facts)
             size = (await run_sync(temporary.stat)).st_size
             digest = await self.store.sha256(temporary)
@@ -78,6 +80,14 @@ class Cutter:
             }
         )
         self.events.tell(ClipDone(clip.stem, final.name, wanted.interval.seconds, size, took))
+
+    async def _facts(self, path: Path) -> Facts:
+        try:
+            return await self.prober.facts(path, container="mp4")
+        except Failure as failure:
+            if failure.reason is Reason.RAW_UNREADABLE:  # it is ours, not the raw
+                raise Failure(Reason.CLIP_WRONG, failure.words) from failure
+            raise
 
     def _metadata(self, clip: Clip, raw: Raw, cut: ffmpeg.Cut, facts: Facts) -> Record:
         line: Record = {
@@ -118,7 +128,7 @@ def plan_cut(clip: Clip, raw: Raw, form: Form) -> ffmpeg.Cut:
     if facts.end < interval.end:
         there = facts.end - interval.start
         # Half a frame is how far a published time and the end of a video may lie apart by rounding.
-        if interval.end - facts.end > 0.5 / facts.fps:
+        if interval.end - facts.end > 0.5 * (facts.end - facts.start) / facts.frames:
             interval = Interval(interval.start, facts.end)
         if there < clip.interval.seconds / 2:
             raise Failure(
@@ -134,7 +144,9 @@ def plan_cut(clip: Clip, raw: Raw, form: Form) -> ffmpeg.Cut:
     width, height = ffmpeg.side_lengths(box, form.size)
     if form.fps is not None:
         frames = ffmpeg.frames_at(form.fps, interval.seconds)
-    return ffmpeg.Cut(raw.path, raw.container, interval, box, width, height, frames, form)
+    return ffmpeg.Cut(
+        raw.path, raw.container, interval, box, width, height, frames, form, Fraction(facts.time_base)
+    )
 
 
 def verify(cut: ffmpeg.Cut, facts: Facts) -> None:
@@ -143,6 +155,8 @@ def verify(cut: ffmpeg.Cut, facts: Facts) -> None:
     found = (facts.codec, facts.width, facts.height, facts.frames)
     if wanted != found:
         raise Failure(Reason.CLIP_WRONG, f"codec, width, height, frames are {found} where {wanted} were due")
+    if cut.form.fps is not None and abs(facts.fps - cut.form.fps) > 1e-3:  # noqa: PLR2004 - rounding
+        raise Failure(Reason.CLIP_WRONG, f"{facts.fps} frames a second where {cut.form.fps} were due")
 
 
 def _listed(box: Box) -> list[int]:

@@ -4,11 +4,14 @@ The shape of the command rests on measurements that are told in the README ("How
 
 - ``-ss`` before the input does not decode from the beginning and is exact, as long as the interval's
   end is a ``trim`` filter: its bounds are time stamps, whereas ``-t`` counts from the first frame;
+- ffmpeg rounds both ends to the nearest tick of the raw's clock, so they are rounded up beforehand:
+  a frame is in the clip if and only if ``start <= PTS < end``;
 - ``-seek_timestamp 1`` counts from the media's own zero also where its first time stamp is not 0;
 - one thread for the decoder and one for the encoder, and as many processes as CPUs, is the best
   throughput; the encoder's count is part of the clip's form, for x264 writes another stream for
   another count;
-- ``-fps_mode passthrough`` with the demuxer's time base keeps every frame at its own time.
+- ``-fps_mode passthrough`` with the raw's time base keeps every frame at its own time. The time base is
+  given in figures: the word ``demux`` for it is not known before ffmpeg 6.1, nor -1 in newer ones.
 """
 
 from __future__ import annotations
@@ -16,18 +19,20 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from math import ceil
 from typing import TYPE_CHECKING
 
 from hdtf_async import process
 from hdtf_async.failures import Failure, Reason
-from hdtf_async.probe import DEMUXERS
+from hdtf_async.model import Interval
+from hdtf_async.probe import DEMUXERS, MAX_SIDE
 from hdtf_async.words import classify_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from hdtf_async.model import Box, Form, Interval
+    from hdtf_async.model import Box, Form
 
 STALL = 120.0
 """Seconds without a new frame after which an encode is ended. Seeking takes a few."""
@@ -49,6 +54,17 @@ class Cut:
     frames: int
     """Frames that the clip is to have."""
     form: Form
+    time_base: Fraction = Fraction(1, 90000)
+    """Seconds in one tick of the raw's time stamps; by default the tick that most videos count in."""
+
+    @property
+    def ticked(self) -> Interval:
+        """The interval with both ends on a tick, which bounds the very same frames."""
+        start, end = (
+            float(ceil(Fraction(str(second)) / self.time_base) * self.time_base)
+            for second in (self.interval.start, self.interval.end)
+        )
+        return Interval(start, end)
 
 
 def side_lengths(box: Box, size: int | None) -> tuple[int, int]:
@@ -66,7 +82,7 @@ def frames_at(rate: Fraction, seconds: float) -> int:
 
 def filters(cut: Cut) -> str:
     """Return the filter chain: trim, rate, crop, scale, in this order."""
-    chain = [f"trim=end={_seconds(cut.interval.seconds)}", "setpts=PTS-STARTPTS"]
+    chain = [f"trim=end={_seconds(cut.ticked.seconds)}", "setpts=PTS-STARTPTS"]
     if cut.form.fps is not None:
         # The last frame is held a little, so that the count is exact however the rates divide.
         chain += [f"tpad=stop_mode=clone:stop_duration=1,fps={cut.form.fps}", f"trim=end_frame={cut.frames}"]
@@ -79,18 +95,21 @@ def filters(cut: Cut) -> str:
 
 def command(ffmpeg: Path, cut: Cut, target: Path) -> list[str]:
     """Return the command line that writes the clip to `target`, without audio, as MP4."""
+    time_base = cut.time_base if cut.form.fps is None else 1 / cut.form.fps
     return [
         str(ffmpeg), "-hide_banner", "-nostdin", "-y", "-v", "error", "-progress", "pipe:1", "-nostats",
         "-xerror", "-abort_on", "empty_output",
-        # The raw is untrusted: one demuxer, no other file, no other host.
-        "-protocol_whitelist", "file", "-f", DEMUXERS[cut.container], "-threads", "1",
-        "-ss", _seconds(cut.interval.start), "-seek_timestamp", "1", "-t", _seconds(cut.interval.seconds),
+        # The raw is untrusted: one demuxer, no other file, no other host, no giant frames.
+        "-protocol_whitelist", "file", "-f", DEMUXERS[cut.container], "-max_pixels", str(MAX_SIDE**2),
+        # The box counts in pixels as they are stored, and so does the probe.
+        "-noautorotate",
+        "-threads", "1", "-ss", _seconds(cut.ticked.start), "-seek_timestamp", "1",
         "-i", f"file:{cut.raw}",
         "-map", "0:v:0", "-map_metadata", "-1", "-map_chapters", "-1", "-an", "-sn", "-dn",
         "-filter_threads", "1", "-vf", filters(cut),
         "-c:v", "libx264", "-preset", cut.form.preset, "-crf", str(cut.form.crf),
         "-threads", str(cut.form.threads), "-pix_fmt", "yuv420p",
-        "-fps_mode", "passthrough", "-enc_time_base", "demux" if cut.form.fps is None else "filter",
+        "-fps_mode", "passthrough", "-enc_time_base", f"{time_base.numerator}:{time_base.denominator}",
         "-fflags", "+bitexact", "-flags:v", "+bitexact", "-movflags", "+faststart",
         "-f", "mp4", f"file:{target}",
     ]  # fmt: skip
@@ -126,14 +145,16 @@ async def encode(
 
     ended = await process.run(
         command(ffmpeg, cut, target),
-        # A minute of video takes a slow machine some minutes; an hour of them is a fault.
-        deadline=STALL + 60 * cut.interval.seconds,
+        # One frame in ten seconds is more than the slowest preset takes of the largest picture. What
+        # stands still is ended by the stall watch, long before.
+        deadline=STALL + 300 * cut.interval.seconds,
         stall=STALL,
         on_line=on_line,
         inherit=inherit,
     )
     if ended.code != 0:
-        raise Failure(classify_ffmpeg(ended.words), ended.words or f"ffmpeg ended with {ended.code}")
+        words = ended.words.replace(f"{cut.raw.parent}/", "").replace(f"{target.parent}/", "")
+        raise Failure(classify_ffmpeg(ended.words), words or f"ffmpeg ended with {ended.code}")
 
 
 async def version(ffmpeg: Path) -> str:

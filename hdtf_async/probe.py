@@ -1,9 +1,9 @@
 """Size, rate and frames of a raw or a clip, asked of a supervised child.
 
-The supervisor never parses foreign media in its own process. ``python -m hdtf_async.probe`` does: it
-reads one question a line, forks for each, and the fork demuxes the whole file with PyAV (no decoding,
-so this is nearly free) with the demuxer forced to the promised container, no protocol but ``file``,
-and limits on memory and CPU. A file that brings the fork down costs only its own question.
+The supervisor never parses foreign media in its own process. A child does (`serve`): it reads one
+question a line, forks for each, and the fork demuxes the whole file with PyAV (no decoding, so this is
+nearly free) with the demuxer forced to the promised container, no protocol but ``file``, and limits on
+memory and CPU. A file that brings the fork down costs only its own question.
 
 Demuxing everything is what finds a truncated file: its header promises more than there is.
 """
@@ -13,8 +13,10 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
 import sys
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
@@ -24,8 +26,11 @@ from hdtf_async.failures import Failure, Reason
 from hdtf_async.process import Companion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from types import TracebackType
+
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
 
     from hdtf_async.model import Interval
 
@@ -39,6 +44,12 @@ _MEMORY = 4 << 30
 _CPU_SECONDS = 120
 _DEADLINE = 180.0
 _ANSWER_LIMIT = 1 << 20
+_SERVE = """
+import sys
+sys.path.append(sys.argv[1])
+from hdtf_async.probe import serve
+serve()
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +61,17 @@ class Facts:
     height: int
     """Pixels as stored, before any rotation."""
     fps: float
-    """Average frames a second."""
+    """Frames a second: what the file declares where that goes with its frames, else their average."""
     frames: int
+    """Frames that are shown: without those that an edit list leaves out."""
     start: float
     """Time stamp of the first frame, in seconds."""
     end: float
     """Time stamp of the last frame plus its duration, in seconds."""
     promised: float
     """Duration that the file's own header states, in seconds; 0 where it states none."""
+    time_base: str = "1/90000"
+    """Seconds in one tick of the stream's time stamps, as a fraction."""
     frames_within: tuple[int, ...] = ()
     """For each interval that was asked: the number of frames with ``start <= PTS < end``."""
 
@@ -71,9 +85,11 @@ class Prober:
     """Asks the probing child. An async context manager: the child is gone when it is left."""
 
     def __init__(self, inherit: Sequence[int] = ()) -> None:
-        # -P: a module of that name in the working directory must not be taken for ours.
+        # -P: a module of that name in the working directory must not be taken for ours. So where ours
+        # is has to be said, for this program may have been started right from its source directory.
+        own = str(Path(__file__).parents[1])
         self._child = Companion(
-            [sys.executable, "-P", "-m", "hdtf_async.probe"], limit=_ANSWER_LIMIT, inherit=inherit
+            [sys.executable, "-P", "-c", _SERVE, own], limit=_ANSWER_LIMIT, inherit=inherit
         )
 
     async def __aenter__(self) -> Self:
@@ -87,18 +103,16 @@ class Prober:
     async def facts(self, path: Path, *, container: str, intervals: Sequence[Interval] = ()) -> Facts:
         """Return what is in a media file of the given container (its file ending without the dot).
 
-        Raises `Failure` with ``raw_unreadable`` where the file is no such container, holds no video,
-        is larger than the limits, or brings the child down.
+        Raises `Failure`: ``raw_unreadable`` where the file is no such container, holds no video, is larger
+        than the limits, or brings down who reads it; ``timed_out`` where it cannot be read in three
+        minutes; ``tool_missing`` or ``tool_failed`` where the child does not work, whatever the file.
         """
         question = {
             "path": os.fspath(path),
             "container": container,
             "intervals": [[interval.start, interval.end] for interval in intervals],
         }
-        try:
-            answer = json.loads(await self._child.ask(json.dumps(question).encode(), deadline=_DEADLINE))
-        except Failure as failure:
-            raise Failure(Reason.RAW_UNREADABLE, f"{path.name}: {failure.words}") from failure
+        answer = json.loads(await self._child.ask(json.dumps(question).encode(), deadline=_DEADLINE))
         if "error" in answer:
             raise Failure(Reason.RAW_UNREADABLE, f"{path.name}: {answer['error']}")
         return Facts(**{**answer, "frames_within": tuple(answer["frames_within"])})
@@ -115,66 +129,91 @@ def read(path: str, container: str, intervals: Sequence[tuple[float, float]]) ->
     if demuxer is None:
         raise ValueError(f"a file ending in .{container} is not opened; known are {', '.join(DEMUXERS)}")
     with av.open(
-        f"file:{Path(path).resolve()}", format=demuxer, options={"protocol_whitelist": "file"}
+        f"file:{Path(path).resolve()}",
+        format=demuxer,
+        options={"protocol_whitelist": "file", "max_pixels": str(MAX_SIDE**2)},
+        metadata_errors="replace",  # a title in another encoding does not make a video unreadable
     ) as media:
         if not media.streams.video:
             raise ValueError("no video stream in it")
         stream = media.streams.video[0]
+        if stream.codec_context is None or stream.time_base is None:
+            raise ValueError("its video stream is of an unknown kind")
         if not (0 < stream.width <= MAX_SIDE and 0 < stream.height <= MAX_SIDE):
             raise ValueError(f"a frame of {stream.width} x {stream.height} pixels is not accepted")
-        base = stream.time_base
-        if base is None:
-            raise ValueError("the video stream has no time base")
-        # In ticks of the stream's time base, as integers: exact, and quick enough for hours of video.
-        ticks = [
-            (ceil(Fraction(str(start)) / base), ceil(Fraction(str(end)) / base)) for start, end in intervals
-        ]
-        counted = _count(((packet.pts, packet.duration or 0) for packet in media.demux(stream)), ticks)
-        frames, first, end = counted.frames, counted.first * base, counted.end * base
-        promised = stream.duration * base if stream.duration else Fraction(media.duration or 0, av.time_base)
-        if counted.end <= counted.last and frames > 1:  # a container without durations, such as WebM
-            end = counted.last * base + (counted.last - counted.first) * base / (frames - 1)
-        span = end - first
-        return Facts(
-            codec=stream.codec_context.name,
-            width=stream.width,
-            height=stream.height,
-            fps=round(float(stream.average_rate or (frames / span if span else 0)), 6),
-            frames=frames,
-            start=round(float(first), 6),
-            end=round(float(end), 6),
-            promised=round(float(promised), 6),
-            frames_within=tuple(counted.within),
-        )
+        return _facts(media, stream, stream.time_base, intervals)
+
+
+def _facts(
+    media: InputContainer, stream: VideoStream, base: Fraction, intervals: Sequence[tuple[float, float]]
+) -> Facts:
+    # In ticks of the stream's time base, as integers: exact, and quick enough for hours of video.
+    bounds = [
+        (ceil(Fraction(str(start)) / base), ceil(Fraction(str(end)) / base)) for start, end in intervals
+    ]
+    seen = _Seen(bounds)
+    furthest = Fraction(0)
+    for packet in media.demux():
+        if packet.pts is None or packet.is_discard:
+            continue
+        if packet.stream_index == stream.index:
+            seen.take(packet.pts, packet.duration or 0)
+        elif stream.duration is None:
+            furthest = max(furthest, (packet.pts + (packet.duration or 0)) * packet.time_base)
+    if seen.frames == 0:
+        raise ValueError("no frame in it")
+    first, end = seen.first * base, seen.end * base
+    if seen.end <= seen.last and seen.frames > 1:  # a container without durations, such as WebM
+        end = seen.last * base + (seen.last - seen.first) * base / (seen.frames - 1)
+    span = end - first
+    if stream.duration is not None:
+        promised = stream.duration * base
+    elif media.duration:
+        # Stated for all streams together: what those lack at the end, the picture lacks too.
+        promised = span + Fraction(media.duration, 1_000_000) - max(furthest, end)
+    else:
+        promised = Fraction(0)
+    declared = stream.average_rate
+    if not declared or abs(declared * span - seen.frames) > 1:
+        declared = seen.frames / span if span else Fraction(0)
+    return Facts(
+        codec=stream.codec_context.codec.canonical_name,
+        width=stream.width,
+        height=stream.height,
+        fps=round(float(declared), 6),
+        frames=seen.frames,
+        start=round(float(first), 6),
+        end=round(float(end), 6),
+        promised=round(float(promised), 6),
+        time_base=str(base),
+        frames_within=tuple(seen.within),
+    )
 
 
 @dataclass(slots=True)
-class _Counted:
+class _Seen:
     """Packets of one stream, in ticks of its time base."""
 
-    within: list[int]
+    bounds: Sequence[tuple[int, int]]
+    within: list[int] = field(init=False)
     frames: int = 0
     first: int = 0
     last: int = 0
     end: int = 0
 
+    def __post_init__(self) -> None:
+        self.within = [0] * len(self.bounds)
 
-def _count(packets: Iterable[tuple[int | None, int]], bounds: Sequence[tuple[int, int]]) -> _Counted:
-    counted = _Counted([0] * len(bounds))
-    for tick, duration in packets:
-        if tick is None:
-            continue
-        counted.first = tick if counted.frames == 0 else min(counted.first, tick)
-        counted.last = max(counted.last, tick)
-        counted.end = max(counted.end, tick + duration)
-        counted.frames += 1
-        if counted.frames > MAX_FRAMES:
+    def take(self, tick: int, duration: int) -> None:
+        """Take in one more."""
+        self.first = min(self.first, tick) if self.frames else tick
+        self.last = max(self.last, tick) if self.frames else tick
+        self.end = max(self.end, tick + duration) if self.frames else tick + duration
+        self.frames += 1
+        if self.frames > MAX_FRAMES:
             raise ValueError(f"more than {MAX_FRAMES} frames")
-        for place, (left, right) in enumerate(bounds):
-            counted.within[place] += left <= tick < right
-    if counted.frames == 0:
-        raise ValueError("no frame in it")
-    return counted
+        for place, (left, right) in enumerate(self.bounds):
+            self.within[place] += left <= tick < right
 
 
 def _answer(question: bytes) -> str:
@@ -182,13 +221,43 @@ def _answer(question: bytes) -> str:
         asked = json.loads(question)
         return json.dumps(asdict(read(asked["path"], asked["container"], asked["intervals"])))
     except Exception as error:  # noqa: BLE001 - whatever a parser of foreign bytes may raise is the answer
-        return json.dumps({"error": f"{type(error).__name__}: {error}"[:2000]})
+        # The words of an error of the system alone, without the path that it names.
+        words = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+        return json.dumps({"error": words[:2000]})
 
 
 def _limit() -> None:
-    for what, most in ((resource.RLIMIT_AS, _MEMORY), (resource.RLIMIT_CPU, _CPU_SECONDS)):
+    for what, most in (
+        (resource.RLIMIT_AS, _MEMORY),
+        (resource.RLIMIT_CPU, _CPU_SECONDS),
+        (resource.RLIMIT_CORE, 0),
+    ):
         _, hard = resource.getrlimit(what)
-        resource.setrlimit(what, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+        with suppress(ValueError, OSError):  # macOS takes no limit on memory
+            resource.setrlimit(what, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+
+
+def _answer_in_fork(question: bytes) -> str:
+    ours, theirs = os.pipe()
+    fork = os.fork()
+    if fork == 0:
+        try:
+            # Whatever a library may print is no answer.
+            os.dup2(2, 1)
+            _limit()
+            with os.fdopen(theirs, "w") as pipe:
+                pipe.write(_answer(question))
+        except BaseException:  # noqa: BLE001 - a fork must never become a second server
+            os._exit(1)
+        os._exit(0)
+    os.close(theirs)
+    with os.fdopen(ours) as pipe:
+        answer = pipe.read(_ANSWER_LIMIT)
+    code = os.waitstatus_to_exitcode(os.waitpid(fork, 0)[1])
+    if code == 0:
+        return answer
+    how = signal.Signals(-code).name if code < 0 else f"code {code}"
+    return json.dumps({"error": f"reading it ended with {how}"})
 
 
 def serve() -> None:
@@ -197,15 +266,8 @@ def serve() -> None:
 
     av.logging.set_level(None)
     for question in sys.stdin.buffer:
-        fork = os.fork()
-        if fork == 0:
-            _limit()
-            os.write(1, _answer(question).encode() + b"\n")
-            os._exit(0)
-        _, status = os.waitpid(fork, 0)
-        if status:
-            sys.stdout.write(json.dumps({"error": f"reading it ended with status {status}"}) + "\n")
-            sys.stdout.flush()
+        sys.stdout.write(_answer_in_fork(question) + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":
