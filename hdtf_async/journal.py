@@ -1,0 +1,165 @@
+"""``_journal.jsonl``: the only file of the output directory that grows, and what it says.
+
+One JSON object a line, appended when what it tells of is durable and never changed afterwards; of several
+records about one thing the newest counts. A torn last line (the program was killed in the middle of it)
+is ignored and cut off, and a line that is no record is passed over.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from anyio.to_thread import run_sync
+
+from hdtf_async import disk
+from hdtf_async.failures import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+Record = dict[str, Any]
+"""One line of the journal: a JSON object with a ``type``."""
+
+JOURNAL, RAWS = "_journal.jsonl", "_videos_raw"
+_REASONS = frozenset(Reason)
+
+
+@dataclass(slots=True)
+class Known:
+    """What the journal of a directory says, the newest record of each thing."""
+
+    out: Path
+    clips: dict[str, Record] = field(default_factory=dict)
+    """Stem of the clip to its record."""
+    failures: dict[str, Record] = field(default_factory=dict)
+    """Stem of the clip to the record of why it could not be had."""
+    raws: dict[str, Record] = field(default_factory=dict)
+    """YouTube id to the record of its raw."""
+    run: Record = field(default_factory=dict)
+    """The newest run."""
+
+    def there(self, stem: str) -> Record | None:
+        """Return the record of a clip whose file is there with the recorded size, else None."""
+        record = self.clips.get(stem)
+        if record is None or not disk.has_size(f"{self.out}/{stem}.mp4", record["metadata"].get("bytes")):
+            return None
+        return record
+
+    def all_there(self) -> dict[str, Record]:
+        """Return the record of each clip whose file is there with the recorded size, by its stem."""
+        return {stem: record for stem in self.clips if (record := self.there(stem))}
+
+    def raw_there(self, youtube_id: str) -> Record | None:
+        """Return the record of a raw whose file is there with the recorded size, else None."""
+        record = self.raws.get(youtube_id)
+        if record is None or not disk.has_size(f"{self.out}/{RAWS}/{record['file']}", record["bytes"]):
+            return None
+        return record
+
+    def take(self, record: Record) -> None:
+        """Take in one more record; one of a kind that is not known is left alone.
+
+        A clip of which a failure is recorded keeps its record: if its file is there, it is so in the form
+        that it had before.
+        """
+        match record:
+            case {"type": "clip", "clip": str(stem), "metadata": dict(), "form": dict()}:
+                self.clips[stem] = record
+                self.failures.pop(stem, None)
+            case {"type": "failed", "clip": str(stem), "reason": str(reason)} if reason in _REASONS:
+                self.failures[stem] = record
+            case {"type": "raw", "youtube_id": str(), "file": str(), "bytes": int(), "resolution": str()}:
+                if "/" not in record["file"]:  # it is deleted by this name, which must not lead elsewhere
+                    self.raws[record["youtube_id"]] = record
+            case {"type": "run"}:
+                self.run = record
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Records that are written and synced together."""
+
+    records: list[Record] = field(default_factory=list)
+    lines: list[bytes] = field(default_factory=list)
+    error: OSError | None = field(default_factory=lambda: InterruptedError(errno.EINTR, "interrupted"))
+    """Why they are not durable; None when they are."""
+
+
+class Journal:
+    """Appends to an open journal, and keeps what is known up with it."""
+
+    def __init__(self, descriptor: int, known: Known) -> None:
+        self._descriptor = descriptor
+        self._known = known
+        self._end = os.fstat(descriptor).st_size
+        self._waiting = _Batch()
+        self._turn = anyio.Lock()
+
+    async def append(self, records: Iterable[Record]) -> None:
+        """Append records, each with the time of day, and return when they are durable.
+
+        What several tasks append at the same time is written and synced together, once. Raises `OSError`;
+        the journal is then as it was. Not to be cancelled: the caller shields it.
+        """
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        timed = [record | {"time": now} for record in records]
+        batch = self._waiting
+        batch.lines.extend([line(record) for record in timed])
+        batch.records.extend(timed)
+        async with self._turn:
+            if batch is self._waiting:  # else whoever had the turn before has written it with its own
+                self._waiting = _Batch()
+                await self._commit(batch)
+        if batch.error is not None:
+            raise batch.error
+
+    async def _commit(self, batch: _Batch) -> None:
+        try:
+            await run_sync(self._write, b"".join(batch.lines))
+        except OSError as error:
+            batch.error = error
+        else:
+            batch.error = None
+            for record in batch.records:
+                self._known.take(record)
+
+    def _write(self, lines: bytes) -> None:
+        left = memoryview(lines)
+        try:
+            while left:
+                left = left[os.write(self._descriptor, left) :]
+            os.fsync(self._descriptor)
+        except OSError:
+            # Half a line would run together with the next one.
+            with suppress(OSError):
+                os.ftruncate(self._descriptor, self._end)
+            raise
+        self._end += len(lines)
+
+
+def records(journal: Iterable[bytes]) -> Iterator[tuple[Record, int]]:
+    """Yield each whole line's record with the offset behind it; an empty one for a line that is none."""
+    offset = 0
+    for text in journal:
+        if not text.endswith(b"\n"):
+            return
+        offset += len(text)
+        try:
+            record = json.loads(text)
+        except (ValueError, RecursionError):
+            record = {}
+        yield (record if isinstance(record, dict) else {}), offset
+
+
+def line(record: Record) -> bytes:
+    """Return a record as one line of JSON in UTF-8."""
+    # Half a surrogate pair (from a foreign JSON or file name) has no UTF-8, but JSON has an escape for it.
+    return json.dumps(record, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"

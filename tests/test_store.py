@@ -1,0 +1,834 @@
+"""The output directory: nothing is believed until it is durable, and nothing foreign is touched."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hdtf_async import journal, store
+from hdtf_async.failures import Failure, Reason
+from hdtf_async.model import Box, Clip, Interval, Video
+from hdtf_async.store import BusyError, StoreError, failure_record, opened, read_known, run_record
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from hdtf_async.store import Store
+
+JOURNAL, METADATA, FAILURES, RAWS = "_journal.jsonl", "metadata.jsonl", "failures.jsonl", "_videos_raw"
+VIDEO = Video("RD", "Radio1", "CPCoMyuBRM0", 720)
+
+
+def _clip(index: int = 0) -> Clip:
+    return Clip(VIDEO, index, Interval(30, 60), Box(466, 0, 534, 534))
+
+
+def _record(clip: Clip, size: int, **form: object) -> dict[str, Any]:
+    metadata = {"file_name": f"{clip.stem}.mp4", "bytes": size, "fingerprint": "f"}
+    return {"type": "clip", "clip": clip.stem, "form": form, "metadata": metadata}
+
+
+def _raw_record(file: str, size: int) -> dict[str, Any]:
+    return {
+        "type": "raw",
+        "youtube_id": VIDEO.youtube_id,
+        "file": file,
+        "bytes": size,
+        "resolution": "reference",
+    }
+
+
+async def _made(directory: Store, clip: Clip, content: bytes = b"a clip") -> None:
+    """Publish and record a clip, as the encode lane does."""
+    final = directory.clip_path(clip)
+    directory.temporary(final).write_bytes(content)
+    await directory.publish(directory.temporary(final), final)
+    await directory.append(_record(clip, len(content)))
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def _inode(path: Path) -> int:
+    return path.stat().st_ino
+
+
+def _names(directory: Path) -> set[str]:
+    return {path.name for path in directory.iterdir()}
+
+
+# Durable first, referenced after.
+
+
+async def test_a_clip_is_durable_before_the_journal_speaks_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The order is: sync the file, rename it, sync the directory, write the record, sync the journal."""
+    calls: list[str] = []
+    async with opened(tmp_path) as directory:
+        final = directory.clip_path(_clip())
+        temporary = directory.temporary(final)
+        temporary.write_bytes(b"a clip")
+        names = {
+            _inode(temporary): "clip",
+            _inode(tmp_path): "directory",
+            _inode(tmp_path / JOURNAL): "journal",
+        }
+        fsync, replace, write = os.fsync, os.replace, os.write
+
+        def noted_fsync(descriptor: int) -> None:
+            calls.append(f"sync {names[os.fstat(descriptor).st_ino]}")
+            fsync(descriptor)
+
+        def noted_replace(source: Path, target: Path) -> None:
+            calls.append(f"rename to {target.name}")
+            replace(source, target)
+
+        def noted_write(descriptor: int, data: bytes) -> int:
+            if os.fstat(descriptor).st_ino in names:  # the loop wakes itself by writing too
+                calls.append(f"write {names[os.fstat(descriptor).st_ino]}")
+            return write(descriptor, data)
+
+        monkeypatch.setattr(os, "fsync", noted_fsync)
+        monkeypatch.setattr(os, "replace", noted_replace)
+        monkeypatch.setattr(os, "write", noted_write)
+        await directory.publish(temporary, final)
+        await directory.append(_record(_clip(), 6))
+        monkeypatch.undo()
+    assert calls == [
+        "sync clip",
+        "rename to RD_Radio1_000.mp4",
+        "sync directory",
+        "write journal",
+        "sync journal",
+    ]
+    assert not temporary.exists()
+
+
+async def test_a_temporary_name_is_in_the_same_directory(tmp_path: Path) -> None:
+    """Renaming is only atomic within one directory's file system."""
+    async with opened(tmp_path) as directory:
+        final = directory.clip_path(_clip())
+        assert directory.temporary(final).parent == final.parent
+        assert directory.temporary(final) != final
+
+
+async def test_what_is_made_is_known_at_once_and_by_the_next_run(tmp_path: Path) -> None:
+    """The journal says afterwards what the run knew."""
+    async with opened(tmp_path) as directory:
+        await _made(directory, _clip())
+        await directory.append(failure_record(_clip(1), Failure(Reason.PRIVATE, "gone")), run_record(a=1))
+        known = directory.known
+    again = read_known(tmp_path)
+    assert set(again.all_there()) == {"RD_Radio1_000"}
+    assert (again.clips, again.failures, again.run) == (known.clips, known.failures, known.run)
+    assert (again.run["pid"], again.run["host"], again.run["a"]) == (os.getpid(), socket.gethostname(), 1)
+
+
+# What the journal may look like.
+
+
+@pytest.mark.parametrize(
+    "torn", [b"{", b'{"type": "clip", "cl', '{"words": "Zoë'.encode()[:-1], b"\0" * 4096]
+)
+async def test_a_torn_last_line_is_ignored_and_cut_off(tmp_path: Path, torn: bytes) -> None:
+    """What follows it is readable, and what was whole before is still there."""
+    async with opened(tmp_path) as directory:
+        await _made(directory, _clip())
+    whole = (tmp_path / JOURNAL).read_bytes()
+    (tmp_path / JOURNAL).write_bytes(whole + torn)
+    assert set(read_known(tmp_path).clips) == {"RD_Radio1_000"}
+    assert (tmp_path / JOURNAL).read_bytes() == whole + torn, "only a run that holds the lock may cut"
+    async with opened(tmp_path) as directory:
+        assert (tmp_path / JOURNAL).read_bytes() == whole
+        await _made(directory, _clip(1))
+    assert set(read_known(tmp_path).all_there()) == {"RD_Radio1_000", "RD_Radio1_001"}
+    assert len(_lines(tmp_path / JOURNAL)) == 2
+
+
+GARBAGE = [
+    b"",
+    b"not JSON",
+    b"\xff\xfe",
+    b"null",
+    b"[1, 2]",
+    b"[" * 100_000,
+    b"9" * 10_000,
+    b"{}",
+    b'{"type": "of the future", "clip": "RD_Radio1_000"}',
+    b'{"type": "clip", "clip": "RD_Radio1_000"}',
+    b'{"type": "clip", "clip": 7, "form": {}, "metadata": {}}',
+    b'{"type": "failed", "clip": "RD_Radio1_000", "reason": "of the future"}',
+    b'{"type": "failed", "clip": "RD_Radio1_000", "reason": ["private"]}',
+    b'{"type": "raw", "youtube_id": "CPCoMyuBRM0", "file": "RD_Radio1.mp4"}',
+    b'{"type": "raw", "youtube_id": "CPCoMyuBRM0", "file": "../../x.mp4", "bytes": 1, "resolution": "best"}',
+]
+
+
+@pytest.mark.parametrize("garbage", GARBAGE, ids=range(len(GARBAGE)))
+async def test_a_line_that_is_no_record_is_passed_over(tmp_path: Path, garbage: bytes) -> None:
+    """The records around it count, and the line stays where it is."""
+    async with opened(tmp_path) as directory:
+        await _made(directory, _clip())
+        await directory.append(_raw_record("RD_Radio1.webm", 5))
+    with (tmp_path / JOURNAL).open("ab") as file:
+        file.write(garbage + b"\n")
+    async with opened(tmp_path) as directory:
+        await _made(directory, _clip(1))
+    known = read_known(tmp_path)
+    assert set(known.all_there()) == {"RD_Radio1_000", "RD_Radio1_001"}
+    assert known.failures == {}
+    assert known.raws[VIDEO.youtube_id]["file"] == "RD_Radio1.webm"
+    assert garbage + b"\n" in (tmp_path / JOURNAL).read_bytes()
+
+
+def _journals() -> st.SearchStrategy[bytes]:
+    texts = st.sampled_from(["clip", "failed", "raw", "run", "private", "RD_Radio1_000", "RD_Radio1.mp4"])
+    leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | texts
+    names = st.sampled_from(
+        ["type", "clip", "form", "metadata", "reason", "youtube_id", "file", "bytes", "resolution", "pid"]
+    )
+    values = st.recursive(
+        leaves, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(names, inner, max_size=3)
+    )
+    records = st.dictionaries(names, values).map(lambda record: json.dumps(record).encode())
+    return st.lists(records | st.binary(max_size=30), max_size=6).map(b"\n".join)
+
+
+@settings(max_examples=80, deadline=None)
+@given(content=_journals())
+def test_no_journal_brings_the_program_down(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    """Whatever stands in it, it is read, asked and shown; what is not there is not said to be."""
+    out = tmp_path_factory.mktemp("any")
+    (out / JOURNAL).write_bytes(content)
+
+    async def open_and_close() -> None:
+        async with opened(out) as directory:
+            assert directory.known.all_there() == {}
+            assert directory.known.raw_there(VIDEO.youtube_id) is None
+            await directory.append(_record(_clip(9), 1))
+            await directory.write_views([_clip()])
+            with pytest.raises(BusyError):
+                async with opened(out):
+                    pass
+
+    anyio.run(open_and_close)
+    assert "RD_Radio1_009" in read_known(out).clips
+    assert _lines(out / METADATA) == []
+    assert "RD_Radio1_000" in {line["clip"] for line in _lines(out / FAILURES)}
+
+
+async def test_a_clip_without_a_record_is_not_there(tmp_path: Path) -> None:
+    """The program was ended between the renaming and the record."""
+    async with opened(tmp_path) as directory:
+        directory.clip_path(_clip()).write_bytes(b"a clip")
+        assert directory.known.there(_clip().stem) is None
+        await directory.write_views()
+    assert _lines(tmp_path / METADATA) == []
+
+
+@pytest.mark.parametrize("content", [None, b"", b"a longer clip", b"a cli"])
+async def test_a_record_without_its_clip_is_not_there(tmp_path: Path, content: bytes | None) -> None:
+    """A file that was deleted, or has not the recorded size, is no clip, and the metadata do not list it."""
+    async with opened(tmp_path) as directory:
+        await _made(directory, _clip(0))
+        await _made(directory, _clip(1))
+        if content is None:
+            directory.clip_path(_clip(0)).unlink()
+        else:
+            directory.clip_path(_clip(0)).write_bytes(content)
+        assert set(directory.known.all_there()) == {"RD_Radio1_001"}
+        await directory.write_views()
+    assert [line["file_name"] for line in _lines(tmp_path / METADATA)] == ["RD_Radio1_001.mp4"]
+
+
+async def test_a_raw_is_there_if_its_record_and_size_say_so(tmp_path: Path) -> None:
+    """A raw of another size was not finished, or is not ours."""
+    async with opened(tmp_path) as directory:
+        raw = directory.raw_path(VIDEO, "webm")
+        assert raw == tmp_path / RAWS / "RD_Radio1.webm"
+        await directory.append(_raw_record(raw.name, 5))
+        assert directory.known.raw_there(VIDEO.youtube_id) is None
+        raw.write_bytes(b"a raw")
+        assert directory.known.raw_there(VIDEO.youtube_id) is not None
+        raw.write_bytes(b"half")
+        assert directory.known.raw_there(VIDEO.youtube_id) is None
+
+
+async def test_a_clip_that_could_not_be_made_anew_is_still_there(tmp_path: Path) -> None:
+    """It has the form that it had, and neither its record nor its line in the metadata goes."""
+    async with opened(tmp_path) as directory:
+        await _made(directory, _clip())
+        await directory.append(failure_record(_clip(), Failure(Reason.PRIVATE)))
+        await directory.write_views()
+    assert [line["file_name"] for line in _lines(tmp_path / METADATA)] == ["RD_Radio1_000.mp4"]
+    assert [line["reason"] for line in _lines(tmp_path / FAILURES)] == ["private"]
+    async with opened(tmp_path) as directory:
+        await _made(directory, _clip(), b"made anew")
+        assert directory.known.failures == {}
+
+
+async def test_each_clip_is_looked_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What finding out costs grows with the number of clips, and with nothing else."""
+    async with opened(tmp_path) as directory:
+        await directory.append(*(_record(_clip(index), 6) for index in range(3000)))
+        for index in range(0, 3000, 3):
+            directory.clip_path(_clip(index)).write_bytes(b"a clip")
+        asked: list[object] = []
+        plain = os.stat
+
+        def counted(path: Any) -> os.stat_result:
+            asked.append(path)
+            return plain(path)
+
+        monkeypatch.setattr(os, "stat", counted)
+        there = directory.known.all_there()
+        monkeypatch.undo()
+    assert len(there) == 1000
+    assert len(asked) == len(set(asked)) == 3000
+
+
+# The journal when many write to it, and when the disk is full.
+
+
+async def test_what_many_append_at_once_stands_line_by_line(tmp_path: Path) -> None:
+    """No line runs into another, none is lost, and each is known."""
+    async with opened(tmp_path) as directory:
+
+        async def append(index: int) -> None:
+            record = failure_record(_clip(index), Failure(Reason.NETWORK, "words " * (index % 50)))
+            await directory.append(record, _record(_clip(1000 + index), 1))
+            assert _clip(index).stem in directory.known.failures
+
+        async with anyio.create_task_group() as group:
+            for index in range(300):
+                group.start_soon(append, index)
+    lines = _lines(tmp_path / JOURNAL)
+    assert len(lines) == 600
+    assert {line["clip"] for line in lines} == {
+        _clip(offset + index).stem for offset in (0, 1000) for index in range(300)
+    }
+    assert all(line["time"] for line in lines)
+
+
+async def test_records_that_wait_are_synced_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the first is being synced the others gather, and one sync makes all of them durable."""
+    synced, free = 0, threading.Event()
+    plain = os.fsync
+
+    def slow(descriptor: int) -> None:
+        nonlocal synced
+        assert free.wait(10)
+        plain(descriptor)
+        synced += 1
+
+    returned: list[tuple[int, int]] = []
+    async with opened(tmp_path) as directory:
+        monkeypatch.setattr(os, "fsync", slow)
+
+        async def append(index: int) -> None:
+            await directory.append(_record(_clip(index), 1))
+            returned.append((index, synced))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(append, 0)
+            while not (tmp_path / JOURNAL).read_bytes():  # noqa: ASYNC110 - a thread writes it
+                await anyio.sleep(0.001)
+            for index in range(1, 100):
+                group.start_soon(append, index)
+            await anyio.wait_all_tasks_blocked()
+            assert returned == []
+            free.set()
+        monkeypatch.undo()
+    assert returned == [(0, 1), *((index, 2) for index in range(1, 100))]
+    assert [line["clip"] for line in _lines(tmp_path / JOURNAL)] == [
+        _clip(index).stem for index in range(100)
+    ]
+
+
+async def test_a_write_that_is_short_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system may take a part of a line; the rest follows."""
+    async with opened(tmp_path) as directory:
+        inode, plain = os.fstat(directory.lock).st_ino, os.write
+
+        def short(descriptor: int, data: bytes) -> int:
+            return plain(descriptor, data[:7] if os.fstat(descriptor).st_ino == inode else data)
+
+        monkeypatch.setattr(os, "write", short)
+        await directory.append(_record(_clip(), 1), _record(_clip(1), 1))
+        monkeypatch.undo()
+    assert len(_lines(tmp_path / JOURNAL)) == 2
+
+
+async def test_a_full_disk_leaves_the_journal_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a record is taken back, all who waited are told, and once there is room it goes on."""
+    async with opened(tmp_path) as directory:
+        await directory.append(_record(_clip(0), 1))
+        before = (tmp_path / JOURNAL).read_bytes()
+        inode, plain, room = os.fstat(directory.lock).st_ino, os.write, 60
+
+        def full(descriptor: int, data: bytes) -> int:
+            nonlocal room
+            if os.fstat(descriptor).st_ino != inode:
+                return plain(descriptor, data)
+            if not room:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            written = plain(descriptor, data[:room])
+            room -= written
+            return written
+
+        monkeypatch.setattr(os, "write", full)
+        reasons: list[Reason] = []
+
+        async def append(index: int) -> None:
+            try:
+                await directory.append(_record(_clip(index), 1))
+            except Failure as failure:
+                reasons.append(failure.reason)
+
+        async with anyio.create_task_group() as group:
+            for index in range(1, 9):
+                group.start_soon(append, index)
+        monkeypatch.undo()
+        assert reasons == [Reason.DISK_FULL] * 8
+        assert (tmp_path / JOURNAL).read_bytes() == before
+        assert set(directory.known.clips) == {"RD_Radio1_000"}
+        await directory.append(_record(_clip(9), 1))
+    assert set(read_known(tmp_path).clips) == {"RD_Radio1_000", "RD_Radio1_009"}
+
+
+async def test_a_record_is_written_though_its_task_is_cancelled(tmp_path: Path) -> None:
+    """A clip that has its name gets its record, also when the run is being ended just then."""
+    async with opened(tmp_path) as directory:
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await directory.append(_record(_clip(), 1))
+        assert set(directory.known.clips) == {"RD_Radio1_000"}
+    assert set(read_known(tmp_path).clips) == {"RD_Radio1_000"}
+
+
+async def test_any_text_can_be_recorded(tmp_path: Path) -> None:
+    """Names and words from elsewhere: line ends, quotes, other scripts, and what has no UTF-8 at all."""
+    texts = [
+        "a\nb\r\n",
+        '"quoted" \\',
+        "Zoë 漢字 🎬",
+        "\u2028\x85",
+        "half a pair: \ud83c",
+        "raw byte: \udcff",
+    ]
+    async with opened(tmp_path) as directory:
+        await directory.append(run_record(texts=texts))
+    assert read_known(tmp_path).run["texts"] == texts
+    assert (tmp_path / JOURNAL).read_bytes().count(b"\n") == 1
+
+
+# The views.
+
+
+async def test_views_are_sorted_and_have_no_times(tmp_path: Path) -> None:
+    """Two runs that come to the same end write the same bytes, in whatever order things happened."""
+    orders = [(3, 1, 2, 0), (0, 1, 2, 3)]
+    views = []
+    for place, order in enumerate(orders):
+        out = tmp_path / str(place)
+        async with opened(out) as directory:
+            for index in order:
+                await _made(directory, _clip(index))
+                await directory.append(failure_record(_clip(10 + index), Failure(Reason.NETWORK, "words")))
+            await directory.write_views([_clip(20)])
+        views.append([(out / name).read_bytes() for name in (METADATA, FAILURES)])
+    assert views[0] == views[1]
+    metadata, failures = _lines(tmp_path / "0" / METADATA), _lines(tmp_path / "0" / FAILURES)
+    assert [line["file_name"] for line in metadata] == [f"{_clip(index).stem}.mp4" for index in range(4)]
+    assert [next(iter(line)) for line in metadata] == ["file_name"] * 4
+    assert [line["clip"] for line in failures] == [_clip(index).stem for index in (10, 11, 12, 13, 20)]
+    assert not any({"time", "type"} & set(line) for line in metadata + failures)
+
+
+async def test_a_failure_is_told_with_what_it_means_and_what_to_do(tmp_path: Path) -> None:
+    """The words of the table of reasons stand beside the tool's own; what was not tried is said too."""
+    async with opened(tmp_path) as directory:
+        await directory.append(failure_record(_clip(), Failure(Reason.PRIVATE, "ERROR: Private video")))
+        await directory.write_views([_clip(0), _clip(1)])
+    private, not_tried = _lines(tmp_path / FAILURES)
+    advice = Reason.PRIVATE.advice
+    assert private == {
+        "clip": "RD_Radio1_000",
+        "subset": "RD",
+        "name": "Radio1",
+        "index": 0,
+        "youtube_id": VIDEO.youtube_id,
+        "reason": "private",
+        "words": "ERROR: Private video",
+        "meaning": advice.meaning,
+        "what_to_do": advice.remedy,
+    }
+    assert (not_tried["clip"], not_tried["reason"]) == ("RD_Radio1_001", "not_tried")
+
+
+async def test_a_view_is_replaced_at_once_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the new one cannot be finished the old one stands, and no half one is left."""
+    async with opened(tmp_path) as directory:
+        await _made(directory, _clip())
+        await directory.write_views()
+        before = (tmp_path / METADATA).read_bytes()
+        await _made(directory, _clip(1))
+
+        def full(_descriptor: int) -> None:
+            raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(Failure) as raised:
+            await directory.write_views()
+        monkeypatch.undo()
+        assert raised.value.reason is Reason.DISK_FULL
+        assert (tmp_path / METADATA).read_bytes() == before
+        assert not [name for name in _names(tmp_path) if name.startswith(".")]
+        await directory.write_views()
+    assert len(_lines(tmp_path / METADATA)) == 2
+
+
+async def test_views_of_a_finished_directory_are_not_touched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that changes nothing writes nothing: neither a file nor a sync."""
+    async with opened(tmp_path) as directory:
+        await _made(directory, _clip())
+        await directory.write_views()
+    before = [(tmp_path / name).stat() for name in (JOURNAL, METADATA, FAILURES)]
+    async with opened(tmp_path) as directory:
+        monkeypatch.delattr(os, "fsync")
+        await directory.write_views()
+        monkeypatch.undo()
+    after = [(tmp_path / name).stat() for name in (JOURNAL, METADATA, FAILURES)]
+    assert [(s.st_ino, s.st_mtime_ns, s.st_size) for s in before] == [
+        (s.st_ino, s.st_mtime_ns, s.st_size) for s in after
+    ]
+
+
+# Opening, and who else is there.
+
+
+async def test_only_our_own_leftovers_are_removed(tmp_path: Path) -> None:
+    """What has a temporary name of ours goes; whatever else is in the directory is the user's."""
+    elsewhere, out = tmp_path / "elsewhere", tmp_path / "out"
+    (elsewhere / "inside").mkdir(parents=True)
+    (out / RAWS / ".hdtf-RD_Radio1" / "deep").mkdir(parents=True)
+    (out / RAWS / ".hdtf-RD_Radio1" / "deep" / "part").write_bytes(b"half")
+    (out / ".hdtf-RD_Radio1_000.mp4").write_bytes(b"half")
+    (out / ".hdtf-link").symlink_to(elsewhere)
+    (out / ".hdtf-dangling").symlink_to(out / "nowhere")
+    kept = {".hidden", ".hdtf", "hdtf-notes.txt", "notes.hdtf-", "RD_Radio2_000.mp4", "user"}
+    for name in kept - {"user"}:
+        (out / name).write_bytes(b"the user's")
+    (out / "user").mkdir()
+    (out / "user" / ".hdtf-deeper").write_bytes(b"the user's")
+    async with opened(out):
+        assert _names(out) == kept | {RAWS, JOURNAL}
+        assert _names(out / RAWS) == set()
+    assert (out / "user" / ".hdtf-deeper").exists()
+    assert (elsewhere / "inside").exists()
+
+
+async def test_a_second_run_is_refused_and_told_who_is_at_work(tmp_path: Path) -> None:
+    """The directory is nobody else's while a run holds it, and free as soon as it has ended."""
+    async with opened(tmp_path) as directory:
+        with pytest.raises(BusyError, match="has not said yet"):
+            async with opened(tmp_path):
+                pass
+        await directory.append(run_record())
+        with pytest.raises(BusyError) as raised:
+            async with opened(tmp_path):
+                pass
+        assert f"process {os.getpid()} on {socket.gethostname()}" in str(raised.value)
+        assert str(tmp_path) in str(raised.value)
+        assert read_known(tmp_path).run["pid"] == os.getpid(), "reading needs no lock"
+        await _made(directory, _clip())
+    async with opened(tmp_path) as directory:
+        assert set(directory.known.all_there()) == {"RD_Radio1_000"}
+
+
+async def test_a_child_that_still_writes_holds_the_lock(tmp_path: Path) -> None:
+    """If the program is killed, its tools keep the directory; nobody is told to end a process long gone."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:  # noqa: ASYNC220 - ends at once
+        pass
+    async with opened(tmp_path) as directory:
+        await directory.append(run_record() | {"pid": gone.pid})
+        child = subprocess.Popen(  # noqa: ASYNC220 - so does this
+            [sys.executable, "-c", "input()"],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            pass_fds=(directory.lock,),
+        )
+    with child:
+        with pytest.raises(BusyError, match=f"not process {gone.pid} .* has ended"):
+            async with opened(tmp_path):
+                pass
+        child.kill()
+    async with opened(tmp_path):
+        pass
+
+
+async def test_the_lock_is_let_go_when_opening_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error on the way leaves no descriptor behind that would keep everyone out."""
+
+    def broken(_descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", broken)
+    with pytest.raises(StoreError, match="Input/output error"):
+        async with opened(tmp_path):
+            pass
+    monkeypatch.undo()
+    async with opened(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("name", ["out", "out/deeper/still", f"out/{RAWS}", f"out/{JOURNAL}/inside"])
+async def test_a_file_in_the_way_is_named(tmp_path: Path, name: str) -> None:
+    """The directory, or a part of its path, is a file: the message names the way out."""
+    blocked = tmp_path / name
+    if name.startswith("out/_"):
+        blocked.parent.mkdir(parents=True)
+    if name.endswith("inside"):
+        blocked.mkdir()  # the journal's name is a directory
+    else:
+        file = tmp_path / name if name.startswith("out/_") else tmp_path / "out"
+        file.write_bytes(b"a file")
+    out = tmp_path / "out" if "_" in name else blocked
+    with pytest.raises(StoreError, match="choose another --out"):
+        async with opened(out):
+            pass
+
+
+async def test_a_directory_that_cannot_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read-only file system says so in one line."""
+
+    def read_only(*_: object, **__: object) -> int:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(os, "open", read_only)
+    with pytest.raises(StoreError, match="Read-only file system"):
+        async with opened(tmp_path):
+            pass
+
+
+def test_a_journal_that_cannot_be_read_is_an_error_that_says_so(tmp_path: Path) -> None:
+    """`plan --out` of a file is no crash, and of a directory that is not there yet no error."""
+    (tmp_path / "file").write_bytes(b"a file")
+    with pytest.raises(StoreError, match="cannot read"):
+        read_known(tmp_path / "file")
+    assert read_known(tmp_path / "not there yet").clips == {}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["with spaces", 'it\'s "quoted"', "line\nbreak", "Zoë 漢字 🎬", "-o", "*?[a]", os.fsdecode(b"\xff\xfe")],
+)
+async def test_any_name_of_a_directory_will_do(tmp_path: Path, name: str) -> None:
+    """Whatever the user calls it, clips are made, known and swept there."""
+    out = tmp_path / name / "clips"
+    try:
+        out.mkdir(parents=True)
+    except OSError:
+        pytest.skip("this file system has no such names")
+    (out / ".hdtf-left").write_bytes(b"half")
+    async with opened(out) as directory:
+        await _made(directory, _clip())
+        await directory.log(VIDEO, f"in {out}\n")
+        await directory.write_views()
+    assert _names(out) == {"RD_Radio1_000.mp4", JOURNAL, METADATA, FAILURES, RAWS}
+    assert set(read_known(out).all_there()) == {"RD_Radio1_000"}
+
+
+# Raws.
+
+
+async def test_a_private_directory_is_private_empty_and_gone_afterwards(tmp_path: Path) -> None:
+    """Mode 0700, whatever was left there is gone, and so is it after the block, however that is left."""
+    async with opened(tmp_path) as directory:
+        left = tmp_path / RAWS / ".hdtf-RD_Radio1"
+        left.mkdir()
+        (left / "half").write_bytes(b"half")
+        async with directory.private_directory(VIDEO) as private:
+            assert private == left
+            assert stat.S_IMODE(private.stat().st_mode) == 0o700
+            assert _names(private) == set()
+            (private / "part").write_bytes(b"half")
+        assert not private.exists()
+        with pytest.raises(Failure):
+            async with directory.private_directory(VIDEO) as private:
+                raise Failure(Reason.NETWORK)
+        assert not private.exists()
+
+
+async def test_a_private_directory_is_gone_after_cancellation(tmp_path: Path) -> None:
+    """Also when the cancellation comes while the directory is being made."""
+    async with opened(tmp_path) as directory:
+        for seconds in (0, 0.0005, 0.001, 0.002, 0.005):
+            with anyio.move_on_after(seconds) as scope:
+                async with directory.private_directory(VIDEO) as private:
+                    (private / "part").write_bytes(b"half")
+                    await anyio.sleep_forever()
+            assert scope.cancelled_caught
+            assert _names(tmp_path / RAWS) == set()
+
+
+async def test_a_second_name_is_a_hard_link(tmp_path: Path) -> None:
+    """One download, two rows of the table: no second copy on the disk."""
+    async with opened(tmp_path) as directory:
+        first, second = tmp_path / RAWS / "RD_A.mp4", tmp_path / RAWS / "RD_B.mp4"
+        first.write_bytes(b"a raw")
+        second.write_bytes(b"an old one")
+        for _ in range(2):  # the second time both are one file already
+            await directory.link(first, second)
+            assert first.samefile(second)
+            assert _names(tmp_path / RAWS) == {"RD_A.mp4", "RD_B.mp4"}
+
+
+async def test_a_second_name_is_a_copy_where_links_cannot_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some file systems have no hard links."""
+
+    def no_links(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    async with opened(tmp_path) as directory:
+        first, second = tmp_path / RAWS / "RD_A.mp4", tmp_path / RAWS / "RD_B.mp4"
+        first.write_bytes(b"a raw")
+        monkeypatch.setattr(os, "link", no_links)
+        await directory.link(first, second)
+        assert second.read_bytes() == b"a raw"
+        assert not first.samefile(second)
+
+
+async def test_logs_hashes_and_removals(tmp_path: Path) -> None:
+    """A log is appended to, a hash is the usual one, and what is not there is removed already."""
+    async with opened(tmp_path) as directory:
+        await directory.log(VIDEO, "one\n")
+        await directory.log(VIDEO, "two \udcff\n")
+        log = tmp_path / RAWS / "RD_Radio1_download_log.txt"
+        assert log.read_text(encoding="utf-8") == "one\ntwo \\udcff\n"
+        file = tmp_path / "file"
+        file.write_bytes(b"abc")
+        assert await directory.sha256(file) == (
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        )
+        await directory.remove(file)
+        await directory.remove(file)
+        assert not file.exists()
+        assert directory.free_bytes() > 0
+
+
+# Trouble with the file system, wherever it comes from.
+
+
+async def _private(directory: Store) -> None:
+    async with directory.private_directory(VIDEO):
+        pass
+
+
+async def _publish(directory: Store) -> None:
+    final = directory.clip_path(_clip())
+    directory.temporary(final).write_bytes(b"a clip")
+    await directory.publish(directory.temporary(final), final)
+
+
+async def _link(directory: Store) -> None:
+    await directory.link(directory.out / JOURNAL, directory.raw_path(VIDEO, "mp4"))
+
+
+async def _free(directory: Store) -> None:
+    directory.free_bytes()
+
+
+DEEDS: dict[str, tuple[str, Callable[[Store], Awaitable[None]]]] = {
+    "private directory": ("os.mkdir", _private),
+    "publish, sync": ("os.fsync", _publish),
+    "publish, rename": ("os.replace", _publish),
+    "append": ("os.fsync", lambda directory: directory.append(run_record())),
+    "views": ("os.replace", lambda directory: directory.write_views([_clip()])),
+    "link": ("os.replace", _link),
+    "copy": ("shutil.copyfile", _link),
+    "log": ("aiofiles.open", lambda directory: directory.log(VIDEO, "words")),
+    "remove": ("os.unlink", lambda directory: directory.remove(directory.out / JOURNAL)),
+    "free": ("shutil.disk_usage", _free),
+}
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        (errno.ENOSPC, Reason.DISK_FULL),
+        (errno.EDQUOT, Reason.DISK_FULL),
+        (errno.EACCES, Reason.NOT_WRITABLE),
+        (errno.EROFS, Reason.NOT_WRITABLE),
+        (errno.EIO, Reason.NOT_WRITABLE),
+    ],
+)
+@pytest.mark.parametrize("deed", DEEDS)
+async def test_trouble_with_the_disk_is_a_failure_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deed: str, number: int, reason: Reason
+) -> None:
+    """Each deed says whether there is no room or no right, names the file, and leaves no half-written one."""
+    where, do = DEEDS[deed]
+
+    def trouble(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    async with opened(tmp_path) as directory:
+        monkeypatch.setattr(where, trouble)
+        if deed == "copy":
+            monkeypatch.setattr("os.link", trouble)
+        with pytest.raises(Failure) as raised:
+            await do(directory)
+        monkeypatch.undo()
+        assert raised.value.reason is reason
+        assert os.strerror(number) in raised.value.words
+        assert str(tmp_path) in raised.value.words
+        if not deed.startswith("publish"):  # there the clip's maker removes it
+            assert not [name for name in _names(tmp_path) | _names(tmp_path / RAWS) if name[0] == "."]
+
+
+async def test_an_output_directory_that_vanishes_is_trouble_with_the_disk(tmp_path: Path) -> None:
+    """A disk that is unplugged, a directory that is deleted: a failure with words, no crash."""
+    async with opened(tmp_path / "out") as directory:
+        shutil.rmtree(tmp_path / "out")
+        for do in (
+            _private,
+            _free,
+            lambda there: there.log(VIDEO, "words"),
+            lambda there: there.write_views(),
+        ):
+            with pytest.raises(Failure) as raised:
+                await do(directory)
+            assert raised.value.reason is Reason.NOT_WRITABLE
+
+
+def test_names_in_the_directory_are_those_that_people_know() -> None:
+    """They are a contract: other programs read these files."""
+    assert (store.METADATA, store.FAILURES) == (METADATA, FAILURES)
+    assert (journal.JOURNAL, journal.RAWS) == (JOURNAL, RAWS)
