@@ -1,13 +1,15 @@
 """What happens in a run, as frozen values, and the way in which they reach their readers.
 
 Bars, JSON lines and an embedding program all read the same events. `Events.tell` never waits: a slow
-reader holds up nobody. Of progress it gets the newest, of everything else each one.
+reader holds up nobody. Of progress it gets the newest, and none about what is over; of everything else
+each one, in the order in which it happened.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 from dataclasses import dataclass, fields
+from itertools import count
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import anyio
@@ -24,7 +26,7 @@ class Event:
 
     type: ClassVar[str]
     passing: ClassVar[bool] = False
-    """Whether a newer event of the same kind about the same thing makes this one worthless."""
+    """Whether whatever comes next about the same thing makes this one worthless: it may be dropped."""
 
     def stated(self) -> dict[str, object]:
         """Return the event as one JSON object: its type, then its fields."""
@@ -191,24 +193,27 @@ class RunEnded(Event):
 
 
 def _about(event: Event) -> tuple[str, object]:
-    return event.type, getattr(event, fields(event)[0].name)
+    """Return what an event is about, which is its first field: a video or a clip."""
+    name = fields(event)[0].name
+    return name, getattr(event, name)
 
 
 class Reader:
     """One reader's own view of the events: an async iterator that ends with the run."""
 
     def __init__(self) -> None:
-        self._kept: deque[Event] = deque()
-        self._newest: dict[tuple[str, object], Event] = {}
+        self._unread: OrderedDict[object, Event] = OrderedDict()
+        self._numbers = count()
         self._news = anyio.Event()
         self._over = False
 
     def take(self, event: Event) -> None:
         """Put an event in; never waits."""
-        if event.passing:
-            self._newest[_about(event)] = event
-        else:
-            self._kept.append(event)
+        about = _about(event)
+        # Whatever comes makes unread progress on the same thing worthless, so that of progress no more
+        # is kept than videos and clips are under way, however long nobody reads.
+        self._unread.pop(about, None)
+        self._unread[about if event.passing else next(self._numbers)] = event
         self._news.set()
 
     def end(self) -> None:
@@ -221,13 +226,12 @@ class Reader:
 
     async def __anext__(self) -> Event:
         while True:
-            if self._kept:
-                return self._kept.popleft()
-            if self._newest:
-                return self._newest.pop(next(iter(self._newest)))
+            if self._unread:
+                return self._unread.popitem(last=False)[1]
             if self._over:
                 raise StopAsyncIteration
-            self._news = anyio.Event()
+            if self._news.is_set():
+                self._news = anyio.Event()
             await self._news.wait()
 
 
