@@ -77,10 +77,18 @@ class Difference:
     new: Mapping[str, object]
 
     @property
+    def keys(self) -> tuple[str, ...]:
+        """Names of what differs."""
+        return tuple(key for key in self.new if self.old.get(key) != self.new[key])
+
+    @property
     def words(self) -> str:
-        """What differs, such as ``size 256 -> 512``."""
-        keys = [key for key in self.new if self.old.get(key) != self.new[key]]
-        return ", ".join(f"{key} {self.old.get(key)} -> {self.new[key]}" for key in keys)
+        """What differs, such as ``size as it comes -> 512``."""
+        told = (
+            f"{key.replace('_', ' ')} {_said(self.old.get(key, 'not recorded'))} -> {_said(self.new[key])}"
+            for key in self.keys
+        )
+        return ", ".join(told) or "made by another version of this program"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +120,9 @@ def row(clip: Clip) -> dict[str, Any]:
     return {
         "youtube_id": clip.video.youtube_id,
         "reference_height": clip.video.reference_height,
-        "start": clip.interval.start,
-        "end": clip.interval.end,
+        # 30 and 30.0 are one time, but two texts.
+        "start": float(clip.interval.start),
+        "end": float(clip.interval.end),
         "box": [box.left, box.top, box.width, box.height],
     }
 
@@ -123,8 +132,7 @@ def fingerprint(clip: Clip, form: Form) -> str:
 
     Versions of tools are not part of it: a newer ffmpeg is no reason to make all clips again.
     """
-    text = json.dumps([row(clip), form.stated()], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return _fingerprint(row(clip), form.stated())
 
 
 def select(tables: Tables, options: Options) -> tuple[Clip, ...]:
@@ -137,8 +145,8 @@ def select(tables: Tables, options: Options) -> tuple[Clip, ...]:
         and (not wanted or wanted & {clip.video.name, clip.video.stem, clip.video.youtube_id})
     ]
     if options.limit is not None:
-        first = list(dict.fromkeys(clip.video for clip in clips))[: options.limit]
-        clips = [clip for clip in clips if clip.video in set(first)]
+        first = set(list(dict.fromkeys(clip.video for clip in clips))[: options.limit])
+        clips = [clip for clip in clips if clip.video in first]
     return tuple(clips)
 
 
@@ -155,6 +163,7 @@ def make(
     record of each clip that an earlier run could not have.
     """
     form = options.form
+    stated = form.stated()
     present: list[Clip] = []
     given_up: list[tuple[Clip, Reason]] = []
     impossible: list[tuple[Clip, Failure]] = []
@@ -163,11 +172,12 @@ def make(
     selected = select(tables, options)
     for clip in selected:
         record = there.get(clip.stem)
-        if record is not None and record["metadata"].get("fingerprint") == fingerprint(clip, form):
-            present.append(clip)
-            continue
         if record is not None:
-            different.append(Difference(clip.stem, record["form"], row(clip) | form.stated()))
+            asked = row(clip)
+            if record["metadata"].get("fingerprint") == _fingerprint(asked, stated):
+                present.append(clip)
+                continue
+            different.append(Difference(clip.stem, record["form"], asked | stated))
         failure = _impossible(clip, form)
         reason = _given_up(failed.get(clip.stem), clip, options)
         if failure is not None:
@@ -182,16 +192,30 @@ def make(
         given_up=tuple(given_up),
         impossible=tuple(impossible),
         different=tuple(different),
-        outside=tuple(_outside(there, {clip.stem for clip in selected}, form)),
+        outside=tuple(_outside(there, {clip.stem for clip in selected}, stated)),
     )
 
 
-def _outside(there: Mapping[str, Mapping[str, Any]], selected: set[str], form: Form) -> Iterator[Difference]:
-    stated = form.stated()
+def _fingerprint(asked: Mapping[str, Any], stated: Mapping[str, Any]) -> str:
+    text = json.dumps([asked, stated], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _said(value: object) -> str:
+    """Say a value of a form as its option would be told."""
+    if value is None:
+        return "as it comes"
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value).removesuffix(".0")
+
+
+def _outside(
+    there: Mapping[str, Mapping[str, Any]], selected: set[str], stated: Mapping[str, Any]
+) -> Iterator[Difference]:
     for stem, record in there.items():
-        difference = Difference(stem, record["form"], stated)
-        if stem not in selected and difference.words:
-            yield difference
+        if stem not in selected:
+            difference = Difference(stem, record["form"], stated)
+            if difference.keys:
+                yield difference
 
 
 def _impossible(clip: Clip, form: Form) -> Failure | None:
@@ -203,7 +227,8 @@ def _impossible(clip: Clip, form: Form) -> Failure | None:
         box = clip.box
         return Failure(
             Reason.BOX_DOES_NOT_FIT,
-            f"rows {box.top} to {box.bottom} of a frame of {clip.video.reference_height}",
+            f"columns {box.left} to {box.right} and rows {box.top} to {box.bottom}"
+            f" of a frame of {clip.video.reference_height} rows",
         )
     return None
 

@@ -1,0 +1,450 @@
+"""What is left to do: decided from the tables, the options and what is there, and from nothing else."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hdtf_async import plan
+from hdtf_async.failures import Action, Failure, Reason
+from hdtf_async.formats import Resolution
+from hdtf_async.model import Box, Clip, Form, Interval, Tables, Video
+from hdtf_async.options import Crop, Options
+from hdtf_async.plan import fingerprint, row, select
+from hdtf_async.store import failure_record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+BOX = Box(100, 50, 512, 512)
+DEFAULT = Options()
+
+
+def _video(name: str, youtube_id: str = "", *, subset: str = "RD", height: int = 720) -> Video:
+    return Video(subset, name, youtube_id or f"id_{subset}_{name}", height)
+
+
+def _clip(video: Video, index: int = 0, *, end: float = 60, box: Box = BOX) -> Clip:
+    return Clip(video, index, Interval(end - 30, end), box)
+
+
+def _tables(clips: Iterable[Clip]) -> Tables:
+    clips = tuple(clips)
+    return Tables(tuple(dict.fromkeys(clip.video for clip in clips)), clips, ())
+
+
+def _made(clip: Clip, options: Options = DEFAULT, **metadata: object) -> dict[str, Any]:
+    """Return the journal's record of a clip, as the encode lane writes it."""
+    form = options.form
+    return {
+        "type": "clip",
+        "clip": clip.stem,
+        "form": row(clip) | form.stated(),
+        "metadata": {"fingerprint": fingerprint(clip, form), **metadata},
+    }
+
+
+def _failed(clip: Clip, reason: Reason) -> dict[str, Any]:
+    return failure_record(clip, Failure(reason, "words"))
+
+
+def _make(
+    clips: Iterable[Clip],
+    options: Options = DEFAULT,
+    there: Iterable[dict[str, Any]] = (),
+    failed: Iterable[dict[str, Any]] = (),
+) -> plan.Plan:
+    return plan.make(
+        _tables(clips),
+        options,
+        there={record["clip"]: record for record in there},
+        failed={record["clip"]: record for record in failed},
+    )
+
+
+# Order and grouping.
+
+
+def test_what_takes_longest_starts_first() -> None:
+    """By where the last interval ends and how high the video is; table order among equals."""
+    short, long, high = _video("Short"), _video("Long"), _video("High", height=1080)
+    equal = _video("Equal")
+    decided = _make(
+        [_clip(short, end=100), _clip(equal, end=100), _clip(long, end=500), _clip(high, end=499)]
+    )
+    assert [work.stem for work in decided.work] == ["RD_High", "RD_Long", "RD_Short", "RD_Equal"]
+
+
+def test_it_is_the_last_interval_that_counts() -> None:
+    """A raw is fetched as far as its last clip, however its clips are listed."""
+    one, two = _video("One"), _video("Two")
+    decided = _make([_clip(one, 0, end=400), _clip(one, 1, end=50), _clip(two, 0, end=300)])
+    assert [work.stem for work in decided.work] == ["RD_One", "RD_Two"]
+    assert decided.work[0].last_second == 400
+
+
+def test_a_height_that_is_not_told_counts_as_the_usual_one() -> None:
+    """A video of unknown height is no small job; as a lower bound of bytes it is."""
+    unknown, small = _video("Unknown", height=0), _video("Small", height=360)
+    options = Options(crop=Crop.NONE)
+    decided = _make([_clip(small, end=100), _clip(unknown, end=100)], options)
+    assert [work.stem for work in decided.work] == ["RD_Unknown", "RD_Small"]
+    assert decided.work[0].least_bytes == decided.work[1].least_bytes == 100 * 360 * plan.BITS_PER_LINE / 8
+
+
+def test_a_youtube_video_is_fetched_once() -> None:
+    """Two rows that name one id are one work: rows and clips in table order, the raw as the first row."""
+    first = _video("WhipJimClyburn", "gh3YqnvNdio", subset="WRA", height=720)
+    other = _video("Other")
+    second = _video("JamesClyburn1", "gh3YqnvNdio", subset="WRA", height=1080)
+    clips = [_clip(first, 0, end=40), _clip(other), _clip(second, 0, end=80), _clip(first, 1, end=70)]
+    decided = _make(clips)
+    work = next(work for work in decided.work if work.youtube_id == "gh3YqnvNdio")
+    assert len(decided.work) == 2
+    assert work.videos == (first, second)
+    assert work.clips == (clips[0], clips[2], clips[3])
+    assert (work.stem, work.reference_height, work.attempt) == ("WRA_WhipJimClyburn", 1080, 1)
+
+
+def test_a_raw_has_the_same_name_whatever_part_is_asked_for() -> None:
+    """Also where only the second row that names the video is chosen, so that it is found again."""
+    first, second = _video("A", "gh3YqnvNdio"), _video("B", "gh3YqnvNdio")
+    decided = _make([_clip(first), _clip(second)], Options(videos=("B",)))
+    assert [clip.stem for clip in decided.clips] == ["RD_B_000"]
+    assert decided.work[0].stem == "RD_A"
+
+
+# Which part.
+
+
+PART = [
+    _clip(_video("A", "idOfA_12345", subset="RD")),
+    _clip(_video("A", "idOfA_12345", subset="RD"), 1),
+    _clip(_video("B", "idOfB_12345", subset="RD")),
+    _clip(_video("A", "idOfC_12345", subset="WDA")),
+    _clip(_video("D", "idOfB_12345", subset="WRA")),
+]
+
+
+@pytest.mark.parametrize(
+    ("options", "chosen"),
+    [
+        (Options(), [0, 1, 2, 3, 4]),
+        (Options(subsets=("RD",)), [0, 1, 2]),
+        (Options(subsets=("WRA", "WDA")), [3, 4]),
+        (Options(videos=("A",)), [0, 1, 3]),
+        (Options(videos=("WDA_A",)), [3]),
+        (Options(videos=("idOfB_12345",)), [2, 4]),
+        (Options(videos=("B", "WDA_A")), [2, 3]),
+        (Options(videos=("A",), subsets=("RD",)), [0, 1]),
+        (Options(videos=("nobody",)), []),
+        (Options(limit=1), [0, 1]),
+        (Options(limit=2), [0, 1, 2]),
+        (Options(limit=100), [0, 1, 2, 3, 4]),
+        (Options(limit=1, subsets=("WDA", "WRA")), [3]),
+    ],
+)
+def test_a_part_is_chosen_by_subset_name_and_number(options: Options, chosen: list[int]) -> None:
+    """In table order; a limit counts videos of what is chosen, with all their clips."""
+    assert select(_tables(PART), options) == tuple(PART[index] for index in chosen)
+    assert {clip.stem for clip in _make(PART, options).clips} == {PART[index].stem for index in chosen}
+
+
+# What is there, given up, impossible.
+
+
+def test_what_is_there_in_the_form_asked_for_is_left_alone() -> None:
+    """Nothing to do for it; its siblings are made."""
+    video = _video("A")
+    clips = [_clip(video, 0), _clip(video, 1)]
+    decided = _make(clips, there=[_made(clips[0])])
+    assert (decided.there, decided.clips, decided.different) == ((clips[0],), (clips[1],), ())
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_only_what_is_gone_for_good_is_given_up(reason: Reason) -> None:
+    """Everything else is tried again by the next run, and with --retry-failed so is that."""
+    clip = _clip(_video("A"))
+    failed = [_failed(clip, reason)]
+    gone = reason.advice.action is Action.NEVER
+    decided = _make([clip], failed=failed)
+    assert decided.given_up == (((clip, reason),) if gone else ())
+    assert decided.clips == (() if gone else (clip,))
+    again = _make([clip], Options(retry_failed=True), failed=failed)
+    assert (again.given_up, again.clips) == ((), (clip,))
+
+
+def test_a_row_that_names_another_video_now_is_not_given_up() -> None:
+    """What failed was the old id; a correction of the table gives the clip another chance."""
+    clip = _clip(_video("A", "oldidoldid1"))
+    mended = _clip(_video("A", "newidnewid1"))
+    assert _make([mended], failed=[_failed(clip, Reason.PRIVATE)]).clips == (mended,)
+
+
+@pytest.mark.parametrize(
+    ("height", "box", "reason"),
+    [
+        (0, BOX, Reason.HEIGHT_UNKNOWN),
+        (720, Box(389, 0, 776, 776), Reason.BOX_DOES_NOT_FIT),
+        (720, Box(100, 300, 512, 512), Reason.BOX_DOES_NOT_FIT),
+        (720, Box(-4, 0, 512, 512), Reason.BOX_DOES_NOT_FIT),
+        (720, Box(0, 0, 0, 512), Reason.BOX_DOES_NOT_FIT),
+    ],
+)
+def test_a_box_that_cannot_be_cut_costs_no_download(height: int, box: Box, reason: Reason) -> None:
+    """It is said beforehand, with its figures; the whole frame can be had of the same video."""
+    clip = _clip(_video("A", height=height), box=box)
+    decided = _make([clip])
+    assert [(found, failure.reason) for found, failure in decided.impossible] == [(clip, reason)]
+    assert decided.clips == ()
+    if height:
+        words = decided.impossible[0][1].words
+        for figure in (box.left, box.right, box.top, box.bottom, height):
+            assert str(figure) in words
+    whole = _make([clip], Options(crop=Crop.NONE))
+    assert (whole.impossible, whole.clips) == ((), (clip,))
+
+
+def test_a_clip_in_another_form_is_to_be_made_again() -> None:
+    """It is told as different, with what is old and new in the words of the options."""
+    clip = _clip(_video("A"))
+    decided = _make([clip], Options(size=512), there=[_made(clip)])
+    assert decided.clips == (clip,)
+    assert [(found.stem, found.words) for found in decided.different] == [
+        ("RD_A_000", "size as it comes -> 512")
+    ]
+
+
+def test_clips_of_another_part_in_another_form_are_told_apart() -> None:
+    """They would stay as they are, and the directory would hold two forms."""
+    inside, outside, same = _clip(_video("A")), _clip(_video("B")), _clip(_video("C"))
+    options = Options(size=512, videos=("A",))
+    there = [_made(inside), _made(outside), _made(same, Options(size=512))]
+    decided = _make([inside, outside, same], options, there=there)
+    assert [found.stem for found in decided.different] == ["RD_A_000"]
+    assert [(found.stem, found.words) for found in decided.outside] == [
+        ("RD_B_000", "size as it comes -> 512")
+    ]
+
+
+def test_clips_that_the_tables_no_longer_name_are_outside() -> None:
+    """Another version of the tables, or others: only their form can be compared."""
+    gone = _clip(_video("Gone"))
+    assert _make([_clip(_video("A"))], there=[_made(gone)]).outside == ()
+    assert [d.stem for d in _make([_clip(_video("A"))], Options(crf=23), there=[_made(gone)]).outside] == [
+        gone.stem
+    ]
+
+
+# Fingerprints and differences.
+
+
+FORMS: dict[str, Callable[[Form], Form]] = {
+    "crop": lambda form: replace(form, crop="none"),
+    "resolution": lambda form: replace(form, resolution="best"),
+    "size": lambda form: replace(form, size=512),
+    "fps": lambda form: replace(form, fps=Fraction(25)),
+    "crf": lambda form: replace(form, crf=23),
+    "preset": lambda form: replace(form, preset="slow"),
+    "threads": lambda form: replace(form, threads=2),
+}
+ROWS: dict[str, Callable[[Clip], Clip]] = {
+    "youtube_id": lambda clip: replace(clip, video=replace(clip.video, youtube_id="another")),
+    "reference_height": lambda clip: replace(clip, video=replace(clip.video, reference_height=1080)),
+    "start": lambda clip: replace(clip, interval=Interval(29.5, 60)),
+    "end": lambda clip: replace(clip, interval=Interval(30, 60.5)),
+    "left": lambda clip: replace(clip, box=replace(clip.box, left=101)),
+    "top": lambda clip: replace(clip, box=replace(clip.box, top=51)),
+    "width": lambda clip: replace(clip, box=replace(clip.box, width=510)),
+    "height": lambda clip: replace(clip, box=replace(clip.box, height=510)),
+}
+
+
+def test_every_part_of_a_form_is_looked_at() -> None:
+    """A new option that changes a clip has to be added to the examples of this file."""
+    assert list(FORMS) == list(Form().stated())
+
+
+def test_a_fingerprint_changes_with_whatever_changes_the_clip() -> None:
+    """With each option of the form and each field of the row, each time to another one."""
+    clip = _clip(_video("A"))
+    prints = [fingerprint(clip, Form())]
+    prints += [fingerprint(clip, change(Form())) for change in FORMS.values()]
+    prints += [fingerprint(change(clip), Form()) for change in ROWS.values()]
+    assert len(set(prints)) == len(prints) == 1 + len(FORMS) + len(ROWS)
+
+
+def test_a_fingerprint_is_the_same_tomorrow() -> None:
+    """It stands in people's directories: another recipe would have all their clips made anew."""
+    assert fingerprint(_clip(_video("A", "CPCoMyuBRM0")), Form()) == "5fdc2724bf733737617572c469d5022c"
+
+
+def test_a_fingerprint_knows_nothing_of_tools_names_and_places() -> None:
+    """A newer ffmpeg, a renamed row or a correction's level are no reason to make a clip again."""
+    clip = _clip(_video("A"))
+    same = replace(clip, index=7, correction="verified", video=replace(clip.video, name="B", subset="WDA"))
+    same = replace(same, video=replace(same.video, youtube_id=clip.video.youtube_id))
+    assert fingerprint(same, Form()) == fingerprint(clip, Form())
+    decided = _make([clip], there=[_made(clip, versions={"ffmpeg": "of another day"})])
+    assert decided.there == (clip,)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (Options(crop=Crop.NONE), "crop table -> none"),
+        (Options(resolution=Resolution.BEST), "resolution reference -> best"),
+        (Options(size=512), "size as it comes -> 512"),
+        (Options(fps=Fraction(30000, 1001)), "fps as it comes -> 30000/1001"),
+        (Options(crf=23), "crf 18 -> 23"),
+        (Options(preset="slow"), "preset veryfast -> slow"),
+        (Options(size=256, fps=Fraction(25)), "size as it comes -> 256, fps as it comes -> 25"),
+    ],
+)
+def test_a_difference_is_said_in_the_words_of_the_options(options: Options, words: str) -> None:
+    """What is old comes first, then what is asked for."""
+    clip = _clip(_video("A"))
+    (found,) = _make([clip], options, there=[_made(clip)]).different
+    assert found.words == words
+    (back,) = _make([clip], there=[_made(clip, options)]).different
+    assert len(back.words) == len(words)
+    assert back.words != words
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("youtube_id", "youtube id id_RD_A -> another"),
+        ("reference_height", "reference height 720 -> 1080"),
+        ("start", "start 30 -> 29.5"),
+        ("end", "end 60 -> 60.5"),
+        ("left", "box 100 50 512 512 -> 101 50 512 512"),
+    ],
+)
+def test_a_changed_row_is_said_too(name: str, words: str) -> None:
+    """A correction of the tables makes clips again, and says which figure it was."""
+    clip = _clip(_video("A"))
+    (found,) = _make([ROWS[name](clip)], there=[_made(clip)]).different
+    assert found.words == words
+
+
+def test_a_clip_of_another_version_is_said_to_be_one() -> None:
+    """The fingerprint differs though nothing that is recorded does."""
+    clip = _clip(_video("A"))
+    (found,) = _make([clip], there=[_made(clip, fingerprint="of old")]).different
+    assert "another version" in found.words
+    (found,) = _make([clip], there=[_made(clip) | {"form": {}, "metadata": {}}]).different
+    assert "crf not recorded -> 18" in found.words
+
+
+# Whatever the tables and the journal say.
+
+
+def _worlds() -> st.SearchStrategy[tuple[list[Clip], Options, list[dict[str, Any]], list[dict[str, Any]]]]:
+    videos = st.builds(
+        Video,
+        st.sampled_from(["RD", "WDA"]),
+        st.sampled_from("ABC"),
+        st.sampled_from(["id1", "id2"]),
+        st.sampled_from([0, 720]),
+    )
+    clips = st.lists(
+        st.builds(
+            _clip,
+            videos,
+            st.integers(0, 2),
+            end=st.integers(31, 500),
+            box=st.sampled_from([BOX, Box(0, 0, 800, 800)]),
+        ),
+        max_size=10,
+        unique_by=lambda clip: clip.stem,
+    )
+    options = st.builds(
+        Options,
+        subsets=st.sampled_from([(), ("RD",)]),
+        videos=st.sampled_from([(), ("A",), ("WDA_B", "id1")]),
+        limit=st.sampled_from([None, 1, 2]),
+        crop=st.sampled_from(Crop),
+        size=st.sampled_from([None, 256]),
+        retry_failed=st.booleans(),
+    )
+
+    def with_journal(clips: list[Clip]) -> st.SearchStrategy[Any]:
+        some = st.lists(st.sampled_from(clips), unique_by=lambda clip: clip.stem) if clips else st.just([])
+        return st.tuples(
+            st.just(clips),
+            options,
+            st.tuples(some, options).map(lambda drawn: [_made(clip, drawn[1]) for clip in drawn[0]]),
+            st.tuples(some, st.sampled_from(Reason)).map(
+                lambda drawn: [_failed(clip, drawn[1]) for clip in drawn[0]]
+            ),
+        )
+
+    return clips.flatmap(with_journal)
+
+
+@given(_worlds())
+def test_every_chosen_clip_lands_in_exactly_one_place(
+    world: tuple[list[Clip], Options, list[dict[str, Any]], list[dict[str, Any]]],
+) -> None:
+    """There, to be done, given up or impossible; each video is fetched once, the longest first."""
+    clips, options, there, failed = world
+    decided = _make(clips, options, there, failed)
+    places = [
+        *decided.there,
+        *decided.clips,
+        *(clip for clip, _ in decided.given_up),
+        *(clip for clip, _ in decided.impossible),
+    ]
+    chosen = select(_tables(clips), options)
+    assert sorted(clip.stem for clip in places) == sorted(clip.stem for clip in chosen)
+    ids = [work.youtube_id for work in decided.work]
+    assert len(ids) == len(set(ids))
+    assert all(clip.video in work.videos for work in decided.work for clip in work.clips)
+    estimates = [work.estimate for work in decided.work]
+    assert estimates == sorted(estimates, reverse=True)
+    stems = {clip.stem for clip in chosen}
+    assert {found.stem for found in decided.different} <= stems
+    assert not {found.stem for found in decided.outside} & stems
+    assert all(found.keys for found in (*decided.different, *decided.outside))
+
+
+def _calls(tables: Tables, there: Mapping[str, dict[str, Any]], options: Options) -> int:
+    """Count the function calls that planning takes."""
+    calls = 0
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event in {"call", "c_call"}
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        plan.make(tables, options, there=there, failed={})
+    finally:
+        sys.setprofile(before)
+    return calls
+
+
+@pytest.mark.parametrize("limit", [None, 1_000_000])
+def test_planning_takes_ten_times_as_long_for_ten_times_as_many(limit: int | None) -> None:
+    """The number of steps grows with the rows and not with their square, whichever options are given."""
+    steps = []
+    for number in (200, 2000):
+        clips = [_clip(_video(f"V{index}"), end=31 + index % 400) for index in range(number)]
+        there = {clip.stem: _made(clip, Options(crf=20)) for clip in clips[::2]}
+        steps.append(_calls(_tables(clips), there, Options(limit=limit)))
+    assert steps[1] < 11 * steps[0]
+
+
+def test_a_hundred_thousand_rows_can_be_planned() -> None:
+    """Nobody has such tables yet."""
+    clips = [_clip(_video(f"V{index}"), end=31 + index % 400) for index in range(100_000)]
+    decided = _make(clips, Options(limit=99_999))
+    assert len(decided.work) == 99_999
