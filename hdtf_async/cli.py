@@ -158,10 +158,11 @@ async def _demo(footage: Path, out: Path, options: Options, printing: Printing) 
         os.environ.update(site.environment)
         variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in site.environment.items())
         say(
-            "A stand-in for YouTube answers on this machine. What runs now:\n"
-            f"  {variables} python -m hdtf_async --out {shlex.quote(str(out))}"
-            f" --source {shlex.quote(str(options.source))} --pace 0"
-            f" --yt-dlp-args={shlex.quote(site.yt_dlp_args)}"
+            "A stand-in for YouTube answers on this machine. What runs now is the main job:\n"
+            f"  export {variables}\n"
+            f"  python -m hdtf_async --out {shlex.quote(str(out))}"
+            f" --source {shlex.quote(str(options.source))} --pace 0 \\\n"
+            f'    --yt-dlp-args="{site.yt_dlp_args}"'
         )
         return await _run(out, replace(options, yt_dlp_args=tuple(shlex.split(site.yt_dlp_args))), printing)
 

@@ -6,6 +6,7 @@ Readers of the run's events like any other: nothing here is known to the lanes.
 from __future__ import annotations
 
 import json
+import math
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self, TextIO
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from hdtf_async.options import Printing
     from hdtf_async.report import Report
 
+REDRAW = 0.1
+"""Least seconds between two drawings of the bars."""
 EVERY = 30.0
 """Seconds between two plain lines."""
 
@@ -114,14 +117,16 @@ class Picture:
     @property
     def videos_words(self) -> str:
         """Bytes, speed and running downloads, in words."""
-        return f"{_bytes(self.bytes_so_far)}, {_bytes(self.speed)}/s, {len(self.downloading)} running"
+        running = len(self.downloading)
+        return _bytes(self.bytes_so_far) + (f", {_bytes(self.speed)}/s, {running} running" if running else "")
 
     @property
     def clips_words(self) -> str:
         """Hours cut and running encodes, in words."""
         failed = f", {self.failed} failed" if self.failed else ""
         of = f"{_hours(self.seconds_so_far)} of {_hours(self.clip_seconds)}"
-        return f"{of}, {len(self.encoding)} running{failed}"
+        running = f", {len(self.encoding)} running" if self.encoding else ""
+        return f"{of}{running}{failed}"
 
 
 class View:
@@ -148,8 +153,10 @@ class Bars(View):
     def __init__(self, terminal: TextIO) -> None:
         self._picture = Picture()
         self._terminal = terminal
-        # The ends of the lines give way first when the terminal is narrow: tqdm cuts them.
-        layout = "{desc} {n_fmt}/{total_fmt} |{bar:12}| {postfix}"
+        self._drawn = -math.inf
+        # The ends of the lines give way first when the terminal is narrow: tqdm cuts them. The words stand
+        # in place of the unit, since tqdm puts a comma before its postfix.
+        layout = "{desc} {n_fmt:>4}/{total_fmt:<4}|{bar:12}| {unit}"
         self._videos, self._clips = (
             tqdm(total=0, desc=name, bar_format=layout, dynamic_ncols=True, position=place, file=terminal)
             for place, name in enumerate(("videos", "clips "))
@@ -157,15 +164,17 @@ class Bars(View):
 
     def __exit__(self, *_: object) -> None:
         self._draw()
-        self._clips.close()
         self._videos.close()
+        self._clips.close()
 
     async def take(self, event: Event) -> None:
         """Draw the bars anew, at most ten times a second, and write the line of a problem above them."""
         line = self._picture.take(event)
         if line is not None:
             tqdm.write(line, file=self._terminal)
-        self._draw()
+        if anyio.current_time() - self._drawn > REDRAW:
+            self._drawn = anyio.current_time()
+            self._draw()
 
     def _draw(self) -> None:
         picture = self._picture
@@ -174,7 +183,7 @@ class Bars(View):
             (self._clips, picture.clips_over, picture.clips, picture.clips_words),
         ):
             bar.total = total
-            bar.set_postfix_str(words, refresh=False)
+            bar.unit = words
             bar.update(over - bar.n)
             bar.refresh()
 

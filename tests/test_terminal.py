@@ -1,0 +1,132 @@
+"""The program as a person starts it: what a terminal shows, what signals do, and the demo command."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import termios
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from conftest import children
+
+from hdtf_async import cli
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from conftest import Finished
+
+    from hdtf_async import demo
+
+
+def job(finished: Finished, site: demo.StandIn, out: Path, *more: str) -> list[str]:
+    """Return a command line of the main job on the demo's tables."""
+    return [
+        *(sys.executable, "-m", "hdtf_async", "--out", str(out), "--source", str(finished.options.source)),
+        *("--pace", "0", f"--yt-dlp-args={site.yt_dlp_args}", *more),
+    ]
+
+
+def until(lines: Iterator[str], kind: str) -> None:
+    """Read JSON lines up to an event of a kind."""
+    for line in lines:
+        if json.loads(line)["type"] == kind:
+            return
+    raise AssertionError(f"no {kind} was told")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+async def test_a_signal_ends_the_run_and_leaves_nothing_behind(
+    number: signal.Signals, code: int, finished: Finished, site: demo.StandIn, tmp_path: Path
+) -> None:
+    """No child, no temporary file; it says that the same command goes on, and it does."""
+    before = children()
+    words = job(finished, site, tmp_path, "--video", "Radio1", "--json", "--preset", "veryslow", "--crf", "0")
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        assert run.stderr is not None
+        until(iter(run.stdout), "encode_started")
+        run.send_signal(number)
+        told = run.stderr.read()
+    assert run.returncode == code
+    assert "goes on from here" in told
+    assert sorted(children()) == sorted(before)
+    assert [path.name for path in tmp_path.rglob(".*")] == []
+    # The raw is there: the rest needs no network.
+    offline = [word for word in words if not word.startswith("--yt-dlp-args")]
+    again = subprocess.run(
+        [*offline, "--yt-dlp-args=--never-asked"], check=False, capture_output=True, timeout=90
+    )
+    assert again.returncode == 0
+
+
+async def test_bars_keep_within_a_terminal_of_80_columns(
+    finished: Finished, site: demo.StandIn, tmp_path: Path
+) -> None:
+    """The screen ends with both bars full and the summary below them."""
+    master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (24, 80))
+    words = job(finished, site, tmp_path, "--video", "Radio2", "--preset", "ultrafast")
+    with subprocess.Popen(words, stdout=slave, stderr=slave) as run:
+        os.close(slave)
+        shown = b""
+        while True:
+            try:
+                shown += os.read(master, 1 << 16)
+            except OSError:  # the other end is closed
+                break
+    os.close(master)
+    assert run.returncode == 0
+    parts = re.split(r"[\r\n]|\x1b\[[0-9]*[A-Z]", shown.decode())
+    drawn = [part for part in parts if part.startswith(("videos", "clips"))]
+    assert drawn
+    assert max(map(len, drawn)) <= 80
+    assert any("1/1" in part and "videos" in part for part in drawn)
+    assert "1 clips made" in shown.decode()
+
+
+async def test_without_a_terminal_there_are_plain_lines(
+    finished: Finished, site: demo.StandIn, tmp_path: Path
+) -> None:
+    """No bars, no control characters; the summary is on stdout."""
+    words = job(finished, site, tmp_path, "--video", "Radio2", "--preset", "ultrafast")
+    run = subprocess.run(words, check=True, capture_output=True, text=True, timeout=90)
+    assert run.stdout.startswith("1 clips made")
+    assert not any(ord(sign) < 32 and sign != "\n" for sign in run.stdout + run.stderr)
+
+
+async def test_json_is_one_object_a_line(finished: Finished, site: demo.StandIn, tmp_path: Path) -> None:
+    """From the first event to the last, and nothing else on stdout."""
+    words = job(finished, site, tmp_path, "--video", "Radio2", "--preset", "ultrafast", "--json")
+    run = subprocess.run(words, check=True, capture_output=True, text=True, timeout=90)
+    told = [json.loads(line) for line in run.stdout.splitlines()]
+    assert (told[0]["type"], told[-1]["type"]) == ("run_started", "run_ended")
+    assert "hdtf_async" not in run.stderr
+
+
+async def test_the_demo_command_does_the_whole_job(footage: Path, tmp_path: Path) -> None:
+    """It prints the command that any user could type, and ends with 0; again it finds everything there."""
+    words = ["demo", "--out", str(tmp_path / "clips"), "--footage", str(footage)]
+    run = subprocess.run(
+        [sys.executable, "-m", "hdtf_async", *words], check=False, capture_output=True, text=True, timeout=110
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.startswith("10 clips made")
+    shown = run.stderr.replace("\\\n", "").splitlines()
+    typed = shlex.split(next(line for line in shown if "python -m hdtf_async" in line))
+    assert typed[:5] == ["python", "-m", "hdtf_async", "--out", str(tmp_path / "clips")]
+
+
+@pytest.mark.usefixtures("no_children")
+def test_the_finished_demo_starts_no_process(finished: Finished, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not even the stand-in: there is nothing to ask it."""
+    assert cli.main(["demo", "--out", str(finished.out)]) == 0
+    assert capsys.readouterr().out.startswith("0 clips made (0.0 s, 0 B), 10 were there already")
