@@ -163,14 +163,16 @@ def _facts(
     if seen.frames == 0:
         raise ValueError("no frame in it")
     first, end = seen.first * base, seen.end * base
-    if seen.end <= seen.last and seen.frames > 1:  # a container without durations, such as WebM
+    stated = Fraction(media.duration or 0, 1_000_000)
+    if seen.end <= seen.last and seen.frames > 1:  # a WebM without durations of frames
         end = seen.last * base + (seen.last - seen.first) * base / (seen.frames - 1)
+        end = min(end, stated) if stated > seen.last * base else end
     span = end - first
     if stream.duration is not None:
         promised = stream.duration * base
-    elif media.duration:
+    elif stated:
         # Stated for all streams together: what those lack at the end, the picture lacks too.
-        promised = span + Fraction(media.duration, 1_000_000) - max(furthest, end)
+        promised = span + stated - max(furthest, end)
     else:
         promised = Fraction(0)
     declared = stream.average_rate
@@ -221,8 +223,10 @@ def _answer(question: bytes) -> str:
         asked = json.loads(question)
         return json.dumps(asdict(read(asked["path"], asked["container"], asked["intervals"])))
     except Exception as error:  # noqa: BLE001 - whatever a parser of foreign bytes may raise is the answer
-        # The words of an error of the system alone, without the path that it names.
-        words = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+        # The words alone: no path, as errors of the system name it, and no type where it says nothing.
+        words = getattr(error, "strerror", None) or (
+            str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
+        )
         return json.dumps({"error": words[:2000]})
 
 

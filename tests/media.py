@@ -1,0 +1,152 @@
+"""Small real videos of every odd kind, drawn once, and what is in them by a decoder of another make."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache, cached_property
+from typing import TYPE_CHECKING
+
+import av
+
+from hdtf_async.run import bundled_ffmpeg
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hdtf_async.model import Box
+
+WIDTH, HEIGHT, SECONDS = 320, 180, 4
+
+_H264 = "-c:v libx264 -preset veryfast -crf 20 -pix_fmt yuv420p -threads 1"
+_VP9 = "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 60 -b:v 300k"
+_VARYING = "-vf select='lt(mod(n*7\\,11)\\,6)' -fps_mode passthrough -enc_time_base 1:90000"
+_LATE = "-vf setpts=PTS+0.2/TB -fps_mode passthrough"
+_DRAWN = {
+    "b_frames.mp4": ("30000/1001", f"{_H264} -bf 3 -g 48 -movflags +faststart"),
+    "open_gop.mp4": ("25", f"{_H264} -x264-params open-gop=1:bframes=3:b-adapt=0:keyint=40:scenecut=0"),
+    "varying.mp4": ("30", f"{_VARYING} {_H264} -bf 2 -g 48"),
+    "late.mp4": ("25", f"{_LATE} {_H264} -bf 3 -g 50"),
+    "coarse.mov": ("30", f"{_H264} -bf 2 -g 48 -video_track_timescale 600"),
+    "plain.webm": ("30", _VP9),
+    "varying.webm": ("30", f"{_VARYING} {_VP9}"),
+    "sparse.webm": (
+        "30",
+        f"-vf select='eq(n,0)+eq(n,17)+eq(n,28)+eq(n,70)' -fps_mode passthrough -enc_time_base 1:1000 {_VP9}",
+    ),
+    "late.webm": ("30", f"{_LATE} {_VP9}"),
+    "full_range.mp4": (
+        "25",
+        "-vf scale=out_range=pc:out_color_matrix=bt709,format=yuv420p,"
+        "setparams=range=pc:color_primaries=bt709:color_trc=bt709:colorspace=bt709 "
+        f"{_H264} -t 1",
+    ),
+}
+_COPIED = {
+    # From the middle of a group of pictures: an edit list leaves out what only serves to decode.
+    "edit_list.mp4": ("-ss 1.1 -i b_frames.mp4", ""),
+    # As YouTube serves them: in fragments, without an edit list.
+    "fragments.mp4": ("-i b_frames.mp4", "-movflags +dash+global_sidx"),
+    "rotated.mp4": ("-display_rotation 90 -i b_frames.mp4", ""),
+    "longer_sound.webm": ("-i plain.webm -f lavfi -i sine=duration=6", "-map 0:v -map 1:a -c:a libopus"),
+}
+
+
+def ffmpeg(directory: Path, words: str) -> str:
+    """Run the real ffmpeg in a directory and return what it said."""
+    command = [str(bundled_ffmpeg()), "-hide_banner", "-nostdin", "-y", *words.split()]
+    ran = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stderr
+
+
+@cache
+def drawn(base: Path) -> Path:
+    """Return the directory of the videos below a session's own; every test shares it, none may change it."""
+    directory = base / "media"
+    directory.mkdir()
+    for name, (rate, words) in _DRAWN.items():
+        source = f"testsrc2=size={WIDTH}x{HEIGHT}:rate={rate}:duration={SECONDS}"
+        ffmpeg(directory, f"-v error -f lavfi -i {source} {words} {name}")
+    for name, (given, words) in _COPIED.items():
+        ffmpeg(directory, f"-v error {given} -c:v copy {words} {name}")
+    return directory
+
+
+Plane = tuple[bytes, ...]
+"""Rows of samples."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One decoded frame."""
+
+    time: Fraction
+    """Its time stamp in seconds."""
+    planes: tuple[Plane, ...]
+    """Brightness, and two of colour with half the rows and columns."""
+
+    def cropped(self, box: Box) -> tuple[Plane, ...]:
+        """Return what a box with even sides and offsets shows."""
+        return tuple(
+            tuple(row[box.left // by : box.right // by] for row in plane[box.top // by : box.bottom // by])
+            for plane, by in zip(self.planes, (1, 2, 2), strict=True)
+        )
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """All that is in a video, decoded from its beginning by PyAV, which has other decoders in it."""
+
+    path: Path
+
+    @cached_property
+    def pictures(self) -> tuple[Picture, ...]:
+        """Its frames."""
+        with av.open(str(self.path)) as media:
+            stream = media.streams.video[0]
+            assert stream.time_base is not None
+            return tuple(
+                Picture((frame.pts or 0) * stream.time_base, tuple(map(_rows, frame.planes)))
+                for frame in media.decode(stream)
+            )
+
+    def within(self, start: float, end: float) -> list[Picture]:
+        """Return the frames with ``start <= PTS < end``."""
+        return [one for one in self.pictures if Fraction(str(start)) <= one.time < Fraction(str(end))]
+
+    @property
+    def colours(self) -> tuple[int, ...]:
+        """Range, primaries, transfer and matrix, as they are declared."""
+        with av.open(str(self.path)) as media:
+            declared = media.streams.video[0].codec_context
+            return tuple(
+                map(
+                    int,
+                    (declared.color_range, declared.color_primaries, declared.color_trc, declared.colorspace),
+                )
+            )
+
+
+@cache
+def decoded(path: Path) -> Decoded:
+    """Return what is in one of the shared videos."""
+    return Decoded(path)
+
+
+def shown_times(path: Path) -> list[Fraction]:
+    """Return the time stamps of all frames as the ffmpeg program shows them, in seconds."""
+    said = ffmpeg(path.parent, f"-copyts -i {path.name} -map 0:v:0 -vf showinfo -f null -")
+    clock = re.search(r"config in time_base: (\d+/\d+)", said)
+    assert clock is not None
+    return [int(tick) * Fraction(clock[1]) for tick in re.findall(r" pts: *(-?\d+) ", said)]
+
+
+def _rows(plane: av.video.plane.VideoPlane) -> Plane:
+    content = bytes(plane)
+    return tuple(
+        content[start : start + plane.width]
+        for start in range(0, plane.height * plane.line_size, plane.line_size)
+    )

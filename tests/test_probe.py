@@ -1,0 +1,480 @@
+"""What is in a file, found without trusting it: facts, truncation, and everything that is no video."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av
+import media
+import pytest
+from anyio import create_task_group
+
+from hdtf_async import probe
+from hdtf_async.failures import Failure, Reason
+from hdtf_async.model import Interval
+from hdtf_async.probe import Facts, Prober
+from hdtf_async.run import bundled_ffmpeg
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory of the videos."""
+    return media.drawn(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture(scope="module")
+async def prober() -> AsyncIterator[Prober]:
+    """Give one probing child to all tests, as a run has one."""
+    async with Prober() as prober:
+        yield prober
+
+
+async def facts_of(prober: Prober, path: Path, *intervals: Interval) -> Facts:
+    """Ask by the file's own ending."""
+    return await prober.facts(path, container=path.suffix[1:], intervals=intervals)
+
+
+async def refused(prober: Prober, path: Path, container: str | None = None) -> str:
+    """Return with which words a file is called unreadable."""
+    with pytest.raises(Failure) as failure:
+        await prober.facts(path, container=container or path.suffix[1:])
+    assert failure.value.reason is Reason.RAW_UNREADABLE
+    return failure.value.words
+
+
+def part_of(whole: Path, directory: Path, share: float) -> Path:
+    """Write the first part of a file, and return it."""
+    part = directory / whole.name
+    content = whole.read_bytes()
+    part.write_bytes(content[: int(share * len(content))])
+    return part
+
+
+# Facts
+
+
+async def test_the_facts_of_an_ordinary_video(prober: Prober, sources: Path) -> None:
+    """H.264 with B-frames at 29.97 frames a second, whose decoding begins before its first picture."""
+    frames = -(-media.SECONDS * 30000 // 1001)
+    end = round(frames * 1001 / 30000, 6)
+    assert await facts_of(prober, sources / "b_frames.mp4") == Facts(
+        codec="h264",
+        width=media.WIDTH,
+        height=media.HEIGHT,
+        fps=29.97003,
+        frames=frames,
+        start=0.0,
+        end=end,
+        promised=end,
+        time_base="1/30000",
+    )
+
+
+async def test_the_facts_of_a_webm(prober: Prober, sources: Path) -> None:
+    """Its clock has a thousand ticks a second, on which frames are not evenly spaced."""
+    assert await facts_of(prober, sources / "plain.webm") == Facts(
+        codec="vp9",
+        width=media.WIDTH,
+        height=media.HEIGHT,
+        fps=30.0,
+        frames=120,
+        start=0.0,
+        end=4.0,
+        promised=4.0,
+        time_base="1/1000",
+    )
+
+
+async def test_a_container_may_state_no_durations(prober: Prober, sources: Path, tmp_path: Path) -> None:
+    """A video then ends a usual step after its last frame, but not beyond the end of all."""
+    path = tmp_path / "sparse.webm"
+    content = (sources / path.name).read_bytes()
+    frame_duration, all_duration, void = bytes.fromhex("23e38384"), bytes.fromhex("448988"), b"\xec"
+    assert content.count(frame_duration) == content.count(all_duration) == 1
+    without = content.replace(frame_duration, void + b"\x86\0\0")
+    path.write_bytes(without)
+    facts = await facts_of(prober, path)
+    assert (facts.frames, facts.start, facts.end) == (4, 0.0, 2.366)
+    assert not facts.truncated
+    path.write_bytes(without.replace(all_duration, void + b"\x89\0"))
+    facts = await facts_of(prober, path)
+    assert (facts.frames, facts.start, facts.end) == (4, 0.0, round(2.333 * 4 / 3, 6))
+    assert facts.fps == pytest.approx(3 / 2.333, abs=1e-6)
+    assert not facts.truncated
+
+
+@pytest.mark.parametrize("name", ["varying.mp4", "varying.webm"])
+async def test_a_varying_rate_is_told_as_its_average(prober: Prober, sources: Path, name: str) -> None:
+    """The file declares 30 frames a second, and has hardly more than half of them."""
+    facts = await facts_of(prober, sources / name)
+    assert facts.frames == len(media.shown_times(sources / name))
+    assert facts.fps == pytest.approx(facts.frames / (facts.end - facts.start))
+    assert 16 < facts.fps < 17
+
+
+@pytest.mark.parametrize("name", ["late.mp4", "late.webm"])
+async def test_a_video_may_begin_late(prober: Prober, sources: Path, name: str) -> None:
+    """Its first time stamp is 0.2 s, and nothing of it is missing for that."""
+    facts = await facts_of(prober, sources / name)
+    assert (facts.start, facts.end) == (0.2, 4.2)
+    assert facts.promised == pytest.approx(4)
+    assert not facts.truncated
+
+
+async def test_what_an_edit_list_leaves_out_is_no_frame(prober: Prober, sources: Path) -> None:
+    """A cut without encoding keeps frames that only serve to decode others."""
+    facts = await facts_of(prober, sources / "edit_list.mp4", Interval(-2, 0))
+    assert facts.frames == len(media.shown_times(sources / "edit_list.mp4"))
+    assert facts.start == 0
+    assert facts.frames_within == (0,)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("b_frames.mp4", "open_gop.mp4", "varying.mp4", "late.mp4", "edit_list.mp4", "fragments.mp4"),
+        *("coarse.mov", "plain.webm", "varying.webm", "late.webm"),
+    ],
+)
+async def test_frames_are_counted_exactly(prober: Prober, sources: Path, name: str) -> None:
+    """Whatever the ends of an interval: on a frame, between two, a hair beside one, outside."""
+    times = media.shown_times(sources / name)
+    on, after = float(times[30]), float(times[45])
+    intervals = [
+        Interval(0, media.SECONDS),
+        Interval(-1, 100),
+        Interval(1, 2),
+        Interval(1.5, 1.5),
+        Interval(0.1, 2.34567),
+        Interval(on, after),
+        Interval(on + 1e-9, after + 1e-9),
+        Interval(on - 1e-9, after - 1e-9),
+        Interval(round(on + 0.0004, 4), round(after + 0.0004, 4)),
+        Interval(50, 60),
+    ]
+    facts = await facts_of(prober, sources / name, *intervals)
+    assert facts.frames_within == tuple(
+        sum(Fraction(str(one.start)) <= time < Fraction(str(one.end)) for time in times) for one in intervals
+    )
+    assert facts.frames == len(times)
+
+
+async def test_a_path_of_any_bytes_is_opened(prober: Prober, sources: Path, tmp_path: Path) -> None:
+    """Colons, quotes, per cents, line ends, and what is no text at all."""
+    for name in (b"http:x %d 'y' \"z\".mp4", "gr\u00fcn\n\u4e2d.mp4".encode(), b"\xff\xfe.mp4"):
+        path = tmp_path / os.fsdecode(name)
+        os.link(sources / "b_frames.mp4", path)
+        assert (await facts_of(prober, path)).frames == 120
+
+
+async def test_a_title_in_another_encoding_is_no_fault(prober: Prober, sources: Path, tmp_path: Path) -> None:
+    """People's own files have all kinds of tags."""
+    path = tmp_path / "tagged.mp4"
+    media.ffmpeg(tmp_path, f"-v error -i {sources / 'b_frames.mp4'} -c copy -metadata title=MARK {path.name}")
+    content = path.read_bytes()
+    assert content.count(b"MARK") == 1
+    path.write_bytes(content.replace(b"MARK", b"\xe4\xff\xfe\xdf"))
+    assert (await facts_of(prober, path)).frames == 120
+
+
+# Truncation
+
+
+@pytest.mark.parametrize("name", ["b_frames.mp4", "fragments.mp4", "plain.webm"])
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.8])
+async def test_a_cut_off_download_is_found(
+    prober: Prober, sources: Path, tmp_path: Path, name: str, share: float
+) -> None:
+    """Its header is whole, and promises more than there is."""
+    facts = await facts_of(prober, part_of(sources / name, tmp_path, share))
+    assert facts.truncated
+    assert facts.end < media.SECONDS * (share + 0.15)
+    assert not (await facts_of(prober, sources / name)).truncated
+
+
+async def test_a_header_that_never_came_makes_a_file_unreadable(
+    prober: Prober, sources: Path, tmp_path: Path
+) -> None:
+    """It stands at the end of this one."""
+    words = await refused(prober, part_of(sources / "open_gop.mp4", tmp_path, 0.9))
+    assert "Invalid data" in words
+
+
+async def test_sound_that_is_longer_than_the_picture_is_no_truncation(
+    prober: Prober, sources: Path, tmp_path: Path
+) -> None:
+    """WebM states one duration for all; but where the sound was cut off as well, that shows."""
+    facts = await facts_of(prober, sources / "longer_sound.webm")
+    assert facts.end == pytest.approx(4)
+    assert not facts.truncated
+    assert (await facts_of(prober, part_of(sources / "longer_sound.webm", tmp_path, 0.5))).truncated
+
+
+# What is no video, and what would be more than that
+
+
+@contextmanager
+def listening() -> Iterator[socket.socket]:
+    """Listen on loopback."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        yield server
+
+
+def scripts(directory: Path, port: int) -> list[Path]:
+    """Write files that pass for videos by their names, and would have others read in their place."""
+    address = f"http://127.0.0.1:{port}/x.mp4"
+    texts = {
+        "local": "ffconcat version 1.0\nfile 'other.mp4'\n",
+        "remote": f"ffconcat version 1.0\nfile '{address}'\n",
+        "playlist": f"#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\n{address}\n#EXT-X-ENDLIST\n",
+        "session": f"v=0\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video {port} RTP/AVP 96\n",
+    }
+    for ending in ("mp4", "mov", "webm"):
+        for name, text in texts.items():
+            (directory / f"{name}.{ending}").write_text(text)
+    return sorted(directory.iterdir())
+
+
+async def test_a_script_that_names_other_files_is_not_followed(
+    prober: Prober, sources: Path, tmp_path: Path
+) -> None:
+    """Neither on this disk nor on another host."""
+    with listening() as server:
+        found = scripts(tmp_path, server.getsockname()[1])
+        os.link(sources / "b_frames.mp4", tmp_path / "other.mp4")
+        for script in found:
+            assert "Invalid data" in await refused(prober, script)
+        with pytest.raises(BlockingIOError):
+            server.accept()
+
+
+def test_a_script_that_names_other_files_would_be_followed(sources: Path, tmp_path: Path) -> None:
+    """The danger is real: who does not force the demuxer reads them, who allows protocols connects."""
+    with listening() as server:
+        scripts(tmp_path, server.getsockname()[1])
+        (tmp_path / "other.mp4").symlink_to(sources / "b_frames.mp4")
+        with av.open(str(tmp_path / "local.mp4")) as followed:
+            assert sum(1 for _ in followed.demux()) > 120
+        words = "-v error -protocol_whitelist file,http,tcp -safe 0 -f concat -i remote.mp4 -f null -"
+        with subprocess.Popen([bundled_ffmpeg(), *words.split()], cwd=tmp_path, stderr=subprocess.DEVNULL):
+            server.settimeout(30)
+            server.accept()[0].close()
+
+
+NOT_VIDEO = {
+    "nothing": b"",
+    "zeros": bytes(100_000),
+    "a page": b"<!DOCTYPE html><html><title>Sign in</title>" + b"<p>no</p>" * 1000,
+    "json": b'{"error": "forbidden"}',
+    "a picture": bytes.fromhex("89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c489"),
+}
+
+
+@pytest.mark.parametrize("content", NOT_VIDEO.values(), ids=NOT_VIDEO.keys())
+@pytest.mark.parametrize("ending", ["mp4", "webm"])
+async def test_what_is_no_video_is_unreadable(
+    prober: Prober, tmp_path: Path, content: bytes, ending: str
+) -> None:
+    """Error pages and empty files come with the ending that was asked for."""
+    path = tmp_path / f"raw.{ending}"
+    path.write_bytes(content)
+    assert (await refused(prober, path)).startswith(f"raw.{ending}: ")
+
+
+async def test_another_container_than_promised_is_unreadable(prober: Prober, sources: Path) -> None:
+    """As is a kind of file that is not known at all, and one that is not there."""
+    await refused(prober, sources / "plain.webm", "mp4")
+    await refused(prober, sources / "b_frames.mp4", "webm")
+    assert "known are mp4" in await refused(prober, sources / "b_frames.mp4", "txt")
+    words = await refused(prober, sources / "nowhere.mp4")
+    assert "No such file" in words
+    assert str(sources) not in words
+
+
+async def test_sound_alone_is_no_video(prober: Prober, tmp_path: Path) -> None:
+    """The words say so."""
+    media.ffmpeg(tmp_path, "-v error -f lavfi -i sine=duration=1 -c:a aac sound.m4a")
+    assert "no video stream" in await refused(prober, tmp_path / "sound.m4a")
+
+
+async def test_a_giant_picture_is_refused(prober: Prober, sources: Path, tmp_path: Path) -> None:
+    """Whether it is really there, or the header only says so."""
+    source = f"color=size={probe.MAX_SIDE + 2}x16:rate=1:duration=1"
+    media.ffmpeg(tmp_path, f"-v error -f lavfi -i {source} -c:v libx264 -preset ultrafast wide.mp4")
+    assert f"{probe.MAX_SIDE + 2} x 16" in await refused(prober, tmp_path / "wide.mp4")
+
+    media.ffmpeg(tmp_path, f"-v error -i {sources / 'full_range.mp4'} -c:v rawvideo -pix_fmt uyvy422 lie.mov")
+    content = (tmp_path / "lie.mov").read_bytes()
+    sides = [side.to_bytes(2) for side in (media.WIDTH, media.HEIGHT, 20_000)]
+    place = content.index(sides[0] + sides[1], content.index(b"stsd"))
+    (tmp_path / "lie.mov").write_bytes(content[:place] + sides[2] * 2 + content[place + 4 :])
+    assert "not accepted" in await refused(prober, tmp_path / "lie.mov")
+
+
+# The child
+
+
+async def test_one_prober_serves_all_who_ask_at_once(prober: Prober, sources: Path) -> None:
+    """Each gets the facts of its own file."""
+    found: dict[str, Facts] = {}
+    names = ["b_frames.mp4", "open_gop.mp4", "varying.mp4", "plain.webm"] * 3
+
+    async def ask(place: int, name: str) -> None:
+        found[f"{place} {name}"] = await facts_of(prober, sources / name)
+
+    async with create_task_group() as tasks:
+        for place, name in enumerate(names):
+            tasks.start_soon(ask, place, name)
+    for place, name in enumerate(names):
+        assert found[f"{place} {name}"] == await facts_of(prober, sources / name)
+
+
+WOUNDS = {
+    "os.kill(os.getpid(), signal.SIGSEGV)": "SIGSEGV",
+    "os._exit(7)": "code 7",
+    "sys.exit(0)": "code 1",
+    "bytearray(5 << 30)": "MemoryError",
+    "raise RuntimeError('odd')": "RuntimeError: odd",
+    "os.write(1, b'{}\\n' * 3); sys.stdout.write('junk'); raise ValueError('no')": "wound.mp4: no",
+}
+
+
+@pytest.mark.parametrize(("wound", "words"), WOUNDS.items(), ids=WOUNDS.values())
+async def test_a_file_that_brings_its_reader_down_costs_its_own_question(
+    sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wound: str, words: str
+) -> None:
+    """Crashes of a parser, hunger for memory, noise on its output: the next question is answered well."""
+    monkeypatch.setattr(
+        probe,
+        "_SERVE",
+        f"""
+import os, signal, sys
+sys.path.append(sys.argv[1])
+from hdtf_async import probe
+read = probe.read
+def wounded(path, container, intervals):
+    if path.endswith("wound.mp4"):
+        {wound}
+    return read(path, container, intervals)
+probe.read = wounded
+probe.serve()
+""",
+    )
+    async with Prober() as prober:
+        server = prober.facts(sources / "b_frames.mp4", container="mp4")
+        before = await server
+        assert words in await refused(prober, tmp_path / "wound.mp4")
+        assert await facts_of(prober, sources / "b_frames.mp4") == before
+
+
+async def test_a_file_that_costs_endless_time_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the processor's time that it takes, and by the clock."""
+    (tmp_path / "raw.mp4").touch()
+    stub = """
+import sys, time
+sys.path.append(sys.argv[1])
+from hdtf_async import probe
+probe._CPU_SECONDS = 1
+def read(path, container, intervals):
+    while container == "mp4": pass
+    time.sleep(100)
+probe.read = read
+probe.serve()
+"""
+    monkeypatch.setattr(probe, "_SERVE", stub)
+    async with Prober() as prober:
+        assert "SIGXCPU" in await refused(prober, tmp_path / "raw.mp4")
+        monkeypatch.setattr(probe, "_DEADLINE", 0.2)
+        with pytest.raises(Failure) as failure:
+            await prober.facts(tmp_path / "raw.mp4", container="webm")
+    assert failure.value.reason is Reason.TIMED_OUT
+
+
+async def test_a_prober_that_cannot_work_blames_no_file(
+    sources: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And says what it lacks."""
+    monkeypatch.setattr(probe, "_SERVE", "import no_such_module")
+    async with Prober() as prober:
+        with pytest.raises(Failure) as failure:
+            await facts_of(prober, sources / "b_frames.mp4")
+    assert failure.value.reason is Reason.TOOL_FAILED
+    assert "no_such_module" in failure.value.words
+
+
+async def test_the_prober_is_gone_when_it_is_left(sources: Path) -> None:
+    """With whatever it had started."""
+    lock = os.open(sources, os.O_RDONLY)
+    try:
+        async with Prober(inherit=(lock,)) as prober:
+            await facts_of(prober, sources / "b_frames.mp4")
+            holders = holding(sources)
+            assert len(holders) == 1
+        assert not holding(sources)
+    finally:
+        os.close(lock)
+    with pytest.raises(ProcessLookupError):
+        os.kill(holders[0], 0)
+
+
+def holding(path: Path) -> list[int]:
+    """Return the other processes that have a file open."""
+    found = []
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit() and int(process.name) != os.getpid():
+            try:
+                opened = {entry.readlink() for entry in (process / "fd").iterdir()}
+            except OSError:
+                continue
+            if path in opened:
+                found.append(int(process.name))
+    return found
+
+
+def test_foreign_media_never_meets_the_supervisor(sources: Path, tmp_path: Path) -> None:
+    """Every room is loaded and a file is probed, in a directory full of traps: no parser is here."""
+    for trap in ("av.py", "probe.py", "hdtf_async.py"):
+        (tmp_path / trap).write_text("raise SystemExit('the working directory was trusted')\n")
+    code = """
+import asyncio, pkgutil, importlib, sys
+from pathlib import Path
+sys.path.append(sys.argv[1])
+import hdtf_async
+for room in pkgutil.iter_modules(hdtf_async.__path__):
+    if room.name not in ("__main__", "demo"):
+        importlib.import_module(f"hdtf_async.{room.name}")
+async def main():
+    async with hdtf_async.probe.Prober() as prober:
+        print((await prober.facts(Path(sys.argv[2]), container="mp4")).frames)
+asyncio.run(main())
+print([name for name in sys.modules if name == "av" or name.startswith("av.")])
+"""
+    ran = subprocess.run(
+        [
+            sys.executable,
+            "-P",
+            "-c",
+            code,
+            str(Path(probe.__file__).parents[1]),
+            str(sources / "b_frames.mp4"),
+        ],
+        cwd=tmp_path,
+        env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.stdout == "120\n[]\n", ran.stderr
