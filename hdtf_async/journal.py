@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from aiofiles.threadpool.binary import AsyncFileIO
+
 Record = dict[str, Any]
 """One line of the journal: a JSON object with a ``type``."""
 
@@ -96,10 +98,11 @@ class _Batch:
 class Journal:
     """Appends to an open journal, and keeps what is known up with it."""
 
-    def __init__(self, descriptor: int, known: Known) -> None:
-        self._descriptor = descriptor
-        self._known = known
-        self._end = os.fstat(descriptor).st_size
+    def __init__(self, file: AsyncFileIO, known: Known) -> None:
+        self._file = file
+        """Open for appending, without a buffer: what could not be written must not be written later."""
+        self.known = known
+        self._end = os.fstat(file.fileno()).st_size
         self._waiting = _Batch()
         self._turn = anyio.Lock()
 
@@ -123,24 +126,24 @@ class Journal:
 
     async def _commit(self, batch: _Batch) -> None:
         try:
-            await run_sync(self._write, b"".join(batch.lines))
+            await self._write(b"".join(batch.lines))
         except OSError as error:
             batch.error = error
         else:
             batch.error = None
             for record in batch.records:
-                self._known.take(record)
+                self.known.take(record)
 
-    def _write(self, lines: bytes) -> None:
+    async def _write(self, lines: bytes) -> None:
         left = memoryview(lines)
         try:
             while left:
-                left = left[os.write(self._descriptor, left) :]
-            os.fsync(self._descriptor)
+                left = left[await self._file.write(left) :]
+            await run_sync(os.fsync, self._file.fileno())
         except OSError:
             # Half a line would run together with the next one.
             with suppress(OSError):
-                os.ftruncate(self._descriptor, self._end)
+                await self._file.truncate(self._end)
             raise
         self._end += len(lines)
 

@@ -49,13 +49,13 @@ class BusyError(StoreError):
 class Store:
     """An output directory that this run holds the lock of. Made by `opened`."""
 
-    def __init__(self, out: Path, lock: int, known: Known) -> None:
+    def __init__(self, out: Path, lock: int, journal: Journal) -> None:
         self.out = out
         self.lock = lock
         """Descriptor of the journal and its lock; children inherit it, so that the lock lives as long as any
         of them may still write."""
-        self.known = known
-        self._journal = Journal(lock, known)
+        self.known = journal.known
+        self._journal = journal
 
     @property
     def raws(self) -> Path:
@@ -182,7 +182,8 @@ async def opened(out: Path) -> AsyncIterator[Store]:
     """
     lock, known = await run_sync(_open, out)
     try:
-        yield Store(out, lock, known)
+        async with aiofiles.open(lock, "ab", buffering=0, closefd=False) as journal:
+            yield Store(out, lock, Journal(journal, known))
     finally:
         os.close(lock)
 
