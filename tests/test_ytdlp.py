@@ -1,0 +1,142 @@
+"""yt-dlp as a child: what it is handed, what it may touch, and what its answers are worth."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from hdtf_async.failures import Failure, Reason
+from hdtf_async.formats import Format
+from hdtf_async.options import Options
+from hdtf_async.ytdlp import Progress, YtDlp
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RENDITION = Format(
+    format_id="136", ext="mp4", container="mp4", height=720, width=1280, fps=25.0, vcodec="avc1", acodec=None,
+    size=10, size_is_exact=True, protocol="https", duration=1.0,
+)  # fmt: skip
+INFO: dict[str, Any] = {
+    "id": "CPCoMyuBRM0", "title": "x", "extractor": "youtube", "extractor_key": "Youtube",
+    "webpage_url": "https://www.youtube.com/watch?v=CPCoMyuBRM0",
+    "formats": [{"format_id": "136", "url": "http://x/136"}, {"format_id": "247", "url": "http://x/247"}],
+}  # fmt: skip
+
+
+def tool(tmp_path: Path, body: str, **options: Any) -> YtDlp:
+    """Return a yt-dlp whose program is a script with the given body; `sys`, `os` and `json` are imported."""
+    program = tmp_path / "yt-dlp"
+    program.write_text(f"#!{sys.executable} -IS\nimport json, os, sys\n{body}\n")
+    program.chmod(0o755)
+    return YtDlp(replace(Options(yt_dlp=program), **options), tmp_path / "ffmpeg")
+
+
+@pytest.fixture
+def private(tmp_path: Path) -> Path:
+    """The private directory of a video."""
+    directory = tmp_path / "private"
+    directory.mkdir(mode=0o700)
+    return directory
+
+
+async def fetched(yt_dlp: YtDlp, private: Path) -> Reason | None:
+    """Fetch and return the reason of the failure, if it failed."""
+    try:
+        await yt_dlp.fetch(INFO, RENDITION, private, lambda _: None)
+    except Failure as failure:
+        return failure.reason
+    return None
+
+
+async def test_an_id_can_never_be_taken_for_an_option(tmp_path: Path, private: Path) -> None:
+    """The address stands behind `--`, and is all that stands there."""
+    yt_dlp = tool(tmp_path, "print(json.dumps({'argv': sys.argv[1:]}))")
+    argv = (await yt_dlp.ask("-exec_touch", private))["argv"]
+    assert argv[-2:] == ["--", "https://www.youtube.com/watch?v=-exec_touch"]
+    assert argv[0] == "--ignore-config"
+    assert "--no-warnings" not in argv
+
+
+async def test_what_is_handed_back_holds_one_rendition_and_no_page(tmp_path: Path, private: Path) -> None:
+    """With the page's address yt-dlp would ask YouTube again by itself when a download fails."""
+    body = """
+said = json.load(sys.stdin)
+open("said.json", "w").write(json.dumps(said))
+open(sys.argv[sys.argv.index("-o") + 1], "w").write("0123456789")
+print('FILE "raw.mp4"')"""
+    assert await fetched(tool(tmp_path, body), private) is None
+    said = json.loads((private / "said.json").read_text())
+    assert [entry["format_id"] for entry in said["formats"]] == ["136"]
+    assert "webpage_url" not in said
+
+
+async def test_cookies_are_a_private_copy(tmp_path: Path, private: Path) -> None:
+    """yt-dlp writes the file that it is given: the user's own stays as it is."""
+    cookies = tmp_path / "my cookies.txt"
+    cookies.write_text("# Netscape HTTP Cookie File\n")
+    cookies.chmod(0o644)
+    body = """
+given = sys.argv[sys.argv.index("--cookies") + 1]
+print(json.dumps({"mode": os.stat(given).st_mode, "given": given}))
+open(given, "a").write("more")"""
+    said = await tool(tmp_path, body, cookies=cookies).ask("CPCoMyuBRM0", private)
+    assert stat.S_IMODE(said["mode"]) == 0o600
+    assert os.path.dirname(said["given"]) == str(private)  # noqa: PTH120
+    assert cookies.read_text() == "# Netscape HTTP Cookie File\n"
+
+
+async def test_missing_cookies_are_told(tmp_path: Path, private: Path) -> None:
+    """By the name of the option and of the file, before anything is asked."""
+    yt_dlp = tool(tmp_path, "sys.exit('never')", cookies=tmp_path / "none.txt")
+    with pytest.raises(Failure, match=r"--cookies .*none\.txt") as failed:
+        await yt_dlp.ask("CPCoMyuBRM0", private)
+    assert failed.value.reason is Reason.COOKIES_NEEDED
+
+
+@pytest.mark.parametrize("printed", ["", "not json", "[1]", "null", '{"half": '])
+async def test_an_answer_that_is_none_is_a_failure(printed: str, tmp_path: Path, private: Path) -> None:
+    """Exit code 0 alone is worth nothing."""
+    with pytest.raises(Failure) as failed:
+        await tool(tmp_path, f"print({printed!r})").ask("CPCoMyuBRM0", private)
+    assert failed.value.reason is Reason.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("print('FILE x')", Reason.RAW_TRUNCATED),
+        ("open('raw.mp4', 'w').write('0123456789')", Reason.RAW_TRUNCATED),
+        ("open('raw.mp4', 'w').write('012345678'); print('FILE x')", Reason.RAW_TRUNCATED),
+        ("os.symlink('/etc/passwd', 'raw.mp4'); print('FILE x')", Reason.RAW_TRUNCATED),
+        ("sys.exit('ERROR: unable to download video data: HTTP Error 403: Forbidden')", Reason.FORBIDDEN),
+        ("sys.exit('ERROR: [download] Got error: 7 bytes read, 3 more expected')", Reason.NETWORK),
+        ("sys.exit('ERROR: words that nobody has heard')", Reason.UNKNOWN),
+    ],
+)
+async def test_success_is_exit_0_a_line_and_the_promised_bytes(
+    body: str, reason: Reason, tmp_path: Path, private: Path
+) -> None:
+    """Whatever lacks one of the three is a failure with its reason."""
+    assert await fetched(tool(tmp_path, body), private) is reason
+
+
+async def test_progress_is_read_from_lines_that_may_hold_anything(tmp_path: Path, private: Path) -> None:
+    """NA, half a line, a list, text and negative numbers are passed over; figures come through."""
+    body = """
+for line in ("PROG NA", "PROG {", "PROG [1]",
+             'PROG {"downloaded_bytes": "x"}', 'PROG {"downloaded_bytes": -1}',
+             'PROG {"downloaded_bytes": 4, "total_bytes": 10, "speed": 2.5}', "PROG", "noise",
+             'PROG {"downloaded_bytes": 10, "total_bytes_estimate": 10.0, "speed": null}'):
+    print(line)
+open("raw.mp4", "w").write("0123456789")
+print("FILE x")"""
+    seen: list[Progress] = []
+    await tool(tmp_path, body).fetch(INFO, RENDITION, private, seen.append)
+    assert seen == [Progress(4, 10, 2.5), Progress(10, 10, None)]
