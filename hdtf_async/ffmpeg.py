@@ -86,7 +86,9 @@ def filters(cut: Cut) -> str:
     if cut.form.fps is not None:
         # The last frame is held a little, so that the count is exact however the rates divide.
         chain += [f"tpad=stop_mode=clone:stop_duration=1,fps={cut.form.fps}", f"trim=end_frame={cut.frames}"]
-    chain.append(f"crop={cut.box.width}:{cut.box.height}:{cut.box.left}:{cut.box.top}:exact=1")
+    # A box that leaves the frame would be moved without a word, exact or not; no width at all is refused.
+    width = f"'if(gte(iw,{cut.box.right})*gte(ih,{cut.box.bottom}),{cut.box.width},0)'"
+    chain.append(f"crop={width}:{cut.box.height}:{cut.box.left}:{cut.box.top}:exact=1")
     if (cut.width, cut.height) != (cut.box.width, cut.box.height):
         chain.append(f"scale={cut.width}:{cut.height}:flags=lanczos+accurate_rnd+full_chroma_int")
     chain.append("setsar=1")

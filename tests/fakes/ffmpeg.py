@@ -33,7 +33,8 @@ _CUT = """
 _FILTERS = re.compile(
     r"trim=end=(?P<seconds>[0-9.]+),setpts=PTS-STARTPTS,"
     r"(tpad=stop_mode=clone:stop_duration=1,fps=(?P<fps>[0-9/]+),trim=end_frame=(?P<frames>[0-9]+),)?"
-    r"crop=(?P<crop>[0-9]+:[0-9]+:[0-9]+:[0-9]+):exact=1,"
+    r"crop='if\(gte\(iw,[0-9]+\)\*gte\(ih,[0-9]+\),(?P<width>[0-9]+),0\)':"
+    r"(?P<place>[0-9]+:[0-9]+:[0-9]+):exact=1,"
     r"(scale=(?P<scale>[0-9]+:[0-9]+):flags=lanczos\+accurate_rnd\+full_chroma_int,)?"
     r"setsar=1"
 )
@@ -116,9 +117,9 @@ def _clip(
         # The last frame is held for a second, and what is more than the limit is dropped.
         held = frames * rate[1] * int(over) // (rate[0] * int(under or 1)) + int(over) // int(under or 1)
         frames, rate = min(held, int(filters["frames"] or 0)), (int(over), int(under or 1))
-    box = [int(number) for number in (filters["crop"] or "").split(":")]
+    box = [int(number) for number in f"{filters['width']}:{filters['place']}".split(":")]
     if any(number % 2 for number in box) or box[0] + box[2] > width or box[1] + box[3] > height:
-        raise _RefusedError(f"[crop] Invalid too big or non positive size for {filters['crop']}", 234)
+        raise _RefusedError(f"[crop] Invalid too big or non positive size for {box}", 234)
     sides = [int(number) for number in filters["scale"].split(":")] if filters["scale"] else box
     return sides[0], sides[1], frames, rate
 

@@ -1,0 +1,458 @@
+"""Real encodes: the clip is exactly the frames of its interval, seen through exactly its box."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av
+import media
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hdtf_async import ffmpeg, process
+from hdtf_async.failures import Failure, Reason
+from hdtf_async.ffmpeg import Cut, encode, frames_at, side_lengths
+from hdtf_async.model import Box, Form, Interval
+from hdtf_async.probe import Prober
+from hdtf_async.run import bundled_ffmpeg
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from hdtf_async.probe import Facts
+
+LOSSLESS = Form(crf=0, preset="ultrafast")
+BOX = Box(40, 20, 96, 64)
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory of the videos."""
+    return media.drawn(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture(scope="module")
+async def prober() -> AsyncIterator[Prober]:
+    """Give one probing child to all tests, as a run has one."""
+    async with Prober() as prober:
+        yield prober
+
+
+async def planned(
+    prober: Prober, raw: Path, interval: Interval, *, box: Box = BOX, form: Form = LOSSLESS
+) -> Cut:
+    """Plan a cut as the encode lane does: from the facts of the raw."""
+    container = raw.suffix[1:]
+    facts = await prober.facts(raw, container=container, intervals=[interval])
+    (frames,) = facts.frames_within
+    if form.fps is not None:
+        frames = frames_at(form.fps, interval.seconds)
+    sides = side_lengths(box, form.size)
+    return Cut(raw, container, interval, box, *sides, frames, form, Fraction(facts.time_base))
+
+
+async def made(cut: Cut, clip: Path) -> Path:
+    """Encode and return the clip."""
+    await encode(bundled_ffmpeg(), cut, clip, on_seconds=lambda _seconds: None)
+    return clip
+
+
+def whole(cut: Cut) -> Box:
+    """Return the box of all that a clip shows."""
+    return Box(0, 0, cut.width, cut.height)
+
+
+# The frames
+
+
+RAWS = {
+    "b_frames.mp4": "H.264 with B-frames at 29.97 frames a second",
+    "open_gop.mp4": "H.264 whose key frames are not clean cuts",
+    "varying.mp4": "H.264 of a varying rate",
+    "late.mp4": "H.264 whose first time stamp is 0.2 s",
+    "edit_list.mp4": "H.264 with frames that an edit list leaves out",
+    "fragments.mp4": "H.264 in fragments, as YouTube serves it",
+    "coarse.mov": "H.264 in a clock of 600 ticks a second",
+    "plain.webm": "VP9 in a clock of 1000 ticks a second",
+    "varying.webm": "VP9 of a varying rate",
+    "late.webm": "VP9 whose first time stamp is 0.2 s",
+}
+INTERVALS = {
+    "from the beginning": Interval(0, 1.5),
+    "from a whole second": Interval(1, 2),
+    "from a key frame, to the end": Interval(1.6, 4.5),
+    "from any time": Interval(2.345, 3.21),
+    "ends a hair before and behind frames": Interval(1.0334, 1.9999),
+}
+
+
+@pytest.mark.parametrize("name", RAWS)
+async def test_a_clip_is_exactly_the_frames_of_its_interval(
+    prober: Prober, sources: Path, tmp_path: Path, name: str
+) -> None:
+    """Bit by bit those that decoding from the beginning gives, at the same distances in time."""
+    for kind, interval in INTERVALS.items():
+        due = media.decoded(sources / name).within(interval.start, interval.end)
+        cut = await planned(prober, sources / name, interval)
+        clip = media.Decoded(await made(cut, tmp_path / "clip.mp4")).pictures
+        assert cut.frames == len(due) == len(clip), kind
+        assert [one.planes for one in clip] == [one.cropped(BOX) for one in due], kind
+        assert [one.time for one in clip] == pytest.approx([one.time - due[0].time for one in due]), kind
+
+
+async def test_a_frame_a_hair_before_the_start_is_not_in_the_clip(
+    prober: Prober, sources: Path, tmp_path: Path
+) -> None:
+    """Also where the raw's clock cannot tell the two apart without rounding."""
+    for name in ("coarse.mov", "varying.webm", "b_frames.mp4"):
+        frame = media.decoded(sources / name).pictures[41]
+        interval = Interval(float(frame.time) + 1e-5, float(frame.time) + 1)
+        cut = await planned(prober, sources / name, interval)
+        clip = media.Decoded(await made(cut, tmp_path / "clip.mp4")).pictures
+        due = media.decoded(sources / name).pictures[42]
+        assert clip[0].planes == due.cropped(BOX), name
+        assert len(clip) == cut.frames, name
+
+
+@pytest.mark.parametrize(("left", "top"), [(0, 0), (224, 0), (0, 116), (224, 116), (40, 20), (42, 22)])
+async def test_a_clip_shows_exactly_its_box(
+    prober: Prober, sources: Path, tmp_path: Path, left: int, top: int
+) -> None:
+    """To the corners of the frame, and moved by two pixels it is another picture."""
+    box = Box(left, top, 96, 64)
+    picture = media.decoded(sources / "open_gop.mp4").within(1, 1.04)[0]
+    cut = await planned(prober, sources / "open_gop.mp4", Interval(1, 1.04), box=box)
+    (found,) = media.Decoded(await made(cut, tmp_path / "clip.mp4")).pictures
+    assert found.planes == picture.cropped(box)
+    for aside in (replace(box, left=abs(left - 2)), replace(box, top=abs(top - 2))):
+        assert found.planes != picture.cropped(aside)
+
+
+@pytest.mark.parametrize("box", [Box(230, 0, 96, 64), Box(0, 120, 96, 64), Box(0, 0, 322, 64)])
+async def test_a_box_that_leaves_the_frame_is_refused(
+    prober: Prober, sources: Path, tmp_path: Path, box: Box
+) -> None:
+    """Ffmpeg of itself would move it without a word."""
+    cut = await planned(prober, sources / "open_gop.mp4", Interval(1, 1.2), box=box)
+    with pytest.raises(Failure) as failure:
+        await made(cut, tmp_path / "clip.mp4")
+    assert failure.value.reason is Reason.BOX_DOES_NOT_FIT
+
+
+# The form
+
+
+@pytest.mark.parametrize("size", [32, 64, 100, 128, 256])
+@pytest.mark.parametrize("box", [Box(40, 20, 96, 64), Box(0, 0, 62, 94), Box(8, 8, 96, 96)])
+def test_the_shorter_side_gets_the_size_asked_for(box: Box, size: int) -> None:
+    """And the longer one its share, both even."""
+    width, height = side_lengths(box, size)
+    assert min(width, height) == size
+    assert width % 2 == height % 2 == 0
+    assert (width < height) == (box.width < box.height)
+
+
+@given(
+    st.integers(2, 4000).map(lambda half: 2 * half),
+    st.integers(2, 4000).map(lambda half: 2 * half),
+    st.none() | st.integers(8, 1024).map(lambda half: 2 * half),
+)
+def test_sides_are_even_and_keep_their_proportion(width: int, height: int, size: int | None) -> None:
+    """To within half of the step of two pixels."""
+    wide, high = side_lengths(Box(0, 0, width, height), size)
+    assert wide % 2 == high % 2 == 0
+    if size is None:
+        assert (wide, high) == (width, height)
+    else:
+        scale = Fraction(size, min(width, height))
+        assert abs(wide - width * scale) <= 1
+        assert abs(high - height * scale) <= 1
+
+
+def test_odd_sides_are_rounded_down() -> None:
+    """A whole frame may have them."""
+    assert side_lengths(Box(0, 0, 321, 181), None) == (320, 180)
+
+
+@pytest.mark.parametrize(
+    ("rate", "seconds", "frames"),
+    [
+        (Fraction(25), 10, 250),
+        (Fraction(30000, 1001), 10, 300),
+        (Fraction(24000, 1001), 0.1, 2),
+        (Fraction(25), 0.02, 1),
+        (Fraction(25), 0.0199, 0),
+        (Fraction(25), 0.1 + 0.2, 8),
+    ],
+)
+def test_frames_at_a_rate_are_rounded_to_the_nearest(rate: Fraction, seconds: float, frames: int) -> None:
+    """Half a frame is rounded up."""
+    assert frames_at(rate, seconds) == frames
+
+
+@pytest.mark.parametrize("rate", [Fraction(25), Fraction(30000, 1001), Fraction(60), Fraction(12)])
+@pytest.mark.parametrize("name", ["b_frames.mp4", "varying.mp4", "varying.webm", "late.mp4"])
+async def test_another_rate_gives_the_frames_predicted(
+    prober: Prober, sources: Path, tmp_path: Path, name: str, rate: Fraction
+) -> None:
+    """Evenly spaced from 0; each shows what the raw shows then, within half a step of either."""
+    due = media.decoded(sources / name).pictures
+    for interval in (Interval(0, 2), Interval(1.3, 2.877), Interval(2.5, 4)):
+        cut = await planned(prober, sources / name, interval, form=replace(LOSSLESS, fps=rate))
+        clip = await made(cut, tmp_path / "clip.mp4")
+        assert (await facts_of_clip(prober, clip)).fps == pytest.approx(float(rate), abs=1e-5)
+        shown = media.Decoded(clip).pictures
+        assert len(shown) == cut.frames == round(interval.seconds * rate)
+        assert [one.time for one in shown] == [place / rate for place in range(len(shown))]
+
+        within = media.decoded(sources / name).within(interval.start, interval.end)
+        places = {one.cropped(BOX): place for place, one in enumerate(within)}
+        taken = [places[one.planes] for one in shown]
+        assert taken == sorted(taken)
+        # No frame is held at the head for longer than the raw holds it.
+        step = within[1].time - within[0].time
+        assert taken.count(0) <= -(-(step + 1 / rate) // (1 / rate))
+        for place, one in zip(taken, shown, strict=True):
+            begun = within[place].time - within[0].time
+            behind = within[place + 1].time - within[0].time if place + 1 < len(within) else 10**6
+            half = 1 / rate / 2
+            assert begun - half <= one.time <= behind + half
+    assert len(due) > 0
+
+
+async def facts_of_clip(prober: Prober, clip: Path) -> Facts:
+    """Return the facts that the encode lane checks."""
+    return await prober.facts(clip, container="mp4")
+
+
+SIZED = [
+    (Box(40, 20, 96, 64), 32, (48, 32)),
+    (Box(40, 20, 96, 64), 128, (192, 128)),
+    (Box(0, 0, 62, 94), 62, (62, 94)),
+    (Box(0, 0, 62, 94), 100, (100, 152)),
+    (Box(2, 2, 100, 100), 64, (64, 64)),
+]
+
+
+async def test_another_size_gives_the_sides_predicted(prober: Prober, sources: Path, tmp_path: Path) -> None:
+    """With square pixels, and every frame."""
+    for box, size, sides in SIZED:
+        form = replace(LOSSLESS, size=size)
+        cut = await planned(prober, sources / "b_frames.mp4", Interval(1, 1.5), box=box, form=form)
+        clip = await made(cut, tmp_path / "clip.mp4")
+        facts = await facts_of_clip(prober, clip)
+        assert (facts.width, facts.height, facts.frames) == (*sides, cut.frames)
+        with av.open(str(clip)) as opened:
+            assert opened.streams.video[0].sample_aspect_ratio == 1
+
+
+async def test_two_encodes_are_the_same_to_the_byte(prober: Prober, sources: Path, tmp_path: Path) -> None:
+    """In any form, and wherever the raw lies."""
+    elsewhere = tmp_path / "another directory"
+    elsewhere.mkdir()
+    shutil.copy(sources / "b_frames.mp4", elsewhere)
+    for form in (Form(), Form(size=48, fps=Fraction(25), preset="medium", threads=2)):
+        clips: list[bytes] = []
+        for place in (sources, elsewhere):
+            cut = await planned(prober, place / "b_frames.mp4", Interval(0.5, 2.5), form=form)
+            clips.append((await made(cut, place / f"clip {len(clips)}.mp4")).read_bytes())
+        assert clips[0] == clips[1]
+
+
+async def test_nothing_of_the_raw_but_its_picture_is_in_a_clip(
+    prober: Prober, sources: Path, tmp_path: Path
+) -> None:
+    """No sound, no title, no time of day, no path."""
+    raw = tmp_path / "raw.mp4"
+    given = f"-i {sources / 'b_frames.mp4'} -f lavfi -i sine=duration=4 -c:v copy -c:a aac"
+    media.ffmpeg(tmp_path, f"-v error {given} -metadata title=SECRET -metadata:s:v title=SECRET raw.mp4")
+    cut = await planned(prober, raw, Interval(1, 2), form=Form())
+    content = (await made(cut, tmp_path / "clip.mp4")).read_bytes()
+    assert b"SECRET" not in content
+    assert b"Lavf" not in content
+    assert str(tmp_path).encode() not in content
+    assert content.index(b"moov") < content.index(b"mdat")
+    with av.open(str(tmp_path / "clip.mp4")) as clip:
+        assert [stream.type for stream in clip.streams] == ["video"]
+
+
+async def test_colours_stay_as_they_are_declared(prober: Prober, sources: Path, tmp_path: Path) -> None:
+    """Full range stays full range, and its samples stay what they are; nothing is declared anew."""
+    full = 2
+    for name in ("full_range.mp4", "b_frames.mp4", "plain.webm"):
+        raw = media.decoded(sources / name)
+        cut = await planned(prober, sources / name, Interval(0.2, 0.4))
+        clip = media.Decoded(await made(cut, tmp_path / "clip.mp4"))
+        assert clip.colours[1:] == raw.colours[1:]
+        # Limited range is what H.264 means where it does not say.
+        assert (clip.colours[0] == full) == (raw.colours[0] == full) == (name == "full_range.mp4")
+        assert clip.pictures[0].planes == raw.within(0.2, 0.4)[0].cropped(BOX)
+    assert media.decoded(sources / "full_range.mp4").colours == (full, 1, 1, 1)
+
+
+async def test_ten_bits_become_eight(prober: Prober, tmp_path: Path) -> None:
+    """Not everybody's decoder takes more."""
+    source = "testsrc2=size=320x180:rate=25:duration=1"
+    media.ffmpeg(tmp_path, f"-v error -f lavfi -i {source} -c:v libx264 -pix_fmt yuv420p10le raw.mp4")
+    cut = await planned(prober, tmp_path / "raw.mp4", Interval(0, 1), form=Form())
+    with av.open(str(await made(cut, tmp_path / "clip.mp4"))) as clip:
+        assert clip.streams.video[0].codec_context.pix_fmt == "yuv420p"
+
+
+async def test_a_box_counts_in_stored_pixels(prober: Prober, sources: Path, tmp_path: Path) -> None:
+    """A rotation that the raw declares is kept as a declaration."""
+    cut = await planned(prober, sources / "rotated.mp4", Interval(1, 1.2))
+    clip = await made(cut, tmp_path / "clip.mp4")
+    due = media.decoded(sources / "b_frames.mp4").within(1, 1.2)
+    assert [one.planes for one in media.Decoded(clip).pictures] == [one.cropped(BOX) for one in due]
+    with av.open(str(clip)) as opened:
+        assert abs(next(opened.decode(video=0)).rotation) == 90
+
+
+async def test_a_path_of_any_characters_is_read_and_written(
+    prober: Prober, sources: Path, tmp_path: Path
+) -> None:
+    """They are neither addresses nor patterns nor options."""
+    for name in ("-y", "http:x", "%d 'quoted' \"twice\"", "gr\u00fcn\n"):
+        directory = tmp_path / name
+        directory.mkdir()
+        shutil.copy(sources / "b_frames.mp4", directory / f"{name}.mp4")
+        cut = await planned(prober, directory / f"{name}.mp4", Interval(1, 1.1), form=Form())
+        clip = await made(cut, directory / f"clip {name}.mp4")
+        assert (await facts_of_clip(prober, clip)).frames == cut.frames
+
+
+# What cannot be cut
+
+
+async def test_a_script_that_names_other_files_is_not_followed(
+    prober: Prober, sources: Path, tmp_path: Path
+) -> None:
+    """Should one ever get past the probe."""
+    shutil.copy(sources / "b_frames.mp4", tmp_path / "other.mp4")
+    good = await planned(prober, tmp_path / "other.mp4", Interval(1, 2))
+    for container in ("mp4", "mov", "webm"):
+        script = tmp_path / f"script.{container}"
+        script.write_text("ffconcat version 1.0\nfile 'other.mp4'\n")
+        with pytest.raises(Failure) as failure:
+            await made(replace(good, raw=script, container=container), tmp_path / "clip.mp4")
+        assert failure.value.reason is Reason.RAW_UNREADABLE
+        assert str(tmp_path) not in failure.value.words
+
+
+async def test_a_giant_picture_is_not_decoded(
+    prober: Prober, sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Should one ever get past the probe."""
+    cut = await planned(prober, sources / "b_frames.mp4", Interval(1, 2))
+    monkeypatch.setattr(ffmpeg, "MAX_SIDE", 128)
+    with pytest.raises(Failure):
+        await made(cut, tmp_path / "clip.mp4")
+
+
+@pytest.mark.parametrize("name", ["b_frames.mp4", "fragments.mp4"])
+async def test_a_raw_that_breaks_off_within_the_interval_is_an_error(
+    prober: Prober, sources: Path, tmp_path: Path, name: str
+) -> None:
+    """Ffmpeg of itself would end well, with a short clip."""
+    cut = await planned(prober, sources / name, Interval(1, 3.9))
+    content = (sources / name).read_bytes()
+    (tmp_path / name).write_bytes(content[: len(content) * 6 // 10])
+    with pytest.raises(Failure) as failure:
+        await made(replace(cut, raw=tmp_path / name), tmp_path / "clip.mp4")
+    assert failure.value.reason is Reason.RAW_UNREADABLE
+
+
+async def test_an_interval_without_frames_is_an_error(prober: Prober, sources: Path, tmp_path: Path) -> None:
+    """Ffmpeg of itself would write an empty video."""
+    cut = await planned(prober, sources / "b_frames.mp4", Interval(100, 101))
+    with pytest.raises(Failure) as failure:
+        await made(cut, tmp_path / "clip.mp4")
+    assert failure.value.reason is Reason.INTERVAL_OUTSIDE
+
+
+async def test_a_place_that_cannot_be_written_is_an_error(
+    prober: Prober, sources: Path, tmp_path: Path
+) -> None:
+    """Local trouble, and told as such."""
+    cut = await planned(prober, sources / "b_frames.mp4", Interval(1, 1.2))
+    with pytest.raises(Failure) as failure:
+        await made(cut, tmp_path / "nowhere" / "clip.mp4")
+    assert failure.value.reason is Reason.NOT_WRITABLE
+
+
+# Supervision
+
+
+def tool(directory: Path, script: str) -> Path:
+    """Write a program that passes for ffmpeg."""
+    path = directory / "ffmpeg"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return path
+
+
+async def test_progress_is_told_in_seconds_of_the_clip(prober: Prober, sources: Path, tmp_path: Path) -> None:
+    """It only rises, and ends at the clip's length."""
+    cut = await planned(prober, sources / "b_frames.mp4", Interval(1, 3), form=Form())
+    reached: list[float] = []
+    await encode(bundled_ffmpeg(), cut, tmp_path / "clip.mp4", on_seconds=reached.append)
+    assert reached == sorted(set(reached))
+    assert reached[-1] == pytest.approx(2, abs=0.1)
+
+
+async def test_only_progress_is_a_sign_of_progress(
+    sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ffmpeg reports twice a second also where nothing moves."""
+    monkeypatch.setattr(ffmpeg, "STALL", 0.5)
+    cut = Cut(sources / "b_frames.mp4", "mp4", Interval(1, 3), BOX, 96, 64, 60, Form())
+    stuck = r"while sleep 0.02; do printf 'out_time_us=%s\nprogress=continue\n' N/A -1 500000; done"
+    reached: list[float] = []
+    with pytest.raises(Failure) as failure:
+        await encode(tool(tmp_path, stuck), cut, tmp_path / "clip.mp4", on_seconds=reached.append)
+    assert failure.value.reason is Reason.STALLED
+    assert reached == [0.5]
+    moving = "for n in $(seq 30); do sleep 0.03; echo out_time_us=${n}000; done; echo progress=end"
+    await encode(tool(tmp_path, moving), cut, tmp_path / "clip.mp4", on_seconds=reached.append)
+    assert reached[-1] == 0.03
+
+
+async def test_an_end_without_words_is_told_by_its_code(sources: Path, tmp_path: Path) -> None:
+    """A crash, say."""
+    cut = Cut(sources / "b_frames.mp4", "mp4", Interval(1, 3), BOX, 96, 64, 60, Form())
+    with pytest.raises(Failure) as failure:
+        await encode(tool(tmp_path, "kill -SEGV $$"), cut, tmp_path / "clip.mp4", on_seconds=lambda _: None)
+    assert failure.value.reason is Reason.TOOL_FAILED
+    assert "-11" in failure.value.words
+
+
+async def test_a_long_clip_gets_a_long_time(sources: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten seconds a frame at 30 frames a second, for a slow machine."""
+    given: list[float] = []
+
+    async def run(_argv: list[str], *, deadline: float, **_more: object) -> process.Ended:
+        given.append(deadline)
+        return process.Ended(0, "", b"")
+
+    monkeypatch.setattr(process, "run", run)
+    cut = Cut(sources / "b_frames.mp4", "mp4", Interval(0, 100), BOX, 96, 64, 60, Form())
+    await encode(bundled_ffmpeg(), cut, sources / "clip.mp4", on_seconds=lambda _seconds: None)
+    assert given[0] >= 100 * 30 * 10
+
+
+async def test_the_version_is_told(tmp_path: Path) -> None:
+    """Of the real one, and not of something else."""
+    assert (await ffmpeg.version(bundled_ffmpeg()))[0].isalnum()
+    for script in ("echo hello", "echo ffmpeg version 7; exit 1", "exit 0"):
+        with pytest.raises(Failure) as failure:
+            await ffmpeg.version(tool(tmp_path, script))
+        assert failure.value.reason is Reason.TOOL_MISSING
+    with pytest.raises(Failure) as failure:
+        await ffmpeg.version(tmp_path / "nowhere")
+    assert failure.value.reason is Reason.TOOL_MISSING
