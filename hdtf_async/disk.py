@@ -64,7 +64,6 @@ def publish(written: Path, final: Path) -> None:
 def link(existing: Path, final: Path) -> None:
     """Give a file a second name: a hard link, or a copy where links cannot be."""
     with _temporary_gone_after(final) as new:
-        new.unlink(missing_ok=True)
         try:
             os.link(existing, new)
         except OSError:

@@ -341,6 +341,7 @@ def test_a_clip_of_another_version_is_said_to_be_one() -> None:
     assert "another version" in found.words
     (found,) = _make([clip], there=[_made(clip) | {"form": {}, "metadata": {}}]).different
     assert "crf not recorded -> 18" in found.words
+    assert "size" not in found.words, "an option that did not exist yet was not used"
 
 
 # Whatever the tables and the journal say.

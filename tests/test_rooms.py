@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,9 +54,12 @@ def _name(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
+_tree = cache(ast.parse)
+
+
 def _imports(source: str) -> Iterator[str]:
     """Yield the full name of everything that is imported anywhere in a source, also for types alone."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(_tree(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -132,9 +136,10 @@ def test_a_pure_room_does_no_io(name: str) -> None:
     assert _rooms_of(_without_types(source)) <= set(PURE)
 
 
+@cache
 def _calls(source: str) -> set[str]:
     """Return the names of whatever is called, such as ``eval`` or ``os.system``."""
-    return {ast.unparse(node.func) for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)}
+    return {ast.unparse(node.func) for node in ast.walk(_tree(source)) if isinstance(node, ast.Call)}
 
 
 @pytest.mark.parametrize("path", _files(), ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -145,7 +150,7 @@ def test_nobody_runs_words_as_a_program(path: Path) -> None:
     assert not _calls(source) & forbidden
     modules = {imported.split(".")[0] for imported in _imports(source)}
     assert not modules & {"pickle", "marshal", "shelve", "dill", "cloudpickle", "commands", "pty"}
-    keywords = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.keyword)]
+    keywords = [node for node in ast.walk(_tree(source)) if isinstance(node, ast.keyword)]
     assert not [node for node in keywords if node.arg == "shell"]
 
 

@@ -467,7 +467,8 @@ async def test_a_failure_is_told_with_what_it_means_and_what_to_do(tmp_path: Pat
     """The words of the table of reasons stand beside the tool's own; what was not tried is said too."""
     async with opened(tmp_path) as directory:
         await directory.append(failure_record(_clip(), Failure(Reason.PRIVATE, "ERROR: Private video")))
-        await directory.write_views([_clip(0), _clip(1)])
+        await _made(directory, _clip(2))
+        await directory.write_views([_clip(0), _clip(1), _clip(2)])
     private, not_tried = _lines(tmp_path / FAILURES)
     advice = Reason.PRIVATE.advice
     assert private == {
