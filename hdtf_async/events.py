@@ -41,6 +41,7 @@ class RunStarted(Event):
     videos: int
     """YouTube videos whose clips are still to make."""
     clips: int
+    """Clips still to make, and those that are known to be impossible: each will be done or fail."""
     clip_seconds: float
     """Length of the clips still to make."""
     there: int

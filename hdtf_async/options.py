@@ -325,7 +325,7 @@ class Printing:
     )
     log_level: str = _option(
         "--log-level", default="warning", group=PRINT, choices=("debug", "info", "warning", "error"),
-        help="debug shows tracebacks",
+        help="from which level on things are told; debug also shows tracebacks",
     )  # fmt: skip
 
     def __post_init__(self) -> None:

@@ -22,6 +22,7 @@ from hdtf_async.events import (
     DownloadStarted,
     EncodeProgress,
     EncodeStarted,
+    FormatChosen,
     LaneClosed,
     RawReady,
     Retrying,
@@ -61,8 +62,8 @@ class Picture:
     downloading: dict[str, DownloadProgress] = field(default_factory=dict)
     """Video to its newest progress."""
 
-    def take(self, event: Event) -> str | None:  # noqa: C901 - one case for each kind of event
-        """Count an event in; return a line for the log if it is one that a person wants to read."""
+    def take(self, event: Event) -> None:
+        """Count an event in."""
         match event:
             case RunStarted():
                 self.videos, self.clips, self.clip_seconds = event.videos, event.clips, event.clip_seconds
@@ -70,34 +71,20 @@ class Picture:
                 self.downloading[event.video] = DownloadProgress(event.video, 0, None, None)
             case DownloadProgress() if event.video in self.downloading:
                 self.downloading[event.video] = event
-            case RawReady():
+            case RawReady() | Retrying() | VideoFailed():
                 self.downloading.pop(event.video, None)
-                self.videos_over += 1
-                self.bytes_done += event.bytes if event.origin == "youtube" else 0
-            case Retrying():
-                self.downloading.pop(event.video, None)
-                return f"{event.video}: {_sentence(event.reason)} Trying again in {event.after:.0f} s."
-            case VideoFailed():
-                self.downloading.pop(event.video, None)
-                self.videos_over += 1
-                return f"{event.video}: {_sentence(event.reason)} {event.reason.advice.remedy}"
-            case LaneClosed():
-                return f"No further downloads: {_sentence(event.reason)}"
+                self.videos_over += not isinstance(event, Retrying)
+                if isinstance(event, RawReady) and event.origin == "youtube":
+                    self.bytes_done += event.bytes
             case EncodeStarted():
                 self.encoding[event.clip] = 0.0
             case EncodeProgress() if event.clip in self.encoding:
                 self.encoding[event.clip] = event.seconds
-            case ClipDone():
+            case ClipDone() | ClipFailed():
                 self.encoding.pop(event.clip, None)
                 self.clips_over += 1
-                self.seconds_done += event.seconds
-            case ClipFailed():
-                was_encoding = self.encoding.pop(event.clip, None) is not None
-                self.clips_over += 1
-                self.failed += 1
-                if was_encoding:
-                    return f"{event.clip}: {_sentence(event.reason)} {event.words}"
-        return None
+                self.failed += isinstance(event, ClipFailed)
+                self.seconds_done += event.seconds if isinstance(event, ClipDone) else 0
 
     @property
     def bytes_so_far(self) -> int:
@@ -129,6 +116,35 @@ class Picture:
         return f"{of}{running}{failed}"
 
 
+LEVELS = ("debug", "info", "warning", "error")
+"""Levels of `--log-level`, the most talkative first."""
+
+
+def line_of(event: Event) -> tuple[str, str] | None:  # noqa: PLR0911 - one for each kind that is told
+    """Return the level and the line under which an event is told to a person, if it is."""
+    match event:
+        case FormatChosen():
+            refused = "; ".join(f"{name}: {why}" for name, why in event.refused) or "none"
+            return (
+                "debug",
+                f"{event.video}: format {event.format_id}, {event.height} lines (refused: {refused})",
+            )
+        case RawReady():
+            return "info", f"{event.video}: {_bytes(event.bytes)} at hand ({event.origin})"
+        case ClipDone():
+            return "info", f"{event.clip}: {event.seconds:g} s, {_bytes(event.bytes)}, in {event.took:.1f} s"
+        case Retrying():
+            return "warning", f"{event.video}: {_sentence(event.reason)} Trying again in {event.after:.0f} s."
+        case VideoFailed():
+            return "warning", f"{event.video}: {_sentence(event.reason)} {event.reason.advice.remedy}"
+        case ClipFailed():
+            words = event.words.partition("\n")[0]
+            return "warning", f"{event.clip}: {_sentence(event.reason)}" + (f" ({words})" if words else "")
+        case LaneClosed():
+            return "error", f"No further downloads: {_sentence(event.reason)}"
+    return None
+
+
 class View:
     """One way of showing a run; this one shows nothing."""
 
@@ -150,9 +166,10 @@ class View:
 class Bars(View):
     """Two bars on a terminal, and above them a line for whatever goes wrong."""
 
-    def __init__(self, terminal: TextIO) -> None:
+    def __init__(self, terminal: TextIO, level: str) -> None:
         self._picture = Picture()
         self._terminal = terminal
+        self._level = level
         self._drawn = -math.inf
         # The ends of the lines give way first when the terminal is narrow: tqdm cuts them. The words stand
         # in place of the unit, since tqdm puts a comma before its postfix.
@@ -169,7 +186,8 @@ class Bars(View):
 
     async def take(self, event: Event) -> None:
         """Draw the bars anew, at most ten times a second, and write the line of a problem above them."""
-        line = self._picture.take(event)
+        self._picture.take(event)
+        line = _line_from(event, self._level)
         if line is not None:
             tqdm.write(line, file=self._terminal)
         if anyio.current_time() - self._drawn > REDRAW:
@@ -191,13 +209,15 @@ class Bars(View):
 class Lines(View):
     """Plain lines: one for each problem, and one every 30 seconds."""
 
-    def __init__(self, file: TextIO) -> None:
+    def __init__(self, file: TextIO, level: str) -> None:
         self._picture = Picture()
         self._file = file
+        self._level = level
 
     async def take(self, event: Event) -> None:
-        """Write the line of a problem."""
-        line = self._picture.take(event)
+        """Write the line of an event, if it has one."""
+        self._picture.take(event)
+        line = _line_from(event, self._level)
         if line is not None:
             print(line, file=self._file, flush=True)
 
@@ -213,7 +233,7 @@ class Lines(View):
 
 
 class JsonLines(View):
-    """One JSON object a line for each event; see the README for their types."""
+    """One JSON object a line for each event; `events` says what they hold."""
 
     async def take(self, event: Event) -> None:
         """Write the event, in a thread, for a pipe may be slow to read."""
@@ -228,8 +248,8 @@ def view_for(printing: Printing) -> View:
     if printing.quiet:
         return View()
     if printing.progress and sys.stderr.isatty():
-        return Bars(sys.stderr)
-    return Lines(sys.stderr)
+        return Bars(sys.stderr, printing.log_level)
+    return Lines(sys.stderr, printing.log_level)
 
 
 async def show(events: AsyncIterable[Event], view: View) -> None:
@@ -264,6 +284,12 @@ def summary(report: Report, out: object) -> str:
         lines.append(f"      and {len(most) - 5} more reasons")
     lines.append(f"Clips and metadata.jsonl: {out}" + ("; what is missing: failures.jsonl" if most else ""))
     return "\n".join(lines)
+
+
+def _line_from(event: Event, level: str) -> str | None:
+    """Return the line of an event that is told at this level."""
+    told = line_of(event)
+    return told[1] if told is not None and LEVELS.index(told[0]) >= LEVELS.index(level) else None
 
 
 def _write(line: str) -> None:

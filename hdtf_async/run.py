@@ -165,7 +165,7 @@ def _refuse_two_forms(decided: plan.Plan, options: Options, out: Path) -> None:
 def _started(decided: plan.Plan, lanes: Lanes) -> RunStarted:
     return RunStarted(
         videos=len(decided.work),
-        clips=len(decided.clips),
+        clips=len(decided.clips) + len(decided.impossible),
         clip_seconds=round(sum(clip.interval.seconds for clip in decided.clips), 3),
         there=len(decided.there),
         downloads=int(lanes.network.total_tokens),
