@@ -100,6 +100,18 @@ class Prober:
     ) -> None:
         await self._child.aclose()
 
+    async def ready(self) -> None:
+        """Ask something that needs no file, so that a child that cannot work is found out before a download.
+
+        Raises `Failure` with ``tool_missing``.
+        """
+        question = {"path": "", "container": "", "intervals": []}
+        try:
+            await self._child.ask(json.dumps(question).encode(), deadline=_DEADLINE)
+        except Failure as failure:
+            words = f"the child that reads media (PyAV) does not work: {failure.words}"
+            raise Failure(Reason.TOOL_MISSING, words) from failure
+
     async def facts(self, path: Path, *, container: str, intervals: Sequence[Interval] = ()) -> Facts:
         """Return what is in a media file of the given container (its file ending without the dot).
 

@@ -195,6 +195,7 @@ async def _work(
         await directory.append(store.failure_record(clip, failure))
 
     async with Prober(inherit=(directory.lock,)) as prober:
+        await prober.ready()
         yt_dlp = YtDlp(options, tool, inherit=(directory.lock,))
         pipeline = Pipeline(
             lanes=lanes,

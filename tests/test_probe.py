@@ -478,3 +478,16 @@ print([name for name in sys.modules if name == "av" or name.startswith("av.")])
         check=False,
     )
     assert ran.stdout == "120\n[]\n", ran.stderr
+
+
+async def test_a_child_that_cannot_work_is_found_out_before_a_download(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A missing or broken PyAV is local trouble once, and not a failure of each video."""
+    async with Prober() as prober:
+        await prober.ready()
+    monkeypatch.setattr(probe, "_SERVE", "import no_such_module")
+    async with Prober() as prober:
+        with pytest.raises(Failure, match="no_such_module") as failed:
+            await prober.ready()
+    assert failed.value.reason is Reason.TOOL_MISSING
