@@ -724,7 +724,7 @@ def _plots() -> st.SearchStrategy[_Plot]:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     plots=st.lists(_plots(), max_size=12),
     downloads=st.integers(1, 4),

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Backend = tuple[str, dict[str, Any]]
 
-SPINS = 300_000
+SPINS = 150_000
 """Rounds of the loop without any step of the clock after which it is taken to run in circles."""
 
 
