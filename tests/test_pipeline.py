@@ -537,11 +537,11 @@ def test_a_directory_that_cannot_be_made_stops_the_run() -> None:
 
 def test_raws_at_hand_need_no_network() -> None:
     """With every network token in other hands, what is at hand is cut all the same."""
-    world = _World([_Plot(at_hand=True)] * 5)
+    world = _World([_Plot(at_hand=True)] * 5, downloads=1)
 
     async def beside() -> None:
-        world.lanes.network.total_tokens = 0
-        await world.go()
+        async with world.lanes.network:
+            await world.go()
 
     virtual_time.run(beside)
     assert len(world.who("done")) == 5
