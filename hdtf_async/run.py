@@ -54,7 +54,16 @@ async def download(
     Raises `TableError` (no table, or a malformed one), `FormError` (the directory holds clips in another
     form), `StoreError` (the directory cannot be used, or another run holds it) and `OptionsError`.
     """
-    return await _run(Path(out), options or Options(), lanes, Events())
+    made: list[Report] = []
+
+    async def work() -> None:
+        made.append(await _run(Path(out), options or Options(), lanes, Events()))
+
+    # In a task of its own: asyncio's own ``task.cancel()``, which knows no shields, becomes anyio's there.
+    with one_error():
+        async with anyio.create_task_group() as group:
+            group.start_soon(work)
+    return made[0]
 
 
 class Running:
@@ -135,7 +144,10 @@ async def _run(out: Path, options: Options, lanes: Lanes | None, events: Events)
         except Failure as trouble:  # before the first video, or with the journal: the disk, a tool
             report.stopped = trouble
         finally:
-            await directory.write_views(decided.clips)
+            try:
+                await directory.write_views(decided.clips)
+            except Failure as trouble:
+                report.stopped = report.stopped or trouble
         report.seconds = anyio.current_time() - begun
         events.tell(report.ended())
         return report

@@ -288,7 +288,7 @@ async def test_the_stand_in_does_not_outlive_a_killed_parent(small_footage: Path
         parent.kill()
         await parent.aclose()
     with anyio.fail_after(10):
-        while is_listening(port):  # noqa: ASYNC110 - nobody is left who could tell
+        while is_listening(port):
             await anyio.sleep(0.05)
 
 

@@ -244,7 +244,7 @@ def test_the_line_that_knows_best_decides(reason: Reason, words: str) -> None:
     assert classify(words) is reason
 
 
-KNOWN = known_words._REFUSALS + known_words._KNOWN + known_words._EMPTY_HANDED  # noqa: SLF001 - each row must have a use
+KNOWN = known_words._REFUSALS + known_words._KNOWN + known_words._EMPTY_HANDED
 
 
 @given(st.text())

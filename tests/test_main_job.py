@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import json
 import shlex
 import shutil
@@ -14,7 +16,7 @@ import pytest
 from conftest import Finished, children, exported
 
 import hdtf_async
-from hdtf_async import ExitCode, FormError, Lanes, Options, Reason, demo, events, plan, tables
+from hdtf_async import ExitCode, FormError, Lanes, Options, Reason, demo, events, plan, store, tables
 from hdtf_async.demo.answers import Answer
 
 if TYPE_CHECKING:
@@ -224,7 +226,7 @@ async def test_a_refusal_ends_the_run_and_marks_nothing_as_gone(
     told = lines(tmp_path / "failures.jsonl")
     assert {line["clip"] for line in told} == set(CLIPS)
     assert {line["reason"] for line in told} == {"refused", "not_tried"}
-    known = hdtf_async.store.read_known(tmp_path)
+    known = store.read_known(tmp_path)
     again = plan.make(tables.read(demo_tables), options, there=known.all_there(), failed=known.failures)
     assert len(again.clips) == len(CLIPS)
 
@@ -297,3 +299,31 @@ async def test_too_little_room_stops_the_run_before_the_disk_is_full(
     assert report.stopped is not None
     assert report.stopped.reason is Reason.DISK_FULL
     assert "--min-free" in report.stopped.words
+
+
+async def test_asyncio_may_cancel_at_any_moment(finished: Finished, tmp_path: Path) -> None:
+    """A plain `task.cancel()` lets the directory go, also while it is being opened."""
+    for moments in (0, 1, 2, 5, 20):
+        task = asyncio.ensure_future(hdtf_async.download(tmp_path, finished.options))
+        for _ in range(moments):
+            await asyncio.sleep(0.002)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        async with store.opened(tmp_path):
+            pass
+    assert left_over(tmp_path) == []
+
+
+async def test_a_disk_that_is_full_at_the_end_is_told_as_such(
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When not even the views can be written, that is local trouble and no fault of the program's."""
+    shutil.copytree(finished.out, tmp_path / "clips")
+
+    def full(final: Path, _content: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(final))
+
+    monkeypatch.setattr("hdtf_async.disk.replace", full)
+    report = await hdtf_async.download(tmp_path / "clips", finished.options)
+    assert report.exit_code == ExitCode.LOCAL
