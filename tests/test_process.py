@@ -45,7 +45,7 @@ def alive(number: int) -> bool:
 async def gone(number: int) -> bool:
     """Whether a process that was sent KILL has gone, which takes the system a moment."""
     with anyio.move_on_after(5):
-        while alive(number):  # noqa: ASYNC110 - the system tells nobody
+        while alive(number):
             await anyio.sleep(0.001)
     return not alive(number)
 
@@ -211,8 +211,18 @@ async def test_more_output_than_is_kept_ends_the_child() -> None:
 
 
 async def test_without_feed_stdin_reads_as_empty() -> None:
-    """A tool that asks a question gets no answer, and does not take the terminal's."""
-    ended = await run(python("import sys; print(repr(sys.stdin.read()))"), deadline=SOON, keep=100)
+    """A tool that asks a question gets no answer, and does not take what is typed for us."""
+    ours, typed = os.pipe()
+    os.write(typed, b"typed for us")
+    os.close(typed)
+    before = os.dup(0)
+    os.dup2(ours, 0)
+    try:
+        ended = await run(python("import sys; print(repr(sys.stdin.read()))"), deadline=SOON, keep=100)
+    finally:
+        os.dup2(before, 0)
+        os.close(before)
+        os.close(ours)
     assert ended.out == b"''\n"
 
 
@@ -232,7 +242,7 @@ async def test_a_child_works_in_its_directory(tmp_path: Path) -> None:
     """As it is told; otherwise in ours."""
     for directory, place in ((tmp_path, tmp_path), (None, Path.cwd())):
         ended = await run(["pwd", "-P"], deadline=SOON, keep=4096, directory=directory)
-        assert ended.out.decode().strip() == os.path.realpath(place)  # noqa: ASYNC240 - quick
+        assert ended.out.decode().strip() == os.path.realpath(place)
 
 
 async def test_only_the_named_descriptors_are_inherited(tmp_path: Path) -> None:
@@ -330,6 +340,13 @@ async def test_talk_without_progress_does_not_hold_off_the_stall_watch() -> None
     assert failure.value.reason is Reason.STALLED
     assert failure.value.words == "hm\nno sign of progress for 0.5 s"
     assert len(heard) > 1
+
+
+async def test_a_sign_of_progress_holds_for_as_long_as_the_patience_and_no_longer() -> None:
+    """A child that moved once, and then stood still."""
+    with pytest.raises(Failure) as failure:
+        await run(shell("echo; echo one; sleep 100"), deadline=SOON, stall=0.3, on_line=Heard(signs=True))
+    assert failure.value.reason is Reason.STALLED
 
 
 async def test_time_in_which_we_were_stopped_is_not_counted() -> None:

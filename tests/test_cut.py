@@ -1,0 +1,373 @@
+"""From a raw to a clip that is checked, published and recorded; and nothing at all where it cannot be."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import media
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hdtf_async.cut import Cutter, plan_cut, verify
+from hdtf_async.events import ClipDone, EncodeProgress, EncodeStarted, Event, Events
+from hdtf_async.failures import Failure, Reason
+from hdtf_async.fetch import Raw
+from hdtf_async.model import Box, Clip, Form, Interval, Video
+from hdtf_async.plan import fingerprint
+from hdtf_async.probe import Facts, Prober
+from hdtf_async.run import bundled_ffmpeg
+from hdtf_async.store import opened
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from hdtf_async.store import Store
+
+VIDEO = Video("RD", "Radio1", "CPCoMyuBRM0", 90)
+CLIP = Clip(VIDEO, 0, Interval(1, 2.5), Box(20, 10, 48, 32))
+"""Its box is in pixels of half the raw's height."""
+FACTS = Facts("h264", 320, 180, 25.0, 1500, 0.0, 60.0, 60.0, "1/12800")
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory of the videos."""
+    return media.drawn(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture(scope="module")
+async def prober() -> AsyncIterator[Prober]:
+    """Give one probing child to all tests, as a run has one."""
+    async with Prober() as prober:
+        yield prober
+
+
+@pytest.fixture
+async def directory(tmp_path: Path) -> AsyncIterator[Store]:
+    """Open an output directory."""
+    async with opened(tmp_path / "out") as directory:
+        yield directory
+
+
+def cutter(
+    directory: Store, prober: Prober, *, form: Form | None = None, tool: Path | None = None
+) -> tuple[Cutter, list[Event]]:
+    """Return a cutter, and the list in which its events will stand."""
+    told: list[Event] = []
+    events = Events()
+    events.listen(told.append)
+    versions = {"hdtf_async": "1", "ffmpeg": "2"}
+    return Cutter(form or Form(), directory, tool or bundled_ffmpeg(), versions, prober, events), told
+
+
+async def raw_of(prober: Prober, path: Path, *clips: Clip, yt_dlp: str | None = "3") -> Raw:
+    """Return a raw as the network lane hands it over."""
+    container = path.suffix[1:]
+    facts = await prober.facts(path, container=container, intervals=[clip.interval for clip in clips])
+    frames = dict(zip((clip.stem for clip in clips), facts.frames_within, strict=True))
+    return Raw(path, container, facts, frames, "136" if yt_dlp else None, yt_dlp)
+
+
+def files(directory: Store) -> list[str]:
+    """Return the names of the files in an output directory."""
+    return sorted(path.name for path in directory.out.iterdir() if path.is_file())
+
+
+def records(directory: Store) -> list[dict[str, object]]:
+    """Return the journal."""
+    return [json.loads(line) for line in (directory.out / "_journal.jsonl").read_text("utf-8").splitlines()]
+
+
+# The whole way
+
+
+async def test_a_clip_is_made_checked_published_and_recorded(
+    directory: Store, prober: Prober, sources: Path
+) -> None:
+    """The file is what its record says, which tells where it comes from and how it was made."""
+    raw = await raw_of(prober, sources / "open_gop.mp4", CLIP)
+    form = Form(crf=0, preset="ultrafast")
+    work, told = cutter(directory, prober, form=form)
+    await work.cut(CLIP, raw)
+
+    assert files(directory) == ["RD_Radio1_000.mp4", "_journal.jsonl"]
+    clip = directory.out / "RD_Radio1_000.mp4"
+    due = media.decoded(raw.path).within(1, 2.5)
+    shown = media.Decoded(clip).pictures
+    assert [one.planes for one in shown] == [one.cropped(Box(40, 20, 96, 64)) for one in due]
+
+    (record,) = records(directory)
+    content = clip.read_bytes()
+    assert record["metadata"] == {
+        "file_name": "RD_Radio1_000.mp4",
+        "subset": "RD",
+        "name": "Radio1",
+        "index": 0,
+        "youtube_id": "CPCoMyuBRM0",
+        "start": 1,
+        "end": 2.5,
+        "source_height": 180,
+        "source_width": 320,
+        "source_fps": 25.0,
+        "format_id": "136",
+        "reference_height": 90,
+        "box": [20, 10, 48, 32],
+        "box_cut": [40, 20, 96, 64],
+        "frames": len(due),
+        "fps": 25.0,
+        "width": 96,
+        "height": 64,
+        "duration": pytest.approx(len(due) / 25, abs=1e-6),
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "fingerprint": fingerprint(CLIP, form),
+        "versions": {"hdtf_async": "1", "ffmpeg": "2", "yt_dlp": "3"},
+    }
+    assert directory.known.there(CLIP.stem) is not None
+    assert told[0] == EncodeStarted(CLIP.stem, 1.5)
+    assert all(isinstance(event, EncodeProgress) for event in told[1:-1])
+    assert isinstance(told[-1], ClipDone)
+    assert (told[-1].clip, told[-1].file, told[-1].bytes) == (CLIP.stem, clip.name, len(content))
+
+
+async def test_size_and_rate_are_in_the_clip_and_in_its_record(
+    directory: Store, prober: Prober, sources: Path
+) -> None:
+    """From a raw of 29.97 frames a second."""
+    raw = await raw_of(prober, sources / "b_frames.mp4", CLIP, yt_dlp=None)
+    work, _ = cutter(directory, prober, form=Form(size=128, fps=Fraction(25)))
+    corrected = replace(CLIP, correction="verified")
+    await work.cut(corrected, raw)
+    (record,) = records(directory)
+    metadata = record["metadata"]
+    assert isinstance(metadata, dict)
+    assert (metadata["width"], metadata["height"], metadata["frames"], metadata["fps"]) == (
+        192,
+        128,
+        38,
+        25.0,
+    )
+    assert metadata["source_fps"] == pytest.approx(29.97003)
+    assert (metadata["format_id"], metadata["correction"]) == (None, "verified")
+    assert "yt_dlp" not in metadata["versions"]
+
+
+async def test_the_whole_frame_can_be_taken(directory: Store, prober: Prober, sources: Path) -> None:
+    """The published box plays no part."""
+    raw = await raw_of(prober, sources / "open_gop.mp4", CLIP)
+    work, _ = cutter(directory, prober, form=Form(crop="none"))
+    await work.cut(CLIP, raw)
+    (record,) = records(directory)
+    metadata = record["metadata"]
+    assert isinstance(metadata, dict)
+    assert metadata["box_cut"] == [0, 0, 320, 180]
+
+
+async def test_an_interval_that_runs_past_the_end_is_cut_to_what_there_is(
+    directory: Store, prober: Prober, sources: Path
+) -> None:
+    """As it comes and at another rate; how much is missing is recorded."""
+    clip = replace(CLIP, interval=Interval(1, 6))
+    raw = await raw_of(prober, sources / "open_gop.mp4", clip)
+    for form in (Form(), Form(fps=Fraction(30000, 1001))):
+        work, _ = cutter(directory, prober, form=form)
+        await work.cut(clip, raw)
+        metadata = records(directory)[-1]["metadata"]
+        assert isinstance(metadata, dict)
+        assert metadata["frames"] == round(3 * (form.fps or 25))
+        assert metadata["duration"] == pytest.approx(3, abs=0.02)
+        assert (metadata["end"], metadata["ends_early"]) == (6, 2.0)
+
+
+# What goes wrong
+
+
+def tool(directory: Path, script: str) -> Path:
+    """Write a program that passes for ffmpeg; its last argument is the target."""
+    path = directory / "ffmpeg"
+    path.write_text(f'#!/bin/sh\nfor target; do :; done\ntarget="${{target#file:}}"\n{script}\n')
+    path.chmod(0o755)
+    return path
+
+
+WRONG = {
+    "it fails": ('echo half > "$target"; exit 1', Reason.TOOL_FAILED),
+    "it finds no room": (
+        'echo half > "$target"; echo "Error: No space left on device" >&2; exit 1',
+        Reason.DISK_FULL,
+    ),
+    "it writes nothing": ("exit 0", Reason.CLIP_WRONG),
+    "it writes no video": ('echo half > "$target"', Reason.CLIP_WRONG),
+    "it writes another video": ('cp "$(dirname "$0")/other.mp4" "$target"', Reason.CLIP_WRONG),
+    "it cuts the clip short": ('"$REAL" "$@" && "$REAL" -v error -y -i "$target" -frames:v 9 -c copy '
+        '-f mp4 "$target.x"; mv "$target.x" "$target"', Reason.CLIP_WRONG),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("script", "reason"), WRONG.values(), ids=WRONG.keys())
+async def test_a_clip_that_is_not_right_leaves_nothing(  # noqa: PLR0913, PLR0917 - fixtures and parameters
+    directory: Store,
+    prober: Prober,
+    sources: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    script: str,
+    reason: Reason,
+) -> None:
+    """Neither a file nor a record; and a clip that was there from before stays whole."""
+    monkeypatch.setenv("REAL", str(bundled_ffmpeg()))
+    (tmp_path / "other.mp4").symlink_to(sources / "open_gop.mp4")
+    raw = await raw_of(prober, sources / "open_gop.mp4", CLIP)
+    directory.clip_path(CLIP).write_bytes(b"from before")
+    work, told = cutter(directory, prober, tool=tool(tmp_path, script))
+    with pytest.raises(Failure) as failure:
+        await work.cut(CLIP, raw)
+    assert failure.value.reason is reason
+    assert files(directory) == ["RD_Radio1_000.mp4", "_journal.jsonl"]
+    assert directory.clip_path(CLIP).read_bytes() == b"from before"
+    assert records(directory) == []
+    assert not any(isinstance(event, ClipDone) for event in told)
+
+
+async def test_a_cancelled_encode_leaves_nothing(
+    directory: Store, prober: Prober, sources: Path, tmp_path: Path
+) -> None:
+    """No file and no process, however far it had come."""
+    raw = await raw_of(prober, sources / "open_gop.mp4", CLIP)
+    script = 'echo half > "$target"; echo out_time_us=1; exec sleep 100'
+    work, told = cutter(directory, prober, tool=tool(tmp_path, script))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(work.cut, CLIP, raw)
+        with anyio.fail_after(20):
+            while not any(isinstance(event, EncodeProgress) for event in told):
+                await anyio.sleep(0.005)
+        assert ".hdtf-RD_Radio1_000.mp4" in files(directory)
+        tasks.cancel_scope.cancel()
+    assert files(directory) == ["_journal.jsonl"]
+    assert records(directory) == []
+
+
+async def test_a_prober_that_cannot_work_is_not_blamed_on_the_clip(
+    directory: Store, prober: Prober, sources: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is another reason, and the temporary file goes all the same."""
+    raw = await raw_of(prober, sources / "open_gop.mp4", CLIP)
+    monkeypatch.setattr("hdtf_async.probe.sys.executable", "/no/python")
+    async with Prober() as broken:
+        work, _ = cutter(directory, broken)
+        with pytest.raises(Failure) as failure:
+            await work.cut(CLIP, raw)
+    assert failure.value.reason is Reason.TOOL_MISSING
+    assert files(directory) == ["_journal.jsonl"]
+
+
+# The plan of a cut
+
+
+def raw_with(facts: Facts, clip: Clip, frames: int = 25) -> Raw:
+    """Return a raw of which only the facts matter."""
+    return Raw(Path("raw.mp4"), "mp4", facts, {clip.stem: frames}, None, None)
+
+
+@given(
+    st.sampled_from([240, 360, 480, 714, 720, 1080, 2160]),
+    st.builds(Box, st.integers(0, 400), st.integers(0, 200), st.integers(40, 500), st.integers(40, 500)),
+    st.none() | st.integers(8, 512).map(lambda half: 2 * half),
+    st.sampled_from(["table", "none"]),
+)
+def test_a_clip_has_even_sides_and_lies_in_its_raw(
+    height: int, box: Box, size: int | None, crop: str
+) -> None:
+    """Whatever was published, and whatever rendition there is."""
+    facts = replace(FACTS, width=height * 16 // 9, height=height)
+    clip = replace(CLIP, video=replace(VIDEO, reference_height=720), box=box)
+    found = plan_cut(clip, raw_with(facts, clip), Form(size=size, crop=crop))
+    assert found.width % 2 == found.height % 2 == 0
+    assert found.box.left >= 0
+    assert found.box.top >= 0
+    assert found.box.right <= facts.width
+    assert found.box.bottom <= facts.height
+    assert not any(
+        number % 2 for number in (found.box.left, found.box.top, found.box.width, found.box.height)
+    )
+    assert size is None or min(found.width, found.height) == size
+
+
+def test_a_cut_counts_in_the_clock_of_its_raw() -> None:
+    """And has the frames that were counted there, unless another rate is asked for."""
+    found = plan_cut(CLIP, raw_with(FACTS, CLIP, 37), Form())
+    assert (found.time_base, found.frames, found.interval) == (Fraction(1, 12800), 37, CLIP.interval)
+    assert plan_cut(CLIP, raw_with(FACTS, CLIP, 37), Form(fps=Fraction(30))).frames == 45
+
+
+@pytest.mark.parametrize(
+    ("end", "used"),
+    [
+        (60.0, 60.0),
+        (60.015, 60.015),
+        (60.03, 60.0),
+        (61.0, 60.0),
+        (90.0, 60.0),
+        (100.0, 60.0),
+        (59.99, 59.99),
+    ],
+)
+def test_an_interval_ends_with_its_video(end: float, used: float) -> None:
+    """Half a frame is rounding; up to half of the clip may be missing."""
+    clip = replace(CLIP, interval=Interval(20, end))
+    assert plan_cut(clip, raw_with(FACTS, clip), Form()).interval == Interval(20, used)
+
+
+@pytest.mark.parametrize("interval", [Interval(20, 100.1), Interval(60, 61), Interval(1000, 1010)])
+def test_half_of_an_interval_has_to_be_there(interval: Interval) -> None:
+    """Otherwise the video is not the one that was annotated."""
+    clip = replace(CLIP, interval=interval)
+    with pytest.raises(Failure) as failure:
+        plan_cut(clip, raw_with(FACTS, clip), Form())
+    assert failure.value.reason is Reason.INTERVAL_OUTSIDE
+    assert "60.00" in failure.value.words
+
+
+def test_an_interval_without_frames_is_refused() -> None:
+    """There may be a hole in a video."""
+    with pytest.raises(Failure) as failure:
+        plan_cut(CLIP, raw_with(FACTS, CLIP, 0), Form())
+    assert failure.value.reason is Reason.INTERVAL_OUTSIDE
+
+
+def test_a_video_of_one_frame_without_duration_is_no_crash() -> None:
+    """Its rate is 0."""
+    facts = replace(FACTS, frames=1, fps=0.0, start=1.0, end=1.0)
+    clip = replace(CLIP, interval=Interval(0.5, 1.25))
+    assert plan_cut(clip, raw_with(facts, clip, 1), Form()).frames == 1
+
+
+RIGHT = replace(FACTS, width=96, height=64, frames=37)
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        (replace(RIGHT, frames=36), "36"),
+        (replace(RIGHT, frames=38), "38"),
+        (replace(RIGHT, width=94), "94"),
+        (replace(RIGHT, height=66), "66"),
+        (replace(RIGHT, codec="hevc"), "hevc"),
+        (replace(RIGHT, fps=29.97), "29.97"),
+    ],
+)
+def test_each_wrong_fact_of_a_clip_is_found(facts: Facts, words: str) -> None:
+    """Frames, sides, codec and rate, and the words tell which."""
+    wanted = replace(plan_cut(CLIP, raw_with(FACTS, CLIP, 37), Form(fps=Fraction(25))), frames=37)
+    verify(wanted, RIGHT)
+    with pytest.raises(Failure) as failure:
+        verify(wanted, facts)
+    assert failure.value.reason is Reason.CLIP_WRONG
+    assert words in failure.value.words
