@@ -8,6 +8,7 @@ The command line is ``python -m hdtf_async --out DIR``. In a program:
 from hdtf_async.failures import ExitCode, Failure, Reason
 from hdtf_async.lanes import Lanes
 from hdtf_async.options import Options, OptionsError
+from hdtf_async.plan import UnknownVideoError
 from hdtf_async.report import Report
 from hdtf_async.run import FormError, Running, download, running
 from hdtf_async.store import BusyError, StoreError
@@ -26,6 +27,7 @@ __all__ = [
     "Running",
     "StoreError",
     "TableError",
+    "UnknownVideoError",
     "download",
     "running",
 ]

@@ -11,6 +11,7 @@ import signal
 import sys
 import tempfile
 import traceback
+from contextlib import suppress
 from dataclasses import asdict, fields, replace
 from functools import partial
 from pathlib import Path
@@ -24,10 +25,9 @@ from hdtf_async.options import Options, OptionsError, Printing, flag_of
 from hdtf_async.run import FormError, bundled_ffmpeg, one_error, own_version, running
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from hdtf_async.model import Clip, Tables
-    from hdtf_async.report import Report
 
 T = TypeVar("T", Options, Printing)
 
@@ -58,7 +58,7 @@ def main(argv: Sequence[str]) -> int:
     command, words = (commands[argv[0]], argv[1:]) if argv and argv[0] in commands else (main_job, argv)
     try:
         return command(words)
-    except (tables.TableError, FormError, OptionsError) as error:
+    except (tables.TableError, FormError, OptionsError, plan.UnknownVideoError) as error:
         code, message = ExitCode.USAGE, str(error)
     except store.StoreError as error:
         code, message = ExitCode.LOCAL, str(error)
@@ -69,7 +69,7 @@ def main(argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         code, message = ExitCode.INTERRUPTED, "interrupted"
     except Exception as error:  # noqa: BLE001 - a fault of ours: one line, and the way to the rest
-        if "debug" in words:
+        if {"debug", "--log-level=debug"} & set(words):
             traceback.print_exc()
         code = ExitCode.LOCAL
         message = f"a fault of its own, please report it: {error!r} (--log-level debug shows where)"
@@ -91,7 +91,7 @@ def main_job(argv: Sequence[str]) -> int:
     said = parser.parse_args(argv)
     if said.out is None:
         parser.error("--out DIR is needed: it says where the clips go")
-    return anyio.run(_run, said.out, _made(Options, said), _made(Printing, said))
+    return _until_signal(partial(_run, said.out, _made(Options, said), _made(Printing, said)))
 
 
 def plan_command(argv: Sequence[str]) -> int:
@@ -106,6 +106,7 @@ def plan_command(argv: Sequence[str]) -> int:
     said = parser.parse_args(argv)
     options = _made(Options, said)
     read = tables.read(options.source, corrections=options.corrections)
+    plan.require_known(read, options)
     there, failed = {}, {}
     if said.out is not None:
         known = store.read_known(said.out)
@@ -137,9 +138,9 @@ def demo_command(argv: Sequence[str]) -> int:
         demo.write_tables(source)
         options = Options(source=source, pace=0)
         if _nothing_left(said.out, options):
-            return anyio.run(_run, said.out, options, printing)
+            return _until_signal(partial(_run, said.out, options, printing))
         footage = said.footage or Path(temporary) / "footage"
-        return anyio.run(_demo, footage, said.out, options, printing)
+        return _until_signal(partial(_demo, footage, said.out, options, printing))
 
 
 async def _demo(footage: Path, out: Path, options: Options, printing: Printing) -> int:
@@ -158,7 +159,7 @@ async def _demo(footage: Path, out: Path, options: Options, printing: Printing) 
         os.environ.update(site.environment)
         variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in site.environment.items())
         say(
-            "A stand-in for YouTube answers on this machine. What runs now is the main job:\n"
+            "A stand-in for YouTube answers on this machine. As long as it does, this is the main job:\n"
             f"  export {variables}\n"
             f"  python -m hdtf_async --out {shlex.quote(str(out))}"
             f" --source {shlex.quote(str(options.source))} --pace 0 \\\n"
@@ -168,32 +169,44 @@ async def _demo(footage: Path, out: Path, options: Options, printing: Printing) 
 
 
 async def _run(out: Path, options: Options, printing: Printing) -> int:
-    """Run the main job until it ends or a signal ends it."""
-    ended_by: list[signal.Signals] = []
-    report: Report | None = None
-
-    async def watch(job: anyio.CancelScope) -> None:
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            async for number in signals:
-                ended_by.append(number)
-                job.cancel()
-
-    with one_error():
-        async with anyio.create_task_group() as group:
-            with anyio.CancelScope() as job:
-                group.start_soon(watch, job)
-                async with running(out, options) as events:
-                    await progress.show(events, progress.view_for(printing))
-                    report = events.report
-            group.cancel_scope.cancel()
-    if ended_by:
-        print(f"{ended_by[0].name}: stopped. The same command goes on from here.", file=sys.stderr)
-        return 128 + ended_by[0]
+    """Run the main job to its end and tell what came of it."""
+    async with running(out, options) as events:
+        await progress.show(events, progress.view_for(printing))
+        report = events.report
     if report is None:
         raise RuntimeError("the run ended without a report")
     if not (printing.quiet or printing.json):
         print(progress.summary(report, out))
+    elif report.stopped is not None:
+        print(f"hdtf_async: {report.stopped} {report.stopped.reason.advice.remedy}", file=sys.stderr)
     return report.exit_code
+
+
+def _until_signal(work: Callable[[], Awaitable[int]]) -> int:
+    """Run work on a loop of its own; SIGINT, SIGTERM and SIGHUP (the terminal is gone) end it cleanly."""
+    ended_by: list[signal.Signals] = []
+    codes: list[int] = []
+
+    async def watch(job: anyio.CancelScope) -> None:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+            async for number in signals:
+                ended_by.append(number)
+                job.cancel()
+
+    async def main() -> None:
+        async with anyio.create_task_group() as group:
+            with anyio.CancelScope() as job:
+                group.start_soon(watch, job)
+                codes.append(await work())
+            group.cancel_scope.cancel()
+
+    with one_error():
+        anyio.run(main)
+    if ended_by:
+        with suppress(OSError):  # the terminal may be gone
+            print(f"{ended_by[0].name}: stopped. The same command goes on from here.", file=sys.stderr)
+        return 128 + ended_by[0]
+    return codes[0]
 
 
 def _planned(read: Tables, decided: plan.Plan, options: Options) -> dict[str, Any]:
@@ -244,6 +257,11 @@ def _plan_words(told: dict[str, Any]) -> str:
         f"{told['downloads']} downloads of at least {told['least_bytes'] / 1e9:.1f} GB in all;"
         f" at this pace their starts take {told['least_hours_at_pace']:.1f} hours",
     ]
+    if told["other_form"]:
+        lines.append(
+            f"{told['other_form']} clips are there in another form:"
+            " without --recut the run would end with exit code 2"
+        )
     if told["there"]:
         lines.append(f"{told['there']} clips are there already")
     lines += [f"cannot be had: {stem} ({reason})" for stem, reason in told["cannot_be_had"].items()]

@@ -7,7 +7,6 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import anyio
-from anyio.to_thread import run_sync
 
 from hdtf_async import ffmpeg, geometry
 from hdtf_async.events import ClipDone, EncodeProgress, EncodeStarted
@@ -58,7 +57,7 @@ class Cutter:
             )
             facts = await self._facts(temporary)
             verify(wanted, facts)
-            size = (await run_sync(temporary.stat)).st_size
+            size = await self.store.size(temporary)
             digest = await self.store.sha256(temporary)
             await self.store.publish(temporary, final)
         finally:

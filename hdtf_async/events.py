@@ -190,6 +190,8 @@ class RunEnded(Event):
     there: int
     failed: dict[str, int]
     """Number of clips for each reason."""
+    stopped: str | None
+    """Why the run ended early, in words; None where it did not."""
     seconds: float
 
 

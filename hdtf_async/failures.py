@@ -160,7 +160,7 @@ ADVICE: dict[Reason, Advice] = {
     ),
     Reason.UPDATE_NEEDED: _yours(
         "This yt-dlp, or its JavaScript runtime, can no longer follow how YouTube hands out videos.",
-        "Run `hdtf-async doctor`, update yt-dlp with pip install -U 'yt-dlp[default,deno]', then run again.",
+        "Update yt-dlp with pip install -U 'yt-dlp[default,deno]', then run again.",
     ),
     Reason.OTHER_PLACE: _yours(
         "The video may not be watched from the country of this address.",
@@ -210,7 +210,7 @@ ADVICE: dict[Reason, Advice] = {
     ),
     Reason.FORBIDDEN: _passing(
         "YouTube's media server turned down the address that it had given out (403 or 404).",
-        "Run again; if several videos fail like this, update yt-dlp and run `hdtf-async doctor`.",
+        "Run again; if several videos fail like this, update yt-dlp: pip install -U 'yt-dlp[default,deno]'.",
     ),
     Reason.RANGE_REFUSED: _passing(
         "A partial download could not be continued where it had stopped (416).",
@@ -226,7 +226,7 @@ ADVICE: dict[Reason, Advice] = {
     ),
     Reason.TOOL_MISSING: _local(
         "A tool that the job needs was not found or could not be started.",
-        "Run `hdtf-async doctor`; it names what is missing and how to get it.",
+        "Install what is named beside this reason, or leave --ffmpeg and --yt-dlp away.",
     ),
     Reason.TOOL_FAILED: _yours(
         "A tool ended with an error that is neither the video's nor the network's.",
@@ -295,6 +295,7 @@ def exit_code(reasons: Iterable[Reason]) -> ExitCode:
 _LAST_LINES = 20
 _LAST_CHARACTERS = 2000
 _SIGNED = re.compile(r"\b(videoplayback|api/manifest)[?/][^\s'\"]+")
+_PASSWORD = re.compile(r"//[^/@\s'\"]+@")
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 """Colours and cursor movements, which a tool may print and nobody wants to keep."""
 
@@ -303,11 +304,11 @@ def last_words(words: Iterable[str] | str) -> str:
     """Keep the last lines of what a tool said, fit to be kept and shown.
 
     At most 20 lines and 2000 characters. Control characters are dropped, as the words end up on
-    terminals; the signed part of a media address is dropped, as the words end up in files.
+    terminals; the signed part of a media address and passwords in addresses are dropped, as the words
+    end up in files.
     """
-    text = _SIGNED.sub(
-        r"\1 (signed address)", ESCAPES.sub("", words if isinstance(words, str) else "\n".join(words))
-    )
+    text = ESCAPES.sub("", words if isinstance(words, str) else "\n".join(words))
+    text = _PASSWORD.sub("//***@", _SIGNED.sub(r"\1 (signed address)", text))
     lines = ("".join(c for c in line if c.isprintable()).strip() for line in text.splitlines())
     return "\n".join([line for line in lines if line][-_LAST_LINES:])[-_LAST_CHARACTERS:]
 

@@ -13,6 +13,7 @@ from hdtf_async import formats, ytdlp
 from hdtf_async.events import DownloadProgress, DownloadStarted, FormatChosen, RawReady
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.formats import Choice, Resolution
+from hdtf_async.options import OptionsError
 from hdtf_async.probe import DEMUXERS, Facts
 
 if TYPE_CHECKING:
@@ -103,14 +104,16 @@ class Fetcher:
                 await self._store.log(work.videos[0], f"{path.name} is not used: {why}\n")
                 continue
             origin = "kept" if path.parent == self._store.raws else "user"
-            size = (await run_sync(path.stat)).st_size
+            size = await self._store.size(path)
             self._events.tell(RawReady(work.stem, origin, size, anyio.current_time() - begun))
             return self._raw(path, facts, work, record)
         return None
 
     def _candidates(self, work: Work) -> Iterable[tuple[Path, Mapping[str, Any]]]:
         record = self._store.known.raw_there(work.youtube_id)
-        if record is not None and record["resolution"] == self._options.resolution:
+        asked, got = self._options.resolution, record and record["resolution"]
+        # Whether the raw is at the reference height can be seen at the raw; whether it is the best cannot.
+        if record is not None and (asked == got or Resolution.BEST not in (asked, got)):
             yield self._store.raws / record["file"], record
         for name in (work.youtube_id, *(video.stem for video in work.videos)):
             if name in self._own:
@@ -178,7 +181,7 @@ class Fetcher:
             )
         first, *others = work.videos
         final = self._store.raw_path(first, rendition.ext)
-        size = (await run_sync(arrived.path.stat)).st_size
+        size = await self._store.size(arrived.path)
         before = self._store.known.raws.get(work.youtube_id)
         await self._store.publish(arrived.path, final)
         for video in others:
@@ -197,15 +200,25 @@ class Fetcher:
         }
         await self._store.append(record)
         if before is not None and before["file"] != final.name:
-            await self._store.remove(self._store.raws / before["file"])
+            await self._remove(work, before["file"])
         self._events.tell(RawReady(work.stem, "youtube", size, anyio.current_time() - arrived.since))
         return self._raw(final, facts, work, record)
 
     async def let_go(self, work: Work) -> None:
-        """Delete the raws of a video whose clips are all there."""
-        for video in work.videos:
-            for ending in DEMUXERS:
-                await self._store.remove(self._store.raw_path(video, ending))
+        """Delete the raw of a video whose clips are all there, if this program has fetched it."""
+        record = self._store.known.raws.get(work.youtube_id)
+        if record is not None:
+            await self._remove(work, record["file"])
+
+    async def _remove(self, work: Work, file: str) -> None:
+        """Remove a raw that the journal names, under the names of all rows; never one of the user's own."""
+        ending = file.rpartition(".")[2]
+        for path in {
+            self._store.raws / file,
+            *(self._store.raw_path(video, ending) for video in work.videos),
+        }:
+            if path.absolute() not in self._own.values():
+                await self._store.remove(path)
 
     async def _facts(self, path: Path, container: str, work: Work) -> Facts:
         return await self._prober.facts(
@@ -213,9 +226,13 @@ class Fetcher:
         )
 
     async def _reserve(self, work: Work, size: int) -> None:
-        """Count on `size` bytes for a download, or refuse to begin it."""
-        free = await run_sync(self._store.free_bytes)
-        left = free - sum(self._still_to_come.values()) - size
+        """Count on `size` bytes for a download, once others have left room for it, or refuse to begin it."""
+        while True:
+            free = await run_sync(self._store.free_bytes)
+            left = free - sum(self._still_to_come.values()) - size
+            if left >= self._options.min_free or not self._still_to_come:
+                break
+            await anyio.sleep(1)  # what others still write may turn out less, and be cut and deleted
         if left < self._options.min_free:
             raise Failure(
                 Reason.DISK_FULL,
@@ -235,12 +252,16 @@ def own_raws(directories: Iterable[Path]) -> dict[str, Path]:
     """Return the user's own videos by the names under which they may be asked for.
 
     A file counts by its whole stem (``RD_Radio1``, or a YouTube id), and by a YouTube id in brackets at
-    its end, as yt-dlp names files by default. The first directory wins. Raises `NotADirectoryError` or
-    `FileNotFoundError` where there is no such directory.
+    its end, as yt-dlp names files by default. The first directory wins. Raises `OptionsError` where there
+    is no such directory.
     """
     found: dict[str, Path] = {}
     for directory in directories:
-        for path in sorted(directory.iterdir()):
+        try:
+            paths = sorted(directory.iterdir())
+        except OSError as error:
+            raise OptionsError(f"--raw-dir {directory}: {error.strerror}") from None
+        for path in paths:
             if path.suffix[1:].lower() in DEMUXERS and path.suffix.lower() != ".m4a" and path.is_file():
                 names = [path.stem, *_ID_IN_BRACKETS.findall(path.stem)]
                 for name in names:

@@ -111,7 +111,10 @@ def size_in_bytes(text: str) -> int:
 
 
 def _subsets(text: str) -> tuple[str, ...]:
-    return tuple(part for part in text.upper().replace(",", " ").split())
+    subsets = tuple(text.upper().replace(",", " ").split())
+    if not subsets:
+        raise ValueError("no subset is named")
+    return subsets
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -120,6 +123,14 @@ def _names(text: str) -> tuple[str, ...]:
 
 def _paths(text: str) -> tuple[Path, ...]:
     return (Path(text),)
+
+
+def _readable(value: Path) -> str | None:
+    try:
+        value.open("rb").close()
+    except OSError as error:
+        return f"{value}: {error.strerror}"
+    return None
 
 
 def _known_subsets(value: tuple[str, ...]) -> str | None:
@@ -234,7 +245,7 @@ class Options:
         " may be repeated",
     )  # fmt: skip
     cookies: Path | None = _option(
-        "--cookies", default=None, group=NETWORK, metavar="FILE", parse=Path,
+        "--cookies", default=None, group=NETWORK, metavar="FILE", parse=Path, check=_readable,
         help="cookies in Netscape format for yt-dlp; each child gets a private copy",
     )  # fmt: skip
     cookies_from_browser: str | None = _option(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from hdtf_async.failures import Action, Failure, Reason
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
 BITS_PER_LINE = 500
 """Bits a second for each line of height, at the low end of what H.264 renditions of a talking head take
 (0.36 Mb/s at 720 lines): good for a lower bound of what a run will fetch, and for no more."""
+
+
+class UnknownVideoError(LookupError):
+    """A video was asked for that the tables do not have; the text names it. Exit code 2."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +112,11 @@ class Plan:
     impossible: tuple[tuple[Clip, Failure], ...]
     """Clips that cannot be had whatever the network says."""
     different: tuple[Difference, ...]
-    """Clips of the chosen part that are there in another form."""
+    """Clips of the chosen part that are there in another form, and can be made again."""
     outside: tuple[Difference, ...]
     """Clips of another part that are there in another form: nothing in this run would mend them."""
+    stale: Mapping[str, object]
+    """Stem of each clip of the chosen part that is there in another form, to the fingerprint of that form."""
 
     @property
     def clips(self) -> tuple[Clip, ...]:
@@ -133,6 +143,17 @@ def fingerprint(clip: Clip, form: Form) -> str:
     Versions of tools are not part of it: a newer ffmpeg is no reason to make all clips again.
     """
     return _fingerprint(row(clip), form.stated())
+
+
+def require_known(tables: Tables, options: Options) -> None:
+    """Raise `UnknownVideoError` for a video that the options name and the tables do not have."""
+    if options.videos:
+        names = {name for video in tables.videos for name in (video.name, video.stem, video.youtube_id)}
+        for name in options.videos:
+            if name not in names:
+                near = get_close_matches(name, names, n=1)
+                hint = f"; did you mean {near[0]}?" if near else ""
+                raise UnknownVideoError(f"--video {name!r}: the tables have no such video{hint}")
 
 
 def select(tables: Tables, options: Options) -> tuple[Clip, ...]:
@@ -168,6 +189,7 @@ def make(
     given_up: list[tuple[Clip, Reason]] = []
     impossible: list[tuple[Clip, Failure]] = []
     different: list[Difference] = []
+    stale: dict[str, object] = {}
     left: list[Clip] = []
     selected = select(tables, options)
     for clip in selected:
@@ -177,7 +199,7 @@ def make(
             if record["metadata"].get("fingerprint") == _fingerprint(asked, stated):
                 present.append(clip)
                 continue
-            different.append(Difference(clip.stem, record["form"], asked | stated))
+            stale[clip.stem] = record["metadata"].get("fingerprint")
         failure = _impossible(clip, form)
         reason = _given_up(failed.get(clip.stem), clip, options)
         if failure is not None:
@@ -186,6 +208,8 @@ def make(
             given_up.append((clip, reason))
         else:
             left.append(clip)
+            if record is not None:
+                different.append(Difference(clip.stem, record["form"], row(clip) | stated))
     return Plan(
         work=tuple(_works(tables, left)),
         there=tuple(present),
@@ -193,6 +217,7 @@ def make(
         impossible=tuple(impossible),
         different=tuple(different),
         outside=tuple(_outside(there, {clip.stem for clip in selected}, stated)),
+        stale=stale,
     )
 
 

@@ -219,17 +219,19 @@ class Lines(View):
         self._picture.take(event)
         line = _line_from(event, self._level)
         if line is not None:
-            print(line, file=self._file, flush=True)
+            await self._print(line)
 
     async def tick(self) -> None:
         """Write where things stand."""
         picture = self._picture
-        print(
+        await self._print(
             f"videos {picture.videos_over}/{picture.videos}: {picture.videos_words};"
-            f" clips {picture.clips_over}/{picture.clips}: {picture.clips_words}",
-            file=self._file,
-            flush=True,
+            f" clips {picture.clips_over}/{picture.clips}: {picture.clips_words}"
         )
+
+    async def _print(self, line: str) -> None:
+        # In a thread, for whoever reads the pipe may be slow; and nobody waits for him at the end.
+        await run_sync(_write, self._file, line + "\n", abandon_on_cancel=True)
 
 
 class JsonLines(View):
@@ -238,7 +240,7 @@ class JsonLines(View):
     async def take(self, event: Event) -> None:
         """Write the event, in a thread, for a pipe may be slow to read."""
         line = json.dumps(event.stated(), default=str) + "\n"
-        await run_sync(_write, line)
+        await run_sync(_write, sys.stdout, line, abandon_on_cancel=True)
 
 
 def view_for(printing: Printing) -> View:
@@ -292,9 +294,9 @@ def _line_from(event: Event, level: str) -> str | None:
     return told[1] if told is not None and LEVELS.index(told[0]) >= LEVELS.index(level) else None
 
 
-def _write(line: str) -> None:
-    sys.stdout.write(line)
-    sys.stdout.flush()
+def _write(file: TextIO, text: str) -> None:
+    file.write(text)
+    file.flush()
 
 
 def _sentence(reason: Reason) -> str:

@@ -75,4 +75,11 @@ class Report:
     def ended(self) -> RunEnded:
         """Return the event that tells of this report."""
         failed = {reason.value: number for reason, number in self.reasons.items()}
-        return RunEnded(int(self.exit_code), len(self.done), self.there, failed, round(self.seconds, 3))
+        return RunEnded(
+            exit_code=int(self.exit_code),
+            done=len(self.done),
+            there=self.there,
+            failed=failed,
+            stopped=None if self.stopped is None else str(self.stopped),
+            seconds=round(self.seconds, 3),
+        )

@@ -30,7 +30,7 @@ from hdtf_async.report import Report
 from hdtf_async.ytdlp import YtDlp
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
     from os import PathLike
 
     from hdtf_async.events import Event, Reader
@@ -52,7 +52,8 @@ async def download(
     every temporary file is gone before the cancellation goes on.
 
     Raises `TableError` (no table, or a malformed one), `FormError` (the directory holds clips in another
-    form), `StoreError` (the directory cannot be used, or another run holds it) and `OptionsError`.
+    form), `StoreError` (the directory cannot be used, or another run holds it), `UnknownVideoError` and
+    `OptionsError`.
     """
     made: list[Report] = []
 
@@ -124,7 +125,9 @@ def one_error() -> Iterator[None]:
 
 async def _run(out: Path, options: Options, lanes: Lanes | None, events: Events) -> Report:
     begun = anyio.current_time()
+    own = await run_sync(own_raws, options.raw_dirs)
     read = await run_sync(partial(tables.read, options.source, corrections=options.corrections))
+    plan.require_known(read, options)
     async with store.opened(out) as directory:
         decided = await run_sync(_decide, read, options, directory)
         _refuse_two_forms(decided, options, out)
@@ -140,12 +143,12 @@ async def _run(out: Path, options: Options, lanes: Lanes | None, events: Events)
         try:
             await _record_impossible(decided, directory, events)
             if decided.work:
-                report.stopped = await _work(decided.work, options, lanes, directory, events)
+                report.stopped = await _work(decided.work, options, lanes, directory, events, own=own)
         except Failure as trouble:  # before the first video, or with the journal: the disk, a tool
             report.stopped = trouble
         finally:
             try:
-                await directory.write_views(decided.clips)
+                await directory.write_views(decided.clips, decided.stale)
             except Failure as trouble:
                 report.stopped = report.stopped or trouble
         report.seconds = anyio.current_time() - begun
@@ -163,7 +166,8 @@ def _refuse_two_forms(decided: plan.Plan, options: Options, out: Path) -> None:
         first = decided.outside[0]
         raise FormError(
             f"{out} holds {len(decided.outside)} clips of another part in another form"
-            f" (such as {first.stem}: {first.words}): choose another --out, or take all parts with --recut"
+            f" (such as {first.stem}: {first.words}): choose another --out,"
+            " or delete them, or make them again too: with --recut, without --subset, --video and --limit"
         )
     if decided.different and not options.recut:
         first = decided.different[0]
@@ -193,11 +197,16 @@ async def _record_impossible(decided: plan.Plan, directory: Store, events: Event
             await directory.append(store.failure_record(clip, failure))
 
 
-async def _work(
-    works: Sequence[plan.Work], options: Options, lanes: Lanes, directory: Store, events: Events
+async def _work(  # noqa: PLR0913 - what a run is put together from
+    works: Sequence[plan.Work],
+    options: Options,
+    lanes: Lanes,
+    directory: Store,
+    events: Events,
+    *,
+    own: Mapping[str, Path],
 ) -> Failure | None:
     """Do what is left to do; return why it ended early, if it did. Raises `Failure`: a tool is missing."""
-    own = await run_sync(own_raws, options.raw_dirs)
     tool = await run_sync(bundled_ffmpeg) if options.ffmpeg is None else options.ffmpeg.absolute()
     _require_yt_dlp(options)
     versions = {"hdtf_async": own_version(), "ffmpeg": await ffmpeg.version(tool)}

@@ -29,7 +29,7 @@ from hdtf_async.failures import Failure, Reason
 from hdtf_async.journal import JOURNAL, RAWS, Journal, Known, line, records
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Mapping
     from pathlib import Path
 
     from hdtf_async.journal import Record
@@ -115,6 +115,11 @@ class Store:
         with anyio.CancelScope(shield=True), trouble(path):
             await run_sync(partial(path.unlink, missing_ok=True))
 
+    async def size(self, path: Path) -> int:
+        """Return the bytes of a file. Raises `Failure` with ``not_writable`` where it cannot be looked at."""
+        with trouble(path):
+            return (await run_sync(path.stat)).st_size
+
     async def sha256(self, path: Path) -> str:
         """Return the hash of a file's content. Raises `Failure` with ``not_writable``."""
         with trouble(path):
@@ -135,24 +140,31 @@ class Store:
             async with aiofiles.open(path, "a", encoding="utf-8", errors="backslashreplace") as log:
                 await log.write(text)
 
-    async def write_views(self, not_tried: Iterable[Clip] = ()) -> None:
+    async def write_views(
+        self, not_tried: Iterable[Clip] = (), stale: Mapping[str, object] | None = None
+    ) -> None:
         """Write ``metadata.jsonl`` and ``failures.jsonl`` anew from what is known and there.
 
-        Clips of this run that have neither a record nor a failure are listed as not tried. Raises `Failure`
-        with ``disk_full`` or ``not_writable``.
+        Clips of this run that have neither a record nor a failure are listed as not tried. A clip that still
+        has the fingerprint which `stale` tells for it is of another form than its neighbours, and not listed.
+        Raises `Failure` with ``disk_full`` or ``not_writable``.
         """
         with anyio.CancelScope(shield=True), trouble(self.out):
-            await run_sync(self._write_views, tuple(not_tried))
+            await run_sync(self._write_views, tuple(not_tried), stale or {})
 
     def free_bytes(self) -> int:
         """Return the room left on the file system of the raws. Raises `Failure` with ``not_writable``."""
         with trouble(self.raws):
             return shutil.disk_usage(self.raws).free
 
-    def _write_views(self, not_tried: tuple[Clip, ...]) -> None:
-        there = self.known.all_there()
+    def _write_views(self, not_tried: tuple[Clip, ...], stale: Mapping[str, object]) -> None:
+        there = {
+            stem: record
+            for stem, record in self.known.all_there().items()
+            if stem not in stale or record["metadata"].get("fingerprint") != stale[stem]
+        }
         disk.replace(self.out / METADATA, _view(there[stem]["metadata"] for stem in sorted(there)))
-        failures = dict(self.known.failures)
+        failures = {stem: record for stem, record in self.known.failures.items() if stem not in there}
         for clip in not_tried:
             if clip.stem not in failures and clip.stem not in there:
                 failures[clip.stem] = failure_record(clip, Failure(Reason.NOT_TRIED))

@@ -173,7 +173,11 @@ class YtDlp:
 
 def _only(info: Mapping[str, Any], format_id: str) -> dict[str, Any]:
     """Return what yt-dlp needs for one rendition, without the address of the page."""
-    formats = [entry for entry in info.get("formats") or () if entry.get("format_id") == format_id]
+    formats = [
+        entry
+        for entry in info.get("formats") or ()
+        if isinstance(entry, dict) and entry.get("format_id") == format_id
+    ]
     return {key: info[key] for key in _KEPT if key in info} | {"formats": formats}
 
 

@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import anyio
 import pytest
+from anyio.from_thread import start_blocking_portal
 
 import hdtf_async
 from hdtf_async import Options, Report, demo
 from hdtf_async.run import bundled_ffmpeg
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
 
 
 @pytest.fixture(scope="session")
@@ -28,12 +30,12 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-async def footage(pytestconfig: pytest.Config) -> Path:
+def footage(pytestconfig: pytest.Config) -> Path:
     """The demo's films; drawn once for one state of what draws them, for it takes half a minute."""
     drawers = sorted(Path(demo.__file__).parent.glob("*.py"))
     state = hashlib.sha256(b"".join(drawer.read_bytes() for drawer in drawers)).hexdigest()[:16]
     directory = pytestconfig.cache.mkdir(f"footage-{state}")
-    await demo.draw(directory, demo.FILMS, bundled_ffmpeg())
+    anyio.run(demo.draw, directory, demo.FILMS, bundled_ffmpeg())
     return directory
 
 
@@ -55,11 +57,15 @@ def exported(variables: dict[str, str]) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-async def site(footage: Path) -> AsyncIterator[demo.StandIn]:
+def site(footage: Path) -> Iterator[demo.StandIn]:
     """The stand-in, with plain answers; its certificate is trusted by children started meanwhile."""
-    async with demo.stand_in(footage) as site:
-        with exported(site.environment):
-            yield site
+    # On a loop of its own: an async fixture of the session would hold one loop for all tests.
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(demo.stand_in(footage)) as site,
+        exported(site.environment),
+    ):
+        yield site
 
 
 @dataclass(frozen=True)
@@ -74,14 +80,12 @@ class Finished:
 
 
 @pytest.fixture(scope="session")
-async def finished(
-    site: demo.StandIn, demo_tables: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Finished:
+def finished(site: demo.StandIn, demo_tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """The demo, run once from the tables to the last clip."""
     out = tmp_path_factory.mktemp("demo") / "clips"
     options = Options(source=demo_tables, pace=0, yt_dlp_args=tuple(shlex.split(site.yt_dlp_args)))
-    report = await hdtf_async.download(out, options)
-    return Finished(out, options, report, len(await site.requests()))
+    report = anyio.run(hdtf_async.download, out, options)
+    return Finished(out, options, report, len(anyio.run(site.requests)))
 
 
 _forbidden: list[str] = []

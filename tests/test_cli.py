@@ -78,6 +78,10 @@ def test_plan_touches_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         (["--out", "x", "--crop", "face"], "--crop"),
         (["--out", "x", "--yt-dlp-args=--exec id"], "--yt-dlp-args cannot take --exec"),
         (["--out", "x", "--source", "/nowhere"], "/nowhere"),
+        (["--out", "x", "--video", "RD_Radoi1"], "did you mean RD_Radio"),
+        (["--out", "x", "--subset", ","], "--subset does not take ','"),
+        (["--out", "x", "--raw-dir", "/nowhere"], "--raw-dir /nowhere: No such file"),
+        (["--out", "x", "--cookies", "/nowhere"], "--cookies /nowhere: No such file"),
         (["plan", "--jsno"], "did you mean --json?"),
     ],
 )
@@ -127,6 +131,18 @@ def test_a_missing_tool_is_local_trouble_before_anything_is_asked(
     """Once, and not 356 times."""
     assert cli.main(["--out", str(tmp_path), "--ffmpeg", str(tmp_path / "none")]) == 4
     assert "Stopped early" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("printing", ["--quiet", "--json"])
+def test_why_a_run_stopped_is_told_even_when_quiet(
+    printing: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing but errors means: errors."""
+    assert cli.main(["--out", str(tmp_path), "--ffmpeg", str(tmp_path / "none"), printing]) == 4
+    told = capsys.readouterr()
+    assert "No such file" in told.err
+    if printing == "--json":
+        assert "No such file" in json.loads(told.out.splitlines()[-1])["stopped"]
 
 
 def test_help_fits_two_screens() -> None:

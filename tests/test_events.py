@@ -46,7 +46,7 @@ ONE_OF_EACH: list[Event] = [
     EncodeProgress("RD_Radio1_000", 12.5),
     ClipDone("RD_Radio1_000", "RD_Radio1_000.mp4", 30.0, 1000, 2.5),
     ClipFailed("RD_Radio1_001", Reason.CLIP_WRONG, ""),
-    RunEnded(75, 4, 2, {"network": 1}, 99.9),
+    RunEnded(75, 4, 2, {"network": 1}, None, 99.9),
 ]
 
 

@@ -420,3 +420,12 @@ def test_a_failure_carries_its_reason_and_survives_a_journey() -> None:
         assert (twin.reason, twin.words) == (Reason.NETWORK, "one\ntwo")
     assert str(failure) == f"{Reason.NETWORK.advice.meaning} (one\ntwo)"
     assert str(Failure(Reason.NETWORK)) == Reason.NETWORK.advice.meaning
+
+
+def test_a_password_in_an_address_is_not_kept() -> None:
+    """A proxy's, for example, which a tool may repeat in its words."""
+    kept = last_words(
+        "ERROR: cannot connect to http://me:s3cret@proxy:8080/ for https://www.youtube.com/watch"
+    )
+    assert "s3cret" not in kept
+    assert "https://www.youtube.com/watch" in kept

@@ -16,7 +16,7 @@ import pytest
 from conftest import Finished, children, exported
 
 import hdtf_async
-from hdtf_async import ExitCode, FormError, Lanes, Options, Reason, demo, events, plan, store, tables
+from hdtf_async import ExitCode, FormError, Lanes, Options, Reason, demo, events, formats, plan, store, tables
 from hdtf_async.demo.answers import Answer
 
 if TYPE_CHECKING:
@@ -327,3 +327,48 @@ async def test_a_disk_that_is_full_at_the_end_is_told_as_such(
     monkeypatch.setattr("hdtf_async.disk.replace", full)
     report = await hdtf_async.download(tmp_path / "clips", finished.options)
     assert report.exit_code == ExitCode.LOCAL
+
+
+async def test_a_failed_recut_leaves_no_second_form_in_the_list(finished: Finished, tmp_path: Path) -> None:
+    """The old clip stays on the disk, unlisted and told as failed, until the recut goes through."""
+    out = tmp_path / "clips"
+    shutil.copytree(finished.out, out)
+    (out / "_videos_raw" / "RD_Radio2.mp4").unlink()
+    other = replace(finished.options, size=64, recut=True, preset="ultrafast", yt_dlp_args=("--no-such",))
+    report = await hdtf_async.download(out, other)
+    assert report.exit_code == ExitCode.GIVEN_UP
+    assert {line["width"] for line in lines(out / "metadata.jsonl")} == {64}
+    assert [line["clip"] for line in lines(out / "failures.jsonl")] == ["RD_Radio2_000"]
+    assert (out / "RD_Radio2_000.mp4").exists()
+    report = await hdtf_async.download(out, replace(other, yt_dlp_args=finished.options.yt_dlp_args))
+    assert report.exit_code == ExitCode.DONE
+    assert len(lines(out / "metadata.jsonl")) == len(CLIPS)
+    assert lines(out / "failures.jsonl") == []
+
+
+async def test_raws_of_ones_own_are_never_deleted(finished: Finished, tmp_path: Path) -> None:
+    """Neither where they are named as such, nor where another program left them in the place of ours."""
+    raws = tmp_path / "clips" / "_videos_raw"
+    raws.mkdir(parents=True)
+    for name in ("RD_Radio1.mp4", "RD_Radio2.mp4"):
+        shutil.copy(finished.out / "_videos_raw" / name, raws / name)
+    options = replace(
+        finished.options, videos=("Radio1", "Radio2"), keep_raw=False, yt_dlp_args=("--never-asked",)
+    )
+    assert (await hdtf_async.download(tmp_path / "clips", options)).exit_code == ExitCode.DONE
+    assert {"RD_Radio1.mp4", "RD_Radio2.mp4"} <= {path.name for path in raws.iterdir()}
+
+
+async def test_another_policy_takes_the_raw_that_is_there_if_it_fits(
+    finished: Finished, tmp_path: Path
+) -> None:
+    """Whether a raw is at the reference height can be seen at the raw; it is not fetched again for that."""
+    out = tmp_path / "clips"
+    shutil.copytree(finished.out, out)
+    exact = replace(
+        finished.options, resolution=formats.Resolution.EXACT, recut=True, preset="ultrafast",
+        yt_dlp_args=("--no-such",),
+    )  # fmt: skip
+    report = await hdtf_async.download(out, exact)
+    # Only this one has no rendition at its reference height.
+    assert set(report.failed) == {"WRA_Guest1_000"}

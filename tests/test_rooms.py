@@ -33,7 +33,7 @@ PURE = {
     "words": {"re"},
     "geometry": set[str](),
     "formats": {"re"},
-    "plan": {"hashlib", "json"},
+    "plan": {"difflib", "hashlib", "json"},
     "events": {"anyio"},
 }
 """Rooms that decide and do no I/O, each with what it needs besides `VALUES`."""

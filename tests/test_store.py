@@ -271,12 +271,16 @@ async def test_a_raw_is_there_if_its_record_and_size_say_so(tmp_path: Path) -> N
 
 
 async def test_a_clip_that_could_not_be_made_anew_is_still_there(tmp_path: Path) -> None:
-    """It has the form that it had, and neither its record nor its line in the metadata goes."""
+    """Its record stays; the lists tell it as had, or as failed where its form is no longer asked for."""
     async with opened(tmp_path) as directory:
         await _made(directory, _clip())
         await directory.append(failure_record(_clip(), Failure(Reason.PRIVATE)))
         await directory.write_views()
-    assert [line["file_name"] for line in _lines(tmp_path / METADATA)] == ["RD_Radio1_000.mp4"]
+        assert [line["file_name"] for line in _lines(tmp_path / METADATA)] == ["RD_Radio1_000.mp4"]
+        assert _lines(tmp_path / FAILURES) == []
+        old = directory.known.clips[_clip().stem]["metadata"].get("fingerprint")
+        await directory.write_views(stale={_clip().stem: old})
+    assert _lines(tmp_path / METADATA) == []
     assert [line["reason"] for line in _lines(tmp_path / FAILURES)] == ["private"]
     async with opened(tmp_path) as directory:
         await _made(directory, _clip(), b"made anew")

@@ -43,7 +43,9 @@ def until(lines: Iterator[str], kind: str) -> None:
     raise AssertionError(f"no {kind} was told")
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 async def test_a_signal_ends_the_run_and_leaves_nothing_behind(
     number: signal.Signals, code: int, finished: Finished, site: demo.StandIn, tmp_path: Path
 ) -> None:

@@ -93,8 +93,11 @@ open(given, "a").write("more")"""
 
 
 async def test_missing_cookies_are_told(tmp_path: Path, private: Path) -> None:
-    """By the name of the option and of the file, before anything is asked."""
-    yt_dlp = tool(tmp_path, "sys.exit('never')", cookies=tmp_path / "none.txt")
+    """By the name of the option and of the file, also where they go while a run goes on."""
+    cookies = tmp_path / "none.txt"
+    cookies.touch()
+    yt_dlp = tool(tmp_path, "sys.exit('never')", cookies=cookies)
+    cookies.unlink()
     with pytest.raises(Failure, match=r"--cookies .*none\.txt") as failed:
         await yt_dlp.ask("CPCoMyuBRM0", private)
     assert failed.value.reason is Reason.COOKIES_NEEDED
@@ -125,6 +128,13 @@ async def test_success_is_exit_0_a_line_and_the_promised_bytes(
 ) -> None:
     """Whatever lacks one of the three is a failure with its reason."""
     assert await fetched(tool(tmp_path, body), private) is reason
+
+
+async def test_an_odd_entry_among_the_formats_is_passed_over(tmp_path: Path, private: Path) -> None:
+    """One null in YouTube's list costs nothing."""
+    body = "open('raw.mp4', 'w').write('0123456789'); print('FILE x')"
+    info = INFO | {"formats": [None, "x", *INFO["formats"]]}
+    assert (await tool(tmp_path, body).fetch(info, RENDITION, private, lambda _: None)).name == "raw.mp4"
 
 
 async def test_progress_is_read_from_lines_that_may_hold_anything(tmp_path: Path, private: Path) -> None:
