@@ -30,11 +30,12 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def footage(pytestconfig: pytest.Config) -> Path:
+def footage(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo's films; drawn once for one state of what draws them, for it takes half a minute."""
     drawers = sorted(Path(demo.__file__).parent.glob("*.py"))
     state = hashlib.sha256(b"".join(drawer.read_bytes() for drawer in drawers)).hexdigest()[:16]
-    directory = pytestconfig.cache.mkdir(f"footage-{state}")
+    cache = getattr(pytestconfig, "cache", None)  # none with -p no:cacheprovider
+    directory = cache.mkdir(f"footage-{state}") if cache else tmp_path_factory.mktemp("footage")
     anyio.run(demo.draw, directory, demo.FILMS, bundled_ffmpeg())
     return directory
 
