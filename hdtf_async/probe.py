@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.process import Companion
@@ -44,6 +44,7 @@ _MEMORY = 4 << 30
 _CPU_SECONDS = 120
 _DEADLINE = 180.0
 _ANSWER_LIMIT = 1 << 20
+_CALM = 19
 _SERVE = """
 import sys
 sys.path.append(sys.argv[1])
@@ -140,11 +141,15 @@ def read(path: str, container: str, intervals: Sequence[tuple[float, float]]) ->
     demuxer = DEMUXERS.get(container)
     if demuxer is None:
         raise ValueError(f"a file ending in .{container} is not opened; known are {', '.join(DEMUXERS)}")
+    # A title in another encoding does not make a video unreadable: PyAV before 19 has to be told.
+    lenient: dict[str, Any] = (
+        {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < _CALM else {}
+    )
     with av.open(
         f"file:{Path(path).resolve()}",
         format=demuxer,
         options={"protocol_whitelist": "file", "max_pixels": str(MAX_SIDE**2)},
-        metadata_errors="replace",  # a title in another encoding does not make a video unreadable
+        **lenient,
     ) as media:
         if not media.streams.video:
             raise ValueError("no video stream in it")
