@@ -13,8 +13,8 @@ The shape of the command rests on measurements that are told in the README ("How
 - ``-fps_mode passthrough`` with the raw's time base keeps every frame at its own time. The time base is
   given in figures: ffmpeg 5.1 does not know the word ``demux`` for it, 9.0 not -1.
 
-With ffmpeg 5.1, 6.0 and from 7.1 on, that is. In 6.1 and 7.0 ``setpts`` takes the last frame's duration
-away, and whoever plays the clip drops that frame: such a clip is found to be wrong, and never published.
+Tried with ffmpeg 5.1.9 and 9.0.2. In 7.0.2 ``setpts`` takes the last frame's duration away, and whoever
+plays the clip drops that frame: such a clip is found to be wrong, and never published.
 """
 
 from __future__ import annotations
