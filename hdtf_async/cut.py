@@ -11,6 +11,7 @@ import anyio
 from hdtf_async import ffmpeg, geometry
 from hdtf_async.events import ClipDone, EncodeProgress, EncodeStarted
 from hdtf_async.failures import Failure, Reason
+from hdtf_async.guard import UNGUARDED, Guard
 from hdtf_async.model import Box, Interval
 from hdtf_async.plan import fingerprint, row
 
@@ -36,6 +37,7 @@ class Cutter:
     """Tool to version, for the metadata."""
     prober: Prober
     events: Events
+    guard: Guard = UNGUARDED
 
     async def cut(self, clip: Clip, raw: Raw) -> None:
         """Encode, check, publish and record one clip, in this order.
@@ -53,7 +55,7 @@ class Cutter:
                 wanted,
                 temporary,
                 on_seconds=lambda seconds: self.events.tell(EncodeProgress(clip.stem, seconds)),
-                inherit=(self.store.lock,),
+                guard=self.guard,
             )
             facts = await self._facts(temporary)
             verify(wanted, facts)

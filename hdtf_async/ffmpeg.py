@@ -27,12 +27,13 @@ from typing import TYPE_CHECKING
 
 from hdtf_async import process
 from hdtf_async.failures import Failure, Reason
+from hdtf_async.guard import UNGUARDED, Guard
 from hdtf_async.model import Interval
 from hdtf_async.probe import DEMUXERS, MAX_SIDE
 from hdtf_async.words import classify_ffmpeg
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
     from hdtf_async.model import Box, Form
@@ -126,7 +127,7 @@ async def encode(
     target: Path,
     *,
     on_seconds: Callable[[float], None],
-    inherit: Sequence[int] = (),
+    guard: Guard = UNGUARDED,
 ) -> None:
     """Make one clip; `on_seconds` is told the seconds encoded so far.
 
@@ -155,7 +156,7 @@ async def encode(
         deadline=STALL + 300 * cut.interval.seconds,
         stall=STALL,
         on_line=on_line,
-        inherit=inherit,
+        guard=guard,
     )
     if ended.code != 0:
         words = ended.words.replace(f"{cut.raw.parent}/", "").replace(f"{target.parent}/", "")

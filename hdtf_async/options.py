@@ -234,6 +234,34 @@ class Options:
         help="least time between two starts of a download; YouTube locks out addresses that ask faster",
         shown="12",
     )  # fmt: skip
+    cool_down: float = _option(
+        "--cool-down", default=600.0, group=NETWORK, metavar="SECONDS", parse=float,
+        check=_between(0, 24 * 3600, " seconds"),
+        help="wait after YouTube refused this address, before one video tries again; doubled each time",
+        shown="600",
+    )  # fmt: skip
+    limit_rate: int | None = _option(
+        "--limit-rate", default=None, group=NETWORK, metavar="BYTES", parse=size_in_bytes,
+        check=_between(1000, 10**12), help="bytes a second that all downloads together may take, such as 10M",
+    )  # fmt: skip
+    stall_timeout: float = _option(
+        "--stall-timeout", default=120.0, group=NETWORK, metavar="SECONDS", parse=float,
+        check=_between(1, 3600, " seconds"), help="end a download that brings nothing new for so long",
+        shown="120",
+    )  # fmt: skip
+    least_speed: int = _option(
+        "--least-speed", default=30_000, group=NETWORK, metavar="BYTES", parse=size_in_bytes,
+        check=_between(1, 10**12),
+        help="end a download that takes longer than ten minutes and its size at so many bytes a second",
+        shown="30k",
+    )  # fmt: skip
+    retry_wait: float = _option(
+        "--retry-wait", default=10.0, group=NETWORK, metavar="SECONDS", parse=float,
+        check=_between(0, 3600, " seconds"),
+        help="wait before a video whose download failed in passing is tried again; four times as long the"
+        " second time",
+        shown="10",
+    )  # fmt: skip
     resolution: Resolution = _option(
         "--resolution", default=Resolution.REFERENCE, group=NETWORK, parse=Resolution,
         choices=tuple(Resolution),

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from hdtf_async.failures import Failure, Reason
+from hdtf_async.guard import UNGUARDED, Guard
 from hdtf_async.process import Companion
 
 if TYPE_CHECKING:
@@ -85,13 +86,11 @@ class Facts:
 class Prober:
     """Asks the probing child. An async context manager: the child is gone when it is left."""
 
-    def __init__(self, inherit: Sequence[int] = ()) -> None:
+    def __init__(self, guard: Guard = UNGUARDED) -> None:
         # -P: a module of that name in the working directory must not be taken for ours. So where ours
         # is has to be said, for this program may have been started right from its source directory.
         own = str(Path(__file__).parents[1])
-        self._child = Companion(
-            [sys.executable, "-P", "-c", _SERVE, own], limit=_ANSWER_LIMIT, inherit=inherit
-        )
+        self._child = Companion([sys.executable, "-P", "-c", _SERVE, own], limit=_ANSWER_LIMIT, guard=guard)
 
     async def __aenter__(self) -> Self:
         return self

@@ -4,7 +4,7 @@ Every tool is run by `run`, and only there; a child that lives on and answers qu
 What holds for each child:
 
 - it gets an argument list, never a shell, and a process group of its own, so that whatever it starts
-  can be ended with it;
+  can be ended with it, by us or, where we were killed ourselves, by the sentinel;
 - it has a deadline, and where it reports progress a stall watch;
 - its output is read while it runs, in bounded memory, however much it prints;
 - when `run` returns or raises, for whatever reason, the group is gone: TERM, some grace, KILL. This
@@ -19,6 +19,7 @@ in its place.
 from __future__ import annotations
 
 import os
+import resource
 import signal
 from collections import deque
 from contextlib import suppress
@@ -30,6 +31,7 @@ from typing import IO, TYPE_CHECKING
 import anyio
 
 from hdtf_async.failures import Failure, Reason
+from hdtf_async.guard import UNGUARDED, Guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -72,7 +74,8 @@ async def run(  # noqa: PLR0913 - each is one thing that a caller decides about 
     feed: bytes = b"",
     keep: int = 0,
     directory: Path | None = None,
-    inherit: Sequence[int] = (),
+    memory: int | None = None,
+    guard: Guard = UNGUARDED,
 ) -> Ended:
     """Run a tool to its end and tell how it ended; a bad exit code is the caller's to judge.
 
@@ -80,13 +83,13 @@ async def run(  # noqa: PLR0913 - each is one thing that a caller decides about 
     seconds without a line of stdout for which `on_line` returns True (a sign of progress). Neither counts
     time during which this program itself was stopped (Ctrl-Z). `feed` is written to its stdin, which
     reads as empty otherwise. Up to `keep` bytes of stdout are returned, and `on_line` sees none of them.
-    `directory` is the one that it works in. `inherit` names descriptors that it keeps open, such as the
-    output directory's lock.
+    `directory` is the one that it works in. `memory` bounds its address space in bytes, where the system
+    can do that. `guard` is the run's, so that the child does not outlive this program.
 
     Raises `Failure`: ``tool_missing`` where the program cannot be started, ``timed_out``, ``stalled``,
     and ``tool_failed`` where stdout is larger than `keep` allows.
     """
-    child = _Child(argv, feed=bool(feed), directory=directory, inherit=inherit)
+    child = _Child(argv, feed=bool(feed), directory=directory, memory=memory, guard=guard)
     words: deque[str] = deque(maxlen=TAIL_LINES)
     kept = bytearray()
     signs = _Signs()
@@ -131,10 +134,10 @@ class Companion:
     something without being asked; `aclose` ends it. One question at a time: the others wait.
     """
 
-    def __init__(self, argv: Sequence[str], *, limit: int, inherit: Sequence[int] = ()) -> None:
+    def __init__(self, argv: Sequence[str], *, limit: int, guard: Guard = UNGUARDED) -> None:
         self._argv = argv
         self._limit = limit
-        self._inherit = inherit
+        self._guard = guard
         self._lock = anyio.Lock()
         self._child: _Child | None = None
 
@@ -149,7 +152,7 @@ class Companion:
             if self._child is not None and not self._child.waits:
                 await self.aclose()
             if self._child is None:
-                self._child = _Child(self._argv, feed=True, inherit=self._inherit)
+                self._child = _Child(self._argv, feed=True, guard=self._guard)
             answered = False
             try:
                 with anyio.fail_after(deadline):
@@ -207,7 +210,8 @@ class _Child:
         *,
         feed: bool,
         directory: Path | None = None,
-        inherit: Sequence[int] = (),
+        memory: int | None = None,
+        guard: Guard,
     ) -> None:
         # Nothing is awaited between the fork and the end of this method, so that no cancellation can
         # leave a child that nobody knows. It takes some milliseconds, as asyncio's own way does.
@@ -219,11 +223,16 @@ class _Child:
                 stdout=PIPE,
                 stderr=PIPE,
                 cwd=directory,
+                env=guard.environment(),
                 start_new_session=True,
-                pass_fds=tuple(inherit),
+                pass_fds=guard.inherit,
             )
         except OSError as error:
             raise Failure(Reason.TOOL_MISSING, f"{error.filename or argv[0]}: {error.strerror}") from None
+        self._guard = guard
+        guard.begun(self._process.pid)
+        if memory is not None:
+            _bound(self._process.pid, memory)
         self.stdin = self._process.stdin
         self.stdout, self.stderr = self._process.stdout, self._process.stderr
         for pipe in self._pipes:
@@ -296,6 +305,7 @@ class _Child:
             return
         self._killed = True
         self._signal(signal.SIGKILL)
+        self._guard.ended(self._process.pid)
         for pipe in self._pipes:
             pipe.close()
         if self._watched is not None:
@@ -304,6 +314,13 @@ class _Child:
     def _signal(self, number: int) -> None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
+
+
+def _bound(process: int, memory: int) -> None:
+    """Bound a process's address space; macOS has no way to do that from outside."""
+    if hasattr(resource, "prlimit"):
+        with suppress(OSError, ValueError):  # it has ended already, or a lower limit holds
+            resource.prlimit(process, resource.RLIMIT_AS, (memory, memory))
 
 
 @dataclass(slots=True)

@@ -22,6 +22,7 @@ from hdtf_async.cut import Cutter
 from hdtf_async.events import ClipFailed, Events, RunStarted
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.fetch import Fetcher, own_raws
+from hdtf_async.guard import guarding
 from hdtf_async.lanes import Lanes
 from hdtf_async.options import Options
 from hdtf_async.pipeline import Pipeline
@@ -215,15 +216,15 @@ async def _work(  # noqa: PLR0913 - what a run is put together from
     async def record_failure(clip: Clip, failure: Failure) -> None:
         await directory.append(store.failure_record(clip, failure))
 
-    async with Prober(inherit=(directory.lock,)) as prober:
+    async with guarding(directory.lock) as guard, Prober(guard) as prober:
         await prober.ready()
-        yt_dlp = YtDlp(options, tool, inherit=(directory.lock,))
+        yt_dlp = YtDlp(options, tool, guard)
         pipeline = Pipeline(
             lanes=lanes,
             pace=options.pace,
             keep_raw=options.keep_raw,
             fetching=Fetcher(options, directory, yt_dlp, prober, events, own=own),
-            cutting=Cutter(options.form, directory, tool, versions, prober, events),
+            cutting=Cutter(options.form, directory, tool, versions, prober, events, guard),
             private_directory=directory.private_directory,
             record_failure=record_failure,
             events=events,

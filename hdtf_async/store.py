@@ -15,7 +15,7 @@ import fcntl
 import os
 import shutil
 import socket
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -29,13 +29,16 @@ from hdtf_async.failures import Failure, Reason
 from hdtf_async.journal import JOURNAL, RAWS, Journal, Known, line, records
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from hdtf_async.journal import Record
     from hdtf_async.model import Clip, Video
 
 METADATA, FAILURES = "metadata.jsonl", "failures.jsonl"
+
+PATIENCE = 15.0
+"""Seconds for which a run waits for the lock of one that was killed: its children are ended meanwhile."""
 
 
 class StoreError(Exception):
@@ -192,8 +195,12 @@ async def opened(out: Path) -> AsyncIterator[Store]:
     What an earlier run left half-done (temporary names, a torn line) is removed. Raises `StoreError`
     where the directory cannot be used, `BusyError` where another run holds it.
     """
-    lock, known = await run_sync(_open, out)
+    with _said(out):
+        lock = await run_sync(_create, out)
     try:
+        await _take(lock, out)
+        with _said(out):
+            known = await run_sync(_read_and_tidy, out, lock)
         async with aiofiles.open(lock, "ab", buffering=0, closefd=False) as journal:
             yield Store(out, lock, Journal(journal, known))
     finally:
@@ -217,34 +224,53 @@ def read_known(out: Path) -> Known:
     return known
 
 
-def _open(out: Path) -> tuple[int, Known]:
+@contextmanager
+def _said(out: Path) -> Iterator[None]:
+    """Say of an error of the file system that the directory cannot be used, and what to do."""
     try:
-        (out / RAWS).mkdir(parents=True, exist_ok=True)
-        lock = os.open(out / JOURNAL, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-        try:
-            known = _locked(out, lock)
-            disk.sweep(out)
-            disk.sweep(out / RAWS)
-            disk.sync_directory(out)
-        except BaseException:
-            os.close(lock)
-            raise
+        yield
     except (FileExistsError, NotADirectoryError) as error:
         raise StoreError(f"{error.filename}: a file is in the way: choose another --out") from None
     except OSError as error:
         raise StoreError(f"cannot write in {out}: {error.strerror}: choose another --out") from None
-    return lock, known
 
 
-def _locked(out: Path, lock: int) -> Known:
-    """Take the lock, read the journal and cut off a torn last line."""
+def _create(out: Path) -> int:
+    """Make the directory and its journal, where they are not there, and return the journal's descriptor."""
+    (out / RAWS).mkdir(parents=True, exist_ok=True)
+    return os.open(out / JOURNAL, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+
+
+async def _take(lock: int, out: Path) -> None:
+    """Take the lock. If its holder was killed, wait until its children, which have it too, are ended."""
+    until = anyio.current_time() + PATIENCE
+    run: Record | None = None
+    while not await run_sync(_locked, lock, out):
+        if run is None:
+            run = (await run_sync(read_known, out)).run
+        if not _has_ended(run) or anyio.current_time() > until:
+            raise BusyError(
+                f"another run is at work on {out} ({_holder(run)}): wait for it or choose another --out"
+            )
+        await anyio.sleep(0.05)
+
+
+def _locked(lock: int, out: Path) -> bool:
+    """Take the lock if nobody has it."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        who = _holder(read_known(out).run)
-        raise BusyError(
-            f"another run is at work on {out} ({who}): wait for it or choose another --out"
+        return False
+    except OSError as error:
+        raise StoreError(
+            f"the file system of {out} has no locks ({error.strerror}), so two runs could spoil each other's"
+            " work: choose an --out on another one"
         ) from None
+    return True
+
+
+def _read_and_tidy(out: Path, lock: int) -> Known:
+    """Read the journal, cut off a torn last line, and remove what has a temporary name."""
     known, whole = Known(out), 0
     with os.fdopen(os.dup(lock), "rb") as journal:
         journal.seek(0)
@@ -253,6 +279,9 @@ def _locked(out: Path, lock: int) -> Known:
             whole = offset
     if whole < os.fstat(lock).st_size:  # else truncating would only change its date
         os.ftruncate(lock, whole)
+    disk.sweep(out)
+    disk.sweep(out / RAWS)
+    disk.sync_directory(out)
     return known
 
 
@@ -261,10 +290,15 @@ def _holder(run: Record) -> str:
     if not run:
         return "it has not said yet who it is"
     who = f"process {run.get('pid')} on {run.get('host')}, since {run.get('time')}"
-    if run.get("host") == socket.gethostname() and not _is_alive(run.get("pid")):
+    if _has_ended(run):
         # Whoever is told a dead process must not end whatever has its number now.
         return f"not {who}, which has ended: a tool that it left behind, or a run that is just beginning"
     return who
+
+
+def _has_ended(run: Record) -> bool:
+    """Whether the process that this record tells of is known to have ended."""
+    return run.get("host") == socket.gethostname() and not _is_alive(run.get("pid"))
 
 
 def _is_alive(pid: object) -> bool:

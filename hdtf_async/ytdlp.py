@@ -21,21 +21,19 @@ from anyio.to_thread import run_sync
 
 from hdtf_async import process
 from hdtf_async.failures import Failure, Reason
+from hdtf_async.guard import UNGUARDED, Guard
 from hdtf_async.words import classify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from hdtf_async.formats import Format
     from hdtf_async.options import Options
 
-ASK_DEADLINE = 300.0
-"""Seconds for asking for a video, which is silent for most of the time."""
-STALL = 120.0
-"""Seconds without a new byte after which a download is ended."""
-LEAST_SPEED = 30_000
-"""Bytes a second below which a download takes so long that it is ended: 100 MB in an hour."""
+ASK_DEADLINE = 600.0
+"""Seconds for asking for a video, which is silent for most of the time; a download has as many on top of
+what its size takes at the least speed."""
 _INFO_LIMIT = 64 << 20
 _KEPT = ("id", "title", "extractor", "extractor_key", "duration", "live_status", "_type")
 
@@ -52,13 +50,13 @@ class Progress:
 class YtDlp:
     """How yt-dlp is called in this run: which one, with which of the user's options."""
 
-    def __init__(self, options: Options, ffmpeg: Path, inherit: Sequence[int] = ()) -> None:
+    def __init__(self, options: Options, ffmpeg: Path, guard: Guard = UNGUARDED) -> None:
         # -P: a module in the working directory must not be taken for yt-dlp's.
         own = [sys.executable, "-P", "-m", "yt_dlp"]
         self._program = own if options.yt_dlp is None else [str(options.yt_dlp.absolute())]
         self._options = options
         self._ffmpeg = ffmpeg
-        self._inherit = inherit
+        self._guard = guard
 
     async def ask(self, youtube_id: str, directory: Path) -> dict[str, Any]:
         """Return yt-dlp's information about a video; `directory` is private to it.
@@ -71,7 +69,7 @@ class YtDlp:
             deadline=ASK_DEADLINE,
             keep=_INFO_LIMIT,
             directory=directory,
-            inherit=self._inherit,
+            guard=self._guard,
         )
         if ended.code != 0:
             raise Failure(classify(ended.words), ended.words or f"yt-dlp ended with {ended.code}")
@@ -129,11 +127,11 @@ class YtDlp:
                 ),
             ],
             feed=json.dumps(_only(info, rendition.format_id)).encode(),
-            deadline=ASK_DEADLINE + (rendition.size or 4 << 30) / LEAST_SPEED,
-            stall=STALL,
+            deadline=ASK_DEADLINE + (rendition.size or 4 << 30) / self._options.least_speed,
+            stall=self._options.stall_timeout,
             on_line=on_line,
             directory=directory,
-            inherit=self._inherit,
+            guard=self._guard,
         )
         if ended.code != 0:
             raise Failure(classify(ended.words), ended.words or f"yt-dlp ended with {ended.code}")

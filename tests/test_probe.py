@@ -18,6 +18,7 @@ from anyio import create_task_group
 
 from hdtf_async import probe
 from hdtf_async.failures import Failure, Reason
+from hdtf_async.guard import guarding
 from hdtf_async.model import Interval
 from hdtf_async.probe import Facts, Prober
 from hdtf_async.run import bundled_ffmpeg
@@ -419,9 +420,10 @@ async def test_the_prober_is_gone_when_it_is_left(sources: Path) -> None:
     """With whatever it had started."""
     lock = os.open(sources, os.O_RDONLY)
     try:
-        async with Prober(inherit=(lock,)) as prober:
+        async with guarding(lock) as guard, Prober(guard) as prober:
+            (sentinel,) = holding(sources)
             await facts_of(prober, sources / "b_frames.mp4")
-            holders = holding(sources)
+            holders = [process for process in holding(sources) if process != sentinel]
             assert len(holders) == 1
         assert not holding(sources)
     finally:

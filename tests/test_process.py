@@ -17,6 +17,7 @@ from anyio import Event, create_task_group
 
 from hdtf_async import process
 from hdtf_async.failures import Failure, Reason
+from hdtf_async.guard import guarding
 from hdtf_async.process import Companion, Ended, run
 
 SOON = 20.0
@@ -256,11 +257,19 @@ async def test_only_the_named_descriptors_are_inherited(tmp_path: Path) -> None:
         except OSError: print("shut")
     """
     try:
-        ended = await run(python(code, str(named), str(other)), deadline=SOON, keep=100, inherit=(named,))
+        async with guarding(named) as guard:
+            ended = await run(python(code, str(named), str(other)), deadline=SOON, keep=100, guard=guard)
     finally:
         os.close(named)
         os.close(other)
     assert ended.out == b"open\nshut\n"
+
+
+async def test_a_childs_memory_is_bounded() -> None:
+    """What asks for more than its bound gets an error, and not the machine's last page."""
+    code = "try: bytearray(1 << 30)\nexcept MemoryError: print('refused')\nelse: print('given')"
+    ended = await run(python(code), deadline=SOON, keep=100, memory=1 << 29)
+    assert ended.out == b"refused\n"
 
 
 async def test_a_child_has_a_session_of_its_own() -> None:

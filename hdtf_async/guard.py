@@ -1,0 +1,114 @@
+"""What holds for every child of a run: it keeps the lock open, and the sentinel ends it as an orphan."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from subprocess import DEVNULL, PIPE, Popen
+from threading import Thread
+from typing import TYPE_CHECKING
+
+import anyio
+
+from hdtf_async.failures import Failure, Reason
+from hdtf_async.sentinel import FAREWELL, MARK
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+_PATIENCE = 5.0
+"""Seconds that the sentinel may take to end once the run is over."""
+
+
+class Guard:
+    """What holds for every child of a run: descriptors that it keeps open, and who ends it as an orphan.
+
+    This one guards nothing; `guarding` gives the real one.
+    """
+
+    inherit: tuple[int, ...] = ()
+    """Descriptors that each child inherits: the lock lives as long as any of them may still write."""
+
+    def environment(self) -> Mapping[str, str] | None:
+        """Return the environment for a child; None for this process's own."""
+        return None
+
+    def begun(self, group: int) -> None:
+        """Take note of a process group that was started."""
+
+    def ended(self, group: int) -> None:
+        """Take note of a process group that was killed; to be called before its leader is reaped."""
+
+
+UNGUARDED = Guard()
+"""For children of nobody's run."""
+
+
+class _Guarded(Guard):
+    """Tells the sentinel."""
+
+    def __init__(self, pipe: int, lock: int, mark: str) -> None:
+        self.inherit = (lock,)
+        self._pipe = pipe
+        self._mark = mark
+
+    def environment(self) -> Mapping[str, str]:
+        return os.environ | {MARK: self._mark}
+
+    def begun(self, group: int) -> None:
+        self._tell(b"+%d\n" % group)
+
+    def ended(self, group: int) -> None:
+        self._tell(b"-%d\n" % group)
+
+    def _tell(self, words: bytes) -> None:
+        # A sentinel that somebody has killed or stopped must not take the run with it.
+        with suppress(BrokenPipeError, BlockingIOError):
+            os.write(self._pipe, words)
+
+
+@asynccontextmanager
+async def guarding(lock: int) -> AsyncIterator[Guard]:
+    """Run a sentinel, and give the guard for all children of a run that holds this lock.
+
+    Raises `Failure` with ``tool_missing`` where no process can be started.
+    """
+    mark = secrets.token_hex(8)
+    sentinel = _started(lock, mark)
+    if sentinel.stdin is None:
+        raise RuntimeError("a child that was given a pipe has one")
+    pipe = sentinel.stdin
+    os.set_blocking(pipe.fileno(), False)
+    try:
+        yield _Guarded(pipe.fileno(), lock, mark)
+    finally:
+        with suppress(BrokenPipeError, BlockingIOError):
+            os.write(pipe.fileno(), FAREWELL)
+        pipe.close()
+        try:
+            with anyio.CancelScope(shield=True), anyio.move_on_after(_PATIENCE):
+                while sentinel.poll() is None:  # noqa: ASYNC110 - nothing could set an event
+                    await anyio.sleep(0.002)
+        finally:
+            if sentinel.poll() is None:
+                sentinel.kill()
+                Thread(target=sentinel.wait, name="reaper", daemon=True).start()
+
+
+def _started(lock: int, mark: str) -> Popen[bytes]:
+    try:
+        # Isolated and without site packages: no setting of the user's reaches it.
+        return Popen(
+            [sys.executable, "-IS", str(Path(__file__).with_name("sentinel.py")), mark],
+            bufsize=0,
+            stdin=PIPE,
+            stdout=DEVNULL,
+            stderr=DEVNULL,
+            pass_fds=(lock,),
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise Failure(Reason.TOOL_MISSING, f"no process can be started: {error.strerror}") from None

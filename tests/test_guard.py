@@ -1,0 +1,107 @@
+"""Children end when the supervisor is killed, and the directory stays locked until they have."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import sys
+from pathlib import Path
+from textwrap import dedent
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+from hdtf_async import process
+from hdtf_async.guard import guarding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SUPERVISOR = """
+    import os, sys
+    from pathlib import Path
+    import anyio
+    from hdtf_async import process
+    from hdtf_async.guard import guarding
+
+    async def main():
+        lock = os.open(sys.argv[1], os.O_RDWR)
+        async with guarding(lock) as guard, anyio.create_task_group() as group:
+            async def child():
+                await process.run(["/bin/sh", "-c", sys.argv[2]], deadline=60, guard=guard)
+            for _ in range(3):
+                group.start_soon(child)
+
+    anyio.run(main)
+"""
+"""Starts three children that hold the lock, and waits for them."""
+
+
+def holders(path: Path) -> set[int]:
+    """Return the other processes that have a file open."""
+    found = set()
+    for process in Path("/proc").iterdir():
+        try:
+            if any(entry.readlink() == path for entry in (process / "fd").iterdir()):
+                found.add(int(process.name))
+        except (OSError, ValueError):
+            continue
+    return found - {os.getpid()}
+
+
+@pytest.fixture
+def lock(tmp_path: Path) -> Iterator[Path]:
+    """A file to hold; whoever still has it open afterwards is killed."""
+    path = tmp_path / "lock"
+    path.touch()
+    yield path
+    for left in holders(path):
+        os.kill(left, signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "trap '' TERM; sleep 60; sleep 60",
+        "sleep 60 & sleep 60; :",
+        "setsid sh -c 'sleep 60; :' & sleep 60; :",
+    ],
+    ids=["deaf", "with_grandchildren", "with_a_runaway_of_its_own_session"],
+)
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+async def test_children_end_with_a_killed_supervisor(lock: Path, script: str) -> None:
+    """Whatever they are and have started, and the lock is free as soon as they have ended."""
+    argv = [sys.executable, "-c", dedent(SUPERVISOR), str(lock), script]
+    supervisor = await anyio.open_process(argv)
+    with anyio.fail_after(30):
+        while len(holders(lock)) < 8:  # itself, the sentinel, three children and what they started
+            assert supervisor.returncode is None
+            await anyio.sleep(0.02)
+        with lock.open("rb") as ours:
+            supervisor.kill()
+            await supervisor.wait()
+            while len(holders(lock)) > 0:
+                await anyio.sleep(0.02)
+            fcntl.flock(ours, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+async def test_a_run_ends_without_its_sentinel(lock: Path) -> None:
+    """Also where somebody has killed or stopped that: it only matters when the run is killed too."""
+    descriptor = os.open(lock, os.O_RDWR)
+    try:
+        for number in (signal.SIGKILL, signal.SIGSTOP, None):
+            async with guarding(descriptor) as guard:
+                (sentinel,) = holders(lock)
+                if number is not None:
+                    os.kill(sentinel, number)
+                for _ in range(3):
+                    ended = await process.run(["/bin/sh", "-c", "exit 7"], deadline=60, guard=guard)
+                    assert ended.code == 7
+                if number is signal.SIGSTOP:
+                    os.kill(sentinel, signal.SIGCONT)  # else it is waited for before it is killed
+            assert not holders(lock)
+    finally:
+        os.close(descriptor)
