@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import math
 import os
-import shlex
 import socket
 import sys
 from dataclasses import dataclass
@@ -14,14 +12,13 @@ from fractions import Fraction
 from pathlib import Path
 from subprocess import PIPE
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import anyio
 import pytest
-from anyio import to_thread
+from asking import get, information, media_address, yt_dlp
 
 from hdtf_async import demo
-from hdtf_async.demo.answers import Answer, from_json, to_json
+from hdtf_async.demo.answers import Answer
 from hdtf_async.demo.site import UnsatisfiableRange, byte_range
 from hdtf_async.model import SUBSETS, Interval
 from hdtf_async.run import bundled_ffmpeg
@@ -57,37 +54,6 @@ async def small_site(small_footage: Path) -> AsyncIterator[demo.StandIn]:
         yield site
 
 
-@dataclass(frozen=True)
-class Said:
-    """How yt-dlp ended, and what it said."""
-
-    code: int
-    out: str
-    err: str
-
-
-async def yt_dlp(site: demo.StandIn, *arguments: str, feed: str = "", trusting: bool = True) -> Said:
-    """Run the real yt-dlp against a stand-in, with nothing that a user could not pass."""
-    environment = {name: value for name, value in os.environ.items() if name != "SSL_CERT_FILE"}
-    if trusting:
-        environment |= site.environment
-    done = await anyio.run_process(
-        [sys.executable, "-m", "yt_dlp", "--ignore-config", *shlex.split(site.yt_dlp_args), *arguments],
-        input=feed.encode(),
-        check=False,
-        env=environment,
-    )
-    return Said(done.returncode, done.stdout.decode(), done.stderr.decode())
-
-
-async def information(site: demo.StandIn, youtube_id: str) -> dict[str, Any]:
-    """Return what yt-dlp says about a video."""
-    said = await yt_dlp(site, "-J", "--", f"https://www.youtube.com/watch?v={youtube_id}")
-    assert said.code == 0, said.err
-    info: dict[str, Any] = json.loads(said.out)
-    return info
-
-
 @pytest.fixture(scope="module")
 async def film_info(small_site: demo.StandIn) -> dict[str, Any]:
     """Return what yt-dlp says about the film."""
@@ -98,41 +64,6 @@ async def film_info(small_site: demo.StandIn) -> dict[str, Any]:
 async def silent_info(small_site: demo.StandIn) -> dict[str, Any]:
     """Return what yt-dlp says about the silent film."""
     return await information(small_site, SILENT.youtube_id)
-
-
-def media_address(info: dict[str, Any], format_id: str) -> str:
-    """Return the address of one rendition."""
-    return next(str(entry["url"]) for entry in info["formats"] if entry["format_id"] == format_id)
-
-
-@dataclass(frozen=True)
-class Got:
-    """A plain HTTP answer."""
-
-    status: int
-    headers: http.client.HTTPMessage
-    body: bytes
-
-
-async def get(address: str, *ranges: str | None, method: str = "GET") -> list[Got]:
-    """Ask one address on one connection, once for each Range header (None: without one)."""
-
-    def ask() -> list[Got]:
-        parts = urlsplit(address)
-        connection = http.client.HTTPConnection(parts.netloc, timeout=10)
-        answers = []
-        sockets = set()
-        for asked in ranges or (None,):
-            headers = {} if asked is None else {"Range": asked}
-            connection.request(method, f"{parts.path}?{parts.query}", headers=headers)
-            sockets.add(id(connection.sock))
-            answer = connection.getresponse()
-            answers.append(Got(answer.status, answer.headers, answer.read()))
-        connection.close()
-        assert len(sockets) == 1, "the server has closed a connection that could be kept"
-        return answers
-
-    return await to_thread.run_sync(ask)
 
 
 def is_listening(port: int) -> bool:
@@ -304,12 +235,6 @@ class Wrong(Answer):
     """An answer of a kind that the stand-in does not know."""
 
     colour: str = "green"
-
-
-def test_answers_survive_the_way_to_the_child() -> None:
-    """What is ordered is what the child reads."""
-    answers = {"a": Answer(playability={"status": "ERROR", "reason": "gone"}), "b": Answer(bandwidth=5)}
-    assert from_json(to_json(answers)) == answers
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ async with stand_in(footage) as site:
     ...  # run the main job with site.yt_dlp_args and site.environment
 """
 
-from hdtf_async.demo.answers import Answer
+from hdtf_async.demo.answers import BOT, Answer, Conditions, Fault, Offer, Refusal, Then
 from hdtf_async.demo.film import Film
 from hdtf_async.demo.films import FILMS, ROWS, Row, write_tables
 from hdtf_async.demo.footage import DrawingError, draw
@@ -14,15 +14,21 @@ from hdtf_async.demo.motion import Head, head_at, head_box
 from hdtf_async.demo.standin import StandIn, StandInError, stand_in
 
 __all__ = [
+    "BOT",
     "FILMS",
     "ROWS",
     "Answer",
+    "Conditions",
     "DrawingError",
+    "Fault",
     "Film",
     "Head",
+    "Offer",
+    "Refusal",
     "Row",
     "StandIn",
     "StandInError",
+    "Then",
     "draw",
     "head_at",
     "head_box",

@@ -14,6 +14,8 @@ import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
+from hdtf_async.demo.answers import UNAVAILABLE, Offer
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -34,6 +36,12 @@ _QUALITY = (
     (480, "large"),
     (360, "medium"),
 )
+_SOUND = {
+    "quality": "tiny",
+    "audioQuality": "AUDIO_QUALITY_MEDIUM",
+    "audioSampleRate": "44100",
+    "audioChannels": 2,
+}
 
 
 class Signer:
@@ -42,10 +50,16 @@ class Signer:
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
 
-    def query(self, youtube_id: str, itag: int, size: int, mime: str) -> str:
+    def query(self, youtube_id: str, rendition: Mapping[str, Any], xtags: str | None) -> str:
         """Return the signed query of a media address."""
-        expire = int(time.time()) + VALID_SECONDS
-        plain = urlencode({"expire": expire, "id": youtube_id, "itag": itag, "clen": size, "mime": mime})
+        fields = {
+            "expire": int(time.time()) + VALID_SECONDS,
+            "id": youtube_id,
+            "itag": rendition["itag"],
+            "clen": rendition["size"],
+            "mime": rendition["mime"],
+        }
+        plain = urlencode(fields if xtags is None else fields | {"xtags": xtags})
         return f"{plain}&sig={self._sign(plain)}"
 
     def read(self, query: str) -> dict[str, str] | None:
@@ -69,12 +83,18 @@ def player_response(
     ``media`` is the scheme, host and port of the media server.
     """
     if answer.playability is not None or facts is None:
-        status = answer.playability or {"status": "ERROR", "reason": "Video unavailable"}
-        return {"playabilityStatus": dict(status), "videoDetails": {"videoId": youtube_id}}
-    formats = [_format(youtube_id, rendition, media, signer) for rendition in facts["renditions"]]
-    return {
+        details = {"videoId": youtube_id} | dict(answer.details)
+        return {"playabilityStatus": dict(answer.playability or UNAVAILABLE), "videoDetails": details}
+    by_itag = {rendition["itag"]: rendition for rendition in facts["renditions"]}
+    offers = [Offer(itag) for itag in by_itag] if answer.offers is None else answer.offers
+    response = {
         "playabilityStatus": {"status": "OK", "playableInEmbed": True},
-        "streamingData": {"expiresInSeconds": str(VALID_SECONDS), "adaptiveFormats": formats},
+        "streamingData": {
+            "expiresInSeconds": str(VALID_SECONDS),
+            "adaptiveFormats": [
+                _format(youtube_id, by_itag[offer.itag], offer, media, signer) for offer in offers
+            ],
+        },
         "videoDetails": {
             "videoId": youtube_id,
             "title": facts["title"],
@@ -87,17 +107,21 @@ def player_response(
             "isLiveContent": False,
             "isPrivate": False,
             "viewCount": "1",
-        },
+        }
+        | dict(answer.details),
     }
+    return response | ({"adPlacements": [_advert(answer.advert)]} if answer.advert else {})
 
 
-def _format(youtube_id: str, rendition: Mapping[str, Any], media: str, signer: Signer) -> dict[str, Any]:
+def _format(
+    youtube_id: str, rendition: Mapping[str, Any], offer: Offer, media: str, signer: Signer
+) -> dict[str, Any]:
+    """Return YouTube's entry for a rendition, as it is offered."""
     size, milliseconds = rendition["size"], rendition["milliseconds"]
     bits = round(size * 8000 / milliseconds)
-    query = signer.query(youtube_id, rendition["itag"], size, rendition["mime"])
-    common = {
+    entry = {
         "itag": rendition["itag"],
-        "url": f"{media}{MEDIA_PATH}?{query}",
+        "url": f"{media}{MEDIA_PATH}?{signer.query(youtube_id, rendition, offer.xtags)}",
         "mimeType": f'{rendition["mime"]}; codecs="{rendition["codecs"]}"',
         # YouTube gives the peak as the bitrate; a film this even has hardly any.
         "bitrate": round(bits * 1.1),
@@ -106,19 +130,28 @@ def _format(youtube_id: str, rendition: Mapping[str, Any], media: str, signer: S
         "approxDurationMs": str(milliseconds),
         "lastModified": "1700000000000000",
         "projectionType": "RECTANGULAR",
+        **(_picture(rendition) if rendition["height"] else _SOUND),
+        **offer.told,
     }
-    if not rendition["height"]:
-        return common | {
-            "quality": "tiny",
-            "audioQuality": "AUDIO_QUALITY_MEDIUM",
-            "audioSampleRate": "44100",
-            "audioChannels": 2,
-        }
-    height = rendition["height"]
-    return common | {
+    return {name: value for name, value in entry.items() if value is not None}
+
+
+def _picture(rendition: Mapping[str, Any]) -> dict[str, Any]:
+    lines = min(rendition["width"], rendition["height"])
+    return {
         "width": rendition["width"],
-        "height": height,
+        "height": rendition["height"],
         "fps": rendition["fps"],
-        "quality": next((name for lines, name in _QUALITY if height >= lines), "small"),
-        "qualityLabel": f"{height}p",
+        "quality": next((name for least, name in _QUALITY if lines >= least), "small"),
+        "qualityLabel": f"{lines}p",
+    }
+
+
+def _advert(seconds: int) -> dict[str, Any]:
+    """Return YouTube's entry for an advertisement before the video."""
+    return {
+        "adPlacementRenderer": {
+            "config": {"adPlacementConfig": {"kind": "AD_PLACEMENT_KIND_START"}},
+            "renderer": {"instreamVideoAdRenderer": {"playerVars": f"length_seconds={seconds}"}},
+        }
     }

@@ -9,6 +9,8 @@ not disturb the event loop of those who use it. It listens on two ports of 127.0
 
 It prints one line of JSON when it is ready, serves until its stdin is closed, and then ends. Since the
 system closes a dead parent's pipes, it does not outlive its parent.
+
+What it shall do otherwise than YouTube on a good day is in `answers`; how that is carried out in `faults`.
 """
 
 from __future__ import annotations
@@ -24,19 +26,31 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import trustme
 
-from hdtf_async.demo.answers import PLAIN, Answer, from_json
+from hdtf_async.demo.answers import GOOD, Fault, Then, from_json
+from hdtf_async.demo.faults import (
+    TRICKLE,
+    WELL,
+    Line,
+    Orders,
+    noise,
+    piece_for,
+    reset,
+    wait_until_gone,
+    web_page,
+)
 from hdtf_async.demo.footage import FACTS
 from hdtf_async.demo.player import MEDIA_PATH, PLAYER_PATH, Signer, player_response
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     _Connection = socket.socket | tuple[bytes, socket.socket]
 
@@ -45,9 +59,6 @@ HOST = "127.0.0.1"
 LOG_PATH = "/log"
 """Where the media server tells what has been asked of the stand-in."""
 
-_PIECE = 1 << 20
-_PIECES_A_SECOND = 20
-"""With a bandwidth, so many pieces a second are sent: evenly enough for any watch over a download."""
 _SETTLE = 1.0
 """Seconds that the log waits for requests under way."""
 
@@ -68,6 +79,9 @@ class Request:
     sent: int = 0
     """Bytes of body handed to the connection so far."""
     done: bool = False
+    ordered: str | None = None
+    """What was ordered to go wrong with it: ``refused``, ``unplayable``, a status, or what came in place
+    of the rest of the body (``stall``)."""
 
 
 class Log:
@@ -104,13 +118,9 @@ class Site:
     """What both servers know."""
 
     footage: Path
-    answers: dict[str, Answer]
+    orders: Orders
     log: Log
     signer: Signer
-
-    def answer(self, youtube_id: str) -> Answer:
-        """Return what is to be answered for a video."""
-        return self.answers.get(youtube_id, PLAIN)
 
     def facts(self, youtube_id: str) -> dict[str, Any] | None:
         """Return the facts of a film; None where there is no such film."""
@@ -199,6 +209,23 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             self.server.site.log.finish(request)
 
+    def hindered(self, request: Request, fault: Fault) -> bool:
+        """Do what a fault says before the first byte; say whether that was the whole answer."""
+        time.sleep(fault.latency)
+        if fault.status is None:
+            return False
+        request.ordered = str(fault.status.value)
+        page = web_page(fault.status, fault.status.phrase)
+        self.reply(request, fault.status, page, "text/html")
+        return True
+
+    def reply(
+        self, request: Request, status: HTTPStatus, body: bytes, kind: str, fault: Fault = WELL
+    ) -> None:
+        """Send a whole answer, as far as a fault lets."""
+        self.begin(request, status, {"Content-Type": kind, "Content-Length": str(len(body))})
+        self.send(request, BytesIO(body).read, len(body), fault, ())
+
     def begin(self, request: Request, status: HTTPStatus, headers: Mapping[str, str]) -> None:
         """Send status and headers."""
         request.status = status
@@ -207,11 +234,40 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
 
-    def reply(self, request: Request, status: HTTPStatus, body: bytes, kind: str) -> None:
-        """Send a whole answer."""
-        self.begin(request, status, {"Content-Type": kind, "Content-Length": str(len(body))})
-        self.wfile.write(body)
-        request.sent = len(body)
+    def send(
+        self, request: Request, read: Callable[[int], bytes], count: int, fault: Fault, lines: Sequence[Line]
+    ) -> None:
+        """Send the promised number of bytes of body, as far as a fault lets."""
+        if self.command == "HEAD":
+            return
+        well = count if fault.after is None else min(fault.after, count)
+        self._pieces(request, read, well, lines)
+        if well == count:
+            return
+        request.ordered = fault.then
+        match fault.then:
+            case Then.TRICKLE:
+                self._pieces(request, read, count - well, [Line(TRICKLE)])
+            case Then.NOISE:
+                self._pieces(request, noise, count - well, lines)
+            case Then.RESET:
+                reset(self.connection)
+            case Then.STALL:
+                wait_until_gone(self.connection)
+            case Then.CLOSE:
+                pass
+        self.close_connection = True
+
+    def _pieces(
+        self, request: Request, read: Callable[[int], bytes], count: int, lines: Sequence[Line]
+    ) -> None:
+        while count:
+            piece = read(min(piece_for(lines), count))
+            for line in lines:
+                line.carry(len(piece))
+            self.wfile.write(piece)
+            request.sent += len(piece)
+            count -= len(piece)
 
 
 class PlayerHandler(_Handler):
@@ -229,10 +285,17 @@ class PlayerHandler(_Handler):
                 self.reply(request, HTTPStatus.NOT_FOUND, b"{}", "application/json")
                 return
             request.video = youtube_id = str(json.loads(body)["videoId"])
-            response = player_response(
-                youtube_id, site.facts(youtube_id), site.answer(youtube_id), self.media, site.signer
-            )
-            self.reply(request, HTTPStatus.OK, json.dumps(response).encode(), "application/json")
+            answer, fault, refusal = site.orders.player(youtube_id)
+            if refusal is not None:
+                request.ordered = "refused"
+            elif answer.playability is not None:
+                request.ordered = "unplayable"
+            if not self.hindered(request, fault):
+                response = player_response(
+                    youtube_id, site.facts(youtube_id), answer, self.media, site.signer
+                )
+                told = json.dumps(response).encode()
+                self.reply(request, HTTPStatus.OK, told, "application/json", fault)
 
 
 class MediaHandler(_Handler):
@@ -242,9 +305,8 @@ class MediaHandler(_Handler):
         """Answer a request for media or for the log."""
         address = urlsplit(self.path)
         if address.path == LOG_PATH:
-            self.reply(
-                Request(0, "GET", self.path), HTTPStatus.OK, self.server.site.log.lines(), "text/plain"
-            )
+            log = self.server.site.log.lines()
+            self.reply(Request(0, "GET", self.path), HTTPStatus.OK, log, "text/plain")
             return
         with self.noted() as request:
             fields = self.server.site.signer.read(address.query) if address.path == MEDIA_PATH else None
@@ -256,11 +318,13 @@ class MediaHandler(_Handler):
             if found is None:
                 self.reply(request, HTTPStatus.NOT_FOUND, b"", "text/plain")
                 return
-            self._serve(request, *found)
+            fault = self.server.site.orders.media(fields["id"])
+            if not self.hindered(request, fault):
+                self._serve(request, *found, fault)
 
     do_HEAD = do_GET  # noqa: N815 - http.server looks for this name
 
-    def _serve(self, request: Request, path: Path, kind: str) -> None:
+    def _serve(self, request: Request, path: Path, kind: str, fault: Fault) -> None:
         size = path.stat().st_size
         try:
             span = byte_range(request.range, size)
@@ -275,19 +339,16 @@ class MediaHandler(_Handler):
         else:
             headers["Content-Range"] = f"bytes {first}-{stop - 1}/{size}"
             self.begin(request, HTTPStatus.PARTIAL_CONTENT, headers)
-        if self.command != "HEAD":
-            with path.open("rb") as file:
-                self._send(request, file, first, stop)
+        with path.open("rb") as file:
+            file.seek(first)
+            self.send(request, file.read, stop - first, fault, self._lines(request.video or ""))
 
-    def _send(self, request: Request, file: BinaryIO, first: int, stop: int) -> None:
-        bandwidth = self.server.site.answer(request.video or "").bandwidth
-        piece = _PIECE if bandwidth is None else max(1, bandwidth // _PIECES_A_SECOND)
-        start = time.monotonic()
-        while first + request.sent < stop:
-            at = first + request.sent
-            request.sent += self.connection.sendfile(file, at, min(piece, stop - at))
-            if bandwidth is not None:
-                time.sleep(max(0.0, start + request.sent / bandwidth - time.monotonic()))
+    def _lines(self, youtube_id: str) -> list[Line]:
+        """Return the lines over which a video's media go: its own and the site's, where they have limits."""
+        orders = self.server.site.orders
+        bandwidth = orders.answer(youtube_id).bandwidth
+        own = None if bandwidth is None else Line(bandwidth)
+        return [line for line in (own, orders.line) if line is not None]
 
 
 def main() -> None:
@@ -297,10 +358,9 @@ def main() -> None:
     )
     parser.add_argument("--footage", required=True, type=Path, metavar="DIR", help="what `draw` has drawn")
     parser.add_argument("--ca", required=True, type=Path, metavar="FILE", help="where the certificate goes")
-    parser.add_argument(
-        "--answers", default="{}", metavar="JSON", help="other answers than plain ones, by YouTube id"
-    )
+    parser.add_argument("--orders", type=Path, metavar="FILE", help="what `answers.to_json` has written")
     said = parser.parse_args()
+    answers, conditions = from_json(said.orders.read_text()) if said.orders else ({}, GOOD)
 
     authority = trustme.CA()
     authority.cert_pem.write_to_path(said.ca)
@@ -309,7 +369,12 @@ def main() -> None:
 
     media, player = _Server(MediaHandler), _TlsServer(PlayerHandler, context)
     PlayerHandler.media = f"http://{HOST}:{media.server_port}"
-    media.site = player.site = Site(said.footage, from_json(said.answers), Log(), Signer())
+    site = Site(said.footage, Orders(answers, conditions), Log(), Signer())
+    for youtube_id, answer in answers.items():
+        for offer in answer.offers or ():
+            if site.file(youtube_id, offer.itag) is None:
+                parser.error(f"{youtube_id} has no rendition {offer.itag} to offer")
+    media.site = player.site = site
     for server in (media, player):
         threading.Thread(target=server.serve_forever, daemon=True).start()
     ready = {"player": player.server_port, "media": media.server_port, "ca": str(said.ca)}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from hdtf_async.demo.answers import Answer, to_json
+from hdtf_async.demo.answers import GOOD, Answer, Conditions, to_json
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -69,7 +69,7 @@ class StandIn:
         """Return everything that was asked of the stand-in so far, in the order in which it came.
 
         Each request is a mapping with ``time`` (seconds since 1970), ``method``, ``path``, ``video``,
-        ``range``, ``status``, ``sent`` (bytes of body) and ``done``.
+        ``range``, ``status``, ``sent`` (bytes of body), ``done``, and ``ordered`` (what went wrong by order).
         """
         answer = bytearray()
         async with await anyio.connect_tcp(_HOST, self.media_port) as connection:
@@ -81,22 +81,25 @@ class StandIn:
 
 
 @asynccontextmanager
-async def stand_in(footage: Path, answers: Mapping[str, Answer] | None = None) -> AsyncIterator[StandIn]:
+async def stand_in(
+    footage: Path, answers: Mapping[str, Answer] | None = None, conditions: Conditions = GOOD
+) -> AsyncIterator[StandIn]:
     """Run a stand-in that serves the films drawn in a directory; it is gone when the context is left.
 
-    ``answers`` says, by YouTube id, where it shall behave otherwise than YouTube on a good day.
-    Raises `StandInError` if it does not start.
+    ``answers`` says, by YouTube id, where it shall behave otherwise than YouTube on a good day;
+    ``conditions`` says it of the whole site. Raises `StandInError` if it does not start.
     """
     with tempfile.TemporaryDirectory(prefix="hdtf-stand-in-") as temporary:
         directory = Path(temporary)
-        ca, words = directory / "ca.pem", directory / "stderr.txt"
+        ca, words, orders = directory / "ca.pem", directory / "stderr.txt", directory / "orders.json"
+        orders.write_text(to_json(answers or {}, conditions))
         with words.open("wb") as stderr, anyio.CancelScope(shield=True):
             # Shielded: a cancellation between fork and the return would leave a child that nobody knows.
             child = await anyio.open_process(
                 [
                     *(sys.executable, "-m", "hdtf_async.demo.site"),
                     *("--footage", str(await anyio.Path(footage).absolute()), "--ca", str(ca)),
-                    *("--answers", to_json(answers or {})),
+                    *("--orders", str(orders)),
                 ],
                 stdin=PIPE,
                 stdout=PIPE,

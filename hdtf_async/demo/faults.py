@@ -1,0 +1,138 @@
+"""Keeps count of the stand-in's orders, and has the means to carry them out."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import threading
+import time
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from hdtf_async.demo.answers import PLAIN, Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hdtf_async.demo.answers import Answer, Conditions, Refusal
+
+WELL = Fault()
+"""Nothing goes wrong."""
+TRICKLE = 10
+"""Bytes a second of a connection that trickles."""
+_PIECES_A_SECOND = 20
+"""So many pieces a second go over a line: evenly enough for any watch over a download."""
+_LARGEST_PIECE = 1 << 16
+_CREDIT = 0.1
+"""Seconds that a line may be behind and still catch up."""
+
+
+class Orders:
+    """What the stand-in was told to do, and how far it has come with it. Any thread may ask."""
+
+    def __init__(self, answers: Mapping[str, Answer], conditions: Conditions) -> None:
+        self.line = None if conditions.bandwidth is None else Line(conditions.bandwidth)
+        """What all media connections share, if that has a limit."""
+        self._answers = answers
+        self._refusal = conditions.refusal
+        self._lock = threading.Lock()
+        self._asked: Counter[str] = Counter()
+        self._fetched: Counter[str] = Counter()
+        self._answered: set[str] = set()
+        self._refused = 0
+        self._refused_since: float | None = None
+
+    def answer(self, youtube_id: str) -> Answer:
+        """Return what was ordered for a video."""
+        return self._answers.get(youtube_id, PLAIN)
+
+    def player(self, youtube_id: str) -> tuple[Answer, Fault, Refusal | None]:
+        """Return what a player request that has just come gets, what goes wrong, and why it is refused."""
+        with self._lock:
+            refusal = self._refusing(youtube_id)
+            if refusal is not None:
+                self._refused += 1
+                return refusal.answer, _turn(refusal.answer.player, self._refused), refusal
+            self._asked[youtube_id] += 1
+            number = self._asked[youtube_id]
+        answer = self.answer(youtube_id)
+        if answer.playability_requests is not None and number > answer.playability_requests:
+            answer = replace(answer, playability=None)
+        return answer, _turn(answer.player, number), None
+
+    def media(self, youtube_id: str) -> Fault:
+        """Return what goes wrong with the media request that has just come."""
+        with self._lock:
+            self._fetched[youtube_id] += 1
+            number = self._fetched[youtube_id]
+        return _turn(self.answer(youtube_id).media, number)
+
+    def _refusing(self, youtube_id: str) -> Refusal | None:
+        refusal = self._refusal
+        if refusal is None:
+            return None
+        if self._refused_since is None:
+            self._answered.add(youtube_id)
+            if len(self._answered) <= refusal.after_videos:
+                return None
+            self._refused_since = time.monotonic()
+        enough = refusal.requests is not None and self._refused >= refusal.requests
+        over = refusal.seconds is not None and time.monotonic() - self._refused_since >= refusal.seconds
+        return None if enough or over else refusal
+
+
+def _turn(faults: Sequence[Fault], number: int) -> Fault:
+    """Return the fault whose turn it is at a request, counted from 1."""
+    for fault in faults:
+        if fault.requests is None or number <= fault.requests:
+            return fault
+        number -= fault.requests
+    return WELL
+
+
+class Line:
+    """A line that carries so many bytes a second in all, for one connection or for many."""
+
+    def __init__(self, bandwidth: int) -> None:
+        self.piece = max(1, min(_LARGEST_PIECE, bandwidth // _PIECES_A_SECOND))
+        """Bytes that are best sent at a time."""
+        self._bandwidth = bandwidth
+        self._lock = threading.Lock()
+        self._free = time.monotonic()
+
+    def carry(self, count: int) -> None:
+        """Wait as long as so many bytes take, and those before them."""
+        with self._lock:
+            self._free = max(self._free, time.monotonic() - _CREDIT) + count / self._bandwidth
+            free = self._free
+        time.sleep(max(0.0, free - time.monotonic()))
+
+
+def piece_for(lines: Sequence[Line]) -> int:
+    """Return how many bytes are best sent at a time over some lines."""
+    return min((line.piece for line in lines), default=_LARGEST_PIECE)
+
+
+def web_page(status: int, phrase: str) -> bytes:
+    """Return the page that is sent in place of what was asked for."""
+    return f"<!DOCTYPE html><html><title>{status}</title><h1>{status} {phrase}</h1></html>\n".encode()
+
+
+def noise(count: int) -> bytes:
+    """Return bytes that mean nothing."""
+    return os.urandom(count)
+
+
+def reset(connection: socket.socket) -> None:
+    """End a connection with RST, as a broken line or an overworked server does."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    # Past the socket object, which would say goodbye first.
+    os.close(connection.detach())
+
+
+def wait_until_gone(connection: socket.socket) -> None:
+    """Wait until the client has closed the connection."""
+    while connection.recv(1 << 16):
+        pass

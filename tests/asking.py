@@ -1,0 +1,119 @@
+"""Asks a stand-in: by the real yt-dlp, by plain HTTP, and for its player answers."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shlex
+import ssl
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import anyio
+from anyio import to_thread
+
+if TYPE_CHECKING:
+    from hdtf_async import demo
+
+
+@dataclass(frozen=True)
+class Said:
+    """How yt-dlp ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+
+async def yt_dlp(site: demo.StandIn, *arguments: str, feed: str = "", trusting: bool = True) -> Said:
+    """Run the real yt-dlp against a stand-in, with nothing that a user could not pass."""
+    environment = {name: value for name, value in os.environ.items() if name != "SSL_CERT_FILE"}
+    if trusting:
+        environment |= site.environment
+    done = await anyio.run_process(
+        [sys.executable, "-m", "yt_dlp", "--ignore-config", *shlex.split(site.yt_dlp_args), *arguments],
+        input=feed.encode(),
+        check=False,
+        env=environment,
+    )
+    return Said(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+async def information(site: demo.StandIn, youtube_id: str) -> dict[str, Any]:
+    """Return what yt-dlp says about a video."""
+    said = await yt_dlp(site, "-J", "--", f"https://www.youtube.com/watch?v={youtube_id}")
+    assert said.code == 0, said.err
+    info: dict[str, Any] = json.loads(said.out)
+    return info
+
+
+def media_address(info: dict[str, Any], format_id: str) -> str:
+    """Return the address of one rendition."""
+    return next(str(entry["url"]) for entry in info["formats"] if entry["format_id"] == format_id)
+
+
+@dataclass(frozen=True)
+class Got:
+    """A plain HTTP answer."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+
+async def get(address: str, *ranges: str | None, method: str = "GET") -> list[Got]:
+    """Ask one address on one connection, once for each Range header (None: without one)."""
+
+    def ask() -> list[Got]:
+        parts = urlsplit(address)
+        connection = http.client.HTTPConnection(parts.netloc, timeout=10)
+        answers = []
+        sockets = set()
+        for asked in ranges or (None,):
+            headers = {} if asked is None else {"Range": asked}
+            connection.request(method, f"{parts.path}?{parts.query}", headers=headers)
+            sockets.add(id(connection.sock))
+            answer = connection.getresponse()
+            answers.append(Got(answer.status, answer.headers, answer.read()))
+        connection.close()
+        assert len(sockets) == 1, "the server has closed a connection that could be kept"
+        return answers
+
+    return await to_thread.run_sync(ask)
+
+
+@dataclass(frozen=True)
+class Told:
+    """An answer to a player request."""
+
+    status: int
+    body: bytes
+
+    @property
+    def playability(self) -> str:
+        """YouTube's word for whether the video can be played."""
+        return str(json.loads(self.body)["playabilityStatus"]["status"])
+
+    def address(self, itag: int) -> str:
+        """Return the address of one rendition."""
+        formats = json.loads(self.body)["streamingData"]["adaptiveFormats"]
+        return next(str(entry["url"]) for entry in formats if entry["itag"] == itag)
+
+
+async def player(site: demo.StandIn, youtube_id: str) -> Told:
+    """Make one player request, as each of yt-dlp's clients does."""
+
+    def ask() -> Told:
+        trust = ssl.create_default_context(cafile=str(site.ca))
+        connection = http.client.HTTPSConnection("127.0.0.1", site.player_port, timeout=10, context=trust)
+        try:
+            connection.request("POST", "/youtubei/v1/player", json.dumps({"videoId": youtube_id}))
+            answer = connection.getresponse()
+            return Told(answer.status, answer.read())
+        finally:
+            connection.close()
+
+    return await to_thread.run_sync(ask)
