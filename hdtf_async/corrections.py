@@ -13,11 +13,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from hdtf_async.model import SUBSETS, Clip, Finding, Severity, Video
+from hdtf_async.rows import Findings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from hdtf_async.tables import Row
+    from hdtf_async.rows import Row
 
 FILE = "corrections.csv"
 """Name of the table of corrections, in the directory of the tables."""
@@ -85,7 +86,7 @@ class Published:
 
     videos: list[Video] = field(default_factory=list)
     clips: list[Clip] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
+    findings: Findings = field(default_factory=Findings)
     intervals: dict[str, int] = field(default_factory=dict)
     """How many intervals a video's row lists, with or without a box, by the video's stem."""
     lines: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -181,7 +182,7 @@ def apply(published: Published, corrections: Iterable[Correction]) -> Corrected:
             heights.append(each)
         else:
             clips.append(each)
-    findings: list[Finding] = []
+    findings = Findings()
     right = _right_heights(published, heights, findings)
     made = _replacements(published, clips, findings)
     place = {video: at for at, video in enumerate(published.videos)}
@@ -207,7 +208,7 @@ def _at_height(clip: Clip, height: HeightCorrection | None) -> Clip:
 
 
 def _right_heights(
-    published: Published, corrections: Sequence[HeightCorrection], findings: list[Finding]
+    published: Published, corrections: Sequence[HeightCorrection], findings: Findings
 ) -> dict[Video, HeightCorrection]:
     """Find by published video the height correction that applies to it."""
     waiting = set(published.videos)
@@ -227,7 +228,7 @@ def _right_heights(
 
 
 def _replacements(
-    published: Published, corrections: Sequence[ClipCorrection], findings: list[Finding]
+    published: Published, corrections: Sequence[ClipCorrection], findings: Findings
 ) -> dict[Clip, list[Clip]]:
     """Find by published clip the clips that take its place."""
     wanted = {each.published.stem for each in corrections}
@@ -240,7 +241,8 @@ def _replacements(
     for (level, old), group in groups.items():
         clip = waiting.get(old)
         if clip is None:
-            findings.extend(_not_applied(each, old.stem) for each in group)
+            for each in group:
+                findings.append(_not_applied(each, old.stem))
             continue
         reused = _reused(group, taken[clip.video.stem])
         if reused is not None:
@@ -286,32 +288,23 @@ def _shown(clip: Clip) -> str:
     )
 
 
-def look_over(published: Published, corrected: Corrected, asked: Corrections) -> list[Finding]:
+def look_over(published: Published, corrected: Corrected, asked: Corrections) -> Iterator[Finding]:
     """Report what is odd in the videos and clips though every row of them can be read."""
-    return [
-        *_twins(published),
-        *_odd_heights(published, corrected, asked),
-        *_odd_boxes(published, corrected, asked),
-        *_overlaps(published, corrected),
-    ]
+    yield from _twins(published)
+    yield from _odd_heights(published, corrected, asked)
+    yield from _odd_boxes(published, corrected, asked)
+    yield from _overlaps(published, corrected)
 
 
 def _twins(published: Published) -> Iterator[Finding]:
-    """Report videos that share a YouTube id, or a name but for its case."""
+    """Report videos that share a YouTube id."""
     by_id: dict[str, Video] = {}
-    by_name: dict[str, Video] = {}
     for video in published.videos:
         first = by_id.setdefault(video.youtube_id, video)
         if first is not video:
             words = f"{first.stem} and {video.stem} are one YouTube video, {video.youtube_id}"
             words += "; keep them on one side of a train/test split."
             yield published.finding("video_url", video, Severity.NOTE, "shared_youtube_id", words)
-        first = by_name.setdefault(video.stem.lower(), video)
-        if first is not video:
-            words = (
-                f"{first.stem} and {video.stem} differ only by case, and some file systems take them for one."
-            )
-            yield published.finding("video_url", video, Severity.WARNING, "case_collision", words)
 
 
 def _odd_heights(published: Published, corrected: Corrected, asked: Corrections) -> Iterator[Finding]:

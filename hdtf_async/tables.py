@@ -14,30 +14,25 @@ a finding. Names and ids that come out of here are safe in paths.
 
 from __future__ import annotations
 
-import re
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import parse_qs, urlsplit
 
 from hdtf_async import corrections as _corrections
 from hdtf_async.corrections import Corrections, Published
 from hdtf_async.model import SUBSETS, Box, Clip, Finding, Interval, Severity, Tables, Video
+from hdtf_async.rows import Findings, Row, TableError, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator, Sequence
+    from collections.abc import Callable, Hashable, Iterator
 
 __all__ = ["Corrections", "Row", "TableError", "read", "shipped"]
 
 LONGEST_LINE = 64 * 1024
 """Characters in a line beyond which it is taken for damage; a row of ten intervals has 150."""
-LONGEST_NAME = 100
-GREATEST_HEIGHT = 8640
-GREATEST_COORDINATE = 16384
-GREATEST_INDEX = 99_999
-GREATEST_ZOOM = 10
-DAY = 24 * 3600
+LARGEST_TABLE = 32 * 1024 * 1024
+"""Characters in a table beyond which it is taken for damage; 100,000 videos have some six millions."""
 
 _WITHOUT = {
     "video_url": "none of its videos can be had",
@@ -48,34 +43,8 @@ _WITHOUT = {
 }
 """The tables of a subset, each with what follows for the subset where it is missing."""
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-_PUBLISHED_LINK = re.compile(r"https://www\.youtube\.com/watch\?v=([A-Za-z0-9_-]{11})")
-_YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
-_YOUTUBE_HOSTS = frozenset({"youtube.com", "www.youtube.com", "m.youtube.com", "music.youtube.com"})
-_NO_FIGURE = re.compile(r"-?(nan|inf|infinity)", re.IGNORECASE)
-_DECIMAL = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-_TIME = re.compile(r"(?:([0-9]+):)?([0-9]+):([0-9]+(?:\.[0-9]*)?)")
-
 _K = TypeVar("_K", bound="Hashable")
 _V = TypeVar("_V")
-
-
-class TableError(Exception):
-    """There is no table to read, or a line that is no row of its table.
-
-    ``file`` is the table's name, or the directory where that is what is wrong; ``line`` counts from 1
-    and is 0 where no single line is meant.
-    """
-
-    def __init__(self, file: str, line: int, words: str) -> None:
-        super().__init__(file, line, words)
-        self.file = file
-        self.line = line
-        self.words = words
-
-    def __str__(self) -> str:
-        place = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{place}: {self.words}"
 
 
 def shipped() -> Path:
@@ -107,7 +76,7 @@ def read(source: Path | None = None, *, corrections: Corrections = Corrections.V
         names = ", ".join(f"{subset}_{kind}.txt" for subset in SUBSETS for kind in _WITHOUT)
         raise TableError(shown, 0, f"no tables here; name the directory that holds some of {names}")
     applied = _corrections.apply(published, _read_corrections(directory, corrections, published.findings))
-    odd = _corrections.look_over(published, applied, corrections)
+    odd = Findings(_corrections.look_over(published, applied, corrections))
     return Tables(applied.videos, applied.clips, (*published.findings, *applied.findings, *odd))
 
 
@@ -150,6 +119,8 @@ class _Subset:
     boxes: _Table[tuple[str, int], Box] | None
     zooms: _Table[tuple[str, int], float] | None
     published: Published
+    by_lower_case: dict[str, str] = field(default_factory=dict)
+    """The name of each video by what is left of it where case does not count."""
 
     def find(self, table: int, line: int, severity: Severity, code: str, words: str) -> None:
         self.published.findings.append(Finding(self.files[table], line, severity, code, words))
@@ -182,6 +153,14 @@ class _Subset:
             words = f"{name} has no row in {self.files[1]}, so the scale of its boxes is unknown."
             self.find(0, line, Severity.WARNING, "no_height", words)
         video = Video(self.subset, name, youtube_id, height or 0)
+        # Left out wherever this runs: where a file system takes the names for one, two downloads would
+        # share a directory, and one video's clips would replace the other's.
+        first = self.by_lower_case.setdefault(name.lower(), name)
+        if first != name:
+            words = f"{name} differs from {first} only by case, and some file systems take them for one"
+            words += f"; it is left out, and {first} stays."
+            self.find(0, line, Severity.ERROR, "case_collision", words)
+            return
         interval_line, intervals = (self.intervals or {}).get(name, (0, None))
         if self.intervals is not None and not intervals:
             words = f"{name} has no interval in {self.files[2]}, so there is no clip of it."
@@ -206,7 +185,7 @@ class _Subset:
 
 
 def _read_corrections(
-    directory: Path, asked: Corrections, findings: list[Finding]
+    directory: Path, asked: Corrections, findings: Findings
 ) -> list[_corrections.Correction]:
     """Read the corrections of the levels asked for; none at all where there is no such file."""
     if asked is Corrections.NONE:
@@ -237,16 +216,20 @@ def _lines(directory: Path, file: str) -> Iterator[tuple[int, str]]:
     path = directory / file
     if not stat.S_ISREG(_mode(path, file) or 0):
         raise TableError(file, 0, "not a regular file; put the table itself here")
-    line = 0
+    line = length = 0
     try:
         # Undecodable bytes come through as lone surrogates, so that they can be laid to their line.
         with path.open(encoding="utf-8", errors="surrogateescape") as stream:
             while text := stream.readline(LONGEST_LINE + 1):
                 line += 1
+                length += len(text)
                 if line == 1:
                     text = text.removeprefix("\ufeff")
                 if len(text) > LONGEST_LINE and not text.endswith("\n"):
                     words = f"longer than {LONGEST_LINE} characters; get this table anew, it is damaged"
+                    raise TableError(file, line, words)
+                if length > LARGEST_TABLE:
+                    words = f"the table is longer than {LARGEST_TABLE} characters; get it anew, it is damaged"
                     raise TableError(file, line, words)
                 if not text.isascii() and any("\ud800" <= each <= "\udfff" for each in text):
                     raise TableError(file, line, f"{quoted(text.strip())} is not UTF-8; save it as UTF-8")
@@ -258,7 +241,7 @@ def _lines(directory: Path, file: str) -> Iterator[tuple[int, str]]:
 def _table(
     directory: Path,
     file: str,
-    findings: list[Finding],
+    findings: Findings,
     read_row: Callable[[Row], tuple[_K | None, _V | None]],
 ) -> _Table[_K, _V] | None:
     """Read one table, None where it is missing; of rows that name the same thing the first one stays."""
@@ -278,146 +261,6 @@ def _table(
         elif key is not None:
             rows[key] = (line, value)
     return rows
-
-
-def quoted(text: str) -> str:
-    """Quote foreign text so that it is short and moves no cursor."""
-    longest = 60
-    return ascii(text if len(text) <= longest else text[:longest] + "...")
-
-
-@dataclass(slots=True)
-class Row:
-    """One line of a table and its place.
-
-    The reading methods raise `TableError` for what is no row of the table, and return None, with a
-    finding, for a value that is impossible or dangerous.
-    """
-
-    file: str
-    line: int
-    fields: list[str]
-    findings: list[Finding]
-
-    def malformed(self, words: str) -> TableError:
-        """Make the error for a line that is no row of its table."""
-        return TableError(self.file, self.line, words)
-
-    def refuse(self, code: str, words: str) -> None:
-        """Report a value that is left out, with its row where the row is nothing without it."""
-        self.findings.append(Finding(self.file, self.line, Severity.ERROR, code, words))
-
-    def expect(self, count: int, form: str) -> None:
-        """Raise unless the row has ``count`` fields, as ``form`` has."""
-        if len(self.fields) != count:
-            words = f"{len(self.fields)} fields where {count} belong, in {quoted(' '.join(self.fields))}"
-            raise self.malformed(f"{words}; write it like {form}")
-
-    def name(self, text: str) -> str | None:
-        """Read the name of a video, with or without ``.mp4``, safe to be part of a file name."""
-        name = text.removesuffix(".mp4")
-        if len(name) <= LONGEST_NAME and _NAME.fullmatch(name) and ".." not in name:
-            return name
-        words = (
-            f"{quoted(text)} is left out, as it cannot name a file safely: a name has up to {LONGEST_NAME}"
-        )
-        words += " ASCII letters, digits, '_', '-' and single '.', and begins with a letter or a digit."
-        self.refuse("bad_name", words)
-        return None
-
-    def key(self, text: str) -> tuple[str, int] | None:
-        """Read the name of a video and the index of one of its intervals, such as ``Radio11_1.mp4``."""
-        before, found, after = text.removesuffix(".mp4").rpartition("_")
-        if not found:
-            raise self.malformed(f"{quoted(text)} has no index; write name and index like Radio11_1.mp4")
-        name, index = self.name(before), self.index(after)
-        return None if name is None or index is None else (name, index)
-
-    def youtube_id(self, url: str) -> str | None:
-        """Read the id of the video that a YouTube link leads to."""
-        # Taking links apart is a sixth of the time that reading takes, and nearly all look like this.
-        if published := _PUBLISHED_LINK.fullmatch(url):
-            return published[1]
-        try:
-            parts = urlsplit(url)
-            query = parse_qs(parts.query)
-        except ValueError:
-            parts, query = urlsplit(""), {}
-        host, path = parts.netloc.lower(), [each for each in parts.path.split("/") if each]
-        ids: Sequence[str] = ()
-        if host == "youtu.be":
-            ids = path
-        elif host in _YOUTUBE_HOSTS and path == ["watch"]:
-            ids = query.get("v", ())
-        elif host in _YOUTUBE_HOSTS and path[:1] in (["shorts"], ["embed"], ["live"]):
-            ids = path[1:]
-        if parts.scheme in ("http", "https") and len(ids) == 1 and _YOUTUBE_ID.fullmatch(ids[0]):
-            return ids[0]
-        self.refuse("bad_url", f"{quoted(url)} leads to no YouTube video, so the row is left out.")
-        return None
-
-    def whole(self, text: str, what: str, greatest: int) -> int | None:
-        """Read a whole number from 0 to ``greatest``."""
-        digits = text.isascii() and text.removeprefix("-").isdigit()
-        if not digits and not _NO_FIGURE.fullmatch(text):
-            raise self.malformed(f"{what} {quoted(text)} is not a whole number; write it in digits")
-        # No limit here has nine digits, and int() raises for some thousands of them.
-        value = int(text) if digits and len(text) <= len("123456789") else -1
-        if 0 <= value <= greatest:
-            return value
-        self.refuse(f"bad_{what}", f"{what} {quoted(text)} is not within 0 and {greatest}; it is left out.")
-        return None
-
-    def index(self, text: str) -> int | None:
-        """Read the index of an interval, which counts from 0."""
-        return self.whole(text, "index", GREATEST_INDEX)
-
-    def height(self, text: str) -> int | None:
-        """Read a reference height in lines; 0 where the table does not say."""
-        return self.whole(text, "height", GREATEST_HEIGHT)
-
-    def zoom(self, text: str) -> float | None:
-        """Read a zoom above 0."""
-        if not _DECIMAL.fullmatch(text) and not _NO_FIGURE.fullmatch(text):
-            raise self.malformed(f"zoom {quoted(text)} is not a number; write it like 1.2")
-        value = float(text)
-        if 0 < value <= GREATEST_ZOOM:
-            return value
-        self.refuse(
-            "bad_zoom", f"zoom {quoted(text)} is not above 0 and up to {GREATEST_ZOOM}; it is left out."
-        )
-        return None
-
-    def box(self, texts: Sequence[str]) -> Box | None:
-        """Read a box from left, width, top and height, in this order."""
-        left, width, top, height = (self.whole(text, "box", GREATEST_COORDINATE) for text in texts)
-        if left is None or width is None or top is None or height is None:
-            return None
-        box = Box(left, top, width, height)
-        if width and height and max(box.right, box.bottom) <= GREATEST_COORDINATE:
-            return box
-        words = f"box {quoted(' '.join(texts))} has no area, or ends beyond {GREATEST_COORDINATE}."
-        self.refuse("bad_box", words)
-        return None
-
-    def interval(self, text: str) -> Interval | None:
-        """Read an interval such as ``00:30-01:00``, ``1:00:00-1:01:30`` or ``00:30.5-00:45``."""
-        start, _, end = (_TIME.fullmatch(part) for part in text.partition("-"))
-        if not start or not end:
-            raise self.malformed(f"{quoted(text)} is not an interval; write it like 00:30-01:00")
-        interval = Interval(_seconds(start), _seconds(end))
-        if interval.start < interval.end <= DAY:
-            return interval
-        words = f"interval {quoted(text)} does not run forward by the clock and within a day; it is left out."
-        self.refuse("bad_interval", words)
-        return None
-
-
-def _seconds(time: re.Match[str]) -> float:
-    """Return seconds from the start of the video, infinity where the clock has no such time."""
-    hours, minutes, seconds = map(float, time.groups("0"))
-    wrong = seconds >= 60 or (time[1] and minutes >= 60)  # noqa: PLR2004 (sixty is sixty)
-    return float("inf") if wrong else 3600 * hours + 60 * minutes + seconds
 
 
 def _video_url(row: Row) -> tuple[str | None, str | None]:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from hdtf_async import tables
 from hdtf_async.model import SUBSETS, Box, Clip, Finding, Interval, Severity, Tables
+from hdtf_async.rows import Findings
 from hdtf_async.tables import Corrections, Row, TableError, read, shipped
 
 if TYPE_CHECKING:
@@ -513,8 +514,8 @@ def test_a_later_interval_keeps_its_index_without_the_earlier_box(tmp_path: Path
     assert [clip.stem for clip in result.clips] == ["RD_One_001", "RD_Two_2_000"]
 
 
-def test_names_that_differ_by_case_are_told_apart_and_reported(tmp_path: Path) -> None:
-    """Both videos stay, and a warning says that some file systems cannot hold both."""
+def test_of_names_that_differ_by_case_the_first_one_stays(tmp_path: Path) -> None:
+    """Where a file system cannot hold both, one would replace the other: the same is had everywhere."""
     result = read(
         put(
             tmp_path,
@@ -524,10 +525,11 @@ def test_names_that_differ_by_case_are_told_apart_and_reported(tmp_path: Path) -
             crop_wh=SMALL["crop_wh"] + "ONE_0.mp4 1 2 3 4\n",
         )
     )
-    (finding,) = found(result, "case_collision")
-    assert finding.severity is Severity.WARNING
-    assert "RD_One and RD_ONE" in finding.words
-    assert [clip.stem for clip in result.clips][-1] == "RD_ONE_000"
+    (finding,) = oddities(result)
+    assert (finding.code, finding.severity, finding.line) == ("case_collision", Severity.ERROR, 3)
+    assert "ONE differs from One only by case" in finding.words
+    assert [clip.stem for clip in result.clips] == ["RD_One_000", "RD_One_001", "RD_Two_2_000"]
+    assert [video.name for video in result.videos] == ["One", "Two_2"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -922,7 +924,7 @@ TOKENS = st.one_of(
 
 
 def _row(text: str) -> Row:
-    return Row("RD_video_url.txt", 1, text.split(" "), [])
+    return Row("RD_video_url.txt", 1, text.split(" "), Findings())
 
 
 @given(TOKENS)

@@ -1,0 +1,232 @@
+"""One row of a table: what stands in its fields, and what is wrong with them.
+
+Two kinds of wrong are kept apart: a line that is no row of its table raises `TableError`; a value that is
+impossible or dangerous is left out, with a finding. Names and ids that come out of here are safe in paths
+and on command lines. Every check takes time in proportion to the length of the text, whatever the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+from hdtf_async.model import Box, Finding, Interval, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+LONGEST_NAME = 100
+GREATEST_HEIGHT = 8640
+GREATEST_COORDINATE = 16384
+GREATEST_INDEX = 99_999
+GREATEST_ZOOM = 10
+DAY = 24 * 3600
+MOST_OF_A_KIND = 100
+"""Findings of one kind in one table that are told one by one; HDTF's own tables have 11 at most."""
+
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9_-])?")
+_PUBLISHED_LINK = re.compile(r"https://www\.youtube\.com/watch\?v=([A-Za-z0-9_-]{11})")
+_YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
+_YOUTUBE_HOSTS = frozenset({"youtube.com", "www.youtube.com", "m.youtube.com", "music.youtube.com"})
+_NO_FIGURE = re.compile(r"-?(nan|inf|infinity)", re.IGNORECASE)
+# Digits are matched by one part of a pattern only: by two, a long number that is none would take its length
+# squared, two minutes for a line.
+_DECIMAL = re.compile(r"-?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_TIME = re.compile(r"(?:([0-9]+):)?([0-9]+):([0-9]+(?:\.[0-9]*)?)")
+
+
+class TableError(Exception):
+    """There is no table to read, or a line that is no row of its table.
+
+    ``file`` is the table's name, or the directory where that is what is wrong; ``line`` counts from 1
+    and is 0 where no single line is meant.
+    """
+
+    def __init__(self, file: str, line: int, words: str) -> None:
+        super().__init__(file, line, words)
+        self.file = file
+        self.line = line
+        self.words = words
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {self.words}"
+
+
+class Findings:
+    """What is odd, in order; of one kind in one table the first are kept, and the others only counted.
+
+    So a table of a million bad lines costs no more memory, and no more of a person's patience, than one of
+    some hundred.
+    """
+
+    def __init__(self, findings: Iterable[Finding] = ()) -> None:
+        self._kept: list[Finding] = []
+        self._counts = Counter[tuple[str, Severity, str]]()
+        self._first_left: dict[tuple[str, Severity, str], int] = {}
+        for finding in findings:
+            self.append(finding)
+
+    def append(self, finding: Finding) -> None:
+        """Take in one more."""
+        kind = (finding.file, finding.severity, finding.code)
+        self._counts[kind] += 1
+        if self._counts[kind] <= MOST_OF_A_KIND:
+            self._kept.append(finding)
+        else:
+            self._first_left.setdefault(kind, finding.line)
+
+    def __iter__(self) -> Iterator[Finding]:
+        yield from self._kept
+        for (file, severity, code), line in self._first_left.items():
+            more = self._counts[file, severity, code] - MOST_OF_A_KIND
+            words = f"This and {more - 1} more" if more > 1 else "This one too"
+            words += f": only the first {MOST_OF_A_KIND} findings of a kind are told one by one."
+            yield Finding(file, line, severity, code, words)
+
+    def __len__(self) -> int:
+        return len(self._kept) + len(self._first_left)
+
+
+def quoted(text: str) -> str:
+    """Quote foreign text so that it is short and moves no cursor."""
+    longest = 60
+    return ascii(text if len(text) <= longest else text[:longest] + "...")
+
+
+@dataclass(slots=True)
+class Row:
+    """One line of a table and its place.
+
+    The reading methods raise `TableError` for what is no row of the table, and return None, with a
+    finding, for a value that is impossible or dangerous.
+    """
+
+    file: str
+    line: int
+    fields: list[str]
+    findings: Findings
+
+    def malformed(self, words: str) -> TableError:
+        """Make the error for a line that is no row of its table."""
+        return TableError(self.file, self.line, words)
+
+    def refuse(self, code: str, words: str) -> None:
+        """Report a value that is left out, with its row where the row is nothing without it."""
+        self.findings.append(Finding(self.file, self.line, Severity.ERROR, code, words))
+
+    def expect(self, count: int, form: str) -> None:
+        """Raise unless the row has ``count`` fields, as ``form`` has."""
+        if len(self.fields) != count:
+            words = f"{len(self.fields)} fields where {count} belong, in {quoted(' '.join(self.fields))}"
+            raise self.malformed(f"{words}; write it like {form}")
+
+    def name(self, text: str) -> str | None:
+        """Read the name of a video, with or without ``.mp4``, safe to be part of a file name."""
+        name = text.removesuffix(".mp4")
+        if len(name) <= LONGEST_NAME and _NAME.fullmatch(name) and ".." not in name:
+            return name
+        words = (
+            f"{quoted(text)} is left out, as it cannot name a file safely: a name has up to {LONGEST_NAME}"
+        )
+        words += " ASCII letters, digits, '_', '-' and single '.', begins with a letter or a digit and does"
+        words += " not end with '.'."
+        self.refuse("bad_name", words)
+        return None
+
+    def key(self, text: str) -> tuple[str, int] | None:
+        """Read the name of a video and the index of one of its intervals, such as ``Radio11_1.mp4``."""
+        before, found, after = text.removesuffix(".mp4").rpartition("_")
+        if not found:
+            raise self.malformed(f"{quoted(text)} has no index; write name and index like Radio11_1.mp4")
+        name, index = self.name(before), self.index(after)
+        return None if name is None or index is None else (name, index)
+
+    def youtube_id(self, url: str) -> str | None:
+        """Read the id of the video that a YouTube link leads to."""
+        # Taking links apart is a sixth of the time that reading takes, and nearly all look like this.
+        if published := _PUBLISHED_LINK.fullmatch(url):
+            return published[1]
+        try:
+            parts = urlsplit(url)
+            query = parse_qs(parts.query)
+        except ValueError:
+            parts, query = urlsplit(""), {}
+        host, path = parts.netloc.lower(), [each for each in parts.path.split("/") if each]
+        ids: Sequence[str] = ()
+        if host == "youtu.be":
+            ids = path
+        elif host in _YOUTUBE_HOSTS and path == ["watch"]:
+            ids = query.get("v", ())
+        elif host in _YOUTUBE_HOSTS and path[:1] in (["shorts"], ["embed"], ["live"]):
+            ids = path[1:]
+        if parts.scheme in ("http", "https") and len(ids) == 1 and _YOUTUBE_ID.fullmatch(ids[0]):
+            return ids[0]
+        self.refuse("bad_url", f"{quoted(url)} leads to no YouTube video, so the row is left out.")
+        return None
+
+    def whole(self, text: str, what: str, greatest: int) -> int | None:
+        """Read a whole number from 0 to ``greatest``."""
+        digits = text.isascii() and text.removeprefix("-").isdigit()
+        if not digits and not _NO_FIGURE.fullmatch(text):
+            raise self.malformed(f"{what} {quoted(text)} is not a whole number; write it in digits")
+        # No limit here has nine digits, and int() raises for some thousands of them.
+        value = int(text) if digits and len(text) <= len("123456789") else -1
+        if 0 <= value <= greatest:
+            return value
+        self.refuse(f"bad_{what}", f"{what} {quoted(text)} is not within 0 and {greatest}; it is left out.")
+        return None
+
+    def index(self, text: str) -> int | None:
+        """Read the index of an interval, which counts from 0."""
+        return self.whole(text, "index", GREATEST_INDEX)
+
+    def height(self, text: str) -> int | None:
+        """Read a reference height in lines; 0 where the table does not say."""
+        return self.whole(text, "height", GREATEST_HEIGHT)
+
+    def zoom(self, text: str) -> float | None:
+        """Read a zoom above 0."""
+        if not _DECIMAL.fullmatch(text) and not _NO_FIGURE.fullmatch(text):
+            raise self.malformed(f"zoom {quoted(text)} is not a number; write it like 1.2")
+        value = float(text)
+        if 0 < value <= GREATEST_ZOOM:
+            return value
+        self.refuse(
+            "bad_zoom", f"zoom {quoted(text)} is not above 0 and up to {GREATEST_ZOOM}; it is left out."
+        )
+        return None
+
+    def box(self, texts: Sequence[str]) -> Box | None:
+        """Read a box from left, width, top and height, in this order."""
+        left, width, top, height = (self.whole(text, "box", GREATEST_COORDINATE) for text in texts)
+        if left is None or width is None or top is None or height is None:
+            return None
+        box = Box(left, top, width, height)
+        if width and height and max(box.right, box.bottom) <= GREATEST_COORDINATE:
+            return box
+        words = f"box {quoted(' '.join(texts))} has no area, or ends beyond {GREATEST_COORDINATE}."
+        self.refuse("bad_box", words)
+        return None
+
+    def interval(self, text: str) -> Interval | None:
+        """Read an interval such as ``00:30-01:00``, ``1:00:00-1:01:30`` or ``00:30.5-00:45``."""
+        start, _, end = (_TIME.fullmatch(part) for part in text.partition("-"))
+        if not start or not end:
+            raise self.malformed(f"{quoted(text)} is not an interval; write it like 00:30-01:00")
+        interval = Interval(_seconds(start), _seconds(end))
+        if interval.start < interval.end <= DAY:
+            return interval
+        words = f"interval {quoted(text)} does not run forward by the clock and within a day; it is left out."
+        self.refuse("bad_interval", words)
+        return None
+
+
+def _seconds(time: re.Match[str]) -> float:
+    """Return seconds from the start of the video, infinity where the clock has no such time."""
+    hours, minutes, seconds = map(float, time.groups("0"))
+    wrong = seconds >= 60 or (time[1] and minutes >= 60)  # noqa: PLR2004 (sixty is sixty)
+    return float("inf") if wrong else 3600 * hours + 60 * minutes + seconds
