@@ -1,0 +1,282 @@
+"""Whatever is ordered of the stand-in happens: asked by plain HTTP, and by the real yt-dlp too."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import anyio
+import pytest
+from anyio import to_thread
+from asking import Got, get, information, player, yt_dlp
+
+from hdtf_async import demo
+from hdtf_async.demo import Answer, Conditions, Fault, Offer, Refusal, Then
+from hdtf_async.demo.answers import from_json, to_json
+from hdtf_async.run import bundled_ffmpeg
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+FILM = demo.Film("orderFilm_1", "A film", 1, heights=(240,), vp9_heights=(144,))
+ITAG = 133
+AFTER = 1000
+
+TWINS = (
+    Offer(ITAG),
+    Offer(ITAG, {"itag": 298, "fps": 60, "qualityLabel": "240p60"}),
+    Offer(ITAG, {"itag": 137, "height": 1080, "width": 1920}, xtags="sr=1"),
+    Offer(ITAG, {"itag": 334, "mimeType": 'video/webm; codecs="vp9.2"', "fps": 60}),
+    Offer(ITAG, {"itag": 398, "mimeType": 'video/mp4; codecs="av01.0.05M.08"', "contentLength": "77"}),
+    Offer(ITAG, {"itag": 136, "height": 426, "width": 240}),
+    Offer(ITAG, {"itag": 135, "drmFamilies": ["WIDEVINE"]}),
+    Offer(ITAG, {"itag": 134, "url": None}),
+    Offer(140),
+)
+IN_TURN = (
+    Fault(2, status=HTTPStatus.SERVICE_UNAVAILABLE),
+    Fault(1),
+    Fault(1, status=HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE),
+    Fault(1, status=HTTPStatus.OK),
+)
+PRIVATE = {"status": "LOGIN_REQUIRED", "reason": "Private video"}
+ORDERS = {
+    "bodyClose_1": Answer(media=(Fault(1, after=AFTER, then=Then.CLOSE),)),
+    "bodyReset_1": Answer(media=(Fault(1, after=AFTER, then=Then.RESET),)),
+    "bodyStall_1": Answer(media=(Fault(1, after=AFTER, then=Then.STALL),)),
+    "bodyNoise_1": Answer(media=(Fault(1, after=AFTER, then=Then.NOISE),)),
+    "trickling_1": Answer(media=(Fault(after=AFTER, then=Then.TRICKLE),)),
+    "mediaTurn_1": Answer(media=IN_TURN),
+    "forbidden_1": Answer(media=(Fault(status=HTTPStatus.FORBIDDEN),)),
+    "playerBad_1": Answer(
+        player=(Fault(1, status=HTTPStatus.TOO_MANY_REQUESTS), Fault(1, after=20), Fault(1, latency=0.4))
+    ),
+    "unplayable1": Answer(playability=PRIVATE, playability_requests=2),
+    "manyTwins_1": Answer(offers=TWINS, details={"title": "Told otherwise"}, advert=50),
+    "noAddress_1": Answer(offers=(Offer(ITAG, {"url": None}),)),
+}
+
+
+@pytest.fixture(scope="module")
+async def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One film, also under every other id of this module."""
+    directory = tmp_path_factory.mktemp("orders")
+    await demo.draw(directory, [FILM], bundled_ffmpeg())
+    for youtube_id in (*ORDERS, *(f"orderFilm_{number}" for number in range(2, 6))):
+        (directory / youtube_id).symlink_to(FILM.youtube_id)
+    return directory
+
+
+@pytest.fixture(scope="module")
+async def site(film: Path) -> AsyncIterator[demo.StandIn]:
+    """Return a stand-in with these orders."""
+    async with demo.stand_in(film, ORDERS) as site:
+        yield site
+
+
+def drawn(film: Path) -> bytes:
+    """Return the film's bytes."""
+    return (film / FILM.youtube_id / f"{ITAG}.mp4").read_bytes()
+
+
+async def media(site: demo.StandIn, youtube_id: str = FILM.youtube_id) -> str:
+    """Return an address of the film's bytes."""
+    return (await player(site, youtube_id)).address(ITAG)
+
+
+async def ordered(site: demo.StandIn, youtube_id: str | None = None) -> list[str | None]:
+    """Return what went wrong by order with each request so far, of one video or of all."""
+    return [
+        request["ordered"]
+        for request in await site.requests()
+        if youtube_id is None or request["video"] == youtube_id
+    ]
+
+
+def read_until(address: str, timeout: float, most: int = 1 << 30) -> tuple[bytes, Exception | None]:
+    """Read a body byte by byte until it ends, fails, or there are enough."""
+    parts = urlsplit(address)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=timeout)
+    body = bytearray()
+    try:
+        connection.request("GET", f"{parts.path}?{parts.query}")
+        answer = connection.getresponse()
+        while len(body) < most and (byte := answer.read(1)):
+            body += byte
+        # http.client does not complain of its own when reading in parts.
+        missing = answer.length if len(body) < most else None
+    except OSError as error:
+        return bytes(body), error
+    finally:
+        connection.close()
+    return bytes(body), http.client.IncompleteRead(bytes(body), missing) if missing else None
+
+
+def test_orders_survive_the_way_to_the_child() -> None:
+    """What is ordered is what the child reads, down to the last field."""
+    fault = Fault(requests=2, latency=0.5, status=HTTPStatus.FORBIDDEN, after=7, then=Then.STALL)
+    answers = {
+        "plain": Answer(),
+        "all": Answer(
+            playability=demo.BOT,
+            playability_requests=3,
+            offers=(Offer(ITAG), Offer(ITAG, {"itag": 7, "url": None}, xtags="sr=1")),
+            details={"isLive": True},
+            advert=5,
+            player=(fault, Fault()),
+            media=(Fault(after=1),),
+            bandwidth=9,
+        ),
+    }
+    refusal = Refusal(after_videos=1, requests=2, seconds=3.5, answer=Answer(player=(fault,)))
+    for conditions in (Conditions(), Conditions(bandwidth=1000, refusal=refusal)):
+        assert from_json(to_json(answers, conditions)) == (answers, conditions)
+
+
+@pytest.mark.parametrize(
+    ("youtube_id", "error"),
+    [
+        ("bodyClose_1", http.client.IncompleteRead),
+        ("bodyReset_1", ConnectionResetError),
+        ("bodyStall_1", TimeoutError),
+        ("bodyNoise_1", None),
+    ],
+)
+async def test_a_body_goes_wrong_where_it_was_ordered_to(
+    site: demo.StandIn, film: Path, youtube_id: str, error: type[Exception] | None
+) -> None:
+    """Up to there it is the true one, and the next request gets all of it."""
+    whole = drawn(film)
+    address = await media(site, youtube_id)
+    body, failed = await to_thread.run_sync(read_until, address, 0.5)
+    assert body[:AFTER] == whole[:AFTER]
+    assert (type(failed) if failed else None) is error
+    assert len(body) == (AFTER if error else len(whole))
+    assert body[AFTER:] != whole[AFTER:]
+    assert (await get(address))[0].body == whole
+    assert await ordered(site, youtube_id) == [None, str(ORDERS[youtube_id].media[0].then), None]
+
+
+async def test_a_trickle_brings_true_bytes_slowly(site: demo.StandIn, film: Path) -> None:
+    """Ten a second after those that came well."""
+    address = await media(site, "trickling_1")
+    begun = anyio.current_time()
+    body, failed = await to_thread.run_sync(read_until, address, 5, AFTER + 5)
+    assert anyio.current_time() - begun > 0.4
+    assert (body, failed) == (drawn(film)[: AFTER + 5], None)
+
+
+async def test_faults_come_one_after_the_other_and_then_all_is_well(site: demo.StandIn, film: Path) -> None:
+    """Each has its number of requests; one that is nothing but a number lets them pass."""
+    answers = await get(await media(site, "mediaTurn_1"), *(["bytes=0-9"] * 6))
+    assert [got.status for got in answers] == [503, 503, 206, 416, 200, 206]
+    assert [is_page(got) for got in answers] == [True, True, False, True, True, False]
+    assert answers[-1].body == drawn(film)[:10]
+
+
+def is_page(got: Got) -> bool:
+    """Say whether a web page came."""
+    return got.headers["Content-Type"] == "text/html" and got.body.startswith(b"<!DOCTYPE html>")
+
+
+async def test_a_page_for_a_head_request_has_no_body(site: demo.StandIn) -> None:
+    """So the connection can be used for another request."""
+    answers = await get(await media(site, "forbidden_1"), None, None, method="HEAD")
+    assert [(got.status, got.body) for got in answers] == [(403, b"")] * 2
+
+
+async def test_player_answers_go_wrong_in_the_same_ways(site: demo.StandIn) -> None:
+    """A status, a cut body, a late answer."""
+    assert (await player(site, "playerBad_1")).status == HTTPStatus.TOO_MANY_REQUESTS
+    with pytest.raises(http.client.IncompleteRead) as cut:
+        await player(site, "playerBad_1")
+    assert len(cut.value.partial) == 20
+    begun = anyio.current_time()
+    assert (await player(site, "playerBad_1")).playability == "OK"
+    assert anyio.current_time() - begun > 0.4
+    assert await ordered(site, "playerBad_1") == ["429", "close", None]
+
+
+async def test_a_video_may_be_unplayable_for_a_while(site: demo.StandIn) -> None:
+    """For so many requests; another video is not concerned."""
+    told = [(await player(site, name)).playability for name in ["unplayable1"] * 3 + ["orderFilm_2"]]
+    assert told == ["LOGIN_REQUIRED", "LOGIN_REQUIRED", "OK", "OK"]
+    assert await ordered(site, "unplayable1") == ["unplayable", "unplayable", None]
+
+
+async def test_an_address_may_be_refused_for_so_many_requests(film: Path) -> None:
+    """It begins with one video too many, concerns every video, leaves media alone, and ends for good."""
+    conditions = Conditions(refusal=Refusal(after_videos=2, requests=3))
+    async with demo.stand_in(film, {}, conditions) as site:
+        address = await media(site)
+        told = [
+            (await player(site, f"orderFilm_{number}")).playability for number in (2, 2, 1, 3, 1, 3, 4, 5)
+        ]
+        assert (await get(address))[0].status == HTTPStatus.OK
+        assert await ordered(site) == [None] * 4 + ["refused"] * 3 + [None] * 3
+    assert told == ["OK"] * 3 + ["LOGIN_REQUIRED"] * 3 + ["OK"] * 2
+
+
+async def test_an_address_may_be_refused_for_so_long_and_in_any_way(film: Path) -> None:
+    """A refusal may also be a status, and pass with the time."""
+    way = Answer(player=(Fault(status=HTTPStatus.TOO_MANY_REQUESTS),))
+    async with demo.stand_in(film, {}, Conditions(refusal=Refusal(seconds=0.5, answer=way))) as site:
+        assert (await player(site, FILM.youtube_id)).status == HTTPStatus.TOO_MANY_REQUESTS
+        await anyio.sleep(0.5)
+        assert (await player(site, FILM.youtube_id)).playability == "OK"
+
+
+async def test_one_line_may_be_shared_by_all(film: Path) -> None:
+    """Two connections together get what one alone would."""
+    bandwidth = len(drawn(film)) * 2
+    async with demo.stand_in(film, {}, Conditions(bandwidth=bandwidth)) as site:
+        address = await media(site)
+        begun = anyio.current_time()
+        async with anyio.create_task_group() as group:
+            for _ in range(2):
+                group.start_soon(get, address)
+    assert anyio.current_time() - begun > 0.85
+
+
+async def test_the_real_extractor_sees_what_is_offered(site: demo.StandIn, film: Path) -> None:
+    """Twins of every odd kind, a title and an advertisement come out of yt-dlp as they were ordered."""
+    info = await information(site, "manyTwins_1")
+    assert info["title"] == "Told otherwise"
+    size = len(drawn(film))
+    sound = (film / FILM.youtube_id / "140.m4a").stat().st_size
+    seen = {
+        entry["format_id"]: (entry.get("height"), entry["fps"], entry["vcodec"], entry["filesize"])
+        for entry in info["formats"]
+    }
+    # What is copy protected it leaves out where there is anything else, and so what has no address.
+    assert seen == {
+        "133": (240, 25, "avc1.4d401e", size),
+        "298": (240, 60, "avc1.4d401e", size),
+        "137-sr": (1080, 25, "avc1.4d401e", size),
+        "334": (240, 60, "vp9.2", size),
+        "398": (240, 25, "av01.0.05M.08", 77),
+        "136": (426, 25, "avc1.4d401e", size),
+        "140": (None, None, "none", sound),
+    }
+    by_id = {entry["format_id"]: entry for entry in info["formats"]}
+    assert by_id["334"]["dynamic_range"] == "HDR10"
+    assert "AI-upscaled" in by_id["137-sr"]["format_note"]
+    assert all(entry["available_at"] > time.time() + 30 for entry in info["formats"])
+
+
+async def test_without_addresses_the_real_extractor_blames_sabr(site: demo.StandIn) -> None:
+    """Renditions that are told of, but have no address."""
+    said = await yt_dlp(site, "-J", "--", "https://www.youtube.com/watch?v=noAddress_1")
+    assert said.code == 1
+    assert "SABR-only" in said.err
+
+
+async def test_what_cannot_be_offered_is_said_at_the_start(film: Path) -> None:
+    """A number that the film does not have is a fault in the order."""
+    with pytest.raises(demo.StandInError, match="orderFilm_1 has no rendition 99"):
+        async with demo.stand_in(film, {FILM.youtube_id: Answer(offers=(Offer(99),))}):
+            pytest.fail("it has started")
