@@ -104,6 +104,8 @@ class Fetcher:
                 await self._store.log(work.videos[0], f"{path.name} is not used: {why}\n")
                 continue
             origin = "kept" if path.parent == self._store.raws else "user"
+            if origin == "kept" and record:
+                await self._only(work, path)
             size = await self._store.size(path)
             self._events.tell(RawReady(work.stem, origin, size, anyio.current_time() - begun))
             return self._raw(path, facts, work, record)
@@ -179,13 +181,8 @@ class Fetcher:
                 Reason.RAW_TRUNCATED,
                 f"the picture ends at {facts.end:.1f} s of {max(facts.promised, promised or 0):.1f} s",
             )
-        first, *others = work.videos
-        final = self._store.raw_path(first, rendition.ext)
+        final = self._store.raw_path(work.videos[0], rendition.ext)
         size = await self._store.size(arrived.path)
-        before = self._store.known.raws.get(work.youtube_id)
-        await self._store.publish(arrived.path, final)
-        for video in others:
-            await self._store.link(final, self._store.raw_path(video, rendition.ext))
         record = {
             "type": "raw",
             "youtube_id": work.youtube_id,
@@ -198,17 +195,28 @@ class Fetcher:
             "yt_dlp": arrived.yt_dlp,
             "took": round(anyio.current_time() - arrived.since, 3),
         }
+        # Before it gets its name: one that is there without a record could be anybody's, of any rendition.
         await self._store.append(record)
-        if before is not None and before["file"] != final.name:
-            await self._remove(work, before["file"])
+        await self._store.publish(arrived.path, final)
+        await self._only(work, final)
         self._events.tell(RawReady(work.stem, "youtube", size, anyio.current_time() - arrived.since))
         return self._raw(final, facts, work, record)
 
     async def let_go(self, work: Work) -> None:
         """Delete the raw of a video whose clips are all there, if this program has fetched it."""
-        record = self._store.known.raws.get(work.youtube_id)
-        if record is not None:
+        for record in self._store.known.raws.get(work.youtube_id, ()):
             await self._remove(work, record["file"])
+
+    async def _only(self, work: Work, raw: Path) -> None:
+        """Let a raw of ours stand under the names of all rows, and remove what it has replaced."""
+        ending = raw.suffix[1:]
+        for video in work.videos:
+            name = self._store.raw_path(video, ending)
+            if name.absolute() not in self._own.values() and not await run_sync(_same, name, raw):
+                await self._store.link(raw, name)
+        for record in self._store.known.raws.get(work.youtube_id, []):
+            if record["file"].rpartition(".")[2] != ending:
+                await self._remove(work, record["file"])
 
     async def _remove(self, work: Work, file: str) -> None:
         """Remove a raw that the journal names, under the names of all rows; never one of the user's own."""
@@ -267,6 +275,13 @@ def own_raws(directories: Iterable[Path]) -> dict[str, Path]:
                 for name in names:
                     found.setdefault(name, path.absolute())
     return found
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except FileNotFoundError:
+        return False
 
 
 def _version(info: Mapping[str, Any]) -> str | None:

@@ -43,8 +43,8 @@ class Known:
     """Stem of the clip to its record."""
     failures: dict[str, Record] = field(default_factory=dict)
     """Stem of the clip to the record of why it could not be had."""
-    raws: dict[str, Record] = field(default_factory=dict)
-    """YouTube id to the record of its raw."""
+    raws: dict[str, list[Record]] = field(default_factory=dict)
+    """YouTube id to the records of its raws, the newest last."""
     run: Record = field(default_factory=dict)
     """The newest run."""
 
@@ -60,11 +60,15 @@ class Known:
         return {stem: record for stem in self.clips if (record := self.there(stem))}
 
     def raw_there(self, youtube_id: str) -> Record | None:
-        """Return the record of a raw whose file is there with the recorded size, else None."""
-        record = self.raws.get(youtube_id)
-        if record is None or not disk.has_size(f"{self.out}/{RAWS}/{record['file']}", record["bytes"]):
-            return None
-        return record
+        """Return the newest record of a raw whose file is there with the recorded size, else None.
+
+        A raw is recorded before it gets its name, so that a run which is killed in between leaves none of
+        which nobody knows what it is: what is there may be what an older record tells of.
+        """
+        for record in reversed(self.raws.get(youtube_id, [])):
+            if disk.has_size(f"{self.out}/{RAWS}/{record['file']}", record["bytes"]):
+                return record
+        return None
 
     def take(self, record: Record) -> None:
         """Take in one more record; one of a kind that is not known is left alone.
@@ -80,7 +84,7 @@ class Known:
                 self.failures[stem] = record
             case {"type": "raw", "youtube_id": str(), "file": str(), "bytes": int(), "resolution": str()}:
                 if "/" not in record["file"]:  # it is deleted by this name, which must not lead elsewhere
-                    self.raws[record["youtube_id"]] = record
+                    self.raws.setdefault(record["youtube_id"], []).append(record)
             case {"type": "run"}:
                 self.run = record
 

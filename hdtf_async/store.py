@@ -2,9 +2,10 @@
 
 Two rules hold for everything here. *Durable first, referenced after*: a file is written under a
 temporary name in its own directory, checked, synced, renamed, the directory synced, and only then
-does the journal speak of it. *One appended file*: ``_journal.jsonl`` is the only file that grows;
-``metadata.jsonl`` and ``failures.jsonl`` are views of it, sorted, without times, replaced atomically,
-and not touched where they would stay the same.
+does the journal speak of it. (Of a raw it speaks right before the renaming: nobody could tell later what
+one without a record is, and a record without its file counts for nothing.) *One appended file*:
+``_journal.jsonl`` is the only file that grows; ``metadata.jsonl`` and ``failures.jsonl`` are views of it,
+sorted, without times, replaced atomically, and not touched where they would stay the same.
 
 A clip without a record is made again, and a record without its clip counts for nothing.
 """

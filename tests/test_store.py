@@ -194,7 +194,7 @@ async def test_a_line_that_is_no_record_is_passed_over(tmp_path: Path, garbage: 
     known = read_known(tmp_path)
     assert set(known.all_there()) == {"RD_Radio1_000", "RD_Radio1_001"}
     assert known.failures == {}
-    assert known.raws[VIDEO.youtube_id]["file"] == "RD_Radio1.webm"
+    assert [record["file"] for record in known.raws[VIDEO.youtube_id]] == ["RD_Radio1.webm"]
     assert garbage + b"\n" in (tmp_path / JOURNAL).read_bytes()
 
 
@@ -269,6 +269,18 @@ async def test_a_raw_is_there_if_its_record_and_size_say_so(tmp_path: Path) -> N
         assert directory.known.raw_there(VIDEO.youtube_id) is not None
         raw.write_bytes(b"half")
         assert directory.known.raw_there(VIDEO.youtube_id) is None
+
+
+async def test_a_raw_that_was_recorded_and_never_named_leaves_the_older_one_known(tmp_path: Path) -> None:
+    """The newest record whose file is there counts, under the same name or another."""
+    async with opened(tmp_path) as directory:
+        for name, size in (("RD_Radio1.webm", 5), ("RD_Radio1.webm", 9), ("RD_Radio1.mp4", 7)):
+            await directory.append(_raw_record(name, size))
+        (directory.raws / "RD_Radio1.webm").write_bytes(b"a raw")
+    known = read_known(tmp_path)
+    assert (known.raw_there(VIDEO.youtube_id) or {})["bytes"] == 5
+    (tmp_path / RAWS / "RD_Radio1.mp4").write_bytes(b"another")
+    assert (known.raw_there(VIDEO.youtube_id) or {})["file"] == "RD_Radio1.mp4"
 
 
 async def test_a_clip_that_could_not_be_made_anew_is_still_there(tmp_path: Path) -> None:
