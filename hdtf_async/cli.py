@@ -44,6 +44,8 @@ exit codes:
   0 all is there; 1 the rest is gone or needs you; 2 usage or tables; 3 YouTube refuses this address;
   4 local trouble; 75 another run may help; 130 interrupted; 143 terminated
 """
+_Gently = list["Callable[[], None]"]
+"""How the work under way is asked to end soon, once it can be."""
 OUT = ("--out", "-o", "--output_dir")
 
 
@@ -143,7 +145,7 @@ def demo_command(argv: Sequence[str]) -> int:
         return _until_signal(partial(_demo, footage, said.out, options, printing))
 
 
-async def _demo(footage: Path, out: Path, options: Options, printing: Printing) -> int:
+async def _demo(footage: Path, out: Path, options: Options, printing: Printing, gently: _Gently) -> int:
     """Draw the footage, start the stand-in, and run the main job with what any user could pass."""
     from hdtf_async import demo  # noqa: PLC0415
 
@@ -165,12 +167,14 @@ async def _demo(footage: Path, out: Path, options: Options, printing: Printing) 
             f" --source {shlex.quote(str(options.source))} --pace 0 \\\n"
             f'    --yt-dlp-args="{site.yt_dlp_args}"'
         )
-        return await _run(out, replace(options, yt_dlp_args=tuple(shlex.split(site.yt_dlp_args))), printing)
+        options = replace(options, yt_dlp_args=tuple(shlex.split(site.yt_dlp_args)))
+        return await _run(out, options, printing, gently)
 
 
-async def _run(out: Path, options: Options, printing: Printing) -> int:
+async def _run(out: Path, options: Options, printing: Printing, gently: _Gently) -> int:
     """Run the main job to its end and tell what came of it."""
     async with running(out, options) as events:
+        gently.append(events.finish)
         await progress.show(events, progress.view_for(printing))
         report = events.report
     if report is None:
@@ -182,30 +186,37 @@ async def _run(out: Path, options: Options, printing: Printing) -> int:
     return report.exit_code
 
 
-def _until_signal(work: Callable[[], Awaitable[int]]) -> int:
-    """Run work on a loop of its own; SIGINT, SIGTERM and SIGHUP (the terminal is gone) end it cleanly."""
+def _until_signal(work: Callable[[_Gently], Awaitable[int]]) -> int:
+    """Run work on a loop of its own; SIGINT, SIGTERM and SIGHUP (the terminal is gone) end it cleanly.
+
+    The first SIGINT ends it gently, where the work has said how.
+    """
     ended_by: list[signal.Signals] = []
     codes: list[int] = []
+    gently: _Gently = []
 
     async def watch(job: anyio.CancelScope) -> None:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
             async for number in signals:
                 ended_by.append(number)
-                job.cancel()
+                if number is signal.SIGINT and gently:
+                    gently.pop()()
+                else:
+                    job.cancel()
 
     async def main() -> None:
         async with anyio.create_task_group() as group:
             with anyio.CancelScope() as job:
                 group.start_soon(watch, job)
-                codes.append(await work())
+                codes.append(await work(gently))
             group.cancel_scope.cancel()
 
     with one_error():
         anyio.run(main)
     if ended_by:
         with suppress(OSError):  # the terminal may be gone
-            print(f"{ended_by[0].name}: stopped. The same command goes on from here.", file=sys.stderr)
-        return 128 + ended_by[0]
+            print(f"{ended_by[-1].name}: stopped. The same command goes on from here.", file=sys.stderr)
+        return 128 + ended_by[-1]
     return codes[0]
 
 

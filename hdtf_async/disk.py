@@ -1,11 +1,18 @@
 """Deeds on the file system that are either done and durable, or not done at all.
 
 They block; `store` runs them in threads. Nothing here knows of clips, raws or the journal.
+
+Durable means that a power cut leaves it, on a file system that keeps two promises: what was in a file when
+it was synced stays there, whoever has written it and whichever descriptor was synced; and the names in a
+directory stay as they were when it was synced. No order is relied upon between things that are not synced,
+and a name is not durable by its file's sync. What was not synced may be lost, but is never replaced by what
+has been in another file: that holds for journalling file systems (ext4, XFS, btrfs, APFS), and not for FAT.
 """
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import shutil
@@ -15,11 +22,13 @@ from typing import TYPE_CHECKING
 from hdtf_async.failures import Failure, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 _TEMPORARY = ".hdtf-"
 """Every temporary file and directory of ours begins so, and nothing else does."""
+_FLUSH_DRIVE = getattr(fcntl, "F_FULLFSYNC", None)
+"""macOS only: its fsync leaves the content in the drive's own cache (fsync(2) there says so)."""
 
 
 @contextmanager
@@ -38,25 +47,41 @@ def temporary(final: Path) -> Path:
     return final.with_name(_TEMPORARY + final.name)
 
 
-def sweep(directory: Path) -> None:
-    """Remove what has a temporary name: somebody was ended in the middle of it."""
+def sweep(directory: Path, spare: Callable[[Path], bool] = lambda _: False) -> None:
+    """Remove what has a temporary name: somebody was ended in the middle of it.
+
+    `spare` says of a directory whether it is still good for something.
+    """
     for left in directory.glob(_TEMPORARY + "*"):
         if left.is_dir() and not left.is_symlink():
-            shutil.rmtree(left, ignore_errors=True)
+            if not spare(left):
+                shutil.rmtree(left, ignore_errors=True)
         else:
             left.unlink(missing_ok=True)
 
 
-def empty_directory(path: Path) -> None:
-    """Make a directory for this user alone, in place of what is there."""
-    shutil.rmtree(path, ignore_errors=True)
-    path.mkdir(mode=0o700)
+def make_directory(path: Path) -> None:
+    """Make a directory and what is missing above it, and make their names durable.
+
+    Also the names of those that are there already: a run that made them may have been killed before it
+    had synced them.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    for above in path.absolute().parents:
+        if not os.access(above, os.W_OK):
+            break  # where we cannot write, none of the names is ours
+        sync_directory(above)
+
+
+def own_directory(path: Path) -> None:
+    """Make a directory for this user alone, unless there is one."""
+    path.mkdir(mode=0o700, exist_ok=True)
 
 
 def publish(written: Path, final: Path) -> None:
     """Sync a finished file, give it its final name and sync the directory."""
     with written.open("rb") as file:
-        os.fsync(file.fileno())
+        sync(file.fileno())
     written.replace(final)
     sync_directory(final.parent)
 
@@ -81,11 +106,22 @@ def replace(final: Path, content: bytes) -> None:
         publish(new, final)
 
 
+def sync(descriptor: int) -> None:
+    """Make the content of an open file durable, or the names in an open directory."""
+    os.fsync(descriptor)
+    if _FLUSH_DRIVE is not None:
+        with suppress(OSError):  # a network's file system has no drive
+            fcntl.fcntl(descriptor, _FLUSH_DRIVE)
+
+
 def sync_directory(directory: Path) -> None:
-    """Make the names in a directory durable."""
+    """Make the names in a directory durable, where its file system can be asked for that at all."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        sync(descriptor)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.EBADF}:
+            raise
     finally:
         os.close(descriptor)
 

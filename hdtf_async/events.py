@@ -129,11 +129,35 @@ class VideoFailed(Event):
 
 @dataclass(frozen=True, slots=True)
 class LaneClosed(Event):
-    """No further download starts: YouTube refuses this address."""
+    """YouTube refuses this address: no further download starts for now, or for good."""
 
     type: ClassVar[str] = "lane_closed"
     reason: Reason
     words: str
+    after: float | None
+    """Seconds until one video tries again; None where the run ends instead."""
+    refused_probes: int
+    """How many tries after a cool-down were refused, one after the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaneOpened(Event):
+    """YouTube answers again: downloads start as before."""
+
+    type: ClassVar[str] = "lane_opened"
+    closed: float
+    """Seconds for which the lane was closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class WindingDown(Event):
+    """The run was asked to end: nothing more is started, and what is being encoded is finished."""
+
+    type: ClassVar[str] = "winding_down"
+    encodes: int
+    """Encodes under way."""
+    within: float
+    """Seconds after which they are ended too."""
 
 
 @dataclass(frozen=True, slots=True)

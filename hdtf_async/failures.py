@@ -16,6 +16,7 @@ The reasons fall into these families:
 - this machine: ``disk_full``, ``not_writable``, ``tool_missing``, ``tool_failed``.
 - the tables against the video: ``box_does_not_fit``, ``height_unknown``, ``interval_outside``,
   ``clip_wrong``.
+- this program: ``fault``.
 - ``unknown``: words that nobody has categorised yet. There is no default that guesses.
 
 Which words of a tool mean which reason is in `words`.
@@ -44,7 +45,7 @@ class Action(StrEnum):
     ASK = "ask"
     """A person has to do something first: not tried again in this run."""
     CLOSE = "close"
-    """The address is refused: no further download is started, and the lane is closed if that goes on."""
+    """The address is refused: the lane is closed until a video that tries after a while gets through."""
 
 
 class ExitCode(IntEnum):
@@ -80,6 +81,8 @@ class Advice:
     """What the program does by itself."""
     exit_code: ExitCode
     """Exit code of a run that ends with such a failure and none that weighs more."""
+    tries: int = 1
+    """How often a video is tried in one run that fails like this; more than once only for what passes."""
 
 
 class Reason(StrEnum):
@@ -115,12 +118,18 @@ class Reason(StrEnum):
     INTERVAL_OUTSIDE = "interval_outside"
     CLIP_WRONG = "clip_wrong"
     NOT_TRIED = "not_tried"
+    FAULT = "fault"
     UNKNOWN = "unknown"
 
     @property
     def advice(self) -> Advice:
         """This reason's row of the table."""
         return ADVICE[self]
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether YouTube itself has said this of a video, so that it listens to this address."""
+        return self not in _NO_ANSWER
 
 
 def _gone(meaning: str, remedy: str) -> Advice:
@@ -138,15 +147,15 @@ def _local(meaning: str, remedy: str) -> Advice:
     return Advice(meaning, remedy, Action.ASK, ExitCode.LOCAL)
 
 
-def _passing(meaning: str, remedy: str) -> Advice:
+def _passing(meaning: str, remedy: str, tries: int = 3) -> Advice:
     """Make a row for what may be over at the next try."""
-    return Advice(meaning, remedy, Action.RETRY, ExitCode.PASSING)
+    return Advice(meaning, remedy, Action.RETRY, ExitCode.PASSING, tries)
 
 
 ADVICE: dict[Reason, Advice] = {
     Reason.REFUSED: Advice(
         "YouTube takes this address for a robot or says that it asks too often, and refuses it.",
-        "Wait some hours, then run again with a longer --pace, from another address or with --cookies.",
+        "Wait some hours, then run again: with --cookies, from another address, or with a longer --pace.",
         Action.CLOSE,
         ExitCode.REFUSED,
     ),
@@ -211,10 +220,12 @@ ADVICE: dict[Reason, Advice] = {
     Reason.FORBIDDEN: _passing(
         "YouTube's media server turned down the address that it had given out (403 or 404).",
         "Run again; if several videos fail like this, update yt-dlp: pip install -U 'yt-dlp[default,deno]'.",
+        tries=2,  # an address that was given out anew may be good; a third one would be no better
     ),
     Reason.RANGE_REFUSED: _passing(
         "A partial download could not be continued where it had stopped (416).",
         "Run again: the partial file has been deleted, and the download begins anew.",
+        tries=2,
     ),
     Reason.DISK_FULL: _local(
         "There is no room left on the disk, or less than --min-free.",
@@ -270,14 +281,24 @@ ADVICE: dict[Reason, Advice] = {
         Action.LATER,
         ExitCode.PASSING,
     ),
+    Reason.FAULT: _yours(
+        "This program itself failed on it; the others were not touched by that.",
+        "Please report it, with the words beside this reason and the video's download log.",
+    ),
     Reason.UNKNOWN: Advice(
         "Something failed with words that this program does not know.",
         "Read the last words beside this reason; another run may help, and so may a newer yt-dlp.",
         Action.RETRY,
         ExitCode.GIVEN_UP,
+        tries=3,
     ),
 }
 """The table. The order of the rows is the order in which the README lists them."""
+
+_NO_ANSWER = frozenset({
+    Reason.REFUSED, Reason.NETWORK, Reason.CERTIFICATE, Reason.TIMED_OUT, Reason.STALLED, Reason.DISK_FULL,
+    Reason.NOT_WRITABLE, Reason.TOOL_MISSING, Reason.TOOL_FAILED, Reason.NOT_TRIED, Reason.FAULT,
+})  # fmt: skip
 
 _WEIGHT = (ExitCode.LOCAL, ExitCode.REFUSED, ExitCode.PASSING, ExitCode.GIVEN_UP)
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import formats, ytdlp
+from hdtf_async import formats, partials, ytdlp
+from hdtf_async.disk import trouble
 from hdtf_async.events import DownloadProgress, DownloadStarted, FormatChosen, RawReady
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.formats import Choice, Resolution
@@ -17,7 +18,7 @@ from hdtf_async.options import OptionsError
 from hdtf_async.probe import DEMUXERS, Facts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from hdtf_async.events import Events
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from hdtf_async.probe import Prober
     from hdtf_async.store import Store
 
+FORBIDDEN_IN_A_ROW = 3
+"""Videos that YouTube's media servers turn down, one after the other, until yt-dlp is taken for too old."""
 _ID_IN_BRACKETS = re.compile(r"\[([A-Za-z0-9_-]{11})\]$")
 
 
@@ -78,6 +81,12 @@ class Fetcher:
         self._own = own
         self._still_to_come: dict[str, int] = {}
         """Bytes that running downloads will still write, by video."""
+        self._in_use: set[str] = set()
+        """Videos from which clips are being cut; their raws may be deleted after that."""
+        self._bad: set[Path] = set()
+        """Raws that turned out bad, and stay where they are: the user's own."""
+        self._forbidden: set[str] = set()
+        """Videos turned down by the media servers since the last one that was not."""
 
     def expects_at_hand(self, work: Work) -> bool:
         """Whether a raw seems to be there already, from file names and the journal alone."""
@@ -89,6 +98,8 @@ class Fetcher:
         A bad one is left where it is; `accept` replaces it if it is ours.
         """
         for path, record in self._candidates(work):
+            if path in self._bad:
+                continue
             begun = anyio.current_time()
             try:
                 facts = await self._facts(path, path.suffix[1:].lower(), work)
@@ -108,6 +119,7 @@ class Fetcher:
                 await self._only(work, path)
             size = await self._store.size(path)
             self._events.tell(RawReady(work.stem, origin, size, anyio.current_time() - begun))
+            self._in_use.add(work.stem)
             return self._raw(path, facts, work, record)
         return None
 
@@ -125,10 +137,11 @@ class Fetcher:
             paths = (self._store.raw_path(video, ending) for video in work.videos for ending in DEMUXERS)
             yield from ((path, {}) for path in paths if path.is_file())
 
-    async def download(self, work: Work, directory: Path) -> Arrived:
+    async def download(self, work: Work, directory: Path, answered: Callable[[], None]) -> Arrived:
         """Ask for the video, choose its rendition and fetch it into a private directory.
 
-        This is what holds a network token. Raises `Failure`.
+        This is what holds a network token; `answered` is called once bytes of the video arrive. What has
+        arrived stays in the directory where another try can go on from there. Raises `Failure`.
         """
         begun = anyio.current_time()
         video = work.videos[0]
@@ -149,9 +162,14 @@ class Fetcher:
                     choice.refused,
                 )
             )
-            await self._reserve(work, rendition.size or work.least_bytes)
+            promise = partials.Promise.of(work.youtube_id, rendition)
+            with trouble(directory):
+                had = await run_sync(partials.resume, directory, promise)
+            await self._reserve(work, max(0, (rendition.size or work.least_bytes) - had))
 
             def on_progress(progress: ytdlp.Progress) -> None:
+                if progress.bytes > had:
+                    answered()
                 total = progress.total or rendition.size
                 self._still_to_come[work.stem] = max(0, (total or work.least_bytes) - progress.bytes)
                 self._events.tell(DownloadProgress(work.stem, progress.bytes, total, progress.speed))
@@ -159,13 +177,26 @@ class Fetcher:
             path = await self._tool.fetch(info, rendition, directory, on_progress)
         except Failure as failure:
             await self._store.log(video, f"attempt {work.attempt}: {failure.reason}: {failure.words}\n")
-            raise
+            if failure.reason not in partials.RESUMABLE:
+                await run_sync(partials.forget, directory)
+            raise self._of_several(work, failure) from failure
         finally:
             self._still_to_come.pop(work.stem, None)
+        self._forbidden.clear()
         await self._store.log(
             video, f"attempt {work.attempt}: format {rendition.format_id}, {rendition.height} lines, whole\n"
         )
         return Arrived(path, choice, formats.duration(info), _version(info), begun)
+
+    def _of_several(self, work: Work, failure: Failure) -> Failure:
+        """Return the failure; media turned down for several videos in a row are not those videos' fault."""
+        if failure.reason is not Reason.FORBIDDEN:
+            return failure
+        self._forbidden.add(work.youtube_id)
+        if len(self._forbidden) < FORBIDDEN_IN_A_ROW:
+            return failure
+        words = f"{len(self._forbidden)} videos in a row were turned down\n{failure.words}"
+        return Failure(Reason.UPDATE_NEEDED, words)
 
     async def accept(self, work: Work, arrived: Arrived) -> Raw:
         """Check a download against what was promised, give it its name and record it.
@@ -199,12 +230,22 @@ class Fetcher:
         await self._store.append(record)
         await self._store.publish(arrived.path, final)
         await self._only(work, final)
+        self._in_use.add(work.stem)
         self._events.tell(RawReady(work.stem, "youtube", size, anyio.current_time() - arrived.since))
         return self._raw(final, facts, work, record)
 
-    async def let_go(self, work: Work) -> None:
-        """Delete the raw of a video whose clips are all there, if this program has fetched it."""
-        for record in self._store.known.raws.get(work.youtube_id, ()):
+    async def discard(self, work: Work, raw: Raw) -> None:
+        """Use a raw no more that turned out bad: ours is deleted, the user's own is left alone."""
+        await self._store.log(work.videos[0], f"{raw.path.name} cannot be decoded and is not used any more\n")
+        if raw.path in self._own.values():
+            self._bad.add(raw.path)
+        else:
+            await self._remove(work, raw.path.name)
+
+    async def let_go(self, work: Work, *, keep: bool) -> None:
+        """Take note that nothing is cut from a video any more; delete its raw if this program fetched it."""
+        self._in_use.discard(work.stem)
+        for record in self._store.known.raws.get(work.youtube_id, ()) if not keep else ():
             await self._remove(work, record["file"])
 
     async def _only(self, work: Work, raw: Path) -> None:
@@ -238,9 +279,11 @@ class Fetcher:
         while True:
             free = await run_sync(self._store.free_bytes)
             left = free - sum(self._still_to_come.values()) - size
-            if left >= self._options.min_free or not self._still_to_come:
+            # What others still write may turn out less, and what is being cut may be deleted soon.
+            may_become_more = self._still_to_come or (self._in_use and not self._options.keep_raw)
+            if left >= self._options.min_free or not may_become_more:
                 break
-            await anyio.sleep(1)  # what others still write may turn out less, and be cut and deleted
+            await anyio.sleep(1)
         if left < self._options.min_free:
             raise Failure(
                 Reason.DISK_FULL,

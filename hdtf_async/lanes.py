@@ -1,11 +1,10 @@
-"""The two lanes' limits, the entrance of the network lane, and the queue of videos that wait for a slot."""
+"""The two lanes' limits, and the queue of videos that wait for a slot."""
 
 from __future__ import annotations
 
 import heapq
 import math
 from collections import deque
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Self
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 import anyio
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import Iterable
 
     from hdtf_async.options import Options
     from hdtf_async.plan import Work
@@ -52,48 +51,6 @@ class Lanes:
         return int(self.network.total_tokens + 2 * self.encodes.total_tokens)
 
 
-class Entrance:
-    """The way into the network lane: starts are at least `pace` seconds apart, until it is closed."""
-
-    def __init__(self, network: anyio.CapacityLimiter, pace: float) -> None:
-        self._network = network
-        self._pace = pace
-        self._next = -math.inf
-        self._one = anyio.Lock()
-        self._waiting = anyio.CancelScope()
-        self._closed = False
-
-    def close(self) -> None:
-        """Let nobody in any more; whoever waits is turned away at once."""
-        self._closed = True
-        self._waiting.cancel()
-
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[bool]:
-        """Wait for the pace, then hold a network token; False, and no token, where the lane is closed."""
-        inside = await self._enter()
-        try:
-            yield inside
-        finally:
-            if inside:
-                self._network.release()
-
-    async def _enter(self) -> bool:
-        # One at a time waits for the pace and then for a token, so that tokens which become free at the
-        # same moment do not lead to a burst of starts, and who waits for the pace holds no token.
-        async with self._one:
-            if self._closed:
-                return False
-            with anyio.CancelScope() as self._waiting:
-                await anyio.sleep_until(self._next)
-                await self._network.acquire()
-                self._next = anyio.current_time() + self._pace
-                if not self._waiting.cancel_called:
-                    return True
-                self._network.release()  # it was closed by the very one that handed on its token
-            return False
-
-
 class Queue:
     """Videos that wait for a slot: the planned ones in their order, and those put back, once due.
 
@@ -113,6 +70,12 @@ class Queue:
         """Let a video wait for `after` seconds and then for a slot; it is dropped if the queue is closed."""
         if not self._closed:
             heapq.heappush(self._put_back, (anyio.current_time() + after, next(self._numbers), work))
+            self._tell()
+
+    def put_behind(self, work: Work) -> None:
+        """Let a video wait until all planned ones are handed out; it is dropped if the queue is closed."""
+        if not self._closed:
+            self._planned.append(work)
             self._tell()
 
     def finished(self) -> None:

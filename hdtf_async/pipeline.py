@@ -3,72 +3,86 @@
     tables -> plan -> network lane (yt-dlp) -> raw -> encode lane (ffmpeg) -> clip -> journal -> metadata
 
 `Pipeline.one_video` is the way of one video, `Pipeline.one_clip` that of one clip. What is done with them
-in the network lane is in `fetch`, in the encode lane in `cut`; what a failure leads to is decided at the
-end of `Pipeline`, from the table in `failures`. How the directory is opened and a run put together is in
-`run`.
+in the network lane is in `fetch`, in the encode lane in `cut`; when the network lane lets a video in is in
+`entrance`; what a failure leads to is decided at the end of `Pipeline`, from the table in `failures`. How
+the directory is opened and a run put together is in `run`.
 """
 
 from __future__ import annotations
 
 import random
+import traceback
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import anyio
 from anyio.lowlevel import checkpoint
 
-from hdtf_async.events import ClipFailed, LaneClosed, Retrying, VideoFailed
-from hdtf_async.failures import Action, ExitCode, Failure
-from hdtf_async.lanes import Entrance, Queue
+from hdtf_async.entrance import Entrance
+from hdtf_async.events import ClipFailed, Retrying, VideoFailed, WindingDown
+from hdtf_async.failures import Action, ExitCode, Failure, Reason
+from hdtf_async.lanes import Queue
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
     from contextlib import AbstractAsyncContextManager
-    from pathlib import Path
 
     from hdtf_async.events import Events
-    from hdtf_async.fetch import Arrived, Raw
     from hdtf_async.lanes import Lanes
     from hdtf_async.model import Clip, Video
     from hdtf_async.plan import Work
 
-ATTEMPTS = 3
-"""How often a video is tried in one run while its failures are of the passing kind."""
+WIND_DOWN = 60.0
+"""Seconds that running encodes get to finish when the run was asked to end."""
+
+A = TypeVar("A")
+"""What arrives from the network."""
+R = TypeVar("R")
+"""A raw: what clips are cut from."""
+R_contra = TypeVar("R_contra", contravariant=True)
 
 
-class Fetching(Protocol):
+class Fetching(Protocol[A, R]):
     """What the network lane does with one video; `fetch.Fetcher` is the real one."""
 
     def expects_at_hand(self, work: Work) -> bool:
         """Whether a raw seems to be there already."""
 
-    async def at_hand(self, work: Work) -> Raw | None:
+    async def at_hand(self, work: Work) -> R | None:
         """Return a good raw that needs no network, if there is one."""
 
-    async def download(self, work: Work, directory: Path) -> Arrived:
-        """Fetch the video into a private directory."""
+    async def download(self, work: Work, directory: Path, answered: Callable[[], None]) -> A:
+        """Fetch the video into a private directory; say as soon as YouTube has answered."""
 
-    async def accept(self, work: Work, arrived: Arrived) -> Raw:
+    async def accept(self, work: Work, arrived: A) -> R:
         """Check what arrived, give it its name and record it."""
 
-    async def let_go(self, work: Work) -> None:
-        """Delete the raw."""
+    async def discard(self, work: Work, raw: R) -> None:
+        """Use a raw no more that turned out bad: the next try needs another."""
+
+    async def let_go(self, work: Work, *, keep: bool) -> None:
+        """Take note that nothing is cut from the raw any more, and delete it unless it is kept."""
 
 
-class Cutting(Protocol):
+class Cutting(Protocol[R_contra]):
     """What the encode lane does with one clip; `cut.Cutter` is the real one."""
 
-    async def cut(self, clip: Clip, raw: Raw) -> None:
+    async def cut(self, clip: Clip, raw: R_contra) -> None:
         """Encode, check, publish and record one clip."""
 
 
-def backoff(attempt: int) -> float:
-    """Return the seconds to wait after a failed attempt: 10, then 40, half of it more or less by chance."""
-    seconds: float = 10 * 4 ** (attempt - 1) * random.uniform(0.5, 1.5)  # noqa: S311 - spreads load, guards nothing
+def backoff(attempt: int, first: float) -> float:
+    """Return the seconds to wait after a failed attempt: the first wait, then four times it, and so on.
+
+    Half of it more or less by chance, so that what failed together does not come back together.
+    """
+    seconds: float = first * 4 ** (attempt - 1) * random.uniform(0.5, 1.5)  # noqa: S311 - guards nothing
     return seconds
 
 
-class Pipeline:
+class Pipeline(Generic[A, R]):
     """The lanes of one run at work."""
 
     def __init__(  # noqa: PLR0913 - what it is put together from, once
@@ -76,20 +90,19 @@ class Pipeline:
         *,
         lanes: Lanes,
         pace: float,
+        cool_down: float,
         keep_raw: bool,
-        fetching: Fetching,
-        cutting: Cutting,
+        fetching: Fetching[A, R],
+        cutting: Cutting[R],
         private_directory: Callable[[Video], AbstractAsyncContextManager[Path]],
-        record_failure: Callable[[Clip, Failure], Awaitable[None]],
+        record_failure: Callable[[Work, Failure], Awaitable[None]],
         events: Events,
-        backoff: Callable[[int], float] = backoff,
+        backoff: Callable[[int], float],
     ) -> None:
-        self.closed: Failure | None = None
-        """Why no further download starts: YouTube refuses this address."""
         self.stopped: Failure | None = None
         """Why the run had to end early: local trouble."""
         self._lanes = lanes
-        self._entrance = Entrance(lanes.network, pace)
+        self._entrance = Entrance(lanes.network, pace=pace, cool_down=cool_down, events=events)
         self._keep_raw = keep_raw
         self._fetching = fetching
         self._cutting = cutting
@@ -98,7 +111,15 @@ class Pipeline:
         self._events = events
         self._backoff = backoff
         self._whole = anyio.CancelScope()
-        self._to_fetch = Queue(())
+        self._winds_down = False
+        self._encoding = 0
+        self._to_fetch = self._at_hand = Queue(())
+        self._interruptible: set[anyio.CancelScope] = set()
+
+    @property
+    def closed(self) -> Failure | None:
+        """Why no further download starts, if YouTube's refusals are the reason."""
+        return self._entrance.over
 
     async def run(self, works: Iterable[Work]) -> None:
         """Take every video through the lanes; return when all have been tried, or the run was stopped."""
@@ -110,10 +131,13 @@ class Pipeline:
         # Two queues, so that raws which wait for an encode never keep a download from starting. One at
         # hand that turns out bad joins the other queue.
         self._to_fetch = Queue(to_fetch, expected=len(at_hand))
+        self._at_hand = Queue(at_hand)
+        if self._winds_down:
+            return
         with self._whole:
             async with anyio.create_task_group() as queues:
                 queues.start_soon(self.feed, self._to_fetch, self.one_video)
-                queues.start_soon(self.feed, Queue(at_hand), self.one_at_hand)
+                queues.start_soon(self.feed, self._at_hand, self.one_at_hand)
 
     async def feed(self, queue: Queue, way: Callable[[Work], Awaitable[None]]) -> None:
         """Start the videos of a queue, each when there is a slot for it."""
@@ -133,90 +157,174 @@ class Pipeline:
 
     async def one_video(self, work: Work) -> None:
         """Take one video from its id to its last clip."""
-        try:
+        async with self._judged(work):
             async with self._private_directory(work.videos[0]) as directory:
-                async with self._entrance.turn() as inside:
-                    if not inside:
-                        return
-                    arrived = await self.download(work, directory)
+                arrived = await self.download(work, directory)
+                if arrived is None:
+                    return
                 # The network token is free again: the next video is on its way while this one is cut.
                 raw = await self._fetching.accept(work, arrived)
             await self.cut_all(work, raw)
-        except Failure as failure:
-            await self.video_failed(work, failure)
 
     async def one_at_hand(self, work: Work) -> None:
         """Take one video whose raw seems to be there already to its last clip."""
         try:
-            raw = await self._fetching.at_hand(work)
-            if raw is None:
-                self._to_fetch.put_back(work, 0)
-            else:
-                await self.cut_all(work, raw)
-        except Failure as failure:
-            await self.video_failed(work, failure)
+            async with self._judged(work):
+                raw = await self._fetching.at_hand(work)
+                if raw is None:
+                    self._to_fetch.put_back(work, 0)
+                else:
+                    await self.cut_all(work, raw)
         finally:
             self._to_fetch.finished()
 
-    async def download(self, work: Work, directory: Path) -> Arrived:
-        """Fetch one video; if the address is refused, close the lane before the token is handed on."""
-        try:
-            return await self._fetching.download(work, directory)
-        except Failure as failure:
-            if failure.reason.advice.action is Action.CLOSE and self.closed is None:
-                self.closed = failure
-                self._entrance.close()
-                self._to_fetch.close()
-                self._events.tell(LaneClosed(failure.reason, failure.words))
-            raise
+    async def download(self, work: Work, directory: Path) -> A | None:
+        """Fetch one video under a network token; None where nothing is to be started any more."""
+        with anyio.CancelScope() as scope, self._until_wind_down(scope):
+            async with self._entrance.turn() as turn:
+                if turn is None:
+                    return None
+                try:
+                    return await self._fetching.download(work, directory, turn.answered)
+                except Failure as failure:
+                    # Before the token is handed on: it must not start another one against a closed door.
+                    if failure.reason.advice.action is Action.CLOSE:
+                        turn.refused(failure)
+                    elif failure.reason.is_answer:
+                        turn.answered()
+                    raise
+        return None
 
-    async def cut_all(self, work: Work, raw: Raw) -> None:
+    async def cut_all(self, work: Work, raw: R) -> None:
         """Make all clips of a video, as the encode lane has room for them."""
-        left: list[Clip] = []
+        came: dict[Clip, Failure | None] = {}
         async with anyio.create_task_group() as clips:
             for clip in work.clips:
-                clips.start_soon(self.one_clip, clip, raw, left)
-        if not self._keep_raw and not left:
-            await self._fetching.let_go(work)
+                clips.start_soon(self.one_clip, work, clip, raw, came)
+        unread = tuple(clip for clip, failure in came.items() if _is_unread(failure))
+        if unread:
+            await self._fetching.discard(work, raw)
+            await self.video_failed(replace(work, clips=unread), came[unread[0]] or Failure(Reason.UNKNOWN))
+        over = all(clip in came and _is_over(came[clip]) for clip in work.clips)
+        await self._fetching.let_go(work, keep=self._keep_raw or not over)
 
-    async def one_clip(self, clip: Clip, raw: Raw, left: list[Clip]) -> None:
-        """Make one clip under an encode token; what another run would try again is put on the list."""
+    async def one_clip(self, work: Work, clip: Clip, raw: R, came: dict[Clip, Failure | None]) -> None:
+        """Make one clip under an encode token, and note what came of it."""
+        if not await self._encode_token():
+            return
+        self._encoding += 1
         try:
-            async with self._lanes.encodes:
+            with _own_faults():
                 await self._cutting.cut(clip, raw)
+            came[clip] = None
         except Failure as failure:
-            if failure.reason.advice.action is not Action.NEVER:
-                left.append(clip)
-            await self.clip_failed(clip, failure)
+            came[clip] = failure
+        finally:
+            self._encoding -= 1
+            self._lanes.encodes.release()
+        failed = came[clip]
+        if failed is not None and not _is_unread(failed):
+            await self.clips_failed(replace(work, clips=(clip,)), failed)
 
     async def video_failed(self, work: Work, failure: Failure) -> None:
-        """Do what the table says: stop, try again later, or record that the clips cannot be had."""
+        """Do what the table says: stop, try again, or record that the clips cannot be had."""
         advice = failure.reason.advice
+        goes_on = self._entrance.over is None
         if advice.exit_code is ExitCode.LOCAL:
             self.stop(failure)
-        elif advice.action is Action.RETRY and work.attempt < ATTEMPTS and self.closed is None:
+        elif advice.action is Action.CLOSE and goes_on:
+            # Not the video's fault: no try is counted, and another one is the probe.
+            self._tell_retrying(work, failure, self._entrance.wait)
+            self._to_fetch.put_behind(work)
+        elif advice.action is Action.RETRY and work.attempt < advice.tries and goes_on:
             after = self._backoff(work.attempt)
-            self._events.tell(Retrying(work.stem, failure.reason, failure.words, after, work.attempt))
+            self._tell_retrying(work, failure, after)
             self._to_fetch.put_back(replace(work, attempt=work.attempt + 1), after)
         else:
             self._events.tell(VideoFailed(work.stem, work.youtube_id, failure.reason, failure.words))
-            for clip in work.clips:
-                await self.clip_failed(clip, failure)
+            await self.clips_failed(work, failure)
+        if not goes_on:
+            self._to_fetch.close()
 
-    async def clip_failed(self, clip: Clip, failure: Failure) -> None:
-        """Record a clip that could not be had, or stop the run where the trouble is local."""
+    async def clips_failed(self, work: Work, failure: Failure) -> None:
+        """Record clips that could not be had, or stop the run where the trouble is local."""
         if failure.reason.advice.exit_code is ExitCode.LOCAL:
             self.stop(failure)
             return
         try:
-            await self._record_failure(clip, failure)
+            await self._record_failure(work, failure)
         except Failure as trouble:
             self.stop(trouble)
         else:
-            self._events.tell(ClipFailed(clip.stem, failure.reason, failure.words))
+            for clip in work.clips:
+                self._events.tell(ClipFailed(clip.stem, failure.reason, failure.words))
 
     def stop(self, trouble: Failure) -> None:
         """End the run: nothing more can be made until a person has mended something on this machine."""
         if self.stopped is None:
             self.stopped = trouble
         self._whole.cancel()
+
+    async def wind_down(self) -> None:
+        """Start nothing more and end the downloads; encodes that run may finish, for a bounded time."""
+        self._winds_down = True
+        self._events.tell(WindingDown(self._encoding, WIND_DOWN))
+        self._entrance.end()
+        self._to_fetch.close()
+        self._at_hand.close()
+        for scope in self._interruptible:
+            scope.cancel()
+        await anyio.sleep(WIND_DOWN)
+        self._whole.cancel()
+
+    @contextmanager
+    def _until_wind_down(self, scope: anyio.CancelScope) -> Iterator[None]:
+        """Cancel the scope when the run winds down, or where it does so already."""
+        self._interruptible.add(scope)
+        if self._winds_down:
+            scope.cancel()
+        try:
+            yield
+        finally:
+            self._interruptible.discard(scope)
+
+    async def _encode_token(self) -> bool:
+        with anyio.CancelScope() as scope, self._until_wind_down(scope):
+            await self._lanes.encodes.acquire()
+            return True
+        return False
+
+    @asynccontextmanager
+    async def _judged(self, work: Work) -> AsyncIterator[None]:
+        """Do about a video's failure what the table says."""
+        try:
+            with _own_faults():
+                yield
+        except Failure as failure:
+            await self.video_failed(work, failure)
+
+    def _tell_retrying(self, work: Work, failure: Failure, after: float) -> None:
+        self._events.tell(Retrying(work.stem, failure.reason, failure.words, after, work.attempt))
+
+
+def _is_unread(failure: Failure | None) -> bool:
+    """Whether the raw is to blame: then no clip is given up before another one was tried."""
+    return failure is not None and failure.reason is Reason.RAW_UNREADABLE
+
+
+def _is_over(failure: Failure | None) -> bool:
+    """Whether no other run would ask for this clip again."""
+    return failure is None or failure.reason.advice.action is Action.NEVER
+
+
+@contextmanager
+def _own_faults() -> Iterator[None]:
+    """Make a fault of this program one video's failure: what it makes of the others is none the worse."""
+    try:
+        yield
+    except Failure:
+        raise
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)[-2:]
+        place = " > ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames)
+        raise Failure(Reason.FAULT, f"{type(error).__name__}: {error} (at {place})") from error

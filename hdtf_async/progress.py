@@ -24,10 +24,12 @@ from hdtf_async.events import (
     EncodeStarted,
     FormatChosen,
     LaneClosed,
+    LaneOpened,
     RawReady,
     Retrying,
     RunStarted,
     VideoFailed,
+    WindingDown,
 )
 from hdtf_async.failures import Reason
 
@@ -57,12 +59,14 @@ class Picture:
     seconds_done: float = 0.0
     bytes_done: int = 0
     failed: int = 0
+    reopens: float | None = None
+    """When the cool-down of the network lane ends, on the loop's clock; None while the lane is open."""
     encoding: dict[str, float] = field(default_factory=dict)
     """Clip to seconds encoded so far."""
     downloading: dict[str, DownloadProgress] = field(default_factory=dict)
     """Video to its newest progress."""
 
-    def take(self, event: Event) -> None:
+    def take(self, event: Event) -> None:  # noqa: C901 - one for each kind that counts
         """Count an event in."""
         match event:
             case RunStarted():
@@ -76,6 +80,10 @@ class Picture:
                 self.videos_over += not isinstance(event, Retrying)
                 if isinstance(event, RawReady) and event.origin == "youtube":
                     self.bytes_done += event.bytes
+            case LaneClosed(after=after):
+                self.reopens = anyio.current_time() + (after or 0)
+            case LaneOpened():
+                self.reopens = None
             case EncodeStarted():
                 self.encoding[event.clip] = 0.0
             case EncodeProgress() if event.clip in self.encoding:
@@ -105,7 +113,19 @@ class Picture:
     def videos_words(self) -> str:
         """Bytes, speed and running downloads, in words."""
         running = len(self.downloading)
-        return _bytes(self.bytes_so_far) + (f", {_bytes(self.speed)}/s, {running} running" if running else "")
+        return (
+            _bytes(self.bytes_so_far)
+            + (f", {_bytes(self.speed)}/s, {running} running" if running else "")
+            + self.closed_words
+        )
+
+    @property
+    def closed_words(self) -> str:
+        """How long the network lane is still closed, in words; nothing while it is open."""
+        if self.reopens is None:
+            return ""
+        left = max(0, round(self.reopens - anyio.current_time()))
+        return f", refused: {left // 60}:{left % 60:02} to wait" if left else ", refused: trying again"
 
     @property
     def clips_words(self) -> str:
@@ -120,7 +140,7 @@ LEVELS = ("debug", "info", "warning", "error")
 """Levels of `--log-level`, the most talkative first."""
 
 
-def line_of(event: Event) -> tuple[str, str] | None:  # noqa: PLR0911 - one for each kind that is told
+def line_of(event: Event) -> tuple[str, str] | None:  # noqa: C901, PLR0911 - one for each kind
     """Return the level and the line under which an event is told to a person, if it is."""
     match event:
         case FormatChosen():
@@ -133,6 +153,8 @@ def line_of(event: Event) -> tuple[str, str] | None:  # noqa: PLR0911 - one for 
             return "info", f"{event.video}: {_bytes(event.bytes)} at hand ({event.origin})"
         case ClipDone():
             return "info", f"{event.clip}: {event.seconds:g} s, {_bytes(event.bytes)}, in {event.took:.1f} s"
+        case Retrying(reason=Reason.REFUSED):
+            return "info", f"{event.video}: refused, and waits for its turn."
         case Retrying():
             return "warning", f"{event.video}: {_sentence(event.reason)} Trying again in {event.after:.0f} s."
         case VideoFailed():
@@ -140,13 +162,29 @@ def line_of(event: Event) -> tuple[str, str] | None:  # noqa: PLR0911 - one for 
         case ClipFailed():
             words = event.words.partition("\n")[0]
             return "warning", f"{event.clip}: {_sentence(event.reason)}" + (f" ({words})" if words else "")
-        case LaneClosed():
+        case LaneClosed(after=None):
             return "error", f"No further downloads: {_sentence(event.reason)}"
+        case LaneClosed():
+            return (
+                "error",
+                f"No downloads for {_hours(event.after or 0)}, then one tries: {_sentence(event.reason)}",
+            )
+        case LaneOpened():
+            return "error", f"Downloads go on: YouTube answers again, after {_hours(event.closed)}."
+        case WindingDown():
+            return (
+                "error",
+                f"Ending: nothing new begins; {event.encodes} encodes finish, within {_hours(event.within)}."
+                " Ctrl-C again stops at once.",
+            )
     return None
 
 
 class View:
     """One way of showing a run; this one shows nothing."""
+
+    every = EVERY
+    """Seconds between two ticks."""
 
     def __enter__(self) -> Self:
         return self
@@ -165,6 +203,8 @@ class View:
 
 class Bars(View):
     """Two bars on a terminal, and above them a line for whatever goes wrong."""
+
+    every = 1.0
 
     def __init__(self, terminal: TextIO, level: str) -> None:
         self._picture = Picture()
@@ -192,6 +232,11 @@ class Bars(View):
             tqdm.write(line, file=self._terminal)
         if anyio.current_time() - self._drawn > REDRAW:
             self._drawn = anyio.current_time()
+            self._draw()
+
+    async def tick(self) -> None:
+        """Let the countdown of a closed lane go on, though nothing happens."""
+        if self._picture.reopens is not None:
             self._draw()
 
     def _draw(self) -> None:
@@ -259,7 +304,7 @@ async def show(events: AsyncIterable[Event], view: View) -> None:
 
     async def tick() -> None:
         while True:
-            await anyio.sleep(EVERY)
+            await anyio.sleep(view.every)
             await view.tick()
 
     with view:

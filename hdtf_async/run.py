@@ -25,18 +25,22 @@ from hdtf_async.fetch import Fetcher, own_raws
 from hdtf_async.guard import guarding
 from hdtf_async.lanes import Lanes
 from hdtf_async.options import Options
-from hdtf_async.pipeline import Pipeline
+from hdtf_async.pipeline import Pipeline, backoff
 from hdtf_async.probe import Prober
 from hdtf_async.report import Report
 from hdtf_async.ytdlp import YtDlp
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterator, Mapping
     from os import PathLike
 
     from hdtf_async.events import Event, Reader
-    from hdtf_async.model import Clip, Tables
+    from hdtf_async.model import Tables
     from hdtf_async.store import Store
+
+
+VIEWS_EVERY = 60.0
+"""Seconds between two writings of the views while a run goes on; more where they are long."""
 
 
 class FormError(Exception):
@@ -59,7 +63,7 @@ async def download(
     made: list[Report] = []
 
     async def work() -> None:
-        made.append(await _run(Path(out), options or Options(), lanes, Events()))
+        made.append(await _run(Path(out), options or Options(), lanes, Events(), anyio.Event()))
 
     # In a task of its own: asyncio's own ``task.cancel()``, which knows no shields, becomes anyio's there.
     with one_error():
@@ -71,10 +75,15 @@ async def download(
 class Running:
     """A run under way: an async iterator over its events."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, finish: anyio.Event) -> None:
         self._reader = reader
+        self._finish = finish
         self.report: Report | None = None
         """What the run came to; set when the iteration has ended."""
+
+    def finish(self) -> None:
+        """Ask the run to end soon: nothing more is started; encodes under way may finish, for a minute."""
+        self._finish.set()
 
     def __aiter__(self) -> Self:
         return self
@@ -96,12 +105,12 @@ async def running(
     A slow reader holds up nothing: of progress it gets the newest, of everything else each one. Leaving
     the block early cancels the run. Raises what `download` raises.
     """
-    events = Events()
-    run = Running(events.reader())
+    events, finish = Events(), anyio.Event()
+    run = Running(events.reader(), finish)
 
     async def work() -> None:
         try:
-            run.report = await _run(Path(out), options or Options(), lanes, events)
+            run.report = await _run(Path(out), options or Options(), lanes, events, finish)
         finally:
             events.end()
 
@@ -124,7 +133,9 @@ def one_error() -> Iterator[None]:
         raise error from None
 
 
-async def _run(out: Path, options: Options, lanes: Lanes | None, events: Events) -> Report:
+async def _run(
+    out: Path, options: Options, lanes: Lanes | None, events: Events, finish: anyio.Event
+) -> Report:
     begun = anyio.current_time()
     own = await run_sync(own_raws, options.raw_dirs)
     read = await run_sync(partial(tables.read, options.source, corrections=options.corrections))
@@ -144,7 +155,9 @@ async def _run(out: Path, options: Options, lanes: Lanes | None, events: Events)
         try:
             await _record_impossible(decided, directory, events)
             if decided.work:
-                report.stopped = await _work(decided.work, options, lanes, directory, events, own=own)
+                report.stopped = await _work(
+                    decided, options, lanes, directory, events, finish=finish, own=own
+                )
         except Failure as trouble:  # before the first video, or with the journal: the disk, a tool
             report.stopped = trouble
         finally:
@@ -199,12 +212,13 @@ async def _record_impossible(decided: plan.Plan, directory: Store, events: Event
 
 
 async def _work(  # noqa: PLR0913 - what a run is put together from
-    works: Sequence[plan.Work],
+    decided: plan.Plan,
     options: Options,
     lanes: Lanes,
     directory: Store,
     events: Events,
     *,
+    finish: anyio.Event,
     own: Mapping[str, Path],
 ) -> Failure | None:
     """Do what is left to do; return why it ended early, if it did. Raises `Failure`: a tool is missing."""
@@ -213,8 +227,8 @@ async def _work(  # noqa: PLR0913 - what a run is put together from
     versions = {"hdtf_async": own_version(), "ffmpeg": await ffmpeg.version(tool)}
     await directory.append(store.run_record(versions=versions, form=options.form.stated()))
 
-    async def record_failure(clip: Clip, failure: Failure) -> None:
-        await directory.append(store.failure_record(clip, failure))
+    async def record_failure(work: plan.Work, failure: Failure) -> None:
+        await directory.append(*(store.failure_record(clip, failure) for clip in work.clips))
 
     async with guarding(directory.lock) as guard, Prober(guard) as prober:
         await prober.ready()
@@ -222,14 +236,39 @@ async def _work(  # noqa: PLR0913 - what a run is put together from
         pipeline = Pipeline(
             lanes=lanes,
             pace=options.pace,
+            cool_down=options.cool_down,
             keep_raw=options.keep_raw,
             fetching=Fetcher(options, directory, yt_dlp, prober, events, own=own),
             cutting=Cutter(options.form, directory, tool, versions, prober, events, guard),
             private_directory=directory.private_directory,
             record_failure=record_failure,
             events=events,
+            backoff=partial(backoff, first=options.retry_wait),
         )
-        await pipeline.run(works)
+
+        async def wind_down() -> None:
+            await finish.wait()
+            await pipeline.wind_down()
+
+        async def keep_views() -> None:
+            """Write the views now and then, so that a run that is killed leaves them nearly up to date."""
+            every = VIEWS_EVERY
+            while pipeline.stopped is None:
+                await anyio.sleep(every)
+                begun = anyio.current_time()
+                try:
+                    await directory.write_views(decided.clips, decided.stale)
+                except Failure as trouble:
+                    pipeline.stop(trouble)
+                every = max(VIEWS_EVERY, 20 * (anyio.current_time() - begun))
+
+        # Before any clip is replaced: what is about to be made in another form is not listed any more.
+        await directory.write_views(decided.clips, decided.stale)
+        async with anyio.create_task_group() as beside:
+            beside.start_soon(wind_down)
+            beside.start_soon(keep_views)
+            await pipeline.run(decided.work)
+            beside.cancel_scope.cancel()
     return pipeline.stopped or pipeline.closed
 
 

@@ -24,7 +24,7 @@ import aiofiles
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import disk
+from hdtf_async import disk, partials
 from hdtf_async.disk import trouble
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.journal import JOURNAL, RAWS, Journal, Known, line, records
@@ -84,18 +84,19 @@ class Store:
 
     @asynccontextmanager
     async def private_directory(self, video: Video) -> AsyncIterator[Path]:
-        """Give a video's download a directory of its own, mode 0700; it is removed afterwards.
+        """Give a video's download a directory of its own, mode 0700.
 
+        Afterwards it is removed, unless another attempt can go on from what has arrived (see `partials`).
         Raises `Failure` with ``disk_full`` or ``not_writable``.
         """
         path = self.temporary(self.raws / video.stem)
         with trouble(path):
-            await run_sync(disk.empty_directory, path)
+            await run_sync(disk.own_directory, path)
         try:
             yield path
         finally:
-            with anyio.CancelScope(shield=True):
-                await run_sync(partial(shutil.rmtree, path, ignore_errors=True))
+            with anyio.CancelScope(shield=True), trouble(path):
+                await run_sync(partials.tidy, path)
 
     async def publish(self, temporary: Path, final: Path) -> None:
         """Sync a finished file, give it its final name and sync the directory.
@@ -104,6 +105,10 @@ class Store:
         """
         # Shielded: it is short, and a file must not be renamed by a thread that nobody waits for.
         with anyio.CancelScope(shield=True), trouble(final):
+            before = self.known.clips.get(final.stem) if final.parent == self.out else None
+            if before is not None and disk.has_size(str(temporary), before["metadata"].get("bytes")):
+                # A record vouches for a file by its size alone, and so would the old one for the new file.
+                await self._journal.append([{"type": "replacing", "clip": final.stem}])
             await run_sync(disk.publish, temporary, final)
 
     async def link(self, existing: Path, final: Path) -> None:
@@ -238,7 +243,7 @@ def _said(out: Path) -> Iterator[None]:
 
 def _create(out: Path) -> int:
     """Make the directory and its journal, where they are not there, and return the journal's descriptor."""
-    (out / RAWS).mkdir(parents=True, exist_ok=True)
+    disk.make_directory(out / RAWS)
     return os.open(out / JOURNAL, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
 
 
@@ -281,7 +286,7 @@ def _read_and_tidy(out: Path, lock: int) -> Known:
     if whole < os.fstat(lock).st_size:  # else truncating would only change its date
         os.ftruncate(lock, whole)
     disk.sweep(out)
-    disk.sweep(out / RAWS)
+    disk.sweep(out / RAWS, spare=partials.tidy)
     disk.sync_directory(out)
     return known
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
+import os
+import shlex
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from anyio.to_thread import run_sync
 
 from hdtf_async import process
+from hdtf_async.disk import trouble
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.guard import UNGUARDED, Guard
 from hdtf_async.words import classify
@@ -35,6 +37,11 @@ ASK_DEADLINE = 600.0
 """Seconds for asking for a video, which is silent for most of the time; a download has as many on top of
 what its size takes at the least speed."""
 _INFO_LIMIT = 64 << 20
+_ALWAYS = (
+    *("--no-update", "--no-playlist", "--color", "never", "--socket-timeout", "20"),
+    *("--extractor-retries", "2", "--retries", "5", "--retry-sleep", "exp=1:20"),
+    "--abort-on-unavailable-fragments",
+)
 _KEPT = ("id", "title", "extractor", "extractor_key", "duration", "live_status", "_type")
 
 
@@ -65,7 +72,7 @@ class YtDlp:
         """
         address = f"https://www.youtube.com/watch?v={youtube_id}"
         ended = await process.run(
-            [*await self._common(directory), "--extractor-retries", "2", "-J", "--", address],
+            [*await self._common(directory), "-J", "--", address],
             deadline=ASK_DEADLINE,
             keep=_INFO_LIMIT,
             directory=directory,
@@ -87,8 +94,12 @@ class YtDlp:
         rendition: Format,
         directory: Path,
         on_progress: Callable[[Progress], None],
+        *,
+        rate: int | None = None,
     ) -> Path:
-        """Fetch one rendition into `directory` and return its path.
+        """Fetch one rendition into `directory`, at most `rate` bytes a second, and return its path.
+
+        What an earlier attempt has left there is continued (`partials` sees to it that it may be).
 
         Raises `Failure`: what yt-dlp's words mean, ``raw_truncated`` where the file has not the
         promised size, ``tool_missing``, ``timed_out``, ``stalled``.
@@ -117,14 +128,10 @@ class YtDlp:
             [
                 *await self._common(directory),
                 *("--load-info-json", "-", "-f", rendition.format_id, "-o", target.name),
-                *("--retries", "5", "--retry-sleep", "exp=1:20", "--abort-on-unavailable-fragments"),
+                *(() if rate is None else ("--limit-rate", str(rate))),
                 *("--progress", "--newline", "--progress-delta", "1"),
-                *(
-                    "--progress-template",
-                    "download:PROG %(progress)j",
-                    "--print",
-                    "after_move:FILE %(filepath)j",
-                ),
+                *("--progress-template", "download:PROG %(progress)j"),
+                *("--print", "after_move:FILE %(filepath)j"),
             ],
             feed=json.dumps(_only(info, rendition.format_id)).encode(),
             deadline=ASK_DEADLINE + (rendition.size or 4 << 30) / self._options.least_speed,
@@ -143,30 +150,30 @@ class YtDlp:
         return target
 
     async def _common(self, directory: Path) -> list[str]:
+        """Return the program and what is told to it whatever it is to do.
+
+        By a file that nobody else can read, and not by words, which anybody on this machine can: there may be
+        passwords among the user's options. The last one counts, so these may change what we say before.
+        """
+        private = directory / "yt-dlp.conf"
+        told = [*_ALWAYS, "--ffmpeg-location", str(self._ffmpeg), *await self._users_own(directory)]
+        await run_sync(_write_private, private, os.fsencode(shlex.join(told)))
+        return [*self._program, "--ignore-config", "--config-locations", str(private)]
+
+    async def _users_own(self, directory: Path) -> list[str]:
+        """Return what the user's options add."""
         options = self._options
-        common = [
-            *self._program,
-            *(
-                "--ignore-config",
-                "--no-update",
-                "--no-playlist",
-                "--color",
-                "never",
-                "--socket-timeout",
-                "20",
-            ),
-            *("--ffmpeg-location", str(self._ffmpeg)),
-        ]
+        own: list[str] = []
         if options.cookies is not None:
             # yt-dlp also writes the file that it is given.
             private = directory / "cookies.txt"
-            await run_sync(_copy_private, options.cookies, private)
-            common += ["--cookies", str(private)]
+            await run_sync(_write_private, private, await run_sync(_cookies, options.cookies))
+            own += ["--cookies", str(private)]
         if options.cookies_from_browser is not None:
-            common += ["--cookies-from-browser", options.cookies_from_browser]
+            own += ["--cookies-from-browser", options.cookies_from_browser]
         if options.proxy is not None:
-            common += ["--proxy", options.proxy]
-        return [*common, *options.yt_dlp_args]
+            own += ["--proxy", options.proxy]
+        return [*own, *options.yt_dlp_args]
 
 
 def _only(info: Mapping[str, Any], format_id: str) -> dict[str, Any]:
@@ -202,12 +209,19 @@ def _count(value: object) -> int | None:
     return None
 
 
-def _copy_private(source: Path, target: Path) -> None:
+def _cookies(source: Path) -> bytes:
     try:
-        target.touch(mode=0o600)
-        shutil.copyfile(source, target)
+        return source.read_bytes()
     except OSError as error:
         raise Failure(Reason.COOKIES_NEEDED, f"--cookies {source}: {error.strerror}") from error
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    """Write a file that nobody else can read, in a directory that nobody else can enter."""
+    with trouble(path):
+        path.unlink(missing_ok=True)
+        path.touch(mode=0o600)
+        path.write_bytes(content)
 
 
 def _size(path: Path) -> int:

@@ -18,16 +18,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 VERSION = "2026.08.19"
-_COMMON = (
-    *("--ignore-config", "--no-update", "--no-playlist", "--color", "never", "--socket-timeout", "20"),
-    *("--ffmpeg-location", FREE),
-)
-_USERS = ("--cookies", "--cookies-from-browser", "--proxy")
-"""What a user's options may add behind the common words, each with a value."""
-_ASK = ("--extractor-retries", "2", "-J", "--", FREE)
+_COMMON = ("--ignore-config", "--config-locations", FREE)
+_ASK = ("-J", "--", FREE)
 _FETCH = (
     *("--load-info-json", "-", "-f", FREE, "-o", FREE),
-    *("--retries", "5", "--retry-sleep", "exp=1:20", "--abort-on-unavailable-fragments"),
     *("--progress", "--newline", "--progress-delta", "1"),
     *("--progress-template", "download:PROG %(progress)j", "--print", "after_move:FILE %(filepath)j"),
 )
@@ -52,8 +46,6 @@ def main(stage: str, begun: float, words: list[str]) -> int:
     try:
         free_words(words[: len(_COMMON)], _COMMON)
         rest = words[len(_COMMON) :]
-        while rest[:1] and rest[0] in _USERS:
-            del rest[:2]
         if rest[:1] == ["--load-info-json"]:
             return _fetch(stage, begun, *free_words(rest, _FETCH))
         (address,) = free_words(rest, _ASK)

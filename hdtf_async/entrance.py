@@ -1,0 +1,149 @@
+"""The way into the network lane: the pace, a token, and the breaker that closes it when YouTube refuses.
+
+YouTube refuses an address, not a video. So the first refusal closes the lane for everybody who has not
+begun; transfers that run go on, and so do encodes. After a cool-down one video, the probe, is let in, and
+its answer decides: a refusal closes the lane again, for twice as long, and anything else opens it. After
+three refused probes it is closed for good, and the run ends.
+
+A refusal of an attempt that began before the lane was last closed is no news: it changes nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import anyio
+
+from hdtf_async.events import LaneClosed, LaneOpened
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from hdtf_async.events import Events
+    from hdtf_async.failures import Failure
+
+PROBES = 3
+"""Refused probes after which the lane is closed for good."""
+LONGEST_COOL_DOWN = 4 * 3600.0
+"""Seconds to which the doubling of the cool-down is bounded."""
+
+
+class Turn:
+    """One attempt in the lane: who has it says what YouTube answered."""
+
+    def __init__(self, entrance: Entrance, closings: int) -> None:
+        self._entrance = entrance
+        self.closings = closings
+        """How often the lane had been closed when this attempt began."""
+
+    def answered(self) -> None:
+        """YouTube has answered, and that was no refusal."""
+        self._entrance.answered(self)
+
+    def refused(self, failure: Failure) -> None:
+        """YouTube has refused the address."""
+        self._entrance.refused(self, failure)
+
+
+class Entrance:
+    """Lets attempts into the network lane, at least `pace` seconds apart, while the lane is open."""
+
+    def __init__(
+        self, network: anyio.CapacityLimiter, *, pace: float, cool_down: float, events: Events
+    ) -> None:
+        self.over: Failure | None = None
+        """Why nobody is let in any more, if YouTube's refusals are the reason."""
+        self._network = network
+        self._pace = pace
+        self._first_cool_down = self._cool_down = cool_down
+        self._events = events
+        self._next = -math.inf
+        """When the pace lets the next one in, on the loop's clock."""
+        self._opens = -math.inf
+        """When the cool-down ends."""
+        self._closings = 0
+        self._closed_since: float | None = None
+        """Since when it has not been open, on the loop's clock; None while it is."""
+        self._refused_probes = 0
+        self._probe: Turn | None = None
+        self._ended = False
+        self._one = anyio.Lock()
+        self._waiting = anyio.CancelScope()
+
+    @property
+    def wait(self) -> float:
+        """Seconds until the cool-down ends; 0 where there is none."""
+        return max(0.0, self._opens - anyio.current_time())
+
+    def end(self) -> None:
+        """Let nobody in any more; whoever waits is turned away at once."""
+        self._ended = True
+        self._changed()
+
+    def answered(self, turn: Turn) -> None:
+        """Open the lane if this was the probe."""
+        if turn is self._probe and self._closed_since is not None:
+            self._events.tell(LaneOpened(round(anyio.current_time() - self._closed_since, 3)))
+            self._probe = self._closed_since = None
+            self._refused_probes = 0
+            self._cool_down = self._first_cool_down
+            self._changed()
+
+    def refused(self, turn: Turn, failure: Failure) -> None:
+        """Close the lane, for longer than before if this was the probe; old news changes nothing."""
+        if turn.closings < self._closings or self._ended:
+            return
+        if turn is self._probe:
+            self._probe = None
+            self._refused_probes += 1
+            self._cool_down = min(2 * self._cool_down, LONGEST_COOL_DOWN)
+        else:
+            self._closed_since = anyio.current_time()
+        self._closings += 1
+        for_good = self._refused_probes == PROBES
+        if for_good:
+            self.over = failure
+            self.end()
+        else:
+            self._opens = anyio.current_time() + self._cool_down
+            self._changed()
+        after = None if for_good else self._cool_down
+        self._events.tell(LaneClosed(failure.reason, failure.words, after, self._refused_probes))
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[Turn | None]:
+        """Wait until the lane is open and for the pace, then hold a token; None where it has ended."""
+        turn = await self._enter()
+        try:
+            yield turn
+        finally:
+            if turn is not None:
+                self._network.release()
+                if turn is self._probe:  # it came to no answer: the next one is the probe
+                    self._probe = None
+                    self._changed()
+
+    async def _enter(self) -> Turn | None:
+        # One at a time waits for the pace and then for a token, so that tokens which become free at the
+        # same moment do not lead to a burst of starts, and who waits for the pace holds no token.
+        async with self._one:
+            while not self._ended:
+                with anyio.CancelScope() as self._waiting:
+                    if self._probe is not None:
+                        await anyio.sleep_forever()  # until that has its answer
+                    await anyio.sleep_until(max(self._next, self._opens))
+                    await self._network.acquire()
+                    if not self._waiting.cancel_called:
+                        self._next = anyio.current_time() + self._pace
+                        turn = Turn(self, self._closings)
+                        if self._closed_since is not None:
+                            self._probe = turn
+                        return turn
+                    self._network.release()  # all changed while the token was handed on
+            return None
+
+    def _changed(self) -> None:
+        """Let whoever waits look again at what it has to wait for."""
+        self._waiting.cancel()
