@@ -72,8 +72,11 @@ class Fetcher:
         events: Events,
         *,
         own: Mapping[str, Path],
+        width: int = 1,
     ) -> None:
         self._options = options
+        # What runs together shares the rate; nobody can tell yt-dlp another one while it runs.
+        self._rate = None if options.limit_rate is None else max(1, options.limit_rate // width)
         self._store = store
         self._tool = tool
         self._prober = prober
@@ -174,7 +177,7 @@ class Fetcher:
                 self._still_to_come[work.stem] = max(0, (total or work.least_bytes) - progress.bytes)
                 self._events.tell(DownloadProgress(work.stem, progress.bytes, total, progress.speed))
 
-            path = await self._tool.fetch(info, rendition, directory, on_progress)
+            path = await self._tool.fetch(info, rendition, directory, on_progress, rate=self._rate)
         except Failure as failure:
             await self._store.log(video, f"attempt {work.attempt}: {failure.reason}: {failure.words}\n")
             if failure.reason not in partials.RESUMABLE:

@@ -104,7 +104,7 @@ class Queue:
                 work = heapq.heappop(self._put_back)[2]
             elif self._planned:
                 work = self._planned.popleft()
-            elif self._out or self._put_back:
+            elif (self._out or self._put_back) and not self._closed:
                 with anyio.CancelScope(deadline=due):
                     await self._news.wait()
                 continue

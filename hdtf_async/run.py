@@ -233,12 +233,13 @@ async def _work(  # noqa: PLR0913 - what a run is put together from
     async with guarding(directory.lock) as guard, Prober(guard) as prober:
         await prober.ready()
         yt_dlp = YtDlp(options, tool, guard)
+        width = min(int(lanes.network.total_tokens), len(decided.work))
         pipeline = Pipeline(
             lanes=lanes,
             pace=options.pace,
             cool_down=options.cool_down,
             keep_raw=options.keep_raw,
-            fetching=Fetcher(options, directory, yt_dlp, prober, events, own=own),
+            fetching=Fetcher(options, directory, yt_dlp, prober, events, own=own, width=width),
             cutting=Cutter(options.form, directory, tool, versions, prober, events, guard),
             private_directory=directory.private_directory,
             record_failure=record_failure,

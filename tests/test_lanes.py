@@ -11,7 +11,9 @@ import pytest
 from anyio.lowlevel import checkpoint
 from virtual_time import VIRTUAL_TIME, DeadlockError, LivelockError, run
 
-from hdtf_async.lanes import Entrance, Lanes, Queue
+from hdtf_async.entrance import Entrance
+from hdtf_async.events import Events
+from hdtf_async.lanes import Lanes, Queue
 from hdtf_async.model import Box, Clip, Interval, Video
 from hdtf_async.options import Options
 from hdtf_async.plan import Work
@@ -94,6 +96,10 @@ async def test_a_lane_without_a_limit_is_refused(widths: tuple[float, float]) ->
 # The entrance of the network lane.
 
 
+def _entrance(limiter: anyio.CapacityLimiter, pace: float) -> Entrance:
+    return Entrance(limiter, pace=pace, cool_down=600, events=Events())
+
+
 async def _visit(entrance: Entrance, starts: list[float], stay: float) -> None:
     async with entrance.turn() as inside:
         if inside:
@@ -103,7 +109,7 @@ async def _visit(entrance: Entrance, starts: list[float], stay: float) -> None:
 
 async def test_entrance_lets_in_as_many_as_there_are_tokens() -> None:
     """Without a pace, each starts as soon as a token is free."""
-    entrance, starts = Entrance(anyio.CapacityLimiter(2), 0), list[float]()
+    entrance, starts = _entrance(anyio.CapacityLimiter(2), 0), list[float]()
     async with anyio.create_task_group() as group:
         for _ in range(6):
             group.start_soon(_visit, entrance, starts, 10)
@@ -112,7 +118,7 @@ async def test_entrance_lets_in_as_many_as_there_are_tokens() -> None:
 
 async def test_entrance_keeps_its_distance_from_the_true_start() -> None:
     """The pace counts from when a token was had, not from when it was waited for."""
-    entrance, starts = Entrance(anyio.CapacityLimiter(1), 7), list[float]()
+    entrance, starts = _entrance(anyio.CapacityLimiter(1), 7), list[float]()
     async with anyio.create_task_group() as group:
         for stay in (100, 1, 1):
             group.start_soon(_visit, entrance, starts, stay)
@@ -122,7 +128,7 @@ async def test_entrance_keeps_its_distance_from_the_true_start() -> None:
 async def test_entrance_spaces_those_who_get_tokens_at_once() -> None:
     """A host that widens its limiter all at once does not start a burst."""
     limiter = anyio.CapacityLimiter(1)
-    entrance, starts = Entrance(limiter, 3), list[float]()
+    entrance, starts = _entrance(limiter, 3), list[float]()
     async with anyio.create_task_group() as group:
         for _ in range(9):
             group.start_soon(_visit, entrance, starts, 1000)
@@ -135,7 +141,7 @@ async def test_entrance_spaces_those_who_get_tokens_at_once() -> None:
 async def test_who_is_cancelled_at_the_entrance_blocks_nobody() -> None:
     """Neither the place at the front nor the token stays with one who has given up."""
     limiter = anyio.CapacityLimiter(1)
-    entrance, starts = Entrance(limiter, 10), list[float]()
+    entrance, starts = _entrance(limiter, 10), list[float]()
     async with anyio.create_task_group() as group:
         group.start_soon(_visit, entrance, starts, 4)
         await anyio.sleep(1)
@@ -150,11 +156,11 @@ async def test_who_is_cancelled_at_the_entrance_blocks_nobody() -> None:
 async def test_closing_turns_away_all_who_wait(pace: float, stay: float) -> None:
     """Whether they wait for the pace or for a token, they know at once, and hold nothing."""
     limiter = anyio.CapacityLimiter(1)
-    entrance, answers = Entrance(limiter, pace), list[tuple[float, bool]]()
+    entrance, answers = _entrance(limiter, pace), list[tuple[float, bool]]()
 
     async def visit() -> None:
         async with entrance.turn() as inside:
-            answers.append((anyio.current_time(), inside))
+            answers.append((anyio.current_time(), inside is not None))
             if inside:
                 await anyio.sleep(stay)
 
@@ -162,7 +168,7 @@ async def test_closing_turns_away_all_who_wait(pace: float, stay: float) -> None
         for _ in range(4):
             group.start_soon(visit)
         await anyio.sleep(20)
-        entrance.close()
+        entrance.end()
     await visit()
     assert answers == [(0, True), *[(20, False)] * 3, (anyio.current_time(), False)]
     assert limiter.borrowed_tokens == 0
@@ -171,12 +177,12 @@ async def test_closing_turns_away_all_who_wait(pace: float, stay: float) -> None
 async def test_a_token_that_is_handed_on_while_closing_is_given_back() -> None:
     """Who closes the entrance and leaves in one breath lets nobody in."""
     limiter = anyio.CapacityLimiter(1)
-    entrance, starts = Entrance(limiter, 0), list[float]()
+    entrance, starts = _entrance(limiter, 0), list[float]()
     async with anyio.create_task_group() as group, entrance.turn():
         group.start_soon(_visit, entrance, starts, 1)
         await anyio.sleep(1)
         limiter.total_tokens = 2  # the one who waits has its token from here on, and does not know yet
-        entrance.close()
+        entrance.end()
     assert starts == []
     assert limiter.borrowed_tokens == 0
 
@@ -254,6 +260,20 @@ async def test_queue_takes_the_sooner_of_two_put_back() -> None:
     seen: list[tuple[float, str, int]] = []
     await _drain(queue, seen)
     assert [(at, name) for at, name, _ in seen] == [(10, "soon"), (10, "also"), (20, "late")]
+
+
+async def test_what_is_put_behind_comes_after_all_planned() -> None:
+    """And once: a queue that is closed meanwhile drops it."""
+    queue, seen = Queue(map(_work, "abc")), list[str]()
+    async for work in queue:
+        seen.append(work.stem)
+        if seen == ["RD_a"]:
+            queue.put_behind(work)
+        queue.finished()
+    assert seen == ["RD_a", "RD_b", "RD_c", "RD_a"]
+    queue.close()
+    queue.put_behind(_work("d"))
+    assert [work.stem async for work in queue] == []
 
 
 async def test_a_newly_put_back_one_that_is_due_sooner_wakes_the_queue() -> None:

@@ -217,11 +217,12 @@ async def test_a_refusal_ends_the_run_and_marks_nothing_as_gone(
     bot = Answer(playability={"status": "LOGIN_REQUIRED", "reason": BOT})
     async with demo.stand_in(footage, {film.youtube_id: bot for film in demo.FILMS}) as site:
         options = Options(
-            source=demo_tables, pace=0, downloads=1, yt_dlp_args=tuple(shlex.split(site.yt_dlp_args))
+            source=demo_tables, pace=0, cool_down=0, yt_dlp_args=tuple(shlex.split(site.yt_dlp_args))
         )
         with exported(site.environment):
-            report = await hdtf_async.download(tmp_path, options)
-        assert len({request["video"] for request in await site.requests()}) == 1
+            report = await hdtf_async.download(tmp_path, replace(options, downloads=1))
+        # The one that is refused first, and three probes: each of them another video.
+        assert len({request["video"] for request in await site.requests()}) == 4
     assert report.exit_code == ExitCode.REFUSED
     told = lines(tmp_path / "failures.jsonl")
     assert {line["clip"] for line in told} == set(CLIPS)

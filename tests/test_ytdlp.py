@@ -30,10 +30,17 @@ INFO: dict[str, Any] = {
 }  # fmt: skip
 
 
+WORDS = """
+def words():
+    return shlex.split(open(sys.argv[sys.argv.index("--config-locations") + 1]).read())
+"""
+"""What the program was told by its private file."""
+
+
 def tool(tmp_path: Path, body: str, **options: Any) -> YtDlp:
     """Return a yt-dlp whose program is a script with the given body; `sys`, `os` and `json` are imported."""
     program = tmp_path / "yt-dlp"
-    program.write_text(f"#!{sys.executable} -IS\nimport json, os, sys\n{body}\n")
+    program.write_text(f"#!{sys.executable} -IS\nimport json, os, shlex, sys\n{WORDS}{body}\n")
     program.chmod(0o755)
     return YtDlp(replace(Options(yt_dlp=program), **options), tmp_path / "ffmpeg")
 
@@ -83,13 +90,39 @@ async def test_cookies_are_a_private_copy(tmp_path: Path, private: Path) -> None
     cookies.write_text("# Netscape HTTP Cookie File\n")
     cookies.chmod(0o644)
     body = """
-given = sys.argv[sys.argv.index("--cookies") + 1]
+told = words()
+given = told[told.index("--cookies") + 1]
 print(json.dumps({"mode": os.stat(given).st_mode, "given": given}))
 open(given, "a").write("more")"""
     said = await tool(tmp_path, body, cookies=cookies).ask("CPCoMyuBRM0", private)
     assert stat.S_IMODE(said["mode"]) == 0o600
     assert os.path.dirname(said["given"]) == str(private)  # noqa: PTH120
     assert cookies.read_text() == "# Netscape HTTP Cookie File\n"
+
+
+async def test_no_word_of_the_users_is_on_the_command_line(tmp_path: Path, private: Path) -> None:
+    """Anybody on the machine can read that; the file is for this user's eyes only, and comes to the same."""
+    body = """
+told = sys.argv[sys.argv.index("--config-locations") + 1]
+print(json.dumps({"argv": sys.argv, "told": words(), "mode": os.stat(told).st_mode}))"""
+    proxy, own = "http://me:secret@proxy:3128", ("--password", "se'cret #1", "--socket-timeout", "90")
+    said = await tool(tmp_path, body, proxy=proxy, yt_dlp_args=own).ask("CPCoMyuBRM0", private)
+    assert "secret" not in " ".join(said["argv"])
+    assert stat.S_IMODE(said["mode"]) == 0o600
+    assert said["told"][-6:] == ["--proxy", proxy, *own]
+    assert said["told"].index("--socket-timeout") < len(said["told"]) - 6, (
+        "the user's own comes last, and counts"
+    )
+
+
+async def test_the_rate_is_handed_on(tmp_path: Path, private: Path) -> None:
+    """In bytes a second."""
+    body = """
+open("argv.json", "w").write(json.dumps(sys.argv))
+open("raw.mp4", "w").write("0123456789"); print('FILE "raw.mp4"')"""
+    await tool(tmp_path, body).fetch(INFO, RENDITION, private, lambda _: None, rate=125_000)
+    argv = json.loads((private / "argv.json").read_text())
+    assert argv[argv.index("--limit-rate") + 1] == "125000"
 
 
 async def test_missing_cookies_are_told(tmp_path: Path, private: Path) -> None:
