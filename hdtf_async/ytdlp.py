@@ -37,6 +37,7 @@ ASK_DEADLINE = 600.0
 """Seconds for asking for a video, which is silent for most of the time; a download has as many on top of
 what its size takes at the least speed."""
 _INFO_LIMIT = 64 << 20
+_TOLD, _COOKIES = "yt-dlp.conf", "cookies.txt"
 _ALWAYS = (
     *("--no-update", "--no-playlist", "--color", "never", "--socket-timeout", "20"),
     *("--extractor-retries", "2", "--retries", "5", "--retry-sleep", "exp=1:20"),
@@ -154,11 +155,11 @@ class YtDlp:
 
         By a file that nobody else can read, and not by words, which anybody on this machine can: there may be
         passwords among the user's options. The last one counts, so these may change what we say before.
+        Named as seen from the directory in which it works: a path would be expanded (``$HOME``, ``~``).
         """
-        private = directory / "yt-dlp.conf"
         told = [*_ALWAYS, "--ffmpeg-location", str(self._ffmpeg), *await self._users_own(directory)]
-        await run_sync(_write_private, private, os.fsencode(shlex.join(told)))
-        return [*self._program, "--ignore-config", "--config-locations", str(private)]
+        await run_sync(_write_private, directory / _TOLD, os.fsencode(shlex.join(told)))
+        return [*self._program, "--ignore-config", "--config-locations", _TOLD]
 
     async def _users_own(self, directory: Path) -> list[str]:
         """Return what the user's options add."""
@@ -166,9 +167,9 @@ class YtDlp:
         own: list[str] = []
         if options.cookies is not None:
             # yt-dlp also writes the file that it is given.
-            private = directory / "cookies.txt"
-            await run_sync(_write_private, private, await run_sync(_cookies, options.cookies))
-            own += ["--cookies", str(private)]
+            cookies = await run_sync(_cookies, options.cookies)
+            await run_sync(_write_private, directory / _COOKIES, cookies)
+            own += ["--cookies", _COOKIES]
         if options.cookies_from_browser is not None:
             own += ["--cookies-from-browser", options.cookies_from_browser]
         if options.proxy is not None:

@@ -7,7 +7,8 @@ import os
 import stat
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,9 +16,6 @@ from hdtf_async.failures import Failure, Reason
 from hdtf_async.formats import Format
 from hdtf_async.options import Options
 from hdtf_async.ytdlp import Progress, YtDlp
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 RENDITION = Format(
     format_id="136", ext="mp4", container="mp4", height=720, width=1280, fps=25.0, vcodec="avc1", acodec=None,
@@ -92,12 +90,28 @@ async def test_cookies_are_a_private_copy(tmp_path: Path, private: Path) -> None
     body = """
 told = words()
 given = told[told.index("--cookies") + 1]
-print(json.dumps({"mode": os.stat(given).st_mode, "given": given}))
+print(json.dumps({"mode": os.stat(given).st_mode, "given": os.path.realpath(given)}))
 open(given, "a").write("more")"""
     said = await tool(tmp_path, body, cookies=cookies).ask("CPCoMyuBRM0", private)
     assert stat.S_IMODE(said["mode"]) == 0o600
     assert os.path.dirname(said["given"]) == str(private)  # noqa: PTH120
     assert cookies.read_text() == "# Netscape HTTP Cookie File\n"
+
+
+async def test_the_private_files_are_found_wherever_we_stand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The output directory may be named as seen from here, and by what a shell would expand."""
+    monkeypatch.chdir(tmp_path)
+    cookies = tmp_path / "cookies"
+    cookies.write_text("# Netscape HTTP Cookie File\n")
+    private = Path("~", "$HOME")
+    private.mkdir(parents=True)
+    body = "print(json.dumps({'told': words(), 'cookies': open(words()[-1]).read()}))"
+    said = await tool(tmp_path, body, cookies=cookies).ask("CPCoMyuBRM0", private)
+    assert said["told"][-2] == "--cookies"
+    assert said["cookies"] == cookies.read_text()
+    assert not set("/~$") & set(said["told"][-1])
 
 
 async def test_no_word_of_the_users_is_on_the_command_line(tmp_path: Path, private: Path) -> None:
