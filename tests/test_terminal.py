@@ -57,6 +57,9 @@ async def test_a_signal_ends_the_run_and_leaves_nothing_behind(
         assert run.stderr is not None
         until(iter(run.stdout), "encode_started")
         run.send_signal(number)
+        if number is signal.SIGINT:  # the first one lets encodes finish, which takes too long here
+            until(iter(run.stdout), "winding_down")
+            run.send_signal(number)
         told = run.stderr.read()
     assert run.returncode == code
     assert "goes on from here" in told
@@ -68,6 +71,31 @@ async def test_a_signal_ends_the_run_and_leaves_nothing_behind(
         [*offline, "--yt-dlp-args=--never-asked"], check=False, capture_output=True, timeout=90
     )
     assert again.returncode == 0
+
+
+async def test_the_first_interrupt_lets_running_encodes_finish(
+    finished: Finished, site: demo.StandIn, tmp_path: Path
+) -> None:
+    """What was being encoded is there, nothing else was begun, and the exit code tells of the interrupt."""
+    before = children()
+    words = job(finished, site, tmp_path, "--encodes", "1", "--json", "--preset", "slow")
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        assert run.stderr is not None
+        told = iter(run.stdout)
+        until(told, "encode_started")
+        run.send_signal(signal.SIGINT)
+        events = [json.loads(line) for line in told]
+        words_of_it = run.stderr.read()
+    assert run.returncode == 130
+    assert "The same command goes on from here" in words_of_it
+    kinds = [event["type"] for event in events]
+    (winding_down,) = [event for event in events if event["type"] == "winding_down"]
+    assert winding_down["encodes"] == kinds.count("clip_done") == 1
+    assert "encode_started" not in kinds[kinds.index("winding_down") :]
+    (line,) = (tmp_path / "metadata.jsonl").read_text().splitlines()
+    assert (tmp_path / json.loads(line)["file_name"]).stat().st_size == json.loads(line)["bytes"]
+    assert sorted(children()) == sorted(before)
 
 
 async def test_bars_keep_within_a_terminal_of_80_columns(

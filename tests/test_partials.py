@@ -1,0 +1,130 @@
+"""A download goes on where it stopped, if that comes to the same bytes, and begins anew if not."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from conftest import exported
+
+import hdtf_async
+from hdtf_async import demo, events, partials
+from hdtf_async.demo.answers import Answer
+from hdtf_async.formats import Format
+from hdtf_async.partials import Promise, forget, resume, tidy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Finished
+
+RENDITION = Format(
+    format_id="136", ext="mp4", container="mp4", height=720, width=1280, fps=25.0, vcodec="avc1", acodec=None,
+    size=10, size_is_exact=True, protocol="https", duration=1.0,
+)  # fmt: skip
+
+
+def left(directory: Path, promise: Promise, content: str = "01234") -> None:
+    """Leave a private directory as an attempt that was ended."""
+    assert resume(directory, promise) == 0
+    (directory / promise.part).write_text(content)
+    (directory / "cookies.txt").write_text("secret")
+    (directory / "yt-dlp.conf").write_text("secret")
+
+
+def test_the_same_promise_goes_on(tmp_path: Path) -> None:
+    """The part stays as it is, and nothing else that was there."""
+    promise = Promise.of("CPCoMyuBRM0", RENDITION)
+    left(tmp_path, promise)
+    (tmp_path / "raw.mp4.part-Frag3").touch()
+    assert tidy(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"promise.json", "raw.mp4.part"}
+    assert resume(tmp_path, promise) == 5
+    assert (tmp_path / promise.part).read_text() == "01234"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"format_id": "247"},
+        {"size": 11},
+        {"size": None, "size_is_exact": False},
+        {"size_is_exact": False},
+        {"ext": "webm"},
+    ],
+)
+def test_another_promise_begins_anew(change: dict[str, object], tmp_path: Path) -> None:
+    """What was promised by another name or size has other bytes."""
+    left(tmp_path, Promise.of("CPCoMyuBRM0", RENDITION))
+    other = Promise.of("CPCoMyuBRM0", replace(RENDITION, **change))  # type: ignore[arg-type]
+    assert resume(tmp_path, other) == 0
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_another_video_begins_anew(tmp_path: Path) -> None:
+    """A row of the table may have been given another id."""
+    left(tmp_path, Promise.of("CPCoMyuBRM0", RENDITION))
+    assert resume(tmp_path, Promise.of("abcdefghijk", RENDITION)) == 0
+
+
+def test_after_a_restart_of_the_system_all_begins_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part is not synced: after a power cut it may have its length and not its bytes."""
+    directory = tmp_path / "private"
+    directory.mkdir()
+    left(directory, Promise.of("CPCoMyuBRM0", RENDITION))
+    monkeypatch.setattr(partials, "_this_system", lambda: "another start")
+    assert not tidy(directory)
+    assert not directory.exists()
+
+
+@pytest.mark.parametrize("note", ["", "{", "[]", "{}", '{"ext": 1}', '{"ext": "../.."}', "null"])
+def test_a_note_that_is_none_is_no_reason_to_keep_anything(note: str, tmp_path: Path) -> None:
+    """Whatever it may say, nothing outside of the directory is meant."""
+    directory = tmp_path / "private"
+    directory.mkdir()
+    left(directory, Promise.of("CPCoMyuBRM0", RENDITION))
+    (directory / "promise.json").write_text(note)
+    assert not tidy(directory)
+    assert not directory.exists()
+
+
+def test_what_is_forgotten_goes(tmp_path: Path) -> None:
+    """After a failure that says that the part is no true beginning."""
+    directory = tmp_path / "private"
+    directory.mkdir()
+    left(directory, Promise.of("CPCoMyuBRM0", RENDITION))
+    forget(directory)
+    assert not tidy(directory)
+
+
+async def test_an_interrupted_run_goes_on_with_the_same_bytes(
+    finished: Finished, footage: Path, tmp_path: Path
+) -> None:
+    """Not a byte is fetched twice, and the raw is the one that an undisturbed run has."""
+    film = next(film for film in demo.FILMS if film.youtube_id == "demoHead_01")
+    size = (finished.out / "_videos_raw" / "RD_Radio1.mp4").stat().st_size
+    slow = Answer(bandwidth=size // 3)
+    async with demo.stand_in(footage, {film.youtube_id: slow}) as site:
+        options = replace(
+            finished.options, videos=("Radio1",), yt_dlp_args=tuple(shlex.split(site.yt_dlp_args))
+        )
+        with exported(site.environment):
+            async with hdtf_async.running(tmp_path, options) as run:
+                async for event in run:
+                    if isinstance(event, events.DownloadProgress) and event.bytes > size // 3:
+                        break
+            raws = tmp_path / "_videos_raw"
+            assert [path.name for path in raws.glob(".*/*.part")] == ["raw.mp4.part"]
+            assert not list(raws.glob(".*/*.conf"))
+            report = await hdtf_async.download(tmp_path, options)
+        told = [request for request in await site.requests() if request["method"] == "GET"]
+    assert report.exit_code == 0
+    assert sum(request["sent"] for request in told) < 1.5 * size
+    assert len(told) == 2
+    assert told[1]["range"] != "bytes=0-"
+    assert (raws / "RD_Radio1.mp4").read_bytes() == (finished.out / "_videos_raw/RD_Radio1.mp4").read_bytes()
+    assert [path.name for path in tmp_path.rglob(".*")] == []
