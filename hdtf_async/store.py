@@ -89,7 +89,8 @@ class Store:
         Afterwards it is removed, unless another attempt can go on from what has arrived (see `partials`).
         Raises `Failure` with ``disk_full`` or ``not_writable``.
         """
-        path = self.temporary(self.raws / video.stem)
+        # An ending that no file has: a video may be named like another one's raw, ending included.
+        path = self.temporary(self.raws / f"{video.stem}.download")
         with trouble(path):
             await run_sync(disk.own_directory, path)
         try:
@@ -160,6 +161,11 @@ class Store:
         """
         with anyio.CancelScope(shield=True), trouble(self.out):
             await run_sync(self._write_views, tuple(not_tried), stale or {})
+
+    async def replace(self, name: str, content: bytes) -> None:
+        """Write a file of the directory anew, at once. Raises `Failure`: ``disk_full``, ``not_writable``."""
+        with anyio.CancelScope(shield=True), trouble(self.out / name):
+            await run_sync(disk.replace, self.out / name, content)
 
     def free_bytes(self) -> int:
         """Return the room left on the file system of the raws. Raises `Failure` with ``not_writable``."""
