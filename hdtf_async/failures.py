@@ -29,6 +29,8 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING
 
+from hdtf_async.masks import without_secrets
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -315,8 +317,6 @@ def exit_code(reasons: Iterable[Reason]) -> ExitCode:
 
 _LAST_LINES = 20
 _LAST_CHARACTERS = 2000
-_SIGNED = re.compile(r"\b(videoplayback|api/manifest)[?/][^\s'\"]+")
-_PASSWORD = re.compile(r"//[^/@\s'\"]+@")
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 """Colours and cursor movements, which a tool may print and nobody wants to keep."""
 
@@ -325,25 +325,23 @@ def last_words(words: Iterable[str] | str) -> str:
     """Keep the last lines of what a tool said, fit to be kept and shown.
 
     At most 20 lines and 2000 characters. Control characters are dropped, as the words end up on
-    terminals; the signed part of a media address and passwords in addresses are dropped, as the words
-    end up in files.
+    terminals, and what has the form of a secret, as they end up in files.
     """
-    text = ESCAPES.sub("", words if isinstance(words, str) else "\n".join(words))
-    text = _PASSWORD.sub("//***@", _SIGNED.sub(r"\1 (signed address)", text))
+    text = without_secrets(ESCAPES.sub("", words if isinstance(words, str) else "\n".join(words)))
     lines = ("".join(c for c in line if c.isprintable()).strip() for line in text.splitlines())
-    return "\n".join([line for line in lines if line][-_LAST_LINES:])[-_LAST_CHARACTERS:]
+    return "\n".join([line for line in lines if line][-_LAST_LINES:])[-_LAST_CHARACTERS:].lstrip()
 
 
 class Failure(Exception):  # noqa: N818 - the project's word for it; "error" is what a tool prints
     """A video or clip cannot be had: raised by the rooms that touch the world, caught by the pipeline."""
 
     def __init__(self, reason: Reason, words: str = "") -> None:
-        # Both go to Exception as they came, so that a failure survives pickling and copying.
-        super().__init__(reason, words)
         self.reason = reason
         """Why, as one of the reasons of the table."""
         self.words = last_words(words)
         """A tool's last words or our own, bounded; may be empty."""
+        # Both go to Exception, so that a failure survives pickling and copying; and nothing that is not kept.
+        super().__init__(reason, self.words)
 
     def __str__(self) -> str:
         return f"{self.reason.advice.meaning} ({self.words})" if self.words else self.reason.advice.meaning

@@ -14,8 +14,10 @@ from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from hdtf_async.formats import Resolution
+from hdtf_async.masks import without_secrets
 from hdtf_async.model import SUBSETS, Form
 from hdtf_async.tables import Corrections
 
@@ -50,6 +52,8 @@ class Flag:
     check: Check
     choices: tuple[str, ...]
     many: bool
+    secret: bool
+    """Whether a value may hold a password, so that no message and no ``repr`` may show it."""
 
 
 def flag_of(option: Field[Any]) -> Flag:
@@ -73,12 +77,14 @@ def _option(  # noqa: PLR0913 - one place for all that a flag is
     check: Check = _fine,
     choices: tuple[str, ...] = (),
     many: bool = False,
+    secret: bool = False,
 ) -> Any:  # noqa: ANN401 - as dataclasses.field
     if shown is None:
         shown = {True: "on", False: "off", None: "none", (): "none"}.get(default, f"{default}")
     return field(
         default=default,
-        metadata={"flag": Flag(names, group, help, shown, metavar, parse, check, choices, many)},
+        repr=not secret,
+        metadata={"flag": Flag(names, group, help, shown, metavar, parse, check, choices, many, secret)},
     )
 
 
@@ -152,6 +158,11 @@ _OWNED = (
     "--playlist-items", "--yes-playlist", "--abort-on-error", "--ignore-errors", "--help", "--version",
     "--download-sections", "--merge-output-format", "--remux-video", "--recode-video", "--extract-audio",
 )  # fmt: skip
+_PROXIES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
+_PROXY_TAKES = (
+    "takes SCHEME://[USER:PASSWORD@]HOST[:PORT], with percent signs for what is special in a password;"
+    f" the schemes are {', '.join(_PROXIES)}"
+)
 _OWNED_LETTERS = "ofPJjaqsgUixh"
 
 
@@ -163,12 +174,21 @@ def _yt_dlp_arguments(value: tuple[str, ...]) -> str | None:
             len(name) > 1 and name[0] == "-" and name[1] != "-" and name[1] in _OWNED_LETTERS
         )
         if owned:
-            return (
-                f"cannot take {name}: hdtf_async sets it itself (cookies and proxy have options of their own)"
-            )
+            shown = name if name.startswith("--") else name[:2]
+            return f"cannot take {shown}: hdtf_async sets it itself (for cookies and a proxy it has options)"
         if argument.startswith(("http:", "https:")):
-            return f"takes options of yt-dlp, not addresses such as {argument[:80]!r}"
+            return f"takes options of yt-dlp, not addresses such as {without_secrets(argument)[:80]!r}"
     return None
+
+
+def _proxy(value: str) -> str | None:
+    """Say what is wrong with a proxy's address, and not what it is: there may be a password in it."""
+    try:
+        parts = urlsplit(value if "//" in value else f"http://{value}")
+        fine = not value or (parts.scheme.lower() in _PROXIES and parts.hostname and parts.port != 0)
+    except ValueError:  # a port that is no number, brackets that do not match
+        fine = False
+    return None if fine else _PROXY_TAKES
 
 
 def _split(text: str) -> tuple[str, ...]:
@@ -281,10 +301,12 @@ class Options:
         help="let yt-dlp read the cookies of this browser",
     )  # fmt: skip
     proxy: str | None = _option(
-        "--proxy", default=None, group=NETWORK, metavar="URL", help="proxy for yt-dlp",
+        "--proxy", default=None, group=NETWORK, metavar="URL", check=_proxy, secret=True,
+        help="proxy for yt-dlp",
     )  # fmt: skip
     yt_dlp_args: tuple[str, ...] = _option(
         "--yt-dlp-args", default=(), group=NETWORK, metavar="ARGS", parse=_split, check=_yt_dlp_arguments,
+        secret=True,
         help="further options for yt-dlp, split as a shell would (write --yt-dlp-args='...')",
     )  # fmt: skip
     encodes: int | None = _option(

@@ -65,6 +65,10 @@ def never(_line: str) -> bool:
     return False
 
 
+def _as_it_is(line: str) -> str:
+    return line
+
+
 async def run(  # noqa: PLR0913 - each is one thing that a caller decides about its child
     argv: Sequence[str],
     *,
@@ -75,6 +79,7 @@ async def run(  # noqa: PLR0913 - each is one thing that a caller decides about 
     keep: int = 0,
     directory: Path | None = None,
     memory: int | None = None,
+    hide: Callable[[str], str] = _as_it_is,
     guard: Guard = UNGUARDED,
 ) -> Ended:
     """Run a tool to its end and tell how it ended; a bad exit code is the caller's to judge.
@@ -84,7 +89,8 @@ async def run(  # noqa: PLR0913 - each is one thing that a caller decides about 
     time during which this program itself was stopped (Ctrl-Z). `feed` is written to its stdin, which
     reads as empty otherwise. Up to `keep` bytes of stdout are returned, and `on_line` sees none of them.
     `directory` is the one that it works in. `memory` bounds its address space in bytes, where the system
-    can do that. `guard` is the run's, so that the child does not outlive this program.
+    can do that. `hide` takes out of a line of stderr what must not be kept, before anything is done with
+    it. `guard` is the run's, so that the child does not outlive this program.
 
     Raises `Failure`: ``tool_missing`` where the program cannot be started, ``timed_out``, ``stalled``,
     and ``tool_failed`` where stdout is larger than `keep` allows.
@@ -108,7 +114,7 @@ async def run(  # noqa: PLR0913 - each is one thing that a caller decides about 
         async with anyio.create_task_group() as pipes:
             if child.stdin is not None:
                 pipes.start_soon(_feed, child.stdin, feed)
-            pipes.start_soon(_lines, child.stderr, _short(words))
+            pipes.start_soon(_lines, child.stderr, _short(words, hide))
             if keep:
                 pipes.start_soon(_keep, child.stdout, kept, keep)
             else:
@@ -402,5 +408,5 @@ async def _lines(pipe: IO[bytes] | None, take: Callable[[str], None]) -> None:
         take(rest.decode("utf-8", "replace"))
 
 
-def _short(words: deque[str]) -> Callable[[str], None]:
-    return lambda line: words.append(line[:WORDS_LIMIT])
+def _short(words: deque[str], hide: Callable[[str], str] = _as_it_is) -> Callable[[str], None]:
+    return lambda line: words.append(hide(line)[:WORDS_LIMIT])

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from anyio.to_thread import run_sync
 
-from hdtf_async import process
+from hdtf_async import masks, process
 from hdtf_async.disk import trouble
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.guard import UNGUARDED, Guard
@@ -38,6 +38,8 @@ ASK_DEADLINE = 600.0
 what its size takes at the least speed."""
 _INFO_LIMIT = 64 << 20
 _TOLD, _COOKIES = "yt-dlp.conf", "cookies.txt"
+_PROXIES = {"http_proxy", "https_proxy", "all_proxy"}
+"""Variables in the environment that yt-dlp heeds, in small letters."""
 _ALWAYS = (
     *("--no-update", "--no-playlist", "--color", "never", "--socket-timeout", "20"),
     *("--extractor-retries", "2", "--retries", "5", "--retry-sleep", "exp=1:20"),
@@ -55,6 +57,16 @@ class Progress:
     speed: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A call of yt-dlp."""
+
+    words: list[str]
+    """The beginning of the command line."""
+    hide: masks.Mask
+    """Takes out of its words what must not be kept."""
+
+
 class YtDlp:
     """How yt-dlp is called in this run: which one, with which of the user's options."""
 
@@ -64,6 +76,7 @@ class YtDlp:
         self._program = own if options.yt_dlp is None else [str(options.yt_dlp.absolute())]
         self._options = options
         self._ffmpeg = ffmpeg
+        self._secrets = _secrets(options)
         self._guard = guard
 
     async def ask(self, youtube_id: str, directory: Path) -> dict[str, Any]:
@@ -72,10 +85,12 @@ class YtDlp:
         Raises `Failure`: what yt-dlp's words mean, ``tool_missing``, ``timed_out``.
         """
         address = f"https://www.youtube.com/watch?v={youtube_id}"
+        told = await self._told(directory)
         ended = await process.run(
-            [*await self._common(directory), "-J", "--", address],
+            [*told.words, "-J", "--", address],
             deadline=ASK_DEADLINE,
             keep=_INFO_LIMIT,
+            hide=told.hide,
             directory=directory,
             guard=self._guard,
         )
@@ -115,19 +130,20 @@ class YtDlp:
             if word == "FILE":
                 said_file = True
                 return True
-            told = _object(rest) if word == "PROG" else None
-            progress = None if told is None else _progress(told)
-            if told is None or progress is None:
+            said = _object(rest) if word == "PROG" else None
+            progress = None if said is None else _progress(said)
+            if said is None or progress is None:
                 return False
             # Bytes may fall back where a download begins anew; fragments tell of life too.
-            now = (_count(told.get("fragment_index")) or 0, progress.bytes)
+            now = (_count(said.get("fragment_index")) or 0, progress.bytes)
             alive, reached = now != reached, now
             on_progress(progress)
             return alive
 
+        told = await self._told(directory)
         ended = await process.run(
             [
-                *await self._common(directory),
+                *told.words,
                 *("--load-info-json", "-", "-f", rendition.format_id, "-o", target.name),
                 *(() if rate is None else ("--limit-rate", str(rate))),
                 *("--progress", "--newline", "--progress-delta", "1"),
@@ -138,6 +154,7 @@ class YtDlp:
             deadline=ASK_DEADLINE + (rendition.size or 4 << 30) / self._options.least_speed,
             stall=self._options.stall_timeout,
             on_line=on_line,
+            hide=told.hide,
             directory=directory,
             guard=self._guard,
         )
@@ -150,31 +167,35 @@ class YtDlp:
             raise Failure(Reason.RAW_TRUNCATED, f"{size} bytes of {rendition.size} arrived\n{ended.words}")
         return target
 
-    async def _common(self, directory: Path) -> list[str]:
-        """Return the program and what is told to it whatever it is to do.
+    async def _told(self, directory: Path) -> _Told:
+        """Write down what is told to yt-dlp whatever it is to do, and say how it is called.
 
-        By a file that nobody else can read, and not by words, which anybody on this machine can: there may be
+        In a file that nobody else can read, and not in words, which anybody on this machine can: there may be
         passwords among the user's options. The last one counts, so these may change what we say before.
         Named as seen from the directory in which it works: a path would be expanded (``$HOME``, ``~``).
         """
-        told = [*_ALWAYS, "--ffmpeg-location", str(self._ffmpeg), *await self._users_own(directory)]
-        await run_sync(_write_private, directory / _TOLD, os.fsencode(shlex.join(told)))
-        return [*self._program, "--ignore-config", "--config-locations", _TOLD]
-
-    async def _users_own(self, directory: Path) -> list[str]:
-        """Return what the user's options add."""
-        options = self._options
-        own: list[str] = []
+        options, own, secrets = self._options, list[str](), self._secrets
         if options.cookies is not None:
             # yt-dlp also writes the file that it is given.
             cookies = await run_sync(_cookies, options.cookies)
             await run_sync(_write_private, directory / _COOKIES, cookies)
             own += ["--cookies", _COOKIES]
+            secrets = secrets | masks.in_cookies(cookies.decode("utf-8", "replace"))
         if options.cookies_from_browser is not None:
             own += ["--cookies-from-browser", options.cookies_from_browser]
         if options.proxy is not None:
             own += ["--proxy", options.proxy]
-        return [*own, *options.yt_dlp_args]
+        told = [*_ALWAYS, "--ffmpeg-location", str(self._ffmpeg), *own, *options.yt_dlp_args]
+        await run_sync(_write_private, directory / _TOLD, os.fsencode(shlex.join(told)))
+        words = [*self._program, "--ignore-config", "--config-locations", _TOLD]
+        return _Told(words, await run_sync(masks.Mask, secrets))
+
+
+def _secrets(options: Options) -> set[str]:
+    """Return what must not be kept of yt-dlp's words, as far as it is known from the start."""
+    proxies = [options.proxy or ""]
+    proxies += [value for name, value in os.environ.items() if name.lower() in _PROXIES]
+    return masks.in_arguments(options.yt_dlp_args).union(*map(masks.in_address, proxies))
 
 
 def _only(info: Mapping[str, Any], format_id: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 PACKAGE = Path(hdtf_async.__file__).parent
 
 ROOMS = [
-    *("model", "failures", "words", "geometry", "formats", "events"),
+    *("model", "masks", "failures", "words", "geometry", "formats", "events"),
     *("rows", "corrections", "tables", "options"),
     *("plan", "disk", "journal", "store", "sentinel", "guard", "process", "probe", "ytdlp", "ffmpeg"),
     *("lanes", "entrance", "fetch", "cut", "pipeline", "report", "run"),
@@ -28,6 +28,7 @@ ROOMS = [
 
 PURE = {
     "model": set[str](),
+    "masks": {"base64", "json", "re", "urllib"},
     "failures": {"re"},
     "words": {"re"},
     "geometry": set[str](),
