@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hdtf_async.events import Events
+    from hdtf_async.model import Video
     from hdtf_async.options import Options
     from hdtf_async.plan import Work
     from hdtf_async.probe import Prober
@@ -263,14 +264,7 @@ class Fetcher:
                 await self._remove(work, record["file"])
 
     async def _remove(self, work: Work, file: str) -> None:
-        """Remove a raw that the journal names, under the names of all rows; never one of the user's own."""
-        ending = file.rpartition(".")[2]
-        for path in {
-            self._store.raws / file,
-            *(self._store.raw_path(video, ending) for video in work.videos),
-        }:
-            if path.absolute() not in self._own.values():
-                await self._store.remove(path)
+        await remove_raw(self._store, file, work.videos, own=self._own)
 
     async def _facts(self, path: Path, container: str, work: Work) -> Facts:
         return await self._prober.facts(
@@ -300,6 +294,17 @@ class Fetcher:
         return Raw(
             path, path.suffix[1:].lower(), facts, frames, record.get("format_id"), record.get("yt_dlp")
         )
+
+
+async def remove_raw(store: Store, file: str, videos: Iterable[Video], *, own: Mapping[str, Path]) -> None:
+    """Remove a raw that the journal names, under the names of all rows; never one of the user's own.
+
+    Raises `Failure` with ``not_writable``.
+    """
+    ending = file.rpartition(".")[2]
+    for path in {store.raws / file, *(store.raw_path(video, ending) for video in videos)}:
+        if path.absolute() not in own.values():
+            await store.remove(path)
 
 
 def own_raws(directories: Iterable[Path]) -> dict[str, Path]:

@@ -21,7 +21,7 @@ from hdtf_async import ffmpeg, plan, store, tables
 from hdtf_async.cut import Cutter
 from hdtf_async.events import ClipFailed, Events, RunStarted
 from hdtf_async.failures import Failure, Reason
-from hdtf_async.fetch import Fetcher, own_raws
+from hdtf_async.fetch import Fetcher, own_raws, remove_raw
 from hdtf_async.guard import guarding
 from hdtf_async.lanes import Lanes
 from hdtf_async.options import Options
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from hdtf_async.events import Event, Reader
-    from hdtf_async.model import Tables
+    from hdtf_async.model import Tables, Video
     from hdtf_async.store import Store
 
 
@@ -154,6 +154,8 @@ async def _run(
         events.tell(_started(decided, lanes))
         try:
             await _record_impossible(decided, directory, events)
+            if not options.keep_raw:
+                await _let_go_of_finished(read, decided, directory, own)
             if decided.work:
                 report.stopped = await _work(
                     decided, options, lanes, directory, events, finish=finish, own=own
@@ -209,6 +211,21 @@ async def _record_impossible(decided: plan.Plan, directory: Store, events: Event
         events.tell(ClipFailed(clip.stem, failure.reason, failure.words))
         if known.get(clip.stem, {}).get("reason") != failure.reason:
             await directory.append(store.failure_record(clip, failure))
+
+
+async def _let_go_of_finished(
+    read: Tables, decided: plan.Plan, directory: Store, own: Mapping[str, Path]
+) -> None:
+    """Delete the raws of which every clip is there: a run was killed before it came to that."""
+    over = {clip.video.youtube_id for clip in decided.there} - {
+        clip.video.youtube_id for clip in decided.clips
+    }
+    rows: dict[str, list[Video]] = {}
+    for video in read.videos:
+        rows.setdefault(video.youtube_id, []).append(video)
+    for youtube_id in sorted(over & directory.known.raws.keys()):
+        for record in directory.known.raws[youtube_id]:
+            await remove_raw(directory, record["file"], rows[youtube_id], own=own)
 
 
 async def _work(  # noqa: PLR0913 - what a run is put together from

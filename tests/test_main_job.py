@@ -182,6 +182,22 @@ async def test_without_keep_raw_only_the_clips_stay(finished: Finished, tmp_path
     assert (again.there, again.done) == (2, [])
 
 
+@pytest.mark.usefixtures("no_children")
+async def test_a_video_that_should_have_gone_after_its_last_clip_goes_with_the_next_run(
+    finished: Finished, tmp_path: Path
+) -> None:
+    """A run without --keep-raw was killed between a video's last clip and the deletion; a log is no video."""
+    out = tmp_path / "clips"
+    shutil.copytree(finished.out, out)
+    report = await hdtf_async.download(out, replace(finished.options, keep_raw=False, videos=("Speaker2",)))
+    assert (report.exit_code, report.there) == (ExitCode.DONE, 1)
+    kept = {path.name for path in (out / "_videos_raw").glob("*.mp4")}
+    assert {path.name for path in (finished.out / "_videos_raw").glob("*.mp4")} - kept == {
+        "WDA_Speaker2.mp4",
+        "WDA_Speaker3.mp4",
+    }
+
+
 async def test_what_is_gone_is_told_and_not_asked_again(
     footage: Path, demo_tables: Path, tmp_path: Path
 ) -> None:
