@@ -13,19 +13,20 @@ import tempfile
 import traceback
 from contextlib import suppress
 from dataclasses import asdict, fields, replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import anyio
 
-from hdtf_async import plan, progress, store, tables
+from hdtf_async import census, plan, progress, store, tables
 from hdtf_async.failures import ExitCode
-from hdtf_async.options import Options, OptionsError, Printing, flag_of
+from hdtf_async.options import NETWORK, TOOLS, WHICH, Options, OptionsError, Printing, flag_of
 from hdtf_async.run import FormError, bundled_ffmpeg, one_error, own_version, running
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Sequence
 
     from hdtf_async.model import Clip, Tables
 
@@ -39,6 +40,7 @@ examples:
   python -m hdtf_async --out clips --size 512 --fps 25     in the form that most training code takes
 commands:
   python -m hdtf_async plan [--json]       what would be done, and what is odd in the tables
+  python -m hdtf_async census --out DIR    what is still on YouTube, and at which height
   python -m hdtf_async demo --out DIR      the whole job, offline, against a stand-in for YouTube
 exit codes:
   0 all is there; 1 the rest is gone or needs you; 2 usage or tables; 3 YouTube refuses this address;
@@ -56,7 +58,11 @@ def entry() -> NoReturn:
 
 def main(argv: Sequence[str]) -> int:
     """Run a command line and return its exit code."""
-    commands: dict[str, Callable[[Sequence[str]], int]] = {"plan": plan_command, "demo": demo_command}
+    commands: dict[str, Callable[[Sequence[str]], int]] = {
+        "plan": plan_command,
+        "census": census_command,
+        "demo": demo_command,
+    }
     command, words = (commands[argv[0]], argv[1:]) if argv and argv[0] in commands else (main_job, argv)
     try:
         return command(words)
@@ -117,6 +123,45 @@ def plan_command(argv: Sequence[str]) -> int:
     told = _planned(read, decided, options)
     print(json.dumps(told, indent=2) if said.json else _plan_words(told))
     return ExitCode.DONE
+
+
+def census_command(argv: Sequence[str]) -> int:
+    """``python -m hdtf_async census --out DIR``: what is still on YouTube; downloads nothing."""
+    parser = _Parser(
+        prog="python -m hdtf_async census", usage="%(prog)s --out DIR [options]", allow_abbrev=False,
+        description="Asks YouTube for every video, at the pace, and downloads none: DIR/census.csv says"
+        " which are still there, at which height, and why the others are not.",
+    )  # fmt: skip
+    parser.add_argument(*OUT, dest="out", metavar="DIR", type=Path, help="where census.csv goes (required)")
+    parser.add_argument(
+        "--fresh", metavar="DAYS", type=float, default=7.0,
+        help="do not ask again for a video that has answered within so many days (7)",
+    )  # fmt: skip
+    _add(parser, Options, groups=(WHICH, NETWORK, TOOLS))
+    _add(parser, Printing)
+    said = parser.parse_args(argv)
+    if said.out is None:
+        parser.error("--out DIR is needed: it says where census.csv goes")
+    if not 0 <= said.fresh <= 36500:  # noqa: PLR2004 - a hundred years
+        parser.error(f"--fresh takes 0 to 36500 days, not {said.fresh:g}")
+    options = _made(Options, said)
+    return _until_signal(
+        partial(_census, said.out, options, timedelta(days=said.fresh), _made(Printing, said))
+    )
+
+
+async def _census(out: Path, options: Options, fresh: timedelta, printing: Printing, gently: _Gently) -> int:
+    async with census.running(out, options, fresh=fresh) as events:
+        gently.append(events.finish)
+        await progress.show(events, progress.view_for(printing))
+        taken = events.report
+    if taken is None:
+        raise RuntimeError("the census ended without a result")
+    if not (printing.quiet or printing.json):
+        print(progress.census_summary(taken, out / census.CENSUS))
+    elif taken.stopped is not None:
+        print(f"hdtf_async: {taken.stopped} {taken.stopped.reason.advice.remedy}", file=sys.stderr)
+    return taken.exit_code
 
 
 def demo_command(argv: Sequence[str]) -> int:
@@ -300,12 +345,16 @@ class _Parser(argparse.ArgumentParser):
         raise SystemExit(int(ExitCode.USAGE))
 
 
-def _add(parser: argparse.ArgumentParser, what: type[Options | Printing]) -> None:
-    """Add a flag for each field."""
-    groups: dict[str, argparse._ArgumentGroup] = {}
+def _add(
+    parser: argparse.ArgumentParser, what: type[Options | Printing], groups: Collection[str] | None = None
+) -> None:
+    """Add a flag for each field, or for those of some groups."""
+    made: dict[str, argparse._ArgumentGroup] = {}
     for option in fields(what):
         flag = flag_of(option)
-        group = groups.setdefault(flag.group, parser.add_argument_group(flag.group))
+        if groups is not None and flag.group not in groups:
+            continue
+        group = made.setdefault(flag.group, parser.add_argument_group(flag.group))
         text = flag.help if isinstance(option.default, bool) else f"{flag.help} ({flag.shown_default})"
         if isinstance(option.default, bool):
             action = argparse.BooleanOptionalAction if option.default else "store_true"
@@ -340,4 +389,5 @@ def _parsed(parse: Callable[[str], Any], name: str, text: str) -> Any:  # noqa: 
 
 def _made(what: type[T], said: argparse.Namespace) -> T:
     """Return the options that were said; raises `OptionsError`."""
-    return what(**{option.name: getattr(said, option.name) for option in fields(what)})
+    names = [option.name for option in fields(what) if hasattr(said, option.name)]
+    return what(**{name: getattr(said, name) for name in names})

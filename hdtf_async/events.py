@@ -104,6 +104,21 @@ class RawReady(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class VideoAsked(Event):
+    """A census has its answer: the video is there."""
+
+    type: ClassVar[str] = "video_asked"
+    video: str
+    youtube_id: str
+    format_id: str
+    """The rendition that the main job would take."""
+    height: int
+    """Its lines."""
+    at_reference: bool
+    """Whether that is the height at which the boxes were measured."""
+
+
+@dataclass(frozen=True, slots=True)
 class Retrying(Event):
     """A download failed in passing and goes back into the queue."""
 

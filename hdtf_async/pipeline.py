@@ -121,8 +121,11 @@ class Pipeline(Generic[A, R]):
         """Why no further download starts, if YouTube's refusals are the reason."""
         return self._entrance.over
 
-    async def run(self, works: Iterable[Work]) -> None:
-        """Take every video through the lanes; return when all have been tried, or the run was stopped."""
+    async def run(self, works: Iterable[Work], finish: anyio.Event | None = None) -> None:
+        """Take every video through the lanes; return when all have been tried, or the run was stopped.
+
+        Once `finish` is set the run winds down.
+        """
         at_hand: list[Work] = []
         to_fetch: list[Work] = []
         for work in works:
@@ -132,12 +135,13 @@ class Pipeline(Generic[A, R]):
         # hand that turns out bad joins the other queue.
         self._to_fetch = Queue(to_fetch, expected=len(at_hand))
         self._at_hand = Queue(at_hand)
-        if self._winds_down:
-            return
         with self._whole:
-            async with anyio.create_task_group() as queues:
-                queues.start_soon(self.feed, self._to_fetch, self.one_video)
-                queues.start_soon(self.feed, self._at_hand, self.one_at_hand)
+            async with anyio.create_task_group() as beside:
+                beside.start_soon(self.wind_down, finish or anyio.Event())
+                async with anyio.create_task_group() as queues:
+                    queues.start_soon(self.feed, self._to_fetch, self.one_video)
+                    queues.start_soon(self.feed, self._at_hand, self.one_at_hand)
+                beside.cancel_scope.cancel()
 
     async def feed(self, queue: Queue, way: Callable[[Work], Awaitable[None]]) -> None:
         """Start the videos of a queue, each when there is a slot for it."""
@@ -265,8 +269,9 @@ class Pipeline(Generic[A, R]):
             self.stopped = trouble
         self._whole.cancel()
 
-    async def wind_down(self) -> None:
-        """Start nothing more and end the downloads; encodes that run may finish, for a bounded time."""
+    async def wind_down(self, finish: anyio.Event) -> None:
+        """Once asked, start nothing more and end the downloads; running encodes get some time to finish."""
+        await finish.wait()
         self._winds_down = True
         self._events.tell(WindingDown(self._encoding, WIND_DOWN))
         self._entrance.end()

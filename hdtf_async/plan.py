@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from hdtf_async.failures import Action, Failure, Reason
 from hdtf_async.geometry import fits
+from hdtf_async.rows import LONGEST_SHOWN, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -156,19 +157,23 @@ def require_known(tables: Tables, options: Options) -> None:
                 raise UnknownVideoError(f"--video {name!r}: the tables have no such video{hint}")
 
 
+def chosen(videos: Iterable[Video], options: Options) -> list[Video]:
+    """Return the videos of the part that the options ask for, in table order."""
+    wanted = set(options.videos)
+    found = [
+        video
+        for video in videos
+        if (not options.subsets or video.subset in options.subsets)
+        and (not wanted or wanted & {video.name, video.stem, video.youtube_id})
+    ]
+    return found if options.limit is None else found[: options.limit]
+
+
 def select(tables: Tables, options: Options) -> tuple[Clip, ...]:
     """Return the clips of the part that the options ask for, in table order."""
-    wanted = set(options.videos)
-    clips = [
-        clip
-        for clip in tables.clips
-        if (not options.subsets or clip.video.subset in options.subsets)
-        and (not wanted or wanted & {clip.video.name, clip.video.stem, clip.video.youtube_id})
-    ]
-    if options.limit is not None:
-        first = set(list(dict.fromkeys(clip.video for clip in clips))[: options.limit])
-        clips = [clip for clip in clips if clip.video in first]
-    return tuple(clips)
+    # Of videos that have clips: --limit 5 shall not come to none.
+    videos = set(chosen(dict.fromkeys(clip.video for clip in tables.clips), options))
+    return tuple(clip for clip in tables.clips if clip.video in videos)
 
 
 def make(
@@ -230,7 +235,9 @@ def _said(value: object) -> str:
     """Say a value of a form as its option would be told."""
     if value is None:
         return "as it comes"
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value).removesuffix(".0")
+    text = " ".join(map(str, value)) if isinstance(value, list) else str(value).removesuffix(".0")
+    # The journal of a directory that somebody else made may say anything.
+    return text if text.isascii() and text.isprintable() and len(text) <= LONGEST_SHOWN else quoted(text)
 
 
 def _outside(

@@ -15,6 +15,7 @@ import anyio
 from anyio.to_thread import run_sync
 from tqdm import tqdm
 
+from hdtf_async.census import Availability
 from hdtf_async.events import (
     ClipDone,
     ClipFailed,
@@ -28,6 +29,7 @@ from hdtf_async.events import (
     RawReady,
     Retrying,
     RunStarted,
+    VideoAsked,
     VideoFailed,
     WindingDown,
 )
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable
     from types import TracebackType
 
+    from hdtf_async.census import Census
     from hdtf_async.events import Event
     from hdtf_async.options import Printing
     from hdtf_async.report import Report
@@ -75,7 +78,7 @@ class Picture:
                 self.downloading[event.video] = DownloadProgress(event.video, 0, None, None)
             case DownloadProgress() if event.video in self.downloading:
                 self.downloading[event.video] = event
-            case RawReady() | Retrying() | VideoFailed():
+            case RawReady() | Retrying() | VideoFailed() | VideoAsked():
                 self.downloading.pop(event.video, None)
                 self.videos_over += not isinstance(event, Retrying)
                 if isinstance(event, RawReady) and event.origin == "youtube":
@@ -151,6 +154,8 @@ def line_of(event: Event) -> tuple[str, str] | None:  # noqa: C901, PLR0911 - on
             )
         case RawReady():
             return "info", f"{event.video}: {_bytes(event.bytes)} at hand ({event.origin})"
+        case VideoAsked():
+            return "info", f"{event.video}: there, {event.height} lines (format {event.format_id})"
         case ClipDone():
             return "info", f"{event.clip}: {event.seconds:g} s, {_bytes(event.bytes)}, in {event.took:.1f} s"
         case Retrying(reason=Reason.REFUSED):
@@ -249,6 +254,8 @@ class Bars(View):
             bar.unit = words
             bar.update(over - bar.n)
             bar.refresh()
+            if not picture.clips:
+                return  # a census
 
 
 class Lines(View):
@@ -331,6 +338,26 @@ def summary(report: Report, out: object) -> str:
         lines.append(f"      and {len(most) - 5} more reasons")
     lines.append(f"Clips and metadata.jsonl: {out}" + ("; what is missing: failures.jsonl" if most else ""))
     return "\n".join(lines)
+
+
+def census_summary(census: Census, out: object) -> str:
+    """Return what a census came to."""
+    exact = census.videos[Availability.REFERENCE]
+    lines = [
+        f"{exact + census.videos[Availability.OTHER]} of {census.videos.total()} videos are there,"
+        f" {exact} of them at their reference height;"
+        f" {census.videos[Availability.GONE]} are gone, {census.videos[Availability.NEEDS_YOU]} need you.",
+        *(
+            f"{number:>5} {reason}: {reason.advice.meaning}"
+            for reason, number in census.reasons.most_common()
+        ),
+    ]
+    left = census.videos[Availability.PASSING] + census.videos[Availability.NOT_ASKED]
+    if census.stopped is not None:
+        lines.append(f"Stopped early: {census.stopped} {census.stopped.reason.advice.remedy}")
+    if left:
+        lines.append(f"{left} have no answer yet: the same command goes on from here.")
+    return "\n".join([*lines, f"Video by video: {out}"])
 
 
 def _line_from(event: Event, level: str) -> str | None:

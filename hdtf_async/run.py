@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 import anyio
 from anyio.to_thread import run_sync
@@ -31,7 +31,7 @@ from hdtf_async.report import Report
 from hdtf_async.ytdlp import YtDlp
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
     from os import PathLike
 
     from hdtf_async.events import Event, Reader
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from hdtf_async.store import Store
 
 
+T = TypeVar("T")
+"""What a run comes to."""
 VIEWS_EVERY = 60.0
 """Seconds between two writings of the views while a run goes on; more where they are long."""
 
@@ -72,13 +74,13 @@ async def download(
     return made[0]
 
 
-class Running:
+class Running(Generic[T]):
     """A run under way: an async iterator over its events."""
 
     def __init__(self, reader: Reader, finish: anyio.Event) -> None:
         self._reader = reader
         self._finish = finish
-        self.report: Report | None = None
+        self.report: T | None = None
         """What the run came to; set when the iteration has ended."""
 
     def finish(self) -> None:
@@ -95,7 +97,7 @@ class Running:
 @asynccontextmanager
 async def running(
     out: str | PathLike[str], options: Options | None = None, *, lanes: Lanes | None = None
-) -> AsyncIterator[Running]:
+) -> AsyncIterator[Running[Report]]:
     """Run as `download` does, and iterate over what happens meanwhile.
 
         async with hdtf_async.running("clips") as events:
@@ -105,12 +107,19 @@ async def running(
     A slow reader holds up nothing: of progress it gets the newest, of everything else each one. Leaving
     the block early cancels the run. Raises what `download` raises.
     """
+    async with under_way(partial(_run, Path(out), options or Options(), lanes)) as run:
+        yield run
+
+
+@asynccontextmanager
+async def under_way(job: Callable[[Events, anyio.Event], Awaitable[T]]) -> AsyncIterator[Running[T]]:
+    """Do a job that tells events, and ends soon when its event `finish` is set, while its reader reads."""
     events, finish = Events(), anyio.Event()
-    run = Running(events.reader(), finish)
+    run: Running[T] = Running(events.reader(), finish)
 
     async def work() -> None:
         try:
-            run.report = await _run(Path(out), options or Options(), lanes, events, finish)
+            run.report = await job(events, finish)
         finally:
             events.end()
 
@@ -264,10 +273,6 @@ async def _work(  # noqa: PLR0913 - what a run is put together from
             backoff=partial(backoff, first=options.retry_wait),
         )
 
-        async def wind_down() -> None:
-            await finish.wait()
-            await pipeline.wind_down()
-
         async def keep_views() -> None:
             """Write the views now and then, so that a run that is killed leaves them nearly up to date."""
             every = VIEWS_EVERY
@@ -283,9 +288,8 @@ async def _work(  # noqa: PLR0913 - what a run is put together from
         # Before any clip is replaced: what is about to be made in another form is not listed any more.
         await directory.write_views(decided.clips, decided.stale)
         async with anyio.create_task_group() as beside:
-            beside.start_soon(wind_down)
             beside.start_soon(keep_views)
-            await pipeline.run(decided.work)
+            await pipeline.run(decided.work, finish)
             beside.cancel_scope.cancel()
     return pipeline.stopped or pipeline.closed
 

@@ -16,7 +16,7 @@ import fcntl
 import os
 import shutil
 import socket
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -159,7 +159,7 @@ class Store:
         has the fingerprint which `stale` tells for it is of another form than its neighbours, and not listed.
         Raises `Failure` with ``disk_full`` or ``not_writable``.
         """
-        with anyio.CancelScope(shield=True), trouble(self.out):
+        with anyio.CancelScope(shield=True):
             await run_sync(self._write_views, tuple(not_tried), stale or {})
 
     async def replace(self, name: str, content: bytes) -> None:
@@ -178,12 +178,14 @@ class Store:
             for stem, record in self.known.all_there().items()
             if stem not in stale or record["metadata"].get("fingerprint") != stale[stem]
         }
-        disk.replace(self.out / METADATA, _view(there[stem]["metadata"] for stem in sorted(there)))
+        with trouble(self.out / METADATA):
+            disk.replace(self.out / METADATA, _view(there[stem]["metadata"] for stem in sorted(there)))
         failures = {stem: record for stem, record in self.known.failures.items() if stem not in there}
         for clip in not_tried:
             if clip.stem not in failures and clip.stem not in there:
                 failures[clip.stem] = failure_record(clip, Failure(Reason.NOT_TRIED))
-        disk.replace(self.out / FAILURES, _view(_failure_line(failures[stem]) for stem in sorted(failures)))
+        with trouble(self.out / FAILURES):
+            disk.replace(self.out / FAILURES, _view(_failure_line(failures[stem]) for stem in sorted(failures)))
 
 
 def failure_record(clip: Clip, failure: Failure) -> Record:
@@ -241,16 +243,33 @@ def _said(out: Path) -> Iterator[None]:
     """Say of an error of the file system that the directory cannot be used, and what to do."""
     try:
         yield
-    except (FileExistsError, NotADirectoryError) as error:
-        raise StoreError(f"{error.filename}: a file is in the way: choose another --out") from None
+    except (FileExistsError, NotADirectoryError):
+        raise StoreError(f"{_in_the_way(out)}: choose another --out") from None
     except OSError as error:
-        raise StoreError(f"cannot write in {out}: {error.strerror}: choose another --out") from None
+        room = "make room, or " if error.errno in disk.FULL else ""
+        raise StoreError(f"cannot write in {out}: {error.strerror}: {room}choose another --out") from None
+
+
+def _in_the_way(out: Path) -> str:
+    """Say which part of the way to the raws is no directory."""
+    for part in reversed((out / RAWS, *(out / RAWS).parents)):
+        if part.is_symlink() and not part.exists():
+            return f"{part} is a link that leads nowhere"
+        if not part.is_dir():
+            break
+    return f"{part} is no directory"
 
 
 def _create(out: Path) -> int:
     """Make the directory and its journal, where they are not there, and return the journal's descriptor."""
-    disk.make_directory(out / RAWS)
-    return os.open(out / JOURNAL, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+    raws, journal = out / RAWS, out / JOURNAL
+    with suppress(FileNotFoundError, NotADirectoryError):
+        # Longer than any name below: one that is too long shall not be found out in the middle of a run.
+        os.stat(raws.absolute() / ("x" * 100) / ("x" * 100))  # noqa: PTH116 - some versions of pathlib hide it
+    disk.make_directory(raws)
+    if journal.exists() and not journal.is_file():
+        raise StoreError(f"{journal} is no file: choose another --out")
+    return os.open(journal, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
 
 
 async def _take(lock: int, out: Path) -> None:

@@ -148,15 +148,15 @@ class _World:
             record_failure=self.record_failure,
             backoff=backoff,
         )
-        self.pipeline: Pipeline
+        self.pipeline: Pipeline[Arrived, Raw]
 
-    async def go(self) -> float:
+    async def go(self, finish: anyio.Event | None = None) -> float:
         """Run the pipeline and return how long it took."""
         begun = anyio.current_time()
         events = Events()
         events.listen(self.told.append)
         self.pipeline = self._pipeline(events=events)
-        await self.pipeline.run(self.works)
+        await self.pipeline.run(self.works, finish)
         return anyio.current_time() - begun
 
     def run(self) -> float:
@@ -584,15 +584,15 @@ def _winding_down(world: _World, at: float) -> float:
     """Let a run be asked to end at some time; return when it has ended."""
 
     async def both() -> float:
+        finish = anyio.Event()
         async with anyio.create_task_group() as group:
 
             async def ask() -> None:
                 await anyio.sleep(at)
-                await world.pipeline.wind_down()
+                finish.set()
 
             group.start_soon(ask)
-            seconds = await world.go()
-            group.cancel_scope.cancel()
+            seconds = await world.go(finish)
         return seconds
 
     seconds = virtual_time.run(both)

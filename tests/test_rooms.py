@@ -20,8 +20,8 @@ PACKAGE = Path(hdtf_async.__file__).parent
 ROOMS = [
     *("model", "masks", "failures", "words", "geometry", "formats", "events"),
     *("rows", "corrections", "tables", "options"),
-    *("plan", "disk", "journal", "store", "sentinel", "guard", "process", "probe", "ytdlp", "ffmpeg"),
-    *("lanes", "entrance", "fetch", "cut", "pipeline", "report", "run"),
+    *("plan", "disk", "journal", "partials", "store", "sentinel", "guard", "process", "probe", "ytdlp", "ffmpeg"),
+    *("lanes", "entrance", "fetch", "cut", "pipeline", "report", "run", "census"),
     *("progress", "demo", "cli", "__init__", "__main__"),
 ]
 """A room imports only rooms above it. A new room has to find its place here."""

@@ -1,0 +1,279 @@
+"""What is still on YouTube? Asks for the information of every video, and downloads none.
+
+A census is a run of videos without clips: the same pipeline with its pace, breaker and tries, in which
+"downloading" a video is only asking for it. Answers are kept in the journal, so that an interrupted census
+goes on, and what was answered lately is not asked again. ``census.csv`` is a view of them: one line for
+each row of the tables.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from anyio.to_thread import run_sync
+
+from hdtf_async import formats, plan, store, tables
+from hdtf_async.events import DownloadStarted, RunStarted, VideoAsked
+from hdtf_async.failures import Action, ExitCode, Failure, Reason, exit_code
+from hdtf_async.formats import Choice, Resolution
+from hdtf_async.guard import guarding
+from hdtf_async.lanes import Lanes
+from hdtf_async.pipeline import Pipeline, backoff
+from hdtf_async.run import bundled_ffmpeg, own_version, under_way
+from hdtf_async.ytdlp import YtDlp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from contextlib import AbstractAsyncContextManager
+
+    from hdtf_async.events import Events
+    from hdtf_async.model import Clip, Tables, Video
+    from hdtf_async.options import Options
+    from hdtf_async.plan import Work
+    from hdtf_async.run import Running
+    from hdtf_async.store import Store
+
+CENSUS = "census.csv"
+COLUMNS = (
+    "subset", "name", "youtube_id", "reference_height", "clips", "availability", "height", "fps", "format_id",
+    "codec", "bytes", "seconds", "reason", "what_to_do", "asked",
+)  # fmt: skip
+"""Of the CSV. Height in lines, seconds of the whole video, `asked` in UTC."""
+
+
+class Availability(StrEnum):
+    """What is known of a video."""
+
+    REFERENCE = "reference"
+    """There, at the height at which its boxes were measured."""
+    OTHER = "other_height"
+    """There, at another height: its boxes are scaled."""
+    NEEDS_YOU = "needs_you"
+    """Not to be had until a person has done something; the reason says what."""
+    GONE = "gone"
+    """Gone for good."""
+    PASSING = "passing"
+    """Could not be found out this time."""
+    NOT_ASKED = "not_asked"
+    """Its turn has not come yet."""
+
+
+@dataclass(slots=True)
+class Census:
+    """What a census came to."""
+
+    videos: Counter[Availability] = field(default_factory=Counter)
+    """Rows of the tables in the chosen part, by what is known of them."""
+    reasons: Counter[Reason] = field(default_factory=Counter)
+    """Rows of the tables that are not there, by why."""
+    asked: int = 0
+    """Videos that were asked for now."""
+    stopped: Failure | None = None
+    """Why it ended early, if it did."""
+    seconds: float = 0.0
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """0 where every video has its answer, whatever that is; else as for the main job."""
+        if self.stopped is not None:
+            return exit_code([self.stopped.reason])
+        left = self.videos[Availability.PASSING] + self.videos[Availability.NOT_ASKED]
+        return ExitCode.PASSING if left else ExitCode.DONE
+
+
+def running(out: Path, options: Options, *, fresh: timedelta) -> AbstractAsyncContextManager[Running[Census]]:
+    """Take a census into the directory `out`, and iterate over what happens meanwhile, as `run.running` does.
+
+    Videos with an answer younger than `fresh` are not asked again. Raises `TableError`, `StoreError` and
+    `UnknownVideoError`.
+    """
+    return under_way(partial(_take, out, options, fresh))
+
+
+async def _take(out: Path, options: Options, fresh: timedelta, events: Events, finish: anyio.Event) -> Census:
+    begun = anyio.current_time()
+    read = await run_sync(partial(tables.read, options.source, corrections=options.corrections))
+    plan.require_known(read, options)
+    async with store.opened(out) as directory:
+        videos = plan.chosen(read.videos, options)
+        since = (datetime.now(UTC) - fresh).isoformat(timespec="milliseconds")
+        works = [
+            work
+            for work in _works(videos)
+            if not _is_answered(directory.known.asked.get(work.youtube_id), since)
+        ]
+        lanes = Lanes.of(options)
+        events.tell(
+            RunStarted(len(works), 0, 0.0, len(videos) - len(works), options.downloads, 0),
+        )
+        census = Census(asked=len(works))
+        try:
+            if works:
+                census.stopped = await _ask(works, options, lanes, directory, events, finish=finish)
+        except Failure as trouble:
+            census.stopped = trouble
+        finally:
+            rows = _rows(videos, read, directory.known.asked)
+            await directory.replace(CENSUS, _csv(rows))
+        census.videos = Counter(Availability(row["availability"]) for row in rows)
+        census.reasons = Counter(Reason(row["reason"]) for row in rows if row["reason"])
+        census.seconds = anyio.current_time() - begun
+        return census
+
+
+async def _ask(  # noqa: PLR0913 - what it is put together from
+    works: Iterable[Work],
+    options: Options,
+    lanes: Lanes,
+    directory: Store,
+    events: Events,
+    *,
+    finish: anyio.Event,
+) -> Failure | None:
+    tool = await run_sync(bundled_ffmpeg) if options.ffmpeg is None else options.ffmpeg
+    await directory.append(store.run_record(versions={"hdtf_async": own_version()}))
+    async with guarding(directory.lock) as guard:
+        asking = _Asking(YtDlp(options, tool, guard), directory, events)
+        pipeline = Pipeline(
+            lanes=lanes,
+            pace=options.pace,
+            cool_down=options.cool_down,
+            keep_raw=True,
+            fetching=asking,
+            cutting=asking,
+            private_directory=directory.private_directory,
+            record_failure=asking.failed,
+            events=events,
+            backoff=partial(backoff, first=options.retry_wait),
+        )
+        await pipeline.run(works, finish)
+    return pipeline.stopped or pipeline.closed
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """What both lanes do in a census: the one asks and records the answer, the other nothing."""
+
+    tool: YtDlp
+    store: Store
+    events: Events
+
+    def expects_at_hand(self, _work: Work) -> bool:
+        return False
+
+    async def at_hand(self, _work: Work) -> None:
+        return None
+
+    async def download(
+        self, work: Work, directory: Path, _answered: Callable[[], None]
+    ) -> tuple[Choice, Any]:
+        self.events.tell(DownloadStarted(work.stem, work.youtube_id, work.attempt))
+        info = await self.tool.ask(work.youtube_id, directory)
+        choice = formats.choose(info, policy=Resolution.REFERENCE, reference_height=work.reference_height)
+        return choice, formats.duration(info)
+
+    async def accept(self, work: Work, arrived: tuple[Choice, float | None]) -> None:
+        rendition = arrived[0].video
+        await self.store.append(
+            {
+                "type": "asked",
+                "youtube_id": work.youtube_id,
+                "height": min(rendition.height, rendition.width or rendition.height),
+                "fps": rendition.fps,
+                "format_id": rendition.format_id,
+                "codec": rendition.vcodec,
+                "bytes": rendition.size,
+                "seconds": arrived[1],
+            }
+        )
+        at_reference = formats.is_at(rendition.height, work.reference_height)
+        self.events.tell(
+            VideoAsked(work.stem, work.youtube_id, rendition.format_id, rendition.height, at_reference)
+        )
+
+    async def discard(self, work: Work, raw: None) -> None:
+        pass
+
+    async def let_go(self, work: Work, *, keep: bool) -> None:
+        pass
+
+    async def cut(self, clip: Clip, raw: None) -> None:
+        pass
+
+    async def failed(self, work: Work, failure: Failure) -> None:
+        record = {"reason": failure.reason.value, "words": failure.words}
+        await self.store.append({"type": "asked", "youtube_id": work.youtube_id} | record)
+
+
+def _works(videos: Iterable[Video]) -> list[Work]:
+    """Return one piece of work for each YouTube video, in table order."""
+    rows: dict[str, list[Video]] = {}
+    for video in videos:
+        rows.setdefault(video.youtube_id, []).append(video)
+    return [plan.Work(tuple(group), ()) for group in rows.values()]
+
+
+def _is_answered(record: Mapping[str, Any] | None, since: str) -> bool:
+    """Whether an answer is known that is younger than a time of day, and says more than "not now"."""
+    return (
+        record is not None
+        and record["time"] >= since
+        and _availability(record, 0) is not Availability.PASSING
+    )
+
+
+def _availability(record: Mapping[str, Any] | None, reference_height: int) -> Availability:
+    if record is None:
+        return Availability.NOT_ASKED
+    if "reason" not in record:
+        at = formats.is_at(record["height"], reference_height)
+        return Availability.REFERENCE if at else Availability.OTHER
+    advice = Reason(record["reason"]).advice
+    if advice.action is Action.NEVER:
+        return Availability.GONE
+    return Availability.NEEDS_YOU if advice.exit_code is ExitCode.GIVEN_UP else Availability.PASSING
+
+
+def _rows(
+    videos: Iterable[Video], read: Tables, asked: Mapping[str, Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    clips = Counter(clip.video for clip in read.clips)
+    rows: list[dict[str, Any]] = []
+    for video in videos:
+        record = asked.get(video.youtube_id)
+        reason = (record or {}).get("reason")
+        rows.append(
+            {
+                key: (record or {}).get(key)
+                for key in ("height", "fps", "format_id", "codec", "bytes", "seconds")
+            }
+            | {
+                "subset": video.subset,
+                "name": video.name,
+                "youtube_id": video.youtube_id,
+                "reference_height": video.reference_height,
+                "clips": clips[video],
+                "availability": str(_availability(record, video.reference_height)),
+                "reason": reason,
+                "what_to_do": Reason(reason).advice.remedy if reason else None,
+                "asked": record and record["time"],
+            }
+        )
+    return rows
+
+
+def _csv(rows: Iterable[Mapping[str, object]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()

@@ -1,0 +1,104 @@
+"""A census: what is still there, asked of the stand-in through the real yt-dlp, with nothing downloaded."""
+
+from __future__ import annotations
+
+import csv
+import shlex
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from conftest import exported
+
+from hdtf_async import ExitCode, Options, census, cli, demo, events
+from hdtf_async.demo.answers import Answer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hdtf_async.census import Census
+
+WEEK = timedelta(days=7)
+PRIVATE = {"status": "LOGIN_REQUIRED", "reason": "Private video. Sign in if you've been granted access"}
+AGE = {"status": "LOGIN_REQUIRED", "reason": "Sign in to confirm your age. This video may be inappropriate"}
+
+
+async def taken(out: Path, options: Options, fresh: timedelta = WEEK) -> Census:
+    """Take a census to its end."""
+    async with census.running(out, options, fresh=fresh) as run:
+        async for _ in run:
+            pass
+    assert run.report is not None
+    return run.report
+
+
+def table(out: Path) -> dict[str, dict[str, str]]:
+    """Return the lines of the CSV by the name of the video."""
+    with (out / "census.csv").open(newline="", encoding="utf-8") as text:
+        return {row["name"]: row for row in csv.DictReader(text)}
+
+
+async def test_a_census_says_of_every_video_what_is_there(
+    footage: Path, demo_tables: Path, tmp_path: Path
+) -> None:
+    """At which height, or gone and why; no media are fetched; and an interrupted one goes on where it was."""
+    answers = {"demoHead_01": Answer(playability=PRIVATE), "-demoHead_2": Answer(playability=AGE)}
+    async with demo.stand_in(footage, answers) as site:
+        options = Options(source=demo_tables, pace=0, yt_dlp_args=tuple(shlex.split(site.yt_dlp_args)))
+        with exported(site.environment):
+            # It is left in the middle of it.
+            async with census.running(tmp_path, replace(options, downloads=1), fresh=WEEK) as run:
+                async for event in run:
+                    if isinstance(event, events.VideoAsked):
+                        break
+            first = await taken(tmp_path, options)
+            told = await site.requests()
+            again = await taken(tmp_path, options)
+            assert len(await site.requests()) == len(told), "what was answered lately is not asked again"
+    assert first.asked == 3, "three of six videos had answered before"
+    assert {request["method"] for request in told} == {"POST"}
+    rows = table(tmp_path)
+    assert [rows["Radio1"][key] for key in ("availability", "reason", "height", "clips")] == [
+        "gone", "private", "", "2",
+    ]  # fmt: skip
+    assert (rows["Radio2"]["availability"], rows["Radio2"]["reason"]) == ("needs_you", "age")
+    assert (rows["Guest1"]["availability"], rows["Guest1"]["height"]) == ("other_height", "720")
+    assert (rows["Guest2"]["availability"], rows["Guest2"]["height"]) == ("reference", "720")
+    # Two rows may name one video, which is asked for once.
+    assert rows["Speaker2"]["asked"] == rows["Speaker3"]["asked"] != ""
+    assert first.exit_code == again.exit_code == ExitCode.DONE
+    assert again.asked == 0
+    assert first.videos == again.videos
+    assert first.videos.total() == len(rows) == 7
+    assert [path.name for path in tmp_path.rglob(".*")] == []
+
+
+async def test_a_census_without_an_answer_says_so_and_is_asked_again(
+    demo_tables: Path, tmp_path: Path
+) -> None:
+    """Nobody answers: every video is in the table, none is called gone, and exit code 75 says: again."""
+    nobody = "youtube:innertube_host=127.0.0.1:9;player_skip=webpage,configs,js,initial_data"
+    options = Options(
+        source=demo_tables,
+        pace=0,
+        retry_wait=0,
+        videos=("Radio1",),
+        yt_dlp_args=("--extractor-args", nobody, "--extractor-retries", "0"),
+    )
+    first = await taken(tmp_path, options)
+    assert first.exit_code == ExitCode.PASSING
+    assert table(tmp_path)["Radio1"]["availability"] == "passing"
+    assert (await taken(tmp_path, options)).asked == 1
+
+
+def test_the_command_says_what_it_needs(capsys: pytest.CaptureFixture[str]) -> None:
+    """A directory, and options of the network lane only."""
+    for words, said in (
+        (["census"], "--out DIR is needed"),
+        (["census", "--out", "x", "--size", "256"], "--size"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            cli.main(words)
+        assert ended.value.code == ExitCode.USAGE
+        assert said in capsys.readouterr().err
