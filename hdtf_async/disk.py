@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""Errors of the system that mean that there is no room: on the disk, or for this user."""
 _TEMPORARY = ".hdtf-"
 """Every temporary file and directory of ours begins so, and nothing else does."""
 _FLUSH_DRIVE = getattr(fcntl, "F_FULLFSYNC", None)
@@ -37,8 +39,7 @@ def trouble(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-        reason = Reason.DISK_FULL if full else Reason.NOT_WRITABLE
+        reason = Reason.DISK_FULL if error.errno in FULL else Reason.NOT_WRITABLE
         raise Failure(reason, f"{path}: {error.strerror or error}") from error
 
 
@@ -74,8 +75,9 @@ def make_directory(path: Path) -> None:
 
 
 def own_directory(path: Path) -> None:
-    """Make a directory for this user alone, unless there is one."""
+    """Make a directory for this user alone, or the one that is there."""
     path.mkdir(mode=0o700, exist_ok=True)
+    path.chmod(0o700)
 
 
 def publish(written: Path, final: Path) -> None:

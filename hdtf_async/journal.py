@@ -45,6 +45,8 @@ class Known:
     """Stem of the clip to the record of why it could not be had."""
     raws: dict[str, list[Record]] = field(default_factory=dict)
     """YouTube id to the records of its raws, the newest last."""
+    asked: dict[str, Record] = field(default_factory=dict)
+    """YouTube id to the newest answer of a census."""
     run: Record = field(default_factory=dict)
     """The newest run."""
 
@@ -80,13 +82,22 @@ class Known:
             case {"type": "clip", "clip": str(stem), "metadata": dict(), "form": dict()}:
                 self.clips[stem] = record
                 self.failures.pop(stem, None)
+            case {"type": "replacing", "clip": str(stem)}:
+                self.clips.pop(stem, None)
             case {"type": "failed", "clip": str(stem), "reason": str(reason)} if reason in _REASONS:
                 self.failures[stem] = record
             case {"type": "raw", "youtube_id": str(), "file": str(), "bytes": int(), "resolution": str()}:
                 if "/" not in record["file"]:  # it is deleted by this name, which must not lead elsewhere
                     self.raws.setdefault(record["youtube_id"], []).append(record)
+            case {"type": "asked", "youtube_id": str(youtube_id), "time": str()} if _is_answer(record):
+                self.asked[youtube_id] = record
             case {"type": "run"}:
                 self.run = record
+
+
+def _is_answer(record: Record) -> bool:
+    """Whether a record of a census tells a height, or a reason why there is none."""
+    return record["reason"] in _REASONS if "reason" in record else isinstance(record.get("height"), int)
 
 
 @dataclass(slots=True)
@@ -107,6 +118,8 @@ class Journal:
         """Open for appending, without a buffer: what could not be written must not be written later."""
         self.known = known
         self._end = os.fstat(file.fileno()).st_size
+        self._torn = False
+        """Whether something may stand behind the end that an append which failed has left."""
         self._waiting = _Batch()
         self._turn = anyio.Lock()
 
@@ -141,15 +154,24 @@ class Journal:
     async def _write(self, lines: bytes) -> None:
         left = memoryview(lines)
         try:
+            if self._torn:
+                await self._cut()
             while left:
                 left = left[await self._file.write(left) :]
-            await run_sync(os.fsync, self._file.fileno())
+            await run_sync(disk.sync, self._file.fileno())
         except OSError:
             # Half a line would run together with the next one.
+            self._torn = True
             with suppress(OSError):
-                await self._file.truncate(self._end)
+                await self._cut()
             raise
         self._end += len(lines)
+
+    async def _cut(self) -> None:
+        """Cut off what stands behind the end, durably: a power cut could mix it with what follows."""
+        await self._file.truncate(self._end)
+        await run_sync(disk.sync, self._file.fileno())
+        self._torn = False
 
 
 def records(journal: Iterable[bytes]) -> Iterator[tuple[Record, int]]:

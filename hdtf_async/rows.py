@@ -24,6 +24,8 @@ GREATEST_COORDINATE = 16384
 GREATEST_INDEX = 99_999
 GREATEST_ZOOM = 10
 DAY = 24 * 3600
+LONGEST_SHOWN = 60
+"""Characters of foreign text that are shown."""
 MOST_OF_A_KIND = 100
 """Findings of one kind in one table that are told one by one; HDTF's own tables have 11 at most."""
 
@@ -93,8 +95,7 @@ class Findings:
 
 def quoted(text: str) -> str:
     """Quote foreign text so that it is short and moves no cursor."""
-    longest = 60
-    return ascii(text if len(text) <= longest else text[:longest] + "...")
+    return ascii(text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "...")
 
 
 @dataclass(slots=True)

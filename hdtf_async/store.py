@@ -185,7 +185,9 @@ class Store:
             if clip.stem not in failures and clip.stem not in there:
                 failures[clip.stem] = failure_record(clip, Failure(Reason.NOT_TRIED))
         with trouble(self.out / FAILURES):
-            disk.replace(self.out / FAILURES, _view(_failure_line(failures[stem]) for stem in sorted(failures)))
+            disk.replace(
+                self.out / FAILURES, _view(_failure_line(failures[stem]) for stem in sorted(failures))
+            )
 
 
 def failure_record(clip: Clip, failure: Failure) -> Record:

@@ -22,11 +22,14 @@ from hdtf_async.events import (
     Events,
     FormatChosen,
     LaneClosed,
+    LaneOpened,
     RawReady,
     Retrying,
     RunEnded,
     RunStarted,
+    VideoAsked,
     VideoFailed,
+    WindingDown,
 )
 from hdtf_async.failures import Reason
 
@@ -41,7 +44,10 @@ ONE_OF_EACH: list[Event] = [
     RawReady("RD_Radio1", "youtube", 100, 3.5),
     Retrying("RD_Radio1", Reason.NETWORK, "ERROR: timed out", 10.0, 1),
     VideoFailed("RD_Radio1", "CPCoMyuBRM0", Reason.PRIVATE, 'words "in quotes"\nand lines'),
-    LaneClosed(Reason.REFUSED, "not a bot"),
+    VideoAsked("RD_Radio1", "CPCoMyuBRM0", "136", 720, True),
+    LaneClosed(Reason.REFUSED, "not a bot", 600.0, 0),
+    LaneOpened(612.5),
+    WindingDown(2, 60.0),
     EncodeStarted("RD_Radio1_000", 30.0),
     EncodeProgress("RD_Radio1_000", 12.5),
     ClipDone("RD_Radio1_000", "RD_Radio1_000.mp4", 30.0, 1000, 2.5),

@@ -42,10 +42,10 @@ SUPERVISOR = """
 def holders(path: Path) -> set[int]:
     """Return the other processes that have a file open."""
     found = set()
-    for process in Path("/proc").iterdir():
+    for other in Path("/proc").iterdir():
         try:
-            if any(entry.readlink() == path for entry in (process / "fd").iterdir()):
-                found.add(int(process.name))
+            if any(entry.readlink() == path for entry in (other / "fd").iterdir()):
+                found.add(int(other.name))
         except (OSError, ValueError):
             continue
     return found - {os.getpid()}

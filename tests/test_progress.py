@@ -83,7 +83,7 @@ async def test_the_level_says_what_is_told(level: str, lines: int) -> None:
 
 def test_a_closed_lane_is_told_at_every_level() -> None:
     """Nothing else will happen for hours."""
-    line = line_of(LaneClosed(Reason.REFUSED, ""))
+    line = line_of(LaneClosed(Reason.REFUSED, "", 600.0, 0))
     assert line is not None
     assert line[0] == "error"
 

@@ -20,7 +20,8 @@ PACKAGE = Path(hdtf_async.__file__).parent
 ROOMS = [
     *("model", "masks", "failures", "words", "geometry", "formats", "events"),
     *("rows", "corrections", "tables", "options"),
-    *("plan", "disk", "journal", "partials", "store", "sentinel", "guard", "process", "probe", "ytdlp", "ffmpeg"),
+    *("plan", "disk", "journal", "partials", "store"),
+    *("sentinel", "guard", "process", "probe", "ytdlp", "ffmpeg"),
     *("lanes", "entrance", "fetch", "cut", "pipeline", "report", "run", "census"),
     *("progress", "demo", "cli", "__init__", "__main__"),
 ]

@@ -1,0 +1,220 @@
+"""The program killed at any instant, again and again: what is left, and whether the next run makes it good.
+
+    python benchmarks/kills.py --fake 2000 [--seed 1] [--keep DIR]
+    python benchmarks/kills.py --real 200 [--footage DIR]
+
+Each series begins with nothing, or with clips of another form that are made again, or lets go of the videos;
+kills up to ten runs of one command line; and lets the last run end. `tests/killing.py` tells what is killed
+when, and what is looked at. Linux only. A series in which something is wrong is kept below `--keep`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from random import Random
+from statistics import median
+
+import anyio
+from anyio.from_thread import start_blocking_portal
+
+from hdtf_async import demo
+from hdtf_async.run import bundled_ffmpeg
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from aftermath import PHASES
+from killing import SLOWLY, TARGETS, Command, Killing, Series, fake_tools, real_tools, undisturbed
+
+FORMS = ("--size", "96"), ("--size", "64", "--recut")
+"""Options for the form that is there before, and for the one that replaces it."""
+MOST_KILLS = 10
+"""Of one series."""
+SHARES = {"from nothing": 6, "another form": 2, "without raws": 2}
+"""Kinds of series, and how many of ten are of each."""
+EVERY = 50
+"""Kills after which a line tells how far it is."""
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--fake", type=int, metavar="N", help="kill N runs with fake tools")
+    what.add_argument("--real", type=int, metavar="N", help="kill N runs with the real ones and the stand-in")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--footage", type=Path, help="where the demo's footage is kept")
+    parser.add_argument("--keep", type=Path, help="where series with faults are kept")
+    return parser.parse_args()
+
+
+@dataclass
+class Record:
+    """What came of all series so far."""
+
+    series: dict[str, list[Series]] = field(default_factory=lambda: defaultdict(list))
+
+    @property
+    def all(self) -> list[Series]:
+        """The series of all kinds."""
+        return [series for several in self.series.values() for series in several]
+
+    def kills(self) -> int:
+        """Return how many runs were killed."""
+        return sum(len(series.kills) for series in self.all)
+
+    def wrong(self) -> int:
+        """Return in how many series something was wrong."""
+        return sum(bool(series.faults) for series in self.all)
+
+
+def jobs(make: Callable[..., Command], directory: Path, chance: Random) -> dict[str, Killing]:
+    """Run each kind of job undisturbed, and return how to kill it."""
+    made = 0
+
+    def fresh() -> Path:
+        nonlocal made
+        made += 1
+        return directory / f"undisturbed-{made}"
+
+    before, after = FORMS
+    plain = undisturbed(make(fresh()), fresh())
+    small = undisturbed(make(fresh(), *before), fresh())
+    other = undisturbed(make(fresh(), *after), fresh(), small)
+    none = undisturbed(make(fresh(), "--no-keep-raw"), fresh())
+    for right in (plain, small, other, none):
+        print(f"undisturbed: {right.seconds:.1f} s, {right.steps} steps, exit code {right.code}", flush=True)
+    return {
+        "from nothing": Killing(make, plain, chance),
+        "another form": Killing(partial(_with, make, after), other, chance, begin=small),
+        "without raws": Killing(partial(_with, make, ("--no-keep-raw",)), none, chance, also=plain),
+    }
+
+
+def _with(make: Callable[..., Command], more: tuple[str, ...], directory: Path) -> Command:
+    return make(directory, *more)
+
+
+def kill(wanted: int, killings: dict[str, Killing], chance: Random, directory: Path, keep: Path) -> Record:
+    """Kill so many runs and tell of each fault as it is found."""
+    record = Record()
+    begun = told = time.monotonic()
+    number = told_at = 0
+    try:
+        while record.kills() < wanted:
+            number += 1
+            (kind,) = chance.choices(list(SHARES), list(SHARES.values()))
+            out = directory / f"series-{number}"
+            series = killings[kind].series(out, min(chance.randint(1, MOST_KILLS), wanted - record.kills()))
+            record.series[kind].append(series)
+            if series.faults:
+                tell(number, kind, series)
+                shutil.copytree(out, keep / out.name, dirs_exist_ok=True)
+                shutil.copy(out.with_suffix(".words"), keep)
+            for left in (out, out.with_suffix(".tools")):
+                shutil.rmtree(left, ignore_errors=True)
+            if record.kills() // EVERY > told_at:
+                told_at, told = record.kills() // EVERY, time.monotonic()
+                print(
+                    f"{told - begun:7.0f} s: {record.kills()} kills in {number} series,"
+                    f" something wrong in {record.wrong()}",
+                    flush=True,
+                )
+    except KeyboardInterrupt:
+        print("interrupted")
+    return record
+
+
+def tell(number: int, kind: str, series: Series) -> None:
+    """Say what is wrong with a series."""
+    print(f"series {number} ({kind}), {series.torn} torn, {series.refused} refused:")
+    for each in series.kills:
+        print(
+            f"  killed: {each.target} at {each.aimed_at} while {', '.join(each.phases)}: {list(each.found)}"
+        )
+    print(f"  at the end: {series.wrong}", flush=True)
+
+
+def show(record: Record) -> None:
+    """Print the tables."""
+    kills = [each for series in record.all for each in series.kills]
+    hits = Counter((phase, each.target) for each in kills for phase in each.phases)
+    row = "{:22}" + "{:>8}" * (len(TARGETS) + 1)
+    print("\nkills while (several may be under way at a time)")
+    print(row.format("", *TARGETS, "all"))
+    for phase in PHASES:
+        counts = [hits[phase, target] for target in TARGETS]
+        print(row.format(phase, *counts, sum(counts)))
+    counts = [sum(each.target == target for each in kills) for target in TARGETS]
+    print(row.format("kills", *counts, len(kills)))
+    found = [sum(each.target == target for each in kills if each.found) for target in TARGETS]
+    print(row.format("with something wrong", *found, sum(found)))
+
+    print("\nkills aimed at")
+    aims = Counter((each.aimed_at, each.target) for each in kills)
+    for aim in sorted({each.aimed_at for each in kills}):
+        counts = [aims[aim, target] for target in TARGETS]
+        print(row.format(aim, *counts, sum(counts)))
+
+    heads = ("series", "kills", "starts", "refused", "torn", "wrong")
+    row = "{:22}" + "{:>8}" * len(heads)
+    print("\n" + row.format("", *heads))
+    for kind, several in {**record.series, "all": record.all}.items():
+        print(
+            row.format(
+                kind,
+                len(several),
+                sum(len(series.kills) for series in several),
+                sum(series.starts for series in several),
+                sum(series.refused for series in several),
+                sum(series.torn for series in several),
+                sum(bool(series.faults) for series in several),
+            )
+        )
+    waits = [each.gone_after for each in kills if each.target != "tree" and each.gone_after is not None]
+    if waits:
+        print(
+            f"\nafter the supervisor alone was killed, its children were gone in {median(waits):.2f} s"
+            f" (median of {len(waits)}), {max(waits):.2f} s at most;"
+            f" {sum(each.gone_after is None for each in kills)} times the next run started at once"
+        )
+
+
+def main() -> int:
+    """Kill; return 1 where something was wrong."""
+    said = arguments()
+    chance = Random(said.seed)  # noqa: S311 - it draws moments
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kills-")))
+        keep = said.keep or Path(tempfile.mkdtemp(prefix="kills-with-faults-"))
+        keep.mkdir(parents=True, exist_ok=True)
+        make: Callable[..., Command] = fake_tools
+        if said.real is not None:
+            footage, source = said.footage or directory / "footage", directory / "tables"
+            anyio.run(demo.draw, footage, demo.FILMS, bundled_ffmpeg())
+            demo.write_tables(source)
+            portal = stack.enter_context(start_blocking_portal())
+            site = stack.enter_context(portal.wrap_async_context_manager(demo.stand_in(footage, SLOWLY)))
+
+            def make(_tools: Path, *more: str) -> Command:
+                return real_tools(site, source, *more)
+
+        killings = jobs(make, directory, chance)
+        record = kill(said.real or said.fake, killings, chance, directory, keep)
+        show(record)
+        if record.wrong():
+            print(f"\n{record.wrong()} series with faults are kept in {keep}")
+        return 1 if record.wrong() else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""Every scenario of the tests, played, as a table: what comes of a download that goes wrong in this way.
+
+    python benchmarks/scenarios.py [WORD ...]
+
+With words, only scenarios in whose names one of them occurs. The whole takes some minutes: yt-dlp waits
+between its own retries.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import anyio
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from scenarios import SCENARIOS, Outcome, draw, play
+
+ROW = "{:45.45} {:19} {:>5} {:>4} {:>6} {:>5} {:>7}  {}"
+
+
+def shown(outcome: Outcome) -> str:
+    """Return the row of one scenario."""
+    words = outcome.words.splitlines()
+    return ROW.format(
+        outcome.scenario.name, outcome.ends or "nothing", outcome.tries, outcome.exit_code, outcome.asked,
+        outcome.fetched, outcome.twice, words[-1][:110] if words else "",
+    ) + "".join(f"\n    NOT AS EXPECTED: {wrong}" for wrong in outcome.wrong)  # fmt: skip
+
+
+async def main(words: list[str]) -> None:
+    """Play and print."""
+    chosen = [scene for scene in SCENARIOS if not words or any(word in scene.name for word in words)]
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="scenarios-") as temporary:
+        await draw(Path(temporary) / "footage")
+        outcomes = await play(chosen, Path(temporary) / "footage", Path(temporary))
+    print(
+        ROW.format("scenario", "reason or format", "tries", "exit", "player", "media", "twice", "last words")
+    )
+    for outcome in outcomes:
+        print(shown(outcome))
+    wrong = sum(bool(outcome.wrong) for outcome in outcomes)
+    print(f"\n{len(outcomes)} scenarios, {wrong} not as expected, {time.monotonic() - begun:.0f} s")
+
+
+if __name__ == "__main__":
+    anyio.run(main, sys.argv[1:])

@@ -1,0 +1,181 @@
+"""What a killed run has left in its output directory, held against what an undisturbed one leaves."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from stat import S_ISDIR
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+JOURNAL, METADATA, FAILURES, RAWS = "_journal.jsonl", "metadata.jsonl", "failures.jsonl", "_videos_raw"
+MEDIA = (".mp4", ".webm")
+PHASES = ("nothing yet", "asking", "downloading", "encoding", "publishing", "writing views", "between")
+"""What may be under way when a kill falls, most often several at a time."""
+
+
+def listed(out: Path) -> dict[str, os.stat_result]:
+    """Return what is in an output directory and in its directory of raws, by relative name."""
+    found = dict(_entries(out))
+    found |= {f"{RAWS}/{name}": stat for name, stat in _entries(out / RAWS)}
+    found.pop(RAWS, None)
+    return found
+
+
+def arriving(out: Path) -> dict[str, os.stat_result]:
+    """Return what is in the private directories of downloads, by relative name."""
+    private = [
+        out / name for name, stat in listed(out).items() if is_temporary(name) and S_ISDIR(stat.st_mode)
+    ]
+    return {f"{path.name}/{name}": stat for path in private for name, stat in _entries(path)}
+
+
+def _entries(directory: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield what there is; what goes meanwhile is left out."""
+    with suppress(OSError), os.scandir(directory) as entries:
+        for entry in entries:
+            with suppress(OSError):
+                yield entry.name, entry.stat(follow_symlinks=False)
+
+
+def is_temporary(name: str) -> bool:
+    """Say whether a relative name is one under which something is written before it is whole."""
+    return name.rpartition("/")[2].startswith(".hdtf-")
+
+
+def is_view(name: str) -> bool:
+    """Say whether a relative name is that of a file made from the journal, or of one being written."""
+    return name.removeprefix(".hdtf-") in {METADATA, FAILURES}
+
+
+def sha256(path: Path) -> str:
+    """Return the hash of a file's content."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def media(out: Path) -> dict[str, str]:
+    """Return the hash of each clip and raw under its final name."""
+    names = (name for name in listed(out) if name.endswith(MEDIA) and not is_temporary(name))
+    return {name: sha256(out / name) for name in names}
+
+
+def lines_of(path: Path) -> tuple[list[dict[str, Any]], bytes]:
+    """Return the whole lines of a file of JSON lines, and what is behind the last one.
+
+    Raises `ValueError` where a whole line is no JSON object.
+    """
+    *whole, rest = path.read_bytes().split(b"\n") if path.exists() else [b""]
+    lines = [json.loads(line) for line in whole]
+    if not all(isinstance(line, dict) for line in lines):
+        raise ValueError(f"{path.name}: a line is no object")
+    return lines, rest
+
+
+def content(path: Path) -> bytes:
+    """Return what is in a file; nothing where it is not there."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def size(path: Path) -> int:
+    """Return the bytes of a file; 0 where it is not there."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def phases(alive: Mapping[int, Sequence[str]], out: Path) -> list[str]:
+    """Say what was under way, from the children that were alive and what there is in the directory."""
+    found = set()
+    encoding = set()
+    for words in alive.values():
+        if "-J" in words:
+            found.add("asking")
+        if "--load-info-json" in words:
+            found.add("downloading")
+        if "-progress" in words:
+            found.add("encoding")
+            encoding.add(words[-1].rpartition("/")[2])
+    names = listed(out)
+    temporary = {name.rpartition("/")[2] for name in names if is_temporary(name)}
+    if any(map(is_view, temporary)):
+        found.add("writing views")
+    whole = {name for name in temporary if name.endswith(MEDIA)} - encoding
+    if whole or any(name.endswith(MEDIA) for name in arriving(out)):
+        found.add("publishing")
+    if not found:
+        found.add("between" if any(name.endswith(".mp4") for name in names) or temporary else "nothing yet")
+    return [phase for phase in PHASES if phase in found]
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """What a run left, and took, that nobody disturbed."""
+
+    out: Path
+    code: int
+    seconds: float
+    steps: int
+    """Steps on the file system and to start children that the supervisor took."""
+    changes: Mapping[str, int]
+    """How often each of the sights changed."""
+    media: Mapping[str, str]
+    """Relative name of each clip and raw to its hash."""
+
+
+def faults(out: Path, allowed: Sequence[Undisturbed], *, one_form: bool) -> Iterator[str]:
+    """Tell what is wrong with what a killed run left.
+
+    `allowed` has all that may be there. Where clips are made again in another form, the journal tells of the
+    old one until the new one is there.
+    """
+    contents = media(out)
+    for name, digest in contents.items():
+        if digest not in {right.media.get(name) for right in allowed}:
+            yield f"{name} has not the content that an undisturbed run gives it"
+    for name in (METADATA, FAILURES, JOURNAL):
+        try:
+            lines, rest = lines_of(out / name)
+        except ValueError as error:
+            yield f"{name} has a line that is none: {error}"
+            continue
+        if rest and name != JOURNAL:
+            yield f"{name} is torn"
+        if name == METADATA:
+            right = [line for each in allowed for line in lines_of(each.out / name)[0]]
+            yield from (
+                f"{name}: {line['file_name']} is told otherwise" for line in lines if line not in right
+            )
+            yield from _untrue(out, name, lines, contents)
+        elif name == JOURNAL and one_form:
+            newest = {line["clip"]: line["metadata"] for line in lines if line["type"] == "clip"}
+            yield from _untrue(out, name, newest.values(), contents)
+
+
+def _untrue(
+    out: Path, told_by: str, told: Iterable[Mapping[str, Any]], contents: Mapping[str, str]
+) -> Iterator[str]:
+    for line in told:
+        name = line["file_name"]
+        if contents.get(name) != line["sha256"] or size(out / name) != line["bytes"]:
+            yield f"{told_by} tells of a {name} that is not there"
+
+
+def differences(out: Path, right: Undisturbed) -> Iterator[str]:
+    """Tell in what a directory differs from what nobody disturbed; journal and logs have times in them."""
+    if more := listed(out).keys() - listed(right.out).keys():
+        yield f"there is also {', '.join(sorted(more))}"
+    if less := listed(right.out).keys() - listed(out).keys():
+        yield f"there is no {', '.join(sorted(less))}"
+    for name in (*right.media, METADATA, FAILURES):
+        if content(out / name) != content(right.out / name):
+            yield f"{name} differs"

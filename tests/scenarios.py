@@ -1,0 +1,559 @@
+"""Everything that may become of one download, each as an order to the stand-in with what has to come of it.
+
+`play` takes scenarios through the real yt-dlp with its real YouTube extractor and through the real main job;
+the tests compare what came of it with what is written here, and ``benchmarks/scenarios.py`` prints it.
+
+Sentences that YouTube itself says stand here as it says them: yt-dlp hands them on unchanged
+(``yt_dlp/extractor/youtube/_video.py``, from ``playabilityStatus``). All other words are yt-dlp's own and
+come from it. Of those that the project knows, four cannot be had here:
+
+- ``n challenge solving failed`` and its kin: the stand-in has no player script whose riddles could be set;
+- ``No space left on device`` and ``unable to open for writing``: no server causes them;
+- ``Requested format is not available``: what is asked for has just been offered.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+import anyio
+
+import hdtf_async
+from hdtf_async import Options, Reason, demo, events
+from hdtf_async.demo import BOT, Answer, Fault, Offer, Then
+from hdtf_async.demo.footage import FACTS
+from hdtf_async.formats import Resolution
+from hdtf_async.run import bundled_ffmpeg
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+FILM = demo.Film("sceneFilm_1", "Two seconds of talk", 2, heights=(360, 240), vp9_heights=(360,), look=1)
+H264, LOW, VP9, SOUND = 134, 133, 243, 140
+"""YouTube's numbers of the renditions that are drawn."""
+AV1, PORTRAIT, ODD, HIGH = 396, 1134, 2134, 3136
+"""Those that are made of them: AV1 really has this number, the others only within the film's folder."""
+MIDDLE, WHOLE = 50_000, 200_000
+"""Bytes: somewhere inside of the rendition that is taken, and more than it has."""
+RUNS = 4
+"""Runs of the main job at a time."""
+_X264 = "-c:v libx264 -preset ultrafast"
+_MADE = (
+    (AV1, "av01.0.01M.08", 640, 360, "-c:v libsvtav1 -preset 12 -crf 40 -svtav1-params lp=1"),
+    (PORTRAIT, "avc1.4d401e", 360, 640, f"-vf crop=202:360,scale=360:640 {_X264}"),
+    (ODD, "avc1.4d401e", 636, 358, f"-vf scale=636:358 {_X264}"),
+    (HIGH, "avc1.4d401f", 960, 540, f"-vf scale=960:540 {_X264}"),
+)
+_DRAWN = tuple(map(Offer, (H264, LOW, VP9, SOUND)))
+
+_UNAVAILABLE = "Video unavailable"
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One video of which something is ordered, and what has to come of it."""
+
+    name: str
+    """What happens, in words."""
+    answer: Answer
+    ends: Reason | str
+    """Why it fails, or the format id that is taken."""
+    tries: int = 1
+    """How often the main job asks yt-dlp for it."""
+    twice: int = 0
+    """Most bytes of media that may be sent more than once. yt-dlp loses the block that it is reading when a
+    connection breaks, and what is known to be wrong is fetched anew; everything else is fetched once."""
+    height: int = 360
+    """Reference height in the tables."""
+    ordinary: bool = False
+    """Whether it is played in the ordinary suite too."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What a user asks for besides."""
+    args: str = ""
+    """What a user hands to yt-dlp besides; ``{site}`` is where the stand-in answers."""
+    cookies: str | None = None
+    """What is in the user's file of cookies."""
+    trusting: bool = True
+    """Whether the stand-in's certificate is trusted."""
+    apart: bool = False
+    """Whether others would notice it: it is played in a run of its own."""
+
+    @property
+    def alone(self) -> bool:
+        """Whether it needs a run of its own."""
+        others = self.options or self.args or self.cookies or not self.trusting
+        return self.apart or bool(others) or self.ends is Reason.REFUSED
+
+
+def says(reason: str, status: str = "ERROR", **more: object) -> Answer:
+    """Return YouTube's answer for a video that cannot be played."""
+    return Answer(playability={"status": status, "reason": reason} | more)
+
+
+def unavailable(words: str, status: str = "ERROR") -> Answer:
+    """Return YouTube's answer for a video that is unavailable, with what stands below that."""
+    texts = {"reason": {"simpleText": _UNAVAILABLE}, "subreason": {"simpleText": words}}
+    return says(_UNAVAILABLE, status, errorScreen={"playerErrorMessageRenderer": texts})
+
+
+def status(code: int, requests: int | None = None) -> Fault:
+    """Return the fault of a server that answers so."""
+    return Fault(requests, status=HTTPStatus(code))
+
+
+def offers(*offered: Offer) -> Answer:
+    """Return the answer for a video that is offered so."""
+    return Answer(offers=offered)
+
+
+_AT_YOUTUBE = "youtube:innertube_host={site};player_skip=webpage,configs,js,initial_data"
+
+PLAYABILITY = (
+    Scenario(
+        "private",
+        says("Private video. Sign in if you've been granted access to this video", "LOGIN_REQUIRED"),
+        Reason.PRIVATE,
+        ordinary=True,
+    ),
+    Scenario(
+        "removed by the uploader",
+        unavailable("This video has been removed by the uploader"),
+        Reason.REMOVED,
+        ordinary=True,
+    ),
+    Scenario(
+        "removed for its content",
+        says("This video has been removed for violating YouTube's Terms of Service"),
+        Reason.REMOVED,
+    ),
+    Scenario(
+        "account terminated",
+        unavailable(
+            "This video is no longer available because the YouTube account associated with this video"
+            " has been terminated."
+        ),
+        Reason.TERMINATED,
+    ),
+    Scenario(
+        "copyright claim",
+        unavailable("This video is no longer available due to a copyright claim by Somebody"),
+        Reason.COPYRIGHT,
+    ),
+    Scenario(
+        "blocked on copyright grounds",
+        says(
+            "Video unavailable. This video contains content from UMG, who has blocked it on copyright grounds"
+        ),
+        Reason.COPYRIGHT,
+    ),
+    Scenario("unavailable, in one word", says("This video is unavailable"), Reason.UNAVAILABLE),
+    Scenario("unavailable, and no more", says(_UNAVAILABLE), Reason.UNAVAILABLE),
+    Scenario(
+        "not in this country",
+        unavailable("The uploader has not made this video available in your country", "UNPLAYABLE"),
+        Reason.OTHER_PLACE,
+        ordinary=True,
+    ),
+    Scenario(
+        "age gate",
+        says(
+            "Sign in to confirm your age. This video may be inappropriate for some users.",
+            "LOGIN_REQUIRED",
+            desktopLegacyAgeGateReason=1,
+        ),
+        Reason.AGE,
+        ordinary=True,
+    ),
+    Scenario(
+        "for members only",
+        says(
+            "Join this channel to get access to members-only content like this video, and other"
+            " exclusive perks.",
+            "UNPLAYABLE",
+        ),
+        Reason.COOKIES_NEEDED,
+    ),
+    Scenario(
+        "premiere to come",
+        replace(says("Premieres in 3 hours", "LIVE_STREAM_OFFLINE"), details={"isUpcoming": True}),
+        Reason.NOT_YET,
+        ordinary=True,
+    ),
+    Scenario(
+        "live event to come",
+        replace(
+            says("This live event will begin in 2 days.", "LIVE_STREAM_OFFLINE"), details={"isUpcoming": True}
+        ),
+        Reason.NOT_YET,
+    ),
+    Scenario("live now", Answer(details={"isLive": True, "isLiveContent": True}), Reason.NOT_YET),
+    Scenario(
+        "live until just now", Answer(details={"isPostLiveDvr": True, "isLiveContent": True}), Reason.NOT_YET
+    ),
+    Scenario("a broadcast long over", Answer(details={"isLiveContent": True}), "134"),
+    Scenario(
+        "still being processed",
+        says("Video unavailable. We're processing this video. Check back later."),
+        Reason.NOT_YET,
+    ),
+    Scenario("a reason that nobody knows", says("The moon is in the wrong house"), Reason.UNKNOWN, tries=3),
+)
+"""What YouTube says of the video."""
+
+OFFERS = (
+    Scenario("all as it should be", Answer(), "134"),
+    Scenario("VP9 only", offers(Offer(VP9), Offer(SOUND)), "243", ordinary=True),
+    Scenario("AV1 only", offers(Offer(AV1), Offer(SOUND)), "396"),
+    Scenario("H.264, VP9 and AV1", offers(Offer(AV1), Offer(VP9), Offer(H264)), "134"),
+    Scenario("portrait", offers(Offer(PORTRAIT, {"itag": 134})), "134", height=640),
+    Scenario("358 lines for 360", offers(Offer(ODD, {"itag": 134}), Offer(HIGH, {"itag": 136})), "134"),
+    Scenario("a lower one only", offers(Offer(LOW)), "133"),
+    Scenario("a lower and a higher one", offers(Offer(LOW), Offer(HIGH, {"itag": 136})), "136"),
+    Scenario(
+        "a twin of 60 frames a second", offers(Offer(H264, {"itag": 298, "fps": 60}), Offer(H264)), "134"
+    ),
+    Scenario(
+        "an upscaled twin", offers(Offer(VP9, {"itag": 244}, xtags="sr=1"), Offer(VP9)), "243", ordinary=True
+    ),
+    Scenario(
+        "upscaled only",
+        offers(Offer(H264, xtags="sr=1"), Offer(SOUND)),
+        Reason.FORMAT_UNAVAILABLE,
+    ),
+    Scenario(
+        "an HDR twin",
+        offers(Offer(VP9, {"itag": 332, "mimeType": 'video/webm; codecs="vp9.2"'}), Offer(LOW)),
+        "133",
+    ),
+    Scenario(
+        "HDR only",
+        offers(Offer(VP9, {"itag": 332, "mimeType": 'video/webm; codecs="vp9.2"'})),
+        Reason.FORMAT_UNAVAILABLE,
+    ),
+    Scenario("sound only", offers(Offer(SOUND)), Reason.FORMAT_UNAVAILABLE),
+    Scenario("nothing", offers(), Reason.UPDATE_NEEDED),
+    Scenario("copy protected", offers(Offer(H264, {"drmFamilies": ["WIDEVINE"]})), Reason.DRM, ordinary=True),
+    Scenario(
+        "without addresses (SABR)", offers(Offer(H264, {"url": None})), Reason.UPDATE_NEEDED, ordinary=True
+    ),
+    Scenario(
+        "one copy protected, one without address, one good",
+        offers(
+            Offer(HIGH, {"itag": 136, "drmFamilies": ["WIDEVINE"]}), Offer(VP9, {"url": None}), Offer(LOW)
+        ),
+        "133",
+    ),
+)
+"""Which renditions are offered."""
+
+PLAYER = (
+    Scenario(
+        "the first client refused with 403", Answer(player=(status(403, 1),)), "134", tries=2, apart=True
+    ),
+    Scenario("player 500 once", Answer(player=(status(500, 1),)), "134"),
+    Scenario("player 503 always", Answer(player=(status(503),)), Reason.NETWORK, tries=3),
+    Scenario("player 404 always", Answer(player=(status(404),)), Reason.FORBIDDEN, tries=2, apart=True),
+    Scenario("player answers with a web page", Answer(player=(status(200),)), Reason.UNKNOWN, tries=3),
+    Scenario("player answer cut", Answer(player=(Fault(after=500),)), Reason.NETWORK, tries=3),
+    Scenario(
+        "player connection reset", Answer(player=(Fault(after=0, then=Then.RESET),)), Reason.NETWORK, tries=3
+    ),
+    Scenario("player silent", Answer(player=(Fault(after=0, then=Then.STALL),)), Reason.NETWORK, tries=3),
+    Scenario("player slow to answer", Answer(player=(Fault(latency=1),)), "134"),
+    Scenario("an advertisement first", Answer(advert=4), "134"),
+)
+"""How asking for the video goes wrong."""
+
+TRANSFER = (
+    Scenario("media 403 once", Answer(media=(status(403, 1),)), "134", tries=2, apart=True, ordinary=True),
+    Scenario("media 403 always", Answer(media=(status(403),)), Reason.FORBIDDEN, tries=2, apart=True),
+    Scenario("media 404 always", Answer(media=(status(404),)), Reason.FORBIDDEN, tries=2, apart=True),
+    Scenario("media 416 once", Answer(media=(status(416, 1),)), "134"),
+    Scenario("media 416 for a whole try", Answer(media=(status(416, 2),)), "134", tries=2),
+    Scenario("media 416 always", Answer(media=(status(416),)), Reason.RANGE_REFUSED, tries=2),
+    Scenario("media 500 twice", Answer(media=(status(500, 2),)), "134"),
+    Scenario("media 503 always", Answer(media=(status(503),)), Reason.NETWORK, tries=3),
+    Scenario(
+        "cut in the middle, once", Answer(media=(Fault(1, after=MIDDLE),)), "134", twice=MIDDLE, ordinary=True
+    ),
+    Scenario(
+        "cut after every 10000 bytes, for three tries", Answer(media=(Fault(after=10_000),)), Reason.NETWORK,
+        tries=3, twice=17 * 10_000,
+    ),
+    Scenario("cut before the first byte, always", Answer(media=(Fault(after=0),)), Reason.NETWORK, tries=3),
+    Scenario(
+        "reset in the middle, once", Answer(media=(Fault(1, after=MIDDLE, then=Then.RESET),)), "134",
+        twice=MIDDLE,
+    ),
+    Scenario(
+        "cut in the middle and reset for the rest of a try",
+        Answer(media=(Fault(1, after=MIDDLE), Fault(5, after=0, then=Then.RESET))), "134",
+        tries=2, twice=MIDDLE,
+    ),
+    Scenario(
+        "silent in the middle, once", Answer(media=(Fault(1, after=MIDDLE, then=Then.STALL),)), "134",
+        twice=MIDDLE,
+    ),
+    Scenario("a slow line", Answer(bandwidth=40_000), "134"),
+    Scenario(
+        "other bytes always", Answer(media=(Fault(after=0, then=Then.NOISE),)), Reason.RAW_UNREADABLE,
+        tries=3, twice=2 * WHOLE,
+    ),
+    Scenario(
+        "other bytes once", Answer(media=(Fault(1, after=0, then=Then.NOISE),)), "134", tries=2, twice=WHOLE,
+        ordinary=True,
+    ),
+    Scenario(
+        "other bytes from the middle on, once", Answer(media=(Fault(1, after=MIDDLE, then=Then.NOISE),)),
+        "134", tries=2, twice=WHOLE,
+    ),
+    Scenario("a web page as media always", Answer(media=(status(200),)), Reason.RAW_TRUNCATED, tries=3),
+    Scenario("a web page as media once", Answer(media=(status(200, 1),)), "134", tries=2),
+    Scenario(
+        "more bytes promised than there are", offers(Offer(H264, {"contentLength": "9999999"})),
+        Reason.RAW_TRUNCATED, tries=3, twice=2 * WHOLE,
+    ),
+    Scenario(
+        "fewer bytes promised than there are", offers(Offer(H264, {"contentLength": "50000"})),
+        Reason.RAW_TRUNCATED, tries=3, twice=2 * WHOLE,
+    ),
+)  # fmt: skip
+"""How fetching goes wrong."""
+
+REFUSALS = (
+    Scenario("not a bot?", Answer(playability=BOT), Reason.REFUSED, tries=4),
+    Scenario(
+        "rate limit",
+        says("This content isn't available, try again later.", "UNPLAYABLE"),
+        Reason.REFUSED,
+        tries=4,
+    ),
+    Scenario(
+        "captcha",
+        says(_UNAVAILABLE, "UNPLAYABLE", errorScreen={"playerCaptchaViewModel": {"siteKey": "x"}}),
+        Reason.REFUSED,
+        tries=4,
+    ),
+    Scenario("player 429", Answer(player=(status(429),)), Reason.REFUSED, tries=4),
+    Scenario("media 429", Answer(media=(status(429),)), Reason.REFUSED, tries=4),
+    Scenario("another video's answer", Answer(details={"videoId": "dQw4w9WgXcQ"}), Reason.REFUSED, tries=4),
+)
+"""How the address is refused: what else comes of it is in ``test_bot_check``."""
+
+USERS = (
+    Scenario(
+        "silent in the middle, watched", Answer(media=(Fault(1, after=MIDDLE, then=Then.STALL),)), "134",
+        tries=2, twice=MIDDLE, options={"stall_timeout": 10.0}, args="--socket-timeout 60",
+    ),
+    Scenario(
+        "silent always, watched", Answer(media=(Fault(after=MIDDLE, then=Then.STALL),)), Reason.STALLED,
+        tries=3, twice=2 * MIDDLE, options={"stall_timeout": 10.0}, args="--socket-timeout 60",
+    ),
+    Scenario(
+        "trickles always, watched", Answer(media=(Fault(after=MIDDLE, then=Then.TRICKLE),)), Reason.STALLED,
+        tries=3, twice=2 * MIDDLE, options={"stall_timeout": 10.0}, args="--socket-timeout 60",
+    ),
+    Scenario("an option that yt-dlp does not know", Answer(), Reason.TOOL_FAILED, args="--no-such-option"),
+    Scenario("no JavaScript runtime, and nothing", offers(), Reason.UPDATE_NEEDED, args="--no-js-runtimes"),
+    Scenario("no JavaScript runtime, and all", Answer(), "134", args="--no-js-runtimes"),
+    Scenario(
+        "a client that needs tokens", Answer(), Reason.UPDATE_NEEDED,
+        args=f"--extractor-args '{_AT_YOUTUBE};player_client=mweb'",
+    ),
+    Scenario(
+        "no such host", Answer(), Reason.NETWORK, tries=3,
+        args=f"--extractor-args '{_AT_YOUTUBE.format(site='no-such-host.invalid')}'",
+    ),
+    Scenario(
+        "nobody listens", Answer(), Reason.NETWORK, tries=3,
+        args=f"--extractor-args '{_AT_YOUTUBE.format(site='127.0.0.1:9')}'",
+    ),
+    Scenario("the proxy does not listen", Answer(), Reason.NETWORK, tries=3, options={"proxy": "http://127.0.0.1:9"}),
+    Scenario("cookies that are none", Answer(), Reason.COOKIES_NEEDED, cookies="hello\n"),
+    Scenario("cookies as JSON", Answer(), Reason.COOKIES_NEEDED, cookies='[{"name": "x"}]\n'),
+    Scenario("a certificate that is not trusted", Answer(), Reason.CERTIFICATE, trusting=False),
+    Scenario(
+        "exactly the reference height, and not there", offers(Offer(LOW)), Reason.FORMAT_UNAVAILABLE,
+        options={"resolution": Resolution.EXACT},
+    ),
+)  # fmt: skip
+"""What a user's options or machine bring about; each a run of its own."""
+
+SCENARIOS = (*PLAYABILITY, *OFFERS, *PLAYER, *TRANSFER, *REFUSALS, *USERS)
+"""All of them."""
+
+
+@dataclass
+class Outcome:
+    """What came of a scenario."""
+
+    scenario: Scenario
+    ends: Reason | str | None = None
+    """Why it failed, or the format id that was taken."""
+    tries: int = 0
+    asked: int = 0
+    """Player requests that the stand-in saw."""
+    fetched: int = 0
+    """Media requests."""
+    twice: int = 0
+    """Bytes of media that were sent more than once."""
+    words: str = ""
+    """The last that was said of a failure."""
+    run_ended_with: int | None = None
+    """Exit code of its run, if that was its own."""
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code that it leads to."""
+        return int(self.ends.advice.exit_code) if isinstance(self.ends, Reason) else 0
+
+    @property
+    def wrong(self) -> list[str]:
+        """What is not as the scenario has it."""
+        expected = self.scenario
+        found = []
+        if self.ends != expected.ends:
+            found.append(f"ends with {self.ends}, not {expected.ends}")
+        if self.tries != expected.tries:
+            found.append(f"{self.tries} tries, not {expected.tries}")
+        if self.twice > expected.twice:
+            found.append(f"{self.twice} bytes sent twice, not {expected.twice} at most")
+        if self.run_ended_with not in (None, self.exit_code):
+            found.append(f"its run ended with {self.run_ended_with}, not {self.exit_code}")
+        return found
+
+
+async def draw(directory: Path) -> None:
+    """Draw the film of all scenarios, and make those renditions of it that the demo does not draw."""
+    ffmpeg = str(bundled_ffmpeg())
+    await demo.draw(directory, [FILM], bundled_ffmpeg())
+    folder = directory / FILM.youtube_id
+    facts = json.loads((folder / FACTS).read_text())
+    drawn = facts["renditions"]
+    for itag, codecs, width, height, how in _MADE:
+        path = folder / f"{itag}.mp4"
+        source = ["-nostdin", "-v", "error", "-i", str(folder / f"{H264}.mp4")]
+        await anyio.run_process([ffmpeg, *source, *how.split(), "-movflags", "+faststart", str(path)])
+        made = {"itag": itag, "name": path.name, "codecs": codecs, "width": width, "height": height}
+        drawn.append(drawn[0] | made | {"size": path.stat().st_size})
+    (folder / FACTS).write_text(json.dumps(facts))
+
+
+async def play(scenarios: Sequence[Scenario], footage: Path, directory: Path) -> list[Outcome]:
+    """Take scenarios through the main job: those that can in one run, each other one in its own."""
+    films = directory / "films"
+    films.mkdir()
+    outcomes = {f"scene{number:06d}": Outcome(scenario) for number, scenario in enumerate(scenarios)}
+    for youtube_id in outcomes:
+        (films / youtube_id).symlink_to(footage / FILM.youtube_id)
+    answers = {youtube_id: _answer(outcome.scenario) for youtube_id, outcome in outcomes.items()}
+    runs = [{name: outcome for name, outcome in outcomes.items() if not outcome.scenario.alone}]
+    runs += [{name: outcome} for name, outcome in outcomes.items() if outcome.scenario.alone]
+    limiter = anyio.CapacityLimiter(RUNS)
+
+    async def run(number: int, site: demo.StandIn) -> None:
+        async with limiter:
+            await _run(runs[number], site, directory / f"run{number}")
+
+    async with demo.stand_in(films, answers) as site:
+        for trusting in (True, False):
+            environment = site.environment if trusting else site.environment | {"SSL_CERT_FILE": os.devnull}
+            with patch.dict(os.environ, environment):
+                async with anyio.create_task_group() as group:
+                    for number, outcomes_of_run in enumerate(runs):
+                        if all(outcome.scenario.trusting is trusting for outcome in outcomes_of_run.values()):
+                            group.start_soon(run, number, site)
+        _count(await site.requests(), outcomes)
+    return list(outcomes.values())
+
+
+def _answer(scenario: Scenario) -> Answer:
+    """Return what is ordered; where nothing is said of renditions, those are offered that were drawn."""
+    return replace(scenario.answer, offers=_DRAWN) if scenario.answer.offers is None else scenario.answer
+
+
+async def _run(outcomes: Mapping[str, Outcome], site: demo.StandIn, directory: Path) -> None:
+    """Run the main job once and take down what becomes of each video."""
+    directory.mkdir()
+    _write_tables(directory / "tables", outcomes.items())
+    first, *_ = outcomes.values()
+    out = directory / "clips"
+    async with hdtf_async.running(out, _options(first.scenario, site, directory)) as run:
+        async for event in run:
+            if isinstance(event, events.DownloadStarted):
+                outcomes[event.youtube_id].tries += 1
+    for line in map(json.loads, (out / "metadata.jsonl").read_text().splitlines()):
+        outcomes[line["youtube_id"]].ends = line["format_id"]
+    for line in map(json.loads, (out / "failures.jsonl").read_text().splitlines()):
+        outcome = outcomes[line["youtube_id"]]
+        outcome.ends, outcome.words = Reason(line["reason"]), line["words"]
+    report = run.report
+    assert report is not None
+    if len(outcomes) == 1:
+        first.run_ended_with = report.exit_code
+        if report.stopped is not None:
+            first.ends, first.words = report.stopped.reason, report.stopped.words
+
+
+def _options(scenario: Scenario, site: demo.StandIn, directory: Path) -> Options:
+    """Return what a user asks for: nothing waits long, and a silent line is given up by yt-dlp itself."""
+    more = dict(scenario.options)
+    if scenario.cookies is not None:
+        more["cookies"] = directory / "cookies.txt"
+        more["cookies"].write_text(scenario.cookies)
+    args = [*shlex.split(site.yt_dlp_args), "--socket-timeout", "2", "--retry-sleep", "0.1"]
+    args += shlex.split(scenario.args.format(site=f"127.0.0.1:{site.player_port}"))
+    defaults: dict[str, Any] = {
+        "source": directory / "tables",
+        "pace": 0.0,
+        "downloads": 32,
+        "retry_wait": 0.1,
+        "cool_down": 0.1,
+        "preset": "ultrafast",
+        "yt_dlp_args": tuple(args),
+    }
+    return Options(**defaults | more)
+
+
+def _count(requests: Iterable[Mapping[str, Any]], outcomes: Mapping[str, Outcome]) -> None:
+    """Count the requests of each video, and the bytes of its media that were sent more than once."""
+    sent: defaultdict[tuple[str, str], Counter[int]] = defaultdict(Counter)
+    for request in requests:
+        outcome = outcomes[request["video"]]
+        if request["method"] == "POST":
+            outcome.asked += 1
+            continue
+        outcome.fetched += 1
+        if request["ordered"] is None or not request["ordered"].isdecimal():
+            begin = int((request["range"] or "bytes=0-").removeprefix("bytes=").split("-")[0])
+            pieces = sent[request["video"], request["path"].partition("itag=")[2].partition("&")[0]]
+            pieces.update(range(begin, begin + request["sent"]))
+    for (youtube_id, _), pieces in sent.items():
+        outcomes[youtube_id].twice += sum(pieces.values()) - len(pieces)
+
+
+def _write_tables(directory: Path, videos: Iterable[tuple[str, Outcome]]) -> None:
+    """Write the tables of one subset: each video has one clip of a second, in a box that fits every shape."""
+    directory.mkdir()
+    rows = {
+        "video_url": "{name} https://www.youtube.com/watch?v={id}",
+        "resolution": "{name}.mp4 {height}",
+        "annotion_time": "{name}.mp4 00:00-00:01",
+        "crop_wh": "{name}_0.mp4 60 240 60 240",
+        "crop_ratio": "{name}_0.mp4 1.2",
+    }
+    named = [
+        {"name": youtube_id.title(), "id": youtube_id, "height": outcome.scenario.height}
+        for youtube_id, outcome in videos
+    ]
+    for table, row in rows.items():
+        (directory / f"RD_{table}.txt").write_text("".join(f"{row.format(**names)}\n" for names in named))

@@ -1,0 +1,264 @@
+"""Killed at any instant, the program leaves a directory that is right, and the next run makes it whole.
+
+A handful of kills here; dozens with ``-m long``; as many as you like with ``benchmarks/kills.py``.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from contextlib import ExitStack
+from functools import partial
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+from aftermath import FAILURES, JOURNAL, METADATA, Undisturbed, differences, faults, lines_of, media
+from anyio.from_thread import start_blocking_portal
+from killing import (
+    SLOWLY,
+    TARGETS,
+    Command,
+    Killing,
+    Moment,
+    Program,
+    Target,
+    fake_tools,
+    real_tools,
+    undisturbed,
+)
+
+from hdtf_async import demo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from conftest import Finished
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+SMALL, SMALLER = ("--size", "96"), ("--size", "64", "--recut")
+"""Options for one form, and for another that replaces it."""
+CHANCE = partial(Random, 7)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    """What fake tools make, undisturbed."""
+    directory = tmp_path_factory.mktemp("whole")
+    return undisturbed(fake_tools(directory / "tools"), directory / "out")
+
+
+def with_fakes(*more: str) -> Callable[[Path], Command]:
+    """Return what makes a command line with fake tools and some more options."""
+    return lambda directory: fake_tools(directory, *more)
+
+
+def other_form(directory: Path, chance: Random) -> Killing:
+    """Return how to kill runs that make clips again in another form."""
+    small = undisturbed(fake_tools(directory / "small tools", *SMALL), directory / "small")
+    smaller = undisturbed(fake_tools(directory / "tools", *SMALLER), directory / "smaller", small)
+    return Killing(with_fakes(*SMALLER), smaller, chance, begin=small)
+
+
+def no_raws(directory: Path, whole: Undisturbed, chance: Random) -> Killing:
+    """Return how to kill runs that let go of each video once its clips are there."""
+    bare = undisturbed(fake_tools(directory / "bare tools", "--no-keep-raw"), directory / "bare")
+    return Killing(with_fakes("--no-keep-raw"), bare, chance, also=whole)
+
+
+def test_a_run_that_nobody_disturbs_makes_what_is_due(whole: Undisturbed) -> None:
+    """What the others are held against: ten clips, three that cannot be had, nothing that is left over."""
+    assert whole.code == 1
+    made, rest = lines_of(whole.out / METADATA)
+    failed, _ = lines_of(whole.out / FAILURES)
+    assert (len(made), rest) == (10, b"")
+    assert {line["clip"]: line["reason"] for line in failed} == {
+        "WDA_BobCasey1_000": "private",
+        "WRA_GeoffDavis_000": "clip_wrong",
+        "WRA_PeterKing_000": "box_does_not_fit",
+    }
+    assert not [path for path in whole.out.rglob("*") if path.name.startswith(".")]
+    assert list(faults(whole.out, [whole], one_form=True)) == []
+    assert whole.steps > 100
+    assert min(whole.changes.values()) > 0
+
+
+def _other_clip(out: Path) -> str:
+    (out / "RD_Radio20_000.mp4").write_bytes(b"half")
+    return "RD_Radio20_000.mp4 has not the content"
+
+
+def _other_raw(out: Path) -> str:
+    (out / "_videos_raw" / "RD_Radio20.mp4").write_bytes(b"half")
+    return "RD_Radio20.mp4 has not the content"
+
+
+def _no_clip(out: Path) -> str:
+    (out / "RD_Radio20_000.mp4").unlink()
+    return "metadata.jsonl tells of a RD_Radio20_000.mp4 that is not there"
+
+
+def _record_without_a_clip(out: Path) -> str:
+    (out / METADATA).unlink()
+    (out / "RD_Radio20_000.mp4").unlink()
+    return "_journal.jsonl tells of a RD_Radio20_000.mp4 that is not there"
+
+
+def _torn_metadata(out: Path) -> str:
+    (out / METADATA).write_bytes((out / METADATA).read_bytes()[:-1])
+    return "metadata.jsonl is torn"
+
+
+def _other_metadata(out: Path) -> str:
+    lines, _ = lines_of(out / METADATA)
+    lines[0] |= {"format_id": None}
+    (out / METADATA).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return "RD_Radio11_000.mp4 is told otherwise"
+
+
+def _torn_in_the_middle(out: Path) -> str:
+    with (out / JOURNAL).open("ab") as journal:
+        journal.write(b'{"type": "ra{"type": "run"}\n')
+    return "_journal.jsonl has a line that is none"
+
+
+WRONG = (
+    *(_other_clip, _other_raw, _no_clip, _record_without_a_clip),
+    *(_torn_metadata, _other_metadata, _torn_in_the_middle),
+)
+
+
+@pytest.mark.parametrize("spoil", WRONG)
+def test_what_is_wrong_is_seen(spoil: Callable[[Path], str], whole: Undisturbed, tmp_path: Path) -> None:
+    """What a kill must never leave is found where it is put there on purpose."""
+    out = tmp_path / "out"
+    shutil.copytree(whole.out, out)
+    assert list(faults(out, [whole], one_form=True)) == []
+    words = spoil(out)
+    assert any(words in found for found in faults(out, [whole], one_form=True))
+
+
+def test_half_a_line_at_the_end_of_the_journal_and_things_to_come_are_nothing_wrong(
+    whole: Undisturbed, tmp_path: Path
+) -> None:
+    """But they are a difference to what a run leaves that comes to its end."""
+    out = tmp_path / "out"
+    shutil.copytree(whole.out, out)
+    assert list(differences(out, whole)) == []
+    with (out / JOURNAL).open("ab") as journal:
+        journal.write(b'{"type": "ra')
+    (out / METADATA).unlink()
+    (out / ".hdtf-RD_Radio20_000.mp4").write_bytes(b"half")
+    (out / "WRA_PaulRyan1_000.mp4").unlink()
+    lines, _ = lines_of(out / JOURNAL)
+    assert lines
+    assert list(faults(out, [whole], one_form=False)) == []
+    assert list(differences(out, whole)) == [
+        "there is also .hdtf-RD_Radio20_000.mp4",
+        "there is no WRA_PaulRyan1_000.mp4, metadata.jsonl",
+        "WRA_PaulRyan1_000.mp4 differs",
+        "metadata.jsonl differs",
+    ]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_killed_run_is_made_good_by_the_next(target: Target, whole: Undisturbed, tmp_path: Path) -> None:
+    """With its children or without them, at some moment or right before some step of its own."""
+    killing = Killing(with_fakes(), whole, CHANCE(), targets=(target,))
+    series = killing.series(tmp_path / "out", kills=3)
+    assert series.faults == []
+    assert series.kills
+
+
+def test_clips_of_another_form_replace_those_of_the_old_across_kills(tmp_path: Path) -> None:
+    """At no moment do the metadata tell of a clip that its file is what it is not any more."""
+    series = other_form(tmp_path, CHANCE()).series(tmp_path / "out", kills=3)
+    assert series.faults == []
+    assert series.kills
+
+
+@pytest.fixture(scope="module")
+def slow_site(footage: Path) -> Iterator[demo.StandIn]:
+    """A stand-in from which a film takes longer than a second."""
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(demo.stand_in(footage, SLOWLY)) as site,
+    ):
+        yield site
+
+
+def test_a_run_goes_on_at_once_where_real_tools_outlive_the_killed_supervisor(
+    slow_site: demo.StandIn, demo_tables: Path, finished: Finished, tmp_path: Path
+) -> None:
+    """yt-dlp, then ffmpeg write under names that the next run uses too, and nothing comes of that."""
+    command = real_tools(slow_site, demo_tables, videos=["Radio2"])
+    out, words = tmp_path / "out", tmp_path / "words"
+    with ExitStack() as stack:
+        killed = []
+        for sight, nth, option in (("partial", 3, "--load-info-json"), ("clip", 1, "-progress")):
+            run = stack.enter_context(Program(command, out, words))
+            assert Moment(0, sight, nth).wait(run.process, out), words.read_text()
+            assert any(option in argv for argv in run.kill_supervisor().values())
+            killed.append(run)
+        last = stack.enter_context(Program(command, out, words))
+        assert last.process.wait(60) == 0, words.read_text()
+        assert [run.gone() for run in (*killed, last)].count(None) == 0
+    made = media(out)
+    assert set(made) == {"RD_Radio2_000.mp4", "_videos_raw/RD_Radio2.mp4"}
+    assert made.items() <= media(finished.out).items()
+    assert lines_of(out / METADATA)[0] == [
+        line for line in lines_of(finished.out / METADATA)[0] if line["file_name"] in made
+    ]
+    assert not [path for path in out.rglob("*") if path.name.startswith(".")]
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_dozens_of_kills_with_fake_tools(whole: Undisturbed, tmp_path: Path) -> None:
+    """From nothing, in another form, and without keeping the videos."""
+    chance = CHANCE()
+    killings = [
+        Killing(with_fakes(), whole, chance),
+        other_form(tmp_path, chance),
+        no_raws(tmp_path, whole, chance),
+    ]
+    kills = 0
+    for number, killing in enumerate(killings * 3):
+        series = killing.series(tmp_path / f"series-{number}", kills=6)
+        assert series.faults == []
+        kills += len(series.kills)
+    assert kills > 15
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_a_dozen_kills_with_real_tools(slow_site: demo.StandIn, demo_tables: Path, tmp_path: Path) -> None:
+    """yt-dlp goes on with what the last one has left of a video, and ffmpeg makes the same clips."""
+    command = real_tools(slow_site, demo_tables)
+    killing = Killing(lambda _tools: command, undisturbed(command, tmp_path / "right"), CHANCE())
+    assert killing.right.code == 0
+    kills = 0
+    for number in range(3):
+        series = killing.series(tmp_path / f"series-{number}", kills=6)
+        assert series.faults == []
+        kills += len(series.kills)
+    assert kills > 5
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_a_kill_before_any_step_on_files_is_made_good(whole: Undisturbed, tmp_path: Path) -> None:
+    """Every twelfth step of a run from its first to its last."""
+    for step in range(1, whole.steps, 12):
+        out = tmp_path / f"{step}"
+        command = fake_tools(tmp_path / f"tools {step}")
+        for run in (step, None):
+            with Program(command, out, out.with_suffix(".words"), step=run) as program:
+                code = program.process.wait(120)
+                assert program.gone() is not None
+            assert list(faults(out, [whole], one_form=True)) == [], f"killed before step {step}"
+        assert code == whole.code
+        assert list(differences(out, whole)) == [], f"killed before step {step}"

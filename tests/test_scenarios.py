@@ -1,0 +1,65 @@
+"""Each scenario comes out as it is written down, through the real yt-dlp and the real main job."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import scenarios
+from scenarios import SCENARIOS, Scenario, play
+
+from hdtf_async import Reason, words
+from hdtf_async.demo import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+NOBODYS_FAULT = {Reason.DISK_FULL, Reason.NOT_WRITABLE, Reason.TOOL_MISSING}
+"""What no server and no option of yt-dlp's brings about; other tests do."""
+
+
+@pytest.fixture(scope="module")
+async def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The film of all scenarios."""
+    directory = tmp_path_factory.mktemp("scenarios")
+    await scenarios.draw(directory)
+    return directory
+
+
+async def unexpected(chosen: Sequence[Scenario], footage: Path, directory: Path) -> dict[str, list[str]]:
+    """Play scenarios and return what came out otherwise, by their names."""
+    outcomes = await play(chosen, footage, directory)
+    return {outcome.scenario.name: outcome.wrong for outcome in outcomes if outcome.wrong}
+
+
+async def test_the_common_ways_end_as_they_should(footage: Path, tmp_path: Path) -> None:
+    """What the others are variants of: gone, not here, other forms, broken on the way."""
+    assert await unexpected([one for one in SCENARIOS if one.ordinary], footage, tmp_path) == {}
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+async def test_all_ways_end_as_they_should(footage: Path, tmp_path: Path) -> None:
+    """Reason or format, number of tries, exit code, and what is fetched more than once."""
+    assert await unexpected(SCENARIOS, footage, tmp_path) == {}
+
+
+@pytest.mark.long
+async def test_media_that_are_turned_down_for_several_videos_ask_for_another_yt_dlp(
+    footage: Path, tmp_path: Path
+) -> None:
+    """From the third one on that is the reason, and nobody tries again; so do not the first two."""
+    forbidden = Answer(media=(scenarios.status(403),))
+    several = [Scenario(f"video {number}", forbidden, Reason.UPDATE_NEEDED) for number in range(4)]
+    outcomes = await play(several, footage, tmp_path)
+    assert [outcome.ends for outcome in outcomes] == [Reason.UPDATE_NEEDED] * 4
+    assert sorted(outcome.tries for outcome in outcomes) == [1, 1, 2, 2]
+
+
+def test_every_reason_that_words_can_mean_has_its_scenario() -> None:
+    """A row of known words that nobody has ever brought about would be a guess."""
+    known = {reason for reason, _ in (*words._REFUSALS, *words._KNOWN, *words._EMPTY_HANDED)}
+    assert known - {scenario.ends for scenario in SCENARIOS} == NOBODYS_FAULT
+    names = [scenario.name for scenario in SCENARIOS]
+    assert len(names) == len(set(names))
