@@ -169,7 +169,7 @@ class Journal:
 
     async def _cut(self) -> None:
         """Cut off what stands behind the end, durably: a power cut could mix it with what follows."""
-        await self._file.truncate(self._end)
+        await run_sync(os.ftruncate, self._file.fileno(), self._end)
         await run_sync(disk.sync, self._file.fileno())
         self._torn = False
 

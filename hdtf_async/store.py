@@ -303,7 +303,7 @@ def _locked(lock: int, out: Path) -> bool:
 
 
 def _read_and_tidy(out: Path, lock: int) -> Known:
-    """Read the journal, cut off a torn last line, and remove what has a temporary name."""
+    """Read the journal and make it durable without a torn last line; remove what has a temporary name."""
     known, whole = Known(out), 0
     with os.fdopen(os.dup(lock), "rb") as journal:
         journal.seek(0)
@@ -312,9 +312,13 @@ def _read_and_tidy(out: Path, lock: int) -> Known:
             whole = offset
     if whole < os.fstat(lock).st_size:  # else truncating would only change its date
         os.ftruncate(lock, whole)
+    # What was read is built upon, and who wrote it may have been killed before syncing it; what was cut off
+    # could be mixed with what follows.
+    disk.sync(lock)
     disk.sweep(out)
     disk.sweep(out / RAWS, spare=partials.tidy)
-    disk.sync_directory(out)
+    for directory in (out, out / RAWS):
+        disk.sync_directory(directory)  # the names that are found there are built upon, too
     return known
 
 

@@ -269,10 +269,11 @@ class Disk:
             self._contents[moment.synced] = [moment.contents[moment.synced]]
 
     def states(self, most: int, chance: Random) -> Iterator[State]:
-        """Yield what the power cut may leave, each once: all of it where that is not more than `most`.
+        """Yield what the power cut may leave, each once and not more than `most`.
 
-        Else the corners (all or nothing of the names, all or nothing of the contents), and then by chance
-        what differs from a corner in one thing, and mixtures.
+        First whatever names and plain contents go together, where there is room for all of it; else the
+        corners (all or nothing of the names, all or nothing of the contents), and by chance what differs from
+        a corner in one thing. Then mixtures.
         """
         seen = set()
         for names, contents in self._choices(most, chance):
@@ -293,6 +294,8 @@ class Disk:
             for values in product(*names.values()):
                 for contents in product(*variants.values()):
                     yield dict(zip(names, values, strict=True)), dict(zip(variants, contents, strict=True))
+            for _ in range(most if files else 0):
+                yield _mixed(names, files, chance)
             return
         newest = {
             (directory, name): self._now.names.get(directory, {}).get(name) for directory, name in names
@@ -311,10 +314,7 @@ class Disk:
         chance.shuffle(near)
         for one in near:
             yield one
-            yield (
-                {place: chance.choice(values) for place, values in names.items()},
-                {file: _torn(versions, chance) for file, versions in files.items()},
-            )
+            yield _mixed(names, files, chance)
 
     def _unsure(self) -> tuple[dict[tuple[int, str], list[int | None]], dict[int, list[bytes]]]:
         """Return what can be reached by any way and may be found to be one or the other."""
@@ -349,10 +349,24 @@ class Disk:
         return replace(state, contents={number: found[number] for _, number in state.files})
 
 
+def _mixed(
+    names: Mapping[tuple[int, str], Sequence[int | None]],
+    files: Mapping[int, Sequence[bytes]],
+    chance: Random,
+) -> tuple[dict[tuple[int, str], int | None], dict[int, bytes]]:
+    """Return for each name and each file by chance one thing that it may be."""
+    return (
+        {place: chance.choice(values) for place, values in names.items()},
+        {file: _torn(versions, chance) for file, versions in files.items()},
+    )
+
+
 def _variants(versions: Sequence[bytes], chance: Random) -> list[bytes]:
     """Return what a file may be found to hold: first the newest, then what is most apart, then by chance."""
     newest, size = versions[-1], len(versions[-1])
-    grown = len(versions[0]) if newest.startswith(versions[0]) else 0
+    shortest = min(map(len, versions))
+    bytes_at = enumerate(zip(*versions, strict=False))
+    grown = next((at for at, found in bytes_at if len(set(found)) > 1), shortest)  # it was never else
     middle = grown + (size - grown) // 2
     hole = newest[:middle].ljust(max(middle, size - 8), b"\0") + newest[max(middle, size - 8) :]
     found = [
@@ -363,7 +377,7 @@ def _variants(versions: Sequence[bytes], chance: Random) -> list[bytes]:
         newest[:middle].ljust(size, b"\0"),
         hole,
         newest[:grown].ljust(middle, b"\0") + newest[middle:],
-        newest[:-1],
+        newest[: max(grown, size - 1)],
         _torn(versions, chance),
         _torn(versions, chance),
     ]

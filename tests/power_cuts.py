@@ -1,0 +1,457 @@
+"""Runs on a file system that is recorded, and the power cut after each of their steps.
+
+A kill cannot show the order of syncs, because what was written survives it in memory. So what may be on the
+disk after each step is made and recovered, and held against what may be there and what must be. What is
+taken for granted of a file system stands at the head of `recorded`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+from anyio.to_thread import run_sync
+from fakes import kit
+from recorded import Disk, Moment, as_it_was, recorded
+
+import hdtf_async
+from hdtf_async.failures import Failure, Reason
+from hdtf_async.journal import JOURNAL, RAWS, records
+from hdtf_async.model import SUBSETS, Box, Clip, Interval, Video
+from hdtf_async.options import Options
+from hdtf_async.store import FAILURES, METADATA, failure_record, opened, run_record
+from hdtf_async.tables import read
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+
+    from hdtf_async.journal import Record
+    from hdtf_async.store import Store
+
+OUT = "new/clips"
+"""The output directory; neither it nor the one that it is in is there before the first run."""
+VIDEOS = FIRST, TWIN, AGAIN, GONE = (
+    Video("RD", "Radio1", "CPCoMyuBRM0", 720),
+    Video("WDA", "Whip", "gh3YqnvNdio", 1080),
+    Video("WDA", "James", "gh3YqnvNdio", 1080),
+    Video("WRA", "Gone", "AAAAAAAAAAA", 720),
+)
+CLIPS = tuple(
+    Clip(video, index, Interval(30, 60), Box(0, 0, 512, 512))
+    for video, index in ((FIRST, 0), (FIRST, 1), (TWIN, 0), (AGAIN, 0), (GONE, 0))
+)
+FORMS = ("first", "another")
+SAME_SIZE = "RD_Radio1_001"
+"""This clip has as many bytes in one form as in the other."""
+
+
+def clip_bytes(stem: str, form: str) -> bytes:
+    """Return what a clip of this form is; no part of it is the same in another, nor are they zeros."""
+    return _filled(f"{form} {stem} ", 600 + (0 if stem == SAME_SIZE else 40 * len(form)))
+
+
+def raw_bytes(youtube_id: str) -> bytes:
+    """Return what a video is."""
+    return _filled(f"raw {youtube_id} ", 900)
+
+
+def _filled(text: str, length: int) -> bytes:
+    return (text * length).encode()[:length]
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+@dataclass
+class Told:
+    """What was asked of an output directory and what it answered, each with the moment when that was."""
+
+    moments: list[Moment] = field(default_factory=list)
+    begun: list[tuple[int, str]] = field(default_factory=list)
+    """From here on this record may be in the journal."""
+    durable: list[tuple[int, str]] = field(default_factory=list)
+    """From here on it is there whatever happens."""
+    there: list[tuple[int, str]] = field(default_factory=list)
+    """From here on this file is there, if it is not doomed."""
+    doomed: list[tuple[int, str]] = field(default_factory=list)
+    """From here on this file may be another, or gone."""
+
+    @property
+    def now(self) -> int:
+        """The newest moment."""
+        return len(self.moments) - 1
+
+    def until(self, moment: int) -> Told:
+        """Return what had been told when this moment was the newest."""
+        parts = (
+            [one for one in part if one[0] <= moment]
+            for part in (self.begun, self.durable, self.there, self.doomed)
+        )
+        return Told(self.moments[: moment + 1], *parts)
+
+    async def append(self, directory: Store, record: Record) -> None:
+        """Append a record to the journal."""
+        self.begun.append((self.now, _text(record)))
+        await directory.append(record)
+        self.durable.append((self.now, _text(record)))
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as the pipeline makes it, with everything played but the store."""
+
+    form: str = FORMS[0]
+    keep_raw: bool = True
+
+    async def __call__(self, out: Path, told: Told) -> None:
+        """Do what is left to do."""
+        async with opened(out) as directory:
+            # It builds upon what it finds, which a run that was killed may not have synced.
+            read = Counter(map(_text, _journal(out))) - Counter(text for _, text in told.durable)
+            told.durable += [(told.now, text) for text in read.elements()]
+            told.there += [(told.now, f"{RAWS}/{path.name}") for path in directory.raws.glob("*.mp4")]
+            there = directory.known.all_there()
+            forms = {stem: record["metadata"]["fingerprint"] for stem, record in there.items()}
+            stale = {stem: form for stem, form in forms.items() if form != self.form}
+            left = [
+                clip
+                for clip in CLIPS
+                if forms.get(clip.stem) != self.form and clip.stem not in directory.known.failures
+            ]
+            if left:
+                await told.append(directory, run_record(form=self.form))
+                await directory.write_views(left, stale)
+            async with anyio.create_task_group() as works:
+                for youtube_id in dict.fromkeys(clip.video.youtube_id for clip in left):
+                    videos = [video for video in VIDEOS if video.youtube_id == youtube_id]
+                    clips = [clip for clip in left if clip.video in videos]
+                    works.start_soon(self._one_video, directory, told, videos, clips)
+            await directory.write_views(left, stale)
+
+    async def _one_video(
+        self, directory: Store, told: Told, videos: Sequence[Video], clips: Sequence[Clip]
+    ) -> None:
+        raw = directory.raw_path(videos[0], "mp4")
+        if videos[0] == GONE:
+            for clip in clips:
+                await told.append(directory, failure_record(clip, Failure(Reason.PRIVATE, "gone")))
+            return
+        if not raw.exists() or raw.read_bytes() != raw_bytes(videos[0].youtube_id):
+            await self._fetch(directory, told, videos, raw)
+        for other in videos[1:]:
+            if not directory.raw_path(other, "mp4").exists():
+                await directory.link(raw, directory.raw_path(other, "mp4"))
+                told.there.append((told.now, f"{RAWS}/{other.stem}.mp4"))
+        async with anyio.create_task_group() as group:
+            for clip in clips:
+                group.start_soon(self._one_clip, directory, told, clip)
+        if not self.keep_raw:
+            for video in videos:
+                told.doomed.append((told.now, f"{RAWS}/{video.stem}.mp4"))
+                await directory.remove(directory.raw_path(video, "mp4"))
+
+    async def _fetch(self, directory: Store, told: Told, videos: Sequence[Video], final: Path) -> None:
+        async with directory.private_directory(videos[0]) as private:
+            part = private / "raw.mp4.part"
+            await run_sync(part.write_bytes, raw_bytes(videos[0].youtube_id))
+            await run_sync(part.rename, private / "raw.mp4")
+            await directory.log(videos[0], "attempt 1: whole\n")
+            record = {"type": "raw", "youtube_id": videos[0].youtube_id, "file": final.name}
+            size = await directory.size(private / "raw.mp4")
+            await told.append(directory, record | {"bytes": size, "resolution": "reference"})
+            await directory.publish(private / "raw.mp4", final)
+            told.there.append((told.now, f"{RAWS}/{final.name}"))
+
+    async def _one_clip(self, directory: Store, told: Told, clip: Clip) -> None:
+        final = directory.clip_path(clip)
+        temporary = directory.temporary(final)
+        await run_sync(temporary.write_bytes, clip_bytes(clip.stem, self.form))
+        told.doomed.append((told.now, final.name))
+        await directory.publish(temporary, final)
+        await told.append(directory, clip_record(clip.stem, self.form))
+        told.there.append((told.now, final.name))
+
+
+def clip_record(stem: str, form: str) -> Record:
+    """Return the record of a clip of this form."""
+    content = clip_bytes(stem, form)
+    metadata = {
+        "file_name": f"{stem}.mp4",
+        "bytes": len(content),
+        "sha256": _sha256(content),
+        "fingerprint": form,
+    }
+    return {"type": "clip", "clip": stem, "form": {"form": form}, "metadata": metadata}
+
+
+def _journal(out: Path) -> list[Record]:
+    with (out / JOURNAL).open("rb") as journal:
+        return [record for record, _ in records(journal) if record]
+
+
+def _text(record: Record) -> str:
+    """Return a record as text, without the time at which it was appended."""
+    return json.dumps({key: value for key, value in record.items() if key != "time"})
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
+
+
+def files(out: Path) -> dict[str, bytes]:
+    """Return what a user finds: each file but the journal and the logs, which tell of times and attempts."""
+    return {
+        str(path.relative_to(out)): path.read_bytes()
+        for path in sorted(out.rglob("*"))
+        if path.is_file() and path.name != JOURNAL and not path.name.endswith("_log.txt")
+    }
+
+
+async def recover(out: Path, told: Told, views: Mapping[str, set[bytes]]) -> None:
+    """Open the directory after a power cut, and hold it against what may be there and what must be."""
+    for clip in CLIPS:
+        path = out / f"{clip.stem}.mp4"
+        whole = {clip_bytes(clip.stem, form) for form in FORMS}
+        assert not path.exists() or path.read_bytes() in whole, f"{path.name} is not whole"
+    for video in VIDEOS:
+        path = out / RAWS / f"{video.stem}.mp4"
+        whole = {raw_bytes(video.youtube_id)}
+        assert not path.exists() or path.read_bytes() in whole, f"{path.name} is not whole"
+    for name, whole in views.items():
+        assert not (out / name).exists() or (out / name).read_bytes() in whole, f"{name} is not whole"
+    for line in _lines(out / METADATA):
+        content = (out / line["file_name"]).read_bytes()
+        assert _sha256(content) == line["sha256"], f"{METADATA} tells of another {line['file_name']}"
+
+    async with opened(out) as directory:
+        known, read = directory.known, Counter(map(_text, _journal(out)))
+        lost = Counter(text for _, text in told.durable) - read
+        assert not lost, f"a record that was durable is gone: {lost}"
+        false = Counter(text for text in read.elements() if '"replacing"' not in text)
+        false -= Counter(text for _, text in told.begun)
+        assert not false, f"a record that nobody wrote: {false}"
+        for stem, record in known.all_there().items():
+            content = directory.out.joinpath(f"{stem}.mp4").read_bytes()
+            assert _sha256(content) == record["metadata"]["sha256"], f"{stem} is not what its record tells"
+        doomed = {name: moment for moment, name in told.doomed}
+        for moment, name in told.there:
+            if moment > doomed.get(name, -1):
+                assert (out / name).exists(), f"{name} is gone"
+                assert known.there(name.removesuffix(".mp4")) or "/" in name, f"{name} has no record"
+        assert not [path for path in out.rglob("*") if path.name.startswith(".")]
+        before = _journal(out)
+        await directory.append(run_record(form="after"))
+        assert [_text(record) for record in _journal(out)] == [
+            *map(_text, before),
+            _text(run_record(form="after")),
+        ]
+
+
+async def believe(out: Path, due: Mapping[str, bytes]) -> None:
+    """Open what a power cut has left of a program's one run, and check that what it believes is true."""
+    for name, content in files(out).items():
+        hidden = any(part.startswith(".") for part in Path(name).parts)
+        assert hidden or name in {METADATA, FAILURES} or content == due[name], f"{name} is not whole"
+    told = _lines(out / METADATA)
+    async with opened(out) as directory:
+        told += [record["metadata"] for record in directory.known.clips.values()]
+    for line in told:
+        content = (out / line["file_name"]).read_bytes()
+        assert _sha256(content) == line["sha256"], f"{line['file_name']} is not what is told of it"
+    assert not [path for path in out.rglob("*") if path.name.startswith(".")]
+
+
+@dataclass
+class Recording:
+    """Runs one after the other, each with the moment at which it began and what it came to."""
+
+    told: Told
+    runs: list[tuple[int, Run, dict[str, bytes]]]
+
+    def at(self, moment: int) -> tuple[int, Run, dict[str, bytes]]:
+        """Return the run that was under way at a moment."""
+        return [run for run in self.runs if run[0] <= moment][-1]
+
+    @property
+    def views(self) -> dict[str, set[bytes]]:
+        """What each of the two views was at any moment."""
+        return {
+            name: {
+                moment.contents[inside[name]]
+                for moment in self.told.moments
+                for inside in moment.names.values()
+                if name in inside
+            }
+            for name in (METADATA, FAILURES)
+        }
+
+
+async def record(root: Path, runs: Sequence[Run], before: Told | None = None) -> Recording:
+    """Make the runs in a root directory, and record them."""
+    root.mkdir(exist_ok=True)
+    told, done = before or Told(), []
+    with recorded(root, told.moments) as told.moments:
+        for run in runs:
+            begun = told.now
+            await run(root / OUT, told)
+            done.append((begun, run, files(root / OUT)))
+    return Recording(told, done)
+
+
+class Cuts:
+    """Cuts the power again and again, and counts."""
+
+    def __init__(self, place: Path, seed: int, most: int, again: float) -> None:
+        self.place = place
+        """Directory in which runs are made and disks recovered."""
+        self.chance = Random(seed)  # noqa: S311 - the same seed must cut again in the same way
+        self.most = most
+        """States that are recovered after each step."""
+        self.again = again
+        """Share of them in which the run is made again."""
+        self.steps = self.states = self.reruns = 0
+
+    async def after_each(
+        self, moments: Sequence[Moment], recover: Callable[[int, Path], Awaitable[None]], first: int = 0
+    ) -> None:
+        """Let the power go after each moment from the first on, and recover each disk that it may leave."""
+        disk = Disk(moments[0])
+        for number, moment in enumerate(moments):
+            disk.take(moment)
+            if number < first:
+                continue
+            self.steps += 1
+            for state in disk.states(self.most, self.chance):
+                root = self.place / f"disk {self.states}"
+                state.write(root)
+                try:
+                    await recover(number, root)
+                except BaseException as error:
+                    error.add_note(f"after step {number}, {moment.what}: {root} had {state.files}")
+                    raise
+                self.states += 1
+                shutil.rmtree(root)
+
+    async def cut(self, recording: Recording, first: int = 0) -> None:
+        """Cut the power in runs that were recorded, from the first moment on, and go on from some disks."""
+        views = recording.views
+
+        async def recover_and_go_on(number: int, root: Path) -> None:
+            _, run, due = recording.at(number)
+            await recover(root / OUT, recording.told.until(number), views)
+            if self.chance.random() < self.again:
+                await run(root / OUT, Told())
+                made = files(root / OUT)
+                # A raw may be left over whose clips are all there.
+                assert {name: made[name] for name in due} == due
+                assert all(name.startswith(RAWS) for name in made.keys() - due.keys())
+                self.reruns += 1
+
+        await self.after_each(recording.told.moments, recover_and_go_on, first)
+
+    async def of_runs(self, runs: Sequence[Run]) -> None:
+        """Cut the power after each step of some runs."""
+        await self.cut(await record(self.place / "root", runs))
+
+    async def of_killed_runs(self, runs: Sequence[Run], kills: int) -> None:
+        """Kill runs at some moments, make each run again, and cut the power after each of its steps."""
+        recording = await record(self.place / "root", runs)
+        for number, moment in enumerate(self.chance.sample(range(1, len(recording.told.moments)), kills)):
+            told = recording.told.until(moment)
+            _, run, due = recording.at(moment)
+            root = self.place / f"killed {number}"
+            as_it_was(told.moments[-1]).write(root)
+            again = await record(root, [run], told)
+            assert files(root / OUT) | due == files(root / OUT)
+            await self.cut(again, first=moment + 1)
+
+    async def of_cut_runs(self, runs: Sequence[Run], times: int) -> None:
+        """Cut the power at some moments, make the run again, and cut the power after each of its steps."""
+        recording = await record(self.place / "root", runs)
+        for number, moment in enumerate(self.chance.sample(range(1, len(recording.told.moments)), times)):
+            disk = Disk(recording.told.moments[0])
+            for one in recording.told.moments[1 : moment + 1]:
+                disk.take(one)
+            told = recording.told.until(moment)
+            doomed = {name: at for at, name in told.doomed}
+            before = Told(
+                begun=[(0, text) for _, text in told.begun],
+                there=[(0, name) for at, name in told.there if at > doomed.get(name, -1)],
+            )
+            _, run, _ = recording.at(moment)
+            root = self.place / f"cut {number}"
+            self.chance.choice(list(disk.states(20, self.chance))).write(root)
+            await self.cut(await record(root, [run], before))
+
+    async def of_a_program(self, run: Callable[[Path], Awaitable[object]]) -> dict[str, bytes]:
+        """Cut the power after each step of a whole program, and let it run again on some disks.
+
+        Returns what it makes when nothing is cut.
+        """
+        root = self.place / "root"
+        root.mkdir()
+        with recorded(root) as moments:
+            await run(root / OUT)
+        due = files(root / OUT)
+
+        async def believe_and_go_on(_: int, root: Path) -> None:
+            if (root / OUT).exists():
+                await believe(root / OUT, due)
+            if self.chance.random() < self.again:
+                await run(root / OUT)
+                assert files(root / OUT) == due
+                self.reruns += 1
+
+        await self.after_each(moments, believe_and_go_on)
+        return due
+
+
+def program(directory: Path) -> Callable[[Path], Awaitable[object]]:
+    """Return the whole program with fake tools, which are made in a directory."""
+    tables = directory / "tables"
+    tables.mkdir()
+    for video in (FIRST, TWIN, AGAIN):
+        link = f"{video.name} https://youtu.be/{video.youtube_id}"
+        rows = {
+            "video_url": link,
+            "resolution": f"{video.name}.mp4 {video.reference_height}",
+            "annotion_time": f"{video.name}.mp4 00:01-00:02 00:03-00:05",
+            "crop_wh": f"{video.name}_0.mp4 0 512 0 512\n{video.name}_1.mp4 8 512 8 512",
+            "crop_ratio": f"{video.name}_0.mp4 1\n{video.name}_1.mp4 1",
+        }
+        for subset in SUBSETS:
+            for kind, text in rows.items():
+                with (tables / f"{subset}_{kind}.txt").open("a") as table:
+                    table.write(f"{text}\n" if subset == video.subset else "")
+    clips = read(tables).clips
+    fakes = kit.install(directory, kit.Stage(videos=kit.footage(clips), bits_a_line=10))
+    options = Options(source=tables, yt_dlp=fakes.yt_dlp, ffmpeg=fakes.ffmpeg, pace=0, min_free=0)
+    return lambda out: hdtf_async.download(out, options)
+
+
+TWO_FORMS = (Run(), Run("another"))
+NOTHING_KEPT = (Run(keep_raw=False), Run("another", keep_raw=False))
+
+
+@contextmanager
+def place() -> Iterator[Path]:
+    """Give a directory for many small files, in memory where it can be; nothing is synced meanwhile."""
+    memory = Path("/dev/shm")  # noqa: S108 - a name of its own is made in it
+    with (
+        TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as directory,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(os, "fsync", lambda _descriptor: None)
+        yield Path(directory)
