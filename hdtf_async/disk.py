@@ -132,7 +132,7 @@ def has_size(path: str, size: object) -> bool:
     """Say whether a file is there and has that many bytes."""
     try:
         return os.stat(path).st_size == size  # noqa: PTH116 - a third of the time, asked for every clip there is
-    except OSError:
+    except (OSError, ValueError):  # a name out of a damaged journal may be one that no file can have
         return False
 
 

@@ -365,10 +365,14 @@ class Cuts:
         """Cut the power after each step of some runs."""
         await self.cut(await record(self.place / "root", runs))
 
-    async def of_killed_runs(self, runs: Sequence[Run], kills: int) -> None:
-        """Kill runs at some moments, make each run again, and cut the power after each of its steps."""
+    async def of_killed_runs(self, runs: Sequence[Run], kills: int, after: str = "") -> None:
+        """Kill runs at some moments, make each run again, and cut the power after each of its steps.
+
+        Where `after` is given, only right after steps that are called so.
+        """
         recording = await record(self.place / "root", runs)
-        for number, moment in enumerate(self.chance.sample(range(1, len(recording.told.moments)), kills)):
+        moments = [at for at, one in enumerate(recording.told.moments) if at and one.what.startswith(after)]
+        for number, moment in enumerate(self.chance.sample(moments, min(kills, len(moments)))):
             told = recording.told.until(moment)
             _, run, due = recording.at(moment)
             root = self.place / f"killed {number}"

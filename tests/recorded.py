@@ -387,7 +387,9 @@ def _variants(versions: Sequence[bytes], chance: Random) -> list[bytes]:
 def _torn(versions: Sequence[bytes], chance: Random) -> bytes:
     """Return one mixture: of any length that the file may have, each part as it was in some version."""
     sizes = [len(version) for version in versions]
-    size = chance.choice([*sizes, chance.randint(min(sizes), max(sizes))])
+    size = chance.choice([sizes[-1], *sizes, chance.randint(min(sizes), max(sizes))])
     block = chance.choice(_BLOCKS)
-    padded = [version[:size].ljust(size, b"\0") for version in versions]
+    # Of a few of many versions, for else there is a part of each in all of them.
+    few = chance.sample(versions, chance.randint(min(2, len(versions)), len(versions)))
+    padded = [version[:size].ljust(size, b"\0") for version in few]
     return b"".join(chance.choice(padded)[place : place + block] for place in range(0, size, block))

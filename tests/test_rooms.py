@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import builtins
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -341,6 +343,31 @@ def test_harmless_words_are_not_taken_for_harmful_ones(source: str) -> None:
 def test_nobody_runs_words_as_a_program(path: Path) -> None:
     """No shell, no evaluation of text, no format that runs code when it is read."""
     assert not _uses(path.read_text(encoding="utf-8"), (*WORDS_AS_PROGRAM, *UNGUARDED_DEEDS))
+
+
+@pytest.mark.parametrize(
+    ("source", "rule"),
+    [
+        ("import subprocess\nsubprocess.run('id', shell=True)", "S602"),
+        ("import subprocess\nsubprocess.getoutput('id')", "S605"),
+        ("import os\nos.system('id')", "S605"),
+        ("run(words, shell=True)", "S604"),
+        ("eval('1')", "S307"),
+        ("exec('x = 1')", "S102"),
+        ("import pickle\npickle.loads(b'')", "S301"),
+        ("import marshal\nmarshal.loads(b'')", "S302"),
+        ("import yaml\nyaml.load(text)", "S506"),
+    ],
+)
+@pytest.mark.parametrize("directory", ["hdtf_async", "tests", "tests/fakes", "benchmarks"])
+def test_the_linter_forbids_it_everywhere(directory: str, source: str, rule: str) -> None:
+    """As it is set up here, for the package, the tests and the benchmarks."""
+    words = [sys.executable, "-m", "ruff", "check", "--no-cache", "--output-format", "concise"]
+    words += ["--stdin-filename", f"{directory}/new.py", "-"]
+    root = Path(__file__).parent.parent
+    ended = subprocess.run(words, input=source, capture_output=True, text=True, check=False, cwd=root)
+    assert ended.returncode == 1, ended.stderr
+    assert f" {rule} " in ended.stdout
 
 
 def test_children_are_started_in_few_rooms_only() -> None:

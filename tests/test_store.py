@@ -198,6 +198,20 @@ async def test_a_line_that_is_no_record_is_passed_over(tmp_path: Path, garbage: 
     assert garbage + b"\n" in (tmp_path / JOURNAL).read_bytes()
 
 
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", "x" * 300, "..", ".", ""])
+async def test_a_name_that_no_file_can_have_is_not_there(tmp_path: Path, name: str) -> None:
+    """A damaged journal that tells of one brings no run down."""
+    clip = {"type": "clip", "clip": name, "metadata": {"bytes": 1}, "form": {}}
+    raw = _raw_record(name, 1)
+    (tmp_path / JOURNAL).write_text(f"{json.dumps(clip)}\n{json.dumps(raw)}\n")
+    async with opened(tmp_path) as directory:
+        assert set(directory.known.clips) == {name}
+        assert directory.known.all_there() == {}
+        assert directory.known.raw_there(VIDEO.youtube_id) is None
+        await directory.write_views()
+    assert _lines(tmp_path / METADATA) == []
+
+
 def _journals() -> st.SearchStrategy[bytes]:
     texts = st.sampled_from(["clip", "failed", "raw", "run", "private", "RD_Radio1_000", "RD_Radio1.mp4"])
     leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | texts
