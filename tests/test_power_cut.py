@@ -49,7 +49,7 @@ BOTH = pytest.mark.parametrize("runs", [TWO_FORMS, NOTHING_KEPT], ids=["two form
 @BOTH
 async def test_what_a_power_cut_leaves_is_recovered(place: Path, runs: Sequence[Run]) -> None:
     """After each step of two runs: nothing durable is lost, nothing false is believed, the rest is made."""
-    cuts = Cuts(place, seed=1, most=8, again=0.05)
+    cuts = Cuts(place, seed=1, most=6, again=0.04)
     await cuts.of_runs(runs)
     assert cuts.steps >= 100
     assert cuts.states >= 3 * cuts.steps
