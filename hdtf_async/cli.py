@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import anyio
 
-from hdtf_async import census, plan, progress, store, tables
+from hdtf_async import census, doctor, health, plan, progress, store, tables
 from hdtf_async.failures import ExitCode
 from hdtf_async.options import NETWORK, TOOLS, WHICH, Options, OptionsError, Printing, flag_of
 from hdtf_async.run import FormError, bundled_ffmpeg, one_error, own_version, running
@@ -41,6 +41,7 @@ examples:
 commands:
   python -m hdtf_async plan [--json]       what would be done, and what is odd in the tables
   python -m hdtf_async census --out DIR    what is still on YouTube, and at which height
+  python -m hdtf_async doctor [--out DIR]  tools, versions, cookies, disk: ready, or what to do
   python -m hdtf_async demo --out DIR      the whole job, offline, against a stand-in for YouTube
 exit codes:
   0 all is there; 1 the rest is gone or needs you; 2 usage or tables; 3 YouTube refuses this address;
@@ -61,6 +62,7 @@ def main(argv: Sequence[str]) -> int:
     commands: dict[str, Callable[[Sequence[str]], int]] = {
         "plan": plan_command,
         "census": census_command,
+        "doctor": doctor_command,
         "demo": demo_command,
     }
     command, words = (commands[argv[0]], argv[1:]) if argv and argv[0] in commands else (main_job, argv)
@@ -162,6 +164,37 @@ async def _census(out: Path, options: Options, fresh: timedelta, printing: Print
     elif taken.stopped is not None:
         print(f"hdtf_async: {taken.stopped} {taken.stopped.reason.advice.remedy}", file=sys.stderr)
     return taken.exit_code
+
+
+def doctor_command(argv: Sequence[str]) -> int:
+    """``python -m hdtf_async doctor``: whether this machine is ready for a run with these options."""
+    parser = _Parser(
+        prog="python -m hdtf_async doctor", usage="%(prog)s [--json] [--out DIR] [options]",
+        allow_abbrev=False,
+        description="Looks at what a run with the same options would need, and says what to do where"
+        " something is wrong: exit code 4. Changes nothing, and asks nobody on the network.",
+    )  # fmt: skip
+    parser.add_argument(
+        *OUT, dest="out", metavar="DIR", type=Path, help="look at this directory too"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    _add(parser, Options)
+    said = parser.parse_args(argv)
+    return _until_signal(partial(_doctor, _made(Options, said), said.out, said.json))
+
+
+async def _doctor(options: Options, out: Path | None, as_json: bool, _gently: _Gently) -> int:
+    signs = await doctor.examine(options, out)
+    ready = health.is_ready(signs)
+    if as_json:
+        print(json.dumps({"ready": ready, "signs": list(map(health.stated, signs))}, indent=2))
+    else:
+        for sign in signs:
+            print(f"{sign.verdict:>7}  {sign.subject}: {sign.words}")
+            if sign.remedy:
+                print(f"{'':>7}  -> {sign.remedy}")
+        print("Ready." if ready else "Not ready.")
+    return ExitCode.DONE if ready else ExitCode.LOCAL
 
 
 def demo_command(argv: Sequence[str]) -> int:

@@ -13,7 +13,7 @@ The reasons fall into these families:
 - gone for good: ``private``, ``removed``, ``terminated``, ``copyright``, ``drm``, ``unavailable``.
 - passing: ``not_yet``, ``network``, ``forbidden``, ``range_refused``, ``timed_out``, ``stalled``,
   ``raw_truncated``, ``raw_unreadable``, ``not_tried``.
-- this machine: ``disk_full``, ``not_writable``, ``tool_missing``, ``tool_failed``.
+- this machine: ``disk_full``, ``not_writable``, ``tool_missing``, ``not_ready``, ``tool_failed``.
 - the tables against the video: ``box_does_not_fit``, ``height_unknown``, ``interval_outside``,
   ``clip_wrong``.
 - this program: ``fault``.
@@ -110,6 +110,7 @@ class Reason(StrEnum):
     DISK_FULL = "disk_full"
     NOT_WRITABLE = "not_writable"
     TOOL_MISSING = "tool_missing"
+    NOT_READY = "not_ready"
     TOOL_FAILED = "tool_failed"
     TIMED_OUT = "timed_out"
     STALLED = "stalled"
@@ -241,6 +242,10 @@ ADVICE: dict[Reason, Advice] = {
         "A tool that the job needs was not found or could not be started.",
         "Install what is named beside this reason, or leave --ffmpeg and --yt-dlp away.",
     ),
+    Reason.NOT_READY: _local(
+        "The run did not begin: what it was given would have failed for every video alike.",
+        "Do what stands beside this reason; python -m hdtf_async doctor looks at everything.",
+    ),
     Reason.TOOL_FAILED: _yours(
         "A tool ended with an error that is neither the video's nor the network's.",
         "Read the tool's last words beside this reason, and any extra arguments that you gave it.",
@@ -299,7 +304,8 @@ ADVICE: dict[Reason, Advice] = {
 
 _NO_ANSWER = frozenset({
     Reason.REFUSED, Reason.NETWORK, Reason.CERTIFICATE, Reason.TIMED_OUT, Reason.STALLED, Reason.DISK_FULL,
-    Reason.NOT_WRITABLE, Reason.TOOL_MISSING, Reason.TOOL_FAILED, Reason.NOT_TRIED, Reason.FAULT,
+    Reason.NOT_WRITABLE, Reason.TOOL_MISSING, Reason.NOT_READY, Reason.TOOL_FAILED, Reason.NOT_TRIED,
+    Reason.FAULT,
 })  # fmt: skip
 
 _WEIGHT = (ExitCode.LOCAL, ExitCode.REFUSED, ExitCode.PASSING, ExitCode.GIVEN_UP)

@@ -163,16 +163,28 @@ async def encode(
         raise Failure(classify_ffmpeg(ended.words), words or f"ffmpeg ended with {ended.code}")
 
 
-async def version(ffmpeg: Path) -> str:
-    """Return ffmpeg's version word, such as ``n9.0.2``.
+@dataclass(frozen=True, slots=True)
+class About:
+    """What an ffmpeg says of itself."""
 
-    Raises `Failure` with ``tool_missing`` where it cannot be started or does not say.
+    version: str
+    """Such as ``n9.0.2``."""
+    switches: frozenset[str]
+    """With which it was built, such as ``--enable-libx264``; none where it does not say."""
+
+
+async def about(ffmpeg: Path) -> About:
+    """Return what ``-version`` says.
+
+    Raises `Failure` with ``tool_missing`` where ffmpeg cannot be started or does not say.
     """
     ended = await process.run([str(ffmpeg), "-version"], deadline=30, keep=1 << 16)
     said = re.match(rb"ffmpeg version (\S{1,80})", ended.out)
     if ended.code != 0 or said is None:
         raise Failure(Reason.TOOL_MISSING, f"{ffmpeg} does not answer -version as ffmpeg does")
-    return said[1].decode("ascii", "replace")
+    built = re.search(rb"^configuration: (.*)", ended.out, re.MULTILINE)
+    switches = built[1].decode("ascii", "replace").split() if built else ()
+    return About(said[1].decode("ascii", "replace"), frozenset(switches))
 
 
 def _seconds(value: float) -> str:

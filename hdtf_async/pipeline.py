@@ -189,7 +189,7 @@ class Pipeline(Generic[A, R]):
                 if turn is None:
                     return None
                 try:
-                    return await self._fetching.download(work, directory, turn.answered)
+                    arrived = await self._fetching.download(work, directory, turn.answered)
                 except Failure as failure:
                     # Before the token is handed on: it must not start another one against a closed door.
                     if failure.reason.advice.action is Action.CLOSE:
@@ -197,6 +197,8 @@ class Pipeline(Generic[A, R]):
                     elif failure.reason.is_answer:
                         turn.answered()
                     raise
+                turn.answered()
+                return arrived
         return None
 
     async def cut_all(self, work: Work, raw: R) -> None:

@@ -6,6 +6,7 @@ Nothing here prints, sets a signal handler or changes global state: that belongs
 from __future__ import annotations
 
 import os
+import time
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from importlib.metadata import PackageNotFoundError
@@ -17,24 +18,26 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import ffmpeg, plan, store, tables
+from hdtf_async import ffmpeg, health, plan, store, tables
 from hdtf_async.cut import Cutter
 from hdtf_async.events import ClipFailed, Events, RunStarted
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.fetch import Fetcher, own_raws, remove_raw
 from hdtf_async.guard import guarding
+from hdtf_async.health import Verdict
 from hdtf_async.lanes import Lanes
 from hdtf_async.options import Options
 from hdtf_async.pipeline import Pipeline, backoff
 from hdtf_async.probe import Prober
 from hdtf_async.report import Report
-from hdtf_async.ytdlp import YtDlp
+from hdtf_async.ytdlp import YtDlp, read_cookies
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
     from os import PathLike
 
     from hdtf_async.events import Event, Reader
+    from hdtf_async.health import Sign
     from hdtf_async.model import Tables, Video
     from hdtf_async.store import Store
 
@@ -249,23 +252,26 @@ async def _work(  # noqa: PLR0913 - what a run is put together from
 ) -> Failure | None:
     """Do what is left to do; return why it ended early, if it did. Raises `Failure`: a tool is missing."""
     tool = await run_sync(bundled_ffmpeg) if options.ffmpeg is None else options.ffmpeg.absolute()
-    _require_yt_dlp(options)
-    versions = {"hdtf_async": own_version(), "ffmpeg": await ffmpeg.version(tool)}
+    require_yt_dlp(options)
+    about = await ffmpeg.about(tool)
+    versions = {"hdtf_async": own_version(), "ffmpeg": about.version}
     await directory.append(store.run_record(versions=versions, form=options.form.stated()))
 
     async def record_failure(work: plan.Work, failure: Failure) -> None:
         await directory.append(*(store.failure_record(clip, failure) for clip in work.clips))
 
     async with guarding(directory.lock) as guard, Prober(guard) as prober:
-        await prober.ready()
         yt_dlp = YtDlp(options, tool, guard)
         width = min(int(lanes.network.total_tokens), len(decided.work))
+        fetcher = Fetcher(options, directory, yt_dlp, prober, events, own=own, width=width)
+        await run_sync(_require_ready, decided, options, directory, fetcher, about)
+        await prober.ready()
         pipeline = Pipeline(
             lanes=lanes,
             pace=options.pace,
             cool_down=options.cool_down,
             keep_raw=options.keep_raw,
-            fetching=Fetcher(options, directory, yt_dlp, prober, events, own=own, width=width),
+            fetching=fetcher,
             cutting=Cutter(options.form, directory, tool, versions, prober, events, guard),
             private_directory=directory.private_directory,
             record_failure=record_failure,
@@ -294,6 +300,36 @@ async def _work(  # noqa: PLR0913 - what a run is put together from
     return pipeline.stopped or pipeline.closed
 
 
+def _require_ready(
+    decided: plan.Plan, options: Options, directory: Store, fetcher: Fetcher, about: ffmpeg.About
+) -> None:
+    """Raise `Failure` where something would fail for every video alike; `doctor` looks closer.
+
+    It costs a few milliseconds, and no process that is not started anyway.
+    """
+    signs: list[Sign | None] = [
+        health.of_ffmpeg(about.version, about.switches, keeps_rate=options.fps is None)
+    ]
+    least = [work.least_bytes for work in decided.work if not fetcher.expects_at_hand(work)]
+    if least:
+        free = directory.free_bytes()
+        signs += [
+            look_at_cookies(options, time.time()),
+            health.of_room(free=free, min_free=options.min_free, least=least, keep_raw=options.keep_raw),
+        ]
+    for sign in signs:
+        if sign is not None and sign.verdict is Verdict.WRONG:
+            raise Failure(sign.reason, f"{sign.words}: {sign.remedy}")
+
+
+def look_at_cookies(options: Options, now: float) -> Sign | None:
+    """Judge the user's cookies, if there are any. Raises `Failure`: they cannot be read."""
+    if options.cookies is None:
+        return None
+    text = read_cookies(options.cookies).decode("utf-8", "replace")
+    return health.of_cookies(text, written=options.cookies.stat().st_mtime, now=now)
+
+
 def bundled_ffmpeg() -> Path:
     """Return the ffmpeg that came with this environment, whatever PATH has, so that results repeat.
 
@@ -315,7 +351,8 @@ def own_version() -> str:
         return "unknown"
 
 
-def _require_yt_dlp(options: Options) -> None:
+def require_yt_dlp(options: Options) -> None:
+    """Raise `Failure` with ``tool_missing`` where there is no yt-dlp."""
     if options.yt_dlp is None:
         if find_spec("yt_dlp") is None:
             raise Failure(Reason.TOOL_MISSING, "yt-dlp is not installed in this environment")

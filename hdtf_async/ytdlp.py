@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 ASK_DEADLINE = 600.0
 """Seconds for asking for a video, which is silent for most of the time; a download has as many on top of
 what its size takes at the least speed."""
+ABOUT_DEADLINE = 120.0
+"""Seconds that yt-dlp may take to tell of itself."""
 _INFO_LIMIT = 64 << 20
 _TOLD, _COOKIES = "yt-dlp.conf", "cookies.txt"
 _PROXIES = {"http_proxy", "https_proxy", "all_proxy"}
@@ -78,6 +80,21 @@ class YtDlp:
         self._ffmpeg = ffmpeg
         self._secrets = _secrets(options)
         self._guard = guard
+
+    async def about(self, directory: Path) -> str:
+        """Return what yt-dlp tells of itself with these options; `directory` is private to it.
+
+        Raises `Failure`: ``tool_missing``, ``timed_out``, ``cookies_needed``.
+        """
+        told = await self._told(directory)
+        ended = await process.run(
+            [*told.words, "--verbose"],  # without an address it ends after that, with an error
+            deadline=ABOUT_DEADLINE,
+            hide=told.hide,
+            directory=directory,
+            guard=self._guard,
+        )
+        return ended.words
 
     async def ask(self, youtube_id: str, directory: Path) -> dict[str, Any]:
         """Return yt-dlp's information about a video; `directory` is private to it.
@@ -177,7 +194,7 @@ class YtDlp:
         options, own, secrets = self._options, list[str](), self._secrets
         if options.cookies is not None:
             # yt-dlp also writes the file that it is given.
-            cookies = await run_sync(_cookies, options.cookies)
+            cookies = await run_sync(read_cookies, options.cookies)
             await run_sync(_write_private, directory / _COOKIES, cookies)
             own += ["--cookies", _COOKIES]
             secrets = secrets | masks.in_cookies(cookies.decode("utf-8", "replace"))
@@ -231,7 +248,8 @@ def _count(value: object) -> int | None:
     return None
 
 
-def _cookies(source: Path) -> bytes:
+def read_cookies(source: Path) -> bytes:
+    """Return the content of the user's file of cookies. Raises `Failure` with ``cookies_needed``."""
     try:
         return source.read_bytes()
     except OSError as error:

@@ -378,8 +378,8 @@ USERS = (
         args=f"--extractor-args '{_AT_YOUTUBE.format(site='127.0.0.1:9')}'",
     ),
     Scenario("the proxy does not listen", Answer(), Reason.NETWORK, tries=3, options={"proxy": "http://127.0.0.1:9"}),
-    Scenario("cookies that are none", Answer(), Reason.COOKIES_NEEDED, cookies="hello\n"),
-    Scenario("cookies as JSON", Answer(), Reason.COOKIES_NEEDED, cookies='[{"name": "x"}]\n'),
+    Scenario("cookies that are none", Answer(), Reason.NOT_READY, tries=0, cookies="hello\n"),
+    Scenario("cookies as JSON", Answer(), Reason.NOT_READY, tries=0, cookies='[{"name": "x"}]\n'),
     Scenario("a certificate that is not trusted", Answer(), Reason.CERTIFICATE, trusting=False),
     Scenario(
         "exactly the reference height, and not there", offers(Offer(LOW)), Reason.FORMAT_UNAVAILABLE,
@@ -456,7 +456,8 @@ async def play(scenarios: Sequence[Scenario], footage: Path, directory: Path) ->
     for youtube_id in outcomes:
         (films / youtube_id).symlink_to(footage / FILM.youtube_id)
     answers = {youtube_id: _answer(outcome.scenario) for youtube_id, outcome in outcomes.items()}
-    runs = [{name: outcome for name, outcome in outcomes.items() if not outcome.scenario.alone}]
+    together = {name: outcome for name, outcome in outcomes.items() if not outcome.scenario.alone}
+    runs = [together] if together else []
     runs += [{name: outcome} for name, outcome in outcomes.items() if outcome.scenario.alone]
     limiter = anyio.CapacityLimiter(RUNS)
 

@@ -448,11 +448,11 @@ async def test_a_long_clip_gets_a_long_time(sources: Path, monkeypatch: pytest.M
 
 async def test_the_version_is_told(tmp_path: Path) -> None:
     """Of the real one, and not of something else."""
-    assert (await ffmpeg.version(bundled_ffmpeg()))[0].isalnum()
+    assert (await ffmpeg.about(bundled_ffmpeg())).version[0].isalnum()
     for script in ("echo hello", "echo ffmpeg version 7; exit 1", "exit 0"):
         with pytest.raises(Failure) as failure:
-            await ffmpeg.version(tool(tmp_path, script))
+            await ffmpeg.about(tool(tmp_path, script))
         assert failure.value.reason is Reason.TOOL_MISSING
     with pytest.raises(Failure) as failure:
-        await ffmpeg.version(tmp_path / "nowhere")
+        await ffmpeg.about(tmp_path / "nowhere")
     assert failure.value.reason is Reason.TOOL_MISSING

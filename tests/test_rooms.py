@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 PACKAGE = Path(hdtf_async.__file__).parent
 
 ROOMS = [
-    *("model", "masks", "failures", "words", "geometry", "formats", "events"),
+    *("model", "masks", "failures", "words", "health", "geometry", "formats", "events"),
     *("rows", "corrections", "tables", "options"),
     *("plan", "disk", "journal", "partials", "store"),
     *("sentinel", "guard", "process", "probe", "ytdlp", "ffmpeg"),
-    *("lanes", "entrance", "fetch", "cut", "pipeline", "report", "run", "census"),
+    *("lanes", "entrance", "fetch", "cut", "pipeline", "report", "run", "census", "doctor"),
     *("progress", "demo", "cli", "__init__", "__main__"),
 ]
 """A room imports only rooms above it. A new room has to find its place here."""
@@ -34,6 +34,7 @@ PURE = {
     "masks": {"base64", "json", "re", "urllib"},
     "failures": {"re"},
     "words": {"re"},
+    "health": {"datetime", "re"},
     "geometry": set[str](),
     "formats": {"re"},
     "plan": {"difflib", "hashlib", "json"},

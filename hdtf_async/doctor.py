@@ -1,0 +1,170 @@
+"""Looks at whether this machine is ready for the job: tools, directory, disk, cookies. Changes nothing.
+
+What the signs mean is in `health`. The main job looks by itself at what costs it nothing (`run`); here
+processes are started, and everything is looked at even where something is wrong already.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pkgutil
+import re
+import shutil
+import tempfile
+import time
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anyio.to_thread import run_sync
+
+from hdtf_async import ffmpeg, health, plan, process, store, tables
+from hdtf_async.failures import Failure
+from hdtf_async.fetch import own_raws
+from hdtf_async.health import Sign, Verdict
+from hdtf_async.journal import JOURNAL
+from hdtf_async.probe import Prober
+from hdtf_async.run import bundled_ffmpeg, look_at_cookies, require_yt_dlp
+from hdtf_async.ytdlp import YtDlp
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from hdtf_async.options import Options
+
+_PLUGINS = ("extractor", "postprocessor")
+
+
+async def examine(options: Options, out: Path | None = None) -> list[Sign]:
+    """Look at everything that a run with these options would need, and at the directory if one is named.
+
+    Raises `TableError` and `UnknownVideoError`, as the run would.
+    """
+    signs = await _looked_at("yt-dlp", partial(_yt_dlp, options))
+    signs += await _looked_at("ffmpeg", partial(_ffmpeg, options))
+    signs += await _looked_at("PyAV", _pyav)
+    if options.cookies is not None:
+        signs += await _looked_at("cookies", partial(_cookies, options))
+    if out is not None:
+        directory = await run_sync(_directory, out)
+        signs.append(directory)
+        if directory.verdict is not Verdict.WRONG:
+            signs.append(await run_sync(_room, options, out))
+    return signs
+
+
+async def _looked_at(subject: str, look: Callable[[], Awaitable[list[Sign]]]) -> list[Sign]:
+    """Look at something, and take its failure for a sign too."""
+    try:
+        return await look()
+    except Failure as failure:
+        advice = failure.reason.advice
+        words = failure.words or advice.meaning
+        return [Sign(subject, Verdict.WRONG, words, advice.remedy, failure.reason)]
+
+
+async def _yt_dlp(options: Options) -> list[Sign]:
+    require_yt_dlp(options)
+    # Its name tells whose it is, should it ever be left behind.
+    with tempfile.TemporaryDirectory(prefix="hdtf-doctor-") as private:
+        words = await YtDlp(options, Path("ffmpeg")).about(Path(private))
+    told = health.read_told(words)
+    if told is None:
+        last = words.splitlines()[-1:] or ["it says nothing"]
+        what = "Look at --yt-dlp and --yt-dlp-args."
+        return [Sign("yt-dlp", Verdict.WRONG, f"it does not tell its version: {last[0]}", what)]
+    plugins = await run_sync(_modules, told.plugin_directories)
+    return [
+        health.of_yt_dlp(told.version, datetime.now(UTC).date()),
+        health.of_runtimes(told.runtimes),
+        health.of_plugins(plugins),
+    ]
+
+
+def _modules(directories: tuple[str, ...]) -> list[str]:
+    """Return the names of the modules in directories of yt-dlp's plugins, which may be within archives."""
+    paths = [f"{directory}/{kind}" for directory in directories for kind in _PLUGINS]
+    return sorted({module.name for module in pkgutil.iter_modules(paths) if not module.name.startswith("_")})
+
+
+async def _ffmpeg(options: Options) -> list[Sign]:
+    tool = await run_sync(bundled_ffmpeg) if options.ffmpeg is None else options.ffmpeg.absolute()
+    about = await ffmpeg.about(tool)
+    sign = health.of_ffmpeg(about.version, about.switches, keeps_rate=options.fps is None)
+    abilities = [await _names(tool, of) for of in ("-encoders", "-decoders", "-filters")]
+    whose = "the bundled one" if options.ffmpeg is None else "given with --ffmpeg"
+    named = Sign(sign.subject, sign.verdict, f"{sign.words} ({whose}: {tool})", sign.remedy)
+    return [named, health.of_abilities(*abilities)]
+
+
+async def _names(tool: Path, of: str) -> set[str]:
+    """Return the names in one of ffmpeg's lists: what stands in a line's second place."""
+    ended = await process.run([str(tool), "-hide_banner", of], deadline=30, keep=1 << 20)
+    return set(re.findall(r"^ \S+ +(\w[\w-]*)", ended.out.decode("utf-8", "replace"), re.MULTILINE))
+
+
+async def _pyav() -> list[Sign]:
+    async with Prober() as prober:
+        await prober.ready()
+    return [Sign("PyAV", Verdict.FINE, "the child that reads media answers")]
+
+
+async def _cookies(options: Options) -> list[Sign]:
+    sign = await run_sync(look_at_cookies, options, time.time())
+    return [] if sign is None else [sign]
+
+
+def _directory(out: Path) -> Sign:
+    """Try in the nearest directory that is there whether a run could write, sync and lock."""
+    there = _nearest(out)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".hdtf-doctor-", dir=there) as private:
+            tried = Path(private) / "tried"
+            with tried.open("wb") as file:
+                file.write(b"tried")
+                file.flush()
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            tried.replace(tried.with_name("renamed"))
+    except OSError as error:
+        words = f"nothing can be written, renamed and locked in {there}: {error.strerror}"
+        return Sign("directory", Verdict.WRONG, words, "choose another --out")
+    if _is_locked(out / JOURNAL):
+        words = f"another run is at work on {out}"
+        return Sign("directory", Verdict.WARNING, words, "wait for it, or choose another --out")
+    return Sign("directory", Verdict.FINE, f"{there} can be written to, and has locks")
+
+
+def _nearest(out: Path) -> Path:
+    """Return the directory, or the nearest above it that is there."""
+    # Not Path.exists, which raises where one may not look.
+    return next(part for part in (out.absolute(), *out.absolute().parents) if os.path.exists(part))  # noqa: PTH110
+
+
+def _is_locked(journal: Path) -> bool:
+    try:
+        with journal.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # it is not there
+        return False
+    return False
+
+
+def _room(options: Options, out: Path) -> Sign:
+    """Judge the disk by what is still to fetch."""
+    read = tables.read(options.source, corrections=options.corrections)
+    plan.require_known(read, options)
+    known, own = store.read_known(out), own_raws(options.raw_dirs)
+    decided = plan.make(read, options, there=known.all_there(), failed=known.failures)
+    least = [
+        work.least_bytes
+        for work in decided.work
+        if known.raw_there(work.youtube_id) is None
+        and not own.keys() & {work.youtube_id, *(video.stem for video in work.videos)}
+    ]
+    there = _nearest(out)
+    free = shutil.disk_usage(there).free
+    return health.of_room(free=free, min_free=options.min_free, least=least, keep_raw=options.keep_raw)

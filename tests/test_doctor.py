@@ -1,0 +1,166 @@
+"""The doctor looks with real tools; the main job refuses early what would fail for every video."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import zipfile
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from conftest import exported
+
+import hdtf_async
+from hdtf_async import ExitCode, Options, Reason, cli, demo, doctor, store
+from hdtf_async.health import Verdict, is_ready
+from hdtf_async.run import bundled_ffmpeg
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Finished
+
+    from hdtf_async.health import Sign
+
+TOKENS = """
+from yt_dlp.extractor.youtube.pot.provider import PoTokenProvider, PoTokenResponse, register_provider
+
+
+@register_provider
+class TokensPTP(PoTokenProvider):
+    PROVIDER_VERSION = "1.0"
+    BUG_REPORT_LOCATION = "nowhere"
+    _SUPPORTED_CLIENTS = None
+    _SUPPORTED_CONTEXTS = None
+
+    def is_available(self):
+        return True
+
+    def _real_request_pot(self, request):
+        return PoTokenResponse(po_token="dG9rZW4tb2YtYS1wbHVnaW4=")
+"""
+"""A plugin of yt-dlp's that provides PO tokens, as a user may have installed one."""
+
+
+def by_subject(signs: list[Sign]) -> dict[str, Sign]:
+    """Return signs by what they are of."""
+    assert len({sign.subject for sign in signs}) == len(signs)
+    return {sign.subject: sign for sign in signs}
+
+
+@pytest.fixture
+def plugin(tmp_path: Path) -> dict[str, str]:
+    """Install a plugin in the user's own directory; return what has to be in the environment."""
+    module = tmp_path / "config/yt-dlp/plugins/tokens/yt_dlp_plugins/extractor/getpot_tokens.py"
+    module.parent.mkdir(parents=True)
+    module.write_text(TOKENS)
+    archive = module.parents[3] / "more.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.writestr("yt_dlp_plugins/postprocessor/packed.py", "")
+    return {"XDG_CONFIG_HOME": str(tmp_path / "config")}
+
+
+async def test_a_good_machine_is_ready(tmp_path: Path, plugin: dict[str, str]) -> None:
+    """Every tool is named with its version, plugins too; nothing is left in the directory."""
+    cookies = tmp_path / "cookies.txt"
+    cookies.write_text("# Netscape HTTP Cookie File\n.youtube.com\tTRUE\t/\tTRUE\t0\tSID\tsecret-value\n")
+    out = tmp_path / "not" / "there"
+    with exported(plugin):
+        signs = by_subject(await doctor.examine(Options(cookies=cookies, min_free=0), out))
+    assert is_ready(signs.values())
+    assert [*signs] == [
+        "yt-dlp", "JavaScript", "plugins", "ffmpeg", "codecs", "PyAV", "cookies", "directory", "disk",
+    ]  # fmt: skip
+    assert signs["JavaScript"].words.startswith("deno-")
+    assert signs["plugins"].words == "getpot_tokens, packed (1 for PO tokens)"
+    assert str(bundled_ffmpeg()) in signs["ffmpeg"].words
+    assert "352 downloads" in signs["disk"].words
+    assert "secret-value" not in f"{signs}"
+    assert {path.name for path in tmp_path.iterdir()} == {"config", "cookies.txt"}
+
+
+async def test_what_is_wrong_is_told_all_at_once(tmp_path: Path) -> None:
+    """No yt-dlp, no ffmpeg, a file in the way of the directory, cookies that are none: each with a remedy."""
+    tool, cookies, out = tmp_path / "tool", tmp_path / "cookies.txt", tmp_path / "file"
+    tool.write_text("#!/bin/sh\necho hello; echo hello >&2; exit 2\n")
+    tool.chmod(0o755)
+    cookies.write_text("hello\n")
+    out.touch()
+    options = Options(cookies=cookies, ffmpeg=tmp_path / "nowhere", yt_dlp=tool)
+    signs = by_subject(await doctor.examine(options, out))
+    assert {name for name, sign in signs.items() if sign.verdict is Verdict.WRONG} == {
+        "yt-dlp", "ffmpeg", "cookies", "directory",
+    }  # fmt: skip
+    assert all(sign.remedy for sign in signs.values() if sign.verdict is Verdict.WRONG)
+    (nothing,) = (await doctor.examine(replace(options, yt_dlp=tmp_path / "nowhere")))[:1]
+    assert (nothing.verdict, nothing.reason) == (Verdict.WRONG, Reason.TOOL_MISSING)
+
+
+async def test_a_disk_without_room_and_a_busy_directory_are_seen(tmp_path: Path) -> None:
+    """From another process's view of it: the lock is looked at, and not taken away."""
+    async with store.opened(tmp_path):
+        signs = by_subject(await doctor.examine(Options(min_free=10**17), tmp_path))
+    assert signs["directory"].verdict is Verdict.WARNING
+    assert "another run" in signs["directory"].words
+    assert (signs["disk"].verdict, signs["disk"].reason) == (Verdict.WRONG, Reason.DISK_FULL)
+
+
+def test_the_command_says_ready_or_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Lines for a person and one object for a program; exit code 0 or 4."""
+    assert cli.main(["doctor", "--out", str(tmp_path), "--min-free", "0", "--limit", "1"]) == ExitCode.DONE
+    assert capsys.readouterr().out.endswith("Ready.\n")
+    words = ["doctor", "--json", "--out", str(tmp_path), "--ffmpeg", str(tmp_path / "nowhere")]
+    assert cli.main(words) == ExitCode.LOCAL
+    told = json.loads(capsys.readouterr().out)
+    assert told["ready"] is False
+    (wrong,) = (sign for sign in told["signs"] if sign["verdict"] == "wrong")
+    assert wrong["subject"] == "ffmpeg"
+    assert wrong["what_to_do"]
+
+
+@pytest.mark.parametrize("what", ["cookies", "ffmpeg"])
+async def test_the_main_job_does_not_begin_with_what_would_fail_for_every_video(
+    what: str, finished: Finished, site: demo.StandIn, tmp_path: Path
+) -> None:
+    """Exit code 4, a sentence, and nothing is asked of YouTube; where all is there, it is no matter."""
+    cookies, ffmpeg = tmp_path / "cookies.txt", tmp_path / "ffmpeg"
+    cookies.write_text('[{"name": "SID", "value": "secret-value"}]')
+    ffmpeg.write_text("#!/bin/sh\necho ffmpeg version 7.0.2-static Copyright\n")
+    ffmpeg.chmod(0o755)
+    bad = {"cookies": cookies} if what == "cookies" else {"ffmpeg": ffmpeg}
+    before = len(await site.requests())
+    report = await hdtf_async.download(tmp_path / "clips", replace(finished.options, **bad))  # type: ignore[arg-type]
+    assert report.exit_code == ExitCode.LOCAL
+    assert report.stopped is not None
+    assert report.stopped.reason is Reason.NOT_READY
+    assert "secret-value" not in f"{report.stopped}"
+    assert len(await site.requests()) == before
+    assert (await hdtf_async.download(finished.out, replace(finished.options, **bad))).exit_code == 0  # type: ignore[arg-type]
+
+
+async def test_cookies_are_no_matter_where_nothing_is_to_be_fetched(
+    finished: Finished, tmp_path: Path
+) -> None:
+    """Clips are made from videos that are at hand, on a disk with little room, too."""
+    (tmp_path / "cookies.txt").write_text("hello\n")
+    options = replace(
+        finished.options, raw_dirs=(finished.out / "_videos_raw",), videos=("Radio2",), preset="ultrafast",
+        cookies=tmp_path / "cookies.txt", min_free=10**17,
+    )  # fmt: skip
+    assert (await hdtf_async.download(tmp_path / "clips", options)).exit_code == ExitCode.DONE
+
+
+async def test_a_token_provider_of_the_users_makes_the_difference(
+    finished: Finished, site: demo.StandIn, tmp_path: Path, plugin: dict[str, str]
+) -> None:
+    """A client that needs PO tokens gets nowhere without the plugin, and the video with it."""
+    mweb = site.yt_dlp_args.replace("player_skip=", "player_client=mweb;player_skip=")
+    options = replace(
+        finished.options, yt_dlp_args=tuple(shlex.split(mweb)), videos=("Radio2",), preset="ultrafast"
+    )
+    without = await hdtf_async.download(tmp_path / "clips", options)
+    assert without.reasons == {Reason.UPDATE_NEEDED: without.asked}
+    with exported(plugin):
+        report = await hdtf_async.download(tmp_path / "clips", options)
+    assert report.exit_code == ExitCode.DONE

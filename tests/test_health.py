@@ -1,0 +1,176 @@
+"""What signs mean: each as it may be seen on somebody's machine."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from hdtf_async import Reason, health
+from hdtf_async.health import Verdict
+
+HEADER = """\
+[debug] Command-line config: ['--ignore-config']
+WARNING: Your yt-dlp version (2026.08.19) is older than 90 days!
+[debug] yt-dlp version {version}
+[debug] Python 3.11.7 (CPython x86_64 64bit)
+[debug] exe versions: none
+[debug] JS runtimes: {runtimes}
+[debug] Plugin directories: {plugins}
+Usage: yt-dlp [OPTIONS] URL [URL...]
+yt-dlp: error: You must provide at least one URL.
+"""
+TODAY = date(2026, 11, 25)
+NOW = 1_800_000_000.0
+DAY = 86400
+NETSCAPE = "# Netscape HTTP Cookie File\n"
+GB = 10**9
+
+
+def cookie(domain: str = ".youtube.com", expires: object = 0) -> str:
+    """Return a line of a file of cookies."""
+    return f"{domain}\tTRUE\t/\tTRUE\t{expires}\tSID\tsecret-value\n"
+
+
+def test_what_yt_dlp_tells_of_itself_is_read() -> None:
+    """Version, runtimes and where its plugins are; several of each, or none."""
+    words = HEADER.format(
+        version="stable@2026.08.19 from yt-dlp/yt-dlp [594bd50c2] (pip)",
+        runtimes="deno-2.9.8, node-20.1.0 (unsupported)",
+        plugins="/a/yt_dlp_plugins, /b.zip/yt_dlp_plugins",
+    )
+    told = health.read_told(words)
+    assert told == health.Told(
+        "2026.08.19",
+        ("deno-2.9.8", "node-20.1.0 (unsupported)"),
+        ("/a/yt_dlp_plugins", "/b.zip/yt_dlp_plugins"),
+    )
+    words = HEADER.format(version="2026.10.26.123456", runtimes="none (disabled)", plugins="none")
+    assert health.read_told(words) == health.Told("2026.10.26.123456", (), ())
+    assert health.read_told("Usage: yt-dlp\n\nyt-dlp: error: no such option: --nonsense") is None
+
+
+@pytest.mark.parametrize(
+    ("version", "verdict", "words"),
+    [
+        ("2026.08.27", Verdict.FINE, "90 days"),
+        ("2026.08.26", Verdict.WARNING, "91 days"),
+        ("2026.10.26.123456", Verdict.FINE, "30 days"),
+        ("2026.13.45", Verdict.WARNING, "nobody knows"),
+        ("2027.1.1", Verdict.FINE, "0 days"),
+        ("unknown", Verdict.WARNING, "nobody knows"),
+    ],
+)
+def test_yt_dlp_grows_old(version: str, verdict: Verdict, words: str) -> None:
+    """Its version is a date; one that is none is told as such."""
+    sign = health.of_yt_dlp(version, TODAY)
+    assert sign.verdict is verdict
+    assert words in sign.words
+    assert bool(sign.remedy) is (verdict is not Verdict.FINE)
+
+
+@pytest.mark.parametrize(
+    ("runtimes", "verdict"),
+    [
+        (("deno-2.9.8",), Verdict.FINE),
+        (("deno-2.9.8", "node-20.1.0 (unsupported)"), Verdict.FINE),
+        (("node-20.1.0 (unsupported)",), Verdict.WARNING),
+        (("xyz (unknown)",), Verdict.WARNING),
+        ((), Verdict.WARNING),
+    ],
+)
+def test_a_javascript_runtime_has_to_be_one_that_yt_dlp_takes(
+    runtimes: tuple[str, ...], verdict: Verdict
+) -> None:
+    """An old one is as good as none, and is named."""
+    sign = health.of_runtimes(runtimes)
+    assert sign.verdict is verdict
+    assert all(runtime in sign.words for runtime in runtimes)
+
+
+def test_plugins_are_named_and_those_for_tokens_counted() -> None:
+    """By the name that their module has to have."""
+    assert health.of_plugins([]).words == "none"
+    words = health.of_plugins(["getpot_bgutil_http", "getpot_bgutil_script", "other"]).words
+    assert words == "getpot_bgutil_http, getpot_bgutil_script, other (2 for PO tokens)"
+
+
+@pytest.mark.parametrize(
+    ("version", "switches", "keeps_rate", "verdict"),
+    [
+        ("n9.0.2-17-g2a571b6068", {"--enable-libx264"}, True, Verdict.FINE),
+        ("5.1.9-0+deb12u1", {"--enable-libx264"}, True, Verdict.FINE),
+        ("n9.0.2-fake", set(), True, Verdict.FINE),
+        ("7.0.2-static", {"--enable-libx264"}, True, Verdict.WRONG),
+        ("n7.0", {"--enable-libx264"}, True, Verdict.WRONG),
+        ("7.0.2-static", {"--enable-libx264"}, False, Verdict.WARNING),
+        ("7.01", {"--enable-libx264"}, True, Verdict.FINE),
+        ("9.0.2", {"--enable-gpl"}, False, Verdict.WRONG),
+    ],
+)
+def test_an_ffmpeg_that_would_spoil_clips_is_known_by_its_version(
+    version: str, switches: set[str], keeps_rate: bool, verdict: Verdict
+) -> None:
+    """And one that cannot encode by the switches with which it was built, where it tells them."""
+    assert health.of_ffmpeg(version, switches, keeps_rate=keeps_rate).verdict is verdict
+
+
+def test_what_an_ffmpeg_lacks_is_named() -> None:
+    """What every clip needs is wrong to lack; what some need, a warning."""
+    encoders, decoders = {"libx264"}, {"h264", "vp9", "av1", "libdav1d"}
+    filters = {"trim", "setpts", "tpad", "fps", "crop", "scale", "setsar", "bwdif", "idet"}
+    assert health.of_abilities(encoders, decoders, filters).verdict is Verdict.FINE
+    without = health.of_abilities(set(), decoders, filters - {"crop"})
+    assert without.verdict is Verdict.WRONG
+    assert "encode H.264" in without.words
+    assert "filter with crop" in without.words
+    some = health.of_abilities(encoders, {"h264", "vp9", "av1"}, filters)
+    assert some.verdict is Verdict.WARNING
+    assert "AV1" in some.words
+    assert health.of_abilities(encoders, decoders - {"h264"}, filters).verdict is Verdict.WRONG
+
+
+@pytest.mark.parametrize(
+    ("free", "least", "keep_raw", "verdict"),
+    [
+        (6 * GB, [GB, 3 * GB], True, Verdict.FINE),
+        (6 * GB - 1, [GB, 3 * GB], True, Verdict.WRONG),
+        (5 * GB, [GB, 3 * GB], False, Verdict.FINE),
+        (5 * GB - 1, [GB, 3 * GB], False, Verdict.WRONG),
+        (2 * GB, [], True, Verdict.FINE),
+        (2 * GB - 1, [], True, Verdict.WRONG),
+    ],
+)
+def test_the_disk_has_to_have_room_for_the_least_that_it_takes(
+    free: int, least: list[int], keep_raw: bool, verdict: Verdict
+) -> None:
+    """All videos where they are kept, else the longest; and what is to stay free on top."""
+    sign = health.of_room(free=free, min_free=2 * GB, least=least, keep_raw=keep_raw)
+    assert sign.verdict is verdict
+    assert (sign.reason is Reason.DISK_FULL) is (verdict is Verdict.WRONG)
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict", "words"),
+    [
+        ("", Verdict.WRONG, "Netscape"),
+        ("hello\n", Verdict.WRONG, "Netscape"),
+        ('[{"name": "SID", "value": "secret-value"}]', Verdict.WRONG, "JSON"),
+        (cookie(), Verdict.WRONG, "Netscape"),
+        (NETSCAPE, Verdict.WARNING, "none for YouTube"),
+        (NETSCAPE + cookie(".notyoutube.com"), Verdict.WARNING, "none for YouTube"),
+        (NETSCAPE + cookie(expires=1_700_000_000), Verdict.WARNING, "expired"),
+        (NETSCAPE + cookie(), Verdict.FINE, "1 for YouTube"),
+        (NETSCAPE.replace("\n", "\r\n") + "#HttpOnly_" + cookie(), Verdict.FINE, "1 for YouTube"),
+        ("# HTTP Cookie File\n" + cookie("accounts.google.com"), Verdict.FINE, "1 for YouTube"),
+        (NETSCAPE + cookie(expires=NOW + 9 * DAY) + cookie(expires=1), Verdict.FINE, "expires in 9 days"),
+        (NETSCAPE + cookie(expires="soon") + "half a line", Verdict.FINE, "1 for YouTube"),
+    ],
+)
+def test_cookies_are_judged_by_form_and_dates(text: str, verdict: Verdict, words: str) -> None:
+    """And no word of theirs is repeated."""
+    sign = health.of_cookies(text, written=NOW - 12 * DAY, now=NOW)
+    assert sign.verdict is verdict
+    assert words in sign.words
+    assert verdict is not Verdict.FINE or "written 12 days ago" in sign.words
+    assert "secret-value" not in f"{sign}"
