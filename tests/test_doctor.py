@@ -164,3 +164,5 @@ async def test_a_token_provider_of_the_users_makes_the_difference(
     with exported(plugin):
         report = await hdtf_async.download(tmp_path / "clips", options)
     assert report.exit_code == ExitCode.DONE
+    assert report.exit_code == ExitCode.DONE
+    assert "pot=" in (await site.requests())[-1]["path"]

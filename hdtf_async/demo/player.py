@@ -64,7 +64,8 @@ class Signer:
 
     def read(self, query: str) -> dict[str, str] | None:
         """Return the fields of a query that this signer has signed and that is still good; else None."""
-        plain, _, signature = query.rpartition("&sig=")
+        plain, _, rest = query.rpartition("&sig=")
+        signature = rest.partition("&")[0]  # what yt-dlp appends, such as a PO token, is not signed
         if not hmac.compare_digest(signature.encode(), self._sign(plain).encode()):
             return None
         fields = dict(parse_qsl(plain))
