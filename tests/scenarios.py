@@ -53,7 +53,8 @@ _MADE = (
     (ODD, "avc1.4d401e", 636, 358, f"-vf scale=636:358 {_X264}"),
     (HIGH, "avc1.4d401f", 960, 540, f"-vf scale=960:540 {_X264}"),
 )
-_DRAWN = tuple(map(Offer, (H264, LOW, VP9, SOUND)))
+DRAWN = tuple(map(Offer, (H264, LOW, VP9, SOUND)))
+"""What is offered where nothing is said of it."""
 
 _UNAVAILABLE = "Video unavailable"
 
@@ -479,13 +480,13 @@ async def play(scenarios: Sequence[Scenario], footage: Path, directory: Path) ->
 
 def _answer(scenario: Scenario) -> Answer:
     """Return what is ordered; where nothing is said of renditions, those are offered that were drawn."""
-    return replace(scenario.answer, offers=_DRAWN) if scenario.answer.offers is None else scenario.answer
+    return replace(scenario.answer, offers=DRAWN) if scenario.answer.offers is None else scenario.answer
 
 
 async def _run(outcomes: Mapping[str, Outcome], site: demo.StandIn, directory: Path) -> None:
     """Run the main job once and take down what becomes of each video."""
     directory.mkdir()
-    _write_tables(directory / "tables", outcomes.items())
+    write_tables(directory / "tables", outcomes.items())
     first, *_ = outcomes.values()
     out = directory / "clips"
     async with hdtf_async.running(out, _options(first.scenario, site, directory)) as run:
@@ -542,7 +543,7 @@ def _count(requests: Iterable[Mapping[str, Any]], outcomes: Mapping[str, Outcome
         outcomes[youtube_id].twice += sum(pieces.values()) - len(pieces)
 
 
-def _write_tables(directory: Path, videos: Iterable[tuple[str, Outcome]]) -> None:
+def write_tables(directory: Path, videos: Iterable[tuple[str, Outcome]]) -> None:
     """Write the tables of one subset: each video has one clip of a second, in a box that fits every shape."""
     directory.mkdir()
     rows = {

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import signal
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING
 
+import anyio
 import pytest
+import scenarios
 from conftest import exported
+from refusing import lay_out
 
 import hdtf_async
-from hdtf_async import demo, events, partials
+from hdtf_async import Options, demo, events, partials
 from hdtf_async.demo.answers import Answer
 from hdtf_async.formats import Format
 from hdtf_async.partials import Promise, forget, resume, tidy
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from conftest import Finished
 
 RENDITION = Format(
@@ -99,6 +105,55 @@ def test_what_is_forgotten_goes(tmp_path: Path) -> None:
     left(directory, Promise.of("CPCoMyuBRM0", RENDITION))
     forget(directory)
     assert not tidy(directory)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+async def test_a_killed_yt_dlp_leaves_nothing_that_is_taken_for_whole(tmp_path: Path) -> None:
+    """Twenty times in the middle of a download: each raw is in the end the one that was promised."""
+    footage = tmp_path / "footage"
+    await scenarios.draw(footage)
+    right = (footage / scenarios.FILM.youtube_id / f"{scenarios.H264}.mp4").read_bytes()
+    answers = lay_out(tmp_path, footage, 20, Answer(bandwidth=len(right) // 2))
+    out, chance = tmp_path / "clips", Random(1)  # noqa: S311 - guards nothing
+    reached = {f".hdtf-RD_{name.title()}.download": chance.randrange(1, len(right)) for name in answers}
+    killed: dict[str, int] = {}
+
+    async def kill() -> None:
+        while True:
+            for part in out.glob("_videos_raw/.hdtf-*/*.part"):
+                name = part.parent.name
+                with suppress(OSError):  # it has its final name by now
+                    if name not in killed and part.stat().st_size >= reached[name]:
+                        killed[name] = kill_in(part.parent)
+            await anyio.sleep(0.005)
+
+    async with demo.stand_in(tmp_path / "films", answers) as site:
+        options = Options(
+            source=tmp_path / "tables", pace=0, retry_wait=0.1, downloads=4, preset="ultrafast",
+            yt_dlp_args=tuple(shlex.split(site.yt_dlp_args)),
+        )  # fmt: skip
+        with exported(site.environment):
+            async with anyio.create_task_group() as beside:
+                beside.start_soon(kill)
+                report = await hdtf_async.download(out, options)
+                beside.cancel_scope.cancel()
+    assert len(killed) == 20
+    assert sum(killed.values()) >= 18, "nearly all were still at work"
+    assert report.exit_code == 0
+    assert [raw.read_bytes() == right for raw in out.glob("_videos_raw/*.mp4")] == [True] * 20
+    assert [path.name for path in out.rglob(".*")] == []
+
+
+def kill_in(directory: Path) -> int:
+    """Kill the processes that work in a directory; return how many there were."""
+    found = 0
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError):
+            if entry.name.isdigit() and (entry / "cwd").readlink() == directory:
+                os.kill(int(entry.name), signal.SIGKILL)
+                found += 1
+    return found
 
 
 async def test_an_interrupted_run_goes_on_with_the_same_bytes(

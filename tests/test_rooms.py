@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import re
 import subprocess
 import sys
 from functools import cache
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import readme
 
 import hdtf_async
 
@@ -121,6 +123,15 @@ def test_a_room_imports_only_rooms_above_it(path: Path) -> None:
     assert not [imported for imported in _imports(source) if imported.startswith(".")], "by full name only"
     above = set(ROOMS[: ROOMS.index(name)]) | {name}
     assert _rooms_of(source) <= above
+
+
+def test_the_readme_lists_the_rooms_in_their_order() -> None:
+    """So that whoever reads it finds each, above those that build on it."""
+    text = readme.README.read_text(encoding="utf-8")
+    table = text.partition("| room | what it knows |")[2].partition("\n\n")[0]
+    cells = [line.split("|")[1] for line in table.splitlines()[2:]]
+    listed = [room for cell in cells for room in re.findall(r"`(\w+)`", cell)]
+    assert listed == [room for room in ROOMS if not room.startswith("__")]
 
 
 @pytest.mark.parametrize("name", PURE)
