@@ -174,9 +174,7 @@ def doctor_command(argv: Sequence[str]) -> int:
         description="Looks at what a run with the same options would need, and says what to do where"
         " something is wrong: exit code 4. Changes nothing, and asks nobody on the network.",
     )  # fmt: skip
-    parser.add_argument(
-        *OUT, dest="out", metavar="DIR", type=Path, help="look at this directory too"
-    )
+    parser.add_argument(*OUT, dest="out", metavar="DIR", type=Path, help="look at this directory too")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     _add(parser, Options)
     said = parser.parse_args(argv)
