@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import wave
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import anyio
+from anyio.to_thread import run_sync
 
-from hdtf_async import ffmpeg, geometry
+from hdtf_async import combing, ffmpeg, geometry
 from hdtf_async.events import ClipDone, EncodeProgress, EncodeStarted
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.guard import UNGUARDED, Guard
-from hdtf_async.model import Box, Interval
+from hdtf_async.model import Audio, Box, Crop, Deinterlace, Interval
 from hdtf_async.plan import fingerprint, row
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from hdtf_async.demux import Facts
     from hdtf_async.events import Events
-    from hdtf_async.fetch import Raw
     from hdtf_async.journal import Record
     from hdtf_async.model import Clip, Form
-    from hdtf_async.probe import Facts, Prober
+    from hdtf_async.probe import Prober
+    from hdtf_async.raws import Raw
     from hdtf_async.store import Store
+
+
+_AAC_FRAMES = 0.1
+"""Seconds by which sound inside a clip may be longer or shorter: AAC counts in frames of 1024 samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +56,16 @@ class Cutter:
         begun = anyio.current_time()
         wanted = plan_cut(clip, raw, self.form)
         final = self.store.clip_path(clip)
-        temporary = self.store.temporary(final)
         self.events.tell(EncodeStarted(clip.stem, wanted.interval.seconds))
-        try:
+        if self.form.deinterlace is Deinterlace.AUTO:
+            seen = await combing.look(self.tool, wanted, self.guard)
+            wanted = replace(wanted, parity=seen.parity)
+        async with AsyncExitStack() as temporaries:
+            beside: Record = {}
+            if wanted.sound is not None and self.form.sound_beside:
+                wav = await temporaries.enter_async_context(self._temporary(self.store.wav_path(clip)))
+                beside = {"wav": self.store.wav_path(clip).name} | await self._wav(wanted.sound, wav)
+            temporary = await temporaries.enter_async_context(self._temporary(final))
             await ffmpeg.encode(
                 self.tool,
                 wanted,
@@ -61,16 +77,19 @@ class Cutter:
             verify(wanted, facts)
             size = await self.store.size(temporary)
             digest = await self.store.sha256(temporary)
+            # What goes with the clip first: a clip that is there has all that belongs to it.
+            await self.store.publish_beside(wav if beside else None, clip)
             await self.store.publish(temporary, final)
-        finally:
-            await self.store.remove(temporary)
         took = anyio.current_time() - begun
-        metadata = self._metadata(clip, raw, wanted, facts) | {
-            "bytes": size,
-            "sha256": digest,
-            "fingerprint": fingerprint(clip, self.form),
-            "versions": self.versions | ({"yt_dlp": raw.yt_dlp} if raw.yt_dlp else {}),
-        }
+        metadata = (
+            self._metadata(clip, raw, wanted, facts)
+            | {"bytes": size, "sha256": digest}
+            | beside
+            | {
+                "fingerprint": fingerprint(clip, self.form),
+                "versions": self.versions | ({"yt_dlp": raw.yt_dlp} if raw.yt_dlp else {}),
+            }
+        )
         await self.store.append(
             {
                 "type": "clip",
@@ -81,6 +100,31 @@ class Cutter:
             }
         )
         self.events.tell(ClipDone(clip.stem, final.name, wanted.interval.seconds, size, took))
+
+    @asynccontextmanager
+    async def _temporary(self, final: Path) -> AsyncIterator[Path]:
+        """Give the name under which a file is written; whatever still has it afterwards goes."""
+        temporary = self.store.temporary(final)
+        try:
+            yield temporary
+        finally:
+            await self.store.remove(temporary)
+
+    async def _wav(self, sound: ffmpeg.Sound, target: Path) -> Record:
+        """Write a clip's sound, check it, and return what its metadata tell of it."""
+        await ffmpeg.wav(self.tool, sound, target, guard=self.guard)
+        found = await run_sync(_wav_facts, target)
+        wanted = (ffmpeg.WAV_RATE, 1, 2, sound.samples)
+        if found != wanted:
+            raise Failure(
+                Reason.CLIP_WRONG,
+                f"rate, channels, bytes a sample, samples of the WAV are {found} where {wanted} were due",
+            )
+        return {
+            "wav_samples": sound.samples,
+            "wav_bytes": await self.store.size(target),
+            "wav_sha256": await self.store.sha256(target),
+        }
 
     async def _facts(self, path: Path) -> Facts:
         try:
@@ -112,6 +156,18 @@ class Cutter:
             "height": facts.height,
             "duration": round(facts.end - facts.start, 6),
         }
+        if clip.segment is not None:
+            line["segment"] = clip.segment
+        if cut.parity is not None:
+            line["deinterlaced"] = cut.parity
+        if cut.sound is not None:
+            line["sound_format_id"] = raw.sound_format_id
+        if facts.sound is not None:
+            line |= {
+                "sound_codec": facts.sound.codec,
+                "sound_rate": facts.sound.rate,
+                "sound_channels": facts.sound.channels,
+            }
         if cut.interval.end < clip.interval.end:
             line["ends_early"] = round(clip.interval.end - cut.interval.end, 6)
         if clip.correction is not None:
@@ -138,7 +194,7 @@ def plan_cut(clip: Clip, raw: Raw, form: Form) -> ffmpeg.Cut:
             )
     if frames == 0:
         raise Failure(Reason.INTERVAL_OUTSIDE, "the interval holds no frame")
-    if form.crop == "table":
+    if form.crop is Crop.TABLE:
         box = geometry.fit(clip.box, clip.video.reference_height, facts.width, facts.height)
     else:
         box = Box(0, 0, facts.width - facts.width % 2, facts.height - facts.height % 2)
@@ -146,8 +202,28 @@ def plan_cut(clip: Clip, raw: Raw, form: Form) -> ffmpeg.Cut:
     if form.fps is not None:
         frames = ffmpeg.frames_at(form.fps, interval.seconds)
     return ffmpeg.Cut(
-        raw.path, raw.container, interval, box, width, height, frames, form, Fraction(facts.time_base)
+        raw.path,
+        raw.container,
+        interval,
+        box,
+        width,
+        height,
+        frames,
+        form,
+        Fraction(facts.time_base),
+        squared=(facts.width, facts.height) if facts.stretched else None,
+        full_range=facts.full_range,
+        sound=None if form.audio is Audio.NONE else _plan_sound(clip, raw, form, interval, frames),
     )
+
+
+def _plan_sound(clip: Clip, raw: Raw, form: Form, interval: Interval, frames: int) -> ffmpeg.Sound:
+    """Decide which stretch of the sound goes with a clip: from its first frame on, as long as the clip."""
+    if raw.sound is None:
+        raise Failure(Reason.NO_SOUND, "")
+    first = raw.firsts[clip.stem]
+    seconds = interval.end - first if form.fps is None else float(frames / form.fps)
+    return ffmpeg.Sound(raw.sound, raw.sound.suffix[1:].lower(), first, seconds)
 
 
 def verify(cut: ffmpeg.Cut, facts: Facts) -> None:
@@ -156,8 +232,23 @@ def verify(cut: ffmpeg.Cut, facts: Facts) -> None:
     found = (facts.codec, facts.width, facts.height, facts.frames)
     if wanted != found:
         raise Failure(Reason.CLIP_WRONG, f"codec, width, height, frames are {found} where {wanted} were due")
+    if (facts.sound is not None) is not (cut.sound is not None and cut.form.sound_inside):
+        raise Failure(Reason.CLIP_WRONG, f"its sound is {facts.sound}")
+    if facts.sound is not None and cut.sound is not None:
+        off = facts.sound.end - max(0.0, facts.sound.start) - cut.sound.seconds
+        if abs(off) > _AAC_FRAMES:
+            raise Failure(Reason.CLIP_WRONG, f"its sound is {off:.3f} s longer than it should be")
     if cut.form.fps is not None and abs(facts.fps - cut.form.fps) > 1e-3:  # noqa: PLR2004 - rounding
         raise Failure(Reason.CLIP_WRONG, f"{facts.fps} frames a second where {cut.form.fps} were due")
+
+
+def _wav_facts(path: Path) -> tuple[int, int, int, int]:
+    """Return samples a second, channels, bytes a sample, and samples of a WAV file of ours."""
+    try:
+        with wave.open(str(path), "rb") as file:
+            return file.getframerate(), file.getnchannels(), file.getsampwidth(), file.getnframes()
+    except (OSError, EOFError, wave.Error) as error:
+        raise Failure(Reason.CLIP_WRONG, f"the WAV cannot be read: {error}") from error
 
 
 def _listed(box: Box) -> list[int]:

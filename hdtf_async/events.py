@@ -75,6 +75,8 @@ class FormatChosen(Event):
     bytes: int | None
     refused: tuple[tuple[str, str], ...]
     """Format id and why, in words."""
+    sound_format_id: str | None
+    """The sound that is downloaded besides; None where none is wanted, or it is inside."""
 
 
 @dataclass(frozen=True, slots=True)

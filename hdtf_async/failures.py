@@ -15,7 +15,7 @@ The reasons fall into these families:
   ``raw_truncated``, ``raw_unreadable``, ``not_tried``.
 - this machine: ``disk_full``, ``not_writable``, ``tool_missing``, ``not_ready``, ``tool_failed``.
 - the tables against the video: ``box_does_not_fit``, ``height_unknown``, ``interval_outside``,
-  ``clip_wrong``.
+  ``no_sound``, ``clip_wrong``.
 - this program: ``fault``.
 - ``unknown``: words that nobody has categorised yet. There is no default that guesses.
 
@@ -119,6 +119,7 @@ class Reason(StrEnum):
     BOX_DOES_NOT_FIT = "box_does_not_fit"
     HEIGHT_UNKNOWN = "height_unknown"
     INTERVAL_OUTSIDE = "interval_outside"
+    NO_SOUND = "no_sound"
     CLIP_WRONG = "clip_wrong"
     NOT_TRIED = "not_tried"
     FAULT = "fault"
@@ -277,6 +278,10 @@ ADVICE: dict[Reason, Advice] = {
     Reason.INTERVAL_OUTSIDE: _yours(
         "The published interval ends beyond the end of the video.",
         "Compare the video with the table: it may have been shortened or replaced since it was annotated.",
+    ),
+    Reason.NO_SOUND: _yours(
+        "The video has no sound, and sound was asked for.",
+        "Nothing can be done; --audio none, in a directory of its own, makes the clip without.",
     ),
     Reason.CLIP_WRONG: _yours(
         "The encoder's output has not the size or the number of frames that it should have; it was deleted.",

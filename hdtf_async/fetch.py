@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -13,46 +12,37 @@ from hdtf_async import formats, partials, ytdlp
 from hdtf_async.disk import trouble
 from hdtf_async.events import DownloadProgress, DownloadStarted, FormatChosen, RawReady
 from hdtf_async.failures import Failure, Reason
-from hdtf_async.formats import Choice, Resolution
-from hdtf_async.options import OptionsError
-from hdtf_async.probe import DEMUXERS, Facts
+from hdtf_async.model import Audio
+from hdtf_async.partials import PICTURE, SOUND, Promise
+from hdtf_async.raws import Raws
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from hdtf_async.events import Events
-    from hdtf_async.model import Video
+    from hdtf_async.formats import Choice, Format
+    from hdtf_async.journal import Record
     from hdtf_async.options import Options
     from hdtf_async.plan import Work
     from hdtf_async.probe import Prober
+    from hdtf_async.raws import Raw
     from hdtf_async.store import Store
 
 FORBIDDEN_IN_A_ROW = 3
 """Videos that YouTube's media servers turn down, one after the other, until yt-dlp is taken for too old."""
-_ID_IN_BRACKETS = re.compile(r"\[([A-Za-z0-9_-]{11})\]$")
-
-
-@dataclass(frozen=True, slots=True)
-class Raw:
-    """The source of a video, checked, with what the clips' metadata tell of it."""
-
-    path: Path
-    container: str
-    facts: Facts
-    frames: Mapping[str, int]
-    """Stem of each clip that is to be cut to the number of frames in its interval."""
-    format_id: str | None
-    """None where the raw is the user's own."""
-    yt_dlp: str | None
-    """Version that fetched it; None where the raw is the user's own."""
+_SOUND_ENDINGS = {"m4a": "m4a", "mp4": "m4a", "webm": "weba"}
+"""YouTube's file ending of sound alone to ours: a video has others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
     """A download as yt-dlp left it, not looked at yet."""
 
-    path: Path
+    path: Path | None
+    """The video; None where its picture was there, and only its sound was fetched."""
+    sound: Path | None
+    """Its sound, where that is a file of its own."""
     choice: Choice
     duration: float | None
     """Seconds that YouTube promised."""
@@ -82,115 +72,125 @@ class Fetcher:
         self._tool = tool
         self._prober = prober
         self._events = events
-        self._own = own
+        self._raws = Raws(options, store, prober, own)
         self._still_to_come: dict[str, int] = {}
         """Bytes that running downloads will still write, by video."""
+        self._pictures: dict[str, Raw] = {}
+        """YouTube id to a raw that is good but for the sound, which is fetched alone."""
         self._in_use: set[str] = set()
         """Videos from which clips are being cut; their raws may be deleted after that."""
-        self._bad: set[Path] = set()
-        """Raws that turned out bad, and stay where they are: the user's own."""
         self._forbidden: set[str] = set()
         """Videos turned down by the media servers since the last one that was not."""
 
     def expects_at_hand(self, work: Work) -> bool:
         """Whether a raw seems to be there already, from file names and the journal alone."""
-        return any(True for _ in self._candidates(work))
+        return self._raws.seems_at_hand(work)
 
     async def at_hand(self, work: Work) -> Raw | None:
         """Return a raw that needs no network, if there is a good one: kept, or the user's own.
 
         A bad one is left where it is; `accept` replaces it if it is ours.
         """
-        for path, record in self._candidates(work):
-            if path in self._bad:
-                continue
-            begun = anyio.current_time()
-            try:
-                facts = await self._facts(path, path.suffix[1:].lower(), work)
-            except Failure as failure:
-                await self._store.log(work.videos[0], f"{path.name} is not used: {failure}\n")
-                continue
-            lines = min(facts.width, facts.height)
-            exact = self._options.resolution is not Resolution.EXACT or formats.is_at(
-                lines, work.reference_height
-            )
-            if facts.truncated or not exact:
-                why = "it is truncated" if facts.truncated else f"it has {lines} lines"
-                await self._store.log(work.videos[0], f"{path.name} is not used: {why}\n")
-                continue
-            origin = "kept" if path.parent == self._store.raws else "user"
-            if origin == "kept" and record:
-                await self._only(work, path)
-            size = await self._store.size(path)
-            self._events.tell(RawReady(work.stem, origin, size, anyio.current_time() - begun))
-            self._in_use.add(work.stem)
-            return self._raw(path, facts, work, record)
-        return None
-
-    def _candidates(self, work: Work) -> Iterable[tuple[Path, Mapping[str, Any]]]:
-        record = self._store.known.raw_there(work.youtube_id)
-        asked, got = self._options.resolution, record and record["resolution"]
-        # Whether the raw is at the reference height can be seen at the raw; whether it is the best cannot.
-        if record is not None and (asked == got or Resolution.BEST not in (asked, got)):
-            yield self._store.raws / record["file"], record
-        for name in (work.youtube_id, *(video.stem for video in work.videos)):
-            if name in self._own:
-                yield self._own[name], {}
-        if record is None:
-            # Without a record: another program's, or ours from before a power cut.
-            paths = (self._store.raw_path(video, ending) for video in work.videos for ending in DEMUXERS)
-            yield from ((path, {}) for path in paths if path.is_file())
+        begun = anyio.current_time()
+        picture = await self._raws.picture_at_hand(work)
+        if picture is None:
+            return None
+        raw = await self._raws.with_sound_at_hand(work, picture)
+        if raw is None:
+            self._pictures[work.youtube_id] = picture
+            return None
+        origin = "kept" if raw.path.parent == self._store.raws else "user"
+        size = await self._store.size(raw.path)
+        self._events.tell(RawReady(work.stem, origin, size, anyio.current_time() - begun))
+        self._in_use.add(work.stem)
+        return raw
 
     async def download(self, work: Work, directory: Path, answered: Callable[[], None]) -> Arrived:
-        """Ask for the video, choose its rendition and fetch it into a private directory.
+        """Ask for the video, choose its renditions and fetch them into a private directory.
 
         This is what holds a network token; `answered` is called once bytes of the video arrive. What has
         arrived stays in the directory where another try can go on from there. Raises `Failure`.
         """
         begun = anyio.current_time()
-        video = work.videos[0]
         self._events.tell(DownloadStarted(work.stem, work.youtube_id, work.attempt))
+        name = ""
         try:
             info = await self._tool.ask(work.youtube_id, directory)
             choice = formats.choose(
-                info, policy=self._options.resolution, reference_height=work.reference_height
+                info,
+                policy=self._options.resolution,
+                reference_height=work.reference_height,
+                audio=self._options.audio is not Audio.NONE,
             )
-            rendition = choice.video
-            self._events.tell(
-                FormatChosen(
-                    work.stem,
-                    rendition.format_id,
-                    rendition.height,
-                    rendition.fps,
-                    rendition.size,
-                    choice.refused,
-                )
-            )
-            promise = partials.Promise.of(work.youtube_id, rendition)
-            with trouble(directory):
-                had = await run_sync(partials.resume, directory, promise)
-            await self._reserve(work, max(0, (rendition.size or work.least_bytes) - had))
-
-            def on_progress(progress: ytdlp.Progress) -> None:
-                if progress.bytes > had:
-                    answered()
-                total = progress.total or rendition.size
-                self._still_to_come[work.stem] = max(0, (total or work.least_bytes) - progress.bytes)
-                self._events.tell(DownloadProgress(work.stem, progress.bytes, total, progress.speed))
-
-            path = await self._tool.fetch(info, rendition, directory, on_progress, rate=self._rate)
+            wanted = self._wanted(work, choice)
+            self._tell_chosen(work, choice)
+            arrived: dict[str, Path] = {}
+            for name, rendition in wanted.items():
+                arrived[name] = await self._fetch(work, info, name, rendition, directory, answered)
         except Failure as failure:
-            await self._store.log(video, f"attempt {work.attempt}: {failure.reason}: {failure.words}\n")
+            words = f"attempt {work.attempt}: {failure.reason}: {failure.words}\n"
+            await self._store.log(work.videos[0], words)
             if failure.reason not in partials.RESUMABLE:
-                await run_sync(partials.forget, directory)
+                await run_sync(partials.forget, directory, name)
             raise self._of_several(work, failure) from failure
         finally:
             self._still_to_come.pop(work.stem, None)
         self._forbidden.clear()
-        await self._store.log(
-            video, f"attempt {work.attempt}: format {rendition.format_id}, {rendition.height} lines, whole\n"
+        told = ", ".join(f"format {rendition.format_id}" for rendition in wanted.values())
+        words = f"attempt {work.attempt}: {told}, {choice.video.height} lines, whole\n"
+        await self._store.log(work.videos[0], words)
+        return Arrived(
+            arrived.get(PICTURE), arrived.get(SOUND), choice, formats.duration(info), _version(info), begun
         )
-        return Arrived(path, choice, formats.duration(info), _version(info), begun)
+
+    def _wanted(self, work: Work, choice: Choice) -> dict[str, Format]:
+        """Return what is to be fetched: the video, and its sound where that is a file of its own."""
+        if self._options.audio is Audio.NONE:
+            return {PICTURE: choice.video}
+        if choice.audio is None:
+            if choice.video.acodec is None:
+                raise Failure(Reason.NO_SOUND, "no rendition with sound is offered")
+            self._pictures.pop(work.youtube_id, None)  # the sound is inside of another one
+            return {PICTURE: choice.video}
+        picture = {} if work.youtube_id in self._pictures else {PICTURE: choice.video}
+        return picture | {SOUND: choice.audio}
+
+    def _tell_chosen(self, work: Work, choice: Choice) -> None:
+        video, sound = choice.video, None if choice.audio is None else choice.audio.format_id
+        self._events.tell(
+            FormatChosen(
+                work.stem, video.format_id, video.height, video.fps, video.size, choice.refused, sound
+            )
+        )
+
+    async def _fetch(  # noqa: PLR0913, PLR0917 - all that one download is about
+        self,
+        work: Work,
+        info: Mapping[str, Any],
+        name: str,
+        rendition: Format,
+        directory: Path,
+        answered: Callable[[], None],
+    ) -> Path:
+        """Fetch one rendition, or what is still missing of it."""
+        promise = Promise.of(name, work.youtube_id, rendition)
+        with trouble(directory):
+            had = await run_sync(partials.resume, directory, promise)
+        if had and had == promise.size and (directory / promise.file).exists():
+            return directory / promise.file
+        least = work.least_bytes if name == PICTURE else 0
+        await self._reserve(work, max(0, (rendition.size or least) - had))
+
+        def on_progress(progress: ytdlp.Progress) -> None:
+            if progress.bytes > had:
+                answered()
+            total = progress.total or rendition.size
+            self._still_to_come[work.stem] = max(0, (total or least) - progress.bytes)
+            self._events.tell(DownloadProgress(work.stem, progress.bytes, total, progress.speed))
+
+        target = directory / promise.file
+        await self._tool.fetch(info, rendition, target, on_progress, rate=self._rate)
+        return target
 
     def _of_several(self, work: Work, failure: Failure) -> Failure:
         """Return the failure; media turned down for several videos in a row are not those videos' fault."""
@@ -207,69 +207,73 @@ class Fetcher:
 
         Raises `Failure`: ``raw_truncated``, ``raw_unreadable``, ``disk_full``, ``not_writable``.
         """
+        try:
+            if arrived.path is None:
+                raw = self._pictures[work.youtube_id]
+            else:
+                raw = await self._accept_picture(work, arrived, arrived.path)
+            sound = None
+            if arrived.sound is not None and arrived.choice.audio is not None:
+                sound = await self._accept_sound(work, arrived, arrived.sound, arrived.choice.audio)
+                raw = replace(raw, sound=sound, sound_format_id=arrived.choice.audio.format_id)
+            elif self._options.audio is not Audio.NONE:
+                raw = replace(raw, sound=raw.path, sound_format_id=raw.format_id)
+        except Failure:
+            for path in (arrived.path, arrived.sound):
+                if path is not None:  # it is whole and wrong: nothing goes on from here
+                    await run_sync(partials.forget, path.parent)
+            raise
+        self._pictures.pop(work.youtube_id, None)
+        self._in_use.add(work.stem)
+        size = await self._store.size(raw.path) + (0 if sound is None else await self._store.size(sound))
+        self._events.tell(RawReady(work.stem, "youtube", size, anyio.current_time() - arrived.since))
+        return raw
+
+    async def _accept_picture(self, work: Work, arrived: Arrived, path: Path) -> Raw:
         rendition = arrived.choice.video
-        facts = await self._facts(arrived.path, rendition.ext, work)
-        # With the promised number of bytes the raw is whole, also where its picture ends before its sound.
-        promised = None if rendition.size_is_exact else arrived.duration
-        if facts.truncated or (promised and promised - facts.end > max(2.0, 0.01 * promised)):
-            raise Failure(
-                Reason.RAW_TRUNCATED,
-                f"the picture ends at {facts.end:.1f} s of {max(facts.promised, promised or 0):.1f} s",
-            )
+        facts = await self._raws.facts(path, rendition.ext, work)
+        _require_whole("picture", rendition, facts.end, facts.promised, arrived.duration, cut=facts.truncated)
+        if self._options.audio is not Audio.NONE and arrived.choice.audio is None and facts.sound is None:
+            raise Failure(Reason.NO_SOUND, "none is in the rendition that was said to have it")
         final = self._store.raw_path(work.videos[0], rendition.ext)
-        size = await self._store.size(arrived.path)
         record = {
             "type": "raw",
+            "resolution": str(self._options.resolution),
+            "facts": asdict(facts) | {"frames_within": None, "first_within": None},
+        } | await self._told(work, arrived, path, final, rendition)
+        await self._raws.keep(work, path, final, record)
+        return self._raws.raw(final, facts, work, record)
+
+    async def _accept_sound(self, work: Work, arrived: Arrived, path: Path, rendition: Format) -> Path:
+        ending = _SOUND_ENDINGS[rendition.ext]
+        sound = await self._prober.sound(path, container=ending)
+        _require_whole("sound", rendition, sound.end, sound.promised, arrived.duration, cut=sound.truncated)
+        final = self._store.raw_path(work.videos[0], ending)
+        told = await self._told(work, arrived, path, final, rendition)
+        await self._raws.keep(work, path, final, {"type": "sound", "facts": asdict(sound)} | told)
+        return final
+
+    async def _told(self, work: Work, arrived: Arrived, path: Path, final: Path, rendition: Format) -> Record:
+        """Return what the records of picture and sound have in common."""
+        return {
             "youtube_id": work.youtube_id,
             "file": final.name,
-            "bytes": size,
-            "resolution": str(self._options.resolution),
+            "bytes": await self._store.size(path),
             "format_id": rendition.format_id,
             "promised": {"height": rendition.height, "bytes": rendition.size, "seconds": arrived.duration},
-            "facts": asdict(facts) | {"frames_within": None},
             "yt_dlp": arrived.yt_dlp,
             "took": round(anyio.current_time() - arrived.since, 3),
         }
-        # Before it gets its name: one that is there without a record could be anybody's, of any rendition.
-        await self._store.append(record)
-        await self._store.publish(arrived.path, final)
-        await self._only(work, final)
-        self._in_use.add(work.stem)
-        self._events.tell(RawReady(work.stem, "youtube", size, anyio.current_time() - arrived.since))
-        return self._raw(final, facts, work, record)
 
     async def discard(self, work: Work, raw: Raw) -> None:
-        """Use a raw no more that turned out bad: ours is deleted, the user's own is left alone."""
-        await self._store.log(work.videos[0], f"{raw.path.name} cannot be decoded and is not used any more\n")
-        if raw.path in self._own.values():
-            self._bad.add(raw.path)
-        else:
-            await self._remove(work, raw.path.name)
+        """Use a raw no more that turned out bad."""
+        await self._raws.discard(work, raw)
 
     async def let_go(self, work: Work, *, keep: bool) -> None:
         """Take note that nothing is cut from a video any more; delete its raw if this program fetched it."""
         self._in_use.discard(work.stem)
         for record in self._store.known.raws.get(work.youtube_id, ()) if not keep else ():
-            await self._remove(work, record["file"])
-
-    async def _only(self, work: Work, raw: Path) -> None:
-        """Let a raw of ours stand under the names of all rows, and remove what it has replaced."""
-        ending = raw.suffix[1:]
-        for video in work.videos:
-            name = self._store.raw_path(video, ending)
-            if name.absolute() not in self._own.values() and not await run_sync(_same, name, raw):
-                await self._store.link(raw, name)
-        for record in self._store.known.raws.get(work.youtube_id, []):
-            if record["file"].rpartition(".")[2] != ending:
-                await self._remove(work, record["file"])
-
-    async def _remove(self, work: Work, file: str) -> None:
-        await remove_raw(self._store, file, work.videos, own=self._own)
-
-    async def _facts(self, path: Path, container: str, work: Work) -> Facts:
-        return await self._prober.facts(
-            path, container=container, intervals=[clip.interval for clip in work.clips]
-        )
+            await self._raws.remove(work, record["file"])
 
     async def _reserve(self, work: Work, size: int) -> None:
         """Count on `size` bytes for a download, once others have left room for it, or refuse to begin it."""
@@ -289,50 +293,17 @@ class Fetcher:
             )
         self._still_to_come[work.stem] = size
 
-    def _raw(self, path: Path, facts: Facts, work: Work, record: Mapping[str, Any]) -> Raw:
-        frames = dict(zip((clip.stem for clip in work.clips), facts.frames_within, strict=True))
-        return Raw(
-            path, path.suffix[1:].lower(), facts, frames, record.get("format_id"), record.get("yt_dlp")
+
+def _require_whole(  # noqa: PLR0913 - what was promised, and what came
+    what: str, rendition: Format, end: float, stated: float, promised: float | None, *, cut: bool
+) -> None:
+    """Raise `Failure` where a download ends before it should, in seconds."""
+    # With the promised number of bytes it is whole, also where its picture ends before its sound.
+    due = None if rendition.size_is_exact else promised
+    if cut or (due and due - end > max(2.0, 0.01 * due)):
+        raise Failure(
+            Reason.RAW_TRUNCATED, f"the {what} ends at {end:.1f} s of {max(stated, due or 0):.1f} s"
         )
-
-
-async def remove_raw(store: Store, file: str, videos: Iterable[Video], *, own: Mapping[str, Path]) -> None:
-    """Remove a raw that the journal names, under the names of all rows; never one of the user's own.
-
-    Raises `Failure` with ``not_writable``.
-    """
-    ending = file.rpartition(".")[2]
-    for path in {store.raws / file, *(store.raw_path(video, ending) for video in videos)}:
-        if path.absolute() not in own.values():
-            await store.remove(path)
-
-
-def own_raws(directories: Iterable[Path]) -> dict[str, Path]:
-    """Return the user's own videos by the names under which they may be asked for.
-
-    A file counts by its whole stem (``RD_Radio1``, or a YouTube id), and by a YouTube id in brackets at
-    its end, as yt-dlp names files by default. The first directory wins. Raises `OptionsError` where there
-    is no such directory.
-    """
-    found: dict[str, Path] = {}
-    for directory in directories:
-        try:
-            paths = sorted(directory.iterdir())
-        except OSError as error:
-            raise OptionsError(f"--raw-dir {directory}: {error.strerror}") from None
-        for path in paths:
-            if path.suffix[1:].lower() in DEMUXERS and path.suffix.lower() != ".m4a" and path.is_file():
-                names = [path.stem, *_ID_IN_BRACKETS.findall(path.stem)]
-                for name in names:
-                    found.setdefault(name, path.absolute())
-    return found
-
-
-def _same(one: Path, other: Path) -> bool:
-    try:
-        return one.samefile(other)
-    except FileNotFoundError:
-        return False
 
 
 def _version(info: Mapping[str, Any]) -> str | None:

@@ -1,4 +1,4 @@
-"""ffmpeg's command lines: seek, filters, encoder; and the one place that runs an encode.
+"""ffmpeg's command lines: seek, filters, encoder, sound; and the one place that runs them.
 
 The shape of the command rests on measurements that are told in the README ("How it is built"):
 
@@ -10,6 +10,9 @@ The shape of the command rests on measurements that are told in the README ("How
 - one thread for the decoder and one for the encoder, and as many processes as CPUs, is the best
   throughput; the encoder's count is part of the clip's form, for x264 writes another stream for
   another count;
+- ``bwdif`` with ``deint=interlaced`` changes no bit and costs nothing where no frame is flagged;
+- sound is cut from its own file side by side with the picture, from the time stamp of the clip's first
+  frame on; it is decoded from a second before, since what a codec gives right after a seek is not right;
 - ``-fps_mode passthrough`` with the raw's time base keeps every frame at its own time. The time base is
   given in figures: ffmpeg 5.1 does not know the word ``demux`` for it, 9.0 not -1.
 
@@ -26,10 +29,10 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from hdtf_async import process
+from hdtf_async.demux import DEMUXERS, MAX_SIDE, SOUND_DEMUXERS
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.guard import UNGUARDED, Guard
-from hdtf_async.model import Interval
-from hdtf_async.probe import DEMUXERS, MAX_SIDE
+from hdtf_async.model import Codec, Deinterlace, Interval
 from hdtf_async.words import classify_ffmpeg
 
 if TYPE_CHECKING:
@@ -40,6 +43,30 @@ if TYPE_CHECKING:
 
 STALL = 120.0
 """Seconds without a new frame after which an encode is ended. Seeking takes a few."""
+WAV_RATE = 16_000
+"""Samples a second of the WAV files: what nearly all training code takes."""
+_AAC_BITS = "128k"
+_RUN_UP = 1.0
+"""Seconds of sound that are decoded before the first one that counts."""
+_SCALER = "flags=lanczos+accurate_rnd+full_chroma_int"
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """The sound of one clip as ffmpeg is to cut it."""
+
+    file: Path
+    container: str
+    """File ending without the dot: the demuxer that may read it."""
+    start: float
+    """Time stamp of the clip's first frame, in seconds."""
+    seconds: float
+    """Length of the clip."""
+
+    @property
+    def samples(self) -> int:
+        """Samples of the WAV file, at `WAV_RATE`."""
+        return round(self.seconds * WAV_RATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +87,14 @@ class Cut:
     form: Form
     time_base: Fraction = Fraction(1, 90000)
     """Seconds in one tick of the raw's time stamps; by default the tick that most videos count in."""
+    squared: tuple[int, int] | None = None
+    """Width and height that make the pixels square, where they are not; the box counts in those."""
+    full_range: bool = False
+    """Whether the raw's samples use all values. A clip's never do: much code takes that for granted."""
+    parity: str | None = None
+    """Which half-picture is the earlier one (``tff``, ``bff``), where the raw was seen to be combed."""
+    sound: Sound | None = None
+    """Where its sound comes from, if any is wanted."""
 
     @property
     def ticked(self) -> Interval:
@@ -85,39 +120,117 @@ def frames_at(rate: Fraction, seconds: float) -> int:
 
 
 def filters(cut: Cut) -> str:
-    """Return the filter chain: trim, rate, crop, scale, in this order."""
-    chain = [f"trim=end={_seconds(cut.ticked.seconds)}", "setpts=PTS-STARTPTS"]
+    """Return the filter chain: whole pictures, trim, rate, crop, scale, in this order."""
+    chain = [*_whole_pictures(cut), f"trim=end={_seconds(cut.ticked.seconds)}", "setpts=PTS-STARTPTS"]
     if cut.form.fps is not None:
         # The last frame is held a little, so that the count is exact however the rates divide.
         chain += [f"tpad=stop_mode=clone:stop_duration=1,fps={cut.form.fps}", f"trim=end_frame={cut.frames}"]
+    if cut.squared is not None:
+        chain.append(f"scale={cut.squared[0]}:{cut.squared[1]}:{_SCALER}")
     # A box that leaves the frame would be moved without a word, exact or not; no width at all is refused.
     width = f"'if(gte(iw,{cut.box.right})*gte(ih,{cut.box.bottom}),{cut.box.width},0)'"
     chain.append(f"crop={width}:{cut.box.height}:{cut.box.left}:{cut.box.top}:exact=1")
+    to_range = ["out_range=tv"] if cut.full_range else []
     if (cut.width, cut.height) != (cut.box.width, cut.box.height):
-        chain.append(f"scale={cut.width}:{cut.height}:flags=lanczos+accurate_rnd+full_chroma_int")
+        chain.append(":".join([f"scale={cut.width}:{cut.height}", *to_range, _SCALER]))
+    elif to_range:
+        chain.append(f"scale={to_range[0]}:{_SCALER}")
     chain.append("setsar=1")
     return ",".join(chain)
 
 
+def _whole_pictures(cut: Cut) -> list[str]:
+    """Return the filter that makes whole pictures of half-pictures, before any row is cut off."""
+    if cut.form.deinterlace is Deinterlace.OFF:
+        return []
+    if cut.parity is not None:
+        return [f"bwdif=mode=send_frame:parity={cut.parity}:deint=all"]
+    return [
+        f"bwdif=mode=send_frame:deint={'all' if cut.form.deinterlace is Deinterlace.ON else 'interlaced'}"
+    ]
+
+
+def sound_filters(sound: Sound, *, wav: bool) -> str:
+    """Return the filter chain for sound: from the clip's first frame on, just as long as the clip.
+
+    Holes and what lacks at either end become silence, so that nothing moves.
+    """
+    before = _seconds(sound.start - _run_up(sound))
+    chain = [f"atrim=start={before}", f"asetpts=PTS-{before}/TB"]
+    if wav:
+        chain += [
+            f"aresample={WAV_RATE}:async=1:first_pts=0", "aformat=sample_fmts=s16:channel_layouts=mono",
+            f"apad=whole_len={sound.samples}", f"atrim=end_sample={sound.samples}",
+        ]  # fmt: skip
+    else:
+        chain += [
+            "aresample=async=1:first_pts=0", "aformat=sample_fmts=fltp:channel_layouts=stereo|mono",
+            f"apad=whole_dur={_seconds(sound.seconds)}", f"atrim=end={_seconds(sound.seconds)}",
+        ]  # fmt: skip
+    return ",".join(chain)
+
+
+def _run_up(sound: Sound) -> float:
+    """Return from where on sound is decoded, in seconds."""
+    return max(0.0, sound.start - _RUN_UP)
+
+
 def command(ffmpeg: Path, cut: Cut, target: Path) -> list[str]:
-    """Return the command line that writes the clip to `target`, without audio, as MP4."""
+    """Return the command line that writes the clip to `target`, as MP4."""
     time_base = cut.time_base if cut.form.fps is None else 1 / cut.form.fps
+    quality = ["-qp", "0"] if cut.form.codec is Codec.LOSSLESS else ["-crf", str(cut.form.crf)]
+    sound = cut.sound if cut.form.sound_inside else None
+    return [
+        *_begin(ffmpeg),
+        *source(cut.raw, cut.container, cut.ticked.start),
+        *([] if sound is None else _sound_source(sound)),
+        "-map", "0:v:0", *([] if sound is None else ["-map", "1:a:0"]),
+        "-map_metadata", "-1", "-map_chapters", "-1", *(["-an"] if sound is None else []), "-sn", "-dn",
+        "-filter_threads", "1", "-vf", filters(cut),
+        "-c:v", "libx264", "-preset", cut.form.preset, *quality,
+        "-threads", str(cut.form.threads), "-pix_fmt", "yuv420p",
+        "-fps_mode", "passthrough", "-enc_time_base:v", f"{time_base.numerator}:{time_base.denominator}",
+        *([] if sound is None else ["-af", sound_filters(sound, wav=False)]),
+        *([] if sound is None else ["-c:a", "aac", "-b:a", _AAC_BITS]),
+        "-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact", "-movflags", "+faststart",
+        "-f", "mp4", f"file:{target}",
+    ]  # fmt: skip
+
+
+def wav_command(ffmpeg: Path, sound: Sound, target: Path) -> list[str]:
+    """Return the command line that writes a clip's sound to `target`, as WAV: 16 kHz, mono, 16 bits."""
+    return [
+        *_begin(ffmpeg),
+        *_sound_source(sound),
+        "-map", "0:a:0", "-map_metadata", "-1", "-map_chapters", "-1", "-vn", "-sn", "-dn",
+        "-filter_threads", "1", "-af", sound_filters(sound, wav=True), "-c:a", "pcm_s16le",
+        "-fflags", "+bitexact", "-flags:a", "+bitexact", "-f", "wav", f"file:{target}",
+    ]  # fmt: skip
+
+
+def _begin(ffmpeg: Path) -> list[str]:
     return [
         str(ffmpeg), "-hide_banner", "-nostdin", "-y", "-v", "error", "-progress", "pipe:1", "-nostats",
         "-xerror", "-abort_on", "empty_output",
-        # The raw is untrusted: one demuxer, no other file, no other host, no giant frames.
-        "-protocol_whitelist", "file", "-f", DEMUXERS[cut.container], "-max_pixels", str(MAX_SIDE**2),
-        # The box counts in pixels as they are stored, and so does the probe.
-        "-noautorotate",
-        "-threads", "1", "-ss", _seconds(cut.ticked.start), "-seek_timestamp", "1",
-        "-i", f"file:{cut.raw}",
-        "-map", "0:v:0", "-map_metadata", "-1", "-map_chapters", "-1", "-an", "-sn", "-dn",
-        "-filter_threads", "1", "-vf", filters(cut),
-        "-c:v", "libx264", "-preset", cut.form.preset, "-crf", str(cut.form.crf),
-        "-threads", str(cut.form.threads), "-pix_fmt", "yuv420p",
-        "-fps_mode", "passthrough", "-enc_time_base", f"{time_base.numerator}:{time_base.denominator}",
-        "-fflags", "+bitexact", "-flags:v", "+bitexact", "-movflags", "+faststart",
-        "-f", "mp4", f"file:{target}",
+    ]  # fmt: skip
+
+
+def source(raw: Path, container: str, start: float) -> list[str]:
+    """Return the words that open a raw from some second on.
+
+    It is untrusted: one demuxer, no other file, no other host, no giant frames.
+    """
+    return [
+        "-protocol_whitelist", "file", "-f", DEMUXERS[container], "-max_pixels", str(MAX_SIDE**2),
+        "-threads", "1", "-ss", _seconds(start), "-seek_timestamp", "1", "-i", f"file:{raw}",
+    ]  # fmt: skip
+
+
+def _sound_source(sound: Sound) -> list[str]:
+    demuxer = (DEMUXERS | SOUND_DEMUXERS)[sound.container]
+    return [
+        "-protocol_whitelist", "file", "-f", demuxer, "-vn",
+        "-ss", _seconds(_run_up(sound)), "-seek_timestamp", "1", "-i", f"file:{sound.file}",
     ]  # fmt: skip
 
 
@@ -133,6 +246,23 @@ async def encode(
 
     Raises `Failure`: what ffmpeg's words mean, ``tool_missing``, ``timed_out``, ``stalled``.
     """
+    await _run(command(ffmpeg, cut, target), cut.interval.seconds, on_seconds, guard, cut.raw, target)
+
+
+async def wav(ffmpeg: Path, sound: Sound, target: Path, *, guard: Guard = UNGUARDED) -> None:
+    """Write the sound of one clip as WAV. Raises `Failure` as `encode` does."""
+    argv = wav_command(ffmpeg, sound, target)
+    await _run(argv, sound.seconds, lambda _seconds: None, guard, sound.file, target)
+
+
+async def _run(  # noqa: PLR0913, PLR0917 - what two commands have in common
+    argv: list[str],
+    length: float,
+    on_seconds: Callable[[float], None],
+    guard: Guard,
+    read: Path,
+    target: Path,
+) -> None:
     reached = -1.0
 
     def on_line(line: str) -> bool:
@@ -150,16 +280,16 @@ async def encode(
         return True
 
     ended = await process.run(
-        command(ffmpeg, cut, target),
+        argv,
         # One frame in ten seconds is more than the slowest preset takes of the largest picture. What
         # stands still is ended by the stall watch, long before.
-        deadline=STALL + 300 * cut.interval.seconds,
+        deadline=STALL + 300 * length,
         stall=STALL,
         on_line=on_line,
         guard=guard,
     )
     if ended.code != 0:
-        words = ended.words.replace(f"{cut.raw.parent}/", "").replace(f"{target.parent}/", "")
+        words = ended.words.replace(f"{read.parent}/", "").replace(f"{target.parent}/", "")
         raise Failure(classify_ffmpeg(ended.words), words or f"ffmpeg ended with {ended.code}")
 
 

@@ -44,31 +44,39 @@ class Known:
     failures: dict[str, Record] = field(default_factory=dict)
     """Stem of the clip to the record of why it could not be had."""
     raws: dict[str, list[Record]] = field(default_factory=dict)
-    """YouTube id to the records of its raws, the newest last."""
+    """YouTube id to the records of its raws, of picture and of sound, the newest last."""
+    beside: set[str] = field(default_factory=set)
+    """Stems of the clips with which a WAV file of ours was published, or may have been."""
     asked: dict[str, Record] = field(default_factory=dict)
     """YouTube id to the newest answer of a census."""
     run: Record = field(default_factory=dict)
     """The newest run."""
 
     def there(self, stem: str) -> Record | None:
-        """Return the record of a clip whose file is there with the recorded size, else None."""
+        """Return the record of a clip that is there with the recorded size, and its sound, else None."""
         record = self.clips.get(stem)
-        if record is None or not disk.has_size(f"{self.out}/{stem}.mp4", record["metadata"].get("bytes")):
+        if record is None:
             return None
-        return record
+        told = record["metadata"]
+        whole = disk.has_size(f"{self.out}/{stem}.mp4", told.get("bytes")) and (
+            "wav" not in told or disk.has_size(f"{self.out}/{stem}.wav", told.get("wav_bytes"))
+        )
+        return record if whole else None
 
     def all_there(self) -> dict[str, Record]:
         """Return the record of each clip whose file is there with the recorded size, by its stem."""
         return {stem: record for stem in self.clips if (record := self.there(stem))}
 
-    def raw_there(self, youtube_id: str) -> Record | None:
-        """Return the newest record of a raw whose file is there with the recorded size, else None.
+    def raw_there(self, youtube_id: str, kind: str = "raw") -> Record | None:
+        """Return the newest record of a raw (or ``sound``) that is there with the recorded size, else None.
 
         A raw is recorded before it gets its name, so that a run which is killed in between leaves none of
         which nobody knows what it is: what is there may be what an older record tells of.
         """
         for record in reversed(self.raws.get(youtube_id, [])):
-            if disk.has_size(f"{self.out}/{RAWS}/{record['file']}", record["bytes"]):
+            if record["type"] == kind and disk.has_size(
+                f"{self.out}/{RAWS}/{record['file']}", record["bytes"]
+            ):
                 return record
         return None
 
@@ -82,17 +90,23 @@ class Known:
             case {"type": "clip", "clip": str(stem), "metadata": dict(), "form": dict()}:
                 self.clips[stem] = record
                 self.failures.pop(stem, None)
+                (self.beside.add if "wav" in record["metadata"] else self.beside.discard)(stem)
             case {"type": "replacing", "clip": str(stem)}:
                 self.clips.pop(stem, None)
             case {"type": "failed", "clip": str(stem), "reason": str(reason)} if reason in _REASONS:
                 self.failures[stem] = record
             case {"type": "raw", "youtube_id": str(), "file": str(), "bytes": int(), "resolution": str()}:
-                if "/" not in record["file"]:  # it is deleted by this name, which must not lead elsewhere
-                    self.raws.setdefault(record["youtube_id"], []).append(record)
+                self._take_raw(record)
+            case {"type": "sound", "youtube_id": str(), "file": str(), "bytes": int()}:
+                self._take_raw(record)
             case {"type": "asked", "youtube_id": str(youtube_id), "time": str()} if _is_answer(record):
                 self.asked[youtube_id] = record
             case {"type": "run"}:
                 self.run = record
+
+    def _take_raw(self, record: Record) -> None:
+        if "/" not in record["file"]:  # it is deleted by this name, which must not lead elsewhere
+            self.raws.setdefault(record["youtube_id"], []).append(record)
 
 
 def _is_answer(record: Record) -> bool:

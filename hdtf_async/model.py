@@ -5,9 +5,10 @@ This room touches nothing and imports no other room; every other room speaks in 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
+from itertools import pairwise
 
 SUBSETS = ("RD", "WDA", "WRA")
 """The three parts of HDTF, in the order in which they are read and listed."""
@@ -78,27 +79,102 @@ class Clip:
     """Factor of ``xx_crop_ratio.txt`` by which a detected face window is enlarged."""
     correction: str | None = None
     """Level of the correction that changed this row (``verified``, ``unverified``), if one did."""
+    segment: int | None = None
+    """Which piece of the annotated interval this is, from 0; None where it is all of it."""
 
     @property
     def stem(self) -> str:
-        """File name of the clip without its ending, such as ``RD_Radio1_000``."""
-        return f"{self.video.stem}_{self.index:03d}"
+        """File name of the clip without its ending, such as ``RD_Radio1_000`` or ``RD_Radio1_000_s003``."""
+        piece = "" if self.segment is None else f"_s{self.segment:03d}"
+        return f"{self.video.stem}_{self.index:03d}{piece}"
+
+    def divided(self, seconds: float | None) -> tuple[Clip, ...]:
+        """Return the pieces of so many seconds into which this clip is divided.
+
+        What is left over at the end is a piece of its own if it is at least half as long, else it stays
+        with the piece before it: nothing is lost, and no piece is tiny.
+        """
+        if seconds is None:
+            return (self,)
+        start, end = Fraction(str(self.interval.start)), Fraction(str(self.interval.end))
+        length = Fraction(str(seconds))
+        number = max(1, int((end - start) / length + Fraction(1, 2)))
+        bounds = [*(start + place * length for place in range(number)), end]
+        return tuple(
+            replace(self, interval=Interval(float(left), float(right)), segment=place)
+            for place, (left, right) in enumerate(pairwise(bounds))
+        )
+
+
+class Audio(StrEnum):
+    """Which sound goes with a clip."""
+
+    NONE = "none"
+    """None, and none is fetched."""
+    AAC = "aac"
+    """Inside the clip, as AAC."""
+    WAV = "wav"
+    """Beside it under the same stem: 16 kHz, mono, 16 bits."""
+    BOTH = "both"
+
+
+class Codec(StrEnum):
+    """How the picture of a clip is coded."""
+
+    H264 = "h264"
+    LOSSLESS = "lossless"
+    """H.264 too, with every sample as it was in the raw, in 8-bit 4:2:0."""
+
+
+class Deinterlace(StrEnum):
+    """Which pictures are taken for two half-pictures of different moments, and made whole."""
+
+    AUTO = "auto"
+    """What is flagged so, and what is combed though it is not flagged."""
+    ON = "on"
+    """All."""
+    OFF = "off"
+    """None."""
+
+
+class Crop(StrEnum):
+    """What is cut out of the frame."""
+
+    TABLE = "table"
+    """The published box."""
+    NONE = "none"
+    """Nothing: the whole frame."""
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
     """The form that a clip takes: every option that changes its bytes, and nothing else."""
 
-    crop: str = "table"
+    crop: Crop = Crop.TABLE
     resolution: str = "reference"
     size: int | None = None
     """Pixels of the shorter side; None as it comes."""
     fps: Fraction | None = None
     """Frames a second; None as it comes."""
+    segment: float | None = None
+    """Seconds of the pieces into which clips are divided; None where they stay whole."""
+    audio: Audio = Audio.NONE
+    deinterlace: Deinterlace = Deinterlace.AUTO
+    codec: Codec = Codec.H264
     crf: int = 18
     preset: str = "veryfast"
     threads: int = 1
     """Threads of the encoder: x264 writes another stream for another count."""
+
+    @property
+    def sound_inside(self) -> bool:
+        """Whether the clip itself has sound."""
+        return self.audio in {Audio.AAC, Audio.BOTH}
+
+    @property
+    def sound_beside(self) -> bool:
+        """Whether a WAV file goes with the clip."""
+        return self.audio in {Audio.WAV, Audio.BOTH}
 
     def stated(self) -> dict[str, str | int | None]:
         """Return the form as JSON takes it."""

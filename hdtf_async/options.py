@@ -10,7 +10,6 @@ import os
 import shlex
 from collections.abc import Callable
 from dataclasses import Field, dataclass, field, fields
-from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,21 +17,12 @@ from urllib.parse import urlsplit
 
 from hdtf_async.formats import Resolution
 from hdtf_async.masks import without_secrets
-from hdtf_async.model import SUBSETS, Form
+from hdtf_async.model import SUBSETS, Audio, Codec, Crop, Deinterlace, Form
 from hdtf_async.tables import Corrections
 
 
 class OptionsError(ValueError):
     """A value that an option does not take; its text names the option and what it takes."""
-
-
-class Crop(StrEnum):
-    """What is cut out of the frame."""
-
-    TABLE = "table"
-    """The published box."""
-    NONE = "none"
-    """Nothing: the whole frame."""
 
 
 Check = Callable[[Any], str | None]
@@ -325,6 +315,24 @@ class Options:
         "--fps", default=None, group=ENCODE, metavar="RATE", parse=Fraction, check=_rate,
         help="frames a second, such as 25 or 30000/1001", shown="as it comes",
     )  # fmt: skip
+    segment: float | None = _option(
+        "--segment", default=None, group=ENCODE, metavar="SECONDS", parse=float,
+        check=_between(1, 3600, " seconds"), help="divide the clips into pieces of this length",
+        shown="whole clips",
+    )  # fmt: skip
+    audio: Audio = _option(
+        "--audio", default=Audio.NONE, group=ENCODE, parse=Audio, choices=tuple(Audio),
+        help="sound inside the clip, beside it as 16 kHz mono, or both",
+    )  # fmt: skip
+    deinterlace: Deinterlace = _option(
+        "--deinterlace", default=Deinterlace.AUTO, group=ENCODE, parse=Deinterlace,
+        choices=tuple(Deinterlace),
+        help="make whole pictures of half-pictures: where they are flagged so or look combed; all; none",
+    )  # fmt: skip
+    codec: Codec = _option(
+        "--codec", default=Codec.H264, group=ENCODE, parse=Codec, choices=tuple(Codec),
+        help="H.264, at --crf or without any loss",
+    )  # fmt: skip
     crf: int = _option(
         "--crf", default=18, group=ENCODE, metavar="N", parse=int, check=_between(0, 51),
         help="x264 quality, lower is better",
@@ -365,7 +373,8 @@ class Options:
     def form(self) -> Form:
         """The form that clips take under these options."""
         return Form(
-            crop=str(self.crop), resolution=str(self.resolution), size=self.size, fps=self.fps,
+            crop=self.crop, resolution=str(self.resolution), size=self.size, fps=self.fps,
+            segment=self.segment, audio=self.audio, deinterlace=self.deinterlace, codec=self.codec,
             crf=self.crf, preset=self.preset,
         )  # fmt: skip
 

@@ -1,9 +1,9 @@
 """What an attempt leaves of a download, and whether another one may go on from there.
 
-A download is written into a private directory of its video, next to a note of what was promised. The part
-that has arrived is continued only if the same video, rendition and exact size are promised again, and on
-the same system since it was last started: a download is not synced while it runs, so that after a power cut
-its part may have the right length and the wrong bytes. Whatever else lies there goes.
+A download is written into a private directory of its video, next to a note of what was promised; picture and
+sound are two downloads. What has arrived is used only if the same video, rendition and exact size are
+promised again, and on the same system since it was last started: a download is not synced while it runs, so
+that after a power cut it may have the right length and the wrong bytes. Whatever else lies there goes.
 
 It blocks; those who use it call it in threads.
 """
@@ -29,13 +29,16 @@ RESUMABLE = frozenset({
     Reason.UPDATE_NEEDED,
 })  # fmt: skip
 """Reasons after which what has arrived is still a true beginning."""
-_NOTE = "promise.json"
+PICTURE, SOUND = "raw", "sound"
+"""Names of the two downloads of a video, without ending."""
+_NOTE = ".promise.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Promise:
     """Which bytes a download is to bring."""
 
+    name: str
     youtube_id: str
     format_id: str
     ext: str
@@ -45,47 +48,68 @@ class Promise:
     """Since which start of which system it is being written."""
 
     @classmethod
-    def of(cls, youtube_id: str, rendition: Format) -> Self:
+    def of(cls, name: str, youtube_id: str, rendition: Format) -> Self:
         """Return the promise of a rendition that is about to be fetched."""
         size = rendition.size if rendition.size_is_exact else None
-        return cls(youtube_id, rendition.format_id, rendition.ext, size, _this_system())
+        return cls(name, youtube_id, rendition.format_id, rendition.ext, size, _this_system())
+
+    @property
+    def file(self) -> str:
+        """Name of the file when it is whole."""
+        return f"{self.name}.{self.ext}"
 
     @property
     def part(self) -> str:
         """Name of the file that has what arrived so far, as yt-dlp names it."""
-        return f"raw.{self.ext}.part"
+        return f"{self.file}.part"
+
+    @property
+    def note(self) -> str:
+        """Name of the file in which it is noted."""
+        return self.name + _NOTE
+
+    def arrived(self, directory: Path) -> Path | None:
+        """Return the file with what has arrived, whole or in part, if there is one."""
+        for name in (self.file, self.part):
+            path = directory / name
+            if path.is_file() and not path.is_symlink() and path.stat().st_size:
+                whole = path.stat().st_size == self.size
+                return path if whole or name == self.part else None
+        return None
 
 
 def resume(directory: Path, promise: Promise) -> int:
     """Make a private directory ready for a download; return how many bytes of it are there already.
 
-    Raises `OSError`.
+    Where that is all of them, nothing is left to fetch. Raises `OSError`.
     """
-    note = directory / _NOTE
-    same = promise.size is not None and _noted(directory) == promise
-    part = directory / promise.part
+    note = directory / promise.note
+    same = promise.size is not None and _noted(note) == promise
+    arrived = promise.arrived(directory) if same else None
     for path in directory.iterdir():
-        if not (same and path in {note, part}) and path.name.startswith(("raw.", _NOTE)):
+        if path.name.startswith(f"{promise.name}.") and path not in {note, arrived}:
             path.unlink()
     if not same:
         note.write_text(json.dumps(asdict(promise)), encoding="utf-8")
-    return part.stat().st_size if part.exists() else 0
+    return arrived.stat().st_size if arrived else 0
 
 
-def forget(directory: Path) -> None:
-    """Let nothing be continued from here."""
+def forget(directory: Path, name: str = "") -> None:
+    """Let no download be continued from here, or not the one of this name."""
     with suppress(OSError):
-        (directory / _NOTE).unlink()
+        for note in directory.glob(f"{name or '*'}{_NOTE}"):
+            note.unlink()
 
 
 def tidy(directory: Path) -> bool:
     """Remove what no other attempt can use; say whether something is left, and the directory with it."""
-    promise = _noted(directory)
     kept = set()
-    if promise is not None and promise.size is not None and promise.system == _this_system():
-        part = directory / promise.part
-        if part.is_file() and not part.is_symlink() and part.stat().st_size:
-            kept = {part, directory / _NOTE}
+    for name in (PICTURE, SOUND):
+        promise = _noted(directory / f"{name}{_NOTE}")
+        if promise is not None and promise.size is not None and promise.system == _this_system():
+            arrived = promise.arrived(directory)
+            if arrived is not None:
+                kept |= {arrived, directory / promise.note}
     if not kept:
         shutil.rmtree(directory, ignore_errors=True)
         return False
@@ -98,13 +122,14 @@ def tidy(directory: Path) -> bool:
     return True
 
 
-def _noted(directory: Path) -> Promise | None:
+def _noted(note: Path) -> Promise | None:
     """Return what was promised to the last attempt; None where no note tells it."""
     try:
-        noted = Promise(**json.loads((directory / _NOTE).read_text(encoding="utf-8")))
+        noted = Promise(**json.loads(note.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
-    return noted if isinstance(noted.ext, str) and noted.ext.isalnum() else None
+    safe = isinstance(noted.ext, str) and noted.ext.isalnum() and note.name == f"{noted.name}{_NOTE}"
+    return noted if safe else None
 
 
 @cache

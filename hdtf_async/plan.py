@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from hdtf_async.failures import Action, Failure, Reason
 from hdtf_async.geometry import fits
+from hdtf_async.model import Crop
 from hdtf_async.rows import LONGEST_SHOWN, quoted
 
 if TYPE_CHECKING:
@@ -170,10 +171,11 @@ def chosen(videos: Iterable[Video], options: Options) -> list[Video]:
 
 
 def select(tables: Tables, options: Options) -> tuple[Clip, ...]:
-    """Return the clips of the part that the options ask for, in table order."""
+    """Return the clips of the part that the options ask for, in table order, divided as they say."""
     # Of videos that have clips: --limit 5 shall not come to none.
     videos = set(chosen(dict.fromkeys(clip.video for clip in tables.clips), options))
-    return tuple(clip for clip in tables.clips if clip.video in videos)
+    clips = (clip for clip in tables.clips if clip.video in videos)
+    return tuple(piece for clip in clips for piece in clip.divided(options.segment))
 
 
 def make(
@@ -251,7 +253,7 @@ def _outside(
 
 
 def _impossible(clip: Clip, form: Form) -> Failure | None:
-    if form.crop != "table":
+    if form.crop is not Crop.TABLE:
         return None
     if clip.video.reference_height == 0:
         return Failure(Reason.HEIGHT_UNKNOWN, "the table of heights says 0")

@@ -22,13 +22,14 @@ from hdtf_async import ffmpeg, health, plan, store, tables
 from hdtf_async.cut import Cutter
 from hdtf_async.events import ClipFailed, Events, RunStarted
 from hdtf_async.failures import Failure, Reason
-from hdtf_async.fetch import Fetcher, own_raws, remove_raw
+from hdtf_async.fetch import Fetcher
 from hdtf_async.guard import guarding
 from hdtf_async.health import Verdict
 from hdtf_async.lanes import Lanes
 from hdtf_async.options import Options
 from hdtf_async.pipeline import Pipeline, backoff
 from hdtf_async.probe import Prober
+from hdtf_async.raws import own_raws, remove_raw
 from hdtf_async.report import Report
 from hdtf_async.ytdlp import YtDlp, read_cookies
 

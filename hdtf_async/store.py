@@ -70,6 +70,10 @@ class Store:
         """Return the final name of a clip."""
         return self.out / f"{clip.stem}.mp4"
 
+    def wav_path(self, clip: Clip) -> Path:
+        """Return the final name of the sound that goes with a clip."""
+        return self.out / f"{clip.stem}.wav"
+
     def raw_path(self, video: Video, ending: str) -> Path:
         """Return the final name of a raw with the given file ending (without the dot)."""
         return self.raws / f"{video.stem}.{ending}"
@@ -111,6 +115,23 @@ class Store:
                 # A record vouches for a file by its size alone, and so would the old one for the new file.
                 await self._journal.append([{"type": "replacing", "clip": final.stem}])
             await run_sync(disk.publish, temporary, final)
+
+    async def publish_beside(self, temporary: Path | None, clip: Clip) -> None:
+        """Publish the sound that goes with a clip, before the clip itself; with None remove one of ours.
+
+        Raises `Failure` with ``disk_full`` or ``not_writable``.
+        """
+        final = self.wav_path(clip)
+        with anyio.CancelScope(shield=True), trouble(final):
+            if clip.stem not in self.known.beside and temporary is None:
+                return
+            if clip.stem in self.known.clips:
+                # Its record would vouch for sound of another form.
+                await self._journal.append([{"type": "replacing", "clip": clip.stem}])
+            if temporary is None:
+                await run_sync(partial(final.unlink, missing_ok=True))
+            else:
+                await run_sync(disk.publish, temporary, final)
 
     async def link(self, existing: Path, final: Path) -> None:
         """Let a second name stand for the same raw: a hard link, or a copy where links cannot be.

@@ -125,19 +125,19 @@ class YtDlp:
         self,
         info: Mapping[str, Any],
         rendition: Format,
-        directory: Path,
+        target: Path,
         on_progress: Callable[[Progress], None],
         *,
         rate: int | None = None,
-    ) -> Path:
-        """Fetch one rendition into `directory`, at most `rate` bytes a second, and return its path.
+    ) -> None:
+        """Fetch one rendition as `target`, in a private directory, at most `rate` bytes a second.
 
         What an earlier attempt has left there is continued (`partials` sees to it that it may be).
 
         Raises `Failure`: what yt-dlp's words mean, ``raw_truncated`` where the file has not the
         promised size, ``tool_missing``, ``timed_out``, ``stalled``.
         """
-        target = directory / f"raw.{rendition.ext}"
+        directory = target.parent
         said_file = False
         reached = (-1, -1)
 
@@ -182,7 +182,6 @@ class YtDlp:
             raise Failure(Reason.RAW_TRUNCATED, f"yt-dlp ended with 0 and left no file\n{ended.words}")
         if rendition.size_is_exact and size != rendition.size:
             raise Failure(Reason.RAW_TRUNCATED, f"{size} bytes of {rendition.size} arrived\n{ended.words}")
-        return target
 
     async def _told(self, directory: Path) -> _Told:
         """Write down what is told to yt-dlp whatever it is to do, and say how it is called.

@@ -16,12 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hdtf_async.cut import Cutter, plan_cut, verify
+from hdtf_async.demux import Facts
 from hdtf_async.events import ClipDone, EncodeProgress, EncodeStarted, Event, Events
 from hdtf_async.failures import Failure, Reason
-from hdtf_async.fetch import Raw
-from hdtf_async.model import Box, Clip, Form, Interval, Video
+from hdtf_async.model import Box, Clip, Crop, Form, Interval, Video
 from hdtf_async.plan import fingerprint
-from hdtf_async.probe import Facts, Prober
+from hdtf_async.probe import Prober
+from hdtf_async.raws import Raw
 from hdtf_async.run import bundled_ffmpeg
 from hdtf_async.store import opened
 
@@ -72,7 +73,8 @@ async def raw_of(prober: Prober, path: Path, *clips: Clip, yt_dlp: str | None = 
     container = path.suffix[1:]
     facts = await prober.facts(path, container=container, intervals=[clip.interval for clip in clips])
     frames = dict(zip((clip.stem for clip in clips), facts.frames_within, strict=True))
-    return Raw(path, container, facts, frames, "136" if yt_dlp else None, yt_dlp)
+    firsts = dict(zip((clip.stem for clip in clips), facts.first_within, strict=True))
+    return Raw(path, container, facts, frames, "136" if yt_dlp else None, yt_dlp, firsts)
 
 
 def files(directory: Store) -> list[str]:
@@ -162,7 +164,7 @@ async def test_size_and_rate_are_in_the_clip_and_in_its_record(
 async def test_the_whole_frame_can_be_taken(directory: Store, prober: Prober, sources: Path) -> None:
     """The published box plays no part."""
     raw = await raw_of(prober, sources / "open_gop.mp4", CLIP)
-    work, _ = cutter(directory, prober, form=Form(crop="none"))
+    work, _ = cutter(directory, prober, form=Form(crop=Crop.NONE))
     await work.cut(CLIP, raw)
     (record,) = records(directory)
     metadata = record["metadata"]
@@ -190,9 +192,13 @@ async def test_an_interval_that_runs_past_the_end_is_cut_to_what_there_is(
 
 
 def tool(directory: Path, script: str) -> Path:
-    """Write a program that passes for ffmpeg; its last argument is the target."""
+    """Write a program that passes for ffmpeg; its last argument is the target.
+
+    Where somebody only wants to look at the raw, that is "-", and it has seen nothing.
+    """
     path = directory / "ffmpeg"
-    path.write_text(f'#!/bin/sh\nfor target; do :; done\ntarget="${{target#file:}}"\n{script}\n')
+    first = 'for target; do :; done\n[ "$target" = - ] && exit 0\ntarget="${target#file:}"'
+    path.write_text(f"#!/bin/sh\n{first}\n{script}\n")
     path.chmod(0o755)
     return path
 
@@ -280,10 +286,10 @@ def raw_with(facts: Facts, clip: Clip, frames: int = 25) -> Raw:
     st.sampled_from([240, 360, 480, 714, 720, 1080, 2160]),
     st.builds(Box, st.integers(0, 400), st.integers(0, 200), st.integers(40, 500), st.integers(40, 500)),
     st.none() | st.integers(8, 512).map(lambda half: 2 * half),
-    st.sampled_from(["table", "none"]),
+    st.sampled_from(Crop),
 )
 def test_a_clip_has_even_sides_and_lies_in_its_raw(
-    height: int, box: Box, size: int | None, crop: str
+    height: int, box: Box, size: int | None, crop: Crop
 ) -> None:
     """Whatever was published, and whatever rendition there is."""
     facts = replace(FACTS, width=height * 16 // 9, height=height)

@@ -39,7 +39,9 @@ if TYPE_CHECKING:
 ONE_OF_EACH: list[Event] = [
     RunStarted(3, 5, 120.5, 2, 8, 4),
     DownloadStarted("RD_Radio1", "CPCoMyuBRM0", 1),
-    FormatChosen("RD_Radio1", "136", 720, 29.97, None, (("400", "high dynamic range"), ("22", "damaged"))),
+    FormatChosen(
+        "RD_Radio1", "136", 720, 29.97, None, (("400", "high dynamic range"), ("22", "damaged")), "140"
+    ),
     DownloadProgress("RD_Radio1", 10, None, 2.5),
     RawReady("RD_Radio1", "youtube", 100, 3.5),
     Retrying("RD_Radio1", Reason.NETWORK, "ERROR: timed out", 10.0, 1),

@@ -24,7 +24,7 @@ from hdtf_async.run import bundled_ffmpeg
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from hdtf_async.probe import Facts
+    from hdtf_async.demux import Facts
 
 LOSSLESS = Form(crf=0, preset="ultrafast")
 BOX = Box(40, 20, 96, 64)
@@ -53,7 +53,11 @@ async def planned(
     if form.fps is not None:
         frames = frames_at(form.fps, interval.seconds)
     sides = side_lengths(box, form.size)
-    return Cut(raw, container, interval, box, *sides, frames, form, Fraction(facts.time_base))
+    squared = (facts.width, facts.height) if facts.stretched else None
+    return Cut(
+        raw, container, interval, box, *sides, frames, form, Fraction(facts.time_base),
+        squared=squared, full_range=facts.full_range,
+    )  # fmt: skip
 
 
 async def made(cut: Cut, clip: Path) -> Path:
@@ -282,17 +286,47 @@ async def test_nothing_of_the_raw_but_its_picture_is_in_a_clip(
 
 
 async def test_colours_stay_as_they_are_declared(prober: Prober, sources: Path, tmp_path: Path) -> None:
-    """Full range stays full range, and its samples stay what they are; nothing is declared anew."""
-    full = 2
+    """Primaries, transfer and matrix; nothing is declared anew."""
     for name in ("full_range.mp4", "b_frames.mp4", "plain.webm"):
         raw = media.decoded(sources / name)
         cut = await planned(prober, sources / name, Interval(0.2, 0.4))
         clip = media.Decoded(await made(cut, tmp_path / "clip.mp4"))
         assert clip.colours[1:] == raw.colours[1:]
-        # Limited range is what H.264 means where it does not say.
-        assert (clip.colours[0] == full) == (raw.colours[0] == full) == (name == "full_range.mp4")
-        assert clip.pictures[0].planes == raw.within(0.2, 0.4)[0].cropped(BOX)
-    assert media.decoded(sources / "full_range.mp4").colours == (full, 1, 1, 1)
+        if name != "full_range.mp4":
+            assert clip.pictures[0].planes == raw.within(0.2, 0.4)[0].cropped(BOX)
+
+
+async def test_full_range_becomes_what_everybody_takes_for_granted(
+    prober: Prober, sources: Path, tmp_path: Path
+) -> None:
+    """Each sample is what its brightness is in limited range, to the nearest step, and declared so."""
+    raw = media.decoded(sources / "full_range.mp4")
+    full, limited = 2, 1
+    assert raw.colours == (full, 1, 1, 1)
+    cut = await planned(prober, raw.path, Interval(0.2, 0.4))
+    clip = media.Decoded(await made(cut, tmp_path / "clip.mp4"))
+    assert clip.colours == (limited, 1, 1, 1)
+    before, after = raw.within(0.2, 0.4)[0].cropped(BOX)[0], clip.pictures[0].planes[0]
+    for row, made_of in zip(after, before, strict=True):
+        assert all(
+            abs(sample - (16 + 219 * full_sample / 255)) <= 1
+            for sample, full_sample in zip(row, made_of, strict=True)
+        )
+
+
+async def test_pixels_become_square(prober: Prober, sources: Path, tmp_path: Path) -> None:
+    """The lines stay; the box counts in the picture as it is shown."""
+    box = Box(200, 20, 216, 64)  # beyond the stored width
+    cut = await planned(prober, sources / "stretched.mp4", Interval(1, 1.2), box=box)
+    assert cut.squared == (round(media.WIDTH * 4 / 3), media.HEIGHT)
+    clip = await made(cut, tmp_path / "clip.mp4")
+    scale = f"scale=427:180:{ffmpeg._SCALER}"
+    words = f"-vf {scale} -c:v libx264 -qp 0 -preset ultrafast square.mp4"
+    media.ffmpeg(tmp_path, f"-v error -i {sources / 'b_frames.mp4'} {words}")
+    due = media.Decoded(tmp_path / "square.mp4").within(1, 1.2)
+    assert [one.planes for one in media.Decoded(clip).pictures] == [one.cropped(box) for one in due]
+    with av.open(str(clip)) as opened:
+        assert opened.streams.video[0].sample_aspect_ratio == 1
 
 
 async def test_ten_bits_become_eight(prober: Prober, tmp_path: Path) -> None:
@@ -304,14 +338,18 @@ async def test_ten_bits_become_eight(prober: Prober, tmp_path: Path) -> None:
         assert clip.streams.video[0].codec_context.pix_fmt == "yuv420p"
 
 
-async def test_a_box_counts_in_stored_pixels(prober: Prober, sources: Path, tmp_path: Path) -> None:
-    """A rotation that the raw declares is kept as a declaration."""
+async def test_a_picture_is_upright_and_its_box_counts_so(
+    prober: Prober, sources: Path, tmp_path: Path
+) -> None:
+    """A rotation that the raw declares is carried out, and no declaration of it is left."""
     cut = await planned(prober, sources / "rotated.mp4", Interval(1, 1.2))
+    assert (await prober.facts(cut.raw, container="mp4")).height == media.WIDTH
     clip = await made(cut, tmp_path / "clip.mp4")
-    due = media.decoded(sources / "b_frames.mp4").within(1, 1.2)
+    lying = media.decoded(sources / "b_frames.mp4").within(1, 1.2)
+    due = [replace(one, planes=tuple(map(media.turned, one.planes))) for one in lying]
     assert [one.planes for one in media.Decoded(clip).pictures] == [one.cropped(BOX) for one in due]
     with av.open(str(clip)) as opened:
-        assert abs(next(opened.decode(video=0)).rotation) == 90
+        assert next(opened.decode(video=0)).rotation == 0
 
 
 async def test_a_path_of_any_characters_is_read_and_written(

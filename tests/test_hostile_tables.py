@@ -23,12 +23,23 @@ from hypothesis import strategies as st
 
 import hdtf_async
 from hdtf_async import cli, corrections, ffmpeg, plan, process, tables, ytdlp
+from hdtf_async.demux import DEMUXERS
 from hdtf_async.failures import Failure
 from hdtf_async.geometry import fit
 from hdtf_async.journal import Known
-from hdtf_async.model import SUBSETS, Box, Clip, Finding, Form, Interval, Severity, Tables, Video
-from hdtf_async.options import Crop, Options
-from hdtf_async.probe import DEMUXERS
+from hdtf_async.model import (
+    SUBSETS,
+    Box,
+    Clip,
+    Crop,
+    Finding,
+    Form,
+    Interval,
+    Severity,
+    Tables,
+    Video,
+)
+from hdtf_async.options import Options
 from hdtf_async.rows import MOST_OF_A_KIND, Findings
 from hdtf_async.store import Store, opened
 from hdtf_async.tables import Corrections, TableError, read

@@ -18,6 +18,7 @@ from anyio.lowlevel import checkpoint
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hdtf_async.demux import Facts
 from hdtf_async.entrance import LONGEST_COOL_DOWN, PROBES
 from hdtf_async.events import (
     ClipFailed,
@@ -30,13 +31,13 @@ from hdtf_async.events import (
     WindingDown,
 )
 from hdtf_async.failures import Action, ExitCode, Failure, Reason
-from hdtf_async.fetch import Arrived, Raw
+from hdtf_async.fetch import Arrived
 from hdtf_async.formats import Choice, Format
 from hdtf_async.lanes import Lanes
 from hdtf_async.model import Box, Clip, Interval, Video
 from hdtf_async.pipeline import WIND_DOWN, Pipeline, backoff
 from hdtf_async.plan import Work
-from hdtf_async.probe import Facts
+from hdtf_async.raws import Raw
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -233,7 +234,7 @@ class _World:
         self.note("fetched", work.stem)
         if fails:
             raise Failure(plot.fetch_failures[asked - 1], "as in the plot")
-        return Arrived(directory, CHOICE, None, None, 0.0)
+        return Arrived(directory, None, CHOICE, None, None, 0.0)
 
     async def accept(self, work: Work, arrived: Arrived) -> Raw:
         assert self.directories.now, "the private directory is still needed"

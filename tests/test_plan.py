@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hdtf_async import plan
 from hdtf_async.failures import Action, Failure, Reason
 from hdtf_async.formats import Resolution
-from hdtf_async.model import Box, Clip, Form, Interval, Tables, Video
-from hdtf_async.options import Crop, Options
+from hdtf_async.model import Audio, Box, Clip, Codec, Crop, Deinterlace, Form, Interval, Tables, Video
+from hdtf_async.options import Options
 from hdtf_async.plan import fingerprint, row, select
 from hdtf_async.store import failure_record
 
@@ -246,10 +246,14 @@ def test_clips_that_the_tables_no_longer_name_are_outside() -> None:
 
 
 FORMS: dict[str, Callable[[Form], Form]] = {
-    "crop": lambda form: replace(form, crop="none"),
+    "crop": lambda form: replace(form, crop=Crop.NONE),
     "resolution": lambda form: replace(form, resolution="best"),
     "size": lambda form: replace(form, size=512),
     "fps": lambda form: replace(form, fps=Fraction(25)),
+    "segment": lambda form: replace(form, segment=5.0),
+    "audio": lambda form: replace(form, audio=Audio.AAC),
+    "deinterlace": lambda form: replace(form, deinterlace=Deinterlace.ON),
+    "codec": lambda form: replace(form, codec=Codec.LOSSLESS),
     "crf": lambda form: replace(form, crf=23),
     "preset": lambda form: replace(form, preset="slow"),
     "threads": lambda form: replace(form, threads=2),
@@ -282,7 +286,7 @@ def test_a_fingerprint_changes_with_whatever_changes_the_clip() -> None:
 
 def test_a_fingerprint_is_the_same_tomorrow() -> None:
     """It stands in people's directories: another recipe would have all their clips made anew."""
-    assert fingerprint(_clip(_video("A", "CPCoMyuBRM0")), Form()) == "5fdc2724bf733737617572c469d5022c"
+    assert fingerprint(_clip(_video("A", "CPCoMyuBRM0")), Form()) == "54e2bac530675cf322c9f1d7833068c0"
 
 
 def test_a_fingerprint_knows_nothing_of_tools_names_and_places() -> None:

@@ -29,7 +29,7 @@ STORY: list[Event] = [
     RunStarted(videos=3, clips=4, clip_seconds=60.0, there=0, downloads=2, encodes=1),
     ClipFailed("RD_D_000", Reason.BOX_DOES_NOT_FIT, "rows 0 to 776 of a frame of 720"),
     DownloadStarted("RD_A", "aaaaaaaaaaa", 1),
-    FormatChosen("RD_A", "136", 720, 25.0, 1000, (("137-sr", "AI-upscaled"),)),
+    FormatChosen("RD_A", "136", 720, 25.0, 1000, (("137-sr", "AI-upscaled"),), None),
     DownloadProgress("RD_A", 400, 1000, 200.0),
     DownloadStarted("RD_B", "bbbbbbbbbbb", 1),
     Retrying("RD_B", Reason.NETWORK, "timed out", 10.0, 1),

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from hdtf_async.probe import Facts
+    from hdtf_async.demux import Facts
 
 DOWNLOADS, ENCODES = 8, 4
 TALL = {"WDA_MaggieHassan_000", "WDA_MazieHirono1_000", "WRA_PeterKing_000"}
@@ -230,7 +230,8 @@ async def test_the_fakes_refuse_a_command_line_with_a_word_changed(
     tool = YtDlp(options(fakes), fakes.ffmpeg)
     info = await tool.ask(ID, tmp_path)
     rendition = formats.choose(info, policy=formats.Resolution.REFERENCE, reference_height=720).video
-    raw = await tool.fetch(info, rendition, tmp_path, lambda _progress: None)
+    raw = tmp_path / "raw.mp4"
+    await tool.fetch(info, rendition, raw, lambda _progress: None)
     cut = ffmpeg.Cut(raw, "mp4", Interval(3.25, 5.5), Box(0, 0, 64, 64), 64, 64, 56, Form(threads=3))
     await ffmpeg.encode(fakes.ffmpeg, cut, tmp_path / "clip.mp4", on_seconds=lambda _seconds: None)
     ask, fetch, encode = started
@@ -285,7 +286,8 @@ async def test_a_fault_of_the_fake_yt_dlp_hits_as_often_as_it_should(
     async def get() -> int:
         info = await tool.ask(ID, tmp_path)
         rendition = formats.choose(info, policy=formats.Resolution.REFERENCE, reference_height=720).video
-        path = await tool.fetch(info, rendition, tmp_path, lambda _progress: None)
+        path = tmp_path / "raw.mp4"
+        await tool.fetch(info, rendition, path, lambda _progress: None)
         assert path.stat().st_size == rendition.size
         return rendition.height
 

@@ -706,10 +706,10 @@ async def test_any_name_of_a_directory_will_do(tmp_path: Path, name: str) -> Non
 
 async def test_a_private_directory_is_private_empty_and_gone_afterwards(tmp_path: Path) -> None:
     """Mode 0700, whatever was left there is gone, and so is it after the block, however that is left."""
+    left = tmp_path / RAWS / ".hdtf-RD_Radio1.download"
+    left.mkdir(parents=True)
+    (left / "half").write_bytes(b"half")
     async with opened(tmp_path) as directory:
-        left = tmp_path / RAWS / ".hdtf-RD_Radio1.download"
-        left.mkdir()
-        (left / "half").write_bytes(b"half")
         async with directory.private_directory(VIDEO) as private:
             assert private == left
             assert stat.S_IMODE(private.stat().st_mode) == 0o700

@@ -54,7 +54,7 @@ def private(tmp_path: Path) -> Path:
 async def fetched(yt_dlp: YtDlp, private: Path) -> Reason | None:
     """Fetch and return the reason of the failure, if it failed."""
     try:
-        await yt_dlp.fetch(INFO, RENDITION, private, lambda _: None)
+        await yt_dlp.fetch(INFO, RENDITION, private / "raw.mp4", lambda _: None)
     except Failure as failure:
         return failure.reason
     return None
@@ -134,7 +134,7 @@ async def test_the_rate_is_handed_on(tmp_path: Path, private: Path) -> None:
     body = """
 open("argv.json", "w").write(json.dumps(sys.argv))
 open("raw.mp4", "w").write("0123456789"); print('FILE "raw.mp4"')"""
-    await tool(tmp_path, body).fetch(INFO, RENDITION, private, lambda _: None, rate=125_000)
+    await tool(tmp_path, body).fetch(INFO, RENDITION, private / "raw.mp4", lambda _: None, rate=125_000)
     argv = json.loads((private / "argv.json").read_text())
     assert argv[argv.index("--limit-rate") + 1] == "125000"
 
@@ -181,7 +181,7 @@ async def test_an_odd_entry_among_the_formats_is_passed_over(tmp_path: Path, pri
     """One null in YouTube's list costs nothing."""
     body = "open('raw.mp4', 'w').write('0123456789'); print('FILE x')"
     info = INFO | {"formats": [None, "x", *INFO["formats"]]}
-    assert (await tool(tmp_path, body).fetch(info, RENDITION, private, lambda _: None)).name == "raw.mp4"
+    await tool(tmp_path, body).fetch(info, RENDITION, private / "raw.mp4", lambda _: None)
 
 
 async def test_progress_is_read_from_lines_that_may_hold_anything(tmp_path: Path, private: Path) -> None:
@@ -195,5 +195,5 @@ for line in ("PROG NA", "PROG {", "PROG [1]",
 open("raw.mp4", "w").write("0123456789")
 print("FILE x")"""
     seen: list[Progress] = []
-    await tool(tmp_path, body).fetch(INFO, RENDITION, private, seen.append)
+    await tool(tmp_path, body).fetch(INFO, RENDITION, private / "raw.mp4", seen.append)
     assert seen == [Progress(4, 10, 2.5), Progress(10, 10, None)]

@@ -1,4 +1,4 @@
-"""A fake ffmpeg: knows the two command lines of `hdtf_async.ffmpeg`, and sources that `mp4` wrote.
+"""A fake ffmpeg: knows the command lines of clips without sound, and sources that `mp4` wrote.
 
 The clip that it writes has the size, frames and rate that the real one's would have.
 """
@@ -24,14 +24,20 @@ libavcodec     63.  1.102 / 63.  1.102
 """
 _CUT = """
     -hide_banner -nostdin -y -v error -progress pipe:1 -nostats -xerror -abort_on empty_output
-    -protocol_whitelist file -f mp4 -max_pixels 67108864 -noautorotate -threads 1
+    -protocol_whitelist file -f mp4 -max_pixels 67108864 -threads 1
     -ss {} -seek_timestamp 1 -i {}
     -map 0:v:0 -map_metadata -1 -map_chapters -1 -an -sn -dn -filter_threads 1 -vf {}
-    -c:v libx264 -preset {} -crf {} -threads {} -pix_fmt yuv420p -fps_mode passthrough -enc_time_base {}
-    -fflags +bitexact -flags:v +bitexact -movflags +faststart -f mp4 {}
+    -c:v libx264 -preset {} -crf {} -threads {} -pix_fmt yuv420p -fps_mode passthrough -enc_time_base:v {}
+    -fflags +bitexact -flags:v +bitexact -flags:a +bitexact -movflags +faststart -f mp4 {}
+""".split()  # noqa: SIM905 - it reads as the command line that it is
+_LOOK = """
+    -hide_banner -nostdin -nostats -v info
+    -protocol_whitelist file -f mp4 -max_pixels 67108864 -threads 1 -ss {} -seek_timestamp 1 -i {}
+    -protocol_whitelist file -f mp4 -max_pixels 67108864 -threads 1 -ss {} -seek_timestamp 1 -i {}
+    -filter_complex_threads 1 -filter_complex {} -an -f null -
 """.split()  # noqa: SIM905 - it reads as the command line that it is
 _FILTERS = re.compile(
-    r"trim=end=(?P<seconds>[0-9.]+),setpts=PTS-STARTPTS,"
+    r"bwdif=mode=send_frame:deint=interlaced,trim=end=(?P<seconds>[0-9.]+),setpts=PTS-STARTPTS,"
     r"(tpad=stop_mode=clone:stop_duration=1,fps=(?P<fps>[0-9/]+),trim=end_frame=(?P<frames>[0-9]+),)?"
     r"crop='if\(gte\(iw,[0-9]+\)\*gte\(ih,[0-9]+\),(?P<width>[0-9]+),0\)':"
     r"(?P<place>[0-9]+:[0-9]+:[0-9]+):exact=1,"
@@ -50,12 +56,16 @@ class _RefusedError(Exception):
 
 
 def main(stage: str, begun: float, words: list[str]) -> int:
-    """Do what the command line says and return the exit code: 2 where it is not one of the two known."""
+    """Do what the command line says and return the exit code: 2 where it is not one of those known."""
     if words == ["-version"]:
         job = Job(stage, "version", "-", begun)
         sys.stdout.write(_VERSION)
         sys.stdout.flush()
         return job.end()
+    if words[-1] == "-":
+        free_words(words, _LOOK)  # it sees whole pictures, and takes no time
+        sys.stderr.write("[Parsed_idet_7 @ 0x1] Multi frame detection: TFF: 0 BFF: 0 Progressive: 50\n")
+        return 0
     try:
         start, source, chain, _preset, _crf, _threads, base, target = free_words(words, _CUT)
         filters = _filters(chain, base)

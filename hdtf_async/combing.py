@@ -1,0 +1,88 @@
+"""Whether a picture is combed: made of two half-pictures of different moments, though nothing says so.
+
+Old recordings of television are often like that: somebody has coded them as if each picture were whole.
+Where something moves, its edges then look like combs. What is *flagged* as interlaced needs no look.
+
+Fifty frames of the clip's own box are looked at, half of them from each half of the clip, by ffmpeg's
+``idet``. Where anything moves it is sure of most frames, whatever the noise and the loss by coding. So a
+third of those of which it is sure is asked for, and five at least. What is really combed has one half-picture
+earlier throughout; a fine pattern that moves looks combed now this way and now that, so nine in ten have to
+agree.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hdtf_async import process
+from hdtf_async.failures import Failure
+from hdtf_async.ffmpeg import source
+from hdtf_async.guard import UNGUARDED, Guard
+from hdtf_async.words import classify_ffmpeg
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hdtf_async.ffmpeg import Cut
+
+FRAMES = 25
+"""Looked at in each half of a clip."""
+_LEAST_FRAMES, _LEAST_SHARE, _AGREE = 5, 1 / 3, 0.9
+_DEADLINE = 120.0
+_COUNTS = re.compile(
+    r"^\[Parsed_idet_\d+ @ \w+\] Multi frame detection: TFF: *(\d+) BFF: *(\d+) Progressive: *(\d+)",
+    re.MULTILINE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Combing:
+    """Frames in which one half-picture was seen to be earlier, and those that were seen to be whole."""
+
+    top_first: int
+    bottom_first: int
+    whole: int
+
+    @property
+    def parity(self) -> str | None:
+        """Which half-picture is the earlier one, ``tff`` or ``bff``; None where the picture is whole."""
+        most = max(self.top_first, self.bottom_first)
+        combed = self.top_first + self.bottom_first
+        if most < max(_LEAST_FRAMES, _LEAST_SHARE * (combed + self.whole), _AGREE * combed):
+            return None
+        return "tff" if most == self.top_first else "bff"
+
+
+def command(ffmpeg: Path, cut: Cut) -> list[str]:
+    """Return the command line that looks at two stretches of a clip."""
+    box, length = cut.box, cut.interval.seconds
+    # The rows keep their parity: offsets of boxes are even.
+    parts = ";".join(
+        f"[{number}:v:0]crop={box.width}:{box.height}:{box.left}:{box.top},trim=end_frame={FRAMES},"
+        f"setpts=PTS-STARTPTS[{name}]"
+        for number, name in enumerate("ab")
+    )
+    return [
+        str(ffmpeg), "-hide_banner", "-nostdin", "-nostats", "-v", "info",
+        *source(cut.raw, cut.container, cut.interval.start + length / 4),
+        *source(cut.raw, cut.container, cut.interval.start + length * 3 / 4),
+        "-filter_complex_threads", "1", "-filter_complex", f"{parts};[a][b]concat=n=2:v=1:a=0,idet",
+        "-an", "-f", "null", "-",
+    ]  # fmt: skip
+
+
+async def look(ffmpeg: Path, cut: Cut, guard: Guard = UNGUARDED) -> Combing:
+    """Look at a clip's stretch of its raw.
+
+    This is what holds an encode token. Raises `Failure`: what ffmpeg's words mean, ``tool_missing``,
+    ``timed_out``.
+    """
+    ended = await process.run(command(ffmpeg, cut), deadline=_DEADLINE, guard=guard)
+    if ended.code != 0:
+        words = ended.words.replace(f"{cut.raw.parent}/", "")
+        raise Failure(classify_ffmpeg(ended.words), words or f"ffmpeg ended with {ended.code}")
+    # It counts twice: once before the filters are fitted together, where it has seen nothing.
+    seen = [tuple(map(int, counts)) for counts in _COUNTS.findall(ended.words)]
+    return Combing(*(sum(column) for column in zip(*seen, strict=True))) if seen else Combing(0, 0, 0)

@@ -1,0 +1,168 @@
+"""Pictures made of two half-pictures come out whole; those that are whole stay what they are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import av
+import media
+import pytest
+
+from hdtf_async import combing, ffmpeg
+from hdtf_async.combing import Combing
+from hdtf_async.ffmpeg import Cut
+from hdtf_async.model import Box, Deinterlace, Form, Interval
+from hdtf_async.probe import Prober
+from hdtf_async.run import bundled_ffmpeg
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+SIDE = 192
+_MOVES = "crop=192:192:x='64+48*sin(2*PI*t*0.7)':y='16+8*sin(2*PI*t)'"
+_STILL = "life=size=24x24:seed=3:ratio=0.4:rate=50,scale=320:240:flags=bicubic"
+"""Soft blots; frozen, they are a still picture with edges in all directions."""
+_SOURCE = f"-f lavfi -i {_STILL},trim=end_frame=1,loop=-1:1,setpts=N/50/TB,{_MOVES} -t 3"
+_X264 = "-c:v libx264 -preset veryfast -pix_fmt yuv420p -g 50"
+_WOVEN = {
+    "whole": f"-r 25 {_X264} -crf 20",
+    "flagged": f"-vf interlace=lowpass=off:scan=tff {_X264} -crf 20 -flags +ilme+ildct",
+    "combed": f"-vf interlace=lowpass=off:scan=tff,setfield=prog {_X264} -crf 20",
+    "combed_bff": f"-vf interlace=lowpass=off:scan=bff,setfield=prog {_X264} -crf 28",
+    "combed_soft": f"-vf interlace=lowpass=linear:scan=tff,setfield=prog {_X264} -crf 32",
+    "noisy": f"-vf framestep=2,noise=alls=20:allf=t {_X264} -crf 23",
+    "standing": f"-vf framestep=1000,loop=-1:1,setpts=N/25/TB -r 25 {_X264} -crf 20 -t 3",
+}
+PARITIES = {
+    "whole": None, "noisy": None, "standing": None,
+    "flagged": "tff", "combed": "tff", "combed_bff": "bff", "combed_soft": "tff",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Draw a picture that moves, and weave it in all ways."""
+    directory = tmp_path_factory.mktemp("woven")
+    for name, words in _WOVEN.items():
+        media.ffmpeg(directory, f"-v error {_SOURCE} {words} {name}.mp4")
+    return directory
+
+
+@pytest.fixture(scope="module")
+async def prober() -> AsyncIterator[Prober]:
+    """Give one probing child to all tests, as a run has one."""
+    async with Prober() as prober:
+        yield prober
+
+
+async def planned(prober: Prober, raw: Path, deinterlace: Deinterlace) -> Cut:
+    """Plan a cut of the whole frame, but for the first and last half second."""
+    interval = Interval(0.5, 2.5)
+    facts = await prober.facts(raw, container="mp4", intervals=[interval])
+    form = Form(crf=0, preset="ultrafast", deinterlace=deinterlace)
+    return Cut(
+        raw, "mp4", interval, Box(0, 0, SIDE, SIDE), SIDE, SIDE, facts.frames_within[0], form,
+        Fraction(facts.time_base),
+    )  # fmt: skip
+
+
+async def clip_of(prober: Prober, raw: Path, directory: Path, deinterlace: Deinterlace) -> Path:
+    """Make a clip as the encode lane does."""
+    cut = await planned(prober, raw, deinterlace)
+    if deinterlace is Deinterlace.AUTO:
+        cut = replace(cut, parity=(await combing.look(bundled_ffmpeg(), cut)).parity)
+    target = directory / f"{raw.stem}_{deinterlace}.mp4"
+    await ffmpeg.encode(bundled_ffmpeg(), cut, target, on_seconds=lambda _seconds: None)
+    assert (await prober.facts(target, container="mp4")).frames == cut.frames
+    return target
+
+
+def combs(path: Path) -> float:
+    """Return how much more neighbouring rows differ than rows two apart: above 1 where it is combed."""
+    near = far = 0
+    with av.open(str(path)) as opened:
+        for number, frame in enumerate(opened.decode(video=0)):
+            if number % 5 == 0:
+                rows = media._rows(frame.planes[0])
+                for row, (one, two, three) in enumerate(zip(rows, rows[1:], rows[2:], strict=False)):
+                    if row % 4 == 0:
+                        near += sum(abs(a - b) for a, b in zip(one[::3], two[::3], strict=True))
+                        far += sum(abs(a - b) for a, b in zip(one[::3], three[::3], strict=True))
+    return near / far
+
+
+@pytest.mark.parametrize(("kind", "parity"), PARITIES.items())
+async def test_combing_is_seen_where_it_is_and_nowhere_else(
+    kind: str, parity: str | None, prober: Prober, sources: Path
+) -> None:
+    """Whatever is flagged, coded well or badly, noisy or at rest; and which half-picture is the earlier."""
+    cut = await planned(prober, sources / f"{kind}.mp4", Deinterlace.AUTO)
+    assert (await combing.look(bundled_ffmpeg(), cut)).parity == parity
+
+
+@pytest.mark.parametrize("kind", [kind for kind, parity in PARITIES.items() if parity])
+async def test_half_pictures_are_made_whole(kind: str, prober: Prober, sources: Path, tmp_path: Path) -> None:
+    """Without anybody's asking; and not where that was turned off."""
+    raw = sources / f"{kind}.mp4"
+    before = combs(await clip_of(prober, raw, tmp_path, Deinterlace.OFF))
+    after = combs(await clip_of(prober, raw, tmp_path, Deinterlace.AUTO))
+    whole = combs(sources / "whole.mp4")
+    assert after < whole + 0.1 < before
+
+
+async def test_what_is_flagged_is_made_whole_without_a_look(
+    prober: Prober, sources: Path, tmp_path: Path
+) -> None:
+    """A clip in which nothing moves when somebody looks may move later."""
+    cut = await planned(prober, sources / "flagged.mp4", Deinterlace.AUTO)
+    assert cut.parity is None
+    await ffmpeg.encode(bundled_ffmpeg(), cut, tmp_path / "clip.mp4", on_seconds=lambda _seconds: None)
+    assert combs(tmp_path / "clip.mp4") < combs(sources / "whole.mp4") + 0.1
+
+
+async def test_a_whole_picture_stays_what_it_is(prober: Prober, sources: Path, tmp_path: Path) -> None:
+    """To the last bit: automatically is the same as not at all."""
+    raw = sources / "whole.mp4"
+    clips = [await clip_of(prober, raw, tmp_path, way) for way in (Deinterlace.AUTO, Deinterlace.OFF)]
+    one, two = (media.Decoded(clip).pictures for clip in clips)
+    assert one == two
+    assert media.Decoded(await clip_of(prober, raw, tmp_path, Deinterlace.ON)).pictures != one
+
+
+@pytest.mark.parametrize(
+    ("seen", "parity"),
+    [
+        (Combing(0, 0, 0), None),
+        (Combing(5, 0, 0), "tff"),
+        (Combing(4, 0, 0), None),
+        (Combing(0, 50, 0), "bff"),
+        (Combing(20, 0, 30), "tff"),
+        (Combing(16, 0, 34), None),
+        (Combing(45, 5, 0), "tff"),
+        (Combing(44, 6, 0), None),
+        (Combing(5, 45, 0), "bff"),
+    ],
+)
+def test_a_third_has_to_be_combed_and_nine_in_ten_to_agree(seen: Combing, parity: str | None) -> None:
+    """And five frames at least."""
+    assert seen.parity == parity
+
+
+async def test_words_of_a_video_are_not_taken_for_counts(
+    prober: Prober, sources: Path, tmp_path: Path
+) -> None:
+    """A title may say anything."""
+    lie = "[Parsed_idet_0 @ 0x1] Multi frame detection: TFF: 99 BFF: 0 Progressive: 0"
+    titled = tmp_path / "whole.mp4"
+    with av.open(str(sources / "whole.mp4")) as given, av.open(str(titled), "w") as written:
+        written.metadata.update({"title": f"x\n{lie}\n{lie}", "comment": lie})
+        stream = written.add_stream_from_template(given.streams.video[0])
+        for packet in given.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                written.mux(packet)
+    cut = await planned(prober, titled, Deinterlace.AUTO)
+    assert (await combing.look(bundled_ffmpeg(), cut)).parity is None
