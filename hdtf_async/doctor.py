@@ -22,10 +22,10 @@ from anyio.to_thread import run_sync
 
 from hdtf_async import ffmpeg, health, plan, process, store, tables
 from hdtf_async.failures import Failure
-from hdtf_async.fetch import own_raws
 from hdtf_async.health import Sign, Verdict
 from hdtf_async.journal import JOURNAL
 from hdtf_async.probe import Prober
+from hdtf_async.raws import own_raws
 from hdtf_async.run import bundled_ffmpeg, look_at_cookies, require_yt_dlp
 from hdtf_async.ytdlp import YtDlp
 

@@ -49,7 +49,7 @@ _COPIED = {
     "edit_list.mp4": ("-ss 1.1 -i b_frames.mp4", ""),
     # As YouTube serves them: in fragments, without an edit list.
     "fragments.mp4": ("-i b_frames.mp4", "-movflags +dash+global_sidx"),
-    "stretched.mp4": ("-i b_frames.mp4", "-vf setsar=4/3 -c:v libx264 -qp 0 -preset ultrafast"),
+    "stretched.mp4": ("-i b_frames.mp4", "-vf setsar=5/4 -c:v libx264 -qp 0 -preset ultrafast"),
     "rotated.mp4": ("-display_rotation 90 -i b_frames.mp4", ""),
     "longer_sound.webm": ("-i plain.webm -f lavfi -i sine=duration=6", "-map 0:v -map 1:a -c:a libopus"),
 }

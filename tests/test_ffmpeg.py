@@ -316,11 +316,11 @@ async def test_full_range_becomes_what_everybody_takes_for_granted(
 
 async def test_pixels_become_square(prober: Prober, sources: Path, tmp_path: Path) -> None:
     """The lines stay; the box counts in the picture as it is shown."""
-    box = Box(200, 20, 216, 64)  # beyond the stored width
+    box = Box(200, 20, 196, 64)  # beyond the stored width
     cut = await planned(prober, sources / "stretched.mp4", Interval(1, 1.2), box=box)
-    assert cut.squared == (round(media.WIDTH * 4 / 3), media.HEIGHT)
+    assert cut.squared == (media.WIDTH * 5 // 4, media.HEIGHT)
     clip = await made(cut, tmp_path / "clip.mp4")
-    scale = f"scale=427:180:{ffmpeg._SCALER}"
+    scale = f"scale=400:180:{ffmpeg._SCALER}"
     words = f"-vf {scale} -c:v libx264 -qp 0 -preset ultrafast square.mp4"
     media.ffmpeg(tmp_path, f"-v error -i {sources / 'b_frames.mp4'} {words}")
     due = media.Decoded(tmp_path / "square.mp4").within(1, 1.2)
