@@ -256,7 +256,7 @@ class Options:
     )  # fmt: skip
     stall_timeout: float = _option(
         "--stall-timeout", default=120.0, group=NETWORK, metavar="SECONDS", parse=float,
-        check=_between(1, 3600, " seconds"), help="end a download that brings nothing new for so long",
+        check=_between(1, 3600, " seconds"), help="end a download that brings nothing for so long",
         shown="120",
     )  # fmt: skip
     least_speed: int = _option(
@@ -268,8 +268,8 @@ class Options:
     retry_wait: float = _option(
         "--retry-wait", default=10.0, group=NETWORK, metavar="SECONDS", parse=float,
         check=_between(0, 3600, " seconds"),
-        help="wait before a video whose download failed in passing is tried again; four times as long the"
-        " second time",
+        help="wait before a download that failed in passing is tried again; four times as long the second"
+        " time",
         shown="10",
     )  # fmt: skip
     resolution: Resolution = _option(
@@ -279,8 +279,7 @@ class Options:
     )  # fmt: skip
     raw_dirs: tuple[Path, ...] = _option(
         "--raw-dir", default=(), group=NETWORK, metavar="DIR", parse=_paths, many=True,
-        help="videos that you already have, named {subset}_{name}.* or by YouTube id: used, never changed;"
-        " may be repeated",
+        help="videos that you have, named {subset}_{name}.* or by YouTube id: never changed; may be repeated",
     )  # fmt: skip
     cookies: Path | None = _option(
         "--cookies", default=None, group=NETWORK, metavar="FILE", parse=Path, check=_readable,
@@ -313,16 +312,16 @@ class Options:
     )  # fmt: skip
     fps: Fraction | None = _option(
         "--fps", default=None, group=ENCODE, metavar="RATE", parse=Fraction, check=_rate,
-        help="frames a second, such as 25 or 30000/1001", shown="as it comes",
+        help="frames a second, as 25 or 30000/1001", shown="as it comes",
     )  # fmt: skip
     segment: float | None = _option(
         "--segment", default=None, group=ENCODE, metavar="SECONDS", parse=float,
         check=_between(1, 3600, " seconds"), help="divide the clips into pieces of this length",
-        shown="whole clips",
+        shown="whole",
     )  # fmt: skip
     audio: Audio = _option(
         "--audio", default=Audio.NONE, group=ENCODE, parse=Audio, choices=tuple(Audio),
-        help="sound inside the clip, beside it as 16 kHz mono, or both",
+        help="sound in the clip, beside it (16 kHz mono) or both",
     )  # fmt: skip
     deinterlace: Deinterlace = _option(
         "--deinterlace", default=Deinterlace.AUTO, group=ENCODE, parse=Deinterlace,
@@ -395,7 +394,7 @@ class Printing:
     )
     log_level: str = _option(
         "--log-level", default="warning", group=PRINT, choices=("debug", "info", "warning", "error"),
-        help="from which level on things are told; debug also shows tracebacks",
+        help="what is told; debug also shows tracebacks",
     )  # fmt: skip
 
     def __post_init__(self) -> None:
