@@ -1,24 +1,27 @@
 """The program killed at any instant, again and again: what is left, and whether the next run makes it good.
 
-    python benchmarks/kills.py --fake 2000 [--seed 1] [--keep DIR]
+    python benchmarks/kills.py --fake 2000 [--at-once 4] [--seed 1] [--keep DIR]
     python benchmarks/kills.py --real 200 [--footage DIR]
 
 Each series begins with nothing, or with clips of another form that are made again, or lets go of the videos;
-kills up to ten runs of one command line; and lets the last run end. `tests/killing.py` tells what is killed
-when, and what is looked at. Linux only. A series in which something is wrong is kept below `--keep`.
+kills up to ten runs of one command line, or asks them to end; and lets the last run end. `tests/killing.py`
+tells what is killed when, and what is looked at. Linux only. A series in which something is wrong is kept
+below `--keep`.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -32,7 +35,7 @@ from hdtf_async.run import bundled_ffmpeg
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from aftermath import PHASES
+from aftermath import PHASES, Undisturbed
 from killing import SLOWLY, TARGETS, Command, Killing, Series, fake_tools, real_tools, undisturbed
 
 FORMS = ("--size", "96"), ("--size", "64", "--recut")
@@ -51,6 +54,9 @@ def arguments() -> argparse.Namespace:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--fake", type=int, metavar="N", help="kill N runs with fake tools")
     what.add_argument("--real", type=int, metavar="N", help="kill N runs with the real ones and the stand-in")
+    parser.add_argument(
+        "--at-once", type=int, default=os.cpu_count() or 1, metavar="N", help="series at a time"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--footage", type=Path, help="where the demo's footage is kept")
     parser.add_argument("--keep", type=Path, help="where series with faults are kept")
@@ -77,20 +83,19 @@ class Record:
         return sum(bool(series.faults) for series in self.all)
 
 
-def jobs(make: Callable[..., Command], directory: Path, chance: Random) -> dict[str, Killing]:
-    """Run each kind of job undisturbed, and return how to kill it."""
-    made = 0
+def jobs(
+    make: Callable[..., Command], directory: Path, chance: Random, pool: ThreadPoolExecutor
+) -> dict[str, Killing]:
+    """Run each kind of job undisturbed, as many at a time as will be killed, and return how to kill it."""
 
-    def fresh() -> Path:
-        nonlocal made
-        made += 1
-        return directory / f"undisturbed-{made}"
+    def run(number: int, *options: str, begin: Undisturbed | None = None) -> Future[Undisturbed]:
+        command = make(directory / f"tools-{number}", *options)
+        return pool.submit(undisturbed, command, directory / f"undisturbed-{number}", begin)
 
     before, after = FORMS
-    plain = undisturbed(make(fresh()), fresh())
-    small = undisturbed(make(fresh(), *before), fresh())
-    other = undisturbed(make(fresh(), *after), fresh(), small)
-    none = undisturbed(make(fresh(), "--no-keep-raw"), fresh())
+    first = [run(1), run(2, *before), run(3, "--no-keep-raw")]
+    plain, small, none = (each.result() for each in first)
+    other = run(4, *after, begin=small).result()
     for right in (plain, small, other, none):
         print(f"undisturbed: {right.seconds:.1f} s, {right.steps} steps, exit code {right.code}", flush=True)
     return {
@@ -104,28 +109,67 @@ def _with(make: Callable[..., Command], more: tuple[str, ...], directory: Path) 
     return make(directory, *more)
 
 
-def kill(wanted: int, killings: dict[str, Killing], chance: Random, directory: Path, keep: Path) -> Record:
+@dataclass(frozen=True)
+class Task:
+    """A series that is to come, or under way."""
+
+    number: int
+    kind: str
+    killing: Killing
+    out: Path
+    kills: int
+
+    def run(self) -> tuple[Task, Series]:
+        """Do it."""
+        return self, self.killing.series(self.out, self.kills)
+
+
+def kill(  # noqa: PLR0913 - what there is to say about it, once
+    wanted: int,
+    killings: dict[str, Killing],
+    chance: Random,
+    directory: Path,
+    keep: Path,
+    *,
+    pool: ThreadPoolExecutor,
+    at_once: int,
+) -> Record:
     """Kill so many runs and tell of each fault as it is found."""
     record = Record()
-    begun = told = time.monotonic()
-    number = told_at = 0
-    try:
-        while record.kills() < wanted:
+    begun = time.monotonic()
+    number = told_at = planned = 0
+    under_way: set[Future[tuple[Task, Series]]] = set()
+
+    def tasks() -> Iterator[Task]:
+        """Yield series until all that was wanted is done or under way."""
+        nonlocal number, planned
+        while (left := wanted - planned) > 0 and len(under_way) < at_once:
             number += 1
             (kind,) = chance.choices(list(SHARES), list(SHARES.values()))
-            out = directory / f"series-{number}"
-            series = killings[kind].series(out, min(chance.randint(1, MOST_KILLS), wanted - record.kills()))
-            record.series[kind].append(series)
-            if series.faults:
-                tell(number, kind, series)
-                shutil.copytree(out, keep / out.name, dirs_exist_ok=True)
-                shutil.copy(out.with_suffix(".words"), keep)
-            for left in (out, out.with_suffix(".tools")):
-                shutil.rmtree(left, ignore_errors=True)
+            # A chance of its own: what happens in a series does not depend on which others run beside it.
+            killing = replace(killings[kind], chance=Random(chance.random()))  # noqa: S311 - as in `main`
+            kills = min(chance.randint(1, MOST_KILLS), left)
+            planned += kills
+            yield Task(number, kind, killing, directory / f"series-{number}", kills)
+
+    try:
+        while record.kills() < wanted:
+            under_way |= {pool.submit(task.run) for task in tasks()}
+            done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+            for each in done:
+                task, series = each.result()
+                planned -= task.kills - len(series.kills)
+                record.series[task.kind].append(series)
+                if series.faults:
+                    tell(task, series)
+                    shutil.copytree(task.out, keep / task.out.name, dirs_exist_ok=True)
+                    shutil.copy(task.out.with_suffix(".words"), keep)
+                for left in (task.out, task.out.with_suffix(".tools")):
+                    shutil.rmtree(left, ignore_errors=True)
             if record.kills() // EVERY > told_at:
-                told_at, told = record.kills() // EVERY, time.monotonic()
+                told_at = record.kills() // EVERY
                 print(
-                    f"{told - begun:7.0f} s: {record.kills()} kills in {number} series,"
+                    f"{time.monotonic() - begun:7.0f} s: {record.kills()} kills in {len(record.all)} series,"
                     f" something wrong in {record.wrong()}",
                     flush=True,
                 )
@@ -134,9 +178,9 @@ def kill(wanted: int, killings: dict[str, Killing], chance: Random, directory: P
     return record
 
 
-def tell(number: int, kind: str, series: Series) -> None:
+def tell(task: Task, series: Series) -> None:
     """Say what is wrong with a series."""
-    print(f"series {number} ({kind}), {series.torn} torn, {series.refused} refused:")
+    print(f"series {task.number} ({task.kind}), {series.torn} torn, {series.refused} refused:")
     for each in series.kills:
         print(
             f"  killed: {each.target} at {each.aimed_at} while {', '.join(each.phases)}: {list(each.found)}"
@@ -180,12 +224,13 @@ def show(record: Record) -> None:
                 sum(bool(series.faults) for series in several),
             )
         )
-    waits = [each.gone_after for each in kills if each.target != "tree" and each.gone_after is not None]
+    alone = [each for each in kills if each.target in {"alone", "step"}]
+    waits = [each.gone_after for each in alone if each.gone_after is not None]
     if waits:
         print(
             f"\nafter the supervisor alone was killed, its children were gone in {median(waits):.2f} s"
             f" (median of {len(waits)}), {max(waits):.2f} s at most;"
-            f" {sum(each.gone_after is None for each in kills)} times the next run started at once"
+            f" {len(alone) - len(waits)} times the next run started at once"
         )
 
 
@@ -208,8 +253,11 @@ def main() -> int:
             def make(_tools: Path, *more: str) -> Command:
                 return real_tools(site, source, *more)
 
-        killings = jobs(make, directory, chance)
-        record = kill(said.real or said.fake, killings, chance, directory, keep)
+        pool = stack.enter_context(ThreadPoolExecutor(said.at_once))
+        killings = jobs(make, directory, chance, pool)
+        record = kill(
+            said.real or said.fake, killings, chance, directory, keep, pool=pool, at_once=said.at_once
+        )
         show(record)
         if record.wrong():
             print(f"\n{record.wrong()} series with faults are kept in {keep}")

@@ -12,10 +12,10 @@ from stat import S_ISDIR
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 JOURNAL, METADATA, FAILURES, RAWS = "_journal.jsonl", "metadata.jsonl", "failures.jsonl", "_videos_raw"
-MEDIA = (".mp4", ".webm")
+MEDIA = (".mp4", ".webm", ".m4a", ".wav")
 PHASES = ("nothing yet", "asking", "downloading", "encoding", "publishing", "writing views", "between")
 """What may be under way when a kill falls, most often several at a time."""
 
@@ -168,6 +168,32 @@ def _untrue(
         name = line["file_name"]
         if contents.get(name) != line["sha256"] or size(out / name) != line["bytes"]:
             yield f"{told_by} tells of a {name} that is not there"
+
+
+def half_done(out: Path, before: Collection[str]) -> Iterator[str]:
+    """Tell what a run has left, that was asked to end, of what it did not finish.
+
+    `before` has the names that were there before it began. The part of a download that another run can go
+    on from may stay, and nothing but that.
+    """
+    for name, stat in listed(out).items():
+        if not is_temporary(name) or name in before:
+            continue
+        inside = sorted(Path(part).suffix for part, _ in _entries(out / name))
+        if not S_ISDIR(stat.st_mode) or inside != [".json", ".part"]:
+            yield f"{name} is left"
+
+
+def untold(out: Path, process: int) -> Iterator[str]:
+    """Tell which clips a run that was asked to end has left out of ``metadata.jsonl``."""
+    lines, _ = lines_of(out / JOURNAL)
+    runs = [line["pid"] for line in lines if line["type"] == "run"]
+    if runs[-1:] == [process]:  # else it was not at work yet, or nothing was left to do
+        newest = {line["clip"]: line["metadata"] for line in lines if line["type"] == "clip"}
+        told = {line["file_name"] for line in lines_of(out / METADATA)[0]}
+        for name, bytes_ in ((line["file_name"], line["bytes"]) for line in newest.values()):
+            if name not in told and size(out / name) == bytes_:
+                yield f"{METADATA} does not tell of {name}"
 
 
 def differences(out: Path, right: Undisturbed) -> Iterator[str]:

@@ -9,6 +9,9 @@ nobody disturbed. After each kill:
 - so has each record of a clip in the journal, of which at most the last line is torn;
 - nothing that descends from the killed program is alive, at the latest after some seconds.
 
+Instead of being killed, a run may be asked to end, by a signal at a random moment. Then it also has to leave
+nothing alive and nothing half-done in the very moment in which it ends, and its exit code tells the signal.
+
 Everything that descends from a start of the program is known by a variable in its environment.
 """
 
@@ -35,12 +38,14 @@ from aftermath import (
     content,
     differences,
     faults,
+    half_done,
     is_temporary,
     is_view,
     listed,
     media,
     phases,
     size,
+    untold,
 )
 from fakes import kit
 
@@ -49,7 +54,7 @@ from hdtf_async import demo, tables
 from hdtf_async.failures import ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from random import Random
     from types import TracebackType
 
@@ -62,14 +67,22 @@ ENDED_WITHIN = 180.0
 _LOOK = 0.001
 _AT_ONCE, _AIMED, _TORN = 0.5, 0.6, 0.15
 """How often the next run starts while children of the last are dying, a kill is aimed, the journal torn."""
+_BETWEEN = 0.1
+"""Seconds between two SIGINT at most."""
 _LEAST = 0.2
 """Share of an undisturbed run that one with little left to do is taken to last."""
 _ROOT = Path(hdtf_async.__file__).absolute().parents[1]
 
-Target = Literal["tree", "alone", "step"]
+Target = Literal["tree", "alone", "step", "asked"]
 """What is killed: the supervisor and all its descendants at one instant; the supervisor alone; the supervisor
-alone, by itself, right before one of its own steps on the file system."""
-TARGETS: tuple[Target, ...] = ("tree", "alone", "step")
+alone, by itself, right before one of its own steps on the file system. Or nothing is, and the supervisor is
+asked to end."""
+TARGETS: tuple[Target, ...] = ("tree", "alone", "step", "asked")
+ASKING: tuple[tuple[signal.Signals, ...], ...] = (
+    *((signal.SIGTERM,), (signal.SIGHUP,)),
+    *((signal.SIGINT,), (signal.SIGINT, signal.SIGINT)),
+)
+"""Signals that ask a run to end, in this order: running encodes may finish only after the first SIGINT."""
 
 _STEPS, _STEP, _OUT = "HDTF_KILLING_STEPS", "HDTF_KILLING_STEP", "HDTF_KILLING_OUT"
 _STEPPER = f"""
@@ -99,6 +112,43 @@ class Command:
 
     words: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Killed:
+    """A run that was killed."""
+
+    then: Mapping[int, Sequence[str]]
+    """Process id and argument list of everything that was alive."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a run that was asked to end has done."""
+
+    process: int
+    number: signal.Signals
+    listens: bool
+    """Whether the signal had a handler: it has none before the work begins, nor after its end."""
+    then: Mapping[int, Sequence[str]]
+    """Process id and argument list of everything that was alive."""
+    code: int | None
+    """Exit code; None where it did not end."""
+    left: Mapping[int, Sequence[str]]
+    """Process id and argument list of everything that was alive when it had ended."""
+
+    def faults(self, out: Path, right: Undisturbed, before: Collection[str]) -> Iterator[str]:
+        """Tell what is wrong with how it ended; `before` has the names that were there when it began."""
+        if self.left:
+            yield f"alive after {self.number.name}: {self.left}"
+        # SIGINT always has a handler, which is Python's own while the modules are imported.
+        by_the_system = not self.listens or self.number is signal.SIGINT
+        if by_the_system and self.code == -self.number:
+            return
+        too_late = self.code == right.code and not list(differences(out, right))
+        if self.code != 128 + self.number and not too_late:
+            yield f"it ended with {self.code} after {self.number.name}"
+        yield from half_done(out, before)
 
 
 class Program:
@@ -172,6 +222,18 @@ class Program:
         self.process.wait()
         return then
 
+    def ask_to_end(self, numbers: Sequence[signal.Signals], between: float) -> Asked:
+        """Ask the supervisor to end, wait until it has, and return what was alive before and after."""
+        _send(self.process.pid, signal.SIGSTOP)
+        then = self.alive()
+        listens = _catches(self.process.pid, numbers[-1])
+        for number in numbers:
+            _send(self.process.pid, number)
+            _send(self.process.pid, signal.SIGCONT)
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(ENDED_WITHIN if number is numbers[-1] else between)
+        return Asked(self.process.pid, numbers[-1], listens, then, self.process.poll(), self.alive())
+
     def gone(self) -> float | None:
         """Wait until nothing of it is alive and return how long that took; None if it takes too long."""
         begun = time.monotonic()
@@ -194,6 +256,15 @@ def _parent(pid: str) -> int | None:
     except OSError:
         return None
     return None if state in "ZX" else int(parent)
+
+
+def _catches(pid: int, number: signal.Signals) -> bool:
+    """Say whether a process has a handler for a signal."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(errors="replace")
+    except OSError:
+        return False
+    return bool(int(status.partition("SigCgt:")[2].split()[0], 16) >> (number - 1) & 1)
 
 
 def _words(pid: int) -> list[str]:
@@ -338,6 +409,7 @@ class Killing:
             target = self.chance.choice(self.targets)
             moment = self._moment(target, out) if len(series.kills) < kills else None
             step = moment.nth if moment is not None and target == "step" else None
+            before = frozenset(listed(out))
             program = Program(command, out, out.with_suffix(".words"), step=step)
             series.starts += 1
             try:
@@ -345,9 +417,9 @@ class Killing:
                 if alive is None:
                     ended = self._ended(program, series, dying)
                     continue
-                found = self._faults(out)
-                under_way = phases(alive, out)
-                at_once = target != "tree" and self.chance.random() < _AT_ONCE
+                found = [*self._faults(out), *self._faults_of(alive, out, before)]
+                under_way = phases(alive.then, out)
+                at_once = target in {"alone", "step"} and self.chance.random() < _AT_ONCE
                 gone_after = None if at_once else program.gone()
                 if at_once:
                     dying.append(program)
@@ -366,6 +438,12 @@ class Killing:
                 series.wrong.append(f"alive after {GONE_WITHIN:g} s: {program.kill_tree()}")
         series.wrong += differences(out, self.right)
         return series
+
+    def _faults_of(self, killed: Killed | Asked, out: Path, before: Collection[str]) -> Iterator[str]:
+        if isinstance(killed, Asked):
+            yield from killed.faults(out, self.right, before)
+            if self.begin is None:  # else what has the old form is not told, on purpose
+                yield from untold(out, killed.process)
 
     def _faults(self, out: Path) -> list[str]:
         allowed = [each for each in (self.right, self.begin, self.also) if each is not None]
@@ -386,15 +464,19 @@ class Killing:
 
     def _killed(
         self, program: Program, out: Path, target: Target, moment: Moment | None
-    ) -> dict[int, list[str]] | None:
-        """Kill a run at a moment and return what was alive then; None if it ended by itself."""
+    ) -> Killed | Asked | None:
+        """Kill a run at a moment, or ask it to end; None if it ended by itself."""
         if moment is None or target == "step":
             with suppress(subprocess.TimeoutExpired):
                 program.process.wait(ENDED_WITHIN)
-            return program.alive() if program.process.returncode == -signal.SIGKILL else None
+            return Killed(program.alive()) if program.process.returncode == -signal.SIGKILL else None
         if not moment.wait(program.process, out):
             return None
-        return program.kill_tree() if target == "tree" else program.kill_supervisor()
+        if target == "asked":
+            asked = program.ask_to_end(self.chance.choice(ASKING), _BETWEEN * self.chance.random())
+            # One that could not even begin, as the last one's children were still dying.
+            return None if asked.code == ExitCode.LOCAL else asked
+        return Killed(program.kill_tree() if target == "tree" else program.kill_supervisor())
 
     def _ended(self, program: Program, series: Series, dying: Sequence[Program]) -> bool:
         """Judge a run that was not killed; False if it only has to be started again."""
