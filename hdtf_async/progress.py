@@ -286,6 +286,16 @@ class Lines(View):
         await run_sync(_write, self._file, line + "\n", abandon_on_cancel=True)
 
 
+class Errors(Lines):
+    """What is worth a line in any case, and nothing else."""
+
+    def __init__(self, file: TextIO) -> None:
+        super().__init__(file, "error")
+
+    async def tick(self) -> None:
+        """Write nothing."""
+
+
 class JsonLines(View):
     """One JSON object a line for each event; `events` says what they hold."""
 
@@ -300,7 +310,7 @@ def view_for(printing: Printing) -> View:
     if printing.json:
         return JsonLines()
     if printing.quiet:
-        return View()
+        return Errors(sys.stderr)
     if printing.progress and sys.stderr.isatty():
         return Bars(sys.stderr, printing.log_level)
     return Lines(sys.stderr, printing.log_level)

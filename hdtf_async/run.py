@@ -60,7 +60,8 @@ async def download(
 
     What could not be had is in the report, and raises nothing. `lanes` are limiters that the host program
     shares with other work; by default a run has its own. When cancelled, every child process has ended and
-    every temporary file is gone before the cancellation goes on.
+    every temporary file is gone before the cancellation goes on, but for the part of a download from which
+    another run goes on.
 
     Raises `TableError` (no table, or a malformed one), `FormError` (the directory holds clips in another
     form), `StoreError` (the directory cannot be used, or another run holds it), `UnknownVideoError` and

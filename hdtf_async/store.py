@@ -301,7 +301,7 @@ async def _take(lock: int, out: Path) -> None:
     run: Record | None = None
     while not await run_sync(_locked, lock, out):
         if run is None:
-            run = (await run_sync(read_known, out)).run
+            run = await run_sync(_newest_run, out)
         if not _has_ended(run) or anyio.current_time() > until:
             raise BusyError(
                 f"another run is at work on {out} ({_holder(run)}): wait for it or choose another --out"
@@ -313,7 +313,7 @@ def _locked(lock: int, out: Path) -> bool:
     """Take the lock if nobody has it."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except (BlockingIOError, PermissionError):  # the second one is how SMB says it
         return False
     except OSError as error:
         raise StoreError(
@@ -321,6 +321,14 @@ def _locked(lock: int, out: Path) -> bool:
             " work: choose an --out on another one"
         ) from None
     return True
+
+
+def _newest_run(out: Path) -> Record:
+    """Return the newest run's record; none where there is none yet, or SMB lets nobody read a locked file."""
+    try:
+        return read_known(out).run
+    except StoreError:
+        return {}
 
 
 def _read_and_tidy(out: Path, lock: int) -> Known:

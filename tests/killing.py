@@ -509,14 +509,14 @@ VIDEOS = (
     *("WhipJimClyburn", "JamesClyburn1", "Radio11", "DianeBlack0", "PaulRyan1"),
     *("BobCasey1", "Radio20", "GeoffDavis", "PeterKing"),
 )
-"""Of the shipped tables: 13 clips of 8 videos, one of which stands in two rows."""
+"""Of the shipped tables: 12 clips of 8 videos, one of which stands in two rows."""
 
 
 def fake_tools(directory: Path, *more: str) -> Command:
     """Return a command line for `VIDEOS` with fake tools that take some tenths of a second.
 
     One video is private, one download fails once, one is short once, one clip comes out wrong each time, and
-    one has a box that does not fit: what can be had is 10 clips.
+    one has a box that does not fit: what can be had is 9 clips.
     """
     clips = [clip for clip in tables.read(None).clips if clip.video.name in VIDEOS]
     ids = {clip.video.name: clip.video.youtube_id for clip in clips}

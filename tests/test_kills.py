@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import sys
 from contextlib import ExitStack
 from functools import partial
@@ -30,6 +31,7 @@ from killing import (
 )
 
 from hdtf_async import demo
+from hdtf_async.failures import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,11 +72,11 @@ def no_raws(directory: Path, whole: Undisturbed, chance: Random) -> Killing:
 
 
 def test_a_run_that_nobody_disturbs_makes_what_is_due(whole: Undisturbed) -> None:
-    """What the others are held against: ten clips, three that cannot be had, nothing that is left over."""
+    """What the others are held against: nine clips, three that cannot be had, nothing that is left over."""
     assert whole.code == 1
     made, rest = lines_of(whole.out / METADATA)
     failed, _ = lines_of(whole.out / FAILURES)
-    assert (len(made), rest) == (10, b"")
+    assert (len(made), rest) == (9, b"")
     assert {line["clip"]: line["reason"] for line in failed} == {
         "WDA_BobCasey1_000": "private",
         "WRA_GeoffDavis_000": "clip_wrong",
@@ -166,7 +168,7 @@ def test_half_a_line_at_the_end_of_the_journal_and_things_to_come_are_nothing_wr
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_killed_run_is_made_good_by_the_next(target: Target, whole: Undisturbed, tmp_path: Path) -> None:
-    """With its children or without them, at some moment or right before some step of its own."""
+    """With its children or without them, at some moment or right before some step; or it is asked to end."""
     killing = Killing(with_fakes(), whole, CHANCE(), targets=(target,))
     series = killing.series(tmp_path / "out", kills=3)
     assert series.faults == []
@@ -213,6 +215,25 @@ def test_a_run_goes_on_at_once_where_real_tools_outlive_the_killed_supervisor(
         line for line in lines_of(finished.out / METADATA)[0] if line["file_name"] in made
     ]
     assert not [path for path in out.rglob("*") if path.name.startswith(".")]
+
+
+def test_a_second_run_says_who_is_at_work_and_waits_only_for_what_a_killed_one_left(
+    whole: Undisturbed, tmp_path: Path
+) -> None:
+    """Exit code 4 and the number of the first run, which goes on; the third finds only its dying tools."""
+    command = fake_tools(tmp_path / "tools")
+    out, words = tmp_path / "out", tmp_path / "words"
+    with Program(command, out, tmp_path / "first") as first:
+        assert Moment(0, "private", 1).wait(first.process, out)
+        with Program(command, out, words) as second:
+            assert second.process.wait(60) == ExitCode.LOCAL
+            assert second.alive() == {}
+        assert first.process.poll() is None
+        assert f"process {first.process.pid} on {socket.gethostname()}" in words.read_text()
+        assert len(first.kill_supervisor()) > 2
+        with Program(command, out, words) as third:
+            assert third.process.wait(60) == whole.code, words.read_text()
+    assert list(differences(out, whole)) == []
 
 
 @pytest.mark.long

@@ -20,9 +20,10 @@ from hdtf_async.events import (
     Retrying,
     RunStarted,
     VideoFailed,
+    WindingDown,
 )
 from hdtf_async.failures import ADVICE, Failure, Reason
-from hdtf_async.progress import LEVELS, Lines, Picture, line_of, summary
+from hdtf_async.progress import LEVELS, Errors, Lines, Picture, line_of, summary
 from hdtf_async.report import Report
 
 STORY: list[Event] = [
@@ -96,3 +97,17 @@ def test_the_summary_has_ten_lines_at_most() -> None:
     assert len(lines) <= 10
     assert f"{100} missing" in lines[0]
     assert "failures.jsonl" in lines[-1]
+
+
+async def test_quiet_is_not_silent_where_somebody_waits() -> None:
+    """Whoever presses Ctrl-C is told what happens, and that a second time ends it; all else is left out."""
+    file = io.StringIO()
+    view = Errors(file)
+    for event in STORY:
+        await view.take(event)
+    await view.tick()
+    assert file.getvalue() == ""
+    await view.take(WindingDown(encodes=2, within=60.0))
+    assert file.getvalue() == (
+        "Ending: nothing new begins; 2 encodes finish, within 1.0 min. Ctrl-C again stops at once.\n"
+    )

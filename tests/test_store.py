@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import shutil
@@ -598,6 +599,21 @@ async def test_a_second_run_is_refused_and_told_who_is_at_work(tmp_path: Path) -
         await _made(directory, _clip())
     async with opened(tmp_path) as directory:
         assert set(directory.known.all_there()) == {"RD_Radio1_000"}
+
+
+async def test_a_second_run_is_refused_too_where_nobody_may_read_a_locked_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over SMB a held lock keeps readers out, and whoever asks for it is told that he has no permission."""
+
+    def held(*_arguments: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(fcntl, "flock", held)
+    monkeypatch.setattr(store, "records", held)
+    with pytest.raises(BusyError, match="another run is at work"):
+        async with opened(tmp_path):
+            pass
 
 
 async def test_a_child_that_still_writes_holds_the_lock(

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import termios
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,6 +97,52 @@ async def test_the_first_interrupt_lets_running_encodes_finish(
     (line,) = (tmp_path / "metadata.jsonl").read_text().splitlines()
     assert (tmp_path / json.loads(line)["file_name"]).stat().st_size == json.loads(line)["bytes"]
     assert sorted(children()) == sorted(before)
+
+
+TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""Makes its stdin the terminal whose keys send signals, and becomes another program."""
+
+
+async def test_ctrl_c_on_a_terminal_ends_gently_then_at_once_and_leaves_it_as_it_was(
+    finished: Finished, site: demo.StandIn, tmp_path: Path
+) -> None:
+    """The first says what a second one does; keys, cursor and line are as before, and no child reads them."""
+    before = children()
+    master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (24, 80))
+    modes = termios.tcgetattr(slave)
+    words = job(finished, site, tmp_path, "--video", "Radio1", "--preset", "veryslow", "--crf", "0")
+    words = [sys.executable, "-c", TERMINAL, *words, "--log-level", "info"]
+    shown = b""
+
+    def read_until(sign: bytes) -> None:
+        nonlocal shown
+        while sign not in shown:
+            shown += os.read(master, 1 << 16)
+
+    with subprocess.Popen(words, stdin=slave, stdout=slave, stderr=slave, start_new_session=True) as run:
+        read_until(b"1 running")  # encodes, as one film is all
+        read_until(b"at hand")
+        os.write(master, b"\x03")
+        read_until(b"Ctrl-C again stops at once")
+        os.write(master, b"\x03")
+        read_until(b"goes on from here")
+    assert run.returncode == 130
+    assert termios.tcgetattr(slave) == modes
+    os.set_blocking(master, False)
+    with suppress(BlockingIOError):
+        shown += os.read(master, 1 << 16)
+    os.close(slave)
+    os.close(master)
+    assert b"\x1b[?" not in shown  # no mode of the screen was changed, the hidden cursor is one
+    assert shown.endswith(b"goes on from here.\r\n")
+    assert b"Traceback" not in shown
+    assert sorted(children()) == sorted(before)
+    assert [path.name for path in tmp_path.rglob(".*")] == []
 
 
 async def test_bars_keep_within_a_terminal_of_80_columns(
