@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -140,21 +140,21 @@ def kill(  # noqa: PLR0913 - what there is to say about it, once
     number = told_at = planned = 0
     under_way: set[Future[tuple[Task, Series]]] = set()
 
-    def tasks() -> Iterator[Task]:
-        """Yield series until all that was wanted is done or under way."""
+    def more() -> Task:
+        """Draw another series."""
         nonlocal number, planned
-        while (left := wanted - planned) > 0 and len(under_way) < at_once:
-            number += 1
-            (kind,) = chance.choices(list(SHARES), list(SHARES.values()))
-            # A chance of its own: what happens in a series does not depend on which others run beside it.
-            killing = replace(killings[kind], chance=Random(chance.random()))  # noqa: S311 - as in `main`
-            kills = min(chance.randint(1, MOST_KILLS), left)
-            planned += kills
-            yield Task(number, kind, killing, directory / f"series-{number}", kills)
+        number += 1
+        (kind,) = chance.choices(list(SHARES), list(SHARES.values()))
+        # A chance of its own: what happens in a series does not depend on which others run beside it.
+        killing = replace(killings[kind], chance=Random(chance.random()))  # noqa: S311 - as in `main`
+        kills = min(chance.randint(1, MOST_KILLS), wanted - planned)
+        planned += kills
+        return Task(number, kind, killing, directory / f"series-{number}", kills)
 
     try:
         while record.kills() < wanted:
-            under_way |= {pool.submit(task.run) for task in tasks()}
+            while planned < wanted and len(under_way) < at_once:
+                under_way.add(pool.submit(more().run))
             done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
             for each in done:
                 task, series = each.result()
@@ -174,7 +174,7 @@ def kill(  # noqa: PLR0913 - what there is to say about it, once
                     flush=True,
                 )
     except KeyboardInterrupt:
-        print("interrupted")
+        print("interrupted", flush=True)
     return record
 
 
