@@ -118,20 +118,18 @@ class Command:
 class Killed:
     """A run that was killed."""
 
-    then: Mapping[int, Sequence[str]]
-    """Process id and argument list of everything that was alive."""
+    phases: Sequence[str]
+    """What was under way."""
 
 
 @dataclass(frozen=True)
-class Asked:
+class Asked(Killed):
     """What a run that was asked to end has done."""
 
     process: int
     number: signal.Signals
     listens: bool
     """Whether the signal had a handler: it has none before the work begins, nor after its end."""
-    then: Mapping[int, Sequence[str]]
-    """Process id and argument list of everything that was alive."""
     code: int | None
     """Exit code; None where it did not end."""
     left: Mapping[int, Sequence[str]]
@@ -222,17 +220,17 @@ class Program:
         self.process.wait()
         return then
 
-    def ask_to_end(self, numbers: Sequence[signal.Signals], between: float) -> Asked:
-        """Ask the supervisor to end, wait until it has, and return what was alive before and after."""
+    def ask_to_end(self, numbers: Sequence[signal.Signals], between: float, out: Path) -> Asked:
+        """Ask the supervisor to end, wait until it has, and return what was under way and what is left."""
         _send(self.process.pid, signal.SIGSTOP)
-        then = self.alive()
+        under_way = phases(self.alive(), out)
         listens = _catches(self.process.pid, numbers[-1])
         for number in numbers:
             _send(self.process.pid, number)
             _send(self.process.pid, signal.SIGCONT)
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(ENDED_WITHIN if number is numbers[-1] else between)
-        return Asked(self.process.pid, numbers[-1], listens, then, self.process.poll(), self.alive())
+        return Asked(under_way, self.process.pid, numbers[-1], listens, self.process.poll(), self.alive())
 
     def gone(self) -> float | None:
         """Wait until nothing of it is alive and return how long that took; None if it takes too long."""
@@ -413,12 +411,11 @@ class Killing:
             program = Program(command, out, out.with_suffix(".words"), step=step)
             series.starts += 1
             try:
-                alive = self._killed(program, out, target, moment)
-                if alive is None:
+                killed = self._killed(program, out, target, moment)
+                if killed is None:
                     ended = self._ended(program, series, dying)
                     continue
-                found = [*self._faults(out), *self._faults_of(alive, out, before)]
-                under_way = phases(alive.then, out)
+                found = [*self._faults(out), *self._faults_of(killed, out, before)]
                 at_once = target in {"alone", "step"} and self.chance.random() < _AT_ONCE
                 gone_after = None if at_once else program.gone()
                 if at_once:
@@ -429,7 +426,7 @@ class Killing:
                     found += [words for words in self._faults(out) if words not in found]
                     series.torn += self._tear(out)
                 aimed_at = (moment and moment.sight) or "time"
-                series.kills.append(Kill(target, aimed_at, under_way, gone_after, found))
+                series.kills.append(Kill(target, aimed_at, killed.phases, gone_after, found))
             finally:
                 if program not in dying:
                     program.kill_tree()
@@ -439,7 +436,7 @@ class Killing:
         series.wrong += differences(out, self.right)
         return series
 
-    def _faults_of(self, killed: Killed | Asked, out: Path, before: Collection[str]) -> Iterator[str]:
+    def _faults_of(self, killed: Killed, out: Path, before: Collection[str]) -> Iterator[str]:
         if isinstance(killed, Asked):
             yield from killed.faults(out, self.right, before)
             if self.begin is None:  # else what has the old form is not told, on purpose
@@ -462,21 +459,21 @@ class Killing:
             return Moment(self.chance.choice((0, 0.005 * draw())), sight, nth)
         return Moment(self.right.seconds * left * draw())
 
-    def _killed(
-        self, program: Program, out: Path, target: Target, moment: Moment | None
-    ) -> Killed | Asked | None:
+    def _killed(self, program: Program, out: Path, target: Target, moment: Moment | None) -> Killed | None:
         """Kill a run at a moment, or ask it to end; None if it ended by itself."""
         if moment is None or target == "step":
             with suppress(subprocess.TimeoutExpired):
                 program.process.wait(ENDED_WITHIN)
-            return Killed(program.alive()) if program.process.returncode == -signal.SIGKILL else None
+            left = program.alive()
+            return Killed(phases(left, out)) if program.process.returncode == -signal.SIGKILL else None
         if not moment.wait(program.process, out):
             return None
         if target == "asked":
-            asked = program.ask_to_end(self.chance.choice(ASKING), _BETWEEN * self.chance.random())
+            asked = program.ask_to_end(self.chance.choice(ASKING), _BETWEEN * self.chance.random(), out)
             # One that could not even begin, as the last one's children were still dying.
             return None if asked.code == ExitCode.LOCAL else asked
-        return Killed(program.kill_tree() if target == "tree" else program.kill_supervisor())
+        then = program.kill_tree() if target == "tree" else program.kill_supervisor()
+        return Killed(phases(then, out))
 
     def _ended(self, program: Program, series: Series, dying: Sequence[Program]) -> bool:
         """Judge a run that was not killed; False if it only has to be started again."""
