@@ -6,7 +6,6 @@ drift apart: a test keeps the README's table equal to what stands here.
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Callable
 from dataclasses import Field, dataclass, field, fields
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from hdtf_async.cpus import usable_cpus
 from hdtf_async.formats import Resolution
 from hdtf_async.masks import without_secrets
 from hdtf_async.model import SUBSETS, Audio, Codec, Crop, Deinterlace, Form
@@ -183,14 +183,6 @@ def _proxy(value: str) -> str | None:
 
 def _split(text: str) -> tuple[str, ...]:
     return tuple(shlex.split(text))
-
-
-def usable_cpus() -> int:
-    """Return how many CPUs this process may use: its affinity where the system knows one."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS
-        return os.cpu_count() or 1
 
 
 WHICH, NETWORK, ENCODE, DISK, TOOLS, PRINT = (

@@ -1,8 +1,7 @@
 """What is left to do, and in which order. Pure: what is there already is told by the caller.
 
-The order is longest first, by an estimate made from the tables alone (where the last interval ends,
-times the reference height), for true sizes are not known before a video is asked for: what takes
-longest must not be what begins last.
+The order (`in_order`) rests on an estimate made from the tables alone (where the last interval ends, times
+the reference height), for true sizes are not known before a video is asked for.
 """
 
 from __future__ import annotations
@@ -27,6 +26,10 @@ if TYPE_CHECKING:
 BITS_PER_LINE = 500
 """Bits a second for each line of height, at the low end of what H.264 renditions of a talking head take
 (0.36 Mb/s at 720 lines): good for a lower bound of what a run will fetch, and for no more."""
+
+
+_ONE_IN = 4
+"""Of so many videos one is among those that are taken from short to long."""
 
 
 class UnknownVideoError(LookupError):
@@ -275,6 +278,18 @@ def _given_up(record: Mapping[str, Any] | None, clip: Clip, options: Options) ->
     return reason if reason.advice.action is Action.NEVER else None
 
 
+def in_order(works: Iterable[Work]) -> list[Work]:
+    """Return works in the order in which they are taken.
+
+    A fourth of them, evenly spread over all lengths, from short to long, so that there is something to cut
+    from the start; then the others longest first, so that what takes longest is not what begins last.
+    ``benchmarks/scale.py`` holds this order against others.
+    """
+    by_length = sorted(works, key=lambda work: work.estimate)
+    others = [work for place, work in enumerate(by_length) if place % _ONE_IN]
+    return [*by_length[::_ONE_IN], *reversed(others)]
+
+
 def _works(tables: Tables, clips: Iterable[Clip]) -> list[Work]:
     rows: dict[str, list[Video]] = {}
     for video in dict.fromkeys(clip.video for clip in tables.clips):
@@ -282,5 +297,4 @@ def _works(tables: Tables, clips: Iterable[Clip]) -> list[Work]:
     wanted: dict[str, list[Clip]] = {}
     for clip in clips:
         wanted.setdefault(clip.video.youtube_id, []).append(clip)
-    works = [Work(tuple(rows[youtube_id]), tuple(group)) for youtube_id, group in wanted.items()]
-    return sorted(works, key=lambda work: -work.estimate)  # stable: table order among equals
+    return in_order(Work(tuple(rows[youtube_id]), tuple(group)) for youtube_id, group in wanted.items())

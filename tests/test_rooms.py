@@ -23,7 +23,7 @@ PACKAGE = Path(hdtf_async.__file__).parent
 
 ROOMS = [
     *("model", "masks", "failures", "words", "health", "geometry", "formats", "events"),
-    *("rows", "corrections", "tables", "options"),
+    *("rows", "corrections", "tables", "cpus", "options"),
     *("plan", "disk", "journal", "partials", "store"),
     *("sentinel", "guard", "process", "demux", "probe", "ytdlp", "ffmpeg", "combing"),
     *("lanes", "entrance", "raws", "fetch", "cut", "pipeline", "report", "run", "census", "doctor"),

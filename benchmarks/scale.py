@@ -1,0 +1,300 @@
+"""How near a run comes to the least time that its two lanes need, whatever the network and the CPUs.
+
+    python benchmarks/scale.py             five regimes, and 1 to 32 downloads against 1 to 64 encodes
+    python benchmarks/scale.py --orders    the orders that were tried, in each regime
+
+The real pipeline takes the real dataset's videos and clips through fake lanes in virtual time: hours take
+seconds, and the same numbers come out each time. A download takes an answer of YouTube's, and then its bytes
+through a connection and a line that all downloads share; an encode takes one CPU for as long as its clip and
+its lines ask for. What cannot be known beforehand is drawn by chance: how long a video goes on behind its
+last clip, and how many bits a second it has.
+
+The bound is the longest of: all downloads at the line's or the connections' full rate, all encodes on all
+CPUs, and the one video whose download and longest clip take longest. It leaves out that nothing can be cut
+before the first video has arrived.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from statistics import mean
+from typing import TYPE_CHECKING
+
+import anyio
+
+from hdtf_async import plan, tables
+from hdtf_async.events import Events
+from hdtf_async.lanes import Lanes
+from hdtf_async.options import Options
+from hdtf_async.pipeline import Pipeline
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+import virtual_time
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from hdtf_async.failures import Failure
+    from hdtf_async.model import Clip, Video
+    from hdtf_async.plan import Work
+
+ASK = 3.0
+"""Seconds for one answer of YouTube's, the start of yt-dlp included."""
+BITS_PER_LINE = 1800
+"""Bits a second for each line of height, in the mean: 2 Mb/s at 1080 lines."""
+CONNECTION = 40e6
+"""Bits a second of one connection."""
+CPU_SECONDS = 0.09
+"""CPU seconds that a second of a clip takes at 1080 lines, decoding and checks included."""
+SEEDS = range(5)
+_NOTHING = 1e-3
+"""Bits that are left by rounding."""
+WIDTHS = (1, 2, 4, 8, 16, 32, 64)
+
+
+@dataclass(frozen=True)
+class Regime:
+    """A network and a machine."""
+
+    name: str
+    line: float
+    """Bits a second of the whole line."""
+    cpus: int
+    downloads: int = 8
+
+
+REGIMES = (
+    Regime("100 Mb/s, 2 CPUs", 100e6, 2),
+    Regime("100 Mb/s, 8 CPUs", 100e6, 8),
+    Regime("300 Mb/s, 4 CPUs", 300e6, 4),
+    Regime("1 Gb/s, 8 CPUs", 1e9, 8),
+    Regime("1 Gb/s, 64 CPUs", 1e9, 64),
+)
+
+
+class World:
+    """The truth about each video, which no plan knows."""
+
+    def __init__(self, works: Iterable[Work], seed: int) -> None:
+        chance = Random(seed)  # noqa: S311 - the same numbers each time
+        self.bits: dict[str, float] = {}
+        self.cpu: dict[str, float] = {}
+        for work in works:
+            lines = work.reference_height or 720
+            goes_on = chance.choice((1.0, 1.0, 1.1, 1.5, 3.0))
+            richness = math.exp(chance.gauss(0, 0.4))
+            self.bits[work.stem] = work.last_second * goes_on * lines * BITS_PER_LINE * richness
+            for clip in work.clips:
+                self.cpu[clip.stem] = clip.interval.seconds * CPU_SECONDS * lines / 1080
+
+    def bound(self, works: Iterable[Work], regime: Regime) -> float:
+        """Return the least time in which all of it could be done."""
+        works = list(works)
+        rate = min(regime.line, regime.downloads * CONNECTION)
+        alone = min(regime.line, CONNECTION)
+        network = max(
+            sum(self.bits[work.stem] for work in works) / rate + ASK,
+            sum(ASK + self.bits[work.stem] / alone for work in works) / regime.downloads,
+        )
+        longest = max(
+            ASK + self.bits[work.stem] / alone + max(self.cpu[clip.stem] for clip in work.clips)
+            for work in works
+        )
+        return max(network, sum(self.cpu.values()) / regime.cpus, longest)
+
+
+class Line:
+    """A line that is shared equally by all connections, none of which is faster than it can be alone."""
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+        self._left: dict[object, float] = {}
+        self._since = 0.0
+        self._news = anyio.Event()
+
+    async def carry(self, bits: float) -> None:
+        """Return when so many bits have come through a connection of its own."""
+        key = object()
+        self._share()
+        self._left[key] = bits
+        self._tell()
+        while True:
+            rate = min(CONNECTION, self._rate / len(self._left))
+            left = self._left[key]
+            if left <= _NOTHING:
+                break
+            with anyio.move_on_after(left / rate):
+                await self._news.wait()
+            self._share()
+        self._share()
+        del self._left[key]
+        self._tell()
+
+    def _share(self) -> None:
+        now = anyio.current_time()
+        if self._left:
+            rate = min(CONNECTION, self._rate / len(self._left))
+            for key in self._left:
+                self._left[key] -= rate * (now - self._since)
+        self._since = now
+
+    def _tell(self) -> None:
+        self._news.set()
+        self._news = anyio.Event()
+
+
+class Fake:
+    """Both lanes of one run."""
+
+    def __init__(self, world: World, regime: Regime) -> None:
+        self._world = world
+        self._line = Line(regime.line)
+
+    def expects_at_hand(self, _work: Work) -> bool:
+        """No raw is there."""
+        return False
+
+    async def at_hand(self, _work: Work) -> None:
+        """Return none."""
+        return
+
+    async def download(self, work: Work, _directory: Path, answered: Callable[[], None]) -> bool:
+        """Wait for the answer, and for the bytes."""
+        await anyio.sleep(ASK)
+        answered()
+        await self._line.carry(self._world.bits[work.stem])
+        return True
+
+    async def accept(self, _work: Work, _arrived: bool) -> None:
+        """Take it as it is."""
+        return
+
+    async def discard(self, work: Work, raw: None) -> None:
+        """Never asked for."""
+
+    async def let_go(self, work: Work, *, keep: bool) -> None:
+        """Do nothing."""
+
+    async def cut(self, clip: Clip, _raw: None) -> None:
+        """Use a CPU for as long as it takes."""
+        await anyio.sleep(self._world.cpu[clip.stem])
+
+
+@asynccontextmanager
+async def _nowhere(_video: Video) -> AsyncIterator[Path]:
+    yield Path()
+
+
+async def _recorded(_work: Work, failure: Failure) -> None:
+    raise failure
+
+
+def makespan(works: Iterable[Work], world: World, regime: Regime) -> float:
+    """Return how long the run takes, in virtual time."""
+    took: list[float] = []
+
+    async def go() -> None:
+        fake, events = Fake(world, regime), Events()
+        lanes = Lanes(anyio.CapacityLimiter(regime.downloads), anyio.CapacityLimiter(regime.cpus))
+        pipeline: Pipeline[bool, None] = Pipeline(
+            lanes=lanes, pace=0, cool_down=600, keep_raw=True, fetching=fake, cutting=fake,
+            private_directory=_nowhere, record_failure=_recorded, events=events, backoff=float,
+        )  # fmt: skip
+        begun = anyio.current_time()
+        await pipeline.run(works)
+        took.append(anyio.current_time() - begun)
+
+    virtual_time.run(go)
+    return took[0]
+
+
+Order = Callable[[list["Work"]], list["Work"]]
+
+
+def as_in_the_tables(works: list[Work]) -> list[Work]:
+    """Subset by subset, from the top."""
+    place = {video: number for number, video in enumerate(tables.read().videos)}
+    return sorted(works, key=lambda work: place[work.videos[0]])
+
+
+def longest_first(works: list[Work]) -> list[Work]:
+    """By the estimate that the plan makes."""
+    return sorted(works, key=lambda work: -work.estimate)
+
+
+def short_ones_first(works: list[Work]) -> list[Work]:
+    """Take a tenth of them, so that something can be cut soon; then longest first."""
+    by_length = longest_first(works)
+    number = len(works) // 10
+    return [*reversed(by_length[-number:]), *by_length[:-number]]
+
+
+def most_to_cut_first(works: list[Work]) -> list[Work]:
+    """By the length of their clips."""
+    return sorted(works, key=lambda work: -sum(clip.interval.seconds for clip in work.clips))
+
+
+ORDERS: tuple[Order, ...] = (
+    plan.in_order, longest_first, short_ones_first, most_to_cut_first, as_in_the_tables,
+)  # fmt: skip
+
+
+def whole_dataset() -> list[Work]:
+    """Return all that is to be done for the shipped tables."""
+    return list(plan.make(tables.read(), Options(), there={}, failed={}).work)
+
+
+def ratios(works: list[Work], order: Order, regime: Regime, seeds: Iterable[int]) -> list[float]:
+    """Return by how much runs take longer than their bounds, one for each seed."""
+    worlds = [World(works, seed) for seed in seeds]
+    return [makespan(order(works), world, regime) / world.bound(works, regime) for world in worlds]
+
+
+def show_orders(works: list[Work], orders: Iterable[Order]) -> None:
+    """Print each order's mean and worst ratio in each regime."""
+    orders = list(orders)
+    print(
+        f"{'makespan : bound, mean and worst of ' + str(len(SEEDS)):38}",
+        *(o.__name__ for o in orders),
+        sep="  ",
+    )
+    for regime in REGIMES:
+        bound = mean(World(works, seed).bound(works, regime) for seed in SEEDS) / 60
+        cells = []
+        for order in orders:
+            found = ratios(works, order, regime, SEEDS)
+            cells.append(f"{mean(found):.3f} {max(found):.3f}".rjust(max(11, len(order.__name__))))
+        print(f"{regime.name:20} bound {bound:5.1f} min ", *cells, sep="  ", flush=True)
+
+
+def show_widths(works: list[Work]) -> None:
+    """Print the ratio for many widths of the two lanes, at 1 Gb/s."""
+    print("\nmakespan : bound at 1 Gb/s, encodes across, downloads down")
+    print(" " * 4, *(f"{encodes:6}" for encodes in WIDTHS))
+    for downloads in WIDTHS[:-1]:
+        row = (ratios(works, plan.in_order, Regime("", 1e9, cpus, downloads), [0])[0] for cpus in WIDTHS)
+        print(f"{downloads:4}", *(f"{ratio:6.3f}" for ratio in row), flush=True)
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--orders", action="store_true", help="hold the orders against each other")
+    works = whole_dataset()
+    if parser.parse_args().orders:
+        show_orders(works, ORDERS)
+    else:
+        show_orders(works, ORDERS[:1])
+        show_widths(works)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""How many CPUs this process may use: what is there, what it is pinned to, and what its container allows."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from math import ceil
+from pathlib import Path
+
+_CGROUPS, _OWN = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+
+
+def usable_cpus() -> int:
+    """Return how many CPUs' worth of work can be done at a time, at least 1.
+
+    A container that is limited to a share of the CPUs (``docker run --cpus 2``, a limit of Kubernetes or
+    SLURM) still sees all of them: the limit stands in its control group (cgroup v1 and v2, see
+    docs.kernel.org/admin-guide/cgroup-v2.html). Part of a CPU counts as a whole one.
+    """
+    try:
+        pinned = len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS
+        pinned = os.cpu_count() or 1
+    quota = _quota(_CGROUPS, _OWN)
+    return pinned if quota is None else max(1, min(pinned, ceil(quota)))
+
+
+def _quota(groups: Path, own: Path) -> float | None:
+    """Return the CPUs that the control groups of this process allow; None where they set no limit."""
+    found = []
+    with suppress(OSError, ValueError):
+        for line in own.read_text(encoding="utf-8").splitlines():
+            _, controllers, path = line.split(":", 2)
+            if not controllers:
+                found += _limits(groups, path)
+            elif "cpu" in controllers.split(","):
+                found += _limits(groups / "cpu", path)
+    return min(found, default=None)
+
+
+def _limits(root: Path, path: str) -> list[float]:
+    """Return the limits of a group and of those above it; inside of a container its own may be the root."""
+    group = root / path.strip("/")
+    places = [group, *(above for above in group.parents if above.is_relative_to(root)), root]
+    return [limit for place in dict.fromkeys(places) if (limit := _limit(place)) is not None]
+
+
+def _limit(group: Path) -> float | None:
+    with suppress(OSError, ValueError, ZeroDivisionError):
+        quota, period = (group / "cpu.max").read_text(encoding="ascii").split()
+        return None if quota == "max" else int(quota) / int(period)
+    with suppress(OSError, ValueError, ZeroDivisionError):
+        quota = (group / "cpu.cfs_quota_us").read_text(encoding="ascii")
+        period = (group / "cpu.cfs_period_us").read_text(encoding="ascii")
+        return int(quota) / int(period) if int(quota) > 0 else None
+    return None

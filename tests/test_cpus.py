@@ -1,0 +1,77 @@
+"""CPUs are counted as far as this process may use them, also inside of a container."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hdtf_async import cpus
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def put(root: Path, files: dict[str, str]) -> None:
+    """Write files below a directory."""
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("own", "files", "quota"),
+    [
+        ("0::/\n", {}, None),
+        ("0::/\n", {"cpu.max": "max 100000\n"}, None),
+        ("0::/\n", {"cpu.max": "200000 100000\n"}, 2.0),
+        ("0::/a/b\n", {"a/b/cpu.max": "max 100000\n", "a/cpu.max": "50000 100000\n"}, 0.5),
+        ("0::/a/b\n", {"a/b/cpu.max": "300000 100000\n", "a/cpu.max": "150000 100000\n"}, 1.5),
+        ("0::/not/seen/from/inside\n", {"cpu.max": "400000 100000\n"}, 4.0),
+        (
+            "5:memory:/x\n4:cpu,cpuacct:/x\n",
+            {"cpu/x/cpu.cfs_quota_us": "250000\n", "cpu/x/cpu.cfs_period_us": "100000\n"},
+            2.5,
+        ),
+        (
+            "4:cpu,cpuacct:/x\n",
+            {"cpu/x/cpu.cfs_quota_us": "-1\n", "cpu/x/cpu.cfs_period_us": "100000\n"},
+            None,
+        ),
+        ("nonsense\n", {"cpu.max": "200000 100000\n"}, None),
+        ("0::/\n", {"cpu.max": "nonsense\n"}, None),
+        ("0::/\n", {"cpu.max": "1 0\n"}, None),
+    ],
+)
+def test_a_limit_is_found_where_the_kernel_tells_it(
+    own: str, files: dict[str, str], quota: float | None, tmp_path: Path
+) -> None:
+    """In the group of the process and in those above it, in both versions; nonsense is no limit."""
+    put(tmp_path / "groups", files)
+    (tmp_path / "own").write_text(own)
+    assert cpus._quota(tmp_path / "groups", tmp_path / "own") == quota
+
+
+@pytest.mark.parametrize(
+    ("quota", "least"), [(0.2, 1), (0.5, 1), (1.0, 1), (None, len(os.sched_getaffinity(0)))]
+)
+def test_a_part_of_a_cpu_is_one(quota: float | None, least: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And there are never more than this process is pinned to."""
+    monkeypatch.setattr(cpus, "_quota", lambda _groups, _own: quota)
+    assert cpus.usable_cpus() == least
+    monkeypatch.setattr(cpus, "_quota", lambda _groups, _own: 10_000.0)
+    assert cpus.usable_cpus() == PINNED
+
+
+def test_a_pinned_process_has_the_cpus_that_it_is_pinned_to() -> None:
+    """As schedulers of clusters do it."""
+    code = (
+        "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]); from hdtf_async.cpus import *; "
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code + "print(usable_cpus())"], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == "1\n"
