@@ -273,7 +273,8 @@ async def _run(  # noqa: PLR0913, PLR0917 - what two commands have in common
         if key != "out_time_us" or not re.fullmatch(r"[0-9]{1,15}", value):
             return False
         seconds = int(value) / 1e6
-        if seconds <= reached:
+        # What goes on beyond the clip's end, for ever perhaps, is getting nowhere.
+        if not reached < seconds <= cut.interval.seconds + 1:
             return False
         reached = seconds
         on_seconds(seconds)

@@ -237,9 +237,12 @@ async def _let_go_of_finished(
     rows: dict[str, list[Video]] = {}
     for video in read.videos:
         rows.setdefault(video.youtube_id, []).append(video)
+    # Nearly always they have gone: that is seen at once, and not by asking for each of them.
+    there = await run_sync(lambda: {path.stem for path in directory.raws.iterdir()})
     for youtube_id in sorted(over & directory.known.raws.keys()):
-        for record in directory.known.raws[youtube_id]:
-            await remove_raw(directory, record["file"], rows[youtube_id], own=own)
+        if not there.isdisjoint(video.stem for video in rows[youtube_id]):
+            for record in directory.known.raws[youtube_id]:
+                await remove_raw(directory, record["file"], rows[youtube_id], own=own)
 
 
 async def _work(  # noqa: PLR0913 - what a run is put together from

@@ -1,0 +1,85 @@
+"""Tables of any length: what the program itself costs, and whether that grows faster than the rows.
+
+    python benchmarks/load.py [--rows 421 10000 100000] [--dir DIR]
+
+The real main job without children (`tests/loading.py`): every tenth video is gone, every eleventh comes at
+the second try. Each length is run in a process of its own, twice: the second run finds everything there.
+Each clip is synced, which takes a disk most of the time: `--dir` names the disk.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import anyio
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from loading import Most, load, write_tables
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--rows", type=int, nargs="+", default=[421, 10_000, 100_000])
+    parser.add_argument("--dir", type=Path, help="where the clips go for a while")
+    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def peak() -> float:
+    """Return the peak of this process's resident memory in MB; macOS tells it in bytes, others in KiB."""
+    told = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return told / (1e6 if platform.system() == "Darwin" else 1e6 / 1024)
+
+
+def measure(rows: int, directory: Path) -> dict[str, float]:
+    """Run one length twice, in this process."""
+    write_tables(directory / "tables", rows)
+    before, most = peak(), Most()
+    clips, tables = directory / "clips", directory / "tables"
+    began = time.process_time()
+    report = anyio.run(load, clips, tables, most)
+    processor = time.process_time() - began
+    figures = {"first MB": peak(), "made": len(report.done), "failed": len(report.failed)}
+    figures |= {"first s": report.seconds, "first CPU s": processor} | asdict(most)
+    again = anyio.run(load, clips, tables, Most())
+    if report.not_tried or len(again.done) or again.there != len(report.done):
+        raise RuntimeError(f"{rows} rows: {report.ended()}, and then {again.ended()}")
+    return figures | {"second s": again.seconds, "both MB": peak(), "start MB": before}
+
+
+def main() -> None:
+    """Print a line for each length."""
+    said = arguments()
+    if said.one:
+        with tempfile.TemporaryDirectory(prefix="load-", dir=said.dir) as directory:
+            print(json.dumps(measure(said.rows[0], Path(directory))))
+        return
+    row = "{:>7} {:>7} {:>7} {:>9} {:>9} {:>9} {:>6} {:>6} {:>8} {:>9} {:>8} {:>8}"
+    heads = ("rows", "made", "failed", "s", "ms a row", "CPU ms", "files", "tasks", "threads", "again s")
+    print(row.format(*heads, "peak MB", "again MB"))
+    for rows in said.rows:
+        words = [sys.executable, __file__, "--one", "--rows", str(rows)]
+        words += [] if said.dir is None else ["--dir", str(said.dir)]
+        one = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+        figures = (
+            *(rows, one["made"], one["failed"], f"{one['first s']:.1f}"),
+            *(f"{1000 * one[what] / rows:.2f}" for what in ("first s", "first CPU s")),
+            *(one["files"], one["tasks"], one["threads"], f"{one['second s']:.1f}"),
+            *(f"{one[what]:.0f}" for what in ("first MB", "both MB")),
+        )
+        print(row.format(*figures), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""The main job on tables of any length, in one process: only what children do is done by nobody.
+
+Everything else is real: tables, plan, lanes, fetching and cutting, the output directory with its journal,
+logs and views, the report and a reader of the events. So what is measured is this program, and no tool.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import threading
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+from unittest.mock import patch
+
+from anyio.lowlevel import checkpoint
+from anyio.to_thread import run_sync
+from fakes.yt_dlp import _information
+
+import hdtf_async
+from hdtf_async import Options, Report
+from hdtf_async.disk import trouble
+from hdtf_async.events import EncodeStarted, Event
+from hdtf_async.failures import Failure, Reason
+from hdtf_async.probe import Facts
+from hdtf_async.ytdlp import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from hdtf_async.ffmpeg import Cut
+    from hdtf_async.formats import Format
+    from hdtf_async.model import Interval
+
+SECONDS, RATE, LINES, BOX = 60, 25, 720, 256
+"""Length of every video, frames a second, reference height, and the side of every box."""
+GONE, LATER = 10, 11
+"""Every so manieth video is gone for good, or comes at the second try."""
+
+
+@dataclass(slots=True)
+class Most:
+    """The most that was seen at a time."""
+
+    tasks: int = 0
+    files: int = 0
+    threads: int = 0
+
+    def look(self, event: Event) -> None:
+        """Look around whenever a clip begins: then both lanes are at work."""
+        if isinstance(event, EncodeStarted):
+            self.tasks = max(self.tasks, len(asyncio.all_tasks()))
+            self.files = max(self.files, len(os.listdir("/dev/fd")))  # noqa: PTH208 - asked for every clip
+            self.threads = max(self.threads, threading.active_count())
+
+
+def write_tables(directory: Path, rows: int) -> None:
+    """Write tables of so many videos with a clip each."""
+    directory.mkdir()
+    names = [f"Speaker{number}" for number in range(rows)]
+    texts = {
+        "video_url": (
+            f"{name} https://www.youtube.com/watch?v={number:011d}" for number, name in enumerate(names)
+        ),
+        "resolution": (f"{name}.mp4 {LINES}" for name in names),
+        "annotion_time": (f"{name}.mp4 00:10-00:20" for name in names),
+        "crop_wh": (f"{name}_0.mp4 100 {BOX} 100 {BOX}" for name in names),
+        "crop_ratio": (f"{name}_0.mp4 1.2" for name in names),
+    }
+    for table, lines in texts.items():
+        (directory / f"RD_{table}.txt").write_text("".join(f"{line}\n" for line in lines))
+
+
+class _YtDlp:
+    """Answers as yt-dlp does, and fetches next to nothing."""
+
+    def __init__(self, *_: object) -> None:
+        self._asked: set[str] = set()
+
+    async def ask(self, youtube_id: str, _directory: Path) -> dict[str, Any]:
+        await checkpoint()
+        number = int(youtube_id)
+        if number % GONE == 0:
+            raise Failure(Reason.PRIVATE, "Private video")
+        if number % LATER == 0 and youtube_id not in self._asked:
+            self._asked.add(youtube_id)
+            raise Failure(Reason.NETWORK, "Connection reset by peer")
+        return _information(
+            youtube_id, {"seconds": SECONDS, "height": LINES}, {"rate": (RATE, 1), "bits_a_line": 1}
+        )
+
+    async def fetch(
+        self,
+        _info: Mapping[str, Any],
+        rendition: Format,
+        directory: Path,
+        on_progress: Callable[[Progress], None],
+        **_: object,
+    ) -> Path:
+        for share in range(1, 11):
+            on_progress(Progress(share * (rendition.size or 10) // 10, rendition.size, None))
+            await checkpoint()
+        target = directory / f"raw.{rendition.ext}"
+        await _write(target, 1280, 720, SECONDS * RATE)
+        return target
+
+
+class _Prober:
+    """Reads the note that the fakes leave in place of a picture."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def ready(self) -> None:
+        pass
+
+    async def facts(self, path: Path, *, container: str, intervals: Sequence[Interval] = ()) -> Facts:
+        assert container == "mp4"
+        width, height, frames = json.loads(await run_sync(path.read_text))
+        within = tuple(round(RATE * interval.seconds) for interval in intervals)
+        seconds = frames / RATE
+        return Facts("h264", width, height, RATE, frames, 0, seconds, seconds, f"1/{RATE}", within)
+
+
+async def _encode(
+    _tool: Path, cut: Cut, target: Path, *, on_seconds: Callable[[float], None], guard: object
+) -> None:
+    assert guard is not None
+    for second in range(1, int(cut.interval.seconds) + 1):
+        on_seconds(second)
+        await checkpoint()
+    await _write(target, cut.width, cut.height, cut.frames)
+
+
+async def _write(target: Path, *note: int) -> None:
+    with trouble(target):
+        await run_sync(target.write_text, json.dumps(note))
+
+
+async def _version(_tool: Path) -> str:
+    await checkpoint()
+    return "n9.0.2"
+
+
+@contextmanager
+def childless() -> Iterator[None]:
+    """Let this program's own work be all that is done: each child answers at once, from this process."""
+    with ExitStack() as patches:
+        for name, instead in {
+            "run.YtDlp": _YtDlp,
+            "run.Prober": _Prober,
+            "ffmpeg.encode": _encode,
+            "ffmpeg.version": _version,
+        }.items():
+            patches.enter_context(patch(f"hdtf_async.{name}", instead))
+        yield
+
+
+async def load(out: Path, source: Path, most: Most, *, keep_raw: bool = False) -> Report:
+    """Run the main job on tables and read its events, without a child; note the most of everything."""
+    options = Options(source=source, pace=0, retry_wait=0, min_free=0, keep_raw=keep_raw, encodes=4)
+    with childless():
+        async with hdtf_async.running(out, options) as run:
+            async for event in run:
+                most.look(event)
+                await checkpoint()
+    assert run.report is not None
+    return run.report

@@ -1,0 +1,52 @@
+"""Long tables: nothing that the program holds or does grows faster than the rows."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import anyio
+from loading import Most, load, write_tables
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import FrameType
+
+FEW, MANY = 100, 400
+
+
+def counted(tmp_path: Path, rows: int) -> tuple[int, int, Most]:
+    """Run on so many rows, and again on what is there; return the calls of each, and the most of all."""
+    directory = tmp_path / f"{rows}"
+    directory.mkdir()
+    write_tables(directory / "tables", rows)
+    calls = 0
+
+    def note(_frame: FrameType, event: str, _more: object) -> None:
+        nonlocal calls
+        calls += event in {"call", "c_call"}
+
+    took, most = [], Most()
+    for _ in range(2):
+        calls = 0
+        threading.setprofile(note)
+        sys.setprofile(note)
+        try:
+            anyio.run(load, directory / "clips", directory / "tables", most)
+        finally:
+            sys.setprofile(None)
+            threading.setprofile(None)
+        took.append(calls)
+    return took[0], took[1], most
+
+
+def test_no_step_grows_faster_than_the_rows(tmp_path: Path) -> None:
+    """Four times the rows take four times the calls, in a run that makes all and in one that finds all."""
+    first, again, _ = counted(tmp_path, FEW)
+    of_more, again_of_more, most = counted(tmp_path, MANY)
+    assert of_more < 1.1 * MANY / FEW * first
+    assert again_of_more < 1.1 * MANY / FEW * again
+    # For each of the 16 slots of either queue the video and its clip, and ten for all that is beside them.
+    assert 16 < most.tasks <= 2 * 2 * 16 + 10
+    assert most.files <= 64

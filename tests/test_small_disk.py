@@ -1,0 +1,180 @@
+"""A disk that fills up, or takes nothing: the run says so, loses nothing, and goes on when there is room."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import count
+from typing import TYPE_CHECKING
+
+import pytest
+from aftermath import FAILURES, JOURNAL, METADATA, content, is_temporary, lines_of, listed, media
+from loading import Most, load, write_tables
+
+import hdtf_async
+from hdtf_async import ExitCode, Reason, disk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from conftest import Finished
+
+    from hdtf_async import Report
+
+SPEAKERS = 5
+"""Videos that are enough to fill something small; the first is gone for good, whatever the room."""
+
+
+@contextmanager
+def small(place: Path, size: int) -> Iterator[Callable[[str], None]]:
+    """Mount a file system of so many bytes; what is given is called with options to mount it anew."""
+    place.mkdir(exist_ok=True)
+
+    def mount(*words: str) -> bool:
+        program = shutil.which("mount")
+        if sys.platform != "linux" or program is None:
+            return False
+        return subprocess.run([program, *words, str(place)], check=False, capture_output=True).returncode == 0
+
+    if not mount("-t", "tmpfs", "-o", f"size={size}", "tmpfs"):
+        pytest.skip("nothing can be mounted here")
+
+    def anew(options: str) -> None:
+        assert mount("-o", f"remount,{options}")
+
+    try:
+        yield anew
+    finally:
+        subprocess.run([shutil.which("umount") or "umount", str(place)], check=True)
+
+
+def nothing_is_wrong(out: Path, right: Path) -> None:
+    """Check that what has a final name is what an undisturbed run makes, and told if anything is told."""
+    contents = media(out)
+    assert contents.items() <= media(right).items()
+    told, rest = lines_of(out / METADATA)
+    assert rest == b""
+    assert all(contents[line["file_name"]] == line["sha256"] for line in told)
+    assert [name for name in listed(out) if is_temporary(name) and not name.endswith(".download")] == []
+
+
+def all_is_there(out: Path, right: Path) -> None:
+    """Check that nothing differs from what an undisturbed run leaves."""
+    assert media(out) == media(right)
+    for name in (METADATA, FAILURES):
+        assert content(out / name) == content(right / name)
+    assert not [name for name in listed(out) if is_temporary(name)]
+
+
+def stopped(report: Report) -> str:
+    """Return what a run says that ended for want of room: a sentence, and what could not be written."""
+    assert report.exit_code == ExitCode.LOCAL
+    assert report.stopped is not None
+    assert report.stopped.reason is Reason.DISK_FULL
+    assert str(report.stopped).startswith(Reason.DISK_FULL.advice.meaning)
+    assert "Traceback" not in str(report.stopped)
+    return report.stopped.words
+
+
+async def test_the_real_tools_on_a_disk_that_is_too_small(finished: Finished, tmp_path: Path) -> None:
+    """Full while the videos come, full while clips are cut, and at last large enough; nothing is lost."""
+    needed = sum(path.stat().st_blocks * 512 for path in finished.out.rglob("*"))
+    options = replace(finished.options, min_free=0, videos=("Radio1", "Radio2", "Guest2"), downloads=2)
+    with small(tmp_path / "disk", 200_000) as anew:
+        out = tmp_path / "disk" / "clips"
+        for share in (0.1, 0.3):
+            anew(f"size={int(needed * share)}")
+            assert "No space left on device" in stopped(await hdtf_async.download(out, options))
+            nothing_is_wrong(out, finished.out)
+        anew(f"size={2 * needed}")
+        report = await hdtf_async.download(out, options)
+        assert (report.exit_code, len(report.done) + report.there) == (ExitCode.DONE, 6)
+        assert all(content(out / name) == content(finished.out / name) for name in media(out))
+
+
+@pytest.fixture
+async def right(tmp_path: Path) -> Path:
+    """What a run leaves that has all the room it wants."""
+    write_tables(tmp_path / "tables", SPEAKERS)
+    assert len((await run(tmp_path / "right")).done) == SPEAKERS - 1
+    return tmp_path / "right"
+
+
+async def run(out: Path) -> Report:
+    """Run the main job without children on the tables beside `out`."""
+    tables = next(place / "tables" for place in out.parents if (place / "tables").exists())
+    return await load(out, tables, Most(), keep_raw=True)
+
+
+async def filled(tmp_path: Path, right: Path, pages: Iterable[int]) -> set[str]:
+    """Run on file systems of so many pages, then with room enough; return where the room ended."""
+    ends = set[str]()
+    for number in pages:
+        with small(tmp_path / "disk", 4096 * number) as anew:
+            out = tmp_path / "disk" / "clips"
+            report = await run(out)
+            nothing_is_wrong(out, right)
+            ends.add("nowhere" if report.stopped is None else stopped(report))
+            anew("size=10m")
+            await run(out)
+            all_is_there(out, right)
+        if "nowhere" in ends:
+            break
+    return {end.partition(": ")[0].rpartition("/")[2] for end in ends}
+
+
+async def test_wherever_the_room_ends_the_next_run_goes_on(tmp_path: Path, right: Path) -> None:
+    """From a file system that takes the journal's first line to one that takes all."""
+    ends = await filled(tmp_path, right, range(1, 100, 8))
+    assert {"nowhere"} < ends
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+async def test_at_whichever_page_the_room_ends_the_next_run_goes_on(tmp_path: Path, right: Path) -> None:
+    """The same, a page more each time."""
+    ends = await filled(tmp_path, right, range(1, 100))
+    assert {JOURNAL, "nowhere"} <= ends
+    assert any(end.endswith(".mp4") for end in ends)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+async def test_whatever_finds_no_room_the_next_run_goes_on(
+    tmp_path: Path, right: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """The first, second, third ... thing that is made durable, and all after it, until none fails."""
+    sync, left = disk.sync, 0
+    unopened: list[str] = []
+
+    def full(descriptor: int) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise OSError(number, os.strerror(number))
+        sync(descriptor)
+
+    for room in count(0, 3):
+        out = tmp_path / f"clips {room}"
+        with monkeypatch.context() as patch:
+            patch.setattr(disk, "sync", full)
+            left = room
+            try:
+                report = await run(out)
+            except hdtf_async.StoreError as error:
+                unopened.append(str(error))
+                continue
+            nothing_is_wrong(out, right)
+        if report.stopped is None:
+            break
+        stopped(report)
+        await run(out)
+        all_is_there(out, right)
+    assert room > 3 * SPEAKERS
+    assert unopened
+    assert all("make room" in words for words in unopened)
