@@ -22,6 +22,7 @@ import anyio
 
 from hdtf_async import census, doctor, health, plan, progress, store, tables
 from hdtf_async.failures import ExitCode
+from hdtf_async.masks import without_secrets
 from hdtf_async.options import NETWORK, TOOLS, WHICH, Options, OptionsError, Printing, flag_of
 from hdtf_async.run import FormError, bundled_ffmpeg, one_error, own_version, running
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Sequence
 
     from hdtf_async.model import Clip, Tables
+    from hdtf_async.options import Flag
 
 T = TypeVar("T", Options, Printing)
 
@@ -372,7 +374,10 @@ class _Parser(argparse.ArgumentParser):
             if near:
                 message += f"; did you mean {near[0]}?"
                 break
-        print(f"{self.prog}: {message}\n{self.prog} --help lists what there is", file=sys.stderr)
+        print(
+            f"{self.prog}: {without_secrets(message)}\n{self.prog} --help lists what there is",
+            file=sys.stderr,
+        )
         raise SystemExit(int(ExitCode.USAGE))
 
 
@@ -395,7 +400,7 @@ def _add(
         else:
             group.add_argument(
                 *flag.names, dest=option.name, default=option.default, metavar=flag.metavar, help=text,
-                type=partial(_parsed, flag.parse, flag.names[0]), choices=flag.choices or None,
+                type=partial(_parsed, flag), choices=flag.choices or None,
                 action=_Extend if flag.many else "store",
             )  # fmt: skip
 
@@ -411,11 +416,12 @@ class _Extend(argparse.Action):
         setattr(said, self.dest, (*so_far, *more))
 
 
-def _parsed(parse: Callable[[str], Any], name: str, text: str) -> Any:  # noqa: ANN401 - of the field's type
+def _parsed(flag: Flag, text: str) -> Any:  # noqa: ANN401 - of the field's type
     try:
-        return parse(text)
-    except (ValueError, ZeroDivisionError, OverflowError):
-        raise argparse.ArgumentTypeError(f"{name} does not take {text!r}") from None
+        return flag.parse(text)
+    except (ValueError, ZeroDivisionError, OverflowError) as error:
+        why = f"cannot be read: {error}" if flag.secret else f"does not take {text!r}"
+        raise argparse.ArgumentTypeError(f"{flag.names[0]} {why}") from None
 
 
 def _made(what: type[T], said: argparse.Namespace) -> T:

@@ -11,7 +11,7 @@ import errno
 import json
 import os
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +51,10 @@ class Known:
     """YouTube id to the newest answer of a census."""
     run: Record = field(default_factory=dict)
     """The newest run."""
+
+    def snapshot(self) -> Known:
+        """Return what is known of clips at this moment, for a thread: meanwhile more of them are made."""
+        return replace(self, clips=self.clips.copy(), failures=self.failures.copy())
 
     def there(self, stem: str) -> Record | None:
         """Return the record of a clip that is there with the recorded size, and its sound, else None."""

@@ -181,7 +181,7 @@ class Store:
         Raises `Failure` with ``disk_full`` or ``not_writable``.
         """
         with anyio.CancelScope(shield=True):
-            await run_sync(self._write_views, tuple(not_tried), stale or {})
+            await run_sync(self._write_views, self.known.snapshot(), tuple(not_tried), stale or {})
 
     async def replace(self, name: str, content: bytes) -> None:
         """Write a file of the directory anew, at once. Raises `Failure`: ``disk_full``, ``not_writable``."""
@@ -193,15 +193,15 @@ class Store:
         with trouble(self.raws):
             return shutil.disk_usage(self.raws).free
 
-    def _write_views(self, not_tried: tuple[Clip, ...], stale: Mapping[str, object]) -> None:
+    def _write_views(self, known: Known, not_tried: tuple[Clip, ...], stale: Mapping[str, object]) -> None:
         there = {
             stem: record
-            for stem, record in self.known.all_there().items()
+            for stem, record in known.all_there().items()
             if stem not in stale or record["metadata"].get("fingerprint") != stale[stem]
         }
         with trouble(self.out / METADATA):
             disk.replace(self.out / METADATA, _view(there[stem]["metadata"] for stem in sorted(there)))
-        failures = {stem: record for stem, record in self.known.failures.items() if stem not in there}
+        failures = {stem: record for stem, record in known.failures.items() if stem not in there}
         for clip in not_tried:
             if clip.stem not in failures and clip.stem not in there:
                 failures[clip.stem] = failure_record(clip, Failure(Reason.NOT_TRIED))

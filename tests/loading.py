@@ -74,13 +74,14 @@ def write_tables(directory: Path, rows: int) -> None:
         (directory / f"RD_{table}.txt").write_text("".join(f"{line}\n" for line in lines))
 
 
-class _YtDlp:
+class YtDlp:
     """Answers as yt-dlp does, and fetches next to nothing."""
 
     def __init__(self, *_: object) -> None:
         self._asked: set[str] = set()
 
     async def ask(self, youtube_id: str, _directory: Path) -> dict[str, Any]:
+        """Answer; every tenth video is private, and the way to every eleventh is broken at first."""
         await checkpoint()
         number = int(youtube_id)
         if number % GONE == 0:
@@ -100,6 +101,7 @@ class _YtDlp:
         on_progress: Callable[[Progress], None],
         **_: object,
     ) -> Path:
+        """Tell of progress, and leave a note in place of a video."""
         for share in range(1, 11):
             on_progress(Progress(share * (rendition.size or 10) // 10, rendition.size, None))
             await checkpoint()
@@ -156,7 +158,7 @@ def childless() -> Iterator[None]:
     """Let this program's own work be all that is done: each child answers at once, from this process."""
     with ExitStack() as patches:
         for name, instead in {
-            "run.YtDlp": _YtDlp,
+            "run.YtDlp": YtDlp,
             "run.Prober": _Prober,
             "ffmpeg.encode": _encode,
             "ffmpeg.version": _version,
@@ -165,9 +167,10 @@ def childless() -> Iterator[None]:
         yield
 
 
-async def load(out: Path, source: Path, most: Most, *, keep_raw: bool = False) -> Report:
+async def load(out: Path, source: Path, most: Most, **more: Any) -> Report:
     """Run the main job on tables and read its events, without a child; note the most of everything."""
-    options = Options(source=source, pace=0, retry_wait=0, min_free=0, keep_raw=keep_raw, encodes=4)
+    usual = {"pace": 0, "retry_wait": 0, "min_free": 0, "keep_raw": False, "encodes": 4}
+    options = Options(source=source, **(usual | more))
     with childless():
         async with hdtf_async.running(out, options) as run:
             async for event in run:

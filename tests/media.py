@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache, cached_property
@@ -14,6 +16,7 @@ import av
 from hdtf_async.run import bundled_ffmpeg
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from hdtf_async.model import Box
@@ -74,6 +77,29 @@ def drawn(base: Path) -> Path:
     for name, (given, words) in _COPIED.items():
         ffmpeg(directory, f"-v error {given} -c:v copy {words} {name}")
     return directory
+
+
+@contextmanager
+def listening() -> Iterator[socket.socket]:
+    """Listen on loopback."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        yield server
+
+
+def scripts(directory: Path, port: int) -> list[Path]:
+    """Write files that pass for videos by their names, and would have others read in their place."""
+    address = f"http://127.0.0.1:{port}/x.mp4"
+    texts = {
+        "local": "ffconcat version 1.0\nfile 'other.mp4'\n",
+        "remote": f"ffconcat version 1.0\nfile '{address}'\n",
+        "playlist": f"#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\n{address}\n#EXT-X-ENDLIST\n",
+        "session": f"v=0\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video {port} RTP/AVP 96\n",
+    }
+    for ending in ("mp4", "mov", "webm"):
+        for name, text in texts.items():
+            (directory / f"{name}.{ending}").write_text(text)
+    return sorted(directory.iterdir())
 
 
 Plane = tuple[bytes, ...]

@@ -31,7 +31,7 @@ async def flood(script, most):
     assert ended.code == 0 and len(ended.words) <= process.TAIL_LINES * process.WORDS_LIMIT
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
-script = "head -c {0} /dev/zero & head -c {0} /dev/urandom >&2; yes 'one line, and another' | head -c {0}; wait"
+script = "head -c {0} /dev/zero & head -c {0} /dev/urandom >&2; yes 'a line' | head -c {0}; wait"
 before = anyio.run(flood, script.format(1_000_000), 0)
 print(anyio.run(flood, script.format(sys.argv[1]), 0) - before)
 """

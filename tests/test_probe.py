@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
-from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +23,7 @@ from hdtf_async.probe import Prober
 from hdtf_async.run import bundled_ffmpeg
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
 
 
 @pytest.fixture(scope="module")
@@ -225,35 +223,12 @@ async def test_sound_that_is_longer_than_the_picture_is_no_truncation(
 # What is no video, and what would be more than that
 
 
-@contextmanager
-def listening() -> Iterator[socket.socket]:
-    """Listen on loopback."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.setblocking(False)
-        yield server
-
-
-def scripts(directory: Path, port: int) -> list[Path]:
-    """Write files that pass for videos by their names, and would have others read in their place."""
-    address = f"http://127.0.0.1:{port}/x.mp4"
-    texts = {
-        "local": "ffconcat version 1.0\nfile 'other.mp4'\n",
-        "remote": f"ffconcat version 1.0\nfile '{address}'\n",
-        "playlist": f"#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\n{address}\n#EXT-X-ENDLIST\n",
-        "session": f"v=0\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video {port} RTP/AVP 96\n",
-    }
-    for ending in ("mp4", "mov", "webm"):
-        for name, text in texts.items():
-            (directory / f"{name}.{ending}").write_text(text)
-    return sorted(directory.iterdir())
-
-
 async def test_a_script_that_names_other_files_is_not_followed(
     prober: Prober, sources: Path, tmp_path: Path
 ) -> None:
     """Neither on this disk nor on another host."""
-    with listening() as server:
-        found = scripts(tmp_path, server.getsockname()[1])
+    with media.listening() as server:
+        found = media.scripts(tmp_path, server.getsockname()[1])
         os.link(sources / "b_frames.mp4", tmp_path / "other.mp4")
         for script in found:
             assert "Invalid data" in await refused(prober, script)
@@ -263,8 +238,8 @@ async def test_a_script_that_names_other_files_is_not_followed(
 
 def test_a_script_that_names_other_files_would_be_followed(sources: Path, tmp_path: Path) -> None:
     """The danger is real: who does not force the demuxer reads them, who allows protocols connects."""
-    with listening() as server:
-        scripts(tmp_path, server.getsockname()[1])
+    with media.listening() as server:
+        media.scripts(tmp_path, server.getsockname()[1])
         (tmp_path / "other.mp4").symlink_to(sources / "b_frames.mp4")
         with av.open(str(tmp_path / "local.mp4")) as followed:
             assert sum(1 for _ in followed.demux()) > 120

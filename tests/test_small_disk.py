@@ -10,14 +10,16 @@ import sys
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 from aftermath import FAILURES, JOURNAL, METADATA, content, is_temporary, lines_of, listed, media
-from loading import Most, load, write_tables
+from loading import Most, YtDlp, load, write_tables
 
 import hdtf_async
-from hdtf_async import ExitCode, Reason, disk
+from hdtf_async import ExitCode, Reason, cli, disk
+from hdtf_async.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -178,3 +180,47 @@ async def test_whatever_finds_no_room_the_next_run_goes_on(
     assert room > 3 * SPEAKERS
     assert unopened
     assert all("make room" in words for words in unopened)
+
+
+async def test_what_running_downloads_will_still_write_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With room for one and a half of them, two never run together; with room for three they do."""
+    write_tables(tmp_path / "tables", 3)
+    fetch, free, now, most = YtDlp.fetch, 0, 0, 0
+
+    async def gauged(*known: Any, **named: Any) -> Path:
+        nonlocal now, most
+        now += 1
+        with anyio.move_on_after(0.5):
+            while now < 2:
+                await anyio.sleep(0.01)
+        most = max(most, now)
+        now -= 1
+        return await fetch(*known, **named)
+
+    monkeypatch.setattr(YtDlp, "fetch", gauged)
+    monkeypatch.setattr(Store, "free_bytes", lambda _: free)
+    for size, together in ((8_000, 1), (16_200, 2)):  # one has 5400 bytes
+        free, most = 10**9 + size, 0
+        report = await load(tmp_path / f"{size}", tmp_path / "tables", Most(), min_free=10**9)
+        assert (len(report.done), most) == (2, together)
+
+
+async def test_a_path_of_any_characters_is_worked_in(finished: Finished, tmp_path: Path) -> None:
+    """By the real tools too, which expand and read patterns and options where they can."""
+    out = tmp_path / "-a 'b' \"c\" %(id)s $HOME ~ {x}\n gr\u00fcn \u4e2d" / "clips"
+    report = await hdtf_async.download(out, replace(finished.options, videos=("Radio2",)))
+    assert (report.exit_code, report.done) == (ExitCode.DONE, ["RD_Radio2_000"])
+    assert content(out / "RD_Radio2_000.mp4") == content(finished.out / "RD_Radio2_000.mp4")
+
+
+def test_what_takes_no_clip_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A file in the directory's place, and a disk that is mounted to be read only: exit code 4."""
+    (tmp_path / "file").touch()
+    assert cli.main(["--out", str(tmp_path / "file")]) == ExitCode.LOCAL
+    assert "file is no directory: choose another --out" in capfd.readouterr().err
+    with small(tmp_path / "disk", 1_000_000) as anew:
+        anew("ro")
+        assert cli.main(["--out", str(tmp_path / "disk" / "clips")]) == ExitCode.LOCAL
+        assert "Read-only file system: choose another --out" in capfd.readouterr().err

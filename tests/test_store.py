@@ -21,7 +21,7 @@ from anyio.to_thread import run_sync
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hdtf_async import journal, store
+from hdtf_async import disk, journal, store
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.model import Box, Clip, Interval, Video
 from hdtf_async.store import BusyError, StoreError, failure_record, opened, read_known, run_record
@@ -493,6 +493,27 @@ async def test_views_are_sorted_and_have_no_times(tmp_path: Path) -> None:
     assert [next(iter(line)) for line in metadata] == ["file_name"] * 4
     assert [line["clip"] for line in failures] == [_clip(index).stem for index in (10, 11, 12, 13, 20)]
     assert not any({"time", "type"} & set(line) for line in metadata + failures)
+
+
+async def test_views_are_written_while_more_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clip that gets its record in the middle of it is in the next ones, and disturbs nobody."""
+    has_size, late = disk.has_size, [_clip(2)]
+    async with opened(tmp_path) as directory:
+        for index in range(2):
+            await _made(directory, _clip(index))
+
+        def slowly(path: str, size: object) -> bool:
+            if late:
+                anyio.from_thread.run(_made, directory, late.pop())
+            return has_size(path, size)
+
+        monkeypatch.setattr(disk, "has_size", slowly)
+        await directory.write_views()
+        assert [line["file_name"] for line in _lines(tmp_path / METADATA)] == [
+            f"{_clip(index).stem}.mp4" for index in range(2)
+        ]
+        await directory.write_views()
+        assert len(_lines(tmp_path / METADATA)) == 3
 
 
 async def test_a_failure_is_told_with_what_it_means_and_what_to_do(tmp_path: Path) -> None:

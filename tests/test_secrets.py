@@ -1,0 +1,205 @@
+"""Cookies, passwords, headers and signed addresses: given to the real tools, and found nowhere afterwards."""
+
+from __future__ import annotations
+
+import base64
+import re
+import shlex
+import socket
+import socketserver
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager, suppress
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from conftest import exported
+
+from hdtf_async import ExitCode, Options, OptionsError, cli, demo
+from hdtf_async.demo import Answer, Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+USER, PASSWORD, COOKIE, HEADER = (
+    "marker-user-Zq7",
+    "marker word,Zq8",
+    "marker-cookie-Zq9",
+    "marker-header-Zq10",
+)
+SPELLED = {
+    *(USER, PASSWORD, COOKIE, HEADER),
+    *("marker%20word%2CZq8", "marker%20word,Zq8", "marker+word%2CZq8"),
+    *(base64.b64encode(f"{USER}:{word}".encode()).decode() for word in (PASSWORD, "marker%20word%2CZq8")),
+}
+"""Each secret in all spellings in which a tool could say it."""
+SIGNED = re.compile(rb"(?:&|%26|\\u0026)sig(?:=|%3d)[0-9a-f]{8}", re.IGNORECASE)
+"""The signature of the stand-in's media addresses."""
+PRIVATE = Answer(playability={"status": "LOGIN_REQUIRED", "reason": "Private video"})
+FORBIDDEN = Answer(media=(Fault(status=HTTPStatus.FORBIDDEN),))
+
+
+class _Proxy(socketserver.ThreadingTCPServer):
+    """A proxy that lets nobody through without the password."""
+
+    daemon_threads = True
+    allow_reuse_address = True
+    let_in = turned_away = 0
+
+
+class _Through(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        proxy = self.server
+        assert isinstance(proxy, _Proxy)
+        first, *head = iter(lambda: self.rfile.readline(65536).rstrip(b"\r\n"), b"")
+        due = base64.b64encode(f"{USER}:{PASSWORD}".encode())
+        if not any(line.lower().startswith(b"proxy-authorization:") and line.endswith(due) for line in head):
+            proxy.turned_away += 1
+            self.wfile.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+            return
+        proxy.let_in += 1
+        method, address, _ = first.split()
+        host, port = re.sub(rb"^http://([^/]+).*$", rb"\1", address).split(b":")
+        with socket.create_connection((host.decode(), int(port))) as other:
+            if method == b"CONNECT":
+                self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
+            else:
+                path = re.sub(rb"^http://[^/]+", b"", address)
+                kept = (line for line in head if not line.lower().startswith((b"proxy-", b"connection:")))
+                told = [method + b" " + path + b" HTTP/1.1", *kept, b"Connection: close", b"", b""]
+                other.sendall(b"\r\n".join(told))
+            back = threading.Thread(target=_pump, args=(other, self.connection), daemon=True)
+            back.start()
+            _pump(self.connection, other)
+            back.join()
+
+
+def _pump(one: socket.socket, other: socket.socket) -> None:
+    with suppress(OSError):
+        while chunk := one.recv(65536):
+            other.sendall(chunk)
+    with suppress(OSError):
+        other.shutdown(socket.SHUT_WR)
+
+
+@contextmanager
+def proxy() -> Iterator[_Proxy]:
+    """Run the proxy on loopback."""
+    with _Proxy(("127.0.0.1", 0), _Through) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def leaked(content: bytes) -> list[str]:
+    """Return which of the secrets are in some bytes."""
+    found = [secret for secret in SPELLED if secret.encode() in content]
+    return found + [match.decode() for match in SIGNED.findall(content)]
+
+
+def below(process: int) -> bytes:
+    """Return the command lines of all processes below one, as anybody on this machine can read them.
+
+    But not the one's own, which is the user's, and a child's too until it has begun to be another program.
+    """
+    lines, known = b"", {process}
+    own = b"hdtf_async\0--out\0"
+    for entry in sorted(Path("/proc").iterdir(), key=lambda path: (len(path.name), path.name)):
+        with suppress(OSError, IndexError, ValueError):
+            if entry.name.isdigit():
+                parent = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[1]
+                if int(parent) in known:
+                    known.add(int(entry.name))
+                    words = (entry / "cmdline").read_bytes()
+                    lines += b"" if own in words else words
+    return lines
+
+
+def words(site: demo.StandIn, tables: Path, place: Path, port: int, *more: str) -> list[str]:
+    """Return the options of a run to which every kind of secret is given."""
+    cookies = place / "cookies.txt"
+    lines = (
+        f"{host}\t/\tFALSE\t2147483647\tSID\t{COOKIE}\n"
+        for host in (".youtube.com\tTRUE", "127.0.0.1\tFALSE")
+    )
+    cookies.write_text("# Netscape HTTP Cookie File\n" + "".join(lines))
+    header = shlex.join(["--add-headers", f"Authorization:Bearer {HEADER}", *more])
+    return [
+        *("--source", str(tables), "--pace", "0", "--retry-wait", "0", "--cookies", str(cookies)),
+        *("--proxy", f"http://{USER}:marker%20word%2CZq8@127.0.0.1:{port}"),
+        f"--yt-dlp-args={site.yt_dlp_args} {header}",
+        *("--video", "Radio1", "--video", "Radio2", "--video", "Speaker1", "--log-level", "debug"),
+    ]
+
+
+@pytest.mark.parametrize("printing", ["--json", pytest.param("--no-progress", marks=pytest.mark.long)])
+async def test_no_secret_is_found_anywhere(
+    footage: Path, demo_tables: Path, tmp_path: Path, printing: str
+) -> None:
+    """One video comes, one is private, one is turned down: files, output and command lines are searched."""
+    answers = {"demoHead_01": PRIVATE, "demoHead_03": FORBIDDEN}
+    seen = b""
+    out = tmp_path / "clips"
+    with proxy() as server:
+        port = server.server_address[1]
+        async with demo.stand_in(footage, answers) as site:
+            # Verbose, yt-dlp tells of its options and of all that it asks for.
+            said = words(site, demo_tables, tmp_path, port, "-v")
+            command = [sys.executable, "-m", "hdtf_async", "--out", str(out), *said, printing]
+            with exported(site.environment), (tmp_path / "said").open("wb") as all_said:
+                running = subprocess.Popen(command, stdout=all_said, stderr=all_said)
+                while running.poll() is None:
+                    seen += below(running.pid)
+                    with suppress(subprocess.TimeoutExpired):
+                        running.wait(0.05)
+        assert running.returncode == 75, (tmp_path / "said").read_text()
+        # The secrets were really used: YouTube was asked by way of the proxy, and it asked for its password.
+        assert server.let_in > 5
+    told = (tmp_path / "said").read_bytes()
+    assert (out / "RD_Radio2_000.mp4").exists()
+    assert b"forbidden" in told.lower()
+    assert b"yt_dlp" in seen
+    assert leaked(told) == []
+    assert leaked(seen) == []
+    files = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert len(files) > 6
+    assert {path.name: found for path, content in files.items() if (found := leaked(content))} == {}
+
+
+def test_no_secret_is_in_what_options_show() -> None:
+    """Neither where they are good nor where they are refused."""
+    options = Options(proxy=f"http://{USER}:{PASSWORD}@host:1", yt_dlp_args=("--add-headers", HEADER))
+    assert leaked(repr(options).encode()) == []
+    for wrong in ({"proxy": f"ftp://{USER}:{PASSWORD}@host"}, {"yt_dlp_args": (f"--proxy={PASSWORD}",)}):
+        with pytest.raises(OptionsError) as error:
+            Options(**wrong)
+        assert leaked(f"{error.value!r} {error.value}".encode()) == []
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        f"--yt-dlp-args=--add-headers 'Authorization:{HEADER}",
+        f"--proxi=http://{USER}:marker%20word%2CZq8@host:1",
+        f"--proxy=http://{USER}:{PASSWORD}@host:port",
+        f"--yt-dlp-args=--proxy=http://{USER}:x@host",
+        f"--yt-dlp-args=https://{USER}:x@host",
+    ],
+)
+@pytest.mark.parametrize("command", [[], ["plan"], ["census"]], ids=["main", "plan", "census"])
+def test_no_secret_is_in_what_is_said_of_a_wrong_option(
+    command: list[str], word: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A slip on the command line ends with exit code 2, and a log of the terminal has no password in it."""
+    out = ["--out", str(tmp_path)]
+    try:
+        code = cli.main([*command, *out, word])
+    except SystemExit as left:
+        code = int(left.code or 0)
+    assert code == ExitCode.USAGE
+    said = "".join(capfd.readouterr())
+    assert "--proxi" in said or "--proxy" in said or "--yt-dlp-args" in said
+    assert leaked(said.encode()) == []
