@@ -274,7 +274,7 @@ async def _run(  # noqa: PLR0913, PLR0917 - what two commands have in common
             return False
         seconds = int(value) / 1e6
         # What goes on beyond the clip's end, for ever perhaps, is getting nowhere.
-        if not reached < seconds <= cut.interval.seconds + 1:
+        if not reached < seconds <= length + 1:
             return False
         reached = seconds
         on_seconds(seconds)

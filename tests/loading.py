@@ -22,10 +22,12 @@ from fakes.yt_dlp import _information
 
 import hdtf_async
 from hdtf_async import Options, Report
+from hdtf_async.combing import Combing
+from hdtf_async.demux import Facts
 from hdtf_async.disk import trouble
 from hdtf_async.events import EncodeStarted, Event
 from hdtf_async.failures import Failure, Reason
-from hdtf_async.probe import Facts
+from hdtf_async.ffmpeg import About
 from hdtf_async.ytdlp import Progress
 
 if TYPE_CHECKING:
@@ -35,8 +37,8 @@ if TYPE_CHECKING:
     from hdtf_async.formats import Format
     from hdtf_async.model import Interval
 
-SECONDS, RATE, LINES, BOX = 60, 25, 720, 256
-"""Length of every video, frames a second, reference height, and the side of every box."""
+SECONDS, RATE, LINES, BOX, BYTES = 60, 25, 144, 32, 21600
+"""Length of every video, frames a second, lines, the side of every box, and the bytes that are promised."""
 GONE, LATER = 10, 11
 """Every so manieth video is gone for good, or comes at the second try."""
 
@@ -66,8 +68,8 @@ def write_tables(directory: Path, rows: int) -> None:
             f"{name} https://www.youtube.com/watch?v={number:011d}" for number, name in enumerate(names)
         ),
         "resolution": (f"{name}.mp4 {LINES}" for name in names),
-        "annotion_time": (f"{name}.mp4 00:10-00:20" for name in names),
-        "crop_wh": (f"{name}_0.mp4 100 {BOX} 100 {BOX}" for name in names),
+        "annotion_time": (f"{name}.mp4 00:00-00:01" for name in names),
+        "crop_wh": (f"{name}_0.mp4 10 {BOX} 10 {BOX}" for name in names),
         "crop_ratio": (f"{name}_0.mp4 1.2" for name in names),
     }
     for table, lines in texts.items():
@@ -90,14 +92,16 @@ class YtDlp:
             self._asked.add(youtube_id)
             raise Failure(Reason.NETWORK, "Connection reset by peer")
         return _information(
-            youtube_id, {"seconds": SECONDS, "height": LINES}, {"rate": (RATE, 1), "bits_a_line": 1}
+            youtube_id,
+            {"seconds": SECONDS, "height": LINES},
+            {"rate": (RATE, 1), "bits_a_line": BYTES * 8 / (SECONDS * LINES)},
         )
 
     async def fetch(
         self,
         _info: Mapping[str, Any],
         rendition: Format,
-        directory: Path,
+        target: Path,
         on_progress: Callable[[Progress], None],
         **_: object,
     ) -> Path:
@@ -105,8 +109,7 @@ class YtDlp:
         for share in range(1, 11):
             on_progress(Progress(share * (rendition.size or 10) // 10, rendition.size, None))
             await checkpoint()
-        target = directory / f"raw.{rendition.ext}"
-        await _write(target, 1280, 720, SECONDS * RATE)
+        await _write(target, 256, LINES, SECONDS * RATE)
         return target
 
 
@@ -130,7 +133,8 @@ class _Prober:
         width, height, frames = json.loads(await run_sync(path.read_text))
         within = tuple(round(RATE * interval.seconds) for interval in intervals)
         seconds = frames / RATE
-        return Facts("h264", width, height, RATE, frames, 0, seconds, seconds, f"1/{RATE}", within)
+        first = tuple(interval.start for interval in intervals)
+        return Facts("h264", width, height, RATE, frames, 0, seconds, seconds, f"1/{RATE}", within, first)
 
 
 async def _encode(
@@ -148,9 +152,14 @@ async def _write(target: Path, *note: int) -> None:
         await run_sync(target.write_text, json.dumps(note))
 
 
-async def _version(_tool: Path) -> str:
+async def _about(_tool: Path) -> About:
     await checkpoint()
-    return "n9.0.2"
+    return About("n9.0.2", frozenset())
+
+
+async def _look(_tool: Path, _cut: Cut, _guard: object) -> Combing:
+    await checkpoint()
+    return Combing(0, 0, 50)
 
 
 @contextmanager
@@ -161,7 +170,8 @@ def childless() -> Iterator[None]:
             "run.YtDlp": YtDlp,
             "run.Prober": _Prober,
             "ffmpeg.encode": _encode,
-            "ffmpeg.version": _version,
+            "ffmpeg.about": _about,
+            "combing.look": _look,
         }.items():
             patches.enter_context(patch(f"hdtf_async.{name}", instead))
         yield

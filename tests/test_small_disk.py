@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 from aftermath import FAILURES, JOURNAL, METADATA, content, is_temporary, lines_of, listed, media
-from loading import Most, YtDlp, load, write_tables
+from loading import BYTES, Most, YtDlp, load, write_tables
 
 import hdtf_async
 from hdtf_async import ExitCode, Reason, cli, disk
@@ -90,10 +90,12 @@ async def test_the_real_tools_on_a_disk_that_is_too_small(finished: Finished, tm
     options = replace(finished.options, min_free=0, videos=("Radio1", "Radio2", "Guest2"), downloads=2)
     with small(tmp_path / "disk", 200_000) as anew:
         out = tmp_path / "disk" / "clips"
+        said = []
         for share in (0.1, 0.3):
             anew(f"size={int(needed * share)}")
-            assert "No space left on device" in stopped(await hdtf_async.download(out, options))
+            said.append(stopped(await hdtf_async.download(out, options)))
             nothing_is_wrong(out, finished.out)
+        assert "No space left on device" in said[-1]
         anew(f"size={2 * needed}")
         report = await hdtf_async.download(out, options)
         assert (report.exit_code, len(report.done) + report.there) == (ExitCode.DONE, 6)
@@ -201,9 +203,9 @@ async def test_what_running_downloads_will_still_write_counts(
 
     monkeypatch.setattr(YtDlp, "fetch", gauged)
     monkeypatch.setattr(Store, "free_bytes", lambda _: free)
-    for size, together in ((8_000, 1), (16_200, 2)):  # one has 5400 bytes
-        free, most = 10**9 + size, 0
-        report = await load(tmp_path / f"{size}", tmp_path / "tables", Most(), min_free=10**9)
+    for room, together in ((1.5, 1), (3, 2)):
+        free, most = 10**9 + int(room * BYTES), 0
+        report = await load(tmp_path / f"{room}", tmp_path / "tables", Most(), min_free=10**9)
         assert (len(report.done), most) == (2, together)
 
 
