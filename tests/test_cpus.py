@@ -55,9 +55,10 @@ def test_a_limit_is_found_where_the_kernel_tells_it(
     assert cpus._quota(tmp_path / "groups", tmp_path / "own") == quota
 
 
-@pytest.mark.parametrize(
-    ("quota", "least"), [(0.2, 1), (0.5, 1), (1.0, 1), (None, len(os.sched_getaffinity(0)))]
-)
+PINNED = len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize(("quota", "least"), [(0.2, 1), (0.5, 1), (1.0, 1), (None, PINNED)])
 def test_a_part_of_a_cpu_is_one(quota: float | None, least: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """And there are never more than this process is pinned to."""
     monkeypatch.setattr(cpus, "_quota", lambda _groups, _own: quota)
