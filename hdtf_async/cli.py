@@ -11,7 +11,7 @@ import signal
 import sys
 import tempfile
 import traceback
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import asdict, fields, replace
 from datetime import timedelta
 from functools import partial
@@ -20,19 +20,23 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import anyio
 
-from hdtf_async import census, doctor, health, plan, progress, store, tables
+from hdtf_async import census, doctor, health, plan, progress, repair, store, tables
 from hdtf_async.failures import ExitCode
 from hdtf_async.masks import without_secrets
-from hdtf_async.options import NETWORK, TOOLS, WHICH, Options, OptionsError, Printing, flag_of
-from hdtf_async.run import FormError, bundled_ffmpeg, one_error, own_version, running
+from hdtf_async.options import DISK, ENCODE, NETWORK, TOOLS, WHICH, Options, OptionsError, Printing, flag_of
+from hdtf_async.run import FormError, Running, bundled_ffmpeg, one_error, own_version, running
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Sequence
 
+    from hdtf_async.failures import Failure
     from hdtf_async.model import Clip, Tables
     from hdtf_async.options import Flag
 
 T = TypeVar("T", Options, Printing)
+R = TypeVar("R")
+"""What a job comes to."""
+_Job = AbstractAsyncContextManager[Running[R]]
 
 DESCRIPTION = "From the HDTF tables to talking-head clips: downloads and encodes overlap."
 EXAMPLES = """\
@@ -43,6 +47,7 @@ examples:
 commands:
   python -m hdtf_async plan [--json]       what would be done, and what is odd in the tables
   python -m hdtf_async census --out DIR    what is still on YouTube, and at which height
+  python -m hdtf_async check --out DIR     every clip against its record; --deep decodes, --repair mends
   python -m hdtf_async doctor [--out DIR]  tools, versions, cookies, disk: ready, or what to do
   python -m hdtf_async demo --out DIR      the whole job, offline, against a stand-in for YouTube
 exit codes:
@@ -52,6 +57,8 @@ exit codes:
 _Gently = list["Callable[[], None]"]
 """How the work under way is asked to end soon, once it can be."""
 OUT = ("--out", "-o", "--output_dir")
+RUN_AGAIN = ("retry_failed", "recut")
+"""Options that say which clips a run makes again: a repair knows that itself."""
 
 
 def entry() -> NoReturn:
@@ -65,6 +72,7 @@ def main(argv: Sequence[str]) -> int:
         "plan": plan_command,
         "census": census_command,
         "doctor": doctor_command,
+        "check": check_command,
         "demo": demo_command,
     }
     command, words = (commands[argv[0]], argv[1:]) if argv and argv[0] in commands else (main_job, argv)
@@ -155,16 +163,11 @@ def census_command(argv: Sequence[str]) -> int:
 
 
 async def _census(out: Path, options: Options, fresh: timedelta, printing: Printing, gently: _Gently) -> int:
-    async with census.running(out, options, fresh=fresh) as events:
-        gently.append(events.finish)
-        await progress.show(events, progress.view_for(printing))
-        taken = events.report
-    if taken is None:
-        raise RuntimeError("the census ended without a result")
+    taken = await _watched(census.running(out, options, fresh=fresh), printing, gently)
     if not (printing.quiet or printing.json):
         print(progress.census_summary(taken, out / census.CENSUS))
-    elif taken.stopped is not None:
-        print(f"hdtf_async: {taken.stopped} {taken.stopped.reason.advice.remedy}", file=sys.stderr)
+    else:
+        _say_why_stopped(taken.stopped)
     return taken.exit_code
 
 
@@ -195,6 +198,39 @@ async def _doctor(options: Options, out: Path | None, as_json: bool, _gently: _G
                 print(f"{'':>7}  -> {sign.remedy}")
         print("Ready." if ready else "Not ready.")
     return ExitCode.DONE if ready else ExitCode.LOCAL
+
+
+def check_command(argv: Sequence[str]) -> int:
+    """``python -m hdtf_async check --out DIR``: every published clip against its record."""
+    parser = _Parser(
+        prog="python -m hdtf_async check", usage="%(prog)s --out DIR [options]", allow_abbrev=False,
+        description="Holds every clip against its record, and names what is wrong, missing or foreign; exit"
+        " code 1 if anything is. Changes nothing without --repair; the options of the lanes are for that.",
+    )  # fmt: skip
+    parser.add_argument(*OUT, dest="out", metavar="DIR", type=Path, help="where the clips are (required)")
+    parser.add_argument("--deep", action="store_true", help="decode every clip")
+    parser.add_argument("--repair", action="store_true", help="make again what is wrong or missing")
+    _add(parser, Options, groups=(NETWORK, ENCODE, DISK, TOOLS), without={*repair.FORM, *RUN_AGAIN})
+    _add(parser, Printing)
+    said = parser.parse_args(argv)
+    if said.out is None:
+        parser.error("--out DIR is needed: it says where the clips are")
+    job = partial(repair.running, said.out, _made(Options, said), deep=said.deep, repair=said.repair)
+    return _until_signal(partial(_check, job, said.out, _made(Printing, said)))
+
+
+async def _check(
+    job: Callable[[], _Job[repair.Check]], out: Path, printing: Printing, gently: _Gently
+) -> int:
+    check = await _watched(job(), printing, gently)
+    findings = progress.check_findings(check)
+    if not (printing.quiet or printing.json):
+        print("\n".join([*findings, progress.check_summary(check, shlex.quote(str(out)))]))
+    else:
+        if printing.quiet:
+            print("".join(f"{line}\n" for line in findings), end="", file=sys.stderr)
+        _say_why_stopped(check.stopped or check.report.stopped)
+    return check.exit_code
 
 
 def demo_command(argv: Sequence[str]) -> int:
@@ -251,17 +287,28 @@ async def _demo(footage: Path, out: Path, options: Options, printing: Printing, 
 
 async def _run(out: Path, options: Options, printing: Printing, gently: _Gently) -> int:
     """Run the main job to its end and tell what came of it."""
-    async with running(out, options) as events:
-        gently.append(events.finish)
-        await progress.show(events, progress.view_for(printing))
-        report = events.report
-    if report is None:
-        raise RuntimeError("the run ended without a report")
+    report = await _watched(running(out, options), printing, gently)
     if not (printing.quiet or printing.json):
         print(progress.summary(report, out))
-    elif report.stopped is not None:
-        print(f"hdtf_async: {report.stopped} {report.stopped.reason.advice.remedy}", file=sys.stderr)
+    else:
+        _say_why_stopped(report.stopped)
     return report.exit_code
+
+
+async def _watched(job: _Job[R], printing: Printing, gently: _Gently) -> R:
+    """Show a job's events until they end, and return what it came to."""
+    async with job as events:
+        gently.append(events.finish)
+        await progress.show(events, progress.view_for(printing))
+        result = events.report
+    if result is None:
+        raise RuntimeError("it ended without a result")
+    return result
+
+
+def _say_why_stopped(stopped: Failure | None) -> None:
+    if stopped is not None:
+        print(f"hdtf_async: {stopped} {stopped.reason.advice.remedy}", file=sys.stderr)
 
 
 def _until_signal(work: Callable[[_Gently], Awaitable[int]]) -> int:
@@ -382,13 +429,16 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _add(
-    parser: argparse.ArgumentParser, what: type[Options | Printing], groups: Collection[str] | None = None
+    parser: argparse.ArgumentParser,
+    what: type[Options | Printing],
+    groups: Collection[str] | None = None,
+    without: Collection[str] = (),
 ) -> None:
-    """Add a flag for each field, or for those of some groups."""
+    """Add a flag for each field, or for those of some groups; but for some."""
     made: dict[str, argparse._ArgumentGroup] = {}
     for option in fields(what):
         flag = flag_of(option)
-        if groups is not None and flag.group not in groups:
+        if option.name in without or (groups is not None and flag.group not in groups):
             continue
         group = made.setdefault(flag.group, parser.add_argument_group(flag.group))
         text = flag.help if isinstance(option.default, bool) else f"{flag.help} ({flag.shown_default})"

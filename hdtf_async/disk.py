@@ -48,6 +48,11 @@ def temporary(final: Path) -> Path:
     return final.with_name(_TEMPORARY + final.name)
 
 
+def is_temporary(name: str) -> bool:
+    """Say whether a name is one that `temporary` gives."""
+    return name.startswith(_TEMPORARY)
+
+
 def sweep(directory: Path, spare: Callable[[Path], bool] = lambda _: False) -> None:
     """Remove what has a temporary name: somebody was ended in the middle of it.
 

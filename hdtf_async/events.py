@@ -222,6 +222,46 @@ class ClipFailed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ClipChecked(Event):
+    """A published clip was held against its record."""
+
+    type: ClassVar[str] = "clip_checked"
+    clip: str
+    seconds: float
+    """Length of the clip, as recorded."""
+    whole: bool
+    """Whether it is as recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found(Event):
+    """Something in the directory is not as it should be."""
+
+    type: ClassVar[str] = "found"
+    file: str
+    """Name in the directory, with the line where one is meant."""
+    kind: str
+    """``wrong``, ``missing`` or ``foreign``."""
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckEnded(Event):
+    """A check is over; the same figures as in its `Check`."""
+
+    type: ClassVar[str] = "check_ended"
+    exit_code: int
+    clips: int
+    """Clips that were held against their records."""
+    found: dict[str, int]
+    """Number of findings of each kind."""
+    made_again: int
+    stopped: str | None
+    """Why it ended early, in words; None where it did not."""
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class RunEnded(Event):
     """The run is over; the same figures as in its `Report`."""
 

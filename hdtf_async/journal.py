@@ -41,6 +41,8 @@ class Known:
     out: Path
     clips: dict[str, Record] = field(default_factory=dict)
     """Stem of the clip to its record."""
+    replaced: dict[str, Record] = field(default_factory=dict)
+    """Stem of each clip whose record was taken back, and that has no newer one, to that record."""
     failures: dict[str, Record] = field(default_factory=dict)
     """Stem of the clip to the record of why it could not be had."""
     raws: dict[str, list[Record]] = field(default_factory=dict)
@@ -51,6 +53,8 @@ class Known:
     """YouTube id to the newest answer of a census."""
     run: Record = field(default_factory=dict)
     """The newest run."""
+    form: Record = field(default_factory=dict)
+    """The form that the newest run made clips in, as it was stated."""
 
     def snapshot(self) -> Known:
         """Return what is known of clips at this moment, for a thread: meanwhile more of them are made."""
@@ -93,10 +97,12 @@ class Known:
         match record:
             case {"type": "clip", "clip": str(stem), "metadata": dict(), "form": dict()}:
                 self.clips[stem] = record
+                self.replaced.pop(stem, None)
                 self.failures.pop(stem, None)
                 (self.beside.add if "wav" in record["metadata"] else self.beside.discard)(stem)
             case {"type": "replacing", "clip": str(stem)}:
-                self.clips.pop(stem, None)
+                if stem in self.clips:
+                    self.replaced[stem] = self.clips.pop(stem)
             case {"type": "failed", "clip": str(stem), "reason": str(reason)} if reason in _REASONS:
                 self.failures[stem] = record
             case {"type": "raw", "youtube_id": str(), "file": str(), "bytes": int(), "resolution": str()}:
@@ -107,6 +113,8 @@ class Known:
                 self.asked[youtube_id] = record
             case {"type": "run"}:
                 self.run = record
+                form = record.get("form")  # a census has none
+                self.form = form if isinstance(form, dict) else self.form
 
     def _take_raw(self, record: Record) -> None:
         if "/" not in record["file"]:  # it is deleted by this name, which must not lead elsewhere

@@ -221,7 +221,7 @@ def make(
             if record is not None:
                 different.append(Difference(clip.stem, record["form"], row(clip) | stated))
     return Plan(
-        work=tuple(_works(tables, left)),
+        work=tuple(works(tables, left)),
         there=tuple(present),
         given_up=tuple(given_up),
         impossible=tuple(impossible),
@@ -290,7 +290,8 @@ def in_order(works: Iterable[Work]) -> list[Work]:
     return [*by_length[::_ONE_IN], *reversed(others)]
 
 
-def _works(tables: Tables, clips: Iterable[Clip]) -> list[Work]:
+def works(tables: Tables, clips: Iterable[Clip]) -> list[Work]:
+    """Return what is to be done for some clips of the tables, one work for each YouTube video."""
     rows: dict[str, list[Video]] = {}
     for video in dict.fromkeys(clip.video for clip in tables.clips):
         rows.setdefault(video.youtube_id, []).append(video)

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from hdtf_async.census import Availability
 from hdtf_async.events import (
+    ClipChecked,
     ClipDone,
     ClipFailed,
     DownloadProgress,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from hdtf_async.census import Census
     from hdtf_async.events import Event
     from hdtf_async.options import Printing
+    from hdtf_async.repair import Check
     from hdtf_async.report import Report
 
 REDRAW = 0.1
@@ -74,6 +76,8 @@ class Picture:
         match event:
             case RunStarted():
                 self.videos, self.clips, self.clip_seconds = event.videos, event.clips, event.clip_seconds
+                # A repair is a run that begins after looking has ended.
+                self.clips_over, self.failed, self.seconds_done = 0, 0, 0.0
             case DownloadStarted():
                 self.downloading[event.video] = DownloadProgress(event.video, 0, None, None)
             case DownloadProgress() if event.video in self.downloading:
@@ -96,6 +100,10 @@ class Picture:
                 self.clips_over += 1
                 self.failed += isinstance(event, ClipFailed)
                 self.seconds_done += event.seconds if isinstance(event, ClipDone) else 0
+            case ClipChecked():
+                self.clips_over += 1
+                self.failed += not event.whole
+                self.seconds_done += event.seconds
 
     @property
     def bytes_so_far(self) -> int:
@@ -143,7 +151,7 @@ LEVELS = ("debug", "info", "warning", "error")
 """Levels of `--log-level`, the most talkative first."""
 
 
-def line_of(event: Event) -> tuple[str, str] | None:  # noqa: C901, PLR0911 - one for each kind
+def line_of(event: Event) -> tuple[str, str] | None:  # noqa: C901, PLR0911, PLR0912 - one for each kind
     """Return the level and the line under which an event is told to a person, if it is."""
     match event:
         case FormatChosen():
@@ -158,6 +166,8 @@ def line_of(event: Event) -> tuple[str, str] | None:  # noqa: C901, PLR0911 - on
             return "info", f"{event.video}: there, {event.height} lines (format {event.format_id})"
         case ClipDone():
             return "info", f"{event.clip}: {event.seconds:g} s, {_bytes(event.bytes)}, in {event.took:.1f} s"
+        case ClipChecked():
+            return "info", f"{event.clip}: {'as recorded' if event.whole else 'not as recorded'}"
         case Retrying(reason=Reason.REFUSED):
             return "info", f"{event.video}: refused, and waits for its turn."
         case Retrying():
@@ -250,12 +260,11 @@ class Bars(View):
             (self._videos, picture.videos_over, picture.videos, picture.videos_words),
             (self._clips, picture.clips_over, picture.clips, picture.clips_words),
         ):
-            bar.total = total
-            bar.unit = words
-            bar.update(over - bar.n)
-            bar.refresh()
-            if not picture.clips:
-                return  # a census
+            if total or bar.n:  # a census has no clips, and a check has no videos
+                bar.total = total
+                bar.unit = words
+                bar.update(over - bar.n)
+                bar.refresh()
 
 
 class Lines(View):
@@ -368,6 +377,41 @@ def census_summary(census: Census, out: object) -> str:
     if left:
         lines.append(f"{left} have no answer yet: the same command goes on from here.")
     return "\n".join([*lines, f"Video by video: {out}"])
+
+
+def check_findings(check: Check) -> list[str]:
+    """Return one line for each thing that a check has found."""
+    return [f"{found.kind:<7}  {found.file}: {found.words}" for found in check.found]
+
+
+def check_summary(check: Check, out: object) -> str:
+    """Return what a check came to, in ten lines at most, besides those of what was found."""
+    kinds = ", ".join(f"{check.kinds[kind]} {kind}" for kind in ("wrong", "missing", "foreign"))
+    lines = [f"{check.clips} clips looked at in {_hours(check.seconds)}: {kinds}."]
+    if check.at_work:
+        lines.append("A run is at work there: what it is at, and metadata.jsonl, was not judged.")
+    stopped = check.stopped or check.report.stopped
+    if stopped is not None:
+        lines += [f"Stopped early: {stopped}", stopped.reason.advice.remedy]
+    if check.repairs:
+        other = f" ({check.other_bytes} of them with other bytes: the tools have changed)"
+        lines.append(
+            f"{len(check.report.done)} clips made again{other if check.other_bytes else ''},"
+            f" {len(check.left) + sum(check.report.reasons.values())} could not be."
+        )
+        lines += [
+            f"{number:>5} {why}: {why.advice.remedy}" for why, number in check.report.reasons.most_common(3)
+        ]
+        if check.left:
+            stem, why = next(iter(check.left.items()))
+            lines.append(
+                f"{len(check.left):>5} such as {stem}: {why}. The main job with --recut makes it again."
+            )
+    elif check.kinds["wrong"] + check.kinds["missing"]:
+        lines.append(
+            f"To make again what is wrong or missing: python -m hdtf_async check --repair --out {out}"
+        )
+    return "\n".join(lines)
 
 
 def _line_from(event: Event, level: str) -> str | None:

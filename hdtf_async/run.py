@@ -165,13 +165,13 @@ async def _run(
         )
         events.listen(report.take)
         lanes = lanes or Lanes.of(options)
-        events.tell(_started(decided, lanes))
+        events.tell(started(decided, lanes))
         try:
             await _record_impossible(decided, directory, events)
             if not options.keep_raw:
                 await _let_go_of_finished(read, decided, directory, own)
             if decided.work:
-                report.stopped = await _work(
+                report.stopped = await carry_out(
                     decided, options, lanes, directory, events, finish=finish, own=own
                 )
         except Failure as trouble:  # before the first video, or with the journal: the disk, a tool
@@ -208,7 +208,8 @@ def _refuse_two_forms(decided: plan.Plan, options: Options, out: Path) -> None:
         )
 
 
-def _started(decided: plan.Plan, lanes: Lanes) -> RunStarted:
+def started(decided: plan.Plan, lanes: Lanes) -> RunStarted:
+    """Return the event that tells what is about to be done."""
     return RunStarted(
         videos=len(decided.work),
         clips=len(decided.clips) + len(decided.impossible),
@@ -245,7 +246,7 @@ async def _let_go_of_finished(
                 await remove_raw(directory, record["file"], rows[youtube_id], own=own)
 
 
-async def _work(  # noqa: PLR0913 - what a run is put together from
+async def carry_out(  # noqa: PLR0913 - what a run is put together from
     decided: plan.Plan,
     options: Options,
     lanes: Lanes,

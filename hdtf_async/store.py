@@ -40,6 +40,8 @@ METADATA, FAILURES = "metadata.jsonl", "failures.jsonl"
 
 PATIENCE = 15.0
 """Seconds for which a run waits for the lock of one that was killed: its children are ended meanwhile."""
+_MOMENT = 0.2
+"""Seconds for which it waits whoever holds the lock: `is_held` does so to find out whether it can be had."""
 
 
 class StoreError(Exception):
@@ -261,6 +263,19 @@ def read_known(out: Path) -> Known:
     return known
 
 
+def is_held(out: Path) -> bool:
+    """Say whether a run is at work on a directory, without changing anything."""
+    try:
+        with (out / JOURNAL).open("rb") as journal:
+            try:
+                fcntl.flock(journal, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except (BlockingIOError, PermissionError):  # the second one is how SMB says it
+                return True
+    except OSError:  # no journal, or a file system without locks: no run could be at work
+        pass
+    return False
+
+
 @contextmanager
 def _said(out: Path) -> Iterator[None]:
     """Say of an error of the file system that the directory cannot be used, and what to do."""
@@ -297,12 +312,13 @@ def _create(out: Path) -> int:
 
 async def _take(lock: int, out: Path) -> None:
     """Take the lock. If its holder was killed, wait until its children, which have it too, are ended."""
-    until = anyio.current_time() + PATIENCE
+    since = anyio.current_time()
     run: Record | None = None
     while not await run_sync(_locked, lock, out):
         if run is None:
             run = await run_sync(_newest_run, out)
-        if not _has_ended(run) or anyio.current_time() > until:
+        waited = anyio.current_time() - since
+        if waited > (PATIENCE if _has_ended(run) else _MOMENT):
             raise BusyError(
                 f"another run is at work on {out} ({_holder(run)}): wait for it or choose another --out"
             )

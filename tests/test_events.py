@@ -12,6 +12,8 @@ from virtual_time import VIRTUAL_TIME
 
 from hdtf_async import events
 from hdtf_async.events import (
+    CheckEnded,
+    ClipChecked,
     ClipDone,
     ClipFailed,
     DownloadProgress,
@@ -21,6 +23,7 @@ from hdtf_async.events import (
     Event,
     Events,
     FormatChosen,
+    Found,
     LaneClosed,
     LaneOpened,
     RawReady,
@@ -52,6 +55,9 @@ ONE_OF_EACH: list[Event] = [
     WindingDown(2, 60.0),
     EncodeStarted("RD_Radio1_000", 30.0),
     EncodeProgress("RD_Radio1_000", 12.5),
+    ClipChecked("RD_Radio1_000", 30.0, False),
+    Found("RD_Radio1_000.mp4", "wrong", "it has 10 bytes where 1000 are recorded"),
+    CheckEnded(1, 10, {"wrong": 1}, 0, None, 2.5),
     ClipDone("RD_Radio1_000", "RD_Radio1_000.mp4", 30.0, 1000, 2.5),
     ClipFailed("RD_Radio1_001", Reason.CLIP_WRONG, ""),
     RunEnded(75, 4, 2, {"network": 1}, None, 99.9),

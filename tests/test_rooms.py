@@ -25,8 +25,9 @@ ROOMS = [
     *("model", "masks", "failures", "words", "health", "geometry", "formats", "events"),
     *("rows", "corrections", "tables", "cpus", "options"),
     *("plan", "disk", "journal", "partials", "store"),
-    *("sentinel", "guard", "process", "demux", "probe", "ytdlp", "ffmpeg", "combing"),
-    *("lanes", "entrance", "raws", "fetch", "cut", "pipeline", "report", "run", "census", "doctor"),
+    *("sentinel", "guard", "process", "demux", "probe", "ytdlp", "ffmpeg", "combing", "decode"),
+    *("lanes", "entrance", "raws", "fetch", "cut", "pipeline", "report", "run"),
+    *("census", "doctor", "check", "repair"),
     *("progress", "demo", "cli", "__init__", "__main__"),
 ]
 """A room imports only rooms above it. A new room has to find its place here."""

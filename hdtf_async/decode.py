@@ -1,0 +1,65 @@
+"""Decoding all of a clip: whether ffmpeg can, and how many frames it counts.
+
+Demuxing counts packets, whatever is in them. Decoding is what finds damage inside of a frame.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from hdtf_async import process
+from hdtf_async.failures import Failure, Reason
+from hdtf_async.ffmpeg import STALL
+from hdtf_async.guard import UNGUARDED, Guard
+from hdtf_async.probe import DEMUXERS, MAX_SIDE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_WHO = re.compile(r"\[[^\[\]]* @ 0x[0-9a-f]+\] ")
+"""Which part of ffmpeg speaks, and where in its memory that is: never the same twice."""
+_LEAST_SPEED = 0.1
+"""Seconds of a clip that are decoded in one second at least; whatever stands still is ended before."""
+
+
+def command(ffmpeg: Path, clip: Path) -> list[str]:
+    """Return the command line that decodes picture and sound of a clip and keeps nothing."""
+    return [
+        str(ffmpeg), "-hide_banner", "-nostdin", "-v", "error", "-progress", "pipe:1", "-nostats", "-xerror",
+        # What stands under a clip's name may be anything by now.
+        "-protocol_whitelist", "file", "-f", DEMUXERS["mp4"], "-max_pixels", str(MAX_SIDE**2),
+        "-threads", "1", "-i", f"file:{clip}",
+        "-map", "0:v", "-map", "0:a?", "-fps_mode", "passthrough", "-f", "null", "-",
+    ]  # fmt: skip
+
+
+async def frames(ffmpeg: Path, clip: Path, *, seconds: float, guard: Guard = UNGUARDED) -> int:
+    """Decode a clip of so many seconds and return how many frames ffmpeg counted.
+
+    Raises `Failure`: ``clip_wrong`` where it cannot be decoded without an error; ``timed_out``, ``stalled``,
+    ``tool_missing``, and ``tool_failed`` where ffmpeg was killed.
+    """
+    counted = 0
+
+    def on_line(line: str) -> bool:
+        nonlocal counted
+        said = re.fullmatch(r"frame=\s*([0-9]{1,15})", line)
+        if said is None or int(said[1]) <= counted:
+            return False
+        counted = int(said[1])
+        return True
+
+    ended = await process.run(
+        command(ffmpeg, clip),
+        deadline=STALL + seconds / _LEAST_SPEED,
+        stall=STALL,
+        on_line=on_line,
+        guard=guard,
+    )
+    if ended.code != 0:
+        words = _WHO.sub("", ended.words.replace(f"{clip.parent}/", ""))
+        # Nothing but the clip is read and nothing is written; who is killed has not judged it, though.
+        reason = Reason.CLIP_WRONG if ended.code > 0 else Reason.TOOL_FAILED
+        raise Failure(reason, words or f"ffmpeg ended with {ended.code}")
+    return counted

@@ -1,0 +1,249 @@
+"""The command ``check``, put together; with ``--repair`` what is wrong or missing is made again.
+
+A clip's record tells all that is needed: the row of the tables, and the form. So clips are made again as
+they were, by the main job's own pipeline, from the raw that was kept or is fetched again. Before that their
+records are taken back, durably: a repair that is killed leaves clips without a record, which another
+repair makes again, and so does the main job. What is foreign is named and never touched.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from anyio.to_thread import run_sync
+
+from hdtf_async import check, ffmpeg, plan, store
+from hdtf_async.events import CheckEnded, RunStarted
+from hdtf_async.failures import ExitCode, Failure, Reason, exit_code
+from hdtf_async.fetch import own_raws
+from hdtf_async.guard import guarding
+from hdtf_async.journal import JOURNAL
+from hdtf_async.lanes import Lanes
+from hdtf_async.model import Box, Clip, Form, Interval, Tables, Video
+from hdtf_async.options import Options, OptionsError, flag_of
+from hdtf_async.report import Report
+from hdtf_async.run import bundled_ffmpeg, carry_out, one_error, started, under_way
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+    from hdtf_async.check import Seen
+    from hdtf_async.events import Events, Found
+    from hdtf_async.journal import Known, Record
+    from hdtf_async.run import Running
+    from hdtf_async.store import Store
+
+FORM = frozenset(option.name for option in fields(Form))
+"""Options that a repair takes from the journal, and nobody can set."""
+_BY_NAME = {each.name for each in fields(Clip)} - {"video", "interval", "box"}
+"""Fields of a clip that its metadata have as they are, where they have them."""
+
+
+@dataclass(slots=True)
+class Check:
+    """What a check came to."""
+
+    repairs: bool
+    """Whether what is wrong or missing was to be made again."""
+    clips: int = 0
+    """Clips of which the journal tells."""
+    found: list[Found] = field(default_factory=list)
+    """All that is, or before a repair was, not as it should be."""
+    at_work: bool = False
+    """Whether a run was at work on the directory, and what it was doing was not judged."""
+    report: Report = field(default_factory=Report)
+    """What came of the clips that were to be made again."""
+    left: dict[str, str] = field(default_factory=dict)
+    """Stem of each clip that cannot be made again from its record, and why."""
+    other_bytes: int = 0
+    """Clips that came out with other bytes than they had: the tools are not the same."""
+    stopped: Failure | None = None
+    """Why it ended before everything had been looked at."""
+    seconds: float = 0.0
+
+    @property
+    def kinds(self) -> Counter[str]:
+        """Number of findings of each kind."""
+        return Counter(found.kind for found in self.found)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """Without a repair 0 where nothing was found; with one 0 where all that could be mended is."""
+        if self.stopped is not None:
+            return exit_code([self.stopped.reason])
+        code = self.report.exit_code
+        unmended = self.left if self.repairs else self.found
+        return ExitCode.GIVEN_UP if code is ExitCode.DONE and unmended else code
+
+    def ended(self) -> CheckEnded:
+        """Return the event that tells of this check."""
+        stopped = self.stopped or self.report.stopped
+        return CheckEnded(
+            exit_code=int(self.exit_code),
+            clips=self.clips,
+            found=dict(self.kinds),
+            made_again=len(self.report.done),
+            stopped=None if stopped is None else str(stopped),
+            seconds=round(self.seconds, 3),
+        )
+
+
+def running(
+    out: Path, options: Options | None = None, *, deep: bool = False, repair: bool = False
+) -> AbstractAsyncContextManager[Running[Check]]:
+    """Check the directory `out`, and iterate over what happens meanwhile, as `run.running` does.
+
+    With `deep` ffmpeg decodes every clip. With `repair` what is wrong or missing is made again; of the
+    options those that a clip's form follows from are then left aside. Raises `StoreError`, `OptionsError`.
+    """
+    return under_way(partial(_check, out, options or Options(), deep, repair))
+
+
+async def _check(  # noqa: PLR0913, PLR0917 - what `running` takes, and what it is run with
+    out: Path, options: Options, deep: bool, repair: bool, events: Events, finish: anyio.Event
+) -> Check:
+    begun = anyio.current_time()
+    result = Check(repairs=repair)
+    if not await run_sync((out / JOURNAL).is_file):
+        raise store.StoreError(f"{out} has no {JOURNAL}: nothing was made there, so nothing can be checked")
+    own = await run_sync(own_raws, options.raw_dirs)
+    looking = partial(_look, result, options, deep=deep, events=events, finish=finish)
+    try:
+        if repair:
+            async with store.opened(out) as directory:
+                seen = await looking(directory.known, directory.lock, held=True)
+                await _mend(result, seen, options, directory, events, finish=finish, own=own)
+        else:
+            known = await run_sync(store.read_known, out)
+            # Nobody's lock, but something that the children of a check can have in common.
+            with (out / JOURNAL).open("rb") as journal:
+                await looking(known, journal.fileno(), held=False)
+    except Failure as trouble:
+        result.stopped = trouble
+    result.seconds = anyio.current_time() - begun
+    events.tell(result.ended())
+    return result
+
+
+async def _look(  # noqa: PLR0913 - what looking needs
+    result: Check,
+    options: Options,
+    known: Known,
+    lock: int,
+    *,
+    held: bool,
+    deep: bool,
+    events: Events,
+    finish: anyio.Event,
+) -> Seen:
+    """Look at everything, and take down and tell what was found. Raises `Failure`."""
+    lanes, tool = Lanes.of(options), None
+    if deep:
+        tool = await run_sync(bundled_ffmpeg) if options.ffmpeg is None else options.ffmpeg.absolute()
+        await ffmpeg.version(tool)
+    records = [*known.clips.values(), *known.replaced.values()]
+    result.clips = len(records)
+    length = sum(map(check.seconds_of, records))
+    events.tell(RunStarted(0, len(records), round(length, 3), 0, 0, int(lanes.encodes.total_tokens)))
+    seen: Seen | None = None
+
+    async def stop_when_asked(scope: anyio.CancelScope) -> None:
+        await finish.wait()
+        scope.cancel()
+
+    with one_error():
+        async with guarding(lock) as guard, anyio.create_task_group() as group:
+            group.start_soon(stop_when_asked, group.cancel_scope)
+            seen = await check.look(known, held=held, tool=tool, lanes=lanes, guard=guard, events=events)
+            group.cancel_scope.cancel()
+    if seen is None:
+        raise Failure(Reason.NOT_TRIED, "it was asked to end before everything had been looked at")
+    result.found, result.at_work = seen.found, seen.at_work
+    for found in seen.found:
+        events.tell(found)
+    return seen
+
+
+async def _mend(  # noqa: PLR0913 - what a run is put together from
+    result: Check,
+    seen: Seen,
+    options: Options,
+    directory: Store,
+    events: Events,
+    *,
+    finish: anyio.Event,
+    own: Mapping[str, Path],
+) -> None:
+    """Make again what is wrong or missing, and write the views anew. Raises `Failure`."""
+    if all(found.kind == check.FOREIGN for found in seen.found):
+        return
+    known, options, lanes = directory.known, recorded_form(directory.known, options), Lanes.of(options)
+    absent = check.unlisted(known)
+    before = {stem: known.clips.get(stem) or known.replaced[stem] for stem in sorted(seen.clips)}
+    clips = []
+    for stem, record in before.items():
+        clip = recorded_clip(record)
+        told = record["metadata"].get("fingerprint")
+        if clip is not None and clip.stem == stem and plan.fingerprint(clip, options.form) == told:
+            clips.append(clip)
+        else:
+            result.left[stem] = "another form, or another version of this program, has made it"
+    if taken_back := [{"type": "replacing", "clip": stem} for stem in before if stem in known.clips]:
+        await directory.append(*taken_back)
+    works = tuple(plan.works(_rows(known), clips))
+    decided = plan.Plan(works, (), (), (), (), (), absent)
+    result.report.asked = len(clips)
+    events.listen(result.report.take)
+    try:
+        if works:
+            events.tell(started(decided, lanes))
+            result.report.stopped = await carry_out(
+                decided, options, lanes, directory, events, finish=finish, own=own
+            )
+    finally:
+        await directory.write_views((), absent)
+    result.other_bytes = sum(
+        known.clips[stem]["metadata"]["sha256"] != before[stem]["metadata"].get("sha256")
+        for stem in result.report.done
+    )
+
+
+def recorded_form(known: Known, options: Options) -> Options:
+    """Return the options under which a run makes clips in the form of the newest one.
+
+    Raises `OptionsError` where that is no form which this version of the program makes.
+    """
+    told: dict[str, Any] = {}
+    for option in fields(Options):
+        if option.name in known.form:
+            value, flag = known.form[option.name], flag_of(option)
+            try:
+                told[option.name] = None if value is None else flag.parse(str(value))
+            except (ValueError, ZeroDivisionError, OverflowError):
+                words = f"the journal tells of a {flag.names[0]} {check.shown(str(value))}"
+                raise OptionsError(f"{words}, which this version does not know") from None
+    return replace(options, **told)
+
+
+def recorded_clip(record: Record) -> Clip | None:
+    """Return the clip that a record tells of; None where it does not tell of one."""
+    told = record["metadata"]
+    try:
+        video = Video(told["subset"], told["name"], told["youtube_id"], told["reference_height"])
+        more = {name: told[name] for name in _BY_NAME if name in told}
+        return Clip(video=video, interval=Interval(told["start"], told["end"]), box=Box(*told["box"]), **more)
+    except (KeyError, TypeError):
+        return None
+
+
+def _rows(known: Known) -> Tables:
+    """Return the tables as far as the records tell them: of a video all rows that share its raw."""
+    records = known.clips | known.replaced
+    clips = (recorded_clip(records[stem]) for stem in sorted(records))
+    return Tables((), tuple(clip for clip in clips if clip is not None), ())
