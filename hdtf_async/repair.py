@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
 FORM = frozenset(option.name for option in fields(Form))
 """Options that a repair takes from the journal, and nobody can set."""
-_BY_NAME = {each.name for each in fields(Clip)} - {"video", "interval", "box"}
-"""Fields of a clip that its metadata have as they are, where they have them."""
+_MORE: dict[str, type] = {"correction": str}
+"""What the metadata of some clips tell besides, under the name and of the kind of the clip's own field."""
 
 
 @dataclass(slots=True)
@@ -234,12 +234,21 @@ def recorded_form(known: Known, options: Options) -> Options:
 def recorded_clip(record: Record) -> Clip | None:
     """Return the clip that a record tells of; None where it does not tell of one."""
     told = record["metadata"]
-    try:
-        video = Video(told["subset"], told["name"], told["youtube_id"], told["reference_height"])
-        more = {name: told[name] for name in _BY_NAME if name in told}
-        return Clip(video=video, interval=Interval(told["start"], told["end"]), box=Box(*told["box"]), **more)
-    except (KeyError, TypeError):
-        return None
+    match told:
+        case {
+            "subset": str(subset),
+            "name": str(name),
+            "youtube_id": str(youtube_id),
+            "reference_height": int(height),
+            "index": int(index),
+            "start": int(start) | float(start),
+            "end": int(end) | float(end),
+            "box": [int(left), int(top), int(width), int(box_height)],
+        }:
+            video = Video(subset, name, youtube_id, height)
+            more = {key: told[key] for key, kind in _MORE.items() if isinstance(told.get(key), kind)}
+            return Clip(video, index, Interval(start, end), Box(left, top, width, box_height), **more)
+    return None
 
 
 def _rows(known: Known) -> Tables:

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from hdtf_async import disk, journal, store
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.model import Box, Clip, Interval, Video
-from hdtf_async.store import BusyError, StoreError, failure_record, opened, read_known, run_record
+from hdtf_async.store import BusyError, StoreError, failure_record, is_held, opened, read_known, run_record
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -907,3 +907,25 @@ def test_names_in_the_directory_are_those_that_people_know() -> None:
     """They are a contract: other programs read these files."""
     assert (store.METADATA, store.FAILURES) == (METADATA, FAILURES)
     assert (journal.JOURNAL, journal.RAWS) == (JOURNAL, RAWS)
+
+
+async def test_who_looks_whether_a_run_is_at_work_is_in_no_runs_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that begins at that very moment waits for the moment to be over, and is not refused."""
+    assert not is_held(tmp_path), "there is not even a journal"
+    async with opened(tmp_path):
+        assert is_held(tmp_path)
+    assert not is_held(tmp_path)
+    monkeypatch.setattr(store, "_MOMENT", 60)
+    with (tmp_path / JOURNAL).open("rb") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+
+        async def look_away() -> None:
+            await anyio.sleep(0.1)
+            fcntl.flock(looking, fcntl.LOCK_UN)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(look_away)
+            async with opened(tmp_path):
+                pass

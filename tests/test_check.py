@@ -1,0 +1,399 @@
+"""``check``: what is wrong, missing or foreign is named; a repair makes the very same bytes again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import wave
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+from hdtf_async import ExitCode, Options, Reason, check, cli, decode, events, repair, store
+from hdtf_async.events import ClipChecked, Events, Found
+from hdtf_async.guard import UNGUARDED
+from hdtf_async.journal import JOURNAL, RAWS, line
+from hdtf_async.lanes import Lanes
+from hdtf_async.store import METADATA, read_known
+
+if TYPE_CHECKING:
+    from conftest import Finished
+
+    from hdtf_async.events import Event
+    from hdtf_async.journal import Record
+    from hdtf_async.repair import Check
+
+FLIPPED, SHORT, GONE, STRANGER = "RD_Radio1_000", "WDA_Speaker1_000", "WRA_Guest2_001", "holiday.mp4"
+OFFLINE = Options(yt_dlp_args=("--never-asked",))
+
+
+@pytest.fixture
+def out(finished: Finished, tmp_path: Path) -> Path:
+    """A copy of the finished demo directory."""
+    shutil.copytree(finished.out, tmp_path / "clips")
+    return tmp_path / "clips"
+
+
+async def checked(out: Path, options: Options | None = None, **how: bool) -> Check:
+    """Take a check to its end."""
+    async with repair.running(out, options, **how) as run:
+        async for _ in run:
+            pass
+    assert run.report is not None
+    return run.report
+
+
+def named(result: Check) -> dict[str, str]:
+    """Return the kind of each finding by the file that it names."""
+    return {found.file: found.kind for found in result.found}
+
+
+def flip(path: Path) -> None:
+    """Flip one byte in the middle of a file."""
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2)
+        byte = file.read(1)[0]
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([byte ^ 0xFF]))
+
+
+def spoil(out: Path) -> None:
+    """Do to a directory all that a check is to find."""
+    flip(out / f"{FLIPPED}.mp4")
+    os.truncate(out / f"{SHORT}.mp4", 100_000)
+    (out / f"{GONE}.mp4").unlink()
+    (out / STRANGER).write_bytes(b"mine")
+    told = (out / METADATA).read_text()
+    (out / METADATA).write_text(told.replace('"frames": 150', '"frames": 151', 1))
+
+
+def content(out: Path) -> dict[str, str]:
+    """Return the hash of whatever is in a directory but its journal."""
+    return {
+        path.relative_to(out).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(out.rglob("*"))
+        if path.is_file() and path.name != JOURNAL
+    }
+
+
+def record_of(out: Path, stem: str, **metadata: Any) -> Record:
+    """Return the record of a clip, with other metadata in it."""
+    record = read_known(out).clips[stem]
+    return record | {"metadata": record["metadata"] | metadata}
+
+
+def add(out: Path, *records: Record) -> None:
+    """Append records to a journal."""
+    with (out / JOURNAL).open("ab") as journal:
+        journal.writelines(map(line, records))
+
+
+def write_metadata(out: Path) -> None:
+    """Write the metadata as the journal makes them."""
+    clips = read_known(out).clips
+    (out / METADATA).write_bytes(b"".join(line(clips[stem]["metadata"]) for stem in sorted(clips)))
+
+
+def test_what_is_spoilt_is_named_and_made_again_to_the_same_bytes(
+    out: Path, finished: Finished, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 1, with one line for each; the repair ends with 0 and leaves what is foreign alone."""
+    spoil(out)
+    assert cli.main(["check", "--out", str(out)]) == 1
+    told = capsys.readouterr().out.splitlines()
+    assert [(*text.partition(": ")[0].split(),) for text in told[:5]] == [
+        ("wrong", f"{FLIPPED}.mp4"),
+        ("wrong", f"{SHORT}.mp4"),
+        ("missing", f"{GONE}.mp4"),
+        ("wrong", "metadata.jsonl:2"),
+        ("foreign", STRANGER),
+    ]
+    assert "sha256" in told[0]
+    assert "bytes 100000, recorded" in told[1]
+    assert "RD_Radio1_001" in told[3]
+    assert "frames" in told[3]
+    assert told[5].startswith("10 clips looked at")
+    assert told[5].endswith("3 wrong, 1 missing, 1 foreign.")
+    assert len(told[5:]) <= 10
+
+    assert cli.main(["check", "--repair", "--out", str(out), "--yt-dlp-args=--never-asked"]) == 0
+    repaired = capsys.readouterr().out
+    assert f"foreign  {STRANGER}" in repaired
+    assert "3 clips made again, 0 could not be." in repaired
+    assert content(out) == content(finished.out) | {STRANGER: hashlib.sha256(b"mine").hexdigest()}
+
+    assert cli.main(["check", "--out", str(out)]) == 1
+    assert f"foreign  {STRANGER}" in capsys.readouterr().out
+    (out / STRANGER).unlink()
+    assert cli.main(["check", "--deep", "--out", str(out)]) == 0
+    assert capsys.readouterr().out.endswith("0 wrong, 0 missing, 0 foreign.\n")
+
+
+async def test_damage_that_the_record_vouches_for_is_found_by_decoding(out: Path) -> None:
+    """As when the disk had it wrong from the beginning: the hash is right, and a frame cannot be decoded."""
+    path = out / f"{FLIPPED}.mp4"
+    flip(path)
+    add(out, record_of(out, FLIPPED, sha256=hashlib.sha256(path.read_bytes()).hexdigest()))
+    add(out, record_of(out, GONE, frames=99))
+    (out / METADATA).write_bytes(
+        b"".join(map(line, (each["metadata"] for _, each in sorted(read_known(out).clips.items()))))
+    )
+    shallow, deep = await checked(out), await checked(out, deep=True)
+    assert named(shallow) == {f"{GONE}.mp4": "wrong"}
+    assert named(deep) == {f"{FLIPPED}.mp4": "wrong", f"{GONE}.mp4": "wrong"}
+    words = {found.file: found.words for found in deep.found}
+    assert words[f"{FLIPPED}.mp4"].startswith("it cannot be decoded: ")
+    assert "0x" not in words[f"{FLIPPED}.mp4"], "no address in ffmpeg's memory: the same words each time"
+    assert "frames decoded 100, recorded 99" in words[f"{GONE}.mp4"]
+
+
+async def test_decoding_holds_encode_tokens(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many clips are decoded at a time as there are tokens, and each of them once."""
+    running, most, seen, together = 0, 0, list[str](), anyio.Event()
+
+    async def frames(_tool: Path, clip: Path, **_: object) -> int:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        seen.append(clip.stem)
+        if running == tokens:
+            together.set()
+        await together.wait()  # the first ones, for as many as there are tokens
+        await anyio.sleep(0)
+        running -= 1
+        return int(read_known(out).clips[clip.stem]["metadata"]["frames"])
+
+    monkeypatch.setattr(decode, "frames", frames)
+    for tokens in (1, 3):
+        most, together = 0, anyio.Event()
+        result = await checked(out, Options(encodes=tokens), deep=True)
+        assert (most, result.found) == (tokens, [])
+    assert sorted(seen) == sorted([*read_known(out).clips] * 2)
+
+
+async def test_looking_changes_nothing_and_needs_no_lock(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a run holds the directory: what that is at is not judged, and all else is."""
+    monkeypatch.setattr(check, "_MOMENT", 0)
+    spoil(out)
+
+    def state() -> dict[str, tuple[int, int, int]]:
+        stats = {path.name: path.lstat() for path in (out, *out.rglob("*"))}
+        return {name: (stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size) for name, stat in stats.items()}
+
+    async with store.opened(out) as directory:
+        # A clip that is being replaced, and one that is being written.
+        await directory.append({"type": "replacing", "clip": "WRA_Guest1_000"})
+        (out / ".hdtf-WRA_Guest1_000.mp4").write_bytes(b"half")
+        before = state()
+        result = await checked(out, deep=True)
+        assert state() == before
+        assert result.at_work
+        assert named(result) == {
+            f"{FLIPPED}.mp4": "wrong", f"{SHORT}.mp4": "wrong", f"{GONE}.mp4": "missing", STRANGER: "foreign",
+        }  # fmt: skip
+        with pytest.raises(store.BusyError):
+            await checked(out, repair=True)
+    assert not (await checked(out)).at_work
+
+
+async def test_what_a_run_records_meanwhile_is_not_judged_by_its_old_record(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It publishes one clip anew and one for the first time while a check goes on."""
+    monkeypatch.setattr(check, "_MOMENT", 0)
+    flip(out / f"{FLIPPED}.mp4")
+    new = record_of(out, FLIPPED, sha256=hashlib.sha256((out / f"{FLIPPED}.mp4").read_bytes()).hexdigest())
+    shutil.copyfile(out / f"{FLIPPED}.mp4", out / "RD_Radio9_000.mp4")
+    told = Events()
+
+    def record(event: Event) -> None:
+        if event == ClipChecked(FLIPPED, 4.0, whole=False):
+            add(out, new, new | {"clip": "RD_Radio9_000"})
+
+    told.listen(record)
+    async with store.opened(out):
+        seen = await check.look(
+            read_known(out), held=False, tool=None, lanes=Lanes.of(Options()), guard=UNGUARDED, events=told
+        )
+    assert (seen.found, seen.at_work) == ([], True)
+
+
+async def test_a_repair_that_was_killed_is_taken_up_again(out: Path, finished: Finished) -> None:
+    """It has left clips whose record is taken back: one as it was, one gone."""
+    flip(out / f"{FLIPPED}.mp4")
+    (out / f"{GONE}.mp4").unlink()
+    add(out, *({"type": "replacing", "clip": stem} for stem in (FLIPPED, GONE)))
+    assert {f"{FLIPPED}.mp4": "wrong", f"{GONE}.mp4": "missing"}.items() <= named(await checked(out)).items()
+    again = await checked(out, OFFLINE, repair=True)
+    assert (sorted(again.report.done), again.exit_code) == ([FLIPPED, GONE], ExitCode.DONE)
+    assert content(out) == content(finished.out)
+
+
+async def test_what_cannot_be_made_again_is_told_and_no_record_vouches_for_it(out: Path) -> None:
+    """The raw is gone and cannot be fetched: the exit code is the main job's, and it is found again."""
+    flip(out / f"{FLIPPED}.mp4")
+    (out / RAWS / "RD_Radio1.mp4").unlink()
+    nothing = shutil.which("false")  # a yt-dlp that fails without a word
+    assert nothing is not None
+    result = await checked(out, Options(pace=0, retry_wait=0, yt_dlp=Path(nothing)), repair=True)
+    assert (result.exit_code, result.report.failed) == (ExitCode.GIVEN_UP, {FLIPPED: Reason.UNKNOWN})
+    assert FLIPPED not in (out / METADATA).read_text()
+    assert json.loads((out / "failures.jsonl").read_text())["reason"] == "unknown"
+    assert named(await checked(out)) == {f"{FLIPPED}.mp4": "wrong"}
+
+
+async def test_a_clip_of_another_version_is_left_to_the_main_job(out: Path) -> None:
+    """It could not be made again as it was; its record is taken back, and the exit code says so."""
+    flip(out / f"{FLIPPED}.mp4")
+    add(out, record_of(out, FLIPPED, fingerprint="of another version"))
+    result = await checked(out, OFFLINE, repair=True)
+    assert (result.exit_code, [*result.left], result.report.done) == (ExitCode.GIVEN_UP, [FLIPPED], [])
+    assert FLIPPED not in read_known(out).clips
+
+
+async def test_clips_of_another_form_are_rightly_not_listed(out: Path) -> None:
+    """As a --recut that was ended leaves them: neither their missing lines nor the others are a finding."""
+    known = read_known(out)
+    add(out, {"type": "run", "form": known.form | {"size": 64}})
+    record = known.clips[FLIPPED]
+    add(out, record | {"form": record["form"] | {"size": 64}})
+    (out / METADATA).write_bytes(line(record["metadata"]))
+    assert (await checked(out)).found == []
+
+
+async def test_sound_beside_a_clip_is_held_against_its_record_too(out: Path) -> None:
+    """Its bytes and its samples; and one that no record tells of is foreign."""
+    path = out / f"{FLIPPED}.wav"
+    with wave.open(str(path), "wb") as sound:
+        sound.setparams((1, 2, 16000, 0, "NONE", ""))
+        sound.writeframes(bytes(2 * 16000))
+    assert f"{FLIPPED}.wav" in named(await checked(out))
+    told = {"wav": path.name, "wav_bytes": path.stat().st_size, "wav_samples": 16000}
+    told["wav_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    add(out, record_of(out, FLIPPED, **told))
+    write_metadata(out)
+    assert (await checked(out)).found == []
+    add(out, record_of(out, FLIPPED, wav_samples=16001))
+    (found,) = (found for found in (await checked(out)).found if found.file == path.name)
+    assert found.words == "samples 16000, recorded 16001"
+    path.write_bytes(b"RIFF")
+    (found,) = (found for found in (await checked(out)).found if found.file == path.name)
+    assert "bytes 4, recorded" in found.words
+    assert "it does not open" in found.words
+
+
+async def test_lines_that_are_not_what_the_journal_makes_of_them_are_named_and_written_anew(
+    out: Path, finished: Finished
+) -> None:
+    """One is gone, one stands there twice, others are none or tell of what is not there; no clip is made."""
+    _, *told = (out / METADATA).read_bytes().splitlines(keepends=True)
+    more = [told[0], b"[]\n", b'{"file_name": "\\u001b[2J.mp4"}\n', b"half a li"]
+    (out / METADATA).write_bytes(b"".join([*told, *more]))
+    result = await checked(out, repair=True)
+    assert [(each.file, each.words) for each in result.found] == [
+        (f"{METADATA}:10", "tells of RD_Radio1_001 once more"),
+        (f"{METADATA}:11", "it is no line of metadata"),
+        (f"{METADATA}:12", r"tells of '\x1b[2J', of which there is no record"),
+        (f"{METADATA}:13", "it is no line of metadata"),
+        (METADATA, "no line tells of RD_Radio1_000"),
+    ]
+    assert (result.exit_code, result.report.done) == (ExitCode.DONE, [])
+    assert content(out) == content(finished.out)
+
+
+async def test_whatever_nothing_accounts_for_is_foreign_and_shown_safely(out: Path) -> None:
+    """Files and directories, also among the raws; what a killed run has left is not, by its name."""
+    (out / "\x1b[2Jx").mkdir()
+    (out / "RD_Radio9_000.mp4").write_bytes(b"")
+    (out / ".hdtf-RD_Radio9_000.mp4").write_bytes(b"")
+    (out / RAWS / "mine.mp4").write_bytes(b"")
+    (out / RAWS / "RD_Radio9_download_log.txt").write_bytes(b"")
+    os.link(out / RAWS / "RD_Radio1.mp4", out / RAWS / "RD_Radio9.mp4")  # another row's name for a raw
+    assert {found.file: found.words for found in (await checked(out)).found} == {
+        "'\\x1b[2Jx'": "nothing accounts for it",
+        "RD_Radio9_000.mp4": "no record tells of it",
+        f"{RAWS}/mine.mp4": "nothing accounts for it",
+    }
+
+
+async def test_a_record_that_says_anything_is_survived(out: Path, tmp_path: Path) -> None:
+    """A journal of somebody else's: names that lead elsewhere, values of any type, no file but a pipe."""
+    (tmp_path / "elsewhere.mp4").write_bytes(b"mine")
+    record = record_of(out, FLIPPED)
+    add(
+        out,
+        record | {"clip": "../elsewhere"},
+        record_of(out, SHORT, bytes=[], sha256={}, frames="\x1b[2J", fps="x", duration=None, index="0"),
+        record_of(out, GONE, sha256=None, subset=7),
+    )
+    (out / "WRA_Guest1_000.mp4").unlink()
+    os.mkfifo(out / "WRA_Guest1_000.mp4")
+    result = await checked(out, OFFLINE, repair=True)
+    kinds = {name: kind for name, kind in named(result).items() if not name.startswith(METADATA)}
+    assert kinds == dict.fromkeys(
+        ("../elsewhere", f"{SHORT}.mp4", f"{GONE}.mp4", "WRA_Guest1_000.mp4"), "wrong"
+    )
+    assert all(found.words.isprintable() for found in result.found)
+    assert (tmp_path / "elsewhere.mp4").read_bytes() == b"mine"
+    assert set(result.left) == {"../elsewhere", SHORT, GONE}
+    assert result.report.done == ["WRA_Guest1_000"]
+
+
+async def test_a_check_that_is_asked_to_end_says_that_it_did_not_see_everything(out: Path) -> None:
+    """And makes nothing again."""
+    spoil(out)
+    before = content(out)
+    async with repair.running(out, Options(encodes=1), repair=True) as run:
+        run.finish()
+        told = [event async for event in run]
+    assert run.report is not None
+    assert run.report.stopped is not None
+    assert run.report.stopped.reason is Reason.NOT_TRIED
+    assert isinstance(told[-1], events.CheckEnded)
+    assert not [event for event in told if isinstance(event, Found)]
+    assert content(out) == before
+
+
+@pytest.mark.parametrize("printing", ["--json", "--quiet"])
+def test_programs_and_the_hurried_are_told_what_is_found(
+    printing: str, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """JSON lines from the first event to the last; or the findings alone, on stderr."""
+    (out / STRANGER).write_bytes(b"mine")
+    assert cli.main(["check", "--out", str(out), printing]) == 1
+    told = capsys.readouterr()
+    if printing == "--quiet":
+        assert (told.out, told.err) == ("", f"foreign  {STRANGER}: no record tells of it\n")
+    else:
+        lines = [json.loads(text) for text in told.out.splitlines()]
+        assert (lines[0]["type"], lines[-1]["type"], lines[-1]["exit_code"]) == (
+            "run_started",
+            "check_ended",
+            1,
+        )
+        assert [each["file"] for each in lines if each["type"] == "found"] == [STRANGER]
+
+
+def test_a_wrong_command_line_and_local_trouble_have_their_exit_codes(
+    out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """2 for the words, 4 where there is nothing to check or no tool; and nothing is made."""
+    for words, said in (
+        (["check"], "--out DIR is needed"),
+        (["check", "--out", "x", "--size", "256"], "--size"),
+        (["check", "--out", "x", "--recut"], "--recut"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            cli.main(words)
+        assert ended.value.code == ExitCode.USAGE
+        assert said in capsys.readouterr().err
+    for more in ([], ["--repair"]):
+        assert cli.main(["check", "--out", str(tmp_path / "nowhere"), *more]) == ExitCode.LOCAL
+        assert "nothing was made there" in capsys.readouterr().err
+    assert not (tmp_path / "nowhere").exists()
+    assert cli.main(["check", "--out", str(out), "--deep", "--ffmpeg", "/nowhere/ffmpeg"]) == ExitCode.LOCAL
+    assert "/nowhere/ffmpeg" in capsys.readouterr().out
