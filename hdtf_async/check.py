@@ -289,7 +289,7 @@ def _line_flaw(known: Known, text: bytes) -> tuple[str, str]:
     keys = [key for key in {**recorded, **told} if recorded.get(key) != told.get(key)]
     return (
         stem,
-        f"tells of {shown(stem)} otherwise than recorded: {', '.join(map(shown, keys[:5])) or 'its form'}",
+        f"tells of {shown(stem)} otherwise than is recorded: {', '.join(map(shown, keys[:5])) or 'its form'}",
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import json
 import os
 import shlex
@@ -12,7 +11,7 @@ import sys
 import tempfile
 import traceback
 from contextlib import AbstractAsyncContextManager, suppress
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -22,18 +21,16 @@ import anyio
 
 from hdtf_async import census, doctor, health, plan, progress, repair, store, tables
 from hdtf_async.failures import ExitCode
-from hdtf_async.masks import without_secrets
-from hdtf_async.options import DISK, ENCODE, NETWORK, TOOLS, WHICH, Options, OptionsError, Printing, flag_of
+from hdtf_async.flags import Parser, add, made
+from hdtf_async.options import DISK, ENCODE, NETWORK, TOOLS, WHICH, Options, OptionsError, Printing
 from hdtf_async.run import FormError, Running, bundled_ffmpeg, one_error, own_version, running
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from hdtf_async.failures import Failure
     from hdtf_async.model import Clip, Tables
-    from hdtf_async.options import Flag
 
-T = TypeVar("T", Options, Printing)
 R = TypeVar("R")
 """What a job comes to."""
 _Job = AbstractAsyncContextManager[Running[R]]
@@ -99,32 +96,32 @@ def main(argv: Sequence[str]) -> int:
 
 def main_job(argv: Sequence[str]) -> int:
     """``python -m hdtf_async --out DIR``."""
-    parser = _Parser(
+    parser = Parser(
         prog="python -m hdtf_async", usage="%(prog)s --out DIR [options]", allow_abbrev=False,
         description=DESCRIPTION, epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument("--version", action="version", version=f"hdtf_async {own_version()}")
     parser.add_argument(*OUT, dest="out", metavar="DIR", type=Path, help="where the clips go (required)")
-    _add(parser, Options)
-    _add(parser, Printing)
+    add(parser, Options)
+    add(parser, Printing)
     said = parser.parse_args(argv)
     if said.out is None:
         parser.error("--out DIR is needed: it says where the clips go")
-    return _until_signal(partial(_run, said.out, _made(Options, said), _made(Printing, said)))
+    return _until_signal(partial(_run, said.out, made(Options, said), made(Printing, said)))
 
 
 def plan_command(argv: Sequence[str]) -> int:
     """``python -m hdtf_async plan``: what would be done, and what is odd in the tables; touches nothing."""
-    parser = _Parser(
+    parser = Parser(
         prog="python -m hdtf_async plan", usage="%(prog)s [--json] [options]", allow_abbrev=False,
         description="What would be done, and what is odd in the tables. Touches nothing.",
     )  # fmt: skip
     parser.add_argument(*OUT, dest="out", metavar="DIR", type=Path, help="leave out what is there already")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    _add(parser, Options)
+    add(parser, Options)
     said = parser.parse_args(argv)
-    options = _made(Options, said)
+    options = made(Options, said)
     read = tables.read(options.source, corrections=options.corrections)
     plan.require_known(read, options)
     there, failed = {}, {}
@@ -139,7 +136,7 @@ def plan_command(argv: Sequence[str]) -> int:
 
 def census_command(argv: Sequence[str]) -> int:
     """``python -m hdtf_async census --out DIR``: what is still on YouTube; downloads nothing."""
-    parser = _Parser(
+    parser = Parser(
         prog="python -m hdtf_async census", usage="%(prog)s --out DIR [options]", allow_abbrev=False,
         description="Asks YouTube for every video, at the pace, and downloads none: DIR/census.csv says"
         " which are still there, at which height, and why the others are not.",
@@ -149,16 +146,16 @@ def census_command(argv: Sequence[str]) -> int:
         "--fresh", metavar="DAYS", type=float, default=7.0,
         help="do not ask again for a video that has answered within so many days (7)",
     )  # fmt: skip
-    _add(parser, Options, groups=(WHICH, NETWORK, TOOLS))
-    _add(parser, Printing)
+    add(parser, Options, groups=(WHICH, NETWORK, TOOLS))
+    add(parser, Printing)
     said = parser.parse_args(argv)
     if said.out is None:
         parser.error("--out DIR is needed: it says where census.csv goes")
     if not 0 <= said.fresh <= 36500:  # noqa: PLR2004 - a hundred years
         parser.error(f"--fresh takes 0 to 36500 days, not {said.fresh:g}")
-    options = _made(Options, said)
+    options = made(Options, said)
     return _until_signal(
-        partial(_census, said.out, options, timedelta(days=said.fresh), _made(Printing, said))
+        partial(_census, said.out, options, timedelta(days=said.fresh), made(Printing, said))
     )
 
 
@@ -173,7 +170,7 @@ async def _census(out: Path, options: Options, fresh: timedelta, printing: Print
 
 def doctor_command(argv: Sequence[str]) -> int:
     """``python -m hdtf_async doctor``: whether this machine is ready for a run with these options."""
-    parser = _Parser(
+    parser = Parser(
         prog="python -m hdtf_async doctor", usage="%(prog)s [--json] [--out DIR] [options]",
         allow_abbrev=False,
         description="Looks at what a run with the same options would need, and says what to do where"
@@ -181,9 +178,9 @@ def doctor_command(argv: Sequence[str]) -> int:
     )  # fmt: skip
     parser.add_argument(*OUT, dest="out", metavar="DIR", type=Path, help="look at this directory too")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    _add(parser, Options)
+    add(parser, Options)
     said = parser.parse_args(argv)
-    return _until_signal(partial(_doctor, _made(Options, said), said.out, said.json))
+    return _until_signal(partial(_doctor, made(Options, said), said.out, said.json))
 
 
 async def _doctor(options: Options, out: Path | None, as_json: bool, _gently: _Gently) -> int:
@@ -202,7 +199,7 @@ async def _doctor(options: Options, out: Path | None, as_json: bool, _gently: _G
 
 def check_command(argv: Sequence[str]) -> int:
     """``python -m hdtf_async check --out DIR``: every published clip against its record."""
-    parser = _Parser(
+    parser = Parser(
         prog="python -m hdtf_async check", usage="%(prog)s --out DIR [options]", allow_abbrev=False,
         description="Holds every clip against its record, and names what is wrong, missing or foreign; exit"
         " code 1 if anything is. Changes nothing without --repair; the options of the lanes are for that.",
@@ -210,13 +207,13 @@ def check_command(argv: Sequence[str]) -> int:
     parser.add_argument(*OUT, dest="out", metavar="DIR", type=Path, help="where the clips are (required)")
     parser.add_argument("--deep", action="store_true", help="decode every clip")
     parser.add_argument("--repair", action="store_true", help="make again what is wrong or missing")
-    _add(parser, Options, groups=(NETWORK, ENCODE, DISK, TOOLS), without={*repair.FORM, *RUN_AGAIN})
-    _add(parser, Printing)
+    add(parser, Options, groups=(NETWORK, ENCODE, DISK, TOOLS), without={*repair.FORM, *RUN_AGAIN})
+    add(parser, Printing)
     said = parser.parse_args(argv)
     if said.out is None:
         parser.error("--out DIR is needed: it says where the clips are")
-    job = partial(repair.running, said.out, _made(Options, said), deep=said.deep, repair=said.repair)
-    return _until_signal(partial(_check, job, said.out, _made(Printing, said)))
+    job = partial(repair.running, said.out, made(Options, said), deep=said.deep, repair=said.repair)
+    return _until_signal(partial(_check, job, said.out, made(Printing, said)))
 
 
 async def _check(
@@ -237,18 +234,18 @@ def demo_command(argv: Sequence[str]) -> int:
     """``python -m hdtf_async demo --out DIR``: the main job, offline, against the stand-in."""
     from hdtf_async import demo  # noqa: PLC0415 - only the demo pays for it
 
-    parser = _Parser(
+    parser = Parser(
         prog="python -m hdtf_async demo", allow_abbrev=False,
         description="The whole job, offline: draws footage of talking heads, serves it from a stand-in for"
         " YouTube on this machine, and runs the main job against it.",
     )  # fmt: skip
     parser.add_argument(*OUT, dest="out", metavar="DIR", type=Path, help="where the clips go (required)")
     parser.add_argument("--footage", metavar="DIR", type=Path, help="keep the footage there for another time")
-    _add(parser, Printing)
+    add(parser, Printing)
     said = parser.parse_args(argv)
     if said.out is None:
         parser.error("--out DIR is needed: it says where the clips go")
-    printing = _made(Printing, said)
+    printing = made(Printing, said)
     with tempfile.TemporaryDirectory(prefix="hdtf-demo-") as temporary:
         source = Path(temporary) / "tables"
         demo.write_tables(source)
@@ -408,73 +405,3 @@ def _nothing_left(out: Path, options: Options) -> bool:
     known = store.read_known(out)
     read = tables.read(options.source)
     return not plan.make(read, options, there=known.all_there(), failed=known.failures).work
-
-
-class _Parser(argparse.ArgumentParser):
-    """Names the nearest option where one is not known."""
-
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong and leave with exit code 2."""
-        unknown = message.partition("unrecognized arguments: ")[2].split()
-        for word in unknown:
-            near = difflib.get_close_matches(word.split("=")[0], list(self._option_string_actions), n=1)
-            if near:
-                message += f"; did you mean {near[0]}?"
-                break
-        print(
-            f"{self.prog}: {without_secrets(message)}\n{self.prog} --help lists what there is",
-            file=sys.stderr,
-        )
-        raise SystemExit(int(ExitCode.USAGE))
-
-
-def _add(
-    parser: argparse.ArgumentParser,
-    what: type[Options | Printing],
-    groups: Collection[str] | None = None,
-    without: Collection[str] = (),
-) -> None:
-    """Add a flag for each field, or for those of some groups; but for some."""
-    made: dict[str, argparse._ArgumentGroup] = {}
-    for option in fields(what):
-        flag = flag_of(option)
-        if option.name in without or (groups is not None and flag.group not in groups):
-            continue
-        group = made.setdefault(flag.group, parser.add_argument_group(flag.group))
-        text = flag.help if isinstance(option.default, bool) else f"{flag.help} ({flag.shown_default})"
-        if isinstance(option.default, bool):
-            action = argparse.BooleanOptionalAction if option.default else "store_true"
-            group.add_argument(
-                *flag.names, dest=option.name, default=option.default, action=action, help=text
-            )
-        else:
-            group.add_argument(
-                *flag.names, dest=option.name, default=option.default, metavar=flag.metavar, help=text,
-                type=partial(_parsed, flag), choices=flag.choices or None,
-                action=_Extend if flag.many else "store",
-            )  # fmt: skip
-
-
-class _Extend(argparse.Action):
-    """Collects the values of an option that may be given several times in one tuple."""
-
-    def __call__(
-        self, _parser: object, said: argparse.Namespace, values: object, _name: str | None = None
-    ) -> None:
-        so_far = getattr(said, self.dest)
-        more = values if isinstance(values, tuple) else (values,)
-        setattr(said, self.dest, (*so_far, *more))
-
-
-def _parsed(flag: Flag, text: str) -> Any:  # noqa: ANN401 - of the field's type
-    try:
-        return flag.parse(text)
-    except (ValueError, ZeroDivisionError, OverflowError) as error:
-        why = f"cannot be read: {error}" if flag.secret else f"does not take {text!r}"
-        raise argparse.ArgumentTypeError(f"{flag.names[0]} {why}") from None
-
-
-def _made(what: type[T], said: argparse.Namespace) -> T:
-    """Return the options that were said; raises `OptionsError`."""
-    names = [option.name for option in fields(what) if hasattr(said, option.name)]
-    return what(**{name: getattr(said, name) for name in names})

@@ -23,7 +23,6 @@ from anyio.to_thread import run_sync
 from hdtf_async import ffmpeg, health, plan, process, store, tables
 from hdtf_async.failures import Failure
 from hdtf_async.health import Sign, Verdict
-from hdtf_async.journal import JOURNAL
 from hdtf_async.probe import Prober
 from hdtf_async.raws import own_raws
 from hdtf_async.run import bundled_ffmpeg, look_at_cookies, require_yt_dlp
@@ -130,7 +129,7 @@ def _directory(out: Path) -> Sign:
     except OSError as error:
         words = f"nothing can be written, renamed and locked in {there}: {error.strerror}"
         return Sign("directory", Verdict.WRONG, words, "choose another --out")
-    if _is_locked(out / JOURNAL):
+    if store.is_held(out):
         words = f"another run is at work on {out}"
         return Sign("directory", Verdict.WARNING, words, "wait for it, or choose another --out")
     return Sign("directory", Verdict.FINE, f"{there} can be written to, and has locks")
@@ -140,17 +139,6 @@ def _nearest(out: Path) -> Path:
     """Return the directory, or the nearest above it that is there."""
     # Not Path.exists, which raises where one may not look.
     return next(part for part in (out.absolute(), *out.absolute().parents) if os.path.exists(part))  # noqa: PTH110
-
-
-def _is_locked(journal: Path) -> bool:
-    try:
-        with journal.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # it is not there
-        return False
-    return False
 
 
 def _room(options: Options, out: Path) -> Sign:

@@ -146,7 +146,7 @@ async def _look(  # noqa: PLR0913 - what looking needs
     lanes, tool = Lanes.of(options), None
     if deep:
         tool = await run_sync(bundled_ffmpeg) if options.ffmpeg is None else options.ffmpeg.absolute()
-        await ffmpeg.version(tool)
+        await ffmpeg.about(tool)  # it is there and is one
     records = [*known.clips.values(), *known.replaced.values()]
     result.clips = len(records)
     length = sum(map(check.seconds_of, records))

@@ -28,7 +28,7 @@ ROOMS = [
     *("sentinel", "guard", "process", "demux", "probe", "ytdlp", "ffmpeg", "combing", "decode"),
     *("lanes", "entrance", "raws", "fetch", "cut", "pipeline", "report", "run"),
     *("census", "doctor", "check", "repair"),
-    *("progress", "demo", "cli", "__init__", "__main__"),
+    *("progress", "demo", "flags", "cli", "__init__", "__main__"),
 ]
 """A room imports only rooms above it. A new room has to find its place here."""
 
