@@ -35,11 +35,11 @@ from hdtf_async.store import FAILURES, METADATA
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hdtf_async.demux import Facts
     from hdtf_async.events import Events
     from hdtf_async.guard import Guard
     from hdtf_async.journal import Known, Record
     from hdtf_async.lanes import Lanes
-    from hdtf_async.probe import Facts
 
 OURS = frozenset({JOURNAL, RAWS, METADATA, FAILURES, CENSUS})
 """What this program puts into a directory besides clips."""

@@ -44,7 +44,7 @@ examples:
 commands:
   python -m hdtf_async plan [--json]       what would be done, and what is odd in the tables
   python -m hdtf_async census --out DIR    what is still on YouTube, and at which height
-  python -m hdtf_async check --out DIR     every clip against its record; --deep decodes, --repair mends
+  python -m hdtf_async check --out DIR     every clip against its record [--deep] [--repair]
   python -m hdtf_async doctor [--out DIR]  tools, versions, cookies, disk: ready, or what to do
   python -m hdtf_async demo --out DIR      the whole job, offline, against a stand-in for YouTube
 exit codes:

@@ -19,12 +19,12 @@ from anyio.to_thread import run_sync
 from hdtf_async import check, ffmpeg, plan, store
 from hdtf_async.events import CheckEnded, RunStarted
 from hdtf_async.failures import ExitCode, Failure, Reason, exit_code
-from hdtf_async.fetch import own_raws
 from hdtf_async.guard import guarding
 from hdtf_async.journal import JOURNAL
 from hdtf_async.lanes import Lanes
 from hdtf_async.model import Box, Clip, Form, Interval, Tables, Video
 from hdtf_async.options import Options, OptionsError, flag_of
+from hdtf_async.raws import own_raws
 from hdtf_async.report import Report
 from hdtf_async.run import bundled_ffmpeg, carry_out, one_error, started, under_way
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 FORM = frozenset(option.name for option in fields(Form))
 """Options that a repair takes from the journal, and nobody can set."""
-_MORE: dict[str, type] = {"correction": str}
+_MORE: dict[str, type] = {"correction": str, "segment": int}
 """What the metadata of some clips tell besides, under the name and of the kind of the clip's own field."""
 
 
