@@ -310,8 +310,7 @@ def _foreign(known: Known) -> list[Found]:
 
     def is_clip(name: str) -> bool:
         stem, _, ending = name.rpartition(".")
-        told = records[stem]["metadata"] if stem in records else {}
-        return stem in records and (ending == "mp4" or (ending == "wav" and "wav" in told))
+        return stem in (known.beside if ending == "wav" else records) and ending in {"mp4", "wav"}
 
     def is_raw(entry: os.DirEntry[str]) -> bool:
         if entry.name in raws or entry.name.endswith("_download_log.txt"):

@@ -313,7 +313,7 @@ class Options:
     )  # fmt: skip
     audio: Audio = _option(
         "--audio", default=Audio.NONE, group=ENCODE, parse=Audio, choices=tuple(Audio),
-        help="sound in the clip, beside it (16 kHz mono) or both",
+        help="sound inside, beside (16 kHz mono) or both",
     )  # fmt: skip
     deinterlace: Deinterlace = _option(
         "--deinterlace", default=Deinterlace.AUTO, group=ENCODE, parse=Deinterlace,

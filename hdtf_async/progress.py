@@ -393,7 +393,7 @@ def check_summary(check: Check, out: object) -> str:
     stopped = check.stopped or check.report.stopped
     if stopped is not None:
         lines += [f"Stopped early: {stopped}", stopped.reason.advice.remedy]
-    if check.repairs:
+    if check.repairs and check.stopped is None:
         other = f" ({check.other_bytes} of them with other bytes: the tools have changed)"
         lines.append(
             f"{len(check.report.done)} clips made again{other if check.other_bytes else ''},"
@@ -407,7 +407,7 @@ def check_summary(check: Check, out: object) -> str:
             lines.append(
                 f"{len(check.left):>5} such as {stem}: {why}. The main job with --recut makes it again."
             )
-    elif check.kinds["wrong"] + check.kinds["missing"]:
+    elif not check.repairs and check.kinds["wrong"] + check.kinds["missing"]:
         lines.append(
             f"To make again what is wrong or missing: python -m hdtf_async check --repair --out {out}"
         )
