@@ -66,7 +66,7 @@ class Cutter:
                 wav = await temporaries.enter_async_context(self._temporary(self.store.wav_path(clip)))
                 beside = {"wav": self.store.wav_path(clip).name} | await self._wav(wanted.sound, wav)
             temporary = await temporaries.enter_async_context(self._temporary(final))
-            await ffmpeg.encode(
+            counted = await ffmpeg.encode(
                 self.tool,
                 wanted,
                 temporary,
@@ -74,7 +74,7 @@ class Cutter:
                 guard=self.guard,
             )
             facts = await self._facts(temporary)
-            verify(wanted, facts)
+            verify(wanted, facts, counted)
             size = await self.store.size(temporary)
             digest = await self.store.sha256(temporary)
             # What goes with the clip first: a clip that is there has all that belongs to it.
@@ -226,12 +226,17 @@ def _plan_sound(clip: Clip, raw: Raw, form: Form, interval: Interval, frames: in
     return ffmpeg.Sound(raw.sound, raw.sound.suffix[1:].lower(), first, seconds)
 
 
-def verify(cut: ffmpeg.Cut, facts: Facts) -> None:
-    """Raise `Failure` with ``clip_wrong`` unless the clip is what was asked for."""
+def verify(cut: ffmpeg.Cut, facts: Facts, counted: int) -> None:
+    """Raise `Failure` with ``clip_wrong`` unless the clip is what was asked for.
+
+    `facts` were found by demuxing, and `counted` frames by the encoder itself.
+    """
     wanted = ("h264", cut.width, cut.height, cut.frames)
     found = (facts.codec, facts.width, facts.height, facts.frames)
     if wanted != found:
         raise Failure(Reason.CLIP_WRONG, f"codec, width, height, frames are {found} where {wanted} were due")
+    if counted != cut.frames:
+        raise Failure(Reason.CLIP_WRONG, f"ffmpeg counted {counted} frames where {cut.frames} were due")
     if (facts.sound is not None) is not (cut.sound is not None and cut.form.sound_inside):
         raise Failure(Reason.CLIP_WRONG, f"its sound is {facts.sound}")
     if facts.sound is not None and cut.sound is not None:

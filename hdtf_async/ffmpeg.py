@@ -241,12 +241,12 @@ async def encode(
     *,
     on_seconds: Callable[[float], None],
     guard: Guard = UNGUARDED,
-) -> None:
-    """Make one clip; `on_seconds` is told the seconds encoded so far.
+) -> int:
+    """Make one clip and return how many frames ffmpeg counted; `on_seconds` is told the seconds so far.
 
     Raises `Failure`: what ffmpeg's words mean, ``tool_missing``, ``timed_out``, ``stalled``.
     """
-    await _run(command(ffmpeg, cut, target), cut.interval.seconds, on_seconds, guard, cut.raw, target)
+    return await _run(command(ffmpeg, cut, target), cut.interval.seconds, on_seconds, guard, cut.raw, target)
 
 
 async def wav(ffmpeg: Path, sound: Sound, target: Path, *, guard: Guard = UNGUARDED) -> None:
@@ -262,12 +262,14 @@ async def _run(  # noqa: PLR0913, PLR0917 - what two commands have in common
     guard: Guard,
     read: Path,
     target: Path,
-) -> None:
-    reached = -1.0
+) -> int:
+    reached, counted = -1.0, 0
 
     def on_line(line: str) -> bool:
-        nonlocal reached
+        nonlocal reached, counted
         key, _, value = line.partition("=")
+        if key == "frame" and re.fullmatch(r"[0-9]{1,15}", value):
+            counted = int(value)
         if key == "progress" and value == "end":
             return True
         if key != "out_time_us" or not re.fullmatch(r"[0-9]{1,15}", value):
@@ -292,6 +294,7 @@ async def _run(  # noqa: PLR0913, PLR0917 - what two commands have in common
     if ended.code != 0:
         words = ended.words.replace(f"{read.parent}/", "").replace(f"{target.parent}/", "")
         raise Failure(classify_ffmpeg(ended.words), words or f"ffmpeg ended with {ended.code}")
+    return counted
 
 
 @dataclass(frozen=True, slots=True)

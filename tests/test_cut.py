@@ -372,8 +372,10 @@ RIGHT = replace(FACTS, width=96, height=64, frames=37)
 def test_each_wrong_fact_of_a_clip_is_found(facts: Facts, words: str) -> None:
     """Frames, sides, codec and rate, and the words tell which."""
     wanted = replace(plan_cut(CLIP, raw_with(FACTS, CLIP, 37), Form(fps=Fraction(25))), frames=37)
-    verify(wanted, RIGHT)
+    verify(wanted, RIGHT, 37)
     with pytest.raises(Failure) as failure:
-        verify(wanted, facts)
+        verify(wanted, facts, 37)
     assert failure.value.reason is Reason.CLIP_WRONG
     assert words in failure.value.words
+    with pytest.raises(Failure, match="ffmpeg counted 36 frames where 37 were due"):
+        verify(wanted, RIGHT, 36)

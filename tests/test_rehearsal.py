@@ -179,7 +179,7 @@ async def test_the_fake_ffmpeg_makes_what_the_real_one_makes(tmp_path: Path, for
     async def made_by(tool: Path) -> Facts:
         clip = tmp_path / f"{tool.name}.mp4"
         reached: list[float] = []
-        await ffmpeg.encode(tool, cut, clip, on_seconds=reached.append)
+        assert await ffmpeg.encode(tool, cut, clip, on_seconds=reached.append) == frames
         assert 1.9 < reached[-1] < 2.1
         async with Prober() as prober:
             facts = await prober.facts(clip, container="mp4", intervals=[Interval(0, 1)])
