@@ -176,9 +176,13 @@ class Form:
         """Whether a WAV file goes with the clip."""
         return self.audio in {Audio.WAV, Audio.BOTH}
 
-    def stated(self) -> dict[str, str | int | None]:
+    def stated(self) -> dict[str, str | float | None]:
         """Return the form as JSON takes it."""
-        return asdict(self) | {"fps": None if self.fps is None else str(self.fps)}
+        return asdict(self) | {
+            "fps": None if self.fps is None else str(self.fps),
+            # 2 and 2.0 are one length, but two texts.
+            "segment": None if self.segment is None else float(self.segment),
+        }
 
 
 class Severity(StrEnum):

@@ -7,17 +7,20 @@ import json
 import os
 import shutil
 import wave
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 
+import hdtf_async
 from hdtf_async import ExitCode, Options, Reason, check, cli, decode, events, repair, store
 from hdtf_async.events import ClipChecked, Events, Found
 from hdtf_async.guard import UNGUARDED
 from hdtf_async.journal import JOURNAL, RAWS, line
 from hdtf_async.lanes import Lanes
+from hdtf_async.model import Audio
 from hdtf_async.store import METADATA, read_known
 
 if TYPE_CHECKING:
@@ -284,6 +287,26 @@ async def test_sound_beside_a_clip_is_held_against_its_record_too(out: Path) -> 
     (found,) = (found for found in (await checked(out)).found if found.file == path.name)
     assert "bytes 4, recorded" in found.words
     assert "it does not open" in found.words
+
+
+@pytest.mark.usefixtures("site")
+async def test_pieces_with_sound_are_made_again_as_they_were(finished: Finished, tmp_path: Path) -> None:
+    """The form is the journal's, whatever the options say: pieces, their sound inside and beside them."""
+    form = replace(
+        finished.options, videos=("Radio2",), segment=2, size=64, audio=Audio.BOTH, preset="ultrafast"
+    )
+    await hdtf_async.download(tmp_path, form)
+    before = content(tmp_path)
+    assert (await checked(tmp_path, deep=True)).found == []
+    flip(tmp_path / "RD_Radio2_000_s000.wav")
+    (tmp_path / "RD_Radio2_000_s001.mp4").unlink()
+    result = await checked(tmp_path, OFFLINE, repair=True)
+    assert named(result) == {"RD_Radio2_000_s000.wav": "wrong", "RD_Radio2_000_s001.mp4": "missing"}
+    assert (result.exit_code, sorted(result.report.done)) == (
+        ExitCode.DONE,
+        ["RD_Radio2_000_s000", "RD_Radio2_000_s001"],
+    )
+    assert content(tmp_path) == before
 
 
 async def test_lines_that_are_not_what_the_journal_makes_of_them_are_named_and_written_anew(
