@@ -3,10 +3,10 @@
     python benchmarks/kills.py --fake 2000 [--at-once 4] [--seed 1] [--keep DIR]
     python benchmarks/kills.py --real 200 [--footage DIR]
 
-Each series begins with nothing, or with clips of another form that are made again, or lets go of the videos;
-kills up to ten runs of one command line, or asks them to end; and lets the last run end. `tests/killing.py`
-tells what is killed when, and what is looked at. Linux only. A series in which something is wrong is kept
-below `--keep`.
+Each series begins with nothing, or with clips of another form that are made again, or lets go of the videos,
+or makes a ``.wav`` beside each clip; kills up to ten runs of one command line, or asks them to end; and lets
+the last run end. `tests/killing.py` tells what is killed when, and what is looked at. Linux only. A series in
+which something is wrong is kept below `--keep`.
 """
 
 from __future__ import annotations
@@ -40,10 +40,11 @@ from killing import SLOWLY, TARGETS, Command, Killing, Series, fake_tools, real_
 
 FORMS = ("--size", "96"), ("--size", "64", "--recut")
 """Options for the form that is there before, and for the one that replaces it."""
+SOUND = ("--audio", "both")
 MOST_KILLS = 10
 """Of one series."""
-SHARES = {"from nothing": 6, "another form": 2, "without raws": 2}
-"""Kinds of series, and how many of ten are of each."""
+SHARES = {"from nothing": 6, "another form": 2, "without raws": 2, "with sound": 3}
+"""Kinds of series, and how many of thirteen are of each; the fake tools know no sound."""
 EVERY = 50
 """Kills after which a line tells how far it is."""
 
@@ -84,7 +85,7 @@ class Record:
 
 
 def jobs(
-    make: Callable[..., Command], directory: Path, chance: Random, pool: ThreadPoolExecutor
+    make: Callable[..., Command], directory: Path, chance: Random, pool: ThreadPoolExecutor, *, sound: bool
 ) -> dict[str, Killing]:
     """Run each kind of job undisturbed, as many at a time as will be killed, and return how to kill it."""
 
@@ -96,13 +97,14 @@ def jobs(
     first = [run(1), run(2, *before), run(3, "--no-keep-raw")]
     plain, small, none = (each.result() for each in first)
     other = run(4, *after, begin=small).result()
-    for right in (plain, small, other, none):
+    heard = run(5, *SOUND).result() if sound else None
+    for right in filter(None, (plain, small, other, none, heard)):
         print(f"undisturbed: {right.seconds:.1f} s, {right.steps} steps, exit code {right.code}", flush=True)
     return {
         "from nothing": Killing(make, plain, chance),
         "another form": Killing(partial(_with, make, after), other, chance, begin=small),
         "without raws": Killing(partial(_with, make, ("--no-keep-raw",)), none, chance, also=plain),
-    }
+    } | ({} if heard is None else {"with sound": Killing(partial(_with, make, SOUND), heard, chance)})
 
 
 def _with(make: Callable[..., Command], more: tuple[str, ...], directory: Path) -> Command:
@@ -144,7 +146,7 @@ def kill(  # noqa: PLR0913 - what there is to say about it, once
         """Draw another series."""
         nonlocal number, planned
         number += 1
-        (kind,) = chance.choices(list(SHARES), list(SHARES.values()))
+        (kind,) = chance.choices(list(killings), [SHARES[kind] for kind in killings])
         # A chance of its own: what happens in a series does not depend on which others run beside it.
         killing = replace(killings[kind], chance=Random(chance.random()))  # noqa: S311 - as in `main`
         kills = min(chance.randint(1, MOST_KILLS), wanted - planned)
@@ -254,7 +256,7 @@ def main() -> int:
                 return real_tools(site, source, *more)
 
         pool = stack.enter_context(ThreadPoolExecutor(said.at_once))
-        killings = jobs(make, directory, chance, pool)
+        killings = jobs(make, directory, chance, pool, sound=said.real is not None)
         record = kill(
             said.real or said.fake, killings, chance, directory, keep, pool=pool, at_once=said.at_once
         )

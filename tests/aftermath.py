@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 JOURNAL, METADATA, FAILURES, RAWS = "_journal.jsonl", "metadata.jsonl", "failures.jsonl", "_videos_raw"
 MEDIA = (".mp4", ".webm", ".m4a", ".wav")
+_TEMPORARY, _NOTE = ".hdtf-", ".promise.json"
 PHASES = ("nothing yet", "asking", "downloading", "encoding", "publishing", "writing views", "between")
 """What may be under way when a kill falls, most often several at a time."""
 
@@ -46,12 +47,12 @@ def _entries(directory: Path) -> Iterator[tuple[str, os.stat_result]]:
 
 def is_temporary(name: str) -> bool:
     """Say whether a relative name is one under which something is written before it is whole."""
-    return name.rpartition("/")[2].startswith(".hdtf-")
+    return name.rpartition("/")[2].startswith(_TEMPORARY)
 
 
 def is_view(name: str) -> bool:
     """Say whether a relative name is that of a file made from the journal, or of one being written."""
-    return name.removeprefix(".hdtf-") in {METADATA, FAILURES}
+    return name.removeprefix(_TEMPORARY) in {METADATA, FAILURES}
 
 
 def sha256(path: Path) -> str:
@@ -165,23 +166,34 @@ def _untrue(
     out: Path, told_by: str, told: Iterable[Mapping[str, Any]], contents: Mapping[str, str]
 ) -> Iterator[str]:
     for line in told:
-        name = line["file_name"]
-        if contents.get(name) != line["sha256"] or size(out / name) != line["bytes"]:
-            yield f"{told_by} tells of a {name} that is not there"
+        files = [(line["file_name"], line["bytes"], line["sha256"])]
+        if "wav" in line:
+            files.append((line["wav"], line["wav_bytes"], line["wav_sha256"]))
+        for name, bytes_, digest in files:
+            if contents.get(name) != digest or size(out / name) != bytes_:
+                yield f"{told_by} tells of a {name} that is not there"
 
 
-def half_done(out: Path, before: Collection[str]) -> Iterator[str]:
+def half_done(out: Path, before: Collection[str], allowed: Sequence[Undisturbed]) -> Iterator[str]:
     """Tell what a run has left, that was asked to end, of what it did not finish.
 
-    `before` has the names that were there before it began. The part of a download that another run can go
-    on from may stay, and nothing but that.
+    `before` has the names that were there before it began. Downloads that another run can go on from may
+    stay, each with the note of what it is, and nothing but that; `allowed` has what they are to become.
     """
     for name, stat in listed(out).items():
         if not is_temporary(name) or name in before:
             continue
-        inside = sorted(Path(part).suffix for part, _ in _entries(out / name))
-        if not S_ISDIR(stat.st_mode) or inside != [".json", ".part"]:
-            yield f"{name} is left"
+        inside = {part for part, _ in _entries(out / name)} if S_ISDIR(stat.st_mode) else set()
+        notes = {part for part in inside if part.endswith(_NOTE)}
+        arrived = sorted(inside - notes)
+        if not notes or [part.partition(".")[0] + _NOTE for part in arrived] != sorted(notes):
+            yield f"{name} is left, with {sorted(inside)}"
+        for part in arrived:
+            stem = name.rpartition("/")[2].removeprefix(_TEMPORARY).removesuffix(".download")
+            final = f"{RAWS}/{stem}.{part.split('.')[1]}"
+            wholes = [content(right.out / final) for right in allowed if final in right.media]
+            if wholes and not any(whole.startswith(content(out / name / part)) for whole in wholes):
+                yield f"{name}/{part} is no beginning of {final}"
 
 
 def untold(out: Path, process: int) -> Iterator[str]:

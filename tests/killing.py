@@ -135,18 +135,19 @@ class Asked(Killed):
     left: Mapping[int, Sequence[str]]
     """Process id and argument list of everything that was alive when it had ended."""
 
-    def faults(self, out: Path, right: Undisturbed, before: Collection[str]) -> Iterator[str]:
-        """Tell what is wrong with how it ended; `before` has the names that were there when it began."""
+    @property
+    def had_begun(self) -> bool:
+        """Whether it ended by itself: SIGINT has Python's own handler while the modules are imported."""
+        return self.code != -self.number
+
+    def faults(self, out: Path, right: Undisturbed) -> Iterator[str]:
+        """Tell what is wrong with how it ended."""
         if self.left:
             yield f"alive after {self.number.name}: {self.left}"
-        # SIGINT always has a handler, which is Python's own while the modules are imported.
-        by_the_system = not self.listens or self.number is signal.SIGINT
-        if by_the_system and self.code == -self.number:
-            return
+        not_begun = not self.had_begun and (not self.listens or self.number is signal.SIGINT)
         too_late = self.code == right.code and not list(differences(out, right))
-        if self.code != 128 + self.number and not too_late:
+        if self.code != 128 + self.number and not not_begun and not too_late:
             yield f"it ended with {self.code} after {self.number.name}"
-        yield from half_done(out, before)
 
 
 class Program:
@@ -438,13 +439,19 @@ class Killing:
 
     def _faults_of(self, killed: Killed, out: Path, before: Collection[str]) -> Iterator[str]:
         if isinstance(killed, Asked):
-            yield from killed.faults(out, self.right, before)
+            yield from killed.faults(out, self.right)
+            if killed.had_begun:
+                yield from half_done(out, before, self._allowed)
             if self.begin is None:  # else what has the old form is not told, on purpose
                 yield from untold(out, killed.process)
 
     def _faults(self, out: Path) -> list[str]:
-        allowed = [each for each in (self.right, self.begin, self.also) if each is not None]
-        return list(faults(out, allowed, one_form=self.begin is None))
+        return list(faults(out, self._allowed, one_form=self.begin is None))
+
+    @property
+    def _allowed(self) -> list[Undisturbed]:
+        """All that may be there before the end."""
+        return [each for each in (self.right, self.begin, self.also) if each is not None]
 
     def _moment(self, target: Target, out: Path) -> Moment:
         """Draw a moment of what is left to do."""

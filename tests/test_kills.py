@@ -270,6 +270,21 @@ def test_a_dozen_kills_with_real_tools(slow_site: demo.StandIn, demo_tables: Pat
 
 
 @pytest.mark.long
+@pytest.mark.timeout(300)
+def test_a_clip_and_the_sound_beside_it_are_told_of_together(
+    slow_site: demo.StandIn, demo_tables: Path, tmp_path: Path
+) -> None:
+    """Whatever moment a kill falls at: neither is told of without the other, and both come out the same."""
+    command = real_tools(slow_site, demo_tables, "--audio", "both")
+    killing = Killing(lambda _tools: command, undisturbed(command, tmp_path / "right"), CHANCE())
+    assert killing.right.code == 0
+    assert sum(name.endswith(".wav") for name in killing.right.media) == 6
+    series = killing.series(tmp_path / "out", kills=8)
+    assert series.faults == []
+    assert series.kills
+
+
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_a_kill_before_any_step_on_files_is_made_good(whole: Undisturbed, tmp_path: Path) -> None:
     """Every twelfth step of a run from its first to its last."""
