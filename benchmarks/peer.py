@@ -1,0 +1,248 @@
+"""The main job against the way in which it is commonly done, on the same videos, one after the other in turn.
+
+    python benchmarks/peer.py [--videos 40] [--runs 3] [--line 6.25M] [--connection 1M] [--latency 0.05]
+
+The common way: a pool of eight processes; each worker downloads a video and its sound at the exact height
+with yt-dlp, which merges them; asks ffmpeg what it is; and cuts each clip from it, with the seek behind the
+input, ffmpeg's own number of threads, x264's defaults, and the sound kept. Its command lines are printed, so
+that everybody can see that it is not weakened. Both sides fetch from the same stand-in over the same shaped
+line, with the real yt-dlp and the same ffmpeg. What this project does beside that, checking every file that
+comes and every clip that is made, is inside of its time.
+
+Times are of the whole job from the first process to the last clip; CPU seconds are of all processes of a
+side, without the stand-in, whose own are told beside. SSIM is against the losslessly cropped video.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import resource
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from statistics import mean, median
+from typing import TYPE_CHECKING
+
+import anyio
+
+import hdtf_async
+from hdtf_async import Options, demo
+from hdtf_async.demo import Answer, Conditions, Fault
+from hdtf_async.options import size_in_bytes
+from hdtf_async.run import bundled_ffmpeg
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from job import CLIP, Video, cpu_seconds_of, prepare, write_tables
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+WORKERS = 8
+ITAGS = {1080: 137, 720: 136}
+"""YouTube's numbers of the renditions that are cut from."""
+QUIET = ("-hide_banner", "-loglevel", "error", "-nostdin", "-y")
+
+
+@dataclass
+class Came:
+    """What one side took."""
+
+    seconds: float
+    cpu: float
+    clips: int
+
+
+def download_command(video: Video, raw: Path, site_arguments: Sequence[str]) -> list[str]:
+    """Return how the common way downloads: video and sound at the exact height, merged."""
+    return [
+        sys.executable, "-m", "yt_dlp", "--quiet", "--no-warnings", "--ignore-config",
+        "-f", f"bestvideo[ext=mp4][height={video.height}]+bestaudio[ext=m4a]", "--merge-output-format", "mp4",
+        "--ffmpeg-location", str(bundled_ffmpeg()), *site_arguments,
+        "-o", str(raw), "--", f"https://www.youtube.com/watch?v={video.youtube_id}",
+    ]  # fmt: skip
+
+
+def probe_command(raw: Path) -> list[str]:
+    """Return how it asks what a video is."""
+    return [str(bundled_ffmpeg()), "-hide_banner", "-nostdin", "-i", str(raw)]
+
+
+def cut_command(video: Video, raw: Path, clip: Path) -> list[str]:
+    """Return how it cuts: the seek behind the input, all else as ffmpeg has it."""
+    box = video.box
+    return [
+        str(bundled_ffmpeg()), *QUIET, "-i", str(raw), "-ss", f"{CLIP.start:g}", "-to", f"{CLIP.end:g}",
+        "-filter:v", f"crop={box.width}:{box.height}:{box.left}:{box.top}", str(clip),
+    ]  # fmt: skip
+
+
+def common_way(video: Video, out: Path, site_arguments: Sequence[str]) -> bool:
+    """Do one video as a worker of the common way does."""
+    raw = out / "_videos_raw" / f"RD_{video.name}.mp4"
+    if subprocess.run(download_command(video, raw, site_arguments), check=False).returncode:
+        return False
+    told = subprocess.run(probe_command(raw), capture_output=True, text=True, check=False).stderr
+    if not re.search(rf"Video: .*\b\d+x{video.height}\b", told):
+        return False
+    return (
+        subprocess.run(cut_command(video, raw, out / f"RD_{video.name}_000.mp4"), check=False).returncode == 0
+    )
+
+
+def side(which: str, directory: Path) -> Came:
+    """Do the whole job in this process and its children."""
+    told = json.loads((directory / "job.json").read_text(encoding="utf-8"))
+    videos, out = prepared(directory / "footage", told["videos"]), directory / which
+    site_arguments = shlex.split(told["arguments"])
+    begun = time.monotonic()
+    if which == "common":
+        (out / "_videos_raw").mkdir(parents=True)
+        with ProcessPoolExecutor(WORKERS) as pool:
+            clips = sum(pool.map(partial(common_way, out=out, site_arguments=site_arguments), videos))
+    else:
+        options = Options(source=directory / "tables", pace=0, yt_dlp_args=tuple(site_arguments))
+        clips = len(anyio.run(hdtf_async.download, out, options).done)
+    seconds = time.monotonic() - begun
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return Came(seconds, sum(one.ru_utime + one.ru_stime for one in used), clips)
+
+
+def prepared(footage: Path, number: int) -> list[Video]:
+    """Return the videos of a job whose footage is there."""
+    return anyio.run(prepare, footage, number)
+
+
+def similarity(video: Video, clip: Path, footage: Path) -> float:
+    """Return the SSIM of a clip against the losslessly cropped video."""
+    box, source = video.box, footage / video.film.youtube_id / f"{ITAGS[video.height]}.mp4"
+    cropped = (
+        f"[1:v]trim=end={CLIP.seconds:g},crop={box.width}:{box.height}:{box.left}:{box.top},setpts=N/25/TB"
+    )
+    told = subprocess.run(
+        [
+            str(bundled_ffmpeg()), "-hide_banner", "-nostdin", "-i", str(clip),
+            "-ss", f"{CLIP.start:g}", "-i", str(source),
+            "-lavfi", f"{cropped}[whole];[0:v]setpts=N/25/TB[clip];[clip][whole]ssim", "-f", "null", "-",
+        ],
+        capture_output=True, text=True, check=True,
+    ).stderr  # fmt: skip
+    found = re.search(r"SSIM .*All:([0-9.]+)", told)
+    if found is None:
+        raise RuntimeError(told[-500:])
+    return float(found[1])
+
+
+async def benchmark(said: argparse.Namespace, directory: Path) -> None:
+    """Run both sides in turn and print the table."""
+    footage = said.footage or directory / "footage"
+    videos = await prepare(footage, said.videos)
+    answers = {
+        video.youtube_id: Answer(
+            bandwidth=said.connection,
+            media=(Fault(latency=said.latency),),
+            player=(Fault(latency=said.latency),),
+        )
+        for video in videos
+    }
+    came: dict[str, list[Came]] = {"ours": [], "common": []}
+    stand_in_cpu: dict[str, list[float]] = {"ours": [], "common": []}
+    raw, clip = Path("RAW.mp4"), Path("CLIP.mp4")
+    print("the common way, for each video:")
+    for command in (
+        download_command(videos[0], raw, ()),
+        probe_command(raw),
+        cut_command(videos[0], raw, clip),
+    ):
+        print("  " + shlex.join(command))
+    measured: dict[str, tuple[float, float]] = {}
+    async with demo.stand_in(footage, answers, Conditions(bandwidth=said.line)) as site:
+        os.environ.update(site.environment)
+        for number in range(said.runs):
+            run = directory / f"run {number}"
+            run.mkdir()
+            (run / "footage").symlink_to(footage.absolute())
+            write_tables(run / "tables", videos)
+            (run / "job.json").write_text(json.dumps({"videos": said.videos, "arguments": site.yt_dlp_args}))
+            for which in came if number % 2 else reversed(came):
+                before = cpu_seconds_of(site.pid)
+                words = [sys.executable, __file__, "--side", which, "--dir", str(run)]
+                done = await anyio.run_process(words, stderr=None)
+                told = Came(**json.loads(done.stdout.splitlines()[-1]))
+                came[which].append(told)
+                stand_in_cpu[which].append(cpu_seconds_of(site.pid) - before)
+                print(
+                    f"run {number + 1}, {which}: {told.seconds:.1f} s, {told.cpu:.1f} CPU s, {told.clips} clips"
+                )
+            if not measured:
+                measured = {which: quality(run / which, videos, footage) for which in came}
+    show(came, stand_in_cpu, measured, said)
+
+
+def quality(out: Path, videos: Sequence[Video], footage: Path) -> tuple[float, float]:
+    """Return the mean SSIM of one clip of each film, and the bytes of a second of clip of all."""
+    clips = [out / f"RD_{video.name}_000.mp4" for video in videos]
+    found = [similarity(video, clip, footage) for video, clip in list(zip(videos, clips, strict=True))[:3]]
+    return mean(found), mean(clip.stat().st_size for clip in clips) / CLIP.seconds
+
+
+def show(
+    came: dict[str, list[Came]], site: dict[str, list[float]], measured: dict[str, tuple[float, float]],
+    said: argparse.Namespace,
+) -> None:  # fmt: skip
+    """Print the table."""
+    rows: list[tuple[str, float, float]] = [
+        (name, *(median(get(one) for one in came[which]) for which in ("ours", "common")))
+        for name, get in (("seconds", lambda one: one.seconds), ("CPU seconds", lambda one: one.cpu))
+    ]
+    rows.append(("CPU s of stand-in", median(site["ours"]), median(site["common"])))
+    rows += [
+        (name, measured["ours"][at], measured["common"][at]) for at, name in enumerate(("SSIM", "bytes/s"))
+    ]
+    print(
+        f"\n{said.videos} videos, {said.videos} clips of {CLIP.seconds:g} s, {os.cpu_count()} CPUs,"
+        f" line {said.line * 8 / 1e6:g} Mb/s, connection {said.connection * 8 / 1e6:g} Mb/s,"
+        f" latency {said.latency:g} s, medians of {said.runs}"
+    )
+    print(f"{'':20}{'ours':>12}{'common way':>12}{'ratio':>8}")
+    for name, ours, common in rows:
+        print(f"{name:20}{ours:12.4g}{common:12.4g}{ours / common:8.2f}")
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--videos", type=int, default=40)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument(
+        "--line", type=size_in_bytes, default=6_250_000, help="bytes a second of all connections"
+    )
+    parser.add_argument("--connection", type=size_in_bytes, default=1_000_000, help="of each connection")
+    parser.add_argument("--latency", type=float, default=0.05, help="seconds before each answer")
+    parser.add_argument("--footage", type=Path, help="keep the footage there for another time")
+    parser.add_argument("--side", choices=("ours", "common"), help=argparse.SUPPRESS)
+    parser.add_argument("--dir", type=Path, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run the benchmark, or one side of it."""
+    said = arguments()
+    if said.side:
+        print(json.dumps(asdict(side(said.side, said.dir))))
+        return
+    with tempfile.TemporaryDirectory(prefix="peer-") as temporary:
+        anyio.run(benchmark, said, Path(temporary))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""A job of many short videos for the benchmarks: real footage, served by the stand-in under many ids.
+
+Three films are drawn once, at 1080 and 720 lines and about the bit-rate that YouTube gives a talking head;
+each stands for many videos, with clips that begin off the key frames.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hdtf_async import demo
+from hdtf_async.demo.footage import FACTS
+from hdtf_async.demo.motion import head_box
+from hdtf_async.model import Box, Interval
+from hdtf_async.run import bundled_ffmpeg
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FILMS = (
+    demo.Film("benchFilm_1", "A speaker", 20, heights=(1080, 720), look=2),
+    demo.Film("benchFilm_2", "A host", 20, heights=(720,), look=0),
+    demo.Film("benchFilm_3", "A teacher", 20, heights=(720,), look=3),
+)
+CLIP = Interval(3, 15)
+"""The clip of each video, in seconds; key frames come every five."""
+
+
+@dataclass(frozen=True)
+class Video:
+    """One video of the job."""
+
+    name: str
+    youtube_id: str
+    film: demo.Film
+    box: Box
+    """Even sides and offsets, so that every program cuts the same."""
+
+    @property
+    def height(self) -> int:
+        """Lines of its highest rendition, and of its tables."""
+        return self.film.heights[0]
+
+
+async def prepare(footage: Path, number: int) -> list[Video]:
+    """Draw the films below a directory, and let each stand under many ids there; return the videos."""
+    await demo.draw(footage, FILMS, bundled_ffmpeg())
+    videos = []
+    for place in range(number):
+        film = FILMS[place % len(FILMS)]
+        youtube_id = f"benchVid_{place:02d}"
+        _stand_in_for(footage / film.youtube_id, footage / youtube_id, youtube_id)
+        box = head_box(film, CLIP, film.heights[0])
+        even = Box(box.left // 2 * 2, box.top // 2 * 2, box.width // 2 * 2, box.height // 2 * 2)
+        videos.append(Video(f"Head{place:02d}", youtube_id, film, even))
+    return videos
+
+
+def _stand_in_for(drawn: Path, folder: Path, youtube_id: str) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for path in drawn.iterdir():
+        if path.name == FACTS:
+            facts = json.loads(path.read_text(encoding="utf-8")) | {"youtube_id": youtube_id}
+            (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")
+        else:
+            os.link(path, folder / path.name)
+
+
+def write_tables(directory: Path, videos: Sequence[Video]) -> None:
+    """Write the five tables of each subset; all videos are in RD."""
+    demo.write_tables(directory)
+    for path in directory.glob("*.txt"):
+        path.write_text("", encoding="utf-8")
+
+    def write(table: str, lines: list[str]) -> None:
+        (directory / f"RD_{table}.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+    clock = f"00:{int(CLIP.start):02d}-00:{int(CLIP.end):02d}"
+    write("video_url", [f"{one.name} https://www.youtube.com/watch?v={one.youtube_id}" for one in videos])
+    write("resolution", [f"{one.name}.mp4 {one.height}" for one in videos])
+    write("annotion_time", [f"{one.name}.mp4 {clock}" for one in videos])
+    write("crop_ratio", [f"{one.name}_0.mp4 1.2" for one in videos])
+    write(
+        "crop_wh",
+        [f"{o.name}_0.mp4 {o.box.left} {o.box.width} {o.box.top} {o.box.height}" for o in videos],
+    )
+
+
+def cpu_seconds_of(pid: int) -> float:
+    """Return the CPU seconds that a process has used so far; 0 where the system does not tell."""
+    try:
+        fields = (
+            Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+        )
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
