@@ -117,6 +117,12 @@ async def run(out: Path) -> Report:
     return await load(out, tables, Most(), keep_raw=True)
 
 
+@pytest.fixture
+def unforeseen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The room seems to be there when a download asks for it: somebody else takes it meanwhile."""
+    monkeypatch.setattr(Store, "free_bytes", lambda _: 10**12)
+
+
 async def filled(tmp_path: Path, right: Path, pages: Iterable[int]) -> set[str]:
     """Run on file systems of so many pages, then with room enough; return where the room ended."""
     ends = set[str]()
@@ -134,6 +140,7 @@ async def filled(tmp_path: Path, right: Path, pages: Iterable[int]) -> set[str]:
     return {end.partition(": ")[0].rpartition("/")[2] for end in ends}
 
 
+@pytest.mark.usefixtures("unforeseen")
 async def test_wherever_the_room_ends_the_next_run_goes_on(tmp_path: Path, right: Path) -> None:
     """From a file system that takes the journal's first line to one that takes all."""
     ends = await filled(tmp_path, right, range(1, 100, 8))
@@ -142,11 +149,12 @@ async def test_wherever_the_room_ends_the_next_run_goes_on(tmp_path: Path, right
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
+@pytest.mark.usefixtures("unforeseen")
 async def test_at_whichever_page_the_room_ends_the_next_run_goes_on(tmp_path: Path, right: Path) -> None:
     """The same, a page more each time."""
     ends = await filled(tmp_path, right, range(1, 100))
-    assert {JOURNAL, "nowhere"} <= ends
-    assert any(end.endswith(".mp4") for end in ends)
+    assert {JOURNAL, METADATA, FAILURES, "nowhere"} <= ends
+    assert any(end.endswith("_log.txt") for end in ends)
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
