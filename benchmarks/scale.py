@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from hdtf_async import plan, tables
+from hdtf_async.entrance import Entrance
 from hdtf_async.events import Events
 from hdtf_async.lanes import Lanes
 from hdtf_async.options import Options
@@ -205,7 +206,8 @@ def makespan(works: Iterable[Work], world: World, regime: Regime) -> float:
         fake, events = Fake(world, regime), Events()
         lanes = Lanes(anyio.CapacityLimiter(regime.downloads), anyio.CapacityLimiter(regime.cpus))
         pipeline: Pipeline[bool, None] = Pipeline(
-            lanes=lanes, pace=0, cool_down=600, keep_raw=True, fetching=fake, cutting=fake,
+            lanes=lanes, entrance=Entrance(lanes.network, pace=0, cool_down=600, events=events),
+            keep_raw=True, fetching=fake, cutting=fake,
             private_directory=_nowhere, record_failure=_recorded, events=events, backoff=float,
         )  # fmt: skip
         begun = anyio.current_time()

@@ -22,6 +22,7 @@ import anyio
 from anyio.to_thread import run_sync
 
 from hdtf_async import formats, plan, store, tables
+from hdtf_async.entrance import Entrance
 from hdtf_async.events import DownloadStarted, RunStarted, VideoAsked
 from hdtf_async.failures import Action, ExitCode, Failure, Reason, exit_code
 from hdtf_async.formats import Choice, Resolution
@@ -145,8 +146,7 @@ async def _ask(  # noqa: PLR0913 - what it is put together from
         asking = _Asking(YtDlp(options, tool, guard), directory, events)
         pipeline = Pipeline(
             lanes=lanes,
-            pace=options.pace,
-            cool_down=options.cool_down,
+            entrance=Entrance(lanes.network, pace=options.pace, cool_down=options.cool_down, events=events),
             keep_raw=True,
             fetching=asking,
             cutting=asking,

@@ -10,10 +10,11 @@ from __future__ import annotations
 import errno
 import json
 import os
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 from anyio.to_thread import run_sync
@@ -136,6 +137,43 @@ class _Batch:
     """Why they are not durable; None when they are."""
 
 
+class Ledger(Protocol):
+    """Where what was done is written down."""
+
+    known: Known
+
+    async def append(self, records: Iterable[Record]) -> None:
+        """Take records, and return when whoever appends may build upon them. Raises `OSError`."""
+
+
+class Gathered:
+    """A ledger for videos that are driven from elsewhere: keeps their records until they are handed over.
+
+    What is known here is what this process was told and did itself.
+    """
+
+    def __init__(self, known: Known) -> None:
+        self.known = known
+        self._gathered: ContextVar[list[Record]] = ContextVar("gathered")
+
+    @contextmanager
+    def gathering(self) -> Iterator[list[Record]]:
+        """Give the list that the records of this task, and of those that it starts, come to."""
+        records: list[Record] = []
+        token = self._gathered.set(records)
+        try:
+            yield records
+        finally:
+            self._gathered.reset(token)
+
+    async def append(self, records: Iterable[Record]) -> None:
+        """Keep records, each with the time of day."""
+        for record in records:
+            timed = record | {"time": _now()}
+            self._gathered.get().append(timed)
+            self.known.take(timed)
+
+
 class Journal:
     """Appends to an open journal, and keeps what is known up with it."""
 
@@ -150,13 +188,13 @@ class Journal:
         self._turn = anyio.Lock()
 
     async def append(self, records: Iterable[Record]) -> None:
-        """Append records, each with the time of day, and return when they are durable.
+        """Append records, each with the time of day if it has none, and return when they are durable.
 
         What several tasks append at the same time is written and synced together, once. Raises `OSError`;
         the journal is then as it was. Not to be cancelled: the caller shields it.
         """
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        timed = [record | {"time": now} for record in records]
+        now = _now()
+        timed = [{**record, "time": record.get("time", now)} for record in records]
         batch = self._waiting
         batch.lines.extend([line(record) for record in timed])
         batch.records.extend(timed)
@@ -198,6 +236,10 @@ class Journal:
         await run_sync(os.ftruncate, self._file.fileno(), self._end)
         await run_sync(disk.sync, self._file.fileno())
         self._torn = False
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def records(journal: Iterable[bytes]) -> Iterator[tuple[Record, int]]:

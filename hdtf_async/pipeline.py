@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 import anyio
 from anyio.lowlevel import checkpoint
 
-from hdtf_async.entrance import Entrance
 from hdtf_async.events import ClipFailed, Retrying, VideoFailed, WindingDown
 from hdtf_async.failures import Action, ExitCode, Failure, Reason
 from hdtf_async.lanes import Queue
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
     from contextlib import AbstractAsyncContextManager
 
+    from hdtf_async.entrance import Entrance
     from hdtf_async.events import Events
     from hdtf_async.lanes import Lanes
     from hdtf_async.model import Clip, Video
@@ -83,14 +83,16 @@ def backoff(attempt: int, first: float) -> float:
 
 
 class Pipeline(Generic[A, R]):
-    """The lanes of one run at work."""
+    """The lanes at work on some videos: on all of a run, or on one for whoever drives from elsewhere.
+
+    Lanes, entrance and both protocols may be shared with other pipelines of the same process.
+    """
 
     def __init__(  # noqa: PLR0913 - what it is put together from, once
         self,
         *,
         lanes: Lanes,
-        pace: float,
-        cool_down: float,
+        entrance: Entrance,
         keep_raw: bool,
         fetching: Fetching[A, R],
         cutting: Cutting[R],
@@ -102,7 +104,7 @@ class Pipeline(Generic[A, R]):
         self.stopped: Failure | None = None
         """Why the run had to end early: local trouble."""
         self._lanes = lanes
-        self._entrance = Entrance(lanes.network, pace=pace, cool_down=cool_down, events=events)
+        self._entrance = entrance
         self._keep_raw = keep_raw
         self._fetching = fetching
         self._cutting = cutting

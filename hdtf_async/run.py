@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
@@ -20,6 +21,7 @@ from anyio.to_thread import run_sync
 
 from hdtf_async import ffmpeg, health, plan, store, tables
 from hdtf_async.cut import Cutter
+from hdtf_async.entrance import Entrance
 from hdtf_async.events import ClipFailed, Events, RunStarted
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.fetch import Fetcher
@@ -38,8 +40,11 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from hdtf_async.events import Event, Reader
+    from hdtf_async.fetch import Arrived
     from hdtf_async.health import Sign
+    from hdtf_async.journal import Gathered, Record
     from hdtf_async.model import Tables, Video
+    from hdtf_async.raws import Raw
     from hdtf_async.store import Store
 
 
@@ -257,33 +262,11 @@ async def carry_out(  # noqa: PLR0913 - what a run is put together from
     own: Mapping[str, Path],
 ) -> Failure | None:
     """Do what is left to do; return why it ended early, if it did. Raises `Failure`: a tool is missing."""
-    tool = await run_sync(bundled_ffmpeg) if options.ffmpeg is None else options.ffmpeg.absolute()
-    require_yt_dlp(options)
-    about = await ffmpeg.about(tool)
-    versions = {"hdtf_async": own_version(), "ffmpeg": about.version}
-    await directory.append(store.run_record(versions=versions, form=options.form.stated()))
-
-    async def record_failure(work: plan.Work, failure: Failure) -> None:
-        await directory.append(*(store.failure_record(clip, failure) for clip in work.clips))
-
-    async with guarding(directory.lock) as guard, Prober(guard) as prober:
-        yt_dlp = YtDlp(options, tool, guard)
-        width = min(int(lanes.network.total_tokens), len(decided.work))
-        fetcher = Fetcher(options, directory, yt_dlp, prober, events, own=own, width=width)
-        await run_sync(_require_ready, decided, options, directory, fetcher, about)
-        await prober.ready()
-        pipeline = Pipeline(
-            lanes=lanes,
-            pace=options.pace,
-            cool_down=options.cool_down,
-            keep_raw=options.keep_raw,
-            fetching=fetcher,
-            cutting=Cutter(options.form, directory, tool, versions, prober, events, guard),
-            private_directory=directory.private_directory,
-            record_failure=record_failure,
-            events=events,
-            backoff=partial(backoff, first=options.retry_wait),
-        )
+    async with workshop(options, lanes, directory, events, own=own, videos=len(decided.work)) as shop:
+        await directory.append(store.run_record(versions=shop.versions, form=options.form.stated()))
+        await run_sync(_require_ready, decided, options, directory, shop.fetcher, shop.about)
+        await shop.prober.ready()
+        pipeline = shop.pipeline()
 
         async def keep_views() -> None:
             """Write the views now and then, so that a run that is killed leaves them nearly up to date."""
@@ -304,6 +287,89 @@ async def carry_out(  # noqa: PLR0913 - what a run is put together from
             await pipeline.run(decided.work, finish)
             beside.cancel_scope.cancel()
     return pipeline.stopped or pipeline.closed
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """Tools and lanes, ready for videos of one directory. Made by `workshop`."""
+
+    options: Options
+    lanes: Lanes
+    entrance: Entrance
+    directory: Store
+    fetcher: Fetcher
+    cutter: Cutter
+    prober: Prober
+    about: ffmpeg.About
+    events: Events
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Tool to version, for the metadata."""
+        return self.cutter.versions
+
+    def pipeline(self) -> Pipeline[Arrived, Raw]:
+        """Return lanes for some videos; all that come from here share limits, pace and breaker."""
+        return Pipeline(
+            lanes=self.lanes,
+            entrance=self.entrance,
+            keep_raw=self.options.keep_raw,
+            fetching=self.fetcher,
+            cutting=self.cutter,
+            private_directory=self.directory.private_directory,
+            record_failure=self._record_failure,
+            events=self.events,
+            backoff=partial(backoff, first=self.options.retry_wait),
+        )
+
+    async def one_video(
+        self, work: plan.Work, ledger: Gathered, finish: anyio.Event | None = None
+    ) -> tuple[list[Record], Failure | None]:
+        """Do all that a run does for one video, for whoever writes the journal.
+
+        `ledger` is the one of the shop's directory. Returns the records that are to be written, also those
+        of what could not be had, and why nothing more should be sent here, if that is so: local trouble, or
+        YouTube refusing this address.
+        """
+        with ledger.gathering() as records:
+            pipeline = self.pipeline()
+            await pipeline.run((work,), finish)
+        return records, pipeline.stopped or pipeline.closed
+
+    async def _record_failure(self, work: plan.Work, failure: Failure) -> None:
+        await self.directory.append(*(store.failure_record(clip, failure) for clip in work.clips))
+
+
+@asynccontextmanager
+async def workshop(  # noqa: PLR0913 - what videos are made with
+    options: Options,
+    lanes: Lanes,
+    directory: Store,
+    events: Events,
+    *,
+    own: Mapping[str, Path],
+    videos: int | None = None,
+) -> AsyncIterator[Workshop]:
+    """Get ready for so many videos, or for nobody knows how many. Raises `Failure`: a tool is missing."""
+    tool = await run_sync(bundled_ffmpeg) if options.ffmpeg is None else options.ffmpeg.absolute()
+    require_yt_dlp(options)
+    about = await ffmpeg.about(tool)
+    versions = {"hdtf_async": own_version(), "ffmpeg": about.version}
+    width = int(lanes.network.total_tokens)
+    width = width if videos is None else min(width, videos)
+    async with guarding(directory.lock) as guard, Prober(guard) as prober:
+        yt_dlp = YtDlp(options, tool, guard)
+        yield Workshop(
+            options,
+            lanes,
+            Entrance(lanes.network, pace=options.pace, cool_down=options.cool_down, events=events),
+            directory,
+            Fetcher(options, directory, yt_dlp, prober, events, own=own, width=width),
+            Cutter(options.form, directory, tool, versions, prober, events, guard),
+            prober,
+            about,
+            events,
+        )
 
 
 def _require_ready(

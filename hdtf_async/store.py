@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from hdtf_async.journal import Record
+    from hdtf_async.journal import Ledger, Record
     from hdtf_async.model import Clip, Video
 
 METADATA, FAILURES = "metadata.jsonl", "failures.jsonl"
@@ -55,7 +55,7 @@ class BusyError(StoreError):
 class Store:
     """An output directory that this run holds the lock of. Made by `opened`."""
 
-    def __init__(self, out: Path, lock: int, journal: Journal) -> None:
+    def __init__(self, out: Path, lock: int, journal: Ledger) -> None:
         self.out = out
         self.lock = lock
         """Descriptor of the journal and its lock; children inherit it, so that the lock lives as long as any

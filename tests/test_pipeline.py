@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hdtf_async.demux import Facts
-from hdtf_async.entrance import LONGEST_COOL_DOWN, PROBES
+from hdtf_async.entrance import LONGEST_COOL_DOWN, PROBES, Entrance
 from hdtf_async.events import (
     ClipFailed,
     Event,
@@ -137,11 +137,10 @@ class _World:
         self.directory_trouble: Reason | None = None
         self.each_step: Callable[[], None] = lambda: None
         self.lanes = Lanes(anyio.CapacityLimiter(downloads), anyio.CapacityLimiter(encodes))
+        self._entrance = partial(Entrance, self.lanes.network, pace=pace, cool_down=cool_down)
         self._pipeline = partial(
             Pipeline,
             lanes=self.lanes,
-            pace=pace,
-            cool_down=cool_down,
             keep_raw=keep_raw,
             fetching=self,
             cutting=self,
@@ -156,7 +155,7 @@ class _World:
         begun = anyio.current_time()
         events = Events()
         events.listen(self.told.append)
-        self.pipeline = self._pipeline(events=events)
+        self.pipeline = self._pipeline(entrance=self._entrance(events=events), events=events)
         await self.pipeline.run(self.works, finish)
         return anyio.current_time() - begun
 

@@ -66,6 +66,11 @@ def _lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
+def _journal_of(directory: Store) -> journal.Journal:
+    assert isinstance(directory._journal, journal.Journal)
+    return directory._journal
+
+
 def _inode(path: Path) -> int:
     return path.stat().st_ino
 
@@ -91,7 +96,7 @@ async def test_a_clip_is_durable_before_the_journal_speaks_of_it(
             _inode(tmp_path): "directory",
             _inode(tmp_path / JOURNAL): "journal",
         }
-        journal = directory._journal._file
+        journal = _journal_of(directory)._file
         fsync, replace, write = os.fsync, os.replace, journal.write
 
         def noted_fsync(descriptor: int) -> None:
@@ -396,7 +401,7 @@ async def test_records_that_wait_are_synced_together(tmp_path: Path, monkeypatch
 async def test_a_write_that_is_short_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The system may take a part of a line; the rest follows."""
     async with opened(tmp_path) as directory:
-        journal = directory._journal._file
+        journal = _journal_of(directory)._file
         plain = journal.write
 
         async def short(data: bytes) -> int:
@@ -415,7 +420,7 @@ async def test_a_full_disk_leaves_the_journal_as_it_was(
     async with opened(tmp_path) as directory:
         await directory.append(_record(_clip(0), 1))
         before = (tmp_path / JOURNAL).read_bytes()
-        journal = directory._journal._file
+        journal = _journal_of(directory)._file
         plain, room = journal.write, 60
 
         async def full(data: bytes) -> int:

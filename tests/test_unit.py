@@ -1,0 +1,104 @@
+"""One video as a unit of its own: what a run does for it, with the records handed to whoever drives."""
+
+from __future__ import annotations
+
+import json
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from loading import GONE, LATER, Most, childless, load, write_tables
+
+from hdtf_async import Options, Reason, plan, tables
+from hdtf_async.events import Events
+from hdtf_async.journal import JOURNAL, Gathered, Known
+from hdtf_async.lanes import Lanes
+from hdtf_async.run import Workshop, workshop
+from hdtf_async.store import Store, opened
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    import pytest
+
+    from hdtf_async.plan import Work
+
+ROWS = 2 * LATER + 1
+
+
+def _timeless(record: dict[str, Any]) -> str:
+    return json.dumps({key: value for key, value in record.items() if key not in {"time", "took"}})
+
+
+@asynccontextmanager
+async def _shop(out: Path, source: Path, **more: Any) -> AsyncIterator[tuple[Workshop, Gathered, list[Work]]]:
+    """Give a workshop in a directory to whose journal it does not write, and all that is to be done."""
+    usual = {"pace": 0, "retry_wait": 0, "min_free": 0, "keep_raw": False, "encodes": 4}
+    options = Options(source=source, **(usual | more))
+    work = list(plan.make(tables.read(source), options, there={}, failed={}).work)
+    async with opened(out) as held:
+        ledger = Gathered(Known(out))
+        directory = Store(out, held.lock, ledger)
+        with childless():
+            async with workshop(options, Lanes.of(options), directory, Events(), own={}) as shop:
+                yield shop, ledger, work
+
+
+async def test_each_video_hands_over_the_records_that_a_run_would_have_written(tmp_path: Path) -> None:
+    """Also with several under way in one process: each list holds one video's, and nobody wrote a line."""
+    write_tables(tmp_path / "tables", ROWS)
+    await load(tmp_path / "run", tmp_path / "tables", Most())
+    due: dict[str, list[str]] = {}
+    for line in (tmp_path / "run" / JOURNAL).read_text().splitlines():
+        record = json.loads(line)
+        if record["type"] != "run":
+            name = record.get("youtube_id") or record["metadata"]["youtube_id"]
+            due.setdefault(name, []).append(_timeless(record))
+    handed: dict[str, list[str]] = {}
+    async with _shop(tmp_path / "unit", tmp_path / "tables") as (shop, ledger, works):
+
+        async def one(work: Work) -> None:
+            records, stopped = await shop.one_video(work, ledger)
+            assert stopped is None
+            handed[work.youtube_id] = list(map(_timeless, records))
+
+        async with anyio.create_task_group() as units:
+            for work in works:
+                units.start_soon(one, work)
+        assert (tmp_path / "unit" / JOURNAL).read_bytes() == b""
+    assert handed == due
+    assert len(handed) == ROWS
+    assert sum("private" in "".join(records) for records in handed.values()) == len(range(0, ROWS, GONE))
+
+
+async def test_units_of_one_process_share_the_pace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pace holds for an address, however many units ask from there."""
+    write_tables(tmp_path / "tables", 4)
+    slept: list[float] = []
+    real = anyio.sleep_until
+
+    async def sleep_until(deadline: float) -> None:
+        slept.append(deadline - anyio.current_time())
+        await real(min(deadline, anyio.current_time()))
+
+    monkeypatch.setattr("hdtf_async.entrance.anyio.sleep_until", sleep_until)
+    async with (
+        _shop(tmp_path / "unit", tmp_path / "tables", pace=3600) as (shop, ledger, works),
+        anyio.create_task_group() as units,
+    ):
+        for work in works:
+            units.start_soon(partial(shop.one_video, work, ledger))
+    assert sum(seconds > 3000 for seconds in slept) == len(works) - 1
+
+
+async def test_local_trouble_is_told_to_whoever_drives(tmp_path: Path) -> None:
+    """With it no video is given up: it is not recorded, and can be sent elsewhere."""
+    write_tables(tmp_path / "tables", 2)
+    async with _shop(tmp_path / "unit", tmp_path / "tables", min_free=10**17) as (shop, ledger, works):
+        (work,) = (work for work in works if work.youtube_id.endswith("1"))
+        records, stopped = await shop.one_video(work, ledger)
+    assert records == []
+    assert stopped is not None
+    assert stopped.reason is Reason.DISK_FULL
