@@ -114,7 +114,7 @@ async def _take(out: Path, options: Options, fresh: timedelta, events: Events, f
         ]
         lanes = Lanes.of(options)
         events.tell(
-            RunStarted(len(works), 0, 0.0, len(videos) - len(works), options.downloads, 0),
+            RunStarted(len(works), 0, 0.0, len(videos) - len(works), options.downloads, 0, 0, options.pace)
         )
         census = Census(asked=len(works))
         try:
@@ -176,7 +176,7 @@ class _Asking:
     async def download(
         self, work: Work, directory: Path, _answered: Callable[[], None]
     ) -> tuple[Choice, Any]:
-        self.events.tell(DownloadStarted(work.stem, work.youtube_id, work.attempt))
+        self.events.tell(DownloadStarted(work.stem, work.youtube_id, work.attempt, 0))
         info = await self.tool.ask(work.youtube_id, directory)
         choice = formats.choose(info, policy=Resolution.REFERENCE, reference_height=work.reference_height)
         return choice, formats.duration(info)

@@ -50,6 +50,10 @@ class RunStarted(Event):
     """Width of the network lane."""
     encodes: int
     """Width of the encode lane."""
+    least_bytes: int
+    """A lower bound of what fetching all videos takes."""
+    pace: float
+    """Least seconds between two starts of a download."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,8 @@ class DownloadStarted(Event):
     youtube_id: str
     attempt: int
     """1 for the first."""
+    least_bytes: int
+    """The video's part of the run's `least_bytes`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,7 @@ class Fetcher:
         arrived stays in the directory where another try can go on from there. Raises `Failure`.
         """
         begun = anyio.current_time()
-        self._events.tell(DownloadStarted(work.stem, work.youtube_id, work.attempt))
+        self._events.tell(DownloadStarted(work.stem, work.youtube_id, work.attempt, work.least_bytes))
         name = ""
         try:
             info = await self._tool.ask(work.youtube_id, directory)

@@ -7,38 +7,35 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self, TextIO
+from functools import partial
+from typing import TYPE_CHECKING, TextIO
 
 import anyio
-from anyio.to_thread import run_sync
 from tqdm import tqdm
+from tqdm.utils import disp_trim
 
 from hdtf_async.census import Availability
 from hdtf_async.events import (
     ClipChecked,
     ClipDone,
     ClipFailed,
-    DownloadProgress,
-    DownloadStarted,
-    EncodeProgress,
-    EncodeStarted,
     FormatChosen,
     LaneClosed,
     LaneOpened,
     RawReady,
     Retrying,
-    RunStarted,
     VideoAsked,
     VideoFailed,
     WindingDown,
 )
 from hdtf_async.failures import Reason
+from hdtf_async.pen import Pen, into
+from hdtf_async.picture import Picture, in_bytes, in_hours
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable
-    from types import TracebackType
+    from collections.abc import AsyncIterable, Callable
 
     from hdtf_async.census import Census
     from hdtf_async.events import Event
@@ -50,101 +47,13 @@ REDRAW = 0.1
 """Least seconds between two drawings of the bars."""
 EVERY = 30.0
 """Seconds between two plain lines."""
-
-
-@dataclass(slots=True)
-class Picture:
-    """Where a run stands, counted from its events."""
-
-    videos: int = 0
-    videos_over: int = 0
-    clips: int = 0
-    clips_over: int = 0
-    clip_seconds: float = 0.0
-    seconds_done: float = 0.0
-    bytes_done: int = 0
-    failed: int = 0
-    reopens: float | None = None
-    """When the cool-down of the network lane ends, on the loop's clock; None while the lane is open."""
-    encoding: dict[str, float] = field(default_factory=dict)
-    """Clip to seconds encoded so far."""
-    downloading: dict[str, DownloadProgress] = field(default_factory=dict)
-    """Video to its newest progress."""
-
-    def take(self, event: Event) -> None:  # noqa: C901 - one for each kind that counts
-        """Count an event in."""
-        match event:
-            case RunStarted():
-                self.videos, self.clips, self.clip_seconds = event.videos, event.clips, event.clip_seconds
-                # A repair is a run that begins after looking has ended.
-                self.clips_over, self.failed, self.seconds_done = 0, 0, 0.0
-            case DownloadStarted():
-                self.downloading[event.video] = DownloadProgress(event.video, 0, None, None)
-            case DownloadProgress() if event.video in self.downloading:
-                self.downloading[event.video] = event
-            case RawReady() | Retrying() | VideoFailed() | VideoAsked():
-                self.downloading.pop(event.video, None)
-                self.videos_over += not isinstance(event, Retrying)
-                if isinstance(event, RawReady) and event.origin == "youtube":
-                    self.bytes_done += event.bytes
-            case LaneClosed(after=after):
-                self.reopens = anyio.current_time() + (after or 0)
-            case LaneOpened():
-                self.reopens = None
-            case EncodeStarted():
-                self.encoding[event.clip] = 0.0
-            case EncodeProgress() if event.clip in self.encoding:
-                self.encoding[event.clip] = event.seconds
-            case ClipDone() | ClipFailed():
-                self.encoding.pop(event.clip, None)
-                self.clips_over += 1
-                self.failed += isinstance(event, ClipFailed)
-                self.seconds_done += event.seconds if isinstance(event, ClipDone) else 0
-            case ClipChecked():
-                self.clips_over += 1
-                self.failed += not event.whole
-                self.seconds_done += event.seconds
-
-    @property
-    def bytes_so_far(self) -> int:
-        """Bytes fetched, running downloads included."""
-        return self.bytes_done + sum(progress.bytes for progress in self.downloading.values())
-
-    @property
-    def speed(self) -> float:
-        """Bytes a second of all running downloads."""
-        return sum(progress.speed or 0 for progress in self.downloading.values())
-
-    @property
-    def seconds_so_far(self) -> float:
-        """Seconds of clips cut, running encodes included."""
-        return self.seconds_done + sum(self.encoding.values())
-
-    @property
-    def videos_words(self) -> str:
-        """Bytes, speed and running downloads, in words."""
-        running = len(self.downloading)
-        return (
-            _bytes(self.bytes_so_far)
-            + (f", {_bytes(self.speed)}/s, {running} running" if running else "")
-            + self.closed_words
-        )
-
-    @property
-    def closed_words(self) -> str:
-        """How long the network lane is still closed, in words; nothing while it is open."""
-        if self.reopens is None:
-            return ""
-        left = max(0, round(self.reopens - anyio.current_time()))
-        return f", refused: {left // 60}:{left % 60:02} to wait" if left else ", refused: trying again"
-
-    @property
-    def clips_words(self) -> str:
-        """Hours cut and running encodes, in words."""
-        failed = f", {self.failed} failed" if self.failed else ""
-        of = f"{_hours(self.seconds_so_far)} of {_hours(self.clip_seconds)}"
-        running = f", {len(self.encoding)} running" if self.encoding else ""
-        return f"{of}{running}{failed}"
+LAST_WORDS = 1.0
+"""Seconds within which what was told last has to be written when a run is ended from outside."""
+_NARROW = 70
+"""Columns below which the bars are short."""
+_CLEAR = "\x1b[J"
+"""Clears the screen from the cursor on."""
+_COLOURS = {"warning": "\x1b[33m", "error": "\x1b[31m"}
 
 
 LEVELS = ("debug", "info", "warning", "error")
@@ -161,11 +70,14 @@ def line_of(event: Event) -> tuple[str, str] | None:  # noqa: C901, PLR0911, PLR
                 f"{event.video}: format {event.format_id}, {event.height} lines (refused: {refused})",
             )
         case RawReady():
-            return "info", f"{event.video}: {_bytes(event.bytes)} at hand ({event.origin})"
+            return "info", f"{event.video}: {in_bytes(event.bytes)} at hand ({event.origin})"
         case VideoAsked():
             return "info", f"{event.video}: there, {event.height} lines (format {event.format_id})"
         case ClipDone():
-            return "info", f"{event.clip}: {event.seconds:g} s, {_bytes(event.bytes)}, in {event.took:.1f} s"
+            return (
+                "info",
+                f"{event.clip}: {event.seconds:g} s, {in_bytes(event.bytes)}, in {event.took:.1f} s",
+            )
         case ClipChecked():
             return "info", f"{event.clip}: {'as recorded' if event.whole else 'not as recorded'}"
         case Retrying(reason=Reason.REFUSED):
@@ -182,126 +94,156 @@ def line_of(event: Event) -> tuple[str, str] | None:  # noqa: C901, PLR0911, PLR
         case LaneClosed():
             return (
                 "error",
-                f"No downloads for {_hours(event.after or 0)}, then one tries: {_sentence(event.reason)}",
+                f"No downloads for {in_hours(event.after or 0)}, then one tries: {_sentence(event.reason)}",
             )
         case LaneOpened():
-            return "error", f"Downloads go on: YouTube answers again, after {_hours(event.closed)}."
+            return "error", f"Downloads go on: YouTube answers again, after {in_hours(event.closed)}."
         case WindingDown():
             return (
                 "error",
-                f"Ending: nothing new begins; {event.encodes} encodes finish, within {_hours(event.within)}."
-                " Ctrl-C again stops at once.",
+                f"Ending: nothing new begins; {event.encodes} encodes finish,"
+                f" within {in_hours(event.within)}. Ctrl-C again stops at once.",
             )
     return None
 
 
 class View:
-    """One way of showing a run; this one shows nothing."""
+    """One way of showing a run: takes its events, and never waits for whoever looks at it."""
 
     every = EVERY
     """Seconds between two ticks."""
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
+    def __init__(self, pen: Pen) -> None:
+        self._pen = pen
 
     async def take(self, event: Event) -> None:
-        """Show nothing."""
+        """Show an event."""
+        raise NotImplementedError
 
-    async def tick(self) -> None:
-        """Show nothing."""
+    def tick(self) -> None:
+        """Show where things stand, though nothing happens."""
+
+    async def end(self) -> None:
+        """Wait until all that there was to show is shown."""
+        await self._pen.written()
+        self._pen.close()
 
 
 class Bars(View):
-    """Two bars on a terminal, and above them a line for whatever goes wrong."""
+    """Bars on a terminal, with a line below them, and above them a line for whatever goes wrong.
+
+    All of it is one text, written at once: the bars, then back to their first line. So a line that is told
+    takes their place, and they follow below it.
+    """
 
     every = 1.0
 
-    def __init__(self, terminal: TextIO, level: str) -> None:
+    def __init__(
+        self,
+        pen: Pen,
+        size: Callable[[], os.terminal_size],
+        level: str,
+        *,
+        plain: bool = False,
+        coloured: bool = False,
+    ) -> None:
+        super().__init__(pen)
         self._picture = Picture()
-        self._terminal = terminal
+        self._size_now = size
+        self._size = size()
         self._level = level
+        self._plain = plain
+        self._coloured = coloured
         self._drawn = -math.inf
-        # The ends of the lines give way first when the terminal is narrow: tqdm cuts them. The words stand
-        # in place of the unit, since tqdm puts a comma before its postfix.
-        layout = "{desc} {n_fmt:>4}/{total_fmt:<4}|{bar:12}| {unit}"
-        self._videos, self._clips = (
-            tqdm(total=0, desc=name, bar_format=layout, dynamic_ncols=True, position=place, file=terminal)
-            for place, name in enumerate(("videos", "clips "))
-        )
-
-    def __exit__(self, *_: object) -> None:
-        self._draw()
-        self._videos.close()
-        self._clips.close()
 
     async def take(self, event: Event) -> None:
-        """Draw the bars anew, at most ten times a second, and write the line of a problem above them."""
-        self._picture.take(event)
-        line = _line_from(event, self._level)
-        if line is not None:
-            tqdm.write(line, file=self._terminal)
-        if anyio.current_time() - self._drawn > REDRAW:
-            self._drawn = anyio.current_time()
-            self._draw()
+        """Write the line of a problem, and draw the bars anew, at most ten times a second."""
+        now = anyio.current_time()
+        self._picture.take(event, now)
+        told = _told_at(event, self._level)
+        if told is not None:
+            self._pen.put(f"\r{_CLEAR}{self._painted(*told)}\n", self._frame())
+        elif now - self._drawn > REDRAW:
+            self._pen.put(frame=self._frame())
 
-    async def tick(self) -> None:
-        """Let the countdown of a closed lane go on, though nothing happens."""
-        if self._picture.reopens is not None:
-            self._draw()
+    def tick(self) -> None:
+        """Draw the bars anew: times pass."""
+        self._pen.put(frame=self._frame())
 
-    def _draw(self) -> None:
-        picture = self._picture
-        for bar, over, total, words in (
-            (self._videos, picture.videos_over, picture.videos, picture.videos_words),
-            (self._clips, picture.clips_over, picture.clips, picture.clips_words),
-        ):
-            if total or bar.n:  # a census has no clips, and a check has no videos
-                bar.total = total
-                bar.unit = words
-                bar.update(over - bar.n)
-                bar.refresh()
+    async def end(self) -> None:
+        """Leave the bars where they are, and go on below."""
+        frame, lines = self._frame(), len(self._bars())
+        self._pen.put(frame=f"{frame}\x1b[{lines - 1}B\n" if lines > 1 else f"{frame}\n")
+        await super().end()
+
+    def _painted(self, level: str, line: str) -> str:
+        return f"{_COLOURS[level]}{line}\x1b[0m" if self._coloured and level in _COLOURS else line
+
+    def _frame(self) -> str:
+        """Return what draws the bars over those before, and leaves the cursor at their beginning.
+
+        There it stays in its line when the terminal becomes narrower and folds what is longer than that.
+        """
+        self._drawn = anyio.current_time()
+        before, self._size = self._size, self._size_now()
+        bars = self._bars()
+        back = f"\x1b[{len(bars) - 1}A\r" if len(bars) > 1 else "\r"
+        return (_CLEAR if before != self._size else "") + "\x1b[K\n".join(bars) + _CLEAR + back
+
+    def _bars(self) -> list[str]:
+        picture, now, size = self._picture, self._drawn, self._size
+        columns = max(20, size.columns - 1)  # what stands in the last one, some terminals take away
+        # Where it is narrow, the ends of the lines give way. The words stand in place of the unit, since
+        # tqdm puts a comma before its postfix.
+        layout = f"{{desc}} {{n_fmt:>4}}/{{total_fmt:<4}}|{{bar:{12 if columns > _NARROW else 4}}}| {{unit}}"
+        lines = [
+            tqdm.format_meter(
+                over, total, 0, ncols=columns, prefix=name, ascii=self._plain, unit=words, bar_format=layout
+            )
+            for name, over, total, words in (
+                ("videos", picture.videos_over, picture.videos, picture.videos_words(now)),
+                ("clips ", picture.clips_over, picture.clips, picture.clips_words(now)),
+            )
+            if total or over  # a census has no clips, and a check has no videos
+        ]
+        lines.append(disp_trim(picture.end_words(now), columns))
+        return lines[: max(1, size.lines - 1)]
 
 
 class Lines(View):
     """Plain lines: one for each problem, and one every 30 seconds."""
 
-    def __init__(self, file: TextIO, level: str) -> None:
+    def __init__(self, pen: Pen, level: str) -> None:
+        super().__init__(pen)
         self._picture = Picture()
-        self._file = file
         self._level = level
 
     async def take(self, event: Event) -> None:
         """Write the line of an event, if it has one."""
-        self._picture.take(event)
-        line = _line_from(event, self._level)
-        if line is not None:
-            await self._print(line)
+        self._picture.take(event, anyio.current_time())
+        told = _told_at(event, self._level)
+        if told is not None:
+            self._pen.put(f"{told[1]}\n")
+        await self._pen.has_room()
 
-    async def tick(self) -> None:
+    def tick(self) -> None:
         """Write where things stand."""
-        picture = self._picture
-        await self._print(
-            f"videos {picture.videos_over}/{picture.videos}: {picture.videos_words};"
-            f" clips {picture.clips_over}/{picture.clips}: {picture.clips_words}"
+        picture, now = self._picture, anyio.current_time()
+        told = (
+            f"videos {picture.videos_over}/{picture.videos}: {picture.videos_words(now)}",
+            f"clips {picture.clips_over}/{picture.clips}: {picture.clips_words(now)}",
+            picture.end_words(now),
         )
-
-    async def _print(self, line: str) -> None:
-        # In a thread, for whoever reads the pipe may be slow; and nobody waits for him at the end.
-        await run_sync(_write, self._file, line + "\n", abandon_on_cancel=True)
+        self._pen.put("; ".join(filter(None, told)) + "\n")
 
 
 class Errors(Lines):
     """What is worth a line in any case, and nothing else."""
 
-    def __init__(self, file: TextIO) -> None:
-        super().__init__(file, "error")
+    def __init__(self, pen: Pen) -> None:
+        super().__init__(pen, "error")
 
-    async def tick(self) -> None:
+    def tick(self) -> None:
         """Write nothing."""
 
 
@@ -309,20 +251,24 @@ class JsonLines(View):
     """One JSON object a line for each event; `events` says what they hold."""
 
     async def take(self, event: Event) -> None:
-        """Write the event, in a thread, for a pipe may be slow to read."""
-        line = json.dumps(event.stated(), default=str) + "\n"
-        await run_sync(_write, sys.stdout, line, abandon_on_cancel=True)
+        """Write the event; where nobody reads, the next ones wait with the reader."""
+        self._pen.put(json.dumps(event.stated(), default=str) + "\n")
+        await self._pen.has_room()
 
 
 def view_for(printing: Printing) -> View:
     """Return the view that suits the options and the terminal."""
     if printing.json:
-        return JsonLines()
+        return JsonLines(Pen(into(sys.stdout)))
+    pen = Pen(into(sys.stderr))
     if printing.quiet:
-        return Errors(sys.stderr)
-    if printing.progress and sys.stderr.isatty():
-        return Bars(sys.stderr, printing.log_level)
-    return Lines(sys.stderr, printing.log_level)
+        return Errors(pen)
+    if printing.progress and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        return Bars(
+            pen, partial(_size_of, sys.stderr), printing.log_level,
+            plain="utf" not in sys.stderr.encoding.lower(), coloured=not os.environ.get("NO_COLOR"),
+        )  # fmt: skip
+    return Lines(pen, printing.log_level)
 
 
 async def show(events: AsyncIterable[Event], view: View) -> None:
@@ -331,22 +277,37 @@ async def show(events: AsyncIterable[Event], view: View) -> None:
     async def tick() -> None:
         while True:
             await anyio.sleep(view.every)
-            await view.tick()
+            view.tick()
 
-    with view:
+    patience = LAST_WORDS
+    try:
         async with anyio.create_task_group() as group:
             group.start_soon(tick)
             async for event in events:
                 await view.take(event)
             group.cancel_scope.cancel()
+        patience = math.inf
+    finally:
+        with anyio.move_on_after(patience, shield=patience == LAST_WORDS):
+            await view.end()
+
+
+def _size_of(terminal: TextIO) -> os.terminal_size:
+    """Return a terminal's size; the usual one where it does not know its own."""
+    try:
+        size = os.get_terminal_size(terminal.fileno())
+    except (OSError, ValueError):
+        size = os.terminal_size((80, 24))
+    # A terminal that nobody has given a size says 0.
+    return os.terminal_size((size.columns or 80, size.lines or 24))
 
 
 def summary(report: Report, out: object) -> str:
     """Return what a run came to, in ten lines at most."""
     lines = [
-        f"{len(report.done)} clips made ({_hours(report.clip_seconds)}, {_bytes(report.clip_bytes)}),"
+        f"{len(report.done)} clips made ({in_hours(report.clip_seconds)}, {in_bytes(report.clip_bytes)}),"
         f" {report.there} were there already, {sum(report.reasons.values())} missing;"
-        f" {_bytes(report.raw_bytes)} fetched in {_hours(report.seconds)}."
+        f" {in_bytes(report.raw_bytes)} fetched in {in_hours(report.seconds)}."
     ]
     if report.stopped is not None:
         lines.append(f"Stopped early: {report.stopped}")
@@ -387,7 +348,7 @@ def check_findings(check: Check) -> list[str]:
 def check_summary(check: Check, out: object) -> str:
     """Return what a check came to, in ten lines at most, besides those of what was found."""
     kinds = ", ".join(f"{check.kinds[kind]} {kind}" for kind in ("wrong", "missing", "foreign"))
-    lines = [f"{check.clips} clips looked at in {_hours(check.seconds)}: {kinds}."]
+    lines = [f"{check.clips} clips looked at in {in_hours(check.seconds)}: {kinds}."]
     if check.at_work:
         lines.append("A run is at work there: what it is at, and metadata.jsonl, was not judged.")
     stopped = check.stopped or check.report.stopped
@@ -414,28 +375,11 @@ def check_summary(check: Check, out: object) -> str:
     return "\n".join(lines)
 
 
-def _line_from(event: Event, level: str) -> str | None:
-    """Return the line of an event that is told at this level."""
+def _told_at(event: Event, level: str) -> tuple[str, str] | None:
+    """Return level and line of an event that is told where this level is asked for."""
     told = line_of(event)
-    return told[1] if told is not None and LEVELS.index(told[0]) >= LEVELS.index(level) else None
-
-
-def _write(file: TextIO, text: str) -> None:
-    file.write(text)
-    file.flush()
+    return told if told is not None and LEVELS.index(told[0]) >= LEVELS.index(level) else None
 
 
 def _sentence(reason: Reason) -> str:
     return f"[{reason}] {reason.advice.meaning}"
-
-
-def _bytes(number: float) -> str:
-    return tqdm.format_sizeof(number, "B") if number else "0 B"
-
-
-def _hours(seconds: float) -> str:
-    if seconds < 60:  # noqa: PLR2004 - a minute
-        return f"{seconds:.1f} s"
-    if seconds < 3600:  # noqa: PLR2004 - an hour
-        return f"{seconds / 60:.1f} min"
-    return f"{seconds / 3600:.2f} h"

@@ -150,7 +150,8 @@ async def _look(  # noqa: PLR0913 - what looking needs
     records = [*known.clips.values(), *known.replaced.values()]
     result.clips = len(records)
     length = sum(map(check.seconds_of, records))
-    events.tell(RunStarted(0, len(records), round(length, 3), 0, 0, int(lanes.encodes.total_tokens)))
+    encodes = int(lanes.encodes.total_tokens)
+    events.tell(RunStarted(0, len(records), round(length, 3), 0, 0, encodes, 0, 0.0))
     seen: Seen | None = None
 
     async def stop_when_asked(scope: anyio.CancelScope) -> None:
@@ -202,7 +203,7 @@ async def _mend(  # noqa: PLR0913 - what a run is put together from
     events.listen(result.report.take)
     try:
         if works:
-            events.tell(started(decided, lanes))
+            events.tell(started(decided, lanes, options))
             result.report.stopped = await carry_out(
                 decided, options, lanes, directory, events, finish=finish, own=own
             )

@@ -170,7 +170,7 @@ async def _run(
         )
         events.listen(report.take)
         lanes = lanes or Lanes.of(options)
-        events.tell(started(decided, lanes))
+        events.tell(started(decided, lanes, options))
         try:
             await _record_impossible(decided, directory, events)
             if not options.keep_raw:
@@ -213,7 +213,7 @@ def _refuse_two_forms(decided: plan.Plan, options: Options, out: Path) -> None:
         )
 
 
-def started(decided: plan.Plan, lanes: Lanes) -> RunStarted:
+def started(decided: plan.Plan, lanes: Lanes, options: Options) -> RunStarted:
     """Return the event that tells what is about to be done."""
     return RunStarted(
         videos=len(decided.work),
@@ -222,6 +222,8 @@ def started(decided: plan.Plan, lanes: Lanes) -> RunStarted:
         there=len(decided.there),
         downloads=int(lanes.network.total_tokens),
         encodes=int(lanes.encodes.total_tokens),
+        least_bytes=sum(work.least_bytes for work in decided.work),
+        pace=options.pace,
     )
 
 

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from virtual_time import Backend
 
 ONE_OF_EACH: list[Event] = [
-    RunStarted(3, 5, 120.5, 2, 8, 4),
-    DownloadStarted("RD_Radio1", "CPCoMyuBRM0", 1),
+    RunStarted(3, 5, 120.5, 2, 8, 4, 10_000, 12.0),
+    DownloadStarted("RD_Radio1", "CPCoMyuBRM0", 1, 5000),
     FormatChosen(
         "RD_Radio1", "136", 720, 29.97, None, (("400", "high dynamic range"), ("22", "damaged")), "140"
     ),

@@ -1,13 +1,18 @@
-"""What a person is told: counted from events alone, so it can be tried without a run."""
+"""What a person is told: made of events alone, so it can be tried without a run."""
 
 from __future__ import annotations
 
-import io
+import os
+import re
+import sys
+import threading
+from typing import TYPE_CHECKING, NoReturn
 
+import anyio
 import pytest
+from screen import Screen
 
 from hdtf_async.events import (
-    ClipDone,
     ClipFailed,
     DownloadProgress,
     DownloadStarted,
@@ -19,20 +24,43 @@ from hdtf_async.events import (
     RawReady,
     Retrying,
     RunStarted,
-    VideoFailed,
     WindingDown,
 )
 from hdtf_async.failures import ADVICE, Failure, Reason
-from hdtf_async.progress import LEVELS, Errors, Lines, Picture, line_of, summary
+from hdtf_async.options import Printing
+from hdtf_async.pen import ROOM, Pen
+from hdtf_async.progress import (
+    LEVELS,
+    Bars,
+    Errors,
+    JsonLines,
+    Lines,
+    View,
+    line_of,
+    show,
+    summary,
+    view_for,
+)
 from hdtf_async.report import Report
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+
+def columns(number: int, rows: int = 24) -> Callable[[], os.terminal_size]:
+    """Return what tells the size of a terminal."""
+    return lambda: os.terminal_size((number, rows))
+
+
 STORY: list[Event] = [
-    RunStarted(videos=3, clips=4, clip_seconds=60.0, there=0, downloads=2, encodes=1),
+    RunStarted(
+        videos=3, clips=4, clip_seconds=60.0, there=0, downloads=2, encodes=1, least_bytes=900, pace=0.0
+    ),
     ClipFailed("RD_D_000", Reason.BOX_DOES_NOT_FIT, "rows 0 to 776 of a frame of 720"),
-    DownloadStarted("RD_A", "aaaaaaaaaaa", 1),
+    DownloadStarted("RD_A", "aaaaaaaaaaa", 1, 300),
     FormatChosen("RD_A", "136", 720, 25.0, 1000, (("137-sr", "AI-upscaled"),), None),
     DownloadProgress("RD_A", 400, 1000, 200.0),
-    DownloadStarted("RD_B", "bbbbbbbbbbb", 1),
+    DownloadStarted("RD_B", "bbbbbbbbbbb", 1, 300),
     Retrying("RD_B", Reason.NETWORK, "timed out", 10.0, 1),
     RawReady("RD_A", "youtube", 1000, 2.0),
     EncodeStarted("RD_A_000", 20.0),
@@ -40,46 +68,23 @@ STORY: list[Event] = [
 ]
 
 
-def told(events: list[Event]) -> Picture:
-    """Return the picture after these events."""
-    picture = Picture()
-    for event in events:
-        picture.take(event)
-    return picture
+async def shown(events: list[Event], view: Callable[[Pen], View]) -> str:
+    """Return what a view writes of these events."""
+    written: list[str] = []
 
+    async def told() -> AsyncIterator[Event]:
+        for event in events:
+            yield event
 
-def test_the_picture_counts_what_is_done_and_what_runs() -> None:
-    """Bytes and seconds of what runs count as far as they have come."""
-    picture = told(STORY[:5])
-    assert picture.videos_words == "400B, 200B/s, 1 running"
-    picture = told(STORY)
-    assert (picture.videos_over, picture.videos, picture.clips_over, picture.clips) == (1, 3, 1, 4)
-    assert picture.clips_words == "5.0 s of 1.0 min, 1 running, 1 failed"
-    end = [
-        ClipDone("RD_A_000", "RD_A_000.mp4", 20.0, 99, 1.0), VideoFailed("RD_B", "b", Reason.PRIVATE, ""),
-        ClipFailed("RD_B_000", Reason.PRIVATE, ""), RawReady("RD_C", "kept", 5, 0.1),
-        EncodeStarted("RD_C_000", 40.0), ClipFailed("RD_C_000", Reason.CLIP_WRONG, "x"),
-    ]  # fmt: skip
-    picture = told([*STORY, *end])
-    assert (picture.videos_over, picture.clips_over, picture.failed) == (3, 4, 3)
-    assert (picture.downloading, picture.encoding) == ({}, {})
-    assert picture.videos_words == "1.00kB"
-
-
-def test_late_progress_of_what_is_over_is_passed_over() -> None:
-    """Readers may get it: it must not bring a finished clip back to life."""
-    picture = told([*STORY, ClipFailed("RD_A_000", Reason.STALLED, ""), EncodeProgress("RD_A_000", 6.0)])
-    assert picture.encoding == {}
+    await show(told(), view(Pen(written.append)))
+    return "".join(written)
 
 
 @pytest.mark.parametrize(("level", "lines"), list(zip(LEVELS, (4, 3, 2, 0), strict=True)))
 async def test_the_level_says_what_is_told(level: str, lines: int) -> None:
     """Problems by default; steps at info; the choice of the rendition at debug."""
-    file = io.StringIO()
-    view = Lines(file, level)
-    for event in STORY:
-        await view.take(event)
-    assert len(file.getvalue().splitlines()) == lines
+    text = await shown(STORY, lambda pen: Lines(pen, level))
+    assert len(text.splitlines()) == lines
 
 
 def test_a_closed_lane_is_told_at_every_level() -> None:
@@ -101,13 +106,128 @@ def test_the_summary_has_ten_lines_at_most() -> None:
 
 async def test_quiet_is_not_silent_where_somebody_waits() -> None:
     """Whoever presses Ctrl-C is told what happens, and that a second time ends it; all else is left out."""
-    file = io.StringIO()
-    view = Errors(file)
-    for event in STORY:
-        await view.take(event)
-    await view.tick()
-    assert file.getvalue() == ""
-    await view.take(WindingDown(encodes=2, within=60.0))
-    assert file.getvalue() == (
+    assert await shown(STORY, Errors) == ""
+    assert await shown([*STORY, WindingDown(encodes=2, within=60.0)], Errors) == (
         "Ending: nothing new begins; 2 encodes finish, within 1.0 min. Ctrl-C again stops at once.\n"
     )
+
+
+async def test_bars_say_all_that_matters_in_80_columns() -> None:
+    """Each of the three lines is whole, with a closed lane, failures and a problem of the longest kind."""
+    longest = max(Reason, key=lambda reason: len(reason.advice.meaning))
+    events = [*STORY, LaneClosed(Reason.REFUSED, "", 600.0, 0), ClipFailed("RD_A_001", longest, "")]
+    screen = Screen()
+    screen.feed(await shown(events, lambda pen: Bars(pen, columns(80), "error")))
+    drawn = screen.lines[-3:]
+    assert max(map(len, drawn)) < 80
+    assert re.fullmatch(r"videos +1/3 +\|.{12}\| refused: 10:00 to wait, 1\.0 kB", drawn[0])
+    assert re.fullmatch(r"clips +2/4 +\|.{12}\| 2 failed, 5\.0 s of 1\.0 min, 1 running", drawn[1])
+    assert re.match(r"0\.\d s ago: RD_A_001: \w", drawn[2])
+
+
+@pytest.mark.parametrize("level", LEVELS)
+async def test_lines_never_tear_the_bars(level: str) -> None:
+    """Each line stands whole above the bars, which are there once."""
+    screen = Screen()
+    screen.feed(await shown(STORY, lambda pen: Bars(pen, columns(80), level)))
+    told = [
+        line for event in STORY if (line := line_of(event)) and LEVELS.index(line[0]) >= LEVELS.index(level)
+    ]
+    assert screen.lines[:-3] == [words for _, words in told]
+    assert [line.split()[0] for line in screen.lines[-3:-1]] == ["videos", "clips"]
+
+
+async def test_bars_stay_whole_when_the_terminal_changes_its_size() -> None:
+    """Narrow or wide, flat or without any size: what was drawn before is gone, and no line is folded."""
+    screen, sizes = Screen(), [os.terminal_size((120, 24))]
+    pen = Pen(screen.feed)
+    view = Bars(pen, lambda: sizes[-1], "error")
+    for event in STORY:
+        await view.take(event)
+    for wide, rows, lines in ((120, 24, 3), (41, 24, 3), (200, 24, 3), (80, 3, 2), (80, 24, 3)):
+        sizes.append(os.terminal_size((wide, rows)))
+        await pen.written()
+        screen.fold(wide)
+        view.tick()
+        await pen.written()
+        assert len(screen.lines) == lines
+        assert max(map(len, screen.lines)) < wide
+    await view.end()
+    assert screen.row == 3  # what is printed next stands below
+
+
+@pytest.mark.parametrize(("coloured", "signs"), [(True, ["\x1b[33m", "\x1b[0m"]), (False, [])])
+async def test_colours_are_for_terminals_whose_user_has_not_said_no(coloured: bool, signs: list[str]) -> None:
+    """Only the line of a problem has one."""
+    text = await shown(STORY[:3], lambda pen: Bars(pen, columns(80), "warning", coloured=coloured))
+    assert re.findall(r"\x1b\[\d*m", text) == signs
+
+
+@pytest.mark.parametrize(
+    ("variables", "kind"),
+    [({"TERM": "xterm"}, Bars), ({"TERM": "xterm", "NO_COLOR": "1"}, Bars), ({"TERM": "dumb"}, Lines)],
+)
+def test_the_view_suits_the_terminal(
+    variables: dict[str, str], kind: type[View], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A terminal that knows no cursor gets plain lines; NO_COLOR takes nothing but the colours."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    view = view_for(Printing())
+    assert type(view) is kind
+    if isinstance(view, Bars):
+        assert view._coloured is ("NO_COLOR" not in variables)
+
+
+async def test_a_terminal_that_is_stopped_holds_up_nobody_and_gets_the_newest() -> None:
+    """A thousand events pass while one write is stuck; then come their lines, and one picture."""
+    goes_on, written = threading.Event(), list[str]()
+
+    def write(text: str) -> None:
+        goes_on.wait(60)
+        written.append(text)
+
+    pen = Pen(write)
+    view = Bars(pen, columns(80), "warning")
+    for number in range(1000):
+        await view.take(ClipFailed(f"RD_A_{number:03}", Reason.NETWORK, ""))
+        await anyio.sleep(0)
+    assert written == []
+    goes_on.set()
+    await pen.written()
+    assert len(written) <= 2
+    screen = Screen()
+    screen.feed("".join(written))
+    assert [line.split(":")[0] for line in screen.lines[:1000]] == [
+        f"RD_A_{number:03}" for number in range(1000)
+    ]
+    assert len(screen.lines) == 1002
+
+
+async def test_a_reader_of_lines_who_has_stopped_lets_what_is_told_wait_where_it_is() -> None:
+    """No more than a few lines are kept for it: the rest stays with the events' own reader."""
+    goes_on = threading.Event()
+    pen = Pen(lambda _text: [goes_on.wait(60)].clear())
+    view, taken = JsonLines(pen), 0
+    with anyio.move_on_after(0.2):
+        for number in range(1000):
+            await view.take(ClipFailed(f"RD_A_{number:03}", Reason.NETWORK, ""))
+            taken += 1
+    goes_on.set()
+    assert taken <= 2 * ROOM + 1
+    await pen.written()
+
+
+async def test_a_reader_who_has_gone_is_an_error_for_whoever_writes() -> None:
+    """As a closed pipe is anywhere else."""
+
+    def write(_text: str) -> NoReturn:
+        raise BrokenPipeError
+
+    pen = Pen(write)
+    pen.put("a line\n")
+    await pen.written()
+    with pytest.raises(BrokenPipeError):
+        pen.put("another\n")

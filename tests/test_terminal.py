@@ -15,8 +15,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import anyio
 import pytest
 from conftest import children
+from screen import Screen
 
 from hdtf_async import cli
 
@@ -168,6 +170,36 @@ async def test_bars_keep_within_a_terminal_of_80_columns(
     assert max(map(len, drawn)) <= 80
     assert any("1/1" in part and "videos" in part for part in drawn)
     assert "1 clips made" in shown.decode()
+
+
+async def test_a_stopped_terminal_stops_nothing_but_what_it_shows(
+    finished: Finished, site: demo.StandIn, tmp_path: Path
+) -> None:
+    """After Ctrl-S the clip is made all the same; after Ctrl-Q the end is told, and the exit code comes."""
+    master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (24, 80))
+    words = job(finished, site, tmp_path, "--video", "Radio2", "--preset", "ultrafast")
+    words = [sys.executable, "-c", TERMINAL, *words]
+    metadata = tmp_path / "metadata.jsonl"
+    with subprocess.Popen(words, stdin=slave, stdout=slave, stderr=slave, start_new_session=True) as run:
+        shown = b""
+        while b"videos" not in shown:
+            shown += os.read(master, 1 << 16)
+        os.write(master, b"\x13")
+        while not (metadata.exists() and metadata.read_text()):
+            await anyio.sleep(0.05)
+        assert run.poll() is None
+        assert b"clips made" not in shown
+        os.write(master, b"\x11")
+        while b"1 clips made" not in shown:
+            shown += os.read(master, 1 << 16)
+    os.close(slave)
+    os.close(master)
+    assert run.returncode == 0
+    screen = Screen()
+    screen.feed(shown.decode())
+    assert screen.lines[0].startswith("videos    1/1")
+    assert [line[:6] for line in screen.lines].count("videos") == 1
 
 
 async def test_without_a_terminal_there_are_plain_lines(

@@ -1,0 +1,62 @@
+"""A terminal's screen, as far as bars need it: text, ends of lines, the cursor, clearing; no bottom."""
+
+from __future__ import annotations
+
+import re
+
+_PARTS = re.compile(r"\x1b\[(\d*)([A-Za-z])|([\r\n])|([^\x1b\r\n]+)")
+
+
+class Screen:
+    """What stands on the screen after all that was fed to it."""
+
+    def __init__(self) -> None:
+        self.rows = [""]
+        self.row = self.column = 0
+
+    @property
+    def lines(self) -> list[str]:
+        """The rows, without blanks at their ends, down to the last one with anything in it."""
+        return "\n".join(row.rstrip() for row in self.rows).rstrip("\n").split("\n")
+
+    def feed(self, text: str) -> None:
+        """Take what a program writes."""
+        for number, command, end, words in _PARTS.findall(text):
+            match command or end:
+                case "A":
+                    self.row = max(0, self.row - int(number))
+                case "B":
+                    self.row = min(len(self.rows) - 1, self.row + int(number))
+                case "J":
+                    self._cut()
+                    del self.rows[self.row + 1 :]
+                case "K":
+                    self._cut()
+                case "\r":
+                    self.column = 0
+                case "\n":  # a terminal adds the return
+                    self.row, self.column = self.row + 1, 0
+                    self.rows += [""] * (self.row + 1 - len(self.rows))
+                case "m":
+                    pass
+                case "":
+                    row = self.rows[self.row].ljust(self.column)
+                    self.rows[self.row] = row[: self.column] + words + row[self.column + len(words) :]
+                    self.column += len(words)
+                case unknown:
+                    raise AssertionError(f"the screen does not know {unknown!r}")
+
+    def fold(self, columns: int) -> None:
+        """Become as narrow as that, as a terminal does that folds what is longer; the cursor stays."""
+        above = [self._folded(row, columns) for row in self.rows[: self.row]]
+        below = [self._folded(row, columns) for row in self.rows[self.row :]]
+        self.row = sum(map(len, above))
+        self.rows = [part for parts in (*above, *below) for part in parts]
+
+    @staticmethod
+    def _folded(row: str, columns: int) -> list[str]:
+        row = row.rstrip()
+        return [row[start : start + columns] for start in range(0, len(row), columns)] or [""]
+
+    def _cut(self) -> None:
+        self.rows[self.row] = self.rows[self.row][: self.column]
