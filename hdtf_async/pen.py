@@ -90,11 +90,18 @@ class Pen:
 
 
 def into(file: TextIO) -> Callable[[str], None]:
-    """Return what writes to a file past its buffers, whose locks nobody could take from a stuck thread."""
+    """Return what writes to a file past its buffers, whose locks nobody could take from a stuck thread.
+
+    A file that is none of the system's, such as a `io.StringIO`, is written as it is.
+    """
+    try:
+        number = file.fileno()
+    except OSError:
+        return lambda text: [file.write(text)].clear()
 
     def write(text: str) -> None:
-        left = memoryview(text.encode(file.encoding or "utf-8", "replace"))
+        left = memoryview(text.encode(file.encoding, "replace"))
         while left:
-            left = left[os.write(file.fileno(), left) :]
+            left = left[os.write(number, left) :]
 
     return write
