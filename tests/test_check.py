@@ -15,12 +15,14 @@ import anyio
 import pytest
 
 import hdtf_async
-from hdtf_async import ExitCode, Options, Reason, check, cli, decode, events, repair, store
+from hdtf_async import ExitCode, Options, Reason, check, cli, decode, events, progress, repair, store
 from hdtf_async.events import ClipChecked, Events, Found
+from hdtf_async.failures import ADVICE, Failure
 from hdtf_async.guard import UNGUARDED
 from hdtf_async.journal import JOURNAL, RAWS, line
 from hdtf_async.lanes import Lanes
 from hdtf_async.model import Audio
+from hdtf_async.report import Report
 from hdtf_async.store import METADATA, read_known
 
 if TYPE_CHECKING:
@@ -379,6 +381,16 @@ async def test_a_check_that_is_asked_to_end_says_that_it_did_not_see_everything(
     assert isinstance(told[-1], events.CheckEnded)
     assert not [event for event in told if isinstance(event, Found)]
     assert content(out) == before
+
+
+def test_the_summary_has_ten_lines_at_most() -> None:
+    """Besides one for each finding, whatever has happened."""
+    result = repair.Check(repairs=True, clips=9, at_work=True, left={FLIPPED: "another form"}, other_bytes=2)
+    result.found = [Found(f"RD_A_{index:03d}.mp4", "wrong", "words") for index in range(30)]
+    result.report = Report(asked=100, stopped=Failure(Reason.REFUSED, "429"))
+    result.report.failed = {f"clip{number}": reason for number, reason in enumerate(ADVICE)}
+    assert len(progress.check_summary(result, "out").splitlines()) <= 10
+    assert len(progress.check_findings(result)) == 30
 
 
 @pytest.mark.parametrize("printing", ["--json", "--quiet"])
