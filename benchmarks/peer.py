@@ -181,7 +181,9 @@ async def benchmark(said: argparse.Namespace, directory: Path) -> None:
                 came[which].append(told)
                 stand_in_cpu[which].append(cpu_seconds_of(site.pid) - before)
                 print(
-                    f"run {number + 1}, {which}: {told.seconds:.1f} s, {told.cpu:.1f} CPU s, {told.clips} clips"
+                    f"run {number + 1}, {which}: {told.seconds:.1f} s,"
+                    f" {told.cpu:.1f} CPU s, {told.clips} clips",
+                    flush=True,
                 )
             if not measured:
                 measured = {which: quality(run / which, videos, footage) for which in came}
@@ -200,21 +202,21 @@ def show(
     said: argparse.Namespace,
 ) -> None:  # fmt: skip
     """Print the table."""
-    rows: list[tuple[str, float, float]] = [
-        (name, *(median(get(one) for one in came[which]) for which in ("ours", "common")))
-        for name, get in (("seconds", lambda one: one.seconds), ("CPU seconds", lambda one: one.cpu))
-    ]
-    rows.append(("CPU s of stand-in", median(site["ours"]), median(site["common"])))
-    rows += [
-        (name, measured["ours"][at], measured["common"][at]) for at, name in enumerate(("SSIM", "bytes/s"))
-    ]
+    sides = ("ours", "common")
+    rows = {
+        "seconds": [median(one.seconds for one in came[which]) for which in sides],
+        "CPU seconds": [median(one.cpu for one in came[which]) for which in sides],
+        "CPU s of stand-in": [median(site[which]) for which in sides],
+        "SSIM": [measured[which][0] for which in sides],
+        "bytes/s": [measured[which][1] for which in sides],
+    }
     print(
         f"\n{said.videos} videos, {said.videos} clips of {CLIP.seconds:g} s, {os.cpu_count()} CPUs,"
         f" line {said.line * 8 / 1e6:g} Mb/s, connection {said.connection * 8 / 1e6:g} Mb/s,"
         f" latency {said.latency:g} s, medians of {said.runs}"
     )
     print(f"{'':20}{'ours':>12}{'common way':>12}{'ratio':>8}")
-    for name, ours, common in rows:
+    for name, (ours, common) in rows.items():
         print(f"{name:20}{ours:12.4g}{common:12.4g}{ours / common:8.2f}")
 
 

@@ -55,10 +55,14 @@ async def prepare(footage: Path, number: int) -> list[Video]:
         film = FILMS[place % len(FILMS)]
         youtube_id = f"benchVid_{place:02d}"
         _stand_in_for(footage / film.youtube_id, footage / youtube_id, youtube_id)
-        box = head_box(film, CLIP, film.heights[0])
-        even = Box(box.left // 2 * 2, box.top // 2 * 2, box.width // 2 * 2, box.height // 2 * 2)
-        videos.append(Video(f"Head{place:02d}", youtube_id, film, even))
+        videos.append(Video(f"Head{place:02d}", youtube_id, film, even_box(film)))
     return videos
+
+
+def even_box(film: demo.Film) -> Box:
+    """Return the box around a film's head, with even sides and offsets: every program cuts it the same."""
+    box = head_box(film, CLIP, film.heights[0])
+    return Box(box.left // 2 * 2, box.top // 2 * 2, box.width // 2 * 2, box.height // 2 * 2)
 
 
 def _stand_in_for(drawn: Path, folder: Path, youtube_id: str) -> None:

@@ -1,0 +1,154 @@
+"""What encoder settings cost and keep, on footage of talking heads.
+
+    python benchmarks/quality.py [--footage DIR] [--all]
+
+Clips are made with the command line of the encode lane, and compared with the losslessly cropped video by
+SSIM and, where this ffmpeg has it, VMAF. CPU seconds are those of the ffmpeg process, decoding included. Each
+figure is the mean over three films (one at 1080 lines, two at 720), each as it is and with the grain of a
+camera in the dark, which costs most. The first row is x264 as it comes; ratios are against it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from statistics import mean
+
+import anyio
+
+from hdtf_async import demo, ffmpeg
+from hdtf_async.ffmpeg import Cut
+from hdtf_async.model import Codec, Form
+from hdtf_async.run import bundled_ffmpeg
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from job import CLIP, FILMS, even_box
+
+AS_IT_COMES = Form(preset="medium", crf=23)
+FEW = (
+    AS_IT_COMES,
+    *(Form(preset=preset, crf=crf) for preset in ("superfast", "veryfast", "faster") for crf in (18, 20)),
+    Form(codec=Codec.LOSSLESS),
+)
+ALL = (
+    *FEW[:-1],
+    *(Form(preset=preset, crf=crf) for preset in ("ultrafast", "fast", "medium") for crf in (16, 18, 20)),
+    *(Form(preset="veryfast", crf=crf) for crf in (16, 17, 19, 21)),
+    FEW[-1],
+)
+GRAIN = "noise=alls=7:allf=t"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One clip, or the mean of several."""
+
+    ssim: float
+    vmaf: float | None
+    bytes: float
+    """For a second of clip."""
+    cpu: float
+    """Seconds for a second of clip."""
+
+
+def run(words: list[str]) -> tuple[str, float]:
+    """Run ffmpeg and return what it said and its CPU seconds."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    ran = subprocess.run(words, capture_output=True, text=True, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return ran.stdout + ran.stderr, cpu
+
+
+def has_vmaf() -> bool:
+    """Say whether this ffmpeg can tell VMAF."""
+    return "libvmaf" in run([str(bundled_ffmpeg()), "-hide_banner", "-filters"])[0]
+
+
+def measure(cut: Cut, lossless: Path, target: Path, *, vmaf: bool) -> Measured:
+    """Make one clip and compare it with the lossless one."""
+    tool = bundled_ffmpeg()
+    _, cpu = run(ffmpeg.command(tool, cut, target))
+    two = [str(tool), "-hide_banner", "-nostdin", "-i", str(target), "-i", str(lossless)]
+    said, _ = run([*two, "-lavfi", "ssim", "-f", "null", "-"])
+    found = re.search(r"SSIM .*All:([0-9.]+)", said)
+    perceived = None
+    if vmaf:
+        perceived = re.search(
+            r"VMAF score: ([0-9.]+)", run([*two, "-lavfi", "libvmaf", "-f", "null", "-"])[0]
+        )
+    return Measured(
+        float(found[1]) if found else 0.0,
+        float(perceived[1]) if perceived else None,
+        target.stat().st_size / CLIP.seconds,
+        cpu / CLIP.seconds,
+    )
+
+
+def sources(footage: Path, directory: Path) -> list[tuple[Path, Cut]]:
+    """Return each film's lossless clip and how it is cut, as it is and with grain."""
+    found = []
+    for film in FILMS:
+        height = film.heights[0]
+        raw = footage / film.youtube_id / f"{ {1080: 137, 720: 136}[height] }.mp4"
+        grainy = directory / f"{film.youtube_id}_grain.mp4"
+        coded = ["-c:v", "libx264", "-preset", "fast", "-crf", "18", "-g", "125", str(grainy)]
+        run([str(bundled_ffmpeg()), "-v", "error", "-y", "-i", str(raw), "-vf", GRAIN, *coded])
+        box = even_box(film)
+        for path in (raw, grainy):
+            cut = Cut(
+                path, "mp4", CLIP, box, box.width, box.height, 0,
+                Form(codec=Codec.LOSSLESS, preset="ultrafast"), Fraction(1, 12800),
+            )  # fmt: skip
+            lossless = directory / f"{path.stem}_{film.youtube_id}_lossless.mp4"
+            run(ffmpeg.command(bundled_ffmpeg(), cut, lossless))
+            found.append((lossless, cut))
+    return found
+
+
+def name_of(form: Form) -> str:
+    """Return how a form's settings are called in the table."""
+    if form.codec is Codec.LOSSLESS:
+        return f"{form.preset}, lossless"
+    return f"{form.preset}, crf {form.crf}" + (" (default)" if form == Form() else "")
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--footage", type=Path, help="keep the footage there for another time")
+    parser.add_argument("--all", action="store_true", help="more presets and qualities")
+    said = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="quality-") as temporary:
+        directory = Path(temporary)
+        footage = said.footage or directory / "footage"
+        anyio.run(demo.draw, footage, FILMS, bundled_ffmpeg())
+        vmaf, made = has_vmaf(), sources(footage, directory)
+        print(f"{'x264 settings':26}{'SSIM':>8}{'VMAF':>7}{'kB/s':>7}{'ratio':>7}{'CPU s/s':>9}{'ratio':>7}")
+        first: Measured | None = None
+        for form in ALL if said.all else FEW:
+            found = [
+                measure(replace(cut, form=form), lossless, directory / "clip.mp4", vmaf=vmaf)
+                for lossless, cut in made
+            ]
+            size, cpu = mean(one.bytes for one in found), mean(one.cpu for one in found)
+            first = first or Measured(0, None, size, cpu)
+            seen = [one.vmaf for one in found if one.vmaf is not None]
+            print(
+                f"{name_of(form):26}{mean(one.ssim for one in found):8.4f}"
+                f"{f'{mean(seen):.1f}' if seen else '-':>7}"
+                f"{size / 1e3:7.1f}{size / first.bytes:7.2f}{cpu:9.4f}{cpu / first.cpu:7.2f}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
