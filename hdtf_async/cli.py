@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shlex
@@ -21,7 +20,7 @@ import anyio
 
 from hdtf_async import census, doctor, health, plan, progress, repair, store, tables
 from hdtf_async.failures import ExitCode
-from hdtf_async.flags import Parser, add, made
+from hdtf_async.flags import COMMANDS, Parser, add, made, origins
 from hdtf_async.options import DISK, ENCODE, NETWORK, TOOLS, WHICH, Options, OptionsError, Printing
 from hdtf_async.run import FormError, Running, bundled_ffmpeg, one_error, own_version, running
 
@@ -35,22 +34,21 @@ R = TypeVar("R")
 """What a job comes to."""
 _Job = AbstractAsyncContextManager[Running[R]]
 
-DESCRIPTION = "From the HDTF tables to talking-head clips: downloads and encodes overlap."
-EXAMPLES = """\
-examples:
+DESCRIPTION = """\
+From the HDTF tables to talking-head clips: downloads and encodes overlap.
+
   python -m hdtf_async --out clips                         the whole dataset
   python -m hdtf_async --out clips --subset RD --limit 5   a first taste of it
-  python -m hdtf_async --out clips --size 512 --fps 25     in the form that most training code takes
-commands:
-  python -m hdtf_async plan [--json]       what would be done, and what is odd in the tables
-  python -m hdtf_async census --out DIR    what is still on YouTube, and at which height
-  python -m hdtf_async check --out DIR     every clip against its record [--deep] [--repair]
-  python -m hdtf_async doctor [--out DIR]  tools, versions, cookies, disk: ready, or what to do
-  python -m hdtf_async demo --out DIR      the whole job, offline, against a stand-in for YouTube
-exit codes:
-  0 all is there; 1 the rest is gone or needs you; 2 usage or tables; 3 YouTube refuses this address;
-  4 local trouble; 75 another run may help; 130 interrupted; 143 terminated
-"""
+  python -m hdtf_async --out clips --size 512 --fps 25     as most training code wants
+  python -m hdtf_async plan                what would be done; what is odd in the tables
+  python -m hdtf_async doctor              tools, cookies, disk: ready, or what to do
+  python -m hdtf_async census --out DIR    what is still on YouTube, at which height
+  python -m hdtf_async check --out DIR     every clip against its record
+  python -m hdtf_async demo --out DIR      the whole job, offline"""
+EPILOG = """\
+exit codes: 0 all is there; 1 the rest is gone or needs you; 2 usage or tables;
+3 YouTube refuses this address; 4 local trouble; 75 another run may help;
+129, 130, 143 the terminal went away, interrupted, terminated"""
 _Gently = list["Callable[[], None]"]
 """How the work under way is asked to end soon, once it can be."""
 OUT = ("--out", "-o", "--output_dir")
@@ -65,13 +63,11 @@ def entry() -> NoReturn:
 
 def main(argv: Sequence[str]) -> int:
     """Run a command line and return its exit code."""
-    commands: dict[str, Callable[[Sequence[str]], int]] = {
-        "plan": plan_command,
-        "census": census_command,
-        "doctor": doctor_command,
-        "check": check_command,
-        "demo": demo_command,
-    }
+    commands: dict[str, Callable[[Sequence[str]], int]] = dict(
+        zip(
+            COMMANDS, (plan_command, census_command, check_command, doctor_command, demo_command), strict=True
+        )
+    )
     command, words = (commands[argv[0]], argv[1:]) if argv and argv[0] in commands else (main_job, argv)
     try:
         return command(words)
@@ -86,7 +82,7 @@ def main(argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         code, message = ExitCode.INTERRUPTED, "interrupted"
     except Exception as error:  # noqa: BLE001 - a fault of ours: one line, and the way to the rest
-        if {"debug", "--log-level=debug"} & set(words):
+        if {"debug", "--log-level=debug"} & {*words, os.environ.get("HDTF_ASYNC_LOG_LEVEL")}:
             traceback.print_exc()
         code = ExitCode.LOCAL
         message = f"a fault of its own, please report it: {error!r} (--log-level debug shows where)"
@@ -97,15 +93,14 @@ def main(argv: Sequence[str]) -> int:
 def main_job(argv: Sequence[str]) -> int:
     """``python -m hdtf_async --out DIR``."""
     parser = Parser(
-        prog="python -m hdtf_async", usage="%(prog)s --out DIR [options]", allow_abbrev=False,
-        description=DESCRIPTION, epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog="python -m hdtf_async", usage="%(prog)s --out DIR [options]",
+        description=DESCRIPTION, epilog=EPILOG,
     )  # fmt: skip
     parser.add_argument("--version", action="version", version=f"hdtf_async {own_version()}")
     parser.add_argument(*OUT, dest="out", metavar="DIR", type=Path, help="where the clips go (required)")
     add(parser, Options)
     add(parser, Printing)
-    said = parser.parse_args(argv)
+    said = parser.read(argv)
     if said.out is None:
         parser.error("--out DIR is needed: it says where the clips go")
     return _until_signal(partial(_run, said.out, made(Options, said), made(Printing, said)))
@@ -114,13 +109,13 @@ def main_job(argv: Sequence[str]) -> int:
 def plan_command(argv: Sequence[str]) -> int:
     """``python -m hdtf_async plan``: what would be done, and what is odd in the tables; touches nothing."""
     parser = Parser(
-        prog="python -m hdtf_async plan", usage="%(prog)s [--json] [options]", allow_abbrev=False,
+        prog="python -m hdtf_async plan", usage="%(prog)s [--json] [options]",
         description="What would be done, and what is odd in the tables. Touches nothing.",
     )  # fmt: skip
     parser.add_argument(*OUT, dest="out", metavar="DIR", type=Path, help="leave out what is there already")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add(parser, Options)
-    said = parser.parse_args(argv)
+    said = parser.read(argv)
     options = made(Options, said)
     read = tables.read(options.source, corrections=options.corrections)
     plan.require_known(read, options)
@@ -130,6 +125,7 @@ def plan_command(argv: Sequence[str]) -> int:
         there, failed = known.all_there(), known.failures
     decided = plan.make(read, options, there=there, failed=failed)
     told = _planned(read, decided, options)
+    told["settings"] = origins(said)
     print(json.dumps(told, indent=2) if said.json else _plan_words(told))
     return ExitCode.DONE
 
@@ -137,7 +133,7 @@ def plan_command(argv: Sequence[str]) -> int:
 def census_command(argv: Sequence[str]) -> int:
     """``python -m hdtf_async census --out DIR``: what is still on YouTube; downloads nothing."""
     parser = Parser(
-        prog="python -m hdtf_async census", usage="%(prog)s --out DIR [options]", allow_abbrev=False,
+        prog="python -m hdtf_async census", usage="%(prog)s --out DIR [options]",
         description="Asks YouTube for every video, at the pace, and downloads none: DIR/census.csv says"
         " which are still there, at which height, and why the others are not.",
     )  # fmt: skip
@@ -148,7 +144,7 @@ def census_command(argv: Sequence[str]) -> int:
     )  # fmt: skip
     add(parser, Options, groups=(WHICH, NETWORK, TOOLS))
     add(parser, Printing)
-    said = parser.parse_args(argv)
+    said = parser.read(argv)
     if said.out is None:
         parser.error("--out DIR is needed: it says where census.csv goes")
     if not 0 <= said.fresh <= 36500:  # noqa: PLR2004 - a hundred years
@@ -172,23 +168,26 @@ def doctor_command(argv: Sequence[str]) -> int:
     """``python -m hdtf_async doctor``: whether this machine is ready for a run with these options."""
     parser = Parser(
         prog="python -m hdtf_async doctor", usage="%(prog)s [--json] [--out DIR] [options]",
-        allow_abbrev=False,
         description="Looks at what a run with the same options would need, and says what to do where"
         " something is wrong: exit code 4. Changes nothing, and asks nobody on the network.",
     )  # fmt: skip
     parser.add_argument(*OUT, dest="out", metavar="DIR", type=Path, help="look at this directory too")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add(parser, Options)
-    said = parser.parse_args(argv)
-    return _until_signal(partial(_doctor, made(Options, said), said.out, said.json))
+    said = parser.read(argv)
+    return _until_signal(partial(_doctor, made(Options, said), said.out, origins(said), said.json))
 
 
-async def _doctor(options: Options, out: Path | None, as_json: bool, _gently: _Gently) -> int:
+async def _doctor(
+    options: Options, out: Path | None, elsewhere: dict[str, str], as_json: bool, _gently: _Gently
+) -> int:
     signs = await doctor.examine(options, out)
     ready = health.is_ready(signs)
     if as_json:
-        print(json.dumps({"ready": ready, "signs": list(map(health.stated, signs))}, indent=2))
+        told = {"ready": ready, "settings": elsewhere, "signs": list(map(health.stated, signs))}
+        print(json.dumps(told, indent=2))
     else:
+        print("".join(f"{'set':>7}  {line}\n" for line in _set_elsewhere(elsewhere)), end="")
         for sign in signs:
             print(f"{sign.verdict:>7}  {sign.subject}: {sign.words}")
             if sign.remedy:
@@ -200,7 +199,7 @@ async def _doctor(options: Options, out: Path | None, as_json: bool, _gently: _G
 def check_command(argv: Sequence[str]) -> int:
     """``python -m hdtf_async check --out DIR``: every published clip against its record."""
     parser = Parser(
-        prog="python -m hdtf_async check", usage="%(prog)s --out DIR [options]", allow_abbrev=False,
+        prog="python -m hdtf_async check", usage="%(prog)s --out DIR [options]",
         description="Holds every clip against its record, and names what is wrong, missing or foreign; exit"
         " code 1 if anything is. Changes nothing without --repair; the options of the lanes are for that.",
     )  # fmt: skip
@@ -209,7 +208,7 @@ def check_command(argv: Sequence[str]) -> int:
     parser.add_argument("--repair", action="store_true", help="make again what is wrong or missing")
     add(parser, Options, groups=(NETWORK, ENCODE, DISK, TOOLS), without={*repair.FORM, *RUN_AGAIN})
     add(parser, Printing)
-    said = parser.parse_args(argv)
+    said = parser.read(argv)
     if said.out is None:
         parser.error("--out DIR is needed: it says where the clips are")
     job = partial(repair.running, said.out, made(Options, said), deep=said.deep, repair=said.repair)
@@ -235,14 +234,14 @@ def demo_command(argv: Sequence[str]) -> int:
     from hdtf_async import demo  # noqa: PLC0415 - only the demo pays for it
 
     parser = Parser(
-        prog="python -m hdtf_async demo", allow_abbrev=False,
+        prog="python -m hdtf_async demo", usage="%(prog)s --out DIR [options]",
         description="The whole job, offline: draws footage of talking heads, serves it from a stand-in for"
         " YouTube on this machine, and runs the main job against it.",
     )  # fmt: skip
     parser.add_argument(*OUT, dest="out", metavar="DIR", type=Path, help="where the clips go (required)")
     parser.add_argument("--footage", metavar="DIR", type=Path, help="keep the footage there for another time")
     add(parser, Printing)
-    said = parser.parse_args(argv)
+    said = parser.read(argv)
     if said.out is None:
         parser.error("--out DIR is needed: it says where the clips go")
     printing = made(Printing, said)
@@ -373,12 +372,18 @@ def _planned(read: Tables, decided: plan.Plan, options: Options) -> dict[str, An
     }
 
 
+def _set_elsewhere(elsewhere: dict[str, str]) -> list[str]:
+    """Return a line for each option that is set elsewhere than on the command line."""
+    return [f"{name} comes from {origin}" for name, origin in elsewhere.items()]
+
+
 def _plan_words(told: dict[str, Any]) -> str:
     """Return the plan for a person."""
     lines = [
         f"{finding['severity']:>7}  {finding['file']}:{finding['line']}  {finding['words']}"
         for finding in told["findings"]
     ]
+    lines += [f"{'set':>7}  {line}" for line in _set_elsewhere(told["settings"])]
     per_subset = ", ".join(
         f"{name}: {counts['videos']} videos, {counts['clips']} clips"
         for name, counts in told["subsets"].items()

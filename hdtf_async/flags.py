@@ -4,31 +4,58 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import os
 import sys
 from dataclasses import fields
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
+from hdtf_async import settings
 from hdtf_async.failures import ExitCode
 from hdtf_async.masks import without_secrets
-from hdtf_async.options import Options, Printing, flag_of
+from hdtf_async.options import Options, OptionsError, Printing, flag_of, parsed
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from hdtf_async.options import Flag
 
 T = TypeVar("T", Options, Printing)
+COMMANDS = ("plan", "census", "check", "doctor", "demo")
+"""The first word of a command line, where it is not the main job's."""
+_WIDE = 25
+"""Columns for an option and what it takes, before its help."""
+_FEW = 5
+"""Choices of which all are named in the help."""
 
 
 class Parser(argparse.ArgumentParser):
-    """Names the nearest option where one is not known."""
+    """Names the nearest option where one is not known, and fills in what is set elsewhere."""
+
+    def __init__(self, prog: str, usage: str, description: str, epilog: str = "") -> None:
+        super().__init__(
+            prog=prog, usage=usage, description=description, epilog=epilog, allow_abbrev=False,
+            formatter_class=_Help,
+        )  # fmt: skip
+        self.offered: set[str] = set()
+        """Fields that this command takes."""
+        self.add_argument(
+            "--config", metavar="FILE", type=Path, help="options in TOML; docs/options.md has the order"
+        )
+
+    def read(self, argv: Sequence[str]) -> argparse.Namespace:
+        """Return what is said on the command line, with what is set elsewhere; raises `OptionsError`."""
+        said = self.parse_args(argv)
+        said.settings = settings.read(os.environ, said.config, self.offered)
+        return said
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and leave with exit code 2."""
         unknown = message.partition("unrecognized arguments: ")[2].split()
+        known = [*self._option_string_actions, *COMMANDS]
         for word in unknown:
-            near = difflib.get_close_matches(word.split("=")[0], list(self._option_string_actions), n=1)
+            near = difflib.get_close_matches(word.split("=")[0], known, n=1)
             if near:
                 message += f"; did you mean {near[0]}?"
                 break
@@ -37,8 +64,24 @@ class Parser(argparse.ArgumentParser):
         raise SystemExit(int(ExitCode.USAGE))
 
 
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """As short as can be: of each option its short and its first long name, and what it takes once."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=_WIDE + 4)
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        if not action.option_strings:
+            return super()._format_action_invocation(action)
+        long = [name for name in action.option_strings if name.startswith("--")]
+        short = [name for name in action.option_strings if not name.startswith("--")]
+        name = long[0] if not isinstance(action, argparse.BooleanOptionalAction) else f"--[no-]{long[0][2:]}"
+        takes = "" if action.nargs == 0 else f" {action.metavar}"
+        return ", ".join([*short, name]) + takes
+
+
 def add(
-    parser: argparse.ArgumentParser,
+    parser: Parser,
     what: type[Options | Printing],
     groups: Collection[str] | None = None,
     without: Collection[str] = (),
@@ -49,19 +92,33 @@ def add(
         flag = flag_of(option)
         if option.name in without or (groups is not None and flag.group not in groups):
             continue
+        parser.offered.add(option.name)
         group = groups_made.setdefault(flag.group, parser.add_argument_group(flag.group))
-        text = flag.help if isinstance(option.default, bool) else f"{flag.help} ({flag.shown_default})"
+        # Whether something was said is seen by whether it is there.
         if isinstance(option.default, bool):
             action = argparse.BooleanOptionalAction if option.default else "store_true"
             group.add_argument(
-                *flag.names, dest=option.name, default=option.default, action=action, help=text
+                *flag.names, dest=option.name, default=argparse.SUPPRESS, action=action, help=flag.help
             )
         else:
             group.add_argument(
-                *flag.names, dest=option.name, default=option.default, metavar=flag.metavar, help=text,
-                type=partial(_parsed, flag), choices=flag.choices or None,
-                action=_Extend if flag.many else "store",
+                *flag.names, dest=option.name, default=argparse.SUPPRESS, metavar=_takes(flag),
+                help=f"{flag.help}{_choices(flag)} ({flag.shown_default})".replace("%", "%%"),
+                type=partial(_parsed, flag), action=_Extend if flag.many else "store",
             )  # fmt: skip
+
+
+def _takes(flag: Flag) -> str:
+    """Return what an option takes: its choices, where they fit beside its name."""
+    choices = "|".join(flag.choices)
+    return choices if choices and len(f"{flag.names[0]} {choices}") <= _WIDE else flag.metavar or "NAME"
+
+
+def _choices(flag: Flag) -> str:
+    """Return the choices for the help text, where they do not fit beside the name."""
+    if len(flag.choices) > _FEW:
+        return f": {flag.choices[0]} to {flag.choices[-1]}"
+    return f": {'|'.join(flag.choices)}" if flag.choices and "|" not in _takes(flag) else ""
 
 
 class _Extend(argparse.Action):
@@ -70,20 +127,26 @@ class _Extend(argparse.Action):
     def __call__(
         self, _parser: object, said: argparse.Namespace, values: object, _name: str | None = None
     ) -> None:
-        so_far = getattr(said, self.dest)
+        so_far = getattr(said, self.dest, ())
         more = values if isinstance(values, tuple) else (values,)
         setattr(said, self.dest, (*so_far, *more))
 
 
 def _parsed(flag: Flag, text: str) -> Any:  # noqa: ANN401 - of the field's type
     try:
-        return flag.parse(text)
-    except (ValueError, ZeroDivisionError, OverflowError) as error:
-        why = f"cannot be read: {error}" if flag.secret else f"does not take {text!r}"
-        raise argparse.ArgumentTypeError(f"{flag.names[0]} {why}") from None
+        return parsed(flag, text)
+    except OptionsError as error:
+        raise argparse.ArgumentTypeError(f"{flag.names[0]} {error}") from None
 
 
 def made(what: type[T], said: argparse.Namespace) -> T:
-    """Return the options that were said; raises `OptionsError`."""
-    names = [option.name for option in fields(what) if hasattr(said, option.name)]
-    return what(**{name: getattr(said, name) for name in names})
+    """Return the options that were said, or are set elsewhere; raises `OptionsError`."""
+    names = [option.name for option in fields(what)]
+    values = {name: said.settings[name].value for name in names if name in said.settings}
+    return what(**(values | {name: getattr(said, name) for name in names if hasattr(said, name)}))
+
+
+def origins(said: argparse.Namespace) -> dict[str, str]:
+    """Return where each option comes from that is set elsewhere than on the command line."""
+    names = {option.name: flag_of(option).names[0] for what in (Options, Printing) for option in fields(what)}
+    return {names[name]: setting.origin for name, setting in said.settings.items() if not hasattr(said, name)}

@@ -216,7 +216,7 @@ class Options:
     )  # fmt: skip
     videos: tuple[str, ...] = _option(
         "--video", default=(), group=WHICH, metavar="NAME", parse=_names, many=True,
-        help="only this video, by name, {subset}_{name} or YouTube id; may be repeated", shown="all",
+        help="this one, by name or YouTube id; repeatable", shown="all",
     )  # fmt: skip
     limit: int | None = _option(
         "--limit", default=None, group=WHICH, metavar="N", parse=int, check=_between(1, 10**9),
@@ -224,7 +224,7 @@ class Options:
     )  # fmt: skip
     corrections: Corrections = _option(
         "--corrections", default=Corrections.VERIFIED, group=WHICH, parse=Corrections,
-        choices=tuple(Corrections), help="which corrections of the tables apply",
+        choices=tuple(Corrections), help="corrections of the tables that apply",
     )  # fmt: skip
     downloads: int = _option(
         "--downloads", "-w", "--num_workers", default=8, group=NETWORK, metavar="N", parse=int,
@@ -233,22 +233,22 @@ class Options:
     pace: float = _option(
         "--pace", default=12.0, group=NETWORK, metavar="SECONDS", parse=float,
         check=_between(0, 3600, " seconds"),
-        help="least time between two starts of a download; YouTube locks out addresses that ask faster",
+        help="least time between two starts of a download",
         shown="12",
     )  # fmt: skip
     cool_down: float = _option(
         "--cool-down", default=600.0, group=NETWORK, metavar="SECONDS", parse=float,
         check=_between(0, 24 * 3600, " seconds"),
-        help="wait after YouTube refused this address, before one video tries again; doubled each time",
+        help="first wait once YouTube refuses; then doubled",
         shown="600",
     )  # fmt: skip
     limit_rate: int | None = _option(
         "--limit-rate", default=None, group=NETWORK, metavar="BYTES", parse=size_in_bytes,
-        check=_between(1000, 10**12), help="bytes a second that all downloads together may take, such as 10M",
+        check=_between(1000, 10**12), help="bytes a second in all, such as 10M",
     )  # fmt: skip
     stall_timeout: float = _option(
         "--stall-timeout", default=120.0, group=NETWORK, metavar="SECONDS", parse=float,
-        check=_between(1, 3600, " seconds"), help="end a download that brings nothing for so long",
+        check=_between(1, 3600, " seconds"), help="end a download that brings nothing",
         shown="120",
     )  # fmt: skip
     least_speed: int = _option(
@@ -260,8 +260,7 @@ class Options:
     retry_wait: float = _option(
         "--retry-wait", default=10.0, group=NETWORK, metavar="SECONDS", parse=float,
         check=_between(0, 3600, " seconds"),
-        help="wait before a download that failed in passing is tried again; four times as long the second"
-        " time",
+        help="first wait after a failure in passing, then fourfold",
         shown="10",
     )  # fmt: skip
     resolution: Resolution = _option(
@@ -271,15 +270,15 @@ class Options:
     )  # fmt: skip
     raw_dirs: tuple[Path, ...] = _option(
         "--raw-dir", default=(), group=NETWORK, metavar="DIR", parse=_paths, many=True,
-        help="videos that you have, named {subset}_{name}.* or by YouTube id: never changed; may be repeated",
+        help="videos that you have, named {subset}_{name}.* or by YouTube id: never changed; repeatable",
     )  # fmt: skip
     cookies: Path | None = _option(
         "--cookies", default=None, group=NETWORK, metavar="FILE", parse=Path, check=_readable,
-        help="cookies in Netscape format for yt-dlp; each child gets a private copy",
+        help="cookies in Netscape format",
     )  # fmt: skip
     cookies_from_browser: str | None = _option(
         "--cookies-from-browser", default=None, group=NETWORK, metavar="BROWSER",
-        help="let yt-dlp read the cookies of this browser",
+        help="the cookies of this browser",
     )  # fmt: skip
     proxy: str | None = _option(
         "--proxy", default=None, group=NETWORK, metavar="URL", check=_proxy, secret=True,
@@ -288,7 +287,7 @@ class Options:
     yt_dlp_args: tuple[str, ...] = _option(
         "--yt-dlp-args", default=(), group=NETWORK, metavar="ARGS", parse=_split, check=_yt_dlp_arguments,
         secret=True,
-        help="further options for yt-dlp, split as a shell would (write --yt-dlp-args='...')",
+        help="more options, as --yt-dlp-args='...'",
     )  # fmt: skip
     encodes: int | None = _option(
         "--encodes", default=None, group=ENCODE, metavar="N", parse=int, check=_between(1, 1024),
@@ -300,15 +299,15 @@ class Options:
     )  # fmt: skip
     size: int | None = _option(
         "--size", default=None, group=ENCODE, metavar="PIXELS", parse=int, check=_even_side,
-        help="scale the clip so that its shorter side has this many pixels", shown="as it comes",
+        help="length of the clip's shorter side", shown="as it comes",
     )  # fmt: skip
     fps: Fraction | None = _option(
         "--fps", default=None, group=ENCODE, metavar="RATE", parse=Fraction, check=_rate,
-        help="frames a second, as 25 or 30000/1001", shown="as it comes",
+        help="frames a second, as 30000/1001", shown="as it comes",
     )  # fmt: skip
     segment: float | None = _option(
         "--segment", default=None, group=ENCODE, metavar="SECONDS", parse=float,
-        check=_between(1, 3600, " seconds"), help="divide the clips into pieces of this length",
+        check=_between(1, 3600, " seconds"), help="divide clips into such pieces",
         shown="whole",
     )  # fmt: skip
     audio: Audio = _option(
@@ -335,18 +334,18 @@ class Options:
     )  # fmt: skip
     keep_raw: bool = _option(
         "--keep-raw", default=True, group=DISK,
-        help="keep the videos, so that another size or rate needs no network (--no-keep-raw deletes)",
+        help="keep the videos, for clips of another form",
     )  # fmt: skip
     min_free: int = _option(
         "--min-free", default=2 * 10**9, group=DISK, metavar="BYTES", parse=size_in_bytes,
-        check=_between(0, 10**18), help="start no download that would leave less room, such as 500M",
+        check=_between(0, 10**18), help="room to leave on the disk, such as 500M",
         shown="2G",
     )  # fmt: skip
     retry_failed: bool = _option(
         "--retry-failed", default=False, group=DISK, help="try again what was given up for good",
     )  # fmt: skip
     recut: bool = _option(
-        "--recut", default=False, group=DISK, help="make clips that are there in another form again",
+        "--recut", default=False, group=DISK, help="make again what is there in another form",
     )  # fmt: skip
     ffmpeg: Path | None = _option(
         "--ffmpeg", default=None, group=TOOLS, metavar="PATH", parse=Path, help="ffmpeg to use",
@@ -382,11 +381,11 @@ class Printing:
     json: bool = _option("--json", default=False, group=PRINT, help="one JSON object a line, for programs")
     quiet: bool = _option("--quiet", "-q", default=False, group=PRINT, help="nothing but errors")
     progress: bool = _option(
-        "--progress", default=True, group=PRINT, help="bars on a terminal (--no-progress: plain lines)"
+        "--progress", default=True, group=PRINT, help="bars on a terminal; else plain lines"
     )
     log_level: str = _option(
         "--log-level", default="warning", group=PRINT, choices=("debug", "info", "warning", "error"),
-        help="what is told; debug also shows tracebacks",
+        help="what is told; debug: tracebacks too",
     )  # fmt: skip
 
     def __post_init__(self) -> None:
@@ -397,10 +396,24 @@ def check(options: Options | Printing) -> None:
     """Raise `OptionsError` for the first field whose value its flag does not take."""
     for option in fields(options):
         flag, value = flag_of(option), getattr(options, option.name)
-        if value is None:
-            continue
-        wrong = flag.check(value)
-        if wrong is None and flag.choices and value not in flag.choices:
-            wrong = f"takes {', '.join(flag.choices)}, not {value!r}"
+        wrong = None if value is None else wrong_with(flag, value)
         if wrong is not None:
             raise OptionsError(f"{flag.names[0]} {wrong}")
+
+
+def wrong_with(flag: Flag, value: Any) -> str | None:  # noqa: ANN401 - of the field's type
+    """Say what is wrong with a value, or None."""
+    wrong = flag.check(value)
+    if wrong is None and flag.choices and value not in flag.choices:
+        return f"takes {', '.join(flag.choices)}, not {value!r}"
+    return wrong
+
+
+def parsed(flag: Flag, text: str) -> Any:  # noqa: ANN401 - of the field's type
+    """Return the value that a text stands for; raises `OptionsError`, without the option's name."""
+    try:
+        return flag.parse(text)
+    except (ValueError, ZeroDivisionError, OverflowError) as error:
+        if flag.choices:
+            raise OptionsError(f"takes {', '.join(flag.choices)}, not {text!r}") from None
+        raise OptionsError(f"cannot be read: {error}" if flag.secret else f"does not take {text!r}") from None

@@ -94,12 +94,16 @@ def into(file: TextIO) -> Callable[[str], None]:
 
     A file that is none of the system's, such as a `io.StringIO`, is written as it is.
     """
+    number: int | None
     try:
         number = file.fileno()
     except OSError:
-        return lambda text: [file.write(text)].clear()
+        number = None
 
     def write(text: str) -> None:
+        if number is None:
+            file.write(text)
+            return
         left = memoryview(text.encode(file.encoding, "replace"))
         while left:
             left = left[os.write(number, left) :]

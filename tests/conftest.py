@@ -29,6 +29,16 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What whoever runs the tests has set for the program is not what is tested."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("no settings")))
+        for name in [name for name in os.environ if name.startswith("HDTF_ASYNC_")]:
+            patch.delenv(name)
+        yield
+
+
 @pytest.fixture(scope="session")
 def footage(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo's films; drawn once for one state of what draws them, for it takes half a minute."""

@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 
 from hdtf_async import cli, tables
+from hdtf_async.options import DISK, ENCODE, NETWORK, PRINT, TOOLS, WHICH
+
+GROUPS = (WHICH, NETWORK, ENCODE, DISK, TOOLS, PRINT)
 
 
 def planned(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
@@ -83,6 +86,8 @@ def test_plan_touches_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         (["--out", "x", "--raw-dir", "/nowhere"], "--raw-dir /nowhere: No such file"),
         (["--out", "x", "--cookies", "/nowhere"], "--cookies /nowhere: No such file"),
         (["plan", "--jsno"], "did you mean --json?"),
+        (["plna"], "did you mean plan?"),
+        (["--out", "x", "--config", "/nowhere"], "/nowhere: No such file"),
     ],
 )
 def test_a_wrong_command_line_says_what_is_wrong_and_leaves_with_2(
@@ -153,6 +158,10 @@ def test_help_fits_two_screens() -> None:
     )  # fmt: skip
     lines = run.stdout.splitlines()
     assert len(lines) <= 100
+    assert max(map(len, lines)) <= 88  # an example and what it is for
+    places = [run.stdout.index(f"{group}:") for group in GROUPS]
+    assert places == sorted(places)
+    assert run.stdout.index("--out clips --size 512") < places[0]
     assert all(option in run.stdout for option in ("--out", "--subset", "--downloads", "--encodes", "--size"))
 
 

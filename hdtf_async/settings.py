@@ -1,0 +1,155 @@
+"""What the user has set elsewhere than on the command line: in a TOML file, and in the environment.
+
+Keys and variables follow from the fields of `Options` and `Printing`: ``limit-rate`` and
+``HDTF_ASYNC_LIMIT_RATE`` for ``--limit-rate``. The command line comes first, then the environment, then the
+file that ``--config`` names, then the user's own, then the defaults. No file is ever taken from the working
+directory: it could name programs, and somebody else may have put it there.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hdtf_async.options import Options, OptionsError, Printing, flag_of, parsed, wrong_with
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+PREFIX = "HDTF_ASYNC_"
+"""With what a variable of ours begins."""
+_SWITCHES = {
+    "1": True,
+    "true": True,
+    "yes": True,
+    "on": True,
+    "0": False,
+    "false": False,
+    "no": False,
+    "off": False,
+}
+KEYS = {
+    flag_of(option).names[0].removeprefix("--"): option
+    for what in (Options, Printing)
+    for option in fields(what)
+}
+"""Key in a file to the field that it sets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A value, and where the user has set it."""
+
+    value: Any
+    origin: str
+
+
+def read(
+    environ: Mapping[str, str], named: Path | None = None, wanted: Collection[str] | None = None
+) -> dict[str, Setting]:
+    """Return what is set, by the names of the fields, or of those that are wanted.
+
+    `named` is the file of ``--config``. Raises `OptionsError`, which names file and key, or the variable: for
+    what is unknown, also where it is not wanted, and for a value that the command line would not take.
+    """
+    layers = [_in_environment(environ)]
+    if named is not None:
+        layers.insert(0, _in_file(named))
+    own = users_file(environ)
+    if own is not None and own.exists():
+        layers.insert(0, _in_file(own))
+    found: dict[str, Setting] = {}
+    for layer in layers:
+        for key, said, origin, base in layer:
+            name = KEYS[key].name
+            if wanted is None or name in wanted:
+                found[name] = Setting(_value(key, said, origin, base), origin)
+    return found
+
+
+def users_file(environ: Mapping[str, str]) -> Path | None:
+    """Return where the user's own file would be, if the user has a home."""
+    told = environ.get("XDG_CONFIG_HOME", "")
+    home = environ.get("HOME", "")
+    # A relative one has no meaning, says the standard; here it would be the working directory.
+    if Path(told).is_absolute():
+        directory = Path(told)
+    elif Path(home).is_absolute():
+        directory = Path(home) / ".config"
+    else:
+        return None
+    return directory / "hdtf_async" / "config.toml"
+
+
+_Said = tuple[str, object, str, Path | None]
+"""A key, what was said for it, where, and the directory in which its relative paths begin."""
+
+
+def _in_file(path: Path) -> Iterator[_Said]:
+    try:
+        said = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise OptionsError(f"{path}: {error.strerror}") from None
+    except ValueError as error:
+        raise OptionsError(f"{path}: {error}") from None
+    for written, value in said.items():
+        key = written.replace("_", "-")
+        if key not in KEYS:
+            raise OptionsError(f"{path}: there is no option {written}{_nearest(key, KEYS)}")
+        yield key, value, f"{path}: {written}", path.absolute().parent
+
+
+def _in_environment(environ: Mapping[str, str]) -> Iterator[_Said]:
+    variables = {f"{PREFIX}{key.replace('-', '_').upper()}": key for key in KEYS}
+    for name, value in environ.items():
+        if name.startswith(PREFIX):
+            if name not in variables:
+                raise OptionsError(f"{name}: there is no such variable{_nearest(name, variables)}")
+            yield variables[name], value, name, None
+
+
+def _value(key: str, said: object, origin: str, base: Path | None) -> object:
+    """Return the value of a field, checked as on the command line."""
+    option = KEYS[key]
+    flag = flag_of(option)
+    if isinstance(option.default, bool):
+        switch = _SWITCHES.get(said.lower()) if isinstance(said, str) and base is None else said
+        if not isinstance(switch, bool):
+            raise OptionsError(f"{origin} takes true or false")
+        return switch
+    several = said if isinstance(said, list) and isinstance(option.default, tuple) else [said]
+    if not all(isinstance(each, str | int | float) and not isinstance(each, bool) for each in several):
+        kind = "a text or a list of texts" if isinstance(option.default, tuple) else "a text or a number"
+        raise OptionsError(f"{origin} takes {kind}")
+    if several is said and not flag.many:  # words, already apart
+        value: Any = tuple(map(str, several))
+    else:
+        try:
+            values = [_placed(parsed(flag, str(each)), base) for each in several]
+        except OptionsError as error:
+            raise OptionsError(f"{origin} {error}") from None
+        value = tuple(part for each in values for part in each) if flag.many else values[0]
+    wrong = wrong_with(flag, value)
+    if wrong is not None:
+        raise OptionsError(f"{origin} {wrong}")
+    return value
+
+
+def _placed(value: Any, base: Path | None) -> Any:  # noqa: ANN401 - of the field's type
+    """Return a path as meant in a file: from the file's own directory on, or from the user's home."""
+    if base is None:
+        return value
+    if isinstance(value, Path):
+        try:
+            return base / value.expanduser()
+        except RuntimeError as error:  # there is no such user
+            raise OptionsError(f"takes a path: {error}") from None
+    return tuple(_placed(part, base) for part in value) if isinstance(value, tuple) else value
+
+
+def _nearest(word: str, known: Collection[str]) -> str:
+    near = get_close_matches(word, list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""

@@ -1,0 +1,207 @@
+"""Options that are set in a file or in the environment: which one counts, and what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hdtf_async import cli, settings
+from hdtf_async.options import Options, OptionsError, Printing, flag_of
+
+EVERY = {
+    "source": Path("/tables"),
+    "subsets": ("RD", "WDA"),
+    "fps": Fraction(25),
+    "limit_rate": 10_000_000,
+    "yt_dlp_args": ("--extractor-args", "youtube:player_client=web"),
+    "raw_dirs": (Path("/raws"), Path("/more")),
+    "keep_raw": False,
+    "log_level": "debug",
+}
+"""One field of each kind, and a value for it."""
+IN_FILE = """
+source = "/tables"
+subset = ["RD", "WDA"]
+fps = 25
+limit-rate = "10M"
+yt_dlp_args = ["--extractor-args", "youtube:player_client=web"]
+raw-dir = ["/raws", "/more"]
+keep-raw = false
+log-level = "debug"
+"""
+
+
+def write(home: Path, text: str) -> Path:
+    """Write the user's own file, and return it."""
+    path = home / ".config" / "hdtf_async" / "config.toml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def values(
+    environ: dict[str, str], named: Path | None = None, wanted: set[str] | None = None
+) -> dict[str, Any]:
+    """Return what is set, without where."""
+    return {name: setting.value for name, setting in settings.read(environ, named, wanted).items()}
+
+
+def test_a_file_takes_each_kind_of_option(tmp_path: Path) -> None:
+    """Texts, numbers, lists and switches, as they are written in TOML; dashes or underscores."""
+    write(tmp_path, IN_FILE)
+    assert values({"HOME": str(tmp_path)}) == EVERY
+
+
+def test_the_environment_takes_each_kind_as_the_command_line_does() -> None:
+    """A list of words is split as a shell would; a switch is said in words."""
+    told = {
+        "HDTF_ASYNC_SOURCE": "/tables",
+        "HDTF_ASYNC_SUBSET": "RD,WDA",
+        "HDTF_ASYNC_FPS": "25",
+        "HDTF_ASYNC_LIMIT_RATE": "10M",
+        "HDTF_ASYNC_YT_DLP_ARGS": "--extractor-args 'youtube:player_client=web'",
+        "HDTF_ASYNC_KEEP_RAW": "no",
+        "HDTF_ASYNC_LOG_LEVEL": "debug",
+    }
+    assert values(told) == {name: value for name, value in EVERY.items() if name != "raw_dirs"}
+
+
+def test_every_option_has_a_key_and_a_variable_of_its_own() -> None:
+    """They follow from its first flag."""
+    assert {option.name for option in settings.KEYS.values()} == {
+        option.name for what in (Options, Printing) for option in fields(what)
+    }
+    assert all(f"--{key}" == flag_of(option).names[0] for key, option in settings.KEYS.items())
+
+
+def test_the_command_line_counts_most_then_the_environment_then_the_named_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each overrules all of those behind it, and a list is not added to but replaced."""
+    monkeypatch.delenv("XDG_CONFIG_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    own = write(tmp_path, 'subset = ["RD"]\nlimit = 1\npace = 100\n')
+    named = tmp_path / "named.toml"
+    named.write_text('subset = ["WDA"]\nlimit = 2\n')
+    monkeypatch.setenv("HDTF_ASYNC_SUBSET", "WRA")
+
+    def planned(*words: str) -> dict[str, Any]:
+        assert cli.main(["plan", "--json", *words]) == 0
+        told: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return told
+
+    told = planned("--config", str(named), "--subset", "RD", "--subset", "WDA")
+    assert (set(told["subsets"]), told["videos"]) == ({"RD"}, 2)
+    assert told["settings"] == {"--pace": f"{own}: pace", "--limit": f"{named}: limit"}
+    assert told["least_hours_at_pace"] == round(2 * 100 / 3600, 2)
+    told = planned("--config", str(named))
+    assert (set(told["subsets"]), told["videos"]) == ({"WRA"}, 2)
+    assert told["settings"]["--subset"] == "HDTF_ASYNC_SUBSET"
+    monkeypatch.delenv("HDTF_ASYNC_SUBSET")
+    assert set(planned("--config", str(named))["subsets"]) == {"WDA"}
+    told = planned()
+    assert (set(told["subsets"]), told["videos"]) == ({"RD"}, 1)
+
+
+def test_the_working_directory_is_never_looked_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither for a file nor by a home that is no absolute path."""
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, "limit = 1")
+    for name in ("config.toml", "hdtf_async.toml", ".hdtf_async.toml"):
+        (tmp_path / name).write_text("limit = 1")
+    (tmp_path / "hdtf_async").mkdir()
+    (tmp_path / "hdtf_async" / "config.toml").write_text("limit = 1")
+    for environ in ({}, {"HOME": "."}, {"XDG_CONFIG_HOME": "."}, {"XDG_CONFIG_HOME": ".config", "HOME": ""}):
+        assert values(environ) == {}
+    assert values({"XDG_CONFIG_HOME": ".", "HOME": str(tmp_path)}) == {"limit": 1}
+    assert values({"XDG_CONFIG_HOME": str(tmp_path), "HOME": "/"}) == {"limit": 1}
+
+
+def test_paths_in_a_file_begin_at_the_file_or_at_home(tmp_path: Path) -> None:
+    """So that it means the same from wherever the program is started; in a variable they are as they are."""
+    file = tmp_path / "settings" / "a.toml"
+    file.parent.mkdir()
+    file.write_text('source = "tables"\nraw-dir = ["../raws", "~/raws"]\n')
+    told = values({}, file)
+    assert told["source"] == file.parent / "tables"
+    assert told["raw_dirs"] == (file.parent / "../raws", Path("~/raws").expanduser())
+    assert values({"HDTF_ASYNC_SOURCE": "tables"}) == {"source": Path("tables")}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("siez = 3", "there is no option siez; did you mean size?"),
+        ("size = 255", "size takes an even number of pixels from 16 to 8192, not 255"),
+        ('size = "big"', "size does not take 'big'"),
+        ("size = true", "size takes a text or a number"),
+        ("size = [16, 18]", "size takes a text or a number"),
+        ("keep-raw = 1", "keep-raw takes true or false"),
+        ('keep-raw = "yes"', "keep-raw takes true or false"),
+        ('crop = "circle"', "crop takes table, none, not 'circle'"),
+        ('preset = "placebo"', "preset takes ultrafast"),
+        ('subset = ["XX"]', "subset takes RD, WDA, WRA, not 'XX'"),
+        ("[lanes]\ndownloads = 3", "there is no option lanes"),
+        ("[size]\nof = 3", "size takes a text or a number"),
+        ("limit =", "Invalid value (at end of document)"),
+        ('yt-dlp-args = ["--exec", "id"]', "yt-dlp-args cannot take --exec"),
+        ('cookies = "nowhere"', "nowhere: No such file"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_told_with_its_name_and_key(text: str, said: str, tmp_path: Path) -> None:
+    """In the words of the command line, which leaves with exit code 2."""
+    file = tmp_path / "a.toml"
+    file.write_text(text)
+    with pytest.raises(OptionsError) as wrong:
+        settings.read({}, file)
+    assert str(wrong.value).startswith(f"{file}: ")
+    assert said in str(wrong.value)
+    assert cli.main(["--out", str(tmp_path / "out"), "--config", str(file)]) == 2
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("HDTF_ASYNC_SIEZ", "3", "HDTF_ASYNC_SIEZ: there is no such variable; did you mean HDTF_ASYNC_SIZE?"),
+        ("HDTF_ASYNC_SIZE", "255", "HDTF_ASYNC_SIZE takes an even number"),
+        ("HDTF_ASYNC_KEEP_RAW", "perhaps", "HDTF_ASYNC_KEEP_RAW takes true or false"),
+    ],
+)
+def test_what_is_wrong_in_the_environment_is_told_with_the_variable(name: str, value: str, said: str) -> None:
+    """Also where it is only misspelt: it would be taken for set."""
+    with pytest.raises(OptionsError, match=f"^{said}".replace("?", r"\?")):
+        settings.read({name: value})
+
+
+def test_no_password_is_in_what_is_said_of_a_setting(tmp_path: Path) -> None:
+    """Neither where it is wrong, nor where it comes from."""
+    file = tmp_path / "a.toml"
+    file.write_text('proxy = "ftp://me:hunter2@example.org"\n')
+    with pytest.raises(OptionsError) as wrong:
+        settings.read({"HDTF_ASYNC_YT_DLP_ARGS": "--password 'hunter2"})
+    assert "hunter2" not in str(wrong.value)
+    with pytest.raises(OptionsError) as wrong:
+        settings.read({}, file)
+    assert "hunter2" not in str(wrong.value)
+
+
+def test_a_command_takes_only_the_options_that_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What only others take is not looked at but for its name; the demo takes none of the job's."""
+    file = tmp_path / "a.toml"
+    file.write_text('cookies = "nowhere"\nsize = 64\n')
+    assert values({}, file, {"size"}) == {"size": 64}
+    monkeypatch.setenv("HDTF_ASYNC_COOKIES", "/nowhere")
+    monkeypatch.setenv("HDTF_ASYNC_RECUT", "true")
+    assert cli.main(["check", "--out", str(tmp_path / "none"), "--config", "/dev/null"]) == 2
+    assert "HDTF_ASYNC_COOKIES /nowhere: No such file" in capsys.readouterr().err
+    monkeypatch.delenv("HDTF_ASYNC_COOKIES")
+    assert cli.main(["doctor", "--json", "--ffmpeg", "/nowhere"]) == 4
+    assert json.loads(capsys.readouterr().out)["settings"] == {"--recut": "HDTF_ASYNC_RECUT"}
