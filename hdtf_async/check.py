@@ -295,7 +295,7 @@ def _line_flaw(known: Known, text: bytes) -> tuple[str, str]:
 
 def _foreign(known: Known) -> list[Found]:
     """Return what there is that nothing accounts for."""
-    records = known.clips | known.replaced
+    records = known.clips.with_others(known.replaced)
     rows: dict[object, set[str]] = {}
     for told in (*(record["metadata"] for record in records.values()), *known.failures.values()):
         rows.setdefault(told.get("youtube_id"), set()).add(f"{told.get('subset')}_{told.get('name')}")

@@ -21,6 +21,7 @@ import anyio
 from hdtf_async import census, doctor, health, plan, progress, repair, store, tables
 from hdtf_async.failures import ExitCode
 from hdtf_async.flags import COMMANDS, Parser, add, made, origins
+from hdtf_async.journal import Known
 from hdtf_async.options import DISK, ENCODE, NETWORK, TOOLS, WHICH, Options, OptionsError, Printing
 from hdtf_async.run import FormError, Running, bundled_ffmpeg, one_error, own_version, running
 
@@ -119,11 +120,8 @@ def plan_command(argv: Sequence[str]) -> int:
     options = made(Options, said)
     read = tables.read(options.source, corrections=options.corrections)
     plan.require_known(read, options)
-    there, failed = {}, {}
-    if said.out is not None:
-        known = store.read_known(said.out)
-        there, failed = known.all_there(), known.failures
-    decided = plan.make(read, options, there=there, failed=failed)
+    known = Known(Path()) if said.out is None else store.read_known(said.out)
+    decided = plan.make(read, options, there=known.all_there(), failed=known.failures)
     told = _planned(read, decided, options)
     told["settings"] = origins(said)
     print(json.dumps(told, indent=2) if said.json else _plan_words(told))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import filecmp
 import hashlib
 import os
 import shutil
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING
 from hdtf_async.failures import Failure, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -103,13 +104,14 @@ def link(existing: Path, final: Path) -> None:
         publish(new, final)
 
 
-def replace(final: Path, content: bytes) -> None:
+def replace(final: Path, parts: Iterable[bytes]) -> None:
     """Put a new content in place of an old one at once; a file that would stay the same is not touched."""
-    with suppress(OSError):
-        if final.read_bytes() == content:
-            return
     with _temporary_gone_after(final) as new:
-        new.write_bytes(content)
+        with new.open("wb") as file:
+            file.writelines(parts)
+        with suppress(OSError):
+            if filecmp.cmp(new, final, shallow=False):
+                return
         publish(new, final)
 
 

@@ -21,6 +21,7 @@ from anyio.to_thread import run_sync
 
 from hdtf_async import disk
 from hdtf_async.failures import Reason
+from hdtf_async.packed import Packed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -40,13 +41,13 @@ class Known:
     """What the journal of a directory says, the newest record of each thing."""
 
     out: Path
-    clips: dict[str, Record] = field(default_factory=dict)
+    clips: Packed[Record] = field(default_factory=Packed)
     """Stem of the clip to its record."""
-    replaced: dict[str, Record] = field(default_factory=dict)
+    replaced: Packed[Record] = field(default_factory=Packed)
     """Stem of each clip whose record was taken back, and that has no newer one, to that record."""
-    failures: dict[str, Record] = field(default_factory=dict)
+    failures: Packed[Record] = field(default_factory=Packed)
     """Stem of the clip to the record of why it could not be had."""
-    raws: dict[str, list[Record]] = field(default_factory=dict)
+    raws: Packed[list[Record]] = field(default_factory=Packed)
     """YouTube id to the records of its raws, of picture and of sound, the newest last."""
     beside: set[str] = field(default_factory=set)
     """Stems of the clips with which a WAV file of ours was published, or may have been."""
@@ -72,9 +73,9 @@ class Known:
         )
         return record if whole else None
 
-    def all_there(self) -> dict[str, Record]:
+    def all_there(self) -> Packed[Record]:
         """Return the record of each clip whose file is there with the recorded size, by its stem."""
-        return {stem: record for stem in self.clips if (record := self.there(stem))}
+        return self.clips.only(stem for stem in self.clips if self.there(stem))
 
     def raw_there(self, youtube_id: str, kind: str = "raw") -> Record | None:
         """Return the newest record of a raw (or ``sound``) that is there with the recorded size, else None.
@@ -119,7 +120,8 @@ class Known:
 
     def _take_raw(self, record: Record) -> None:
         if "/" not in record["file"]:  # it is deleted by this name, which must not lead elsewhere
-            self.raws.setdefault(record["youtube_id"], []).append(record)
+            youtube_id = record["youtube_id"]
+            self.raws[youtube_id] = [*self.raws.get(youtube_id, []), record]
 
 
 def _is_answer(record: Record) -> bool:

@@ -254,6 +254,6 @@ def recorded_clip(record: Record) -> Clip | None:
 
 def _rows(known: Known) -> Tables:
     """Return the tables as far as the records tell them: of a video all rows that share its raw."""
-    records = known.clips | known.replaced
+    records = known.clips.with_others(known.replaced)
     clips = (recorded_clip(records[stem]) for stem in sorted(records))
     return Tables((), tuple(clip for clip in clips if clip is not None), ())

@@ -188,7 +188,7 @@ class Store:
     async def replace(self, name: str, content: bytes) -> None:
         """Write a file of the directory anew, at once. Raises `Failure`: ``disk_full``, ``not_writable``."""
         with anyio.CancelScope(shield=True), trouble(self.out / name):
-            await run_sync(disk.replace, self.out / name, content)
+            await run_sync(disk.replace, self.out / name, [content])
 
     def free_bytes(self) -> int:
         """Return the room left on the file system of the raws. Raises `Failure` with ``not_writable``."""
@@ -196,20 +196,29 @@ class Store:
             return shutil.disk_usage(self.raws).free
 
     def _write_views(self, known: Known, not_tried: tuple[Clip, ...], stale: Mapping[str, object]) -> None:
+        clips = known.all_there()
         there = {
-            stem: record
-            for stem, record in known.all_there().items()
-            if stem not in stale or record["metadata"].get("fingerprint") != stale[stem]
+            stem
+            for stem in clips
+            if stem not in stale or clips[stem]["metadata"].get("fingerprint") != stale[stem]
         }
         with trouble(self.out / METADATA):
-            disk.replace(self.out / METADATA, _view(there[stem]["metadata"] for stem in sorted(there)))
-        failures = {stem: record for stem, record in known.failures.items() if stem not in there}
-        for clip in not_tried:
-            if clip.stem not in failures and clip.stem not in there:
-                failures[clip.stem] = failure_record(clip, Failure(Reason.NOT_TRIED))
+            disk.replace(self.out / METADATA, (line(clips[stem]["metadata"]) for stem in sorted(there)))
+        waiting = {clip.stem: clip for clip in not_tried if clip.stem not in known.failures}
+        failed = sorted((known.failures.keys() | waiting.keys()) - there)
         with trouble(self.out / FAILURES):
             disk.replace(
-                self.out / FAILURES, _view(_failure_line(failures[stem]) for stem in sorted(failures))
+                self.out / FAILURES,
+                (
+                    line(
+                        _failure_line(
+                            failure_record(waiting[stem], Failure(Reason.NOT_TRIED))
+                            if stem in waiting
+                            else known.failures[stem]
+                        )
+                    )
+                    for stem in failed
+                ),
             )
 
 
@@ -398,10 +407,6 @@ def _is_alive(pid: object) -> bool:
 def run_record(**more: object) -> Record:
     """Return the journal's record of a run that begins."""
     return {"type": "run", "pid": os.getpid(), "host": socket.gethostname(), **more}
-
-
-def _view(lines: Iterable[Record]) -> bytes:
-    return b"".join(map(line, lines))
 
 
 def _failure_line(record: Record) -> Record:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 from anyio.from_thread import start_blocking_portal
+from hypothesis import settings
 
 import hdtf_async
 from hdtf_async import Options, Report, demo
@@ -21,6 +22,11 @@ from hdtf_async.run import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+# How long an example takes says more about the machine than about what is tested.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

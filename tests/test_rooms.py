@@ -24,7 +24,7 @@ PACKAGE = Path(hdtf_async.__file__).parent
 ROOMS = [
     *("model", "masks", "failures", "words", "health", "geometry", "formats", "events"),
     *("rows", "corrections", "tables", "cpus", "options", "settings"),
-    *("plan", "disk", "journal", "partials", "store"),
+    *("plan", "disk", "packed", "journal", "partials", "store"),
     *("sentinel", "guard", "process", "demux", "probe", "ytdlp", "ffmpeg", "combing", "decode"),
     *("lanes", "entrance", "raws", "fetch", "cut", "pipeline", "report", "run"),
     *("census", "doctor", "check", "repair"),

@@ -1,0 +1,53 @@
+"""Records by name, kept as text: a directory of 100,000 clips is known in a few hundred megabytes less.
+
+A record as an object takes five times the memory of its text, since each has its own copies of all keys.
+Whoever looks one up gets an object of his own, which is read from the text then.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, MutableMapping
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T", bound=dict[str, Any] | list[dict[str, Any]])
+
+
+class Packed(MutableMapping[str, T], Generic[T]):
+    """A mapping from names to records, or to lists of them; changing what it has returned changes nothing."""
+
+    def __init__(self, texts: dict[str, bytes] | None = None) -> None:
+        self._texts = texts or {}
+
+    def __getitem__(self, name: str) -> T:
+        found: T = json.loads(self._texts[name])
+        return found
+
+    def __setitem__(self, name: str, record: T) -> None:
+        self._texts[name] = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode(
+            "utf-8", "surrogatepass"
+        )
+
+    def __delitem__(self, name: str) -> None:
+        del self._texts[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._texts
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._texts)
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def copy(self) -> Packed[T]:
+        """Return one with the same records, which later changes of this one leave alone."""
+        return self.only(self._texts)
+
+    def with_others(self, others: Packed[T]) -> Packed[T]:
+        """Return one with these records and those of another, which count where both have a name."""
+        return Packed(self._texts | others._texts)
+
+    def only(self, names: Iterable[str]) -> Packed[T]:
+        """Return one with some of the records, in the order of their names here."""
+        return Packed({name: self._texts[name] for name in names})
