@@ -3,7 +3,7 @@
 Whatever goes wrong with one video or clip ends as a `Failure`, which carries a `Reason`. Every reason has
 one row of advice (`Reason.advice`): what it means, what a person should do, what the program does (`Action`)
 and which exit code (`ExitCode`) a run gets that ends with it. The pipeline, the report, ``failures.jsonl``
-and the README all take their words and their deeds from that table: a reason is described in one place only.
+and the docs all take their words and their deeds from that table: a reason is described in one place only.
 
 The reasons fall into these families:
 
@@ -305,7 +305,7 @@ ADVICE: dict[Reason, Advice] = {
         tries=3,
     ),
 }
-"""The table. The order of the rows is the order in which the README lists them."""
+"""The table. The order of the rows is the order in which docs/failures.md lists them."""
 
 _NO_ANSWER = frozenset({
     Reason.REFUSED, Reason.NETWORK, Reason.CERTIFICATE, Reason.TIMED_OUT, Reason.STALLED, Reason.DISK_FULL,

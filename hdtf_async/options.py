@@ -1,7 +1,7 @@
 """All that a run can be told, as one typed, frozen value; the command line is made from it.
 
-Each field carries its own flags, help and check, so that library, command line and README cannot
-drift apart: a test keeps the README's table equal to what stands here.
+Each field carries its own flags, help and check, so that library, command line and docs cannot
+drift apart: a test keeps the table of docs/options.md equal to what stands here.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Check = Callable[[Any], str | None]
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """How a field of `Options` looks on the command line and in the README."""
+    """How a field of `Options` looks on the command line and in the docs."""
 
     names: tuple[str, ...]
     group: str

@@ -230,7 +230,7 @@ class Picture:
     def end_words(self, now: float) -> str:
         """Return when the run will end, as far as that can be said, and the last problem, in words."""
         left = self.left(now)
-        words = [] if left is None else [f"about {in_hours(left)} left" if left >= 1 else "nearly over"]
+        words = [f"about {in_hours(left)} left"] if left else []
         if self.problem:
             words.append(f"{in_hours(now - self.problem_at)} ago: {self.problem}")
         return "; ".join(words)

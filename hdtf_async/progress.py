@@ -9,6 +9,7 @@ import json
 import math
 import os
 import sys
+import textwrap
 from functools import partial
 from typing import TYPE_CHECKING, TextIO
 
@@ -49,6 +50,8 @@ EVERY = 30.0
 """Seconds between two plain lines."""
 LAST_WORDS = 1.0
 """Seconds within which what was told last has to be written when a run is ended from outside."""
+_TOLD = 100
+"""Characters of a tool's words that a line tells."""
 _NARROW = 70
 """Columns below which the bars are short."""
 _CLEAR = "\x1b[J"
@@ -87,7 +90,8 @@ def line_of(event: Event) -> tuple[str, str] | None:  # noqa: C901, PLR0911, PLR
         case VideoFailed():
             return "warning", f"{event.video}: {_sentence(event.reason)} {event.reason.advice.remedy}"
         case ClipFailed():
-            words = event.words.partition("\n")[0]
+            # All of it is in failures.jsonl.
+            words = textwrap.shorten(event.words.partition("\n")[0], _TOLD, placeholder=" ...")
             return "warning", f"{event.clip}: {_sentence(event.reason)}" + (f" ({words})" if words else "")
         case LaneClosed(after=None):
             return "error", f"No further downloads: {_sentence(event.reason)}"

@@ -1,4 +1,4 @@
-"""`Options`: what it takes and refuses, and that command line and README say the same."""
+"""`Options`: what it takes and refuses, and what the form is made of."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-import readme
 
 from hdtf_async.options import Options, OptionsError, Printing, flag_of, size_in_bytes
 
@@ -104,9 +103,3 @@ def test_every_option_has_help_and_a_flag_of_its_own() -> None:
     names = [name for flag in flags for name in flag.names]
     assert len(names) == len(set(names))
     assert all(flag.help and flag.group for flag in flags)
-
-
-def test_tables_of_the_readme_are_those_of_the_code() -> None:
-    """`python tests/readme.py write` brings them up to date."""
-    text = readme.README.read_text(encoding="utf-8")
-    assert text == readme.with_tables(text)

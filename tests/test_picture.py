@@ -167,6 +167,7 @@ def test_a_run_that_lacks_only_encodes_needs_no_rate_of_the_network() -> None:
     for name in "EFGHIJ":
         picture.take(ClipFailed(f"{name}0", Reason.CLIP_WRONG, ""), 160.0)
     assert picture.left(160.0) == 0.0
+    assert "left" not in picture.end_words(160.0)
 
 
 class Telling(scale.Fake):

@@ -1,0 +1,193 @@
+"""README and docs follow from the code, and what they tell people to type is typed here."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import pytest
+import readme
+import test_events
+
+from hdtf_async import cli
+
+if TYPE_CHECKING:
+    from conftest import Finished
+
+RUN_ELSEWHERE = {
+    **dict.fromkeys(readme.command("demo").splitlines(), "tests/test_packaging.py runs it whole"),
+    **dict.fromkeys(readme.command("test").splitlines(), "it is what runs this"),
+    "python examples/plain.py clips": "tests/test_examples.py",
+    "python examples/web_service.py clips": "tests/test_examples.py",
+    "python examples/shared_limits.py clips": "tests/test_examples.py",
+    ".venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy": ".ci/run",
+    ".venv/bin/python -m pytest -m long": "a test command",
+}
+"""Lines of shell that are not typed here, and who types them instead."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of shell on a page, or a command inside of a sentence."""
+
+    page: str
+    marker: str
+    text: str
+
+    @property
+    def lines(self) -> list[str]:
+        """Its commands without their comments."""
+        joined = self.text.replace("\\\n", " ").splitlines()
+        return [line for each in joined if (line := re.sub(r"\s+#.*", "", each).strip())]
+
+
+@cache
+def blocks() -> list[Block]:
+    """Return all that people are told to type."""
+    found = []
+    for page in readme.pages():
+        text, name = page.read_text("utf-8"), page.name
+        fenced = r"(?:<!-- ([^<>]*) -->\n+)?```sh\n(.*?)```"
+        found += [Block(name, marker, shell) for marker, shell in re.findall(fenced, text, re.DOTALL)]
+        prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+        spans = (" ".join(span.split()) for span in re.findall(r"`([^`]+)`", prose))
+        found += [Block(name, "", span) for span in spans if span.startswith("python -m hdtf_async")]
+    return found
+
+
+def parsed() -> list[tuple[str, str]]:
+    """Return page and line of each command line of this program that is only parsed."""
+    return [
+        (block.page, line)
+        for block in blocks()
+        if not block.marker.startswith("run")
+        for line in block.lines
+        if line.startswith("python -m hdtf_async")
+    ]
+
+
+def test_every_command_has_somebody_who_types_it() -> None:
+    """It is parsed or run here, or it is known who runs it instead."""
+    known = {line for _, line in parsed()} | RUN_ELSEWHERE.keys()
+    lines = {line for block in blocks() if not block.marker.startswith("run") for line in block.lines}
+    assert lines <= known
+    assert len(parsed()) > 15
+
+
+@pytest.mark.parametrize(("page", "line"), parsed())
+def test_a_command_line_of_the_docs_is_one(
+    page: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real parser takes it; what needs YouTube does not begin."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cookies.txt").write_text("# Netscape HTTP Cookie File\n")
+    monkeypatch.setattr("hdtf_async.options._readable", lambda _path: None)
+    monkeypatch.setattr(cli, "_until_signal", lambda _work: 0)
+    # Words in capitals stand for what one puts there.
+    words = shlex.split(line.replace("[", "").replace("]", ""))[3:]
+    try:
+        code = cli.main(words)
+    except SystemExit as left:
+        code = left.code if isinstance(left.code, int) else -1
+    assert code == 0, f"{page}: {line}"
+
+
+def _shell(text: str, where: Path) -> str:
+    environ = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["/bin/bash", "-euo", "pipefail", "-c", text],
+        cwd=where, env=environ, check=False, capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    "block", [block for block in blocks() if block.marker == "run"], ids=lambda b: b.page
+)
+def test_what_is_marked_to_run_runs(block: Block, tmp_path: Path) -> None:
+    """As it stands, in an empty directory, by the shell."""
+    assert _shell(block.text, tmp_path)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    "block", [block for block in blocks() if block.marker == "run: long"], ids=lambda block: str(block.page)
+)
+def test_what_is_marked_to_run_long_runs(block: Block, tmp_path: Path) -> None:
+    """The same, for what draws the demo's footage."""
+    assert _shell(block.text, tmp_path)
+
+
+def test_tables_and_schema_are_those_of_the_code() -> None:
+    """`python tests/readme.py write` brings them up to date; each stands on one page."""
+    for page in readme.pages():
+        text = page.read_text(encoding="utf-8")
+        assert text == readme.with_tables(text), page.name
+    whole = "".join(page.read_text(encoding="utf-8") for page in readme.pages())
+    assert {name: whole.count(f"<!-- table: {name} -->") for name in readme.TABLES} == dict.fromkeys(
+        readme.TABLES, 1
+    )
+    assert readme.SCHEMA.read_text(encoding="utf-8") == readme.events_schema()
+
+
+@cache
+def _schema() -> jsonschema.Draft202012Validator:
+    schema = json.loads(readme.SCHEMA.read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+@pytest.mark.parametrize("event", test_events.ONE_OF_EACH, ids=lambda event: str(event.type))
+def test_the_schema_takes_each_event_and_nothing_else(event: Any) -> None:
+    """Not with a field less, one more, or one of another type."""
+    told = json.loads(json.dumps(event.stated()))
+    assert _schema().is_valid(told)
+    assert not _schema().is_valid(told | {"more": 1})
+    assert not _schema().is_valid(told | {"type": "another"})
+    for name in told:
+        assert not _schema().is_valid({other: value for other, value in told.items() if other != name})
+        assert not _schema().is_valid(told | {name: [3.5]})
+
+
+def test_the_schema_takes_what_a_run_prints(finished: Finished, tmp_path: Path) -> None:
+    """Each line of a real run's --json, with a failure in it, from the first to the last."""
+    words = [sys.executable, "-m", "hdtf_async", "--out", str(tmp_path / "out"), "--json"]
+    words += ["--source", str(finished.options.source), "--video", "Radio2", "--pace", "0", "--fps", "25"]
+    words += ["--preset", "ultrafast", f"--yt-dlp-args={shlex.join(finished.options.yt_dlp_args)}"]
+    done = subprocess.run(words, check=True, capture_output=True, text=True, timeout=100)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {line["type"] for line in lines} >= {"run_started", "raw_ready", "clip_done", "run_ended"}
+    for line in lines:
+        _schema().validate(line)
+
+
+def test_links_between_the_pages_lead_somewhere() -> None:
+    """To a file that is there, and to a heading that it has."""
+    for page in [*readme.pages(), readme.ROOT / "CHANGELOG.md"]:
+        text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
+        for link in re.findall(r"\]\(([^)\s]+)\)", text):
+            if link.startswith("https:"):
+                continue
+            path, _, heading = link.partition("#")
+            target = page.parent / path if path else page
+            assert target.exists(), f"{page.name}: {link}"
+            if heading:
+                titles = re.findall(r"(?m)^#+ (.*)", target.read_text("utf-8"))
+                slugs = [re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles]
+                assert heading in slugs, f"{page.name}: {link}"
+
+
+def test_the_front_page_is_one() -> None:
+    """Short enough to be read whole."""
+    assert len(readme.README.read_text("utf-8").splitlines()) <= 220

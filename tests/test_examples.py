@@ -1,0 +1,68 @@
+"""The examples run as they stand, against the stand-in."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import readme
+from starlette.testclient import TestClient
+
+sys.path.insert(0, str(readme.README.parent))
+
+from examples import plain, shared_limits, web_service
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+    from conftest import Finished
+
+
+async def test_plain_asyncio(finished: Finished, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """It makes a clip and prints where it is."""
+    report = await plain.main(tmp_path, replace(finished.options, videos=("Radio2",), preset="ultrafast"))
+    assert report.done == ["RD_Radio2_000"]
+    told = capsys.readouterr().out
+    assert "1 clips made, 0 were there, exit code 0" in told
+    assert f"{tmp_path / 'RD_Radio2_000.mp4'}: " in told
+
+
+async def test_under_the_hosts_limiters(finished: Finished, tmp_path: Path) -> None:
+    """Each clip is worked on by the host as soon as it is there."""
+    options = replace(finished.options, videos=("Radio2",), preset="ultrafast")
+    assert await shared_limits.main(tmp_path, options) == ["RD_Radio2_000.mp4"]
+
+
+async def test_a_time_that_is_over_ends_the_run(finished: Finished, tmp_path: Path) -> None:
+    """Nothing was made, and nothing is left."""
+    assert await shared_limits.main(tmp_path, finished.options, seconds=0.01) == []
+    assert [path.name for path in tmp_path.rglob(".*")] == []
+
+
+def test_inside_a_web_service(finished: Finished, tmp_path: Path) -> None:
+    """It begins when asked, tells how far it is, and what it came to; a second one finds all there."""
+    options = replace(finished.options, videos=("Radio2",), preset="ultrafast")
+    with TestClient(web_service.service(tmp_path, options)) as client:
+
+        def ended() -> dict[str, object]:
+            while (told := client.get("/run").json())["state"] == "at work":
+                time.sleep(0.05)
+            return dict(told)
+
+        assert client.get("/run").json()["state"] == "not started"
+        assert client.delete("/run").json()["state"] == "not started"
+        assert client.post("/run").json()["state"] == "at work"
+        assert ended() == {"state": "ended with done", "clips": 1, "done": 1, "failed": 0}
+        client.post("/run")
+        assert ended() == {"state": "ended with done", "clips": 0, "done": 0, "failed": 0}
+
+
+def test_a_web_service_that_ends_ends_its_run(finished: Finished, tmp_path: Path) -> None:
+    """At once, and no temporary file is left."""
+    options = replace(finished.options, videos=("Radio1",), preset="veryslow", crf=0)
+    with TestClient(web_service.service(tmp_path, options)) as client:
+        client.post("/run")
+    assert not (tmp_path / "RD_Radio1_000.mp4").exists()

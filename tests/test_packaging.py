@@ -1,0 +1,122 @@
+"""What is handed on: the wheel, the source archive, what is said of them, and that they work elsewhere."""
+
+from __future__ import annotations
+
+import email
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+import readme
+import yaml
+
+from hdtf_async import tables
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PROJECT = tomllib.loads((readme.ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+
+
+def run(*words: str | Path, where: Path, **environ: str) -> str:
+    """Run a program to its end, and return what it printed."""
+    done = subprocess.run(
+        [str(word) for word in words],
+        cwd=where, check=False, capture_output=True, text=True, timeout=900, env={**os.environ, **environ},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_citation_is_whole_and_of_this_version() -> None:
+    """What the format asks for is there, and the paper is the one that the tables name."""
+    cited = yaml.safe_load((readme.ROOT / "CITATION.cff").read_text("utf-8"))
+    assert cited["cff-version"] == "1.2.0"
+    assert {"message", "title", "authors", "license"} <= cited.keys()
+    assert cited["version"] == PROJECT["version"]
+    paper = cited["preferred-citation"]
+    about = (readme.ROOT / "HDTF_dataset" / "README.md").read_text("utf-8")
+    assert all(author["family-names"] in about for author in paper["authors"])
+    assert (f"{paper['start']} to {paper['end']}") in about
+    assert paper["title"].lower() in about.lower().replace("\n", " ")
+
+
+def test_the_changelog_tells_of_this_version() -> None:
+    """Its newest entry is what pyproject.toml says."""
+    told = (readme.ROOT / "CHANGELOG.md").read_text("utf-8")
+    assert f"\n## {PROJECT['version']}" in told
+
+
+def checkout(where: Path) -> Path:
+    """Copy what is under version control, as a clone would have it."""
+    names = run("git", "ls-files", "-z", where=readme.ROOT).split("\0")
+    copy = where / "clone"
+    for name in filter(None, names):
+        if (readme.ROOT / name).exists():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(readme.ROOT / name, copy / name)
+    return copy
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_wheel_and_archive_are_whole_and_the_wheel_runs_the_demo_elsewhere(
+    tmp_path: Path, footage: Path
+) -> None:
+    """Installed into an empty environment and started in an empty directory, it makes the ten clips."""
+    clone = checkout(tmp_path)
+    run(sys.executable, "-m", "build", "--outdir", tmp_path / "dist", where=clone)
+    (wheel,), (archive,) = (tmp_path / "dist").glob("*.whl"), (tmp_path / "dist").glob("*.tar.gz")
+    with zipfile.ZipFile(wheel) as packed:
+        names = packed.namelist()
+        (metadata,) = [name for name in names if name.endswith(".dist-info/METADATA")]
+        told = email.message_from_bytes(packed.read(metadata))
+        assert (
+            "hdtf-async = hdtf_async.cli:entry"
+            in packed.read(metadata.replace("METADATA", "entry_points.txt")).decode()
+        )
+    assert "hdtf_async/py.typed" in names
+    assert {f"hdtf_async/HDTF_dataset/{table.name}" for table in tables.shipped().iterdir()} <= set(names)
+    assert not [name for name in names if not name.startswith(("hdtf_async/", "hdtf_async-"))]
+    assert (told["Name"], told["Version"]) == ("hdtf-async", PROJECT["version"])
+    assert told["License-Expression"] == PROJECT["license"]
+    assert {"LICENSE", "HDTF_dataset/README.md"} == set(told.get_all("License-File", []))
+    assert told["Requires-Python"] == ">=3.11"
+    assert told.get_all("Project-URL")
+    with tarfile.open(archive) as packed_sources:
+        inside = {name.partition("/")[2] for name in packed_sources.getnames()}
+    assert {
+        "README.md",
+        "CHANGELOG.md",
+        "CITATION.cff",
+        "LICENSE",
+        "pyproject.toml",
+        "docs/dataset.md",
+    } <= inside
+    assert {"tests/conftest.py", "examples/plain.py", "constraints.txt"} <= inside
+
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    run(sys.executable, "-m", "venv", tmp_path / "venv", where=empty)
+    own = tmp_path / "venv" / "bin"
+    run(own / "pip", "install", "-q", wheel, where=empty)
+    variables = {"PATH": "/usr/bin:/bin", "PYTHONPATH": ""}
+    shown = run(own / "hdtf-async", "demo", "--out", "clips", "--footage", footage, where=empty, **variables)
+    assert shown.startswith("10 clips made")
+    assert "421 clips" in run(own / "python", "-m", "hdtf_async", "plan", where=empty, **variables)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_the_first_command_of_the_readme_does_what_it_says(tmp_path: Path) -> None:
+    """In a clone, on a machine with Python and nothing else."""
+    clone = checkout(tmp_path)
+    shown = run("/bin/bash", "-euc", readme.command("demo"), where=clone)
+    assert "10 clips made" in shown
+    assert (clone / "demo" / "metadata.jsonl").exists()
