@@ -1,12 +1,13 @@
-"""Records by name, kept as text: a directory of 100,000 clips is known in a few hundred megabytes less.
+"""Records by name, kept as compressed text: 100,000 clips are known in some hundred megabytes less.
 
-A record as an object takes five times the memory of its text, since each has its own copies of all keys.
-Whoever looks one up gets an object of his own, which is read from the text then.
+A record as an object takes ten times the memory, since each has its own copies of all keys. Whoever looks
+one up gets an object of his own, which is read from the text then.
 """
 
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterable, Iterator, MutableMapping
 from typing import Any, Generic, TypeVar
 
@@ -20,13 +21,11 @@ class Packed(MutableMapping[str, T], Generic[T]):
         self._texts = texts or {}
 
     def __getitem__(self, name: str) -> T:
-        found: T = json.loads(self._texts[name])
+        found: T = json.loads(zlib.decompress(self._texts[name]))
         return found
 
     def __setitem__(self, name: str, record: T) -> None:
-        self._texts[name] = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode(
-            "utf-8", "surrogatepass"
-        )
+        self._texts[name] = zlib.compress(json.dumps(record, separators=(",", ":")).encode("ascii"), 1)
 
     def __delitem__(self, name: str) -> None:
         del self._texts[name]

@@ -139,12 +139,13 @@ class _Prober:
 
 async def _encode(
     _tool: Path, cut: Cut, target: Path, *, on_seconds: Callable[[float], None], guard: object
-) -> None:
+) -> int:
     assert guard is not None
     for second in range(1, int(cut.interval.seconds) + 1):
         on_seconds(second)
         await checkpoint()
     await _write(target, cut.width, cut.height, cut.frames)
+    return cut.frames
 
 
 async def _write(target: Path, *note: int) -> None:

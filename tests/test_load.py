@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import anyio
-from loading import Most, load, write_tables
+from loading import GONE, Most, load, write_tables
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,11 +33,12 @@ def counted(tmp_path: Path, rows: int) -> tuple[int, int, Most]:
         threading.setprofile(note)
         sys.setprofile(note)
         try:
-            anyio.run(load, directory / "clips", directory / "tables", most)
+            report = anyio.run(load, directory / "clips", directory / "tables", most)
         finally:
             sys.setprofile(None)
             threading.setprofile(None)
         took.append(calls)
+        assert len(report.done) + report.there == rows - len(range(0, rows, GONE))
     return took[0], took[1], most
 
 
