@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import anyio
 import pytest
+import virtual_time
 from screen import Screen
 
 from hdtf_async.events import (
@@ -231,3 +232,38 @@ async def test_a_reader_who_has_gone_is_an_error_for_whoever_writes() -> None:
     await pen.written()
     with pytest.raises(BrokenPipeError):
         pen.put("another\n")
+
+
+def test_without_a_terminal_a_line_comes_every_thirty_seconds() -> None:
+    """It tells where both lanes stand, and the last problem."""
+    written: list[str] = []
+    begun = 0.0
+
+    class Noted(Lines):
+        """Plain lines, and when each was due."""
+
+        def tick(self) -> None:
+            times.append(anyio.current_time() - begun)
+            super().tick()
+
+    async def told() -> AsyncIterator[Event]:
+        for event in STORY:
+            yield event
+        await anyio.sleep(95)
+
+    async def run() -> None:
+        nonlocal begun
+        begun = anyio.current_time()
+        pen = Pen(written.append)
+        view = Noted(pen, "error")
+        await show(told(), view)
+
+    times: list[float] = []
+    virtual_time.run(run)
+    assert times == [30.0, 60.0, 90.0]
+    lines = "".join(written).splitlines()
+    assert len(lines) == 3
+    assert lines[0] == (
+        "videos 1/3: 1.0 kB; clips 1/4: 1 failed, 5.0 s of 1.0 min, 0.2x real time, 1 running;"
+        f" 30.0 s ago: RD_B: {Reason.NETWORK.advice.meaning}"
+    )
