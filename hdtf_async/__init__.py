@@ -6,12 +6,13 @@ The command line is ``python -m hdtf_async --out DIR``. In a program:
 """
 
 from hdtf_async.failures import ExitCode, Failure, Reason
+from hdtf_async.forms import FormError
 from hdtf_async.lanes import Lanes
+from hdtf_async.locks import BusyError, StoreError
 from hdtf_async.options import Options, OptionsError
 from hdtf_async.plan import UnknownVideoError
 from hdtf_async.report import Report
-from hdtf_async.run import FormError, Running, download, running
-from hdtf_async.store import BusyError, StoreError
+from hdtf_async.run import Running, download, running
 from hdtf_async.tables import TableError
 
 __all__ = [

@@ -142,7 +142,7 @@ async def _ask(  # noqa: PLR0913 - what it is put together from
 ) -> Failure | None:
     tool = await run_sync(bundled_ffmpeg) if options.ffmpeg is None else options.ffmpeg
     await directory.append(store.run_record(versions={"hdtf_async": own_version()}))
-    async with guarding(directory.lock) as guard:
+    async with guarding(*directory.locks) as guard:
         asking = _Asking(YtDlp(options, tool, guard), directory, events)
         pipeline = Pipeline(
             lanes=lanes,

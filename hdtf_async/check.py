@@ -23,14 +23,14 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import decode, disk, store
+from hdtf_async import decode, disk, locks, store
 from hdtf_async.census import CENSUS
 from hdtf_async.events import ClipChecked, Found
 from hdtf_async.failures import Failure, Reason
-from hdtf_async.journal import JOURNAL, RAWS, line
+from hdtf_async.journal import JOURNAL, RAWS, line, shard_of
 from hdtf_async.probe import Prober
 from hdtf_async.rows import LONGEST_SHOWN, quoted
-from hdtf_async.store import FAILURES, METADATA
+from hdtf_async.views import FAILURES, LOCK, METADATA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from hdtf_async.journal import Known, Record
     from hdtf_async.lanes import Lanes
 
-OURS = frozenset({JOURNAL, RAWS, METADATA, FAILURES, CENSUS})
+OURS = frozenset({JOURNAL, RAWS, METADATA, FAILURES, CENSUS, LOCK})
 """What this program puts into a directory besides clips."""
 WRONG, MISSING, FOREIGN = "wrong", "missing", "foreign"
 _A_PROBER = 2
@@ -85,11 +85,11 @@ async def look(  # noqa: PLR0913 - what it works with, once
     """
     seen = Seen(known)
     if not held:
-        seen.at_work = await run_sync(store.is_held, known.out)
+        seen.at_work = await run_sync(locks.is_held, known.out)
     seen.clips = await _Clips(known, tool, lanes, guard, events).all()
     foreign = set(await run_sync(_foreign, known))
     if not held:
-        seen.at_work = seen.at_work or await run_sync(store.is_held, known.out)
+        seen.at_work = seen.at_work or await run_sync(locks.is_held, known.out)
         if seen.at_work:
             await anyio.sleep(_MOMENT)
         now = await run_sync(store.read_known, known.out)
@@ -318,7 +318,7 @@ def _foreign(known: Known) -> list[Found]:
         there = _stat(Path(entry.path))  # a further row's name for a raw
         return there is not None and (there.st_dev, there.st_ino) in same
 
-    beside = (entry.name for entry in _entries(known.out) if entry.name not in OURS)
+    beside = (entry.name for entry in _entries(known.out) if not (entry.name in OURS or shard_of(entry.name)))
     return [
         *(_nobodys(name) for name in beside if not is_clip(name)),
         *(_nobodys(entry.name, f"{RAWS}/") for entry in _entries(known.out / RAWS) if not is_raw(entry)),
@@ -360,7 +360,7 @@ def _entries(directory: Path) -> Iterator[os.DirEntry[str]]:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise store.StoreError(f"cannot read {directory}: {error.strerror}") from None
+        raise locks.StoreError(f"cannot read {directory}: {error.strerror}") from None
 
 
 def _stat(path: Path) -> os.stat_result | None:

@@ -18,17 +18,18 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import anyio
 
-from hdtf_async import census, doctor, health, plan, progress, repair, store, tables
-from hdtf_async.failures import ExitCode
+from hdtf_async import census, doctor, health, plan, progress, repair, shards, store, tables
+from hdtf_async.failures import ExitCode, Failure, exit_code
 from hdtf_async.flags import COMMANDS, Parser, add, made, origins
+from hdtf_async.forms import FormError
 from hdtf_async.journal import Known
+from hdtf_async.locks import StoreError
 from hdtf_async.options import DISK, ENCODE, NETWORK, TOOLS, WHICH, Options, OptionsError, Printing
-from hdtf_async.run import FormError, Running, bundled_ffmpeg, one_error, own_version, running
+from hdtf_async.run import Running, bundled_ffmpeg, one_error, own_version, running
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from hdtf_async.failures import Failure
     from hdtf_async.model import Clip, Tables
 
 R = TypeVar("R")
@@ -45,6 +46,7 @@ From the HDTF tables to talking-head clips: downloads and encodes overlap.
   python -m hdtf_async doctor              tools, cookies, disk: ready, or what to do
   python -m hdtf_async census --out DIR    what is still on YouTube, at which height
   python -m hdtf_async check --out DIR     every clip against its record
+  python -m hdtf_async merge --out DIR     the lists, from the journals of all shards
   python -m hdtf_async demo --out DIR      the whole job, offline"""
 EPILOG = """\
 exit codes: 0 all is there; 1 the rest is gone or needs you; 2 usage or tables;
@@ -64,17 +66,14 @@ def entry() -> NoReturn:
 
 def main(argv: Sequence[str]) -> int:
     """Run a command line and return its exit code."""
-    commands: dict[str, Callable[[Sequence[str]], int]] = dict(
-        zip(
-            COMMANDS, (plan_command, census_command, check_command, doctor_command, demo_command), strict=True
-        )
-    )
+    jobs = (plan_command, census_command, check_command, merge_command, doctor_command, demo_command)
+    commands: dict[str, Callable[[Sequence[str]], int]] = dict(zip(COMMANDS, jobs, strict=True))
     command, words = (commands[argv[0]], argv[1:]) if argv and argv[0] in commands else (main_job, argv)
     try:
         return command(words)
     except (tables.TableError, FormError, OptionsError, plan.UnknownVideoError) as error:
         code, message = ExitCode.USAGE, str(error)
-    except store.StoreError as error:
+    except StoreError as error:
         code, message = ExitCode.LOCAL, str(error)
     except BrokenPipeError:
         # Whoever read our output has gone; so that Python does not complain at exit:
@@ -104,7 +103,23 @@ def main_job(argv: Sequence[str]) -> int:
     said = parser.read(argv)
     if said.out is None:
         parser.error("--out DIR is needed: it says where the clips go")
-    return _until_signal(partial(_run, said.out, made(Options, said), made(Printing, said)))
+    options, printing = made(Options, said), made(Printing, said)
+    if options.shard is None:
+        options = _as_told_by_the_batch_system(options, printing)
+    return _until_signal(partial(_run, said.out, options, printing))
+
+
+def _as_told_by_the_batch_system(options: Options, printing: Printing) -> Options:
+    """Return the options of one of several copies, where the environment says that this is one."""
+    try:
+        told = shards.from_environment(os.environ)
+    except ValueError as error:
+        raise OptionsError(str(error)) from None
+    if told is None:
+        return options
+    if not printing.quiet:
+        print(f"hdtf_async: this is shard {told[0]}, says {told[1]}", file=sys.stderr)
+    return replace(options, shard=told[0])
 
 
 def plan_command(argv: Sequence[str]) -> int:
@@ -160,6 +175,30 @@ async def _census(out: Path, options: Options, fresh: timedelta, printing: Print
     else:
         _say_why_stopped(taken.stopped)
     return taken.exit_code
+
+
+def merge_command(argv: Sequence[str]) -> int:
+    """``python -m hdtf_async merge --out DIR``: the views, from the journals of all shards."""
+    parser = Parser(
+        prog="python -m hdtf_async merge", usage="%(prog)s --out DIR",
+        description="Writes metadata.jsonl and failures.jsonl anew from the journals of all shards, also"
+        " while these are at work. The exit code tells of what is missing, as that of a run does.",
+    )  # fmt: skip
+    parser.add_argument(*OUT, dest="out", metavar="DIR", type=Path, help="where the clips are (required)")
+    said = parser.parse_args(argv)
+    if said.out is None:
+        parser.error("--out DIR is needed: it says where the clips are")
+    return _until_signal(partial(_merge, said.out))
+
+
+async def _merge(out: Path, _gently: _Gently) -> int:
+    try:
+        clips, missing = await store.merge(out)
+    except Failure as trouble:
+        print(f"hdtf_async: {trouble} {trouble.reason.advice.remedy}", file=sys.stderr)
+        return ExitCode.LOCAL
+    print(f"{clips} clips, {missing.total()} missing: {out}")
+    return exit_code(missing)
 
 
 def doctor_command(argv: Sequence[str]) -> int:

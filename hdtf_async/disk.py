@@ -54,12 +54,19 @@ def is_temporary(name: str) -> bool:
     return name.startswith(_TEMPORARY)
 
 
-def sweep(directory: Path, spare: Callable[[Path], bool] = lambda _: False) -> None:
+def sweep(
+    directory: Path,
+    spare: Callable[[Path], bool] = lambda _: False,
+    ours: Callable[[str], bool] = lambda _: True,
+) -> None:
     """Remove what has a temporary name: somebody was ended in the middle of it.
 
-    `spare` says of a directory whether it is still good for something.
+    `spare` says of a directory whether it is still good for something; `ours` of a final name whether
+    nobody else can be at work on it.
     """
     for left in directory.glob(_TEMPORARY + "*"):
+        if not ours(left.name.removeprefix(_TEMPORARY)):
+            continue
         if left.is_dir() and not left.is_symlink():
             if not spare(left):
                 shutil.rmtree(left, ignore_errors=True)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from anyio.to_thread import run_sync
 
-from hdtf_async import ffmpeg, health, plan, process, store, tables
+from hdtf_async import ffmpeg, health, locks, plan, process, store, tables
 from hdtf_async.failures import Failure
 from hdtf_async.health import Sign, Verdict
 from hdtf_async.probe import Prober
@@ -129,7 +129,7 @@ def _directory(out: Path) -> Sign:
     except OSError as error:
         words = f"nothing can be written, renamed and locked in {there}: {error.strerror}"
         return Sign("directory", Verdict.WRONG, words, "choose another --out")
-    if store.is_held(out):
+    if locks.is_held(out):
         words = f"another run is at work on {out}"
         return Sign("directory", Verdict.WARNING, words, "wait for it, or choose another --out")
     return Sign("directory", Verdict.FINE, f"{there} can be written to, and has locks")

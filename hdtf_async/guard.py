@@ -50,8 +50,8 @@ UNGUARDED = Guard()
 class _Guarded(Guard):
     """Tells the sentinel."""
 
-    def __init__(self, pipe: int, lock: int, mark: str) -> None:
-        self.inherit = (lock,)
+    def __init__(self, pipe: int, locks: tuple[int, ...], mark: str) -> None:
+        self.inherit = locks
         self._pipe = pipe
         self._mark = mark
 
@@ -71,19 +71,19 @@ class _Guarded(Guard):
 
 
 @asynccontextmanager
-async def guarding(lock: int) -> AsyncIterator[Guard]:
-    """Run a sentinel, and give the guard for all children of a run that holds this lock.
+async def guarding(*locks: int) -> AsyncIterator[Guard]:
+    """Run a sentinel, and give the guard for all children of a run that holds these locks.
 
     Raises `Failure` with ``tool_missing`` where no process can be started.
     """
     mark = secrets.token_hex(8)
-    sentinel = _started(lock, mark)
+    sentinel = _started(locks, mark)
     if sentinel.stdin is None:
         raise RuntimeError("a child that was given a pipe has one")
     pipe = sentinel.stdin
     os.set_blocking(pipe.fileno(), False)
     try:
-        yield _Guarded(pipe.fileno(), lock, mark)
+        yield _Guarded(pipe.fileno(), locks, mark)
     finally:
         with suppress(BrokenPipeError, BlockingIOError):
             os.write(pipe.fileno(), FAREWELL)
@@ -98,7 +98,7 @@ async def guarding(lock: int) -> AsyncIterator[Guard]:
                 Thread(target=sentinel.wait, name="reaper", daemon=True).start()
 
 
-def _started(lock: int, mark: str) -> Popen[bytes]:
+def _started(locks: tuple[int, ...], mark: str) -> Popen[bytes]:
     try:
         # Isolated and without site packages: no setting of the user's reaches it.
         return Popen(
@@ -107,7 +107,7 @@ def _started(lock: int, mark: str) -> Popen[bytes]:
             stdin=PIPE,
             stdout=DEVNULL,
             stderr=DEVNULL,
-            pass_fds=(lock,),
+            pass_fds=locks,
             start_new_session=True,
         )
     except OSError as error:

@@ -1,5 +1,8 @@
 """``_journal.jsonl``: the only file of the output directory that grows, and what it says.
 
+Where several copies of a run share a directory each has a journal of its own, and what is known is what all
+of them say, in the order of their times.
+
 One JSON object a line, appended when what it tells of is durable and never changed afterwards; of several
 records about one thing the newest counts. A torn last line (the program was killed in the middle of it)
 is ignored and cut off, and a line that is no record is passed over.
@@ -10,10 +13,13 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from heapq import merge
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
@@ -22,9 +28,10 @@ from anyio.to_thread import run_sync
 from hdtf_async import disk
 from hdtf_async.failures import Reason
 from hdtf_async.packed import Packed
+from hdtf_async.shards import Shard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from aiofiles.threadpool.binary import AsyncFileIO
@@ -34,6 +41,10 @@ Record = dict[str, Any]
 
 JOURNAL, RAWS = "_journal.jsonl", "_videos_raw"
 _REASONS = frozenset(Reason)
+_OF_A_SHARD = re.compile(r"_journal\.shard-(\d{1,6})-of-(\d{1,6})\.jsonl")
+_AT_A_TIME = 1 << 16
+"""Bytes of each journal that are read at a time: there may be more of them than one may have open files."""
+_TIME = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00")
 
 
 @dataclass(slots=True)
@@ -129,14 +140,67 @@ def _is_answer(record: Record) -> bool:
     return record["reason"] in _REASONS if "reason" in record else isinstance(record.get("height"), int)
 
 
-@dataclass(slots=True)
-class _Batch:
-    """Records that are written and synced together."""
+def name_of(shard: Shard | None) -> str:
+    """Return the file name of a shard's journal; with None of the whole directory's."""
+    return JOURNAL if shard is None else f"_journal.shard-{shard.index}-of-{shard.count}.jsonl"
 
-    records: list[Record] = field(default_factory=list)
-    lines: list[bytes] = field(default_factory=list)
-    error: OSError | None = field(default_factory=lambda: InterruptedError(errno.EINTR, "interrupted"))
-    """Why they are not durable; None when they are."""
+
+def shard_of(name: str) -> Shard | None:
+    """Return the shard whose journal has this name; None where that is no shard's."""
+    told = _OF_A_SHARD.fullmatch(name)
+    try:
+        shard = Shard(int(told[1]), int(told[2])) if told else None
+    except ValueError:
+        return None
+    return shard if name == name_of(shard) else None
+
+
+def journals(out: Path) -> list[Path]:
+    """Return the journals of a directory: its own, which need not be there, and those of shards."""
+    try:
+        names = os.listdir(out)  # noqa: PTH208 - only the names, of as many files as there are clips
+    except OSError:
+        names = []
+    return [out / JOURNAL, *(out / name for name in sorted(names) if shard_of(name) is not None)]
+
+
+def read(path: Path) -> Iterator[Record]:
+    """Yield the records of a journal that may be growing meanwhile; none where there is none.
+
+    Raises `OSError`.
+    """
+    offset = 0
+    while True:
+        try:
+            with path.open("rb") as journal:
+                journal.seek(offset)
+                lines = journal.readlines(_AT_A_TIME)
+        except FileNotFoundError:
+            return
+        before = offset
+        for record, behind in records(lines):
+            offset = before + behind
+            yield record
+        if offset == before:
+            return
+
+
+def in_order(journals: Sequence[Iterable[Record]]) -> Iterator[Record]:
+    """Yield the records of several journals by their times; each journal's own order stays as it is."""
+    return map(itemgetter(1), merge(*map(_timed, journals), key=itemgetter(0)))
+
+
+def _timed(records: Iterable[Record]) -> Iterator[tuple[str, Record]]:
+    newest = ""
+    for record in records:
+        newest = max(newest, time_of(record))
+        yield newest, record
+
+
+def time_of(record: Record) -> str:
+    """Return when a record was written; an empty text where it does not say so."""
+    time = record.get("time")
+    return time if isinstance(time, str) and _TIME.fullmatch(time) else ""
 
 
 class Ledger(Protocol):
@@ -176,10 +240,22 @@ class Gathered:
             self.known.take(timed)
 
 
+@dataclass(slots=True)
+class _Batch:
+    """Records that are written and synced together."""
+
+    records: list[Record] = field(default_factory=list)
+    lines: list[bytes] = field(default_factory=list)
+    error: OSError | None = field(default_factory=lambda: InterruptedError(errno.EINTR, "interrupted"))
+    """Why they are not durable; None when they are."""
+
+
 class Journal:
     """Appends to an open journal, and keeps what is known up with it."""
 
-    def __init__(self, file: AsyncFileIO, known: Known) -> None:
+    def __init__(self, file: AsyncFileIO, known: Known, after: str = "") -> None:
+        self._after = _just_after(after)
+        """No record is dated earlier: it builds upon what others have written, whatever their clocks say."""
         self._file = file
         """Open for appending, without a buffer: what could not be written must not be written later."""
         self.known = known
@@ -195,7 +271,7 @@ class Journal:
         What several tasks append at the same time is written and synced together, once. Raises `OSError`;
         the journal is then as it was. Not to be cancelled: the caller shields it.
         """
-        now = _now()
+        now = max(_now(), self._after)
         timed = [{**record, "time": record.get("time", now)} for record in records]
         batch = self._waiting
         batch.lines.extend([line(record) for record in timed])
@@ -242,6 +318,13 @@ class Journal:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _just_after(time: str) -> str:
+    try:
+        return (datetime.fromisoformat(time) + timedelta(milliseconds=1)).isoformat(timespec="milliseconds")
+    except ValueError:  # no time at all, or none of our calendar
+        return ""
 
 
 def records(journal: Iterable[bytes]) -> Iterator[tuple[Record, int]]:

@@ -18,6 +18,7 @@ from hdtf_async.cpus import usable_cpus
 from hdtf_async.formats import Resolution
 from hdtf_async.masks import without_secrets
 from hdtf_async.model import SUBSETS, Audio, Codec, Crop, Deinterlace, Form
+from hdtf_async.shards import Shard
 from hdtf_async.tables import Corrections
 
 
@@ -185,11 +186,12 @@ def _split(text: str) -> tuple[str, ...]:
     return tuple(shlex.split(text))
 
 
-WHICH, NETWORK, ENCODE, DISK, TOOLS, PRINT = (
+WHICH, NETWORK, ENCODE, DISK, COPIES, TOOLS, PRINT = (
     "Which part",
     "Network lane",
     "Encode lane",
     "Disk and running again",
+    "Several copies of one run",
     "Tools",
     "What is printed",
 )
@@ -346,6 +348,10 @@ class Options:
     )  # fmt: skip
     recut: bool = _option(
         "--recut", default=False, group=DISK, help="make again what is there in another form",
+    )  # fmt: skip
+    shard: Shard | None = _option(
+        "--shard", default=None, group=COPIES, metavar="I/N", parse=Shard.read,
+        help="part I of N, from 0: copies that share a directory", shown="all",
     )  # fmt: skip
     ffmpeg: Path | None = _option(
         "--ffmpeg", default=None, group=TOOLS, metavar="PATH", parse=Path, help="ffmpeg to use",

@@ -177,6 +177,8 @@ def select(tables: Tables, options: Options) -> tuple[Clip, ...]:
     """Return the clips of the part that the options ask for, in table order, divided as they say."""
     # Of videos that have clips: --limit 5 shall not come to none.
     videos = set(chosen(dict.fromkeys(clip.video for clip in tables.clips), options))
+    if options.shard is not None:
+        videos = {video for video in videos if options.shard.owns(video.youtube_id)}
     clips = (clip for clip in tables.clips if clip.video in videos)
     return tuple(piece for clip in clips for piece in clip.divided(options.segment))
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import check, ffmpeg, plan, store
+from hdtf_async import check, ffmpeg, locks, plan, store
 from hdtf_async.events import CheckEnded, RunStarted
 from hdtf_async.failures import ExitCode, Failure, Reason, exit_code
 from hdtf_async.guard import guarding
@@ -111,19 +111,19 @@ async def _check(  # noqa: PLR0913, PLR0917 - what `running` takes, and what it 
     begun = anyio.current_time()
     result = Check(repairs=repair)
     if not await run_sync((out / JOURNAL).is_file):
-        raise store.StoreError(f"{out} has no {JOURNAL}: nothing was made there, so nothing can be checked")
+        raise locks.StoreError(f"{out} has no {JOURNAL}: nothing was made there, so nothing can be checked")
     own = await run_sync(own_raws, options.raw_dirs)
     looking = partial(_look, result, options, deep=deep, events=events, finish=finish)
     try:
         if repair:
             async with store.opened(out) as directory:
-                seen = await looking(directory.known, directory.lock, held=True)
+                seen = await looking(directory.known, directory.locks, held=True)
                 await _mend(result, seen, options, directory, events, finish=finish, own=own)
         else:
             known = await run_sync(store.read_known, out)
             # Nobody's lock, but something that the children of a check can have in common.
             with (out / JOURNAL).open("rb") as journal:
-                await looking(known, journal.fileno(), held=False)
+                await looking(known, (journal.fileno(),), held=False)
     except Failure as trouble:
         result.stopped = trouble
     result.seconds = anyio.current_time() - begun
@@ -135,7 +135,7 @@ async def _look(  # noqa: PLR0913 - what looking needs
     result: Check,
     options: Options,
     known: Known,
-    lock: int,
+    held_locks: tuple[int, ...],
     *,
     held: bool,
     deep: bool,
@@ -159,7 +159,7 @@ async def _look(  # noqa: PLR0913 - what looking needs
         scope.cancel()
 
     with one_error():
-        async with guarding(lock) as guard, anyio.create_task_group() as group:
+        async with guarding(*held_locks) as guard, anyio.create_task_group() as group:
             group.start_soon(stop_when_asked, group.cancel_scope)
             seen = await check.look(known, held=held, tool=tool, lanes=lanes, guard=guard, events=events)
             group.cancel_scope.cancel()

@@ -25,6 +25,7 @@ from hdtf_async.entrance import Entrance
 from hdtf_async.events import ClipFailed, Events, RunStarted
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.fetch import Fetcher
+from hdtf_async.forms import refuse_forms_of_others, refuse_two_forms
 from hdtf_async.guard import guarding
 from hdtf_async.health import Verdict
 from hdtf_async.lanes import Lanes
@@ -33,6 +34,7 @@ from hdtf_async.pipeline import Pipeline, backoff
 from hdtf_async.probe import Prober
 from hdtf_async.raws import own_raws, remove_raw
 from hdtf_async.report import Report
+from hdtf_async.views import failure_record
 from hdtf_async.ytdlp import YtDlp, read_cookies
 
 if TYPE_CHECKING:
@@ -52,10 +54,6 @@ T = TypeVar("T")
 """What a run comes to."""
 VIEWS_EVERY = 60.0
 """Seconds between two writings of the views while a run goes on; more where they are long."""
-
-
-class FormError(Exception):
-    """The directory holds clips in another form than the one asked for. Exit code 2."""
 
 
 async def download(
@@ -164,9 +162,11 @@ async def _run(
     own = await run_sync(own_raws, options.raw_dirs)
     read = await run_sync(partial(tables.read, options.source, corrections=options.corrections))
     plan.require_known(read, options)
-    async with store.opened(out) as directory:
+    async with store.opened(out, options.shard, read.videos) as directory:
         decided = await run_sync(_decide, read, options, directory)
-        _refuse_two_forms(decided, options, out)
+        refuse_two_forms(decided, options, out)
+        if options.shard is not None and not options.recut:
+            await run_sync(refuse_forms_of_others, out, options.shard, options)
         report = Report(
             asked=len(decided.there) + len(decided.given_up) + len(decided.impossible) + len(decided.clips),
             there=len(decided.there),
@@ -200,24 +200,6 @@ def _decide(read: Tables, options: Options, directory: Store) -> plan.Plan:
     return plan.make(read, options, there=directory.known.all_there(), failed=directory.known.failures)
 
 
-def _refuse_two_forms(decided: plan.Plan, options: Options, out: Path) -> None:
-    """Raise `FormError` where the run would leave clips of two forms in one directory."""
-    if decided.outside:
-        first = decided.outside[0]
-        raise FormError(
-            f"{out} holds {len(decided.outside)} clips of another part in another form"
-            f" (such as {first.stem}: {first.words}): choose another --out,"
-            " or delete them, or make them again too: with --recut, without --subset, --video and --limit"
-        )
-    if decided.different and not options.recut:
-        first = decided.different[0]
-        raise FormError(
-            f"{out} holds {len(decided.different)} clips in another form"
-            f" (such as {first.stem}: {first.words}):"
-            " choose another --out, or give --recut to make them again"
-        )
-
-
 def started(decided: plan.Plan, lanes: Lanes, options: Options) -> RunStarted:
     """Return the event that tells what is about to be done."""
     return RunStarted(
@@ -237,7 +219,7 @@ async def _record_impossible(decided: plan.Plan, directory: Store, events: Event
     for clip, failure in decided.impossible:
         events.tell(ClipFailed(clip.stem, failure.reason, failure.words))
         if known.get(clip.stem, {}).get("reason") != failure.reason:
-            await directory.append(store.failure_record(clip, failure))
+            await directory.append(failure_record(clip, failure))
 
 
 async def _let_go_of_finished(
@@ -288,9 +270,13 @@ async def carry_out(  # noqa: PLR0913 - what a run is put together from
                 every = max(VIEWS_EVERY, 20 * (anyio.current_time() - begun))
 
         # Before any clip is replaced: what is about to be made in another form is not listed any more.
-        await directory.write_views(decided.clips, decided.stale)
+        if options.shard is None:
+            await directory.write_views(decided.clips, decided.stale)
+        elif decided.stale:
+            await directory.write_views()
         async with anyio.create_task_group() as beside:
-            beside.start_soon(keep_views)
+            if options.shard is None:  # else whoever ends writes them, from all journals
+                beside.start_soon(keep_views)
             await pipeline.run(decided.work, finish)
             beside.cancel_scope.cancel()
     return pipeline.stopped or pipeline.closed
@@ -344,7 +330,7 @@ class Workshop:
         return records, pipeline.stopped or pipeline.closed
 
     async def _record_failure(self, work: plan.Work, failure: Failure) -> None:
-        await self.directory.append(*(store.failure_record(clip, failure) for clip in work.clips))
+        await self.directory.append(*(failure_record(clip, failure) for clip in work.clips))
 
 
 @asynccontextmanager
@@ -364,7 +350,7 @@ async def workshop(  # noqa: PLR0913 - what videos are made with
     versions = {"hdtf_async": own_version(), "ffmpeg": about.version}
     width = int(lanes.network.total_tokens)
     width = width if videos is None else min(width, videos)
-    async with guarding(directory.lock) as guard, Prober(guard) as prober:
+    async with guarding(*directory.locks) as guard, Prober(guard) as prober:
         yt_dlp = YtDlp(options, tool, guard)
         yield Workshop(
             options,

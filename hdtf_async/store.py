@@ -4,19 +4,22 @@ Two rules hold for everything here. *Durable first, referenced after*: a file is
 temporary name in its own directory, checked, synced, renamed, the directory synced, and only then
 does the journal speak of it. (Of a raw it speaks right before the renaming: nobody could tell later what
 one without a record is, and a record without its file counts for nothing.) *One appended file*:
-``_journal.jsonl`` is the only file that grows; ``metadata.jsonl`` and ``failures.jsonl`` are views of it,
-sorted, without times, replaced atomically, and not touched where they would stay the same.
+``_journal.jsonl`` is the only file that grows; ``metadata.jsonl`` and ``failures.jsonl`` are views of it
+(see `views`).
 
 A clip without a record is made again, and a record without its clip counts for nothing.
+
+Shards of one run share a directory: each appends to a journal of its own, and holds the lock of that, and the
+directory's own in common with the others. A run that is no shard has the directory's lock for itself.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
+import re
 import shutil
 import socket
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -24,42 +27,53 @@ import aiofiles
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import disk, partials
+from hdtf_async import disk, partials, views
 from hdtf_async.disk import trouble
 from hdtf_async.failures import Failure, Reason
-from hdtf_async.journal import JOURNAL, RAWS, Journal, Known, line, records
+from hdtf_async.journal import (
+    JOURNAL,
+    RAWS,
+    Journal,
+    Known,
+    in_order,
+    journals,
+    name_of,
+    read,
+    records,
+    shard_of,
+    time_of,
+)  # fmt: skip
+from hdtf_async.locks import StoreError, is_locked, require_one_division, take
+from hdtf_async.views import failure_record
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from hdtf_async.journal import Ledger, Record
     from hdtf_async.model import Clip, Video
-
-METADATA, FAILURES = "metadata.jsonl", "failures.jsonl"
-
-PATIENCE = 15.0
-"""Seconds for which a run waits for the lock of one that was killed: its children are ended meanwhile."""
-_MOMENT = 0.2
-"""Seconds for which it waits whoever holds the lock: `is_held` does so to find out whether it can be had."""
+    from hdtf_async.shards import Shard
 
 
-class StoreError(Exception):
-    """The output directory cannot be used; the text says why and what to do. Exit code 4."""
-
-
-class BusyError(StoreError):
-    """Another run is at work on the directory."""
+_END = 1 << 20
+"""Bytes at the end of a journal in which its newest clip is looked for."""
+_CLIP = re.compile(r"_\d{3,}(?:_s\d{3,})?\.(?:mp4|wav)$")
+"""What the name of a clip has besides that of its video."""
 
 
 class Store:
     """An output directory that this run holds the lock of. Made by `opened`."""
 
-    def __init__(self, out: Path, lock: int, journal: Ledger) -> None:
+    def __init__(
+        self, out: Path, locks: tuple[int, ...], journal: Ledger, shard: Shard | None = None
+    ) -> None:
         self.out = out
-        self.lock = lock
-        """Descriptor of the journal and its lock; children inherit it, so that the lock lives as long as any
-        of them may still write."""
+        self.locks = locks
+        """Descriptors of the journals that are locked; children inherit them, so that the locks live as long
+        as any of them may still write."""
+        self.shard = shard
+        """Which part of the videos this run is about; None where the directory is its own."""
         self.known = journal.known
         self._journal = journal
 
@@ -163,7 +177,7 @@ class Store:
 
         Raises `Failure` with ``disk_full`` or ``not_writable``; the journal is then as it was.
         """
-        with anyio.CancelScope(shield=True), trouble(self.out / JOURNAL):
+        with anyio.CancelScope(shield=True), trouble(self.out / name_of(self.shard)):
             await self._journal.append(records)
 
     async def log(self, video: Video, text: str) -> None:
@@ -178,11 +192,21 @@ class Store:
     ) -> None:
         """Write ``metadata.jsonl`` and ``failures.jsonl`` anew from what is known and there.
 
-        Clips of this run that have neither a record nor a failure are listed as not tried. A clip that still
-        has the fingerprint which `stale` tells for it is of another form than its neighbours, and not listed.
+        A shard makes them from what all journals say, and has its clips of which nothing is known recorded
+        as not tried: nobody else could tell. Else clips of this run that have neither a record nor a failure
+        are listed as not tried, and a clip that still has the fingerprint which `stale` tells for it is of
+        another form than its neighbours, and not listed.
         Raises `Failure` with ``disk_full`` or ``not_writable``.
         """
         with anyio.CancelScope(shield=True):
+            if self.shard is not None:
+                left = [clip for clip in not_tried if clip.stem not in self.known.failures]
+                left = await run_sync(lambda: [clip for clip in left if not self.known.there(clip.stem)])
+                if left:
+                    turn = Failure(Reason.NOT_TRIED)
+                    await self.append(*(failure_record(clip, turn) for clip in left))
+                await run_sync(views.merge, self.out)
+                return
             await run_sync(self._write_views, self.known.snapshot(), tuple(not_tried), stale or {})
 
     async def replace(self, name: str, content: bytes) -> None:
@@ -202,57 +226,57 @@ class Store:
             for stem in clips
             if stem not in stale or clips[stem]["metadata"].get("fingerprint") != stale[stem]
         }
-        with trouble(self.out / METADATA):
-            disk.replace(self.out / METADATA, (line(clips[stem]["metadata"]) for stem in sorted(there)))
         waiting = {clip.stem: clip for clip in not_tried if clip.stem not in known.failures}
-        failed = sorted((known.failures.keys() | waiting.keys()) - there)
-        with trouble(self.out / FAILURES):
-            disk.replace(
-                self.out / FAILURES,
-                (
-                    line(
-                        _failure_line(
-                            failure_record(waiting[stem], Failure(Reason.NOT_TRIED))
-                            if stem in waiting
-                            else known.failures[stem]
-                        )
-                    )
-                    for stem in failed
-                ),
-            )
-
-
-def failure_record(clip: Clip, failure: Failure) -> Record:
-    """Return the journal's record of a clip that could not be had."""
-    return {
-        "type": "failed",
-        "clip": clip.stem,
-        "subset": clip.video.subset,
-        "name": clip.video.name,
-        "index": clip.index,
-        "youtube_id": clip.video.youtube_id,
-        "reason": failure.reason.value,
-        "words": failure.words,
-    }
+        views.write(known, clips, there, waiting)
 
 
 @asynccontextmanager
-async def opened(out: Path) -> AsyncIterator[Store]:
-    """Open an output directory, making it if need be, and hold its lock.
+async def opened(out: Path, shard: Shard | None = None, videos: Iterable[Video] = ()) -> AsyncIterator[Store]:
+    """Open an output directory, making it if need be, and hold its lock, or a shard's.
 
-    What an earlier run left half-done (temporary names, a torn line) is removed. Raises `StoreError`
-    where the directory cannot be used, `BusyError` where another run holds it.
+    What an earlier run left half-done (temporary names, a torn line) is removed; by a shard only what is of
+    its own part of all `videos`. Raises `StoreError` where the directory cannot be used, `BusyError` where
+    another run holds it.
     """
+    async with _in_common(out, alone=shard is None) as whole, AsyncExitStack() as stack:
+        locks: tuple[int, ...] = (whole,)
+        if shard is not None:
+            with _said(out):
+                own = await run_sync(_open, out / name_of(shard))
+            stack.callback(os.close, own)
+            await take(own, out, out / name_of(shard))
+            await run_sync(require_one_division, out, shard)
+            locks = (own, whole)
+        with _said(out):
+            known, newest = await run_sync(_read_and_tidy, out, locks[0], shard, videos)
+        async with aiofiles.open(locks[0], "ab", buffering=0, closefd=False) as journal:
+            yield Store(out, locks, Journal(journal, known, newest), shard)
+
+
+@asynccontextmanager
+async def _in_common(out: Path, *, alone: bool) -> AsyncIterator[int]:
+    """Hold the directory's own lock, alone or in common with shards; give its descriptor."""
     with _said(out):
         lock = await run_sync(_create, out)
     try:
-        await _take(lock, out)
-        with _said(out):
-            known = await run_sync(_read_and_tidy, out, lock)
-        async with aiofiles.open(lock, "ab", buffering=0, closefd=False) as journal:
-            yield Store(out, lock, Journal(journal, known))
+        await take(lock, out, *await run_sync(journals, out), alone=alone)
+        yield lock
     finally:
         os.close(lock)
+
+
+async def merge(out: Path) -> tuple[int, Counter[Reason]]:
+    """Write the views from all journals of a directory; return how many clips are there, and why others not.
+
+    Raises `StoreError` where the directory cannot be used, `BusyError` where a run has it for itself, and
+    `Failure` with ``disk_full`` or ``not_writable``.
+    """
+    if not await run_sync(lambda: any(path.is_file() for path in journals(out))):
+        raise StoreError(f"{out} has no journal: nothing was made there, so nothing can be merged")
+    async with _in_common(out, alone=False):
+        with anyio.CancelScope(shield=True):
+            await run_sync(views.merge, out)
+        return await run_sync(views.count, out)
 
 
 def read_known(out: Path) -> Known:
@@ -262,27 +286,11 @@ def read_known(out: Path) -> Known:
     """
     known = Known(out)
     try:
-        with (out / JOURNAL).open("rb") as journal:
-            for record, _ in records(journal):
-                known.take(record)
-    except FileNotFoundError:
-        pass
+        for record in in_order([read(path) for path in journals(out)]):
+            known.take(record)
     except OSError as error:
-        raise StoreError(f"cannot read {out / JOURNAL}: {error.strerror}") from None
+        raise StoreError(f"cannot read {error.filename}: {error.strerror}") from None
     return known
-
-
-def is_held(out: Path) -> bool:
-    """Say whether a run is at work on a directory, without changing anything."""
-    try:
-        with (out / JOURNAL).open("rb") as journal:
-            try:
-                fcntl.flock(journal, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except (BlockingIOError, PermissionError):  # the second one is how SMB says it
-                return True
-    except OSError:  # no journal, or a file system without locks: no run could be at work
-        pass
-    return False
 
 
 @contextmanager
@@ -316,102 +324,82 @@ def _create(out: Path) -> int:
     disk.make_directory(raws)
     if journal.exists() and not journal.is_file():
         raise StoreError(f"{journal} is no file: choose another --out")
+    return _open(journal)
+
+
+def _open(journal: Path) -> int:
     return os.open(journal, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
 
 
-async def _take(lock: int, out: Path) -> None:
-    """Take the lock. If its holder was killed, wait until its children, which have it too, are ended."""
-    since = anyio.current_time()
-    run: Record | None = None
-    while not await run_sync(_locked, lock, out):
-        if run is None:
-            run = await run_sync(_newest_run, out)
-        waited = anyio.current_time() - since
-        if waited > (PATIENCE if _has_ended(run) else _MOMENT):
-            raise BusyError(
-                f"another run is at work on {out} ({_holder(run)}): wait for it or choose another --out"
-            )
-        await anyio.sleep(0.05)
+def _read_and_tidy(out: Path, lock: int, shard: Shard | None, videos: Iterable[Video]) -> tuple[Known, str]:
+    """Read the journals and make the own one durable without a torn last line; remove temporary names.
 
+    Return what is known, of a shard's own videos, and when the newest record was written.
+    """
+    known, whole, newest = Known(out), 0, ""
 
-def _locked(lock: int, out: Path) -> bool:
-    """Take the lock if nobody has it."""
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):  # the second one is how SMB says it
-        return False
-    except OSError as error:
-        raise StoreError(
-            f"the file system of {out} has no locks ({error.strerror}), so two runs could spoil each other's"
-            " work: choose an --out on another one"
-        ) from None
-    return True
+    def own() -> Iterator[Record]:
+        nonlocal whole
+        with os.fdopen(os.dup(lock), "rb") as journal:
+            journal.seek(0)
+            for record, behind in records(journal):
+                whole = behind
+                yield record
 
-
-def _newest_run(out: Path) -> Record:
-    """Return the newest run's record; none where there is none yet, or SMB lets nobody read a locked file."""
-    try:
-        return read_known(out).run
-    except StoreError:
-        return {}
-
-
-def _read_and_tidy(out: Path, lock: int) -> Known:
-    """Read the journal and make it durable without a torn last line; remove what has a temporary name."""
-    known, whole = Known(out), 0
-    with os.fdopen(os.dup(lock), "rb") as journal:
-        journal.seek(0)
-        for record, offset in records(journal):
+    others = [path for path in journals(out) if path.name != name_of(shard)]
+    if shard is not None:  # its neighbours have other videos
+        others = [path for path in others if not _are_neighbours(path, shard)]
+    for path in others:
+        with suppress(FileNotFoundError), path.open("rb") as journal:
+            disk.sync(journal.fileno())
+    for record in own() if not others else in_order([own(), *map(read, others)]):
+        newest = max(newest, time_of(record))
+        if shard is None or _is_of(record, shard):
             known.take(record)
-            whole = offset
     if whole < os.fstat(lock).st_size:  # else truncating would only change its date
         os.ftruncate(lock, whole)
     # What was read is built upon, and who wrote it may have been killed before syncing it; what was cut off
     # could be mixed with what follows.
     disk.sync(lock)
-    disk.sweep(out)
-    disk.sweep(out / RAWS, spare=partials.tidy)
+    stems = None if shard is None else {video.stem for video in videos if shard.owns(video.youtube_id)}
+    disk.sweep(out, ours=lambda name: stems is None or _CLIP.sub("", name) in stems)
+    disk.sweep(
+        out / RAWS,
+        spare=partials.tidy,
+        ours=lambda name: stems is None or name.rpartition(".")[0] in stems,
+    )
     for directory in (out, out / RAWS):
         disk.sync_directory(directory)  # the names that are found there are built upon, too
-    return known
+    return known, newest
 
 
-def _holder(run: Record) -> str:
-    """Say who holds the lock, as far as the newest record of a run tells it."""
-    if not run:
-        return "it has not said yet who it is"
-    who = f"process {run.get('pid')} on {run.get('host')}, since {run.get('time')}"
-    if _has_ended(run):
-        # Whoever is told a dead process must not end whatever has its number now.
-        return f"not {who}, which has ended: a tool that it left behind, or a run that is just beginning"
-    return who
+def forms_of_others(out: Path, shard: Shard) -> Iterator[tuple[str, Record]]:
+    """Yield the form of the newest clip of each other shard, or of the run that is at work there.
+
+    Found at the end of its journal, which may be long.
+    """
+    for path in journals(out):
+        if shard_of(path.name) in {None, shard}:
+            continue
+        with suppress(OSError), path.open("rb") as journal:
+            journal.seek(-min(_END, path.stat().st_size), os.SEEK_END)
+            told = [record for record, _ in records(journal) if isinstance(record.get("form"), dict)]
+            counts = {"clip", "run"} if is_locked(path) else {"clip"}
+            yield from [(path.name, record["form"]) for record in told if record.get("type") in counts][-1:]
 
 
-def _has_ended(run: Record) -> bool:
-    """Whether the process that this record tells of is known to have ended."""
-    return run.get("host") == socket.gethostname() and not _is_alive(run.get("pid"))
+def _are_neighbours(journal: Path, shard: Shard) -> bool:
+    other = shard_of(journal.name)
+    return other is not None and other.count == shard.count
 
 
-def _is_alive(pid: object) -> bool:
-    if not isinstance(pid, int) or pid <= 0:
-        return False
-    try:
-        os.kill(pid, 0)
-    except PermissionError:  # somebody else's
-        return True
-    except (ProcessLookupError, OverflowError):
-        return False
-    return True
+def _is_of(record: Record, shard: Shard) -> bool:
+    """Whether a record may be about a shard's own videos."""
+    about = record["metadata"] if isinstance(record.get("metadata"), dict) else record
+    youtube_id = about.get("youtube_id")
+    return not isinstance(youtube_id, str) or shard.owns(youtube_id)
 
 
 def run_record(**more: object) -> Record:
     """Return the journal's record of a run that begins."""
     return {"type": "run", "pid": os.getpid(), "host": socket.gethostname(), **more}
-
-
-def _failure_line(record: Record) -> Record:
-    told = Reason(record["reason"]).advice
-    return {key: value for key, value in record.items() if key not in {"type", "time"}} | {
-        "meaning": told.meaning,
-        "what_to_do": told.remedy,
-    }

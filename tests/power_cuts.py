@@ -30,8 +30,9 @@ from hdtf_async.failures import Failure, Reason
 from hdtf_async.journal import JOURNAL, RAWS, records
 from hdtf_async.model import SUBSETS, Box, Clip, Interval, Video
 from hdtf_async.options import Options
-from hdtf_async.store import FAILURES, METADATA, failure_record, opened, run_record
+from hdtf_async.store import opened, run_record
 from hdtf_async.tables import read
+from hdtf_async.views import FAILURES, METADATA, failure_record
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence

@@ -15,7 +15,7 @@ import anyio
 import pytest
 
 import hdtf_async
-from hdtf_async import ExitCode, Options, Reason, check, cli, decode, events, progress, repair, store
+from hdtf_async import ExitCode, Options, Reason, check, cli, decode, events, locks, progress, repair, store
 from hdtf_async.events import ClipChecked, Events, Found
 from hdtf_async.failures import ADVICE, Failure
 from hdtf_async.guard import UNGUARDED
@@ -23,7 +23,8 @@ from hdtf_async.journal import JOURNAL, RAWS, line
 from hdtf_async.lanes import Lanes
 from hdtf_async.model import Audio
 from hdtf_async.report import Report
-from hdtf_async.store import METADATA, read_known
+from hdtf_async.store import read_known
+from hdtf_async.views import METADATA
 
 if TYPE_CHECKING:
     from conftest import Finished
@@ -200,7 +201,7 @@ async def test_looking_changes_nothing_and_needs_no_lock(out: Path, monkeypatch:
         assert named(result) == {
             f"{FLIPPED}.mp4": "wrong", f"{SHORT}.mp4": "wrong", f"{GONE}.mp4": "missing", STRANGER: "foreign",
         }  # fmt: skip
-        with pytest.raises(store.BusyError):
+        with pytest.raises(locks.BusyError):
             await checked(out, repair=True)
     assert not (await checked(out)).at_work
 

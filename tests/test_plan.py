@@ -17,7 +17,7 @@ from hdtf_async.formats import Resolution
 from hdtf_async.model import Audio, Box, Clip, Codec, Crop, Deinterlace, Form, Interval, Tables, Video
 from hdtf_async.options import Options
 from hdtf_async.plan import fingerprint, row, select
-from hdtf_async.store import failure_record
+from hdtf_async.views import failure_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

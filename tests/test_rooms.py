@@ -23,8 +23,8 @@ PACKAGE = Path(hdtf_async.__file__).parent
 
 ROOMS = [
     *("model", "masks", "failures", "words", "health", "geometry", "formats", "events"),
-    *("rows", "corrections", "tables", "cpus", "options", "settings"),
-    *("plan", "disk", "packed", "journal", "partials", "store"),
+    *("rows", "corrections", "tables", "cpus", "shards", "options", "settings"),
+    *("plan", "disk", "packed", "journal", "views", "locks", "partials", "store", "forms"),
     *("sentinel", "guard", "process", "demux", "probe", "ytdlp", "ffmpeg", "combing", "decode"),
     *("lanes", "entrance", "raws", "fetch", "cut", "pipeline", "report", "run"),
     *("census", "doctor", "check", "repair"),
@@ -44,6 +44,7 @@ PURE = {
     "events": {"anyio"},
     "picture": set[str](),
     "rows": {"re", "urllib"},
+    "shards": {"hashlib", "re"},
     "corrections": {"csv"},
 }
 """Rooms that decide and do no I/O, each with what it needs besides `VALUES`."""

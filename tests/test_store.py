@@ -21,10 +21,12 @@ from anyio.to_thread import run_sync
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hdtf_async import disk, journal, store
+from hdtf_async import disk, journal, locks, views
 from hdtf_async.failures import Failure, Reason
+from hdtf_async.locks import BusyError, StoreError, is_held
 from hdtf_async.model import Box, Clip, Interval, Video
-from hdtf_async.store import BusyError, StoreError, failure_record, is_held, opened, read_known, run_record
+from hdtf_async.store import opened, read_known, run_record
+from hdtf_async.views import failure_record
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -636,7 +638,7 @@ async def test_a_second_run_is_refused_too_where_nobody_may_read_a_locked_file(
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(fcntl, "flock", held)
-    monkeypatch.setattr(store, "records", held)
+    monkeypatch.setattr(locks, "read", held)
     with pytest.raises(BusyError, match="another run is at work"):
         async with opened(tmp_path):
             pass
@@ -654,10 +656,10 @@ async def test_a_child_that_still_writes_holds_the_lock(
             [sys.executable, "-c", "input()"],
             stdin=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            pass_fds=(directory.lock,),
+            pass_fds=(directory.locks[0],),
         )
     with child:
-        monkeypatch.setattr(store, "PATIENCE", 0.1)
+        monkeypatch.setattr(locks, "PATIENCE", 0.1)
         with pytest.raises(BusyError, match=f"not process {gone.pid} .* has ended"):
             async with opened(tmp_path):
                 pass
@@ -910,7 +912,7 @@ async def test_an_output_directory_that_vanishes_is_trouble_with_the_disk(tmp_pa
 
 def test_names_in_the_directory_are_those_that_people_know() -> None:
     """They are a contract: other programs read these files."""
-    assert (store.METADATA, store.FAILURES) == (METADATA, FAILURES)
+    assert (views.METADATA, views.FAILURES) == (METADATA, FAILURES)
     assert (journal.JOURNAL, journal.RAWS) == (JOURNAL, RAWS)
 
 
@@ -922,7 +924,7 @@ async def test_who_looks_whether_a_run_is_at_work_is_in_no_runs_way(
     async with opened(tmp_path):
         assert is_held(tmp_path)
     assert not is_held(tmp_path)
-    monkeypatch.setattr(store, "_MOMENT", 60)
+    monkeypatch.setattr(locks, "_MOMENT", 60)
     with (tmp_path / JOURNAL).open("rb") as looking:
         fcntl.flock(looking, fcntl.LOCK_SH)
 

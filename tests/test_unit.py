@@ -40,7 +40,7 @@ async def _shop(out: Path, source: Path, **more: Any) -> AsyncIterator[tuple[Wor
     work = list(plan.make(tables.read(source), options, there={}, failed={}).work)
     async with opened(out) as held:
         ledger = Gathered(Known(out))
-        directory = Store(out, held.lock, ledger)
+        directory = Store(out, held.locks, ledger)
         with childless():
             async with workshop(options, Lanes.of(options), directory, Events(), own={}) as shop:
                 yield shop, ledger, work

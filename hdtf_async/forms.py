@@ -1,0 +1,48 @@
+"""No directory is left with clips of two forms."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hdtf_async.plan import Difference
+from hdtf_async.store import forms_of_others
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hdtf_async.options import Options
+    from hdtf_async.plan import Plan
+    from hdtf_async.shards import Shard
+
+
+class FormError(Exception):
+    """The directory holds clips in another form than the one asked for. Exit code 2."""
+
+
+def refuse_two_forms(decided: Plan, options: Options, out: Path) -> None:
+    """Raise `FormError` where the run would leave clips of two forms in one directory."""
+    if decided.outside:
+        first = decided.outside[0]
+        raise FormError(
+            f"{out} holds {len(decided.outside)} clips of another part in another form"
+            f" (such as {first.stem}: {first.words}): choose another --out,"
+            " or delete them, or make them again too: with --recut, without --subset, --video and --limit"
+        )
+    if decided.different and not options.recut:
+        first = decided.different[0]
+        raise FormError(
+            f"{out} holds {len(decided.different)} clips in another form"
+            f" (such as {first.stem}: {first.words}):"
+            " choose another --out, or give --recut to make them again"
+        )
+
+
+def refuse_forms_of_others(out: Path, shard: Shard, options: Options) -> None:
+    """Raise `FormError` where another shard makes clips in another form, or has made them."""
+    for name, form in forms_of_others(out, shard):
+        difference = Difference(name, form, options.form.stated())
+        if difference.keys:
+            raise FormError(
+                f"{out / name} tells of clips in another form ({difference.words}): choose another --out, or"
+                " give --recut to all shards, to make them again"
+            )

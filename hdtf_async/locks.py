@@ -1,0 +1,139 @@
+"""Who is at work on an output directory: the locks on its journals, and whoever holds them.
+
+A run has the lock of ``_journal.jsonl`` for itself. Shards of one division have it in common, and each has
+that of its own journal. The lock is `flock`; all children of a run hold it too.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio.to_thread import run_sync
+
+from hdtf_async.journal import journals, read, shard_of, time_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from hdtf_async.journal import Record
+    from hdtf_async.shards import Shard
+
+PATIENCE = 15.0
+"""Seconds for which a run waits for the lock of one that was killed: its children are ended meanwhile."""
+_MOMENT = 0.2
+"""Seconds for which it waits whoever holds the lock: `is_held` does so to find out whether it can be had."""
+
+
+class StoreError(Exception):
+    """The output directory cannot be used; the text says why and what to do. Exit code 4."""
+
+
+class BusyError(StoreError):
+    """Another run is at work on the directory."""
+
+
+def is_held(out: Path) -> bool:
+    """Say whether a run is at work on a directory, without changing anything."""
+    return any(map(is_locked, journals(out)))
+
+
+def is_locked(journal: Path) -> bool:
+    """Say whether anybody holds the lock of this journal for himself."""
+    try:
+        with journal.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except (BlockingIOError, PermissionError):  # the second one is how SMB says it
+                return True
+    except OSError:  # no journal, or a file system without locks: no run could be at work
+        pass
+    return False
+
+
+def require_one_division(out: Path, shard: Shard) -> None:
+    """Raise `BusyError` where shards of another number are at work: they would make the same clips.
+
+    This one's own lock is held already, so that of two which begin at the same time one sees the other.
+    """
+    for journal in journals(out):
+        other = shard_of(journal.name)
+        if other is not None and other.count != shard.count and is_locked(journal):
+            raise BusyError(
+                f"shard {other} is at work on {out}, which {shard} does not go with: wait for it, or take"
+                f" another --shard I/{other.count}"
+            )
+
+
+async def take(lock: int, out: Path, *told_by: Path, alone: bool = True) -> None:
+    """Take a lock. If its holder was killed, wait until its children, which have it too, are ended."""
+    since = anyio.current_time()
+    run: Record | None = None
+    while not await run_sync(_locked, lock, out, alone):
+        if run is None:
+            run = await run_sync(_newest_run, told_by)
+        waited = anyio.current_time() - since
+        if waited > (PATIENCE if _has_ended(run) else _MOMENT):
+            raise BusyError(
+                f"another run is at work on {out} ({_holder(run)}): wait for it or choose another --out"
+            )
+        await anyio.sleep(0.05)
+
+
+def _locked(lock: int, out: Path, alone: bool) -> bool:
+    """Take the lock if nobody has it."""
+    try:
+        fcntl.flock(lock, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):  # the second one is how SMB says it
+        return False
+    except OSError as error:
+        raise StoreError(
+            f"the file system of {out} has no locks ({error.strerror}), so two runs could spoil each other's"
+            " work: choose an --out on another one"
+        ) from None
+    return True
+
+
+def _newest_run(told_by: Iterable[Path]) -> Record:
+    """Return the record of a run that goes on, or else of the newest one.
+
+    None where there is none yet, or SMB lets nobody read a locked file.
+    """
+    runs: list[Record] = []
+    for journal in told_by:
+        with suppress(OSError):
+            runs += [record for record in read(journal) if record.get("type") == "run"][-1:]
+    return max(runs, key=lambda run: (not _has_ended(run), time_of(run)), default={})
+
+
+def _holder(run: Record) -> str:
+    """Say who holds the lock, as far as the newest record of a run tells it."""
+    if not run:
+        return "it has not said yet who it is"
+    who = f"process {run.get('pid')} on {run.get('host')}, since {run.get('time')}"
+    if _has_ended(run):
+        # Whoever is told a dead process must not end whatever has its number now.
+        return f"not {who}, which has ended: a tool that it left behind, or a run that is just beginning"
+    return who
+
+
+def _has_ended(run: Record) -> bool:
+    """Whether the process that this record tells of is known to have ended."""
+    return run.get("host") == socket.gethostname() and not _is_alive(run.get("pid"))
+
+
+def _is_alive(pid: object) -> bool:
+    if not isinstance(pid, int) or pid <= 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except PermissionError:  # somebody else's
+        return True
+    except (ProcessLookupError, OverflowError):
+        return False
+    return True

@@ -1,0 +1,142 @@
+"""``metadata.jsonl`` and ``failures.jsonl``: views of the journal, sorted, without times, replaced at once.
+
+A run that has the directory for itself writes them from what it knows. Where shards share the directory
+each makes them from all journals when it ends, and so does `merge`; one at a time, and whoever had to wait
+is content with what another one made meanwhile.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections import Counter
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from hdtf_async import disk
+from hdtf_async.disk import trouble
+from hdtf_async.failures import Failure, Reason
+from hdtf_async.journal import Known, in_order, journals, line, read
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+    from pathlib import Path
+
+    from hdtf_async.journal import Record
+    from hdtf_async.model import Clip
+
+METADATA, FAILURES = "metadata.jsonl", "failures.jsonl"
+LOCK = "_views.lock"
+"""Held by whoever makes the views from several journals. It tells how many have begun that, and which of
+them was the last to finish."""
+
+
+def failure_record(clip: Clip, failure: Failure) -> Record:
+    """Return the journal's record of a clip that could not be had."""
+    return {
+        "type": "failed",
+        "clip": clip.stem,
+        "subset": clip.video.subset,
+        "name": clip.video.name,
+        "index": clip.index,
+        "youtube_id": clip.video.youtube_id,
+        "reason": failure.reason.value,
+        "words": failure.words,
+    }
+
+
+def write(
+    known: Known, clips: Mapping[str, Record], there: Collection[str], waiting: Mapping[str, Clip]
+) -> None:
+    """Write both views: clips that are there, and failures of those that are not.
+
+    `waiting` are clips of which nothing is known. Raises `Failure` with ``disk_full`` or ``not_writable``.
+    """
+    with trouble(known.out / METADATA):
+        disk.replace(known.out / METADATA, (line(clips[stem]["metadata"]) for stem in sorted(there)))
+    failed = sorted((known.failures.keys() | waiting.keys()) - set(there))
+    with trouble(known.out / FAILURES):
+        disk.replace(
+            known.out / FAILURES,
+            (
+                line(
+                    _failure_line(
+                        failure_record(waiting[stem], Failure(Reason.NOT_TRIED))
+                        if stem in waiting
+                        else known.failures[stem]
+                    )
+                )
+                for stem in failed
+            ),
+        )
+
+
+def merge(out: Path) -> None:
+    """Write the views from all journals of a directory, unless another one did so after this was asked.
+
+    Raises `Failure` with ``disk_full`` or ``not_writable``.
+    """
+    with trouble(out / LOCK), _turn(out / LOCK) as turn:
+        if turn is not None:
+            known = Known(out)
+            for record in in_order([read(path) for path in journals(out)]):
+                known.take(record)
+            clips = known.all_there()
+            write(known, clips, of_one_form(known, clips), {})
+
+
+def count(out: Path) -> tuple[int, Counter[Reason]]:
+    """Return how many clips the views of a directory list, and why others are missing. Raises `Failure`."""
+    with trouble(out / METADATA), (out / METADATA).open("rb") as view:
+        clips = sum(1 for _ in view)
+    with trouble(out / FAILURES), (out / FAILURES).open("rb") as view:
+        return clips, Counter(Reason(json.loads(text)["reason"]) for text in view)
+
+
+def of_one_form(known: Known, clips: Mapping[str, Record]) -> set[str]:
+    """Return which clips are of the newest run's form.
+
+    While shards make another form of all clips, what is there is of two.
+    """
+    form = known.form.items()
+    return {stem for stem in clips if all(clips[stem]["form"].get(key) == value for key, value in form)}
+
+
+@contextmanager
+def _turn(path: Path) -> Iterator[int | None]:
+    """Wait for the turn to make the views; None where somebody has begun and finished that meanwhile."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        before = _told(lock)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        begun, finished = _told(lock) or (0, 0)
+        if before is not None and finished > before[0]:
+            yield None
+            return
+        _tell(lock, begun + 1, finished)
+        yield begun + 1
+        _tell(lock, begun + 1, begun + 1)
+    finally:
+        os.close(lock)
+
+
+def _told(lock: int) -> tuple[int, int] | None:
+    try:
+        begun, finished = map(int, os.pread(lock, 100, 0).split())
+    except ValueError:  # nobody has said anything yet, or somebody was killed in the middle of a word
+        return None
+    return begun, finished
+
+
+def _tell(lock: int, begun: int, finished: int) -> None:
+    os.pwrite(lock, b"%19d %19d\n" % (begun, finished), 0)
+    disk.sync(lock)
+
+
+def _failure_line(record: Record) -> Record:
+    told = Reason(record["reason"]).advice
+    return {key: value for key, value in record.items() if key not in {"type", "time"}} | {
+        "meaning": told.meaning,
+        "what_to_do": told.remedy,
+    }

@@ -1,0 +1,567 @@
+"""Several copies of one run in one directory: which videos are whose, who may be at work, what comes out."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from loading import Most, load, write_tables
+
+from hdtf_async import BusyError, ExitCode, FormError, Reason, cli, plan, tables, views
+from hdtf_async.journal import JOURNAL, in_order, name_of, read
+from hdtf_async.model import Box, Clip, Interval, Video
+from hdtf_async.options import Options
+from hdtf_async.shards import COUNT, KUBERNETES, SLURM, Shard, from_environment, place
+from hdtf_async.store import opened, read_known
+from hdtf_async.views import FAILURES, METADATA
+
+if TYPE_CHECKING:
+    from conftest import Finished
+
+    from hdtf_async.store import Store
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+IDS = [f"{number:011d}" for number in range(2000)]
+FIRST, SECOND = Shard(0, 2), Shard(1, 2)
+
+
+def _video(shard: Shard, name: str = "Radio1") -> Video:
+    """Return a video that belongs to a shard."""
+    return Video("RD", name, next(each for each in IDS if shard.owns(each)), 720)
+
+
+def _clip(shard: Shard, name: str = "Radio1") -> Clip:
+    return Clip(_video(shard, name), 0, Interval(30, 60), Box(466, 0, 534, 534))
+
+
+def _record(clip: Clip, length: int, form: dict[str, Any]) -> dict[str, Any]:
+    metadata = {"file_name": f"{clip.stem}.mp4", "youtube_id": clip.video.youtube_id, "bytes": length}
+    return {"type": "clip", "clip": clip.stem, "form": form, "metadata": metadata}
+
+
+async def _made(directory: Store, clip: Clip, content: bytes = b"a clip", **form: object) -> None:
+    final = directory.clip_path(clip)
+    directory.temporary(final).write_bytes(content)
+    await directory.publish(directory.temporary(final), final)
+    await directory.append(_record(clip, len(content), form))
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def _contents(out: Path) -> dict[str, bytes]:
+    """Return all that a directory holds but for journals, logs and the lock of the views."""
+    return {
+        str(path.relative_to(out)): path.read_bytes()
+        for path in out.rglob("*")
+        if path.is_file() and not path.name.startswith("_") and not path.name.endswith("_log.txt")
+    }
+
+
+# Which videos are whose.
+
+
+@given(youtube_id=st.text(max_size=20), count=st.integers(1, 5000))
+def test_another_shard_takes_videos_from_the_others_and_moves_none_between_them(
+    youtube_id: str, count: int
+) -> None:
+    """Each video has one place; with one shard more it stays there or goes to the new one."""
+    before, after = place(youtube_id, count), place(youtube_id, count + 1)
+    assert 0 <= before < count
+    assert after in {before, count}
+    assert [Shard(index, 3).owns(youtube_id) for index in range(3)].count(True) == 1
+
+
+def test_shards_are_of_like_size() -> None:
+    """Each of eight has an eighth of the videos, within what chance does."""
+    sizes = Counter(place(youtube_id, 8) for youtube_id in IDS)
+    assert len(sizes) == 8
+    assert all(180 < size < 320 for size in sizes.values())
+
+
+def test_the_place_of_a_video_is_the_same_on_every_machine_and_tomorrow() -> None:
+    """Else a run that goes on would look for its clips in other journals."""
+    assert [place(youtube_id, 100) for youtube_id in ("CPCoMyuBRM0", "gh3YqnvNdio", IDS[0])] == [80, 69, 24]
+
+
+def test_rows_that_name_one_video_fall_together() -> None:
+    """The shipped tables: every clip in one shard, and the video that two rows name in one alone."""
+    read_ = tables.read()
+    parts = [plan.select(read_, Options(shard=Shard(index, 16))) for index in range(16)]
+    assert sorted(clip.stem for part in parts for clip in part) == sorted(
+        clip.stem for clip in plan.select(read_, Options())
+    )
+    assert sum("gh3YqnvNdio" in {clip.video.youtube_id for clip in part} for part in parts) == 1
+
+
+@pytest.mark.parametrize("text", ["4/4", "-1/4", "1", "1/0", "a/b", "1/4/2", "0/100001", ""])
+def test_what_is_no_shard_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """With exit code 2, before anything is touched."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["plan", f"--shard={text}"])
+    assert ended.value.code == ExitCode.USAGE
+    assert "--shard" in capsys.readouterr().err
+
+
+def _array(number: int, count: int, first: int, last: int) -> dict[str, str]:
+    ends = {"COUNT": count, "MIN": first, "MAX": last}
+    return {SLURM: str(number)} | {f"SLURM_ARRAY_TASK_{end}": str(value) for end, value in ends.items()}
+
+
+@pytest.mark.parametrize(
+    ("variables", "due"),
+    [
+        ({}, None),
+        ({COUNT: "4"}, None),
+        (_array(0, 4, 0, 3), "0/4"),
+        (_array(3, 4, 1, 4), "2/4"),
+        (_array(7, 4, 1, 7), "3/4"),
+        (_array(5, 1, 5, 5), "0/1"),
+        (_array(5, 2, 3, 5) | {COUNT: "8"}, "5/8"),
+        ({KUBERNETES: "3", COUNT: "8"}, "3/8"),
+    ],
+)
+def test_a_batch_system_tells_which_shard_this_is(variables: dict[str, str], due: str | None) -> None:
+    """Arrays may begin anywhere and take steps; the count that a person gives goes before SLURM's own."""
+    told = from_environment(variables)
+    assert (told and str(told[0])) == due
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {KUBERNETES: "3"},
+        {KUBERNETES: "8", COUNT: "8"},
+        {KUBERNETES: "x", COUNT: "8"},
+        {SLURM: "1"},
+        _array(1, 3, 1, 9) | {SLURM: "2"},
+        _array(4, 3, 1, 8),
+    ],
+)
+def test_half_a_word_of_a_batch_system_is_an_error(
+    variables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Better than the whole work N times over, or a part of it never."""
+    with pytest.raises(ValueError, match="say --shard I/N"):
+        from_environment(variables)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert cli.main(["--out", str(tmp_path / "out")]) == ExitCode.USAGE
+    assert not (tmp_path / "out").exists()
+
+
+# Who may be at work.
+
+
+@pytest.mark.parametrize(
+    ("at_work", "comes", "may"),
+    [
+        (FIRST, SECOND, True),
+        (FIRST, FIRST, False),
+        (FIRST, None, False),
+        (None, FIRST, False),
+        (FIRST, Shard(2, 3), False),
+        (FIRST, Shard(0, 3), False),
+    ],
+    ids=str,
+)
+async def test_only_shards_of_one_division_share_a_directory(
+    tmp_path: Path, at_work: Shard | None, comes: Shard | None, *, may: bool
+) -> None:
+    """No two runs are ever about the same video; after one has ended the other one may begin."""
+    async with opened(tmp_path, at_work):
+        if may:
+            async with opened(tmp_path, comes):
+                pass
+        else:
+            with pytest.raises(BusyError):
+                async with opened(tmp_path, comes):
+                    pass
+    async with opened(tmp_path, comes):
+        pass
+
+
+async def test_children_of_a_shard_hold_both_of_its_locks(tmp_path: Path) -> None:
+    """If it is killed, neither its own successor nor a run of the whole begins while they may still write."""
+    async with opened(tmp_path, FIRST) as directory:
+        held = [os.dup(lock) for lock in directory.locks]
+    try:
+        for comes in (FIRST, None):
+            with pytest.raises(BusyError):
+                async with opened(tmp_path, comes):
+                    pass
+    finally:
+        for lock in held:
+            os.close(lock)
+
+
+async def test_a_shard_tidies_after_itself_alone(tmp_path: Path) -> None:
+    """What others are writing has a temporary name too; a run of the whole removes whatever was left."""
+    mine, others = _video(FIRST, "Mine"), _video(SECOND, "Others")
+    names = [
+        *("{}_000.mp4", "{}_000_s001.wav", "_videos_raw/{}.mp4", "_videos_raw/{}.download"),
+    ]
+
+    def left(video: Video) -> list[Path]:
+        paths = [tmp_path / name.format(video.stem) for name in names]
+        return [path.with_name(f".hdtf-{path.name}") for path in paths]
+
+    (tmp_path / "_videos_raw").mkdir()
+    view = tmp_path / f".hdtf-{METADATA}"
+    for path in (*left(mine), *left(others), view):
+        path.write_bytes(b"half")
+    async with opened(tmp_path, FIRST, (mine, others)):
+        assert not any(path.exists() for path in left(mine))
+        assert all(path.exists() for path in (*left(others), view))
+    async with opened(tmp_path):
+        assert not list(tmp_path.rglob(".hdtf-*"))
+
+
+# What is known.
+
+
+async def test_a_run_of_the_whole_knows_what_all_shards_have_done(tmp_path: Path) -> None:
+    """And a shard what was done of its own part before, however the work was divided then."""
+    mine, others = _clip(FIRST, "Mine"), _clip(SECOND, "Others")
+    async with opened(tmp_path, FIRST) as directory:
+        await _made(directory, mine)
+    async with opened(tmp_path, SECOND) as directory:
+        await _made(directory, others)
+        assert set(directory.known.clips) == {others.stem}
+    async with opened(tmp_path) as directory:
+        assert set(directory.known.all_there()) == {mine.stem, others.stem}
+        await directory.append({"type": "replacing", "clip": others.stem})
+        assert (tmp_path / JOURNAL).read_bytes().count(b"\n") == 1
+    assert set(read_known(tmp_path).clips) == {mine.stem}
+    third = Shard(place(mine.video.youtube_id, 3), 3)
+    async with opened(tmp_path, third) as directory:
+        assert mine.stem in directory.known.clips
+        assert all(third.owns(record["metadata"]["youtube_id"]) for record in directory.known.clips.values())
+
+
+async def test_the_newest_record_counts_also_where_a_clock_is_fast(tmp_path: Path) -> None:
+    """Whoever builds upon what others have written dates it later."""
+    clip = _clip(FIRST)
+    async with opened(tmp_path, FIRST) as directory:
+        await _made(directory, clip, b"first")
+    journal = tmp_path / name_of(FIRST)
+    (record,) = _lines(journal)
+    journal.write_text(json.dumps(record | {"time": "2091-01-01T00:00:00.000+00:00"}) + "\n")
+    async with opened(tmp_path) as directory:
+        await _made(directory, clip, b"the second")
+    assert read_known(tmp_path).clips[clip.stem]["metadata"]["bytes"] == len(b"the second")
+
+
+@given(
+    journals=st.lists(
+        st.lists(st.tuples(st.integers(0, 20), st.booleans()), max_size=8), min_size=1, max_size=5
+    )
+)
+def test_journals_are_read_in_the_order_of_time_and_each_in_its_own(
+    journals: list[list[tuple[int, bool]]],
+) -> None:
+    """Also where a time is missing or a clock was set back."""
+    lists = [
+        [
+            {"at": (place_, number)} | ({"time": f"2026-01-01T00:00:{second:02d}.000+00:00"} if told else {})
+            for number, (second, told) in enumerate(journal)
+        ]
+        for place_, journal in enumerate(journals)
+    ]
+    merged = list(in_order(lists))
+    for place_, each in enumerate(lists):
+        assert [record for record in merged if record["at"][0] == place_] == each
+    if all(each == sorted(each, key=lambda record: record.get("time", "")) for each in lists) and all(
+        "time" in record for record in merged
+    ):
+        assert [record["time"] for record in merged] == sorted(record["time"] for record in merged)
+
+
+def test_more_journals_than_open_files_are_read(tmp_path: Path) -> None:
+    """A thousand shards are nothing unusual, and neither is a limit of 1024 files."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for index in range(200):
+        record = {"type": "failed", "clip": f"RD_V{index}_000", "reason": "private"}
+        (tmp_path / name_of(Shard(index, 200))).write_text(json.dumps(record) + "\n")
+    used = len(os.listdir("/dev/fd"))  # noqa: PTH208
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used + 50, hard))
+    try:
+        assert len(read_known(tmp_path).failures) == 200
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_journal_is_read_to_its_last_whole_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However little of it is read at a time, and while somebody writes it."""
+    path = tmp_path / name_of(FIRST)
+    path.write_text("".join(f'{{"n": {number}}}\n' for number in range(50)) + '{"n": 5')
+    for size in (1, 7, 100, 10**6):
+        monkeypatch.setattr("hdtf_async.journal._AT_A_TIME", size)
+        assert [record["n"] for record in read(path)] == list(range(50))
+
+
+# The views.
+
+
+async def test_the_views_are_made_from_all_journals(tmp_path: Path) -> None:
+    """By whoever ends, also while others are at work; and what an interrupted one has not tried is told."""
+    mine, others = _clip(FIRST, "Mine"), _clip(SECOND, "Others")
+    async with opened(tmp_path, SECOND) as neighbour:
+        await _made(neighbour, others)
+        async with opened(tmp_path, FIRST) as directory:
+            await directory.write_views((mine,))
+        assert [line["file_name"] for line in _lines(tmp_path / METADATA)] == [f"{others.stem}.mp4"]
+        assert [(line["clip"], line["reason"]) for line in _lines(tmp_path / FAILURES)] == [
+            (mine.stem, "not_tried")
+        ]
+    async with opened(tmp_path, FIRST) as directory:
+        assert directory.known.failures[mine.stem]["reason"] == Reason.NOT_TRIED
+        await _made(directory, mine)
+        await directory.write_views((mine,))
+    assert len(_lines(tmp_path / METADATA)) == 2
+    assert _lines(tmp_path / FAILURES) == []
+
+
+async def test_while_another_form_is_made_only_clips_of_that_form_are_listed(tmp_path: Path) -> None:
+    """Every shard sees from the journals which form is the new one."""
+    mine, others = _clip(FIRST, "Mine"), _clip(SECOND, "Others")
+    for shard, clip in ((FIRST, mine), (SECOND, others)):
+        async with opened(tmp_path, shard) as directory:
+            await directory.append({"type": "run", "form": {"size": None}})
+            await _made(directory, clip, size=None)
+            await directory.write_views()
+    assert len(_lines(tmp_path / METADATA)) == 2
+    async with opened(tmp_path, FIRST) as directory:
+        await directory.append({"type": "run", "form": {"size": 512}})
+        await directory.write_views()
+        assert _lines(tmp_path / METADATA) == []
+        await _made(directory, mine, b"another one", size=512)
+        await directory.write_views()
+    assert [line["file_name"] for line in _lines(tmp_path / METADATA)] == [f"{mine.stem}.mp4"]
+
+
+def test_whoever_had_to_wait_is_content_with_what_was_begun_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred shards that end together make the views twice: once for the first, once for all others."""
+    (tmp_path / JOURNAL).touch()
+    made, first, go_on = list[int](), threading.Event(), threading.Event()
+
+    def write(*_: object) -> None:
+        made.append(1)
+        first.set()
+        assert go_on.wait(60)
+
+    monkeypatch.setattr(views, "write", write)
+    waiting = [threading.Thread(target=views.merge, args=(tmp_path,)) for _ in range(20)]
+    waiting[0].start()
+    assert first.wait(60)
+    for thread in waiting[1:]:
+        thread.start()
+    while _waiting_for(tmp_path / views.LOCK) < 19:
+        time.sleep(0.01)
+    go_on.set()
+    for thread in waiting:
+        thread.join()
+    assert len(made) == 2
+
+
+def _waiting_for(lock: Path) -> int:
+    """Return how many wait for the lock of a file, as Linux tells it."""
+    inode = f":{lock.stat().st_ino} "
+    return sum(inode in line and "->" in line for line in Path("/proc/locks").read_text().splitlines())
+
+
+def test_a_merge_that_was_killed_counts_for_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever comes next makes the views."""
+    (tmp_path / JOURNAL).touch()
+    with monkeypatch.context() as patch:
+        patch.setattr(views, "write", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            views.merge(tmp_path)
+    assert not (tmp_path / METADATA).exists()
+    views.merge(tmp_path)
+    assert (tmp_path / METADATA).exists()
+
+
+def _killed(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+# Whole runs.
+
+
+async def test_shards_of_two_forms_are_refused(tmp_path: Path) -> None:
+    """Exit code 2 before anything is made; --recut, given to all of them, makes one form of it again."""
+    write_tables(tmp_path / "tables", 20)
+    out, source = tmp_path / "out", tmp_path / "tables"
+    await load(out, source, Most(), shard=FIRST)
+    with pytest.raises(FormError, match="crf 18 -> 20"):
+        await load(out, source, Most(), shard=SECOND, crf=20)
+    await load(out, source, Most(), shard=SECOND)
+    clips = len(_lines(out / METADATA))
+    await load(out, source, Most(), shard=FIRST, crf=20, recut=True)
+    assert 0 < len(_lines(out / METADATA)) < clips
+    await load(out, source, Most(), shard=SECOND, crf=20, recut=True)
+    assert len(_lines(out / METADATA)) == clips
+
+
+def test_exit_codes_are_of_the_shard_and_of_the_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A shard tells of its own part, `merge` of all that the journals know."""
+    write_tables(tmp_path / "tables", 10)
+    out, source = tmp_path / "out", tmp_path / "tables"
+    gone = Shard(place(IDS[0], 2), 2)
+    reports = {shard: anyio.run(partial(load, out, source, Most(), shard=shard)) for shard in (FIRST, SECOND)}
+    assert sum(report.asked for report in reports.values()) == 10
+    assert {shard: report.exit_code for shard, report in reports.items()} == {
+        shard: ExitCode.GIVEN_UP if shard == gone else ExitCode.DONE for shard in (FIRST, SECOND)
+    }
+    before = (out / METADATA).read_bytes()
+    (out / METADATA).unlink()
+    assert cli.main(["merge", "--out", str(out)]) == ExitCode.GIVEN_UP
+    assert "9 clips, 1 missing" in capsys.readouterr().out
+    assert (out / METADATA).read_bytes() == before
+    assert cli.main(["merge", "--out", str(tmp_path / "nowhere")]) == ExitCode.LOCAL
+    assert not (tmp_path / "nowhere").exists()
+
+
+async def test_a_run_of_the_whole_goes_on_from_shards_and_shards_from_it(tmp_path: Path) -> None:
+    """Whatever the order and the numbers: each clip is made once."""
+    write_tables(tmp_path / "tables", 30)
+    out, source = tmp_path / "out", tmp_path / "tables"
+    made = Counter[str]()
+    for shard in (Shard(1, 3), Shard(0, 2), None, Shard(2, 5)):
+        limit = 20 if shard is None else None
+        made.update((await load(out, source, Most(), shard=shard, limit=limit)).done)
+    for index in range(4):
+        made.update((await load(out, source, Most(), shard=Shard(index, 4))).done)
+    assert set(made.values()) == {1}
+    assert len(made) == 27
+    await load(tmp_path / "whole", source, Most())
+    assert _contents(out) == _contents(tmp_path / "whole")
+
+
+def _command(finished: Finished, out: Path, *more: str) -> list[str]:
+    words = [sys.executable, "-m", "hdtf_async", "--out", str(out), "--quiet", "--pace", "0"]
+    words += ["--source", str(finished.options.source), "--encodes", "1", "--downloads", "2"]
+    return [*words, f"--yt-dlp-args={shlex.join(finished.options.yt_dlp_args)}", *more]
+
+
+@pytest.mark.timeout(400)
+def test_four_shards_of_which_two_are_killed_come_to_what_one_run_makes(
+    finished: Finished, tmp_path: Path
+) -> None:
+    """Processes side by side with the real tools: clips, raws and both views are the same, byte for byte."""
+    out = tmp_path / "clips"
+    start = [_command(finished, out, "--shard", f"{index}/4") for index in range(4)]
+    copies = [subprocess.Popen(words) for words in start]
+    for index in (2, 3):
+        journal = out / f"_journal.shard-{index}-of-4.jsonl"
+        while copies[index].poll() is None and b'"type": "raw"' not in _content(journal):
+            time.sleep(0.01)
+        copies[index].kill()
+        assert copies[index].wait() == -signal.SIGKILL, "it was at work when it was killed"
+        copies[index] = subprocess.Popen(start[index])
+    assert [copy.wait() for copy in copies] == [ExitCode.DONE] * 4
+    assert _contents(out) == _contents(finished.out)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+# The examples.
+
+
+def _job() -> dict[str, Any]:
+    job: dict[str, Any] = yaml.safe_load((EXAMPLES / "kubernetes.yaml").read_text())
+    return job
+
+
+def test_the_manifest_is_an_indexed_job_that_retries_what_another_try_may_mend() -> None:
+    """As many shards as completions, and a rule for each exit code that another pod would end with too."""
+    job = _job()
+    spec = job["spec"]
+    (container,) = spec["template"]["spec"]["containers"]
+    assert (job["kind"], spec["completionMode"]) == ("Job", "Indexed")
+    assert {"name": COUNT, "value": str(spec["completions"])} in container["env"]
+    rules = spec["podFailurePolicy"]["rules"]
+    acts = {code: rule["action"] for rule in rules for code in rule.get("onExitCodes", {}).get("values", ())}
+    assert acts == {ExitCode.USAGE: "FailJob", ExitCode.GIVEN_UP: "FailIndex"}
+    assert spec["template"]["spec"]["restartPolicy"] == "Never", "the rules need that"
+    mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
+    assert container["args"][container["args"].index("--out") + 1] in mounts
+
+
+@pytest.mark.parametrize("index", [0, 7])
+def test_the_command_of_the_container_does_its_part(finished: Finished, tmp_path: Path, index: int) -> None:
+    """As Kubernetes would start it, but for the place of the volume and where the videos come from."""
+    spec = _job()["spec"]
+    (container,) = spec["template"]["spec"]["containers"]
+    out = tmp_path / "clips"
+    shutil.copytree(finished.out, out)
+    words = [str(out) if word == "/clips" else word for word in (*container["command"], *container["args"])]
+    variables = {each["name"]: each["value"] for each in container["env"]} | {KUBERNETES: str(index)}
+    ended = subprocess.run(
+        [sys.executable, *words[1:], "--source", str(finished.options.source)],
+        env=os.environ | variables, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.returncode == ExitCode.DONE, ended.stderr
+    assert f"this is shard {index}/8, says {KUBERNETES}" in ended.stderr
+    assert (out / name_of(Shard(index, 8))).exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "restarts", "again"),
+    [(0, 0, False), (75, 0, True), (3, 4, True), (75, 5, False), (1, 0, False), (143, 0, False)],
+)
+def test_the_batch_script_sends_again_what_another_try_may_mend(
+    tmp_path: Path, code: int, restarts: int, *, again: bool
+) -> None:
+    """Run by a real shell, with programs of SLURM's names in front of it."""
+    for name, does in {
+        "srun": f'echo "$@" "$HDTF_SHARDS"; exit {code}',
+        "scontrol": 'echo "scontrol $@"',
+    }.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+    variables = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "HDTF_OUT": "/a directory", SLURM: "3"}
+    variables |= {"SLURM_ARRAY_JOB_ID": "4711", "SLURM_RESTART_COUNT": str(restarts)}
+    ended = subprocess.run(
+        [EXAMPLES / "slurm.sh", "--size", "512"], env=variables, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == code
+    first, *rest = ended.stdout.splitlines()
+    assert first == "python -m hdtf_async --out /a directory --no-progress --size 512 8"
+    assert bool(rest) is again
+    assert all(line.startswith("scontrol ") and "4711_3" in line for line in rest)
+
+
+def test_the_batch_script_counts_its_tasks() -> None:
+    """The array has as many tasks as there are shards, numbered from 0."""
+    text = (EXAMPLES / "slurm.sh").read_text()
+    count = int(text.partition("HDTF_SHARDS=")[2].split()[0])
+    assert f"#SBATCH --array=0-{count - 1}\n" in text
