@@ -213,6 +213,7 @@ def plan_cut(clip: Clip, raw: Raw, form: Form) -> ffmpeg.Cut:
         Fraction(facts.time_base),
         squared=(facts.width, facts.height) if facts.stretched else None,
         full_range=facts.full_range,
+        lead=facts.lead,
         sound=None if form.audio is Audio.NONE else _plan_sound(clip, raw, form, interval, frames),
     )
 

@@ -88,6 +88,9 @@ class Facts:
     """Whether the pixels are stored in another shape than square."""
     full_range: bool = False
     """Whether the samples are declared to use all values from 0 to 255."""
+    lead: float = 0.0
+    """Seconds from where a key frame is found to where it is shown, if frames that need those before it come
+    in between; 0 where there are none."""
     sound: Sound | None = None
     """Its sound; None where it has none."""
 
@@ -158,7 +161,7 @@ def _facts(
     ]
     seen = _Seen(bounds)
     heard = _Heard.of(media)
-    look = _Look(stream)
+    look, leading = _Look(stream), _Leading()
     furthest = Fraction(0)
     for packet in media.demux():
         of_picture = packet.stream_index == stream.index
@@ -168,6 +171,7 @@ def _facts(
             continue
         if of_picture:
             seen.take(packet.pts, packet.duration or 0)
+            leading.take(packet.pts, packet.dts, key=packet.is_keyframe)
         else:
             furthest = max(furthest, (packet.pts + (packet.duration or 0)) * packet.time_base)
         if heard is not None and packet.stream_index == heard.stream.index:
@@ -199,6 +203,7 @@ def _facts(
         first_within=tuple(round(float(tick * base), 6) for tick in seen.firsts),
         stretched=look.stretched,
         full_range=look.full_range,
+        lead=round(float(leading.lead * base), 6),
         sound=None if heard is None else heard.facts(),
     )
 
@@ -279,6 +284,22 @@ class _Heard:
             end=round(float(self.end * self.base), 6),
             promised=0.0 if stated is None else round(float(stated * self.base), 6),
         )
+
+
+@dataclass(slots=True)
+class _Leading:
+    """Frames that come after a key frame and are shown before it, in ticks: an open group of pictures."""
+
+    lead: int = 0
+    _key: int | None = None
+    _behind: int = 0
+
+    def take(self, pts: int, dts: int | None, *, key: bool) -> None:
+        """Take in one more packet."""
+        if key:
+            self._key, self._behind = pts, 0 if dts is None else pts - dts
+        elif self._key is not None and pts < self._key:
+            self.lead = max(self.lead, self._behind, self._key - pts)
 
 
 @dataclass(slots=True)

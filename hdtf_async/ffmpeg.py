@@ -10,6 +10,8 @@ The shape of the command rests on measurements that docs/how-it-is-built.md tell
 - one thread for the decoder and one for the encoder, and as many processes as CPUs, is the best
   throughput; the encoder's count is part of the clip's form, for x264 writes another stream for
   another count;
+- where a key frame is shown later than it is found, ffmpeg seeks to it from in between, and frames that need
+  those before it are lost (an open group of pictures): so it is sent that much further back;
 - ``bwdif`` with ``deint=interlaced`` changes no bit and costs nothing where no frame is flagged;
 - sound is cut from its own file side by side with the picture, from the time stamp of the clip's first
   frame on; it is decoded from a second before, since what a codec gives right after a seek is not right;
@@ -93,8 +95,18 @@ class Cut:
     """Whether the raw's samples use all values. A clip's never do: much code takes that for granted."""
     parity: str | None = None
     """Which half-picture is the earlier one (``tff``, ``bff``), where the raw was seen to be combed."""
+    lead: float = 0.0
+    """Seconds by which the raw's key frames are found before they are shown, where that matters."""
     sound: Sound | None = None
     """Where its sound comes from, if any is wanted."""
+
+    @property
+    def sought(self) -> float:
+        """Second that ffmpeg is sent to, on a tick: early enough that nothing of the interval is lost."""
+        if not self.lead:
+            return self.ticked.start
+        early = Fraction(str(self.interval.start)) - Fraction(str(self.lead))
+        return max(0.0, float(early // self.time_base * self.time_base))
 
     @property
     def ticked(self) -> Interval:
@@ -121,7 +133,10 @@ def frames_at(rate: Fraction, seconds: float) -> int:
 
 def filters(cut: Cut) -> str:
     """Return the filter chain: whole pictures, trim, rate, crop, scale, in this order."""
-    chain = [*_whole_pictures(cut), f"trim=end={_seconds(cut.ticked.seconds)}", "setpts=PTS-STARTPTS"]
+    before = cut.ticked.start - cut.sought
+    start = f"start={_seconds(before)}:" if before else ""
+    trim = f"trim={start}end={_seconds(before + cut.ticked.seconds)}"
+    chain = [*_whole_pictures(cut), trim, "setpts=PTS-STARTPTS"]
     if cut.form.fps is not None:
         # The last frame is held a little, so that the count is exact however the rates divide.
         chain += [f"tpad=stop_mode=clone:stop_duration=1,fps={cut.form.fps}", f"trim=end_frame={cut.frames}"]
@@ -182,7 +197,7 @@ def command(ffmpeg: Path, cut: Cut, target: Path) -> list[str]:
     sound = cut.sound if cut.form.sound_inside else None
     return [
         *_begin(ffmpeg),
-        *source(cut.raw, cut.container, cut.ticked.start),
+        *source(cut.raw, cut.container, cut.sought),
         *([] if sound is None else _sound_source(sound)),
         "-map", "0:v:0", *([] if sound is None else ["-map", "1:a:0"]),
         "-map_metadata", "-1", "-map_chapters", "-1", *(["-an"] if sound is None else []), "-sn", "-dn",

@@ -24,12 +24,20 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT, SECONDS = 320, 180, 4
 
 _H264 = "-c:v libx264 -preset veryfast -crf 20 -pix_fmt yuv420p -threads 1"
+_OPEN = "-x264-params open-gop=1:bframes=3:b-adapt=0:keyint=40:scenecut=0"
 _VP9 = "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 60 -b:v 300k"
+_AV1 = "-c:v libsvtav1 -preset 12 -crf 40 -g 50 -svtav1-params lp=1 -pix_fmt yuv420p"
 _VARYING = "-vf select='lt(mod(n*7\\,11)\\,6)' -fps_mode passthrough -enc_time_base 1:90000"
 _LATE = "-vf setpts=PTS+0.2/TB -fps_mode passthrough"
 _DRAWN = {
     "b_frames.mp4": ("30000/1001", f"{_H264} -bf 3 -g 48 -movflags +faststart"),
-    "open_gop.mp4": ("25", f"{_H264} -x264-params open-gop=1:bframes=3:b-adapt=0:keyint=40:scenecut=0"),
+    "open_gop.mp4": ("25", f"{_H264} {_OPEN}"),
+    "cinema.mp4": ("24000/1001", f"{_H264} -bf 3 -g 48 -x264-params open-gop=0"),
+    "fifty.mp4": ("50", f"{_H264} {_OPEN}"),
+    "sixty.mp4": ("60", f"{_H264} -bf 3 -g 120"),
+    "sixty.webm": ("60", _VP9),
+    "av1.mp4": ("24000/1001", _AV1),
+    "av1.webm": ("30", _AV1),
     "varying.mp4": ("30", f"{_VARYING} {_H264} -bf 2 -g 48"),
     "late.mp4": ("25", f"{_LATE} {_H264} -bf 3 -g 50"),
     "coarse.mov": ("30", f"{_H264} -bf 2 -g 48 -video_track_timescale 600"),
@@ -52,8 +60,13 @@ _COPIED = {
     "edit_list.mp4": ("-ss 1.1 -i b_frames.mp4", ""),
     # As YouTube serves them: in fragments, without an edit list.
     "fragments.mp4": ("-i b_frames.mp4", "-movflags +dash+global_sidx"),
+    "open_fragments.mp4": ("-i open_gop.mp4", "-movflags +dash+global_sidx"),
     "stretched.mp4": ("-i b_frames.mp4", "-vf setsar=5/4 -c:v libx264 -qp 0 -preset ultrafast"),
     "rotated.mp4": ("-display_rotation 90 -i b_frames.mp4", ""),
+    "longer_sound.mp4": (
+        "-i b_frames.mp4 -f lavfi -i sine=duration=6",
+        "-map 0:v -map 1:a -c:a aac -movflags +faststart",
+    ),
     "longer_sound.webm": ("-i plain.webm -f lavfi -i sine=duration=6", "-map 0:v -map 1:a -c:a libopus"),
 }
 
@@ -143,6 +156,18 @@ class Decoded:
     def within(self, start: float, end: float) -> list[Picture]:
         """Return the frames with ``start <= PTS < end``."""
         return [one for one in self.pictures if Fraction(str(start)) <= one.time < Fraction(str(end))]
+
+    @cached_property
+    def keys(self) -> tuple[Fraction, ...]:
+        """Time stamps of the frames from which decoding can begin."""
+        with av.open(str(self.path)) as media:
+            stream = media.streams.video[0]
+            assert stream.time_base is not None
+            return tuple(
+                one.pts * stream.time_base
+                for one in media.demux(stream)
+                if one.is_keyframe and one.pts is not None
+            )
 
     @property
     def colours(self) -> tuple[int, ...]:

@@ -57,7 +57,7 @@ async def planned(
     squared = (facts.width, facts.height) if facts.stretched else None
     return Cut(
         raw, container, interval, box, *sides, frames, form, Fraction(facts.time_base),
-        squared=squared, full_range=facts.full_range,
+        squared=squared, full_range=facts.full_range, lead=facts.lead,
     )  # fmt: skip
 
 
@@ -77,11 +77,18 @@ def whole(cut: Cut) -> Box:
 
 RAWS = {
     "b_frames.mp4": "H.264 with B-frames at 29.97 frames a second",
-    "open_gop.mp4": "H.264 whose key frames are not clean cuts",
+    "open_gop.mp4": "H.264 whose key frames are not clean cuts, at 25",
+    "cinema.mp4": "H.264 whose key frames are clean cuts, at 23.976",
+    "fifty.mp4": "H.264 whose key frames are not clean cuts, at 50",
+    "sixty.mp4": "H.264 at 60",
+    "sixty.webm": "VP9 at 60",
+    "av1.mp4": "AV1 at 23.976",
+    "av1.webm": "AV1 in a clock of 1000 ticks a second",
     "varying.mp4": "H.264 of a varying rate",
     "late.mp4": "H.264 whose first time stamp is 0.2 s",
     "edit_list.mp4": "H.264 with frames that an edit list leaves out",
     "fragments.mp4": "H.264 in fragments, as YouTube serves it",
+    "open_fragments.mp4": "H.264 in fragments whose key frames are not clean cuts",
     "coarse.mov": "H.264 in a clock of 600 ticks a second",
     "plain.webm": "VP9 in a clock of 1000 ticks a second",
     "varying.webm": "VP9 of a varying rate",
@@ -90,10 +97,23 @@ RAWS = {
 INTERVALS = {
     "from the beginning": Interval(0, 1.5),
     "from a whole second": Interval(1, 2),
-    "from a key frame, to the end": Interval(1.6, 4.5),
+    "to the end and beyond": Interval(1.6, 4.5),
     "from any time": Interval(2.345, 3.21),
     "ends a hair before and behind frames": Interval(1.0334, 1.9999),
 }
+
+
+def intervals_of(raw: media.Decoded) -> dict[str, Interval]:
+    """Return the intervals that are cut from a raw, some of which go by its own frames."""
+    times = [one.time for one in raw.pictures]
+    key = next((place for place, time in enumerate(times) if time > 1 and time in raw.keys), 2)
+    last = float(times[-1])
+    return INTERVALS | {
+        "from a key frame": Interval(float(times[key]), float(times[key]) + 0.5),
+        "from two frames before a key frame": Interval(float(times[key - 2]), float(times[key]) + 0.5),
+        "up to the last frame, which is out": Interval(last - 0.7, last),
+        "up to the last frame, which is in": Interval(last - 0.7, last + 1e-4),
+    }
 
 
 @pytest.mark.parametrize("name", RAWS)
@@ -101,13 +121,33 @@ async def test_a_clip_is_exactly_the_frames_of_its_interval(
     prober: Prober, sources: Path, tmp_path: Path, name: str
 ) -> None:
     """Bit by bit those that decoding from the beginning gives, at the same distances in time."""
-    for kind, interval in INTERVALS.items():
-        due = media.decoded(sources / name).within(interval.start, interval.end)
+    raw = media.decoded(sources / name)
+    for kind, interval in intervals_of(raw).items():
+        due = raw.within(interval.start, interval.end)
         cut = await planned(prober, sources / name, interval)
         clip = media.Decoded(await made(cut, tmp_path / "clip.mp4")).pictures
         assert cut.frames == len(due) == len(clip), kind
         assert [one.planes for one in clip] == [one.cropped(BOX) for one in due], kind
         assert [one.time for one in clip] == pytest.approx([one.time - due[0].time for one in due]), kind
+
+
+@pytest.mark.parametrize("name", ["open_gop.mp4", "fifty.mp4"])
+async def test_frames_that_are_shown_before_their_key_frame_are_not_lost(
+    prober: Prober, sources: Path, tmp_path: Path, name: str
+) -> None:
+    """They need what comes before it: ffmpeg of itself would begin with it, and have some frames too few."""
+    raw = media.decoded(sources / name)
+    times = [one.time for one in raw.pictures]
+    key = times.index(raw.keys[2])
+    lost = 0
+    for start in map(float, times[key - 8 : key + 1]):
+        cut = await planned(prober, sources / name, Interval(start, start + 0.4))
+        clip = media.Decoded(await made(cut, tmp_path / "clip.mp4")).pictures
+        due = raw.within(start, start + 0.4)
+        assert [one.planes for one in clip] == [one.cropped(BOX) for one in due], start
+        without = media.Decoded(await made(replace(cut, lead=0.0), tmp_path / "clip.mp4")).pictures
+        lost += len(due) - len(without)
+    assert lost > 0
 
 
 async def test_a_frame_a_hair_before_the_start_is_not_in_the_clip(

@@ -131,6 +131,23 @@ async def test_a_video_may_begin_late(prober: Prober, sources: Path, name: str) 
     assert not facts.truncated
 
 
+@pytest.mark.parametrize(
+    ("name", "lead"),
+    [
+        ("open_gop.mp4", 0.2),
+        ("fifty.mp4", 0.1),
+        ("open_fragments.mp4", 0.2),
+        ("b_frames.mp4", 0),
+        ("av1.mp4", 0),
+    ],
+)
+async def test_frames_that_are_shown_before_their_key_frame_are_noticed(
+    prober: Prober, sources: Path, name: str, lead: float
+) -> None:
+    """A key frame of this kind comes five frames before it is shown; others need no care."""
+    assert (await facts_of(prober, sources / name)).lead == pytest.approx(lead)
+
+
 async def test_what_an_edit_list_leaves_out_is_no_frame(prober: Prober, sources: Path) -> None:
     """A cut without encoding keeps frames that only serve to decode others."""
     facts = await facts_of(prober, sources / "edit_list.mp4", Interval(-2, 0))
@@ -210,14 +227,17 @@ async def test_a_header_that_never_came_makes_a_file_unreadable(
     assert "Invalid data" in words
 
 
+@pytest.mark.parametrize("name", ["longer_sound.webm", "longer_sound.mp4"])
 async def test_sound_that_is_longer_than_the_picture_is_no_truncation(
-    prober: Prober, sources: Path, tmp_path: Path
+    prober: Prober, sources: Path, tmp_path: Path, name: str
 ) -> None:
     """WebM states one duration for all; but where the sound was cut off as well, that shows."""
-    facts = await facts_of(prober, sources / "longer_sound.webm")
-    assert facts.end == pytest.approx(4)
+    facts = await facts_of(prober, sources / name)
+    assert facts.end == pytest.approx(4, abs=0.01)
+    assert facts.sound is not None
+    assert facts.sound.end == pytest.approx(6, abs=0.05)
     assert not facts.truncated
-    assert (await facts_of(prober, part_of(sources / "longer_sound.webm", tmp_path, 0.5))).truncated
+    assert (await facts_of(prober, part_of(sources / name, tmp_path, 0.5))).truncated
 
 
 # What is no video, and what would be more than that
