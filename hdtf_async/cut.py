@@ -99,7 +99,8 @@ class Cutter:
                 "took": round(took, 3),
             }
         )
-        self.events.tell(ClipDone(clip.stem, final.name, wanted.interval.seconds, size, took))
+        missing = metadata.get("ends_early", 0.0)
+        self.events.tell(ClipDone(clip.stem, final.name, wanted.interval.seconds, size, took, missing))
 
     @asynccontextmanager
     async def _temporary(self, final: Path) -> AsyncIterator[Path]:

@@ -246,7 +246,7 @@ class _Look:
         """Width and height of the picture in square pixels, upright; the lines stay what they are."""
         width, height = self._stream.width, self._stream.height
         if self._turned:
-            return height, max(1, round(width / self._aspect))
+            return max(1, round(height / self._aspect)), width
         return max(1, round(width * self._aspect)), height
 
 

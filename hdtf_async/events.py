@@ -215,6 +215,8 @@ class ClipDone(Event):
     bytes: int
     took: float
     """Seconds that making and checking it took."""
+    ends_early: float = 0.0
+    """Seconds of its interval that lie behind the end of the video, and so are not in it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING
 
 import av
 
+from hdtf_async.model import Box
 from hdtf_async.run import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from hdtf_async.model import Box
 
 WIDTH, HEIGHT, SECONDS = 320, 180, 4
 
@@ -90,6 +89,28 @@ def drawn(base: Path) -> Path:
     for name, (given, words) in _COPIED.items():
         ffmpeg(directory, f"-v error {given} -c:v copy {words} {name}")
     return directory
+
+
+def grid(directory: Path, width: int, height: int) -> Path:
+    """Draw a grid whose cells, of two by two pixels, tell by their colours where they stand."""
+    cells = "lum='16+mod(floor(X/2),200)':cb='16+mod(Y,200)':cr='16+20*(floor(X/200)+4*floor(Y/200))'"
+    source = f"color=size={width}x{height}:rate=25:duration=0.2,format=yuv420p,geq={cells}"
+    raw = directory / f"grid_{width}x{height}.mp4"
+    ffmpeg(directory, f"-v error -f lavfi -i {source} -c:v libx264 -qp 0 -preset ultrafast {raw.name}")
+    return raw
+
+
+def read_back(clip: Path) -> Box:
+    """Return which box of a grid a clip shows, by the cells in its corners."""
+    picture = Decoded(clip).pictures[0]
+    (left, top), (right, bottom) = (_cell(picture, place) for place in (0, -1))
+    return Box(left, top, right + 2 - left, bottom + 2 - top)
+
+
+def _cell(picture: Picture, place: int) -> tuple[int, int]:
+    light, blue, red = (plane[place][place] - 16 for plane in picture.planes)
+    blocks = red // 20
+    return 2 * (light + 200 * (blocks % 4)), 2 * (blue + 200 * (blocks // 4))
 
 
 @contextmanager

@@ -113,6 +113,22 @@ async def test_half_pictures_are_made_whole(kind: str, prober: Prober, sources: 
     assert after < whole + 0.1 < before
 
 
+@pytest.mark.parametrize("kind", ["flagged", "combed"])
+async def test_half_pictures_are_made_whole_before_anything_is_cut_off(
+    kind: str, prober: Prober, sources: Path, tmp_path: Path
+) -> None:
+    """A box of the whole picture made whole; its first and last rows know their neighbours outside."""
+    box = Box(32, 46, 96, 62)
+    plan = await planned(prober, sources / f"{kind}.mp4", Deinterlace.AUTO)
+    plan = replace(plan, parity=(await combing.look(bundled_ffmpeg(), plan)).parity)
+    shown = []
+    for number, cut in enumerate((plan, replace(plan, box=box, width=box.width, height=box.height))):
+        target = tmp_path / f"{number}.mp4"
+        await ffmpeg.encode(bundled_ffmpeg(), cut, target, on_seconds=lambda _seconds: None)
+        shown.append(media.Decoded(target).pictures)
+    assert [one.planes for one in shown[1]] == [one.cropped(box) for one in shown[0]]
+
+
 async def test_what_is_flagged_is_made_whole_without_a_look(
     prober: Prober, sources: Path, tmp_path: Path
 ) -> None:

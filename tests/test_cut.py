@@ -175,12 +175,14 @@ async def test_the_whole_frame_can_be_taken(directory: Store, prober: Prober, so
 async def test_an_interval_that_runs_past_the_end_is_cut_to_what_there_is(
     directory: Store, prober: Prober, sources: Path
 ) -> None:
-    """As it comes and at another rate; how much is missing is recorded."""
+    """As it comes and at another rate; how much is missing is recorded, and told."""
     clip = replace(CLIP, interval=Interval(1, 6))
     raw = await raw_of(prober, sources / "open_gop.mp4", clip)
     for form in (Form(), Form(fps=Fraction(30000, 1001))):
-        work, _ = cutter(directory, prober, form=form)
+        work, told = cutter(directory, prober, form=form)
         await work.cut(clip, raw)
+        assert isinstance(told[-1], ClipDone)
+        assert told[-1].ends_early == 2.0
         metadata = records(directory)[-1]["metadata"]
         assert isinstance(metadata, dict)
         assert metadata["frames"] == round(3 * (form.fps or 25))

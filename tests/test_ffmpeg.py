@@ -16,10 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hdtf_async import ffmpeg, process
+from hdtf_async.cut import plan_cut
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.ffmpeg import Cut, encode, frames_at, side_lengths
-from hdtf_async.model import Box, Form, Interval
+from hdtf_async.model import Box, Clip, Form, Interval, Video
 from hdtf_async.probe import Prober
+from hdtf_async.raws import Raw
 from hdtf_async.run import bundled_ffmpeg
 
 if TYPE_CHECKING:
@@ -178,6 +180,48 @@ async def test_a_clip_shows_exactly_its_box(
         assert found.planes != picture.cropped(aside)
 
 
+GRIDS = (
+    (1280, 720, 720, Box(557, 3, 478, 478)),
+    (640, 360, 720, Box(557, 3, 478, 478)),
+    (640, 360, 720, Box(802, 242, 478, 478)),  # in the corner
+    (640, 360, 714, Box(401, 0, 714, 714)),
+    (426, 240, 720, Box(1000, 0, 280, 280)),  # stands out by a fraction of a pixel
+    (854, 480, 1080, Box(300, 11, 627, 627)),
+    (640, 360, 1080, Box(300, 11, 627, 401)),
+    (360, 640, 1280, Box(100, 400, 501, 501)),  # portrait
+    (1280, 720, 360, Box(33, 57, 201, 201)),  # more lines than in the tables
+)
+"""Width and height of a raw, reference height, and the published box."""
+
+
+async def corners(prober: Prober, raw: Path, reference_height: int, box: Box, clip: Path) -> tuple[Cut, Box]:
+    """Cut a published box out of a grid, as the encode lane does; return the plan and what the clip shows."""
+    facts = await prober.facts(raw, container="mp4", intervals=[Interval(0, 0.2)])
+    row = Clip(Video("RD", "Radio1", "CPCoMyuBRM0", reference_height), 0, Interval(0, 0.2), box)
+    at_hand = Raw(raw, "mp4", facts, {row.stem: facts.frames_within[0]}, None, None)
+    cut = plan_cut(row, at_hand, LOSSLESS)
+    return cut, media.read_back(await made(cut, clip))
+
+
+@pytest.mark.parametrize(("width", "height", "reference_height", "box"), GRIDS)
+async def test_the_corners_of_a_grid_are_where_the_box_has_them(  # noqa: PLR0913, PLR0917 - a row each
+    prober: Prober, tmp_path: Path, width: int, height: int, reference_height: int, box: Box
+) -> None:
+    """Scaled to the height at hand, even, square if it was, in the frame, and centred to within a pixel."""
+    raw = media.grid(tmp_path, width, height)
+    cut, shown = await corners(prober, raw, reference_height, box, tmp_path / "clip.mp4")
+    assert shown == cut.box
+    scale = Fraction(height, reference_height)
+    assert abs(shown.left + Fraction(shown.width, 2) - (box.left + Fraction(box.width, 2)) * scale) <= 1
+    assert abs(shown.top + Fraction(shown.height, 2) - (box.top + Fraction(box.height, 2)) * scale) <= 1
+    assert 0 <= box.width * scale - shown.width < 4
+    assert 0 <= box.height * scale - shown.height < 4
+    assert (shown.width == shown.height) or box.width != box.height
+    assert shown.width % 2 == shown.height % 2 == 0
+    assert shown.right <= width
+    assert shown.bottom <= height
+
+
 @pytest.mark.parametrize("box", [Box(230, 0, 96, 64), Box(0, 120, 96, 64), Box(0, 0, 322, 64)])
 async def test_a_box_that_leaves_the_frame_is_refused(
     prober: Prober, sources: Path, tmp_path: Path, box: Box
@@ -296,6 +340,20 @@ async def test_another_size_gives_the_sides_predicted(prober: Prober, sources: P
             assert opened.streams.video[0].sample_aspect_ratio == 1
 
 
+async def test_another_size_is_made_by_lanczos(prober: Prober, sources: Path, tmp_path: Path) -> None:
+    """Which keeps more of what is fine than ffmpeg's own choice does."""
+    cut = await planned(prober, sources / "b_frames.mp4", Interval(1, 1.2), form=replace(LOSSLESS, size=48))
+    made_of = "-vf crop=96:64:40:20,scale=72:48:flags={}+accurate_rnd+full_chroma_int -fps_mode passthrough"
+    coded = "-c:v libx264 -qp 0 -preset ultrafast -bf 0"
+    found = media.Decoded(await made(cut, tmp_path / "clip.mp4")).pictures[0].planes
+    shown = []
+    for way in ("lanczos", "bicubic"):
+        words = f"-ss 1 -i {sources / 'b_frames.mp4'} -t 0.2 {made_of.format(way)} {coded} {way}.mp4"
+        media.ffmpeg(tmp_path, f"-v error {words}")
+        shown.append(media.Decoded(tmp_path / f"{way}.mp4").pictures[0].planes == found)
+    assert shown == [True, False]
+
+
 async def test_two_encodes_are_the_same_to_the_byte(prober: Prober, sources: Path, tmp_path: Path) -> None:
     """In any form, and wherever the raw lies."""
     elsewhere = tmp_path / "another directory"
@@ -391,6 +449,36 @@ async def test_a_picture_is_upright_and_its_box_counts_so(
     assert [one.planes for one in media.Decoded(clip).pictures] == [one.cropped(BOX) for one in due]
     with av.open(str(clip)) as opened:
         assert next(opened.decode(video=0)).rotation == 0
+
+
+async def test_odd_pixels_full_range_ten_bits_and_a_rotation_come_out_plain(
+    prober: Prober, tmp_path: Path
+) -> None:
+    """All at once: each quarter of the picture is in its place, and of the brightness that it should have."""
+    quarters = "geq=lum='if(lt(X,160),0,341)+if(lt(Y,90),0,682)':cb=512:cr=512"
+    tags = "range=pc:color_primaries=bt709:color_trc=bt709:colorspace=bt709"
+    drawing = f"color=size=320x180:rate=25:duration=0.2,format=yuv420p10le,{quarters},setparams={tags}"
+    coded = "-c:v libx264 -qp 0 -preset ultrafast -pix_fmt yuv420p10le"
+    media.ffmpeg(tmp_path, f"-v error -f lavfi -i {drawing},setsar=4/3 {coded} lying.mp4")
+    media.ffmpeg(tmp_path, "-v error -display_rotation 90 -i lying.mp4 -c copy raw.mp4")
+    facts = await prober.facts(tmp_path / "raw.mp4", container="mp4")
+    # 320 x 4/3 by 180, turned; the lines stay.
+    assert (facts.width, facts.height) == (135, 320)
+    cut = await planned(prober, tmp_path / "raw.mp4", Interval(0, 0.2), box=Box(36, 128, 64, 64))
+    clip = media.Decoded(await made(cut, tmp_path / "clip.mp4"))
+    limited = 1
+    assert clip.colours == (limited, 1, 1, 1)
+    with av.open(str(clip.path)) as opened:
+        stream = opened.streams.video[0]
+        assert stream.codec_context.pix_fmt == "yuv420p"
+        assert stream.sample_aspect_ratio == 1
+        assert next(opened.decode(video=0)).rotation == 0
+    light = clip.pictures[0].planes[0]
+    shown = [light[row][column] for row in (4, 59) for column in (4, 59)]
+    assert all(abs(one - due) <= 1 for one, due in zip(shown, (89, 235, 16, 162), strict=True)), shown
+    # The borders are in the middle of the picture, and so of the box.
+    assert abs(sum(sample < 162 for sample in light[4]) - 32) <= 1
+    assert abs(sum(row[4] > 52 for row in light) - 32) <= 1
 
 
 async def test_a_path_of_any_characters_is_read_and_written(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
+import os
 import shlex
 import shutil
+import sys
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -107,6 +109,73 @@ async def test_what_is_missing_is_made_again_to_the_same_bytes(finished: Finishe
     assert (sorted(report.done), report.there) == (["RD_Radio2_000", "WRA_Guest2_001"], 8)
     for name in ("RD_Radio2_000.mp4", "WRA_Guest2_001.mp4", "metadata.jsonl"):
         assert (out / name).read_bytes() == (finished.out / name).read_bytes()
+
+
+async def test_a_raw_that_was_cut_short_is_fetched_again_and_never_cut_from(
+    finished: Finished, site: demo.StandIn, tmp_path: Path
+) -> None:
+    """Though the clip's interval lies within what is there of it, and though it is the user's own."""
+    own, out = tmp_path / "own", tmp_path / "clips"
+    own.mkdir()
+    whole = (finished.out / "_videos_raw" / "RD_Radio1.mp4").read_bytes()
+    (own / "RD_Radio1.mp4").write_bytes(whole[: len(whole) * 7 // 10])
+    since = len(await site.requests())
+    options = replace(finished.options, raw_dirs=(own,), videos=("Radio1",), size=64, preset="ultrafast")
+    report = await hdtf_async.download(out, options)
+    assert (report.exit_code, report.raw_bytes) == (ExitCode.DONE, len(whole))
+    assert [one["method"] for one in (await site.requests())[since:]].count("GET") == 1
+    assert "RD_Radio1.mp4 is not used: it is truncated" in (
+        out / "_videos_raw" / "RD_Radio1_download_log.txt"
+    ).read_text(encoding="utf-8")
+    assert not any("ends_early" in line for line in lines(out / "metadata.jsonl"))
+
+
+async def test_a_whole_video_may_end_before_an_interval_does(
+    finished: Finished, demo_tables: Path, tmp_path: Path
+) -> None:
+    """Half of it at least is cut, and what lacks is told; of less nothing is cut, and it is told why."""
+    out, source = tmp_path / "clips", tmp_path / "tables"
+    shutil.copytree(demo_tables, source)
+    shutil.copytree(finished.out / "_videos_raw", out / "_videos_raw")
+    intervals = source / "RD_annotion_time.txt"
+    # The video is 14 seconds long.
+    told = intervals.read_text(encoding="utf-8").replace("00:02-00:06 00:07-00:13", "00:10-00:16 00:12-00:20")
+    intervals.write_text(told, encoding="utf-8")
+    options = replace(
+        finished.options, source=source, videos=("Radio1",), size=64, preset="ultrafast",
+        yt_dlp_args=("--never-asked",),
+    )  # fmt: skip
+    async with hdtf_async.running(out, options) as run:
+        done = [event async for event in run if isinstance(event, events.ClipDone)]
+    assert [(event.clip, event.seconds, event.ends_early) for event in done] == [("RD_Radio1_000", 4, 2)]
+    (line,) = lines(out / "metadata.jsonl")
+    assert (line["end"], line["duration"], line["frames"], line["ends_early"]) == (16, 4, 100, 2)
+    (failed,) = lines(out / "failures.jsonl")
+    assert (failed["clip"], failed["reason"]) == ("RD_Radio1_001", "interval_outside")
+    assert "the video ends at 14.00 s, the clip at 20 s" in failed["words"]
+
+
+PINNED = """
+import os, sys
+os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
+from hdtf_async.cli import entry
+sys.exit(entry())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no way to pin a process here")
+async def test_clips_are_the_same_bytes_whatever_the_lanes_and_cpus(
+    finished: Finished, site: demo.StandIn, tmp_path: Path
+) -> None:
+    """On one CPU, one download and three encodes at a time: clips and metadata are those of all CPUs."""
+    words = ["--out", str(tmp_path), "--source", str(finished.options.source), "--subset", "RD"]
+    words += ["--downloads", "1", "--encodes", "3", "--pace", "0", f"--yt-dlp-args={site.yt_dlp_args}"]
+    await anyio.run_process([sys.executable, "-c", PINNED, *words, "--quiet"])
+    made = (tmp_path / "metadata.jsonl").read_text(encoding="utf-8").splitlines()
+    due = (finished.out / "metadata.jsonl").read_text(encoding="utf-8").splitlines()
+    assert made == [line for line in due if json.loads(line)["subset"] == "RD"]
+    for line in lines(tmp_path / "metadata.jsonl"):
+        assert (tmp_path / line["file_name"]).read_bytes() == (finished.out / line["file_name"]).read_bytes()
 
 
 async def test_two_forms_in_one_directory_are_refused(finished: Finished) -> None:

@@ -227,6 +227,18 @@ async def test_a_clip_without_sound_has_no_track_of_it(
     assert (await prober.facts(tmp_path / "clip.mp4", container="mp4")).sound is None
 
 
+@pytest.mark.parametrize("audio", Audio)
+async def test_sound_is_where_it_was_asked_for_and_nowhere_else(
+    audio: Audio, prober: Prober, sources: dict[str, Source], tmp_path: Path
+) -> None:
+    """Inside, beside, both or neither."""
+    cut = await planned(prober, sources["plain"], Form(size=32, audio=audio, preset="ultrafast"))
+    await ffmpeg.encode(bundled_ffmpeg(), cut, tmp_path / "clip.mp4", on_seconds=lambda _seconds: None)
+    inside = (await prober.facts(tmp_path / "clip.mp4", container="mp4")).sound is not None
+    expected = {Audio.NONE: (False, False), Audio.AAC: (True, False), Audio.WAV: (False, True)}
+    assert (inside, cut.form.sound_beside) == expected.get(audio, (True, True))
+
+
 async def test_sound_that_is_not_there_is_a_failure(prober: Prober, sources: dict[str, Source]) -> None:
     """Silence would be a lie about the video."""
     silent = replace(sources["plain"], sound=None)
