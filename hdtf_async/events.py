@@ -215,7 +215,7 @@ class ClipDone(Event):
     bytes: int
     took: float
     """Seconds that making and checking it took."""
-    ends_early: float = 0.0
+    ends_early: float
     """Seconds of its interval that lie behind the end of the video, and so are not in it."""
 
 

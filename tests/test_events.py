@@ -58,7 +58,7 @@ ONE_OF_EACH: list[Event] = [
     ClipChecked("RD_Radio1_000", 30.0, False),
     Found("RD_Radio1_000.mp4", "wrong", "it has 10 bytes where 1000 are recorded"),
     CheckEnded(1, 10, {"wrong": 1}, 0, None, 2.5),
-    ClipDone("RD_Radio1_000", "RD_Radio1_000.mp4", 30.0, 1000, 2.5),
+    ClipDone("RD_Radio1_000", "RD_Radio1_000.mp4", 30.0, 1000, 2.5, 0.0),
     ClipFailed("RD_Radio1_001", Reason.CLIP_WRONG, ""),
     RunEnded(75, 4, 2, {"network": 1}, None, 99.9),
 ]
@@ -170,7 +170,7 @@ async def test_no_progress_comes_after_what_it_led_to() -> None:
     told = Events()
     reader = told.reader()
     retrying = Retrying("RD_A", Reason.NETWORK, "", 1.0, 1)
-    done = ClipDone("RD_A_000", "RD_A_000.mp4", 1.0, 1, 1.0)
+    done = ClipDone("RD_A_000", "RD_A_000.mp4", 1.0, 1, 1.0, 0.0)
     for event in (
         DownloadProgress("RD_A", 900, 1000, None),
         EncodeProgress("RD_A_000", 1.0),
@@ -189,7 +189,7 @@ async def test_outcomes_are_never_dropped_and_an_absent_reader_keeps_no_progress
     reader = told.reader()
     for number in range(10_000):
         told.tell(EncodeProgress(f"RD_A_{number}", 0.5))
-        told.tell(ClipDone(f"RD_A_{number}", "", 1.0, 1, 1.0))
+        told.tell(ClipDone(f"RD_A_{number}", "", 1.0, 1, 1.0, 0.0))
     told.end()
     seen = await _all_of(reader)
     assert [event.clip for event in seen if isinstance(event, ClipDone)] == [

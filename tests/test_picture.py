@@ -76,7 +76,8 @@ def test_the_picture_counts_what_is_done_and_what_runs() -> None:
     assert (picture.videos_over, picture.videos, picture.clips_over, picture.clips) == (1, 3, 1, 4)
     assert picture.clips_words(10.0) == "1 failed, 5.0 s of 1.0 min, 0.5x real time, 1 running"
     end = [
-        ClipDone("RD_A_000", "RD_A_000.mp4", 20.0, 99, 1.0), VideoFailed("RD_B", "b", Reason.PRIVATE, ""),
+        ClipDone("RD_A_000", "RD_A_000.mp4", 20.0, 99, 1.0, 0.0),
+        VideoFailed("RD_B", "b", Reason.PRIVATE, ""),
         ClipFailed("RD_B_000", Reason.PRIVATE, ""), RawReady("RD_C", "kept", 5, 0.1),
         EncodeStarted("RD_C_000", 40.0), ClipFailed("RD_C_000", Reason.CLIP_WRONG, "x"),
     ]  # fmt: skip
@@ -115,7 +116,8 @@ def course(*, wide: bool = False, pace: float = 0.0, seconds: float = 40.0, upto
         begin, end = number * seconds, (number + 1) * seconds
         events += [
             (begin, DownloadStarted(name, name, 1, 100)), (end, RawReady(name, "youtube", 500, 1.0)),
-            (end, EncodeStarted(f"{name}0", 10.0)), (end, ClipDone(f"{name}0", f"{name}0.mp4", 10.0, 9, 5.0)),
+            (end, EncodeStarted(f"{name}0", 10.0)),
+            (end, ClipDone(f"{name}0", f"{name}0.mp4", 10.0, 9, 5.0, 0.0)),
         ]  # fmt: skip
     picture = Picture()
     for now, event in events[:upto]:
@@ -190,7 +192,7 @@ class Telling(scale.Fake):
         self._events.tell(EncodeStarted(clip.stem, clip.interval.seconds))
         await super().cut(clip, raw)
         took = anyio.current_time() - begun
-        self._events.tell(ClipDone(clip.stem, "", clip.interval.seconds, 1, took))
+        self._events.tell(ClipDone(clip.stem, "", clip.interval.seconds, 1, took, 0.0))
 
 
 @pytest.mark.parametrize("pace", [0.0, 12.0])
