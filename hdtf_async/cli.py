@@ -10,27 +10,27 @@ import sys
 import tempfile
 import traceback
 from contextlib import AbstractAsyncContextManager, suppress
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import anyio
 
-from hdtf_async import census, doctor, health, plan, progress, repair, shards, store, tables
+from hdtf_async import census, doctor, export, health, plan, planned, progress, repair, shards, store, tables
 from hdtf_async.failures import ExitCode, Failure, exit_code
-from hdtf_async.flags import COMMANDS, Parser, add, made, origins
+from hdtf_async.flags import COMMANDS, Parser, add, add_recipe, made, origins, preset, set_elsewhere
 from hdtf_async.forms import FormError
 from hdtf_async.journal import Known
 from hdtf_async.locks import StoreError
 from hdtf_async.options import DISK, ENCODE, NETWORK, TOOLS, WHICH, Options, OptionsError, Printing
+from hdtf_async.recipes import RECIPES
 from hdtf_async.run import Running, bundled_ffmpeg, one_error, own_version, running
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from hdtf_async.model import Clip, Tables
 
 R = TypeVar("R")
 """What a job comes to."""
@@ -42,11 +42,13 @@ From the HDTF tables to talking-head clips: downloads and encodes overlap.
   python -m hdtf_async --out clips                         the whole dataset
   python -m hdtf_async --out clips --subset RD --limit 5   a first taste of it
   python -m hdtf_async --out clips --size 512 --fps 25     as most training code wants
+  python -m hdtf_async --out clips --recipe hallo          as Hallo's does, with sound
   python -m hdtf_async plan                what would be done; what is odd in the tables
   python -m hdtf_async doctor              tools, cookies, disk: ready, or what to do
   python -m hdtf_async census --out DIR    what is still on YouTube, at which height
   python -m hdtf_async check --out DIR     every clip against its record
   python -m hdtf_async merge --out DIR     the lists, from the journals of all shards
+  python -m hdtf_async export --help       the trees that training code wants
   python -m hdtf_async demo --out DIR      the whole job, offline"""
 EPILOG = """\
 exit codes: 0 all is there; 1 the rest is gone or needs you; 2 usage or tables;
@@ -55,8 +57,8 @@ exit codes: 0 all is there; 1 the rest is gone or needs you; 2 usage or tables;
 _Gently = list["Callable[[], None]"]
 """How the work under way is asked to end soon, once it can be."""
 OUT = ("--out", "-o", "--output_dir")
-RUN_AGAIN = ("retry_failed", "recut")
-"""Options that say which clips a run makes again: a repair knows that itself."""
+NOT_OF_A_REPAIR = ("retry_failed", "recut", "split", "split_seed")
+"""Options that say which clips a run makes again and how they are divided: a repair knows that itself."""
 
 
 def entry() -> NoReturn:
@@ -66,7 +68,10 @@ def entry() -> NoReturn:
 
 def main(argv: Sequence[str]) -> int:
     """Run a command line and return its exit code."""
-    jobs = (plan_command, census_command, check_command, merge_command, doctor_command, demo_command)
+    jobs = (
+        plan_command, census_command, check_command, merge_command, doctor_command, export_command,
+        demo_command,
+    )  # fmt: skip
     commands: dict[str, Callable[[Sequence[str]], int]] = dict(zip(COMMANDS, jobs, strict=True))
     command, words = (commands[argv[0]], argv[1:]) if argv and argv[0] in commands else (main_job, argv)
     try:
@@ -100,6 +105,7 @@ def main_job(argv: Sequence[str]) -> int:
     parser.add_argument(*OUT, dest="out", metavar="DIR", type=Path, help="where the clips go (required)")
     add(parser, Options)
     add(parser, Printing)
+    add_recipe(parser)
     said = parser.read(argv)
     if said.out is None:
         parser.error("--out DIR is needed: it says where the clips go")
@@ -131,15 +137,16 @@ def plan_command(argv: Sequence[str]) -> int:
     parser.add_argument(*OUT, dest="out", metavar="DIR", type=Path, help="leave out what is there already")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add(parser, Options)
+    add_recipe(parser)
     said = parser.read(argv)
     options = made(Options, said)
     read = tables.read(options.source, corrections=options.corrections)
     plan.require_known(read, options)
     known = Known(Path()) if said.out is None else store.read_known(said.out)
     decided = plan.make(read, options, there=known.all_there(), failed=known.failures)
-    told = _planned(read, decided, options)
+    told = planned.stated(read, decided, options)
     told["settings"] = origins(said)
-    print(json.dumps(told, indent=2) if said.json else _plan_words(told))
+    print(json.dumps(told, indent=2) if said.json else planned.words(told))
     return ExitCode.DONE
 
 
@@ -224,7 +231,7 @@ async def _doctor(
         told = {"ready": ready, "settings": elsewhere, "signs": list(map(health.stated, signs))}
         print(json.dumps(told, indent=2))
     else:
-        print("".join(f"{'set':>7}  {line}\n" for line in _set_elsewhere(elsewhere)), end="")
+        print("".join(f"{'set':>7}  {line}\n" for line in set_elsewhere(elsewhere)), end="")
         for sign in signs:
             print(f"{sign.verdict:>7}  {sign.subject}: {sign.words}")
             if sign.remedy:
@@ -243,7 +250,7 @@ def check_command(argv: Sequence[str]) -> int:
     parser.add_argument(*OUT, dest="out", metavar="DIR", type=Path, help="where the clips are (required)")
     parser.add_argument("--deep", action="store_true", help="decode every clip")
     parser.add_argument("--repair", action="store_true", help="make again what is wrong or missing")
-    add(parser, Options, groups=(NETWORK, ENCODE, DISK, TOOLS), without={*repair.FORM, *RUN_AGAIN})
+    add(parser, Options, groups=(NETWORK, ENCODE, DISK, TOOLS), without={*repair.FORM, *NOT_OF_A_REPAIR})
     add(parser, Printing)
     said = parser.read(argv)
     if said.out is None:
@@ -266,6 +273,37 @@ async def _check(
     return check.exit_code
 
 
+def export_command(argv: Sequence[str]) -> int:
+    """``python -m hdtf_async export``: the clips of a directory in the tree that training code wants."""
+    parser = Parser(
+        prog="python -m hdtf_async export", usage="%(prog)s --recipe NAME --out DIR --to DIR2 [options]",
+        description="Lays out the clips of DIR below DIR2 as training code wants them: links (copies where"
+        " there are none),\nlists, and frames. What somebody else has put there is left alone.",
+    )  # fmt: skip
+    parser.add_argument(
+        "--recipe", metavar="NAME", choices=RECIPES, required=True, help=f"one of {', '.join(RECIPES)}"
+    )
+    parser.add_argument(*OUT, dest="out", metavar="DIR", type=Path, required=True, help="where the clips are")
+    parser.add_argument("--to", metavar="DIR2", type=Path, required=True, help="where the tree goes")
+    parser.add_argument("--quiet", "-q", action="store_true", help="nothing but errors")
+    add(parser, Options, without={option.name for option in fields(Options)} - export.OPTIONS)
+    said = parser.read(argv)
+    told = (lambda _: None) if said.quiet else partial(print, flush=True)
+    job = partial(export.export, said.out, said.to, said.recipe, made(Options, said), told=told)
+    return _until_signal(partial(_export, job, said.quiet))
+
+
+async def _export(job: Callable[[], Awaitable[export.Exported]], quiet: bool, _gently: _Gently) -> int:
+    try:
+        done = await job()
+    except Failure as failure:
+        _say_why_stopped(failure)
+        return failure.reason.advice.exit_code
+    if not quiet:
+        print(f"{done.words}\n{RECIPES[done.recipe].use}")
+    return ExitCode.DONE
+
+
 def demo_command(argv: Sequence[str]) -> int:
     """``python -m hdtf_async demo --out DIR``: the main job, offline, against the stand-in."""
     from hdtf_async import demo  # noqa: PLC0415 - only the demo pays for it
@@ -278,6 +316,7 @@ def demo_command(argv: Sequence[str]) -> int:
     parser.add_argument(*OUT, dest="out", metavar="DIR", type=Path, help="where the clips go (required)")
     parser.add_argument("--footage", metavar="DIR", type=Path, help="keep the footage there for another time")
     add(parser, Printing)
+    add_recipe(parser)
     said = parser.read(argv)
     if said.out is None:
         parser.error("--out DIR is needed: it says where the clips go")
@@ -285,7 +324,7 @@ def demo_command(argv: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="hdtf-demo-") as temporary:
         source = Path(temporary) / "tables"
         demo.write_tables(source)
-        options = Options(source=source, pace=0)
+        options = Options(source=source, pace=0, **preset(said))
         if _nothing_left(said.out, options):
             return _until_signal(partial(_run, said.out, options, printing))
         footage = said.footage or Path(temporary) / "footage"
@@ -376,71 +415,6 @@ def _until_signal(work: Callable[[_Gently], Awaitable[int]]) -> int:
             print(f"{ended_by[-1].name}: stopped. The same command goes on from here.", file=sys.stderr)
         return 128 + ended_by[-1]
     return codes[0]
-
-
-def _planned(read: Tables, decided: plan.Plan, options: Options) -> dict[str, Any]:
-    """Return the plan as one JSON object."""
-    clips: list[Clip] = [*decided.clips, *(clip for clip, _ in (*decided.impossible, *decided.given_up))]
-    return {
-        "videos_listed": len(read.videos),
-        "videos": len({clip.video for clip in clips}),
-        "clips": len(clips),
-        "hours": round(sum(clip.interval.seconds for clip in clips) / 3600, 4),
-        "downloads": len(decided.work),
-        "least_bytes": sum(work.least_bytes for work in decided.work),
-        "least_hours_at_pace": round(len(decided.work) * options.pace / 3600, 2),
-        "there": len(decided.there),
-        "cannot_be_had": {
-            clip.stem: reason.value
-            for clip, reason in (
-                *((clip, failure.reason) for clip, failure in decided.impossible),
-                *decided.given_up,
-            )
-        },
-        "other_form": len(decided.different) + len(decided.outside),
-        "subsets": {
-            subset: {
-                "videos": len({clip.video for clip in clips if clip.video.subset == subset}),
-                "clips": sum(clip.video.subset == subset for clip in clips),
-            }
-            for subset in sorted({clip.video.subset for clip in clips})
-        },
-        "findings": [asdict(finding) for finding in read.findings],
-    }
-
-
-def _set_elsewhere(elsewhere: dict[str, str]) -> list[str]:
-    """Return a line for each option that is set elsewhere than on the command line."""
-    return [f"{name} comes from {origin}" for name, origin in elsewhere.items()]
-
-
-def _plan_words(told: dict[str, Any]) -> str:
-    """Return the plan for a person."""
-    lines = [
-        f"{finding['severity']:>7}  {finding['file']}:{finding['line']}  {finding['words']}"
-        for finding in told["findings"]
-    ]
-    lines += [f"{'set':>7}  {line}" for line in _set_elsewhere(told["settings"])]
-    per_subset = ", ".join(
-        f"{name}: {counts['videos']} videos, {counts['clips']} clips"
-        for name, counts in told["subsets"].items()
-    )
-    lines += [
-        "",
-        f"{told['videos']} videos of {told['videos_listed']} listed, {told['clips']} clips,"
-        f" {told['hours']:.2f} hours ({per_subset})",
-        f"{told['downloads']} downloads of at least {told['least_bytes'] / 1e9:.1f} GB in all;"
-        f" at this pace their starts take {told['least_hours_at_pace']:.1f} hours",
-    ]
-    if told["other_form"]:
-        lines.append(
-            f"{told['other_form']} clips are there in another form:"
-            " without --recut the run would end with exit code 2"
-        )
-    if told["there"]:
-        lines.append(f"{told['there']} clips are there already")
-    lines += [f"cannot be had: {stem} ({reason})" for stem, reason in told["cannot_be_had"].items()]
-    return "\n".join(lines)
 
 
 def _nothing_left(out: Path, options: Options) -> bool:

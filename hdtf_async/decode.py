@@ -13,8 +13,10 @@ from hdtf_async.demux import DEMUXERS, MAX_SIDE
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.ffmpeg import STALL
 from hdtf_async.guard import UNGUARDED, Guard
+from hdtf_async.words import classify_ffmpeg
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 _WHO = re.compile(r"\[[^\[\]]* @ 0x[0-9a-f]+\] ")
@@ -37,29 +39,42 @@ def command(ffmpeg: Path, clip: Path) -> list[str]:
 async def frames(ffmpeg: Path, clip: Path, *, seconds: float, guard: Guard = UNGUARDED) -> int:
     """Decode a clip of so many seconds and return how many frames ffmpeg counted.
 
-    Raises `Failure`: ``clip_wrong`` where it cannot be decoded without an error; ``timed_out``, ``stalled``,
-    ``tool_missing``, and ``tool_failed`` where ffmpeg was killed.
+    Raises what `counted` raises.
     """
-    counted = 0
+    return await counted(command(ffmpeg, clip), clip, seconds=seconds, guard=guard)
+
+
+async def counted(
+    argv: Sequence[str], clip: Path, *, seconds: float, directory: Path | None = None, guard: Guard
+) -> int:
+    """Let ffmpeg decode a clip of so many seconds and return how many frames it counted.
+
+    Raises `Failure`: ``clip_wrong`` where it cannot be decoded without an error; ``disk_full``,
+    ``timed_out``, ``stalled``, ``tool_missing``, and ``tool_failed`` where ffmpeg was killed.
+    """
+    number = 0
 
     def on_line(line: str) -> bool:
-        nonlocal counted
+        nonlocal number
         said = re.fullmatch(r"frame=\s*([0-9]{1,15})", line)
-        if said is None or int(said[1]) <= counted:
+        if said is None or int(said[1]) <= number:
             return False
-        counted = int(said[1])
+        number = int(said[1])
         return True
 
     ended = await process.run(
-        command(ffmpeg, clip),
+        argv,
         deadline=STALL + seconds / _LEAST_SPEED,
         stall=STALL,
         on_line=on_line,
+        directory=directory,
         guard=guard,
     )
     if ended.code != 0:
         words = _WHO.sub("", ended.words.replace(f"{clip.parent}/", ""))
-        # Nothing but the clip is read and nothing is written; who is killed has not judged it, though.
+        # Nothing but the clip is read; who is killed has not judged it, though.
         reason = Reason.CLIP_WRONG if ended.code > 0 else Reason.TOOL_FAILED
+        if classify_ffmpeg(ended.words) is Reason.DISK_FULL:
+            reason = Reason.DISK_FULL
         raise Failure(reason, words or f"ffmpeg ended with {ended.code}")
-    return counted
+    return number

@@ -15,6 +15,7 @@ from hdtf_async import settings
 from hdtf_async.failures import ExitCode
 from hdtf_async.masks import without_secrets
 from hdtf_async.options import Options, OptionsError, Printing, flag_of, parsed
+from hdtf_async.recipes import RECIPES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from hdtf_async.options import Flag
 
 T = TypeVar("T", Options, Printing)
-COMMANDS = ("plan", "census", "check", "merge", "doctor", "demo")
+COMMANDS = ("plan", "census", "check", "merge", "doctor", "export", "demo")
 """The first word of a command line, where it is not the main job's."""
 _WIDE = 25
 """Columns for an option and what it takes, before its help."""
@@ -105,6 +106,7 @@ def add(
                 *flag.names, dest=option.name, default=argparse.SUPPRESS, metavar=_takes(flag),
                 help=f"{flag.help}{_choices(flag)} ({flag.shown_default})".replace("%", "%%"),
                 type=partial(_parsed, flag), action=_Extend if flag.many else "store",
+                **({} if flag.bare is None else {"nargs": "?", "const": flag.bare}),
             )  # fmt: skip
 
 
@@ -140,13 +142,29 @@ def _parsed(flag: Flag, text: str) -> Any:  # noqa: ANN401 - of the field's type
 
 
 def made(what: type[T], said: argparse.Namespace) -> T:
-    """Return the options that were said, or are set elsewhere; raises `OptionsError`."""
+    """Return the options that were said, or are set elsewhere, or are a recipe's; raises `OptionsError`."""
     names = [option.name for option in fields(what)]
-    values = {name: said.settings[name].value for name in names if name in said.settings}
+    values = {name: value for name, value in preset(said).items() if name in names}
+    values |= {name: said.settings[name].value for name in names if name in said.settings}
     return what(**(values | {name: getattr(said, name) for name in names if hasattr(said, name)}))
+
+
+def add_recipe(parser: Parser) -> None:
+    """Add the flag for a recipe, which stands for some options; what is said or set besides it wins."""
+    parser.add_argument("--recipe", metavar="NAME", choices=RECIPES, help="size, rate, sound: export --help")
+
+
+def preset(said: argparse.Namespace) -> dict[str, Any]:
+    """Return the options that a recipe stands for, if one was said."""
+    return RECIPES[said.recipe].preset if getattr(said, "recipe", None) else {}
 
 
 def origins(said: argparse.Namespace) -> dict[str, str]:
     """Return where each option comes from that is set elsewhere than on the command line."""
     names = {option.name: flag_of(option).names[0] for what in (Options, Printing) for option in fields(what)}
     return {names[name]: setting.origin for name, setting in said.settings.items() if not hasattr(said, name)}
+
+
+def set_elsewhere(elsewhere: dict[str, str]) -> list[str]:
+    """Return a line for each option that is set elsewhere than on the command line."""
+    return [f"{name} comes from {origin}" for name, origin in elsewhere.items()]

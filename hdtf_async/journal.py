@@ -29,6 +29,7 @@ from hdtf_async import disk
 from hdtf_async.failures import Reason
 from hdtf_async.packed import Packed
 from hdtf_async.shards import Shard
+from hdtf_async.splits import Split
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -68,6 +69,8 @@ class Known:
     """The newest run."""
     form: Record = field(default_factory=dict)
     """The form that the newest run made clips in, as it was stated."""
+    split: Split | None = None
+    """How the clips are divided, if that was ever asked for."""
 
     def snapshot(self) -> Known:
         """Return what is known of clips at this moment, for a thread: meanwhile more of them are made."""
@@ -124,6 +127,8 @@ class Known:
                 self._take_raw(record)
             case {"type": "asked", "youtube_id": str(youtube_id), "time": str()} if _is_answer(record):
                 self.asked[youtube_id] = record
+            case {"type": "split", "shares": [int(), int(), int()], "seed": int(), "same": dict()}:
+                self.split = Split(tuple(record["shares"]), record["seed"], record["same"])
             case {"type": "run"}:
                 self.run = record
                 form = record.get("form")  # a census has none

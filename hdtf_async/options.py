@@ -19,6 +19,7 @@ from hdtf_async.formats import Resolution
 from hdtf_async.masks import without_secrets
 from hdtf_async.model import SUBSETS, Audio, Codec, Crop, Deinterlace, Form
 from hdtf_async.shards import Shard
+from hdtf_async.splits import SEED, SHARES, Split, shares_of
 from hdtf_async.tables import Corrections
 
 
@@ -43,6 +44,8 @@ class Flag:
     check: Check
     choices: tuple[str, ...]
     many: bool
+    bare: Any
+    """The value where the option is given without one; None where it needs one."""
     secret: bool
     """Whether a value may hold a password, so that no message and no ``repr`` may show it."""
 
@@ -68,6 +71,7 @@ def _option(  # noqa: PLR0913 - one place for all that a flag is
     check: Check = _fine,
     choices: tuple[str, ...] = (),
     many: bool = False,
+    bare: Any = None,  # noqa: ANN401 - of the field's own type, too
     secret: bool = False,
 ) -> Any:  # noqa: ANN401 - as dataclasses.field
     if shown is None:
@@ -75,7 +79,9 @@ def _option(  # noqa: PLR0913 - one place for all that a flag is
     return field(
         default=default,
         repr=not secret,
-        metadata={"flag": Flag(names, group, help, shown, metavar, parse, check, choices, many, secret)},
+        metadata={
+            "flag": Flag(names, group, help, shown, metavar, parse, check, choices, many, bare, secret)
+        },
     )
 
 
@@ -137,6 +143,12 @@ def _known_subsets(value: tuple[str, ...]) -> str | None:
 
 def _rate(value: Fraction) -> str | None:
     return None if 1 <= value <= 240 else f"takes 1 to 240 frames a second, not {value}"  # noqa: PLR2004
+
+
+def _hundred(value: tuple[int, int, int]) -> str | None:
+    if min(value) < 0 or sum(value) != 100:  # noqa: PLR2004 - per cent
+        return f"takes three shares of a hundred such as 90/5/5, not {'/'.join(map(str, value))}"
+    return None
 
 
 _OWNED = (
@@ -353,6 +365,14 @@ class Options:
         "--shard", default=None, group=COPIES, metavar="I/N", parse=Shard.read,
         help="part I of N, from 0: copies that share a directory", shown="all",
     )  # fmt: skip
+    split: tuple[int, int, int] | None = _option(
+        "--split", default=None, group=DISK, metavar="90/5/5", parse=shares_of, check=_hundred,
+        bare=SHARES, shown="no lists", help="lists for training, validation, testing",
+    )  # fmt: skip
+    split_seed: int = _option(
+        "--split-seed", default=SEED, group=DISK, metavar="N", parse=int, check=_between(0, 2**63),
+        help="another draw of who is on which list",
+    )  # fmt: skip
     ffmpeg: Path | None = _option(
         "--ffmpeg", default=None, group=TOOLS, metavar="PATH", parse=Path, help="ffmpeg to use",
         shown="the bundled one",
@@ -373,6 +393,11 @@ class Options:
             segment=self.segment, audio=self.audio, deinterlace=self.deinterlace, codec=self.codec,
             crf=self.crf, preset=self.preset,
         )  # fmt: skip
+
+    @property
+    def divided(self) -> Split | None:
+        """How the clips are divided, if lists were asked for."""
+        return None if self.split is None else Split(self.split, self.split_seed)
 
     @property
     def width_of_encode_lane(self) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
@@ -177,6 +177,7 @@ async def _run(
         lanes = lanes or Lanes.of(options)
         events.tell(started(decided, lanes, options))
         try:
+            await _divide(read, options, directory)
             await _record_impossible(decided, directory, events)
             if not options.keep_raw:
                 await _let_go_of_finished(read, decided, directory, own)
@@ -212,6 +213,17 @@ def started(decided: plan.Plan, lanes: Lanes, options: Options) -> RunStarted:
         least_bytes=sum(work.least_bytes for work in decided.work),
         pace=options.pace,
     )
+
+
+async def _divide(read: Tables, options: Options, directory: Store) -> None:
+    """Record how the clips are divided, where that is asked for, or was and the tables say more by now."""
+    before = directory.known.split
+    wanted = options.divided or before
+    if wanted is not None:
+        same = {} if before is None else before.same
+        split = replace(wanted, same=same).knowing(read.videos)
+        if split != before:
+            await directory.append({"type": "split", **asdict(split)})
 
 
 async def _record_impossible(decided: plan.Plan, directory: Store, events: Events) -> None:

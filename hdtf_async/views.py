@@ -1,4 +1,4 @@
-"""``metadata.jsonl`` and ``failures.jsonl``: views of the journal, sorted, without times, replaced at once.
+"""``metadata.jsonl``, ``failures.jsonl``, lists: views of the journal, sorted, timeless, replaced at once.
 
 A run that has the directory for itself writes them from what it knows. Where shards share the directory
 each makes them from all journals when it ends, and so does `merge`; one at a time, and whoever had to wait
@@ -18,6 +18,7 @@ from hdtf_async import disk
 from hdtf_async.disk import trouble
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.journal import Known, in_order, journals, line, read
+from hdtf_async.splits import SIDES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -27,6 +28,21 @@ if TYPE_CHECKING:
     from hdtf_async.model import Clip
 
 METADATA, FAILURES = "metadata.jsonl", "failures.jsonl"
+CARD, LISTS = "README.md", tuple(f"{side}.txt" for side in SIDES)
+_CARD = b"""\
+---
+configs:
+- config_name: default
+  data_files:
+  - split: train
+    path:
+    - "*.mp4"
+    - metadata.jsonl
+---
+Clips of HDTF, made by hdtf_async; metadata.jsonl says of each where it comes from.
+"""
+"""What tells the loader of Hugging Face `datasets` which files are meant: without it, it takes what has the
+most common ending, be it the logs or the sound, and lists that are called train.txt for the dataset."""
 LOCK = "_views.lock"
 """Held by whoever makes the views from several journals. It tells how many have begun that, and which of
 them was the last to finish."""
@@ -49,12 +65,13 @@ def failure_record(clip: Clip, failure: Failure) -> Record:
 def write(
     known: Known, clips: Mapping[str, Record], there: Collection[str], waiting: Mapping[str, Clip]
 ) -> None:
-    """Write both views: clips that are there, and failures of those that are not.
+    """Write the views: clips that are there, the lists of them, and failures of those that are not.
 
     `waiting` are clips of which nothing is known. Raises `Failure` with ``disk_full`` or ``not_writable``.
     """
     with trouble(known.out / METADATA):
         disk.replace(known.out / METADATA, (line(clips[stem]["metadata"]) for stem in sorted(there)))
+    _write_lists(known, clips, there)
     failed = sorted((known.failures.keys() | waiting.keys()) - set(there))
     with trouble(known.out / FAILURES):
         disk.replace(
@@ -70,6 +87,18 @@ def write(
                 for stem in failed
             ),
         )
+
+
+def _write_lists(known: Known, clips: Mapping[str, Record], there: Collection[str]) -> None:
+    """Write the lists, where the clips are divided, and the card, where there is no other README.md."""
+    if known.split is not None:
+        names = {stem: str(clips[stem]["metadata"].get("name")) for stem in there}
+        for side, stems in known.split.lists(names).items():
+            with trouble(known.out / f"{side}.txt"):
+                disk.replace(known.out / f"{side}.txt", (f"{stem}\n".encode() for stem in stems))
+    with trouble(known.out / CARD):
+        if not os.path.lexists(known.out / CARD):
+            disk.replace(known.out / CARD, [_CARD])
 
 
 def merge(out: Path) -> None:

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from hdtf_async.events import Event
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -148,7 +150,85 @@ def events_table() -> str:
     return "\n".join(rows)
 
 
-TABLES = {"options": options_table, "reasons": reasons_table, "events": events_table}
+EXPORTED = {"RD_Radio2_000": "train", "WDA_Speaker1_000": "val", "WRA_Guest1_000": "test"}
+"""Clips of the demo, each with its side, as the docs show them in the trees."""
+FRAMES = {"RD_Radio2_000": 125, "WDA_Speaker1_000": 125, "WRA_Guest1_000": 150}
+"""Of each of them at 25 a second."""
+
+
+def split_table() -> str:
+    """Return the table of how the published tables are divided by default."""
+    from hdtf_async import splits, tables  # noqa: PLC0415
+
+    read = tables.read()
+    split = splits.Split().knowing(read.videos)
+    clips = {
+        side: [clip for clip in read.clips if split.side(clip.video.name) == side] for side in splits.SIDES
+    }
+    hours = {side: sum(clip.interval.seconds for clip in of) / 3600 for side, of in clips.items()}
+    rows = ["| | groups | clips | | hours | |", "|---|---|---|---|---|---|"]
+    for side, of in clips.items():
+        groups = len({split.group(clip.video.name) for clip in of})
+        share, of_hours = len(of) / len(read.clips), hours[side] / sum(hours.values())
+        rows.append(f"| {side} | {groups} | {len(of)} | {share:.1%} | {hours[side]:.2f} | {of_hours:.1%} |")
+    return "\n".join(rows)
+
+
+def recipes_table() -> str:
+    """Return the table of recipes."""
+    from hdtf_async.recipes import RECIPES  # noqa: PLC0415
+
+    rows = ["| recipe | stands for | what to do with the tree |", "|---|---|---|"]
+    for name, recipe in RECIPES.items():
+        preset = " ".join(f"--{key} {value}" for key, value in recipe.preset.items() if value is not None)
+        rows.append(f"| `{name}` | `{preset}` | {recipe.use} |")
+    return "\n".join(rows)
+
+
+def trees() -> str:
+    """Return the trees of all recipes for three clips of the demo, one below the other."""
+    from hdtf_async.export import MANIFEST  # noqa: PLC0415
+    from hdtf_async.recipes import RECIPES, How  # noqa: PLC0415
+
+    drawn = []
+    for name, recipe in RECIPES.items():
+        sides: dict[str, list[str]] = {side: [] for side in EXPORTED.values()}
+        places = [MANIFEST, *recipe.lists_of(sides, "")]
+        for stem in EXPORTED:
+            told = {"sha256": "", "wav_sha256": "", "frames": FRAMES[stem]}
+            for place, item in recipe.items(stem, told):
+                frames = [f"{place}/{number}.jpg" for number in range(item.frames)]
+                beside = [f"{place}/{other}" for other in item.beside]
+                places += [*frames, *beside] if item.how is How.FRAMES else [place]
+        drawn.append("\n".join([f"{name}/", *tree(places)]))
+    return "```\n" + "\n\n".join(drawn) + "\n```"
+
+
+def tree(places: Iterable[str], before: str = "") -> Iterator[str]:
+    """Yield the lines of a tree of files; of numbered ones the first and the last."""
+    below: dict[str, list[str]] = {}
+    for place in sorted(places):
+        first, _, rest = place.partition("/")
+        below.setdefault(first, []).extend([rest] if rest else [])
+    numbers = sorted(int(name.removesuffix(".jpg")) for name in below if name.endswith(".jpg"))
+    shown = {name: inside for name, inside in below.items() if not name.endswith(".jpg")}
+    if numbers:
+        assert numbers == [*range(len(numbers))]
+        shown = {f"0.jpg ... {numbers[-1]}.jpg": []} | shown
+    for name, inside in shown.items():
+        last = name == [*shown][-1]
+        yield f"{before}{'└── ' if last else '├── '}{name}{'/' if inside else ''}"
+        yield from tree(inside, before + ("    " if last else "│   "))
+
+
+TABLES = {
+    "options": options_table,
+    "reasons": reasons_table,
+    "events": events_table,
+    "split": split_table,
+    "recipes": recipes_table,
+    "trees": trees,
+}
 
 
 def with_tables(text: str) -> str:

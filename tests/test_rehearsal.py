@@ -121,7 +121,7 @@ async def test_all_clips_of_the_shipped_tables_are_made_and_a_second_run_starts_
     raws = out / "_videos_raw"
     assert {path.name for path in out.iterdir()} == {
         *(f"{stem}.mp4" for stem in due),
-        *("metadata.jsonl", "failures.jsonl", "_journal.jsonl", "_videos_raw"),
+        *("metadata.jsonl", "failures.jsonl", "README.md", "_journal.jsonl", "_videos_raw"),
     }
     assert {path.name for path in raws.iterdir()} == {
         *(f"{video}.mp4" for video in videos),

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from hdtf_async.store import Store
 
 JOURNAL, METADATA, FAILURES, RAWS = "_journal.jsonl", "metadata.jsonl", "failures.jsonl", "_videos_raw"
+CARD = "README.md"
 VIDEO = Video("RD", "Radio1", "CPCoMyuBRM0", 720)
 
 
@@ -741,7 +742,7 @@ async def test_any_name_of_a_directory_will_do(tmp_path: Path, name: str) -> Non
         await _made(directory, _clip())
         await directory.log(VIDEO, f"in {out}\n")
         await directory.write_views()
-    assert _names(out) == {"RD_Radio1_000.mp4", JOURNAL, METADATA, FAILURES, RAWS}
+    assert _names(out) == {"RD_Radio1_000.mp4", JOURNAL, METADATA, FAILURES, CARD, RAWS}
     assert set(read_known(out).all_there()) == {"RD_Radio1_000"}
 
 

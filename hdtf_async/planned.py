@@ -1,0 +1,71 @@
+"""What is left to do, told: as one JSON object, and in words for a person."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hdtf_async.model import Clip, Tables
+    from hdtf_async.options import Options
+    from hdtf_async.plan import Plan
+
+
+def stated(read: Tables, decided: Plan, options: Options) -> dict[str, Any]:
+    """Return the plan as one JSON object."""
+    clips: list[Clip] = [*decided.clips, *(clip for clip, _ in (*decided.impossible, *decided.given_up))]
+    return {
+        "videos_listed": len(read.videos),
+        "videos": len({clip.video for clip in clips}),
+        "clips": len(clips),
+        "hours": round(sum(clip.interval.seconds for clip in clips) / 3600, 4),
+        "downloads": len(decided.work),
+        "least_bytes": sum(work.least_bytes for work in decided.work),
+        "least_hours_at_pace": round(len(decided.work) * options.pace / 3600, 2),
+        "there": len(decided.there),
+        "cannot_be_had": {
+            clip.stem: reason.value
+            for clip, reason in (
+                *((clip, failure.reason) for clip, failure in decided.impossible),
+                *decided.given_up,
+            )
+        },
+        "other_form": len(decided.different) + len(decided.outside),
+        "subsets": {
+            subset: {
+                "videos": len({clip.video for clip in clips if clip.video.subset == subset}),
+                "clips": sum(clip.video.subset == subset for clip in clips),
+            }
+            for subset in sorted({clip.video.subset for clip in clips})
+        },
+        "findings": [asdict(finding) for finding in read.findings],
+    }
+
+
+def words(told: dict[str, Any]) -> str:
+    """Return the plan for a person."""
+    lines = [
+        f"{finding['severity']:>7}  {finding['file']}:{finding['line']}  {finding['words']}"
+        for finding in told["findings"]
+    ]
+    lines += [f"{'set':>7}  {name} comes from {origin}" for name, origin in told["settings"].items()]
+    per_subset = ", ".join(
+        f"{name}: {counts['videos']} videos, {counts['clips']} clips"
+        for name, counts in told["subsets"].items()
+    )
+    lines += [
+        "",
+        f"{told['videos']} videos of {told['videos_listed']} listed, {told['clips']} clips,"
+        f" {told['hours']:.2f} hours ({per_subset})",
+        f"{told['downloads']} downloads of at least {told['least_bytes'] / 1e9:.1f} GB in all;"
+        f" at this pace their starts take {told['least_hours_at_pace']:.1f} hours",
+    ]
+    if told["other_form"]:
+        lines.append(
+            f"{told['other_form']} clips are there in another form:"
+            " without --recut the run would end with exit code 2"
+        )
+    if told["there"]:
+        lines.append(f"{told['there']} clips are there already")
+    lines += [f"cannot be had: {stem} ({reason})" for stem, reason in told["cannot_be_had"].items()]
+    return "\n".join(lines)

@@ -1,0 +1,142 @@
+"""What training code wants: the form of the clips, and the tree in which it looks for them.
+
+One table. What stands in it was read in the code of each: which rate its loader assumes, where it takes the
+sound from, what the lines of its lists are joined to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from hdtf_async.model import Audio
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+_RATE = 25
+_NEAR = 1e-3
+
+
+class How(StrEnum):
+    """How a file of the tree is made from one of the directory."""
+
+    LINK = "linked"
+    """A second name of the same file, or a copy where the file system has no hard links."""
+    COPY = "copied"
+    """A copy: the code's own preparation writes a file of this name anew, and would write through a link."""
+    FRAMES = "folders of frames"
+    """A folder with one JPEG a frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One file of the tree, or one folder of frames."""
+
+    how: How
+    source: str
+    """Name of the file in the directory."""
+    sha256: str
+    """What tells its content from another: the hash of what it is made of."""
+    frames: int = 0
+    beside: Mapping[str, str] = field(default_factory=dict)
+    """What is copied into the folder: name there to name in the directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """The form and the tree for one code base. ``{stem}`` stands for a clip's stem, ``{to}`` for the tree."""
+
+    use: str
+    """What to do with the tree."""
+    size: int | None
+    """Pixels of the shorter side; None as it comes."""
+    audio: Audio
+    fps: Fraction = Fraction(_RATE)
+    square: bool = False
+    """Whether nothing but a square of that size will do."""
+    clip: str = ""
+    """Where the clip goes; empty where it does not."""
+    wav: str = ""
+    """Where the sound goes; with frames, its name in their folder."""
+    frames: str = ""
+    """The folder of its frames."""
+    lists: str = "{side}.txt"
+    line: str = "{stem}"
+    """A line of a list."""
+    head: str = ""
+    """A first line before the others."""
+
+    @property
+    def preset(self) -> dict[str, Any]:
+        """The options of the main job that it stands for."""
+        return {"size": self.size, "fps": self.fps, "audio": self.audio}
+
+    def flaws(self, told: Mapping[str, Any]) -> Iterator[str]:
+        """Tell in what a clip is not in the form that the code needs, from its line of metadata."""
+        if abs(float(told.get("fps") or 0) - self.fps) > _NEAR:
+            yield f"{told.get('fps')} frames a second, not {self.fps}"
+        sides = told.get("width"), told.get("height")
+        if self.square and sides != (self.size, self.size):
+            yield f"{sides[0]} by {sides[1]} pixels, not {self.size} by {self.size}"
+        if self.audio in {Audio.AAC, Audio.BOTH} and "sound_codec" not in told:
+            yield "no sound in it"
+        if self.audio in {Audio.WAV, Audio.BOTH} and "wav" not in told:
+            yield "no WAV beside it"
+
+    def items(self, stem: str, told: Mapping[str, Any]) -> Iterator[tuple[str, Item]]:
+        """Yield what one clip has in the tree, each with its place there."""
+        clip, wav = f"{stem}.mp4", f"{stem}.wav"
+        if self.clip:
+            yield self.clip.format(stem=stem), Item(How.LINK, clip, told["sha256"])
+        if self.frames:
+            both = f"{told['sha256']} {told['wav_sha256']}"
+            yield self.frames.format(stem=stem), Item(How.FRAMES, clip, both, told["frames"], {self.wav: wav})
+        elif self.wav:
+            yield self.wav.format(stem=stem), Item(How.COPY, wav, told["wav_sha256"])
+
+    def lists_of(self, stems: Mapping[str, Sequence[str]], to: str) -> dict[str, str]:
+        """Return the lists of the tree that is at `to`, by their places, from the stems of each side."""
+        head = [self.head] if self.head else []
+        return {
+            self.lists.format(side=side): "".join(
+                f"{each}\n" for each in (*head, *(self.line.format(stem=stem, to=to) for stem in several))
+            )
+            for side, several in stems.items()
+        }
+
+
+RECIPES = {
+    # Its loader joins the lines of a list to the folder of the faces' JSON files, and skips the first one. It
+    # takes the sound from the WAV for one loss and from the clip for another.
+    "musetalk": Recipe(
+        "Name the folder, a meta_root and the two lists in configs/training/preprocess.yaml and run"
+        " analyze_video of scripts/preprocess.py alone: rate and sound are as it would make them. It finds"
+        " the right sound in the first 30 s of a clip only: make the clips with --segment 20.",
+        None, Audio.BOTH, clip="video_audio_clip_root/{stem}.mp4", wav="video_audio_clip_root/{stem}.wav",
+        line="{stem}.json", head="file",
+    ),
+    # Its first step takes frames and sound out of each clip; the second one looks for the sound here.
+    "hallo": Recipe(
+        "Run scripts/data_preprocess.py with --input_dir on videos/, step 1 and step 2; it knows no lists, so"
+        " move what is to be kept for testing out of the way.",
+        512, Audio.BOTH, clip="videos/{stem}.mp4", wav="audios/{stem}.wav",
+    ),
+    # It opens what its lists say, from wherever it was started.
+    "latentsync": Recipe(
+        "Name train.txt as train_fileslist in the config; or begin with its own data processing, on videos/.",
+        None, Audio.AAC, clip="videos/{stem}.mp4", line="{to}/videos/{stem}.mp4",
+    ),
+    # It counts frames from 0, joins --data_root and the line of a list, and looks for lists in filelists/.
+    "wav2lip": Recipe(
+        "Put filelists/ into the code's folder and give --data_root preprocessed/. The frames show HDTF's"
+        " boxes, which are wider than what the code's own preprocess.py cuts around a face.",
+        256, Audio.WAV, frames="preprocessed/{stem}", wav="audio.wav", lists="filelists/{side}.txt",
+    ),
+    "real3dportrait": Recipe(
+        "Go on after the resampling step of docs/process_data, with data_gen/utils/process_video.",
+        512, Audio.BOTH, square=True, clip="video/{stem}.mp4", wav="audio/{stem}.wav",
+    ),
+}  # fmt: skip

@@ -1,0 +1,44 @@
+"""The frames of a clip as a folder of JPEGs, numbered from 0."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hdtf_async import decode
+from hdtf_async.demux import DEMUXERS, MAX_SIDE
+from hdtf_async.failures import Failure, Reason
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hdtf_async.guard import Guard
+
+
+def command(ffmpeg: Path, clip: Path) -> list[str]:
+    """Return the command line that writes a clip's frames into the directory that it works in."""
+    return [
+        str(ffmpeg), "-hide_banner", "-nostdin", "-v", "error", "-progress", "pipe:1", "-nostats", "-xerror",
+        "-protocol_whitelist", "file", "-f", DEMUXERS["mp4"], "-max_pixels", str(MAX_SIDE**2),
+        "-threads", "1", "-i", f"file:{clip}",
+        "-map", "0:v:0", "-fps_mode", "passthrough", "-c:v", "mjpeg", "-threads", "1",
+        # About what OpenCV's quality of 95 is, which the code would write them with itself.
+        "-q:v", "2", "-fflags", "+bitexact", "-flags:v", "+bitexact",
+        # The pattern is a relative name: a per cent sign in the directory's would be taken for a number.
+        "-f", "image2", "-start_number", "0", "%d.jpg",
+    ]  # fmt: skip
+
+
+async def write(ffmpeg: Path, clip: Path, folder: Path, *, frames: int, guard: Guard) -> None:
+    """Write all frames of a clip, told by its whole path, into a folder that is there and empty.
+
+    Raises what `decode.counted` raises, and ``clip_wrong`` where the clip has another number of frames.
+    """
+    # A frame in ten seconds is more than any machine takes; what stands still is ended before.
+    try:
+        found = await decode.counted(
+            command(ffmpeg, clip), clip, seconds=frames, directory=folder, guard=guard
+        )
+    except Failure as failure:
+        raise Failure(failure.reason, f"{clip.name}: {(failure.words.splitlines() or [''])[-1]}") from None
+    if found != frames:
+        raise Failure(Reason.CLIP_WRONG, f"{clip.name}: {found} frames where {frames} were due")
