@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import anyio
 
-from hdtf_async import census, doctor, health, plan, progress, repair, shards, store, tables
+from hdtf_async import census, doctor, health, page, plan, progress, repair, shards, store, tables
 from hdtf_async.failures import ExitCode, Failure, exit_code
 from hdtf_async.flags import COMMANDS, Parser, add, made, origins
 from hdtf_async.forms import FormError
 from hdtf_async.journal import Known
 from hdtf_async.locks import StoreError
 from hdtf_async.options import DISK, ENCODE, NETWORK, TOOLS, WHICH, Options, OptionsError, Printing
-from hdtf_async.run import Running, bundled_ffmpeg, one_error, own_version, running
+from hdtf_async.run import Running, bundled_ffmpeg, ffmpeg_of, one_error, own_version, running
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -47,6 +47,7 @@ From the HDTF tables to talking-head clips: downloads and encodes overlap.
   python -m hdtf_async census --out DIR    what is still on YouTube, at which height
   python -m hdtf_async check --out DIR     every clip against its record
   python -m hdtf_async merge --out DIR     the lists, from the journals of all shards
+  python -m hdtf_async report --out DIR    report.html anew, also during a run
   python -m hdtf_async demo --out DIR      the whole job, offline"""
 EPILOG = """\
 exit codes: 0 all is there; 1 the rest is gone or needs you; 2 usage or tables;
@@ -66,7 +67,10 @@ def entry() -> NoReturn:
 
 def main(argv: Sequence[str]) -> int:
     """Run a command line and return its exit code."""
-    jobs = (plan_command, census_command, check_command, merge_command, doctor_command, demo_command)
+    jobs = (
+        *(plan_command, census_command, check_command, merge_command, report_command, doctor_command),
+        demo_command,
+    )
     commands: dict[str, Callable[[Sequence[str]], int]] = dict(zip(COMMANDS, jobs, strict=True))
     command, words = (commands[argv[0]], argv[1:]) if argv and argv[0] in commands else (main_job, argv)
     try:
@@ -139,7 +143,11 @@ def plan_command(argv: Sequence[str]) -> int:
     decided = plan.make(read, options, there=known.all_there(), failed=known.failures)
     told = _planned(read, decided, options)
     told["settings"] = origins(said)
-    print(json.dumps(told, indent=2) if said.json else _plan_words(told))
+    print(
+        json.dumps(told, indent=2)
+        if said.json
+        else progress.plan_words(told, _set_elsewhere(told["settings"]))
+    )
     return ExitCode.DONE
 
 
@@ -199,6 +207,29 @@ async def _merge(out: Path, _gently: _Gently) -> int:
         return ExitCode.LOCAL
     print(f"{clips} clips, {missing.total()} missing: {out}")
     return exit_code(missing)
+
+
+def report_command(argv: Sequence[str]) -> int:
+    """``python -m hdtf_async report --out DIR``: draws report.html anew, from the directory alone."""
+    parser = Parser(
+        prog="python -m hdtf_async report", usage="%(prog)s --out DIR [options]",
+        description="Draws DIR/report.html anew, from the directory alone, also while a run goes on.",
+    )  # fmt: skip
+    parser.add_argument(*OUT, dest="out", metavar="DIR", type=Path, help="what to report of (required)")
+    parser.add_argument("--ffmpeg", metavar="PATH", type=Path, help="ffmpeg to use (the bundled one)")
+    said = parser.parse_args(argv)
+    if said.out is None:
+        parser.error("--out DIR is needed: it says what to report of")
+    return _until_signal(partial(_report, said.out, Options(ffmpeg=said.ffmpeg)))
+
+
+async def _report(out: Path, options: Options, _gently: _Gently) -> int:
+    lane = anyio.CapacityLimiter(options.width_of_encode_lane)
+    try:
+        print(await page.write(out, tool=partial(ffmpeg_of, options), encodes=lane))
+    except Failure as trouble:
+        raise StoreError(f"{trouble} {trouble.reason.advice.remedy}") from None
+    return ExitCode.DONE
 
 
 def doctor_command(argv: Sequence[str]) -> int:
@@ -412,35 +443,6 @@ def _planned(read: Tables, decided: plan.Plan, options: Options) -> dict[str, An
 def _set_elsewhere(elsewhere: dict[str, str]) -> list[str]:
     """Return a line for each option that is set elsewhere than on the command line."""
     return [f"{name} comes from {origin}" for name, origin in elsewhere.items()]
-
-
-def _plan_words(told: dict[str, Any]) -> str:
-    """Return the plan for a person."""
-    lines = [
-        f"{finding['severity']:>7}  {finding['file']}:{finding['line']}  {finding['words']}"
-        for finding in told["findings"]
-    ]
-    lines += [f"{'set':>7}  {line}" for line in _set_elsewhere(told["settings"])]
-    per_subset = ", ".join(
-        f"{name}: {counts['videos']} videos, {counts['clips']} clips"
-        for name, counts in told["subsets"].items()
-    )
-    lines += [
-        "",
-        f"{told['videos']} videos of {told['videos_listed']} listed, {told['clips']} clips,"
-        f" {told['hours']:.2f} hours ({per_subset})",
-        f"{told['downloads']} downloads of at least {told['least_bytes'] / 1e9:.1f} GB in all;"
-        f" at this pace their starts take {told['least_hours_at_pace']:.1f} hours",
-    ]
-    if told["other_form"]:
-        lines.append(
-            f"{told['other_form']} clips are there in another form:"
-            " without --recut the run would end with exit code 2"
-        )
-    if told["there"]:
-        lines.append(f"{told['there']} clips are there already")
-    lines += [f"cannot be had: {stem} ({reason})" for stem, reason in told["cannot_be_had"].items()]
-    return "\n".join(lines)
 
 
 def _nothing_left(out: Path, options: Options) -> bool:

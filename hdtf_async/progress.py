@@ -11,7 +11,7 @@ import os
 import sys
 import textwrap
 from functools import partial
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import anyio
 from tqdm import tqdm
@@ -36,7 +36,7 @@ from hdtf_async.pen import Pen, into
 from hdtf_async.picture import Picture, in_bytes, in_hours
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Callable
+    from collections.abc import AsyncIterable, Callable, Iterable
 
     from hdtf_async.census import Census
     from hdtf_async.events import Event
@@ -313,14 +313,52 @@ def summary(report: Report, out: object) -> str:
         f" {report.there} were there already, {sum(report.reasons.values())} missing;"
         f" {in_bytes(report.raw_bytes)} fetched in {in_hours(report.seconds)}."
     ]
+    if report.overlap is not None:
+        lines.append(
+            f"Downloads ran {in_hours(report.download_seconds)}, encodes {in_hours(report.encode_seconds)},"
+            f" both at once {in_hours(report.both_seconds)}: {report.overlap:.0%} of the shorter."
+        )
     if report.stopped is not None:
         lines.append(f"Stopped early: {report.stopped}")
         lines.append(report.stopped.reason.advice.remedy)
     most = report.reasons.most_common()
-    lines += [f"{number:>5} {reason}: {reason.advice.remedy}" for reason, number in most[:5]]
-    if len(most) > 5:  # noqa: PLR2004 - with the lines around them ten in all
-        lines.append(f"      and {len(most) - 5} more reasons")
-    lines.append(f"Clips and metadata.jsonl: {out}" + ("; what is missing: failures.jsonl" if most else ""))
+    lines += [f"{number:>5} {reason}: {reason.advice.remedy}" for reason, number in most[:4]]
+    if len(most) > 4:  # noqa: PLR2004 - with the lines around them ten in all
+        lines.append(f"      and {len(most) - 4} more reasons")
+    lines.append(
+        f"Clips and metadata.jsonl: {out}"
+        + ("; what is missing: failures.jsonl" if most else "")
+        + (f"; to look at: {report.page}" if report.page else "")
+    )
+    return "\n".join(lines)
+
+
+def plan_words(told: dict[str, Any], settings: Iterable[str]) -> str:
+    """Return the plan for a person, with the settings that were not made on the command line."""
+    lines = [
+        f"{finding['severity']:>7}  {finding['file']}:{finding['line']}  {finding['words']}"
+        for finding in told["findings"]
+    ]
+    lines += [f"{'set':>7}  {line}" for line in settings]
+    per_subset = ", ".join(
+        f"{name}: {counts['videos']} videos, {counts['clips']} clips"
+        for name, counts in told["subsets"].items()
+    )
+    lines += [
+        "",
+        f"{told['videos']} videos of {told['videos_listed']} listed, {told['clips']} clips,"
+        f" {told['hours']:.2f} hours ({per_subset})",
+        f"{told['downloads']} downloads of at least {told['least_bytes'] / 1e9:.1f} GB in all;"
+        f" at this pace their starts take {told['least_hours_at_pace']:.1f} hours",
+    ]
+    if told["other_form"]:
+        lines.append(
+            f"{told['other_form']} clips are there in another form:"
+            " without --recut the run would end with exit code 2"
+        )
+    if told["there"]:
+        lines.append(f"{told['there']} clips are there already")
+    lines += [f"cannot be had: {stem} ({reason})" for stem, reason in told["cannot_be_had"].items()]
     return "\n".join(lines)
 
 
