@@ -76,6 +76,7 @@ async def rehearse(said: argparse.Namespace, directory: Path) -> None:
         pace=said.scale * said.pace,
         limit=said.limit,
         min_free=0,
+        no_report=True,  # the fakes draw no pictures
     )
     before = time.process_time()
     report = await hdtf_async.download(directory / "clips", options)

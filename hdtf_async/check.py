@@ -28,6 +28,7 @@ from hdtf_async.census import CENSUS
 from hdtf_async.events import ClipChecked, Found
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.journal import JOURNAL, RAWS, line, shard_of
+from hdtf_async.page import REPORT
 from hdtf_async.probe import Prober
 from hdtf_async.rows import LONGEST_SHOWN, quoted
 from hdtf_async.views import CARD, FAILURES, LISTS, LOCK, METADATA
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from hdtf_async.journal import Known, Record
     from hdtf_async.lanes import Lanes
 
-OURS = frozenset({JOURNAL, RAWS, METADATA, FAILURES, CENSUS, LOCK, CARD, *LISTS})
+OURS = frozenset({JOURNAL, RAWS, METADATA, FAILURES, CENSUS, REPORT, LOCK, CARD, *LISTS})
 """What this program puts into a directory besides clips."""
 WRONG, MISSING, FOREIGN = "wrong", "missing", "foreign"
 _A_PROBER = 2

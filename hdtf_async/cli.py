@@ -18,7 +18,20 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import anyio
 
-from hdtf_async import census, doctor, export, health, plan, planned, progress, repair, shards, store, tables
+from hdtf_async import (
+    census,
+    doctor,
+    export,
+    health,
+    page,
+    plan,
+    planned,
+    progress,
+    repair,
+    shards,
+    store,
+    tables,
+)  # fmt: skip
 from hdtf_async.failures import ExitCode, Failure, exit_code
 from hdtf_async.flags import COMMANDS, Parser, add, add_recipe, made, origins, preset, set_elsewhere
 from hdtf_async.forms import FormError
@@ -26,7 +39,7 @@ from hdtf_async.journal import Known
 from hdtf_async.locks import StoreError
 from hdtf_async.options import DISK, ENCODE, NETWORK, TOOLS, WHICH, Options, OptionsError, Printing
 from hdtf_async.recipes import RECIPES
-from hdtf_async.run import Running, bundled_ffmpeg, one_error, own_version, running
+from hdtf_async.run import Running, bundled_ffmpeg, ffmpeg_of, one_error, own_version, running
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -48,6 +61,7 @@ From the HDTF tables to talking-head clips: downloads and encodes overlap.
   python -m hdtf_async census --out DIR    what is still on YouTube, at which height
   python -m hdtf_async check --out DIR     every clip against its record
   python -m hdtf_async merge --out DIR     the lists, from the journals of all shards
+  python -m hdtf_async report --out DIR    report.html anew, also during a run
   python -m hdtf_async export --help       the trees that training code wants
   python -m hdtf_async demo --out DIR      the whole job, offline"""
 EPILOG = """\
@@ -69,9 +83,9 @@ def entry() -> NoReturn:
 def main(argv: Sequence[str]) -> int:
     """Run a command line and return its exit code."""
     jobs = (
-        plan_command, census_command, check_command, merge_command, doctor_command, export_command,
-        demo_command,
-    )  # fmt: skip
+        *(plan_command, census_command, check_command, merge_command, report_command, doctor_command),
+        *(export_command, demo_command),
+    )
     commands: dict[str, Callable[[Sequence[str]], int]] = dict(zip(COMMANDS, jobs, strict=True))
     command, words = (commands[argv[0]], argv[1:]) if argv and argv[0] in commands else (main_job, argv)
     try:
@@ -206,6 +220,29 @@ async def _merge(out: Path, _gently: _Gently) -> int:
         return ExitCode.LOCAL
     print(f"{clips} clips, {missing.total()} missing: {out}")
     return exit_code(missing)
+
+
+def report_command(argv: Sequence[str]) -> int:
+    """``python -m hdtf_async report --out DIR``: draws report.html anew, from the directory alone."""
+    parser = Parser(
+        prog="python -m hdtf_async report", usage="%(prog)s --out DIR [options]",
+        description="Draws DIR/report.html anew, from the directory alone, also while a run goes on.",
+    )  # fmt: skip
+    parser.add_argument(*OUT, dest="out", metavar="DIR", type=Path, help="what to report of (required)")
+    parser.add_argument("--ffmpeg", metavar="PATH", type=Path, help="ffmpeg to use (the bundled one)")
+    said = parser.parse_args(argv)
+    if said.out is None:
+        parser.error("--out DIR is needed: it says what to report of")
+    return _until_signal(partial(_report, said.out, Options(ffmpeg=said.ffmpeg)))
+
+
+async def _report(out: Path, options: Options, _gently: _Gently) -> int:
+    lane = anyio.CapacityLimiter(options.width_of_encode_lane)
+    try:
+        print(await page.write(out, tool=partial(ffmpeg_of, options), encodes=lane))
+    except Failure as trouble:
+        raise StoreError(f"{trouble} {trouble.reason.advice.remedy}") from None
+    return ExitCode.DONE
 
 
 def doctor_command(argv: Sequence[str]) -> int:

@@ -44,9 +44,12 @@ def trouble(path: Path) -> Iterator[None]:
         raise Failure(reason, f"{path}: {error.strerror or error}") from error
 
 
-def temporary(final: Path) -> Path:
-    """Return the name under which `final` is written before it is whole, in the same directory."""
-    return final.with_name(_TEMPORARY + final.name)
+def temporary(final: Path, mark: str = "") -> Path:
+    """Return the name under which `final` is written before it is whole, in the same directory.
+
+    Who holds no lock has a mark of its own.
+    """
+    return final.with_name(_TEMPORARY + mark + final.name)
 
 
 def is_temporary(name: str) -> bool:
@@ -111,9 +114,9 @@ def link(existing: Path, final: Path) -> None:
         publish(new, final)
 
 
-def replace(final: Path, parts: Iterable[bytes]) -> None:
+def replace(final: Path, parts: Iterable[bytes], mark: str = "") -> None:
     """Put a new content in place of an old one at once; a file that would stay the same is not touched."""
-    with _temporary_gone_after(final) as new:
+    with _temporary_gone_after(final, mark) as new:
         with new.open("wb") as file:
             file.writelines(parts)
         with suppress(OSError):
@@ -157,9 +160,9 @@ def sha256(path: Path) -> str:
 
 
 @contextmanager
-def _temporary_gone_after(final: Path) -> Iterator[Path]:
+def _temporary_gone_after(final: Path, mark: str = "") -> Iterator[Path]:
     """Leave no half-written file; nor a link that renaming left, as both were names of one file already."""
-    new = temporary(final)
+    new = temporary(final, mark)
     try:
         yield new
     finally:

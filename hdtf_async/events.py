@@ -99,6 +99,16 @@ class DownloadProgress(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Downloaded(Event):
+    """All bytes of a video have come, and its network token is free again; it is checked next."""
+
+    type: ClassVar[str] = "downloaded"
+    video: str
+    seconds: float
+    """How long it had the token."""
+
+
+@dataclass(frozen=True, slots=True)
 class RawReady(Event):
     """A video is there, whole and checked: downloaded, kept from before, or the user's own."""
 

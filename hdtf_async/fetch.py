@@ -10,7 +10,7 @@ from anyio.to_thread import run_sync
 
 from hdtf_async import formats, partials, ytdlp
 from hdtf_async.disk import trouble
-from hdtf_async.events import DownloadProgress, DownloadStarted, FormatChosen, RawReady
+from hdtf_async.events import Downloaded, DownloadProgress, DownloadStarted, FormatChosen, RawReady
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.model import Audio
 from hdtf_async.partials import PICTURE, SOUND, Promise
@@ -139,6 +139,7 @@ class Fetcher:
         told = ", ".join(f"format {rendition.format_id}" for rendition in wanted.values())
         words = f"attempt {work.attempt}: {told}, {choice.video.height} lines, whole\n"
         await self._store.log(work.videos[0], words)
+        self._events.tell(Downloaded(work.stem, anyio.current_time() - begun))
         return Arrived(
             arrived.get(PICTURE), arrived.get(SOUND), choice, formats.duration(info), _version(info), begun
         )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hdtf_async.options import Flag
 
 T = TypeVar("T", Options, Printing)
-COMMANDS = ("plan", "census", "check", "merge", "doctor", "export", "demo")
+COMMANDS = ("plan", "census", "check", "merge", "report", "doctor", "export", "demo")
 """The first word of a command line, where it is not the main job's."""
 _WIDE = 25
 """Columns for an option and what it takes, before its help."""

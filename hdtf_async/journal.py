@@ -216,6 +216,9 @@ class Ledger(Protocol):
     async def append(self, records: Iterable[Record]) -> None:
         """Take records, and return when whoever appends may build upon them. Raises `OSError`."""
 
+    def note(self, record: Record) -> None:
+        """Take a record upon which nothing is built: it is for whoever looks back."""
+
 
 class Gathered:
     """A ledger for videos that are driven from elsewhere: keeps their records until they are handed over.
@@ -244,6 +247,9 @@ class Gathered:
             self._gathered.get().append(timed)
             self.known.take(timed)
 
+    def note(self, record: Record) -> None:
+        """Keep nothing: whoever drives the videos sees their events."""
+
 
 @dataclass(slots=True)
 class _Batch:
@@ -269,6 +275,10 @@ class Journal:
         """Whether something may stand behind the end that an append which failed has left."""
         self._waiting = _Batch()
         self._turn = anyio.Lock()
+
+    def note(self, record: Record) -> None:
+        """Let a record go with the next that are appended: it is not worth a sync of its own."""
+        self._waiting.lines.append(line(record | {"time": max(_now(), self._after)}))
 
     async def append(self, records: Iterable[Record]) -> None:
         """Append records, each with the time of day if it has none, and return when they are durable.

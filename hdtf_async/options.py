@@ -355,6 +355,9 @@ class Options:
         check=_between(0, 10**18), help="room to leave on the disk, such as 500M",
         shown="2G",
     )  # fmt: skip
+    no_report: bool = _option(
+        "--no-report", default=False, group=DISK, help="do not draw report.html at the end",
+    )  # fmt: skip
     retry_failed: bool = _option(
         "--retry-failed", default=False, group=DISK, help="try again what was given up for good",
     )  # fmt: skip
@@ -384,6 +387,16 @@ class Options:
 
     def __post_init__(self) -> None:
         check(self)
+
+    def stated(self) -> dict[str, dict[str, Any]]:
+        """Return what a journal tells of the options, as JSON takes it: nothing secret, and no local path."""
+        settings = {
+            "corrections": self.corrections.value,
+            "downloads": self.downloads,
+            "encodes": self.width_of_encode_lane,
+            "pace": self.pace,
+        }
+        return {"form": self.form.stated(), "settings": settings}
 
     @property
     def form(self) -> Form:

@@ -313,14 +313,23 @@ def summary(report: Report, out: object) -> str:
         f" {report.there} were there already, {sum(report.reasons.values())} missing;"
         f" {in_bytes(report.raw_bytes)} fetched in {in_hours(report.seconds)}."
     ]
+    if report.overlap is not None:
+        lines.append(
+            f"Downloads ran {in_hours(report.download_seconds)}, encodes {in_hours(report.encode_seconds)},"
+            f" both at once {in_hours(report.both_seconds)}: {report.overlap:.0%} of the shorter."
+        )
     if report.stopped is not None:
         lines.append(f"Stopped early: {report.stopped}")
         lines.append(report.stopped.reason.advice.remedy)
     most = report.reasons.most_common()
-    lines += [f"{number:>5} {reason}: {reason.advice.remedy}" for reason, number in most[:5]]
-    if len(most) > 5:  # noqa: PLR2004 - with the lines around them ten in all
-        lines.append(f"      and {len(most) - 5} more reasons")
-    lines.append(f"Clips and metadata.jsonl: {out}" + ("; what is missing: failures.jsonl" if most else ""))
+    lines += [f"{number:>5} {reason}: {reason.advice.remedy}" for reason, number in most[:4]]
+    if len(most) > 4:  # noqa: PLR2004 - with the lines around them ten in all
+        lines.append(f"      and {len(most) - 4} more reasons")
+    lines.append(
+        f"Clips and metadata.jsonl: {out}"
+        + ("; what is missing: failures.jsonl" if most else "")
+        + (f"; to look at: {report.page}" if report.page else "")
+    )
     return "\n".join(lines)
 
 

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from hdtf_async.demux import Facts
     from hdtf_async.journal import Record
-    from hdtf_async.model import Video
+    from hdtf_async.model import Tables, Video
     from hdtf_async.options import Options
-    from hdtf_async.plan import Work
+    from hdtf_async.plan import Plan, Work
     from hdtf_async.probe import Prober
     from hdtf_async.store import Store
 
@@ -186,6 +186,22 @@ async def remove_raw(store: Store, file: str, videos: Iterable[Video], *, own: M
     for path in {store.raws / file, *(store.raw_path(video, ending) for video in videos)}:
         if path.absolute() not in own.values():
             await store.remove(path)
+
+
+async def let_go_of_finished(read: Tables, decided: Plan, store: Store, own: Mapping[str, Path]) -> None:
+    """Delete the raws of which every clip is there: a run was killed before it came to that."""
+    over = {clip.video.youtube_id for clip in decided.there} - {
+        clip.video.youtube_id for clip in decided.clips
+    }
+    rows: dict[str, list[Video]] = {}
+    for video in read.videos:
+        rows.setdefault(video.youtube_id, []).append(video)
+    # Nearly always they have gone: that is seen at once, and not by asking for each of them.
+    there = await run_sync(lambda: {path.stem for path in store.raws.iterdir()})
+    for youtube_id in sorted(over & store.known.raws.keys()):
+        if not there.isdisjoint(video.stem for video in rows[youtube_id]):
+            for record in store.known.raws[youtube_id]:
+                await remove_raw(store, record["file"], rows[youtube_id], own=own)
 
 
 def own_raws(directories: Iterable[Path]) -> dict[str, Path]:

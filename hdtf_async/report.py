@@ -6,10 +6,24 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hdtf_async.events import ClipDone, ClipFailed, RawReady, RunEnded
+import anyio
+
+from hdtf_async.events import (
+    ClipDone,
+    ClipFailed,
+    Downloaded,
+    DownloadStarted,
+    EncodeStarted,
+    RawReady,
+    Retrying,
+    RunEnded,
+    VideoFailed,
+)
 from hdtf_async.failures import ExitCode, Failure, Reason, exit_code
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from hdtf_async.events import Event
     from hdtf_async.model import Finding
 
@@ -38,6 +52,18 @@ class Report:
     """Size of the videos fetched in this run."""
     seconds: float = 0.0
     """How long the run took."""
+    download_seconds: float = 0.0
+    """For how much of that at least one download was under way."""
+    encode_seconds: float = 0.0
+    """For how much of it at least one encode was."""
+    both_seconds: float = 0.0
+    """For how much of it both lanes were at work."""
+    page: Path | None = None
+    """Where `report.html` is; None where none was drawn."""
+    _downloading: set[str] = field(default_factory=set, repr=False)
+    _encoding: set[str] = field(default_factory=set, repr=False)
+    _since: float = field(default=0.0, repr=False)
+    """When one of these two last changed, on the loop's clock."""
 
     @property
     def not_tried(self) -> int:
@@ -61,7 +87,8 @@ class Report:
         return ExitCode.GIVEN_UP if code is ExitCode.DONE and unusable else code
 
     def take(self, event: Event) -> None:
-        """Count an event in."""
+        """Count an event in, when it happens."""
+        self._take_time(event)
         match event:
             case ClipDone():
                 self.done.append(event.clip)
@@ -71,6 +98,28 @@ class Report:
                 self.failed[event.clip] = event.reason
             case RawReady(origin="youtube"):
                 self.raw_bytes += event.bytes
+
+    @property
+    def overlap(self) -> float | None:
+        """How much of the time of the lane with less work the other was at work too, from 0 to 1."""
+        shorter = min(self.download_seconds, self.encode_seconds)
+        return self.both_seconds / shorter if shorter else None
+
+    def _take_time(self, event: Event) -> None:
+        now = anyio.current_time()
+        passed, self._since = now - self._since, now
+        self.download_seconds += passed if self._downloading else 0
+        self.encode_seconds += passed if self._encoding else 0
+        self.both_seconds += passed if self._downloading and self._encoding else 0
+        match event:
+            case DownloadStarted():
+                self._downloading.add(event.video)
+            case Downloaded() | Retrying() | VideoFailed():
+                self._downloading.discard(event.video)
+            case EncodeStarted():
+                self._encoding.add(event.clip)
+            case ClipDone() | ClipFailed():
+                self._encoding.discard(event.clip)
 
     def ended(self) -> RunEnded:
         """Return the event that tells of this report."""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import ffmpeg, health, plan, store, tables
+from hdtf_async import ffmpeg, health, history, page, plan, store, tables
 from hdtf_async.cut import Cutter
 from hdtf_async.entrance import Entrance
 from hdtf_async.events import ClipFailed, Events, RunStarted
@@ -32,7 +32,7 @@ from hdtf_async.lanes import Lanes
 from hdtf_async.options import Options
 from hdtf_async.pipeline import Pipeline, backoff
 from hdtf_async.probe import Prober
-from hdtf_async.raws import own_raws, remove_raw
+from hdtf_async.raws import let_go_of_finished, own_raws
 from hdtf_async.report import Report
 from hdtf_async.views import failure_record
 from hdtf_async.ytdlp import YtDlp, read_cookies
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from hdtf_async.fetch import Arrived
     from hdtf_async.health import Sign
     from hdtf_async.journal import Gathered, Record
-    from hdtf_async.model import Tables, Video
+    from hdtf_async.model import Tables
     from hdtf_async.raws import Raw
     from hdtf_async.store import Store
 
@@ -175,12 +175,13 @@ async def _run(
         )
         events.listen(report.take)
         lanes = lanes or Lanes.of(options)
+        before = directory.known.run
         events.tell(started(decided, lanes, options))
         try:
             await _divide(read, options, directory)
             await _record_impossible(decided, directory, events)
             if not options.keep_raw:
-                await _let_go_of_finished(read, decided, directory, own)
+                await let_go_of_finished(read, decided, directory, own)
             if decided.work:
                 report.stopped = await carry_out(
                     decided, options, lanes, directory, events, finish=finish, own=own
@@ -193,6 +194,16 @@ async def _run(
             except Failure as trouble:
                 report.stopped = report.stopped or trouble
         report.seconds = anyio.current_time() - begun
+        if directory.known.run is not before:
+            try:
+                await directory.append(report.ended().stated())
+                if not options.no_report and options.shard is None:
+                    tool = None if finish.is_set() else partial(ffmpeg_of, options)  # an end is wanted soon
+                    report.page = await page.write(
+                        out, tool=tool, encodes=lanes.encodes, locks=directory.locks
+                    )
+            except Failure as trouble:
+                report.stopped = report.stopped or trouble
         events.tell(report.ended())
         return report
 
@@ -234,24 +245,6 @@ async def _record_impossible(decided: plan.Plan, directory: Store, events: Event
             await directory.append(failure_record(clip, failure))
 
 
-async def _let_go_of_finished(
-    read: Tables, decided: plan.Plan, directory: Store, own: Mapping[str, Path]
-) -> None:
-    """Delete the raws of which every clip is there: a run was killed before it came to that."""
-    over = {clip.video.youtube_id for clip in decided.there} - {
-        clip.video.youtube_id for clip in decided.clips
-    }
-    rows: dict[str, list[Video]] = {}
-    for video in read.videos:
-        rows.setdefault(video.youtube_id, []).append(video)
-    # Nearly always they have gone: that is seen at once, and not by asking for each of them.
-    there = await run_sync(lambda: {path.stem for path in directory.raws.iterdir()})
-    for youtube_id in sorted(over & directory.known.raws.keys()):
-        if not there.isdisjoint(video.stem for video in rows[youtube_id]):
-            for record in directory.known.raws[youtube_id]:
-                await remove_raw(directory, record["file"], rows[youtube_id], own=own)
-
-
 async def carry_out(  # noqa: PLR0913 - what a run is put together from
     decided: plan.Plan,
     options: Options,
@@ -264,7 +257,8 @@ async def carry_out(  # noqa: PLR0913 - what a run is put together from
 ) -> Failure | None:
     """Do what is left to do; return why it ended early, if it did. Raises `Failure`: a tool is missing."""
     async with workshop(options, lanes, directory, events, own=own, videos=len(decided.work)) as shop:
-        await directory.append(store.run_record(versions=shop.versions, form=options.form.stated()))
+        await directory.append(store.run_record(versions=shop.versions, **options.stated()))
+        events.listen(partial(history.note, directory.note))
         await run_sync(_require_ready, decided, options, directory, shop.fetcher, shop.about)
         await shop.prober.ready()
         pipeline = shop.pipeline()
@@ -276,6 +270,7 @@ async def carry_out(  # noqa: PLR0913 - what a run is put together from
                 await anyio.sleep(every)
                 begun = anyio.current_time()
                 try:
+                    await directory.append()  # what was noted since the last record
                     await directory.write_views(decided.clips, decided.stale)
                 except Failure as trouble:
                     pipeline.stop(trouble)
@@ -356,7 +351,7 @@ async def workshop(  # noqa: PLR0913 - what videos are made with
     videos: int | None = None,
 ) -> AsyncIterator[Workshop]:
     """Get ready for so many videos, or for nobody knows how many. Raises `Failure`: a tool is missing."""
-    tool = await run_sync(bundled_ffmpeg) if options.ffmpeg is None else options.ffmpeg.absolute()
+    tool = await run_sync(ffmpeg_of, options)
     require_yt_dlp(options)
     about = await ffmpeg.about(tool)
     versions = {"hdtf_async": own_version(), "ffmpeg": about.version}
@@ -405,6 +400,11 @@ def look_at_cookies(options: Options, now: float) -> Sign | None:
         return None
     text = read_cookies(options.cookies).decode("utf-8", "replace")
     return health.of_cookies(text, written=options.cookies.stat().st_mtime, now=now)
+
+
+def ffmpeg_of(options: Options) -> Path:
+    """Return the ffmpeg to use. Raises `Failure` with ``tool_missing``."""
+    return bundled_ffmpeg() if options.ffmpeg is None else options.ffmpeg.absolute()
 
 
 def bundled_ffmpeg() -> Path:

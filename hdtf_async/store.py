@@ -180,6 +180,10 @@ class Store:
         with anyio.CancelScope(shield=True), trouble(self.out / name_of(self.shard)):
             await self._journal.append(records)
 
+    def note(self, record: Record) -> None:
+        """Let a record go into the journal with the next ones; it may be lost with a run that is killed."""
+        self._journal.note(record)
+
     async def log(self, video: Video, text: str) -> None:
         """Append to a video's download log. Raises `Failure` with ``disk_full`` or ``not_writable``."""
         path = self.log_path(video)

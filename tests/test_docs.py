@@ -27,6 +27,7 @@ RUN_ELSEWHERE = {
     **dict.fromkeys(readme.command("demo").splitlines(), "tests/test_packaging.py runs it whole"),
     **dict.fromkeys(readme.command("test").splitlines(), "it is what runs this"),
     **dict.fromkeys(readme.command("datasets").splitlines(), ".ci/run"),
+    **dict.fromkeys(readme.command("browser").splitlines(), ".ci/run"),
     "python examples/plain.py clips": "tests/test_examples.py",
     "python examples/web_service.py clips": "tests/test_examples.py",
     "python examples/shared_limits.py clips": "tests/test_examples.py",

@@ -16,6 +16,7 @@ from hdtf_async.events import (
     ClipChecked,
     ClipDone,
     ClipFailed,
+    Downloaded,
     DownloadProgress,
     DownloadStarted,
     EncodeProgress,
@@ -46,6 +47,7 @@ ONE_OF_EACH: list[Event] = [
         "RD_Radio1", "136", 720, 29.97, None, (("400", "high dynamic range"), ("22", "damaged")), "140"
     ),
     DownloadProgress("RD_Radio1", 10, None, 2.5),
+    Downloaded("RD_Radio1", 3.25),
     RawReady("RD_Radio1", "youtube", 100, 3.5),
     Retrying("RD_Radio1", Reason.NETWORK, "ERROR: timed out", 10.0, 1),
     VideoFailed("RD_Radio1", "CPCoMyuBRM0", Reason.PRIVATE, 'words "in quotes"\nand lines'),

@@ -356,7 +356,7 @@ async def test_events_tell_the_whole_story(finished: Finished, tmp_path: Path) -
         told = [json.loads(json.dumps(event.stated())) async for event in run]
     types = [event["type"] for event in told if not event["type"].endswith("progress")]
     assert types == [
-        "run_started", "download_started", "format_chosen", "raw_ready",
+        "run_started", "download_started", "format_chosen", "downloaded", "raw_ready",
         "encode_started", "clip_done", "run_ended",
     ]  # fmt: skip
     assert run.report is not None

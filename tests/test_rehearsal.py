@@ -60,6 +60,7 @@ def options(fakes: kit.Fakes, limit: int | None = None) -> Options:
         downloads=DOWNLOADS,
         encodes=ENCODES,
         min_free=0,
+        no_report=True,
         corrections=Corrections.VERIFIED,
         limit=limit,
     )

@@ -26,8 +26,9 @@ ROOMS = [
     *("splits", "recipes"),
     *("rows", "corrections", "tables", "cpus", "shards", "options", "settings"),
     *("plan", "planned", "disk", "packed", "journal", "views", "locks", "partials", "store", "forms"),
-    *("sentinel", "guard", "process", "demux", "probe", "ytdlp", "ffmpeg", "combing", "decode"),
-    *("lanes", "entrance", "raws", "fetch", "cut", "pipeline", "report", "run"),
+    *("history", "charts", "content"),
+    *("sentinel", "guard", "process", "demux", "probe", "ytdlp", "ffmpeg", "combing", "decode", "thumbnails"),
+    *("lanes", "entrance", "raws", "fetch", "cut", "pipeline", "report", "page", "run"),
     *("census", "doctor", "check", "repair", "stills", "export"),
     *("picture", "pen", "progress", "demo", "flags", "cli", "__init__", "__main__"),
 ]
@@ -50,6 +51,9 @@ PURE = {
     "rows": {"re", "urllib"},
     "shards": {"hashlib", "re"},
     "corrections": {"csv"},
+    "history": {"datetime"},
+    "charts": {"html"},
+    "content": {"datetime", "re", "urllib"},
 }
 """Rooms that decide and do no I/O, each with what it needs besides `VALUES`."""
 

@@ -1,0 +1,178 @@
+"""Drawings of the report: figures in, SVG out. Their colours are those of the page they stand in."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from hdtf_async.history import Run, Span
+
+WIDTH = 1000
+"""Of a timeline, in units of its own."""
+_LABEL, _GAP, _AXIS = 18, 6, 20
+_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
+"""Seconds between two marks of a time axis."""
+_MARKS = 10
+"""Of them, at most."""
+_FEW = 6
+"""Different values up to which each has a column of its own, if it comes twice or so."""
+
+
+def words_of_time(seconds: float) -> str:
+    """Return a length of time as people write it: ``12.3 s``, ``4 min 05 s``, ``1 h 02 min``."""
+    if seconds < 60:  # noqa: PLR2004 - a minute
+        return f"{seconds:.1f} s"
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes} min {seconds:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"  # noqa: PLR2004
+
+
+def rows(spans: Iterable[Span]) -> list[list[Span]]:
+    """Divide spans into as few rows as can be, so that in none of them two lie upon each other."""
+    packed: list[list[Span]] = []
+    for span in sorted(spans, key=lambda span: (span.begun, span.ended)):
+        for row in packed:
+            if row[-1].ended <= span.begun:
+                row.append(span)
+                break
+        else:
+            packed.append([span])
+    return packed
+
+
+def depth(spans: Iterable[Span]) -> list[tuple[float, int]]:
+    """Return how many spans lie upon each other, each time that it changes."""
+    changes: Counter[float] = Counter()
+    for span in spans:
+        changes[span.begun] += 1
+        changes[span.ended] -= 1
+    steps, number = [], 0
+    for at in sorted(changes):
+        number += changes[at]
+        steps.append((at, number))
+    return steps
+
+
+def timeline(run: Run) -> str:
+    """Draw the two lanes of a run: a bar for each download and encode, and what waits between them."""
+    length = max(run.seconds, 0.1)
+
+    def across(at: float) -> float:
+        return round(WIDTH * (at - run.begun) / length, 2)
+
+    drawn, top = [], 0.0
+    for lane, spans, shaded in (("network", run.downloads, run.closed), ("encode", run.encodes, ())):
+        packed = rows(spans)
+        high = 10 if len(packed) <= 12 else 5  # noqa: PLR2004 - so that wide lanes fit a screen
+        bottom = top + _LABEL + (high + 2) * max(1, len(packed))
+        drawn += [f'<g class="{lane}">', _words(0, top + 12, f"{lane} lane", "name")]
+        drawn += [_shade(span, across, top + _LABEL, bottom) for span in shaded]
+        for number, row in enumerate(packed):
+            y = top + _LABEL + number * (high + 2)
+            drawn += [_bar(span, across, y, high) for span in row]
+        drawn.append("</g>")
+        top = bottom + _GAP
+    most = max((number for _, number in depth(run.waits)), default=0)
+    told = f"clips whose video is there, and that wait for an encode: {most} at most"
+    drawn.append(_words(0, top + 12, told, "name"))
+    drawn.append(_area(depth(run.waits), across, top + _LABEL, 24.0, most))
+    top += _LABEL + 24 + _GAP
+    longest = _STEPS[-1] * math.ceil(length / _STEPS[-1] / _MARKS)
+    step = next((step for step in _STEPS if length / step <= _MARKS), longest)
+    for number in range(int(length / step) + 1):
+        x = round(WIDTH * number * step / length, 2)
+        drawn.insert(0, f'<line class="tick" x1="{x}" y1="0" x2="{x}" y2="{top:g}"/>')
+        if x < WIDTH - 30:
+            drawn.append(_words(x + 2, top + 12, _clock(number * step), "mark"))
+    return _svg(WIDTH, top + _AXIS, "When each download and each encode was under way", drawn)
+
+
+def histogram(values: Sequence[float], title: str, unit: str) -> str:
+    """Draw how often values occur: those of which there are few by themselves, others in ranges."""
+    columns = _columns(values)
+    most = max((number for _, number in columns), default=1)
+    width, high, drawn = 320, 110, list[str]()
+    each = width / max(1, len(columns))
+    for place, (words, number) in enumerate(columns):
+        tall = round(high * number / most, 1)
+        x = round(place * each, 1)
+        drawn += [
+            f'<rect class="column" x="{x + 1}" y="{high + 14 - tall}" width="{round(each - 2, 1)}"'
+            f' height="{tall}" rx="1.5"><title>{escape(words)} {escape(unit)}: {number} clips</title></rect>',
+            _words(x + each / 2, high + 10 - tall, f"{number}" if number else "", "count"),
+        ]
+        if len(columns) <= _FEW or place % 2 == 0:
+            drawn.append(_words(x + each / 2, high + 28, words.partition(" to ")[0], "value"))
+    return _svg(width, high + 36, title, drawn)
+
+
+def _columns(values: Sequence[float]) -> list[tuple[str, int]]:
+    if not values:
+        return []
+    counted = Counter(round(value, 3) for value in values)
+    if len(counted) == 1 or len(counted) <= min(_FEW, len(values) // 2):
+        return [(f"{value:.6g}", counted[value]) for value in sorted(counted)]
+    step = _round_step((max(values) - min(values)) / 10)
+    first = math.floor(min(values) / step)
+    ranges = Counter(math.floor(value / step) - first for value in values)
+    return [
+        (f"{(first + place) * step:.6g} to {(first + place + 1) * step:.6g}", ranges[place])
+        for place in range(max(ranges) + 1)
+    ]
+
+
+def _round_step(least: float) -> float:
+    """Return the next 1, 2 or 5 times a power of ten."""
+    power = 10 ** math.floor(math.log10(least))
+    return float(next(power * times for times in (1, 2, 5, 10) if power * times >= least * 0.999))
+
+
+def _bar(span: Span, across: Callable[[float], float], y: float, high: float) -> str:
+    x = across(span.begun)
+    wide = max(1.0, round(across(span.ended) - x - 0.5, 2))
+    came = span.course + (f", {span.words}" if span.words else "")
+    told = f"{span.subject}: {words_of_time(span.seconds)}, {came}"
+    return (
+        f'<rect class="bar {span.course}" x="{x}" y="{y:g}" width="{wide}" height="{high}" rx="1.5">'
+        f"<title>{escape(told)}</title></rect>"
+    )
+
+
+def _shade(span: Span, across: Callable[[float], float], top: float, bottom: float) -> str:
+    x = across(span.begun)
+    return (
+        f'<rect class="closed" x="{x}" y="{top:g}" width="{max(1.0, round(across(span.ended) - x, 2))}"'
+        f' height="{bottom - top:g}"><title>closed: YouTube refused this address, for'
+        f" {words_of_time(span.seconds)}</title></rect>"
+    )
+
+
+def _area(
+    steps: Sequence[tuple[float, int]], across: Callable[[float], float], top: float, high: float, most: int
+) -> str:
+    path, before = [f"M0 {top + high:g}"], 0
+    for at, number in steps:
+        x = across(at)
+        path.append(f"L{x} {top + high * (1 - before / most):.4g}L{x} {top + high * (1 - number / most):.4g}")
+        before = number
+    return f'<path class="waits" d="{"".join(path)}L{WIDTH} {top + high:g}Z"/>'
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(int(seconds), 60)
+    return f"{minutes}:{seconds:02}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02} h"  # noqa: PLR2004
+
+
+def _words(x: float, y: float, words: str, kind: str) -> str:
+    return f'<text class="{kind}" x="{x:g}" y="{y:g}">{escape(words)}</text>' if words else ""
+
+
+def _svg(width: float, height: float, title: str, drawn: Iterable[str]) -> str:
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" role="img"'
+        f' aria-label="{escape(title)}">{"".join(drawn)}</svg>'
+    )

@@ -1,0 +1,282 @@
+"""What ``report.html`` says of a directory: counts, tiles, failures, and the words for a paper.
+
+Records are taken as they stand in files, which may be damaged: what is not there is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from hdtf_async import charts, history
+from hdtf_async.failures import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping
+
+Record = dict[str, Any]
+
+MOST_PICTURES = 600
+"""Clips that have a picture; where there are more, those that begin an interval come first."""
+MOST_RUNS = 12
+"""Runs whose timeline is drawn, the newest first."""
+_WORDS = 600
+"""Characters of a tool's last words that are shown."""
+_FEW = 6
+"""Rates up to which each is told."""
+_ID = re.compile(r"[A-Za-z0-9_-]{11}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_NUMBER = re.compile(r"[0-9]+$")
+_PAPER = (
+    "Zhang et al., Flow-guided One-shot Talking Face Generation with a High-resolution Audio-visual Dataset,"
+    " CVPR 2021"
+)
+
+
+@dataclass(slots=True)
+class Found:
+    """What is in a directory."""
+
+    there: dict[str, Record]
+    """Stem of each clip that is there to its metadata."""
+    missing: list[Record] = field(default_factory=list)
+    """Of each clip that is not there: why."""
+    fetched: int = 0
+    """Bytes of the videos that were fetched."""
+    runs: list[history.Run] = field(default_factory=list)
+    """The oldest first."""
+    now: float | None = None
+    """When this was, in seconds since 1970, if a run goes on; else None."""
+    pictures: dict[str, str | None] = field(default_factory=dict)
+    """SHA-256 of a clip to its picture in Base64; None where none can be made."""
+
+
+def of(found: Found) -> Record:
+    """Return all that the template puts together."""
+    lines = list(found.there.values())
+    drawn = [run for run in reversed(found.runs) if run.downloads or run.encodes]
+    shown = {line["sha256"] for line in pictured(found.there)}
+    pictures = {key: picture for key, picture in found.pictures.items() if key in shown}
+    every = [*lines, *found.missing]
+    return {
+        "now": None if found.now is None else _day(found.now),
+        "counts": counts(found),
+        "runs": [
+            {
+                "begun": _day(run.begun),
+                "took": charts.words_of_time(run.seconds),
+                "facts": facts_of_run(run),
+                "timeline": charts.timeline(run),
+            }
+            for run in drawn[:MOST_RUNS]
+        ],
+        "older_runs": max(0, len(drawn) - MOST_RUNS),
+        "tiles": [_tile(stem, line, pictures) for stem, line in found.there.items()],
+        "missing": [_missing(record) for record in found.missing],
+        "reasons": _reasons(found.missing),
+        "subsets": sorted({f"{line.get('subset')}" for line in every}),
+        "speakers": sorted({speaker(line) for line in every}),
+        "histograms": _histograms(lines),
+        "methods": methods(found),
+        "versions": _versions(lines),
+        "settings": settings(found),
+    }
+
+
+def pictured(there: Mapping[str, Record]) -> list[Record]:
+    """Return the metadata of the clips that have a picture."""
+    lines = [
+        line
+        for stem, line in there.items()
+        if line.get("file_name") == f"{stem}.mp4" and _DIGEST.fullmatch(f"{line.get('sha256')}")
+    ]
+    lines.sort(key=lambda line: bool(line.get("segment")))
+    return lines[:MOST_PICTURES]
+
+
+def counts(found: Found) -> list[tuple[str, str]]:
+    """Return what is counted at the head: words, and the figure."""
+    lines = found.there.values()
+    not_tried = sum(record["reason"] == Reason.NOT_TRIED for record in found.missing)
+    return [
+        ("clips", f"{len(lines)}"),
+        ("their length", charts.words_of_time(3600 * _hours(lines))),
+        ("size", _bytes(sum(number(line, "bytes") for line in lines))),
+        ("videos", f"{_videos(lines)}"),
+        ("fetched", _bytes(found.fetched)),
+        ("failed", f"{len(found.missing) - not_tried}"),
+        ("not tried yet", f"{not_tried}"),
+    ]
+
+
+def facts_of_run(run: history.Run) -> list[str]:
+    """Return what there is to say of a run."""
+    downloads, encodes = history.busy(run.downloads), history.busy(run.encodes)
+    both = history.busy(run.downloads, run.encodes)
+    told = [
+        f"{sum(span.course == history.Course.DONE for span in run.encodes)} clips made",
+        f"downloads ran {charts.words_of_time(downloads)}",
+        f"encodes {charts.words_of_time(encodes)}",
+    ]
+    if downloads and encodes:
+        share = both / min(downloads, encodes)
+        told.append(f"both at once {charts.words_of_time(both)} ({share:.0%} of the shorter)")
+    if run.closed:
+        closed = sum(span.seconds for span in run.closed)
+        told.append(f"refused by YouTube for {charts.words_of_time(closed)}")
+    stopped = run.end.get("stopped")
+    if isinstance(stopped, str):
+        told.append(f"stopped early: {stopped.partition(chr(10))[0][:_WORDS]}")
+    return told
+
+
+def methods(found: Found) -> str:
+    """Return what a paper's section on methods has to say of the clips, in a few sentences."""
+    lines, form = list(found.there.values()), _told(found, "form")
+    corrections = _told(found, "settings").get("corrections", "none")
+    tools = ", ".join(f"{tool} {' and '.join(each)}" for tool, each in _versions(lines).items())
+    cropped = form.get("crop", "table") == "table"
+    steps = [
+        "cropped to its published box" if cropped else "kept as the whole frame",
+        f"scaled to {form['size']} pixels on its shorter side" if form.get("size") else "",
+        _rate(form, lines),
+        _coding(form),
+        f"divided into pieces of {form['segment']} s" if form.get("segment") else "",
+    ]
+    sentences = [
+        f"We used {len(lines)} clips ({_hours(lines):.2f} hours) of {_videos(lines)} videos of HDTF"
+        f" ({_PAPER}),"
+        + ("" if corrections == "none" else f" with {corrections} corrections of its tables,")
+        + f" made with {tools or 'hdtf_async'}.",
+        f"Each was {', '.join(step for step in steps if step)}.",
+    ]
+    lost = Counter(record["reason"] for record in found.missing)
+    if lost:
+        reasons = ", ".join(f"{several} {reason}" for reason, several in lost.most_common())
+        sentences.append(f"{lost.total()} further clips could not be had ({reasons}).")
+    return " ".join(sentences)
+
+
+def settings(found: Found) -> list[tuple[str, str]]:
+    """Return what the newest run was told, but for what says who or where it was."""
+    both = _told(found, "settings") | _told(found, "form")
+    return [(f"{name}", "as it comes" if value is None else f"{value}") for name, value in both.items()]
+
+
+def speaker(line: Record) -> str:
+    """Return the name of a video without its number: HDTF numbers the videos of one speaker."""
+    name = f"{line.get('name')}"
+    return _NUMBER.sub("", name) or name
+
+
+def number(line: Record, key: str) -> float:
+    """Return a figure of a record; 0 where it is none."""
+    value = line.get(key)
+    return float(value) if isinstance(value, int | float) and 0 <= value < 1e15 else 0.0  # noqa: PLR2004
+
+
+def _rate(form: Record, lines: Collection[Record]) -> str:
+    if form.get("fps"):
+        return f"brought to {form['fps']} frames per second"
+    rates = sorted({round(number(line, "fps"), 2) for line in lines})
+    told = f" ({', '.join(f'{rate:g}' for rate in rates)} frames per second)" if len(rates) <= _FEW else ""
+    return f"left at its own rate{told}"
+
+
+def _coding(form: Record) -> str:
+    quality = f"x264, preset {form.get('preset')}, CRF {form.get('crf')}"
+    lossless = form.get("codec") == "lossless"
+    sounds = {"none": "without sound", "wav": "with 16 kHz mono sound beside it"}
+    sound = sounds.get(f"{form.get('audio', 'none')}", "with sound")
+    return f"coded as H.264 ({'lossless' if lossless else quality}) {sound}"
+
+
+def _told(found: Found, key: str) -> Record:
+    """Return a part of what the newest run was told."""
+    told = found.runs[-1].told.get(key) if found.runs else None
+    return told if isinstance(told, dict) else {}
+
+
+def _versions(lines: Iterable[Record]) -> dict[str, list[str]]:
+    """Return each tool with every version of it that had a part in the clips."""
+    found: dict[str, set[str]] = {}
+    for line in lines:
+        told = line.get("versions")
+        for tool, version in told.items() if isinstance(told, dict) else ():
+            found.setdefault(f"{tool}", set()).add(f"{version}")
+    return {tool: sorted(versions) for tool, versions in found.items()}
+
+
+def _histograms(lines: Collection[Record]) -> list[tuple[str, str]]:
+    wanted: list[tuple[str, str, Callable[[Record], float]]] = [
+        ("Length", "seconds", lambda line: number(line, "duration")),
+        ("Shorter side", "pixels", lambda line: min(number(line, "width"), number(line, "height"))),
+        ("Rate", "frames a second", lambda line: number(line, "fps")),
+        ("Size", "MB", lambda line: number(line, "bytes") / 1e6),
+    ]
+    return [
+        (f"{title}, {unit}", charts.histogram([value(line) for line in lines], title, unit))
+        for title, unit, value in wanted
+    ]
+
+
+def _tile(stem: str, line: Record, pictures: Mapping[str, str | None]) -> Record:
+    key = f"{line.get('sha256')}"
+    sides = f"{number(line, 'width'):.0f}\N{MULTIPLICATION SIGN}{number(line, 'height'):.0f}"
+    return {
+        "stem": stem,
+        "file": quote(f"{stem}.mp4"),
+        "subset": f"{line.get('subset')}",
+        "speaker": speaker(line),
+        "key": key if key in pictures else None,
+        "picture": pictures.get(key),
+        "told": f"{number(line, 'duration'):.1f} s, {sides}, {number(line, 'fps'):.4g}/s,"
+        f" {_bytes(number(line, 'bytes'))}",
+    }
+
+
+def _missing(record: Record) -> Record:
+    youtube_id = f"{record.get('youtube_id')}"
+    return {
+        "stem": record["clip"],
+        "subset": f"{record.get('subset')}",
+        "speaker": speaker(record),
+        "reason": record["reason"],
+        "words": f"{record.get('words') or ''}"[-_WORDS:],
+        "link": f"https://www.youtube.com/watch?v={youtube_id}" if _ID.fullmatch(youtube_id) else None,
+    }
+
+
+def _reasons(missing: Iterable[Record]) -> list[Record]:
+    """Return each reason with what it means, what to do, and its clips, the most frequent first."""
+    clips: dict[str, list[Record]] = {}
+    for record in missing:
+        clips.setdefault(record["reason"], []).append(_missing(record))
+    return [
+        {"reason": reason, "advice": Reason(reason).advice, "clips": those}
+        for reason, those in sorted(clips.items(), key=lambda each: -len(each[1]))
+    ]
+
+
+def _hours(lines: Iterable[Record]) -> float:
+    return sum(number(line, "duration") for line in lines) / 3600
+
+
+def _videos(lines: Iterable[Record]) -> int:
+    return len({f"{line.get('youtube_id')}" for line in lines})
+
+
+def _bytes(size: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:  # noqa: PLR2004 - of this unit
+            return f"{size:.3g}\N{NO-BREAK SPACE}{unit}"
+        size /= 1000
+    return f"{size:.4g}\N{NO-BREAK SPACE}TB"
+
+
+def _day(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,176 @@
+"""``report.html``: what a directory holds and how it came to that, to look at. Made from the directory alone.
+
+One file: pictures, drawings, style and script are inside, so that it opens offline and can be sent on.
+It is also where its pictures are kept: the next report takes those of clips that are still the same from
+it, so that making it again starts no process. Whatever others have written is escaped, and a browser runs
+no script in it but its own: it says so by the script's hash.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import re
+import time
+from contextlib import nullcontext
+from functools import partial
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from anyio.to_thread import run_sync
+
+from hdtf_async import content, disk, history, store, thumbnails
+from hdtf_async.content import Found
+from hdtf_async.failures import Failure, Reason
+from hdtf_async.guard import UNGUARDED, guarding
+from hdtf_async.journal import journals, read
+from hdtf_async.locks import StoreError, is_locked
+from hdtf_async.views import FAILURES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+    from pathlib import Path
+
+    from hdtf_async.guard import Guard
+    from hdtf_async.journal import Record
+
+REPORT = "report.html"
+_LONGEST = 4 * -(-thumbnails.LARGEST // 3)
+"""Characters of the largest picture in Base64."""
+_PICTURE = re.compile(
+    rf'data-picture="([0-9a-f]{{64}})"'
+    rf'(?:><img src="data:image/jpeg;base64,([A-Za-z0-9+/=]{{1,{_LONGEST}}})")?'
+)
+
+
+async def write(
+    out: Path,
+    *,
+    tool: Callable[[], Path] | None,
+    encodes: anyio.CapacityLimiter,
+    locks: Collection[int] = (),
+) -> Path:
+    """Write a directory's report anew and return where it is.
+
+    Pictures that are missing are made under encode tokens, by the ffmpeg that `tool` finds; with None they
+    are left out. `locks` are those of the run that does it, if one does. Raises `StoreError` (see
+    `find`), and `Failure`: ``disk_full``, ``not_writable``.
+    """
+    found = await run_sync(find, out)
+    if tool is not None:
+        await _complete(found, out, tool, encodes, locks)
+    html = await run_sync(render, found)
+    with anyio.CancelScope(shield=True), disk.trouble(out / REPORT):
+        # Nobody else may use this name: a run at work may be writing its own report.
+        await run_sync(partial(disk.replace, out / REPORT, [html], mark=f"{os.getpid()}-"))
+    return out / REPORT
+
+
+def find(out: Path) -> Found:
+    """Look at a directory, without a lock and without changing anything.
+
+    Raises `StoreError` where its journal cannot be read, or there is none.
+    """
+    known, runs, now = store.read_known(out), list[history.Run](), None
+    for path in journals(out):
+        told = list(read(path))
+        newest = history.runs(told)[-1:]
+        at_work = any(not run.end for run in newest) and is_locked(path)
+        now = time.time() if at_work else now
+        runs += history.runs(told, time.time() if at_work else None)
+    if not (known.clips or known.failures or runs):
+        raise StoreError(f"{out} has no journal: there is nothing to report of")
+    there = {stem: record["metadata"] for stem, record in sorted(known.all_there().items())}
+    failed = {stem: record for stem, record in known.failures.items() if stem not in there}
+    for line in _lines(out / FAILURES):
+        # What was not tried is in no journal.
+        if line.get("reason") == Reason.NOT_TRIED and f"{line.get('clip')}" not in there:
+            failed.setdefault(f"{line.get('clip')}", line)
+    return Found(
+        there=there,
+        missing=[failed[stem] for stem in sorted(failed)],
+        fetched=sum(
+            {record["file"]: record["bytes"] for raws in known.raws.values() for record in raws}.values()
+        ),
+        runs=sorted(runs, key=lambda run: run.begun),
+        now=now,
+        pictures=_pictures(out / REPORT),
+    )
+
+
+async def _complete(
+    found: Found,
+    out: Path,
+    tool: Callable[[], Path],
+    encodes: anyio.CapacityLimiter,
+    locks: Collection[int],
+) -> None:
+    """Make the pictures that are missing; one that could not be made just now is missing next time too."""
+    wanted = [line for line in content.pictured(found.there) if line["sha256"] not in found.pictures]
+    if not wanted:
+        return
+
+    async def make(line: Record, ffmpeg: Path, guard: Guard) -> None:
+        seconds = content.number(line, "duration")
+        async with encodes:
+            try:
+                picture = await thumbnails.make(ffmpeg, out / line["file_name"], seconds, guard)
+            except Failure:
+                return
+        found.pictures[line["sha256"]] = None if picture is None else base64.b64encode(picture).decode()
+
+    try:
+        ffmpeg = await run_sync(tool)
+        guarded = guarding(*locks) if locks else nullcontext(UNGUARDED)
+        async with guarded as guard, anyio.create_task_group() as group:
+            for line in wanted:
+                group.start_soon(make, line, ffmpeg, guard)
+    except Failure:  # no ffmpeg, no pictures
+        return
+
+
+def render(found: Found) -> bytes:
+    """Return the report."""
+    import jinja2  # noqa: PLC0415 - costs 60 ms, and only the report needs it
+
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    style, script, template = (_part(name) for name in ("report.css", "report.js", "report.html.j2"))
+    html = environment.from_string(template).render(
+        style=style,
+        style_hash=_hash(style),
+        script=script,
+        script_hash=_hash(script),
+        **content.of(found),
+    )
+    return html.encode("utf-8", "backslashreplace")
+
+
+def _part(name: str) -> str:
+    return (files("hdtf_async") / "templates" / name).read_text("utf-8").strip()
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    """Return the objects of a file of JSON lines; none where it is not there, or damaged."""
+    try:
+        lines = [json.loads(line) for line in path.read_bytes().splitlines()]
+    except (OSError, ValueError, RecursionError):
+        return []
+    return [line for line in lines if isinstance(line, dict)]
+
+
+def _pictures(report: Path) -> dict[str, str | None]:
+    """Return the pictures in an older report."""
+    try:
+        text = report.read_text("ascii", "replace")
+    except OSError:
+        return {}
+    return {key: picture or None for key, picture in _PICTURE.findall(text)}

@@ -1,0 +1,47 @@
+"""Small pictures of clips: one ffmpeg a clip, which decodes from the nearest key frame to the middle."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hdtf_async import process
+from hdtf_async.failures import Failure, Reason
+from hdtf_async.ffmpeg import source
+from hdtf_async.guard import UNGUARDED, Guard
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SIDE = 192
+"""Pixels of the longer side."""
+LARGEST = 12_000
+"""Bytes of one picture: six hundred of them in Base64 stay under 10 MB."""
+_DEADLINE = 60.0
+
+
+def command(ffmpeg: Path, clip: Path, middle: float) -> list[str]:
+    """Return the command line that writes one JPEG to stdout."""
+    return [
+        str(ffmpeg), "-hide_banner", "-nostdin", "-nostats", "-v", "error",
+        *source(clip, "mp4", middle), "-map", "0:v:0", "-an", "-sn", "-dn", "-filter_threads", "1", "-vf",
+        f"scale={SIDE}:{SIDE}:force_original_aspect_ratio=decrease:force_divisible_by=2:out_range=full,setsar=1",
+        "-frames:v", "1", "-c:v", "mjpeg", "-threads", "1", "-q:v", "6", "-pix_fmt", "yuv420p",
+        "-color_range", "pc", "-fflags", "+bitexact", "-flags:v", "+bitexact", "-f", "image2pipe", "-",
+    ]  # fmt: skip
+
+
+async def make(ffmpeg: Path, clip: Path, seconds: float, guard: Guard = UNGUARDED) -> bytes | None:
+    """Return a clip's picture as JPEG, or None: it cannot be decoded, or has more bytes than any should.
+
+    This is what holds an encode token. Raises `Failure`: ``tool_missing``, ``timed_out``.
+    """
+    try:
+        ended = await process.run(
+            command(ffmpeg, clip, seconds / 2), deadline=_DEADLINE, keep=LARGEST, guard=guard
+        )
+    except Failure as failure:
+        if failure.reason is Reason.TOOL_FAILED:  # too many bytes
+            return None
+        raise
+    # The first two bytes of every JPEG.
+    return ended.out if ended.code == 0 and ended.out.startswith(b"\xff\xd8") else None

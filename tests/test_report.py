@@ -1,0 +1,338 @@
+"""The report of a directory: what it tells is what the journal tells, whatever else is in the files."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+from xml.etree import ElementTree as ET
+
+import anyio
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hdtf_async import charts, cli, content, history, page, store, thumbnails
+from hdtf_async.events import (
+    ClipDone,
+    Downloaded,
+    DownloadStarted,
+    EncodeStarted,
+    Event,
+    RawReady,
+    RunStarted,
+    VideoFailed,
+)
+from hdtf_async.failures import Failure, Reason
+from hdtf_async.history import Course, Span
+from hdtf_async.locks import StoreError
+from hdtf_async.report import Report
+from hdtf_async.run import bundled_ffmpeg
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conftest import Finished
+
+HOSTILE = "</script><script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{ 7*7 }}"
+
+
+def at(second: float) -> str:
+    """Return a time of day, so many seconds after the first."""
+    return datetime.fromtimestamp(1_700_000_000 + second, UTC).isoformat()
+
+
+def told(second: float, kind: str, **more: object) -> dict[str, Any]:
+    """Return a record of the journal."""
+    return {"type": kind, "time": at(second), **more}
+
+
+STORY = [
+    told(0, "run", versions={}, form={}, settings={"corrections": "verified"}),
+    told(1, "download_started", video="RD_A"),
+    told(2, "download_started", video="RD_B"),
+    told(4, "downloaded", video="RD_A"),
+    told(5, "raw", youtube_id="aaaaaaaaaaa", file="RD_A.mp4", bytes=9, resolution="reference", took=4),
+    told(5.5, "encode_started", clip="RD_A_000"),
+    told(6, "retrying", video="RD_B", reason="network"),
+    told(8, "lane_closed", reason="refused"),
+    told(8.5, "lane_closed", reason="refused"),
+    told(9, "clip", clip="RD_A_000", metadata={"youtube_id": "aaaaaaaaaaa"}, form={}, took=2),
+    told(9, "encode_started", clip="RD_A_001"),
+    told(10, "lane_opened"),
+    told(11, "failed", clip="RD_A_001", reason="clip_wrong", youtube_id="aaaaaaaaaaa"),
+    told(12, "download_started", video="RD_B"),
+    told(13, "downloaded", video="RD_B"),
+    told(14, "video_failed", video="RD_B", reason="raw_truncated"),
+    told(15, "run_ended", stopped=None),
+]
+
+
+def seconds(spans: list[Span]) -> list[tuple[str, float, float, str, str]]:
+    """Return spans with their times counted from the first second."""
+    return [
+        (span.subject, span.begun - 1_700_000_000, span.ended - 1_700_000_000, span.course, span.words)
+        for span in spans
+    ]
+
+
+def test_a_bar_is_what_had_a_token_and_a_wait_is_what_had_none() -> None:
+    """Downloads end with their last byte, encodes with their record; clips wait from the video's arrival."""
+    (run,) = history.runs(STORY)
+    assert seconds(run.downloads) == [
+        ("RD_A", 1, 4, "done", ""), ("RD_B", 2, 6, "again", "network"),
+        ("RD_B", 12, 13, "failed", "raw_truncated"),
+    ]  # fmt: skip
+    assert seconds(run.encodes) == [
+        ("RD_A_000", 5.5, 9, "done", ""),
+        ("RD_A_001", 9, 11, "failed", "clip_wrong"),
+    ]
+    assert seconds(run.waits) == [("RD_A_000", 5, 5.5, "done", ""), ("RD_A_001", 5, 9, "done", "")]
+    assert [(span.begun, span.ended) for span in run.closed] == [(1_700_000_008, 1_700_000_010)]
+    assert (run.seconds, run.end["type"]) == (15, "run_ended")
+    assert history.busy(run.downloads) == 6
+    assert history.busy(run.downloads, run.encodes) == 0.5
+
+
+def test_what_has_not_ended_lasts_until_now_or_was_cut_off() -> None:
+    """A run that goes on, and the same after it was killed; one before it ends where it was last heard of."""
+    records = [*STORY[:7], told(100, "run"), *[told(101, "download_started", video="RD_C")]]
+    killed, newest = history.runs(records, now=1_700_000_150.0)
+    assert seconds(killed.encodes) == [("RD_A_000", 5.5, 6, Course.OPEN, "")]
+    assert seconds(newest.downloads) == [("RD_C", 101, 150, Course.OPEN, "")]
+    assert seconds(history.runs(records)[1].downloads) == [("RD_C", 101, 101, Course.OPEN, "")]
+
+
+def test_a_journal_of_an_older_version_has_bars_too() -> None:
+    """It tells only of what came to be, and how long that took."""
+    old = [record for record in STORY if record["type"] in {"run", "raw", "clip"}]
+    (run,) = history.runs(old)
+    assert seconds(run.downloads) == [("RD_A", 1, 5, "done", "")]
+    assert seconds(run.encodes) == [("RD_A_000", 7, 9, "done", "")]
+
+
+JUNK: st.SearchStrategy[object] = st.sampled_from(
+    [None, True, -1, 1e300, float("nan"), "", "RD_B", HOSTILE, [], {"a": 1}, at(3), "0001-01-01"]
+)
+FIELDS = st.sampled_from(
+    ["type", "time", "video", "clip", "file", "youtube_id", "reason", "took", "metadata"]
+)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])  # on a machine that is busy
+@given(st.lists(st.tuples(st.sampled_from(STORY), st.dictionaries(FIELDS, JUNK, max_size=2)), max_size=20))
+def test_no_journal_breaks_a_timeline(records: list[tuple[dict[str, Any], dict[str, Any]]]) -> None:
+    """Also in another order, with fields of any kind: each run is drawn, as SVG that can be parsed."""
+    for run in history.runs([record | junk for record, junk in records], now=1_700_000_020.0):
+        assert all(
+            run.begun <= span.begun <= span.ended <= run.ended for span in (*run.downloads, *run.encodes)
+        )
+        parsed(charts.timeline(run))
+        content.facts_of_run(run)
+
+
+def parsed(svg: str) -> ET.Element:
+    """Parse a drawing of ours, which has no control characters."""
+    return ET.fromstring(re.sub("[\x00-\x08\x0b-\x1f\ufffe\uffff\ud800-\udfff]", "", svg))  # noqa: S314
+
+
+@given(st.lists(st.floats(0, 1e6), max_size=40))
+def test_a_histogram_counts_every_value_once(values: list[float]) -> None:
+    """Whatever the values are; a range or value of which there are none may have a column too."""
+    svg = parsed(charts.histogram(values, "Length", "s"))
+    titles = [title.text or "" for title in svg.iter("{http://www.w3.org/2000/svg}title")]
+    assert sum(int(title.rpartition(": ")[2].split()[0]) for title in titles) == len(values)
+    assert len(titles) <= 13
+
+
+@given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 10)), max_size=30))
+def test_bars_of_a_row_never_lie_upon_each_other(times: list[tuple[float, float]]) -> None:
+    """And there are as many rows as there are bars at one moment at most."""
+    spans = [Span("RD_A", begun, begun + long) for begun, long in times]
+    packed = charts.rows(spans)
+    assert sorted(map(id, spans)) == sorted(id(span) for row in packed for span in row)
+    assert all(one.ended <= other.begun for row in packed for one, other in pairwise(row))
+    most = max((sum(one.begun <= span.begun < one.ended for one in spans) for span in spans), default=0)
+    assert len(packed) <= max(most, 1) + sum(not span.seconds for span in spans)
+
+
+class Page(HTMLParser):
+    """Takes a report apart."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Keep a tag and its attributes."""
+        self.tags.append((tag, dict(attrs)))
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        """Return the attributes of all tags of a name."""
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def test_what_others_have_written_stays_words() -> None:
+    """Names, reasons' words, versions, settings: nothing of it becomes a tag, a link or a script."""
+    line = {
+        "file_name": f"{HOSTILE}.mp4", "subset": HOSTILE, "name": HOSTILE, "youtube_id": HOSTILE,
+        "sha256": HOSTILE, "duration": "long", "width": -1, "fps": None, "bytes": float("inf"),
+        "versions": {HOSTILE: HOSTILE},
+    }  # fmt: skip
+    lost = {"clip": HOSTILE, "reason": "private", "words": HOSTILE, "youtube_id": HOSTILE, "name": HOSTILE}
+    run = told(0, "run", form={HOSTILE: HOSTILE}, settings={"corrections": HOSTILE})
+    records = [run, told(1, "download_started", video=HOSTILE), told(2, "run_ended", stopped=HOSTILE)]
+    found = content.Found({HOSTILE: line}, [lost], runs=history.runs(records))
+    html = page.render(found).decode()
+    plain = page.render(content.Found({"a": line | {"file_name": "a.mp4"}})).decode()
+    assert len(Page(html).all("script")) == len(Page(plain).all("script")) == 1
+    assert Page(html).all("img") == []
+    assert all(address["href"][0] in "#%d" for address in Page(html).all("a") if address["href"])
+    assert "{{ 7*7 }}" in html
+
+
+def test_what_is_not_in_the_journal_is_not_told(tmp_path: Path) -> None:
+    """A directory without one is an error with a sentence; of a damaged one there is what is left."""
+    with pytest.raises(StoreError, match="nothing to report"):
+        page.find(tmp_path)
+    (tmp_path / "_journal.jsonl").write_text(
+        '{"type": "run"}\n[1]\n{"type": "clip"}\n' + json.dumps(STORY[0]) + "\n{"
+    )
+    (tmp_path / "failures.jsonl").write_text('{"clip": "RD_A_000", "reason": "not_tried"}\n7\n')
+    (tmp_path / "report.html").write_bytes(b"\xff\x00 data-picture=")
+    found = page.find(tmp_path)
+    assert dict(content.counts(found))["not tried yet"] == "1"
+    assert b"RD_" in page.render(found)
+
+
+def figures(html: str) -> dict[str, str]:
+    """Return the counts at the head of a report."""
+    pairs = re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", html)
+    return {words: figure.replace("\N{NO-BREAK SPACE}", " ") for words, figure in pairs}
+
+
+def test_the_main_job_ends_with_a_report_of_all_that_came(finished: Finished) -> None:
+    """Each clip has a picture and a link that leads to it; nothing is loaded from elsewhere."""
+    assert finished.report.page == finished.out / "report.html"
+    html = finished.report.page.read_text("utf-8")
+    whole = Page(html)
+    links = [unquote(each["href"] or "") for each in whole.all("a") if each.get("title")]
+    assert sorted(links) == sorted(f"{stem}.mp4" for stem in finished.report.done)
+    assert all((finished.out / link).exists() for link in links)
+    pictures = [each["src"] or "" for each in whole.all("img")]
+    assert len(pictures) == len(links)
+    assert all(picture.startswith("data:image/jpeg;base64,/9j/") for picture in pictures)
+    assert figures(html)["clips"] == "10"
+    assert figures(html)["failed"] == "0"
+    outside = [each for tag, each in whole.tags if tag in {"script", "link", "iframe", "object"} and each]
+    assert outside == [{"rel": "icon", "href": "data:,"}]
+    run = content.facts_of_run(page.find(finished.out).runs[-1])
+    assert run[0] == "10 clips made"
+    assert html.count('class="bar done"') == 6 + 10  # a download of each film, an encode of each clip
+
+
+@pytest.mark.usefixtures("no_children")
+def test_a_second_report_starts_no_process_and_is_the_same(
+    finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its pictures are those of the first, also when it is asked for on the command line."""
+    out = copied(finished, tmp_path)
+    before = (out / "report.html").stat().st_mtime_ns
+    assert cli.main(["report", "--out", str(out)]) == 0
+    assert capsys.readouterr().out == f"{out / 'report.html'}\n"
+    assert (out / "report.html").stat().st_mtime_ns == before
+    assert (out / "report.html").read_bytes() == (finished.out / "report.html").read_bytes()
+
+
+def copied(finished: Finished, tmp_path: Path) -> Path:
+    """Return a copy of the finished demo, which a test may change."""
+    return shutil.copytree(
+        finished.out,
+        tmp_path / "clips",
+        ignore=shutil.ignore_patterns("_videos_raw"),
+        copy_function=shutil.copy2,
+    )
+
+
+async def drawn(out: Path, tool: Callable[[], Path] = bundled_ffmpeg) -> str:
+    """Draw a report and return it."""
+    await page.write(out, tool=tool, encodes=anyio.CapacityLimiter(2))
+    return (out / "report.html").read_text("utf-8")
+
+
+async def test_a_clip_of_which_no_picture_can_be_made_has_a_place_all_the_same(
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is no video at all: it is tried once, and the next report starts nothing for it."""
+    out = copied(finished, tmp_path)
+    (out / "report.html").unlink()
+    clip = out / "RD_Radio1_000.mp4"
+    clip.write_bytes(b"#EXTM3U\nfile:///etc/passwd\n".ljust(clip.stat().st_size))
+    html = await drawn(out)
+    assert (html.count("<img "), html.count("data-picture="), html.count("no picture")) == (9, 10, 1)
+    monkeypatch.setattr(thumbnails, "make", pytest.fail)
+    assert await drawn(out) == html
+
+
+async def test_without_ffmpeg_the_report_has_no_pictures_until_there_is_one(
+    finished: Finished, tmp_path: Path
+) -> None:
+    """A tool that is missing, or hangs, is nothing that a clip is marked for."""
+    out = copied(finished, tmp_path)
+    (out / "report.html").unlink()
+
+    def none() -> Path:
+        raise Failure(Reason.TOOL_MISSING, "none here")
+
+    for tool in (none, lambda: tmp_path / "not there"):
+        assert "data-picture=" not in await drawn(out, tool)
+    assert (await drawn(out)).count("<img ") == 10
+
+
+async def test_a_report_is_drawn_while_a_run_goes_on(finished: Finished, tmp_path: Path) -> None:
+    """It takes no lock, says that a run is at work, and leaves nothing but itself."""
+    out = copied(finished, tmp_path)
+    before = {path.name for path in out.iterdir()} | {"_videos_raw"}
+    async with store.opened(out) as directory:
+        await directory.append(store.run_record(versions={}, form={}))
+        directory.note({"type": "download_started", "video": "RD_Late", "youtube_id": "x", "attempt": 1})
+        await directory.append()
+        html = await drawn(out)
+    assert "A run is at work" in html
+    assert "RD_Late: " in html
+    assert {path.name for path in out.iterdir()} == before
+
+
+class Clock:
+    """Events, each at its second."""
+
+    now = 0.0
+
+    def tell(self, report: Report, events: list[tuple[float, Event]]) -> None:
+        """Let a report take events at their time."""
+        for second, event in events:
+            self.now = second
+            report.take(event)
+
+
+def test_the_report_of_a_run_tells_how_long_both_lanes_were_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Overlapping downloads count once; what fails ends its time too."""
+    clock = Clock()
+    monkeypatch.setattr(anyio, "current_time", lambda: clock.now)
+    report = Report(asked=1)
+    clock.tell(report, [
+        (100, RunStarted(2, 1, 10.0, 0, 2, 1, 0, 0.0)), (101, DownloadStarted("A", "a", 1, 0)),
+        (103, DownloadStarted("B", "b", 1, 0)), (105, Downloaded("A", 4.0)),
+        (106, RawReady("A", "youtube", 9, 5.0)),
+        (107, EncodeStarted("A_000", 10.0)), (109, VideoFailed("B", "b", Reason.PRIVATE, "")),
+        (112, ClipDone("A_000", "A_000.mp4", 10.0, 5, 5.0, 0.0)),
+    ])  # fmt: skip
+    assert (report.download_seconds, report.encode_seconds, report.both_seconds) == (8, 5, 2)
+    assert report.overlap == 0.4
