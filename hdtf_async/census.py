@@ -143,7 +143,7 @@ async def _ask(  # noqa: PLR0913 - what it is put together from
     tool = await run_sync(bundled_ffmpeg) if options.ffmpeg is None else options.ffmpeg
     await directory.append(store.run_record(versions={"hdtf_async": own_version()}))
     async with guarding(*directory.locks) as guard:
-        asking = _Asking(YtDlp(options, tool, guard), directory, events)
+        asking = _Asking(YtDlp(options, tool, guard), directory, events, options.resolution)
         pipeline = Pipeline(
             lanes=lanes,
             entrance=Entrance(lanes.network, pace=options.pace, cool_down=options.cool_down, events=events),
@@ -166,6 +166,7 @@ class _Asking:
     tool: YtDlp
     store: Store
     events: Events
+    policy: Resolution
 
     def expects_at_hand(self, _work: Work) -> bool:
         return False
@@ -178,7 +179,7 @@ class _Asking:
     ) -> tuple[Choice, Any]:
         self.events.tell(DownloadStarted(work.stem, work.youtube_id, work.attempt, 0))
         info = await self.tool.ask(work.youtube_id, directory)
-        choice = formats.choose(info, policy=Resolution.REFERENCE, reference_height=work.reference_height)
+        choice = formats.choose(info, policy=self.policy, reference_height=work.reference_height)
         return choice, formats.duration(info)
 
     async def accept(self, work: Work, arrived: tuple[Choice, float | None]) -> None:
@@ -223,12 +224,12 @@ def _works(videos: Iterable[Video]) -> list[Work]:
 
 
 def _is_answered(record: Mapping[str, Any] | None, since: str) -> bool:
-    """Whether an answer is known that is younger than a time of day, and says more than "not now"."""
-    return (
-        record is not None
-        and record["time"] >= since
-        and _availability(record, 0) is not Availability.PASSING
-    )
+    """Whether an answer is known that is younger than a time of day, and would be the same again.
+
+    What needs you may be another one now: you may have done what it needs.
+    """
+    known = {Availability.REFERENCE, Availability.OTHER, Availability.GONE}
+    return record is not None and record["time"] >= since and _availability(record, 0) in known
 
 
 def _availability(record: Mapping[str, Any] | None, reference_height: int) -> Availability:

@@ -159,6 +159,7 @@ _OWNED = (
     "--cookies", "--cookies-from-browser", "--proxy", "--ffmpeg-location", "--update", "--update-to",
     "--no-check-certificates", "--alias", "--continue", "--no-continue", "--write-info-json",
     "--playlist-items", "--yes-playlist", "--abort-on-error", "--ignore-errors", "--help", "--version",
+    "--preset-alias", "--list-formats",
     "--download-sections", "--merge-output-format", "--remux-video", "--recode-video", "--extract-audio",
 )  # fmt: skip
 _PROXIES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
@@ -166,22 +167,33 @@ _PROXY_TAKES = (
     "takes SCHEME://[USER:PASSWORD@]HOST[:PORT], with percent signs for what is special in a password;"
     f" the schemes are {', '.join(_PROXIES)}"
 )
-_OWNED_LETTERS = "ofPJjaqsgUixh"
+_OWNED_LETTERS = "ofPOFJjaqsgUixht"
+_LETTERS_WITH_A_VALUE = "ISNRrup2"
+"""Of yt-dlp's other short options those behind which a value may follow in the same word."""
 
 
 def _yt_dlp_arguments(value: tuple[str, ...]) -> str | None:
     """Refuse what the supervisor itself decides; a shortened name could be any of them, so it too."""
     for argument in value:
-        name = argument.split("=", 1)[0]
-        owned = (name.startswith("--") and any(known.startswith(name) for known in _OWNED)) or (
-            len(name) > 1 and name[0] == "-" and name[1] != "-" and name[1] in _OWNED_LETTERS
-        )
+        owned = _owned(argument.split("=", 1)[0])
         if owned:
-            shown = name if name.startswith("--") else name[:2]
-            return f"cannot take {shown}: hdtf_async sets it itself (for cookies and a proxy it has options)"
+            return f"cannot take {owned}: hdtf_async sets it itself (for cookies and a proxy it has options)"
         if argument.startswith(("http:", "https:")):
             return f"takes options of yt-dlp, not addresses such as {without_secrets(argument)[:80]!r}"
     return None
+
+
+def _owned(name: str) -> str:
+    """Return the option that a word for yt-dlp sets and the supervisor owns; empty where there is none."""
+    if name.startswith("--"):
+        return name if len(name) > len("--") and any(known.startswith(name) for known in _OWNED) else ""
+    # Short ones may stand together in one word, up to one that takes the rest as its value.
+    for letter in name[1:] if name.startswith("-") else "":
+        if letter in _OWNED_LETTERS:
+            return f"-{letter}"
+        if letter in _LETTERS_WITH_A_VALUE:
+            break
+    return ""
 
 
 def _proxy(value: str) -> str | None:
@@ -280,7 +292,8 @@ class Options:
     resolution: Resolution = _option(
         "--resolution", default=Resolution.REFERENCE, group=NETWORK, parse=Resolution,
         choices=tuple(Resolution),
-        help="the reference height, or the next best with the box scaled; exactly it or nothing; the highest",
+        help="the reference height, or the next best with the box scaled; exactly it (give or take 8 lines)"
+        " or nothing; the highest",
     )  # fmt: skip
     raw_dirs: tuple[Path, ...] = _option(
         "--raw-dir", default=(), group=NETWORK, metavar="DIR", parse=_paths, many=True,

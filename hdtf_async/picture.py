@@ -246,6 +246,11 @@ def in_bytes(number: float) -> str:
     return f"{number:.0f} {unit}" if unit == "B" or number >= 99.95 else f"{number:.1f} {unit}"  # noqa: PLR2004
 
 
+def count(number: int, what: str) -> str:
+    """Say how many of something there are."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def in_hours(seconds: float) -> str:
     """Return a length of time in words, such as ``12.0 min``."""
     if seconds < 60:  # noqa: PLR2004 - a minute

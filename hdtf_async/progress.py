@@ -33,7 +33,7 @@ from hdtf_async.events import (
 )
 from hdtf_async.failures import Reason
 from hdtf_async.pen import Pen, into
-from hdtf_async.picture import Picture, in_bytes, in_hours
+from hdtf_async.picture import Picture, count, in_bytes, in_hours
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable
@@ -105,7 +105,7 @@ def line_of(event: Event) -> tuple[str, str] | None:  # noqa: C901, PLR0911, PLR
         case WindingDown():
             return (
                 "error",
-                f"Ending: nothing new begins; {event.encodes} encodes finish,"
+                f"Ending: nothing new begins; {count(event.encodes, 'encode')} may finish,"
                 f" within {in_hours(event.within)}. Ctrl-C again stops at once.",
             )
     return None
@@ -309,8 +309,8 @@ def _size_of(terminal: TextIO) -> os.terminal_size:
 def summary(report: Report, out: object) -> str:
     """Return what a run came to, in ten lines at most."""
     lines = [
-        f"{len(report.done)} clips made ({in_hours(report.clip_seconds)}, {in_bytes(report.clip_bytes)}),"
-        f" {report.there} were there already, {sum(report.reasons.values())} missing;"
+        f"{count(len(report.done), 'clip')} made"
+        f" ({in_hours(report.clip_seconds)}, {in_bytes(report.clip_bytes)}), {report.there} were there already, {sum(report.reasons.values())} missing;"
         f" {in_bytes(report.raw_bytes)} fetched in {in_hours(report.seconds)}."
     ]
     if report.overlap is not None:

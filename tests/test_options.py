@@ -45,7 +45,7 @@ def test_a_bad_value_is_refused_by_the_name_of_its_option(bad: dict[str, object]
     "argument",
     ["-o", "-ofoo", "--output=x", "--outp", "--print", "--exec", "--exe=rm", "--no-part", "-f", "-J",
      "--cookies=x", "--no-check-certificates", "--config-locations", "--load-info-json",
-     "-a", "http://example.org/x", "-U"],
+     "-a", "http://example.org/x", "-U", "-vJ", "-4o", "-O", "-t", "--preset-alias", "-F"],
 )  # fmt: skip
 def test_what_the_supervisor_decides_is_refused_among_the_arguments_for_yt_dlp(argument: str) -> None:
     """Also when shortened, as yt-dlp takes any prefix that is not ambiguous."""

@@ -109,7 +109,7 @@ async def test_quiet_is_not_silent_where_somebody_waits() -> None:
     """Whoever presses Ctrl-C is told what happens, and that a second time ends it; all else is left out."""
     assert await shown(STORY, Errors) == ""
     assert await shown([*STORY, WindingDown(encodes=2, within=60.0)], Errors) == (
-        "Ending: nothing new begins; 2 encodes finish, within 1.0 min. Ctrl-C again stops at once.\n"
+        "Ending: nothing new begins; 2 encodes may finish, within 1.0 min. Ctrl-C again stops at once.\n"
     )
 
 

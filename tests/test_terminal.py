@@ -169,7 +169,7 @@ async def test_bars_keep_within_a_terminal_of_80_columns(
     assert drawn
     assert max(map(len, drawn)) <= 80
     assert any("1/1" in part and "videos" in part for part in drawn)
-    assert "1 clips made" in shown.decode()
+    assert "1 clip made" in shown.decode()
 
 
 async def test_a_stopped_terminal_stops_nothing_but_what_it_shows(
