@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import signal
 import sys
 import tempfile
 import traceback
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager
 from dataclasses import fields, replace
 from datetime import timedelta
 from functools import partial
@@ -32,6 +31,7 @@ from hdtf_async import (
     store,
     tables,
 )  # fmt: skip
+from hdtf_async.ending import Gently, until_signal
 from hdtf_async.failures import ExitCode, Failure, exit_code
 from hdtf_async.flags import COMMANDS, Parser, add, add_recipe, made, origins, preset, set_elsewhere
 from hdtf_async.forms import FormError
@@ -68,8 +68,6 @@ EPILOG = """\
 exit codes: 0 all is there; 1 the rest is gone or needs you; 2 usage or tables;
 3 YouTube refuses this address; 4 local trouble; 75 another run may help;
 129, 130, 143 the terminal went away, interrupted, terminated"""
-_Gently = list["Callable[[], None]"]
-"""How the work under way is asked to end soon, once it can be."""
 OUT = ("--out", "-o", "--output_dir")
 NOT_OF_A_REPAIR = ("retry_failed", "recut", "split", "split_seed")
 """Options that say which clips a run makes again and how they are divided: a repair knows that itself."""
@@ -126,7 +124,7 @@ def main_job(argv: Sequence[str]) -> int:
     options, printing = made(Options, said), made(Printing, said)
     if options.shard is None:
         options = _as_told_by_the_batch_system(options, printing)
-    return _until_signal(partial(_run, said.out, options, printing))
+    return until_signal(partial(_run, said.out, options, printing))
 
 
 def _as_told_by_the_batch_system(options: Options, printing: Printing) -> Options:
@@ -184,12 +182,10 @@ def census_command(argv: Sequence[str]) -> int:
     if not 0 <= said.fresh <= 36500:  # noqa: PLR2004 - a hundred years
         parser.error(f"--fresh takes 0 to 36500 days, not {said.fresh:g}")
     options = made(Options, said)
-    return _until_signal(
-        partial(_census, said.out, options, timedelta(days=said.fresh), made(Printing, said))
-    )
+    return until_signal(partial(_census, said.out, options, timedelta(days=said.fresh), made(Printing, said)))
 
 
-async def _census(out: Path, options: Options, fresh: timedelta, printing: Printing, gently: _Gently) -> int:
+async def _census(out: Path, options: Options, fresh: timedelta, printing: Printing, gently: Gently) -> int:
     taken = await _watched(census.running(out, options, fresh=fresh), printing, gently)
     if not (printing.quiet or printing.json):
         print(progress.census_summary(taken, out / census.CENSUS))
@@ -209,10 +205,10 @@ def merge_command(argv: Sequence[str]) -> int:
     said = parser.parse_args(argv)
     if said.out is None:
         parser.error("--out DIR is needed: it says where the clips are")
-    return _until_signal(partial(_merge, said.out))
+    return until_signal(partial(_merge, said.out))
 
 
-async def _merge(out: Path, _gently: _Gently) -> int:
+async def _merge(out: Path, _gently: Gently) -> int:
     try:
         clips, missing = await store.merge(out)
     except Failure as trouble:
@@ -233,10 +229,10 @@ def report_command(argv: Sequence[str]) -> int:
     said = parser.parse_args(argv)
     if said.out is None:
         parser.error("--out DIR is needed: it says what to report of")
-    return _until_signal(partial(_report, said.out, Options(ffmpeg=said.ffmpeg)))
+    return until_signal(partial(_report, said.out, Options(ffmpeg=said.ffmpeg)))
 
 
-async def _report(out: Path, options: Options, _gently: _Gently) -> int:
+async def _report(out: Path, options: Options, _gently: Gently) -> int:
     lane = anyio.CapacityLimiter(options.width_of_encode_lane)
     try:
         print(await page.write(out, tool=partial(ffmpeg_of, options), encodes=lane))
@@ -256,11 +252,11 @@ def doctor_command(argv: Sequence[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add(parser, Options)
     said = parser.read(argv)
-    return _until_signal(partial(_doctor, made(Options, said), said.out, origins(said), said.json))
+    return until_signal(partial(_doctor, made(Options, said), said.out, origins(said), said.json))
 
 
 async def _doctor(
-    options: Options, out: Path | None, elsewhere: dict[str, str], as_json: bool, _gently: _Gently
+    options: Options, out: Path | None, elsewhere: dict[str, str], as_json: bool, _gently: Gently
 ) -> int:
     signs = await doctor.examine(options, out)
     ready = health.is_ready(signs)
@@ -293,12 +289,10 @@ def check_command(argv: Sequence[str]) -> int:
     if said.out is None:
         parser.error("--out DIR is needed: it says where the clips are")
     job = partial(repair.running, said.out, made(Options, said), deep=said.deep, repair=said.repair)
-    return _until_signal(partial(_check, job, said.out, made(Printing, said)))
+    return until_signal(partial(_check, job, said.out, made(Printing, said)))
 
 
-async def _check(
-    job: Callable[[], _Job[repair.Check]], out: Path, printing: Printing, gently: _Gently
-) -> int:
+async def _check(job: Callable[[], _Job[repair.Check]], out: Path, printing: Printing, gently: Gently) -> int:
     check = await _watched(job(), printing, gently)
     findings = progress.check_findings(check)
     if not (printing.quiet or printing.json):
@@ -327,10 +321,10 @@ def export_command(argv: Sequence[str]) -> int:
     said = parser.read(argv)
     told = (lambda _: None) if said.quiet else partial(print, flush=True)
     job = partial(export.export, said.out, said.to, said.recipe, made(Options, said), told=told)
-    return _until_signal(partial(_export, job, said.quiet))
+    return until_signal(partial(_export, job, said.quiet))
 
 
-async def _export(job: Callable[[], Awaitable[export.Exported]], quiet: bool, _gently: _Gently) -> int:
+async def _export(job: Callable[[], Awaitable[export.Exported]], quiet: bool, _gently: Gently) -> int:
     try:
         done = await job()
     except Failure as failure:
@@ -363,12 +357,12 @@ def demo_command(argv: Sequence[str]) -> int:
         demo.write_tables(source)
         options = Options(source=source, pace=0, **preset(said))
         if _nothing_left(said.out, options):
-            return _until_signal(partial(_run, said.out, options, printing))
+            return until_signal(partial(_run, said.out, options, printing))
         footage = said.footage or Path(temporary) / "footage"
-        return _until_signal(partial(_demo, footage, said.out, options, printing))
+        return until_signal(partial(_demo, footage, said.out, options, printing))
 
 
-async def _demo(footage: Path, out: Path, options: Options, printing: Printing, gently: _Gently) -> int:
+async def _demo(footage: Path, out: Path, options: Options, printing: Printing, gently: Gently) -> int:
     """Draw the footage, start the stand-in, and run the main job with what any user could pass."""
     from hdtf_async import demo  # noqa: PLC0415
 
@@ -394,7 +388,7 @@ async def _demo(footage: Path, out: Path, options: Options, printing: Printing, 
         return await _run(out, options, printing, gently)
 
 
-async def _run(out: Path, options: Options, printing: Printing, gently: _Gently) -> int:
+async def _run(out: Path, options: Options, printing: Printing, gently: Gently) -> int:
     """Run the main job to its end and tell what came of it."""
     report = await _watched(running(out, options), printing, gently)
     if not (printing.quiet or printing.json):
@@ -404,7 +398,7 @@ async def _run(out: Path, options: Options, printing: Printing, gently: _Gently)
     return report.exit_code
 
 
-async def _watched(job: _Job[R], printing: Printing, gently: _Gently) -> R:
+async def _watched(job: _Job[R], printing: Printing, gently: Gently) -> R:
     """Show a job's events until they end, and return what it came to."""
     async with job as events:
         gently.append(events.finish)
@@ -418,40 +412,6 @@ async def _watched(job: _Job[R], printing: Printing, gently: _Gently) -> R:
 def _say_why_stopped(stopped: Failure | None) -> None:
     if stopped is not None:
         print(f"hdtf_async: {stopped} {stopped.reason.advice.remedy}", file=sys.stderr)
-
-
-def _until_signal(work: Callable[[_Gently], Awaitable[int]]) -> int:
-    """Run work on a loop of its own; SIGINT, SIGTERM and SIGHUP (the terminal is gone) end it cleanly.
-
-    The first SIGINT ends it gently, where the work has said how.
-    """
-    ended_by: list[signal.Signals] = []
-    codes: list[int] = []
-    gently: _Gently = []
-
-    async def watch(job: anyio.CancelScope) -> None:
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
-            async for number in signals:
-                ended_by.append(number)
-                if number is signal.SIGINT and gently:
-                    gently.pop()()
-                else:
-                    job.cancel()
-
-    async def main() -> None:
-        async with anyio.create_task_group() as group:
-            with anyio.CancelScope() as job:
-                group.start_soon(watch, job)
-                codes.append(await work(gently))
-            group.cancel_scope.cancel()
-
-    with one_error():
-        anyio.run(main)
-    if ended_by:
-        with suppress(OSError):  # the terminal may be gone
-            print(f"{ended_by[-1].name}: stopped. The same command goes on from here.", file=sys.stderr)
-        return 128 + ended_by[-1]
-    return codes[0]
 
 
 def _nothing_left(out: Path, options: Options) -> bool:

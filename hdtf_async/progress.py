@@ -310,7 +310,8 @@ def summary(report: Report, out: object) -> str:
     """Return what a run came to, in ten lines at most."""
     lines = [
         f"{count(len(report.done), 'clip')} made"
-        f" ({in_hours(report.clip_seconds)}, {in_bytes(report.clip_bytes)}), {report.there} were there already, {sum(report.reasons.values())} missing;"
+        f" ({in_hours(report.clip_seconds)}, {in_bytes(report.clip_bytes)}),"
+        f" {report.there} were there already, {sum(report.reasons.values())} missing;"
         f" {in_bytes(report.raw_bytes)} fetched in {in_hours(report.seconds)}."
     ]
     if report.overlap is not None:

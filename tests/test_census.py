@@ -56,7 +56,8 @@ async def test_a_census_says_of_every_video_what_is_there(
             first = await taken(tmp_path, options)
             told = await site.requests()
             again = await taken(tmp_path, options)
-            assert len(await site.requests()) == len(told), "what was answered lately is not asked again"
+            asked_again = {request["video"] for request in (await site.requests())[len(told) :]}
+            assert asked_again == {"-demoHead_2"}, "nothing but what a person may have mended"
     assert answered > 0
     assert first.asked == 6 - answered, (
         "one video stands in two rows, and what had answered is not asked again"
@@ -72,7 +73,7 @@ async def test_a_census_says_of_every_video_what_is_there(
     # Two rows may name one video, which is asked for once.
     assert rows["Speaker2"]["asked"] == rows["Speaker3"]["asked"] != ""
     assert first.exit_code == again.exit_code == ExitCode.DONE
-    assert again.asked == 0
+    assert again.asked == 1
     assert first.videos == again.videos
     assert first.videos.total() == len(rows) == 7
     assert [path.name for path in tmp_path.rglob(".*")] == []

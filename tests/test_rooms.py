@@ -30,7 +30,7 @@ ROOMS = [
     *("sentinel", "guard", "process", "demux", "probe", "ytdlp", "ffmpeg", "combing", "decode", "thumbnails"),
     *("lanes", "entrance", "raws", "fetch", "cut", "pipeline", "report", "page", "run"),
     *("census", "doctor", "check", "repair", "stills", "export"),
-    *("picture", "pen", "progress", "demo", "flags", "cli", "__init__", "__main__"),
+    *("picture", "pen", "progress", "demo", "flags", "ending", "cli", "__init__", "__main__"),
 ]
 """A room imports only rooms above it. A new room has to find its place here."""
 

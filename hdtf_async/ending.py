@@ -1,0 +1,49 @@
+"""How a command line is ended by a signal: gently at first, where its work has said how."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import anyio
+
+from hdtf_async.run import one_error
+
+Gently = list[Callable[[], None]]
+"""How the work under way is asked to end soon, once it can be."""
+
+
+def until_signal(work: Callable[[Gently], Awaitable[int]]) -> int:
+    """Run work on a loop of its own; SIGINT, SIGTERM and SIGHUP (the terminal is gone) end it cleanly.
+
+    The first SIGINT ends it gently, where the work has said how.
+    """
+    ended_by: list[signal.Signals] = []
+    codes: list[int] = []
+    gently: Gently = []
+
+    async def watch(job: anyio.CancelScope) -> None:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+            async for number in signals:
+                ended_by.append(number)
+                if number is signal.SIGINT and gently:
+                    gently.pop()()
+                else:
+                    job.cancel()
+
+    async def main() -> None:
+        async with anyio.create_task_group() as group:
+            with anyio.CancelScope() as job:
+                group.start_soon(watch, job)
+                codes.append(await work(gently))
+            group.cancel_scope.cancel()
+
+    with one_error():
+        anyio.run(main)
+    if ended_by:
+        with suppress(OSError):  # the terminal may be gone
+            sys.stderr.write(f"{ended_by[-1].name}: stopped. The same command goes on from here.\n")
+        return 128 + ended_by[-1]
+    return codes[0]
