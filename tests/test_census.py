@@ -52,7 +52,7 @@ async def test_a_census_says_of_every_video_what_is_there(
                 async for event in run:
                     if isinstance(event, events.VideoAsked):
                         break
-            answered = len(store.read_known(tmp_path).asked)
+            answered = len(store.read_known(tmp_path).asked.keys() - {"-demoHead_2"})
             first = await taken(tmp_path, options)
             told = await site.requests()
             again = await taken(tmp_path, options)

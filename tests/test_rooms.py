@@ -24,7 +24,7 @@ PACKAGE = Path(hdtf_async.__file__).parent
 ROOMS = [
     *("model", "masks", "failures", "words", "health", "geometry", "formats", "events"),
     *("splits", "recipes"),
-    *("rows", "corrections", "tables", "cpus", "shards", "options", "settings"),
+    *("rows", "corrections", "tables", "cpus", "handed", "shards", "options", "settings"),
     *("plan", "planned", "disk", "packed", "journal", "views", "locks", "partials", "store", "forms"),
     *("history", "charts", "content"),
     *("sentinel", "guard", "process", "demux", "probe", "ytdlp", "ffmpeg", "combing", "decode", "thumbnails"),

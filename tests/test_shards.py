@@ -27,6 +27,7 @@ from hdtf_async import BusyError, ExitCode, FormError, Reason, cli, plan, tables
 from hdtf_async.journal import JOURNAL, in_order, name_of, read
 from hdtf_async.model import Box, Clip, Interval, Video
 from hdtf_async.options import Options
+from hdtf_async.page import REPORT
 from hdtf_async.shards import COUNT, KUBERNETES, SLURM, Shard, from_environment, place
 from hdtf_async.store import opened, read_known
 from hdtf_async.views import FAILURES, METADATA
@@ -67,11 +68,14 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 
 
 def _contents(out: Path) -> dict[str, bytes]:
-    """Return all that a directory holds but for journals, logs and the lock of the views."""
+    """Return all that a directory holds but what tells times: journals, logs, the report; and the lock."""
     return {
         str(path.relative_to(out)): path.read_bytes()
         for path in out.rglob("*")
-        if path.is_file() and not path.name.startswith("_") and not path.name.endswith("_log.txt")
+        if path.is_file()
+        and not path.name.startswith("_")
+        and not path.name.endswith("_log.txt")
+        and path.name != REPORT
     }
 
 
