@@ -6,6 +6,7 @@ import fcntl
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING
@@ -43,11 +44,11 @@ def holders(path: Path) -> set[int]:
     """Return the other processes that have a file open."""
     found = set()
     for other in Path("/proc").iterdir():
-        try:
-            if any(entry.readlink() == path for entry in (other / "fd").iterdir()):
-                found.add(int(other.name))
-        except (OSError, ValueError):
-            continue
+        with suppress(OSError, ValueError):  # it is no process, or has ended
+            for entry in (other / "fd").iterdir():
+                with suppress(OSError):  # closed meanwhile: one that is just starting opens and closes many
+                    if entry.readlink() == path:
+                        found.add(int(other.name))
     return found - {os.getpid()}
 
 

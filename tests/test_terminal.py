@@ -189,9 +189,9 @@ async def test_a_stopped_terminal_stops_nothing_but_what_it_shows(
         while not (metadata.exists() and metadata.read_text()):
             await anyio.sleep(0.05)
         assert run.poll() is None
-        assert b"clips made" not in shown
+        assert b"made" not in shown
         os.write(master, b"\x11")
-        while b"1 clips made" not in shown:
+        while b"1 clip made" not in shown:
             shown += os.read(master, 1 << 16)
     os.close(slave)
     os.close(master)
@@ -208,7 +208,7 @@ async def test_without_a_terminal_there_are_plain_lines(
     """No bars, no control characters; the summary is on stdout."""
     words = job(finished, site, tmp_path, "--video", "Radio2", "--preset", "ultrafast")
     run = subprocess.run(words, check=True, capture_output=True, text=True, timeout=90)
-    assert run.stdout.startswith("1 clips made")
+    assert run.stdout.startswith("1 clip made")
     assert not any(ord(sign) < 32 and sign != "\n" for sign in run.stdout + run.stderr)
 
 
