@@ -28,6 +28,7 @@ from hdtf_async import (
     progress,
     repair,
     shards,
+    sheet,
     store,
     tables,
 )  # fmt: skip
@@ -63,6 +64,7 @@ From the HDTF tables to talking-head clips: downloads and encodes overlap.
   python -m hdtf_async merge --out DIR     the lists, from the journals of all shards
   python -m hdtf_async report --out DIR    report.html anew, also during a run
   python -m hdtf_async export --help       the trees that training code wants
+  python -m hdtf_async faces --out DIR     what --crop face has cut out, to look at
   python -m hdtf_async demo --out DIR      the whole job, offline"""
 EPILOG = """\
 exit codes: 0 all is there; 1 the rest is gone or needs you; 2 usage or tables;
@@ -82,7 +84,7 @@ def main(argv: Sequence[str]) -> int:
     """Run a command line and return its exit code."""
     jobs = (
         *(plan_command, census_command, check_command, merge_command, report_command, doctor_command),
-        *(export_command, demo_command),
+        *(export_command, faces_command, demo_command),
     )
     commands: dict[str, Callable[[Sequence[str]], int]] = dict(zip(COMMANDS, jobs, strict=True))
     command, words = (commands[argv[0]], argv[1:]) if argv and argv[0] in commands else (main_job, argv)
@@ -332,6 +334,24 @@ async def _export(job: Callable[[], Awaitable[export.Exported]], quiet: bool, _g
         return failure.reason.advice.exit_code
     if not quiet:
         print(f"{done.words}\n{RECIPES[done.recipe].use}")
+    return ExitCode.DONE
+
+
+def faces_command(argv: Sequence[str]) -> int:
+    """``python -m hdtf_async faces --out DIR``: the windows around faces, as a table and as a picture."""
+    parser = Parser(
+        prog="python -m hdtf_async faces", usage="%(prog)s --out DIR [options]",
+        description="The windows of clips made with --crop face, with the published boxes and the"
+        f" intersection over union; DIR/{sheet.SHEET} shows both on a frame of each clip.",
+    )  # fmt: skip
+    parser.add_argument(*OUT, dest="out", metavar="DIR", type=Path, required=True, help="where the clips are")
+    add(parser, Options, groups=("raw_dirs", "ffmpeg", "encodes"))
+    said = parser.read(argv)
+    return until_signal(partial(_faces, said.out, made(Options, said)))
+
+
+async def _faces(out: Path, options: Options, _gently: Gently) -> int:
+    print(await sheet.made(out, options))
     return ExitCode.DONE
 
 

@@ -11,28 +11,32 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import combing, ffmpeg, geometry
+from hdtf_async import combing, ffmpeg, geometry, window
 from hdtf_async.events import ClipDone, EncodeProgress, EncodeStarted
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.guard import UNGUARDED, Guard
-from hdtf_async.model import Audio, Box, Crop, Deinterlace, Interval
+from hdtf_async.model import Audio, Box, Crop, Deinterlace, Fallback, Interval
 from hdtf_async.plan import fingerprint, row
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
     from hdtf_async.demux import Facts
     from hdtf_async.events import Events
+    from hdtf_async.faces import Finder
     from hdtf_async.journal import Record
     from hdtf_async.model import Clip, Form
     from hdtf_async.probe import Prober
     from hdtf_async.raws import Raw
     from hdtf_async.store import Store
+    from hdtf_async.window import Region
 
 
 _AAC_FRAMES = 0.1
 """Seconds by which sound inside a clip may be longer or shorter: AAC counts in frames of 1024 samples."""
+_LEAST_SHARE = 0.5
+"""Of the frames: the face has to be in so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,8 @@ class Cutter:
     prober: Prober
     events: Events
     guard: Guard = UNGUARDED
+    finder: Finder | None = None
+    """Needed where the form crops to the face."""
 
     async def cut(self, clip: Clip, raw: Raw) -> None:
         """Encode, check, publish and record one clip, in this order.
@@ -57,6 +63,9 @@ class Cutter:
         wanted = plan_cut(clip, raw, self.form)
         final = self.store.clip_path(clip)
         self.events.tell(EncodeStarted(clip.stem, wanted.interval.seconds))
+        face: Record = {}
+        if self.form.crop is Crop.FACE:
+            wanted, face = await self._around_face(clip, raw, wanted)
         if self.form.deinterlace is Deinterlace.AUTO:
             seen = await combing.look(self.tool, wanted, self.guard)
             wanted = replace(wanted, parity=seen.parity)
@@ -83,6 +92,7 @@ class Cutter:
         took = anyio.current_time() - begun
         metadata = (
             self._metadata(clip, raw, wanted, facts)
+            | face
             | {"bytes": size, "sha256": digest}
             | beside
             | {
@@ -94,13 +104,23 @@ class Cutter:
             {
                 "type": "clip",
                 "clip": clip.stem,
-                "form": row(clip) | self.form.stated(),
+                "form": row(clip, self.form) | self.form.stated(),
                 "metadata": metadata,
                 "took": round(took, 3),
             }
         )
         missing = metadata.get("ends_early", 0.0)
         self.events.tell(ClipDone(clip.stem, final.name, wanted.interval.seconds, size, took, missing))
+
+    async def _around_face(self, clip: Clip, raw: Raw, cut: ffmpeg.Cut) -> tuple[ffmpeg.Cut, Record]:
+        """Look for the face, and return the cut with its box and what the metadata tell of it."""
+        if self.finder is None:
+            raise RuntimeError("a run that crops to the face has who finds it")
+        frames = await self.finder.look(cut, (raw.facts.width, raw.facts.height))
+        # It takes half a second where every frame of a long clip was looked at.
+        box, told = await run_sync(plan_window, clip, frames, raw.facts, self.form)
+        width, height = ffmpeg.side_lengths(box, self.form.size)
+        return replace(cut, box=box, width=width, height=height), told
 
     @asynccontextmanager
     async def _temporary(self, final: Path) -> AsyncIterator[Path]:
@@ -197,7 +217,7 @@ def plan_cut(clip: Clip, raw: Raw, form: Form) -> ffmpeg.Cut:
         raise Failure(Reason.INTERVAL_OUTSIDE, "the interval holds no frame")
     if form.crop is Crop.TABLE:
         box = geometry.fit(clip.box, clip.video.reference_height, facts.width, facts.height)
-    else:
+    else:  # where a face is looked for, it is all of the frame until that is found
         box = Box(0, 0, facts.width - facts.width % 2, facts.height - facts.height % 2)
     width, height = ffmpeg.side_lengths(box, form.size)
     if form.fps is not None:
@@ -217,6 +237,26 @@ def plan_cut(clip: Clip, raw: Raw, form: Form) -> ffmpeg.Cut:
         lead=facts.lead,
         sound=None if form.audio is Audio.NONE else _plan_sound(clip, raw, form, interval, frames),
     )
+
+
+def plan_window(
+    clip: Clip, frames: Sequence[Sequence[Region]], facts: Facts, form: Form
+) -> tuple[Box, Record]:
+    """Decide which box is cut out, from where faces were seen, and what the metadata tell of it. Pure.
+
+    A clip without a zoom in the table has 1. Raises `Failure`: ``no_face``; where the published box stands
+    by, ``box_does_not_fit`` and ``height_unknown``.
+    """
+    found = window.find(frames)
+    share = found.frames / len(frames) if found else 0.0
+    told: Record = {"zoom": clip.zoom, "faces": found.faces if found else 0, "face_share": round(share, 4)}
+    if found is not None and share >= _LEAST_SHARE:
+        box = window.place(found.region, clip.zoom or 1, form.face_margin, facts.width, facts.height)
+        return box, told | {"face_region": [round(edge, 1) for edge in found.region.edges]}
+    if form.face_fallback is Fallback.FAIL:
+        raise Failure(Reason.NO_FACE, f"it was seen in {share:.0%} of {len(frames)} frames")
+    box = geometry.fit(clip.box, clip.video.reference_height, facts.width, facts.height)
+    return box, told | {"face_fallback": "table"}
 
 
 def _plan_sound(clip: Clip, raw: Raw, form: Form, interval: Interval, frames: int) -> ffmpeg.Sound:

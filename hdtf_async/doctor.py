@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING
 
 from anyio.to_thread import run_sync
 
-from hdtf_async import ffmpeg, health, locks, plan, process, store, tables
+from hdtf_async import facemodel, faces, ffmpeg, health, locks, plan, process, store, tables
 from hdtf_async.failures import Failure
 from hdtf_async.health import Sign, Verdict
+from hdtf_async.model import Crop
 from hdtf_async.probe import Prober
 from hdtf_async.raws import own_raws
 from hdtf_async.run import bundled_ffmpeg, look_at_cookies, require_yt_dlp
@@ -44,6 +45,8 @@ async def examine(options: Options, out: Path | None = None) -> list[Sign]:
     signs = await _looked_at("yt-dlp", partial(_yt_dlp, options))
     signs += await _looked_at("ffmpeg", partial(_ffmpeg, options))
     signs += await _looked_at("PyAV", _pyav)
+    if options.crop is Crop.FACE:
+        signs += await _looked_at("faces", partial(_faces, options))
     if options.cookies is not None:
         signs += await _looked_at("cookies", partial(_cookies, options))
     if out is not None:
@@ -108,6 +111,19 @@ async def _pyav() -> list[Sign]:
     async with Prober() as prober:
         await prober.ready()
     return [Sign("PyAV", Verdict.FINE, "the child that reads media answers")]
+
+
+async def _faces(options: Options) -> list[Sign]:
+    sign = faces.look_at_tools(options)
+    if sign is None or sign.verdict is Verdict.WRONG:
+        return [] if sign is None else [sign]
+    given = options.face_model
+    model = await facemodel.cached() if given is None else given
+    if model is None:
+        words = f"{sign.words}; its model is not in the cache yet: a run fetches it from {facemodel.HOME}"
+        return [Sign(sign.subject, Verdict.WARNING, words, "give --face-model where there is no network")]
+    await faces.Finder(Path("ffmpeg"), model).ready()
+    return [Sign(sign.subject, Verdict.FINE, f"{sign.words} finds faces with {model}")]
 
 
 async def _cookies(options: Options) -> list[Sign]:

@@ -15,7 +15,7 @@ The reasons fall into these families:
   ``raw_truncated``, ``raw_unreadable``, ``not_tried``.
 - this machine: ``disk_full``, ``not_writable``, ``tool_missing``, ``not_ready``, ``tool_failed``.
 - the tables against the video: ``box_does_not_fit``, ``height_unknown``, ``interval_outside``,
-  ``no_sound``, ``clip_wrong``.
+  ``no_sound``, ``no_face``, ``clip_wrong``.
 - this program: ``fault``.
 - ``unknown``: words that nobody has categorised yet. There is no default that guesses.
 
@@ -120,6 +120,7 @@ class Reason(StrEnum):
     HEIGHT_UNKNOWN = "height_unknown"
     INTERVAL_OUTSIDE = "interval_outside"
     NO_SOUND = "no_sound"
+    NO_FACE = "no_face"
     CLIP_WRONG = "clip_wrong"
     NOT_TRIED = "not_tried"
     FAULT = "fault"
@@ -269,7 +270,7 @@ ADVICE: dict[Reason, Advice] = {
     ),
     Reason.BOX_DOES_NOT_FIT: _yours(
         "The published box leaves the frame of the video.",
-        "Look at the video: --corrections unverified has other boxes for some of these; else mend the table.",
+        "Look at the video: --corrections unverified has other boxes for some; --crop face needs none.",
     ),
     Reason.HEIGHT_UNKNOWN: _yours(
         "The tables do not say at which height the box was measured, so it cannot be placed.",
@@ -282,6 +283,10 @@ ADVICE: dict[Reason, Advice] = {
     Reason.NO_SOUND: _yours(
         "The video has no sound, and sound was asked for.",
         "Nothing can be done; --audio none, in a directory of its own, makes the clip without.",
+    ),
+    Reason.NO_FACE: _yours(
+        "No face was found in at least half of the clip's frames.",
+        "Look at the video; --crop table, or --face-fallback table, cuts out the published box.",
     ),
     Reason.CLIP_WRONG: _yours(
         "The encoder's output has not the size or the number of frames that it should have; it was deleted.",

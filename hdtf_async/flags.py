@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hdtf_async.options import Flag
 
 T = TypeVar("T", Options, Printing)
-COMMANDS = ("plan", "census", "check", "merge", "report", "doctor", "export", "demo")
+COMMANDS = ("plan", "census", "check", "merge", "report", "doctor", "export", "faces", "demo")
 """The first word of a command line, where it is not the main job's."""
 _WIDE = 25
 """Columns for an option and what it takes, before its help."""
@@ -87,11 +87,11 @@ def add(
     groups: Collection[str] | None = None,
     without: Collection[str] = (),
 ) -> None:
-    """Add a flag for each field, or for those of some groups; but for some."""
+    """Add a flag for each field, or for those of some groups and names; but for some."""
     groups_made: dict[str, argparse._ArgumentGroup] = {}
     for option in fields(what):
         flag = flag_of(option)
-        if option.name in without or (groups is not None and flag.group not in groups):
+        if option.name in without or (groups is not None and not {flag.group, option.name} & {*groups}):
             continue
         parser.offered.add(option.name)
         group = groups_made.setdefault(flag.group, parser.add_argument_group(flag.group))

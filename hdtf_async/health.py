@@ -130,6 +130,23 @@ def of_abilities(encoders: Collection[str], decoders: Collection[str], filters: 
     return Sign("codecs", Verdict.FINE, f"encodes H.264; decodes {', '.join(_DECODERS)}")
 
 
+_EXTRA = "pip install 'hdtf-async[face]'"
+_LEAST_MEDIAPIPE = (1, 2)
+
+
+def of_face_tools(mediapipe: str | None, *, pooch: bool) -> Sign:
+    """Judge what --crop face needs: MediaPipe's version, and whether pooch is there, or not needed."""
+    if mediapipe is None or not pooch:
+        what = "MediaPipe" if mediapipe is None else "pooch, which fetches its model,"
+        words = f"{what} is not installed: it comes with the extra"
+        return Sign("faces", Verdict.WRONG, words, _EXTRA, Reason.TOOL_MISSING)
+    told = re.match(r"(\d+)\.(\d+)", mediapipe)
+    if told is None or (int(told[1]), int(told[2])) < _LEAST_MEDIAPIPE:
+        words = f"MediaPipe {mediapipe} is too old"
+        return Sign("faces", Verdict.WRONG, words, _EXTRA, Reason.TOOL_MISSING)
+    return Sign("faces", Verdict.FINE, f"MediaPipe {mediapipe}")
+
+
 def of_room(*, free: int, min_free: int, least: Sequence[int], keep_raw: bool) -> Sign:
     """Judge the room on the disk by the least that each download still to come takes.
 

@@ -142,8 +142,19 @@ class Crop(StrEnum):
 
     TABLE = "table"
     """The published box."""
+    FACE = "face"
+    """A square around the face that is found in the clip, enlarged by the table's zoom."""
     NONE = "none"
     """Nothing: the whole frame."""
+
+
+class Fallback(StrEnum):
+    """What becomes of a clip in which no face is found often enough."""
+
+    FAIL = "fail"
+    """It is not made."""
+    TABLE = "table"
+    """The published box is cut out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +176,11 @@ class Form:
     preset: str = "veryfast"
     threads: int = 1
     """Threads of the encoder: x264 writes another stream for another count."""
+    face_rate: float | None = 5.0
+    """Frames a second in which the face is looked for; None for every frame."""
+    face_margin: float = 0.0
+    """What is added around the face's landmarks before the zoom, as a share of their square's side."""
+    face_fallback: Fallback = Fallback.FAIL
 
     @property
     def sound_inside(self) -> bool:
@@ -177,12 +193,14 @@ class Form:
         return self.audio in {Audio.WAV, Audio.BOTH}
 
     def stated(self) -> dict[str, str | float | None]:
-        """Return the form as JSON takes it."""
-        return asdict(self) | {
+        """Return the form as JSON takes it: without what is said of faces where none is looked for."""
+        told = asdict(self) | {
             "fps": None if self.fps is None else str(self.fps),
             # 2 and 2.0 are one length, but two texts.
             "segment": None if self.segment is None else float(self.segment),
         }
+        looks = self.crop is Crop.FACE
+        return {key: value for key, value in told.items() if looks or not key.startswith("face_")}
 
 
 class Severity(StrEnum):

@@ -16,7 +16,7 @@ from typing import Any
 from hdtf_async.cpus import usable_cpus
 from hdtf_async.formats import Resolution
 from hdtf_async.handed import proxy, yt_dlp_arguments
-from hdtf_async.model import SUBSETS, Audio, Codec, Crop, Deinterlace, Form
+from hdtf_async.model import SUBSETS, Audio, Codec, Crop, Deinterlace, Fallback, Form
 from hdtf_async.shards import Shard
 from hdtf_async.splits import SEED, SHARES, Split, shares_of
 from hdtf_async.tables import Corrections
@@ -140,6 +140,10 @@ def _known_subsets(value: tuple[str, ...]) -> str | None:
     return f"takes {', '.join(SUBSETS)}, not {unknown[0]!r}" if unknown else None
 
 
+def _face_rate(text: str) -> float | None:
+    return None if text == "every" else float(text)
+
+
 def _rate(value: Fraction) -> str | None:
     return None if 1 <= value <= 240 else f"takes 1 to 240 frames a second, not {value}"  # noqa: PLR2004
 
@@ -234,10 +238,10 @@ class Options:
         shown="10",
     )  # fmt: skip
     resolution: Resolution = _option(
-        "--resolution", default=Resolution.REFERENCE, group=NETWORK, parse=Resolution,
+        "--resolution", default=None, group=NETWORK, parse=Resolution,
         choices=tuple(Resolution),
-        help="the reference height, or the next best with the box scaled; exactly it (give or take 8 lines)"
-        " or nothing; the highest",
+        help="the reference height or next best, box scaled; only it (within 8 lines); the highest",
+        shown="reference; for a face best",
     )  # fmt: skip
     raw_dirs: tuple[Path, ...] = _option(
         "--raw-dir", default=(), group=NETWORK, metavar="DIR", parse=_paths, many=True,
@@ -266,7 +270,20 @@ class Options:
     )  # fmt: skip
     crop: Crop = _option(
         "--crop", default=Crop.TABLE, group=ENCODE, parse=Crop, choices=tuple(Crop),
-        help="the published box, or the whole frame",
+        help="the published box; around the face; all",
+    )  # fmt: skip
+    face_rate: float | None = _option(
+        "--face-rate", default=5.0, group=ENCODE, metavar="N", parse=_face_rate,
+        check=_between(0.2, 240, " frames a second"),
+        help="looks for the face a second, or every", shown="5",
+    )  # fmt: skip
+    face_margin: float = _option(
+        "--face-margin", default=0.0, group=ENCODE, metavar="SHARE", parse=float, check=_between(-0.25, 1),
+        help="of the face, added all around", shown="0",
+    )  # fmt: skip
+    face_fallback: Fallback = _option(
+        "--face-fallback", default=Fallback.FAIL, group=ENCODE, parse=Fallback, choices=tuple(Fallback),
+        help="without a face",
     )  # fmt: skip
     size: int | None = _option(
         "--size", default=None, group=ENCODE, metavar="PIXELS", parse=int, check=_even_side,
@@ -341,9 +358,19 @@ class Options:
         "--yt-dlp", default=None, group=TOOLS, metavar="PATH", parse=Path, help="yt-dlp to use",
         shown="this environment's",
     )  # fmt: skip
+    face_model: Path | None = _option(
+        "--face-model", default=None, group=TOOLS, metavar="FILE", parse=Path, check=_readable,
+        help="MediaPipe's face_landmarker.task", shown="fetched once",
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
+        if not self.resolution:  # not said
+            best = self.crop is Crop.FACE
+            object.__setattr__(self, "resolution", Resolution.BEST if best else Resolution.REFERENCE)
         check(self)
+        if self.crop is Crop.FACE and self.resolution is not Resolution.BEST:
+            words = "--crop face takes the highest resolution: leave --resolution away"
+            raise OptionsError(f"{words} (it is {self.resolution})")
 
     def stated(self) -> dict[str, dict[str, Any]]:
         """Return what a journal tells of the options, as JSON takes it: nothing secret, and no local path."""
@@ -361,7 +388,8 @@ class Options:
         return Form(
             crop=self.crop, resolution=str(self.resolution), size=self.size, fps=self.fps,
             segment=self.segment, audio=self.audio, deinterlace=self.deinterlace, codec=self.codec,
-            crf=self.crf, preset=self.preset,
+            crf=self.crf, preset=self.preset, face_rate=self.face_rate, face_margin=self.face_margin,
+            face_fallback=self.face_fallback,
         )  # fmt: skip
 
     @property

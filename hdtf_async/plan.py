@@ -129,10 +129,11 @@ class Plan:
         return tuple(clip for work in self.work for clip in work.clips)
 
 
-def row(clip: Clip) -> dict[str, Any]:
-    """Return what the tables say of a clip, as far as it changes the clip."""
+def row(clip: Clip, form: Form) -> dict[str, Any]:
+    """Return what the tables say of a clip, as far as it changes a clip of this form."""
     box = clip.box
-    return {
+    zoom = {"zoom": clip.zoom} if form.crop is Crop.FACE else {}
+    return zoom | {
         "youtube_id": clip.video.youtube_id,
         "reference_height": clip.video.reference_height,
         # 30 and 30.0 are one time, but two texts.
@@ -147,7 +148,7 @@ def fingerprint(clip: Clip, form: Form) -> str:
 
     Versions of tools are not part of it: a newer ffmpeg is no reason to make all clips again.
     """
-    return _fingerprint(row(clip), form.stated())
+    return _fingerprint(row(clip, form), form.stated())
 
 
 def require_known(tables: Tables, options: Options) -> None:
@@ -207,7 +208,7 @@ def make(
     for clip in selected:
         record = there.get(clip.stem)
         if record is not None:
-            asked = row(clip)
+            asked = row(clip, form)
             if record["metadata"].get("fingerprint") == _fingerprint(asked, stated):
                 present.append(clip)
                 continue
@@ -221,7 +222,7 @@ def make(
         else:
             left.append(clip)
             if record is not None:
-                different.append(Difference(clip.stem, record["form"], row(clip) | stated))
+                different.append(Difference(clip.stem, record["form"], row(clip, form) | stated))
     return Plan(
         work=tuple(works(tables, left)),
         there=tuple(present),

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 FORM = frozenset(option.name for option in fields(Form))
 """Options that a repair takes from the journal, and nobody can set."""
-_MORE: dict[str, type] = {"correction": str, "segment": int}
+_MORE: dict[str, type] = {"correction": str, "segment": int, "zoom": float}
 """What the metadata of some clips tell besides, under the name and of the kind of the clip's own field."""
 
 

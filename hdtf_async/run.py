@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import ffmpeg, health, history, page, plan, store, tables
+from hdtf_async import faces, ffmpeg, health, history, page, plan, store, tables
 from hdtf_async.cut import Cutter
 from hdtf_async.entrance import Entrance
 from hdtf_async.events import ClipFailed, Events, RunStarted
@@ -358,6 +358,9 @@ async def workshop(  # noqa: PLR0913 - what videos are made with
     width = int(lanes.network.total_tokens)
     width = width if videos is None else min(width, videos)
     async with guarding(*directory.locks) as guard, Prober(guard) as prober:
+        finder = await faces.finder(options, tool, guard)
+        if finder is not None:
+            versions |= await run_sync(finder.versions)
         yt_dlp = YtDlp(options, tool, guard)
         yield Workshop(
             options,
@@ -365,7 +368,7 @@ async def workshop(  # noqa: PLR0913 - what videos are made with
             Entrance(lanes.network, pace=options.pace, cool_down=options.cool_down, events=events),
             directory,
             Fetcher(options, directory, yt_dlp, prober, events, own=own, width=width),
-            Cutter(options.form, directory, tool, versions, prober, events, guard),
+            Cutter(options.form, directory, tool, versions, prober, events, guard, finder),
             prober,
             about,
             events,

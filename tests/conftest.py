@@ -8,6 +8,7 @@ import shlex
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 # How long an example takes says more about the machine than about what is tested.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+collect_ignore = [] if find_spec("skimage") else ["test_faces.py"]
+"""Without the extra ``test-face`` not even its imports work; whoever asks for its tests then gets none."""
 
 
 @pytest.fixture(scope="session")

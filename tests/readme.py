@@ -1,6 +1,6 @@
 """The parts of README and docs that follow from the code, and the commands that they tell people to type.
 
-python tests/readme.py demo|test|browser      prints a command as the README has it
+python tests/readme.py demo|test|datasets|browser|test-face      prints a command as the README has it
 python tests/readme.py write          writes the tables, and the schema of the events, anew
 """
 

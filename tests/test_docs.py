@@ -28,6 +28,8 @@ RUN_ELSEWHERE = {
     **dict.fromkeys(readme.command("test").splitlines(), "it is what runs this"),
     **dict.fromkeys(readme.command("datasets").splitlines(), ".ci/run"),
     **dict.fromkeys(readme.command("browser").splitlines(), ".ci/run"),
+    **dict.fromkeys(readme.command("test-face").splitlines(), ".ci/run"),
+    "pip install '.[face]'": ".ci/run, as part of the extra for the tests",
     "python examples/plain.py clips": "tests/test_examples.py",
     "python examples/web_service.py clips": "tests/test_examples.py",
     "python examples/shared_limits.py clips": "tests/test_examples.py",

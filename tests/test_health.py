@@ -174,3 +174,13 @@ def test_cookies_are_judged_by_form_and_dates(text: str, verdict: Verdict, words
     assert words in sign.words
     assert verdict is not Verdict.FINE or "written 12 days ago" in sign.words
     assert "secret-value" not in f"{sign}"
+
+
+def test_what_finds_faces_has_to_be_there_and_new_enough() -> None:
+    """Else it is told which extra brings it; without a need to fetch the model there is none for pooch."""
+    assert health.of_face_tools("1.2.3", pooch=True).verdict is Verdict.FINE
+    assert health.of_face_tools("2.0", pooch=True).verdict is Verdict.FINE
+    for version, pooch in ((None, True), ("1.2.3", False), ("0.10.35", True), ("x", True)):
+        sign = health.of_face_tools(version, pooch=pooch)
+        assert (sign.verdict, sign.reason) == (Verdict.WRONG, Reason.TOOL_MISSING)
+        assert "hdtf-async[face]" in sign.remedy

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from hdtf_async.formats import Resolution
+from hdtf_async.model import Crop, Fallback, Form
 from hdtf_async.options import Options, OptionsError, Printing, flag_of, size_in_bytes
 
 
@@ -95,6 +97,23 @@ def test_form_holds_the_options_that_change_a_clip_and_no_others() -> None:
     assert same.form == Options().form
     for change in ({"size": 256}, {"fps": Fraction(25)}, {"crf": 23}, {"preset": "medium"}, {"crop": "none"}):
         assert replace(Options(), **change).form != Options().form
+
+
+def test_the_face_is_looked_for_in_the_best_rendition() -> None:
+    """Of itself; who names another one is told, and who crops to the box keeps the reference height."""
+    assert Options(crop=Crop.FACE).resolution is Resolution.BEST
+    assert replace(Options(crop=Crop.FACE), limit=3).resolution is Resolution.BEST
+    assert Options().resolution is Resolution.REFERENCE
+    with pytest.raises(OptionsError, match=r"leave --resolution away \(it is exact"):
+        Options(crop=Crop.FACE, resolution=Resolution.EXACT)
+
+
+def test_what_is_said_of_faces_is_part_of_the_form_only_where_they_are_looked_for() -> None:
+    """Clips of the published box are not made again for it; every one of these options changes the others."""
+    form = Options(crop=Crop.FACE).form
+    for change in ({"face_rate": None}, {"face_margin": 0.1}, {"face_fallback": Fallback.TABLE}):
+        assert replace(form, **change).stated() != form.stated()
+        assert replace(Form(), **change).stated() == Form().stated()
 
 
 def test_every_option_has_help_and_a_flag_of_its_own() -> None:

@@ -45,7 +45,7 @@ def _made(clip: Clip, options: Options = DEFAULT, **metadata: object) -> dict[st
     return {
         "type": "clip",
         "clip": clip.stem,
-        "form": row(clip) | form.stated(),
+        "form": row(clip, form) | form.stated(),
         "metadata": {"fingerprint": fingerprint(clip, form), **metadata},
     }
 
@@ -286,6 +286,22 @@ def test_a_fingerprint_changes_with_whatever_changes_the_clip() -> None:
     prints += [fingerprint(clip, change(Form())) for change in FORMS.values()]
     prints += [fingerprint(change(clip), Form()) for change in ROWS.values()]
     assert len(set(prints)) == len(prints) == 1 + len(FORMS) + len(ROWS)
+
+
+def test_a_zoom_changes_the_fingerprint_of_a_clip_around_a_face_only() -> None:
+    """It enlarges that window, and nothing else."""
+    clip = _clip(_video("A"))
+    wider = replace(clip, zoom=1.5)
+    face = Form(crop=Crop.FACE, resolution="best")
+    assert fingerprint(wider, face) != fingerprint(clip, face)
+    assert fingerprint(wider, Form()) == fingerprint(clip, Form())
+
+
+def test_a_clip_around_a_face_needs_no_box_that_fits() -> None:
+    """Nor a height at which it was measured."""
+    odd = [_clip(_video("A"), box=Box(0, 0, 800, 800)), _clip(replace(_video("B"), reference_height=0))]
+    assert _make(odd, Options(crop=Crop.FACE)).impossible == ()
+    assert len(_make(odd).impossible) == 2
 
 
 def test_a_fingerprint_is_the_same_tomorrow() -> None:

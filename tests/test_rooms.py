@@ -22,14 +22,15 @@ if TYPE_CHECKING:
 PACKAGE = Path(hdtf_async.__file__).parent
 
 ROOMS = [
-    *("model", "masks", "failures", "words", "health", "geometry", "formats", "events"),
+    *("model", "masks", "failures", "words", "health", "geometry", "window", "formats", "events"),
     *("splits", "recipes"),
     *("rows", "corrections", "tables", "cpus", "handed", "shards", "options", "settings"),
     *("plan", "planned", "disk", "packed", "journal", "views", "locks", "partials", "store", "forms"),
     *("history", "charts", "content"),
     *("sentinel", "guard", "process", "demux", "probe", "ytdlp", "ffmpeg", "combing", "decode", "thumbnails"),
+    *("landmarks", "facemodel", "faces"),
     *("lanes", "entrance", "raws", "fetch", "cut", "pipeline", "report", "page", "run"),
-    *("census", "doctor", "check", "repair", "stills", "export"),
+    *("census", "doctor", "check", "repair", "stills", "export", "sheet"),
     *("picture", "pen", "progress", "demo", "flags", "ending", "cli", "__init__", "__main__"),
 ]
 """A room imports only rooms above it. A new room has to find its place here."""
@@ -41,6 +42,7 @@ PURE = {
     "words": {"re"},
     "health": {"datetime", "re"},
     "geometry": set[str](),
+    "window": {"statistics"},
     "formats": {"re"},
     "plan": {"difflib", "hashlib", "json"},
     "planned": set[str](),
@@ -262,10 +264,12 @@ STARTERS = {
     "process.py": {"subprocess"},
     "guard.py": {"subprocess"},
     "probe.py": {"os.fork"},
+    "landmarks.py": {"subprocess"},
     "demo/standin.py": {"subprocess", "anyio.open_process"},
 }
 """Who starts processes, and by which way: the tools; the sentinel; the forks in which foreign media is
-parsed; the demo's stand-in for YouTube, which is no tool of the job."""
+parsed; the ffmpeg whose pictures the detecting child reads; the demo's stand-in, which is no tool of the
+job."""
 
 
 def _uses(source: str, names: Iterable[str]) -> set[str]:

@@ -143,7 +143,7 @@ def test_paths_in_a_file_begin_at_the_file_or_at_home(tmp_path: Path) -> None:
         ("size = [16, 18]", "size takes a text or a number"),
         ("keep-raw = 1", "keep-raw takes true or false"),
         ('keep-raw = "yes"', "keep-raw takes true or false"),
-        ('crop = "circle"', "crop takes table, none, not 'circle'"),
+        ('crop = "circle"', "crop takes table, face, none, not 'circle'"),
         ('preset = "placebo"', "preset takes ultrafast"),
         ('subset = ["XX"]', "subset takes RD, WDA, WRA, not 'XX'"),
         ("[lanes]\ndownloads = 3", "there is no option lanes"),

@@ -1,0 +1,158 @@
+"""How well and how fast faces are found, as tables: needs the extra ``test-face``.
+
+    python benchmarks/faces.py [DIRECTORY]
+
+The footage is a photograph of a real face on known paths (`tests/astronaut.py`). With a directory it stays
+there. Windows are compared by intersection over union, at a zoom of 1.2.
+"""
+
+from __future__ import annotations
+
+import random
+import resource
+import sys
+import tempfile
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import anyio
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+import astronaut
+import numpy as np
+
+from hdtf_async.cpus import usable_cpus
+from hdtf_async.faces import Finder
+from hdtf_async.ffmpeg import Cut
+from hdtf_async.landmarks import Search, detector
+from hdtf_async.model import Box, Crop, Form, Interval
+from hdtf_async.run import bundled_ffmpeg
+from hdtf_async.window import Region, find, overlap, place
+
+ZOOM = 1.2
+RATES = (None, 10.0, 5.0, 2.0, 1.0)
+SIZE = astronaut.WIDTH, astronaut.HEIGHT
+HEIGHTS = (40, 48, 56, 64, 80, 100, 130, 160, 200, 290, 400)
+FOUND = 0.7
+"""Intersection over union with the marked face from which on it counts as found."""
+Frames = list[list[Region]]
+
+
+def planned(raw: Path, rate: float | None) -> Cut:
+    """Return the cut of a whole film."""
+    form = Form(crop=Crop.FACE, face_rate=rate)
+    return Cut(
+        raw, "mp4", Interval(0, astronaut.SECONDS), Box(0, 0, *SIZE), *SIZE, 150, form, Fraction(1, 12800)
+    )
+
+
+def window(frames: Frames) -> Region:
+    """Return what would be cut out; nothing where there is no face."""
+    found = find(frames)
+    if found is None:
+        return Region(0, 0, 0, 0)
+    box = place(found.region, ZOOM, 0, *SIZE)
+    return Region(box.left, box.top, box.right, box.bottom)
+
+
+def used() -> float:
+    """Return the CPU seconds of the children that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+async def motions(finder: Finder, directory: Path) -> None:
+    """Print how near the windows of the five motions come to the marked face's."""
+    labels = ["every frame" if rate is None else f"{rate:g}/s" for rate in RATES]
+    rates = "".join(f"{label:>13}" for label in labels)
+    print(f"{'motion':20}{'faces':>6}{'seen':>6}{rates}   5/s against every frame")
+    for motion in astronaut.MOTIONS:
+        raw = astronaut.draw(motion, directory / f"{motion.name.replace(' ', '_')}.mp4")
+        looked = {rate: await finder.look(planned(raw, rate), SIZE) for rate in RATES}
+        found = find(looked[5.0])
+        due = astronaut.due(motion, ZOOM)
+        near = "".join(f"{overlap(window(frames), due):13.3f}" for frames in looked.values())
+        same = overlap(window(looked[5.0]), window(looked[None]))
+        seen = "" if found is None else f"{found.faces:6}{found.frames / len(looked[5.0]):6.0%}"
+        print(f"{motion.name:20}{seen}{near}{same:12.3f}")
+
+
+async def speed(finder: Finder, raw: Path) -> None:
+    """Print what looking takes: one clip, and as many at a time as there are CPUs."""
+    begun = used()
+    await finder.look(planned(raw, 1.0), SIZE)
+    few = used() - begun
+    begun = used()
+    frames = len(await finder.look(planned(raw, None), SIZE))
+    each = (used() - begun - few) / (frames - astronaut.SECONDS)
+    print(f"\none frame takes {each * 1000:.1f} ms of CPU with decoding: {1 / each:.0f} a second of CPU")
+    print(f"a clip takes {few - astronaut.SECONDS * each:.2f} s of CPU besides, to load the detector")
+    at_a_time, clock = usable_cpus(), time.monotonic()
+    async with anyio.create_task_group() as group:
+        for _ in range(at_a_time):
+            group.start_soon(finder.look, planned(raw, None), SIZE)
+    took = time.monotonic() - clock
+    rate = at_a_time * frames / took
+    print(f"{at_a_time} clips at a time: {rate:.0f} frames a second by the clock, loading included")
+
+
+def small() -> None:
+    """Print how many faces of each height are found: by the detector alone, and by the search."""
+    detect, chance = detector(astronaut.model()), np.random.default_rng(1)
+    columns = f"{'of the frame':>14}{'detector':>10}{'search':>8}{'its CPU':>11}"
+    print(f"\n{'height of the face':18}{columns}   of 10, at random places")
+    for height in HEIGHTS:
+        alone = searched = 0
+        took = 0.0
+        for _ in range(10):
+            x = chance.uniform(height, SIZE[0] - height)
+            y = chance.uniform(0.8 * height, SIZE[1] - 0.8 * height)
+            picture = astronaut.background().copy()
+            astronaut.put(picture, (x, y, height))
+            due = astronaut.marked((x, y, height))
+            alone += any(overlap(found, due) > FOUND for found in detect(picture))
+            search = Search(detect)
+            search.faces(picture[:64, :64])  # the first picture of a clip is searched to the end anyway
+            begun = time.process_time()
+            searched += any(overlap(found, due) > FOUND for found in search.faces(picture))
+            took += (time.process_time() - begun) / 10
+        print(f"{height:15} px  {height / SIZE[1]:13.1%}{alone:10}{searched:8}{took * 1000:8.0f} ms")
+
+
+def wild(frames: Frames) -> None:
+    """Print what wild regions in place of the face do to the window: simulated, among a film's regions."""
+    right = window(frames)
+    columns = f"{'mean IoU':>10}{'least':>8}{'merged all':>12}"
+    print(f"\n{'wild frames':19}{columns}   of 200 draws, with the window without any")
+    for share in (0.02, 0.05, 0.1, 0.2, 0.3):
+        near, plain = [], []
+        for seed in range(200):
+            chance = random.Random(seed)  # noqa: S311 - guards nothing
+            drawn = [list(regions) for regions in frames]
+            for number in chance.sample(range(len(drawn)), round(share * len(drawn))):
+                side, x, y = chance.uniform(60, 600), chance.uniform(0, SIZE[0]), chance.uniform(0, SIZE[1])
+                drawn[number] = [Region(x - 0.4 * side, y - side / 2, x + 0.4 * side, y + side / 2)]
+            near.append(overlap(window(drawn), right))
+            edges = list(zip(*(region.edges for regions in drawn for region in regions), strict=True))
+            merged = place(Region(min(edges[0]), min(edges[1]), max(edges[2]), max(edges[3])), ZOOM, 0, *SIZE)
+            plain.append(overlap(Region(merged.left, merged.top, merged.right, merged.bottom), right))
+        print(f"{share:19.0%} {np.mean(near):10.3f}{min(near):8.3f}{np.mean(plain):12.3f}")
+
+
+async def main(directory: Path) -> None:
+    """Draw, look and print."""
+    finder = Finder(bundled_ffmpeg(), astronaut.model())
+    await motions(finder, directory)
+    alone = directory / "alone.mp4"
+    await speed(finder, alone)
+    small()
+    wild(await finder.look(planned(alone, 5.0), SIZE))
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory(prefix="faces-") as temporary:
+        kept = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(temporary)
+        kept.mkdir(parents=True, exist_ok=True)
+        anyio.run(main, kept)

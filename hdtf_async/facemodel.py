@@ -1,0 +1,76 @@
+"""The file of the model that finds faces: the user's own, or fetched once into the user's cache by pooch.
+
+Only a file with the known content is used of what was fetched. A child does it (`serve`): it waits for the
+network, and can be ended.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hdtf_async import process
+from hdtf_async.failures import Failure, Reason
+from hdtf_async.guard import UNGUARDED, Guard
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NAME = "face_landmarker.task"
+HOME = f"https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/{NAME}"
+"""Where its makers keep it."""
+SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
+_DEADLINE = 300.0
+_SERVE = """
+import sys
+sys.path.append(sys.argv[1])
+from hdtf_async.facemodel import serve
+serve(sys.argv[2:])
+"""
+
+
+async def at_hand(given: Path | None, *, home: str = HOME, guard: Guard = UNGUARDED) -> Path:
+    """Return the model's file: the one that was given, the one in the cache, or the one fetched now.
+
+    Raises `Failure` with ``tool_missing``.
+    """
+    if given is not None:
+        return given
+    try:
+        return Path(await _asked([home], guard))
+    except Failure as failure:
+        words = f"{NAME} could not be fetched from {home} (it can be given with --face-model)"
+        raise Failure(Reason.TOOL_MISSING, f"{failure.words}\n{words}") from failure
+
+
+async def cached() -> Path | None:
+    """Return the model's file if it is in the cache. Raises `Failure` with ``tool_failed``."""
+    path = await _asked([], UNGUARDED)
+    return Path(path) if path else None
+
+
+async def _asked(words: list[str], guard: Guard) -> str:
+    own = str(Path(__file__).parents[1])
+    ended = await process.run(
+        [sys.executable, "-P", "-c", _SERVE, own, *words], deadline=_DEADLINE, keep=1 << 16, guard=guard
+    )
+    if ended.code != 0:
+        raise Failure(Reason.TOOL_FAILED, ended.words)
+    return ended.out.decode().removesuffix("\n")
+
+
+def serve(words: Sequence[str]) -> None:
+    """Print the path of the model in the cache; from the address that is told it is fetched if need be."""
+    import pooch  # noqa: PLC0415 - which only this child needs
+
+    cache, known = Path(pooch.os_cache("hdtf_async")), f"sha256:{SHA256}"
+    path = cache / NAME
+    if words:
+        try:
+            path = Path(pooch.retrieve(words[0], known, fname=NAME, path=cache))
+        except (OSError, ValueError) as error:  # no network, no room; another content
+            sys.exit(f"{type(error).__name__}: {error}")
+    elif not path.is_file() or pooch.file_hash(str(path), alg="sha256") != SHA256:
+        return
+    sys.stdout.write(f"{path}\n")

@@ -1,0 +1,233 @@
+"""The windows that were found around faces, to look at: a table, and one picture of a frame of each clip.
+
+Beside each window stands the published box, where there is one that can be placed, and how far the two are
+the same: the intersection over the union. With it the margin and the detector can be held against what the
+authors of the dataset have cut out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from io import BytesIO
+from math import ceil, sqrt
+from statistics import fmean, median
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from anyio.to_thread import run_sync
+
+from hdtf_async import disk, process
+from hdtf_async.disk import trouble
+from hdtf_async.failures import Failure, Reason
+from hdtf_async.ffmpeg import source
+from hdtf_async.journal import RAWS
+from hdtf_async.locks import StoreError
+from hdtf_async.raws import own_raws
+from hdtf_async.run import bundled_ffmpeg, one_error
+from hdtf_async.store import read_known
+from hdtf_async.window import Region, overlap
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from hdtf_async.journal import Known
+    from hdtf_async.options import Options
+
+SHEET = "faces.jpg"
+"""The picture's name in the output directory."""
+_CELL, _TITLE, _GAP = (320, 180), 14, 4
+_WINDOW, _PUBLISHED, _WORDS, _GROUND = (90, 220, 120), (255, 170, 60), (230, 230, 230), (24, 24, 24)
+_DEADLINE = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What was cut out of a clip's raw in which a face was looked for."""
+
+    stem: str
+    video: str
+    """Name of the raw without its ending."""
+    youtube_id: str
+    middle: float
+    """Of the clip, in seconds of the raw."""
+    size: tuple[int, int]
+    """Width and height of the raw."""
+    cut: Region
+    published: Region | None
+    """The published box in pixels of the raw; None where its height is unknown."""
+    zoom: float | None
+    faces: int
+    share: float
+    """Of the frames, in which the face was seen."""
+    by_table: bool
+    """Whether the published box was taken, as no face was found."""
+
+    @property
+    def agreement(self) -> float | None:
+        """Intersection over union with the published box."""
+        return None if self.published is None or self.by_table else overlap(self.cut, self.published)
+
+
+def windows(known: Known) -> list[Window]:
+    """Return the windows of the clips that are there, sorted. Raises `StoreError` where there are none."""
+    there = known.all_there()
+    windows = (_window(stem, there[stem]["metadata"]) for stem in sorted(there))
+    found = [window for window in windows if window is not None]
+    if not found:
+        raise StoreError(f"{known.out} has no clip that was made with --crop face")
+    return found
+
+
+def _window(stem: str, told: Mapping[str, Any]) -> Window | None:
+    if "face_share" not in told:
+        return None
+    height = told["reference_height"]
+    scale = told["source_height"] / height if height else 0
+    return Window(
+        stem,
+        f"{told['subset']}_{told['name']}",
+        told["youtube_id"],
+        (told["start"] + told["end"]) / 2,
+        (told["source_width"], told["source_height"]),
+        _region(told["box_cut"]),
+        _region(told["box"]).scaled(scale, scale) if height else None,
+        told["zoom"],
+        told["faces"],
+        told["face_share"],
+        "face_fallback" in told,
+    )
+
+
+def _region(box: Sequence[int]) -> Region:
+    left, top, width, height = box
+    return Region(left, top, left + width, top + height)
+
+
+_ROW = "{:32} {:>5} {:>6} {:>6} {:>20} {:>20} {:>6}"
+
+
+def table(found: Sequence[Window]) -> str:
+    """Return the windows as a table, with the agreement in short below."""
+    lines = [_ROW.format("clip", "zoom", "faces", "frames", "window", "published", "IoU")]
+    for each in found:
+        agreement = each.agreement
+        lines.append(
+            _ROW.format(
+                each.stem,
+                "none" if each.zoom is None else f"{each.zoom:g}",
+                each.faces,
+                f"{each.share:.0%}",
+                "as published" if each.by_table else _placed(each.cut),
+                "unknown" if each.published is None else _placed(each.published),
+                "" if agreement is None else f"{agreement:.3f}",
+            )
+        )
+    all_of = [each.agreement for each in found if each.agreement is not None]
+    if all_of:
+        lines.append(
+            f"\nintersection over union of {len(all_of)} clips: mean {fmean(all_of):.3f},"
+            f" median {median(all_of):.3f}, least {min(all_of):.3f}"
+        )
+    return "\n".join(lines)
+
+
+def _placed(region: Region) -> str:
+    width, height = region.right - region.left, region.bottom - region.top
+    return f"{width:.0f}x{height:.0f}+{region.left:.0f}+{region.top:.0f}"
+
+
+async def made(out: Path, options: Options) -> str:
+    """Write the contact sheet of a directory, and return the table and what there is to say of it.
+
+    Raises `StoreError` where there is nothing to show, or it cannot be.
+    """
+    found = await run_sync(windows, await run_sync(read_known, out))
+    try:
+        missing = await draw(out, options, found)
+    except Failure as failure:
+        raise StoreError(f"{failure}") from failure
+    lines = [table(found), *(f"no frame of {words}" for words in missing)]
+    return "\n".join([*lines, f"green, and orange for the published box: {out / SHEET}"])
+
+
+async def draw(out: Path, options: Options, found: Sequence[Window]) -> list[str]:
+    """Write the contact sheet into the directory; return why frames are missing on it.
+
+    Raises `Failure`: ``tool_missing``, ``disk_full``, ``not_writable``.
+    """
+    if find_spec("PIL") is None:
+        raise Failure(Reason.TOOL_MISSING, "Pillow, which writes the picture: pip install 'hdtf-async[face]'")
+    tool = await run_sync(bundled_ffmpeg) if options.ffmpeg is None else options.ffmpeg
+    known, own = await run_sync(read_known, out), await run_sync(own_raws, options.raw_dirs)
+    frames: dict[str, bytes] = {}
+    missing: list[str] = []
+    lane = anyio.CapacityLimiter(options.width_of_encode_lane)
+
+    async def take(each: Window) -> None:
+        record = known.raw_there(each.youtube_id)
+        raw = known.out / RAWS / record["file"] if record else own.get(each.youtube_id, own.get(each.video))
+        if raw is None:
+            missing.append(f"{each.stem}: its raw is not there")
+            return
+        async with lane:
+            try:
+                frames[each.stem] = await _frame(tool, raw, each.middle)
+            except Failure as failure:
+                missing.append(f"{each.stem}: {failure}")
+
+    with one_error():
+        async with anyio.create_task_group() as group:
+            for each in found:
+                group.start_soon(take, each)
+    content = await run_sync(_drawn, found, frames)
+    with trouble(out / SHEET):
+        await run_sync(disk.replace, out / SHEET, [content])
+    return sorted(missing)
+
+
+async def _frame(ffmpeg: Path, raw: Path, second: float) -> bytes:
+    width, height = _CELL
+    within = f"scale={width}:{height}:force_original_aspect_ratio=decrease"
+    ended = await process.run(
+        [
+            str(ffmpeg), "-hide_banner", "-nostdin", "-v", "error",
+            *source(raw, raw.suffix[1:].lower(), second),
+            "-map", "0:v:0", "-frames:v", "1", "-vf", f"{within},pad={width}:{height}:-1:-1",
+            "-pix_fmt", "rgb24", "-f", "rawvideo", "pipe:1",
+        ],
+        deadline=_DEADLINE,
+        keep=width * height * 3,
+    )  # fmt: skip
+    if len(ended.out) != width * height * 3:
+        raise Failure(Reason.RAW_UNREADABLE, ended.words.replace(f"{raw.parent}/", ""))
+    return ended.out
+
+
+def _drawn(found: Sequence[Window], frames: Mapping[str, bytes]) -> bytes:
+    from PIL import Image, ImageDraw  # noqa: PLC0415 - it comes with the extra
+
+    width, height = _CELL[0] + _GAP, _CELL[1] + _TITLE + _GAP
+    columns = max(1, ceil(sqrt(len(found) * height / width)))
+    sheet = Image.new("RGB", (columns * width, ceil(len(found) / columns) * height), _GROUND)
+    draw = ImageDraw.Draw(sheet)
+    for number, each in enumerate(found):
+        x, y = number % columns * width, number // columns * height
+        agreement = "" if each.agreement is None else f"  IoU {each.agreement:.2f}"
+        draw.text((x + 2, y + 1), f"{each.stem}{agreement}", fill=_WORDS)
+        if each.stem not in frames:
+            continue
+        cell = Image.frombytes("RGB", _CELL, frames[each.stem])
+        lines = ImageDraw.Draw(cell)
+        scale = min(_CELL[0] / each.size[0], _CELL[1] / each.size[1])
+        across, down = ((room - side * scale) / 2 for room, side in zip(_CELL, each.size, strict=True))
+        for box, colour in ((each.published, _PUBLISHED), (each.cut, _WINDOW)):
+            if box is not None:
+                left, top, right, bottom = box.scaled(scale, scale).edges
+                edges = (left + across, top + down, right + across - 1, bottom + down - 1)
+                lines.rectangle(edges, outline=colour, width=2)
+        sheet.paste(cell, (x, y + _TITLE))
+    content = BytesIO()
+    sheet.save(content, "JPEG", quality=88)
+    return content.getvalue()

@@ -1,0 +1,369 @@
+"""Faces are found in real footage of a real face, and cut out where they are.
+
+All of it needs the extra ``test-face``: ``python -m pytest -m face``.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import http.server
+import json
+import os
+import signal
+import threading
+from contextlib import contextmanager
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import astronaut
+import pytest
+from conftest import children
+
+import hdtf_async
+from hdtf_async import ExitCode, Options, doctor, facemodel, window
+from hdtf_async.cli import main
+from hdtf_async.faces import Finder, command, looked_at
+from hdtf_async.failures import Failure, Reason
+from hdtf_async.ffmpeg import Cut
+from hdtf_async.health import Verdict
+from hdtf_async.landmarks import Detect, Search, detector
+from hdtf_async.model import Box, Crop, Fallback, Form, Interval
+from hdtf_async.run import bundled_ffmpeg
+from hdtf_async.window import Region, overlap
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.face
+
+ZOOM = 1.2
+NAMES = [motion.name for motion in astronaut.MOTIONS]
+TABLES = {
+    "video_url": "{name} https://www.youtube.com/watch?v=astronaut_{number}",
+    "resolution": "{name}.mp4 720",
+    "annotion_time": "{name}.mp4 00:00-00:06",
+    "crop_wh": "{name}_0.mp4 {box}",
+    "crop_ratio": "{name}_0.mp4 1.2",
+}
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The footage of each motion, named as raws are."""
+    directory = tmp_path_factory.mktemp("films")
+    for number, motion in enumerate(astronaut.MOTIONS):
+        astronaut.draw(motion, directory / f"RD_Face{number}.mp4")
+    astronaut.draw(astronaut.Motion("nobody", lambda _second: None), directory / "RD_Face5.mp4")
+    return directory
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tables with a box that is published for each film: the right one, but for one that does not fit."""
+    directory = tmp_path_factory.mktemp("tables")
+    boxes = []
+    for motion in astronaut.MOTIONS:
+        due = astronaut.due(motion, ZOOM)
+        boxes.append(
+            f"{round(due.left)} {round(due.right - due.left)} {round(due.top)} {round(due.right - due.left)}"
+        )
+    boxes[1] = "300 800 0 800"
+    boxes.append("400 500 100 500")
+    for kind, row in TABLES.items():
+        rows = (row.format(name=f"Face{number}", number=number, box=box) for number, box in enumerate(boxes))
+        (directory / f"RD_{kind}.txt").write_text("\n".join(rows) + "\n")
+        for subset in ("WDA", "WRA"):
+            (directory / f"{subset}_{kind}.txt").write_text("")
+    return directory
+
+
+@pytest.fixture(scope="module")
+def options(films: Path, source: Path) -> Options:
+    """Crop to the face, from the footage alone: yt-dlp is never asked."""
+    return Options(
+        source=source, raw_dirs=(films,), crop=Crop.FACE, face_model=astronaut.model(), preset="ultrafast",
+        pace=0, yt_dlp_args=("--never-asked",),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def detect() -> Detect:
+    """The detector, in this process."""
+    return detector(astronaut.model())
+
+
+def planned(raw: Path, rate: float | None = 5.0, seconds: float = astronaut.SECONDS) -> Cut:
+    """Return the cut of a whole film."""
+    form = Form(crop=Crop.FACE, face_rate=rate)
+    size = astronaut.WIDTH, astronaut.HEIGHT
+    return Cut(raw, "mp4", Interval(0, seconds), Box(0, 0, *size), *size, 150, form, Fraction(1, 12800))
+
+
+def finder() -> Finder:
+    """Return what finds faces."""
+    return Finder(bundled_ffmpeg(), astronaut.model())
+
+
+def listed(out: Path) -> dict[str, dict[str, Any]]:
+    """Return the lines of the metadata by the name of their clip."""
+    lines = (json.loads(line) for line in (out / "metadata.jsonl").read_text().splitlines())
+    return {line["file_name"].removesuffix("_000.mp4"): line for line in lines}
+
+
+# Where the face is
+
+
+def test_landmarks_lie_to_the_mark_as_is_told(detect: Detect) -> None:
+    """On the still photograph: the upper edge four pixels higher, all others within a pixel and a half."""
+    (found,) = detect(astronaut.photograph())
+    off = [edge - marked for edge, marked in zip(found.edges, astronaut.MARKED.edges, strict=True)]
+    assert off[1] == pytest.approx(-4, abs=1.5)
+    assert [off[0], *off[2:]] == pytest.approx([0, 1, -1], abs=1.5)
+
+
+async def test_the_main_job_cuts_out_the_face(options: Options, tmp_path: Path) -> None:
+    """All five motions, to nine tenths of what the marked photograph and its path say; nobody is no clip.
+
+    A published box that does not fit is no obstacle. The table and the picture show all of it.
+    """
+    out = tmp_path / "clips"
+    report = await hdtf_async.download(out, options)
+    assert report.failed == {"RD_Face5_000": Reason.NO_FACE}
+    assert report.exit_code == ExitCode.GIVEN_UP
+    lines = listed(out)
+    assert len(lines) == 5
+    for number, motion in enumerate(astronaut.MOTIONS):
+        line = lines[f"RD_Face{number}"]
+        left, top, side, _ = line["box_cut"]
+        assert overlap(Region(left, top, left + side, top + side), astronaut.due(motion, ZOOM)) >= 0.9, (
+            motion.name
+        )
+        assert (line["width"], line["height"], line["zoom"]) == (side, side, ZOOM)
+        assert line["faces"] == (2 if motion.name == "beside another" else 1)
+        away = motion.name == "absent for a part"
+        assert line["face_share"] == pytest.approx(0.75 if away else 1, abs=0.04)
+        assert line["versions"]["face_model"] == "64184e229b263107"
+    assert [json.loads(line)["reason"] for line in (out / "failures.jsonl").read_text().splitlines()] == [
+        "no_face"
+    ]
+
+
+def test_a_table_and_a_picture_show_what_was_cut_out(
+    options: Options, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each clip with its published box and how far both are the same; one picture of a frame of each."""
+    from PIL import Image  # noqa: PLC0415
+
+    out = tmp_path / "clips"
+    anyio.run(hdtf_async.download, out, replace(options, videos=("Face0", "Face1", "Face4")))
+    assert main(["faces", "--out", str(out), "--raw-dir", str(options.raw_dirs[0])]) == ExitCode.DONE
+    told = capsys.readouterr().out
+    rows = {row.split()[0]: row.split() for row in told.splitlines() if row.startswith("RD_")}
+    assert list(rows) == ["RD_Face0_000", "RD_Face1_000", "RD_Face4_000"]
+    assert float(rows["RD_Face0_000"][-1]) > 0.9
+    assert float(rows["RD_Face1_000"][-1]) < 0.6
+    assert "of 3 clips: mean" in told
+    with Image.open(out / "faces.jpg") as sheet:
+        pixels = sheet.convert("RGB").tobytes()
+    green = zip(pixels[::3], pixels[1::3], pixels[2::3], strict=True)
+    assert sum(g > 180 and r < 130 and b < 160 for r, g, b in green) > 500
+    assert main(["faces", "--out", str(out)]) == ExitCode.DONE
+    assert "no frame of RD_Face0_000: its raw is not there" in capsys.readouterr().out
+
+
+async def test_the_published_box_stands_by_where_that_is_wanted(options: Options, tmp_path: Path) -> None:
+    """The clip without a face is then made as the table says, and tells so; another run changes nothing."""
+    out = tmp_path / "clips"
+    chosen = replace(options, videos=("Face5",), face_fallback=Fallback.TABLE)
+    assert (await hdtf_async.download(out, chosen)).exit_code == ExitCode.DONE
+    line = listed(out)["RD_Face5"]
+    assert line["box_cut"] == [400, 100, 500, 500]
+    assert (line["face_fallback"], line["faces"], line["face_share"]) == ("table", 0, 0)
+    assert (await hdtf_async.download(out, chosen)).there == 1
+    with pytest.raises(hdtf_async.FormError, match="face fallback table -> fail"):
+        await hdtf_async.download(out, replace(options, videos=("Face5",)))
+
+
+# How it is looked for
+
+
+async def test_frames_come_at_the_rate_that_was_asked_for(films: Path) -> None:
+    """So many a second, and each frame where all are wanted; never one twice."""
+    for rate, frames in ((5.0, 10), (None, 50), (100.0, 50)):
+        assert len(await finder().look(planned(films / "RD_Face1.mp4", rate, 2), (1280, 720))) == frames
+
+
+def test_frames_are_no_larger_than_they_need_to_be(films: Path) -> None:
+    """Of a raw of 2160 lines they are looked at with 720; a smaller one as it is."""
+    words = command(Path("ffmpeg"), planned(films / "RD_Face1.mp4"), 1280, 720)
+    assert "scale=1280:720" in words[words.index("-vf") + 1]
+    assert looked_at(3840, 2160) == (1280, 720)
+    assert looked_at(1080, 1920) == (720, 1280)
+    assert looked_at(640, 360) == (640, 360)
+
+
+@pytest.mark.parametrize("height", [60, 72, 100])
+def test_small_faces_are_found_in_parts_of_the_picture(detect: Detect, height: int) -> None:
+    """Down to a twelfth of the picture's height, of which the detector alone sees a fourth."""
+    for x, y in ((200, 150), (650, 360), (1100, 600)):
+        picture = astronaut.background().copy()
+        astronaut.put(picture, (x, y, height))
+        due = astronaut.marked((x, y, height))
+        assert not any(overlap(found, due) for found in detect(picture))
+        assert max(overlap(found, due) for found in Search(detect).faces(picture)) > 0.75
+
+
+def test_a_face_is_not_counted_twice_where_parts_overlap(detect: Detect) -> None:
+    """The picture is searched to the end, and each of three faces is found once."""
+    picture = astronaut.background().copy()
+    places = [(250, 300, 200), (640, 420, 150), (1050, 300, 100)]
+    for place in places:
+        astronaut.put(picture, place)
+    found = Search(detect).faces(picture)
+    for place in places:
+        assert sum(overlap(region, astronaut.marked(place)) > 0.5 for region in found) == 1
+
+
+# What goes wrong
+
+
+async def test_a_cancelled_look_leaves_no_child(films: Path) -> None:
+    """The detecting child and its ffmpeg are gone."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(finder().look, planned(films / "RD_Face1.mp4", None), (1280, 720))
+        with anyio.fail_after(60):
+            while sum("rawvideo" in words for words in children()) < 2:  # the child's own words have it too
+                await anyio.sleep(0.01)
+        group.cancel_scope.cancel()
+    assert [words for words in children() if "landmarks" in words or "rawvideo" in words] == []
+
+
+async def test_a_killed_detector_is_a_failure(films: Path) -> None:
+    """By the system for want of memory, say; its ffmpeg goes with it."""
+
+    async def kill() -> None:
+        while not (found := _pids("hdtf_async.landmarks")):
+            await anyio.sleep(0.01)
+        os.kill(found[0], signal.SIGKILL)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(kill)
+        with pytest.raises(Failure, match="ended with -9") as failed:
+            await finder().look(planned(films / "RD_Face1.mp4", None), (1280, 720))
+    assert failed.value.reason is Reason.TOOL_FAILED
+    assert not _pids("rawvideo")
+
+
+def _pids(word: str) -> list[int]:
+    """Return the numbers of this process's own children whose command line has a word in it."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                words = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if parent == os.getpid() and word.encode() in words:
+                found.append(int(entry.name))
+    return found
+
+
+async def test_a_raw_that_cannot_be_decoded_is_told_by_ffmpegs_words(tmp_path: Path) -> None:
+    """And not by what libraries chatter meanwhile; the raw's directory is not named."""
+    raw = tmp_path / "broken.mp4"
+    raw.write_bytes(b"\0" * 5000)
+    with pytest.raises(Failure, match=r"broken\.mp4") as failed:
+        await finder().look(planned(raw), (1280, 720))
+    assert failed.value.reason is Reason.RAW_UNREADABLE
+    assert str(tmp_path) not in failed.value.words
+    assert "TensorFlow" not in failed.value.words
+
+
+async def test_a_model_that_is_none_ends_the_run_before_the_first_video(
+    options: Options, tmp_path: Path
+) -> None:
+    """With exit code 4, and what does not work."""
+    bad = tmp_path / "model.task"
+    bad.write_bytes(b"no model")
+    report = await hdtf_async.download(tmp_path / "clips", replace(options, face_model=bad))
+    assert report.exit_code == ExitCode.LOCAL
+    assert report.stopped is not None
+    assert report.stopped.reason is Reason.TOOL_MISSING
+    assert "the child that looks for faces (MediaPipe) does not work" in report.stopped.words
+
+
+async def test_a_library_that_the_system_lacks_is_named_with_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a machine without a display, where nothing else has brought it."""
+    (tmp_path / "libEGL.so.1").write_bytes(b"none")
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
+    with pytest.raises(Failure, match="apt-get install libegl1 libgles2") as failed:
+        await finder().ready()
+    assert failed.value.reason is Reason.TOOL_MISSING
+    assert "OSError" in failed.value.words
+    assert "Traceback" not in failed.value.words
+
+
+# The model's file
+
+
+@contextmanager
+def served(content: bytes, directory: Path) -> Iterator[str]:
+    """Serve a file on loopback."""
+    directory.mkdir()
+    (directory / facemodel.NAME).write_bytes(content)
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(directory))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/{facemodel.NAME}"
+        server.shutdown()
+        thread.join()
+
+
+async def test_the_model_is_fetched_once_and_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Into the user's cache; another content is refused, and nothing of it stays."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    model = astronaut.model().read_bytes()
+    assert hashlib.sha256(model).hexdigest() == facemodel.SHA256
+    assert await facemodel.cached() is None
+    with served(model[:-1] + b"x", tmp_path / "bad") as home, pytest.raises(Failure, match="hash") as failed:
+        await facemodel.at_hand(None, home=home)
+    assert failed.value.reason is Reason.TOOL_MISSING
+    assert await facemodel.cached() is None
+    with served(model, tmp_path / "good") as home:
+        fetched = await facemodel.at_hand(None, home=home)
+    assert fetched.is_relative_to(tmp_path / "cache")
+    assert fetched.read_bytes() == model
+    assert await facemodel.at_hand(None, home=home) == fetched == await facemodel.cached()
+    fetched.write_bytes(b"torn")
+    assert await facemodel.cached() is None
+    with pytest.raises(Failure, match="--face-model"):
+        await facemodel.at_hand(None, home=home)
+
+
+async def test_doctor_looks_at_what_faces_need(
+    options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It tries the model that is given; without one it says that a run will fetch it."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    signs = await doctor.examine(options)
+    (sign,) = [sign for sign in signs if sign.subject == "faces"]
+    assert sign.verdict is Verdict.FINE
+    signs = await doctor.examine(replace(options, face_model=None))
+    (sign,) = [sign for sign in signs if sign.subject == "faces"]
+    assert (sign.verdict, "a run fetches it" in sign.words) == (Verdict.WARNING, True)
+
+
+async def test_wild_places_do_not_come_from_real_footage(films: Path) -> None:
+    """In each frame of the footage the face is found, and none is left out as wild."""
+    frames = await finder().look(planned(films / "RD_Face1.mp4", None), (1280, 720))
+    found = window.find(frames)
+    assert found is not None
+    assert found.frames == len(frames) == 150

@@ -1,0 +1,256 @@
+"""The square around a face: what is merged, what is left out, and that it never leaves the frame."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+import hdtf_async
+from hdtf_async import ExitCode, faces
+from hdtf_async.cli import main
+from hdtf_async.cut import plan_window
+from hdtf_async.demux import Facts
+from hdtf_async.failures import Failure, Reason
+from hdtf_async.formats import Resolution
+from hdtf_async.model import Box, Clip, Crop, Fallback, Form, Interval, Video
+from hdtf_async.window import Region, find, overlap, place
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Finished
+
+WIDTH, HEIGHT = 1920, 1080
+FACTS = Facts("h264", WIDTH, HEIGHT, 25.0, 1500, 0.0, 60.0, 60.0)
+CLIP = Clip(Video("RD", "A", "CPCoMyuBRM0", 720), 0, Interval(0, 20), Box(400, 50, 500, 500), 1.2)
+FORM = Form(crop=Crop.FACE)
+
+
+def face(x: float, y: float, side: float = 400) -> Region:
+    """Return a face, a little narrower than high."""
+    return Region(x - 0.4 * side, y - side / 2, x + 0.4 * side, y + side / 2)
+
+
+def swaying(frames: int = 100, *, x: float = 900, y: float = 500, seed: int = 1) -> list[list[Region]]:
+    """Return a face that sways about, by up to a quarter of its side, with what a detector is unsure of."""
+    chance = random.Random(seed)  # noqa: S311 - guards nothing
+    places = []
+    for frame in range(frames):
+        phase = frame % 40
+        step = (phase if phase < 20 else 40 - phase) / 20
+        places.append([face(x + 100 * step + chance.uniform(-4, 4), y + chance.uniform(-4, 4))])
+    return places
+
+
+# Which regions count
+
+
+def test_all_regions_of_a_face_are_merged() -> None:
+    """The outermost places are kept, wherever in the clip they are."""
+    frames = swaying()
+    merged = find(frames)
+    assert merged is not None
+    assert merged.region.left == min(regions[0].left for regions in frames)
+    assert merged.region.right == max(regions[0].right for regions in frames)
+    assert (merged.frames, merged.faces) == (100, 1)
+
+
+@given(
+    share=st.floats(0, 0.15),
+    size=st.floats(0.3, 3),
+    at=st.tuples(st.floats(0, WIDTH), st.floats(0, HEIGHT)),
+    seed=st.integers(0, 1000),
+)
+def test_a_few_wild_regions_do_not_move_the_window(
+    share: float, size: float, at: tuple[float, float], seed: int
+) -> None:
+    """In up to one frame in seven, anywhere and of any size, in place of the face.
+
+    As long as no more than three of seven neighbours are wild, and they are not all of a kind.
+    """
+    chance = random.Random(seed)  # noqa: S311 - guards nothing
+    frames = swaying(seed=seed)
+    right = find(frames)
+    wild = chance.sample(range(100), int(share * 100))
+    assume(all(sum(frame <= one < frame + 7 for one in wild) <= 3 for frame in range(94)))
+    for frame in wild:
+        x, y = at[0] + chance.uniform(-200, 200), at[1] + chance.uniform(-200, 200)
+        frames[frame] = [face(x, y, 400 * size * chance.uniform(0.7, 1.4))]
+    found = find(frames)
+    assert right is not None
+    assert found is not None
+    for edge, due in zip(found.region.edges, right.region.edges, strict=True):
+        assert abs(edge - due) <= 0.25 * 400
+    assert overlap(found.region, right.region) > 0.75
+
+
+def test_a_region_far_off_for_three_frames_changes_nothing() -> None:
+    """It is as if these frames had shown no face at all."""
+    without, frames = swaying(), swaying()
+    for number, frame in enumerate((5, 6, 7)):
+        without[frame] = []
+        frames[frame] = [face(200 + 500 * number, 900, 300 + 100 * number)]
+    assert find(frames) == find(without)
+
+
+def test_a_face_that_crosses_the_picture_fast_is_followed_to_both_ends() -> None:
+    """By a third of its side from frame to frame: no end of its way is taken for wild."""
+    frames = [[face(300 + 130 * frame, 500)] for frame in range(10)]
+    found = find(frames)
+    assert found is not None
+    assert (found.region.left, found.region.right) == (frames[0][0].left, frames[-1][0].right)
+
+
+def test_a_face_that_was_away_is_the_same_where_it_comes_back() -> None:
+    """Gone for a third of the clip, and back elsewhere: both places are merged."""
+    frames = [*swaying(33, x=500), *[[]] * 33, *swaying(34, x=1300)]
+    found = find(frames)
+    assert found is not None
+    assert (found.frames, found.faces) == (67, 1)
+    assert found.region.left < 400
+    assert found.region.right > 1450
+
+
+def test_of_two_faces_the_largest_and_most_constant_is_taken() -> None:
+    """A larger one counts more, unless it is there for a short while only; both are counted."""
+    beside = [[*regions, face(400, 500, 300)] for regions in swaying(x=1400)]
+    found = find(beside)
+    assert found is not None
+    assert found.faces == 2
+    assert found.region.left > 1000
+    passing = [regions if frame < 30 else regions[1:] for frame, regions in enumerate(beside)]
+    found = find(passing)
+    assert found is not None
+    assert found.region.right < 600
+
+
+def test_faces_that_cross_keep_apart() -> None:
+    """Each goes on where it was, however the detector orders them."""
+    frames = [
+        [face(300, 500), face(1500, 500)] if frame % 2 else [face(1500, 500), face(300, 500)]
+        for frame in range(20)
+    ]
+    found = find(frames)
+    assert found is not None
+    assert (found.faces, found.frames) == (2, 20)
+    assert found.region.right - found.region.left == pytest.approx(320)
+
+
+def test_nothing_is_found_where_nothing_is() -> None:
+    """No frames, no faces in them, or one in a single frame of many."""
+    assert find([]) is None
+    assert find([[]] * 20) is None
+    assert find([[face(500, 500)], *[[]] * 19]) is None
+
+
+def test_a_clip_of_very_few_frames_has_a_face_too() -> None:
+    """Where only one or two frames are looked at, they have to do."""
+    for frames in (1, 2, 3):
+        found = find([[face(500, 500)]] * frames)
+        assert found is not None
+        assert found.frames == frames
+
+
+# Where the square goes
+
+regions = st.builds(
+    lambda x, y, width, height: Region(x - width / 2, y - height / 2, x + width / 2, y + height / 2),
+    st.floats(0, WIDTH), st.floats(0, HEIGHT), st.floats(4, 1500), st.floats(4, 1500),
+)  # fmt: skip
+
+
+@given(
+    region=regions, zoom=st.floats(0.5, 3), margin=st.floats(-0.25, 1),
+    width=st.integers(64, WIDTH), height=st.integers(64, HEIGHT),
+)  # fmt: skip
+def test_the_square_is_even_and_inside_of_the_frame(
+    region: Region, zoom: float, margin: float, width: int, height: int
+) -> None:
+    """It is shifted first, and made smaller only where the frame has no room for it."""
+    box = place(region, zoom, margin, width, height)
+    assert box.width == box.height
+    assert not any(value % 2 for value in (box.left, box.top, box.width))
+    assert box.left >= 0
+    assert box.top >= 0
+    assert box.right <= width
+    assert box.bottom <= height
+    wanted = region.side * zoom * (1 + 2 * margin)
+    most = min(width, height) // 2 * 2
+    assert box.width == max(2, min(most, 2 * int(wanted / 2)))
+    for centre, start, room in zip(region.centre, (box.left, box.top), (width, height), strict=True):
+        exact = centre - box.width / 2
+        assert abs(start - min(max(exact, 0), room - box.width)) <= 2
+
+
+def test_margin_comes_before_zoom() -> None:
+    """A tenth to each side makes a side of 100 one of 120, and a zoom of 1.5 makes 180 of that."""
+    box = place(Region(500, 500, 560, 600), 1.5, 0.1, WIDTH, HEIGHT)
+    assert box == Box(440, 460, 180, 180)
+
+
+def test_overlap_is_one_only_for_the_same() -> None:
+    """Half of the one and half of the other are a third of both."""
+    one = Region(0, 0, 10, 10)
+    assert overlap(one, one) == 1
+    assert overlap(one, Region(5, 0, 15, 10)) == pytest.approx(1 / 3)
+    assert overlap(one, Region(20, 20, 30, 30)) == 0
+
+
+# What becomes of a clip
+
+
+def test_a_window_is_told_with_what_it_rests_on() -> None:
+    """Zoom, merged region, share of frames and number of faces go into the metadata."""
+    box, told = plan_window(CLIP, [*swaying(99, x=700), []], FACTS, FORM)
+    assert box == place(Region(*told["face_region"]), 1.2, 0, WIDTH, HEIGHT)
+    assert (told["zoom"], told["faces"], told["face_share"]) == (1.2, 1, 0.99)
+    assert plan_window(replace(CLIP, zoom=None), swaying(), FACTS, FORM)[1]["zoom"] is None
+
+
+def test_a_face_in_less_than_half_of_the_frames_is_none() -> None:
+    """A reason, or the published box where that is asked for: in pixels of the raw."""
+    frames = [*swaying(49), *[[]] * 51]
+    with pytest.raises(Failure, match="49% of 100 frames") as failed:
+        plan_window(CLIP, frames, FACTS, FORM)
+    assert failed.value.reason is Reason.NO_FACE
+    box, told = plan_window(CLIP, frames, FACTS, replace(FORM, face_fallback=Fallback.TABLE))
+    assert box == Box(600, 76, 750, 750)
+    assert (told["face_fallback"], told["face_share"]) == ("table", 0.49)
+
+
+def test_a_published_box_that_does_not_fit_cannot_stand_by() -> None:
+    """Then the clip cannot be had after all."""
+    clip = replace(CLIP, box=Box(0, 0, 800, 800))
+    with pytest.raises(Failure) as failed:
+        plan_window(clip, [], FACTS, replace(FORM, face_fallback=Fallback.TABLE))
+    assert failed.value.reason is Reason.BOX_DOES_NOT_FIT
+    assert plan_window(clip, swaying(), FACTS, FORM)[1]["face_share"] == 1
+
+
+async def test_without_the_extra_a_run_does_not_begin(
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit code 4 before anything is asked for, and the words say what to install."""
+    monkeypatch.setattr(faces, "installed", lambda: None)
+    report = await hdtf_async.download(
+        tmp_path / "clips", replace(finished.options, crop=Crop.FACE, resolution=Resolution.BEST)
+    )
+    assert report.exit_code == ExitCode.LOCAL
+    assert report.stopped is not None
+    assert report.stopped.reason is Reason.TOOL_MISSING
+    assert "pip install 'hdtf-async[face]'" in report.stopped.words
+    assert report.done == []
+
+
+def test_a_directory_without_faces_has_none_to_show(
+    finished: Finished, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 4, and nothing is written."""
+    assert main(["faces", "--out", str(finished.out)]) == ExitCode.LOCAL
+    assert "has no clip that was made with --crop face" in capsys.readouterr().err
+    assert not (finished.out / "faces.jpg").exists()
