@@ -209,6 +209,15 @@ def decoded(path: Path) -> Decoded:
     return Decoded(path)
 
 
+def digests(path: Path, box: Box | None = None) -> list[str]:
+    """Return the MD5 of each frame, or of what a box shows of it, as the ffmpeg program has them."""
+    crop = "null" if box is None else f"crop={box.width}:{box.height}:{box.left}:{box.top}:exact=1"
+    words = f"-v error -i {path.name} -map 0:v:0 -vf {crop} -fps_mode passthrough"
+    ffmpeg(path.parent, f"{words} -f framemd5 {path.name}.md5")
+    told = path.with_name(f"{path.name}.md5").read_text(encoding="ascii").splitlines()
+    return [line.rpartition(",")[2].strip() for line in told if not line.startswith("#")]
+
+
 def shown_times(path: Path) -> list[Fraction]:
     """Return the time stamps of all frames as the ffmpeg program shows them, in seconds."""
     said = ffmpeg(path.parent, f"-copyts -i {path.name} -map 0:v:0 -vf showinfo -f null -")

@@ -42,13 +42,17 @@ PARITIES = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def draw(directory: Path) -> Path:
     """Draw a picture that moves, and weave it in all ways."""
-    directory = tmp_path_factory.mktemp("woven")
     for name, words in _WOVEN.items():
         media.ffmpeg(directory, f"-v error {_SOURCE} {words} {name}.mp4")
     return directory
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Draw them once."""
+    return draw(tmp_path_factory.mktemp("woven"))
 
 
 @pytest.fixture(scope="module")

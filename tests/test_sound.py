@@ -64,10 +64,8 @@ class Source:
     late: float
 
 
-@pytest.fixture(scope="module")
-def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Source]:
-    """Draw them."""
-    directory = tmp_path_factory.mktemp("flash and beep")
+def draw(directory: Path) -> dict[str, Source]:
+    """Draw the sources."""
     found = {}
     for name, (rate, moved, video, ending, audio, sound_ending) in SOURCES.items():
         flash = FLASH.replace("RATE", rate)
@@ -78,6 +76,12 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Source]:
             sound = sound.rename(sound.with_suffix(".weba"))
         found[name] = Source(directory / f"{name}.{ending}", sound, 0.2 if name == "late" else 0.0)
     return found
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Source]:
+    """Draw them once."""
+    return draw(tmp_path_factory.mktemp("flash and beep"))
 
 
 @pytest.fixture(scope="module")

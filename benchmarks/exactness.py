@@ -1,0 +1,130 @@
+"""How exact clips are: their frames, their boxes, whole pictures from odd ones, and sound in step.
+
+    python benchmarks/exactness.py
+
+Real raws of every kind are drawn and cut as the encode lane does it, by the helpers of the tests. What a clip
+shows is compared with decoding its raw from the beginning: sample by sample by PyAV's decoders, and by the
+checksums of ffmpeg's ``framemd5``.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from fractions import Fraction
+from itertools import zip_longest
+from pathlib import Path
+
+import anyio
+
+from hdtf_async import combing
+from hdtf_async.model import Audio, Box, Deinterlace, Form
+from hdtf_async.probe import Prober
+from hdtf_async.run import bundled_ffmpeg
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+import media
+import test_combing
+import test_ffmpeg
+import test_sound
+
+
+async def frames(prober: Prober, directory: Path) -> None:
+    """Print how many frames of how many clips are another than they should be."""
+    sources = media.drawn(directory)
+    print(f"{'raw':48}{'clips':>6}{'due':>6}{'made':>6}{'samples':>9}{'framemd5':>9}{'off, ms':>9}")
+    for name, kind in test_ffmpeg.RAWS.items():
+        raw = media.decoded(sources / name)
+        checksums = media.digests(raw.path, test_ffmpeg.BOX)
+        intervals = test_ffmpeg.intervals_of(raw).values()
+        due = made = samples = sums = 0
+        off = Fraction(0)
+        for interval in intervals:
+            cut = await test_ffmpeg.planned(prober, raw.path, interval)
+            clip = await test_ffmpeg.made(cut, directory / "clip.mp4")
+            wanted, found = raw.within(interval.start, interval.end), media.Decoded(clip).pictures
+            first = raw.pictures.index(wanted[0])
+            expected, told = checksums[first : first + len(wanted)], media.digests(clip)
+            due, made = due + len(wanted), made + len(found)
+            pairs = list(zip(wanted, found, strict=False))
+            samples += sum(one.cropped(test_ffmpeg.BOX) != other.planes for one, other in pairs)
+            sums += sum(one != other for one, other in zip_longest(expected, told))
+            off = max([off, *(abs(one.time - wanted[0].time - other.time) for one, other in pairs)])
+        row = f"{len(intervals):6}{due:6}{made:6}{samples:9}{sums:9}{float(off) * 1000:9.3f}"
+        print(f"{f'{name}: {kind}'[:47]:48}{row}", flush=True)
+
+
+async def boxes(prober: Prober, directory: Path) -> None:
+    """Print which corners of a grid clips show."""
+    print(f"{'raw':>10}{'lines':>7}{'box, published':>20}{'read back':>20}{'centre off, px':>16}")
+    for width, height, reference_height, box in test_ffmpeg.GRIDS:
+        raw = media.grid(directory, width, height)
+        _, shown = await test_ffmpeg.corners(prober, raw, reference_height, box, directory / "clip.mp4")
+        scale = Fraction(height, reference_height)
+        off = max(
+            abs(begin + Fraction(side, 2) - (published + Fraction(length, 2)) * scale)
+            for begin, side, published, length in (
+                (shown.left, shown.width, box.left, box.width),
+                (shown.top, shown.height, box.top, box.height),
+            )
+        )
+        sides = f"{_listed(box):>20}{_listed(shown):>20}"
+        print(f"{f'{width}x{height}':>10}{reference_height:7}{sides}{float(off):16.2f}", flush=True)
+
+
+def _listed(box: Box) -> str:
+    return f"{box.left} {box.width} {box.top} {box.height}"
+
+
+async def whole_pictures(prober: Prober, directory: Path) -> None:
+    """Print how much neighbouring rows differ, by rows two apart, before and after."""
+    sources = test_combing.draw(directory)
+    print(f"{'raw':16}{'seen as':>10}{'rows, off':>12}{'rows, auto':>12}")
+    for kind in test_combing.PARITIES:
+        raw = sources / f"{kind}.mp4"
+        cut = await test_combing.planned(prober, raw, Deinterlace.AUTO)
+        seen = (await combing.look(bundled_ffmpeg(), cut)).parity or "whole"
+        off, auto = [
+            test_combing.combs(await test_combing.clip_of(prober, raw, directory, way))
+            for way in (Deinterlace.OFF, Deinterlace.AUTO)
+        ]
+        print(f"{kind:16}{seen:>10}{off:12.2f}{auto:12.2f}", flush=True)
+
+
+async def sound(prober: Prober, directory: Path) -> None:
+    """Print by how much a beep comes after its flash: in the source, inside of clips, and beside them."""
+    print(f"{'source':8}{'frames a second':>16}{'there, ms':>18}{'inside, ms':>18}{'beside, ms':>18}")
+    for kind, source in test_sound.draw(directory).items():
+        beeps = test_sound.beeps_inside(source.sound or source.picture)
+        both = zip(test_sound.flashes(source.picture), beeps, strict=True)
+        there = [1000 * (beep - flash + source.late) for flash, beep in both]
+        for fps in (None, Fraction(25)):
+            form = Form(size=32, fps=fps, audio=Audio.BOTH, preset="ultrafast")
+            after = [1000 * seconds for seconds in await test_sound.off(prober, source, form, directory)]
+            half = len(after) // 2
+            parts = (there, after[:half], after[half:])
+            shown = "".join(f"{f'{min(part):+.1f} to {max(part):+.1f}':>18}" for part in parts)
+            print(f"{kind:8}{fps or 'as it comes'!s:>16}{shown}", flush=True)
+
+
+async def main() -> None:
+    """Print all tables."""
+    tables = {
+        "Frames: differing ones, and the furthest that one is off its time": frames,
+        "Boxes: left, width, top, height": boxes,
+        "Whole pictures: how neighbouring rows differ, by rows two apart; above 1: combed": whole_pictures,
+        "Sound: from the flash to its beep": sound,
+    }
+    with tempfile.TemporaryDirectory(prefix="exactness-") as temporary:
+        async with Prober() as prober:
+            for number, (title, table) in enumerate(tables.items()):
+                directory = Path(temporary) / str(number)
+                directory.mkdir()
+                print(f"{title}\n")
+                await table(prober, directory)
+                print()
+
+
+if __name__ == "__main__":
+    anyio.run(main)
