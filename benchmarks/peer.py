@@ -1,6 +1,6 @@
 """The main job against the way in which it is commonly done, on the same videos, one after the other in turn.
 
-    python benchmarks/peer.py [--videos 40] [--runs 3] [--line 6.25M] [--connection 1M] [--latency 0.05]
+    python benchmarks/peer.py [--videos 24] [--parts 2] [--runs 3] [--line 12.5M] ...
 
 The common way: a pool of eight processes; each worker downloads a video and its sound at the exact height
 with yt-dlp, which merges them; asks ffmpeg what it is; and cuts each clip from it, with the seek behind the
@@ -42,10 +42,12 @@ from hdtf_async.run import bundled_ffmpeg
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from job import CLIP, Video, cpu_seconds_of, prepare, write_tables
+from job import Video, clip_of, cpu_seconds_of, prepare, write_tables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from hdtf_async.model import Interval
 
 WORKERS = 8
 ITAGS = {1080: 137, 720: 136}
@@ -77,16 +79,17 @@ def probe_command(raw: Path) -> list[str]:
     return [str(bundled_ffmpeg()), "-hide_banner", "-nostdin", "-i", str(raw)]
 
 
-def cut_command(video: Video, raw: Path, clip: Path) -> list[str]:
+def cut_command(video: Video, interval: Interval, raw: Path, clip: Path) -> list[str]:
     """Return how it cuts: the seek behind the input, all else as ffmpeg has it."""
     box = video.box
     return [
-        str(bundled_ffmpeg()), *QUIET, "-i", str(raw), "-ss", f"{CLIP.start:g}", "-to", f"{CLIP.end:g}",
+        str(bundled_ffmpeg()), *QUIET, "-i", str(raw),
+        "-ss", f"{interval.start:g}", "-to", f"{interval.end:g}",
         "-filter:v", f"crop={box.width}:{box.height}:{box.left}:{box.top}", str(clip),
     ]  # fmt: skip
 
 
-def common_way(video: Video, out: Path, site_arguments: Sequence[str]) -> bool:
+def common_way(video: Video, interval: Interval, out: Path, site_arguments: Sequence[str]) -> bool:
     """Do one video as a worker of the common way does."""
     raw = out / "_videos_raw" / f"RD_{video.name}.mp4"
     if subprocess.run(download_command(video, raw, site_arguments), check=False).returncode:
@@ -94,21 +97,22 @@ def common_way(video: Video, out: Path, site_arguments: Sequence[str]) -> bool:
     told = subprocess.run(probe_command(raw), capture_output=True, text=True, check=False).stderr
     if not re.search(rf"Video: .*\b\d+x{video.height}\b", told):
         return False
-    return (
-        subprocess.run(cut_command(video, raw, out / f"RD_{video.name}_000.mp4"), check=False).returncode == 0
-    )
+    words = cut_command(video, interval, raw, out / f"RD_{video.name}_000.mp4")
+    return subprocess.run(words, check=False).returncode == 0
 
 
 def side(which: str, directory: Path) -> Came:
     """Do the whole job in this process and its children."""
     told = json.loads((directory / "job.json").read_text(encoding="utf-8"))
-    videos, out = prepared(directory / "footage", told["videos"]), directory / which
+    videos = anyio.run(prepare, directory / "footage", told["videos"], told["parts"])
+    out = directory / which
     site_arguments = shlex.split(told["arguments"])
     begun = time.monotonic()
     if which == "common":
         (out / "_videos_raw").mkdir(parents=True)
         with ProcessPoolExecutor(WORKERS) as pool:
-            clips = sum(pool.map(partial(common_way, out=out, site_arguments=site_arguments), videos))
+            way = partial(common_way, interval=clip_of(told["parts"]), out=out, site_arguments=site_arguments)
+            clips = sum(pool.map(way, videos))
     else:
         options = Options(source=directory / "tables", pace=0, yt_dlp_args=tuple(site_arguments))
         clips = len(anyio.run(hdtf_async.download, out, options).done)
@@ -117,21 +121,17 @@ def side(which: str, directory: Path) -> Came:
     return Came(seconds, sum(one.ru_utime + one.ru_stime for one in used), clips)
 
 
-def prepared(footage: Path, number: int) -> list[Video]:
-    """Return the videos of a job whose footage is there."""
-    return anyio.run(prepare, footage, number)
-
-
-def similarity(video: Video, clip: Path, footage: Path) -> float:
+def similarity(video: Video, interval: Interval, clip: Path, footage: Path) -> float:
     """Return the SSIM of a clip against the losslessly cropped video."""
     box, source = video.box, footage / video.film.youtube_id / f"{ITAGS[video.height]}.mp4"
     cropped = (
-        f"[1:v]trim=end={CLIP.seconds:g},crop={box.width}:{box.height}:{box.left}:{box.top},setpts=N/25/TB"
+        f"[1:v]trim=end={interval.seconds:g},crop={box.width}:{box.height}:{box.left}:{box.top},"
+        "setpts=N/25/TB"
     )
     told = subprocess.run(
         [
             str(bundled_ffmpeg()), "-hide_banner", "-nostdin", "-i", str(clip),
-            "-ss", f"{CLIP.start:g}", "-i", str(source),
+            "-ss", f"{interval.start:g}", "-i", str(source),
             "-lavfi", f"{cropped}[whole];[0:v]setpts=N/25/TB[clip];[clip][whole]ssim", "-f", "null", "-",
         ],
         capture_output=True, text=True, check=True,
@@ -145,7 +145,7 @@ def similarity(video: Video, clip: Path, footage: Path) -> float:
 async def benchmark(said: argparse.Namespace, directory: Path) -> None:
     """Run both sides in turn and print the table."""
     footage = said.footage or directory / "footage"
-    videos = await prepare(footage, said.videos)
+    videos = await prepare(footage, said.videos, said.parts)
     answers = {
         video.youtube_id: Answer(
             bandwidth=said.connection,
@@ -161,7 +161,7 @@ async def benchmark(said: argparse.Namespace, directory: Path) -> None:
     for command in (
         download_command(videos[0], raw, ()),
         probe_command(raw),
-        cut_command(videos[0], raw, clip),
+        cut_command(videos[0], clip_of(said.parts), raw, clip),
     ):
         print("  " + shlex.join(command))
     measured: dict[str, tuple[float, float]] = {}
@@ -171,8 +171,9 @@ async def benchmark(said: argparse.Namespace, directory: Path) -> None:
             run = directory / f"run {number}"
             run.mkdir()
             (run / "footage").symlink_to(footage.absolute())
-            write_tables(run / "tables", videos)
-            (run / "job.json").write_text(json.dumps({"videos": said.videos, "arguments": site.yt_dlp_args}))
+            write_tables(run / "tables", videos, said.parts)
+            job = {"videos": said.videos, "parts": said.parts, "arguments": site.yt_dlp_args}
+            (run / "job.json").write_text(json.dumps(job), encoding="utf-8")
             for which in came if number % 2 else reversed(came):
                 before = cpu_seconds_of(site.pid)
                 words = [sys.executable, __file__, "--side", which, "--dir", str(run)]
@@ -186,15 +187,18 @@ async def benchmark(said: argparse.Namespace, directory: Path) -> None:
                     flush=True,
                 )
             if not measured:
-                measured = {which: quality(run / which, videos, footage) for which in came}
+                measured = {
+                    which: quality(run / which, videos, clip_of(said.parts), footage) for which in came
+                }
     show(came, stand_in_cpu, measured, said)
 
 
-def quality(out: Path, videos: Sequence[Video], footage: Path) -> tuple[float, float]:
+def quality(out: Path, videos: Sequence[Video], interval: Interval, footage: Path) -> tuple[float, float]:
     """Return the mean SSIM of one clip of each film, and the bytes of a second of clip of all."""
     clips = [out / f"RD_{video.name}_000.mp4" for video in videos]
-    found = [similarity(video, clip, footage) for video, clip in list(zip(videos, clips, strict=True))[:3]]
-    return mean(found), mean(clip.stat().st_size for clip in clips) / CLIP.seconds
+    pairs = list(zip(videos, clips, strict=True))[:3]
+    found = [similarity(video, interval, clip, footage) for video, clip in pairs]
+    return mean(found), mean(clip.stat().st_size for clip in clips) / interval.seconds
 
 
 def show(
@@ -211,7 +215,7 @@ def show(
         "bytes/s": [measured[which][1] for which in sides],
     }
     print(
-        f"\n{said.videos} videos, {said.videos} clips of {CLIP.seconds:g} s, {os.cpu_count()} CPUs,"
+        f"\n{said.videos} videos of one clip of {clip_of(said.parts).seconds:g} s, {os.cpu_count()} CPUs,"
         f" line {said.line * 8 / 1e6:g} Mb/s, connection {said.connection * 8 / 1e6:g} Mb/s,"
         f" latency {said.latency:g} s, medians of {said.runs}"
     )
@@ -223,12 +227,13 @@ def show(
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--videos", type=int, default=40)
+    parser.add_argument("--videos", type=int, default=24)
+    parser.add_argument("--parts", type=int, default=2, help="of 28 seconds each that a video is long")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument(
-        "--line", type=size_in_bytes, default=6_250_000, help="bytes a second of all connections"
+        "--line", type=size_in_bytes, default=12_500_000, help="bytes a second of all connections"
     )
-    parser.add_argument("--connection", type=size_in_bytes, default=1_000_000, help="of each connection")
+    parser.add_argument("--connection", type=size_in_bytes, default=2_500_000, help="of each connection")
     parser.add_argument("--latency", type=float, default=0.05, help="seconds before each answer")
     parser.add_argument("--footage", type=Path, help="keep the footage there for another time")
     parser.add_argument("--side", choices=("ours", "common"), help=argparse.SUPPRESS)

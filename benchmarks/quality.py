@@ -42,7 +42,7 @@ FEW = (
 ALL = (
     *FEW[:-1],
     *(Form(preset=preset, crf=crf) for preset in ("ultrafast", "fast", "medium") for crf in (16, 18, 20)),
-    *(Form(preset="veryfast", crf=crf) for crf in (16, 17, 19, 21)),
+    *(Form(preset=preset, crf=crf) for preset in ("superfast", "veryfast") for crf in (16, 17, 19, 21)),
     FEW[-1],
 )
 GRAIN = "noise=alls=7:allf=t"

@@ -47,6 +47,8 @@ STALL = 120.0
 """Seconds without a new frame after which an encode is ended. Seeking takes a few."""
 WAV_RATE = 16_000
 """Samples a second of the WAV files: what nearly all training code takes."""
+SHORT_SIGHTED = ("ultrafast", "superfast")
+"""Presets of x264 without the look ahead (``mbtree``)."""
 _AAC_BITS = "128k"
 _RUN_UP = 1.0
 """Seconds of sound that are decoded before the first one that counts."""
@@ -194,6 +196,8 @@ def command(ffmpeg: Path, cut: Cut, target: Path) -> list[str]:
     """Return the command line that writes the clip to `target`, as MP4."""
     time_base = cut.time_base if cut.form.fps is None else 1 / cut.form.fps
     quality = ["-qp", "0"] if cut.form.codec is Codec.LOSSLESS else ["-crf", str(cut.form.crf)]
+    # x264's two fastest presets leave out what saves most bytes for the time that it takes.
+    ahead = ["-mbtree", "1", "-rc-lookahead", "20"] if cut.form.preset in SHORT_SIGHTED else []
     sound = cut.sound if cut.form.sound_inside else None
     return [
         *_begin(ffmpeg),
@@ -202,7 +206,7 @@ def command(ffmpeg: Path, cut: Cut, target: Path) -> list[str]:
         "-map", "0:v:0", *([] if sound is None else ["-map", "1:a:0"]),
         "-map_metadata", "-1", "-map_chapters", "-1", *(["-an"] if sound is None else []), "-sn", "-dn",
         "-filter_threads", "1", "-vf", filters(cut),
-        "-c:v", "libx264", "-preset", cut.form.preset, *quality,
+        "-c:v", "libx264", "-preset", cut.form.preset, *quality, *ahead,
         "-threads", str(cut.form.threads), "-pix_fmt", "yuv420p",
         "-fps_mode", "passthrough", "-enc_time_base:v", f"{time_base.numerator}:{time_base.denominator}",
         *([] if sound is None else ["-af", sound_filters(sound, wav=False)]),

@@ -172,8 +172,8 @@ class Form:
     audio: Audio = Audio.NONE
     deinterlace: Deinterlace = Deinterlace.AUTO
     codec: Codec = Codec.H264
-    crf: int = 18
-    preset: str = "veryfast"
+    crf: int = 20
+    preset: str = "superfast"
     threads: int = 1
     """Threads of the encoder: x264 writes another stream for another count."""
     face_rate: float | None = 5.0

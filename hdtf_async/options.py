@@ -312,13 +312,13 @@ class Options:
         help="H.264, at --crf or without any loss",
     )  # fmt: skip
     crf: int = _option(
-        "--crf", default=18, group=ENCODE, metavar="N", parse=int, check=_between(0, 51),
+        "--crf", default=20, group=ENCODE, metavar="N", parse=int, check=_between(0, 51),
         help="x264 quality, lower is better",
     )  # fmt: skip
     preset: str = _option(
-        "--preset", default="veryfast", group=ENCODE,
+        "--preset", default="superfast", group=ENCODE,
         choices=PRESETS,
-        help="x264 preset",
+        help="x264 preset; the two fastest look ahead as well",
     )  # fmt: skip
     keep_raw: bool = _option(
         "--keep-raw", default=True, group=DISK,

@@ -326,8 +326,8 @@ def test_a_fingerprint_knows_nothing_of_tools_names_and_places() -> None:
         (Options(resolution=Resolution.BEST), "resolution reference -> best"),
         (Options(size=512), "size as it comes -> 512"),
         (Options(fps=Fraction(30000, 1001)), "fps as it comes -> 30000/1001"),
-        (Options(crf=23), "crf 18 -> 23"),
-        (Options(preset="slow"), "preset veryfast -> slow"),
+        (Options(crf=23), "crf 20 -> 23"),
+        (Options(preset="slow"), "preset superfast -> slow"),
         (Options(size=256, fps=Fraction(25)), "size as it comes -> 256, fps as it comes -> 25"),
     ],
 )
@@ -364,7 +364,7 @@ def test_a_clip_of_another_version_is_said_to_be_one() -> None:
     (found,) = _make([clip], there=[_made(clip, fingerprint="of old")]).different
     assert "another version" in found.words
     (found,) = _make([clip], there=[_made(clip) | {"form": {}, "metadata": {}}]).different
-    assert "crf not recorded -> 18" in found.words
+    assert "crf not recorded -> 20" in found.words
     assert "size" not in found.words, "an option that did not exist yet was not used"
 
 
@@ -465,7 +465,7 @@ def test_planning_takes_ten_times_as_long_for_ten_times_as_many(limit: int | Non
     steps = []
     for number in (200, 2000):
         clips = [_clip(_video(f"V{index}"), end=31 + index % 400) for index in range(number)]
-        there = {clip.stem: _made(clip, Options(crf=20)) for clip in clips[::2]}
+        there = {clip.stem: _made(clip, Options(crf=23)) for clip in clips[::2]}
         steps.append(_calls(_tables(clips), there, Options(limit=limit)))
     assert steps[1] < 11 * steps[0]
 
