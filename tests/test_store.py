@@ -234,7 +234,7 @@ def _journals() -> st.SearchStrategy[bytes]:
     return st.lists(records | st.binary(max_size=30), max_size=6).map(b"\n".join)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(content=_journals())
 def test_no_journal_brings_the_program_down(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     """Whatever stands in it, it is read, asked and shown; what is not there is not said to be."""
