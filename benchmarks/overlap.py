@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from job import Video
 
-LINES = {"network-bound": 2_500_000, "balanced": 5_000_000, "CPU-bound": 25_000_000}
+LINES = {"network-bound": 2_500_000, "balanced": 7_000_000, "CPU-bound": 25_000_000}
 """Regime to bytes a second of the whole line."""
 CONNECTION = 4_000_000
 LATENCY = 0.05

@@ -137,7 +137,7 @@ def main() -> None:
         footage = said.footage or directory / "footage"
         anyio.run(demo.draw, footage, FILMS, bundled_ffmpeg())
         vmaf, made = has_vmaf(), sources(footage, directory)
-        print(f"{'x264 settings':26}{'SSIM':>8}{'VMAF':>7}{'kB/s':>7}{'ratio':>7}{'CPU s/s':>9}{'ratio':>7}")
+        print(f"{'x264 settings':29}{'SSIM':>8}{'VMAF':>7}{'kB/s':>7}{'ratio':>7}{'CPU s/s':>9}{'ratio':>7}")
         first: Measured | None = None
         for form in ALL if said.all else FEW:
             found = [
@@ -148,7 +148,7 @@ def main() -> None:
             first = first or Measured(0, None, size, cpu)
             seen = [one.vmaf for one in found if one.vmaf is not None]
             print(
-                f"{name_of(form):26}{mean(one.ssim for one in found):8.4f}"
+                f"{name_of(form):29}{mean(one.ssim for one in found):8.4f}"
                 f"{f'{mean(seen):.1f}' if seen else '-':>7}"
                 f"{size / 1e3:7.1f}{size / first.bytes:7.2f}{cpu:9.4f}{cpu / first.cpu:7.2f}",
                 flush=True,
