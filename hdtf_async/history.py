@@ -141,6 +141,8 @@ class _Reading:
         """YouTube id to when its video was there."""
         self._unchecked: dict[str, int] = {}
         """Video to the place of its download, until that is found good."""
+        self._good: set[str] = set()
+        """Videos that were found good."""
         self._closed: float | None = None
 
     def take(self, record: Record, at: float) -> None:  # noqa: C901 - one for each kind that counts
@@ -188,10 +190,11 @@ class _Reading:
 
     def _accepted(self, video: str, begun: float, at: float) -> None:
         """Take note of a picture or sound that was found good."""
-        self._unchecked.pop(video, None)
+        told = self._unchecked.pop(video, None) is not None
         self._downloads.pop(video, None)
-        if not any(span.subject == video and span.course is Course.DONE for span in self.run.downloads):
+        if not told and video not in self._good:
             self.run.downloads.append(Span(video, begun, at))  # an older version told no more of it
+        self._good.add(video)
 
     def _download_broken(self, video: str, at: float, course: Course, reason: str) -> None:
         if video in self._downloads:

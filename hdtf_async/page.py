@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from hdtf_async.journal import Record
 
 REPORT = "report.html"
+MOST = 5000
+"""Clips up to which a run draws it unasked: with more of them it would be what takes most memory."""
 _LONGEST = 4 * -(-thumbnails.LARGEST // 3)
 """Characters of the largest picture in Base64."""
 _PICTURE = re.compile(

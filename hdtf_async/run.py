@@ -197,7 +197,11 @@ async def _run(
         if directory.known.run is not before:
             try:
                 await directory.append(report.ended().stated())
-                if not options.no_report and options.shard is None:
+                if (
+                    not options.no_report
+                    and options.shard is None
+                    and len(directory.known.clips) + len(directory.known.failures) <= page.MOST
+                ):
                     tool = None if finish.is_set() else partial(ffmpeg_of, options)  # an end is wanted soon
                     report.page = await page.write(
                         out, tool=tool, encodes=lanes.encodes, locks=directory.locks
