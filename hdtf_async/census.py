@@ -49,6 +49,8 @@ COLUMNS = (
     "codec", "bytes", "seconds", "reason", "what_to_do", "asked",
 )  # fmt: skip
 """Of the CSV. Height in lines, seconds of the whole video, `asked` in UTC."""
+IDLE = frozenset({"limit_rate", "stall_timeout", "least_speed", "raw_dirs", "face_model"})
+"""Fields of the options for which a census, which downloads nothing, has no use."""
 
 
 class Availability(StrEnum):

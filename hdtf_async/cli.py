@@ -126,7 +126,7 @@ def main_job(argv: Sequence[str]) -> int:
     options, printing = made(Options, said), made(Printing, said)
     if options.shard is None:
         options = _as_told_by_the_batch_system(options, printing)
-    return until_signal(partial(_run, said.out, options, printing))
+    return until_signal(partial(_run, said.out, options, printing), goes_on=True)
 
 
 def _as_told_by_the_batch_system(options: Options, printing: Printing) -> Options:
@@ -176,7 +176,7 @@ def census_command(argv: Sequence[str]) -> int:
         "--fresh", metavar="DAYS", type=float, default=7.0,
         help="do not ask again for a video that has answered within so many days (7)",
     )  # fmt: skip
-    add(parser, Options, groups=(WHICH, NETWORK, TOOLS))
+    add(parser, Options, groups=(WHICH, NETWORK, TOOLS), without=census.IDLE)
     add(parser, Printing)
     said = parser.read(argv)
     if said.out is None:
@@ -184,7 +184,8 @@ def census_command(argv: Sequence[str]) -> int:
     if not 0 <= said.fresh <= 36500:  # noqa: PLR2004 - a hundred years
         parser.error(f"--fresh takes 0 to 36500 days, not {said.fresh:g}")
     options = made(Options, said)
-    return until_signal(partial(_census, said.out, options, timedelta(days=said.fresh), made(Printing, said)))
+    job = partial(_census, said.out, options, timedelta(days=said.fresh), made(Printing, said))
+    return until_signal(job, goes_on=True)
 
 
 async def _census(out: Path, options: Options, fresh: timedelta, printing: Printing, gently: Gently) -> int:
@@ -311,7 +312,7 @@ def export_command(argv: Sequence[str]) -> int:
     parser = Parser(
         prog="python -m hdtf_async export", usage="%(prog)s --recipe NAME --out DIR --to DIR2 [options]",
         description="Lays out the clips of DIR below DIR2 as training code wants them: links (copies where"
-        " there are none),\nlists, and frames. What somebody else has put there is left alone.",
+        " there are none), lists, and frames. What somebody else has put there is left alone.",
     )  # fmt: skip
     parser.add_argument(
         "--recipe", metavar="NAME", choices=RECIPES, required=True, help=f"one of {', '.join(RECIPES)}"
@@ -323,7 +324,7 @@ def export_command(argv: Sequence[str]) -> int:
     said = parser.read(argv)
     told = (lambda _: None) if said.quiet else partial(print, flush=True)
     job = partial(export.export, said.out, said.to, said.recipe, made(Options, said), told=told)
-    return until_signal(partial(_export, job, said.quiet))
+    return until_signal(partial(_export, job, said.quiet), goes_on=True)
 
 
 async def _export(job: Callable[[], Awaitable[export.Exported]], quiet: bool, _gently: Gently) -> int:
@@ -377,9 +378,9 @@ def demo_command(argv: Sequence[str]) -> int:
         demo.write_tables(source)
         options = Options(source=source, pace=0, **preset(said))
         if _nothing_left(said.out, options):
-            return until_signal(partial(_run, said.out, options, printing))
+            return until_signal(partial(_run, said.out, options, printing), goes_on=True)
         footage = said.footage or Path(temporary) / "footage"
-        return until_signal(partial(_demo, footage, said.out, options, printing))
+        return until_signal(partial(_demo, footage, said.out, options, printing), goes_on=True)
 
 
 async def _demo(footage: Path, out: Path, options: Options, printing: Printing, gently: Gently) -> int:

@@ -15,10 +15,11 @@ Gently = list[Callable[[], None]]
 """How the work under way is asked to end soon, once it can be."""
 
 
-def until_signal(work: Callable[[Gently], Awaitable[int]]) -> int:
+def until_signal(work: Callable[[Gently], Awaitable[int]], *, goes_on: bool = False) -> int:
     """Run work on a loop of its own; SIGINT, SIGTERM and SIGHUP (the terminal is gone) end it cleanly.
 
-    The first SIGINT ends it gently, where the work has said how.
+    The first SIGINT ends it gently, where the work has said how. `goes_on` is of work that leaves what it
+    has done, and does only the rest another time.
     """
     ended_by: list[signal.Signals] = []
     codes: list[int] = []
@@ -44,6 +45,7 @@ def until_signal(work: Callable[[Gently], Awaitable[int]]) -> int:
         anyio.run(main)
     if ended_by:
         with suppress(OSError):  # the terminal may be gone
-            sys.stderr.write(f"{ended_by[-1].name}: stopped. The same command goes on from here.\n")
+            rest = " The same command goes on from here." if goes_on else ""
+            sys.stderr.write(f"{ended_by[-1].name}: stopped.{rest}\n")
         return 128 + ended_by[-1]
     return codes[0]

@@ -6,6 +6,7 @@ import argparse
 import difflib
 import os
 import sys
+import textwrap
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 T = TypeVar("T", Options, Printing)
 COMMANDS = ("plan", "census", "check", "merge", "report", "doctor", "export", "faces", "demo")
 """The first word of a command line, where it is not the main job's."""
+_COLUMNS = 78
+"""Of the help's first sentences."""
 _WIDE = 25
 """Columns for an option and what it takes, before its help."""
 _FEW = 5
@@ -35,6 +38,8 @@ class Parser(argparse.ArgumentParser):
     """Names the nearest option where one is not known, and fills in what is set elsewhere."""
 
     def __init__(self, prog: str, usage: str, description: str, epilog: str = "") -> None:
+        if "\n" not in description:  # else it has lines of its own, which argparse leaves as they are
+            description = textwrap.fill(description, _COLUMNS)
         super().__init__(
             prog=prog, usage=usage, description=description, epilog=epilog, allow_abbrev=False,
             formatter_class=_Help,

@@ -318,7 +318,7 @@ class Options:
     preset: str = _option(
         "--preset", default="superfast", group=ENCODE,
         choices=PRESETS,
-        help="x264 preset; the two fastest look ahead as well",
+        help="x264 preset",
     )  # fmt: skip
     keep_raw: bool = _option(
         "--keep-raw", default=True, group=DISK,
@@ -344,7 +344,7 @@ class Options:
     )  # fmt: skip
     split: tuple[int, int, int] | None = _option(
         "--split", default=None, group=DISK, metavar="90/5/5", parse=shares_of, check=_hundred,
-        bare=SHARES, shown="no lists", help="lists for training, validation, testing",
+        bare=SHARES, shown="none", help="lists for training, validation, testing",
     )  # fmt: skip
     split_seed: int = _option(
         "--split-seed", default=SEED, group=DISK, metavar="N", parse=int, check=_between(0, 2**63),
