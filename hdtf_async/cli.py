@@ -191,7 +191,7 @@ def census_command(argv: Sequence[str]) -> int:
 async def _census(out: Path, options: Options, fresh: timedelta, printing: Printing, gently: Gently) -> int:
     taken = await _watched(census.running(out, options, fresh=fresh), printing, gently)
     if not (printing.quiet or printing.json):
-        print(progress.census_summary(taken, out / census.CENSUS))
+        print(progress.folded(progress.census_summary(taken, out / census.CENSUS)))
     else:
         _say_why_stopped(taken.stopped)
     return taken.exit_code
@@ -397,12 +397,12 @@ async def _demo(footage: Path, out: Path, options: Options, printing: Printing, 
     async with demo.stand_in(footage) as site:
         # The children inherit it: a user would export it in the shell.
         os.environ.update(site.environment)
-        variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in site.environment.items())
+        variables = (f"  export {name}={shlex.quote(value)}\n" for name, value in site.environment.items())
         say(
-            "A stand-in for YouTube answers on this machine. As long as it does, this is the main job:\n"
-            f"  export {variables}\n"
-            f"  python -m hdtf_async --out {shlex.quote(str(out))}"
-            f" --source {shlex.quote(str(options.source))} --pace 0 \\\n"
+            "A stand-in for YouTube answers on this machine. As long as it does, this is the\n"
+            f"main job:\n{''.join(variables)}"
+            f"  python -m hdtf_async --out {shlex.quote(str(out))} --pace 0 \\\n"
+            f"    --source {shlex.quote(str(options.source))} \\\n"
             f'    --yt-dlp-args="{site.yt_dlp_args}"'
         )
         options = replace(options, yt_dlp_args=tuple(shlex.split(site.yt_dlp_args)))
@@ -413,7 +413,7 @@ async def _run(out: Path, options: Options, printing: Printing, gently: Gently) 
     """Run the main job to its end and tell what came of it."""
     report = await _watched(running(out, options), printing, gently)
     if not (printing.quiet or printing.json):
-        print(progress.summary(report, out))
+        print(progress.folded(progress.summary(report, out)))
     else:
         _say_why_stopped(report.stopped)
     return report.exit_code

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import sys
 import textwrap
 from functools import partial
@@ -332,6 +333,17 @@ def summary(report: Report, out: object) -> str:
         + (f"; to look at: {report.page}" if report.page else "")
     )
     return "\n".join(lines)
+
+
+def folded(text: str) -> str:
+    """Return lines that a terminal does not break within a word; as they are where there is no terminal."""
+    if not sys.stdout.isatty():
+        return text
+    fill = partial(
+        textwrap.fill, width=shutil.get_terminal_size().columns, subsequent_indent="  ",
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+    return "\n".join(map(fill, text.split("\n")))
 
 
 def census_summary(census: Census, out: object) -> str:
