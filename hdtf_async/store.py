@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from hdtf_async.shards import Shard
 
 
-_END = 1 << 20
+_END = 1 << 16
 """Bytes at the end of a journal in which its newest clip is looked for."""
 _CLIP = re.compile(r"_\d{3,}(?:_s\d{3,})?\.(?:mp4|wav)$")
 """What the name of a clip has besides that of its video."""

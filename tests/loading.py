@@ -59,13 +59,15 @@ class Most:
             self.threads = max(self.threads, threading.active_count())
 
 
-def write_tables(directory: Path, rows: int) -> None:
-    """Write tables of so many videos with a clip each."""
-    directory.mkdir()
-    names = [f"Speaker{number}" for number in range(rows)]
+def write_tables(directory: Path, rows: int, subset: str = "RD", first: int = 0) -> None:
+    """Write a subset's tables of so many videos with a clip each."""
+    directory.mkdir(exist_ok=True)
+    numbers = range(first, first + rows)
+    names = [f"Speaker{number}" for number in numbers]
     texts = {
         "video_url": (
-            f"{name} https://www.youtube.com/watch?v={number:011d}" for number, name in enumerate(names)
+            f"{name} https://www.youtube.com/watch?v={number:011d}"
+            for number, name in zip(numbers, names, strict=True)
         ),
         "resolution": (f"{name}.mp4 {LINES}" for name in names),
         "annotion_time": (f"{name}.mp4 00:00-00:01" for name in names),
@@ -73,7 +75,7 @@ def write_tables(directory: Path, rows: int) -> None:
         "crop_ratio": (f"{name}_0.mp4 1.2" for name in names),
     }
     for table, lines in texts.items():
-        (directory / f"RD_{table}.txt").write_text("".join(f"{line}\n" for line in lines))
+        (directory / f"{subset}_{table}.txt").write_text("".join(f"{line}\n" for line in lines))
 
 
 class YtDlp:

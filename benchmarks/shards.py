@@ -1,0 +1,218 @@
+"""Shards of a large run: what planning, going on and merging cost, and how often the file system is asked.
+
+    python benchmarks/shards.py [--rows 10000 100000] [--shards 10] [--dir DIR]
+
+A small part is made by the real main job without children (`tests/loading.py`), and every call of the file
+system is counted meanwhile. Then the directory of a finished run is laid out for each number of rows, with
+records like the ones that the job has written, divided among the shards: one clip for each row, and every
+tenth video gone. Each deed is done in a process of its own, since its peak of memory is looked at:
+
+    plan     the tables are read and all is planned, with nothing there yet
+    merge    the views are made from all journals
+    shard    one shard finds that nothing is left of its part, and merges the views
+    whole    a run without shards finds that nothing is left, and writes both views
+"""
+
+from __future__ import annotations
+
+import argparse
+import builtins
+import hashlib
+import io
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+import anyio
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from loading import GONE, Most, load, write_tables
+
+from hdtf_async import Options, Reason, plan, tables, views
+from hdtf_async.failures import Failure
+from hdtf_async.journal import JOURNAL, RAWS, line, name_of
+from hdtf_async.model import SUBSETS
+from hdtf_async.shards import Shard, place
+from hdtf_async.views import FAILURES, METADATA, failure_record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hdtf_async.journal import Record
+    from hdtf_async.model import Clip
+
+SAMPLE = 200
+"""Rows that are really made."""
+DEEDS = ("plan", "merge", "shard", "whole")
+CALLS = (
+    "stat", "lstat", "open", "fsync", "replace", "rename", "link", "unlink", "mkdir", "rmdir", "scandir",
+    "listdir", "chmod", "ftruncate", "access",
+)  # fmt: skip
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--shards", type=int, default=10)
+    parser.add_argument("--dir", type=Path, help="where the directories stand for a while")
+    parser.add_argument("--one", choices=("lay out", *DEEDS), help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+@contextmanager
+def counted() -> Iterator[Counter[str]]:
+    """Count the calls of the file system."""
+    calls: Counter[str] = Counter()
+
+    def counting(name: str, real: Any) -> Any:  # noqa: ANN401 - of any function
+        def call(*words: Any, **more: Any) -> Any:  # noqa: ANN401
+            calls[name] += 1
+            return real(*words, **more)
+
+        return call
+
+    with ExitStack() as patches:
+        for name in CALLS:
+            patches.enter_context(patch.object(os, name, counting(name, getattr(os, name))))
+        opens = counting("open", builtins.open)
+        patches.enter_context(patch.object(builtins, "open", opens))
+        patches.enter_context(patch.object(io, "open", opens))
+        yield calls
+
+
+def sample(directory: Path) -> tuple[list[Record], int, Counter[str]]:
+    """Make some clips; return the records of one of them, its size, and the calls for each row."""
+    write_tables(directory / "few", SAMPLE)
+    out, shard = directory / "sample", Shard(0, 1)
+    with counted() as calls:
+        report = anyio.run(partial(load, out, directory / "few", Most(), shard=shard))
+    if not report.done:
+        raise RuntimeError(f"nothing was made: {report.ended()}")
+    stem = min(report.done)
+    records = [json.loads(text) for text in (out / name_of(shard)).read_bytes().splitlines()]
+    (made,) = (record for record in records if record.get("clip") == stem and record["type"] == "clip")
+    youtube_id = made["metadata"]["youtube_id"]
+    raws = [record for record in records if record["type"] == "raw" and record["youtube_id"] == youtube_id]
+    return [*raws, made], (out / f"{stem}.mp4").stat().st_size, calls
+
+
+def records_like(samples: list[Record], clip: Clip, form: str) -> Iterator[Record]:
+    """Yield the records of a clip, made of those of another one."""
+    for record in samples:
+        if record["type"] == "raw":
+            yield record | {"youtube_id": clip.video.youtube_id, "file": f"{clip.video.stem}.mp4"}
+            continue
+        own = {
+            "file_name": f"{clip.stem}.mp4",
+            "subset": clip.video.subset,
+            "name": clip.video.name,
+            "youtube_id": clip.video.youtube_id,
+            "sha256": hashlib.sha256(clip.stem.encode()).hexdigest(),
+            "fingerprint": form,
+        }
+        told = {"form": record["form"] | plan.row(clip), "metadata": record["metadata"] | own}
+        yield record | {"clip": clip.stem} | told
+
+
+def lay_out(directory: Path, rows: int, count: int) -> Counter[str]:
+    """Lay out a finished run; return the calls of the file system for each row that is made."""
+    samples, size, calls = sample(directory)
+    for place_, subset in enumerate(SUBSETS):  # one table of a million would be longer than is read
+        first, behind = (rows * each // len(SUBSETS) for each in (place_, place_ + 1))
+        write_tables(directory / "tables", behind - first, subset, first)
+    clips, options = directory / "clips", Options(source=directory / "tables")
+    (clips / RAWS).mkdir(parents=True)
+    (clips / JOURNAL).touch()
+    with ExitStack() as stack:
+        journals = [stack.enter_context((clips / name_of(Shard(n, count))).open("wb")) for n in range(count)]
+        time_ = samples[0]["time"]
+        for clip in plan.select(tables.read(options.source), options):
+            journal = journals[place(clip.video.youtube_id, count)]
+            if int(clip.video.youtube_id) % GONE == 0:
+                failed = failure_record(clip, Failure(Reason.PRIVATE, "Private video"))
+                journal.write(line(failed | {"time": time_}))
+                continue
+            form = plan.fingerprint(clip, options.form)
+            journal.writelines(map(line, records_like(samples, clip, form)))
+            with (clips / f"{clip.stem}.mp4").open("wb") as file:
+                file.truncate(size)
+    return calls
+
+
+def peak() -> float:
+    """Return the peak of this process's resident memory in MB; macOS tells it in bytes, others in KiB."""
+    told = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return told / (1e6 if platform.system() == "Darwin" else 1e6 / 1024)
+
+
+def do(deed: str, directory: Path, count: int) -> dict[str, float]:
+    """Do one deed in this process."""
+    clips, source = directory / "clips", directory / "tables"
+    begun, processor = time.monotonic(), time.process_time()
+    if deed == "plan":
+        plan.make(tables.read(source), Options(source=source), there={}, failed={})
+    elif deed == "merge":
+        views.merge(clips)
+    else:
+        # The form of `loading` is that of the defaults.
+        shard = Shard(0, count) if deed == "shard" else None
+        report = anyio.run(partial(load, clips, source, Most(), shard=shard))
+        if report.done or report.not_tried:
+            raise RuntimeError(f"something was left to do: {report.ended()}")
+    seconds, processor = time.monotonic() - begun, time.process_time() - processor
+    return {"s": seconds, "CPU s": processor, "MB": peak()}
+
+
+def apart(deed: str, directory: Path, count: int, rows: int = 0) -> dict[str, Any]:
+    """Do one deed in a process of its own, and none in this one: a child inherits the peak of its parent."""
+    words = [sys.executable, __file__, "--one", deed, "--dir", str(directory), "--shards", str(count)]
+    words += ["--rows", str(rows)]
+    told: dict[str, Any] = json.loads(
+        subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    )
+    return told
+
+
+def main() -> None:
+    """Print a line for each number of rows and deed."""
+    said = arguments()
+    if said.one == "lay out":
+        print(json.dumps(lay_out(said.dir, said.rows[0], said.shards)))
+        return
+    if said.one:
+        print(json.dumps(do(said.one, said.dir, said.shards)))
+        return
+    print(f"{'rows':>9} {'deed':>6} {'s':>8} {'CPU s':>8} {'peak MB':>8}")
+    for rows in said.rows:
+        with tempfile.TemporaryDirectory(prefix="shards-", dir=said.dir) as name:
+            directory = Path(name)
+            calls = Counter(apart("lay out", directory, said.shards, rows))
+            for deed in DEEDS:
+                one = apart(deed, directory, said.shards)
+                print(
+                    f"{rows:>9} {deed:>6} {one['s']:>8.1f} {one['CPU s']:>8.1f} {one['MB']:>8.0f}", flush=True
+                )
+            journals = sum(path.stat().st_size for path in (directory / "clips").glob("_journal*"))
+            lists = sum((directory / "clips" / view).stat().st_size for view in (METADATA, FAILURES))
+            print(f"{rows:>9} journals {journals / 1e6:.1f} MB, views {lists / 1e6:.1f} MB", flush=True)
+    told = ", ".join(
+        f"{name} {number / SAMPLE:.1f}" for name, number in calls.most_common() if number >= SAMPLE / 20
+    )
+    print(f"calls of the file system for each row that is made: {sum(calls.values()) / SAMPLE:.1f} ({told})")
+
+
+if __name__ == "__main__":
+    main()
