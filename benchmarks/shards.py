@@ -43,7 +43,7 @@ from loading import GONE, Most, load, write_tables
 from hdtf_async import Options, Reason, plan, tables, views
 from hdtf_async.failures import Failure
 from hdtf_async.journal import JOURNAL, RAWS, line, name_of
-from hdtf_async.model import SUBSETS
+from hdtf_async.model import SUBSETS, Form
 from hdtf_async.shards import Shard, place
 from hdtf_async.views import FAILURES, METADATA, failure_record
 
@@ -123,7 +123,7 @@ def records_like(samples: list[Record], clip: Clip, form: str) -> Iterator[Recor
             "sha256": hashlib.sha256(clip.stem.encode()).hexdigest(),
             "fingerprint": form,
         }
-        told = {"form": record["form"] | plan.row(clip), "metadata": record["metadata"] | own}
+        told = {"form": record["form"] | plan.row(clip, Form()), "metadata": record["metadata"] | own}
         yield record | {"clip": clip.stem} | told
 
 
