@@ -8,6 +8,7 @@ a video of the same name, is never touched. This room decides and opens no file;
 from __future__ import annotations
 
 import csv
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -89,13 +90,13 @@ class Published:
     findings: Findings = field(default_factory=Findings)
     intervals: dict[str, int] = field(default_factory=dict)
     """How many intervals a video's row lists, with or without a box, by the video's stem."""
-    lines: dict[tuple[str, str], int] = field(default_factory=dict)
-    """Where a video's or clip's row stands, by the kind of table and the stem; 0 where there is no row."""
+    lines: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
+    """Where a video's or clip's row stands, by the kind of table, then the stem; 0 where there is no row."""
 
     def finding(self, kind: str, row: Video | Clip, severity: Severity, code: str, words: str) -> Finding:
         """Report something about the row of a video or clip in one kind of table."""
         subset = row.subset if isinstance(row, Video) else row.video.subset
-        return Finding(f"{subset}_{kind}.txt", self.lines.get((kind, row.stem), 0), severity, code, words)
+        return Finding(f"{subset}_{kind}.txt", self.lines[kind].get(row.stem, 0), severity, code, words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +234,8 @@ def _replacements(
     """Find by published clip the clips that take its place."""
     wanted = {each.published.stem for each in corrections}
     waiting = {replace(clip, zoom=None): clip for clip in published.clips if clip.stem in wanted}
-    taken = {stem: set(range(count)) for stem, count in published.intervals.items()}
+    videos = {each.published.video.stem for each in corrections}
+    taken = {stem: set(range(published.intervals[stem])) for stem in videos}
     groups: dict[tuple[Corrections, Clip], list[ClipCorrection]] = {}
     for each in corrections:
         groups.setdefault((each.level, each.published), []).append(each)
@@ -310,7 +312,7 @@ def _twins(published: Published) -> Iterator[Finding]:
 def _odd_heights(published: Published, corrected: Corrected, asked: Corrections) -> Iterator[Finding]:
     """Report heights of 0 in the table, and heights that no rendition has."""
     for before, video in zip(published.videos, corrected.videos, strict=True):
-        height, line = video.reference_height, published.lines.get(("resolution", video.stem), 0)
+        height, line = video.reference_height, published.lines["resolution"].get(video.stem, 0)
         if line and not before.reference_height and height:
             words = f"{video.stem} has reference height 0; a correction makes it {height}."
             yield published.finding("resolution", video, Severity.NOTE, "zero_height", words)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
+from sys import intern
 from typing import TYPE_CHECKING, TypeVar
 
 from hdtf_async import corrections as _corrections
@@ -25,7 +26,7 @@ from hdtf_async.model import SUBSETS, Box, Clip, Finding, Interval, Severity, Ta
 from hdtf_async.rows import Findings, Row, TableError, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator
+    from collections.abc import Callable, Iterator
 
 __all__ = ["Corrections", "Row", "TableError", "read", "shipped"]
 
@@ -43,7 +44,7 @@ _WITHOUT = {
 }
 """The tables of a subset, each with what follows for the subset where it is missing."""
 
-_K = TypeVar("_K", bound="Hashable")
+_K = TypeVar("_K", str, tuple[str, int])
 _V = TypeVar("_V")
 
 
@@ -148,7 +149,8 @@ class _Subset:
         return name in self.urls
 
     def add_video(self, name: str, line: int, youtube_id: str) -> None:
-        height_line, height = (self.heights or {}).get(name, (0, None))
+        # Taken out, not looked up: a long table shall not be there twice.
+        height_line, height = (self.heights or {}).pop(name, (0, None))
         if self.heights is not None and not height_line:
             words = f"{name} has no row in {self.files[1]}, so the scale of its boxes is unknown."
             self.find(0, line, Severity.WARNING, "no_height", words)
@@ -161,27 +163,28 @@ class _Subset:
             words += f"; it is left out, and {first} stays."
             self.find(0, line, Severity.ERROR, "case_collision", words)
             return
-        interval_line, intervals = (self.intervals or {}).get(name, (0, None))
+        interval_line, intervals = (self.intervals or {}).pop(name, (0, None))
         if self.intervals is not None and not intervals:
             words = f"{name} has no interval in {self.files[2]}, so there is no clip of it."
             self.find(0, line, Severity.NOTE, "no_interval", words)
         self.published.videos.append(video)
-        self.published.intervals[video.stem] = len(intervals or ())
-        self.published.lines["video_url", video.stem] = line
-        self.published.lines["annotion_time", video.stem] = interval_line
-        self.published.lines["resolution", video.stem] = 0 if height is None else height_line
+        stem, lines = video.stem, self.published.lines
+        self.published.intervals[stem] = len(intervals or ())
+        lines["video_url"][stem] = line
+        lines["annotion_time"][stem] = interval_line
+        lines["resolution"][stem] = 0 if height is None else height_line
         if self.boxes is None:
             return
         for index, interval in enumerate(intervals or ()):
-            box_line, box = self.boxes.get((name, index), (0, None))
+            box_line, box = self.boxes.pop((name, index), (0, None))
             if interval is not None and not box_line:
                 words = f"Interval {index} of {name} has no box, so there is no clip of it."
                 self.find(2, interval_line, Severity.NOTE, "no_box", words)
             if interval is not None and box is not None:
-                _, zoom = (self.zooms or {}).get((name, index), (0, None))
+                _, zoom = (self.zooms or {}).pop((name, index), (0, None))
                 clip = Clip(video, index, interval, box, zoom)
                 self.published.clips.append(clip)
-                self.published.lines["crop_wh", clip.stem] = box_line
+                lines["crop_wh"][clip.stem] = box_line
 
 
 def _read_corrections(
@@ -259,8 +262,13 @@ def _table(
             words = f"{quoted(fields[0])} has a row already, in line {rows[key][0]}; that one stays."
             row.refuse("duplicate_row", words)
         elif key is not None:
-            rows[key] = (line, value)
+            rows[_shared(key)] = (line, value)
     return rows
+
+
+def _shared(key: _K) -> _K:
+    """Return the same key; its name is in memory once, though all tables have it."""
+    return intern(key) if isinstance(key, str) else (intern(key[0]), key[1])
 
 
 def _video_url(row: Row) -> tuple[str | None, str | None]:

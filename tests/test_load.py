@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sys
 import threading
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import anyio
 from loading import GONE, Most, load, write_tables
+
+from hdtf_async import Options, plan, tables
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,3 +54,16 @@ def test_no_step_grows_faster_than_the_rows(tmp_path: Path) -> None:
     # For each of the 16 slots of either queue the video and its clip, and ten for all that is beside them.
     assert 16 < most.tasks <= 2 * 2 * 16 + 10
     assert most.files <= 64
+
+
+def test_planning_holds_little_of_a_row(tmp_path: Path) -> None:
+    """100,000 rows are planned in less than 250 MB: 30 of them are the program, a fifth is lost between."""
+    source, rows = tmp_path / "tables", 10_000
+    write_tables(source, rows)
+    tracemalloc.start()
+    try:
+        plan.make(tables.read(source), Options(source=source), there={}, failed={})
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 1_800 * rows
