@@ -194,11 +194,14 @@ class Fetcher:
         return target
 
     def _of_several(self, work: Work, failure: Failure) -> Failure:
-        """Return the failure; media turned down for several videos in a row are not those videos' fault."""
+        """Return the failure; media turned down for several videos in a row are not those videos' fault.
+
+        A video is not judged by the others before its own address has been given out anew.
+        """
         if failure.reason is not Reason.FORBIDDEN:
             return failure
         self._forbidden.add(work.youtube_id)
-        if len(self._forbidden) < FORBIDDEN_IN_A_ROW:
+        if len(self._forbidden) < FORBIDDEN_IN_A_ROW or work.attempt < failure.reason.advice.tries:
             return failure
         words = f"{len(self._forbidden)} videos in a row were turned down\n{failure.words}"
         return Failure(Reason.UPDATE_NEEDED, words)

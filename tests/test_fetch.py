@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
+import anyio
+import loading
 import pytest
 
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.fetch import _require_whole
 from hdtf_async.formats import Format
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
 
 RENDITION = Format(
     format_id="18", ext="mp4", container="mp4", height=360, width=640, fps=25.0, vcodec="avc1", acodec="mp4a",
@@ -40,3 +47,24 @@ def test_a_download_is_whole_by_its_bytes_or_by_its_length(
     with expected as failed:
         _require_whole("picture", replace(RENDITION, size_is_exact=exact), end, stated, 60.0, cut=cut)
     assert failed is None or failed.value.reason is Reason.RAW_TRUNCATED
+
+
+class ForbiddenOnce(loading.YtDlp):
+    """Is turned down by the media servers with the first address of every video."""
+
+    async def fetch(self, info: Mapping[str, Any], *more: Any, **and_more: Any) -> Path:
+        """Fetch with the second address."""
+        if info["id"] not in self._asked:
+            self._asked.add(info["id"])
+            raise Failure(Reason.FORBIDDEN, "HTTP Error 403: Forbidden")
+        return await super().fetch(info, *more, **and_more)
+
+
+def test_no_video_is_given_up_before_its_address_was_given_out_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many others were turned down before it: all of nine come at their second try."""
+    monkeypatch.setattr(loading, "YtDlp", ForbiddenOnce)
+    loading.write_tables(tmp_path / "tables", 9, first=1)
+    report = anyio.run(loading.load, tmp_path / "clips", tmp_path / "tables", loading.Most())
+    assert (len(report.done), report.failed) == (9, {})
