@@ -12,6 +12,7 @@ from hdtf_async import formats, partials, ytdlp
 from hdtf_async.disk import trouble
 from hdtf_async.events import Downloaded, DownloadProgress, DownloadStarted, FormatChosen, RawReady
 from hdtf_async.failures import Failure, Reason
+from hdtf_async.lanes import Rate
 from hdtf_async.model import Audio
 from hdtf_async.partials import PICTURE, SOUND, Promise
 from hdtf_async.raws import Raws
@@ -66,8 +67,7 @@ class Fetcher:
         width: int = 1,
     ) -> None:
         self._options = options
-        # What runs together shares the rate; nobody can tell yt-dlp another one while it runs.
-        self._rate = None if options.limit_rate is None else max(1, options.limit_rate // width)
+        self._rate = Rate(options.limit_rate, width)
         self._store = store
         self._tool = tool
         self._prober = prober
@@ -190,7 +190,8 @@ class Fetcher:
             self._events.tell(DownloadProgress(work.stem, progress.bytes, total, progress.speed))
 
         target = directory / promise.file
-        await self._tool.fetch(info, rendition, target, on_progress, rate=self._rate)
+        async with self._rate.part() as part:
+            await self._tool.fetch(info, rendition, target, on_progress, rate=part)
         return target
 
     def _of_several(self, work: Work, failure: Failure) -> Failure:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections import deque
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Self
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 import anyio
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import AsyncIterator, Iterable
 
     from hdtf_async.options import Options
     from hdtf_async.plan import Work
@@ -49,6 +50,38 @@ class Lanes:
         is a raw on the disk: one for each download, and two for each encode to choose from.
         """
         return int(self.network.total_tokens + 2 * self.encodes.total_tokens)
+
+
+class Rate:
+    """Bytes a second that all downloads together may take; without a limit they take what there is.
+
+    Each is told its part when it begins, as yt-dlp takes no other one later: half of what is left, so that a
+    few are not held back for others that may never come, and no less than what each would have where all run.
+    Where less is left it waits for one that ends. So the whole is never exceeded.
+    """
+
+    def __init__(self, whole: int | None, width: int) -> None:
+        self._whole = whole
+        self._left = whole or 0
+        self._least = max(1, self._left // width)
+        self._given_back = anyio.Event()
+
+    @asynccontextmanager
+    async def part(self) -> AsyncIterator[int | None]:
+        """Hold a part of it, in bytes a second; None where there is no limit."""
+        if self._whole is None:
+            yield None
+            return
+        while self._left < self._least:
+            await self._given_back.wait()
+        part = max(self._least, self._left // 2)
+        self._left -= part
+        try:
+            yield part
+        finally:
+            self._left += part
+            self._given_back.set()
+            self._given_back = anyio.Event()
 
 
 class Queue:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 ASK_DEADLINE = 600.0
 """Seconds for asking for a video, which is silent for most of the time; a download has as many on top of
-what its size takes at the least speed."""
+what its size takes at the least speed, or at half of the rate that it may take if that is less."""
 ABOUT_DEADLINE = 120.0
 """Seconds that yt-dlp may take to tell of itself."""
 _INFO_LIMIT = 64 << 20
@@ -138,6 +138,8 @@ class YtDlp:
         promised size, ``tool_missing``, ``timed_out``, ``stalled``.
         """
         directory = target.parent
+        # Who is told to be slow is not ended for it.
+        least = self._options.least_speed if rate is None else min(self._options.least_speed, rate / 2)
         said_file = False
         reached = (-1, -1)
 
@@ -168,7 +170,7 @@ class YtDlp:
                 *("--print", "after_move:FILE %(filepath)j"),
             ],
             feed=json.dumps(_only(info, rendition.format_id)).encode(),
-            deadline=ASK_DEADLINE + (rendition.size or 4 << 30) / self._options.least_speed,
+            deadline=ASK_DEADLINE + (rendition.size or 4 << 30) / least,
             stall=self._options.stall_timeout,
             on_line=on_line,
             hide=told.hide,

@@ -15,7 +15,6 @@ from hdtf_async.fetch import _require_whole
 from hdtf_async.formats import Format
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
 RENDITION = Format(
@@ -52,12 +51,13 @@ def test_a_download_is_whole_by_its_bytes_or_by_its_length(
 class ForbiddenOnce(loading.YtDlp):
     """Is turned down by the media servers with the first address of every video."""
 
-    async def fetch(self, info: Mapping[str, Any], *more: Any, **and_more: Any) -> Path:
-        """Fetch with the second address."""
-        if info["id"] not in self._asked:
-            self._asked.add(info["id"])
+    async def ask(self, youtube_id: str, directory: Path) -> dict[str, Any]:
+        """Answer from the second time on as the other one does."""
+        info = await super().ask(youtube_id, directory)
+        if youtube_id not in self._asked:
+            self._asked.add(youtube_id)
             raise Failure(Reason.FORBIDDEN, "HTTP Error 403: Forbidden")
-        return await super().fetch(info, *more, **and_more)
+        return info
 
 
 def test_no_video_is_given_up_before_its_address_was_given_out_anew(

@@ -13,7 +13,7 @@ from virtual_time import VIRTUAL_TIME, DeadlockError, LivelockError, run
 
 from hdtf_async.entrance import Entrance
 from hdtf_async.events import Events
-from hdtf_async.lanes import Lanes, Queue
+from hdtf_async.lanes import Lanes, Queue, Rate
 from hdtf_async.model import Box, Clip, Interval, Video
 from hdtf_async.options import Options
 from hdtf_async.plan import Work
@@ -91,6 +91,49 @@ async def test_a_lane_without_a_limit_is_refused(widths: tuple[float, float]) ->
     """A host's limiter has to bound something."""
     with pytest.raises(ValueError, match="finite"):
         Lanes(*map(anyio.CapacityLimiter, widths))
+
+
+async def _rates(rate: Rate, bytes_each: float, starts: list[float]) -> list[tuple[float, float, int]]:
+    """Return when each of several downloads ran, from and until, and what it was told."""
+    ran: list[tuple[float, float, int]] = []
+
+    async def download(start: float) -> None:
+        await anyio.sleep_until(start)
+        async with rate.part() as part:
+            assert part is not None
+            begun = anyio.current_time()
+            await anyio.sleep(bytes_each / part)
+            ran.append((begun, anyio.current_time(), part))
+
+    async with anyio.create_task_group() as group:
+        for start in starts:
+            group.start_soon(download, start)
+    return ran
+
+
+@pytest.mark.parametrize("pace", [0, 1, 12, 100])
+async def test_downloads_never_exceed_the_rate_of_all(pace: float) -> None:
+    """At whatever moment: all that run, by what each was told, take no more than the limit."""
+    ran = await _rates(Rate(8000, 8), 100_000, [pace * number for number in range(50)])
+    assert len(ran) == 50
+    for begun, *_ in ran:
+        assert sum(part for since, until, part in ran if since <= begun < until) <= 8000
+
+
+async def test_few_downloads_are_not_held_back_for_those_that_do_not_run() -> None:
+    """One alone has half of the rate, not an eighth; where all begin at once all of it is used to the end."""
+    alone = await _rates(Rate(8000, 8), 100_000, [0])
+    assert [told for *_, told in alone] == [4000]
+    ran = await _rates(Rate(8000, 8), 100_000, [anyio.current_time()] * 64)
+    begun, ended = min(begun for begun, *_ in ran), max(ended for _, ended, _ in ran)
+    assert 64 * 100_000 / 8000 <= ended - begun < 1.15 * 64 * 100_000 / 8000
+
+
+async def test_without_a_limit_nobody_is_told_one() -> None:
+    """However many run."""
+    rate = Rate(None, 1)
+    async with rate.part() as one, rate.part() as other:
+        assert (one, other) == (None, None)
 
 
 # The entrance of the network lane.

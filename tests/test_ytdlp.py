@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from hdtf_async import ytdlp
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.formats import Format
 from hdtf_async.options import Options
@@ -137,6 +138,17 @@ open("raw.mp4", "w").write("0123456789"); print('FILE "raw.mp4"')"""
     await tool(tmp_path, body).fetch(INFO, RENDITION, private / "raw.mp4", lambda _: None, rate=125_000)
     argv = json.loads((private / "argv.json").read_text())
     assert argv[argv.index("--limit-rate") + 1] == "125000"
+
+
+async def test_a_download_that_is_told_to_be_slow_is_not_ended_for_it(
+    tmp_path: Path, private: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its ten bytes may take twice their time at two bytes a second, whatever the least speed."""
+    monkeypatch.setattr(ytdlp, "ASK_DEADLINE", 0.0)
+    body = "import time; time.sleep(0.5); open('raw.mp4', 'w').write('0123456789'); print('FILE x')"
+    hasty = tool(tmp_path, body, least_speed=10**12)
+    assert await fetched(hasty, private) is Reason.TIMED_OUT
+    await hasty.fetch(INFO, RENDITION, private / "raw.mp4", lambda _: None, rate=2)
 
 
 async def test_missing_cookies_are_told(tmp_path: Path, private: Path) -> None:
