@@ -80,6 +80,7 @@ async def run(  # noqa: PLR0913 - each is one thing that a caller decides about 
     directory: Path | None = None,
     memory: int | None = None,
     hide: Callable[[str], str] = _as_it_is,
+    hand: tuple[int, ...] = (),
     guard: Guard = UNGUARDED,
 ) -> Ended:
     """Run a tool to its end and tell how it ended; a bad exit code is the caller's to judge.
@@ -90,12 +91,13 @@ async def run(  # noqa: PLR0913 - each is one thing that a caller decides about 
     reads as empty otherwise. Up to `keep` bytes of stdout are returned, and `on_line` sees none of them.
     `directory` is the one that it works in. `memory` bounds its address space in bytes, where the system
     can do that. `hide` takes out of a line of stderr what must not be kept, before anything is done with
-    it. `guard` is the run's, so that the child does not outlive this program.
+    it. `hand` are descriptors that it inherits. `guard` is the run's, so that the child does not outlive this
+    program.
 
     Raises `Failure`: ``tool_missing`` where the program cannot be started, ``timed_out``, ``stalled``,
     and ``tool_failed`` where stdout is larger than `keep` allows.
     """
-    child = _Child(argv, feed=bool(feed), directory=directory, memory=memory, guard=guard)
+    child = _Child(argv, feed=bool(feed), directory=directory, memory=memory, hand=hand, guard=guard)
     words: deque[str] = deque(maxlen=TAIL_LINES)
     kept = bytearray()
     signs = _Signs()
@@ -210,13 +212,14 @@ class Companion:
 class _Child:
     """A started process, its group, and our ends of its pipes."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - as above
         self,
         argv: Sequence[str],
         *,
         feed: bool,
         directory: Path | None = None,
         memory: int | None = None,
+        hand: tuple[int, ...] = (),
         guard: Guard,
     ) -> None:
         # Nothing is awaited between the fork and the end of this method, so that no cancellation can
@@ -231,7 +234,7 @@ class _Child:
                 cwd=directory,
                 env=guard.environment(),
                 start_new_session=True,
-                pass_fds=guard.inherit,
+                pass_fds=(*guard.inherit, *hand),
             )
         except OSError as error:
             raise Failure(Reason.TOOL_MISSING, f"{error.filename or argv[0]}: {error.strerror}") from None

@@ -15,8 +15,10 @@ import math
 import os
 import shlex
 import sys
+import tempfile
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from anyio.to_thread import run_sync
 
@@ -27,7 +29,7 @@ from hdtf_async.guard import UNGUARDED, Guard
 from hdtf_async.words import classify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
     from pathlib import Path
 
     from hdtf_async.formats import Format
@@ -39,7 +41,6 @@ what its size takes at the least speed, or at half of the rate that it may take 
 ABOUT_DEADLINE = 120.0
 """Seconds that yt-dlp may take to tell of itself."""
 _INFO_LIMIT = 64 << 20
-_TOLD, _COOKIES = "yt-dlp.conf", "cookies.txt"
 _PROXIES = {"http_proxy", "https_proxy", "all_proxy"}
 """Variables in the environment that yt-dlp heeds, in small letters."""
 _ALWAYS = (
@@ -67,6 +68,8 @@ class _Told:
     """The beginning of the command line."""
     hide: masks.Mask
     """Takes out of its words what must not be kept."""
+    handed: tuple[int, ...]
+    """Descriptors of the files that it names."""
 
 
 class YtDlp:
@@ -86,14 +89,15 @@ class YtDlp:
 
         Raises `Failure`: ``tool_missing``, ``timed_out``, ``cookies_needed``.
         """
-        told = await self._told(directory)
-        ended = await process.run(
-            [*told.words, "--verbose"],  # without an address it ends after that, with an error
-            deadline=ABOUT_DEADLINE,
-            hide=told.hide,
-            directory=directory,
-            guard=self._guard,
-        )
+        async with self._told(directory) as told:
+            ended = await process.run(
+                [*told.words, "--verbose"],  # without an address it ends after that, with an error
+                deadline=ABOUT_DEADLINE,
+                hide=told.hide,
+                hand=told.handed,
+                directory=directory,
+                guard=self._guard,
+            )
         return ended.words
 
     async def ask(self, youtube_id: str, directory: Path) -> dict[str, Any]:
@@ -102,15 +106,16 @@ class YtDlp:
         Raises `Failure`: what yt-dlp's words mean, ``tool_missing``, ``timed_out``.
         """
         address = f"https://www.youtube.com/watch?v={youtube_id}"
-        told = await self._told(directory)
-        ended = await process.run(
-            [*told.words, "-J", "--", address],
-            deadline=ASK_DEADLINE,
-            keep=_INFO_LIMIT,
-            hide=told.hide,
-            directory=directory,
-            guard=self._guard,
-        )
+        async with self._told(directory) as told:
+            ended = await process.run(
+                [*told.words, "-J", "--", address],
+                deadline=ASK_DEADLINE,
+                keep=_INFO_LIMIT,
+                hide=told.hide,
+                hand=told.handed,
+                directory=directory,
+                guard=self._guard,
+            )
         if ended.code != 0:
             raise Failure(classify(ended.words), ended.words or f"yt-dlp ended with {ended.code}")
         try:
@@ -159,24 +164,25 @@ class YtDlp:
             on_progress(progress)
             return alive
 
-        told = await self._told(directory)
-        ended = await process.run(
-            [
-                *told.words,
-                *("--load-info-json", "-", "-f", rendition.format_id, "-o", target.name),
-                *(() if rate is None else ("--limit-rate", str(rate))),
-                *("--progress", "--newline", "--progress-delta", "1"),
-                *("--progress-template", "download:PROG %(progress)j"),
-                *("--print", "after_move:FILE %(filepath)j"),
-            ],
-            feed=json.dumps(_only(info, rendition.format_id)).encode(),
-            deadline=ASK_DEADLINE + (rendition.size or 4 << 30) / least,
-            stall=self._options.stall_timeout,
-            on_line=on_line,
-            hide=told.hide,
-            directory=directory,
-            guard=self._guard,
-        )
+        async with self._told(directory) as told:
+            ended = await process.run(
+                [
+                    *told.words,
+                    *("--load-info-json", "-", "-f", rendition.format_id, "-o", target.name),
+                    *(() if rate is None else ("--limit-rate", str(rate))),
+                    *("--progress", "--newline", "--progress-delta", "1"),
+                    *("--progress-template", "download:PROG %(progress)j"),
+                    *("--print", "after_move:FILE %(filepath)j"),
+                ],
+                feed=json.dumps(_only(info, rendition.format_id)).encode(),
+                deadline=ASK_DEADLINE + (rendition.size or 4 << 30) / least,
+                stall=self._options.stall_timeout,
+                on_line=on_line,
+                hide=told.hide,
+                hand=told.handed,
+                directory=directory,
+                guard=self._guard,
+            )
         if ended.code != 0:
             raise Failure(classify(ended.words), ended.words or f"yt-dlp ended with {ended.code}")
         size = await run_sync(_size, target)
@@ -185,28 +191,36 @@ class YtDlp:
         if rendition.size_is_exact and size != rendition.size:
             raise Failure(Reason.RAW_TRUNCATED, f"{size} bytes of {rendition.size} arrived\n{ended.words}")
 
-    async def _told(self, directory: Path) -> _Told:
-        """Write down what is told to yt-dlp whatever it is to do, and say how it is called.
+    @asynccontextmanager
+    async def _told(self, directory: Path) -> AsyncIterator[_Told]:
+        """Say how yt-dlp is called whatever it is to do, and have ready what it is handed besides.
 
-        In a file that nobody else can read, and not in words, which anybody on this machine can: there may be
-        passwords among the user's options. The last one counts, so these may change what we say before.
-        Named as seen from the directory in which it works: a path would be expanded (``$HOME``, ``~``).
+        In files without a name, which nobody else can open, and of which nothing is left however this program
+        ends; and not in words, which anybody on this machine can read: there may be passwords among the
+        user's options. The last one counts, so these may change what we say before.
         """
         options, own, secrets = self._options, list[str](), self._secrets
-        if options.cookies is not None:
-            # yt-dlp also writes the file that it is given.
-            cookies = await run_sync(read_cookies, options.cookies)
-            await run_sync(_write_private, directory / _COOKIES, cookies)
-            own += ["--cookies", _COOKIES]
-            secrets = secrets | masks.in_cookies(cookies.decode("utf-8", "replace"))
-        if options.cookies_from_browser is not None:
-            own += ["--cookies-from-browser", options.cookies_from_browser]
-        if options.proxy is not None:
-            own += ["--proxy", options.proxy]
-        told = [*_ALWAYS, "--ffmpeg-location", str(self._ffmpeg), *own, *options.yt_dlp_args]
-        await run_sync(_write_private, directory / _TOLD, os.fsencode(shlex.join(told)))
-        words = [*self._program, "--ignore-config", "--config-locations", _TOLD]
-        return _Told(words, await run_sync(masks.Mask, secrets))
+        with ExitStack() as files:
+            handed: list[int] = []
+
+            async def hand(content: bytes) -> str:
+                file = files.enter_context(await run_sync(_nameless, directory, content))
+                handed.append(file.fileno())
+                return f"/dev/fd/{file.fileno()}"
+
+            if options.cookies is not None:
+                # yt-dlp also writes the file that it is given.
+                cookies = await run_sync(read_cookies, options.cookies)
+                own += ["--cookies", await hand(cookies)]
+                secrets = secrets | masks.in_cookies(cookies.decode("utf-8", "replace"))
+            if options.cookies_from_browser is not None:
+                own += ["--cookies-from-browser", options.cookies_from_browser]
+            if options.proxy is not None:
+                own += ["--proxy", options.proxy]
+            told = [*_ALWAYS, "--ffmpeg-location", str(self._ffmpeg), *own, *options.yt_dlp_args]
+            place = await hand(os.fsencode(shlex.join(told)))
+            words = [*self._program, "--ignore-config", "--config-locations", place]
+            yield _Told(words, await run_sync(masks.Mask, secrets), tuple(handed))
 
 
 def _secrets(options: Options) -> set[str]:
@@ -257,12 +271,14 @@ def read_cookies(source: Path) -> bytes:
         raise Failure(Reason.COOKIES_NEEDED, f"--cookies {source}: {error.strerror}") from error
 
 
-def _write_private(path: Path, content: bytes) -> None:
-    """Write a file that nobody else can read, in a directory that nobody else can enter."""
-    with trouble(path):
-        path.unlink(missing_ok=True)
-        path.touch(mode=0o600)
-        path.write_bytes(content)
+def _nameless(directory: Path, content: bytes) -> IO[bytes]:
+    """Open a file of this content, for this user alone, that is in a directory and has no name there."""
+    with trouble(directory), ExitStack() as until_written:
+        file = until_written.enter_context(tempfile.TemporaryFile(dir=directory))
+        file.write(content)
+        file.seek(0)
+        until_written.pop_all()
+    return file
 
 
 def _size(path: Path) -> int:

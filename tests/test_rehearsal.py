@@ -239,7 +239,7 @@ async def test_the_fakes_refuse_a_command_line_with_a_word_changed(
 
     # Values that may be any: the address, paths, times, the rendition, and the encoder's settings.
     free = {
-        *(str(fakes.ffmpeg), "yt-dlp.conf", ask[-1], rendition.format_id, raw.name),
+        *(str(fakes.ffmpeg), ask[2], fetch[2], ask[-1], rendition.format_id, raw.name),
         *("3.25", "2.25", f"file:{raw}", f"file:{tmp_path / 'clip.mp4'}"),
         *(cut.form.preset, str(cut.form.crf), str(cut.form.threads)),
     }

@@ -128,8 +128,9 @@ case "$*" in
 *) fed=; {shlex.quote(sys.executable)} -m yt_dlp "$@" ;;
 esac
 code=$?
-tail -n 2 cookies.txt >&2
-tr '\\n' ' ' < yt-dlp.conf >&2
+told=$(cat "$3")
+tail -n 2 "$(echo "$told" | sed 's/.*--cookies \\([^ ]*\\) .*/\\1/')" >&2
+echo "$told" >&2
 echo "$fed" | tail -c 900 >&2
 exit $code
 """)

@@ -7,12 +7,15 @@ import os
 import stat
 import sys
 from dataclasses import replace
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 
-from hdtf_async import ytdlp
+from hdtf_async import process, ytdlp
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.formats import Format
 from hdtf_async.options import Options
@@ -84,22 +87,60 @@ print('FILE "raw.mp4"')"""
 
 
 async def test_cookies_are_a_private_copy(tmp_path: Path, private: Path) -> None:
-    """yt-dlp writes the file that it is given: the user's own stays as it is."""
+    """yt-dlp writes the file that it is given: the user's own stays as it is. No name leads to the copy."""
     cookies = tmp_path / "my cookies.txt"
     cookies.write_text("# Netscape HTTP Cookie File\n")
     cookies.chmod(0o644)
     body = """
 told = words()
 given = told[told.index("--cookies") + 1]
-print(json.dumps({"mode": os.stat(given).st_mode, "given": os.path.realpath(given)}))
-open(given, "a").write("more")"""
+found = os.stat(given)
+open(given, "r+").write("more")
+print(json.dumps({"mode": found.st_mode, "names": found.st_nlink, "here": os.listdir()}))"""
     said = await tool(tmp_path, body, cookies=cookies).ask("CPCoMyuBRM0", private)
     assert stat.S_IMODE(said["mode"]) == 0o600
-    assert os.path.dirname(said["given"]) == str(private)  # noqa: PTH120
+    assert (said["names"], said["here"]) == (0, [])
     assert cookies.read_text() == "# Netscape HTTP Cookie File\n"
 
 
-async def test_the_private_files_are_found_wherever_we_stand(
+async def test_the_real_yt_dlp_uses_what_is_handed_over(tmp_path: Path, private: Path) -> None:
+    """It sends the cookies, and writes down new ones, where nobody looks for them."""
+    came: list[str | None] = []
+
+    class Site(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            came.append(self.headers["Cookie"])
+            self.send_response(HTTPStatus.OK)
+            self.send_header("Set-Cookie", "another=fresh; Max-Age=86400")
+            self.send_header("Content-Type", "video/mp4")
+            self.end_headers()
+
+        do_HEAD = do_GET  # noqa: N815 - the library's way to name them
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    cookies = tmp_path / "cookies.txt"
+    row = "127.0.0.1\tFALSE\t/\tFALSE\t2147483647\tSID\told\n"
+    cookies.write_text(f"# Netscape HTTP Cookie File\n{row}")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Site) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/film.mp4"
+        options = Options(cookies=cookies, proxy="")
+        async with YtDlp(options, tmp_path / "ffmpeg")._told(private) as told:
+            ended = await process.run(
+                [*told.words, "-J", "--", address], deadline=60, keep=1 << 20, hand=told.handed
+            )
+            written = os.pread(told.handed[0], 10_000, 0)
+        server.shutdown()
+    assert ended.code == 0, ended.words
+    assert came[0] == "SID=old"
+    assert b"SID\told" in written
+    assert b"another\tfresh" in written
+    assert (os.listdir(private), cookies.read_text()) == ([], f"# Netscape HTTP Cookie File\n{row}")  # noqa: PTH208
+
+
+async def test_what_is_handed_over_is_found_wherever_we_stand(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The output directory may be named as seen from here, and by what a shell would expand."""
@@ -112,18 +153,19 @@ async def test_the_private_files_are_found_wherever_we_stand(
     said = await tool(tmp_path, body, cookies=cookies).ask("CPCoMyuBRM0", private)
     assert said["told"][-2] == "--cookies"
     assert said["cookies"] == cookies.read_text()
-    assert not set("/~$") & set(said["told"][-1])
 
 
 async def test_no_word_of_the_users_is_on_the_command_line(tmp_path: Path, private: Path) -> None:
     """Anybody on the machine can read that; the file is for this user's eyes only, and comes to the same."""
     body = """
 told = sys.argv[sys.argv.index("--config-locations") + 1]
-print(json.dumps({"argv": sys.argv, "told": words(), "mode": os.stat(told).st_mode}))"""
+print(json.dumps({
+    "argv": sys.argv, "told": words(), "mode": os.stat(told).st_mode, "here": os.listdir()
+}))"""
     proxy, own = "http://me:secret@proxy:3128", ("--password", "se'cret #1", "--socket-timeout", "90")
     said = await tool(tmp_path, body, proxy=proxy, yt_dlp_args=own).ask("CPCoMyuBRM0", private)
     assert "secret" not in " ".join(said["argv"])
-    assert stat.S_IMODE(said["mode"]) == 0o600
+    assert (stat.S_IMODE(said["mode"]), said["here"]) == (0o600, [])
     assert said["told"][-6:] == ["--proxy", proxy, *own]
     assert said["told"].index("--socket-timeout") < len(said["told"]) - 6, (
         "the user's own comes last, and counts"

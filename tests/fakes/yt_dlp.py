@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 VERSION = "2026.08.19"
-_COMMON = ("--ignore-config", "--config-locations", "yt-dlp.conf")
+_COMMON = ("--ignore-config", "--config-locations", FREE)
 _ASK = ("-J", "--", FREE)
 _FETCH = (
     *("--load-info-json", "-", "-f", FREE, "-o", FREE),
