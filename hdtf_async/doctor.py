@@ -23,7 +23,7 @@ from anyio.to_thread import run_sync
 from hdtf_async import facemodel, faces, ffmpeg, health, locks, plan, process, store, tables
 from hdtf_async.failures import Failure
 from hdtf_async.health import Sign, Verdict
-from hdtf_async.model import Crop
+from hdtf_async.model import Audio, Crop
 from hdtf_async.probe import Prober
 from hdtf_async.raws import own_raws
 from hdtf_async.run import bundled_ffmpeg, look_at_cookies, require_yt_dlp
@@ -98,7 +98,7 @@ async def _ffmpeg(options: Options) -> list[Sign]:
     abilities = [await _names(tool, of) for of in ("-encoders", "-decoders", "-filters")]
     whose = "the bundled one" if options.ffmpeg is None else "given with --ffmpeg"
     named = Sign(sign.subject, sign.verdict, f"{sign.words} ({whose}: {tool})", sign.remedy)
-    return [named, health.of_abilities(*abilities)]
+    return [named, health.of_abilities(*abilities, sound=options.audio is not Audio.NONE)]
 
 
 async def _names(tool: Path, of: str) -> set[str]:

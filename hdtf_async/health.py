@@ -114,13 +114,24 @@ _DECODERS = {
     "AV1": {"libdav1d", "libaom-av1"},  # ffmpeg's own needs a graphics card
 }
 _FILTERS = ("trim", "setpts", "tpad", "fps", "crop", "scale", "setsar", "bwdif", "idet")
+_SOUND_CODECS = {"AAC": "aac", "PCM": "pcm_s16le"}
+_SOUND_FILTERS = ("atrim", "asetpts", "aresample", "aformat", "apad")
 
 
-def of_abilities(encoders: Collection[str], decoders: Collection[str], filters: Collection[str]) -> Sign:
-    """Judge ffmpeg by what it can do; H.264 and the filters are needed for every clip."""
+def of_abilities(
+    encoders: Collection[str], decoders: Collection[str], filters: Collection[str], *, sound: bool = False
+) -> Sign:
+    """Judge ffmpeg by what it can do; H.264 and the filters are needed for every clip.
+
+    So are those for sound where that is wanted.
+    """
     lacks = [f"encode {name}" for name, any_of in _ENCODERS.items() if not any_of & {*encoders}]
     lacks += ["decode H.264"] if not _DECODERS["H.264"] & {*decoders} else []
-    lacks += [f"filter with {name}" for name in _FILTERS if name not in filters]
+    needed = (*_FILTERS, *(_SOUND_FILTERS if sound else ()))
+    if sound:
+        lacks += [f"encode {name}" for name, codec in _SOUND_CODECS.items() if codec not in encoders]
+        lacks += ["decode AAC"] if "aac" not in decoders else []
+    lacks += [f"filter with {name}" for name in needed if name not in filters]
     if lacks:
         return Sign("codecs", Verdict.WRONG, f"this ffmpeg cannot {', '.join(lacks)}", _BUNDLED)
     some = [name for name, any_of in _DECODERS.items() if not any_of & {*decoders}]

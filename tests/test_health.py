@@ -130,6 +130,19 @@ def test_what_an_ffmpeg_lacks_is_named() -> None:
     assert health.of_abilities(encoders, decoders - {"h264"}, filters).verdict is Verdict.WRONG
 
 
+def test_an_ffmpeg_that_cannot_do_sound_is_wrong_where_sound_is_wanted() -> None:
+    """Nobody else is told."""
+    encoders, decoders = {"libx264", "aac", "pcm_s16le"}, {"h264", "vp9", "libdav1d", "aac"}
+    picture = {"trim", "setpts", "tpad", "fps", "crop", "scale", "setsar", "bwdif", "idet"}
+    filters = picture | {"atrim", "asetpts", "aresample", "aformat", "apad"}
+    assert health.of_abilities(encoders, decoders, filters, sound=True).verdict is Verdict.FINE
+    assert health.of_abilities({"libx264"}, decoders - {"aac"}, picture).verdict is Verdict.FINE
+    without = health.of_abilities({"libx264"}, decoders - {"aac"}, picture, sound=True)
+    assert without.verdict is Verdict.WRONG
+    for lack in ("encode AAC", "encode PCM", "decode AAC", "filter with aresample"):
+        assert lack in without.words
+
+
 @pytest.mark.parametrize(
     ("free", "least", "keep_raw", "verdict"),
     [
