@@ -34,7 +34,7 @@ from hdtf_async import (
 )  # fmt: skip
 from hdtf_async.ending import Gently, until_signal
 from hdtf_async.failures import ExitCode, Failure, exit_code
-from hdtf_async.flags import COMMANDS, Parser, add, add_recipe, made, origins, preset, set_elsewhere
+from hdtf_async.flags import COMMANDS, Parser, add, add_recipe, here, made, origins, preset, set_elsewhere
 from hdtf_async.forms import FormError
 from hdtf_async.journal import Known
 from hdtf_async.locks import StoreError
@@ -93,7 +93,7 @@ def main(argv: Sequence[str]) -> int:
     except (tables.TableError, FormError, OptionsError, plan.UnknownVideoError) as error:
         code, message = ExitCode.USAGE, str(error)
     except StoreError as error:
-        code, message = ExitCode.LOCAL, str(error)
+        code, message = error.exit_code, str(error)
     except BrokenPipeError:
         # Whoever read our output has gone; so that Python does not complain at exit:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -116,7 +116,7 @@ def main_job(argv: Sequence[str]) -> int:
         description=DESCRIPTION, epilog=EPILOG,
     )  # fmt: skip
     parser.add_argument("--version", action="version", version=f"hdtf_async {own_version()}")
-    parser.add_argument(*OUT, dest="out", metavar="DIR", type=Path, help="where the clips go (required)")
+    parser.add_argument(*OUT, dest="out", metavar="DIR", help="where the clips go (required); or s3://...")
     add(parser, Options)
     add(parser, Printing)
     add_recipe(parser)
@@ -148,7 +148,7 @@ def plan_command(argv: Sequence[str]) -> int:
         prog="python -m hdtf_async plan", usage="%(prog)s [--json] [options]",
         description="What would be done, and what is odd in the tables. Touches nothing.",
     )  # fmt: skip
-    parser.add_argument(*OUT, dest="out", metavar="DIR", type=Path, help="leave out what is there already")
+    parser.add_argument(*OUT, dest="out", metavar="DIR", type=here, help="leave out what is there already")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add(parser, Options)
     add_recipe(parser)
@@ -171,7 +171,7 @@ def census_command(argv: Sequence[str]) -> int:
         description="Asks YouTube for every video, at the pace, and downloads none: DIR/census.csv says"
         " which are still there, at which height, and why the others are not.",
     )  # fmt: skip
-    parser.add_argument(*OUT, dest="out", metavar="DIR", type=Path, help="where census.csv goes (required)")
+    parser.add_argument(*OUT, dest="out", metavar="DIR", type=here, help="where census.csv goes (required)")
     parser.add_argument(
         "--fresh", metavar="DAYS", type=float, default=7.0,
         help="do not ask again for a video that has answered within so many days (7)",
@@ -204,7 +204,7 @@ def merge_command(argv: Sequence[str]) -> int:
         description="Writes metadata.jsonl and failures.jsonl anew from the journals of all shards, also"
         " while these are at work. The exit code tells of what is missing, as that of a run does.",
     )  # fmt: skip
-    parser.add_argument(*OUT, dest="out", metavar="DIR", type=Path, help="where the clips are (required)")
+    parser.add_argument(*OUT, dest="out", metavar="DIR", type=here, help="where the clips are (required)")
     said = parser.parse_args(argv)
     if said.out is None:
         parser.error("--out DIR is needed: it says where the clips are")
@@ -227,7 +227,7 @@ def report_command(argv: Sequence[str]) -> int:
         prog="python -m hdtf_async report", usage="%(prog)s --out DIR [options]",
         description="Draws DIR/report.html anew, from the directory alone, also while a run goes on.",
     )  # fmt: skip
-    parser.add_argument(*OUT, dest="out", metavar="DIR", type=Path, help="what to report of (required)")
+    parser.add_argument(*OUT, dest="out", metavar="DIR", type=here, help="what to report of (required)")
     parser.add_argument("--ffmpeg", metavar="PATH", type=Path, help="ffmpeg to use (the bundled one)")
     said = parser.parse_args(argv)
     if said.out is None:
@@ -251,7 +251,7 @@ def doctor_command(argv: Sequence[str]) -> int:
         description="Looks at what a run with the same options would need, and says what to do where"
         " something is wrong: exit code 4. Changes nothing, and asks nobody on the network.",
     )  # fmt: skip
-    parser.add_argument(*OUT, dest="out", metavar="DIR", type=Path, help="look at this directory too")
+    parser.add_argument(*OUT, dest="out", metavar="DIR", type=here, help="look at this directory too")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add(parser, Options)
     said = parser.read(argv)
@@ -283,7 +283,7 @@ def check_command(argv: Sequence[str]) -> int:
         description="Holds every clip against its record, and names what is wrong, missing or foreign; exit"
         " code 1 if anything is. Changes nothing without --repair; the options of the lanes are for that.",
     )  # fmt: skip
-    parser.add_argument(*OUT, dest="out", metavar="DIR", type=Path, help="where the clips are (required)")
+    parser.add_argument(*OUT, dest="out", metavar="DIR", type=here, help="where the clips are (required)")
     parser.add_argument("--deep", action="store_true", help="decode every clip")
     parser.add_argument("--repair", action="store_true", help="make again what is wrong or missing")
     add(parser, Options, groups=(NETWORK, ENCODE, DISK, TOOLS), without={*repair.FORM, *NOT_OF_A_REPAIR})
@@ -317,7 +317,7 @@ def export_command(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--recipe", metavar="NAME", choices=RECIPES, required=True, help=f"one of {', '.join(RECIPES)}"
     )
-    parser.add_argument(*OUT, dest="out", metavar="DIR", type=Path, required=True, help="where the clips are")
+    parser.add_argument(*OUT, dest="out", metavar="DIR", type=here, required=True, help="where the clips are")
     parser.add_argument("--to", metavar="DIR2", type=Path, required=True, help="where the tree goes")
     parser.add_argument("--quiet", "-q", action="store_true", help="nothing but errors")
     add(parser, Options, without={option.name for option in fields(Options)} - export.OPTIONS)
@@ -345,7 +345,7 @@ def faces_command(argv: Sequence[str]) -> int:
         description="The windows of clips made with --crop face, with the published boxes and the"
         f" intersection over union; DIR/{sheet.SHEET} shows both on a frame of each clip.",
     )  # fmt: skip
-    parser.add_argument(*OUT, dest="out", metavar="DIR", type=Path, required=True, help="where the clips are")
+    parser.add_argument(*OUT, dest="out", metavar="DIR", type=here, required=True, help="where the clips are")
     add(parser, Options, groups=("raw_dirs", "ffmpeg", "encodes"))
     said = parser.read(argv)
     return until_signal(partial(_faces, said.out, made(Options, said)))
@@ -365,7 +365,7 @@ def demo_command(argv: Sequence[str]) -> int:
         description="The whole job, offline: draws footage of talking heads, serves it from a stand-in for"
         " YouTube on this machine, and runs the main job against it.",
     )  # fmt: skip
-    parser.add_argument(*OUT, dest="out", metavar="DIR", type=Path, help="where the clips go (required)")
+    parser.add_argument(*OUT, dest="out", metavar="DIR", type=here, help="where the clips go (required)")
     parser.add_argument("--footage", metavar="DIR", type=Path, help="keep the footage there for another time")
     add(parser, Printing)
     add_recipe(parser)
@@ -409,7 +409,7 @@ async def _demo(footage: Path, out: Path, options: Options, printing: Printing, 
         return await _run(out, options, printing, gently)
 
 
-async def _run(out: Path, options: Options, printing: Printing, gently: Gently) -> int:
+async def _run(out: Path | str, options: Options, printing: Printing, gently: Gently) -> int:
     """Run the main job to its end and tell what came of it."""
     report = await _watched(running(out, options), printing, gently)
     if not (printing.quiet or printing.json):

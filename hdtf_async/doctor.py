@@ -171,4 +171,4 @@ def _room(options: Options, out: Path) -> Sign:
     ]
     there = _nearest(out)
     free = shutil.disk_usage(there).free
-    return health.of_room(free=free, min_free=options.min_free, least=least, keep_raw=options.keep_raw)
+    return health.of_room(free=free, min_free=options.min_free, least=least, keep_raw=options.keeps_raws)

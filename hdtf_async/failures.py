@@ -14,6 +14,7 @@ The reasons fall into these families:
 - passing: ``not_yet``, ``network``, ``forbidden``, ``range_refused``, ``timed_out``, ``stalled``,
   ``raw_truncated``, ``raw_unreadable``, ``not_tried``.
 - this machine: ``disk_full``, ``not_writable``, ``tool_missing``, ``not_ready``, ``tool_failed``.
+- the object store: ``store_unreachable``, ``store_refused``.
 - the tables against the video: ``box_does_not_fit``, ``height_unknown``, ``interval_outside``,
   ``no_sound``, ``no_face``, ``clip_wrong``.
 - this program: ``fault``.
@@ -46,6 +47,8 @@ class Action(StrEnum):
     """Gone for good: not tried again unless that is asked for with ``--retry-failed``."""
     ASK = "ask"
     """A person has to do something first: not tried again in this run."""
+    STOP = "stop"
+    """It would hit everything that follows: this run ends, and the next one tries again by itself."""
     CLOSE = "close"
     """The address is refused: the lane is closed until a video that tries after a while gets through."""
 
@@ -86,6 +89,11 @@ class Advice:
     tries: int = 1
     """How often a video is tried in one run that fails like this; more than once only for what passes."""
 
+    @property
+    def stops(self) -> bool:
+        """Whether the run ends with it: the others would fare no better."""
+        return self.exit_code is ExitCode.LOCAL or self.action is Action.STOP
+
 
 class Reason(StrEnum):
     """Why a video or clip could not be had. The values are stable: they stand in journals and reports."""
@@ -109,6 +117,8 @@ class Reason(StrEnum):
     RANGE_REFUSED = "range_refused"
     DISK_FULL = "disk_full"
     NOT_WRITABLE = "not_writable"
+    STORE_UNREACHABLE = "store_unreachable"
+    STORE_REFUSED = "store_refused"
     TOOL_MISSING = "tool_missing"
     NOT_READY = "not_ready"
     TOOL_FAILED = "tool_failed"
@@ -240,6 +250,16 @@ ADVICE: dict[Reason, Advice] = {
         "A file or directory could not be written.",
         "Check the permissions of the output directory, and that it is not mounted read-only.",
     ),
+    Reason.STORE_UNREACHABLE: Advice(
+        "The object store did not answer, or broke off, several times in a row.",
+        "Run again later: what was put and recorded stays; look at its address and at the line to it.",
+        Action.STOP,
+        ExitCode.PASSING,
+    ),
+    Reason.STORE_REFUSED: _local(
+        "The object store turned down what was asked of it, or another run has taken over.",
+        "Read its words beside this reason; check the bucket's name, the keys and what they allow.",
+    ),
     Reason.TOOL_MISSING: _local(
         "A tool that the job needs was not found or could not be started.",
         "Install what is named beside this reason, or leave --ffmpeg and --yt-dlp away.",
@@ -314,8 +334,8 @@ ADVICE: dict[Reason, Advice] = {
 
 _NO_ANSWER = frozenset({
     Reason.REFUSED, Reason.NETWORK, Reason.CERTIFICATE, Reason.TIMED_OUT, Reason.STALLED, Reason.DISK_FULL,
-    Reason.NOT_WRITABLE, Reason.TOOL_MISSING, Reason.NOT_READY, Reason.TOOL_FAILED, Reason.NOT_TRIED,
-    Reason.FAULT,
+    Reason.NOT_WRITABLE, Reason.STORE_UNREACHABLE, Reason.STORE_REFUSED, Reason.TOOL_MISSING,
+    Reason.NOT_READY, Reason.TOOL_FAILED, Reason.NOT_TRIED, Reason.FAULT,
 })  # fmt: skip
 
 _WEIGHT = (ExitCode.LOCAL, ExitCode.REFUSED, ExitCode.PASSING, ExitCode.GIVEN_UP)

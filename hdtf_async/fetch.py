@@ -286,7 +286,7 @@ class Fetcher:
             free = await run_sync(self._store.free_bytes)
             left = free - sum(self._still_to_come.values()) - size
             # What others still write may turn out less, and what is being cut may be deleted soon.
-            may_become_more = self._still_to_come or (self._in_use and not self._options.keep_raw)
+            may_become_more = self._still_to_come or (self._in_use and not self._options.keeps_raws)
             if left >= self._options.min_free or not may_become_more:
                 break
             await anyio.sleep(1)

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from hdtf_async import settings
+from hdtf_async.bucket import is_address
 from hdtf_async.failures import ExitCode
 from hdtf_async.masks import without_secrets
-from hdtf_async.options import Options, OptionsError, Printing, flag_of, parsed
+from hdtf_async.options import Options, OptionsError, Printing, flag_of, is_switch, parsed
 from hdtf_async.recipes import RECIPES
 
 if TYPE_CHECKING:
@@ -86,6 +87,16 @@ class _Help(argparse.RawDescriptionHelpFormatter):
         return ", ".join([*short, name]) + takes
 
 
+def here(text: str) -> Path:
+    """Return a directory that a command works on; none of them looks into an object store by itself."""
+    if is_address(text):
+        raise argparse.ArgumentTypeError(
+            "this command works on a directory: copy what it needs out of the object store first, as"
+            " `rclone copy` or `aws s3 sync` do (docs/scale.md)"
+        )
+    return Path(text)
+
+
 def add(
     parser: Parser,
     what: type[Options | Printing],
@@ -101,8 +112,8 @@ def add(
         parser.offered.add(option.name)
         group = groups_made.setdefault(flag.group, parser.add_argument_group(flag.group))
         # Whether something was said is seen by whether it is there.
-        if isinstance(option.default, bool):
-            action = argparse.BooleanOptionalAction if option.default else "store_true"
+        if is_switch(option):
+            action = argparse.BooleanOptionalAction if option.default is not False else "store_true"
             group.add_argument(
                 *flag.names, dest=option.name, default=argparse.SUPPRESS, action=action, help=flag.help
             )

@@ -19,7 +19,7 @@ class FormError(Exception):
     """The directory holds clips in another form than the one asked for. Exit code 2."""
 
 
-def refuse_two_forms(decided: Plan, options: Options, out: Path) -> None:
+def refuse_two_forms(decided: Plan, options: Options, out: object) -> None:
     """Raise `FormError` where the run would leave clips of two forms in one directory."""
     if decided.outside:
         first = decided.outside[0]

@@ -32,7 +32,7 @@ from hdtf_async.shards import Shard
 from hdtf_async.splits import Split
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from aiofiles.threadpool.binary import AsyncFileIO
@@ -71,6 +71,8 @@ class Known:
     """The form that the newest run made clips in, as it was stated."""
     split: Split | None = None
     """How the clips are divided, if that was ever asked for."""
+    has_size: Callable[[str, object], bool] = disk.has_size
+    """Says whether the file of a clip has so many bytes, wherever the clips are."""
 
     def snapshot(self) -> Known:
         """Return what is known of clips at this moment, for a thread: meanwhile more of them are made."""
@@ -82,8 +84,8 @@ class Known:
         if record is None:
             return None
         told = record["metadata"]
-        whole = disk.has_size(f"{self.out}/{stem}.mp4", told.get("bytes")) and (
-            "wav" not in told or disk.has_size(f"{self.out}/{stem}.wav", told.get("wav_bytes"))
+        whole = self.has_size(f"{self.out}/{stem}.mp4", told.get("bytes")) and (
+            "wav" not in told or self.has_size(f"{self.out}/{stem}.wav", told.get("wav_bytes"))
         )
         return record if whole else None
 
@@ -243,7 +245,7 @@ class Gathered:
     async def append(self, records: Iterable[Record]) -> None:
         """Keep records, each with the time of day."""
         for record in records:
-            timed = record | {"time": _now()}
+            timed = record | {"time": now()}
             self._gathered.get().append(timed)
             self.known.take(timed)
 
@@ -270,7 +272,8 @@ class Journal:
         self._file = file
         """Open for appending, without a buffer: what could not be written must not be written later."""
         self.known = known
-        self._end = os.fstat(file.fileno()).st_size
+        self.end = os.fstat(file.fileno()).st_size
+        """Bytes of it that are durable."""
         self._torn = False
         """Whether something may stand behind the end that an append which failed has left."""
         self._waiting = _Batch()
@@ -278,7 +281,7 @@ class Journal:
 
     def note(self, record: Record) -> None:
         """Let a record go with the next that are appended: it is not worth a sync of its own."""
-        self._waiting.lines.append(line(record | {"time": max(_now(), self._after)}))
+        self._waiting.lines.append(line(record | {"time": max(now(), self._after)}))
 
     async def append(self, records: Iterable[Record]) -> None:
         """Append records, each with the time of day if it has none, and return when they are durable.
@@ -286,8 +289,8 @@ class Journal:
         What several tasks append at the same time is written and synced together, once. Raises `OSError`;
         the journal is then as it was. Not to be cancelled: the caller shields it.
         """
-        now = max(_now(), self._after)
-        timed = [{**record, "time": record.get("time", now)} for record in records]
+        time = max(now(), self._after)
+        timed = [{**record, "time": record.get("time", time)} for record in records]
         batch = self._waiting
         batch.lines.extend([line(record) for record in timed])
         batch.records.extend(timed)
@@ -322,16 +325,17 @@ class Journal:
             with suppress(OSError):
                 await self._cut()
             raise
-        self._end += len(lines)
+        self.end += len(lines)
 
     async def _cut(self) -> None:
         """Cut off what stands behind the end, durably: a power cut could mix it with what follows."""
-        await run_sync(os.ftruncate, self._file.fileno(), self._end)
+        await run_sync(os.ftruncate, self._file.fileno(), self.end)
         await run_sync(disk.sync, self._file.fileno())
         self._torn = False
 
 
-def _now() -> str:
+def now() -> str:
+    """Return the time of day as records have it."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 

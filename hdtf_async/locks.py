@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.to_thread import run_sync
 
+from hdtf_async.failures import ExitCode
 from hdtf_async.journal import journals, read, shard_of, time_of
 
 if TYPE_CHECKING:
@@ -33,9 +34,22 @@ _MOMENT = 0.2
 class StoreError(Exception):
     """The output directory cannot be used; the text says why and what to do. Exit code 4."""
 
+    exit_code = ExitCode.LOCAL
+
 
 class BusyError(StoreError):
     """Another run is at work on the directory."""
+
+
+class AwayError(StoreError):
+    """The object store does not answer: another run may help, so the exit code is 75."""
+
+    exit_code = ExitCode.PASSING
+
+
+def whoami() -> Record:
+    """Return what tells others which process holds a lock."""
+    return {"pid": os.getpid(), "host": socket.gethostname()}
 
 
 def is_held(out: Path) -> bool:
@@ -78,9 +92,9 @@ async def take(lock: int, out: Path, *told_by: Path, alone: bool = True) -> None
         if run is None:
             run = await run_sync(_newest_run, told_by)
         waited = anyio.current_time() - since
-        if waited > (PATIENCE if _has_ended(run) else _MOMENT):
+        if waited > (PATIENCE if has_ended(run) else _MOMENT):
             raise BusyError(
-                f"another run is at work on {out} ({_holder(run)}): wait for it or choose another --out"
+                f"another run is at work on {out} ({holder(run)}): wait for it or choose another --out"
             )
         await anyio.sleep(0.05)
 
@@ -108,21 +122,21 @@ def _newest_run(told_by: Iterable[Path]) -> Record:
     for journal in told_by:
         with suppress(OSError):
             runs += [record for record in read(journal) if record.get("type") == "run"][-1:]
-    return max(runs, key=lambda run: (not _has_ended(run), time_of(run)), default={})
+    return max(runs, key=lambda run: (not has_ended(run), time_of(run)), default={})
 
 
-def _holder(run: Record) -> str:
+def holder(run: Record) -> str:
     """Say who holds the lock, as far as the newest record of a run tells it."""
     if not run:
         return "it has not said yet who it is"
     who = f"process {run.get('pid')} on {run.get('host')}, since {run.get('time')}"
-    if _has_ended(run):
+    if has_ended(run):
         # Whoever is told a dead process must not end whatever has its number now.
         return f"not {who}, which has ended: a tool that it left behind, or a run that is just beginning"
     return who
 
 
-def _has_ended(run: Record) -> bool:
+def has_ended(run: Record) -> bool:
     """Whether the process that this record tells of is known to have ended."""
     return run.get("host") == socket.gethostname() and not _is_alive(run.get("pid"))
 

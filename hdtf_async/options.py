@@ -55,6 +55,11 @@ def flag_of(option: Field[Any]) -> Flag:
     return flag
 
 
+def is_switch(option: Field[Any]) -> bool:
+    """Whether a field is on or off."""
+    return f"{option.type}".startswith("bool")
+
+
 def _fine(_value: object) -> str | None:
     return None
 
@@ -168,8 +173,6 @@ WHICH, NETWORK, ENCODE, DISK, COPIES, TOOLS, PRINT = (
     "What is printed",
 )
 """Groups of options, in the order of the help text."""
-
-
 PRESETS = (
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow",
 )  # fmt: skip
@@ -185,8 +188,8 @@ class Options:
         help="directory of the tables", shown="the shipped tables",
     )  # fmt: skip
     subsets: tuple[str, ...] = _option(
-        "--subset", default=(), group=WHICH, metavar="RD,WDA,WRA", parse=_subsets,
-        check=_known_subsets, many=True, help="only these subsets", shown="all",
+        "--subset", default=(), group=WHICH, metavar="RD,WDA,WRA", parse=_subsets, check=_known_subsets,
+        many=True, help="only these subsets", shown="all",
     )  # fmt: skip
     videos: tuple[str, ...] = _option(
         "--video", default=(), group=WHICH, metavar="NAME", parse=_names, many=True,
@@ -207,14 +210,12 @@ class Options:
     pace: float = _option(
         "--pace", default=12.0, group=NETWORK, metavar="SECONDS", parse=float,
         check=_between(0, 3600, " seconds"),
-        help="least time between two starts of a download",
-        shown="12",
+        help="least time between two starts of a download", shown="12",
     )  # fmt: skip
     cool_down: float = _option(
         "--cool-down", default=600.0, group=NETWORK, metavar="SECONDS", parse=float,
         check=_between(0, 24 * 3600, " seconds"),
-        help="first wait once YouTube refuses; then doubled",
-        shown="600",
+        help="first wait once YouTube refuses; then doubled", shown="600",
     )  # fmt: skip
     limit_rate: int | None = _option(
         "--limit-rate", default=None, group=NETWORK, metavar="BYTES", parse=size_in_bytes,
@@ -227,19 +228,16 @@ class Options:
     )  # fmt: skip
     least_speed: int = _option(
         "--least-speed", default=30_000, group=NETWORK, metavar="BYTES", parse=size_in_bytes,
-        check=_between(1, 10**12),
+        check=_between(1, 10**12), shown="30k",
         help="end a download that takes longer than ten minutes and its size at so many bytes a second",
-        shown="30k",
     )  # fmt: skip
     retry_wait: float = _option(
         "--retry-wait", default=10.0, group=NETWORK, metavar="SECONDS", parse=float,
         check=_between(0, 3600, " seconds"),
-        help="first wait after a failure in passing, then fourfold",
-        shown="10",
+        help="first wait after a failure in passing, then fourfold", shown="10",
     )  # fmt: skip
     resolution: Resolution = _option(
-        "--resolution", default=None, group=NETWORK, parse=Resolution,
-        choices=tuple(Resolution),
+        "--resolution", default=None, group=NETWORK, parse=Resolution, choices=tuple(Resolution),
         help="the reference height or next best, box scaled; only it (within 8 lines); the highest",
         shown="reference; for a face best",
     )  # fmt: skip
@@ -295,8 +293,7 @@ class Options:
     )  # fmt: skip
     segment: float | None = _option(
         "--segment", default=None, group=ENCODE, metavar="SECONDS", parse=float,
-        check=_between(1, 3600, " seconds"), help="divide clips into such pieces",
-        shown="whole",
+        check=_between(1, 3600, " seconds"), help="divide clips into such pieces", shown="whole",
     )  # fmt: skip
     audio: Audio = _option(
         "--audio", default=Audio.NONE, group=ENCODE, parse=Audio, choices=tuple(Audio),
@@ -316,18 +313,19 @@ class Options:
         help="x264 quality, lower is better",
     )  # fmt: skip
     preset: str = _option(
-        "--preset", default="superfast", group=ENCODE,
-        choices=PRESETS,
-        help="x264 preset",
+        "--preset", default="superfast", group=ENCODE, choices=PRESETS, help="x264 preset",
     )  # fmt: skip
-    keep_raw: bool = _option(
-        "--keep-raw", default=True, group=DISK,
+    keep_raw: bool | None = _option(
+        "--keep-raw", default=None, group=DISK, shown="on; in an object store off",
         help="keep the videos, for clips of another form",
+    )  # fmt: skip
+    scratch: Path | None = _option(
+        "--scratch", default=None, group=DISK, metavar="DIR", parse=Path, shown="a temporary one",
+        help="where clips for an object store are made",
     )  # fmt: skip
     min_free: int = _option(
         "--min-free", default=2 * 10**9, group=DISK, metavar="BYTES", parse=size_in_bytes,
-        check=_between(0, 10**18), help="room to leave on the disk, such as 500M",
-        shown="2G",
+        check=_between(0, 10**18), help="room to leave on the disk, such as 500M", shown="2G",
     )  # fmt: skip
     no_report: bool = _option(
         "--no-report", default=False, group=DISK, help="do not draw report.html at the end",
@@ -391,6 +389,11 @@ class Options:
             crf=self.crf, preset=self.preset, face_rate=self.face_rate, face_margin=self.face_margin,
             face_fallback=self.face_fallback,
         )  # fmt: skip
+
+    @property
+    def keeps_raws(self) -> bool:
+        """Whether a directory keeps the videos; an object store does where that was said."""
+        return self.keep_raw is not False
 
     @property
     def divided(self) -> Split | None:

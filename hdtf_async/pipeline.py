@@ -21,7 +21,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from hdtf_async.events import ClipFailed, Retrying, VideoFailed, WindingDown
-from hdtf_async.failures import Action, ExitCode, Failure, Reason
+from hdtf_async.failures import Action, Failure, Reason
 from hdtf_async.lanes import Queue
 
 if TYPE_CHECKING:
@@ -238,7 +238,7 @@ class Pipeline(Generic[A, R]):
         """Do what the table says: stop, try again, or record that the clips cannot be had."""
         advice = failure.reason.advice
         goes_on = self._entrance.over is None
-        if advice.exit_code is ExitCode.LOCAL:
+        if advice.stops:
             self.stop(failure)
         elif advice.action is Action.CLOSE and goes_on:
             # Not the video's fault: no try is counted, and another one is the probe.
@@ -256,7 +256,7 @@ class Pipeline(Generic[A, R]):
 
     async def clips_failed(self, work: Work, failure: Failure) -> None:
         """Record clips that could not be had, or stop the run where the trouble is local."""
-        if failure.reason.advice.exit_code is ExitCode.LOCAL:
+        if failure.reason.advice.stops:
             self.stop(failure)
             return
         try:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import faces, ffmpeg, health, history, page, plan, store, tables
+from hdtf_async import away, faces, ffmpeg, health, history, page, plan, store, tables
 from hdtf_async.cut import Cutter
 from hdtf_async.entrance import Entrance
 from hdtf_async.events import ClipFailed, Events, RunStarted
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
     from os import PathLike
 
+    from hdtf_async.bucket import Address
     from hdtf_async.events import Event, Reader
     from hdtf_async.fetch import Arrived
     from hdtf_async.health import Sign
@@ -78,7 +79,7 @@ async def download(
     made: list[Report] = []
 
     async def work() -> None:
-        made.append(await _run(Path(out), options or Options(), lanes, Events(), anyio.Event()))
+        made.append(await _run(away.place(out), options or Options(), lanes, Events(), anyio.Event()))
 
     # In a task of its own: asyncio's own ``task.cancel()``, which knows no shields, becomes anyio's there.
     with one_error():
@@ -120,7 +121,7 @@ async def running(
     A slow reader holds up nothing: of progress it gets the newest, of everything else each one. Leaving
     the block early cancels the run. Raises what `download` raises.
     """
-    async with under_way(partial(_run, Path(out), options or Options(), lanes)) as run:
+    async with under_way(partial(_run, away.place(out), options or Options(), lanes)) as run:
         yield run
 
 
@@ -156,17 +157,18 @@ def one_error() -> Iterator[None]:
 
 
 async def _run(
-    out: Path, options: Options, lanes: Lanes | None, events: Events, finish: anyio.Event
+    out: Path | Address, options: Options, lanes: Lanes | None, events: Events, finish: anyio.Event
 ) -> Report:
     begun = anyio.current_time()
     own = await run_sync(own_raws, options.raw_dirs)
     read = await run_sync(partial(tables.read, options.source, corrections=options.corrections))
     plan.require_known(read, options)
-    async with store.opened(out, options.shard, read.videos) as directory:
+    async with away.opened(out, options, read.videos) as directory:
+        options = away.fitted(out, options)
         decided = await run_sync(_decide, read, options, directory)
         refuse_two_forms(decided, options, out)
         if options.shard is not None and not options.recut:
-            await run_sync(refuse_forms_of_others, out, options.shard, options)
+            await run_sync(refuse_forms_of_others, directory.out, options.shard, options)
         report = Report(
             asked=len(decided.there) + len(decided.given_up) + len(decided.impossible) + len(decided.clips),
             there=len(decided.there),
@@ -180,7 +182,7 @@ async def _run(
         try:
             await _divide(read, options, directory)
             await _record_impossible(decided, directory, events)
-            if not options.keep_raw:
+            if not options.keeps_raws:
                 await let_go_of_finished(read, decided, directory, own)
             if decided.work:
                 report.stopped = await carry_out(
@@ -191,6 +193,7 @@ async def _run(
         finally:
             try:
                 await directory.write_views(decided.clips, decided.stale)
+                await directory.deliver()
             except Failure as trouble:
                 report.stopped = report.stopped or trouble
         report.seconds = anyio.current_time() - begun
@@ -204,7 +207,7 @@ async def _run(
                 ):
                     tool = None if finish.is_set() else partial(ffmpeg_of, options)  # an end is wanted soon
                     report.page = await page.write(
-                        out, tool=tool, encodes=lanes.encodes, locks=directory.locks
+                        directory.out, tool=tool, encodes=lanes.encodes, locks=directory.locks
                     )
             except Failure as trouble:
                 report.stopped = report.stopped or trouble
@@ -317,7 +320,7 @@ class Workshop:
         return Pipeline(
             lanes=self.lanes,
             entrance=self.entrance,
-            keep_raw=self.options.keep_raw,
+            keep_raw=self.options.keeps_raws,
             fetching=self.fetcher,
             cutting=self.cutter,
             private_directory=self.directory.private_directory,
@@ -394,7 +397,7 @@ def _require_ready(
         free = directory.free_bytes()
         signs += [
             look_at_cookies(options, time.time()),
-            health.of_room(free=free, min_free=options.min_free, least=least, keep_raw=options.keep_raw),
+            health.of_room(free=free, min_free=options.min_free, least=least, keep_raw=options.keeps_raws),
         ]
     for sign in signs:
         if sign is not None and sign.verdict is Verdict.WRONG:

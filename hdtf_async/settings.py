@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hdtf_async.options import Options, OptionsError, Printing, flag_of, parsed, wrong_with
+from hdtf_async.options import Options, OptionsError, Printing, flag_of, is_switch, parsed, wrong_with
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -115,7 +115,7 @@ def _value(key: str, said: object, origin: str, base: Path | None) -> object:
     """Return the value of a field, checked as on the command line."""
     option = KEYS[key]
     flag = flag_of(option)
-    if isinstance(option.default, bool):
+    if is_switch(option):
         switch = _SWITCHES.get(said.lower()) if isinstance(said, str) and base is None else said
         if not isinstance(switch, bool):
             raise OptionsError(f"{origin} takes true or false")

@@ -18,7 +18,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
@@ -43,7 +42,7 @@ from hdtf_async.journal import (
     shard_of,
     time_of,
 )  # fmt: skip
-from hdtf_async.locks import StoreError, is_locked, require_one_division, take
+from hdtf_async.locks import StoreError, is_locked, require_one_division, take, whoami
 from hdtf_async.views import failure_record
 
 if TYPE_CHECKING:
@@ -213,6 +212,9 @@ class Store:
                 return
             await run_sync(self._write_views, self.known.snapshot(), tuple(not_tried), stale or {})
 
+    async def deliver(self) -> None:
+        """Hand the views over to whoever keeps them: here they are where they belong. Raises `Failure`."""
+
     async def replace(self, name: str, content: bytes) -> None:
         """Write a file of the directory anew, at once. Raises `Failure`: ``disk_full``, ``not_writable``."""
         with anyio.CancelScope(shield=True), trouble(self.out / name):
@@ -235,7 +237,9 @@ class Store:
 
 
 @asynccontextmanager
-async def opened(out: Path, shard: Shard | None = None, videos: Iterable[Video] = ()) -> AsyncIterator[Store]:
+async def opened(
+    out: Path, shard: Shard | None = None, videos: Iterable[Video] = (), made: type[Store] = Store
+) -> AsyncIterator[Store]:
     """Open an output directory, making it if need be, and hold its lock, or a shard's.
 
     What an earlier run left half-done (temporary names, a torn line) is removed; by a shard only what is of
@@ -254,7 +258,7 @@ async def opened(out: Path, shard: Shard | None = None, videos: Iterable[Video] 
         with _said(out):
             known, newest = await run_sync(_read_and_tidy, out, locks[0], shard, videos)
         async with aiofiles.open(locks[0], "ab", buffering=0, closefd=False) as journal:
-            yield Store(out, locks, Journal(journal, known, newest), shard)
+            yield made(out, locks, Journal(journal, known, newest), shard)
 
 
 @asynccontextmanager
@@ -406,4 +410,4 @@ def _is_of(record: Record, shard: Shard) -> bool:
 
 def run_record(**more: object) -> Record:
     """Return the journal's record of a run that begins."""
-    return {"type": "run", "pid": os.getpid(), "host": socket.gethostname(), **more}
+    return {"type": "run", **whoami(), **more}

@@ -1,0 +1,334 @@
+"""A run whose clips go into an object store: made in local scratch, checked there, put, and then recorded.
+
+Below the address lie the clips and the views under the names that they have in a directory, the journal in
+segments (``_journal/JOURNAL/NUMBER-RUN.jsonl``), and the locks (see `lease`). Nothing but the views, and a
+clip that is made again, is ever written twice. The scratch is an ordinary output directory with a copy of
+the journal: a segment is the stretch of that copy that the store does not have yet, so nothing is told there
+that is not durable here. When there are many small segments they become a long one. Scratch may be lost:
+whoever begins reads the segments, and a listing says which clips are there.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import uuid
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import replace
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio.to_thread import run_sync
+
+from hdtf_async import disk, store
+from hdtf_async.bucket import Address, is_address, reached
+from hdtf_async.disk import trouble
+from hdtf_async.failures import Failure, Reason
+from hdtf_async.journal import JOURNAL, RAWS, journals, name_of, shard_of
+from hdtf_async.lease import held
+from hdtf_async.locks import AwayError, StoreError
+from hdtf_async.store import Store
+from hdtf_async.views import CARD, FAILURES, LISTS, METADATA
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+    from os import PathLike
+
+    from hdtf_async.bucket import Bucket, Listed
+    from hdtf_async.journal import Journal, Record
+    from hdtf_async.lease import Lease
+    from hdtf_async.model import Clip, Video
+    from hdtf_async.options import Options
+    from hdtf_async.shards import Shard
+
+SEGMENTS = "_journal/"
+MANY = 64
+"""Short segments in a row that are made one."""
+SHORT = (1 << 16, 1 << 22)
+"""Bytes below which a segment is short: at first, and among those that were made of such."""
+_AT_A_TIME = 16
+"""Segments that are fetched at the same time."""
+_GOODBYE = 120.0
+"""Seconds for what is still to be said to the store when a run is cancelled."""
+
+
+def place(out: str | PathLike[str] | Address) -> Path | Address:
+    """Return a directory, or the address of an object store. Raises `OptionsError`."""
+    if isinstance(out, Address):
+        return out
+    return Address(out) if isinstance(out, str) and is_address(out) else Path(out)
+
+
+def fitted(out: Path | Address, options: Options) -> Options:
+    """Return the options as the lanes need them: scratch keeps no raws, and no clips to draw a report of."""
+    return options if isinstance(out, Path) else replace(options, keep_raw=False, no_report=True)
+
+
+class Away(Store):
+    """Scratch, from which all that is whole goes into the store."""
+
+    bucket: Bucket
+    lease: Lease
+    keeps_raws = False
+
+    def __init__(
+        self, out: Path, locks: tuple[int, ...], journal: Journal, shard: Shard | None = None
+    ) -> None:
+        super().__init__(out, locks, journal, shard)
+        self._lines = journal
+        self._sent = journal.end
+        """Bytes of the journal that the store has."""
+        self._segments: list[tuple[str, int]] = []
+        """Keys and sizes of what the store has of it, in order."""
+        self._run = uuid.uuid4().hex[:12]
+        self._turn = anyio.Lock()
+        self._missing: set[str] = set()
+        """Stems of clips that have a record and are not there with the size that it tells."""
+        self._has_views = self._changed = False
+        self.known.has_size = self._is_there
+
+    def _is_there(self, path: str, _size: object) -> bool:
+        return path.rpartition("/")[2].rpartition(".")[0] not in self._missing
+
+    async def look(self, segments: Sequence[Listed]) -> None:
+        """Find out by one listing which clips are there. Raises `Failure`."""
+        self._segments = [(each.key, each.size) for each in segments]
+        if not self.known.clips:
+            return
+        missing, half = set(self.known.clips), set[str]()
+        async for each in self.bucket.listing():
+            stem, _, ending = each.key.rpartition(".")
+            self._has_views = self._has_views or each.key == METADATA
+            if stem in missing and ending in {"mp4", "wav"}:
+                told = self.known.clips[stem]["metadata"]
+                if each.size == told.get("bytes" if ending == "mp4" else "wav_bytes"):
+                    if "wav" not in told or stem in half:
+                        missing.discard(stem)
+                    else:
+                        half.add(stem)
+        self._missing = missing
+
+    async def publish(self, temporary: Path, final: Path) -> None:
+        """Put a finished file into the store; of a clip nothing stays in scratch. Raises `Failure`."""
+        await super().publish(temporary, final)
+        if final.parent == self.out:
+            await self._send(final)
+        elif self.keeps_raws:
+            await self._put(final, f"{RAWS}/{final.name}")
+
+    async def publish_beside(self, temporary: Path | None, clip: Clip) -> None:
+        """Put the sound that goes with a clip; with None delete one of ours. Raises `Failure`."""
+        before = clip.stem in self.known.beside
+        await super().publish_beside(temporary, clip)
+        if temporary is not None:
+            await self._send(self.wav_path(clip))
+        elif before:
+            await self._hand_on()
+            await self.bucket.delete([self.wav_path(clip).name])
+
+    async def link(self, existing: Path, final: Path) -> None:
+        """Let a second name stand for the same raw, in the store too. Raises `Failure`."""
+        await super().link(existing, final)
+        if self.keeps_raws:
+            await self._put(final, f"{RAWS}/{final.name}")
+
+    async def append(self, *records: Record) -> None:
+        """Append records, and return when the store has them. Raises `Failure`.
+
+        Of raws that are not kept it is told with the next clip.
+        """
+        await super().append(*records)
+        kinds = {record["type"] for record in records}
+        if kinds - ({"raw", "sound"} if not self.keeps_raws else set()):
+            await self._hand_on()
+        for record in records:
+            if record["type"] == "clip":
+                self._missing.discard(record["clip"])
+
+    async def deliver(self) -> None:
+        """Put the views, if anything has changed, and tidy up the segments. Raises `Failure`.
+
+        Those of several shards are made by `merge`. Also a run that is cancelled has some time for this.
+        """
+        with anyio.CancelScope(shield=True) as scope:
+            scope.deadline = anyio.current_time() + _GOODBYE
+            await self._hand_on()
+            if self.shard is None and (self._changed or not self._has_views):
+                await put_views(self.bucket, self.out)
+                self._has_views, self._changed = True, False
+            async with self._turn:
+                await self._join(least=_AT_A_TIME)
+
+    async def _send(self, final: Path) -> None:
+        """Put what belongs to a clip: its records of before must not vouch for it, nor stay behind it."""
+        self._missing.add(final.stem)
+        try:
+            await self._hand_on()
+            await self._put(final, final.name)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self.remove(final)
+
+    async def _put(self, path: Path, key: str) -> None:
+        self.lease.check()
+        await self.bucket.put(path, key)
+
+    async def _hand_on(self) -> None:
+        """Put what the store does not have of the journal yet, for all tasks that have appended to it."""
+        wanted = self._lines.end
+        async with self._turn:
+            if self._sent >= wanted:
+                return
+            self.lease.check()
+            until = self._lines.end
+            await self._add(await run_sync(self._between, self._sent, until))
+            self._sent = until
+            self._changed = True
+            await self._join()
+
+    async def _add(self, text: bytes) -> None:
+        last = self._segments[-1][0].rpartition("/")[2].partition("-")[0] if self._segments else "0"
+        key = f"{SEGMENTS}{name_of(self.shard)}/{int(last) + 1:010d}-{self._run}.jsonl"
+        if not await self.bucket.create(key, text):
+            raise Failure(Reason.STORE_REFUSED, f"{self.bucket.address}: {key} is somebody else's")
+        self._segments.append((key, len(text)))
+
+    async def _join(self, least: int = MANY) -> None:
+        """Make one segment of the last ones, where many of them are short.
+
+        Whoever is killed before the old ones are gone leaves records twice, which say the same twice.
+        """
+        number = short([size for _, size in self._segments], least)
+        if number:
+            old = self._segments[-number:]
+            text = await run_sync(self._between, self._sent - sum(size for _, size in old), self._sent)
+            await self._add(text)
+            self._segments[-number - 1 : -1] = []
+            await self.bucket.delete([key for key, _ in old])
+
+    def _between(self, begin: int, end: int) -> bytes:
+        path = self.out / name_of(self.shard)
+        with trouble(path), path.open("rb") as journal:
+            journal.seek(begin)
+            return journal.read(end - begin)
+
+
+def short(sizes: Sequence[int], least: int = MANY) -> int:
+    """Return how many of the last segments are to be made one; 0 where they are few or long. Pure."""
+    for bound in SHORT:
+        number = 0
+        while number < len(sizes) and sizes[-number - 1] < bound:
+            number += 1
+        if number >= least:
+            return number
+    return 0
+
+
+async def put_views(bucket: Bucket, made: Path) -> None:
+    """Put the views that were made in a directory; a README.md that is there already stays."""
+    names = [METADATA, FAILURES, *LISTS]
+    there = await run_sync(lambda: [name for name in names if (made / name).is_file()])
+    for name in there:
+        await bucket.put(made / name, name)
+    await bucket.create(CARD, await run_sync((made / CARD).read_bytes))
+
+
+@asynccontextmanager
+async def opened(out: Path | Address, options: Options, videos: Iterable[Video]) -> AsyncIterator[Store]:
+    """Open a directory, or what an object store has, for a run with these options; see `store.opened`.
+
+    Raises `StoreError`, `BusyError`, and `AwayError` where the store does not answer.
+    """
+    if isinstance(out, Path):
+        async with store.opened(out, options.shard, videos) as directory:
+            yield directory
+        return
+    bucket = reached(out)
+    async with AsyncExitStack() as stack:
+        with _told():
+            lease = await stack.enter_async_context(held(bucket, options.shard))
+            scratch = await stack.enter_async_context(_scratch(out, options))
+            segments = await _copy_journals(bucket, scratch, options.shard)
+            away = await stack.enter_async_context(store.opened(scratch, options.shard, videos, made=Away))
+            if not isinstance(away, Away):
+                raise TypeError("it was made as one")
+            away.bucket, away.lease, away.keeps_raws = bucket, lease, options.keep_raw is True
+            await away.look(segments)
+        yield away
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Say of a failure before the run has begun that the store cannot be used."""
+    try:
+        yield
+    except Failure as failure:
+        kind = AwayError if failure.reason is Reason.STORE_UNREACHABLE else StoreError
+        raise kind(f"{failure} {failure.reason.advice.remedy}") from None
+
+
+@asynccontextmanager
+async def _scratch(address: Address, options: Options) -> AsyncIterator[Path]:
+    """Give a directory of this address and journal alone: below --scratch, where it stays, or for a while."""
+    whose = sha256(f"{address}\n{name_of(options.shard)}".encode()).hexdigest()[:12]
+    if options.scratch is not None:
+        yield options.scratch / f"hdtf-{whose}"
+        return
+    try:
+        path = Path(await run_sync(partial(tempfile.mkdtemp, prefix=f"hdtf-{whose}-")))
+    except OSError as error:
+        raise StoreError(f"no room for scratch: {error}: choose another --scratch") from None
+    try:
+        yield path
+    finally:
+        with anyio.CancelScope(shield=True):
+            await run_sync(partial(shutil.rmtree, path, ignore_errors=True))
+
+
+async def _copy_journals(bucket: Bucket, scratch: Path, shard: Shard | None) -> list[Listed]:
+    """Make the journals in scratch what the store has of them; return the segments of the own one.
+
+    Of its neighbours a shard needs no more than the newest segment, which tells their form.
+    """
+    found: dict[str, list[Listed]] = {name_of(shard): []}
+    async for each in bucket.listing(SEGMENTS):
+        name = each.key.removeprefix(SEGMENTS).partition("/")[0]
+        if name == JOURNAL or shard_of(name) is not None:  # it becomes the name of a file
+            found.setdefault(name, []).append(each)
+    with trouble(scratch):
+        await run_sync(disk.make_directory, scratch / RAWS)
+        for path in await run_sync(journals, scratch):
+            if path.name not in found:
+                await run_sync(partial(path.unlink, missing_ok=True))
+    for name, segments in found.items():
+        segments.sort(key=lambda each: each.key)
+        other = shard_of(name)
+        neighbour = shard is not None and other not in {None, shard} and other.count == shard.count
+        await _copy(bucket, segments[-1:] if neighbour else segments, scratch / name)
+    return found[name_of(shard)]
+
+
+async def _copy(bucket: Bucket, segments: Sequence[Listed], journal: Path) -> None:
+    """Write a journal anew, in its place: whoever was killed may have left a child that has its lock."""
+    with trouble(journal):
+        await run_sync(journal.write_bytes, b"")
+    for first in range(0, len(segments), _AT_A_TIME):
+        some = segments[first : first + _AT_A_TIME]
+        texts: dict[str, bytes] = {}
+
+        async def fetch(key: str, texts: dict[str, bytes] = texts) -> None:
+            texts[key] = await bucket.get(key)
+
+        async with anyio.create_task_group() as fetching:
+            for each in some:
+                fetching.start_soon(fetch, each.key)
+        with trouble(journal):
+            await run_sync(_append, journal, [texts[each.key] for each in some])
+
+
+def _append(journal: Path, texts: Sequence[bytes]) -> None:
+    with journal.open("ab") as file:
+        file.writelines(texts)

@@ -1,0 +1,273 @@
+"""An object store, as far as it is needed: put a file, create an object, get, list, delete; through obstore.
+
+Every deed is tried several times, with waits that grow, and ends then as a `Failure`: ``store_unreachable``
+for what may pass, ``store_refused`` for what waits for a person. Keys and passwords come from the
+environment, where obstore looks for them, and nothing of them is ever said.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+import anyio
+from anyio.to_thread import run_sync
+
+from hdtf_async.failures import Failure, Reason
+from hdtf_async.locks import StoreError
+from hdtf_async.options import OptionsError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+T = TypeVar("T")
+
+SCHEMES = ("s3", "gs", "az", "file")
+PART = 16 << 20
+"""Bytes from which on a file is put in parts of so many."""
+PATIENCE = 120.0
+"""Seconds that one request may take: a part comes through at 140 kB a second."""
+TRIES = 3
+"""How often a deed is tried; each time obstore itself repeats a request that was not answered well."""
+REPEATS = 4
+FIRST_WAIT = 2.0
+"""Seconds before the second try; four times as long before the third."""
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_TURNED_DOWN = re.compile(r"status code: 4(?!08|29)\d\d")
+_PLAIN = ("AWS_ALLOW_HTTP", "AZURE_ALLOW_HTTP")
+"""Variables that allow a connection without encryption."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where an object store keeps what a run makes. Raises `OptionsError` for one that is none."""
+
+    url: str
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant, without repeating what may be a password."""
+        told = _SCHEME.match(self.url)
+        if told is None or told[1] not in SCHEMES:
+            known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
+            raise OptionsError(f"--out takes a directory, or {known}; not {told[1] if told else ''}://")
+        try:
+            parts = urlsplit(self.url)
+        except ValueError:
+            raise OptionsError("--out: this address cannot be read") from None
+        if "@" in parts.netloc or parts.query or parts.fragment:
+            raise OptionsError(
+                "--out takes the address of a bucket without keys, '?' and '#':"
+                " keys belong into the environment (docs/scale.md)"
+            )
+        if parts.scheme == "file" and (parts.netloc or not parts.path.strip("/")):
+            raise OptionsError("--out file:// takes an absolute path, as in file:///data/clips")
+        if parts.scheme != "file" and not parts.netloc:
+            raise OptionsError(f"--out takes {parts.scheme}://bucket/prefix")
+        if not {".", ".."}.isdisjoint(parts.path.split("/")):
+            raise OptionsError("--out takes an address without . and ..")
+
+    def __str__(self) -> str:
+        return self.url.rstrip("/")
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is meant as the address of an object store, and not as a directory."""
+    return _SCHEME.match(text) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One object, as a listing tells of it."""
+
+    key: str
+    size: int
+    written: datetime
+    """By the store's own clock."""
+
+
+class Bucket:
+    """The objects below an address. Made by `reached`."""
+
+    def __init__(self, address: Address, store: Any) -> None:  # noqa: ANN401 - obstore is loaded when needed
+        self.address = address
+        self._store = store
+
+    async def put(self, path: Path, key: str) -> None:
+        """Put a file, in parts where it is long, and make sure that the store has all of it.
+
+        A store whose entity tag is the content's MD5, as that of S3 mostly is, has said so by that; others
+        are asked for the size.
+        """
+        import obstore  # noqa: PLC0415 - an extra, which only whoever asks for it needs
+
+        size, tag = await run_sync(_tag, path)
+        for _ in range(TRIES):
+            answer = await self._do(
+                f"put {key}",
+                lambda: obstore.put_async(
+                    self._store, key, path, use_multipart=size > PART, chunk_size=PART, max_concurrency=4
+                ),
+            )
+            if (answer["e_tag"] or "").strip('"') == tag:
+                return
+            told = await self._do(f"look at {key}", lambda: obstore.head_async(self._store, key))
+            if told["size"] == size:
+                return
+        raise Failure(Reason.STORE_UNREACHABLE, f"{key}: {told['size']} bytes arrived of {size}")
+
+    async def write(self, key: str, content: bytes) -> None:
+        """Put a small object, in place of another one."""
+        import obstore  # noqa: PLC0415
+
+        await self._do(
+            f"put {key}", lambda: obstore.put_async(self._store, key, content, use_multipart=False)
+        )
+
+    async def create(self, key: str, content: bytes) -> bool:
+        """Put an object where there is none; say whether this is the one that is there now.
+
+        An answer may be lost on the way, and the next try then finds what this one has put.
+        """
+        import obstore  # noqa: PLC0415
+        from obstore.exceptions import AlreadyExistsError  # noqa: PLC0415
+
+        async def once() -> bool:
+            try:
+                await obstore.put_async(self._store, key, content, mode="create", use_multipart=False)
+            except AlreadyExistsError:
+                return False
+            return True
+
+        return await self._do(f"put {key}", once) or await self.get(key) == content
+
+    async def get(self, key: str) -> bytes:
+        """Return the content of an object; nothing where there is none."""
+        import obstore  # noqa: PLC0415
+
+        async def once() -> bytes:
+            try:
+                answer = await obstore.get_async(self._store, key)
+            except FileNotFoundError:
+                return b""
+            return bytes(await answer.bytes_async())
+
+        return await self._do(f"get {key}", once)
+
+    async def listing(self, below: str = "") -> AsyncIterator[Listed]:
+        """Yield what there is, a thousand objects a request, in no order that is relied upon.
+
+        Not tried again as a whole: a page that fails is repeated by obstore.
+        """
+        import obstore  # noqa: PLC0415
+
+        with self._said("list"):
+            async for page in obstore.list(self._store, prefix=below or None, chunk_size=1000):
+                for each in page:
+                    yield Listed(each["path"], each["size"], each["last_modified"])
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """Delete objects, those that are there."""
+        import obstore  # noqa: PLC0415
+
+        async def once() -> None:
+            try:
+                await obstore.delete_async(self._store, keys)
+            except FileNotFoundError:
+                if len(keys) > 1:
+                    for key in keys:
+                        await self.delete([key])
+
+        if keys:
+            await self._do(f"delete {keys[0]}", once)
+
+    async def _do(self, what: str, deed: Callable[[], Awaitable[T]]) -> T:
+        """Do something, several times if need be. Raises `Failure`."""
+        for attempt in range(1, TRIES):
+            try:
+                with self._said(what):
+                    return await deed()
+            except Failure as failure:
+                if failure.reason is not Reason.STORE_UNREACHABLE:
+                    raise
+            await anyio.sleep(FIRST_WAIT * 4 ** (attempt - 1))
+        with self._said(what):
+            return await deed()
+
+    @contextmanager
+    def _said(self, what: str) -> Iterator[None]:
+        """Say of the store's errors what they mean, in its own words' first line."""
+        from obstore.exceptions import BaseError  # noqa: PLC0415
+
+        try:
+            yield
+        except (BaseError, OSError) as error:
+            first = re.sub(r"\?\S*", "", f"{error}".strip().partition("\n")[0])  # a signature may be in there
+            refused = isinstance(error, _refusals()) or _TURNED_DOWN.search(first)
+            reason = Reason.STORE_REFUSED if refused else Reason.STORE_UNREACHABLE
+            raise Failure(reason, f"{self.address}: {what}: {first}") from error
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    from obstore import exceptions  # noqa: PLC0415
+
+    return (
+        exceptions.PermissionDeniedError, exceptions.UnauthenticatedError, exceptions.InvalidPathError,
+        exceptions.NotSupportedError, exceptions.UnknownConfigurationKeyError, PermissionError,
+    )  # fmt: skip
+
+
+def reached(address: Address) -> Bucket:
+    """Return what is below an address; nothing is asked of the store yet. Raises `StoreError`."""
+    if find_spec("obstore") is None:
+        raise StoreError(f"{address} needs obstore, which is not installed: pip install 'hdtf-async[store]'")
+    from obstore.exceptions import BaseError  # noqa: PLC0415
+    from obstore.store import from_url  # noqa: PLC0415
+
+    try:
+        if address.url.startswith("file:"):
+            return Bucket(address, from_url(address.url, mkdir=True))
+        plain = any(os.environ.get(name, "").lower() in {"1", "true"} for name in _PLAIN)
+        return Bucket(
+            address,
+            from_url(
+                address.url,
+                client_options={
+                    "timeout": timedelta(seconds=PATIENCE),
+                    "connect_timeout": timedelta(seconds=min(10.0, PATIENCE)),
+                    "allow_http": plain,
+                },
+                retry_config={
+                    "max_retries": REPEATS,
+                    "retry_timeout": timedelta(seconds=2 * PATIENCE),
+                    "backoff": {
+                        "init_backoff": timedelta(seconds=FIRST_WAIT / 4),
+                        "max_backoff": timedelta(seconds=4 * FIRST_WAIT),
+                        "base": 2,
+                    },
+                },
+            ),
+        )
+    except (BaseError, OSError, ValueError) as error:
+        words = Failure(Reason.STORE_REFUSED, f"{error}".strip().partition("\n")[0]).words
+        raise StoreError(f"{address} cannot be used: {words}") from None
+
+
+def _tag(path: Path) -> tuple[int, str]:
+    """Return a file's size, and the entity tag that S3 gives to such an object."""
+    parts, size = [], 0
+    with path.open("rb") as file:
+        while part := file.read(PART):
+            size += len(part)
+            parts.append(hashlib.md5(part, usedforsecurity=False).digest())
+    if size <= PART:
+        return size, (parts[0] if parts else hashlib.md5(usedforsecurity=False).digest()).hex()
+    return size, f"{hashlib.md5(b''.join(parts), usedforsecurity=False).hexdigest()}-{len(parts)}"

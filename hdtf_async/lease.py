@@ -1,0 +1,158 @@
+"""The lock of an object store: an object that its holder renews, and that another takes over once it is old.
+
+The holder of a journal has the newest generation of ``_locks/JOURNAL/``, an object that only one can have
+created. It writes that again and again; how long ago it last did is told by the store's own clock, so the
+clocks of the machines need not agree. Whoever takes over creates the next generation, and the one before
+sees that when it renews: what it still puts meanwhile replaces no record, since nobody else uses its names.
+An empty object is a lock that was let go.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import uuid
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+
+from hdtf_async.failures import Failure, Reason
+from hdtf_async.journal import name_of, now, shard_of
+from hdtf_async.locks import BusyError, has_ended, holder, whoami
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from hdtf_async.bucket import Bucket, Listed
+    from hdtf_async.journal import Record
+    from hdtf_async.shards import Shard
+
+LOCKS = "_locks/"
+LEASE = 120.0
+"""Seconds after which a lock that was not renewed may be taken over."""
+RENEWALS = 4
+"""How often in that time it is renewed."""
+
+
+@dataclass(slots=True)
+class Lease:
+    """A lock that is held, until `lost` says otherwise."""
+
+    bucket: Bucket
+    key: str
+    content: bytes
+    lost: Failure | None = None
+
+    def check(self) -> None:
+        """Raise `Failure` where another run has taken over."""
+        if self.lost is not None:
+            raise self.lost
+
+    async def keep(self) -> None:
+        """Renew it until cancelled, or lost."""
+        renewed = anyio.current_time()
+        while self.lost is None:
+            await anyio.sleep(LEASE / RENEWALS)
+            try:
+                before = anyio.current_time()
+                await self.bucket.write(self.key, self.content)
+                newest = await _newest(self.bucket, self.key.rpartition("/")[0] + "/")
+                renewed = before
+            except Failure as failure:
+                if anyio.current_time() - renewed > LEASE:
+                    self.lost = failure
+            else:
+                if newest is None or newest.key != self.key:
+                    self.lost = Failure(
+                        Reason.STORE_REFUSED, f"{self.bucket.address}: another run has taken over its lock"
+                    )
+
+
+@asynccontextmanager
+async def held(bucket: Bucket, shard: Shard | None) -> AsyncIterator[Lease]:
+    """Hold the lock of one journal. Raises `BusyError`: another run has it, or one that excludes it."""
+    below = f"{LOCKS}{name_of(shard)}/"
+    while True:
+        newest = await _newest(bucket, below)
+        if newest is not None and newest.size:
+            await _require_old(bucket, newest)
+        generation = 0 if newest is None else int(newest.key.rpartition("/")[2]) + 1
+        content = json.dumps(whoami() | {"time": now(), "run": uuid.uuid4().hex}).encode()
+        lease = Lease(bucket, f"{below}{generation:010d}", content)
+        if await bucket.create(lease.key, content):
+            break  # else somebody else was quicker
+    try:
+        await _require_alone(bucket, shard)
+        async with anyio.create_task_group() as beside:
+            beside.start_soon(lease.keep)
+            yield lease
+            beside.cancel_scope.cancel()
+    finally:
+        if lease.lost is None:
+            with anyio.move_on_after(20, shield=True), suppress(Failure):
+                await bucket.write(lease.key, b"")
+
+
+async def _require_old(bucket: Bucket, lock: Listed) -> None:
+    """Raise `BusyError` unless whoever had the lock has ended, or did not renew it for long."""
+    told = await _read(bucket, lock.key)
+    if has_ended(told):
+        return
+    asking = f"{lock.key}.asked-{uuid.uuid4().hex}"
+    await bucket.write(asking, b"")
+    try:
+        # Both by the store's clock.
+        times = {each.key: each.written async for each in bucket.listing(lock.key.rpartition("/")[0] + "/")}
+    finally:
+        with anyio.CancelScope(shield=True):
+            await bucket.delete([asking])
+    if lock.key in times and asking in times:
+        _refuse(bucket, told, (times[asking] - times[lock.key]).total_seconds())
+
+
+async def _require_alone(bucket: Bucket, shard: Shard | None) -> None:
+    """Raise `BusyError` where a run is at work that does not go with this one; and tidy up.
+
+    The own lock is held already, so that of two which begin at the same time one sees the other.
+    """
+    locks: dict[str, Listed] = {}
+    old: list[str] = []
+    async for each in bucket.listing(LOCKS):
+        name, _, generation = each.key.removeprefix(LOCKS).partition("/")
+        if not generation.isdigit():
+            continue
+        if name in locks:
+            old.append(min(locks[name].key, each.key))
+        if name not in locks or locks[name].key < each.key:
+            locks[name] = each
+    mine = locks.pop(name_of(shard), None)
+    for name, lock in locks.items():
+        other = shard_of(name)
+        if lock.size and (shard is None or other is None or other.count != shard.count):
+            told = await _read(bucket, lock.key)
+            if not has_ended(told):
+                _refuse(bucket, told, (mine.written - lock.written).total_seconds() if mine else 0.0)
+    await bucket.delete([key for key in old if key.startswith(f"{LOCKS}{name_of(shard)}/")])
+
+
+def _refuse(bucket: Bucket, told: Record, age: float) -> None:
+    if age <= LEASE:
+        raise BusyError(
+            f"another run is at work on {bucket.address} ({holder(told)}): wait for it or choose another"
+            f" --out; if it was killed, its lock is free in {max(1, math.ceil(LEASE - age))} seconds"
+        )
+
+
+async def _newest(bucket: Bucket, below: str) -> Listed | None:
+    found = [each async for each in bucket.listing(below) if each.key.rpartition("/")[2].isdigit()]
+    return max(found, key=lambda each: each.key, default=None)
+
+
+async def _read(bucket: Bucket, key: str) -> Record:
+    try:
+        told = json.loads(await bucket.get(key))
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
