@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import uuid
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -23,27 +23,30 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import disk, store
+from hdtf_async import disk, store, views
 from hdtf_async.bucket import Address, is_address, reached
+from hdtf_async.bucket import tag as bucket_tag
 from hdtf_async.disk import trouble
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.journal import JOURNAL, RAWS, journals, name_of, shard_of
 from hdtf_async.lease import held
 from hdtf_async.locks import AwayError, StoreError
+from hdtf_async.options import Options
 from hdtf_async.store import Store
 from hdtf_async.views import CARD, FAILURES, LISTS, METADATA
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
     from os import PathLike
 
     from hdtf_async.bucket import Bucket, Listed
-    from hdtf_async.journal import Journal, Record
+    from hdtf_async.journal import Journal, Known, Record
     from hdtf_async.lease import Lease
     from hdtf_async.model import Clip, Video
-    from hdtf_async.options import Options
     from hdtf_async.shards import Shard
 
+VIEWS = (METADATA, FAILURES, *LISTS, CARD)
 SEGMENTS = "_journal/"
 MANY = 64
 """Short segments in a row that are made one."""
@@ -67,6 +70,20 @@ def fitted(out: Path | Address, options: Options) -> Options:
     return options if isinstance(out, Path) else replace(options, keep_raw=False, no_report=True)
 
 
+@dataclass(slots=True)
+class Listing:
+    """What a listing says of what is known."""
+
+    missing: set[str] = field(default_factory=set)
+    """Stems of clips that have a record and are not there with the size that it tells."""
+    views: dict[str, str] = field(default_factory=dict)
+    """Names of the views that are there to their entity tags."""
+
+    def is_there(self, path: str, _size: object) -> bool:
+        """Whether the file of a clip that has a record is there, with the size that this tells."""
+        return path.rpartition("/")[2].rpartition(".")[0] not in self.missing
+
+
 class Away(Store):
     """Scratch, from which all that is whole goes into the store."""
 
@@ -85,31 +102,12 @@ class Away(Store):
         """Keys and sizes of what the store has of it, in order."""
         self._run = uuid.uuid4().hex[:12]
         self._turn = anyio.Lock()
-        self._missing: set[str] = set()
-        """Stems of clips that have a record and are not there with the size that it tells."""
-        self._has_views = self._changed = False
-        self.known.has_size = self._is_there
-
-    def _is_there(self, path: str, _size: object) -> bool:
-        return path.rpartition("/")[2].rpartition(".")[0] not in self._missing
+        self._listing = Listing()
 
     async def look(self, segments: Sequence[Listed]) -> None:
-        """Find out by one listing which clips are there. Raises `Failure`."""
+        """Find out which clips are there. Raises `Failure`."""
         self._segments = [(each.key, each.size) for each in segments]
-        if not self.known.clips:
-            return
-        missing, half = set(self.known.clips), set[str]()
-        async for each in self.bucket.listing():
-            stem, _, ending = each.key.rpartition(".")
-            self._has_views = self._has_views or each.key == METADATA
-            if stem in missing and ending in {"mp4", "wav"}:
-                told = self.known.clips[stem]["metadata"]
-                if each.size == told.get("bytes" if ending == "mp4" else "wav_bytes"):
-                    if "wav" not in told or stem in half:
-                        missing.discard(stem)
-                    else:
-                        half.add(stem)
-        self._missing = missing
+        self._listing = await listed(self.bucket, self.known)
 
     async def publish(self, temporary: Path, final: Path) -> None:
         """Put a finished file into the store; of a clip nothing stays in scratch. Raises `Failure`."""
@@ -146,25 +144,24 @@ class Away(Store):
             await self._hand_on()
         for record in records:
             if record["type"] == "clip":
-                self._missing.discard(record["clip"])
+                self._listing.missing.discard(record["clip"])
 
     async def deliver(self) -> None:
-        """Put the views, if anything has changed, and tidy up the segments. Raises `Failure`.
+        """Put the views that have changed, and join the segments. Raises `Failure`.
 
         Those of several shards are made by `merge`. Also a run that is cancelled has some time for this.
         """
         with anyio.CancelScope(shield=True) as scope:
             scope.deadline = anyio.current_time() + _GOODBYE
             await self._hand_on()
-            if self.shard is None and (self._changed or not self._has_views):
-                await put_views(self.bucket, self.out)
-                self._has_views, self._changed = True, False
+            if self.shard is None:
+                await put_views(self.bucket, self.out, self._listing)
             async with self._turn:
                 await self._join(least=_AT_A_TIME)
 
     async def _send(self, final: Path) -> None:
         """Put what belongs to a clip: its records of before must not vouch for it, nor stay behind it."""
-        self._missing.add(final.stem)
+        self._listing.missing.add(final.stem)
         try:
             await self._hand_on()
             await self._put(final, final.name)
@@ -186,7 +183,6 @@ class Away(Store):
             until = self._lines.end
             await self._add(await run_sync(self._between, self._sent, until))
             self._sent = until
-            self._changed = True
             await self._join()
 
     async def _add(self, text: bytes) -> None:
@@ -196,12 +192,12 @@ class Away(Store):
             raise Failure(Reason.STORE_REFUSED, f"{self.bucket.address}: {key} is somebody else's")
         self._segments.append((key, len(text)))
 
-    async def _join(self, least: int = MANY) -> None:
+    async def _join(self, least: int | None = None) -> None:
         """Make one segment of the last ones, where many of them are short.
 
         Whoever is killed before the old ones are gone leaves records twice, which say the same twice.
         """
-        number = short([size for _, size in self._segments], least)
+        number = short([size for _, size in self._segments], least or MANY)
         if number:
             old = self._segments[-number:]
             text = await run_sync(self._between, self._sent - sum(size for _, size in old), self._sent)
@@ -217,23 +213,77 @@ class Away(Store):
 
 
 def short(sizes: Sequence[int], least: int = MANY) -> int:
-    """Return how many of the last segments are to be made one; 0 where they are few or long. Pure."""
+    """Return how many of the last segments are to be made one; 0 where they are few or long. Pure.
+
+    Each becomes part of a longer one twice, so that few are left and little is put again.
+    """
+    number = before = 0
     for bound in SHORT:
-        number = 0
         while number < len(sizes) and sizes[-number - 1] < bound:
             number += 1
-        if number >= least:
+        if number - before >= least:
             return number
+        before = number
     return 0
 
 
-async def put_views(bucket: Bucket, made: Path) -> None:
-    """Put the views that were made in a directory; a README.md that is there already stays."""
-    names = [METADATA, FAILURES, *LISTS]
-    there = await run_sync(lambda: [name for name in names if (made / name).is_file()])
-    for name in there:
-        await bucket.put(made / name, name)
-    await bucket.create(CARD, await run_sync((made / CARD).read_bytes))
+async def listed(bucket: Bucket, known: Known) -> Listing:
+    """Find out by one listing which clips are there, and let what is known say so from now on.
+
+    Nothing but the stems that are still missing is kept of it. Raises `Failure`.
+    """
+    found, half = Listing(set(known.clips)), set[str]()
+    known.has_size = found.is_there
+    if not known.clips:
+        return found
+    async for each in bucket.listing():
+        stem, _, ending = each.key.rpartition(".")
+        if each.key in VIEWS:
+            found.views[each.key] = each.tag
+        elif stem in found.missing and ending in {"mp4", "wav"}:
+            told = known.clips[stem]["metadata"]
+            if each.size == told.get("bytes" if ending == "mp4" else "wav_bytes"):
+                if "wav" not in told or stem in half:
+                    found.missing.discard(stem)
+                else:
+                    half.add(stem)
+    return found
+
+
+async def put_views(bucket: Bucket, made: Path, before: Listing) -> None:
+    """Put the views that were made in a directory, but for those that are there and the same.
+
+    A README.md that is there stays, whoever has written it.
+    """
+    for name in VIEWS:
+        path = made / name
+        if not await run_sync(path.is_file):
+            continue
+        _, tag = await run_sync(bucket_tag, path)
+        if name == CARD:
+            if name not in before.views:
+                await bucket.create(name, await run_sync(path.read_bytes))
+        elif before.views.get(name) != tag:
+            await bucket.put(path, name)
+        before.views[name] = tag
+
+
+async def merge(out: Path | Address) -> tuple[int, Counter[Reason]]:
+    """Write the views from all journals, as `store.merge` does; those of an object store in scratch first.
+
+    Shards may be at work meanwhile. Raises `StoreError`, and `Failure`.
+    """
+    if isinstance(out, Path):
+        return await store.merge(out)
+    bucket = reached(out)
+    async with _scratch(out, Options()) as scratch:
+        await _copy_journals(bucket, scratch, None)
+        known = await run_sync(store.read_known, scratch)
+        before = await listed(bucket, known)
+        clips = await run_sync(known.all_there)
+        await run_sync(views.write, known, clips, views.of_one_form(known, clips), {})
+        await put_views(bucket, scratch, before)
+        return await run_sync(views.count, scratch)
 
 
 @asynccontextmanager

@@ -92,6 +92,8 @@ class Listed:
     size: int
     written: datetime
     """By the store's own clock."""
+    tag: str
+    """The entity tag, which tells contents apart; that of S3 is mostly the one that `tag` returns."""
 
 
 class Bucket:
@@ -109,7 +111,7 @@ class Bucket:
         """
         import obstore  # noqa: PLC0415 - an extra, which only whoever asks for it needs
 
-        size, tag = await run_sync(_tag, path)
+        size, wanted = await run_sync(tag, path)
         for _ in range(TRIES):
             answer = await self._do(
                 f"put {key}",
@@ -117,7 +119,7 @@ class Bucket:
                     self._store, key, path, use_multipart=size > PART, chunk_size=PART, max_concurrency=4
                 ),
             )
-            if (answer["e_tag"] or "").strip('"') == tag:
+            if (answer["e_tag"] or "").strip('"') == wanted:
                 return
             told = await self._do(f"look at {key}", lambda: obstore.head_async(self._store, key))
             if told["size"] == size:
@@ -172,7 +174,8 @@ class Bucket:
         with self._said("list"):
             async for page in obstore.list(self._store, prefix=below or None, chunk_size=1000):
                 for each in page:
-                    yield Listed(each["path"], each["size"], each["last_modified"])
+                    tag = (each["e_tag"] or "").strip('"')
+                    yield Listed(each["path"], each["size"], each["last_modified"], tag)
 
     async def delete(self, keys: Sequence[str]) -> None:
         """Delete objects, those that are there."""
@@ -261,7 +264,7 @@ def reached(address: Address) -> Bucket:
         raise StoreError(f"{address} cannot be used: {words}") from None
 
 
-def _tag(path: Path) -> tuple[int, str]:
+def tag(path: Path) -> tuple[int, str]:
     """Return a file's size, and the entity tag that S3 gives to such an object."""
     parts, size = [], 0
     with path.open("rb") as file:

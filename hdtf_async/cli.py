@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 import anyio
 
 from hdtf_async import (
+    away,
     census,
     doctor,
     export,
@@ -44,6 +45,8 @@ from hdtf_async.run import Running, bundled_ffmpeg, ffmpeg_of, one_error, own_ve
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+
+    from hdtf_async.bucket import Address
 
 
 R = TypeVar("R")
@@ -204,19 +207,19 @@ def merge_command(argv: Sequence[str]) -> int:
         description="Writes metadata.jsonl and failures.jsonl anew from the journals of all shards, also"
         " while these are at work. The exit code tells of what is missing, as that of a run does.",
     )  # fmt: skip
-    parser.add_argument(*OUT, dest="out", metavar="DIR", type=here, help="where the clips are (required)")
+    parser.add_argument(*OUT, dest="out", metavar="DIR", help="where the clips are (required); or s3://...")
     said = parser.parse_args(argv)
     if said.out is None:
         parser.error("--out DIR is needed: it says where the clips are")
-    return until_signal(partial(_merge, said.out))
+    return until_signal(partial(_merge, away.place(said.out)))
 
 
-async def _merge(out: Path, _gently: Gently) -> int:
+async def _merge(out: Path | Address, _gently: Gently) -> int:
     try:
-        clips, missing = await store.merge(out)
+        clips, missing = await away.merge(out)
     except Failure as trouble:
-        print(f"hdtf_async: {trouble} {trouble.reason.advice.remedy}", file=sys.stderr)
-        return ExitCode.LOCAL
+        _say_why_stopped(trouble)
+        return trouble.reason.advice.exit_code
     print(f"{clips} clips, {missing.total()} missing: {out}")
     return exit_code(missing)
 

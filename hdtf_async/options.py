@@ -223,8 +223,7 @@ class Options:
     )  # fmt: skip
     stall_timeout: float = _option(
         "--stall-timeout", default=120.0, group=NETWORK, metavar="SECONDS", parse=float,
-        check=_between(1, 3600, " seconds"), help="end a download that brings nothing",
-        shown="120",
+        check=_between(1, 3600, " seconds"), help="end a download that brings nothing", shown="120",
     )  # fmt: skip
     least_speed: int = _option(
         "--least-speed", default=30_000, group=NETWORK, metavar="BYTES", parse=size_in_bytes,
@@ -272,8 +271,7 @@ class Options:
     )  # fmt: skip
     face_rate: float | None = _option(
         "--face-rate", default=5.0, group=ENCODE, metavar="N", parse=_face_rate,
-        check=_between(0.2, 240, " frames a second"),
-        help="looks for the face a second, or every", shown="5",
+        check=_between(0.2, 240, " frames a second"), help="looks for the face a second, or every", shown="5",
     )  # fmt: skip
     face_margin: float = _option(
         "--face-margin", default=0.0, group=ENCODE, metavar="SHARE", parse=float, check=_between(-0.25, 1),

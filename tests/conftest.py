@@ -30,8 +30,10 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 
-collect_ignore = [] if find_spec("skimage") else ["test_faces.py"]
-"""Without the extra ``test-face`` not even its imports work; whoever asks for its tests then gets none."""
+_NEEDED = {"test_faces.py": "skimage", "test_bucket.py": "moto"}
+collect_ignore = [name for name, package in _NEEDED.items() if not find_spec(package)]
+"""Without the extras ``test-face`` and ``test-bucket`` not even the imports of these work; whoever asks for
+their tests then gets none."""
 
 
 @pytest.fixture(scope="session")

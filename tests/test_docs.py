@@ -29,6 +29,8 @@ RUN_ELSEWHERE = {
     **dict.fromkeys(readme.command("datasets").splitlines(), ".ci/run"),
     **dict.fromkeys(readme.command("browser").splitlines(), ".ci/run"),
     **dict.fromkeys(readme.command("test-face").splitlines(), ".ci/run"),
+    **dict.fromkeys(readme.command("test-bucket").splitlines(), ".ci/run"),
+    "pip install 'hdtf-async[store]'": ".ci/run, as part of the extra for the tests",
     "pip install '.[face]'": ".ci/run, as part of the extra for the tests",
     "python examples/plain.py clips": "tests/test_examples.py",
     "python examples/web_service.py clips": "tests/test_examples.py",

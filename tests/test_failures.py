@@ -351,6 +351,7 @@ def test_the_action_and_the_exit_code_of_a_reason_agree() -> None:
         Action.NEVER: {ExitCode.GIVEN_UP},
         Action.ASK: {ExitCode.GIVEN_UP, ExitCode.LOCAL},
         Action.LATER: {ExitCode.PASSING},
+        Action.STOP: {ExitCode.PASSING},
         Action.CLOSE: {ExitCode.REFUSED},
         # Words that nobody knows are tried again, but another run is not promised to help.
         Action.RETRY: {ExitCode.PASSING, ExitCode.GIVEN_UP},

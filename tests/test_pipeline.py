@@ -30,7 +30,7 @@ from hdtf_async.events import (
     VideoFailed,
     WindingDown,
 )
-from hdtf_async.failures import Action, ExitCode, Failure, Reason
+from hdtf_async.failures import Action, Failure, Reason
 from hdtf_async.fetch import Arrived
 from hdtf_async.formats import Choice, Format
 from hdtf_async.lanes import Lanes
@@ -55,9 +55,9 @@ PASSING = [reason for reason in Reason if reason.advice.action is Action.RETRY]
 FINAL = [
     reason
     for reason in Reason
-    if reason.advice.action not in {Action.RETRY, Action.CLOSE} and reason.advice.exit_code != ExitCode.LOCAL
+    if reason.advice.action not in {Action.RETRY, Action.CLOSE} and not reason.advice.stops
 ]
-LOCAL = [reason for reason in Reason if reason.advice.exit_code is ExitCode.LOCAL]
+LOCAL = [reason for reason in Reason if reason.advice.stops]
 
 
 @dataclass(frozen=True)

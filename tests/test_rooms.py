@@ -26,6 +26,7 @@ ROOMS = [
     *("splits", "recipes"),
     *("rows", "corrections", "tables", "cpus", "handed", "shards", "options", "settings"),
     *("plan", "planned", "disk", "packed", "journal", "views", "locks", "partials", "store", "forms"),
+    *("bucket", "lease", "away"),
     *("history", "charts", "content"),
     *("sentinel", "guard", "process", "demux", "probe", "ytdlp", "ffmpeg", "combing", "decode", "thumbnails"),
     *("landmarks", "facemodel", "faces"),

@@ -1,0 +1,416 @@
+"""A run puts its clips into an object store, over the real protocol of S3, with all that may go wrong there.
+
+All of it needs the extra ``test-bucket``: ``python -m pytest -m bucket``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+from conftest import exported
+from moto.server import ThreadedMotoServer
+from objects import BUCKET, Fault, Front, in_front, make_bucket
+
+import hdtf_async
+from hdtf_async import BusyError, ExitCode, FormError, Options, StoreError, away, bucket, lease
+from hdtf_async.away import SEGMENTS
+from hdtf_async.cli import main
+from hdtf_async.failures import Failure, Reason
+from hdtf_async.locks import AwayError
+from hdtf_async.model import Audio
+from hdtf_async.shards import Shard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from conftest import Finished
+
+pytestmark = pytest.mark.bucket
+
+URL = f"s3://{BUCKET}/some prefix"
+VIEWS = ("metadata.jsonl", "failures.jsonl", "README.md")
+
+
+@pytest.fixture(scope="session")
+def _server() -> Iterator[int]:
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    yield server.get_host_and_port()[1]
+    server.stop()
+
+
+@pytest.fixture
+def front(_server: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
+    """An empty bucket, reached through a front; waits are short."""
+    make_bucket(_server)
+    monkeypatch.setattr(bucket, "FIRST_WAIT", 0.05)
+    monkeypatch.setattr(bucket, "PATIENCE", 2.0)
+    with in_front(_server) as front, exported(front.variables):
+        yield front
+
+
+@pytest.fixture
+def short(finished: Finished) -> Options:
+    """Options for two clips of one video, for which a second will do."""
+    return replace(finished.options, videos=("Radio1",))
+
+
+def below(front: Front, prefix: str = "some prefix/") -> dict[str, bytes]:
+    """Return what is in the bucket below a prefix."""
+    return {key.removeprefix(prefix): content for key, content in front.content().items()}
+
+
+def clips_of(directory: Path) -> dict[str, bytes]:
+    """Return the clips of a directory."""
+    return {path.name: path.read_bytes() for path in directory.glob("*.mp4")}
+
+
+def clips_in(front: Front) -> dict[str, bytes]:
+    """Return the clips in the bucket."""
+    return {key: content for key, content in below(front).items() if key.endswith(".mp4")}
+
+
+def records_in(front: Front) -> list[dict[str, object]]:
+    """Return all records of the journal in the bucket."""
+    content = below(front)
+    lines = b"".join(content[key] for key in sorted(content) if key.startswith(SEGMENTS))
+    return [json.loads(line) for line in lines.splitlines()]
+
+
+async def test_what_is_put_is_what_a_directory_would_hold(
+    front: Front, finished: Finished, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Clips and views are equal byte for byte; another machine finds all, and starts no process for it."""
+    options = replace(finished.options, scratch=tmp_path / "scratch")
+    report = await hdtf_async.download(URL, options)
+    assert report.exit_code is ExitCode.DONE
+    assert len(report.done) == len(finished.report.done)
+    assert clips_in(front) == clips_of(finished.out)
+    content = below(front)
+    assert {name: content[name] for name in VIEWS} == {
+        name: (finished.out / name).read_bytes() for name in VIEWS
+    }
+    assert not [*tmp_path.rglob("*.mp4")], "no clip and no raw stays in scratch"
+    assert not [key for key in content if key.startswith("_videos_raw")], "nor is a raw kept anywhere"
+    front.asked.clear()
+    request.getfixturevalue("no_children")
+    again = await hdtf_async.download(URL, replace(options, scratch=tmp_path / "another machine"))
+    assert (again.there, again.done, again.exit_code) == (len(report.done), [], ExitCode.DONE)
+    told = front.counted()
+    assert not [kind for kind in told if kind.startswith("PUT") and kind != "PUT _locks"], told
+    assert not [kind for kind in told if kind.endswith("mp4")], "the listing says which clips are there"
+
+
+async def test_the_store_is_asked_twice_for_a_clip(front: Front, finished: Finished) -> None:
+    """One request puts it and one its record; whatever else is asked does not grow with the clips."""
+    await hdtf_async.download(URL, finished.options)
+    told = front.counted()
+    clips = len(finished.report.done)
+    assert told["PUT mp4"] == clips
+    assert told["PUT _journal"] <= clips + 4, "the run, its end, and what was noted"
+    others = sum(told.values()) - told["PUT mp4"] - told["PUT _journal"]
+    assert others <= 20, told
+
+
+@pytest.mark.parametrize(
+    ("fault", "what"),
+    [
+        *((Fault.CUT, what) for what in ("mp4", "_journal", "_locks", "metadata.jsonl", "listing")),
+        *((Fault.LOST, what) for what in ("mp4", "_journal", "_locks")),
+        *((Fault.SLOW, what) for what in ("mp4", "_journal")),
+        *((Fault.SLOW_DOWN, what) for what in ("mp4", "_journal", "listing")),
+    ],
+)
+async def test_what_fails_once_is_done_again(
+    fault: Fault, what: str, front: Front, finished: Finished, short: Options
+) -> None:
+    """The first request of each kind breaks off, is lost, slow or turned down; the result is the same."""
+    faults: list[str] = []
+
+    def rule(method: str, key: str) -> Fault | None:
+        if not faults and method in {"PUT", "GET"} and (what in key or (what == "listing" and not key)):
+            faults.append(key)
+            return fault
+        return None
+
+    front.rule = rule
+    report = await hdtf_async.download(URL, short)
+    assert faults
+    assert report.exit_code is ExitCode.DONE, report.stopped
+    assert clips_in(front) == {
+        name: text for name, text in clips_of(finished.out).items() if "Radio1_" in name
+    }
+    recorded = [record["clip"] for record in records_in(front) if record["type"] == "clip"]
+    assert sorted(map(str, recorded)) == ["RD_Radio1_000", "RD_Radio1_001"]
+
+
+@pytest.mark.parametrize("fault", [Fault.CUT, Fault.SLOW_DOWN])
+async def test_a_store_that_stays_away_ends_the_run(
+    fault: Fault, front: Front, finished: Finished, short: Options
+) -> None:
+    """It ends with 75 and tells which object it was; nothing is recorded that is not there."""
+    front.rule = lambda method, key: fault if method == "PUT" and key.endswith(".mp4") else None
+    report = await hdtf_async.download(URL, short)
+    assert report.exit_code is ExitCode.PASSING
+    assert report.stopped is not None
+    assert report.stopped.reason is Reason.STORE_UNREACHABLE
+    assert "RD_Radio1_00" in report.stopped.words
+    assert "hidden-from-all" not in f"{report.stopped}"
+    assert not [record for record in records_in(front) if record["type"] == "clip"]
+    front.rule = lambda _method, _key: None
+    report = await hdtf_async.download(URL, short)
+    assert report.exit_code is ExitCode.DONE
+    assert set(clips_in(front)) == {name for name in clips_of(finished.out) if "Radio1_" in name}
+
+
+async def test_a_store_that_says_no_needs_a_person(front: Front, short: Options) -> None:
+    """It is asked once, and the exit code is 4."""
+    front.rule = lambda method, key: Fault.DENIED if method == "PUT" and key.endswith(".mp4") else None
+    report = await hdtf_async.download(URL, replace(short, encodes=1))
+    assert report.exit_code is ExitCode.LOCAL
+    assert report.stopped is not None
+    assert report.stopped.reason is Reason.STORE_REFUSED
+    assert front.counted()["PUT mp4"] == 1
+
+
+async def test_nobody_there_is_told_before_anything_is_done(
+    front: Front, short: Options, monkeypatch: pytest.MonkeyPatch, no_children: None
+) -> None:
+    """A refused connection ends the run with 75 before a process has started."""
+    del front, no_children
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    with pytest.raises(AwayError, match="some prefix: "):
+        await hdtf_async.download(URL, short)
+
+
+def test_a_scheduler_may_try_again_where_nobody_was_there(
+    front: Front, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The exit code says so, and what is printed names the object store and holds no key."""
+    del front
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    assert main(["--out", URL, "--quiet"]) == ExitCode.PASSING
+    said = capsys.readouterr().err
+    assert URL in said
+    assert "hidden-from-all" not in said
+
+
+async def test_a_bucket_that_is_not_there_is_named(front: Front, short: Options) -> None:
+    """That is no passing trouble."""
+    del front
+    with pytest.raises(StoreError, match=r"NoSuchBucket|404") as caught:
+        await hdtf_async.download("s3://no-such-bucket/x", short)
+    assert not isinstance(caught.value, AwayError)
+
+
+async def test_of_two_runs_one_is_told(front: Front, short: Options) -> None:
+    """Whoever comes second is told who is at work, and the first one is none the worse."""
+    async with hdtf_async.running(URL, short) as run:
+        async for event in run:
+            if event.type == "run_started":
+                with pytest.raises(BusyError, match=rf"process {os.getpid()} on .* its lock is free in"):
+                    await hdtf_async.download(URL, short)
+                with pytest.raises(BusyError):
+                    await hdtf_async.download(URL, replace(short, shard=Shard(0, 2)))
+    assert run.report is not None
+    assert run.report.exit_code is ExitCode.DONE
+    assert len(clips_in(front)) == 2
+
+
+async def test_two_shards_work_side_by_side(front: Front, finished: Finished) -> None:
+    """Each has a journal and a lock of its own; a run without a shard then finds the clips of both."""
+    both = [replace(finished.options, shard=Shard(index, 2)) for index in (0, 1)]
+    async with anyio.create_task_group() as shards:
+        for options in both:
+            shards.start_soon(hdtf_async.download, URL, options)
+    assert clips_in(front) == clips_of(finished.out)
+    assert "metadata.jsonl" not in below(front), "no shard knows of all clips"
+    assert await away.merge(away.place(URL)) == (len(finished.report.done), {})
+    assert below(front)["metadata.jsonl"] == (finished.out / "metadata.jsonl").read_bytes()
+    report = await hdtf_async.download(URL, finished.options)
+    assert (report.done, report.there) == ([], len(finished.report.done))
+    assert below(front)["metadata.jsonl"] == (finished.out / "metadata.jsonl").read_bytes()
+
+
+async def test_a_lock_that_is_not_renewed_is_taken_over(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the store's clock; and whoever had it sees that, and puts nothing more."""
+    monkeypatch.setattr(lease, "LEASE", 1.0)
+    monkeypatch.setattr(lease, "has_ended", lambda _told: False)
+    place = bucket.reached(bucket.Address(URL))
+    frozen = anyio.Event()
+
+    async def never_renewed(_self: lease.Lease) -> None:
+        await frozen.wait()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lease.Lease, "keep", never_renewed)
+        async with lease.held(place, None) as first:
+            with pytest.raises(BusyError):
+                async with lease.held(place, None):
+                    pass
+            await anyio.sleep(2.5)  # S3 tells times in whole seconds
+            async with lease.held(place, None) as second:
+                assert first.key < second.key
+                patch.undo()
+                with anyio.fail_after(5):
+                    await lease.Lease.keep(first)
+                with pytest.raises(Failure, match="taken over"):
+                    first.check()
+                second.check()
+    del front
+
+
+async def test_a_lock_that_is_renewed_is_not_taken_over(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long it is held."""
+    del front
+    monkeypatch.setattr(lease, "LEASE", 2.0)
+    monkeypatch.setattr(lease, "has_ended", lambda _told: False)
+    place = bucket.reached(bucket.Address(URL))
+    async with lease.held(place, None):
+        await anyio.sleep(4)
+        with pytest.raises(BusyError):
+            async with lease.held(place, None):
+                pass
+
+
+@pytest.mark.parametrize("when", ["before the record", "after the record"])
+def test_a_run_that_is_killed_leaves_what_another_machine_goes_on_from(
+    when: str, front: Front, finished: Finished, tmp_path: Path
+) -> None:
+    """Killed between a clip's put and its record, or after both: the result is that of one run."""
+    begun = threading.Event()
+    put: list[str] = []
+
+    def rule(method: str, key: str) -> Fault | None:
+        if method == "PUT" and key.endswith(".mp4"):
+            put.append(key)
+        ready = put and SEGMENTS in key and method == "PUT"
+        if when == "after the record":
+            ready = len(put) >= 3
+        if ready and not begun.is_set():
+            begun.set()
+            os.kill(process.pid, signal.SIGKILL)
+        return Fault.CUT if begun.is_set() else None
+
+    front.rule = rule
+    words = [sys.executable, "-m", "hdtf_async", "--out", URL, "--source", str(finished.options.source)]
+    words += ["--pace", "0", "--no-progress", "--scratch", str(tmp_path / "first")]
+    words += ["--yt-dlp-args", " ".join(finished.options.yt_dlp_args)]
+    with subprocess.Popen(words, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+        process.wait(60)
+    assert process.returncode == -signal.SIGKILL
+    front.rule = lambda _method, _key: None
+    recorded = {record["clip"] for record in records_in(front) if record["type"] == "clip"}
+    options = replace(finished.options, scratch=tmp_path / "second")
+    report = anyio.run(hdtf_async.download, URL, options)
+    assert report.exit_code is ExitCode.DONE
+    assert report.there == len(recorded), "what was recorded is not made again"
+    assert (when == "after the record") is bool(recorded)
+    assert clips_in(front) == clips_of(finished.out)
+    assert below(front)["metadata.jsonl"] == (finished.out / "metadata.jsonl").read_bytes()
+
+
+async def test_a_clip_that_has_vanished_is_made_again(
+    front: Front, finished: Finished, short: Options
+) -> None:
+    """A record without its object counts for nothing, nor does one of another size."""
+    await hdtf_async.download(URL, short)
+    place = bucket.reached(bucket.Address(URL))
+    await place.delete(["RD_Radio1_000.mp4"])
+    await place.write("RD_Radio1_001.mp4", b"another one")
+    report = await hdtf_async.download(URL, short)
+    assert sorted(report.done) == ["RD_Radio1_000", "RD_Radio1_001"]
+    assert clips_in(front) == {
+        name: text for name, text in clips_of(finished.out).items() if "Radio1_" in name
+    }
+
+
+async def test_raws_are_kept_where_that_is_said(front: Front, finished: Finished, short: Options) -> None:
+    """And then they are what a directory would hold, while scratch holds none."""
+    await hdtf_async.download(URL, replace(short, keep_raw=True))
+    raws = {key: text for key, text in below(front).items() if key.startswith("_videos_raw/")}
+    there = {path.name: path.read_bytes() for path in (finished.out / "_videos_raw").glob("RD_Radio1.*")}
+    assert raws == {f"_videos_raw/{name}": text for name, text in there.items()}
+
+
+async def test_sound_beside_goes_with_its_clip(front: Front, short: Options) -> None:
+    """And a clip whose sound has vanished is made again."""
+    options = replace(short, audio=Audio.WAV)
+    await hdtf_async.download(URL, options)
+    assert {key.rpartition(".")[2] for key in below(front) if key.startswith("RD_Radio1_000")} == {
+        "mp4",
+        "wav",
+    }
+    assert (await hdtf_async.download(URL, options)).done == []
+    await bucket.reached(bucket.Address(URL)).delete(["RD_Radio1_001.wav"])
+    assert (await hdtf_async.download(URL, options)).done == ["RD_Radio1_001"]
+
+
+async def test_another_form_replaces_clip_by_clip(front: Front, short: Options) -> None:
+    """Only with --recut; without, the run says what is there."""
+    await hdtf_async.download(URL, short)
+    other = replace(short, size=128)
+    with pytest.raises(FormError, match="some prefix holds 2 clips in another form"):
+        await hdtf_async.download(URL, other)
+    assert len((await hdtf_async.download(URL, replace(other, recut=True))).done) == 2
+    assert (await hdtf_async.download(URL, other)).there == 2
+    del front
+
+
+async def test_a_file_store_needs_no_server(finished: Finished, short: Options, tmp_path: Path) -> None:
+    """``file://`` is one more kind: what is below it is the same."""
+    url = f"file://{tmp_path}/store"
+    assert (await hdtf_async.download(url, short)).exit_code is ExitCode.DONE
+    there = {name: text for name, text in clips_of(finished.out).items() if "Radio1_" in name}
+    assert clips_of(tmp_path / "store") == there
+    assert (await hdtf_async.download(url, short)).there == 2
+
+
+async def test_small_segments_become_long_ones(
+    front: Front, short: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a run goes on, and when one ends: few are left, with every record once and in its order."""
+    monkeypatch.setattr(away, "MANY", 3)
+    monkeypatch.setattr(away, "_AT_A_TIME", 2)
+    for _ in range(2):
+        assert len((await hdtf_async.download(URL, short)).done) in {1, 2}
+        await bucket.reached(bucket.Address(URL)).delete(["RD_Radio1_000.mp4"])
+    assert len([key for key in below(front) if key.startswith(SEGMENTS)]) <= 2
+    assert front.counted()["PUT _journal"] > 4
+    records = records_in(front)
+    assert [str(record["time"]) for record in records] == sorted(str(record["time"]) for record in records)
+    kinds = [record["type"] for record in records]
+    assert [kinds.count(kind) for kind in ("run", "raw", "clip")] == [2, 2, 3]
+
+
+async def test_a_big_file_is_put_in_parts(
+    front: Front, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And known to be whole by the entity tag alone; where that is no MD5, the size is asked for."""
+    monkeypatch.setattr(bucket, "PART", 5 << 20)
+    big = tmp_path / "big"
+    big.write_bytes(os.urandom(11 << 20))
+    place = bucket.reached(bucket.Address(URL))
+    await place.put(big, "big")
+    assert below(front)["big"] == big.read_bytes()
+    assert [method for method, _ in front.asked].count("HEAD") == 0
+    front.asked.clear()
+    monkeypatch.setattr(bucket, "tag", lambda path: (path.stat().st_size, "unlike"))
+    await place.put(big, "big")
+    assert [method for method, _ in front.asked].count("HEAD") == 1
