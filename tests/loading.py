@@ -180,7 +180,7 @@ def childless() -> Iterator[None]:
         yield
 
 
-async def load(out: Path, source: Path, most: Most, **more: Any) -> Report:
+async def load(out: Path | str, source: Path, most: Most, **more: Any) -> Report:
     """Run the main job on tables and read its events, without a child; note the most of everything."""
     usual = {"pace": 0, "retry_wait": 0, "min_free": 0, "keep_raw": False, "encodes": 4}
     options = Options(source=source, **(usual | more))

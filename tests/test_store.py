@@ -515,7 +515,7 @@ async def test_views_are_written_while_more_is_made(tmp_path: Path, monkeypatch:
                 anyio.from_thread.run(_made, directory, late.pop())
             return has_size(path, size)
 
-        monkeypatch.setattr(disk, "has_size", slowly)
+        monkeypatch.setattr(directory.known, "has_size", slowly)
         await directory.write_views()
         assert [line["file_name"] for line in _lines(tmp_path / METADATA)] == [
             f"{_clip(index).stem}.mp4" for index in range(2)
