@@ -1,9 +1,9 @@
-"""What an object store is asked for, by the clip: the main job with fake tools against an S3 server on loopback.
+"""What an object store is asked, by the clip: the main job with fake tools against an S3 server.
 
     python benchmarks/objects.py 1000
 
-Needs the extra ``test-bucket``. Prints the requests of a run that makes so many clips, those of one that finds
-them all, and how long the second one took.
+Needs the extra ``test-bucket``. Prints the requests of a run that makes so many clips, and those of one
+that finds them all.
 """
 
 from __future__ import annotations

@@ -215,7 +215,7 @@ class Options:
     cool_down: float = _option(
         "--cool-down", default=600.0, group=NETWORK, metavar="SECONDS", parse=float,
         check=_between(0, 24 * 3600, " seconds"),
-        help="first wait once YouTube refuses; then doubled", shown="600",
+        help="first wait once YouTube refuses; doubled", shown="600",
     )  # fmt: skip
     limit_rate: int | None = _option(
         "--limit-rate", default=None, group=NETWORK, metavar="BYTES", parse=size_in_bytes,
@@ -233,7 +233,7 @@ class Options:
     retry_wait: float = _option(
         "--retry-wait", default=10.0, group=NETWORK, metavar="SECONDS", parse=float,
         check=_between(0, 3600, " seconds"),
-        help="first wait after a failure in passing, then fourfold", shown="10",
+        help="first wait after a passing failure; fourfold", shown="10",
     )  # fmt: skip
     resolution: Resolution = _option(
         "--resolution", default=None, group=NETWORK, parse=Resolution, choices=tuple(Resolution),
@@ -314,12 +314,12 @@ class Options:
         "--preset", default="superfast", group=ENCODE, choices=PRESETS, help="x264 preset",
     )  # fmt: skip
     keep_raw: bool | None = _option(
-        "--keep-raw", default=None, group=DISK, shown="on; in an object store off",
+        "--keep-raw", default=None, group=DISK, shown="on; in a store off",
         help="keep the videos, for clips of another form",
     )  # fmt: skip
     scratch: Path | None = _option(
-        "--scratch", default=None, group=DISK, metavar="DIR", parse=Path, shown="a temporary one",
-        help="where clips for an object store are made",
+        "--scratch", default=None, group=DISK, metavar="DIR", parse=Path, shown="temporary",
+        help="where clips for a store are made",
     )  # fmt: skip
     min_free: int = _option(
         "--min-free", default=2 * 10**9, group=DISK, metavar="BYTES", parse=size_in_bytes,
