@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 _AAC_FRAMES = 0.1
 """Seconds by which sound inside a clip may be longer or shorter: AAC counts in frames of 1024 samples."""
+_TICKS = 0.002
+"""Seconds by which a clip's last frame may be off: the coarsest clock of raws has 600 ticks a second."""
 _LEAST_SHARE = 0.5
 """Of the frames: the face has to be in so many."""
 
@@ -235,6 +237,7 @@ def plan_cut(clip: Clip, raw: Raw, form: Form) -> ffmpeg.Cut:
         squared=(facts.width, facts.height) if facts.stretched else None,
         full_range=facts.full_range,
         lead=facts.lead,
+        span=raw.spans.get(clip.stem) if form.fps is None else None,
         sound=None if form.audio is Audio.NONE else _plan_sound(clip, raw, form, interval, frames),
     )
 
@@ -279,6 +282,9 @@ def verify(cut: ffmpeg.Cut, facts: Facts, counted: int) -> None:
         raise Failure(Reason.CLIP_WRONG, f"codec, width, height, frames are {found} where {wanted} were due")
     if counted != cut.frames:
         raise Failure(Reason.CLIP_WRONG, f"ffmpeg counted {counted} frames where {cut.frames} were due")
+    off = 0.0 if cut.span is None else facts.last - facts.start - cut.span
+    if abs(off) > _TICKS:
+        raise Failure(Reason.CLIP_WRONG, f"its last frame is {off:+.3f} s off its time")
     if (facts.sound is not None) is not (cut.sound is not None and cut.form.sound_inside):
         raise Failure(Reason.CLIP_WRONG, f"its sound is {facts.sound}")
     if facts.sound is not None and cut.sound is not None:

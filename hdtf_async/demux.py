@@ -84,15 +84,24 @@ class Facts:
     """For each interval that was asked: the number of frames with ``start <= PTS < end``."""
     first_within: tuple[float, ...] = ()
     """For each interval that was asked: the time stamp of the first of these frames, in seconds."""
+    last_within: tuple[float, ...] = ()
+    """For each interval that was asked: the time stamp of the last of these frames, in seconds."""
     stretched: bool = False
     """Whether the pixels are stored in another shape than square."""
     full_range: bool = False
     """Whether the samples are declared to use all values from 0 to 255."""
+    last: float = 0.0
+    """Time stamp of the last frame, in seconds."""
     lead: float = 0.0
     """Seconds from where a key frame is found to where it is shown, if frames that need those before it come
     in between; 0 where there are none."""
     sound: Sound | None = None
     """Its sound; None where it has none."""
+
+    @property
+    def spans_within(self) -> tuple[float, ...]:
+        """For each interval that was asked: the seconds from the first of its frames to the last one."""
+        return tuple(last - first for first, last in zip(self.first_within, self.last_within, strict=True))
 
     @property
     def truncated(self) -> bool:
@@ -201,8 +210,10 @@ def _facts(
         time_base=str(base),
         frames_within=tuple(seen.within),
         first_within=tuple(round(float(tick * base), 6) for tick in seen.firsts),
+        last_within=tuple(round(float(tick * base), 6) for tick in seen.lasts),
         stretched=look.stretched,
         full_range=look.full_range,
+        last=round(float(seen.last * base), 6),
         lead=round(float(leading.lead * base), 6),
         sound=None if heard is None else heard.facts(),
     )
@@ -309,6 +320,7 @@ class _Seen:
     bounds: Sequence[tuple[int, int]]
     within: list[int] = field(init=False)
     firsts: list[int] = field(init=False)
+    lasts: list[int] = field(init=False)
     frames: int = 0
     first: int = 0
     last: int = 0
@@ -317,6 +329,7 @@ class _Seen:
     def __post_init__(self) -> None:
         self.within = [0] * len(self.bounds)
         self.firsts = [0] * len(self.bounds)
+        self.lasts = [0] * len(self.bounds)
 
     def span(self, base: Fraction, stated: Fraction) -> tuple[Fraction, Fraction]:
         """Return when the first frame begins and the last one ends, in seconds."""
@@ -337,4 +350,5 @@ class _Seen:
         for place, (left, right) in enumerate(self.bounds):
             if left <= tick < right:
                 self.firsts[place] = min(self.firsts[place], tick) if self.within[place] else tick
+                self.lasts[place] = max(self.lasts[place], tick) if self.within[place] else tick
                 self.within[place] += 1

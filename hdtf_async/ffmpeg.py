@@ -99,6 +99,8 @@ class Cut:
     """Which half-picture is the earlier one (``tff``, ``bff``), where the raw was seen to be combed."""
     lead: float = 0.0
     """Seconds by which the raw's key frames are found before they are shown, where that matters."""
+    span: float | None = None
+    """Seconds from the first frame to the last one that the clip is to have; None where its rate tells."""
     sound: Sound | None = None
     """Where its sound comes from, if any is wanted."""
 

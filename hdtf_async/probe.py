@@ -81,7 +81,7 @@ class Prober:
         answer = await self._ask(path, container, asked)
         return Facts(
             **answer
-            | {name: tuple(answer[name]) for name in ("frames_within", "first_within")}
+            | {name: tuple(answer[name]) for name in ("frames_within", "first_within", "last_within")}
             | {"sound": answer["sound"] and Sound(**answer["sound"])}
         )
 

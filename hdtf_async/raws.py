@@ -48,6 +48,8 @@ class Raw:
     sound: Path | None = None
     """The file with its sound, which may be the raw itself; None where there is none, or none is wanted."""
     sound_format_id: str | None = None
+    spans: Mapping[str, float] = field(default_factory=dict)
+    """Stem of each clip to the seconds from its first frame to its last one."""
 
 
 class Raws:
@@ -174,6 +176,7 @@ class Raws:
             record.get("format_id"),
             record.get("yt_dlp"),
             dict(zip(stems, facts.first_within, strict=True)),
+            spans=dict(zip(stems, facts.spans_within, strict=True)),
         )
 
 

@@ -136,7 +136,11 @@ class _Prober:
         within = tuple(round(RATE * interval.seconds) for interval in intervals)
         seconds = frames / RATE
         first = tuple(interval.start for interval in intervals)
-        return Facts("h264", width, height, RATE, frames, 0, seconds, seconds, f"1/{RATE}", within, first)
+        last = tuple(interval.end - 1 / RATE for interval in intervals)
+        return Facts(
+            *("h264", width, height, RATE, frames, 0, seconds, seconds, f"1/{RATE}", within, first, last),
+            last=seconds - 1 / RATE,
+        )
 
 
 async def _encode(

@@ -74,7 +74,8 @@ async def raw_of(prober: Prober, path: Path, *clips: Clip, yt_dlp: str | None = 
     facts = await prober.facts(path, container=container, intervals=[clip.interval for clip in clips])
     frames = dict(zip((clip.stem for clip in clips), facts.frames_within, strict=True))
     firsts = dict(zip((clip.stem for clip in clips), facts.first_within, strict=True))
-    return Raw(path, container, facts, frames, "136" if yt_dlp else None, yt_dlp, firsts)
+    spans = dict(zip((clip.stem for clip in clips), facts.spans_within, strict=True))
+    return Raw(path, container, facts, frames, "136" if yt_dlp else None, yt_dlp, firsts, spans=spans)
 
 
 def files(directory: Store) -> list[str]:
@@ -381,3 +382,13 @@ def test_each_wrong_fact_of_a_clip_is_found(facts: Facts, words: str) -> None:
     assert words in failure.value.words
     with pytest.raises(Failure, match="ffmpeg counted 36 frames where 37 were due"):
         verify(wanted, RIGHT, 36)
+
+
+def test_frames_at_other_times_are_found() -> None:
+    """Where no rate is asked for, the raw's frames say how far the first and the last one are apart."""
+    wanted = plan_cut(CLIP, replace(raw_with(FACTS, CLIP, 37), spans={CLIP.stem: 1.44}), Form())
+    facts = replace(RIGHT, start=0.04, last=1.48)
+    verify(wanted, facts, 37)
+    with pytest.raises(Failure, match=r"its last frame is \+0\.060 s off its time") as failure:
+        verify(wanted, replace(facts, last=1.54), 37)
+    assert failure.value.reason is Reason.CLIP_WRONG

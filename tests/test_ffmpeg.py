@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hdtf_async import ffmpeg, process
-from hdtf_async.cut import plan_cut
+from hdtf_async.cut import plan_cut, verify
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.ffmpeg import Cut, encode, frames_at, side_lengths
 from hdtf_async.model import Box, Clip, Form, Interval, Video
@@ -60,6 +60,7 @@ async def planned(
     return Cut(
         raw, container, interval, box, *sides, frames, form, Fraction(facts.time_base),
         squared=squared, full_range=facts.full_range, lead=facts.lead,
+        span=facts.spans_within[0] if form.fps is None else None,
     )  # fmt: skip
 
 
@@ -128,6 +129,7 @@ async def test_a_clip_is_exactly_the_frames_of_its_interval(
         due = raw.within(interval.start, interval.end)
         cut = await planned(prober, sources / name, interval)
         clip = media.Decoded(await made(cut, tmp_path / "clip.mp4")).pictures
+        verify(cut, await prober.facts(tmp_path / "clip.mp4", container="mp4"), len(clip))
         assert cut.frames == len(due) == len(clip), kind
         assert [one.planes for one in clip] == [one.cropped(BOX) for one in due], kind
         assert [one.time for one in clip] == pytest.approx([one.time - due[0].time for one in due]), kind

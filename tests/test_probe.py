@@ -77,6 +77,7 @@ async def test_the_facts_of_an_ordinary_video(prober: Prober, sources: Path) -> 
         end=end,
         promised=end,
         time_base="1/30000",
+        last=round((frames - 1) * 1001 / 30000, 6),
     )
 
 
@@ -92,6 +93,7 @@ async def test_the_facts_of_a_webm(prober: Prober, sources: Path) -> None:
         end=4.0,
         promised=4.0,
         time_base="1/1000",
+        last=3.967,
     )
 
 
@@ -183,6 +185,8 @@ async def test_frames_are_counted_exactly(prober: Prober, sources: Path, name: s
     assert facts.frames_within == tuple(
         sum(Fraction(str(one.start)) <= time < Fraction(str(one.end)) for time in times) for one in intervals
     )
+    within = [time for time in times if 1 <= time < 2]
+    assert facts.spans_within[2] == pytest.approx(float(within[-1] - within[0]), abs=2e-6)
     assert facts.frames == len(times)
 
 

@@ -27,7 +27,8 @@ _CUT = """
     -protocol_whitelist file -f mp4 -max_pixels 67108864 -threads 1
     -ss {} -seek_timestamp 1 -i {}
     -map 0:v:0 -map_metadata -1 -map_chapters -1 -an -sn -dn -filter_threads 1 -vf {}
-    -c:v libx264 -preset {} -crf {} -threads {} -pix_fmt yuv420p -fps_mode passthrough -enc_time_base:v {}
+    -c:v libx264 -preset {} -crf {} -mbtree 1 -rc-lookahead 20
+    -threads {} -pix_fmt yuv420p -fps_mode passthrough -enc_time_base:v {}
     -fflags +bitexact -flags:v +bitexact -flags:a +bitexact -movflags +faststart -f mp4 {}
 """.split()  # noqa: SIM905 - it reads as the command line that it is
 _LOOK = """
