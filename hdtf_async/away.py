@@ -278,6 +278,8 @@ async def merge(out: Path | Address) -> tuple[int, Counter[Reason]]:
     bucket = reached(out)
     async with _scratch(out, Options()) as scratch:
         await _copy_journals(bucket, scratch, None)
+        if not await run_sync(lambda: any(path.stat().st_size for path in journals(scratch))):
+            raise StoreError(f"{out} has no journal: nothing was made there, so nothing can be merged")
         known = await run_sync(store.read_known, scratch)
         before = await listed(bucket, known)
         clips = await run_sync(known.all_there)

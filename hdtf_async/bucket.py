@@ -55,10 +55,10 @@ class Address:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant, without repeating what may be a password."""
-        told = _SCHEME.match(self.url)
-        if told is None or told[1] not in SCHEMES:
+        scheme = _SCHEME.match(self.url)
+        if scheme is None or scheme[1] not in SCHEMES:
             known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
-            raise OptionsError(f"--out takes a directory, or {known}; not {told[1] if told else ''}://")
+            raise OptionsError(f"--out takes a directory, or {known}; not {scheme[1] if scheme else ''}://")
         try:
             parts = urlsplit(self.url)
         except ValueError:
@@ -121,10 +121,10 @@ class Bucket:
             )
             if (answer["e_tag"] or "").strip('"') == wanted:
                 return
-            told = await self._do(f"look at {key}", lambda: obstore.head_async(self._store, key))
-            if told["size"] == size:
+            there = await self._do(f"look at {key}", lambda: obstore.head_async(self._store, key))
+            if there["size"] == size:
                 return
-        raise Failure(Reason.STORE_UNREACHABLE, f"{key}: {told['size']} bytes arrived of {size}")
+        raise Failure(Reason.STORE_UNREACHABLE, f"{key}: {there['size']} bytes arrived of {size}")
 
     async def write(self, key: str, content: bytes) -> None:
         """Put a small object, in place of another one."""
@@ -207,16 +207,27 @@ class Bucket:
 
     @contextmanager
     def _said(self, what: str) -> Iterator[None]:
-        """Say of the store's errors what they mean, in its own words' first line."""
+        """Say of the store's errors what they mean, in a few of their words."""
         from obstore.exceptions import BaseError  # noqa: PLC0415
 
         try:
             yield
         except (BaseError, OSError) as error:
-            first = re.sub(r"\?\S*", "", f"{error}".strip().partition("\n")[0])  # a signature may be in there
-            refused = isinstance(error, _refusals()) or _TURNED_DOWN.search(first)
+            words = told(f"{error}")
+            refused = isinstance(error, _refusals()) or _TURNED_DOWN.search(words)
             reason = Reason.STORE_REFUSED if refused else Reason.STORE_UNREACHABLE
-            raise Failure(reason, f"{self.address}: {what}: {first}") from error
+            raise Failure(reason, f"{self.address}: {what}: {words}") from error
+
+
+def told(error: str) -> str:
+    """Return what an error of obstore says, without what may be secret. Pure.
+
+    After ``?`` an address may hold a signature, and the page that the server has sent names the key; of that
+    page only the code is told.
+    """
+    code = re.search(r"<Code>(\w{1,60})</Code>", error)
+    words = re.sub(r"\?\S*", "", error.strip().partition("\n")[0].partition("<")[0]).strip(" :")
+    return f"{words}: {code[1]}" if code else words
 
 
 def _refusals() -> tuple[type[Exception], ...]:
@@ -260,7 +271,7 @@ def reached(address: Address) -> Bucket:
             ),
         )
     except (BaseError, OSError, ValueError) as error:
-        words = Failure(Reason.STORE_REFUSED, f"{error}".strip().partition("\n")[0]).words
+        words = Failure(Reason.STORE_REFUSED, told(f"{error}")).words
         raise StoreError(f"{address} cannot be used: {words}") from None
 
 

@@ -57,6 +57,27 @@ def test_a_key_in_an_address_is_refused_and_not_repeated(url: str) -> None:
     assert "hush" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (
+            "Generic S3 error: Error performing PUT http://h/x in 1ms - Server returned non-2xx status code:"
+            ' 403 Forbidden: <?xml version="1.0"?><Error><Code>InvalidAccessKeyId</Code>'
+            "<AWSAccessKeyId>AKIAHUSH</AWSAccessKeyId></Error>\n\nDebug source:\nGeneric { AKIAHUSH }",
+            "Generic S3 error: Error performing PUT http://h/x in 1ms - Server returned non-2xx status code:"
+            " 403 Forbidden: InvalidAccessKeyId",
+        ),
+        (
+            "Error performing GET https://a.blob/x?sv=1&sig=AKIAHUSH in 2s - HTTP error: sending",
+            "Error performing GET https://a.blob/x in 2s - HTTP error: sending",
+        ),
+    ],
+)
+def test_of_an_error_what_may_be_secret_is_not_told(error: str, words: str) -> None:
+    """Neither the page that names the key, nor the signature in an address."""
+    assert bucket.told(error) == words
+
+
 @pytest.mark.parametrize("path", ["clips", "./a", "/a/b", "~/x", "a:b", "C:/x"])
 def test_a_path_is_a_directory(path: str, tmp_path: Path) -> None:
     """Whatever has no scheme."""
