@@ -64,8 +64,8 @@ async def download(
 
     The directory is made where it is missing; an address such as ``s3://bucket/prefix`` is an object store's.
     Without options it is all of HDTF, from the shipped tables, as H.264 at the reference heights. The report
-    counts clips by their outcome; its lengths and times are in seconds, its sizes in bytes. A clip's own facts
-    (pixels, frames, where it comes from) are its line of ``metadata.jsonl``: docs/output.md.
+    counts clips by their outcome; its lengths and times are in seconds, its sizes in bytes. A clip's own
+    facts (pixels, frames, where it comes from) are its line of ``metadata.jsonl``: docs/output.md.
 
     What could not be had is in the report, and raises nothing. `lanes` are limiters that the host program
     shares with other work; by default a run has its own. When cancelled, every child process has ended and
