@@ -43,6 +43,8 @@ Clips of HDTF, made by hdtf_async; metadata.jsonl says of each where it comes fr
 """
 """What tells the loader of Hugging Face `datasets` which files are meant: without it, it takes what has the
 most common ending, be it the logs or the sound, and lists that are called train.txt for the dataset."""
+_TOLD_OF = frozenset({"clip", "replacing", "failed", "split", "run"})
+"""Types of records from which the views are made. Others, of raws above all, are half of a journal."""
 LOCK = "_views.lock"
 """Held by whoever makes the views from several journals. It tells how many have begun that, and which of
 them was the last to finish."""
@@ -110,7 +112,8 @@ def merge(out: Path) -> None:
         if turn is not None:
             known = Known(out)
             for record in in_order([read(path) for path in journals(out)]):
-                known.take(record)
+                if record.get("type") in _TOLD_OF:
+                    known.take(record)
             clips = known.all_there()
             write(known, clips, of_one_form(known, clips), {})
 

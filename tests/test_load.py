@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 import threading
 import tracemalloc
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING
 import anyio
 from loading import GONE, Most, load, write_tables
 
-from hdtf_async import Options, plan, tables
+from hdtf_async import Options, plan, tables, views
+from hdtf_async.journal import line, name_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,3 +69,20 @@ def test_planning_holds_little_of_a_row(tmp_path: Path) -> None:
     finally:
         tracemalloc.stop()
     assert most < 1_800 * rows
+
+
+def test_merging_holds_nothing_of_raws(tmp_path: Path) -> None:
+    """They are half of what a journal tells, and no view tells of them."""
+    (tmp_path / "clips").mkdir()
+    facts = {"bytes": 1, "resolution": "reference"}
+    with (tmp_path / "clips" / name_of(None)).open("wb") as journal:
+        for number in range(2000):
+            raw = {"type": "raw", "youtube_id": f"{number:011}", "file": f"{number}.mp4"}
+            journal.write(line(raw | facts | {"facts": secrets.token_hex(1000)}))
+    tracemalloc.start()
+    try:
+        views.merge(tmp_path / "clips")
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 1_000_000
