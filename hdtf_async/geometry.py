@@ -3,7 +3,9 @@
 Boxes are published in pixels of the video's reference height. A raw of another height shows the same picture
 larger or smaller, so the box is scaled by ``height / reference_height``, in both directions: YouTube's
 renditions keep the shape of the picture, and their width only differs by rounding. A portrait video is no
-exception, since the reference height counts along the box's own vertical axis.
+exception, since the reference height counts along the box's own vertical axis. One raw of another height is
+not another size: where its lines were rounded up to whole blocks (1920x1088 for 1080 lines), as some encoders
+leave them, those at the bottom show nothing, and the box is taken as it is.
 
 What is cut obeys this rule (`fit`):
 
@@ -25,6 +27,10 @@ from fractions import Fraction
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.model import Box
 
+_BLOCK = 16
+"""Lines, and columns, that encoders work on at a time."""
+_SHAPES = ((16, 9), (4, 3))
+"""Usual shapes of a picture: its width by its height."""
 _SLACK = 1
 """Pixels of the raw by which a scaled box may stand out, and by which its centre may move."""
 
@@ -48,7 +54,7 @@ def fit(box: Box, reference_height: int, width: int, height: int) -> Box:
     """
     if reference_height <= 0:
         raise Failure(Reason.HEIGHT_UNKNOWN, f"box {_shown(box)} of an unknown reference height")
-    scale = Fraction(height, reference_height)
+    scale = scale_of(reference_height, width, height)
     where = f"box {_shown(box)} at {reference_height} lines, in a raw of {width}x{height}"
     out = max(
         -box.left * scale,
@@ -65,6 +71,18 @@ def fit(box: Box, reference_height: int, width: int, height: int) -> Box:
         if across and down:
             return Box(left=across[0], top=down[0], width=across[1], height=down[1])
     raise Failure(Reason.BOX_DOES_NOT_FIT, f"{where}, is too small to be cut")
+
+
+def scale_of(reference_height: int, width: int, height: int) -> Fraction:
+    """Return how much larger the raw shows the picture than it was when its box was measured.
+
+    Only the width can tell lines that were added from a picture that was enlarged: with the reference height
+    it gives a usual shape then.
+    """
+    rounded = height == -(-reference_height // _BLOCK) * _BLOCK
+    if rounded and any(width * high == reference_height * wide for wide, high in _SHAPES):
+        return Fraction(1)
+    return Fraction(height, reference_height)
 
 
 def _place(start: int, side: int, scale: Fraction, room: int, shorter: int) -> tuple[int, int] | None:

@@ -21,6 +21,7 @@ from hdtf_async import disk, process
 from hdtf_async.disk import trouble
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.ffmpeg import source
+from hdtf_async.geometry import scale_of
 from hdtf_async.journal import RAWS
 from hdtf_async.locks import StoreError
 from hdtf_async.raws import own_raws
@@ -83,14 +84,14 @@ def windows(known: Known) -> list[Window]:
 def _window(stem: str, told: Mapping[str, Any]) -> Window | None:
     if "face_share" not in told:
         return None
-    height = told["reference_height"]
-    scale = told["source_height"] / height if height else 0
+    height, sides = told["reference_height"], (told["source_width"], told["source_height"])
+    scale = float(scale_of(height, *sides)) if height else 0
     return Window(
         stem,
         f"{told['subset']}_{told['name']}",
         told["youtube_id"],
         (told["start"] + told["end"]) / 2,
-        (told["source_width"], told["source_height"]),
+        sides,
         _region(told["box_cut"]),
         _region(told["box"]).scaled(scale, scale) if height else None,
         told["zoom"],

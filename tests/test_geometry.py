@@ -224,3 +224,21 @@ def test_a_box_that_fits_before_the_download_keeps_within_top_and_bottom(box: Bo
         fit(box, height, box.right, height)
     else:
         assert box.left < 0 or box.top < 0 or box.bottom > height
+
+
+@pytest.mark.parametrize(
+    ("reference_height", "width", "height"), [(1080, 1920, 1088), (1080, 1440, 1088), (360, 640, 368)]
+)
+def test_lines_that_were_only_added_move_no_box(reference_height: int, width: int, height: int) -> None:
+    """The width is that of the reference height: the picture is as large, and ends above the last lines."""
+    box = Box(left=width - 202, top=10, width=200, height=200)
+    assert fit(box, reference_height, width, height) == box
+
+
+@pytest.mark.parametrize(("reference_height", "width", "height"), [(714, 1280, 720), (1072, 1934, 1088)])
+def test_a_picture_that_was_enlarged_by_little_is_scaled(
+    reference_height: int, width: int, height: int
+) -> None:
+    """Where the width does not tell that lines were added."""
+    box = Box(left=400, top=0, width=reference_height, height=reference_height)
+    assert fit(box, reference_height, width, height).height == height
