@@ -9,10 +9,11 @@ taken together, and what a detector gets wrong now and then must not move the wi
 2. A path that is in fewer than 3 frames, or in fewer than one in fifty, is left out: the faces that a
    detector sees in a curtain. (Of a clip of five frames or less it is half of them.)
 3. Along each path a straight line is laid through each edge of seven frames, a region's own and three to each
-   side (at the ends of a path its first or last seven), by the median of medians of slopes, which three of
-   the seven cannot sway. A region is *wild* if one of its edges is off that line by more than a fifth of the
-   face's side and three times what the seven are off in the median. It is left out. A face that really moves
-   is followed by its neighbours, and keeps its outermost places.
+   side (at the ends of a path its first or last seven), by the median of medians of slopes, which two of the
+   seven cannot sway. A region is *wild* if one of its edges is off that line by more than a fifth of the
+   face's side and three times what the seven are off in the median. It is left out, and all is looked at
+   again without it: where three of seven are wild, the line is right once the first of them is gone. A face
+   that really moves is followed by its neighbours, and keeps its outermost places.
 4. Paths of about the same size (up to half larger), of which one begins after the other has ended, are one
    *face*: it was hidden for a while, or has come back.
 
@@ -126,7 +127,7 @@ class _Path:
             edges = zip(*(self.places[other].edges for other in near), strict=True)
             if not any(_stands_out(place - first, near, edge, tolerated) for edge in edges):
                 kept[number] = self.places[number]
-        return _Path(kept)
+        return self if len(kept) in {0, len(numbers)} else _Path(kept).without_wild()
 
 
 def _stands_out(own: int, numbers: Sequence[int], edges: Sequence[float], tolerated: float) -> bool:
