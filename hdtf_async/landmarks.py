@@ -10,7 +10,6 @@ itself, then half as high (`squares`). Which is enough for faces of a thirteenth
 
 from __future__ import annotations
 
-import atexit
 import json
 import os
 import sys
@@ -58,7 +57,6 @@ def detector(model: Path) -> Detect:
             num_faces=MOST_FACES,
         )
     )
-    atexit.register(landmarker.close)  # later on, what it closes itself with is gone
 
     def detect(picture: NDArray) -> list[Region]:
         height, width = picture.shape[:2]
