@@ -25,7 +25,7 @@ from hdtf_async.geometry import scale_of
 from hdtf_async.journal import RAWS
 from hdtf_async.locks import StoreError
 from hdtf_async.raws import own_raws
-from hdtf_async.run import bundled_ffmpeg, one_error
+from hdtf_async.run import ffmpeg_of, one_error
 from hdtf_async.store import read_known
 from hdtf_async.window import Region, overlap
 
@@ -144,24 +144,24 @@ async def made(out: Path, options: Options) -> str:
 
     Raises `StoreError` where there is nothing to show, or it cannot be.
     """
-    found = await run_sync(windows, await run_sync(read_known, out))
+    known = await run_sync(read_known, out)
+    found = await run_sync(windows, known)
     try:
-        missing = await draw(out, options, found)
+        missing = await draw(known, options, found)
     except Failure as failure:
         raise StoreError(f"{failure}") from failure
     lines = [table(found), *(f"no frame of {words}" for words in missing)]
     return "\n".join([*lines, f"green, and orange for the published box: {out / SHEET}"])
 
 
-async def draw(out: Path, options: Options, found: Sequence[Window]) -> list[str]:
+async def draw(known: Known, options: Options, found: Sequence[Window]) -> list[str]:
     """Write the contact sheet into the directory; return why frames are missing on it.
 
     Raises `Failure`: ``tool_missing``, ``disk_full``, ``not_writable``.
     """
     if find_spec("PIL") is None:
         raise Failure(Reason.TOOL_MISSING, "Pillow, which writes the picture: pip install 'hdtf-async[face]'")
-    tool = await run_sync(bundled_ffmpeg) if options.ffmpeg is None else options.ffmpeg
-    known, own = await run_sync(read_known, out), await run_sync(own_raws, options.raw_dirs)
+    tool, own = await run_sync(ffmpeg_of, options), await run_sync(own_raws, options.raw_dirs)
     frames: dict[str, bytes] = {}
     missing: list[str] = []
     lane = anyio.CapacityLimiter(options.width_of_encode_lane)
@@ -183,8 +183,8 @@ async def draw(out: Path, options: Options, found: Sequence[Window]) -> list[str
             for each in found:
                 group.start_soon(take, each)
     content = await run_sync(_drawn, found, frames)
-    with trouble(out / SHEET):
-        await run_sync(disk.replace, out / SHEET, [content])
+    with trouble(known.out / SHEET):
+        await run_sync(disk.replace, known.out / SHEET, [content])
     return sorted(missing)
 
 

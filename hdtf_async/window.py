@@ -118,6 +118,15 @@ class _Path:
 
     def without_wild(self) -> _Path:
         """Return the path without the regions that their neighbours do not bear out."""
+        path = self
+        for _ in range(_REACH):  # of three that are wild among seven one goes each time at least
+            kept = path._borne_out()
+            if len(kept.places) in {0, len(path.places)}:
+                return kept
+            path = kept
+        return path
+
+    def _borne_out(self) -> _Path:
         numbers = list(self.places)
         tolerated = _WILD * self.side
         kept = {}
@@ -127,7 +136,7 @@ class _Path:
             edges = zip(*(self.places[other].edges for other in near), strict=True)
             if not any(_stands_out(place - first, near, edge, tolerated) for edge in edges):
                 kept[number] = self.places[number]
-        return self if len(kept) in {0, len(numbers)} else _Path(kept).without_wild()
+        return _Path(kept)
 
 
 def _stands_out(own: int, numbers: Sequence[int], edges: Sequence[float], tolerated: float) -> bool:
