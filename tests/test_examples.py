@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import readme
@@ -12,6 +15,7 @@ from starlette.testclient import TestClient
 
 sys.path.insert(0, str(readme.README.parent))
 
+import hdtf_async
 from examples import plain, shared_limits, web_service
 
 if TYPE_CHECKING:
@@ -19,6 +23,25 @@ if TYPE_CHECKING:
 
     import pytest
     from conftest import Finished
+
+
+def test_the_readmes_program(
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It runs as it is typed, but for the tables and the site, which are the stand-in's: both directories."""
+    (program,) = re.findall(r"```python\n(.*?)```", readme.README.read_text("utf-8"), re.DOTALL)
+    told = finished.options
+    standing_in = partial(
+        hdtf_async.Options, source=told.source, yt_dlp_args=told.yt_dlp_args, pace=0, videos=("Radio2",)
+    )
+    monkeypatch.setattr(hdtf_async, "Options", standing_in)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(program, "README.md", "exec"), {})  # noqa: S102 - people are told to type it
+    printed = capsys.readouterr().out
+    assert "['RD_Radio2_000']" in printed.splitlines()[0]
+    assert "'type': 'clip_done', 'clip': 'RD_Radio2_000'" in printed
+    made = [json.loads((tmp_path / name / "metadata.jsonl").read_text()) for name in ("clips", "small")]
+    assert made[1]["width"] == 512 != made[0]["width"]
 
 
 async def test_plain_asyncio(finished: Finished, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
