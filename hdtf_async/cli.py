@@ -58,17 +58,17 @@ From the HDTF tables to talking-head clips: downloads and encodes overlap.
 
   python -m hdtf_async --out clips                         the whole dataset
   python -m hdtf_async --out clips --subset RD --limit 5   a first taste of it
-  python -m hdtf_async --out clips --size 512 --fps 25     as most training code wants
-  python -m hdtf_async --out clips --recipe hallo          as Hallo's does, with sound
-  python -m hdtf_async plan                what would be done; what is odd in the tables
-  python -m hdtf_async doctor              tools, cookies, disk: ready, or what to do
-  python -m hdtf_async census --out DIR    what is still on YouTube, at which height
-  python -m hdtf_async check --out DIR     every clip against its record
-  python -m hdtf_async merge --out DIR     the lists, from the journals of all shards
-  python -m hdtf_async report --out DIR    report.html anew, also during a run
-  python -m hdtf_async export --help       the trees that training code wants
-  python -m hdtf_async faces --out DIR     what --crop face has cut out, to look at
-  python -m hdtf_async demo --out DIR      the whole job, offline"""
+  python -m hdtf_async --out clips --size 512 --fps 25     in the usual form
+  python -m hdtf_async --out clips --recipe hallo          in Hallo's, with sound
+  python -m hdtf_async plan               what would be done; the tables' oddities
+  python -m hdtf_async doctor             tools, cookies, disk: ready or not
+  python -m hdtf_async census --out DIR   what YouTube still has, how high
+  python -m hdtf_async check --out DIR    every clip against its record
+  python -m hdtf_async merge --out DIR    the lists, from all shards' journals
+  python -m hdtf_async report --out DIR   report.html anew, also during a run
+  python -m hdtf_async export --help      the trees that training code wants
+  python -m hdtf_async faces --out DIR    what --crop face has cut out
+  python -m hdtf_async demo --out DIR     the whole job, offline"""
 EPILOG = """\
 exit codes: 0 all is there; 1 the rest is gone or needs you; 2 usage or tables;
 3 YouTube refuses this address; 4 local trouble; 75 another run may help;

@@ -160,7 +160,7 @@ def test_help_fits_two_screens() -> None:
     )  # fmt: skip
     lines = run.stdout.splitlines()
     assert len(lines) <= 100
-    assert max(map(len, lines)) <= 88  # an example and what it is for
+    assert max(map(len, lines)) <= 80
     places = [run.stdout.index(f"{group}:") for group in GROUPS]
     assert places == sorted(places)
     assert run.stdout.index("--out clips --size 512") < places[0]
