@@ -74,8 +74,6 @@ exit codes: 0 all is there; 1 the rest is gone or needs you; 2 usage or tables;
 3 YouTube refuses this address; 4 local trouble; 75 another run may help;
 129, 130, 143 the terminal went away, interrupted, terminated"""
 OUT = ("--out", "-o", "--output_dir")
-NOT_OF_A_REPAIR = ("retry_failed", "recut", "split", "split_seed")
-"""Options that say which clips a run makes again and how they are divided: a repair knows that itself."""
 
 
 def entry() -> NoReturn:
@@ -231,11 +229,11 @@ def report_command(argv: Sequence[str]) -> int:
         description="Draws DIR/report.html anew, from the directory alone, also while a run goes on.",
     )  # fmt: skip
     parser.add_argument(*OUT, dest="out", metavar="DIR", type=here, help="what to report of (required)")
-    parser.add_argument("--ffmpeg", metavar="PATH", type=Path, help="ffmpeg to use (the bundled one)")
-    said = parser.parse_args(argv)
+    add(parser, Options, groups=("ffmpeg", "encodes"))
+    said = parser.read(argv)
     if said.out is None:
         parser.error("--out DIR is needed: it says what to report of")
-    return until_signal(partial(_report, said.out, Options(ffmpeg=said.ffmpeg)))
+    return until_signal(partial(_report, said.out, made(Options, said)))
 
 
 async def _report(out: Path, options: Options, _gently: Gently) -> int:
@@ -289,7 +287,7 @@ def check_command(argv: Sequence[str]) -> int:
     parser.add_argument(*OUT, dest="out", metavar="DIR", type=here, help="where the clips are (required)")
     parser.add_argument("--deep", action="store_true", help="decode every clip")
     parser.add_argument("--repair", action="store_true", help="make again what is wrong or missing")
-    add(parser, Options, groups=(NETWORK, ENCODE, DISK, TOOLS), without={*repair.FORM, *NOT_OF_A_REPAIR})
+    add(parser, Options, groups=(NETWORK, ENCODE, DISK, TOOLS), without=repair.IDLE)
     add(parser, Printing)
     said = parser.read(argv)
     if said.out is None:

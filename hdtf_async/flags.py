@@ -46,10 +46,7 @@ class Parser(argparse.ArgumentParser):
             formatter_class=_Help,
         )  # fmt: skip
         self.offered: set[str] = set()
-        """Fields that this command takes."""
-        self.add_argument(
-            "--config", metavar="FILE", type=Path, help="options in TOML; docs/options.md has the order"
-        )
+        """Fields that this command takes; where there are none, no file can set any."""
 
     def read(self, argv: Sequence[str]) -> argparse.Namespace:
         """Return what is said on the command line, with what is set elsewhere; raises `OptionsError`."""
@@ -104,6 +101,10 @@ def add(
     without: Collection[str] = (),
 ) -> None:
     """Add a flag for each field, or for those of some groups and names; but for some."""
+    if not parser.offered:
+        parser.add_argument(
+            "--config", metavar="FILE", type=Path, help="options in TOML; docs/options.md has the order"
+        )
     groups_made: dict[str, argparse._ArgumentGroup] = {}
     for option in fields(what):
         flag = flag_of(option)

@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 
 FORM = frozenset(option.name for option in fields(Form))
 """Options that a repair takes from the journal, and nobody can set."""
+IDLE = FORM | {"retry_failed", "recut", "split", "split_seed", "scratch", "no_report"}
+"""Options for which a check has no use: it works on a directory and draws no report, and a repair knows by
+itself which clips it makes again and how they are divided."""
 _MORE: dict[str, type] = {"correction": str, "segment": int, "zoom": float}
 """What the metadata of some clips tell besides, under the name and of the kind of the clip's own field."""
 

@@ -205,3 +205,39 @@ def test_a_command_takes_only_the_options_that_it_has(
     monkeypatch.delenv("HDTF_ASYNC_COOKIES")
     assert cli.main(["doctor", "--json", "--ffmpeg", "/nowhere"]) == 4
     assert json.loads(capsys.readouterr().out)["settings"] == {"--recut": "HDTF_ASYNC_RECUT"}
+
+
+@pytest.mark.parametrize(
+    ("words", "unknown"),
+    [(("merge", "--config", "/dev/null"), "--config"), (("check", "--no-report"), "--no-report"),
+     (("check", "--scratch", "x"), "--scratch"), (("demo", "--limit", "1"), "--limit")],
+    ids=" ".join,
+)  # fmt: skip
+def test_no_command_offers_what_it_would_leave_aside(
+    words: tuple[str, ...], unknown: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says that it does not know it."""
+    with pytest.raises(SystemExit):
+        cli.main([*words, "--out", str(tmp_path)])
+    assert f"unrecognized arguments: {unknown}" in capsys.readouterr().err
+
+
+def test_a_report_heeds_what_is_set_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file, the environment, and what is wrong in them."""
+    seen: list[Options] = []
+
+    async def report(_out: Path, options: Options, _gently: object) -> int:
+        seen.append(options)
+        return 0
+
+    monkeypatch.setattr(cli, "_report", report)
+    file = tmp_path / "a.toml"
+    file.write_text('ffmpeg = "mine"\n')
+    monkeypatch.setenv("HDTF_ASYNC_ENCODES", "3")
+    assert cli.main(["report", "--out", str(tmp_path), "--config", str(file)]) == 0
+    assert seen == [Options(ffmpeg=tmp_path / "mine", encodes=3)]
+    monkeypatch.setenv("HDTF_ASYNC_ENCODES", "none")
+    assert cli.main(["report", "--out", str(tmp_path)]) == 2
+    assert "HDTF_ASYNC_ENCODES does not take 'none'" in capsys.readouterr().err
