@@ -29,7 +29,7 @@ from hdtf_async.formats import Choice, Resolution
 from hdtf_async.guard import guarding
 from hdtf_async.lanes import Lanes
 from hdtf_async.pipeline import Pipeline, backoff
-from hdtf_async.run import bundled_ffmpeg, own_version, under_way
+from hdtf_async.run import ffmpeg_of, own_version, under_way
 from hdtf_async.ytdlp import YtDlp
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ async def _ask(  # noqa: PLR0913 - what it is put together from
     *,
     finish: anyio.Event,
 ) -> Failure | None:
-    tool = await run_sync(bundled_ffmpeg) if options.ffmpeg is None else options.ffmpeg
+    tool = await run_sync(ffmpeg_of, options)
     await directory.append(store.run_record(versions={"hdtf_async": own_version()}))
     async with guarding(*directory.locks) as guard:
         asking = _Asking(YtDlp(options, tool, guard), directory, events, options.resolution)

@@ -26,7 +26,7 @@ from hdtf_async.health import Sign, Verdict
 from hdtf_async.model import Audio, Crop
 from hdtf_async.probe import Prober
 from hdtf_async.raws import own_raws
-from hdtf_async.run import bundled_ffmpeg, look_at_cookies, require_yt_dlp
+from hdtf_async.run import ffmpeg_of, look_at_cookies, require_yt_dlp
 from hdtf_async.ytdlp import YtDlp
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _modules(directories: tuple[str, ...]) -> list[str]:
 
 
 async def _ffmpeg(options: Options) -> list[Sign]:
-    tool = await run_sync(bundled_ffmpeg) if options.ffmpeg is None else options.ffmpeg.absolute()
+    tool = await run_sync(ffmpeg_of, options)
     about = await ffmpeg.about(tool)
     sign = health.of_ffmpeg(about.version, about.switches, keeps_rate=options.fps is None)
     abilities = [await _names(tool, of) for of in ("-encoders", "-decoders", "-filters")]

@@ -29,7 +29,7 @@ from hdtf_async.journal import line, records
 from hdtf_async.lanes import Lanes
 from hdtf_async.locks import BusyError, StoreError
 from hdtf_async.recipes import RECIPES, How
-from hdtf_async.run import bundled_ffmpeg, one_error
+from hdtf_async.run import ffmpeg_of, one_error
 from hdtf_async.splits import Split
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ async def _make(  # noqa: PLR0913 - what it works with, once
             told(place)
 
     if any(item.how is How.FRAMES for item in left.values()):
-        tool = await run_sync(bundled_ffmpeg) if options.ffmpeg is None else options.ffmpeg.absolute()
+        tool = await run_sync(ffmpeg_of, options)
         with one_error():
             async with guarding(tree.lock) as guard, anyio.create_task_group() as group:
                 for _ in range(int(lanes.encodes.total_tokens)):

@@ -26,7 +26,7 @@ from hdtf_async.model import Box, Clip, Form, Interval, Tables, Video
 from hdtf_async.options import Options, OptionsError, flag_of
 from hdtf_async.raws import own_raws
 from hdtf_async.report import Report
-from hdtf_async.run import bundled_ffmpeg, carry_out, one_error, started, under_way
+from hdtf_async.run import carry_out, ffmpeg_of, one_error, started, under_way
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -148,7 +148,7 @@ async def _look(  # noqa: PLR0913 - what looking needs
     """Look at everything, and take down and tell what was found. Raises `Failure`."""
     lanes, tool = Lanes.of(options), None
     if deep:
-        tool = await run_sync(bundled_ffmpeg) if options.ffmpeg is None else options.ffmpeg.absolute()
+        tool = await run_sync(ffmpeg_of, options)
         await ffmpeg.about(tool)  # it is there and is one
     records = [*known.clips.values(), *known.replaced.values()]
     result.clips = len(records)
