@@ -40,6 +40,7 @@ from hdtf_async.forms import FormError
 from hdtf_async.journal import Known
 from hdtf_async.locks import StoreError
 from hdtf_async.options import DISK, ENCODE, NETWORK, TOOLS, WHICH, Options, OptionsError, Printing
+from hdtf_async.pen import folded
 from hdtf_async.recipes import RECIPES
 from hdtf_async.run import Running, bundled_ffmpeg, ffmpeg_of, one_error, own_version, running
 
@@ -106,7 +107,7 @@ def main(argv: Sequence[str]) -> int:
             traceback.print_exc()
         code = ExitCode.LOCAL
         message = f"a fault of its own, please report it: {error!r} (--log-level debug shows where)"
-    print(f"hdtf_async: {message}", file=sys.stderr)
+    print(folded(f"hdtf_async: {message}", sys.stderr), file=sys.stderr)
     return code
 
 
@@ -161,7 +162,7 @@ def plan_command(argv: Sequence[str]) -> int:
     decided = plan.make(read, options, there=known.all_there(), failed=known.failures)
     told = planned.stated(read, decided, options)
     told["settings"] = origins(said)
-    print(json.dumps(told, indent=2) if said.json else planned.words(told))
+    print(json.dumps(told, indent=2) if said.json else folded(planned.words(told), sys.stdout, 9))
     return ExitCode.DONE
 
 
@@ -192,7 +193,7 @@ def census_command(argv: Sequence[str]) -> int:
 async def _census(out: Path, options: Options, fresh: timedelta, printing: Printing, gently: Gently) -> int:
     taken = await _watched(census.running(out, options, fresh=fresh), printing, gently)
     if not (printing.quiet or printing.json):
-        print(progress.folded(progress.census_summary(taken, out / census.CENSUS)))
+        print(folded(progress.census_summary(taken, out / census.CENSUS), sys.stdout))
     else:
         _say_why_stopped(taken.stopped)
     return taken.exit_code
@@ -268,11 +269,12 @@ async def _doctor(
         told = {"ready": ready, "settings": elsewhere, "signs": list(map(health.stated, signs))}
         print(json.dumps(told, indent=2))
     else:
-        print("".join(f"{'set':>7}  {line}\n" for line in set_elsewhere(elsewhere)), end="")
+        for line in set_elsewhere(elsewhere):
+            print(folded(f"{'set':>7}  {line}", sys.stdout, 9))
         for sign in signs:
-            print(f"{sign.verdict:>7}  {sign.subject}: {sign.words}")
+            print(folded(f"{sign.verdict:>7}  {sign.subject}: {sign.words}", sys.stdout, 9))
             if sign.remedy:
-                print(f"{'':>7}  -> {sign.remedy}")
+                print(folded(f"{'':>7}  -> {sign.remedy}", sys.stdout, 12))
         print("Ready." if ready else "Not ready.")
     return ExitCode.DONE if ready else ExitCode.LOCAL
 
@@ -300,7 +302,8 @@ async def _check(job: Callable[[], _Job[repair.Check]], out: Path, printing: Pri
     check = await _watched(job(), printing, gently)
     findings = progress.check_findings(check)
     if not (printing.quiet or printing.json):
-        print("\n".join([*findings, progress.check_summary(check, shlex.quote(str(out)))]))
+        told = "\n".join([*findings, progress.check_summary(check, shlex.quote(str(out)))])
+        print(folded(told, sys.stdout))
     else:
         if printing.quiet:
             print("".join(f"{line}\n" for line in findings), end="", file=sys.stderr)
@@ -335,7 +338,7 @@ async def _export(job: Callable[[], Awaitable[export.Exported]], quiet: bool, _g
         _say_why_stopped(failure)
         return failure.reason.advice.exit_code
     if not quiet:
-        print(f"{done.words}\n{RECIPES[done.recipe].use}")
+        print(folded(f"{done.words}\n{RECIPES[done.recipe].use}", sys.stdout))
     return ExitCode.DONE
 
 
@@ -414,7 +417,7 @@ async def _run(out: Path | str, options: Options, printing: Printing, gently: Ge
     """Run the main job to its end and tell what came of it."""
     report = await _watched(running(out, options), printing, gently)
     if not (printing.quiet or printing.json):
-        print(progress.folded(progress.summary(report, out)))
+        print(folded(progress.summary(report, out), sys.stdout))
     else:
         _say_why_stopped(report.stopped)
     return report.exit_code
@@ -433,7 +436,8 @@ async def _watched(job: _Job[R], printing: Printing, gently: Gently) -> R:
 
 def _say_why_stopped(stopped: Failure | None) -> None:
     if stopped is not None:
-        print(f"hdtf_async: {stopped} {stopped.reason.advice.remedy}", file=sys.stderr)
+        told = f"hdtf_async: {stopped} {stopped.reason.advice.remedy}"
+        print(folded(told, sys.stderr), file=sys.stderr)
 
 
 def _nothing_left(out: Path, options: Options) -> bool:

@@ -17,6 +17,7 @@ from hdtf_async.bucket import is_address
 from hdtf_async.failures import ExitCode
 from hdtf_async.masks import without_secrets
 from hdtf_async.options import Options, OptionsError, Printing, flag_of, is_switch, parsed
+from hdtf_async.pen import folded
 from hdtf_async.recipes import RECIPES
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Parser(argparse.ArgumentParser):
                 message += f"; did you mean {near[0]}?"
                 break
         said = f"{self.prog}: {without_secrets(message)}\n{self.prog} --help lists what there is\n"
-        sys.stderr.write(said)
+        sys.stderr.write(folded(said, sys.stderr))
         raise SystemExit(int(ExitCode.USAGE))
 
 

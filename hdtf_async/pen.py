@@ -1,9 +1,14 @@
-"""Writing that holds up nobody: a terminal that is stopped (Ctrl-S), or a reader of a pipe who is slow."""
+"""Writing that holds up nobody: a terminal that is stopped (Ctrl-S), or a reader of a pipe who is slow.
+
+And lines that fit where they are written.
+"""
 
 from __future__ import annotations
 
 import os
+import textwrap
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, TextIO
 
 import anyio
@@ -109,3 +114,27 @@ def into(file: TextIO) -> Callable[[str], None]:
             left = left[os.write(number, left) :]
 
     return write
+
+
+def size_of(terminal: TextIO) -> os.terminal_size:
+    """Return a terminal's size; the usual one where it does not know its own."""
+    try:
+        size = os.get_terminal_size(terminal.fileno())
+    except (OSError, ValueError):
+        size = os.terminal_size((80, 24))
+    # A terminal that nobody has given a size says 0.
+    return os.terminal_size((size.columns or 80, size.lines or 24))
+
+
+def folded(text: str, to: TextIO, indent: int = 2) -> str:
+    """Return lines that a terminal does not break within a word; as they are where they go elsewhere."""
+    return fold(text, size_of(to).columns, indent) if to.isatty() else text
+
+
+def fold(text: str, columns: int, indent: int = 2) -> str:
+    """Return lines of so many columns at most, but for longer words; what is folded is indented."""
+    fill = partial(
+        textwrap.fill, width=max(20, columns), subsequent_indent=" " * indent,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+    return "\n".join(map(fill, text.split("\n")))

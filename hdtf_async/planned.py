@@ -43,29 +43,33 @@ def stated(read: Tables, decided: Plan, options: Options) -> dict[str, Any]:
 
 
 def words(told: dict[str, Any]) -> str:
-    """Return the plan for a person."""
+    """Return the plan for a person: what is odd, what cannot be had, and last, where one looks, the sum."""
     lines = [
         f"{finding['severity']:>7}  {finding['file']}:{finding['line']}  {finding['words']}"
         for finding in told["findings"]
     ]
     lines += [f"{'set':>7}  {name} comes from {origin}" for name, origin in told["settings"].items()]
-    per_subset = ", ".join(
-        f"{name}: {counts['videos']} videos, {counts['clips']} clips"
-        for name, counts in told["subsets"].items()
-    )
+    lines += [f"missing  {stem} cannot be had: {reason}" for stem, reason in told["cannot_be_had"].items()]
     lines += [
         "",
-        f"{told['videos']} videos of {told['videos_listed']} listed, {told['clips']} clips,"
-        f" {told['hours']:.2f} hours ({per_subset})",
-        f"{told['downloads']} downloads of at least {told['least_bytes'] / 1e9:.1f} GB in all;"
-        f" at this pace their starts take {told['least_hours_at_pace']:.1f} hours",
+        f"{told['videos']} of {told['videos_listed']} videos, {told['clips']} clips,"
+        f" {told['hours']:.2f} hours",
     ]
+    lines += [
+        f"  {name:<4} {counts['videos']:>4} videos, {counts['clips']:>4} clips"
+        for name, counts in told["subsets"].items()
+    ]
+    if told["there"]:
+        lines.append(f"{told['there']} clips besides are there already")
+    if told["cannot_be_had"]:
+        lines.append(f"{len(told['cannot_be_had'])} of these clips cannot be had: see above")
     if told["other_form"]:
         lines.append(
             f"{told['other_form']} clips are there in another form:"
             " without --recut the run would end with exit code 2"
         )
-    if told["there"]:
-        lines.append(f"{told['there']} clips are there already")
-    lines += [f"cannot be had: {stem} ({reason})" for stem, reason in told["cannot_be_had"].items()]
+    lines.append(
+        f"{told['downloads']} downloads, at least {told['least_bytes'] / 1e9:.1f} GB in all;"
+        f" at this pace their starts take {told['least_hours_at_pace']:.1f} hours"
+    )
     return "\n".join(lines)

@@ -8,11 +8,10 @@ from __future__ import annotations
 import json
 import math
 import os
-import shutil
 import sys
 import textwrap
 from functools import partial
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 import anyio
 from tqdm import tqdm
@@ -33,7 +32,7 @@ from hdtf_async.events import (
     WindingDown,
 )
 from hdtf_async.failures import Reason
-from hdtf_async.pen import Pen, into
+from hdtf_async.pen import Pen, fold, into, size_of
 from hdtf_async.picture import Picture, count, in_bytes, in_hours
 
 if TYPE_CHECKING:
@@ -182,6 +181,7 @@ class Bars(View):
         await super().end()
 
     def _painted(self, level: str, line: str) -> str:
+        line = fold(line, self._size_now().columns)
         return f"{_COLOURS[level]}{line}\x1b[0m" if self._coloured and level in _COLOURS else line
 
     def _frame(self) -> str:
@@ -270,7 +270,7 @@ def view_for(printing: Printing) -> View:
         return Errors(pen)
     if printing.progress and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         return Bars(
-            pen, partial(_size_of, sys.stderr), printing.log_level,
+            pen, partial(size_of, sys.stderr), printing.log_level,
             plain="utf" not in sys.stderr.encoding.lower(), coloured=not os.environ.get("NO_COLOR"),
         )  # fmt: skip
     return Lines(pen, printing.log_level)
@@ -295,16 +295,6 @@ async def show(events: AsyncIterable[Event], view: View) -> None:
     finally:
         with anyio.move_on_after(patience, shield=patience == LAST_WORDS):
             await view.end()
-
-
-def _size_of(terminal: TextIO) -> os.terminal_size:
-    """Return a terminal's size; the usual one where it does not know its own."""
-    try:
-        size = os.get_terminal_size(terminal.fileno())
-    except (OSError, ValueError):
-        size = os.terminal_size((80, 24))
-    # A terminal that nobody has given a size says 0.
-    return os.terminal_size((size.columns or 80, size.lines or 24))
 
 
 def summary(report: Report, out: object) -> str:
@@ -333,17 +323,6 @@ def summary(report: Report, out: object) -> str:
         + (f"; to look at: {report.page}" if report.page else "")
     )
     return "\n".join(lines)
-
-
-def folded(text: str) -> str:
-    """Return lines that a terminal does not break within a word; as they are where there is no terminal."""
-    if not sys.stdout.isatty():
-        return text
-    fill = partial(
-        textwrap.fill, width=shutil.get_terminal_size().columns, subsequent_indent="  ",
-        break_long_words=False, break_on_hyphens=False,
-    )  # fmt: skip
-    return "\n".join(map(fill, text.split("\n")))
 
 
 def census_summary(census: Census, out: object) -> str:

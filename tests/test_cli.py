@@ -36,6 +36,19 @@ def test_plan_counts_what_the_tables_hold(capsys: pytest.CaptureFixture[str]) ->
     assert all(finding["file"] and finding["words"] for finding in told["findings"])
 
 
+def test_plan_ends_with_the_sum(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is odd and what cannot be had stands above it: it may be long."""
+    assert cli.main(["plan", "--subset", "WDA,WRA"]) == 0
+    above, _, last = capsys.readouterr().out.partition("\n\n")
+    assert last.splitlines()[:4] == [
+        "302 of 370 videos, 357 clips, 15.18 hours",
+        "  WDA   177 videos,  189 clips",
+        "  WRA   125 videos,  168 clips",
+        "3 of these clips cannot be had: see above",
+    ]
+    assert above.splitlines()[-1] == "missing  WRA_PeterKing_000 cannot be had: box_does_not_fit"
+
+
 def test_plan_is_the_same_for_the_copies_that_people_have(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

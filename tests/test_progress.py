@@ -29,7 +29,7 @@ from hdtf_async.events import (
 )
 from hdtf_async.failures import ADVICE, Failure, Reason
 from hdtf_async.options import Printing
-from hdtf_async.pen import ROOM, Pen
+from hdtf_async.pen import ROOM, Pen, fold
 from hdtf_async.progress import (
     LEVELS,
     Bars,
@@ -126,6 +126,14 @@ async def test_bars_say_all_that_matters_in_80_columns() -> None:
     assert re.match(r"0\.\d s ago: RD_A_001: \w", drawn[2])
 
 
+def test_lines_fold_at_words() -> None:
+    """What goes on is indented; a word that is longer than the line stays whole, to be copied."""
+    word = "/a/very-long-path" * 3
+    assert fold(f"  note  one two three {word} four\nfive", 24, 8).split("\n") == [
+        "  note  one two three", f"        {word}", "        four", "five",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("level", LEVELS)
 async def test_lines_never_tear_the_bars(level: str) -> None:
     """Each line stands whole above the bars, which are there once."""
@@ -134,7 +142,7 @@ async def test_lines_never_tear_the_bars(level: str) -> None:
     told = [
         line for event in STORY if (line := line_of(event)) and LEVELS.index(line[0]) >= LEVELS.index(level)
     ]
-    assert screen.lines[:-3] == [words for _, words in told]
+    assert screen.lines[:-3] == [line for _, words in told for line in fold(words, 80).split("\n")]
     assert [line.split()[0] for line in screen.lines[-3:-1]] == ["videos", "clips"]
 
 
