@@ -158,6 +158,8 @@ class VideoFailed(Event):
     youtube_id: str
     reason: Reason
     words: str
+    clips: int
+    """How many that are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +239,8 @@ class ClipFailed(Event):
     clip: str
     reason: Reason
     words: str
+    with_video: bool
+    """Whether it failed with its video, of which was told before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,7 @@ class Picture:
         match event:
             case Retrying() | VideoFailed():
                 self._note(event.video, event.reason, now)
-            case ClipFailed():
+            case ClipFailed(with_video=False):
                 self._note(event.clip, event.reason, now)
             case LaneClosed():
                 self._note("network lane", event.reason, now)

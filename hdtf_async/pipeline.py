@@ -249,12 +249,14 @@ class Pipeline(Generic[A, R]):
             self._tell_retrying(work, failure, after)
             self._to_fetch.put_back(replace(work, attempt=work.attempt + 1), after)
         else:
-            self._events.tell(VideoFailed(work.stem, work.youtube_id, failure.reason, failure.words))
-            await self.clips_failed(work, failure)
+            self._events.tell(
+                VideoFailed(work.stem, work.youtube_id, failure.reason, failure.words, len(work.clips))
+            )
+            await self.clips_failed(work, failure, with_video=True)
         if not goes_on:
             self._to_fetch.close()
 
-    async def clips_failed(self, work: Work, failure: Failure) -> None:
+    async def clips_failed(self, work: Work, failure: Failure, *, with_video: bool = False) -> None:
         """Record clips that could not be had, or stop the run where the trouble is local."""
         if failure.reason.advice.stops:
             self.stop(failure)
@@ -265,7 +267,7 @@ class Pipeline(Generic[A, R]):
             self.stop(trouble)
         else:
             for clip in work.clips:
-                self._events.tell(ClipFailed(clip.stem, failure.reason, failure.words))
+                self._events.tell(ClipFailed(clip.stem, failure.reason, failure.words, with_video))
 
     def stop(self, trouble: Failure) -> None:
         """End the run: nothing more can be made until a person has mended something on this machine."""

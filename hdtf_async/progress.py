@@ -88,8 +88,9 @@ def line_of(event: Event) -> tuple[str, str] | None:  # noqa: C901, PLR0911, PLR
         case Retrying():
             return "warning", f"{event.video}: {_sentence(event.reason)} Trying again in {event.after:.0f} s."
         case VideoFailed():
-            return "warning", f"{event.video}: {_sentence(event.reason)} {event.reason.advice.remedy}"
-        case ClipFailed():
+            lost = f" ({count(event.clips, 'clip')})" if event.clips else ""  # a census has none
+            return "warning", f"{event.video}{lost}: {_sentence(event.reason)} {event.reason.advice.remedy}"
+        case ClipFailed(with_video=False):
             # All of it is in failures.jsonl.
             words = textwrap.shorten(event.words.partition("\n")[0], _TOLD, placeholder=" ...")
             return "warning", f"{event.clip}: {_sentence(event.reason)}" + (f" ({words})" if words else "")

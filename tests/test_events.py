@@ -50,7 +50,7 @@ ONE_OF_EACH: list[Event] = [
     Downloaded("RD_Radio1", 3.25),
     RawReady("RD_Radio1", "youtube", 100, 3.5),
     Retrying("RD_Radio1", Reason.NETWORK, "ERROR: timed out", 10.0, 1),
-    VideoFailed("RD_Radio1", "CPCoMyuBRM0", Reason.PRIVATE, 'words "in quotes"\nand lines'),
+    VideoFailed("RD_Radio1", "CPCoMyuBRM0", Reason.PRIVATE, 'words "in quotes"\nand lines', 2),
     VideoAsked("RD_Radio1", "CPCoMyuBRM0", "136", 720, True),
     LaneClosed(Reason.REFUSED, "not a bot", 600.0, 0),
     LaneOpened(612.5),
@@ -61,7 +61,7 @@ ONE_OF_EACH: list[Event] = [
     Found("RD_Radio1_000.mp4", "wrong", "it has 10 bytes where 1000 are recorded"),
     CheckEnded(1, 10, {"wrong": 1}, 0, None, 2.5),
     ClipDone("RD_Radio1_000", "RD_Radio1_000.mp4", 30.0, 1000, 2.5, 0.0),
-    ClipFailed("RD_Radio1_001", Reason.CLIP_WRONG, ""),
+    ClipFailed("RD_Radio1_001", Reason.CLIP_WRONG, "", with_video=False),
     RunEnded(75, 4, 2, {"network": 1}, None, 99.9),
 ]
 
@@ -214,7 +214,7 @@ async def test_telling_waits_for_nobody() -> None:
         group.start_soon(read_slowly)
         await anyio.sleep(1)
         for number in range(100):
-            told.tell(ClipFailed(f"RD_A_{number}", Reason.NETWORK, ""))
+            told.tell(ClipFailed(f"RD_A_{number}", Reason.NETWORK, "", with_video=False))
         assert anyio.current_time() == 1
         told.end()
     assert len(seen) == 100

@@ -50,7 +50,7 @@ STARTED = RunStarted(
 )
 STORY: list[Event] = [
     STARTED,
-    ClipFailed("RD_D_000", Reason.BOX_DOES_NOT_FIT, "rows 0 to 776 of a frame of 720"),
+    ClipFailed("RD_D_000", Reason.BOX_DOES_NOT_FIT, "rows 0 to 776 of a frame of 720", with_video=False),
     DownloadStarted("RD_A", "aaaaaaaaaaa", 1, 300),
     DownloadProgress("RD_A", 400, 1000, 200.0),
     DownloadStarted("RD_B", "bbbbbbbbbbb", 1, 300),
@@ -77,9 +77,9 @@ def test_the_picture_counts_what_is_done_and_what_runs() -> None:
     assert picture.clips_words(10.0) == "1 failed, 5.0 s of 1.0 min, 0.5x real time, 1 running"
     end = [
         ClipDone("RD_A_000", "RD_A_000.mp4", 20.0, 99, 1.0, 0.0),
-        VideoFailed("RD_B", "b", Reason.PRIVATE, ""),
-        ClipFailed("RD_B_000", Reason.PRIVATE, ""), RawReady("RD_C", "kept", 5, 0.1),
-        EncodeStarted("RD_C_000", 40.0), ClipFailed("RD_C_000", Reason.CLIP_WRONG, "x"),
+        VideoFailed("RD_B", "b", Reason.PRIVATE, "", 1),
+        ClipFailed("RD_B_000", Reason.PRIVATE, "", with_video=True), RawReady("RD_C", "kept", 5, 0.1),
+        EncodeStarted("RD_C_000", 40.0), ClipFailed("RD_C_000", Reason.CLIP_WRONG, "x", with_video=False),
     ]  # fmt: skip
     picture = told([*STORY, *end])
     assert (picture.videos_over, picture.clips_over, picture.failed) == (3, 4, 3)
@@ -89,7 +89,13 @@ def test_the_picture_counts_what_is_done_and_what_runs() -> None:
 
 def test_late_progress_of_what_is_over_is_passed_over() -> None:
     """Readers may get it: it must not bring a finished clip back to life."""
-    picture = told([*STORY, ClipFailed("RD_A_000", Reason.STALLED, ""), EncodeProgress("RD_A_000", 6.0)])
+    picture = told(
+        [
+            *STORY,
+            ClipFailed("RD_A_000", Reason.STALLED, "", with_video=False),
+            EncodeProgress("RD_A_000", 6.0),
+        ]
+    )
     assert picture.encoding == {}
 
 
@@ -167,7 +173,7 @@ def test_a_run_that_lacks_only_encodes_needs_no_rate_of_the_network() -> None:
         picture.take(RawReady(name, "kept", 1, 0.0), 160.0)
     assert picture.left(160.0) == 30.0
     for name in "EFGHIJ":
-        picture.take(ClipFailed(f"{name}0", Reason.CLIP_WRONG, ""), 160.0)
+        picture.take(ClipFailed(f"{name}0", Reason.CLIP_WRONG, "", with_video=False), 160.0)
     assert picture.left(160.0) == 0.0
     assert "left" not in picture.end_words(160.0)
 

@@ -410,8 +410,8 @@ def test_what_passes_is_tried_again_while_others_go_on(reason: Reason) -> None:
     assert sorted(world.recorded) == sorted(
         (f"RD_V{number}_{index:03d}", reason) for number in range(5) for index in range(2)
     )
-    assert len(world.of(VideoFailed)) == 5
-    assert len(world.of(ClipFailed)) == 10
+    assert [event.clips for event in world.of(VideoFailed)] == [2] * 5
+    assert [event.with_video for event in world.of(ClipFailed)] == [True] * 10
 
 
 def test_what_passed_leaves_no_trace_of_failure() -> None:

@@ -25,6 +25,7 @@ from hdtf_async.events import (
     RawReady,
     Retrying,
     RunStarted,
+    VideoFailed,
     WindingDown,
 )
 from hdtf_async.failures import ADVICE, Failure, Reason
@@ -57,7 +58,7 @@ STORY: list[Event] = [
     RunStarted(
         videos=3, clips=4, clip_seconds=60.0, there=0, downloads=2, encodes=1, least_bytes=900, pace=0.0
     ),
-    ClipFailed("RD_D_000", Reason.BOX_DOES_NOT_FIT, "rows 0 to 776 of a frame of 720"),
+    ClipFailed("RD_D_000", Reason.BOX_DOES_NOT_FIT, "rows 0 to 776 of a frame of 720", with_video=False),
     DownloadStarted("RD_A", "aaaaaaaaaaa", 1, 300),
     FormatChosen("RD_A", "136", 720, 25.0, 1000, (("137-sr", "AI-upscaled"),), None),
     DownloadProgress("RD_A", 400, 1000, 200.0),
@@ -105,6 +106,27 @@ def test_the_summary_has_ten_lines_at_most() -> None:
     assert "failures.jsonl" in lines[-1]
 
 
+async def test_a_video_that_cannot_be_had_is_told_once() -> None:
+    """With the number of its clips, and not again for each of them; a clip that fails alone is told."""
+    private, wrong = Reason.PRIVATE, Reason.CLIP_WRONG
+    told = await shown(
+        [
+            VideoFailed("RD_A", "aaaaaaaaaaa", private, "Private video", 2),
+            ClipFailed("RD_A_000", private, "Private video", with_video=True),
+            ClipFailed("RD_A_001", private, "Private video", with_video=True),
+            VideoFailed("RD_B", "bbbbbbbbbbb", private, "Private video", 0),  # of a census
+            ClipFailed("RD_C_000", wrong, "3 frames too few", with_video=False),
+        ],
+        lambda pen: Lines(pen, "warning"),
+    )
+    advice = f"[private] {private.advice.meaning} {private.advice.remedy}"
+    assert told.splitlines() == [
+        f"RD_A (2 clips): {advice}",
+        f"RD_B: {advice}",
+        f"RD_C_000: [clip_wrong] {wrong.advice.meaning} (3 frames too few)",
+    ]
+
+
 async def test_quiet_is_not_silent_where_somebody_waits() -> None:
     """Whoever presses Ctrl-C is told what happens, and that a second time ends it; all else is left out."""
     assert await shown(STORY, Errors) == ""
@@ -116,7 +138,11 @@ async def test_quiet_is_not_silent_where_somebody_waits() -> None:
 async def test_bars_say_all_that_matters_in_80_columns() -> None:
     """Each of the three lines is whole, with a closed lane, failures and a problem of the longest kind."""
     longest = max(Reason, key=lambda reason: len(reason.advice.meaning))
-    events = [*STORY, LaneClosed(Reason.REFUSED, "", 600.0, 0), ClipFailed("RD_A_001", longest, "")]
+    events = [
+        *STORY,
+        LaneClosed(Reason.REFUSED, "", 600.0, 0),
+        ClipFailed("RD_A_001", longest, "", with_video=False),
+    ]
     screen = Screen()
     screen.feed(await shown(events, lambda pen: Bars(pen, columns(80), "error")))
     drawn = screen.lines[-3:]
@@ -201,7 +227,7 @@ async def test_a_terminal_that_is_stopped_holds_up_nobody_and_gets_the_newest() 
     pen = Pen(write)
     view = Bars(pen, columns(80), "warning")
     for number in range(1000):
-        await view.take(ClipFailed(f"RD_A_{number:03}", Reason.NETWORK, ""))
+        await view.take(ClipFailed(f"RD_A_{number:03}", Reason.NETWORK, "", with_video=False))
         await anyio.sleep(0)
     assert written == []
     goes_on.set()
@@ -222,7 +248,7 @@ async def test_a_reader_of_lines_who_has_stopped_lets_what_is_told_wait_where_it
     view, taken = JsonLines(pen), 0
     with anyio.move_on_after(0.2):
         for number in range(1000):
-            await view.take(ClipFailed(f"RD_A_{number:03}", Reason.NETWORK, ""))
+            await view.take(ClipFailed(f"RD_A_{number:03}", Reason.NETWORK, "", with_video=False))
             taken += 1
     goes_on.set()
     assert taken <= 2 * ROOM + 1
