@@ -146,6 +146,13 @@ class Away(Store):
             if record["type"] == "clip":
                 self._listing.missing.discard(record["clip"])
 
+    async def not_tried(self) -> tuple[Record, ...]:
+        """Return what the view of before says of clips that were not tried: it is in the store."""
+        text = await self.bucket.get(FAILURES)
+        with trouble(self.out / FAILURES):
+            await run_sync(disk.replace, self.out / FAILURES, [text])
+        return await super().not_tried()
+
     async def deliver(self) -> None:
         """Put the views that have changed, and join the segments. Raises `Failure`.
 

@@ -10,25 +10,23 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import os
 import re
 import time
 from contextlib import nullcontext
 from functools import partial
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import content, disk, history, store, thumbnails
+from hdtf_async import content, disk, history, store, thumbnails, views
 from hdtf_async.content import Found
-from hdtf_async.failures import Failure, Reason
+from hdtf_async.failures import Failure
 from hdtf_async.guard import UNGUARDED, guarding
 from hdtf_async.journal import journals, read
 from hdtf_async.locks import StoreError, is_locked
-from hdtf_async.views import FAILURES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -87,10 +85,9 @@ def find(out: Path) -> Found:
         raise StoreError(f"{out} has no journal: there is nothing to report of")
     there = {stem: record["metadata"] for stem, record in sorted(known.all_there().items())}
     failed = {stem: record for stem, record in known.failures.items() if stem not in there}
-    for line in _lines(out / FAILURES):
-        # What was not tried is in no journal.
-        if line.get("reason") == Reason.NOT_TRIED and f"{line.get('clip')}" not in there:
-            failed.setdefault(f"{line.get('clip')}", line)
+    for line in views.not_tried(out):
+        if line["clip"] not in there:
+            failed.setdefault(line["clip"], line)
     return Found(
         there=there,
         missing=[failed[stem] for stem in sorted(failed)],
@@ -158,15 +155,6 @@ def _part(name: str) -> str:
 
 def _hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    """Return the objects of a file of JSON lines; none where it is not there, or damaged."""
-    try:
-        lines = [json.loads(line) for line in path.read_bytes().splitlines()]
-    except (OSError, ValueError, RecursionError):
-        return []
-    return [line for line in lines if isinstance(line, dict)]
 
 
 def _pictures(report: Path) -> dict[str, str | None]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -182,6 +182,14 @@ def select(tables: Tables, options: Options) -> tuple[Clip, ...]:
         videos = {video for video in videos if options.shard.owns(video.youtube_id)}
     clips = (clip for clip in tables.clips if clip.video in videos)
     return tuple(piece for clip in clips for piece in clip.divided(options.segment))
+
+
+def others(tables: Tables, options: Options) -> set[str]:
+    """Return the stems of the clips that are of no part which the options ask for."""
+    whole = replace(options, subsets=(), videos=(), limit=None)
+    if options == whole:
+        return set()
+    return {clip.stem for clip in select(tables, whole)} - {clip.stem for clip in select(tables, options)}
 
 
 def make(

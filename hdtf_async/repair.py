@@ -187,6 +187,7 @@ async def _mend(  # noqa: PLR0913 - what a run is put together from
     """Make again what is wrong or missing, and write the views anew. Raises `Failure`."""
     if all(found.kind == check.FOREIGN for found in seen.found):
         return
+    directory.others = await directory.not_tried()
     known, options, lanes = directory.known, recorded_form(directory.known, options), Lanes.of(options)
     absent = check.unlisted(known)
     before = {stem: known.clips.get(stem) or known.replaced[stem] for stem in sorted(seen.clips)}

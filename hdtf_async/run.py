@@ -180,6 +180,9 @@ async def _run(
         before = directory.known.run
         events.tell(started(decided, lanes, options))
         try:
+            if others := plan.others(read, options):
+                left = await directory.not_tried()
+                directory.others = tuple(each for each in left if each["clip"] in others)
             await _divide(read, options, directory)
             await _record_impossible(decided, directory, events)
             if not options.keeps_raws:
@@ -247,7 +250,7 @@ async def _divide(read: Tables, options: Options, directory: Store) -> None:
 async def _record_impossible(decided: plan.Plan, directory: Store, events: Events) -> None:
     known = directory.known.failures
     for clip, failure in decided.impossible:
-        events.tell(ClipFailed(clip.stem, failure.reason, failure.words))
+        events.tell(ClipFailed(clip.stem, failure.reason, failure.words, with_video=False))
         if known.get(clip.stem, {}).get("reason") != failure.reason:
             await directory.append(failure_record(clip, failure))
 

@@ -74,6 +74,8 @@ class Store:
         self.shard = shard
         """Which part of the videos this run is about; None where the directory is its own."""
         self.known = journal.known
+        self.others: tuple[Record, ...] = ()
+        """What the view of before says of clips that were not tried, and of which this run is not."""
         self._journal = journal
 
     @property
@@ -197,8 +199,8 @@ class Store:
 
         A shard makes them from what all journals say, and has its clips of which nothing is known recorded
         as not tried: nobody else could tell. Else clips of this run that have neither a record nor a failure
-        are listed as not tried, and a clip that still has the fingerprint which `stale` tells for it is of
-        another form than its neighbours, and not listed.
+        are listed as not tried, with `others`, and a clip that still has the fingerprint which `stale` tells
+        for it is of another form than its neighbours, and not listed.
         Raises `Failure` with ``disk_full`` or ``not_writable``.
         """
         with anyio.CancelScope(shield=True):
@@ -211,6 +213,10 @@ class Store:
                 await run_sync(views.merge, self.out)
                 return
             await run_sync(self._write_views, self.known.snapshot(), tuple(not_tried), stale or {})
+
+    async def not_tried(self) -> tuple[Record, ...]:
+        """Return what the view of before says of clips that were not tried. Raises `Failure`."""
+        return tuple(await run_sync(lambda: [*views.not_tried(self.out)]))
 
     async def deliver(self) -> None:
         """Hand the views over to whoever keeps them: here they are where they belong. Raises `Failure`."""
@@ -232,7 +238,7 @@ class Store:
             for stem in clips
             if stem not in stale or clips[stem]["metadata"].get("fingerprint") != stale[stem]
         }
-        waiting = {clip.stem: clip for clip in not_tried if clip.stem not in known.failures}
+        waiting = {each["clip"]: each for each in self.others} | {clip.stem: clip for clip in not_tried}
         views.write(known, clips, there, waiting)
 
 

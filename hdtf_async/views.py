@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from hdtf_async import disk
 from hdtf_async.disk import trouble
 from hdtf_async.failures import Failure, Reason
-from hdtf_async.journal import Known, in_order, journals, line, read
+from hdtf_async.journal import Known, in_order, journals, line, read, records
 from hdtf_async.splits import SIDES
 
 if TYPE_CHECKING:
@@ -65,30 +65,26 @@ def failure_record(clip: Clip, failure: Failure) -> Record:
 
 
 def write(
-    known: Known, clips: Mapping[str, Record], there: Collection[str], waiting: Mapping[str, Clip]
+    known: Known, clips: Mapping[str, Record], there: Collection[str], waiting: Mapping[str, Clip | Record]
 ) -> None:
     """Write the views: clips that are there, the lists of them, and failures of those that are not.
 
-    `waiting` are clips of which nothing is known. Raises `Failure` with ``disk_full`` or ``not_writable``.
+    `waiting` are clips that were not tried, or what an earlier view said of them. Raises `Failure` with
+    ``disk_full`` or ``not_writable``.
     """
     with trouble(known.out / METADATA):
         disk.replace(known.out / METADATA, (line(clips[stem]["metadata"]) for stem in sorted(there)))
     _write_lists(known, clips, there)
     failed = sorted((known.failures.keys() | waiting.keys()) - set(there))
+
+    def told(stem: str) -> Record:
+        if stem in known.failures:
+            return known.failures[stem]
+        clip = waiting[stem]
+        return clip if isinstance(clip, dict) else failure_record(clip, Failure(Reason.NOT_TRIED))
+
     with trouble(known.out / FAILURES):
-        disk.replace(
-            known.out / FAILURES,
-            (
-                line(
-                    _failure_line(
-                        failure_record(waiting[stem], Failure(Reason.NOT_TRIED))
-                        if stem in waiting
-                        else known.failures[stem]
-                    )
-                )
-                for stem in failed
-            ),
-        )
+        disk.replace(known.out / FAILURES, (line(_failure_line(told(stem))) for stem in failed))
 
 
 def _write_lists(known: Known, clips: Mapping[str, Record], there: Collection[str]) -> None:
@@ -115,7 +111,20 @@ def merge(out: Path) -> None:
                 if record.get("type") in _TOLD_OF:
                     known.take(record)
             clips = known.all_there()
-            write(known, clips, of_one_form(known, clips), {})
+            waiting = {each["clip"]: each for each in not_tried(out) if each["clip"] not in known.failures}
+            write(known, clips, of_one_form(known, clips), waiting)
+
+
+def not_tried(out: Path) -> Iterator[Record]:
+    """Yield what the view of a directory says of clips that were not tried: only shards' journals tell it."""
+    try:
+        with (out / FAILURES).open("rb") as view:
+            for record, _ in records(view):
+                match record:
+                    case {"clip": str(), "reason": Reason.NOT_TRIED}:
+                        yield record
+    except OSError:  # it is not there, or cannot be read: then it tells nothing
+        return
 
 
 def count(out: Path) -> tuple[int, Counter[Reason]]:

@@ -296,6 +296,29 @@ async def test_what_is_gone_is_told_and_not_asked_again(
     assert all(line["what_to_do"] and line["words"] for line in told)
 
 
+async def test_what_was_not_tried_stays_told_while_another_part_is_made(
+    demo_tables: Path, tmp_path: Path
+) -> None:
+    """A run of one subset drops no line of another's; what is in no table any more is not told again."""
+    out, none = tmp_path / "out", tmp_path / "none"
+
+    async def told(**part: Any) -> list[object]:
+        report = await hdtf_async.download(out, Options(ffmpeg=none, **{"source": demo_tables, **part}))
+        assert report.stopped is not None
+        return [(line["clip"], line["reason"]) for line in lines(out / "failures.jsonl")]
+
+    first, both = [(stem, "not_tried") for stem in CLIPS[:3]], [(stem, "not_tried") for stem in CLIPS[:6]]
+    assert await told(subsets=("RD",)) == first
+    assert await told(subsets=("WDA",)) == both
+    assert await told(videos=("Radio1",)) == both
+    other = shutil.copytree(demo_tables, tmp_path / "other")
+    for table in other.glob("RD_*.txt"):
+        table.write_text(
+            "".join(line for line in table.read_text().splitlines(keepends=True) if "Radio1" in line)
+        )
+    assert await told(subsets=("WDA",), source=other) == [pair for pair in both if "Radio2" not in pair[0]]
+
+
 async def test_a_refusal_ends_the_run_and_marks_nothing_as_gone(
     footage: Path, demo_tables: Path, tmp_path: Path
 ) -> None:
