@@ -15,7 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-import anyio
+import anyio.lowlevel
+from anyio.to_thread import run_sync
 
 from hdtf_async import (
     away,
@@ -60,8 +61,8 @@ From the HDTF tables to talking-head clips: downloads and encodes overlap.
   python -m hdtf_async --out clips                         the whole dataset
   python -m hdtf_async --out clips --subset RD --limit 5   a first taste of it
   python -m hdtf_async --out clips --size 512 --fps 25     in the usual form
-  python -m hdtf_async --out clips --recipe hallo          in Hallo's, with sound
-  python -m hdtf_async plan               what would be done; the tables' oddities
+  python -m hdtf_async --out clips --recipe hallo          in Hallo's, and sound
+  python -m hdtf_async plan               what would be done; what is odd
   python -m hdtf_async doctor             tools, cookies, disk: ready or not
   python -m hdtf_async census --out DIR   what YouTube still has, how high
   python -m hdtf_async check --out DIR    every clip against its record
@@ -269,12 +270,8 @@ async def _doctor(
         told = {"ready": ready, "settings": elsewhere, "signs": list(map(health.stated, signs))}
         print(json.dumps(told, indent=2))
     else:
-        for line in set_elsewhere(elsewhere):
-            print(folded(f"{'set':>7}  {line}", sys.stdout, 9))
-        for sign in signs:
-            print(folded(f"{sign.verdict:>7}  {sign.subject}: {sign.words}", sys.stdout, 9))
-            if sign.remedy:
-                print(folded(f"{'':>7}  -> {sign.remedy}", sys.stdout, 12))
+        lines = [f"{'set':>7}  {line}" for line in set_elsewhere(elsewhere)]
+        print(folded("\n".join([*lines, *map(health.told, signs)]), sys.stdout, 9))
         print("Ready." if ready else "Not ready.")
     return ExitCode.DONE if ready else ExitCode.LOCAL
 
@@ -302,8 +299,8 @@ async def _check(job: Callable[[], _Job[repair.Check]], out: Path, printing: Pri
     check = await _watched(job(), printing, gently)
     findings = progress.check_findings(check)
     if not (printing.quiet or printing.json):
-        told = "\n".join([*findings, progress.check_summary(check, shlex.quote(str(out)))])
-        print(folded(told, sys.stdout))
+        findings.append(progress.check_summary(check, shlex.quote(str(out))))
+        print(folded("\n".join(findings), sys.stdout))
     else:
         if printing.quiet:
             print("".join(f"{line}\n" for line in findings), end="", file=sys.stderr)
@@ -380,35 +377,42 @@ def demo_command(argv: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="hdtf-demo-") as temporary:
         source = Path(temporary) / "tables"
         demo.write_tables(source)
-        options = Options(source=source, pace=0, **preset(said))
+        options = Options(source=source, pace=demo.PACE, **preset(said))
         if _nothing_left(said.out, options):
             return until_signal(partial(_run, said.out, options, printing), goes_on=True)
         footage = said.footage or Path(temporary) / "footage"
+        drawn = until_signal(partial(_draw, footage, printing), goes_on=said.footage is not None)
+        if drawn != ExitCode.DONE:
+            return drawn
         return until_signal(partial(_demo, footage, said.out, options, printing), goes_on=True)
 
 
-async def _demo(footage: Path, out: Path, options: Options, printing: Printing, gently: Gently) -> int:
-    """Draw the footage, start the stand-in, and run the main job with what any user could pass."""
+async def _draw(footage: Path, printing: Printing, _gently: Gently) -> int:
+    """Draw the footage that is not there, and tell how far it is."""
     from hdtf_async import demo  # noqa: PLC0415
 
-    def say(words: str) -> None:
+    def told(number: int) -> None:
         if not printing.quiet:
-            print(words, file=sys.stderr, flush=True)
+            print(f"Drawing film {number} of {len(demo.FILMS)}", file=sys.stderr, flush=True)
 
-    say("Drawing the footage: heads that move and speak ...")
-    with one_error():
-        await demo.draw(footage, demo.FILMS, bundled_ffmpeg())
+    try:
+        with one_error():
+            await demo.draw(footage, demo.FILMS, await run_sync(bundled_ffmpeg), told)
+    except Failure as trouble:
+        await anyio.lowlevel.checkpoint()  # Ctrl-C ends children too, and is then the reason
+        raise StoreError(f"{trouble} {trouble.reason.advice.remedy}") from None
+    return ExitCode.DONE
+
+
+async def _demo(footage: Path, out: Path, options: Options, printing: Printing, gently: Gently) -> int:
+    """Start the stand-in, and run the main job with what any user could pass."""
+    from hdtf_async import demo  # noqa: PLC0415
+
     async with demo.stand_in(footage) as site:
         # The children inherit it: a user would export it in the shell.
         os.environ.update(site.environment)
-        variables = (f"  export {name}={shlex.quote(value)}\n" for name, value in site.environment.items())
-        say(
-            "A stand-in for YouTube answers on this machine. As long as it does, this is the\n"
-            f"main job:\n{''.join(variables)}"
-            f"  python -m hdtf_async --out {shlex.quote(str(out))} --pace 0 \\\n"
-            f"    --source {shlex.quote(str(options.source))} \\\n"
-            f'    --yt-dlp-args="{site.yt_dlp_args}"'
-        )
+        if not printing.quiet:
+            print(site.typed(out, options), file=sys.stderr, flush=True)
         options = replace(options, yt_dlp_args=tuple(shlex.split(site.yt_dlp_args)))
         return await _run(out, options, printing, gently)
 
@@ -436,8 +440,7 @@ async def _watched(job: _Job[R], printing: Printing, gently: Gently) -> R:
 
 def _say_why_stopped(stopped: Failure | None) -> None:
     if stopped is not None:
-        told = f"hdtf_async: {stopped} {stopped.reason.advice.remedy}"
-        print(folded(told, sys.stderr), file=sys.stderr)
+        print(folded(f"hdtf_async: {stopped} {stopped.reason.advice.remedy}", sys.stderr), file=sys.stderr)
 
 
 def _nothing_left(out: Path, options: Options) -> bool:

@@ -224,6 +224,12 @@ def stated(sign: Sign) -> Mapping[str, str]:
     return told | ({"what_to_do": sign.remedy} if sign.remedy else {})
 
 
+def told(sign: Sign) -> str:
+    """Return a sign for a person: a line, and one more where there is something to do."""
+    seen = f"{sign.verdict:>7}  {sign.subject}: {sign.words}"
+    return f"{seen}\n{'':>7}  -> {sign.remedy}" if sign.remedy else seen
+
+
 def _listed(name: str, words: str) -> tuple[str, ...]:
     found = re.search(rf"^\[debug\] {name}: (.+)", words, re.MULTILINE)
     if found is None or found[1].startswith("none"):

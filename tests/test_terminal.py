@@ -20,14 +20,12 @@ import pytest
 from conftest import children
 from screen import Screen
 
-from hdtf_async import cli
+from hdtf_async import Options, cli, demo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from conftest import Finished
-
-    from hdtf_async import demo
 
 
 def job(finished: Finished, site: demo.StandIn, out: Path, *more: str) -> list[str]:
@@ -130,7 +128,7 @@ async def test_ctrl_c_on_a_terminal_ends_gently_then_at_once_and_leaves_it_as_it
         read_until(b"1 running")  # encodes, as one film is all
         read_until(b"at hand")
         os.write(master, b"\x03")
-        read_until(b"Ctrl-C again stops at once")
+        read_until(b"stops at once")
         os.write(master, b"\x03")
         read_until(b"goes on from here")
     assert run.returncode == 130
@@ -232,6 +230,42 @@ async def test_the_demo_command_does_the_whole_job(footage: Path, tmp_path: Path
     shown = run.stderr.replace("\\\n", "").splitlines()
     typed = shlex.split(next(line for line in shown if "python -m hdtf_async" in line))
     assert typed[:5] == ["python", "-m", "hdtf_async", "--out", str(tmp_path / "clips")]
+    overlap = re.search(r"both at once .*?: (\d+)% of the shorter", run.stdout)
+    assert overlap is not None, "the demo is there to show both lanes at work"
+    assert int(overlap[1]) > 0
+
+
+def test_what_the_demo_tells_to_type_fits_80_columns_and_is_one_command(tmp_path: Path) -> None:
+    """A shell takes the folded words for the same that the demo itself hands over."""
+    temporary = Path("/var/hdtf-stand-in-abcdefgh")  # as long as its name is, as a rule
+    site = demo.StandIn(player_port=40000, media_port=40001, ca=temporary / "ca.pem", pid=1)
+    told = site.typed(Path("demo"), Options(source=temporary / "tables", pace=0.5))
+    assert max(map(len, told.splitlines())) <= 80
+    (tmp_path / "python").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    (tmp_path / "python").chmod(0o755)
+    shell = told.partition("main job:\n")[2]
+    words = subprocess.run(
+        ["/bin/sh", "-ec", shell], env={"PATH": str(tmp_path)}, check=True, capture_output=True, text=True
+    ).stdout.splitlines()
+    assert words[-1] == f"--yt-dlp-args={site.yt_dlp_args}"
+    assert words[-5:-1] == ["--pace", "0.5", "--source", str(temporary / "tables")]
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+async def test_an_interrupt_while_the_demo_draws_promises_nothing(keeps: bool, tmp_path: Path) -> None:
+    """It says which film it draws; only what was to be kept is there another time."""
+    before = children()
+    words = [sys.executable, "-m", "hdtf_async", "demo", "--out", str(tmp_path / "clips")]
+    words += ["--footage", str(tmp_path / "footage")] if keeps else []
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stderr is not None
+        assert run.stderr.readline() == "Drawing film 1 of 6\n"
+        run.send_signal(signal.SIGINT)
+        told = run.stderr.read()
+    assert run.returncode == 130
+    assert ("goes on from here" in told) == keeps
+    assert sorted(children()) == sorted(before)
+    assert not (tmp_path / "clips").exists()
 
 
 @pytest.mark.usefixtures("no_children")

@@ -8,7 +8,7 @@ async with stand_in(footage) as site:
 
 from hdtf_async.demo.answers import BOT, Answer, Conditions, Fault, Offer, Refusal, Then
 from hdtf_async.demo.film import Film
-from hdtf_async.demo.films import FILMS, ROWS, Row, write_tables
+from hdtf_async.demo.films import FILMS, PACE, ROWS, Row, write_tables
 from hdtf_async.demo.footage import DrawingError, draw
 from hdtf_async.demo.motion import Head, head_at, head_box
 from hdtf_async.demo.standin import StandIn, StandInError, stand_in
@@ -16,6 +16,7 @@ from hdtf_async.demo.standin import StandIn, StandInError, stand_in
 __all__ = [
     "BOT",
     "FILMS",
+    "PACE",
     "ROWS",
     "Answer",
     "Conditions",

@@ -18,6 +18,8 @@ from hdtf_async.model import SUBSETS, Box, Interval
 if TYPE_CHECKING:
     from pathlib import Path
 
+PACE = 0.5
+"""Seconds between two starts of a download: all at once there would be nothing to cut while others come."""
 ZOOM = 1.2
 """What ``xx_crop_ratio.txt`` says of every clip of the demo."""
 

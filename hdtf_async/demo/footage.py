@@ -11,8 +11,9 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
 
 import anyio
@@ -65,33 +66,44 @@ class Rendition:
     """Rounded, as YouTube's answers have it."""
 
 
-async def draw(directory: Path, films: Sequence[Film], ffmpeg: Path) -> None:
+def _nobody(_begun: int) -> None:
+    """Tell nobody how far it is."""
+
+
+async def draw(
+    directory: Path, films: Sequence[Film], ffmpeg: Path, told: Callable[[int], None] = _nobody
+) -> None:
     """Draw films into a directory, one folder each, named by the film's YouTube id.
 
-    What is there already, drawn from an equal `Film`, stays. A folder appears whole or not at all.
+    What is there already, drawn from an equal `Film`, stays. A folder appears whole or not at all. Whenever
+    one is begun `told` hears the how manyth of all films it is, from 1; those that stay are counted.
     Raises `DrawingError` (in an `ExceptionGroup`) if ffmpeg fails.
     """
     await anyio.Path(directory).mkdir(parents=True, exist_ok=True)
-    limiter = anyio.CapacityLimiter(os.cpu_count() or 1)
+    limiter, numbers = anyio.CapacityLimiter(os.cpu_count() or 1), count(1)
+
+    async def one(film: Film) -> None:
+        async with limiter:
+            number = next(numbers)
+            if not await to_thread.run_sync(_is_drawn, directory / film.youtube_id, film):
+                told(number)
+                await _draw_film(directory, film, ffmpeg)
+
     async with anyio.create_task_group() as group:
         # The dearest first: so none is left to be drawn alone at the end.
         for film in sorted(films, key=lambda film: film.frames * film.heights[0] ** 2, reverse=True):
-            group.start_soon(_draw_film, directory, film, ffmpeg, limiter)
+            group.start_soon(one, film)
 
 
-async def _draw_film(directory: Path, film: Film, ffmpeg: Path, limiter: anyio.CapacityLimiter) -> None:
-    folder = directory / film.youtube_id
-    async with limiter:
-        if await to_thread.run_sync(_is_drawn, folder, film):
-            return
-        with tempfile.TemporaryDirectory(prefix=".drawing-", dir=directory) as scratch:
-            work = Path(scratch)
-            pictures, made = work / "pictures", work / "made"
-            pictures.mkdir()
-            made.mkdir()
-            await to_thread.run_sync(sprites.paint_all, film.look, film.heights[0] / SCENE_DOWN, pictures)
-            await _run([str(ffmpeg), *_arguments(film, pictures, made)])
-            await to_thread.run_sync(_publish, film, made, folder)
+async def _draw_film(directory: Path, film: Film, ffmpeg: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix=".drawing-", dir=directory) as scratch:
+        work = Path(scratch)
+        pictures, made = work / "pictures", work / "made"
+        pictures.mkdir()
+        made.mkdir()
+        await to_thread.run_sync(sprites.paint_all, film.look, film.heights[0] / SCENE_DOWN, pictures)
+        await _run([str(ffmpeg), *_arguments(film, pictures, made)])
+        await to_thread.run_sync(_publish, film, made, directory / film.youtube_id)
 
 
 async def _run(argv: Sequence[str]) -> None:

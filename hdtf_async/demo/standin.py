@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import sys
 import tempfile
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from anyio.abc import Process
+
+    from hdtf_async.options import Options
 
 _HOST = "127.0.0.1"
 _ROOT = Path(__file__).absolute().parents[2]
@@ -64,6 +67,19 @@ class StandIn:
     def environment(self) -> dict[str, str]:
         """What has to be in yt-dlp's environment: the authority to trust, and no proxy for loopback."""
         return {"SSL_CERT_FILE": str(self.ca), "NO_PROXY": _HOST, "no_proxy": _HOST}
+
+    def typed(self, out: Path, options: Options) -> str:
+        """Return what a user would type to run the main job against it."""
+        variables = (f"  export {name}={shlex.quote(value)}\n" for name, value in self.environment.items())
+        # Inside of the quotes a backslash at a line's end joins it with the next.
+        handed = self.yt_dlp_args.replace(" --", " \\\n--").replace(";", ";\\\n")
+        return (
+            "A stand-in for YouTube answers on this machine. As long as it does, this is the\n"
+            f"main job:\n{''.join(variables)}"
+            f"  python -m hdtf_async --out {shlex.quote(str(out))} --pace {options.pace:g} \\\n"
+            f"    --source {shlex.quote(str(options.source))} \\\n"
+            f'    --yt-dlp-args="{handed}"'
+        )
 
     async def requests(self) -> list[dict[str, Any]]:
         """Return everything that was asked of the stand-in so far, in the order in which it came.
