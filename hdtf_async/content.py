@@ -64,6 +64,8 @@ def of(found: Found) -> Record:
     every = [*lines, *found.missing]
     return {
         "now": None if found.now is None else _day(found.now),
+        "verdict": verdict(found),
+        "well": bool(lines) and not found.missing,
         "counts": counts(found),
         "runs": [
             {
@@ -98,6 +100,21 @@ def pictured(there: Mapping[str, Record]) -> list[Record]:
     return lines[:MOST_PICTURES]
 
 
+def verdict(found: Found) -> str:
+    """Say whether all is well, in a sentence or two."""
+    there, whole = len(found.there), len(found.there) + len(found.missing)
+    part = "All" if there == whole else f"{there} of"
+    told = f"{part} {whole} clips are there." if whole else "No clip yet."
+    stopped = _stopped(found.runs[-1]) if found.runs else ""
+    return f"{told} The newest run stopped early: {stopped}" if stopped else told
+
+
+def _stopped(run: history.Run) -> str:
+    """Say why a run ended early; nothing where it goes on, was cut off, or ended as it should."""
+    stopped = run.end.get("stopped")
+    return stopped.partition("\n")[0][:_WORDS] if isinstance(stopped, str) else ""
+
+
 def counts(found: Found) -> list[tuple[str, str]]:
     """Return what is counted at the head: words, and the figure."""
     lines = found.there.values()
@@ -128,9 +145,8 @@ def facts_of_run(run: history.Run) -> list[str]:
     if run.closed:
         closed = sum(span.seconds for span in run.closed)
         told.append(f"refused by YouTube for {charts.words_of_time(closed)}")
-    stopped = run.end.get("stopped")
-    if isinstance(stopped, str):
-        told.append(f"stopped early: {stopped.partition(chr(10))[0][:_WORDS]}")
+    if stopped := _stopped(run):
+        told.append(f"stopped early: {stopped}")
     return told
 
 

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from datetime import UTC, datetime
+from html import unescape
 from html.parser import HTMLParser
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -212,6 +213,16 @@ def test_what_is_not_in_the_journal_is_not_told(tmp_path: Path) -> None:
     assert b"RD_" in page.render(found)
 
 
+def test_the_page_answers_in_the_order_in_which_people_ask(tmp_path: Path) -> None:
+    """Is all well, what is missing and what to do, how it went, what there is, and words for a paper."""
+    (tmp_path / "_journal.jsonl").write_text("".join(json.dumps(each) + "\n" for each in STORY))
+    html = page.render(page.find(tmp_path)).decode()
+    order = ["unwell", "counts", "missing", "timeline", "clips", "distributions", "methods"]
+    places = [html.index(f'class="{name}"' if name in order[:2] else f'id="{name}"') for name in order]
+    assert places == sorted(places)
+    assert Reason.CLIP_WRONG.advice.remedy in unescape(html[places[2] : places[3]])
+
+
 def figures(html: str) -> dict[str, str]:
     """Return the counts at the head of a report."""
     pairs = re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", html)
@@ -331,7 +342,7 @@ def test_the_report_of_a_run_tells_how_long_both_lanes_were_at_work(monkeypatch:
         (100, RunStarted(2, 1, 10.0, 0, 2, 1, 0, 0.0)), (101, DownloadStarted("A", "a", 1, 0)),
         (103, DownloadStarted("B", "b", 1, 0)), (105, Downloaded("A", 4.0)),
         (106, RawReady("A", "youtube", 9, 5.0)),
-        (107, EncodeStarted("A_000", 10.0)), (109, VideoFailed("B", "b", Reason.PRIVATE, "")),
+        (107, EncodeStarted("A_000", 10.0)), (109, VideoFailed("B", "b", Reason.PRIVATE, "", 1)),
         (112, ClipDone("A_000", "A_000.mp4", 10.0, 5, 5.0, 0.0)),
     ])  # fmt: skip
     assert (report.download_seconds, report.encode_seconds, report.both_seconds) == (8, 5, 2)
