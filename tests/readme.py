@@ -1,6 +1,6 @@
 """The parts of README and docs that follow from the code, and the commands that they tell people to type.
 
-python tests/readme.py demo|test|datasets|...   prints a command as the README has it
+python tests/readme.py demo|test|datasets|...   prints a command as README or CONTRIBUTING has it
 python tests/readme.py write                    writes the tables, and the schema of the events, anew
 """
 
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 DOCS = ROOT / "docs"
 SCHEMA = DOCS / "events.schema.json"
 
 
 def pages() -> list[Path]:
     """Return all pages that people read."""
-    return [README, ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
+    return [README, CONTRIBUTING, *sorted(DOCS.glob("*.md"))]
 
 
 def command(name: str) -> str:
-    """Return the shell block behind the marker ``<!-- command: name -->``."""
-    found = re.search(
-        rf"<!-- command: {name} -->\n+```sh\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL
-    )
-    if found is None:
-        raise SystemExit(f"README.md has no command {name!r}")
-    return found[1]
+    """Return the shell block behind the marker ``<!-- command: name -->``, of which there is one."""
+    text = README.read_text(encoding="utf-8") + CONTRIBUTING.read_text(encoding="utf-8")
+    found = re.findall(rf"<!-- command: {re.escape(name)} -->\n+```sh\n(.*?)```", text, re.DOTALL)
+    if len(found) != 1:
+        raise SystemExit(f"README.md and CONTRIBUTING.md have {len(found)} commands {name!r}")
+    return str(found[0])
 
 
 def options_table() -> str:

@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 RUN_ELSEWHERE = {
     **dict.fromkeys(readme.command("demo").splitlines(), "tests/test_packaging.py runs it whole"),
     **dict.fromkeys(readme.command("test").splitlines(), "it is what runs this"),
-    **dict.fromkeys(readme.command("datasets").splitlines(), ".ci/run"),
-    **dict.fromkeys(readme.command("browser").splitlines(), ".ci/run"),
-    **dict.fromkeys(readme.command("test-face").splitlines(), ".ci/run"),
-    **dict.fromkeys(readme.command("test-bucket").splitlines(), ".ci/run"),
+    **{
+        line: ".ci/run"
+        for name in ("datasets", "browser", "test-face", "test-bucket")
+        for line in readme.command(name).splitlines()
+    },
     "pip install 'hdtf-async[store]'": ".ci/run, as part of the extra for the tests",
     "pip install '.[face]'": ".ci/run, as part of the extra for the tests",
     "python examples/plain.py clips": "tests/test_examples.py",
@@ -195,5 +196,16 @@ def test_links_between_the_pages_lead_somewhere() -> None:
 
 
 def test_the_front_page_is_one() -> None:
-    """Short enough to be read whole."""
-    assert len(readme.README.read_text("utf-8").splitlines()) <= 220
+    """Short enough to be read whole, and with the two commands that come first."""
+    text = readme.README.read_text("utf-8")
+    assert len(text.splitlines()) <= 170
+    assert re.findall(r"<!-- command: (.*?) -->", text) == ["demo", "test"]
+
+
+def test_what_the_clips_mean_for_whoever_uses_them_is_said_in_three_sentences() -> None:
+    """On the tables' licence, on YouTube's terms, on the people shown."""
+    (words,) = re.findall(r"(?s)For whoever uses the clips: (.*)", readme.README.read_text("utf-8"))
+    sentences = re.findall(r"[^.]+\.", " ".join(words.split()))
+    subjects = ("licence of the tables", "YouTube's terms", "people shown")
+    assert len(sentences) == 3
+    assert all(subject in sentence for subject, sentence in zip(subjects, sentences, strict=True))
