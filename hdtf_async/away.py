@@ -286,7 +286,7 @@ async def merge(out: Path | Address) -> tuple[int, Counter[Reason]]:
     async with _scratch(out, Options()) as scratch:
         await _copy_journals(bucket, scratch, None)
         if not await run_sync(lambda: any(path.stat().st_size for path in journals(scratch))):
-            raise StoreError(f"{out} has no journal: nothing was made there, so nothing can be merged")
+            raise StoreError(f"{out} has no journal: nothing was made there; name the address of a run")
         known = await run_sync(store.read_known, scratch)
         before = await listed(bucket, known)
         clips = await run_sync(known.all_there)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
+import re
 import sys
 import textwrap
 from dataclasses import fields
@@ -57,6 +58,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and leave with exit code 2."""
+        message = re.sub(r"^argument \S+: (?=--)", "", message)  # our own words name the option themselves
         unknown = message.partition("unrecognized arguments: ")[2].split()
         known = [*self._option_string_actions, *COMMANDS]
         for word in unknown:

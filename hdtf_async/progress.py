@@ -177,8 +177,9 @@ class Bars(View):
 
     async def end(self) -> None:
         """Leave the bars where they are, and go on below."""
-        frame, lines = self._frame(), len(self._bars())
-        self._pen.put(frame=f"{frame}\x1b[{lines - 1}B\n" if lines > 1 else f"{frame}\n")
+        frame, bars = self._frame(), self._bars()
+        down = f"\x1b[{len(bars) - 1}B" if len(bars) > 1 else ""
+        self._pen.put(frame=f"{frame}{down}\n" if any(bars) else frame)  # nothing has begun
         await super().end()
 
     def _painted(self, level: str, line: str) -> str:

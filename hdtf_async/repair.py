@@ -114,7 +114,7 @@ async def _check(  # noqa: PLR0913, PLR0917 - what `running` takes, and what it 
     begun = anyio.current_time()
     result = Check(repairs=repair)
     if not await run_sync((out / JOURNAL).is_file):
-        raise locks.StoreError(f"{out} has no {JOURNAL}: nothing was made there, so nothing can be checked")
+        raise locks.StoreError(f"{out} has no {JOURNAL}: nothing was made there; name the directory of a run")
     own = await run_sync(own_raws, options.raw_dirs)
     looking = partial(_look, result, options, deep=deep, events=events, finish=finish)
     try:

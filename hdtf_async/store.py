@@ -286,7 +286,7 @@ async def merge(out: Path) -> tuple[int, Counter[Reason]]:
     `Failure` with ``disk_full`` or ``not_writable``.
     """
     if not await run_sync(lambda: any(path.is_file() for path in journals(out))):
-        raise StoreError(f"{out} has no journal: nothing was made there, so nothing can be merged")
+        raise StoreError(f"{out} has no journal: nothing was made there; name the directory of a run")
     async with _in_common(out, alone=False):
         with anyio.CancelScope(shield=True):
             await run_sync(views.merge, out)

@@ -91,7 +91,7 @@ def test_plan_touches_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         (["--out", "x", "--size", "big"], "--size does not take 'big'"),
         (["--out", "x", "--size", "255"], "--size takes an even number"),
         (["--out", "x", "--subset", "ABC"], "--subset takes RD, WDA, WRA"),
-        (["--out", "x", "--crop", "circle"], "--crop"),
+        (["--out", "x", "--crop", "circle"], ": --crop takes table, face, none, not 'circle'"),
         (["--out", "x", "--crop", "face", "--resolution", "exact"], "leave --resolution away"),
         (["--out", "x", "--face-rate", "0"], "--face-rate"),
         (["--out", "x", "--yt-dlp-args=--exec id"], "--yt-dlp-args cannot take --exec"),

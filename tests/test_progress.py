@@ -191,6 +191,13 @@ async def test_bars_stay_whole_when_the_terminal_changes_its_size() -> None:
     assert screen.row == 3  # what is printed next stands below
 
 
+async def test_a_run_that_does_not_begin_leaves_no_empty_line() -> None:
+    """What is said then stands where the bars would have been."""
+    screen = Screen()
+    screen.feed(await shown([], lambda pen: Bars(pen, columns(80), "error")))
+    assert (screen.lines, screen.row) == ([""], 0)
+
+
 @pytest.mark.parametrize(("coloured", "signs"), [(True, ["\x1b[33m", "\x1b[0m"]), (False, [])])
 async def test_colours_are_for_terminals_whose_user_has_not_said_no(coloured: bool, signs: list[str]) -> None:
     """Only the line of a problem has one."""
