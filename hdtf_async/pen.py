@@ -6,9 +6,9 @@ And lines that fit where they are written.
 from __future__ import annotations
 
 import os
+import re
 import textwrap
 import threading
-from functools import partial
 from typing import TYPE_CHECKING, TextIO
 
 import anyio
@@ -20,6 +20,8 @@ ROOM = 100
 """Lines that may wait to be written before whoever can wait does."""
 KEPT = 10_000
 """Lines that wait while nothing can be written; of more, the oldest are dropped."""
+_UNIT = re.compile(r"(\d) (s|min|h|[kMGT]?B)\b")
+"""A number and its unit, which stay on one line."""
 LOOK = 0.02
 """Seconds between two looks at whether all is written."""
 
@@ -133,8 +135,13 @@ def folded(text: str, to: TextIO, indent: int = 2) -> str:
 
 def fold(text: str, columns: int, indent: int = 2) -> str:
     """Return lines of so many columns at most, but for longer words; what is folded is indented."""
-    fill = partial(
-        textwrap.fill, width=max(20, columns), subsequent_indent=" " * indent,
-        break_long_words=False, break_on_hyphens=False,
-    )  # fmt: skip
-    return "\n".join(map(fill, text.split("\n")))
+
+    def filled(line: str) -> str:
+        behind = max(indent, len(line) - len(line.lstrip()) + 2)
+        whole = _UNIT.sub("\\1\N{NO-BREAK SPACE}\\2", line)
+        return textwrap.fill(
+            whole, max(20, columns), subsequent_indent=" " * behind,
+            break_long_words=False, break_on_hyphens=False,
+        ).replace("\N{NO-BREAK SPACE}", " ")  # fmt: skip
+
+    return "\n".join(map(filled, text.split("\n")))

@@ -195,7 +195,8 @@ class Bars(View):
         before, self._size = self._size, self._size_now()
         bars = self._bars()
         back = f"\x1b[{len(bars) - 1}A\r" if len(bars) > 1 else "\r"
-        return (_CLEAR if before != self._size else "") + "\x1b[K\n".join(bars) + _CLEAR + back
+        # The return, for a key such as Ctrl-C may have left its sign there.
+        return "\r" + (_CLEAR if before != self._size else "") + "\x1b[K\n".join(bars) + _CLEAR + back
 
     def _bars(self) -> list[str]:
         picture, now, size = self._picture, self._drawn, self._size
@@ -203,9 +204,13 @@ class Bars(View):
         # Where it is narrow, the ends of the lines give way. The words stand in place of the unit, since
         # tqdm puts a comma before its postfix.
         layout = f"{{desc}} {{n_fmt:>4}}/{{total_fmt:<4}}|{{bar:{12 if columns > _NARROW else 4}}}| {{unit}}"
+        meter = partial(tqdm.format_meter, elapsed=0, ascii=self._plain, bar_format=layout)
         lines = [
-            tqdm.format_meter(
-                over, total, 0, ncols=columns, prefix=name, ascii=self._plain, unit=words, bar_format=layout
+            meter(
+                over,
+                total,
+                prefix=name,
+                unit=_fitting(words, columns - len(meter(over, total, prefix=name, unit=""))),
             )
             for name, over, total, words in (
                 ("videos", picture.videos_over, picture.videos, picture.videos_words(now)),
@@ -213,8 +218,18 @@ class Bars(View):
             )
             if total or over  # a census has no clips, and a check has no videos
         ]
-        lines.append(disp_trim(picture.end_words(now), columns))
+        lines = [disp_trim(line, columns) for line in lines]  # should even the bars be too long
+        if end := picture.end_words(now):
+            lines.append(textwrap.shorten(end, columns, placeholder=" ..."))
         return lines[: max(1, size.lines - 1)]
+
+
+def _fitting(words: str, columns: int) -> str:
+    """Return as many of the parts of a state as fit; the first in any case, for it matters most."""
+    parts = words.split(", ")
+    while len(parts) > 1 and len(", ".join(parts)) > columns:
+        parts.pop()
+    return ", ".join(parts)
 
 
 class Lines(View):

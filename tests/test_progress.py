@@ -150,10 +150,28 @@ async def test_bars_say_all_that_matters_in_80_columns() -> None:
     assert re.fullmatch(r"videos +1/3 +\|.{12}\| refused: 10:00 to wait, 1\.0 kB", drawn[0])
     assert re.fullmatch(r"clips +2/4 +\|.{12}\| 2 failed, 5\.0 s of 1\.0 min, 1 running", drawn[1])
     assert re.match(r"0\.\d s ago: RD_A_001: \w", drawn[2])
+    assert longest.advice.meaning.startswith(drawn[2].partition("RD_A_001: ")[2].removesuffix(" ..."))
+    assert drawn[2].endswith(" ...")
+
+
+@pytest.mark.parametrize("wide", range(50, 100, 5))
+async def test_the_bars_are_never_cut_within_a_word(wide: int) -> None:
+    """What does not fit is left out, the least important first."""
+    events = [*STORY, LaneClosed(Reason.REFUSED, "", 600.0, 0)]
+    screen = Screen()
+    screen.feed(await shown(events, lambda pen: Bars(pen, columns(wide), "error")))
+    for line, whole in (
+        (screen.lines[-3], ["refused: 10:00 to wait", "1.0 kB"]),
+        (screen.lines[-2], ["1 failed", "5.0 s of 1.0 min", "1 running"]),
+    ):
+        assert len(line) < wide
+        parts = line.rpartition("| ")[2].split(", ")
+        assert parts == whole[: len(parts)]
 
 
 def test_lines_fold_at_words() -> None:
     """What goes on is indented; a word that is longer than the line stays whole, to be copied."""
+    assert fold("  12 one two, 12.5 MB three", 20).split("\n") == ["  12 one two,", "    12.5 MB three"]
     word = "/a/very-long-path" * 3
     assert fold(f"  note  one two three {word} four\nfive", 24, 8).split("\n") == [
         "  note  one two three", f"        {word}", "        four", "five",
