@@ -60,11 +60,11 @@ From the HDTF tables to talking-head clips: downloads and encodes overlap.
 
   python -m hdtf_async --out clips                         the whole dataset
   python -m hdtf_async --out clips --subset RD --limit 5   a first taste of it
-  python -m hdtf_async --out clips --size 512 --fps 25     in the usual form
-  python -m hdtf_async --out clips --recipe hallo          in Hallo's, and sound
+  python -m hdtf_async --out clips --size 512 --fps 25     for training code
+  python -m hdtf_async --out clips --recipe hallo          for Hallo, with sound
   python -m hdtf_async plan               what would be done; what is odd
   python -m hdtf_async doctor             tools, cookies, disk: ready or not
-  python -m hdtf_async census --out DIR   what YouTube still has, how high
+  python -m hdtf_async census --out DIR   what is still on YouTube
   python -m hdtf_async check --out DIR    every clip against its record
   python -m hdtf_async merge --out DIR    the lists, from all shards' journals
   python -m hdtf_async report --out DIR   report.html anew, also during a run
@@ -312,7 +312,7 @@ def export_command(argv: Sequence[str]) -> int:
     """``python -m hdtf_async export``: the clips of a directory in the tree that training code wants."""
     parser = Parser(
         prog="python -m hdtf_async export", usage="%(prog)s --recipe NAME --out DIR --to DIR2 [options]",
-        description="Lays out the clips of DIR below DIR2 as training code wants them: links (copies where"
+        description="Lays out the clips of DIR below DIR2 for training code them: links (copies where"
         " there are none), lists, and frames. What somebody else has put there is left alone.",
     )  # fmt: skip
     parser.add_argument(
