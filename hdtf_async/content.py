@@ -268,14 +268,23 @@ def _missing(record: Record) -> Record:
 
 
 def _reasons(missing: Iterable[Record]) -> list[Record]:
-    """Return each reason with what it means, what to do, and its clips, the most frequent first."""
+    """Return each reason with what it means, what to do, and its clips, the most frequent first.
+
+    Clips of one video of which the tool said the same stand together.
+    """
     clips: dict[str, list[Record]] = {}
     for record in missing:
         clips.setdefault(record["reason"], []).append(_missing(record))
-    return [
-        {"reason": reason, "advice": Reason(reason).advice, "clips": those}
-        for reason, those in sorted(clips.items(), key=lambda each: -len(each[1]))
-    ]
+    told = []
+    for reason, those in sorted(clips.items(), key=lambda each: -len(each[1])):
+        videos: dict[tuple[str | None, str], list[str]] = {}
+        for clip in those:
+            videos.setdefault((clip["link"], clip["words"]), []).append(clip["stem"])
+        groups = [{"stems": stems, "link": link, "words": words} for (link, words), stems in videos.items()]
+        told.append(
+            {"reason": reason, "advice": Reason(reason).advice, "number": len(those), "groups": groups}
+        )
+    return told
 
 
 def _hours(lines: Iterable[Record]) -> float:

@@ -106,8 +106,13 @@ def line_of(event: Event) -> tuple[str, str] | None:  # noqa: C901, PLR0911, PLR
         case WindingDown():
             return (
                 "error",
-                f"Ending: nothing new begins; {count(event.encodes, 'encode')} may finish,"
-                f" within {in_hours(event.within)}. Ctrl-C again stops at once.",
+                "Ending: nothing new begins"
+                + (
+                    f"; {count(event.encodes, 'encode')} may finish, within {in_hours(event.within)}"
+                    if event.encodes
+                    else ""
+                )
+                + ". Ctrl-C again stops at once.",
             )
     return None
 

@@ -223,6 +223,20 @@ def test_the_page_answers_in_the_order_in_which_people_ask(tmp_path: Path) -> No
     assert Reason.CLIP_WRONG.advice.remedy in unescape(html[places[2] : places[3]])
 
 
+def test_the_clips_of_a_video_that_is_gone_stand_together(tmp_path: Path) -> None:
+    """With the tool's words once; another video, and other words, stand by themselves."""
+    private = {"subset": "RD", "reason": "private", "words": "Private video"}
+    lost = [
+        told(1, "failed", clip=f"RD_{name}", youtube_id=name[0] * 11, **private)
+        for name in ("A_000", "A_001", "B_000")
+    ]
+    (tmp_path / "_journal.jsonl").write_text("".join(json.dumps(each) + "\n" for each in lost))
+    html = page.render(page.find(tmp_path)).decode()
+    assert "<b>3</b> private" in html
+    assert re.findall(r"<li><b>(.*?)</b> <a", html) == ["RD_A_000, RD_A_001", "RD_B_000"]
+    assert html.count("<pre>") == 2
+
+
 def figures(html: str) -> dict[str, str]:
     """Return the counts at the head of a report."""
     pairs = re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", html)
