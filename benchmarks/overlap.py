@@ -1,6 +1,6 @@
 """How near a run comes to the time of its slower lane, where nothing of the tools is played.
 
-    python benchmarks/overlap.py [--videos 40] [--runs 3] [--footage DIR]
+    python benchmarks/overlap.py [--videos 40] [--runs 3] [--regime NAME] [--footage DIR]
 
 Three lines are tried: one that is slow, so that the network decides; one that is fast, so that the CPUs do;
 and one on which both lanes take about as long. For each the whole job is run, and then its lanes by
@@ -169,7 +169,7 @@ async def benchmark(said: argparse.Namespace, directory: Path) -> None:
         f"{'regime':15}{'makespan':>9}{'network':>9}{'encodes':>9}{'CPUs':>9}{'ratio':>8}  "
         f"{'bound by':9}{'supervisor':>11}{'stand-in':>10}"
     )
-    for name in LINES:
+    for name in said.regime or LINES:
         print(await regime(name, videos, said, directory), flush=True)
 
 
@@ -178,6 +178,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--videos", type=int, default=40)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--regime", choices=LINES, action="append", help="only this one; may be given again")
     parser.add_argument("--footage", type=Path, help="keep the footage there for another time")
     parser.add_argument("--one", choices=("whole", "network", "encodes"), help=argparse.SUPPRESS)
     parser.add_argument("--dir", type=Path, help=argparse.SUPPRESS)

@@ -5,6 +5,10 @@ begun; transfers that run go on, and so do encodes. After a cool-down one video,
 its answer decides: a refusal closes the lane again, for twice as long, and anything else opens it. After
 three refused probes it is closed for good, and the run ends.
 
+Without a pace, no more of them ask at once than there are CPUs: what asks takes a second of CPU to start, so
+that eight which start together would begin their transfers late and end them together, with nothing to cut
+until then. But nobody waits long for those before: a pace of `LONGEST_ASK` is as good.
+
 A refusal of an attempt that began before the lane was last closed is no news: it changes nothing.
 """
 
@@ -28,6 +32,8 @@ PROBES = 3
 """Refused probes after which the lane is closed for good."""
 LONGEST_COOL_DOWN = 4 * 3600.0
 """Seconds to which the doubling of the cool-down is bounded."""
+LONGEST_ASK = 5.0
+"""Seconds after a start when the next one need not wait any more for who has no answer yet."""
 
 
 class Turn:
@@ -37,10 +43,18 @@ class Turn:
         self._entrance = entrance
         self.closings = closings
         """How often the lane had been closed when this attempt began."""
+        self._asks = True
 
     def answered(self) -> None:
         """YouTube has answered, and that was no refusal."""
+        self.asked()
         self._entrance.answered(self)
+
+    def asked(self) -> None:
+        """Take note that it asks no more."""
+        if self._asks:
+            self._asks = False
+            self._entrance.asked()
 
     def refused(self, failure: Failure) -> None:
         """YouTube has refused the address."""
@@ -48,10 +62,19 @@ class Turn:
 
 
 class Entrance:
-    """Lets attempts into the network lane, at least `pace` seconds apart, while the lane is open."""
+    """Lets attempts into the network lane, at least `pace` seconds apart, while the lane is open.
+
+    Once `at_once` of them have no answer yet, the next one waits for it.
+    """
 
     def __init__(
-        self, network: anyio.CapacityLimiter, *, pace: float, cool_down: float, events: Events
+        self,
+        network: anyio.CapacityLimiter,
+        *,
+        pace: float,
+        cool_down: float,
+        events: Events,
+        at_once: float = math.inf,
     ) -> None:
         self.over: Failure | None = None
         """Why nobody is let in any more, if YouTube's refusals are the reason."""
@@ -59,8 +82,11 @@ class Entrance:
         self._pace = pace
         self._first_cool_down = self._cool_down = cool_down
         self._events = events
-        self._next = -math.inf
-        """When the pace lets the next one in, on the loop's clock."""
+        self._begun = -math.inf
+        """When the last one was let in, on the loop's clock."""
+        self._at_once = at_once
+        self._asking = 0
+        """How many were let in and have no answer yet."""
         self._opens = -math.inf
         """When the cool-down ends."""
         self._closings = 0
@@ -81,6 +107,12 @@ class Entrance:
         """Let nobody in any more; whoever waits is turned away at once."""
         self._ended = True
         self._changed()
+
+    def asked(self) -> None:
+        """Take note that one of them asks no more."""
+        if self._asking == self._at_once:
+            self._changed()
+        self._asking -= 1
 
     def answered(self, turn: Turn) -> None:
         """Open the lane if this was the probe."""
@@ -120,6 +152,7 @@ class Entrance:
             yield turn
         finally:
             if turn is not None:
+                turn.asked()
                 self._network.release()
                 if turn is self._probe:  # it came to no answer: the next one is the probe
                     self._probe = None
@@ -133,10 +166,12 @@ class Entrance:
                 with anyio.CancelScope() as self._waiting:
                     if self._probe is not None:
                         await anyio.sleep_forever()  # until that has its answer
-                    await anyio.sleep_until(max(self._next, self._opens))
+                    wait = self._pace if self._asking < self._at_once else max(self._pace, LONGEST_ASK)
+                    await anyio.sleep_until(max(self._begun + wait, self._opens))
                     await self._network.acquire()
                     if not self._waiting.cancel_called:
-                        self._next = anyio.current_time() + self._pace
+                        self._begun = anyio.current_time()
+                        self._asking += 1
                         turn = Turn(self, self._closings)
                         if self._closed_since is not None:
                             self._probe = turn

@@ -139,15 +139,19 @@ async def test_without_a_limit_nobody_is_told_one() -> None:
 # The entrance of the network lane.
 
 
-def _entrance(limiter: anyio.CapacityLimiter, pace: float) -> Entrance:
-    return Entrance(limiter, pace=pace, cool_down=600, events=Events())
+def _entrance(limiter: anyio.CapacityLimiter, pace: float, at_once: float = math.inf) -> Entrance:
+    return Entrance(limiter, pace=pace, cool_down=600, events=Events(), at_once=at_once)
 
 
-async def _visit(entrance: Entrance, starts: list[float], stay: float) -> None:
+async def _visit(entrance: Entrance, starts: list[float], stay: float, asks: float = math.inf) -> None:
     async with entrance.turn() as inside:
         if inside:
             starts.append(anyio.current_time())
-            await anyio.sleep(stay)
+            await anyio.sleep(min(asks, stay))
+            if asks < stay:
+                inside.answered()
+                inside.answered()  # each part of the download says so
+                await anyio.sleep(stay - asks)
 
 
 async def test_entrance_lets_in_as_many_as_there_are_tokens() -> None:
@@ -179,6 +183,29 @@ async def test_entrance_spaces_those_who_get_tokens_at_once() -> None:
         limiter.total_tokens = 9
     assert starts == [0, *range(500, 524, 3)]
     assert all(later - earlier >= 3 for earlier, later in pairwise(starts))
+
+
+@pytest.mark.parametrize(
+    ("pace", "stay", "asks", "starts"),
+    [
+        (0, 100, 2, [0, 0, 2, 2, 4, 4]),  # as each has its answer
+        (0, 3, 9, [0, 0, 3, 3, 6, 6]),  # or leaves without one
+        (0, 100, 50, [0, 0, 5, 10, 15, 20]),  # but nobody waits for long
+        (3, 100, 1, [0, 3, 6, 9, 12, 15]),  # the pace holds
+        (12, 100, 50, [0, 12, 24, 36, 48, 60]),  # and a slow one is enough
+    ],
+)
+async def test_no_more_ask_at_once_than_there_are_cpus(
+    pace: float, stay: float, asks: float, starts: list[float]
+) -> None:
+    """So that those who start together do not keep one another from beginning their transfers."""
+    limiter, came = anyio.CapacityLimiter(8), list[float]()
+    entrance = _entrance(limiter, pace, at_once=2)
+    async with anyio.create_task_group() as group:
+        for _ in range(6):
+            group.start_soon(_visit, entrance, came, stay, asks)
+    assert came == starts
+    assert limiter.borrowed_tokens == 0
 
 
 async def test_who_is_cancelled_at_the_entrance_blocks_nobody() -> None:
