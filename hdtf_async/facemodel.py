@@ -8,26 +8,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hdtf_async import process
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.guard import UNGUARDED, Guard
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 NAME = "face_landmarker.task"
 HOME = f"https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/{NAME}"
 """Where its makers keep it."""
 SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
 _DEADLINE = 300.0
-_SERVE = """
-import sys
-sys.path.append(sys.argv[1])
-from hdtf_async.facemodel import serve
-serve(sys.argv[2:])
-"""
 
 
 async def at_hand(given: Path | None, *, home: str = HOME, guard: Guard = UNGUARDED) -> Path:
@@ -51,16 +41,14 @@ async def cached() -> Path | None:
 
 
 async def _asked(words: list[str], guard: Guard) -> str:
-    own = str(Path(__file__).parents[1])
-    ended = await process.run(
-        [sys.executable, "-P", "-c", _SERVE, own, *words], deadline=_DEADLINE, keep=1 << 16, guard=guard
-    )
+    argv = process.of_ours("hdtf_async.facemodel", *words)
+    ended = await process.run(argv, deadline=_DEADLINE, keep=1 << 16, guard=guard)
     if ended.code != 0:
         raise Failure(Reason.TOOL_FAILED, ended.words)
     return ended.out.decode().removesuffix("\n")
 
 
-def serve(words: Sequence[str]) -> None:
+def serve(*words: str) -> None:
     """Print the path of the model in the cache; from the address that is told it is fetched if need be."""
     import pooch  # noqa: PLC0415 - which only this child needs
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib.metadata import PackageNotFoundError, version
@@ -36,12 +35,6 @@ if TYPE_CHECKING:
 
 SHORTER_SIDE = 720
 """Pixels of the shorter side of the frames that are looked at, at most."""
-_SERVE = """
-import sys
-sys.path.append(sys.argv[1])
-from hdtf_async.landmarks import serve
-serve()
-"""
 _SLOWEST = 10.0
 """Seconds that one frame may take."""
 _START = 120.0
@@ -118,9 +111,8 @@ class Finder:
             frames.append(json.loads(line))
             return True
 
-        own = str(Path(__file__).parents[1])
         ended = await process.run(
-            [sys.executable, "-P", "-c", _SERVE, own, str(self.model), str(width), str(height), *argv],
+            process.of_ours("hdtf_async.landmarks", str(self.model), str(width), str(height), *argv),
             deadline=deadline,
             stall=STALL,
             on_line=on_line,

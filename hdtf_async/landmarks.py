@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -167,15 +166,15 @@ def _serve(out: IO[str], words: IO[str], said: Sequence[str]) -> int:
     return NO_PICTURES if ffmpeg.returncode else 0
 
 
-def serve() -> None:
-    """Do what the command line says: a model, the pictures' width and height, and the words of a command."""
+def serve(*said: str) -> None:
+    """Do what is said: a model, the pictures' width and height, and the words of a command."""
     with os.fdopen(os.dup(1), "w") as out, os.fdopen(os.dup(2), "w") as words:
         # What libraries chatter would hide ffmpeg's words, and is no answer.
         quiet = os.open(os.devnull, os.O_WRONLY)
         os.dup2(quiet, 1)
         os.dup2(quiet, 2)
         try:
-            code = _serve(out, words, sys.argv[2:])
+            code = _serve(out, words, said)
         except Exception as error:  # noqa: BLE001 - whatever it is, somebody has to read it
             words.writelines(traceback.format_exception_only(error))
             code = 1
@@ -184,7 +183,3 @@ def serve() -> None:
         words.flush()
         # Some versions of what detects fall over themselves when Python ends.
         os._exit(code)
-
-
-if __name__ == "__main__":
-    serve()

@@ -15,16 +15,16 @@ import signal
 import sys
 from contextlib import suppress
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from hdtf_async.demux import Facts, Sound, read, read_sound
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.guard import UNGUARDED, Guard
-from hdtf_async.process import Companion
+from hdtf_async.process import Companion, of_ours
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
     from types import TracebackType
 
     from hdtf_async.model import Interval
@@ -33,22 +33,13 @@ _MEMORY = 4 << 30
 _CPU_SECONDS = 120
 _DEADLINE = 180.0
 _ANSWER_LIMIT = 1 << 20
-_SERVE = """
-import sys
-sys.path.append(sys.argv[1])
-from hdtf_async.probe import serve
-serve()
-"""
 
 
 class Prober:
     """Asks the probing child. An async context manager: the child is gone when it is left."""
 
     def __init__(self, guard: Guard = UNGUARDED) -> None:
-        # -P: a module of that name in the working directory must not be taken for ours. So where ours
-        # is has to be said, for this program may have been started right from its source directory.
-        own = str(Path(__file__).parents[1])
-        self._child = Companion([sys.executable, "-P", "-c", _SERVE, own], limit=_ANSWER_LIMIT, guard=guard)
+        self._child = Companion(of_ours("hdtf_async.probe"), limit=_ANSWER_LIMIT, guard=guard)
 
     async def __aenter__(self) -> Self:
         return self
@@ -154,7 +145,3 @@ def serve() -> None:
     for question in sys.stdin.buffer:
         sys.stdout.write(_answer_in_fork(question) + "\n")
         sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    serve()

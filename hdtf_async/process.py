@@ -21,9 +21,11 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import sys
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from subprocess import DEVNULL, PIPE, Popen
 from threading import Thread
 from typing import IO, TYPE_CHECKING
@@ -35,7 +37,6 @@ from hdtf_async.guard import UNGUARDED, Guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
 GRACE = 5.0
 """Seconds between TERM and KILL. yt-dlp and ffmpeg close their files within one."""
@@ -47,6 +48,11 @@ TAIL_LINES = 60
 """Lines of stderr that are kept for the log and for the classification of a failure."""
 WORDS_LIMIT = 1 << 12
 """Characters of one line of stderr that are kept."""
+_OURS = """
+import importlib, sys
+sys.path.append(sys.argv[1])
+importlib.import_module(sys.argv[2]).serve(*sys.argv[3:])
+"""
 _CHUNK = 1 << 16
 _POLL = 0.05
 
@@ -58,6 +64,13 @@ class Ended:
     code: int
     words: str
     out: bytes
+
+
+def of_ours(module: str, *words: str) -> list[str]:
+    """Return the command line of a child that is a part of this program: `serve` of a module, with words."""
+    # -P: a module of that name in the working directory must not be taken for ours. So where ours is has
+    # to be said, for this program may have been started right from its source directory.
+    return [sys.executable, "-P", "-c", _OURS, str(Path(__file__).parents[1]), module, *words]
 
 
 def never(_line: str) -> bool:

@@ -378,10 +378,10 @@ async def workshop(  # noqa: PLR0913 - what videos are made with
             lanes,
             Entrance(
                 lanes.network,
+                at_once=usable_cpus(),
                 pace=options.pace,
                 cool_down=options.cool_down,
                 events=events,
-                at_once=usable_cpus(),
             ),
             directory,
             Fetcher(options, directory, yt_dlp, prober, events, own=own, width=width),

@@ -23,7 +23,7 @@ from hdtf_async.probe import Prober
 from hdtf_async.run import bundled_ffmpeg
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 
 @pytest.fixture(scope="module")
@@ -351,15 +351,17 @@ WOUNDS = {
 }
 
 
+def in_its_place(script: str) -> Callable[[str], list[str]]:
+    """Return what starts a script in the place of the probing child."""
+    return lambda _module: [sys.executable, "-c", script, str(Path(probe.__file__).parents[1])]
+
+
 @pytest.mark.parametrize(("wound", "words"), WOUNDS.items(), ids=WOUNDS.values())
 async def test_a_file_that_brings_its_reader_down_costs_its_own_question(
     sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wound: str, words: str
 ) -> None:
     """Crashes of a parser, hunger for memory, noise on its output: the next question is answered well."""
-    monkeypatch.setattr(
-        probe,
-        "_SERVE",
-        f"""
+    script = f"""
 import os, signal, sys
 sys.path.append(sys.argv[1])
 from hdtf_async import probe
@@ -370,8 +372,8 @@ def wounded(path, container, intervals):
     return read(path, container, intervals)
 probe.read = wounded
 probe.serve()
-""",
-    )
+"""
+    monkeypatch.setattr(probe, "of_ours", in_its_place(script))
     async with Prober() as prober:
         server = prober.facts(sources / "b_frames.mp4", container="mp4")
         before = await server
@@ -395,7 +397,7 @@ def read(path, container, intervals):
 probe.read = read
 probe.serve()
 """
-    monkeypatch.setattr(probe, "_SERVE", stub)
+    monkeypatch.setattr(probe, "of_ours", in_its_place(stub))
     async with Prober() as prober:
         assert "SIGXCPU" in await refused(prober, tmp_path / "raw.mp4")
         monkeypatch.setattr(probe, "_DEADLINE", 0.2)
@@ -408,7 +410,7 @@ async def test_a_prober_that_cannot_work_blames_no_file(
     sources: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And says what it lacks."""
-    monkeypatch.setattr(probe, "_SERVE", "import no_such_module")
+    monkeypatch.setattr(probe, "of_ours", in_its_place("import no_such_module"))
     async with Prober() as prober:
         with pytest.raises(Failure) as failure:
             await facts_of(prober, sources / "b_frames.mp4")
@@ -488,7 +490,7 @@ async def test_a_child_that_cannot_work_is_found_out_before_a_download(
     """A missing or broken PyAV is local trouble once, and not a failure of each video."""
     async with Prober() as prober:
         await prober.ready()
-    monkeypatch.setattr(probe, "_SERVE", "import no_such_module")
+    monkeypatch.setattr(probe, "of_ours", in_its_place("import no_such_module"))
     async with Prober() as prober:
         with pytest.raises(Failure, match="no_such_module") as failed:
             await prober.ready()
