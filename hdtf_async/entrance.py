@@ -5,9 +5,9 @@ begun; transfers that run go on, and so do encodes. After a cool-down one video,
 its answer decides: a refusal closes the lane again, for twice as long, and anything else opens it. After
 three refused probes it is closed for good, and the run ends.
 
-Without a pace, no more of them ask at once than there are CPUs: what asks takes a second of CPU to start, so
-that eight which start together would begin their transfers late and end them together, with nothing to cut
-until then. But nobody waits long for those before: a pace of `LONGEST_ASK` is as good.
+Without a pace, no more of them ask at once than there are encode tokens: what asks takes a second of CPU to
+start, so that eight which start together would begin their transfers late and end them together, with nothing
+to cut until then. But nobody waits long for those before: a pace of `LONGEST_ASK` is as good.
 
 A refusal of an attempt that began before the lane was last closed is no news: it changes nothing.
 """
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from hdtf_async.events import Events
     from hdtf_async.failures import Failure
+    from hdtf_async.lanes import Lanes
 
 PROBES = 3
 """Refused probes after which the lane is closed for good."""
@@ -43,18 +44,10 @@ class Turn:
         self._entrance = entrance
         self.closings = closings
         """How often the lane had been closed when this attempt began."""
-        self._asks = True
 
     def answered(self) -> None:
         """YouTube has answered, and that was no refusal."""
-        self.asked()
         self._entrance.answered(self)
-
-    def asked(self) -> None:
-        """Take note that it asks no more."""
-        if self._asks:
-            self._asks = False
-            self._entrance.asked()
 
     def refused(self, failure: Failure) -> None:
         """YouTube has refused the address."""
@@ -64,29 +57,20 @@ class Turn:
 class Entrance:
     """Lets attempts into the network lane, at least `pace` seconds apart, while the lane is open.
 
-    Once `at_once` of them have no answer yet, the next one waits for it.
+    Once as many as there are encode tokens have no answer yet, the next one waits for it.
     """
 
-    def __init__(
-        self,
-        network: anyio.CapacityLimiter,
-        *,
-        pace: float,
-        cool_down: float,
-        events: Events,
-        at_once: float = math.inf,
-    ) -> None:
+    def __init__(self, lanes: Lanes, *, pace: float, cool_down: float, events: Events) -> None:
         self.over: Failure | None = None
         """Why nobody is let in any more, if YouTube's refusals are the reason."""
-        self._network = network
+        self._lanes = lanes
         self._pace = pace
         self._first_cool_down = self._cool_down = cool_down
         self._events = events
         self._begun = -math.inf
         """When the last one was let in, on the loop's clock."""
-        self._at_once = at_once
-        self._asking = 0
-        """How many were let in and have no answer yet."""
+        self._asking: set[Turn] = set()
+        """Those who were let in and have no answer yet."""
         self._opens = -math.inf
         """When the cool-down ends."""
         self._closings = 0
@@ -108,14 +92,9 @@ class Entrance:
         self._ended = True
         self._changed()
 
-    def asked(self) -> None:
-        """Take note that one of them asks no more."""
-        if self._asking == self._at_once:
-            self._changed()
-        self._asking -= 1
-
     def answered(self, turn: Turn) -> None:
-        """Open the lane if this was the probe."""
+        """Open the lane if this was the probe; in any case it asks no more."""
+        self._asked(turn)
         if turn is self._probe and self._closed_since is not None:
             self._events.tell(LaneOpened(round(anyio.current_time() - self._closed_since, 3)))
             self._probe = self._closed_since = None
@@ -152,8 +131,8 @@ class Entrance:
             yield turn
         finally:
             if turn is not None:
-                turn.asked()
-                self._network.release()
+                self._asked(turn)
+                self._lanes.network.release()
                 if turn is self._probe:  # it came to no answer: the next one is the probe
                     self._probe = None
                     self._changed()
@@ -166,18 +145,28 @@ class Entrance:
                 with anyio.CancelScope() as self._waiting:
                     if self._probe is not None:
                         await anyio.sleep_forever()  # until that has its answer
-                    wait = self._pace if self._asking < self._at_once else max(self._pace, LONGEST_ASK)
+                    wait = max(self._pace, LONGEST_ASK) if self._others_ask else self._pace
                     await anyio.sleep_until(max(self._begun + wait, self._opens))
-                    await self._network.acquire()
+                    await self._lanes.network.acquire()
                     if not self._waiting.cancel_called:
                         self._begun = anyio.current_time()
-                        self._asking += 1
                         turn = Turn(self, self._closings)
+                        self._asking.add(turn)
                         if self._closed_since is not None:
                             self._probe = turn
                         return turn
-                    self._network.release()  # all changed while the token was handed on
+                    self._lanes.network.release()  # all changed while the token was handed on
             return None
+
+    def _asked(self, turn: Turn) -> None:
+        if self._others_ask and turn in self._asking:
+            self._changed()
+        self._asking.discard(turn)
+
+    @property
+    def _others_ask(self) -> bool:
+        """Whether those who were let in and have no answer yet keep the CPUs busy."""
+        return len(self._asking) >= self._lanes.encodes.total_tokens
 
     def _changed(self) -> None:
         """Let whoever waits look again at what it has to wait for."""

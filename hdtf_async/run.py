@@ -20,7 +20,6 @@ import anyio
 from anyio.to_thread import run_sync
 
 from hdtf_async import away, faces, ffmpeg, health, history, page, plan, store, tables
-from hdtf_async.cpus import usable_cpus
 from hdtf_async.cut import Cutter
 from hdtf_async.entrance import Entrance
 from hdtf_async.events import ClipFailed, Events, RunStarted
@@ -376,13 +375,7 @@ async def workshop(  # noqa: PLR0913 - what videos are made with
         yield Workshop(
             options,
             lanes,
-            Entrance(
-                lanes.network,
-                at_once=usable_cpus(),
-                pace=options.pace,
-                cool_down=options.cool_down,
-                events=events,
-            ),
+            Entrance(lanes, pace=options.pace, cool_down=options.cool_down, events=events),
             directory,
             Fetcher(options, directory, yt_dlp, prober, events, own=own, width=width),
             Cutter(options.form, directory, tool, versions, prober, events, guard, finder),

@@ -139,8 +139,9 @@ async def test_without_a_limit_nobody_is_told_one() -> None:
 # The entrance of the network lane.
 
 
-def _entrance(limiter: anyio.CapacityLimiter, pace: float, at_once: float = math.inf) -> Entrance:
-    return Entrance(limiter, pace=pace, cool_down=600, events=Events(), at_once=at_once)
+def _entrance(limiter: anyio.CapacityLimiter, pace: float, at_once: int = 100) -> Entrance:
+    lanes = Lanes(limiter, anyio.CapacityLimiter(at_once))
+    return Entrance(lanes, pace=pace, cool_down=600, events=Events())
 
 
 async def _visit(entrance: Entrance, starts: list[float], stay: float, asks: float = math.inf) -> None:

@@ -137,7 +137,7 @@ class _World:
         self.directory_trouble: Reason | None = None
         self.each_step: Callable[[], None] = lambda: None
         self.lanes = Lanes(anyio.CapacityLimiter(downloads), anyio.CapacityLimiter(encodes))
-        self._entrance = partial(Entrance, self.lanes.network, pace=pace, cool_down=cool_down)
+        self._entrance = partial(Entrance, self.lanes, pace=pace, cool_down=cool_down)
         self._pipeline = partial(
             Pipeline,
             lanes=self.lanes,
@@ -476,7 +476,7 @@ def test_a_refusal_closes_the_lane_and_lets_running_work_end() -> None:
 
 def test_one_probe_decides_and_another_video_is_it() -> None:
     """The one who was refused goes to the end of the queue, and nobody else starts before the answer."""
-    world = _refused([_Plot(fetch=100, cut=1)] * 6, 0, 500, downloads=4, encodes=1)
+    world = _refused([_Plot(fetch=100, cut=1)] * 6, 0, 500, downloads=4, encodes=4)
     world.run()
     # All four are refused at 10 s; then the probe alone until it has its answer 10 s later.
     assert world.times("fetch") == [0, 0, 0, 0, 610, 620, 620, 620, 710, 720]
@@ -488,7 +488,7 @@ def test_one_probe_decides_and_another_video_is_it() -> None:
 def test_refusals_of_attempts_begun_before_count_for_nothing() -> None:
     """They come late, and neither lengthen the cool-down nor use up a try."""
     plots = [_Plot(fetch=100 * number, cut=1) for number in (1, 2, 3, 4)]
-    world = _refused(plots, 0, 500, downloads=4, cool_down=1000)
+    world = _refused(plots, 0, 500, downloads=4, encodes=4, cool_down=1000)
     world.run()
     # They are refused at 10, 20, 30 and 40 s.
     assert [event.after for event in world.of(LaneClosed)] == [1000]
@@ -722,9 +722,9 @@ def test_a_bad_raw_at_hand_is_downloaded() -> None:
 
 def test_raws_that_wait_for_an_encode_keep_no_download_from_starting() -> None:
     """Downloads begin at once, though more raws are at hand than the encode lane can cut for hours."""
-    world = _World([_Plot(at_hand=True, cut=3600)] * 50 + [_Plot(fetch=10)] * 6, downloads=2, encodes=1)
+    world = _World([_Plot(at_hand=True, cut=3600)] * 50 + [_Plot(fetch=10)] * 6, downloads=2, encodes=2)
     world.run()
-    assert world.lanes.slots == 4
+    assert world.lanes.slots == 6
     assert world.times("fetch")[:4] == [0, 0, 10, 10]
 
 
