@@ -20,7 +20,7 @@ import anyio
 from hdtf_async import combing
 from hdtf_async.model import Audio, Box, Deinterlace, Form
 from hdtf_async.probe import Prober
-from hdtf_async.run import bundled_ffmpeg
+from hdtf_async.workshop import bundled_ffmpeg
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 

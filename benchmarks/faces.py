@@ -28,8 +28,8 @@ from hdtf_async.faces import Finder
 from hdtf_async.ffmpeg import Cut
 from hdtf_async.landmarks import Search, detector
 from hdtf_async.model import Box, Crop, Form, Interval
-from hdtf_async.run import bundled_ffmpeg
 from hdtf_async.window import Region, find, overlap, place
+from hdtf_async.workshop import bundled_ffmpeg
 
 ZOOM = 1.2
 RATES = (None, 10.0, 5.0, 2.0, 1.0)

@@ -26,7 +26,7 @@ import hdtf_async
 from hdtf_async import Options, decode, ffmpeg
 from hdtf_async.ffmpeg import Cut
 from hdtf_async.model import Form
-from hdtf_async.run import bundled_ffmpeg
+from hdtf_async.workshop import bundled_ffmpeg
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 

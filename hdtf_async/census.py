@@ -29,7 +29,8 @@ from hdtf_async.formats import Choice, Resolution
 from hdtf_async.guard import guarding
 from hdtf_async.lanes import Lanes
 from hdtf_async.pipeline import Pipeline, backoff
-from hdtf_async.run import ffmpeg_of, own_version, under_way
+from hdtf_async.run import under_way
+from hdtf_async.workshop import ffmpeg_of, own_version
 from hdtf_async.ytdlp import YtDlp
 
 if TYPE_CHECKING:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from hdtf_async.journal import Known, Record
     from hdtf_async.lanes import Lanes
 
-OURS = frozenset({JOURNAL, RAWS, METADATA, FAILURES, CENSUS, REPORT, LOCK, CARD, *LISTS})
+OURS = frozenset({JOURNAL, RAWS, locks.WORKERS, METADATA, FAILURES, CENSUS, REPORT, LOCK, CARD, *LISTS})
 """What this program puts into a directory besides clips."""
 WRONG, MISSING, FOREIGN = "wrong", "missing", "foreign"
 _A_PROBER = 2

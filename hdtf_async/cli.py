@@ -43,7 +43,8 @@ from hdtf_async.locks import StoreError
 from hdtf_async.options import DISK, ENCODE, NETWORK, TOOLS, WHICH, Options, OptionsError, Printing
 from hdtf_async.pen import folded
 from hdtf_async.recipes import RECIPES
-from hdtf_async.run import Running, bundled_ffmpeg, ffmpeg_of, one_error, own_version, running
+from hdtf_async.run import Running, running
+from hdtf_async.workshop import bundled_ffmpeg, ffmpeg_of, one_error, own_version
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

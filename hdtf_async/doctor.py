@@ -26,7 +26,7 @@ from hdtf_async.health import Sign, Verdict
 from hdtf_async.model import Audio, Crop
 from hdtf_async.probe import Prober
 from hdtf_async.raws import own_raws
-from hdtf_async.run import ffmpeg_of, look_at_cookies, require_yt_dlp
+from hdtf_async.workshop import ffmpeg_of, look_at_cookies, require_yt_dlp
 from hdtf_async.ytdlp import YtDlp
 
 if TYPE_CHECKING:

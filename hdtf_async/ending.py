@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import anyio
 
-from hdtf_async.run import one_error
+from hdtf_async.workshop import one_error
 
 Gently = list[Callable[[], None]]
 """How the work under way is asked to end soon, once it can be."""

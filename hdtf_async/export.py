@@ -29,8 +29,8 @@ from hdtf_async.journal import line, records
 from hdtf_async.lanes import Lanes
 from hdtf_async.locks import BusyError, StoreError
 from hdtf_async.recipes import RECIPES, How
-from hdtf_async.run import ffmpeg_of, one_error
 from hdtf_async.splits import Split
+from hdtf_async.workshop import ffmpeg_of, one_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping

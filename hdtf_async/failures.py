@@ -15,6 +15,7 @@ The reasons fall into these families:
   ``raw_truncated``, ``raw_unreadable``, ``not_tried``.
 - this machine: ``disk_full``, ``not_writable``, ``tool_missing``, ``not_ready``, ``tool_failed``.
 - the object store: ``store_unreachable``, ``store_refused``.
+- a cluster: ``worker_lost``, ``cluster_lost``.
 - the tables against the video: ``box_does_not_fit``, ``height_unknown``, ``interval_outside``,
   ``no_sound``, ``no_face``, ``clip_wrong``.
 - this program: ``fault``.
@@ -119,6 +120,8 @@ class Reason(StrEnum):
     NOT_WRITABLE = "not_writable"
     STORE_UNREACHABLE = "store_unreachable"
     STORE_REFUSED = "store_refused"
+    WORKER_LOST = "worker_lost"
+    CLUSTER_LOST = "cluster_lost"
     TOOL_MISSING = "tool_missing"
     NOT_READY = "not_ready"
     TOOL_FAILED = "tool_failed"
@@ -260,6 +263,16 @@ ADVICE: dict[Reason, Advice] = {
         "The object store turned down what was asked of it, or another run has taken over.",
         "Read its words beside this reason; check the bucket's name, the keys and what they allow.",
     ),
+    Reason.WORKER_LOST: _passing(
+        "The workers of the cluster that had this video ended in the middle of it.",
+        "Run again; read the workers' own logs: they may have been killed for want of memory.",
+    ),
+    Reason.CLUSTER_LOST: Advice(
+        "The scheduler of the cluster did not answer, or had no worker for some minutes.",
+        "Look at the scheduler and its workers, then run again: what was recorded stays.",
+        Action.STOP,
+        ExitCode.PASSING,
+    ),
     Reason.TOOL_MISSING: _local(
         "A tool that the job needs was not found or could not be started.",
         "Install what is named beside this reason, or leave --ffmpeg and --yt-dlp away.",
@@ -335,7 +348,8 @@ ADVICE: dict[Reason, Advice] = {
 _NO_ANSWER = frozenset({
     Reason.REFUSED, Reason.NETWORK, Reason.CERTIFICATE, Reason.TIMED_OUT, Reason.STALLED, Reason.DISK_FULL,
     Reason.NOT_WRITABLE, Reason.STORE_UNREACHABLE, Reason.STORE_REFUSED, Reason.TOOL_MISSING,
-    Reason.NOT_READY, Reason.TOOL_FAILED, Reason.NOT_TRIED, Reason.FAULT,
+    Reason.NOT_READY, Reason.TOOL_FAILED, Reason.NOT_TRIED, Reason.FAULT, Reason.WORKER_LOST,
+    Reason.CLUSTER_LOST,
 })  # fmt: skip
 
 _WEIGHT = (ExitCode.LOCAL, ExitCode.REFUSED, ExitCode.PASSING, ExitCode.GIVEN_UP)

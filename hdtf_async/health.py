@@ -1,8 +1,8 @@
 """What this machine's signs mean for the job: judgements, and no looking. Pure.
 
-Whoever looks (`run` at what costs nothing, `doctor` at the rest) hands in what it saw. What would fail for
-every video alike is `Verdict.WRONG`: the main job does not begin with it. What only costs some of them, or
-will some day, is a warning.
+Whoever looks (`workshop` at what costs nothing, `doctor` at the rest) hands in what it saw. What would fail
+for every video alike is `Verdict.WRONG`: the main job does not begin with it. What only costs some of them,
+or will some day, is a warning.
 """
 
 from __future__ import annotations

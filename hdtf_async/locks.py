@@ -2,6 +2,9 @@
 
 A run has the lock of ``_journal.jsonl`` for itself. Shards of one division have it in common, and each has
 that of its own journal. The lock is `flock`; all children of a run hold it too.
+
+A run whose videos are made by a cluster has a file in ``_workers`` for each worker, which that worker and its
+children have locked: over a file system that several machines share, the lock tells whether they have ended.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from hdtf_async.journal import Record
     from hdtf_async.shards import Shard
 
+WORKERS = "_workers"
 PATIENCE = 15.0
 """Seconds for which a run waits for the lock of one that was killed: its children are ended meanwhile."""
 _MOMENT = 0.2
@@ -97,6 +101,49 @@ async def take(lock: int, out: Path, *told_by: Path, alone: bool = True) -> None
                 f"another run is at work on {out} ({holder(run)}): wait for it or choose another --out"
             )
         await anyio.sleep(0.05)
+
+
+def worker_lock(path: Path) -> int:
+    """Lock the file that the driver has made for this worker; return the descriptor. Raises `OSError`."""
+    lock = os.open(path, os.O_RDWR)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        raise
+    return lock
+
+
+def let_go_of_worker(path: Path) -> bool:
+    """Remove the file of a worker if it and all of its children have ended; say whether they have."""
+    try:
+        lock = worker_lock(path)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    path.unlink(missing_ok=True)
+    os.close(lock)
+    return True
+
+
+async def require_no_workers(out: Path) -> None:
+    """Wait until the workers of a run have ended whose driver was killed. Raises `BusyError`."""
+
+    def left() -> int:
+        there = [*(out / WORKERS).glob("*")]
+        busy = [path for path in there if not let_go_of_worker(path)]
+        with suppress(OSError):
+            (out / WORKERS).rmdir()
+        return len(busy)
+
+    since = anyio.current_time()
+    while busy := await run_sync(left):
+        if anyio.current_time() - since > PATIENCE:
+            raise BusyError(
+                f"{busy} workers of a cluster are still at work on {out}: wait for them, or end them"
+            )
+        await anyio.sleep(0.1)
 
 
 def _locked(lock: int, out: Path, alone: bool) -> bool:

@@ -157,6 +157,15 @@ class Fallback(StrEnum):
     """The published box is cut out."""
 
 
+class PaceScope(StrEnum):
+    """Who has one address together, as YouTube sees it: for it the pace holds, and a refusal is about it."""
+
+    WORKER = "worker"
+    """Each worker of a cluster has one of its own."""
+    CLUSTER = "cluster"
+    """All of them have one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Form:
     """The form that a clip takes: every option that changes its bytes, and nothing else."""

@@ -6,17 +6,17 @@ drift apart: a test keeps the table of docs/options.md equal to what stands here
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from dataclasses import Field, dataclass, field, fields
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from hdtf_async import takes
 from hdtf_async.cpus import usable_cpus
 from hdtf_async.formats import Resolution
 from hdtf_async.handed import proxy, yt_dlp_arguments
-from hdtf_async.model import SUBSETS, Audio, Codec, Crop, Deinterlace, Fallback, Form
+from hdtf_async.model import Audio, Codec, Crop, Deinterlace, Fallback, Form, PaceScope
 from hdtf_async.shards import Shard
 from hdtf_async.splits import SEED, SHARES, Split, shares_of
 from hdtf_async.tables import Corrections
@@ -89,86 +89,12 @@ def _option(  # noqa: PLR0913 - one place for all that a flag is
     )
 
 
-def _between(least: float, most: float, unit: str = "") -> Check:
-    def check(value: float) -> str | None:
-        return None if least <= value <= most else f"takes {least:g} to {most:g}{unit}, not {value:g}"
-
-    return check
-
-
-def _even_side(value: int) -> str | None:
-    if value % 2 or not 16 <= value <= 8192:  # noqa: PLR2004 - the range that H.264 encoders take
-        return f"takes an even number of pixels from 16 to 8192, not {value}"
-    return None
-
-
-_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30}
-
-
-def size_in_bytes(text: str) -> int:
-    """Read a size such as ``500M``, ``2G`` or ``1.5GiB`` as bytes; a bare number is bytes.
-
-    Raises `ValueError` for anything else.
-    """
-    number = text.strip().upper().removesuffix("B")
-    unit = number.lstrip("0123456789.")
-    return (
-        int(float(number.removesuffix(unit)) * _UNITS[unit.strip()]) if unit.strip() in _UNITS else int(text)
-    )
-
-
-def _subsets(text: str) -> tuple[str, ...]:
-    subsets = tuple(text.upper().replace(",", " ").split())
-    if not subsets:
-        raise ValueError("no subset is named")
-    return subsets
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return (text,)
-
-
-def _paths(text: str) -> tuple[Path, ...]:
-    return (Path(text),)
-
-
-def _readable(value: Path) -> str | None:
-    try:
-        value.open("rb").close()
-    except OSError as error:
-        return f"{value}: {error.strerror}"
-    return None
-
-
-def _known_subsets(value: tuple[str, ...]) -> str | None:
-    unknown = [subset for subset in value if subset not in SUBSETS]
-    return f"takes {', '.join(SUBSETS)}, not {unknown[0]!r}" if unknown else None
-
-
-def _face_rate(text: str) -> float | None:
-    return None if text == "every" else float(text)
-
-
-def _rate(value: Fraction) -> str | None:
-    return None if 1 <= value <= 240 else f"takes 1 to 240 frames a second, not {value}"  # noqa: PLR2004
-
-
-def _hundred(value: tuple[int, int, int]) -> str | None:
-    if min(value) < 0 or sum(value) != 100:  # noqa: PLR2004 - per cent
-        return f"takes three shares of a hundred such as 90/5/5, not {'/'.join(map(str, value))}"
-    return None
-
-
-def _split(text: str) -> tuple[str, ...]:
-    return tuple(shlex.split(text))
-
-
 WHICH, NETWORK, ENCODE, DISK, COPIES, TOOLS, PRINT = (
     "Which part",
     "Network lane",
     "Encode lane",
     "Disk and running again",
-    "Several copies of one run",
+    "Several machines",
     "Tools",
     "What is printed",
 )
@@ -188,15 +114,15 @@ class Options:
         help="directory of the tables", shown="the shipped tables",
     )  # fmt: skip
     subsets: tuple[str, ...] = _option(
-        "--subset", default=(), group=WHICH, metavar="RD,WDA,WRA", parse=_subsets, check=_known_subsets,
-        many=True, help="only these subsets", shown="all",
+        "--subset", default=(), group=WHICH, metavar="RD,WDA,WRA", parse=takes.subsets,
+        check=takes.known_subsets, many=True, help="only these subsets", shown="all",
     )  # fmt: skip
     videos: tuple[str, ...] = _option(
-        "--video", default=(), group=WHICH, metavar="NAME", parse=_names, many=True,
+        "--video", default=(), group=WHICH, metavar="NAME", parse=takes.names, many=True,
         help="this one, by name or YouTube id; repeatable", shown="all",
     )  # fmt: skip
     limit: int | None = _option(
-        "--limit", default=None, group=WHICH, metavar="N", parse=int, check=_between(1, 10**9),
+        "--limit", default=None, group=WHICH, metavar="N", parse=int, check=takes.between(1, 10**9),
         help="only the first N videos of the tables", shown="all",
     )  # fmt: skip
     corrections: Corrections = _option(
@@ -205,34 +131,34 @@ class Options:
     )  # fmt: skip
     downloads: int = _option(
         "--downloads", "-w", "--num_workers", default=8, group=NETWORK, metavar="N", parse=int,
-        check=_between(1, 256), help="downloads at a time",
+        check=takes.between(1, 256), help="downloads at a time",
     )  # fmt: skip
     pace: float = _option(
         "--pace", default=12.0, group=NETWORK, metavar="SECONDS", parse=float,
-        check=_between(0, 3600, " seconds"),
+        check=takes.between(0, 3600, " seconds"),
         help="least time between two starts of a download", shown="12",
     )  # fmt: skip
     cool_down: float = _option(
         "--cool-down", default=600.0, group=NETWORK, metavar="SECONDS", parse=float,
-        check=_between(0, 24 * 3600, " seconds"),
+        check=takes.between(0, 24 * 3600, " seconds"),
         help="first wait once YouTube refuses; doubled", shown="600",
     )  # fmt: skip
     limit_rate: int | None = _option(
-        "--limit-rate", default=None, group=NETWORK, metavar="BYTES", parse=size_in_bytes,
-        check=_between(1000, 10**12), help="bytes a second in all, such as 10M",
+        "--limit-rate", default=None, group=NETWORK, metavar="BYTES", parse=takes.size_in_bytes,
+        check=takes.between(1000, 10**12), help="bytes a second in all, such as 10M",
     )  # fmt: skip
     stall_timeout: float = _option(
         "--stall-timeout", default=120.0, group=NETWORK, metavar="SECONDS", parse=float,
-        check=_between(1, 3600, " seconds"), help="end a download that brings nothing", shown="120",
+        check=takes.between(1, 3600, " seconds"), help="end a download that brings nothing", shown="120",
     )  # fmt: skip
     least_speed: int = _option(
-        "--least-speed", default=30_000, group=NETWORK, metavar="BYTES", parse=size_in_bytes,
-        check=_between(1, 10**12), shown="30k",
+        "--least-speed", default=30_000, group=NETWORK, metavar="BYTES", parse=takes.size_in_bytes,
+        check=takes.between(1, 10**12), shown="30k",
         help="end a download that takes longer than ten minutes and its size at so many bytes a second",
     )  # fmt: skip
     retry_wait: float = _option(
         "--retry-wait", default=10.0, group=NETWORK, metavar="SECONDS", parse=float,
-        check=_between(0, 3600, " seconds"),
+        check=takes.between(0, 3600, " seconds"),
         help="first wait after a passing failure; fourfold", shown="10",
     )  # fmt: skip
     resolution: Resolution = _option(
@@ -241,11 +167,11 @@ class Options:
         shown="reference; for a face best",
     )  # fmt: skip
     raw_dirs: tuple[Path, ...] = _option(
-        "--raw-dir", default=(), group=NETWORK, metavar="DIR", parse=_paths, many=True,
+        "--raw-dir", default=(), group=NETWORK, metavar="DIR", parse=takes.paths, many=True,
         help="videos that you have, named {subset}_{name}.* or by YouTube id: never changed; repeatable",
     )  # fmt: skip
     cookies: Path | None = _option(
-        "--cookies", default=None, group=NETWORK, metavar="FILE", parse=Path, check=_readable,
+        "--cookies", default=None, group=NETWORK, metavar="FILE", parse=Path, check=takes.readable,
         help="cookies in Netscape format",
     )  # fmt: skip
     cookies_from_browser: str | None = _option(
@@ -257,12 +183,12 @@ class Options:
         help="proxy for yt-dlp",
     )  # fmt: skip
     yt_dlp_args: tuple[str, ...] = _option(
-        "--yt-dlp-args", default=(), group=NETWORK, metavar="ARGS", parse=_split, check=yt_dlp_arguments,
+        "--yt-dlp-args", default=(), group=NETWORK, metavar="ARGS", parse=takes.split, check=yt_dlp_arguments,
         secret=True,
         help="more options, as --yt-dlp-args='...'",
     )  # fmt: skip
     encodes: int | None = _option(
-        "--encodes", default=None, group=ENCODE, metavar="N", parse=int, check=_between(1, 1024),
+        "--encodes", default=None, group=ENCODE, metavar="N", parse=int, check=takes.between(1, 1024),
         help="encodes at a time", shown="the CPUs this process may use",
     )  # fmt: skip
     crop: Crop = _option(
@@ -270,28 +196,29 @@ class Options:
         help="the published box; around the face; all",
     )  # fmt: skip
     face_rate: float | None = _option(
-        "--face-rate", default=5.0, group=ENCODE, metavar="N", parse=_face_rate,
-        check=_between(0.2, 240, " frames a second"), help="looks for the face a second, or every", shown="5",
+        "--face-rate", default=5.0, group=ENCODE, metavar="N", parse=takes.face_rate,
+        check=takes.between(0.2, 240, " frames a second"), shown="5",
+        help="looks for the face a second, or every",
     )  # fmt: skip
     face_margin: float = _option(
-        "--face-margin", default=0.0, group=ENCODE, metavar="SHARE", parse=float, check=_between(-0.25, 1),
-        help="of the face, added all around", shown="0",
+        "--face-margin", default=0.0, group=ENCODE, metavar="SHARE", parse=float,
+        check=takes.between(-0.25, 1), help="of the face, added all around", shown="0",
     )  # fmt: skip
     face_fallback: Fallback = _option(
         "--face-fallback", default=Fallback.FAIL, group=ENCODE, parse=Fallback, choices=tuple(Fallback),
         help="without a face",
     )  # fmt: skip
     size: int | None = _option(
-        "--size", default=None, group=ENCODE, metavar="PIXELS", parse=int, check=_even_side,
+        "--size", default=None, group=ENCODE, metavar="PIXELS", parse=int, check=takes.even_side,
         help="length of the clip's shorter side", shown="as it comes",
     )  # fmt: skip
     fps: Fraction | None = _option(
-        "--fps", default=None, group=ENCODE, metavar="RATE", parse=Fraction, check=_rate,
+        "--fps", default=None, group=ENCODE, metavar="RATE", parse=Fraction, check=takes.rate,
         help="frames a second, as 30000/1001", shown="as it comes",
     )  # fmt: skip
     segment: float | None = _option(
         "--segment", default=None, group=ENCODE, metavar="SECONDS", parse=float,
-        check=_between(1, 3600, " seconds"), help="divide clips into such pieces", shown="whole",
+        check=takes.between(1, 3600, " seconds"), help="divide clips into such pieces", shown="whole",
     )  # fmt: skip
     audio: Audio = _option(
         "--audio", default=Audio.NONE, group=ENCODE, parse=Audio, choices=tuple(Audio),
@@ -307,7 +234,7 @@ class Options:
         help="H.264, at --crf or without any loss",
     )  # fmt: skip
     crf: int = _option(
-        "--crf", default=20, group=ENCODE, metavar="N", parse=int, check=_between(0, 51),
+        "--crf", default=20, group=ENCODE, metavar="N", parse=int, check=takes.between(0, 51),
         help="x264 quality, lower is better",
     )  # fmt: skip
     preset: str = _option(
@@ -322,8 +249,8 @@ class Options:
         help="where clips for a store are made",
     )  # fmt: skip
     min_free: int = _option(
-        "--min-free", default=2 * 10**9, group=DISK, metavar="BYTES", parse=size_in_bytes,
-        check=_between(0, 10**18), help="room to leave on the disk, such as 500M", shown="2G",
+        "--min-free", default=2 * 10**9, group=DISK, metavar="BYTES", parse=takes.size_in_bytes,
+        check=takes.between(0, 10**18), help="room to leave on the disk, such as 500M", shown="2G",
     )  # fmt: skip
     no_report: bool = _option(
         "--no-report", default=False, group=DISK, help="do not draw report.html at the end",
@@ -336,14 +263,22 @@ class Options:
     )  # fmt: skip
     shard: Shard | None = _option(
         "--shard", default=None, group=COPIES, metavar="I/N", parse=Shard.read,
-        help="part I of N, from 0: copies that share a directory", shown="all",
+        help="part I of N that share a directory, from 0", shown="all",
+    )  # fmt: skip
+    dask: str | None = _option(
+        "--dask", default=None, group=COPIES, metavar="ADDRESS", check=takes.scheduler,
+        help="scheduler of the workers that do it",
+    )  # fmt: skip
+    pace_scope: PaceScope = _option(
+        "--pace-scope", default=PaceScope.WORKER, group=COPIES, parse=PaceScope, choices=tuple(PaceScope),
+        help="who has one address",
     )  # fmt: skip
     split: tuple[int, int, int] | None = _option(
-        "--split", default=None, group=DISK, metavar="90/5/5", parse=shares_of, check=_hundred,
+        "--split", default=None, group=DISK, metavar="90/5/5", parse=shares_of, check=takes.hundred,
         bare=SHARES, shown="none", help="lists for training, validation, testing",
     )  # fmt: skip
     split_seed: int = _option(
-        "--split-seed", default=SEED, group=DISK, metavar="N", parse=int, check=_between(0, 2**63),
+        "--split-seed", default=SEED, group=DISK, metavar="N", parse=int, check=takes.between(0, 2**63),
         help="another draw of who is on which list",
     )  # fmt: skip
     ffmpeg: Path | None = _option(
@@ -355,7 +290,7 @@ class Options:
         shown="this environment's",
     )  # fmt: skip
     face_model: Path | None = _option(
-        "--face-model", default=None, group=TOOLS, metavar="FILE", parse=Path, check=_readable,
+        "--face-model", default=None, group=TOOLS, metavar="FILE", parse=Path, check=takes.readable,
         help="MediaPipe's face_landmarker.task", shown="fetched once",
     )  # fmt: skip
 
@@ -367,6 +302,8 @@ class Options:
         if self.crop is Crop.FACE and self.resolution is not Resolution.BEST:
             words = "--crop face takes the highest resolution: leave --resolution away"
             raise OptionsError(f"{words} (it is {self.resolution})")
+        if self.dask is not None and self.shard is not None:
+            raise OptionsError("--dask takes all workers of a cluster: leave --shard away")
 
     def stated(self) -> dict[str, dict[str, Any]]:
         """Return what a journal tells of the options, as JSON takes it: nothing secret, and no local path."""

@@ -26,7 +26,8 @@ from hdtf_async.model import Box, Clip, Form, Interval, Tables, Video
 from hdtf_async.options import Options, OptionsError, flag_of
 from hdtf_async.raws import own_raws
 from hdtf_async.report import Report
-from hdtf_async.run import carry_out, ffmpeg_of, one_error, started, under_way
+from hdtf_async.run import carry_out, started, under_way
+from hdtf_async.workshop import ffmpeg_of, one_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

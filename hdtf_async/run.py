@@ -5,49 +5,37 @@ Nothing here prints, sets a signal handler or changes global state: that belongs
 
 from __future__ import annotations
 
-import os
-import time
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import asdict, dataclass, replace
+from contextlib import asynccontextmanager
+from dataclasses import asdict, replace
 from functools import partial
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as version_of
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import away, faces, ffmpeg, health, history, page, plan, store, tables
-from hdtf_async.cut import Cutter
-from hdtf_async.entrance import Entrance
+from hdtf_async import away, history, page, plan, store, tables
 from hdtf_async.events import ClipFailed, Events, RunStarted
 from hdtf_async.failures import Failure, Reason
-from hdtf_async.fetch import Fetcher
 from hdtf_async.forms import refuse_forms_of_others, refuse_two_forms
-from hdtf_async.guard import guarding
-from hdtf_async.health import Verdict
 from hdtf_async.lanes import Lanes
-from hdtf_async.options import Options
-from hdtf_async.pipeline import Pipeline, backoff
-from hdtf_async.probe import Prober
+from hdtf_async.options import Options, OptionsError
 from hdtf_async.raws import let_go_of_finished, own_raws
 from hdtf_async.report import Report
 from hdtf_async.views import failure_record
-from hdtf_async.ytdlp import YtDlp, read_cookies
+from hdtf_async.workshop import ffmpeg_of, one_error, require_ready, workshop
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
     from os import PathLike
+
+    from distributed import Client
 
     from hdtf_async.bucket import Address
     from hdtf_async.events import Event, Reader
-    from hdtf_async.fetch import Arrived
-    from hdtf_async.health import Sign
-    from hdtf_async.journal import Gathered, Record
     from hdtf_async.model import Tables
-    from hdtf_async.raws import Raw
+    from hdtf_async.plan import Work
     from hdtf_async.store import Store
 
 
@@ -58,7 +46,11 @@ VIEWS_EVERY = 60.0
 
 
 async def download(
-    out: str | PathLike[str], options: Options | None = None, *, lanes: Lanes | None = None
+    out: str | PathLike[str],
+    options: Options | None = None,
+    *,
+    lanes: Lanes | None = None,
+    client: Client | None = None,
 ) -> Report:
     """Make the clips that the options ask for in the directory `out`, and tell what came of it.
 
@@ -68,7 +60,9 @@ async def download(
     facts (pixels, frames, where it comes from) are its line of ``metadata.jsonl``: docs/output.md.
 
     What could not be had is in the report, and raises nothing. `lanes` are limiters that the host program
-    shares with other work; by default a run has its own. When cancelled, every child process has ended and
+    shares with other work; by default a run has its own. With the `client` of a Dask cluster its workers do
+    it, as with ``Options.dask``; they share the directory with this machine, and have lanes of their own (see
+    docs/scale.md). When cancelled, every child process has ended and
     every temporary file is gone before the cancellation goes on, but for the part of a download from which
     another run goes on.
 
@@ -79,7 +73,7 @@ async def download(
     made: list[Report] = []
 
     async def work() -> None:
-        made.append(await _run(away.place(out), options or Options(), lanes, Events(), anyio.Event()))
+        made.append(await _run(away.place(out), options or Options(), lanes, client, Events(), anyio.Event()))
 
     # In a task of its own: asyncio's own ``task.cancel()``, which knows no shields, becomes anyio's there.
     with one_error():
@@ -110,7 +104,11 @@ class Running(Generic[T]):
 
 @asynccontextmanager
 async def running(
-    out: str | PathLike[str], options: Options | None = None, *, lanes: Lanes | None = None
+    out: str | PathLike[str],
+    options: Options | None = None,
+    *,
+    lanes: Lanes | None = None,
+    client: Client | None = None,
 ) -> AsyncIterator[Running[Report]]:
     """Run as `download` does, and iterate over what happens meanwhile.
 
@@ -121,7 +119,7 @@ async def running(
     A slow reader holds up nothing: of progress it gets the newest, of everything else each one. Leaving
     the block early cancels the run. Raises what `download` raises.
     """
-    async with under_way(partial(_run, away.place(out), options or Options(), lanes)) as run:
+    async with under_way(partial(_run, away.place(out), options or Options(), lanes, client)) as run:
         yield run
 
 
@@ -144,22 +142,18 @@ async def under_way(job: Callable[[Events, anyio.Event], Awaitable[T]]) -> Async
             group.cancel_scope.cancel()
 
 
-@contextmanager
-def one_error() -> Iterator[None]:
-    """Take the one error out of a task group's, so that the caller can name it in an ``except``."""
-    try:
-        yield
-    except BaseExceptionGroup as several:
-        error: BaseException = several
-        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-            error = error.exceptions[0]
-        raise error from None
-
-
-async def _run(
-    out: Path | Address, options: Options, lanes: Lanes | None, events: Events, finish: anyio.Event
+async def _run(  # noqa: PLR0913, PLR0917 - what a run is put together from
+    out: Path | Address,
+    options: Options,
+    lanes: Lanes | None,
+    client: Client | None,
+    events: Events,
+    finish: anyio.Event,
 ) -> Report:
     begun = anyio.current_time()
+    scheduler = client or options.dask
+    if scheduler is not None and not isinstance(out, Path):
+        raise OptionsError("--dask takes a directory that all workers share for --out, and no object store")
     own = await run_sync(own_raws, options.raw_dirs)
     read = await run_sync(partial(tables.read, options.source, corrections=options.corrections))
     plan.require_known(read, options)
@@ -189,7 +183,7 @@ async def _run(
                 await let_go_of_finished(read, decided, directory, own)
             if decided.work:
                 report.stopped = await carry_out(
-                    decided, options, lanes, directory, events, finish=finish, own=own
+                    decided, options, lanes, directory, events, finish=finish, own=own, scheduler=scheduler
                 )
         except Failure as trouble:  # before the first video, or with the journal: the disk, a tool
             report.stopped = trouble
@@ -264,14 +258,10 @@ async def carry_out(  # noqa: PLR0913 - what a run is put together from
     *,
     finish: anyio.Event,
     own: Mapping[str, Path],
+    scheduler: str | Client | None = None,
 ) -> Failure | None:
     """Do what is left to do; return why it ended early, if it did. Raises `Failure`: a tool is missing."""
-    async with workshop(options, lanes, directory, events, own=own, videos=len(decided.work)) as shop:
-        await directory.append(store.run_record(versions=shop.versions, **options.stated()))
-        events.listen(partial(history.note, directory.note))
-        await run_sync(_require_ready, decided, options, directory, shop.fetcher, shop.about)
-        await shop.prober.ready()
-        pipeline = shop.pipeline()
+    async with _engine(decided, options, lanes, directory, events, own=own, scheduler=scheduler) as pipeline:
 
         async def keep_views() -> None:
             """Write the views now and then, so that a run that is killed leaves them nearly up to date."""
@@ -299,152 +289,47 @@ async def carry_out(  # noqa: PLR0913 - what a run is put together from
     return pipeline.stopped or pipeline.closed
 
 
-@dataclass(frozen=True, slots=True)
-class Workshop:
-    """Tools and lanes, ready for videos of one directory. Made by `workshop`."""
+class _Engine(Protocol):
+    """Who has all videos done: the lanes of this process, or the workers of a cluster."""
 
-    options: Options
-    lanes: Lanes
-    entrance: Entrance
-    directory: Store
-    fetcher: Fetcher
-    cutter: Cutter
-    prober: Prober
-    about: ffmpeg.About
-    events: Events
+    stopped: Failure | None
 
     @property
-    def versions(self) -> dict[str, str]:
-        """Tool to version, for the metadata."""
-        return self.cutter.versions
+    def closed(self) -> Failure | None:
+        """Why no further download starts, if YouTube's refusals are the reason."""
 
-    def pipeline(self) -> Pipeline[Arrived, Raw]:
-        """Return lanes for some videos; all that come from here share limits, pace and breaker."""
-        return Pipeline(
-            lanes=self.lanes,
-            entrance=self.entrance,
-            keep_raw=self.options.keeps_raws,
-            fetching=self.fetcher,
-            cutting=self.cutter,
-            private_directory=self.directory.private_directory,
-            record_failure=self._record_failure,
-            events=self.events,
-            backoff=partial(backoff, first=self.options.retry_wait),
-        )
+    def stop(self, trouble: Failure) -> None:
+        """End the run."""
 
-    async def one_video(
-        self, work: plan.Work, ledger: Gathered, finish: anyio.Event | None = None
-    ) -> tuple[list[Record], Failure | None]:
-        """Do all that a run does for one video, for whoever writes the journal.
-
-        `ledger` is the one of the shop's directory. Returns the records that are to be written, also those
-        of what could not be had, and why nothing more should be sent here, if that is so: local trouble, or
-        YouTube refusing this address.
-        """
-        with ledger.gathering() as records:
-            pipeline = self.pipeline()
-            await pipeline.run((work,), finish)
-        return records, pipeline.stopped or pipeline.closed
-
-    async def _record_failure(self, work: plan.Work, failure: Failure) -> None:
-        await self.directory.append(*(failure_record(clip, failure) for clip in work.clips))
+    async def run(self, works: Iterable[Work], finish: anyio.Event | None = None) -> None:
+        """Have every video done; wind down once `finish` is set."""
 
 
 @asynccontextmanager
-async def workshop(  # noqa: PLR0913 - what videos are made with
+async def _engine(  # noqa: PLR0913 - as above
+    decided: plan.Plan,
     options: Options,
     lanes: Lanes,
     directory: Store,
     events: Events,
     *,
     own: Mapping[str, Path],
-    videos: int | None = None,
-) -> AsyncIterator[Workshop]:
-    """Get ready for so many videos, or for nobody knows how many. Raises `Failure`: a tool is missing."""
-    tool = await run_sync(ffmpeg_of, options)
-    require_yt_dlp(options)
-    about = await ffmpeg.about(tool)
-    versions = {"hdtf_async": own_version(), "ffmpeg": about.version}
-    width = int(lanes.network.total_tokens)
-    width = width if videos is None else min(width, videos)
-    async with guarding(*directory.locks) as guard, Prober(guard) as prober:
-        finder = await faces.finder(options, tool, guard)
-        if finder is not None:
-            versions |= await run_sync(finder.versions)
-        yt_dlp = YtDlp(options, tool, guard)
-        yield Workshop(
-            options,
-            lanes,
-            Entrance(lanes, pace=options.pace, cool_down=options.cool_down, events=events),
-            directory,
-            Fetcher(options, directory, yt_dlp, prober, events, own=own, width=width),
-            Cutter(options.form, directory, tool, versions, prober, events, guard, finder),
-            prober,
-            about,
-            events,
-        )
+    scheduler: str | Client | None,
+) -> AsyncIterator[_Engine]:
+    """Get ready, and record that a run begins. Raises `Failure`."""
+    if scheduler is not None:
+        if find_spec("distributed") is None:
+            raise Failure(Reason.TOOL_MISSING, "--dask needs the extra: pip install 'hdtf-async[dask]'")
+        from hdtf_async import cluster  # noqa: PLC0415 - a second of imports, and most runs need no cluster
 
-
-def _require_ready(
-    decided: plan.Plan, options: Options, directory: Store, fetcher: Fetcher, about: ffmpeg.About
-) -> None:
-    """Raise `Failure` where something would fail for every video alike; `doctor` looks closer.
-
-    It costs a few milliseconds, and no process that is not started anyway.
-    """
-    signs: list[Sign | None] = [
-        health.of_ffmpeg(about.version, about.switches, keeps_rate=options.fps is None)
-    ]
-    least = [work.least_bytes for work in decided.work if not fetcher.expects_at_hand(work)]
-    if least:
-        free = directory.free_bytes()
-        signs += [
-            look_at_cookies(options, time.time()),
-            health.of_room(free=free, min_free=options.min_free, least=least, keep_raw=options.keeps_raws),
-        ]
-    for sign in signs:
-        if sign is not None and sign.verdict is Verdict.WRONG:
-            raise Failure(sign.reason, f"{sign.words}: {sign.remedy}")
-
-
-def look_at_cookies(options: Options, now: float) -> Sign | None:
-    """Judge the user's cookies, if there are any. Raises `Failure`: they cannot be read."""
-    if options.cookies is None:
-        return None
-    text = read_cookies(options.cookies).decode("utf-8", "replace")
-    return health.of_cookies(text, written=options.cookies.stat().st_mtime, now=now)
-
-
-def ffmpeg_of(options: Options) -> Path:
-    """Return the ffmpeg to use. Raises `Failure` with ``tool_missing``."""
-    return bundled_ffmpeg() if options.ffmpeg is None else options.ffmpeg.absolute()
-
-
-def bundled_ffmpeg() -> Path:
-    """Return the ffmpeg that came with this environment, whatever PATH has, so that results repeat.
-
-    Raises `Failure` with ``tool_missing`` where imageio-ffmpeg has none for this machine.
-    """
-    import imageio_ffmpeg  # noqa: PLC0415 - costs 40 ms, and a finished directory needs no ffmpeg
-
-    try:
-        return Path(str(imageio_ffmpeg.get_ffmpeg_exe()))
-    except RuntimeError as error:
-        raise Failure(Reason.TOOL_MISSING, f"imageio-ffmpeg: {error}") from error
-
-
-def own_version() -> str:
-    """Return the version of this package; ``unknown`` where it is not installed."""
-    try:
-        return version_of("hdtf-async")
-    except PackageNotFoundError:
-        return "unknown"
-
-
-def require_yt_dlp(options: Options) -> None:
-    """Raise `Failure` with ``tool_missing`` where there is no yt-dlp."""
-    if options.yt_dlp is None:
-        if find_spec("yt_dlp") is None:
-            raise Failure(Reason.TOOL_MISSING, "yt-dlp is not installed in this environment")
-    elif not os.access(options.yt_dlp, os.X_OK):
-        raise Failure(Reason.TOOL_MISSING, f"--yt-dlp {options.yt_dlp} is no program")
+        async with cluster.crew(scheduler, options, directory, events) as crew:
+            await directory.append(store.run_record(versions=crew.versions, **options.stated()))
+            events.listen(partial(history.note, directory.note))
+            yield crew
+        return
+    async with workshop(options, lanes, directory, events, own=own, videos=len(decided.work)) as shop:
+        await directory.append(store.run_record(versions=shop.versions, **options.stated()))
+        events.listen(partial(history.note, directory.note))
+        await run_sync(require_ready, decided.work, options, directory, shop.fetcher, shop.about)
+        await shop.prober.ready()
+        yield shop.pipeline()

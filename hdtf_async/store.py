@@ -42,7 +42,7 @@ from hdtf_async.journal import (
     shard_of,
     time_of,
 )  # fmt: skip
-from hdtf_async.locks import StoreError, is_locked, require_one_division, take, whoami
+from hdtf_async.locks import StoreError, is_locked, require_no_workers, require_one_division, take, whoami
 from hdtf_async.views import failure_record
 
 if TYPE_CHECKING:
@@ -274,6 +274,8 @@ async def _in_common(out: Path, *, alone: bool) -> AsyncIterator[int]:
         lock = await run_sync(_create, out)
     try:
         await take(lock, out, *await run_sync(journals, out), alone=alone)
+        if alone:
+            await require_no_workers(out)
         yield lock
     finally:
         os.close(lock)

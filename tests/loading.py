@@ -174,8 +174,8 @@ def childless() -> Iterator[None]:
     """Let this program's own work be all that is done: each child answers at once, from this process."""
     with ExitStack() as patches:
         for name, instead in {
-            "run.YtDlp": YtDlp,
-            "run.Prober": _Prober,
+            "workshop.YtDlp": YtDlp,
+            "workshop.Prober": _Prober,
             "ffmpeg.encode": _encode,
             "ffmpeg.about": _about,
             "combing.look": _look,

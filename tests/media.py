@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import av
 
 from hdtf_async.model import Box
-from hdtf_async.run import bundled_ffmpeg
+from hdtf_async.workshop import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -31,7 +31,7 @@ from hdtf_async import Options, Reason, demo, events
 from hdtf_async.demo import BOT, Answer, Fault, Offer, Then
 from hdtf_async.demo.footage import FACTS
 from hdtf_async.formats import Resolution
-from hdtf_async.run import bundled_ffmpeg
+from hdtf_async.workshop import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

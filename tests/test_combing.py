@@ -15,7 +15,7 @@ from hdtf_async.combing import Combing
 from hdtf_async.ffmpeg import Cut
 from hdtf_async.model import Box, Deinterlace, Form, Interval
 from hdtf_async.probe import Prober
-from hdtf_async.run import bundled_ffmpeg
+from hdtf_async.workshop import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -23,8 +23,8 @@ from hdtf_async.model import Box, Clip, Crop, Form, Interval, Video
 from hdtf_async.plan import fingerprint
 from hdtf_async.probe import Prober
 from hdtf_async.raws import Raw
-from hdtf_async.run import bundled_ffmpeg
 from hdtf_async.store import opened
+from hdtf_async.workshop import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -14,7 +14,7 @@ from conftest import exported
 import hdtf_async
 from hdtf_async import ExitCode, Options, Reason, cli, demo, doctor, store
 from hdtf_async.health import Verdict, is_ready
-from hdtf_async.run import bundled_ffmpeg
+from hdtf_async.workshop import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from pathlib import Path

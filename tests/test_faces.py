@@ -32,8 +32,8 @@ from hdtf_async.ffmpeg import Cut
 from hdtf_async.health import Verdict
 from hdtf_async.landmarks import Detect, Search, detector
 from hdtf_async.model import Box, Crop, Fallback, Form, Interval
-from hdtf_async.run import bundled_ffmpeg
 from hdtf_async.window import Region, overlap
+from hdtf_async.workshop import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

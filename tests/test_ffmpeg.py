@@ -22,7 +22,7 @@ from hdtf_async.ffmpeg import Cut, encode, frames_at, side_lengths
 from hdtf_async.model import Box, Clip, Form, Interval, Video
 from hdtf_async.probe import Prober
 from hdtf_async.raws import Raw
-from hdtf_async.run import bundled_ffmpeg
+from hdtf_async.workshop import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

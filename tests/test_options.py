@@ -10,7 +10,8 @@ import pytest
 
 from hdtf_async.formats import Resolution
 from hdtf_async.model import Crop, Fallback, Form
-from hdtf_async.options import Options, OptionsError, Printing, flag_of, size_in_bytes
+from hdtf_async.options import Options, OptionsError, Printing, flag_of
+from hdtf_async.takes import size_in_bytes
 
 
 def test_defaults_are_good() -> None:

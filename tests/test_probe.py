@@ -20,7 +20,7 @@ from hdtf_async.failures import Failure, Reason
 from hdtf_async.guard import guarding
 from hdtf_async.model import Interval
 from hdtf_async.probe import Prober
-from hdtf_async.run import bundled_ffmpeg
+from hdtf_async.workshop import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

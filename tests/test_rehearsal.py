@@ -26,8 +26,8 @@ from hdtf_async.failures import ExitCode, Failure, Reason
 from hdtf_async.model import Box, Form, Interval
 from hdtf_async.options import Options
 from hdtf_async.probe import Prober
-from hdtf_async.run import bundled_ffmpeg
 from hdtf_async.tables import Corrections
+from hdtf_async.workshop import bundled_ffmpeg
 from hdtf_async.ytdlp import YtDlp
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ from hdtf_async.failures import Failure, Reason
 from hdtf_async.history import Course, Span
 from hdtf_async.locks import StoreError
 from hdtf_async.report import Report
-from hdtf_async.run import bundled_ffmpeg
+from hdtf_async.workshop import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Callable

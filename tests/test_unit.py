@@ -14,8 +14,8 @@ from hdtf_async import Options, Reason, plan, tables
 from hdtf_async.events import Events
 from hdtf_async.journal import JOURNAL, Gathered, Known
 from hdtf_async.lanes import Lanes
-from hdtf_async.run import Workshop, workshop
 from hdtf_async.store import Store, opened
+from hdtf_async.workshop import Workshop, workshop
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

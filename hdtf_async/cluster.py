@@ -1,0 +1,416 @@
+"""The driver of a run whose videos are made by the workers of a Dask cluster.
+
+It does what `pipeline.Pipeline` does for a run on one machine, with the same names: `run`, `stop`, `stopped`,
+`closed`. Each worker gets one task (`bench.tend`), which lives as long as the run does, takes the resources
+that the worker declares for its lanes, asks for videos and says what comes of them. This side hands them out
+(`roster`), writes the journal, and passes on the events. Messages go from the workers by an event topic, and
+to each of them by a queue of its own: both are small, and no media is ever among them.
+
+Where all workers have one address (``--pace-scope cluster``), this side has the `door` to the network lane.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from anyio.to_thread import run_sync
+from distributed import Client, Queue
+
+from hdtf_async import bench, disk, partials
+from hdtf_async.door import Door
+from hdtf_async.events import ClipFailed, Events, Retrying, VideoFailed, WindingDown
+from hdtf_async.failures import Action, Failure, Reason
+from hdtf_async.hired import Hired
+from hdtf_async.locks import WORKERS, let_go_of_worker
+from hdtf_async.model import PaceScope
+from hdtf_async.pipeline import WIND_DOWN
+from hdtf_async.roster import Roster
+from hdtf_async.values import Setup, Told, event_of, failure_of, for_workers, stated_work
+from hdtf_async.views import failure_record
+from hdtf_async.workshop import one_error, own_version
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+    from pathlib import Path
+
+    from hdtf_async.journal import Record
+    from hdtf_async.options import Options
+    from hdtf_async.plan import Work
+    from hdtf_async.store import Store
+
+LOOK = 0.5
+"""Seconds between two looks at which workers there are."""
+ANSWER = 20.0
+"""Seconds in which the scheduler has to answer."""
+PATIENCE = 120.0
+"""Seconds for which a run waits for a worker while there is none, and for a lost one's children to end."""
+AT_FIRST = 30.0
+"""Seconds for which it waits for those that are there when it begins."""
+LEAVE = 60.0
+"""Seconds that workers may take to end what runs, once they are told."""
+
+
+class Crew:
+    """The workers of a cluster, at work on the videos of a run. Made by `crew`."""
+
+    def __init__(self, client: Client, options: Options, directory: Store, events: Events) -> None:
+        self.stopped: Failure | None = None
+        """Why the run had to end early."""
+        self.closed: Failure | None = None
+        """Why no further download starts, if YouTube's refusals are the reason."""
+        self._client = client
+        self._options = for_workers(options)
+        self._directory = directory
+        self._events = events
+        self._run = secrets.token_hex(8)
+        self._workers: dict[str, Hired] = {}
+        """By key: those that have not gone."""
+        self._left: set[str] = set()
+        """Addresses of workers that are not taken on again: something is wrong there."""
+        self._any_lost = False
+        self._roster = Roster()
+        self._begun = self._over = False
+        self._whole = anyio.CancelScope()
+        self._changed = anyio.Event()
+        self._send, self._inbox = anyio.create_memory_object_stream[Told](math.inf)
+        self._tasks = anyio.create_task_group()
+        self._serving = anyio.CancelScope(shield=True)
+        self._door: Door | None = None
+        if options.pace_scope is PaceScope.CLUSTER:
+            self._door = Door(client, options, events, self._tasks)
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Tool to version, for the record of the run: the first worker's."""
+        return next((each.versions for each in self._workers.values() if each.versions), {})
+
+    async def run(self, works: Iterable[Work], finish: anyio.Event | None = None) -> None:
+        """Have every video done; return when all have been tried, or the run was stopped.
+
+        Once `finish` is set the run winds down.
+        """
+        self._roster.add(works)
+        self._begun = True
+        with self._whole:
+            async with anyio.create_task_group() as beside:
+                beside.start_soon(self._wind_down, finish or anyio.Event())
+                while True:
+                    self._hand_out()
+                    if self._roster.is_over:
+                        break
+                    await self._changed.wait()
+                    self._changed = anyio.Event()
+                beside.cancel_scope.cancel()
+            for key, number in self._roster.dismissed():
+                self._workers[key].say(ask=number, answer=None)
+            await self._all_gone()
+
+    def stop(self, trouble: Failure) -> None:
+        """End the run."""
+        if self.stopped is None:
+            self.stopped = trouble
+        self._whole.cancel()
+
+    async def serve(self) -> None:
+        """Hear what the workers say, until cancelled; also while the run itself is being cancelled."""
+        with self._serving, self._send, self._inbox:
+            async with self._tasks:
+                self._client.subscribe_topic(self._run, self._take)
+                self._tasks.start_soon(self._hear)
+                self._tasks.start_soon(self._look)
+                await anyio.sleep_forever()
+
+    async def begin(self) -> None:
+        """Take on the workers that are there. Raises `Failure`: there are none, or one is not fit for it."""
+        with anyio.move_on_after(PATIENCE):
+            while not self._workers:
+                await self._wait()
+        with anyio.move_on_after(AT_FIRST):
+            while any(each.versions is None and each.why is None for each in self._workers.values()):
+                await self._wait()
+        while not self.versions and self.stopped is None:
+            if not self._workers:
+                raise Failure(Reason.CLUSTER_LOST, f"{self._client.scheduler.address}: it has no worker")
+            await self._wait()
+        if self.stopped is not None:
+            raise self.stopped
+
+    async def end(self) -> None:
+        """Dismiss all workers, and return when they have ended what they began. Must not be cancelled."""
+        with anyio.move_on_after(LEAVE):
+            self._dismiss()
+            for each in [*self._workers.values()]:
+                if each.future is not None:
+                    with suppress(Exception):
+                        await each.future.cancel()
+            await self._all_gone()
+        with suppress(Exception):
+            self._client.unsubscribe_topic(self._run)
+        self._serving.cancel()
+        if self._any_lost and not self._workers:
+            # What a worker that was killed had under a temporary name is nobody's.
+            await run_sync(disk.sweep, self._directory.out)
+            await run_sync(disk.sweep, self._directory.raws, partials.tidy)
+        with suppress(OSError):
+            await run_sync((self._directory.out / WORKERS).rmdir)
+
+    async def _wait(self) -> None:
+        with anyio.move_on_after(LOOK):
+            await self._changed.wait()
+        self._changed = anyio.Event()
+
+    async def _all_gone(self) -> None:
+        for each in [*self._workers.values()]:
+            await each.gone.wait()
+
+    async def _wind_down(self, finish: anyio.Event) -> None:
+        await finish.wait()
+        self._events.tell(WindingDown(0, WIND_DOWN))
+        self._roster.close()
+        self._dismiss()
+        if self._door is not None:
+            self._door.end()
+        for each in self._workers.values():
+            each.say(finish=True)
+        self._news()
+
+    def _dismiss(self) -> None:
+        """Let nobody wait for another video; whoever has one does it."""
+        self._over = True
+        for key, number in self._roster.dismissed():
+            self._workers[key].answer(number, None)
+        for each in [*self._workers.values()]:
+            if not each.begun:  # and if it begins just now, it finds that its file is gone
+                self._without(each)
+
+    def _news(self) -> None:
+        self._changed.set()
+
+    def _hand_out(self) -> None:
+        if not self._begun:
+            return
+        for key, number, work in self._roster.handed():
+            self._workers[key].say(
+                ask=number, answer={"work": stated_work(work), "records": self._known_of(work)}
+            )
+
+    def _known_of(self, work: Work) -> list[Record]:
+        """Return what is known of a video and its clips."""
+        known = self._directory.known
+        clips = [known.clips[clip.stem] for clip in work.clips if clip.stem in known.clips]
+        return [*known.raws.get(work.youtube_id, []), *clips]
+
+    # What workers say.
+
+    def _take(self, event: tuple[float, Told]) -> None:
+        self._send.send_nowait(event[1])
+
+    async def _hear(self) -> None:
+        async for message in self._inbox:
+            worker = self._workers.get(message["from"])
+            if worker is None or worker.lost:
+                continue
+            worker.begun = True
+            for said in message["said"]:
+                self._heard(worker, said)
+            self._news()
+
+    def _heard(self, worker: Hired, said: Told) -> None:  # noqa: C901 - one for each kind
+        match said["kind"]:
+            case "event":
+                if said["event"]["type"] != WindingDown.type:  # of each video
+                    self._events.tell(event_of(said["event"]))
+            case "ready":
+                worker.versions = said["versions"]
+                self._roster.joined(worker.key)
+            case "next" if self._over or worker.why is not None:
+                worker.answer(said["ask"], None)
+            case "next":
+                self._roster.asks(worker.key, said["ask"])
+            case "records":
+                self._tasks.start_soon(self._write, worker, said)
+            case "done":
+                self._done(worker, said["video"], failure_of(said["why"]))
+            case "enter" | "answered" | "refused" | "left":
+                if self._door is not None:
+                    self._door.heard(worker.key, said, worker.answer)
+            case "gone":
+                self._gone(worker, failure_of(said["why"]))
+
+    async def _write(self, worker: Hired, said: Told) -> None:
+        """Write records, and tell who builds upon them."""
+        try:
+            await self._directory.append(*said["records"])
+        except Failure as trouble:
+            self.stop(trouble)
+            return
+        for record in said["records"]:
+            if record["type"] in {"clip", "failed"}:
+                self._roster.settled(record["clip"])
+        worker.answer(said["ask"], True)
+
+    def _done(self, worker: Hired, youtube_id: str, why: Failure | None) -> None:
+        if self._door is not None and self._door.over is not None:
+            self.closed, why = self._door.over, None
+            self._roster.close()
+        self._roster.finished(worker.key, youtube_id, again=why is not None)
+        if why is not None and worker.why is None:
+            worker.why = why
+            for _, number in self._roster.dismissed(worker.key):
+                worker.answer(number, None)
+
+    def _gone(self, worker: Hired, why: Failure | None) -> None:
+        """Take note that a worker has ended all that it did for this run."""
+        worker.why = worker.why or why
+        self._roster.left(worker.key)
+        self._without(worker)
+        if why is None:
+            return
+        self._left.add(worker.address)
+        told = Failure(why.reason, f"worker {worker.address}: {why.words}")
+        if not self._begun:  # nothing has been done yet: somebody should look at it first
+            self.stop(told)
+        elif not self._workers:
+            if why.reason.advice.action is Action.CLOSE:
+                self.closed = told
+                self._roster.close()
+            else:
+                self.stop(told)
+
+    def _without(self, worker: Hired) -> None:
+        self._workers.pop(worker.key, None)
+        if self._door is not None:
+            self._door.gone(worker.key)
+        let_go_of_worker(self._directory.out / WORKERS / worker.key)
+        worker.gone.set()
+        with suppress(Exception):
+            worker.queue.close()
+        self._news()
+
+    # Which workers there are.
+
+    async def _look(self) -> None:
+        alone = 0.0
+        while True:
+            try:
+                with anyio.fail_after(ANSWER):
+                    threads: dict[str, int] = await self._client.nthreads()
+            except Exception as error:  # noqa: BLE001 - whatever it is, nobody answers
+                self.stop(_away(self._client.scheduler.address, error))
+                for each in [*self._workers.values()]:
+                    self._without(each)
+                return
+            for each in [*self._workers.values()]:
+                if each.address not in threads and not each.lost:
+                    each.lost = self._any_lost = True
+                    self._tasks.start_soon(self._lose, each)
+                elif each.future is not None and each.future.status == "error":
+                    fault = await each.future.exception()
+                    self._gone(each, Failure(Reason.NOT_READY, f"{type(fault).__name__}: {fault}"))
+            known = {each.address for each in self._workers.values()} | self._left
+            new = [address for address in threads if address not in known]
+            if new and not self._over:
+                await self._take_on(new)
+            alone = 0.0 if self._workers or not self._begun else alone + LOOK
+            if alone > PATIENCE:
+                self.stop(Failure(Reason.CLUSTER_LOST, "all of its workers have gone, and no other came"))
+            self._news()
+            await anyio.sleep(LOOK)
+
+    async def _take_on(self, addresses: list[str]) -> None:
+        told = await self._client.scheduler.identity(n_workers=-1)
+        for address in addresses:
+            declared: dict[str, Any] = told["workers"].get(address, {}).get("resources", {})
+            key = f"hdtf_async-{self._run}-{secrets.token_hex(4)}"
+            path = self._directory.out / WORKERS / key
+            await run_sync(_touch, path)
+            worker = Hired(address, key, await Queue(key, client=self._client))
+            self._workers[key] = worker
+            setup = Setup(
+                self._run, key, self._run, self._directory.out.absolute(), self._options, own_version()
+            )
+            # No other worker can do it, and it is not done again: what was left undone is asked for anew.
+            worker.future = self._client.submit(
+                bench.tend,
+                setup,
+                key=key,
+                workers=[address],
+                allow_other_workers=False,
+                pure=False,
+                resources={
+                    name: declared[name] for name in (bench.DOWNLOADS, bench.ENCODES) if name in declared
+                },
+            )
+            self._tasks.start_soon(worker.post)
+
+    async def _lose(self, worker: Hired) -> None:
+        """Do without a worker that died, once its children have ended: then nobody else writes its files."""
+        if worker.future is not None:
+            with suppress(Exception):
+                await worker.future.cancel()
+        with anyio.move_on_after(PATIENCE):
+            while not await run_sync(let_go_of_worker, self._directory.out / WORKERS / worker.key):  # noqa: ASYNC110
+                await anyio.sleep(0.1)
+        words = f"worker {worker.address} ended in the middle of it"
+        again, given_up = self._roster.lost(worker.key)
+        for work in again:
+            self._events.tell(Retrying(work.stem, Reason.WORKER_LOST, words, 0.0, work.attempt))
+        for work in given_up:
+            await self._give_up(work, Failure(Reason.WORKER_LOST, words))
+        self._without(worker)
+
+    async def _give_up(self, work: Work, failure: Failure) -> None:
+        self._events.tell(
+            VideoFailed(work.stem, work.youtube_id, failure.reason, failure.words, len(work.clips))
+        )
+        try:
+            await self._directory.append(*(failure_record(clip, failure) for clip in work.clips))
+        except Failure as trouble:
+            self.stop(trouble)
+        for clip in work.clips:
+            self._events.tell(ClipFailed(clip.stem, failure.reason, failure.words, with_video=True))
+
+
+@asynccontextmanager
+async def crew(
+    scheduler: str | Client, options: Options, directory: Store, events: Events
+) -> AsyncIterator[Crew]:
+    """Take on all workers of a cluster for a run in a directory that they share.
+
+    Raises `Failure`: the scheduler does not answer, there is no worker, or one is not fit for it.
+    """
+    address = scheduler if isinstance(scheduler, str) else scheduler.scheduler.address
+    security = None if isinstance(scheduler, str) else scheduler.security
+    try:
+        client = await Client(
+            address, asynchronous=True, set_as_default=False, security=security, timeout=ANSWER
+        )
+    except (OSError, ValueError) as error:
+        raise _away(address, error) from None
+    try:
+        with one_error():
+            async with anyio.create_task_group() as group:
+                made = Crew(client, options, directory, events)
+                group.start_soon(made.serve)
+                try:
+                    await made.begin()
+                    yield made
+                finally:
+                    with anyio.CancelScope(shield=True):
+                        await made.end()
+    finally:
+        with anyio.CancelScope(shield=True), anyio.move_on_after(ANSWER), suppress(Exception):
+            await client.close()
+
+
+def _away(address: str, error: BaseException) -> Failure:
+    return Failure(Reason.CLUSTER_LOST, f"{address}: {error or type(error).__name__}")
+
+
+def _touch(path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.touch()

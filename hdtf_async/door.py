@@ -1,0 +1,121 @@
+"""The one entrance to the network lane where all workers of a cluster have one address.
+
+The pace and the breaker are those of one machine (`entrance.Entrance`), and stand with the driver; workers
+knock. Each start also takes a lease of a semaphore of the cluster's for as long as the pace says, so that
+runs beside this one keep the same pace. The lease is refreshed meanwhile, and runs out by itself where the
+driver was killed.
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import anyio
+from distributed import Semaphore
+
+from hdtf_async.entrance import Entrance
+from hdtf_async.failures import Failure, Reason
+from hdtf_async.values import failure_of, stated_failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from anyio.abc import TaskGroup
+    from distributed import Client
+
+    from hdtf_async.entrance import Turn
+    from hdtf_async.events import Events
+    from hdtf_async.options import Options
+    from hdtf_async.values import Told
+
+    Answer = Callable[[int, object], None]
+
+_PACE = "hdtf_async pace"
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """Somebody who has knocked, and has not left."""
+
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    turn: Turn | None = None
+
+
+class Door:
+    """Lets the attempts of all workers into the lane."""
+
+    def __init__(self, client: Client, options: Options, events: Events, tasks: TaskGroup) -> None:
+        lane = anyio.CapacityLimiter(math.inf)  # each worker has tokens of its own
+        self._entrance = Entrance(lane, pace=options.pace, cool_down=options.cool_down, events=events)
+        self._pace = options.pace
+        self._client = client
+        self._tasks = tasks
+        self._attempts: dict[tuple[str, int], _Attempt] = {}
+        self._semaphore: Semaphore | None = None
+
+    @property
+    def over(self) -> Failure | None:
+        """Why nobody is let in any more, if YouTube's refusals are the reason."""
+        return self._entrance.over
+
+    def end(self) -> None:
+        """Let nobody in any more."""
+        self._entrance.end()
+
+    def heard(self, worker: str, said: Told, answer: Answer) -> None:
+        """Take what a worker says of an attempt of its."""
+        name = (worker, said["turn"])
+        if said["kind"] == "enter":
+            attempt = self._attempts[name] = _Attempt()
+            self._tasks.start_soon(self._let_in, name, attempt, said["ask"], answer)
+            return
+        known = self._attempts.get(name)
+        if known is None:
+            return
+        if said["kind"] == "left":
+            known.scope.cancel()
+        elif known.turn is not None and said["kind"] == "refused":
+            known.turn.refused(failure_of(said["why"]) or Failure(Reason.REFUSED))
+        elif known.turn is not None:
+            known.turn.answered()
+
+    def gone(self, worker: str) -> None:
+        """Take note that a worker's attempts come to nothing more."""
+        for (of, _), attempt in [*self._attempts.items()]:
+            if of == worker:
+                attempt.scope.cancel()
+
+    async def _let_in(self, name: tuple[str, int], attempt: _Attempt, ask: int, answer: Answer) -> None:
+        """Let an attempt in when it is its turn, and keep its place until it has left."""
+        try:
+            with attempt.scope:
+                async with self._entrance.turn() as attempt.turn:
+                    if attempt.turn is None:
+                        answer(ask, stated_failure(self.over))
+                        return
+                    await self._in_step()
+                    answer(ask, True)
+                    await anyio.sleep_forever()
+        finally:
+            del self._attempts[name]
+
+    async def _in_step(self) -> None:
+        """Wait until no other run on this cluster has begun a download for as long as the pace says."""
+        if not self._pace:
+            return
+        if self._semaphore is None:
+            self._semaphore = Semaphore(
+                max_leases=1, name=_PACE, scheduler_rpc=self._client.scheduler, loop=self._client.loop
+            )
+        await self._semaphore.acquire()
+        self._tasks.start_soon(self._release, self._semaphore)
+
+    async def _release(self, semaphore: Semaphore) -> None:
+        try:
+            await anyio.sleep(self._pace)
+        finally:
+            with anyio.move_on_after(1, shield=True), suppress(Exception):
+                await semaphore.release()

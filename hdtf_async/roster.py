@@ -1,0 +1,123 @@
+"""Which worker has which video, and what becomes of the videos of one that is lost. Pure.
+
+Workers ask for videos, and are handed them in the order of the plan. None gets more than its equal part of
+all that is not done, so that who asks first does not take what the others could begin with. A worker that is
+lost costs each of its videos one try, and clips that are recorded already are not asked for again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from hdtf_async.failures import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from hdtf_async.plan import Work
+
+
+class Roster:
+    """The videos of a run, and who is at work on them."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Work] = deque()
+        self._held: dict[str, dict[str, Work]] = {}
+        """Worker to its videos, by YouTube id."""
+        self._asking: deque[tuple[str, int]] = deque()
+        """Workers that wait for a video, each with the number of its question."""
+        self._settled: set[str] = set()
+        """Stems of clips that are done, or known to be impossible to have."""
+        self._losses: Counter[str] = Counter()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing waits, and nothing that was handed out can come back."""
+        return not self._waiting and not any(self._held.values())
+
+    @property
+    def workers(self) -> int:
+        """How many workers there are."""
+        return len(self._held)
+
+    def add(self, works: Iterable[Work]) -> None:
+        """Let videos wait for a worker."""
+        self._waiting.extend(works)
+
+    def close(self) -> None:
+        """Hand out nothing more; what waits is dropped, and so is what comes back."""
+        self._waiting = deque(maxlen=0)
+
+    def joined(self, worker: str) -> None:
+        """Take a worker on; one that is known stays as it is."""
+        self._held.setdefault(worker, {})
+
+    def asks(self, worker: str, number: int) -> None:
+        """Note that a worker is free for one more video."""
+        if worker in self._held:
+            self._asking.append((worker, number))
+
+    def dismissed(self, worker: str | None = None) -> list[tuple[str, int]]:
+        """Return who still asks, or what one of them does, and note that each has its answer: no more."""
+        asking = [each for each in self._asking if worker in {None, each[0]}]
+        self._asking = deque(each for each in self._asking if each not in asking)
+        return asking
+
+    def handed(self) -> Iterator[tuple[str, int, Work]]:
+        """Yield who gets what now, with the number of the question: the one with the fewest videos first."""
+        while self._asking and self._waiting:
+            asking = min(self._asking, key=lambda each: len(self._held[each[0]]))
+            worker, number = asking
+            left = len(self._waiting) + sum(map(len, self._held.values()))
+            if len(self._held[worker]) >= -(-left // len(self._held)):
+                return
+            self._asking.remove(asking)
+            work = self._waiting.popleft()
+            self._held[worker][work.youtube_id] = work
+            yield worker, number, work
+
+    def settled(self, stem: str) -> None:
+        """Note that a clip has its record, of whatever kind."""
+        self._settled.add(stem)
+
+    def finished(self, worker: str, youtube_id: str, *, again: bool = False) -> None:
+        """Note that a worker is through with a video; what it has left of it may be for another."""
+        work = self._held.get(worker, {}).pop(youtube_id, None)
+        if work is not None and again:
+            self._put_back([work])
+        for clip in work.clips if work is not None and not again else ():
+            self._settled.discard(clip.stem)  # nobody asks for it again
+
+    def left(self, worker: str) -> None:
+        """Note that a worker takes no more part; its videos are for others, and lose nothing by it."""
+        self._put_back(self._gone(worker))
+
+    def lost(self, worker: str) -> tuple[list[Work], list[Work]]:
+        """Note that a worker died; return which of its videos are tried again, and which are given up."""
+        again: list[Work] = []
+        given_up: list[Work] = []
+        for work in self._gone(worker):
+            self._losses[work.youtube_id] += 1
+            rest = self._rest(work)
+            if rest is not None:
+                some = self._losses[work.youtube_id] < Reason.WORKER_LOST.advice.tries
+                (again if some else given_up).append(rest)
+        self._put_back(again)
+        return again, given_up
+
+    def _gone(self, worker: str) -> list[Work]:
+        self._asking = deque(each for each in self._asking if each[0] != worker)
+        return [*self._held.pop(worker, {}).values()]
+
+    def _put_back(self, works: list[Work]) -> None:
+        """Let videos be the next ones, without the clips that are settled."""
+        for work in reversed(works):
+            rest = self._rest(work)
+            if rest is not None and self._waiting.maxlen is None:
+                self._waiting.appendleft(rest)
+
+    def _rest(self, work: Work) -> Work | None:
+        clips = tuple(clip for clip in work.clips if clip.stem not in self._settled)
+        return replace(work, clips=clips) if clips else None

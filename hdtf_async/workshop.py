@@ -1,0 +1,211 @@
+"""What videos are made with: tools, lanes, and the unit of the work, one video.
+
+A run has one workshop for all of its videos; so has each worker of a cluster, for those that it is sent.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as version_of
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anyio.to_thread import run_sync
+
+from hdtf_async import faces, ffmpeg, health
+from hdtf_async.cut import Cutter
+from hdtf_async.entrance import Entrance
+from hdtf_async.failures import Failure, Reason
+from hdtf_async.fetch import Fetcher
+from hdtf_async.guard import guarding
+from hdtf_async.health import Verdict
+from hdtf_async.pipeline import Pipeline, backoff
+from hdtf_async.probe import Prober
+from hdtf_async.views import failure_record
+from hdtf_async.ytdlp import YtDlp, read_cookies
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+
+    import anyio
+
+    from hdtf_async.events import Events
+    from hdtf_async.fetch import Arrived
+    from hdtf_async.health import Sign
+    from hdtf_async.journal import Gathered, Record
+    from hdtf_async.lanes import Lanes
+    from hdtf_async.options import Options
+    from hdtf_async.plan import Work
+    from hdtf_async.raws import Raw
+    from hdtf_async.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """Tools and lanes, ready for videos of one directory. Made by `workshop`."""
+
+    options: Options
+    lanes: Lanes
+    entrance: Entrance
+    directory: Store
+    fetcher: Fetcher
+    cutter: Cutter
+    prober: Prober
+    about: ffmpeg.About
+    events: Events
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Tool to version, for the metadata."""
+        return self.cutter.versions
+
+    def pipeline(self) -> Pipeline[Arrived, Raw]:
+        """Return lanes for some videos; all that come from here share limits, pace and breaker."""
+        return Pipeline(
+            lanes=self.lanes,
+            entrance=self.entrance,
+            keep_raw=self.options.keeps_raws,
+            fetching=self.fetcher,
+            cutting=self.cutter,
+            private_directory=self.directory.private_directory,
+            record_failure=self._record_failure,
+            events=self.events,
+            backoff=partial(backoff, first=self.options.retry_wait),
+        )
+
+    async def one_video(
+        self, work: Work, ledger: Gathered, finish: anyio.Event | None = None
+    ) -> tuple[list[Record], Failure | None]:
+        """Do all that a run does for one video, for whoever writes the journal.
+
+        `ledger` is the one of the shop's directory. Returns the records that are to be written, also those
+        of what could not be had, and why nothing more should be sent here, if that is so: local trouble, or
+        YouTube refusing this address.
+        """
+        with ledger.gathering() as records:
+            pipeline = self.pipeline()
+            await pipeline.run((work,), finish)
+        return records, pipeline.stopped or pipeline.closed
+
+    async def _record_failure(self, work: Work, failure: Failure) -> None:
+        await self.directory.append(*(failure_record(clip, failure) for clip in work.clips))
+
+
+@asynccontextmanager
+async def workshop(  # noqa: PLR0913 - what videos are made with
+    options: Options,
+    lanes: Lanes,
+    directory: Store,
+    events: Events,
+    *,
+    own: Mapping[str, Path],
+    videos: int | None = None,
+    entrance: Entrance | None = None,
+) -> AsyncIterator[Workshop]:
+    """Get ready for so many videos, or for nobody knows how many. Raises `Failure`: a tool is missing."""
+    tool = await run_sync(ffmpeg_of, options)
+    require_yt_dlp(options)
+    about = await ffmpeg.about(tool)
+    versions = {"hdtf_async": own_version(), "ffmpeg": about.version}
+    width = int(lanes.network.total_tokens)
+    width = width if videos is None else min(width, videos)
+    async with guarding(*directory.locks) as guard, Prober(guard) as prober:
+        finder = await faces.finder(options, tool, guard)
+        if finder is not None:
+            versions |= await run_sync(finder.versions)
+        yt_dlp = YtDlp(options, tool, guard)
+        yield Workshop(
+            options,
+            lanes,
+            entrance
+            or Entrance(lanes, pace=options.pace, cool_down=options.cool_down, events=events),
+            directory,
+            Fetcher(options, directory, yt_dlp, prober, events, own=own, width=width),
+            Cutter(options.form, directory, tool, versions, prober, events, guard, finder),
+            prober,
+            about,
+            events,
+        )
+
+
+def require_ready(
+    works: Iterable[Work], options: Options, directory: Store, fetcher: Fetcher, about: ffmpeg.About
+) -> None:
+    """Raise `Failure` where something would fail for every video alike; `doctor` looks closer.
+
+    It costs a few milliseconds, and no process that is not started anyway.
+    """
+    signs: list[Sign | None] = [
+        health.of_ffmpeg(about.version, about.switches, keeps_rate=options.fps is None)
+    ]
+    least = [work.least_bytes for work in works if not fetcher.expects_at_hand(work)]
+    if least:
+        free = directory.free_bytes()
+        signs += [
+            look_at_cookies(options, time.time()),
+            health.of_room(free=free, min_free=options.min_free, least=least, keep_raw=options.keeps_raws),
+        ]
+    for sign in signs:
+        if sign is not None and sign.verdict is Verdict.WRONG:
+            raise Failure(sign.reason, f"{sign.words}: {sign.remedy}")
+
+
+def look_at_cookies(options: Options, now: float) -> Sign | None:
+    """Judge the user's cookies, if there are any. Raises `Failure`: they cannot be read."""
+    if options.cookies is None:
+        return None
+    text = read_cookies(options.cookies).decode("utf-8", "replace")
+    return health.of_cookies(text, written=options.cookies.stat().st_mtime, now=now)
+
+
+def ffmpeg_of(options: Options) -> Path:
+    """Return the ffmpeg to use. Raises `Failure` with ``tool_missing``."""
+    return bundled_ffmpeg() if options.ffmpeg is None else options.ffmpeg.absolute()
+
+
+def bundled_ffmpeg() -> Path:
+    """Return the ffmpeg that came with this environment, whatever PATH has, so that results repeat.
+
+    Raises `Failure` with ``tool_missing`` where imageio-ffmpeg has none for this machine.
+    """
+    import imageio_ffmpeg  # noqa: PLC0415 - costs 40 ms, and a finished directory needs no ffmpeg
+
+    try:
+        return Path(str(imageio_ffmpeg.get_ffmpeg_exe()))
+    except RuntimeError as error:
+        raise Failure(Reason.TOOL_MISSING, f"imageio-ffmpeg: {error}") from error
+
+
+def own_version() -> str:
+    """Return the version of this package; ``unknown`` where it is not installed."""
+    try:
+        return version_of("hdtf-async")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def require_yt_dlp(options: Options) -> None:
+    """Raise `Failure` with ``tool_missing`` where there is no yt-dlp."""
+    if options.yt_dlp is None:
+        if find_spec("yt_dlp") is None:
+            raise Failure(Reason.TOOL_MISSING, "yt-dlp is not installed in this environment")
+    elif not os.access(options.yt_dlp, os.X_OK):
+        raise Failure(Reason.TOOL_MISSING, f"--yt-dlp {options.yt_dlp} is no program")
+
+
+@contextmanager
+def one_error() -> Iterator[None]:
+    """Take the one error out of a task group's, so that the caller can name it in an ``except``."""
+    try:
+        yield
+    except BaseExceptionGroup as several:
+        error: BaseException = several
+        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
+        raise error from None
