@@ -11,6 +11,7 @@ that it has started is ended as in any cancelled run. If the worker itself is ki
 
 from __future__ import annotations
 
+import json
 import os
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -71,14 +72,16 @@ async def _tend(setup: Setup, worker: Worker, wire: Wire, queue: Queue) -> Failu
     bench = _Bench(setup, wire, _declared(worker, setup.options))
 
     async def watch(whole: anyio.CancelScope) -> None:
-        while _is_wanted(worker, setup.key):  # noqa: ASYNC110 - nothing tells a task
-            await anyio.sleep(LOOK)
-        wire.cut()
+        try:
+            while _is_wanted(worker, setup.key):  # noqa: ASYNC110 - nothing tells a task
+                await anyio.sleep(LOOK)
+        finally:
+            wire.cut()  # a record is waited for under a shield
         whole.cancel()
 
     async def hear() -> None:
         while True:
-            for told in await queue.get():
+            for told in json.loads(await queue.get()):
                 if "finish" in told:
                     bench.finish.set()
                 else:

@@ -11,6 +11,7 @@ Where all workers have one address (``--pace-scope cluster``), this side has the
 
 from __future__ import annotations
 
+import json
 import math
 import secrets
 from contextlib import asynccontextmanager, suppress
@@ -215,7 +216,7 @@ class Crew:
             if worker is None or worker.lost:
                 continue
             worker.begun = True
-            for said in message["said"]:
+            for said in json.loads(message["said"]):
                 self._heard(worker, said)
             self._news()
 

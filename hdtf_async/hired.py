@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -49,4 +50,4 @@ class Hired:
             self.news = anyio.Event()
             unsent, self.unsent = self.unsent, []
             with suppress(OSError):  # then it is lost, or the scheduler is
-                await self.queue.put(unsent)
+                await self.queue.put(json.dumps(unsent))

@@ -1,12 +1,14 @@
 """What a worker says to the driver, and hears from it: messages in their order, and questions with answers.
 
 What is passing (progress) waits for a moment, and the newest replaces what is unread about the same thing;
-everything else goes at once. Nothing here knows of any engine: whoever makes a wire says how to send.
+everything else goes at once. It goes as JSON in ASCII, which every engine carries. Nothing here knows of any:
+whoever makes a wire says how to send.
 """
 
 from __future__ import annotations
 
 import errno
+import json
 import os
 from collections import OrderedDict
 from itertools import count
@@ -27,7 +29,7 @@ MOMENT = 0.25
 class Wire:
     """A worker's end of the connection."""
 
-    def __init__(self, send: Callable[[list[Told]], None]) -> None:
+    def __init__(self, send: Callable[[str], None]) -> None:
         self._send = send
         self._unsent: OrderedDict[object, Told] = OrderedDict()
         self._numbers = count(1)
@@ -98,4 +100,4 @@ class Wire:
         unsent = [*self._unsent.values()]
         self._unsent.clear()
         if unsent:
-            self._send(unsent)
+            self._send(json.dumps(unsent))

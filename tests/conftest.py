@@ -30,10 +30,10 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 
-_NEEDED = {"test_faces.py": "skimage", "test_bucket.py": "moto"}
+_NEEDED = {"test_faces.py": "skimage", "test_bucket.py": "moto", "test_cluster.py": "distributed"}
 collect_ignore = [name for name, package in _NEEDED.items() if not find_spec(package)]
-"""Without the extras ``test-face`` and ``test-bucket`` not even the imports of these work; whoever asks for
-their tests then gets none."""
+"""Without the extras ``test-face``, ``test-bucket``, ``test-dask`` not even the imports of these work;
+whoever asks for their tests then gets none."""
 
 
 @pytest.fixture(scope="session")

@@ -28,9 +28,10 @@ RUN_ELSEWHERE = {
     **dict.fromkeys(readme.command("test").splitlines(), "it is what runs this"),
     **{
         line: ".ci/run"
-        for name in ("datasets", "browser", "test-face", "test-bucket")
+        for name in ("datasets", "browser", "test-face", "test-bucket", "test-dask")
         for line in readme.command(name).splitlines()
     },
+    "pip install 'hdtf-async[dask]'": ".ci/run, as part of the extra for the tests",
     "pip install 'hdtf-async[store]'": ".ci/run, as part of the extra for the tests",
     "pip install '.[face]'": ".ci/run, as part of the extra for the tests",
     "python examples/plain.py clips": "tests/test_examples.py",

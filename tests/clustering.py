@@ -1,0 +1,127 @@
+"""A Dask cluster in processes of its own, and what descends from its workers: Linux only."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+PATIENCE = 60.0
+"""Seconds after which what is waited for does not come."""
+
+
+@dataclass
+class Cluster:
+    """A scheduler and its workers."""
+
+    address: str
+    directory: Path
+    """Where they say what they say, and what they are at work in."""
+    workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def need(self, number: int, *words: str) -> None:
+        """Have so many workers, whatever was done to those of before."""
+        self.workers = [worker for worker in self.workers if worker.poll() is None]
+        while len(self.workers) < number:
+            self.workers.append(self._start(*words))
+        wait_for(lambda: self.known() == number)
+
+    def _start(self, *words: str) -> subprocess.Popen[bytes]:
+        # Without the process that would start it anew: a worker that is killed stays so.
+        worker = [sys.executable, "-m", "dask", "worker", self.address, "--no-nanny", "--no-dashboard"]
+        with (self.directory / "workers.txt").open("ab") as said:
+            return subprocess.Popen(
+                [*worker, "--host", "127.0.0.1", "--nthreads", "1", *words],
+                stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd=self.directory,
+            )  # fmt: skip
+
+    def known(self) -> int:
+        """Return how many workers the scheduler knows of, by what it says."""
+        said = (self.directory / "scheduler.txt").read_text(encoding="utf-8")
+        return said.count("Register worker addr") - said.count("Remove worker addr")
+
+    def end(self) -> None:
+        """End the workers."""
+        for worker in self.workers:
+            worker.send_signal(signal.SIGKILL)
+        for worker in self.workers:
+            worker.wait()
+        self.workers.clear()
+
+
+@contextmanager
+def cluster(directory: Path) -> Iterator[Cluster]:
+    """Run a scheduler; workers are started when somebody needs them."""
+    directory.mkdir(parents=True, exist_ok=True)
+    file = directory / "scheduler.json"
+    words = [sys.executable, "-m", "dask", "scheduler", "--host", "127.0.0.1", "--port", "0"]
+    with (directory / "scheduler.txt").open("wb") as said:
+        scheduler = subprocess.Popen(
+            [*words, "--no-dashboard", "--scheduler-file", str(file)],
+            stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd=directory,
+        )  # fmt: skip
+    made: Cluster | None = None
+    try:
+        wait_for(lambda: _address(file) is not None)
+        made = Cluster(f"{_address(file)}", directory)
+        yield made
+    finally:
+        if made is not None:
+            made.end()
+        scheduler.kill()
+        scheduler.wait()
+
+
+def _address(file: Path) -> str | None:
+    with suppress(OSError, ValueError):
+        told: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return f"{told['address']}"
+    return None
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    """Wait until something holds; raise `TimeoutError` where it does not within a minute."""
+    until = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > until:
+            raise TimeoutError
+        time.sleep(0.05)
+
+
+def descendants(pids: Sequence[int]) -> list[str]:
+    """Return the command lines of all living processes that descend from some."""
+    parents: dict[int, int] = {}
+    words: dict[int, str] = {}
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError, ValueError):
+            state, parent = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[:2]
+            if entry.name.isdigit() and state != "Z":
+                parents[int(entry.name)] = int(parent)
+                words[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+    below, found = set(pids), list[str]()
+    for _ in range(6):
+        new = {pid for pid, parent in parents.items() if parent in below} - below
+        found += [words[pid] for pid in new]
+        below |= new
+    return found
+
+
+def marked(word: str) -> list[str]:
+    """Return the command lines of all living processes that name something."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError):
+            if entry.name.isdigit():
+                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                if word in line:
+                    found.append(line)
+    return found

@@ -1,0 +1,285 @@
+"""The workers of a Dask cluster do a run: what comes out, and what is left when one of them, or all, end.
+
+Scheduler and workers are processes of their own. All of it needs the extra ``test-dask``:
+``python -m pytest -m dask``.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+import refusing
+import scenarios
+from aftermath import is_temporary, listed, media
+from clustering import Cluster, cluster, descendants, marked, wait_for
+from conftest import exported
+from distributed import Client
+
+import hdtf_async
+from hdtf_async import ExitCode, Options, Reason, demo
+from hdtf_async.demo import Answer, Conditions, Refusal
+from hdtf_async.events import Downloaded, DownloadStarted, LaneClosed, RawReady, Retrying
+from hdtf_async.journal import JOURNAL
+from hdtf_async.locks import WORKERS
+from hdtf_async.model import PaceScope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from conftest import Finished
+
+    from hdtf_async import Report
+
+pytestmark = [
+    pytest.mark.dask,
+    pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"),
+    pytest.mark.filterwarnings("default:::distributed"),
+]
+
+VIEWS = ("metadata.jsonl", "failures.jsonl")
+
+
+@pytest.fixture(scope="module")
+def workers(site: demo.StandIn, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster whose workers trust the stand-in."""
+    del site  # what it exports is what they inherit
+    with cluster(tmp_path_factory.mktemp("cluster")) as made:
+        yield made
+
+
+def on(workers: Cluster, options: Options, **more: object) -> Options:
+    """Return options for a run of the cluster."""
+    changed: Options = replace(options, dask=workers.address, **more)  # type: ignore[arg-type]
+    return changed
+
+
+def command(out: Path, options: Options) -> list[str]:
+    """Return the command line of a run of the cluster."""
+    return [
+        *(sys.executable, "-m", "hdtf_async", "--out", str(out), "--source", str(options.source)),
+        *("--pace", "0", "--dask", f"{options.dask}", "--json"),
+        f"--yt-dlp-args={shlex.join(options.yt_dlp_args)}",
+    ]
+
+
+def tree(out: Path) -> dict[str, bytes | str]:
+    """Return the clips and raws of a directory by their hashes, and the views."""
+    return {**media(out), **{name: (out / name).read_bytes() for name in VIEWS}}
+
+
+def require_tidy(out: Path) -> None:
+    """Require that nothing half-done is left but downloads that can be continued, and no worker's file."""
+    left = [name for name in listed(out) if is_temporary(name) and not name.endswith(".download")]
+    assert left == []
+    assert not (out / WORKERS).exists()
+
+
+def recorded(out: Path) -> Counter[str]:
+    """Return how often each clip is recorded."""
+    records = map(json.loads, (out / JOURNAL).read_text(encoding="utf-8").splitlines())
+    return Counter(record["clip"] for record in records if record["type"] == "clip")
+
+
+async def test_three_workers_make_what_one_machine_makes(
+    workers: Cluster, finished: Finished, tmp_path: Path
+) -> None:
+    """Clips, raws and views are equal byte for byte; the workers keep nothing, and another run finds all."""
+    workers.need(3)
+    options = on(workers, finished.options)
+    report = await hdtf_async.download(tmp_path, options)
+    assert report.stopped is None
+    assert report.exit_code is finished.report.exit_code
+    assert sorted(report.done) == sorted(finished.report.done)
+    assert report.raw_bytes == finished.report.raw_bytes
+    assert tree(tmp_path) == tree(finished.out)
+    require_tidy(tmp_path)
+    assert descendants([worker.pid for worker in workers.workers]) == []
+    client = await Client(workers.address, asynchronous=True, set_as_default=False)
+    async with client:
+        again = await hdtf_async.download(tmp_path, finished.options, client=client)
+    assert (again.there, again.done) == (len(report.done), [])
+
+
+async def test_a_worker_that_is_killed_costs_its_videos_a_try_and_no_clip(
+    workers: Cluster, finished: Finished, tmp_path: Path
+) -> None:
+    """Its children end with it, others do its videos, and the result is the same."""
+    workers.need(3)
+    victim = workers.workers[0]
+    tried_again: list[str] = []
+    async with hdtf_async.running(tmp_path, on(workers, finished.options)) as run:
+        async for event in run:
+            if isinstance(event, RawReady | Downloaded) and victim.poll() is None:
+                victim.send_signal(signal.SIGKILL)
+                victim.wait()
+            if isinstance(event, Retrying):
+                assert event.reason is Reason.WORKER_LOST
+                tried_again.append(event.video)
+    assert 1 <= len(tried_again) == len({*tried_again})
+    assert run.report is not None
+    assert run.report.exit_code is finished.report.exit_code
+    assert media(tmp_path) == media(finished.out)
+    assert tree(tmp_path) == tree(finished.out)
+    assert set(recorded(tmp_path).values()) == {1}
+    require_tidy(tmp_path)
+    assert marked(str(tmp_path)) == []
+
+
+@pytest.mark.parametrize("signals", [(signal.SIGINT, signal.SIGINT), (signal.SIGTERM,), (signal.SIGKILL,)])
+def test_a_run_that_is_ended_in_the_middle_leaves_nothing_at_work(
+    signals: tuple[signal.Signals, ...], workers: Cluster, finished: Finished, tmp_path: Path
+) -> None:
+    """No child of any worker is left, and another run goes on to the same result.
+
+    Dask itself would let the workers go on: a coroutine that runs hears nothing of it.
+    """
+    workers.need(3)
+    out = tmp_path / "clips"
+    words = command(out, on(workers, finished.options))
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        for line in run.stdout:
+            if json.loads(line)["type"] == "encode_started":
+                break
+        assert any("yt_dlp" in line or "ffmpeg" in line for line in marked(str(tmp_path)))
+        for number in signals:
+            run.send_signal(number)
+        said = run.communicate(timeout=60)
+    assert run.returncode == (-9 if signal.SIGKILL in signals else 128 + signals[-1]), said
+    pids = [worker.pid for worker in workers.workers]
+    if signal.SIGKILL in signals:
+        wait_for(lambda: not descendants(pids))
+    else:
+        require_tidy(out)
+    assert descendants(pids) == []
+    ended = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert ended.returncode == finished.report.exit_code, ended.stderr
+    assert tree(out) == tree(finished.out)
+    require_tidy(out)
+
+
+async def test_an_end_that_is_asked_for_lets_encodes_finish(
+    workers: Cluster, finished: Finished, tmp_path: Path
+) -> None:
+    """Those that run are done and recorded; nothing more is begun, and no worker has a child left."""
+    workers.need(3)
+    started: set[str] = set()
+    async with hdtf_async.running(tmp_path, on(workers, finished.options)) as run:
+        async for event in run:
+            if event.type == "encode_started":
+                started.add(str(event.stated()["clip"]))
+                run.finish()
+    assert run.report is not None
+    assert run.report.stopped is None
+    assert started <= set(run.report.done)
+    assert run.report.not_tried
+    require_tidy(tmp_path)
+    assert descendants([worker.pid for worker in workers.workers]) == []
+
+
+async def test_what_a_worker_declares_is_the_width_of_its_lanes(
+    workers: Cluster, finished: Finished, tmp_path: Path
+) -> None:
+    """One download at a time where it has one; and Dask knows that they are taken meanwhile."""
+    workers.end()
+    workers.need(1, "--resources", "downloads=1 encodes=1")
+    under_way: set[str] = set()
+    most, taken = 0, list[object]()
+    options = on(workers, finished.options, videos=("Radio1", "Radio2", "Guest1"))
+    client = await Client(workers.address, asynchronous=True, set_as_default=False)
+    async with client, hdtf_async.running(tmp_path, options) as run:
+        async for event in run:
+            if isinstance(event, DownloadStarted):
+                under_way.add(event.video)
+                most = max(most, len(under_way))
+                told = await client.scheduler.identity(n_workers=-1)
+                taken += [worker["metrics"]["task_counts"] for worker in told["workers"].values()]
+            if isinstance(event, Downloaded):
+                under_way.discard(event.video)
+    workers.end()
+    assert run.report is not None
+    assert run.report.exit_code is ExitCode.DONE
+    assert most == 1
+    assert taken
+
+
+async def asked(site: demo.StandIn, before: int) -> list[tuple[float, str]]:
+    """Return when each video was asked for first since so many requests, in seconds."""
+    first: dict[str, float] = {}
+    for request in (await site.requests())[before:]:
+        if request["method"] == "POST":
+            first.setdefault(request["video"], request["time"])
+    return sorted((time, video) for video, time in first.items())
+
+
+async def test_workers_of_one_address_keep_one_pace(
+    workers: Cluster, finished: Finished, site: demo.StandIn, tmp_path: Path
+) -> None:
+    """Between two starts anywhere in the cluster there is the pace."""
+    workers.need(3)
+    pace, before = 1.5, len(await site.requests())
+    options = on(workers, finished.options, pace=pace, pace_scope=PaceScope.CLUSTER)
+    report = await hdtf_async.download(tmp_path, options)
+    assert report.exit_code is finished.report.exit_code
+    times = [time for time, _ in await asked(site, before)]
+    assert len(times) == 6
+    # What is measured is when yt-dlp asks, which takes it more or less time to come to.
+    assert times[-1] - times[0] > 5 * pace - 1
+    assert media(tmp_path) == media(finished.out)
+
+
+async def refused(
+    workers: Cluster, directory: Path, scope: PaceScope
+) -> tuple[Report, int, list[LaneClosed]]:
+    """Let YouTube refuse every video; return what came of it, how many were asked for, and the closings."""
+    await scenarios.draw(directory / "footage")
+    answers = refusing.lay_out(directory, directory / "footage", 12, Answer())
+    async with demo.stand_in(directory / "films", answers, Conditions(refusal=Refusal())) as site:
+        with exported(site.environment):
+            workers.end()
+            workers.need(3)
+            options = Options(
+                source=directory / "tables", pace=2.5, cool_down=1, pace_scope=scope, dask=workers.address,
+                yt_dlp_args=tuple(shlex.split(site.yt_dlp_args)), downloads=4,
+            )  # fmt: skip
+            async with hdtf_async.running(directory / "clips", options) as run:
+                closings = [event async for event in run if isinstance(event, LaneClosed)]
+            tried = await asked(site, 0)
+            workers.end()
+    assert run.report is not None
+    return run.report, len(tried), closings
+
+
+async def test_a_refusal_closes_the_lane_for_the_whole_cluster(workers: Cluster, tmp_path: Path) -> None:
+    """One video is refused, and three probes after it, as on one machine: no worker asks by itself."""
+    report, tried, closings = await refused(workers, tmp_path, PaceScope.CLUSTER)
+    assert report.exit_code is ExitCode.REFUSED
+    assert [each.refused_probes for each in closings] == [0, 1, 2, 3]
+    assert [each.after for each in closings] == [1, 2, 4, None]
+    assert tried <= 5  # the one more may have begun before the first had its answer
+    assert report.not_tried == 12
+    require_tidy(tmp_path / "clips")
+
+
+def test_without_a_scheduler_another_run_may_help(
+    finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The exit code says so, and the address is told."""
+    options = replace(finished.options, dask="tcp://127.0.0.1:9")
+    report = anyio.run(hdtf_async.download, tmp_path, options)
+    assert report.exit_code is ExitCode.PASSING
+    assert report.stopped is not None
+    assert report.stopped.reason is Reason.CLUSTER_LOST
+    assert "127.0.0.1:9" in report.stopped.words
+    assert capsys.readouterr().out == ""
+    assert [*(tmp_path / "_videos_raw").iterdir()] == []
