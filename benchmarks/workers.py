@@ -3,8 +3,8 @@
     python benchmarks/workers.py [--videos N] [--workers 1 3] [--runs N] [--footage DIR]
 
 Scheduler and workers are processes of their own on this machine, against the stand-in, without a pace. Each
-worker has one download at a time, and the stand-in gives each connection the same bandwidth, as if each worker
-had a line of its own. A video takes far longer to arrive than to cut, so that a few CPUs are no limit. Each
+worker has one download at a time, and the stand-in gives each connection the same bandwidth, as if each had
+a line of its own. A video takes far longer to arrive than to cut, so that a few CPUs are no limit. Each
 number of workers has runs of its own, from nothing to the last clip; the clips of all runs must be the same.
 Seconds are those of the run itself: the workers are there when it begins.
 """

@@ -64,6 +64,7 @@ class Crew:
         self.closed: Failure | None = None
         """Why no further download starts, if YouTube's refusals are the reason."""
         self._client = client
+        self._address: str = client.scheduler.address
         self._options = for_workers(options)
         self._directory = directory
         self._events = events
@@ -106,8 +107,7 @@ class Crew:
                     await self._changed.wait()
                     self._changed = anyio.Event()
                 beside.cancel_scope.cancel()
-            for key, number in self._roster.dismissed():
-                self._workers[key].say(ask=number, answer=None)
+            self._dismiss()
             await self._all_gone()
 
     def stop(self, trouble: Failure) -> None:
@@ -135,7 +135,7 @@ class Crew:
                 await self._wait()
         while not self.versions and self.stopped is None:
             if not self._workers:
-                raise Failure(Reason.CLUSTER_LOST, f"{self._client.scheduler.address}: it has no worker")
+                raise Failure(Reason.CLUSTER_LOST, f"{self._address}: it has no worker")
             await self._wait()
         if self.stopped is not None:
             raise self.stopped
@@ -295,32 +295,38 @@ class Crew:
     # Which workers there are.
 
     async def _look(self) -> None:
+        """Take on workers that come, and do without those that go; see whether the scheduler is there."""
         alone = 0.0
-        while True:
-            try:
+        try:
+            while True:
                 with anyio.fail_after(ANSWER):
-                    threads: dict[str, int] = await self._client.nthreads()
-            except Exception as error:  # noqa: BLE001 - whatever it is, nobody answers
-                self.stop(_away(self._client.scheduler.address, error))
-                for each in [*self._workers.values()]:
-                    self._without(each)
-                return
+                    await self._look_once()
+                alone = 0.0 if self._workers or not self._begun else alone + LOOK
+                if alone > PATIENCE:
+                    self.stop(Failure(Reason.CLUSTER_LOST, "all of its workers have gone, and no other came"))
+                self._news()
+                await anyio.sleep(LOOK)
+        except Failure as trouble:
+            self.stop(trouble)
+        except Exception as error:  # noqa: BLE001 - whatever Dask makes of it, nobody answers
+            self.stop(_away(self._address, error))
             for each in [*self._workers.values()]:
-                if each.address not in threads and not each.lost:
-                    each.lost = self._any_lost = True
-                    self._tasks.start_soon(self._lose, each)
-                elif each.future is not None and each.future.status == "error":
-                    fault = await each.future.exception()
-                    self._gone(each, Failure(Reason.NOT_READY, f"{type(fault).__name__}: {fault}"))
-            known = {each.address for each in self._workers.values()} | self._left
-            new = [address for address in threads if address not in known]
-            if new and not self._over:
-                await self._take_on(new)
-            alone = 0.0 if self._workers or not self._begun else alone + LOOK
-            if alone > PATIENCE:
-                self.stop(Failure(Reason.CLUSTER_LOST, "all of its workers have gone, and no other came"))
-            self._news()
-            await anyio.sleep(LOOK)
+                self._without(each)
+        self._news()
+
+    async def _look_once(self) -> None:
+        threads: dict[str, int] = await self._client.nthreads()
+        for each in [*self._workers.values()]:
+            if each.address not in threads and not each.lost:
+                each.lost = self._any_lost = True
+                self._tasks.start_soon(self._lose, each)
+            elif each.future is not None and each.future.status == "error":
+                fault = await each.future.exception()
+                self._gone(each, Failure(Reason.NOT_READY, f"{type(fault).__name__}: {fault}"))
+        known = {each.address for each in self._workers.values()} | self._left
+        new = [address for address in threads if address not in known]
+        if new and not self._over:
+            await self._take_on(new)
 
     async def _take_on(self, addresses: list[str]) -> None:
         told = await self._client.scheduler.identity(n_workers=-1)
@@ -328,7 +334,8 @@ class Crew:
             declared: dict[str, Any] = told["workers"].get(address, {}).get("resources", {})
             key = f"hdtf_async-{self._run}-{secrets.token_hex(4)}"
             path = self._directory.out / WORKERS / key
-            await run_sync(_touch, path)
+            with disk.trouble(path):
+                await run_sync(_touch, path)
             worker = Hired(address, key, await Queue(key, client=self._client))
             self._workers[key] = worker
             setup = Setup(
