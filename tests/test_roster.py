@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,14 +11,18 @@ import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from loading import write_tables
 
-from hdtf_async import Options, events
+import hdtf_async
+from hdtf_async import BusyError, ExitCode, Options, events, locks
 from hdtf_async.events import DownloadProgress, EncodeProgress, EncodeStarted
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.model import Box, Clip, Interval, Video
 from hdtf_async.options import OptionsError
 from hdtf_async.plan import Work
 from hdtf_async.roster import Roster
+from hdtf_async.shards import Shard
+from hdtf_async.store import opened
 from hdtf_async.values import event_of, failure_of, for_workers, stated_failure, stated_work, work_of
 from hdtf_async.wire import Wire
 
@@ -247,3 +252,48 @@ async def test_nobody_waits_for_an_answer_once_the_wire_is_cut() -> None:
             wire.cut()
         with pytest.raises(OSError, match="abort"):
             await wire.ask("next")
+
+
+# What is refused before anything is done.
+
+
+def test_a_cluster_and_shards_do_not_go_together() -> None:
+    """Each would divide the videos."""
+    with pytest.raises(OptionsError, match="leave --shard away"):
+        Options(dask="tcp://host:8786", shard=Shard(0, 2))
+
+
+async def test_a_cluster_does_not_put_into_an_object_store() -> None:
+    """It is told before anybody is asked."""
+    with pytest.raises(OptionsError, match="no object store"):
+        await hdtf_async.download("s3://bucket/prefix", Options(dask="tcp://host:8786"))
+
+
+async def test_without_its_extra_a_cluster_is_local_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what to install."""
+    write_tables(tmp_path / "tables", 1)
+    monkeypatch.setattr("hdtf_async.run.find_spec", lambda _: None)
+    options = Options(source=tmp_path / "tables", dask="tcp://127.0.0.1:9")
+    report = await hdtf_async.download(tmp_path / "clips", options)
+    assert report.exit_code is ExitCode.LOCAL
+    assert report.stopped is not None
+    assert "pip install 'hdtf-async[dask]'" in report.stopped.words
+
+
+async def test_a_run_waits_for_workers_whose_driver_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as one of them, or a tool of its, holds its lock; then their files are removed."""
+    monkeypatch.setattr(locks, "PATIENCE", 0.3)
+    left = tmp_path / locks.WORKERS / "one"
+    left.parent.mkdir()
+    left.touch()
+    lock = locks.worker_lock(left)
+    with pytest.raises(BusyError, match="1 workers of a cluster are still at work"):
+        async with opened(tmp_path):
+            pass
+    os.close(lock)
+    async with opened(tmp_path):
+        assert not left.parent.exists()
