@@ -190,27 +190,30 @@ async def test_an_end_that_is_asked_for_lets_encodes_finish(
 async def test_what_a_worker_declares_is_the_width_of_its_lanes(
     workers: Cluster, finished: Finished, tmp_path: Path
 ) -> None:
-    """One download at a time where it has one; and Dask knows that they are taken meanwhile."""
+    """One download at a time where it has one; and Dask gives it to nobody else meanwhile."""
     workers.end()
-    workers.need(1, "--resources", "downloads=1 encodes=1")
+    workers.need(1, "--nthreads", "3", "--resources", "downloads=1 encodes=1")
     under_way: set[str] = set()
-    most, taken = 0, list[object]()
+    most, waited = 0, list[str]()
     options = on(workers, finished.options, videos=("Radio1", "Radio2", "Guest1"))
-    client = await Client(workers.address, asynchronous=True, set_as_default=False)
-    async with client, hdtf_async.running(tmp_path, options) as run:
-        async for event in run:
-            if isinstance(event, DownloadStarted):
-                under_way.add(event.video)
-                most = max(most, len(under_way))
-                told = await client.scheduler.identity(n_workers=-1)
-                taken += [worker["metrics"]["task_counts"] for worker in told["workers"].values()]
-            if isinstance(event, Downloaded):
-                under_way.discard(event.video)
+    async with await Client(workers.address, asynchronous=True, set_as_default=False) as client:
+        async with hdtf_async.running(tmp_path, options) as run:
+            async for event in run:
+                if isinstance(event, DownloadStarted):
+                    under_way.add(event.video)
+                    most = max(most, len(under_way))
+                    if len(waited) == 0:
+                        other = client.submit(int, "7", resources={"downloads": 1}, pure=False)
+                        assert await client.submit(int, "8", pure=False) == 8
+                    waited.append(other.status)
+                if isinstance(event, Downloaded):
+                    under_way.discard(event.video)
+        assert await other == 7
     workers.end()
     assert run.report is not None
     assert run.report.exit_code is ExitCode.DONE
     assert most == 1
-    assert taken
+    assert waited == ["pending"] * 3
 
 
 async def asked(site: demo.StandIn, before: int) -> list[tuple[float, str]]:
