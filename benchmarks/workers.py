@@ -4,8 +4,8 @@
 
 Scheduler and workers are processes of their own on this machine, against the stand-in, without a pace. Each
 worker has one download at a time, and the stand-in gives each connection the same bandwidth, as if each had
-a line of its own. A video takes far longer to arrive than to cut, so that a few CPUs are no limit. Each
-number of workers has runs of its own, from nothing to the last clip; the clips of all runs must be the same.
+a line of its own. Clips are small, so that a video takes far longer to arrive than to cut, and a few CPUs
+are no limit. Each number of workers has runs of its own, from nothing to the last clip; the clips of all runs must be the same.
 Seconds are those of the run itself: the workers are there when it begins.
 """
 
@@ -39,7 +39,7 @@ CONNECTION = 600_000
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--videos", type=int, default=18)
+    parser.add_argument("--videos", type=int, default=12)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 3])
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--connection", type=int, default=CONNECTION)
@@ -79,7 +79,8 @@ async def main() -> None:
                         workers.need(number)
                         options = Options(
                             source=directory / "tables", pace=0, downloads=1, dask=workers.address,
-                            no_report=True, yt_dlp_args=tuple(shlex.split(site.yt_dlp_args)),
+                            no_report=True, size=256, preset="ultrafast",
+                            yt_dlp_args=tuple(shlex.split(site.yt_dlp_args)),
                         )  # fmt: skip
                         once, made = await one_run(directory / f"clips {number} {run}", options)
                     if made != (clips or made):
