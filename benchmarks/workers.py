@@ -5,8 +5,8 @@
 Scheduler and workers are processes of their own on this machine, against the stand-in, without a pace. Each
 worker has one download at a time, and the stand-in gives each connection the same bandwidth, as if each had
 a line of its own. Clips are small, so that a video takes far longer to arrive than to cut, and a few CPUs
-are no limit. Each number of workers has runs of its own, from nothing to the last clip; the clips of all runs must be the same.
-Seconds are those of the run itself: the workers are there when it begins.
+are no limit. Each number of workers has runs of its own, from nothing to the last clip; the clips of all runs
+must be the same. Seconds are those of the run itself: the workers are there when it begins.
 """
 
 from __future__ import annotations
