@@ -151,9 +151,7 @@ async def _run(  # noqa: PLR0913, PLR0917 - what a run is put together from
     finish: anyio.Event,
 ) -> Report:
     begun = anyio.current_time()
-    scheduler = client or options.dask
-    if scheduler is not None and not isinstance(out, Path):
-        raise OptionsError("--dask takes a directory that all workers share for --out, and no object store")
+    scheduler = _scheduler(out, options, client)
     own = await run_sync(own_raws, options.raw_dirs)
     read = await run_sync(partial(tables.read, options.source, corrections=options.corrections))
     plan.require_known(read, options)
@@ -210,6 +208,16 @@ async def _run(  # noqa: PLR0913, PLR0917 - what a run is put together from
                 report.stopped = report.stopped or trouble
         events.tell(report.ended())
         return report
+
+
+def _scheduler(out: Path | Address, options: Options, client: Client | None) -> str | Client | None:
+    """Return whose workers do the videos; None where this process does."""
+    scheduler = client or options.dask
+    if scheduler is not None and not isinstance(out, Path):
+        raise OptionsError("--dask takes a directory that all workers share for --out, and no object store")
+    if scheduler is not None and options.shard is not None:
+        raise OptionsError("a client's workers take all videos: leave the shard away")
+    return scheduler
 
 
 def _decide(read: Tables, options: Options, directory: Store) -> plan.Plan:

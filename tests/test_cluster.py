@@ -7,6 +7,7 @@ Scheduler and workers are processes of their own. All of it needs the extra ``te
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import signal
 import subprocess
@@ -284,6 +285,34 @@ async def test_a_refusal_closes_the_lane_for_the_whole_cluster(workers: Cluster,
     assert tried <= 5  # the one more may have begun before the first had its answer
     assert report.not_tried == 12
     require_tidy(tmp_path / "clips")
+
+
+async def test_a_worker_that_is_not_fit_for_it_is_told_before_anything_is_done(
+    workers: Cluster, finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one with another version of this program, whose records might be others."""
+    workers.need(1)
+    monkeypatch.setattr("hdtf_async.cluster.own_version", lambda: "9.9.9")
+    report = await hdtf_async.download(tmp_path, on(workers, finished.options))
+    assert report.exit_code is ExitCode.LOCAL
+    assert report.stopped is not None
+    assert report.stopped.reason is Reason.NOT_READY
+    assert re.search(r"worker tcp://\S+: it has hdtf-async \S+, and the driver 9\.9\.9", report.stopped.words)
+    require_tidy(tmp_path)
+
+
+async def test_without_workers_another_run_may_help(
+    workers: Cluster, finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After some time in which none came."""
+    workers.end()
+    wait_for(lambda: workers.known() == 0)
+    monkeypatch.setattr("hdtf_async.cluster.PATIENCE", 0.5)
+    report = await hdtf_async.download(tmp_path, on(workers, finished.options))
+    assert report.exit_code is ExitCode.PASSING
+    assert report.stopped is not None
+    assert "it has no worker" in report.stopped.words
+    require_tidy(tmp_path)
 
 
 def test_without_a_scheduler_another_run_may_help(
