@@ -206,7 +206,8 @@ def makespan(works: Iterable[Work], world: World, regime: Regime) -> float:
         fake, events = Fake(world, regime), Events()
         lanes = Lanes(anyio.CapacityLimiter(regime.downloads), anyio.CapacityLimiter(regime.cpus))
         pipeline: Pipeline[bool, None] = Pipeline(
-            lanes=lanes, entrance=Entrance(lanes, pace=0, cool_down=600, events=events),
+            lanes=lanes,
+            entrance=Entrance(lanes.network, lanes.encodes, pace=0, cool_down=600, events=events),
             keep_raw=True, fetching=fake, cutting=fake,
             private_directory=_nowhere, record_failure=_recorded, events=events, backoff=float,
         )  # fmt: skip

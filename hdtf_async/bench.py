@@ -140,7 +140,7 @@ class _Bench:
             own = await run_sync(own_raws, options.raw_dirs)
             entrance = None
             if options.pace_scope is PaceScope.CLUSTER:
-                entrance = _Entrance(self._lanes.network, self._wire, events)
+                entrance = _Entrance(self._lanes, self._wire, events)
             async with workshop(options, self._lanes, directory, events, own=own, entrance=entrance) as shop:
                 await run_sync(require_ready, (), options, directory, shop.fetcher, shop.about)
                 await shop.prober.ready()
@@ -186,9 +186,9 @@ class _Posted(Gathered):
 class _Entrance(Entrance):
     """The way into the lane where all workers have one address: pace and breaker are the driver's."""
 
-    def __init__(self, network: anyio.CapacityLimiter, wire: Wire, events: Events) -> None:
-        super().__init__(network, pace=0, cool_down=0, events=events)
-        self._tokens = network
+    def __init__(self, lanes: Lanes, wire: Wire, events: Events) -> None:
+        super().__init__(lanes.network, lanes.encodes, pace=0, cool_down=0, events=events)
+        self._tokens = lanes.network
         self._wire = wire
         self._heard: set[int] = set()
 

@@ -149,7 +149,9 @@ async def _ask(  # noqa: PLR0913 - what it is put together from
         asking = _Asking(YtDlp(options, tool, guard), directory, events, options.resolution)
         pipeline = Pipeline(
             lanes=lanes,
-            entrance=Entrance(lanes, pace=options.pace, cool_down=options.cool_down, events=events),
+            entrance=Entrance(
+                lanes.network, lanes.encodes, pace=options.pace, cool_down=options.cool_down, events=events
+            ),
             keep_raw=True,
             fetching=asking,
             cutting=asking,

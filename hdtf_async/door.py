@@ -48,8 +48,10 @@ class Door:
     """Lets the attempts of all workers into the lane."""
 
     def __init__(self, client: Client, options: Options, events: Events, tasks: TaskGroup) -> None:
-        lane = anyio.CapacityLimiter(math.inf)  # each worker has tokens of its own
-        self._entrance = Entrance(lane, pace=options.pace, cool_down=options.cool_down, events=events)
+        any_number = anyio.CapacityLimiter(math.inf)  # each worker has tokens of its own
+        self._entrance = Entrance(
+            any_number, any_number, pace=options.pace, cool_down=options.cool_down, events=events
+        )
         self._pace = options.pace
         self._client = client
         self._tasks = tasks

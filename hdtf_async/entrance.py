@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from hdtf_async.events import Events
     from hdtf_async.failures import Failure
-    from hdtf_async.lanes import Lanes
 
 PROBES = 3
 """Refused probes after which the lane is closed for good."""
@@ -57,13 +56,22 @@ class Turn:
 class Entrance:
     """Lets attempts into the network lane, at least `pace` seconds apart, while the lane is open.
 
-    Once as many as there are encode tokens have no answer yet, the next one waits for it.
+    Once as many have no answer yet as `encodes` has tokens, the next one waits for it.
     """
 
-    def __init__(self, lanes: Lanes, *, pace: float, cool_down: float, events: Events) -> None:
+    def __init__(
+        self,
+        network: anyio.CapacityLimiter,
+        encodes: anyio.CapacityLimiter,
+        *,
+        pace: float,
+        cool_down: float,
+        events: Events,
+    ) -> None:
         self.over: Failure | None = None
         """Why nobody is let in any more, if YouTube's refusals are the reason."""
-        self._lanes = lanes
+        self._network = network
+        self._encodes = encodes
         self._pace = pace
         self._first_cool_down = self._cool_down = cool_down
         self._events = events
@@ -132,7 +140,7 @@ class Entrance:
         finally:
             if turn is not None:
                 self._asked(turn)
-                self._lanes.network.release()
+                self._network.release()
                 if turn is self._probe:  # it came to no answer: the next one is the probe
                     self._probe = None
                     self._changed()
@@ -147,7 +155,7 @@ class Entrance:
                         await anyio.sleep_forever()  # until that has its answer
                     wait = max(self._pace, LONGEST_ASK) if self._others_ask else self._pace
                     await anyio.sleep_until(max(self._begun + wait, self._opens))
-                    await self._lanes.network.acquire()
+                    await self._network.acquire()
                     if not self._waiting.cancel_called:
                         self._begun = anyio.current_time()
                         turn = Turn(self, self._closings)
@@ -155,7 +163,7 @@ class Entrance:
                         if self._closed_since is not None:
                             self._probe = turn
                         return turn
-                    self._lanes.network.release()  # all changed while the token was handed on
+                    self._network.release()  # all changed while the token was handed on
             return None
 
     def _asked(self, turn: Turn) -> None:
@@ -166,7 +174,7 @@ class Entrance:
     @property
     def _others_ask(self) -> bool:
         """Whether those who were let in and have no answer yet keep the CPUs busy."""
-        return len(self._asking) >= self._lanes.encodes.total_tokens
+        return len(self._asking) >= self._encodes.total_tokens
 
     def _changed(self) -> None:
         """Let whoever waits look again at what it has to wait for."""

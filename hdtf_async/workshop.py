@@ -124,7 +124,9 @@ async def workshop(  # noqa: PLR0913 - what videos are made with
             options,
             lanes,
             entrance
-            or Entrance(lanes, pace=options.pace, cool_down=options.cool_down, events=events),
+            or Entrance(
+                lanes.network, lanes.encodes, pace=options.pace, cool_down=options.cool_down, events=events
+            ),
             directory,
             Fetcher(options, directory, yt_dlp, prober, events, own=own, width=width),
             Cutter(options.form, directory, tool, versions, prober, events, guard, finder),

@@ -140,8 +140,8 @@ async def test_without_a_limit_nobody_is_told_one() -> None:
 
 
 def _entrance(limiter: anyio.CapacityLimiter, pace: float, at_once: int = 100) -> Entrance:
-    lanes = Lanes(limiter, anyio.CapacityLimiter(at_once))
-    return Entrance(lanes, pace=pace, cool_down=600, events=Events())
+    encodes = anyio.CapacityLimiter(at_once)
+    return Entrance(limiter, encodes, pace=pace, cool_down=600, events=Events())
 
 
 async def _visit(entrance: Entrance, starts: list[float], stay: float, asks: float = math.inf) -> None:

@@ -223,7 +223,8 @@ def test_the_estimate_comes_near_the_truth_for_the_whole_dataset(regime: scale.R
         )  # fmt: skip
         fake = Telling(world, regime, events)
         pipeline: Pipeline[bool, None] = Pipeline(
-            lanes=lanes, entrance=Entrance(lanes, pace=pace, cool_down=600, events=events),
+            lanes=lanes,
+            entrance=Entrance(lanes.network, lanes.encodes, pace=pace, cool_down=600, events=events),
             keep_raw=True, fetching=fake, cutting=fake,
             private_directory=scale._nowhere, record_failure=scale._recorded, events=events, backoff=float,
         )  # fmt: skip

@@ -137,7 +137,9 @@ class _World:
         self.directory_trouble: Reason | None = None
         self.each_step: Callable[[], None] = lambda: None
         self.lanes = Lanes(anyio.CapacityLimiter(downloads), anyio.CapacityLimiter(encodes))
-        self._entrance = partial(Entrance, self.lanes, pace=pace, cool_down=cool_down)
+        self._entrance = partial(
+            Entrance, self.lanes.network, self.lanes.encodes, pace=pace, cool_down=cool_down
+        )
         self._pipeline = partial(
             Pipeline,
             lanes=self.lanes,
