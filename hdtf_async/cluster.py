@@ -23,7 +23,15 @@ from distributed import Client, Queue
 
 from hdtf_async import bench, disk, partials
 from hdtf_async.door import Door
-from hdtf_async.events import ClipFailed, Events, Retrying, VideoFailed, WindingDown
+from hdtf_async.events import (
+    ClipDone,
+    ClipFailed,
+    EncodeStarted,
+    Events,
+    Retrying,
+    VideoFailed,
+    WindingDown,
+)
 from hdtf_async.failures import Action, Failure, Reason
 from hdtf_async.hired import Hired
 from hdtf_async.locks import WORKERS, let_go_of_worker
@@ -38,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
     from pathlib import Path
 
+    from hdtf_async.events import Event
     from hdtf_async.journal import Record
     from hdtf_async.options import Options
     from hdtf_async.plan import Work
@@ -75,6 +84,8 @@ class Crew:
         """Addresses of workers that are not taken on again: something is wrong there."""
         self._any_lost = False
         self._roster = Roster()
+        self._encoding: set[str] = set()
+        """Stems of clips that are being encoded somewhere."""
         self._begun = self._over = False
         self._whole = anyio.CancelScope()
         self._changed = anyio.Event()
@@ -170,7 +181,7 @@ class Crew:
 
     async def _wind_down(self, finish: anyio.Event) -> None:
         await finish.wait()
-        self._events.tell(WindingDown(0, WIND_DOWN))
+        self._events.tell(WindingDown(len(self._encoding), WIND_DOWN))
         self._roster.close()
         self._dismiss()
         if self._door is not None:
@@ -220,11 +231,10 @@ class Crew:
                 self._heard(worker, said)
             self._news()
 
-    def _heard(self, worker: Hired, said: Told) -> None:  # noqa: C901 - one for each kind
+    def _heard(self, worker: Hired, said: Told) -> None:
         match said["kind"]:
             case "event":
-                if said["event"]["type"] != WindingDown.type:  # of each video
-                    self._events.tell(event_of(said["event"]))
+                self._pass_on(event_of(said["event"]))
             case "ready":
                 worker.versions = said["versions"]
                 self._roster.joined(worker.key)
@@ -241,6 +251,16 @@ class Crew:
                     self._door.heard(worker.key, said, worker.answer)
             case "gone":
                 self._gone(worker, failure_of(said["why"]))
+
+    def _pass_on(self, event: Event) -> None:
+        match event:
+            case EncodeStarted():
+                self._encoding.add(event.clip)
+            case ClipDone() | ClipFailed():
+                self._encoding.discard(event.clip)
+            case WindingDown():  # of each video; the driver tells it once for all
+                return
+        self._events.tell(event)
 
     async def _write(self, worker: Hired, said: Told) -> None:
         """Write records, and tell who builds upon them."""

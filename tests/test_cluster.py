@@ -28,7 +28,7 @@ from distributed import Client
 import hdtf_async
 from hdtf_async import ExitCode, Options, Reason, demo
 from hdtf_async.demo import Answer, Conditions, Refusal
-from hdtf_async.events import Downloaded, DownloadStarted, LaneClosed, RawReady, Retrying
+from hdtf_async.events import Downloaded, DownloadStarted, LaneClosed, RawReady, Retrying, WindingDown
 from hdtf_async.journal import JOURNAL
 from hdtf_async.locks import WORKERS
 from hdtf_async.model import PaceScope
@@ -184,13 +184,17 @@ async def test_an_end_that_is_asked_for_lets_encodes_finish(
     """Those that run are done and recorded; nothing more is begun, and no worker has a child left."""
     workers.need(3)
     started: set[str] = set()
+    told = 0
     async with hdtf_async.running(tmp_path, on(workers, finished.options)) as run:
         async for event in run:
             if event.type == "encode_started":
                 started.add(str(event.stated()["clip"]))
                 run.finish()
+            if isinstance(event, WindingDown):
+                told = event.encodes
     assert run.report is not None
     assert run.report.stopped is None
+    assert 1 <= told <= len(started)
     assert started <= set(run.report.done)
     assert run.report.not_tried
     require_tidy(tmp_path)
