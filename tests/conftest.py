@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shlex
@@ -59,7 +60,9 @@ def footage(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactor
     state = hashlib.sha256(b"".join(drawer.read_bytes() for drawer in drawers)).hexdigest()[:16]
     cache = getattr(pytestconfig, "cache", None)  # none with -p no:cacheprovider
     directory = cache.mkdir(f"footage-{state}") if cache else tmp_path_factory.mktemp("footage")
-    anyio.run(demo.draw, directory, demo.FILMS, bundled_ffmpeg())
+    with directory.with_suffix(".lock").open("w") as lock:  # tests may run in several processes
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        anyio.run(demo.draw, directory, demo.FILMS, bundled_ffmpeg())
     return directory
 
 

@@ -1,6 +1,6 @@
 """Killed at any instant, the program leaves a directory that is right, and the next run makes it whole.
 
-A handful of kills here; dozens with ``-m long``; as many as you like with ``benchmarks/kills.py``.
+A handful of kills here; dozens with ``-m slow``; as many as you like with ``benchmarks/kills.py``.
 """
 
 from __future__ import annotations
@@ -236,7 +236,7 @@ def test_a_second_run_says_who_is_at_work_and_waits_only_for_what_a_killed_one_l
     assert list(differences(out, whole)) == []
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_dozens_of_kills_with_fake_tools(whole: Undisturbed, tmp_path: Path) -> None:
     """From nothing, in another form, and without keeping the videos."""
@@ -254,7 +254,7 @@ def test_dozens_of_kills_with_fake_tools(whole: Undisturbed, tmp_path: Path) -> 
     assert kills > 15
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_dozen_kills_with_real_tools(slow_site: demo.StandIn, demo_tables: Path, tmp_path: Path) -> None:
     """yt-dlp goes on with what the last one has left of a video, and ffmpeg makes the same clips."""

@@ -9,6 +9,7 @@ import tracemalloc
 from typing import TYPE_CHECKING
 
 import anyio
+import pytest
 from loading import GONE, Most, load, write_tables
 
 from hdtf_async import Options, plan, tables, views
@@ -47,6 +48,7 @@ def counted(tmp_path: Path, rows: int) -> tuple[int, int, Most]:
     return took[0], took[1], most
 
 
+@pytest.mark.slow
 def test_no_step_grows_faster_than_the_rows(tmp_path: Path) -> None:
     """Four times the rows take four times the calls, in a run that makes all and in one that finds all."""
     first, again, _ = counted(tmp_path, FEW)

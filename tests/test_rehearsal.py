@@ -76,6 +76,7 @@ def no_process(*words: object, **_more: object) -> NoReturn:
     pytest.fail(f"a process was started: {words}")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 async def test_all_clips_of_the_shipped_tables_are_made_and_a_second_run_starts_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

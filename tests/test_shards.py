@@ -471,6 +471,7 @@ def _command(finished: Finished, out: Path, *more: str) -> list[str]:
     return [*words, f"--yt-dlp-args={shlex.join(finished.options.yt_dlp_args)}", *more]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_four_shards_of_which_two_are_killed_come_to_what_one_run_makes(
     finished: Finished, tmp_path: Path
