@@ -25,7 +25,7 @@ from hdtf_async import content, disk, history, store, thumbnails, views
 from hdtf_async.content import Found
 from hdtf_async.failures import Failure
 from hdtf_async.guard import UNGUARDED, guarding
-from hdtf_async.journal import journals, read
+from hdtf_async.journal import JOURNAL, journals, read
 from hdtf_async.locks import StoreError, is_locked
 
 if TYPE_CHECKING:
@@ -44,6 +44,14 @@ _PICTURE = re.compile(
     rf'data-picture="([0-9a-f]{{64}})"'
     rf'(?:><img src="data:image/jpeg;base64,([A-Za-z0-9+/=]{{1,{_LONGEST}}})")?'
 )
+
+
+def is_behind(out: Path) -> bool:
+    """Whether the journal tells more than the report: a run was killed at its very end, or drew none."""
+    report, journal = out / REPORT, out / JOURNAL
+    if not journal.exists():
+        return False
+    return not report.exists() or report.stat().st_mtime_ns < journal.stat().st_mtime_ns
 
 
 async def write(
@@ -66,6 +74,7 @@ async def write(
     with anyio.CancelScope(shield=True), disk.trouble(out / REPORT):
         # Nobody else may use this name: a run at work may be writing its own report.
         await run_sync(partial(disk.replace, out / REPORT, [html], mark=f"{os.getpid()}-"))
+        await run_sync(os.utime, out / REPORT)  # also where it says what it did: see `is_behind`
     return out / REPORT
 
 

@@ -192,22 +192,25 @@ async def _run(  # noqa: PLR0913, PLR0917 - what a run is put together from
             except Failure as trouble:
                 report.stopped = report.stopped or trouble
         report.seconds = anyio.current_time() - begun
-        if directory.known.run is not before:
-            try:
+        try:
+            if directory.known.run is not before:
                 await directory.append(report.ended().stated())
-                if (
-                    not options.no_report
-                    and options.shard is None
-                    and len(directory.known.clips) + len(directory.known.failures) <= page.MOST
-                ):
-                    tool = None if finish.is_set() else partial(ffmpeg_of, options)  # an end is wanted soon
-                    report.page = await page.write(
-                        directory.out, tool=tool, encodes=lanes.encodes, locks=directory.locks
-                    )
-            except Failure as trouble:
-                report.stopped = report.stopped or trouble
+            report.page = await _drawn(directory, options, lanes, finish)
+        except Failure as trouble:
+            report.stopped = report.stopped or trouble
         events.tell(report.ended())
         return report
+
+
+async def _drawn(directory: Store, options: Options, lanes: Lanes, finish: anyio.Event) -> Path | None:
+    """Draw the report where it is behind the journal; return where it is, if that was done."""
+    known = directory.known
+    if options.no_report or options.shard is not None or len(known.clips) + len(known.failures) > page.MOST:
+        return None
+    if not (known.clips or known.failures or known.run) or not await run_sync(page.is_behind, directory.out):
+        return None
+    tool = None if finish.is_set() else partial(ffmpeg_of, options)  # an end is wanted soon
+    return await page.write(directory.out, tool=tool, encodes=lanes.encodes, locks=directory.locks)
 
 
 def _scheduler(out: Path | Address, options: Options, client: Client | None) -> str | Client | None:

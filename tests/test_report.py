@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import hdtf_async
 from hdtf_async import charts, cli, content, history, page, store, thumbnails
 from hdtf_async.events import (
     ClipDone,
@@ -269,10 +271,8 @@ def test_a_second_report_starts_no_process_and_is_the_same(
 ) -> None:
     """Its pictures are those of the first, also when it is asked for on the command line."""
     out = copied(finished, tmp_path)
-    before = (out / "report.html").stat().st_mtime_ns
     assert cli.main(["report", "--out", str(out)]) == 0
     assert capsys.readouterr().out == f"{out / 'report.html'}\n"
-    assert (out / "report.html").stat().st_mtime_ns == before
     assert (out / "report.html").read_bytes() == (finished.out / "report.html").read_bytes()
 
 
@@ -284,6 +284,29 @@ def copied(finished: Finished, tmp_path: Path) -> Path:
         ignore=shutil.ignore_patterns("_videos_raw"),
         copy_function=shutil.copy2,
     )
+
+
+@pytest.mark.parametrize("killed", ["before the first report", "before a newer one", "not at all"])
+async def test_a_run_with_nothing_to_do_draws_the_report_that_a_killed_one_did_not(
+    finished: Finished, tmp_path: Path, killed: str
+) -> None:
+    """There may be none, or one that is older than the journal; what is up to date is left as it is."""
+    out = copied(finished, tmp_path)
+    drawing = out / "report.html"
+    if killed == "before the first report":
+        drawing.unlink()
+    if killed == "before a newer one":
+        os.utime(drawing, (0, 0))
+    before = drawing.stat().st_mtime_ns if drawing.exists() else None
+    journal = (out / "_journal.jsonl").read_bytes()
+    report = await hdtf_async.download(out, finished.options)
+    assert report.page == (None if killed == "not at all" else drawing)
+    assert (drawing.stat().st_mtime_ns == before) == (killed == "not at all")
+    after = drawing.stat().st_mtime_ns
+    assert (await hdtf_async.download(out, finished.options)).page is None
+    assert drawing.stat().st_mtime_ns == after
+    assert drawing.read_bytes() == (finished.out / "report.html").read_bytes()
+    assert (out / "_journal.jsonl").read_bytes() == journal
 
 
 async def drawn(out: Path, tool: Callable[[], Path] = bundled_ffmpeg) -> str:
