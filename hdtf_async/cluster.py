@@ -287,7 +287,6 @@ class Crew:
     def _gone(self, worker: Hired, why: Failure | None) -> None:
         """Take note that a worker has ended all that it did for this run."""
         worker.why = worker.why or why
-        self._roster.left(worker.key)
         self._without(worker)
         if why is None:
             return
@@ -304,6 +303,7 @@ class Crew:
 
     def _without(self, worker: Hired) -> None:
         self._workers.pop(worker.key, None)
+        self._roster.left(worker.key)
         if self._door is not None:
             self._door.gone(worker.key)
         let_go_of_worker(self._directory.out / WORKERS / worker.key)

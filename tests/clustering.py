@@ -26,6 +26,7 @@ class Cluster:
     address: str
     directory: Path
     """Where they say what they say, and what they are at work in."""
+    scheduler: subprocess.Popen[bytes]
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def need(self, number: int, *words: str) -> None:
@@ -48,6 +49,11 @@ class Cluster:
         """Return how many workers the scheduler knows of, by what it says."""
         said = (self.directory / "scheduler.txt").read_text(encoding="utf-8")
         return said.count("Register worker addr") - said.count("Remove worker addr")
+
+    def end_scheduler(self) -> None:
+        """Kill the scheduler."""
+        self.scheduler.kill()
+        self.scheduler.wait()
 
     def end(self) -> None:
         """End the workers."""
@@ -72,7 +78,7 @@ def cluster(directory: Path) -> Iterator[Cluster]:
     made: Cluster | None = None
     try:
         wait_for(lambda: _address(file) is not None)
-        made = Cluster(f"{_address(file)}", directory)
+        made = Cluster(f"{_address(file)}", directory, scheduler)
         yield made
     finally:
         if made is not None:

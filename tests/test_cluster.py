@@ -319,6 +319,30 @@ async def test_without_workers_another_run_may_help(
     require_tidy(tmp_path)
 
 
+async def test_a_scheduler_that_dies_in_the_middle_ends_the_run(
+    finished: Finished, site: demo.StandIn, tmp_path: Path
+) -> None:
+    """Also while its worker waits for another video; another run goes on, and nothing is left at work."""
+    del site  # what it exports is what the worker inherits
+    with cluster(tmp_path / "cluster") as made:
+        made.need(1)
+        pids = [worker.pid for worker in made.workers]
+        options = on(made, finished.options, videos=FEW)
+        with anyio.fail_after(60):
+            async with hdtf_async.running(tmp_path / "clips", options) as run:
+                async for event in run:
+                    if isinstance(event, DownloadStarted):
+                        made.end_scheduler()
+        wait_for(lambda: not descendants(pids))
+    assert run.report is not None
+    assert run.report.exit_code is ExitCode.PASSING
+    assert run.report.stopped is not None
+    assert run.report.stopped.reason is Reason.CLUSTER_LOST
+    report = await hdtf_async.download(tmp_path / "clips", replace(options, dask=None))
+    assert report.exit_code is ExitCode.DONE
+    require_tidy(tmp_path / "clips")
+
+
 def test_without_a_scheduler_another_run_may_help(
     finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
