@@ -136,15 +136,20 @@ class Crew:
                 self._tasks.start_soon(self._look)
                 await anyio.sleep_forever()
 
-    async def begin(self) -> None:
-        """Take on the workers that are there. Raises `Failure`: there are none, or one is not fit for it."""
+    async def begin(self, finish: anyio.Event) -> None:
+        """Take on the workers that are there, or return as soon as one sees that `finish` is set.
+
+        Raises `Failure`: there are none, or one is not fit for it.
+        """
         with anyio.move_on_after(PATIENCE):
-            while not self._workers:
+            while not self._workers and not finish.is_set():
                 await self._wait()
         with anyio.move_on_after(AT_FIRST):
             while any(each.versions is None and each.why is None for each in self._workers.values()):
+                if finish.is_set():
+                    break
                 await self._wait()
-        while not self.versions and self.stopped is None:
+        while not self.versions and self.stopped is None and not finish.is_set():
             if not self._workers:
                 raise Failure(Reason.CLUSTER_LOST, f"{self._address}: it has no worker")
             await self._wait()
@@ -405,9 +410,11 @@ class Crew:
 
 @asynccontextmanager
 async def crew(
-    scheduler: str | Client, options: Options, directory: Store, events: Events
+    scheduler: str | Client, options: Options, directory: Store, events: Events, finish: anyio.Event
 ) -> AsyncIterator[Crew]:
     """Take on all workers of a cluster for a run in a directory that they share.
+
+    Who asks for an end meanwhile, by `finish`, waits for none of them.
 
     Raises `Failure`: the scheduler does not answer, there is no worker, or one is not fit for it.
     """
@@ -425,7 +432,7 @@ async def crew(
                 made = Crew(client, options, directory, events)
                 group.start_soon(made.serve)
                 try:
-                    await made.begin()
+                    await made.begin(finish)
                     yield made
                 finally:
                     with anyio.CancelScope(shield=True):

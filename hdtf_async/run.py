@@ -272,7 +272,9 @@ async def carry_out(  # noqa: PLR0913 - what a run is put together from
     scheduler: str | Client | None = None,
 ) -> Failure | None:
     """Do what is left to do; return why it ended early, if it did. Raises `Failure`: a tool is missing."""
-    async with _engine(decided, options, lanes, directory, events, own=own, scheduler=scheduler) as pipeline:
+    async with _engine(
+        decided, options, lanes, directory, events, finish=finish, own=own, scheduler=scheduler
+    ) as pipeline:
 
         async def keep_views() -> None:
             """Write the views now and then, so that a run that is killed leaves them nearly up to date."""
@@ -324,6 +326,7 @@ async def _engine(  # noqa: PLR0913 - as above
     directory: Store,
     events: Events,
     *,
+    finish: anyio.Event,
     own: Mapping[str, Path],
     scheduler: str | Client | None,
 ) -> AsyncIterator[_Engine]:
@@ -333,7 +336,7 @@ async def _engine(  # noqa: PLR0913 - as above
             raise Failure(Reason.TOOL_MISSING, "--dask needs the extra: pip install 'hdtf-async[dask]'")
         from hdtf_async import cluster  # noqa: PLC0415 - a second of imports, and most runs need no cluster
 
-        async with cluster.crew(scheduler, options, directory, events) as crew:
+        async with cluster.crew(scheduler, options, directory, events, finish) as crew:
             await directory.append(store.run_record(versions=crew.versions, **options.stated()))
             events.listen(partial(history.note, directory.note))
             yield crew

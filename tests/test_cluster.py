@@ -343,6 +343,23 @@ async def test_a_scheduler_that_dies_in_the_middle_ends_the_run(
     require_tidy(tmp_path / "clips")
 
 
+async def test_an_end_that_is_asked_for_waits_for_no_worker(
+    workers: Cluster, finished: Finished, tmp_path: Path
+) -> None:
+    """Where there is none yet, and another might come for two minutes."""
+    workers.end()
+    wait_for(lambda: workers.known() == 0)
+    with anyio.fail_after(20):
+        async with hdtf_async.running(tmp_path, on(workers, finished.options)) as run:
+            run.finish()
+            async for _ in run:
+                pass
+    assert run.report is not None
+    assert run.report.stopped is None
+    assert run.report.not_tried
+    require_tidy(tmp_path)
+
+
 def test_without_a_scheduler_another_run_may_help(
     finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
