@@ -424,7 +424,7 @@ async def crew(
         client = await Client(
             address, asynchronous=True, set_as_default=False, security=security, timeout=ANSWER
         )
-    except (OSError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001 - also what Dask makes of a protocol, or of TLS that is not set up
         raise _away(address, error) from None
     try:
         with one_error():

@@ -360,6 +360,15 @@ async def test_an_end_that_is_asked_for_waits_for_no_worker(
     require_tidy(tmp_path)
 
 
+async def test_what_dask_says_of_an_address_is_told(finished: Finished, tmp_path: Path) -> None:
+    """As where its protocol is TLS, and no certificate is set up."""
+    options = replace(finished.options, dask="tls://127.0.0.1:9")
+    report = await hdtf_async.download(tmp_path, options)
+    assert report.exit_code is ExitCode.PASSING
+    assert report.stopped is not None
+    assert re.search("tls://127.0.0.1:9: .*TLS", report.stopped.words)
+
+
 def test_without_a_scheduler_another_run_may_help(
     finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
