@@ -344,6 +344,7 @@ class Crew:
         for each in [*self._workers.values()]:
             if each.address not in threads and not each.lost:
                 each.lost = self._any_lost = True
+                self._roster.dismissed(each.key)  # it shall not take videos with it that it never began
                 self._tasks.start_soon(self._lose, each)
             elif each.future is not None and each.future.status == "error":
                 fault = await each.future.exception()
