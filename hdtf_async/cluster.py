@@ -324,8 +324,7 @@ class Crew:
         alone = 0.0
         try:
             while True:
-                with anyio.fail_after(ANSWER):
-                    await self._look_once()
+                await self._look_once()
                 alone = 0.0 if self._workers or not self._begun else alone + LOOK
                 if alone > PATIENCE:
                     self.stop(Failure(Reason.CLUSTER_LOST, "all of its workers have gone, and no other came"))
@@ -340,7 +339,8 @@ class Crew:
         self._news()
 
     async def _look_once(self) -> None:
-        threads: dict[str, int] = await self._client.nthreads()
+        with anyio.fail_after(ANSWER):
+            threads: dict[str, int] = await self._client.nthreads()
         for each in [*self._workers.values()]:
             if each.address not in threads and not each.lost:
                 each.lost = self._any_lost = True
@@ -355,14 +355,16 @@ class Crew:
             await self._take_on(new)
 
     async def _take_on(self, addresses: list[str]) -> None:
-        told = await self._client.scheduler.identity(n_workers=-1)
+        with anyio.fail_after(ANSWER):
+            told = await self._client.scheduler.identity(n_workers=-1)
         for address in addresses:
             declared: dict[str, Any] = told["workers"].get(address, {}).get("resources", {})
             key = f"hdtf_async-{self._run}-{secrets.token_hex(4)}"
             path = self._directory.out / WORKERS / key
             with disk.trouble(path):
                 await run_sync(_touch, path)
-            worker = Hired(address, key, await Queue(key, client=self._client))
+            with anyio.fail_after(ANSWER):  # each: a thousand take longer than that
+                worker = Hired(address, key, await Queue(key, client=self._client))
             self._workers[key] = worker
             setup = Setup(
                 self._run, key, self._run, self._directory.out.absolute(), self._options, own_version()
