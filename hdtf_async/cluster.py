@@ -141,15 +141,17 @@ class Crew:
 
         Raises `Failure`: there are none, or one is not fit for it.
         """
+
+        def goes_on() -> bool:
+            return self.stopped is None and not finish.is_set()
+
         with anyio.move_on_after(PATIENCE):
-            while not self._workers and not finish.is_set():
+            while goes_on() and not self._workers:
                 await self._wait()
         with anyio.move_on_after(AT_FIRST):
-            while any(each.versions is None and each.why is None for each in self._workers.values()):
-                if finish.is_set():
-                    break
+            while goes_on() and any(not (each.versions or each.why) for each in self._workers.values()):
                 await self._wait()
-        while not self.versions and self.stopped is None and not finish.is_set():
+        while goes_on() and not self.versions:
             if not self._workers:
                 raise Failure(Reason.CLUSTER_LOST, f"{self._address}: it has no worker")
             await self._wait()
@@ -427,7 +429,7 @@ async def crew(
         client = await Client(
             address, asynchronous=True, set_as_default=False, security=security, timeout=ANSWER
         )
-    except Exception as error:  # noqa: BLE001 - also what Dask makes of a protocol, or of TLS that is not set up
+    except Exception as error:  # noqa: BLE001 - also for want of a protocol, or of a certificate
         raise _away(address, error) from None
     try:
         with one_error():
