@@ -7,6 +7,7 @@ Scheduler and workers are processes of their own. All of it needs the extra ``te
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import signal
@@ -14,6 +15,7 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import anyio
@@ -24,14 +26,26 @@ from aftermath import is_temporary, listed, media
 from clustering import Cluster, cluster, descendants, marked, wait_for
 from conftest import exported
 from distributed import Client
+from test_roster import work
 
 import hdtf_async
 from hdtf_async import ExitCode, Options, Reason, demo
+from hdtf_async.cluster import Crew
 from hdtf_async.demo import Answer, Conditions, Refusal
-from hdtf_async.events import Downloaded, DownloadStarted, LaneClosed, RawReady, Retrying, WindingDown
+from hdtf_async.events import (
+    Downloaded,
+    DownloadStarted,
+    Events,
+    LaneClosed,
+    RawReady,
+    Retrying,
+    WindingDown,
+)
+from hdtf_async.hired import Hired
 from hdtf_async.journal import JOURNAL
-from hdtf_async.locks import WORKERS
+from hdtf_async.locks import WORKERS, worker_lock
 from hdtf_async.model import PaceScope
+from hdtf_async.store import opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -358,6 +372,38 @@ async def test_an_end_that_is_asked_for_waits_for_no_worker(
     assert run.report.stopped is None
     assert run.report.not_tried
     require_tidy(tmp_path)
+
+
+async def test_who_has_died_is_handed_nothing_while_its_tools_end(tmp_path: Path) -> None:
+    """A video that it has not begun shall lose no try by it."""
+
+    class Told:
+        """A client, as far as it is asked."""
+
+        scheduler = SimpleNamespace(address="tcp://127.0.0.1:9")
+
+        async def nthreads(self) -> dict[str, int]:
+            return {"alive": 1}
+
+    async with opened(tmp_path) as directory:
+        crew = Crew(Told(), Options(), directory, Events())
+        crew._begun = True
+        crew._roster.add([work(0), work(1)])
+        for name in ("dead", "alive"):
+            crew._workers[name] = Hired(name, name, queue=None)
+            crew._roster.joined(name)
+            crew._roster.asks(name, 1)
+        left = tmp_path / WORKERS / "dead"
+        left.parent.mkdir()
+        left.touch()
+        lock = worker_lock(left)  # as its tools have it
+        async with crew._tasks:
+            dead, alive = crew._workers.values()
+            await crew._look_once()
+            crew._hand_out()
+            assert (len(dead.unsent), len(alive.unsent)) == (0, 1)
+            os.close(lock)
+        assert crew._workers == {"alive": alive}
 
 
 async def test_what_dask_says_of_an_address_is_told(finished: Finished, tmp_path: Path) -> None:
