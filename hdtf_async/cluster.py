@@ -315,6 +315,7 @@ class Crew:
             self._door.gone(worker.key)
         let_go_of_worker(self._directory.out / WORKERS / worker.key)
         worker.gone.set()
+        worker.news.set()  # whoever carries what is said to it ends
         with suppress(Exception):
             worker.queue.close()
         self._news()

@@ -45,8 +45,10 @@ class Hired:
 
     async def post(self) -> None:
         """Carry what is said to it, until it has gone."""
-        while not self.gone.is_set():
+        while True:
             await self.news.wait()
+            if self.gone.is_set():
+                return
             self.news = anyio.Event()
             unsent, self.unsent = self.unsent, []
             with suppress(OSError):  # then it is lost, or the scheduler is

@@ -404,6 +404,8 @@ async def test_who_has_died_is_handed_nothing_while_its_tools_end(tmp_path: Path
             assert (len(dead.unsent), len(alive.unsent)) == (0, 1)
             os.close(lock)
         assert crew._workers == {"alive": alive}
+        with anyio.fail_after(5):
+            await dead.post()
 
 
 async def test_what_dask_says_of_an_address_is_told(finished: Finished, tmp_path: Path) -> None:
