@@ -369,9 +369,7 @@ class Crew:
             with anyio.fail_after(ANSWER):  # each: a thousand take longer than that
                 worker = Hired(address, key, await Queue(key, client=self._client))
             self._workers[key] = worker
-            setup = Setup(
-                self._run, key, self._run, self._directory.out.absolute(), self._options, own_version()
-            )
+            setup = Setup(key, self._run, self._directory.out.absolute(), self._options, own_version())
             # No other worker can do it, and it is not done again: what was left undone is asked for anew.
             worker.future = self._client.submit(
                 bench.tend,

@@ -37,11 +37,6 @@ class Roster:
         """Whether nothing waits, and nothing that was handed out can come back."""
         return not self._waiting and not any(self._held.values())
 
-    @property
-    def workers(self) -> int:
-        """How many workers there are."""
-        return len(self._held)
-
     def add(self, works: Iterable[Work]) -> None:
         """Let videos wait for a worker."""
         self._waiting.extend(works)

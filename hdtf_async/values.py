@@ -33,10 +33,8 @@ _KINDS = {
 class Setup:
     """What a worker is told once, when it is taken on."""
 
-    run: str
-    """Which run it is for: the directory's file of workers says the same, where they share a file system."""
     key: str
-    """Its task's key, and the name of the queue from which it hears."""
+    """Its task's key, and the name of the queue from which it hears and of its file among the workers'."""
     topic: str
     """Under which it speaks."""
     out: Path
