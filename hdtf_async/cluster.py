@@ -170,12 +170,12 @@ class Crew:
         with suppress(Exception):
             self._client.unsubscribe_topic(self._run)
         self._serving.cancel()
-        if self._any_lost and not self._workers:
-            # What a worker that was killed had under a temporary name is nobody's.
-            await run_sync(disk.sweep, self._directory.out)
-            await run_sync(disk.sweep, self._directory.raws, partials.tidy)
-        with suppress(OSError):
+        with suppress(OSError):  # somebody's file is there: he is still at work
             await run_sync((self._directory.out / WORKERS).rmdir)
+            if self._any_lost:
+                # What a worker that was killed had under a temporary name is nobody's.
+                await run_sync(disk.sweep, self._directory.out)
+                await run_sync(disk.sweep, self._directory.raws, partials.tidy)
 
     async def _wait(self) -> None:
         with anyio.move_on_after(LOOK):
