@@ -362,6 +362,10 @@ class Crew:
             told = await self._client.scheduler.identity(n_workers=-1)
         for address in addresses:
             declared: dict[str, Any] = told["workers"].get(address, {}).get("resources", {})
+            lanes = {name: declared[name] for name in (bench.DOWNLOADS, bench.ENCODES) if name in declared}
+            if min(lanes.values(), default=1) < 1:  # it has no lane for one of the two
+                self._left.add(address)
+                continue
             key = f"hdtf_async-{self._run}-{secrets.token_hex(4)}"
             path = self._directory.out / WORKERS / key
             with disk.trouble(path):
@@ -378,9 +382,7 @@ class Crew:
                 workers=[address],
                 allow_other_workers=False,
                 pure=False,
-                resources={
-                    name: declared[name] for name in (bench.DOWNLOADS, bench.ENCODES) if name in declared
-                },
+                resources=lanes,
             )
             self._tasks.start_soon(worker.post)
 

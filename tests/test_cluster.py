@@ -408,6 +408,20 @@ async def test_who_has_died_is_handed_nothing_while_its_tools_end(tmp_path: Path
             await dead.post()
 
 
+async def test_who_declares_a_lane_without_width_is_not_taken_on(tmp_path: Path) -> None:
+    """He would keep his videos for ever."""
+
+    async def identity(*, n_workers: int) -> dict[str, object]:
+        del n_workers
+        return {"workers": {"one": {"resources": {"downloads": 0, "encodes": 2}}}}
+
+    told = SimpleNamespace(scheduler=SimpleNamespace(address="tcp://127.0.0.1:9", identity=identity))
+    async with opened(tmp_path) as directory:
+        crew = Crew(told, Options(), directory, Events())
+        await crew._take_on(["one"])
+        assert crew._workers == {}
+
+
 async def test_what_dask_says_of_an_address_is_told(finished: Finished, tmp_path: Path) -> None:
     """As where its protocol is TLS, and no certificate is set up."""
     options = replace(finished.options, dask="tls://127.0.0.1:9")
