@@ -169,6 +169,8 @@ class Crew:
             await self._all_gone()
         with suppress(Exception):
             self._client.unsubscribe_topic(self._run)
+        if self._door is not None:
+            self._door.leave()
         self._serving.cancel()
         with suppress(OSError):  # somebody's file is there: he is still at work
             await run_sync((self._directory.out / WORKERS).rmdir)

@@ -67,6 +67,12 @@ class Door:
         """Let nobody in any more."""
         self._entrance.end()
 
+    def leave(self) -> None:
+        """Leave nothing on the loop of the program: the semaphore would refresh its leases for ever."""
+        refresh = getattr(self._semaphore, "refresh_callback", None)
+        if refresh is not None:
+            refresh.stop()
+
     def heard(self, worker: str, said: Told, answer: Answer) -> None:
         """Take what a worker says of an attempt of its."""
         name = (worker, said["turn"])

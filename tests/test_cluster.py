@@ -6,6 +6,7 @@ Scheduler and workers are processes of their own. All of it needs the extra ``te
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -25,7 +26,7 @@ import scenarios
 from aftermath import is_temporary, listed, media
 from clustering import Cluster, cluster, descendants, marked, wait_for
 from conftest import exported
-from distributed import Client
+from distributed import Client, Semaphore
 from test_roster import work
 
 import hdtf_async
@@ -270,6 +271,8 @@ async def test_workers_of_one_address_keep_one_pace(
     # What is measured is when yt-dlp asks, which takes it more or less time to come to.
     assert times[-1] - times[0] > 5 * pace - 1
     assert media(tmp_path) == media(finished.out)
+    leases = [each for each in gc.get_objects() if isinstance(each, Semaphore)]
+    assert not any(each.refresh_callback.is_running() for each in leases)
 
 
 async def refused(
