@@ -428,13 +428,12 @@ async def crew(
     """
     address = scheduler if isinstance(scheduler, str) else scheduler.scheduler.address
     security = None if isinstance(scheduler, str) else scheduler.security
+    client = Client(address, asynchronous=True, set_as_default=False, security=security, timeout=ANSWER)
     try:
-        client = await Client(
-            address, asynchronous=True, set_as_default=False, security=security, timeout=ANSWER
-        )
-    except Exception as error:  # noqa: BLE001 - also for want of a protocol, or of a certificate
-        raise _away(address, error) from None
-    try:
+        try:
+            await client
+        except Exception as error:  # noqa: BLE001 - also for want of a protocol, or of a certificate
+            raise _away(address, error) from None
         with one_error():
             async with anyio.create_task_group() as group:
                 made = Crew(client, options, directory, events)

@@ -390,6 +390,8 @@ async def test_who_has_died_is_handed_nothing_while_its_tools_end(tmp_path: Path
 
     async with opened(tmp_path) as directory:
         crew = Crew(Told(), Options(), directory, Events())
+        for end in (crew._send, crew._inbox):
+            end.close()
         crew._begun = True
         crew._roster.add([work(0), work(1)])
         for name in ("dead", "alive"):
@@ -421,6 +423,8 @@ async def test_who_declares_a_lane_without_width_is_not_taken_on(tmp_path: Path)
     told = SimpleNamespace(scheduler=SimpleNamespace(address="tcp://127.0.0.1:9", identity=identity))
     async with opened(tmp_path) as directory:
         crew = Crew(told, Options(), directory, Events())
+        for end in (crew._send, crew._inbox):
+            end.close()
         await crew._take_on(["one"])
         assert crew._workers == {}
 
