@@ -160,18 +160,20 @@ class Crew:
 
     async def end(self) -> None:
         """Dismiss all workers, and return when they have ended what they began. Must not be cancelled."""
-        with anyio.move_on_after(LEAVE):
-            self._dismiss()
-            for each in [*self._workers.values()]:
-                if each.future is not None:
-                    with suppress(Exception):
-                        await each.future.cancel()
-            await self._all_gone()
-        with suppress(Exception):
-            self._client.unsubscribe_topic(self._run)
-        if self._door is not None:
-            self._door.leave()
-        self._serving.cancel()
+        try:
+            with anyio.move_on_after(LEAVE):
+                self._dismiss()
+                for each in [*self._workers.values()]:
+                    if each.future is not None:
+                        with suppress(Exception):
+                            await each.future.cancel()
+                await self._all_gone()
+            with suppress(Exception):
+                self._client.unsubscribe_topic(self._run)
+            if self._door is not None:
+                self._door.leave()
+        finally:
+            self._serving.cancel()  # whatever happens: nothing else ends what is shielded
         with suppress(OSError):  # somebody's file is there: he is still at work
             await run_sync((self._directory.out / WORKERS).rmdir)
             if self._any_lost:
