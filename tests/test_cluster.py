@@ -337,10 +337,11 @@ async def test_without_workers_another_run_may_help(
 
 
 async def test_a_scheduler_that_dies_in_the_middle_ends_the_run(
-    finished: Finished, site: demo.StandIn, tmp_path: Path
+    finished: Finished, site: demo.StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also while its worker waits for another video; another run goes on, and nothing is left at work."""
     del site  # what it exports is what the worker inherits
+    monkeypatch.setattr("hdtf_async.cluster.ANSWER", 5.0)
     with cluster(tmp_path / "cluster") as made:
         made.need(1)
         pids = [worker.pid for worker in made.workers]
