@@ -92,7 +92,8 @@ class Picture:
                 self._download_over(event.video, now)
             case RawReady() | VideoFailed() | VideoAsked():
                 self._downloads_over += event.video in self.downloading
-                self.videos_over += 1
+                # One whose raw was bad, or whose worker was lost, is there twice.
+                self.videos_over = min(self.videos_over + 1, self.videos)
                 self._weight_over += self._download_over(event.video, now)
                 if isinstance(event, RawReady) and event.origin == "youtube":
                     self.bytes_done += event.bytes

@@ -69,6 +69,14 @@ def told(events: list[Event], every: float = 0.0) -> Picture:
     return picture
 
 
+def test_a_video_that_came_twice_is_no_more_than_all_of_them() -> None:
+    """As where the worker was lost that had it: the bar would not know of how many it tells."""
+    picture = Picture()
+    for event in (replace(STARTED, videos=1), *[RawReady("RD_A", "youtube", 1000, 2.0)] * 2):
+        picture.take(event, 1.0)
+    assert (picture.videos_over, picture.videos) == (1, 1)
+
+
 def test_the_picture_counts_what_is_done_and_what_runs() -> None:
     """Bytes and seconds of what runs count as far as they have come; what matters most comes first."""
     assert told(STORY[:4]).videos_words(0) == "400 B, 200 B/s, 1 running"
