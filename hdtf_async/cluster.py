@@ -24,30 +24,25 @@ from distributed import Client, Queue
 from hdtf_async import bench, disk, partials
 from hdtf_async.door import Door
 from hdtf_async.events import (
-    ClipDone,
     ClipFailed,
-    EncodeStarted,
     Events,
     Retrying,
     VideoFailed,
     WindingDown,
 )
 from hdtf_async.failures import Action, Failure, Reason
-from hdtf_async.hired import Hired
-from hdtf_async.locks import WORKERS, let_go_of_worker
+from hdtf_async.hired import AsOne, Hired
+from hdtf_async.locks import WORKERS, let_go_of_worker, make_worker_file
 from hdtf_async.model import PaceScope
 from hdtf_async.pipeline import WIND_DOWN
 from hdtf_async.roster import Roster
-from hdtf_async.values import Setup, Told, event_of, failure_of, for_workers, stated_work
+from hdtf_async.values import Setup, Told, event_of, failure_of, for_workers, known_of, stated_work
 from hdtf_async.views import failure_record
 from hdtf_async.workshop import one_error, own_version
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
-    from pathlib import Path
 
-    from hdtf_async.events import Event
-    from hdtf_async.journal import Record
     from hdtf_async.options import Options
     from hdtf_async.plan import Work
     from hdtf_async.store import Store
@@ -84,8 +79,7 @@ class Crew:
         """Addresses of workers that are not taken on again: something is wrong there."""
         self._any_lost = False
         self._roster = Roster()
-        self._encoding: set[str] = set()
-        """Stems of clips that are being encoded somewhere."""
+        self._as_one = AsOne(events)
         self._begun = self._over = False
         self._whole = anyio.CancelScope()
         self._changed = anyio.Event()
@@ -192,7 +186,7 @@ class Crew:
 
     async def _wind_down(self, finish: anyio.Event) -> None:
         await finish.wait()
-        self._events.tell(WindingDown(len(self._encoding), WIND_DOWN))
+        self._events.tell(WindingDown(len(self._as_one.encoding), WIND_DOWN))
         self._roster.close()
         self._dismiss()
         if self._door is not None:
@@ -218,14 +212,9 @@ class Crew:
             return
         for key, number, work in self._roster.handed():
             self._workers[key].say(
-                ask=number, answer={"work": stated_work(work), "records": self._known_of(work)}
+                ask=number,
+                answer={"work": stated_work(work), "records": known_of(work, self._directory.known)},
             )
-
-    def _known_of(self, work: Work) -> list[Record]:
-        """Return what is known of a video and its clips."""
-        known = self._directory.known
-        clips = [known.clips[clip.stem] for clip in work.clips if clip.stem in known.clips]
-        return [*known.raws.get(work.youtube_id, []), *clips]
 
     # What workers say.
 
@@ -245,7 +234,7 @@ class Crew:
     def _heard(self, worker: Hired, said: Told) -> None:
         match said["kind"]:
             case "event":
-                self._pass_on(event_of(said["event"]))
+                self._as_one.pass_on(worker, event_of(said["event"]), self._workers.values())
             case "ready":
                 worker.versions = said["versions"]
                 self._roster.joined(worker.key)
@@ -262,16 +251,6 @@ class Crew:
                     self._door.heard(worker.key, said, worker.answer)
             case "gone":
                 self._gone(worker, failure_of(said["why"]))
-
-    def _pass_on(self, event: Event) -> None:
-        match event:
-            case EncodeStarted():
-                self._encoding.add(event.clip)
-            case ClipDone() | ClipFailed():
-                self._encoding.discard(event.clip)
-            case WindingDown():  # of each video; the driver tells it once for all
-                return
-        self._events.tell(event)
 
     async def _write(self, worker: Hired, said: Told) -> None:
         """Write records, and tell who builds upon them."""
@@ -373,7 +352,7 @@ class Crew:
             key = f"hdtf_async-{self._run}-{secrets.token_hex(4)}"
             path = self._directory.out / WORKERS / key
             with disk.trouble(path):
-                await run_sync(_touch, path)
+                await run_sync(make_worker_file, path)
             with anyio.fail_after(ANSWER):  # each: a thousand take longer than that
                 worker = Hired(address, key, await Queue(key, client=self._client))
             self._workers[key] = worker
@@ -453,8 +432,3 @@ async def crew(
 
 def _away(address: str, error: BaseException) -> Failure:
     return Failure(Reason.CLUSTER_LOST, f"{address}: {error or type(error).__name__}")
-
-
-def _touch(path: Path) -> None:
-    path.parent.mkdir(exist_ok=True)
-    path.touch()

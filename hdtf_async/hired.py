@@ -1,4 +1,4 @@
-"""A worker of a cluster as the driver sees it, and what is said to it."""
+"""A worker of a cluster as the driver sees it, what is said to it, and the events of all as one run's."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from hdtf_async.events import ClipDone, ClipFailed, EncodeStarted, LaneClosed, LaneOpened, WindingDown
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from distributed import Future, Queue
 
+    from hdtf_async.events import Event, Events
     from hdtf_async.failures import Failure
     from hdtf_async.values import Told
 
@@ -31,6 +36,8 @@ class Hired:
     gone: anyio.Event = field(default_factory=anyio.Event)
     why: Failure | None = None
     lost: bool = False
+    closed: bool = False
+    """Whether YouTube refuses its address, where each has one of its own."""
     unsent: list[Told] = field(default_factory=list)
     news: anyio.Event = field(default_factory=anyio.Event)
 
@@ -53,3 +60,30 @@ class Hired:
             unsent, self.unsent = self.unsent, []
             with suppress(OSError):  # then it is lost, or the scheduler is
                 await self.queue.put(json.dumps(unsent))
+
+
+class AsOne:
+    """Passes on the events of all workers as those of one run."""
+
+    def __init__(self, events: Events) -> None:
+        self.encoding: set[str] = set()
+        """Stems of clips that are being encoded somewhere."""
+        self._events = events
+        self._closed = False
+
+    def pass_on(self, worker: Hired, event: Event, workers: Iterable[Hired]) -> None:
+        """Tell what one of the workers has told, as far as it is true of the run."""
+        match event:
+            case EncodeStarted():
+                self.encoding.add(event.clip)
+            case ClipDone() | ClipFailed():
+                self.encoding.discard(event.clip)
+            case LaneClosed() | LaneOpened():
+                worker.closed = isinstance(event, LaneClosed)
+                closed = all(each.closed for each in workers)
+                if not closed and not self._closed:  # downloads go on elsewhere
+                    return
+                self._closed = closed
+            case WindingDown():  # of each video; the driver tells it once for all
+                return
+        self._events.tell(event)

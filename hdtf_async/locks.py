@@ -103,6 +103,12 @@ async def take(lock: int, out: Path, *told_by: Path, alone: bool = True) -> None
         await anyio.sleep(0.05)
 
 
+def make_worker_file(path: Path) -> None:
+    """Make the file that a worker will lock. Raises `OSError`."""
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+
+
 def worker_lock(path: Path) -> int:
     """Lock the file that the driver has made for this worker; return the descriptor. Raises `OSError`."""
     lock = os.open(path, os.O_RDWR)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from hdtf_async.journal import Known, Record
     from hdtf_async.options import Options
 
 Told = dict[str, Any]
@@ -89,6 +90,12 @@ def event_of(told: Mapping[str, Any]) -> Event:
     if "refused" in fields:
         fields["refused"] = tuple(tuple(each) for each in fields["refused"])
     return _KINDS[told["type"]](**fields)
+
+
+def known_of(work: Work, known: Known) -> list[Record]:
+    """Return the records of a video and its clips that a worker needs."""
+    clips = [known.clips[clip.stem] for clip in work.clips if clip.stem in known.clips]
+    return [*known.raws.get(work.youtube_id, []), *clips]
 
 
 def stated_failure(failure: Failure | None) -> list[str] | None:

@@ -6,6 +6,7 @@ import json
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import anyio
 import pytest
@@ -17,6 +18,7 @@ import hdtf_async
 from hdtf_async import BusyError, ExitCode, Options, events, locks
 from hdtf_async.events import DownloadProgress, EncodeProgress, EncodeStarted
 from hdtf_async.failures import Failure, Reason
+from hdtf_async.hired import AsOne, Hired
 from hdtf_async.model import Box, Clip, Interval, Video
 from hdtf_async.options import OptionsError
 from hdtf_async.plan import Work
@@ -297,3 +299,32 @@ async def test_a_run_waits_for_workers_whose_driver_was_killed(
     os.close(lock)
     async with opened(tmp_path):
         assert not left.parent.exists()
+
+
+# The events of all as one run's.
+
+
+def test_the_lane_is_told_closed_once_it_is_closed_everywhere() -> None:
+    """While one worker's address is refused, downloads go on from the others; an end counts all encodes."""
+    told: list[events.Event] = []
+    all_of_them = events.Events()
+    all_of_them.listen(told.append)
+    one, other = (Hired(key, key, queue=Mock()) for key in "ab")
+    as_one = AsOne(all_of_them)
+    closed, opened = events.LaneClosed(Reason.REFUSED, "robot", 9.0, 0), events.LaneOpened(9.0)
+    for worker, event, tells in (
+        (one, closed, False),
+        (one, opened, False),
+        (one, closed, False),
+        (other, closed, True),
+        (one, opened, True),
+        (other, opened, False),
+        (one, events.EncodeStarted("RD_a_000", 1.0), True),
+        (other, events.EncodeStarted("RD_b_000", 1.0), True),
+        (one, events.ClipDone("RD_a_000", "RD_a_000.mp4", 1.0, 2, 3.0, 0.0), True),
+        (one, events.WindingDown(7, 60.0), False),
+    ):
+        told.clear()
+        as_one.pass_on(worker, event, (one, other))
+        assert told == ([event] if tells else [])
+    assert as_one.encoding == {"RD_b_000"}
