@@ -28,7 +28,7 @@ from hdtf_async.bucket import Address, is_address, reached
 from hdtf_async.bucket import tag as bucket_tag
 from hdtf_async.disk import trouble
 from hdtf_async.failures import Failure, Reason
-from hdtf_async.journal import JOURNAL, RAWS, journals, name_of, shard_of
+from hdtf_async.journal import JOURNAL, RAWS, journals, name_of, shard_of, unended
 from hdtf_async.lease import held
 from hdtf_async.locks import AwayError, StoreError
 from hdtf_async.options import Options
@@ -275,7 +275,7 @@ async def put_views(bucket: Bucket, made: Path, before: Listing) -> None:
         before.views[name] = tag
 
 
-async def merge(out: Path | Address) -> tuple[int, Counter[Reason]]:
+async def merge(out: Path | Address) -> tuple[int, Counter[Reason], int]:
     """Write the views from all journals, as `store.merge` does; those of an object store in scratch first.
 
     Shards may be at work meanwhile. Raises `StoreError`, and `Failure`.
@@ -292,7 +292,7 @@ async def merge(out: Path | Address) -> tuple[int, Counter[Reason]]:
         clips = await run_sync(known.all_there)
         await run_sync(views.write, known, clips, views.of_one_form(known, clips), {})
         await put_views(bucket, scratch, before)
-        return await run_sync(views.count, scratch)
+        return *await run_sync(views.count, scratch), await run_sync(unended, scratch)
 
 
 @asynccontextmanager

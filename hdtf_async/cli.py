@@ -217,12 +217,12 @@ def merge_command(argv: Sequence[str]) -> int:
 
 async def _merge(out: Path | Address, _gently: Gently) -> int:
     try:
-        clips, missing = await away.merge(out)
+        clips, missing, unended = await away.merge(out)
     except Failure as trouble:
         _say_why_stopped(trouble)
         return trouble.reason.advice.exit_code
-    print(f"{clips} clips, {missing.total()} missing: {out}")
-    return exit_code(missing)
+    print(f"{out}: {shards.merged(clips, missing.total(), unended)}")
+    return max(exit_code(missing), ExitCode.PASSING if unended else ExitCode.DONE)
 
 
 def report_command(argv: Sequence[str]) -> int:

@@ -26,6 +26,7 @@ import anyio
 from anyio.to_thread import run_sync
 
 from hdtf_async import disk
+from hdtf_async.events import RunEnded
 from hdtf_async.failures import Reason
 from hdtf_async.packed import Packed
 from hdtf_async.shards import Shard
@@ -190,6 +191,26 @@ def read(path: Path) -> Iterator[Record]:
             yield record
         if offset == before:
             return
+
+
+def unended(out: Path) -> int:
+    """Return how many shards have begun a run and not ended it: they are at work, or were killed.
+
+    Raises `OSError`.
+    """
+    return sum(_has_not_ended(path) for path in journals(out)[1:])
+
+
+def _has_not_ended(path: Path) -> bool:
+    goes_on = False
+    with path.open("rb") as journal:
+        journal.seek(max(0, path.stat().st_size - _AT_A_TIME))
+        for record, _ in records(journal):  # of the first line perhaps the end alone: that is none
+            if record.get("type") == RunEnded.type:
+                goes_on = False
+            elif record and record.get("type") != "split":
+                goes_on = True
+    return goes_on
 
 
 def in_order(journals: Sequence[Iterable[Record]]) -> Iterator[Record]:

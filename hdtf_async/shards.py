@@ -61,6 +61,14 @@ def place(youtube_id: str, count: int) -> int:
     return here
 
 
+def merged(clips: int, missing: int, unended: int) -> str:
+    """Return in words what all journals come to."""
+    words = f"{clips} clips, {missing} missing"
+    if unended:
+        words += f", {unended} of its shards at work or killed"
+    return words
+
+
 def from_environment(variables: Mapping[str, str]) -> tuple[Shard, str] | None:
     """Return the shard that a batch system tells, and the variable that told it; None where none does.
 

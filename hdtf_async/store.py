@@ -41,6 +41,7 @@ from hdtf_async.journal import (
     records,
     shard_of,
     time_of,
+    unended,
 )  # fmt: skip
 from hdtf_async.locks import StoreError, is_locked, require_no_workers, require_one_division, take, whoami
 from hdtf_async.views import failure_record
@@ -281,8 +282,10 @@ async def _in_common(out: Path, *, alone: bool) -> AsyncIterator[int]:
         os.close(lock)
 
 
-async def merge(out: Path) -> tuple[int, Counter[Reason]]:
-    """Write the views from all journals of a directory; return how many clips are there, and why others not.
+async def merge(out: Path) -> tuple[int, Counter[Reason], int]:
+    """Write the views from all journals of a directory.
+
+    Returns how many clips are there, why others are not, and how many shards have not ended.
 
     Raises `StoreError` where the directory cannot be used, `BusyError` where a run has it for itself, and
     `Failure` with ``disk_full`` or ``not_writable``.
@@ -292,7 +295,7 @@ async def merge(out: Path) -> tuple[int, Counter[Reason]]:
     async with _in_common(out, alone=False):
         with anyio.CancelScope(shield=True):
             await run_sync(views.merge, out)
-        return await run_sync(views.count, out)
+        return *await run_sync(views.count, out), await run_sync(unended, out)
 
 
 def read_known(out: Path) -> Known:

@@ -237,7 +237,7 @@ async def test_two_shards_work_side_by_side(front: Front, finished: Finished) ->
             shards.start_soon(hdtf_async.download, URL, options)
     assert clips_in(front) == clips_of(finished.out)
     assert "metadata.jsonl" not in below(front), "no shard knows of all clips"
-    assert await away.merge(away.place(URL)) == (len(finished.report.done), {})
+    assert await away.merge(away.place(URL)) == (len(finished.report.done), {}, 0)
     assert below(front)["metadata.jsonl"] == (finished.out / "metadata.jsonl").read_bytes()
     report = await hdtf_async.download(URL, finished.options)
     assert (report.done, report.there) == ([], len(finished.report.done))

@@ -445,6 +445,11 @@ def test_exit_codes_are_of_the_shard_and_of_the_whole(
     assert cli.main(["merge", "--out", str(out)]) == ExitCode.GIVEN_UP
     assert "9 clips, 1 missing" in capsys.readouterr().out
     assert (out / METADATA).read_bytes() == before
+    journal = out / f"_journal.shard-{gone.index}-of-2.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines[:-1]))  # as one that was killed right before its end
+    assert cli.main(["merge", "--out", str(out)]) == ExitCode.PASSING
+    assert "9 clips, 1 missing, 1 of its shards at work or killed" in capsys.readouterr().out
     assert cli.main(["merge", "--out", str(tmp_path / "nowhere")]) == ExitCode.LOCAL
     assert not (tmp_path / "nowhere").exists()
 
