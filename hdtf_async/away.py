@@ -170,7 +170,8 @@ class Away(Store):
         """Put what belongs to a clip: its records of before must not vouch for it, nor stay behind it."""
         self._listing.missing.add(final.stem)
         try:
-            await self._hand_on()
+            if final.stem in self.known.clips or final.stem in self.known.replaced:
+                await self._hand_on()
             await self._put(final, final.name)
         finally:
             with anyio.CancelScope(shield=True):
