@@ -313,7 +313,7 @@ def export_command(argv: Sequence[str]) -> int:
     """``python -m hdtf_async export``: the clips of a directory in the tree that training code wants."""
     parser = Parser(
         prog="python -m hdtf_async export", usage="%(prog)s --recipe NAME --out DIR --to DIR2 [options]",
-        description="Lays out the clips of DIR below DIR2 for training code them: links (copies where"
+        description="Lays out the clips of DIR below DIR2 as training code wants: links (copies where"
         " there are none), lists, and frames. What somebody else has put there is left alone.",
     )  # fmt: skip
     parser.add_argument(

@@ -47,11 +47,15 @@ _PICTURE = re.compile(
 
 
 def is_behind(out: Path) -> bool:
-    """Whether the journal tells more than the report: a run was killed at its very end, or drew none."""
+    """Whether the journal tells more than the report: a run was killed at its very end, or drew none.
+
+    Raises `Failure` with ``not_writable``: the directory cannot be read.
+    """
     report, journal = out / REPORT, out / JOURNAL
-    if not journal.exists():
-        return False
-    return not report.exists() or report.stat().st_mtime_ns < journal.stat().st_mtime_ns
+    with disk.trouble(report):
+        if not journal.exists():
+            return False
+        return not report.exists() or report.stat().st_mtime_ns < journal.stat().st_mtime_ns
 
 
 async def write(

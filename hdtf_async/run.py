@@ -193,21 +193,24 @@ async def _run(  # noqa: PLR0913, PLR0917 - what a run is put together from
                 report.stopped = report.stopped or trouble
         report.seconds = anyio.current_time() - begun
         try:
-            if directory.known.run is not before:
+            if has_run := directory.known.run is not before:
                 await directory.append(report.ended().stated())
-            report.page = await _drawn(directory, options, lanes, finish)
+            report.page = await _drawn(directory, options, lanes, finish, has_run=has_run)
         except Failure as trouble:
             report.stopped = report.stopped or trouble
         events.tell(report.ended())
         return report
 
 
-async def _drawn(directory: Store, options: Options, lanes: Lanes, finish: anyio.Event) -> Path | None:
-    """Draw the report where it is behind the journal; return where it is, if that was done."""
+async def _drawn(
+    directory: Store, options: Options, lanes: Lanes, finish: anyio.Event, *, has_run: bool
+) -> Path | None:
+    """Draw the report of what was done, or where it is behind; return where it is, if that was done."""
     known = directory.known
     if options.no_report or options.shard is not None or len(known.clips) + len(known.failures) > page.MOST:
         return None
-    if not (known.clips or known.failures or known.run) or not await run_sync(page.is_behind, directory.out):
+    told = bool(known.clips or known.failures or known.run)
+    if not has_run and not (told and await run_sync(page.is_behind, directory.out)):
         return None
     tool = None if finish.is_set() else partial(ffmpeg_of, options)  # an end is wanted soon
     return await page.write(directory.out, tool=tool, encodes=lanes.encodes, locks=directory.locks)
