@@ -7,12 +7,14 @@ and the docs all take their words and their deeds from that table: a reason is d
 
 The reasons fall into these families:
 
-- the address: ``refused``. It concerns every video alike, so the network lane is closed.
-- what only you can mend: ``cookies_needed``, ``age``, ``update_needed``, ``other_place``,
-  ``format_unavailable``, ``certificate``.
-- gone for good: ``private``, ``removed``, ``terminated``, ``copyright``, ``drm``, ``unavailable``.
-- passing: ``not_yet``, ``network``, ``forbidden``, ``range_refused``, ``timed_out``, ``stalled``,
-  ``raw_truncated``, ``raw_unreadable``, ``not_tried``.
+- the address: ``refused``, ``unreachable``. Every video fails alike, so the network lane is closed.
+- needs action: ``cookies_needed``, ``age``, ``restricted``, ``update_needed``, ``javascript``,
+  ``other_place``, ``format_unavailable``, ``wrong_video``, ``certificate``, ``bad_option``.
+- permanent, because YouTube says why: ``private``, ``removed``, ``terminated``, ``copyright``, ``drm``;
+  or because it said "unavailable" in two runs: ``gone``.
+- temporary: ``unavailable`` (no reason given), ``not_yet``, ``network``, ``player_forbidden``,
+  ``forbidden``, ``range_refused``, ``timed_out``, ``stalled``, ``raw_truncated``, ``raw_unreadable``,
+  ``youtube_changed``, ``not_tried``.
 - this machine: ``disk_full``, ``not_writable``, ``tool_missing``, ``not_ready``, ``tool_failed``.
 - the object store: ``store_unreachable``, ``store_refused``.
 - a cluster: ``worker_lost``, ``cluster_lost``.
@@ -51,7 +53,7 @@ class Action(StrEnum):
     STOP = "stop"
     """It would hit everything that follows: this run ends, and the next one tries again by itself."""
     CLOSE = "close"
-    """The address is refused: the lane is closed until a video that tries after a while gets through."""
+    """Every video would fail alike: the lane is closed until a probe gets through."""
 
 
 class ExitCode(IntEnum):
@@ -100,9 +102,13 @@ class Reason(StrEnum):
     """Why a video or clip could not be had. The values are stable: they stand in journals and reports."""
 
     REFUSED = "refused"
+    UNREACHABLE = "unreachable"
     COOKIES_NEEDED = "cookies_needed"
     AGE = "age"
+    RESTRICTED = "restricted"
     UPDATE_NEEDED = "update_needed"
+    JAVASCRIPT = "javascript"
+    YOUTUBE_CHANGED = "youtube_changed"
     OTHER_PLACE = "other_place"
     PRIVATE = "private"
     REMOVED = "removed"
@@ -110,10 +116,13 @@ class Reason(StrEnum):
     COPYRIGHT = "copyright"
     DRM = "drm"
     UNAVAILABLE = "unavailable"
+    GONE = "gone"
+    WRONG_VIDEO = "wrong_video"
     NOT_YET = "not_yet"
     FORMAT_UNAVAILABLE = "format_unavailable"
     NETWORK = "network"
     CERTIFICATE = "certificate"
+    PLAYER_FORBIDDEN = "player_forbidden"
     FORBIDDEN = "forbidden"
     RANGE_REFUSED = "range_refused"
     DISK_FULL = "disk_full"
@@ -122,6 +131,7 @@ class Reason(StrEnum):
     STORE_REFUSED = "store_refused"
     WORKER_LOST = "worker_lost"
     CLUSTER_LOST = "cluster_lost"
+    BAD_OPTION = "bad_option"
     TOOL_MISSING = "tool_missing"
     NOT_READY = "not_ready"
     TOOL_FAILED = "tool_failed"
@@ -173,9 +183,16 @@ def _passing(meaning: str, remedy: str, tries: int = 3) -> Advice:
 ADVICE: dict[Reason, Advice] = {
     Reason.REFUSED: Advice(
         "YouTube takes this address for a robot or says that it asks too often, and refuses it.",
-        "Wait some hours, then run again: with --cookies, from another address, or with a longer --pace.",
+        "Wait: a block lasts hours, in several reports days. Then run again with a longer --pace or from"
+        " another address. --cookies may lift it, but a signed-in account can itself be blocked.",
         Action.CLOSE,
         ExitCode.REFUSED,
+    ),
+    Reason.UNREACHABLE: Advice(
+        "No connection to YouTube could be made from this machine.",
+        "Check the network connection, DNS and --proxy, then run the same command again.",
+        Action.CLOSE,
+        ExitCode.PASSING,
     ),
     Reason.COOKIES_NEEDED: _yours(
         "The video is only shown to people who are signed in, or the cookies that were given do not work.",
@@ -185,9 +202,23 @@ ADVICE: dict[Reason, Advice] = {
         "The video is only shown to people whose age YouTube knows.",
         "Give --cookies of an account whose age is confirmed.",
     ),
+    Reason.RESTRICTED: _yours(
+        "An administrator of the network or of the Google account restricts which videos can be watched.",
+        "Run from another network, or give --cookies of an account without Restricted Mode.",
+    ),
     Reason.UPDATE_NEEDED: _yours(
         "This yt-dlp, or its JavaScript runtime, can no longer follow how YouTube hands out videos.",
         "Update yt-dlp with pip install -U 'yt-dlp[default,deno]', then run again.",
+    ),
+    Reason.JAVASCRIPT: _yours(
+        "The JavaScript runtime that yt-dlp needs for YouTube is missing or does not work here.",
+        "Install it with pip install -U 'yt-dlp[default,deno]'; python -m hdtf_async doctor tests it.",
+    ),
+    Reason.YOUTUBE_CHANGED: Advice(
+        "Several videos in a row failed with the same message, which this program does not know.",
+        "Update yt-dlp with pip install -U 'yt-dlp[default,deno]', then run again.",
+        Action.STOP,
+        ExitCode.PASSING,
     ),
     Reason.OTHER_PLACE: _yours(
         "The video may not be watched from the country of this address.",
@@ -213,9 +244,19 @@ ADVICE: dict[Reason, Advice] = {
         "The video is only offered with copy protection.",
         "Nothing can be done; a copy that you already have can be used through --raw-dir.",
     ),
-    Reason.UNAVAILABLE: _gone(
-        "YouTube says that the video is not available, and not why.",
+    Reason.UNAVAILABLE: Advice(
+        "YouTube says that the video is unavailable, but not why: it may be the video or this address.",
+        "Run again, at least 12 hours later: if YouTube then says the same, the video is given up.",
+        Action.LATER,
+        ExitCode.PASSING,
+    ),
+    Reason.GONE: _gone(
+        "YouTube said in two runs, 12 hours or more apart, that the video is unavailable; others were not.",
         "Open its address in a browser; if it plays there, run again with --retry-failed.",
+    ),
+    Reason.WRONG_VIDEO: _yours(
+        "YouTube answered with another video than the one that was asked for.",
+        "Open the address of the video in a browser; it may have been replaced by a trailer.",
     ),
     Reason.NOT_YET: Advice(
         "The video is a premiere or live broadcast that is not over, or is still being processed.",
@@ -235,10 +276,14 @@ ADVICE: dict[Reason, Advice] = {
         "The server's certificate could not be verified, so nothing was fetched from it.",
         "Check this machine's clock and certificates, and whether a proxy opens the encrypted connection.",
     ),
+    Reason.PLAYER_FORBIDDEN: _passing(
+        "YouTube's player API refused the request (403); no media was asked for yet.",
+        "Run again later; if it stays so, update yt-dlp, and check --proxy and --cookies.",
+    ),
     Reason.FORBIDDEN: _passing(
         "YouTube's media server turned down the address that it had given out (403 or 404).",
         "Run again; if several videos fail like this, update yt-dlp: pip install -U 'yt-dlp[default,deno]'.",
-        tries=2,  # an address that was given out anew may be good; a third one would be no better
+        tries=4,  # each with a fresh extraction: a fourth one succeeded in a public report
     ),
     Reason.RANGE_REFUSED: _passing(
         "A partial download could not be continued where it had stopped (416).",
@@ -272,6 +317,10 @@ ADVICE: dict[Reason, Advice] = {
         "Look at the scheduler and its workers, then run again: what was recorded stays.",
         Action.STOP,
         ExitCode.PASSING,
+    ),
+    Reason.BAD_OPTION: _local(
+        "yt-dlp does not accept an option that was given to it.",
+        "Correct --proxy, --cookies, --cookies-from-browser or --yt-dlp-args: see the error message.",
     ),
     Reason.TOOL_MISSING: _local(
         "A tool that the job needs was not found or could not be started.",
@@ -346,10 +395,11 @@ ADVICE: dict[Reason, Advice] = {
 """The table. The order of the rows is the order in which docs/failures.md lists them."""
 
 _NO_ANSWER = frozenset({
-    Reason.REFUSED, Reason.NETWORK, Reason.CERTIFICATE, Reason.TIMED_OUT, Reason.STALLED, Reason.DISK_FULL,
-    Reason.NOT_WRITABLE, Reason.STORE_UNREACHABLE, Reason.STORE_REFUSED, Reason.TOOL_MISSING,
-    Reason.NOT_READY, Reason.TOOL_FAILED, Reason.NOT_TRIED, Reason.FAULT, Reason.WORKER_LOST,
-    Reason.CLUSTER_LOST,
+    Reason.REFUSED, Reason.UNREACHABLE, Reason.UNAVAILABLE, Reason.NETWORK, Reason.CERTIFICATE,
+    Reason.PLAYER_FORBIDDEN, Reason.TIMED_OUT, Reason.STALLED, Reason.DISK_FULL, Reason.YOUTUBE_CHANGED,
+    Reason.NOT_WRITABLE, Reason.BAD_OPTION, Reason.STORE_UNREACHABLE, Reason.STORE_REFUSED,
+    Reason.TOOL_MISSING, Reason.NOT_READY, Reason.TOOL_FAILED, Reason.NOT_TRIED, Reason.FAULT,
+    Reason.WORKER_LOST, Reason.CLUSTER_LOST,
 })  # fmt: skip
 
 _WEIGHT = (ExitCode.LOCAL, ExitCode.REFUSED, ExitCode.PASSING, ExitCode.GIVEN_UP)

@@ -352,7 +352,7 @@ def test_the_action_and_the_exit_code_of_a_reason_agree() -> None:
         Action.ASK: {ExitCode.GIVEN_UP, ExitCode.LOCAL},
         Action.LATER: {ExitCode.PASSING},
         Action.STOP: {ExitCode.PASSING},
-        Action.CLOSE: {ExitCode.REFUSED},
+        Action.CLOSE: {ExitCode.REFUSED, ExitCode.PASSING},
         # Words that nobody knows are tried again, but another run is not promised to help.
         Action.RETRY: {ExitCode.PASSING, ExitCode.GIVEN_UP},
     }
