@@ -19,7 +19,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,6 +161,14 @@ class Fake:
 
     def expects_at_hand(self, _work: Work) -> bool:
         """No raw is there."""
+        return False
+
+    async def another_is_available(self, _directory: Path, _besides: Collection[str]) -> bool:
+        """Return False."""
+        return False
+
+    def was_unavailable(self, _work: Work) -> bool:
+        """Return False."""
         return False
 
     async def at_hand(self, _work: Work) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,6 @@ import anyio
 from anyio.to_thread import run_sync
 
 from hdtf_async import formats, plan, store, tables
-from hdtf_async.entrance import Entrance
 from hdtf_async.events import DownloadStarted, RunStarted, VideoAsked
 from hdtf_async.failures import Action, ExitCode, Failure, Reason, exit_code
 from hdtf_async.formats import Choice, Resolution
@@ -30,11 +30,11 @@ from hdtf_async.guard import guarding
 from hdtf_async.lanes import Lanes
 from hdtf_async.pipeline import Pipeline, backoff
 from hdtf_async.run import under_way
-from hdtf_async.workshop import ffmpeg_of, own_version
-from hdtf_async.ytdlp import YtDlp
+from hdtf_async.workshop import entrance_for, ffmpeg_of, own_version
+from hdtf_async.ytdlp import SAMPLE, YtDlp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from hdtf_async.events import Events
@@ -79,6 +79,8 @@ class Census:
     """Rows of the tables in the chosen part, by what is known of them."""
     reasons: Counter[Reason] = field(default_factory=Counter)
     """Rows of the tables that are not there, by why."""
+    unanswered: Counter[Reason] = field(default_factory=Counter)
+    """Rows of the tables of which it is still open whether they are there, by why."""
     asked: int = 0
     """Videos that were asked for now."""
     stopped: Failure | None = None
@@ -130,6 +132,11 @@ async def _take(out: Path, options: Options, fresh: timedelta, events: Events, f
             await directory.replace(CENSUS, _csv(rows))
         census.videos = Counter(Availability(row["availability"]) for row in rows)
         census.reasons = Counter(Reason(row["reason"]) for row in rows if row["reason"])
+        census.unanswered = Counter(
+            Reason(row["reason"] or Reason.NOT_TRIED)
+            for row in rows
+            if row["availability"] in {Availability.PASSING, Availability.NOT_ASKED}
+        )
         census.seconds = anyio.current_time() - begun
         return census
 
@@ -149,9 +156,7 @@ async def _ask(  # noqa: PLR0913 - what it is put together from
         asking = _Asking(YtDlp(options, tool, guard), directory, events, options.resolution)
         pipeline = Pipeline(
             lanes=lanes,
-            entrance=Entrance(
-                lanes.network, lanes.encodes, pace=options.pace, cool_down=options.cool_down, events=events
-            ),
+            entrance=entrance_for(options, lanes, directory.known, events),
             keep_raw=True,
             fetching=asking,
             cutting=asking,
@@ -186,6 +191,16 @@ class _Asking:
         info = await self.tool.ask(work.youtube_id, directory)
         choice = formats.choose(info, policy=self.policy, reference_height=work.reference_height)
         return choice, formats.duration(info)
+
+    async def another_is_available(self, directory: Path, besides: Collection[str]) -> bool:
+        available = reversed(
+            [one for one, record in self.store.known.asked.items() if "reason" not in record]
+        )
+        others = (youtube_id for youtube_id in available if youtube_id not in besides)
+        return await self.tool.any_is_available(islice(others, SAMPLE), directory)
+
+    def was_unavailable(self, work: Work) -> bool:
+        return self.store.known.was_unavailable(work.youtube_id, datetime.now(UTC))
 
     async def accept(self, work: Work, arrived: tuple[Choice, float | None]) -> None:
         rendition = arrived[0].video

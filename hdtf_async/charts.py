@@ -146,8 +146,8 @@ def _shade(span: Span, across: Callable[[float], float], top: float, bottom: flo
     x = across(span.begun)
     return (
         f'<rect class="closed" x="{x}" y="{top:g}" width="{max(1.0, round(across(span.ended) - x, 2))}"'
-        f' height="{bottom - top:g}"><title>closed: YouTube refused this address, for'
-        f" {words_of_time(span.seconds)}</title></rect>"
+        f' height="{bottom - top:g}"><title>downloads paused for'
+        f" {words_of_time(span.seconds)} ({escape(span.words)})</title></rect>"
     )
 
 

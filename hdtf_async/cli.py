@@ -36,7 +36,19 @@ from hdtf_async import (
 )  # fmt: skip
 from hdtf_async.ending import Gently, until_signal
 from hdtf_async.failures import ExitCode, Failure, exit_code
-from hdtf_async.flags import COMMANDS, Parser, add, add_recipe, here, made, origins, preset, set_elsewhere
+from hdtf_async.flags import (
+    COMMANDS,
+    DESCRIPTION,
+    EPILOG,
+    Parser,
+    add,
+    add_recipe,
+    here,
+    made,
+    origins,
+    preset,
+    set_elsewhere,
+)
 from hdtf_async.forms import FormError
 from hdtf_async.journal import Known
 from hdtf_async.locks import StoreError
@@ -47,35 +59,17 @@ from hdtf_async.run import Running, running
 from hdtf_async.workshop import bundled_ffmpeg, ffmpeg_of, one_error, own_version
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Awaitable, Callable, Sequence
 
     from hdtf_async.bucket import Address
+    from hdtf_async.failures import Reason
 
 
 R = TypeVar("R")
 """What a job comes to."""
 _Job = AbstractAsyncContextManager[Running[R]]
 
-DESCRIPTION = """\
-From the HDTF tables to talking-head clips: downloads and encodes overlap.
-
-  python -m hdtf_async --out clips                         the whole dataset
-  python -m hdtf_async --out clips --subset RD --limit 5   a first taste of it
-  python -m hdtf_async --out clips --size 512 --fps 25     for training code
-  python -m hdtf_async --out clips --recipe hallo          for Hallo, with sound
-  python -m hdtf_async plan               what would be done; what is odd
-  python -m hdtf_async doctor             tools, cookies, disk: ready or not
-  python -m hdtf_async census --out DIR   what is still on YouTube
-  python -m hdtf_async check --out DIR    every clip against its record
-  python -m hdtf_async merge --out DIR    the lists, from all shards' journals
-  python -m hdtf_async report --out DIR   report.html anew, also during a run
-  python -m hdtf_async export --help      the trees that training code wants
-  python -m hdtf_async faces --out DIR    what --crop face has cut out
-  python -m hdtf_async demo --out DIR     the whole job, offline"""
-EPILOG = """\
-exit codes: 0 all is there; 1 the rest is gone or needs you; 2 usage or tables;
-3 YouTube refuses this address; 4 local trouble; 75 another run may help;
-129, 130, 143 the terminal went away, interrupted, terminated"""
 OUT = ("--out", "-o", "--output_dir")
 
 
@@ -124,9 +118,7 @@ def main_job(argv: Sequence[str]) -> int:
     add(parser, Options)
     add(parser, Printing)
     add_recipe(parser)
-    said = parser.read(argv)
-    if said.out is None:
-        parser.error("--out DIR is needed: it says where the clips go")
+    said = parser.read(argv, out="it says where the clips go")
     options, printing = made(Options, said), made(Printing, said)
     if options.shard is None:
         options = _as_told_by_the_batch_system(options, printing)
@@ -182,9 +174,7 @@ def census_command(argv: Sequence[str]) -> int:
     )  # fmt: skip
     add(parser, Options, groups=(WHICH, NETWORK, TOOLS), without=census.IDLE)
     add(parser, Printing)
-    said = parser.read(argv)
-    if said.out is None:
-        parser.error("--out DIR is needed: it says where census.csv goes")
+    said = parser.read(argv, out="it says where census.csv goes")
     if not 0 <= said.fresh <= 36500:  # noqa: PLR2004 - a hundred years
         parser.error(f"--fresh takes 0 to 36500 days, not {said.fresh:g}")
     options = made(Options, said)
@@ -197,7 +187,7 @@ async def _census(out: Path, options: Options, fresh: timedelta, printing: Print
     if not (printing.quiet or printing.json):
         print(folded(progress.census_summary(taken, out / census.CENSUS), sys.stdout))
     else:
-        _say_why_stopped(taken.stopped)
+        _end_briefly(printing, taken.exit_code, taken.unanswered, taken.stopped)
     return taken.exit_code
 
 
@@ -233,9 +223,7 @@ def report_command(argv: Sequence[str]) -> int:
     )  # fmt: skip
     parser.add_argument(*OUT, dest="out", metavar="DIR", type=here, help="what to report of (required)")
     add(parser, Options, groups=("ffmpeg", "encodes"))
-    said = parser.read(argv)
-    if said.out is None:
-        parser.error("--out DIR is needed: it says what to report of")
+    said = parser.read(argv, out="it says what to report of")
     return until_signal(partial(_report, said.out, made(Options, said)))
 
 
@@ -289,9 +277,7 @@ def check_command(argv: Sequence[str]) -> int:
     parser.add_argument("--repair", action="store_true", help="make again what is wrong or missing")
     add(parser, Options, groups=(NETWORK, ENCODE, DISK, TOOLS), without=repair.IDLE)
     add(parser, Printing)
-    said = parser.read(argv)
-    if said.out is None:
-        parser.error("--out DIR is needed: it says where the clips are")
+    said = parser.read(argv, out="it says where the clips are")
     job = partial(repair.running, said.out, made(Options, said), deep=said.deep, repair=said.repair)
     return until_signal(partial(_check, job, said.out, made(Printing, said)))
 
@@ -305,7 +291,8 @@ async def _check(job: Callable[[], _Job[repair.Check]], out: Path, printing: Pri
     else:
         if printing.quiet:
             print("".join(f"{line}\n" for line in findings), end="", file=sys.stderr)
-        _say_why_stopped(check.stopped or check.report.stopped)
+        stopped = check.stopped or check.report.stopped
+        _end_briefly(printing, check.exit_code, check.report.reasons, stopped)
     return check.exit_code
 
 
@@ -371,9 +358,7 @@ def demo_command(argv: Sequence[str]) -> int:
     parser.add_argument("--footage", metavar="DIR", type=Path, help="keep the footage there for another time")
     add(parser, Printing)
     add_recipe(parser)
-    said = parser.read(argv)
-    if said.out is None:
-        parser.error("--out DIR is needed: it says where the clips go")
+    said = parser.read(argv, out="it says where the clips go")
     printing = made(Printing, said)
     with tempfile.TemporaryDirectory(prefix="hdtf-demo-") as temporary:
         source = Path(temporary) / "tables"
@@ -424,7 +409,7 @@ async def _run(out: Path | str, options: Options, printing: Printing, gently: Ge
     if not (printing.quiet or printing.json):
         print(folded(progress.summary(report, out), sys.stdout))
     else:
-        _say_why_stopped(report.stopped)
+        _end_briefly(printing, report.exit_code, report.reasons, report.stopped)
     return report.exit_code
 
 
@@ -441,7 +426,21 @@ async def _watched(job: _Job[R], printing: Printing, gently: Gently) -> R:
 
 def _say_why_stopped(stopped: Failure | None) -> None:
     if stopped is not None:
-        print(folded(f"hdtf_async: {stopped} {stopped.reason.advice.remedy}", sys.stderr), file=sys.stderr)
+        _print_error(f"{stopped} {stopped.reason.advice.remedy}")
+
+
+def _end_briefly(
+    printing: Printing, code: ExitCode, missing: Counter[Reason], stopped: Failure | None
+) -> None:
+    """Print one line on stderr where a command without a summary did not do all that it was asked to do."""
+    if printing.quiet and code:
+        _print_error(progress.quiet_summary(code, missing, stopped))
+    else:
+        _say_why_stopped(stopped)
+
+
+def _print_error(message: str) -> None:
+    print(folded(f"hdtf_async: {message}", sys.stderr), file=sys.stderr)
 
 
 def _nothing_left(out: Path, options: Options) -> bool:

@@ -144,7 +144,8 @@ def facts_of_run(run: history.Run) -> list[str]:
         told.append(f"both at once {charts.words_of_time(both)} ({share:.0%} of the shorter)")
     if run.closed:
         closed = sum(span.seconds for span in run.closed)
-        told.append(f"refused by YouTube for {charts.words_of_time(closed)}")
+        why = " and ".join(sorted({span.words for span in run.closed}))
+        told.append(f"downloads paused for {charts.words_of_time(closed)} ({why})")
     if stopped := _stopped(run):
         told.append(f"stopped early: {stopped}")
     return told

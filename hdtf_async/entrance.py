@@ -5,6 +5,12 @@ begun; transfers that run go on, and so do encodes. After a cool-down one video,
 its answer decides: a refusal closes the lane again, for twice as long, and anything else opens it. After
 three refused probes it is closed for good, and the run ends.
 
+The lane closes in the same way where YouTube cannot be reached, with a short first wait: such attempts ask
+nothing of YouTube, so the pace does not hold for them either.
+
+The pace also counts what a census asked within the last hour: in no hour are more videos asked for than the
+pace allows.
+
 Without a pace, no more of them ask at once than there are encode tokens: what asks takes a second of CPU to
 start, so that eight which start together would begin their transfers late and end them together, with nothing
 to cut until then. But nobody waits long for those before: a pace of `LONGEST_ASK` is as good.
@@ -15,15 +21,18 @@ A refusal of an attempt that began before the lane was last closed is no news: i
 from __future__ import annotations
 
 import math
+from collections import deque
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import anyio
 
-from hdtf_async.events import LaneClosed, LaneOpened
+from hdtf_async.events import LaneClosed, LaneOpened, PaceWait
+from hdtf_async.failures import Action, Reason
+from hdtf_async.streaks import Streaks
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterable
 
     from hdtf_async.events import Events
     from hdtf_async.failures import Failure
@@ -32,6 +41,11 @@ PROBES = 3
 """Refused probes after which the lane is closed for good."""
 LONGEST_COOL_DOWN = 4 * 3600.0
 """Seconds to which the doubling of the cool-down is bounded."""
+UNREACHABLE_WAIT = 5.0
+"""Seconds until the first probe where YouTube cannot be reached. Three probes take less than a minute."""
+HOUR = 3600.0
+LONG_WAIT = 60.0
+"""Seconds of waiting for the pace, because of a census, from which on an event is emitted."""
 LONGEST_ASK = 5.0
 """Seconds after a start when the next one need not wait any more for who has no answer yet."""
 
@@ -39,17 +53,23 @@ LONGEST_ASK = 5.0
 class Turn:
     """One attempt in the lane: who has it says what YouTube answered."""
 
-    def __init__(self, entrance: Entrance, closings: int) -> None:
+    def __init__(self, entrance: Entrance, closings: int, probed: Reason | None = None) -> None:
         self._entrance = entrance
         self.closings = closings
         """How often the lane had been closed when this attempt began."""
+        self.probed = probed
+        """Why the lane is closed, where this attempt is the probe."""
+
+    def unreached(self) -> None:
+        """Take in that the attempt did not reach YouTube: the next one need not keep the pace."""
+        self._entrance.unreached()
 
     def answered(self) -> None:
         """YouTube has answered, and that was no refusal."""
         self._entrance.answered(self)
 
     def refused(self, failure: Failure) -> None:
-        """YouTube has refused the address."""
+        """YouTube has refused the address, or every attempt would fail alike for another reason."""
         self._entrance.refused(self, failure)
 
 
@@ -59,7 +79,7 @@ class Entrance:
     Once as many have no answer yet as `encodes` has tokens, the next one waits for it.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it lets in, and how
         self,
         network: anyio.CapacityLimiter,
         encodes: anyio.CapacityLimiter,
@@ -67,9 +87,16 @@ class Entrance:
         pace: float,
         cool_down: float,
         events: Events,
+        earlier: Iterable[float] = (),
     ) -> None:
+        """Make an open lane.
+
+        `earlier` are the times, on the loop's clock, at which a census asked YouTube before this run.
+        """
         self.over: Failure | None = None
-        """Why nobody is let in any more, if YouTube's refusals are the reason."""
+        """Why nobody is let in any more, unless the run was asked to end."""
+        self.streaks = Streaks()
+        """What failures in a row mean; shared by all pipelines that use this lane."""
         self._network = network
         self._encodes = encodes
         self._pace = pace
@@ -82,6 +109,12 @@ class Entrance:
         self._opens = -math.inf
         """When the cool-down ends."""
         self._closings = 0
+        self._cause = Reason.REFUSED
+        """Why the lane was closed last."""
+        self._earlier = deque(sorted(earlier))
+        """Times of the requests that count in the current hour; empty where there was no census."""
+        self._announced = -math.inf
+        """Until when a long wait was announced."""
         self._closed_since: float | None = None
         """Since when it has not been open, on the loop's clock; None while it is."""
         self._refused_probes = 0
@@ -107,21 +140,29 @@ class Entrance:
             self._events.tell(LaneOpened(round(anyio.current_time() - self._closed_since, 3)))
             self._probe = self._closed_since = None
             self._refused_probes = 0
-            self._cool_down = self._first_cool_down
             self._changed()
+
+    def unreached(self) -> None:
+        """Let the next attempt begin without waiting for the pace."""
+        self._begun = -math.inf
+        self._changed()
 
     def refused(self, turn: Turn, failure: Failure) -> None:
         """Close the lane, for longer than before if this was the probe; old news changes nothing."""
         if turn.closings < self._closings or self._ended:
             return
-        if turn is self._probe:
-            self._probe = None
+        reason = failure.reason
+        if turn is not self._probe:
+            self._closed_since = anyio.current_time()
+            self._begin_cool_down(reason)
+        elif reason is self._cause:
             self._refused_probes += 1
             self._cool_down = min(2 * self._cool_down, LONGEST_COOL_DOWN)
         else:
-            self._closed_since = anyio.current_time()
+            self._begin_cool_down(reason)
+        self._probe = None
         self._closings += 1
-        for_good = self._refused_probes == PROBES
+        for_good = self._refused_probes == PROBES or reason.advice.action is not Action.CLOSE
         if for_good:
             self.over = failure
             self.end()
@@ -129,7 +170,14 @@ class Entrance:
             self._opens = anyio.current_time() + self._cool_down
             self._changed()
         after = None if for_good else self._cool_down
-        self._events.tell(LaneClosed(failure.reason, failure.words, after, self._refused_probes))
+        self._events.tell(LaneClosed(reason, failure.words, after, self._refused_probes))
+
+    def _begin_cool_down(self, reason: Reason) -> None:
+        """Begin with the first wait for a reason."""
+        self._cause = reason
+        self._refused_probes = 0
+        short = reason is Reason.UNREACHABLE
+        self._cool_down = min(UNREACHABLE_WAIT, self._first_cool_down) if short else self._first_cool_down
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[Turn | None]:
@@ -154,17 +202,36 @@ class Entrance:
                     if self._probe is not None:
                         await anyio.sleep_forever()  # until that has its answer
                     wait = max(self._pace, LONGEST_ASK) if self._others_ask else self._pace
-                    await anyio.sleep_until(max(self._begun + wait, self._opens))
+                    await anyio.sleep_until(max(self._begun + wait, self._opens, self._hour_allows()))
                     await self._network.acquire()
                     if not self._waiting.cancel_called:
                         self._begun = anyio.current_time()
-                        turn = Turn(self, self._closings)
+                        if self._earlier:
+                            self._earlier.append(self._begun)
+                        probed = None if self._closed_since is None else self._cause
+                        turn = Turn(self, self._closings, probed)
                         self._asking.add(turn)
-                        if self._closed_since is not None:
+                        if probed is not None:
                             self._probe = turn
                         return turn
                     self._network.release()  # all changed while the token was handed on
             return None
+
+    def _hour_allows(self) -> float:
+        """Return when the next attempt may begin, for what was asked within the last hour."""
+        now = anyio.current_time()
+        while self._earlier and self._earlier[0] <= now - HOUR:
+            self._earlier.popleft()
+        if not self._earlier or not self._pace:
+            return -math.inf
+        allowed = max(1, int(HOUR / self._pace))
+        if len(self._earlier) < allowed:
+            return -math.inf
+        at = self._earlier[-allowed] + HOUR
+        if at - now > LONG_WAIT and at != self._announced:
+            self._announced = at
+            self._events.tell(PaceWait(round(at - now, 3), len(self._earlier)))
+        return at
 
     def _asked(self, turn: Turn) -> None:
         if self._others_ask and turn in self._asking:

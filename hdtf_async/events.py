@@ -163,8 +163,29 @@ class VideoFailed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class VideoUnconfirmed(Event):
+    """YouTube called a video unavailable without a reason; what it says of other videos decides."""
+
+    type: ClassVar[str] = "video_unconfirmed"
+    video: str
+    youtube_id: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class PaceWait(Event):
+    """No download starts for a while: a census asked for too many videos in the last hour."""
+
+    type: ClassVar[str] = "pace_wait"
+    after: float
+    """Seconds until the next download may start."""
+    requests: int
+    """Videos that were asked for in the last hour."""
+
+
+@dataclass(frozen=True, slots=True)
 class LaneClosed(Event):
-    """YouTube refuses this address: no further download starts for now, or for good."""
+    """Every download would fail alike (`reason` says why): none starts for now, or in this run."""
 
     type: ClassVar[str] = "lane_closed"
     reason: Reason

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -18,7 +20,7 @@ from hdtf_async.partials import PICTURE, SOUND, Promise
 from hdtf_async.raws import Raws
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
     from hdtf_async.events import Events
@@ -133,8 +135,6 @@ class Fetcher:
             if failure.reason not in partials.RESUMABLE:
                 await run_sync(partials.forget, directory, name)
             raise self._of_several(work, failure) from failure
-        finally:
-            self._still_to_come.pop(work.stem, None)
         self._forbidden.clear()
         told = ", ".join(f"format {rendition.format_id}" for rendition in wanted.values())
         words = f"attempt {work.attempt}: {told}, {choice.video.height} lines, whole\n"
@@ -190,8 +190,12 @@ class Fetcher:
             self._events.tell(DownloadProgress(work.stem, progress.bytes, total, progress.speed))
 
         target = directory / promise.file
-        async with self._rate.part() as part:
-            await self._tool.fetch(info, rendition, target, on_progress, rate=part)
+        try:
+            async with self._rate.part() as part:
+                await self._tool.fetch(info, rendition, target, on_progress, rate=part)
+        finally:
+            # Before the next file of this video asks for space: it must not wait for this one.
+            self._still_to_come.pop(work.stem, None)
         return target
 
     def _of_several(self, work: Work, failure: Failure) -> Failure:
@@ -206,6 +210,20 @@ class Fetcher:
             return failure
         words = f"{len(self._forbidden)} videos in a row were turned down\n{failure.words}"
         return Failure(Reason.UPDATE_NEEDED, words)
+
+    async def another_is_available(self, directory: Path, besides: Collection[str]) -> bool:
+        """Ask for a video that YouTube had before, and say whether it still has it.
+
+        `directory` is private to it; `besides` are ids that are not asked for. False where no other such
+        video is known, or it cannot be found out.
+        """
+        downloaded = reversed(list(self._store.known.raws))
+        others = (youtube_id for youtube_id in downloaded if youtube_id not in besides)
+        return await self._tool.any_is_available(islice(others, ytdlp.SAMPLE), directory)
+
+    def was_unavailable(self, work: Work) -> bool:
+        """Whether YouTube called the video unavailable, without a reason, 12 hours ago or earlier."""
+        return self._store.known.was_unavailable(work.youtube_id, datetime.now(UTC))
 
     async def accept(self, work: Work, arrived: Arrived) -> Raw:
         """Check a download against what was promised, give it its name and record it.
@@ -281,11 +299,13 @@ class Fetcher:
             await self._raws.remove(work, record["file"])
 
     async def _reserve(self, work: Work, size: int) -> None:
-        """Count on `size` bytes for a download, once others have left room for it, or refuse to begin it."""
+        """Count on `size` bytes for a download, or refuse to begin it.
+
+        It waits while other downloads run that may turn out smaller, or a source video may be deleted soon.
+        """
         while True:
             free = await run_sync(self._store.free_bytes)
             left = free - sum(self._still_to_come.values()) - size
-            # What others still write may turn out less, and what is being cut may be deleted soon.
             may_become_more = self._still_to_come or (self._in_use and not self._options.keeps_raws)
             if left >= self._options.min_free or not may_become_more:
                 break

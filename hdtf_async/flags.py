@@ -36,6 +36,27 @@ _WIDE = 25
 _FEW = 5
 """Choices of which all are named in the help."""
 
+DESCRIPTION = """\
+From the HDTF tables to talking-head clips: downloads and encodes overlap.
+
+  python -m hdtf_async --out clips                         the whole dataset
+  python -m hdtf_async --out clips --subset RD --limit 5   a first taste of it
+  python -m hdtf_async --out clips --size 512 --fps 25     for training code
+  python -m hdtf_async --out clips --recipe hallo          for Hallo, with sound
+  python -m hdtf_async plan               what would be done; what is odd
+  python -m hdtf_async doctor             tools, cookies, disk: ready or not
+  python -m hdtf_async census --out DIR   what is still on YouTube
+  python -m hdtf_async check --out DIR    every clip against its record
+  python -m hdtf_async merge --out DIR    the lists, from all shards' journals
+  python -m hdtf_async report --out DIR   report.html anew, also during a run
+  python -m hdtf_async export --help      the trees that training code wants
+  python -m hdtf_async faces --out DIR    what --crop face has cut out
+  python -m hdtf_async demo --out DIR     the whole job, offline"""
+EPILOG = """\
+exit codes: 0 all is there; 1 the rest is gone or needs you; 2 usage or tables;
+3 YouTube refuses this address; 4 local trouble; 75 another run may help;
+129, 130, 143 the terminal went away, interrupted, terminated"""
+
 
 class Parser(argparse.ArgumentParser):
     """Names the nearest option where one is not known, and fills in what is set elsewhere."""
@@ -50,9 +71,14 @@ class Parser(argparse.ArgumentParser):
         self.offered: set[str] = set()
         """Fields that this command takes; where there are none, no file can set any."""
 
-    def read(self, argv: Sequence[str]) -> argparse.Namespace:
-        """Return what is said on the command line, with what is set elsewhere; raises `OptionsError`."""
+    def read(self, argv: Sequence[str], *, out: str = "") -> argparse.Namespace:
+        """Return what is said on the command line, with what is set elsewhere; raises `OptionsError`.
+
+        Where ``--out`` is required, `out` says what for.
+        """
         said = self.parse_args(argv)
+        if out and said.out is None:
+            self.error(f"--out DIR is needed: {out}")
         said.settings = settings.read(os.environ, said.config, self.offered)
         return said
 

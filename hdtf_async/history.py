@@ -19,7 +19,9 @@ from hdtf_async.events import (
     LaneOpened,
     Retrying,
     VideoFailed,
+    VideoUnconfirmed,
 )
+from hdtf_async.failures import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -32,7 +34,10 @@ _LONGEST = 1e8
 """Seconds beyond which a length is not believed."""
 
 
-_NOTED = (DownloadStarted, Downloaded, EncodeStarted, Retrying, VideoFailed, LaneClosed, LaneOpened)
+_NOTED = (
+    DownloadStarted, Downloaded, EncodeStarted, Retrying, VideoUnconfirmed, VideoFailed,
+    LaneClosed, LaneOpened,
+)  # fmt: skip
 """Events that the journal tells of besides what came to be."""
 
 
@@ -80,7 +85,7 @@ class Run:
     waits: list[Span] = field(default_factory=list)
     """From a video's arrival (or the beginning, where it was there) to the encode of each of its clips."""
     closed: list[Span] = field(default_factory=list)
-    """When no download could begin, for YouTube refused the address."""
+    """When no download could begin, each with the reason of which every download would have failed."""
 
     @property
     def seconds(self) -> float:
@@ -143,7 +148,8 @@ class _Reading:
         """Video to the place of its download, until that is found good."""
         self._good: set[str] = set()
         """Videos that were found good."""
-        self._closed: float | None = None
+        self._closed: tuple[float, str] | None = None
+        """Since when the network lane is closed, and why."""
 
     def take(self, record: Record, at: float) -> None:  # noqa: C901 - one for each kind that counts
         """Take in one more record."""
@@ -162,6 +168,8 @@ class _Reading:
                 self._download_broken(video, at, Course.AGAIN, reason)
             case {"type": "video_failed", "video": str(video), "reason": str(reason)}:
                 self._download_broken(video, at, Course.FAILED, reason)
+            case {"type": "video_unconfirmed", "video": str(video)}:
+                self._download_broken(video, at, Course.FAILED, Reason.UNAVAILABLE)
             case {"type": "encode_started", "clip": str(clip)}:
                 self._encodes[clip] = at
             case {"type": "clip", "clip": str(clip), "metadata": dict(metadata)}:
@@ -172,8 +180,8 @@ class _Reading:
                 begun = self._encodes.pop(clip)
                 run.encodes.append(Span(clip, begun, at, Course.FAILED, reason))
                 self._waited(clip, record.get("youtube_id"), begun)
-            case {"type": "lane_closed"} if self._closed is None:
-                self._closed = at
+            case {"type": "lane_closed", "reason": str(reason)} if self._closed is None:
+                self._closed = at, reason
             case {"type": "lane_opened"}:
                 self._open_lane(at)
             case {"type": "run_ended"}:
@@ -210,7 +218,8 @@ class _Reading:
 
     def _open_lane(self, at: float) -> None:
         if self._closed is not None:
-            self.run.closed.append(Span("", self._closed, at, Course.OPEN))
+            since, reason = self._closed
+            self.run.closed.append(Span("", since, at, Course.OPEN, reason))
             self._closed = None
 
     def _since(self, record: Record, at: float) -> float:

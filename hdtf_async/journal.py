@@ -46,6 +46,8 @@ _REASONS = frozenset(Reason)
 _OF_A_SHARD = re.compile(r"_journal\.shard-(\d{1,6})-of-(\d{1,6})\.jsonl")
 _AT_A_TIME = 1 << 16
 """Bytes of each journal that are read at a time: there may be more of them than one may have open files."""
+CONFIRMED_AFTER = timedelta(hours=12)
+"""Time after which a second bare "unavailable" confirms the first: blocks of an address last hours."""
 _TIME = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00")
 
 
@@ -66,6 +68,9 @@ class Known:
     """Stems of the clips with which a WAV file of ours was published, or may have been."""
     asked: dict[str, Record] = field(default_factory=dict)
     """YouTube id to the newest answer of a census."""
+    unavailable_since: dict[str, str] = field(default_factory=dict)
+    """YouTube id of each video that was called unavailable without a reason, and not available since, to the
+    time of the first such record."""
     run: Record = field(default_factory=dict)
     """The newest run."""
     form: Record = field(default_factory=dict)
@@ -107,6 +112,17 @@ class Known:
                 return record
         return None
 
+    def was_unavailable(self, youtube_id: str, now: datetime) -> bool:
+        """Whether a video was called unavailable, without a reason, `CONFIRMED_AFTER` ago or earlier."""
+        since = self.unavailable_since.get(youtube_id)
+        return since is not None and now - datetime.fromisoformat(since) >= CONFIRMED_AFTER
+
+    def census_ages(self, now: datetime) -> Iterator[float]:
+        """Yield how many seconds ago a census asked YouTube for each video that it asked for."""
+        for record in self.asked.values():
+            if time := time_of(record):
+                yield max(0.0, (now - datetime.fromisoformat(time)).total_seconds())
+
     def take(self, record: Record) -> None:
         """Take in one more record; one of a kind that is not known is left alone.
 
@@ -124,12 +140,14 @@ class Known:
                     self.replaced[stem] = self.clips.pop(stem)
             case {"type": "failed", "clip": str(stem), "reason": str(reason)} if reason in _REASONS:
                 self.failures[stem] = record
+                self._take_availability(record)
             case {"type": "raw", "youtube_id": str(), "file": str(), "bytes": int(), "resolution": str()}:
                 self._take_raw(record)
             case {"type": "sound", "youtube_id": str(), "file": str(), "bytes": int()}:
                 self._take_raw(record)
             case {"type": "asked", "youtube_id": str(youtube_id), "time": str()} if _is_answer(record):
                 self.asked[youtube_id] = record
+                self._take_availability(record)
             case {"type": "split", "shares": [int(), int(), int()], "seed": int(), "same": dict()}:
                 self.split = Split(tuple(record["shares"]), record["seed"], record["same"])
             case {"type": "run"}:
@@ -137,7 +155,16 @@ class Known:
                 form = record.get("form")  # a census has none
                 self.form = form if isinstance(form, dict) else self.form
 
+    def _take_availability(self, record: Record) -> None:
+        """Keep since when a video is called unavailable; a block of the address says nothing about that."""
+        match record:
+            case {"reason": Reason.UNAVAILABLE, "youtube_id": str(youtube_id)} if time_of(record):
+                self.unavailable_since.setdefault(youtube_id, time_of(record))
+            case {"youtube_id": str(youtube_id)} if "reason" not in record:
+                self.unavailable_since.pop(youtube_id, None)
+
     def _take_raw(self, record: Record) -> None:
+        self._take_availability(record)
         if "/" not in record["file"]:  # it is deleted by this name, which must not lead elsewhere
             youtube_id = record["youtube_id"]
             self.raws[youtube_id] = [*self.raws.get(youtube_id, []), record]

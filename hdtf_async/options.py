@@ -134,9 +134,9 @@ class Options:
         check=takes.between(1, 256), help="downloads at a time",
     )  # fmt: skip
     pace: float = _option(
-        "--pace", default=12.0, group=NETWORK, metavar="SECONDS", parse=float,
+        "--pace", default=15.0, group=NETWORK, metavar="SECONDS", parse=float,
         check=takes.between(0, 3600, " seconds"),
-        help="least time between two starts of a download", shown="12",
+        help="least time between two starts of a download", shown="15",
     )  # fmt: skip
     cool_down: float = _option(
         "--cool-down", default=600.0, group=NETWORK, metavar="SECONDS", parse=float,

@@ -20,6 +20,7 @@ from hdtf_async.events import (
     RunStarted,
     VideoAsked,
     VideoFailed,
+    VideoUnconfirmed,
 )
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class Picture:
     """When that was."""
     reopens: float | None = None
     """When the cool-down of the network lane ends; None while the lane is open."""
+    closed_by: Reason | None = None
+    """Why the network lane was closed last."""
     encoding: dict[str, float] = field(default_factory=dict)
     """Clip to seconds encoded so far."""
     downloading: dict[str, DownloadProgress] = field(default_factory=dict)
@@ -88,7 +91,7 @@ class Picture:
                 self._started[event.video] = now, event.least_bytes or 1
             case DownloadProgress() if event.video in self.downloading:
                 self.downloading[event.video] = event
-            case Retrying():
+            case Retrying() | VideoUnconfirmed():
                 self._download_over(event.video, now)
             case RawReady() | VideoFailed() | VideoAsked():
                 self._downloads_over += event.video in self.downloading
@@ -98,7 +101,7 @@ class Picture:
                 if isinstance(event, RawReady) and event.origin == "youtube":
                     self.bytes_done += event.bytes
             case LaneClosed(after=after):
-                self.reopens = now + (after or 0)
+                self.reopens, self.closed_by = now + (after or 0), event.reason
             case LaneOpened():
                 self.reopens = None
             case EncodeStarted():
@@ -214,7 +217,10 @@ class Picture:
         if self.reopens is not None:
             left = round(self.wait(now))
             words.insert(
-                0, f"refused: {left // 60}:{left % 60:02} to wait" if left else "refused: one tries again"
+                0,
+                f"{self.closed_by}: {left // 60}:{left % 60:02} to wait"
+                if left
+                else f"{self.closed_by}: one test download",
             )
         return ", ".join(words)
 

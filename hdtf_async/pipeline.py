@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 import traceback
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
@@ -20,15 +20,15 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 import anyio
 from anyio.lowlevel import checkpoint
 
-from hdtf_async.events import ClipFailed, Retrying, VideoFailed, WindingDown
+from hdtf_async.events import ClipFailed, Retrying, VideoFailed, VideoUnconfirmed, WindingDown
 from hdtf_async.failures import Action, Failure, Reason
 from hdtf_async.lanes import Queue
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator
     from contextlib import AbstractAsyncContextManager
 
-    from hdtf_async.entrance import Entrance
+    from hdtf_async.entrance import Entrance, Turn
     from hdtf_async.events import Events
     from hdtf_async.lanes import Lanes
     from hdtf_async.model import Clip, Video
@@ -55,6 +55,12 @@ class Fetching(Protocol[A, R]):
 
     async def download(self, work: Work, directory: Path, answered: Callable[[], None]) -> A:
         """Fetch the video into a private directory; say as soon as YouTube has answered."""
+
+    async def another_is_available(self, directory: Path, besides: Collection[str]) -> bool:
+        """Ask for a video that YouTube had before, and say whether it still has it."""
+
+    def was_unavailable(self, work: Work) -> bool:
+        """Whether YouTube called the video unavailable before, without a reason and long enough ago."""
 
     async def accept(self, work: Work, arrived: A) -> R:
         """Check what arrived, give it its name and record it."""
@@ -116,11 +122,13 @@ class Pipeline(Generic[A, R]):
         self._winds_down = False
         self._encoding = 0
         self._to_fetch = self._at_hand = Queue(())
+        self._unconfirmed: list[tuple[Work, Failure]] = []
+        """Videos that were called unavailable without a reason since the last one that was available."""
         self._interruptible: set[anyio.CancelScope] = set()
 
     @property
     def closed(self) -> Failure | None:
-        """Why no further download starts, if YouTube's refusals are the reason."""
+        """Why no further download starts, if every one would fail alike."""
         return self._entrance.over
 
     async def run(self, works: Iterable[Work], finish: anyio.Event | None = None) -> None:
@@ -143,6 +151,7 @@ class Pipeline(Generic[A, R]):
                 async with anyio.create_task_group() as queues:
                     queues.start_soon(self.feed, self._to_fetch, self.one_video)
                     queues.start_soon(self.feed, self._at_hand, self.one_at_hand)
+                await self.settle_at_end()
                 beside.cancel_scope.cancel()
 
     async def feed(self, queue: Queue, way: Callable[[Work], Awaitable[None]]) -> None:
@@ -169,6 +178,7 @@ class Pipeline(Generic[A, R]):
                 if arrived is None:
                     return
                 # The network token is free again: the next video is on its way while this one is cut.
+                await self.settle(others_available=True)
                 raw = await self._fetching.accept(work, arrived)
             await self.cut_all(work, raw)
 
@@ -194,14 +204,34 @@ class Pipeline(Generic[A, R]):
                     arrived = await self._fetching.download(work, directory, turn.answered)
                 except Failure as failure:
                     # Before the token is handed on: it must not start another one against a closed door.
-                    if failure.reason.advice.action is Action.CLOSE:
-                        turn.refused(failure)
-                    elif failure.reason.is_answer:
-                        turn.answered()
-                    raise
+                    raise await self.weigh(work, failure, turn, directory) from failure
                 turn.answered()
+                self._entrance.streaks.succeeded()
                 return arrived
         return None
+
+    async def weigh(self, work: Work, failure: Failure, turn: Turn, directory: Path) -> Failure:
+        """Say what a failure means for the lane; return what it means for the video."""
+        if failure.reason is Reason.UNREACHABLE:
+            turn.unreached()
+        verdict = self._entrance.streaks.failed(work.youtube_id, failure, probed=turn.probed)
+        if verdict is None:
+            if failure.reason.is_answer or _opens(failure, turn):
+                turn.answered()
+            return failure
+        if failure.reason is Reason.UNAVAILABLE and await self.another_is_available(directory, work):
+            turn.answered()
+            self._entrance.streaks.succeeded()
+            return failure
+        turn.refused(verdict)
+        if verdict.reason.advice.action is not Action.CLOSE:
+            return failure
+        if failure.reason is Reason.UNAVAILABLE:
+            # All of the streak are a block's victims, and no more: each is tried again.
+            unconfirmed, self._unconfirmed = self._unconfirmed, []
+            for one, _ in unconfirmed:
+                await self.video_failed(one, verdict)
+        return verdict
 
     async def cut_all(self, work: Work, raw: R) -> None:
         """Make all clips of a video, as the encode lane has room for them."""
@@ -248,13 +278,50 @@ class Pipeline(Generic[A, R]):
             after = self._backoff(work.attempt)
             self._tell_retrying(work, failure, after)
             self._to_fetch.put_back(replace(work, attempt=work.attempt + 1), after)
+        elif failure.reason is Reason.UNAVAILABLE:
+            self._unconfirmed.append((work, failure))
+            self._events.tell(VideoUnconfirmed(work.stem, work.youtube_id, failure.words))
         else:
-            self._events.tell(
-                VideoFailed(work.stem, work.youtube_id, failure.reason, failure.words, len(work.clips))
-            )
-            await self.clips_failed(work, failure, with_video=True)
+            await self.give_up(work, failure)
         if not goes_on:
             self._to_fetch.close()
+
+    async def give_up(self, work: Work, failure: Failure) -> None:
+        """Record that this run does not get a video."""
+        self._events.tell(
+            VideoFailed(work.stem, work.youtube_id, failure.reason, failure.words, len(work.clips))
+        )
+        await self.clips_failed(work, failure, with_video=True)
+
+    async def another_is_available(self, directory: Path, *works: Work) -> bool:
+        """Say whether YouTube still has a video that it had before, other than those that are in doubt."""
+        doubted = {work.youtube_id for work in (*works, *(work for work, _ in self._unconfirmed))}
+        return await self._fetching.another_is_available(directory, doubted)
+
+    async def settle(self, *, others_available: bool) -> None:
+        """Record the videos that were called unavailable without a reason.
+
+        One is given up for later runs too where an earlier run was told the same, and others are available.
+        """
+        unconfirmed, self._unconfirmed = self._unconfirmed, []
+        for work, failure in unconfirmed:
+            gone = others_available and self._fetching.was_unavailable(work)
+            await self.give_up(work, Failure(Reason.GONE, failure.words) if gone else failure)
+
+    async def settle_at_end(self) -> None:
+        """Settle what no other video has decided, by one that was available before where it matters."""
+        over = self._entrance.over
+        if over is not None and over.reason is Reason.REFUSED:
+            self._unconfirmed = [(work, over) for work, _ in self._unconfirmed]
+        suspects = [work for work, _ in self._unconfirmed if self._fetching.was_unavailable(work)]
+        available = False
+        if suspects and over is None:
+            with suppress(Failure), anyio.CancelScope() as scope, self._until_wind_down(scope):
+                place = self._private_directory(suspects[0].videos[0])
+                async with place as directory, self._entrance.turn() as turn:
+                    if turn is not None:
+                        available = await self.another_is_available(directory)
+        await self.settle(others_available=available)
 
     async def clips_failed(self, work: Work, failure: Failure, *, with_video: bool = False) -> None:
         """Record clips that could not be had, or stop the run where the trouble is local."""
@@ -316,6 +383,11 @@ class Pipeline(Generic[A, R]):
 
     def _tell_retrying(self, work: Work, failure: Failure, after: float) -> None:
         self._events.tell(Retrying(work.stem, failure.reason, failure.words, after, work.attempt))
+
+
+def _opens(failure: Failure, turn: Turn) -> bool:
+    """Whether a failure that is no answer to "am I blocked?" still shows that YouTube can be reached."""
+    return failure.reason is Reason.UNAVAILABLE and turn.probed is Reason.UNREACHABLE
 
 
 def _is_unread(failure: Failure | None) -> bool:

@@ -25,10 +25,12 @@ from hdtf_async.events import (
     FormatChosen,
     LaneClosed,
     LaneOpened,
+    PaceWait,
     RawReady,
     Retrying,
     VideoAsked,
     VideoFailed,
+    VideoUnconfirmed,
     WindingDown,
 )
 from hdtf_async.failures import Reason
@@ -36,10 +38,12 @@ from hdtf_async.pen import Pen, fold, into, size_of
 from hdtf_async.picture import Picture, count, in_bytes, in_hours
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import AsyncIterable, Callable
 
     from hdtf_async.census import Census
     from hdtf_async.events import Event
+    from hdtf_async.failures import ExitCode, Failure
     from hdtf_async.options import Printing
     from hdtf_async.repair import Check
     from hdtf_async.report import Report
@@ -83,8 +87,16 @@ def line_of(event: Event) -> tuple[str, str] | None:  # noqa: C901, PLR0911, PLR
             )
         case ClipChecked():
             return "info", f"{event.clip}: {'as recorded' if event.whole else 'not as recorded'}"
-        case Retrying(reason=Reason.REFUSED):
-            return "info", f"{event.video}: refused, and waits for its turn."
+        case Retrying(reason=Reason.REFUSED | Reason.UNREACHABLE):
+            return "info", f"{event.video}: {event.reason}, waiting for the next attempt."
+        case VideoUnconfirmed():
+            return "info", f"{event.video}: {_sentence(Reason.UNAVAILABLE)}"
+        case PaceWait():
+            return (
+                "warning",
+                f"Next download in {in_hours(event.after)}: {event.requests} videos were requested within the"
+                " last hour, and --pace allows no more.",
+            )
         case Retrying():
             return "warning", f"{event.video}: {_sentence(event.reason)} Trying again in {event.after:.0f} s."
         case VideoFailed():
@@ -95,14 +107,14 @@ def line_of(event: Event) -> tuple[str, str] | None:  # noqa: C901, PLR0911, PLR
             words = textwrap.shorten(event.words.partition("\n")[0], _TOLD, placeholder=" ...")
             return "warning", f"{event.clip}: {_sentence(event.reason)}" + (f" ({words})" if words else "")
         case LaneClosed(after=None):
-            return "error", f"No further downloads: {_sentence(event.reason)}"
+            return "error", f"No further downloads: {_cause(event)}"
         case LaneClosed():
             return (
                 "error",
-                f"No downloads for {in_hours(event.after or 0)}, then one tries: {_sentence(event.reason)}",
+                f"Downloads paused for {in_hours(event.after or 0)}, then one test download: {_cause(event)}",
             )
         case LaneOpened():
-            return "error", f"Downloads go on: YouTube answers again, after {in_hours(event.closed)}."
+            return "error", f"Downloads resumed after {in_hours(event.closed)}."
         case WindingDown():
             return (
                 "error",
@@ -347,6 +359,15 @@ def summary(report: Report, out: object) -> str:
     return "\n".join(lines)
 
 
+def quiet_summary(code: ExitCode, missing: Counter[Reason], stopped: Failure | None) -> str:
+    """Return in one line why a quiet command ends with an exit code other than 0."""
+    reasons = ", ".join(f"{number} {reason}" for reason, number in missing.most_common())
+    line = f"exit code {int(code)}" + (f", {missing.total()} missing ({reasons})." if reasons else ".")
+    if stopped is not None:
+        line += f" Stopped early: {shortened(str(stopped))} {stopped.reason.advice.remedy}"
+    return line
+
+
 def census_summary(census: Census, out: object) -> str:
     """Return what a census came to."""
     exact = census.videos[Availability.REFERENCE]
@@ -406,6 +427,18 @@ def _told_at(event: Event, level: str) -> tuple[str, str] | None:
     """Return level and line of an event that is told where this level is asked for."""
     told = line_of(event)
     return told if told is not None and LEVELS.index(told[0]) >= LEVELS.index(level) else None
+
+
+def _cause(event: LaneClosed) -> str:
+    """Return why the network lane is closed: the error message too, where the reason alone is too general."""
+    if event.reason is Reason.REFUSED:
+        return _sentence(event.reason)
+    return f"{_sentence(event.reason)} ({shortened(event.words)})"
+
+
+def shortened(words: str) -> str:
+    """Return the last line of an error message, cut to a length that fits into a line."""
+    return textwrap.shorten(words.rpartition("\n")[2], _TOLD, placeholder=" ...")
 
 
 def _sentence(reason: Reason) -> str:

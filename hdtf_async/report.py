@@ -18,6 +18,7 @@ from hdtf_async.events import (
     Retrying,
     RunEnded,
     VideoFailed,
+    VideoUnconfirmed,
 )
 from hdtf_async.failures import ExitCode, Failure, Reason, exit_code
 
@@ -114,7 +115,7 @@ class Report:
         match event:
             case DownloadStarted():
                 self._downloading.add(event.video)
-            case Downloaded() | Retrying() | VideoFailed():
+            case Downloaded() | Retrying() | VideoUnconfirmed() | VideoFailed():
                 self._downloading.discard(event.video)
             case EncodeStarted():
                 self._encoding.add(event.clip)

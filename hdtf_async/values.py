@@ -94,8 +94,10 @@ def event_of(told: Mapping[str, Any]) -> Event:
 
 def known_of(work: Work, known: Known) -> list[Record]:
     """Return the records of a video and its clips that a worker needs."""
-    clips = [known.clips[clip.stem] for clip in work.clips if clip.stem in known.clips]
-    return [*known.raws.get(work.youtube_id, []), *clips]
+    stems = [clip.stem for clip in work.clips]
+    clips = [known.clips[stem] for stem in stems if stem in known.clips]
+    failures = [known.failures[stem] for stem in stems if stem in known.failures]
+    return [*known.raws.get(work.youtube_id, []), *clips, *failures]
 
 
 def stated_failure(failure: Failure | None) -> list[str] | None:

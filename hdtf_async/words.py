@@ -86,7 +86,7 @@ _KNOWN = _known("""
     forbidden           http error 403
     forbidden           http error 404
     forbidden           not found, unable to continue
-    network             failed to resolve
+    unreachable         failed to resolve
     network             temporary failure in name resolution
     network             name or service not known
     network             timed out
@@ -161,6 +161,18 @@ def classify_ffmpeg(words: Iterable[str] | str) -> Reason:
     """
     text = " ".join(_plain(line) for line in _lines(words))
     return _first(_FFMPEG, " ".join(text.split())) or Reason.TOOL_FAILED
+
+
+def connection_cause(words: str) -> str:
+    """Say in a clause why no connection was made, such as ``cannot resolve www.youtube.com``; else empty."""
+    found = re.search(r"Failed to resolve '([\w.-]{1,255})'", words)
+    return f"cannot resolve {found[1]}" if found else ""
+
+
+def same_message_key(words: str) -> str:
+    """Reduce the last error to what is the same for different videos."""
+    errors = [line for line in words.splitlines() if line.startswith("ERROR:")]
+    return re.sub(r"\[[^\]]*\] [\w-]{11}: |\d+", "", errors[-1]) if errors else ""
 
 
 def _lines(words: Iterable[str] | str) -> list[str]:

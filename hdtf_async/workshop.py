@@ -9,6 +9,7 @@ import os
 import time
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
@@ -16,11 +17,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import anyio
 from anyio.to_thread import run_sync
 
 from hdtf_async import faces, ffmpeg, health
 from hdtf_async.cut import Cutter
-from hdtf_async.entrance import Entrance
+from hdtf_async.entrance import HOUR, Entrance
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.fetch import Fetcher
 from hdtf_async.guard import guarding
@@ -33,12 +35,10 @@ from hdtf_async.ytdlp import YtDlp, read_cookies
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 
-    import anyio
-
     from hdtf_async.events import Events
     from hdtf_async.fetch import Arrived
     from hdtf_async.health import Sign
-    from hdtf_async.journal import Gathered, Record
+    from hdtf_async.journal import Gathered, Known, Record
     from hdtf_async.lanes import Lanes
     from hdtf_async.options import Options
     from hdtf_async.plan import Work
@@ -123,10 +123,7 @@ async def workshop(  # noqa: PLR0913 - what videos are made with
         yield Workshop(
             options,
             lanes,
-            entrance
-            or Entrance(
-                lanes.network, lanes.encodes, pace=options.pace, cool_down=options.cool_down, events=events
-            ),
+            entrance or entrance_for(options, lanes, directory.known, events),
             directory,
             Fetcher(options, directory, yt_dlp, prober, events, own=own, width=width),
             Cutter(options.form, directory, tool, versions, prober, events, guard, finder),
@@ -134,6 +131,15 @@ async def workshop(  # noqa: PLR0913 - what videos are made with
             about,
             events,
         )
+
+
+def entrance_for(options: Options, lanes: Lanes, known: Known, events: Events) -> Entrance:
+    """Return the entrance to the network lane; what a census of this directory asked lately counts there."""
+    ago = [seconds for seconds in known.census_ages(datetime.now(UTC)) if seconds < HOUR]
+    return Entrance(
+        lanes.network, lanes.encodes, pace=options.pace, cool_down=options.cool_down, events=events,
+        earlier=[anyio.current_time() - seconds for seconds in ago],
+    )  # fmt: skip
 
 
 def require_ready(

@@ -11,7 +11,6 @@ Success is exit code 0, a ``FILE`` line and a file of the promised size; exit co
 from __future__ import annotations
 
 import json
-import math
 import os
 import shlex
 import sys
@@ -29,7 +28,7 @@ from hdtf_async.guard import UNGUARDED, Guard
 from hdtf_async.words import classify
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
     from pathlib import Path
 
     from hdtf_async.formats import Format
@@ -40,6 +39,8 @@ ASK_DEADLINE = 600.0
 what its size takes at the least speed, or at half of the rate that it may take if that is less."""
 ABOUT_DEADLINE = 120.0
 """Seconds that yt-dlp may take to tell of itself."""
+SAMPLE = 2
+"""Videos that were available before and are asked for again, to see whether YouTube blocks this address."""
 _INFO_LIMIT = 64 << 20
 _PROXIES = {"http_proxy", "https_proxy", "all_proxy"}
 """Variables in the environment that yt-dlp heeds, in small letters."""
@@ -103,7 +104,8 @@ class YtDlp:
     async def ask(self, youtube_id: str, directory: Path) -> dict[str, Any]:
         """Return yt-dlp's information about a video; `directory` is private to it.
 
-        Raises `Failure`: what yt-dlp's words mean, ``tool_missing``, ``timed_out``.
+        Raises `Failure`: what yt-dlp's words mean, ``wrong_video`` where the information is about another
+        video, ``tool_missing``, ``timed_out``.
         """
         address = f"https://www.youtube.com/watch?v={youtube_id}"
         async with self._told(directory) as told:
@@ -118,13 +120,29 @@ class YtDlp:
             )
         if ended.code != 0:
             raise Failure(classify(ended.words), ended.words or f"yt-dlp ended with {ended.code}")
-        try:
-            info = json.loads(ended.out)
-        except ValueError:
-            info = None
-        if not isinstance(info, dict):
+        info = _object(ended.out)
+        if info is None:
             raise Failure(Reason.UNKNOWN, f"yt-dlp did not print the video's information\n{ended.words}")
+        if info.get("id") != youtube_id:
+            # yt-dlp follows a trailer that YouTube names in place of a video, and has no option against it.
+            raise Failure(Reason.WRONG_VIDEO, f"yt-dlp answered with video {str(info.get('id'))[:40]!r}")
         return info
+
+    async def any_is_available(self, youtube_ids: Iterable[str], directory: Path) -> bool:
+        """Ask for videos until one answer shows whether YouTube blocks this address.
+
+        True where a video is available. False where YouTube refuses, or calls a video unavailable without a
+        reason; or where no answer shows anything.
+        """
+        for youtube_id in youtube_ids:
+            try:
+                await self.ask(youtube_id, directory)
+            except Failure as failure:
+                if failure.reason in {Reason.REFUSED, Reason.UNAVAILABLE}:
+                    return False
+            else:
+                return True
+        return False
 
     async def fetch(
         self,
@@ -245,20 +263,26 @@ def _progress(told: Mapping[str, Any]) -> Progress | None:
     if done is None:
         return None
     total = _count(told.get("total_bytes")) or _count(told.get("total_bytes_estimate"))
-    speed = told.get("speed")
-    return Progress(done, total, float(speed) if isinstance(speed, int | float) and speed >= 0 else None)
+    return Progress(done, total, _speed(told.get("speed")))
 
 
-def _object(text: str) -> dict[str, Any] | None:
+def _object(text: str | bytes) -> dict[str, Any] | None:
+    """Return the JSON object in a text; None where there is none, or it is nested too deeply to be read."""
     try:
         told = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return told if isinstance(told, dict) else None
 
 
+def _speed(value: object) -> float | None:
+    if isinstance(value, int | float) and 0 <= value < 1 << 60:
+        return float(value)
+    return None
+
+
 def _count(value: object) -> int | None:
-    if isinstance(value, int | float) and math.isfinite(value) and 0 <= value < 1 << 60:
+    if isinstance(value, int | float) and 0 <= value < 1 << 60:
         return int(value)
     return None
 

@@ -111,7 +111,7 @@ def test_a_closed_lane_counts_down_and_opens_again() -> None:
     """In minutes and seconds, before everything else."""
     picture = told([*STORY, LaneClosed(Reason.REFUSED, "", 600.0, 0)])
     assert picture.videos_words(2.0).startswith("refused: 9:58 to wait, 1.0 kB")
-    assert picture.videos_words(601.0).startswith("refused: one tries again")
+    assert picture.videos_words(601.0).startswith("refused: one test download")
     picture.take(LaneOpened(600.0), 600.0)
     assert picture.videos_words(601.0) == "1.0 kB"
 

@@ -40,7 +40,7 @@ from hdtf_async.plan import Work
 from hdtf_async.raws import Raw
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
     from types import TracebackType
 
 E = TypeVar("E", bound=Event)
@@ -70,6 +70,8 @@ class _Plot:
     clips: int = 1
     fetch_failures: tuple[Reason, ...] = ()
     """One for each attempt; the attempts after these go well."""
+    message: str = "as in the plot"
+    """The error message of each failure."""
     accept_failures: tuple[Reason, ...] = ()
     cut_failures: Mapping[int, Reason] = field(default_factory=dict)
     """By the clip's index."""
@@ -126,6 +128,12 @@ class _World:
         """How often each video was asked for."""
         self.refuses_from = self.refuses_until = math.inf
         """When YouTube refuses whoever begins to ask, in seconds."""
+        self.other_is_available = False
+        """Whether YouTube still has a video that it had before."""
+        self.unavailable_before: set[str] = set()
+        """Videos that an earlier run found unavailable, long enough ago."""
+        self.doubted: list[set[str]] = []
+        """The ids that prove nothing, each time another video is asked for."""
         self.removal = 0.0
         """Seconds that removing a private directory takes."""
         self.diary: list[tuple[float, str, str]] = []
@@ -234,8 +242,18 @@ class _World:
             await self.child(plot.fetch, self.downloads)
         self.note("fetched", work.stem)
         if fails:
-            raise Failure(plot.fetch_failures[asked - 1], "as in the plot")
+            raise Failure(plot.fetch_failures[asked - 1], plot.message)
         return Arrived(directory, None, CHOICE, None, None, 0.0)
+
+    async def another_is_available(self, directory: Path, besides: Collection[str]) -> bool:
+        assert self.directories.now, "the private directory is still needed"
+        self.doubted.append(set(besides))
+        self.note("ask", directory.name)
+        await anyio.sleep(1)
+        return self.other_is_available
+
+    def was_unavailable(self, work: Work) -> bool:
+        return work.stem in self.unavailable_before
 
     async def accept(self, work: Work, arrived: Arrived) -> Raw:
         assert self.directories.now, "the private directory is still needed"
@@ -402,7 +420,10 @@ def test_what_passes_is_tried_again_while_others_go_on(reason: Reason) -> None:
     assert world.lanes.slots < len(bad)
     for number in range(5):
         first = 10 * number
-        assert world.times("fetch", f"RD_V{number}") == [first, first + 5010, first + 15020][:tries]
+        assert (
+            world.times("fetch", f"RD_V{number}")
+            == [*(first, first + 5010, first + 15020, first + 30030)][:tries]
+        )
     assert world.times("fetch")[:25] == [10 * number for number in range(25)]
     retrying = [(event.video, event.attempt, event.after) for event in world.of(Retrying)]
     assert [told for told in retrying if told[0] == "RD_V0"] == [

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PACKAGE = Path(hdtf_async.__file__).parent
 
 ROOMS = [
-    *("model", "masks", "failures", "words", "health", "geometry", "window", "formats", "events"),
+    *("model", "masks", "failures", "words", "streaks", "health", "geometry", "window", "formats", "events"),
     *("splits", "recipes"),
     *("rows", "corrections", "tables", "cpus", "handed", "shards", "takes", "options", "settings"),
     *("plan", "planned", "disk", "packed", "journal", "views", "locks", "partials", "store", "forms"),
@@ -43,6 +43,7 @@ PURE = {
     "masks": {"base64", "json", "re", "urllib"},
     "failures": {"re"},
     "words": {"re"},
+    "streaks": set[str](),
     "health": {"datetime", "re"},
     "geometry": set[str](),
     "window": {"statistics"},

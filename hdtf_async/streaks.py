@@ -1,0 +1,88 @@
+"""What failures in a row say about this address and this yt-dlp, which one failure alone does not say. Pure.
+
+- YouTube blocks an address: every video fails with ``refused``. One such failure is enough.
+- YouTube also blocks with a bare "unavailable", which looks like a removed video. `UNAVAILABLE_IN_A_ROW`
+  different videos without a success in between are taken for a block.
+- Without a network every video fails with ``unreachable``. `UNREACHABLE_IN_A_ROW` attempts are enough.
+- YouTube changes, and yt-dlp fails with a message that nobody has classified. `UNKNOWN_IN_A_ROW` different
+  videos that fail with the same message end the run.
+"""
+
+from __future__ import annotations
+
+from hdtf_async.failures import Failure, Reason
+from hdtf_async.words import connection_cause, same_message_key
+
+UNAVAILABLE_IN_A_ROW = 3
+UNREACHABLE_IN_A_ROW = 2
+UNKNOWN_IN_A_ROW = 3
+
+
+class Streaks:
+    """Counts failures in a row. Attempts run at the same time: their order is that in which they end."""
+
+    def __init__(self) -> None:
+        self._unavailable: set[str] = set()
+        """Videos that were called unavailable, without a reason, since the last success."""
+        self._unreachable = 0
+        self._unknown: set[str] = set()
+        """Videos that failed with the same unknown message since the last other answer."""
+        self._message = ""
+
+    def succeeded(self) -> None:
+        """Take in that a video is available: neither the address nor yt-dlp is the problem."""
+        self._unavailable.clear()
+        self._answered()
+
+    def failed(self, youtube_id: str, failure: Failure, *, probed: Reason | None = None) -> Failure | None:
+        """Take in a failure; return why every other video would fail alike, or None where that is open.
+
+        `probed` is the reason for which the lane is closed, if this attempt was to find out whether it can
+        be opened again.
+        """
+        match failure.reason:
+            case Reason.REFUSED:
+                return failure
+            case Reason.UNREACHABLE:
+                return self._unreachable_verdict(failure, probed)
+            case Reason.UNAVAILABLE:
+                self._answered()
+                return self._unavailable_verdict(youtube_id, failure, probed)
+            case Reason.UNKNOWN:
+                self._unreachable = 0
+                return self._unknown_verdict(youtube_id, failure)
+            case reason if reason.is_answer:
+                self._answered()
+        return None
+
+    def _answered(self) -> None:
+        """YouTube was reached, and did not answer with the unknown message."""
+        self._unreachable = 0
+        self._unknown.clear()
+
+    def _unreachable_verdict(self, failure: Failure, probed: Reason | None) -> Failure | None:
+        self._unreachable += 1
+        if self._unreachable < UNREACHABLE_IN_A_ROW and probed is not Reason.UNREACHABLE:
+            return None
+        return Failure(Reason.UNREACHABLE, connection_cause(failure.words) or failure.words)
+
+    def _unavailable_verdict(
+        self, youtube_id: str, failure: Failure, probed: Reason | None
+    ) -> Failure | None:
+        self._unavailable.add(youtube_id)
+        number = len(self._unavailable)
+        if number < UNAVAILABLE_IN_A_ROW and probed is not Reason.REFUSED:
+            return None
+        self._unavailable.clear()
+        what = "this test download" if probed is Reason.REFUSED else f"{number} videos in a row"
+        return Failure(Reason.REFUSED, f"YouTube called {what} unavailable\n{failure.words}")
+
+    def _unknown_verdict(self, youtube_id: str, failure: Failure) -> Failure | None:
+        message = same_message_key(failure.words)
+        if message != self._message:
+            self._message = message
+            self._unknown.clear()
+        self._unknown.add(youtube_id)
+        if not message or len(self._unknown) < UNKNOWN_IN_A_ROW:
+            return None
+        return Failure(Reason.YOUTUBE_CHANGED, f"{len(self._unknown)} videos in a row\n{failure.words}")

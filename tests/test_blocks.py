@@ -1,0 +1,287 @@
+"""When failures in a row mean a block, no network, or a change of YouTube: in virtual time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+import virtual_time
+from test_pipeline import _Plot, _World
+
+from hdtf_async.entrance import HOUR, PROBES, Entrance
+from hdtf_async.events import Events, LaneClosed, LaneOpened, PaceWait, VideoFailed, VideoUnconfirmed
+from hdtf_async.failures import Failure, Reason
+from hdtf_async.streaks import (
+    UNAVAILABLE_IN_A_ROW,
+    UNKNOWN_IN_A_ROW,
+    UNREACHABLE_IN_A_ROW,
+    Streaks,
+)
+
+if TYPE_CHECKING:
+    from hdtf_async.events import Event
+
+UNAVAILABLE = Failure(Reason.UNAVAILABLE, "ERROR: [youtube] aaaaaaaaaaa: Video unavailable")
+DOWN = Failure(Reason.UNREACHABLE, "ERROR: Failed to resolve 'www.youtube.com'")
+GOOD = _Plot(fetch=10, cut=1)
+
+
+def gone(times: int = 1) -> _Plot:
+    """Return a video that is called unavailable, without a reason, so many times."""
+    return _Plot(fetch=10, cut=1, fetch_failures=(Reason.UNAVAILABLE,) * times)
+
+
+def recorded(world: _World) -> dict[str, Reason]:
+    """Return the reason that was recorded for each clip."""
+    assert len(dict(world.recorded)) == len(world.recorded), "each clip is recorded once"
+    return dict(world.recorded)
+
+
+# What one failure after the other means, without any lane.
+
+
+def test_a_refusal_needs_no_streak() -> None:
+    """One is enough, whatever came before."""
+    refusal = Failure(Reason.REFUSED, "429")
+    assert Streaks().failed("a", refusal) is refusal
+
+
+@pytest.mark.parametrize("other", [reason for reason in Reason if reason is not Reason.UNAVAILABLE])
+def test_only_a_success_interrupts_a_streak_of_unavailable_videos(other: Reason) -> None:
+    """A private video in between says nothing of the address."""
+    streaks = Streaks()
+    for name in "ab":
+        assert streaks.failed(name, UNAVAILABLE) is None
+        streaks.failed("x", Failure(other))
+    verdict = streaks.failed("c", UNAVAILABLE)
+    assert verdict is not None
+    assert verdict.reason is Reason.REFUSED
+    assert "Video unavailable" in verdict.words
+
+    for name in "abcabc":
+        assert streaks.failed(name, UNAVAILABLE) is None
+        streaks.succeeded()
+
+
+def test_the_same_video_twice_is_no_streak() -> None:
+    """A retry of one video that is gone does not close the lane."""
+    streaks = Streaks()
+    assert [streaks.failed("a", UNAVAILABLE) for _ in range(9)] == [None] * 9
+
+
+@pytest.mark.parametrize("answer", [Reason.PRIVATE, Reason.UNAVAILABLE, Reason.AGE, Reason.FORBIDDEN])
+def test_any_answer_of_youtube_interrupts_a_streak_of_unreachable_attempts(answer: Reason) -> None:
+    """Who answers can be reached."""
+    streaks = Streaks()
+    for _ in range(5):
+        assert streaks.failed("a", DOWN) is None
+        streaks.failed("b", Failure(answer))
+
+
+def test_two_unreachable_attempts_name_the_cause() -> None:
+    """The message is the cause, and not the whole of what yt-dlp printed."""
+    streaks = Streaks()
+    verdicts = [streaks.failed("a", DOWN) for _ in range(UNREACHABLE_IN_A_ROW)]
+    assert verdicts[:-1] == [None] * (UNREACHABLE_IN_A_ROW - 1)
+    last = verdicts[-1]
+    assert last is not None
+    assert (last.reason, last.words) == (Reason.UNREACHABLE, "cannot resolve www.youtube.com")
+
+
+def test_the_same_unknown_message_of_several_videos_is_a_change_of_youtube() -> None:
+    """Ids do not make messages differ; another message, or another answer, begins anew."""
+
+    def unknown(name: str, message: str = "The page needs to be reloaded.") -> Failure:
+        return Failure(Reason.UNKNOWN, f"ERROR: [youtube] {name * 11}: {message}")
+
+    streaks = Streaks()
+    assert [streaks.failed("a", unknown("a")) for _ in range(9)] == [None] * 9, "one video, many tries"
+    assert streaks.failed("b", unknown("b")) is None
+    verdict = streaks.failed("c", unknown("c"))
+    assert verdict is not None
+    assert verdict.reason is Reason.YOUTUBE_CHANGED
+    assert "needs to be reloaded" in verdict.words
+
+    for name in "abcdef":
+        assert Streaks().failed(name, unknown(name)) is None
+    streaks = Streaks()
+    for name, message in zip("abcdef", ("one", "other") * 3, strict=True):
+        assert streaks.failed(name, unknown(name, message)) is None
+    streaks = Streaks()
+    for name in "abcdef":
+        assert streaks.failed(name, unknown(name)) is None
+        streaks.failed("x", Failure(Reason.PRIVATE))
+
+
+# The lane.
+
+
+def test_a_block_that_looks_like_removed_videos_loses_none() -> None:
+    """The lane closes after three, and once YouTube answers again each of them is downloaded."""
+    plots = [GOOD, *[gone()] * UNAVAILABLE_IN_A_ROW, *[GOOD] * 6]
+    world = _World(plots, downloads=1, cool_down=600)
+    world.run()
+    (closed,) = world.of(LaneClosed)
+    assert (closed.reason, closed.after) == (Reason.REFUSED, 600)
+    assert len(world.of(LaneOpened)) == 1
+    assert len(world.who("done")) == len(plots)
+    assert recorded(world) == {}
+    assert world.pipeline.closed is None
+
+
+def test_a_block_that_stays_ends_the_run_and_records_nothing_as_permanent() -> None:
+    """After three probes the run ends as with any refusal; the videos are refused, and not unavailable."""
+    world = _World([gone(99)] * 20, downloads=1, cool_down=10)
+    world.unavailable_before = set(world.plots)
+    world.run()
+    assert world.pipeline.closed is not None
+    assert world.pipeline.closed.reason is Reason.REFUSED
+    assert len(world.times("fetch")) == UNAVAILABLE_IN_A_ROW + PROBES
+    assert set(recorded(world).values()) <= {Reason.REFUSED}
+
+
+@pytest.mark.parametrize("available", [False, True])
+def test_a_video_that_was_available_before_decides_what_a_streak_means(available: bool) -> None:
+    """If YouTube still has it the lane stays open, and the others are unavailable each by itself."""
+    world = _World([gone(99)] * 9, downloads=1, cool_down=10)
+    world.other_is_available = available
+    world.run()
+    assert bool(world.of(LaneClosed)) is not available
+    assert set(recorded(world).values()) == {Reason.UNAVAILABLE if available else Reason.REFUSED}
+    if available:
+        assert len(world.times("ask")) == 9 // UNAVAILABLE_IN_A_ROW
+        assert {f"{number:011d}" for number in range(3)} == world.doubted[0]
+
+
+def test_a_few_unavailable_videos_among_others_are_recorded_and_nothing_is_closed() -> None:
+    """Each is tried once, is asked for by the next run, and is no block."""
+    plots = [GOOD, gone(9), GOOD, gone(9), GOOD, gone(9), GOOD]
+    world = _World(plots, downloads=1)
+    world.run()
+    assert not world.of(LaneClosed)
+    assert len(world.times("fetch")) == len(plots)
+    assert recorded(world) == {f"RD_V{number}_000": Reason.UNAVAILABLE for number in (1, 3, 5)}
+    assert [event.reason for event in world.of(VideoFailed)] == [Reason.UNAVAILABLE] * 3
+    assert len(world.of(VideoUnconfirmed)) == 3
+
+
+def test_a_second_run_gives_up_a_video_only_while_others_are_available() -> None:
+    """The answer of an earlier run and that of another video make it permanent, neither alone does."""
+    for before, other, reason in (
+        (True, True, Reason.GONE),
+        (True, False, Reason.UNAVAILABLE),
+        (False, True, Reason.UNAVAILABLE),
+    ):
+        world = _World([gone(9), GOOD] if other else [gone(9)], downloads=1)
+        world.unavailable_before = set(world.plots) if before else set()
+        world.run()
+        assert recorded(world) == {"RD_V0_000": reason}
+
+
+@pytest.mark.parametrize("available", [False, True])
+def test_the_last_video_of_a_run_is_given_up_after_another_was_asked_for(available: bool) -> None:
+    """No video comes after it, so one that was available before decides, at the pace."""
+    world = _World([GOOD, gone(9)], downloads=1, pace=100)
+    world.unavailable_before = {"RD_V1"}
+    world.other_is_available = available
+    world.run()
+    assert recorded(world) == {"RD_V1_000": Reason.GONE if available else Reason.UNAVAILABLE}
+    assert world.times("ask") == [200]
+
+
+def test_an_end_of_the_run_leaves_what_is_open_for_the_next_one() -> None:
+    """Asked to end, it asks for nothing more, and records the video as temporarily unavailable."""
+    world = _World([gone(9), _Plot(fetch=1000)], downloads=1)
+    world.unavailable_before = set(world.plots)
+
+    async def ended() -> None:
+        finish = anyio.Event()
+        async with anyio.create_task_group() as group:
+            group.start_soon(world.go, finish)
+            await anyio.sleep(100)
+            finish.set()
+
+    virtual_time.run(ended)
+    world.nothing_is_left()
+    assert recorded(world) == {"RD_V0_000": Reason.UNAVAILABLE}
+    assert not world.times("ask")
+
+
+def test_without_a_network_a_run_ends_within_a_minute() -> None:
+    """Whatever the pace and the number of videos: two attempts, three probes, and the cause is named."""
+    down = _Plot(fetch=1, fetch_failures=(Reason.UNREACHABLE,) * 99, message=DOWN.words)
+    world = _World([down] * 352, downloads=8, pace=15, cool_down=600)
+    assert world.run() < 60
+    assert len(world.times("fetch")) == UNREACHABLE_IN_A_ROW + PROBES
+    closed = world.pipeline.closed
+    assert closed is not None
+    assert (closed.reason, closed.words) == (Reason.UNREACHABLE, "cannot resolve www.youtube.com")
+    assert [event.after for event in world.of(LaneClosed)] == [5, 10, 20, None]
+
+
+def test_a_network_that_comes_back_costs_no_video_a_try() -> None:
+    """The lane opens with the first answer, and all clips are made."""
+    down = _Plot(fetch=1, fetch_failures=(Reason.UNREACHABLE,), message=DOWN.words)
+    world = _World([down] * 4 + [GOOD] * 4, downloads=2, pace=5)
+    world.run()
+    assert len(world.of(LaneOpened)) == 1
+    assert len(world.who("done")) == 8
+    assert recorded(world) == {}
+
+
+def test_a_probe_that_finds_a_video_unavailable_shows_that_the_network_is_back() -> None:
+    """It opens a lane that was closed for want of a network; it would not open one that YouTube closed."""
+    down = _Plot(fetch=1, fetch_failures=(Reason.UNREACHABLE, Reason.UNAVAILABLE), message=DOWN.words)
+    world = _World([down] * 2, downloads=1)
+    world.run()
+    assert [event.reason for event in world.of(LaneClosed)] == [Reason.UNREACHABLE]
+    assert len(world.of(LaneOpened)) == 1
+
+
+def test_a_change_of_youtube_ends_the_run_with_its_message() -> None:
+    """After three videos no further one is asked for; clips of earlier ones are still made."""
+    changed = _Plot(fetch=10, fetch_failures=(Reason.UNKNOWN,) * 9, message="ERROR: Reload the page")
+    plots = [_Plot(fetch=10, cut=500), *[changed] * 100]
+    world = _World(plots, downloads=1)
+    world.run()
+    assert len(world.times("fetch")) == 1 + UNKNOWN_IN_A_ROW
+    assert world.who("done") == ["RD_V0_000"]
+    closed = world.pipeline.closed
+    assert closed is not None
+    assert closed.reason is Reason.YOUTUBE_CHANGED
+    assert "Reload the page" in closed.words
+
+
+# The pace.
+
+
+def test_what_a_census_asked_within_the_last_hour_counts_against_the_pace() -> None:
+    """In no hour are more videos asked for than the pace allows, and the wait is announced once."""
+    pace, asked = 60.0, 50
+    told: list[Event] = []
+    starts: list[float] = []
+
+    async def run() -> None:
+        events = Events()
+        events.listen(told.append)
+        now = anyio.current_time()
+        limiter = anyio.CapacityLimiter(4)
+        entrance = Entrance(
+            limiter, limiter, pace=pace, cool_down=600, events=events,
+            earlier=[now - 100 - number for number in range(asked)],
+        )  # fmt: skip
+        for _ in range(80):
+            async with entrance.turn() as turn:
+                assert turn is not None
+                starts.append(anyio.current_time() - now)
+                turn.answered()
+
+    virtual_time.run(run)
+    census = [-100.0 - number for number in range(asked)]
+    everything = sorted(census + starts)
+    most = int(HOUR / pace)
+    for first, beyond in zip(everything, everything[most:], strict=False):
+        assert beyond - first >= HOUR
+    assert starts[:10] == [60.0 * number for number in range(10)], "ten are still allowed"
+    assert next(event.requests for event in told if isinstance(event, PaceWait)) == most
