@@ -156,6 +156,15 @@ PLAYABILITY = (
         ),
         Reason.COPYRIGHT,
     ),
+    Scenario(
+        "a trailer in place of the video",
+        says(
+            "Rent this video",
+            errorScreen={"playerLegacyDesktopYpcTrailerRenderer": {"trailerVideoId": FILM.youtube_id}},
+        ),
+        Reason.WRONG_VIDEO,
+        ordinary=True,
+    ),
     Scenario("unavailable, in one word", says("This video is unavailable"), Reason.UNAVAILABLE),
     Scenario("unavailable, and no more", says(_UNAVAILABLE), Reason.UNAVAILABLE),
     Scenario(
@@ -262,7 +271,7 @@ PLAYER = (
     ),
     Scenario("player 500 once", Answer(player=(status(500, 1),)), "134"),
     Scenario("player 503 always", Answer(player=(status(503),)), Reason.NETWORK, tries=3),
-    Scenario("player 404 always", Answer(player=(status(404),)), Reason.FORBIDDEN, tries=2, apart=True),
+    Scenario("player 404 always", Answer(player=(status(404),)), Reason.FORBIDDEN, tries=4, apart=True),
     Scenario("player answers with a web page", Answer(player=(status(200),)), Reason.UNKNOWN, tries=3),
     Scenario("player answer cut", Answer(player=(Fault(after=500),)), Reason.NETWORK, tries=3),
     Scenario(
@@ -276,8 +285,8 @@ PLAYER = (
 
 TRANSFER = (
     Scenario("media 403 once", Answer(media=(status(403, 1),)), "134", tries=2, apart=True, ordinary=True),
-    Scenario("media 403 always", Answer(media=(status(403),)), Reason.FORBIDDEN, tries=2, apart=True),
-    Scenario("media 404 always", Answer(media=(status(404),)), Reason.FORBIDDEN, tries=2, apart=True),
+    Scenario("media 403 always", Answer(media=(status(403),)), Reason.FORBIDDEN, tries=4, apart=True),
+    Scenario("media 404 always", Answer(media=(status(404),)), Reason.FORBIDDEN, tries=4, apart=True),
     Scenario("media 416 once", Answer(media=(status(416, 1),)), "134"),
     Scenario("media 416 for a whole try", Answer(media=(status(416, 2),)), "134", tries=2),
     Scenario("media 416 always", Answer(media=(status(416),)), Reason.RANGE_REFUSED, tries=2),
@@ -530,6 +539,8 @@ def _count(requests: Iterable[Mapping[str, Any]], outcomes: Mapping[str, Outcome
     """Count the requests of each video, and the bytes of its media that were sent more than once."""
     sent: defaultdict[tuple[str, str], Counter[int]] = defaultdict(Counter)
     for request in requests:
+        if request["video"] not in outcomes:
+            continue  # a trailer, which yt-dlp asks for by itself
         outcome = outcomes[request["video"]]
         if request["method"] == "POST":
             outcome.asked += 1

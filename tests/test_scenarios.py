@@ -54,7 +54,7 @@ async def test_media_that_are_turned_down_for_several_videos_ask_for_another_yt_
     several = [Scenario(f"video {number}", forbidden, Reason.UPDATE_NEEDED) for number in range(4)]
     outcomes = await play(several, footage, tmp_path)
     assert [outcome.ends for outcome in outcomes] == [Reason.UPDATE_NEEDED] * 4
-    assert [outcome.tries for outcome in outcomes] == [2] * 4
+    assert [outcome.tries for outcome in outcomes] == [4] * 4
 
 
 def test_every_reason_that_words_can_mean_has_its_scenario() -> None:

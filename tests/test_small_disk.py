@@ -19,6 +19,7 @@ from loading import BYTES, Most, YtDlp, load, write_tables
 
 import hdtf_async
 from hdtf_async import ExitCode, Reason, cli, disk
+from hdtf_async.model import Audio
 from hdtf_async.store import Store
 
 if TYPE_CHECKING:
@@ -101,6 +102,19 @@ async def test_the_real_tools_on_a_disk_that_is_too_small(finished: Finished, tm
         report = await hdtf_async.download(out, options)
         assert (report.exit_code, len(report.done) + report.there) == (ExitCode.DONE, 3)
         assert all(content(out / name) == content(finished.out / name) for name in media(out))
+
+
+async def test_a_disk_that_fills_up_between_video_and_audio_ends_the_run(
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The video's own bytes are not counted as space that will be freed: it would wait for itself."""
+    free = iter([10**10])
+    monkeypatch.setattr(Store, "free_bytes", lambda _store: next(free, 0))
+    monkeypatch.setattr("hdtf_async.workshop.require_ready", lambda *_: None)
+    monkeypatch.setattr("hdtf_async.run.require_ready", lambda *_: None)
+    options = replace(finished.options, videos=("Guest2",), audio=Audio.AAC, min_free=10**9)
+    with anyio.fail_after(60):
+        stopped(await hdtf_async.download(tmp_path / "clips", options))
 
 
 @pytest.fixture
