@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import sys
 import tempfile
@@ -41,6 +42,8 @@ ABOUT_DEADLINE = 120.0
 """Seconds that yt-dlp may take to tell of itself."""
 SAMPLE = 2
 """Videos that were available before and are asked for again, to see whether YouTube blocks this address."""
+_ABOUT = re.compile(r"^ERROR: \[youtube\] ([\w-]{11}): ", re.MULTILINE | re.ASCII)
+"""The video that an error is about."""
 _INFO_LIMIT = 64 << 20
 _PROXIES = {"http_proxy", "https_proxy", "all_proxy"}
 """Variables in the environment that yt-dlp heeds, in small letters."""
@@ -118,13 +121,16 @@ class YtDlp:
                 directory=directory,
                 guard=self._guard,
             )
+        # yt-dlp follows a trailer that YouTube names in place of a video, and has no option against it.
+        about = _ABOUT.search(ended.words)
+        if ended.code != 0 and about is not None and about[1] != youtube_id:
+            raise Failure(Reason.WRONG_VIDEO, ended.words)
         if ended.code != 0:
             raise Failure(classify(ended.words), ended.words or f"yt-dlp ended with {ended.code}")
         info = _object(ended.out)
         if info is None:
             raise Failure(Reason.UNKNOWN, f"yt-dlp did not print the video's information\n{ended.words}")
         if info.get("id") != youtube_id:
-            # yt-dlp follows a trailer that YouTube names in place of a video, and has no option against it.
             raise Failure(Reason.WRONG_VIDEO, f"yt-dlp answered with video {str(info.get('id'))[:40]!r}")
         return info
 

@@ -165,6 +165,14 @@ PLAYABILITY = (
         Reason.WRONG_VIDEO,
         ordinary=True,
     ),
+    Scenario(
+        "a trailer that is private",
+        says(
+            "Rent this video",
+            errorScreen={"playerLegacyDesktopYpcTrailerRenderer": {"trailerVideoId": "noSuchFilm1"}},
+        ),
+        Reason.WRONG_VIDEO,
+    ),
     Scenario("unavailable, in one word", says("This video is unavailable"), Reason.UNAVAILABLE),
     Scenario("unavailable, and no more", says(_UNAVAILABLE), Reason.UNAVAILABLE),
     Scenario(
@@ -463,7 +471,7 @@ async def play(scenarios: Sequence[Scenario], footage: Path, directory: Path) ->
     films = directory / "films"
     films.mkdir()
     outcomes = {f"scene{number:06d}": Outcome(scenario) for number, scenario in enumerate(scenarios)}
-    for youtube_id in outcomes:
+    for youtube_id in (FILM.youtube_id, *outcomes):
         (films / youtube_id).symlink_to(footage / FILM.youtube_id)
     answers = {youtube_id: _answer(outcome.scenario) for youtube_id, outcome in outcomes.items()}
     together = {name: outcome for name, outcome in outcomes.items() if not outcome.scenario.alone}
