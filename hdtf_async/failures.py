@@ -440,6 +440,8 @@ class Failure(Exception):  # noqa: N818 - the project's word for it; "error" is 
         """Why, as one of the reasons of the table."""
         self.words = last_words(words)
         """A tool's last words or our own, bounded; may be empty."""
+        self.advanced = False
+        """Whether the attempt brought a part of the download that the next one continues."""
         # Both go to Exception, so that a failure survives pickling and copying; and nothing that is not kept.
         super().__init__(reason, self.words)
 

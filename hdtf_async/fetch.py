@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 FORBIDDEN_IN_A_ROW = 3
 """Videos that YouTube's media servers turn down, one after the other, until yt-dlp is taken for too old."""
+ADVANCE = 100
+"""An attempt that brings at least this part of a file (a hundredth) is not counted as a failed one."""
 _SOUND_ENDINGS = {"m4a": "m4a", "mp4": "m4a", "webm": "weba"}
 """YouTube's file ending of sound alone to ours: a video has others."""
 
@@ -193,6 +195,9 @@ class Fetcher:
         try:
             async with self._rate.part() as part:
                 await self._tool.fetch(info, rendition, target, on_progress, rate=part)
+        except Failure as failure:
+            failure.advanced = await run_sync(_advanced, failure, promise, directory, had)
+            raise
         finally:
             # Before the next file of this video asks for space: it must not wait for this one.
             self._still_to_come.pop(work.stem, None)
@@ -203,7 +208,7 @@ class Fetcher:
 
         A video is not judged by the others before its own address has been given out anew.
         """
-        if failure.reason is not Reason.FORBIDDEN:
+        if failure.reason is not Reason.FORBIDDEN or failure.advanced:
             return failure
         self._forbidden.add(work.youtube_id)
         if len(self._forbidden) < FORBIDDEN_IN_A_ROW or work.attempt < failure.reason.advice.tries:
@@ -317,6 +322,17 @@ class Fetcher:
                 f" --min-free {self._options.min_free / 1e9:g}G would be left",
             )
         self._still_to_come[work.stem] = size
+
+
+def _advanced(failure: Failure, promise: Promise, directory: Path, had: int) -> bool:
+    """Whether an attempt brought a part worth mentioning: so the number of attempts stays bounded."""
+    if failure.reason not in partials.RESUMABLE:
+        return False
+    try:
+        grown = promise.bytes_arrived(directory) - had
+    except OSError:
+        return False
+    return grown > 0 and grown >= (promise.size or 0) // ADVANCE
 
 
 def _require_whole(  # noqa: PLR0913 - what was promised, and what came

@@ -68,6 +68,11 @@ class Promise:
         """Name of the file in which it is noted."""
         return self.name + _NOTE
 
+    def bytes_arrived(self, directory: Path) -> int:
+        """Return how many bytes the next attempt finds and continues. Raises `OSError`."""
+        arrived = self.arrived(directory) if self.size is not None else None
+        return arrived.stat().st_size if arrived else 0
+
     def arrived(self, directory: Path) -> Path | None:
         """Return the file with what has arrived, whole or in part, if there is one."""
         for name in (self.file, self.part):

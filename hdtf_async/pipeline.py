@@ -274,10 +274,11 @@ class Pipeline(Generic[A, R]):
             # Not the video's fault: no try is counted, and another one is the probe.
             self._tell_retrying(work, failure, self._entrance.wait)
             self._to_fetch.put_behind(work)
-        elif advice.action is Action.RETRY and work.attempt < advice.tries and goes_on:
+        elif advice.action is Action.RETRY and goes_on and (failure.advanced or work.attempt < advice.tries):
             after = self._backoff(work.attempt)
             self._tell_retrying(work, failure, after)
-            self._to_fetch.put_back(replace(work, attempt=work.attempt + 1), after)
+            # An attempt that advanced does not count.
+            self._to_fetch.put_back(replace(work, attempt=work.attempt + (not failure.advanced)), after)
         elif failure.reason is Reason.UNAVAILABLE:
             self._unconfirmed.append((work, failure))
             self._events.tell(VideoUnconfirmed(work.stem, work.youtube_id, failure.words))

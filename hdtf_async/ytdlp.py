@@ -16,6 +16,7 @@ import re
 import shlex
 import sys
 import tempfile
+import time
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
@@ -29,7 +30,7 @@ from hdtf_async.guard import UNGUARDED, Guard
 from hdtf_async.words import classify
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from hdtf_async.formats import Format
@@ -40,6 +41,8 @@ ASK_DEADLINE = 600.0
 what its size takes at the least speed, or at half of the rate that it may take if that is less."""
 ABOUT_DEADLINE = 120.0
 """Seconds that yt-dlp may take to tell of itself."""
+LONGEST_WAIT = 600.0
+"""Seconds of an advertisement for which a download may wait."""
 SAMPLE = 2
 """Videos that were available before and are asked for again, to see whether YouTube blocks this address."""
 _ABOUT = re.compile(r"^ERROR: \[youtube\] ([\w-]{11}): ", re.MULTILINE | re.ASCII)
@@ -104,14 +107,17 @@ class YtDlp:
             )
         return ended.words
 
-    async def ask(self, youtube_id: str, directory: Path) -> dict[str, Any]:
+    async def ask(self, youtube_id: str, directory: Path, *, every_address: bool = False) -> dict[str, Any]:
         """Return yt-dlp's information about a video; `directory` is private to it.
+
+        By default yt-dlp keeps one address of each format, that of the first client. With `every_address`
+        the information has those of all clients, each as a format of its own.
 
         Raises `Failure`: what yt-dlp's words mean, ``wrong_video`` where the information is about another
         video, ``tool_missing``, ``timed_out``.
         """
         address = f"https://www.youtube.com/watch?v={youtube_id}"
-        async with self._told(directory) as told:
+        async with self._told(directory, "formats=duplicate" if every_address else "") as told:
             ended = await process.run(
                 [*told.words, "-J", "--", address],
                 deadline=ASK_DEADLINE,
@@ -167,6 +173,7 @@ class YtDlp:
         promised size, ``tool_missing``, ``timed_out``, ``stalled``.
         """
         directory = target.parent
+        wait = _wait(info, rendition.format_id)
         # Who is told to be slow is not ended for it.
         least = self._options.least_speed if rate is None else min(self._options.least_speed, rate / 2)
         said_file = False
@@ -199,8 +206,8 @@ class YtDlp:
                     *("--print", "after_move:FILE %(filepath)j"),
                 ],
                 feed=json.dumps(_only(info, rendition.format_id)).encode(),
-                deadline=ASK_DEADLINE + (rendition.size or 4 << 30) / least,
-                stall=self._options.stall_timeout,
+                deadline=wait + ASK_DEADLINE + (rendition.size or 4 << 30) / least,
+                stall=wait + self._options.stall_timeout,
                 on_line=on_line,
                 hide=told.hide,
                 hand=told.handed,
@@ -216,7 +223,7 @@ class YtDlp:
             raise Failure(Reason.RAW_TRUNCATED, f"{size} bytes of {rendition.size} arrived\n{ended.words}")
 
     @asynccontextmanager
-    async def _told(self, directory: Path) -> AsyncIterator[_Told]:
+    async def _told(self, directory: Path, extractor_args: str = "") -> AsyncIterator[_Told]:
         """Say how yt-dlp is called whatever it is to do, and have ready what it is handed besides.
 
         In files without a name, which nobody else can open, and of which nothing is left however this program
@@ -242,6 +249,7 @@ class YtDlp:
             if options.proxy is not None:
                 own += ["--proxy", options.proxy]
             told = [*_ALWAYS, "--ffmpeg-location", str(self._ffmpeg), *own, *options.yt_dlp_args]
+            told = with_extractor_args(told, extractor_args)
             place = await hand(os.fsencode(shlex.join(told)))
             words = [*self._program, "--ignore-config", "--config-locations", place]
             yield _Told(words, await run_sync(masks.Mask, secrets), tuple(handed))
@@ -254,14 +262,52 @@ def _secrets(options: Options) -> set[str]:
     return masks.in_arguments(options.yt_dlp_args).union(*map(masks.in_address, proxies))
 
 
+def with_extractor_args(arguments: Sequence[str], more: str) -> list[str]:
+    """Return yt-dlp's arguments with more arguments for the YouTube extractor, such as ``formats=duplicate``.
+
+    yt-dlp does not merge several ``--extractor-args`` for one extractor: the last one replaces the others. A
+    name that the user has set stays as it is.
+    """
+    found, name = list(arguments), more.partition("=")[0]
+    if not more:
+        return found
+    for place in reversed(range(len(found))):
+        value = found[place].removeprefix("--extractor-args=")
+        is_value = value != found[place] or (place > 0 and found[place - 1] == "--extractor-args")
+        if is_value and value.casefold().startswith("youtube:"):
+            if not re.search(rf"[:;]\s*{re.escape(name)}\s*=", value, re.IGNORECASE):
+                found[place] += f";{more}"
+            return found
+    return [*found, "--extractor-args", f"youtube:{more}"]
+
+
 def _only(info: Mapping[str, Any], format_id: str) -> dict[str, Any]:
-    """Return what yt-dlp needs for one rendition, without the address of the page."""
+    """Return what yt-dlp needs for one rendition, without the address of the page.
+
+    Also without the aspect ratio that an uploader has set by a keyword: yt-dlp would rewrite the file.
+    """
     formats = [
-        entry
-        for entry in info.get("formats") or ()
-        if isinstance(entry, dict) and entry.get("format_id") == format_id
+        {name: value for name, value in entry.items() if name != "stretched_ratio"}
+        for entry in _entries(info, format_id)
     ]
     return {key: info[key] for key in _KEPT if key in info} | {"formats": formats}
+
+
+def _entries(info: Mapping[str, Any], format_id: str) -> list[dict[str, Any]]:
+    formats = info.get("formats")
+    return [
+        entry
+        for entry in (formats if isinstance(formats, list) else ())
+        if isinstance(entry, dict) and entry.get("format_id") == format_id
+    ]
+
+
+def _wait(info: Mapping[str, Any], format_id: str) -> float:
+    """Return for how many seconds yt-dlp waits before it downloads: until an advertisement would be over."""
+    now = time.time()
+    times = [entry.get("available_at") for entry in _entries(info, format_id)]
+    waits = [at - now for at in times if isinstance(at, int | float) and now < at < now + LONGEST_WAIT]
+    return max(waits, default=0.0)
 
 
 def _progress(told: Mapping[str, Any]) -> Progress | None:

@@ -70,6 +70,8 @@ class _Plot:
     clips: int = 1
     fetch_failures: tuple[Reason, ...] = ()
     """One for each attempt; the attempts after these go well."""
+    advances: bool = False
+    """Whether each failure leaves a part of the download that the next attempt continues."""
     message: str = "as in the plot"
     """The error message of each failure."""
     accept_failures: tuple[Reason, ...] = ()
@@ -242,7 +244,9 @@ class _World:
             await self.child(plot.fetch, self.downloads)
         self.note("fetched", work.stem)
         if fails:
-            raise Failure(plot.fetch_failures[asked - 1], plot.message)
+            failure = Failure(plot.fetch_failures[asked - 1], plot.message)
+            failure.advanced = plot.advances
+            raise failure
         return Arrived(directory, None, CHOICE, None, None, 0.0)
 
     async def another_is_available(self, directory: Path, besides: Collection[str]) -> bool:
@@ -410,6 +414,17 @@ def test_live_work_is_bounded_however_long_the_table() -> None:
 
 
 @pytest.mark.parametrize("reason", PASSING)
+def test_an_attempt_that_advances_is_not_counted() -> None:
+    """A server that cuts every connection is asked again for as long as each one brings a part."""
+    failures = (Reason.FORBIDDEN,) * 20
+    world = _World(
+        [_Plot(fetch_failures=failures, advances=True), _Plot(fetch_failures=failures)], backoff=lambda _: 1
+    )
+    world.run()
+    assert world.asked == {"RD_V0": 21, "RD_V1": Reason.FORBIDDEN.advice.tries}
+    assert world.recorded == [("RD_V1_000", Reason.FORBIDDEN)]
+
+
 def test_what_passes_is_tried_again_while_others_go_on(reason: Reason) -> None:
     """More videos than slots wait for their next try, and neither slot nor token is theirs meanwhile."""
     tries = reason.advice.tries

@@ -6,6 +6,7 @@ import json
 import os
 import stat
 import sys
+import time
 from dataclasses import replace
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -66,7 +67,7 @@ async def fetched(yt_dlp: YtDlp, private: Path) -> Reason | None:
 
 async def test_an_id_can_never_be_taken_for_an_option(tmp_path: Path, private: Path) -> None:
     """The address stands behind `--`, and is all that stands there."""
-    yt_dlp = tool(tmp_path, "print(json.dumps({'argv': sys.argv[1:]}))")
+    yt_dlp = tool(tmp_path, "print(json.dumps({'id': '-exec_touch', 'argv': sys.argv[1:]}))")
     argv = (await yt_dlp.ask("-exec_touch", private))["argv"]
     assert argv[-2:] == ["--", "https://www.youtube.com/watch?v=-exec_touch"]
     assert argv[0] == "--ignore-config"
@@ -96,7 +97,8 @@ told = words()
 given = told[told.index("--cookies") + 1]
 found = os.stat(given)
 open(given, "r+").write("more")
-print(json.dumps({"mode": found.st_mode, "names": found.st_nlink, "here": os.listdir()}))"""
+told = {"mode": found.st_mode, "names": found.st_nlink, "here": os.listdir()}
+print(json.dumps({"id": "CPCoMyuBRM0"} | told))"""
     said = await tool(tmp_path, body, cookies=cookies).ask("CPCoMyuBRM0", private)
     assert stat.S_IMODE(said["mode"]) == 0o600
     assert (said["names"], said["here"]) == (0, [])
@@ -149,7 +151,7 @@ async def test_what_is_handed_over_is_found_wherever_we_stand(
     cookies.write_text("# Netscape HTTP Cookie File\n")
     private = Path("~", "$HOME")
     private.mkdir(parents=True)
-    body = "print(json.dumps({'told': words(), 'cookies': open(words()[-1]).read()}))"
+    body = "print(json.dumps({'id': 'CPCoMyuBRM0', 'told': words(), 'cookies': open(words()[-1]).read()}))"
     said = await tool(tmp_path, body, cookies=cookies).ask("CPCoMyuBRM0", private)
     assert said["told"][-2] == "--cookies"
     assert said["cookies"] == cookies.read_text()
@@ -160,6 +162,7 @@ async def test_no_word_of_the_users_is_on_the_command_line(tmp_path: Path, priva
     body = """
 told = sys.argv[sys.argv.index("--config-locations") + 1]
 print(json.dumps({
+    "id": "CPCoMyuBRM0",
     "argv": sys.argv, "told": words(), "mode": os.stat(told).st_mode, "here": os.listdir()
 }))"""
     proxy, own = "http://me:secret@proxy:3128", ("--password", "se'cret #1", "--socket-timeout", "90")
@@ -204,12 +207,87 @@ async def test_missing_cookies_are_told(tmp_path: Path, private: Path) -> None:
     assert failed.value.reason is Reason.COOKIES_NEEDED
 
 
-@pytest.mark.parametrize("printed", ["", "not json", "[1]", "null", '{"half": '])
+@pytest.mark.parametrize(
+    "printed",
+    ["''", "'not json'", "'[1]'", "'null'", "'{\"half\": '", "'{\"id\":' * 200_000", "'[' * 200_000"],
+)
 async def test_an_answer_that_is_none_is_a_failure(printed: str, tmp_path: Path, private: Path) -> None:
-    """Exit code 0 alone is worth nothing."""
+    """Exit code 0 alone is worth nothing, and no nesting is too deep to be rejected."""
     with pytest.raises(Failure) as failed:
-        await tool(tmp_path, f"print({printed!r})").ask("CPCoMyuBRM0", private)
+        await tool(tmp_path, f"print({printed})").ask("CPCoMyuBRM0", private)
     assert failed.value.reason is Reason.UNKNOWN
+
+
+@pytest.mark.parametrize("told", ['{"id": "another_id1"}', '{"id": null}', '{"id": ["CPCoMyuBRM0"]}', "{}"])
+async def test_the_information_of_another_video_is_a_failure(
+    told: str, tmp_path: Path, private: Path
+) -> None:
+    """Its clip would be recorded under the id that was asked for."""
+    with pytest.raises(Failure) as failed:
+        await tool(tmp_path, f"print({told!r})").ask("CPCoMyuBRM0", private)
+    assert failed.value.reason is Reason.WRONG_VIDEO
+
+
+async def test_an_error_about_another_video_says_nothing_of_the_one_that_was_asked_for(
+    tmp_path: Path, private: Path
+) -> None:
+    """A private trailer does not make the video private."""
+    for name, reason in (("another_id1", Reason.WRONG_VIDEO), ("CPCoMyuBRM0", Reason.PRIVATE)):
+        with pytest.raises(Failure) as failed:
+            await tool(tmp_path, f"sys.exit('ERROR: [youtube] {name}: Private video')").ask(
+                "CPCoMyuBRM0", private
+            )
+        assert failed.value.reason is reason
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([], ["--extractor-args", "youtube:formats=duplicate"]),
+        (["--extractor-args", "generic:x=1"], [..., ..., "--extractor-args", "youtube:formats=duplicate"]),
+        (["--extractor-args", "youtube:lang=de"], [..., "youtube:lang=de;formats=duplicate"]),
+        (
+            ["--extractor-args=YouTube:lang=de", "-v"],
+            ["--extractor-args=YouTube:lang=de;formats=duplicate", ...],
+        ),
+        (["--extractor-args", "youtube:formats=dashy"], [..., "youtube:formats=dashy"]),
+        (
+            ["--extractor-args", "youtube:a=1", "--extractor-args", "youtube:b=2"],
+            [..., "youtube:a=1", ..., "youtube:b=2;formats=duplicate"],
+        ),
+        (["--username", "youtube:me"], ["--username", "youtube:me", "--extractor-args", ...]),
+    ],
+)
+def test_extractor_arguments_are_added_to_those_of_the_user(given: list[str], expected: list[Any]) -> None:
+    """yt-dlp would take a further option in their place; what the user has set stays."""
+    got = ytdlp.with_extractor_args(given, "formats=duplicate")
+    assert len(got) == len(expected)
+    assert all(wanted in {..., one} for one, wanted in zip(got, expected, strict=True))
+    assert ytdlp.with_extractor_args(given, "") == given
+
+
+async def test_what_is_handed_back_lets_yt_dlp_leave_the_file_as_it_is(tmp_path: Path, private: Path) -> None:
+    """Told of a stretched picture it would rewrite the file, which then has not the promised size."""
+    body = """
+open("said.json", "w").write(sys.stdin.read())
+open("raw.mp4", "w").write("0123456789"); print('FILE x')"""
+    info = INFO | {"formats": [INFO["formats"][0] | {"stretched_ratio": 1.5}], "stretched_ratio": 1.5}
+    await tool(tmp_path, body).fetch(info, RENDITION, private / "raw.mp4", lambda _: None)
+    assert "stretched" not in (private / "said.json").read_text()
+
+
+async def test_the_wait_before_a_download_is_no_stall(tmp_path: Path, private: Path) -> None:
+    """yt-dlp waits until an advertisement would be over; a moment in the far future is not believed."""
+    body = "import time; time.sleep(2); open('raw.mp4', 'w').write('0123456789'); print('FILE x')"
+    yt_dlp = tool(tmp_path, body, stall_timeout=1.0)
+    for ahead, reason in ((30, None), (10**9, Reason.STALLED), (float("nan"), Reason.STALLED)):
+        info = INFO | {"formats": [INFO["formats"][0] | {"available_at": time.time() + ahead}]}
+        failed = None
+        try:
+            await yt_dlp.fetch(info, RENDITION, private / "raw.mp4", lambda _: None)
+        except Failure as failure:
+            failed = failure.reason
+        assert failed is reason
 
 
 @pytest.mark.parametrize(
@@ -236,6 +314,7 @@ async def test_an_odd_entry_among_the_formats_is_passed_over(tmp_path: Path, pri
     body = "open('raw.mp4', 'w').write('0123456789'); print('FILE x')"
     info = INFO | {"formats": [None, "x", *INFO["formats"]]}
     await tool(tmp_path, body).fetch(info, RENDITION, private / "raw.mp4", lambda _: None)
+    assert (private / "raw.mp4").read_bytes() == b"0123456789"
 
 
 async def test_progress_is_read_from_lines_that_may_hold_anything(tmp_path: Path, private: Path) -> None:
@@ -243,6 +322,7 @@ async def test_progress_is_read_from_lines_that_may_hold_anything(tmp_path: Path
     body = """
 for line in ("PROG NA", "PROG {", "PROG [1]",
              'PROG {"downloaded_bytes": "x"}', 'PROG {"downloaded_bytes": -1}',
+             "PROG " + '{"a":' * 100_000, 'PROG {"downloaded_bytes": 1, "speed": ' + "9" * 400 + "}",
              'PROG {"downloaded_bytes": 4, "total_bytes": 10, "speed": 2.5}', "PROG", "noise",
              'PROG {"downloaded_bytes": 10, "total_bytes_estimate": 10.0, "speed": null}'):
     print(line)
@@ -250,4 +330,4 @@ open("raw.mp4", "w").write("0123456789")
 print("FILE x")"""
     seen: list[Progress] = []
     await tool(tmp_path, body).fetch(INFO, RENDITION, private / "raw.mp4", seen.append)
-    assert seen == [Progress(4, 10, 2.5), Progress(10, 10, None)]
+    assert seen == [Progress(1, None, None), Progress(4, 10, 2.5), Progress(10, 10, None)]
