@@ -413,7 +413,6 @@ def test_live_work_is_bounded_however_long_the_table() -> None:
     assert 2 * slots < world.tasks.most <= 2 * (2 * slots) + 3
 
 
-@pytest.mark.parametrize("reason", PASSING)
 def test_an_attempt_that_advances_is_not_counted() -> None:
     """A server that cuts every connection is asked again for as long as each one brings a part."""
     failures = (Reason.FORBIDDEN,) * 20
@@ -425,6 +424,7 @@ def test_an_attempt_that_advances_is_not_counted() -> None:
     assert world.recorded == [("RD_V1_000", Reason.FORBIDDEN)]
 
 
+@pytest.mark.parametrize("reason", PASSING)
 def test_what_passes_is_tried_again_while_others_go_on(reason: Reason) -> None:
     """More videos than slots wait for their next try, and neither slot nor token is theirs meanwhile."""
     tries = reason.advice.tries
