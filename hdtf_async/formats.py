@@ -14,7 +14,8 @@ below. A format that yt-dlp reports as perhaps copy protected counts only if no 
 1. Nearest to the reference height, where several lie within `TOLERANCE` of it?
 2. At most 30 frames a second? (A 60 fps twin costs twice the bytes and frames.)
 3. Picture only? (Sound that nobody asked for is not fetched.)
-4. The original audio, if audio is inside? (`tracks` says which that is.)
+4. The original audio, if audio is inside? (`tracks` says which that is. Where the audio has to come with the
+   video, this is asked before the rate.)
 5. H.264, then VP9, then AV1, then anything else? (In the order of what decoding costs.)
 6. In one file over http(s), rather than in many pieces (HLS, DASH)?
 7. More bits a second?
@@ -53,6 +54,7 @@ from hdtf_async.entries import (
     why_unsafe,
 )
 from hdtf_async.failures import Failure, Reason
+from hdtf_async.tracks import Marks, Tracks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -211,15 +213,17 @@ class _Video:
 
     format: Format
     entry: Entry
+    language_rank: float
+    """0 for video alone."""
 
     def rank(self, height: int, *, with_audio: bool) -> tuple[float | str, ...]:
         """Return its place among the others; the lowest is the best."""
         it = self.format
+        fast, audio = (it.fps or 0.0) > _FPS, (it.acodec is not None) is not with_audio
+        language = 0.0 if it.acodec is None else self.language_rank
         return (
             abs(it.height - height),
-            (it.fps or 0.0) > _FPS,
-            (it.acodec is not None) is not with_audio,
-            0.0 if it.acodec is None or it.track is None else tracks.language_rank(self.entry, it.track),
+            *((audio, language, fast) if with_audio else (fast, audio, language)),
             _codec_rank(it.vcodec),
             it.protocol not in WHOLE,
             -bitrate(self.entry, "tbr"),
@@ -240,20 +244,22 @@ def _sorted_out(
     videos: list[_Video] = []
     sounds: list[tuple[tuple[float | str, ...], Format]] = []
     refused: list[tuple[str, str]] = []
-    all_tracks = tracks.Tracks.of(entries)
+    marks = [None if entry.get("acodec") == "none" else Marks.of(entry) for entry in entries]
+    all_tracks = Tracks.of(filter(None, marks))
     ids = Counter(text(entry, "format_id") for entry in entries)
-    for place, entry in enumerate(entries):
+    for place, (entry, mark) in enumerate(zip(entries, marks, strict=True)):
         name = text(entry, "format_id")
-        track = None if entry.get("acodec") == "none" else all_tracks.track(entry)
+        track = None if mark is None else all_tracks.track(mark)
         why = "its id is not its own" if ids[name] > 1 else _why_not(entry)
         if why is None and is_audio_only(entry):
-            why = _why_not_sound(entry, track)
-            if why is None and track is not None:
-                sounds.append((tracks.rank(entry, track), _read(entry, seconds, track)))
+            why = _why_not_sound(entry, mark, track)
+            if why is None and mark is not None and track is not None:
+                sounds.append((tracks.rank(entry, mark, track), _read(entry, seconds, track)))
         elif why is None:
             why = _why_not_picture(entry)
             if why is None:
-                videos.append(_Video(_read(entry, seconds, track), entry))
+                rank = 0.0 if mark is None or track is None else tracks.language_rank(mark, track)
+                videos.append(_Video(_read(entry, seconds, track), entry, rank))
         if why is not None:
             refused.append((name if is_safe(name) else f"#{place}", why))
     return videos, [sound for _, sound in sorted(sounds, key=itemgetter(0))], refused
@@ -309,10 +315,10 @@ def _why_not_picture(entry: Entry) -> str | None:
     )
 
 
-def _why_not_sound(entry: Entry, track: Track | None) -> str | None:
+def _why_not_sound(entry: Entry, marks: Marks | None, track: Track | None) -> str | None:
     """Say why a rendition of sound alone is refused; None if it is not."""
     return _first(
-        (tracks.is_descriptive(entry), "a descriptive track"),
+        (marks is not None and marks.descriptive, "a descriptive track"),
         (track is None or track.dubbed, DUBBED),
         (entry.get("ext") not in _SOUND_ENDINGS, f"a .{short(entry.get('ext'))} file"),
     )

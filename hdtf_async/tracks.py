@@ -36,18 +36,62 @@ _UNDETERMINED = "und"
 _OF_DESCRIPTIVE = re.compile(r"(^|-)desc$")
 _ALTERED_ID = re.compile(r"-(drc|vb)(-|$)", re.ASCII)
 _ALTERED_NOTE = re.compile(r"\bdrc\b|\bvb\b|voice.?boost|stable volume")
-_XTAGS = re.compile(r"xtags[=/]([^&;/#]*)")
+_XTAGS = re.compile(r"xtags(?:[=/]|%(?:25)?3[Dd])([^&/#]{1,200})")
+_END_OF_FIELD = re.compile(r"[&;/#]")
 _QUOTED = 3
-"""How often percent signs are decoded: the tags of an HLS playlist are quoted within a quoted field."""
+"""How often a value may be percent-encoded: in an HLS playlist the tags are quoted within a quoted field."""
 _LONGEST_ADDRESS = 1 << 13
 
 
 @dataclass(frozen=True, slots=True)
-class Track:
-    """The audio of one format."""
+class Marks:
+    """What yt-dlp says of the audio of one format."""
 
     language: str | None
-    """BCP 47 code as yt-dlp reports it; None if unknown."""
+    """BCP 47 code; None if it is unknown."""
+    preference: float
+    """yt-dlp's ``language_preference``; -1 is yt-dlp's own value for unknown."""
+    original: bool
+    """Whether it is marked as the original, and as nothing else."""
+    dubbed: bool
+    descriptive: bool
+    """Whether it describes the video for people who do not see it."""
+    altered: bool
+    """Whether its dynamics are compressed (DRC) or its voices are boosted."""
+
+    @classmethod
+    def of(cls, entry: Entry) -> Self:
+        """Read the marks of an entry of the format table."""
+        tags, remarks = _xtags(text(entry, "url")), note(entry)
+        content, language = tags.get("acont", ""), text(entry, "language")
+        preference = _ordinal(entry, "language_preference")
+        # yt-dlp calls every HLS format of the original's language original, also a dub in it.
+        dubbed = "dubbed" in remarks or content.startswith("dubbed") or content == "secondary"
+        descriptive = (
+            "descriptive" in remarks
+            or preference <= _DESCRIPTIVE
+            or _OF_DESCRIPTIVE.search(language) is not None
+            or content == "descriptive"
+        )
+        original = preference >= _ORIGINAL or "original" in remarks or content == "original"
+        return cls(
+            _code(_OF_DESCRIPTIVE.sub("", language)) or _code(tags.get("lang")),
+            preference,
+            original=original and not dubbed and not descriptive,
+            dubbed=dubbed,
+            descriptive=descriptive,
+            altered=_ALTERED_ID.search(text(entry, "format_id")) is not None
+            or _ALTERED_NOTE.search(remarks) is not None
+            or "1" in (tags.get("drc"), tags.get("vb")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """The audio of one format, in the light of all tracks of its video."""
+
+    language: str | None
+    """BCP 47 code as yt-dlp reports it; None if it is unknown."""
     original: bool | None
     """True if YouTube marks the track, or another one in its language, as the original. False if it is dubbed
     or descriptive, or has no language while another track is marked. None if no track is marked."""
@@ -98,61 +142,33 @@ class Tracks:
     """All languages but those of descriptive tracks, in lower case."""
 
     @classmethod
-    def of(cls, entries: Iterable[Entry]) -> Self:
-        """Read the tracks of a whole format table, including formats that are not acceptable otherwise."""
-        marked = False
-        originals, languages = set[str](), set[str]()
-        for entry in entries:
-            if entry.get("acodec") == "none" or is_descriptive(entry):
-                continue
-            language = (_language(entry) or "").casefold()
-            languages.add(language)
-            if _is_original(entry):
-                marked = True
-                originals.add(language)
-        return cls(marked, frozenset(originals - {""}), frozenset(languages - {""}))
+    def of(cls, formats: Iterable[Marks]) -> Self:
+        """Read the tracks of all formats with audio, including those that are not acceptable otherwise."""
+        heard = [marks for marks in formats if not marks.descriptive]
+        originals = [marks for marks in heard if marks.original]
+        return cls(bool(originals), _languages(originals), _languages(heard))
 
-    def track(self, entry: Entry) -> Track:
+    def track(self, marks: Marks) -> Track:
         """Return the track of a format with audio."""
-        language = _language(entry)
-        same = language is not None and language.casefold() in self.originals
-        other = is_descriptive(entry) or _is_dubbed(entry)
-        original = not other and (_is_original(entry) or same)
+        other = marks.dubbed or marks.descriptive
+        known = marks.language is not None
+        same = marks.language is not None and marks.language.casefold() in self.originals
+        original = not other and (marks.original or same)
         return Track(
-            language,
+            marks.language,
             original if other or self.marked else None,
-            dubbed=other or (self.marked and not original and language is not None),
+            dubbed=other or (self.marked and known and not original),
             guessed=not self.marked and len(self.languages) > 1,
         )
 
 
-def is_descriptive(entry: Entry) -> bool:
-    """Return whether a track describes the video for people who do not see it."""
-    return (
-        "descriptive" in note(entry)
-        or preference(entry) <= _DESCRIPTIVE
-        or _OF_DESCRIPTIVE.search(text(entry, "language")) is not None
-        or _xtags(entry).get("acont") == "descriptive"
-    )
-
-
-def is_altered(entry: Entry) -> bool:
-    """Return whether the dynamics of a track are compressed (DRC) or its voices are boosted."""
-    tags = _xtags(entry)
-    return (
-        _ALTERED_ID.search(text(entry, "format_id")) is not None
-        or _ALTERED_NOTE.search(note(entry)) is not None
-        or "1" in (tags.get("drc"), tags.get("vb"))
-    )
-
-
-def rank(entry: Entry, track: Track) -> tuple[float | str, ...]:
+def rank(entry: Entry, marks: Marks, track: Track) -> tuple[float | str, ...]:
     """Return the place of a format of audio alone among the others; the lowest is the best."""
     itag = _ITAG.match(text(entry, "format_id"))
     return (
         may_be_protected(entry),
-        language_rank(entry, track),
-        is_altered(entry),
+        language_rank(marks, track),
+        marks.altered,
         -_ordinal(entry, "quality"),
         -bitrate(entry, "abr", "tbr"),
         text(entry, "protocol") not in WHOLE,
@@ -163,14 +179,13 @@ def rank(entry: Entry, track: Track) -> tuple[float | str, ...]:
     )
 
 
-def language_rank(entry: Entry, track: Track) -> float:
+def language_rank(marks: Marks, track: Track) -> float:
     """Return how far a track is from being the original: the marked one, else yt-dlp's order, a dub last."""
-    return _FURTHEST if track.dubbed else -_FURTHEST if track.original else -preference(entry)
+    return _FURTHEST if track.dubbed else -_FURTHEST if track.original else -marks.preference
 
 
-def preference(entry: Entry) -> float:
-    """Return yt-dlp's ``language_preference``, or -1 if it is unknown."""
-    return _ordinal(entry, "language_preference")
+def _languages(formats: Iterable[Marks]) -> frozenset[str]:
+    return frozenset(marks.language.casefold() for marks in formats if marks.language is not None)
 
 
 def _ordinal(entry: Entry, field: str) -> float:
@@ -181,28 +196,6 @@ def _ordinal(entry: Entry, field: str) -> float:
     return float(told)
 
 
-def _is_dubbed(entry: Entry) -> bool:
-    content = _xtags(entry).get("acont", "")
-    return "dubbed" in note(entry) or content.startswith("dubbed") or content == "secondary"
-
-
-def _is_original(entry: Entry) -> bool:
-    """Return whether YouTube marks a track as the original.
-
-    yt-dlp adds ``(original)`` to every HLS format of the original's language, also to a dub in it.
-    """
-    marked = (
-        preference(entry) >= _ORIGINAL
-        or "original" in note(entry)
-        or _xtags(entry).get("acont") == "original"
-    )
-    return marked and not _is_dubbed(entry)
-
-
-def _language(entry: Entry) -> str | None:
-    return _code(_OF_DESCRIPTIVE.sub("", text(entry, "language"))) or _code(_xtags(entry).get("lang"))
-
-
 def _code(told: object) -> str | None:
     """Return a BCP 47 code; None for anything else."""
     if not isinstance(told, str) or not _LANGUAGE.fullmatch(told) or told.casefold() == _UNDETERMINED:
@@ -210,10 +203,11 @@ def _code(told: object) -> str | None:
     return told
 
 
-def _xtags(entry: Entry) -> dict[str, str]:
+def _xtags(address: str) -> dict[str, str]:
     """Return YouTube's tags in an address: a field of the query, or part of the path of an HLS playlist."""
-    address = text(entry, "url")[:_LONGEST_ADDRESS]
-    for _ in range(_QUOTED):
-        address = unquote(address)
-    tags = [tag.partition("=") for found in _XTAGS.findall(address) for tag in found.split(":")]
+    tags: list[tuple[str, str, str]] = []
+    for found in _XTAGS.findall(address[:_LONGEST_ADDRESS]):
+        for _ in range(_QUOTED):
+            found = unquote(found)  # noqa: PLW2901 - once for each time that it was quoted
+        tags += [tag.partition("=") for tag in _END_OF_FIELD.split(found)[0].split(":")]
     return {name: value for name, _, value in tags if value}

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from offered import Entry, chosen, hls, hls_sound, picture, sound
 
 from hdtf_async.formats import Resolution
-from hdtf_async.tracks import Track, Tracks, is_altered, is_descriptive
+from hdtf_async.tracks import Marks, Track, Tracks
 
 MEDIA = "https://rr1---sn-4g5e6nz7.googlevideo.com/videoplayback?itag=140&xtags="
 PLAYLIST = "https://manifest.googlevideo.com/api/manifest/hls_playlist/itag/95/sgoap/"
@@ -57,6 +57,11 @@ def taken(table: list[Entry], height: int = 720) -> tuple[str, str | None, Track
     ((video, audio, track),) = found
     assert track is not None
     return video, audio, track
+
+
+def track_in(table: list[Entry], entry: Entry) -> Track:
+    """Return the track of an entry, in the light of its table."""
+    return Tracks.of(map(Marks.of, table)).track(Marks.of(entry))
 
 
 @pytest.mark.parametrize(
@@ -113,6 +118,17 @@ def taken(table: list[Entry], height: int = 720) -> tuple[str, str | None, Track
             None,
             Track("en-US", True),
             id="another height rather than a dub",
+        ),
+        pytest.param(
+            [
+                hls("300-0", 720, fps=30),
+                hls("300-1", 720, fps=60, language="en", language_preference=10),
+                hls("300-2", 720, fps=30, language="de"),
+            ],
+            "300-1",
+            None,
+            Track("en", True),
+            id="the original inside rather than fewer frames",
         ),
         pytest.param(
             [picture("136", 720), sound("140"), *MUXED],
@@ -222,7 +238,7 @@ def test_an_exact_height_is_not_given_up_for_the_original() -> None:
 )  # fmt: skip
 def test_altered_dynamics_come_last_by_every_marking(entry: Entry) -> None:
     """Even where the altered one has more bits, and the other one a worse quality."""
-    assert is_altered(entry)
+    assert Marks.of(entry).altered
     better = {"abr": 200.0, "quality": 4.0}
     assert taken([picture("136", 720), entry | better, sound("139-5", "low")])[1] == "139-5"
     assert taken([picture("136", 720), entry | better])[1] == entry["format_id"]
@@ -235,7 +251,7 @@ def test_altered_dynamics_come_last_by_every_marking(entry: Entry) -> None:
 )  # fmt: skip
 def test_plain_tracks_are_not_mistaken_for_altered_ones(entry: Entry) -> None:
     """Only whole markings count."""
-    assert not is_altered(entry)
+    assert not Marks.of(entry).altered
 
 
 @pytest.mark.parametrize(
@@ -248,7 +264,7 @@ def test_plain_tracks_are_not_mistaken_for_altered_ones(entry: Entry) -> None:
 )  # fmt: skip
 def test_descriptive_tracks_are_never_used(entry: Entry) -> None:
     """Not even alone, and not where their language is the original."""
-    assert is_descriptive(entry)
+    assert Marks.of(entry).descriptive
     assert chosen([picture("136", 720), entry], 720, audio=True).track is None
     original = sound("251", ext="webm") | marked("en-US", "English (US) original", 10)
     assert taken([picture("136", 720), entry, original])[1] == "251"
@@ -276,7 +292,7 @@ def test_descriptive_tracks_are_never_used(entry: Entry) -> None:
 )
 def test_what_yt_dlp_says_of_a_track_is_read(entry: Entry, track: Track) -> None:
     """Contradictions count against the original; what is no language code is unknown."""
-    assert Tracks.of([entry]).track(entry) == track
+    assert track_in([entry], entry) == track
 
 
 @pytest.mark.parametrize(
@@ -286,9 +302,9 @@ def test_several_languages_without_a_mark_make_a_guess(languages: list[str], gue
     """A descriptive track is none of them; one that is marked ends the doubt."""
     table = [sound("251"), *(sound(f"140-{place}", language=code) for place, code in enumerate(languages))]
     table.append(sound("140-9", language="fr-desc", language_preference=-10))
-    assert Tracks.of(table).track(table[0]).guessed is guessed
+    assert track_in(table, table[0]).guessed is guessed
     table.append(sound("140-10", "French original", language="fr", language_preference=10))
-    assert not Tracks.of(table).track(table[0]).guessed
+    assert not track_in(table, table[0]).guessed
 
 
 @given(
