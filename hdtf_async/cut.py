@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import combing, ffmpeg, geometry, window
+from hdtf_async import combing, ffmpeg, geometry, tracks, window
 from hdtf_async.events import ClipDone, EncodeProgress, EncodeStarted
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.guard import UNGUARDED, Guard
@@ -184,7 +184,7 @@ class Cutter:
         if cut.parity is not None:
             line["deinterlaced"] = cut.parity
         if cut.sound is not None:
-            line["sound_format_id"] = raw.sound_format_id
+            line |= {"sound_format_id": raw.sound_format_id} | (raw.track or tracks.UNKNOWN).metadata
         if facts.sound is not None:
             line |= {
                 "sound_codec": facts.sound.codec,

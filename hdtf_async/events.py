@@ -83,6 +83,12 @@ class FormatChosen(Event):
     """Format id and why, in words."""
     sound_format_id: str | None
     """The sound that is downloaded besides; None where none is wanted, or it is inside."""
+    audio_language: str | None
+    """Language of the audio that is used, as a BCP 47 code; None if it is unknown or no audio is wanted."""
+    audio_original: bool | None
+    """Whether that is the original audio; null if YouTube marks no track as original, or none is wanted."""
+    audio_guessed: bool
+    """Whether several languages are offered and none is marked as original, so that it is a guess."""
 
 
 @dataclass(frozen=True, slots=True)

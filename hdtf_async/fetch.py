@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import formats, partials, ytdlp
+from hdtf_async import formats, partials, tracks, ytdlp
 from hdtf_async.disk import trouble
 from hdtf_async.events import Downloaded, DownloadProgress, DownloadStarted, FormatChosen, RawReady
 from hdtf_async.failures import Failure, Reason
@@ -151,8 +151,12 @@ class Fetcher:
         if self._options.audio is Audio.NONE:
             return {PICTURE: choice.video}
         if choice.audio is None:
-            if choice.video.acodec is None:
-                raise Failure(Reason.NO_SOUND, "no rendition with sound is offered")
+            if choice.inside is None:
+                dubbed = choice.video.acodec is not None or any(
+                    why == formats.DUBBED for _, why in choice.refused
+                )
+                words = "only dubbed audio is offered" if dubbed else "no format with audio is offered"
+                raise Failure(Reason.NO_SOUND, words)
             self._pictures.pop(work.youtube_id, None)  # the sound is inside of another one
             return {PICTURE: choice.video}
         picture = {} if work.youtube_id in self._pictures else {PICTURE: choice.video}
@@ -160,11 +164,14 @@ class Fetcher:
 
     def _tell_chosen(self, work: Work, choice: Choice) -> None:
         video, sound = choice.video, None if choice.audio is None else choice.audio.format_id
+        wanted = self._options.audio is not Audio.NONE
+        track = (choice.track if wanted else None) or tracks.UNKNOWN
         self._events.tell(
             FormatChosen(
-                work.stem, video.format_id, video.height, video.fps, video.size, choice.refused, sound
+                work.stem, video.format_id, video.height, video.fps, video.size, choice.refused, sound,
+                track.language, track.original, track.guessed,
             )
-        )
+        )  # fmt: skip
 
     async def _fetch(  # noqa: PLR0913, PLR0917 - all that one download is about
         self,
@@ -243,9 +250,10 @@ class Fetcher:
             sound = None
             if arrived.sound is not None and arrived.choice.audio is not None:
                 sound = await self._accept_sound(work, arrived, arrived.sound, arrived.choice.audio)
-                raw = replace(raw, sound=sound, sound_format_id=arrived.choice.audio.format_id)
+                audio = arrived.choice.audio
+                raw = replace(raw, sound=sound, sound_format_id=audio.format_id, track=audio.track)
             elif self._options.audio is not Audio.NONE:
-                raw = replace(raw, sound=raw.path, sound_format_id=raw.format_id)
+                raw = raw.with_own_sound()
         except Failure:
             for path in (arrived.path, arrived.sound):
                 if path is not None:  # it is whole and wrong: nothing goes on from here
@@ -291,7 +299,7 @@ class Fetcher:
             "promised": {"height": rendition.height, "bytes": rendition.size, "seconds": arrived.duration},
             "yt_dlp": arrived.yt_dlp,
             "took": round(anyio.current_time() - arrived.since, 3),
-        }
+        } | ({} if rendition.track is None else {"audio": rendition.track.to_json()})
 
     async def discard(self, work: Work, raw: Raw) -> None:
         """Use a raw no more that turned out bad."""

@@ -5,17 +5,24 @@ offered. Here it is made for a dataset of faces and for what is cheap to fetch a
 
 A rendition is *refused* (`Choice.refused` says why) if its picture is not the camera's or would not come
 out right: AI-upscaled, high dynamic range, copy protected, marked as damaged. So is whatever cannot be used
-safely: an id that could mean something else on a command line, a file that the reader of raws does not open.
+safely: an id that could mean something else on a command line, an address that is not http(s), a file that
+the reader of raws does not open.
 
-Of the rest one height is taken, by the policy (`Resolution`), and at that height the first by these
-questions:
+Of the rest one height is taken, by the policy (`Resolution`), and at that height the first by the questions
+below. A format that yt-dlp reports as perhaps copy protected counts only if no other meets the policy.
 
 1. Nearest to the reference height, where several lie within `TOLERANCE` of it?
 2. At most 30 frames a second? (A 60 fps twin costs twice the bytes and frames.)
 3. Picture only? (Sound that nobody asked for is not fetched.)
-4. H.264, then VP9, then AV1, then anything else? (In the order of what decoding costs.)
-5. In one file over http(s), rather than in many pieces (HLS, DASH)?
-6. More bits a second?
+4. The original audio, if audio is inside? (`tracks` says which that is. Where the audio has to come with the
+   video, this is asked before the rate.)
+5. H.264, then VP9, then AV1, then anything else? (In the order of what decoding costs.)
+6. In one file over http(s), rather than in many pieces (HLS, DASH)?
+7. More bits a second?
+
+Audio that was asked for comes from a format of its own: the original, without compressed dynamics, of the
+best quality that yt-dlp reports, then of the highest bitrate (`tracks.rank`). If there is none, it comes with
+the video. Dubbed and descriptive tracks are never used.
 
 The info dict comes from outside and is not believed: each field may be missing, of another type or absurd,
 and is then taken as unknown.
@@ -27,12 +34,33 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
+from hdtf_async import tracks
+from hdtf_async.entries import (
+    WHOLE,
+    bitrate,
+    is_audio_only,
+    is_protected,
+    is_safe,
+    may_be_protected,
+    note,
+    number,
+    short,
+    text,
+    whole,
+    why_absent,
+    why_unsafe,
+)
 from hdtf_async.failures import Failure, Reason
+from hdtf_async.tracks import Marks, Tracks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from hdtf_async.entries import Entry
+    from hdtf_async.tracks import Track
 
 TOLERANCE = 8
 """Lines by which a rendition may differ from the reference height and still be called the same.
@@ -42,6 +70,9 @@ of a picture that is not quite 16:9 come as 714 or 718. 8 lines are half a macro
 box measured at 700 lines is not measured at 720: that is another picture, scaled by 3 %, and only
 `Resolution.REFERENCE` takes it.
 """
+
+DUBBED = "a dubbed track"
+"""Why the audio of a format is refused that is not in the original language."""
 
 
 class Resolution(StrEnum):
@@ -82,17 +113,29 @@ class Format:
     """yt-dlp's name of the way of fetching (``https``, ``m3u8_native``); empty where not told."""
     duration: float | None
     """Promised length in seconds."""
+    track: Track | None = None
+    """Its audio; None for video alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What is to be fetched, and what was not fit to be."""
+    """What is to be downloaded, and which formats were refused."""
 
     video: Format
     audio: Format | None
-    """The original sound, if it was asked for and is offered by itself; else see ``video.acodec``."""
+    """The audio, if it was asked for and is offered in a format of its own; else see `inside`."""
     refused: tuple[tuple[str, str], ...]
     """Id and reason, in words, of each rendition that was not acceptable at any height."""
+
+    @property
+    def inside(self) -> Track | None:
+        """The audio in the video, if it may be used: neither dubbed nor descriptive."""
+        return _inside(self.video)
+
+    @property
+    def track(self) -> Track | None:
+        """The audio that is used, if any is wanted."""
+        return self.inside if self.audio is None else self.audio.track
 
 
 def choose(
@@ -100,58 +143,40 @@ def choose(
 ) -> Choice:
     """Choose the rendition to fetch. A reference height of 0 is unknown, so the highest is taken.
 
-    Raises `Failure`: `Reason.NOT_YET` for a broadcast that is not over, `Reason.FORMAT_UNAVAILABLE` if
-    nothing acceptable is offered; its words name what was offered and why each was refused.
+    Raises `Failure`, whose words name what was offered and why each was refused: ``not_yet`` for a broadcast
+    that is not over, ``drm`` if all that is offered is copy protected, ``update_needed`` if no video is
+    offered that yt-dlp can download (only storyboards, only audio), and ``format_unavailable`` if video is
+    offered that the policy or the rules refuse.
     """
     live = info.get("live_status")
     if live in ("is_live", "is_upcoming", "post_live"):
         raise Failure(Reason.NOT_YET, f"live_status is {live}")
     entries = _entries(info)
-    seconds = duration(info)
-    refused: list[tuple[str, str]] = []
-    videos: list[tuple[Format, float]] = []
-    sounds: list[tuple[Format, tuple[float, ...]]] = []
-    ids = Counter(_text(entry.get("format_id")) for entry in entries)
-    for place, entry in enumerate(entries):
-        name = _text(entry.get("format_id"))
-        shown = name if _SAFE.fullmatch(name) else f"#{place}"
-        why = "its id is not its own" if ids[name] > 1 else _why_not(entry)
-        if why is None and _is_sound(entry):
-            why = _why_not_sound(entry)
-            sounds += [] if why else [(_read(entry, seconds), _sound_rank(entry))]
-        elif why is None:
-            why = _why_not_picture(entry)
-            videos += [] if why else [(_read(entry, seconds), _number(entry.get("tbr"), 1e9) or 0.0)]
-        if why is not None:
-            refused.append((shown, why))
-    height = _height({video.height for video, _ in videos}, policy, reference_height)
-    if height is None:
+    videos, sounds, refused = _sorted_out(entries, duration(info))
+    if audio and not sounds:
+        # It has to come with the video: a video of another height is better than no audio.
+        videos = [video for video in videos if _inside(video.format)] or videos
+    for offered in ([video for video in videos if not may_be_protected(video.entry)], videos):
+        height = _height({video.format.height for video in offered}, policy, reference_height)
+        if height is not None:
+            break
+    else:
         others = [
-            (v.format_id, f"{v.height} lines, and {reference_height} were asked for") for v, _ in videos
+            (video.format.format_id, f"{video.format.height} lines, and {reference_height} were asked for")
+            for video in videos
         ]
-        raise Failure(Reason.FORMAT_UNAVAILABLE, _told([*refused, *others]))
-
-    sound_inside = audio and not sounds
-
-    def rank(candidate: tuple[Format, float]) -> tuple[float | str, ...]:
-        video, bits = candidate
-        return (
-            abs(video.height - height),
-            (video.fps or 0.0) > _FPS,
-            (video.acodec is not None) is not sound_inside,
-            _codec_rank(video.vcodec),
-            _protocol_rank(video.protocol),
-            -bits,
-            video.format_id,
-        )
-
-    sound = min(sounds, key=lambda candidate: (*candidate[1], candidate[0].format_id))[0] if sounds else None
-    return Choice(min(videos, key=rank)[0], sound if audio else None, tuple(refused))
+        raise Failure(_why_none(info, entries), _told([*refused, *others]))
+    best = _best(offered, height, with_audio=False)
+    muxed = _best(offered, height, with_audio=True)
+    sound = next(iter(sounds), None) if audio else None
+    if audio and (sound is None or _is_better(muxed, best, sound)):
+        return Choice(muxed, None, tuple(refused))
+    return Choice(best, sound, tuple(refused))
 
 
 def duration(info: Mapping[str, object]) -> float | None:
     """Return the length in seconds that YouTube promises for the video, or None where it is not told."""
-    return _number(info.get("duration"), _LONGEST)
+    return number(info.get("duration"), _LONGEST)
 
 
 def is_at(height: int, reference_height: int) -> bool:
@@ -172,60 +197,130 @@ def _height(heights: set[int], policy: Resolution, reference_height: int) -> int
     return min((height for height in heights if height > reference_height), default=max(heights))
 
 
-# An id is handed to yt-dlp's -f, where "+", "/", "," and brackets would be read as operators.
-_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
 _UPSCALED = re.compile(r"-sr(-|$)")
 _ENDINGS = ("mp4", "webm")
 _SOUND_ENDINGS = ("m4a", "mp4", "webm")
-_WHOLE = ("https", "http")
-_IN_PIECES = ("http_dash_segments", "m3u8_native", "m3u8")
 _CODECS = (("avc1", "avc3", "h264"), ("vp9", "vp09"), ("av01", "av1"))
 _FPS = 30.5
-_DESCRIPTIVE = -10
-"""yt-dlp's mark of a track for people who do not see; it has 10 for the original, 5 for the default."""
 _LARGEST_SIDE = 8192
 _LARGEST_FILE = 1 << 42
 _LONGEST = 30 * 86400.0
 
 
-def _entries(info: Mapping[str, object]) -> list[dict[object, object]]:
+@dataclass(frozen=True, slots=True)
+class _Video:
+    """A format with video that is acceptable, and yt-dlp's entry about it."""
+
+    format: Format
+    entry: Entry
+    language_rank: float
+    """0 for video alone."""
+
+    def rank(self, height: int, *, with_audio: bool) -> tuple[float | str, ...]:
+        """Return its place among the others; the lowest is the best."""
+        it = self.format
+        fast, audio = (it.fps or 0.0) > _FPS, (it.acodec is not None) is not with_audio
+        language = 0.0 if it.acodec is None else self.language_rank
+        return (
+            abs(it.height - height),
+            *((audio, language, fast) if with_audio else (fast, audio, language)),
+            _codec_rank(it.vcodec),
+            it.protocol not in WHOLE,
+            -bitrate(self.entry, "tbr"),
+            it.format_id,
+        )
+
+
+def _entries(info: Mapping[str, object]) -> list[Entry]:
     """Return the renditions of an info dict, those that look like any."""
     formats = info.get("formats")
     return [entry for entry in formats if isinstance(entry, dict)] if isinstance(formats, list) else []
 
 
-def _why_not(entry: Mapping[object, object]) -> str | None:
+def _sorted_out(
+    entries: Sequence[Entry], seconds: float | None
+) -> tuple[list[_Video], list[Format], list[tuple[str, str]]]:
+    """Return the acceptable formats with video, those of audio alone from best to worst, and the refused."""
+    videos: list[_Video] = []
+    sounds: list[tuple[tuple[float | str, ...], Format]] = []
+    refused: list[tuple[str, str]] = []
+    marks = [None if entry.get("acodec") == "none" else Marks.of(entry) for entry in entries]
+    all_tracks = Tracks.of(filter(None, marks))
+    ids = Counter(text(entry, "format_id") for entry in entries)
+    for place, (entry, mark) in enumerate(zip(entries, marks, strict=True)):
+        name = text(entry, "format_id")
+        track = None if mark is None else all_tracks.track(mark)
+        why = "its id is not its own" if ids[name] > 1 else _why_not(entry)
+        if why is None and is_audio_only(entry):
+            why = _why_not_sound(entry, mark, track)
+            if why is None and mark is not None and track is not None:
+                sounds.append((tracks.rank(entry, mark, track), _read(entry, seconds, track)))
+        elif why is None:
+            why = _why_not_picture(entry)
+            if why is None:
+                rank = 0.0 if mark is None or track is None else tracks.language_rank(mark, track)
+                videos.append(_Video(_read(entry, seconds, track), entry, rank))
+        if why is not None:
+            refused.append((name if is_safe(name) else f"#{place}", why))
+    return videos, [sound for _, sound in sorted(sounds, key=itemgetter(0))], refused
+
+
+def _best(videos: Iterable[_Video], height: int, *, with_audio: bool) -> Format:
+    """Return the video to take, for those who need audio inside of it or not."""
+    return min(videos, key=lambda video: video.rank(height, with_audio=with_audio)).format
+
+
+def _inside(video: Format) -> Track | None:
+    """Return the audio in a format with video, if it may be used."""
+    return None if video.acodec is None or video.track is None or video.track.dubbed else video.track
+
+
+def _is_better(muxed: Format, best: Format, sound: Format) -> bool:
+    """Return whether a format of both has the marked original at no cost, and the audio alone is unmarked."""
+    inside = _inside(muxed)
+    unmarked = sound.track is not None and sound.track.original is False
+    return unmarked and inside is not None and inside.original is True and muxed.height == best.height
+
+
+def _why_none(info: Mapping[str, object], entries: Iterable[Entry]) -> Reason:
+    """Return the reason why no video can be taken.
+
+    yt-dlp leaves copy protected formats out of the table, and sets ``_has_drm`` instead.
+    """
+    there = [entry for entry in entries if why_absent(entry) is None]
+    free = [entry for entry in there if not is_protected(entry)]
+    if not all(map(is_audio_only, free)):
+        return Reason.FORMAT_UNAVAILABLE
+    protected = len(free) < len(there) or info.get("_has_drm") is True
+    return Reason.DRM if protected and not free else Reason.UPDATE_NEEDED
+
+
+def _why_not(entry: Entry) -> str | None:
     """Say why a rendition is refused, be it picture or sound; None if it is not."""
-    protocol = _text(entry.get("protocol"))
-    nothing = entry.get("vcodec") == "none" and entry.get("acodec") == "none"
-    return _first(
-        (not _SAFE.fullmatch(_text(entry.get("format_id"))), "its id is not fit to be an argument"),
-        ("mhtml" in (entry.get("ext"), protocol) or "storyboard" in _note(entry), "a storyboard"),
-        (nothing, "neither picture nor sound"),
-        (bool(entry.get("has_drm")), "copy protected"),
-        ("damaged" in _note(entry), "marked as damaged"),
-        (protocol not in ("", *_WHOLE, *_IN_PIECES), f"fetched by {_short(protocol)}"),
+    return (
+        why_absent(entry)
+        or why_unsafe(entry)
+        or _first((is_protected(entry), "copy protected"), ("damaged" in note(entry), "marked as damaged"))
     )
 
 
-def _why_not_picture(entry: Mapping[object, object]) -> str | None:
+def _why_not_picture(entry: Entry) -> str | None:
     """Say why a rendition with a picture is refused; None if it is not."""
-    upscaled = _UPSCALED.search(_text(entry.get("format_id"))) or "upscaled" in _note(entry)
+    upscaled = _UPSCALED.search(text(entry, "format_id")) or "upscaled" in note(entry)
     return _first(
         (bool(upscaled), "AI-upscaled"),
         (entry.get("dynamic_range") not in (None, "SDR"), "high dynamic range"),
-        (entry.get("ext") not in _ENDINGS, f"a .{_short(entry.get('ext'))} file"),
+        (entry.get("ext") not in _ENDINGS, f"a .{short(entry.get('ext'))} file"),
         (_side(entry.get("height")) is None, "its height is not told"),
     )
 
 
-def _why_not_sound(entry: Mapping[object, object]) -> str | None:
+def _why_not_sound(entry: Entry, marks: Marks | None, track: Track | None) -> str | None:
     """Say why a rendition of sound alone is refused; None if it is not."""
-    descriptive = "descriptive" in _note(entry) or _preference(entry) <= _DESCRIPTIVE
     return _first(
-        (descriptive, "a descriptive track"),
-        ("dubbed" in _note(entry), "a dubbed track"),
-        (entry.get("ext") not in _SOUND_ENDINGS, f"a .{_short(entry.get('ext'))} file"),
+        (marks is not None and marks.descriptive, "a descriptive track"),
+        (track is None or track.dubbed, DUBBED),
+        (entry.get("ext") not in _SOUND_ENDINGS, f"a .{short(entry.get('ext'))} file"),
     )
 
 
@@ -234,67 +329,38 @@ def _first(*checks: tuple[bool, str]) -> str | None:
     return next((words for wrong, words in checks if wrong), None)
 
 
-def _is_sound(entry: Mapping[object, object]) -> bool:
-    return entry.get("vcodec") == "none"
-
-
-def _preference(entry: Mapping[object, object]) -> float:
-    """Return yt-dlp's liking of a track's language."""
-    told = entry.get("language_preference")
-    if isinstance(told, int | float) and abs(told) <= abs(_DESCRIPTIVE):
-        return float(told)
-    return -1.0
-
-
-def _sound_rank(entry: Mapping[object, object]) -> tuple[float, ...]:
-    """Order tracks: the original, then AAC, then full dynamics, then in one file, then more bits."""
-    codec = _text(entry.get("acodec"))
-    return (
-        "original" not in _note(entry),
-        -_preference(entry),
-        not (entry.get("ext") in ("m4a", "mp4") and codec.startswith("mp4a")),
-        _text(entry.get("format_id")).endswith("-drc"),
-        _protocol_rank(_text(entry.get("protocol"))),
-        -(_number(entry.get("abr"), 1e9) or _number(entry.get("tbr"), 1e9) or 0.0),
-    )
-
-
-def _read(entry: Mapping[object, object], seconds: float | None) -> Format:
+def _read(entry: Entry, seconds: float | None, track: Track | None) -> Format:
     """Read a rendition that was not refused."""
-    ext = _text(entry.get("ext"))
-    container = _text(entry.get("container")) or ext
-    protocol = _text(entry.get("protocol"))
+    ext = text(entry, "ext")
+    container = text(entry, "container") or ext
+    protocol = text(entry, "protocol")
     width, height = _side(entry.get("width")), _side(entry.get("height"))
-    size = _whole(entry.get("filesize"), _LARGEST_FILE)
+    size = whole(entry.get("filesize"), _LARGEST_FILE)
     return Format(
-        format_id=_text(entry.get("format_id")),
+        format_id=text(entry, "format_id"),
         ext=ext,
-        container=container if _SAFE.fullmatch(container) else ext,
-        height=0 if _is_sound(entry) else min(height or 0, width or height or 0),
+        container=container if is_safe(container) else ext,
+        height=0 if is_audio_only(entry) else min(height or 0, width or height or 0),
         width=width,
-        fps=_number(entry.get("fps"), 1000),
-        vcodec=_codec(entry.get("vcodec")),
-        acodec=_codec(entry.get("acodec")),
-        size=size or _whole(entry.get("filesize_approx"), _LARGEST_FILE),
+        fps=number(entry.get("fps"), 1000),
+        vcodec=_codec(text(entry, "vcodec")),
+        acodec=_codec(text(entry, "acodec")),
+        size=size or whole(entry.get("filesize_approx"), _LARGEST_FILE),
         # What comes in pieces is put together here, and yt-dlp rewrites the container of DASH sound.
-        size_is_exact=size is not None and protocol in _WHOLE and container != "m4a_dash",
+        size_is_exact=size is not None and protocol in WHOLE and container != "m4a_dash",
         protocol=protocol,
-        duration=_number(entry.get("duration"), _LONGEST) or seconds,
+        duration=number(entry.get("duration"), _LONGEST) or seconds,
+        track=track,
     )
 
 
-def _codec(told: object) -> str | None:
-    codec = _text(told)
-    return None if codec in ("", "none") else _short(codec)
+def _codec(codec: str) -> str | None:
+    return None if codec in ("", "none") else short(codec)
 
 
 def _codec_rank(codec: str | None) -> int:
     """Order codecs by what decoding costs."""
     return next((rank for rank, names in enumerate(_CODECS) if (codec or "").startswith(names)), len(_CODECS))
-
-
-def _protocol_rank(protocol: str) -> int:
-    return 0 if protocol in _WHOLE else 1
 
 
 def _told(refused: Iterable[tuple[str, str]]) -> str:
@@ -312,33 +378,5 @@ def _told(refused: Iterable[tuple[str, str]]) -> str:
 _NAMED = 12
 
 
-def _text(told: object) -> str:
-    """Read a text; anything else is empty."""
-    return told if isinstance(told, str) else ""
-
-
-def _note(entry: Mapping[object, object]) -> str:
-    """Return yt-dlp's remarks on a rendition, in lower case."""
-    return _text(entry.get("format_note")).casefold()
-
-
-def _short(told: object) -> str:
-    """Make a foreign word fit to be shown."""
-    return re.sub(r"[^\w.+-]", "?", _text(told)[:24], flags=re.ASCII) or "?"
-
-
-def _number(told: object, most: float) -> float | None:
-    """Read a number above 0 and up to `most`; anything else, such as NaN, a bool or a text, is unknown."""
-    if isinstance(told, bool) or not isinstance(told, int | float):
-        return None
-    return float(told) if 0 < told <= most else None
-
-
-def _whole(told: object, most: int) -> int | None:
-    """Read a whole number above 0 and up to `most`; anything else is unknown."""
-    number = _number(told, most)
-    return int(number) if number is not None and number.is_integer() else None
-
-
 def _side(told: object) -> int | None:
-    return _whole(told, _LARGEST_SIDE)
+    return whole(told, _LARGEST_SIDE)

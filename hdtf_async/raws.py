@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from anyio.to_thread import run_sync
 
@@ -14,6 +14,7 @@ from hdtf_async.failures import Failure
 from hdtf_async.formats import Resolution
 from hdtf_async.model import Audio
 from hdtf_async.options import OptionsError
+from hdtf_async.tracks import Track
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -50,6 +51,12 @@ class Raw:
     sound_format_id: str | None = None
     spans: Mapping[str, float] = field(default_factory=dict)
     """Stem of each clip to the seconds from its first frame to its last one."""
+    track: Track | None = None
+    """What the format table said of its audio; None if no record has that, as for the user's own videos."""
+
+    def with_own_sound(self) -> Self:
+        """Return it with the audio that is inside of it."""
+        return replace(self, sound=self.path, sound_format_id=self.format_id)
 
 
 class Raws:
@@ -104,9 +111,12 @@ class Raws:
             else:
                 if not sound.truncated:
                     await self.only(work, path, "sound")
-                    return replace(raw, sound=path, sound_format_id=record.get("format_id"))
+                    track = Track.from_json(record.get("audio"))
+                    return replace(raw, sound=path, sound_format_id=record.get("format_id"), track=track)
                 await self._not_used(work, path, "it is truncated")
-        return None if raw.facts.sound is None else replace(raw, sound=raw.path)
+        # A video that was downloaded for its picture alone may have dubbed audio inside.
+        dubbed = raw.track is not None and raw.track.dubbed
+        return None if raw.facts.sound is None or dubbed else raw.with_own_sound()
 
     async def _not_used(self, work: Work, path: Path, why: str) -> None:
         await self._store.log(work.videos[0], f"{path.name} is not used: {why}\n")
@@ -177,6 +187,7 @@ class Raws:
             record.get("yt_dlp"),
             dict(zip(stems, facts.first_within, strict=True)),
             spans=dict(zip(stems, facts.spans_within, strict=True)),
+            track=Track.from_json(record.get("audio")),
         )
 
 

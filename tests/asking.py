@@ -50,6 +50,11 @@ async def information(site: demo.StandIn, youtube_id: str) -> dict[str, Any]:
     return info
 
 
+def media_formats(info: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the formats with video or audio, without the storyboards."""
+    return [entry for entry in info["formats"] if entry["protocol"] != "mhtml"]
+
+
 def media_address(info: dict[str, Any], format_id: str) -> str:
     """Return the address of one rendition."""
     return next(str(entry["url"]) for entry in info["formats"] if entry["format_id"] == format_id)

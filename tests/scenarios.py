@@ -5,11 +5,10 @@ the tests compare what came of it with what is written here, and ``benchmarks/sc
 
 Sentences that YouTube itself says stand here as it says them: yt-dlp hands them on unchanged
 (``yt_dlp/extractor/youtube/_video.py``, from ``playabilityStatus``). All other words are yt-dlp's own and
-come from it. Of those that the project knows, four cannot be had here:
+come from it. Of those that the project knows, three cannot be had here:
 
 - ``n challenge solving failed`` and its kin: the stand-in has no player script whose riddles could be set;
-- ``No space left on device`` and ``unable to open for writing``: no server causes them;
-- ``Requested format is not available``: what is asked for has just been offered.
+- ``No space left on device`` and ``unable to open for writing``: no server causes them.
 """
 
 from __future__ import annotations
@@ -40,8 +39,14 @@ if TYPE_CHECKING:
 FILM = demo.Film("sceneFilm_1", "Two seconds of talk", 2, heights=(360, 240), vp9_heights=(360,), look=1)
 H264, LOW, VP9, SOUND = 134, 133, 243, 140
 """YouTube's numbers of the renditions that are drawn."""
-AV1, PORTRAIT, ODD, HIGH = 396, 1134, 2134, 3136
-"""Those that are made of them: AV1 really has this number, the others only within the film's folder."""
+AV1, OPUS, MUXED, PORTRAIT, ODD, HIGH = 396, 251, 18, 1134, 2134, 3136
+"""Those that are made of them: the first three really have these numbers, the others only in the folder."""
+DRM: dict[str, object] = {"drmFamilies": ["WIDEVINE"]}
+"""YouTube's mark of a format that is copy protected."""
+OTF: dict[str, object] = {"type": "FORMAT_STREAM_TYPE_OTF"}
+"""YouTube's mark of a format in pieces whose number is unknown, which yt-dlp passes over."""
+NO_URL: dict[str, object] = {"url": None}
+"""What a format lacks that is only offered over SABR."""
 MIDDLE, WHOLE = 50_000, 200_000
 """Bytes: somewhere inside of the rendition that is taken, and more than it has."""
 RUNS = 4
@@ -257,17 +262,30 @@ OFFERS = (
         offers(Offer(VP9, {"itag": 332, "mimeType": 'video/webm; codecs="vp9.2"'})),
         Reason.FORMAT_UNAVAILABLE,
     ),
-    Scenario("sound only", offers(Offer(SOUND)), Reason.FORMAT_UNAVAILABLE),
+    Scenario("sound only", offers(Offer(SOUND)), Reason.UPDATE_NEEDED),
     Scenario("nothing", offers(), Reason.UPDATE_NEEDED),
-    Scenario("copy protected", offers(Offer(H264, {"drmFamilies": ["WIDEVINE"]})), Reason.DRM, ordinary=True),
+    Scenario("copy protected", offers(Offer(H264, DRM), Offer(SOUND, DRM)), Reason.DRM),
     Scenario(
-        "without addresses (SABR)", offers(Offer(H264, {"url": None})), Reason.UPDATE_NEEDED, ordinary=True
+        "copy protected, but for the sound", offers(Offer(H264, DRM), Offer(SOUND)), Reason.UPDATE_NEEDED
+    ),
+    Scenario(
+        "without addresses (SABR)",
+        offers(Offer(H264, NO_URL), Offer(SOUND, NO_URL)),
+        Reason.UPDATE_NEEDED,
+        ordinary=True,
+    ),
+    Scenario(
+        "in pieces without number (OTF)", offers(Offer(H264, OTF), Offer(SOUND, OTF)), Reason.UPDATE_NEEDED
+    ),
+    Scenario(
+        "in pieces without number (OTF), but for the sound",
+        offers(Offer(H264, OTF), Offer(SOUND)),
+        Reason.UPDATE_NEEDED,
+        ordinary=True,
     ),
     Scenario(
         "one copy protected, one without address, one good",
-        offers(
-            Offer(HIGH, {"itag": 136, "drmFamilies": ["WIDEVINE"]}), Offer(VP9, {"url": None}), Offer(LOW)
-        ),
+        offers(Offer(HIGH, DRM | {"itag": 136}), Offer(VP9, NO_URL), Offer(LOW)),
         "133",
     ),
 )
@@ -381,6 +399,14 @@ USERS = (
         tries=3, twice=2 * MIDDLE, options={"stall_timeout": 10.0}, args="--socket-timeout 60",
     ),
     Scenario("an option that yt-dlp does not know", Answer(), Reason.TOOL_FAILED, args="--no-such-option"),
+    Scenario(
+        "only storyboards, and no error", offers(), Reason.UPDATE_NEEDED, args="--ignore-no-formats-error",
+        ordinary=True,
+    ),
+    Scenario(
+        "copy protected, and no error", offers(Offer(H264, DRM), Offer(SOUND, DRM)), Reason.DRM,
+        args="--ignore-no-formats-error", ordinary=True,
+    ),
     Scenario("no JavaScript runtime, and nothing", offers(), Reason.UPDATE_NEEDED, args="--no-js-runtimes"),
     Scenario("no JavaScript runtime, and all", Answer(), "134", args="--no-js-runtimes"),
     Scenario(
@@ -463,6 +489,16 @@ async def draw(directory: Path) -> None:
         await anyio.run_process([ffmpeg, *source, *how.split(), "-movflags", "+faststart", str(path)])
         made = {"itag": itag, "name": path.name, "codecs": codecs, "width": width, "height": height}
         drawn.append(drawn[0] | made | {"size": path.stat().st_size})
+    sound = next(rendition for rendition in drawn if rendition["itag"] == SOUND)
+    heard = ["-nostdin", "-v", "error", "-i", str(folder / sound["name"])]
+    for itag, ending, how, like, mime, codecs in (
+        (OPUS, "webm", "-c:a libopus -b:a 160k", sound, "audio/webm", "opus"),
+        (MUXED, "mp4", f"-i {folder}/{H264}.mp4 -c copy", drawn[0], "video/mp4", "avc1.4d401e, mp4a.40.2"),
+    ):
+        path = folder / f"{itag}.{ending}"
+        await anyio.run_process([ffmpeg, *heard, *how.split(), str(path)])
+        made = {"itag": itag, "name": path.name, "mime": mime, "codecs": codecs}
+        drawn.append(like | made | {"size": path.stat().st_size})
     (folder / FACTS).write_text(json.dumps(facts))
 
 

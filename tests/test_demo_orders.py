@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import anyio
 import pytest
 from anyio import to_thread
-from asking import Got, get, information, player, yt_dlp
+from asking import Got, get, information, media_formats, player, yt_dlp
 
 from hdtf_async import demo
 from hdtf_async.demo import Answer, Conditions, Fault, Offer, Refusal, Then
@@ -250,7 +250,7 @@ async def test_the_real_extractor_sees_what_is_offered(site: demo.StandIn, film:
     sound = (film / FILM.youtube_id / "140.m4a").stat().st_size
     seen = {
         entry["format_id"]: (entry.get("height"), entry["fps"], entry["vcodec"], entry["filesize"])
-        for entry in info["formats"]
+        for entry in media_formats(info)
     }
     # What is copy protected it leaves out where there is anything else, and so what has no address.
     assert seen == {
@@ -265,7 +265,7 @@ async def test_the_real_extractor_sees_what_is_offered(site: demo.StandIn, film:
     by_id = {entry["format_id"]: entry for entry in info["formats"]}
     assert by_id["334"]["dynamic_range"] == "HDR10"
     assert "AI-upscaled" in by_id["137-sr"]["format_note"]
-    assert all(entry["available_at"] > time.time() + 30 for entry in info["formats"])
+    assert all(entry["available_at"] > time.time() + 30 for entry in media_formats(info))
 
 
 async def test_without_addresses_the_real_extractor_blames_sabr(site: demo.StandIn) -> None:

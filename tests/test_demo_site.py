@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from asking import get, information, media_address, yt_dlp
+from asking import get, information, media_address, media_formats, yt_dlp
 
 from hdtf_async import demo
 from hdtf_async.demo.answers import Answer
@@ -85,7 +85,7 @@ async def test_the_real_extractor_sees_what_was_drawn(film_info: dict[str, Any],
             entry["ext"], entry.get("width"), entry.get("height"), entry.get("fps"), entry["vcodec"],
             entry["acodec"], entry["filesize"],
         )
-        for entry in info["formats"]
+        for entry in media_formats(info)
     }  # fmt: skip
     folder = small_footage / FILM.youtube_id
     size = {path.stem: path.stat().st_size for path in folder.iterdir()}
@@ -96,9 +96,22 @@ async def test_the_real_extractor_sees_what_was_drawn(film_info: dict[str, Any],
     }
 
 
+async def test_the_real_extractor_sees_storyboards(film_info: dict[str, Any]) -> None:
+    """Preview images stand in every table, as YouTube has them: four levels, each of whole sheets."""
+    boards = [entry for entry in film_info["formats"] if entry["protocol"] == "mhtml"]
+    assert [(entry["format_id"], entry["width"], entry["height"]) for entry in boards] == [
+        ("sb3", 48, 27),
+        ("sb2", 80, 45),
+        ("sb1", 160, 90),
+        ("sb0", 320, 180),
+    ]
+    assert all(entry["vcodec"] == entry["acodec"] == "none" for entry in boards)
+    assert sum(sheet["duration"] for sheet in boards[-1]["fragments"]) == film_info["duration"]
+
+
 async def test_an_id_may_begin_with_a_hyphen(silent_info: dict[str, Any]) -> None:
     """A watch address is an address, whatever its id begins with; a silent film offers no sound."""
-    assert [entry["format_id"] for entry in silent_info["formats"]] == ["133"]
+    assert [entry["format_id"] for entry in media_formats(silent_info)] == ["133"]
 
 
 async def test_a_download_is_byte_exact_and_asks_no_second_time(

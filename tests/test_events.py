@@ -44,7 +44,16 @@ ONE_OF_EACH: list[Event] = [
     RunStarted(3, 5, 120.5, 2, 8, 4, 10_000, 12.0),
     DownloadStarted("RD_Radio1", "CPCoMyuBRM0", 1, 5000),
     FormatChosen(
-        "RD_Radio1", "136", 720, 29.97, None, (("400", "high dynamic range"), ("22", "damaged")), "140"
+        "RD_Radio1",
+        "136",
+        720,
+        29.97,
+        None,
+        (("400", "high dynamic range"), ("22", "damaged")),
+        "140",
+        "en-US",
+        True,
+        False,
     ),
     DownloadProgress("RD_Radio1", 10, None, 2.5),
     Downloaded("RD_Radio1", 3.25),

@@ -8,129 +8,28 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from offered import (
+    AV1,
+    CODECS,
+    H264,
+    MUXED,
+    SOUNDS,
+    STORYBOARD,
+    UHD,
+    USUAL,
+    VP9,
+    WIDTHS,
+    Entry,
+    chosen,
+    hls,
+    hls_sound,
+    ladder,
+    picture,
+    sound,
+)
 
 from hdtf_async.failures import Failure, Reason
-from hdtf_async.formats import TOLERANCE, Choice, Resolution, choose, duration, is_at
-
-Entry = dict[str, object]
-
-WIDTHS = {144: 256, 240: 426, 360: 640, 480: 854, 720: 1280, 1080: 1920, 1440: 2560, 2160: 3840}
-H264 = {144: "160", 240: "133", 360: "134", 480: "135", 720: "136", 1080: "137"}
-VP9 = {144: "278", 240: "242", 360: "243", 480: "244", 720: "247", 1080: "248", 1440: "271", 2160: "313"}
-AV1 = {144: "394", 240: "395", 360: "396", 480: "397", 720: "398", 1080: "399", 1440: "400", 2160: "401"}
-CODECS = {"avc1": "avc1.64001f", "vp9": "vp9", "av01": "av01.0.05M.08"}
-
-
-def picture(format_id: str, height: int, codec: str = "avc1", **other: object) -> Entry:
-    """Make an entry as yt-dlp's YouTube extractor does for a rendition of the picture alone."""
-    ext = "webm" if codec == "vp9" else "mp4"
-    return {
-        "format_id": format_id,
-        "format_note": f"{height}p",
-        "ext": ext,
-        "container": f"{ext}_dash",
-        "protocol": "https",
-        "width": WIDTHS.get(height, height * 16 // 9),
-        "height": height,
-        "fps": 30,
-        "vcodec": CODECS[codec],
-        "acodec": "none",
-        "dynamic_range": "SDR",
-        "filesize": height * 10_000,
-        "filesize_approx": height * 10_001,
-        "tbr": height * 1.5,
-        "vbr": height * 1.5,
-        "has_drm": False,
-        "language": None,
-        "language_preference": -1,
-        "source_preference": -1,
-        "preference": None,
-        "quality": 8,
-        "url": "https://rr1---sn-4g5e6nz7.googlevideo.com/videoplayback?expire=1",
-    } | other
-
-
-def sound(format_id: str, note: str = "medium", *, ext: str = "m4a", **other: object) -> Entry:
-    """Make an entry as yt-dlp's YouTube extractor does for the sound alone."""
-    return {
-        "format_id": format_id,
-        "format_note": note,
-        "ext": ext,
-        "container": f"{ext}_dash",
-        "protocol": "https",
-        "width": None,
-        "height": None,
-        "fps": None,
-        "vcodec": "none",
-        "acodec": "mp4a.40.2" if ext == "m4a" else "opus",
-        "dynamic_range": None,
-        "filesize": 1_600_000,
-        "tbr": 129.5,
-        "abr": 129.5,
-        "has_drm": False,
-        "language_preference": -1,
-        "url": "https://rr1---sn-4g5e6nz7.googlevideo.com/videoplayback?expire=1",
-    } | other
-
-
-def ladder(ids: dict[int, str], codec: str, top: int) -> list[Entry]:
-    """Make all renditions of one codec up to a height."""
-    return [picture(format_id, height, codec) for height, format_id in ids.items() if height <= top]
-
-
-MUXED = picture("18", 360, acodec="mp4a.40.2", container=None, vcodec="avc1.42001E", filesize=None)
-STORYBOARD: Entry = {
-    "format_id": "sb0",
-    "format_note": "storyboard",
-    "ext": "mhtml",
-    "protocol": "mhtml",
-    "acodec": "none",
-    "vcodec": "none",
-    "width": 160,
-    "height": 90,
-    "fps": 0.1,
-}
-SOUNDS = [sound("139", "low", abr=48.8), sound("251", ext="webm", abr=135.0), sound("140")]
-USUAL = [
-    STORYBOARD,
-    *SOUNDS,
-    MUXED,
-    *ladder(H264, "avc1", 1080),
-    *ladder(VP9, "vp9", 1080),
-    *ladder(AV1, "av01", 1080),
-]
-UHD = [*USUAL, picture("271", 1440, "vp9"), picture("313", 2160, "vp9"), picture("401", 2160, "av01")]
-
-
-def hls(format_id: str, height: int, **other: object) -> Entry:
-    """Make an entry as an HLS manifest brings it: picture and sound together, no size."""
-    return (
-        picture(
-            format_id,
-            height,
-            protocol="m3u8_native",
-            container=None,
-            acodec="mp4a.40.2",
-            filesize=None,
-            filesize_approx=None,
-            format_note=None,
-            has_drm=None,
-        )
-        | other
-    )
-
-
-def chosen(
-    formats: list[Entry],
-    reference_height: int,
-    policy: Resolution = Resolution.REFERENCE,
-    *,
-    audio: bool = False,
-) -> Choice:
-    """Choose from a list of renditions."""
-    info: dict[str, object] = {"id": "CPCoMyuBRM0", "duration": 212, "formats": formats}
-    return choose(info, policy=policy, reference_height=reference_height, audio=audio)
-
+from hdtf_async.formats import TOLERANCE, Resolution, choose, duration, is_at
 
 R, E, B = Resolution.REFERENCE, Resolution.EXACT, Resolution.BEST
 
@@ -256,6 +155,27 @@ R, E, B = Resolution.REFERENCE, Resolution.EXACT, Resolution.BEST
             [picture("137", 1080, has_drm=True), picture("136", 720)], 1080, R, "136", id="no copy protection"
         ),
         pytest.param(
+            [picture("137", 1080, has_drm="maybe"), picture("136", 720)],
+            1080,
+            R,
+            "136",
+            id="what may be copy protected comes last",
+        ),
+        pytest.param(
+            [picture("137", 1080, has_drm="maybe"), picture("136", 720)],
+            1080,
+            E,
+            "137",
+            id="what may be copy protected where nothing else will do",
+        ),
+        pytest.param(
+            [picture("137", 1080, url="file:///etc/passwd"), picture("136", 720)],
+            1080,
+            R,
+            "136",
+            id="no local file",
+        ),
+        pytest.param(
             [picture("137", 1080, format_note="1080p, DAMAGED"), picture("136", 720)],
             1080,
             R,
@@ -288,10 +208,6 @@ def test_the_rendition_for_a_need(
 @pytest.mark.parametrize(
     ("formats", "reference_height", "policy", "parts"),
     [
-        pytest.param([], 720, R, ["no rendition"], id="nothing"),
-        pytest.param(
-            [STORYBOARD, *SOUNDS[:1]], 720, R, ["sb0 (a storyboard)", "offered were"], id="no picture"
-        ),
         pytest.param(
             [picture("136", 720), picture("135", 480)],
             700,
@@ -304,7 +220,6 @@ def test_the_rendition_for_a_need(
                 picture("137-sr", 1080),
                 picture("335", 1080, "vp9", dynamic_range="HDR10"),
                 picture("136", 720, has_drm=True),
-                picture("135", 480, has_drm="maybe"),
                 picture("134", 360, format_note="DAMAGED"),
                 picture("133", 240) | {"height": None},
                 picture("+1", 144),
@@ -314,10 +229,10 @@ def test_the_rendition_for_a_need(
             [
                 "137-sr (AI-upscaled)",
                 "335 (high dynamic range)",
-                "136, 135 (copy protected)",
+                "136 (copy protected)",
                 "134 (marked as damaged)",
                 "133 (its height is not told)",
-                "#6 (its id is not fit to be an argument)",
+                "#5 (its id is not fit to be an argument)",
             ],
             id="each for its own reason",
         ),
@@ -332,6 +247,88 @@ def test_nothing_acceptable_is_a_failure_that_tells_all(
     assert caught.value.reason is Reason.FORMAT_UNAVAILABLE
     for part in parts:
         assert part in caught.value.words
+
+
+@pytest.mark.parametrize(
+    ("info", "reason"),
+    [
+        pytest.param({}, Reason.UPDATE_NEEDED, id="no table"),
+        pytest.param({"formats": []}, Reason.UPDATE_NEEDED, id="nothing"),
+        pytest.param({"formats": [STORYBOARD]}, Reason.UPDATE_NEEDED, id="storyboards"),
+        pytest.param({"formats": [STORYBOARD, *SOUNDS]}, Reason.UPDATE_NEEDED, id="audio alone"),
+        pytest.param(
+            {"formats": [STORYBOARD, picture("136", 720, url=None)]}, Reason.UPDATE_NEEDED, id="no address"
+        ),
+        pytest.param(
+            {"formats": [STORYBOARD, picture("136", 720, protocol="sabr"), sound("140", protocol="sabr")]},
+            Reason.UPDATE_NEEDED,
+            id="a protocol that is unknown",
+        ),
+        pytest.param({"formats": [STORYBOARD], "_has_drm": True}, Reason.DRM, id="all left out for DRM"),
+        pytest.param(
+            {"formats": [STORYBOARD, picture("136", 720, has_drm=True), sound("140", has_drm=True)]},
+            Reason.DRM,
+            id="all DRM protected",
+        ),
+        pytest.param(
+            {"formats": [STORYBOARD, *SOUNDS], "_has_drm": True},
+            Reason.UPDATE_NEEDED,
+            id="video left out for DRM, and audio not",
+        ),
+        pytest.param(
+            {"formats": [STORYBOARD, picture("136", 720, has_drm=True), picture("137-sr", 1080)]},
+            Reason.FORMAT_UNAVAILABLE,
+            id="some DRM protected, some refused",
+        ),
+        pytest.param(
+            {"formats": [STORYBOARD, picture("136", 720, url="file:///etc/passwd")]},
+            Reason.FORMAT_UNAVAILABLE,
+            id="a local file",
+        ),
+    ],
+)
+@pytest.mark.parametrize("audio", [False, True])
+def test_a_video_without_any_format_is_not_a_matter_of_resolution(
+    info: dict[str, object], reason: Reason, audio: bool
+) -> None:
+    """Only what could be downloaded and is refused ends with advice about --resolution."""
+    with pytest.raises(Failure) as caught:
+        choose(info, policy=R, reference_height=720, audio=audio)
+    assert caught.value.reason is reason
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["file:///etc/passwd", "FILE:///etc/passwd", "data:,x", "ftp://h/x", "//h/x", "/etc/passwd", " http://h/x",
+     "http:", "https:///x", "javascript:x", "concat:a|b", 7, ["http://h/x"]],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "field", ["url", "manifest_url", "fragment_base_url", "hls_aes", "fragments", "fragment_path"]
+)
+def test_no_downloader_is_given_another_address_than_http(field: str, address: object) -> None:
+    """Whatever yt-dlp would open for a format is on the web."""
+    fields: dict[str, Entry] = {
+        "hls_aes": {"hls_aes": {"uri": address}},
+        "fragments": {"fragments": [{"url": "https://h/1"}, {"url": address}]},
+        "fragment_path": {"fragment_base_url": "https://h/", "fragments": [{"path": address}]},
+    }
+    told = fields.get(field, {field: address})
+    formats = [picture("137", 1080) | told, picture("136", 720), sound("140") | told, sound("139", "low")]
+    choice = chosen(formats, 1080, audio=True)
+    relative = field == "fragment_path" and address in ("//h/x", "/etc/passwd")
+    assert choice.video.format_id == ("137" if relative else "136")
+    assert choice.audio is not None
+    assert choice.audio.format_id == ("140" if relative else "139")
+
+
+@pytest.mark.parametrize("fragments", [{"url": "https://h/1"}, "x", [None], ["https://h/1"], [[]]])
+def test_fragments_that_cannot_be_read_are_refused(fragments: object) -> None:
+    """What is not understood could be anything."""
+    formats = [
+        picture("137", 1080, fragments=fragments),
+        picture("136", 720, fragments=[{"url": "HTTP://h/"}]),
+    ]
+    assert chosen(formats, 1080).video.format_id == "136"
 
 
 def test_what_was_refused_is_told_beside_the_choice() -> None:
@@ -369,9 +366,41 @@ DUBBED = [
 @pytest.mark.parametrize(
     ("sounds", "format_id"),
     [
-        pytest.param(SOUNDS, "140", id="AAC first, more bits first"),
-        pytest.param(SOUNDS[:2], "139", id="AAC before more bits"),
+        pytest.param(SOUNDS, "251", id="more bits of the same quality"),
+        pytest.param([sound("251", ext="webm", abr=118.0), SOUNDS[2]], "140", id="more bits of AAC"),
+        pytest.param([sound("251", ext="webm"), SOUNDS[2]], "140", id="AAC of as many bits"),
         pytest.param(SOUNDS[1:2], "251", id="Opus where there is no AAC"),
+        pytest.param(
+            [sound("599", "ultralow", abr=31.0), sound("251", ext="webm", abr=125.0)],
+            "251",
+            id="Opus before the least AAC",
+        ),
+        pytest.param(
+            [sound("139", "low", abr=48.8), sound("249", "low", ext="webm", abr=50.0), SOUNDS[2]],
+            "140",
+            id="the better quality before more bits",
+        ),
+        pytest.param(
+            [sound("139", "low", abr=200.0), sound("251", ext="webm", abr=125.0)],
+            "251",
+            id="yt-dlp's quality before bits",
+        ),
+        pytest.param(
+            [sound("140", abr=None, tbr=130.0), sound("251", ext="webm", abr=None, tbr=120.0)],
+            "140",
+            id="the bitrate of the whole where that of the audio is unknown",
+        ),
+        pytest.param([hls_sound("233"), hls_sound("234")], "234", id="the higher one of HLS"),
+        pytest.param(
+            [hls_sound("233-0", language="en"), hls_sound("234-0", language="en")],
+            "234-0",
+            id="the higher one of HLS, numbered",
+        ),
+        pytest.param(
+            [sound("140", has_drm="maybe"), sound("139", "low", abr=48.8)],
+            "139",
+            id="what may be copy protected comes last",
+        ),
         pytest.param(DUBBED, "140-1", id="the original of dubbed tracks"),
         pytest.param([*DUBBED[:2], DUBBED[3]], "251-1", id="the original before AAC"),
         pytest.param(
@@ -388,19 +417,10 @@ DUBBED = [
             id="the original by its note alone",
         ),
         pytest.param(
-            [sound("234", "high", protocol="m3u8_native", abr=200.0), sound("140")],
-            "140",
-            id="one file before more bits",
+            [sound("140-hls", protocol="m3u8_native"), sound("140")], "140", id="one file before HLS"
         ),
         pytest.param([sound("140-drc", "medium, DRC", abr=130.0), sound("140")], "140", id="full dynamics"),
-        pytest.param(
-            [
-                sound("233", "", protocol="m3u8_native", acodec=None, abr=None),
-                sound("139", "low", abr=48.8),
-            ],
-            "139",
-            id="one file before HLS",
-        ),
+        pytest.param([hls_sound("233"), sound("139", "low", abr=48.8)], "139", id="known before unknown"),
     ],
 )
 def test_the_original_sound_is_taken_beside_the_picture(sounds: list[Entry], format_id: str) -> None:
@@ -530,6 +550,8 @@ OFFERS = st.lists(
         dynamic_range=st.sampled_from(["SDR", "SDR", "SDR", None, "HDR10", "DV"]),
         format_note=st.sampled_from(["", "", "", None, "Premium", "720p, AI-upscaled", "DAMAGED"]),
         has_drm=st.sampled_from([False, False, False, None, True, "maybe"]),
+        language=st.sampled_from([None, "en", "de", "en-US-desc", "x" * 40, 3]),
+        language_preference=st.sampled_from([-1, 5, 10, -10, None]),
         tbr=st.sampled_from([None, 100, 2500.5]),
     ),
     unique_by=lambda entry: str(entry["format_id"]),
@@ -541,7 +563,7 @@ def acceptable(entry: Entry) -> bool:
     """Say, in other words than the module's, whether a drawn rendition is fit to be taken."""
     return (
         entry["dynamic_range"] in {"SDR", None}
-        and entry["has_drm"] in {False, None}
+        and entry["has_drm"] is not True
         and entry["format_note"] not in {"720p, AI-upscaled", "DAMAGED"}
     )
 
@@ -551,15 +573,20 @@ def test_no_offer_leads_to_a_rendition_that_breaks_a_rule(
     formats: list[Entry], reference_height: int, policy: Resolution
 ) -> None:
     """Whatever is offered, the choice is acceptable, and nothing acceptable meets the policy better."""
-    heights = {int(str(entry["height"])) for entry in formats if acceptable(entry)}
+    sure = [entry for entry in formats if acceptable(entry) and entry["has_drm"] != "maybe"]
+    heights = {int(str(entry["height"])) for entry in sure}
     near = {height for height in heights if abs(height - reference_height) <= TOLERANCE}
+    if not heights or (policy is E and reference_height and not near):
+        sure = [entry for entry in formats if acceptable(entry)]
+        heights = {int(str(entry["height"])) for entry in sure}
+        near = {height for height in heights if abs(height - reference_height) <= TOLERANCE}
     if not heights or (policy is E and reference_height and not near):
         with pytest.raises(Failure):
             chosen(formats, reference_height, policy)
         return
     choice = chosen(formats, reference_height, policy)
     taken = next(entry for entry in formats if entry["format_id"] == choice.video.format_id)
-    assert acceptable(taken)
+    assert taken in sure
     assert len(choice.refused) == sum(not acceptable(entry) for entry in formats)
     height = choice.video.height
     if policy is B or not reference_height:
@@ -570,7 +597,7 @@ def test_no_offer_leads_to_a_rendition_that_breaks_a_rule(
         assert height == min(above)
     else:
         assert height == max(heights)
-    twins = [entry for entry in formats if acceptable(entry) and entry["height"] == taken["height"]]
+    twins = [entry for entry in sure if entry["height"] == taken["height"]]
     if choice.video.fps is not None and choice.video.fps > 31:
         assert all(entry["fps"] in {50, 60} for entry in twins)
 

@@ -60,7 +60,7 @@ STORY: list[Event] = [
     ),
     ClipFailed("RD_D_000", Reason.BOX_DOES_NOT_FIT, "rows 0 to 776 of a frame of 720", with_video=False),
     DownloadStarted("RD_A", "aaaaaaaaaaa", 1, 300),
-    FormatChosen("RD_A", "136", 720, 25.0, 1000, (("137-sr", "AI-upscaled"),), None),
+    FormatChosen("RD_A", "136", 720, 25.0, 1000, (("137-sr", "AI-upscaled"),), None, None, None, False),
     DownloadProgress("RD_A", 400, 1000, 200.0),
     DownloadStarted("RD_B", "bbbbbbbbbbb", 1, 300),
     Retrying("RD_B", Reason.NETWORK, "timed out", 10.0, 1),

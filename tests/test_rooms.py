@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 PACKAGE = Path(hdtf_async.__file__).parent
 
 ROOMS = [
-    *("model", "masks", "failures", "words", "streaks", "health", "geometry", "window", "formats", "events"),
+    *("model", "masks", "failures", "words", "streaks", "health", "geometry", "window"),
+    *("entries", "tracks", "formats", "events"),
     *("splits", "recipes"),
     *("rows", "corrections", "tables", "cpus", "handed", "shards", "takes", "options", "settings"),
     *("plan", "planned", "disk", "packed", "journal", "views", "locks", "partials", "store", "forms"),
@@ -47,7 +48,9 @@ PURE = {
     "health": {"datetime", "re"},
     "geometry": set[str](),
     "window": {"statistics"},
-    "formats": {"re"},
+    "entries": {"re"},
+    "tracks": {"re", "urllib"},
+    "formats": {"operator", "re"},
     "plan": {"difflib", "hashlib", "json"},
     "planned": set[str](),
     "events": {"anyio"},

@@ -173,7 +173,7 @@ def test_what_is_to_be_done_arrives_as_it_was() -> None:
 @pytest.mark.parametrize(
     "event",
     [
-        events.FormatChosen("RD_a", "136", 720, 25.0, None, (("22", "too small"),), None),
+        events.FormatChosen("RD_a", "136", 720, 25.0, None, (("22", "too small"),), None, None, None, False),
         events.VideoFailed("RD_a", "x", Reason.PRIVATE, "gone", 2),
         events.LaneClosed(Reason.REFUSED, "robot", None, 3),
         events.ClipDone("RD_a_000", "RD_a_000.mp4", 1.0, 2, 3.0, 0.0),

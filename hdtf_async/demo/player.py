@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 import secrets
 import time
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,8 @@ _QUALITY = (
     (480, "large"),
     (360, "medium"),
 )
+_STORYBOARDS = ((48, 27, 10, 0), (80, 45, 10, 2), (160, 90, 5, 2), (320, 180, 3, 2))
+"""Levels of storyboards: width and height of an image, columns and rows of a sheet, seconds per image."""
 _SOUND = {
     "quality": "tiny",
     "audioQuality": "AUDIO_QUALITY_MEDIUM",
@@ -110,6 +113,7 @@ def player_response(
             "viewCount": "1",
         }
         | dict(answer.details),
+        "storyboards": {"playerStoryboardSpecRenderer": {"spec": _storyboards(youtube_id, facts["seconds"])}},
     }
     return response | ({"adPlacements": [_advert(answer.advert)]} if answer.advert else {})
 
@@ -135,6 +139,21 @@ def _format(
         **offer.told,
     }
     return {name: value for name, value in entry.items() if value is not None}
+
+
+def _storyboards(youtube_id: str, seconds: float) -> str:
+    """Return YouTube's specification of the preview images: an address, then one part per level.
+
+    A part has width, height, number of images, columns and rows per sheet, milliseconds between images, name
+    of a sheet, and signature. yt-dlp makes one format of each level, ``sb0`` of the last one.
+    """
+    parts = [f"https://i.ytimg.com/sb/{youtube_id}/storyboard3_L$L/$N.jpg?sqp=demo"]
+    for width, height, side, every in _STORYBOARDS:
+        images = max(1, math.ceil(seconds / every)) if every else side * side
+        name = "M$M" if every else "default"
+        fields = (width, height, images, side, side, every * 1000, name, "rs$demo")
+        parts.append("#".join(map(str, fields)))
+    return "|".join(parts)
 
 
 def _picture(rendition: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,123 @@
+"""One entry of the format table in yt-dlp's info dict: what it says, and whether it may be downloaded. Pure.
+
+Entries come from outside: a field may be missing, of another type or absurd, and is then unknown.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    Entry = Mapping[str, object]
+    """One entry, from JSON."""
+
+WHOLE = ("https", "http")
+"""yt-dlp's names of the ways to download one file."""
+IN_PIECES = ("http_dash_segments", "m3u8_native", "m3u8")
+"""yt-dlp's names of the ways to download many fragments."""
+
+# An id is passed to yt-dlp's -f, where "+", "/", "," and brackets would be read as operators.
+_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
+_HTTP = re.compile(r"https?://[^/?#\s]", re.ASCII | re.IGNORECASE)
+_SCHEME = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*:", re.ASCII)
+_ADDRESSES = ("url", "manifest_url", "fragment_base_url")
+_LARGEST = 1e9
+
+
+def why_absent(entry: Entry) -> str | None:
+    """Return why an entry offers nothing to download, neither video nor audio; None if it does."""
+    protocol = text(entry, "protocol")
+    if "mhtml" in (entry.get("ext"), protocol) or "storyboard" in note(entry):
+        return "a storyboard"
+    if entry.get("vcodec") == "none" and entry.get("acodec") == "none":
+        return "neither video nor audio"
+    if not entry.get("url"):
+        return "without an address"
+    return None if protocol in ("", *WHOLE, *IN_PIECES) else f"its protocol is {short(protocol)}"
+
+
+def why_unsafe(entry: Entry) -> str | None:
+    """Return why an entry must not reach a downloader; None if it may."""
+    if not is_safe(text(entry, "format_id")):
+        return "its id is not fit to be an argument"
+    return None if _is_remote(entry) else "its address is not http or https"
+
+
+def is_protected(entry: Entry) -> bool:
+    """Return whether a format is copy protected."""
+    return bool(entry.get("has_drm")) and not may_be_protected(entry)
+
+
+def may_be_protected(entry: Entry) -> bool:
+    """Return whether yt-dlp finds out only by a download whether a format is copy protected."""
+    return entry.get("has_drm") == "maybe"
+
+
+def is_audio_only(entry: Entry) -> bool:
+    """Return whether a format has no video."""
+    return entry.get("vcodec") == "none"
+
+
+def is_safe(format_id: str) -> bool:
+    """Return whether an id is a single word of letters, digits, ``_``, ``.`` and ``-``."""
+    return _SAFE.fullmatch(format_id) is not None
+
+
+def _is_remote(entry: Entry) -> bool:
+    """Return whether every address of a format is http or https, so that no downloader opens a local file."""
+    fragments = entry.get("fragments") or []
+    aes = entry.get("hls_aes")
+    addresses = [entry.get(name) for name in _ADDRESSES] + ([aes.get("uri")] if isinstance(aes, dict) else [])
+    if not isinstance(fragments, list) or not all(map(_is_part, fragments)):
+        return False
+    return all(address is None or _is_http(address) for address in addresses)
+
+
+def _is_part(part: object) -> bool:
+    """Return whether a fragment has an http(s) address, or a path that yt-dlp joins to the base."""
+    if not isinstance(part, dict):
+        return False
+    address, path = part.get("url"), part.get("path")
+    relative = isinstance(path, str) and not _SCHEME.match(path)
+    return (address is None or _is_http(address)) and (path is None or relative or _is_http(path))
+
+
+def _is_http(address: object) -> bool:
+    return isinstance(address, str) and _HTTP.match(address) is not None
+
+
+def text(entry: Entry, field: str) -> str:
+    """Return a field if it is a text, else an empty text."""
+    told = entry.get(field)
+    return told if isinstance(told, str) else ""
+
+
+def note(entry: Entry) -> str:
+    """Return yt-dlp's remarks on a format in lower case."""
+    return text(entry, "format_note").casefold()
+
+
+def bitrate(entry: Entry, *fields: str) -> float:
+    """Return the first of these fields that states a bitrate, in kbit/s; 0 if none does."""
+    return next(filter(None, (number(entry.get(field), _LARGEST) for field in fields)), 0.0)
+
+
+def short(told: object) -> str:
+    """Return a text from outside as it may be shown: at most 24 characters."""
+    return re.sub(r"[^\w.+-]", "?", told[:24] if isinstance(told, str) else "", flags=re.ASCII) or "?"
+
+
+def number(told: object, most: float) -> float | None:
+    """Return a number above 0 and up to `most`; None for anything else, such as NaN, a bool or a text."""
+    if isinstance(told, bool) or not isinstance(told, int | float):
+        return None
+    return float(told) if 0 < told <= most else None
+
+
+def whole(told: object, most: int) -> int | None:
+    """Return a whole number above 0 and up to `most`; None for anything else."""
+    found = number(told, most)
+    return int(found) if found is not None and found.is_integer() else None

@@ -1,0 +1,213 @@
+"""Which audio track a format carries: its language, and whether it is the video's original audio. Pure.
+
+YouTube offers dubbed tracks beside the original one, as formats of audio alone and as HLS formats with both
+video and audio, and marks any of them as the default. yt-dlp reports what YouTube says of a track in several
+places:
+
+- ``language_preference``: 10 for the original, 5 for the default, -10 for a descriptive track, else -1;
+- ``format_note``: the name of the track (``English (US) original (default)``, ``ja - dubbed-auto``), ``DRC``;
+- ``format_id``: ``-drc`` and ``-vb``, followed by a number where several formats share an id (``140-drc-1``);
+- ``url``: YouTube's own tags, such as ``xtags=acont=dubbed-auto:lang=de-DE``.
+
+If any format of the video is marked as original, every other language is a dub.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import unquote
+
+from hdtf_async.entries import WHOLE, bitrate, may_be_protected, note, text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hdtf_async.entries import Entry
+
+_ORIGINAL, _DESCRIPTIVE = 10, -10
+"""Values of yt-dlp's ``language_preference``."""
+_FURTHEST = 1000.0
+"""No number by which yt-dlp orders formats is as far from 0."""
+_ITAG = re.compile(r"\d{1,6}", re.ASCII)
+_LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,4}", re.ASCII)
+_UNDETERMINED = "und"
+_OF_DESCRIPTIVE = re.compile(r"(^|-)desc$")
+_ALTERED_ID = re.compile(r"-(drc|vb)(-|$)", re.ASCII)
+_ALTERED_NOTE = re.compile(r"\bdrc\b|\bvb\b|voice.?boost|stable volume")
+_XTAGS = re.compile(r"xtags(?:[=/]|%(?:25)?3[Dd])([^&/#]{1,200})")
+_END_OF_FIELD = re.compile(r"[&;/#]")
+_QUOTED = 3
+"""How often a value may be percent-encoded: in an HLS playlist the tags are quoted within a quoted field."""
+_LONGEST_ADDRESS = 1 << 13
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What yt-dlp says of the audio of one format."""
+
+    language: str | None
+    """BCP 47 code; None if it is unknown."""
+    preference: float
+    """yt-dlp's ``language_preference``; -1 is yt-dlp's own value for unknown."""
+    original: bool
+    """Whether it is marked as the original, and as nothing else."""
+    dubbed: bool
+    descriptive: bool
+    """Whether it describes the video for people who do not see it."""
+    altered: bool
+    """Whether its dynamics are compressed (DRC) or its voices are boosted."""
+
+    @classmethod
+    def of(cls, entry: Entry) -> Self:
+        """Read the marks of an entry of the format table."""
+        tags, remarks = _xtags(text(entry, "url")), note(entry)
+        content, language = tags.get("acont", ""), text(entry, "language")
+        preference = _ordinal(entry, "language_preference")
+        # yt-dlp calls every HLS format of the original's language original, also a dub in it.
+        dubbed = "dubbed" in remarks or content.startswith("dubbed") or content == "secondary"
+        descriptive = (
+            "descriptive" in remarks
+            or preference <= _DESCRIPTIVE
+            or _OF_DESCRIPTIVE.search(language) is not None
+            or content == "descriptive"
+        )
+        original = preference >= _ORIGINAL or "original" in remarks or content == "original"
+        return cls(
+            _code(_OF_DESCRIPTIVE.sub("", language)) or _code(tags.get("lang")),
+            preference,
+            original=original and not dubbed and not descriptive,
+            dubbed=dubbed,
+            descriptive=descriptive,
+            altered=_ALTERED_ID.search(text(entry, "format_id")) is not None
+            or _ALTERED_NOTE.search(remarks) is not None
+            or "1" in (tags.get("drc"), tags.get("vb")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """The audio of one format, in the light of all tracks of its video."""
+
+    language: str | None
+    """BCP 47 code as yt-dlp reports it; None if it is unknown."""
+    original: bool | None
+    """True if YouTube marks the track, or another one in its language, as the original. False if it is dubbed
+    or descriptive, or has no language while another track is marked. None if no track is marked."""
+    dubbed: bool = False
+    """Whether the track is known to be another than the original: dubbed or descriptive."""
+    guessed: bool = False
+    """Whether the video has several languages, none of which is marked as the original."""
+
+    def to_json(self) -> dict[str, object]:
+        """Return the track as the journal records it."""
+        flags = {"dubbed": self.dubbed, "guessed": self.guessed}
+        told: dict[str, object] = {"language": self.language, "original": self.original}
+        return told | {name: True for name, flag in flags.items() if flag}
+
+    @classmethod
+    def from_json(cls, told: object) -> Self | None:
+        """Read a track from the journal; None if the record has none, as those of older versions."""
+        if not isinstance(told, dict):
+            return None
+        original = told.get("original")
+        return cls(
+            _code(told.get("language")),
+            original if isinstance(original, bool) else None,
+            dubbed=told.get("dubbed") is True,
+            guessed=told.get("guessed") is True,
+        )
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What the metadata of a clip says about its audio."""
+        known = {"audio_language": self.language, "audio_original": self.original}
+        return known | ({"audio_guessed": True} if self.guessed else {})
+
+
+UNKNOWN = Track(None, None)
+"""The audio of a video about which no format table says anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tracks:
+    """The audio tracks of one video."""
+
+    marked: bool
+    """Whether any is marked as the original."""
+    originals: frozenset[str]
+    """Languages of those that are, in lower case."""
+    languages: frozenset[str]
+    """All languages but those of descriptive tracks, in lower case."""
+
+    @classmethod
+    def of(cls, formats: Iterable[Marks]) -> Self:
+        """Read the tracks of all formats with audio, including those that are not acceptable otherwise."""
+        heard = [marks for marks in formats if not marks.descriptive]
+        originals = [marks for marks in heard if marks.original]
+        return cls(bool(originals), _languages(originals), _languages(heard))
+
+    def track(self, marks: Marks) -> Track:
+        """Return the track of a format with audio."""
+        other = marks.dubbed or marks.descriptive
+        known = marks.language is not None
+        same = marks.language is not None and marks.language.casefold() in self.originals
+        original = not other and (marks.original or same)
+        return Track(
+            marks.language,
+            original if other or self.marked else None,
+            dubbed=other or (self.marked and known and not original),
+            guessed=not self.marked and len(self.languages) > 1,
+        )
+
+
+def rank(entry: Entry, marks: Marks, track: Track) -> tuple[float | str, ...]:
+    """Return the place of a format of audio alone among the others; the lowest is the best."""
+    itag = _ITAG.match(text(entry, "format_id"))
+    return (
+        may_be_protected(entry),
+        language_rank(marks, track),
+        marks.altered,
+        -_ordinal(entry, "quality"),
+        -bitrate(entry, "abr", "tbr"),
+        text(entry, "protocol") not in WHOLE,
+        not text(entry, "acodec").startswith("mp4a"),
+        # All that is known of YouTube's audio over HLS: 234 is better than 233.
+        -int(itag[0]) if itag else 0,
+        text(entry, "format_id"),
+    )
+
+
+def language_rank(marks: Marks, track: Track) -> float:
+    """Return how far a track is from being the original: the marked one, else yt-dlp's order, a dub last."""
+    return _FURTHEST if track.dubbed else -_FURTHEST if track.original else -marks.preference
+
+
+def _languages(formats: Iterable[Marks]) -> frozenset[str]:
+    return frozenset(marks.language.casefold() for marks in formats if marks.language is not None)
+
+
+def _ordinal(entry: Entry, field: str) -> float:
+    """Return one of the numbers by which yt-dlp orders formats; -1 is yt-dlp's own value for unknown."""
+    told = entry.get(field)
+    if isinstance(told, bool) or not isinstance(told, int | float) or not abs(told) < _FURTHEST:
+        return -1.0
+    return float(told)
+
+
+def _code(told: object) -> str | None:
+    """Return a BCP 47 code; None for anything else."""
+    if not isinstance(told, str) or not _LANGUAGE.fullmatch(told) or told.casefold() == _UNDETERMINED:
+        return None
+    return told
+
+
+def _xtags(address: str) -> dict[str, str]:
+    """Return YouTube's tags in an address: a field of the query, or part of the path of an HLS playlist."""
+    tags: list[tuple[str, str, str]] = []
+    for found in _XTAGS.findall(address[:_LONGEST_ADDRESS]):
+        for _ in range(_QUOTED):
+            found = unquote(found)  # noqa: PLW2901 - once for each time that it was quoted
+        tags += [tag.partition("=") for tag in _END_OF_FIELD.split(found)[0].split(":")]
+    return {name: value for name, _, value in tags if value}

@@ -1,0 +1,328 @@
+"""Of several audio tracks the original is used, in tables as public bug reports show them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from offered import Entry, chosen, hls, hls_sound, picture, sound
+
+from hdtf_async.formats import Resolution
+from hdtf_async.tracks import Marks, Track, Tracks
+
+MEDIA = "https://rr1---sn-4g5e6nz7.googlevideo.com/videoplayback?itag=140&xtags="
+PLAYLIST = "https://manifest.googlevideo.com/api/manifest/hls_playlist/itag/95/sgoap/"
+
+
+def marked(language: str, note: str, preference: int) -> Entry:
+    """Return the fields in which yt-dlp says what it knows of a track."""
+    return {"language": language, "format_note": note, "language_preference": preference}
+
+
+def dubbed_table(original: str, default: str, others: list[str]) -> list[Entry]:
+    """Return the audio of a video that is dubbed, where a dub is marked as default."""
+    names = [(original, "original", 10), (default, "(default)", 5), *((name, "", -1) for name in others)]
+    table = []
+    for number, (language, mark, preference) in enumerate(names):
+        for itag, quality, ext, abr in (
+            ("139", "low", "m4a", 48.8), ("140", "medium", "m4a", 129.5), ("249", "low", "webm", 51.0),
+            ("251", "medium", "webm", 125.0),
+        ):  # fmt: skip
+            note = ", ".join(filter(None, (f"Language {mark}".strip(), quality)))
+            name = f"{itag}-{number}"
+            table.append(sound(name, note, ext=ext, abr=abr) | marked(language, note, preference))
+    return table
+
+
+def hls_table(height: int, itag: str, languages: list[str | None], original: str) -> list[Entry]:
+    """Return HLS formats of video and audio, one for each language, as YouTube's manifests have them."""
+    table = []
+    for number, language in enumerate(languages):
+        mark = {"format_note": "(original)", "language_preference": 10} if language == original else {}
+        table.append(hls(f"{itag}-{number}", height, language=language) | mark)
+    return table
+
+
+AUDIO = dubbed_table("ja", "en-US", ["fr-FR", "de-DE"])
+LANGUAGES = ["bn", "ar", "de-DE", None, "fr-FR", "en-US"]
+MUXED = [*hls_table(360, "93", LANGUAGES, "en-US"), *hls_table(720, "95", LANGUAGES, "en-US")]
+
+
+def taken(table: list[Entry], height: int = 720) -> tuple[str, str | None, Track]:
+    """Return the ids of the video and of the audio that are taken, and what is known of the audio."""
+    found = {
+        (choice.video.format_id, None if choice.audio is None else choice.audio.format_id, choice.track)
+        for choice in (chosen(order, height, audio=True) for order in (table, table[::-1]))
+    }
+    ((video, audio, track),) = found
+    assert track is not None
+    return video, audio, track
+
+
+def track_in(table: list[Entry], entry: Entry) -> Track:
+    """Return the track of an entry, in the light of its table."""
+    return Tracks.of(map(Marks.of, table)).track(Marks.of(entry))
+
+
+@pytest.mark.parametrize(
+    ("table", "video", "audio", "track"),
+    [
+        pytest.param(
+            [picture("136", 720), *AUDIO], "136", "140-0", Track("ja", True), id="a dub is the default"
+        ),
+        pytest.param(
+            [
+                picture("136", 720),
+                sound("599", ext="m4a", abr=31.0)
+                | marked("en-US", "English (United States) (default), ultralow", 5),
+                hls_sound("234-0") | marked("ja", "日本語 - original (original)", 10),
+                hls_sound("234-1") | marked("en-US", "American English - dubbed-auto (default)", 5),
+            ],
+            "136",
+            "234-0",
+            Track("ja", True),
+            id="the original over HLS only",
+        ),
+        pytest.param(
+            [
+                picture("136", 720),
+                sound("251-0", ext="webm") | marked("en", "medium", -1),
+                sound("251-1", ext="webm", abr=147.0) | marked("it", "Italian, medium", -1),
+                sound("251-6", ext="webm", abr=121.0)
+                | marked("en-US", "English (United States) original (default), medium", 10),
+            ],
+            "136",
+            "251-6",
+            Track("en-US", True),
+            id="a language without a country beside the original",
+        ),
+        pytest.param(
+            [
+                picture("136", 720),
+                sound("140-7", abr=100.0) | marked("ja", "medium", -1),
+                *AUDIO[4:],
+                AUDIO[0],
+            ],
+            "136",
+            "140-7",
+            Track("ja", True),
+            id="an unmarked format in the language of the original",
+        ),
+        pytest.param(MUXED, "95-5", None, Track("en-US", True), id="the original inside of HLS formats"),
+        pytest.param(
+            MUXED[:-1], "95-3", None, Track(None, False), id="no language at this height"
+        ),
+        pytest.param(
+            [picture("136", 720), *MUXED[:9], *AUDIO[8:]],
+            "93-5",
+            None,
+            Track("en-US", True),
+            id="another height rather than a dub",
+        ),
+        pytest.param(
+            [
+                hls("300-0", 720, fps=30),
+                hls("300-1", 720, fps=60, language="en", language_preference=10),
+                hls("300-2", 720, fps=30, language="de"),
+            ],
+            "300-1",
+            None,
+            Track("en", True),
+            id="the original inside rather than fewer frames",
+        ),
+        pytest.param(
+            [picture("136", 720), sound("140"), *MUXED],
+            "95-5",
+            None,
+            Track("en-US", True),
+            id="the marked one inside rather than an unmarked one alone",
+        ),
+        pytest.param(
+            [picture("136", 720), sound("140"), *MUXED[:6]],
+            "136",
+            "140",
+            Track(None, False),
+            id="an unmarked one alone rather than another height",
+        ),
+        pytest.param(
+            [picture("136", 720), sound("140", language="de"), sound("251", ext="webm", language="de")],
+            "136",
+            "140",
+            Track("de", None),
+            id="one language, unmarked",
+        ),
+        pytest.param(
+            [
+                picture("136", 720),
+                sound("140-0", abr=150.0, language="de"),
+                sound("140-1") | marked("en", "English (default), medium", 5),
+            ],
+            "136",
+            "140-1",
+            Track("en", None, guessed=True),
+            id="a guess: the default",
+        ),
+        pytest.param(
+            [hls("95-0", 720, language="de"), hls("95-1", 720, language="en", language_preference=5)],
+            "95-1",
+            None,
+            Track("en", None, guessed=True),
+            id="a guess inside of the video",
+        ),
+        pytest.param(
+            [
+                picture("136", 720),
+                sound("140-0", url=f"{MEDIA}acont%3Ddubbed-auto%3Alang%3Dde-DE", abr=150.0),
+                sound("140-1", url=f"{MEDIA}acont%3Doriginal%3Alang%3Den-US"),
+            ],
+            "136",
+            "140-1",
+            Track("en-US", True),
+            id="marked in the address alone",
+        ),
+    ],
+)  # fmt: skip
+def test_the_original_is_taken_whatever_is_the_default(
+    table: list[Entry], video: str, audio: str | None, track: Track
+) -> None:
+    """Alone or inside of the video, and what is not certain is said."""
+    assert taken(table) == (video, audio, track)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        [picture("136", 720), *MUXED[6:9]],
+        [*MUXED[6:9], hls("96", 1080, language="en-US", language_preference=10, has_drm=True)],
+        [
+            picture("136", 720),
+            *AUDIO[8:],
+            sound("140-9", protocol="sabr") | marked("ja", "Japanese original", 10),
+        ],
+    ],
+    ids=["only HLS dubs", "the original is copy protected", "the original cannot be downloaded"],
+)
+def test_no_dub_is_used_where_the_original_cannot_be_had(table: list[Entry]) -> None:
+    """No audio is a failure with a reason; a dub would be wrong data."""
+    known = [*table, hls("91", 144, language="en-US", language_preference=10, has_drm=True)]
+    assert chosen(known, 720, audio=True).track is None
+
+
+def test_without_audio_a_dubbed_video_is_taken_last() -> None:
+    """The picture is the same, and later runs may want its audio."""
+    assert chosen(MUXED, 720).video.format_id == "95-5"
+    choice = chosen([*MUXED[6:9], *MUXED[:6]], 720)
+    assert choice.video.format_id.startswith("95-")
+    assert choice.video.track is not None
+    assert choice.video.track.dubbed
+    assert chosen([*MUXED, picture("136", 720)], 720).video.format_id == "136"
+
+
+def test_an_exact_height_is_not_given_up_for_the_original() -> None:
+    """Then there is no acceptable format, which the failure says."""
+    table = [picture("136", 720), *MUXED[:6], *AUDIO[8:]]
+    with pytest.raises(Exception, match="360 lines, and 720 were asked for"):
+        chosen(table, 720, Resolution.EXACT, audio=True)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        sound("140-drc", "medium"), sound("140-drc-1", "medium"), sound("251-vb", "medium"),
+        sound("251-vb-0", "medium"), sound("140-drc-dashy-2", "medium"), sound("140-0", "medium, DRC"),
+        sound("140-1", "English, medium, DRC, WEB"), sound("251-1", "medium, Voice boost"),
+        sound("251-1", "medium, Voice-Boost"), sound("251-1", url=f"{MEDIA}drc%3D1"),
+        sound("251-1", url=f"{MEDIA}vb%3D1%3Alang%3Den"),
+        hls_sound("234", url=f"{PLAYLIST}clen%3D1%3Bitag%3D140%3Bxtags%3Dlang%253Den%253Adrc%253D1/x"),
+    ],
+)  # fmt: skip
+def test_altered_dynamics_come_last_by_every_marking(entry: Entry) -> None:
+    """Even where the altered one has more bits, and the other one a worse quality."""
+    assert Marks.of(entry).altered
+    better = {"abr": 200.0, "quality": 4.0}
+    assert taken([picture("136", 720), entry | better, sound("139-5", "low")])[1] == "139-5"
+    assert taken([picture("136", 720), entry | better])[1] == entry["format_id"]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [sound("140"), sound("140-1", "English original, medium"), sound("251-sr-1"),
+     hls_sound("234", "Drcha - dubbed"), sound("140", url=f"{MEDIA}drc%3D0%3Avb%3D"), sound("140", "medium", url="https://h/?vb=1&drc=1")],
+)  # fmt: skip
+def test_plain_tracks_are_not_mistaken_for_altered_ones(entry: Entry) -> None:
+    """Only whole markings count."""
+    assert not Marks.of(entry).altered
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        sound("140", "English descriptive, medium"), sound("140", language_preference=-10),
+        sound("140", language="en-US-desc"), sound("140", language="desc"),
+        sound("140", url=f"{MEDIA}acont%3Ddescriptive%3Alang%3Den"),
+    ],
+)  # fmt: skip
+def test_descriptive_tracks_are_never_used(entry: Entry) -> None:
+    """Not even alone, and not where their language is the original."""
+    assert Marks.of(entry).descriptive
+    assert chosen([picture("136", 720), entry], 720, audio=True).track is None
+    original = sound("251", ext="webm") | marked("en-US", "English (US) original", 10)
+    assert taken([picture("136", 720), entry, original])[1] == "251"
+
+
+@pytest.mark.parametrize(
+    ("entry", "track"),
+    [
+        (hls_sound("233-2") | marked("es", "Español - dubbed", -1), Track("es", False, dubbed=True)),
+        (
+            hls_sound("233-1") | marked("ja", "日本語 - dubbed-auto (original)", 10),
+            Track("ja", False, dubbed=True),
+        ),
+        (sound("140", url=f"{MEDIA}acont%3Dsecondary%3Alang%3Den"), Track("en", False, dubbed=True)),
+        (sound("140", url="https://h/xtags/acont%3Doriginal%3Alang%3Dzh-Hans/n/1"), Track("zh-Hans", True)),
+        (sound("140", language="und"), Track(None, None)),
+        (sound("140", language="en US"), Track(None, None)),
+        (sound("140", language="x" * 500), Track(None, None)),
+        (sound("140", language="\x1b[31m"), Track(None, None)),
+        (sound("140", language=7, language_preference="10", format_note=None, url=[]), Track(None, None)),
+        (sound("140", language_preference=True), Track(None, None)),
+        (sound("140", language_preference=float("nan")), Track(None, None)),
+        (sound("140", language="es-419", language_preference=10**400), Track("es-419", None)),
+    ],
+)
+def test_what_yt_dlp_says_of_a_track_is_read(entry: Entry, track: Track) -> None:
+    """Contradictions count against the original; what is no language code is unknown."""
+    assert track_in([entry], entry) == track
+
+
+@pytest.mark.parametrize(
+    ("languages", "guessed"), [([], False), (["en"], False), (["en", "EN"], False), (["en", "de"], True)]
+)
+def test_several_languages_without_a_mark_make_a_guess(languages: list[str], guessed: bool) -> None:
+    """A descriptive track is none of them; one that is marked ends the doubt."""
+    table = [sound("251"), *(sound(f"140-{place}", language=code) for place, code in enumerate(languages))]
+    table.append(sound("140-9", language="fr-desc", language_preference=-10))
+    assert track_in(table, table[0]).guessed is guessed
+    table.append(sound("140-10", "French original", language="fr", language_preference=10))
+    assert not track_in(table, table[0]).guessed
+
+
+@given(
+    st.builds(
+        Track,
+        st.none() | st.sampled_from(["en", "pt-BR", "zh-Hans"]),
+        st.none() | st.booleans(),
+        dubbed=st.booleans(),
+        guessed=st.booleans(),
+    )
+)
+def test_a_track_survives_the_journal(track: Track) -> None:
+    """So that metadata of later runs say the same."""
+    assert Track.from_json(track.to_json()) == track
+
+
+@pytest.mark.parametrize("told", [None, 7, "en", [], {"language": ["en"], "original": "yes", "dubbed": 1}])
+def test_a_journal_without_tracks_says_nothing_of_them(told: object) -> None:
+    """Older records, and damaged ones, leave language and original unknown."""
+    track = Track.from_json(told) or Track(None, None)
+    assert track.metadata == {"audio_language": None, "audio_original": None}
