@@ -6,7 +6,8 @@ Entries come from outside: a field may be missing, of another type or absurd, an
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import parse_qs, urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +19,24 @@ WHOLE = ("https", "http")
 """yt-dlp's names of the ways to download one file."""
 IN_PIECES = ("http_dash_segments", "m3u8_native", "m3u8")
 """yt-dlp's names of the ways to download many fragments."""
+
+CLIENTS = {
+    "ANDROID": ("android",), "ANDROID_VR": ("android_vr",), "IOS": ("ios",), "MWEB": ("mweb",),
+    "TVHTML5": ("tv", "tv_downgraded", "tv_samsung"), "TVHTML5_SIMPLY": ("tv_simply",),
+    "VISIONOS": ("visionos",), "WEB": ("web", "web_safari"), "WEB_CREATOR": ("web_creator",),
+    "WEB_EMBEDDED_PLAYER": ("web_embedded",), "WEB_REMIX": ("web_music",),
+}  # fmt: skip
+"""YouTube's name of a client, as a media address has it, to yt-dlp's names for it (INNERTUBE_CLIENTS)."""
+
+
+class Source(NamedTuple):
+    """Where the media of a format come from: what is forbidden for one format of a source is so for all."""
+
+    protocol: str
+    """``https`` or ``hls``."""
+    client: str
+    """The client of YouTube that got the address, such as ``TVHTML5``; empty where that is unknown."""
+
 
 # An id is passed to yt-dlp's -f, where "+", "/", "," and brackets would be read as operators.
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
@@ -87,6 +106,16 @@ def _is_part(part: object) -> bool:
 
 def _is_http(address: object) -> bool:
     return isinstance(address, str) and _HTTP.match(address) is not None
+
+
+def source(entry: Entry) -> Source:
+    """Return where the media of a format come from."""
+    protocol = "hls" if text(entry, "protocol").startswith("m3u8") else "https"
+    try:
+        client = parse_qs(urlsplit(text(entry, "url")).query, max_num_fields=100).get("c", [""])[0]
+    except ValueError:
+        client = ""
+    return Source(protocol, short(client) if client else "")
 
 
 def text(entry: Entry, field: str) -> str:

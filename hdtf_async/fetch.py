@@ -12,6 +12,7 @@ from anyio.to_thread import run_sync
 
 from hdtf_async import formats, partials, tracks, ytdlp
 from hdtf_async.disk import trouble
+from hdtf_async.entries import CLIENTS
 from hdtf_async.events import Downloaded, DownloadProgress, DownloadStarted, FormatChosen, RawReady
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.lanes import Rate
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
+    from hdtf_async.entries import Source
     from hdtf_async.events import Events
     from hdtf_async.formats import Choice, Format
     from hdtf_async.journal import Record
@@ -36,6 +38,8 @@ FORBIDDEN_IN_A_ROW = 3
 """Videos that YouTube's media servers turn down, one after the other, until yt-dlp is taken for too old."""
 ADVANCE = 100
 """An attempt that brings at least this part of a file (a hundredth) is not counted as a failed one."""
+FORBIDDING = 2
+"""Videos that a source of media forbids in a row until other sources are tried first for all videos."""
 _SOUND_ENDINGS = {"m4a": "m4a", "mp4": "m4a", "webm": "weba"}
 """YouTube's file ending of sound alone to ours: a video has others."""
 
@@ -85,6 +89,8 @@ class Fetcher:
         """Videos from which clips are being cut; their raws may be deleted after that."""
         self._forbidden: set[str] = set()
         """Videos turned down by the media servers since the last one that was not."""
+        self._forbidding: dict[Source, set[str]] = {}
+        """Sources of media to the videos that they have forbidden since the last one that they delivered."""
 
     def expects_at_hand(self, work: Work) -> bool:
         """Whether a raw seems to be there already, from file names and the journal alone."""
@@ -118,13 +124,16 @@ class Fetcher:
         begun = anyio.current_time()
         self._events.tell(DownloadStarted(work.stem, work.youtube_id, work.attempt, work.least_bytes))
         name = ""
+        wanted: dict[str, Format] = {}
         try:
-            info = await self._tool.ask(work.youtube_id, directory)
+            avoid = self._avoided(work)
+            info = await self._tool.ask(work.youtube_id, directory, every_address=bool(avoid))
             choice = formats.choose(
                 info,
                 policy=self._options.resolution,
                 reference_height=work.reference_height,
                 audio=self._options.audio is not Audio.NONE,
+                avoid=avoid,
             )
             wanted = self._wanted(work, choice)
             self._tell_chosen(work, choice)
@@ -132,12 +141,16 @@ class Fetcher:
             for name, rendition in wanted.items():
                 arrived[name] = await self._fetch(work, info, name, rendition, directory, answered)
         except Failure as failure:
+            if failure.reason is Reason.FORBIDDEN and not failure.advanced and name:
+                self._forbidding.setdefault(wanted[name].source, set()).add(work.youtube_id)
             words = f"attempt {work.attempt}: {failure.reason}: {failure.words}\n"
             await self._store.log(work.videos[0], words)
             if failure.reason not in partials.RESUMABLE:
                 await run_sync(partials.forget, directory, name)
             raise self._of_several(work, failure) from failure
         self._forbidden.clear()
+        for rendition in wanted.values():
+            self._forbidding.pop(rendition.source, None)
         told = ", ".join(f"format {rendition.format_id}" for rendition in wanted.values())
         words = f"attempt {work.attempt}: {told}, {choice.video.height} lines, whole\n"
         await self._store.log(work.videos[0], words)
@@ -145,6 +158,18 @@ class Fetcher:
         return Arrived(
             arrived.get(PICTURE), arrived.get(SOUND), choice, formats.duration(info), _version(info), begun
         )
+
+    def _avoided(self, work: Work) -> set[Source]:
+        """Return the sources of media that have forbidden this video, or several others in a row.
+
+        yt-dlp keeps one address of each format, that of the first client. Where that client's media are
+        forbidden, those of another one, or another protocol, may be had.
+        """
+        return {
+            source
+            for source, videos in self._forbidding.items()
+            if work.youtube_id in videos or len(videos) >= FORBIDDING
+        }
 
     def _wanted(self, work: Work, choice: Choice) -> dict[str, Format]:
         """Return what is to be fetched: the video, and its sound where that is a file of its own."""
@@ -220,8 +245,17 @@ class Fetcher:
         self._forbidden.add(work.youtube_id)
         if len(self._forbidden) < FORBIDDEN_IN_A_ROW or work.attempt < failure.reason.advice.tries:
             return failure
-        words = f"{len(self._forbidden)} videos in a row were turned down\n{failure.words}"
-        return Failure(Reason.UPDATE_NEEDED, words)
+        clients = sorted({name for source in self._forbidding for name in CLIENTS.get(source.client, ())})
+        exclude = "".join(f",-{name}" for name in clients)
+        advice = (
+            "If yt-dlp is current, exclude the client whose media are forbidden:"
+            f" --yt-dlp-args='--extractor-args youtube:player_client=default{exclude}'\n"
+        )
+        return Failure(
+            Reason.UPDATE_NEEDED,
+            f"{failure.words}\nThe media of {len(self._forbidden)} videos in a row were forbidden.\n"
+            + (advice if clients else ""),
+        )
 
     async def another_is_available(self, directory: Path, besides: Collection[str]) -> bool:
         """Ask for a video that YouTube had before, and say whether it still has it.

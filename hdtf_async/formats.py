@@ -40,6 +40,7 @@ from typing import TYPE_CHECKING
 from hdtf_async import tracks
 from hdtf_async.entries import (
     WHOLE,
+    Source,
     bitrate,
     is_audio_only,
     is_protected,
@@ -48,6 +49,7 @@ from hdtf_async.entries import (
     note,
     number,
     short,
+    source,
     text,
     whole,
     why_absent,
@@ -57,7 +59,7 @@ from hdtf_async.failures import Failure, Reason
 from hdtf_async.tracks import Marks, Tracks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from hdtf_async.entries import Entry
     from hdtf_async.tracks import Track
@@ -115,6 +117,8 @@ class Format:
     """Promised length in seconds."""
     track: Track | None = None
     """Its audio; None for video alone."""
+    source: Source = Source("", "")
+    """Where its media come from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +143,16 @@ class Choice:
 
 
 def choose(
-    info: Mapping[str, object], *, policy: Resolution, reference_height: int, audio: bool = False
+    info: Mapping[str, object],
+    *,
+    policy: Resolution,
+    reference_height: int,
+    audio: bool = False,
+    avoid: Collection[Source] = (),
 ) -> Choice:
     """Choose the rendition to fetch. A reference height of 0 is unknown, so the highest is taken.
+
+    Formats of sources to `avoid` are taken only where no other has that height, or that audio.
 
     Raises `Failure`, whose words name what was offered and why each was refused: ``not_yet`` for a broadcast
     that is not over, ``drm`` if all that is offered is copy protected, ``update_needed`` if no video is
@@ -152,7 +163,7 @@ def choose(
     if live in ("is_live", "is_upcoming", "post_live"):
         raise Failure(Reason.NOT_YET, f"live_status is {live}")
     entries = _entries(info)
-    videos, sounds, refused = _sorted_out(entries, duration(info))
+    videos, sounds, refused = _sorted_out(entries, duration(info), avoid)
     if audio and not sounds:
         # It has to come with the video: a video of another height is better than no audio.
         videos = [video for video in videos if _inside(video.format)] or videos
@@ -213,6 +224,8 @@ class _Video:
 
     format: Format
     entry: Entry
+    avoided: bool
+    """Whether its source is to be avoided."""
     language_rank: float
     """0 for video alone."""
 
@@ -223,6 +236,7 @@ class _Video:
         language = 0.0 if it.acodec is None else self.language_rank
         return (
             abs(it.height - height),
+            self.avoided,
             *((audio, language, fast) if with_audio else (fast, audio, language)),
             _codec_rank(it.vcodec),
             it.protocol not in WHOLE,
@@ -238,7 +252,7 @@ def _entries(info: Mapping[str, object]) -> list[Entry]:
 
 
 def _sorted_out(
-    entries: Sequence[Entry], seconds: float | None
+    entries: Sequence[Entry], seconds: float | None, avoid: Collection[Source]
 ) -> tuple[list[_Video], list[Format], list[tuple[str, str]]]:
     """Return the acceptable formats with video, those of audio alone from best to worst, and the refused."""
     videos: list[_Video] = []
@@ -254,12 +268,15 @@ def _sorted_out(
         if why is None and is_audio_only(entry):
             why = _why_not_sound(entry, mark, track)
             if why is None and mark is not None and track is not None:
-                sounds.append((tracks.rank(entry, mark, track), _read(entry, seconds, track)))
+                avoided = source(entry) in avoid
+                sounds.append(
+                    (tracks.rank(entry, mark, track, avoided=avoided), _read(entry, seconds, track))
+                )
         elif why is None:
             why = _why_not_picture(entry)
             if why is None:
                 rank = 0.0 if mark is None or track is None else tracks.language_rank(mark, track)
-                videos.append(_Video(_read(entry, seconds, track), entry, rank))
+                videos.append(_Video(_read(entry, seconds, track), entry, source(entry) in avoid, rank))
         if why is not None:
             refused.append((name if is_safe(name) else f"#{place}", why))
     return videos, [sound for _, sound in sorted(sounds, key=itemgetter(0))], refused
@@ -351,6 +368,7 @@ def _read(entry: Entry, seconds: float | None, track: Track | None) -> Format:
         protocol=protocol,
         duration=number(entry.get("duration"), _LONGEST) or seconds,
         track=track,
+        source=source(entry),
     )
 
 

@@ -162,13 +162,14 @@ class Tracks:
         )
 
 
-def rank(entry: Entry, marks: Marks, track: Track) -> tuple[float | str, ...]:
+def rank(entry: Entry, marks: Marks, track: Track, *, avoided: bool = False) -> tuple[float | str, ...]:
     """Return the place of a format of audio alone among the others; the lowest is the best."""
     itag = _ITAG.match(text(entry, "format_id"))
     return (
         may_be_protected(entry),
         language_rank(marks, track),
         marks.altered,
+        avoided,
         -_ordinal(entry, "quality"),
         -bitrate(entry, "abr", "tbr"),
         text(entry, "protocol") not in WHOLE,

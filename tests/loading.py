@@ -84,7 +84,7 @@ class YtDlp:
     def __init__(self, *_: object) -> None:
         self._asked: set[str] = set()
 
-    async def ask(self, youtube_id: str, _directory: Path) -> dict[str, Any]:
+    async def ask(self, youtube_id: str, _directory: Path, **_more: bool) -> dict[str, Any]:
         """Answer; every tenth video is private, and the way to every eleventh is broken at first."""
         await checkpoint()
         number = int(youtube_id)

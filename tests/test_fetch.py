@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -10,6 +13,7 @@ import anyio
 import loading
 import pytest
 
+from hdtf_async.entries import CLIENTS
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.fetch import _require_whole
 from hdtf_async.formats import Format
@@ -51,7 +55,7 @@ def test_a_download_is_whole_by_its_bytes_or_by_its_length(
 class ForbiddenOnce(loading.YtDlp):
     """Is turned down by the media servers with the first address of every video."""
 
-    async def ask(self, youtube_id: str, directory: Path) -> dict[str, Any]:
+    async def ask(self, youtube_id: str, directory: Path, **_more: bool) -> dict[str, Any]:
         """Answer from the second time on as the other one does."""
         info = await super().ask(youtube_id, directory)
         if youtube_id not in self._asked:
@@ -68,3 +72,15 @@ def test_no_video_is_given_up_before_its_address_was_given_out_anew(
     loading.write_tables(tmp_path / "tables", 9, first=1)
     report = anyio.run(loading.load, tmp_path / "clips", tmp_path / "tables", loading.Most())
     assert (len(report.done), report.failed) == (9, {})
+
+
+def test_every_client_of_the_installed_yt_dlp_can_be_named() -> None:
+    """The advice to exclude a client needs yt-dlp's name for it, which no media address has."""
+    program = """
+import json
+from yt_dlp.extractor.youtube._base import INNERTUBE_CLIENTS
+print(json.dumps([
+    (name, client["INNERTUBE_CONTEXT"]["client"]["clientName"]) for name, client in INNERTUBE_CLIENTS.items()
+]))"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert [name for name, client in json.loads(done.stdout) if name not in CLIENTS.get(client, ())] == []

@@ -28,6 +28,7 @@ from offered import (
     sound,
 )
 
+from hdtf_async.entries import Source
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.formats import TOLERANCE, Resolution, choose, duration, is_at
 
@@ -661,3 +662,24 @@ def test_no_junk_gets_through(
             assert re.fullmatch(r"[\w.+?-]{0,64}", text, re.ASCII)
     assert 0 < choice.video.height <= 8192
     assert all(name.isprintable() and why.isprintable() for name, why in choice.refused)
+
+
+def test_a_source_that_forbids_its_media_is_avoided_at_the_same_height() -> None:
+    """Another client's address, or another protocol, is taken in its place; a lower height is not."""
+    media = "https://rr1---sn-x.googlevideo.com/videoplayback?itag=136&c="
+    table = [
+        picture("136-0", 720, url=f"{media}WEB"),
+        picture("136-1", 720, url=f"{media}TVHTML5"),
+        picture("232", 720, url="https://manifest.googlevideo.com/x.m3u8", protocol="m3u8_native"),
+        picture("135", 480, url=f"{media}VISIONOS"),
+    ]
+    forbidden: set[Source] = set()
+    taken = []
+    for _ in range(4):
+        chosen = choose(
+            {"formats": table}, policy=Resolution.REFERENCE, reference_height=720, avoid=forbidden
+        )
+        taken.append(chosen.video.format_id)
+        forbidden.add(chosen.video.source)
+    assert taken == ["136-0", "136-1", "232", "136-0"]
+    assert forbidden == {Source("https", "WEB"), Source("https", "TVHTML5"), Source("hls", "")}

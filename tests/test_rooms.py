@@ -48,7 +48,7 @@ PURE = {
     "health": {"datetime", "re"},
     "geometry": set[str](),
     "window": {"statistics"},
-    "entries": {"re"},
+    "entries": {"re", "urllib"},
     "tracks": {"re", "urllib"},
     "formats": {"operator", "re"},
     "plan": {"difflib", "hashlib", "json"},
