@@ -84,7 +84,13 @@ class YtDlp:
     def __init__(self, *_: object) -> None:
         self._asked: set[str] = set()
 
-    async def ask(self, youtube_id: str, _directory: Path, **_more: bool) -> dict[str, Any]:
+    async def ask(
+        self,
+        youtube_id: str,
+        directory: Path,  # noqa: ARG002 - as the real one
+        *,
+        every_address: bool = False,  # noqa: ARG002 - as the real one
+    ) -> dict[str, Any]:
         """Answer; every tenth video is private, and the way to every eleventh is broken at first."""
         await checkpoint()
         number = int(youtube_id)

@@ -55,9 +55,9 @@ def test_a_download_is_whole_by_its_bytes_or_by_its_length(
 class ForbiddenOnce(loading.YtDlp):
     """Is turned down by the media servers with the first address of every video."""
 
-    async def ask(self, youtube_id: str, directory: Path, **_more: bool) -> dict[str, Any]:
+    async def ask(self, youtube_id: str, directory: Path, *, every_address: bool = False) -> dict[str, Any]:
         """Answer from the second time on as the other one does."""
-        info = await super().ask(youtube_id, directory)
+        info = await super().ask(youtube_id, directory, every_address=every_address)
         if youtube_id not in self._asked:
             self._asked.add(youtube_id)
             raise Failure(Reason.FORBIDDEN, "HTTP Error 403: Forbidden")
