@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
@@ -61,8 +61,14 @@ class Request:
     """Bytes of body handed to the connection so far."""
     done: bool = False
     ordered: str | None = None
-    """What was ordered to go wrong with it: ``refused``, ``unplayable``, a status, or what came in place
-    of the rest of the body (``stall``)."""
+    """What was ordered to go wrong with it: ``refused``, ``unplayable``, ``spent``, a status, or what came
+    in place of the rest of the body (``stall``)."""
+    host: str | None = None
+    """What follows is of the full mock: the host to which it goes."""
+    client: str | None = None
+    """yt-dlp's name of the client that makes it, or that was given the address."""
+    refused: str | None = None
+    """What was wrong with the request itself: a parameter of its address, or of what it sends."""
 
 
 class Log:
@@ -250,6 +256,12 @@ class Handler(BaseHTTPRequestHandler):
             self.begin(request, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, headers)
             return
         first, stop = span or (0, size)
+        given = self.granted(request, stop - first)
+        if given == 0 < stop - first:
+            self.reply(request, HTTPStatus.FORBIDDEN, b"", "text/plain")
+            return
+        if given < stop - first:
+            fault = replace(fault, after=given if fault.after is None else min(given, fault.after))
         headers = {"Content-Type": kind, "Accept-Ranges": "bytes", "Content-Length": str(stop - first)}
         if span is None:
             self.begin(request, HTTPStatus.OK, headers)
@@ -259,6 +271,10 @@ class Handler(BaseHTTPRequestHandler):
         with path.open("rb") as file:
             file.seek(first)
             self.send(request, file.read, stop - first, fault, self.lines(request.video or ""))
+
+    def granted(self, request: Request, count: int) -> int:  # noqa: ARG002 - others look at the request
+        """Return how many bytes of those that are asked for may be sent."""
+        return count
 
     def lines(self, youtube_id: str) -> list[Line]:
         """Return the lines over which a video's media go: its own and the site's, where they have limits."""
