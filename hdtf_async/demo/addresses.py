@@ -47,8 +47,6 @@ class Wrong(StrEnum):
     CLIENT = "c"
     CHALLENGE = "n"
     SIGNATURE = "sig"
-    EARLY = "early"
-    """It is asked for before the advertisement is over."""
 
 
 @dataclass(slots=True)
@@ -62,7 +60,7 @@ class Issue:
     has_challenge: bool = False
     """Whether ``n`` in them is a JavaScript challenge."""
     advert: int = 0
-    """Seconds during which they are not good yet."""
+    """Seconds during which there are no media yet."""
     time: float = field(default_factory=time.time)
     ei: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     challenge: str = field(
@@ -71,6 +69,11 @@ class Issue:
     """``n`` as it is handed out."""
     sent: dict[str, int] = field(default_factory=dict)
     """Bytes that were sent so far, by itag."""
+
+    @property
+    def is_early(self) -> bool:
+        """Whether the advertisement before the video is not over yet."""
+        return time.time() < self.time + self.advert
 
 
 class Addresses:
@@ -143,7 +146,6 @@ class Addresses:
             Wrong.CLIENT: fields.get("c") != issue.client.context["clientName"],
             Wrong.CHALLENGE: issue.has_challenge and fields.get("n") != script.solve_n(issue.challenge),
             Wrong.SIGNATURE: not hmac.compare_digest(fields.get("sig", "").encode(), self._sign(fields)),
-            Wrong.EARLY: time.time() < issue.time + issue.advert,
         }
         return issue, next((wrong for wrong, holds in wrongs.items() if holds), None)
 

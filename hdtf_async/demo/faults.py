@@ -90,7 +90,7 @@ class Orders:
         """Say whether the addresses of the extraction under way are to be good for another source only."""
         moved = self.answer(youtube_id).moved_extractions
         with self._lock:
-            return moved is None or self._watched[youtube_id] <= moved
+            return moved is None or max(1, self._watched[youtube_id]) <= moved
 
     def _playable(self, youtube_id: str, asked: int) -> Answer:
         """Return the answer for a video after so many player requests."""

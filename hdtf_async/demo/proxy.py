@@ -133,9 +133,9 @@ class ProxyHandler(Handler):
 
     @contextmanager
     def noted(self) -> Iterator[Request]:
-        """Keep a line of the log, with the host too."""
+        """Keep a line of the log, with the host and who asks too."""
         with super().noted() as request:
-            request.host = self.host
+            request.host, request.agent = self.host, self.headers.get("User-Agent")
             yield request
 
     def _page(self, request: Request, address: SplitResult) -> None:
@@ -262,6 +262,10 @@ class ProxyHandler(Handler):
             self.reply(request, HTTPStatus.NOT_FOUND, b"", "text/plain")
 
     def _media(self, request: Request, issue: Issue, fields: Mapping[str, str]) -> None:
+        if issue.is_early:
+            request.refused = "early"
+            self.reply(request, HTTPStatus.FORBIDDEN, b"", "text/plain")
+            return
         segment = "sq" in fields
         fault = self.server.site.orders.media(issue.youtube_id, issue.client.name, segment=segment)
         if fault.status is HTTPStatus.FOUND:

@@ -69,6 +69,8 @@ class Request:
     """yt-dlp's name of the client that makes it, or that was given the address."""
     refused: str | None = None
     """What was wrong with the request itself: a parameter of its address, or of what it sends."""
+    agent: str | None = None
+    """Its User-Agent."""
 
 
 class Log:

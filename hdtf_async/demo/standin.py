@@ -52,6 +52,15 @@ class StandIn:
     pid: int
 
     @property
+    def address(self) -> str:
+        """Host and port of the player answers."""
+        return f"{_HOST}:{self.player_port}"
+
+    @property
+    def proxy(self) -> None:
+        """What goes into ``--proxy``: nothing, it is asked directly."""
+
+    @property
     def yt_dlp_args(self) -> str:
         """What goes into ``--yt-dlp-args``: the player's address instead of YouTube's, none of its pages.
 
@@ -59,10 +68,7 @@ class StandIn:
         that is what `environment` names.
         """
         skip = "player_skip=webpage,configs,js,initial_data"
-        return (
-            "--compat-options no-certifi"
-            f" --extractor-args 'youtube:innertube_host={_HOST}:{self.player_port};{skip}'"
-        )
+        return f"--compat-options no-certifi --extractor-args 'youtube:innertube_host={self.address};{skip}'"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -105,9 +111,19 @@ class FullMock:
     pid: int
 
     @property
+    def address(self) -> str:
+        """Host and port of the proxy."""
+        return f"{_HOST}:{self.port}"
+
+    @property
+    def proxy(self) -> str:
+        """What goes into ``--proxy``."""
+        return f"http://{self.address}"
+
+    @property
     def yt_dlp_args(self) -> str:
         """What goes into ``--yt-dlp-args``. Verification of certificates stays on, as with `StandIn`."""
-        return f"--proxy http://{_HOST}:{self.port} --compat-options no-certifi"
+        return "--compat-options no-certifi"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -117,9 +133,9 @@ class FullMock:
     async def requests(self) -> list[dict[str, Any]]:
         """Return everything that was asked of the mock so far, in the order in which it came.
 
-        Each request is a mapping as that of `StandIn.requests`, with ``host``, ``client`` (yt-dlp's name of
-        it) and ``refused`` (what was wrong with the request itself) besides. A tunnel to a host that is not
-        YouTube's is there with the method ``CONNECT``; others are not.
+        Each request is a mapping as that of `StandIn.requests`, with ``host``, ``agent``, ``client``
+        (yt-dlp's name of it) and ``refused`` (what was wrong with the request itself) besides. A tunnel to a
+        host that is not YouTube's is there with the method ``CONNECT``; others are not.
         """
         return await _log(self.port)
 
