@@ -5,8 +5,11 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import shlex
 import ssl
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -15,12 +18,12 @@ from anyio import to_thread
 
 from hdtf_async import demo
 from hdtf_async.demo import script
+from hdtf_async.demo.account import COOKIES
 from hdtf_async.demo.footage import FACTS
 from hdtf_async.workshop import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
 FILM = demo.Film("fullFilm_01", "Eleven seconds of talk", 11, heights=(360, 240), vp9_heights=(360,), look=1)
 """Long enough for three HLS segments."""
@@ -160,3 +163,48 @@ def changed(address: str, **parameters: str) -> str:
     """Return an address with some parameters set."""
     parts = urlsplit(address)
     return urlunsplit(parts._replace(query=urlencode(query(address) | parameters)))
+
+
+def write_tables(directory: Path, ids: Mapping[str, str], interval: str = "00:03-00:08") -> None:
+    """Write the tables of one subset: YouTube ids by name, each with one clip."""
+    directory.mkdir()
+    rows = {
+        "video_url": "{name} https://www.youtube.com/watch?v={youtube_id}",
+        "resolution": "{name}.mp4 360",
+        "annotion_time": "{name}.mp4 {interval}",
+        "crop_wh": "{name}_0.mp4 150 300 20 300",
+        "crop_ratio": "{name}_0.mp4 1.2",
+    }
+    for table, row in rows.items():
+        lines = [
+            row.format(name=name, youtube_id=youtube_id, interval=interval)
+            for name, youtube_id in ids.items()
+        ]
+        (directory / f"RD_{table}.txt").write_text("".join(f"{line}\n" for line in lines))
+
+
+async def frames(path: Path) -> list[str]:
+    """Return the digest of each decoded frame of a file."""
+    words = ["-nostdin", "-v", "error", "-i", str(path), "-map", "0:v", "-f", "framemd5", "-"]
+    ended = await anyio.run_process([str(bundled_ffmpeg()), *words])
+    lines = ended.stdout.decode().splitlines()
+    return [line.split()[-1] for line in lines if not line.startswith("#")]
+
+
+def signed_in_at(directory: Path) -> Path:
+    """Write a file of cookies of somebody who is signed in into a directory; return its path."""
+    path = directory / "cookies.txt"
+    path.write_text(COOKIES)
+    return path
+
+
+def counted_deno(program: Path | None, log: Path) -> list[str]:
+    """Return the arguments that make yt-dlp start deno in a way that writes what it is to do into a log."""
+    deno = Path(sys.executable if program is None else program).parent / "deno"
+    wrapper = log.with_name("deno")
+    wrapper.write_text(
+        f'#!/bin/sh\necho "$1" >> {shlex.quote(str(log))}\nexec {shlex.quote(str(deno))} "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    log.touch()
+    return ["--js-runtimes", f"deno:{wrapper}"]

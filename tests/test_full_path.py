@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import anyio
 import full
 import pytest
 from asking import information, yt_dlp
@@ -20,7 +18,6 @@ from full import CHUNK, FILM, H264, H264_HLS, RECORDED
 
 from hdtf_async import Options, demo, doctor
 from hdtf_async.demo import Answer, ClientAnswer, Conditions, Refusal, Script
-from hdtf_async.demo.account import COOKIES
 from hdtf_async.health import is_ready
 from hdtf_async.workshop import bundled_ffmpeg
 
@@ -60,25 +57,6 @@ async def mock(footage: Path) -> AsyncIterator[demo.FullMock]:
         yield mock
 
 
-def signed_in_at(directory: Path) -> list[str]:
-    """Return the arguments of somebody who is signed in, with a file of cookies in a directory."""
-    path = directory / "cookies.txt"
-    path.write_text(COOKIES)
-    return ["--cookies", str(path)]
-
-
-def counted_deno(program: Path | None, log: Path) -> list[str]:
-    """Return the arguments that make yt-dlp start deno in a way that writes what it is to do into a log."""
-    deno = Path(sys.executable if program is None else program).parent / "deno"
-    wrapper = log.with_name("deno")
-    wrapper.write_text(
-        f'#!/bin/sh\necho "$1" >> {shlex.quote(str(log))}\nexec {shlex.quote(str(deno))} "$@"\n'
-    )
-    wrapper.chmod(0o755)
-    log.touch()
-    return ["--js-runtimes", f"deno:{wrapper}"]
-
-
 def handed(info: dict[str, Any], itag: int) -> str:
     """Return what a second yt-dlp needs for one format, without the address of the page."""
     formats = [one for one in info["formats"] if one["format_id"] == str(itag)]
@@ -101,7 +79,7 @@ async def test_clients_and_chunk_size_are_those_recorded(
     assert version in RECORDED, f"look at yt-dlp {version}, and record its clients in tests/full.py"
     expected = RECORDED[version].account if signed_in else RECORDED[version].guest
     before = len(await mock.requests())
-    arguments = signed_in_at(tmp_path) if signed_in else []
+    arguments = ["--cookies", str(full.signed_in_at(tmp_path))] if signed_in else []
     info = await information(mock, LARGE, *arguments, program=program)
     asked = [one for one in await since(mock, before) if one["host"] == "www.youtube.com"]
     players = [one["client"] for one in asked if one["method"] == "POST"]
@@ -155,7 +133,7 @@ async def test_a_second_yt_dlp_fetches_what_the_first_has_found(
     The waiting time of an advertisement too: the mock serves nothing before it is over.
     """
     started = tmp_path / "started.txt"
-    arguments = [*counted_deno(program, started), *signed_in_at(tmp_path)]
+    arguments = [*full.counted_deno(program, started), "--cookies", str(full.signed_in_at(tmp_path))]
     info = await information(mock, LARGE, *arguments, program=program)
     assert started.read_text().split().count("run") == 1
     started.write_text("")
@@ -196,17 +174,9 @@ async def test_hls_has_the_frames_of_https(
     assert said.code == 0, said.err
     told = await since(mock, before)
     assert [one["path"].endswith("/file/seg.ts") for one in told] == [False, True, True, True]
-    frames = await pictures(tmp_path / "raw.mp4")
-    assert len(frames) == FILM.frames
-    assert frames == await pictures(footage / FILM.youtube_id / f"{H264}.mp4")
-
-
-async def pictures(path: Path) -> list[str]:
-    """Return the digest of each decoded frame."""
-    words = ["-nostdin", "-v", "error", "-i", str(path), "-map", "0:v", "-f", "framemd5", "-"]
-    ended = await anyio.run_process([str(bundled_ffmpeg()), *words])
-    lines = ended.stdout.decode().splitlines()
-    return [line.split()[-1] for line in lines if not line.startswith("#")]
+    decoded = await full.frames(tmp_path / "raw.mp4")
+    assert len(decoded) == FILM.frames
+    assert decoded == await full.frames(footage / FILM.youtube_id / f"{H264}.mp4")
 
 
 @both
@@ -215,7 +185,9 @@ async def test_a_script_in_which_nothing_can_be_solved_costs_the_formats_that_ne
 ) -> None:
     """Somebody who is signed in is offered no others; yt-dlp's warnings say why."""
     watch = "https://www.youtube.com/watch?v=unsolvable1"
-    said = await yt_dlp(mock, "-J", *signed_in_at(tmp_path), "--", watch, program=program)
+    said = await yt_dlp(
+        mock, "-J", "--cookies", str(full.signed_in_at(tmp_path)), "--", watch, program=program
+    )
     assert said.code == 1
     assert "n challenge solving failed" in said.err
     assert "Signature solving failed" in said.err
@@ -275,7 +247,7 @@ async def test_the_doctor_is_content_with_a_user_of_the_mock(
     before = len(await mock.requests())
     options = Options(
         yt_dlp=program, proxy=mock.proxy, yt_dlp_args=tuple(shlex.split(mock.yt_dlp_args)),
-        cookies=Path(signed_in_at(tmp_path)[-1]),
+        cookies=full.signed_in_at(tmp_path),
     )  # fmt: skip
     with exported(mock.environment):
         signs = await doctor.examine(options)
