@@ -5,8 +5,8 @@ write_tables(tables)
 async with stand_in(footage) as site:
     ...  # run the main job with site.yt_dlp_args and site.environment
 
-`stand_in` answers yt-dlp's player requests, and yt-dlp skips the pages. `full_mock` is a proxy that answers as
-YouTube, and is used in the same way, with ``mock.proxy`` besides.
+`stand_in` answers yt-dlp's player requests, and yt-dlp skips the pages. `full_mock` is a proxy that answers
+as YouTube, and is used in the same way, with ``mock.proxy`` besides.
 """
 
 from hdtf_async.demo.answers import (
