@@ -16,6 +16,8 @@ import anyio
 from anyio import to_thread
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from hdtf_async import demo
 
 
@@ -28,13 +30,26 @@ class Said:
     err: str
 
 
-async def yt_dlp(site: demo.StandIn, *arguments: str, feed: str = "", trusting: bool = True) -> Said:
-    """Run the real yt-dlp against a stand-in, with nothing that a user could not pass."""
+async def yt_dlp(
+    site: demo.StandIn | demo.FullMock,
+    *arguments: str,
+    feed: str = "",
+    trusting: bool = True,
+    program: Path | None = None,
+) -> Said:
+    """Run the real yt-dlp against a mock, with nothing that a user could not pass.
+
+    ``program`` is another yt-dlp than the installed one.
+    """
     environment = {name: value for name, value in os.environ.items() if name != "SSL_CERT_FILE"}
     if trusting:
         environment |= site.environment
     done = await anyio.run_process(
-        [sys.executable, "-m", "yt_dlp", "--ignore-config", *shlex.split(site.yt_dlp_args), *arguments],
+        [
+            *([sys.executable, "-m", "yt_dlp"] if program is None else [str(program)]),
+            *("--ignore-config", *([] if site.proxy is None else ["--proxy", site.proxy])),
+            *(*shlex.split(site.yt_dlp_args), *arguments),
+        ],
         input=feed.encode(),
         check=False,
         env=environment,
@@ -42,9 +57,12 @@ async def yt_dlp(site: demo.StandIn, *arguments: str, feed: str = "", trusting: 
     return Said(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-async def information(site: demo.StandIn, youtube_id: str) -> dict[str, Any]:
+async def information(
+    site: demo.StandIn | demo.FullMock, youtube_id: str, *arguments: str, program: Path | None = None
+) -> dict[str, Any]:
     """Return what yt-dlp says about a video."""
-    said = await yt_dlp(site, "-J", "--", f"https://www.youtube.com/watch?v={youtube_id}")
+    watch = f"https://www.youtube.com/watch?v={youtube_id}"
+    said = await yt_dlp(site, "-J", *arguments, "--", watch, program=program)
     assert said.code == 0, said.err
     info: dict[str, Any] = json.loads(said.out)
     return info

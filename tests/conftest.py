@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import shlex
+import subprocess
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -113,6 +114,37 @@ def finished(site: demo.StandIn, demo_tables: Path, tmp_path_factory: pytest.Tem
     options = Options(source=demo_tables, pace=0, yt_dlp_args=tuple(shlex.split(site.yt_dlp_args)))
     report = anyio.run(hdtf_async.download, out, options)
     return Finished(out, options, report, len(anyio.run(site.requests)))
+
+
+@pytest.fixture(scope="session")
+def newest_yt_dlp(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The newest yt-dlp of PyPI, in an environment of its own: what a user gets who installs today."""
+    base = tmp_path_factory.getbasetemp()
+    directory = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "newest-yt-dlp"
+    program = directory / "bin" / "yt-dlp"
+    install = [str(directory / "bin" / "pip"), "--disable-pip-version-check", "install", "-q"]
+    with directory.with_suffix(".lock").open("w") as lock:  # tests may run in several processes
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for words in ([sys.executable, "-m", "venv", str(directory)], [*install, "yt-dlp[default,deno]"]):
+            if program.exists():
+                break
+            ended = subprocess.run(words, capture_output=True, text=True, check=False, timeout=600)
+            if ended.returncode != 0:
+                pytest.fail(f"the newest yt-dlp could not be installed: {words}\n{ended.stderr[-2000:]}")
+    return program
+
+
+VERSIONS = ["installed", pytest.param("newest", marks=pytest.mark.newest)]
+"""Values of the fixture `program`: the installed yt-dlp, which the constraints pin, and the newest."""
+VERSIONS_SLOWLY = [pytest.param("installed", marks=pytest.mark.slow), VERSIONS[1]]
+"""The same for a test that takes ten seconds."""
+
+
+@pytest.fixture(scope="session")
+def program(request: pytest.FixtureRequest) -> Path | None:
+    """The yt-dlp that a test is about; None is the installed one."""
+    newest: Path | None = request.getfixturevalue("newest_yt_dlp") if request.param == "newest" else None
+    return newest
 
 
 _forbidden: list[str] = []

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -29,12 +30,17 @@ import hdtf_async
 from hdtf_async import Options, Reason, demo, events
 from hdtf_async.demo import BOT, Answer, Fault, Offer, Then
 from hdtf_async.demo.footage import FACTS
+from hdtf_async.demo.player import MEDIA_PATH
 from hdtf_async.formats import Resolution
 from hdtf_async.workshop import bundled_ffmpeg
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
+
+    Site = demo.StandIn | demo.FullMock
+    Mock = Callable[[Path, Mapping[str, Answer]], AbstractAsyncContextManager[Site]]
 
 FILM = demo.Film("sceneFilm_1", "Two seconds of talk", 2, heights=(360, 240), vp9_heights=(360,), look=1)
 H264, LOW, VP9, SOUND = 134, 133, 243, 140
@@ -452,6 +458,8 @@ class Outcome:
     """Bytes of media that were sent more than once."""
     words: str = ""
     """The last that was said of a failure."""
+    requests: list[Mapping[str, Any]] = field(default_factory=list)
+    """All that was asked of the mock about the video."""
     run_ended_with: int | None = None
     """Exit code of its run, if that was its own."""
 
@@ -502,24 +510,35 @@ async def draw(directory: Path) -> None:
     (folder / FACTS).write_text(json.dumps(facts))
 
 
-async def play(scenarios: Sequence[Scenario], footage: Path, directory: Path) -> list[Outcome]:
-    """Take scenarios through the main job: those that can in one run, each other one in its own."""
+async def play(  # noqa: PLR0913 - who asks whom for what
+    scenarios: Sequence[Scenario],
+    footage: Path,
+    directory: Path,
+    *,
+    film: demo.Film = FILM,
+    mock: Mock = demo.stand_in,
+    yt_dlp: Path | None = None,
+) -> list[Outcome]:
+    """Take scenarios through the main job: those that can in one run, each other one in its own.
+
+    ``mock`` starts the mock that answers; ``yt_dlp`` is the program that asks, if not the installed one.
+    """
     films = directory / "films"
     films.mkdir()
     outcomes = {f"scene{number:06d}": Outcome(scenario) for number, scenario in enumerate(scenarios)}
-    for youtube_id in (FILM.youtube_id, *outcomes):
-        (films / youtube_id).symlink_to(footage / FILM.youtube_id)
+    for youtube_id in (film.youtube_id, *outcomes):
+        (films / youtube_id).symlink_to(footage / film.youtube_id)
     answers = {youtube_id: _answer(outcome.scenario) for youtube_id, outcome in outcomes.items()}
     together = {name: outcome for name, outcome in outcomes.items() if not outcome.scenario.alone}
     runs = [together] if together else []
     runs += [{name: outcome} for name, outcome in outcomes.items() if outcome.scenario.alone]
     limiter = anyio.CapacityLimiter(RUNS)
 
-    async def run(number: int, site: demo.StandIn) -> None:
+    async def run(number: int, site: Site) -> None:
         async with limiter:
-            await _run(runs[number], site, directory / f"run{number}")
+            await _run(runs[number], site, directory / f"run{number}", yt_dlp)
 
-    async with demo.stand_in(films, answers) as site:
+    async with mock(films, answers) as site:
         for trusting in (True, False):
             environment = site.environment if trusting else site.environment | {"SSL_CERT_FILE": os.devnull}
             with patch.dict(os.environ, environment):
@@ -536,13 +555,13 @@ def _answer(scenario: Scenario) -> Answer:
     return replace(scenario.answer, offers=DRAWN) if scenario.answer.offers is None else scenario.answer
 
 
-async def _run(outcomes: Mapping[str, Outcome], site: demo.StandIn, directory: Path) -> None:
+async def _run(outcomes: Mapping[str, Outcome], site: Site, directory: Path, yt_dlp: Path | None) -> None:
     """Run the main job once and take down what becomes of each video."""
     directory.mkdir()
     write_tables(directory / "tables", outcomes.items())
     first, *_ = outcomes.values()
     out = directory / "clips"
-    async with hdtf_async.running(out, _options(first.scenario, site, directory)) as run:
+    async with hdtf_async.running(out, _options(first.scenario, site, directory, yt_dlp)) as run:
         async for event in run:
             if isinstance(event, events.DownloadStarted):
                 outcomes[event.youtube_id].tries += 1
@@ -559,14 +578,14 @@ async def _run(outcomes: Mapping[str, Outcome], site: demo.StandIn, directory: P
             first.ends, first.words = report.stopped.reason, report.stopped.words
 
 
-def _options(scenario: Scenario, site: demo.StandIn, directory: Path) -> Options:
+def _options(scenario: Scenario, site: Site, directory: Path, yt_dlp: Path | None) -> Options:
     """Return what a user asks for: nothing waits long, and a silent line is given up by yt-dlp itself."""
     more = dict(scenario.options)
     if scenario.cookies is not None:
         more["cookies"] = directory / "cookies.txt"
         more["cookies"].write_text(scenario.cookies)
     args = [*shlex.split(site.yt_dlp_args), "--socket-timeout", "2", "--retry-sleep", "0.1"]
-    args += shlex.split(scenario.args.format(site=f"127.0.0.1:{site.player_port}"))
+    args += shlex.split(scenario.args.format(site=site.address))
     defaults: dict[str, Any] = {
         "source": directory / "tables",
         "pace": 0.0,
@@ -574,6 +593,8 @@ def _options(scenario: Scenario, site: demo.StandIn, directory: Path) -> Options
         "retry_wait": 0.1,
         "cool_down": 0.1,
         "preset": "ultrafast",
+        "yt_dlp": yt_dlp,
+        "proxy": site.proxy,
         "yt_dlp_args": tuple(args),
     }
     return Options(**defaults | more)
@@ -583,16 +604,19 @@ def _count(requests: Iterable[Mapping[str, Any]], outcomes: Mapping[str, Outcome
     """Count the requests of each video, and the bytes of its media that were sent more than once."""
     sent: defaultdict[tuple[str, str], Counter[int]] = defaultdict(Counter)
     for request in requests:
-        if request["video"] not in outcomes:
+        outcome = outcomes.get(request["video"])
+        if outcome is None:
             continue  # a trailer, which yt-dlp asks for by itself
-        outcome = outcomes[request["video"]]
+        outcome.requests.append(request)
         if request["method"] == "POST":
             outcome.asked += 1
+        if not request["path"].startswith(MEDIA_PATH):
             continue
         outcome.fetched += 1
         if request["ordered"] is None or not request["ordered"].isdecimal():
             begin = int((request["range"] or "bytes=0-").removeprefix("bytes=").split("-")[0])
-            pieces = sent[request["video"], request["path"].partition("itag=")[2].partition("&")[0]]
+            named = re.search(r"\bitag[=/](\d+)(?:.*/sq/(\d+))?", request["path"])
+            pieces = sent[request["video"], f"{named and named.groups()}"]
             pieces.update(range(begin, begin + request["sent"]))
     for (youtube_id, _), pieces in sent.items():
         outcomes[youtube_id].twice += sum(pieces.values()) - len(pieces)

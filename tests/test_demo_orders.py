@@ -14,7 +14,7 @@ from anyio import to_thread
 from asking import Got, get, information, media_formats, player, yt_dlp
 
 from hdtf_async import demo
-from hdtf_async.demo import Answer, Conditions, Fault, Offer, Refusal, Then
+from hdtf_async.demo import Answer, ClientAnswer, Conditions, Fault, Https, Offer, Refusal, Script, Then
 from hdtf_async.demo.answers import from_json, to_json
 from hdtf_async.workshop import bundled_ffmpeg
 
@@ -130,10 +130,25 @@ def test_orders_survive_the_way_to_the_child() -> None:
             player=(fault, Fault()),
             media=(Fault(after=1),),
             bandwidth=9,
+            bytes_per_address=10,
+            moved_extractions=None,
+            watch=(fault,),
+            script=Script.UNSOLVABLE,
+            clients={
+                "tv_samsung": ClientAnswer(
+                    playability=demo.BOT,
+                    https=Https.CIPHER,
+                    hls=True,
+                    player=(fault,),
+                    media=(fault,),
+                    segments=(fault, Fault()),
+                ),
+                "web": ClientAnswer(),
+            },
         ),
     }
     refusal = Refusal(after_videos=1, requests=2, seconds=3.5, answer=Answer(player=(fault,)))
-    for conditions in (Conditions(), Conditions(bandwidth=1000, refusal=refusal)):
+    for conditions in (Conditions(), Conditions(bandwidth=1000, refusal=refusal, script_bytes=9)):
         assert from_json(to_json(answers, conditions)) == (answers, conditions)
 
 

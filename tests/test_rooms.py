@@ -275,10 +275,11 @@ STARTERS = {
     "probe.py": {"os.fork"},
     "landmarks.py": {"subprocess"},
     "demo/standin.py": {"subprocess", "anyio.open_process"},
+    "demo/hls.py": {"subprocess"},
 }
 """Who starts processes, and by which way: the tools; the sentinel; the forks in which foreign media is
 parsed; the ffmpeg whose pictures the detecting child reads; the demo's stand-in, which is no tool of the
-job."""
+job, and the ffmpeg with which it cuts HLS segments."""
 
 
 def _uses(source: str, names: Iterable[str]) -> set[str]:

@@ -4,14 +4,28 @@ await draw(footage, FILMS, ffmpeg)
 write_tables(tables)
 async with stand_in(footage) as site:
     ...  # run the main job with site.yt_dlp_args and site.environment
+
+`stand_in` answers yt-dlp's player requests, and yt-dlp skips the pages. `full_mock` is a proxy that answers
+as YouTube, and is used in the same way, with ``mock.proxy`` besides.
 """
 
-from hdtf_async.demo.answers import BOT, Answer, Conditions, Fault, Offer, Refusal, Then
+from hdtf_async.demo.answers import (
+    BOT,
+    Answer,
+    ClientAnswer,
+    Conditions,
+    Fault,
+    Https,
+    Offer,
+    Refusal,
+    Script,
+    Then,
+)
 from hdtf_async.demo.film import Film
 from hdtf_async.demo.films import FILMS, PACE, ROWS, Row, write_tables
 from hdtf_async.demo.footage import DrawingError, draw
 from hdtf_async.demo.motion import Head, head_at, head_box
-from hdtf_async.demo.standin import StandIn, StandInError, stand_in
+from hdtf_async.demo.standin import FullMock, StandIn, StandInError, full_mock, stand_in
 
 __all__ = [
     "BOT",
@@ -19,18 +33,23 @@ __all__ = [
     "PACE",
     "ROWS",
     "Answer",
+    "ClientAnswer",
     "Conditions",
     "DrawingError",
     "Fault",
     "Film",
+    "FullMock",
     "Head",
+    "Https",
     "Offer",
     "Refusal",
     "Row",
+    "Script",
     "StandIn",
     "StandInError",
     "Then",
     "draw",
+    "full_mock",
     "head_at",
     "head_box",
     "stand_in",

@@ -18,6 +18,29 @@ Told = Mapping[str, object]
 """A piece of YouTube's own JSON."""
 
 
+class Https(StrEnum):
+    """How a client's formats are offered over https; only the full mock tells clients apart."""
+
+    NONE = "none"
+    """Not at all."""
+    SABR = "sabr"
+    """Listed without an address, as where YouTube expects its own streaming protocol."""
+    PLAIN = "plain"
+    """With an address that is good as it is."""
+    N = "n"
+    """With an address whose parameter ``n`` is a JavaScript challenge."""
+    CIPHER = "cipher"
+    """With ``signatureCipher``: both the signature and ``n`` are JavaScript challenges."""
+
+
+class Script(StrEnum):
+    """The player script that the watch page names; only the full mock has one."""
+
+    SOLVABLE = "solvable"
+    UNSOLVABLE = "unsolvable"
+    """yt-dlp's challenge solver finds no function in it that solves a challenge."""
+
+
 class Then(StrEnum):
     """What comes in place of the rest of a body."""
 
@@ -44,7 +67,8 @@ class Fault:
     """Seconds before the first byte of the answer."""
     status: HTTPStatus | None = None
     """A web page with this status is sent in place of what was asked for. With 200 it looks like the
-    thing itself, as the page of a captive portal does."""
+    thing itself, as the page of a captive portal does. With 302 the full mock redirects a request for media
+    to a second media host, which answers it."""
     after: int | None = None
     """Bytes of the answer's body that are sent well before `then` happens; None is all."""
     then: Then = Then.CLOSE
@@ -61,6 +85,24 @@ class Offer:
     ``{"itag": 298, "fps": 60}``; a field that is None is left out."""
     xtags: str | None = None
     """Marks in the media's address: YouTube's for an AI-upscaled rendition is ``sr=1``."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientAnswer:
+    """How the full mock behaves for one video towards one of yt-dlp's clients."""
+
+    playability: Told | None = None
+    """Given in place of the film's formats, as `Answer.playability`."""
+    https: Https | None = None
+    """How the formats are offered over https; None is as `clients` has it for this client."""
+    hls: bool | None = None
+    """Whether the formats are offered over HLS; None is as `clients` has it for this client."""
+    player: tuple[Fault, ...] = ()
+    """What goes wrong with this client's player requests, one fault after the other."""
+    media: tuple[Fault, ...] = ()
+    """What goes wrong with requests for media over https whose address this client was given."""
+    segments: tuple[Fault, ...] = ()
+    """What goes wrong with requests for HLS segments whose address this client was given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +127,25 @@ class Answer:
     """What goes wrong with the requests for the video's media, one fault after the other."""
     bandwidth: int | None = None
     """Bytes of media a second that each connection gets at most; None is as fast as it goes."""
+    bytes_per_address: int | None = None
+    """Bytes that each media address gives; then the connection is closed, and the address answers 403. None
+    is all. This and what follows is for the full mock only."""
+    moved_extractions: int | None = 0
+    """In so many extractions the media addresses are good for another source address only, as where the way
+    out changes between two requests; None is in all. Each watch page begins an extraction."""
+    watch: tuple[Fault, ...] = ()
+    """What goes wrong with the requests for the watch page, one fault after the other."""
+    script: Script = Script.SOLVABLE
+    """The player script that the watch page names."""
+    clients: Mapping[str, ClientAnswer] = field(default_factory=dict)
+    """What is different for one of the clients that yt-dlp poses as, by yt-dlp's name of it. A client's
+    own faults of media stand in place of the video's."""
 
 
 PLAIN = Answer()
 """The answer for a video of which nothing else was ordered."""
+PLAIN_CLIENT = ClientAnswer()
+"""The same for one client."""
 UNAVAILABLE: Told = {"status": "ERROR", "reason": "Video unavailable"}
 """What YouTube says of a video that it does not have."""
 BOT: Told = {
@@ -122,6 +179,9 @@ class Conditions:
     bandwidth: int | None = None
     """Bytes of media a second that all connections share; None is as fast as it goes."""
     refusal: Refusal | None = None
+    script_bytes: int = 0
+    """Bytes to which the full mock's player script is filled up with functions that nothing calls. YouTube's
+    has about 2.7 million, which is most of what solving a challenge costs."""
 
 
 GOOD = Conditions()
@@ -147,20 +207,30 @@ def from_json(text: str) -> tuple[dict[str, Answer], Conditions]:
     )
 
 
-def _answer(told: dict[str, Any]) -> Answer:
-    offers = told["offers"]
+def _answer(order: dict[str, Any]) -> Answer:
+    offers = order["offers"]
     return Answer(
-        **told
+        **order
         | {
             "offers": None if offers is None else tuple(Offer(**offer) for offer in offers),
-            "player": tuple(map(_fault, told["player"])),
-            "media": tuple(map(_fault, told["media"])),
+            "script": Script(order["script"]),
+            "clients": {name: _client_answer(of_client) for name, of_client in order["clients"].items()},
         }
+        | {name: tuple(map(_fault, order[name])) for name in ("player", "media", "watch")}
     )
 
 
-def _fault(told: dict[str, Any]) -> Fault:
-    status = told["status"]
+def _client_answer(order: dict[str, Any]) -> ClientAnswer:
+    https = order["https"]
+    return ClientAnswer(
+        **order
+        | {"https": None if https is None else Https(https)}
+        | {name: tuple(map(_fault, order[name])) for name in ("player", "media", "segments")}
+    )
+
+
+def _fault(order: dict[str, Any]) -> Fault:
+    status = order["status"]
     return Fault(
-        **told | {"status": None if status is None else HTTPStatus(status), "then": Then(told["then"])},
+        **order | {"status": None if status is None else HTTPStatus(status), "then": Then(order["then"])},
     )

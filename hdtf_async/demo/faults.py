@@ -40,6 +40,9 @@ class Orders:
         self._lock = threading.Lock()
         self._asked: Counter[str] = Counter()
         self._fetched: Counter[str] = Counter()
+        self._watched: Counter[str] = Counter()
+        self._by_client: Counter[tuple[str, str, str]] = Counter()
+        """Requests of one client for a video, by kind."""
         self._answered: set[str] = set()
         self._refused = 0
         self._refused_since: float | None = None
@@ -48,7 +51,7 @@ class Orders:
         """Return what was ordered for a video."""
         return self._answers.get(youtube_id, PLAIN)
 
-    def player(self, youtube_id: str) -> tuple[Answer, Fault, Refusal | None]:
+    def player(self, youtube_id: str, client: str = "") -> tuple[Answer, Fault, Refusal | None]:
         """Return what a player request that has just come gets, what goes wrong, and why it is refused."""
         with self._lock:
             refusal = self._refusing(youtube_id)
@@ -57,17 +60,52 @@ class Orders:
                 return refusal.answer, _turn(refusal.answer.player, self._refused), refusal
             self._asked[youtube_id] += 1
             number = self._asked[youtube_id]
-        answer = self.answer(youtube_id)
-        if answer.playability_requests is not None and number > answer.playability_requests:
-            answer = replace(answer, playability=None)
-        return answer, _turn(answer.player, number), None
+            own = self._of_client(youtube_id, client, "player")
+        answer = self._playable(youtube_id, number - 1)
+        return answer, _turn(answer.player, number) if own is None else own, None
 
-    def media(self, youtube_id: str) -> Fault:
-        """Return what goes wrong with the media request that has just come."""
+    def watch(self, youtube_id: str) -> tuple[Answer, Fault, Refusal | None]:
+        """Return what a request for a watch page gets, what goes wrong, and why it is refused."""
         with self._lock:
+            refusal = self._refusing(youtube_id)
+            if refusal is not None:
+                self._refused += 1
+                return refusal.answer, _turn(refusal.answer.watch, self._refused), refusal
+            self._watched[youtube_id] += 1
+            number, asked = self._watched[youtube_id], self._asked[youtube_id]
+        answer = self._playable(youtube_id, asked)
+        return answer, _turn(answer.watch, number), None
+
+    def media(self, youtube_id: str, client: str = "", *, segment: bool = False) -> Fault:
+        """Return what goes wrong with the media request that has just come, at an address of a client."""
+        with self._lock:
+            own = self._of_client(youtube_id, client, "segments" if segment else "media")
+            if own is not None:
+                return own
             self._fetched[youtube_id] += 1
             number = self._fetched[youtube_id]
         return _turn(self.answer(youtube_id).media, number)
+
+    def is_moved(self, youtube_id: str) -> bool:
+        """Say whether the addresses of the extraction under way are to be good for another source only."""
+        moved = self.answer(youtube_id).moved_extractions
+        with self._lock:
+            return moved is None or max(1, self._watched[youtube_id]) <= moved
+
+    def _playable(self, youtube_id: str, asked: int) -> Answer:
+        """Return the answer for a video after so many player requests."""
+        answer = self.answer(youtube_id)
+        over = answer.playability_requests is not None and asked >= answer.playability_requests
+        return replace(answer, playability=None) if over else answer
+
+    def _of_client(self, youtube_id: str, client: str, kind: str) -> Fault | None:
+        """Return what was ordered for one client's requests of a kind; None where nothing was."""
+        own = self.answer(youtube_id).clients.get(client)
+        faults: tuple[Fault, ...] = () if own is None else getattr(own, kind)
+        if not faults:
+            return None
+        self._by_client[youtube_id, client, kind] += 1
+        return _turn(faults, self._by_client[youtube_id, client, kind])
 
     def _refusing(self, youtube_id: str) -> Refusal | None:
         refusal = self._refusal

@@ -18,9 +18,9 @@ from urllib.parse import parse_qsl, urlencode
 from hdtf_async.demo.answers import UNAVAILABLE, Offer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from hdtf_async.demo.answers import Answer
+    from hdtf_async.demo.answers import Answer, Told
 
 PLAYER_PATH = "/youtubei/v1/player"
 """Where YouTube, and the stand-in, answer what is known of a video."""
@@ -53,6 +53,12 @@ class Signer:
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
 
+    def address(
+        self, media: str, youtube_id: str, rendition: Mapping[str, Any], xtags: str | None
+    ) -> dict[str, str]:
+        """Return the field with a rendition's address on a media server (scheme, host and port)."""
+        return {"url": f"{media}{MEDIA_PATH}?{self.query(youtube_id, rendition, xtags)}"}
+
     def query(self, youtube_id: str, rendition: Mapping[str, Any], xtags: str | None) -> str:
         """Return the signed query of a media address."""
         fields = {
@@ -79,12 +85,15 @@ class Signer:
 
 
 def player_response(
-    youtube_id: str, facts: Mapping[str, Any] | None, answer: Answer, media: str, signer: Signer
+    youtube_id: str,
+    facts: Mapping[str, Any] | None,
+    answer: Answer,
+    address: Callable[[Mapping[str, Any], str | None], Told],
 ) -> dict[str, Any]:
     """Return the answer to a player request for a video.
 
     ``facts`` is what lies in the film's ``film.json``; None for a video that the stand-in does not have.
-    ``media`` is the scheme, host and port of the media server.
+    ``address`` returns the fields that say where a rendition is, from the rendition and its xtags.
     """
     if answer.playability is not None or facts is None:
         details = {"videoId": youtube_id} | dict(answer.details)
@@ -96,7 +105,8 @@ def player_response(
         "streamingData": {
             "expiresInSeconds": str(VALID_SECONDS),
             "adaptiveFormats": [
-                _format(youtube_id, by_itag[offer.itag], offer, media, signer) for offer in offers
+                _format(rendition := by_itag[offer.itag], offer, address(rendition, offer.xtags))
+                for offer in offers
             ],
         },
         "videoDetails": {
@@ -118,15 +128,13 @@ def player_response(
     return response | ({"adPlacements": [_advert(answer.advert)]} if answer.advert else {})
 
 
-def _format(
-    youtube_id: str, rendition: Mapping[str, Any], offer: Offer, media: str, signer: Signer
-) -> dict[str, Any]:
+def _format(rendition: Mapping[str, Any], offer: Offer, where: Told) -> dict[str, Any]:
     """Return YouTube's entry for a rendition, as it is offered."""
     size, milliseconds = rendition["size"], rendition["milliseconds"]
     bits = round(size * 8000 / milliseconds)
     entry = {
         "itag": rendition["itag"],
-        "url": f"{media}{MEDIA_PATH}?{signer.query(youtube_id, rendition, offer.xtags)}",
+        **where,
         "mimeType": f'{rendition["mime"]}; codecs="{rendition["codecs"]}"',
         # YouTube gives the peak as the bitrate; a film this even has hardly any.
         "bitrate": round(bits * 1.1),

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from hdtf_async.demo.answers import GOOD, Answer, Conditions, to_json
+from hdtf_async.workshop import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -51,6 +52,15 @@ class StandIn:
     pid: int
 
     @property
+    def address(self) -> str:
+        """Host and port of the player answers."""
+        return f"{_HOST}:{self.player_port}"
+
+    @property
+    def proxy(self) -> None:
+        """What goes into ``--proxy``: nothing, it is asked directly."""
+
+    @property
     def yt_dlp_args(self) -> str:
         """What goes into ``--yt-dlp-args``: the player's address instead of YouTube's, none of its pages.
 
@@ -58,10 +68,7 @@ class StandIn:
         that is what `environment` names.
         """
         skip = "player_skip=webpage,configs,js,initial_data"
-        return (
-            "--compat-options no-certifi"
-            f" --extractor-args 'youtube:innertube_host={_HOST}:{self.player_port};{skip}'"
-        )
+        return f"--compat-options no-certifi --extractor-args 'youtube:innertube_host={self.address};{skip}'"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -87,13 +94,60 @@ class StandIn:
         Each request is a mapping with ``time`` (seconds since 1970), ``method``, ``path``, ``video``,
         ``range``, ``status``, ``sent`` (bytes of body), ``done``, and ``ordered`` (what went wrong by order).
         """
-        answer = bytearray()
-        async with await anyio.connect_tcp(_HOST, self.media_port) as connection:
-            await connection.send(b"GET /log HTTP/1.0\r\n\r\n")
-            async for part in connection:
-                answer += part
-        _, _, body = answer.partition(b"\r\n\r\n")
-        return [json.loads(line) for line in body.splitlines()]
+        return await _log(self.media_port)
+
+
+@dataclass(frozen=True, slots=True)
+class FullMock:
+    """A running full mock, and how yt-dlp is sent to it: by nothing that a user could not pass.
+
+    yt-dlp skips nothing: pages, player script and JavaScript challenges are YouTube's in form.
+    """
+
+    port: int
+    """Port of the proxy, and of the log."""
+    ca: Path
+    """The certificate of the throw-away authority, as PEM."""
+    pid: int
+
+    @property
+    def address(self) -> str:
+        """Host and port of the proxy."""
+        return f"{_HOST}:{self.port}"
+
+    @property
+    def proxy(self) -> str:
+        """What goes into ``--proxy``."""
+        return f"http://{self.address}"
+
+    @property
+    def yt_dlp_args(self) -> str:
+        """What goes into ``--yt-dlp-args``. Verification of certificates stays on, as with `StandIn`."""
+        return "--compat-options no-certifi"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What has to be in yt-dlp's environment: the authority to trust."""
+        return {"SSL_CERT_FILE": str(self.ca)}
+
+    async def requests(self) -> list[dict[str, Any]]:
+        """Return everything that was asked of the mock so far, in the order in which it came.
+
+        Each request is a mapping as that of `StandIn.requests`, with ``host``, ``agent``, ``client``
+        (yt-dlp's name of it) and ``refused`` (what was wrong with the request itself) besides. A tunnel to a
+        host that is not YouTube's is there with the method ``CONNECT``; others are not.
+        """
+        return await _log(self.port)
+
+
+async def _log(port: int) -> list[dict[str, Any]]:
+    answer = bytearray()
+    async with await anyio.connect_tcp(_HOST, port) as connection:
+        await connection.send(b"GET /log HTTP/1.0\r\n\r\n")
+        async for part in connection:
+            answer += part
+    _, _, body = answer.partition(b"\r\n\r\n")
+    return [json.loads(line) for line in body.splitlines()]
 
 
 @asynccontextmanager
@@ -105,17 +159,36 @@ async def stand_in(
     ``answers`` says, by YouTube id, where it shall behave otherwise than YouTube on a good day;
     ``conditions`` says it of the whole site. Raises `StandInError` if it does not start.
     """
+    async with _process("site", footage, answers or {}, conditions) as (ready, ca, pid):
+        yield StandIn(player_port=ready["player"], media_port=ready["media"], ca=ca, pid=pid)
+
+
+@asynccontextmanager
+async def full_mock(
+    footage: Path, answers: Mapping[str, Answer] | None = None, conditions: Conditions = GOOD
+) -> AsyncIterator[FullMock]:
+    """Run a full mock, as `stand_in` runs the light one. Raises `StandInError` if it does not start."""
+    more = ("--ffmpeg", str(bundled_ffmpeg()))
+    async with _process("proxy", footage, answers or {}, conditions, *more) as (ready, ca, pid):
+        yield FullMock(port=ready["port"], ca=ca, pid=pid)
+
+
+@asynccontextmanager
+async def _process(
+    module: str, footage: Path, answers: Mapping[str, Answer], conditions: Conditions, *more: str
+) -> AsyncIterator[tuple[dict[str, Any], Path, int]]:
+    """Run a module of the demo; yield what it says when it is ready, its certificate and its pid."""
     with tempfile.TemporaryDirectory(prefix="hdtf-stand-in-") as temporary:
         directory = Path(temporary)
         ca, words, orders = directory / "ca.pem", directory / "stderr.txt", directory / "orders.json"
-        orders.write_text(to_json(answers or {}, conditions))
+        orders.write_text(to_json(answers, conditions))
         with words.open("wb") as stderr, anyio.CancelScope(shield=True):
             # Shielded: a cancellation between fork and the return would leave a child that nobody knows.
             child = await anyio.open_process(
                 [
-                    *(sys.executable, "-m", "hdtf_async.demo.site"),
+                    *(sys.executable, "-m", f"hdtf_async.demo.{module}"),
                     *("--footage", str(await anyio.Path(footage).absolute()), "--ca", str(ca)),
-                    *("--orders", str(orders)),
+                    *("--orders", str(orders), *more),
                 ],
                 stdin=PIPE,
                 stdout=PIPE,
@@ -125,8 +198,7 @@ async def stand_in(
                 start_new_session=True,
             )
         try:
-            ready = await _ready(child, words)
-            yield StandIn(player_port=ready["player"], media_port=ready["media"], ca=ca, pid=child.pid)
+            yield await _ready(child, words), ca, child.pid
         finally:
             with anyio.CancelScope(shield=True):
                 await _end(child)

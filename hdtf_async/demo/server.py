@@ -1,0 +1,286 @@
+"""What both modes of the mock server share: its log, its films, and HTTP with ordered faults."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hdtf_async.demo.answers import Fault, Then
+from hdtf_async.demo.faults import (
+    TRICKLE,
+    WELL,
+    Line,
+    Orders,
+    noise,
+    piece_for,
+    reset,
+    wait_until_gone,
+    web_page,
+)
+from hdtf_async.demo.footage import FACTS
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    Connection = socket.socket | tuple[bytes, socket.socket]
+
+HOST = "127.0.0.1"
+"""The only address on which the mock listens."""
+LOG_PATH = "/log"
+"""Where the mock tells what has been asked of it."""
+
+_SETTLE = 1.0
+"""Seconds that the log waits for requests under way."""
+
+
+@dataclass
+class Request:
+    """One line of the log."""
+
+    time: float
+    """Seconds since 1970 when it came."""
+    method: str
+    path: str
+    """With the query."""
+    video: str | None = None
+    range: str | None = None
+    """The Range header as it came."""
+    status: int | None = None
+    sent: int = 0
+    """Bytes of body handed to the connection so far."""
+    done: bool = False
+    ordered: str | None = None
+    """What was ordered to go wrong with it: ``refused``, ``unplayable``, ``spent``, a status, or what came
+    in place of the rest of the body (``stall``)."""
+    host: str | None = None
+    """What follows is of the full mock: the host to which it goes."""
+    client: str | None = None
+    """yt-dlp's name of the client that makes it, or that was given the address."""
+    refused: str | None = None
+    """What was wrong with the request itself: a parameter of its address, or of what it sends."""
+    agent: str | None = None
+    """Its User-Agent."""
+
+
+class Log:
+    """Everything that was asked of the stand-in, in the order in which it came."""
+
+    def __init__(self) -> None:
+        self._requests: list[Request] = []
+        self._changed = threading.Condition()
+
+    def add(self, request: Request) -> None:
+        """Take in a request that has just come."""
+        with self._changed:
+            self._requests.append(request)
+
+    def finish(self, request: Request) -> None:
+        """Note that a request is over."""
+        with self._changed:
+            request.done = True
+            self._changed.notify_all()
+
+    def lines(self) -> bytes:
+        """Return the log as lines of JSON.
+
+        A client may know that it has everything before the server's thread has noted so: requests under way
+        get a moment to end.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: all(request.done for request in self._requests), _SETTLE)
+            return b"".join(json.dumps(asdict(request)).encode() + b"\n" for request in self._requests)
+
+
+@dataclass(frozen=True)
+class Site:
+    """The films that are served, the orders for them, and the log."""
+
+    footage: Path
+    orders: Orders
+    log: Log
+
+    def facts(self, youtube_id: str) -> dict[str, Any] | None:
+        """Return the facts of a film; None where there is no such film."""
+        if not re.fullmatch(r"[\w-]{11}", youtube_id, re.ASCII):
+            return None
+        try:
+            facts: dict[str, Any] = json.loads((self.footage / youtube_id / FACTS).read_text())
+        except FileNotFoundError:
+            return None
+        return facts
+
+    def file(self, youtube_id: str, itag: int) -> tuple[Path, str] | None:
+        """Return path and MIME type of a rendition; None where there is none."""
+        for rendition in (self.facts(youtube_id) or {}).get("renditions", ()):
+            if rendition["itag"] == itag:
+                return self.footage / youtube_id / rendition["name"], rendition["mime"]
+        return None
+
+
+class UnsatisfiableRange(Exception):  # noqa: N818 - the words of RFC 9110
+    """A Range header asks only for what lies behind the end of the file: status 416."""
+
+
+def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
+    """Return (first byte, byte after the last) that a Range header asks for, of a file of ``size`` bytes.
+
+    None is for the whole file: no header, or one that RFC 9110 lets a server pass over (another unit, several
+    ranges, bad form). Raises `UnsatisfiableRange`.
+    """
+    match = re.fullmatch(r"bytes=(\d*)-(\d*)", (header or "").strip(), re.ASCII)
+    if match is None or match[1] == match[2] == "":
+        return None
+    if match[1] == "":
+        first, stop = max(size - int(match[2]), 0), size
+    else:
+        first, stop = int(match[1]), int(match[2]) + 1 if match[2] else size
+        if match[2] and stop <= first:
+            return None
+    if first >= size or first >= stop:
+        raise UnsatisfiableRange
+    return first, min(stop, size)
+
+
+class Server(ThreadingHTTPServer):
+    """A thread for each connection, none of which outlives the process's main thread."""
+
+    daemon_threads = True
+    request_queue_size = 128
+    site: Site
+
+    def __init__(self, handler: type[Handler]) -> None:
+        super().__init__((HOST, 0), handler)
+
+    def handle_error(self, request: Connection, client_address: object) -> None:
+        """Take a client that goes away, or that does not trust the certificate, as no error of the site's."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers HTTP/1.1 requests, logs them, and breaks answers off as ordered."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: Server
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing: the log is kept elsewhere."""
+
+    @contextmanager
+    def noted(self) -> Iterator[Request]:
+        """Keep a line of the log for the request under way."""
+        request = Request(time.time(), self.command, self.path, range=self.headers.get("Range"))
+        self.server.site.log.add(request)
+        try:
+            yield request
+        finally:
+            self.server.site.log.finish(request)
+
+    def hindered(self, request: Request, fault: Fault) -> bool:
+        """Do what a fault says before the first byte; say whether that was the whole answer."""
+        time.sleep(fault.latency)
+        if fault.status is None:
+            return False
+        request.ordered = str(fault.status.value)
+        page = web_page(fault.status, fault.status.phrase)
+        self.reply(request, fault.status, page, "text/html")
+        return True
+
+    def reply(
+        self, request: Request, status: HTTPStatus, body: bytes, kind: str, fault: Fault = WELL
+    ) -> None:
+        """Send a whole answer, as far as a fault lets."""
+        self.begin(request, status, {"Content-Type": kind, "Content-Length": str(len(body))})
+        self.send(request, BytesIO(body).read, len(body), fault, ())
+
+    def begin(self, request: Request, status: HTTPStatus, headers: Mapping[str, str]) -> None:
+        """Send status and headers."""
+        request.status = status
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def send(
+        self, request: Request, read: Callable[[int], bytes], count: int, fault: Fault, lines: Sequence[Line]
+    ) -> None:
+        """Send the promised number of bytes of body, as far as a fault lets."""
+        if self.command == "HEAD":
+            return
+        well = count if fault.after is None else min(fault.after, count)
+        self._pieces(request, read, well, lines)
+        if well == count:
+            return
+        request.ordered = fault.then
+        match fault.then:
+            case Then.TRICKLE:
+                self._pieces(request, read, count - well, [Line(TRICKLE)])
+            case Then.NOISE:
+                self._pieces(request, noise, count - well, lines)
+            case Then.RESET:
+                reset(self.connection)
+            case Then.STALL:
+                wait_until_gone(self.connection)
+            case Then.CLOSE:
+                pass
+        self.close_connection = True
+
+    def _pieces(
+        self, request: Request, read: Callable[[int], bytes], count: int, lines: Sequence[Line]
+    ) -> None:
+        while count:
+            piece = read(min(piece_for(lines), count))
+            for line in lines:
+                line.carry(len(piece))
+            self.wfile.write(piece)
+            request.sent += len(piece)
+            count -= len(piece)
+
+    def serve_file(self, request: Request, path: Path, kind: str, fault: Fault) -> None:
+        """Send a file, or the range of it that is asked for, as far as a fault lets."""
+        size = path.stat().st_size
+        try:
+            span = byte_range(request.range, size)
+        except UnsatisfiableRange:
+            headers = {"Content-Range": f"bytes */{size}", "Content-Length": "0"}
+            self.begin(request, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, headers)
+            return
+        first, stop = span or (0, size)
+        given = self.granted(request, stop - first)
+        if given == 0 < stop - first:
+            self.reply(request, HTTPStatus.FORBIDDEN, b"", "text/plain")
+            return
+        if given < stop - first:
+            fault = replace(fault, after=given if fault.after is None else min(given, fault.after))
+        headers = {"Content-Type": kind, "Accept-Ranges": "bytes", "Content-Length": str(stop - first)}
+        if span is None:
+            self.begin(request, HTTPStatus.OK, headers)
+        else:
+            headers["Content-Range"] = f"bytes {first}-{stop - 1}/{size}"
+            self.begin(request, HTTPStatus.PARTIAL_CONTENT, headers)
+        with path.open("rb") as file:
+            file.seek(first)
+            self.send(request, file.read, stop - first, fault, self.lines(request.video or ""))
+
+    def granted(self, request: Request, count: int) -> int:  # noqa: ARG002 - others look at the request
+        """Return how many bytes of those that are asked for may be sent."""
+        return count
+
+    def lines(self, youtube_id: str) -> list[Line]:
+        """Return the lines over which a video's media go: its own and the site's, where they have limits."""
+        orders = self.server.site.orders
+        bandwidth = orders.answer(youtube_id).bandwidth
+        own = None if bandwidth is None else Line(bandwidth)
+        return [line for line in (own, orders.line) if line is not None]
