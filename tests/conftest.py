@@ -134,8 +134,10 @@ def newest_yt_dlp(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return program
 
 
-VERSIONS = ["installed", pytest.param("newest", marks=pytest.mark.newest)]
-"""Values of the fixture `program`: the installed yt-dlp, which the constraints pin, and the newest."""
+VERSIONS = ["installed", pytest.param("newest", marks=[pytest.mark.newest, pytest.mark.timeout(600)])]
+"""Values of the fixture `program`: the installed yt-dlp, which the constraints pin, and the newest.
+
+The first test with the newest one waits for its installation."""
 VERSIONS_SLOWLY = [pytest.param("installed", marks=pytest.mark.slow), VERSIONS[1]]
 """The same for a test that takes ten seconds."""
 

@@ -9,6 +9,7 @@ import json
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import full
 import pytest
@@ -91,6 +92,28 @@ async def test_clients_and_chunk_size_are_those_recorded(
         one["downloader_options"]["http_chunk_size"] for one in info["formats"] if one["protocol"] == "https"
     }
     assert chunks == {RECORDED[version].chunk}
+
+
+@both
+@pytest.mark.parametrize(
+    ("chosen", "pages"),
+    [
+        ("player_client=all", {"/watch", "/tv", "/", "/embed/fullFilm_01"}),
+        ("player_client=all;player_skip=webpage", {"/youtubei/v1/next", "/tv", "/", "/embed/fullFilm_01"}),
+        ("player_client=tv;player_skip=webpage,configs", {"/youtubei/v1/next", "/iframe_api"}),
+    ],
+)
+async def test_every_client_of_both_versions_is_answered(
+    mock: demo.FullMock, program: Path | None, chosen: str, pages: set[str]
+) -> None:
+    """Whatever a user's arguments make yt-dlp ask for: the pages of all clients, or what it asks instead."""
+    before = len(await mock.requests())
+    arguments = ["--extractor-args", f"youtube:{chosen}"]
+    info = await information(mock, FILM.youtube_id, *arguments, program=program)
+    assert str(H264) in {one["format_id"] for one in info["formats"]}
+    asked = await since(mock, before)
+    assert {(one["status"], one["refused"]) for one in asked} == {(200, None)}
+    assert pages <= {urlsplit(one["path"]).path for one in asked}
 
 
 @both
