@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PACKAGE = Path(hdtf_async.__file__).parent
 
 ROOMS = [
-    *("model", "masks", "failures", "words", "health", "geometry", "window", "formats", "events"),
+    *("model", "masks", "failures", "messages", "words", "health", "geometry", "window", "formats", "events"),
     *("splits", "recipes"),
     *("rows", "corrections", "tables", "cpus", "handed", "shards", "takes", "options", "settings"),
     *("plan", "planned", "disk", "packed", "journal", "views", "locks", "partials", "store", "forms"),
@@ -42,6 +42,7 @@ PURE = {
     "model": set[str](),
     "masks": {"base64", "json", "re", "urllib"},
     "failures": {"re"},
+    "messages": {"re"},
     "words": {"re"},
     "health": {"datetime", "re"},
     "geometry": set[str](),
