@@ -32,7 +32,7 @@ _REFUSALS = tuple(row for row in messages.STATED + messages.SYSTEMIC if row[0] i
 _DRM_FOR_TV = re.compile(r"drm to all videos|some tv\S* client .{0,60}drm protected")
 _DRM_FOR_OTHERS = re.compile(r"some (?!tv)\S+ client .{0,60}drm protected")
 
-_LONGEST = 4000
+_LONGEST = 1500
 """Characters of one message that are read: expressions take time, and a message comes from a server."""
 _CLEANED = (
     (re.compile(r"'/[^']*'|\"/[^\"]*\""), "''"),  # a directory that happens to be called "captcha"
@@ -45,7 +45,7 @@ _CLEANED = (
 _PROGRESS = re.compile(
     r"\[(?:debug|info|download|youtube|generic)\b[^]]*\] |deprecated feature:", re.IGNORECASE
 )
-_RETRYING = re.compile(r"retrying\b.*\(\d+/\S+\)", re.IGNORECASE)
+_RETRYING = re.compile(r"retrying[^()]{0,40}\(\d+/\w+\)", re.IGNORECASE)
 # yt-dlp goes on after these errors, so that they explain the end as warnings do.
 _NOT_FATAL = re.compile(
     r"error: (?:\[\S+\] )?\[(?:jsc|pot|requests|urllib|curl_cffi|websockets)\b", re.IGNORECASE

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -563,6 +565,16 @@ def test_every_reason_has_one_row_of_advice() -> None:
             assert sentence.endswith("."), reason
             assert "\n" not in sentence, reason
             assert "|" not in sentence, f"{reason}: the README puts it into a table"
+
+
+def test_the_docs_explain_every_action() -> None:
+    """The legend of the table in docs/failures.md has a row for each action, and no other."""
+    page = (Path(__file__).parents[1] / "docs/failures.md").read_text(encoding="utf-8")
+    legend = page.partition("| action | what it does |")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| `(\w+)` \|", legend, re.MULTILINE) == [
+        action.value
+        for action in sorted(Action, key=["close", "ask", "never", "later", "retry", "stop"].index)
+    ]
 
 
 def test_the_action_and_the_exit_code_of_a_reason_agree() -> None:
