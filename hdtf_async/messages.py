@@ -25,27 +25,28 @@ def _table(lines: str) -> Table:
 
 STATED = _table(r"""
     refused             confirm (that )?you('re| are) not a (ro)?bot
-    refused             requiring a captcha|unusual traffic|been rate-limited|ip is likely being blocked
+    refused             (requiring|complete|solve) (a|the) captcha|unusual traffic|automated queries|been rate-limited
+    refused             ip is likely being blocked|(?<!429 )too many requests|resource has been exhausted
     refused             http error (402|429)
     other_place         (available|blocked|restricted|viewed|watched|played)\b.{0,60}\b(in|for|from|to) your (current )?(country|region|location|territory|area)\b
-    other_place         not made this video available|in this (country|region|territory)|on this country domain|court order|legal complaint|geo[- ]?(graphic(al)? )?restrict
+    other_place         not made this video available|in this (country|region|territory)|on this country domain|court order|legal complaint|geo[- ]?(graphic(al)? )?(restrict|block)
     other_place         blocked by (indian censorship|decision of)
     restricted          restricted mode|video is restricted|blocked by websense|(workspace|network|your) administrator
     age                 confirm your age|verify your age|age[- ](restricted|verification)
     age                 inappropriate (for some users|or offensive to some)|viewer discretion|self-harm topics
-    refused             content (isn't|is not) available(?! (on|for) this)
-    cookies_needed      members?[- ]only|channel's members|premium members|join this channel
-    cookies_needed      requires? (payment|a? ?(purchase|rental|subscription))|(buy|rent|purchase) (this|the|it)\b
+    refused             content (isn't|is not) available(?! (on|for) (this|your))
+    cookies_needed      members?[- ](only|first)|channel's members|premium members|join(ing)? this channel
+    cookies_needed      requires? (payment|a? ?(purchase|rental|subscription))|for rent|rent or buy|buy or rent
     cookies_needed      your (youtube |google )?account\b.{0,60}\b(suspended|terminated|disabled|closed)
-    private             private video|video (is|has been made|was made|is set to) private
+    private             private video|video (is|was|has been|is set to) (made )?private
     terminated          (account|channel)\b.{0,60}\b(has been|was) (terminated|suspended|closed|deleted)
     terminated          (closed|deleted) (their|its|the) (youtube )?(account|channel)
     copyright           copyright (claim|grounds|infring|takedown|complaint)|ha(s|ve) blocked it(?! from display)
-    removed             (video|content|recording) (has been|was) (removed|deleted|taken down)|violates youtube
+    removed             (video|content|recording) (has been|was) (removed|deleted|taken down)|violates youtube|video removed
     removed             (privacy|trademark|counterfeit|defamation) (claim|complaint)
     drm                 video is drm protected
     format_unavailable  format is drm protected
-    cookies_needed      \bsign in\b|signed in|log ?in (is )?required|login details are needed
+    cookies_needed      \bsign in\b|signed in|to log in|log ?in (is )?required|login details are needed
     cookies_needed      only available for registered users|login with (oauth|password)
     cookies_needed      netscape format|cookies? database|failed to load cookies|could not find (firefox|local state)
     cookies_needed      containers\.json|failed to (decrypt|read from keyring)|secretstorage not available|kwallet
@@ -53,8 +54,9 @@ STATED = _table(r"""
     cookies_needed      does not support profiles|invalid (key|expires|length|read of|skip of)|reached end of input
     cookies_needed      no encrypted key|unexpected value: .{0,200} !=
     not_yet             \bpremieres? |will premiere|live event (will|has)|not currently live|: waiting for
-    not_yet             live ?stream\b.{0,30}\b(offline|not started|will begin|has ended|is over)|: offline\b|is offline
-    not_yet             (still|being|we're) process|processing (this|the) video|check back later|live dash videos
+    not_yet             live ?(stream|event)\b.{0,30}\b(offline|not started|will begin|ended|is over)|: (stream )?offline\b
+    not_yet             is offline|\blive in \d
+    not_yet             \b(still|being|we're|is) process|processing (this |the )?video|check back later|live dash videos
     disk_full           no space left on device|disk quota exceeded
     bad_option          usage: .{0,300}: error: |(yt-dlp|__main__\.py): error: |batch file .{0,200} could not be read
     bad_option          missing scheme|unsupported proxy type|invalid proxy url|proxy is not supported|socks proxy version
@@ -103,10 +105,11 @@ The first rows tell a JavaScript runtime that failed from a script that failed i
 """
 
 CLIENT = _table(r"""
-    update_needed       playback on other|display on this (website|app)|\bembedding\b|certain sites or app
-    update_needed       (on|for) this (app|application|device|website|platform|browser)\b
+    update_needed       playback on other|display on this (website|app)|certain sites or app
+    update_needed       embedding (has been |is )?disabled|(allow|available for) embedding|cannot be embedded
+    update_needed       (on|for) (this|your) (app|application|device|website|platform|browser)\b
     update_needed       (?<!returned )error code:? \d|(?<!http )\berror:? 1(01|5\d)\b
-    update_needed       watch (the |this )?(video )?on (the latest version of )?youtube
+    update_needed       watch (the |this )?(video )?on (the latest version of )?youtube|is no longer supported
     update_needed       page needs to be reloaded|precondition check failed
     update_needed       cannot (identify player|extract signature timestamp)|failed to load player
 """)
@@ -144,7 +147,8 @@ TRANSPORT = _table(r"""
 REASONLESS = _table(r"""
     unavailable         (video|content|recording|stream|broadcast|short)\b.{0,60}(unavailable|(not|n't|no longer) (currently )?available)
     unavailable         (video|content) does(n't| not) exist
-    network             an error occurred|something went wrong|try again later|unknown error|internal error
+    network             an error occurred|something went wrong|try again later|(unknown|internal|server|backend) error
+    network             technical difficulties
 """)  # noqa: E501 - one expression, one line
 """YouTube's errors that state no reason."""
 

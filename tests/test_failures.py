@@ -115,6 +115,8 @@ ERROR: [youtube] CPCoMyuBRM0: Error 153. Video player configuration error
 == update_needed
 ERROR: [youtube] CPCoMyuBRM0: Video unavailable. Watch on YouTube
 == update_needed
+ERROR: [youtube] CPCoMyuBRM0: Embedding disabled by request
+== update_needed
 ERROR: [youtube] CPCoMyuBRM0: The following content is not available on this app.. Watch on the latest version of YouTube.
 == update_needed
 ERROR: [youtube] CPCoMyuBRM0: The following content is not available on this app
@@ -140,6 +142,9 @@ ERROR: [youtube] CPCoMyuBRM0: This video is only available to Music Premium memb
 ERROR: [youtube] CPCoMyuBRM0: This video requires payment to watch.
 == cookies_needed
 ERROR: [youtube] CPCoMyuBRM0: Your account has been terminated. {hint}
+== refused
+WARNING: [youtube] YouTube said: ERROR - Resource has been exhausted (e.g. check quota).
+ERROR: [youtube] CPCoMyuBRM0: Failed to extract any player response
 == private
 ERROR: [youtube] CPCoMyuBRM0: This is a private video. Please sign in to verify that you may see it. {hint}
 == removed
@@ -195,6 +200,8 @@ ERROR: [youtube] CPCoMyuBRM0: This live stream is offline.
 ERROR: [youtube] CPCoMyuBRM0: An error occurred. Please try again later.
 == network
 ERROR: [youtube] CPCoMyuBRM0: YouTube said: Unknown error.
+== network
+ERROR: [youtube] CPCoMyuBRM0: We're experiencing technical difficulties.
 """  # noqa: E501, RUF001 - quoted as printed
 """YouTube's own reasons, as extractor/youtube/_video.py hands them on."""
 
