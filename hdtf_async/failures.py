@@ -7,13 +7,16 @@ and the docs all take their words and their deeds from that table: a reason is d
 
 The reasons fall into these families:
 
-- the address: ``refused``, ``unreachable``. Every video fails alike, so the network lane is closed.
-- needs action: ``cookies_needed``, ``age``, ``restricted``, ``update_needed``, ``javascript``,
-  ``other_place``, ``format_unavailable``, ``wrong_video``, ``certificate``, ``bad_option``.
-- permanent, because YouTube says why: ``private``, ``removed``, ``terminated``, ``copyright``, ``drm``;
-  or because it said "unavailable" in two runs: ``gone``.
-- temporary: ``unavailable`` (no reason given), ``not_yet``, ``network``, ``player_forbidden``,
-  ``forbidden``, ``range_refused``, ``timed_out``, ``stalled``, ``raw_truncated``, ``raw_unreadable``,
+- the address: ``refused`` (YouTube blocks the address or the account), ``unreachable`` (no connection could
+  be made). Every video fails alike, so the network lane is closed.
+- needs action: ``cookies_needed``, ``age``, ``restricted``, ``update_needed`` (also: the client that yt-dlp
+  pretends to be was turned away), ``javascript`` (the runtime itself failed), ``other_place``,
+  ``format_unavailable``, ``wrong_video``, ``certificate``, ``bad_option``.
+- permanent, because an error of YouTube says why about that video: ``private``, ``removed``, ``terminated``,
+  ``copyright``, ``drm``; or because it said "unavailable" in two runs: ``gone``.
+- temporary: ``unavailable`` (no reason given), ``not_yet``, ``network`` (a connection that broke or was too
+  slow, a server error), ``player_forbidden`` (403 of the player API), ``forbidden`` (403 or 404 of the media
+  server), ``range_refused``, ``timed_out``, ``stalled``, ``raw_truncated``, ``raw_unreadable``,
   ``youtube_changed``, ``not_tried``.
 - this machine: ``disk_full``, ``not_writable``, ``tool_missing``, ``not_ready``, ``tool_failed``.
 - the object store: ``store_unreachable``, ``store_refused``.
@@ -21,9 +24,9 @@ The reasons fall into these families:
 - the tables against the video: ``box_does_not_fit``, ``height_unknown``, ``interval_outside``,
   ``no_sound``, ``no_face``, ``clip_wrong``.
 - this program: ``fault``.
-- ``unknown``: words that nobody has categorised yet. There is no default that guesses.
+- ``unknown``: a message that nobody has categorised yet. There is no default that guesses.
 
-Which words of a tool mean which reason is in `words`.
+Which message of a tool means which reason is in `messages`; `words` reads stderr with it.
 """
 
 from __future__ import annotations
@@ -270,7 +273,7 @@ ADVICE: dict[Reason, Advice] = {
     ),
     Reason.NETWORK: _passing(
         "The network or YouTube's servers failed for the moment.",
-        "Run again later; if it stays so, check the connection, the name server and --proxy.",
+        "Run again later; if it persists, check the connection and --proxy.",
     ),
     Reason.CERTIFICATE: _local(
         "The server's certificate could not be verified, so nothing was fetched from it.",

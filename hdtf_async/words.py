@@ -1,208 +1,261 @@
-"""What a tool's words mean: from stderr to a `Reason`. Pure.
+"""What a tool's messages mean: from stderr to a `Reason`. Pure.
 
-`classify` reads what yt-dlp wrote, `classify_ffmpeg` what ffmpeg wrote. A message that is not in the tables
-here is `Reason.UNKNOWN`, with its last words kept: a person has to categorise it, and nothing is guessed.
+`classify` reads what yt-dlp wrote, `classify_ffmpeg` what ffmpeg wrote; `connection_cause` names what could
+not be reached, and `same_message_key` tells whether two videos failed with the same message. The tables are
+in `messages`. A message that no table knows is `Reason.UNKNOWN`, with its last lines kept: a person has to
+categorise it, and nothing is guessed.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hdtf_async.failures import ESCAPES, Action, Reason
+from hdtf_async import messages
+from hdtf_async.failures import ESCAPES, Action, ExitCode, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-_Known = tuple[tuple[Reason, str], ...]
+_IN_WARNINGS = tuple(
+    (reason, expression)
+    for reason, expression in messages.CLIENT + messages.STATED
+    if reason.advice.action is not Action.NEVER
+    and reason.advice.exit_code is not ExitCode.LOCAL
+    and reason is not Reason.TOOL_FAILED
+)
+# A warning alone never declares a video permanently unavailable, nor this machine at fault: "No space left"
+# in a warning is about a cache.
+_REFUSALS = tuple(row for row in messages.STATED + messages.SYSTEMIC if row[0] is Reason.REFUSED)
+# YouTube's experiment puts DRM on all videos, but only for its TV clients.
+_DRM_FOR_TV = re.compile(r"drm to all videos|some tv\S* client .{0,60}drm protected")
+_DRM_FOR_OTHERS = re.compile(r"some (?!tv)\S+ client .{0,60}drm protected")
 
-
-def _known(table: str) -> _Known:
-    """Read a table of known words: on each line a reason and, after it, words that mean it."""
-    rows = (line.split(maxsplit=1) for line in table.strip().splitlines())
-    return tuple((Reason(reason), words) for reason, words in rows)
-
-
-# Words are looked for in lower case, with straight apostrophes and single spaces; the first row that occurs
-# decides. Most are yt-dlp's own. Those about one video's fate are YouTube's, which yt-dlp hands on unchanged.
-_REFUSALS = _known("""
-    refused             confirm you're not a bot
-    refused             rate-limited by youtube
-    refused             content isn't available, try again later
-    refused             http error 429
-    refused             ip is likely being blocked
-    refused             captcha
-""")
-
-_KNOWN = _known("""
-    age                 confirm your age
-    age                 video is age-restricted
-    cookies_needed      members-only
-    cookies_needed      please sign in
-    cookies_needed      login details are needed
-    cookies_needed      only available for registered users
-    cookies_needed      does not look like a netscape format cookies file
-    cookies_needed      cookies file must be netscape formatted
-    cookies_needed      account cookies are no longer valid
-    cookies_needed      failed to load cookies
-    cookies_needed      cookies database
-    update_needed       no supported javascript runtime
-    update_needed       challenge solving failed
-    update_needed       signature solving failed
-    update_needed       sabr-only
-    update_needed       gvs po token
-    other_place         not made this video available in your country
-    other_place         blocked it in your country
-    other_place         not available in your country
-    other_place         not available from your location due to geo restriction
-    not_yet             premieres in
-    not_yet             premiere will begin
-    not_yet             live event will begin
-    not_yet             processing this video
-    private             private video
-    private             this video is private
-    removed             removed by the uploader
-    removed             removed for violating
-    terminated          account associated with this video has been terminated
-    terminated          uploader has closed their youtube account
-    copyright           copyright claim
-    copyright           on copyright grounds
-    drm                 drm protected
-    unavailable         this video is unavailable
-    unavailable         this video is not available
-    unavailable         video unavailable
-    disk_full           no space left on device
-    disk_full           disk quota exceeded
-    not_writable        unable to open for writing
-    not_writable        unable to write data
-    not_writable        unable to create directory
-    tool_missing        ffmpeg not found
-    tool_missing        ffmpeg is not installed
-    tool_failed         error: postprocessing:
-    tool_failed         error: no such option
-    certificate         certificate_verify_failed
-    certificate         certificate verify failed
-    range_refused       http error 416
-    forbidden           http error 403
-    forbidden           http error 404
-    forbidden           not found, unable to continue
-    unreachable         failed to resolve
-    network             temporary failure in name resolution
-    network             name or service not known
-    network             timed out
-    network             connection refused
-    network             connection reset
-    network             connection aborted
-    network             remote end closed connection
-    network             network is unreachable
-    network             no route to host
-    network             failed to establish a new connection
-    network             unexpected_eof_while_reading
-    network             unable to connect to proxy
-    network             more expected
-    network             content too short
-    network             http error 5
-""")
-
-# What yt-dlp says when it ends up empty-handed: a warning beside it knows better.
-_EMPTY_HANDED = _known("""
-    format_unavailable  requested format is not available
-    update_needed       no video formats found!
-""")
-
-# An unknown encoder also ends in "error opening output", which alone would blame the directory.
-_FFMPEG = _known("""
-    disk_full           no space left on device
-    disk_full           disk quota exceeded
-    interval_outside    output file is empty
-    box_does_not_fit    invalid too big or non positive size
-    tool_failed         unknown encoder
-    tool_failed         option not found
-    tool_failed         unrecognized option
-    tool_failed         no such filter
-    not_writable        error opening output
-    not_writable        read-only file system
-    raw_unreadable      invalid data found when processing input
-    raw_unreadable      moov atom not found
-    raw_unreadable      error opening input
-    raw_unreadable      not on whitelist
-    raw_unreadable      matches no streams
-""")
-
-# A warning alone never declares a video gone: "some formats are DRM protected" leaves the others.
-_IN_WARNINGS = tuple(row for row in _KNOWN if row[0].advice.action is not Action.NEVER)
-
-_PATH = re.compile(r"'/[^']*'|\"/[^\"]*\"")
-_RETRYING = re.compile(r"retrying\b.*\(\d+/\S+\)")
+_LONGEST = 1500
+"""Characters of one message that are read: expressions take time, and a message comes from a server."""
+_CLEANED = (
+    (re.compile(r"'/[^']*'|\"/[^\"]*\""), "''"),  # a directory that happens to be called "captcha"
+    (re.compile(r"https?://[^\s'\"]+"), "URL"),
+    # Names that anybody could choose: of a claimant, of a membership level.
+    (re.compile(r"(content from ).{1,200}?(, (?:one or more of )?whom? ha)"), r"\1*\2"),
+    (re.compile(r"(on level: ).{1,200}?( \(or any)"), r"\1*\2"),
+    (re.compile("\N{RIGHT SINGLE QUOTATION MARK}"), "'"),
+)
+_PROGRESS = re.compile(
+    r"\[(?:debug|info|download|youtube|generic)\b[^]]*\] |deprecated feature:", re.IGNORECASE
+)
+_RETRYING = re.compile(r"retrying[^()]{0,40}\(\d+/\w+\)", re.IGNORECASE)
+# yt-dlp goes on after these errors, so that they explain the end as warnings do.
+_NOT_FATAL = re.compile(
+    r"error: (?:\[\S+\] )?\[(?:jsc|pot|requests|urllib|curl_cffi|websockets)\b", re.IGNORECASE
+)
+_FRAME = re.compile(r'\s+File ".*", line \d+')
+_TRACEBACK = "Traceback (most recent call last)"
 
 
-def classify(words: Iterable[str] | str) -> Reason:
-    """Say what yt-dlp's stderr means; `Reason.UNKNOWN` if no known words occur in it.
+@dataclass(frozen=True, slots=True)
+class _Printed:
+    """The messages that yt-dlp printed, the last one first."""
 
-    A refusal of the address counts wherever it stands, for yt-dlp often tells it in a warning only. After
-    that the errors decide; then, where they say nothing that is known, the warnings, except that a warning
-    alone never declares a video gone; last come the errors that only say that nothing was found. The hint
-    about cookies, which YouTube's private, age and bot messages share, decides nothing.
+    errors: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    retries: list[str] = field(default_factory=list)
+    """What failed and was tried again, with or without success."""
+
+
+def classify(stderr: Iterable[str] | str) -> Reason:
+    """Return what yt-dlp's stderr means; `Reason.UNKNOWN` if no table knows it.
+
+    An error that states its reason decides, the last one first. Otherwise a refusal of the address counts
+    wherever it stands, since yt-dlp often reports it in a warning only. Then come failed requests, warnings
+    that explain why every video fails alike, and YouTube's errors without a reason. Warnings about requests
+    come last: they only explain errors that say no more than that nothing was found.
     """
-    errors, warnings = _sorted_out(words)
+    printed = _printed(stderr)
+    errors, warnings = _folded(printed.errors), _folded(printed.warnings)
+    attempts = warnings + _folded(printed.retries)
+    stated = _of_last(messages.STATED, errors)
+    if stated is Reason.DRM and _is_drm_experiment(warnings):
+        return Reason.UPDATE_NEEDED
     return (
-        _first(_REFUSALS, f"{errors} {warnings}")
-        or _first(_KNOWN, errors)
+        stated
+        or _first(_REFUSALS, attempts)
+        or _of_last(messages.TRANSPORT, errors)
+        or _first(messages.SYSTEMIC, warnings)
+        or _of_last(messages.CLIENT + messages.REASONLESS, errors)
+        or _first(messages.TRANSPORT, attempts)
         or _first(_IN_WARNINGS, warnings)
-        or _first(_EMPTY_HANDED, errors)
+        or _of_last(messages.SYMPTOMS, errors)
         or Reason.UNKNOWN
     )
 
 
-def classify_ffmpeg(words: Iterable[str] | str) -> Reason:
-    """Say what ffmpeg's stderr means, once it has ended with an error.
+def classify_ffmpeg(stderr: Iterable[str] | str) -> Reason:
+    """Return what ffmpeg's stderr means, once it has ended with an error.
 
-    `Reason.TOOL_FAILED` if no known words occur in it: that ffmpeg failed is known, and no more.
+    `Reason.TOOL_FAILED` if no table knows it: that ffmpeg failed is certain, and no more.
     """
-    text = " ".join(_plain(line) for line in _lines(words))
-    return _first(_FFMPEG, " ".join(text.split())) or Reason.TOOL_FAILED
+    text = " ".join(" ".join(map(_cleaned, _lines(stderr))).split())
+    return _first(messages.FFMPEG, [text.casefold()]) or Reason.TOOL_FAILED
 
 
-def connection_cause(words: str) -> str:
-    """Say in a clause why no connection was made, such as ``cannot resolve www.youtube.com``; else empty."""
-    found = re.search(r"Failed to resolve '([\w.-]{1,255})'", words)
-    return f"cannot resolve {found[1]}" if found else ""
+_HOST = re.compile(
+    r"host='([a-z0-9._:-]{1,253})', port=(\d{1,5})|connection to ([a-z0-9._:-]{1,253}) timed out"
+)
+_UNRESOLVED = re.compile(r"failed to resolve '([a-z0-9._-]{1,253})'")
+_PROXY = re.compile(r"unable to connect to proxy|proxyerror|tunnel connection failed|socks")
+_TUNNEL = re.compile(r"tunnel connection failed: (\d{3})")
+_SYMPTOMS = (
+    (
+        re.compile(r"resol|name or service|nodename|getaddrinfo|no address associated"),
+        "cannot resolve {host}",
+    ),
+    (re.compile(r"refused"), "connection to {address} refused"),
+    (re.compile(r"no route|(network|host)( is)? (unreachable|down)"), "no route to {host}"),
+    (re.compile(r"cannot assign|source address"), "no usable source address for {host}"),
+    (re.compile(r"timed out"), "connection to {address} timed out"),
+    (re.compile(r"ssl|handshake|protocol_version"), "no TLS connection to {address}"),
+)
 
 
-def same_message_key(words: str) -> str:
-    """Reduce the last error to what is the same for different videos."""
-    errors = [line for line in words.splitlines() if line.startswith("ERROR:")]
-    return re.sub(r"\[[^\]]*\] [\w-]{11}: |\d+", "", errors[-1]) if errors else ""
+def connection_cause(stderr: Iterable[str] | str) -> str:
+    """Return what could not be reached, where stderr means `Reason.UNREACHABLE`; otherwise "".
+
+    A clause without a full stop, such as "cannot resolve www.youtube.com". It has no credentials: only the
+    host and the port are taken from the message.
+    """
+    if classify(stderr) is not Reason.UNREACHABLE:
+        return ""
+    printed = _printed(stderr)
+    attempts = _folded(printed.errors + printed.warnings + printed.retries)
+    return next(_cause(text) for text in attempts if _first(messages.TRANSPORT, [text]) is Reason.UNREACHABLE)
 
 
-def _lines(words: Iterable[str] | str) -> list[str]:
+def _cause(text: str) -> str:
+    """Name what one message could not reach."""
+    host, address = "the server", "the server"
+    if found := _HOST.search(text):
+        host = found[1] or found[3]
+        address = f"{f'[{host}]' if ':' in host else host}{f':{found[2]}' if found[2] else ''}"
+    if found := _UNRESOLVED.search(text):
+        host = found[1]
+    proxied = _PROXY.search(text)
+    if proxied and (found := _TUNNEL.search(text)):
+        return f"the proxy answered with {found[1]}"
+    if proxied and "host='" not in text.partition("(caused by")[0]:
+        return "the SOCKS proxy made no connection" if "socks" in text else "cannot connect to the proxy"
+    if proxied and "socks" in text:  # the host in the message is the one behind the proxy
+        host = address = "the SOCKS proxy"
+    elif proxied:
+        host, address = f"the proxy {host}", f"the proxy {address}"
+    clause = next(
+        (clause for symptom, clause in _SYMPTOMS if symptom.search(text)), "no connection to {address}"
+    )
+    return clause.format(host=host, address=address)
+
+
+_PREFIX = re.compile(r"(?:error: )?(?:\[[^]]*\] )?(?:([\w-]{11}): )?", re.IGNORECASE)
+_HINT = re.compile(
+    r"[;,.]? (?:please report this issue on|use --|see URL|for more information).*", re.IGNORECASE
+)
+_VARIABLE = (
+    re.compile(r"\(caused by .*"),
+    re.compile(r"\b0x[0-9a-f]+"),
+    re.compile(
+        r"(?<![\w-])(?=[\w-]*[\d_-])[\w-]{11}(?![\w-])|\b(?=\w*[a-z][A-Z])[\w-]{11}\b"
+    ),  # ids of videos
+    re.compile(r"(['\"]).*?\1"),
+    re.compile(r"\d+"),
+)
+
+
+def same_message_key(stderr: Iterable[str] | str) -> str:
+    """Return a key that is equal for the same last error about different videos; "" if there is no error.
+
+    At most 200 characters, without ids, numbers, addresses and hints.
+    """
+    errors = _printed(stderr).errors
+    if not errors:
+        return ""
+    found = _PREFIX.match(errors[0])
+    text = _HINT.sub("", errors[0][found.end() if found else 0 :])
+    if found and found[1]:
+        text = text.replace(found[1], "*")
+    for variable in _VARIABLE:
+        text = variable.sub("*", text)
+    return " ".join(text.replace("URL", "*").split()).strip(" .").casefold()[:200]
+
+
+def _lines(stderr: Iterable[str] | str) -> list[str]:
     """Split into lines what may be one text or many lines, with or without their ends."""
-    return (words if isinstance(words, str) else "\n".join(words)).splitlines()
+    return (stderr if isinstance(stderr, str) else "\n".join(stderr)).splitlines()
 
 
-def _plain(line: str) -> str:
-    """Make a line fit for the tables; a directory that happens to be called "captcha" drops out."""
-    line = _PATH.sub("''", ESCAPES.sub("", line))
-    return line.casefold().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+def _cleaned(line: str) -> str:
+    """Take out of a line what could be mistaken for a message: names, paths, addresses, colours."""
+    line = ESCAPES.sub("", line)
+    for form, instead in _CLEANED:
+        line = form.sub(instead, line)
+    return line
 
 
-def _sorted_out(words: Iterable[str] | str) -> tuple[str, str]:
-    """Split what yt-dlp said into errors and warnings, each as one line that is easy to search.
+def _printed(stderr: Iterable[str] | str) -> _Printed:
+    """Divide what yt-dlp printed into messages.
 
-    A line without a prefix goes with the line before it, since YouTube's reasons may have several.
+    A line without a prefix belongs to the message before it, since YouTube's reasons may have several. What
+    comes before the first prefix counts as an error, as the usage of an option does. Progress, debug output
+    and the frames of tracebacks are left out.
     """
-    errors: list[str] = []
-    warnings: list[str] = []
-    current = errors
-    for line in map(_plain, _lines(words)):
-        if line.startswith(("warning:", "[debug]", "deprecated feature:")):
-            current = warnings
-        elif line.startswith("error:"):
-            current = errors
-        (warnings if _RETRYING.search(line) else current).append(line)
-    return " ".join(" ".join(errors).split()), " ".join(" ".join(warnings).split())
+    printed = _Printed()
+    found: list[tuple[list[str], list[str]]] = [(printed.errors, [])]
+    in_frames = False
+    for raw in _lines(stderr):
+        in_frames = bool(_FRAME.match(raw)) or (in_frames and raw[:1] in {"", " ", "\t"})
+        if in_frames:
+            continue
+        line = _cleaned(raw).strip()
+        kind = _kind(line, printed)
+        after_error = "".join(found[-1][1]).casefold() == "error:"  # a carriage return follows
+        if kind is None or after_error:
+            found[-1][1].append(line)
+        else:
+            found.append((kind, [line]))
+    for kind, parts in reversed(found):
+        if text := " ".join(" ".join(parts).split()):
+            kind.append(text[:_LONGEST])
+    return printed
 
 
-def _first(table: _Known, text: str) -> Reason | None:
-    """Find the first row of a table whose words occur in the text."""
-    return next((reason for reason, words in table if words in text), None)
+def _kind(line: str, printed: _Printed) -> list[str] | None:
+    """Return where the message belongs that begins with a line; None if none begins there."""
+    start = line[:9].casefold()
+    if _RETRYING.search(line):
+        return printed.retries
+    if start.startswith("warning:"):
+        return printed.warnings
+    if start.startswith("error:"):
+        return printed.warnings if _NOT_FATAL.match(line) else printed.errors
+    if line.startswith(_TRACEBACK):
+        return printed.errors
+    return [] if _PROGRESS.match(line) else None
+
+
+def _folded(texts: Iterable[str]) -> list[str]:
+    """Return messages in the form that the tables are made for."""
+    return [text.casefold() for text in texts]
+
+
+def _is_drm_experiment(warnings: Sequence[str]) -> bool:
+    """Tell whether DRM was only met where YouTube puts it on all videos."""
+    return any(map(_DRM_FOR_TV.search, warnings)) and not any(map(_DRM_FOR_OTHERS.search, warnings))
+
+
+def _first(table: messages.Table, texts: Sequence[str]) -> Reason | None:
+    """Find the first row of a table that matches any of the messages."""
+    return next((reason for reason, form in table if any(map(form.search, texts))), None)
+
+
+def _of_last(table: messages.Table, texts: Sequence[str]) -> Reason | None:
+    """Find the reason of the last message that a table knows; the last one comes first."""
+    return next((reason for text in texts if (reason := _first(table, [text]))), None)

@@ -184,6 +184,14 @@ PLAYABILITY = (
         ),
         Reason.WRONG_VIDEO,
     ),
+    Scenario(
+        "restricted",
+        unavailable(
+            "This video is restricted. Please check the Google Workspace administrator and/or the network"
+            " administrator restrictions."
+        ),
+        Reason.RESTRICTED,
+    ),
     Scenario("unavailable, in one word", says("This video is unavailable"), Reason.UNAVAILABLE),
     Scenario("unavailable, and no more", says(_UNAVAILABLE), Reason.UNAVAILABLE),
     Scenario(
@@ -303,8 +311,9 @@ PLAYER = (
     ),
     Scenario("player 500 once", Answer(player=(status(500, 1),)), "134"),
     Scenario("player 503 always", Answer(player=(status(503),)), Reason.NETWORK, tries=3),
-    Scenario("player 404 always", Answer(player=(status(404),)), Reason.FORBIDDEN, tries=4, apart=True),
-    Scenario("player answers with a web page", Answer(player=(status(200),)), Reason.UNKNOWN, tries=3),
+    Scenario("player 403 always", Answer(player=(status(403),)), Reason.PLAYER_FORBIDDEN, tries=3),
+    Scenario("player 404 always", Answer(player=(status(404),)), Reason.NETWORK, tries=3),
+    Scenario("player answers with a web page", Answer(player=(status(200),)), Reason.NETWORK, tries=3),
     Scenario("player answer cut", Answer(player=(Fault(after=500),)), Reason.NETWORK, tries=3),
     Scenario(
         "player connection reset", Answer(player=(Fault(after=0, then=Then.RESET),)), Reason.NETWORK, tries=3
@@ -404,7 +413,7 @@ USERS = (
         "trickles always, watched", Answer(media=(Fault(after=MIDDLE, then=Then.TRICKLE),)), Reason.STALLED,
         tries=3, twice=2 * MIDDLE, options={"stall_timeout": 10.0}, args="--socket-timeout 60",
     ),
-    Scenario("an option that yt-dlp does not know", Answer(), Reason.TOOL_FAILED, args="--no-such-option"),
+    Scenario("an option that yt-dlp does not know", Answer(), Reason.BAD_OPTION, args="--no-such-option"),
     Scenario(
         "only storyboards, and no error", offers(), Reason.UPDATE_NEEDED, args="--ignore-no-formats-error",
         ordinary=True,
@@ -420,14 +429,14 @@ USERS = (
         args=f"--extractor-args '{_AT_YOUTUBE};player_client=mweb'",
     ),
     Scenario(
-        "no such host", Answer(), Reason.NETWORK, tries=3,
+        "no such host", Answer(), Reason.UNREACHABLE, tries=4,
         args=f"--extractor-args '{_AT_YOUTUBE.format(site='no-such-host.invalid')}'",
     ),
     Scenario(
-        "nobody listens", Answer(), Reason.NETWORK, tries=3,
+        "nobody listens", Answer(), Reason.UNREACHABLE, tries=4,
         args=f"--extractor-args '{_AT_YOUTUBE.format(site='127.0.0.1:9')}'",
     ),
-    Scenario("the proxy does not listen", Answer(), Reason.NETWORK, tries=3, options={"proxy": "http://127.0.0.1:9"}),
+    Scenario("the proxy does not listen", Answer(), Reason.UNREACHABLE, tries=4, options={"proxy": "http://127.0.0.1:9"}),
     Scenario("cookies that are none", Answer(), Reason.NOT_READY, tries=0, cookies="hello\n"),
     Scenario("cookies as JSON", Answer(), Reason.NOT_READY, tries=0, cookies='[{"name": "x"}]\n'),
     Scenario("a certificate that is not trusted", Answer(), Reason.CERTIFICATE, trusting=False),

@@ -102,6 +102,7 @@ async def test_a_census_without_an_answer_says_so_and_is_asked_again(
         source=demo_tables,
         pace=0,
         retry_wait=0,
+        cool_down=0.1,
         videos=("Radio1",),
         yt_dlp_args=("--extractor-args", nobody, "--extractor-retries", "0"),
     )

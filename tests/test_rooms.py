@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PACKAGE = Path(hdtf_async.__file__).parent
 
 ROOMS = [
-    *("model", "masks", "failures", "words", "streaks", "health", "geometry", "window"),
+    *("model", "masks", "failures", "messages", "words", "streaks", "health", "geometry", "window"),
     *("entries", "tracks", "formats", "events"),
     *("splits", "recipes"),
     *("rows", "corrections", "tables", "cpus", "handed", "shards", "takes", "options", "settings"),
@@ -43,6 +43,7 @@ PURE = {
     "model": set[str](),
     "masks": {"base64", "json", "re", "urllib"},
     "failures": {"re"},
+    "messages": {"re"},
     "words": {"re"},
     "streaks": set[str](),
     "health": {"datetime", "re"},

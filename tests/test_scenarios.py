@@ -8,14 +8,16 @@ import pytest
 import scenarios
 from scenarios import SCENARIOS, Scenario, play
 
-from hdtf_async import Reason, words
+from hdtf_async import Reason, messages
 from hdtf_async.demo import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-NOBODYS_FAULT = {Reason.DISK_FULL, Reason.NOT_WRITABLE, Reason.TOOL_MISSING}
+NOBODYS_FAULT = {
+    *(Reason.DISK_FULL, Reason.NOT_WRITABLE, Reason.TOOL_MISSING, Reason.TOOL_FAILED, Reason.JAVASCRIPT),
+}
 """What no server and no option of yt-dlp's brings about; other tests do."""
 
 
@@ -59,7 +61,8 @@ async def test_media_that_are_turned_down_for_several_videos_ask_for_another_yt_
 
 def test_every_reason_that_words_can_mean_has_its_scenario() -> None:
     """A row of known words that nobody has ever brought about would be a guess."""
-    known = {reason for reason, _ in (*words._REFUSALS, *words._KNOWN, *words._EMPTY_HANDED)}
+    tables = (messages.STATED, messages.SYSTEMIC, messages.CLIENT, messages.TRANSPORT, messages.REASONLESS)
+    known = {reason for table in (*tables, messages.SYMPTOMS) for reason, _ in table}
     assert known - {scenario.ends for scenario in SCENARIOS} == NOBODYS_FAULT
     names = [scenario.name for scenario in SCENARIOS]
     assert len(names) == len(set(names))
