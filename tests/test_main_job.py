@@ -44,6 +44,14 @@ def left_over(out: Path) -> list[Path]:
     return [path for path in hidden if not any(path.glob("*.promise.json"))]
 
 
+def failing(finished: Finished) -> tuple[str, ...]:
+    """Return options that make every download fail: yt-dlp poses as a client that needs tokens."""
+    return tuple(
+        f"{argument};player_client=mweb" if "innertube_host" in argument else argument
+        for argument in finished.options.yt_dlp_args
+    )
+
+
 async def test_the_demo_ends_with_every_clip_there(finished: Finished) -> None:
     """Every clip has its final name, its line of metadata and the bytes that the line tells of."""
     assert finished.report.exit_code == ExitCode.DONE
@@ -444,7 +452,7 @@ async def test_a_failed_recut_leaves_no_second_form_in_the_list(finished: Finish
     out = tmp_path / "clips"
     shutil.copytree(finished.out, out)
     (out / "_videos_raw" / "RD_Radio2.mp4").unlink()
-    other = replace(finished.options, size=64, recut=True, preset="ultrafast", yt_dlp_args=("--no-such",))
+    other = replace(finished.options, size=64, recut=True, preset="ultrafast", yt_dlp_args=failing(finished))
     report = await hdtf_async.download(out, other)
     assert report.exit_code == ExitCode.GIVEN_UP
     assert {line["width"] for line in lines(out / "metadata.jsonl")} == {64}
@@ -477,7 +485,7 @@ async def test_another_policy_takes_the_raw_that_is_there_if_it_fits(
     shutil.copytree(finished.out, out)
     exact = replace(
         finished.options, resolution=formats.Resolution.EXACT, recut=True, preset="ultrafast",
-        yt_dlp_args=("--no-such",),
+        yt_dlp_args=failing(finished),
     )  # fmt: skip
     report = await hdtf_async.download(out, exact)
     # Only this one has no rendition at its reference height.
