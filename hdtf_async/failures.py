@@ -7,8 +7,7 @@ and the docs all take their words and their deeds from that table: a reason is d
 
 The reasons fall into these families:
 
-- the address: ``refused`` (YouTube blocks the address or the account), ``unreachable`` (no connection could
-  be made). Every video fails alike, so the network lane is closed.
+- the address: ``refused`` (YouTube blocks it, or the account), ``unreachable`` (no connection).
 - needs action: ``cookies_needed``, ``age``, ``restricted``, ``update_needed`` (also: the client that yt-dlp
   pretends to be was turned away), ``javascript`` (the runtime itself failed), ``other_place``,
   ``format_unavailable``, ``wrong_video``, ``certificate``, ``bad_option``.
@@ -19,8 +18,7 @@ The reasons fall into these families:
   server), ``range_refused``, ``timed_out``, ``stalled``, ``raw_truncated``, ``raw_unreadable``,
   ``youtube_changed``, ``not_tried``.
 - this machine: ``disk_full``, ``not_writable``, ``tool_missing``, ``not_ready``, ``tool_failed``.
-- the object store: ``store_unreachable``, ``store_refused``.
-- a cluster: ``worker_lost``, ``cluster_lost``.
+- elsewhere: ``store_unreachable``, ``store_refused``, ``worker_lost``, ``cluster_lost``.
 - the tables against the video: ``box_does_not_fit``, ``height_unknown``, ``interval_outside``,
   ``no_sound``, ``no_face``, ``clip_wrong``.
 - this program: ``fault``.

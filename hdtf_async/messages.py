@@ -90,7 +90,7 @@ SYSTEMIC = _table(r"""
     update_needed       (challenge|signature) solving failed|(error|unexpected error) solving .{0,200}challenge
     update_needed       challenge solver|js challenge|sabr-only|missing a url
     update_needed       (gvs|player) po token|fetching po token
-    update_needed       drm to all videos|only images are available
+    update_needed       drm to all videos
     update_needed       cannot (identify player|extract signature timestamp)
     refused             got player responses for video
     player_forbidden    unable to download (api page|webpage).{0,200}http error 403
@@ -104,13 +104,18 @@ SYSTEMIC = _table(r"""
 The first rows tell a JavaScript runtime that failed from a script that failed in it.
 """
 
+NOTHING_OFFERED = _table(r"""
+    update_needed       only images are available
+""")
+"""Warnings that no format is offered: they decide where no failed request explains why."""
+
 CLIENT = _table(r"""
     update_needed       playback on other|display on this (website|app)|certain sites or app
     update_needed       embedding (has been |is )?disabled|(allow|available for) embedding|cannot be embedded
     update_needed       (on|for) (this|your) (app|application|device|website|platform|browser)\b
     update_needed       (?<!returned )error code:? \d|(?<!http )\berror:? 1(01|5\d)\b
     update_needed       watch (the |this )?(video )?on (the latest version of )?youtube|is no longer supported
-    update_needed       page needs to be reloaded|precondition check failed
+    update_needed       precondition check failed
     update_needed       cannot (identify player|extract signature timestamp)|failed to load player
 """)
 """Errors about the client that yt-dlp pretended to be, not about the video."""

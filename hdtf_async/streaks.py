@@ -4,8 +4,8 @@
 - YouTube also blocks with a bare "unavailable", which looks like a removed video. `UNAVAILABLE_IN_A_ROW`
   different videos without a success in between are taken for a block.
 - Without a network every video fails with ``unreachable``. `UNREACHABLE_IN_A_ROW` attempts are enough.
-- YouTube changes, and yt-dlp fails with a message that nobody has classified. `UNKNOWN_IN_A_ROW` different
-  videos that fail with the same message end the run.
+- YouTube changes, and yt-dlp fails with a message that nobody has classified; or the JavaScript runtime
+  fails. `SAME_IN_A_ROW` different videos that fail with the same message end the run.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from hdtf_async.words import connection_cause, same_message_key
 
 UNAVAILABLE_IN_A_ROW = 3
 UNREACHABLE_IN_A_ROW = 2
-UNKNOWN_IN_A_ROW = 3
+SAME_IN_A_ROW = 3
 
 
 class Streaks:
@@ -25,8 +25,8 @@ class Streaks:
         self._unavailable: set[str] = set()
         """Videos that were called unavailable, without a reason, since the last success."""
         self._unreachable = 0
-        self._unknown: set[str] = set()
-        """Videos that failed with the same unknown message since the last other answer."""
+        self._same: set[str] = set()
+        """Videos that failed with the same message since the last other answer."""
         self._message = ""
 
     def succeeded(self) -> None:
@@ -48,17 +48,17 @@ class Streaks:
             case Reason.UNAVAILABLE:
                 self._answered()
                 return self._unavailable_verdict(youtube_id, failure, probed)
-            case Reason.UNKNOWN:
+            case Reason.UNKNOWN | Reason.JAVASCRIPT:
                 self._unreachable = 0
-                return self._unknown_verdict(youtube_id, failure)
+                return self._same_verdict(youtube_id, failure)
             case reason if reason.is_answer:
                 self._answered()
         return None
 
     def _answered(self) -> None:
-        """YouTube was reached, and did not answer with the unknown message."""
+        """YouTube was reached, and the attempt did not fail with the same message again."""
         self._unreachable = 0
-        self._unknown.clear()
+        self._same.clear()
 
     def _unreachable_verdict(self, failure: Failure, probed: Reason | None) -> Failure | None:
         self._unreachable += 1
@@ -77,12 +77,13 @@ class Streaks:
         what = "this test download" if probed is Reason.REFUSED else f"{number} videos in a row"
         return Failure(Reason.REFUSED, f"YouTube called {what} unavailable\n{failure.words}")
 
-    def _unknown_verdict(self, youtube_id: str, failure: Failure) -> Failure | None:
+    def _same_verdict(self, youtube_id: str, failure: Failure) -> Failure | None:
         message = same_message_key(failure.words)
         if message != self._message:
             self._message = message
-            self._unknown.clear()
-        self._unknown.add(youtube_id)
-        if not message or len(self._unknown) < UNKNOWN_IN_A_ROW:
+            self._same.clear()
+        self._same.add(youtube_id)
+        if not message or len(self._same) < SAME_IN_A_ROW:
             return None
-        return Failure(Reason.YOUTUBE_CHANGED, f"{len(self._unknown)} videos in a row\n{failure.words}")
+        reason = Reason.YOUTUBE_CHANGED if failure.reason is Reason.UNKNOWN else failure.reason
+        return Failure(reason, f"{failure.words}\n{len(self._same)} videos in a row failed like this.")

@@ -84,8 +84,11 @@ def classify(stderr: Iterable[str] | str) -> Reason:
         or _of_last(messages.TRANSPORT, errors)
         or _first(messages.SYSTEMIC, warnings)
         or _of_last(messages.CLIENT + messages.REASONLESS, errors)
-        or _first(messages.TRANSPORT, attempts)
+        or _first(messages.TRANSPORT, warnings)
         or _first(_IN_WARNINGS, warnings)
+        or _drm_for_all(warnings)
+        or _first(messages.NOTHING_OFFERED, warnings)
+        or _first(messages.TRANSPORT, attempts)
         or _of_last(messages.SYMPTOMS, errors)
         or Reason.UNKNOWN
     )
@@ -244,6 +247,12 @@ def _kind(line: str, printed: _Printed) -> list[str] | None:
 def _folded(texts: Iterable[str]) -> list[str]:
     """Return messages in the form that the tables are made for."""
     return [text.casefold() for text in texts]
+
+
+def _drm_for_all(warnings: Sequence[str]) -> Reason | None:
+    """Find that nothing is offered without DRM, also to a client that YouTube's experiment leaves alone."""
+    nothing = any("drm protected and only images are available" in text for text in warnings)
+    return Reason.DRM if nothing and any(map(_DRM_FOR_OTHERS.search, warnings)) else None
 
 
 def _is_drm_experiment(warnings: Sequence[str]) -> bool:

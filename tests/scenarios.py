@@ -337,8 +337,8 @@ TRANSFER = (
         "cut in the middle, once", Answer(media=(Fault(1, after=MIDDLE),)), "134", twice=MIDDLE, ordinary=True
     ),
     Scenario(
-        "cut after every 10000 bytes, for three tries", Answer(media=(Fault(after=10_000),)), Reason.NETWORK,
-        tries=3, twice=17 * 10_000,
+        "cut after every 10000 bytes: each try brings a part", Answer(media=(Fault(after=10_000),)), "134",
+        tries=4, twice=17 * 10_000,
     ),
     Scenario("cut before the first byte, always", Answer(media=(Fault(after=0),)), Reason.NETWORK, tries=3),
     Scenario(
@@ -406,12 +406,12 @@ USERS = (
         tries=2, twice=MIDDLE, options={"stall_timeout": 10.0}, args="--socket-timeout 60",
     ),
     Scenario(
-        "silent always, watched", Answer(media=(Fault(after=MIDDLE, then=Then.STALL),)), Reason.STALLED,
-        tries=3, twice=2 * MIDDLE, options={"stall_timeout": 10.0}, args="--socket-timeout 60",
+        "silent always, watched", Answer(media=(Fault(after=MIDDLE, then=Then.STALL),)), "134",
+        tries=5, twice=2 * MIDDLE, options={"stall_timeout": 10.0}, args="--socket-timeout 60",
     ),
     Scenario(
-        "trickles always, watched", Answer(media=(Fault(after=MIDDLE, then=Then.TRICKLE),)), Reason.STALLED,
-        tries=3, twice=2 * MIDDLE, options={"stall_timeout": 10.0}, args="--socket-timeout 60",
+        "trickles always, watched", Answer(media=(Fault(after=MIDDLE, then=Then.TRICKLE),)), "134",
+        tries=5, twice=2 * MIDDLE, options={"stall_timeout": 10.0}, args="--socket-timeout 60",
     ),
     Scenario("an option that yt-dlp does not know", Answer(), Reason.BAD_OPTION, args="--no-such-option"),
     Scenario(
@@ -429,14 +429,14 @@ USERS = (
         args=f"--extractor-args '{_AT_YOUTUBE};player_client=mweb'",
     ),
     Scenario(
-        "no such host", Answer(), Reason.UNREACHABLE, tries=4,
+        "no such host", Answer(), Reason.UNREACHABLE, tries=5,
         args=f"--extractor-args '{_AT_YOUTUBE.format(site='no-such-host.invalid')}'",
     ),
     Scenario(
-        "nobody listens", Answer(), Reason.UNREACHABLE, tries=4,
+        "nobody listens", Answer(), Reason.UNREACHABLE, tries=5,
         args=f"--extractor-args '{_AT_YOUTUBE.format(site='127.0.0.1:9')}'",
     ),
-    Scenario("the proxy does not listen", Answer(), Reason.UNREACHABLE, tries=4, options={"proxy": "http://127.0.0.1:9"}),
+    Scenario("the proxy does not listen", Answer(), Reason.UNREACHABLE, tries=5, options={"proxy": "http://127.0.0.1:9"}),
     Scenario("cookies that are none", Answer(), Reason.NOT_READY, tries=0, cookies="hello\n"),
     Scenario("cookies as JSON", Answer(), Reason.NOT_READY, tries=0, cookies='[{"name": "x"}]\n'),
     Scenario("a certificate that is not trusted", Answer(), Reason.CERTIFICATE, trusting=False),

@@ -13,8 +13,8 @@ from hdtf_async.entrance import HOUR, PROBES, Entrance
 from hdtf_async.events import Events, LaneClosed, LaneOpened, PaceWait, VideoFailed, VideoUnconfirmed
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.streaks import (
+    SAME_IN_A_ROW,
     UNAVAILABLE_IN_A_ROW,
-    UNKNOWN_IN_A_ROW,
     UNREACHABLE_IN_A_ROW,
     Streaks,
 )
@@ -245,7 +245,7 @@ def test_a_change_of_youtube_ends_the_run_with_its_message() -> None:
     plots = [_Plot(fetch=10, cut=500), *[changed] * 100]
     world = _World(plots, downloads=1)
     world.run()
-    assert len(world.times("fetch")) == 1 + UNKNOWN_IN_A_ROW
+    assert len(world.times("fetch")) == 1 + SAME_IN_A_ROW
     assert world.who("done") == ["RD_V0_000"]
     closed = world.pipeline.closed
     assert closed is not None

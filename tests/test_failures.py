@@ -122,7 +122,7 @@ ERROR: [youtube] CPCoMyuBRM0: The following content is not available on this app
 ERROR: [youtube] CPCoMyuBRM0: The following content is not available on this app
 == update_needed
 ERROR: [youtube] CPCoMyuBRM0: This video contains content from Mosfilm, who has blocked it from display on this website or application. Watch on YouTube
-== update_needed
+== unknown
 ERROR: [youtube] CPCoMyuBRM0: The page needs to be reloaded.. The page needs to be reloaded.
 == restricted
 ERROR: [youtube] CPCoMyuBRM0: Video unavailable. This video is restricted. Please check the Google Workspace administrator and/or the network administrator restrictions.
@@ -443,6 +443,18 @@ ERROR: [youtube] CPCoMyuBRM0: Failed to extract any player response
 ERROR: [youtube] CPCoMyuBRM0: Video unavailable. This video is unavailable
   File "/venv/lib/yt_dlp/extractor/youtube/_video.py", line 4061, in _real_extract
     self.raise_geo_restricted('Private video in your country', countries)
+== drm
+WARNING: [youtube] Some visionos client https formats have been skipped as they are DRM protected.
+WARNING: [youtube] CPCoMyuBRM0: This video is drm protected and only images are available for download. use --list-formats to see them
+ERROR: [youtube] CPCoMyuBRM0: Requested format is not available. Use --list-formats for a list of available formats
+== update_needed
+WARNING: [youtube] Some tv_samsung client https formats have been skipped as they are DRM protected.
+WARNING: [youtube] CPCoMyuBRM0: This video is drm protected and only images are available for download. use --list-formats to see them
+ERROR: [youtube] CPCoMyuBRM0: Requested format is not available. Use --list-formats for a list of available formats
+== player_forbidden
+WARNING: [youtube] CPCoMyuBRM0: Unable to download API page: HTTP Error 403: Forbidden (caused by <HTTPError 403: Forbidden>)
+WARNING: Only images are available for download. use --list-formats to see them
+ERROR: [youtube] CPCoMyuBRM0: Requested format is not available. Use --list-formats for a list of available formats
 """  # noqa: E501 - quoted as printed
 """Several lines at once, of which one knows best."""
 
