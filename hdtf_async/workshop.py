@@ -22,11 +22,12 @@ from anyio.to_thread import run_sync
 
 from hdtf_async import faces, ffmpeg, health
 from hdtf_async.cut import Cutter
-from hdtf_async.entrance import HOUR, Entrance
+from hdtf_async.entrance import HOUR, Entrance, asks_that_fit
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.fetch import Fetcher
 from hdtf_async.guard import guarding
 from hdtf_async.health import Verdict
+from hdtf_async.memory import available_memory
 from hdtf_async.pipeline import Pipeline, backoff
 from hdtf_async.probe import Prober
 from hdtf_async.views import failure_record
@@ -139,6 +140,7 @@ def entrance_for(options: Options, lanes: Lanes, known: Known, events: Events) -
     return Entrance(
         lanes.network, lanes.encodes, pace=options.pace, cool_down=options.cool_down, events=events,
         earlier=[anyio.current_time() - seconds for seconds in ago],
+        most_asking=asks_that_fit(available_memory()),
     )  # fmt: skip
 
 

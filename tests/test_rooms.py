@@ -24,7 +24,7 @@ PACKAGE = Path(hdtf_async.__file__).parent
 ROOMS = [
     *("model", "masks", "failures", "words", "streaks", "health", "geometry", "window", "formats", "events"),
     *("splits", "recipes"),
-    *("rows", "corrections", "tables", "cpus", "handed", "shards", "takes", "options", "settings"),
+    *("rows", "corrections", "tables", "cpus", "memory", "handed", "shards", "takes", "options", "settings"),
     *("plan", "planned", "disk", "packed", "journal", "views", "locks", "partials", "store", "forms"),
     *("bucket", "lease", "away"),
     *("history", "charts", "content"),
