@@ -252,6 +252,12 @@ async def test_another_yt_dlp_that_does_not_know_the_plugin_is_not_blamed(
     assert "no such" in sign.words
 
 
+async def test_a_yt_dlp_of_the_users_is_tested_too(tmp_path: Path) -> None:
+    """Any real one loads the plugin, wherever it is."""
+    sign = await looked_at(Options(yt_dlp=Path(sys.executable).with_name("yt-dlp")), tmp_path)
+    assert (sign.verdict, "solved a test challenge" in sign.words) == (Verdict.FINE, True)
+
+
 async def test_a_yt_dlp_that_solves_otherwise_is_not_blamed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
