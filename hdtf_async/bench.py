@@ -31,7 +31,7 @@ from hdtf_async.raws import own_raws
 from hdtf_async.store import Store
 from hdtf_async.values import failure_of, stated_failure, work_of
 from hdtf_async.wire import Wire
-from hdtf_async.workshop import own_version, require_ready, workshop
+from hdtf_async.workshop import own_version, workshop
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
@@ -142,8 +142,7 @@ class _Bench:
             if options.pace_scope is PaceScope.CLUSTER:
                 entrance = _Entrance(self._lanes, self._wire, events)
             async with workshop(options, self._lanes, directory, events, own=own, entrance=entrance) as shop:
-                await run_sync(require_ready, (), options, directory, shop.fetcher, shop.about)
-                await shop.prober.ready()
+                await shop.get_ready(())  # which videos come is not known yet
                 self._wire.say("ready", versions=shop.versions)
                 async with anyio.create_task_group() as slots:
                     for _ in range(self._lanes.slots):

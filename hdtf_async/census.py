@@ -24,11 +24,13 @@ from anyio.to_thread import run_sync
 
 from hdtf_async import formats, plan, store, tables
 from hdtf_async.events import DownloadStarted, RunStarted, VideoAsked
-from hdtf_async.failures import Action, ExitCode, Failure, Reason, exit_code
+from hdtf_async.failures import Action, ExitCode, Failure, Reason
 from hdtf_async.formats import Choice, Resolution
 from hdtf_async.guard import guarding
+from hdtf_async.javascript import JavaScript, private_cache
 from hdtf_async.lanes import Lanes
 from hdtf_async.pipeline import Pipeline, backoff
+from hdtf_async.report import exit_code_of
 from hdtf_async.run import under_way
 from hdtf_async.workshop import entrance_for, ffmpeg_of, own_version
 from hdtf_async.ytdlp import SAMPLE, YtDlp
@@ -91,7 +93,7 @@ class Census:
     def exit_code(self) -> ExitCode:
         """0 where every video has its answer, whatever that is; else as for the main job."""
         if self.stopped is not None:
-            return exit_code([self.stopped.reason])
+            return exit_code_of((), self.stopped)
         left = self.videos[Availability.PASSING] + self.videos[Availability.NOT_ASKED]
         return ExitCode.PASSING if left else ExitCode.DONE
 
@@ -152,8 +154,10 @@ async def _ask(  # noqa: PLR0913 - what it is put together from
 ) -> Failure | None:
     tool = await run_sync(ffmpeg_of, options)
     await directory.append(store.run_record(versions={"hdtf_async": own_version()}))
-    async with guarding(*directory.locks) as guard:
-        asking = _Asking(YtDlp(options, tool, guard), directory, events, options.resolution)
+    async with guarding(*directory.locks) as guard, private_cache(guard) as environment:
+        yt_dlp = YtDlp(options, tool, guard, environment)
+        await JavaScript(options, yt_dlp).require(directory.out)
+        asking = _Asking(yt_dlp, directory, events, options.resolution)
         pipeline = Pipeline(
             lanes=lanes,
             entrance=entrance_for(options, lanes, directory.known, events),

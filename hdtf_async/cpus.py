@@ -7,7 +7,10 @@ from contextlib import suppress
 from math import ceil
 from pathlib import Path
 
-_CGROUPS, _OWN = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+GROUPS = Path("/sys/fs/cgroup")
+"""Where control groups are mounted."""
+OWN = Path("/proc/self/cgroup")
+"""Says in which control groups this process is."""
 
 
 def usable_cpus() -> int:
@@ -21,28 +24,37 @@ def usable_cpus() -> int:
         pinned = len(os.sched_getaffinity(0))
     except AttributeError:  # macOS
         pinned = os.cpu_count() or 1
-    quota = _quota(_CGROUPS, _OWN)
+    quota = _quota(GROUPS, OWN)
     return pinned if quota is None else max(1, min(pinned, ceil(quota)))
 
 
-def _quota(groups: Path, own: Path) -> float | None:
-    """Return the CPUs that the control groups of this process allow; None where they set no limit."""
-    found = []
+def control_groups(controller: str, groups: Path, own: Path) -> list[Path]:
+    """Return the directories in which limits of this process may stand: its own group's and those above it.
+
+    `groups` is where control groups are mounted, `own` the file that says in which this process is.
+    """
+    found: list[Path] = []
     with suppress(OSError, ValueError):
         for line in own.read_text(encoding="utf-8").splitlines():
             _, controllers, path = line.split(":", 2)
             if not controllers:
-                found += _limits(groups, path)
-            elif "cpu" in controllers.split(","):
-                found += _limits(groups / "cpu", path)
-    return min(found, default=None)
+                found += _upwards(groups, path)
+            elif controller in controllers.split(","):
+                found += _upwards(groups / controller, path)
+    return found
 
 
-def _limits(root: Path, path: str) -> list[float]:
-    """Return the limits of a group and of those above it; inside of a container its own may be the root."""
+def _upwards(root: Path, path: str) -> list[Path]:
+    """Return a group and those above it; inside of a container its own may be the root."""
     group = root / path.strip("/")
     places = [group, *(above for above in group.parents if above.is_relative_to(root)), root]
-    return [limit for place in dict.fromkeys(places) if (limit := _limit(place)) is not None]
+    return [*dict.fromkeys(places)]
+
+
+def _quota(groups: Path, own: Path) -> float | None:
+    """Return the CPUs that the control groups of this process allow; None where they set no limit."""
+    limits = map(_limit, control_groups("cpu", groups, own))
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def _limit(group: Path) -> float | None:

@@ -23,6 +23,7 @@ from anyio.to_thread import run_sync
 from hdtf_async import facemodel, faces, ffmpeg, health, locks, plan, process, store, tables
 from hdtf_async.failures import Failure
 from hdtf_async.health import Sign, Verdict
+from hdtf_async.javascript import JavaScript, private_cache
 from hdtf_async.model import Audio, Crop
 from hdtf_async.probe import Prober
 from hdtf_async.raws import own_raws
@@ -71,16 +72,19 @@ async def _yt_dlp(options: Options) -> list[Sign]:
     require_yt_dlp(options)
     # Its name tells whose it is, should it ever be left behind.
     with tempfile.TemporaryDirectory(prefix="hdtf-doctor-") as private:
-        words = await YtDlp(options, Path("ffmpeg")).about(Path(private))
-    told = health.read_told(words)
-    if told is None:
-        last = words.splitlines()[-1:] or ["it says nothing"]
-        what = "Look at --yt-dlp and --yt-dlp-args."
-        return [Sign("yt-dlp", Verdict.WRONG, f"it does not tell its version: {last[0]}", what)]
+        async with private_cache() as environment:
+            tool = YtDlp(options, Path("ffmpeg"), environment=environment)
+            words = await tool.about(Path(private))
+            told = health.read_told(words)
+            if told is None:
+                last = words.splitlines()[-1:] or ["it says nothing"]
+                what = "Look at --yt-dlp and --yt-dlp-args."
+                return [Sign("yt-dlp", Verdict.WRONG, f"it does not tell its version: {last[0]}", what)]
+            javascript = await JavaScript(options, tool).look(Path(private), told.runtimes)
     plugins = await run_sync(_modules, told.plugin_directories)
     return [
         health.of_yt_dlp(told.version, datetime.now(UTC).date()),
-        health.of_runtimes(told.runtimes),
+        javascript,
         health.of_plugins(plugins),
     ]
 

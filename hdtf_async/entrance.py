@@ -15,6 +15,9 @@ Without a pace, no more of them ask at once than there are encode tokens: what a
 start, so that eight which start together would begin their transfers late and end them together, with nothing
 to cut until then. But nobody waits long for those before: a pace of `LONGEST_ASK` is as good.
 
+With or without a pace, no more of them ask at once than the memory has room for (`asks_that_fit`), however
+long one waits: a child that the kernel kills for want of memory takes its video with it.
+
 A refusal of an attempt that began before the lane was last closed is no news: it changes nothing.
 """
 
@@ -43,11 +46,18 @@ LONGEST_COOL_DOWN = 4 * 3600.0
 """Seconds to which the doubling of the cool-down is bounded."""
 UNREACHABLE_WAIT = 5.0
 """Seconds until the first probe where YouTube cannot be reached. Three probes take less than a minute."""
+ASK_MEMORY = 350_000_000
+"""Bytes that yt-dlp and deno take together while they ask for a video; measured in docs/speed.md."""
 HOUR = 3600.0
 LONG_WAIT = 60.0
 """Seconds of waiting for the pace, because of a census, from which on an event is emitted."""
 LONGEST_ASK = 5.0
 """Seconds after a start when the next one need not wait any more for who has no answer yet."""
+
+
+def asks_that_fit(memory: int | None) -> float:
+    """Return how many videos may be asked for at once with so many bytes of memory available; at least 1."""
+    return math.inf if memory is None else max(1, memory // ASK_MEMORY)
 
 
 class Turn:
@@ -76,7 +86,8 @@ class Turn:
 class Entrance:
     """Lets attempts into the network lane, at least `pace` seconds apart, while the lane is open.
 
-    Once as many have no answer yet as `encodes` has tokens, the next one waits for it.
+    Once as many have no answer yet as `encodes` has tokens, the next one waits for it, but not for long; once
+    `most_asking` have none, it waits as long as it takes.
     """
 
     def __init__(  # noqa: PLR0913 - what it lets in, and how
@@ -88,6 +99,7 @@ class Entrance:
         cool_down: float,
         events: Events,
         earlier: Iterable[float] = (),
+        most_asking: float = math.inf,
     ) -> None:
         """Make an open lane.
 
@@ -99,6 +111,7 @@ class Entrance:
         """What failures in a row mean; shared by all pipelines that use this lane."""
         self._network = network
         self._encodes = encodes
+        self._most_asking = most_asking
         self._pace = pace
         self._first_cool_down = self._cool_down = cool_down
         self._events = events
@@ -199,8 +212,8 @@ class Entrance:
         async with self._one:
             while not self._ended:
                 with anyio.CancelScope() as self._waiting:
-                    if self._probe is not None:
-                        await anyio.sleep_forever()  # until that has its answer
+                    if self._probe is not None or len(self._asking) >= self._most_asking:
+                        await anyio.sleep_forever()  # until there is an answer
                     wait = max(self._pace, LONGEST_ASK) if self._others_ask else self._pace
                     await anyio.sleep_until(max(self._begun + wait, self._opens, self._hour_allows()))
                     await self._network.acquire()
@@ -234,7 +247,8 @@ class Entrance:
         return at
 
     def _asked(self, turn: Turn) -> None:
-        if self._others_ask and turn in self._asking:
+        waited_for = self._others_ask or len(self._asking) >= self._most_asking
+        if turn in self._asking and waited_for:
             self._changed()
         self._asking.discard(turn)
 

@@ -213,7 +213,7 @@ ADVICE: dict[Reason, Advice] = {
     ),
     Reason.JAVASCRIPT: _yours(
         "The JavaScript runtime that yt-dlp needs for YouTube is missing or does not work here.",
-        "Install it with pip install -U 'yt-dlp[default,deno]'; python -m hdtf_async doctor tests it.",
+        "Run python -m hdtf_async doctor, which tests it; pip install -U 'yt-dlp[default,deno]' installs it.",
     ),
     Reason.YOUTUBE_CHANGED: Advice(
         "Several videos in a row failed with the same message, which this program does not know.",

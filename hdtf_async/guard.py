@@ -42,6 +42,9 @@ class Guard:
     def ended(self, group: int) -> None:
         """Take note of a process group that was killed; to be called before its leader is reaped."""
 
+    def temporary(self, directory: str) -> None:
+        """Take note of a directory that is to be deleted if this program is killed."""
+
 
 UNGUARDED = Guard()
 """For children of nobody's run."""
@@ -63,6 +66,10 @@ class _Guarded(Guard):
 
     def ended(self, group: int) -> None:
         self._tell(b"-%d\n" % group)
+
+    def temporary(self, directory: str) -> None:
+        if "\n" not in directory:
+            self._tell(os.fsencode(directory) + b"\n")
 
     def _tell(self, words: bytes) -> None:
         # A sentinel that somebody has killed or stopped must not take the run with it.

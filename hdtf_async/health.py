@@ -18,6 +18,12 @@ from hdtf_async.failures import Reason
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
+SLOW_CHALLENGE = 10.0
+"""Seconds after which solving one test challenge is a sign of trouble; a third of a second is usual."""
+NODE = "--yt-dlp-args='--no-js-runtimes --js-runtimes node'"
+"""What makes yt-dlp use node, which it does not do by itself."""
+LEAST_NODE = 22
+"""The oldest major version of node that yt-dlp accepts."""
 OLD = 90
 """Days after which yt-dlp calls itself old; YouTube changes more often than that."""
 _UPDATE = "pip install -U 'yt-dlp[default,deno]'"
@@ -80,12 +86,100 @@ def of_yt_dlp(version: str, today: date) -> Sign:
 
 
 def of_runtimes(runtimes: Sequence[str]) -> Sign:
-    """Judge what yt-dlp can run YouTube's own scripts with."""
-    if any("(" not in runtime for runtime in runtimes):
+    """Judge the JavaScript runtimes that yt-dlp has found, where it could not be tested whether they work."""
+    if _usable(runtimes):
         return Sign("JavaScript", Verdict.FINE, ", ".join(runtimes))
-    found = ", ".join(runtimes) or "no runtime"
-    words = f"{found}: yt-dlp cannot follow YouTube's scripts, and misses renditions or whole videos"
-    return Sign("JavaScript", Verdict.WARNING, words, f"{_UPDATE}, or install node 22 or newer")
+    words = f"{', '.join(runtimes) or 'no runtime'}, so yt-dlp misses formats or whole videos"
+    return Sign("JavaScript", Verdict.WARNING, words, f"{_UPDATE}, or {_node(found=False)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """What came of a test: yt-dlp was given a JavaScript challenge of ours in place of one of YouTube's."""
+
+    enabled: bool
+    """Whether any runtime is enabled; the user can disable them."""
+    runtimes: tuple[str, ...]
+    """JavaScript runtimes with their versions, as yt-dlp found them."""
+    solved_by: str = ""
+    """The runtime that solved it, with its version; empty where none did."""
+    seconds: float = 0.0
+    """How long that took."""
+    failed: tuple[tuple[str, str | None], ...] = ()
+    """Runtimes that did not solve it, each with its error on the simplest script: empty where it ran that,
+    None where that is not known."""
+    killed: bool = False
+    """Whether a runtime was ended by a signal."""
+
+
+def needs_no_player(arguments: Sequence[str]) -> bool:
+    """Whether the user's arguments for yt-dlp make it skip YouTube's player script, and so any challenge."""
+    return re.search(r"player_skip=[\w,]*\bjs\b", " ".join(arguments)) is not None
+
+
+def of_challenge(challenge: Challenge, *, address_space: int | None, has_node: bool) -> Sign:
+    """Judge whether yt-dlp can solve YouTube's JavaScript challenges.
+
+    `address_space` is its limit in bytes (``ulimit -v``), if there is one. `has_node` says whether there is a
+    node that yt-dlp accepts.
+    """
+    if challenge.solved_by:
+        return _of_solved(challenge)
+    if not challenge.enabled:
+        words = "no runtime is enabled, so yt-dlp misses formats or whole videos"
+        return Sign("JavaScript", Verdict.WARNING, words, "omit --no-js-runtimes")
+    names = ", ".join(name for name, _ in challenge.failed)
+    runs = any(not error for _, error in challenge.failed)
+    if runs and not challenge.killed:
+        words = (
+            f"{names} did not solve a test challenge, although it runs: YouTube's may not be solved either"
+        )
+        return Sign("JavaScript", Verdict.WARNING, words, _UPDATE)
+    error = " ".join(error or "" for _, error in challenge.failed)
+    error = " ".join(error.partition("====")[0].replace("#", " ").split())[:200].rstrip(
+        " ."
+    )  # without a stack trace
+    if not challenge.failed:
+        words = (
+            f"yt-dlp finds no JavaScript runtime that it supports ({', '.join(challenge.runtimes) or 'none'})"
+        )
+        remedy = _UPDATE
+    elif address_space is not None:
+        words = f"{names} cannot run with {_gb(address_space)} of address space (ulimit -v): {error}"
+        remedy = (
+            "lift the limit (ulimit -v unlimited; a batch job's limit of virtual memory): deno reserves 32 GB"
+        )
+    elif challenge.killed or "out of memory" in error:
+        words = f"{names} was killed while it solved a test challenge, or had too little memory: {error}"
+        remedy = "give the job more memory"
+    else:
+        words = f"{names} cannot run: {error}"
+        remedy = f"{_UPDATE}; if it cannot write its cache, set DENO_DIR to a directory on a local disk"
+    if "node" not in names:
+        remedy += f"; or {_node(found=has_node)}"
+    remedy += (
+        "; to go on without JavaScript, and miss formats or whole videos: --yt-dlp-args=--no-js-runtimes"
+    )
+    return Sign("JavaScript", Verdict.WRONG, words, remedy, Reason.JAVASCRIPT)
+
+
+def _of_solved(challenge: Challenge) -> Sign:
+    words = f"{challenge.solved_by} solved a test challenge in {challenge.seconds:.1f} s"
+    if challenge.failed:
+        words += f" ({', '.join(name for name, _ in challenge.failed)} did not)"
+    if challenge.seconds <= SLOW_CHALLENGE:
+        return Sign("JavaScript", Verdict.FINE, words)
+    remedy = "unset DENO_DIR, or set it to a directory on a local disk that no other program locks"
+    return Sign("JavaScript", Verdict.WARNING, f"{words}, and will take as long for each video", remedy)
+
+
+def _usable(runtimes: Sequence[str]) -> bool:
+    return any("(" not in runtime for runtime in runtimes)
+
+
+def _node(*, found: bool) -> str:
+    """Return the advice to use node."""
+    return f"use the node of this machine: {NODE}" if found else f"install node {LEAST_NODE} and give {NODE}"
 
 
 def of_plugins(modules: Sequence[str]) -> Sign:

@@ -36,7 +36,7 @@ from hdtf_async.failures import Failure, Reason
 from hdtf_async.guard import UNGUARDED, Guard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 GRACE = 5.0
 """Seconds between TERM and KILL. yt-dlp and ffmpeg close their files within one."""
@@ -94,6 +94,7 @@ async def run(  # noqa: PLR0913 - each is one thing that a caller decides about 
     memory: int | None = None,
     hide: Callable[[str], str] = _as_it_is,
     hand: tuple[int, ...] = (),
+    environment: Mapping[str, str] | None = None,
     guard: Guard = UNGUARDED,
 ) -> Ended:
     """Run a tool to its end and tell how it ended; a bad exit code is the caller's to judge.
@@ -104,13 +105,16 @@ async def run(  # noqa: PLR0913 - each is one thing that a caller decides about 
     reads as empty otherwise. Up to `keep` bytes of stdout are returned, and `on_line` sees none of them.
     `directory` is the one that it works in. `memory` bounds its address space in bytes, where the system
     can do that. `hide` takes out of a line of stderr what must not be kept, before anything is done with
-    it. `hand` are descriptors that it inherits. `guard` is the run's, so that the child does not outlive this
-    program.
+    it. `hand` are descriptors that it inherits. `environment` has variables besides those that every child
+    has. `guard` is the run's, so that the child does not outlive this program.
 
     Raises `Failure`: ``tool_missing`` where the program cannot be started, ``timed_out``, ``stalled``,
     and ``tool_failed`` where stdout is larger than `keep` allows.
     """
-    child = _Child(argv, feed=bool(feed), directory=directory, memory=memory, hand=hand, guard=guard)
+    child = _Child(
+        argv, feed=bool(feed), directory=directory, memory=memory, hand=hand, environment=environment,
+        guard=guard,
+    )  # fmt: skip
     words: deque[str] = deque(maxlen=TAIL_LINES)
     kept = bytearray()
     signs = _Signs()
@@ -233,6 +237,7 @@ class _Child:
         directory: Path | None = None,
         memory: int | None = None,
         hand: tuple[int, ...] = (),
+        environment: Mapping[str, str] | None = None,
         guard: Guard,
     ) -> None:
         # Nothing is awaited between the fork and the end of this method, so that no cancellation can
@@ -245,7 +250,7 @@ class _Child:
                 stdout=PIPE,
                 stderr=PIPE,
                 cwd=directory,
-                env=guard.environment(),
+                env=_merged(guard.environment(), environment),
                 start_new_session=True,
                 pass_fds=(*guard.inherit, *hand),
             )
@@ -336,6 +341,11 @@ class _Child:
     def _signal(self, number: int) -> None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
+
+
+def _merged(all_have: Mapping[str, str] | None, more: Mapping[str, str] | None) -> Mapping[str, str] | None:
+    """Return the environment of a child; None for this process's own."""
+    return {**(os.environ if all_have is None else all_have), **more} if more else all_have
 
 
 def _bound(process: int, memory: int) -> None:

@@ -18,14 +18,14 @@ from anyio.to_thread import run_sync
 
 from hdtf_async import check, ffmpeg, locks, plan, store
 from hdtf_async.events import CheckEnded, RunStarted
-from hdtf_async.failures import ExitCode, Failure, Reason, exit_code
+from hdtf_async.failures import ExitCode, Failure, Reason
 from hdtf_async.guard import guarding
 from hdtf_async.journal import JOURNAL
 from hdtf_async.lanes import Lanes
 from hdtf_async.model import Box, Clip, Form, Interval, Tables, Video
 from hdtf_async.options import Options, OptionsError, flag_of
 from hdtf_async.raws import own_raws
-from hdtf_async.report import Report
+from hdtf_async.report import Report, exit_code_of
 from hdtf_async.run import carry_out, started, under_way
 from hdtf_async.workshop import ffmpeg_of, one_error
 
@@ -80,7 +80,7 @@ class Check:
     def exit_code(self) -> ExitCode:
         """Without a repair 0 where nothing was found; with one 0 where all that could be mended is."""
         if self.stopped is not None:
-            return exit_code([self.stopped.reason])
+            return exit_code_of((), self.stopped)
         code = self.report.exit_code
         unmended = self.left if self.repairs else self.found
         return ExitCode.GIVEN_UP if code is ExitCode.DONE and unmended else code

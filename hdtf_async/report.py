@@ -20,9 +20,10 @@ from hdtf_async.events import (
     VideoFailed,
     VideoUnconfirmed,
 )
-from hdtf_async.failures import ExitCode, Failure, Reason, exit_code
+from hdtf_async.failures import Action, ExitCode, Failure, Reason, exit_code
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from hdtf_async.events import Event
@@ -82,8 +83,7 @@ class Report:
     @property
     def exit_code(self) -> ExitCode:
         """Exit code of a command line that ends with this report."""
-        stopped = () if self.stopped is None else (self.stopped.reason,)
-        code = exit_code([*self.reasons, *stopped])
+        code = exit_code_of(self.reasons, self.stopped)
         unusable = any(finding.severity == "error" for finding in self.findings)
         return ExitCode.GIVEN_UP if code is ExitCode.DONE and unusable else code
 
@@ -133,3 +133,15 @@ class Report:
             stopped=None if self.stopped is None else str(self.stopped),
             seconds=round(self.seconds, 3),
         )
+
+
+def exit_code_of(reasons: Iterable[Reason], stopped: Failure | None) -> ExitCode:
+    """Return the exit code of a run with these reasons for what is missing that was perhaps stopped early.
+
+    Where a person has to do something about what stopped it, that is local trouble, whatever the same reason
+    means for a single video.
+    """
+    if stopped is None:
+        return exit_code(reasons)
+    needs_action = stopped.reason.advice.action is Action.ASK
+    return ExitCode.LOCAL if needs_action else exit_code([*reasons, stopped.reason])

@@ -24,7 +24,7 @@ from hdtf_async.options import Options, OptionsError
 from hdtf_async.raws import let_go_of_finished, own_raws
 from hdtf_async.report import Report
 from hdtf_async.views import failure_record
-from hdtf_async.workshop import ffmpeg_of, one_error, require_ready, workshop
+from hdtf_async.workshop import ffmpeg_of, one_error, workshop
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
@@ -347,6 +347,5 @@ async def _engine(  # noqa: PLR0913 - as above
     async with workshop(options, lanes, directory, events, own=own, videos=len(decided.work)) as shop:
         await directory.append(store.run_record(versions=shop.versions, **options.stated()))
         events.listen(partial(history.note, directory.note))
-        await run_sync(require_ready, decided.work, options, directory, shop.fetcher, shop.about)
-        await shop.prober.ready()
+        await shop.get_ready(decided.work)
         yield shop.pipeline()

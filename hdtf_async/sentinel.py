@@ -3,7 +3,8 @@
 A child that loses its parent goes on: ffmpeg even outlives its broken pipes, and would write for minutes
 into a directory that nobody watches. So one process of a few megabytes, `python sentinel.py`, holds the
 read end of a pipe on which the supervisor names each process group that it starts and ends. When the pipe
-closes without a farewell, the supervisor is gone, and the sentinel kills what is named. On Linux it also
+closes without a farewell, the supervisor is gone, and the sentinel kills what is named and deletes the
+temporary directories that it was told of. On Linux it also
 looks for what it was not told of in time, by a variable that all children of a run have in their
 environment. It holds the directory's lock until then, as each of the children does.
 
@@ -33,11 +34,26 @@ _ROUNDS = 50
 def watch(told: Iterable[bytes], mark: str) -> None:
     """Read what the supervisor tells until its pipe closes, and kill what it left behind."""
     groups: set[int] = set()
+    directories: list[bytes] = []
     for words in told:
         if words == FAREWELL:
             return
-        if words.endswith(b"\n"):  # else it was killed in the middle of a word
+        if not words.endswith(b"\n"):  # it was killed in the middle of a word
+            continue
+        if words.startswith(b"/"):
+            directories.append(words[:-1])
+        else:
             (groups.add if words.startswith(b"+") else groups.discard)(int(words[1:]))
+    _kill(groups, mark)
+    if directories:
+        from shutil import rmtree  # noqa: PLC0415 - half of the time that a start takes, and rarely needed
+
+        for directory in directories:
+            rmtree(directory, ignore_errors=True)
+
+
+def _kill(groups: Iterable[int], mark: str) -> None:
+    """Kill these process groups, and whatever else has the mark."""
     for group in groups:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(group, signal.SIGKILL)

@@ -22,11 +22,13 @@ from anyio.to_thread import run_sync
 
 from hdtf_async import faces, ffmpeg, health
 from hdtf_async.cut import Cutter
-from hdtf_async.entrance import HOUR, Entrance
+from hdtf_async.entrance import HOUR, Entrance, asks_that_fit
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.fetch import Fetcher
 from hdtf_async.guard import guarding
 from hdtf_async.health import Verdict
+from hdtf_async.javascript import JavaScript, private_cache
+from hdtf_async.memory import available_memory
 from hdtf_async.pipeline import Pipeline, backoff
 from hdtf_async.probe import Prober
 from hdtf_async.views import failure_record
@@ -57,6 +59,7 @@ class Workshop:
     fetcher: Fetcher
     cutter: Cutter
     prober: Prober
+    javascript: JavaScript
     about: ffmpeg.About
     events: Events
 
@@ -79,6 +82,20 @@ class Workshop:
             backoff=partial(backoff, first=self.options.retry_wait),
         )
 
+    async def get_ready(self, works: Iterable[Work]) -> None:
+        """Raise `Failure` where something would fail for every one of these videos alike.
+
+        JavaScript is tested only where a video has to be downloaded, and while the prober starts.
+        """
+        downloads = await run_sync(
+            require_ready, works, self.options, self.directory, self.fetcher, self.about
+        )
+        with one_error():
+            async with anyio.create_task_group() as group:
+                if downloads:
+                    group.start_soon(self.javascript.require, self.directory.out)
+                await self.prober.ready()
+
     async def one_video(
         self, work: Work, ledger: Gathered, finish: anyio.Event | None = None
     ) -> tuple[list[Record], Failure | None]:
@@ -88,6 +105,11 @@ class Workshop:
         of what could not be had, and why nothing more should be sent here, if that is so: local trouble, or
         YouTube refusing this address.
         """
+        if not await run_sync(self.fetcher.expects_at_hand, work):
+            try:
+                await self.javascript.require(self.directory.out)
+            except Failure as failure:
+                return [], failure
         with ledger.gathering() as records:
             pipeline = self.pipeline()
             await pipeline.run((work,), finish)
@@ -115,11 +137,15 @@ async def workshop(  # noqa: PLR0913 - what videos are made with
     versions = {"hdtf_async": own_version(), "ffmpeg": about.version}
     width = int(lanes.network.total_tokens)
     width = width if videos is None else min(width, videos)
-    async with guarding(*directory.locks) as guard, Prober(guard) as prober:
+    async with (
+        guarding(*directory.locks) as guard,
+        Prober(guard) as prober,
+        private_cache(guard) as environment,
+    ):
         finder = await faces.finder(options, tool, guard)
         if finder is not None:
             versions |= await run_sync(finder.versions)
-        yt_dlp = YtDlp(options, tool, guard)
+        yt_dlp = YtDlp(options, tool, guard, environment)
         yield Workshop(
             options,
             lanes,
@@ -128,6 +154,7 @@ async def workshop(  # noqa: PLR0913 - what videos are made with
             Fetcher(options, directory, yt_dlp, prober, events, own=own, width=width),
             Cutter(options.form, directory, tool, versions, prober, events, guard, finder),
             prober,
+            JavaScript(options, yt_dlp),
             about,
             events,
         )
@@ -139,15 +166,17 @@ def entrance_for(options: Options, lanes: Lanes, known: Known, events: Events) -
     return Entrance(
         lanes.network, lanes.encodes, pace=options.pace, cool_down=options.cool_down, events=events,
         earlier=[anyio.current_time() - seconds for seconds in ago],
+        most_asking=asks_that_fit(available_memory()),
     )  # fmt: skip
 
 
 def require_ready(
     works: Iterable[Work], options: Options, directory: Store, fetcher: Fetcher, about: ffmpeg.About
-) -> None:
+) -> bool:
     """Raise `Failure` where something would fail for every video alike; `doctor` looks closer.
 
-    It costs a few milliseconds, and no process that is not started anyway.
+    It costs a few milliseconds, and no process that is not started anyway. Returns whether a video has to be
+    downloaded.
     """
     signs: list[Sign | None] = [
         health.of_ffmpeg(about.version, about.switches, keeps_rate=options.fps is None)
@@ -162,6 +191,7 @@ def require_ready(
     for sign in signs:
         if sign is not None and sign.verdict is Verdict.WRONG:
             raise Failure(sign.reason, f"{sign.words}: {sign.remedy}")
+    return bool(least)
 
 
 def look_at_cookies(options: Options, now: float) -> Sign | None:

@@ -54,6 +54,8 @@ _ALWAYS = (
     *("--no-update", "--no-playlist", "--color", "never", "--socket-timeout", "20"),
     *("--extractor-retries", "2", "--retries", "5", "--retry-sleep", "exp=1:20"),
     "--abort-on-unavailable-fragments",
+    # Nothing in it is worth a file in a home directory that may be missing, full or on the network.
+    "--no-cache-dir",
 )
 _KEPT = ("id", "title", "extractor", "extractor_key", "duration", "live_status", "_type")
 
@@ -82,7 +84,14 @@ class _Told:
 class YtDlp:
     """How yt-dlp is called in this run: which one, with which of the user's options."""
 
-    def __init__(self, options: Options, ffmpeg: Path, guard: Guard = UNGUARDED) -> None:
+    def __init__(
+        self,
+        options: Options,
+        ffmpeg: Path,
+        guard: Guard = UNGUARDED,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """`environment` has variables for yt-dlp besides those that every child has."""
         # -P: a module in the working directory must not be taken for yt-dlp's.
         own = [sys.executable, "-P", "-m", "yt_dlp"]
         self._program = own if options.yt_dlp is None else [str(options.yt_dlp.absolute())]
@@ -90,6 +99,7 @@ class YtDlp:
         self._ffmpeg = ffmpeg
         self._secrets = _secrets(options)
         self._guard = guard
+        self._environment = environment
 
     async def about(self, directory: Path) -> str:
         """Return what yt-dlp tells of itself with these options; `directory` is private to it.
@@ -103,9 +113,27 @@ class YtDlp:
                 hide=told.hide,
                 hand=told.handed,
                 directory=directory,
+                environment=self._environment,
                 guard=self._guard,
             )
         return ended.words
+
+    async def extract_by_plugin(self, address: str, plugins: Path, directory: Path) -> process.Ended:
+        """Print what a plugin of ours makes of an address; it is in `plugins`, besides those of the user.
+
+        `directory` is private to it. Raises `Failure`: ``tool_missing``, ``timed_out``, ``cookies_needed``.
+        """
+        async with self._told(directory) as told:
+            return await process.run(
+                [*told.words, "--plugin-dirs", str(plugins), "-J", "--", address],
+                deadline=ABOUT_DEADLINE,
+                keep=_INFO_LIMIT,
+                hide=told.hide,
+                hand=told.handed,
+                directory=directory,
+                environment=self._environment,
+                guard=self._guard,
+            )
 
     async def ask(self, youtube_id: str, directory: Path, *, every_address: bool = False) -> dict[str, Any]:
         """Return yt-dlp's information about a video; `directory` is private to it.
@@ -125,6 +153,7 @@ class YtDlp:
                 hide=told.hide,
                 hand=told.handed,
                 directory=directory,
+                environment=self._environment,
                 guard=self._guard,
             )
         # yt-dlp follows a trailer that YouTube names in place of a video, and has no option against it.
@@ -212,6 +241,7 @@ class YtDlp:
                 hide=told.hide,
                 hand=told.handed,
                 directory=directory,
+                environment=self._environment,
                 guard=self._guard,
             )
         if ended.code != 0:

@@ -18,10 +18,10 @@ from unittest.mock import patch
 
 from anyio.lowlevel import checkpoint
 from anyio.to_thread import run_sync
-from fakes.yt_dlp import _information
+from fakes.yt_dlp import SOLVED, _information
 
 import hdtf_async
-from hdtf_async import Options, Report
+from hdtf_async import Options, Report, process
 from hdtf_async.combing import Combing
 from hdtf_async.demux import Facts
 from hdtf_async.disk import trouble
@@ -83,6 +83,11 @@ class YtDlp:
 
     def __init__(self, *_: object) -> None:
         self._asked: set[str] = set()
+
+    async def extract_by_plugin(self, *_: object) -> process.Ended:
+        """Solve the test challenge."""
+        await checkpoint()
+        return process.Ended(0, "", json.dumps({"hdtf_async": SOLVED}).encode())
 
     async def ask(
         self,

@@ -88,6 +88,38 @@ async def test_children_end_with_a_killed_supervisor(lock: Path, script: str) ->
             fcntl.flock(ours, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+OWNER = """
+    import os, sys
+    import anyio
+    from hdtf_async.guard import guarding
+
+    async def main():
+        async with guarding(os.open(sys.argv[1], os.O_RDWR)) as guard:
+            guard.temporary(sys.argv[2])
+            if sys.argv[3] == "killed":
+                os.kill(os.getpid(), 9)
+
+    anyio.run(main)
+"""
+
+
+@pytest.mark.parametrize("ends", ["killed", "by itself"])
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+async def test_a_temporary_directory_goes_with_a_killed_supervisor(
+    ends: str, lock: Path, tmp_path: Path
+) -> None:
+    """One that ends by itself has deleted it, or has had a reason not to."""
+    directory = tmp_path / "temporary"
+    (directory / "below").mkdir(parents=True)
+    (directory / "below" / "file").touch()
+    argv = [sys.executable, "-c", dedent(OWNER), str(lock), str(directory), ends]
+    await anyio.run_process(argv, check=False)
+    with anyio.fail_after(30):
+        while holders(lock):  # the sentinel has it until it ends
+            await anyio.sleep(0.02)
+    assert directory.exists() is (ends != "killed")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 async def test_a_run_ends_without_its_sentinel(lock: Path) -> None:
     """Also where somebody has killed or stopped that: it only matters when the run is killed too."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
 
 from hdtf_async import Reason, health
-from hdtf_async.health import Verdict
+from hdtf_async.health import Challenge, Verdict
 
 HEADER = """\
 [debug] Command-line config: ['--ignore-config']
@@ -86,6 +87,76 @@ def test_a_javascript_runtime_has_to_be_one_that_yt_dlp_takes(
     sign = health.of_runtimes(runtimes)
     assert sign.verdict is verdict
     assert all(runtime in sign.words for runtime in runtimes)
+
+
+DENO = ("deno-2.9.8",)
+CAGE = (
+    "Error running deno process (returncode: -5): #\n# Fatal process out of memory: Oilpan.\n#\n==== C stack"
+)
+SOLVED = Challenge(enabled=True, runtimes=DENO, solved_by=DENO[0], seconds=0.2)
+UNSOLVED = replace(SOLVED, solved_by="", seconds=0, failed=((DENO[0], ""),))
+
+
+@pytest.mark.parametrize(
+    ("challenge", "limit", "verdict", "words", "remedy"),
+    [
+        (SOLVED, None, Verdict.FINE, "deno-2.9.8 solved a test challenge in 0.2 s", ""),
+        (SOLVED, 10**10, Verdict.FINE, "solved", ""),
+        (replace(SOLVED, failed=(("node-24.0.0", CAGE),)), None, Verdict.FINE, "(node-24.0.0 did not)", ""),
+        (replace(SOLVED, seconds=41.5), None, Verdict.WARNING, "41.5 s", "DENO_DIR"),
+        (Challenge(False, ()), None, Verdict.WARNING, "no runtime is enabled", "--no-js-runtimes"),
+        (Challenge(True, ()), None, Verdict.WRONG, "(none)", "yt-dlp[default,deno]"),
+        (Challenge(True, ("node-20.1.0 (unsupported)",)), None, Verdict.WRONG, "node-20.1.0", "node 22"),
+        (
+            replace(UNSOLVED, failed=((DENO[0], CAGE),)),
+            16 * GB,
+            Verdict.WRONG,
+            "with 16.0 GB of address space (ulimit -v): Error running deno process (returncode: -5): Fatal"
+            " process out of memory: Oilpan",
+            "ulimit -v unlimited",
+        ),
+        (replace(UNSOLVED, failed=((DENO[0], CAGE),)), None, Verdict.WRONG, "memory", "more memory"),
+        (replace(UNSOLVED, killed=True), None, Verdict.WRONG, "was killed", "more memory"),
+        (replace(UNSOLVED, failed=((DENO[0], "no HOME"),)), None, Verdict.WRONG, "no HOME", "DENO_DIR"),
+        (UNSOLVED, None, Verdict.WARNING, "although it runs", "pip install"),
+        (UNSOLVED, 16 * GB, Verdict.WARNING, "although it runs", "pip install"),
+        (replace(UNSOLVED, failed=(("custom", None),)), None, Verdict.WARNING, "custom", "pip install"),
+    ],
+)
+def test_a_test_challenge_shows_whether_javascript_works(
+    challenge: Challenge, limit: int | None, verdict: Verdict, words: str, remedy: str
+) -> None:
+    """What stops a run has its reason, a remedy for its cause, and a way to go on without."""
+    sign = health.of_challenge(challenge, address_space=limit, has_node=False)
+    assert sign.verdict is verdict
+    assert words in sign.words
+    assert remedy in sign.remedy
+    wrong = verdict is Verdict.WRONG
+    assert (sign.reason is Reason.JAVASCRIPT) is wrong
+    assert ("--yt-dlp-args=--no-js-runtimes" in sign.remedy) is wrong
+
+
+def test_who_uses_node_already_is_not_advised_to() -> None:
+    """And a node that is there need not be installed."""
+    node = Challenge(True, ("node-22.1.0",), failed=(("node-22.1.0", "boom"),))
+    deno = Challenge(True, DENO, failed=(("deno-2.9.8", "boom"),))
+    assert health.NODE not in health.of_challenge(node, address_space=None, has_node=True).remedy
+    assert "this machine" in health.of_challenge(deno, address_space=None, has_node=True).remedy
+
+
+@pytest.mark.parametrize(
+    ("arguments", "needless"),
+    [
+        (("--extractor-args", "youtube:innertube_host=x;player_skip=webpage,configs,js,initial_data"), True),
+        (("--extractor-args=youtube:player_skip=js",), True),
+        (("--extractor-args", "youtube:player_skip=webpage,configs"), False),
+        (("--extractor-args", "youtube:player_client=js"), False),
+        ((), False),
+    ],
+)
+def test_no_challenge_is_solved_without_the_player_script(arguments: tuple[str, ...], needless: bool) -> None:
+    """Then there is nothing to test."""
+    assert health.needs_no_player(arguments) is needless
 
 
 def test_plugins_are_named_and_those_for_tokens_counted() -> None:

@@ -11,7 +11,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 from virtual_time import VIRTUAL_TIME, DeadlockError, LivelockError, run
 
-from hdtf_async.entrance import Entrance
+from hdtf_async.entrance import ASK_MEMORY, Entrance, asks_that_fit
 from hdtf_async.events import Events
 from hdtf_async.lanes import Lanes, Queue, Rate
 from hdtf_async.model import Box, Clip, Interval, Video
@@ -139,9 +139,11 @@ async def test_without_a_limit_nobody_is_told_one() -> None:
 # The entrance of the network lane.
 
 
-def _entrance(limiter: anyio.CapacityLimiter, pace: float, at_once: int = 100) -> Entrance:
+def _entrance(
+    limiter: anyio.CapacityLimiter, pace: float, at_once: int = 100, most: float = math.inf
+) -> Entrance:
     encodes = anyio.CapacityLimiter(at_once)
-    return Entrance(limiter, encodes, pace=pace, cool_down=600, events=Events())
+    return Entrance(limiter, encodes, pace=pace, cool_down=600, events=Events(), most_asking=most)
 
 
 async def _visit(entrance: Entrance, starts: list[float], stay: float, asks: float = math.inf) -> None:
@@ -207,6 +209,55 @@ async def test_no_more_ask_at_once_than_there_are_cpus(
             group.start_soon(_visit, entrance, came, stay, asks)
     assert came == starts
     assert limiter.borrowed_tokens == 0
+
+
+@pytest.mark.parametrize(
+    ("pace", "asks", "most", "starts"),
+    [
+        (0, 50, 1, [0, 50, 100, 150]),  # however long one asks
+        (0, 50, 2, [0, 0, 50, 50]),
+        (3, 50, 2, [0, 3, 50, 53]),  # with a pace too
+        (3, 1, 1, [0, 3, 6, 9]),  # which is all that counts where there is memory
+        (3, 200, 1, [0, 100, 200, 300]),  # who leaves without an answer asks no more
+        (3, 50, math.inf, [0, 3, 6, 9]),
+    ],
+)
+async def test_no_more_ask_at_once_than_fit_into_memory(
+    pace: float, asks: float, most: float, starts: list[float]
+) -> None:
+    """Each waits for an answer as long as it takes, and holds no token meanwhile."""
+    limiter, came = anyio.CapacityLimiter(8), list[float]()
+    entrance = _entrance(limiter, pace, most=most)
+    async with anyio.create_task_group() as group:
+        for _ in range(4):
+            group.start_soon(_visit, entrance, came, 100, asks)
+        await anyio.sleep(2)
+        assert limiter.borrowed_tokens == len(came)
+    assert came == starts
+    assert limiter.borrowed_tokens == 0
+
+
+async def test_who_waits_for_memory_is_turned_away_at_the_end() -> None:
+    """At once, although the one before still has no answer."""
+    limiter, came = anyio.CapacityLimiter(8), list[float]()
+    entrance = _entrance(limiter, 0, most=1)
+    async with anyio.create_task_group() as group:
+        group.start_soon(_visit, entrance, came, 100)
+        await anyio.sleep(1)
+        with anyio.fail_after(2):
+            async with anyio.create_task_group() as waiting:
+                waiting.start_soon(_visit, entrance, came, 100)
+                await anyio.sleep(1)
+                entrance.end()
+    assert came == [0]
+
+
+@pytest.mark.parametrize(
+    ("memory", "fit"), [(None, math.inf), (0, 1), (ASK_MEMORY, 1), (2 * ASK_MEMORY - 1, 1), (10**10, 28)]
+)
+def test_there_is_always_memory_for_one(memory: int | None, fit: float) -> None:
+    """And for any number where the system does not tell."""
+    assert asks_that_fit(memory) == fit
 
 
 async def test_who_is_cancelled_at_the_entrance_blocks_nobody() -> None:

@@ -21,7 +21,7 @@ from fakes import kit, mp4
 from fakes import yt_dlp as fake_yt_dlp
 
 import hdtf_async
-from hdtf_async import ffmpeg, formats, plan, process, tables
+from hdtf_async import ffmpeg, formats, javascript, plan, process, tables
 from hdtf_async.failures import ExitCode, Failure, Reason
 from hdtf_async.model import Box, Form, Interval
 from hdtf_async.options import Options
@@ -219,7 +219,7 @@ async def test_a_real_decoder_finds_no_fault_in_a_fake_video(
 async def test_the_fakes_refuse_a_command_line_with_a_word_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each fixed word of the three command lines is one that the fakes insist on."""
+    """Each fixed word of the four command lines is one that the fakes insist on."""
     fakes = installed(tmp_path, kit.Stage(videos={ID: kit.Footage(60, 720)}))
     started: list[list[str]] = []
     run = process.run
@@ -236,17 +236,20 @@ async def test_the_fakes_refuse_a_command_line_with_a_word_changed(
     await tool.fetch(info, rendition, raw, lambda _progress: None)
     cut = ffmpeg.Cut(raw, "mp4", Interval(3.25, 5.5), Box(0, 0, 64, 64), 64, 64, 56, Form(threads=3))
     await ffmpeg.encode(fakes.ffmpeg, cut, tmp_path / "clip.mp4", on_seconds=lambda _seconds: None)
-    ask, fetch, encode = started
+    await tool.extract_by_plugin(javascript.ADDRESS, javascript.PLUGINS, tmp_path)
+    ask, fetch, encode, challenge = started
 
     # Values that may be any: the address, paths, times, the rendition, and the encoder's settings.
     free = {
         *(str(fakes.ffmpeg), ask[2], fetch[2], ask[-1], rendition.format_id, raw.name),
+        *(challenge[2], str(javascript.PLUGINS)),
         *("3.25", "2.25", f"file:{raw}", f"file:{tmp_path / 'clip.mp4'}"),
         *(cut.form.preset, str(cut.form.crf), str(cut.form.threads)),
     }
     for main, words in (
         (fake_yt_dlp.main, ask),
         (fake_yt_dlp.main, fetch),
+        (fake_yt_dlp.main, challenge),
         (fake_ffmpeg.main, encode),
     ):
         for place, word in enumerate(words):

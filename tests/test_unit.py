@@ -97,6 +97,22 @@ async def test_units_of_one_process_share_the_pace(tmp_path: Path, monkeypatch: 
     assert sum(seconds > 3000 for seconds in slept) == len(works) - 1
 
 
+async def test_a_video_that_needs_youtube_is_handed_back_where_javascript_does_not_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another machine may do it: nothing is asked for it, and nothing recorded."""
+    write_tables(tmp_path / "tables", 2)
+    broken = {"enabled": ["deno"], "runtimes": ["deno-2.9.8"], "failed": [["deno-2.9.8", "boom"]]}
+    monkeypatch.setattr("loading.SOLVED", broken)
+    async with _shop(tmp_path / "unit", tmp_path / "tables") as (shop, ledger, works):
+        monkeypatch.setattr(shop.fetcher, "download", None)
+        for work in works:
+            records, stopped = await shop.one_video(work, ledger)
+            assert records == []
+            assert stopped is not None
+            assert stopped.reason is Reason.JAVASCRIPT
+
+
 async def test_local_trouble_is_told_to_whoever_drives(tmp_path: Path) -> None:
     """With it no video is given up: it is not recorded, and can be sent elsewhere."""
     write_tables(tmp_path / "tables", 2)

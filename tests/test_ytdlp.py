@@ -175,6 +175,18 @@ print(json.dumps({
     )
 
 
+async def test_yt_dlp_keeps_no_cache_unless_the_user_names_one(tmp_path: Path, private: Path) -> None:
+    """Theirs comes later, and counts; variables for its environment come besides those that are there."""
+    body = """
+about = {"told": words(), "mine": os.environ["MINE"], "path": os.environ["PATH"]}
+print(json.dumps({"id": "CPCoMyuBRM0"} | about))"""
+    yt_dlp = tool(tmp_path, body, yt_dlp_args=("--cache-dir", "/cache"))
+    yt_dlp._environment = {"MINE": "1"}
+    said = await yt_dlp.ask("CPCoMyuBRM0", private)
+    assert said["told"].index("--no-cache-dir") < said["told"].index("--cache-dir")
+    assert (said["mine"], said["path"]) == ("1", os.environ["PATH"])
+
+
 async def test_the_rate_is_handed_on(tmp_path: Path, private: Path) -> None:
     """In bytes a second."""
     body = """

@@ -1,4 +1,4 @@
-"""A fake yt-dlp: knows the two command lines of `hdtf_async.ytdlp`, and the videos of its stage.
+"""A fake yt-dlp: knows the three command lines of `hdtf_async.ytdlp`, and the videos of its stage.
 
 What it prints has the shape of what yt-dlp 2026.8.19 printed.
 """
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 VERSION = "2026.08.19"
 _COMMON = ("--ignore-config", "--config-locations", FREE)
 _ASK = ("-J", "--", FREE)
+_TEST = ("--plugin-dirs", FREE, "-J", "--", "hdtf-async-challenge:test")
+SOLVED = {
+    "enabled": ["fake"], "runtimes": ["fake-1"], "solved_by": "fake-1", "seconds": 0.0, "failed": [],
+}  # fmt: skip
+"""What the plugin answers where the test challenge is solved."""
 _FETCH = (
     *("--load-info-json", "-", "-f", FREE, "-o", FREE),
     *("--progress", "--newline", "--progress-delta", "1"),
@@ -42,12 +47,16 @@ ENLARGED = 720
 
 
 def main(stage: str, begun: float, words: list[str]) -> int:
-    """Do what the command line says and return the exit code: 2 where it is not one of the two known."""
+    """Do what the command line says and return the exit code: 2 where it is not one of the three known."""
     try:
         free_words(words[: len(_COMMON)], _COMMON)
         rest = words[len(_COMMON) :]
         if rest[:1] == ["--load-info-json"]:
             return _fetch(stage, begun, *free_words(rest, _FETCH))
+        if rest[:1] == ["--plugin-dirs"]:
+            free_words(rest, _TEST)
+            sys.stdout.write(json.dumps({"hdtf_async": SOLVED}) + "\n")
+            return 0
         (address,) = free_words(rest, _ASK)
     except ValueError as unknown:
         sys.stderr.write(

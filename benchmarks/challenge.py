@@ -1,0 +1,171 @@
+"""What it costs to extract one video's information: CPU seconds and memory, without and with JavaScript.
+
+    python benchmarks/challenge.py [--runs 5] [--at-once 1 8] [--script 2600]
+
+Three calls of the real yt-dlp, each a process of its own with whatever it starts:
+
+- `no JavaScript`: ``-J`` of a video of the demo against the stand-in, where yt-dlp skips the player script;
+- `test challenge`: what a run and ``doctor`` do before: deno solves a challenge of a player script of 1 KB;
+- `large script`: the same with as many KB of code in the script as YouTube's has, which the solver has to
+  parse. It is the cost of yt-dlp and of the solver, without YouTube's pages and requests.
+
+Memory is the proportional set size of all its processes together, looked at every few milliseconds: pages
+that several share count once. CPU seconds are those of all processes. The last lines say how long it takes
+with one cache directory (DENO_DIR) for all that run at once, and with one for each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import anyio
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from hdtf_async import demo, javascript
+from hdtf_async.workshop import bundled_ffmpeg
+
+YT_DLP = [
+    *(
+        sys.executable,
+        "-P",
+        "-m",
+        "yt_dlp",
+        "--ignore-config",
+        "--no-update",
+        "--no-cache-dir",
+        "--no-warnings",
+    ),
+]
+FILM = demo.FILMS[0]
+LOOK = 0.005
+"""Seconds between two looks at the memory."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What calls that ran at once cost in all."""
+
+    seconds: float
+    cpu: float
+    memory: int
+    """The most bytes at any moment."""
+
+
+def run(words: list[str], environments: list[dict[str, str]]) -> Cost:
+    """Run a call once with each of these environments, all at once. Raises `RuntimeError` where one fails."""
+    begun = time.perf_counter()
+    children = [
+        subprocess.Popen(
+            words, env=environment, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        for environment in environments
+    ]
+    running, most, cpu = {child.pid: child for child in children}, 0, 0.0
+    while running:
+        most = max(most, sum(map(_memory, _in_sessions({*running}))))
+        for pid, child in [*running.items()]:
+            done, status, usage = os.wait4(pid, os.WNOHANG)
+            if done:
+                child.returncode = os.waitstatus_to_exitcode(status)
+                cpu += usage.ru_utime + usage.ru_stime
+                del running[pid]
+        time.sleep(LOOK)
+    seconds = time.perf_counter() - begun
+    for child in children:
+        said = child.stderr.read() if child.stderr else b""
+        if child.returncode or said:
+            raise RuntimeError(f"{shlex.join(words)}: {said.decode(errors='replace')[-1000:]}")
+    return Cost(seconds, cpu, most)
+
+
+def _in_sessions(sessions: set[int]) -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError, ValueError, IndexError):
+            fields = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()
+            if int(fields[3]) in sessions:
+                found.append(int(entry.name))
+    return found
+
+
+def _memory(pid: int) -> int:
+    with suppress(OSError, ValueError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+def with_large_script(directory: Path, size: int) -> Path:
+    """Write the plugin with a player script of so many bytes; return where it is."""
+    target = directory / "plugins"
+    (plugin,) = javascript.PLUGINS.rglob("hdtf_async_challenge.py")
+    copy = target / plugin.relative_to(javascript.PLUGINS)
+    copy.parent.mkdir(parents=True)
+    function = (
+        "var f{0}=function(a,b,c){{for(var d=0;d<a.length;d++)if(a[d]!==b&&c)"
+        'b=g.h{0}(a[d],{0}),c=c?b.x["k{0}"]:{{y:[a,d,"{0:x}"]}};return b||c}};'
+    )
+    code = "".join(function.format(number) for number in range(size // len(function.format(10_000))))
+    # Read by the copy itself: within its text it would be parsed by Python as well.
+    code_file = str(copy.with_name("_code.js"))
+    Path(code_file).write_text(code, encoding="ascii")
+    reading = f'PLAYER = PLAYER.replace("g.config", open({code_file!r}).read() + "g.config")'
+    text = plugin.read_text(encoding="utf-8")
+    copy.write_text(text.replace("PLAYER_URL =", f"{reading}\nPLAYER_URL ="), encoding="utf-8")
+    return target
+
+
+async def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--at-once", type=int, nargs="+", default=[1, 8])
+    parser.add_argument("--script", type=int, default=2600, help="KB of the large player script")
+    said = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="extraction-") as temporary:
+        place = Path(temporary)
+        await demo.draw(place / "footage", [FILM], bundled_ffmpeg())
+        async with demo.stand_in(place / "footage") as site:
+            own = dict(os.environ) | site.environment
+            plugins, large = javascript.PLUGINS, with_large_script(place, said.script * 1000)
+            address = f"https://www.youtube.com/watch?v={FILM.youtube_id}"
+            calls = {
+                "no JavaScript": [*YT_DLP, *shlex.split(site.yt_dlp_args), "-J", "--", address],
+                "test challenge": [*YT_DLP, "--plugin-dirs", str(plugins), "-J", "--", javascript.ADDRESS],
+                "large script": [*YT_DLP, "--plugin-dirs", str(large), "-J", "--", javascript.ADDRESS],
+            }
+            shared = own | {"DENO_DIR": str(place / "shared")}
+            for words in calls.values():
+                run(words, [shared])  # what is compiled and cached at first is not counted
+            print(f"{os.cpu_count()} CPUs, medians of {said.runs}; a large script is {said.script} KB")
+            print(f"{'at once':>7}  {'call':14}{'seconds':>9}{'CPU s':>8}{'MB':>7}{'MB each':>9}")
+            for number in said.at_once:
+                for name, words in calls.items():
+                    costs = [run(words, [shared] * number) for _ in range(said.runs)]
+                    memory = median(cost.memory for cost in costs) / 1e6
+                    cpu = median(cost.cpu for cost in costs) / number
+                    print(
+                        f"{number:7}  {name:14}{median(cost.seconds for cost in costs):9.2f}"
+                        f"{cpu:8.2f}{memory:7.0f}{memory / number:9.0f}"
+                    )
+            number = max(said.at_once)
+            each = [own | {"DENO_DIR": str(place / f"own-{one}")} for one in range(number)]
+            for name, environments in (("one for all", [shared] * number), ("one for each", each)):
+                taken = [run(calls["test challenge"], environments).seconds for _ in range(said.runs)]
+                print(f"{number} at once, DENO_DIR {name}: {median(taken):.2f} s, at most {max(taken):.2f}")
+
+
+if __name__ == "__main__":
+    anyio.run(main)

@@ -1,0 +1,140 @@
+"""JavaScript for YouTube: a private cache for deno, and a test of whether yt-dlp can solve challenges here.
+
+YouTube protects its addresses by challenges in JavaScript, which yt-dlp solves with deno. A deno that prints
+its version may still be unable to run (it reserves 32 GB of address space). So yt-dlp solves one challenge of
+our own first, with the options, the environment and the runtime that a download would have.
+What the outcome means is in `health`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import shutil
+import tempfile
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from anyio.to_thread import run_sync
+
+from hdtf_async import health, process
+from hdtf_async.failures import Failure, Reason
+from hdtf_async.guard import UNGUARDED, Guard
+from hdtf_async.health import Challenge, Sign, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from hdtf_async.options import Options
+    from hdtf_async.ytdlp import YtDlp
+
+CACHE = "DENO_DIR"
+"""The variable that names deno's cache directory."""
+PLUGINS = Path(__file__).with_name("plugins")
+"""Where yt-dlp finds the plugin that has the test challenge."""
+ADDRESS = "hdtf-async-challenge:test"
+
+
+@asynccontextmanager
+async def private_cache(guard: Guard = UNGUARDED) -> AsyncIterator[Mapping[str, str]]:
+    """Give the environment with which deno has a cache of its own on this machine; delete it at the end.
+
+    deno waits 42 s for a cache that another process has locked, and the home directory may be missing, full
+    or on the network. Several deno processes share the cache of a run without waiting for each other. A
+    ``DENO_DIR`` of the user's is left as it is.
+    """
+    if os.environ.get(CACHE):
+        yield {}
+        return
+    try:
+        path = await run_sync(partial(tempfile.mkdtemp, prefix="hdtf-deno-"))
+    except OSError:  # deno then works without a cache, or the test says that it does not
+        yield {}
+        return
+    guard.temporary(path)
+    try:
+        yield {CACHE: path}
+    finally:
+        with anyio.CancelScope(shield=True):
+            await run_sync(partial(shutil.rmtree, path, ignore_errors=True))
+
+
+class JavaScript:
+    """Whether yt-dlp can solve YouTube's JavaScript challenges with these options; tested once at most."""
+
+    def __init__(self, options: Options, tool: YtDlp) -> None:
+        self._options = options
+        self._tool = tool
+        self._lock = anyio.Lock()
+        self._sign: Sign | None = None
+
+    async def require(self, directory: Path) -> None:
+        """Raise `Failure` with ``javascript`` where no challenge can be solved.
+
+        Where that cannot be tested nothing is raised. `directory` has to be writable; nothing is left in it.
+        """
+        async with self._lock:
+            if self._sign is None:
+                self._sign = await self.look(directory)
+        if self._sign.verdict is Verdict.WRONG:
+            raise Failure(self._sign.reason, f"{self._sign.words}. Remedy: {self._sign.remedy}")
+
+    async def look(self, directory: Path, runtimes: tuple[str, ...] = ()) -> Sign:
+        """Test it, and judge the outcome; `runtimes` are those that yt-dlp says it has, if it was asked."""
+        if health.needs_no_player(self._options.yt_dlp_args):
+            words = "not tested: --yt-dlp-args make yt-dlp skip YouTube's player script"
+            return Sign("JavaScript", Verdict.FINE, words)
+        try:
+            challenge = await _solve(self._tool, directory)
+        except Failure as failure:
+            why = (failure.words or failure.reason.advice.meaning).splitlines()[-1][:200]
+            sign = health.of_runtimes(runtimes)
+            return Sign(sign.subject, sign.verdict, f"{sign.words} (not tested: {why})", sign.remedy)
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        return health.of_challenge(
+            challenge,
+            address_space=None if limit == resource.RLIM_INFINITY else limit,
+            has_node=not challenge.solved_by and await _has_node(),
+        )
+
+
+async def _solve(tool: YtDlp, directory: Path) -> Challenge:
+    """Give yt-dlp the test challenge. Raises `Failure` where there is no telling what came of it."""
+    ended = await tool.extract_by_plugin(ADDRESS, PLUGINS, directory)
+    try:
+        found = json.loads(ended.out)["hdtf_async"]
+        if "error" in found:
+            raise Failure(Reason.TOOL_FAILED, f"this yt-dlp is another one: {found['error']}")
+        return _read(found, ended.words)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        words = ended.words or "yt-dlp printed no result"
+        raise Failure(Reason.TOOL_FAILED, words) from None
+
+
+def _read(found: Mapping[str, Any], words: str) -> Challenge:
+    return Challenge(
+        enabled=bool(found["enabled"]),
+        runtimes=tuple(map(str, found["runtimes"])),
+        solved_by=str(found.get("solved_by", "")),
+        seconds=float(found.get("seconds", 0)),
+        failed=tuple((str(name), None if error is None else str(error)) for name, error in found["failed"]),
+        killed=re.search(r"returncode: -\d", words) is not None,
+    )
+
+
+async def _has_node() -> bool:
+    """Whether there is a node that yt-dlp would accept."""
+    node = shutil.which("node")
+    if node is None:
+        return False
+    try:
+        ended = await process.run([node, "--version"], deadline=10, keep=1 << 10)
+    except Failure:
+        return False
+    version = re.match(rb"v(\d{1,4})\.", ended.out)
+    return version is not None and int(version[1]) >= health.LEAST_NODE
