@@ -67,6 +67,12 @@ SCENARIOS = (
         apart=True,
     ),
     Scenario("an advertisement first", Answer(advert=4), "134"),
+    Scenario(
+        "an advertisement longer than the stall limit", Answer(advert=15), "134",
+        options={"stall_timeout": 10.0},
+    ),
+    Scenario("a keyword that stretches", Answer(details={"keywords": ["yt:stretch=4:3"]}), "134"),
+    Scenario("addresses that are good for 200 kB", Answer(bytes_per_address=200_000), "134", tries=4),
     Scenario("cut in the middle, once", Answer(media=(Fault(1, after=MIDDLE),)), "134", twice=MIDDLE),
     Scenario(
         "an HLS segment 503 once", for_all(ClientAnswer(https=Https.SABR, segments=(status(503, 1),))), "230",
@@ -115,6 +121,22 @@ async def test_the_whole_path_ends_in_clips(footage: Path, tmp_path: Path, progr
 async def test_all_scenarios_end_as_they_should(footage: Path, tmp_path: Path, program: Path | None) -> None:
     """Reason or format, number of tries, exit code, and what is fetched more than once."""
     assert await unexpected(SCENARIOS, footage, tmp_path, program) == {}
+
+
+@pytest.mark.parametrize("program", VERSIONS, indirect=True)
+async def test_media_that_are_forbidden_for_one_client_come_from_another(
+    footage: Path, tmp_path: Path, program: Path | None
+) -> None:
+    """yt-dlp keeps the address of the first client only; where all clients are turned down there is HLS."""
+    forbidden = ClientAnswer(media=(status(403),))
+    first = "tv_samsung" if program else "visionos"
+    orders = {"the first": Answer(clients={first: forbidden}), "all": for_all(forbidden)}
+    scenarios = [Scenario(name, answer, "", apart=True) for name, answer in orders.items()]
+    outcomes = await play(scenarios, footage, tmp_path, film=FILM, mock=demo.full_mock, yt_dlp=program)
+    itags = [str(outcome.ends).partition("-")[0] for outcome in outcomes]
+    # The installed version has no second client with addresses.
+    assert itags == ["134" if program else "230", "230"]
+    assert all(2 <= outcome.tries <= 3 for outcome in outcomes)
 
 
 def options_for(
