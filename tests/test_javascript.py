@@ -141,8 +141,11 @@ def test_with_too_little_address_space_nothing_begins(
 async def test_a_run_stops_unless_the_user_goes_on_without_javascript(
     site: demo.StandIn, demo_tables: Path, tmp_path: Path
 ) -> None:
-    """Nothing is asked before; a runtime that works, and none by choice, let it through."""
-    broken = runtime(tmp_path, "echo boom >&2; exit 1").yt_dlp_args
+    """Nothing is asked before; a runtime that works, and none by choice, let it through.
+
+    It has the private cache in a run and in a census.
+    """
+    broken = runtime(tmp_path, f'echo "$DENO_DIR" >> {tmp_path}/caches; echo boom >&2; exit 1').yt_dlp_args
     arguments = tuple(shlex.split(site.yt_dlp_args.replace("configs,js,", "configs,")))
     options = Options(source=demo_tables, pace=0, videos=("Radio2",), yt_dlp_args=(*arguments, *broken))
     before = len(await site.requests())
@@ -152,6 +155,10 @@ async def test_a_run_stops_unless_the_user_goes_on_without_javascript(
     assert "boom" in report.stopped.words
     assert (await taken(tmp_path / "0", options)).exit_code == ExitCode.LOCAL
     assert len(await site.requests()) == before
+    caches = {Path(line) for line in (tmp_path / "caches").read_text().splitlines()}
+    assert len(caches) == 2
+    assert {cache.parent for cache in caches} == {Path(tempfile.gettempdir())}
+    assert not any(cache.exists() for cache in caches)
     for place, more in (("1", ()), ("2", ("--no-js-runtimes",))):
         options = replace(options, yt_dlp_args=(*arguments, *more))
         assert (await taken(tmp_path / place, options)).exit_code == ExitCode.DONE
