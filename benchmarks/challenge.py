@@ -1,4 +1,4 @@
-"""What it costs to extract one video's information: CPU seconds and memory, without and with JavaScript.
+"""What JavaScript challenges cost: CPU seconds and memory of yt-dlp and deno, without YouTube's pages.
 
     python benchmarks/challenge.py [--runs 5] [--at-once 1 8] [--script 2600]
 
@@ -134,7 +134,7 @@ async def main() -> None:
     parser.add_argument("--at-once", type=int, nargs="+", default=[1, 8])
     parser.add_argument("--script", type=int, default=2600, help="KB of the large player script")
     said = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="extraction-") as temporary:
+    with tempfile.TemporaryDirectory(prefix="challenge-") as temporary:
         place = Path(temporary)
         await demo.draw(place / "footage", [FILM], bundled_ffmpeg())
         async with demo.stand_in(place / "footage") as site:

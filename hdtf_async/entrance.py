@@ -46,7 +46,7 @@ LONGEST_COOL_DOWN = 4 * 3600.0
 """Seconds to which the doubling of the cool-down is bounded."""
 UNREACHABLE_WAIT = 5.0
 """Seconds until the first probe where YouTube cannot be reached. Three probes take less than a minute."""
-ASK_MEMORY = 350_000_000
+ASK_MEMORY = 400_000_000
 """Bytes that yt-dlp and deno take together while they ask for a video; measured in docs/speed.md."""
 HOUR = 3600.0
 LONG_WAIT = 60.0

@@ -12,7 +12,7 @@ _KB = 1024
 
 
 def available_memory(groups: Path = GROUPS, own: Path = OWN, meminfo: Path = _MEMINFO) -> int | None:
-    """Return the bytes that can be used without swapping, or None where the system does not tell (macOS).
+    """Return the bytes that can be used without swapping; None where the system does not report it (macOS).
 
     That is what the kernel estimates for the machine, or less where a control group of this process has a
     limit (a container, SLURM with ``ConstrainRAMSpace``; cgroup v1 and v2). Its page cache is not counted as

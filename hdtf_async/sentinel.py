@@ -1,12 +1,12 @@
 """Who ends the children when the supervisor itself is killed.
 
-A child that loses its parent goes on: ffmpeg even outlives its broken pipes, and would write for minutes
-into a directory that nobody watches. So one process of a few megabytes, `python sentinel.py`, holds the
-read end of a pipe on which the supervisor names each process group that it starts and ends. When the pipe
-closes without a farewell, the supervisor is gone, and the sentinel kills what is named and deletes the
-temporary directories that it was told of. On Linux it also
-looks for what it was not told of in time, by a variable that all children of a run have in their
-environment. It holds the directory's lock until then, as each of the children does.
+A child that loses its parent goes on: ffmpeg even outlives its broken pipes, and would write for minutes into
+a directory that nobody watches. So one process of a few megabytes, `python sentinel.py`, holds the read end
+of a pipe on which the supervisor names each process group that it starts and ends. When the pipe closes
+without a farewell, the supervisor is gone, and the sentinel kills what is named and deletes the temporary
+directories that were reported to it. On Linux it also looks for what it was not told of in time, by a
+variable that all children of a run have in their environment. It holds the directory's lock until then, as
+each of the children does.
 
 The supervisor's side of it is `guard`. Nothing but the standard library is imported here, and little of
 that: the sentinel starts without the package, in 20 ms.

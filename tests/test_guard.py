@@ -108,7 +108,7 @@ OWNER = """
 async def test_a_temporary_directory_goes_with_a_killed_supervisor(
     ends: str, lock: Path, tmp_path: Path
 ) -> None:
-    """One that ends by itself has deleted it, or has had a reason not to."""
+    """One that ends by itself is responsible for it."""
     directory = tmp_path / "temporary"
     (directory / "below").mkdir(parents=True)
     (directory / "below" / "file").touch()

@@ -96,7 +96,7 @@ async def test_neither_a_missing_home_nor_a_locked_cache_matters(
 
 
 @pytest.mark.slow
-async def test_a_cache_that_the_user_names_is_used_and_a_locked_one_is_told(
+async def test_the_users_own_cache_is_used_and_a_locked_one_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Deno waits for three quarters of a minute: a warning, for it works."""
@@ -141,8 +141,11 @@ def test_with_too_little_address_space_nothing_begins(
 async def test_a_run_stops_unless_the_user_goes_on_without_javascript(
     site: demo.StandIn, demo_tables: Path, tmp_path: Path
 ) -> None:
-    """Nothing is asked before; a runtime that works, and none by choice, let it through."""
-    broken = runtime(tmp_path, "echo boom >&2; exit 1").yt_dlp_args
+    """Nothing is asked before; a runtime that works, and none by choice, let it through.
+
+    It has the private cache in a run and in a census.
+    """
+    broken = runtime(tmp_path, f'echo "$DENO_DIR" >> {tmp_path}/caches; echo boom >&2; exit 1').yt_dlp_args
     arguments = tuple(shlex.split(site.yt_dlp_args.replace("configs,js,", "configs,")))
     options = Options(source=demo_tables, pace=0, videos=("Radio2",), yt_dlp_args=(*arguments, *broken))
     before = len(await site.requests())
@@ -152,6 +155,10 @@ async def test_a_run_stops_unless_the_user_goes_on_without_javascript(
     assert "boom" in report.stopped.words
     assert (await taken(tmp_path / "0", options)).exit_code == ExitCode.LOCAL
     assert len(await site.requests()) == before
+    caches = {Path(line) for line in (tmp_path / "caches").read_text().splitlines()}
+    assert len(caches) == 2
+    assert {cache.parent for cache in caches} == {Path(tempfile.gettempdir())}
+    assert not any(cache.exists() for cache in caches)
     for place, more in (("1", ()), ("2", ("--no-js-runtimes",))):
         options = replace(options, yt_dlp_args=(*arguments, *more))
         assert (await taken(tmp_path / place, options)).exit_code == ExitCode.DONE
@@ -168,7 +175,7 @@ async def taken(out: Path, options: Options) -> census.Census:
 
 
 async def test_it_is_tested_once(tmp_path: Path) -> None:
-    """However many ask; and each of them is told."""
+    """However many ask; and each caller gets the failure."""
     options = runtime(tmp_path, f"echo x >> {tmp_path}/runs; exit 1")
     checked = JavaScript(options, YtDlp(options, tmp_path / "ffmpeg"))
     for _ in range(3):
@@ -179,7 +186,7 @@ async def test_it_is_tested_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "verdict", "told"),
+    ("script", "verdict", "message"),
     [
         ("echo cannot write the cache >&2; exit 1", Verdict.WRONG, "cannot write the cache"),
         ("kill -KILL $$", Verdict.WRONG, "was killed"),
@@ -188,17 +195,17 @@ async def test_it_is_tested_once(tmp_path: Path) -> None:
         ("grep -q _yt_player && exit 1; echo 42", Verdict.WARNING, "although it runs"),
     ],
 )
-async def test_a_runtime_that_fails_is_told_with_what_can_be_done(
-    script: str, verdict: Verdict, told: str, tmp_path: Path
+async def test_a_runtime_that_fails_is_reported_with_a_remedy(
+    script: str, verdict: Verdict, message: str, tmp_path: Path
 ) -> None:
     """By what it printed, or how it ended."""
     sign = await looked_at(runtime(tmp_path, script), tmp_path)
-    assert (sign.verdict, told in sign.words) == (verdict, True), sign.words
+    assert (sign.verdict, message in sign.words) == (verdict, True), sign.words
     assert sign.remedy
     assert sign.reason is (Reason.JAVASCRIPT if verdict is Verdict.WRONG else Reason.NOT_READY)
 
 
-async def test_no_runtime_at_all_is_told(tmp_path: Path) -> None:
+async def test_a_missing_runtime_is_reported(tmp_path: Path) -> None:
     """Where the user has turned all of them off, it is a warning."""
     none = await looked_at(Options(yt_dlp_args=("--no-js-runtimes", "--js-runtimes", "deno:/no")), tmp_path)
     assert (none.verdict, none.reason) == (Verdict.WRONG, Reason.JAVASCRIPT)

@@ -67,13 +67,13 @@ def test_the_least_of_all_limits_counts(
     assert available_memory(tmp_path / "groups", tmp_path / "own", tmp_path / "meminfo") == available
 
 
-def test_a_system_that_does_not_tell_sets_no_limit(tmp_path: Path) -> None:
+def test_a_system_that_reports_nothing_sets_no_limit(tmp_path: Path) -> None:
     """As macOS."""
     nowhere = tmp_path / "nowhere"
     assert available_memory(nowhere, nowhere, nowhere) is None
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the kernel tells it there")
-def test_this_machine_tells_it() -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports it")
+def test_this_machine_reports_it() -> None:
     """It has room for what runs now."""
     assert (available_memory() or 0) > 1 << 20
