@@ -23,18 +23,19 @@ PACKAGE = Path(hdtf_async.__file__).parent
 
 ROOMS = [
     *("model", "masks", "failures", "words", "streaks", "health", "geometry", "window"),
-    *("entries", "tracks", "formats", "events"),
+    *("entries", "tracks", "formats", "observed", "events"),
     *("splits", "recipes"),
     *("rows", "corrections", "tables", "cpus", "handed", "shards", "takes", "options", "settings"),
     *("plan", "planned", "disk", "packed", "journal", "views", "locks", "partials", "store", "forms"),
     *("bucket", "lease", "away"),
     *("history", "charts", "content"),
-    *("sentinel", "guard", "process", "demux", "probe", "ytdlp", "ffmpeg", "combing", "decode", "thumbnails"),
+    *("sentinel", "guard", "meter", "process", "demux", "probe", "ytdlp", "ffmpeg", "combing", "decode"),
+    "thumbnails",
     *("landmarks", "facemodel", "faces"),
     *("lanes", "entrance", "raws", "fetch", "cut", "pipeline", "workshop"),
     *("values", "roster", "wire", "bench", "hired", "door", "cluster"),
     *("report", "page", "run"),
-    *("census", "doctor", "check", "repair", "stills", "export", "sheet"),
+    *("census", "doctor", "live", "check", "repair", "stills", "export", "sheet"),
     *("picture", "pen", "progress", "demo", "flags", "ending", "cli", "__init__", "__main__"),
 ]
 """A room imports only rooms above it. A new room has to find its place here."""
@@ -51,6 +52,7 @@ PURE = {
     "entries": {"re", "urllib"},
     "tracks": {"re", "urllib"},
     "formats": {"operator", "re"},
+    "observed": {"re", "urllib"},
     "plan": {"difflib", "hashlib", "json"},
     "planned": set[str](),
     "events": {"anyio"},
