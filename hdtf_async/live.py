@@ -41,6 +41,8 @@ DEADLINE = 45.0
 minute."""
 VIDEOS = 2
 """Available videos that are looked at."""
+SUBJECTS = ("extraction", "formats", "media")
+"""What there is a sign for, of each available video."""
 _MOST = 4
 """Videos that are asked for at most, where some are no longer on YouTube."""
 _OF_ONE_VIDEO = frozenset({

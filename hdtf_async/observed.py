@@ -1,9 +1,8 @@
 """What may be reported of YouTube's answers: counts, names, sizes and times, but no address. Pure.
 
-`Summary` describes what yt-dlp extracted for one video, `shape` the names and types of its fields, and
-`Traffic` the HTTP responses that yt-dlp prints with ``--print-traffic``. A media address contains a signature
-and the IP address of the client, so none of its parameters is reported except the client's name, and of the
-expiry only how long it lasts.
+`Summary` describes what yt-dlp extracted for one video, and `Traffic` the HTTP responses that yt-dlp prints
+with ``--print-traffic``. A media address contains a signature and the IP address of the client, so none of
+its parameters is reported except the client's name, and of the expiry only how long it lasts.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -20,7 +19,7 @@ from hdtf_async.failures import Failure
 from hdtf_async.formats import Resolution
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from hdtf_async.formats import Format
 
@@ -167,90 +166,6 @@ class Traffic:
     def status(self) -> int | None:
         """Status of the last response; None where none was seen."""
         return self.statuses[-1] if self.statuses else None
-
-
-Shape = dict[str, dict[str, str]]
-"""Field names to JSON types, by what has the fields; several types are joined by ``|``."""
-
-
-def shape(infos: Iterable[Mapping[str, Any]]) -> Shape:
-    """Return names and types of the fields of info dicts, and of their formats by protocol.
-
-    ``missing`` stands among the types of a field that some have and some have not.
-    """
-    groups: dict[str, list[Mapping[str, Any]]] = {}
-    for info in infos:
-        groups.setdefault("info", []).append(info)
-        for entry in _entries(info):
-            protocol = entries.short(entry.get("protocol"))
-            kind = "audio" if entries.is_audio_only(entry) else "video"
-            kind = "storyboard" if protocol == "mhtml" else f"{protocol} {kind}"
-            groups.setdefault(f"format: {kind}", []).append(entry)
-            for name, of in (("http_headers", "headers"), ("downloader_options", "downloader options")):
-                inside = entry.get(name)
-                if isinstance(inside, dict):
-                    groups.setdefault(f"{of}: {kind}", []).append(inside)
-    return {group: _types(of) for group, of in sorted(groups.items())}
-
-
-def _types(several: list[Mapping[str, Any]]) -> dict[str, str]:
-    names = sorted({str(name) for one in several for name in one})
-    return {
-        _name(name): "|".join(sorted({_type(one[name]) if name in one else "missing" for one in several}))
-        for name in names[:500]
-    }
-
-
-def _name(name: str) -> str:
-    """Return the name of a field; names that are none, such as ids, are not repeated."""
-    return name if re.fullmatch(r"[A-Za-z_][\w-]{0,60}", name, re.ASCII) else "(other)"
-
-
-def _type(value: object) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "boolean"
-        case int() | float():
-            return "number"
-        case str():
-            return "string"
-        case list():
-            return "array"
-    return "object"
-
-
-@dataclass(frozen=True, slots=True)
-class Differences:
-    """Where two shapes differ; each item is ``group: field``."""
-
-    only_first: list[str]
-    only_second: list[str]
-    types: dict[str, list[str]]
-    """Types in the first and in the second, of fields that share none but ``missing`` and ``null``."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as an object for JSON."""
-        return asdict(self)
-
-
-def differences(first: Shape, second: Shape) -> Differences:
-    """Compare two shapes. A field that is null in one of them says nothing about its type."""
-    one, other = _flat(first), _flat(second)
-    void = {"null", "missing"}
-    types = {
-        name: [one[name], other[name]]
-        for name in sorted(one.keys() & other.keys())
-        if (mine := {*one[name].split("|")} - void)
-        and (theirs := {*other[name].split("|")} - void)
-        and not mine & theirs
-    }
-    return Differences(sorted(one.keys() - other.keys()), sorted(other.keys() - one.keys()), types)
-
-
-def _flat(shape: Shape) -> dict[str, str]:
-    return {f"{group}: {name}": types for group, of in shape.items() for name, types in of.items()}
 
 
 def without_addresses(text: str) -> str:
