@@ -36,8 +36,6 @@ _NEEDED = {"test_faces.py": "skimage", "test_bucket.py": "moto", "test_cluster.p
 collect_ignore = [name for name, package in _NEEDED.items() if not find_spec(package)]
 """Without the extras ``test-face``, ``test-bucket``, ``test-dask`` not even the imports of these work;
 whoever asks for their tests then gets none."""
-collect_ignore += [] if os.environ.get("HDTF_LIVE") == "1" else ["live"]
-"""Tests that ask the live YouTube run only where that is asked for."""
 
 
 @pytest.fixture(scope="session")

@@ -58,10 +58,12 @@ READ = {
 }  # fmt: skip
 """Fields without which the program does something else than it does against the mock."""
 BY_DATA = {
-    "/fields", "/differs_from_mock/types", "/stretched/stretched", "/stretched/reasons",
-    "/videos[]/protocols", "/every_address/protocols",
+    "/fields", "/stretched/stretched", "/stretched/reasons", "/videos[]/protocols",
+    "/every_address/protocols", "/differs_from_mock/types", "/differs_from_mock/only_youtube",
+    "/differs_from_mock/only_mock", "/differs_from_mock/response_headers_only_youtube",
+    "/differs_from_mock/response_headers_only_mock",
 }  # fmt: skip
-"""Parts of a report whose names depend on the data."""
+"""Parts of a report whose names, or whose emptiness, depend on the data."""
 
 
 @dataclass(frozen=True)

@@ -20,15 +20,18 @@ from full import CHUNK, FILM
 from scenarios import says, unavailable
 
 from hdtf_async import demo
-from hdtf_async.demo import Answer
+from hdtf_async.demo import BOT, Answer
 
 LARGE, STRETCHED, DELETED, PRIVATE, AGE = (
     "largeFilm_1", "stretched_1", "deleted___1", "private___1", "ageGated__1",
 )  # fmt: skip
+NO_REASON, ROBOT = "noReason__1", "robot_____1"
 ORDERS = {
     STRETCHED: Answer(details={"keywords": ["talk", "yt:stretch=4:3"]}),
     DELETED: unavailable("This video has been removed by the uploader"),
     PRIVATE: says("Private video", "LOGIN_REQUIRED"),
+    NO_REASON: says("Video unavailable"),
+    ROBOT: Answer(playability=BOT),
     AGE: says(
         "Sign in to confirm your age. This video may be inappropriate for some users.", "LOGIN_REQUIRED",
         desktopLegacyAgeGateReason=1,
@@ -37,7 +40,9 @@ ORDERS = {
 SECRET = re.compile(r"https?://|googlevideo|127\.0\.0\.1|\bsig=|\bexpire\b|\bei=|videoplayback|SAPISID")
 
 
-async def run(footage: Path, directory: Path, program: Path | None, **variables: str) -> tuple[str, Any]:
+async def run(
+    footage: Path, directory: Path, program: Path | None, *words: str, **variables: str
+) -> tuple[str, Any]:
     """Run ``tests/live`` as one runs it for YouTube, against the full mock; return its output and report."""
     tables, report = directory / "tables", directory / "report.json"
     full.write_tables(tables, {"Large": LARGE, "Stretched": STRETCHED, "Gone": DELETED})
@@ -49,9 +54,9 @@ async def run(footage: Path, directory: Path, program: Path | None, **variables:
         } | variables  # fmt: skip
         environment = {f"{live_report.SWITCH}_{name}": value for name, value in settings.items()}
         environment |= {live_report.SWITCH: "1"} | mock.environment
-        words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/live"]
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/live", *words]
         ended = subprocess.run(
-            words, cwd=readme.ROOT, env={**os.environ, **environment}, capture_output=True, text=True,
+            command, cwd=readme.ROOT, env={**os.environ, **environment}, capture_output=True, text=True,
             check=False, timeout=280,
         )  # fmt: skip
     output = ended.stdout + ended.stderr
@@ -91,3 +96,16 @@ async def test_the_live_tests_pass_against_the_full_mock(
     }  # fmt: skip
     assert report["whole_file"]["frames_https"] == FILM.frames
     assert len(report["whole_file"]["https"]["statuses"]) == 2
+
+
+async def test_an_unavailable_video_that_is_not_classified_fails_the_live_tests(
+    footage: Path, tmp_path: Path
+) -> None:
+    """Nor is one that is available, or a block of the address, taken for the reason; the report has each."""
+    output, report = await run(
+        footage, tmp_path, None, "-k", "classified", DELETED=NO_REASON, PRIVATE=STRETCHED, AGE=ROBOT
+    )
+    assert "3 failed" in output, output
+    assert {kind: told["reason"] for kind, told in report["classified"].items()} == {
+        "deleted": "unavailable", "private": "available", "age": "refused",
+    }  # fmt: skip
