@@ -24,6 +24,7 @@ from hdtf_async import (
     doctor,
     export,
     health,
+    live,
     page,
     plan,
     planned,
@@ -59,17 +60,16 @@ from hdtf_async.run import Running, running
 from hdtf_async.workshop import bundled_ffmpeg, ffmpeg_of, one_error, own_version
 
 if TYPE_CHECKING:
+    from argparse import Namespace
     from collections import Counter
     from collections.abc import Awaitable, Callable, Sequence
 
     from hdtf_async.bucket import Address
     from hdtf_async.failures import Reason
 
-
 R = TypeVar("R")
 """What a job comes to."""
 _Job = AbstractAsyncContextManager[Running[R]]
-
 OUT = ("--out", "-o", "--output_dir")
 
 
@@ -241,21 +241,22 @@ def doctor_command(argv: Sequence[str]) -> int:
     parser = Parser(
         prog="python -m hdtf_async doctor", usage="%(prog)s [--json] [--out DIR] [options]",
         description="Looks at what a run with the same options would need, and says what to do where"
-        " something is wrong: exit code 4. Changes nothing, and asks nobody on the network.",
+        " something is wrong: exit code 4. Changes nothing; makes no network request without --live.",
     )  # fmt: skip
     parser.add_argument(*OUT, dest="out", metavar="DIR", type=here, help="look at this directory too")
+    parser.add_argument("--live", action="store_true", help="ask YouTube for two videos, about a minute")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add(parser, Options)
     said = parser.read(argv)
-    return until_signal(partial(_doctor, made(Options, said), said.out, origins(said), said.json))
+    return until_signal(partial(_doctor, made(Options, said), said, origins(said)))
 
 
-async def _doctor(
-    options: Options, out: Path | None, elsewhere: dict[str, str], as_json: bool, _gently: Gently
-) -> int:
-    signs = await doctor.examine(options, out)
+async def _doctor(options: Options, said: Namespace, elsewhere: dict[str, str], _gently: Gently) -> int:
+    signs = await doctor.examine(options, said.out)
+    if said.live:
+        signs += await live.examine(options, signs, partial(print, file=sys.stderr, flush=True))
     ready = health.is_ready(signs)
-    if as_json:
+    if said.json:
         told = {"ready": ready, "settings": elsewhere, "signs": list(map(health.stated, signs))}
         print(json.dumps(told, indent=2))
     else:

@@ -50,6 +50,8 @@ class Sign:
     """What a person should do; empty where nothing."""
     reason: Reason = Reason.NOT_READY
     """Why the main job does not begin, where it is wrong."""
+    details: Mapping[str, object] | None = None
+    """The same as figures, for a program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,10 +314,11 @@ def is_ready(signs: Iterable[Sign]) -> bool:
     return all(sign.verdict is not Verdict.WRONG for sign in signs)
 
 
-def stated(sign: Sign) -> Mapping[str, str]:
+def stated(sign: Sign) -> Mapping[str, object]:
     """Return a sign for a program."""
-    told = {"subject": sign.subject, "verdict": str(sign.verdict), "words": sign.words}
-    return told | ({"what_to_do": sign.remedy} if sign.remedy else {})
+    told: dict[str, object] = {"subject": sign.subject, "verdict": str(sign.verdict), "words": sign.words}
+    told |= {"what_to_do": sign.remedy} if sign.remedy else {}
+    return told if sign.details is None else told | {"details": sign.details}
 
 
 def told(sign: Sign) -> str:

@@ -135,11 +135,18 @@ class YtDlp:
                 guard=self._guard,
             )
 
-    async def ask(self, youtube_id: str, directory: Path, *, every_address: bool = False) -> dict[str, Any]:
+    async def ask(
+        self,
+        youtube_id: str,
+        directory: Path,
+        *,
+        every_address: bool = False,
+        deadline: float = ASK_DEADLINE,
+    ) -> dict[str, Any]:
         """Return yt-dlp's information about a video; `directory` is private to it.
 
         By default yt-dlp keeps one address of each format, that of the first client. With `every_address`
-        the information has those of all clients, each as a format of its own.
+        the information has those of all clients, each as a format of its own. `deadline` is in seconds.
 
         Raises `Failure`: what yt-dlp's words mean, ``wrong_video`` where the information is about another
         video, ``tool_missing``, ``timed_out``.
@@ -148,7 +155,7 @@ class YtDlp:
         async with self._told(directory, "formats=duplicate" if every_address else "") as told:
             ended = await process.run(
                 [*told.words, "-J", "--", address],
-                deadline=ASK_DEADLINE,
+                deadline=deadline,
                 keep=_INFO_LIMIT,
                 hide=told.hide,
                 hand=told.handed,
@@ -185,7 +192,7 @@ class YtDlp:
                 return True
         return False
 
-    async def fetch(
+    async def fetch(  # noqa: PLR0913 - what a download needs, and who hears of it
         self,
         info: Mapping[str, Any],
         rendition: Format,
@@ -193,10 +200,13 @@ class YtDlp:
         on_progress: Callable[[Progress], None],
         *,
         rate: int | None = None,
+        on_other: Callable[[str], None] | None = None,
     ) -> None:
         """Fetch one rendition as `target`, in a private directory, at most `rate` bytes a second.
 
-        What an earlier attempt has left there is continued (`partials` sees to it that it may be).
+        What an earlier attempt has left there is continued (`partials` sees to it that it may be). `on_other`
+        gets each line of stdout that is neither progress nor the name of the file: what ``--print-traffic``
+        prints, with addresses and cookies as they are.
 
         Raises `Failure`: what yt-dlp's words mean, ``raw_truncated`` where the file has not the
         promised size, ``tool_missing``, ``timed_out``, ``stalled``.
@@ -214,6 +224,8 @@ class YtDlp:
             if word == "FILE":
                 said_file = True
                 return True
+            if word != "PROG" and on_other is not None:
+                on_other(line)
             said = _object(rest) if word == "PROG" else None
             progress = None if said is None else _progress(said)
             if said is None or progress is None:

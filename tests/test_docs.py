@@ -39,6 +39,7 @@ RUN_ELSEWHERE = {
     "python examples/shared_limits.py clips": "tests/test_examples.py",
     ".venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy": ".ci/run",
     ".venv/bin/python -m pytest -m long": "a test command",
+    "HDTF_LIVE=1 .venv/bin/python -m pytest tests/live": "tests/test_live_report.py, against the full mock",
 }
 """Lines of shell that are not typed here, and who types them instead."""
 

@@ -1,0 +1,263 @@
+"""Asks the live YouTube for a few videos, through the same code as a run: ``doctor --live``.
+
+For each video yt-dlp extracts once, a format is chosen, and a second yt-dlp fetches the first and the last
+64 KiB of its file. What comes of it is reported like the rest of `doctor`: as signs, without any address.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import time
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from anyio.to_thread import run_sync
+
+from hdtf_async import observed, plan, tables
+from hdtf_async.failures import Action, Failure, Reason
+from hdtf_async.guard import guarding
+from hdtf_async.health import Sign, Verdict
+from hdtf_async.meter import Meter, measuring
+from hdtf_async.observed import Cost, Traffic
+from hdtf_async.words import connection_cause
+from hdtf_async.workshop import ffmpeg_of, one_error
+from hdtf_async.ytdlp import ASK_DEADLINE, YtDlp
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+    from hdtf_async.formats import Format
+    from hdtf_async.observed import Summary
+    from hdtf_async.options import Options
+
+APART = 30.0
+"""Seconds between the starts of two extractions."""
+DEADLINE = 45.0
+"""Seconds for an extraction, and for both ends of a file. Without a network the whole check ends within a
+minute."""
+VIDEOS = 2
+"""Available videos that are looked at."""
+SUBJECTS = ("extraction", "formats", "media")
+"""What there is a sign for, of each available video."""
+_MOST = 4
+"""Videos that are asked for at most, where some are no longer on YouTube."""
+_OF_ONE_VIDEO = frozenset({
+    Reason.AGE, Reason.OTHER_PLACE, Reason.UNAVAILABLE, Reason.NOT_YET, Reason.WRONG_VIDEO,
+})  # fmt: skip
+"""Reasons about one video, after which another one is asked for, besides those that are permanent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """What yt-dlp extracted for a video, and what that took."""
+
+    info: dict[str, Any]
+    """yt-dlp's info dict, with signed addresses: not to be reported."""
+    cost: Cost
+    summary: Summary
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A download of a file, or of one end of it."""
+
+    path: Path
+    bytes: int
+    cost: Cost
+    traffic: Traffic
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as an object for JSON."""
+        return {
+            "bytes": self.bytes,
+            "statuses": self.traffic.statuses,
+            "total_bytes": self.traffic.total_bytes,
+            "response_headers": sorted(self.traffic.headers),
+        } | asdict(self.cost)
+
+
+class Probe:
+    """yt-dlp as a run calls it, measured. Made by `probing`."""
+
+    def __init__(self, options: Options, ffmpeg: Path, meter: Meter, directory: Path) -> None:
+        self._tool = YtDlp(options, ffmpeg, meter)
+        traced = replace(options, yt_dlp_args=(*options.yt_dlp_args, "--print-traffic"))
+        self._traced = YtDlp(traced, ffmpeg, meter)
+        self._meter = meter
+        self._directory = directory
+
+    async def extract(
+        self, youtube_id: str, *, every_address: bool = False, deadline: float = ASK_DEADLINE
+    ) -> Extraction:
+        """Ask for a video, for at most `deadline` seconds. Raises `Failure`, as `YtDlp.ask`."""
+        with self._meter.cost() as cost:
+            info = await self._tool.ask(
+                youtube_id, self._directory, every_address=every_address, deadline=deadline
+            )
+        return Extraction(info, cost, observed.summary(info, time.time()))
+
+    async def fetch(self, info: Mapping[str, Any], video: Format) -> Fetched:
+        """Fetch a format into a new directory. Raises `Failure`, as `YtDlp.fetch`."""
+        place = Path(await run_sync(tempfile.mkdtemp, None, None, self._directory))
+        target, traffic = place / f"video.{video.ext}", Traffic()
+        with self._meter.cost() as cost:
+            await self._traced.fetch(info, video, target, lambda _: None, on_other=traffic.line)
+        return Fetched(target, (await anyio.Path(target).stat()).st_size, cost, traffic)
+
+    async def ends(self, info: Mapping[str, Any], video: Format) -> tuple[Fetched, Fetched]:
+        """Fetch the first and the last 64 KiB of a format. Raises `Failure`, as `YtDlp.fetch`."""
+        first = await self.fetch(*observed.part(info, video, last=False))
+        return first, await self.fetch(*observed.part(info, video, last=True))
+
+
+@asynccontextmanager
+async def probing(options: Options) -> AsyncIterator[Probe]:
+    """Get ready to ask; what is fetched is deleted when the context is left.
+
+    Raises `Failure` with ``tool_missing``.
+    """
+    ffmpeg = await run_sync(ffmpeg_of, options)
+    with tempfile.TemporaryDirectory(prefix="hdtf-doctor-") as private, one_error():
+        async with guarding() as guard, measuring(guard) as meter:
+            yield Probe(options, ffmpeg, meter, Path(private))
+
+
+async def examine(
+    options: Options, before: Sequence[Sign] = (), announce: Callable[[str], object] = lambda _: None
+) -> list[Sign]:
+    """Ask YouTube for two videos of the part that the options select, 30 seconds apart.
+
+    `before` are the signs of the machine itself: with a wrong one among them nothing is asked. `announce`
+    gets a sentence before each extraction. Raises `TableError` and `UnknownVideoError`.
+    """
+    if any(sign.verdict is Verdict.WRONG for sign in before):
+        return [Sign("YouTube", Verdict.WARNING, "not asked, because of what is wrong above")]
+    videos = await run_sync(_videos, options)
+    signs: list[Sign] = []
+    available = 0
+    begun = -math.inf
+    try:
+        async with probing(options) as probe:
+            for youtube_id, name in videos.items():
+                wait = begun + APART - anyio.current_time()
+                if wait > 0:
+                    announce(f"Waiting {wait:.0f} s before the next video, for YouTube's rate limits")
+                    await anyio.sleep(wait)
+                announce(f"Asking YouTube for {name} ({youtube_id})")
+                begun = anyio.current_time()
+                found, extraction, stop = await _extract(probe, youtube_id, name)
+                signs.append(found)
+                if extraction is not None:
+                    signs += await _of_media(probe, extraction, name)
+                available += extraction is not None
+                if stop or available == VIDEOS:
+                    return signs
+    except Failure as failure:
+        return [*signs, _wrong("YouTube", failure)]
+    if not available:
+        words = "none of the videos that were asked for is available"
+        remedy = "choose others with --video or --subset, or run census"
+        signs.append(Sign("YouTube", Verdict.WRONG, words, remedy))
+    return signs
+
+
+def _videos(options: Options) -> dict[str, str]:
+    """Return the YouTube ids that may be asked for, each with the name of its first row."""
+    read = tables.read(options.source, corrections=options.corrections)
+    plan.require_known(read, options)
+    names: dict[str, str] = {}
+    for video in plan.chosen(read.videos, options):
+        names.setdefault(video.youtube_id, video.stem)
+    return dict(list(names.items())[:_MOST])
+
+
+async def _extract(probe: Probe, youtube_id: str, name: str) -> tuple[Sign, Extraction | None, bool]:
+    """Ask for a video; return the sign, what came of it, and whether no other video is worth asking for."""
+    subject = f"{name}: extraction"
+    details: dict[str, object] = {"youtube_id": youtube_id}
+    try:
+        extraction = await probe.extract(youtube_id, deadline=DEADLINE)
+    except Failure as failure:
+        details["reason"] = failure.reason.value
+        if failure.reason in _OF_ONE_VIDEO or failure.reason.advice.action is Action.NEVER:
+            words = f"{failure.reason}: {observed.message(failure)}"
+            sign = Sign(subject, Verdict.WARNING, words, failure.reason.advice.remedy, details=details)
+            return sign, None, False
+        return replace(_wrong(subject, failure), details=details), None, True
+    summary, cost = extraction.summary, extraction.cost
+    runtimes = "" if cost.runtimes is None else f"; {' and '.join(cost.runtimes) or 'no deno'} started"
+    words = (
+        f"{cost}{runtimes}; {summary.formats} formats,"
+        f" from {', '.join(summary.clients) or 'clients that cannot be seen'}"
+    )
+    sign = Sign(subject, Verdict.FINE, words, details=details | asdict(summary) | asdict(cost))
+    return sign, extraction, False
+
+
+async def _of_media(probe: Probe, extraction: Extraction, name: str) -> list[Sign]:
+    """Judge the formats that are offered, and fetch both ends of one."""
+    offered = of_formats(extraction.summary, f"{name}: formats")
+    try:
+        video = observed.choose(extraction.info)
+    except Failure as failure:
+        # Without https a run takes HLS, which has no size that could be compared.
+        verdict = Verdict.WARNING if extraction.summary.hls else Verdict.WRONG
+        words = f"no file over https to fetch a part of: {observed.message(failure)}"
+        return [offered, Sign(f"{name}: media", verdict, words, failure.reason.advice.remedy)]
+    if not video.size_is_exact:
+        words = f"format {video.format_id} has no exact size with which a part of it could be compared"
+        return [offered, Sign(f"{name}: media", Verdict.WARNING, words)]
+    try:
+        with anyio.fail_after(DEADLINE):
+            first, last = await probe.ends(extraction.info, video)
+    except TimeoutError:
+        late = Failure(Reason.TIMED_OUT, f"two parts of a file had not arrived after {DEADLINE:g} s")
+        return [offered, _wrong(f"{name}: media", late)]
+    except Failure as failure:
+        return [offered, _wrong(f"{name}: media", failure)]
+    return [offered, of_ends(video, first, last, f"{name}: media")]
+
+
+def of_formats(summary: Summary, subject: str) -> Sign:
+    """Judge what is offered of a video."""
+    hls = "HLS is offered too" if summary.hls else "HLS is not offered"
+    if summary.complete:
+        words = (
+            f"{summary.complete} in H.264 or VP9 over https with their size, whose addresses are good for"
+            f" {summary.valid_hours:g} hours; {hls}"
+        )
+        return Sign(subject, Verdict.FINE, words)
+    words = f"none in H.264 or VP9 over https with size and expiry; {hls}"
+    verdict = Verdict.WARNING if summary.hls else Verdict.WRONG
+    return Sign(subject, verdict, words, Reason.UPDATE_NEEDED.advice.remedy, Reason.UPDATE_NEEDED)
+
+
+def of_ends(video: Format, first: Fetched, last: Fetched, subject: str) -> Sign:
+    """Judge the two ends of a file."""
+    details: dict[str, object] = {
+        "format_id": video.format_id, "height": video.height, "codec": video.vcodec, "bytes": video.size,
+        "client": video.source.client, "first": first.to_json(), "last": last.to_json(),
+    }  # fmt: skip
+    what = f"format {video.format_id} ({video.height}p, {(video.size or 0) / 1e6:.1f} MB)"
+    size = observed.END >> 10
+    wrong = [
+        f"the {name} {size} KiB came with status {end.traffic.status}, of {end.traffic.total_bytes} bytes"
+        for name, end in (("first", first), ("last", last))
+        # Without a response in sight, what arrived still shows that the range was heeded.
+        if end.traffic.statuses and (end.traffic.status, end.traffic.total_bytes) != (206, video.size)
+    ]
+    if wrong:
+        words = f"{what}: {'; '.join(wrong)}"
+        remedy = Reason.RAW_TRUNCATED.advice.remedy
+        return Sign(subject, Verdict.WRONG, words, remedy, Reason.RAW_TRUNCATED, details)
+    words = f"{what}: its first and its last {size} KiB arrived, in a second yt-dlp; {last.cost}"
+    return Sign(subject, Verdict.FINE, words, details=details)
+
+
+def _wrong(subject: str, failure: Failure) -> Sign:
+    words = connection_cause(failure.words) or f"{failure.reason}: {observed.message(failure)}"
+    return Sign(subject, Verdict.WRONG, words, failure.reason.advice.remedy, failure.reason)

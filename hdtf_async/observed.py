@@ -1,0 +1,203 @@
+"""What may be reported of YouTube's answers: counts, names, sizes and times, but no address. Pure.
+
+`Summary` describes what yt-dlp extracted for one video, and `Traffic` the HTTP responses that yt-dlp prints
+with ``--print-traffic``. A media address contains a signature and the IP address of the client, so none of
+its parameters is reported except the client's name, and of the expiry only how long it lasts.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+from hdtf_async import entries, formats
+from hdtf_async.failures import Failure
+from hdtf_async.formats import Resolution
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hdtf_async.formats import Format
+
+HEIGHT = 144
+"""The height that is fetched; the nearest above it where YouTube does not offer it."""
+END = 64 << 10
+"""Bytes that are fetched from each end of a file."""
+_CODECS = ("avc1", "avc3", "vp9", "vp09")
+_LATEST = float(1 << 40)
+_LONGEST = 240
+_HIDDEN = (
+    (re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://[^\s'\"]+", re.IGNORECASE), "(address)"),
+    (re.compile(r"[\w.-]+\.googlevideo\.com", re.IGNORECASE), "(media host)"),
+    (re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.])(?::\d+)?"), "(IP address)"),
+    (re.compile(r"(?<![\w:])(?=:*[0-9a-f])(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}(?![\w:])"), "(IP address)"),
+)
+
+
+@dataclass(slots=True)
+class Cost:
+    """What one yt-dlp process took, with the processes that it started."""
+
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    memory_bytes: int | None = None
+    """The largest sum of resident memory that was sampled; None where the system has no ``/proc``."""
+    runtimes: list[str] | None = None
+    """JavaScript runtimes that were seen running a script; None where that cannot be seen."""
+
+    def __str__(self) -> str:
+        """Return it for a person."""
+        memory = "" if self.memory_bytes is None else f", {self.memory_bytes / 1e6:.0f} MB"
+        return f"{self.seconds:.1f} s, {self.cpu_seconds:.1f} CPU s{memory}"
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What yt-dlp extracted for one video."""
+
+    yt_dlp: str
+    """Version of yt-dlp."""
+    clients: list[str]
+    """YouTube's names of the clients whose addresses yt-dlp kept, in alphabetical order."""
+    protocols: dict[str, int]
+    """Formats by yt-dlp's name of their protocol; storyboards are ``mhtml``."""
+    formats: int
+    """Formats other than storyboards."""
+    complete: int
+    """H.264 and VP9 formats over https whose size and expiry are known."""
+    valid_hours: float | None
+    """Hours until the first of their addresses expires."""
+    hls: bool
+    """Whether video is offered over HLS."""
+    heights: list[int]
+    """Heights of the video formats, ascending."""
+    stretched_ratio: float | None
+    """Width by height, where the uploader has set it by the keyword ``yt:stretch``."""
+
+
+def summary(info: Mapping[str, Any], now: float) -> Summary:
+    """Summarise yt-dlp's info dict; `now` is in seconds since 1970."""
+    offered = [entry for entry in _entries(info) if entries.why_absent(entry) is None]
+    expiries = [
+        expires
+        for entry in offered
+        if entries.text(entry, "vcodec").startswith(_CODECS)
+        and entries.source(entry).protocol == "https"
+        and entries.whole(entry.get("filesize"), 1 << 42) is not None
+        and (expires := _expires(entry)) is not None
+    ]
+    version = info.get("_version")
+    heights = (entries.whole(one.get("height"), 1 << 13) for one in offered)
+    ratios = (entries.number(one.get("stretched_ratio"), 100.0) for one in offered)
+    protocols = Counter(entries.short(entry.get("protocol")) for entry in _entries(info))
+    return Summary(
+        yt_dlp=entries.short(version.get("version") if isinstance(version, dict) else None),
+        clients=sorted({entries.source(entry).client for entry in offered} - {""}),
+        protocols=dict(sorted(protocols.items())),
+        formats=len(offered),
+        complete=len(expiries),
+        valid_hours=round((min(expiries) - now) / 3600, 1) if expiries else None,
+        hls=any(_is_hls(entry) and not entries.is_audio_only(entry) for entry in offered),
+        heights=sorted(set(filter(None, heights))),
+        stretched_ratio=next(filter(None, ratios), None),
+    )
+
+
+def choose(info: Mapping[str, Any], *, hls: bool = False, height: int = HEIGHT) -> Format:
+    """Choose a format as a run does, among those over https or among those over HLS.
+
+    Raises `Failure`, as `formats.choose`.
+    """
+    among = [entry for entry in _entries(info) if _is_hls(entry) is hls]
+    chosen = formats.choose({**info, "formats": among}, policy=Resolution.REFERENCE, reference_height=height)
+    return chosen.video
+
+
+def part(info: Mapping[str, Any], video: Format, *, last: bool) -> tuple[dict[str, Any], Format]:
+    """Return what makes yt-dlp fetch one end of a file only: its first or its last `END` bytes.
+
+    yt-dlp follows a Range header among a format's headers if it does not split the download into chunks. The
+    last range has no end, so a file that is larger or smaller than promised gives another number of bytes.
+    """
+    size = video.size or 0
+    length = min(END, size)
+    asked = f"bytes={size - length}-" if last else f"bytes=0-{length - 1}"
+    changed = []
+    for entry in _entries(info):
+        if entry.get("format_id") == video.format_id:
+            headers = entry.get("http_headers")
+            changed.append(
+                {name: value for name, value in entry.items() if name != "downloader_options"}
+                | {"http_headers": {**(headers if isinstance(headers, dict) else {}), "Range": asked}}
+            )
+    return {**info, "formats": changed}, replace(video, size=length, size_is_exact=True)
+
+
+@dataclass(slots=True)
+class Traffic:
+    """Reads HTTP responses from what yt-dlp prints with ``--print-traffic``; keeps no value of a header."""
+
+    statuses: list[int] = field(default_factory=list)
+    """One per response, redirects included."""
+    total_bytes: int | None = None
+    """Size of the whole file, from the last Content-Range."""
+    headers: set[str] = field(default_factory=set)
+    """Names of the headers of all responses, in lower case."""
+
+    def line(self, line: str) -> None:
+        """Take a line of stdout."""
+        status = re.match(r"reply: '?HTTP/[\d.]+ (\d{3})\b", line)
+        if status is not None and len(self.statuses) < 1000:  # noqa: PLR2004 - bounded, whatever comes
+            self.statuses.append(int(status[1]))
+        header = re.match(r"header: ([A-Za-z0-9-]{1,60}): ?(.*)", line)
+        # What stands before the first response is the proxy's.
+        if header is None or not self.statuses or len(self.headers) > 200:  # noqa: PLR2004 - the same
+            return
+        self.headers.add(header[1].lower())
+        if header[1].lower() == "content-range":
+            total = re.match(r"bytes \d+-\d+/(\d{1,15})\s*$", header[2])
+            self.total_bytes = int(total[1]) if total else None
+
+    @property
+    def status(self) -> int | None:
+        """Status of the last response; None where none was seen."""
+        return self.statuses[-1] if self.statuses else None
+
+
+def without_addresses(text: str) -> str:
+    """Return a text without URLs, media hosts and IP addresses."""
+    for form, instead in _HIDDEN:
+        text = form.sub(instead, text)
+    return text
+
+
+def message(failure: Failure) -> str:
+    """Return the line of a failure's words that says most, without addresses, for a line of a report."""
+    lines = failure.words.splitlines() or [failure.reason.advice.meaning]
+    errors = [line for line in lines if line.startswith("ERROR:")]
+    # Of a tool that was ended for its silence, what it said before tells more.
+    told = errors[-1:] or lines[-2:][::-1]
+    return "; before that: ".join(without_addresses(line)[:_LONGEST] for line in told)
+
+
+def _entries(info: Mapping[str, Any]) -> list[dict[str, Any]]:
+    found = info.get("formats")
+    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
+
+
+def _is_hls(entry: Mapping[str, Any]) -> bool:
+    return entries.source(entry).protocol == "hls"
+
+
+def _expires(entry: Mapping[str, Any]) -> float | None:
+    """Return when a media address expires, in seconds since 1970."""
+    try:
+        told = parse_qs(urlsplit(entries.text(entry, "url")).query, max_num_fields=100).get("expire", [""])[0]
+        expires = float(told)
+    except ValueError:
+        return None
+    return expires if math.isfinite(expires) and 0 < expires < _LATEST else None
