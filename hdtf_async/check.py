@@ -30,7 +30,7 @@ from hdtf_async.failures import Failure, Reason
 from hdtf_async.journal import JOURNAL, RAWS, line, shard_of
 from hdtf_async.page import REPORT
 from hdtf_async.probe import Prober
-from hdtf_async.rows import LONGEST_SHOWN, quoted
+from hdtf_async.text import shown
 from hdtf_async.views import CARD, FAILURES, LISTS, LOCK, METADATA
 
 if TYPE_CHECKING:
@@ -336,11 +336,6 @@ def seconds_of(record: Record) -> float:
     """Return the length of a clip, as recorded; 0 where that is no length."""
     seconds = record["metadata"].get("duration")
     return float(seconds) if isinstance(seconds, int | float) else 0.0
-
-
-def shown(text: str) -> str:
-    """Return a foreign name as it may be shown: short, and without what moves a cursor."""
-    return text if text.isascii() and text.isprintable() and len(text) <= LONGEST_SHOWN else quoted(text)
 
 
 def _said(told: Record, key: str) -> str:

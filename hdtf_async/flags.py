@@ -17,7 +17,7 @@ from hdtf_async import settings
 from hdtf_async.bucket import is_address
 from hdtf_async.failures import ExitCode
 from hdtf_async.masks import without_secrets
-from hdtf_async.options import Options, OptionsError, Printing, flag_of, is_switch, parsed
+from hdtf_async.options import Options, OptionsError, Printing, flag_of
 from hdtf_async.pen import folded
 from hdtf_async.recipes import RECIPES
 
@@ -92,7 +92,7 @@ class Parser(argparse.ArgumentParser):
             if near:
                 message += f"; did you mean {near[0]}?"
                 break
-        said = f"{self.prog}: {without_secrets(message)}\n{self.prog} --help lists what there is\n"
+        said = f"{self.prog}: {without_secrets(message)}\nsee `{self.prog} --help`\n"
         sys.stderr.write(folded(said, sys.stderr))
         raise SystemExit(int(ExitCode.USAGE))
 
@@ -142,7 +142,7 @@ def add(
         parser.offered.add(option.name)
         group = groups_made.setdefault(flag.group, parser.add_argument_group(flag.group))
         # Whether something was said is seen by whether it is there.
-        if is_switch(option):
+        if flag.is_switch:
             action = argparse.BooleanOptionalAction if option.default is not False else "store_true"
             group.add_argument(
                 *flag.names, dest=option.name, default=argparse.SUPPRESS, action=action, help=flag.help
@@ -158,15 +158,16 @@ def add(
 
 def _takes(flag: Flag) -> str:
     """Return what an option takes: its choices, where they fit beside its name."""
-    choices = "|".join(flag.choices)
+    choices = "|".join(flag.kind.choices)
     return choices if choices and len(f"{flag.names[0]} {choices}") <= _WIDE else flag.metavar or "NAME"
 
 
 def _choices(flag: Flag) -> str:
     """Return the choices for the help text, where they do not fit beside the name."""
-    if len(flag.choices) > _FEW:
-        return f": {flag.choices[0]} to {flag.choices[-1]}"
-    return f": {'|'.join(flag.choices)}" if flag.choices and "|" not in _takes(flag) else ""
+    choices = flag.kind.choices
+    if len(choices) > _FEW:
+        return f": {choices[0]} to {choices[-1]}"
+    return f": {'|'.join(choices)}" if choices and "|" not in _takes(flag) else ""
 
 
 class _Extend(argparse.Action):
@@ -182,9 +183,9 @@ class _Extend(argparse.Action):
 
 def _parsed(flag: Flag, text: str) -> Any:  # noqa: ANN401 - of the field's type
     try:
-        return parsed(flag, text)
+        return flag.read(text)
     except OptionsError as error:
-        raise argparse.ArgumentTypeError(f"{flag.names[0]} {error}") from None
+        raise argparse.ArgumentTypeError(f"{flag.names[0]}: {error}") from None
 
 
 def made(what: type[T], said: argparse.Namespace) -> T:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from hdtf_async.failures import Action, Failure, Reason
 from hdtf_async.geometry import fits
 from hdtf_async.model import Crop
-from hdtf_async.rows import LONGEST_SHOWN, quoted
+from hdtf_async.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -253,7 +253,7 @@ def _said(value: object) -> str:
         return "as it comes"
     text = " ".join(map(str, value)) if isinstance(value, list) else str(value).removesuffix(".0")
     # The journal of a directory that somebody else made may say anything.
-    return text if text.isascii() and text.isprintable() and len(text) <= LONGEST_SHOWN else quoted(text)
+    return shown(text)
 
 
 def _outside(

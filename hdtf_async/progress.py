@@ -364,7 +364,8 @@ def quiet_summary(code: ExitCode, missing: Counter[Reason], stopped: Failure | N
     reasons = ", ".join(f"{number} {reason}" for reason, number in missing.most_common())
     line = f"exit code {int(code)}" + (f", {missing.total()} missing ({reasons})." if reasons else ".")
     if stopped is not None:
-        line += f" Stopped early: {shortened(str(stopped))} {stopped.reason.advice.remedy}"
+        cause = shortened(stopped.words) or stopped.reason.advice.meaning
+        line += f" Stopped early: [{stopped.reason}] {cause} {stopped.reason.advice.remedy}"
     return line
 
 

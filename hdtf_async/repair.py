@@ -230,10 +230,9 @@ def recorded_form(known: Known, options: Options) -> Options:
         if option.name in known.form:
             value, flag = known.form[option.name], flag_of(option)
             try:
-                told[option.name] = None if value is None else flag.parse(str(value))
-            except (ValueError, ZeroDivisionError, OverflowError):
-                words = f"the journal tells of a {flag.names[0]} {check.shown(str(value))}"
-                raise OptionsError(f"{words}, which this version does not know") from None
+                told[option.name] = None if value is None else flag.read(value)
+            except OptionsError as error:
+                raise OptionsError(f"{flag.names[0]} in the journal: {error}") from None
     return replace(options, **told)
 
 

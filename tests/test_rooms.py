@@ -22,7 +22,19 @@ if TYPE_CHECKING:
 PACKAGE = Path(hdtf_async.__file__).parent
 
 ROOMS = [
-    *("model", "masks", "failures", "words", "streaks", "health", "geometry", "window", "formats", "events"),
+    *(
+        "model",
+        "text",
+        "masks",
+        "failures",
+        "words",
+        "streaks",
+        "health",
+        "geometry",
+        "window",
+        "formats",
+        "events",
+    ),
     *("splits", "recipes"),
     *("rows", "corrections", "tables", "cpus", "handed", "shards", "takes", "options", "settings"),
     *("plan", "planned", "disk", "packed", "journal", "views", "locks", "partials", "store", "forms"),
@@ -40,6 +52,7 @@ ROOMS = [
 
 PURE = {
     "model": set[str](),
+    "text": set[str](),
     "masks": {"base64", "json", "re", "urllib"},
     "failures": {"re"},
     "words": {"re"},
