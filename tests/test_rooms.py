@@ -22,19 +22,8 @@ if TYPE_CHECKING:
 PACKAGE = Path(hdtf_async.__file__).parent
 
 ROOMS = [
-    *(
-        "model",
-        "text",
-        "masks",
-        "failures",
-        "words",
-        "streaks",
-        "health",
-        "geometry",
-        "window",
-        "formats",
-        "events",
-    ),
+    "text",
+    *("model", "masks", "failures", "words", "streaks", "health", "geometry", "window", "formats", "events"),
     *("splits", "recipes"),
     *("rows", "corrections", "tables", "cpus", "handed", "shards", "takes", "options", "settings"),
     *("plan", "planned", "disk", "packed", "journal", "views", "locks", "partials", "store", "forms"),
