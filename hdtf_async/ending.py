@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import signal
-import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import anyio
 
+from hdtf_async.pen import say
 from hdtf_async.workshop import one_error
 
 Gently = list[Callable[[], None]]
@@ -46,6 +46,6 @@ def until_signal(work: Callable[[Gently], Awaitable[int]], *, goes_on: bool = Fa
     if ended_by:
         with suppress(OSError):  # the terminal may be gone
             rest = " The same command goes on from here." if goes_on else ""
-            sys.stderr.write(f"{ended_by[-1].name}: stopped.{rest}\n")
+            say(f"{ended_by[-1].name}: stopped.{rest}", error=True)
         return 128 + ended_by[-1]
     return codes[0]

@@ -36,6 +36,7 @@ from hdtf_async.events import (
 from hdtf_async.failures import Reason
 from hdtf_async.pen import Pen, fold, into, size_of
 from hdtf_async.picture import Picture, count, in_bytes, in_hours
+from hdtf_async.text import printable
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -236,7 +237,7 @@ class Bars(View):
             if total or over  # a census has no clips, and a check has no videos
         ]
         lines = [disp_trim(line, columns) for line in lines]  # should even the bars be too long
-        if end := picture.end_words(now):
+        if end := printable(picture.end_words(now)):
             lines.append(textwrap.shorten(end, columns, placeholder=" ..."))
         return lines[: max(1, size.lines - 1)]
 
@@ -273,7 +274,7 @@ class Lines(View):
             f"clips {picture.clips_over}/{picture.clips}: {picture.clips_words(now)}",
             picture.end_words(now),
         )
-        self._pen.put("; ".join(filter(None, told)) + "\n")
+        self._pen.put(printable("; ".join(filter(None, told))) + "\n")
 
 
 class Errors(Lines):
@@ -427,7 +428,9 @@ def check_summary(check: Check, out: object) -> str:
 def _told_at(event: Event, level: str) -> tuple[str, str] | None:
     """Return level and line of an event that is told where this level is asked for."""
     told = line_of(event)
-    return told if told is not None and LEVELS.index(told[0]) >= LEVELS.index(level) else None
+    if told is None or LEVELS.index(told[0]) < LEVELS.index(level):
+        return None
+    return told[0], printable(told[1])
 
 
 def _cause(event: LaneClosed) -> str:

@@ -8,6 +8,7 @@ import os
 import shutil
 import wave
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,8 @@ import anyio
 import pytest
 
 import hdtf_async
-from hdtf_async import ExitCode, Options, Reason, check, cli, decode, events, locks, progress, repair, store
+from hdtf_async import ExitCode, Options, Reason, cli, decode, events, locks, progress, repair, store
+from hdtf_async.check import look
 from hdtf_async.events import ClipChecked, Events, Found
 from hdtf_async.failures import ADVICE, Failure
 from hdtf_async.guard import UNGUARDED
@@ -46,11 +48,7 @@ def out(finished: Finished, tmp_path: Path) -> Path:
 
 async def checked(out: Path, options: Options | None = None, **how: bool) -> Check:
     """Take a check to its end."""
-    async with repair.running(out, options, **how) as run:
-        async for _ in run:
-            pass
-    assert run.report is not None
-    return run.report
+    return await hdtf_async.check(out, options, **how)
 
 
 def named(result: Check) -> dict[str, str]:
@@ -183,7 +181,7 @@ async def test_decoding_holds_encode_tokens(out: Path, monkeypatch: pytest.Monke
 
 async def test_looking_changes_nothing_and_needs_no_lock(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While a run holds the directory: what that is at is not judged, and all else is."""
-    monkeypatch.setattr(check, "_MOMENT", 0)
+    monkeypatch.setattr(import_module("hdtf_async.check"), "_MOMENT", 0)
     spoil(out)
 
     def state() -> dict[str, tuple[int, int, int]]:
@@ -210,7 +208,7 @@ async def test_what_a_run_records_meanwhile_is_not_judged_by_its_old_record(
     out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It publishes one clip anew and one for the first time while a check goes on."""
-    monkeypatch.setattr(check, "_MOMENT", 0)
+    monkeypatch.setattr(import_module("hdtf_async.check"), "_MOMENT", 0)
     flip(out / f"{FLIPPED}.mp4")
     new = record_of(out, FLIPPED, sha256=hashlib.sha256((out / f"{FLIPPED}.mp4").read_bytes()).hexdigest())
     shutil.copyfile(out / f"{FLIPPED}.mp4", out / "RD_Radio9_000.mp4")
@@ -222,7 +220,7 @@ async def test_what_a_run_records_meanwhile_is_not_judged_by_its_old_record(
 
     told.listen(record)
     async with store.opened(out):
-        seen = await check.look(
+        seen = await look(
             read_known(out), held=False, tool=None, lanes=Lanes.of(Options()), guard=UNGUARDED, events=told
         )
     assert (seen.found, seen.at_work) == ([], True)
@@ -376,7 +374,6 @@ async def test_a_check_that_is_asked_to_end_says_that_it_did_not_see_everything(
     async with repair.running(out, Options(encodes=1), repair=True) as run:
         run.finish()
         told = [event async for event in run]
-    assert run.report is not None
     assert run.report.stopped is not None
     assert run.report.stopped.reason is Reason.NOT_TRIED
     assert isinstance(told[-1], events.CheckEnded)
