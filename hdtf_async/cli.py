@@ -426,7 +426,7 @@ def _end_briefly(
     printing: Printing, code: ExitCode, missing: Counter[Reason], stopped: Failure | None
 ) -> None:
     """Print one line on stderr where a command without a summary did not do all that it was asked to do."""
-    if printing.quiet and code:
+    if printing.quiet and (missing or stopped):
         _complain(progress.quiet_summary(code, missing, stopped))
     else:
         _say_why_stopped(stopped)

@@ -92,7 +92,7 @@ def local_directory(out: str | PathLike[str]) -> Path:
     if not isinstance(place, Path):
         raise OptionsError(
             "--out: expected a directory, for this command does not read object stores: copy what it needs"
-            " first, as with `rclone copy` or `aws s3 sync` (docs/scale.md)"
+            " out of the object store first, as with `rclone copy` or `aws s3 sync` (docs/scale.md)"
         )
     return place
 
