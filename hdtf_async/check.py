@@ -161,7 +161,7 @@ class _Clips:
 
     async def one(self, stem: str, prober: Prober) -> list[Found]:
         """Return what is wrong with one clip and with the sound beside it, or that they are missing."""
-        if "/" in stem:
+        if not _names_a_file(stem):
             return [Found(shown(stem), WRONG, "its record names no file of this directory")]
         if stem in self.known.replaced:
             there = await run_sync((self.known.out / f"{stem}.mp4").exists)
@@ -209,6 +209,14 @@ class _Clips:
             return [_brief("it cannot be decoded", failure)]
         same = counted == told.get("frames")
         return [] if same else [f"frames decoded {counted}, recorded {_said(told, 'frames')}"]
+
+
+def _names_a_file(stem: str) -> bool:
+    """Say whether a stem can be part of the name of a file; the journal may say anything."""
+    try:
+        return not {"/", "\0"} & {*stem} and bool(os.fsencode(stem))
+    except UnicodeEncodeError:  # half a surrogate pair
+        return False
 
 
 def _content_flaws(path: Path, size: object, digest: object) -> list[str]:

@@ -246,7 +246,7 @@ def _tile(stem: str, line: Record, pictures: Mapping[str, str | None]) -> Record
     sides = f"{number(line, 'width'):.0f}\N{MULTIPLICATION SIGN}{number(line, 'height'):.0f}"
     return {
         "stem": stem,
-        "file": quote(f"{stem}.mp4"),
+        "file": quote(f"{stem}.mp4", errors="surrogateescape"),
         "subset": f"{line.get('subset')}",
         "speaker": speaker(line),
         "key": key if key in pictures else None,

@@ -32,7 +32,7 @@ from hdtf_async.options import Options, OptionsError
 from hdtf_async.recipes import RECIPES, How
 from hdtf_async.run import local_directory, require_asyncio
 from hdtf_async.splits import Split
-from hdtf_async.text import shown
+from hdtf_async.text import printable, shown
 from hdtf_async.workshop import ffmpeg_of, one_error
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _require_form(name: str, recipe: Recipe, lines: Mapping[str, Record], out: P
         first = next(iter(wrong))
         raise FormError(
             f"{len(wrong)} of the {len(lines)} clips in {out} are not in the form that {name} needs"
-            f" (such as {first}: {', '.join(wrong[first])}): {remedy} --recut makes them again"
+            f" (such as {shown(first)}: {', '.join(wrong[first])}): {remedy} --recut makes them again"
         )
 
 
@@ -170,7 +170,7 @@ async def _make(  # noqa: PLR0913 - what it works with, once
         for place, item in folders:
             async with lanes.encodes:
                 await tree.put_frames(place, item, out, tool, guard)
-            told(place)
+            told(printable(place))
 
     if any(item.how is How.FRAMES for item in left.values()):
         tool = await run_sync(ffmpeg_of, options)

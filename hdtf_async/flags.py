@@ -21,7 +21,7 @@ from hdtf_async.options import Options, OptionsError, Printing, flag_of
 from hdtf_async.pen import say
 from hdtf_async.recipes import RECIPES
 from hdtf_async.run import local_directory
-from hdtf_async.text import shown
+from hdtf_async.text import printable, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -100,7 +100,7 @@ class Parser(argparse.ArgumentParser):
             if near:
                 message += f"; did you mean {near[0]}?"
                 break
-        say(f"{self.prog}: {without_secrets(message)}\nsee `{self.prog} --help`", error=True)
+        say(f"{self.prog}: {printable(without_secrets(message))}\nsee `{self.prog} --help`", error=True)
         raise SystemExit(int(ExitCode.USAGE))
 
 

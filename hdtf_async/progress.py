@@ -36,7 +36,7 @@ from hdtf_async.events import (
 from hdtf_async.failures import Reason
 from hdtf_async.pen import Pen, fold, into, size_of
 from hdtf_async.picture import Picture, count, in_bytes, in_hours
-from hdtf_async.text import printable
+from hdtf_async.text import printable, shown
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -416,7 +416,8 @@ def check_summary(check: Check, out: object) -> str:
         if check.left:
             stem, why = next(iter(check.left.items()))
             lines.append(
-                f"{len(check.left):>5} such as {stem}: {why}. The main job with --recut makes it again."
+                f"{len(check.left):>5} such as {shown(stem)}: {why}."
+                " The main job with --recut makes it again."
             )
     elif not check.repairs and check.kinds["wrong"] + check.kinds["missing"]:
         lines.append(

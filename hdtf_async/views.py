@@ -93,7 +93,10 @@ def _write_lists(known: Known, clips: Mapping[str, Record], there: Collection[st
         names = {stem: str(clips[stem]["metadata"].get("name")) for stem in there}
         for side, stems in known.split.lists(names).items():
             with trouble(known.out / f"{side}.txt"):
-                disk.replace(known.out / f"{side}.txt", (f"{stem}\n".encode() for stem in stems))
+                disk.replace(
+                    known.out / f"{side}.txt",
+                    (f"{stem}\n".encode("utf-8", "surrogateescape") for stem in stems),
+                )
     with trouble(known.out / CARD):
         if not os.path.lexists(known.out / CARD):
             disk.replace(known.out / CARD, [_CARD])
