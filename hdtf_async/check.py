@@ -161,7 +161,7 @@ class _Clips:
 
     async def one(self, stem: str, prober: Prober) -> list[Found]:
         """Return what is wrong with one clip and with the sound beside it, or that they are missing."""
-        if not _names_a_file(stem):
+        if not names_a_file(stem):
             return [Found(shown(stem), WRONG, "its record names no file of this directory")]
         if stem in self.known.replaced:
             there = await run_sync((self.known.out / f"{stem}.mp4").exists)
@@ -211,7 +211,7 @@ class _Clips:
         return [] if same else [f"frames decoded {counted}, recorded {_said(told, 'frames')}"]
 
 
-def _names_a_file(stem: str) -> bool:
+def names_a_file(stem: str) -> bool:
     """Say whether a stem can be part of the name of a file; the journal may say anything."""
     try:
         return not {"/", "\0"} & {*stem} and bool(os.fsencode(stem))
@@ -370,5 +370,5 @@ def _entries(directory: Path) -> Iterator[os.DirEntry[str]]:
 def _stat(path: Path) -> os.stat_result | None:
     try:
         return path.stat()
-    except OSError:
+    except (OSError, ValueError):  # a name out of a journal may be one that no file can have
         return None

@@ -17,7 +17,7 @@ import anyio
 from anyio.to_thread import run_sync
 
 from hdtf_async import ffmpeg, locks, plan, store
-from hdtf_async.check import FOREIGN, look, seconds_of, unlisted
+from hdtf_async.check import FOREIGN, look, names_a_file, seconds_of, unlisted
 from hdtf_async.events import CheckEnded, RunStarted
 from hdtf_async.failures import ExitCode, Failure, Reason, exit_code
 from hdtf_async.guard import guarding
@@ -273,7 +273,9 @@ def recorded_clip(record: Record) -> Clip | None:
         }:
             video = Video(subset, name, youtube_id, height)
             more = {key: told[key] for key, kind in _MORE.items() if isinstance(told.get(key), kind)}
-            return Clip(video, index, Interval(start, end), Box(left, top, width, box_height), **more)
+            clip = Clip(video, index, Interval(start, end), Box(left, top, width, box_height), **more)
+            # Files are written under this name: it must not lead out of the directory.
+            return clip if names_a_file(clip.stem) else None
     return None
 
 

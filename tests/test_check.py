@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import wave
-from dataclasses import replace
+from dataclasses import fields, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,8 @@ from hdtf_async.failures import ADVICE, Failure
 from hdtf_async.guard import UNGUARDED
 from hdtf_async.journal import JOURNAL, RAWS, line
 from hdtf_async.lanes import Lanes
-from hdtf_async.model import Audio
+from hdtf_async.model import Audio, Box, Clip, Interval, Video
+from hdtf_async.plan import fingerprint
 from hdtf_async.report import Report
 from hdtf_async.store import read_known
 from hdtf_async.views import METADATA
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from conftest import Finished
 
     from hdtf_async.events import Event
-    from hdtf_async.journal import Record
+    from hdtf_async.journal import Known, Record
     from hdtf_async.repair import Check
 
 FLIPPED, SHORT, GONE, STRANGER = "RD_Radio1_000", "WDA_Speaker1_000", "WRA_Guest2_001", "holiday.mp4"
@@ -94,6 +95,11 @@ def add(out: Path, *records: Record) -> None:
     """Append records to a journal."""
     with (out / JOURNAL).open("ab") as journal:
         journal.writelines(map(line, records))
+
+
+def recorded_fields(known: Known) -> dict[str, Any]:
+    """Return the options that decide the form of a directory's clips."""
+    return {option.name: known.form[option.name] for option in fields(Options) if option.name in known.form}
 
 
 def write_metadata(out: Path) -> None:
@@ -257,6 +263,23 @@ async def test_a_clip_of_another_version_is_left_to_the_main_job(out: Path) -> N
     result = await checked(out, OFFLINE, repair=True)
     assert (result.exit_code, [*result.left], result.report.done) == (ExitCode.GIVEN_UP, [FLIPPED], [])
     assert FLIPPED not in read_known(out).clips
+
+
+async def test_a_repair_writes_nothing_outside_of_the_directory(out: Path) -> None:
+    """Not where a record, of which all else is right, names a file elsewhere; nor its video's own name."""
+    known = read_known(out)
+    for name in ("../../Radio1", "/Radio1", "Radio1\0"):
+        told = known.clips[FLIPPED]["metadata"] | {"name": name}
+        clip = Clip(Video("RD", name, told["youtube_id"], told["reference_height"]), 0,
+                    Interval(told["start"], told["end"]), Box(*told["box"]))  # fmt: skip
+        told["fingerprint"] = fingerprint(clip, Options(**recorded_fields(known)).form)
+        add(out, known.clips[FLIPPED] | {"clip": clip.stem, "metadata": told})
+    flip(out / f"{FLIPPED}.mp4")
+    before = sorted(out.parent.rglob("*"))
+    result = await checked(out, OFFLINE, repair=True)
+    assert result.report.done == [FLIPPED]
+    assert len(result.left) == 3
+    assert sorted(out.parent.rglob("*")) == before
 
 
 async def test_clips_of_another_form_are_rightly_not_listed(out: Path) -> None:
