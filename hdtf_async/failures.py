@@ -16,14 +16,10 @@ The reasons fall into these families:
   ``forbidden``, ``range_refused``, ``timed_out``, ``stalled``, ``raw_truncated``, ``raw_unreadable``,
   ``youtube_changed``, ``not_tried``.
 - this machine: ``disk_full``, ``not_writable``, ``tool_missing``, ``not_ready``, ``tool_failed``.
-- the object store: ``store_unreachable``, ``store_refused``.
-- a cluster: ``worker_lost``, ``cluster_lost``.
+- object store and cluster: ``store_unreachable``, ``store_refused``, ``worker_lost``, ``cluster_lost``.
 - the tables against the video: ``box_does_not_fit``, ``height_unknown``, ``interval_outside``,
-  ``no_sound``, ``no_face``, ``clip_wrong``.
-- this program: ``fault``.
-- ``unknown``: words that nobody has categorised yet. There is no default that guesses.
-
-Which words of a tool mean which reason is in `words`.
+  ``no_sound``, ``no_face``, ``clip_wrong``, ``row_refused``.
+- this program: ``fault``; and ``unknown``: words that nobody has categorised yet. `words` does so.
 """
 
 from __future__ import annotations
@@ -145,6 +141,7 @@ class Reason(StrEnum):
     NO_SOUND = "no_sound"
     NO_FACE = "no_face"
     CLIP_WRONG = "clip_wrong"
+    ROW_REFUSED = "row_refused"
     NOT_TRIED = "not_tried"
     FAULT = "fault"
     UNKNOWN = "unknown"
@@ -374,6 +371,10 @@ ADVICE: dict[Reason, Advice] = {
         "The encoder's output has not the size or the number of frames that it should have; it was deleted.",
         "Delete the video's raw and run again; if it stays so, report it with the words beside this reason.",
     ),
+    Reason.ROW_REFUSED: _yours(
+        "A row of the tables cannot be used and was left out, with the clips that need it.",
+        "Correct it in the file and line that failures.jsonl names, and run again.",
+    ),
     Reason.NOT_TRIED: Advice(
         "The run ended, or the network lane was closed, before its turn came.",
         "Run again.",
@@ -399,7 +400,7 @@ _NO_ANSWER = frozenset({
     Reason.PLAYER_FORBIDDEN, Reason.TIMED_OUT, Reason.STALLED, Reason.DISK_FULL, Reason.YOUTUBE_CHANGED,
     Reason.NOT_WRITABLE, Reason.BAD_OPTION, Reason.STORE_UNREACHABLE, Reason.STORE_REFUSED,
     Reason.TOOL_MISSING, Reason.NOT_READY, Reason.TOOL_FAILED, Reason.NOT_TRIED, Reason.FAULT,
-    Reason.WORKER_LOST, Reason.CLUSTER_LOST,
+    Reason.WORKER_LOST, Reason.CLUSTER_LOST, Reason.ROW_REFUSED,
 })  # fmt: skip
 
 _WEIGHT = (ExitCode.LOCAL, ExitCode.REFUSED, ExitCode.PASSING, ExitCode.GIVEN_UP)

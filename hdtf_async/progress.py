@@ -62,8 +62,6 @@ _NARROW = 70
 _CLEAR = "\x1b[J"
 """Clears the screen from the cursor on."""
 _COLOURS = {"warning": "\x1b[33m", "error": "\x1b[31m"}
-
-
 LEVELS = ("debug", "info", "warning", "error")
 """Levels of `--log-level`, the most talkative first."""
 
@@ -348,10 +346,12 @@ def summary(report: Report, out: object) -> str:
     if report.stopped is not None:
         lines.append(f"Stopped early: {report.stopped}")
         lines.append(report.stopped.reason.advice.remedy)
-    most = report.reasons.most_common()
-    lines += [f"{number:>5} {reason}: {reason.advice.remedy}" for reason, number in most[:4]]
-    if len(most) > 4:  # noqa: PLR2004 - with the lines around them ten in all
-        lines.append(f"      and {len(most) - 4} more reasons")
+    most, rows = report.reasons.most_common(), report.rows_left_out
+    few = 3 if rows else 4  # with the lines around them ten in all
+    lines += [f"{number:>5} {reason}: {reason.advice.remedy}" for reason, number in most[:few]]
+    if len(most) > few:
+        lines.append(f"      and {len(most) - few} more reasons")
+    lines += [f"      {row}" for row in rows[: max(1, 9 - len(lines))]]
     lines.append(
         f"Clips and metadata.jsonl: {out}"
         + ("; what is missing: failures.jsonl" if most else "")

@@ -60,6 +60,8 @@ class Report:
     """Stem of each clip that could not be had, and why; those of earlier runs too."""
     findings: tuple[Finding, ...] = ()
     """What is odd in the tables."""
+    refused: tuple[Finding, ...] = ()
+    """Those of them about rows that were left out, of the subsets that were asked for."""
     stopped: Failure | None = None
     """Why the run ended early: local trouble, or YouTube refusing this address."""
     clip_seconds: float = 0.0
@@ -89,9 +91,16 @@ class Report:
         return self.asked - self.there - len(self.done) - len(self.failed)
 
     @property
+    def rows_left_out(self) -> list[str]:
+        """Rows of the tables that were left out: file, line, and why."""
+        return [f"{row.file}:{row.line}: {row.words}" for row in self.refused]
+
+    @property
     def reasons(self) -> Counter[Reason]:
-        """Number of clips that were not had, for each reason."""
+        """Number of clips that were not had, and of rows of the tables that were left out, by reason."""
         counted = Counter(self.failed.values())
+        if self.refused:
+            counted[Reason.ROW_REFUSED] += sum(row.number for row in self.refused)
         if self.not_tried:
             counted[Reason.NOT_TRIED] += self.not_tried
         return counted
@@ -100,9 +109,7 @@ class Report:
     def exit_code(self) -> ExitCode:
         """Exit code of a command line that ends with this report."""
         stopped = () if self.stopped is None else (self.stopped.reason,)
-        code = exit_code([*self.reasons, *stopped])
-        unusable = any(finding.severity == "error" for finding in self.findings)
-        return ExitCode.GIVEN_UP if code is ExitCode.DONE and unusable else code
+        return exit_code([*self.reasons, *stopped])
 
     def take(self, event: Event) -> None:
         """Count an event in, when it happens."""

@@ -86,7 +86,7 @@ class Findings:
             more = self._counts[file, severity, code] - MOST_OF_A_KIND
             words = f"This and {more - 1} more" if more > 1 else "This one too"
             words += f": only the first {MOST_OF_A_KIND} findings of a kind are told one by one."
-            yield Finding(file, line, severity, code, words)
+            yield Finding(file, line, severity, code, words, more)
 
     def __len__(self) -> int:
         return len(self._kept) + len(self._first_left)

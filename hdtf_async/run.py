@@ -24,7 +24,7 @@ from hdtf_async.lanes import Lanes
 from hdtf_async.options import Options, OptionsError
 from hdtf_async.raws import let_go_of_finished, own_raws
 from hdtf_async.report import Merged, Report
-from hdtf_async.views import failure_record
+from hdtf_async.views import failure_record, refused_record
 from hdtf_async.workshop import ffmpeg_of, one_error, require_ready, workshop
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from hdtf_async.bucket import Address
     from hdtf_async.events import Event, Reader
-    from hdtf_async.model import Tables
+    from hdtf_async.model import Finding, Tables
     from hdtf_async.plan import Work
     from hdtf_async.store import Store
 
@@ -233,6 +233,7 @@ async def _run(  # noqa: PLR0913, PLR0917 - what a run is put together from
             there=len(decided.there),
             failed={clip.stem: reason for clip, reason in decided.given_up},
             findings=read.findings,
+            refused=plan.refused(read, options),
         )
         events.listen(report.take)
         lanes = lanes or Lanes.of(options)
@@ -244,6 +245,7 @@ async def _run(  # noqa: PLR0913, PLR0917 - what a run is put together from
                 directory.others = tuple(each for each in left if each["clip"] in others)
             await _divide(read, options, directory)
             await _record_impossible(decided, directory, events)
+            await _record_refused(report.refused, options, directory)
             if not options.keeps_raws:
                 await let_go_of_finished(read, decided, directory, own)
             if decided.work:
@@ -328,6 +330,15 @@ async def _record_impossible(decided: plan.Plan, directory: Store, events: Event
         events.tell(ClipFailed(clip.stem, failure.reason, failure.words, with_video=False))
         if known.get(clip.stem, {}).get("reason") != failure.reason:
             await directory.append(failure_record(clip, failure))
+
+
+async def _record_refused(rows: tuple[Finding, ...], options: Options, directory: Store) -> None:
+    """Record the rows of the tables that were left out, unless the newest record says the same."""
+    before = directory.known.refused
+    kept = [row for row in before if row.get("subset") not in {"", *plan.wanted_subsets(options)}]
+    record = refused_record(rows, kept)
+    if record["rows"] != before:
+        await directory.append(record)
 
 
 async def carry_out(  # noqa: PLR0913 - what a run is put together from
