@@ -67,8 +67,7 @@ class Job:
             async with hdtf_async.running(self._out, self._options) as self._events:
                 async for event in self._events:
                     self._take(event)
-            report = self._events.report
-            self._state = "ended" if report is None else f"ended with {report.exit_code.name.lower()}"
+            self._state = f"ended with {self._events.report.exit_code.name.lower()}"
         except (hdtf_async.StoreError, hdtf_async.FormError, hdtf_async.TableError) as error:
             self._state = str(error)
 

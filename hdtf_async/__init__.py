@@ -2,33 +2,61 @@
 
 The command line is ``python -m hdtf_async --out DIR``. In a program:
 
-    report = await hdtf_async.download("clips", hdtf_async.Options(subsets=("RD",)))
+    report = await hdtf_async.download("clips", hdtf_async.Options(subsets="RD", audio="aac"))
+
+`download`, `check`, `census`, `export` and `merge` do what the commands do, and return what it came to;
+`running` yields what happens meanwhile, as the values of `hdtf_async.events`. See docs/embedding.md.
 """
 
+from hdtf_async import events
+from hdtf_async.census import Census, census
+from hdtf_async.export import Exported, export
 from hdtf_async.failures import ExitCode, Failure, Reason
+from hdtf_async.formats import Resolution
 from hdtf_async.forms import FormError
 from hdtf_async.lanes import Lanes
 from hdtf_async.locks import BusyError, StoreError
+from hdtf_async.model import Audio, Codec, Crop, Deinterlace, Fallback, PaceScope
 from hdtf_async.options import Options, OptionsError
 from hdtf_async.plan import UnknownVideoError
-from hdtf_async.report import Report
-from hdtf_async.run import Running, download, running
-from hdtf_async.tables import TableError
+from hdtf_async.repair import Check, check
+from hdtf_async.report import Merged, Report
+from hdtf_async.run import Running, download, merge, running
+from hdtf_async.shards import Shard
+from hdtf_async.tables import Corrections, TableError
 
 __all__ = [
+    "Audio",
     "BusyError",
+    "Census",
+    "Check",
+    "Codec",
+    "Corrections",
+    "Crop",
+    "Deinterlace",
     "ExitCode",
+    "Exported",
     "Failure",
+    "Fallback",
     "FormError",
     "Lanes",
+    "Merged",
     "Options",
     "OptionsError",
+    "PaceScope",
     "Reason",
     "Report",
+    "Resolution",
     "Running",
+    "Shard",
     "StoreError",
     "TableError",
     "UnknownVideoError",
+    "census",
+    "check",
     "download",
+    "events",
+    "export",
+    "merge",
     "running",
 ]

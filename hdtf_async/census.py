@@ -29,24 +29,27 @@ from hdtf_async.formats import Choice, Resolution
 from hdtf_async.guard import guarding
 from hdtf_async.javascript import JavaScript, private_cache
 from hdtf_async.lanes import Lanes
+from hdtf_async.options import Options
 from hdtf_async.pipeline import Pipeline, backoff
 from hdtf_async.report import exit_code_of
-from hdtf_async.run import under_way
+from hdtf_async.run import local_directory, to_end, under_way
 from hdtf_async.workshop import entrance_for, ffmpeg_of, own_version
 from hdtf_async.ytdlp import SAMPLE, YtDlp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
     from contextlib import AbstractAsyncContextManager
+    from os import PathLike
 
     from hdtf_async.events import Events
     from hdtf_async.model import Clip, Tables, Video
-    from hdtf_async.options import Options
     from hdtf_async.plan import Work
     from hdtf_async.run import Running
     from hdtf_async.store import Store
 
 CENSUS = "census.csv"
+FRESH = timedelta(days=7)
+"""Age from which on an answer is asked for again."""
 COLUMNS = (
     "subset", "name", "youtube_id", "reference_height", "clips", "availability", "height", "fps", "format_id",
     "codec", "bytes", "seconds", "reason", "what_to_do", "asked",
@@ -98,13 +101,25 @@ class Census:
         return ExitCode.PASSING if left else ExitCode.DONE
 
 
-def running(out: Path, options: Options, *, fresh: timedelta) -> AbstractAsyncContextManager[Running[Census]]:
-    """Take a census into the directory `out`, and iterate over what happens meanwhile, as `run.running` does.
+async def census(
+    out: str | PathLike[str], options: Options | None = None, *, fresh: timedelta = FRESH
+) -> Census:
+    """Ask YouTube for every video, download none, and write ``census.csv`` into the directory `out`.
 
-    Videos with an answer younger than `fresh` are not asked again. Raises `TableError`, `StoreError` and
-    `UnknownVideoError`.
+    Videos with an answer younger than `fresh` are not asked again. Of the options those count that choose
+    videos, and those of the network lane and the tools.
+
+    Raises `TableError`, `StoreError` (`BusyError`: another run holds the directory), `UnknownVideoError` and
+    `OptionsError`. Why a video is not available raises nothing: it is in the result and in the file.
     """
-    return under_way(partial(_take, out, options, fresh))
+    return await to_end(partial(_take, local_directory(out), options or Options(), fresh))
+
+
+def running(
+    out: str | PathLike[str], options: Options | None = None, *, fresh: timedelta = FRESH
+) -> AbstractAsyncContextManager[Running[Census]]:
+    """Take a census as `census` does, and iterate over what happens meanwhile, as `run.running` does."""
+    return under_way(partial(_take, local_directory(out), options or Options(), fresh))
 
 
 async def _take(out: Path, options: Options, fresh: timedelta, events: Events, finish: anyio.Event) -> Census:

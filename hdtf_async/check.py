@@ -30,7 +30,7 @@ from hdtf_async.failures import Failure, Reason
 from hdtf_async.journal import JOURNAL, RAWS, line, shard_of
 from hdtf_async.page import REPORT
 from hdtf_async.probe import Prober
-from hdtf_async.rows import LONGEST_SHOWN, quoted
+from hdtf_async.text import shown
 from hdtf_async.views import CARD, FAILURES, LISTS, LOCK, METADATA
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ class _Clips:
 
     async def one(self, stem: str, prober: Prober) -> list[Found]:
         """Return what is wrong with one clip and with the sound beside it, or that they are missing."""
-        if "/" in stem:
+        if not names_a_file(stem):
             return [Found(shown(stem), WRONG, "its record names no file of this directory")]
         if stem in self.known.replaced:
             there = await run_sync((self.known.out / f"{stem}.mp4").exists)
@@ -209,6 +209,14 @@ class _Clips:
             return [_brief("it cannot be decoded", failure)]
         same = counted == told.get("frames")
         return [] if same else [f"frames decoded {counted}, recorded {_said(told, 'frames')}"]
+
+
+def names_a_file(stem: str) -> bool:
+    """Say whether a stem can be part of the name of a file; the journal may say anything."""
+    try:
+        return not {"/", "\0"} & {*stem} and bool(os.fsencode(stem))
+    except UnicodeEncodeError:  # half a surrogate pair
+        return False
 
 
 def _content_flaws(path: Path, size: object, digest: object) -> list[str]:
@@ -338,11 +346,6 @@ def seconds_of(record: Record) -> float:
     return float(seconds) if isinstance(seconds, int | float) else 0.0
 
 
-def shown(text: str) -> str:
-    """Return a foreign name as it may be shown: short, and without what moves a cursor."""
-    return text if text.isascii() and text.isprintable() and len(text) <= LONGEST_SHOWN else quoted(text)
-
-
 def _said(told: Record, key: str) -> str:
     """Say what is recorded; the journal of a directory that somebody else made may say anything."""
     return shown(str(told[key])) if key in told else "nothing"
@@ -367,5 +370,5 @@ def _entries(directory: Path) -> Iterator[os.DirEntry[str]]:
 def _stat(path: Path) -> os.stat_result | None:
     try:
         return path.stat()
-    except OSError:
+    except (OSError, ValueError):  # a name out of a journal may be one that no file can have
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import sys
@@ -19,10 +18,7 @@ import anyio.lowlevel
 from anyio.to_thread import run_sync
 
 from hdtf_async import (
-    away,
-    census,
     doctor,
-    export,
     health,
     live,
     page,
@@ -34,9 +30,14 @@ from hdtf_async import (
     sheet,
     store,
     tables,
-)  # fmt: skip
+)
+from hdtf_async.census import CENSUS, FRESH
+from hdtf_async.census import IDLE as IDLE_IN_CENSUS
+from hdtf_async.census import running as census_running
 from hdtf_async.ending import Gently, until_signal
-from hdtf_async.failures import ExitCode, Failure, exit_code
+from hdtf_async.export import OPTIONS as OF_EXPORT
+from hdtf_async.export import Exported, export
+from hdtf_async.failures import ExitCode, Failure
 from hdtf_async.flags import (
     COMMANDS,
     DESCRIPTION,
@@ -44,7 +45,8 @@ from hdtf_async.flags import (
     Parser,
     add,
     add_recipe,
-    here,
+    anywhere,
+    days,
     made,
     origins,
     preset,
@@ -54,9 +56,9 @@ from hdtf_async.forms import FormError
 from hdtf_async.journal import Known
 from hdtf_async.locks import StoreError
 from hdtf_async.options import DISK, ENCODE, NETWORK, TOOLS, WHICH, Options, OptionsError, Printing
-from hdtf_async.pen import folded
+from hdtf_async.pen import say, say_json
 from hdtf_async.recipes import RECIPES
-from hdtf_async.run import Running, running
+from hdtf_async.run import Running, merge, running
 from hdtf_async.workshop import bundled_ffmpeg, ffmpeg_of, one_error, own_version
 
 if TYPE_CHECKING:
@@ -64,13 +66,11 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Awaitable, Callable, Sequence
 
-    from hdtf_async.bucket import Address
     from hdtf_async.failures import Reason
 
 R = TypeVar("R")
 """What a job comes to."""
 _Job = AbstractAsyncContextManager[Running[R]]
-OUT = ("--out", "-o", "--output_dir")
 
 
 def entry() -> NoReturn:
@@ -100,25 +100,24 @@ def main(argv: Sequence[str]) -> int:
         code, message = ExitCode.INTERRUPTED, "interrupted"
     except Exception as error:  # noqa: BLE001 - a fault of ours: one line, and the way to the rest
         if {"debug", "--log-level=debug"} & {*words, os.environ.get("HDTF_ASYNC_LOG_LEVEL")}:
-            traceback.print_exc()
+            say(traceback.format_exc(), error=True)
         code = ExitCode.LOCAL
         message = f"a fault of its own, please report it: {error!r} (--log-level debug shows where)"
-    print(folded(f"hdtf_async: {message}", sys.stderr), file=sys.stderr)
+    _complain(message)
     return code
 
 
 def main_job(argv: Sequence[str]) -> int:
     """``python -m hdtf_async --out DIR``."""
-    parser = Parser(
-        prog="python -m hdtf_async", usage="%(prog)s --out DIR [options]",
-        description=DESCRIPTION, epilog=EPILOG,
-    )  # fmt: skip
+    parser = Parser("", DESCRIPTION, epilog=EPILOG)
     parser.add_argument("--version", action="version", version=f"hdtf_async {own_version()}")
-    parser.add_argument(*OUT, dest="out", metavar="DIR", help="where the clips go (required); or s3://...")
+    parser.add_out(
+        "where the clips go (required); or s3://...", needed="it says where the clips go", kind=anywhere
+    )
     add(parser, Options)
     add(parser, Printing)
     add_recipe(parser)
-    said = parser.read(argv, out="it says where the clips go")
+    said = parser.read(argv)
     options, printing = made(Options, said), made(Printing, said)
     if options.shard is None:
         options = _as_told_by_the_batch_system(options, printing)
@@ -134,17 +133,15 @@ def _as_told_by_the_batch_system(options: Options, printing: Printing) -> Option
     if told is None:
         return options
     if not printing.quiet:
-        print(f"hdtf_async: this is shard {told[0]}, says {told[1]}", file=sys.stderr)
+        _complain(f"this is shard {told[0]}, says {told[1]}")
     return replace(options, shard=told[0])
 
 
 def plan_command(argv: Sequence[str]) -> int:
     """``python -m hdtf_async plan``: what would be done, and what is odd in the tables; touches nothing."""
-    parser = Parser(
-        prog="python -m hdtf_async plan", usage="%(prog)s [--json] [options]",
-        description="What would be done, and what is odd in the tables. Touches nothing.",
-    )  # fmt: skip
-    parser.add_argument(*OUT, dest="out", metavar="DIR", type=here, help="leave out what is there already")
+    what = "What would be done, and what is odd in the tables. Touches nothing."
+    parser = Parser("plan", what, usage="[--json] [options]")
+    parser.add_out("leave out what is there already")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add(parser, Options)
     add_recipe(parser)
@@ -156,36 +153,36 @@ def plan_command(argv: Sequence[str]) -> int:
     decided = plan.make(read, options, there=known.all_there(), failed=known.failures)
     told = planned.stated(read, decided, options)
     told["settings"] = origins(said)
-    print(json.dumps(told, indent=2) if said.json else folded(planned.words(told), sys.stdout, 9))
+    if said.json:
+        say_json(told)
+    else:
+        say(planned.words(told), indent=9)
     return ExitCode.DONE
 
 
 def census_command(argv: Sequence[str]) -> int:
     """``python -m hdtf_async census --out DIR``: what is still on YouTube; downloads nothing."""
     parser = Parser(
-        prog="python -m hdtf_async census", usage="%(prog)s --out DIR [options]",
-        description="Asks YouTube for every video, at the pace, and downloads none: DIR/census.csv says"
-        " which are still there, at which height, and why the others are not.",
-    )  # fmt: skip
-    parser.add_argument(*OUT, dest="out", metavar="DIR", type=here, help="where census.csv goes (required)")
+        "census",
+        "Asks YouTube for every video, at the pace, and downloads none: DIR/census.csv says which are still"
+        " there, at which height, and why the others are not.",
+    )
+    parser.add_out("where census.csv goes (required)", needed="it says where census.csv goes")
     parser.add_argument(
-        "--fresh", metavar="DAYS", type=float, default=7.0,
-        help="do not ask again for a video that has answered within so many days (7)",
+        "--fresh", metavar="DAYS", type=days, default=FRESH,
+        help=f"do not ask again for a video that has answered within so many days ({FRESH.days})",
     )  # fmt: skip
-    add(parser, Options, groups=(WHICH, NETWORK, TOOLS), without=census.IDLE)
+    add(parser, Options, groups=(WHICH, NETWORK, TOOLS), without=IDLE_IN_CENSUS)
     add(parser, Printing)
-    said = parser.read(argv, out="it says where census.csv goes")
-    if not 0 <= said.fresh <= 36500:  # noqa: PLR2004 - a hundred years
-        parser.error(f"--fresh takes 0 to 36500 days, not {said.fresh:g}")
-    options = made(Options, said)
-    job = partial(_census, said.out, options, timedelta(days=said.fresh), made(Printing, said))
+    said = parser.read(argv)
+    job = partial(_census, said.out, made(Options, said), said.fresh, made(Printing, said))
     return until_signal(job, goes_on=True)
 
 
 async def _census(out: Path, options: Options, fresh: timedelta, printing: Printing, gently: Gently) -> int:
-    taken = await _watched(census.running(out, options, fresh=fresh), printing, gently)
+    taken = await _watched(census_running(out, options, fresh=fresh), printing, gently)
     if not (printing.quiet or printing.json):
-        print(folded(progress.census_summary(taken, out / census.CENSUS), sys.stdout))
+        say(progress.census_summary(taken, out / CENSUS))
     else:
         _end_briefly(printing, taken.exit_code, taken.unanswered, taken.stopped)
     return taken.exit_code
@@ -194,43 +191,42 @@ async def _census(out: Path, options: Options, fresh: timedelta, printing: Print
 def merge_command(argv: Sequence[str]) -> int:
     """``python -m hdtf_async merge --out DIR``: the views, from the journals of all shards."""
     parser = Parser(
-        prog="python -m hdtf_async merge", usage="%(prog)s --out DIR",
-        description="Writes metadata.jsonl and failures.jsonl anew from the journals of all shards, also"
-        " while these are at work. The exit code tells of what is missing, as that of a run does.",
-    )  # fmt: skip
-    parser.add_argument(*OUT, dest="out", metavar="DIR", help="where the clips are (required); or s3://...")
-    said = parser.parse_args(argv)
-    if said.out is None:
-        parser.error("--out DIR is needed: it says where the clips are")
-    return until_signal(partial(_merge, away.place(said.out)))
+        "merge",
+        "Writes metadata.jsonl and failures.jsonl anew from the journals of all shards, also while these are"
+        " at work. The exit code tells of what is missing, as that of a run does.",
+        usage="--out DIR",
+    )
+    parser.add_out(
+        "where the clips are (required); or s3://...", needed="it says where the clips are", kind=anywhere
+    )
+    return until_signal(partial(_merge, parser.read(argv).out))
 
 
-async def _merge(out: Path | Address, _gently: Gently) -> int:
+async def _merge(out: str, _gently: Gently) -> int:
     try:
-        clips, missing, unended = await away.merge(out)
+        merged = await merge(out)
     except Failure as trouble:
         _say_why_stopped(trouble)
         return trouble.reason.advice.exit_code
-    print(f"{out}: {shards.merged(clips, missing.total(), unended)}")
-    return max(exit_code(missing), ExitCode.PASSING if unended else ExitCode.DONE)
+    say(f"{out}: {shards.merged(merged.clips, merged.reasons.total(), merged.unended)}")
+    return merged.exit_code
 
 
 def report_command(argv: Sequence[str]) -> int:
     """``python -m hdtf_async report --out DIR``: draws report.html anew, from the directory alone."""
     parser = Parser(
-        prog="python -m hdtf_async report", usage="%(prog)s --out DIR [options]",
-        description="Draws DIR/report.html anew, from the directory alone, also while a run goes on.",
-    )  # fmt: skip
-    parser.add_argument(*OUT, dest="out", metavar="DIR", type=here, help="what to report of (required)")
+        "report", "Draws DIR/report.html anew, from the directory alone, also while a run goes on."
+    )
+    parser.add_out("what to report of (required)", needed="it says what to report of")
     add(parser, Options, groups=("ffmpeg", "encodes"))
-    said = parser.read(argv, out="it says what to report of")
+    said = parser.read(argv)
     return until_signal(partial(_report, said.out, made(Options, said)))
 
 
 async def _report(out: Path, options: Options, _gently: Gently) -> int:
     lane = anyio.CapacityLimiter(options.width_of_encode_lane)
     try:
-        print(await page.write(out, tool=partial(ffmpeg_of, options), encodes=lane))
+        say(f"{await page.write(out, tool=partial(ffmpeg_of, options), encodes=lane)}")
     except Failure as trouble:
         raise StoreError(f"{trouble} {trouble.reason.advice.remedy}") from None
     return ExitCode.DONE
@@ -239,11 +235,12 @@ async def _report(out: Path, options: Options, _gently: Gently) -> int:
 def doctor_command(argv: Sequence[str]) -> int:
     """``python -m hdtf_async doctor``: whether this machine is ready for a run with these options."""
     parser = Parser(
-        prog="python -m hdtf_async doctor", usage="%(prog)s [--json] [--out DIR] [options]",
-        description="Looks at what a run with the same options would need, and says what to do where"
-        " something is wrong: exit code 4. Changes nothing; makes no network request without --live.",
-    )  # fmt: skip
-    parser.add_argument(*OUT, dest="out", metavar="DIR", type=here, help="look at this directory too")
+        "doctor",
+        "Looks at what a run with the same options would need, and says what to do where something is"
+        " wrong: exit code 4. Changes nothing; makes no network request without --live.",
+        usage="[--json] [--out DIR] [options]",
+    )
+    parser.add_out("look at this directory too")
     parser.add_argument("--live", action="store_true", help="ask YouTube for two videos, about a minute")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add(parser, Options)
@@ -257,28 +254,27 @@ async def _doctor(options: Options, said: Namespace, elsewhere: dict[str, str], 
         signs += await live.examine(options, signs, partial(print, file=sys.stderr, flush=True))
     ready = health.is_ready(signs)
     if said.json:
-        told = {"ready": ready, "settings": elsewhere, "signs": list(map(health.stated, signs))}
-        print(json.dumps(told, indent=2))
+        say_json({"ready": ready, "settings": elsewhere, "signs": list(map(health.stated, signs))})
     else:
         lines = [f"{'set':>7}  {line}" for line in set_elsewhere(elsewhere)]
-        print(folded("\n".join([*lines, *map(health.told, signs)]), sys.stdout, 9))
-        print("Ready." if ready else "Not ready.")
+        say("\n".join([*lines, *map(health.told, signs)]), indent=9)
+        say("Ready." if ready else "Not ready.")
     return ExitCode.DONE if ready else ExitCode.LOCAL
 
 
 def check_command(argv: Sequence[str]) -> int:
     """``python -m hdtf_async check --out DIR``: every published clip against its record."""
     parser = Parser(
-        prog="python -m hdtf_async check", usage="%(prog)s --out DIR [options]",
-        description="Holds every clip against its record, and names what is wrong, missing or foreign; exit"
-        " code 1 if anything is. Changes nothing without --repair; the options of the lanes are for that.",
-    )  # fmt: skip
-    parser.add_argument(*OUT, dest="out", metavar="DIR", type=here, help="where the clips are (required)")
+        "check",
+        "Holds every clip against its record, and names what is wrong, missing or foreign; exit code 1 if"
+        " anything is. Changes nothing without --repair; the options of the lanes are for that.",
+    )
+    parser.add_out("where the clips are (required)", needed="it says where the clips are")
     parser.add_argument("--deep", action="store_true", help="decode every clip")
     parser.add_argument("--repair", action="store_true", help="make again what is wrong or missing")
     add(parser, Options, groups=(NETWORK, ENCODE, DISK, TOOLS), without=repair.IDLE)
     add(parser, Printing)
-    said = parser.read(argv, out="it says where the clips are")
+    said = parser.read(argv)
     job = partial(repair.running, said.out, made(Options, said), deep=said.deep, repair=said.repair)
     return until_signal(partial(_check, job, said.out, made(Printing, said)))
 
@@ -288,10 +284,10 @@ async def _check(job: Callable[[], _Job[repair.Check]], out: Path, printing: Pri
     findings = progress.check_findings(check)
     if not (printing.quiet or printing.json):
         findings.append(progress.check_summary(check, shlex.quote(str(out))))
-        print(folded("\n".join(findings), sys.stdout))
+        say("\n".join(findings))
     else:
-        if printing.quiet:
-            print("".join(f"{line}\n" for line in findings), end="", file=sys.stderr)
+        if printing.quiet and findings:
+            say("\n".join(findings), error=True)
         stopped = check.stopped or check.report.stopped
         _end_briefly(printing, check.exit_code, check.report.reasons, stopped)
     return check.exit_code
@@ -300,49 +296,50 @@ async def _check(job: Callable[[], _Job[repair.Check]], out: Path, printing: Pri
 def export_command(argv: Sequence[str]) -> int:
     """``python -m hdtf_async export``: the clips of a directory in the tree that training code wants."""
     parser = Parser(
-        prog="python -m hdtf_async export", usage="%(prog)s --recipe NAME --out DIR --to DIR2 [options]",
-        description="Lays out the clips of DIR below DIR2 as training code wants: links (copies where"
-        " there are none), lists, and frames. What somebody else has put there is left alone.",
-    )  # fmt: skip
+        "export",
+        "Lays out the clips of DIR below DIR2 as training code wants: links (copies where there are none),"
+        " lists, and frames. What somebody else has put there is left alone.",
+        usage="--recipe NAME --out DIR --to DIR2 [options]",
+    )
     parser.add_argument(
         "--recipe", metavar="NAME", choices=RECIPES, required=True, help=f"one of {', '.join(RECIPES)}"
     )
-    parser.add_argument(*OUT, dest="out", metavar="DIR", type=here, required=True, help="where the clips are")
+    parser.add_out("where the clips are (required)", needed="it says where the clips are")
     parser.add_argument("--to", metavar="DIR2", type=Path, required=True, help="where the tree goes")
     parser.add_argument("--quiet", "-q", action="store_true", help="nothing but errors")
-    add(parser, Options, without={option.name for option in fields(Options)} - export.OPTIONS)
+    add(parser, Options, without={option.name for option in fields(Options)} - OF_EXPORT)
     said = parser.read(argv)
-    told = (lambda _: None) if said.quiet else partial(print, flush=True)
-    job = partial(export.export, said.out, said.to, said.recipe, made(Options, said), told=told)
+    told = (lambda _: None) if said.quiet else say
+    job = partial(export, said.out, said.to, said.recipe, made(Options, said), told=told)
     return until_signal(partial(_export, job, said.quiet), goes_on=True)
 
 
-async def _export(job: Callable[[], Awaitable[export.Exported]], quiet: bool, _gently: Gently) -> int:
+async def _export(job: Callable[[], Awaitable[Exported]], quiet: bool, _gently: Gently) -> int:
     try:
         done = await job()
     except Failure as failure:
         _say_why_stopped(failure)
         return failure.reason.advice.exit_code
     if not quiet:
-        print(folded(f"{done.words}\n{RECIPES[done.recipe].use}", sys.stdout))
+        say(f"{done.words}\n{RECIPES[done.recipe].use}")
     return ExitCode.DONE
 
 
 def faces_command(argv: Sequence[str]) -> int:
     """``python -m hdtf_async faces --out DIR``: the windows around faces, as a table and as a picture."""
     parser = Parser(
-        prog="python -m hdtf_async faces", usage="%(prog)s --out DIR [options]",
-        description="The windows of clips made with --crop face, with the published boxes and the"
-        f" intersection over union; DIR/{sheet.SHEET} shows both on a frame of each clip.",
-    )  # fmt: skip
-    parser.add_argument(*OUT, dest="out", metavar="DIR", type=here, required=True, help="where the clips are")
+        "faces",
+        "The windows of clips made with --crop face, with the published boxes and the intersection over"
+        f" union; DIR/{sheet.SHEET} shows both on a frame of each clip.",
+    )
+    parser.add_out("where the clips are (required)", needed="it says where the clips are")
     add(parser, Options, groups=("raw_dirs", "ffmpeg", "encodes"))
     said = parser.read(argv)
     return until_signal(partial(_faces, said.out, made(Options, said)))
 
 
 async def _faces(out: Path, options: Options, _gently: Gently) -> int:
-    print(await sheet.made(out, options))
+    say(await sheet.made(out, options))
     return ExitCode.DONE
 
 
@@ -351,15 +348,15 @@ def demo_command(argv: Sequence[str]) -> int:
     from hdtf_async import demo  # noqa: PLC0415 - only the demo pays for it
 
     parser = Parser(
-        prog="python -m hdtf_async demo", usage="%(prog)s --out DIR [options]",
-        description="The whole job, offline: draws footage of talking heads, serves it from a stand-in for"
-        " YouTube on this machine, and runs the main job against it.",
-    )  # fmt: skip
-    parser.add_argument(*OUT, dest="out", metavar="DIR", type=here, help="where the clips go (required)")
+        "demo",
+        "The whole job, offline: draws footage of talking heads, serves it from a stand-in for YouTube on"
+        " this machine, and runs the main job against it.",
+    )
+    parser.add_out("where the clips go (required)", needed="it says where the clips go")
     parser.add_argument("--footage", metavar="DIR", type=Path, help="keep the footage there for another time")
     add(parser, Printing)
     add_recipe(parser)
-    said = parser.read(argv, out="it says where the clips go")
+    said = parser.read(argv)
     printing = made(Printing, said)
     with tempfile.TemporaryDirectory(prefix="hdtf-demo-") as temporary:
         source = Path(temporary) / "tables"
@@ -380,7 +377,7 @@ async def _draw(footage: Path, printing: Printing, _gently: Gently) -> int:
 
     def told(number: int) -> None:
         if not printing.quiet:
-            print(f"Drawing film {number} of {len(demo.FILMS)}", file=sys.stderr, flush=True)
+            say(f"Drawing film {number} of {len(demo.FILMS)}", error=True)
 
     try:
         with one_error():
@@ -399,7 +396,7 @@ async def _demo(footage: Path, out: Path, options: Options, printing: Printing, 
         # The children inherit it: a user would export it in the shell.
         os.environ.update(site.environment)
         if not printing.quiet:
-            print(site.typed(out, options), file=sys.stderr, flush=True)
+            say(site.typed(out, options), error=True)
         options = replace(options, yt_dlp_args=tuple(shlex.split(site.yt_dlp_args)))
         return await _run(out, options, printing, gently)
 
@@ -408,7 +405,7 @@ async def _run(out: Path | str, options: Options, printing: Printing, gently: Ge
     """Run the main job to its end and tell what came of it."""
     report = await _watched(running(out, options), printing, gently)
     if not (printing.quiet or printing.json):
-        print(folded(progress.summary(report, out), sys.stdout))
+        say(progress.summary(report, out))
     else:
         _end_briefly(printing, report.exit_code, report.reasons, report.stopped)
     return report.exit_code
@@ -419,29 +416,26 @@ async def _watched(job: _Job[R], printing: Printing, gently: Gently) -> R:
     async with job as events:
         gently.append(events.finish)
         await progress.show(events, progress.view_for(printing))
-        result = events.report
-    if result is None:
-        raise RuntimeError("it ended without a result")
-    return result
+    return events.report
 
 
 def _say_why_stopped(stopped: Failure | None) -> None:
     if stopped is not None:
-        _print_error(f"{stopped} {stopped.reason.advice.remedy}")
+        _complain(f"{stopped} {stopped.reason.advice.remedy}")
 
 
 def _end_briefly(
     printing: Printing, code: ExitCode, missing: Counter[Reason], stopped: Failure | None
 ) -> None:
     """Print one line on stderr where a command without a summary did not do all that it was asked to do."""
-    if printing.quiet and code:
-        _print_error(progress.quiet_summary(code, missing, stopped))
+    if printing.quiet and (missing or stopped):
+        _complain(progress.quiet_summary(code, missing, stopped))
     else:
         _say_why_stopped(stopped)
 
 
-def _print_error(message: str) -> None:
-    print(folded(f"hdtf_async: {message}", sys.stderr), file=sys.stderr)
+def _complain(message: str) -> None:
+    say(f"hdtf_async: {message}", error=True)
 
 
 def _nothing_left(out: Path, options: Options) -> bool:

@@ -45,6 +45,8 @@ class Found:
     """Stem of each clip that is there to its metadata."""
     missing: list[Record] = field(default_factory=list)
     """Of each clip that is not there: why."""
+    refused: list[Record] = field(default_factory=list)
+    """Rows of the tables that were left out."""
     fetched: int = 0
     """Bytes of the videos that were fetched."""
     runs: list[history.Run] = field(default_factory=list)
@@ -65,7 +67,7 @@ def of(found: Found) -> Record:
     return {
         "now": None if found.now is None else _day(found.now),
         "verdict": verdict(found),
-        "well": bool(lines) and not found.missing,
+        "well": bool(lines) and not found.missing and not found.refused,
         "counts": counts(found),
         "runs": [
             {
@@ -79,7 +81,7 @@ def of(found: Found) -> Record:
         "older_runs": max(0, len(drawn) - MOST_RUNS),
         "tiles": [_tile(stem, line, pictures) for stem, line in found.there.items()],
         "missing": [_missing(record) for record in found.missing],
-        "reasons": _reasons(found.missing),
+        "reasons": _reasons([*found.missing, *map(_row, found.refused)]),
         "subsets": sorted({f"{line.get('subset')}" for line in every}),
         "speakers": sorted({speaker(line) for line in every}),
         "histograms": _histograms(lines),
@@ -105,6 +107,9 @@ def verdict(found: Found) -> str:
     there, whole = len(found.there), len(found.there) + len(found.missing)
     part = "All" if there == whole else f"{there} of"
     told = f"{part} {whole} clips are there." if whole else "No clip yet."
+    if found.refused:
+        number = sum(row["rows"] if isinstance(row.get("rows"), int) else 1 for row in found.refused)
+        told += f" {number} {'row' if number == 1 else 'rows'} of the tables left out."
     stopped = _stopped(found.runs[-1]) if found.runs else ""
     return f"{told} The newest run stopped early: {stopped}" if stopped else told
 
@@ -246,7 +251,7 @@ def _tile(stem: str, line: Record, pictures: Mapping[str, str | None]) -> Record
     sides = f"{number(line, 'width'):.0f}\N{MULTIPLICATION SIGN}{number(line, 'height'):.0f}"
     return {
         "stem": stem,
-        "file": quote(f"{stem}.mp4"),
+        "file": quote(f"{stem}.mp4", errors="surrogateescape"),
         "subset": f"{line.get('subset')}",
         "speaker": speaker(line),
         "key": key if key in pictures else None,
@@ -266,6 +271,12 @@ def _missing(record: Record) -> Record:
         "words": f"{record.get('words') or ''}"[-_WORDS:],
         "link": f"https://www.youtube.com/watch?v={youtube_id}" if _ID.fullmatch(youtube_id) else None,
     }
+
+
+def _row(row: Record) -> Record:
+    """Return a row of the tables that was left out as a thing that is missing."""
+    words = {"reason": Reason.ROW_REFUSED.value, "words": row.get("words"), "subset": row.get("subset")}
+    return {"clip": f"{row.get('file')}:{row.get('line')}"} | words
 
 
 def _reasons(missing: Iterable[Record]) -> list[Record]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import signal
-import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 
 import anyio
 
+from hdtf_async.pen import say
 from hdtf_async.workshop import one_error
 
 Gently = list[Callable[[], None]]
@@ -18,34 +18,42 @@ Gently = list[Callable[[], None]]
 def until_signal(work: Callable[[Gently], Awaitable[int]], *, goes_on: bool = False) -> int:
     """Run work on a loop of its own; SIGINT, SIGTERM and SIGHUP (the terminal is gone) end it cleanly.
 
-    The first SIGINT ends it gently, where the work has said how. `goes_on` is of work that leaves what it
-    has done, and does only the rest another time.
+    SIGINT and SIGHUP stay ignored where the parent process ignores them, as `nohup` and shells do for
+    background jobs. The first SIGINT ends it gently, where the work has said how. `goes_on` is of work that
+    leaves what it has done, and does only the rest another time.
     """
     ended_by: list[signal.Signals] = []
     codes: list[int] = []
     gently: Gently = []
 
-    async def watch(job: anyio.CancelScope) -> None:
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
-            async for number in signals:
-                ended_by.append(number)
-                if number is signal.SIGINT and gently:
-                    gently.pop()()
-                else:
-                    job.cancel()
+    async def watch(signals: AsyncIterator[signal.Signals], job: anyio.CancelScope) -> None:
+        async for number in signals:
+            ended_by.append(number)
+            if number is signal.SIGINT and gently:
+                gently.pop()()
+            else:
+                job.cancel()
 
     async def main() -> None:
-        async with anyio.create_task_group() as group:
-            with anyio.CancelScope() as job:
-                group.start_soon(watch, job)
-                codes.append(await work(gently))
-            group.cancel_scope.cancel()
+        # Before the work begins: a signal that comes meanwhile ends it as cleanly as any other.
+        with anyio.open_signal_receiver(signal.SIGTERM, *_not_ignored()) as signals:
+            async with anyio.create_task_group() as group:
+                with anyio.CancelScope() as job:
+                    group.start_soon(watch, signals, job)
+                    codes.append(await work(gently))
+                group.cancel_scope.cancel()
 
     with one_error():
         anyio.run(main)
     if ended_by:
         with suppress(OSError):  # the terminal may be gone
             rest = " The same command goes on from here." if goes_on else ""
-            sys.stderr.write(f"{ended_by[-1].name}: stopped.{rest}\n")
+            say(f"{ended_by[-1].name}: stopped.{rest}", error=True)
         return 128 + ended_by[-1]
     return codes[0]
+
+
+def _not_ignored() -> list[signal.Signals]:
+    """Return those signals to handle that this process has not inherited as ignored."""
+    optional = (signal.SIGINT, signal.SIGHUP)
+    return [number for number in optional if signal.getsignal(number) is not signal.SIG_IGN]

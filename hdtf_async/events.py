@@ -19,6 +19,33 @@ if TYPE_CHECKING:
 
     from hdtf_async.failures import Reason
 
+__all__ = [
+    "CheckEnded",
+    "ClipChecked",
+    "ClipDone",
+    "ClipFailed",
+    "DownloadProgress",
+    "DownloadStarted",
+    "Downloaded",
+    "EncodeProgress",
+    "EncodeStarted",
+    "Event",
+    "FormatChosen",
+    "Found",
+    "LaneClosed",
+    "LaneOpened",
+    "PaceWait",
+    "RawReady",
+    "Retrying",
+    "RunEnded",
+    "RunStarted",
+    "VideoAsked",
+    "VideoFailed",
+    "VideoUnconfirmed",
+    "WindingDown",
+]
+"""The events, as a host program reads them. How they are handed on (`Events`, `Reader`) is internal."""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:

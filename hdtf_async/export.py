@@ -28,17 +28,20 @@ from hdtf_async.guard import guarding
 from hdtf_async.journal import line, records
 from hdtf_async.lanes import Lanes
 from hdtf_async.locks import BusyError, StoreError
+from hdtf_async.options import Options, OptionsError
 from hdtf_async.recipes import RECIPES, How
+from hdtf_async.run import local_directory, require_asyncio
 from hdtf_async.splits import Split
+from hdtf_async.text import printable, shown
 from hdtf_async.workshop import ffmpeg_of, one_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from os import PathLike
     from pathlib import Path
 
     from hdtf_async.guard import Guard
     from hdtf_async.journal import Known, Record
-    from hdtf_async.options import Options
     from hdtf_async.recipes import Item, Recipe
 
 MANIFEST = "_export.jsonl"
@@ -70,33 +73,37 @@ class Exported:
 
 
 async def export(  # noqa: PLR0913 - what a command line says
-    out: Path,
-    to: Path,
-    name: str,
-    options: Options,
+    out: str | PathLike[str],
+    to: str | PathLike[str],
+    recipe: str,
+    options: Options | None = None,
     *,
     lanes: Lanes | None = None,
     told: Callable[[str], None] = lambda _: None,
 ) -> Exported:
-    """Lay out the clips of the directory `out` below `to`, as the recipe of this name wants them.
+    """Lay out the clips of the directory `out` below `to`, as a recipe wants them.
 
-    Of the options `OPTIONS` count; where no split is given, the clips are divided as they are in `out`, else
-    by the default. `told` hears of each folder of frames that was made.
+    The recipes are ``musetalk``, ``hallo``, ``latentsync``, ``wav2lip`` and ``real3dportrait``. Of the
+    options `OPTIONS` count; where no split is given, the clips are divided as they are in `out`, else by the
+    default. `told` is called with each folder of frames that was made.
 
     Raises `FormError` where the clips are not in the form that the recipe needs, `StoreError` where something
-    else is in the way, `TableError`, and `Failure` for trouble of this machine.
+    else is in the way, `TableError`, `OptionsError`, and `Failure` for an error of this machine.
     """
-    recipe = RECIPES[name]
-    out, to = await run_sync(_absolute, out, to)
+    require_asyncio()
+    if recipe not in RECIPES:
+        raise OptionsError(f"--recipe: expected {', '.join(RECIPES)} (got {shown(recipe)})")
+    layout, options = RECIPES[recipe], options or Options()
+    out, to = await run_sync(_absolute, local_directory(out), local_directory(to))
     known = await run_sync(store.read_known, out)
     lines = {stem: record["metadata"] for stem, record in sorted(known.all_there().items()) if _is_name(stem)}
-    _require_form(name, recipe, lines, out)
+    _require_form(recipe, layout, lines, out)
     if to.is_relative_to(out):
         raise StoreError(f"{to} lies in {out}, where it would be taken for clips: choose another --to")
     stems = await run_sync(_divided, known, lines, options)
-    wanted = {place: item for stem, told_ in lines.items() for place, item in recipe.items(stem, told_)}
-    lists = recipe.lists_of(stems, str(to))
-    async with _opened(to, name) as tree:
+    wanted = {place: item for stem, told_ in lines.items() for place, item in layout.items(stem, told_)}
+    lists = layout.lists_of(stems, str(to))
+    async with _opened(to, recipe) as tree:
         with trouble(to):
             left = await run_sync(tree.compared, out, wanted, lists)
             removed = await run_sync(tree.without, {*wanted, *lists})
@@ -104,7 +111,7 @@ async def export(  # noqa: PLR0913 - what a command line says
         with trouble(to):
             await run_sync(tree.write_lists, lists)
     return Exported(
-        recipe=name,
+        recipe=recipe,
         sides={side: len(several) for side, several in stems.items()},
         items=Counter(item.how for item in wanted.values()),
         new=len(left),
@@ -131,7 +138,7 @@ def _require_form(name: str, recipe: Recipe, lines: Mapping[str, Record], out: P
         first = next(iter(wrong))
         raise FormError(
             f"{len(wrong)} of the {len(lines)} clips in {out} are not in the form that {name} needs"
-            f" (such as {first}: {', '.join(wrong[first])}): {remedy} --recut makes them again"
+            f" (such as {shown(first)}: {', '.join(wrong[first])}): {remedy} --recut makes them again"
         )
 
 
@@ -163,7 +170,7 @@ async def _make(  # noqa: PLR0913 - what it works with, once
         for place, item in folders:
             async with lanes.encodes:
                 await tree.put_frames(place, item, out, tool, guard)
-            told(place)
+            told(printable(place))
 
     if any(item.how is How.FRAMES for item in left.values()):
         tool = await run_sync(ffmpeg_of, options)

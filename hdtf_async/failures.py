@@ -8,23 +8,18 @@ and the docs all take their words and their deeds from that table: a reason is d
 The reasons fall into these families:
 
 - the address: ``refused`` (YouTube blocks it, or the account), ``unreachable`` (no connection).
-- needs action: ``cookies_needed``, ``age``, ``restricted``, ``update_needed`` (also: the client that yt-dlp
-  pretends to be was turned away), ``javascript`` (the runtime itself failed), ``other_place``,
-  ``format_unavailable``, ``wrong_video``, ``certificate``, ``bad_option``.
-- permanent, because an error of YouTube says why about that video: ``private``, ``removed``, ``terminated``,
-  ``copyright``, ``drm``; or because it said "unavailable" in two runs: ``gone``.
-- temporary: ``unavailable`` (no reason given), ``not_yet``, ``network`` (a connection that broke or was too
-  slow, a server error), ``player_forbidden`` (403 of the player API), ``forbidden`` (403 or 404 of the media
-  server), ``range_refused``, ``timed_out``, ``stalled``, ``raw_truncated``, ``raw_unreadable``,
-  ``youtube_changed``, ``not_tried``.
+- needs action: ``cookies_needed``, ``age``, ``restricted``, ``update_needed``, ``javascript`` (the runtime
+  failed), ``other_place``, ``format_unavailable``, ``wrong_video``, ``certificate``, ``bad_option``.
+- permanent, because YouTube says why: ``private``, ``removed``, ``terminated``, ``copyright``, ``drm``; or
+  because it said "unavailable" in two runs: ``gone``.
+- temporary: ``unavailable`` (no reason given), ``not_yet``, ``network`` (a broken connection, a server error),
+  ``player_forbidden`` (403 of the API), ``forbidden`` (403 or 404 of the media), ``range_refused``,
+  ``timed_out``, ``stalled``, ``raw_truncated``, ``raw_unreadable``, ``youtube_changed``, ``not_tried``.
 - this machine: ``disk_full``, ``not_writable``, ``tool_missing``, ``not_ready``, ``tool_failed``.
 - elsewhere: ``store_unreachable``, ``store_refused``, ``worker_lost``, ``cluster_lost``.
 - the tables against the video: ``box_does_not_fit``, ``height_unknown``, ``interval_outside``,
-  ``no_sound``, ``no_face``, ``clip_wrong``.
-- this program: ``fault``.
-- ``unknown``: a message that nobody has categorised yet. There is no default that guesses.
-
-Which message of a tool means which reason is in `messages`; `words` reads stderr with it.
+  ``no_sound``, ``no_face``, ``clip_wrong``, ``row_refused``.
+- this program: ``fault``; and ``unknown``: a message that `words` does not know.
 """
 
 from __future__ import annotations
@@ -146,6 +141,7 @@ class Reason(StrEnum):
     NO_SOUND = "no_sound"
     NO_FACE = "no_face"
     CLIP_WRONG = "clip_wrong"
+    ROW_REFUSED = "row_refused"
     NOT_TRIED = "not_tried"
     FAULT = "fault"
     UNKNOWN = "unknown"
@@ -375,6 +371,10 @@ ADVICE: dict[Reason, Advice] = {
         "The encoder's output has not the size or the number of frames that it should have; it was deleted.",
         "Delete the video's raw and run again; if it stays so, report it with the words beside this reason.",
     ),
+    Reason.ROW_REFUSED: _yours(
+        "A row of the tables cannot be used and was left out, with the clips that need it.",
+        "Correct it in the file and line that failures.jsonl names, and run again.",
+    ),
     Reason.NOT_TRIED: Advice(
         "The run ended, or the network lane was closed, before its turn came.",
         "Run again.",
@@ -400,7 +400,7 @@ _NO_ANSWER = frozenset({
     Reason.PLAYER_FORBIDDEN, Reason.TIMED_OUT, Reason.STALLED, Reason.DISK_FULL, Reason.YOUTUBE_CHANGED,
     Reason.NOT_WRITABLE, Reason.BAD_OPTION, Reason.STORE_UNREACHABLE, Reason.STORE_REFUSED,
     Reason.TOOL_MISSING, Reason.NOT_READY, Reason.TOOL_FAILED, Reason.NOT_TRIED, Reason.FAULT,
-    Reason.WORKER_LOST, Reason.CLUSTER_LOST,
+    Reason.WORKER_LOST, Reason.CLUSTER_LOST, Reason.ROW_REFUSED,
 })  # fmt: skip
 
 _WEIGHT = (ExitCode.LOCAL, ExitCode.REFUSED, ExitCode.PASSING, ExitCode.GIVEN_UP)

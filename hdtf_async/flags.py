@@ -6,27 +6,30 @@ import argparse
 import difflib
 import os
 import re
-import sys
 import textwrap
 from dataclasses import fields
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from hdtf_async import settings
-from hdtf_async.bucket import is_address
+from hdtf_async.away import place
 from hdtf_async.failures import ExitCode
 from hdtf_async.masks import without_secrets
-from hdtf_async.options import Options, OptionsError, Printing, flag_of, is_switch, parsed
-from hdtf_async.pen import folded
+from hdtf_async.options import Options, OptionsError, Printing, flag_of
+from hdtf_async.pen import say
 from hdtf_async.recipes import RECIPES
+from hdtf_async.run import local_directory
+from hdtf_async.text import printable, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from hdtf_async.options import Flag
 
 T = TypeVar("T", Options, Printing)
+OUT = ("--out", "-o", "--output_dir")
 COMMANDS = ("plan", "census", "check", "merge", "report", "doctor", "export", "faces", "demo")
 """The first word of a command line, where it is not the main job's."""
 _COLUMNS = 78
@@ -61,25 +64,30 @@ exit codes: 0 all is there; 1 the rest is gone or needs you; 2 usage or tables;
 class Parser(argparse.ArgumentParser):
     """Names the nearest option where one is not known, and fills in what is set elsewhere."""
 
-    def __init__(self, prog: str, usage: str, description: str, epilog: str = "") -> None:
+    def __init__(
+        self, name: str, description: str, *, usage: str = "--out DIR [options]", epilog: str = ""
+    ) -> None:
         if "\n" not in description:  # else it has lines of its own, which argparse leaves as they are
             description = textwrap.fill(description, _COLUMNS)
         super().__init__(
-            prog=prog, usage=usage, description=description, epilog=epilog, allow_abbrev=False,
-            formatter_class=_Help,
+            prog=f"python -m hdtf_async {name}".rstrip(), usage=f"%(prog)s {usage}",
+            description=description, epilog=epilog, allow_abbrev=False, formatter_class=_Help,
         )  # fmt: skip
         self.offered: set[str] = set()
         """Fields that this command takes; where there are none, no file can set any."""
+        self._out_is_for = ""
 
-    def read(self, argv: Sequence[str], *, out: str = "") -> argparse.Namespace:
-        """Return what is said on the command line, with what is set elsewhere; raises `OptionsError`.
+    def add_out(self, help: str, *, needed: str = "", kind: Callable[[str], Any] | None = None) -> None:  # noqa: A002 - argparse's word
+        """Add ``--out``. Where it has to be given, `needed` says what for."""
+        self._out_is_for = needed
+        self.add_argument(*OUT, dest="out", metavar="DIR", type=kind or here, help=help)
 
-        Where ``--out`` is required, `out` says what for.
-        """
+    def read(self, argv: Sequence[str]) -> argparse.Namespace:
+        """Return what is said on the command line, with what is set elsewhere; raises `OptionsError`."""
         said = self.parse_args(argv)
-        if out and said.out is None:
-            self.error(f"--out DIR is needed: {out}")
-        said.settings = settings.read(os.environ, said.config, self.offered)
+        if self._out_is_for and said.out is None:
+            self.error(f"--out DIR is needed: {self._out_is_for}")
+        said.settings = settings.read(os.environ, said.config, self.offered) if self.offered else {}
         return said
 
     def error(self, message: str) -> NoReturn:
@@ -92,8 +100,7 @@ class Parser(argparse.ArgumentParser):
             if near:
                 message += f"; did you mean {near[0]}?"
                 break
-        said = f"{self.prog}: {without_secrets(message)}\n{self.prog} --help lists what there is\n"
-        sys.stderr.write(folded(said, sys.stderr))
+        say(f"{self.prog}: {printable(without_secrets(message))}\nsee `{self.prog} --help`", error=True)
         raise SystemExit(int(ExitCode.USAGE))
 
 
@@ -114,13 +121,31 @@ class _Help(argparse.RawDescriptionHelpFormatter):
 
 
 def here(text: str) -> Path:
-    """Return a directory that a command works on; none of them looks into an object store by itself."""
-    if is_address(text):
-        raise argparse.ArgumentTypeError(
-            "this command works on a directory: copy what it needs out of the object store first, as"
-            " `rclone copy` or `aws s3 sync` do (docs/scale.md)"
-        )
-    return Path(text)
+    """Return a directory that a command works on; none of them reads an object store by itself."""
+    try:
+        return local_directory(text)
+    except OptionsError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def anywhere(text: str) -> str:
+    """Return the name of a directory, or the address of an object store."""
+    try:
+        place(text)
+    except OptionsError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
+def days(text: str) -> timedelta:
+    """Read a number of days."""
+    try:
+        number = float(text)
+        if 0 <= number <= 36500:  # noqa: PLR2004 - a hundred years
+            return timedelta(days=number)
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"--fresh: expected days from 0 to 36500, such as 7 (got {shown(text)})")
 
 
 def add(
@@ -142,7 +167,7 @@ def add(
         parser.offered.add(option.name)
         group = groups_made.setdefault(flag.group, parser.add_argument_group(flag.group))
         # Whether something was said is seen by whether it is there.
-        if is_switch(option):
+        if flag.is_switch:
             action = argparse.BooleanOptionalAction if option.default is not False else "store_true"
             group.add_argument(
                 *flag.names, dest=option.name, default=argparse.SUPPRESS, action=action, help=flag.help
@@ -158,15 +183,16 @@ def add(
 
 def _takes(flag: Flag) -> str:
     """Return what an option takes: its choices, where they fit beside its name."""
-    choices = "|".join(flag.choices)
+    choices = "|".join(flag.kind.choices)
     return choices if choices and len(f"{flag.names[0]} {choices}") <= _WIDE else flag.metavar or "NAME"
 
 
 def _choices(flag: Flag) -> str:
     """Return the choices for the help text, where they do not fit beside the name."""
-    if len(flag.choices) > _FEW:
-        return f": {flag.choices[0]} to {flag.choices[-1]}"
-    return f": {'|'.join(flag.choices)}" if flag.choices and "|" not in _takes(flag) else ""
+    choices = flag.kind.choices
+    if len(choices) > _FEW:
+        return f": {choices[0]} to {choices[-1]}"
+    return f": {'|'.join(choices)}" if choices and "|" not in _takes(flag) else ""
 
 
 class _Extend(argparse.Action):
@@ -182,9 +208,9 @@ class _Extend(argparse.Action):
 
 def _parsed(flag: Flag, text: str) -> Any:  # noqa: ANN401 - of the field's type
     try:
-        return parsed(flag, text)
+        return flag.read(text)
     except OptionsError as error:
-        raise argparse.ArgumentTypeError(f"{flag.names[0]} {error}") from None
+        raise argparse.ArgumentTypeError(f"{flag.names[0]}: {error}") from None
 
 
 def made(what: type[T], said: argparse.Namespace) -> T:

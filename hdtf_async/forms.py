@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from hdtf_async.plan import Difference
 from hdtf_async.store import forms_of_others
+from hdtf_async.text import shown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,14 +26,14 @@ def refuse_two_forms(decided: Plan, options: Options, out: object) -> None:
         first = decided.outside[0]
         raise FormError(
             f"{out} holds {len(decided.outside)} clips of another part in another form"
-            f" (such as {first.stem}: {first.words}): choose another --out,"
+            f" (such as {shown(first.stem)}: {first.words}): choose another --out,"
             " or delete them, or make them again too: with --recut, without --subset, --video and --limit"
         )
     if decided.different and not options.recut:
         first = decided.different[0]
         raise FormError(
             f"{out} holds {len(decided.different)} clips in another form"
-            f" (such as {first.stem}: {first.words}):"
+            f" (such as {shown(first.stem)}: {first.words}):"
             " choose another --out, or give --recut to make them again"
         )
 

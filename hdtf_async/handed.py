@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from hdtf_async.masks import without_secrets
+from hdtf_async.text import shown
 
 _OWNED = (
     "--output", "--paths", "--print", "--print-to-file", "--exec", "--no-exec", "--exec-before-download",
@@ -18,10 +19,11 @@ _OWNED = (
     "--download-sections", "--merge-output-format", "--remux-video", "--recode-video", "--extract-audio",
 )  # fmt: skip
 _PROXIES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
-_PROXY_TAKES = (
-    "takes SCHEME://[USER:PASSWORD@]HOST[:PORT], with percent signs for what is special in a password;"
-    f" the schemes are {', '.join(_PROXIES)}"
+PROXY = (
+    "SCHEME://[USER:PASSWORD@]HOST[:PORT], such as socks5://127.0.0.1:9050 (schemes:"
+    f" {', '.join(_PROXIES)}; special characters of a password percent-encoded)"
 )
+"""What `is_proxy` accepts."""
 _OWNED_LETTERS = "ofPOFJjaqsgUixht"
 _LETTERS_WITH_A_VALUE = "ISNRrup2"
 """Of yt-dlp's other short options those behind which a value may follow in the same word."""
@@ -34,7 +36,7 @@ def yt_dlp_arguments(value: tuple[str, ...]) -> str | None:
         if owned:
             return f"cannot take {owned}: hdtf_async sets it itself (for cookies and a proxy it has options)"
         if argument.startswith(("http:", "https:")):
-            return f"takes options of yt-dlp, not addresses such as {without_secrets(argument)[:80]!r}"
+            return f"expected options of yt-dlp, not an address such as {shown(without_secrets(argument))}"
     return None
 
 
@@ -51,11 +53,10 @@ def _owned(name: str) -> str:
     return ""
 
 
-def proxy(value: str) -> str | None:
-    """Say what is wrong with a proxy's address, and not what it is: there may be a password in it."""
+def is_proxy(value: str) -> bool:
+    """Say whether a text is the URL of a proxy that yt-dlp knows; an empty one means that none is used."""
     try:
         parts = urlsplit(value if "//" in value else f"http://{value}")
-        fine = not value or (parts.scheme.lower() in _PROXIES and parts.hostname and parts.port != 0)
+        return not value or bool(parts.scheme.lower() in _PROXIES and parts.hostname and parts.port != 0)
     except ValueError:  # a port that is no number, brackets that do not match
-        fine = False
-    return None if fine else _PROXY_TAKES
+        return False

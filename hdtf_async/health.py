@@ -302,7 +302,7 @@ def of_cookies(text: str, *, written: float, now: float) -> Sign:
         return Sign("cookies", Verdict.WARNING, "none for YouTube in the file", _EXPORT)
     lasting = [expires for expires in ours if not expires or expires > now]
     if not lasting:
-        return Sign("cookies", Verdict.WARNING, f"{words}, and all have expired", _EXPORT)
+        return Sign("cookies", Verdict.WRONG, f"{words}, and all have expired", _EXPORT)
     dated = [expires for expires in lasting if expires]
     soon = f"; the next expires in {(min(dated) - now) / 86400:.0f} days" if dated else ""
     gone = f", {len(ours) - len(lasting)} have expired" if len(lasting) < len(ours) else ""

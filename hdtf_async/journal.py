@@ -75,6 +75,8 @@ class Known:
     """The newest run."""
     form: Record = field(default_factory=dict)
     """The form that the newest run made clips in, as it was stated."""
+    refused: list[Record] = field(default_factory=list)
+    """Rows of the tables that were left out, as the newest run found them."""
     split: Split | None = None
     """How the clips are divided, if that was ever asked for."""
     has_size: Callable[[str, object], bool] = disk.has_size
@@ -141,15 +143,20 @@ class Known:
             case {"type": "failed", "clip": str(stem), "reason": str(reason)} if reason in _REASONS:
                 self.failures[stem] = record
                 self._take_availability(record)
-            case {"type": "raw", "youtube_id": str(), "file": str(), "bytes": int(), "resolution": str()}:
-                self._take_raw(record)
-            case {"type": "sound", "youtube_id": str(), "file": str(), "bytes": int()}:
+            case {"type": "raw", "youtube_id": str(), "file": str(), "bytes": int(), "resolution": str()} | {
+                "type": "sound",
+                "youtube_id": str(),
+                "file": str(),
+                "bytes": int(),
+            }:
                 self._take_raw(record)
             case {"type": "asked", "youtube_id": str(youtube_id), "time": str()} if _is_answer(record):
                 self.asked[youtube_id] = record
                 self._take_availability(record)
             case {"type": "split", "shares": [int(), int(), int()], "seed": int(), "same": dict()}:
                 self.split = Split(tuple(record["shares"]), record["seed"], record["same"])
+            case {"type": "refused", "rows": list(rows)}:
+                self.refused = [row for row in rows if isinstance(row, dict)]
             case {"type": "run"}:
                 self.run = record
                 form = record.get("form")  # a census has none
@@ -235,7 +242,7 @@ def _has_not_ended(path: Path) -> bool:
         for record, _ in records(journal):  # of the first line perhaps the end alone: that is none
             if record.get("type") == RunEnded.type:
                 goes_on = False
-            elif record and record.get("type") != "split":
+            elif record and record.get("type") not in {"split", "refused"}:  # said before a run begins
                 goes_on = True
     return goes_on
 

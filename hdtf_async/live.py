@@ -20,6 +20,7 @@ from anyio.to_thread import run_sync
 from hdtf_async import observed, plan, tables
 from hdtf_async.failures import Action, Failure, Reason
 from hdtf_async.guard import guarding
+from hdtf_async.javascript import private_cache
 from hdtf_async.health import Sign, Verdict
 from hdtf_async.meter import Meter, measuring
 from hdtf_async.observed import Cost, Traffic
@@ -83,10 +84,17 @@ class Fetched:
 class Probe:
     """yt-dlp as a run calls it, measured. Made by `probing`."""
 
-    def __init__(self, options: Options, ffmpeg: Path, meter: Meter, directory: Path) -> None:
-        self._tool = YtDlp(options, ffmpeg, meter)
+    def __init__(
+        self,
+        options: Options,
+        ffmpeg: Path,
+        meter: Meter,
+        directory: Path,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self._tool = YtDlp(options, ffmpeg, meter, environment)
         traced = replace(options, yt_dlp_args=(*options.yt_dlp_args, "--print-traffic"))
-        self._traced = YtDlp(traced, ffmpeg, meter)
+        self._traced = YtDlp(traced, ffmpeg, meter, environment)
         self._meter = meter
         self._directory = directory
 
@@ -122,8 +130,8 @@ async def probing(options: Options) -> AsyncIterator[Probe]:
     """
     ffmpeg = await run_sync(ffmpeg_of, options)
     with tempfile.TemporaryDirectory(prefix="hdtf-doctor-") as private, one_error():
-        async with guarding() as guard, measuring(guard) as meter:
-            yield Probe(options, ffmpeg, meter, Path(private))
+        async with guarding() as guard, private_cache(guard) as environment, measuring(guard) as meter:
+            yield Probe(options, ffmpeg, meter, Path(private), environment)
 
 
 async def examine(

@@ -20,6 +20,7 @@ from anyio.to_thread import run_sync
 
 from hdtf_async.failures import ExitCode
 from hdtf_async.journal import journals, read, shard_of, time_of
+from hdtf_async.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -182,7 +183,8 @@ def holder(run: Record) -> str:
     """Say who holds the lock, as far as the newest record of a run tells it."""
     if not run:
         return "it has not said yet who it is"
-    who = f"process {run.get('pid')} on {run.get('host')}, since {run.get('time')}"
+    pid, host, time = (shown(run.get(key)) for key in ("pid", "host", "time"))  # anybody may have written it
+    who = f"process {pid} on {host}, since {time}"
     if has_ended(run):
         # Whoever is told a dead process must not end whatever has its number now.
         return f"not {who}, which has ended: a tool that it left behind, or a run that is just beginning"

@@ -236,6 +236,8 @@ class Finding:
     """Stable short name of the kind of finding, such as ``no_box``."""
     words: str
     """One sentence for a person: what is odd and what follows from it."""
+    number: int = 1
+    """How many findings of its kind this one stands for: of many in one table only the first are listed."""
 
 
 @dataclass(frozen=True, slots=True)

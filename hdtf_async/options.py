@@ -1,33 +1,46 @@
 """All that a run can be told, as one typed, frozen value; the command line is made from it.
 
-Each field carries its own flags, help and check, so that library, command line and docs cannot
+Each field carries its own flags, help and kind of value, so that library, command line and docs cannot
 drift apart: a test keeps the table of docs/options.md equal to what stands here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import Field, dataclass, field, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import Field, InitVar, dataclass, field, fields
 from fractions import Fraction
+from functools import wraps
+from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from hdtf_async import takes
 from hdtf_async.cpus import usable_cpus
 from hdtf_async.formats import Resolution
-from hdtf_async.handed import proxy, yt_dlp_arguments
 from hdtf_async.model import Audio, Codec, Crop, Deinterlace, Fallback, Form, PaceScope
+from hdtf_async.recipes import RECIPES
 from hdtf_async.shards import Shard
-from hdtf_async.splits import SEED, SHARES, Split, shares_of
+from hdtf_async.splits import SEED, SHARES, Split
 from hdtf_async.tables import Corrections
+from hdtf_async.takes import Kind
+from hdtf_async.text import printable, shown
+
+_RECIPE = takes.word(tuple(RECIPES))
+T = TypeVar("T")
+Given_contra = TypeVar("Given_contra", contravariant=True)
+Held_co = TypeVar("Held_co", covariant=True)
 
 
 class OptionsError(ValueError):
-    """A value that an option does not take; its text names the option and what it takes."""
+    """An option does not accept a value; the text names the option and what it accepts."""
 
 
-Check = Callable[[Any], str | None]
-"""Tells what is wrong with a value, or None."""
+class Accepts(Protocol[Given_contra, Held_co]):
+    """The type of a field for type checkers: what may be given for it, and what it then holds."""
+
+    def __get__(self, owner: object, kind: type | None = None) -> Held_co: ...
+
+    def __set__(self, owner: object, value: Given_contra) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +50,57 @@ class Flag:
     names: tuple[str, ...]
     group: str
     help: str
+    kind: Kind[Any]
+    """What it accepts."""
     shown_default: str
     metavar: str | None
-    parse: Callable[[str], Any]
-    check: Check
-    choices: tuple[str, ...]
     many: bool
+    """Whether it can be given several times."""
     bare: Any
     """The value where the option is given without one; None where it needs one."""
     secret: bool
     """Whether a value may hold a password, so that no message and no ``repr`` may show it."""
+
+    @property
+    def is_switch(self) -> bool:
+        """Whether it is on or off."""
+        return self.kind is takes.SWITCH
+
+    def read(self, value: object) -> Any:  # noqa: ANN401 - of the field's own type
+        """Return the field's value for what a person has written.
+
+        Raises `OptionsError`, whose text does not name the option yet.
+        """
+        try:
+            return self.kind.read(value)
+        except takes.RefusedError as error:
+            raise OptionsError(printable(str(error))) from None
+        except (ValueError, TypeError, ArithmeticError):
+            got = "" if self.secret else f" (got {shown(value)})"
+            raise OptionsError(f"expected {self.kind.expected}{got}") from None
+
+
+def _takes_recipe(options: type[T]) -> type[T]:
+    """Let ``recipe=NAME`` give a class of options the values that the recipe stands for."""
+    made = options.__init__
+
+    @wraps(made)
+    def init(self: T, **given: Any) -> None:  # noqa: ANN401 - of the fields' own types
+        name = given.get("recipe")
+        if name is not None:
+            if given.keys() >= {option.name for option in fields(options)}:  # type: ignore[arg-type]
+                raise OptionsError(
+                    "--recipe (Options.recipe): expected where options are made, not in replace()"
+                )
+            try:
+                given = {**RECIPES[_RECIPE.read(name)].preset, **given}
+            except ValueError:
+                words = f"expected {_RECIPE.expected} (got {shown(name)})"
+                raise OptionsError(f"--recipe (Options.recipe): {words}") from None
+        made(self, **given)
+
+    options.__init__ = init  # type: ignore[assignment, method-assign] # what a decorator is for
+    return options
 
 
 def flag_of(option: Field[Any]) -> Flag:
@@ -55,38 +109,22 @@ def flag_of(option: Field[Any]) -> Flag:
     return flag
 
 
-def is_switch(option: Field[Any]) -> bool:
-    """Whether a field is on or off."""
-    return f"{option.type}".startswith("bool")
-
-
-def _fine(_value: object) -> str | None:
-    return None
-
-
 def _option(  # noqa: PLR0913 - one place for all that a flag is
     *names: str,
-    default: Any,  # noqa: ANN401 - of the field's own type, which mypy checks at the field
+    default: Any,  # noqa: ANN401 - of the field's own type, which a test checks against its kind
     group: str,
+    kind: Kind[Any],
     help: str,  # noqa: A002 - argparse's word
-    shown: str | None = None,
+    unset: str = "none",
     metavar: str | None = None,
-    parse: Callable[[str], Any] = str,
-    check: Check = _fine,
-    choices: tuple[str, ...] = (),
     many: bool = False,
     bare: Any = None,  # noqa: ANN401 - of the field's own type, too
     secret: bool = False,
 ) -> Any:  # noqa: ANN401 - as dataclasses.field
-    if shown is None:
-        shown = {True: "on", False: "off", None: "none", (): "none"}.get(default, f"{default}")
-    return field(
-        default=default,
-        repr=not secret,
-        metadata={
-            "flag": Flag(names, group, help, shown, metavar, parse, check, choices, many, bare, secret)
-        },
-    )
+    """Make a field. `unset` describes the default where that is no value: ``None``, or an empty tuple."""
+    default_text = unset if default in {None, ()} else kind.write(default)
+    flag = Flag(names, group, help, kind, default_text, metavar, many, bare, secret)
+    return field(default=default, repr=not secret, metadata={"flag": flag})
 
 
 WHICH, NETWORK, ENCODE, DISK, COPIES, TOOLS, PRINT = (
@@ -105,205 +143,228 @@ PRESETS = (
 """x264's presets but ``placebo``, fastest first."""
 
 
+@_takes_recipe
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What to make, how, and with what. Every field has a default; `OptionsError` names a bad one."""
+    """What to make, how, and with what. All fields have defaults, and are named arguments.
 
-    source: Path | None = _option(
-        "--source", "-s", "--source_dir", default=None, group=WHICH, metavar="DIR", parse=Path,
-        help="directory of the tables", shown="the shipped tables",
+    A field accepts what a person would write: ``size="512"``, ``fps=25``, ``audio="aac"``,
+    ``cookies="cookies.txt"``, ``videos="Radio1"``; it then holds the value of its own type. `recipe` names
+    a recipe (see `hdtf_async.export`), which stands for values of some fields; a value that is given
+    besides it counts. Raises `OptionsError` for anything else.
+    """
+
+    recipe: InitVar[str | None] = None
+    source: Accepts[str | PathLike[str] | None, Path | None] = _option(
+        "--source", "-s", "--source_dir", default=None, group=WHICH, metavar="DIR",
+        kind=takes.path("a directory, such as HDTF_dataset"),
+        help="directory of the tables", unset="the shipped tables",
     )  # fmt: skip
-    subsets: tuple[str, ...] = _option(
-        "--subset", default=(), group=WHICH, metavar="RD,WDA,WRA", parse=takes.subsets,
-        check=takes.known_subsets, many=True, help="only these subsets", shown="all",
+    subsets: Accepts[str | Iterable[str], tuple[str, ...]] = _option(
+        "--subset", default=(), group=WHICH, metavar="RD,WDA,WRA", kind=takes.SUBSET, many=True,
+        help="only these subsets", unset="all",
     )  # fmt: skip
-    videos: tuple[str, ...] = _option(
-        "--video", default=(), group=WHICH, metavar="NAME", parse=takes.names, many=True,
-        help="this one, by name or YouTube id; repeatable", shown="all",
+    videos: Accepts[str | Iterable[str], tuple[str, ...]] = _option(
+        "--video", default=(), group=WHICH, metavar="NAME", many=True,
+        kind=takes.names("names or YouTube ids of videos, such as RD_Radio1"),
+        help="this one, by name or YouTube id; repeatable", unset="all",
     )  # fmt: skip
-    limit: int | None = _option(
-        "--limit", default=None, group=WHICH, metavar="N", parse=int, check=takes.between(1, 10**9),
-        help="only the first N videos of the tables", shown="all",
+    limit: Accepts[int | str | None, int | None] = _option(
+        "--limit", default=None, group=WHICH, metavar="N", unset="all",
+        kind=takes.whole("a positive integer, such as 5", 1), help="only the first N videos of the tables",
     )  # fmt: skip
-    corrections: Corrections = _option(
-        "--corrections", default=Corrections.VERIFIED, group=WHICH, parse=Corrections,
-        choices=tuple(Corrections), help="corrections of the tables that apply",
+    corrections: Accepts[Corrections | str, Corrections] = _option(
+        "--corrections", default=Corrections.VERIFIED, group=WHICH, kind=takes.choice(Corrections),
+        help="corrections of the tables that apply",
     )  # fmt: skip
-    downloads: int = _option(
-        "--downloads", "-w", "--num_workers", default=8, group=NETWORK, metavar="N", parse=int,
-        check=takes.between(1, 256), help="downloads at a time",
+    downloads: Accepts[int | str, int] = _option(
+        "--downloads", "-w", "--num_workers", default=8, group=NETWORK, metavar="N",
+        kind=takes.whole("an integer from 1 to 256, such as 4", 1, 256), help="downloads at a time",
     )  # fmt: skip
-    pace: float = _option(
-        "--pace", default=15.0, group=NETWORK, metavar="SECONDS", parse=float,
-        check=takes.between(0, 3600, " seconds"),
-        help="least time between two starts of a download", shown="15",
+    pace: Accepts[float | str, float] = _option(
+        "--pace", default=15.0, group=NETWORK, metavar="SECONDS",
+        kind=takes.number("seconds from 0 to 3600, such as 20", 0, 3600),
+        help="least time between two starts of a download",
     )  # fmt: skip
-    cool_down: float = _option(
-        "--cool-down", default=600.0, group=NETWORK, metavar="SECONDS", parse=float,
-        check=takes.between(0, 24 * 3600, " seconds"),
-        help="first wait once YouTube refuses; doubled", shown="600",
+    cool_down: Accepts[float | str, float] = _option(
+        "--cool-down", default=600.0, group=NETWORK, metavar="SECONDS",
+        kind=takes.number("seconds from 0 to 86400, such as 600", 0, 24 * 3600),
+        help="first wait once YouTube refuses; doubled",
     )  # fmt: skip
-    limit_rate: int | None = _option(
-        "--limit-rate", default=None, group=NETWORK, metavar="BYTES", parse=takes.size_in_bytes,
-        check=takes.between(1000, 10**12), help="bytes a second in all, such as 10M",
+    limit_rate: Accepts[float | str | None, int | None] = _option(
+        "--limit-rate", default=None, group=NETWORK, metavar="BYTES",
+        kind=takes.size("a rate in bytes per second from 1k to 1T, such as 500k or 10M", 1000, 10**12),
+        help="bytes a second in all, such as 10M",
     )  # fmt: skip
-    stall_timeout: float = _option(
-        "--stall-timeout", default=120.0, group=NETWORK, metavar="SECONDS", parse=float,
-        check=takes.between(1, 3600, " seconds"), help="end a download that brings nothing", shown="120",
+    stall_timeout: Accepts[float | str, float] = _option(
+        "--stall-timeout", default=120.0, group=NETWORK, metavar="SECONDS",
+        kind=takes.number("seconds from 1 to 3600, such as 120", 1, 3600),
+        help="end a download that brings nothing",
     )  # fmt: skip
-    least_speed: int = _option(
-        "--least-speed", default=30_000, group=NETWORK, metavar="BYTES", parse=takes.size_in_bytes,
-        check=takes.between(1, 10**12), shown="30k",
+    least_speed: Accepts[float | str, int] = _option(
+        "--least-speed", default=30_000, group=NETWORK, metavar="BYTES",
+        kind=takes.size("a rate in bytes per second from 1 to 1T, such as 30k", 1, 10**12),
         help="end a download that takes longer than ten minutes and its size at so many bytes a second",
     )  # fmt: skip
-    retry_wait: float = _option(
-        "--retry-wait", default=10.0, group=NETWORK, metavar="SECONDS", parse=float,
-        check=takes.between(0, 3600, " seconds"),
-        help="first wait after a passing failure; fourfold", shown="10",
+    retry_wait: Accepts[float | str, float] = _option(
+        "--retry-wait", default=10.0, group=NETWORK, metavar="SECONDS",
+        kind=takes.number("seconds from 0 to 3600, such as 10", 0, 3600),
+        help="first wait after a passing failure; fourfold",
     )  # fmt: skip
-    resolution: Resolution = _option(
-        "--resolution", default=None, group=NETWORK, parse=Resolution, choices=tuple(Resolution),
+    resolution: Accepts[Resolution | str | None, Resolution] = _option(
+        "--resolution", default=None, group=NETWORK, kind=takes.choice(Resolution),
         help="the reference height or next best, box scaled; only it (within 8 lines); the highest",
-        shown="reference; for a face best",
+        unset="reference; for a face best",
     )  # fmt: skip
-    raw_dirs: tuple[Path, ...] = _option(
-        "--raw-dir", default=(), group=NETWORK, metavar="DIR", parse=takes.paths, many=True,
+    raw_dirs: Accepts[str | PathLike[str] | Iterable[str | PathLike[str]], tuple[Path, ...]] = _option(
+        "--raw-dir", default=(), group=NETWORK, metavar="DIR", many=True,
+        kind=takes.paths("one or more directories, such as /data/videos"),
         help="videos that you have, named {subset}_{name}.* or by YouTube id: never changed; repeatable",
     )  # fmt: skip
-    cookies: Path | None = _option(
-        "--cookies", default=None, group=NETWORK, metavar="FILE", parse=Path, check=takes.readable,
+    cookies: Accepts[str | PathLike[str] | None, Path | None] = _option(
+        "--cookies", default=None, group=NETWORK, metavar="FILE",
+        kind=takes.readable("a file of cookies in Netscape format, such as cookies.txt"),
         help="cookies in Netscape format",
     )  # fmt: skip
-    cookies_from_browser: str | None = _option(
+    cookies_from_browser: Accepts[str | None, str | None] = _option(
         "--cookies-from-browser", default=None, group=NETWORK, metavar="BROWSER",
+        kind=takes.name("a browser that yt-dlp knows, such as firefox"),
         help="the cookies of this browser",
     )  # fmt: skip
-    proxy: str | None = _option(
-        "--proxy", default=None, group=NETWORK, metavar="URL", check=proxy, secret=True,
+    proxy: Accepts[str | None, str | None] = _option(
+        "--proxy", default=None, group=NETWORK, metavar="URL", kind=takes.PROXY, secret=True,
         help="proxy for yt-dlp",
     )  # fmt: skip
-    yt_dlp_args: tuple[str, ...] = _option(
-        "--yt-dlp-args", default=(), group=NETWORK, metavar="ARGS", parse=takes.split, check=yt_dlp_arguments,
-        secret=True,
+    yt_dlp_args: Accepts[str | Iterable[str], tuple[str, ...]] = _option(
+        "--yt-dlp-args", default=(), group=NETWORK, metavar="ARGS", kind=takes.YT_DLP_ARGS, secret=True,
         help="more options, as --yt-dlp-args='...'",
     )  # fmt: skip
-    encodes: int | None = _option(
-        "--encodes", default=None, group=ENCODE, metavar="N", parse=int, check=takes.between(1, 1024),
-        help="encodes at a time", shown="the CPUs this process may use",
+    encodes: Accepts[int | str | None, int | None] = _option(
+        "--encodes", default=None, group=ENCODE, metavar="N",
+        kind=takes.whole("an integer from 1 to 1024, such as 4", 1, 1024),
+        help="encodes at a time", unset="the CPUs this process may use",
     )  # fmt: skip
-    crop: Crop = _option(
-        "--crop", default=Crop.TABLE, group=ENCODE, parse=Crop, choices=tuple(Crop),
+    crop: Accepts[Crop | str, Crop] = _option(
+        "--crop", default=Crop.TABLE, group=ENCODE, kind=takes.choice(Crop),
         help="the published box; around the face; all",
     )  # fmt: skip
-    face_rate: float | None = _option(
-        "--face-rate", default=5.0, group=ENCODE, metavar="N", parse=takes.face_rate,
-        check=takes.between(0.2, 240, " frames a second"), shown="5",
+    face_rate: Accepts[float | str | None, float | None] = _option(
+        "--face-rate", default=5.0, group=ENCODE, metavar="N", kind=takes.FACE_RATE,
         help="looks for the face a second, or every",
     )  # fmt: skip
-    face_margin: float = _option(
-        "--face-margin", default=0.0, group=ENCODE, metavar="SHARE", parse=float,
-        check=takes.between(-0.25, 1), help="of the face, added all around", shown="0",
+    face_margin: Accepts[float | str, float] = _option(
+        "--face-margin", default=0.0, group=ENCODE, metavar="SHARE",
+        kind=takes.number("a fraction of the face's size from -0.25 to 1, such as 0.1", -0.25, 1),
+        help="of the face, added all around",
     )  # fmt: skip
-    face_fallback: Fallback = _option(
-        "--face-fallback", default=Fallback.FAIL, group=ENCODE, parse=Fallback, choices=tuple(Fallback),
+    face_fallback: Accepts[Fallback | str, Fallback] = _option(
+        "--face-fallback", default=Fallback.FAIL, group=ENCODE, kind=takes.choice(Fallback),
         help="without a face",
     )  # fmt: skip
-    size: int | None = _option(
-        "--size", default=None, group=ENCODE, metavar="PIXELS", parse=int, check=takes.even_side,
-        help="length of the clip's shorter side", shown="as it comes",
+    size: Accepts[int | str | None, int | None] = _option(
+        "--size", default=None, group=ENCODE, metavar="PIXELS", kind=takes.SIDE,
+        help="length of the clip's shorter side", unset="as it comes",
     )  # fmt: skip
-    fps: Fraction | None = _option(
-        "--fps", default=None, group=ENCODE, metavar="RATE", parse=Fraction, check=takes.rate,
-        help="frames a second, as 30000/1001", shown="as it comes",
+    fps: Accepts[float | str | Fraction | None, Fraction | None] = _option(
+        "--fps", default=None, group=ENCODE, metavar="RATE", kind=takes.RATE,
+        help="frames a second, as 30000/1001", unset="as it comes",
     )  # fmt: skip
-    segment: float | None = _option(
-        "--segment", default=None, group=ENCODE, metavar="SECONDS", parse=float,
-        check=takes.between(1, 3600, " seconds"), help="divide clips into such pieces", shown="whole",
+    segment: Accepts[float | str | None, float | None] = _option(
+        "--segment", default=None, group=ENCODE, metavar="SECONDS",
+        kind=takes.number("seconds from 1 to 3600, such as 10", 1, 3600),
+        help="divide clips into such pieces", unset="whole",
     )  # fmt: skip
-    audio: Audio = _option(
-        "--audio", default=Audio.NONE, group=ENCODE, parse=Audio, choices=tuple(Audio),
+    audio: Accepts[Audio | str, Audio] = _option(
+        "--audio", default=Audio.NONE, group=ENCODE, kind=takes.choice(Audio),
         help="sound inside, beside (16 kHz mono) or both",
     )  # fmt: skip
-    deinterlace: Deinterlace = _option(
-        "--deinterlace", default=Deinterlace.AUTO, group=ENCODE, parse=Deinterlace,
-        choices=tuple(Deinterlace),
+    deinterlace: Accepts[Deinterlace | str, Deinterlace] = _option(
+        "--deinterlace", default=Deinterlace.AUTO, group=ENCODE, kind=takes.choice(Deinterlace),
         help="make whole pictures of half-pictures: where they are flagged so or look combed; all; none",
     )  # fmt: skip
-    codec: Codec = _option(
-        "--codec", default=Codec.H264, group=ENCODE, parse=Codec, choices=tuple(Codec),
+    codec: Accepts[Codec | str, Codec] = _option(
+        "--codec", default=Codec.H264, group=ENCODE, kind=takes.choice(Codec),
         help="H.264, at --crf or without any loss",
     )  # fmt: skip
-    crf: int = _option(
-        "--crf", default=20, group=ENCODE, metavar="N", parse=int, check=takes.between(0, 51),
-        help="x264 quality, lower is better",
+    crf: Accepts[int | str, int] = _option(
+        "--crf", default=20, group=ENCODE, metavar="N",
+        kind=takes.whole("an integer from 0 to 51, such as 18", 0, 51), help="x264 quality, lower is better",
     )  # fmt: skip
-    preset: str = _option(
-        "--preset", default="superfast", group=ENCODE, choices=PRESETS, help="x264 preset",
+    preset: Accepts[str, str] = _option(
+        "--preset", default="superfast", group=ENCODE, kind=takes.word(PRESETS), help="x264 preset",
     )  # fmt: skip
-    keep_raw: bool | None = _option(
-        "--keep-raw", default=None, group=DISK, shown="on; in a store off",
+    keep_raw: Accepts[bool | str | None, bool | None] = _option(
+        "--keep-raw", default=None, group=DISK, kind=takes.SWITCH, unset="on; in a store off",
         help="keep the videos, for clips of another form",
     )  # fmt: skip
-    scratch: Path | None = _option(
-        "--scratch", default=None, group=DISK, metavar="DIR", parse=Path, shown="temporary",
-        help="where clips for a store are made",
+    scratch: Accepts[str | PathLike[str] | None, Path | None] = _option(
+        "--scratch", default=None, group=DISK, metavar="DIR", unset="temporary",
+        kind=takes.path("a directory, such as /tmp/scratch"), help="where clips for a store are made",
     )  # fmt: skip
-    min_free: int = _option(
-        "--min-free", default=2 * 10**9, group=DISK, metavar="BYTES", parse=takes.size_in_bytes,
-        check=takes.between(0, 10**18), help="room to leave on the disk, such as 500M", shown="2G",
+    min_free: Accepts[float | str, int] = _option(
+        "--min-free", default=2 * 10**9, group=DISK, metavar="BYTES",
+        kind=takes.size("a size such as 500M or 10G", 0, 10**18),
+        help="room to leave on the disk, such as 500M",
     )  # fmt: skip
-    no_report: bool = _option(
-        "--no-report", default=False, group=DISK, help="do not draw report.html at the end",
+    no_report: Accepts[bool | str, bool] = _option(
+        "--no-report", default=False, group=DISK, kind=takes.SWITCH,
+        help="do not draw report.html at the end",
     )  # fmt: skip
-    retry_failed: bool = _option(
-        "--retry-failed", default=False, group=DISK, help="try again what was given up for good",
+    retry_failed: Accepts[bool | str, bool] = _option(
+        "--retry-failed", default=False, group=DISK, kind=takes.SWITCH,
+        help="try again what was given up for good",
     )  # fmt: skip
-    recut: bool = _option(
-        "--recut", default=False, group=DISK, help="make again what is there in another form",
+    recut: Accepts[bool | str, bool] = _option(
+        "--recut", default=False, group=DISK, kind=takes.SWITCH,
+        help="make again what is there in another form",
     )  # fmt: skip
-    shard: Shard | None = _option(
-        "--shard", default=None, group=COPIES, metavar="I/N", parse=Shard.read,
-        help="part I of N that share a directory, from 0", shown="all",
+    shard: Accepts[Shard | str | tuple[int, int] | None, Shard | None] = _option(
+        "--shard", default=None, group=COPIES, metavar="I/N", kind=takes.SHARD,
+        help="part I of N that share a directory, from 0", unset="all",
     )  # fmt: skip
-    dask: str | None = _option(
-        "--dask", default=None, group=COPIES, metavar="ADDRESS", check=takes.scheduler,
+    dask: Accepts[str | None, str | None] = _option(
+        "--dask", default=None, group=COPIES, metavar="ADDRESS", kind=takes.SCHEDULER,
         help="scheduler of the workers that do it",
     )  # fmt: skip
-    pace_scope: PaceScope = _option(
-        "--pace-scope", default=PaceScope.WORKER, group=COPIES, parse=PaceScope, choices=tuple(PaceScope),
+    pace_scope: Accepts[PaceScope | str, PaceScope] = _option(
+        "--pace-scope", default=PaceScope.WORKER, group=COPIES, kind=takes.choice(PaceScope),
         help="who has one address",
     )  # fmt: skip
-    split: tuple[int, int, int] | None = _option(
-        "--split", default=None, group=DISK, metavar="90/5/5", parse=shares_of, check=takes.hundred,
-        bare=SHARES, shown="none", help="lists for training, validation, testing",
+    split: Accepts[str | bool | Sequence[int] | None, tuple[int, int, int] | None] = _option(
+        "--split", default=None, group=DISK, metavar="90/5/5", kind=takes.SPLIT, bare=SHARES,
+        help="lists for training, validation, testing",
     )  # fmt: skip
-    split_seed: int = _option(
-        "--split-seed", default=SEED, group=DISK, metavar="N", parse=int, check=takes.between(0, 2**63),
+    split_seed: Accepts[int | str, int] = _option(
+        "--split-seed", default=SEED, group=DISK, metavar="N",
+        kind=takes.whole("an integer that is not negative, such as 7", 0, 2**63),
         help="another draw of who is on which list",
     )  # fmt: skip
-    ffmpeg: Path | None = _option(
-        "--ffmpeg", default=None, group=TOOLS, metavar="PATH", parse=Path, help="ffmpeg to use",
-        shown="the bundled one",
+    ffmpeg: Accepts[str | PathLike[str] | None, Path | None] = _option(
+        "--ffmpeg", default=None, group=TOOLS, metavar="PATH", unset="the bundled one",
+        kind=takes.path("the path of a program, such as /usr/bin/ffmpeg"), help="ffmpeg to use",
     )  # fmt: skip
-    yt_dlp: Path | None = _option(
-        "--yt-dlp", default=None, group=TOOLS, metavar="PATH", parse=Path, help="yt-dlp to use",
-        shown="this environment's",
+    yt_dlp: Accepts[str | PathLike[str] | None, Path | None] = _option(
+        "--yt-dlp", default=None, group=TOOLS, metavar="PATH", unset="this environment's",
+        kind=takes.path("the path of a program, such as /usr/bin/yt-dlp"), help="yt-dlp to use",
     )  # fmt: skip
-    face_model: Path | None = _option(
-        "--face-model", default=None, group=TOOLS, metavar="FILE", parse=Path, check=takes.readable,
-        help="MediaPipe's face_landmarker.task", shown="fetched once",
+    face_model: Accepts[str | PathLike[str] | None, Path | None] = _option(
+        "--face-model", default=None, group=TOOLS, metavar="FILE", unset="fetched once",
+        kind=takes.readable("a file, such as face_landmarker.task"),
+        help="MediaPipe's face_landmarker.task",
     )  # fmt: skip
 
-    def __post_init__(self) -> None:
-        if not self.resolution:  # not said
+    def __post_init__(self, recipe: str | None) -> None:
+        normalise(self)
+        if not self.resolution:  # it was not given
             best = self.crop is Crop.FACE
             object.__setattr__(self, "resolution", Resolution.BEST if best else Resolution.REFERENCE)
-        check(self)
         if self.crop is Crop.FACE and self.resolution is not Resolution.BEST:
-            words = "--crop face takes the highest resolution: leave --resolution away"
-            raise OptionsError(f"{words} (it is {self.resolution})")
+            raise OptionsError(
+                "--resolution: expected best with --crop face, which uses the highest resolution: omit it"
+                f" (got {self.resolution})"
+            )
         if self.dask is not None and self.shard is not None:
-            raise OptionsError("--dask takes all workers of a cluster: leave --shard away")
+            raise OptionsError("--shard: omit it with --dask, which uses all workers of a cluster")
 
     def stated(self) -> dict[str, dict[str, Any]]:
         """Return what a journal tells of the options, as JSON takes it: nothing secret, and no local path."""
@@ -345,42 +406,35 @@ class Options:
 class Printing:
     """What the command line prints; a host program prints for itself."""
 
-    json: bool = _option("--json", default=False, group=PRINT, help="one JSON object a line, for programs")
-    quiet: bool = _option("--quiet", "-q", default=False, group=PRINT, help="nothing but errors")
+    json: bool = _option(
+        "--json", default=False, group=PRINT, kind=takes.SWITCH, help="one JSON object a line, for programs"
+    )
+    quiet: bool = _option(
+        "--quiet", "-q", default=False, group=PRINT, kind=takes.SWITCH, help="nothing but errors"
+    )
     progress: bool = _option(
-        "--progress", default=True, group=PRINT, help="bars on a terminal; else plain lines"
+        "--progress",
+        default=True,
+        group=PRINT,
+        kind=takes.SWITCH,
+        help="bars on a terminal; else plain lines",
     )
     log_level: str = _option(
-        "--log-level", default="warning", group=PRINT, choices=("debug", "info", "warning", "error"),
+        "--log-level", default="warning", group=PRINT, kind=takes.word(("debug", "info", "warning", "error")),
         help="what is told; debug: tracebacks too",
     )  # fmt: skip
 
     def __post_init__(self) -> None:
-        check(self)
+        normalise(self)
 
 
-def check(options: Options | Printing) -> None:
-    """Raise `OptionsError` for the first field whose value its flag does not take."""
+def normalise(options: Options | Printing) -> None:
+    """Let every field hold a value of its own type; raises `OptionsError` for the first that cannot."""
     for option in fields(options):
         flag, value = flag_of(option), getattr(options, option.name)
-        wrong = None if value is None else wrong_with(flag, value)
-        if wrong is not None:
-            raise OptionsError(f"{flag.names[0]} {wrong}")
-
-
-def wrong_with(flag: Flag, value: Any) -> str | None:  # noqa: ANN401 - of the field's type
-    """Say what is wrong with a value, or None."""
-    wrong = flag.check(value)
-    if wrong is None and flag.choices and value not in flag.choices:
-        return f"takes {', '.join(flag.choices)}, not {value!r}"
-    return wrong
-
-
-def parsed(flag: Flag, text: str) -> Any:  # noqa: ANN401 - of the field's type
-    """Return the value that a text stands for; raises `OptionsError`, without the option's name."""
-    try:
-        return flag.parse(text)
-    except (ValueError, ZeroDivisionError, OverflowError) as error:
-        if flag.choices:
-            raise OptionsError(f"takes {', '.join(flag.choices)}, not {text!r}") from None
-        raise OptionsError(f"cannot be read: {error}" if flag.secret else f"does not take {text!r}") from None
+        if value is not None or option.default is not None:
+            try:
+                object.__setattr__(options, option.name, flag.read(value))
+            except OptionsError as error:
+                name = f"{flag.names[0]} ({type(options).__name__}.{option.name})"
+                raise OptionsError(f"{name}: {error}") from None

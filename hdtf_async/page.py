@@ -104,6 +104,7 @@ def find(out: Path) -> Found:
     return Found(
         there=there,
         missing=[failed[stem] for stem in sorted(failed)],
+        refused=known.refused,
         fetched=sum(
             {record["file"]: record["bytes"] for raws in known.raws.values() for record in raws}.values()
         ),

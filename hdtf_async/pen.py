@@ -5,13 +5,17 @@ And lines that fit where they are written.
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import sys
 import textwrap
 import threading
 from typing import TYPE_CHECKING, TextIO
 
 import anyio
+
+from hdtf_async.text import printable_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,6 +120,22 @@ def into(file: TextIO) -> Callable[[str], None]:
             left = left[os.write(number, left) :]
 
     return write
+
+
+def say(text: str, *, error: bool = False, indent: int = 2) -> None:
+    """Print lines on stdout, or on stderr: printable, and folded to the width of a terminal.
+
+    All that the program prints, but for bars and JSON, is printed here: the lines may repeat names, paths
+    and the output of tools.
+    """
+    to = sys.stderr if error else sys.stdout
+    to.write(folded(printable_lines(text), to, indent) + "\n")
+    to.flush()
+
+
+def say_json(value: object) -> None:
+    """Print a value on stdout as JSON, in ASCII."""
+    sys.stdout.write(json.dumps(value, indent=2) + "\n")
 
 
 def size_of(terminal: TextIO) -> os.terminal_size:

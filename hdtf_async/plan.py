@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from hdtf_async.failures import Action, Failure, Reason
 from hdtf_async.geometry import fits
-from hdtf_async.model import Crop
-from hdtf_async.rows import LONGEST_SHOWN, quoted
+from hdtf_async.model import SUBSETS, Crop, Severity
+from hdtf_async.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from hdtf_async.model import Clip, Form, Tables, Video
+    from hdtf_async.model import Clip, Finding, Form, Tables, Video
     from hdtf_async.options import Options
 
 BITS_PER_LINE = 500
@@ -162,6 +162,29 @@ def require_known(tables: Tables, options: Options) -> None:
                 raise UnknownVideoError(f"--video {name!r}: the tables have no such video{hint}")
 
 
+def refused(tables: Tables, options: Options) -> tuple[Finding, ...]:
+    """Return one finding for each row that was left out, of the subsets that the options ask for."""
+    wanted = {"", *wanted_subsets(options)}
+    rows: dict[tuple[str, int], Finding] = {}
+    for found in tables.findings:
+        if found.severity is Severity.ERROR and subset_of(found.file) in wanted:
+            before = rows.get((found.file, found.line))
+            words = found.words if before is None else f"{before.words} {found.words}"
+            rows[found.file, found.line] = replace(found, words=words)
+    return tuple(rows.values())
+
+
+def wanted_subsets(options: Options) -> tuple[str, ...]:
+    """Return the subsets that the options ask for."""
+    return options.subsets or SUBSETS
+
+
+def subset_of(file: str) -> str:
+    """Return the subset that a table is of; an empty text for the table of corrections."""
+    subset = file.partition("_")[0]
+    return subset if subset in SUBSETS else ""
+
+
 def chosen(videos: Iterable[Video], options: Options) -> list[Video]:
     """Return the videos of the part that the options ask for, in table order."""
     wanted = set(options.videos)
@@ -253,7 +276,7 @@ def _said(value: object) -> str:
         return "as it comes"
     text = " ".join(map(str, value)) if isinstance(value, list) else str(value).removesuffix(".0")
     # The journal of a directory that somebody else made may say anything.
-    return text if text.isascii() and text.isprintable() and len(text) <= LONGEST_SHOWN else quoted(text)
+    return shown(text)
 
 
 def _outside(

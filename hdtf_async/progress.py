@@ -36,6 +36,7 @@ from hdtf_async.events import (
 from hdtf_async.failures import Reason
 from hdtf_async.pen import Pen, fold, into, size_of
 from hdtf_async.picture import Picture, count, in_bytes, in_hours
+from hdtf_async.text import printable, shown
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -61,8 +62,6 @@ _NARROW = 70
 _CLEAR = "\x1b[J"
 """Clears the screen from the cursor on."""
 _COLOURS = {"warning": "\x1b[33m", "error": "\x1b[31m"}
-
-
 LEVELS = ("debug", "info", "warning", "error")
 """Levels of `--log-level`, the most talkative first."""
 
@@ -236,7 +235,7 @@ class Bars(View):
             if total or over  # a census has no clips, and a check has no videos
         ]
         lines = [disp_trim(line, columns) for line in lines]  # should even the bars be too long
-        if end := picture.end_words(now):
+        if end := printable(picture.end_words(now)):
             lines.append(textwrap.shorten(end, columns, placeholder=" ..."))
         return lines[: max(1, size.lines - 1)]
 
@@ -273,7 +272,7 @@ class Lines(View):
             f"clips {picture.clips_over}/{picture.clips}: {picture.clips_words(now)}",
             picture.end_words(now),
         )
-        self._pen.put("; ".join(filter(None, told)) + "\n")
+        self._pen.put(printable("; ".join(filter(None, told))) + "\n")
 
 
 class Errors(Lines):
@@ -347,10 +346,12 @@ def summary(report: Report, out: object) -> str:
     if report.stopped is not None:
         lines.append(f"Stopped early: {report.stopped}")
         lines.append(report.stopped.reason.advice.remedy)
-    most = report.reasons.most_common()
-    lines += [f"{number:>5} {reason}: {reason.advice.remedy}" for reason, number in most[:4]]
-    if len(most) > 4:  # noqa: PLR2004 - with the lines around them ten in all
-        lines.append(f"      and {len(most) - 4} more reasons")
+    most, rows = report.reasons.most_common(), report.rows_left_out
+    few = 3 if rows else 4  # with the lines around them ten in all
+    lines += [f"{number:>5} {reason}: {reason.advice.remedy}" for reason, number in most[:few]]
+    if len(most) > few:
+        lines.append(f"      and {len(most) - few} more reasons")
+    lines += [f"      {row}" for row in rows[: max(1, 9 - len(lines))]]
     lines.append(
         f"Clips and metadata.jsonl: {out}"
         + ("; what is missing: failures.jsonl" if most else "")
@@ -364,7 +365,8 @@ def quiet_summary(code: ExitCode, missing: Counter[Reason], stopped: Failure | N
     reasons = ", ".join(f"{number} {reason}" for reason, number in missing.most_common())
     line = f"exit code {int(code)}" + (f", {missing.total()} missing ({reasons})." if reasons else ".")
     if stopped is not None:
-        line += f" Stopped early: {shortened(str(stopped))} {stopped.reason.advice.remedy}"
+        cause = shortened(stopped.words) or stopped.reason.advice.meaning
+        line += f" Stopped early: [{stopped.reason}] {cause} {stopped.reason.advice.remedy}"
     return line
 
 
@@ -414,7 +416,8 @@ def check_summary(check: Check, out: object) -> str:
         if check.left:
             stem, why = next(iter(check.left.items()))
             lines.append(
-                f"{len(check.left):>5} such as {stem}: {why}. The main job with --recut makes it again."
+                f"{len(check.left):>5} such as {shown(stem)}: {why}."
+                " The main job with --recut makes it again."
             )
     elif not check.repairs and check.kinds["wrong"] + check.kinds["missing"]:
         lines.append(
@@ -426,7 +429,9 @@ def check_summary(check: Check, out: object) -> str:
 def _told_at(event: Event, level: str) -> tuple[str, str] | None:
     """Return level and line of an event that is told where this level is asked for."""
     told = line_of(event)
-    return told if told is not None and LEVELS.index(told[0]) >= LEVELS.index(level) else None
+    if told is None or LEVELS.index(told[0]) < LEVELS.index(level):
+        return None
+    return told[0], printable(told[1])
 
 
 def _cause(event: LaneClosed) -> str:

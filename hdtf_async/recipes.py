@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from hdtf_async.model import Audio
+from hdtf_async.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -77,10 +78,10 @@ class Recipe:
     def flaws(self, told: Mapping[str, Any]) -> Iterator[str]:
         """Tell in what a clip is not in the form that the code needs, from its line of metadata."""
         if abs(float(told.get("fps") or 0) - self.fps) > _NEAR:
-            yield f"{told.get('fps')} frames a second, not {self.fps}"
+            yield f"{shown(told.get('fps'))} frames a second, not {self.fps}"
         sides = told.get("width"), told.get("height")
         if self.square and sides != (self.size, self.size):
-            yield f"{sides[0]} by {sides[1]} pixels, not {self.size} by {self.size}"
+            yield f"{shown(sides[0])} by {shown(sides[1])} pixels, not {self.size} by {self.size}"
         if self.audio in {Audio.AAC, Audio.BOTH} and "sound_codec" not in told:
             yield "no sound in it"
         if self.audio in {Audio.WAV, Audio.BOTH} and "wav" not in told:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import check, ffmpeg, locks, plan, store
+from hdtf_async import ffmpeg, locks, plan, store
+from hdtf_async.check import FOREIGN, look, names_a_file, seconds_of, unlisted
 from hdtf_async.events import CheckEnded, RunStarted
 from hdtf_async.failures import ExitCode, Failure, Reason
 from hdtf_async.guard import guarding
@@ -26,12 +27,13 @@ from hdtf_async.model import Box, Clip, Form, Interval, Tables, Video
 from hdtf_async.options import Options, OptionsError, flag_of
 from hdtf_async.raws import own_raws
 from hdtf_async.report import Report, exit_code_of
-from hdtf_async.run import carry_out, started, under_way
+from hdtf_async.run import carry_out, local_directory, started, to_end, under_way
 from hdtf_async.workshop import ffmpeg_of, one_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractAsyncContextManager
+    from os import PathLike
     from pathlib import Path
 
     from hdtf_async.check import Seen
@@ -98,15 +100,34 @@ class Check:
         )
 
 
-def running(
-    out: Path, options: Options | None = None, *, deep: bool = False, repair: bool = False
-) -> AbstractAsyncContextManager[Running[Check]]:
-    """Check the directory `out`, and iterate over what happens meanwhile, as `run.running` does.
+async def check(
+    out: str | PathLike[str],
+    options: Options | None = None,
+    *,
+    deep: bool = False,
+    repair: bool = False,
+) -> Check:
+    """Compare every clip of the directory `out` with its record: checksum, size, frames, rate, audio.
 
-    With `deep` ffmpeg decodes every clip. With `repair` what is wrong or missing is made again; of the
-    options those that a clip's form follows from are then left aside. Raises `StoreError`, `OptionsError`.
+    With `deep` ffmpeg decodes every clip. With `repair` clips that are wrong or missing are made again, in
+    the form that is recorded: options that decide the form are ignored. Without it nothing is changed, and
+    no lock is needed. What is wrong is in the result, and raises nothing.
+
+    Raises `StoreError` (no journal; with `repair` also `BusyError`: a run holds the directory) and
+    `OptionsError`.
     """
-    return under_way(partial(_check, out, options or Options(), deep, repair))
+    return await to_end(partial(_check, local_directory(out), options or Options(), deep, repair))
+
+
+def running(
+    out: str | PathLike[str],
+    options: Options | None = None,
+    *,
+    deep: bool = False,
+    repair: bool = False,
+) -> AbstractAsyncContextManager[Running[Check]]:
+    """Check as `check` does, and iterate over what happens meanwhile, as `run.running` does."""
+    return under_way(partial(_check, local_directory(out), options or Options(), deep, repair))
 
 
 async def _check(  # noqa: PLR0913, PLR0917 - what `running` takes, and what it is run with
@@ -153,7 +174,7 @@ async def _look(  # noqa: PLR0913 - what looking needs
         await ffmpeg.about(tool)  # it is there and is one
     records = [*known.clips.values(), *known.replaced.values()]
     result.clips = len(records)
-    length = sum(map(check.seconds_of, records))
+    length = sum(map(seconds_of, records))
     encodes = int(lanes.encodes.total_tokens)
     events.tell(RunStarted(0, len(records), round(length, 3), 0, 0, encodes, 0, 0.0))
     seen: Seen | None = None
@@ -165,7 +186,7 @@ async def _look(  # noqa: PLR0913 - what looking needs
     with one_error():
         async with guarding(*held_locks) as guard, anyio.create_task_group() as group:
             group.start_soon(stop_when_asked, group.cancel_scope)
-            seen = await check.look(known, held=held, tool=tool, lanes=lanes, guard=guard, events=events)
+            seen = await look(known, held=held, tool=tool, lanes=lanes, guard=guard, events=events)
             group.cancel_scope.cancel()
     if seen is None:
         raise Failure(Reason.NOT_TRIED, "it was asked to end before everything had been looked at")
@@ -186,11 +207,11 @@ async def _mend(  # noqa: PLR0913 - what a run is put together from
     own: Mapping[str, Path],
 ) -> None:
     """Make again what is wrong or missing, and write the views anew. Raises `Failure`."""
-    if all(found.kind == check.FOREIGN for found in seen.found):
+    if all(found.kind == FOREIGN for found in seen.found):
         return
     directory.others = await directory.not_tried()
     known, options, lanes = directory.known, recorded_form(directory.known, options), Lanes.of(options)
-    absent = check.unlisted(known)
+    absent = unlisted(known)
     before = {stem: known.clips.get(stem) or known.replaced[stem] for stem in sorted(seen.clips)}
     clips = []
     for stem, record in before.items():
@@ -230,10 +251,9 @@ def recorded_form(known: Known, options: Options) -> Options:
         if option.name in known.form:
             value, flag = known.form[option.name], flag_of(option)
             try:
-                told[option.name] = None if value is None else flag.parse(str(value))
-            except (ValueError, ZeroDivisionError, OverflowError):
-                words = f"the journal tells of a {flag.names[0]} {check.shown(str(value))}"
-                raise OptionsError(f"{words}, which this version does not know") from None
+                told[option.name] = None if value is None else flag.read(value)
+            except OptionsError as error:
+                raise OptionsError(f"{flag.names[0]} in the journal: {error}") from None
     return replace(options, **told)
 
 
@@ -253,7 +273,9 @@ def recorded_clip(record: Record) -> Clip | None:
         }:
             video = Video(subset, name, youtube_id, height)
             more = {key: told[key] for key, kind in _MORE.items() if isinstance(told.get(key), kind)}
-            return Clip(video, index, Interval(start, end), Box(left, top, width, box_height), **more)
+            clip = Clip(video, index, Interval(start, end), Box(left, top, width, box_height), **more)
+            # Files are written under this name: it must not lead out of the directory.
+            return clip if names_a_file(clip.stem) else None
     return None
 
 

@@ -30,6 +30,23 @@ if TYPE_CHECKING:
     from hdtf_async.model import Finding
 
 
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What merging the journals of all shards came to."""
+
+    clips: int
+    """Clips that are listed in ``metadata.jsonl``."""
+    reasons: Counter[Reason]
+    """Number of clips that are missing, for each reason."""
+    unended: int
+    """Shards that have begun and not ended: they are at work, or were killed."""
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """Exit code of a command line that ends with this."""
+        return max(exit_code(self.reasons), ExitCode.PASSING if self.unended else ExitCode.DONE)
+
+
 @dataclass(slots=True)
 class Report:
     """What `download` returns: every clip that was asked for is in exactly one of these."""
@@ -44,6 +61,8 @@ class Report:
     """Stem of each clip that could not be had, and why; those of earlier runs too."""
     findings: tuple[Finding, ...] = ()
     """What is odd in the tables."""
+    refused: tuple[Finding, ...] = ()
+    """Those of them about rows that were left out, of the subsets that were asked for."""
     stopped: Failure | None = None
     """Why the run ended early: local trouble, or YouTube refusing this address."""
     clip_seconds: float = 0.0
@@ -73,9 +92,16 @@ class Report:
         return self.asked - self.there - len(self.done) - len(self.failed)
 
     @property
+    def rows_left_out(self) -> list[str]:
+        """Rows of the tables that were left out: file, line, and why."""
+        return [f"{row.file}:{row.line}: {row.words}" for row in self.refused]
+
+    @property
     def reasons(self) -> Counter[Reason]:
-        """Number of clips that were not had, for each reason."""
+        """Number of clips that were not had, and of rows of the tables that were left out, by reason."""
         counted = Counter(self.failed.values())
+        if self.refused:
+            counted[Reason.ROW_REFUSED] += sum(row.number for row in self.refused)
         if self.not_tried:
             counted[Reason.NOT_TRIED] += self.not_tried
         return counted
@@ -83,9 +109,7 @@ class Report:
     @property
     def exit_code(self) -> ExitCode:
         """Exit code of a command line that ends with this report."""
-        code = exit_code_of(self.reasons, self.stopped)
-        unusable = any(finding.severity == "error" for finding in self.findings)
-        return ExitCode.GIVEN_UP if code is ExitCode.DONE and unusable else code
+        return exit_code_of(self.reasons, self.stopped)
 
     def take(self, event: Event) -> None:
         """Count an event in, when it happens."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from hdtf_async.model import Box, Finding, Interval, Severity
+from hdtf_async.text import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -24,8 +25,6 @@ GREATEST_COORDINATE = 16384
 GREATEST_INDEX = 99_999
 GREATEST_ZOOM = 10
 DAY = 24 * 3600
-LONGEST_SHOWN = 60
-"""Characters of foreign text that are shown."""
 MOST_OF_A_KIND = 100
 """Findings of one kind in one table that are told one by one; HDTF's own tables have 11 at most."""
 
@@ -87,15 +86,10 @@ class Findings:
             more = self._counts[file, severity, code] - MOST_OF_A_KIND
             words = f"This and {more - 1} more" if more > 1 else "This one too"
             words += f": only the first {MOST_OF_A_KIND} findings of a kind are told one by one."
-            yield Finding(file, line, severity, code, words)
+            yield Finding(file, line, severity, code, words, more)
 
     def __len__(self) -> int:
         return len(self._kept) + len(self._first_left)
-
-
-def quoted(text: str) -> str:
-    """Quote foreign text so that it is short and moves no cursor."""
-    return ascii(text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "...")
 
 
 @dataclass(slots=True)

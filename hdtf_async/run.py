@@ -5,6 +5,7 @@ Nothing here prints, sets a signal handler or changes global state: that belongs
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
 from functools import partial
@@ -22,8 +23,8 @@ from hdtf_async.forms import refuse_forms_of_others, refuse_two_forms
 from hdtf_async.lanes import Lanes
 from hdtf_async.options import Options, OptionsError
 from hdtf_async.raws import let_go_of_finished, own_raws
-from hdtf_async.report import Report
-from hdtf_async.views import failure_record
+from hdtf_async.report import Merged, Report
+from hdtf_async.views import failure_record, refused_record
 from hdtf_async.workshop import ffmpeg_of, one_error, workshop
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from hdtf_async.bucket import Address
     from hdtf_async.events import Event, Reader
-    from hdtf_async.model import Tables
+    from hdtf_async.model import Finding, Tables
     from hdtf_async.plan import Work
     from hdtf_async.store import Store
 
@@ -70,16 +71,30 @@ async def download(
     form), `StoreError` (the directory cannot be used, or another run holds it), `UnknownVideoError` and
     `OptionsError`.
     """
-    made: list[Report] = []
+    return await to_end(partial(_run, away.place(out), options or Options(), lanes, client))
 
-    async def work() -> None:
-        made.append(await _run(away.place(out), options or Options(), lanes, client, Events(), anyio.Event()))
 
-    # In a task of its own: asyncio's own ``task.cancel()``, which knows no shields, becomes anyio's there.
-    with one_error():
-        async with anyio.create_task_group() as group:
-            group.start_soon(work)
-    return made[0]
+async def merge(out: str | PathLike[str]) -> Merged:
+    """Write ``metadata.jsonl`` and ``failures.jsonl`` of `out` from the journals of all shards.
+
+    `out` is a directory, or the address of an object store. Shards may be at work on it meanwhile.
+
+    Raises `StoreError` where there is no journal, or the directory cannot be used; `BusyError` where a run
+    that is no shard is at work on it; `OptionsError`; and `Failure` for an error of the disk or the store.
+    """
+    require_asyncio()
+    return Merged(*await away.merge(away.place(out)))
+
+
+def local_directory(out: str | PathLike[str]) -> Path:
+    """Return the path of a directory. Raises `OptionsError` for the address of an object store."""
+    place = away.place(out)
+    if not isinstance(place, Path):
+        raise OptionsError(
+            "--out: expected a directory, for this command does not read object stores: copy what it needs"
+            " out of the object store first, as with `rclone copy` or `aws s3 sync` (docs/scale.md)"
+        )
+    return place
 
 
 class Running(Generic[T]):
@@ -88,8 +103,18 @@ class Running(Generic[T]):
     def __init__(self, reader: Reader, finish: anyio.Event) -> None:
         self._reader = reader
         self._finish = finish
-        self.report: T | None = None
-        """What the run came to; set when the iteration has ended."""
+        self._results: list[T] = []
+
+    @property
+    def report(self) -> T:
+        """The result, once the iteration over the events has ended. Raises `RuntimeError` before that."""
+        if not self._results:
+            raise RuntimeError("there is no report yet: it is made when the events have ended")
+        return self._results[0]
+
+    def ended(self, result: T) -> None:
+        """Take the result; the job itself calls this."""
+        self._results = [result]
 
     def finish(self) -> None:
         """Ask the run to end soon: nothing more is started; encodes under way may finish, for a minute."""
@@ -123,23 +148,65 @@ async def running(
         yield run
 
 
-@asynccontextmanager
-async def under_way(job: Callable[[Events, anyio.Event], Awaitable[T]]) -> AsyncIterator[Running[T]]:
-    """Do a job that tells events, and ends soon when its event `finish` is set, while its reader reads."""
-    events, finish = Events(), anyio.Event()
-    run: Running[T] = Running(events.reader(), finish)
+async def to_end(job: Callable[[Events, anyio.Event], Awaitable[T]]) -> T:
+    """Do a job that `under_way` could do, with nobody to read its events, and return its result."""
+    require_asyncio()
+    results: list[T] = []
 
     async def work() -> None:
-        try:
-            run.report = await job(events, finish)
-        finally:
-            events.end()
+        results.append(await job(Events(), anyio.Event()))
 
+    # In a task of its own: asyncio's own ``task.cancel()``, which knows no shields, becomes anyio's there.
     with one_error():
         async with anyio.create_task_group() as group:
             group.start_soon(work)
-            yield run
-            group.cancel_scope.cancel()
+    return results[0]
+
+
+@asynccontextmanager
+async def under_way(job: Callable[[Events, anyio.Event], Awaitable[T]]) -> AsyncIterator[Running[T]]:
+    """Do a job that tells events, and ends soon when its event `finish` is set, while its reader reads."""
+    require_asyncio()
+    events, finish = Events(), anyio.Event()
+    run: Running[T] = Running(events.reader(), finish)
+    raised: BaseException | None = None
+
+    async def work() -> None:
+        try:
+            run.ended(await job(events, finish))
+        finally:
+            events.end()
+
+    try:
+        with one_error():
+            async with anyio.create_task_group() as group:
+                group.start_soon(work)
+                try:
+                    yield run
+                except anyio.get_cancelled_exc_class():
+                    raise
+                except BaseException as error:  # noqa: BLE001 - the caller's own: it is raised again below
+                    raised = error  # not through the group, which would wrap it
+                group.cancel_scope.cancel()
+    except Exception:
+        if raised is None:
+            raise
+        raise raised  # noqa: B904 - the job failed too; Python shows that as the context
+    if raised is not None:
+        raise raised
+
+
+def require_asyncio() -> None:
+    """Raise `RuntimeError` where the program runs on another event loop than asyncio's, such as trio's."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        task = None
+    if task is None:
+        raise RuntimeError(
+            "hdtf_async runs on asyncio, and this program runs on another event loop, such as trio: use"
+            " asyncio.run(...) or anyio.run(..., backend='asyncio')"
+        )
 
 
 async def _run(  # noqa: PLR0913, PLR0917 - what a run is put together from
@@ -166,6 +233,7 @@ async def _run(  # noqa: PLR0913, PLR0917 - what a run is put together from
             there=len(decided.there),
             failed={clip.stem: reason for clip, reason in decided.given_up},
             findings=read.findings,
+            refused=plan.refused(read, options),
         )
         events.listen(report.take)
         lanes = lanes or Lanes.of(options)
@@ -177,6 +245,7 @@ async def _run(  # noqa: PLR0913, PLR0917 - what a run is put together from
                 directory.others = tuple(each for each in left if each["clip"] in others)
             await _divide(read, options, directory)
             await _record_impossible(decided, directory, events)
+            await _record_refused(report.refused, options, directory)
             if not options.keeps_raws:
                 await let_go_of_finished(read, decided, directory, own)
             if decided.work:
@@ -261,6 +330,15 @@ async def _record_impossible(decided: plan.Plan, directory: Store, events: Event
         events.tell(ClipFailed(clip.stem, failure.reason, failure.words, with_video=False))
         if known.get(clip.stem, {}).get("reason") != failure.reason:
             await directory.append(failure_record(clip, failure))
+
+
+async def _record_refused(rows: tuple[Finding, ...], options: Options, directory: Store) -> None:
+    """Record the rows of the tables that were left out, unless the newest record says the same."""
+    before = directory.known.refused
+    kept = [row for row in before if row.get("subset") not in {"", *plan.wanted_subsets(options)}]
+    record = refused_record(rows, kept)
+    if record["rows"] != before:
+        await directory.append(record)
 
 
 async def carry_out(  # noqa: PLR0913 - what a run is put together from

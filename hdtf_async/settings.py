@@ -14,23 +14,14 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hdtf_async.options import Options, OptionsError, Printing, flag_of, is_switch, parsed, wrong_with
+from hdtf_async.options import Options, OptionsError, Printing, flag_of
+from hdtf_async.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
 PREFIX = "HDTF_ASYNC_"
 """With what a variable of ours begins."""
-_SWITCHES = {
-    "1": True,
-    "true": True,
-    "yes": True,
-    "on": True,
-    "0": False,
-    "false": False,
-    "no": False,
-    "off": False,
-}
 KEYS = {
     flag_of(option).names[0].removeprefix("--"): option
     for what in (Options, Printing)
@@ -98,7 +89,7 @@ def _in_file(path: Path) -> Iterator[_Said]:
     for written, value in said.items():
         key = written.replace("_", "-")
         if key not in KEYS:
-            raise OptionsError(f"{path}: there is no option {written}{_nearest(key, KEYS)}")
+            raise OptionsError(f"{path}: there is no option {shown(written)}{_nearest(key, KEYS)}")
         yield key, value, f"{path}: {written}", path.absolute().parent
 
 
@@ -107,7 +98,7 @@ def _in_environment(environ: Mapping[str, str]) -> Iterator[_Said]:
     for name, value in environ.items():
         if name.startswith(PREFIX):
             if name not in variables:
-                raise OptionsError(f"{name}: there is no such variable{_nearest(name, variables)}")
+                raise OptionsError(f"{shown(name)}: there is no such variable{_nearest(name, variables)}")
             yield variables[name], value, name, None
 
 
@@ -115,39 +106,22 @@ def _value(key: str, said: object, origin: str, base: Path | None) -> object:
     """Return the value of a field, checked as on the command line."""
     option = KEYS[key]
     flag = flag_of(option)
-    if is_switch(option):
-        switch = _SWITCHES.get(said.lower()) if isinstance(said, str) and base is None else said
-        if not isinstance(switch, bool):
-            raise OptionsError(f"{origin} takes true or false")
-        return switch
-    several = said if isinstance(said, list) and isinstance(option.default, tuple) else [said]
-    if not all(isinstance(each, str | int | float) and not isinstance(each, bool) for each in several):
-        kind = "a text or a list of texts" if isinstance(option.default, tuple) else "a text or a number"
-        raise OptionsError(f"{origin} takes {kind}")
-    if several is said and not flag.many:  # words, already apart
-        value: Any = tuple(map(str, several))
-    else:
-        try:
-            values = [_placed(parsed(flag, str(each)), base) for each in several]
-        except OptionsError as error:
-            raise OptionsError(f"{origin} {error}") from None
-        value = tuple(part for each in values for part in each) if flag.many else values[0]
-    wrong = wrong_with(flag, value)
-    if wrong is not None:
-        raise OptionsError(f"{origin} {wrong}")
-    return value
+    if base is not None and flag.is_switch and not isinstance(said, bool):  # TOML has a type for these
+        raise OptionsError(f"{origin}: expected {flag.kind.expected} (got {shown(said)})")
+    try:
+        return flag.read(_placed(said, base) if flag.kind.is_path and base is not None else said)
+    except OptionsError as error:
+        raise OptionsError(f"{origin}: {error}") from None
 
 
-def _placed(value: Any, base: Path | None) -> Any:  # noqa: ANN401 - of the field's type
+def _placed(said: object, base: Path) -> object:
     """Return a path as meant in a file: from the file's own directory on, or from the user's home."""
-    if base is None:
-        return value
-    if isinstance(value, Path):
-        try:
-            return base / value.expanduser()
-        except RuntimeError as error:  # there is no such user
-            raise OptionsError(f"takes a path: {error}") from None
-    return tuple(_placed(part, base) for part in value) if isinstance(value, tuple) else value
+    if isinstance(said, list):
+        return [_placed(each, base) for each in said]
+    try:
+        return base / Path(said).expanduser() if isinstance(said, str) and said else said
+    except RuntimeError as error:  # there is no such user
+        raise OptionsError(f"expected a path: {error} (got {shown(said)})") from None
 
 
 def _nearest(word: str, known: Collection[str]) -> str:

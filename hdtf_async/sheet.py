@@ -26,6 +26,7 @@ from hdtf_async.journal import RAWS
 from hdtf_async.locks import StoreError
 from hdtf_async.raws import own_raws
 from hdtf_async.store import read_known
+from hdtf_async.text import printable
 from hdtf_async.window import Region, overlap
 from hdtf_async.workshop import ffmpeg_of, one_error
 
@@ -116,7 +117,7 @@ def table(found: Sequence[Window]) -> str:
         agreement = each.agreement
         lines.append(
             _ROW.format(
-                each.stem,
+                printable(each.stem),
                 "none" if each.zoom is None else f"{each.zoom:g}",
                 each.faces,
                 f"{each.share:.0%}",
@@ -170,13 +171,13 @@ async def draw(known: Known, options: Options, found: Sequence[Window]) -> list[
         record = known.raw_there(each.youtube_id)
         raw = known.out / RAWS / record["file"] if record else own.get(each.youtube_id, own.get(each.video))
         if raw is None:
-            missing.append(f"{each.stem}: its raw is not there")
+            missing.append(f"{printable(each.stem)}: its raw is not there")
             return
         async with lane:
             try:
                 frames[each.stem] = await _frame(tool, raw, each.middle)
             except Failure as failure:
-                missing.append(f"{each.stem}: {failure}")
+                missing.append(f"{printable(each.stem)}: {failure}")
 
     with one_error():
         async with anyio.create_task_group() as group:

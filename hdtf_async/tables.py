@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, TypeVar
 from hdtf_async import corrections as _corrections
 from hdtf_async.corrections import Corrections, Published
 from hdtf_async.model import SUBSETS, Box, Clip, Finding, Interval, Severity, Tables, Video
-from hdtf_async.rows import Findings, Row, TableError, quoted
+from hdtf_async.rows import Findings, Row, TableError
+from hdtf_async.text import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

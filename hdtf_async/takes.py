@@ -1,33 +1,95 @@
-"""What options take: how their texts are read, and which values are refused, and why."""
+"""What options accept: how a value, or the text that stands for it, becomes the value of a field.
+
+Each `Kind` reads whatever a person would write for it, in Python, in TOML or on a command line, and names
+what it accepts, with an example. `options` turns a refusal into an `OptionsError` that names the option.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from enum import StrEnum
+from fractions import Fraction
+from numbers import Integral, Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Generic, NoReturn, TypeVar
 
+from hdtf_async import handed
 from hdtf_async.model import SUBSETS
+from hdtf_async.shards import Shard
+from hdtf_async.splits import SHARES, shares_of
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from fractions import Fraction
-
-
-def between(least: float, most: float, unit: str = "") -> Callable[[Any], str | None]:
-    """Return what refuses a number outside of a range."""
-
-    def check(value: float) -> str | None:
-        return None if least <= value <= most else f"takes {least:g} to {most:g}{unit}, not {value:g}"
-
-    return check
+T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
 
 
-def even_side(value: int) -> str | None:
-    """Refuse what cannot be the side of a clip."""
-    if value % 2 or not 16 <= value <= 8192:  # noqa: PLR2004 - the range that H.264 encoders take
-        return f"takes an even number of pixels from 16 to 8192, not {value}"
-    return None
+class RefusedError(ValueError):
+    """A value is refused for a reason that `Kind.expected` does not give; the text is safe to print."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[T]):
+    """What an option accepts."""
+
+    expected: str
+    """What is accepted, with an example; it continues "expected ..."."""
+    read: Callable[[object], T]
+    """Returns the value of the field. Raises `ValueError`, `TypeError` or `ArithmeticError`."""
+    write: Callable[[T], str] = str
+    """Returns the text that stands for a value."""
+    choices: tuple[str, ...] = ()
+    """All that is accepted, where that is a list of words."""
+    is_path: bool = False
+    """Whether a text is a path, which may be relative."""
+
+
+def _refuse(_value: object) -> NoReturn:
+    raise ValueError
+
+
+def _whole(value: object) -> int:
+    """Read an integer; ``25.0`` is one, and ``True`` is none."""
+    if isinstance(value, str):
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, Real | Decimal):
+        _refuse(value)
+    if isinstance(value, Integral):
+        return int(value)
+    return int(float(value)) if float(value).is_integer() else _refuse(value)
+
+
+def _real(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, str | Real | Decimal):
+        _refuse(value)
+    return float(value)
+
+
+def _within(least: float, most: float | None, value: float) -> bool:
+    return least <= value and (most is None or value <= most)  # neither holds for what is not a number
+
+
+def whole(expected: str, least: int, most: int | None = None) -> Kind[int]:
+    """Return the kind of integers in a range."""
+
+    def read(value: object) -> int:
+        number = _whole(value)
+        return number if _within(least, most, number) else _refuse(value)
+
+    return Kind(expected, read)
+
+
+def number(expected: str, least: float, most: float) -> Kind[float]:
+    """Return the kind of numbers in a range."""
+
+    def read(value: object) -> float:
+        found = _real(value)
+        return found if _within(least, most, found) else _refuse(value)
+
+    return Kind(expected, read, write="{:g}".format)
 
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30}
@@ -45,62 +107,235 @@ def size_in_bytes(text: str) -> int:
     )
 
 
-def subsets(text: str) -> tuple[str, ...]:
-    """Read one or more subsets. Raises `ValueError` for none."""
-    found = tuple(text.upper().replace(",", " ").split())
-    if not found:
-        raise ValueError("no subset is named")
-    return found
+def _in_units(size: int) -> str:
+    """Return a size as a person writes it, such as ``30k`` or ``2G``."""
+    for unit in ("T", "G", "M", "K"):
+        if size and size % _UNITS[unit] == 0:
+            return f"{size // _UNITS[unit]}{unit.replace('K', 'k')}"
+    return str(size)
 
 
-def names(text: str) -> tuple[str, ...]:
-    """Read one name."""
-    return (text,)
+def size(expected: str, least: int, most: int) -> Kind[int]:
+    """Return the kind of sizes in bytes."""
+
+    def read(value: object) -> int:
+        found = size_in_bytes(value) if isinstance(value, str) else _whole(value)
+        return found if _within(least, most, found) else _refuse(value)
+
+    return Kind(expected, read, write=_in_units)
 
 
-def paths(text: str) -> tuple[Path, ...]:
-    """Read one path."""
-    return (Path(text),)
+def choice(members: type[E]) -> Kind[E]:
+    """Return the kind of the members of an enumeration, or their names."""
+
+    def read(value: object) -> E:
+        return members(value.strip().lower()) if isinstance(value, str) else _refuse(value)
+
+    words = tuple(members)
+    return Kind(_one_of(words), read, choices=words)
 
 
-def readable(value: Path) -> str | None:
-    """Refuse a file that cannot be opened."""
+def word(words: tuple[str, ...]) -> Kind[str]:
+    """Return the kind of some words."""
+
+    def read(value: object) -> str:
+        return value if isinstance(value, str) and value in words else _refuse(value)
+
+    return Kind(_one_of(words), read, choices=words)
+
+
+def _one_of(words: tuple[str, ...]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+_ON, _OFF = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+
+
+def _switch(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    said = _text(value).strip().lower()
+    return said in _ON if said in {*_ON, *_OFF} else _refuse(value)
+
+
+SWITCH = Kind("true or false", _switch, write=lambda value: "on" if value else "off")
+"""The kind of what is on or off."""
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) and "\0" not in value else _refuse(value)
+
+
+def _name(value: object) -> str:
+    return _text(value) or _refuse(value)
+
+
+def name(expected: str) -> Kind[str]:
+    """Return the kind of texts that are not empty."""
+    return Kind(expected, _name)
+
+
+def names(expected: str) -> Kind[tuple[str, ...]]:
+    """Return the kind of several texts that are not empty."""
+    return many(expected, _name)
+
+
+_LONGEST_PATH = 4096
+"""Characters; Linux accepts no longer path."""
+
+
+def _path(value: object) -> Path:
+    named = os.fspath(value) if isinstance(value, os.PathLike) else value
+    found = _name(named)
+    return Path(found) if len(found) < _LONGEST_PATH else _refuse(value)
+
+
+def path(expected: str) -> Kind[Path]:
+    """Return the kind of paths."""
+    return Kind(expected, _path, is_path=True)
+
+
+def paths(expected: str) -> Kind[tuple[Path, ...]]:
+    """Return the kind of several paths."""
+    return replace(many(expected, _path), is_path=True)
+
+
+def _readable(value: object) -> Path:
+    file = _path(value)
     try:
-        value.open("rb").close()
+        file.open("rb").close()
     except OSError as error:
-        return f"{value}: {error.strerror}"
-    return None
+        raise RefusedError(f"cannot read {file}: {error.strerror}") from None
+    return file
 
 
-def known_subsets(value: tuple[str, ...]) -> str | None:
-    """Refuse a subset that there is not."""
-    unknown = [subset for subset in value if subset not in SUBSETS]
-    return f"takes {', '.join(SUBSETS)}, not {unknown[0]!r}" if unknown else None
+def readable(expected: str) -> Kind[Path]:
+    """Return the kind of files that can be opened."""
+    return Kind(expected, _readable, is_path=True)
 
 
-def face_rate(text: str) -> float | None:
-    """Read a rate; None is every frame. Raises `ValueError`."""
-    return None if text == "every" else float(text)
+def many(
+    expected: str, one: Callable[[object], T], split: Callable[[str], Iterable[str]] = lambda text: (text,)
+) -> Kind[tuple[T, ...]]:
+    """Return the kind of several values of one kind; a single text is one of them, or is split."""
+
+    def read(value: object) -> tuple[T, ...]:
+        if isinstance(value, str):
+            found = tuple(map(one, split(value)))
+            return found or _refuse(value)
+        if isinstance(value, os.PathLike):
+            return (one(value),)
+        if isinstance(value, bytes | bytearray | Mapping) or not isinstance(value, Iterable):
+            _refuse(value)
+        return tuple(map(one, value))
+
+    return Kind(expected, read, write=lambda values: ",".join(map(str, values)))
 
 
-def rate(value: Fraction) -> str | None:
-    """Refuse what is no rate of a video."""
-    return None if 1 <= value <= 240 else f"takes 1 to 240 frames a second, not {value}"  # noqa: PLR2004
+def _subset(value: object) -> str:
+    name = _text(value).strip().upper()
+    return name if name in SUBSETS else _refuse(value)
 
 
-def hundred(value: tuple[int, int, int]) -> str | None:
-    """Refuse shares that are not of a hundred."""
-    if min(value) < 0 or sum(value) != 100:  # noqa: PLR2004 - per cent
-        return f"takes three shares of a hundred such as 90/5/5, not {'/'.join(map(str, value))}"
-    return None
+SUBSET = many(
+    f"one or more of {', '.join(SUBSETS)}, such as RD,WDA",
+    _subset,
+    lambda text: text.replace(",", " ").split(),
+)
 
 
-def split(text: str) -> tuple[str, ...]:
-    """Read words as a shell would divide them. Raises `ValueError`."""
-    return tuple(shlex.split(text))
+def _rate(value: object) -> Fraction:
+    if isinstance(value, bool) or not isinstance(value, str | Real | Decimal):
+        _refuse(value)
+    # A decimal number of few digits stands for itself, and one of many for the fraction that was divided:
+    # 29.97002997002997 is 30000/1001. The bound also keeps both parts within what ffmpeg takes.
+    found = Fraction(value if isinstance(value, str) else str(value)).limit_denominator(10**6)
+    return found if _within(1, 240, float(found)) else _refuse(value)
 
 
-def scheduler(value: str) -> str | None:
-    """Refuse what cannot be the address of a Dask scheduler."""
-    fine = re.fullmatch(r"(\w+://)?\S+:\d{1,5}/?", value)
-    return None if fine else f"takes an address such as tcp://host:8786, not {value!r}"
+RATE = Kind("a frame rate from 1 to 240, such as 25 or 30000/1001", _rate)
+_FACE_RATE = number("", 0.2, 240)
+
+
+def _face_rate(value: object) -> float | None:
+    return None if value is None or value == "every" else _FACE_RATE.read(value)
+
+
+FACE_RATE = Kind(
+    "frames per second from 0.2 to 240, such as 5, or every",
+    _face_rate,
+    write=lambda value: "every" if value is None else f"{value:g}",
+)
+
+
+def _side(value: object) -> int:
+    side = _whole(value)
+    # The range that H.264 encoders take.
+    return side if side % 2 == 0 and _within(16, 8192, side) else _refuse(value)
+
+
+SIDE = Kind("an even number of pixels from 16 to 8192, such as 512", _side)
+
+
+def _shard(value: object) -> Shard:
+    if isinstance(value, tuple | list):
+        index, count = value
+        return Shard(_whole(index), _whole(count))
+    return value if isinstance(value, Shard) else Shard.read(_text(value))
+
+
+SHARD = Kind("I/N with 0 <= I < N, such as 0/4 for the first of four shards", _shard)
+
+
+def _split(value: object) -> tuple[int, int, int]:
+    if value is True:
+        return SHARES
+    parts = shares_of(value) if isinstance(value, str) else value
+    if not isinstance(parts, tuple | list):
+        _refuse(value)
+    train, val, test = map(_whole, parts)
+    return (train, val, test) if min(train, val, test) >= 0 and train + val + test == 100 else _refuse(value)  # noqa: PLR2004 - per cent
+
+
+SPLIT = Kind(
+    "percentages of training, validation and test that add up to 100, such as 90/5/5",
+    _split,
+    write=lambda shares: "/".join(map(str, shares)),
+)
+
+
+def _scheduler(value: object) -> str:
+    address = _text(value)
+    return address if re.fullmatch(r"(\w+://)?\S+:\d{1,5}/?", address) else _refuse(value)
+
+
+SCHEDULER = Kind("the address of a Dask scheduler, such as tcp://host:8786", _scheduler)
+
+
+def _proxy(value: object) -> str:
+    address = _text(value)
+    return address if handed.is_proxy(address) else _refuse(value)
+
+
+PROXY = Kind(handed.PROXY, _proxy)
+
+
+def _argument(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        _refuse(value)
+    return _text(str(value))
+
+
+_ARGUMENTS = many(
+    "options of yt-dlp, such as --extractor-args youtube:player_client=web", _argument, shlex.split
+)
+
+
+def _yt_dlp_arguments(value: object) -> tuple[str, ...]:
+    arguments = () if value == "" else _ARGUMENTS.read(value)
+    if wrong := handed.yt_dlp_arguments(arguments):
+        raise RefusedError(wrong)
+    return arguments
+
+
+YT_DLP_ARGS = Kind(_ARGUMENTS.expected, _yt_dlp_arguments, shlex.join)

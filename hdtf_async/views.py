@@ -12,20 +12,22 @@ import json
 import os
 from collections import Counter
 from contextlib import contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from hdtf_async import disk
 from hdtf_async.disk import trouble
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.journal import Known, in_order, journals, line, read, records
+from hdtf_async.plan import subset_of
 from hdtf_async.splits import SIDES
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from hdtf_async.journal import Record
-    from hdtf_async.model import Clip
+    from hdtf_async.model import Clip, Finding
 
 METADATA, FAILURES = "metadata.jsonl", "failures.jsonl"
 CARD, LISTS = "README.md", tuple(f"{side}.txt" for side in SIDES)
@@ -43,7 +45,7 @@ Clips of HDTF, made by hdtf_async; metadata.jsonl says of each where it comes fr
 """
 """What tells the loader of Hugging Face `datasets` which files are meant: without it, it takes what has the
 most common ending, be it the logs or the sound, and lists that are called train.txt for the dataset."""
-_TOLD_OF = frozenset({"clip", "replacing", "failed", "split", "run"})
+_TOLD_OF = frozenset({"clip", "replacing", "failed", "refused", "split", "run"})
 """Types of records from which the views are made. Others, of raws above all, are half of a journal."""
 LOCK = "_views.lock"
 """Held by whoever makes the views from several journals. It tells how many have begun that, and which of
@@ -64,10 +66,26 @@ def failure_record(clip: Clip, failure: Failure) -> Record:
     }
 
 
+def refused_record(rows: Iterable[Finding], kept: Iterable[Record]) -> Record:
+    """Return the journal's record of rows of the tables that were left out; `kept` are of other subsets."""
+    found = [
+        {
+            "subset": subset_of(row.file),
+            "file": row.file,
+            "line": row.line,
+            "rows": row.number,
+            "code": row.code,
+            "words": row.words,
+        }
+        for row in rows
+    ]
+    return {"type": "refused", "rows": [*kept, *found]}
+
+
 def write(
     known: Known, clips: Mapping[str, Record], there: Collection[str], waiting: Mapping[str, Clip | Record]
 ) -> None:
-    """Write the views: clips that are there, the lists of them, and failures of those that are not.
+    """Write the views: clips that are there, the lists of them, and failures: clips that are not, and rows.
 
     `waiting` are clips that were not tried, or what an earlier view said of them. Raises `Failure` with
     ``disk_full`` or ``not_writable``.
@@ -84,7 +102,8 @@ def write(
         return clip if isinstance(clip, dict) else failure_record(clip, Failure(Reason.NOT_TRIED))
 
     with trouble(known.out / FAILURES):
-        disk.replace(known.out / FAILURES, (line(_failure_line(told(stem))) for stem in failed))
+        lines = chain((told(stem) for stem in failed), map(_refused_row, known.refused))
+        disk.replace(known.out / FAILURES, (line(_failure_line(each)) for each in lines))
 
 
 def _write_lists(known: Known, clips: Mapping[str, Record], there: Collection[str]) -> None:
@@ -93,7 +112,10 @@ def _write_lists(known: Known, clips: Mapping[str, Record], there: Collection[st
         names = {stem: str(clips[stem]["metadata"].get("name")) for stem in there}
         for side, stems in known.split.lists(names).items():
             with trouble(known.out / f"{side}.txt"):
-                disk.replace(known.out / f"{side}.txt", (f"{stem}\n".encode() for stem in stems))
+                disk.replace(
+                    known.out / f"{side}.txt",
+                    (f"{stem}\n".encode("utf-8", "surrogateescape") for stem in stems),
+                )
     with trouble(known.out / CARD):
         if not os.path.lexists(known.out / CARD):
             disk.replace(known.out / CARD, [_CARD])
@@ -173,6 +195,13 @@ def _told(lock: int) -> tuple[int, int] | None:
 def _tell(lock: int, begun: int, finished: int) -> None:
     os.pwrite(lock, b"%19d %19d\n" % (begun, finished), 0)
     disk.sync(lock)
+
+
+def _refused_row(row: Record) -> Record:
+    """Return a row that was left out with the keys that a clip's failure has."""
+    clip = {"clip": None, "subset": row.get("subset"), "name": None, "index": None, "youtube_id": None}
+    place = {key: row.get(key) for key in ("file", "line", "rows")}
+    return clip | {"reason": Reason.ROW_REFUSED.value, "words": row.get("words")} | place
 
 
 def _failure_line(record: Record) -> Record:

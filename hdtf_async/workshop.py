@@ -59,6 +59,7 @@ class Workshop:
     fetcher: Fetcher
     cutter: Cutter
     prober: Prober
+    """Reads source videos; the cutter has one of its own for clips."""
     javascript: JavaScript
     about: ffmpeg.About
     events: Events
@@ -137,9 +138,11 @@ async def workshop(  # noqa: PLR0913 - what videos are made with
     versions = {"hdtf_async": own_version(), "ffmpeg": about.version}
     width = int(lanes.network.total_tokens)
     width = width if videos is None else min(width, videos)
+    # A process of its own for clips: their checks must not wait until hours of a source video are read.
     async with (
         guarding(*directory.locks) as guard,
         Prober(guard) as prober,
+        Prober(guard) as clip_prober,
         private_cache(guard) as environment,
     ):
         finder = await faces.finder(options, tool, guard)
@@ -152,7 +155,7 @@ async def workshop(  # noqa: PLR0913 - what videos are made with
             entrance or entrance_for(options, lanes, directory.known, events),
             directory,
             Fetcher(options, directory, yt_dlp, prober, events, own=own, width=width),
-            Cutter(options.form, directory, tool, versions, prober, events, guard, finder),
+            Cutter(options.form, directory, tool, versions, clip_prober, events, guard, finder),
             prober,
             JavaScript(options, yt_dlp),
             about,

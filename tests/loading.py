@@ -204,5 +204,4 @@ async def load(out: Path | str, source: Path, most: Most, **more: Any) -> Report
             async for event in run:
                 most.look(event)
                 await checkpoint()
-    assert run.report is not None
     return run.report

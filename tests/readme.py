@@ -47,7 +47,7 @@ def options_table() -> str:
     rows = ["| option | meaning | default |", "|---|---|---|"]
     for option in (*fields(Options), *fields(Printing)):
         flag = flag_of(option)
-        takes = "\\|".join(flag.choices) or flag.metavar or ""
+        takes = "\\|".join(flag.kind.choices) or flag.metavar or ""
         names = ", ".join(f"`{name}`" for name in flag.names) + (f" {takes}" if takes else "")
         rows.append(f"| {names} | {flag.help} | {flag.shown_default} |")
     return "\n".join(rows)

@@ -92,5 +92,4 @@ async def run(site: demo.StandIn, directory: Path, *, pace: float, cool_down: fl
     views = {name: (out / f"{name}.jsonl").read_text().splitlines() for name in ("metadata", "failures")}
     accounted = Counter(json.loads(line)["reason"] for line in views["failures"])
     accounted["there"] = len(views["metadata"])
-    assert events.report is not None
     return Refused(events.report, lines, closed, requests, accounted)

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 from conftest import exported
 
-from hdtf_async import ExitCode, Options, census, cli, demo, events, store
+import hdtf_async
+from hdtf_async import ExitCode, Options, cli, demo, events, store
+from hdtf_async.census import running
 from hdtf_async.demo.answers import Answer, Conditions, Refusal
 
 if TYPE_CHECKING:
@@ -26,11 +28,7 @@ AGE = {"status": "LOGIN_REQUIRED", "reason": "Sign in to confirm your age. This 
 
 async def taken(out: Path, options: Options, fresh: timedelta = WEEK) -> Census:
     """Take a census to its end."""
-    async with census.running(out, options, fresh=fresh) as run:
-        async for _ in run:
-            pass
-    assert run.report is not None
-    return run.report
+    return await hdtf_async.census(out, options, fresh=fresh)
 
 
 def table(out: Path) -> dict[str, dict[str, str]]:
@@ -48,7 +46,7 @@ async def test_a_census_says_of_every_video_what_is_there(
         options = Options(source=demo_tables, pace=0, yt_dlp_args=tuple(shlex.split(site.yt_dlp_args)))
         with exported(site.environment):
             # It is left in the middle of it.
-            async with census.running(tmp_path, replace(options, downloads=1), fresh=WEEK) as run:
+            async with running(tmp_path, replace(options, downloads=1), fresh=WEEK) as run:
                 async for event in run:
                     if isinstance(event, events.VideoAsked):
                         break
@@ -86,10 +84,9 @@ async def test_a_census_goes_on_after_a_refusal(footage: Path, demo_tables: Path
             source=demo_tables, pace=0, cool_down=0.1, yt_dlp_args=tuple(shlex.split(site.yt_dlp_args))
         )
         with exported(site.environment):
-            async with census.running(tmp_path, options, fresh=WEEK) as run:
+            async with running(tmp_path, options, fresh=WEEK) as run:
                 told = [event.type async for event in run]
     assert [kind for kind in told if kind.startswith("lane_")] == ["lane_closed", "lane_opened"]
-    assert run.report is not None
     assert run.report.exit_code == ExitCode.DONE
 
 

@@ -7,7 +7,8 @@ import json
 import os
 import shutil
 import wave
-from dataclasses import replace
+from dataclasses import fields, replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +16,15 @@ import anyio
 import pytest
 
 import hdtf_async
-from hdtf_async import ExitCode, Options, Reason, check, cli, decode, events, locks, progress, repair, store
+from hdtf_async import ExitCode, Options, Reason, cli, decode, events, locks, progress, repair, store
+from hdtf_async.check import look
 from hdtf_async.events import ClipChecked, Events, Found
 from hdtf_async.failures import ADVICE, Failure
 from hdtf_async.guard import UNGUARDED
 from hdtf_async.journal import JOURNAL, RAWS, line
 from hdtf_async.lanes import Lanes
-from hdtf_async.model import Audio
+from hdtf_async.model import Audio, Box, Clip, Interval, Video
+from hdtf_async.plan import fingerprint
 from hdtf_async.report import Report
 from hdtf_async.store import read_known
 from hdtf_async.views import METADATA
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     from conftest import Finished
 
     from hdtf_async.events import Event
-    from hdtf_async.journal import Record
+    from hdtf_async.journal import Known, Record
     from hdtf_async.repair import Check
 
 FLIPPED, SHORT, GONE, STRANGER = "RD_Radio1_000", "WDA_Speaker1_000", "WRA_Guest2_001", "holiday.mp4"
@@ -46,11 +49,7 @@ def out(finished: Finished, tmp_path: Path) -> Path:
 
 async def checked(out: Path, options: Options | None = None, **how: bool) -> Check:
     """Take a check to its end."""
-    async with repair.running(out, options, **how) as run:
-        async for _ in run:
-            pass
-    assert run.report is not None
-    return run.report
+    return await hdtf_async.check(out, options, **how)
 
 
 def named(result: Check) -> dict[str, str]:
@@ -96,6 +95,11 @@ def add(out: Path, *records: Record) -> None:
     """Append records to a journal."""
     with (out / JOURNAL).open("ab") as journal:
         journal.writelines(map(line, records))
+
+
+def recorded_fields(known: Known) -> dict[str, Any]:
+    """Return the options that decide the form of a directory's clips."""
+    return {option.name: known.form[option.name] for option in fields(Options) if option.name in known.form}
 
 
 def write_metadata(out: Path) -> None:
@@ -183,7 +187,7 @@ async def test_decoding_holds_encode_tokens(out: Path, monkeypatch: pytest.Monke
 
 async def test_looking_changes_nothing_and_needs_no_lock(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While a run holds the directory: what that is at is not judged, and all else is."""
-    monkeypatch.setattr(check, "_MOMENT", 0)
+    monkeypatch.setattr(import_module("hdtf_async.check"), "_MOMENT", 0)
     spoil(out)
 
     def state() -> dict[str, tuple[int, int, int]]:
@@ -210,7 +214,7 @@ async def test_what_a_run_records_meanwhile_is_not_judged_by_its_old_record(
     out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It publishes one clip anew and one for the first time while a check goes on."""
-    monkeypatch.setattr(check, "_MOMENT", 0)
+    monkeypatch.setattr(import_module("hdtf_async.check"), "_MOMENT", 0)
     flip(out / f"{FLIPPED}.mp4")
     new = record_of(out, FLIPPED, sha256=hashlib.sha256((out / f"{FLIPPED}.mp4").read_bytes()).hexdigest())
     shutil.copyfile(out / f"{FLIPPED}.mp4", out / "RD_Radio9_000.mp4")
@@ -222,7 +226,7 @@ async def test_what_a_run_records_meanwhile_is_not_judged_by_its_old_record(
 
     told.listen(record)
     async with store.opened(out):
-        seen = await check.look(
+        seen = await look(
             read_known(out), held=False, tool=None, lanes=Lanes.of(Options()), guard=UNGUARDED, events=told
         )
     assert (seen.found, seen.at_work) == ([], True)
@@ -259,6 +263,23 @@ async def test_a_clip_of_another_version_is_left_to_the_main_job(out: Path) -> N
     result = await checked(out, OFFLINE, repair=True)
     assert (result.exit_code, [*result.left], result.report.done) == (ExitCode.GIVEN_UP, [FLIPPED], [])
     assert FLIPPED not in read_known(out).clips
+
+
+async def test_a_repair_writes_nothing_outside_of_the_directory(out: Path) -> None:
+    """Not where a record, of which all else is right, names a file elsewhere; nor its video's own name."""
+    known = read_known(out)
+    for name in ("../../Radio1", "/Radio1", "Radio1\0"):
+        told = known.clips[FLIPPED]["metadata"] | {"name": name}
+        clip = Clip(Video("RD", name, told["youtube_id"], told["reference_height"]), 0,
+                    Interval(told["start"], told["end"]), Box(*told["box"]))  # fmt: skip
+        told["fingerprint"] = fingerprint(clip, Options(**recorded_fields(known)).form)
+        add(out, known.clips[FLIPPED] | {"clip": clip.stem, "metadata": told})
+    flip(out / f"{FLIPPED}.mp4")
+    before = sorted(out.parent.rglob("*"))
+    result = await checked(out, OFFLINE, repair=True)
+    assert result.report.done == [FLIPPED]
+    assert len(result.left) == 3
+    assert sorted(out.parent.rglob("*")) == before
 
 
 async def test_clips_of_another_form_are_rightly_not_listed(out: Path) -> None:
@@ -376,7 +397,6 @@ async def test_a_check_that_is_asked_to_end_says_that_it_did_not_see_everything(
     async with repair.running(out, Options(encodes=1), repair=True) as run:
         run.finish()
         told = [event async for event in run]
-    assert run.report is not None
     assert run.report.stopped is not None
     assert run.report.stopped.reason is Reason.NOT_TRIED
     assert isinstance(told[-1], events.CheckEnded)

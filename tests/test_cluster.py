@@ -151,7 +151,6 @@ async def test_a_worker_that_is_killed_costs_its_videos_a_try_and_no_clip(
                 assert event.reason is Reason.WORKER_LOST
                 tried_again.append(event.video)
     assert 1 <= len(tried_again) == len({*tried_again})
-    assert run.report is not None
     assert run.report.exit_code is finished.report.exit_code
     assert media(tmp_path) == media(finished.out)
     assert tree(tmp_path) == tree(finished.out)
@@ -207,7 +206,6 @@ async def test_an_end_that_is_asked_for_lets_encodes_finish(
                 run.finish()
             if isinstance(event, WindingDown):
                 told = event.encodes
-    assert run.report is not None
     assert run.report.stopped is None
     assert 1 <= told <= len(started)
     assert started <= set(run.report.done)
@@ -242,7 +240,6 @@ async def test_what_a_worker_declares_is_the_width_of_its_lanes(
                     under_way.discard(event.video)
         assert await other == 7
     workers.end()
-    assert run.report is not None
     assert run.report.exit_code is ExitCode.DONE
     assert most == 1
     assert waited == ["pending"] * 3
@@ -293,7 +290,6 @@ async def refused(
                 closings = [event async for event in run if isinstance(event, LaneClosed)]
             tried = await asked(site, 0)
             workers.end()
-    assert run.report is not None
     return run.report, len(tried), closings
 
 
@@ -354,7 +350,6 @@ async def test_a_scheduler_that_dies_in_the_middle_ends_the_run(
                     if isinstance(event, DownloadStarted):
                         made.end_scheduler()
         wait_for(lambda: not descendants(pids))
-    assert run.report is not None
     assert run.report.exit_code is ExitCode.PASSING
     assert run.report.stopped is not None
     assert run.report.stopped.reason is Reason.CLUSTER_LOST
@@ -374,7 +369,6 @@ async def test_an_end_that_is_asked_for_waits_for_no_worker(
             run.finish()
             async for _ in run:
                 pass
-    assert run.report is not None
     assert run.report.stopped is None
     assert run.report.not_tried
     require_tidy(tmp_path)

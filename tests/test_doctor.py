@@ -166,3 +166,20 @@ async def test_a_token_provider_of_the_users_makes_the_difference(
     assert report.exit_code == ExitCode.DONE
     assert report.exit_code == ExitCode.DONE
     assert "pot=" in (await site.requests())[-1]["path"]
+
+
+def test_cookies_that_have_all_expired_are_not_ready(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`doctor` says so with exit code 4; one that lasts is enough."""
+    cookies = tmp_path / "cookies.txt"
+    expired = "# Netscape HTTP Cookie File\n.youtube.com\tTRUE\t/\tTRUE\t1000000000\tSID\tsecret-value\n"
+    cookies.write_text(expired)
+    assert cli.main(["doctor", "--cookies", str(cookies)]) == 4
+    told = capsys.readouterr().out
+    assert "all have expired" in told
+    assert told.endswith("Not ready.\n")
+    cookies.write_text(f"{expired}.google.com\tTRUE\t/\tTRUE\t0\tSID2\tsecret-value\n")
+    assert cli.main(["doctor", "--json", "--cookies", str(cookies)]) == 0
+    signs = {sign["subject"]: sign for sign in json.loads(capsys.readouterr().out)["signs"]}
+    assert signs["cookies"]["verdict"] == "fine"

@@ -9,6 +9,7 @@ import shutil
 import wave
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from importlib import import_module
 from operator import sub
 from pathlib import Path
 from statistics import fmean
@@ -274,7 +275,7 @@ async def test_an_export_that_was_killed_is_gone_on_with(
         return renamed(self, target)
 
     monkeypatch.setattr(Path, "replace", killed)
-    monkeypatch.setattr("hdtf_async.export._remove", lambda _: None)
+    monkeypatch.setattr(import_module("hdtf_async.export"), "_remove", lambda _: None)
     with pytest.raises(Killed):
         await export(formed.out, tmp_path, name, formed.options)
     monkeypatch.undo()
@@ -363,7 +364,7 @@ def test_an_option_that_is_said_wins_over_the_recipe(
     """Also where it says what is the default, or is set elsewhere: the form is what comes of all."""
 
     def form(*words: str) -> dict[str, Any]:
-        parser = flags.Parser("", "", "")
+        parser = flags.Parser("", "")
         flags.add(parser, Options)
         flags.add_recipe(parser)
         return flags.made(Options, parser.read(words)).form.stated()

@@ -243,7 +243,7 @@ def test_the_disk_has_to_have_room_for_the_least_that_it_takes(
         (cookie(), Verdict.WRONG, "Netscape"),
         (NETSCAPE, Verdict.WARNING, "none for YouTube"),
         (NETSCAPE + cookie(".notyoutube.com"), Verdict.WARNING, "none for YouTube"),
-        (NETSCAPE + cookie(expires=1_700_000_000), Verdict.WARNING, "expired"),
+        (NETSCAPE + cookie(expires=1_700_000_000), Verdict.WRONG, "expired"),
         (NETSCAPE + cookie(), Verdict.FINE, "1 for YouTube"),
         (NETSCAPE.replace("\n", "\r\n") + "#HttpOnly_" + cookie(), Verdict.FINE, "1 for YouTube"),
         ("# HTTP Cookie File\n" + cookie("accounts.google.com"), Verdict.FINE, "1 for YouTube"),

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import hdtf_async
-from hdtf_async import ExitCode, Options, Reason, census, demo, health, javascript, process
+from hdtf_async import ExitCode, Options, Reason, demo, health, javascript, process
 from hdtf_async.failures import Failure
 from hdtf_async.health import Verdict
 from hdtf_async.javascript import JavaScript, private_cache
@@ -153,7 +153,7 @@ async def test_a_run_stops_unless_the_user_goes_on_without_javascript(
     assert report.stopped is not None
     assert (report.stopped.reason, report.exit_code) == (Reason.JAVASCRIPT, ExitCode.LOCAL)
     assert "boom" in report.stopped.words
-    assert (await taken(tmp_path / "0", options)).exit_code == ExitCode.LOCAL
+    assert (await hdtf_async.census(tmp_path / "0", options, fresh=timedelta())).exit_code == ExitCode.LOCAL
     assert len(await site.requests()) == before
     caches = {Path(line) for line in (tmp_path / "caches").read_text().splitlines()}
     assert len(caches) == 2
@@ -161,17 +161,10 @@ async def test_a_run_stops_unless_the_user_goes_on_without_javascript(
     assert not any(cache.exists() for cache in caches)
     for place, more in (("1", ()), ("2", ("--no-js-runtimes",))):
         options = replace(options, yt_dlp_args=(*arguments, *more))
-        assert (await taken(tmp_path / place, options)).exit_code == ExitCode.DONE
+        assert (
+            await hdtf_async.census(tmp_path / place, options, fresh=timedelta())
+        ).exit_code == ExitCode.DONE
     assert len(await site.requests()) > before
-
-
-async def taken(out: Path, options: Options) -> census.Census:
-    """Take a census to its end."""
-    async with census.running(out, options, fresh=timedelta()) as run:
-        async for _ in run:
-            pass
-    assert run.report is not None
-    return run.report
 
 
 async def test_it_is_tested_once(tmp_path: Path) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields, replace
+from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
 from hdtf_async.formats import Resolution
-from hdtf_async.model import Crop, Fallback, Form
+from hdtf_async.model import Audio, Codec, Crop, Deinterlace, Fallback, Form, PaceScope
 from hdtf_async.options import Options, OptionsError, Printing, flag_of
+from hdtf_async.shards import Shard
+from hdtf_async.splits import SHARES
+from hdtf_async.tables import Corrections
 from hdtf_async.takes import size_in_bytes
 
 
@@ -40,7 +45,7 @@ def test_defaults_are_good() -> None:
 )
 def test_a_bad_value_is_refused_by_the_name_of_its_option(bad: dict[str, object], name: str) -> None:
     """The error names the option, so that one knows where to look."""
-    with pytest.raises(OptionsError, match=f"^{name} takes"):
+    with pytest.raises(OptionsError, match=f"^{name} .*: expected .* [(]got "):
         replace(Options(), **bad)  # type: ignore[arg-type]
 
 
@@ -105,7 +110,7 @@ def test_the_face_is_looked_for_in_the_best_rendition() -> None:
     assert Options(crop=Crop.FACE).resolution is Resolution.BEST
     assert replace(Options(crop=Crop.FACE), limit=3).resolution is Resolution.BEST
     assert Options().resolution is Resolution.REFERENCE
-    with pytest.raises(OptionsError, match=r"leave --resolution away \(it is exact"):
+    with pytest.raises(OptionsError, match=r"highest resolution: omit it \(got exact"):
         Options(crop=Crop.FACE, resolution=Resolution.EXACT)
 
 
@@ -123,3 +128,151 @@ def test_every_option_has_help_and_a_flag_of_its_own() -> None:
     names = [name for flag in flags for name in flag.names]
     assert len(names) == len(set(names))
     assert all(flag.help and flag.group for flag in flags)
+
+
+class _Name(str):
+    """A string of a class of its own, as some libraries have them."""
+
+    __slots__ = ()
+
+
+WRITTEN: dict[str, list[tuple[object, object]]] = {
+    "source": [("tables", Path("tables")), (Path("tables"), Path("tables")), (None, None)],
+    "subsets": [("RD", ("RD",)), ("rd,WDA", ("RD", "WDA")), (["WRA"], ("WRA",)), ((), ())],
+    "videos": [("Radio2", ("Radio2",)), (["a", "b"], ("a", "b")), ((each for each in "ab"), ("a", "b"))],
+    "limit": [("5", 5), (5.0, 5), (Fraction(5), 5), (10**12, 10**12), (None, None)],
+    "corrections": [("none", Corrections.NONE), ("Unverified", Corrections.UNVERIFIED)],
+    "downloads": [("4", 4), (4.0, 4), (_Name("4"), 4), (Decimal(4), 4)],
+    "pace": [("0.5", 0.5), (20, 20.0), (Decimal("1.5"), 1.5)],
+    "cool_down": [(60, 60.0), ("60", 60.0)],
+    "limit_rate": [("10M", 10**7), (10e6, 10**7), (None, None)],
+    "stall_timeout": [("90", 90.0)],
+    "least_speed": [("30k", 30_000), ("1MiB", 2**20)],
+    "retry_wait": [("1", 1.0)],
+    "resolution": [("best", Resolution.BEST), (None, Resolution.REFERENCE)],
+    "raw_dirs": [("raws", (Path("raws"),)), (Path("raws"), (Path("raws"),)),
+                 (["a", Path("b")], (Path("a"), Path("b")))],
+    "cookies": [(__file__, Path(__file__)), (Path(__file__), Path(__file__)), (None, None)],
+    "cookies_from_browser": [("firefox", "firefox"), (None, None)],
+    "proxy": [("socks5://host:9050", "socks5://host:9050"), ("", "")],
+    "yt_dlp_args": [("-4 --verbose", ("-4", "--verbose")), (["-R", 3], ("-R", "3")), ("", ())],
+    "encodes": [("2", 2), (None, None)],
+    "crop": [("none", Crop.NONE), (Crop.NONE, Crop.NONE)],
+    "face_rate": [("every", None), (None, None), ("2.5", 2.5), (3, 3.0)],
+    "face_margin": [("0.1", 0.1), (-0.25, -0.25)],
+    "face_fallback": [("table", Fallback.TABLE)],
+    "size": [("512", 512), (512.0, 512), (None, None)],
+    "fps": [(25, Fraction(25)), (29.97, Fraction(2997, 100)), (30000 / 1001, Fraction(30000, 1001)),
+            ("30000/1001", Fraction(30000, 1001)), (Decimal("23.976"), Fraction(2997, 125)), (None, None)],
+    "segment": [("10", 10.0), (2, 2.0)],
+    "audio": [("aac", Audio.AAC), ("BOTH", Audio.BOTH)],
+    "deinterlace": [("off", Deinterlace.OFF)],
+    "codec": [("lossless", Codec.LOSSLESS)],
+    "crf": [("18", 18), (0, 0)],
+    "preset": [("medium", "medium")],
+    "keep_raw": [("no", False), ("true", True), (True, True), (None, None)],
+    "scratch": [("tmp", Path("tmp"))],
+    "min_free": [("500M", 500 * 10**6), (0, 0)],
+    "no_report": [("yes", True)],
+    "retry_failed": [(True, True)],
+    "recut": [("off", False)],
+    "shard": [("0/2", Shard(0, 2)), ((1, 2), Shard(1, 2)), (Shard(0, 1), Shard(0, 1))],
+    "dask": [("tcp://host:8786", "tcp://host:8786")],
+    "pace_scope": [("cluster", PaceScope.CLUSTER)],
+    "split": [("80/10/10", (80, 10, 10)), ([80, 10, 10], (80, 10, 10)), (True, SHARES)],
+    "split_seed": [("7", 7)],
+    "ffmpeg": [("/usr/bin/ffmpeg", Path("/usr/bin/ffmpeg"))],
+    "yt_dlp": [("yt-dlp", Path("yt-dlp"))],
+    "face_model": [(__file__, Path(__file__))],
+}  # fmt: skip
+"""Of each field what people write for it, and what the field then holds."""
+NEVER = (
+    object(),
+    b"25",
+    {"a": 1},
+    [[1]],
+    float("nan"),
+    float("inf"),
+    10**400,
+    "",
+    "\0",
+    "1\x1b[2J",
+    -1,
+    2.5,
+    "x" * 10**5,
+)
+"""What hardly any option accepts."""
+
+
+def test_every_option_accepts_what_people_write_for_it() -> None:
+    """Strings and numbers of all kinds; the field holds one type, and making it again changes nothing."""
+    assert WRITTEN.keys() == {option.name for option in fields(Options)}
+    for name, written in WRITTEN.items():
+        for given, held in written:
+            options = Options(**{name: given})  # type: ignore[arg-type]
+            found = getattr(options, name)
+            assert (found, type(found)) == (held, type(held)), name
+            assert replace(options) == options
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_what_an_option_does_not_accept_is_refused_by_its_name(name: str) -> None:
+    """Whatever it is: an `OptionsError` that names the field and what is expected, short and printable."""
+    told: list[str] = []
+    for value in (*NEVER, None, True, 25, "word"):
+        try:
+            options = Options(**{name: value})  # type: ignore[arg-type]
+        except OptionsError as error:
+            told.append(str(error))
+        else:
+            held = {type(held) for _, held in WRITTEN[name]} | {type(getattr(Options(), name))}
+            assert type(getattr(options, name)) in held, value
+    assert len(told) >= 6
+    for text in told:
+        assert name in text
+        assert re.search("expected .|cannot (take|read) .", text)
+        assert text.isprintable()
+        assert len(text) < 400
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        ({"fps": "fast"}, "a frame rate from 1 to 240, such as 25 or 30000/1001 (got fast)"),
+        ({"downloads": 2.5}, "an integer from 1 to 256, such as 4 (got 2.5)"),
+        ({"limit": 0}, "a positive integer, such as 5 (got 0)"),
+        ({"size": "abc"}, "an even number of pixels from 16 to 8192, such as 512 (got abc)"),
+        ({"shard": "3/2"}, "I/N with 0 <= I < N, such as 0/4 for the first of four shards (got 3/2)"),
+        ({"min_free": "10X"}, "a size such as 500M or 10G (got 10X)"),
+        ({"split": "90/5"}, "percentages of training, validation and test that add up to 100, such as"),
+        ({"audio": "mp3"}, "none, aac, wav or both (got mp3)"),
+        ({"keep_raw": "perhaps"}, "true or false (got perhaps)"),
+        ({"recipe": ["hallo"]}, "musetalk, hallo, latentsync, wav2lip or real3dportrait"),
+    ],
+)  # fmt: skip
+def test_an_error_says_what_is_accepted(bad: dict[str, object], words: str) -> None:
+    """With an example, and with what was given."""
+    with pytest.raises(OptionsError, match=f": expected {re.escape(words)}"):
+        Options(**bad)  # type: ignore[arg-type]
+
+
+def test_a_shown_default_is_the_real_one() -> None:
+    """In help and docs: what stands there, read as a value, is the field's default."""
+    for what in (Options, Printing):
+        for option in fields(what):
+            flag = flag_of(option)
+            if option.default is None or option.default == ():
+                assert flag.shown_default
+            else:
+                assert flag.read(flag.shown_default) == option.default, option.name
+    texts = {flag_of(option).names[0]: flag_of(option).shown_default for option in fields(Options)}
+    assert (texts["--pace"], texts["--min-free"], texts["--least-speed"]) == ("15", "2G", "30k")
+
+
+def test_a_recipe_stands_for_its_options_and_given_ones_count_more() -> None:
+    """Also where the given one is the default; and it cannot be given where nothing would come of it."""
+    options = Options(recipe="hallo")
+    assert (options.size, options.fps, options.audio) == (512, Fraction(25), Audio.BOTH)
+    assert Options(recipe="hallo", size=None, audio="none").form == Options(fps=25).form
+    with pytest.raises(OptionsError, match="recipe"):
+        replace(Options(), recipe="hallo")

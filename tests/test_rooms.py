@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 PACKAGE = Path(hdtf_async.__file__).parent
 
 ROOMS = [
+    "text",
     *("model", "masks", "failures", "messages", "words", "streaks", "health", "geometry", "window"),
     *("entries", "tracks", "formats", "observed", "events"),
     *("splits", "recipes"),
@@ -42,6 +43,7 @@ ROOMS = [
 
 PURE = {
     "model": set[str](),
+    "text": set[str](),
     "masks": {"base64", "json", "re", "urllib"},
     "failures": {"re"},
     "messages": {"re"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
+    from conftest import Finished
 
     from hdtf_async.plan import Work
 
@@ -48,6 +50,27 @@ async def _shop(out: Path, source: Path, **more: Any) -> AsyncIterator[tuple[Wor
         with childless():
             async with workshop(options, Lanes.of(options), directory, Events(), own={}) as shop:
                 yield shop, ledger, work
+
+
+async def test_the_check_of_a_clip_does_not_wait_for_a_source_video(
+    finished: Finished, tmp_path: Path
+) -> None:
+    """While one is read that never ends: the file is a pipe into which nobody writes."""
+    endless = tmp_path / "endless.mp4"
+    os.mkfifo(endless)
+    options = finished.options
+    async with (
+        opened(tmp_path / "out") as directory,
+        workshop(options, Lanes.of(options), directory, Events(), own={}) as shop,
+        anyio.create_task_group() as group,
+    ):
+        await shop.prober.ready()
+        group.start_soon(partial(shop.prober.facts, endless, container="mp4"))
+        await anyio.wait_all_tasks_blocked()
+        with anyio.fail_after(100):
+            facts = await shop.cutter.prober.facts(finished.out / "RD_Radio2_000.mp4", container="mp4")
+        assert facts.frames == 150
+        group.cancel_scope.cancel()
 
 
 async def test_each_video_hands_over_the_records_that_a_run_would_have_written(tmp_path: Path) -> None:

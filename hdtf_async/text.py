@@ -1,0 +1,40 @@
+"""Text from outside, made safe to print: file names, paths, table cells and the output of tools. Pure.
+
+A terminal obeys escape sequences, and bidirectional controls reorder what is read. So everything that comes
+from tables, journals, tools or the command line passes through `printable` before it is printed.
+"""
+
+from __future__ import annotations
+
+LONGEST_SHOWN = 60
+"""Characters of untrusted text that a message repeats."""
+
+
+def printable(text: str) -> str:
+    r"""Return text with each character that could act on a terminal replaced by its escape, such as ``\x1b``.
+
+    These are control characters (also line ends), bidirectional and other format controls, and lone
+    surrogates. Letters of all scripts stay as they are.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in text
+    )
+
+
+def printable_lines(text: str) -> str:
+    """Return text of several lines as `printable` does, and keep its line ends."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
+def quoted(text: str) -> str:
+    """Return untrusted text in quotes, in ASCII, and shortened."""
+    return ascii(text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "...")
+
+
+def shown(value: object) -> str:
+    """Return a value for a message: as it is where it is short printable ASCII, else `quoted`."""
+    text = str(value)
+    plain = text.isascii() and text.isprintable() and len(text) <= LONGEST_SHOWN
+    return text if plain and text.strip() == text != "" else quoted(text)

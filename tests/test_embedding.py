@@ -1,0 +1,184 @@
+"""What a host program relies on: public names, results, its own exceptions, one clear error under trio."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import traceback
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+import readme
+
+import hdtf_async
+from hdtf_async import ExitCode, StoreError, repair
+from hdtf_async.run import under_way
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from pathlib import Path
+    from typing import Any
+
+    from conftest import Finished
+
+    from hdtf_async import Report, Running
+    from hdtf_async.events import Events
+
+
+async def _forever(_events: Events, _finish: anyio.Event) -> int:
+    await anyio.sleep_forever()
+    return 0
+
+
+async def _failing(_events: Events, _finish: anyio.Event) -> int:
+    await anyio.sleep(0)
+    raise StoreError("the job's own")
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        ValueError("the host's own"),
+        ExceptionGroup("the host's own", [ValueError("one")]),
+        ExceptionGroup("the host's own", [ExceptionGroup("deep", [ValueError("one")]), KeyError("two")]),
+        BaseExceptionGroup("the host's own", [SystemExit(3)]),
+        KeyboardInterrupt(),
+        StopAsyncIteration(),
+        StoreError("the host's own, of our class"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_an_exception_of_the_host_passes_unchanged(raised: BaseException) -> None:
+    """The very same object, whatever it is, with what it holds; the job has ended by then."""
+    before = repr(raised)
+    with pytest.raises(type(raised)) as caught:
+        async with under_way(_forever):
+            raise raised
+    assert caught.value is raised
+    assert repr(raised) == before
+    assert raised.__cause__ is None
+
+
+async def test_an_exception_group_of_the_host_passes_through_a_real_run(finished: Finished) -> None:
+    """Raised inside of `async with running()`."""
+    raised = ExceptionGroup("the host's own", [ValueError("one")])
+    with pytest.raises(ExceptionGroup) as caught:
+        async with hdtf_async.running(finished.out, finished.options):
+            raise raised
+    assert caught.value is raised
+
+
+async def _failing_with_it(raised: BaseException) -> None:
+    async with under_way(_failing):
+        try:
+            await anyio.sleep_forever()
+        finally:
+            raise raised
+
+
+async def test_the_failure_of_the_job_is_raised_as_it_is() -> None:
+    """Not in a group; where the host fails because of that, a traceback of its exception shows both."""
+    with pytest.raises(StoreError, match="the job's own"):
+        await _iterated(under_way(_failing))
+    raised = ExceptionGroup("on the way out", [ValueError("one")])
+    with pytest.raises(ExceptionGroup) as caught:
+        await _failing_with_it(raised)
+    assert caught.value is raised
+    assert "the job's own" in "".join(traceback.format_exception(raised))
+
+
+async def test_a_cancellation_goes_on_whatever_the_host_raises_meanwhile() -> None:
+    """The scope that was cancelled ends as cancelled."""
+    with anyio.move_on_after(0) as scope:
+        async with under_way(_forever):
+            await anyio.sleep_forever()
+    assert scope.cancelled_caught
+
+
+async def test_a_report_needs_no_check_for_none(finished: Finished) -> None:
+    """It raises before the events have ended, and is there from then on."""
+    async with hdtf_async.running(finished.out, finished.options) as run:
+        with pytest.raises(RuntimeError, match="no report yet"):
+            _ = run.report
+        async for _ in run:
+            pass
+        assert run.report.exit_code is ExitCode.DONE
+    assert run.report.there == finished.report.asked
+
+
+async def test_a_run_that_failed_has_no_report(tmp_path: Path) -> None:
+    """What went wrong was raised."""
+    (tmp_path / "file").write_text("")
+    runs: list[Running[Report]] = []
+
+    async def failing() -> None:
+        async with hdtf_async.running(tmp_path / "file") as run:
+            runs.append(run)
+            await anyio.sleep_forever()
+
+    with pytest.raises(StoreError):
+        await failing()
+    with pytest.raises(RuntimeError, match="no report yet"):
+        _ = runs[0].report
+
+
+async def _iterated(manager: Any) -> None:
+    async with manager as run:
+        async for _ in run:
+            pass
+
+
+WAYS: dict[str, Callable[[Path], Coroutine[Any, Any, object]]] = {
+    "download": hdtf_async.download,
+    "check": hdtf_async.check,
+    "census": hdtf_async.census,
+    "merge": hdtf_async.merge,
+    "export": lambda out: hdtf_async.export(out, out.with_name("tree"), "hallo"),
+    "running": lambda out: _iterated(hdtf_async.running(out)),
+    "running a check": lambda out: _iterated(repair.running(out)),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_another_event_loop_is_one_clear_error(way: str, tmp_path: Path) -> None:
+    """Under trio nothing begins, and the message says what to use."""
+    with pytest.raises(RuntimeError, match=r"runs on asyncio.*such as trio: use asyncio\.run") as error:
+        anyio.run(WAYS[way], tmp_path / "out", backend="trio")
+    assert type(error.value) is RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_what_commands_do_is_there_as_coroutines_with_results(
+    finished: Finished, tmp_path: Path
+) -> None:
+    """`check`, `merge` and `export`, as a program calls them; a census has its tests in test_census.py."""
+    check = await hdtf_async.check(str(finished.out))
+    assert (check.exit_code, check.clips) == (ExitCode.DONE, finished.report.asked)
+    merged = await hdtf_async.merge(str(finished.out))
+    assert (merged.exit_code, merged.clips, merged.unended) == (ExitCode.DONE, finished.report.asked, 0)
+    with pytest.raises(hdtf_async.FormError, match="--recipe hallo"):
+        await hdtf_async.export(str(finished.out), str(tmp_path / "tree"), "hallo")
+    with pytest.raises(hdtf_async.OptionsError, match="--recipe: expected musetalk, hallo"):
+        await hdtf_async.export(str(finished.out), str(tmp_path / "tree"), "nobody")
+
+
+@pytest.mark.parametrize("command", [hdtf_async.check, hdtf_async.census])
+async def test_a_command_for_directories_refuses_an_object_store(command: Any) -> None:
+    """It says how to copy what it needs."""
+    with pytest.raises(hdtf_async.OptionsError, match="does not read object stores"):
+        await command("s3://bucket/prefix")
+
+
+def test_public_names_are_there_and_documented() -> None:
+    """Each has a docstring, and each is named in docs/embedding.md."""
+    page = (readme.DOCS / "embedding.md").read_text("utf-8")
+    words = set(re.findall(r"\w+", page))
+    assert hdtf_async.__all__ == sorted(hdtf_async.__all__)
+    for name in hdtf_async.__all__:
+        assert inspect.getdoc(getattr(hdtf_async, name)), name
+        assert name in words, name
+    for name in ("download", "check", "census", "export", "merge"):
+        assert inspect.iscoroutinefunction(getattr(hdtf_async, name))
+    kinds = [kind for kind in readme.kinds_of_events() if kind.__name__ not in hdtf_async.events.__all__]
+    assert kinds == []

@@ -1,0 +1,226 @@
+"""Nothing that others wrote acts on a terminal: names, paths, options, keys, and the output of tools."""
+
+from __future__ import annotations
+
+import ast
+import json
+import sys
+import unicodedata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import hdtf_async
+from hdtf_async import cli, sheet
+from hdtf_async.journal import JOURNAL, line
+from hdtf_async.text import printable, quoted, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import Finished
+
+HOSTILE = {
+    "clipboard": "\x1b]52;c;cm0gLXJmIH4=\x07",
+    "screen": "\x1b[2J\x1b[1;1H",
+    "title": "\x1b]0;all is well\x1b\\",
+    "C1": "\x9b2J\x9d0;title\x9c",
+    "bidi": "\u202egnp.4pm\u2066",
+    "return": "\r[K0 missing",
+    "line": "x\nReady.",
+    "separators": "\u2028\u2029\x0b\x0c\x85",
+    "tags": "\U000e0001\U000e0041\u200b\ufeff",
+    "delete": "\x7f\x08\x08",
+    "surrogate": "\udce9",
+}
+"""What a terminal obeys, or hides, and what would look like a line of ours."""
+PACKAGE = Path(hdtf_async.__file__).parent
+
+
+def assert_printed_safely(text: str) -> None:
+    """Raise unless all that was printed are printable characters in lines of ours."""
+    assert [each for each in text if not each.isprintable() and each != "\n"] == []
+    assert "Ready." not in text.splitlines()
+
+
+@given(st.text(st.characters()))
+def test_what_is_printable_stays_and_all_else_becomes_an_escape(text: str) -> None:
+    """The result is printable, and says which character stood there."""
+    result = printable(text)
+    assert result.isprintable()
+    assert printable(result) == result
+    if text.isprintable():
+        assert result == text
+    for quote in (quoted(text), shown(text)):
+        assert quote.isascii()
+        assert quote.isprintable()
+        assert len(quote) <= 660
+
+
+@pytest.mark.parametrize("kind", ["Cc", "Cf", "Zl", "Zp", "Cs"])
+def test_no_control_or_format_character_is_printable(kind: str) -> None:
+    """All of them, by Unicode's own categories; letters of every script are."""
+    every = [chr(code) for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)) == kind]
+    assert len(every) > 0
+    assert all(printable(each).isascii() for each in every)
+    assert printable("Zoë 漢字 עברית 🎬") == "Zoë 漢字 עברית 🎬"
+
+
+def test_everything_is_printed_by_one_function() -> None:
+    """No other module writes to stdout or stderr, but the children, whose output is a protocol."""
+    own = {"pen.py", "facemodel.py", "probe.py", "landmarks.py", "demo/site.py"}
+    writes = (
+        "print",
+        "sys.stdout.write",
+        "sys.stderr.write",
+        "traceback.print_exc",
+        "traceback.print_exception",
+    )
+    found = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in writes
+    }
+    assert found <= own
+    assert "pen.py" in found
+
+
+@pytest.fixture(params=HOSTILE)
+def hostile(request: pytest.FixtureRequest) -> str:
+    """One of them."""
+    return HOSTILE[request.param]
+
+
+@pytest.fixture
+def _no_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command ``faces`` draws its picture with a package of an extra; its table needs none."""
+
+    async def drawn(*_: object) -> list[str]:
+        return []
+
+    monkeypatch.setattr(sheet, "draw", drawn)
+
+
+def received(finished: Finished, out: Path, name: str) -> Path:
+    """Make a directory as somebody else may hand it over: records with hostile names, and their files."""
+    known = [json.loads(text) for text in (finished.out / JOURNAL).read_bytes().splitlines()]
+    run = next(record for record in known if record["type"] == "run")
+    clip = next(record for record in known if record["type"] == "clip")
+    out.mkdir()
+    stem = f"RD_{name}_000"
+    size = 5
+    faces = {"zoom": 1.2, "faces": 1, "face_share": 1.0}
+    metadata = clip["metadata"] | faces | {"file_name": f"{stem}.mp4", "name": name, "bytes": size}
+    failed = {
+        "type": "failed",
+        "clip": f"{stem}x",
+        "subset": "RD",
+        "name": name,
+        "index": 0,
+        "youtube_id": name,
+    }
+    records: list[dict[str, Any]] = [
+        run | {"host": name, "versions": {"ffmpeg": name}},
+        clip | {"clip": stem, "metadata": metadata},
+        clip | {"clip": f"{stem}/x", "metadata": metadata},
+        clip | {"clip": f"{stem}\ud83d", "metadata": metadata},
+        failed | {"reason": "unknown", "words": name},
+        {"type": name, "clip": name},
+    ]
+    (out / JOURNAL).write_bytes(b"".join(map(line, records)))
+    (out / "metadata.jsonl").write_bytes(line({"file_name": f"{name}.mp4", name: name}))
+    for file in (f"{stem}.mp4", f"{name}.txt"):
+        try:
+            (out / file).write_bytes(b"12345")
+        except (OSError, ValueError):  # no file can have this name
+            continue
+    return out
+
+
+COMMANDS: dict[str, Callable[[str, str, str], list[str]]] = {
+    "check": lambda out, _name, _to: ["check", "--out", out],
+    "check --quiet": lambda out, _name, _to: ["check", "--out", out, "--quiet"],
+    "check --log-level info": lambda out, _name, _to: ["check", "--out", out, "--log-level", "info"],
+    "faces": lambda out, _name, _to: ["faces", "--out", out],
+    "report": lambda out, _name, _to: ["report", "--out", out],
+    "merge": lambda out, _name, _to: ["merge", "--out", out],
+    "plan": lambda out, _name, _to: ["plan", "--out", out, "--limit", "1"],
+    "plan --json": lambda out, _name, _to: ["plan", "--json", "--out", out, "--limit", "1"],
+    "export": lambda out, _name, to: ["export", "--recipe", "latentsync", "--out", out, "--to", to],
+    "main": lambda out, _name, _to: ["--out", out, "--limit", "1", "--ffmpeg", "/nowhere"],
+    "out": lambda out, name, _to: ["--out", f"{out}/{JOURNAL}/{name}"],
+    "merge nothing": lambda out, name, _to: ["merge", "--out", f"{out}/{name}"],
+    "option": lambda out, name, _to: ["--out", out, f"--{name}"],
+    "word": lambda _out, name, _to: [name],
+    "value": lambda out, name, _to: ["--out", out, "--size", name],
+    "recipe": lambda out, name, _to: ["--out", out, "--recipe", name],
+    "video": lambda _out, name, _to: ["plan", "--video", name],
+    "source": lambda _out, name, _to: ["plan", "--source", f"/nowhere/{name}"],
+    "raw": lambda out, name, _to: ["--out", f"{out}-2", "--raw-dir", f"/nowhere/{name}"],
+    "cookies": lambda out, name, _to: ["--out", out, "--cookies", f"/nowhere/{name}"],
+    "bucket": lambda _out, name, _to: ["--out", f"s3://bucket/{name}?x"],
+    "days": lambda out, name, _to: ["census", "--out", out, "--fresh", name],
+    "config": lambda _out, name, _to: ["plan", "--config", f"/nowhere/{name}"],
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.usefixtures("_no_extra")
+def test_no_command_prints_what_a_terminal_obeys(
+    command: str, hostile: str, finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On a directory that somebody else made, and with hostile words on the command line."""
+    out = received(finished, tmp_path / "out", hostile)
+    try:
+        code = cli.main(COMMANDS[command](str(out), hostile, str(tmp_path / "tree")))
+    except SystemExit as left:
+        code = left.code if isinstance(left.code, int) else -1
+    told = capsys.readouterr()
+    assert told.out + told.err
+    assert code in {0, 1, 2, 4}
+    assert "please report it" not in told.err
+    assert_printed_safely(told.out)
+    assert_printed_safely(told.err)
+
+
+def test_hostile_settings_are_told_safely(
+    hostile: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Keys and values of a file, and names of variables."""
+    file = tmp_path / "a.toml"
+    name = hostile.encode("utf-8", "replace").decode()
+    for text in (
+        f"{json.dumps(name)} = 1\n",
+        f"size = {json.dumps(name)}\n",
+        f"crop = [{json.dumps(name)}]\n",
+    ):
+        file.write_text(text)
+        assert cli.main(["plan", "--config", str(file)]) == 2
+        assert_printed_safely(capsys.readouterr().err)
+    monkeypatch.setenv(f"HDTF_ASYNC_{hostile.replace('=', '')}", "1")
+    assert cli.main(["plan"]) == 2
+    assert_printed_safely(capsys.readouterr().err)
+
+
+def test_what_a_tool_says_of_itself_is_told_safely(
+    hostile: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Versions, runtimes and errors of --ffmpeg and --yt-dlp, as `doctor` shows them."""
+    said = hostile.encode("utf-8", "surrogateescape" if "\udce9" not in hostile else "replace")
+    words = (
+        b"ffmpeg version " + said + b"9 Copyright\n[debug] yt-dlp version 2026.01.01" + said + b"\n"
+        b"[debug] JS runtimes: " + said + b"\n" + said + b"\n"
+    )
+    (tmp_path / "words").write_bytes(words)
+    tool = tmp_path / "tool"
+    tool.write_text(f"#!/bin/sh\ncat {tmp_path / 'words'}\ncat {tmp_path / 'words'} >&2\n")
+    tool.chmod(0o755)
+    assert cli.main(["doctor", "--ffmpeg", str(tool), "--yt-dlp", str(tool)]) == 4
+    told = capsys.readouterr()
+    assert "ffmpeg" in told.out
+    assert_printed_safely(told.out.removesuffix("Ready.\n"))
+    assert_printed_safely(told.err)
