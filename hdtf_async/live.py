@@ -20,8 +20,8 @@ from anyio.to_thread import run_sync
 from hdtf_async import observed, plan, tables
 from hdtf_async.failures import Action, Failure, Reason
 from hdtf_async.guard import guarding
-from hdtf_async.javascript import private_cache
 from hdtf_async.health import Sign, Verdict
+from hdtf_async.javascript import private_cache
 from hdtf_async.meter import Meter, measuring
 from hdtf_async.observed import Cost, Traffic
 from hdtf_async.words import connection_cause

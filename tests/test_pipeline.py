@@ -428,7 +428,9 @@ def test_an_attempt_that_advances_is_not_counted() -> None:
 def test_what_passes_is_tried_again_while_others_go_on(reason: Reason) -> None:
     """More videos than slots wait for their next try, and neither slot nor token is theirs meanwhile."""
     tries = reason.advice.tries
-    bad = [_Plot(fetch=10, fetch_failures=(reason,) * tries, clips=2)] * 5
+    # With different messages: the same unknown one would end the run.
+    messages = ("one", "two", "three", "four", "five")
+    bad = [_Plot(fetch=10, fetch_failures=(reason,) * tries, message=text, clips=2) for text in messages]
     good = [_Plot(fetch=10, cut=1)] * 20
     world = _World([*bad, *good], downloads=1, encodes=1, backoff=lambda attempt: 5000.0 * attempt)
     world.run()
