@@ -12,7 +12,7 @@ The reasons fall into these families:
   failed), ``other_place``, ``format_unavailable``, ``wrong_video``, ``certificate``, ``bad_option``.
 - permanent, because YouTube says why: ``private``, ``removed``, ``terminated``, ``copyright``, ``drm``; or
   because it said "unavailable" in two runs: ``gone``.
-- temporary: ``unavailable`` (no reason given), ``not_yet``, ``network`` (a broken connection, a server error),
+- temporary: ``unavailable`` (no reason given), ``not_yet``, ``network`` (connection, server),
   ``player_forbidden`` (403 of the API), ``forbidden`` (403 or 404 of the media), ``range_refused``,
   ``timed_out``, ``stalled``, ``raw_truncated``, ``raw_unreadable``, ``youtube_changed``, ``not_tried``.
 - this machine: ``disk_full``, ``not_writable``, ``tool_missing``, ``not_ready``, ``tool_failed``.
