@@ -24,6 +24,7 @@ __all__ = [
     "ClipChecked",
     "ClipDone",
     "ClipFailed",
+    "ClipRetrying",
     "DownloadProgress",
     "DownloadStarted",
     "Downloaded",
@@ -267,6 +268,20 @@ class EncodeProgress(Event):
     passing: ClassVar[bool] = True
     clip: str
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClipRetrying(Event):
+    """An encode failed, and the clip is encoded again."""
+
+    type: ClassVar[str] = "clip_retrying"
+    clip: str
+    reason: Reason
+    words: str
+    after: float
+    """Seconds until it may start again."""
+    attempt: int
+    """1 for the first."""
 
 
 @dataclass(frozen=True, slots=True)

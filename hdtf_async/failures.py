@@ -5,21 +5,11 @@ one row of advice (`Reason.advice`): what it means, what a person should do, wha
 and which exit code (`ExitCode`) a run gets that ends with it. The pipeline, the report, ``failures.jsonl``
 and the docs all take their words and their deeds from that table: a reason is described in one place only.
 
-The reasons fall into these families:
+The rows are grouped: the address, what needs action, permanent, temporary, this machine, the object store, a
+cluster, the tables against the video, and this program. ``unknown`` stands for messages that nobody has
+categorised yet: there is no default that guesses.
 
-- the address: ``refused`` (YouTube blocks it, or the account), ``unreachable`` (no connection).
-- needs action: ``cookies_needed``, ``age``, ``restricted``, ``update_needed``, ``javascript`` (the runtime
-  failed), ``other_place``, ``format_unavailable``, ``wrong_video``, ``certificate``, ``bad_option``.
-- permanent, because YouTube says why: ``private``, ``removed``, ``terminated``, ``copyright``, ``drm``; or
-  because it said "unavailable" in two runs: ``gone``.
-- temporary: ``unavailable`` (no reason given), ``not_yet``, ``network`` (connection, server),
-  ``player_forbidden`` (403 of the API), ``forbidden`` (403 or 404 of the media), ``range_refused``,
-  ``timed_out``, ``stalled``, ``raw_truncated``, ``raw_unreadable``, ``youtube_changed``, ``not_tried``.
-- this machine: ``disk_full``, ``not_writable``, ``tool_missing``, ``not_ready``, ``tool_failed``.
-- elsewhere: ``store_unreachable``, ``store_refused``, ``worker_lost``, ``cluster_lost``.
-- the tables against the video: ``box_does_not_fit``, ``height_unknown``, ``interval_outside``,
-  ``no_sound``, ``no_face``, ``clip_wrong``, ``row_refused``.
-- this program: ``fault``; and ``unknown``: a message that `words` does not know.
+Which message of a tool means which reason is in `messages`; `words` reads stderr with it.
 """
 
 from __future__ import annotations
@@ -133,6 +123,7 @@ class Reason(StrEnum):
     TOOL_FAILED = "tool_failed"
     TIMED_OUT = "timed_out"
     STALLED = "stalled"
+    ENCODE_STALLED = "encode_stalled"
     RAW_TRUNCATED = "raw_truncated"
     RAW_UNREADABLE = "raw_unreadable"
     BOX_DOES_NOT_FIT = "box_does_not_fit"
@@ -339,6 +330,10 @@ ADVICE: dict[Reason, Advice] = {
         "A tool was ended because nothing had moved for a long time.",
         "Run again; on a slow line take fewer --downloads at a time.",
     ),
+    Reason.ENCODE_STALLED: _passing(
+        "ffmpeg was ended because an encode made no progress, or took far longer than it should.",
+        "Run again; if it persists, take fewer --encodes, and check the load, the memory and the disk.",
+    ),
     Reason.RAW_TRUNCATED: _passing(
         "The download is shorter than was promised.",
         "Run again: it was not used, and is fetched anew.",
@@ -401,6 +396,7 @@ _NO_ANSWER = frozenset({
     Reason.NOT_WRITABLE, Reason.BAD_OPTION, Reason.STORE_UNREACHABLE, Reason.STORE_REFUSED,
     Reason.TOOL_MISSING, Reason.NOT_READY, Reason.TOOL_FAILED, Reason.NOT_TRIED, Reason.FAULT,
     Reason.WORKER_LOST, Reason.CLUSTER_LOST, Reason.ROW_REFUSED,
+    Reason.ENCODE_STALLED,
 })  # fmt: skip
 
 _WEIGHT = (ExitCode.LOCAL, ExitCode.REFUSED, ExitCode.PASSING, ExitCode.GIVEN_UP)

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from hdtf_async.events import (
+    ClipRetrying,
     Downloaded,
     DownloadStarted,
     EncodeStarted,
@@ -35,7 +36,7 @@ _LONGEST = 1e8
 
 
 _NOTED = (
-    DownloadStarted, Downloaded, EncodeStarted, Retrying, VideoUnconfirmed, VideoFailed,
+    DownloadStarted, Downloaded, EncodeStarted, Retrying, ClipRetrying, VideoUnconfirmed, VideoFailed,
     LaneClosed, LaneOpened,
 )  # fmt: skip
 """Events that the journal tells of besides what came to be."""
@@ -176,9 +177,12 @@ class _Reading:
                 begun = self._encodes.pop(clip, self._since(record, at))
                 run.encodes.append(Span(clip, begun, at))
                 self._waited(clip, metadata.get("youtube_id"), begun)
-            case {"type": "failed", "clip": str(clip), "reason": str(reason)} if clip in self._encodes:
+            case {"type": "failed" | "clip_retrying" as kind, "clip": str(clip), "reason": str(reason)} if (
+                clip in self._encodes
+            ):
                 begun = self._encodes.pop(clip)
-                run.encodes.append(Span(clip, begun, at, Course.FAILED, reason))
+                course = Course.FAILED if kind == "failed" else Course.AGAIN
+                run.encodes.append(Span(clip, begun, at, course, reason))
                 self._waited(clip, record.get("youtube_id"), begun)
             case {"type": "lane_closed", "reason": str(reason)} if self._closed is None:
                 self._closed = at, reason

@@ -9,6 +9,7 @@ from hdtf_async.events import (
     ClipChecked,
     ClipDone,
     ClipFailed,
+    ClipRetrying,
     DownloadProgress,
     DownloadStarted,
     EncodeProgress,
@@ -107,6 +108,8 @@ class Picture:
             case EncodeStarted():
                 self.encoding[event.clip], self._lengths[event.clip] = 0.0, event.seconds
                 self._first_encode = now if self._first_encode is None else self._first_encode
+            case ClipRetrying():
+                self.encoding.pop(event.clip, None)
             case EncodeProgress() if event.clip in self.encoding:
                 self.encoding[event.clip] = event.seconds
             case ClipDone() | ClipFailed():
@@ -118,7 +121,7 @@ class Picture:
         match event:
             case Retrying() | VideoFailed():
                 self._note(event.video, event.reason, now)
-            case ClipFailed(with_video=False):
+            case ClipFailed(with_video=False) | ClipRetrying():
                 self._note(event.clip, event.reason, now)
             case LaneClosed():
                 self._note("network lane", event.reason, now)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 import anyio
 from anyio.lowlevel import checkpoint
 
-from hdtf_async.events import ClipFailed, Retrying, VideoFailed, VideoUnconfirmed, WindingDown
+from hdtf_async.events import ClipFailed, ClipRetrying, Retrying, VideoFailed, VideoUnconfirmed, WindingDown
 from hdtf_async.failures import Action, Failure, Reason
 from hdtf_async.lanes import Queue
 
@@ -247,22 +247,41 @@ class Pipeline(Generic[A, R]):
         await self._fetching.let_go(work, keep=self._keep_raw or not over)
 
     async def one_clip(self, work: Work, clip: Clip, raw: R, came: dict[Clip, Failure | None]) -> None:
-        """Make one clip under an encode token, and note what came of it."""
-        if not await self._encode_token():
-            return
+        """Make one clip, as often as the table says, and note what came of it."""
+        attempt = 0
+        while await self._encode_token():
+            attempt += 1
+            came[clip] = failed = await self.encode(clip, raw)
+            if failed is None or not await self._is_tried_again(clip, failed, attempt):
+                break
+        failed = came.get(clip)
+        if failed is not None and not _is_unread(failed):
+            await self.clips_failed(replace(work, clips=(clip,)), failed)
+
+    async def encode(self, clip: Clip, raw: R) -> Failure | None:
+        """Make one clip under the encode token that is held, and release it; return why it failed."""
         self._encoding += 1
         try:
             with _own_faults():
                 await self._cutting.cut(clip, raw)
-            came[clip] = None
         except Failure as failure:
-            came[clip] = failure
+            return Failure(Reason.ENCODE_STALLED, failure.words) if _hangs(failure) else failure
         finally:
             self._encoding -= 1
             self._lanes.encodes.release()
-        failed = came[clip]
-        if failed is not None and not _is_unread(failed):
-            await self.clips_failed(replace(work, clips=(clip,)), failed)
+        return None
+
+    async def _is_tried_again(self, clip: Clip, failed: Failure, attempt: int) -> bool:
+        """Wait until a clip may be encoded again; say whether it may be at all. No token is held."""
+        advice = failed.reason.advice
+        if _is_unread(failed) or advice.action is not Action.RETRY or attempt >= advice.tries:
+            return False
+        after = self._backoff(attempt)
+        self._events.tell(ClipRetrying(clip.stem, failed.reason, failed.words, after, attempt))
+        with anyio.CancelScope() as scope, self._until_wind_down(scope):
+            await anyio.sleep(after)
+            return True
+        return False
 
     async def video_failed(self, work: Work, failure: Failure) -> None:
         """Do what the table says: stop, try again, or record that the clips cannot be had."""
@@ -394,6 +413,11 @@ def _opens(failure: Failure, turn: Turn) -> bool:
 def _is_unread(failure: Failure | None) -> bool:
     """Whether the raw is to blame: then no clip is given up before another one was tried."""
     return failure is not None and failure.reason is Reason.RAW_UNREADABLE
+
+
+def _hangs(failure: Failure) -> bool:
+    """Whether a child of the encode lane was ended because it took too long."""
+    return failure.reason in {Reason.STALLED, Reason.TIMED_OUT}
 
 
 def _is_over(failure: Failure | None) -> bool:

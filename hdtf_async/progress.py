@@ -22,6 +22,7 @@ from hdtf_async.events import (
     ClipChecked,
     ClipDone,
     ClipFailed,
+    ClipRetrying,
     FormatChosen,
     LaneClosed,
     LaneOpened,
@@ -96,8 +97,8 @@ def line_of(event: Event) -> tuple[str, str] | None:  # noqa: C901, PLR0911, PLR
                 f"Next download in {in_hours(event.after)}: {event.requests} videos were requested within the"
                 " last hour, and --pace allows no more.",
             )
-        case Retrying():
-            return "warning", f"{event.video}: {_sentence(event.reason)} Trying again in {event.after:.0f} s."
+        case Retrying(video=about) | ClipRetrying(clip=about):
+            return "warning", f"{about}: {_sentence(event.reason)} Trying again in {event.after:.0f} s."
         case VideoFailed():
             lost = f" ({count(event.clips, 'clip')})" if event.clips else ""  # a census has none
             return "warning", f"{event.video}{lost}: {_sentence(event.reason)} {event.reason.advice.remedy}"
@@ -429,9 +430,7 @@ def check_summary(check: Check, out: object) -> str:
 def _told_at(event: Event, level: str) -> tuple[str, str] | None:
     """Return level and line of an event that is told where this level is asked for."""
     told = line_of(event)
-    if told is None or LEVELS.index(told[0]) < LEVELS.index(level):
-        return None
-    return told[0], printable(told[1])
+    return (told[0], printable(told[1])) if told and LEVELS.index(told[0]) >= LEVELS.index(level) else None
 
 
 def _cause(event: LaneClosed) -> str:

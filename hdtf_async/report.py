@@ -11,6 +11,7 @@ import anyio
 from hdtf_async.events import (
     ClipDone,
     ClipFailed,
+    ClipRetrying,
     Downloaded,
     DownloadStarted,
     EncodeStarted,
@@ -143,7 +144,7 @@ class Report:
                 self._downloading.discard(event.video)
             case EncodeStarted():
                 self._encoding.add(event.clip)
-            case ClipDone() | ClipFailed():
+            case ClipDone() | ClipFailed() | ClipRetrying():
                 self._encoding.discard(event.clip)
 
     def ended(self) -> RunEnded:

@@ -22,6 +22,7 @@ from hdtf_async.demux import Facts
 from hdtf_async.entrance import LONGEST_COOL_DOWN, PROBES, Entrance
 from hdtf_async.events import (
     ClipFailed,
+    ClipRetrying,
     Event,
     Events,
     LaneClosed,
@@ -77,6 +78,8 @@ class _Plot:
     accept_failures: tuple[Reason, ...] = ()
     cut_failures: Mapping[int, Reason] = field(default_factory=dict)
     """By the clip's index."""
+    encode_failures: tuple[Reason, ...] = ()
+    """One for each attempt to encode a clip; the attempts after these go well."""
     at_hand: bool | None = None
     """Whether the raw that seems to be there is good; None where there is none."""
 
@@ -293,6 +296,9 @@ class _World:
         await self.child(plot.cut, self.encodes)
         if clip.index in plot.cut_failures:
             raise Failure(plot.cut_failures[clip.index], "as in the plot")
+        attempt = len(self.times("cut", clip.stem))
+        if attempt <= len(plot.encode_failures):
+            raise Failure(plot.encode_failures[attempt - 1], "as in the plot")
         self.note("done", clip.stem)
 
     # What the output directory does.
@@ -618,6 +624,59 @@ def test_raws_at_hand_are_cut_though_the_lane_is_closed() -> None:
     world.run()
     assert len(world.who("done")) == 20
     assert world.pipeline.closed is not None
+
+
+@pytest.mark.parametrize("reason", [Reason.STALLED, Reason.TIMED_OUT, Reason.UNKNOWN])
+def test_an_encode_that_hangs_is_tried_again_after_a_back_off(reason: Reason) -> None:
+    """Twice, as the table says; then it is done, and nothing is recorded against it."""
+    world = _World([_Plot(fetch_failures=(), encode_failures=(reason, reason))])
+    world.run()
+    assert world.times("cut") == [60, 60 + 60 + 100, 60 + 2 * 60 + 100 + 200]
+    assert world.who("done") == ["RD_V0_000"]
+    assert world.recorded == []
+    kept = Reason.UNKNOWN if reason is Reason.UNKNOWN else Reason.ENCODE_STALLED
+    told = [(event.clip, event.reason, event.attempt, event.after) for event in world.of(ClipRetrying)]
+    assert told == [("RD_V0_000", kept, 1, 100), ("RD_V0_000", kept, 2, 200)]
+
+
+@pytest.mark.parametrize("reason", [Reason.STALLED, Reason.TIMED_OUT])
+def test_an_encode_that_always_hangs_fails_with_advice_about_encodes(reason: Reason) -> None:
+    """After as many tries as the table says; the exit code says that another run may help."""
+    world = _World([_Plot(encode_failures=(reason,) * 9, clips=2)])
+    world.run()
+    advice = Reason.ENCODE_STALLED.advice
+    assert len(world.times("cut", "RD_V0_000")) == len(world.times("cut", "RD_V0_001")) == advice.tries == 3
+    assert sorted(world.recorded) == [(f"RD_V0_00{n}", Reason.ENCODE_STALLED) for n in range(2)]
+    assert [event.reason for event in world.of(ClipFailed)] == [Reason.ENCODE_STALLED] * 2
+    assert world.pipeline.stopped is None
+    assert "--encodes" in advice.remedy
+    assert "--downloads" not in advice.remedy
+    assert advice.exit_code == 75
+
+
+@pytest.mark.parametrize("reason", [Reason.CLIP_WRONG, Reason.INTERVAL_OUTSIDE, Reason.TOOL_FAILED])
+def test_an_encode_that_fails_for_good_is_tried_once(reason: Reason) -> None:
+    """Nothing would come of another try."""
+    world = _World([_Plot(encode_failures=(reason,))])
+    world.run()
+    assert len(world.times("cut")) == 1
+    assert world.recorded == [("RD_V0_000", reason)]
+
+
+def test_a_clip_that_waits_for_another_try_holds_no_token() -> None:
+    """Others are encoded meanwhile, though there is one token only."""
+    hangs = _Plot(fetch=10, cut=10, encode_failures=(Reason.STALLED,))
+    world = _World([hangs, *[_Plot(fetch=10, cut=10)] * 3], downloads=4, encodes=1)
+    world.run()
+    assert world.times("cut", "RD_V0_000") == [10, 120]
+    assert world.times("done")[:3] == [30, 40, 50]
+
+
+def test_winding_down_ends_the_wait_for_another_try() -> None:
+    """The clip has failed for now, and is recorded so; nothing is waited for."""
+    world = _World([_Plot(fetch=10, cut=10, encode_failures=(Reason.STALLED,))], backoff=lambda _: 86400)
+    assert _winding_down(world, 50) == 50
+    assert world.recorded == [("RD_V0_000", Reason.ENCODE_STALLED)]
 
 
 def _winding_down(world: _World, at: float) -> float:

@@ -23,6 +23,7 @@ import hdtf_async
 from hdtf_async import charts, cli, content, history, page, store, thumbnails
 from hdtf_async.events import (
     ClipDone,
+    ClipRetrying,
     Downloaded,
     DownloadStarted,
     EncodeStarted,
@@ -110,6 +111,21 @@ def test_what_has_not_ended_lasts_until_now_or_was_cut_off() -> None:
     assert seconds(killed.encodes) == [("RD_A_000", 5.5, 6, Course.OPEN, "")]
     assert seconds(newest.downloads) == [("RD_C", 101, 150, Course.OPEN, "")]
     assert seconds(history.runs(records)[1].downloads) == [("RD_C", 101, 101, Course.OPEN, "")]
+
+
+def test_an_encode_that_is_tried_again_has_a_bar_for_each_try() -> None:
+    """The first one as tried again; the wait between them is neither."""
+    records = [
+        *STORY[:6],
+        told(7, "clip_retrying", clip="RD_A_000", reason="encode_stalled"),
+        told(8, "encode_started", clip="RD_A_000"),
+        STORY[9],
+    ]
+    (run,) = history.runs(records)
+    assert seconds(run.encodes) == [
+        ("RD_A_000", 5.5, 7, "again", "encode_stalled"),
+        ("RD_A_000", 8, 9, "done", ""),
+    ]
 
 
 def test_a_journal_of_an_older_version_has_bars_too() -> None:
@@ -384,3 +400,8 @@ def test_the_report_of_a_run_tells_how_long_both_lanes_were_at_work(monkeypatch:
     ])  # fmt: skip
     assert (report.download_seconds, report.encode_seconds, report.both_seconds) == (8, 5, 2)
     assert report.overlap == 0.4
+    clock.tell(report, [
+        (120, EncodeStarted("A_001", 10.0)), (121, ClipRetrying("A_001", Reason.ENCODE_STALLED, "", 10.0, 1)),
+        (131, EncodeStarted("A_001", 10.0)), (133, ClipDone("A_001", "A_001.mp4", 10.0, 5, 2.0, 0.0)),
+    ])  # fmt: skip
+    assert report.encode_seconds == 8, "not while it waits for another try"
