@@ -5,23 +5,9 @@ one row of advice (`Reason.advice`): what it means, what a person should do, wha
 and which exit code (`ExitCode`) a run gets that ends with it. The pipeline, the report, ``failures.jsonl``
 and the docs all take their words and their deeds from that table: a reason is described in one place only.
 
-The reasons fall into these families:
-
-- the address: ``refused``, ``unreachable``. Every video fails alike, so the network lane is closed.
-- needs action: ``cookies_needed``, ``age``, ``restricted``, ``update_needed``, ``javascript``,
-  ``other_place``, ``format_unavailable``, ``wrong_video``, ``certificate``, ``bad_option``.
-- permanent, because YouTube says why: ``private``, ``removed``, ``terminated``, ``copyright``, ``drm``;
-  or because it said "unavailable" in two runs: ``gone``.
-- temporary: ``unavailable`` (no reason given), ``not_yet``, ``network``, ``player_forbidden``,
-  ``forbidden``, ``range_refused``, ``timed_out``, ``stalled``, ``raw_truncated``, ``raw_unreadable``,
-  ``youtube_changed``, ``not_tried``.
-- this machine: ``disk_full``, ``not_writable``, ``tool_missing``, ``not_ready``, ``tool_failed``.
-- the object store: ``store_unreachable``, ``store_refused``.
-- a cluster: ``worker_lost``, ``cluster_lost``.
-- the tables against the video: ``box_does_not_fit``, ``height_unknown``, ``interval_outside``,
-  ``no_sound``, ``no_face``, ``clip_wrong``.
-- this program: ``fault``.
-- ``unknown``: words that nobody has categorised yet. There is no default that guesses.
+The rows are grouped: the address, what needs action, permanent, temporary, this machine, the object store, a
+cluster, the tables against the video, and this program. ``unknown`` stands for messages that nobody has
+categorised yet: there is no default that guesses.
 
 Which words of a tool mean which reason is in `words`.
 """
@@ -142,6 +128,7 @@ class Reason(StrEnum):
     BOX_DOES_NOT_FIT = "box_does_not_fit"
     HEIGHT_UNKNOWN = "height_unknown"
     INTERVAL_OUTSIDE = "interval_outside"
+    UNSUPPORTED_SOURCE = "unsupported_source"
     NO_SOUND = "no_sound"
     NO_FACE = "no_face"
     CLIP_WRONG = "clip_wrong"
@@ -359,8 +346,12 @@ ADVICE: dict[Reason, Advice] = {
         "Use --corrections verified or unverified, or write the height into the resolution table.",
     ),
     Reason.INTERVAL_OUTSIDE: _yours(
-        "The published interval ends beyond the end of the video.",
+        "At least half of the published interval lies before the beginning or behind the end of the video.",
         "Compare the video with the table: it may have been shortened or replaced since it was annotated.",
+    ),
+    Reason.UNSUPPORTED_SOURCE: _yours(
+        "The source video has a property with which this clip cannot be made.",
+        "See the error message; another copy of the video can be given with --raw-dir.",
     ),
     Reason.NO_SOUND: _yours(
         "The video has no sound, and sound was asked for.",

@@ -244,7 +244,7 @@ class Fetcher:
         record = {
             "type": "raw",
             "resolution": str(self._options.resolution),
-            "facts": asdict(facts) | dict.fromkeys(("frames_within", "first_within", "last_within")),
+            "facts": asdict(facts) | {"shown": None},
         } | await self._told(work, arrived, path, final, rendition)
         await self._raws.keep(work, path, final, record)
         return self._raws.raw(final, facts, work, record)

@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from hdtf_async.demux import Facts, Sound, read, read_sound
 from hdtf_async.failures import Failure, Reason
+from hdtf_async.framing import Part
 from hdtf_async.guard import UNGUARDED, Guard
 from hdtf_async.process import Companion, of_ours
+from hdtf_async.timeline import Shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,8 +74,13 @@ class Prober:
         answer = await self._ask(path, container, asked)
         return Facts(
             **answer
-            | {name: tuple(answer[name]) for name in ("frames_within", "first_within", "last_within")}
-            | {"sound": answer["sound"] and Sound(**answer["sound"])}
+            | {
+                "shown": tuple(Shown(**each) for each in answer["shown"]),
+                "parts": tuple(
+                    Part(**each | {"colours": tuple(each["colours"])}) for each in answer["parts"]
+                ),
+                "sound": answer["sound"] and Sound(**answer["sound"]),
+            }
         )
 
     async def sound(self, path: Path, *, container: str) -> Sound:

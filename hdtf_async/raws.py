@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from anyio.to_thread import run_sync
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hdtf_async.plan import Plan, Work
     from hdtf_async.probe import Prober
     from hdtf_async.store import Store
+    from hdtf_async.timeline import Shown
 
 _ID_IN_BRACKETS = re.compile(r"\[([A-Za-z0-9_-]{11})\]$")
 
@@ -37,19 +38,17 @@ class Raw:
     path: Path
     container: str
     facts: Facts
-    frames: Mapping[str, int]
-    """Stem of each clip that is to be cut to the number of frames in its interval."""
+    shown: Mapping[str, Shown]
+    """Stem of each clip that is to be cut to the frames of its interval."""
     format_id: str | None
     """None where the raw is the user's own."""
     yt_dlp: str | None
     """Version that fetched it; None where the raw is the user's own."""
-    firsts: Mapping[str, float] = field(default_factory=dict)
-    """Stem of each clip to the time stamp of its first frame, in seconds."""
     sound: Path | None = None
     """The file with its sound, which may be the raw itself; None where there is none, or none is wanted."""
     sound_format_id: str | None = None
-    spans: Mapping[str, float] = field(default_factory=dict)
-    """Stem of each clip to the seconds from its first frame to its last one."""
+    sound_track: int = 0
+    """Which audio stream of that file is taken, from 0."""
 
 
 class Raws:
@@ -172,11 +171,9 @@ class Raws:
             path,
             path.suffix[1:].lower(),
             facts,
-            dict(zip(stems, facts.frames_within, strict=True)),
+            dict(zip(stems, facts.shown, strict=True)),
             record.get("format_id"),
             record.get("yt_dlp"),
-            dict(zip(stems, facts.first_within, strict=True)),
-            spans=dict(zip(stems, facts.spans_within, strict=True)),
         )
 
 
