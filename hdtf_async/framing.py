@@ -63,10 +63,13 @@ class Framing:
     """Watches the packets of a video stream and notes how its frames look."""
 
     def __init__(self, media: InputContainer, stream: VideoStream) -> None:
+        from av.codec.context import Flags  # noqa: PLC0415 - 0.2 s that only the child needs to spend
+
         self._stream = stream
         stream.thread_type = "NONE"
         context = stream.codec_context
         context.thread_count = 1
+        context.flags |= Flags.unaligned  # crops to the pixel, as ffmpeg's own decoding does
         self._codec = context.codec.canonical_name
         self._extradata = bytes(context.extradata or b"")
         self._known = self._extradata

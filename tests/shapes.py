@@ -243,11 +243,13 @@ def with_clap(path: Path, width: int, height: int, right: int, down: int) -> Non
     path.write_bytes(content)
 
 
-def with_pixel_crop(path: Path, left: int, right: int) -> None:
-    """Have the Matroska container ask for cropping, in the place of the display size that it states."""
+def with_pixel_crop(path: Path, left: int, right: int, bottom: int) -> None:
+    """Have the Matroska container ask for cropping, in the place of the display aspect that it states."""
     content = path.read_bytes()
-    for stated, wanted, columns in ((b"\x54\xb0", b"\x54\xcc", left), (b"\x54\xba", b"\x54\xdd", right)):
-        (found,) = re.finditer(re.escape(stated) + rb"\x82..", content, re.DOTALL)
-        element = wanted + b"\x82" + columns.to_bytes(2)
-        content = content[: found.start()] + element + content[found.end() :]
-    path.write_bytes(content)
+    stated = re.compile(rb"\x54\xb0\x81.\x54\xba\x81.\x54\xb2\x81\x03", re.DOTALL)
+    wanted = b"".join(
+        element + b"\x81" + bytes([lines])
+        for element, lines in ((b"\x54\xcc", left), (b"\x54\xdd", right), (b"\x54\xaa", bottom))
+    )
+    (found,) = stated.finditer(content)
+    path.write_bytes(content[: found.start()] + wanted + content[found.end() :])

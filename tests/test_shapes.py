@@ -10,7 +10,9 @@ import pytest
 import shapes
 from shapes import H264, Shape
 
+from hdtf_async.demux import Facts
 from hdtf_async.failures import Failure, Reason
+from hdtf_async.model import Box, Crop
 from hdtf_async.probe import Prober
 
 if TYPE_CHECKING:
@@ -126,3 +128,94 @@ async def test_an_interval_before_the_beginning_is_outside(
         await shapes.make(prober, late(drawn), shapes.clip_of(2, 5), tmp_path / "out")
     assert failure.value.reason is Reason.INTERVAL_OUTSIDE
     assert failure.value.words == "the video begins at 7.30 s, the clip ends at 5 s"
+
+
+# Boxes
+
+
+def clap(directory: Path) -> tuple[Path, int, int]:
+    """Draw a grid of which an MP4 container shows 600x400; return it, and where that part begins."""
+    path = media.grid(directory, 640, 480)
+    shapes.with_clap(path, 600, 400, right=6, down=-10)
+    return path, 26, 30
+
+
+def pixel_crop(directory: Path) -> tuple[Path, int, int]:
+    """Draw a grid of which a Matroska container shows 600x400."""
+    name = media.grid(directory, 640, 480).name
+    media.ffmpeg(directory, f"-v error -i {name} -c copy -aspect 5:4 pixel_crop.mkv")
+    shapes.with_pixel_crop(directory / "pixel_crop.mkv", left=14, right=26, bottom=80)
+    return directory / "pixel_crop.mkv", 14, 0
+
+
+def in_the_stream(directory: Path) -> tuple[Path, int, int]:
+    """Draw a grid of which the H.264 stream itself shows 600x400."""
+    name = media.grid(directory, 640, 480).name
+    cropping = "crop_left=20:crop_right=20:crop_top=48:crop_bottom=32"
+    media.ffmpeg(directory, f"-v error -i {name} -c copy -bsf:v h264_metadata={cropping} stream.mp4")
+    return directory / "stream.mp4", 20, 48
+
+
+@pytest.mark.parametrize("height", [400, 800])
+@pytest.mark.parametrize("draw", [clap, pixel_crop, in_the_stream])
+async def test_a_box_lies_in_the_part_that_the_container_shows(
+    draw: Callable[[Path], tuple[Path, int, int]], height: int, prober: Prober, tmp_path: Path
+) -> None:
+    """To the pixel, also where it is scaled; and the size of that part is recorded."""
+    path, left, top = draw(tmp_path)
+    scale = height // 400
+    box = Box(100 * scale, 60 * scale, 200 * scale, 160 * scale)
+    clip = shapes.clip_of(0, 0.2, box=box, height=height)
+    made = await shapes.make(prober, Shape(path, sound=False), clip, tmp_path / "out", crop=Crop.TABLE, crf=0)
+    assert made.path is not None
+    assert media.read_back(made.path) == Box(100 + left, 60 + top, 200, 160)
+    assert (made.metadata["source_width"], made.metadata["source_height"]) == (600, 400)
+
+
+# Changes of size
+
+VP9 = "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 50 -b:v 300k"
+AV1 = "-pix_fmt yuv420p -c:v libsvtav1 -preset 12 -crf 20 -g 50 -svtav1-params lp=1"
+
+
+@pytest.mark.parametrize(
+    ("ending", "words"),
+    [("mp4", H264), ("mkv", H264), ("webm", VP9), ("mkv", AV1), ("mkv", "-c:v mpeg2video -q:v 3")],
+    ids=["H.264 in MP4", "H.264 in Matroska", "VP9", "AV1", "MPEG-2"],
+)
+async def test_a_change_of_size_is_told_or_does_not_matter(
+    ending: str, words: str, prober: Prober, tmp_path: Path
+) -> None:
+    """A clip of either part has its geometry; a clip of both is refused with what changes, and where."""
+    for part, (width, height) in enumerate(((640, 480), (320, 240))):
+        numbers = shapes.draw_numbers(tmp_path, width, height)
+        media.ffmpeg(tmp_path, f"-v error -ss {4 * part} {numbers} -t 4 {words} part{part}.{ending}")
+    shape = Shape(
+        shapes.joined(tmp_path, f"both.{ending}", f"part0.{ending}", f"part1.{ending}"), sound=False
+    )
+    for start, end, size in ((1, 3, (640, 480)), (5, 7, (320, 240))):
+        clip = shapes.clip_of(start, end, box=Box(0, 0, 160, 120), height=120)
+        made = await shapes.make(prober, shape, clip, tmp_path / f"out{start}", crop=Crop.TABLE)
+        assert made.numbers == shape.within(start, end)
+        assert made.metadata["box_cut"] == [0, 0, *size]
+        assert (made.metadata["source_width"], made.metadata["source_height"]) == size
+    for fps in (None, Fraction(25)):
+        with pytest.raises(Failure) as failure:
+            await shapes.make(prober, shape, shapes.clip_of(2, 6), tmp_path / "out", fps=fps)
+        assert failure.value.reason is Reason.UNSUPPORTED_SOURCE
+        words = "its frames are 640x480 up to 4.00 s and 320x240 from there on"
+        assert failure.value.words == words
+
+
+async def test_a_change_of_size_that_nobody_noticed_is_not_cropped(
+    prober: Prober, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Should a stream change in a way that the probe does not see: ffmpeg refuses frames of another size."""
+    for part, (width, height) in enumerate(((320, 240), (640, 480))):
+        numbers = shapes.draw_numbers(tmp_path, width, height)
+        media.ffmpeg(tmp_path, f"-v error -ss {4 * part} {numbers} -t 4 {H264} part{part}.mp4")
+    shape = Shape(shapes.joined(tmp_path, "both.mp4", "part0.mp4", "part1.mp4"), sound=False)
+    monkeypatch.setattr(Facts, "changes", lambda *_: ())
+    with pytest.raises(Failure) as failure:
+        await shapes.make(prober, shape, shapes.clip_of(2, 6), tmp_path / "out")
+    assert failure.value.reason is Reason.BOX_DOES_NOT_FIT
