@@ -192,12 +192,15 @@ class Cutter:
             line["deinterlaced"] = cut.parity
         if cut.sound is not None:
             line["sound_format_id"] = raw.sound_format_id
+            line["audio_stream"] = cut.sound.track
         if facts.sound is not None:
             line |= {
                 "sound_codec": facts.sound.codec,
                 "sound_rate": facts.sound.rate,
                 "sound_channels": facts.sound.channels,
             }
+        if cut.held and cut.source is not None:
+            line["held_at_start"] = round(cut.source.held, 6)
         if cut.interval.start > clip.interval.start:
             line["starts_late"] = round(cut.interval.start - clip.interval.start, 6)
         if cut.interval.end < clip.interval.end:
@@ -217,10 +220,13 @@ def plan_cut(clip: Clip, raw: Raw, form: Form) -> ffmpeg.Cut:
     """
     facts, shown = raw.facts, raw.shown[clip.stem]
     interval = _inside(clip, facts, shown)
-    held = shown.before is not None and (
-        shown.frames == 0 or shown.first - interval.start > _FRAMES_LATE * facts.step
-    )
-    first = shown.before if held and shown.before is not None else shown.first
+    # The last frame ends with the interval, unless the next one comes a moment later.
+    end = interval.end if shown.until - interval.end > _FRAMES_LATE * facts.step else shown.until
+    first, held = shown.first, 0.0
+    if shown.before is not None:
+        gap = (shown.first if shown.frames else end) - interval.start
+        if not shown.frames or gap > _FRAMES_LATE * facts.step:
+            first, held = shown.before, gap
     begin = interval.start if held else first
     part = _one_part(facts, first, shown.last)
     frame_width, frame_height = part.squared
@@ -229,9 +235,7 @@ def plan_cut(clip: Clip, raw: Raw, form: Form) -> ffmpeg.Cut:
     else:  # where a face is looked for, it is all of the frame until that is found
         box = Box(0, 0, frame_width - frame_width % 2, frame_height - frame_height % 2)
     width, height = ffmpeg.side_lengths(box, form.size)
-    due = shown.frames + held
-    # The last frame ends with the interval, unless the next one comes a moment later.
-    end = interval.end if shown.until - interval.end > _FRAMES_LATE * facts.step else shown.until
+    due = shown.frames + (held > 0)
     seconds, hold = end - begin, end - max(shown.last, begin)
     frames = due
     if form.fps is not None:

@@ -50,8 +50,6 @@ class Sound:
     """Duration that the file's own header states, in seconds; 0 where it states none."""
     track: int = 0
     """Which of the file's audio streams it is, from 0."""
-    tracks: int = 1
-    """Number of audio streams in the file."""
 
     @property
     def truncated(self) -> bool:
@@ -256,7 +254,6 @@ class _Heard:
     """Packets of an audio stream, in ticks of its time base."""
 
     track: int
-    tracks: int
     stream: AudioStream
     base: Fraction
     first: int | None = None
@@ -268,7 +265,7 @@ class _Heard:
         found = _default_audio(media)
         if found is None or found[1].time_base is None:
             return None
-        return cls(found[0], len(media.streams.audio), found[1], found[1].time_base)
+        return cls(found[0], found[1], found[1].time_base)
 
     def take(self, packet: Packet[Any]) -> None:
         """Take in one more."""
@@ -287,7 +284,6 @@ class _Heard:
             end=round(float(self.end * self.base), 6),
             promised=0.0 if stated is None else round(float(stated * self.base), 6),
             track=self.track,
-            tracks=self.tracks,
         )
 
 

@@ -65,8 +65,8 @@ class Source:
     """The usual distance between two frames, in seconds."""
     seconds: float
     """How long the clip is to be."""
-    held: bool = False
-    """Whether the first one is from before the interval, and on screen when the interval starts."""
+    held: float = 0.0
+    """Seconds for which the first one is shown at the start, where it is from before the interval; else 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class Cut:
     @property
     def held(self) -> bool:
         """Whether the first frame is one from before the interval."""
-        return self.source is not None and self.source.held
+        return self.source is not None and self.source.held > 0
 
     @property
     def begin(self) -> float:

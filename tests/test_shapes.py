@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import media
 import pytest
 import shapes
+import test_sound
 from shapes import H264, Shape
 
 from hdtf_async.demux import Facts
@@ -128,6 +129,25 @@ async def test_an_interval_before_the_beginning_is_outside(
         await shapes.make(prober, late(drawn), shapes.clip_of(2, 5), tmp_path / "out")
     assert failure.value.reason is Reason.INTERVAL_OUTSIDE
     assert failure.value.words == "the video begins at 7.30 s, the clip ends at 5 s"
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mkv"])
+@pytest.mark.parametrize("default", [0, 1])
+async def test_the_default_audio_stream_is_taken(
+    ending: str, default: int, prober: Prober, drawn: Path, tmp_path: Path
+) -> None:
+    """Wherever it stands, inside the clip and beside it; the metadata say which one it is."""
+    numbers, beeps = shapes.draw_numbers(drawn), shapes.draw_beeps(drawn)
+    inputs = f"{beeps} -f lavfi -i sine=frequency=300:duration=8"
+    order = "-map 1:a -map 2:a" if default == 0 else "-map 2:a -map 1:a"
+    chosen = f"-disposition:a:{default} default -disposition:a:{1 - default} 0"
+    name = f"default{default}.{ending}"
+    media.ffmpeg(drawn, f"-v error {numbers} {inputs} -map 0:v {order} {chosen} {H264} -c:a aac {name}")
+    made = await shapes.make(prober, Shape(drawn / name), shapes.clip_of(2, 5), tmp_path / "out")
+    assert [abs(off) < 0.02 for off in made.off] == [True] * 3  # the other one never pauses
+    assert made.path is not None
+    assert len(test_sound.beeps_inside(made.path)) == 3
+    assert made.metadata["audio_stream"] == default
 
 
 # Boxes
