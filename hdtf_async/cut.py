@@ -257,6 +257,7 @@ def plan_cut(clip: Clip, raw: Raw, form: Form) -> ffmpeg.Cut:
         Fraction(facts.time_base),
         source=ffmpeg.Source(due, first, shown.last, part.width, part.height, facts.step, seconds, held=held),
         track=facts.track,
+        zero=facts.zero,
         hold=None if form.fps is not None or _is_near(hold, shown.stored, facts.step) else hold,
         squared=part.squared if part.stretched else None,
         full_range=part.full_range,
@@ -333,7 +334,8 @@ def _plan_sound(raw: Raw, begin: float, seconds: float) -> ffmpeg.Sound:
         raise Failure(Reason.NO_SOUND, "")
     inside = raw.facts.sound if raw.sound == raw.path else None
     track = raw.sound_track if inside is None else inside.track
-    return ffmpeg.Sound(raw.sound, raw.sound.suffix[1:].lower(), begin, seconds, track)
+    zero = None if inside is None else inside.zero
+    return ffmpeg.Sound(raw.sound, raw.sound.suffix[1:].lower(), begin, seconds, track, zero)
 
 
 def verify(cut: ffmpeg.Cut, facts: Facts, counted: int) -> None:

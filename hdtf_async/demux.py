@@ -13,6 +13,7 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from hdtf_async.containers import DEMUXERS, FROM_START, MAX_SIDE, SOUND_DEMUXERS, demuxer_of
 from hdtf_async.framing import Framing, Part
 from hdtf_async.timeline import Shown, Timeline
 
@@ -25,13 +26,11 @@ if TYPE_CHECKING:
     from av.stream import Stream
     from av.video.stream import VideoStream
 
-DEMUXERS = {"mp4": "mp4", "m4v": "mp4", "mov": "mov", "webm": "matroska", "mkv": "matroska"}
-"""File ending of a video to the one demuxer that may read it."""
-SOUND_DEMUXERS = {"m4a": "mp4", "weba": "matroska"}
-"""The same for sound alone. A file with another ending is not opened."""
-MAX_SIDE = 8192
-"""Pixels of the longest side that is accepted; YouTube's largest rendition has 7680."""
 _CALM = 19
+_B_FRAMES_WITHIN = 100
+"""Frames of an AVI file that are decoded, to see whether some were stored out of order."""
+_BACK = 1.0
+"""Seconds by which time stamps may go back, before a file is taken for several ones put together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +49,8 @@ class Sound:
     """Duration that the file's own header states, in seconds; 0 where it states none."""
     track: int = 0
     """Which of the file's audio streams it is, from 0."""
+    zero: float | None = None
+    """As the video's."""
 
     @property
     def truncated(self) -> bool:
@@ -90,6 +91,8 @@ class Facts:
     in between; 0 where there are none."""
     track: int = 0
     """Which of the file's video streams it is, from 0; cover art counts as one."""
+    zero: float | None = None
+    """Second of the container's clock that counts as 0 here, where that may be any; None where it is 0."""
     sound: Sound | None = None
     """Its sound; None where it has none."""
 
@@ -154,18 +157,21 @@ def read_sound(path: str, container: str) -> Sound:
         heard = _Heard.of(media)
         if heard is None:
             raise ValueError("no sound in it")
+        zero = _zero(media)
         for packet in media.demux(heard.stream):
+            if packet.pts is not None:
+                packet.pts -= round((zero or 0) / packet.time_base)
             heard.take(packet)
-        return heard.facts()
+        return heard.facts(zero)
 
 
 def _opened(path: str, container: str) -> InputContainer:
     import av  # noqa: PLC0415 - 0.2 s that only the child needs to spend
 
-    demuxers = DEMUXERS | SOUND_DEMUXERS
-    demuxer = demuxers.get(container)
+    demuxer = demuxer_of(container)
     if demuxer is None:
-        raise ValueError(f"a file ending in .{container} is not opened; known are {', '.join(demuxers)}")
+        known = ", ".join(DEMUXERS | SOUND_DEMUXERS)
+        raise ValueError(f"a file ending in .{container} is not opened; known are {known}")
     # A title in another encoding does not make a video unreadable: PyAV before 19 has to be told.
     lenient: dict[str, Any] = (
         {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < _CALM else {}
@@ -186,29 +192,31 @@ def _facts(
     base: Fraction,
     intervals: Sequence[tuple[float, float]],
 ) -> Facts:
-    timeline, framing, leading = Timeline(), Framing(media, stream), _Leading()
-    heard = _Heard.of(media)
-    furthest = Fraction(0)
+    zero = _zero(media)
+    in_order = media.format.name == "avi"
+    framing = Framing(media, stream, _B_FRAMES_WITHIN if in_order else 1)
+    read, heard = _Read(stream, base), _Heard.of(media)
     for packet in media.demux():
-        of_picture = packet.stream_index == stream.index
-        if of_picture:
+        if in_order:
+            packet.pts = packet.dts  # AVI stores no time stamps, and others than these are a guess
+        if packet.pts is not None:
+            packet.pts -= round((zero or 0) / packet.time_base)
+        if packet.stream_index == stream.index:
             framing.take(packet, float((packet.pts or 0) * base))
-        if packet.pts is None or packet.is_discard:
-            continue
-        if of_picture:
-            timeline.add(packet.pts, packet.duration or 0)
-            leading.take(packet.pts, packet.dts, key=packet.is_keyframe)
-        else:
-            furthest = max(furthest, (packet.pts + (packet.duration or 0)) * packet.time_base)
-        if heard is not None and packet.stream_index == heard.stream.index:
-            heard.take(packet)
+        if packet.pts is not None and not packet.is_discard:
+            read.take(packet)
+            if heard is not None and packet.stream_index == heard.stream.index:
+                heard.take(packet)
+    if framing.reordered and in_order:
+        raise ValueError("an AVI file states no times for its B-frames: convert it to MP4 or Matroska")
+    timeline = read.timeline
     timeline.close()
     stated = Fraction(media.duration or 0, 1_000_000)
     last_tick = _end(timeline, stream, base, stated)
     first, end = timeline.first * base, last_tick * base
     span = end - first
     # What is stated for all streams together: what those lack at the end, the picture lacks too.
-    promised = span + stated - max(furthest, end) if stated else Fraction(0)
+    promised = span + stated - max(read.furthest, end) if stated else Fraction(0)
     if stream.duration is not None:
         promised = stream.duration * base
     declared = stream.average_rate
@@ -233,10 +241,40 @@ def _facts(
         parts=framing.parts,
         step=round(float(timeline.step * base), 6),
         last=round(float(timeline.last * base), 6),
-        lead=round(float(leading.lead * base), 6),
+        lead=round(float(read.leading.lead * base), 6),
         track=track,
-        sound=None if heard is None else heard.facts(),
+        zero=None if zero is None else float(zero),
+        sound=None if heard is None else heard.facts(zero),
     )
+
+
+class _Read:
+    """What was read of a file so far."""
+
+    def __init__(self, stream: VideoStream, base: Fraction) -> None:
+        self._stream, self._base = stream, base
+        self.timeline, self.leading = Timeline(), _Leading()
+        self.furthest = Fraction(0)
+        """When the last packet of any other stream ends, in seconds."""
+        self._newest: int | None = None
+
+    def take(self, packet: Packet[Any]) -> None:
+        """Take in one more packet that is shown. Raises `ValueError` where time stamps go back."""
+        tick, duration = packet.pts or 0, packet.duration or 0
+        if packet.stream_index != self._stream.index:
+            self.furthest = max(self.furthest, (tick + duration) * packet.time_base)
+            return
+        dts = tick if packet.dts is None else packet.dts
+        if self._newest is not None and (self._newest - dts) * self._base > _BACK:
+            raise ValueError(f"its time stamps go back at {float(tick * self._base):.1f} s")
+        self._newest = dts
+        self.timeline.add(tick, duration)
+        self.leading.take(tick, packet.dts, key=packet.is_keyframe)
+
+
+def _zero(media: InputContainer) -> Fraction | None:
+    """Return the second on the container's own clock at which its time line begins, where that may be any."""
+    return Fraction(media.start_time or 0, 1_000_000) if media.format.name in FROM_START else None
 
 
 def _end(timeline: Timeline, stream: Stream, base: Fraction, stated: Fraction) -> int:
@@ -273,7 +311,7 @@ class _Heard:
             self.first = packet.pts if self.first is None else min(self.first, packet.pts)
             self.end = max(self.end, packet.pts + (packet.duration or 0))
 
-    def facts(self) -> Sound:
+    def facts(self, zero: Fraction | None) -> Sound:
         """Return what was heard."""
         stated = self.stream.duration
         return Sound(
@@ -284,6 +322,7 @@ class _Heard:
             end=round(float(self.end * self.base), 6),
             promised=0.0 if stated is None else round(float(stated * self.base), 6),
             track=self.track,
+            zero=None if zero is None else float(zero),
         )
 
 

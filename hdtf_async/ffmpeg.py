@@ -34,7 +34,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from hdtf_async import process
-from hdtf_async.demux import DEMUXERS, MAX_SIDE, SOUND_DEMUXERS
+from hdtf_async.containers import DEMUXERS, FROM_START, MAX_SIDE, demuxer_of
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.filters import (
     WAV_RATE,
@@ -81,6 +81,7 @@ def command(ffmpeg: Path, cut: Cut, target: Path, run_up: float = 0.0) -> list[s
     sound = cut.sound if cut.form.sound_inside else None
     return [
         *_begin(ffmpeg),
+        *(["-copyts"] if cut.copies_time else []),
         *(["-reinit_filter", "0"] if cut.recoloured else []),
         *source(cut.raw, cut.container, cut.sought_from(run_up)),
         *([] if sound is None else _sound_source(sound)),
@@ -90,7 +91,7 @@ def command(ffmpeg: Path, cut: Cut, target: Path, run_up: float = 0.0) -> list[s
         "-c:v", "libx264", "-preset", cut.form.preset, *quality, *ahead,
         "-threads", str(cut.form.threads), "-pix_fmt", "yuv420p", *last_frame(cut),
         "-fps_mode", "passthrough", "-enc_time_base:v", f"{time_base.numerator}:{time_base.denominator}",
-        *([] if sound is None else ["-af", sound_filters(sound, wav=False)]),
+        *([] if sound is None else ["-af", sound_filters(sound, wav=False, copies_time=cut.copies_time)]),
         *([] if sound is None else ["-c:a", "aac", "-b:a", _AAC_BITS]),
         "-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact", "-movflags", "+faststart",
         "-f", "mp4", f"file:{target}",
@@ -120,17 +121,23 @@ def source(raw: Path, container: str, start: float) -> list[str]:
 
     It is untrusted: one demuxer, no other file, no other host, no giant frames.
     """
+    demuxer = DEMUXERS[container]
     return [
-        "-protocol_whitelist", "file", "-f", DEMUXERS[container], "-max_pixels", str(MAX_SIDE**2),
-        "-threads", "1", "-ss", decimal(start), "-seek_timestamp", "1", "-i", f"file:{raw}",
+        "-protocol_whitelist", "file", "-f", demuxer, "-max_pixels", str(MAX_SIDE**2),
+        "-threads", "1", "-ss", decimal(start), *_clock(demuxer), "-i", f"file:{raw}",
     ]  # fmt: skip
 
 
+def _clock(demuxer: str) -> list[str]:
+    """Return the words that have ffmpeg count from the media's zero; without them it does from its start."""
+    return [] if demuxer in FROM_START else ["-seek_timestamp", "1"]
+
+
 def _sound_source(sound: Sound) -> list[str]:
-    demuxer = (DEMUXERS | SOUND_DEMUXERS)[sound.container]
+    demuxer = demuxer_of(sound.container) or ""
     return [
         "-protocol_whitelist", "file", "-f", demuxer, "-vn",
-        "-ss", decimal(run_up_of(sound)), "-seek_timestamp", "1", "-i", f"file:{sound.file}",
+        "-ss", decimal(run_up_of(sound)), *_clock(demuxer), "-i", f"file:{sound.file}",
     ]  # fmt: skip
 
 
@@ -153,11 +160,12 @@ async def encode(
         if sought == tried:
             continue  # it was as early as can be
         tried = sought
-        frames = _Frames(cut, sought)
+        frames = _Frames(cut, run_up)
         argv = command(ffmpeg, cut, target, run_up)
         patience = cut.begin - sought
         try:
             counted = await _run(argv, cut.seconds, on_seconds, guard, cut.raw, target, frames.take, patience)
+            frames.require_all()
         except _LateError as late:
             words = late.words
         except Failure as failure:
@@ -165,7 +173,6 @@ async def encode(
                 raise
             words = f"none of its {cut.source.frames} source frames was decoded"
         else:
-            frames.require_all()
             return counted
     raise Failure(Reason.CLIP_WRONG, words)
 
@@ -180,19 +187,20 @@ _REPORTED = re.compile(r"frame:([0-9]{1,9}) +pts:(-?[0-9]{1,18}) ")
 class _Frames:
     """Compares the source frames that ffmpeg reports with those that are due."""
 
-    def __init__(self, cut: Cut, sought: float) -> None:
+    def __init__(self, cut: Cut, run_up: float) -> None:
         self._cut, self._source = cut, cut.source
-        self._sought = cut.ticks(sought)
-        self._ended = False
+        self._origin = cut.ticks(cut.origin(run_up))
+        self._begun = self._ended = False
 
     def take(self, line: str) -> None:
         """Take a line of ffmpeg's output. Raises `Failure` for a frame that is not due."""
         found = _REPORTED.match(line)
         if found is None or self._source is None:
             return
-        place, tick = int(found[1]), int(found[2]) + self._sought
+        place, tick = int(found[1]), int(found[2]) + self._origin
         if place == 0:
             self._require("first", tick, self._source.first)
+            self._begun = True
         if place == self._source.frames - 1:
             self._require("last", tick, self._source.last)
             self._ended = True
@@ -202,9 +210,13 @@ class _Frames:
 
     def require_all(self) -> None:
         """Raise `Failure` with ``clip_wrong`` unless the last source frame was reported."""
-        if self._source is not None and not self._ended:
-            words = f"not all of its {self._source.frames} source frames were decoded"
-            raise Failure(Reason.CLIP_WRONG, f"{words}, up to the one at {self._source.last:.3f} s")
+        if self._source is None or self._ended:
+            return
+        if not self._begun:
+            words = f"none of its {self._source.frames} source frames was decoded"
+            raise _LateError(Reason.CLIP_WRONG, words)
+        words = f"not all of its {self._source.frames} source frames were decoded"
+        raise Failure(Reason.CLIP_WRONG, f"{words}, up to the one at {self._source.last:.3f} s")
 
     def _require(self, which: str, tick: int, second: float) -> None:
         if abs(tick - self._cut.ticks(second)) > max(1, self._cut.ticks(_ROUNDING)):

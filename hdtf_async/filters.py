@@ -10,6 +10,7 @@ from fractions import Fraction
 from math import ceil
 from typing import TYPE_CHECKING
 
+from hdtf_async.containers import INACCURATE, demuxer_of
 from hdtf_async.model import Box, Deinterlace, Interval
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class Sound:
     """Length of the clip."""
     track: int = 0
     """Which of the file's audio streams it is, from 0."""
+    zero: float | None = None
+    """Second of the file's clock at which its time line begins, where that may be any; see `Cut.zero`."""
 
     @property
     def samples(self) -> int:
@@ -89,6 +92,12 @@ class Cut:
     """Seconds in one tick of the raw's time stamps; by default the tick that most videos count in."""
     source: Source | None = None
     """The frames of the raw that the clip is made of; None where nobody counted them, and none is checked."""
+    zero: float | None = None
+    """Second of the raw's clock at which its time line begins, where that may be any; None where it is 0.
+
+    ffmpeg then leaves all time stamps as they are (``-copyts``): it has no other way to count from there that
+    does not depend on which streams are read.
+    """
     track: int = 0
     """Which of the raw's video streams is shown, from 0."""
     hold: float | None = None
@@ -125,6 +134,16 @@ class Cut:
     def held(self) -> bool:
         """Whether the first frame is one from before the interval."""
         return self.source is not None and self.source.held > 0
+
+    @property
+    def copies_time(self) -> bool:
+        """Whether ffmpeg leaves all time stamps as they are; else they count from where it has sought to."""
+        inside = self.sound if self.form.sound_inside else None
+        return self.zero is not None or (inside is not None and inside.zero is not None)
+
+    def origin(self, run_up: float = 0.0) -> float:
+        """Return the second of the raw's time line from which the filters count."""
+        return -(self.zero or 0.0) if self.copies_time else self.sought_from(run_up)
 
     @property
     def begin(self) -> float:
@@ -179,14 +198,14 @@ def frames_at(rate: Fraction, seconds: float) -> int:
 
 def video_filters(cut: Cut, run_up: float = 0.0) -> str:
     """Return the filter chain: whole pictures, trim, rate, crop, scale, in this order."""
-    sought = cut.sought_from(run_up)
-    before = cut.begin - sought
+    origin = cut.origin(run_up)
+    before = cut.begin - origin
     start = f"start={decimal(before)}:" if before else ""
     chain = [*_constant_frames(cut), *_whole_pictures(cut)]
-    chain += [f"trim={start}end={decimal(cut.ticked.end - sought)}", *_reported(cut)]
+    chain += [f"trim={start}end={decimal(cut.ticked.end - origin)}", *_reported(cut)]
     if cut.held:
         # What is on screen when the interval starts is moved to its start, and everything else follows.
-        chain.append(f"setpts='max(PTS-{cut.ticks(cut.ticked.start) - cut.ticks(sought)},0)'")
+        chain.append(f"setpts='max(PTS-{cut.ticks(cut.ticked.start) - cut.ticks(origin)},0)'")
     else:
         chain.append("setpts=PTS-STARTPTS")
     if cut.form.fps is not None:
@@ -255,12 +274,13 @@ def _whole_pictures(cut: Cut) -> list[str]:
     ]
 
 
-def sound_filters(sound: Sound, *, wav: bool) -> str:
+def sound_filters(sound: Sound, *, wav: bool, copies_time: bool = False) -> str:
     """Return the filter chain for sound: from the clip's first frame on, just as long as the clip.
 
-    Holes and what lacks at either end become silence, so that nothing moves.
+    Holes and what lacks at either end become silence, so that nothing moves. `copies_time` says that time
+    stamps are those of the file, and do not count from where ffmpeg has sought to.
     """
-    before = decimal(sound.start - run_up_of(sound))
+    before = decimal(sound.start - (-(sound.zero or 0.0) if copies_time else run_up_of(sound)))
     chain = [f"atrim=start={before}", f"asetpts=PTS-{before}/TB"]
     if wav:
         chain += [
@@ -277,7 +297,7 @@ def sound_filters(sound: Sound, *, wav: bool) -> str:
 
 def run_up_of(sound: Sound) -> float:
     """Return from where on sound is decoded, in seconds."""
-    return max(0.0, sound.start - _RUN_UP)
+    return 0.0 if demuxer_of(sound.container) in INACCURATE else max(0.0, sound.start - _RUN_UP)
 
 
 def last_frame(cut: Cut) -> list[str]:

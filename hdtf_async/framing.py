@@ -28,6 +28,8 @@ _PACKETS_TO_A_FRAME = 300
 """Packets after which the first frame is not waited for any longer."""
 _NEARLY_SQUARE = Fraction(1, 100)
 """How far pixels may be from square and be taken as such: some encoders write 853 columns as 854 this way."""
+_B = 3
+"""FFmpeg's number for a frame that is shown before the one in front of it (AV_PICTURE_TYPE_B)."""
 _FULL_RANGE = 2
 """FFmpeg's number for full range (AVCOL_RANGE_JPEG)."""
 
@@ -62,7 +64,7 @@ class Part:
 class Framing:
     """Watches the packets of a video stream and notes how its frames look."""
 
-    def __init__(self, media: InputContainer, stream: VideoStream) -> None:
+    def __init__(self, media: InputContainer, stream: VideoStream, looks: int = 1) -> None:
         from av.codec.context import Flags  # noqa: PLC0415 - 0.2 s that only the child needs to spend
 
         self._stream = stream
@@ -75,6 +77,9 @@ class Framing:
         self._known = self._extradata
         self._cropping = _container_cropping(media, stream.index)
         self._left = _PACKETS_TO_A_FRAME
+        self._looks = looks
+        self.reordered = False
+        """Whether one of the first frames (`looks` of them) is stored behind one that is shown later."""
         self._parts = [self._part(0.0, context.width, context.height, None)]
 
     @property
@@ -87,9 +92,13 @@ class Framing:
         if self._left:
             self._left -= 1
             for frame in self._decoded(packet):
-                self._parts[0] = self._part(0.0, frame.width, frame.height, frame)
-                self._left = 0
-                break
+                if len(self._parts) == 1:
+                    self._parts[0] = self._part(0.0, frame.width, frame.height, frame)
+                self.reordered |= frame.pict_type == _B
+                self._looks -= 1
+                if not self._looks:
+                    self._left = 0
+                    break
         if packet.is_keyframe and self._changed(packet):
             self._look_again(packet, second)
 

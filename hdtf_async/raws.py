@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from anyio.to_thread import run_sync
 
 from hdtf_async import formats
-from hdtf_async.demux import DEMUXERS
+from hdtf_async.containers import DEMUXERS
 from hdtf_async.failures import Failure
 from hdtf_async.formats import Resolution
 from hdtf_async.model import Audio

@@ -14,7 +14,7 @@ import media
 import pytest
 from anyio import create_task_group
 
-from hdtf_async import demux, probe
+from hdtf_async import containers, probe
 from hdtf_async.demux import Facts
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.framing import Part
@@ -319,9 +319,9 @@ async def test_sound_alone_is_no_video(prober: Prober, tmp_path: Path) -> None:
 
 async def test_a_giant_picture_is_refused(prober: Prober, sources: Path, tmp_path: Path) -> None:
     """Whether it is really there, or the header only says so."""
-    source = f"color=size={demux.MAX_SIDE + 2}x16:rate=1:duration=1"
+    source = f"color=size={containers.MAX_SIDE + 2}x16:rate=1:duration=1"
     media.ffmpeg(tmp_path, f"-v error -f lavfi -i {source} -c:v libx264 -preset ultrafast wide.mp4")
-    assert f"{demux.MAX_SIDE + 2} x 16" in await refused(prober, tmp_path / "wide.mp4")
+    assert f"{containers.MAX_SIDE + 2} x 16" in await refused(prober, tmp_path / "wide.mp4")
 
     media.ffmpeg(tmp_path, f"-v error -i {sources / 'full_range.mp4'} -c:v rawvideo -pix_fmt uyvy422 lie.mov")
     content = (tmp_path / "lie.mov").read_bytes()
