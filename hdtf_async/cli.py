@@ -28,6 +28,7 @@ from hdtf_async import (
     plan,
     planned,
     progress,
+    rawdirs,
     repair,
     shards,
     sheet,
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from hdtf_async.bucket import Address
-
 
 R = TypeVar("R")
 """What a job comes to."""
@@ -162,7 +162,7 @@ def plan_command(argv: Sequence[str]) -> int:
     plan.require_known(read, options)
     known = Known(Path()) if said.out is None else store.read_known(said.out)
     decided = plan.make(read, options, there=known.all_there(), failed=known.failures)
-    told = planned.stated(read, decided, options)
+    told = planned.stated(read, decided, options, *rawdirs.for_plan(options, decided.work, known))
     told["settings"] = origins(said)
     print(json.dumps(told, indent=2) if said.json else folded(planned.words(told), sys.stdout, 9))
     return ExitCode.DONE

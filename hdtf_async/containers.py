@@ -41,7 +41,7 @@ SOUND_DEMUXERS = {
     "wma": "asf",
 }
 """The same for sound alone. A file with another ending is not opened."""
-FROM_START = frozenset({"mpegts", "mpeg", "flv", "asf"})
+FROM_START = frozenset({"mpegts", "mpeg", "flv", "asf", "mp3"})
 """Demuxers of containers whose clock may start anywhere: their time line begins where the file does."""
 MAX_SIDE = 8192
 """Pixels of the longest side that is accepted; YouTube's largest rendition has 7680."""

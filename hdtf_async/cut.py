@@ -63,8 +63,19 @@ class Cutter:
     async def cut(self, clip: Clip, raw: Raw) -> None:
         """Encode, check, publish and record one clip, in this order.
 
-        This is what holds an encode token. Raises `Failure`; the temporary file is gone then.
+        This is what holds an encode token. Raises `Failure`; the temporary file is gone then. A file of the
+        user's own that cannot be decoded is ``raw_dir_file``: no download takes its place.
         """
+        try:
+            await self._cut(clip, raw)
+        except Failure as failure:
+            if raw.own and failure.reason is Reason.RAW_UNREADABLE:
+                files = dict.fromkeys(path.name for path in (raw.path, raw.sound) if path is not None)
+                words = f"{' or '.join(files)}: {failure.words}"
+                raise Failure(Reason.RAW_DIR_FILE, words) from failure
+            raise
+
+    async def _cut(self, clip: Clip, raw: Raw) -> None:
         begun = anyio.current_time()
         wanted = plan_cut(clip, raw, self.form)
         final = self.store.clip_path(clip)

@@ -130,6 +130,25 @@ def read(path: str, container: str, intervals: Sequence[tuple[float, float]]) ->
         return _facts(media, track, stream, stream.time_base, intervals)
 
 
+def glance(path: str, container: str) -> str:
+    """Open a file, decode its first frame, and return what it holds: ``video`` or ``audio``.
+
+    Raises `ValueError` where it holds neither, or no frame of it can be decoded; PyAV's own errors pass.
+    """
+    with _opened(path, container) as media:
+        if not media.streams.video and media.streams.audio:
+            return "audio"
+        _, stream = _video_stream(media)
+        framing = Framing(media, stream)
+        for packet in media.demux(stream):
+            framing.take(packet, 0.0)
+            if framing.seen:
+                return "video"
+            if framing.given_up:
+                break
+        raise ValueError("no frame of it can be decoded")
+
+
 def _video_stream(media: InputContainer) -> tuple[int, VideoStream]:
     """Return the video stream that a player shows, and its number: no cover art, and no thumbnails."""
     from av.stream import Disposition  # noqa: PLC0415 - 0.2 s that only the child needs to spend
@@ -313,7 +332,8 @@ class _Heard:
 
     def facts(self, zero: Fraction | None) -> Sound:
         """Return what was heard."""
-        stated = self.stream.duration
+        # Of raw AAC the duration is a guess by its size.
+        stated = None if self.stream.container.format.name == "aac" else self.stream.duration
         return Sound(
             codec=self.stream.codec_context.codec.canonical_name,
             rate=self.stream.rate,

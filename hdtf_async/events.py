@@ -122,6 +122,18 @@ class RawReady(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class FileNotUsed(Event):
+    """A file in ``--raw-dir`` belongs to a video by its name, and is not used."""
+
+    type: ClassVar[str] = "file_not_used"
+    video: str
+    file: str
+    """Its name, without the directory."""
+    words: str
+    """Why it is not used."""
+
+
+@dataclass(frozen=True, slots=True)
 class VideoAsked(Event):
     """A census has its answer: the video is there."""
 

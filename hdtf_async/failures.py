@@ -125,6 +125,7 @@ class Reason(StrEnum):
     STALLED = "stalled"
     RAW_TRUNCATED = "raw_truncated"
     RAW_UNREADABLE = "raw_unreadable"
+    RAW_DIR_FILE = "raw_dir_file"
     BOX_DOES_NOT_FIT = "box_does_not_fit"
     HEIGHT_UNKNOWN = "height_unknown"
     INTERVAL_OUTSIDE = "interval_outside"
@@ -334,8 +335,12 @@ ADVICE: dict[Reason, Advice] = {
         "Run again: it was not used, and is fetched anew.",
     ),
     Reason.RAW_UNREADABLE: _passing(
-        "The download, or the raw that you gave, cannot be read as video.",
-        "Run again: it was not used, and is fetched anew; a raw of your own has to be replaced by you.",
+        "The download cannot be read as video.",
+        "Run again: it was not used, and is fetched anew.",
+    ),
+    Reason.RAW_DIR_FILE: _yours(
+        "A file in --raw-dir that belongs to this video cannot be used; the error message names it.",
+        "Replace the file; or remove it, so that the video is downloaded.",
     ),
     Reason.BOX_DOES_NOT_FIT: _yours(
         "The published box leaves the frame of the video.",
@@ -350,8 +355,8 @@ ADVICE: dict[Reason, Advice] = {
         "Compare the video with the table: it may have been shortened or replaced since it was annotated.",
     ),
     Reason.UNSUPPORTED_SOURCE: _yours(
-        "The source video has a property with which this clip cannot be made.",
-        "See the error message; another copy of the video can be given with --raw-dir.",
+        "The clip cannot be made from this source video: the error message says why.",
+        "Give another copy of the video with --raw-dir; a file of your own can be converted with ffmpeg.",
     ),
     Reason.NO_SOUND: _yours(
         "The video has no sound, and sound was asked for.",
@@ -363,7 +368,7 @@ ADVICE: dict[Reason, Advice] = {
     ),
     Reason.CLIP_WRONG: _yours(
         "The encoder's output has not the size or the number of frames that it should have; it was deleted.",
-        "Delete the video's raw and run again; if it stays so, report it with the words beside this reason.",
+        "Run again; if it stays so, report it with the error message and the version of ffmpeg.",
     ),
     Reason.NOT_TRIED: Advice(
         "The run ended, or the network lane was closed, before its turn came.",

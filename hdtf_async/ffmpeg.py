@@ -151,10 +151,10 @@ async def encode(
 ) -> int:
     """Make one clip and return how many frames ffmpeg counted; `on_seconds` is told the seconds so far.
 
-    Raises `Failure`: what ffmpeg's words mean, ``tool_missing``, ``timed_out``, ``stalled``; ``clip_wrong``
-    where the source frames that were decoded are not those of the clip.
+    Raises `Failure`: what ffmpeg's words mean, ``tool_missing``, ``timed_out``, ``stalled``;
+    ``unsupported_source`` where the source frames that were decoded are not those of the clip.
     """
-    words, tried = "", None
+    words, tried, reason = "", None, Reason.UNSUPPORTED_SOURCE
     for run_up in RUN_UPS:
         sought = cut.sought_from(run_up)
         if sought == tried:
@@ -167,14 +167,23 @@ async def encode(
             counted = await _run(argv, cut.seconds, on_seconds, guard, cut.raw, target, frames.take, patience)
             frames.require_all()
         except _LateError as late:
-            words = late.words
+            words, reason = late.words, late.reason
         except Failure as failure:
             if failure.reason is not Reason.INTERVAL_OUTSIDE or cut.source is None:
                 raise
-            words = f"none of its {cut.source.frames} source frames was decoded"
+            # Nothing came out: the frames are there, and cannot be decoded, or only from further back.
+            words, reason = _without_end(failure.words)
+            words = words or f"none of its {cut.source.frames} source frames was decoded"
         else:
             return counted
-    raise Failure(Reason.CLIP_WRONG, words)
+    unreadable = reason is Reason.RAW_UNREADABLE
+    raise Failure(Reason.RAW_UNREADABLE if unreadable else Reason.UNSUPPORTED_SOURCE, words)
+
+
+def _without_end(words: str) -> tuple[str, Reason]:
+    """Return what ffmpeg said besides that its output is empty, and what that means."""
+    others = "\n".join(line for line in words.splitlines() if "is empty" not in line)
+    return others, classify_ffmpeg(others)
 
 
 class _LateError(Failure):
@@ -206,17 +215,17 @@ class _Frames:
             self._ended = True
         elif place >= self._source.frames:
             words = f"more than its {self._source.frames} source frames were decoded"
-            raise Failure(Reason.CLIP_WRONG, words)
+            raise Failure(Reason.UNSUPPORTED_SOURCE, words)
 
     def require_all(self) -> None:
-        """Raise `Failure` with ``clip_wrong`` unless the last source frame was reported."""
+        """Raise `Failure` with ``unsupported_source`` unless the last source frame was reported."""
         if self._source is None or self._ended:
             return
         if not self._begun:
             words = f"none of its {self._source.frames} source frames was decoded"
-            raise _LateError(Reason.CLIP_WRONG, words)
+            raise _LateError(Reason.UNSUPPORTED_SOURCE, words)
         words = f"not all of its {self._source.frames} source frames were decoded"
-        raise Failure(Reason.CLIP_WRONG, f"{words}, up to the one at {self._source.last:.3f} s")
+        raise Failure(Reason.UNSUPPORTED_SOURCE, f"{words}, up to the one at {self._source.last:.3f} s")
 
     def _require(self, which: str, tick: int, second: float) -> None:
         if abs(tick - self._cut.ticks(second)) > max(1, self._cut.ticks(_ROUNDING)):
@@ -224,13 +233,19 @@ class _Frames:
             words = (
                 f"its {which} source frame is the one at {found:.3f} s where that at {second:.3f} s was due"
             )
-            raise (_LateError if which == "first" else Failure)(Reason.CLIP_WRONG, words)
+            raise (_LateError if which == "first" else Failure)(Reason.UNSUPPORTED_SOURCE, words)
 
 
 async def wav(ffmpeg: Path, sound: Sound, target: Path, *, guard: Guard = UNGUARDED) -> None:
     """Write the sound of one clip as WAV. Raises `Failure` as `encode` does."""
     argv = wav_command(ffmpeg, sound, target)
-    await _run(argv, sound.seconds, lambda _seconds: None, guard, sound.file, target)
+    try:
+        await _run(argv, sound.seconds, lambda _seconds: None, guard, sound.file, target)
+    except Failure as failure:
+        if failure.reason is not Reason.INTERVAL_OUTSIDE:
+            raise
+        words, _ = _without_end(failure.words)  # silence would have come out where there is no sound
+        raise Failure(Reason.RAW_UNREADABLE, words or "none of its audio can be decoded") from None
 
 
 def _nothing(_line: str) -> None:

@@ -80,7 +80,14 @@ class Framing:
         self._looks = looks
         self.reordered = False
         """Whether one of the first frames (`looks` of them) is stored behind one that is shown later."""
+        self.seen = False
+        """Whether a frame was decoded."""
         self._parts = [self._part(0.0, context.width, context.height, None)]
+
+    @property
+    def given_up(self) -> bool:
+        """Whether no packet is decoded any more, unless something changes."""
+        return not self._left
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -92,6 +99,7 @@ class Framing:
         if self._left:
             self._left -= 1
             for frame in self._decoded(packet):
+                self.seen = True
                 if len(self._parts) == 1:
                     self._parts[0] = self._part(0.0, frame.width, frame.height, frame)
                 self.reordered |= frame.pict_type == _B

@@ -22,6 +22,7 @@ from hdtf_async.events import (
     ClipChecked,
     ClipDone,
     ClipFailed,
+    FileNotUsed,
     FormatChosen,
     LaneClosed,
     LaneOpened,
@@ -74,6 +75,8 @@ def line_of(event: Event) -> tuple[str, str] | None:  # noqa: C901, PLR0911, PLR
             )
         case RawReady():
             return "info", f"{event.video}: {in_bytes(event.bytes)} at hand ({event.origin})"
+        case FileNotUsed():
+            return "warning", f"{event.video}: {event.file} is not used: {event.words}"
         case VideoAsked():
             return "info", f"{event.video}: there, {event.height} lines (format {event.format_id})"
         case ClipDone():

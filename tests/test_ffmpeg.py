@@ -566,7 +566,7 @@ async def test_source_frames_that_never_come_are_an_error(
     ):
         with pytest.raises(Failure) as failure:
             await made(wrong, tmp_path / "clip.mp4")
-        assert failure.value.reason is Reason.CLIP_WRONG
+        assert failure.value.reason is Reason.UNSUPPORTED_SOURCE
         assert words in failure.value.words
 
 

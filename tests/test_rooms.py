@@ -31,7 +31,7 @@ ROOMS = [
     *("sentinel", "guard", "process", "containers", "timeline", "framing", "demux", "probe", "ytdlp"),
     *("filters", "ffmpeg", "combing", "decode", "thumbnails"),
     *("landmarks", "facemodel", "faces"),
-    *("lanes", "entrance", "raws", "fetch", "cut", "pipeline", "workshop"),
+    *("lanes", "entrance", "rawdirs", "raws", "fetch", "cut", "pipeline", "workshop"),
     *("values", "roster", "wire", "bench", "hired", "door", "cluster"),
     *("report", "page", "run"),
     *("census", "doctor", "check", "repair", "stills", "export", "sheet"),

@@ -14,6 +14,7 @@ from hdtf_async import Options, Reason, plan, tables
 from hdtf_async.events import Events
 from hdtf_async.journal import JOURNAL, Gathered, Known
 from hdtf_async.lanes import Lanes
+from hdtf_async.rawdirs import OwnFiles
 from hdtf_async.store import Store, opened
 from hdtf_async.workshop import Workshop, workshop
 
@@ -46,7 +47,7 @@ async def _shop(out: Path, source: Path, **more: Any) -> AsyncIterator[tuple[Wor
         ledger = Gathered(Known(out))
         directory = Store(out, held.locks, ledger)
         with childless():
-            async with workshop(options, Lanes.of(options), directory, Events(), own={}) as shop:
+            async with workshop(options, Lanes.of(options), directory, Events(), own=OwnFiles()) as shop:
                 yield shop, ledger, work
 
 
