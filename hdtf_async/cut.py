@@ -15,7 +15,7 @@ from hdtf_async import combing, ffmpeg, geometry, window
 from hdtf_async.events import ClipDone, EncodeProgress, EncodeStarted
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.guard import UNGUARDED, Guard
-from hdtf_async.model import Audio, Box, Crop, Deinterlace, Fallback, Interval
+from hdtf_async.model import Audio, Box, Crop, Deinterlace, Fallback, Hdr, Interval
 from hdtf_async.plan import fingerprint, row
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ _TICKS = 0.002
 """Seconds by which a clip's last frame may be off: the coarsest clock of raws has 600 ticks a second."""
 _LEAST_SHARE = 0.5
 """Of the frames: the face has to be in so many."""
+_UNDECLARED = 2
+"""FFmpeg's number for colours that are not declared."""
 _FRAMES_LATE = 1.5
 """Usual distances between frames by which one may come late and still be the next one."""
 
@@ -201,6 +203,8 @@ class Cutter:
             line["segment"] = clip.segment
         if cut.parity is not None:
             line["deinterlaced"] = cut.parity
+        if cut.hdr is not None:
+            line["tone_mapped"] = cut.hdr
         if cut.sound is not None:
             line["sound_format_id"] = raw.sound_format_id
             line["audio_stream"] = cut.sound.track
@@ -240,6 +244,7 @@ def plan_cut(clip: Clip, raw: Raw, form: Form) -> ffmpeg.Cut:
             first, held = shown.before, gap
     begin = interval.start if held else first
     part = _one_part(facts, first, shown.last)
+    _require_range(part, form)
     frame_width, frame_height = part.squared
     if form.crop is Crop.TABLE:
         box = geometry.fit(clip.box, clip.video.reference_height, frame_width, frame_height)
@@ -272,6 +277,8 @@ def plan_cut(clip: Clip, raw: Raw, form: Form) -> ffmpeg.Cut:
         hold=None if form.fps is not None or _is_near(hold, shown.stored, facts.step) else hold,
         squared=part.squared if part.stretched else None,
         full_range=part.full_range,
+        hdr=part.hdr,
+        hdr_undeclared=(part.colours[0] == _UNDECLARED, part.colours[2] == _UNDECLARED),
         recoloured=bool(facts.changes(first, shown.last)),
         lead=facts.lead,
         sound=sound,
@@ -306,7 +313,21 @@ def _one_part(facts: Facts, first: float, last: float) -> Part:
                 Reason.UNSUPPORTED_SOURCE,
                 f"its frames are {_size(part)} up to {later.start:.2f} s and {_size(later)} from there on",
             )
+        if later.hdr != part.hdr:
+            ranges = [one.hdr or "SDR" for one in (part, later)]
+            words = f"it changes from {ranges[0]} to {ranges[1]} at {later.start:.2f} s"
+            raise Failure(Reason.UNSUPPORTED_SOURCE, words)
     return part
+
+
+def _require_range(part: Part, form: Form) -> None:
+    """Raise `Failure` where a clip cannot have, or must not be brought to, standard dynamic range."""
+    if part.dolby_vision is not None:
+        words = f"Dolby Vision profile {part.dolby_vision} cannot be mapped to standard range"
+        raise Failure(Reason.UNSUPPORTED_SOURCE, words)
+    if part.hdr is not None and form.hdr is Hdr.REFUSE:
+        words = f"it has high dynamic range ({part.hdr}), and --hdr is refuse"
+        raise Failure(Reason.UNSUPPORTED_SOURCE, words)
 
 
 def _size(part: Part) -> str:

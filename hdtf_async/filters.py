@@ -106,6 +106,10 @@ class Cut:
     """Width and height that make the pixels square, where they are not; the box counts in those."""
     full_range: bool = False
     """Whether the raw's samples use all values. A clip's never do: much code takes that for granted."""
+    hdr: str | None = None
+    """Transfer function of the raw (``smpte2084``, ``arib-std-b67``), if it has high dynamic range."""
+    hdr_undeclared: tuple[bool, bool] = (False, False)
+    """Whether its primaries and its matrix are not declared."""
     recoloured: bool = False
     """Whether the raw declares other colours from some frame of the clip on."""
     parity: str | None = None
@@ -221,7 +225,9 @@ def video_filters(cut: Cut, run_up: float = 0.0) -> str:
             chain.append(_crop(whole, (source.width, source.height)))
         chain.append(f"scale={cut.squared[0]}:{cut.squared[1]}:{_SCALER}")
     chain.append(_crop(cut.box, cut.looked_at))
-    to_range = ["out_range=tv"] if cut.full_range else []
+    if cut.hdr is not None:
+        chain += _to_standard_range(cut)
+    to_range = ["out_range=tv"] if cut.full_range and cut.hdr is None else []
     if (cut.width, cut.height) != (cut.box.width, cut.box.height):
         chain.append(":".join([f"scale={cut.width}:{cut.height}", *to_range, _SCALER]))
     elif to_range:
@@ -240,6 +246,20 @@ def _crop(box: Box, frame: tuple[int, int] | None) -> str:
     if frame is not None:
         fits += f"*eq(iw,{frame[0]})*eq(ih,{frame[1]})"
     return f"crop='if({fits},{box.width},0)':{box.height}:{box.left}:{box.top}:exact=1"
+
+
+def _to_standard_range(cut: Cut) -> list[str]:
+    """Return the filters that map high dynamic range to BT.709, in linear light, with 100 nits as its white.
+
+    What the raw does not declare is taken to be as BT.2100 has it.
+    """
+    primaries, matrix = ("bt2020" if undeclared else "input" for undeclared in cut.hdr_undeclared)
+    matrix = "bt2020nc" if matrix == "bt2020" else matrix
+    return [
+        f"zscale=transferin={cut.hdr}:primariesin={primaries}:matrixin={matrix}:transfer=linear:npl=100",
+        "format=gbrpf32le", "zscale=primaries=bt709", "tonemap=tonemap=hable:desat=0",
+        "zscale=transfer=bt709:matrix=bt709:range=limited", "format=yuv420p",
+    ]  # fmt: skip
 
 
 def _constant_frames(cut: Cut) -> list[str]:

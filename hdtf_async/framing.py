@@ -49,6 +49,13 @@ class Part:
     """Whether the samples are declared to use all values from 0 to 255."""
     colours: tuple[int, int, int] = (2, 2, 2)
     """FFmpeg's numbers of primaries, transfer and matrix; 2 is unspecified."""
+    dolby_vision: int | None = None
+    """Dolby Vision profile, where the frames are of no use to decoders that know nothing of it."""
+
+    @property
+    def hdr(self) -> str | None:
+        """FFmpeg's name of the transfer function, if that is one of high dynamic range."""
+        return {16: "smpte2084", 18: "arib-std-b67"}.get(self.colours[1])
 
     @property
     def squared(self) -> tuple[int, int]:
@@ -75,7 +82,9 @@ class Framing:
         self._codec = context.codec.canonical_name
         self._extradata = bytes(context.extradata or b"")
         self._known = self._extradata
-        self._cropping = _container_cropping(media, stream.index)
+        described = description(media, stream.index)
+        self._cropping = _container_cropping(described)
+        self._dolby_vision = _dolby_vision(described)
         self._left = _PACKETS_TO_A_FRAME
         self._looks = looks
         self.reordered = False
@@ -160,6 +169,7 @@ class Framing:
             aspect=str(aspect),
             full_range=int(source.color_range) == _FULL_RANGE,
             colours=(int(source.color_primaries), int(source.color_trc), int(source.colorspace)),
+            dolby_vision=self._dolby_vision,
         )
 
     @property
@@ -174,20 +184,31 @@ _STREAM = r"^  Stream #\d+:(\d+).*$"
 _CROPPING = re.compile(r"^      Frame Cropping: (\d{1,5})/(\d{1,5})/(\d{1,5})/(\d{1,5})$", re.MULTILINE)
 
 
-def _container_cropping(media: InputContainer, index: int) -> tuple[int, int, int, int]:
-    """Return how many columns and rows the container wants cropped: left, right, top, bottom.
+_DOLBY_VISION = re.compile(
+    r"^      DOVI configuration record: .*\bprofile: (\d+),.*\bcompatibility id: (\d+)", re.MULTILINE
+)
 
-    PyAV gives no access to a stream's side data; ffmpeg's own description of the file names it.
-    """
-    found = _CROPPING.search(described(media, index))
+
+def _container_cropping(described: str) -> tuple[int, int, int, int]:
+    """Return how many columns and rows the container wants cropped: left, right, top, bottom."""
+    found = _CROPPING.search(described)
     if found is None:
         return 0, 0, 0, 0
     left, right, top, bottom = map(int, found.groups())
     return left, right, top, bottom
 
 
-def described(media: InputContainer, index: int) -> str:
-    """Return ffmpeg's own description of one stream, with its side data."""
+def _dolby_vision(described: str) -> int | None:
+    """Return the Dolby Vision profile of a stream that is compatible with nothing else."""
+    found = _DOLBY_VISION.search(described)
+    return int(found[1]) if found is not None and found[2] == "0" else None
+
+
+def description(media: InputContainer, index: int) -> str:
+    """Return ffmpeg's own description of one stream, with its side data.
+
+    PyAV gives no access to a stream's side data.
+    """
     import av  # noqa: PLC0415 - 0.2 s that only the child needs to spend
 
     before = av.logging.get_level()

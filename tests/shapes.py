@@ -226,9 +226,20 @@ def joined(directory: Path, name: str, first: str, second: str, words: str = "-c
 
 def with_clap(path: Path, width: int, height: int, right: int, down: int) -> None:
     """Have the MP4 container ask for cropping: the size, and how far the middle is from the frame's."""
+    with_box(path, b"clap", struct.pack(">8I", width, 1, height, 1, right % 2**32, 1, down % 2**32, 1))
+
+
+def with_dolby_vision(path: Path, profile: int, compatibility: int) -> None:
+    """Have the MP4 container declare Dolby Vision."""
+    level, layers = 6, 0b101
+    content = struct.pack(">BBHB", 1, 0, profile << 9 | level << 3 | layers, compatibility << 4)
+    with_box(path, b"dvcC", content.ljust(24, b"\0"))
+
+
+def with_box(path: Path, kind: bytes, inside: bytes) -> None:
+    """Put a box behind all others in the sample entry of an MP4's first track, which is H.264."""
     content = bytearray(path.read_bytes())
-    numbers = (width, 1, height, 1, right % 2**32, 1, down % 2**32, 1)
-    box = struct.pack(">I4s8I", 40, b"clap", *numbers)
+    box = struct.pack(">I4s", 8 + len(inside), kind) + inside
     place, opened_boxes = 0, []
     for name in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"avc1"):
         while bytes(content[place + 4 : place + 8]) != name:
