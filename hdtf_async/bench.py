@@ -27,7 +27,7 @@ from hdtf_async.journal import Gathered, Known
 from hdtf_async.lanes import Lanes
 from hdtf_async.locks import WORKERS, worker_lock
 from hdtf_async.model import PaceScope
-from hdtf_async.raws import own_raws
+from hdtf_async.rawdirs import own_raws
 from hdtf_async.store import Store
 from hdtf_async.values import failure_of, stated_failure, work_of
 from hdtf_async.wire import Wire

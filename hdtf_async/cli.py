@@ -25,6 +25,7 @@ from hdtf_async import (
     plan,
     planned,
     progress,
+    rawdirs,
     repair,
     shards,
     sheet,
@@ -151,7 +152,7 @@ def plan_command(argv: Sequence[str]) -> int:
     plan.require_known(read, options)
     known = Known(Path()) if said.out is None else store.read_known(said.out)
     decided = plan.make(read, options, there=known.all_there(), failed=known.failures)
-    told = planned.stated(read, decided, options)
+    told = planned.stated(read, decided, options, *rawdirs.for_plan(options, decided.work, known))
     told["settings"] = origins(said)
     if said.json:
         say_json(told)

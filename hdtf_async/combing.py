@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hdtf_async import process
-from hdtf_async.failures import Failure
+from hdtf_async.failures import Failure, Reason
 from hdtf_async.ffmpeg import source
 from hdtf_async.guard import UNGUARDED, Guard
 from hdtf_async.words import classify_ffmpeg
@@ -60,7 +60,7 @@ def command(ffmpeg: Path, cut: Cut) -> list[str]:
     box, length = cut.box, cut.interval.seconds
     # The rows keep their parity: offsets of boxes are even.
     parts = ";".join(
-        f"[{number}:v:0]crop={box.width}:{box.height}:{box.left}:{box.top},trim=end_frame={FRAMES},"
+        f"[{number}:v:{cut.track}]crop={box.width}:{box.height}:{box.left}:{box.top},trim=end_frame={FRAMES},"
         f"setpts=PTS-STARTPTS[{name}]"
         for number, name in enumerate("ab")
     )
@@ -81,6 +81,8 @@ async def look(ffmpeg: Path, cut: Cut, guard: Guard = UNGUARDED) -> Combing:
     """
     ended = await process.run(command(ffmpeg, cut), deadline=_DEADLINE, guard=guard)
     if ended.code != 0:
+        if classify_ffmpeg(ended.words) is Reason.INTERVAL_OUTSIDE:
+            return Combing(0, 0, 0)  # nothing could be decoded: the encoder says why
         words = ended.words.replace(f"{cut.raw.parent}/", "")
         raise Failure(classify_ffmpeg(ended.words), words or f"ffmpeg ended with {ended.code}")
     # It counts twice: once before the filters are fitted together, where it has seen nothing.

@@ -15,7 +15,7 @@ from hdtf_async import combing, ffmpeg, geometry, tracks, window
 from hdtf_async.events import ClipDone, EncodeProgress, EncodeStarted
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.guard import UNGUARDED, Guard
-from hdtf_async.model import Audio, Box, Crop, Deinterlace, Fallback, Interval
+from hdtf_async.model import Audio, Box, Crop, Deinterlace, Fallback, Hdr, Interval
 from hdtf_async.plan import fingerprint, row
 
 if TYPE_CHECKING:
@@ -25,11 +25,13 @@ if TYPE_CHECKING:
     from hdtf_async.demux import Facts
     from hdtf_async.events import Events
     from hdtf_async.faces import Finder
+    from hdtf_async.framing import Part
     from hdtf_async.journal import Record
     from hdtf_async.model import Clip, Form
     from hdtf_async.probe import Prober
     from hdtf_async.raws import Raw
     from hdtf_async.store import Store
+    from hdtf_async.timeline import Shown
     from hdtf_async.window import Region
 
 
@@ -39,6 +41,10 @@ _TICKS = 0.002
 """Seconds by which a clip's last frame may be off: the coarsest clock of raws has 600 ticks a second."""
 _LEAST_SHARE = 0.5
 """Of the frames: the face has to be in so many."""
+_UNDECLARED = 2
+"""FFmpeg's number for colours that are not declared."""
+_FRAMES_LATE = 1.5
+"""Usual distances between frames by which one may come late and still be the next one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +65,19 @@ class Cutter:
     async def cut(self, clip: Clip, raw: Raw) -> None:
         """Encode, check, publish and record one clip, in this order.
 
-        This is what holds an encode token. Raises `Failure`; the temporary file is gone then.
+        This is what holds an encode token. Raises `Failure`; the temporary file is gone then. A file of the
+        user's own that cannot be decoded is ``raw_dir_file``: no download takes its place.
         """
+        try:
+            await self._cut(clip, raw)
+        except Failure as failure:
+            if raw.own and failure.reason is Reason.RAW_UNREADABLE:
+                files = dict.fromkeys(path.name for path in (raw.path, raw.sound) if path is not None)
+                words = f"{' or '.join(files)}: {failure.words}"
+                raise Failure(Reason.RAW_DIR_FILE, words) from failure
+            raise
+
+    async def _cut(self, clip: Clip, raw: Raw) -> None:
         begun = anyio.current_time()
         wanted = plan_cut(clip, raw, self.form)
         final = self.store.clip_path(clip)
@@ -118,9 +135,11 @@ class Cutter:
         """Look for the face, and return the cut with its box and what the metadata tell of it."""
         if self.finder is None:
             raise RuntimeError("a run that crops to the face has who finds it")
-        frames = await self.finder.look(cut, (raw.facts.width, raw.facts.height))
+        size = cut.looked_at or (raw.facts.width, raw.facts.height)
+        frames = await self.finder.look(cut, size)
+        facts = replace(raw.facts, width=size[0], height=size[1])
         # It takes half a second where every frame of a long clip was looked at.
-        box, told = await run_sync(plan_window, clip, frames, raw.facts, self.form)
+        box, told = await run_sync(plan_window, clip, frames, facts, self.form)
         width, height = ffmpeg.side_lengths(box, self.form.size)
         return replace(cut, box=box, width=width, height=height), told
 
@@ -158,6 +177,7 @@ class Cutter:
             raise
 
     def _metadata(self, clip: Clip, raw: Raw, cut: ffmpeg.Cut, facts: Facts) -> Record:
+        source_width, source_height = cut.looked_at or (raw.facts.width, raw.facts.height)
         line: Record = {
             "file_name": f"{clip.stem}.mp4",
             "subset": clip.video.subset,
@@ -166,8 +186,8 @@ class Cutter:
             "youtube_id": clip.video.youtube_id,
             "start": clip.interval.start,
             "end": clip.interval.end,
-            "source_height": raw.facts.height,
-            "source_width": raw.facts.width,
+            "source_height": source_height,
+            "source_width": source_width,
             "source_fps": raw.facts.fps,
             "format_id": raw.format_id,
             "reference_height": clip.video.reference_height,
@@ -183,14 +203,21 @@ class Cutter:
             line["segment"] = clip.segment
         if cut.parity is not None:
             line["deinterlaced"] = cut.parity
+        if cut.hdr is not None:
+            line["tone_mapped"] = cut.hdr
         if cut.sound is not None:
-            line |= {"sound_format_id": raw.sound_format_id} | (raw.track or tracks.UNKNOWN).metadata
+            line |= {"sound_format_id": raw.sound_format_id, "audio_stream": cut.sound.track}
+            line |= (raw.track or tracks.UNKNOWN).metadata
         if facts.sound is not None:
             line |= {
                 "sound_codec": facts.sound.codec,
                 "sound_rate": facts.sound.rate,
                 "sound_channels": facts.sound.channels,
             }
+        if cut.held and cut.source is not None:
+            line["held_at_start"] = round(cut.source.held, 6)
+        if cut.interval.start > clip.interval.start:
+            line["starts_late"] = round(cut.interval.start - clip.interval.start, 6)
         if cut.interval.end < clip.interval.end:
             line["ends_early"] = round(clip.interval.end - cut.interval.end, 6)
         if clip.correction is not None:
@@ -201,29 +228,39 @@ class Cutter:
 def plan_cut(clip: Clip, raw: Raw, form: Form) -> ffmpeg.Cut:
     """Decide how a clip is cut from the raw at hand. Pure.
 
-    An interval that runs past the end of the video is cut to what there is if that is at least half of
-    it. Raises `Failure`: ``interval_outside``, ``box_does_not_fit``, ``height_unknown``.
+    An interval that lies partly outside the video is cut to what there is if that is at least half of it.
+    Where no frame begins at the start of the interval, the frame that is on screen then is held; and so is
+    the last one, to the end of the interval. Raises `Failure`: ``interval_outside``, ``box_does_not_fit``,
+    ``height_unknown``, ``unsupported_source``, ``no_sound``.
     """
-    facts, frames, interval = raw.facts, raw.frames[clip.stem], clip.interval
-    if facts.end < interval.end:
-        there = facts.end - interval.start
-        # Half a frame is how far a published time and the end of a video may lie apart by rounding.
-        if interval.end - facts.end > 0.5 * (facts.end - facts.start) / facts.frames:
-            interval = Interval(interval.start, facts.end)
-        if there < clip.interval.seconds / 2:
-            raise Failure(
-                Reason.INTERVAL_OUTSIDE,
-                f"the video ends at {facts.end:.2f} s, the clip at {clip.interval.end:g} s",
-            )
-    if frames == 0:
-        raise Failure(Reason.INTERVAL_OUTSIDE, "the interval holds no frame")
+    facts, shown = raw.facts, raw.shown[clip.stem]
+    interval = _inside(clip, facts, shown)
+    # The last frame ends with the interval, unless the next one comes a moment later.
+    end = interval.end if shown.until - interval.end > _FRAMES_LATE * facts.step else shown.until
+    first, held = shown.first, 0.0
+    if shown.before is not None:
+        gap = (shown.first if shown.frames else end) - interval.start
+        if not shown.frames or gap > _FRAMES_LATE * facts.step:
+            first, held = shown.before, gap
+    begin = interval.start if held else first
+    part = _one_part(facts, first, shown.last)
+    _require_range(part, form)
+    frame_width, frame_height = part.squared
     if form.crop is Crop.TABLE:
-        box = geometry.fit(clip.box, clip.video.reference_height, facts.width, facts.height)
+        box = geometry.fit(clip.box, clip.video.reference_height, frame_width, frame_height)
     else:  # where a face is looked for, it is all of the frame until that is found
-        box = Box(0, 0, facts.width - facts.width % 2, facts.height - facts.height % 2)
+        box = Box(0, 0, frame_width - frame_width % 2, frame_height - frame_height % 2)
     width, height = ffmpeg.side_lengths(box, form.size)
+    due = shown.frames + (held > 0)
+    seconds, hold = end - begin, end - max(shown.last, begin)
+    frames = due
     if form.fps is not None:
         frames = ffmpeg.frames_at(form.fps, interval.seconds)
+        seconds = float(frames / form.fps)
+    sound = None
+    if form.audio is not Audio.NONE:
+        length = seconds if form.fps is not None else interval.end - begin
+        sound = _plan_sound(raw, begin, length)
     return ffmpeg.Cut(
         raw.path,
         raw.container,
@@ -234,12 +271,73 @@ def plan_cut(clip: Clip, raw: Raw, form: Form) -> ffmpeg.Cut:
         frames,
         form,
         Fraction(facts.time_base),
-        squared=(facts.width, facts.height) if facts.stretched else None,
-        full_range=facts.full_range,
+        source=ffmpeg.Source(due, first, shown.last, part.width, part.height, facts.step, seconds, held=held),
+        track=facts.track,
+        zero=facts.zero,
+        hold=None if form.fps is not None or _is_near(hold, shown.stored, facts.step) else hold,
+        squared=part.squared if part.stretched else None,
+        full_range=part.full_range,
+        hdr=part.hdr,
+        hdr_undeclared=(part.colours[0] == _UNDECLARED, part.colours[2] == _UNDECLARED),
+        recoloured=bool(facts.changes(first, shown.last)),
         lead=facts.lead,
-        span=raw.spans.get(clip.stem) if form.fps is None else None,
-        sound=None if form.audio is Audio.NONE else _plan_sound(clip, raw, form, interval, frames),
+        sound=sound,
     )
+
+
+def _inside(clip: Clip, facts: Facts, shown: Shown) -> Interval:
+    """Return the part of a clip's interval that lies in the video, if that is at least half of it."""
+    wanted = interval = clip.interval
+    # Half a frame is how far a published time and the end of a video may lie apart by rounding.
+    if interval.end - facts.end > 0.5 * (facts.end - facts.start) / facts.frames:
+        interval = Interval(interval.start, facts.end)
+    if shown.before is None and facts.start - interval.start > _FRAMES_LATE * facts.step:
+        interval = Interval(facts.start, interval.end)
+    there = min(facts.end, wanted.end) - max(facts.start, wanted.start)
+    if there < wanted.seconds / 2 or (shown.frames == 0 and shown.before is None):
+        where = f"the video ends at {facts.end:.2f} s, the clip at {wanted.end:g} s"
+        if wanted.end <= facts.start:
+            where = f"the video begins at {facts.start:.2f} s, the clip ends at {wanted.end:g} s"
+        elif wanted.start < facts.start:
+            where = f"the video begins at {facts.start:.2f} s, the clip at {wanted.start:g} s; {where}"
+        raise Failure(Reason.INTERVAL_OUTSIDE, where)
+    return interval
+
+
+def _one_part(facts: Facts, first: float, last: float) -> Part:
+    """Return how the frames of a clip look. Raises `Failure` where their size changes on the way."""
+    part = facts.part_at(first)
+    for later in facts.changes(first, last):
+        if (later.width, later.height, later.aspect) != (part.width, part.height, part.aspect):
+            raise Failure(
+                Reason.UNSUPPORTED_SOURCE,
+                f"its frames are {_size(part)} up to {later.start:.2f} s and {_size(later)} from there on",
+            )
+        if later.hdr != part.hdr:
+            ranges = [one.hdr or "SDR" for one in (part, later)]
+            words = f"it changes from {ranges[0]} to {ranges[1]} at {later.start:.2f} s"
+            raise Failure(Reason.UNSUPPORTED_SOURCE, words)
+    return part
+
+
+def _require_range(part: Part, form: Form) -> None:
+    """Raise `Failure` where a clip cannot have, or must not be brought to, standard dynamic range."""
+    if part.dolby_vision is not None:
+        words = f"Dolby Vision profile {part.dolby_vision} cannot be mapped to standard range"
+        raise Failure(Reason.UNSUPPORTED_SOURCE, words)
+    if part.hdr is not None and form.hdr is Hdr.REFUSE:
+        words = f"it has high dynamic range ({part.hdr}), and --hdr is refuse"
+        raise Failure(Reason.UNSUPPORTED_SOURCE, words)
+
+
+def _size(part: Part) -> str:
+    """Write the size of a frame, and the shape of its pixels where they are not square."""
+    return f"{part.width}x{part.height}" + (f" with pixels of {part.aspect}" if part.stretched else "")
+
+
+def _is_near(one: float, other: float, step: float) -> bool:
+    """Whether two durations are the same to a quarter of a frame."""
+    return abs(one - other) <= 0.25 * step
 
 
 def plan_window(
@@ -262,19 +360,21 @@ def plan_window(
     return box, told | {"face_fallback": "table"}
 
 
-def _plan_sound(clip: Clip, raw: Raw, form: Form, interval: Interval, frames: int) -> ffmpeg.Sound:
-    """Decide which stretch of the sound goes with a clip: from its first frame on, as long as the clip."""
+def _plan_sound(raw: Raw, begin: float, seconds: float) -> ffmpeg.Sound:
+    """Return the stretch of the audio that goes with a clip, from the clip's first frame on."""
     if raw.sound is None:
         raise Failure(Reason.NO_SOUND, "")
-    first = raw.firsts[clip.stem]
-    seconds = interval.end - first if form.fps is None else float(frames / form.fps)
-    return ffmpeg.Sound(raw.sound, raw.sound.suffix[1:].lower(), first, seconds)
+    inside = raw.facts.sound if raw.sound == raw.path else None
+    track = raw.sound_track if inside is None else inside.track
+    zero = None if inside is None else inside.zero
+    return ffmpeg.Sound(raw.sound, raw.sound.suffix[1:].lower(), begin, seconds, track, zero)
 
 
 def verify(cut: ffmpeg.Cut, facts: Facts, counted: int) -> None:
     """Raise `Failure` with ``clip_wrong`` unless the clip is what was asked for.
 
-    `facts` were found by demuxing, and `counted` frames by the encoder itself.
+    `facts` were found by demuxing, and `counted` frames by the encoder itself. That the source frames were
+    the right ones is checked while they are decoded (`ffmpeg.encode`).
     """
     wanted = ("h264", cut.width, cut.height, cut.frames)
     found = (facts.codec, facts.width, facts.height, facts.frames)
@@ -282,9 +382,7 @@ def verify(cut: ffmpeg.Cut, facts: Facts, counted: int) -> None:
         raise Failure(Reason.CLIP_WRONG, f"codec, width, height, frames are {found} where {wanted} were due")
     if counted != cut.frames:
         raise Failure(Reason.CLIP_WRONG, f"ffmpeg counted {counted} frames where {cut.frames} were due")
-    off = 0.0 if cut.span is None else facts.last - facts.start - cut.span
-    if abs(off) > _TICKS:
-        raise Failure(Reason.CLIP_WRONG, f"its last frame is {off:+.3f} s off its time")
+    _verify_times(cut, facts)
     if (facts.sound is not None) is not (cut.sound is not None and cut.form.sound_inside):
         raise Failure(Reason.CLIP_WRONG, f"its sound is {facts.sound}")
     if facts.sound is not None and cut.sound is not None:
@@ -293,6 +391,22 @@ def verify(cut: ffmpeg.Cut, facts: Facts, counted: int) -> None:
             raise Failure(Reason.CLIP_WRONG, f"its sound is {off:.3f} s longer than it should be")
     if cut.form.fps is not None and abs(facts.fps - cut.form.fps) > 1e-3:  # noqa: PLR2004 - rounding
         raise Failure(Reason.CLIP_WRONG, f"{facts.fps} frames a second where {cut.form.fps} were due")
+
+
+def _verify_times(cut: ffmpeg.Cut, facts: Facts) -> None:
+    """Raise `Failure` with ``clip_wrong`` unless the last frame is shown when it should be, and as long."""
+    if cut.source is None:
+        return
+    frame, span = cut.source.step, cut.span
+    if cut.form.fps is not None:
+        frame = float(1 / cut.form.fps)
+        span = cut.seconds - frame
+    off = facts.last - facts.start - span
+    if abs(off) > _TICKS:
+        raise Failure(Reason.CLIP_WRONG, f"its last frame is {off:+.3f} s off its time")
+    off = facts.end - facts.start - cut.seconds
+    if abs(off) > 0.5 * frame + _TICKS:
+        raise Failure(Reason.CLIP_WRONG, f"it lasts {off:+.3f} s more than {cut.seconds:.3f} s")
 
 
 def _wav_facts(path: Path) -> tuple[int, int, int, int]:

@@ -1,18 +1,21 @@
-"""What is in a media file: size, rate and frames of its picture, rate and length of its sound.
+"""What is in a media file: size, rate and frames of its video stream, rate and length of its audio stream.
 
 Only the forks of the probing child call what is here (see `probe`): foreign media are never parsed in the
-supervisor's own process. The whole file is demuxed, and no more than the first frame decoded, so this is
+supervisor's own process. The whole file is demuxed, and hardly more than the first frame decoded, so this is
 nearly free; and it is what finds a truncated file, whose header promises more than there is.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+
+from hdtf_async.containers import DEMUXERS, FROM_START, MAX_SIDE, SOUND_DEMUXERS, demuxer_of
+from hdtf_async.framing import Framing, Part
+from hdtf_async.timeline import Shown, Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,23 +23,14 @@ if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.container import InputContainer
     from av.packet import Packet
+    from av.stream import Stream
     from av.video.stream import VideoStream
 
-DEMUXERS = {"mp4": "mp4", "m4v": "mp4", "mov": "mov", "webm": "matroska", "mkv": "matroska"}
-"""File ending of a video to the one demuxer that may read it."""
-SOUND_DEMUXERS = {"m4a": "mp4", "weba": "matroska"}
-"""The same for sound alone. A file with another ending is not opened."""
-MAX_SIDE = 8192
-"""Pixels of the longest side that is accepted; YouTube's largest rendition has 7680."""
-MAX_FRAMES = 24 * 3600 * 60
-"""Frames that are counted before a file is refused: a day at 60 a second."""
-_PACKETS_TO_A_FRAME = 300
-"""Packets after which nobody waits for a first frame any more."""
-_NEARLY_SQUARE = Fraction(1, 100)
-"""How far pixels may be from square and be taken as such: some encoders write 853 columns as 854 this way."""
-_FULL_RANGE = 2
-"""FFmpeg's number for it (AVCOL_RANGE_JPEG)."""
 _CALM = 19
+_B_FRAMES_WITHIN = 100
+"""Frames of an AVI file that are decoded, to see whether some were stored out of order."""
+_BACK = 1.0
+"""Seconds by which time stamps may go back, before a file is taken for several ones put together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +47,10 @@ class Sound:
     """Time stamp of the last packet plus its duration, in seconds."""
     promised: float
     """Duration that the file's own header states, in seconds; 0 where it states none."""
+    track: int = 0
+    """Which of the file's audio streams it is, from 0."""
+    zero: float | None = None
+    """As the video's."""
 
     @property
     def truncated(self) -> bool:
@@ -62,51 +60,55 @@ class Sound:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What demuxing the whole of a file, and decoding one frame, showed of its first video stream."""
+    """What demuxing the whole of a file, and decoding one frame, showed of its video stream."""
 
     codec: str
     width: int
     height: int
-    """Pixels as they are shown: upright, and square."""
+    """Pixels as they are shown in the beginning: cropped by the container, upright, and square."""
     fps: float
-    """Frames a second: what the file declares where that goes with its frames, else their average."""
+    """Frames per second: what the file declares where that goes with its frames, else their average."""
     frames: int
     """Frames that are shown: without those that an edit list leaves out."""
     start: float
     """Time stamp of the first frame, in seconds."""
     end: float
-    """Time stamp of the last frame plus its duration, in seconds."""
+    """When the last frame leaves the screen, in seconds."""
     promised: float
     """Duration that the file's own header states, in seconds; 0 where it states none."""
     time_base: str = "1/90000"
     """Seconds in one tick of the stream's time stamps, as a fraction."""
-    frames_within: tuple[int, ...] = ()
-    """For each interval that was asked: the number of frames with ``start <= PTS < end``."""
-    first_within: tuple[float, ...] = ()
-    """For each interval that was asked: the time stamp of the first of these frames, in seconds."""
-    last_within: tuple[float, ...] = ()
-    """For each interval that was asked: the time stamp of the last of these frames, in seconds."""
-    stretched: bool = False
-    """Whether the pixels are stored in another shape than square."""
-    full_range: bool = False
-    """Whether the samples are declared to use all values from 0 to 255."""
+    shown: tuple[Shown, ...] = ()
+    """For each interval that was asked about: its frames."""
+    parts: tuple[Part, ...] = ()
+    """How frames look, and from when on they look different; empty where nobody looked."""
+    step: float = 0.0
+    """The usual distance between two frames, in seconds."""
     last: float = 0.0
     """Time stamp of the last frame, in seconds."""
     lead: float = 0.0
     """Seconds from where a key frame is found to where it is shown, if frames that need those before it come
     in between; 0 where there are none."""
+    track: int = 0
+    """Which of the file's video streams it is, from 0; cover art counts as one."""
+    zero: float | None = None
+    """Second of the container's clock that counts as 0 here, where that may be any; None where it is 0."""
     sound: Sound | None = None
     """Its sound; None where it has none."""
-
-    @property
-    def spans_within(self) -> tuple[float, ...]:
-        """For each interval that was asked: the seconds from the first of its frames to the last one."""
-        return tuple(last - first for first, last in zip(self.first_within, self.last_within, strict=True))
 
     @property
     def truncated(self) -> bool:
         """Whether the frames end well before the header says."""
         return _ends_early(self.promised, self.end - self.start)
+
+    def part_at(self, second: float) -> Part:
+        """Return how the frame with this time stamp looks."""
+        parts = [part for part in self.parts if part.start <= second] or self.parts
+        return parts[-1] if parts else Part(0.0, self.width, self.height)
+
+    def changes(self, first: float, last: float) -> tuple[Part, ...]:
+        """Return the parts that begin behind a frame and not behind another one, by their time stamps."""
+        return tuple(part for part in self.parts[1:] if first < part.start <= last)
 
 
 def _ends_early(promised: float, there: float) -> bool:
@@ -120,14 +122,52 @@ def read(path: str, container: str, intervals: Sequence[tuple[float, float]]) ->
     Raises `ValueError` with words for a person; PyAV's own errors pass.
     """
     with _opened(path, container) as media:
-        if not media.streams.video:
-            raise ValueError("no video stream in it")
-        stream = media.streams.video[0]
+        track, stream = _video_stream(media)
         if stream.codec_context is None or stream.time_base is None:
             raise ValueError("its video stream is of an unknown kind")
         if not (0 < stream.width <= MAX_SIDE and 0 < stream.height <= MAX_SIDE):
             raise ValueError(f"a frame of {stream.width} x {stream.height} pixels is not accepted")
-        return _facts(media, stream, stream.time_base, intervals)
+        return _facts(media, track, stream, stream.time_base, intervals)
+
+
+def glance(path: str, container: str) -> str:
+    """Open a file, decode its first frame, and return what it holds: ``video`` or ``audio``.
+
+    Raises `ValueError` where it holds neither, or no frame of it can be decoded; PyAV's own errors pass.
+    """
+    with _opened(path, container) as media:
+        if not media.streams.video and media.streams.audio:
+            return "audio"
+        _, stream = _video_stream(media)
+        framing = Framing(media, stream)
+        for packet in media.demux(stream):
+            framing.take(packet, 0.0)
+            if framing.seen:
+                return "video"
+            if framing.given_up:
+                break
+        raise ValueError("no frame of it can be decoded")
+
+
+def _video_stream(media: InputContainer) -> tuple[int, VideoStream]:
+    """Return the video stream that a player shows, and its number: no cover art, and no thumbnails."""
+    from av.stream import Disposition  # noqa: PLC0415 - 0.2 s that only the child needs to spend
+
+    stills = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+    streams = list(enumerate(media.streams.video))
+    real = [(track, stream) for track, stream in streams if not stream.disposition & stills]
+    if not real:
+        raise ValueError("no video stream in it" + (", only a still image" if streams else ""))
+    return next((one for one in real if one[1].disposition & Disposition.default), real[0])
+
+
+def _default_audio(media: InputContainer) -> tuple[int, AudioStream] | None:
+    """Return the audio stream that a player takes, and its number; None where there is none it can play."""
+    from av.stream import Disposition  # noqa: PLC0415 - as above
+
+    streams = [one for one in enumerate(media.streams.audio) if one[1].codec_context and one[1].time_base]
+    default = (one for one in streams if one[1].disposition & Disposition.default)
+    return next(default, streams[0] if streams else None)
 
 
 def read_sound(path: str, container: str) -> Sound:
@@ -136,18 +176,21 @@ def read_sound(path: str, container: str) -> Sound:
         heard = _Heard.of(media)
         if heard is None:
             raise ValueError("no sound in it")
-        for packet in media.demux(media.streams.audio[0]):
+        zero = _zero(media)
+        for packet in media.demux(heard.stream):
+            if packet.pts is not None:
+                packet.pts -= round((zero or 0) / packet.time_base)
             heard.take(packet)
-        return heard.facts()
+        return heard.facts(zero)
 
 
 def _opened(path: str, container: str) -> InputContainer:
     import av  # noqa: PLC0415 - 0.2 s that only the child needs to spend
 
-    demuxers = DEMUXERS | SOUND_DEMUXERS
-    demuxer = demuxers.get(container)
+    demuxer = demuxer_of(container)
     if demuxer is None:
-        raise ValueError(f"a file ending in .{container} is not opened; known are {', '.join(demuxers)}")
+        known = ", ".join(DEMUXERS | SOUND_DEMUXERS)
+        raise ValueError(f"a file ending in .{container} is not opened; known are {known}")
     # A title in another encoding does not make a video unreadable: PyAV before 19 has to be told.
     lenient: dict[str, Any] = (
         {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < _CALM else {}
@@ -162,109 +205,112 @@ def _opened(path: str, container: str) -> InputContainer:
 
 
 def _facts(
-    media: InputContainer, stream: VideoStream, base: Fraction, intervals: Sequence[tuple[float, float]]
+    media: InputContainer,
+    track: int,
+    stream: VideoStream,
+    base: Fraction,
+    intervals: Sequence[tuple[float, float]],
 ) -> Facts:
-    # In ticks of the stream's time base, as integers: exact, and quick enough for hours of video.
-    bounds = [
-        (ceil(Fraction(str(start)) / base), ceil(Fraction(str(end)) / base)) for start, end in intervals
-    ]
-    seen = _Seen(bounds)
-    heard = _Heard.of(media)
-    look, leading = _Look(stream), _Leading()
-    furthest = Fraction(0)
+    zero = _zero(media)
+    in_order = media.format.name == "avi"
+    framing = Framing(media, stream, _B_FRAMES_WITHIN if in_order else 1)
+    read, heard = _Read(stream, base), _Heard.of(media)
     for packet in media.demux():
-        of_picture = packet.stream_index == stream.index
-        if of_picture:
-            look.take(packet)
-        if packet.pts is None or packet.is_discard:
-            continue
-        if of_picture:
-            seen.take(packet.pts, packet.duration or 0)
-            leading.take(packet.pts, packet.dts, key=packet.is_keyframe)
-        else:
-            furthest = max(furthest, (packet.pts + (packet.duration or 0)) * packet.time_base)
-        if heard is not None and packet.stream_index == heard.stream.index:
-            heard.take(packet)
-    if seen.frames == 0:
-        raise ValueError("no frame in it")
+        if in_order:
+            packet.pts = packet.dts  # AVI stores no time stamps, and others than these are a guess
+        if packet.pts is not None:
+            packet.pts -= round((zero or 0) / packet.time_base)
+        if packet.stream_index == stream.index:
+            framing.take(packet, float((packet.pts or 0) * base))
+        if packet.pts is not None and not packet.is_discard:
+            read.take(packet)
+            if heard is not None and packet.stream_index == heard.stream.index:
+                heard.take(packet)
+    if framing.reordered and in_order:
+        raise ValueError("an AVI file states no times for its B-frames: convert it to MP4 or Matroska")
+    timeline = read.timeline
+    timeline.close()
     stated = Fraction(media.duration or 0, 1_000_000)
-    first, end = seen.span(base, stated)
+    last_tick = _end(timeline, stream, base, stated)
+    first, end = timeline.first * base, last_tick * base
     span = end - first
     # What is stated for all streams together: what those lack at the end, the picture lacks too.
-    promised = span + stated - max(furthest, end) if stated else Fraction(0)
+    promised = span + stated - max(read.furthest, end) if stated else Fraction(0)
     if stream.duration is not None:
         promised = stream.duration * base
     declared = stream.average_rate
-    if not declared or abs(declared * span - seen.frames) > 1:
-        declared = seen.frames / span if span else Fraction(0)
-    width, height = look.sides
+    if not declared or abs(declared * span - len(timeline)) > 1:
+        declared = len(timeline) / span if span else Fraction(0)
+    width, height = framing.parts[0].squared
+    # In ticks of the stream's time base, as integers: exact, and quick enough for hours of video.
+    bounds = [
+        (ceil(Fraction(str(left)) / base), ceil(Fraction(str(right)) / base)) for left, right in intervals
+    ]
     return Facts(
         codec=stream.codec_context.codec.canonical_name,
         width=width,
         height=height,
         fps=round(float(declared), 6),
-        frames=seen.frames,
+        frames=len(timeline),
         start=round(float(first), 6),
         end=round(float(end), 6),
         promised=round(float(promised), 6),
         time_base=str(base),
-        frames_within=tuple(seen.within),
-        first_within=tuple(round(float(tick * base), 6) for tick in seen.firsts),
-        last_within=tuple(round(float(tick * base), 6) for tick in seen.lasts),
-        stretched=look.stretched,
-        full_range=look.full_range,
-        last=round(float(seen.last * base), 6),
-        lead=round(float(leading.lead * base), 6),
-        sound=None if heard is None else heard.facts(),
+        shown=tuple(timeline.shown(left, right, base, last_tick) for left, right in bounds),
+        parts=framing.parts,
+        step=round(float(timeline.step * base), 6),
+        last=round(float(timeline.last * base), 6),
+        lead=round(float(read.leading.lead * base), 6),
+        track=track,
+        zero=None if zero is None else float(zero),
+        sound=None if heard is None else heard.facts(zero),
     )
 
 
-class _Look:
-    """How the pixels are meant to be shown, which the first frame says; where none decodes, the header."""
+class _Read:
+    """What was read of a file so far."""
 
-    def __init__(self, stream: VideoStream) -> None:
-        self._stream = stream
-        stream.thread_type = "NONE"
-        stream.codec_context.thread_count = 1
-        self._left = _PACKETS_TO_A_FRAME
-        self._turned = False
-        self.full_range = stream.codec_context.color_range == _FULL_RANGE
+    def __init__(self, stream: VideoStream, base: Fraction) -> None:
+        self._stream, self._base = stream, base
+        self.timeline, self.leading = Timeline(), _Leading()
+        self.furthest = Fraction(0)
+        """When the last packet of any other stream ends, in seconds."""
+        self._newest: int | None = None
 
     def take(self, packet: Packet[Any]) -> None:
-        """Decode packets until there is a frame."""
-        if self._left:
-            self._left -= 1
-            with suppress(OSError, ValueError):  # of PyAV's errors, those that a damaged stream leads to
-                for frame in self._stream.decode(packet):
-                    self._turned = frame.rotation % 180 != 0
-                    self._left = 0
-                    break
+        """Take in one more packet that is shown. Raises `ValueError` where time stamps go back."""
+        tick, duration = packet.pts or 0, packet.duration or 0
+        if packet.stream_index != self._stream.index:
+            self.furthest = max(self.furthest, (tick + duration) * packet.time_base)
+            return
+        dts = tick if packet.dts is None else packet.dts
+        if self._newest is not None and (self._newest - dts) * self._base > _BACK:
+            raise ValueError(f"its time stamps go back at {float(tick * self._base):.1f} s")
+        self._newest = dts
+        self.timeline.add(tick, duration)
+        self.leading.take(tick, packet.dts, key=packet.is_keyframe)
 
-    @property
-    def _aspect(self) -> Fraction:
-        """Width of a pixel by its height; the container's word counts more than the codec's."""
-        told = self._stream.sample_aspect_ratio, self._stream.codec_context.sample_aspect_ratio
-        aspect = next((one for one in told if one), Fraction(1))
-        return Fraction(1) if abs(aspect - 1) <= _NEARLY_SQUARE else Fraction(aspect)
 
-    @property
-    def stretched(self) -> bool:
-        """Whether the pixels are not square."""
-        return self._aspect != 1
+def _zero(media: InputContainer) -> Fraction | None:
+    """Return the second on the container's own clock at which its time line begins, where that may be any."""
+    return Fraction(media.start_time or 0, 1_000_000) if media.format.name in FROM_START else None
 
-    @property
-    def sides(self) -> tuple[int, int]:
-        """Width and height of the picture in square pixels, upright; the lines stay what they are."""
-        width, height = self._stream.width, self._stream.height
-        if self._turned:
-            return max(1, round(height / self._aspect)), width
-        return max(1, round(width * self._aspect)), height
+
+def _end(timeline: Timeline, stream: Stream, base: Fraction, stated: Fraction) -> int:
+    """Return the tick at which the last frame leaves the screen."""
+    end = timeline.end(stream.duration)
+    if end <= timeline.last and len(timeline) > 1:  # a WebM without durations of frames
+        end = timeline.last + timeline.step
+        limit = int(stated / base)
+        end = min(end, limit) if limit > timeline.last else end
+    return end
 
 
 @dataclass(slots=True)
 class _Heard:
     """Packets of an audio stream, in ticks of its time base."""
 
+    track: int
     stream: AudioStream
     base: Fraction
     first: int | None = None
@@ -272,11 +318,11 @@ class _Heard:
 
     @classmethod
     def of(cls, media: InputContainer) -> Self | None:
-        """Return what will hear the first audio stream, if there is one of a known kind."""
-        stream = media.streams.audio[0] if media.streams.audio else None
-        if stream is None or stream.codec_context is None or stream.time_base is None:
+        """Return what will hear the audio stream that a player takes, if there is one of a known kind."""
+        found = _default_audio(media)
+        if found is None or found[1].time_base is None:
             return None
-        return cls(stream, stream.time_base)
+        return cls(found[0], found[1], found[1].time_base)
 
     def take(self, packet: Packet[Any]) -> None:
         """Take in one more."""
@@ -284,9 +330,10 @@ class _Heard:
             self.first = packet.pts if self.first is None else min(self.first, packet.pts)
             self.end = max(self.end, packet.pts + (packet.duration or 0))
 
-    def facts(self) -> Sound:
+    def facts(self, zero: Fraction | None) -> Sound:
         """Return what was heard."""
-        stated = self.stream.duration
+        # Of raw AAC the duration is a guess by its size.
+        stated = None if self.stream.container.format.name == "aac" else self.stream.duration
         return Sound(
             codec=self.stream.codec_context.codec.canonical_name,
             rate=self.stream.rate,
@@ -294,6 +341,8 @@ class _Heard:
             start=round(float((self.first or 0) * self.base), 6),
             end=round(float(self.end * self.base), 6),
             promised=0.0 if stated is None else round(float(stated * self.base), 6),
+            track=self.track,
+            zero=None if zero is None else float(zero),
         )
 
 
@@ -311,44 +360,3 @@ class _Leading:
             self._key, self._behind = pts, 0 if dts is None else pts - dts
         elif self._key is not None and pts < self._key:
             self.lead = max(self.lead, self._behind, self._key - pts)
-
-
-@dataclass(slots=True)
-class _Seen:
-    """Packets of one stream, in ticks of its time base."""
-
-    bounds: Sequence[tuple[int, int]]
-    within: list[int] = field(init=False)
-    firsts: list[int] = field(init=False)
-    lasts: list[int] = field(init=False)
-    frames: int = 0
-    first: int = 0
-    last: int = 0
-    end: int = 0
-
-    def __post_init__(self) -> None:
-        self.within = [0] * len(self.bounds)
-        self.firsts = [0] * len(self.bounds)
-        self.lasts = [0] * len(self.bounds)
-
-    def span(self, base: Fraction, stated: Fraction) -> tuple[Fraction, Fraction]:
-        """Return when the first frame begins and the last one ends, in seconds."""
-        end = self.end * base
-        if self.end <= self.last and self.frames > 1:  # a WebM without durations of frames
-            end = self.last * base + (self.last - self.first) * base / (self.frames - 1)
-            end = min(end, stated) if stated > self.last * base else end
-        return self.first * base, end
-
-    def take(self, tick: int, duration: int) -> None:
-        """Take in one more."""
-        self.first = min(self.first, tick) if self.frames else tick
-        self.last = max(self.last, tick) if self.frames else tick
-        self.end = max(self.end, tick + duration) if self.frames else tick + duration
-        self.frames += 1
-        if self.frames > MAX_FRAMES:
-            raise ValueError(f"more than {MAX_FRAMES} frames")
-        for place, (left, right) in enumerate(self.bounds):
-            if left <= tick < right:
-                self.firsts[place] = min(self.firsts[place], tick) if self.within[place] else tick
-                self.lasts[place] = max(self.lasts[place], tick) if self.within[place] else tick
-                self.within[place] += 1

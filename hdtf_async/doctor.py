@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING
 
 from anyio.to_thread import run_sync
 
-from hdtf_async import facemodel, faces, ffmpeg, health, locks, plan, process, store, tables
-from hdtf_async.failures import Failure
+from hdtf_async import facemodel, faces, ffmpeg, health, locks, plan, process, rawdirs, store, tables
+from hdtf_async.failures import Failure, Reason
 from hdtf_async.health import Sign, Verdict
 from hdtf_async.javascript import JavaScript, private_cache
+from hdtf_async.journal import Known
 from hdtf_async.model import Audio, Crop
 from hdtf_async.probe import Prober
-from hdtf_async.raws import own_raws
 from hdtf_async.workshop import ffmpeg_of, look_at_cookies, require_yt_dlp
 from hdtf_async.ytdlp import YtDlp
 
@@ -34,7 +34,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from hdtf_async.options import Options
+    from hdtf_async.plan import Work
 
+_NAMED = 20
+"""Files that are named at most."""
 _PLUGINS = ("extractor", "postprocessor")
 
 
@@ -50,6 +53,8 @@ async def examine(options: Options, out: Path | None = None) -> list[Sign]:
         signs += await _looked_at("faces", partial(_faces, options))
     if options.cookies is not None:
         signs += await _looked_at("cookies", partial(_cookies, options))
+    if options.raw_dirs:
+        signs += await _looked_at("own files", partial(_own_files, options, out))
     if out is not None:
         directory = await run_sync(_directory, out)
         signs.append(directory)
@@ -161,18 +166,53 @@ def _nearest(out: Path) -> Path:
     return next(part for part in (out.absolute(), *out.absolute().parents) if os.path.exists(part))  # noqa: PTH110
 
 
-def _room(options: Options, out: Path) -> Sign:
-    """Judge the disk by what is still to fetch."""
+async def _own_files(options: Options, out: Path | None) -> list[Sign]:
+    """Look at the user's own files: which videos they are for, and whether they open.
+
+    What is cut off is only found by a run, which reads files to their end.
+    """
+    works, known = await run_sync(_wanted, options, out)
+    own = await run_sync(rawdirs.own_raws, options.raw_dirs)
+    unused = [
+        f"{each['file']} (for {each['video']}): {each['unused']}"
+        for each in own.listed(works)
+        if each["unused"]
+    ]
+    opened = 0
+    async with Prober() as prober:
+        for work in works:
+            for each in own.of(work):
+                if each.kind is rawdirs.Kind.NEITHER:
+                    continue
+                try:
+                    await prober.glance(each.path, container=each.container)
+                    opened += 1
+                except Failure as failure:
+                    if failure.reason is not Reason.RAW_UNREADABLE:
+                        raise
+                    unused.append(f"{failure.words} (for {work.stem})")
+    at_hand = len(works) - len(rawdirs.to_fetch(works, own, known))
+    words = f"{opened} files open; {at_hand} of {len(works)} videos need no download"
+    more = [f"{len(unused) - _NAMED} more files are not used"] if len(unused) > _NAMED else []
+    return [Sign("own files", Verdict.FINE, words)] + [
+        Sign("own files", Verdict.WARNING, words, "replace, convert or remove it")
+        for words in [*unused[:_NAMED], *more]
+    ]
+
+
+def _wanted(options: Options, out: Path | None) -> tuple[tuple[Work, ...], Known]:
+    """Return the videos that are left to do, and what is known of them."""
     read = tables.read(options.source, corrections=options.corrections)
     plan.require_known(read, options)
-    known, own = store.read_known(out), own_raws(options.raw_dirs)
-    decided = plan.make(read, options, there=known.all_there(), failed=known.failures)
-    least = [
-        work.least_bytes
-        for work in decided.work
-        if known.raw_there(work.youtube_id) is None
-        and not own.keys() & {work.youtube_id, *(video.stem for video in work.videos)}
-    ]
+    known = Known(Path()) if out is None else store.read_known(out)
+    return plan.make(read, options, there=known.all_there(), failed=known.failures).work, known
+
+
+def _room(options: Options, out: Path) -> Sign:
+    """Judge the disk by what is still to fetch."""
+    works, known = _wanted(options, out)
+    own = rawdirs.own_raws(options.raw_dirs)
+    least = [work.least_bytes for work in rawdirs.to_fetch(works, own, known)]
     there = _nearest(out)
     free = shutil.disk_usage(there).free
     return health.of_room(free=free, min_free=options.min_free, least=least, keep_raw=options.keeps_raws)

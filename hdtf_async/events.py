@@ -20,31 +20,11 @@ if TYPE_CHECKING:
     from hdtf_async.failures import Reason
 
 __all__ = [
-    "CheckEnded",
-    "ClipChecked",
-    "ClipDone",
-    "ClipFailed",
-    "ClipRetrying",
-    "DownloadProgress",
-    "DownloadStarted",
-    "Downloaded",
-    "EncodeProgress",
-    "EncodeStarted",
-    "Event",
-    "FormatChosen",
-    "Found",
-    "LaneClosed",
-    "LaneOpened",
-    "PaceWait",
-    "RawReady",
-    "Retrying",
-    "RunEnded",
-    "RunStarted",
-    "VideoAsked",
-    "VideoFailed",
-    "VideoUnconfirmed",
-    "WindingDown",
-]
+    "CheckEnded", "ClipChecked", "ClipDone", "ClipFailed", "ClipRetrying", "DownloadProgress",
+    "DownloadStarted", "Downloaded", "EncodeProgress", "EncodeStarted", "Event", "FileNotUsed",
+    "FormatChosen", "Found", "LaneClosed", "LaneOpened", "PaceWait", "RawReady", "Retrying",
+    "RunEnded", "RunStarted", "VideoAsked", "VideoFailed", "VideoUnconfirmed", "WindingDown",
+]  # fmt: skip
 """The events, as a host program reads them. How they are handed on (`Events`, `Reader`) is internal."""
 
 
@@ -153,6 +133,18 @@ class RawReady(Event):
     bytes: int
     seconds: float
     """How long getting and checking it took."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileNotUsed(Event):
+    """A file in ``--raw-dir`` belongs to a video by its name, and is not used."""
+
+    type: ClassVar[str] = "file_not_used"
+    video: str
+    file: str
+    """Its name, without the directory."""
+    words: str
+    """Why it is not used."""
 
 
 @dataclass(frozen=True, slots=True)

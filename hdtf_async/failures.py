@@ -5,11 +5,8 @@ one row of advice (`Reason.advice`): what it means, what a person should do, wha
 and which exit code (`ExitCode`) a run gets that ends with it. The pipeline, the report, ``failures.jsonl``
 and the docs all take their words and their deeds from that table: a reason is described in one place only.
 
-The rows are grouped: the address, what needs action, permanent, temporary, this machine, the object store, a
-cluster, the tables against the video, and this program. ``unknown`` stands for messages that nobody has
-categorised yet: there is no default that guesses.
-
-Which message of a tool means which reason is in `messages`; `words` reads stderr with it.
+``unknown`` stands for messages that nobody has categorised yet: there is no default that guesses. Which
+message of a tool means which reason is in `messages`; `words` reads stderr with it.
 """
 
 from __future__ import annotations
@@ -126,9 +123,11 @@ class Reason(StrEnum):
     ENCODE_STALLED = "encode_stalled"
     RAW_TRUNCATED = "raw_truncated"
     RAW_UNREADABLE = "raw_unreadable"
+    RAW_DIR_FILE = "raw_dir_file"
     BOX_DOES_NOT_FIT = "box_does_not_fit"
     HEIGHT_UNKNOWN = "height_unknown"
     INTERVAL_OUTSIDE = "interval_outside"
+    UNSUPPORTED_SOURCE = "unsupported_source"
     NO_SOUND = "no_sound"
     NO_FACE = "no_face"
     CLIP_WRONG = "clip_wrong"
@@ -156,6 +155,14 @@ def _gone(meaning: str, remedy: str) -> Advice:
 def _yours(meaning: str, remedy: str) -> Advice:
     """Make a row for what waits for a person."""
     return Advice(meaning, remedy, Action.ASK, ExitCode.GIVEN_UP)
+
+
+def _later(meaning: str, remedy: str) -> Advice:
+    return Advice(meaning, remedy, Action.LATER, ExitCode.PASSING)
+
+
+def _stopping(meaning: str, remedy: str) -> Advice:
+    return Advice(meaning, remedy, Action.STOP, ExitCode.PASSING)
 
 
 def _local(meaning: str, remedy: str) -> Advice:
@@ -202,11 +209,9 @@ ADVICE: dict[Reason, Advice] = {
         "The JavaScript runtime that yt-dlp needs for YouTube is missing or does not work here.",
         "Run python -m hdtf_async doctor, which tests it; pip install -U 'yt-dlp[default,deno]' installs it.",
     ),
-    Reason.YOUTUBE_CHANGED: Advice(
+    Reason.YOUTUBE_CHANGED: _stopping(
         "Several videos in a row failed with the same message, which this program does not know.",
         "Update yt-dlp with pip install -U 'yt-dlp[default,deno]', then run again.",
-        Action.STOP,
-        ExitCode.PASSING,
     ),
     Reason.OTHER_PLACE: _yours(
         "The video may not be watched from the country of this address.",
@@ -232,11 +237,9 @@ ADVICE: dict[Reason, Advice] = {
         "The video is only offered with copy protection.",
         "Nothing can be done; a copy that you already have can be used through --raw-dir.",
     ),
-    Reason.UNAVAILABLE: Advice(
+    Reason.UNAVAILABLE: _later(
         "YouTube says that the video is unavailable, but not why: it may be the video or this address.",
         "Run again, at least 12 hours later: if YouTube then says the same, the video is given up.",
-        Action.LATER,
-        ExitCode.PASSING,
     ),
     Reason.GONE: _gone(
         "YouTube said in two runs, 12 hours or more apart, that the video is unavailable; others were not.",
@@ -246,11 +249,9 @@ ADVICE: dict[Reason, Advice] = {
         "YouTube answered with another video than the one that was asked for.",
         "Open the address of the video in a browser; it may have been replaced by a trailer.",
     ),
-    Reason.NOT_YET: Advice(
+    Reason.NOT_YET: _later(
         "The video is a premiere or live broadcast that is not over, or is still being processed.",
         "Run again when it is over.",
-        Action.LATER,
-        ExitCode.PASSING,
     ),
     Reason.FORMAT_UNAVAILABLE: _yours(
         "YouTube offers the video, but in no rendition that would be acceptable.",
@@ -286,11 +287,9 @@ ADVICE: dict[Reason, Advice] = {
         "A file or directory could not be written.",
         "Check the permissions of the output directory, and that it is not mounted read-only.",
     ),
-    Reason.STORE_UNREACHABLE: Advice(
+    Reason.STORE_UNREACHABLE: _stopping(
         "The object store did not answer, or broke off, several times in a row.",
         "Run again later: what was put and recorded stays; look at its address and at the line to it.",
-        Action.STOP,
-        ExitCode.PASSING,
     ),
     Reason.STORE_REFUSED: _local(
         "The object store turned down what was asked of it, or another run has taken over.",
@@ -300,11 +299,9 @@ ADVICE: dict[Reason, Advice] = {
         "The workers of the cluster that had this video ended in the middle of it.",
         "Run again; read the workers' own logs: they may have been killed for want of memory.",
     ),
-    Reason.CLUSTER_LOST: Advice(
+    Reason.CLUSTER_LOST: _stopping(
         "The scheduler of the cluster did not answer, or had no worker for some minutes.",
         "Look at the scheduler and its workers, then run again: what was recorded stays.",
-        Action.STOP,
-        ExitCode.PASSING,
     ),
     Reason.BAD_OPTION: _local(
         "yt-dlp does not accept an option that was given to it.",
@@ -339,8 +336,12 @@ ADVICE: dict[Reason, Advice] = {
         "Run again: it was not used, and is fetched anew.",
     ),
     Reason.RAW_UNREADABLE: _passing(
-        "The download, or the raw that you gave, cannot be read as video.",
-        "Run again: it was not used, and is fetched anew; a raw of your own has to be replaced by you.",
+        "The download cannot be read as video.",
+        "Run again: it was not used, and is fetched anew.",
+    ),
+    Reason.RAW_DIR_FILE: _yours(
+        "A file in --raw-dir that belongs to this video cannot be used; the error message names it.",
+        "Replace the file; or remove it, so that the video is downloaded.",
     ),
     Reason.BOX_DOES_NOT_FIT: _yours(
         "The published box leaves the frame of the video.",
@@ -351,8 +352,12 @@ ADVICE: dict[Reason, Advice] = {
         "Use --corrections verified or unverified, or write the height into the resolution table.",
     ),
     Reason.INTERVAL_OUTSIDE: _yours(
-        "The published interval ends beyond the end of the video.",
+        "At least half of the published interval lies before the beginning or behind the end of the video.",
         "Compare the video with the table: it may have been shortened or replaced since it was annotated.",
+    ),
+    Reason.UNSUPPORTED_SOURCE: _yours(
+        "The clip cannot be made from this source video: the error message says why.",
+        "Give another copy of the video with --raw-dir; a file of your own can be converted with ffmpeg.",
     ),
     Reason.NO_SOUND: _yours(
         "The video has no sound, and sound was asked for.",
@@ -364,17 +369,15 @@ ADVICE: dict[Reason, Advice] = {
     ),
     Reason.CLIP_WRONG: _yours(
         "The encoder's output has not the size or the number of frames that it should have; it was deleted.",
-        "Delete the video's raw and run again; if it stays so, report it with the words beside this reason.",
+        "Run again; if it stays so, report it with the error message and the version of ffmpeg.",
     ),
     Reason.ROW_REFUSED: _yours(
         "A row of the tables cannot be used and was left out, with the clips that need it.",
         "Correct it in the file and line that failures.jsonl names, and run again.",
     ),
-    Reason.NOT_TRIED: Advice(
+    Reason.NOT_TRIED: _later(
         "The run ended, or the network lane was closed, before its turn came.",
         "Run again.",
-        Action.LATER,
-        ExitCode.PASSING,
     ),
     Reason.FAULT: _yours(
         "This program itself failed on it; the others were not touched by that.",

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from hdtf_async.options import Options
     from hdtf_async.plan import Work
     from hdtf_async.probe import Prober
+    from hdtf_async.rawdirs import OwnFiles
     from hdtf_async.raws import Raw
     from hdtf_async.store import Store
 
@@ -71,7 +72,7 @@ class Fetcher:
         prober: Prober,
         events: Events,
         *,
-        own: Mapping[str, Path],
+        own: OwnFiles,
         width: int = 1,
     ) -> None:
         self._options = options
@@ -80,7 +81,7 @@ class Fetcher:
         self._tool = tool
         self._prober = prober
         self._events = events
-        self._raws = Raws(options, store, prober, own)
+        self._raws = Raws(options, store, prober, own, events)
         self._still_to_come: dict[str, int] = {}
         """Bytes that running downloads will still write, by video."""
         self._pictures: dict[str, Raw] = {}
@@ -309,7 +310,7 @@ class Fetcher:
         record = {
             "type": "raw",
             "resolution": str(self._options.resolution),
-            "facts": asdict(facts) | dict.fromkeys(("frames_within", "first_within", "last_within")),
+            "facts": asdict(facts) | {"shown": None},
         } | await self._told(work, arrived, path, final, rendition)
         await self._raws.keep(work, path, final, record)
         return self._raws.raw(final, facts, work, record)

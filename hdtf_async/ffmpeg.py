@@ -7,6 +7,10 @@ The shape of the command rests on measurements that docs/how-it-is-built.md tell
 - ffmpeg rounds both ends to the nearest tick of the raw's clock, so they are rounded up beforehand:
   a frame is in the clip if and only if ``start <= PTS < end``;
 - ``-seek_timestamp 1`` counts from the media's own zero also where its first time stamp is not 0;
+- the source frames of a clip are known beforehand (`Cut.source`). Behind the ``trim``
+  ffmpeg prints the time stamps of the first and the last one that arrive, whatever the clip's own rate, and
+  they are compared. Where a decoder cannot start at the key frame that ffmpeg seeks to, as in a stream with
+  intra refresh, the first frames are missing: then ffmpeg is started again, from further back;
 - one thread for the decoder and one for the encoder, and as many processes as CPUs, is the best
   throughput; the encoder's count is part of the clip's form, for x264 writes another stream for
   another count;
@@ -26,176 +30,50 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from fractions import Fraction
-from math import ceil
+from math import inf
 from typing import TYPE_CHECKING
 
 from hdtf_async import process
-from hdtf_async.demux import DEMUXERS, MAX_SIDE, SOUND_DEMUXERS
+from hdtf_async.containers import DEMUXERS, FROM_START, MAX_SIDE, demuxer_of
 from hdtf_async.failures import Failure, Reason
+from hdtf_async.filters import (
+    WAV_RATE,
+    Cut,
+    Sound,
+    Source,
+    decimal,
+    frames_at,
+    last_frame,
+    run_up_of,
+    side_lengths,
+    sound_filters,
+    video_filters,
+)
 from hdtf_async.guard import UNGUARDED, Guard
-from hdtf_async.model import Codec, Deinterlace, Interval
+from hdtf_async.model import Codec
 from hdtf_async.words import classify_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from hdtf_async.model import Box, Form
-
+__all__ = ["WAV_RATE", "Cut", "Sound", "Source", "frames_at", "side_lengths", "sound_filters"]
 STALL = 120.0
 """Seconds without a new frame after which an encode is ended. Seeking takes a few."""
-WAV_RATE = 16_000
-"""Samples a second of the WAV files: what nearly all training code takes."""
 SHORT_SIGHTED = ("ultrafast", "superfast")
 """Presets of x264 without the look ahead (``mbtree``)."""
 _AAC_BITS = "128k"
-_RUN_UP = 1.0
-"""Seconds of sound that are decoded before the first one that counts."""
-_SCALER = "flags=lanczos+accurate_rnd+full_chroma_int"
+RUN_UPS = (0.0, 4.0, 16.0, 64.0, 256.0, inf)
+"""Seconds by which decoding starts earlier, one after the other, until the first source frame is there."""
+_ROUNDING = 2e-6
+"""Seconds by which time stamps may differ that are written with six decimals."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sound:
-    """The sound of one clip as ffmpeg is to cut it."""
+def command(ffmpeg: Path, cut: Cut, target: Path, run_up: float = 0.0) -> list[str]:
+    """Return the command line that writes the clip to `target`, as MP4.
 
-    file: Path
-    container: str
-    """File ending without the dot: the demuxer that may read it."""
-    start: float
-    """Time stamp of the clip's first frame, in seconds."""
-    seconds: float
-    """Length of the clip."""
-
-    @property
-    def samples(self) -> int:
-        """Samples of the WAV file, at `WAV_RATE`."""
-        return round(self.seconds * WAV_RATE)
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """One clip as ffmpeg is to make it."""
-
-    raw: Path
-    container: str
-    """File ending of the raw without the dot: the demuxer that may read it."""
-    interval: Interval
-    box: Box
-    """Pixels of the raw."""
-    width: int
-    height: int
-    """Pixels of the clip."""
-    frames: int
-    """Frames that the clip is to have."""
-    form: Form
-    time_base: Fraction = Fraction(1, 90000)
-    """Seconds in one tick of the raw's time stamps; by default the tick that most videos count in."""
-    squared: tuple[int, int] | None = None
-    """Width and height that make the pixels square, where they are not; the box counts in those."""
-    full_range: bool = False
-    """Whether the raw's samples use all values. A clip's never do: much code takes that for granted."""
-    parity: str | None = None
-    """Which half-picture is the earlier one (``tff``, ``bff``), where the raw was seen to be combed."""
-    lead: float = 0.0
-    """Seconds by which the raw's key frames are found before they are shown, where that matters."""
-    span: float | None = None
-    """Seconds from the first frame to the last one that the clip is to have; None where its rate tells."""
-    sound: Sound | None = None
-    """Where its sound comes from, if any is wanted."""
-
-    @property
-    def sought(self) -> float:
-        """Second that ffmpeg is sent to, on a tick: early enough that nothing of the interval is lost."""
-        if not self.lead:
-            return self.ticked.start
-        early = Fraction(str(self.interval.start)) - Fraction(str(self.lead))
-        return max(0.0, float(early // self.time_base * self.time_base))
-
-    @property
-    def ticked(self) -> Interval:
-        """The interval with both ends on a tick, which bounds the very same frames."""
-        start, end = (
-            float(ceil(Fraction(str(second)) / self.time_base) * self.time_base)
-            for second in (self.interval.start, self.interval.end)
-        )
-        return Interval(start, end)
-
-
-def side_lengths(box: Box, size: int | None) -> tuple[int, int]:
-    """Return width and height of a clip in pixels, both even: the box, or its shorter side at `size`."""
-    if size is None:
-        return box.width - box.width % 2, box.height - box.height % 2
-    longer = 2 * round(Fraction(size * max(box.width, box.height), 2 * min(box.width, box.height)))
-    return (size, longer) if box.width <= box.height else (longer, size)
-
-
-def frames_at(rate: Fraction, seconds: float) -> int:
-    """Return how many frames an interval has at a constant rate, half a frame rounded up."""
-    return int(Fraction(str(seconds)) * rate + Fraction(1, 2))
-
-
-def filters(cut: Cut) -> str:
-    """Return the filter chain: whole pictures, trim, rate, crop, scale, in this order."""
-    before = cut.ticked.start - cut.sought
-    start = f"start={_seconds(before)}:" if before else ""
-    trim = f"trim={start}end={_seconds(before + cut.ticked.seconds)}"
-    chain = [*_whole_pictures(cut), trim, "setpts=PTS-STARTPTS"]
-    if cut.form.fps is not None:
-        # The last frame is held a little, so that the count is exact however the rates divide.
-        chain += [f"tpad=stop_mode=clone:stop_duration=1,fps={cut.form.fps}", f"trim=end_frame={cut.frames}"]
-    if cut.squared is not None:
-        chain.append(f"scale={cut.squared[0]}:{cut.squared[1]}:{_SCALER}")
-    # A box that leaves the frame would be moved without a word, exact or not; no width at all is refused.
-    width = f"'if(gte(iw,{cut.box.right})*gte(ih,{cut.box.bottom}),{cut.box.width},0)'"
-    chain.append(f"crop={width}:{cut.box.height}:{cut.box.left}:{cut.box.top}:exact=1")
-    to_range = ["out_range=tv"] if cut.full_range else []
-    if (cut.width, cut.height) != (cut.box.width, cut.box.height):
-        chain.append(":".join([f"scale={cut.width}:{cut.height}", *to_range, _SCALER]))
-    elif to_range:
-        chain.append(f"scale={to_range[0]}:{_SCALER}")
-    chain.append("setsar=1")
-    return ",".join(chain)
-
-
-def _whole_pictures(cut: Cut) -> list[str]:
-    """Return the filter that makes whole pictures of half-pictures, before any row is cut off."""
-    if cut.form.deinterlace is Deinterlace.OFF:
-        return []
-    if cut.parity is not None:
-        return [f"bwdif=mode=send_frame:parity={cut.parity}:deint=all"]
-    return [
-        f"bwdif=mode=send_frame:deint={'all' if cut.form.deinterlace is Deinterlace.ON else 'interlaced'}"
-    ]
-
-
-def sound_filters(sound: Sound, *, wav: bool) -> str:
-    """Return the filter chain for sound: from the clip's first frame on, just as long as the clip.
-
-    Holes and what lacks at either end become silence, so that nothing moves.
+    Decoding starts `run_up` seconds earlier than is usually needed.
     """
-    before = _seconds(sound.start - _run_up(sound))
-    chain = [f"atrim=start={before}", f"asetpts=PTS-{before}/TB"]
-    if wav:
-        chain += [
-            f"aresample={WAV_RATE}:async=1:first_pts=0", "aformat=sample_fmts=s16:channel_layouts=mono",
-            f"apad=whole_len={sound.samples}", f"atrim=end_sample={sound.samples}",
-        ]  # fmt: skip
-    else:
-        chain += [
-            "aresample=async=1:first_pts=0", "aformat=sample_fmts=fltp:channel_layouts=stereo|mono",
-            f"apad=whole_dur={_seconds(sound.seconds)}", f"atrim=end={_seconds(sound.seconds)}",
-        ]  # fmt: skip
-    return ",".join(chain)
-
-
-def _run_up(sound: Sound) -> float:
-    """Return from where on sound is decoded, in seconds."""
-    return max(0.0, sound.start - _RUN_UP)
-
-
-def command(ffmpeg: Path, cut: Cut, target: Path) -> list[str]:
-    """Return the command line that writes the clip to `target`, as MP4."""
     time_base = cut.time_base if cut.form.fps is None else 1 / cut.form.fps
     quality = ["-qp", "0"] if cut.form.codec is Codec.LOSSLESS else ["-crf", str(cut.form.crf)]
     # x264's two fastest presets leave out what saves most bytes for the time that it takes.
@@ -203,15 +81,17 @@ def command(ffmpeg: Path, cut: Cut, target: Path) -> list[str]:
     sound = cut.sound if cut.form.sound_inside else None
     return [
         *_begin(ffmpeg),
-        *source(cut.raw, cut.container, cut.sought),
+        *(["-copyts"] if cut.copies_time else []),
+        *(["-reinit_filter", "0"] if cut.recoloured else []),
+        *source(cut.raw, cut.container, cut.sought_from(run_up)),
         *([] if sound is None else _sound_source(sound)),
-        "-map", "0:v:0", *([] if sound is None else ["-map", "1:a:0"]),
+        "-map", f"0:v:{cut.track}", *([] if sound is None else ["-map", f"1:a:{sound.track}"]),
         "-map_metadata", "-1", "-map_chapters", "-1", *(["-an"] if sound is None else []), "-sn", "-dn",
-        "-filter_threads", "1", "-vf", filters(cut),
+        "-filter_threads", "1", "-vf", video_filters(cut, run_up),
         "-c:v", "libx264", "-preset", cut.form.preset, *quality, *ahead,
-        "-threads", str(cut.form.threads), "-pix_fmt", "yuv420p",
+        "-threads", str(cut.form.threads), "-pix_fmt", "yuv420p", *last_frame(cut),
         "-fps_mode", "passthrough", "-enc_time_base:v", f"{time_base.numerator}:{time_base.denominator}",
-        *([] if sound is None else ["-af", sound_filters(sound, wav=False)]),
+        *([] if sound is None else ["-af", sound_filters(sound, wav=False, copies_time=cut.copies_time)]),
         *([] if sound is None else ["-c:a", "aac", "-b:a", _AAC_BITS]),
         "-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact", "-movflags", "+faststart",
         "-f", "mp4", f"file:{target}",
@@ -223,7 +103,7 @@ def wav_command(ffmpeg: Path, sound: Sound, target: Path) -> list[str]:
     return [
         *_begin(ffmpeg),
         *_sound_source(sound),
-        "-map", "0:a:0", "-map_metadata", "-1", "-map_chapters", "-1", "-vn", "-sn", "-dn",
+        "-map", f"0:a:{sound.track}", "-map_metadata", "-1", "-map_chapters", "-1", "-vn", "-sn", "-dn",
         "-filter_threads", "1", "-af", sound_filters(sound, wav=True), "-c:a", "pcm_s16le",
         "-fflags", "+bitexact", "-flags:a", "+bitexact", "-f", "wav", f"file:{target}",
     ]  # fmt: skip
@@ -241,17 +121,23 @@ def source(raw: Path, container: str, start: float) -> list[str]:
 
     It is untrusted: one demuxer, no other file, no other host, no giant frames.
     """
+    demuxer = DEMUXERS[container]
     return [
-        "-protocol_whitelist", "file", "-f", DEMUXERS[container], "-max_pixels", str(MAX_SIDE**2),
-        "-threads", "1", "-ss", _seconds(start), "-seek_timestamp", "1", "-i", f"file:{raw}",
+        "-protocol_whitelist", "file", "-f", demuxer, "-max_pixels", str(MAX_SIDE**2),
+        "-threads", "1", "-ss", decimal(start), *_clock(demuxer), "-i", f"file:{raw}",
     ]  # fmt: skip
 
 
+def _clock(demuxer: str) -> list[str]:
+    """Return the words that have ffmpeg count from the media's zero; without them it does from its start."""
+    return [] if demuxer in FROM_START else ["-seek_timestamp", "1"]
+
+
 def _sound_source(sound: Sound) -> list[str]:
-    demuxer = (DEMUXERS | SOUND_DEMUXERS)[sound.container]
+    demuxer = demuxer_of(sound.container) or ""
     return [
         "-protocol_whitelist", "file", "-f", demuxer, "-vn",
-        "-ss", _seconds(_run_up(sound)), "-seek_timestamp", "1", "-i", f"file:{sound.file}",
+        "-ss", decimal(run_up_of(sound)), *_clock(demuxer), "-i", f"file:{sound.file}",
     ]  # fmt: skip
 
 
@@ -265,15 +151,105 @@ async def encode(
 ) -> int:
     """Make one clip and return how many frames ffmpeg counted; `on_seconds` is told the seconds so far.
 
-    Raises `Failure`: what ffmpeg's words mean, ``tool_missing``, ``timed_out``, ``stalled``.
+    Raises `Failure`: what ffmpeg's words mean, ``tool_missing``, ``timed_out``, ``stalled``;
+    ``unsupported_source`` where the source frames that were decoded are not those of the clip.
     """
-    return await _run(command(ffmpeg, cut, target), cut.interval.seconds, on_seconds, guard, cut.raw, target)
+    words, tried, reason = "", None, Reason.UNSUPPORTED_SOURCE
+    for run_up in RUN_UPS:
+        sought = cut.sought_from(run_up)
+        if sought == tried:
+            continue  # it was as early as can be
+        tried = sought
+        frames = _Frames(cut, run_up)
+        argv = command(ffmpeg, cut, target, run_up)
+        patience = cut.begin - sought
+        try:
+            counted = await _run(argv, cut.seconds, on_seconds, guard, cut.raw, target, frames.take, patience)
+            frames.require_all()
+        except _LateError as late:
+            words, reason = late.words, late.reason
+        except Failure as failure:
+            if failure.reason is not Reason.INTERVAL_OUTSIDE or cut.source is None:
+                raise
+            # Nothing came out: the frames are there, and cannot be decoded, or only from further back.
+            words, reason = _without_end(failure.words)
+            words = words or f"none of its {cut.source.frames} source frames was decoded"
+        else:
+            return counted
+    unreadable = reason is Reason.RAW_UNREADABLE
+    raise Failure(Reason.RAW_UNREADABLE if unreadable else Reason.UNSUPPORTED_SOURCE, words)
+
+
+def _without_end(words: str) -> tuple[str, Reason]:
+    """Return what ffmpeg said besides that its output is empty, and what that means."""
+    others = "\n".join(line for line in words.splitlines() if "is empty" not in line)
+    return others, classify_ffmpeg(others)
+
+
+class _LateError(Failure):
+    """The first source frame is missing: the decoder could not start where ffmpeg had sought to."""
+
+
+_REPORTED = re.compile(r"frame:([0-9]{1,9}) +pts:(-?[0-9]{1,18}) ")
+
+
+class _Frames:
+    """Compares the source frames that ffmpeg reports with those that are due."""
+
+    def __init__(self, cut: Cut, run_up: float) -> None:
+        self._cut, self._source = cut, cut.source
+        self._origin = cut.ticks(cut.origin(run_up))
+        self._begun = self._ended = False
+
+    def take(self, line: str) -> None:
+        """Take a line of ffmpeg's output. Raises `Failure` for a frame that is not due."""
+        found = _REPORTED.match(line)
+        if found is None or self._source is None:
+            return
+        place, tick = int(found[1]), int(found[2]) + self._origin
+        if place == 0:
+            self._require("first", tick, self._source.first)
+            self._begun = True
+        if place == self._source.frames - 1:
+            self._require("last", tick, self._source.last)
+            self._ended = True
+        elif place >= self._source.frames:
+            words = f"more than its {self._source.frames} source frames were decoded"
+            raise Failure(Reason.UNSUPPORTED_SOURCE, words)
+
+    def require_all(self) -> None:
+        """Raise `Failure` with ``unsupported_source`` unless the last source frame was reported."""
+        if self._source is None or self._ended:
+            return
+        if not self._begun:
+            words = f"none of its {self._source.frames} source frames was decoded"
+            raise _LateError(Reason.UNSUPPORTED_SOURCE, words)
+        words = f"not all of its {self._source.frames} source frames were decoded"
+        raise Failure(Reason.UNSUPPORTED_SOURCE, f"{words}, up to the one at {self._source.last:.3f} s")
+
+    def _require(self, which: str, tick: int, second: float) -> None:
+        if abs(tick - self._cut.ticks(second)) > max(1, self._cut.ticks(_ROUNDING)):
+            found = float(tick * self._cut.time_base)
+            words = (
+                f"its {which} source frame is the one at {found:.3f} s where that at {second:.3f} s was due"
+            )
+            raise (_LateError if which == "first" else Failure)(Reason.UNSUPPORTED_SOURCE, words)
 
 
 async def wav(ffmpeg: Path, sound: Sound, target: Path, *, guard: Guard = UNGUARDED) -> None:
     """Write the sound of one clip as WAV. Raises `Failure` as `encode` does."""
     argv = wav_command(ffmpeg, sound, target)
-    await _run(argv, sound.seconds, lambda _seconds: None, guard, sound.file, target)
+    try:
+        await _run(argv, sound.seconds, lambda _seconds: None, guard, sound.file, target)
+    except Failure as failure:
+        if failure.reason is not Reason.INTERVAL_OUTSIDE:
+            raise
+        words, _ = _without_end(failure.words)  # silence would have come out where there is no sound
+        raise Failure(Reason.RAW_UNREADABLE, words or "none of its audio can be decoded") from None
+
+
+def _nothing(_line: str) -> None:
+    pass
 
 
 async def _run(  # noqa: PLR0913, PLR0917 - what two commands have in common
@@ -283,6 +259,8 @@ async def _run(  # noqa: PLR0913, PLR0917 - what two commands have in common
     guard: Guard,
     read: Path,
     target: Path,
+    on_other: Callable[[str], None] = _nothing,
+    patience: float = 0.0,
 ) -> int:
     reached, counted = -1.0, 0
 
@@ -294,6 +272,7 @@ async def _run(  # noqa: PLR0913, PLR0917 - what two commands have in common
         if key == "progress" and value == "end":
             return True
         if key != "out_time_us" or not re.fullmatch(r"[0-9]{1,15}", value):
+            on_other(line)
             return False
         seconds = int(value) / 1e6
         # What goes on beyond the clip's end, for ever perhaps, is getting nowhere.
@@ -305,10 +284,11 @@ async def _run(  # noqa: PLR0913, PLR0917 - what two commands have in common
 
     ended = await process.run(
         argv,
-        # One frame in ten seconds is more than the slowest preset takes of the largest picture. What
+        # Decoding alone is faster than the video plays. Then
+        # one frame in ten seconds is more than the slowest preset takes of the largest picture. What
         # stands still is ended by the stall watch, long before.
-        deadline=STALL + 300 * length,
-        stall=STALL,
+        deadline=STALL + patience + 300 * length,
+        stall=STALL + patience,
         on_line=on_line,
         guard=guard,
     )
@@ -340,7 +320,3 @@ async def about(ffmpeg: Path) -> About:
     built = re.search(rb"^configuration: (.*)", ended.out, re.MULTILINE)
     switches = built[1].decode("ascii", "replace").split() if built else ()
     return About(said[1].decode("ascii", "replace"), frozenset(switches))
-
-
-def _seconds(value: float) -> str:
-    return f"{value:.6f}".rstrip("0").rstrip(".")

@@ -209,7 +209,8 @@ _DECODERS = {
     "VP9": {"vp9", "libvpx-vp9"},
     "AV1": {"libdav1d", "libaom-av1"},  # ffmpeg's own needs a graphics card
 }
-_FILTERS = ("trim", "setpts", "tpad", "fps", "crop", "scale", "setsar", "bwdif", "idet")
+_FILTERS = ("trim", "settb", "metadata", "setpts", "tpad", "fps", "crop", "scale", "setsar", "bwdif", "idet")
+_HDR_FILTERS = {"zscale", "tonemap"}
 _SOUND_CODECS = {"AAC": "aac", "PCM": "pcm_s16le"}
 _SOUND_FILTERS = ("atrim", "asetpts", "aresample", "aformat", "apad")
 
@@ -231,6 +232,9 @@ def of_abilities(
     if lacks:
         return Sign("codecs", Verdict.WRONG, f"this ffmpeg cannot {', '.join(lacks)}", _BUNDLED)
     some = [name for name, any_of in _DECODERS.items() if not any_of & {*decoders}]
+    if not {*filters} >= _HDR_FILTERS:
+        words = "this ffmpeg cannot map HDR videos to standard range (zscale, tonemap)"
+        return Sign("codecs", Verdict.WARNING, words, _BUNDLED)
     if some:
         words = f"this ffmpeg cannot decode {' and '.join(some)}, as which some videos come"
         return Sign("codecs", Verdict.WARNING, words, _BUNDLED)

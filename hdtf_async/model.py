@@ -157,6 +157,15 @@ class Fallback(StrEnum):
     """The published box is cut out."""
 
 
+class Hdr(StrEnum):
+    """What becomes of a video with high dynamic range (PQ, HLG)."""
+
+    TONEMAP = "tonemap"
+    """Its clips are mapped to standard range."""
+    REFUSE = "refuse"
+    """Its clips are not made."""
+
+
 class PaceScope(StrEnum):
     """Who has one address together, as YouTube sees it: for it the pace holds, and a refusal is about it."""
 
@@ -185,6 +194,8 @@ class Form:
     preset: str = "superfast"
     threads: int = 1
     """Threads of the encoder: x264 writes another stream for another count."""
+    hdr: Hdr = Hdr.TONEMAP
+    """No clip has other bytes for it: either it is mapped, or not made. So it is not stated."""
     face_rate: float | None = 5.0
     """Frames a second in which the face is looked for; None for every frame."""
     face_margin: float = 0.0
@@ -208,6 +219,7 @@ class Form:
             # 2 and 2.0 are one length, but two texts.
             "segment": None if self.segment is None else float(self.segment),
         }
+        del told["hdr"]
         looks = self.crop is Crop.FACE
         return {key: value for key, value in told.items() if looks or not key.startswith("face_")}
 

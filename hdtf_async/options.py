@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeVar
 from hdtf_async import takes
 from hdtf_async.cpus import usable_cpus
 from hdtf_async.formats import Resolution
-from hdtf_async.model import Audio, Codec, Crop, Deinterlace, Fallback, Form, PaceScope
+from hdtf_async.model import Audio, Codec, Crop, Deinterlace, Fallback, Form, Hdr, PaceScope
 from hdtf_async.recipes import RECIPES
 from hdtf_async.shards import Shard
 from hdtf_async.splits import SEED, SHARES, Split
@@ -282,6 +282,10 @@ class Options:
         "--deinterlace", default=Deinterlace.AUTO, group=ENCODE, kind=takes.choice(Deinterlace),
         help="make whole pictures of half-pictures: where they are flagged so or look combed; all; none",
     )  # fmt: skip
+    hdr: Accepts[Hdr | str, Hdr] = _option(
+        "--hdr", default=Hdr.TONEMAP, group=ENCODE, kind=takes.choice(Hdr),
+        help="HDR video: map it to SDR, or fail",
+    )  # fmt: skip
     codec: Accepts[Codec | str, Codec] = _option(
         "--codec", default=Codec.H264, group=ENCODE, kind=takes.choice(Codec),
         help="H.264, at --crf or without any loss",
@@ -381,9 +385,9 @@ class Options:
         """The form that clips take under these options."""
         return Form(
             crop=self.crop, resolution=str(self.resolution), size=self.size, fps=self.fps,
-            segment=self.segment, audio=self.audio, deinterlace=self.deinterlace, codec=self.codec,
-            crf=self.crf, preset=self.preset, face_rate=self.face_rate, face_margin=self.face_margin,
-            face_fallback=self.face_fallback,
+            segment=self.segment, audio=self.audio, deinterlace=self.deinterlace, hdr=self.hdr,
+            codec=self.codec, crf=self.crf, preset=self.preset, face_rate=self.face_rate,
+            face_margin=self.face_margin, face_fallback=self.face_fallback,
         )  # fmt: skip
 
     @property

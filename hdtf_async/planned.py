@@ -6,22 +6,37 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from hdtf_async.model import Clip, Tables
     from hdtf_async.options import Options
-    from hdtf_async.plan import Plan
+    from hdtf_async.plan import Plan, Work
 
 
-def stated(read: Tables, decided: Plan, options: Options) -> dict[str, Any]:
-    """Return the plan as one JSON object."""
+def stated(
+    read: Tables,
+    decided: Plan,
+    options: Options,
+    own: Sequence[Mapping[str, str]] = (),
+    to_fetch: Sequence[Work] | None = None,
+) -> dict[str, Any]:
+    """Return the plan as one JSON object.
+
+    `own` tells what each of the user's own files is for, `to_fetch` which videos have to be downloaded: all
+    where that is not told.
+    """
+    downloads = decided.work if to_fetch is None else to_fetch
     clips: list[Clip] = [*decided.clips, *(clip for clip, _ in (*decided.impossible, *decided.given_up))]
     return {
         "videos_listed": len(read.videos),
         "videos": len({clip.video for clip in clips}),
         "clips": len(clips),
         "hours": round(sum(clip.interval.seconds for clip in clips) / 3600, 4),
-        "downloads": len(decided.work),
-        "least_bytes": sum(work.least_bytes for work in decided.work),
-        "least_hours_at_pace": round(len(decided.work) * options.pace / 3600, 2),
+        "downloads": len(downloads),
+        "at_hand": len(decided.work) - len(downloads),
+        "least_bytes": sum(work.least_bytes for work in downloads),
+        "least_hours_at_pace": round(len(downloads) * options.pace / 3600, 2),
+        "raw_dir": list(own),
         "there": len(decided.there),
         "cannot_be_had": {
             clip.stem: reason.value
@@ -49,6 +64,11 @@ def words(told: dict[str, Any]) -> str:
         for finding in told["findings"]
     ]
     lines += [f"{'set':>7}  {name} comes from {origin}" for name, origin in told["settings"].items()]
+    lines += [
+        f"{'unused':>7}  {each['video']}: {each['file']}: {each['unused']}"
+        for each in told["raw_dir"]
+        if each["unused"]
+    ]
     lines += [f"missing  {stem} cannot be had: {reason}" for stem, reason in told["cannot_be_had"].items()]
     lines += [
         "",
@@ -59,6 +79,8 @@ def words(told: dict[str, Any]) -> str:
         f"  {name:<4} {counts['videos']:>4} videos, {counts['clips']:>4} clips"
         for name, counts in told["subsets"].items()
     ]
+    if told["at_hand"]:
+        lines.append(f"{told['at_hand']} of these videos need no download")
     if told["there"]:
         lines.append(f"{told['there']} clips besides are there already")
     if told["cannot_be_had"]:

@@ -17,10 +17,12 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Self
 
-from hdtf_async.demux import Facts, Sound, read, read_sound
+from hdtf_async.demux import Facts, Sound, glance, read, read_sound
 from hdtf_async.failures import Failure, Reason
+from hdtf_async.framing import Part
 from hdtf_async.guard import UNGUARDED, Guard
 from hdtf_async.process import Companion, of_ours
+from hdtf_async.timeline import Shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,16 +74,33 @@ class Prober:
         answer = await self._ask(path, container, asked)
         return Facts(
             **answer
-            | {name: tuple(answer[name]) for name in ("frames_within", "first_within", "last_within")}
-            | {"sound": answer["sound"] and Sound(**answer["sound"])}
+            | {
+                "shown": tuple(Shown(**each) for each in answer["shown"]),
+                "parts": tuple(
+                    Part(**each | {"colours": tuple(each["colours"])}) for each in answer["parts"]
+                ),
+                "sound": answer["sound"] and Sound(**answer["sound"]),
+            }
         )
 
     async def sound(self, path: Path, *, container: str) -> Sound:
         """Return what is in a file of sound alone. Raises `Failure` as `facts` does."""
         return Sound(**await self._ask(path, container, None))
 
-    async def _ask(self, path: Path, container: str, intervals: list[list[float]] | None) -> dict[str, Any]:
-        question = {"path": os.fspath(path), "container": container, "intervals": intervals}
+    async def glance(self, path: Path, *, container: str) -> str:
+        """Return whether a file holds ``video`` or ``audio``, from its beginning alone.
+
+        Raises `Failure` as `facts` does. A file that is cut off passes.
+        """
+        answer = await self._ask(path, container, None, glance=True)
+        return str(answer["holds"])
+
+    async def _ask(
+        self, path: Path, container: str, intervals: list[list[float]] | None, *, glance: bool = False
+    ) -> dict[str, Any]:
+        question = {
+            "path": os.fspath(path), "container": container, "intervals": intervals, "glance": glance,
+        }  # fmt: skip
         told = await self._child.ask(json.dumps(question).encode(), deadline=_DEADLINE)
         answer: dict[str, Any] = json.loads(told)
         if "error" in answer:
@@ -93,6 +112,8 @@ def _answer(question: bytes) -> str:
     try:
         asked = json.loads(question)
         path, container, intervals = asked["path"], asked["container"], asked["intervals"]
+        if asked.get("glance"):
+            return json.dumps({"holds": glance(path, container)})
         facts = read_sound(path, container) if intervals is None else read(path, container, intervals)
         return json.dumps(asdict(facts))
     except Exception as error:  # noqa: BLE001 - whatever a parser of foreign bytes may raise is the answer

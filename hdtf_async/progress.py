@@ -23,6 +23,7 @@ from hdtf_async.events import (
     ClipDone,
     ClipFailed,
     ClipRetrying,
+    FileNotUsed,
     FormatChosen,
     LaneClosed,
     LaneOpened,
@@ -78,6 +79,8 @@ def line_of(event: Event) -> tuple[str, str] | None:  # noqa: C901, PLR0911, PLR
             )
         case RawReady():
             return "info", f"{event.video}: {in_bytes(event.bytes)} at hand ({event.origin})"
+        case FileNotUsed():
+            return "warning", f"{event.video}: {event.file} is not used: {event.words}"
         case VideoAsked():
             return "info", f"{event.video}: there, {event.height} lines (format {event.format_id})"
         case ClipDone():
@@ -92,11 +95,8 @@ def line_of(event: Event) -> tuple[str, str] | None:  # noqa: C901, PLR0911, PLR
         case VideoUnconfirmed():
             return "info", f"{event.video}: {_sentence(Reason.UNAVAILABLE)}"
         case PaceWait():
-            return (
-                "warning",
-                f"Next download in {in_hours(event.after)}: {event.requests} videos were requested within the"
-                " last hour, and --pace allows no more.",
-            )
+            requests = f"{event.requests} videos were requested within the last hour"
+            return "warning", f"Next download in {in_hours(event.after)} (--pace): {requests}."
         case Retrying(video=about) | ClipRetrying(clip=about):
             return "warning", f"{about}: {_sentence(event.reason)} Trying again in {event.after:.0f} s."
         case VideoFailed():

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from anyio.to_thread import run_sync
 
 from hdtf_async import formats
-from hdtf_async.demux import DEMUXERS
-from hdtf_async.failures import Failure
+from hdtf_async.events import FileNotUsed
+from hdtf_async.failures import Failure, Reason
 from hdtf_async.formats import Resolution
 from hdtf_async.model import Audio
-from hdtf_async.options import OptionsError
+from hdtf_async.rawdirs import NO_VIDEO, Kind
 from hdtf_async.tracks import Track
 
 if TYPE_CHECKING:
@@ -21,14 +20,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hdtf_async.demux import Facts
+    from hdtf_async.events import Events
     from hdtf_async.journal import Record
     from hdtf_async.model import Tables, Video
     from hdtf_async.options import Options
     from hdtf_async.plan import Plan, Work
     from hdtf_async.probe import Prober
+    from hdtf_async.rawdirs import OwnFile, OwnFiles
     from hdtf_async.store import Store
+    from hdtf_async.timeline import Shown
 
-_ID_IN_BRACKETS = re.compile(r"\[([A-Za-z0-9_-]{11})\]$")
+_KEPT = ("mp4", "m4v", "mov", "webm", "mkv")
+"""File endings under which a source video may lie in an output directory without a record."""
+_NOT_READ = frozenset({Reason.RAW_UNREADABLE, Reason.TIMED_OUT})
+"""Why a file could not be read, where that says something about the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +43,21 @@ class Raw:
     path: Path
     container: str
     facts: Facts
-    frames: Mapping[str, int]
-    """Stem of each clip that is to be cut to the number of frames in its interval."""
+    shown: Mapping[str, Shown]
+    """Stem of each clip that is to be cut to the frames of its interval."""
     format_id: str | None
     """None where the raw is the user's own."""
     yt_dlp: str | None
     """Version that fetched it; None where the raw is the user's own."""
-    firsts: Mapping[str, float] = field(default_factory=dict)
-    """Stem of each clip to the time stamp of its first frame, in seconds."""
     sound: Path | None = None
     """The file with its sound, which may be the raw itself; None where there is none, or none is wanted."""
     sound_format_id: str | None = None
-    spans: Mapping[str, float] = field(default_factory=dict)
-    """Stem of each clip to the seconds from its first frame to its last one."""
+    sound_track: int = 0
+    """Which audio stream of that file is taken, from 0."""
+    own: bool = False
+    """Whether it is the user's own."""
+    beside: tuple[OwnFile, ...] = ()
+    """Files of the user's own that may be its sound."""
     track: Track | None = None
     """What the format table said of its audio; None if no record has that, as for the user's own videos."""
 
@@ -62,47 +69,111 @@ class Raw:
 class Raws:
     """Knows which raws there are; looks at them through the prober before anybody cuts from them."""
 
-    def __init__(self, options: Options, store: Store, prober: Prober, own: Mapping[str, Path]) -> None:
+    def __init__(self, options: Options, store: Store, prober: Prober, own: OwnFiles, events: Events) -> None:
         self._options = options
         self._store = store
         self._prober = prober
         self._own = own
-        self._bad: set[Path] = set()
-        """Raws that turned out bad, and stay where they are: the user's own."""
+        self._events = events
 
     def seems_at_hand(self, work: Work) -> bool:
         """Whether a raw seems to be there already, from file names and the journal alone."""
-        return any(True for _ in self._candidates(work))
+        return bool(self._own.of(work)) or any(True for _ in (*self._recorded(work), *self._kept(work)))
 
     async def picture_at_hand(self, work: Work) -> Raw | None:
-        """Return a good raw without its sound, if there is one; a bad one is left where it is."""
-        for path, record in self._candidates(work):
-            if path in self._bad:
-                continue
-            try:
-                facts = await self.facts(path, path.suffix[1:].lower(), work)
-            except Failure as failure:
-                await self._not_used(work, path, f"{failure}")
-                continue
-            lines = min(facts.width, facts.height)
-            if facts.truncated:
-                await self._not_used(work, path, "it is truncated")
-            elif self._options.resolution is Resolution.EXACT and not formats.is_at(
-                lines, work.reference_height
-            ):
-                await self._not_used(work, path, f"it has {lines} lines")
-            else:
-                if path.parent == self._store.raws and record:
-                    await self.only(work, path, "raw")
+        """Return a good raw without its sound, if there is one; a bad one is left where it is.
+
+        Each of the user's own files that is not used is told, with the reason. Raises `Failure` with
+        ``raw_dir_file`` where there are some that should have been the video, and all of them are bad.
+        """
+        for path, record in self._recorded(work):
+            facts, why = await self._looked_at(path, work)
+            if facts is not None and not why:
+                await self.only(work, path, "raw")
+                for each in self._own.of(work):
+                    if each.path != path.absolute():
+                        self._tell_unused(work, each, "the downloaded video is used")
                 return self.raw(path, facts, work, record)
+            await self._not_used(work, path, why)
+        raw = await self._own_video(work)
+        if raw is not None:
+            return raw
+        for path in self._kept(work):
+            facts, why = await self._looked_at(path, work)
+            if facts is not None and not why:
+                return self.raw(path, facts, work, {})
+            await self._not_used(work, path, why)
         return None
 
+    async def _own_video(self, work: Work) -> Raw | None:
+        """Return the first of the user's own files that can be the video. Raises `Failure`."""
+        used: Raw | None = None
+        sounds: list[OwnFile] = []
+        bad: list[str] = []
+        for each in self._own.of(work):
+            if each.kind is Kind.NEITHER:
+                self._tell_unused(work, each, each.why)
+            elif each.kind is Kind.AUDIO or await self._is_sound(each):
+                sounds.append(each)
+            elif used is not None:
+                self._tell_unused(work, each, f"{used.path.name} is used")
+            else:
+                facts, why = await self._looked_at(each.path, work)
+                if facts is not None and not why:
+                    used = replace(self.raw(each.path, facts, work, {}), own=True)
+                else:
+                    self._tell_unused(work, each, why)
+                    bad += [] if self._has_another_height(facts, work) else [f"{each.path.name}: {why}"]
+        if used is None and bad:
+            raise Failure(Reason.RAW_DIR_FILE, "\n".join(bad))
+        if used is None:
+            for each in sounds:
+                self._tell_unused(work, each, NO_VIDEO)
+            return None
+        return replace(used, beside=tuple(sounds))
+
+    async def _looked_at(self, path: Path, work: Work) -> tuple[Facts | None, str]:
+        """Return what is in a video, if it can be read, and why it cannot be used, if that is so."""
+        try:
+            facts = await self.facts(path, path.suffix[1:].lower(), work)
+        except Failure as failure:
+            if failure.reason not in _NOT_READ:
+                raise
+            return None, failure.words.removeprefix(f"{path.name}: ")
+        if facts.truncated:
+            return facts, f"it is cut off at {facts.end:.1f} s of {facts.start + facts.promised:.1f} s"
+        if self._has_another_height(facts, work):
+            return facts, f"its height is {min(facts.width, facts.height)}, and --resolution is exact"
+        return facts, ""
+
+    def _has_another_height(self, facts: Facts | None, work: Work) -> bool:
+        """Whether a good video is not at the height that is asked for."""
+        if facts is None or facts.truncated or self._options.resolution is not Resolution.EXACT:
+            return False
+        return not formats.is_at(min(facts.width, facts.height), work.reference_height)
+
+    async def _is_sound(self, each: OwnFile) -> bool:
+        """Whether a file with a video's ending holds nothing but audio."""
+        try:
+            return await self._prober.glance(each.path, container=each.container) == "audio"
+        except Failure as failure:
+            if failure.reason not in _NOT_READ:
+                raise
+            return False
+
     async def with_sound_at_hand(self, work: Work, raw: Raw) -> Raw | None:
-        """Return a raw with the sound that is wanted, if that is there."""
+        """Return a raw with the sound that is wanted, if that is there.
+
+        Raises `Failure` with ``raw_dir_file`` where the user's own sound to it is bad.
+        """
         if self._options.audio is Audio.NONE:
             return raw
+        if raw.own and raw.facts.sound is None and raw.beside:
+            return await self._with_own_sound(work, raw)
+        for each in raw.beside:
+            self._tell_unused(work, each, f"the audio in {raw.path.name} is used")
         record = self._store.known.raw_there(work.youtube_id, "sound")
-        if record is not None:
+        if record is not None and not (raw.own and raw.facts.sound is not None):
             path = self._store.raws / record["file"]
             try:
                 sound = await self._prober.sound(path, container=path.suffix[1:])
@@ -118,22 +189,49 @@ class Raws:
         dubbed = raw.track is not None and raw.track.dubbed
         return None if raw.facts.sound is None or dubbed else raw.with_own_sound()
 
+    async def _with_own_sound(self, work: Work, raw: Raw) -> Raw:
+        """Return the user's own video with the first good one of the sounds beside it."""
+        found: Raw | None = None
+        bad: list[str] = []
+        for each in raw.beside:
+            if found is not None and found.sound is not None:
+                self._tell_unused(work, each, f"{found.sound.name} is used")
+                continue
+            try:
+                sound = await self._prober.sound(each.path, container=each.container)
+                why = f"it is cut off at {sound.end:.1f} s" if sound.truncated else ""
+            except Failure as failure:
+                if failure.reason not in _NOT_READ:
+                    raise
+                why = failure.words.removeprefix(f"{each.path.name}: ")
+            if why:
+                self._tell_unused(work, each, why)
+                bad.append(f"{each.path.name}: {why}")
+            else:
+                found = replace(raw, sound=each.path, sound_track=sound.track)
+        if found is None:
+            raise Failure(Reason.RAW_DIR_FILE, "\n".join(bad))
+        return found
+
+    def _tell_unused(self, work: Work, each: OwnFile, why: str) -> None:
+        self._events.tell(FileNotUsed(work.stem, each.path.name, why))
+
     async def _not_used(self, work: Work, path: Path, why: str) -> None:
         await self._store.log(work.videos[0], f"{path.name} is not used: {why}\n")
 
-    def _candidates(self, work: Work) -> Iterable[tuple[Path, Mapping[str, Any]]]:
+    def _recorded(self, work: Work) -> Iterable[tuple[Path, Mapping[str, Any]]]:
+        """Yield the source video that the journal names, with its record, if it is what is asked for."""
         record = self._store.known.raw_there(work.youtube_id)
         asked, got = self._options.resolution, record and record["resolution"]
         # Whether the raw is at the reference height can be seen at the raw; whether it is the best cannot.
         if record is not None and (asked == got or Resolution.BEST not in (asked, got)):
             yield self._store.raws / record["file"], record
-        for name in (work.youtube_id, *(video.stem for video in work.videos)):
-            if name in self._own:
-                yield self._own[name], {}
-        if record is None:
-            # Without a record: another program's, or ours from before a power cut.
-            paths = (self._store.raw_path(video, ending) for video in work.videos for ending in DEMUXERS)
-            yield from ((path, {}) for path in paths if path.is_file())
+
+    def _kept(self, work: Work) -> Iterable[Path]:
+        """Yield source videos without a record: another program's, or ours from before a power cut."""
+        if self._store.known.raw_there(work.youtube_id) is None:
+            paths = (self._store.raw_path(video, ending) for video in work.videos for ending in _KEPT)
+            yield from (path for path in paths if path.is_file() and not self._own.owns(path))
 
     async def keep(self, work: Work, path: Path, final: Path, record: Record) -> None:
         """Record a raw that was checked, and give it its name, in this order.
@@ -150,7 +248,7 @@ class Raws:
         ending = raw.suffix[1:]
         for video in work.videos:
             name = self._store.raw_path(video, ending)
-            if name.absolute() not in self._own.values() and not await run_sync(_same, name, raw):
+            if not self._own.owns(name) and not await run_sync(_same, name, raw):
                 await self._store.link(raw, name)
         for record in self._store.known.raws.get(work.youtube_id, []):
             if record["type"] == kind and record["file"].rpartition(".")[2] != ending:
@@ -163,10 +261,8 @@ class Raws:
     async def discard(self, work: Work, raw: Raw) -> None:
         """Use a raw no more that turned out bad: ours is deleted, the user's own is left alone."""
         await self._store.log(work.videos[0], f"{raw.path.name} cannot be decoded and is not used any more\n")
-        if raw.path in self._own.values():
-            self._bad.add(raw.path)
-        else:
-            for path in {raw.path, raw.sound or raw.path}:
+        for path in {raw.path, raw.sound or raw.path}:
+            if not self._own.owns(path):
                 await self.remove(work, path.name)
 
     async def facts(self, path: Path, container: str, work: Work) -> Facts:
@@ -182,27 +278,25 @@ class Raws:
             path,
             path.suffix[1:].lower(),
             facts,
-            dict(zip(stems, facts.frames_within, strict=True)),
+            dict(zip(stems, facts.shown, strict=True)),
             record.get("format_id"),
             record.get("yt_dlp"),
-            dict(zip(stems, facts.first_within, strict=True)),
-            spans=dict(zip(stems, facts.spans_within, strict=True)),
             track=Track.from_json(record.get("audio")),
         )
 
 
-async def remove_raw(store: Store, file: str, videos: Iterable[Video], *, own: Mapping[str, Path]) -> None:
+async def remove_raw(store: Store, file: str, videos: Iterable[Video], *, own: OwnFiles) -> None:
     """Remove a raw that the journal names, under the names of all rows; never one of the user's own.
 
     Raises `Failure` with ``not_writable``.
     """
     ending = file.rpartition(".")[2]
     for path in {store.raws / file, *(store.raw_path(video, ending) for video in videos)}:
-        if path.absolute() not in own.values():
+        if not own.owns(path):
             await store.remove(path)
 
 
-async def let_go_of_finished(read: Tables, decided: Plan, store: Store, own: Mapping[str, Path]) -> None:
+async def let_go_of_finished(read: Tables, decided: Plan, store: Store, own: OwnFiles) -> None:
     """Delete the raws of which every clip is there: a run was killed before it came to that."""
     over = {clip.video.youtube_id for clip in decided.there} - {
         clip.video.youtube_id for clip in decided.clips
@@ -216,27 +310,6 @@ async def let_go_of_finished(read: Tables, decided: Plan, store: Store, own: Map
         if not there.isdisjoint(video.stem for video in rows[youtube_id]):
             for record in store.known.raws[youtube_id]:
                 await remove_raw(store, record["file"], rows[youtube_id], own=own)
-
-
-def own_raws(directories: Iterable[Path]) -> dict[str, Path]:
-    """Return the user's own videos by the names under which they may be asked for.
-
-    A file counts by its whole stem (``RD_Radio1``, or a YouTube id), and by a YouTube id in brackets at
-    its end, as yt-dlp names files by default. The first directory wins. Raises `OptionsError` where there
-    is no such directory.
-    """
-    found: dict[str, Path] = {}
-    for directory in directories:
-        try:
-            paths = sorted(directory.iterdir())
-        except OSError as error:
-            raise OptionsError(f"--raw-dir {directory}: {error.strerror}") from None
-        for path in paths:
-            if path.suffix[1:].lower() in DEMUXERS and path.is_file():
-                names = [path.stem, *_ID_IN_BRACKETS.findall(path.stem)]
-                for name in names:
-                    found.setdefault(name, path.absolute())
-    return found
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -25,13 +25,12 @@ from hdtf_async.journal import JOURNAL
 from hdtf_async.lanes import Lanes
 from hdtf_async.model import Box, Clip, Form, Interval, Tables, Video
 from hdtf_async.options import Options, OptionsError, flag_of
-from hdtf_async.raws import own_raws
+from hdtf_async.rawdirs import own_raws
 from hdtf_async.report import Report, exit_code_of
 from hdtf_async.run import carry_out, local_directory, started, to_end, under_way
 from hdtf_async.workshop import ffmpeg_of, one_error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from contextlib import AbstractAsyncContextManager
     from os import PathLike
     from pathlib import Path
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from hdtf_async.check import Seen
     from hdtf_async.events import Events, Found
     from hdtf_async.journal import Known, Record
+    from hdtf_async.rawdirs import OwnFiles
     from hdtf_async.run import Running
     from hdtf_async.store import Store
 
@@ -204,7 +204,7 @@ async def _mend(  # noqa: PLR0913 - what a run is put together from
     events: Events,
     *,
     finish: anyio.Event,
-    own: Mapping[str, Path],
+    own: OwnFiles,
 ) -> None:
     """Make again what is wrong or missing, and write the views anew. Raises `Failure`."""
     if all(found.kind == FOREIGN for found in seen.found):

@@ -22,13 +22,14 @@ from hdtf_async.failures import Failure, Reason
 from hdtf_async.forms import refuse_forms_of_others, refuse_two_forms
 from hdtf_async.lanes import Lanes
 from hdtf_async.options import Options, OptionsError
-from hdtf_async.raws import let_go_of_finished, own_raws
+from hdtf_async.rawdirs import own_raws
+from hdtf_async.raws import let_go_of_finished
 from hdtf_async.report import Merged, Report
 from hdtf_async.views import failure_record, refused_record
 from hdtf_async.workshop import ffmpeg_of, one_error, workshop
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
     from os import PathLike
 
     from distributed import Client
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from hdtf_async.events import Event, Reader
     from hdtf_async.model import Finding, Tables
     from hdtf_async.plan import Work
+    from hdtf_async.rawdirs import OwnFiles
     from hdtf_async.store import Store
 
 
@@ -349,7 +351,7 @@ async def carry_out(  # noqa: PLR0913 - what a run is put together from
     events: Events,
     *,
     finish: anyio.Event,
-    own: Mapping[str, Path],
+    own: OwnFiles,
     scheduler: str | Client | None = None,
 ) -> Failure | None:
     """Do what is left to do; return why it ended early, if it did. Raises `Failure`: a tool is missing."""
@@ -408,7 +410,7 @@ async def _engine(  # noqa: PLR0913 - as above
     events: Events,
     *,
     finish: anyio.Event,
-    own: Mapping[str, Path],
+    own: OwnFiles,
     scheduler: str | Client | None,
 ) -> AsyncIterator[_Engine]:
     """Get ready, and record that a run begins. Raises `Failure`."""

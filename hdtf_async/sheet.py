@@ -24,7 +24,7 @@ from hdtf_async.ffmpeg import source
 from hdtf_async.geometry import scale_of
 from hdtf_async.journal import RAWS
 from hdtf_async.locks import StoreError
-from hdtf_async.raws import own_raws
+from hdtf_async.rawdirs import own_raws
 from hdtf_async.store import read_known
 from hdtf_async.text import printable
 from hdtf_async.window import Region, overlap

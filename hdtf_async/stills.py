@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hdtf_async import decode
-from hdtf_async.demux import DEMUXERS, MAX_SIDE
+from hdtf_async.containers import DEMUXERS, MAX_SIDE
 from hdtf_async.failures import Failure, Reason
 
 if TYPE_CHECKING:

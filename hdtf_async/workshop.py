@@ -35,7 +35,7 @@ from hdtf_async.views import failure_record
 from hdtf_async.ytdlp import YtDlp, read_cookies
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Iterable, Iterator
 
     from hdtf_async.events import Events
     from hdtf_async.fetch import Arrived
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from hdtf_async.lanes import Lanes
     from hdtf_async.options import Options
     from hdtf_async.plan import Work
+    from hdtf_async.rawdirs import OwnFiles
     from hdtf_async.raws import Raw
     from hdtf_async.store import Store
 
@@ -127,7 +128,7 @@ async def workshop(  # noqa: PLR0913 - what videos are made with
     directory: Store,
     events: Events,
     *,
-    own: Mapping[str, Path],
+    own: OwnFiles,
     videos: int | None = None,
     entrance: Entrance | None = None,
 ) -> AsyncIterator[Workshop]:

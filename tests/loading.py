@@ -28,6 +28,7 @@ from hdtf_async.disk import trouble
 from hdtf_async.events import EncodeStarted, Event
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.ffmpeg import About
+from hdtf_async.timeline import Shown
 from hdtf_async.ytdlp import Progress
 
 if TYPE_CHECKING:
@@ -144,13 +145,15 @@ class _Prober:
     async def facts(self, path: Path, *, container: str, intervals: Sequence[Interval] = ()) -> Facts:
         assert container == "mp4"
         width, height, frames = json.loads(await run_sync(path.read_text))
-        within = tuple(round(RATE * interval.seconds) for interval in intervals)
-        seconds = frames / RATE
-        first = tuple(interval.start for interval in intervals)
-        last = tuple(interval.end - 1 / RATE for interval in intervals)
+        step, seconds = 1 / RATE, frames / RATE
+        shown = tuple(
+            Shown(round(RATE * one.seconds), one.start, one.end - step, None, one.end, step)
+            for one in intervals
+        )
         return Facts(
-            *("h264", width, height, RATE, frames, 0, seconds, seconds, f"1/{RATE}", within, first, last),
-            last=seconds - 1 / RATE,
+            *("h264", width, height, RATE, frames, 0, seconds, seconds, f"1/{RATE}", shown),
+            step=step,
+            last=seconds - step,
         )
 
 

@@ -13,12 +13,17 @@ from typing import TYPE_CHECKING
 
 import av
 
-from hdtf_async.model import Box
+from hdtf_async.cut import plan_cut
+from hdtf_async.model import Box, Clip, Form, Interval, Video
+from hdtf_async.raws import Raw
 from hdtf_async.workshop import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from hdtf_async.ffmpeg import Cut
+    from hdtf_async.probe import Prober
 
 WIDTH, HEIGHT, SECONDS = 320, 180, 4
 
@@ -216,6 +221,21 @@ def digests(path: Path, box: Box | None = None) -> list[str]:
     ffmpeg(path.parent, f"{words} -f framemd5 {path.name}.md5")
     told = path.with_name(f"{path.name}.md5").read_text(encoding="ascii").splitlines()
     return [line.rpartition(",")[2].strip() for line in told if not line.startswith("#")]
+
+
+async def planned(prober: Prober, path: Path, interval: Interval, form: Form) -> Cut:
+    """Plan a cut as the encode lane does. The published box counts only where the form crops to it."""
+    clip = Clip(Video("RD", "Radio1", "CPCoMyuBRM0", HEIGHT), 0, interval, Box(40, 20, 96, 64))
+    return plan_cut(clip, await raw(prober, path, clip), form)
+
+
+async def raw(prober: Prober, path: Path, *clips: Clip) -> Raw:
+    """Return a source video as the network lane hands it over."""
+    container = path.suffix[1:]
+    facts = await prober.facts(path, container=container, intervals=[clip.interval for clip in clips])
+    shown = dict(zip((clip.stem for clip in clips), facts.shown, strict=True))
+    sound = None if facts.sound is None else path
+    return Raw(path, container, facts, shown, "136", "3", sound=sound)
 
 
 def shown_times(path: Path) -> list[Fraction]:

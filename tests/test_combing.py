@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import av
@@ -13,7 +12,7 @@ import pytest
 from hdtf_async import combing, ffmpeg
 from hdtf_async.combing import Combing
 from hdtf_async.ffmpeg import Cut
-from hdtf_async.model import Box, Deinterlace, Form, Interval
+from hdtf_async.model import Box, Crop, Deinterlace, Form, Interval
 from hdtf_async.probe import Prober
 from hdtf_async.workshop import bundled_ffmpeg
 
@@ -65,12 +64,8 @@ async def prober() -> AsyncIterator[Prober]:
 async def planned(prober: Prober, raw: Path, deinterlace: Deinterlace) -> Cut:
     """Plan a cut of the whole frame, but for the first and last half second."""
     interval = Interval(0.5, 2.5)
-    facts = await prober.facts(raw, container="mp4", intervals=[interval])
-    form = Form(crf=0, preset="ultrafast", deinterlace=deinterlace)
-    return Cut(
-        raw, "mp4", interval, Box(0, 0, SIDE, SIDE), SIDE, SIDE, facts.frames_within[0], form,
-        Fraction(facts.time_base),
-    )  # fmt: skip
+    form = Form(crop=Crop.NONE, crf=0, preset="ultrafast", deinterlace=deinterlace)
+    return await media.planned(prober, raw, interval, form)
 
 
 async def clip_of(prober: Prober, raw: Path, directory: Path, deinterlace: Deinterlace) -> Path:

@@ -24,6 +24,7 @@ from hdtf_async.plan import fingerprint
 from hdtf_async.probe import Prober
 from hdtf_async.raws import Raw
 from hdtf_async.store import opened
+from hdtf_async.timeline import Shown
 from hdtf_async.workshop import bundled_ffmpeg
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 VIDEO = Video("RD", "Radio1", "CPCoMyuBRM0", 90)
 CLIP = Clip(VIDEO, 0, Interval(1, 2.5), Box(20, 10, 48, 32))
 """Its box is in pixels of half the raw's height."""
-FACTS = Facts("h264", 320, 180, 25.0, 1500, 0.0, 60.0, 60.0, "1/12800")
+FACTS = Facts("h264", 320, 180, 25.0, 1500, 0.0, 60.0, 60.0, "1/12800", step=0.04)
 
 
 @pytest.fixture(scope="module")
@@ -70,12 +71,8 @@ def cutter(
 
 async def raw_of(prober: Prober, path: Path, *clips: Clip, yt_dlp: str | None = "3") -> Raw:
     """Return a raw as the network lane hands it over."""
-    container = path.suffix[1:]
-    facts = await prober.facts(path, container=container, intervals=[clip.interval for clip in clips])
-    frames = dict(zip((clip.stem for clip in clips), facts.frames_within, strict=True))
-    firsts = dict(zip((clip.stem for clip in clips), facts.first_within, strict=True))
-    spans = dict(zip((clip.stem for clip in clips), facts.spans_within, strict=True))
-    return Raw(path, container, facts, frames, "136" if yt_dlp else None, yt_dlp, firsts, spans=spans)
+    raw = await media.raw(prober, path, *clips)
+    return replace(raw, format_id="136" if yt_dlp else None, yt_dlp=yt_dlp)
 
 
 def files(directory: Store) -> list[str]:
@@ -212,9 +209,9 @@ WRONG = {
         'echo half > "$target"; echo "Error: No space left on device" >&2; exit 1',
         Reason.DISK_FULL,
     ),
-    "it writes nothing": ("exit 0", Reason.CLIP_WRONG),
-    "it writes no video": ('echo half > "$target"', Reason.CLIP_WRONG),
-    "it writes another video": ('cp "$(dirname "$0")/other.mp4" "$target"', Reason.CLIP_WRONG),
+    "it writes nothing": ("exit 0", Reason.UNSUPPORTED_SOURCE),
+    "it writes no video": ('echo half > "$target"', Reason.UNSUPPORTED_SOURCE),
+    "it writes another video": ('cp "$(dirname "$0")/other.mp4" "$target"', Reason.UNSUPPORTED_SOURCE),
     "it cuts the clip short": ('"$REAL" "$@" && "$REAL" -v error -y -i "$target" -frames:v 9 -c copy '
         '-f mp4 "$target.x"; mv "$target.x" "$target"', Reason.CLIP_WRONG),
 }  # fmt: skip
@@ -281,8 +278,11 @@ async def test_a_prober_that_cannot_work_is_not_blamed_on_the_clip(
 
 
 def raw_with(facts: Facts, clip: Clip, frames: int = 25) -> Raw:
-    """Return a raw of which only the facts matter."""
-    return Raw(Path("raw.mp4"), "mp4", facts, {clip.stem: frames}, None, None)
+    """Return a raw of which only the facts matter, with so many frames in the interval, 0.04 s apart."""
+    first, end = max(clip.interval.start, facts.start), clip.interval.end
+    before = None if first == facts.start else first - 0.04
+    shown = Shown(frames, first if frames else first - 0.04, end - 0.04, before, end, 0.04)
+    return Raw(Path("raw.mp4"), "mp4", facts, {clip.stem: shown}, None, None)
 
 
 @given(
@@ -344,28 +344,22 @@ def test_half_of_an_interval_has_to_be_there(interval: Interval) -> None:
     assert "60.00" in failure.value.words
 
 
-def test_an_interval_without_frames_is_refused() -> None:
-    """There may be a hole in a video."""
-    with pytest.raises(Failure) as failure:
-        plan_cut(CLIP, raw_with(FACTS, CLIP, 0), Form())
-    assert failure.value.reason is Reason.INTERVAL_OUTSIDE
-
-
 def test_a_video_of_one_frame_without_duration_is_no_crash() -> None:
-    """Its rate is 0."""
+    """Its rate is 0, and so is its length."""
     facts = replace(FACTS, frames=1, fps=0.0, start=1.0, end=1.0)
     clip = replace(CLIP, interval=Interval(0.5, 1.25))
-    assert plan_cut(clip, raw_with(facts, clip, 1), Form()).frames == 1
+    with pytest.raises(Failure, match=r"the video begins at 1\.00 s"):
+        plan_cut(clip, raw_with(facts, clip, 1), Form())
 
 
-RIGHT = replace(FACTS, width=96, height=64, frames=37)
+RIGHT = replace(FACTS, width=96, height=64, frames=38, last=1.48, end=1.52)
 
 
 @pytest.mark.parametrize(
     ("facts", "words"),
     [
-        (replace(RIGHT, frames=36), "36"),
-        (replace(RIGHT, frames=38), "38"),
+        (replace(RIGHT, frames=37), "37"),
+        (replace(RIGHT, frames=39), "39"),
         (replace(RIGHT, width=94), "94"),
         (replace(RIGHT, height=66), "66"),
         (replace(RIGHT, codec="hevc"), "hevc"),
@@ -374,21 +368,23 @@ RIGHT = replace(FACTS, width=96, height=64, frames=37)
 )
 def test_each_wrong_fact_of_a_clip_is_found(facts: Facts, words: str) -> None:
     """Frames, sides, codec and rate, and the words tell which."""
-    wanted = replace(plan_cut(CLIP, raw_with(FACTS, CLIP, 37), Form(fps=Fraction(25))), frames=37)
-    verify(wanted, RIGHT, 37)
+    wanted = plan_cut(CLIP, raw_with(FACTS, CLIP, 37), Form(fps=Fraction(25)))
+    verify(wanted, RIGHT, 38)
     with pytest.raises(Failure) as failure:
-        verify(wanted, facts, 37)
+        verify(wanted, facts, 38)
     assert failure.value.reason is Reason.CLIP_WRONG
     assert words in failure.value.words
-    with pytest.raises(Failure, match="ffmpeg counted 36 frames where 37 were due"):
+    with pytest.raises(Failure, match="ffmpeg counted 36 frames where 38 were due"):
         verify(wanted, RIGHT, 36)
 
 
 def test_frames_at_other_times_are_found() -> None:
     """Where no rate is asked for, the raw's frames say how far the first and the last one are apart."""
-    wanted = plan_cut(CLIP, replace(raw_with(FACTS, CLIP, 37), spans={CLIP.stem: 1.44}), Form())
-    facts = replace(RIGHT, start=0.04, last=1.48)
+    wanted = plan_cut(CLIP, raw_with(FACTS, CLIP, 37), Form())
+    facts = replace(RIGHT, frames=37, start=0.04, last=1.5, end=1.54)
     verify(wanted, facts, 37)
     with pytest.raises(Failure, match=r"its last frame is \+0\.060 s off its time") as failure:
-        verify(wanted, replace(facts, last=1.54), 37)
+        verify(wanted, replace(facts, last=1.56), 37)
     assert failure.value.reason is Reason.CLIP_WRONG
+    with pytest.raises(Failure, match=r"it lasts \+0\.400 s more than 1\.500 s"):
+        verify(wanted, replace(facts, end=1.94), 37)

@@ -186,11 +186,19 @@ def test_an_ffmpeg_that_would_spoil_clips_is_known_by_its_version(
     assert health.of_ffmpeg(version, switches, keeps_rate=keeps_rate).verdict is verdict
 
 
+FILTERS = {
+    *("trim", "settb", "metadata", "setpts", "tpad", "fps", "crop", "scale", "setsar", "bwdif", "idet"),
+    *("zscale", "tonemap"),
+}
+
+
 def test_what_an_ffmpeg_lacks_is_named() -> None:
     """What every clip needs is wrong to lack; what some need, a warning."""
     encoders, decoders = {"libx264"}, {"h264", "vp9", "av1", "libdav1d"}
-    filters = {"trim", "setpts", "tpad", "fps", "crop", "scale", "setsar", "bwdif", "idet"}
+    filters = FILTERS
     assert health.of_abilities(encoders, decoders, filters).verdict is Verdict.FINE
+    hdr = health.of_abilities(encoders, decoders, filters - {"zscale"})
+    assert (hdr.verdict, "HDR" in hdr.words) == (Verdict.WARNING, True)
     without = health.of_abilities(set(), decoders, filters - {"crop"})
     assert without.verdict is Verdict.WRONG
     assert "encode H.264" in without.words
@@ -204,7 +212,7 @@ def test_what_an_ffmpeg_lacks_is_named() -> None:
 def test_an_ffmpeg_that_cannot_do_sound_is_wrong_where_sound_is_wanted() -> None:
     """Nobody else is told."""
     encoders, decoders = {"libx264", "aac", "pcm_s16le"}, {"h264", "vp9", "libdav1d", "aac"}
-    picture = {"trim", "setpts", "tpad", "fps", "crop", "scale", "setsar", "bwdif", "idet"}
+    picture = FILTERS
     filters = picture | {"atrim", "asetpts", "aresample", "aformat", "apad"}
     assert health.of_abilities(encoders, decoders, filters, sound=True).verdict is Verdict.FINE
     assert health.of_abilities({"libx264"}, decoders - {"aac"}, picture).verdict is Verdict.FINE

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 import hdtf_async
 from hdtf_async import cli, corrections, ffmpeg, plan, process, tables, ytdlp
-from hdtf_async.demux import DEMUXERS
+from hdtf_async.containers import DEMUXERS
 from hdtf_async.failures import Failure
 from hdtf_async.geometry import fit
 from hdtf_async.journal import Known

@@ -123,17 +123,17 @@ async def test_what_is_missing_is_made_again_to_the_same_bytes(finished: Finishe
 async def test_a_raw_that_was_cut_short_is_fetched_again_and_never_cut_from(
     finished: Finished, site: demo.StandIn, tmp_path: Path
 ) -> None:
-    """Though the clip's interval lies within what is there of it, and though it is the user's own."""
-    own, out = tmp_path / "own", tmp_path / "clips"
-    own.mkdir()
+    """Though the clip's interval lies within what is there of it."""
+    out = tmp_path / "clips"
+    (out / "_videos_raw").mkdir(parents=True)
     whole = (finished.out / "_videos_raw" / "RD_Radio1.mp4").read_bytes()
-    (own / "RD_Radio1.mp4").write_bytes(whole[: len(whole) * 7 // 10])
+    (out / "_videos_raw" / "RD_Radio1.mp4").write_bytes(whole[: len(whole) * 7 // 10])
     since = len(await site.requests())
-    options = replace(finished.options, raw_dirs=(own,), videos=("Radio1",), size=64, preset="ultrafast")
+    options = replace(finished.options, videos=("Radio1",), size=64, preset="ultrafast")
     report = await hdtf_async.download(out, options)
     assert (report.exit_code, report.raw_bytes) == (ExitCode.DONE, len(whole))
     assert [one["method"] for one in (await site.requests())[since:]].count("GET") == 1
-    assert "RD_Radio1.mp4 is not used: it is truncated" in (
+    assert "RD_Radio1.mp4 is not used: it is cut off at " in (
         out / "_videos_raw" / "RD_Radio1_download_log.txt"
     ).read_text(encoding="utf-8")
     assert not any("ends_early" in line for line in lines(out / "metadata.jsonl"))
@@ -234,10 +234,10 @@ async def test_raws_that_people_have_are_worth_a_download(finished: Finished, tm
     assert (tmp_path / "clips" / name).read_bytes() == (finished.out / name).read_bytes()
 
 
-async def test_a_broken_raw_of_ones_own_is_fetched_instead(
+async def test_a_broken_raw_of_ones_own_is_not_fetched_instead(
     finished: Finished, site: demo.StandIn, tmp_path: Path
 ) -> None:
-    """It is neither used nor touched."""
+    """It is neither used nor touched, and its clips fail with a reason that names it."""
     mine = tmp_path / "mine"
     mine.mkdir()
     whole = (finished.out / "_videos_raw" / "RD_Radio1.mp4").read_bytes()
@@ -245,8 +245,10 @@ async def test_a_broken_raw_of_ones_own_is_fetched_instead(
     before = len(await site.requests())
     options = replace(finished.options, raw_dirs=(mine,), videos=("Radio1",))
     report = await hdtf_async.download(tmp_path / "clips", options)
-    assert (report.exit_code, len(report.done)) == (ExitCode.DONE, 2)
-    assert len(await site.requests()) > before
+    assert set(report.failed.values()) == {Reason.RAW_DIR_FILE}
+    assert (report.exit_code, report.done) == (ExitCode.GIVEN_UP, [])
+    assert "RD_Radio1.mp4: it is cut off at " in (tmp_path / "clips" / "failures.jsonl").read_text("utf-8")
+    assert len(await site.requests()) == before
     assert (mine / "RD_Radio1.mp4").stat().st_size == len(whole) // 2
 
 

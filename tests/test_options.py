@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hdtf_async.formats import Resolution
-from hdtf_async.model import Audio, Codec, Crop, Deinterlace, Fallback, Form, PaceScope
+from hdtf_async.model import Audio, Codec, Crop, Deinterlace, Fallback, Form, Hdr, PaceScope
 from hdtf_async.options import Options, OptionsError, Printing, flag_of
 from hdtf_async.shards import Shard
 from hdtf_async.splits import SHARES
@@ -167,6 +167,7 @@ WRITTEN: dict[str, list[tuple[object, object]]] = {
     "segment": [("10", 10.0), (2, 2.0)],
     "audio": [("aac", Audio.AAC), ("BOTH", Audio.BOTH)],
     "deinterlace": [("off", Deinterlace.OFF)],
+    "hdr": [("refuse", Hdr.REFUSE)],
     "codec": [("lossless", Codec.LOSSLESS)],
     "crf": [("18", 18), (0, 0)],
     "preset": [("medium", "medium")],

@@ -14,6 +14,7 @@ from fractions import Fraction
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
+import media
 import pytest
 from anyio.to_thread import run_sync
 from fakes import ffmpeg as fake_ffmpeg
@@ -23,7 +24,7 @@ from fakes import yt_dlp as fake_yt_dlp
 import hdtf_async
 from hdtf_async import ffmpeg, formats, javascript, plan, process, tables
 from hdtf_async.failures import ExitCode, Failure, Reason
-from hdtf_async.model import Box, Form, Interval
+from hdtf_async.model import Form, Interval
 from hdtf_async.options import Options
 from hdtf_async.probe import Prober
 from hdtf_async.tables import Corrections
@@ -173,10 +174,10 @@ async def test_the_fake_ffmpeg_makes_what_the_real_one_makes(tmp_path: Path, for
     with raw.open("wb") as target:
         mp4.write(target, width=320, height=180, frames=100, rate=(25, 1), size=200_000)
     fakes = installed(tmp_path, kit.Stage(videos={}))
-    box, interval = Box(16, 8, 160, 120), Interval(0.5, 2.5)
-    sides = ffmpeg.side_lengths(box, form.size)
-    frames = 50 if form.fps is None else ffmpeg.frames_at(form.fps, interval.seconds)
-    cut = ffmpeg.Cut(raw, "mp4", interval, box, *sides, frames, form, Fraction(1, 12800))
+    async with Prober() as prober:
+        cut = await media.planned(prober, raw, Interval(0.5, 2.5), form)
+    frames, sides = cut.frames, (cut.width, cut.height)
+    assert frames == (50 if form.fps is None else ffmpeg.frames_at(form.fps, 2))
 
     async def made_by(tool: Path) -> Facts:
         clip = tmp_path / f"{tool.name}.mp4"
@@ -234,7 +235,8 @@ async def test_the_fakes_refuse_a_command_line_with_a_word_changed(
     rendition = formats.choose(info, policy=formats.Resolution.REFERENCE, reference_height=720).video
     raw = tmp_path / "raw.mp4"
     await tool.fetch(info, rendition, raw, lambda _progress: None)
-    cut = ffmpeg.Cut(raw, "mp4", Interval(3.25, 5.5), Box(0, 0, 64, 64), 64, 64, 56, Form(threads=3))
+    async with Prober() as prober:
+        cut = await media.planned(prober, raw, Interval(3.25, 5.5), Form(threads=3))
     await ffmpeg.encode(fakes.ffmpeg, cut, tmp_path / "clip.mp4", on_seconds=lambda _seconds: None)
     await tool.extract_by_plugin(javascript.ADDRESS, javascript.PLUGINS, tmp_path)
     ask, fetch, encode, challenge = started
@@ -317,5 +319,5 @@ async def test_a_fault_of_the_fake_ffmpeg_costs_one_clip(tmp_path: Path) -> None
     report = await hdtf_async.download(tmp_path / "out", options(fakes, limit=4))
 
     assert sorted(report.done) == ["RD_Radio1_000", "RD_Radio3_000"]
-    assert report.failed == {short: Reason.CLIP_WRONG, broken: Reason.INTERVAL_OUTSIDE}
+    assert report.failed == {short: Reason.CLIP_WRONG, broken: Reason.UNSUPPORTED_SOURCE}
     assert not list((tmp_path / "out").glob(".hdtf-*"))

@@ -12,7 +12,7 @@ import av
 import media
 import pytest
 
-from hdtf_async import ffmpeg
+from hdtf_async import ffmpeg, filters
 from hdtf_async.cut import plan_cut
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.model import Audio, Box, Clip, Crop, Form, Interval, Video
@@ -96,8 +96,7 @@ async def planned(prober: Prober, source: Source, form: Form, clip: Clip = CLIP)
     container = source.picture.suffix[1:]
     facts = await prober.facts(source.picture, container=container, intervals=[clip.interval])
     raw = Raw(
-        source.picture, container, facts, {clip.stem: facts.frames_within[0]}, "136", "3",
-        {clip.stem: facts.first_within[0]}, source.sound, "140",
+        source.picture, container, facts, {clip.stem: facts.shown[0]}, "136", "3", source.sound, "140",
     )  # fmt: skip
     return plan_cut(clip, raw, form)
 
@@ -183,7 +182,8 @@ async def test_the_measurement_tells_a_frame_of_difference(
         return plain(replace(sound, start=sound.start - late["wav" if wav else "inside"]), wav=wav)
 
     monkeypatch.setattr(ffmpeg, "sound_filters", moved)
-    monkeypatch.setattr(ffmpeg, "_run_up", lambda _sound: 0.0)
+    monkeypatch.setattr(ffmpeg, "run_up_of", lambda _sound: 0.0)
+    monkeypatch.setattr(filters, "run_up_of", lambda _sound: 0.0)
     form = Form(size=32, audio=Audio.BOTH, preset="ultrafast")
     differences = await off(prober, sources["plain"], form, tmp_path)
     assert min(differences) > 0.05

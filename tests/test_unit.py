@@ -15,6 +15,7 @@ from hdtf_async import Options, Reason, plan, tables
 from hdtf_async.events import Events
 from hdtf_async.journal import JOURNAL, Gathered, Known
 from hdtf_async.lanes import Lanes
+from hdtf_async.rawdirs import OwnFiles, own_raws
 from hdtf_async.store import Store, opened
 from hdtf_async.workshop import Workshop, workshop
 
@@ -48,7 +49,7 @@ async def _shop(out: Path, source: Path, **more: Any) -> AsyncIterator[tuple[Wor
         ledger = Gathered(Known(out))
         directory = Store(out, held.locks, ledger)
         with childless():
-            async with workshop(options, Lanes.of(options), directory, Events(), own={}) as shop:
+            async with workshop(options, Lanes.of(options), directory, Events(), own=OwnFiles()) as shop:
                 yield shop, ledger, work
 
 
@@ -61,7 +62,7 @@ async def test_the_check_of_a_clip_does_not_wait_for_a_source_video(
     options = finished.options
     async with (
         opened(tmp_path / "out") as directory,
-        workshop(options, Lanes.of(options), directory, Events(), own={}) as shop,
+        workshop(options, Lanes.of(options), directory, Events(), own=own_raws(())) as shop,
         anyio.create_task_group() as group,
     ):
         await shop.prober.ready()

@@ -38,9 +38,13 @@ _LOOK = """
     -filter_complex_threads 1 -filter_complex {} -an -f null -
 """.split()  # noqa: SIM905 - it reads as the command line that it is
 _FILTERS = re.compile(
-    r"bwdif=mode=send_frame:deint=interlaced,trim=end=(?P<seconds>[0-9.]+),setpts=PTS-STARTPTS,"
-    r"(tpad=stop_mode=clone:stop_duration=1,fps=(?P<fps>[0-9/]+),trim=end_frame=(?P<frames>[0-9]+),)?"
-    r"crop='if\(gte\(iw,[0-9]+\)\*gte\(ih,[0-9]+\),(?P<width>[0-9]+),0\)':"
+    r"bwdif=mode=send_frame:deint=interlaced,trim=(start=(?P<begin>[0-9.]+):)?end=(?P<end>[0-9.]+),"
+    r"settb=(?P<base>[0-9]+/[0-9]+),"
+    r"metadata=mode=add:key=hdtf:value=1:enable='eq\(n,0\)\+gte\(n,(?P<last>[0-9]+)\)',"
+    r"metadata=mode=print:key=hdtf:file=-:direct=1,setpts=PTS-STARTPTS,"
+    r"(fps=(?P<fps>[0-9/]+),tpad=stop_mode=clone:stop=(?P<frames>[0-9]+),trim=end_frame=(?P=frames),)?"
+    r"crop='if\(gte\(iw,[0-9]+\)\*gte\(ih,[0-9]+\)\*eq\(iw,(?P<across>[0-9]+)\)\*eq\(ih,(?P<down>[0-9]+)\)"
+    r",(?P<width>[0-9]+),0\)':"
     r"(?P<place>[0-9]+:[0-9]+:[0-9]+):exact=1,"
     r"(scale=(?P<scale>[0-9]+:[0-9]+):flags=lanczos\+accurate_rnd\+full_chroma_int,)?"
     r"setsar=1"
@@ -86,9 +90,13 @@ def main(stage: str, begun: float, words: list[str]) -> int:
 
 
 def _cut(job: Job, source: str, target: str, start: int, filters: Mapping[str, str | None]) -> int:
-    length = _ticks(filters["seconds"])
+    begin = _ticks(filters["begin"])
+    start, length = start + begin, _ticks(filters["end"]) - begin
     with open(target, "wb") as clip:
-        width, height, frames, rate = _clip(source, start, length, filters)
+        width, height, frames, rate, source_frames = _clip(source, start, length, filters)
+        for line in source_frames:
+            sys.stdout.write(f"{line}\nhdtf=1\n")
+        sys.stdout.flush()
         seconds = length / _MICROSECONDS
 
         def tell(share: float) -> None:
@@ -110,8 +118,11 @@ def _cut(job: Job, source: str, target: str, start: int, filters: Mapping[str, s
 
 def _clip(
     source: str, start: int, length: int, filters: Mapping[str, str | None]
-) -> tuple[int, int, int, tuple[int, int]]:
-    """Return width, height, frames and rate of the clip that the filters make of the source."""
+) -> tuple[int, int, int, tuple[int, int], list[str]]:
+    """Return width, height, frames and rate of the clip that the filters make of the source.
+
+    And what the real one prints of the source frames that it is made of.
+    """
     try:
         with open(source, "rb") as raw:
             width, height, frames, rate = mp4.note(raw)
@@ -123,16 +134,25 @@ def _clip(
     frames = behind - first
     if frames <= 0:
         raise _RefusedError("[out#0/mp4] Output file is empty, nothing was encoded", 234)
+    if (f"{width}", f"{height}") != (filters["across"], filters["down"]):
+        raise _RefusedError("[crop] Invalid too big or non positive size", 234)
+    over, _, under = (filters["base"] or "").partition("/")
+    ticks = int(under) / int(over)
+    begun = (start - _ticks(filters["begin"])) / _MICROSECONDS
+    told = [
+        f"frame:{n:<4} pts:{round(((first + n) * rate[1] / rate[0] - begun) * ticks)} "
+        for n in range(frames)
+        if n == 0 or n >= int(filters["last"] or 0)
+    ]
     if filters["fps"]:
         over, _, under = filters["fps"].partition("/")
-        # The last frame is held for a second, and what is more than the limit is dropped.
-        held = frames * rate[1] * int(over) // (rate[0] * int(under or 1)) + int(over) // int(under or 1)
-        frames, rate = min(held, int(filters["frames"] or 0)), (int(over), int(under or 1))
+        # The last frame is held as long as is needed.
+        frames, rate = int(filters["frames"] or 0), (int(over), int(under or 1))
     box = [int(number) for number in f"{filters['width']}:{filters['place']}".split(":")]
     if any(number % 2 for number in box) or box[0] + box[2] > width or box[1] + box[3] > height:
         raise _RefusedError(f"[crop] Invalid too big or non positive size for {box}", 234)
     sides = [int(number) for number in filters["scale"].split(":")] if filters["scale"] else box
-    return sides[0], sides[1], frames, rate
+    return sides[0], sides[1], frames, rate, told
 
 
 def _filters(chain: str, base: str) -> Mapping[str, str | None]:

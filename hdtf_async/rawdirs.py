@@ -1,0 +1,172 @@
+"""Which of the user's own files (``--raw-dir``) belong to which video, by their names alone.
+
+A name counts in any of these forms, where NAME is a video's (``RD_Radio1``) or its YouTube id:
+
+- ``NAME.mp4``;
+- ``Title [ID].mp4`` and ``Title-ID.mp4``, as yt-dlp and youtube-dl name files;
+- each of them with the format that yt-dlp appends before it merges two files: ``Title [ID].f137.mp4``.
+
+Whether a file can be read is not known here (see `raws`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from hdtf_async.containers import DEMUXERS, SOUND_DEMUXERS
+from hdtf_async.options import Options, OptionsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from hdtf_async.journal import Known
+    from hdtf_async.plan import Work
+
+_FORMAT = re.compile(r"\.f(?=[\w+-]*\d)[\w+-]{1,40}$")
+_ID_AT_THE_END = (re.compile(r"\[([A-Za-z0-9_-]{11})\]$"), re.compile(r"-([A-Za-z0-9_-]{11})$"))
+_PARTIAL = re.compile(r"\.(part|ytdl|temp)$|\.part-Frag\d+(\.part)?$|\.temp\.\w+$", re.IGNORECASE)
+_BESIDE = frozenset({
+    *("ass", "csv", "description", "html", "jpeg", "jpg", "json", "log", "lrc", "md", "nfo", "png", "srt"),
+    *("srv1", "srv2", "srv3", "tsv", "ttml", "txt", "url", "vtt", "webloc", "webp", "xml", "yaml", "yml"),
+})  # fmt: skip
+"""Endings of what is never a video and lies beside many: pictures, subtitles, descriptions."""
+
+
+NO_VIDEO = "it is audio, and there is no video to it"
+"""Why sound alone is not used."""
+
+
+class Kind(StrEnum):
+    """What a file is, by its ending."""
+
+    VIDEO = "video"
+    AUDIO = "audio"
+    NEITHER = "neither"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFile:
+    """A file of the user's own whose name belongs to a video."""
+
+    path: Path
+    """Absolute."""
+    kind: Kind
+    why: str = ""
+    """Why it cannot be used, if its name says so."""
+
+    @property
+    def container(self) -> str:
+        """File ending without the dot, in lower case."""
+        return self.path.suffix[1:].lower()
+
+
+@dataclass(slots=True)
+class OwnFiles:
+    """All files of some directories, by the names under which videos may ask for them."""
+
+    by_name: dict[str, list[OwnFile]] = field(default_factory=dict)
+    paths: set[Path] = field(default_factory=set)
+    """All of them: none is ever changed or deleted."""
+
+    def of(self, work: Work) -> list[OwnFile]:
+        """Return the files that belong to a video, the most likely source first."""
+        names = (work.youtube_id, *(video.stem for video in work.videos))
+        found = {each.path: each for name in names for each in self.by_name.get(name, ())}
+        # What yt-dlp has merged comes before the parts that it was merged from.
+        return sorted(found.values(), key=lambda each: (each.kind is not Kind.VIDEO, _is_part(each.path)))
+
+    def videos(self, work: Work) -> list[OwnFile]:
+        """Return those of them that may be the video."""
+        return [each for each in self.of(work) if each.kind is Kind.VIDEO]
+
+    def listed(self, works: Iterable[Work]) -> list[dict[str, str]]:
+        """Return what each file is for, as far as names say: one JSON object for each file."""
+        found = []
+        for work in works:
+            first = next(iter(self.videos(work)), None)
+            for each in self.of(work):
+                words = each.why
+                if each.kind is Kind.VIDEO and first is not None and each is not first:
+                    words = f"{first.path.name} is tried first"
+                elif each.kind is Kind.AUDIO and first is None:
+                    words = NO_VIDEO
+                found.append({"video": work.stem, "file": each.path.name, "kind": each.kind, "unused": words})
+        return found
+
+    def get(self, name: str, default: Path | None = None) -> Path | None:
+        """Return the first file that may be the video of this name or id."""
+        files = self.by_name.get(name, ())
+        return next((each.path for each in files if each.kind is Kind.VIDEO), default)
+
+    def owns(self, path: Path) -> bool:
+        """Whether a file is one of the user's own."""
+        return path.absolute() in self.paths
+
+
+def own_raws(directories: Iterable[Path]) -> OwnFiles:
+    """Return the user's own files. Raises `OptionsError` where there is no such directory.
+
+    The first directory comes first, and within one the names in their order.
+    """
+    found = OwnFiles()
+    for directory in directories:
+        try:
+            paths = sorted(path for path in directory.iterdir() if path.is_file())
+        except OSError as error:
+            raise OptionsError(f"--raw-dir {directory}: {error.strerror}") from None
+        for path in paths:
+            each = _judged(path.absolute())
+            if each is not None:
+                found.paths.add(each.path)
+                for name in names_of(path.name):
+                    found.by_name.setdefault(name, []).append(each)
+    return found
+
+
+def names_of(file_name: str) -> Iterator[str]:
+    """Yield the names under which a file may be asked for."""
+    stem = _PARTIAL.sub("", file_name)
+    known = stem.rpartition(".")[2].lower() in DEMUXERS.keys() | SOUND_DEMUXERS.keys()
+    stem = stem.rpartition(".")[0] if known or stem == file_name else stem
+    for name in dict.fromkeys((stem, _FORMAT.sub("", stem))):
+        yield name
+        for pattern in _ID_AT_THE_END:
+            yield from pattern.findall(name)
+
+
+def to_fetch(works: Iterable[Work], own: OwnFiles, known: Known) -> list[Work]:
+    """Return the videos that have to be downloaded, as far as names and the journal say."""
+    return [
+        work for work in works if not own.videos(work) and known.raw_there(work.youtube_id) is None
+    ]  # fmt: skip
+
+
+def for_plan(
+    options: Options, works: Sequence[Work], known: Known
+) -> tuple[list[dict[str, str]], list[Work]]:
+    """Return what each of the user's own files is for, and which videos have to be downloaded."""
+    own = own_raws(options.raw_dirs)
+    return own.listed(works), to_fetch(works, own, known)
+
+
+def _judged(path: Path) -> OwnFile | None:
+    """Return what a file is by its name; None where it is nothing that could be meant as a source."""
+    ending = path.suffix[1:].lower()
+    if _PARTIAL.search(path.name):
+        return OwnFile(path, Kind.NEITHER, "a download that is not complete")
+    if ending in DEMUXERS:
+        return OwnFile(path, Kind.VIDEO)
+    if ending in SOUND_DEMUXERS:
+        return OwnFile(path, Kind.AUDIO)
+    if ending in _BESIDE or not ending:
+        return None
+    return OwnFile(path, Kind.NEITHER, f".{ending[:10]} files are not read; convert it to MP4 or Matroska")
+
+
+def _is_part(path: Path) -> bool:
+    """Whether yt-dlp has appended the format, as it does to the parts of what it merges."""
+    return _FORMAT.search(path.stem) is not None

@@ -1,0 +1,116 @@
+"""When the frames of a video stream are on screen, computed from the time stamps of its packets. Pure.
+
+Packets arrive in decode order, and most containers store the distance to the next packet in that order as a
+packet's duration. Everything here is computed in presentation order instead: a frame is on screen from its
+own time stamp to the next one.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from dataclasses import dataclass
+from fractions import Fraction
+from statistics import median_low
+
+MAX_FRAMES = 24 * 3600 * 60
+"""Frames that are counted before a file is refused: a day at 60 per second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Which frames of a video belong to an interval. Time stamps are in seconds."""
+
+    frames: int
+    """Number of frames with ``start <= PTS < end``."""
+    first: float = 0.0
+    """Time stamp of the first of these frames; of `before` where there are none."""
+    last: float = 0.0
+    """Time stamp of the last of these frames; of `before` where there are none."""
+    before: float | None = None
+    """Time stamp of the last frame before the interval, which is on screen when the interval starts."""
+    until: float = 0.0
+    """When the last frame leaves the screen: at the next time stamp, or where the video ends."""
+    stored: float = 0.0
+    """Duration that the file states for the last frame: ffmpeg copies it into the clip."""
+
+
+class Timeline:
+    """Time stamps and durations of one video stream, in ticks of its time base."""
+
+    def __init__(self) -> None:
+        self._ticks = array("q")
+        self._durations = array("q")
+        self._order: list[int] = []
+        self._sorted = array("q")
+
+    def __len__(self) -> int:
+        return len(self._ticks)
+
+    def add(self, tick: int, duration: int) -> None:
+        """Add one packet, in decode order. Raises `ValueError` for more than `MAX_FRAMES`."""
+        if len(self._ticks) >= MAX_FRAMES:
+            raise ValueError(f"more than {MAX_FRAMES} frames")
+        self._ticks.append(tick)
+        self._durations.append(duration)
+
+    def close(self) -> None:
+        """Sort the packets by time. Queries are answered after this. Raises `ValueError` for no packets."""
+        if not self._ticks:
+            raise ValueError("no frame in it")
+        self._order = sorted(range(len(self._ticks)), key=self._ticks.__getitem__)
+        self._sorted = array("q", (self._ticks[place] for place in self._order))
+
+    @property
+    def first(self) -> int:
+        """Time stamp of the first frame."""
+        return self._sorted[0]
+
+    @property
+    def last(self) -> int:
+        """Time stamp of the last frame."""
+        return self._sorted[-1]
+
+    @property
+    def step(self) -> int:
+        """The usual distance between two frames (the median); the stored duration of a single frame."""
+        steps = [b - a for a, b in zip(self._sorted, self._sorted[1:], strict=False) if b > a]
+        return median_low(steps) if steps else self._durations[0]
+
+    @property
+    def stored(self) -> int:
+        """The duration that the file states for the last frame."""
+        return self._durations[self._order[-1]]
+
+    def end(self, stated: int | None) -> int:
+        """Return when the last frame leaves the screen.
+
+        `stated` is the duration of the whole stream that the file states, if it does. Where frames are
+        reordered, the stored duration of the last frame belongs to another one. A file that was cut off
+        states more than it has, and then the packets decide.
+        """
+        own = self.last + self.stored
+        if stated is None or self._order[-1] == len(self._order) - 1:
+            return own
+        longest = max(tick + long for tick, long in zip(self._ticks, self._durations, strict=True))
+        return max(self.last, min(longest, self.first + stated))
+
+    def shown(self, start: int, end: int, time_base: Fraction, until: int) -> Shown:
+        """Return the frames with ``start <= PTS < end``; `until` is when the last frame of all ends."""
+        left, right = bisect_left(self._sorted, start), bisect_left(self._sorted, end)
+        if right == 0:  # the interval ends before the video begins
+            return Shown(0)
+        place = right - 1
+        behind = self._sorted[right] if right < len(self._sorted) else max(until, self._sorted[place])
+
+        def seconds(ticks: int) -> float:
+            return round(float(ticks * time_base), 6)
+
+        return Shown(
+            frames=right - left,
+            first=seconds(self._sorted[min(left, place)]),
+            last=seconds(self._sorted[place]),
+            before=seconds(self._sorted[left - 1]) if left else None,
+            until=seconds(behind),
+            stored=seconds(self._durations[self._order[place]]),
+        )

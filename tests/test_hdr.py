@@ -1,0 +1,156 @@
+"""Video with high dynamic range comes out as standard range, or is refused."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import av
+import media
+import pytest
+import shapes
+from shapes import Shape
+
+from hdtf_async.failures import Failure, Reason
+from hdtf_async.model import Form, Hdr
+from hdtf_async.options import Options
+from hdtf_async.probe import Prober
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+NITS = (0.1, 1, 10, 50, 100, 203, 400, 1000)
+"""Brightness of the eight grey columns of the drawings."""
+PEAK = 1000
+"""Nits for which ffmpeg's tonemap makes room where the video does not say how bright it is."""
+COLUMN = 20
+H264_10 = "-c:v libx264 -qp 0 -preset ultrafast -pix_fmt yuv420p10le"
+
+
+@pytest.fixture(scope="module")
+async def prober() -> AsyncIterator[Prober]:
+    """Give one probing child to all tests, as a run has one."""
+    async with Prober() as prober:
+        yield prober
+
+
+def pq(nits: float) -> float:
+    """Return the signal of SMPTE ST 2084 for a brightness, from 0 to 1."""
+    m1, m2, c1, c2, c3 = 2610 / 16384, 2523 / 32, 3424 / 4096, 2413 / 128, 2392 / 128
+    light = math.pow(nits / 10000, m1)
+    return math.pow((c1 + c2 * light) / (1 + c3 * light), m2)
+
+
+def hlg(nits: float) -> float:
+    """Return the signal of ARIB STD-B67 for the brightness of a display of 1000 nits, from 0 to 1."""
+    scene = math.pow(nits / 1000, 1 / 1.2)
+    if scene <= 1 / 12:
+        return math.sqrt(3 * scene)
+    a, b, c = 0.17883277, 0.28466892, 0.55991073
+    return a * math.log(12 * scene - b) + c
+
+
+def mapped(nits: float) -> float:
+    """Return the code of 8 bits in limited range that a brightness should get: Hable's curve, gamma 2.4."""
+
+    def curve(light: float) -> float:
+        above = light * (light * 0.15 + 0.05) + 0.004
+        return above / (light * (light * 0.15 + 0.5) + 0.06) - 0.02 / 0.3
+
+    return 16 + 219 * math.pow(curve(nits / 100) / curve(PEAK / 100), 1 / 2.4)
+
+
+def draw(directory: Path, name: str, transfer: str, words: str = H264_10) -> Path:
+    """Draw grey columns of known brightness."""
+    signal = pq if transfer == "smpte2084" else hlg
+    codes = [round(64 + 876 * signal(nits)) for nits in NITS]
+    columns = "+".join(f"{code}*eq(floor(X/{COLUMN})\\,{place})" for place, code in enumerate(codes))
+    tags = f"color_primaries=bt2020:color_trc={transfer}:colorspace=bt2020nc:range=tv"
+    source = "color=size=160x120:rate=25:duration=1,format=yuv420p10le"
+    drawing = f"{source},geq=lum='{columns}':cb=512:cr=512,setparams={tags}"
+    media.ffmpeg(directory, f"-v error -f lavfi -i {drawing} {words} {name}")
+    return directory / name
+
+
+def looked_at(path: Path) -> tuple[tuple[int, ...], str | None, list[int], list[int]]:
+    """Return how a clip declares its colours, its pixel format, and the grey and the blue of each column."""
+    with av.open(str(path)) as opened:
+        context = opened.streams.video[0].codec_context
+        declared = context.color_range, context.color_primaries, context.color_trc, context.colorspace
+        frame = next(opened.decode(video=0))
+        light, blue = frame.planes[0], frame.planes[1]
+        middles = range(COLUMN // 2, 160, COLUMN)
+        grey = [bytes(light)[60 * light.line_size + place] for place in middles]
+        tint = [bytes(blue)[30 * blue.line_size + place // 2] for place in middles]
+        return tuple(map(int, declared)), context.pix_fmt, grey, tint
+
+
+VP9_10 = "-c:v libvpx-vp9 -profile:v 2 -lossless 1 -deadline realtime -cpu-used 8 -pix_fmt yuv420p10le"
+
+
+@pytest.mark.parametrize(
+    ("name", "transfer", "words"),
+    [
+        ("pq.mp4", "smpte2084", H264_10),
+        ("pq.webm", "smpte2084", VP9_10),
+        ("hlg.mp4", "arib-std-b67", H264_10),
+    ],
+)
+async def test_high_dynamic_range_is_mapped(
+    prober: Prober, tmp_path: Path, name: str, transfer: str, words: str
+) -> None:
+    """Each brightness gets its place below white, without a tint, and nothing of HDR is declared any more."""
+    shape = Shape(draw(tmp_path, name, transfer, words), sound=False)
+    made = await shapes.make(prober, shape, shapes.clip_of(0, 1), tmp_path / "out", crf=0)
+    assert made.path is not None
+    declared, pixels, grey, tint = looked_at(made.path)
+    assert (declared, pixels) == ((1, 1, 1, 1), "yuv420p")
+    assert grey == pytest.approx([mapped(nits) for nits in NITS], abs=4), grey
+    assert all(abs(blue - 128) <= 1 for blue in tint)
+    assert made.metadata["tone_mapped"] == transfer
+
+
+async def test_high_dynamic_range_can_be_refused(prober: Prober, tmp_path: Path) -> None:
+    """The words name it."""
+    shape = Shape(draw(tmp_path, "pq.mp4", "smpte2084"), sound=False)
+    with pytest.raises(Failure) as failure:
+        await shapes.make(prober, shape, shapes.clip_of(0, 1), tmp_path / "out", hdr=Hdr.REFUSE)
+    assert failure.value.reason is Reason.UNSUPPORTED_SOURCE
+    assert failure.value.words == "it has high dynamic range (smpte2084), and --hdr is refuse"
+
+
+@pytest.mark.parametrize(("profile", "compatibility"), [(5, 0), (8, 1)])
+async def test_dolby_vision_is_mapped_where_its_frames_are_of_use(
+    prober: Prober, tmp_path: Path, profile: int, compatibility: int
+) -> None:
+    """Profile 8 is HDR10 below it; of profile 5 no other decoder can make a picture."""
+    path = draw(tmp_path, "dolby.mp4", "smpte2084")
+    shapes.with_dolby_vision(path, profile, compatibility)
+    making = shapes.make(prober, Shape(path, sound=False), shapes.clip_of(0, 1), tmp_path / "out")
+    if compatibility:
+        assert (await making).metadata["tone_mapped"] == "smpte2084"
+        return
+    with pytest.raises(Failure, match="Dolby Vision profile 5") as failure:
+        await making
+    assert failure.value.reason is Reason.UNSUPPORTED_SOURCE
+
+
+async def test_standard_range_is_left_alone(prober: Prober, tmp_path: Path) -> None:
+    """Ten bits and wide colours are no high dynamic range."""
+    tags = "color_primaries=bt2020:color_trc=bt2020-10:colorspace=bt2020nc:range=tv"
+    source = f"testsrc2=size=160x120:rate=25:duration=1,format=yuv420p10le,setparams={tags}"
+    media.ffmpeg(tmp_path, f"-v error -f lavfi -i {source} {H264_10} wide.mp4")
+    shape = Shape(tmp_path / "wide.mp4", sound=False)
+    made = await shapes.make(prober, shape, shapes.clip_of(0, 1), tmp_path / "out", hdr=Hdr.REFUSE)
+    assert "tone_mapped" not in made.metadata
+    assert made.path is not None
+    assert looked_at(made.path)[0][1:] == (9, 14, 9)
+
+
+def test_what_becomes_of_hdr_makes_no_clip_another_one() -> None:
+    """So a directory of before stays valid: no clip has other bytes under either choice."""
+    assert Form(hdr=Hdr.REFUSE).stated() == Form().stated()
+    assert "hdr" not in Form().stated()
+    assert Options(hdr=Hdr.REFUSE).form == replace(Options().form, hdr=Hdr.REFUSE)

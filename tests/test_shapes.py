@@ -1,0 +1,241 @@
+"""Source videos of unusual shapes give the right clip, or are refused with the true reason."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import media
+import pytest
+import shapes
+import test_sound
+from shapes import H264, Shape
+
+from hdtf_async.demux import Facts
+from hdtf_async.failures import Failure, Reason
+from hdtf_async.model import Box, Crop
+from hdtf_async.probe import Prober
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+async def prober() -> AsyncIterator[Prober]:
+    """Give one probing child to all tests, as a run has one."""
+    async with Prober() as prober:
+        yield prober
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory in which the source videos are drawn, each by the first test that needs it."""
+    return tmp_path_factory.mktemp("shapes")
+
+
+B_FRAMES = "-pix_fmt yuv420p -c:v libx264 -preset veryfast -threads 1 -bf 3 -g 50"
+
+
+def gap(name: str, first: int, last: int) -> Callable[[Path], Shape]:
+    """Return what draws a video without the frames from `first` up to `last`."""
+
+    def draw(directory: Path) -> Shape:
+        pick = f"lt(n\\,{first})+gt(n\\,{last})"
+        path = shapes.plain(directory, name, B_FRAMES, pick=pick)
+        return Shape(path, [number for number in range(shapes.FRAMES) if not first <= number <= last])
+
+    return draw
+
+
+def encoded(name: str, words: str) -> Callable[[Path], Shape]:
+    """Return what draws a video with an encoder's options."""
+    return lambda directory: Shape(shapes.plain(directory, name, words))
+
+
+def recoloured(directory: Path) -> Shape:
+    """Draw a video that declares other colours from its fifth second on."""
+    numbers = shapes.draw_numbers(directory)
+    for part, tags in enumerate(("bt709", "smpte170m")):
+        declared = f"color_primaries={tags}:color_trc={tags}:colorspace={tags}"
+        words = f"{numbers} -ss {4 * part} -t 4 -vf setparams={declared} {H264} coloured{part}.mp4"
+        media.ffmpeg(directory, f"-v error {words}")
+    path = shapes.joined(directory, "recoloured.mp4", "coloured0.mp4", "coloured1.mp4")
+    return Shape(path, sound=False)
+
+
+def cover_art(directory: Path) -> Shape:
+    """Draw a video whose first video stream is a picture of its cover."""
+    shapes.plain(directory, "film.mp4", H264)
+    media.ffmpeg(directory, "-v error -i film.mp4 -frames:v 1 cover.png")
+    words = "-i cover.png -i film.mp4 -map 0 -map 1 -c copy -disposition:v:0 attached_pic cover_art.mp4"
+    media.ffmpeg(directory, f"-v error {words}")
+    return Shape(directory / "cover_art.mp4")
+
+
+def late(directory: Path) -> Shape:
+    """Draw a video whose time line begins at 7.3 s."""
+    shapes.plain(directory, "early.mp4", H264)
+    media.ffmpeg(directory, "-v error -itsoffset 7.3 -i early.mp4 -c copy late.mp4")
+    return Shape(directory / "late.mp4", begins=7.3)
+
+
+INTRA_REFRESH = "-pix_fmt yuv420p -c:v libx264 -x264-params intra-refresh=1:keyint=50:bframes=0"
+SHAPES: dict[str, tuple[Callable[[Path], Shape], float, float]] = {
+    "plain": (encoded("plain.mp4", B_FRAMES), 2.01, 5.03),
+    "intra refresh": (encoded("refresh.mp4", INTRA_REFRESH), 2, 5),
+    "intra refresh, between two recovery points": (encoded("refresh.mp4", INTRA_REFRESH), 5.3, 7.8),
+    "a gap where it begins": (gap("gap_a.mp4", 40, 69), 2, 5),
+    "a gap where it begins, in Matroska": (gap("gap_a.mkv", 40, 69), 2, 5),
+    "a gap inside": (gap("gap_b.mp4", 60, 99), 1, 5),
+    "a gap where it ends": (gap("gap_c.mp4", 90, 139), 1, 5),
+    "a gap where it ends, in Matroska": (gap("gap_c.mkv", 90, 139), 1, 5),
+    "nothing new": (gap("gap_c.mp4", 90, 139), 3.7, 5.1),
+    "nothing new until the last moment": (gap("gap_c.mp4", 90, 139), 3.7, 5.65),
+    "other colours midway": (recoloured, 2, 6),
+    "cover art": (cover_art, 2, 5),
+    "a late beginning": (late, 9, 12),
+    "a late beginning, within the interval": (late, 7, 10),
+}
+
+
+@pytest.mark.parametrize("fps", [None, 25, 30])
+@pytest.mark.parametrize("kind", SHAPES)
+async def test_a_clip_shows_what_was_on_screen(
+    kind: str, fps: int | None, prober: Prober, drawn: Path, tmp_path: Path
+) -> None:
+    """The right frames at the right times, for as long as the interval lasts, with the sound in step."""
+    draw, start, end = SHAPES[kind]
+    shape = draw(drawn)
+    rate = None if fps is None else Fraction(fps)
+    made = await shapes.make(prober, shape, shapes.clip_of(start, end), tmp_path / "out", fps=rate)
+    due = shapes.due(shape, start, end, fps)
+    assert made.numbers == due.numbers
+    assert made.times == pytest.approx(due.times, abs=1e-3)
+    for length in (*made.lengths, made.metadata["duration"]):
+        # AAC counts in frames of 1024 samples.
+        assert length == pytest.approx(due.length, abs=0.03), made.lengths
+    assert made.metadata["fps"] == pytest.approx(len(due.numbers) / due.length, abs=0.02)
+    half_a_frame = 0.5 / (fps or shapes.RATE)
+    assert all(abs(off) <= half_a_frame for off in made.off), made.off
+    assert made.off or not shape.sound
+
+
+async def test_an_interval_before_the_beginning_is_outside(
+    prober: Prober, drawn: Path, tmp_path: Path
+) -> None:
+    """The words say that the video begins later, and not that it ends before."""
+    with pytest.raises(Failure) as failure:
+        await shapes.make(prober, late(drawn), shapes.clip_of(2, 5), tmp_path / "out")
+    assert failure.value.reason is Reason.INTERVAL_OUTSIDE
+    assert failure.value.words == "the video begins at 7.30 s, the clip ends at 5 s"
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mkv"])
+@pytest.mark.parametrize("default", [0, 1])
+async def test_the_default_audio_stream_is_taken(
+    ending: str, default: int, prober: Prober, drawn: Path, tmp_path: Path
+) -> None:
+    """Wherever it stands, inside the clip and beside it; the metadata say which one it is."""
+    numbers, beeps = shapes.draw_numbers(drawn), shapes.draw_beeps(drawn)
+    inputs = f"{beeps} -f lavfi -i sine=frequency=300:duration=8"
+    order = "-map 1:a -map 2:a" if default == 0 else "-map 2:a -map 1:a"
+    chosen = f"-disposition:a:{default} default -disposition:a:{1 - default} 0"
+    name = f"default{default}.{ending}"
+    media.ffmpeg(drawn, f"-v error {numbers} {inputs} -map 0:v {order} {chosen} {H264} -c:a aac {name}")
+    made = await shapes.make(prober, Shape(drawn / name), shapes.clip_of(2, 5), tmp_path / "out")
+    assert [abs(off) < 0.02 for off in made.off] == [True] * 3  # the other one never pauses
+    assert made.path is not None
+    assert len(test_sound.beeps_inside(made.path)) == 3
+    assert made.metadata["audio_stream"] == default
+
+
+# Boxes
+
+
+def clap(directory: Path) -> tuple[Path, int, int]:
+    """Draw a grid of which an MP4 container shows 600x400; return it, and where that part begins."""
+    path = media.grid(directory, 640, 480)
+    shapes.with_clap(path, 600, 400, right=6, down=-10)
+    return path, 26, 30
+
+
+def pixel_crop(directory: Path) -> tuple[Path, int, int]:
+    """Draw a grid of which a Matroska container shows 600x400."""
+    name = media.grid(directory, 640, 480).name
+    media.ffmpeg(directory, f"-v error -i {name} -c copy -aspect 5:4 pixel_crop.mkv")
+    shapes.with_pixel_crop(directory / "pixel_crop.mkv", left=14, right=26, bottom=80)
+    return directory / "pixel_crop.mkv", 14, 0
+
+
+def in_the_stream(directory: Path) -> tuple[Path, int, int]:
+    """Draw a grid of which the H.264 stream itself shows 600x400."""
+    name = media.grid(directory, 640, 480).name
+    cropping = "crop_left=20:crop_right=20:crop_top=48:crop_bottom=32"
+    media.ffmpeg(directory, f"-v error -i {name} -c copy -bsf:v h264_metadata={cropping} stream.mp4")
+    return directory / "stream.mp4", 20, 48
+
+
+@pytest.mark.parametrize("height", [400, 800])
+@pytest.mark.parametrize("draw", [clap, pixel_crop, in_the_stream])
+async def test_a_box_lies_in_the_part_that_the_container_shows(
+    draw: Callable[[Path], tuple[Path, int, int]], height: int, prober: Prober, tmp_path: Path
+) -> None:
+    """To the pixel, also where it is scaled; and the size of that part is recorded."""
+    path, left, top = draw(tmp_path)
+    scale = height // 400
+    box = Box(100 * scale, 60 * scale, 200 * scale, 160 * scale)
+    clip = shapes.clip_of(0, 0.2, box=box, height=height)
+    made = await shapes.make(prober, Shape(path, sound=False), clip, tmp_path / "out", crop=Crop.TABLE, crf=0)
+    assert made.path is not None
+    assert media.read_back(made.path) == Box(100 + left, 60 + top, 200, 160)
+    assert (made.metadata["source_width"], made.metadata["source_height"]) == (600, 400)
+
+
+# Changes of size
+
+VP9 = "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 50 -b:v 300k"
+AV1 = "-pix_fmt yuv420p -c:v libsvtav1 -preset 12 -crf 20 -g 50 -svtav1-params lp=1"
+
+
+@pytest.mark.parametrize(
+    ("ending", "words"),
+    [("mp4", H264), ("mkv", H264), ("webm", VP9), ("mkv", AV1), ("mkv", "-c:v mpeg2video -q:v 3")],
+    ids=["H.264 in MP4", "H.264 in Matroska", "VP9", "AV1", "MPEG-2"],
+)
+async def test_a_change_of_size_is_told_or_does_not_matter(
+    ending: str, words: str, prober: Prober, tmp_path: Path
+) -> None:
+    """A clip of either part has its geometry; a clip of both is refused with what changes, and where."""
+    for part, (width, height) in enumerate(((640, 480), (320, 240))):
+        numbers = shapes.draw_numbers(tmp_path, width, height)
+        media.ffmpeg(tmp_path, f"-v error -ss {4 * part} {numbers} -t 4 {words} part{part}.{ending}")
+    shape = Shape(
+        shapes.joined(tmp_path, f"both.{ending}", f"part0.{ending}", f"part1.{ending}"), sound=False
+    )
+    for start, end, size in ((1, 3, (640, 480)), (5, 7, (320, 240))):
+        clip = shapes.clip_of(start, end, box=Box(0, 0, 160, 120), height=120)
+        made = await shapes.make(prober, shape, clip, tmp_path / f"out{start}", crop=Crop.TABLE)
+        assert made.numbers == shape.within(start, end)
+        assert made.metadata["box_cut"] == [0, 0, *size]
+        assert (made.metadata["source_width"], made.metadata["source_height"]) == size
+    for fps in (None, Fraction(25)):
+        with pytest.raises(Failure) as failure:
+            await shapes.make(prober, shape, shapes.clip_of(2, 6), tmp_path / "out", fps=fps)
+        assert failure.value.reason is Reason.UNSUPPORTED_SOURCE
+        words = "its frames are 640x480 up to 4.00 s and 320x240 from there on"
+        assert failure.value.words == words
+
+
+async def test_a_change_of_size_that_nobody_noticed_is_not_cropped(
+    prober: Prober, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Should a stream change in a way that the probe does not see: ffmpeg refuses frames of another size."""
+    for part, (width, height) in enumerate(((320, 240), (640, 480))):
+        numbers = shapes.draw_numbers(tmp_path, width, height)
+        media.ffmpeg(tmp_path, f"-v error -ss {4 * part} {numbers} -t 4 {H264} part{part}.mp4")
+    shape = Shape(shapes.joined(tmp_path, "both.mp4", "part0.mp4", "part1.mp4"), sound=False)
+    monkeypatch.setattr(Facts, "changes", lambda *_: ())
+    with pytest.raises(Failure) as failure:
+        await shapes.make(prober, shape, shapes.clip_of(2, 6), tmp_path / "out")
+    assert failure.value.reason is Reason.BOX_DOES_NOT_FIT
