@@ -1,6 +1,6 @@
-"""How exact clips are: their frames, their boxes, whole pictures from odd ones, and sound in step.
+"""How exact clips are: frames, boxes, deinterlacing, audio in step; and source videos of unusual shapes.
 
-    python benchmarks/exactness.py
+    python benchmarks/exactness.py [frames] [boxes] [whole_pictures] [sound] [unusual] [cropped]
 
 Real raws of every kind are drawn and cut as the encode lane does it, by the helpers of the tests. What a clip
 shows is compared with decoding its raw from the beginning: sample by sample by PyAV's decoders, and by the
@@ -18,15 +18,17 @@ from pathlib import Path
 import anyio
 
 from hdtf_async import combing
-from hdtf_async.model import Audio, Box, Deinterlace, Form
+from hdtf_async.model import Audio, Box, Crop, Deinterlace, Form
 from hdtf_async.probe import Prober
 from hdtf_async.workshop import bundled_ffmpeg
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 import media
+import shapes
 import test_combing
 import test_ffmpeg
+import test_shapes
 import test_sound
 
 
@@ -108,17 +110,58 @@ async def sound(prober: Prober, directory: Path) -> None:
             print(f"{kind:8}{fps or 'as it comes'!s:>16}{shown}", flush=True)
 
 
-async def main() -> None:
-    """Print all tables."""
+async def unusual(prober: Prober, directory: Path) -> None:
+    """Print what clips of unusual sources show, against how these were drawn."""
+    print(f"{'source':44}{'fps':>7}{'due':>5}{'found':>6}{'wrong':>6}{'longer, ms':>11}{'audio off, ms':>16}")
+    for place, (kind, (draw, start, end)) in enumerate(test_shapes.SHAPES.items()):
+        shape = draw(directory)
+        for fps in (None, 25):
+            clip = shapes.clip_of(start, end)
+            rate = None if fps is None else Fraction(fps)
+            made = await shapes.make(prober, shape, clip, directory / f"{place} {fps}", fps=rate)
+            due = shapes.due(shape, start, end, fps)
+            wrong = sum(one != other for one, other in zip_longest(due.numbers, made.numbers))
+            longer = 1000 * (made.lengths[1] - due.length)
+            off = [1000 * seconds for seconds in made.off]
+            audio = f"{min(off):+.0f} to {max(off):+.0f}" if off else "none"
+            counts = f"{fps or 'source':>7}{len(due.numbers):5}{len(made.numbers):6}{wrong:6}"
+            print(f"{kind[:43]:44}{counts}{longer:11.1f}{audio:>16}", flush=True)
+
+
+async def cropped(prober: Prober, directory: Path) -> None:
+    """Print which part of a grid a clip shows whose container or stream asks for cropping."""
+    print(f"{'cropped by':14}{'lines':>7}{'box, due':>20}{'read back':>20}{'off, px':>9}")
+    for draw in (test_shapes.clap, test_shapes.pixel_crop, test_shapes.in_the_stream):
+        for height in (400, 800):
+            here = directory / f"{draw.__name__} {height}"
+            here.mkdir()
+            path, left, top = draw(here)
+            scale = height // 400
+            box = Box(100 * scale, 60 * scale, 200 * scale, 160 * scale)
+            clip = shapes.clip_of(0, 0.2, box=box, height=height)
+            source = shapes.Shape(path, sound=False)
+            made = await shapes.make(prober, source, clip, here / "out", crop=Crop.TABLE, crf=0)
+            shown = media.read_back(made.path or here)
+            wanted = Box(100 + left, 60 + top, 200, 160)
+            off = max(abs(shown.left - wanted.left), abs(shown.top - wanted.top))
+            sides = f"{_listed(wanted):>20}{_listed(shown):>20}"
+            print(f"{draw.__name__:14}{height:7}{sides}{off:9}", flush=True)
+
+
+async def main(*words: str) -> None:
+    """Print all tables, or those of the functions that are named."""
     tables = {
         "Frames: differing ones, and the furthest that one is off its time": frames,
         "Boxes: left, width, top, height": boxes,
         "Whole pictures: how neighbouring rows differ, by rows two apart; above 1: combed": whole_pictures,
         "Sound: from the flash to its beep": sound,
+        "Unusual sources: numbered frames, and beeps at known moments": unusual,
+        "Boxes under cropping: left, width, top, height": cropped,
     }
+    wanted = {title: table for title, table in tables.items() if not words or table.__name__ in words}
     with tempfile.TemporaryDirectory(prefix="exactness-") as temporary:
         async with Prober() as prober:
-            for number, (title, table) in enumerate(tables.items()):
+            for number, (title, table) in enumerate(wanted.items()):
                 directory = Path(temporary) / str(number)
                 directory.mkdir()
                 print(f"{title}\n")
@@ -127,4 +170,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    anyio.run(main)
+    anyio.run(main, *sys.argv[1:])

@@ -203,6 +203,8 @@ class Cutter:
             line["segment"] = clip.segment
         if cut.parity is not None:
             line["deinterlaced"] = cut.parity
+        if raw.stretched_ratio is not None:
+            line["stretched_ratio"] = raw.stretched_ratio
         if cut.hdr is not None:
             line["tone_mapped"] = cut.hdr
         if cut.sound is not None:

@@ -311,6 +311,7 @@ class Fetcher:
             "type": "raw",
             "resolution": str(self._options.resolution),
             "facts": asdict(facts) | {"shown": None},
+            "stretched_ratio": rendition.stretched_ratio,
         } | await self._told(work, arrived, path, final, rendition)
         await self._raws.keep(work, path, final, record)
         return self._raws.raw(final, facts, work, record)

@@ -65,6 +65,7 @@ SHORT_SIGHTED = ("ultrafast", "superfast")
 _AAC_BITS = "128k"
 RUN_UPS = (0.0, 4.0, 16.0, 64.0, 256.0, inf)
 """Seconds by which decoding starts earlier, one after the other, until the first source frame is there."""
+_RESTARTED = "Non-monotonic DTS"
 _ROUNDING = 2e-6
 """Seconds by which time stamps may differ that are written with six decimals."""
 
@@ -293,6 +294,9 @@ async def _run(  # noqa: PLR0913, PLR0917 - what two commands have in common
         guard=guard,
     )
     if ended.code != 0:
+        if _RESTARTED in ended.words:  # the filters were made anew, and began once more
+            what = "audio changes its sample rate or channels" if "[aost#" in ended.words else "frames change"
+            raise Failure(Reason.UNSUPPORTED_SOURCE, f"its {what} within the clip")
         words = ended.words.replace(f"{read.parent}/", "").replace(f"{target.parent}/", "")
         raise Failure(classify_ffmpeg(ended.words), words or f"ffmpeg ended with {ended.code}")
     return counted

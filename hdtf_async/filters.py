@@ -111,7 +111,7 @@ class Cut:
     hdr_undeclared: tuple[bool, bool] = (False, False)
     """Whether its primaries and its matrix are not declared."""
     recoloured: bool = False
-    """Whether the raw declares other colours from some frame of the clip on."""
+    """Whether the raw has other colours, or another pixel format, from some frame of the clip on."""
     parity: str | None = None
     """Which half-picture is the earlier one (``tff``, ``bff``), where the raw was seen to be combed."""
     lead: float = 0.0

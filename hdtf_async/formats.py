@@ -119,6 +119,8 @@ class Format:
     """Its audio; None for video alone."""
     source: Source = Source("", "")
     """Where its media come from."""
+    stretched_ratio: float | None = None
+    """Width to height as the uploader wants it shown (keyword ``yt:stretch``); the file has another ratio."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +216,7 @@ _SOUND_ENDINGS = ("m4a", "mp4", "webm")
 _CODECS = (("avc1", "avc3", "h264"), ("vp9", "vp09"), ("av01", "av1"))
 _FPS = 30.5
 _LARGEST_SIDE = 8192
+_WIDEST = 100.0
 _LARGEST_FILE = 1 << 42
 _LONGEST = 30 * 86400.0
 
@@ -369,6 +372,7 @@ def _read(entry: Entry, seconds: float | None, track: Track | None) -> Format:
         duration=number(entry.get("duration"), _LONGEST) or seconds,
         track=track,
         source=source(entry),
+        stretched_ratio=number(entry.get("stretched_ratio"), _WIDEST),
     )
 
 

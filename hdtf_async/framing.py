@@ -49,6 +49,8 @@ class Part:
     """Whether the samples are declared to use all values from 0 to 255."""
     colours: tuple[int, int, int] = (2, 2, 2)
     """FFmpeg's numbers of primaries, transfer and matrix; 2 is unspecified."""
+    pixels: str = ""
+    """FFmpeg's name of the pixel format."""
     dolby_vision: int | None = None
     """Dolby Vision profile, where the frames are of no use to decoders that know nothing of it."""
 
@@ -169,6 +171,7 @@ class Framing:
             aspect=str(aspect),
             full_range=int(source.color_range) == _FULL_RANGE,
             colours=(int(source.color_primaries), int(source.color_trc), int(source.colorspace)),
+            pixels=(context.pix_fmt if frame is None else frame.format.name) or "",
             dolby_vision=self._dolby_vision,
         )
 

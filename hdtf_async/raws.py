@@ -60,6 +60,8 @@ class Raw:
     """Files of the user's own that may be its sound."""
     track: Track | None = None
     """What the format table said of its audio; None if no record has that, as for the user's own videos."""
+    stretched_ratio: float | None = None
+    """Width to height as the uploader wants it shown, where the file has another ratio."""
 
     def with_own_sound(self) -> Self:
         """Return it with the audio that is inside of it."""
@@ -274,6 +276,7 @@ class Raws:
     def raw(self, path: Path, facts: Facts, work: Work, record: Mapping[str, Any]) -> Raw:
         """Return a raw that is there, with what its record tells of it."""
         stems = [clip.stem for clip in work.clips]
+        ratio = record.get("stretched_ratio")
         return Raw(
             path,
             path.suffix[1:].lower(),
@@ -282,6 +285,7 @@ class Raws:
             record.get("format_id"),
             record.get("yt_dlp"),
             track=Track.from_json(record.get("audio")),
+            stretched_ratio=ratio if isinstance(ratio, float) else None,
         )
 
 

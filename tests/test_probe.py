@@ -78,7 +78,7 @@ async def test_the_facts_of_an_ordinary_video(prober: Prober, sources: Path) -> 
         end=end,
         promised=end,
         time_base="1/30000",
-        parts=(Part(0.0, media.WIDTH, media.HEIGHT),),
+        parts=(Part(0.0, media.WIDTH, media.HEIGHT, pixels="yuv420p"),),
         step=0.033367,
         last=round((frames - 1) * 1001 / 30000, 6),
     )
@@ -96,7 +96,7 @@ async def test_the_facts_of_a_webm(prober: Prober, sources: Path) -> None:
         end=4.0,
         promised=4.0,
         time_base="1/1000",
-        parts=(Part(0.0, media.WIDTH, media.HEIGHT),),
+        parts=(Part(0.0, media.WIDTH, media.HEIGHT, pixels="yuv420p"),),
         step=0.033,
         last=3.967,
     )

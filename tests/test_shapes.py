@@ -13,7 +13,7 @@ from shapes import H264, Shape
 
 from hdtf_async.demux import Facts
 from hdtf_async.failures import Failure, Reason
-from hdtf_async.model import Box, Crop
+from hdtf_async.model import Audio, Box, Crop
 from hdtf_async.probe import Prober
 
 if TYPE_CHECKING:
@@ -64,6 +64,16 @@ def recoloured(directory: Path) -> Shape:
     return Shape(path, sound=False)
 
 
+def repixeled(directory: Path) -> Shape:
+    """Draw a video whose frames have more samples of colour from its fifth second on."""
+    numbers = shapes.draw_numbers(directory)
+    for part, pixels in enumerate(("yuv420p", "yuv444p")):
+        words = H264.replace("yuv420p", pixels)
+        media.ffmpeg(directory, f"-v error {numbers} -ss {4 * part} -t 4 {words} pixels{part}.mp4")
+    path = shapes.joined(directory, "repixeled.mp4", "pixels0.mp4", "pixels1.mp4")
+    return Shape(path, sound=False)
+
+
 def cover_art(directory: Path) -> Shape:
     """Draw a video whose first video stream is a picture of its cover."""
     shapes.plain(directory, "film.mp4", H264)
@@ -93,6 +103,7 @@ SHAPES: dict[str, tuple[Callable[[Path], Shape], float, float]] = {
     "nothing new": (gap("gap_c.mp4", 90, 139), 3.7, 5.1),
     "nothing new until the last moment": (gap("gap_c.mp4", 90, 139), 3.7, 5.65),
     "other colours midway": (recoloured, 2, 6),
+    "another pixel format midway": (repixeled, 2, 6),
     "cover art": (cover_art, 2, 5),
     "a late beginning": (late, 9, 12),
     "a late beginning, within the interval": (late, 7, 10),
@@ -239,3 +250,24 @@ async def test_a_change_of_size_that_nobody_noticed_is_not_cropped(
     with pytest.raises(Failure) as failure:
         await shapes.make(prober, shape, shapes.clip_of(2, 6), tmp_path / "out")
     assert failure.value.reason is Reason.BOX_DOES_NOT_FIT
+
+
+@pytest.mark.parametrize("audio", [Audio.WAV, Audio.AAC])
+async def test_audio_that_changes_its_channels_is_told(prober: Prober, tmp_path: Path, audio: Audio) -> None:
+    """As in recordings of television: a clip of both is refused, one of either part is made."""
+    numbers, beeps = shapes.draw_numbers(tmp_path), shapes.draw_beeps(tmp_path)
+    for part in (0, 1):
+        cut = f"-ss {4 * part} -t 4"
+        words = f"{cut} {numbers} {cut} {beeps} {H264} -bf 0 -c:a aac -ac {1 + part} part{part}.ts"
+        media.ffmpeg(tmp_path, f"-v error {words}")
+    path = shapes.joined(tmp_path, "both.ts", "part0.ts", "part1.ts")
+    shape = Shape(path)
+    for start, end in ((1, 3), (5, 7)):
+        made = await shapes.make(
+            prober, shape, shapes.clip_of(start, end), tmp_path / f"{start}", audio=audio
+        )
+        assert len(made.numbers) == 50
+    with pytest.raises(Failure) as failure:
+        await shapes.make(prober, shape, shapes.clip_of(2, 6), tmp_path / "out", audio=audio)
+    assert failure.value.reason is Reason.UNSUPPORTED_SOURCE
+    assert failure.value.words == "its audio changes its sample rate or channels within the clip"
