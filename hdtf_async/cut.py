@@ -199,14 +199,13 @@ class Cutter:
             "height": facts.height,
             "duration": round(facts.end - facts.start, 6),
         }
-        if clip.segment is not None:
-            line["segment"] = clip.segment
-        if cut.parity is not None:
-            line["deinterlaced"] = cut.parity
-        if raw.stretched_ratio is not None:
-            line["stretched_ratio"] = raw.stretched_ratio
-        if cut.hdr is not None:
-            line["tone_mapped"] = cut.hdr
+        only_some = {
+            "segment": clip.segment,
+            "deinterlaced": cut.parity,
+            "stretched_ratio": raw.stretched_ratio,
+            "tone_mapped": cut.hdr,
+        }
+        line |= {name: value for name, value in only_some.items() if value is not None}
         if cut.sound is not None:
             line |= {"sound_format_id": raw.sound_format_id, "audio_stream": cut.sound.track}
             line |= (raw.track or tracks.UNKNOWN).metadata

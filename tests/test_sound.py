@@ -178,8 +178,9 @@ async def test_the_measurement_tells_a_frame_of_difference(
     plain = ffmpeg.sound_filters
     late = {"wav": 0.08, "inside": 0.08}
 
-    def moved(sound: ffmpeg.Sound, *, wav: bool) -> str:
-        return plain(replace(sound, start=sound.start - late["wav" if wav else "inside"]), wav=wav)
+    def moved(sound: ffmpeg.Sound, *, wav: bool, copies_time: bool = False) -> str:
+        later = replace(sound, start=sound.start - late["wav" if wav else "inside"])
+        return plain(later, wav=wav, copies_time=copies_time)
 
     monkeypatch.setattr(ffmpeg, "sound_filters", moved)
     monkeypatch.setattr(ffmpeg, "run_up_of", lambda _sound: 0.0)
