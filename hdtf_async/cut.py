@@ -41,6 +41,11 @@ _TICKS = 0.002
 """Seconds by which a clip's last frame may be off: the coarsest clock of raws has 600 ticks a second."""
 _LEAST_SHARE = 0.5
 """Of the frames: the face has to be in so many."""
+_FRAMES_DELAYED = 3.5
+"""Usual distances between frames by which a video may begin late and still begin at 0.
+
+Without an edit list, as YouTube serves MP4, the first frame comes as late as B-frames have others wait.
+"""
 _UNDECLARED = 2
 """FFmpeg's number for colours that are not declared."""
 _FRAMES_LATE = 1.5
@@ -292,7 +297,7 @@ def _inside(clip: Clip, facts: Facts, shown: Shown) -> Interval:
     # Half a frame is how far a published time and the end of a video may lie apart by rounding.
     if interval.end - facts.end > 0.5 * (facts.end - facts.start) / facts.frames:
         interval = Interval(interval.start, facts.end)
-    if shown.before is None and facts.start - interval.start > _FRAMES_LATE * facts.step:
+    if shown.before is None and facts.start - interval.start > _FRAMES_DELAYED * facts.step:
         interval = Interval(facts.start, interval.end)
     there = min(facts.end, wanted.end) - max(facts.start, wanted.start)
     if there < wanted.seconds / 2 or (shown.frames == 0 and shown.before is None):

@@ -213,11 +213,12 @@ def video_filters(cut: Cut, run_up: float = 0.0) -> str:
     else:
         chain.append("setpts=PTS-STARTPTS")
     if cut.form.fps is not None:
-        # The last frame is held, so that the count is exact however the rates divide.
+        # The last frame is held a little, for `fps` drops one that it has no time left for; and then as long
+        # as is needed, so that the count is exact however the rates divide.
         chain += [
-            f"fps={cut.form.fps}", f"tpad=stop_mode=clone:stop={cut.frames}",
-            f"trim=end_frame={cut.frames}",
-        ]  # fmt: skip
+            f"tpad=stop_mode=clone:stop_duration=1,fps={cut.form.fps}",
+            f"tpad=stop_mode=clone:stop={cut.frames},trim=end_frame={cut.frames}",
+        ]
     source = cut.source
     if cut.squared is not None:
         if source is not None:

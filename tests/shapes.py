@@ -183,9 +183,10 @@ def due(shape: Shape, start: float, end: float, fps: int | None = None) -> Due:
     The frames that begin in it, at their own times; the frame that is on screen at its start, where no other
     one begins soon; the last one up to the end of the interval, or of itself where that is a moment later.
     """
-    start = max(start, shape.time(shape.numbers[0]))
+    late = shape.time(shape.numbers[0]) - start
+    start += late if late > DELAYED else 0
     numbers = shape.within(start, end)
-    held = not numbers or shape.time(numbers[0]) - start > LATE
+    held = not numbers or (late < 0 and shape.time(numbers[0]) - start > LATE)
     if held:
         numbers = [shape.on_screen(start), *numbers]
     begin = start if held else shape.time(numbers[0])
@@ -204,6 +205,8 @@ def due(shape: Shape, start: float, end: float, fps: int | None = None) -> Due:
 
 LATE = 1.5 / RATE
 """Seconds for which a frame may be late and still be the next one."""
+DELAYED = 3.5 / RATE
+"""Seconds for which the first frame of a video may be late, as without an edit list it is for B-frames."""
 
 
 # The shapes

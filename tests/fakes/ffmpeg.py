@@ -42,7 +42,7 @@ _FILTERS = re.compile(
     r"settb=(?P<base>[0-9]+/[0-9]+),"
     r"metadata=mode=add:key=hdtf:value=1:enable='eq\(n,0\)\+gte\(n,(?P<last>[0-9]+)\)',"
     r"metadata=mode=print:key=hdtf:file=-:direct=1,setpts=PTS-STARTPTS,"
-    r"(fps=(?P<fps>[0-9/]+),tpad=stop_mode=clone:stop=(?P<frames>[0-9]+),trim=end_frame=(?P=frames),)?"
+    r"(tpad=stop_mode=clone:stop_duration=1,fps=(?P<fps>[0-9/]+),tpad=stop_mode=clone:stop=(?P<frames>[0-9]+),trim=end_frame=(?P=frames),)?"
     r"crop='if\(gte\(iw,[0-9]+\)\*gte\(ih,[0-9]+\)\*eq\(iw,(?P<across>[0-9]+)\)\*eq\(ih,(?P<down>[0-9]+)\)"
     r",(?P<width>[0-9]+),0\)':"
     r"(?P<place>[0-9]+:[0-9]+:[0-9]+):exact=1,"
