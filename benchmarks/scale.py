@@ -43,6 +43,7 @@ import virtual_time
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from hdtf_async.entrance import Turn
     from hdtf_async.failures import Failure
     from hdtf_async.model import Clip, Video
     from hdtf_async.plan import Work
@@ -175,10 +176,11 @@ class Fake:
         """Return none."""
         return
 
-    async def download(self, work: Work, _directory: Path, answered: Callable[[], None]) -> bool:
+    async def download(self, work: Work, _directory: Path, turn: Turn) -> bool:
         """Wait for the answer, and for the bytes."""
         await anyio.sleep(ASK)
-        answered()
+        turn.available()
+        turn.answered()
         await self._line.carry(self._world.bits[work.stem])
         return True
 

@@ -37,10 +37,11 @@ from hdtf_async.workshop import entrance_for, ffmpeg_of, own_version
 from hdtf_async.ytdlp import SAMPLE, YtDlp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from contextlib import AbstractAsyncContextManager
     from os import PathLike
 
+    from hdtf_async.entrance import Turn
     from hdtf_async.events import Events
     from hdtf_async.model import Clip, Tables, Video
     from hdtf_async.plan import Work
@@ -203,12 +204,11 @@ class _Asking:
     async def at_hand(self, _work: Work) -> None:
         return None
 
-    async def download(
-        self, work: Work, directory: Path, _answered: Callable[[], None]
-    ) -> tuple[Choice, Any]:
+    async def download(self, work: Work, directory: Path, turn: Turn) -> tuple[Choice, Any]:
         self.events.tell(DownloadStarted(work.stem, work.youtube_id, work.attempt, 0))
         info = await self.tool.ask(work.youtube_id, directory)
         choice = formats.choose(info, policy=self.policy, reference_height=work.reference_height)
+        turn.available()
         return choice, formats.duration(info)
 
     async def another_is_available(self, directory: Path, besides: Collection[str]) -> bool:

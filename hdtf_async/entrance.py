@@ -35,7 +35,7 @@ from hdtf_async.failures import Action, Reason
 from hdtf_async.streaks import Streaks
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable
 
     from hdtf_async.events import Events
     from hdtf_async.failures import Failure
@@ -44,7 +44,7 @@ PROBES = 3
 """Refused probes after which the lane is closed for good."""
 LONGEST_COOL_DOWN = 4 * 3600.0
 """Seconds to which the doubling of the cool-down is bounded."""
-UNREACHABLE_WAIT = 5.0
+UNREACHABLE_WAIT = 2.5
 """Seconds until the first probe where YouTube cannot be reached. Three probes take less than a minute."""
 ASK_MEMORY = 400_000_000
 """Bytes that yt-dlp and deno take together while they ask for a video; measured in docs/speed.md."""
@@ -69,10 +69,17 @@ class Turn:
         """How often the lane had been closed when this attempt began."""
         self.probed = probed
         """Why the lane is closed, where this attempt is the probe."""
+        self.on_available: Callable[[], None] = lambda: None
+        """Is called when YouTube offers the video."""
 
     def unreached(self) -> None:
         """Take in that the attempt did not reach YouTube: the next one need not keep the pace."""
         self._entrance.unreached()
+
+    def available(self) -> None:
+        """Take in that YouTube offers the video: neither the address nor yt-dlp is the problem."""
+        self._entrance.streaks.succeeded()
+        self.on_available()
 
     def answered(self) -> None:
         """YouTube has answered, and that was no refusal."""

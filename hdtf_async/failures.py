@@ -203,7 +203,8 @@ ADVICE: dict[Reason, Advice] = {
     ),
     Reason.UPDATE_NEEDED: _yours(
         "This yt-dlp, or its JavaScript runtime, can no longer follow how YouTube hands out videos.",
-        "Update yt-dlp with pip install -U 'yt-dlp[default,deno]', then run again.",
+        "Update yt-dlp with pip install -U 'yt-dlp[default,deno]', then run again. If it is current, exclude"
+        " the client that fails: --yt-dlp-args='--extractor-args youtube:player_client=default,-CLIENT'.",
     ),
     Reason.JAVASCRIPT: _yours(
         "The JavaScript runtime that yt-dlp needs for YouTube is missing or does not work here.",

@@ -21,9 +21,10 @@ from hdtf_async.partials import PICTURE, SOUND, Promise
 from hdtf_async.raws import Raws
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
+    from hdtf_async.entrance import Turn
     from hdtf_async.entries import Source
     from hdtf_async.events import Events
     from hdtf_async.formats import Choice, Format
@@ -116,11 +117,11 @@ class Fetcher:
         self._in_use.add(work.stem)
         return raw
 
-    async def download(self, work: Work, directory: Path, answered: Callable[[], None]) -> Arrived:
+    async def download(self, work: Work, directory: Path, turn: Turn) -> Arrived:
         """Ask for the video, choose its renditions and fetch them into a private directory.
 
-        This is what holds a network token; `answered` is called once bytes of the video arrive. What has
-        arrived stays in the directory where another try can go on from there. Raises `Failure`.
+        This is what holds a network token; `turn` is told once the video is offered, and once bytes arrive.
+        What has arrived stays in the directory where another try can go on from there. Raises `Failure`.
         """
         begun = anyio.current_time()
         self._events.tell(DownloadStarted(work.stem, work.youtube_id, work.attempt, work.least_bytes))
@@ -136,11 +137,12 @@ class Fetcher:
                 audio=self._options.audio is not Audio.NONE,
                 avoid=avoid,
             )
+            turn.available()
             wanted = self._wanted(work, choice)
             self._tell_chosen(work, choice)
             arrived: dict[str, Path] = {}
             for name, rendition in wanted.items():
-                arrived[name] = await self._fetch(work, info, name, rendition, directory, answered)
+                arrived[name] = await self._fetch(work, info, name, rendition, directory, turn)
         except Failure as failure:
             if failure.reason is Reason.FORBIDDEN and not failure.advanced and name:
                 self._forbidding.setdefault(wanted[name].source, set()).add(work.youtube_id)
@@ -206,7 +208,7 @@ class Fetcher:
         name: str,
         rendition: Format,
         directory: Path,
-        answered: Callable[[], None],
+        turn: Turn,
     ) -> Path:
         """Fetch one rendition, or what is still missing of it."""
         promise = Promise.of(name, work.youtube_id, rendition)
@@ -219,7 +221,7 @@ class Fetcher:
 
         def on_progress(progress: ytdlp.Progress) -> None:
             if progress.bytes > had:
-                answered()
+                turn.answered()
             total = progress.total or rendition.size
             self._still_to_come[work.stem] = max(0, (total or least) - progress.bytes)
             self._events.tell(DownloadProgress(work.stem, progress.bytes, total, progress.speed))

@@ -24,13 +24,14 @@ def _table(lines: str) -> Table:
 
 
 STATED = _table(r"""
-    refused             confirm (that )?you('re| are) not a (ro)?bot
+    refused             (confirm|prove|verify) (that )?you('re| are) not a (ro)?bot|currently unavailable, try again later
     refused             (requiring|complete|solve) (a|the) captcha|unusual traffic|automated queries|been rate-limited
     refused             ip is likely being blocked|(?<!429 )too many requests|resource has been exhausted
     refused             http error (402|429)
     other_place         (available|blocked|restricted|viewed|watched|played)\b.{0,60}\b(in|for|from|to) your (current )?(country|region|location|territory|area)\b
     other_place         not made this video available|in this (country|region|territory)|on this country domain|court order|legal complaint|geo[- ]?(graphic(al)? )?(restrict|block)
     other_place         blocked by (indian censorship|decision of)
+    restricted          (blocked|restricted) by your (organi[sz]ation|school)|supervised (account|experience)
     restricted          restricted mode|video is restricted|blocked by websense|(workspace|network|your) administrator
     age                 confirm your age|verify your age|age[- ](restricted|verification)
     age                 inappropriate (for some users|or offensive to some)|viewer discretion|self-harm topics
@@ -110,7 +111,9 @@ NOTHING_OFFERED = _table(r"""
 """Warnings that no format is offered: they decide where no failed request explains why."""
 
 CLIENT = _table(r"""
-    update_needed       playback on other|display on this (website|app)|certain sites or app
+    update_needed       playback (on|in) other|display on this (website|app)|certain sites or app
+    update_needed       disabled embedding|(be|video) embedded|embedded player
+    update_needed       your browser can't|update your app
     update_needed       embedding (has been |is )?disabled|(allow|available for) embedding|cannot be embedded
     update_needed       (on|for) (this|your) (app|application|device|website|platform|browser)\b
     update_needed       (?<!returned )error code:? \d|(?<!http )\berror:? 1(01|5\d)\b
@@ -121,7 +124,7 @@ CLIENT = _table(r"""
 """Errors about the client that yt-dlp pretended to be, not about the video."""
 
 TRANSPORT = _table(r"""
-    certificate         certificate[_ ]verify[_ ]failed
+    certificate         certificate[_ ]verify[_ ]failed|ssl certificate problem
     range_refused       http error 416|conflicting range
     bad_option          407 proxy authentication|http error 407|invalid password|offered authentication methods
     bad_option          report different user-ids
@@ -131,7 +134,8 @@ TRANSPORT = _table(r"""
     unreachable         failed to resolve|name or service not known|name resolution|nodename nor servname|getaddrinfo
     unreachable         no address associated|failed to establish a new connection|connection refused
     unreachable         no route to host|host is (down|unreachable)|network is (down|unreachable)
-    unreachable         cannot assign requested address|as source address|operation not permitted
+    unreachable         (cannot|can't) assign requested address|as source address|operation not permitted
+    unreachable         could not resolve (host|proxy)|address family not supported|curl: \((5|6|7|35|97)\)
     unreachable         connect timeout|connection to \S+ timed out|wrong[_ ]version[_ ]number|renegotiation
     unreachable         handshake[_ ]failure|protocol[_ ]version|unrecognized[_ ]name
     forbidden           (video data|got error|fragment|m3u8|mpd|manifest)\b.{0,200}http error 4(?!08|25|29)\d\d

@@ -53,8 +53,8 @@ class Fetching(Protocol[A, R]):
     async def at_hand(self, work: Work) -> R | None:
         """Return a good raw that needs no network, if there is one."""
 
-    async def download(self, work: Work, directory: Path, answered: Callable[[], None]) -> A:
-        """Fetch the video into a private directory; say as soon as YouTube has answered."""
+    async def download(self, work: Work, directory: Path, turn: Turn) -> A:
+        """Fetch the video into a private directory; say at once what YouTube answers."""
 
     async def another_is_available(self, directory: Path, besides: Collection[str]) -> bool:
         """Ask for a video that YouTube had before, and say whether it still has it."""
@@ -124,6 +124,8 @@ class Pipeline(Generic[A, R]):
         self._to_fetch = self._at_hand = Queue(())
         self._unconfirmed: list[tuple[Work, Failure]] = []
         """Videos that were called unavailable without a reason since the last one that was available."""
+        self._confirmed: list[tuple[Work, Failure]] = []
+        """Those after which another video was available, which shows that the address was not blocked."""
         self._interruptible: set[anyio.CancelScope] = set()
 
     @property
@@ -178,7 +180,7 @@ class Pipeline(Generic[A, R]):
                 if arrived is None:
                     return
                 # The network token is free again: the next video is on its way while this one is cut.
-                await self.settle(others_available=True)
+                await self.settle()
                 raw = await self._fetching.accept(work, arrived)
             await self.cut_all(work, raw)
 
@@ -200,13 +202,13 @@ class Pipeline(Generic[A, R]):
             async with self._entrance.turn() as turn:
                 if turn is None:
                     return None
+                turn.on_available = self._others_are_available
                 try:
-                    arrived = await self._fetching.download(work, directory, turn.answered)
+                    arrived = await self._fetching.download(work, directory, turn)
                 except Failure as failure:
                     # Before the token is handed on: it must not start another one against a closed door.
                     raise await self.weigh(work, failure, turn, directory) from failure
                 turn.answered()
-                self._entrance.streaks.succeeded()
                 return arrived
         return None
 
@@ -221,7 +223,7 @@ class Pipeline(Generic[A, R]):
             return failure
         if failure.reason is Reason.UNAVAILABLE and await self.another_is_available(directory, work):
             turn.answered()
-            self._entrance.streaks.succeeded()
+            turn.available()
             return failure
         turn.refused(verdict)
         if verdict.reason.advice.action is not Action.CLOSE:
@@ -318,30 +320,36 @@ class Pipeline(Generic[A, R]):
         doubted = {work.youtube_id for work in (*works, *(work for work, _ in self._unconfirmed))}
         return await self._fetching.another_is_available(directory, doubted)
 
-    async def settle(self, *, others_available: bool) -> None:
-        """Record the videos that were called unavailable without a reason.
+    def _others_are_available(self) -> None:
+        """Take in that YouTube offers another video after those that it called unavailable."""
+        self._confirmed += self._unconfirmed
+        self._unconfirmed.clear()
 
-        One is given up for later runs too where an earlier run was told the same, and others are available.
+    async def settle(self) -> None:
+        """Record the videos that were called unavailable, and after which another one was available.
+
+        One is given up for later runs too where an earlier run was told the same.
         """
-        unconfirmed, self._unconfirmed = self._unconfirmed, []
-        for work, failure in unconfirmed:
-            gone = others_available and self._fetching.was_unavailable(work)
+        confirmed, self._confirmed = self._confirmed, []
+        for work, failure in confirmed:
+            gone = self._fetching.was_unavailable(work)
             await self.give_up(work, Failure(Reason.GONE, failure.words) if gone else failure)
 
     async def settle_at_end(self) -> None:
         """Settle what no other video has decided, by one that was available before where it matters."""
+        await self.settle()
         over = self._entrance.over
-        if over is not None and over.reason is Reason.REFUSED:
-            self._unconfirmed = [(work, over) for work, _ in self._unconfirmed]
         suspects = [work for work, _ in self._unconfirmed if self._fetching.was_unavailable(work)]
-        available = False
         if suspects and over is None:
             with suppress(Failure), anyio.CancelScope() as scope, self._until_wind_down(scope):
                 place = self._private_directory(suspects[0].videos[0])
                 async with place as directory, self._entrance.turn() as turn:
-                    if turn is not None:
-                        available = await self.another_is_available(directory)
-        await self.settle(others_available=available)
+                    if turn is not None and await self.another_is_available(directory):
+                        self._others_are_available()
+        await self.settle()
+        blocked = over if over is not None and over.reason is Reason.REFUSED else None
+        for work, failure in self._unconfirmed:
+            await self.give_up(work, blocked or failure)
 
     async def clips_failed(self, work: Work, failure: Failure, *, with_video: bool = False) -> None:
         """Record clips that could not be had, or stop the run where the trouble is local."""

@@ -59,6 +59,8 @@ LAST_WORDS = 1.0
 """Seconds within which what was told last has to be written when a run is ended from outside."""
 _TOLD = 100
 """Characters of a tool's words that a line tells."""
+_CAUSE = 400
+"""Characters of an error message that the only line of a quiet command has."""
 _NARROW = 70
 """Columns below which the bars are short."""
 _CLEAR = "\x1b[J"
@@ -366,8 +368,8 @@ def quiet_summary(code: ExitCode, missing: Counter[Reason], stopped: Failure | N
     reasons = ", ".join(f"{number} {reason}" for reason, number in missing.most_common())
     line = f"exit code {int(code)}" + (f", {missing.total()} missing ({reasons})." if reasons else ".")
     if stopped is not None:
-        cause = shortened(stopped.words) or stopped.reason.advice.meaning
-        line += f" Stopped early: [{stopped.reason}] {cause} {stopped.reason.advice.remedy}"
+        cause = f" ({shortened(stopped.words, _CAUSE)})" if stopped.words else ""
+        line += f" Stopped early: {_sentence(stopped.reason)}{cause} {stopped.reason.advice.remedy}"
     return line
 
 
@@ -440,9 +442,9 @@ def _cause(event: LaneClosed) -> str:
     return f"{_sentence(event.reason)} ({shortened(event.words)})"
 
 
-def shortened(words: str) -> str:
+def shortened(words: str, most: int = _TOLD) -> str:
     """Return the last line of an error message, cut to a length that fits into a line."""
-    return textwrap.shorten(words.rpartition("\n")[2], _TOLD, placeholder=" ...")
+    return textwrap.shorten(words.rpartition("\n")[2], most, placeholder=" ...")
 
 
 def _sentence(reason: Reason) -> str:

@@ -86,4 +86,4 @@ class Streaks:
         if not message or len(self._same) < SAME_IN_A_ROW:
             return None
         reason = Reason.YOUTUBE_CHANGED if failure.reason is Reason.UNKNOWN else failure.reason
-        return Failure(reason, f"{failure.words}\n{len(self._same)} videos in a row failed like this.")
+        return Failure(reason, f"{len(self._same)} videos in a row failed like this:\n{failure.words}")

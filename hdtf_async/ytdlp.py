@@ -23,7 +23,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from anyio.to_thread import run_sync
 
-from hdtf_async import masks, process
+from hdtf_async import masks, process, reachability
 from hdtf_async.disk import trouble
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.guard import UNGUARDED, Guard
@@ -99,6 +99,8 @@ class YtDlp:
         self._ffmpeg = ffmpeg
         self._secrets = _secrets(options)
         self._guard = guard
+        self._reached = False
+        """Whether the last extraction reached YouTube."""
         self._environment = environment
 
     async def about(self, directory: Path) -> str:
@@ -151,6 +153,8 @@ class YtDlp:
         Raises `Failure`: what yt-dlp's words mean, ``wrong_video`` where the information is about another
         video, ``tool_missing``, ``timed_out``.
         """
+        if not self._reached:
+            await reachability.require(self._options, self._guard)
         address = f"https://www.youtube.com/watch?v={youtube_id}"
         async with self._told(directory, "formats=duplicate" if every_address else "") as told:
             ended = await process.run(
@@ -168,7 +172,10 @@ class YtDlp:
         if ended.code != 0 and about is not None and about[1] != youtube_id:
             raise Failure(Reason.WRONG_VIDEO, ended.words)
         if ended.code != 0:
-            raise Failure(classify(ended.words), ended.words or f"yt-dlp ended with {ended.code}")
+            failure = Failure(classify(ended.words), ended.words or f"yt-dlp ended with {ended.code}")
+            self._reached = failure.reason is not Reason.UNREACHABLE
+            raise failure
+        self._reached = True
         info = _object(ended.out)
         if info is None:
             raise Failure(Reason.UNKNOWN, f"yt-dlp did not print the video's information\n{ended.words}")

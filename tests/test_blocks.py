@@ -217,7 +217,7 @@ def test_without_a_network_a_run_ends_within_a_minute() -> None:
     closed = world.pipeline.closed
     assert closed is not None
     assert (closed.reason, closed.words) == (Reason.UNREACHABLE, "cannot resolve www.youtube.com")
-    assert [event.after for event in world.of(LaneClosed)] == [5, 10, 20, None]
+    assert [event.after for event in world.of(LaneClosed)] == [2.5, 5, 10, None]
 
 
 def test_a_network_that_comes_back_costs_no_video_a_try() -> None:

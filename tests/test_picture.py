@@ -40,8 +40,7 @@ sys.path.insert(0, str(readme.README.parent))
 from benchmarks import scale
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from hdtf_async.entrance import Turn
     from hdtf_async.model import Clip
     from hdtf_async.plan import Work
 
@@ -193,10 +192,10 @@ class Telling(scale.Fake):
         super().__init__(world, regime)
         self._events = events
 
-    async def download(self, work: Work, directory: Path, answered: Callable[[], None]) -> bool:
+    async def download(self, work: Work, directory: Path, turn: Turn) -> bool:
         """Wait as the other one does."""
         self._events.tell(DownloadStarted(work.stem, work.youtube_id, 1, work.least_bytes))
-        await super().download(work, directory, answered)
+        await super().download(work, directory, turn)
         self._events.tell(RawReady(work.stem, "youtube", 1, 1.0))
         return True
 

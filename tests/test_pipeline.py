@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
     from types import TracebackType
 
+    from hdtf_async.entrance import Turn
+
 E = TypeVar("E", bound=Event)
 
 CHOICE = Choice(
@@ -229,7 +231,7 @@ class _World:
         await anyio.sleep(1)
         return self.raw(work) if self.plots[work.stem].at_hand else None
 
-    async def download(self, work: Work, directory: Path, answered: Callable[[], None]) -> Arrived:
+    async def download(self, work: Work, directory: Path, turn: Turn) -> Arrived:
         assert directory.name == work.stem
         self.note("fetch", work.stem)
         plot = self.plots[work.stem]
@@ -241,7 +243,8 @@ class _World:
             raise Failure(Reason.REFUSED, "as YouTube does now")
         if not fails:
             await self.child(plot.fetch / 10, self.downloads)
-            answered()
+            turn.available()
+            turn.answered()
             await self.child(plot.fetch - plot.fetch / 10, self.downloads)
         else:
             await self.child(plot.fetch, self.downloads)
