@@ -59,8 +59,7 @@ LAST_WORDS = 1.0
 """Seconds within which what was told last has to be written when a run is ended from outside."""
 _TOLD = 100
 """Characters of a tool's words that a line tells."""
-_CAUSE = 400
-"""Characters of an error message that the only line of a quiet command has."""
+_CAUSE = 400  # the same for the only line of a quiet command
 _NARROW = 70
 """Columns below which the bars are short."""
 _CLEAR = "\x1b[J"

@@ -285,3 +285,12 @@ def test_what_a_census_asked_within_the_last_hour_counts_against_the_pace() -> N
         assert beyond - first >= HOUR
     assert starts[:10] == [60.0 * number for number in range(10)], "ten are still allowed"
     assert next(event.requests for event in told if isinstance(event, PaceWait)) == most
+
+
+def test_a_success_from_before_a_block_confirms_nothing() -> None:
+    """A long download ends while YouTube blocks the address: videos called unavailable meanwhile may exist."""
+    world = _World([_Plot(fetch=1000), _Plot(fetch=300, fetch_failures=(Reason.UNAVAILABLE,))], downloads=2)
+    world.unavailable_before = {"RD_V1"}
+    world.run()
+    assert world.who("done") == ["RD_V0_000"]
+    assert recorded(world) == {"RD_V1_000": Reason.UNAVAILABLE}

@@ -202,6 +202,30 @@ ERROR: [youtube] CPCoMyuBRM0: An error occurred. Please try again later.
 ERROR: [youtube] CPCoMyuBRM0: YouTube said: Unknown error.
 == network
 ERROR: [youtube] CPCoMyuBRM0: We're experiencing technical difficulties.
+== restricted
+ERROR: [youtube] CPCoMyuBRM0: This video is blocked by your organization
+== restricted
+ERROR: [youtube] CPCoMyuBRM0: Video unavailable. This video is unavailable in supervised accounts
+== refused
+ERROR: [youtube] CPCoMyuBRM0: Please sign in to prove that you are not a robot. {hint}
+== refused
+ERROR: [youtube] CPCoMyuBRM0: This content is currently unavailable, try again later.
+== update_needed
+ERROR: [youtube] CPCoMyuBRM0: Video unavailable. The owner of this video has disabled embedding
+== update_needed
+ERROR: [youtube] CPCoMyuBRM0: Playback in other apps has been disabled by the video owner
+== update_needed
+ERROR: [youtube] CPCoMyuBRM0: Your browser can't play this video.
+== update_needed
+ERROR: [youtube] CPCoMyuBRM0: Please update your app to watch this video
+== unreachable
+ERROR: [youtube] CPCoMyuBRM0: Unable to download API page: Failed to perform, curl: (6) Could not resolve host: www.youtube.com. See https://curl.se/libcurl/c/libcurl-errors.html first for more details.
+== unreachable
+ERROR: [youtube] CPCoMyuBRM0: Unable to download API page: [Errno 49] Can't assign requested address (caused by TransportError("[Errno 49] Can't assign requested address"))
+== unreachable
+ERROR: [youtube] CPCoMyuBRM0: Unable to download API page: [Errno 97] Address family not supported by protocol
+== certificate
+ERROR: [youtube] CPCoMyuBRM0: Unable to download API page: Failed to perform, curl: (60) SSL certificate problem: unable to get local issuer certificate.
 """  # noqa: E501, RUF001 - quoted as printed
 """YouTube's own reasons, as extractor/youtube/_video.py hands them on."""
 
