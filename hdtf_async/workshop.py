@@ -29,6 +29,7 @@ from hdtf_async.guard import guarding
 from hdtf_async.health import Verdict
 from hdtf_async.pipeline import Pipeline, backoff
 from hdtf_async.probe import Prober
+from hdtf_async.steps import steps
 from hdtf_async.views import failure_record
 from hdtf_async.ytdlp import YtDlp, read_cookies
 
@@ -158,7 +159,7 @@ def require_ready(
     signs: list[Sign | None] = [
         health.of_ffmpeg(about.version, about.switches, keeps_rate=options.fps is None)
     ]
-    least = [work.least_bytes for work in works if not fetcher.expects_at_hand(work)]
+    least = [work.least_bytes for work in steps(works) if not fetcher.expects_at_hand(work)]
     if least:
         free = directory.free_bytes()
         signs += [

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PACKAGE = Path(hdtf_async.__file__).parent
 
 ROOMS = [
-    "text",
+    *("text", "steps"),
     *("model", "masks", "failures", "words", "streaks", "health", "geometry", "window", "formats", "events"),
     *("splits", "recipes"),
     *("rows", "corrections", "tables", "cpus", "handed", "shards", "takes", "options", "settings"),
@@ -33,7 +33,7 @@ ROOMS = [
     *("landmarks", "facemodel", "faces"),
     *("lanes", "entrance", "raws", "fetch", "cut", "pipeline", "workshop"),
     *("values", "roster", "wire", "bench", "hired", "door", "cluster"),
-    *("report", "page", "run"),
+    *("report", "page", "jobs", "run"),
     *("census", "doctor", "check", "repair", "stills", "export", "sheet"),
     *("picture", "pen", "progress", "demo", "flags", "ending", "cli", "__init__", "__main__"),
 ]
@@ -42,6 +42,7 @@ ROOMS = [
 PURE = {
     "model": set[str](),
     "text": set[str](),
+    "steps": {"anyio", "contextlib", "heapq"},
     "masks": {"base64", "json", "re", "urllib"},
     "failures": {"re"},
     "words": {"re"},
