@@ -204,7 +204,8 @@ def journals(out: Path) -> list[Path]:
         names = os.listdir(out)  # noqa: PTH208 - only the names, of as many files as there are clips
     except OSError:
         names = []
-    return [out / JOURNAL, *(out / name for name in sorted(names) if shard_of(name) is not None)]
+    shards = sorted(name for name in steps(names) if shard_of(name) is not None)
+    return [out / JOURNAL, *(out / name for name in shards)]
 
 
 def read(path: Path) -> Iterator[Record]:

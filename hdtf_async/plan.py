@@ -265,7 +265,7 @@ def make(
         given_up=tuple(given_up),
         impossible=tuple(impossible),
         different=tuple(different),
-        outside=tuple(_outside(there, {clip.stem for clip in selected}, stated)),
+        outside=tuple(_outside(there, {clip.stem for clip in steps(selected)}, stated)),
         stale=stale,
     )
 
@@ -325,14 +325,14 @@ def in_order(works: Iterable[Work]) -> list[Work]:
     ``benchmarks/scale.py`` holds this order against others.
     """
     by_length = list(ordered(works, key=lambda work: work.estimate))
-    others = [work for place, work in enumerate(by_length) if place % _ONE_IN]
+    others = [work for place, work in enumerate(steps(by_length)) if place % _ONE_IN]
     return [*by_length[::_ONE_IN], *reversed(others)]
 
 
 def works(tables: Tables, clips: Iterable[Clip]) -> list[Work]:
     """Return what is to be done for some clips of the tables, one work for each YouTube video."""
     rows: dict[str, list[Video]] = {}
-    for video in dict.fromkeys(clip.video for clip in steps(tables.clips)):
+    for video in steps(dict.fromkeys(clip.video for clip in steps(tables.clips))):
         rows.setdefault(video.youtube_id, []).append(video)
     wanted: dict[str, list[Clip]] = {}
     for clip in steps(clips):
