@@ -14,15 +14,16 @@ from hdtf_async.export import Exported, export
 from hdtf_async.failures import ExitCode, Failure, Reason
 from hdtf_async.formats import Resolution
 from hdtf_async.forms import FormError
+from hdtf_async.jobs import Running
 from hdtf_async.lanes import Lanes
 from hdtf_async.locks import BusyError, StoreError
 from hdtf_async.model import Audio, Codec, Crop, Deinterlace, Fallback, PaceScope
 from hdtf_async.options import Options, OptionsError
 from hdtf_async.plan import UnknownVideoError
 from hdtf_async.repair import Check, check
-from hdtf_async.report import Merged, Report
-from hdtf_async.run import Running, download, merge, running
-from hdtf_async.shards import Shard
+from hdtf_async.report import Report
+from hdtf_async.run import download, merge, running
+from hdtf_async.shards import Merged, Shard
 from hdtf_async.tables import Corrections, TableError
 
 __all__ = [

@@ -22,30 +22,32 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import formats, plan, store, tables
+from hdtf_async import formats, plan, store
 from hdtf_async.events import DownloadStarted, RunStarted, VideoAsked
 from hdtf_async.failures import Action, ExitCode, Failure, Reason
 from hdtf_async.formats import Choice, Resolution
 from hdtf_async.guard import guarding
 from hdtf_async.javascript import JavaScript, private_cache
+from hdtf_async.jobs import to_end, under_way
 from hdtf_async.lanes import Lanes
 from hdtf_async.options import Options
 from hdtf_async.pipeline import Pipeline, backoff
 from hdtf_async.report import exit_code_of
-from hdtf_async.run import local_directory, to_end, under_way
+from hdtf_async.run import LAST_VIEWS, local_directory, read_tables
+from hdtf_async.steps import steps
 from hdtf_async.workshop import entrance_for, ffmpeg_of, own_version
 from hdtf_async.ytdlp import SAMPLE, YtDlp
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
     from os import PathLike
 
     from hdtf_async.entrance import Turn
     from hdtf_async.events import Events
+    from hdtf_async.jobs import Running
     from hdtf_async.model import Clip, Tables, Video
     from hdtf_async.plan import Work
-    from hdtf_async.run import Running
     from hdtf_async.store import Store
 
 CENSUS = "census.csv"
@@ -125,16 +127,10 @@ def running(
 
 async def _take(out: Path, options: Options, fresh: timedelta, events: Events, finish: anyio.Event) -> Census:
     begun = anyio.current_time()
-    read = await run_sync(partial(tables.read, options.source, corrections=options.corrections))
-    plan.require_known(read, options)
+    read = await run_sync(read_tables, options)
     async with store.opened(out) as directory:
-        videos = plan.chosen(read.videos, options)
-        since = (datetime.now(UTC) - fresh).isoformat(timespec="milliseconds")
-        works = [
-            work
-            for work in _works(videos)
-            if not _is_answered(directory.known.asked.get(work.youtube_id), since)
-        ]
+        videos = await run_sync(plan.chosen, read.videos, options)
+        works = await run_sync(_unanswered, videos, directory.known.asked, datetime.now(UTC) - fresh)
         lanes = Lanes.of(options)
         events.tell(
             RunStarted(len(works), 0, 0.0, len(videos) - len(works), options.downloads, 0, 0, options.pace)
@@ -146,8 +142,7 @@ async def _take(out: Path, options: Options, fresh: timedelta, events: Events, f
         except Failure as trouble:
             census.stopped = trouble
         finally:
-            rows = _rows(videos, read, directory.known.asked)
-            await directory.replace(CENSUS, _csv(rows))
+            rows = await _write(videos, read, directory)
         census.videos = Counter(Availability(row["availability"]) for row in rows)
         census.reasons = Counter(Reason(row["reason"]) for row in rows if row["reason"])
         census.unanswered = Counter(
@@ -254,12 +249,32 @@ class _Asking:
         await self.store.append({"type": "asked", "youtube_id": work.youtube_id} | record)
 
 
-def _works(videos: Iterable[Video]) -> list[Work]:
-    """Return one piece of work for each YouTube video, in table order."""
+async def _write(videos: Sequence[Video], read: Tables, directory: Store) -> list[dict[str, Any]]:
+    """Write the CSV, and return its rows. Where the census is cancelled this is left where it takes long."""
+
+    async def write() -> list[dict[str, Any]]:
+        rows = await run_sync(_rows, videos, read, dict(directory.known.asked))
+        await directory.replace(CENSUS, await run_sync(_csv, rows))
+        return rows
+
+    try:
+        return await write()
+    except anyio.get_cancelled_exc_class():
+        with anyio.move_on_after(LAST_VIEWS, shield=True):
+            await write()
+        raise
+
+
+def _unanswered(
+    videos: Iterable[Video], asked: Mapping[str, Mapping[str, Any]], since: datetime
+) -> list[Work]:
+    """Return one piece of work for each YouTube video that has no recent answer, in table order."""
+    time = since.isoformat(timespec="milliseconds")
     rows: dict[str, list[Video]] = {}
-    for video in videos:
+    for video in steps(videos):
         rows.setdefault(video.youtube_id, []).append(video)
-    return [plan.Work(tuple(group), ()) for group in rows.values()]
+    works = (plan.Work(tuple(group), ()) for group in steps(rows.values()))
+    return [work for work in works if not _is_answered(asked.get(work.youtube_id), time)]
 
 
 def _is_answered(record: Mapping[str, Any] | None, since: str) -> bool:
@@ -286,9 +301,9 @@ def _availability(record: Mapping[str, Any] | None, reference_height: int) -> Av
 def _rows(
     videos: Iterable[Video], read: Tables, asked: Mapping[str, Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    clips = Counter(clip.video for clip in read.clips)
+    clips = Counter(clip.video for clip in steps(read.clips))
     rows: list[dict[str, Any]] = []
-    for video in videos:
+    for video in steps(videos):
         record = asked.get(video.youtube_id)
         reason = (record or {}).get("reason")
         rows.append(
@@ -315,5 +330,5 @@ def _csv(rows: Iterable[Mapping[str, object]]) -> bytes:
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows(steps(rows))
     return text.getvalue().encode()

@@ -7,7 +7,7 @@ import shlex
 import sys
 import tempfile
 import traceback
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import fields, replace
 from datetime import timedelta
 from functools import partial
@@ -54,12 +54,13 @@ from hdtf_async.flags import (
     set_elsewhere,
 )
 from hdtf_async.forms import FormError
+from hdtf_async.jobs import Running
 from hdtf_async.journal import Known
 from hdtf_async.locks import StoreError
 from hdtf_async.options import DISK, ENCODE, NETWORK, TOOLS, WHICH, Options, OptionsError, Printing
 from hdtf_async.pen import say, say_json
 from hdtf_async.recipes import RECIPES
-from hdtf_async.run import Running, merge, running
+from hdtf_async.run import merge, running
 from hdtf_async.workshop import bundled_ffmpeg, ffmpeg_of, one_error, own_version
 
 if TYPE_CHECKING:
@@ -76,7 +77,11 @@ _Job = AbstractAsyncContextManager[Running[R]]
 
 def entry() -> NoReturn:
     """Run the command line of this process and leave with its exit code."""
-    sys.exit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # its reader may be gone
+            stream.flush()
+    os._exit(code)  # at once: Python would free millions of rows one by one
 
 
 def main(argv: Sequence[str]) -> int:
@@ -209,7 +214,7 @@ async def _merge(out: str, _gently: Gently) -> int:
     except Failure as trouble:
         _say_why_stopped(trouble)
         return trouble.reason.advice.exit_code
-    say(f"{out}: {shards.merged(merged.clips, merged.reasons.total(), merged.unended)}")
+    say(f"{out}: {merged.words}")
     return merged.exit_code
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from hdtf_async.model import SUBSETS, Clip, Finding, Severity, Video
 from hdtf_async.rows import Findings
+from hdtf_async.steps import in_order, steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -172,7 +173,7 @@ def apply(published: Published, corrections: Iterable[Correction]) -> Corrected:
     would give it to another interval is refused, together with all that replace the same clip. Where
     two levels correct one row, the verified one holds. Videos and clips keep their order.
     """
-    known = {(video.stem, video.youtube_id) for video in published.videos}
+    known = {(video.stem, video.youtube_id) for video in steps(published.videos)}
     heights: list[HeightCorrection] = []
     clips: list[ClipCorrection] = []
     for each in sorted(corrections, key=lambda each: each.level is Corrections.UNVERIFIED):
@@ -186,16 +187,15 @@ def apply(published: Published, corrections: Iterable[Correction]) -> Corrected:
     findings = Findings()
     right = _right_heights(published, heights, findings)
     made = _replacements(published, clips, findings)
-    place = {video: at for at, video in enumerate(published.videos)}
+    place = {video: at for at, video in enumerate(steps(published.videos))}
     result = [
         (place[clip.video], new.index, _at_height(new, right.get(clip.video)))
-        for clip in published.clips
+        for clip in steps(published.clips)
         for new in made.get(clip, [clip])
     ]
-    result.sort(key=lambda entry: entry[:2])
     return Corrected(
-        tuple(right[video].corrected if video in right else video for video in published.videos),
-        tuple(clip for *_, clip in result),
+        tuple(right[video].corrected if video in right else video for video in steps(published.videos)),
+        tuple(clip for *_, clip in in_order(result, key=lambda entry: entry[:2])),
         tuple(sorted(findings, key=lambda finding: finding.line)),
     )
 
@@ -212,7 +212,7 @@ def _right_heights(
     published: Published, corrections: Sequence[HeightCorrection], findings: Findings
 ) -> dict[Video, HeightCorrection]:
     """Find by published video the height correction that applies to it."""
-    waiting = set(published.videos)
+    waiting = set(steps(published.videos))
     applied: dict[Video, HeightCorrection] = {}
     for each in corrections:
         if each.published not in waiting:
@@ -233,7 +233,7 @@ def _replacements(
 ) -> dict[Clip, list[Clip]]:
     """Find by published clip the clips that take its place."""
     wanted = {each.published.stem for each in corrections}
-    waiting = {replace(clip, zoom=None): clip for clip in published.clips if clip.stem in wanted}
+    waiting = {replace(clip, zoom=None): clip for clip in steps(published.clips) if clip.stem in wanted}
     videos = {each.published.video.stem for each in corrections}
     taken = {stem: set(range(published.intervals[stem])) for stem in videos}
     groups: dict[tuple[Corrections, Clip], list[ClipCorrection]] = {}
@@ -301,7 +301,7 @@ def look_over(published: Published, corrected: Corrected, asked: Corrections) ->
 def _twins(published: Published) -> Iterator[Finding]:
     """Report videos that share a YouTube id."""
     by_id: dict[str, Video] = {}
-    for video in published.videos:
+    for video in steps(published.videos):
         first = by_id.setdefault(video.youtube_id, video)
         if first is not video:
             words = f"{first.stem} and {video.stem} are one YouTube video, {video.youtube_id}"
@@ -311,7 +311,7 @@ def _twins(published: Published) -> Iterator[Finding]:
 
 def _odd_heights(published: Published, corrected: Corrected, asked: Corrections) -> Iterator[Finding]:
     """Report heights of 0 in the table, and heights that no rendition has."""
-    for before, video in zip(published.videos, corrected.videos, strict=True):
+    for before, video in steps(zip(published.videos, corrected.videos, strict=True)):
         height, line = video.reference_height, published.lines["resolution"].get(video.stem, 0)
         if line and not before.reference_height and height:
             words = f"{video.stem} has reference height 0; a correction makes it {height}."
@@ -328,7 +328,7 @@ def _odd_heights(published: Published, corrected: Corrected, asked: Corrections)
 
 def _odd_boxes(published: Published, corrected: Corrected, asked: Corrections) -> Iterator[Finding]:
     """Report boxes that end below the frame; how wide it is, the tables do not say."""
-    for clip in corrected.clips:
+    for clip in steps(corrected.clips):
         height = clip.video.reference_height
         if height and clip.box.bottom > height:
             words = (
@@ -341,7 +341,7 @@ def _odd_boxes(published: Published, corrected: Corrected, asked: Corrections) -
 def _overlaps(published: Published, corrected: Corrected) -> Iterator[Finding]:
     """Report clips of one video that share frames."""
     latest: dict[str, Clip] = {}
-    for clip in sorted(corrected.clips, key=lambda clip: (clip.interval.start, clip.interval.end)):
+    for clip in in_order(corrected.clips, key=lambda clip: (clip.interval.start, clip.interval.end)):
         before = latest.get(clip.video.stem)
         if before is not None and clip.interval.start < before.interval.end:
             words = f"{before.stem} and {clip.stem} share frames, as their intervals overlap."

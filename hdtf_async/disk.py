@@ -13,14 +13,15 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import filecmp
 import hashlib
 import os
 import shutil
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hdtf_async.failures import Failure, Reason
+from hdtf_async.steps import steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -30,6 +31,8 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 """Errors of the system that mean that there is no room: on the disk, or for this user."""
 _TEMPORARY = ".hdtf-"
 """Every temporary file and directory of ours begins so, and nothing else does."""
+_SYNCED_AT_ONCE = 16 << 20
+"""Bytes of a long file that are made durable in one step."""
 _FLUSH_DRIVE = getattr(fcntl, "F_FULLFSYNC", None)
 """macOS only: its fsync leaves the content in the drive's own cache (fsync(2) there says so)."""
 
@@ -116,13 +119,37 @@ def link(existing: Path, final: Path) -> None:
 
 def replace(final: Path, parts: Iterable[bytes], mark: str = "") -> None:
     """Put a new content in place of an old one at once; a file that would stay the same is not touched."""
+    with written(final, parts, mark) as new:
+        if new is not None:
+            publish(new, final)
+
+
+@contextmanager
+def written(final: Path, parts: Iterable[bytes], mark: str = "") -> Iterator[Path | None]:
+    """Write a new content under a temporary name and give that; None where the file would stay the same.
+
+    Nothing has the temporary name afterwards. In a thread of a task that is cancelled, writing ends soon.
+    """
     with _temporary_gone_after(final, mark) as new:
         with new.open("wb") as file:
-            file.writelines(parts)
-        with suppress(OSError):
-            if filecmp.cmp(new, final, shallow=False):
-                return
-        publish(new, final)
+            left = _SYNCED_AT_ONCE
+            for part in steps(parts):
+                file.write(part)
+                left -= len(part)
+                if left < 0:  # else publishing would wait for all of it, and nothing could end that
+                    file.flush()
+                    sync(file.fileno())
+                    left = _SYNCED_AT_ONCE
+        yield None if _are_same(new, final) else new
+
+
+def _are_same(one: Path, other: Path) -> bool:
+    """Say whether two files have the same content."""
+    with suppress(OSError), one.open("rb") as left, other.open("rb") as right:
+        if os.fstat(left.fileno()).st_size == os.fstat(right.fileno()).st_size:
+            chunks = zip(*(iter(partial(file.read, 1 << 16), b"") for file in (left, right)), strict=False)
+            return all(a == b for a, b in steps(chunks))
+    return False
 
 
 def sync(descriptor: int) -> None:

@@ -25,12 +25,13 @@ from hdtf_async import disk, stills, store, tables
 from hdtf_async.disk import trouble
 from hdtf_async.forms import FormError
 from hdtf_async.guard import guarding
+from hdtf_async.jobs import require_asyncio
 from hdtf_async.journal import line, records
 from hdtf_async.lanes import Lanes
 from hdtf_async.locks import BusyError, StoreError
 from hdtf_async.options import Options, OptionsError
 from hdtf_async.recipes import RECIPES, How
-from hdtf_async.run import local_directory, require_asyncio
+from hdtf_async.run import local_directory
 from hdtf_async.splits import Split
 from hdtf_async.text import printable, shown
 from hdtf_async.workshop import ffmpeg_of, one_error

@@ -31,6 +31,7 @@ from hdtf_async.failures import Reason
 from hdtf_async.packed import Packed
 from hdtf_async.shards import Shard
 from hdtf_async.splits import Split
+from hdtf_async.steps import steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -99,7 +100,7 @@ class Known:
 
     def all_there(self) -> Packed[Record]:
         """Return the record of each clip whose file is there with the recorded size, by its stem."""
-        return self.clips.only(stem for stem in self.clips if self.there(stem))
+        return self.clips.only(stem for stem in steps(self.clips) if self.there(stem))
 
     def raw_there(self, youtube_id: str, kind: str = "raw") -> Record | None:
         """Return the newest record of a raw (or ``sound``) that is there with the recorded size, else None.
@@ -203,7 +204,8 @@ def journals(out: Path) -> list[Path]:
         names = os.listdir(out)  # noqa: PTH208 - only the names, of as many files as there are clips
     except OSError:
         names = []
-    return [out / JOURNAL, *(out / name for name in sorted(names) if shard_of(name) is not None)]
+    shards = sorted(name for name in steps(names) if shard_of(name) is not None)
+    return [out / JOURNAL, *(out / name for name in shards)]
 
 
 def read(path: Path) -> Iterator[Record]:

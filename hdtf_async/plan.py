@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from hdtf_async.failures import Action, Failure, Reason
 from hdtf_async.geometry import fits
 from hdtf_async.model import SUBSETS, Crop, Severity
+from hdtf_async.steps import in_order as ordered
+from hdtf_async.steps import steps
 from hdtf_async.text import shown
 
 if TYPE_CHECKING:
@@ -126,7 +128,7 @@ class Plan:
     @property
     def clips(self) -> tuple[Clip, ...]:
         """The clips that are still to make."""
-        return tuple(clip for work in self.work for clip in work.clips)
+        return tuple(clip for work in steps(self.work) for clip in work.clips)
 
 
 def row(clip: Clip, form: Form) -> dict[str, Any]:
@@ -154,7 +156,9 @@ def fingerprint(clip: Clip, form: Form) -> str:
 def require_known(tables: Tables, options: Options) -> None:
     """Raise `UnknownVideoError` for a video that the options name and the tables do not have."""
     if options.videos:
-        names = {name for video in tables.videos for name in (video.name, video.stem, video.youtube_id)}
+        names = {
+            name for video in steps(tables.videos) for name in (video.name, video.stem, video.youtube_id)
+        }
         for name in options.videos:
             if name not in names:
                 near = get_close_matches(name, names, n=1)
@@ -190,7 +194,7 @@ def chosen(videos: Iterable[Video], options: Options) -> list[Video]:
     wanted = set(options.videos)
     found = [
         video
-        for video in videos
+        for video in steps(videos)
         if (not options.subsets or video.subset in options.subsets)
         and (not wanted or wanted & {video.name, video.stem, video.youtube_id})
     ]
@@ -200,10 +204,10 @@ def chosen(videos: Iterable[Video], options: Options) -> list[Video]:
 def select(tables: Tables, options: Options) -> tuple[Clip, ...]:
     """Return the clips of the part that the options ask for, in table order, divided as they say."""
     # Of videos that have clips: --limit 5 shall not come to none.
-    videos = set(chosen(dict.fromkeys(clip.video for clip in tables.clips), options))
+    videos = set(chosen(dict.fromkeys(clip.video for clip in steps(tables.clips)), options))
     if options.shard is not None:
-        videos = {video for video in videos if options.shard.owns(video.youtube_id)}
-    clips = (clip for clip in tables.clips if clip.video in videos)
+        videos = {video for video in steps(videos) if options.shard.owns(video.youtube_id)}
+    clips = (clip for clip in steps(tables.clips) if clip.video in videos)
     return tuple(piece for clip in clips for piece in clip.divided(options.segment))
 
 
@@ -212,7 +216,8 @@ def others(tables: Tables, options: Options) -> set[str]:
     whole = replace(options, subsets=(), videos=(), limit=None)
     if options == whole:
         return set()
-    return {clip.stem for clip in select(tables, whole)} - {clip.stem for clip in select(tables, options)}
+    chosen = {clip.stem for clip in steps(select(tables, options))}
+    return {clip.stem for clip in steps(select(tables, whole)) if clip.stem not in chosen}
 
 
 def make(
@@ -236,7 +241,7 @@ def make(
     stale: dict[str, object] = {}
     left: list[Clip] = []
     selected = select(tables, options)
-    for clip in selected:
+    for clip in steps(selected):
         record = there.get(clip.stem)
         if record is not None:
             asked = row(clip, form)
@@ -260,7 +265,7 @@ def make(
         given_up=tuple(given_up),
         impossible=tuple(impossible),
         different=tuple(different),
-        outside=tuple(_outside(there, {clip.stem for clip in selected}, stated)),
+        outside=tuple(_outside(there, {clip.stem for clip in steps(selected)}, stated)),
         stale=stale,
     )
 
@@ -282,7 +287,7 @@ def _said(value: object) -> str:
 def _outside(
     there: Mapping[str, Mapping[str, Any]], selected: set[str], stated: Mapping[str, Any]
 ) -> Iterator[Difference]:
-    for stem, record in there.items():
+    for stem, record in steps(there.items()):
         if stem not in selected:
             difference = Difference(stem, record["form"], stated)
             if difference.keys:
@@ -319,17 +324,17 @@ def in_order(works: Iterable[Work]) -> list[Work]:
     from the start; then the others longest first, so that what takes longest is not what begins last.
     ``benchmarks/scale.py`` holds this order against others.
     """
-    by_length = sorted(works, key=lambda work: work.estimate)
-    others = [work for place, work in enumerate(by_length) if place % _ONE_IN]
+    by_length = list(ordered(works, key=lambda work: work.estimate))
+    others = [work for place, work in enumerate(steps(by_length)) if place % _ONE_IN]
     return [*by_length[::_ONE_IN], *reversed(others)]
 
 
 def works(tables: Tables, clips: Iterable[Clip]) -> list[Work]:
     """Return what is to be done for some clips of the tables, one work for each YouTube video."""
     rows: dict[str, list[Video]] = {}
-    for video in dict.fromkeys(clip.video for clip in tables.clips):
+    for video in steps(dict.fromkeys(clip.video for clip in steps(tables.clips))):
         rows.setdefault(video.youtube_id, []).append(video)
     wanted: dict[str, list[Clip]] = {}
-    for clip in clips:
+    for clip in steps(clips):
         wanted.setdefault(clip.video.youtube_id, []).append(clip)
-    return in_order(Work(tuple(rows[youtube_id]), tuple(group)) for youtube_id, group in wanted.items())
+    return in_order(Work(tuple(rows[name]), tuple(group)) for name, group in steps(wanted.items()))

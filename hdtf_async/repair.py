@@ -21,13 +21,14 @@ from hdtf_async.check import FOREIGN, look, names_a_file, seconds_of, unlisted
 from hdtf_async.events import CheckEnded, RunStarted
 from hdtf_async.failures import ExitCode, Failure, Reason
 from hdtf_async.guard import guarding
+from hdtf_async.jobs import to_end, under_way
 from hdtf_async.journal import JOURNAL
 from hdtf_async.lanes import Lanes
 from hdtf_async.model import Box, Clip, Form, Interval, Tables, Video
 from hdtf_async.options import Options, OptionsError, flag_of
 from hdtf_async.rawdirs import own_raws
 from hdtf_async.report import Report, exit_code_of
-from hdtf_async.run import carry_out, local_directory, started, to_end, under_way
+from hdtf_async.run import carry_out, local_directory, started
 from hdtf_async.workshop import ffmpeg_of, one_error
 
 if TYPE_CHECKING:
@@ -37,9 +38,9 @@ if TYPE_CHECKING:
 
     from hdtf_async.check import Seen
     from hdtf_async.events import Events, Found
+    from hdtf_async.jobs import Running
     from hdtf_async.journal import Known, Record
     from hdtf_async.rawdirs import OwnFiles
-    from hdtf_async.run import Running
     from hdtf_async.store import Store
 
 FORM = frozenset(option.name for option in fields(Form))

@@ -31,23 +31,6 @@ if TYPE_CHECKING:
     from hdtf_async.model import Finding
 
 
-@dataclass(frozen=True, slots=True)
-class Merged:
-    """What merging the journals of all shards came to."""
-
-    clips: int
-    """Clips that are listed in ``metadata.jsonl``."""
-    reasons: Counter[Reason]
-    """Number of clips that are missing, for each reason."""
-    unended: int
-    """Shards that have begun and not ended: they are at work, or were killed."""
-
-    @property
-    def exit_code(self) -> ExitCode:
-        """Exit code of a command line that ends with this."""
-        return max(exit_code(self.reasons), ExitCode.PASSING if self.unended else ExitCode.DONE)
-
-
 @dataclass(slots=True)
 class Report:
     """What `download` returns: every clip that was asked for is in exactly one of these."""

@@ -5,45 +5,49 @@ Nothing here prints, sets a signal handler or changes global state: that belongs
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
+from anyio.lowlevel import checkpoint
 from anyio.to_thread import run_sync
 
 from hdtf_async import away, history, page, plan, store, tables
 from hdtf_async.events import ClipFailed, Events, RunStarted
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.forms import refuse_forms_of_others, refuse_two_forms
+from hdtf_async.jobs import Running, require_asyncio, to_end, under_way
 from hdtf_async.lanes import Lanes
 from hdtf_async.options import Options, OptionsError
 from hdtf_async.rawdirs import own_raws
 from hdtf_async.raws import let_go_of_finished
-from hdtf_async.report import Merged, Report
+from hdtf_async.report import Report
+from hdtf_async.shards import Merged
+from hdtf_async.steps import steps
 from hdtf_async.views import failure_record, refused_record
-from hdtf_async.workshop import ffmpeg_of, one_error, workshop
+from hdtf_async.workshop import ffmpeg_of, workshop
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+    from collections.abc import AsyncIterator, Iterable
     from os import PathLike
 
     from distributed import Client
 
     from hdtf_async.bucket import Address
-    from hdtf_async.events import Event, Reader
     from hdtf_async.model import Finding, Tables
     from hdtf_async.plan import Work
     from hdtf_async.rawdirs import OwnFiles
     from hdtf_async.store import Store
 
 
-T = TypeVar("T")
-"""What a run comes to."""
+LAST_VIEWS = 0.5
+"""Seconds that a run which is cancelled takes at most to write the views once more."""
+FEW = 20_000
+"""Lines of the views up to which it does so: they take a good part of that."""
 VIEWS_EVERY = 60.0
 """Seconds between two writings of the views while a run goes on; more where they are long."""
 
@@ -99,36 +103,6 @@ def local_directory(out: str | PathLike[str]) -> Path:
     return place
 
 
-class Running(Generic[T]):
-    """A run under way: an async iterator over its events."""
-
-    def __init__(self, reader: Reader, finish: anyio.Event) -> None:
-        self._reader = reader
-        self._finish = finish
-        self._results: list[T] = []
-
-    @property
-    def report(self) -> T:
-        """The result, once the iteration over the events has ended. Raises `RuntimeError` before that."""
-        if not self._results:
-            raise RuntimeError("there is no report yet: it is made when the events have ended")
-        return self._results[0]
-
-    def ended(self, result: T) -> None:
-        """Take the result; the job itself calls this."""
-        self._results = [result]
-
-    def finish(self) -> None:
-        """Ask the run to end soon: nothing more is started; encodes under way may finish, for a minute."""
-        self._finish.set()
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Event:
-        return await anext(self._reader)
-
-
 @asynccontextmanager
 async def running(
     out: str | PathLike[str],
@@ -150,67 +124,6 @@ async def running(
         yield run
 
 
-async def to_end(job: Callable[[Events, anyio.Event], Awaitable[T]]) -> T:
-    """Do a job that `under_way` could do, with nobody to read its events, and return its result."""
-    require_asyncio()
-    results: list[T] = []
-
-    async def work() -> None:
-        results.append(await job(Events(), anyio.Event()))
-
-    # In a task of its own: asyncio's own ``task.cancel()``, which knows no shields, becomes anyio's there.
-    with one_error():
-        async with anyio.create_task_group() as group:
-            group.start_soon(work)
-    return results[0]
-
-
-@asynccontextmanager
-async def under_way(job: Callable[[Events, anyio.Event], Awaitable[T]]) -> AsyncIterator[Running[T]]:
-    """Do a job that tells events, and ends soon when its event `finish` is set, while its reader reads."""
-    require_asyncio()
-    events, finish = Events(), anyio.Event()
-    run: Running[T] = Running(events.reader(), finish)
-    raised: BaseException | None = None
-
-    async def work() -> None:
-        try:
-            run.ended(await job(events, finish))
-        finally:
-            events.end()
-
-    try:
-        with one_error():
-            async with anyio.create_task_group() as group:
-                group.start_soon(work)
-                try:
-                    yield run
-                except anyio.get_cancelled_exc_class():
-                    raise
-                except BaseException as error:  # noqa: BLE001 - the caller's own: it is raised again below
-                    raised = error  # not through the group, which would wrap it
-                group.cancel_scope.cancel()
-    except Exception:
-        if raised is None:
-            raise
-        raise raised  # noqa: B904 - the job failed too; Python shows that as the context
-    if raised is not None:
-        raise raised
-
-
-def require_asyncio() -> None:
-    """Raise `RuntimeError` where the program runs on another event loop than asyncio's, such as trio's."""
-    try:
-        task = asyncio.current_task()
-    except RuntimeError:
-        task = None
-    if task is None:
-        raise RuntimeError(
-            "hdtf_async runs on asyncio, and this program runs on another event loop, such as trio: use"
-            " asyncio.run(...) or anyio.run(..., backend='asyncio')"
-        )
-
-
 async def _run(  # noqa: PLR0913, PLR0917 - what a run is put together from
     out: Path | Address,
     options: Options,
@@ -222,8 +135,7 @@ async def _run(  # noqa: PLR0913, PLR0917 - what a run is put together from
     begun = anyio.current_time()
     scheduler = _scheduler(out, options, client)
     own = await run_sync(own_raws, options.raw_dirs)
-    read = await run_sync(partial(tables.read, options.source, corrections=options.corrections))
-    plan.require_known(read, options)
+    read = await run_sync(read_tables, options)
     async with away.opened(out, options, read.videos) as directory:
         options = away.fitted(out, options)
         decided = await run_sync(_decide, read, options, directory)
@@ -240,9 +152,9 @@ async def _run(  # noqa: PLR0913, PLR0917 - what a run is put together from
         events.listen(report.take)
         lanes = lanes or Lanes.of(options)
         before = directory.known.run
-        events.tell(started(decided, lanes, options))
+        events.tell(await run_sync(started, decided, lanes, options))
         try:
-            if others := plan.others(read, options):
+            if others := await run_sync(plan.others, read, options):
                 left = await directory.not_tried()
                 directory.others = tuple(each for each in left if each["clip"] in others)
             await _divide(read, options, directory)
@@ -258,8 +170,7 @@ async def _run(  # noqa: PLR0913, PLR0917 - what a run is put together from
             report.stopped = trouble
         finally:
             try:
-                await directory.write_views(decided.clips, decided.stale)
-                await directory.deliver()
+                await _write_last(directory, decided)
             except Failure as trouble:
                 report.stopped = report.stopped or trouble
         report.seconds = anyio.current_time() - begun
@@ -297,6 +208,32 @@ def _scheduler(out: Path | Address, options: Options, client: Client | None) -> 
     return scheduler
 
 
+async def _write_last(directory: Store, decided: plan.Plan) -> None:
+    """Write the views at the end of a run, and hand them over. Raises `Failure`.
+
+    Where the run is cancelled they are written if that is quickly done. Else they stay as they were a minute
+    ago or so, and the next run writes them: whoever ends a run does not wait for a million lines.
+    """
+    try:
+        await checkpoint()
+        await directory.write_views(decided.clips, decided.stale)
+    except anyio.get_cancelled_exc_class():
+        known = directory.known
+        if len(decided.work) + len(known.clips) + len(known.failures) <= FEW:
+            with anyio.move_on_after(LAST_VIEWS, shield=True), suppress(Failure):
+                await directory.write_views(decided.clips, decided.stale)
+        raise
+    finally:
+        await directory.deliver()
+
+
+def read_tables(options: Options) -> Tables:
+    """Read the tables that the options name. Blocks. Raises `TableError` and `UnknownVideoError`."""
+    read = tables.read(options.source, corrections=options.corrections)
+    plan.require_known(read, options)
+    return read
+
+
 def _decide(read: Tables, options: Options, directory: Store) -> plan.Plan:
     return plan.make(read, options, there=directory.known.all_there(), failed=directory.known.failures)
 
@@ -306,11 +243,11 @@ def started(decided: plan.Plan, lanes: Lanes, options: Options) -> RunStarted:
     return RunStarted(
         videos=len(decided.work),
         clips=len(decided.clips) + len(decided.impossible),
-        clip_seconds=round(sum(clip.interval.seconds for clip in decided.clips), 3),
+        clip_seconds=round(sum(clip.interval.seconds for clip in steps(decided.clips)), 3),
         there=len(decided.there),
         downloads=int(lanes.network.total_tokens),
         encodes=int(lanes.encodes.total_tokens),
-        least_bytes=sum(work.least_bytes for work in decided.work),
+        least_bytes=sum(work.least_bytes for work in steps(decided.work)),
         pace=options.pace,
     )
 
@@ -321,7 +258,7 @@ async def _divide(read: Tables, options: Options, directory: Store) -> None:
     wanted = options.divided or before
     if wanted is not None:
         same = {} if before is None else before.same
-        split = replace(wanted, same=same).knowing(read.videos)
+        split = await run_sync(replace(wanted, same=same).knowing, read.videos)
         if split != before:
             await directory.append({"type": "split", **asdict(split)})
 

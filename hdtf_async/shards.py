@@ -13,7 +13,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from hdtf_async.failures import ExitCode, Reason, exit_code
+
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Mapping
 
 MOST = 100_000
@@ -61,12 +64,27 @@ def place(youtube_id: str, count: int) -> int:
     return here
 
 
-def merged(clips: int, missing: int, unended: int) -> str:
-    """Return in words what all journals come to."""
-    words = f"{clips} clips, {missing} missing"
-    if unended:
-        words += f", {unended} of its shards at work or killed"
-    return words
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What all journals of a directory come to."""
+
+    clips: int
+    """Clips that are there."""
+    missing: Counter[Reason]
+    """Why others are not."""
+    unended: int = 0
+    """Shards that have begun and not ended: they are at work, or were killed."""
+
+    @property
+    def words(self) -> str:
+        """What it is, for a person."""
+        words = f"{self.clips} clips, {self.missing.total()} missing"
+        return f"{words}, {self.unended} of its shards at work or killed" if self.unended else words
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """Exit code of a run that came to this; 75 while a shard has not ended."""
+        return exit_code([*self.missing, *([Reason.NOT_TRIED] if self.unended else [])])
 
 
 def from_environment(variables: Mapping[str, str]) -> tuple[Shard, str] | None:

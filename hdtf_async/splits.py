@@ -16,6 +16,8 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from hdtf_async.steps import in_order, steps
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -58,7 +60,7 @@ class Split:
     def lists(self, clips: Mapping[str, str]) -> dict[str, list[str]]:
         """Return the stems of each side, sorted; of clips, by their stem, the video's name is told."""
         lists: dict[str, list[str]] = {side: [] for side in SIDES}
-        for stem in sorted(clips):
+        for stem in in_order(clips):
             lists[self.side(clips[stem])].append(stem)
         return lists
 
@@ -84,7 +86,7 @@ def _links(videos: Iterable[Video]) -> dict[str, str]:
         return name
 
     seen: dict[str, str] = {}
-    for video in videos:
+    for video in steps(videos):
         one = person(video.name)
         one, other = found(one), found(seen.setdefault(video.youtube_id, one))
         first[max(one, other)] = min(one, other)

@@ -44,6 +44,7 @@ from hdtf_async.journal import (
     unended,
 )  # fmt: skip
 from hdtf_async.locks import StoreError, is_locked, require_no_workers, require_one_division, take, whoami
+from hdtf_async.steps import steps
 from hdtf_async.views import failure_record
 
 if TYPE_CHECKING:
@@ -202,18 +203,18 @@ class Store:
         as not tried: nobody else could tell. Else clips of this run that have neither a record nor a failure
         are listed as not tried, with `others`, and a clip that still has the fingerprint which `stale` tells
         for it is of another form than its neighbours, and not listed.
-        Raises `Failure` with ``disk_full`` or ``not_writable``.
+        Where this is cancelled it ends soon, and the views are as they were. Raises `Failure` with
+        ``disk_full`` or ``not_writable``.
         """
-        with anyio.CancelScope(shield=True):
-            if self.shard is not None:
-                left = [clip for clip in not_tried if clip.stem not in self.known.failures]
-                left = await run_sync(lambda: [clip for clip in left if not self.known.there(clip.stem)])
-                if left:
-                    turn = Failure(Reason.NOT_TRIED)
-                    await self.append(*(failure_record(clip, turn) for clip in left))
-                await run_sync(views.merge, self.out)
-                return
-            await run_sync(self._write_views, self.known.snapshot(), tuple(not_tried), stale or {})
+        if self.shard is not None:
+            left = [clip for clip in not_tried if clip.stem not in self.known.failures]
+            left = await run_sync(lambda: [clip for clip in steps(left) if not self.known.there(clip.stem)])
+            if left:
+                turn = Failure(Reason.NOT_TRIED)
+                await self.append(*(failure_record(clip, turn) for clip in left))
+            await run_sync(views.merge, self.out)
+            return
+        await run_sync(self._write_views, self.known.snapshot(), tuple(not_tried), stale or {})
 
     async def not_tried(self) -> tuple[Record, ...]:
         """Return what the view of before says of clips that were not tried. Raises `Failure`."""
@@ -236,10 +237,12 @@ class Store:
         clips = known.all_there()
         there = {
             stem
-            for stem in clips
+            for stem in steps(clips)
             if stem not in stale or clips[stem]["metadata"].get("fingerprint") != stale[stem]
         }
-        waiting = {each["clip"]: each for each in self.others} | {clip.stem: clip for clip in not_tried}
+        waiting = {each["clip"]: each for each in self.others} | {
+            clip.stem: clip for clip in steps(not_tried)
+        }
         views.write(known, clips, there, waiting)
 
 
@@ -305,7 +308,7 @@ def read_known(out: Path) -> Known:
     """
     known = Known(out)
     try:
-        for record in in_order([read(path) for path in journals(out)]):
+        for record in steps(in_order([read(path) for path in journals(out)])):
             known.take(record)
     except OSError as error:
         raise StoreError(f"cannot read {error.filename}: {error.strerror}") from None
@@ -371,7 +374,7 @@ def _read_and_tidy(out: Path, lock: int, shard: Shard | None, videos: Iterable[V
     for path in others:
         with suppress(FileNotFoundError), path.open("rb") as journal:
             disk.sync(journal.fileno())
-    for record in own() if not others else in_order([own(), *map(read, others)]):
+    for record in steps(own() if not others else in_order([own(), *map(read, others)])):
         newest = max(newest, time_of(record))
         if shard is None or _is_of(record, shard):
             known.take(record)
@@ -380,7 +383,7 @@ def _read_and_tidy(out: Path, lock: int, shard: Shard | None, videos: Iterable[V
     # What was read is built upon, and who wrote it may have been killed before syncing it; what was cut off
     # could be mixed with what follows.
     disk.sync(lock)
-    stems = None if shard is None else {video.stem for video in videos if shard.owns(video.youtube_id)}
+    stems = None if shard is None else {video.stem for video in steps(videos) if shard.owns(video.youtube_id)}
     disk.sweep(out, ours=lambda name: stems is None or _CLIP.sub("", name) in stems)
     disk.sweep(
         out / RAWS,

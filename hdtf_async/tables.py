@@ -24,6 +24,7 @@ from hdtf_async import corrections as _corrections
 from hdtf_async.corrections import Corrections, Published
 from hdtf_async.model import SUBSETS, Box, Clip, Finding, Interval, Severity, Tables, Video
 from hdtf_async.rows import Findings, Row, TableError
+from hdtf_async.steps import EVERY, checkpoint, steps
 from hdtf_async.text import quoted
 
 if TYPE_CHECKING:
@@ -130,16 +131,16 @@ class _Subset:
     def join(self) -> None:
         """Match the tables by name and index, and report what has no match."""
         for table, named in ((1, self.heights), (2, self.intervals)):
-            for name, (line, _) in (named or {}).items():
+            for name, (line, _) in steps((named or {}).items()):
                 self.known(table, line, name)
         for table, keyed in ((3, self.boxes), (4, self.zooms)):
-            for (name, index), (line, _) in (keyed or {}).items():
+            for (name, index), (line, _) in steps((keyed or {}).items()):
                 if self.known(table, line, name) and self.intervals is not None:
                     _, listed = self.intervals.get(name, (0, None))
                     if index >= len(listed or ()):
                         words = f"{name} has no interval {index}, so this row is left out."
                         self.find(table, line, Severity.ERROR, "unknown_interval", words)
-        for name, (line, youtube_id) in self.urls.items():
+        for name, (line, youtube_id) in steps(self.urls.items()):
             if youtube_id is not None:
                 self.add_video(name, line, youtube_id)
 
@@ -226,6 +227,8 @@ def _lines(directory: Path, file: str) -> Iterator[tuple[int, str]]:
         with path.open(encoding="utf-8", errors="surrogateescape") as stream:
             while text := stream.readline(LONGEST_LINE + 1):
                 line += 1
+                if line % EVERY == 0:
+                    checkpoint()
                 length += len(text)
                 if line == 1:
                     text = text.removeprefix("\ufeff")

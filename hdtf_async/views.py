@@ -11,7 +11,7 @@ import fcntl
 import json
 import os
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,8 @@ from hdtf_async.failures import Failure, Reason
 from hdtf_async.journal import Known, in_order, journals, line, read, records
 from hdtf_async.plan import subset_of
 from hdtf_async.splits import SIDES
+from hdtf_async.steps import in_order as ordered
+from hdtf_async.steps import steps
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -47,6 +49,8 @@ Clips of HDTF, made by hdtf_async; metadata.jsonl says of each where it comes fr
 most common ending, be it the logs or the sound, and lists that are called train.txt for the dataset."""
 _TOLD_OF = frozenset({"clip", "replacing", "failed", "refused", "split", "run"})
 """Types of records from which the views are made. Others, of raws above all, are half of a journal."""
+MOST_REFUSED = 500
+"""Rows of the tables that a record names: it is one line of the journal."""
 LOCK = "_views.lock"
 """Held by whoever makes the views from several journals. It tells how many have begun that, and which of
 them was the last to finish."""
@@ -79,7 +83,18 @@ def refused_record(rows: Iterable[Finding], kept: Iterable[Record]) -> Record:
         }
         for row in rows
     ]
-    return {"type": "refused", "rows": [*kept, *found]}
+    rows_of_all = [*kept, *found]
+    if left := rows_of_all[MOST_REFUSED:]:
+        words = f"and so many more: the first {MOST_REFUSED} are listed"
+        more = {"subset": "", "file": "", "line": 0, "rows": sum(map(_number, left)), "words": words}
+        rows_of_all[MOST_REFUSED:] = [more]
+    return {"type": "refused", "rows": rows_of_all}
+
+
+def _number(row: Record) -> int:
+    """Return for how many rows of a table one that was recorded stands."""
+    rows = row.get("rows")
+    return rows if isinstance(rows, int) else 1
 
 
 def write(
@@ -87,13 +102,11 @@ def write(
 ) -> None:
     """Write the views: clips that are there, the lists of them, and failures: clips that are not, and rows.
 
-    `waiting` are clips that were not tried, or what an earlier view said of them. Raises `Failure` with
-    ``disk_full`` or ``not_writable``.
+    `waiting` are clips that were not tried, or what an earlier view said of them. In the thread of a task
+    that is cancelled this ends soon, and no view has changed then. Raises `Failure` with ``disk_full`` or
+    ``not_writable``.
     """
-    with trouble(known.out / METADATA):
-        disk.replace(known.out / METADATA, (line(clips[stem]["metadata"]) for stem in sorted(there)))
-    _write_lists(known, clips, there)
-    failed = sorted((known.failures.keys() | waiting.keys()) - set(there))
+    failed = ordered((known.failures.keys() | waiting.keys()) - set(there))
 
     def told(stem: str) -> Record:
         if stem in known.failures:
@@ -101,24 +114,34 @@ def write(
         clip = waiting[stem]
         return clip if isinstance(clip, dict) else failure_record(clip, Failure(Reason.NOT_TRIED))
 
-    with trouble(known.out / FAILURES):
-        lines = chain((told(stem) for stem in failed), map(_refused_row, known.refused))
-        disk.replace(known.out / FAILURES, (line(_failure_line(each)) for each in lines))
+    lines = chain((told(stem) for stem in failed), map(_refused_row, known.refused))
+    contents = {FAILURES: (line(_failure_line(each)) for each in lines), **dict(_lists(known, clips, there))}
+    with ExitStack() as stack:
+        new = {name: stack.enter_context(_written(known.out / name, each)) for name, each in contents.items()}
+        with trouble(known.out / METADATA):
+            disk.replace(known.out / METADATA, (line(clips[stem]["metadata"]) for stem in ordered(there)))
+        for name, temporary in new.items():
+            if temporary is not None:
+                with trouble(known.out / name):
+                    disk.publish(temporary, known.out / name)
 
 
-def _write_lists(known: Known, clips: Mapping[str, Record], there: Collection[str]) -> None:
-    """Write the lists, where the clips are divided, and the card, where there is no other README.md."""
+@contextmanager
+def _written(path: Path, parts: Iterable[bytes]) -> Iterator[Path | None]:
+    with trouble(path), disk.written(path, parts) as new:
+        yield new
+
+
+def _lists(
+    known: Known, clips: Mapping[str, Record], there: Collection[str]
+) -> Iterator[tuple[str, Iterable[bytes]]]:
+    """Yield the lists, where the clips are divided, and the card, where there is no other README.md."""
     if known.split is not None:
-        names = {stem: str(clips[stem]["metadata"].get("name")) for stem in there}
+        names = {stem: str(clips[stem]["metadata"].get("name")) for stem in steps(there)}
         for side, stems in known.split.lists(names).items():
-            with trouble(known.out / f"{side}.txt"):
-                disk.replace(
-                    known.out / f"{side}.txt",
-                    (f"{stem}\n".encode("utf-8", "surrogateescape") for stem in stems),
-                )
-    with trouble(known.out / CARD):
-        if not os.path.lexists(known.out / CARD):
-            disk.replace(known.out / CARD, [_CARD])
+            yield f"{side}.txt", [f"{stem}\n".encode("utf-8", "surrogateescape") for stem in steps(stems)]
+    if not os.path.lexists(known.out / CARD):
+        yield CARD, [_CARD]
 
 
 def merge(out: Path) -> None:
@@ -129,7 +152,7 @@ def merge(out: Path) -> None:
     with trouble(out / LOCK), _turn(out / LOCK) as turn:
         if turn is not None:
             known = Known(out)
-            for record in in_order([read(path) for path in journals(out)]):
+            for record in steps(in_order([read(path) for path in journals(out)])):
                 if record.get("type") in _TOLD_OF:
                     known.take(record)
             clips = known.all_there()
@@ -163,7 +186,9 @@ def of_one_form(known: Known, clips: Mapping[str, Record]) -> set[str]:
     While shards make another form of all clips, what is there is of two.
     """
     form = known.form.items()
-    return {stem for stem in clips if all(clips[stem]["form"].get(key) == value for key, value in form)}
+    return {
+        stem for stem in steps(clips) if all(clips[stem]["form"].get(key) == value for key, value in form)
+    }
 
 
 @contextmanager

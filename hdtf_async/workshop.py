@@ -31,6 +31,7 @@ from hdtf_async.javascript import JavaScript, private_cache
 from hdtf_async.memory import available_memory
 from hdtf_async.pipeline import Pipeline, backoff
 from hdtf_async.probe import Prober
+from hdtf_async.steps import steps
 from hdtf_async.views import failure_record
 from hdtf_async.ytdlp import YtDlp, read_cookies
 
@@ -185,7 +186,7 @@ def require_ready(
     signs: list[Sign | None] = [
         health.of_ffmpeg(about.version, about.switches, keeps_rate=options.fps is None)
     ]
-    least = [work.least_bytes for work in works if not fetcher.expects_at_hand(work)]
+    least = [work.least_bytes for work in steps(works) if not fetcher.expects_at_hand(work)]
     if least:
         free = directory.free_bytes()
         signs += [

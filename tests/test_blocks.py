@@ -288,7 +288,7 @@ def test_what_a_census_asked_within_the_last_hour_counts_against_the_pace() -> N
 
 
 def test_a_success_from_before_a_block_confirms_nothing() -> None:
-    """A long download ends while YouTube blocks the address: videos called unavailable meanwhile may exist."""
+    """A long download ends while YouTube blocks the address: what it denies meanwhile may be there."""
     world = _World([_Plot(fetch=1000), _Plot(fetch=300, fetch_failures=(Reason.UNAVAILABLE,))], downloads=2)
     world.unavailable_before = {"RD_V1"}
     world.run()

@@ -13,7 +13,7 @@ import readme
 
 import hdtf_async
 from hdtf_async import ExitCode, StoreError, repair
-from hdtf_async.run import under_way
+from hdtf_async.jobs import under_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -156,7 +156,7 @@ async def test_what_commands_do_is_there_as_coroutines_with_results(
     check = await hdtf_async.check(str(finished.out))
     assert (check.exit_code, check.clips) == (ExitCode.DONE, finished.report.asked)
     merged = await hdtf_async.merge(str(finished.out))
-    assert (merged.exit_code, merged.clips, merged.unended) == (ExitCode.DONE, finished.report.asked, 0)
+    assert (merged.exit_code, merged.clips, merged.missing) == (ExitCode.DONE, finished.report.asked, {})
     with pytest.raises(hdtf_async.FormError, match="--recipe hallo"):
         await hdtf_async.export(str(finished.out), str(tmp_path / "tree"), "hallo")
     with pytest.raises(hdtf_async.OptionsError, match="--recipe: expected musetalk, hallo"):

@@ -132,7 +132,7 @@ async def test_shards_record_refused_rows_and_merge_lists_them(out: Path, option
         assert report.exit_code is ExitCode.GIVEN_UP
     (out / "failures.jsonl").unlink()
     merged = await hdtf_async.merge(out)
-    assert (merged.exit_code, merged.reasons) == (ExitCode.GIVEN_UP, {Reason.ROW_REFUSED: 1})
+    assert (merged.exit_code, merged.missing) == (ExitCode.GIVEN_UP, {Reason.ROW_REFUSED: 1})
     assert [told["file"] for told in failures(out)] == ["RD_crop_wh.txt"]
 
 

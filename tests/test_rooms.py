@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PACKAGE = Path(hdtf_async.__file__).parent
 
 ROOMS = [
-    "text",
+    *("text", "steps"),
     *("model", "masks", "failures", "messages", "words", "streaks", "health", "geometry", "window"),
     *("entries", "tracks", "formats", "observed", "events"),
     *("splits", "recipes"),
@@ -36,7 +36,7 @@ ROOMS = [
     *("landmarks", "facemodel", "faces"),
     *("lanes", "entrance", "rawdirs", "raws", "fetch", "cut", "pipeline", "workshop"),
     *("values", "roster", "wire", "bench", "hired", "door", "cluster"),
-    *("report", "page", "run"),
+    *("report", "page", "jobs", "run"),
     *("census", "doctor", "live", "check", "repair", "stills", "export", "sheet"),
     *("picture", "pen", "progress", "demo", "flags", "ending", "cli", "__init__", "__main__"),
 ]
@@ -45,6 +45,7 @@ ROOMS = [
 PURE = {
     "model": set[str](),
     "text": set[str](),
+    "steps": {"anyio", "contextlib", "heapq"},
     "masks": {"base64", "json", "re", "urllib"},
     "failures": {"re"},
     "messages": {"re"},

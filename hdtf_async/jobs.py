@@ -1,0 +1,115 @@
+"""A job under way, as a host program sees it: its events, its result, and its end in any case.
+
+A run, a census and a check are jobs. Each is a coroutine that is given where to tell events, and an event
+that asks it to end soon.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
+
+import anyio
+
+from hdtf_async.events import Events
+from hdtf_async.workshop import one_error
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from hdtf_async.events import Event, Reader
+
+T = TypeVar("T")
+"""What a job comes to."""
+
+
+class Running(Generic[T]):
+    """A run under way: an async iterator over its events."""
+
+    def __init__(self, reader: Reader, finish: anyio.Event) -> None:
+        self._reader = reader
+        self._finish = finish
+        self._results: list[T] = []
+
+    @property
+    def report(self) -> T:
+        """The result, once the iteration over the events has ended. Raises `RuntimeError` before that."""
+        if not self._results:
+            raise RuntimeError("there is no report yet: it is made when the events have ended")
+        return self._results[0]
+
+    def ended(self, result: T) -> None:
+        """Take the result; the job itself calls this."""
+        self._results = [result]
+
+    def finish(self) -> None:
+        """Ask the run to end soon: nothing more is started; encodes under way may finish, for a minute."""
+        self._finish.set()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        return await anext(self._reader)
+
+
+async def to_end(job: Callable[[Events, anyio.Event], Awaitable[T]]) -> T:
+    """Do a job that `under_way` could do, with nobody to read its events, and return its result."""
+    require_asyncio()
+    results: list[T] = []
+
+    async def work() -> None:
+        results.append(await job(Events(), anyio.Event()))
+
+    # In a task of its own: asyncio's own ``task.cancel()``, which knows no shields, becomes anyio's there.
+    with one_error():
+        async with anyio.create_task_group() as group:
+            group.start_soon(work)
+    return results[0]
+
+
+@asynccontextmanager
+async def under_way(job: Callable[[Events, anyio.Event], Awaitable[T]]) -> AsyncIterator[Running[T]]:
+    """Do a job that tells events, and ends soon when its event `finish` is set, while its reader reads."""
+    require_asyncio()
+    events, finish = Events(), anyio.Event()
+    run: Running[T] = Running(events.reader(), finish)
+    raised: BaseException | None = None
+
+    async def work() -> None:
+        try:
+            run.ended(await job(events, finish))
+        finally:
+            events.end()
+
+    try:
+        with one_error():
+            async with anyio.create_task_group() as group:
+                group.start_soon(work)
+                try:
+                    yield run
+                except anyio.get_cancelled_exc_class():
+                    raise
+                except BaseException as error:  # noqa: BLE001 - the caller's own: it is raised again below
+                    raised = error  # not through the group, which would wrap it
+                group.cancel_scope.cancel()
+    except Exception:
+        if raised is None:
+            raise
+        raise raised  # noqa: B904 - the job failed too; Python shows that as the context
+    if raised is not None:
+        raise raised
+
+
+def require_asyncio() -> None:
+    """Raise `RuntimeError` where the program runs on another event loop than asyncio's, such as trio's."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        task = None
+    if task is None:
+        raise RuntimeError(
+            "hdtf_async runs on asyncio, and this program runs on another event loop, such as trio: use"
+            " asyncio.run(...) or anyio.run(..., backend='asyncio')"
+        )
