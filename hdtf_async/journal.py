@@ -316,7 +316,7 @@ class _Batch:
 
     records: list[Record] = field(default_factory=list)
     lines: list[bytes] = field(default_factory=list)
-    error: OSError | None = field(default_factory=lambda: InterruptedError(errno.EINTR, "interrupted"))
+    error: Exception | None = field(default_factory=lambda: InterruptedError(errno.EINTR, "interrupted"))
     """Why they are not durable; None when they are."""
 
 
@@ -332,7 +332,7 @@ class Journal:
         self.end = os.fstat(file.fileno()).st_size
         """Bytes of it that are durable."""
         self._torn = False
-        """Whether something may stand behind the end that an append which failed has left."""
+        """Whether something may stand behind the end that an append has left which failed, however it did."""
         self._waiting = _Batch()
         self._turn = anyio.Lock()
 
@@ -361,7 +361,7 @@ class Journal:
     async def _commit(self, batch: _Batch) -> None:
         try:
             await self._write(b"".join(batch.lines))
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - each of those who wait raises it
             batch.error = error
         else:
             batch.error = None
@@ -369,20 +369,21 @@ class Journal:
                 self.known.take(record)
 
     async def _write(self, lines: bytes) -> None:
+        if self._torn:
+            await self._cut()
+        # Until all of it is durable, whatever happens: half a line would run together with the next one.
+        self._torn = True
         left = memoryview(lines)
         try:
-            if self._torn:
-                await self._cut()
             while left:
                 left = left[await self._file.write(left) :]
             await run_sync(disk.sync, self._file.fileno())
-        except OSError:
-            # Half a line would run together with the next one.
-            self._torn = True
-            with suppress(OSError):
+        except BaseException:
+            with anyio.CancelScope(shield=True), suppress(Exception):
                 await self._cut()
             raise
         self.end += len(lines)
+        self._torn = False
 
     async def _cut(self) -> None:
         """Cut off what stands behind the end, durably: a power cut could mix it with what follows."""

@@ -454,6 +454,47 @@ async def test_a_full_disk_leaves_the_journal_as_it_was(
     assert set(read_known(tmp_path).clips) == {"RD_Radio1_000", "RD_Radio1_009"}
 
 
+@pytest.mark.parametrize("where", ["write", "sync"])
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("can't start new thread"), OSError(errno.EIO, "Input/output error")]
+)
+async def test_no_error_between_two_records_costs_a_durable_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, error: Exception
+) -> None:
+    """Whatever an append fails with, and though the disk is full later: what was durable stays."""
+    async with opened(tmp_path) as directory:
+        await directory.append(_record(_clip(0), 1))
+        file = _journal_of(directory)._file
+        plain = file.write
+
+        async def broken(data: bytes) -> int:
+            await plain(data[: len(data) // 2] if where == "write" else data)
+            raise error
+
+        def broken_sync(_descriptor: int) -> None:
+            raise error
+
+        with monkeypatch.context() as patch:
+            if where == "write":
+                patch.setattr(file, "write", broken)
+            else:
+                patch.setattr(disk, "sync", broken_sync)
+            with pytest.raises((type(error), Failure)):
+                await directory.append(_record(_clip(1), 1))
+        await directory.append(_record(_clip(2), 1))
+
+        async def full(_data: bytes) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(file, "write", full)
+            with pytest.raises(Failure):
+                await directory.append(_record(_clip(3), 1))
+        await directory.append(_record(_clip(4), 1))
+    assert list(read_known(tmp_path).clips) == [_clip(index).stem for index in (0, 2, 4)]
+    assert len(_lines(tmp_path / JOURNAL)) == 3
+
+
 async def test_a_record_is_written_though_its_task_is_cancelled(tmp_path: Path) -> None:
     """A clip that has its name gets its record, also when the run is being ended just then."""
     async with opened(tmp_path) as directory:
