@@ -1,18 +1,16 @@
 """A run whose clips go into an object store: made in local scratch, checked there, put, and then recorded.
 
 Below the address lie the clips and the views under the names that they have in a directory, the journal in
-segments (``_journal/JOURNAL/NUMBER-RUN.jsonl``), and the locks (see `lease`). Nothing but the views, and a
-clip that is made again, is ever written twice. The scratch is an ordinary output directory with a copy of
-the journal: a segment is the stretch of that copy that the store does not have yet, so nothing is told there
-that is not durable here. When there are many small segments they become a long one. Scratch may be lost:
-whoever begins reads the segments, and a listing says which clips are there.
+segments (see `segments`), and the locks (see `lease`). Nothing but the views, and a clip that is made again,
+is ever written twice. The scratch is an ordinary output directory with a copy of the journal: a segment is
+the stretch of that copy that the store does not have yet, so nothing is told there that is not durable here.
+Scratch may be lost: whoever begins reads the segments, and a listing says which clips are there.
 """
 
 from __future__ import annotations
 
 import shutil
 import tempfile
-import uuid
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -28,10 +26,11 @@ from hdtf_async.bucket import Address, is_address, reached
 from hdtf_async.bucket import tag as bucket_tag
 from hdtf_async.disk import trouble
 from hdtf_async.failures import Failure, Reason
-from hdtf_async.journal import JOURNAL, RAWS, journals, name_of, shard_of, unended
+from hdtf_async.journal import RAWS, journals, name_of, unended
 from hdtf_async.lease import held
 from hdtf_async.locks import AwayError, StoreError
 from hdtf_async.options import Options
+from hdtf_async.segments import Segments, copy_journals
 from hdtf_async.store import Store
 from hdtf_async.views import CARD, FAILURES, LISTS, METADATA
 
@@ -47,13 +46,8 @@ if TYPE_CHECKING:
     from hdtf_async.shards import Shard
 
 VIEWS = (METADATA, FAILURES, *LISTS, CARD)
-SEGMENTS = "_journal/"
-MANY = 64
-"""Short segments in a row that are made one."""
-SHORT = (1 << 16, 1 << 22)
-"""Bytes below which a segment is short: at first, and among those that were made of such."""
-_AT_A_TIME = 16
-"""Segments that are fetched at the same time."""
+_FEW = 16
+"""Short segments in a row that are made one when a run ends."""
 _GOODBYE = 120.0
 """Seconds for what is still to be said to the store when a run is cancelled."""
 
@@ -89,6 +83,7 @@ class Away(Store):
 
     bucket: Bucket
     lease: Lease
+    _segments: Segments
     keeps_raws = False
 
     def __init__(
@@ -98,15 +93,12 @@ class Away(Store):
         self._lines = journal
         self._sent = journal.end
         """Bytes of the journal that the store has."""
-        self._segments: list[tuple[str, int]] = []
-        """Keys and sizes of what the store has of it, in order."""
-        self._run = uuid.uuid4().hex[:12]
         self._turn = anyio.Lock()
         self._listing = Listing()
 
     async def look(self, segments: Sequence[Listed]) -> None:
         """Find out which clips are there. Raises `Failure`."""
-        self._segments = [(each.key, each.size) for each in segments]
+        self._segments = Segments(self.bucket, name_of(self.shard), segments)
         self._listing = await listed(self.bucket, self.known)
 
     async def publish(self, temporary: Path, final: Path) -> None:
@@ -148,7 +140,7 @@ class Away(Store):
 
     async def not_tried(self) -> tuple[Record, ...]:
         """Return what the view of before says of clips that were not tried: it is in the store."""
-        text = await self.bucket.get(FAILURES)
+        text = await self.bucket.get(FAILURES) or b""
         with trouble(self.out / FAILURES):
             await run_sync(disk.replace, self.out / FAILURES, [text])
         return await super().not_tried()
@@ -164,7 +156,7 @@ class Away(Store):
             if self.shard is None:
                 await put_views(self.bucket, self.out, self._listing)
             async with self._turn:
-                await self._join(least=_AT_A_TIME)
+                await self._join(least=_FEW)
 
     async def _send(self, final: Path) -> None:
         """Put what belongs to a clip: its records of before must not vouch for it, nor stay behind it."""
@@ -187,52 +179,25 @@ class Away(Store):
         async with self._turn:
             if self._sent >= wanted:
                 return
-            self.lease.check()
-            until = self._lines.end
-            await self._add(await run_sync(self._between, self._sent, until))
-            self._sent = until
+            while self._sent < wanted:
+                self.lease.check()
+                text = await run_sync(self._between, self._sent, self._lines.end)
+                self._sent += await self._segments.add(text)
             await self._join()
 
-    async def _add(self, text: bytes) -> None:
-        last = self._segments[-1][0].rpartition("/")[2].partition("-")[0] if self._segments else "0"
-        key = f"{SEGMENTS}{name_of(self.shard)}/{int(last) + 1:010d}-{self._run}.jsonl"
-        if not await self.bucket.create(key, text):
-            raise Failure(Reason.STORE_REFUSED, f"{self.bucket.address}: {key} is somebody else's")
-        self._segments.append((key, len(text)))
-
     async def _join(self, least: int | None = None) -> None:
-        """Make one segment of the last ones, where many of them are short.
+        """Make one segment of the last ones, where many of them are short."""
 
-        Whoever is killed before the old ones are gone leaves records twice, which say the same twice.
-        """
-        number = short([size for _, size in self._segments], least or MANY)
-        if number:
-            old = self._segments[-number:]
-            text = await run_sync(self._between, self._sent - sum(size for _, size in old), self._sent)
-            await self._add(text)
-            self._segments[-number - 1 : -1] = []
-            await self.bucket.delete([key for key, _ in old])
+        async def last(size: int) -> bytes:
+            return await run_sync(self._between, self._sent - size, self._sent)
+
+        await self._segments.join(last, least)
 
     def _between(self, begin: int, end: int) -> bytes:
         path = self.out / name_of(self.shard)
         with trouble(path), path.open("rb") as journal:
             journal.seek(begin)
             return journal.read(end - begin)
-
-
-def short(sizes: Sequence[int], least: int = MANY) -> int:
-    """Return how many of the last segments are to be made one; 0 where they are few or long. Pure.
-
-    Each becomes part of a longer one twice, so that few are left and little is put again.
-    """
-    number = before = 0
-    for bound in SHORT:
-        while number < len(sizes) and sizes[-number - 1] < bound:
-            number += 1
-        if number - before >= least:
-            return number
-        before = number
-    return 0
 
 
 async def listed(bucket: Bucket, known: Known) -> Listing:
@@ -285,7 +250,7 @@ async def merge(out: Path | Address) -> tuple[int, Counter[Reason], int]:
         return await store.merge(out)
     bucket = reached(out)
     async with _scratch(out, Options()) as scratch:
-        await _copy_journals(bucket, scratch, None)
+        await copy_journals(bucket, scratch, None)
         if not await run_sync(lambda: any(path.stat().st_size for path in journals(scratch))):
             raise StoreError(f"{out} has no journal: nothing was made there; name the address of a run")
         known = await run_sync(store.read_known, scratch)
@@ -311,7 +276,7 @@ async def opened(out: Path | Address, options: Options, videos: Iterable[Video])
         with _told():
             lease = await stack.enter_async_context(held(bucket, options.shard))
             scratch = await stack.enter_async_context(_scratch(out, options))
-            segments = await _copy_journals(bucket, scratch, options.shard)
+            segments = await copy_journals(bucket, scratch, options.shard)
             away = await stack.enter_async_context(store.opened(scratch, options.shard, videos, made=Away))
             if not isinstance(away, Away):
                 raise TypeError("it was made as one")
@@ -346,49 +311,3 @@ async def _scratch(address: Address, options: Options) -> AsyncIterator[Path]:
     finally:
         with anyio.CancelScope(shield=True):
             await run_sync(partial(shutil.rmtree, path, ignore_errors=True))
-
-
-async def _copy_journals(bucket: Bucket, scratch: Path, shard: Shard | None) -> list[Listed]:
-    """Make the journals in scratch what the store has of them; return the segments of the own one.
-
-    Of its neighbours a shard needs no more than the newest segment, which tells their form.
-    """
-    found: dict[str, list[Listed]] = {name_of(shard): []}
-    async for each in bucket.listing(SEGMENTS):
-        name = each.key.removeprefix(SEGMENTS).partition("/")[0]
-        if name == JOURNAL or shard_of(name) is not None:  # it becomes the name of a file
-            found.setdefault(name, []).append(each)
-    with trouble(scratch):
-        await run_sync(disk.make_directory, scratch / RAWS)
-        for path in await run_sync(journals, scratch):
-            if path.name not in found:
-                await run_sync(partial(path.unlink, missing_ok=True))
-    for name, segments in found.items():
-        segments.sort(key=lambda each: each.key)
-        other = shard_of(name)
-        neighbour = shard is not None and other not in {None, shard} and other.count == shard.count
-        await _copy(bucket, segments[-1:] if neighbour else segments, scratch / name)
-    return found[name_of(shard)]
-
-
-async def _copy(bucket: Bucket, segments: Sequence[Listed], journal: Path) -> None:
-    """Write a journal anew, in its place: whoever was killed may have left a child that has its lock."""
-    with trouble(journal):
-        await run_sync(journal.write_bytes, b"")
-    for first in range(0, len(segments), _AT_A_TIME):
-        some = segments[first : first + _AT_A_TIME]
-        texts: dict[str, bytes] = {}
-
-        async def fetch(key: str, texts: dict[str, bytes] = texts) -> None:
-            texts[key] = await bucket.get(key)
-
-        async with anyio.create_task_group() as fetching:
-            for each in some:
-                fetching.start_soon(fetch, each.key)
-        with trouble(journal):
-            await run_sync(_append, journal, [texts[each.key] for each in some])
-
-
-def _append(journal: Path, texts: Sequence[bytes]) -> None:
-    with journal.open("ab") as file:
-        file.writelines(texts)

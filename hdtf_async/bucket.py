@@ -151,15 +151,15 @@ class Bucket:
 
         return await self._do(f"put {key}", once) or await self.get(key) == content
 
-    async def get(self, key: str) -> bytes:
-        """Return the content of an object; nothing where there is none."""
+    async def get(self, key: str) -> bytes | None:
+        """Return the content of an object; None where there is none."""
         import obstore  # noqa: PLC0415
 
-        async def once() -> bytes:
+        async def once() -> bytes | None:
             try:
                 answer = await obstore.get_async(self._store, key)
             except FileNotFoundError:
-                return b""
+                return None
             return bytes(await answer.bytes_async())
 
         return await self._do(f"get {key}", once)

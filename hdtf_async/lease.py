@@ -152,7 +152,7 @@ async def _newest(bucket: Bucket, below: str) -> Listed | None:
 
 async def _read(bucket: Bucket, key: str) -> Record:
     try:
-        told = json.loads(await bucket.get(key))
+        told = json.loads(await bucket.get(key) or b"{}")
     except ValueError:
         return {}
     return told if isinstance(told, dict) else {}

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 BUCKET = "bucket"
 SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
 DENIED = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+GONE = b"<Error><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message></Error>"
 
 
 class Fault(Enum):
@@ -34,9 +35,14 @@ class Fault(Enum):
 
     CUT = "the connection breaks off in the middle of the body"
     LOST = "it is carried out, and the answer is lost"
+    LATE = "it is carried out, and answered after a while"
     SLOW = "nothing answers for a while"
+    GONE = "404 NoSuchKey"
     SLOW_DOWN = "503 SlowDown"
     DENIED = "403 AccessDenied"
+
+
+_ANSWERS = {Fault.SLOW_DOWN: (503, SLOW_DOWN), Fault.DENIED: (403, DENIED), Fault.GONE: (404, GONE)}
 
 
 @dataclass
@@ -101,8 +107,8 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is Fault.SLOW:
             time.sleep(self.front.seconds)
             self._break_off()
-        elif fault in {Fault.SLOW_DOWN, Fault.DENIED}:
-            self._answer(*((503, SLOW_DOWN) if fault is Fault.SLOW_DOWN else (403, DENIED)), {})
+        elif fault in _ANSWERS:
+            self._answer(*_ANSWERS[fault], {})
         else:
             self._forward(body, fault)
 
@@ -115,6 +121,8 @@ class _Handler(BaseHTTPRequestHandler):
             content = told.read()
         finally:
             behind.close()
+        if fault is Fault.LATE:
+            time.sleep(self.front.seconds)
         if fault is Fault.LOST:
             self._break_off()
         else:

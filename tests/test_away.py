@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 import hdtf_async
 from hdtf_async import ExitCode, Options, OptionsError, StoreError, away, bucket
-from hdtf_async.away import MANY, SHORT, short
 from hdtf_async.bucket import Address, is_address
 from hdtf_async.cli import main
 from hdtf_async.flags import COMMANDS
+from hdtf_async.segments import MANY, SHORT, short
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -22,13 +22,14 @@ from moto.server import ThreadedMotoServer
 from objects import BUCKET, Fault, Front, in_front, make_bucket
 
 import hdtf_async
-from hdtf_async import BusyError, ExitCode, FormError, Options, StoreError, away, bucket, lease
-from hdtf_async.away import SEGMENTS
+from hdtf_async import BusyError, ExitCode, FormError, Options, StoreError, away, bucket, lease, segments
 from hdtf_async.cli import main
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.locks import AwayError
-from hdtf_async.model import Audio
+from hdtf_async.model import Audio, Box, Clip, Interval, Video
+from hdtf_async.segments import SEGMENTS
 from hdtf_async.shards import Shard
+from hdtf_async.views import failure_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -310,6 +311,118 @@ async def test_a_run_that_is_cancelled_lets_go(front: Front, finished: Finished,
     assert clips_in(front) == clips_of(finished.out)
 
 
+def _failure(index: int) -> dict[str, object]:
+    video = Video("RD", "Radio1", "CPCoMyuBRM0", 720)
+    clip = Clip(video, index, Interval(0, 1), Box(0, 0, 64, 64))
+    return failure_record(clip, Failure(Reason.PRIVATE))
+
+
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize("after", [0, 9], ids=["before any was read", "after some were read"])
+async def test_a_merge_while_a_shard_joins_its_segments_loses_nothing(
+    front: Front, monkeypatch: pytest.MonkeyPatch, times: int, after: int
+) -> None:
+    """Segments that it has listed are deleted before it reads them: it lists them again."""
+    monkeypatch.setattr(segments, "AT_A_TIME", 4)
+    plain, count, joined = bucket.Bucket.get, 0, 0
+    async with away.opened(away.place(URL), Options(shard=Shard(0, 2)), ()) as shard:
+        assert isinstance(shard, away.Away)
+        for number in range(12):
+            await shard.append(_failure(number))
+
+        async def get(self: bucket.Bucket, key: str) -> bytes | None:
+            nonlocal count, joined
+            count += key.startswith(SEGMENTS)
+            if count > after and joined < times and key.startswith(SEGMENTS):
+                joined += 1
+                await shard.append(_failure(100 + joined))
+                async with shard._turn:
+                    await shard._join(least=2)
+            return await plain(self, key)
+
+        monkeypatch.setattr(bucket.Bucket, "get", get)
+        await away.merge(away.place(URL))
+    assert joined == times
+    listed = [json.loads(line)["clip"] for line in below(front)["failures.jsonl"].splitlines()]
+    assert {f"RD_Radio1_{number:03d}" for number in range(12)} <= set(listed)
+
+
+async def test_a_segment_that_stays_missing_is_an_error(
+    front: Front, short: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is concluded from a journal of which a part cannot be read, neither by `merge` nor by a run."""
+    monkeypatch.setattr(segments, "AGAIN_AFTER", 0.0)
+    place = away.place(URL)
+    async with away.opened(place, Options(), ()) as directory:
+        await directory.append(_failure(0))
+    before = below(front)
+    front.rule = lambda method, key: Fault.GONE if method == "GET" and SEGMENTS in key else None
+    with pytest.raises(Failure, match="is listed, and not there") as caught:
+        await away.merge(place)
+    assert caught.value.reason is Reason.STORE_UNREACHABLE
+    with pytest.raises(AwayError, match="is listed, and not there"):
+        await hdtf_async.download(URL, short)
+    assert {key: text for key, text in below(front).items() if "_locks" not in key} == {
+        key: text for key, text in before.items() if "_locks" not in key
+    }
+
+
+async def test_an_upload_that_is_cancelled_is_finished_later(front: Front) -> None:
+    """It got through, and no answer came; more was recorded meanwhile. Each record is there once."""
+    front.seconds = 1.0
+    async with away.opened(away.place(URL), Options(), ()) as directory:
+        front.rule = lambda method, key: Fault.LATE if method == "PUT" and SEGMENTS in key else None
+        async with anyio.create_task_group() as group:
+            group.start_soon(directory.append, _failure(0))
+            with anyio.fail_after(10):
+                while not records_in(front):
+                    await anyio.sleep(0.01)
+            group.start_soon(directory.append, _failure(1))
+            with anyio.fail_after(10):
+                while "RD_Radio1_001" not in directory.known.failures:
+                    await anyio.sleep(0.01)
+            group.cancel_scope.cancel()
+        front.rule = lambda _method, _key: None
+        await directory.write_views()
+        await directory.deliver()
+        assert [record["clip"] for record in records_in(front)] == ["RD_Radio1_000", "RD_Radio1_001"]
+        assert len(below(front)["failures.jsonl"].splitlines()) == 2
+        await directory.append(_failure(2))
+    async with away.opened(away.place(URL), Options(), ()) as directory:
+        assert set(directory.known.failures) == {f"RD_Radio1_{number:03d}" for number in range(3)}
+
+
+async def test_a_joined_segment_whose_upload_is_cancelled_is_in_nobodys_way(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says again what the segments before it say, and those are not deleted."""
+    front.seconds = 1.0
+    monkeypatch.setattr(segments, "MANY", 3)
+    async with away.opened(away.place(URL), Options(), ()) as directory:
+        for number in range(2):
+            await directory.append(_failure(number))
+        puts: list[str] = []
+
+        def rule(method: str, key: str) -> Fault | None:
+            if method == "PUT" and SEGMENTS in key:
+                puts.append(key)
+                return Fault.LATE if len(puts) == 2 else None
+            return None
+
+        front.rule = rule
+        async with anyio.create_task_group() as group:
+            group.start_soon(directory.append, _failure(2))
+            with anyio.fail_after(10):
+                while len(records_in(front)) < 6:
+                    await anyio.sleep(0.01)
+            group.cancel_scope.cancel()
+        for number in range(3, 6):
+            await directory.append(_failure(number))
+        await directory.deliver()
+    async with away.opened(away.place(URL), Options(), ()) as directory:
+        assert [*directory.known.failures] == [f"RD_Radio1_{number:03d}" for number in range(6)]
+
+
 async def test_nothing_can_be_merged_where_nothing_was_made(front: Front) -> None:
     """A prefix that was mistyped is told, and no empty list is put there."""
     with pytest.raises(StoreError, match="has no journal"):
@@ -414,8 +527,8 @@ async def test_small_segments_become_long_ones(
     front: Front, short: Options, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While a run goes on, and when one ends: few are left, with every record once and in its order."""
-    monkeypatch.setattr(away, "MANY", 3)
-    monkeypatch.setattr(away, "_AT_A_TIME", 2)
+    monkeypatch.setattr(segments, "MANY", 3)
+    monkeypatch.setattr(away, "_FEW", 2)
     for _ in range(2):
         assert len((await hdtf_async.download(URL, short)).done) in {1, 2}
         await bucket.reached(bucket.Address(URL)).delete(["RD_Radio1_000.mp4"])

@@ -28,7 +28,7 @@ ROOMS = [
     *("splits", "recipes"),
     *("rows", "corrections", "tables", "cpus", "memory", "handed", "shards", "takes", "options", "settings"),
     *("plan", "planned", "disk", "packed", "journal", "views", "locks", "partials", "store", "forms"),
-    *("bucket", "lease", "away"),
+    *("bucket", "lease", "segments", "away"),
     *("history", "charts", "content"),
     *("sentinel", "guard", "meter", "process", "containers", "timeline", "framing", "demux", "probe"),
     *("reachability", "ytdlp"),

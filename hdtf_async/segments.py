@@ -1,0 +1,195 @@
+"""The journals of an object store: each is a row of segments, objects that never change.
+
+A segment is named ``_journal/JOURNAL/NUMBER-RUN.jsonl``. The run that holds the lock of a journal adds
+segments to it. When many of the last ones are short it joins them: it puts the long one, and then deletes
+the short ones. So a reader may have listed a segment that is gone when it is fetched. That is an error, and
+never an empty segment: the listing is repeated.
+"""
+
+from __future__ import annotations
+
+import uuid
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio.to_thread import run_sync
+
+from hdtf_async import disk
+from hdtf_async.disk import trouble
+from hdtf_async.failures import Failure, Reason
+from hdtf_async.journal import JOURNAL, RAWS, journals, name_of, shard_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from hdtf_async.bucket import Bucket, Listed
+    from hdtf_async.shards import Shard
+
+SEGMENTS = "_journal/"
+MANY = 64
+"""Short segments in a row that are made one."""
+SHORT = (1 << 16, 1 << 22)
+"""Bytes below which a segment is short: at first, and among those that were made of such."""
+AT_A_TIME = 16
+"""Segments that are fetched at the same time."""
+LISTINGS = 8
+"""How often the segments of one journal are listed until all of them could be read. Each time only those are
+fetched that the listing before did not have."""
+AGAIN_AFTER = 0.5
+"""Seconds between two such listings."""
+
+
+class Segments:
+    """Adds to the segments of one journal. Its lock must be held."""
+
+    def __init__(self, bucket: Bucket, journal: str, there: Iterable[Listed]) -> None:
+        self._bucket = bucket
+        self._below = f"{SEGMENTS}{journal}/"
+        self._there = [(each.key, each.size) for each in there]
+        """Keys and sizes of what the store has of it, in order."""
+        last = self._there[-1][0].rpartition("/")[2].partition("-")[0] if self._there else "0"
+        self._number = int(last)
+        self._run = uuid.uuid4().hex[:12]
+
+    async def add(self, text: bytes) -> int:
+        """Put a text as the next segment; return how many bytes of it the store has now. Raises `Failure`.
+
+        These are fewer where an upload that was cancelled got through: it put the beginning of the text.
+        """
+        while True:
+            key = f"{self._below}{self._number + 1:010d}-{self._run}.jsonl"
+            size = len(text)
+            if not await self._bucket.create(key, text):  # our own object: nobody else has our names
+                there = await self._bucket.get(key) or b""
+                size = len(there) if text.startswith(there) else 0
+            self._number += 1
+            if size:
+                self._there.append((key, size))
+                return size
+            # A long segment that was cancelled: it repeats what the short ones before it say.
+
+    async def join(self, last: Callable[[int], Awaitable[bytes]], least: int | None = None) -> None:
+        """Make one segment of the last ones, where many of them are short; `last` reads that many bytes.
+
+        A run that is killed before the short ones are gone leaves records twice, which say the same twice.
+        """
+        number = short([size for _, size in self._there], least or MANY)
+        if not number:
+            return
+        old = self._there[-number:]
+        text = await last(sum(size for _, size in old))
+        if await self.add(text) < len(text):
+            del self._there[-1]
+            return
+        self._there[-number - 1 : -1] = []
+        await self._bucket.delete([key for key, _ in old])
+
+
+def short(sizes: Sequence[int], least: int = MANY) -> int:
+    """Return how many of the last segments are to be made one; 0 where they are few or long. Pure.
+
+    Each becomes part of a longer one twice, so that few are left and little is put again.
+    """
+    number = before = 0
+    for bound in SHORT:
+        while number < len(sizes) and sizes[-number - 1] < bound:
+            number += 1
+        if number - before >= least:
+            return number
+        before = number
+    return 0
+
+
+async def copy_journals(bucket: Bucket, scratch: Path, shard: Shard | None) -> list[Listed]:
+    """Make the journals in scratch what the store has of them; return the segments of this shard's own one.
+
+    Of its neighbours a shard needs no more than the newest segment, which has their output settings. Raises
+    `Failure`.
+    """
+    found: dict[str, list[Listed]] = {name_of(shard): []}
+    async for each in bucket.listing(SEGMENTS):
+        name = each.key.removeprefix(SEGMENTS).partition("/")[0]
+        if name == JOURNAL or shard_of(name) is not None:  # it becomes the name of a file
+            found.setdefault(name, []).append(each)
+    with trouble(scratch):
+        await run_sync(disk.make_directory, scratch / RAWS)
+        for path in await run_sync(journals, scratch):
+            if path.name not in found:
+                await run_sync(partial(path.unlink, missing_ok=True))
+    for name, segments in found.items():
+        other = shard_of(name)
+        neighbour = shard is not None and other not in {None, shard} and other.count == shard.count
+        found[name] = await _copy(bucket, segments, scratch / name, newest_only=neighbour)
+    return found[name_of(shard)]
+
+
+async def _copy(
+    bucket: Bucket, segments: Iterable[Listed], journal: Path, *, newest_only: bool
+) -> list[Listed]:
+    """Write a journal anew, in its place: a killed run may have left a child that has its lock."""
+    copied: list[Listed] = []
+    there = sorted(segments, key=lambda each: each.key)
+    for listings in range(1, LISTINGS + 1):
+        wanted = there[-1:] if newest_only else there
+        same = _common(copied, wanted)
+        copied = wanted[:same]
+        with trouble(journal):
+            await run_sync(_cut, journal, sum(each.size for each in copied))
+        gone = await _fetch(bucket, wanted[same:], journal, copied)
+        if gone is None:
+            break
+        if listings == LISTINGS:
+            raise Failure(Reason.STORE_UNREACHABLE, f"{bucket.address}: {gone.key} is listed, and not there")
+        await anyio.sleep(AGAIN_AFTER)
+        listed = [each async for each in bucket.listing(f"{SEGMENTS}{journal.name}/")]
+        there = sorted(listed, key=lambda each: each.key)
+    return there
+
+
+async def _fetch(
+    bucket: Bucket, wanted: Sequence[Listed], journal: Path, copied: list[Listed]
+) -> Listed | None:
+    """Append segments to a journal and to those that are copied; return the first one that is not there."""
+    for first in range(0, len(wanted), AT_A_TIME):
+        some = wanted[first : first + AT_A_TIME]
+        texts: dict[str, bytes | None] = {}
+
+        async def fetch(key: str, texts: dict[str, bytes | None] = texts) -> None:
+            texts[key] = await bucket.get(key)
+
+        async with anyio.create_task_group() as fetching:
+            for each in some:
+                fetching.start_soon(fetch, each.key)
+        whole: list[bytes] = []
+        for each in some:
+            text = texts[each.key]
+            if text is None or len(text) != each.size:
+                break
+            whole.append(text)
+        with trouble(journal):
+            await run_sync(_append, journal, whole)
+        copied += some[: len(whole)]
+        if len(whole) < len(some):
+            return some[len(whole)]
+    return None
+
+
+def _common(before: Sequence[Listed], now: Sequence[Listed]) -> int:
+    """Return how many segments two listings begin with alike."""
+    pairs = enumerate(zip(before, now, strict=False))
+    return next(
+        (place for place, (one, other) in pairs if (one.key, one.size) != (other.key, other.size)),
+        min(len(before), len(now)),
+    )
+
+
+def _cut(journal: Path, size: int) -> None:
+    with journal.open("ab") as file:
+        file.truncate(size)
+
+
+def _append(journal: Path, texts: Sequence[bytes]) -> None:
+    with journal.open("ab") as file:
+        file.writelines(texts)
