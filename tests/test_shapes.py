@@ -48,6 +48,12 @@ def gap(name: str, first: int, last: int) -> Callable[[Path], Shape]:
     return draw
 
 
+def slides(directory: Path) -> Shape:
+    """Draw a slide show: a new frame every two seconds."""
+    path = shapes.plain(directory, "slides.mp4", H264, pick="not(mod(n\\,50))")
+    return Shape(path, range(0, shapes.FRAMES, 50))
+
+
 def encoded(name: str, words: str) -> Callable[[Path], Shape]:
     """Return what draws a video with an encoder's options."""
     return lambda directory: Shape(shapes.plain(directory, name, words))
@@ -111,6 +117,9 @@ SHAPES: dict[str, tuple[Callable[[Path], Shape], float, float]] = {
     "a gap where it ends, in Matroska": (gap("gap_c.mkv", 90, 139), 1, 5),
     "nothing new": (gap("gap_c.mp4", 90, 139), 3.7, 5.1),
     "nothing new until the last moment": (gap("gap_c.mp4", 90, 139), 3.7, 5.65),
+    "a slide show, between two slides": (slides, 3, 5),
+    "a slide show, up to a slide": (slides, 1, 4),
+    "a slide show, up to a moment before a slide": (slides, 0.5, 3.2),
     "other colours midway": (recoloured, 2, 6),
     "another pixel format midway": (repixeled, 2, 6),
     "cover art": (cover_art, 2, 5),
@@ -139,6 +148,8 @@ async def test_a_clip_shows_what_was_on_screen(
     half_a_frame = 0.5 / (fps or shapes.RATE)
     assert all(abs(off) <= half_a_frame for off in made.off), made.off
     assert made.off or not shape.sound
+    if shape.sound:
+        assert made.metadata["wav_samples"] == pytest.approx(due.length * 16_000, abs=16)
 
 
 async def test_an_interval_before_the_beginning_is_outside(
