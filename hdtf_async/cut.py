@@ -290,7 +290,8 @@ def plan_cut(clip: Clip, raw: Raw, form: Form) -> ffmpeg.Cut:
         full_range=part.full_range,
         hdr=part.hdr,
         hdr_undeclared=(part.colours[0] == _UNDECLARED, part.colours[2] == _UNDECLARED),
-        recoloured=bool(facts.changes(first, shown.last)),
+        # ffmpeg also decodes the frame behind the clip's last one, and often some before its first one.
+        recoloured=bool(facts.changes(first, shown.until)) or facts.resized,
         lead=facts.lead,
         sound=sound,
     )
@@ -302,7 +303,9 @@ def _inside(clip: Clip, facts: Facts, shown: Shown) -> Interval:
     # Half a frame is how far a published time and the end of a video may lie apart by rounding.
     if interval.end - facts.end > 0.5 * min((facts.end - facts.start) / facts.frames, _LONGEST_STEP):
         interval = Interval(interval.start, facts.end)
-    if shown.before is None and facts.start - interval.start > _FRAMES_DELAYED * min(facts.step, _LONGEST_STEP):
+    if shown.before is None and facts.start - interval.start > _FRAMES_DELAYED * min(
+        facts.step, _LONGEST_STEP
+    ):
         interval = Interval(facts.start, interval.end)
     there = min(facts.end, wanted.end) - max(facts.start, wanted.start)
     if there < wanted.seconds / 2 or (shown.frames == 0 and shown.before is None):

@@ -101,6 +101,11 @@ class Facts:
         """Whether the frames end well before the header says."""
         return _ends_early(self.promised, self.end - self.start)
 
+    @property
+    def resized(self) -> bool:
+        """Whether its frames change their size somewhere."""
+        return len({(part.width, part.height) for part in self.parts}) > 1
+
     def part_at(self, second: float) -> Part:
         """Return how the frame with this time stamp looks."""
         parts = [part for part in self.parts if part.start <= second] or self.parts
