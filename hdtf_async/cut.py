@@ -48,6 +48,8 @@ Without an edit list, as YouTube serves MP4, the first frame comes as late as B-
 """
 _UNDECLARED = 2
 """FFmpeg's number for colours that are not declared."""
+_CONSTANT_LUMINANCE = {10: "bt2020c", 13: "chroma-derived-c"}
+"""FFmpeg's numbers and names of the matrices of colours that zscale cannot map from."""
 _FRAMES_LATE = 1.5
 """Usual distances between frames by which one may come late and still be the next one."""
 _LATE = 0.1
@@ -338,6 +340,10 @@ def _require_range(part: Part, form: Form) -> None:
     """Raise `Failure` where a clip cannot have, or must not be brought to, standard dynamic range."""
     if part.dolby_vision is not None:
         words = f"Dolby Vision profile {part.dolby_vision} cannot be mapped to standard range"
+        raise Failure(Reason.UNSUPPORTED_SOURCE, words)
+    if part.hdr is not None and part.colours[2] in _CONSTANT_LUMINANCE:
+        matrix = _CONSTANT_LUMINANCE[part.colours[2]]
+        words = f"high dynamic range with constant luminance ({matrix}) cannot be mapped to standard range"
         raise Failure(Reason.UNSUPPORTED_SOURCE, words)
     if part.hdr is not None and form.hdr is Hdr.REFUSE:
         words = f"it has high dynamic range ({part.hdr}), and --hdr is refuse"

@@ -254,10 +254,12 @@ def _to_standard_range(cut: Cut) -> list[str]:
 
     What the raw does not declare is taken to be as BT.2100 has it.
     """
-    primaries, matrix = ("bt2020" if undeclared else "input" for undeclared in cut.hdr_undeclared)
-    matrix = "bt2020nc" if matrix == "bt2020" else matrix
+    no_primaries, no_matrix = cut.hdr_undeclared
+    # zscale takes what its output is to be from its input, where nobody tells it.
+    primaries = "primariesin=bt2020:primaries=bt2020" if no_primaries else "primariesin=input"
+    matrix = "matrixin=bt2020nc:matrix=bt2020nc" if no_matrix else "matrixin=input"
     return [
-        f"zscale=transferin={cut.hdr}:primariesin={primaries}:matrixin={matrix}:transfer=linear:npl=100",
+        f"zscale=transferin={cut.hdr}:{primaries}:{matrix}:transfer=linear:npl=100",
         "format=gbrpf32le", "zscale=primaries=bt709", "tonemap=tonemap=hable:desat=0",
         "zscale=transfer=bt709:matrix=bt709:range=limited", "format=yuv420p",
     ]  # fmt: skip
