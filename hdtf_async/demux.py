@@ -136,8 +136,9 @@ def read(path: str, container: str, intervals: Sequence[tuple[float, float]]) ->
 
 
 def glance(path: str, container: str) -> str:
-    """Open a file, decode its first frame, and return what it holds: ``video`` or ``audio``.
+    """Open a file, decode its first frame, and return what it holds.
 
+    That is ``video`` (with audio), ``silent`` (video without audio) or ``audio`` (without video).
     Raises `ValueError` where it holds neither, or no frame of it can be decoded; PyAV's own errors pass.
     """
     with _opened(path, container) as media:
@@ -148,7 +149,7 @@ def glance(path: str, container: str) -> str:
         for packet in media.demux(stream):
             framing.take(packet, 0.0)
             if framing.seen:
-                return "video"
+                return "video" if media.streams.audio else "silent"
             if framing.given_up:
                 break
         raise ValueError("no frame of it can be decoded")
