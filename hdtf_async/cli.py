@@ -157,7 +157,8 @@ def plan_command(argv: Sequence[str]) -> int:
     plan.require_known(read, options)
     known = Known(Path()) if said.out is None else store.read_known(said.out)
     decided = plan.make(read, options, there=known.all_there(), failed=known.failures)
-    told = planned.stated(read, decided, options, *rawdirs.for_plan(options, decided.work, known))
+    own, to_fetch = anyio.run(rawdirs.for_plan, options, decided.work, known)
+    told = planned.stated(read, decided, options, own, to_fetch)
     told["settings"] = origins(said)
     if said.json:
         say_json(told)

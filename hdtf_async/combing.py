@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 
 from hdtf_async import process
 from hdtf_async.failures import Failure, Reason
-from hdtf_async.ffmpeg import source
+from hdtf_async.ffmpeg import FROM_FURTHER_BACK, source
+from hdtf_async.filters import constant_frames
 from hdtf_async.guard import UNGUARDED, Guard
 from hdtf_async.words import classify_ffmpeg
 
@@ -59,15 +60,18 @@ def command(ffmpeg: Path, cut: Cut) -> list[str]:
     """Return the command line that looks at two stretches of a clip."""
     box, length = cut.box, cut.interval.seconds
     # The rows keep their parity: offsets of boxes are even.
-    parts = ";".join(
-        f"[{number}:v:{cut.track}]crop={box.width}:{box.height}:{box.left}:{box.top},trim=end_frame={FRAMES},"
-        f"setpts=PTS-STARTPTS[{name}]"
-        for number, name in enumerate("ab")
-    )
+    filters = [
+        *constant_frames(cut),
+        f"crop={box.width}:{box.height}:{box.left}:{box.top},trim=end_frame={FRAMES},setpts=PTS-STARTPTS",
+    ]
+    chain = ",".join(filters)
+    parts = ";".join(f"[{number}:v:{cut.track}]{chain}[{name}]" for number, name in enumerate("ab"))
+    # Were the filters made anew on the way, `concat` would wait for ever.
+    fixed = ["-reinit_filter", "0"] if cut.recoloured else []
     return [
         str(ffmpeg), "-hide_banner", "-nostdin", "-nostats", "-v", "info",
-        *source(cut.raw, cut.container, cut.interval.start + length / 4),
-        *source(cut.raw, cut.container, cut.interval.start + length * 3 / 4),
+        *fixed, *source(cut.raw, cut.container, cut.interval.start + length / 4),
+        *fixed, *source(cut.raw, cut.container, cut.interval.start + length * 3 / 4),
         "-filter_complex_threads", "1", "-filter_complex", f"{parts};[a][b]concat=n=2:v=1:a=0,idet",
         "-an", "-f", "null", "-",
     ]  # fmt: skip
@@ -76,13 +80,18 @@ def command(ffmpeg: Path, cut: Cut) -> list[str]:
 async def look(ffmpeg: Path, cut: Cut, guard: Guard = UNGUARDED) -> Combing:
     """Look at a clip's stretch of its raw.
 
-    This is what holds an encode token. Raises `Failure`: what ffmpeg's words mean, ``tool_missing``,
-    ``timed_out``.
+    This is what holds an encode token. A look that is not finished in time has seen nothing, and fails no
+    clip. Raises `Failure`: what ffmpeg's words mean, ``tool_missing``.
     """
-    ended = await process.run(command(ffmpeg, cut), deadline=_DEADLINE, guard=guard)
+    try:
+        ended = await process.run(command(ffmpeg, cut), deadline=_DEADLINE, guard=guard)
+    except Failure as failure:
+        if failure.reason is not Reason.TIMED_OUT:
+            raise
+        return Combing(0, 0, 0)
     if ended.code != 0:
-        if classify_ffmpeg(ended.words) is Reason.INTERVAL_OUTSIDE:
-            return Combing(0, 0, 0)  # nothing could be decoded: the encoder says why
+        if classify_ffmpeg(ended.words) in FROM_FURTHER_BACK:
+            return Combing(0, 0, 0)  # the encoder may do better, or says why
         words = ended.words.replace(f"{cut.raw.parent}/", "")
         raise Failure(classify_ffmpeg(ended.words), words or f"ffmpeg ended with {ended.code}")
     # It counts twice: once before the filters are fitted together, where it has seen nothing.

@@ -48,8 +48,14 @@ Without an edit list, as YouTube serves MP4, the first frame comes as late as B-
 """
 _UNDECLARED = 2
 """FFmpeg's number for colours that are not declared."""
+_CONSTANT_LUMINANCE = {10: "bt2020c", 13: "chroma-derived-c"}
+"""FFmpeg's numbers and names of the matrices of colours that zscale cannot map from."""
 _FRAMES_LATE = 1.5
 """Usual distances between frames by which one may come late and still be the next one."""
+_LATE = 0.1
+"""Seconds by which a frame may come late at most: in a slide show the usual distance is seconds."""
+_LONGEST_STEP = 0.1
+"""Seconds between frames from which on the other tolerances do not grow any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,12 +247,14 @@ def plan_cut(clip: Clip, raw: Raw, form: Form) -> ffmpeg.Cut:
     """
     facts, shown = raw.facts, raw.shown[clip.stem]
     interval = _inside(clip, facts, shown)
+    step = min(facts.step, _LONGEST_STEP)
+    late = min(_FRAMES_LATE * facts.step, _LATE)
     # The last frame ends with the interval, unless the next one comes a moment later.
-    end = interval.end if shown.until - interval.end > _FRAMES_LATE * facts.step else shown.until
+    end = interval.end if shown.until - interval.end > late else shown.until
     first, held = shown.first, 0.0
     if shown.before is not None:
         gap = (shown.first if shown.frames else end) - interval.start
-        if not shown.frames or gap > _FRAMES_LATE * facts.step:
+        if not shown.frames or gap > late:
             first, held = shown.before, gap
     begin = interval.start if held else first
     part = _one_part(facts, first, shown.last)
@@ -265,8 +273,7 @@ def plan_cut(clip: Clip, raw: Raw, form: Form) -> ffmpeg.Cut:
         seconds = float(frames / form.fps)
     sound = None
     if form.audio is not Audio.NONE:
-        length = seconds if form.fps is not None else interval.end - begin
-        sound = _plan_sound(raw, begin, length)
+        sound = _plan_sound(raw, begin, seconds)
     return ffmpeg.Cut(
         raw.path,
         raw.container,
@@ -280,12 +287,13 @@ def plan_cut(clip: Clip, raw: Raw, form: Form) -> ffmpeg.Cut:
         source=ffmpeg.Source(due, first, shown.last, part.width, part.height, facts.step, seconds, held=held),
         track=facts.track,
         zero=facts.zero,
-        hold=None if form.fps is not None or _is_near(hold, shown.stored, facts.step) else hold,
+        hold=None if form.fps is not None or _is_near(hold, shown.stored, step) else hold,
         squared=part.squared if part.stretched else None,
         full_range=part.full_range,
         hdr=part.hdr,
         hdr_undeclared=(part.colours[0] == _UNDECLARED, part.colours[2] == _UNDECLARED),
-        recoloured=bool(facts.changes(first, shown.last)),
+        # ffmpeg also decodes the frame behind the clip's last one, and often some before its first one.
+        recoloured=bool(facts.changes(first, shown.until)) or facts.resized,
         lead=facts.lead,
         sound=sound,
     )
@@ -295,9 +303,11 @@ def _inside(clip: Clip, facts: Facts, shown: Shown) -> Interval:
     """Return the part of a clip's interval that lies in the video, if that is at least half of it."""
     wanted = interval = clip.interval
     # Half a frame is how far a published time and the end of a video may lie apart by rounding.
-    if interval.end - facts.end > 0.5 * (facts.end - facts.start) / facts.frames:
+    if interval.end - facts.end > 0.5 * min((facts.end - facts.start) / facts.frames, _LONGEST_STEP):
         interval = Interval(interval.start, facts.end)
-    if shown.before is None and facts.start - interval.start > _FRAMES_DELAYED * facts.step:
+    if shown.before is None and facts.start - interval.start > _FRAMES_DELAYED * min(
+        facts.step, _LONGEST_STEP
+    ):
         interval = Interval(facts.start, interval.end)
     there = min(facts.end, wanted.end) - max(facts.start, wanted.start)
     if there < wanted.seconds / 2 or (shown.frames == 0 and shown.before is None):
@@ -330,6 +340,10 @@ def _require_range(part: Part, form: Form) -> None:
     """Raise `Failure` where a clip cannot have, or must not be brought to, standard dynamic range."""
     if part.dolby_vision is not None:
         words = f"Dolby Vision profile {part.dolby_vision} cannot be mapped to standard range"
+        raise Failure(Reason.UNSUPPORTED_SOURCE, words)
+    if part.hdr is not None and part.colours[2] in _CONSTANT_LUMINANCE:
+        matrix = _CONSTANT_LUMINANCE[part.colours[2]]
+        words = f"high dynamic range with constant luminance ({matrix}) cannot be mapped to standard range"
         raise Failure(Reason.UNSUPPORTED_SOURCE, words)
     if part.hdr is not None and form.hdr is Hdr.REFUSE:
         words = f"it has high dynamic range ({part.hdr}), and --hdr is refuse"
@@ -403,7 +417,7 @@ def _verify_times(cut: ffmpeg.Cut, facts: Facts) -> None:
     """Raise `Failure` with ``clip_wrong`` unless the last frame is shown when it should be, and as long."""
     if cut.source is None:
         return
-    frame, span = cut.source.step, cut.span
+    frame, span = min(cut.source.step, _LONGEST_STEP), cut.span
     if cut.form.fps is not None:
         frame = float(1 / cut.form.fps)
         span = cut.seconds - frame

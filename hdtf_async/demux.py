@@ -101,6 +101,11 @@ class Facts:
         """Whether the frames end well before the header says."""
         return _ends_early(self.promised, self.end - self.start)
 
+    @property
+    def resized(self) -> bool:
+        """Whether its frames change their size somewhere."""
+        return len({(part.width, part.height) for part in self.parts}) > 1
+
     def part_at(self, second: float) -> Part:
         """Return how the frame with this time stamp looks."""
         parts = [part for part in self.parts if part.start <= second] or self.parts
@@ -131,8 +136,9 @@ def read(path: str, container: str, intervals: Sequence[tuple[float, float]]) ->
 
 
 def glance(path: str, container: str) -> str:
-    """Open a file, decode its first frame, and return what it holds: ``video`` or ``audio``.
+    """Open a file, decode its first frame, and return what it holds.
 
+    That is ``video`` (with audio), ``silent`` (video without audio) or ``audio`` (without video).
     Raises `ValueError` where it holds neither, or no frame of it can be decoded; PyAV's own errors pass.
     """
     with _opened(path, container) as media:
@@ -143,7 +149,7 @@ def glance(path: str, container: str) -> str:
         for packet in media.demux(stream):
             framing.take(packet, 0.0)
             if framing.seen:
-                return "video"
+                return "video" if media.streams.audio else "silent"
             if framing.given_up:
                 break
         raise ValueError("no frame of it can be decoded")

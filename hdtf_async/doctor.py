@@ -172,7 +172,7 @@ async def _own_files(options: Options, out: Path | None) -> list[Sign]:
     What is cut off is only found by a run, which reads files to their end.
     """
     works, known = await run_sync(_wanted, options, out)
-    own = await run_sync(rawdirs.own_raws, options.raw_dirs)
+    own = await rawdirs.looked_into(await run_sync(rawdirs.own_raws, options.raw_dirs), works)
     unused = [
         f"{each['file']} (for {each['video']}): {each['unused']}"
         for each in own.listed(works)
@@ -191,7 +191,7 @@ async def _own_files(options: Options, out: Path | None) -> list[Sign]:
                     if failure.reason is not Reason.RAW_UNREADABLE:
                         raise
                     unused.append(f"{failure.words} (for {work.stem})")
-    at_hand = len(works) - len(rawdirs.to_fetch(works, own, known))
+    at_hand = len(works) - len(rawdirs.to_fetch(works, own, known, options.audio))
     words = f"{opened} files open; {at_hand} of {len(works)} videos need no download"
     more = [f"{len(unused) - _NAMED} more files are not used"] if len(unused) > _NAMED else []
     return [Sign("own files", Verdict.FINE, words)] + [

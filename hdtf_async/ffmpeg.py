@@ -65,6 +65,11 @@ SHORT_SIGHTED = ("ultrafast", "superfast")
 _AAC_BITS = "128k"
 RUN_UPS = (0.0, 4.0, 16.0, 64.0, 256.0, inf)
 """Seconds by which decoding starts earlier, one after the other, until the first source frame is there."""
+FROM_FURTHER_BACK = frozenset({Reason.INTERVAL_OUTSIDE, Reason.BOX_DOES_NOT_FIT, Reason.RAW_UNREADABLE})
+"""What ffmpeg's words mean where decoding from further back may help, if no source frame was reported.
+
+Nothing came out, or a frame before the interval has another size than the clip's.
+"""
 _RESTARTED = "Non-monotonic DTS"
 _ROUNDING = 2e-6
 """Seconds by which time stamps may differ that are written with six decimals."""
@@ -170,15 +175,16 @@ async def encode(
         except _LateError as late:
             words, reason = late.words, late.reason
         except Failure as failure:
-            if failure.reason is not Reason.INTERVAL_OUTSIDE or cut.source is None:
+            if frames.begun or failure.reason not in FROM_FURTHER_BACK or cut.source is None:
                 raise
-            # Nothing came out: the frames are there, and cannot be decoded, or only from further back.
-            words, reason = _without_end(failure.words)
-            words = words or f"none of its {cut.source.frames} source frames was decoded"
+            words, reason = failure.words, failure.reason
+            if reason is Reason.INTERVAL_OUTSIDE:
+                words, reason = _without_end(words)
+                words = words or f"none of its {cut.source.frames} source frames was decoded"
         else:
             return counted
-    unreadable = reason is Reason.RAW_UNREADABLE
-    raise Failure(Reason.RAW_UNREADABLE if unreadable else Reason.UNSUPPORTED_SOURCE, words)
+    kept = reason in {Reason.RAW_UNREADABLE, Reason.BOX_DOES_NOT_FIT}
+    raise Failure(reason if kept else Reason.UNSUPPORTED_SOURCE, words)
 
 
 def _without_end(words: str) -> tuple[str, Reason]:
@@ -200,7 +206,9 @@ class _Frames:
     def __init__(self, cut: Cut, run_up: float) -> None:
         self._cut, self._source = cut, cut.source
         self._origin = cut.ticks(cut.origin(run_up))
-        self._begun = self._ended = False
+        self.begun = False
+        """Whether the first source frame was reported."""
+        self._ended = False
 
     def take(self, line: str) -> None:
         """Take a line of ffmpeg's output. Raises `Failure` for a frame that is not due."""
@@ -210,7 +218,7 @@ class _Frames:
         place, tick = int(found[1]), int(found[2]) + self._origin
         if place == 0:
             self._require("first", tick, self._source.first)
-            self._begun = True
+            self.begun = True
         if place == self._source.frames - 1:
             self._require("last", tick, self._source.last)
             self._ended = True
@@ -222,7 +230,7 @@ class _Frames:
         """Raise `Failure` with ``unsupported_source`` unless the last source frame was reported."""
         if self._source is None or self._ended:
             return
-        if not self._begun:
+        if not self.begun:
             words = f"none of its {self._source.frames} source frames was decoded"
             raise _LateError(Reason.UNSUPPORTED_SOURCE, words)
         words = f"not all of its {self._source.frames} source frames were decoded"

@@ -111,7 +111,7 @@ class Cut:
     hdr_undeclared: tuple[bool, bool] = (False, False)
     """Whether its primaries and its matrix are not declared."""
     recoloured: bool = False
-    """Whether the raw has other colours, or another pixel format, from some frame of the clip on."""
+    """Whether ffmpeg may decode frames of another size, colour or pixel format on the way."""
     parity: str | None = None
     """Which half-picture is the earlier one (``tff``, ``bff``), where the raw was seen to be combed."""
     lead: float = 0.0
@@ -205,7 +205,7 @@ def video_filters(cut: Cut, run_up: float = 0.0) -> str:
     origin = cut.origin(run_up)
     before = cut.begin - origin
     start = f"start={decimal(before)}:" if before else ""
-    chain = [*_constant_frames(cut), *_whole_pictures(cut)]
+    chain = [*constant_frames(cut), *_whole_pictures(cut)]
     chain += [f"trim={start}end={decimal(cut.ticked.end - origin)}", *_reported(cut)]
     if cut.held:
         # What is on screen when the interval starts is moved to its start, and everything else follows.
@@ -254,17 +254,19 @@ def _to_standard_range(cut: Cut) -> list[str]:
 
     What the raw does not declare is taken to be as BT.2100 has it.
     """
-    primaries, matrix = ("bt2020" if undeclared else "input" for undeclared in cut.hdr_undeclared)
-    matrix = "bt2020nc" if matrix == "bt2020" else matrix
+    no_primaries, no_matrix = cut.hdr_undeclared
+    # zscale takes what its output is to be from its input, where nobody tells it.
+    primaries = "primariesin=bt2020:primaries=bt2020" if no_primaries else "primariesin=input"
+    matrix = "matrixin=bt2020nc:matrix=bt2020nc" if no_matrix else "matrixin=input"
     return [
-        f"zscale=transferin={cut.hdr}:primariesin={primaries}:matrixin={matrix}:transfer=linear:npl=100",
+        f"zscale=transferin={cut.hdr}:{primaries}:{matrix}:transfer=linear:npl=100",
         "format=gbrpf32le", "zscale=primaries=bt709", "tonemap=tonemap=hable:desat=0",
         "zscale=transfer=bt709:matrix=bt709:range=limited", "format=yuv420p",
     ]  # fmt: skip
 
 
-def _constant_frames(cut: Cut) -> list[str]:
-    """Return the filter that makes all frames of one size and colour, where the colours change.
+def constant_frames(cut: Cut) -> list[str]:
+    """Return the filter that makes all frames of one size and colour, where these change.
 
     The other filters are not made anew there (see `ffmpeg.command`): they would lose the frames they hold.
     """

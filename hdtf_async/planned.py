@@ -26,6 +26,8 @@ def stated(
     where that is not told.
     """
     downloads = decided.work if to_fetch is None else to_fetch
+    # Of these only the audio is fetched.
+    own_videos = {each["video"] for each in own if each["kind"] == "video"}
     clips: list[Clip] = [*decided.clips, *(clip for clip, _ in (*decided.impossible, *decided.given_up))]
     return {
         "videos_listed": len(read.videos),
@@ -34,7 +36,7 @@ def stated(
         "hours": round(sum(clip.interval.seconds for clip in clips) / 3600, 4),
         "downloads": len(downloads),
         "at_hand": len(decided.work) - len(downloads),
-        "least_bytes": sum(work.least_bytes for work in downloads),
+        "least_bytes": sum(work.least_bytes for work in downloads if work.stem not in own_videos),
         "least_hours_at_pace": round(len(downloads) * options.pace / 3600, 2),
         "raw_dir": list(own),
         "there": len(decided.there),

@@ -6,18 +6,23 @@ A name counts in any of these forms, where NAME is a video's (``RD_Radio1``) or 
 - ``Title [ID].mp4`` and ``Title-ID.mp4``, as yt-dlp and youtube-dl name files;
 - each of them with the format that yt-dlp appends before it merges two files: ``Title [ID].f137.mp4``.
 
-Whether a file can be read is not known here (see `raws`).
+Whether a file can be read is not known here (see `raws`). `looked_into` tells audio from video by content.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from anyio.to_thread import run_sync
+
 from hdtf_async.containers import DEMUXERS, SOUND_DEMUXERS
+from hdtf_async.failures import Failure, Reason
+from hdtf_async.model import Audio
 from hdtf_async.options import Options, OptionsError
+from hdtf_async.probe import Prober
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -57,6 +62,8 @@ class OwnFile:
     kind: Kind
     why: str = ""
     """Why it cannot be used, if its name says so."""
+    silent: bool = False
+    """Whether it is known to be a video without audio."""
 
     @property
     def container(self) -> str:
@@ -138,19 +145,50 @@ def names_of(file_name: str) -> Iterator[str]:
             yield from pattern.findall(name)
 
 
-def to_fetch(works: Iterable[Work], own: OwnFiles, known: Known) -> list[Work]:
-    """Return the videos that have to be downloaded, as far as names and the journal say."""
-    return [
-        work for work in works if not own.videos(work) and known.raw_there(work.youtube_id) is None
-    ]  # fmt: skip
+def to_fetch(works: Iterable[Work], own: OwnFiles, known: Known, audio: Audio = Audio.NONE) -> list[Work]:
+    """Return the videos of which something has to be downloaded, the video or its audio."""
+    return [work for work in works if not _is_complete(work, own, known, audio)]
 
 
-def for_plan(
+def _is_complete(work: Work, own: OwnFiles, known: Known, audio: Audio) -> bool:
+    """Whether nothing of a video has to be downloaded, as far as names, `looked_into` and the journal say."""
+    videos = own.videos(work)
+    if not videos:
+        return known.raw_there(work.youtube_id) is not None
+    if audio is Audio.NONE or not videos[0].silent:
+        return True
+    beside = any(each.kind is Kind.AUDIO for each in own.of(work))
+    return beside or known.raw_there(work.youtube_id, "sound") is not None
+
+
+async def looked_into(own: OwnFiles, works: Iterable[Work]) -> OwnFiles:
+    """Return the user's own files; those of the videos given count as what they hold, not by their ending.
+
+    A file that cannot be read stays what it is by its ending.
+    """
+    found = {each.path: each for work in works for each in own.videos(work)}
+    async with Prober() as prober:
+        for path, each in found.items():
+            try:
+                held = await prober.glance(path, container=each.container)
+            except Failure as failure:
+                if failure.reason is Reason.TOOL_MISSING:
+                    raise
+                continue
+            kind = Kind.AUDIO if held == "audio" else Kind.VIDEO
+            found[path] = replace(each, kind=kind, silent=held == "silent")
+    by_name = {name: [found.get(each.path, each) for each in files] for name, files in own.by_name.items()}
+    return OwnFiles(by_name, own.paths)
+
+
+async def for_plan(
     options: Options, works: Sequence[Work], known: Known
 ) -> tuple[list[dict[str, str]], list[Work]]:
     """Return what each of the user's own files is for, and which videos have to be downloaded."""
-    own = own_raws(options.raw_dirs)
-    return own.listed(works), to_fetch(works, own, known)
+    own = await run_sync(own_raws, options.raw_dirs)
+    if own.paths:
+        own = await looked_into(own, works)
+    return own.listed(works), to_fetch(works, own, known, options.audio)
 
 
 def _judged(path: Path) -> OwnFile | None:

@@ -62,12 +62,15 @@ def mapped(nits: float) -> float:
     return 16 + 219 * math.pow(curve(nits / 100) / curve(PEAK / 100), 1 / 2.4)
 
 
-def draw(directory: Path, name: str, transfer: str, words: str = H264_10) -> Path:
+BT2020 = "color_primaries=bt2020:colorspace=bt2020nc"
+
+
+def draw(directory: Path, name: str, transfer: str, words: str = H264_10, declared: str = BT2020) -> Path:
     """Draw grey columns of known brightness."""
     signal = pq if transfer == "smpte2084" else hlg
     codes = [round(64 + 876 * signal(nits)) for nits in NITS]
     columns = "+".join(f"{code}*eq(floor(X/{COLUMN})\\,{place})" for place, code in enumerate(codes))
-    tags = f"color_primaries=bt2020:color_trc={transfer}:colorspace=bt2020nc:range=tv"
+    tags = f"{declared}:color_trc={transfer}:range=tv"
     source = "color=size=160x120:rate=25:duration=1,format=yuv420p10le"
     drawing = f"{source},geq=lum='{columns}':cb=512:cr=512,setparams={tags}"
     media.ffmpeg(directory, f"-v error -f lavfi -i {drawing} {words} {name}")
@@ -110,6 +113,36 @@ async def test_high_dynamic_range_is_mapped(
     assert grey == pytest.approx([mapped(nits) for nits in NITS], abs=4), grey
     assert all(abs(blue - 128) <= 1 for blue in tint)
     assert made.metadata["tone_mapped"] == transfer
+
+
+UNKNOWN = ("color_primaries=unknown", "colorspace=unknown")
+
+
+@pytest.mark.parametrize("transfer", ["smpte2084", "arib-std-b67"])
+@pytest.mark.parametrize(
+    "declared",
+    [":".join(UNKNOWN), f"color_primaries=bt2020:{UNKNOWN[1]}", f"{UNKNOWN[0]}:colorspace=bt2020nc"],
+)
+async def test_colours_that_are_not_declared_are_those_of_bt2020(
+    prober: Prober, tmp_path: Path, transfer: str, declared: str
+) -> None:
+    """Where a video declares its transfer function alone, as some phones do, the picture is the same."""
+    shape = Shape(draw(tmp_path, "bare.mp4", transfer, declared=declared), sound=False)
+    made = await shapes.make(prober, shape, shapes.clip_of(0, 1), tmp_path / "out", crf=0)
+    assert made.path is not None
+    declared_now, _, grey, tint = looked_at(made.path)
+    assert declared_now == (1, 1, 1, 1)
+    assert grey == pytest.approx([mapped(nits) for nits in NITS], abs=4), grey
+    assert all(abs(blue - 128) <= 1 for blue in tint)
+
+
+async def test_constant_luminance_is_refused(prober: Prober, tmp_path: Path) -> None:
+    """The words name the matrix."""
+    declared = "color_primaries=bt2020:colorspace=bt2020c"
+    shape = Shape(draw(tmp_path, "constant.mp4", "smpte2084", declared=declared), sound=False)
+    with pytest.raises(Failure, match="constant luminance \\(bt2020c\\)") as failure:
+        await shapes.make(prober, shape, shapes.clip_of(0, 1), tmp_path / "out")
+    assert failure.value.reason is Reason.UNSUPPORTED_SOURCE
 
 
 async def test_high_dynamic_range_can_be_refused(prober: Prober, tmp_path: Path) -> None:

@@ -251,6 +251,38 @@ def test_the_plan_counts_no_download_for_a_video_that_is_there(
     assert "1 of these videos need no download" in shown
 
 
+@pytest.mark.parametrize(
+    ("files", "wanted"),
+    [
+        ({"RD_Shape.mp4": "silent.mp4"}, ("wav", 1)),
+        ({"RD_Shape.mp4": "silent.mp4"}, ("none", 0)),
+        ({"RD_Shape.f137.mp4": "silent.mp4", "RD_Shape.f251.webm": "sound.webm"}, ("wav", 0)),
+        ({"RD_Shape.webm": "sound.webm"}, ("wav", 1)),
+    ],
+    ids=["without audio", "without audio, none wanted", "in two files", "audio alone"],
+)
+def test_the_plan_counts_the_download_of_what_the_files_do_not_hold(
+    drawn: Path,
+    options: Options,
+    capsys: pytest.CaptureFixture[str],
+    files: dict[str, str],
+    wanted: tuple[str, int],
+) -> None:
+    """Audio that is missing is downloaded; a file that holds nothing but audio is no video."""
+    audio, downloads = wanted
+    drawings = {"silent.mp4": f"-map 0:v {H264}", "sound.webm": "-map 1:a -c:a libopus"}
+    for name, drawing in files.items():
+        put(film(drawn, drawing, drawings[drawing]), options, name)
+    words = ["--source", str(options.source), "--subset", "RD", "--raw-dir", str(options.raw_dirs[0])]
+    assert main(["plan", "--json", "--audio", audio, *words]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["downloads"] == downloads
+    # Only the audio alone is of no use.
+    assert [bool(each["unused"]) for each in told["raw_dir"]] == [list(files) == ["RD_Shape.webm"]] * len(
+        files
+    )
+
+
 async def test_only_what_cannot_be_read_lets_a_download_begin(
     drawn: Path, tmp_path: Path, options: Options
 ) -> None:

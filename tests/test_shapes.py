@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import shapes
 import test_sound
 from shapes import H264, Shape
 
-from hdtf_async.demux import Facts
+from hdtf_async import cut
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.model import Audio, Box, Crop
 from hdtf_async.probe import Prober
@@ -19,6 +20,10 @@ from hdtf_async.probe import Prober
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
+
+    from hdtf_async.ffmpeg import Cut
+    from hdtf_async.model import Clip, Form
+    from hdtf_async.raws import Raw
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +51,12 @@ def gap(name: str, first: int, last: int) -> Callable[[Path], Shape]:
         return Shape(path, [number for number in range(shapes.FRAMES) if not first <= number <= last])
 
     return draw
+
+
+def slides(directory: Path) -> Shape:
+    """Draw a slide show: a new frame every two seconds."""
+    path = shapes.plain(directory, "slides.mp4", H264, pick="not(mod(n\\,50))")
+    return Shape(path, range(0, shapes.FRAMES, 50))
 
 
 def encoded(name: str, words: str) -> Callable[[Path], Shape]:
@@ -111,6 +122,9 @@ SHAPES: dict[str, tuple[Callable[[Path], Shape], float, float]] = {
     "a gap where it ends, in Matroska": (gap("gap_c.mkv", 90, 139), 1, 5),
     "nothing new": (gap("gap_c.mp4", 90, 139), 3.7, 5.1),
     "nothing new until the last moment": (gap("gap_c.mp4", 90, 139), 3.7, 5.65),
+    "a slide show, between two slides": (slides, 3, 5),
+    "a slide show, up to a slide": (slides, 1, 4),
+    "a slide show, up to a moment before a slide": (slides, 0.5, 3.2),
     "other colours midway": (recoloured, 2, 6),
     "another pixel format midway": (repixeled, 2, 6),
     "cover art": (cover_art, 2, 5),
@@ -139,6 +153,8 @@ async def test_a_clip_shows_what_was_on_screen(
     half_a_frame = 0.5 / (fps or shapes.RATE)
     assert all(abs(off) <= half_a_frame for off in made.off), made.off
     assert made.off or not shape.sound
+    if shape.sound:
+        assert made.metadata["wav_samples"] == pytest.approx(due.length * 16_000, abs=16)
 
 
 async def test_an_interval_before_the_beginning_is_outside(
@@ -220,8 +236,17 @@ AV1 = "-pix_fmt yuv420p -c:v libsvtav1 -preset 12 -crf 20 -g 50 -svtav1-params l
 
 @pytest.mark.parametrize(
     ("ending", "words"),
-    [("mp4", H264), ("mkv", H264), ("webm", VP9), ("mkv", AV1), ("mkv", "-c:v mpeg2video -q:v 3")],
-    ids=["H.264 in MP4", "H.264 in Matroska", "VP9", "AV1", "MPEG-2"],
+    [
+        ("mp4", H264),
+        ("mkv", H264),
+        ("webm", VP9),
+        ("mkv", AV1),
+        ("mkv", "-c:v mpeg2video -q:v 3"),
+        ("ts", f"{H264} -bf 2"),
+        ("ts", f"{H264} -bf 2 -g 10"),
+        ("flv", f"{H264} -bf 0"),
+    ],
+    ids=["H.264 in MP4", "H.264 in Matroska", "VP9", "AV1", "MPEG-2", "MPEG-TS", "MPEG-TS, short GOP", "FLV"],
 )
 async def test_a_change_of_size_is_told_or_does_not_matter(
     ending: str, words: str, prober: Prober, tmp_path: Path
@@ -233,7 +258,9 @@ async def test_a_change_of_size_is_told_or_does_not_matter(
     shape = Shape(
         shapes.joined(tmp_path, f"both.{ending}", f"part0.{ending}", f"part1.{ending}"), sound=False
     )
-    for start, end, size in ((1, 3, (640, 480)), (5, 7, (320, 240))):
+    parts = ((1, 3, (640, 480)), (3, 4, (640, 480)), (4, 5, (320, 240)), (5, 7, (320, 240)))
+    # FFmpeg's decoder of MPEG-2 loses the last frame before a change: no clip can have it.
+    for start, end, size in parts if "mpeg2" not in words else parts[::3]:
         clip = shapes.clip_of(start, end, box=Box(0, 0, 160, 120), height=120)
         made = await shapes.make(prober, shape, clip, tmp_path / f"out{start}", crop=Crop.TABLE)
         assert made.numbers == shape.within(start, end)
@@ -255,7 +282,12 @@ async def test_a_change_of_size_that_nobody_noticed_is_not_cropped(
         numbers = shapes.draw_numbers(tmp_path, width, height)
         media.ffmpeg(tmp_path, f"-v error -ss {4 * part} {numbers} -t 4 {H264} part{part}.mp4")
     shape = Shape(shapes.joined(tmp_path, "both.mp4", "part0.mp4", "part1.mp4"), sound=False)
-    monkeypatch.setattr(Facts, "changes", lambda *_: ())
+    plan = cut.plan_cut
+
+    def unnoticed(clip: Clip, raw: Raw, form: Form) -> Cut:
+        return plan(clip, replace(raw, facts=replace(raw.facts, parts=raw.facts.parts[:1])), form)
+
+    monkeypatch.setattr(cut, "plan_cut", unnoticed)
     with pytest.raises(Failure) as failure:
         await shapes.make(prober, shape, shapes.clip_of(2, 6), tmp_path / "out")
     assert failure.value.reason is Reason.BOX_DOES_NOT_FIT
