@@ -178,7 +178,8 @@ async def test_the_measurement_tells_a_frame_of_difference(
     plain = ffmpeg.sound_filters
     late = {"wav": 0.08, "inside": 0.08}
 
-    def moved(sound: ffmpeg.Sound, *, wav: bool) -> str:
+    def moved(sound: ffmpeg.Sound, *, wav: bool, copies_time: bool = False) -> str:
+        assert not copies_time
         return plain(replace(sound, start=sound.start - late["wav" if wav else "inside"]), wav=wav)
 
     monkeypatch.setattr(ffmpeg, "sound_filters", moved)
