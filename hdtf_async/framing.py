@@ -158,8 +158,10 @@ class Framing:
         left, right, top, bottom = self._cropping
         if (top + bottom < height) and (left + right < width):
             width, height = width - left - right, height - top - bottom
-            if any(self._cropping):  # ffmpeg's crop filter keeps whole samples of colour
-                width, height = width - width % 2, height - height % 2
+            pixels = context.format if frame is None else frame.format
+            if any(self._cropping) and pixels is not None:  # ffmpeg's filter keeps whole samples of colour
+                across, down = (4 // pixels.chroma_width(4) or 1), (4 // pixels.chroma_height(4) or 1)
+                width, height = width - width % across, height - height % down
         aspect = self._aspect
         if frame is not None and frame.rotation % 180:
             width, height, aspect = height, width, 1 / aspect
