@@ -267,5 +267,7 @@ def of_ends(video: Format, first: Fetched, last: Fetched, subject: str) -> Sign:
 
 
 def _wrong(subject: str, failure: Failure) -> Sign:
-    words = connection_cause(failure.words) or f"{failure.reason}: {observed.message(failure)}"
+    unreachable = failure.words if failure.reason is Reason.UNREACHABLE else ""
+    cause = connection_cause(failure.words) or unreachable
+    words = cause or f"{failure.reason}: {observed.message(failure)}"
     return Sign(subject, Verdict.WRONG, words, failure.reason.advice.remedy, failure.reason)

@@ -124,7 +124,8 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
 
 def said(metadata: dict[str, Any]) -> dict[str, Any]:
     """Return what metadata say of the audio's origin."""
-    return {name: metadata[name] for name in metadata if name.startswith("audio_")}
+    names = ("audio_language", "audio_original", "audio_guessed")
+    return {name: metadata[name] for name in names if name in metadata}
 
 
 def loudest(wav: Path) -> int:

@@ -153,7 +153,7 @@ def options_for(
 async def test_a_run_extracts_once_and_then_asks_for_media_only(
     mock: demo.FullMock, footage: Path, tmp_path: Path, program: Path | None
 ) -> None:
-    """Deno is started for the extraction and never again; a film of 10 MiB comes in two requests."""
+    """Deno runs for the test challenge and for the extraction; a film of 10 MiB comes in two requests."""
     full.write_tables(tmp_path / "tables", {"Large": LARGE})
     started = tmp_path / "started.txt"
     options = options_for(
@@ -166,7 +166,7 @@ async def test_a_run_extracts_once_and_then_asks_for_media_only(
     assert (report.exit_code, report.done) == (ExitCode.DONE, ["RD_Large_000"])
     size = (footage / LARGE / f"{full.H264}.mp4").stat().st_size
     assert report.raw_bytes == size
-    assert started.read_text().split().count("run") == 1
+    assert started.read_text().split().count("run") == 2
     asked = (await mock.requests())[before:]
     media = [one for one in asked if one["path"].startswith("/videoplayback")]
     assert asked[-2:] == media

@@ -68,33 +68,33 @@ DEAF = "trap '' TERM; "
 HANGS = "while :; do sleep 600; done"
 WHOLE = '"$real" "$@"'
 LIES: dict[str, tuple[str, Reason | None, Reason | None]] = {
-    "hangs": (f"{FORKS}{HANGS}", Reason.STALLED, Reason.STALLED),
-    "hangs and ignores TERM": (f"{DEAF}{FORKS}{HANGS}", Reason.STALLED, Reason.STALLED),
-    "closes its output and hangs": (f"exec >&- 2>&-; {FORKS}{HANGS}", Reason.STALLED, Reason.STALLED),
+    "hangs": (f"{FORKS}{HANGS}", Reason.STALLED, Reason.ENCODE_STALLED),
+    "hangs and ignores TERM": (f"{DEAF}{FORKS}{HANGS}", Reason.STALLED, Reason.ENCODE_STALLED),
+    "closes its output and hangs": (f"exec >&- 2>&-; {FORKS}{HANGS}", Reason.STALLED, Reason.ENCODE_STALLED),
     # A download of the promised size is there then: the second try finds it, checks it and is done.
-    "does all and hangs": (f"{WHOLE}; {DEAF}{HANGS}", None, Reason.STALLED),
+    "does all and hangs": (f"{WHOLE}; {DEAF}{HANGS}", None, Reason.ENCODE_STALLED),
     "does all, closes its output and hangs": (
         f"{WHOLE}; exec >&- 2>&-; {DEAF}{HANGS}",
         None,
-        Reason.STALLED,
+        Reason.ENCODE_STALLED,
     ),
     "talks and does nothing": (
         r"while :; do printf 'PROG {}\rframe=1\n'; sleep 0.01; done",
         Reason.STALLED,
-        Reason.STALLED,
+        Reason.ENCODE_STALLED,
     ),
     "goes on beyond the end": (
         'n=1; while :; do n=$((n + 1)); echo "out_time_us=${n}00000000"; sleep 0.01; done',
         Reason.STALLED,
-        Reason.STALLED,
+        Reason.ENCODE_STALLED,
     ),
     "does all and says 1": (f"{WHOLE}; exit 1", Reason.UNKNOWN, Reason.TOOL_FAILED),
     "does all and is killed": (f"{WHOLE}; kill -KILL $$", Reason.UNKNOWN, Reason.TOOL_FAILED),
-    "does nothing and says 0": ("exit 0", Reason.RAW_TRUNCATED, Reason.CLIP_WRONG),
+    "does nothing and says 0": ("exit 0", Reason.RAW_TRUNCATED, Reason.UNSUPPORTED_SOURCE),
     "is all noise": (
         r"printf '\377\376\000PROG {'; printf 'half a line \377' >&2",
         Reason.RAW_TRUNCATED,
-        Reason.CLIP_WRONG,
+        Reason.UNSUPPORTED_SOURCE,
     ),
     "does all and leaves others behind": (f"{FORKS}{WHOLE}", None, None),
     "tells the truth": (WHOLE, None, None),
