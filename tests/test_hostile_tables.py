@@ -334,7 +334,8 @@ def _asked(ids: Iterable[str], private: Path) -> list[list[str]]:
     asked: list[list[str]] = []
 
     async def run(argv: Sequence[str], **_: object) -> process.Ended:
-        asked.append(list(argv))
+        if "-J" in argv:  # else it only looks whether YouTube can be reached
+            asked.append(list(argv))
         return process.Ended(0, "", json.dumps({"id": argv[-1].rpartition("=")[2]}).encode())
 
     async def ask() -> None:
