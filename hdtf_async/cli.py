@@ -40,7 +40,17 @@ from hdtf_async.export import OPTIONS as OF_EXPORT
 from hdtf_async.export import Exported, export
 from hdtf_async.failures import ExitCode, Failure
 from hdtf_async.flags import (
-    COMMANDS, DESCRIPTION, EPILOG, Parser, add, add_recipe, anywhere, days, made, origins, preset,
+    COMMANDS,
+    DESCRIPTION,
+    EPILOG,
+    Parser,
+    add,
+    add_recipe,
+    anywhere,
+    days,
+    made,
+    origins,
+    preset,
     set_elsewhere,
 )  # fmt: skip
 from hdtf_async.forms import FormError
