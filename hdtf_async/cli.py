@@ -446,6 +446,5 @@ def _complain(message: str) -> None:
 
 
 def _nothing_left(out: Path, options: Options) -> bool:
-    known = store.read_known(out)
-    read = tables.read(options.source)
+    known, read = store.read_known(out), tables.read(options.source)
     return not plan.make(read, options, there=known.all_there(), failed=known.failures).work
