@@ -158,7 +158,8 @@ async def encode(
     """Make one clip and return how many frames ffmpeg counted; `on_seconds` is told the seconds so far.
 
     Raises `Failure`: what ffmpeg's words mean, ``tool_missing``, ``timed_out``, ``stalled``;
-    ``unsupported_source`` where the source frames that were decoded are not those of the clip.
+    ``unsupported_source`` where the source frames that were decoded are not those of the clip;
+    ``clip_wrong`` where they were decoded and none was written.
     """
     words, tried, reason = "", None, Reason.UNSUPPORTED_SOURCE
     for run_up in RUN_UPS:
@@ -175,6 +176,9 @@ async def encode(
         except _LateError as late:
             words, reason = late.words, late.reason
         except Failure as failure:
+            if frames.begun and failure.reason is Reason.INTERVAL_OUTSIDE:
+                decoded = "its source frames were decoded, but ffmpeg wrote none of them"
+                raise Failure(Reason.CLIP_WRONG, _without_end(failure.words)[0] or decoded) from None
             if frames.begun or failure.reason not in FROM_FURTHER_BACK or cut.source is None:
                 raise
             words, reason = failure.words, failure.reason

@@ -319,5 +319,5 @@ async def test_a_fault_of_the_fake_ffmpeg_costs_one_clip(tmp_path: Path) -> None
     report = await hdtf_async.download(tmp_path / "out", options(fakes, limit=4))
 
     assert sorted(report.done) == ["RD_Radio1_000", "RD_Radio3_000"]
-    assert report.failed == {short: Reason.CLIP_WRONG, broken: Reason.UNSUPPORTED_SOURCE}
+    assert report.failed == {short: Reason.CLIP_WRONG, broken: Reason.CLIP_WRONG}
     assert not list((tmp_path / "out").glob(".hdtf-*"))
