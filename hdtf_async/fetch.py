@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -91,8 +93,8 @@ class Fetcher:
         """Videos from which clips are being cut; their raws may be deleted after that."""
         self._forbidden: set[str] = set()
         """Videos turned down by the media servers since the last one that was not."""
-        self._forbidding: dict[Source, set[str]] = {}
-        """Sources of media to the videos that they have forbidden since the last one that they delivered."""
+        self._forbidding: dict[Source, Counter[str]] = {}
+        """Sources of media, with how often they forbade which video since the last one they delivered."""
 
     def expects_at_hand(self, work: Work) -> bool:
         """Whether a raw seems to be there already, from file names and the journal alone."""
@@ -130,13 +132,7 @@ class Fetcher:
         try:
             avoid = self._avoided(work)
             info = await self._tool.ask(work.youtube_id, directory, every_address=bool(avoid))
-            choice = formats.choose(
-                info,
-                policy=self._options.resolution,
-                reference_height=work.reference_height,
-                audio=self._options.audio is not Audio.NONE,
-                avoid=avoid,
-            )
+            choice = self._choose(work, info, avoid)
             turn.available()
             wanted = self._wanted(work, choice)
             self._tell_chosen(work, choice)
@@ -145,7 +141,7 @@ class Fetcher:
                 arrived[name] = await self._fetch(work, info, name, rendition, directory, turn)
         except Failure as failure:
             if failure.reason is Reason.FORBIDDEN and not failure.advanced and name:
-                self._forbidding.setdefault(wanted[name].source, set()).add(work.youtube_id)
+                self._forbidding.setdefault(wanted[name].source, Counter())[work.youtube_id] += 1
             words = f"attempt {work.attempt}: {failure.reason}: {failure.words}\n"
             await self._store.log(work.videos[0], words)
             if failure.reason not in partials.RESUMABLE:
@@ -173,6 +169,25 @@ class Fetcher:
             for source, videos in self._forbidding.items()
             if work.youtube_id in videos or len(videos) >= FORBIDDING
         }
+
+    def _choose(self, work: Work, info: Mapping[str, Any], avoid: set[Source]) -> Choice:
+        """Choose the formats. Another protocol is used only once the usual one was forbidden twice.
+
+        A new address of the same client often works, and HLS has lower quality or lacks the size.
+        """
+        choose = partial(
+            formats.choose,
+            info,
+            policy=self._options.resolution,
+            reference_height=work.reference_height,
+            audio=self._options.audio is not Audio.NONE,
+        )
+        choice = choose(avoid=avoid)
+        counts = {source: self._forbidding.get(source, Counter()) for source in avoid}
+        once = {source for source, count in counts.items() if count[work.youtube_id] == 1}
+        if choice.video.source.protocol in {source.protocol for source in once}:
+            return choice
+        return choose(avoid=avoid - once) if once else choice
 
     def _wanted(self, work: Work, choice: Choice) -> dict[str, Format]:
         """Return what is to be fetched: the video, and its sound where that is a file of its own."""

@@ -262,10 +262,12 @@ def test_a_dozen_kills_with_real_tools(slow_site: demo.StandIn, demo_tables: Pat
     killing = Killing(lambda _tools: command, undisturbed(command, tmp_path / "right"), CHANCE())
     assert killing.right.code == 0
     kills = 0
-    for number in range(3):
+    for number in range(9):  # a run may end before it is killed
         series = killing.series(tmp_path / f"series-{number}", kills=6)
         assert series.faults == []
         kills += len(series.kills)
+        if kills > 5:
+            break
     assert kills > 5
 
 
