@@ -183,9 +183,11 @@ class Fetcher:
             audio=self._options.audio is not Audio.NONE,
         )
         choice = choose(avoid=avoid)
-        counts = {source: self._forbidding.get(source, Counter()) for source in avoid}
-        once = {source for source, count in counts.items() if count[work.youtube_id] == 1}
-        if choice.video.source.protocol in {source.protocol for source in once}:
+        forbidden = Counter[str]()
+        for source, videos in self._forbidding.items():
+            forbidden[source.protocol] += videos[work.youtube_id]
+        once = {source for source in avoid if forbidden[source.protocol] == 1}
+        if any(source.protocol == choice.video.source.protocol for source in once):
             return choice
         return choose(avoid=avoid - once) if once else choice
 
