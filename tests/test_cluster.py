@@ -96,14 +96,6 @@ def tree(out: Path) -> dict[str, bytes | str]:
     return {**media(out), **{name: (out / name).read_bytes() for name in VIEWS}}
 
 
-def of_few(out: Path) -> dict[str, bytes | str]:
-    """Return what a finished directory holds of a few videos."""
-    lines = (out / "metadata.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
-    metadata = "".join(line for line in lines if json.loads(line)["name"] in FEW)
-    files = {name: digest for name, digest in media(out).items() if any(each in name for each in FEW)}
-    return {**files, "metadata.jsonl": metadata.encode(), "failures.jsonl": b""}
-
-
 def require_tidy(out: Path) -> None:
     """Require that nothing half-done is left but downloads that can be continued, and no worker's file."""
     left = [name for name in listed(out) if is_temporary(name) and not name.endswith(".download")]
