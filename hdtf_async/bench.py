@@ -12,7 +12,6 @@ that it has started is ended as in any cancelled run. If the worker itself is ki
 from __future__ import annotations
 
 import json
-import os
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ import anyio
 from anyio.to_thread import run_sync
 from distributed import Client, Queue, get_worker
 
+from hdtf_async import descriptors
 from hdtf_async.entrance import Entrance, Turn
 from hdtf_async.events import Events
 from hdtf_async.failures import Failure, Reason
@@ -231,4 +231,4 @@ def _lock(setup: Setup) -> Iterator[int]:
         yield lock
     finally:
         with suppress(OSError):
-            os.close(lock)
+            descriptors.close(lock)

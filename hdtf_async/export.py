@@ -9,7 +9,6 @@ after a kill or when there are more clips.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import stat
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import disk, stills, store, tables
+from hdtf_async import descriptors, disk, stills, store, tables
 from hdtf_async.disk import trouble
 from hdtf_async.forms import FormError
 from hdtf_async.guard import guarding
@@ -191,18 +190,19 @@ async def _opened(to: Path, name: str) -> AsyncIterator[_Tree]:
             tree = await run_sync(_Tree, to, name, lock)
         yield tree
     finally:
-        os.close(lock)
+        descriptors.close(lock)
 
 
 def _locked(to: Path) -> int:
     disk.make_directory(to)
     lock = os.open(to / MANIFEST, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        raise BusyError(f"another export is at work on {to}: wait for it or choose another --to") from None
-    return lock
+        if descriptors.lock(lock):
+            return lock
+        raise BusyError(f"another export is at work on {to}: wait for it or choose another --to")
+    except BaseException:
+        descriptors.close(lock)
+        raise
 
 
 class _Tree:

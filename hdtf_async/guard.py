@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from hdtf_async import descriptors
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.sentinel import FAREWELL, MARK
 
@@ -89,11 +90,13 @@ async def guarding(*locks: int) -> AsyncIterator[Guard]:
         raise RuntimeError("a child that was given a pipe has one")
     pipe = sentinel.stdin
     os.set_blocking(pipe.fileno(), False)
+    descriptors.keep_from_forks(pipe.fileno())  # it would keep the sentinel waiting after this program's end
     try:
         yield _Guarded(pipe.fileno(), locks, mark)
     finally:
         with suppress(BrokenPipeError, BlockingIOError):
             os.write(pipe.fileno(), FAREWELL)
+        descriptors.forget(pipe.fileno())
         pipe.close()
         try:
             with anyio.CancelScope(shield=True), anyio.move_on_after(_PATIENCE):

@@ -1,7 +1,7 @@
 """Who is at work on an output directory: the locks on its journals, and whoever holds them.
 
 A run has the lock of ``_journal.jsonl`` for itself. Shards of one division have it in common, and each has
-that of its own journal. The lock is `flock`; all children of a run hold it too.
+that of its own journal. The lock is `flock`; all children of a run hold it too (see `descriptors`).
 
 A run whose videos are made by a cluster has a file in ``_workers`` for each worker, which that worker and its
 children have locked: over a file system that several machines share, the lock tells whether they have ended.
@@ -9,7 +9,7 @@ children have locked: over a file system that several machines share, the lock t
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import os
 import socket
 from contextlib import suppress
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.to_thread import run_sync
 
+from hdtf_async import descriptors
 from hdtf_async.failures import ExitCode
 from hdtf_async.journal import journals, read, shard_of, time_of
 from hdtf_async.text import shown
@@ -65,14 +66,15 @@ def is_held(out: Path) -> bool:
 def is_locked(journal: Path) -> bool:
     """Say whether anybody holds the lock of this journal for himself."""
     try:
-        with journal.open("rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except (BlockingIOError, PermissionError):  # the second one is how SMB says it
-                return True
-    except OSError:  # no journal, or a file system without locks: no run could be at work
-        pass
-    return False
+        file = os.open(journal, os.O_RDONLY)
+    except OSError:  # no journal: no run could be at work
+        return False
+    try:
+        return not descriptors.lock(file, shared=True)
+    except OSError:  # a file system without locks: likewise
+        return False
+    finally:
+        descriptors.close(file)
 
 
 def require_one_division(out: Path, shard: Shard) -> None:
@@ -114,9 +116,10 @@ def worker_lock(path: Path) -> int:
     """Lock the file that the driver has made for this worker; return the descriptor. Raises `OSError`."""
     lock = os.open(path, os.O_RDWR)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not descriptors.lock(lock):
+            raise BlockingIOError(errno.EAGAIN, "it is locked")
     except OSError:
-        os.close(lock)
+        descriptors.close(lock)
         raise
     return lock
 
@@ -130,7 +133,7 @@ def let_go_of_worker(path: Path) -> bool:
     except OSError:
         return False
     path.unlink(missing_ok=True)
-    os.close(lock)
+    descriptors.close(lock)
     return True
 
 
@@ -156,15 +159,12 @@ async def require_no_workers(out: Path) -> None:
 def _locked(lock: int, out: Path, alone: bool) -> bool:
     """Take the lock if nobody has it."""
     try:
-        fcntl.flock(lock, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):  # the second one is how SMB says it
-        return False
+        return descriptors.lock(lock, shared=not alone)
     except OSError as error:
         raise StoreError(
             f"the file system of {out} has no locks ({error.strerror}), so two runs could spoil each other's"
             " work: choose an --out on another one"
         ) from None
-    return True
 
 
 def _newest_run(told_by: Iterable[Path]) -> Record:

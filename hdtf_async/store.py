@@ -26,7 +26,7 @@ import aiofiles
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import disk, partials, views
+from hdtf_async import descriptors, disk, partials, views
 from hdtf_async.disk import trouble
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.journal import (
@@ -261,7 +261,7 @@ async def opened(
         if shard is not None:
             with _said(out):
                 own = await run_sync(_open, out / name_of(shard))
-            stack.callback(os.close, own)
+            stack.callback(descriptors.close, own)
             await take(own, out, out / name_of(shard))
             await run_sync(require_one_division, out, shard)
             locks = (own, whole)
@@ -282,7 +282,7 @@ async def _in_common(out: Path, *, alone: bool) -> AsyncIterator[int]:
             await require_no_workers(out)
         yield lock
     finally:
-        os.close(lock)
+        descriptors.close(lock)
 
 
 async def merge(out: Path) -> tuple[int, Counter[Reason], int]:

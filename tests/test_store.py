@@ -21,7 +21,7 @@ from anyio.to_thread import run_sync
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hdtf_async import disk, journal, locks, views
+from hdtf_async import descriptors, disk, journal, locks, views
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.locks import BusyError, StoreError, is_held
 from hdtf_async.model import Box, Clip, Interval, Video
@@ -700,6 +700,8 @@ async def test_a_child_that_still_writes_holds_the_lock(
             stderr=subprocess.DEVNULL,
             pass_fds=(directory.locks[0],),
         )
+        monkeypatch.setattr(descriptors, "close", os.close)  # which is all that a kill does
+    monkeypatch.undo()
     with child:
         monkeypatch.setattr(locks, "PATIENCE", 0.1)
         with pytest.raises(BusyError, match=f"not process {gone.pid} .* has ended"):
