@@ -165,7 +165,7 @@ def do(deed: str, directory: Path, count: int) -> dict[str, float]:
     if deed == "plan":
         plan.make(tables.read(source), Options(source=source), there={}, failed={})
     elif deed == "merge":
-        views.merge(clips)
+        anyio.run(views.merge, clips)
     else:
         # The form of `loading` is that of the defaults.
         shard = Shard(0, count) if deed == "shard" else None

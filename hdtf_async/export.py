@@ -13,7 +13,7 @@ import os
 import shutil
 import stat
 from collections import Counter
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -196,13 +196,12 @@ async def _opened(to: Path, name: str) -> AsyncIterator[_Tree]:
 def _locked(to: Path) -> int:
     disk.make_directory(to)
     lock = os.open(to / MANIFEST, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-    try:
-        if descriptors.lock(lock):
-            return lock
-        raise BusyError(f"another export is at work on {to}: wait for it or choose another --to")
-    except BaseException:
-        descriptors.close(lock)
-        raise
+    with ExitStack() as unless_locked:
+        unless_locked.callback(descriptors.close, lock)
+        if not descriptors.lock(lock):
+            raise BusyError(f"another export is at work on {to}: wait for it or choose another --to")
+        unless_locked.pop_all()
+    return lock
 
 
 class _Tree:

@@ -11,12 +11,11 @@ message of a tool means which reason is in `messages`; `words` reads stderr with
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING
 
-from hdtf_async.masks import without_secrets
+from hdtf_async.masks import last_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -133,6 +132,7 @@ class Reason(StrEnum):
     CLIP_WRONG = "clip_wrong"
     ROW_REFUSED = "row_refused"
     NOT_TRIED = "not_tried"
+    MANIFESTS_LOCKED = "manifests_locked"
     FAULT = "fault"
     UNKNOWN = "unknown"
 
@@ -380,6 +380,10 @@ ADVICE: dict[Reason, Advice] = {
         "The run ended, or the network lane was closed, before its turn came.",
         "Run again.",
     ),
+    Reason.MANIFESTS_LOCKED: _later(
+        "Another process has locked metadata.jsonl and failures.jsonl, so this one did not write them.",
+        "Run merge, or the same command again, once that process has ended: clips and journal are complete.",
+    ),
     Reason.FAULT: _yours(
         "This program itself failed on it; the others were not touched by that.",
         "Please report it, with the words beside this reason and the video's download log.",
@@ -400,7 +404,7 @@ _NO_ANSWER = frozenset({
     Reason.NOT_WRITABLE, Reason.BAD_OPTION, Reason.STORE_UNREACHABLE, Reason.STORE_REFUSED,
     Reason.TOOL_MISSING, Reason.NOT_READY, Reason.TOOL_FAILED, Reason.NOT_TRIED, Reason.FAULT,
     Reason.WORKER_LOST, Reason.CLUSTER_LOST, Reason.ROW_REFUSED,
-    Reason.ENCODE_STALLED,
+    Reason.ENCODE_STALLED, Reason.MANIFESTS_LOCKED,
 })  # fmt: skip
 
 _WEIGHT = (ExitCode.LOCAL, ExitCode.REFUSED, ExitCode.PASSING, ExitCode.GIVEN_UP)
@@ -414,23 +418,6 @@ def exit_code(reasons: Iterable[Reason]) -> ExitCode:
     """
     codes = {reason.advice.exit_code for reason in reasons}
     return next((code for code in _WEIGHT if code in codes), ExitCode.DONE)
-
-
-_LAST_LINES = 20
-_LAST_CHARACTERS = 2000
-ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-"""Colours and cursor movements, which a tool may print and nobody wants to keep."""
-
-
-def last_words(words: Iterable[str] | str) -> str:
-    """Keep the last lines of what a tool said, fit to be kept and shown.
-
-    At most 20 lines and 2000 characters. Control characters are dropped, as the words end up on
-    terminals, and what has the form of a secret, as they end up in files.
-    """
-    text = without_secrets(ESCAPES.sub("", words if isinstance(words, str) else "\n".join(words)))
-    lines = ("".join(c for c in line if c.isprintable()).strip() for line in text.splitlines())
-    return "\n".join([line for line in lines if line][-_LAST_LINES:])[-_LAST_CHARACTERS:].lstrip()
 
 
 class Failure(Exception):  # noqa: N818 - the project's word for it; "error" is what a tool prints

@@ -142,3 +142,20 @@ def _secrets_of(name: str, value: str) -> Iterator[str]:
             yield value if len(value) >= _LEAST else ""
         case _:
             yield value
+
+
+_LAST_LINES = 20
+_LAST_CHARACTERS = 2000
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+"""Colours and cursor movements, which a tool may print and nobody wants to keep."""
+
+
+def last_words(words: Iterable[str] | str) -> str:
+    """Keep the last lines of what a tool said, fit to be kept and shown.
+
+    At most 20 lines and 2000 characters. Control characters are dropped, as the words end up on
+    terminals, and what has the form of a secret, as they end up in files.
+    """
+    text = without_secrets(ESCAPES.sub("", words if isinstance(words, str) else "\n".join(words)))
+    lines = ("".join(c for c in line if c.isprintable()).strip() for line in text.splitlines())
+    return "\n".join([line for line in lines if line][-_LAST_LINES:])[-_LAST_CHARACTERS:].lstrip()

@@ -16,7 +16,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 from anyio.to_thread import run_sync
 
-from hdtf_async import away, history, page, plan, store, tables
+from hdtf_async import away, history, page, plan, store, tables, views
 from hdtf_async.events import ClipFailed, Events, RunStarted
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.forms import refuse_forms_of_others, refuse_two_forms
@@ -170,7 +170,7 @@ async def _run(  # noqa: PLR0913, PLR0917 - what a run is put together from
             report.stopped = trouble
         finally:
             try:
-                await _write_last(directory, decided)
+                await _write_last(directory, decided, LAST_VIEWS if finish.is_set() else views.PATIENCE)
             except Failure as trouble:
                 report.stopped = report.stopped or trouble
         report.seconds = anyio.current_time() - begun
@@ -208,15 +208,16 @@ def _scheduler(out: Path | Address, options: Options, client: Client | None) -> 
     return scheduler
 
 
-async def _write_last(directory: Store, decided: plan.Plan) -> None:
+async def _write_last(directory: Store, decided: plan.Plan, patience: float) -> None:
     """Write the views at the end of a run, and hand them over. Raises `Failure`.
 
+    `patience` is for another process that writes them at the moment; see `views.merge`.
     Where the run is cancelled they are written if that is quickly done. Else they stay as they were a minute
     ago or so, and the next run writes them: whoever ends a run does not wait for a million lines.
     """
     try:
         await checkpoint()
-        await directory.write_views(decided.clips, decided.stale)
+        await directory.write_views(decided.clips, decided.stale, patience)
     except anyio.get_cancelled_exc_class():
         known = directory.known
         if len(decided.work) + len(known.clips) + len(known.failures) <= FEW:

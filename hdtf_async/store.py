@@ -195,7 +195,10 @@ class Store:
                 await log.write(text)
 
     async def write_views(
-        self, not_tried: Iterable[Clip] = (), stale: Mapping[str, object] | None = None
+        self,
+        not_tried: Iterable[Clip] = (),
+        stale: Mapping[str, object] | None = None,
+        patience: float = views.PATIENCE,
     ) -> None:
         """Write ``metadata.jsonl`` and ``failures.jsonl`` anew from what is known and there.
 
@@ -204,7 +207,7 @@ class Store:
         are listed as not tried, with `others`, and a clip that still has the fingerprint which `stale` tells
         for it is of another form than its neighbours, and not listed.
         Where this is cancelled it ends soon, and the views are as they were. Raises `Failure` with
-        ``disk_full`` or ``not_writable``.
+        ``disk_full`` or ``not_writable``, and for a shard as `views.merge` does.
         """
         if self.shard is not None:
             left = [clip for clip in not_tried if clip.stem not in self.known.failures]
@@ -212,7 +215,7 @@ class Store:
             if left:
                 turn = Failure(Reason.NOT_TRIED)
                 await self.append(*(failure_record(clip, turn) for clip in left))
-            await run_sync(views.merge, self.out)
+            await views.merge(self.out, patience)
             return
         await run_sync(self._write_views, self.known.snapshot(), tuple(not_tried), stale or {})
 
@@ -291,13 +294,12 @@ async def merge(out: Path) -> tuple[int, Counter[Reason], int]:
     Returns how many clips are there, why others are not, and how many shards have not ended.
 
     Raises `StoreError` where the directory cannot be used, `BusyError` where a run has it for itself, and
-    `Failure` with ``disk_full`` or ``not_writable``.
+    `Failure` with ``disk_full``, ``not_writable`` or ``manifests_locked``.
     """
     if not await run_sync(lambda: any(path.is_file() for path in journals(out))):
         raise StoreError(f"{out} has no journal: nothing was made there; name the directory of a run")
     async with _in_common(out, alone=False):
-        with anyio.CancelScope(shield=True):
-            await run_sync(views.merge, out)
+        await views.merge(out)
         return *await run_sync(views.count, out), await run_sync(unended, out)
 
 

@@ -2,20 +2,23 @@
 
 A run that has the directory for itself writes them from what it knows. Where shards share the directory
 each makes them from all journals when it ends, and so does `merge`; one at a time, and whoever had to wait
-is content with what another one made meanwhile.
+is content with what another one made meanwhile. Nobody waits for a process that makes no progress.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections import Counter
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from itertools import chain
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
-from hdtf_async import disk
+import anyio
+from anyio.to_thread import run_sync
+
+from hdtf_async import descriptors, disk
 from hdtf_async.disk import trouble
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.journal import Known, in_order, journals, line, read, records
@@ -25,7 +28,7 @@ from hdtf_async.steps import in_order as ordered
 from hdtf_async.steps import steps
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from hdtf_async.journal import Record
@@ -53,7 +56,12 @@ MOST_REFUSED = 500
 """Rows of the tables that a record names: it is one line of the journal."""
 LOCK = "_views.lock"
 """Held by whoever makes the views from several journals. It tells how many have begun that, and which of
-them was the last to finish."""
+them was the last to finish. While they are being made its time of modification is renewed."""
+PATIENCE = 30.0
+"""Seconds without such a sign after which nobody waits for the process that holds the lock."""
+_SIGN = 1.0
+"""Seconds between two signs."""
+_POLL = 0.05
 
 
 def failure_record(clip: Clip, failure: Failure) -> Record:
@@ -144,20 +152,46 @@ def _lists(
         yield CARD, [_CARD]
 
 
-def merge(out: Path) -> None:
-    """Write the views from all journals of a directory, unless another one did so after this was asked.
+async def merge(out: Path, patience: float = PATIENCE) -> None:
+    """Write the views from all journals, unless another process did so after this was asked.
 
-    Raises `Failure` with ``disk_full`` or ``not_writable``.
+    Raises `Failure` with ``disk_full`` or ``not_writable``, and with ``manifests_locked`` where another
+    process has the lock and has given no sign for `patience` seconds.
     """
-    with trouble(out / LOCK), _turn(out / LOCK) as turn:
-        if turn is not None:
-            known = Known(out)
-            for record in steps(in_order([read(path) for path in journals(out)])):
-                if record.get("type") in _TOLD_OF:
-                    known.take(record)
-            clips = known.all_there()
-            waiting = {each["clip"]: each for each in not_tried(out) if each["clip"] not in known.failures}
-            write(known, clips, of_one_form(known, clips), waiting)
+    with trouble(out / LOCK):
+        async with _turn(out / LOCK, patience) as lock:
+            if lock is not None:
+                await run_sync(_merge, out, lock)
+
+
+def _merge(out: Path, lock: int) -> None:
+    with _signs(lock):
+        known = Known(out)
+        for record in steps(in_order([read(path) for path in journals(out)])):
+            if record.get("type") in _TOLD_OF:
+                known.take(record)
+        clips = known.all_there()
+        waiting = {each["clip"]: each for each in not_tried(out) if each["clip"] not in known.failures}
+        write(known, clips, of_one_form(known, clips), waiting)
+
+
+@contextmanager
+def _signs(lock: int) -> Iterator[None]:
+    """Show whoever waits for the lock that the views are being made."""
+    ended = Event()
+
+    def renew() -> None:
+        while not ended.wait(_SIGN):
+            with suppress(OSError):
+                os.utime(lock)
+
+    thread = Thread(target=renew, name="signs", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def not_tried(out: Path) -> Iterator[Record]:
@@ -191,22 +225,35 @@ def of_one_form(known: Known, clips: Mapping[str, Record]) -> set[str]:
     }
 
 
-@contextmanager
-def _turn(path: Path) -> Iterator[int | None]:
-    """Wait for the turn to make the views; None where somebody has begun and finished that meanwhile."""
-    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+@asynccontextmanager
+async def _turn(path: Path, patience: float) -> AsyncIterator[int | None]:
+    """Hold the lock; None where another process has begun and finished the views meanwhile."""
+    lock = await run_sync(os.open, path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         before = _told(lock)
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        await _wait_for(lock, path, patience)
         begun, finished = _told(lock) or (0, 0)
         if before is not None and finished > before[0]:
             yield None
             return
-        _tell(lock, begun + 1, finished)
-        yield begun + 1
-        _tell(lock, begun + 1, begun + 1)
+        await run_sync(_tell, lock, begun + 1, finished)
+        yield lock
+        await run_sync(_tell, lock, begun + 1, begun + 1)
     finally:
-        os.close(lock)
+        descriptors.close(lock)
+
+
+async def _wait_for(lock: int, path: Path, patience: float) -> None:
+    """Take the lock as soon as it is free. Raises `Failure`: no sign was seen for so many seconds."""
+    sign, since = os.fstat(lock).st_mtime_ns, anyio.current_time()
+    while not descriptors.lock(lock):
+        newest = os.fstat(lock).st_mtime_ns
+        if newest != sign:
+            sign, since = newest, anyio.current_time()
+        elif anyio.current_time() - since >= patience:
+            words = f"{path} is locked, and nothing has happened for {patience:g} s"
+            raise Failure(Reason.MANIFESTS_LOCKED, words)
+        await anyio.sleep(_POLL)
 
 
 def _told(lock: int) -> tuple[int, int] | None:

@@ -19,8 +19,8 @@ from hdtf_async.failures import (
     Failure,
     Reason,
     exit_code,
-    last_words,
 )
+from hdtf_async.masks import last_words
 from hdtf_async.words import classify, classify_ffmpeg
 
 HINT = (

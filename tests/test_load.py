@@ -83,7 +83,7 @@ def test_merging_holds_nothing_of_raws(tmp_path: Path) -> None:
             journal.write(line(raw | facts | {"facts": secrets.token_hex(1000)}))
     tracemalloc.start()
     try:
-        views.merge(tmp_path / "clips")
+        anyio.run(views.merge, tmp_path / "clips")
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import subprocess
 import sys
+import threading
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import anyio
+import anyio.to_thread
 import pytest
 
-from hdtf_async import descriptors
+import hdtf_async
+from hdtf_async import ExitCode, Reason, descriptors, views
+from hdtf_async.journal import JOURNAL
 from hdtf_async.locks import is_held
+from hdtf_async.shards import Shard
 from hdtf_async.store import opened
+from hdtf_async.views import METADATA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from conftest import Finished
 
 # Forks of the host program.
 
@@ -125,3 +138,105 @@ async def test_looking_whether_a_run_is_at_work_leaves_no_lock_behind(
         assert not is_held(tmp_path)
     async with opened(tmp_path):
         pass
+
+
+# Who waits for another process.
+
+
+@contextmanager
+def _locked_by_another(path: Path) -> Iterator[None]:
+    """Let another process hold a lock, and do nothing."""
+    program = (
+        "import fcntl, sys; file = open(sys.argv[1], 'a'); fcntl.flock(file, fcntl.LOCK_EX);"
+        "print(flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        try:
+            yield
+        finally:
+            holder.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_ends_a_merge_that_waits_for_another_process(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    """The lists stay as they were, and the exit code tells the signal."""
+    async with opened(tmp_path):
+        pass
+    (tmp_path / METADATA).write_bytes(b"as it was")
+    command = [sys.executable, "-m", "hdtf_async", "merge", "--out", str(tmp_path)]
+    with _locked_by_another(tmp_path / views.LOCK):
+        waiting = await anyio.open_process(command)
+        async with waiting:
+            while not _has_opened(waiting.pid, tmp_path / views.LOCK):
+                await anyio.sleep(0.01)
+            waiting.send_signal(number)
+            await waiting.wait()
+    assert waiting.returncode == 128 + number
+    assert (tmp_path / METADATA).read_bytes() == b"as it was"
+
+
+def _has_opened(process: int, file: Path) -> bool:
+    """Whether a process has opened a file."""
+    try:
+        return file in {each.readlink() for each in Path(f"/proc/{process}/fd").iterdir()}
+    except OSError:  # a descriptor is closed in this very moment
+        return False
+
+
+async def test_a_shard_that_is_cancelled_waits_for_no_other_process(tmp_path: Path) -> None:
+    """However long the other one holds the lock of the lists."""
+    async with opened(tmp_path, Shard(0, 2)) as directory:
+        with _locked_by_another(tmp_path / views.LOCK), anyio.move_on_after(0.1) as scope:
+            await directory.write_views()
+    assert scope.cancelled_caught
+
+
+async def test_lists_that_another_process_has_locked_are_left_to_the_next_run(
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run ends with its report and exit code 75; the clips are recorded, and `merge` makes the lists."""
+    monkeypatch.setattr(views, "PATIENCE", 0.2)
+    out = shutil.copytree(finished.out, tmp_path / "clips")
+    (out / METADATA).unlink()
+    with _locked_by_another(out / views.LOCK):
+        report = await hdtf_async.download(out, replace(finished.options, shard=Shard(0, 1)))
+    assert report.stopped is not None
+    assert (report.stopped.reason, report.exit_code) == (Reason.MANIFESTS_LOCKED, ExitCode.PASSING)
+    assert report.there == report.asked > 0
+    assert not (out / METADATA).exists()
+    await hdtf_async.merge(out)
+    assert (out / METADATA).read_bytes() == (finished.out / METADATA).read_bytes()
+
+
+async def test_who_makes_progress_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lists of a million lines take minutes: whoever writes them gives signs meanwhile."""
+    (tmp_path / JOURNAL).touch()
+    monkeypatch.setattr(views, "_SIGN", 0.01)
+    polls, go_on, first = list[int](), threading.Event(), threading.Event()
+    lock, write = descriptors.lock, views.write
+
+    def locked(descriptor: int) -> bool:
+        taken = lock(descriptor)
+        polls.append(taken)
+        if len(polls) > 20:  # for twice as long as is waited for who gives no sign
+            go_on.set()
+        return taken
+
+    def slow(*words: Any) -> None:
+        first.set()
+        assert go_on.wait(60)
+        write(*words)
+
+    monkeypatch.setattr(descriptors, "lock", locked)
+    monkeypatch.setattr(views, "write", slow)
+    async with anyio.create_task_group() as group:
+        group.start_soon(views.merge, tmp_path)
+        await anyio.to_thread.run_sync(first.wait)
+        await views.merge(tmp_path, 0.5)
+    assert len(polls) > 20

@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 import yaml
+from anyio.to_thread import run_sync
 from hypothesis import given
 from hypothesis import strategies as st
 from loading import Most, load, write_tables
 
-from hdtf_async import BusyError, ExitCode, FormError, Reason, cli, plan, tables, views
+from hdtf_async import BusyError, ExitCode, FormError, Reason, cli, descriptors, plan, tables, views
 from hdtf_async.journal import JOURNAL, in_order, name_of, read
 from hdtf_async.model import Box, Clip, Interval, Video
 from hdtf_async.options import Options
@@ -202,10 +203,14 @@ async def test_only_shards_of_one_division_share_a_directory(
         pass
 
 
-async def test_children_of_a_shard_hold_both_of_its_locks(tmp_path: Path) -> None:
+async def test_children_of_a_shard_hold_both_of_its_locks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """If it is killed, neither its own successor nor a run of the whole begins while they may still write."""
+    monkeypatch.setattr(descriptors, "close", os.close)  # which is all that a kill does
     async with opened(tmp_path, FIRST) as directory:
         held = [os.dup(lock) for lock in directory.locks]
+    monkeypatch.undo()
     try:
         for comes in (FIRST, None):
             with pytest.raises(BusyError):
@@ -362,52 +367,59 @@ async def test_while_another_form_is_made_only_clips_of_that_form_are_listed(tmp
     assert [line["file_name"] for line in _lines(tmp_path / METADATA)] == [f"{mine.stem}.mp4"]
 
 
-def test_whoever_had_to_wait_is_content_with_what_was_begun_meanwhile(
+async def test_whoever_had_to_wait_is_content_with_what_was_begun_meanwhile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A hundred shards that end together make the views twice: once for the first, once for all others."""
     (tmp_path / JOURNAL).touch()
-    made, first, go_on = list[int](), threading.Event(), threading.Event()
+    made, waiting = list[int](), set[int]()
+    first, go_on = threading.Event(), threading.Event()
+    lock = descriptors.lock
+
+    def locked(descriptor: int) -> bool:
+        taken = lock(descriptor)
+        if not taken:
+            waiting.add(descriptor)
+        return taken
 
     def write(*_: object) -> None:
         made.append(1)
         first.set()
         assert go_on.wait(60)
 
+    monkeypatch.setattr(descriptors, "lock", locked)
     monkeypatch.setattr(views, "write", write)
-    waiting = [threading.Thread(target=views.merge, args=(tmp_path,)) for _ in range(20)]
-    waiting[0].start()
-    assert first.wait(60)
-    for thread in waiting[1:]:
-        thread.start()
-    while _waiting_for(tmp_path / views.LOCK) < 19:
-        time.sleep(0.01)
-    go_on.set()
-    for thread in waiting:
-        thread.join()
+    async with anyio.create_task_group() as group:
+        group.start_soon(views.merge, tmp_path)
+        await run_sync(first.wait)
+        for _ in range(19):
+            group.start_soon(views.merge, tmp_path)
+        while len(waiting) < 19:
+            await anyio.sleep(0.01)
+        go_on.set()
     assert len(made) == 2
 
 
-def _waiting_for(lock: Path) -> int:
-    """Return how many wait for the lock of a file, as Linux tells it."""
-    inode = f":{lock.stat().st_ino} "
-    return sum(inode in line and "->" in line for line in Path("/proc/locks").read_text().splitlines())
-
-
-def test_a_merge_that_was_killed_counts_for_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_merge_that_was_killed_counts_for_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whoever comes next makes the views."""
     (tmp_path / JOURNAL).touch()
     with monkeypatch.context() as patch:
         patch.setattr(views, "write", _killed)
-        with pytest.raises(KeyboardInterrupt):
-            views.merge(tmp_path)
+        with pytest.raises(_KilledError):
+            await views.merge(tmp_path)
     assert not (tmp_path / METADATA).exists()
-    views.merge(tmp_path)
+    await views.merge(tmp_path)
     assert (tmp_path / METADATA).exists()
 
 
+class _KilledError(BaseException):
+    pass
+
+
 def _killed(*_: object) -> None:
-    raise KeyboardInterrupt
+    raise _KilledError
 
 
 # Whole runs.
