@@ -108,7 +108,7 @@ def write_copying_ffmpeg(path: Path, clips: Path) -> None:
         "for target; do :; done\n"
         f'case "$target" in -version) exec {real} -version;; *) echo frame={frames};; esac\n'
         'case "$target" in -) exit 0;; esac\n'
-        f'exec cp {shlex.quote(str(clips))}/"${{target##*.hdtf-}}" "${{target#file:}}"\n',
+        f'exec cp {shlex.quote(str(clips))}/"${{target##*.hdtf-????????????????-}}" "${{target#file:}}"\n',
         encoding="utf-8",
     )
     path.chmod(0o755)

@@ -300,7 +300,12 @@ async def _scratch(address: Address, options: Options) -> AsyncIterator[Path]:
     """Give a directory of this address and journal alone: below --scratch, where it stays, or for a while."""
     whose = sha256(f"{address}\n{name_of(options.shard)}".encode()).hexdigest()[:12]
     if options.scratch is not None:
-        yield options.scratch / f"hdtf-{whose}"
+        path = options.scratch / f"hdtf-{whose}"
+        try:
+            await run_sync(_made, path)
+        except OSError as error:
+            raise StoreError(f"cannot use {path}: {error.strerror}: choose another --scratch") from None
+        yield path
         return
     try:
         path = Path(await run_sync(partial(tempfile.mkdtemp, prefix=f"hdtf-{whose}-")))
@@ -311,3 +316,10 @@ async def _scratch(address: Address, options: Options) -> AsyncIterator[Path]:
     finally:
         with anyio.CancelScope(shield=True):
             await run_sync(partial(shutil.rmtree, path, ignore_errors=True))
+
+
+def _made(path: Path) -> None:
+    """Make a directory for this user alone, as --scratch may be one where everybody may write."""
+    disk.make_directory(path.parent)
+    path.mkdir(mode=0o700, exist_ok=True)
+    disk.require_trusted(path)

@@ -267,7 +267,7 @@ def _metadata(known: Known) -> list[Found]:
     found: list[Found] = []
     told: set[str] = set()
     try:
-        with path.open("rb") as view:
+        with disk.reader(path) as view:
             for number, text in enumerate(iter(lambda: view.readline(_LINE_LIMIT), b""), 1):
                 stem, words = _line_flaw(known, text)
                 if stem in told:

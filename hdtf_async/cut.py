@@ -156,8 +156,8 @@ class Cutter:
 
     @asynccontextmanager
     async def _temporary(self, final: Path) -> AsyncIterator[Path]:
-        """Give the name under which a file is written; whatever still has it afterwards goes."""
-        temporary = self.store.temporary(final)
+        """Give an empty file in which another one is written; whatever still has its name afterwards goes."""
+        temporary = await run_sync(self.store.temporary, final)
         try:
             yield temporary
         finally:

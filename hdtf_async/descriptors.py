@@ -41,10 +41,15 @@ def lock(descriptor: int, *, shared: bool = False) -> bool:
 
 def close(descriptor: int) -> None:
     """Release the lock of a descriptor, whoever else has a copy of it, and close it."""
+    release(descriptor)
+    os.close(descriptor)
+
+
+def release(descriptor: int) -> None:
+    """Release the lock of a descriptor that is about to be closed."""
     forget(descriptor)
     with suppress(OSError):
         fcntl.flock(descriptor, fcntl.LOCK_UN)
-    os.close(descriptor)
 
 
 def _give_back() -> None:

@@ -7,6 +7,10 @@ it was synced stays there, whoever has written it and whichever descriptor was s
 directory stay as they were when it was synced. No order is relied upon between things that are not synced,
 and a name is not durable by its file's sync. What was not synced may be lost, but is never replaced by what
 has been in another file: that holds for journalling file systems (ext4, XFS, btrfs, APFS), and not for FAT.
+
+Others may be allowed to write in the directory too, and put a symbolic link or a FIFO where a file is
+expected. So what is written, emptied or deleted here is never reached through a link, a temporary name cannot
+be foreseen, and nothing but a regular file is opened, without waiting.
 """
 
 from __future__ import annotations
@@ -15,7 +19,10 @@ import errno
 import fcntl
 import hashlib
 import os
+import re
+import secrets
 import shutil
+import stat
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
@@ -25,12 +32,15 @@ from hdtf_async.steps import steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from io import BufferedReader, BufferedWriter
     from pathlib import Path
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 """Errors of the system that mean that there is no room: on the disk, or for this user."""
 _TEMPORARY = ".hdtf-"
 """Every temporary file and directory of ours begins so, and nothing else does."""
+_TOKEN = re.compile(r"^[0-9a-f]{16}-")
+"""What comes next in the name of most of them. No final name begins so."""
 _SYNCED_AT_ONCE = 16 << 20
 """Bytes of a long file that are made durable in one step."""
 _FLUSH_DRIVE = getattr(fcntl, "F_FULLFSYNC", None)
@@ -47,17 +57,66 @@ def trouble(path: Path) -> Iterator[None]:
         raise Failure(reason, f"{path}: {error.strerror or error}") from error
 
 
-def temporary(final: Path, mark: str = "") -> Path:
-    """Return the name under which `final` is written before it is whole, in the same directory.
+def opened(path: Path | str, flags: int, mode: int = 0o666) -> int:
+    """Open a regular file to write in it, or to lock it, but not through a link. Raises `OSError`."""
+    try:
+        return _regular(path, flags | os.O_NOFOLLOW, mode)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(errno.ELOOP, _NOT_FOLLOWED, path) from None
+        raise
 
-    Who holds no lock has a mark of its own.
+
+_NOT_FOLLOWED = "it is a symbolic link, which is not followed here"
+
+
+def reader(path: Path) -> BufferedReader:
+    """Open a regular file to read it, also through a link. Raises `OSError`."""
+    return os.fdopen(_regular(path, os.O_RDONLY, 0), "rb")
+
+
+def _regular(path: Path | str, flags: int, mode: int) -> int:
+    """Open a regular file; whatever else is there cannot make this wait."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK, mode)
+    kind = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(kind):
+        return descriptor
+    os.close(descriptor)
+    number = errno.EISDIR if stat.S_ISDIR(kind) else errno.EINVAL
+    raise OSError(number, os.strerror(number) if stat.S_ISDIR(kind) else "it is no regular file", path)
+
+
+def require_trusted(path: Path) -> None:
+    """Raise `OSError` where a link was made by somebody who could make others write elsewhere by it.
+
+    It may be this user's, root's, or belong to whoever has the directory that it is in, who can replace
+    anything there: Linux follows links in directories such as /tmp by the same rule.
     """
-    return final.with_name(_TEMPORARY + mark + final.name)
+    there = path.lstat()
+    if stat.S_ISLNK(there.st_mode) and there.st_uid not in {os.geteuid(), 0, path.parent.stat().st_uid}:
+        raise OSError(errno.ELOOP, "it is a symbolic link of another user, which is not followed", path)
+
+
+def temporary(final: Path) -> Path:
+    """Return a name under which `final` can be written before it is whole, in the same directory."""
+    return final.with_name(f"{_TEMPORARY}{secrets.token_hex(8)}-{final.name}")
+
+
+def created(final: Path) -> Path:
+    """Make an empty file with a temporary name, and return that. Raises `OSError`."""
+    new = temporary(final)
+    os.close(opened(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+    return new
 
 
 def is_temporary(name: str) -> bool:
-    """Say whether a name is one that `temporary` gives."""
+    """Say whether a name is that of a temporary file or directory."""
     return name.startswith(_TEMPORARY)
+
+
+def final_name(name: str) -> str:
+    """Return the final name of what has this temporary name."""
+    return _TOKEN.sub("", name.removeprefix(_TEMPORARY), count=1)
 
 
 def sweep(
@@ -71,7 +130,7 @@ def sweep(
     nobody else can be at work on it.
     """
     for left in directory.glob(_TEMPORARY + "*"):
-        if not ours(left.name.removeprefix(_TEMPORARY)):
+        if not ours(final_name(left.name)):
             continue
         if left.is_dir() and not left.is_symlink():
             if not spare(left):
@@ -93,15 +152,69 @@ def make_directory(path: Path) -> None:
         sync_directory(above)
 
 
-def own_directory(path: Path) -> None:
-    """Make a directory for this user alone, or the one that is there."""
-    path.mkdir(mode=0o700, exist_ok=True)
-    path.chmod(0o700)
+def own_directory(final: Path) -> Path:
+    """Return a temporary directory for this user alone, mode 0700; the one from before, if that can be.
+
+    It has always the same name, unless another user has put a directory there, which is left alone. Raises
+    `OSError`.
+    """
+    usual, new = final.with_name(_TEMPORARY + final.name), temporary(final)
+    new.mkdir(mode=0o700)
+    try:
+        if os.path.lexists(usual) and not _is_own_directory(usual, like=new):
+            if not stat.S_ISDIR(usual.lstat().st_mode):
+                usual.unlink()
+            elif usual.lstat().st_uid == new.lstat().st_uid:
+                shutil.rmtree(usual)
+            else:
+                return new
+        if not os.path.lexists(usual):
+            new.rename(usual)
+            return usual
+        new.rmdir()
+    except OSError:
+        with suppress(OSError):
+            new.rmdir()
+        raise
+    return usual
+
+
+def _is_own_directory(path: Path, *, like: Path) -> bool:
+    """Whether a directory has the owner of one that was made just now, and nobody else could write in it.
+
+    Not every file system says that this user is its owner. Others may then no longer read it either.
+    """
+    try:
+        there = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        found, made = os.fstat(there), like.lstat()
+        own = found.st_uid == made.st_uid and not found.st_mode & ~made.st_mode & 0o022
+        if own:
+            os.fchmod(there, 0o700)
+        return own
+    finally:
+        os.close(there)
+
+
+@contextmanager
+def private_place(final: Path) -> Iterator[Path]:
+    """Give a place for `final` in a directory for this user alone, to which no tool can be misled.
+
+    What is left there afterwards is removed.
+    """
+    private = temporary(final)
+    private.mkdir(mode=0o700)
+    try:
+        yield private / final.name
+    finally:
+        shutil.rmtree(private, ignore_errors=True)
 
 
 def publish(written: Path, final: Path) -> None:
     """Sync a finished file, give it its final name and sync the directory."""
-    with written.open("rb") as file:
+    with reader(written) as file:
         sync(file.fileno())
     written.replace(final)
     sync_directory(final.parent)
@@ -113,25 +226,35 @@ def link(existing: Path, final: Path) -> None:
         try:
             os.link(existing, new)
         except OSError:
-            shutil.copyfile(existing, new)
+            copy(existing, new)
         publish(new, final)
 
 
-def replace(final: Path, parts: Iterable[bytes], mark: str = "") -> None:
+def copy(existing: Path, new: Path) -> None:
+    """Copy the content of a file into a new one. Raises `OSError`."""
+    with reader(existing) as source, _new(new) as target:
+        shutil.copyfileobj(source, target, 1 << 20)
+
+
+def _new(path: Path) -> BufferedWriter:
+    return os.fdopen(opened(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb")
+
+
+def replace(final: Path, parts: Iterable[bytes]) -> None:
     """Put a new content in place of an old one at once; a file that would stay the same is not touched."""
-    with written(final, parts, mark) as new:
+    with written(final, parts) as new:
         if new is not None:
             publish(new, final)
 
 
 @contextmanager
-def written(final: Path, parts: Iterable[bytes], mark: str = "") -> Iterator[Path | None]:
+def written(final: Path, parts: Iterable[bytes]) -> Iterator[Path | None]:
     """Write a new content under a temporary name and give that; None where the file would stay the same.
 
     Nothing has the temporary name afterwards. In a thread of a task that is cancelled, writing ends soon.
     """
-    with _temporary_gone_after(final, mark) as new:
-        with new.open("wb") as file:
+    with _temporary_gone_after(final) as new:
+        with _new(new) as file:
             left = _SYNCED_AT_ONCE
             for part in steps(parts):
                 file.write(part)
@@ -145,7 +268,7 @@ def written(final: Path, parts: Iterable[bytes], mark: str = "") -> Iterator[Pat
 
 def _are_same(one: Path, other: Path) -> bool:
     """Say whether two files have the same content."""
-    with suppress(OSError), one.open("rb") as left, other.open("rb") as right:
+    with suppress(OSError), reader(one) as left, reader(other) as right:
         if os.fstat(left.fileno()).st_size == os.fstat(right.fileno()).st_size:
             chunks = zip(*(iter(partial(file.read, 1 << 16), b"") for file in (left, right)), strict=False)
             return all(a == b for a, b in steps(chunks))
@@ -182,14 +305,14 @@ def has_size(path: str, size: object) -> bool:
 
 def sha256(path: Path) -> str:
     """Return the hash of a file's content."""
-    with path.open("rb") as content:
+    with reader(path) as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 @contextmanager
-def _temporary_gone_after(final: Path, mark: str = "") -> Iterator[Path]:
+def _temporary_gone_after(final: Path) -> Iterator[Path]:
     """Leave no half-written file; nor a link that renaming left, as both were names of one file already."""
-    new = temporary(final, mark)
+    new = temporary(final)
     try:
         yield new
     finally:

@@ -195,7 +195,7 @@ async def _opened(to: Path, name: str) -> AsyncIterator[_Tree]:
 
 def _locked(to: Path) -> int:
     disk.make_directory(to)
-    lock = os.open(to / MANIFEST, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+    lock = disk.opened(to / MANIFEST, os.O_RDWR | os.O_CREAT | os.O_APPEND)
     with ExitStack() as unless_locked:
         unless_locked.callback(descriptors.close, lock)
         if not descriptors.lock(lock):
@@ -244,7 +244,7 @@ class _Tree:
         """Remove what is ours and wanted no more; return how much that was."""
         gone = [place for place in self._written if place not in wanted and self._is_ours(place)]
         for place in gone:
-            _remove(self.to / place)
+            _remove(self._path(place))
         return len(gone)
 
     def put(self, place: str, item: Item, out: Path) -> None:
@@ -253,7 +253,7 @@ class _Tree:
             if item.how is How.LINK:
                 disk.link(out / item.source, new)
             else:
-                shutil.copyfile(out / item.source, new)
+                disk.copy(out / item.source, new)
 
     async def put_frames(self, place: str, item: Item, out: Path, tool: Path, guard: Guard) -> None:
         """Make one folder of frames, with the sound in it."""
@@ -261,7 +261,7 @@ class _Tree:
             await run_sync(new.mkdir)
             await stills.write(tool, out / item.source, new, frames=item.frames, guard=guard)
             for name, source in item.beside.items():
-                await run_sync(shutil.copyfile, out / source, new / name)
+                await run_sync(disk.copy, out / source, new / name)
 
     def write_lists(self, lists: Mapping[str, str]) -> None:
         """Write the lists that are not as they should be."""
@@ -273,11 +273,9 @@ class _Tree:
     @contextmanager
     def _made(self, place: str, sha256: str) -> Iterator[Path]:
         """Give the name under which something is made; it is written down before it gets its own."""
-        final = self.to / place
+        final = self._path(place)
         final.parent.mkdir(parents=True, exist_ok=True)
-        new = disk.temporary(final)
-        _remove(new)
-        try:
+        with disk.private_place(final) as new:
             yield new
             record = {"place": place, "sha256": sha256, "state": _state(new)}
             os.write(self.lock, line(record))
@@ -287,8 +285,14 @@ class _Tree:
                 new.replace(final)
             else:
                 disk.publish(new, final)
-        finally:
-            _remove(new)  # also the link that renaming leaves where both were names of one file
+
+    def _path(self, place: str) -> Path:
+        """Return the path of a place. Raises `OSError` where somebody else's link is on the way to it."""
+        final = self.to / place
+        for part in reversed(final.parents):
+            if part.is_relative_to(self.to) and part != self.to and os.path.lexists(part):
+                disk.require_trusted(part)
+        return final
 
     def _is_ours(self, place: str) -> bool:
         """Whether what is there is still as it was laid out."""

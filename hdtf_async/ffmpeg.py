@@ -33,7 +33,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
 
-from hdtf_async import process
+from hdtf_async import disk, process
 from hdtf_async.containers import DEMUXERS, FROM_START, MAX_SIDE, demuxer_of
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.filters import (
@@ -310,6 +310,7 @@ async def _run(  # noqa: PLR0913, PLR0917 - what two commands have in common
             what = "audio changes its sample rate or channels" if "[aost#" in ended.words else "frames change"
             raise Failure(Reason.UNSUPPORTED_SOURCE, f"its {what} within the clip")
         words = ended.words.replace(f"{read.parent}/", "").replace(f"{target.parent}/", "")
+        words = words.replace(target.name, disk.final_name(target.name))
         raise Failure(classify_ffmpeg(ended.words), words or f"ffmpeg ended with {ended.code}")
     return counted
 

@@ -216,7 +216,7 @@ def read(path: Path) -> Iterator[Record]:
     offset = 0
     while True:
         try:
-            with path.open("rb") as journal:
+            with disk.reader(path) as journal:
                 journal.seek(offset)
                 lines = journal.readlines(_AT_A_TIME)
         except FileNotFoundError:
@@ -239,7 +239,7 @@ def unended(out: Path) -> int:
 
 def _has_not_ended(path: Path) -> bool:
     goes_on = False
-    with path.open("rb") as journal:
+    with disk.reader(path) as journal:
         journal.seek(max(0, path.stat().st_size - _AT_A_TIME))
         for record, _ in records(journal):  # of the first line perhaps the end alone: that is none
             if record.get("type") == RunEnded.type:

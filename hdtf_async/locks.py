@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import descriptors
+from hdtf_async import descriptors, disk
 from hdtf_async.failures import ExitCode
 from hdtf_async.journal import journals, read, shard_of, time_of
 from hdtf_async.text import shown
@@ -66,15 +66,13 @@ def is_held(out: Path) -> bool:
 def is_locked(journal: Path) -> bool:
     """Say whether anybody holds the lock of this journal for himself."""
     try:
-        file = os.open(journal, os.O_RDONLY)
-    except OSError:  # no journal: no run could be at work
+        with disk.reader(journal) as file:
+            try:
+                return not descriptors.lock(file.fileno(), shared=True)
+            finally:
+                descriptors.release(file.fileno())
+    except OSError:  # no journal, or a file system without locks: no run could be at work
         return False
-    try:
-        return not descriptors.lock(file, shared=True)
-    except OSError:  # a file system without locks: likewise
-        return False
-    finally:
-        descriptors.close(file)
 
 
 def require_one_division(out: Path, shard: Shard) -> None:
@@ -108,13 +106,14 @@ async def take(lock: int, out: Path, *told_by: Path, alone: bool = True) -> None
 
 def make_worker_file(path: Path) -> None:
     """Make the file that a worker will lock. Raises `OSError`."""
+    _require_no_link(path.parent)
     path.parent.mkdir(exist_ok=True)
-    path.touch()
+    os.close(disk.opened(path, os.O_RDWR | os.O_CREAT))
 
 
 def worker_lock(path: Path) -> int:
     """Lock the file that the driver has made for this worker; return the descriptor. Raises `OSError`."""
-    lock = os.open(path, os.O_RDWR)
+    lock = disk.opened(path, os.O_RDWR)
     try:
         if not descriptors.lock(lock):
             raise BlockingIOError(errno.EAGAIN, "it is locked")
@@ -126,6 +125,9 @@ def worker_lock(path: Path) -> int:
 
 def let_go_of_worker(path: Path) -> bool:
     """Remove the file of a worker if it and all of its children have ended; say whether they have."""
+    if path.is_symlink():  # no worker's
+        path.unlink(missing_ok=True)
+        return True
     try:
         lock = worker_lock(path)
     except FileNotFoundError:
@@ -141,6 +143,7 @@ async def require_no_workers(out: Path) -> None:
     """Wait until the workers of a run have ended whose driver was killed. Raises `BusyError`."""
 
     def left() -> int:
+        _require_no_link(out / WORKERS)
         there = [*(out / WORKERS).glob("*")]
         busy = [path for path in there if not let_go_of_worker(path)]
         with suppress(OSError):
@@ -154,6 +157,12 @@ async def require_no_workers(out: Path) -> None:
                 f"{busy} workers of a cluster are still at work on {out}: wait for them, or end them"
             )
         await anyio.sleep(0.1)
+
+
+def _require_no_link(path: Path) -> None:
+    """Raise `StoreError` where a name that is for a directory of ours is a link."""
+    if path.is_symlink():
+        raise StoreError(f"{path} is a symbolic link, which is not followed here: remove it")
 
 
 def _locked(lock: int, out: Path, alone: bool) -> bool:

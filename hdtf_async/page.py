@@ -76,9 +76,10 @@ async def write(
         await _complete(found, out, tool, encodes, locks)
     html = await run_sync(render, found)
     with anyio.CancelScope(shield=True), disk.trouble(out / REPORT):
-        # Nobody else may use this name: a run at work may be writing its own report.
-        await run_sync(partial(disk.replace, out / REPORT, [html], mark=f"{os.getpid()}-"))
-        await run_sync(os.utime, out / REPORT)  # also where it says what it did: see `is_behind`
+        await run_sync(disk.replace, out / REPORT, [html])
+        await run_sync(
+            partial(os.utime, out / REPORT, follow_symlinks=False)
+        )  # also where it says what it did: see `is_behind`
     return out / REPORT
 
 
@@ -174,7 +175,8 @@ def _hash(text: str) -> str:
 def _pictures(report: Path) -> dict[str, str | None]:
     """Return the pictures in an older report."""
     try:
-        text = report.read_text("ascii", "replace")
+        with disk.reader(report) as file:
+            text = file.read().decode("ascii", "replace")
     except OSError:
         return {}
     return {key: picture or None for key, picture in _PICTURE.findall(text)}

@@ -11,6 +11,7 @@ It blocks; those who use it call it in threads.
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import shutil
 from contextlib import suppress
@@ -118,12 +119,17 @@ def tidy(directory: Path) -> bool:
     if not kept:
         shutil.rmtree(directory, ignore_errors=True)
         return False
-    for path in directory.iterdir():
-        if path not in kept:
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+    # By its descriptor: another one, or a link, may get the directory's name at any time.
+    there = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        names = os.listdir(there)  # noqa: PTH208 - pathlib knows no descriptors
+        for name in set(names) - {path.name for path in kept}:
+            try:
+                os.unlink(name, dir_fd=there)
+            except (IsADirectoryError, PermissionError):  # the second one is how macOS says it
+                shutil.rmtree(name, ignore_errors=True, dir_fd=there)
+    finally:
+        os.close(there)
     return True
 
 

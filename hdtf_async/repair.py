@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import ffmpeg, locks, plan, store
+from hdtf_async import disk, ffmpeg, locks, plan, store
 from hdtf_async.check import FOREIGN, look, names_a_file, seconds_of, unlisted
 from hdtf_async.events import CheckEnded, RunStarted
 from hdtf_async.failures import ExitCode, Failure, Reason
@@ -148,7 +148,7 @@ async def _check(  # noqa: PLR0913, PLR0917 - what `running` takes, and what it 
         else:
             known = await run_sync(store.read_known, out)
             # Nobody's lock, but something that the children of a check can have in common.
-            with (out / JOURNAL).open("rb") as journal:
+            with disk.reader(out / JOURNAL) as journal:
                 await looking(known, (journal.fileno(),), held=False)
     except Failure as trouble:
         result.stopped = trouble

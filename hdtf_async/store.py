@@ -15,6 +15,7 @@ directory's own in common with the others. A run that is no shard has the direct
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -102,8 +103,12 @@ class Store:
         return self.raws / f"{video.stem}_download_log.txt"
 
     def temporary(self, final: Path) -> Path:
-        """Return the name under which `final` is written before it is whole, in the same directory."""
-        return disk.temporary(final)
+        """Make an empty file with a temporary name, in which `final` is written before it is whole.
+
+        Blocks. Raises `Failure` with ``disk_full`` or ``not_writable``.
+        """
+        with trouble(final):
+            return disk.created(final)
 
     @asynccontextmanager
     async def private_directory(self, video: Video) -> AsyncIterator[Path]:
@@ -113,9 +118,9 @@ class Store:
         Raises `Failure` with ``disk_full`` or ``not_writable``.
         """
         # An ending that no file has: a video may be named like another one's raw, ending included.
-        path = self.temporary(self.raws / f"{video.stem}.download")
+        path = self.raws / f"{video.stem}.download"
         with trouble(path):
-            await run_sync(disk.own_directory, path)
+            path = await run_sync(disk.own_directory, path)
         try:
             yield path
         finally:
@@ -191,7 +196,9 @@ class Store:
         """Append to a video's download log. Raises `Failure` with ``disk_full`` or ``not_writable``."""
         path = self.log_path(video)
         with anyio.CancelScope(shield=True), trouble(path):
-            async with aiofiles.open(path, "a", encoding="utf-8", errors="backslashreplace") as log:
+            async with aiofiles.open(
+                path, "a", encoding="utf-8", errors="backslashreplace", opener=disk.opened
+            ) as log:
                 await log.write(text)
 
     async def write_views(
@@ -326,7 +333,8 @@ def _said(out: Path) -> Iterator[None]:
         raise StoreError(f"{_in_the_way(out)}: choose another --out") from None
     except OSError as error:
         room = "make room, or " if error.errno in disk.FULL else ""
-        raise StoreError(f"cannot write in {out}: {error.strerror}: {room}choose another --out") from None
+        where = error.filename if error.errno == errno.ELOOP else f"in {out}"
+        raise StoreError(f"cannot write {where}: {error.strerror}: {room}choose another --out") from None
 
 
 def _in_the_way(out: Path) -> str:
@@ -346,13 +354,14 @@ def _create(out: Path) -> int:
         # Longer than any name below: one that is too long shall not be found out in the middle of a run.
         os.stat(raws.absolute() / ("x" * 100) / ("x" * 100))  # noqa: PTH116 - some versions of pathlib hide it
     disk.make_directory(raws)
+    disk.require_trusted(raws)
     if journal.exists() and not journal.is_file():
         raise StoreError(f"{journal} is no file: choose another --out")
     return _open(journal)
 
 
 def _open(journal: Path) -> int:
-    return os.open(journal, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+    return disk.opened(journal, os.O_RDWR | os.O_CREAT | os.O_APPEND)
 
 
 def _read_and_tidy(out: Path, lock: int, shard: Shard | None, videos: Iterable[Video]) -> tuple[Known, str]:
@@ -374,7 +383,7 @@ def _read_and_tidy(out: Path, lock: int, shard: Shard | None, videos: Iterable[V
     if shard is not None:  # its neighbours have other videos
         others = [path for path in others if not _are_neighbours(path, shard)]
     for path in others:
-        with suppress(FileNotFoundError), path.open("rb") as journal:
+        with suppress(FileNotFoundError), disk.reader(path) as journal:
             disk.sync(journal.fileno())
     for record in steps(own() if not others else in_order([own(), *map(read, others)])):
         newest = max(newest, time_of(record))
@@ -405,7 +414,7 @@ def forms_of_others(out: Path, shard: Shard) -> Iterator[tuple[str, Record]]:
     for path in journals(out):
         if shard_of(path.name) in {None, shard}:
             continue
-        with suppress(OSError), path.open("rb") as journal:
+        with suppress(OSError), disk.reader(path) as journal:
             journal.seek(-min(_END, path.stat().st_size), os.SEEK_END)
             told = [record for record, _ in records(journal) if isinstance(record.get("form"), dict)]
             counts = {"clip", "run"} if is_locked(path) else {"clip"}

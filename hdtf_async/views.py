@@ -197,7 +197,7 @@ def _signs(lock: int) -> Iterator[None]:
 def not_tried(out: Path) -> Iterator[Record]:
     """Yield what the view of a directory says of clips that were not tried: only shards' journals tell it."""
     try:
-        with (out / FAILURES).open("rb") as view:
+        with disk.reader(out / FAILURES) as view:
             for record, _ in records(view):
                 match record:
                     case {"clip": str(), "reason": Reason.NOT_TRIED}:
@@ -208,9 +208,9 @@ def not_tried(out: Path) -> Iterator[Record]:
 
 def count(out: Path) -> tuple[int, Counter[Reason]]:
     """Return how many clips the views of a directory list, and why others are missing. Raises `Failure`."""
-    with trouble(out / METADATA), (out / METADATA).open("rb") as view:
+    with trouble(out / METADATA), disk.reader(out / METADATA) as view:
         clips = sum(1 for _ in view)
-    with trouble(out / FAILURES), (out / FAILURES).open("rb") as view:
+    with trouble(out / FAILURES), disk.reader(out / FAILURES) as view:
         return clips, Counter(Reason(json.loads(text)["reason"]) for text in view)
 
 
@@ -228,7 +228,7 @@ def of_one_form(known: Known, clips: Mapping[str, Record]) -> set[str]:
 @asynccontextmanager
 async def _turn(path: Path, patience: float) -> AsyncIterator[int | None]:
     """Hold the lock; None where another process has begun and finished the views meanwhile."""
-    lock = await run_sync(os.open, path, os.O_RDWR | os.O_CREAT, 0o666)
+    lock = await run_sync(disk.opened, path, os.O_RDWR | os.O_CREAT)
     try:
         before = _told(lock)
         await _wait_for(lock, path, patience)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 JOURNAL, METADATA, FAILURES, RAWS = "_journal.jsonl", "metadata.jsonl", "failures.jsonl", "_videos_raw"
 MEDIA = (".mp4", ".webm", ".m4a", ".wav")
 _TEMPORARY, _NOTE = ".hdtf-", ".promise.json"
+_TOKEN = re.compile(r"^\.hdtf-[0-9a-f]{16}-")
 PHASES = ("nothing yet", "asking", "downloading", "encoding", "publishing", "writing views", "between")
 """What may be under way when a kill falls, most often several at a time."""
 
@@ -52,7 +54,7 @@ def is_temporary(name: str) -> bool:
 
 def is_view(name: str) -> bool:
     """Say whether a relative name is that of a file made from the journal, or of one being written."""
-    return name.removeprefix(_TEMPORARY) in {METADATA, FAILURES}
+    return _TOKEN.sub("", name) in {METADATA, FAILURES}
 
 
 def sha256(path: Path) -> str:

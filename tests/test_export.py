@@ -400,3 +400,39 @@ async def test_a_journal_leads_nowhere_outside(formed: Formed, tmp_path: Path) -
         journal.write(json.dumps(strange).encode() + b"\n")
     done = await export(out, tmp_path / "tree", "latentsync", formed.options)
     assert sum(done.sides.values()) == 3
+
+
+async def test_links_of_others_do_not_mislead_an_export(formed: Formed, tmp_path: Path) -> None:
+    """Nothing is appended or copied through a link, wherever one was put."""
+    to, file = tmp_path / "tree", tmp_path / "file"
+    to.mkdir()
+    file.write_bytes(b"somebody's")
+    (to / MANIFEST).symlink_to(file)
+    with pytest.raises(Failure, match="symbolic link"):
+        await export(formed.out, to, "hallo", formed.options)
+    (to / MANIFEST).unlink()
+    await export(formed.out, to, "hallo", formed.options)
+    place = next(to.rglob("*.wav"))
+    place.unlink()
+    place.symlink_to(file)
+    with pytest.raises(StoreError, match="is not as this program has laid it out"):
+        await export(formed.out, to, "hallo", formed.options)
+    assert file.read_bytes() == b"somebody's"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make what belongs to another user")
+async def test_an_export_goes_into_no_directory_of_another_users_choice(
+    formed: Formed, tmp_path: Path
+) -> None:
+    """A folder of the tree may be a link, if this user has made it."""
+    to, large = tmp_path / "tree", tmp_path / "large"
+    await export(formed.out, to, "hallo", formed.options)
+    (to / "videos").rename(large)
+    (to / "videos").symlink_to(large)
+    next(large.iterdir()).unlink()
+    done = await export(formed.out, to, "hallo", formed.options)
+    assert done.new == 1
+    os.lchown(to / "videos", 12345, 12345)
+    next(large.iterdir()).unlink()
+    with pytest.raises(Failure, match="of another user"):
+        await export(formed.out, to, "hallo", formed.options)

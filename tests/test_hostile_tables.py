@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import hdtf_async
-from hdtf_async import cli, corrections, ffmpeg, plan, process, tables, ytdlp
+from hdtf_async import cli, corrections, disk, ffmpeg, plan, process, tables, ytdlp
 from hdtf_async.containers import DEMUXERS
 from hdtf_async.failures import Failure
 from hdtf_async.geometry import fit
@@ -306,7 +306,7 @@ def _paths(store: Store, read: Tables) -> list[Path]:
     finals = [store.clip_path(clip) for clip in read.clips]
     finals += [store.raw_path(video, ending) for video in read.videos for ending in DEMUXERS]
     finals += [store.log_path(video) for video in read.videos]
-    return [*finals, *(store.temporary(path) for path in finals)]
+    return [*finals, *map(disk.temporary, finals)]
 
 
 def _paths_stay_inside(store: Store, read: Tables) -> None:
@@ -376,7 +376,7 @@ def _is_one_encode(store: Store, clip: Clip) -> None:
     cut = _cut(store, clip, 16 * clip.video.reference_height // 9, clip.video.reference_height)
     if cut is None:
         return
-    words = ffmpeg.command(Path("/tools/ffmpeg"), cut, store.temporary(store.clip_path(clip)))
+    words = ffmpeg.command(Path("/tools/ffmpeg"), cut, disk.temporary(store.clip_path(clip)))
     assert len(words) == len(usual)
     for before, (word, due) in zip(["", *usual], zip(words, usual, strict=True), strict=False):
         if before == "-i" or due == "file:/clip.mp4":

@@ -24,7 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from loading import Most, load, write_tables
 
-from hdtf_async import BusyError, ExitCode, FormError, Reason, cli, descriptors, plan, tables, views
+from hdtf_async import BusyError, ExitCode, FormError, Reason, cli, descriptors, disk, plan, tables, views
 from hdtf_async.journal import JOURNAL, in_order, name_of, read
 from hdtf_async.model import Box, Clip, Interval, Video
 from hdtf_async.options import Options
@@ -59,8 +59,9 @@ def _record(clip: Clip, length: int, form: dict[str, Any]) -> dict[str, Any]:
 
 async def _made(directory: Store, clip: Clip, content: bytes = b"a clip", **form: object) -> None:
     final = directory.clip_path(clip)
-    directory.temporary(final).write_bytes(content)
-    await directory.publish(directory.temporary(final), final)
+    temporary = directory.temporary(final)
+    temporary.write_bytes(content)
+    await directory.publish(temporary, final)
     await directory.append(_record(clip, len(content), form))
 
 
@@ -230,15 +231,15 @@ async def test_a_shard_tidies_after_itself_alone(tmp_path: Path) -> None:
 
     def left(video: Video) -> list[Path]:
         paths = [tmp_path / name.format(video.stem) for name in names]
-        return [path.with_name(f".hdtf-{path.name}") for path in paths]
+        return [*map(disk.temporary, paths), *(path.with_name(f".hdtf-{path.name}") for path in paths)]
 
     (tmp_path / "_videos_raw").mkdir()
-    view = tmp_path / f".hdtf-{METADATA}"
-    for path in (*left(mine), *left(others), view):
+    of_mine, of_others, view = left(mine), left(others), disk.temporary(tmp_path / METADATA)
+    for path in (*of_mine, *of_others, view):
         path.write_bytes(b"half")
     async with opened(tmp_path, FIRST, (mine, others)):
-        assert not any(path.exists() for path in left(mine))
-        assert all(path.exists() for path in (*left(others), view))
+        assert not any(path.exists() for path in of_mine)
+        assert all(path.exists() for path in (*of_others, view))
     async with opened(tmp_path):
         assert not list(tmp_path.rglob(".hdtf-*"))
 

@@ -60,8 +60,9 @@ def _raw_record(file: str, size: int) -> dict[str, Any]:
 async def _made(directory: Store, clip: Clip, content: bytes = b"a clip") -> None:
     """Publish and record a clip, as the encode lane does."""
     final = directory.clip_path(clip)
-    directory.temporary(final).write_bytes(content)
-    await directory.publish(directory.temporary(final), final)
+    temporary = directory.temporary(final)
+    temporary.write_bytes(content)
+    await directory.publish(temporary, final)
     await directory.append(_record(clip, len(content)))
 
 
@@ -134,8 +135,9 @@ async def test_a_temporary_name_is_in_the_same_directory(tmp_path: Path) -> None
     """Renaming is only atomic within one directory's file system."""
     async with opened(tmp_path) as directory:
         final = directory.clip_path(_clip())
-        assert directory.temporary(final).parent == final.parent
-        assert directory.temporary(final) != final
+        temporary = directory.temporary(final)
+        assert temporary.parent == final.parent
+        assert temporary != final
 
 
 async def test_what_is_made_is_known_at_once_and_by_the_next_run(tmp_path: Path) -> None:
@@ -879,8 +881,9 @@ async def _private(directory: Store) -> None:
 
 async def _publish(directory: Store) -> None:
     final = directory.clip_path(_clip())
-    directory.temporary(final).write_bytes(b"a clip")
-    await directory.publish(directory.temporary(final), final)
+    temporary = directory.temporary(final)
+    temporary.write_bytes(b"a clip")
+    await directory.publish(temporary, final)
 
 
 async def _link(directory: Store) -> None:
@@ -898,7 +901,7 @@ DEEDS: dict[str, tuple[str, Callable[[Store], Awaitable[None]]]] = {
     "append": ("os.fsync", lambda directory: directory.append(run_record())),
     "views": ("os.replace", lambda directory: directory.write_views([_clip()])),
     "link": ("os.replace", _link),
-    "copy": ("shutil.copyfile", _link),
+    "copy": ("shutil.copyfileobj", _link),
     "log": ("aiofiles.open", lambda directory: directory.log(VIDEO, "words")),
     "remove": ("os.unlink", lambda directory: directory.remove(directory.out / JOURNAL)),
     "free": ("shutil.disk_usage", _free),

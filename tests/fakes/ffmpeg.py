@@ -80,7 +80,7 @@ def main(stage: str, begun: float, words: list[str]) -> int:
         )
         return 2
     path = target.removeprefix("file:")
-    stem = os.path.basename(path).removeprefix(".hdtf-").removesuffix(".mp4")
+    stem = re.sub(r"^\.hdtf-[0-9a-f]{16}-", "", os.path.basename(path)).removesuffix(".mp4")
     job = Job(stage, "encode", stem, begun)
     try:
         return _cut(job, source.removeprefix("file:"), path, _ticks(start), filters)

@@ -1,0 +1,255 @@
+"""Links and FIFOs that others have put into a directory: none is written through, none is waited for.
+
+What a user has linked goes on working: the directory, its directory of source videos, the videos in there.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+from anyio.to_thread import run_sync
+
+import hdtf_async
+from hdtf_async import BusyError, StoreError, disk, locks, partials, views
+from hdtf_async.failures import Failure, Reason
+from hdtf_async.journal import JOURNAL, RAWS, name_of
+from hdtf_async.model import Box, Clip, Interval, Video
+from hdtf_async.page import REPORT
+from hdtf_async.shards import Shard
+from hdtf_async.store import merge, opened, read_known, run_record
+from hdtf_async.views import CARD, FAILURES, METADATA
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from conftest import Finished
+
+VIDEO = Video("RD", "Radio1", "CPCoMyuBRM0", 720)
+CLIP = Clip(VIDEO, 0, Interval(30, 60), Box(466, 0, 534, 534))
+SOMEBODY = 12345
+"""Number of a user who is neither this one nor root."""
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make what belongs to another user")
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Iterator[Path]:
+    """A directory to which links lead. Nothing in it may change."""
+    path = tmp_path / "elsewhere"
+    path.mkdir(mode=0o755)
+    (path / "file").write_bytes(b"somebody's")
+    (path / ".hdtf-file").write_bytes(b"somebody's too")
+    before = _seen(path)
+    yield path
+    assert _seen(path) == before
+
+
+def _seen(directory: Path) -> dict[str, object]:
+    inside = {path.name: (path.read_bytes(), path.stat().st_mode) for path in directory.iterdir()}
+    return {**inside, ".": stat.S_IMODE(directory.stat().st_mode)}
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """An output directory that others may write in."""
+    path = tmp_path / "clips"
+    (path / RAWS).mkdir(parents=True)
+    path.chmod(0o777)
+    return path
+
+
+def _private_name() -> str:
+    return f".hdtf-{VIDEO.stem}.download"
+
+
+# Temporary names.
+
+
+def test_a_temporary_name_cannot_be_foreseen(
+    out: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And where it were, nothing would be written through a link of that name."""
+    final = out / METADATA
+    assert disk.temporary(final) != disk.temporary(final)
+    monkeypatch.setattr(secrets, "token_hex", lambda _: "0" * 16)
+    disk.temporary(final).symlink_to(elsewhere / "file")
+    with pytest.raises(FileExistsError):
+        disk.created(final)
+    with pytest.raises(FileExistsError):
+        disk.replace(final, [b"new"])
+
+
+async def test_a_download_is_not_misled_by_a_link_in_its_name(out: Path, elsewhere: Path) -> None:
+    """The link goes; what it leads to is neither emptied nor given to this user alone."""
+    async with opened(out) as directory:
+        (out / RAWS / _private_name()).symlink_to(elsewhere)
+        async with directory.private_directory(VIDEO) as private:
+            assert not private.is_symlink()
+            assert stat.S_IMODE(private.stat().st_mode) == 0o700
+            (private / "raw.mp4").write_bytes(b"half")
+        assert not private.exists()
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770])
+async def test_what_others_could_write_in_is_not_continued_from(
+    out: Path, elsewhere: Path, mode: int
+) -> None:
+    """A private directory is made anew where it was not private."""
+    async with opened(out) as directory:
+        left = out / RAWS / _private_name()
+        left.mkdir()
+        (left / "raw.mp4.part").symlink_to(elsewhere / "file")
+        left.chmod(mode)
+        async with directory.private_directory(VIDEO) as private:
+            assert (private, [*private.iterdir()]) == (left, [])
+
+
+@as_root
+async def test_a_directory_of_another_user_is_left_alone(out: Path) -> None:
+    """A colleague's download was interrupted: this user's begins in a directory of its own."""
+    async with opened(out) as directory:
+        left = out / RAWS / _private_name()
+        left.mkdir(mode=0o700)
+        (left / "raw.mp4.part").write_bytes(b"half")
+        os.chown(left, SOMEBODY, SOMEBODY)
+        async with directory.private_directory(VIDEO) as private:
+            assert private != left
+            assert stat.S_IMODE(private.stat().st_mode) == 0o700
+        assert not private.exists()
+        assert [path.name for path in left.iterdir()] == ["raw.mp4.part"]
+
+
+def test_a_link_in_place_of_a_private_directory_is_not_emptied(out: Path, elsewhere: Path) -> None:
+    """Whoever may rename in the directory can put it there at any time."""
+    private = out / RAWS / _private_name()
+    private.symlink_to(elsewhere)
+    assert not partials.tidy(private)
+    assert private.is_symlink()
+
+
+# Files that are appended to, locked or replaced.
+
+
+@pytest.mark.parametrize("shard", [None, Shard(0, 2)])
+async def test_a_journal_that_is_a_link_is_refused(out: Path, elsewhere: Path, shard: Shard | None) -> None:
+    """Records would be appended to another file."""
+    (out / name_of(shard)).symlink_to(elsewhere / "file")
+    with pytest.raises(StoreError, match="symbolic link"):
+        async with opened(out, shard):
+            pass
+
+
+async def test_other_files_that_are_links_are_not_written_through(out: Path, elsewhere: Path) -> None:
+    """The lists and the report are replaced; a log and a lock are refused."""
+    for name in (METADATA, FAILURES, REPORT, CARD):
+        (out / name).symlink_to(elsewhere / "file")
+    async with opened(out) as directory:
+        await directory.append(run_record())
+        await directory.write_views([CLIP])
+        await directory.replace(REPORT, b"a report")
+        directory.log_path(VIDEO).symlink_to(elsewhere / "file")
+        with pytest.raises(Failure, match="symbolic link") as raised:
+            await directory.log(VIDEO, "words")
+        assert raised.value.reason is Reason.NOT_WRITABLE
+        assert not any((out / name).is_symlink() for name in (METADATA, FAILURES, REPORT))
+        assert (out / CARD).is_symlink(), "a README.md that is there stays"
+    (out / views.LOCK).symlink_to(elsewhere / "file")
+    with pytest.raises(Failure, match="symbolic link"):
+        await merge(out)
+
+
+async def test_the_files_of_workers_are_no_links(
+    out: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run waits for the files of workers and removes them: only in its own directory."""
+    monkeypatch.setattr(locks, "PATIENCE", 0.0)
+    (out / locks.WORKERS).mkdir()
+    (out / locks.WORKERS / "worker").symlink_to(elsewhere / "file")
+    async with opened(out):
+        assert not (out / locks.WORKERS).exists()
+    (out / locks.WORKERS).symlink_to(elsewhere)
+    with pytest.raises(StoreError, match="symbolic link"):
+        async with opened(out):
+            pass
+    with pytest.raises(StoreError, match="symbolic link"):
+        locks.make_worker_file(out / locks.WORKERS / "worker")
+    with pytest.raises(OSError, match="symbolic link"):
+        locks.worker_lock(_link(out / "worker", elsewhere / "file"))
+
+
+def _link(path: Path, target: Path) -> Path:
+    path.symlink_to(target)
+    return path
+
+
+@pytest.mark.parametrize("name", [JOURNAL, name_of(Shard(0, 2)), METADATA, FAILURES, REPORT, views.LOCK])
+async def test_nobody_waits_for_a_fifo(out: Path, name: str) -> None:
+    """Opening one waits for another process, in a thread that nothing could end."""
+    (out / JOURNAL).touch()
+    (out / name).unlink(missing_ok=True)
+    os.mkfifo(out / name)
+    with anyio.fail_after(60):
+        for do in (_run_once, merge, hdtf_async.check):
+            try:
+                await do(out)
+            except (StoreError, Failure, BusyError):
+                continue
+        await run_sync(locks.is_held, out)
+        try:
+            await run_sync(read_known, out)
+        except StoreError:
+            assert name.startswith("_journal")
+
+
+async def _run_once(out: Path) -> None:
+    async with opened(out, Shard(1, 2)) as directory:
+        await directory.append(run_record())
+        await directory.not_tried()
+        await directory.write_views()
+
+
+# What is linked on purpose.
+
+
+@pytest.mark.parametrize("keep", [True, False])
+async def test_what_a_user_has_linked_goes_on_working(finished: Finished, tmp_path: Path, keep: bool) -> None:
+    """The directory, the one of source videos, and videos in it may be links to a larger disk."""
+    large = tmp_path / "large"
+    for name in ("clips", "videos", "shared"):
+        (large / name).mkdir(parents=True)
+    for raw in (finished.out / RAWS).glob("*.*"):
+        if not raw.name.endswith(".txt"):
+            _link(large / "videos" / raw.name, large / "shared" / raw.name)
+            (large / "shared" / raw.name).write_bytes(raw.read_bytes())
+    _link(large / "clips" / RAWS, large / "videos")
+    out = _link(tmp_path / "out", large / "clips")
+    shared = _seen(large / "shared")
+    options = replace(finished.options, videos=("Radio1",), keep_raw=keep, no_report=True)
+    report = await hdtf_async.download(out, options)
+    assert report.done
+    assert not report.failed
+    assert _seen(large / "shared") == shared
+    assert (large / "clips" / RAWS).is_symlink()
+    for stem in report.done:
+        assert (out / f"{stem}.mp4").read_bytes() == (finished.out / f"{stem}.mp4").read_bytes()
+
+
+@as_root
+async def test_source_videos_go_where_no_other_user_says(out: Path, elsewhere: Path) -> None:
+    """A link is followed if this user, root, or whoever has the directory has made it."""
+    (out / RAWS).rmdir()
+    link = _link(out / RAWS, elsewhere)
+    os.lchown(link, SOMEBODY, SOMEBODY)
+    with pytest.raises(StoreError, match="of another user"):
+        async with opened(out):
+            pass
+    os.chown(out, SOMEBODY, SOMEBODY)
+    disk.require_trusted(link)
+    os.lchown(link, 0, 0)
+    disk.require_trusted(link)
