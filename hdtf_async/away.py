@@ -29,7 +29,7 @@ from hdtf_async.failures import Failure, Reason
 from hdtf_async.journal import RAWS, journals, name_of, unended
 from hdtf_async.lease import held
 from hdtf_async.locks import AwayError, StoreError
-from hdtf_async.options import Options
+from hdtf_async.options import Options, OptionsError
 from hdtf_async.segments import Segments, copy_journals
 from hdtf_async.store import Store
 from hdtf_async.views import CARD, FAILURES, LISTS, METADATA
@@ -53,10 +53,20 @@ _GOODBYE = 120.0
 
 
 def place(out: str | PathLike[str] | Address) -> Path | Address:
-    """Return a directory, or the address of an object store. Raises `OptionsError`."""
+    """Return a directory, or the address of an object store. Raises `OptionsError`.
+
+    Its path is absolute: the host program may change its working directory during a run.
+    """
     if isinstance(out, Address):
         return out
-    return Address(out) if isinstance(out, str) and is_address(out) else Path(out)
+    if isinstance(out, str) and is_address(out):
+        return Address(out)
+    try:
+        return Path(out).absolute()
+    except OSError as error:
+        raise OptionsError(
+            f"--out: {out} is relative, and there is no working directory: {error.strerror}"
+        ) from None
 
 
 def fitted(out: Path | Address, options: Options) -> Options:

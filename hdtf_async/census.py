@@ -142,7 +142,7 @@ async def _take(out: Path, options: Options, fresh: timedelta, events: Events, f
         except Failure as trouble:
             census.stopped = trouble
         finally:
-            rows = await _write(videos, read, directory)
+            rows = await _write(videos, read, directory, census)
         census.videos = Counter(Availability(row["availability"]) for row in rows)
         census.reasons = Counter(Reason(row["reason"]) for row in rows if row["reason"])
         census.unanswered = Counter(
@@ -249,12 +249,20 @@ class _Asking:
         await self.store.append({"type": "asked", "youtube_id": work.youtube_id} | record)
 
 
-async def _write(videos: Sequence[Video], read: Tables, directory: Store) -> list[dict[str, Any]]:
-    """Write the CSV, and return its rows. Where the census is cancelled this is left where it takes long."""
+async def _write(
+    videos: Sequence[Video], read: Tables, directory: Store, census: Census
+) -> list[dict[str, Any]]:
+    """Write the CSV, and return its rows, even if they cannot be written.
+
+    Where the census is cancelled this is left where it takes long.
+    """
 
     async def write() -> list[dict[str, Any]]:
         rows = await run_sync(_rows, videos, read, dict(directory.known.asked))
-        await directory.replace(CENSUS, await run_sync(_csv, rows))
+        try:
+            await directory.replace(CENSUS, await run_sync(_csv, rows))
+        except Failure as trouble:
+            census.stopped = census.stopped or trouble
         return rows
 
     try:

@@ -5,7 +5,7 @@ Nothing here prints, sets a signal handler or changes global state: that belongs
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict, replace
 from functools import partial
 from importlib.util import find_spec
@@ -16,12 +16,13 @@ import anyio
 from anyio.lowlevel import checkpoint
 from anyio.to_thread import run_sync
 
-from hdtf_async import away, history, page, plan, store, tables, views
+from hdtf_async import away, disk, history, page, plan, store, tables, views
 from hdtf_async.events import ClipFailed, Events, RunStarted
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.forms import refuse_forms_of_others, refuse_two_forms
 from hdtf_async.jobs import Running, require_asyncio, to_end, under_way
 from hdtf_async.lanes import Lanes
+from hdtf_async.locks import StoreError
 from hdtf_async.options import Options, OptionsError
 from hdtf_async.rawdirs import own_raws
 from hdtf_async.raws import let_go_of_finished
@@ -32,7 +33,7 @@ from hdtf_async.views import failure_record, refused_record
 from hdtf_async.workshop import ffmpeg_of, workshop
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Iterator
     from os import PathLike
 
     from distributed import Client
@@ -170,18 +171,34 @@ async def _run(  # noqa: PLR0913, PLR0917 - what a run is put together from
             report.stopped = trouble
         finally:
             try:
-                await _write_last(directory, decided, LAST_VIEWS if finish.is_set() else views.PATIENCE)
+                with _as_failure(directory.out / views.METADATA):
+                    await _write_last(directory, decided, LAST_VIEWS if finish.is_set() else views.PATIENCE)
             except Failure as trouble:
                 report.stopped = report.stopped or trouble
         report.seconds = anyio.current_time() - begun
         try:
             if has_run := directory.known.run is not before:
                 await directory.append(report.ended().stated())
-            report.page = await _drawn(directory, options, lanes, finish, has_run=has_run)
+            with _as_failure(directory.out / page.REPORT):
+                report.page = await _drawn(directory, options, lanes, finish, has_run=has_run)
         except Failure as trouble:
             report.stopped = report.stopped or trouble
         events.tell(report.ended())
         return report
+
+
+@contextmanager
+def _as_failure(path: Path) -> Iterator[None]:
+    """Turn whatever goes wrong with a file that tells of a run into a `Failure`: the run's result is kept."""
+    try:
+        with disk.trouble(path):
+            yield
+    except Failure:
+        raise
+    except StoreError as error:
+        raise Failure(Reason.NOT_WRITABLE, f"{path}: {error}") from error
+    except Exception as error:
+        raise Failure(Reason.FAULT, f"{path}: {type(error).__name__}: {error}") from error
 
 
 async def _drawn(

@@ -187,7 +187,14 @@ _LONGEST_PATH = 4096
 def _path(value: object) -> Path:
     named = os.fspath(value) if isinstance(value, os.PathLike) else value
     found = _name(named)
-    return Path(found) if len(found) < _LONGEST_PATH else _refuse(value)
+    if len(found) >= _LONGEST_PATH:
+        _refuse(value)
+    try:
+        return Path(found).absolute()  # the host program may change its working directory
+    except OSError as error:
+        raise RefusedError(
+            f"{found} is a relative path, and there is no working directory: {error.strerror}"
+        ) from None
 
 
 def path(expected: str) -> Kind[Path]:

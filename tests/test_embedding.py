@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
+import os
 import re
+import shutil
 import traceback
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
@@ -12,12 +17,16 @@ import pytest
 import readme
 
 import hdtf_async
-from hdtf_async import ExitCode, StoreError, repair
+from hdtf_async import ExitCode, Options, OptionsError, Reason, StoreError, repair
+from hdtf_async.census import CENSUS
+from hdtf_async.cli import main
 from hdtf_async.jobs import under_way
+from hdtf_async.page import REPORT
+from hdtf_async.views import METADATA
+from hdtf_async.workshop import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
-    from pathlib import Path
     from typing import Any
 
     from conftest import Finished
@@ -182,3 +191,94 @@ def test_public_names_are_there_and_documented() -> None:
         assert inspect.iscoroutinefunction(getattr(hdtf_async, name))
     kinds = [kind for kind in readme.kinds_of_events() if kind.__name__ not in hdtf_async.events.__all__]
     assert kinds == []
+
+
+# The working directory, and what cannot be written at the end.
+
+
+async def test_a_run_does_not_follow_the_host_to_another_directory(
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every path means what it meant when it was given."""
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    here.mkdir()
+    elsewhere.mkdir()
+    monkeypatch.chdir(here)
+    Path("raws").symlink_to(finished.out / "_videos_raw")
+    Path("tables").symlink_to(finished.options.source or "")
+    Path("cookies.txt").write_text("# Netscape HTTP Cookie File\n")
+    options = replace(
+        finished.options,
+        source="tables",
+        raw_dirs="raws",
+        cookies="cookies.txt",
+        ffmpeg=os.path.relpath(bundled_ffmpeg()),
+        videos=("Radio1",),
+    )
+    async with hdtf_async.running("clips", options) as run:
+        monkeypatch.chdir(elsewhere)
+        async for _ in run:
+            pass
+    assert run.report.exit_code is ExitCode.DONE
+    assert run.report.done
+    assert run.report.page == here / "clips" / REPORT
+    assert [*elsewhere.iterdir()] == []
+
+
+async def test_a_relative_path_without_a_working_directory_is_an_error_that_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody has deleted it."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(OptionsError, match=r"--source .*no working directory"):
+        Options(source="tables")
+    with pytest.raises(OptionsError, match=r"--out: clips is relative.*no working directory"):
+        await hdtf_async.merge("clips")
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.EROFS, "Read-only file system"), StoreError("x"), KeyError("x")]
+)
+@pytest.mark.parametrize("what", ["hdtf_async.page.write", "hdtf_async.views.write"])
+async def test_what_cannot_be_written_at_the_end_costs_no_report(
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, error: Exception
+) -> None:
+    """Neither the library's result nor the summary of the command line; the exit code is 4."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise error
+
+    out = shutil.copytree(finished.out, tmp_path / "clips")
+    (out / REPORT).unlink()
+    monkeypatch.setattr(what, broken)
+    report = await hdtf_async.download(out, finished.options)
+    assert report.there == report.asked > 0
+    assert report.stopped is not None
+    assert report.exit_code is ExitCode.LOCAL
+
+
+def test_a_summary_is_printed_though_the_lists_cannot_be_written(
+    finished: Finished, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The reason is beside it."""
+    out = shutil.copytree(finished.out, tmp_path / "clips")
+    for name in (METADATA, REPORT):
+        (out / name).unlink()
+        (out / name).mkdir()
+    assert main(["--out", str(out), "--source", str(finished.options.source)]) == ExitCode.LOCAL
+    told, _ = capfd.readouterr()
+    assert f"{finished.report.asked} were there already" in told
+    assert METADATA in told
+
+
+async def test_a_census_that_cannot_be_written_has_its_result(finished: Finished, tmp_path: Path) -> None:
+    """The answers are in the journal, and in what is returned."""
+    (tmp_path / CENSUS).mkdir()
+    videos = replace(finished.options, videos=("Radio1",))
+    taken = await hdtf_async.census(tmp_path, videos)
+    assert sum(taken.videos.values()) == 1
+    assert taken.stopped is not None
+    assert (taken.stopped.reason, taken.exit_code) == (Reason.NOT_WRITABLE, ExitCode.LOCAL)

@@ -136,8 +136,9 @@ class _Name(str):
     __slots__ = ()
 
 
+HERE = Path.cwd()
 WRITTEN: dict[str, list[tuple[object, object]]] = {
-    "source": [("tables", Path("tables")), (Path("tables"), Path("tables")), (None, None)],
+    "source": [("tables", HERE / "tables"), (Path("tables"), HERE / "tables"), (None, None)],
     "subsets": [("RD", ("RD",)), ("rd,WDA", ("RD", "WDA")), (["WRA"], ("WRA",)), ((), ())],
     "videos": [("Radio2", ("Radio2",)), (["a", "b"], ("a", "b")), ((each for each in "ab"), ("a", "b"))],
     "limit": [("5", 5), (5.0, 5), (Fraction(5), 5), (10**12, 10**12), (None, None)],
@@ -150,8 +151,8 @@ WRITTEN: dict[str, list[tuple[object, object]]] = {
     "least_speed": [("30k", 30_000), ("1MiB", 2**20)],
     "retry_wait": [("1", 1.0)],
     "resolution": [("best", Resolution.BEST), (None, Resolution.REFERENCE)],
-    "raw_dirs": [("raws", (Path("raws"),)), (Path("raws"), (Path("raws"),)),
-                 (["a", Path("b")], (Path("a"), Path("b")))],
+    "raw_dirs": [("raws", (HERE / "raws",)), (Path("raws"), (HERE / "raws",)),
+                 (["a", Path("b")], (HERE / "a", HERE / "b"))],
     "cookies": [(__file__, Path(__file__)), (Path(__file__), Path(__file__)), (None, None)],
     "cookies_from_browser": [("firefox", "firefox"), (None, None)],
     "proxy": [("socks5://host:9050", "socks5://host:9050"), ("", "")],
@@ -172,7 +173,7 @@ WRITTEN: dict[str, list[tuple[object, object]]] = {
     "crf": [("18", 18), (0, 0)],
     "preset": [("medium", "medium")],
     "keep_raw": [("no", False), ("true", True), (True, True), (None, None)],
-    "scratch": [("tmp", Path("tmp"))],
+    "scratch": [("tmp", HERE / "tmp")],
     "min_free": [("500M", 500 * 10**6), (0, 0)],
     "no_report": [("yes", True)],
     "retry_failed": [(True, True)],
@@ -183,7 +184,7 @@ WRITTEN: dict[str, list[tuple[object, object]]] = {
     "split": [("80/10/10", (80, 10, 10)), ([80, 10, 10], (80, 10, 10)), (True, SHARES)],
     "split_seed": [("7", 7)],
     "ffmpeg": [("/usr/bin/ffmpeg", Path("/usr/bin/ffmpeg"))],
-    "yt_dlp": [("yt-dlp", Path("yt-dlp"))],
+    "yt_dlp": [("yt-dlp", HERE / "yt-dlp")],
     "face_model": [(__file__, Path(__file__))],
 }  # fmt: skip
 """Of each field what people write for it, and what the field then holds."""

@@ -130,7 +130,7 @@ def test_paths_in_a_file_begin_at_the_file_or_at_home(tmp_path: Path) -> None:
     told = values({}, file)
     assert told["source"] == file.parent / "tables"
     assert told["raw_dirs"] == (file.parent / "../raws", Path("~/raws").expanduser())
-    assert values({"HDTF_ASYNC_SOURCE": "tables"}) == {"source": Path("tables")}
+    assert values({"HDTF_ASYNC_SOURCE": "tables"}) == {"source": Path("tables").absolute()}
 
 
 @pytest.mark.parametrize(
