@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import decode, disk, locks, store
+from hdtf_async import causes, decode, disk, locks, store
 from hdtf_async.census import CENSUS
 from hdtf_async.events import ClipChecked, Found
 from hdtf_async.failures import Failure, Reason
@@ -231,7 +231,14 @@ def _content_flaws(path: Path, size: object, digest: object) -> list[str]:
     except FileNotFoundError:
         raise
     except OSError as error:
+        _require_limits(error)
         return [f"it cannot be read: {error.strerror}"]
+
+
+def _require_limits(error: BaseException) -> None:
+    """Raise `Failure` where an error says nothing about a file, but something about this machine."""
+    if causes.reason_of(error) is Reason.RESOURCE_LIMIT:
+        raise Failure(Reason.RESOURCE_LIMIT, causes.told(error)) from error
 
 
 def _differences(told: Record, facts: Facts) -> Iterator[str]:
@@ -254,6 +261,7 @@ def _wav_flaws(path: Path, samples: object) -> list[str]:
         with wave.open(str(path), "rb") as sound:
             found = sound.getnframes()
     except (OSError, EOFError, wave.Error) as error:
+        _require_limits(error)
         return [f"it does not open: {error}"]
     return [] if found == samples else [f"samples {found}, recorded {shown(str(samples))}"]
 
@@ -278,6 +286,7 @@ def _metadata(known: Known) -> list[Found]:
     except FileNotFoundError:
         return [Found(METADATA, MISSING, "not there")] if due else []
     except OSError as error:
+        _require_limits(error)
         return [Found(METADATA, WRONG, f"it cannot be read: {error.strerror}")]
     return found + [Found(METADATA, WRONG, f"no line tells of {stem}") for stem in sorted(due - told)]
 

@@ -35,7 +35,7 @@ from hdtf_async import (
 from hdtf_async.census import CENSUS, FRESH
 from hdtf_async.census import IDLE as IDLE_IN_CENSUS
 from hdtf_async.census import running as census_running
-from hdtf_async.ending import Gently, until_signal
+from hdtf_async.ending import Gently, fault, until_signal
 from hdtf_async.export import OPTIONS as OF_EXPORT
 from hdtf_async.export import Exported, export
 from hdtf_async.failures import ExitCode, Failure
@@ -108,7 +108,7 @@ def main(argv: Sequence[str]) -> int:
         if {"debug", "--log-level=debug"} & {*words, os.environ.get("HDTF_ASYNC_LOG_LEVEL")}:
             say(traceback.format_exc(), error=True)
         code = ExitCode.LOCAL
-        message = f"a fault of its own, please report it: {error!r} (--log-level debug shows where)"
+        message = fault(error)
     _complain(message)
     return code
 

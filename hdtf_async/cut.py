@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import combing, ffmpeg, geometry, tracks, window
+from hdtf_async import causes, combing, ffmpeg, geometry, tracks, window
 from hdtf_async.events import ClipDone, EncodeProgress, EncodeStarted
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.guard import UNGUARDED, Guard
@@ -435,7 +435,9 @@ def _wav_facts(path: Path) -> tuple[int, int, int, int]:
         with wave.open(str(path), "rb") as file:
             return file.getframerate(), file.getnchannels(), file.getsampwidth(), file.getnframes()
     except (OSError, EOFError, wave.Error) as error:
-        raise Failure(Reason.CLIP_WRONG, f"the WAV cannot be read: {error}") from error
+        raise Failure(
+            causes.reason_of(error) or Reason.CLIP_WRONG, f"the WAV cannot be read: {error}"
+        ) from error
 
 
 def _listed(box: Box) -> list[int]:

@@ -27,6 +27,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
+from hdtf_async import causes
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.steps import steps
 
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from io import BufferedReader, BufferedWriter
     from pathlib import Path
 
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-"""Errors of the system that mean that there is no room: on the disk, or for this user."""
 _TEMPORARY = ".hdtf-"
 """Every temporary file and directory of ours begins so, and nothing else does."""
 _TOKEN = re.compile(r"^[0-9a-f]{16}-")
@@ -49,12 +48,14 @@ _FLUSH_DRIVE = getattr(fcntl, "F_FULLFSYNC", None)
 
 @contextmanager
 def trouble(path: Path) -> Iterator[None]:
-    """Turn an error of the file system into a `Failure`: ``disk_full`` or ``not_writable``."""
+    """Turn an error of the system into a `Failure`: ``not_writable``, or as `causes` has it."""
     try:
         yield
-    except OSError as error:
-        reason = Reason.DISK_FULL if error.errno in FULL else Reason.NOT_WRITABLE
-        raise Failure(reason, f"{path}: {error.strerror or error}") from error
+    except (OSError, MemoryError, RuntimeError) as error:
+        reason = causes.reason_of(error) or (Reason.NOT_WRITABLE if isinstance(error, OSError) else None)
+        if reason is None:
+            raise
+        raise Failure(reason, f"{path}: {causes.told(error)}") from error
 
 
 def opened(path: Path | str, flags: int, mode: int = 0o666) -> int:

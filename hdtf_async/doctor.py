@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from anyio.to_thread import run_sync
 
-from hdtf_async import facemodel, faces, ffmpeg, health, locks, plan, process, rawdirs, store, tables
+from hdtf_async import causes, facemodel, faces, ffmpeg, health, locks, plan, process, rawdirs, store, tables
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.health import Sign, Verdict
 from hdtf_async.javascript import JavaScript, private_cache
@@ -151,10 +151,11 @@ def _directory(out: Path) -> Sign:
                 file.flush()
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             tried.replace(tried.with_name("renamed"))
+        held = locks.is_held(out)
     except OSError as error:
-        words = f"nothing can be written, renamed and locked in {there}: {error.strerror}"
+        words = f"nothing can be written, renamed and locked in {there}: {causes.told(error)}"
         return Sign("directory", Verdict.WRONG, words, "choose another --out")
-    if locks.is_held(out):
+    if held:
         words = f"another run is at work on {out}"
         return Sign("directory", Verdict.WARNING, words, "wait for it, or choose another --out")
     return Sign("directory", Verdict.FINE, f"{there} can be written to, and has locks")

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import anyio
 
+from hdtf_async import causes
 from hdtf_async.pen import say
 from hdtf_async.workshop import one_error
 
@@ -51,6 +52,13 @@ def until_signal(work: Callable[[Gently], Awaitable[int]], *, goes_on: bool = Fa
             say(f"{ended_by[-1].name}: stopped.{rest}", error=True)
         return 128 + ended_by[-1]
     return codes[0]
+
+
+def fault(error: Exception) -> str:
+    """Return what to say of an error that nobody expected: it may be a limit of this machine."""
+    if causes.reason_of(error):
+        return causes.told(error)
+    return f"a fault of its own, please report it: {error!r} (--log-level debug shows where)"
 
 
 def _not_ignored() -> list[signal.Signals]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from hdtf_async import process
+from hdtf_async import causes, process
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.guard import UNGUARDED, Guard
 
@@ -31,7 +31,7 @@ async def at_hand(given: Path | None, *, home: str = HOME, guard: Guard = UNGUAR
         return Path(await _asked([home], guard))
     except Failure as failure:
         words = f"{NAME} could not be fetched from {home} (it can be given with --face-model)"
-        raise Failure(Reason.TOOL_MISSING, f"{failure.words}\n{words}") from failure
+        raise Failure(causes.of_child(failure), f"{failure.words}\n{words}") from failure
 
 
 async def cached() -> Path | None:

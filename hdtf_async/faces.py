@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hdtf_async import facemodel, health, process
+from hdtf_async import causes, facemodel, health, process
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.ffmpeg import STALL, source
 from hdtf_async.guard import UNGUARDED, Guard
@@ -84,7 +84,7 @@ class Finder:
             words = f"the child that looks for faces (MediaPipe) does not work: {failure.words}"
             if any(library in words for library in ("libEGL", "libGLES")):
                 words += "\non Debian and Ubuntu: apt-get install libegl1 libgles2"
-            raise Failure(Reason.TOOL_MISSING, words) from failure
+            raise Failure(causes.of_child(failure), words) from failure
 
     async def look(self, cut: Cut, size: tuple[int, int]) -> list[list[Region]]:
         """Return for each frame that was looked at where faces are, in pixels of the raw.

@@ -109,6 +109,8 @@ class Reason(StrEnum):
     RANGE_REFUSED = "range_refused"
     DISK_FULL = "disk_full"
     NOT_WRITABLE = "not_writable"
+    DISK_ERROR = "disk_error"
+    RESOURCE_LIMIT = "resource_limit"
     STORE_UNREACHABLE = "store_unreachable"
     STORE_REFUSED = "store_refused"
     WORKER_LOST = "worker_lost"
@@ -286,7 +288,15 @@ ADVICE: dict[Reason, Advice] = {
     ),
     Reason.NOT_WRITABLE: _local(
         "A file or directory could not be written.",
-        "Check the permissions of the output directory, and that it is not mounted read-only.",
+        "Check the path in the error message: its permissions and its length, and that it is not read-only.",
+    ),
+    Reason.DISK_ERROR: _local(
+        "The disk, or the server of a network file system, answered with an error.",
+        "Do what the error message says, then run again: what was recorded stays.",
+    ),
+    Reason.RESOURCE_LIMIT: _local(
+        "A limit of the system was reached: open files, processes, memory, or the size of a file.",
+        "Raise the limit that the error message names, or take fewer --downloads and --encodes; run again.",
     ),
     Reason.STORE_UNREACHABLE: _stopping(
         "The object store did not answer, or broke off, several times in a row.",
@@ -404,7 +414,7 @@ _NO_ANSWER = frozenset({
     Reason.NOT_WRITABLE, Reason.BAD_OPTION, Reason.STORE_UNREACHABLE, Reason.STORE_REFUSED,
     Reason.TOOL_MISSING, Reason.NOT_READY, Reason.TOOL_FAILED, Reason.NOT_TRIED, Reason.FAULT,
     Reason.WORKER_LOST, Reason.CLUSTER_LOST, Reason.ROW_REFUSED,
-    Reason.ENCODE_STALLED, Reason.MANIFESTS_LOCKED,
+    Reason.ENCODE_STALLED, Reason.MANIFESTS_LOCKED, Reason.DISK_ERROR, Reason.RESOURCE_LIMIT,
 })  # fmt: skip
 
 _WEIGHT = (ExitCode.LOCAL, ExitCode.REFUSED, ExitCode.PASSING, ExitCode.GIVEN_UP)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from hdtf_async import descriptors
+from hdtf_async import causes, descriptors
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.sentinel import FAREWELL, MARK
 
@@ -121,4 +121,5 @@ def _started(locks: tuple[int, ...], mark: str) -> Popen[bytes]:
             start_new_session=True,
         )
     except OSError as error:
-        raise Failure(Reason.TOOL_MISSING, f"no process can be started: {error.strerror}") from None
+        reason = causes.reason_of(error) or Reason.TOOL_MISSING
+        raise Failure(reason, f"no process can be started: {causes.told(error)}") from None

@@ -199,10 +199,13 @@ def shard_of(name: str) -> Shard | None:
 
 
 def journals(out: Path) -> list[Path]:
-    """Return the journals of a directory: its own, which need not be there, and those of shards."""
+    """Return the journals of a directory: its own, which need not be there, and those of shards.
+
+    Raises `OSError`.
+    """
     try:
         names = os.listdir(out)  # noqa: PTH208 - only the names, of as many files as there are clips
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         names = []
     shards = sorted(name for name in steps(names) if shard_of(name) is not None)
     return [out / JOURNAL, *(out / name for name in shards)]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import descriptors, disk
+from hdtf_async import causes, descriptors, disk
 from hdtf_async.failures import ExitCode
 from hdtf_async.journal import journals, read, shard_of, time_of
 from hdtf_async.text import shown
@@ -59,20 +59,22 @@ def whoami() -> Record:
 
 
 def is_held(out: Path) -> bool:
-    """Say whether a run is at work on a directory, without changing anything."""
+    """Say whether a run is at work on a directory, without changing anything. Raises `OSError`."""
     return any(map(is_locked, journals(out)))
 
 
 def is_locked(journal: Path) -> bool:
-    """Say whether anybody holds the lock of this journal for himself."""
+    """Say whether anybody holds the lock of this journal for himself. Raises `OSError`."""
     try:
         with disk.reader(journal) as file:
             try:
                 return not descriptors.lock(file.fileno(), shared=True)
             finally:
                 descriptors.release(file.fileno())
-    except OSError:  # no journal, or a file system without locks: no run could be at work
-        return False
+    except OSError as error:
+        if causes.reason_of(error) is not None:  # nobody can say
+            raise
+        return False  # no journal, or a file system without locks: no run could be at work
 
 
 def require_one_division(out: Path, shard: Shard) -> None:
@@ -170,6 +172,8 @@ def _locked(lock: int, out: Path, alone: bool) -> bool:
     try:
         return descriptors.lock(lock, shared=not alone)
     except OSError as error:
+        if causes.reason_of(error) is not None:
+            raise StoreError(f"cannot lock {out}: {causes.told(error)}") from None
         raise StoreError(
             f"the file system of {out} has no locks ({error.strerror}), so two runs could spoil each other's"
             " work: choose an --out on another one"

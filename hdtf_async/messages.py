@@ -68,13 +68,16 @@ STATED = _table(r"""
     bad_option          unsupported (language code|browser|keyring|platform|field)|unknown browser|player clients have been
     bad_option          exec command|error in output template|js_runtimes format|websocket support|fixed output name
     bad_option          live-from-start is passed|cannot be partially|curl version too old
+    disk_error          input/output error|stale file handle
+    resource_limit      too many open files|cannot allocate memory|resource temporarily unavailable|file too large
+    resource_limit      can't start new thread
     not_writable        unable to (open for writing|write data|create directory|\w+ file:)|cannot write|locking file
     not_writable        (?<!connection: \[errno 13\] )permission denied(?! \(caused by transport)|read-only file system
-    not_writable        file name too long|file too large|input/output error|stale file handle
+    not_writable        file name too long
     tool_missing        (ffmpeg|ffprobe)( and ffmpeg)? (not found|could not be found|is not installed)|no module named
     tool_missing        unsupported version of python
     tool_failed         postprocessing: |post hooks: |preprocessing: |exited with code|interrupted by user
-    tool_failed         cannot allocate memory|memoryerror|too many open files|resource temporarily unavailable
+    tool_failed         memoryerror
     tool_failed         unusual and will be skipped|initialization fragment|unable to download video\b(?! data)|command returned error code
 """)  # noqa: E501 - one expression, one line
 """Errors that state their reason: about the video, the address, an option or this machine.
@@ -173,6 +176,7 @@ FFMPEG = _table(r"""
     disk_full           no space left on device|disk quota exceeded
     interval_outside    output file is empty
     box_does_not_fit    invalid too big or non positive size
+    resource_limit      too many open files|pthread_\w+ failed
     tool_failed         unknown encoder|option not found|unrecognized option|no such filter
     not_writable        error opening output|read-only file system
     raw_unreadable      invalid data found when processing input|moov atom not found|error opening input

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 RESUMABLE = frozenset({
     Reason.REFUSED, Reason.NETWORK, Reason.FORBIDDEN, Reason.TIMED_OUT, Reason.STALLED, Reason.DISK_FULL,
-    Reason.UPDATE_NEEDED,
+    Reason.UPDATE_NEEDED, Reason.RESOURCE_LIMIT,
 })  # fmt: skip
 """Reasons after which what has arrived is still a true beginning."""
 PICTURE, SOUND = "raw", "sound"

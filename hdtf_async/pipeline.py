@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 import anyio
 from anyio.lowlevel import checkpoint
 
+from hdtf_async import causes
 from hdtf_async.events import ClipFailed, ClipRetrying, Retrying, VideoFailed, VideoUnconfirmed, WindingDown
 from hdtf_async.failures import Action, Failure, Reason
 from hdtf_async.lanes import Queue
@@ -443,4 +444,6 @@ def _own_faults() -> Iterator[None]:
     except Exception as error:
         frames = traceback.extract_tb(error.__traceback__)[-2:]
         place = " > ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames)
+        if limit := causes.reason_of(error):
+            raise Failure(limit, causes.told(error)) from error
         raise Failure(Reason.FAULT, f"{type(error).__name__}: {error} (at {place})") from error

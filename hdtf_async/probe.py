@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Self
 
+from hdtf_async import causes
 from hdtf_async.demux import Facts, Sound, glance, read, read_sound
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.framing import Part
@@ -61,7 +62,7 @@ class Prober:
             await self._child.ask(json.dumps(question).encode(), deadline=_DEADLINE)
         except Failure as failure:
             words = f"the child that reads media (PyAV) does not work: {failure.words}"
-            raise Failure(Reason.TOOL_MISSING, words) from failure
+            raise Failure(causes.of_child(failure), words) from failure
 
     async def facts(self, path: Path, *, container: str, intervals: Sequence[Interval] = ()) -> Facts:
         """Return what is in a media file of the given container (its file ending without the dot).
@@ -104,7 +105,8 @@ class Prober:
         told = await self._child.ask(json.dumps(question).encode(), deadline=_DEADLINE)
         answer: dict[str, Any] = json.loads(told)
         if "error" in answer:
-            raise Failure(Reason.RAW_UNREADABLE, f"{path.name}: {answer['error']}")
+            reason = Reason.RESOURCE_LIMIT if answer.get("limit") else Reason.RAW_UNREADABLE
+            raise Failure(reason, f"{path.name}: {answer['error']}")
         return answer
 
 
@@ -121,7 +123,7 @@ def _answer(question: bytes) -> str:
         words = getattr(error, "strerror", None) or (
             str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
         )
-        return json.dumps({"error": words[:2000]})
+        return json.dumps({"error": words[:2000], "limit": causes.is_of_this_process(error)})
 
 
 def _limit() -> None:

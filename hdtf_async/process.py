@@ -32,6 +32,7 @@ from typing import IO, TYPE_CHECKING
 
 import anyio
 
+from hdtf_async import causes
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.guard import UNGUARDED, Guard
 
@@ -108,8 +109,8 @@ async def run(  # noqa: PLR0913 - each is one thing that a caller decides about 
     it. `hand` are descriptors that it inherits. `environment` has variables besides those that every child
     has. `guard` is the run's, so that the child does not outlive this program.
 
-    Raises `Failure`: ``tool_missing`` where the program cannot be started, ``timed_out``, ``stalled``,
-    and ``tool_failed`` where stdout is larger than `keep` allows.
+    Raises `Failure`: ``tool_missing`` where the program cannot be started, or as `causes` has it,
+    ``timed_out``, ``stalled``, and ``tool_failed`` where stdout is larger than `keep` allows.
     """
     child = _Child(
         argv, feed=bool(feed), directory=directory, memory=memory, hand=hand, environment=environment,
@@ -255,7 +256,8 @@ class _Child:
                 pass_fds=(*guard.inherit, *hand),
             )
         except OSError as error:
-            raise Failure(Reason.TOOL_MISSING, f"{error.filename or argv[0]}: {error.strerror}") from None
+            reason = causes.reason_of(error) or Reason.TOOL_MISSING
+            raise Failure(reason, f"{error.filename or argv[0]}: {causes.told(error)}") from None
         self._guard = guard
         guard.begun(self._process.pid)
         if memory is not None:

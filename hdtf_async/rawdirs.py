@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from anyio.to_thread import run_sync
 
+from hdtf_async import causes
 from hdtf_async.containers import DEMUXERS, SOUND_DEMUXERS
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.model import Audio
@@ -124,7 +125,7 @@ def own_raws(directories: Iterable[Path]) -> OwnFiles:
         try:
             paths = sorted(path for path in directory.iterdir() if path.is_file())
         except OSError as error:
-            raise OptionsError(f"--raw-dir {directory}: {error.strerror}") from None
+            raise OptionsError(f"--raw-dir {directory}: {causes.told(error)}") from None
         for path in paths:
             each = _judged(path.absolute())
             if each is not None:
@@ -172,7 +173,7 @@ async def looked_into(own: OwnFiles, works: Iterable[Work]) -> OwnFiles:
             try:
                 held = await prober.glance(path, container=each.container)
             except Failure as failure:
-                if failure.reason is Reason.TOOL_MISSING:
+                if failure.reason in {Reason.TOOL_MISSING, Reason.RESOURCE_LIMIT}:
                     raise
                 continue
             kind = Kind.AUDIO if held == "audio" else Kind.VIDEO

@@ -27,7 +27,7 @@ import aiofiles
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import descriptors, disk, partials, views
+from hdtf_async import causes, descriptors, disk, partials, views
 from hdtf_async.disk import trouble
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.journal import (
@@ -273,7 +273,8 @@ async def opened(
                 own = await run_sync(_open, out / name_of(shard))
             stack.callback(descriptors.close, own)
             await take(own, out, out / name_of(shard))
-            await run_sync(require_one_division, out, shard)
+            with _said(out):
+                await run_sync(require_one_division, out, shard)
             locks = (own, whole)
         with _said(out):
             known, newest = await run_sync(_read_and_tidy, out, locks[0], shard, videos)
@@ -287,7 +288,9 @@ async def _in_common(out: Path, *, alone: bool) -> AsyncIterator[int]:
     with _said(out):
         lock = await run_sync(_create, out)
     try:
-        await take(lock, out, *await run_sync(journals, out), alone=alone)
+        with _said(out):
+            told_by = await run_sync(journals, out)
+        await take(lock, out, *told_by, alone=alone)
         if alone:
             await require_no_workers(out)
         yield lock
@@ -303,7 +306,9 @@ async def merge(out: Path) -> tuple[int, Counter[Reason], int]:
     Raises `StoreError` where the directory cannot be used, `BusyError` where a run has it for itself, and
     `Failure` with ``disk_full``, ``not_writable`` or ``manifests_locked``.
     """
-    if not await run_sync(lambda: any(path.is_file() for path in journals(out))):
+    with _said(out):
+        there = await run_sync(lambda: any(path.is_file() for path in journals(out)))
+    if not there:
         raise StoreError(f"{out} has no journal: nothing was made there; name the directory of a run")
     async with _in_common(out, alone=False):
         await views.merge(out)
@@ -320,7 +325,7 @@ def read_known(out: Path) -> Known:
         for record in steps(in_order([read(path) for path in journals(out)])):
             known.take(record)
     except OSError as error:
-        raise StoreError(f"cannot read {error.filename}: {error.strerror}") from None
+        raise StoreError(f"cannot read {error.filename}: {causes.told(error)}") from None
     return known
 
 
@@ -332,9 +337,11 @@ def _said(out: Path) -> Iterator[None]:
     except (FileExistsError, NotADirectoryError):
         raise StoreError(f"{_in_the_way(out)}: choose another --out") from None
     except OSError as error:
-        room = "make room, or " if error.errno in disk.FULL else ""
         where = error.filename if error.errno == errno.ELOOP else f"in {out}"
-        raise StoreError(f"cannot write {where}: {error.strerror}: {room}choose another --out") from None
+        room = "make room, or " if causes.reason_of(error) is Reason.DISK_FULL else ""
+        limit = causes.reason_of(error) is Reason.RESOURCE_LIMIT
+        remedy = "" if limit else f": {room}choose another --out"
+        raise StoreError(f"cannot write {where}: {causes.told(error)}{remedy}") from None
 
 
 def _in_the_way(out: Path) -> str:

@@ -20,6 +20,7 @@ from pathlib import Path
 from sys import intern
 from typing import TYPE_CHECKING, TypeVar
 
+from hdtf_async import causes
 from hdtf_async import corrections as _corrections
 from hdtf_async.corrections import Corrections, Published
 from hdtf_async.model import SUBSETS, Box, Clip, Finding, Interval, Severity, Tables, Video
@@ -242,7 +243,7 @@ def _lines(directory: Path, file: str) -> Iterator[tuple[int, str]]:
                     raise TableError(file, line, f"{quoted(text.strip())} is not UTF-8; save it as UTF-8")
                 yield line, text
     except OSError as error:
-        raise TableError(file, line, f"cannot be read ({error}); check the file") from error
+        raise TableError(file, line, f"cannot be read ({causes.told(error)}); check the file") from error
 
 
 def _table(

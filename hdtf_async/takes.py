@@ -18,7 +18,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Generic, NoReturn, TypeVar
 
-from hdtf_async import handed
+from hdtf_async import causes, handed
 from hdtf_async.model import SUBSETS
 from hdtf_async.shards import Shard
 from hdtf_async.splits import SHARES, shares_of
@@ -212,7 +212,7 @@ def _readable(value: object) -> Path:
     try:
         file.open("rb").close()
     except OSError as error:
-        raise RefusedError(f"cannot read {file}: {error.strerror}") from None
+        raise RefusedError(f"cannot read {file}: {causes.told(error)}") from None
     return file
 
 

@@ -23,7 +23,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from anyio.to_thread import run_sync
 
-from hdtf_async import masks, process, reachability
+from hdtf_async import causes, masks, process, reachability
 from hdtf_async.disk import trouble
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.guard import UNGUARDED, Guard
@@ -393,7 +393,8 @@ def read_cookies(source: Path) -> bytes:
     try:
         return source.read_bytes()
     except OSError as error:
-        raise Failure(Reason.COOKIES_NEEDED, f"--cookies {source}: {error.strerror}") from error
+        reason = causes.reason_of(error) or Reason.COOKIES_NEEDED
+        raise Failure(reason, f"--cookies {source}: {causes.told(error)}") from error
 
 
 def _nameless(directory: Path, content: bytes) -> IO[bytes]:

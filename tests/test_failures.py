@@ -288,10 +288,14 @@ yt-dlp: error: no such option: --bogus
 ERROR: unable to open for writing: [Errno 36] File name too long: 'x.part'
 == not_writable
 ERROR: [Errno 30] Read-only file system: '/d/RD_Radio1.part'
-== not_writable
+== disk_error
 ERROR: Unable to download video: [Errno 5] Input/output error
-== tool_failed
+== resource_limit
 ERROR: [Errno 24] Too many open files
+== resource_limit
+ERROR: can't start new thread
+== tool_failed
+ERROR: MemoryError()
 == network
 ERROR: {cr}[download] Got error: ContentDecodingError. Giving up after 5 retries
 == bad_option

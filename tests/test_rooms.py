@@ -23,7 +23,7 @@ PACKAGE = Path(hdtf_async.__file__).parent
 
 ROOMS = [
     *("text", "steps"),
-    *("model", "masks", "failures", "messages", "words", "streaks", "health", "geometry", "window"),
+    *("model", "masks", "failures", "causes", "messages", "words", "streaks", "health", "geometry", "window"),
     *("entries", "tracks", "formats", "observed", "events"),
     *("splits", "recipes"),
     *("rows", "corrections", "tables", "cpus", "memory", "handed", "shards", "takes", "options", "settings"),
@@ -48,7 +48,8 @@ PURE = {
     "text": set[str](),
     "steps": {"anyio", "contextlib", "heapq"},
     "masks": {"base64", "json", "re", "urllib"},
-    "failures": {"re"},
+    "failures": set[str](),
+    "causes": {"errno"},
     "messages": {"re"},
     "words": {"re"},
     "streaks": set[str](),

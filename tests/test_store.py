@@ -915,7 +915,8 @@ DEEDS: dict[str, tuple[str, Callable[[Store], Awaitable[None]]]] = {
         (errno.EDQUOT, Reason.DISK_FULL),
         (errno.EACCES, Reason.NOT_WRITABLE),
         (errno.EROFS, Reason.NOT_WRITABLE),
-        (errno.EIO, Reason.NOT_WRITABLE),
+        (errno.EIO, Reason.DISK_ERROR),
+        (errno.EMFILE, Reason.RESOURCE_LIMIT),
     ],
 )
 @pytest.mark.parametrize("deed", DEEDS)

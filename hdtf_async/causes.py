@@ -1,0 +1,77 @@
+"""What errors of the operating system mean: one table from error numbers to reasons. Pure.
+
+What is not in it is judged by whoever meets it: that a file is not there means one thing for a program that
+is to be started, and another one for a list that is to be written.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from hdtf_async.failures import Failure, Reason
+
+_FULL, _LIMIT, _DISK = Reason.DISK_FULL, Reason.RESOURCE_LIMIT, Reason.DISK_ERROR
+_LOOK = "look at the system's log (dmesg), and at the disk"
+_MOUNT = "look at the server of the file system, and at its mount"
+_TABLE: dict[str, tuple[Reason | None, str]] = {
+    "ENOSPC": (_FULL, ""),
+    "EDQUOT": (_FULL, ""),
+    "EMFILE": (_LIMIT, "raise the limit of open files of a process: ulimit -n"),
+    "ENFILE": (
+        _LIMIT,
+        "raise the limit of open files of the system: fs.file-max, on macOS kern.maxfiles",
+    ),
+    "EAGAIN": (_LIMIT, "raise the limit of processes and threads: ulimit -u, or pids.max of the container"),
+    "ENOMEM": (_LIMIT, "free memory, or raise its limit: ulimit -v, or memory.max of the container"),
+    "EFBIG": (_LIMIT, "raise the limit of the size of a file: ulimit -f; FAT takes no more than 4 GB"),
+    "EIO": (_DISK, _LOOK),
+    "EUCLEAN": (_DISK, _LOOK),
+    "ENODEV": (_DISK, _LOOK),
+    "ENOMEDIUM": (_DISK, _LOOK),
+    "EREMOTEIO": (_DISK, _MOUNT),
+    "ESTALE": (_DISK, _MOUNT),
+    "ENOTCONN": (_DISK, _MOUNT),
+    "ETIMEDOUT": (_DISK, _MOUNT),
+    "EHOSTDOWN": (_DISK, _MOUNT),
+    "ENAMETOOLONG": (None, "choose a shorter path, on a file system that takes long names"),
+    "EROFS": (None, "mount it so that it can be written"),
+}
+"""Name of each error to its reason, if it has the same one everywhere, and what to set. Not every system has
+all of them."""
+CAUSES = {getattr(errno, name): row for name, row in _TABLE.items() if hasattr(errno, name)}
+"""The table, by the numbers of this system."""
+
+
+def reason_of(error: BaseException) -> Reason | None:
+    """Return the reason of an error that is this machine's, wherever it was met; None for any other."""
+    if isinstance(error, OSError):
+        return CAUSES.get(error.errno or 0, (None, ""))[0]
+    if isinstance(error, MemoryError) or _is_thread_limit(error):
+        return Reason.RESOURCE_LIMIT
+    return None
+
+
+def told(error: BaseException) -> str:
+    """Return an error in words, with what to set if that is known."""
+    if not isinstance(error, OSError):
+        number = errno.EAGAIN if _is_thread_limit(error) else errno.ENOMEM
+        return f"{error or type(error).__name__}: {CAUSES[number][1]}"
+    hint = CAUSES.get(error.errno or 0, (None, ""))[1]
+    return f"{error.strerror or error}{f': {hint}' if hint else ''}"
+
+
+def of_child(failure: Failure) -> Reason:
+    """Return why a child of this program does not work: a limit of the system, or else ``tool_missing``."""
+    if failure.reason in {_LIMIT, _DISK, _FULL}:
+        return failure.reason
+    return _LIMIT if "too many open files" in failure.words.casefold() else Reason.TOOL_MISSING
+
+
+def is_of_this_process(error: BaseException) -> bool:
+    """Whether nothing can be opened at the moment, so that an error says nothing about a file."""
+    return isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}
+
+
+def _is_thread_limit(error: BaseException) -> bool:
+    """Whether no thread could be started: Python has no error of its own for that."""
+    return isinstance(error, RuntimeError) and "start new thread" in str(error)

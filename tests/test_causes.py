@@ -1,0 +1,186 @@
+"""Errors of the operating system: each has its true reason, and says what to set."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import subprocess
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+
+import hdtf_async
+from hdtf_async import ExitCode, StoreError, causes, disk, guard, process, ytdlp
+from hdtf_async.check import _content_flaws
+from hdtf_async.failures import Failure, Reason
+from hdtf_async.journal import RAWS
+from hdtf_async.pipeline import _own_faults
+from hdtf_async.store import merge, opened, read_known
+from hdtf_async.words import classify, classify_ffmpeg
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conftest import Finished
+
+LIMIT, DISK, FULL, PATH = (
+    Reason.RESOURCE_LIMIT,
+    Reason.DISK_ERROR,
+    Reason.DISK_FULL,
+    Reason.NOT_WRITABLE,
+)
+DUE = {
+    "EMFILE": (LIMIT, "ulimit -n"),
+    "ENFILE": (LIMIT, "fs.file-max"),
+    "EAGAIN": (LIMIT, "ulimit -u"),
+    "ENOMEM": (LIMIT, "ulimit -v"),
+    "EFBIG": (LIMIT, "ulimit -f"),
+    "ENOSPC": (FULL, "No space left"),
+    "EDQUOT": (FULL, "quota"),
+    "EIO": (DISK, "dmesg"),
+    "ESTALE": (DISK, "mount"),
+    "EACCES": (PATH, "Permission denied"),
+    "EPERM": (PATH, "not permitted"),
+    "EROFS": (PATH, "Read-only"),
+    "ENAMETOOLONG": (PATH, "shorter"),
+    "ENOENT": (PATH, "No such file"),
+}
+
+
+def _error(name: str) -> OSError:
+    number = getattr(errno, name)
+    return OSError(number, os.strerror(number))
+
+
+def _raising(error: Exception) -> Callable[..., NoReturn]:
+    def broken(*_: object, **__: object) -> NoReturn:
+        raise error
+
+    return broken
+
+
+@pytest.mark.parametrize("name", DUE)
+def test_an_error_of_a_file_has_its_true_reason(tmp_path: Path, name: str) -> None:
+    """All of them are local trouble, exit code 4; the words name the path and what to set."""
+    reason, words = DUE[name]
+    with pytest.raises(Failure, match=words) as raised, disk.trouble(tmp_path):
+        raise _error(name)
+    assert raised.value.reason is reason
+    assert reason.advice.exit_code is ExitCode.LOCAL
+    assert str(tmp_path) in raised.value.words
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(RuntimeError("can't start new thread"), "ulimit -u"), (MemoryError(), "ulimit -v")],
+)
+async def test_limits_that_are_no_errors_of_a_file_are_limits_too(
+    tmp_path: Path, error: Exception, words: str
+) -> None:
+    """Python has errors of its own for threads and memory; none is a fault of this program."""
+    for place in (disk.trouble(tmp_path), _own_faults()):
+        with pytest.raises(Failure, match=words) as raised, place:
+            raise error
+        assert raised.value.reason is LIMIT
+    with pytest.raises(RuntimeError, match="of ours"), disk.trouble(tmp_path):
+        raise RuntimeError("of ours")
+
+
+@pytest.mark.parametrize("name", ["EMFILE", "EAGAIN", "ENOMEM", "EIO", "ENOENT", "EACCES"])
+async def test_a_program_that_cannot_be_started_is_missing_only_if_it_is(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Where no process can be started at all, that is no reason to install ffmpeg."""
+    due = Reason.TOOL_MISSING if name in {"ENOENT", "EACCES"} else DUE[name][0]
+    monkeypatch.setattr(process, "Popen", _raising(_error(name)))
+    monkeypatch.setattr(guard, "Popen", _raising(_error(name)))
+    with pytest.raises(Failure) as raised:
+        await process.run(["ffmpeg"], deadline=1)
+    assert raised.value.reason is due
+    with pytest.raises(Failure) as raised:
+        async with guard.guarding():
+            pass
+    assert raised.value.reason is due
+
+
+async def test_files_are_not_blamed_for_a_limit(finished: Finished, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No clip counts as wrong, no cookies as bad and no shard as absent for want of descriptors."""
+    monkeypatch.setattr(os, "open", _raising(_error("EMFILE")))
+    clip = next(finished.out.glob("*.mp4"))
+    with pytest.raises(Failure, match="ulimit -n"):
+        _content_flaws(clip, clip.stat().st_size, "")
+    monkeypatch.setattr("pathlib.Path.read_bytes", _raising(_error("EMFILE")))
+    with pytest.raises(Failure, match="ulimit -n"):
+        ytdlp.read_cookies(clip)
+    with pytest.raises(StoreError, match="ulimit -n") as raised:
+        read_known(finished.out)
+    monkeypatch.setattr(os, "listdir", _raising(_error("EMFILE")))
+    with pytest.raises(StoreError, match="ulimit -n") as raised:
+        await merge(finished.out)
+    assert "--out" not in str(raised.value), "another directory would fare no better"
+
+
+async def test_a_lock_that_fails_is_not_called_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file system may have locks, and another trouble."""
+    monkeypatch.setattr("fcntl.flock", _raising(_error("ESTALE")))
+    with pytest.raises(StoreError, match="mount"):
+        async with opened(tmp_path):
+            pass
+    monkeypatch.setattr("fcntl.flock", _raising(_error("EOPNOTSUPP")))
+    with pytest.raises(StoreError, match="no locks"):
+        async with opened(tmp_path):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("words", "due"),
+    [
+        ("ERROR: [youtube] [Errno 24] Too many open files", LIMIT),
+        ("ERROR: unable to open for writing: [Errno 24] Too many open files: 'x'", LIMIT),
+        ("ERROR: [Errno 11] Resource temporarily unavailable", LIMIT),
+        ("ERROR: can't start new thread", LIMIT),
+        ("ERROR: unable to write data: [Errno 27] File too large", LIMIT),
+        ("ERROR: unable to write data: [Errno 5] Input/output error", DISK),
+        ("ERROR: unable to write data: [Errno 116] Stale file handle", DISK),
+        ("ERROR: unable to write data: [Errno 30] Read-only file system", PATH),
+        ("ERROR: unable to write data: [Errno 28] No space left on device", FULL),
+    ],
+)
+def test_yt_dlp_says_the_same_in_its_own_words(words: str, due: Reason) -> None:
+    """It has met the error in a file of its own."""
+    assert classify(words) is due
+
+
+def test_ffmpeg_says_the_same_in_its_own_words() -> None:
+    """What it says of its output afterwards does not blame the directory."""
+    assert classify_ffmpeg("clip.mp4: Too many open files\nError opening output file clip.mp4.") is LIMIT
+
+
+@pytest.mark.parametrize("most", [12, 15, 18, 21])
+def test_too_few_open_files_are_called_that(finished: Finished, tmp_path: Path, most: int) -> None:
+    """Wherever in the run they come to an end: exit code 4, and what to raise."""
+    ended = subprocess.run(
+        [
+            *(sys.executable, "-m", "hdtf_async", "--out", tmp_path / "clips", "--video", "Radio1"),
+            *("--source", str(finished.options.source), "--raw-dir", finished.out / RAWS),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (most, most)),
+    )
+    told = ended.stdout + ended.stderr
+    assert ended.returncode == ExitCode.LOCAL, told
+    assert "ulimit -n" in told
+    assert not {"permissions", "please report"} & set(told.split())
+
+
+def test_the_table_has_what_this_system_has() -> None:
+    """Names that a system lacks are left out."""
+    assert set(causes.CAUSES) <= set(errno.errorcode)
+    assert hdtf_async.Reason.RESOURCE_LIMIT is LIMIT
