@@ -28,6 +28,7 @@ from anyio.to_thread import run_sync
 
 from hdtf_async import disk, partials, views
 from hdtf_async.disk import trouble
+from hdtf_async.divisions import goes_on, outstanding
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.journal import (
     JOURNAL,
@@ -37,28 +38,27 @@ from hdtf_async.journal import (
     in_order,
     journals,
     name_of,
+    parts,
     read,
     records,
     shard_of,
     time_of,
-    unended,
 )  # fmt: skip
 from hdtf_async.locks import StoreError, is_locked, require_no_workers, require_one_division, take, whoami
+from hdtf_async.shards import Merged
 from hdtf_async.steps import steps
 from hdtf_async.views import failure_record
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from hdtf_async.divisions import Outstanding, Request
     from hdtf_async.journal import Ledger, Record
     from hdtf_async.model import Clip, Video
     from hdtf_async.shards import Shard
 
 
-_END = 1 << 16
-"""Bytes at the end of a journal in which its newest clip is looked for."""
 _CLIP = re.compile(r"_\d{3,}(?:_s\d{3,})?\.(?:mp4|wav)$")
 """What the name of a clip has besides that of its video."""
 
@@ -78,6 +78,8 @@ class Store:
         self.known = journal.known
         self.others: tuple[Record, ...] = ()
         """What the view of before says of clips that were not tried, and of which this run is not."""
+        self.whole: tuple[Clip, ...] = ()
+        """Clips of a shard and of all its neighbours."""
         self._journal = journal
 
     @property
@@ -199,10 +201,10 @@ class Store:
     ) -> None:
         """Write ``metadata.jsonl`` and ``failures.jsonl`` anew from what is known and there.
 
-        A shard makes them from what all journals say, and has its clips of which nothing is known recorded
-        as not tried: nobody else could tell. Else clips of this run that have neither a record nor a failure
-        are listed as not tried, with `others`, and a clip that still has the fingerprint which `stale` tells
-        for it is of another form than its neighbours, and not listed.
+        A shard makes them from what all journals say and the clips of the `whole`, and has its own clips of
+        which nothing is known recorded as not tried. Else clips of this run that have neither a record nor a
+        failure are listed as not tried, with `others`, and a clip that still has the fingerprint which
+        `stale` tells for it is of another form than its neighbours, and not listed.
         Where this is cancelled it ends soon, and the views are as they were. Raises `Failure` with
         ``disk_full`` or ``not_writable``.
         """
@@ -212,13 +214,37 @@ class Store:
             if left:
                 turn = Failure(Reason.NOT_TRIED)
                 await self.append(*(failure_record(clip, turn) for clip in left))
-            await run_sync(views.merge, self.out)
+            waiting = {each["clip"]: each for each in self.others}
+            whole = await run_sync(lambda: {clip.stem: clip for clip in steps(self.whole)})
+            await run_sync(views.merge, self.out, waiting | whole)
             return
         await run_sync(self._write_views, self.known.snapshot(), tuple(not_tried), stale or {})
 
     async def not_tried(self) -> tuple[Record, ...]:
         """Return what the view of before says of clips that were not tried. Raises `Failure`."""
         return tuple(await run_sync(lambda: [*views.not_tried(self.out)]))
+
+    async def has_done(self, request: Request) -> bool:
+        """Whether a run with the same journal and request has ended. Raises `Failure`."""
+        path = self.out / name_of(self.shard)
+        with trouble(path):
+            told = await run_sync(parts, path)
+        return any(part.request == request and part.ended for part in told)
+
+    async def absent(self) -> tuple[Shard, ...]:
+        """Return the shards that have not begun, if of those that have begun none is at work any more.
+
+        Raises `Failure`.
+        """
+
+        def others_go_on() -> bool:
+            others = (path for path in journals(self.out)[1:] if path.name != name_of(self.shard))
+            return any(is_locked(path) and goes_on(parts(path)) for path in others)
+
+        with trouble(self.out):
+            if await run_sync(others_go_on):
+                return ()
+        return (await run_sync(outstanding_in, self.out)).absent
 
     async def deliver(self) -> None:
         """Hand the views over to whoever keeps them: here they are where they belong. Raises `Failure`."""
@@ -243,7 +269,8 @@ class Store:
         waiting = {each["clip"]: each for each in self.others} | {
             clip.stem: clip for clip in steps(not_tried)
         }
-        views.write(known, clips, there, waiting)
+        left = outstanding_in(self.out) if journals(self.out)[1:] else None
+        views.write(known, clips, there, waiting, left)
 
 
 @asynccontextmanager
@@ -285,10 +312,8 @@ async def _in_common(out: Path, *, alone: bool) -> AsyncIterator[int]:
         os.close(lock)
 
 
-async def merge(out: Path) -> tuple[int, Counter[Reason], int]:
-    """Write the views from all journals of a directory.
-
-    Returns how many clips are there, why others are not, and how many shards have not ended.
+async def merge(out: Path) -> Merged:
+    """Write the views from all journals of a directory, and return what they come to.
 
     Raises `StoreError` where the directory cannot be used, `BusyError` where a run has it for itself, and
     `Failure` with ``disk_full`` or ``not_writable``.
@@ -296,9 +321,19 @@ async def merge(out: Path) -> tuple[int, Counter[Reason], int]:
     if not await run_sync(lambda: any(path.is_file() for path in journals(out))):
         raise StoreError(f"{out} has no journal: nothing was made there; name the directory of a run")
     async with _in_common(out, alone=False):
+        left = await run_sync(outstanding_in, out)
         with anyio.CancelScope(shield=True):
-            await run_sync(views.merge, out)
-        return *await run_sync(views.count, out), await run_sync(unended, out)
+            await run_sync(views.merge, out, None, left)
+        return Merged(*await run_sync(views.count, out), len(left.unended), left.absent)
+
+
+def outstanding_in(out: Path) -> Outstanding:
+    """Return what the journals of a directory tell of shards that have not begun or not ended.
+
+    Raises `Failure` with ``not_writable`` where they cannot be read.
+    """
+    with trouble(out):
+        return outstanding(part for path in steps(journals(out)) for part in parts(path))
 
 
 def read_known(out: Path) -> Known:
@@ -393,21 +428,6 @@ def _read_and_tidy(out: Path, lock: int, shard: Shard | None, videos: Iterable[V
     for directory in (out, out / RAWS):
         disk.sync_directory(directory)  # the names that are found there are built upon, too
     return known, newest
-
-
-def forms_of_others(out: Path, shard: Shard) -> Iterator[tuple[str, Record]]:
-    """Yield the form of the newest clip of each other shard, or of the run that is at work there.
-
-    Found at the end of its journal, which may be long.
-    """
-    for path in journals(out):
-        if shard_of(path.name) in {None, shard}:
-            continue
-        with suppress(OSError), path.open("rb") as journal:
-            journal.seek(-min(_END, path.stat().st_size), os.SEEK_END)
-            told = [record for record, _ in records(journal) if isinstance(record.get("form"), dict)]
-            counts = {"clip", "run"} if is_locked(path) else {"clip"}
-            yield from [(path.name, record["form"]) for record in told if record.get("type") in counts][-1:]
 
 
 def _are_neighbours(journal: Path, shard: Shard) -> bool:
