@@ -3,7 +3,9 @@
 #
 #   sbatch --export=ALL,HDTF_OUT=/scratch/clips examples/slurm.sh --size 512 --fps 25
 #
-# The pace holds for each task. Where all nodes go out by one address, give --pace times the number of tasks.
+# --pace is the least number of seconds between two starts of a download, in each task. The nodes are taken to share
+# one address, so each task waits as many times as long as there are tasks: together they start as often as one process
+# does. Where each node has an address of its own, give --pace 15.
 #SBATCH --job-name=hdtf
 #SBATCH --array=0-7
 #SBATCH --cpus-per-task=4
@@ -13,8 +15,10 @@
 #SBATCH --open-mode=append
 set -u
 
-# As many as the array has tasks. Said here, so that `sbatch --array=3,5` sends just these two again.
-export HDTF_SHARDS=8
+# As many as the array has tasks. Said here, so that `sbatch --array=3,5` sends just these two again. For an array of
+# another length: HDTF_SHARDS=16 sbatch --array=0-15 ...
+export HDTF_SHARDS="${HDTF_SHARDS:-8}"
+export HDTF_ASYNC_PACE="${HDTF_ASYNC_PACE:-$((15 * HDTF_SHARDS))}"
 
 srun python -m hdtf_async --out "$HDTF_OUT" --no-progress "$@"
 code=$?

@@ -25,17 +25,18 @@ from hdtf_async import disk, store, views
 from hdtf_async.bucket import Address, is_address, reached
 from hdtf_async.bucket import tag as bucket_tag
 from hdtf_async.disk import trouble
+from hdtf_async.divisions import goes_on
 from hdtf_async.failures import Failure, Reason
-from hdtf_async.journal import RAWS, journals, name_of, unended
-from hdtf_async.lease import held
+from hdtf_async.journal import RAWS, journals, name_of, parts
+from hdtf_async.lease import at_work, held
 from hdtf_async.locks import AwayError, StoreError
 from hdtf_async.options import Options, OptionsError
-from hdtf_async.segments import Segments, copy_journals
+from hdtf_async.segments import Segments, copy_journals, copy_newest
+from hdtf_async.shards import Merged
 from hdtf_async.store import Store
 from hdtf_async.views import CARD, FAILURES, LISTS, METADATA
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
     from os import PathLike
 
@@ -150,10 +151,26 @@ class Away(Store):
 
     async def not_tried(self) -> tuple[Record, ...]:
         """Return what the view of before says of clips that were not tried: it is in the store."""
-        text = await self.bucket.get(FAILURES) or b""
-        with trouble(self.out / FAILURES):
-            await run_sync(disk.replace, self.out / FAILURES, [text])
-        return await super().not_tried()
+        return await _not_tried(self.bucket, self.out)
+
+    async def absent(self) -> tuple[Shard, ...]:
+        """Return the shards that have not begun, if of those that have begun none is at work any more.
+
+        The newest segments of the neighbours tell it, which are short once they have ended.
+        """
+        if self.shard is None:
+            return ()
+        copies = disk.temporary(self.out / "journals")
+        try:
+            for name in sorted(await at_work(self.bucket, self.lease)):
+                newest = await copy_newest(self.bucket, copies, name)
+                if goes_on(await run_sync(parts, newest)):
+                    return ()
+            await copy_journals(self.bucket, copies, self.shard, newest_of_own=True)
+            return (await run_sync(views.outstanding_in, copies)).absent
+        finally:
+            with anyio.CancelScope(shield=True):
+                await run_sync(partial(shutil.rmtree, copies, ignore_errors=True))
 
     async def deliver(self) -> None:
         """Put the views that have changed, and join the segments. Raises `Failure`.
@@ -251,7 +268,7 @@ async def put_views(bucket: Bucket, made: Path, before: Listing) -> None:
         before.views[name] = tag
 
 
-async def merge(out: Path | Address) -> tuple[int, Counter[Reason], int]:
+async def merge(out: Path | Address) -> Merged:
     """Write the views from all journals, as `store.merge` does; those of an object store in scratch first.
 
     Shards may be at work meanwhile. Raises `StoreError`, and `Failure`.
@@ -266,9 +283,20 @@ async def merge(out: Path | Address) -> tuple[int, Counter[Reason], int]:
         known = await run_sync(store.read_known, scratch)
         before = await listed(bucket, known)
         clips = await run_sync(known.all_there)
-        await run_sync(views.write, known, clips, views.of_one_form(known, clips), {})
+        waiting = {each["clip"]: each for each in await _not_tried(bucket, scratch)}
+        left = await run_sync(views.outstanding_in, scratch)
+        still = {stem: each for stem, each in waiting.items() if stem not in known.failures}
+        await run_sync(views.write, known, clips, views.of_one_form(known, clips), still, left)
         await put_views(bucket, scratch, before)
-        return *await run_sync(views.count, scratch), await run_sync(unended, scratch)
+        return Merged(*await run_sync(views.count, scratch), len(left.unended), left.absent)
+
+
+async def _not_tried(bucket: Bucket, scratch: Path) -> tuple[Record, ...]:
+    """Return what the view in the store says of clips that were not tried. Raises `Failure`."""
+    text = await bucket.get(FAILURES) or b""
+    with trouble(scratch / FAILURES):
+        await run_sync(disk.replace, scratch / FAILURES, [text])
+    return tuple(await run_sync(lambda: [*views.not_tried(scratch)]))
 
 
 @asynccontextmanager

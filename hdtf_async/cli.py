@@ -290,13 +290,11 @@ async def _check(job: Callable[[], _Job[repair.Check]], out: Path, printing: Pri
     check = await _watched(job(), printing, gently)
     findings = progress.check_findings(check)
     if not (printing.quiet or printing.json):
-        findings.append(progress.check_summary(check, shlex.quote(str(out))))
-        say("\n".join(findings))
+        say("\n".join([*findings, progress.check_summary(check, shlex.quote(str(out)))]))
     else:
         if printing.quiet and findings:
             say("\n".join(findings), error=True)
-        stopped = check.stopped or check.report.stopped
-        _end_briefly(printing, check.exit_code, check.report.reasons, stopped)
+        _end_briefly(printing, check.exit_code, check.report.reasons, check.stopped or check.report.stopped)
     return check.exit_code
 
 
@@ -414,7 +412,7 @@ async def _run(out: Path | str, options: Options, printing: Printing, gently: Ge
     if not (printing.quiet or printing.json):
         say(progress.summary(report, out))
     else:
-        _end_briefly(printing, report.exit_code, report.reasons, report.stopped)
+        _end_briefly(printing, report.exit_code, report.reasons, report.stopped, *report.shards_left_out)
     return report.exit_code
 
 
@@ -432,13 +430,15 @@ def _say_why_stopped(stopped: Failure | None) -> None:
 
 
 def _end_briefly(
-    printing: Printing, code: ExitCode, missing: Counter[Reason], stopped: Failure | None
+    printing: Printing, code: ExitCode, missing: Counter[Reason], stopped: Failure | None, *more: str
 ) -> None:
     """Print one line on stderr where a command without a summary did not do all that it was asked to do."""
     if printing.quiet and (missing or stopped):
         _complain(progress.quiet_summary(code, missing, stopped))
     else:
         _say_why_stopped(stopped)
+    for words in more:
+        _complain(words)
 
 
 def _complain(message: str) -> None:

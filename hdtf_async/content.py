@@ -14,9 +14,12 @@ from urllib.parse import quote
 
 from hdtf_async import charts, history
 from hdtf_async.failures import Reason
+from hdtf_async.shards import absent_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
+
+    from hdtf_async.shards import Shard
 
 Record = dict[str, Any]
 
@@ -47,6 +50,8 @@ class Found:
     """Of each clip that is not there: why."""
     refused: list[Record] = field(default_factory=list)
     """Rows of the tables that were left out."""
+    absent: tuple[Shard, ...] = ()
+    """Shards that have not begun, though others of the same run have."""
     fetched: int = 0
     """Bytes of the videos that were fetched."""
     runs: list[history.Run] = field(default_factory=list)
@@ -67,7 +72,7 @@ def of(found: Found) -> Record:
     return {
         "now": None if found.now is None else _day(found.now),
         "verdict": verdict(found),
-        "well": bool(lines) and not found.missing and not found.refused,
+        "well": bool(lines) and not (found.missing or found.refused or found.absent),
         "counts": counts(found),
         "runs": [
             {
@@ -105,11 +110,13 @@ def pictured(there: Mapping[str, Record]) -> list[Record]:
 def verdict(found: Found) -> str:
     """Say whether all is well, in a sentence or two."""
     there, whole = len(found.there), len(found.there) + len(found.missing)
-    part = "All" if there == whole else f"{there} of"
+    part = "All" if there == whole and not found.absent else f"{there} of"
     told = f"{part} {whole} clips are there." if whole else "No clip yet."
     if found.refused:
         number = sum(row["rows"] if isinstance(row.get("rows"), int) else 1 for row in found.refused)
         told += f" {number} {'row' if number == 1 else 'rows'} of the tables left out."
+    if found.absent:
+        told += f" {absent_words(found.absent)}"
     stopped = _stopped(found.runs[-1]) if found.runs else ""
     return f"{told} The newest run stopped early: {stopped}" if stopped else told
 

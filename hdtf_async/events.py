@@ -357,6 +357,8 @@ class RunEnded(Event):
     stopped: str | None
     """Why the run ended early, in words; None where it did not."""
     seconds: float
+    absent: tuple[str, ...]
+    """Shards, as I/N, that have not begun; told by the last of the others that ends."""
 
 
 def _about(event: Event) -> tuple[str, object]:

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from hdtf_async.journal import journals, records, shard_of
+from hdtf_async.locks import is_locked
 from hdtf_async.plan import Difference
-from hdtf_async.store import forms_of_others
 from hdtf_async.text import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from hdtf_async.journal import Record
     from hdtf_async.options import Options
     from hdtf_async.plan import Plan
     from hdtf_async.shards import Shard
+
+
+_END = 1 << 16
+"""Bytes at the end of a journal in which its newest clip is looked for."""
 
 
 class FormError(Exception):
@@ -40,10 +49,25 @@ def refuse_two_forms(decided: Plan, options: Options, out: object) -> None:
 
 def refuse_forms_of_others(out: Path, shard: Shard, options: Options) -> None:
     """Raise `FormError` where another shard makes clips in another form, or has made them."""
-    for name, form in forms_of_others(out, shard):
+    for name, form in _forms_of_others(out, shard):
         difference = Difference(name, form, options.form.stated())
         if difference.keys:
             raise FormError(
                 f"{out / name} tells of clips in another form ({difference.words}): choose another --out, or"
                 " give --recut to all shards, to make them again"
             )
+
+
+def _forms_of_others(out: Path, shard: Shard) -> Iterator[tuple[str, Record]]:
+    """Yield the form of the newest clip of each other shard, or of the run that is at work there.
+
+    Found at the end of its journal, which may be long.
+    """
+    for path in journals(out):
+        if shard_of(path.name) in {None, shard}:
+            continue
+        with suppress(OSError), path.open("rb") as journal:
+            journal.seek(-min(_END, path.stat().st_size), os.SEEK_END)
+            told = [record for record, _ in records(journal) if isinstance(record.get("form"), dict)]
+            counts = {"clip", "run"} if is_locked(path) else {"clip"}
+            yield from [(path.name, record["form"]) for record in told if record.get("type") in counts][-1:]

@@ -42,6 +42,10 @@ _NOTED = (
 """Events that the journal tells of besides what came to be."""
 
 
+_BEFORE_A_RUN = ("request", "split", "refused")
+"""Types of records that a run writes before its own: they are no sign that the run before went on."""
+
+
 class Course(StrEnum):
     """What a download or an encode came to."""
 
@@ -115,7 +119,7 @@ def runs(records: Iterable[Record], now: float | None = None) -> list[Run]:
             continue
         if record.get("type") == "run":
             told.append(_Reading(record, at))
-        elif told:
+        elif told and record.get("type") not in _BEFORE_A_RUN:
             told[-1].take(record, at)
     return [reading.read(now if reading is told[-1] and not reading.run.end else None) for reading in told]
 

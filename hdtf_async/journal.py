@@ -26,6 +26,7 @@ import anyio
 from anyio.to_thread import run_sync
 
 from hdtf_async import disk
+from hdtf_async.divisions import REQUEST, WHOLE, Part, part_of
 from hdtf_async.events import RunEnded
 from hdtf_async.failures import Reason
 from hdtf_async.packed import Packed
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
     from aiofiles.threadpool.binary import AsyncFileIO
 
+    from hdtf_async.divisions import Request
+
 Record = dict[str, Any]
 """One line of the journal: a JSON object with a ``type``."""
 
@@ -49,6 +52,13 @@ _AT_A_TIME = 1 << 16
 """Bytes of each journal that are read at a time: there may be more of them than one may have open files."""
 CONFIRMED_AFTER = timedelta(hours=12)
 """Time after which a second bare "unavailable" confirms the first: blocks of an address last hours."""
+_TYPE = re.compile(rb'\{"type": ?"(\w+)"')
+"""How a record begins."""
+_ENDED = RunEnded.type.encode()
+_PARSED = frozenset({REQUEST.encode(), _ENDED})
+"""Types of the records that tell what was requested, and what ended."""
+_BEFORE = frozenset({b"split", b"refused"})
+"""Types of records that are no sign of a run: they are written before it begins."""
 _TIME = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00")
 
 
@@ -232,24 +242,29 @@ def read(path: Path) -> Iterator[Record]:
             return
 
 
-def unended(out: Path) -> int:
-    """Return how many shards have begun a run and not ended it: they are at work, or were killed.
+def parts(path: Path) -> list[Part]:
+    """Return what was requested of the runs of one journal, and whether they ended; none where there is none.
 
-    Raises `OSError`.
+    Of several runs with the same request only the newest counts. Raises `OSError`.
     """
-    return sum(_has_not_ended(path) for path in journals(out)[1:])
-
-
-def _has_not_ended(path: Path) -> bool:
-    goes_on = False
-    with disk.reader(path) as journal:
-        journal.seek(max(0, path.stat().st_size - _AT_A_TIME))
-        for record, _ in records(journal):  # of the first line perhaps the end alone: that is none
-            if record.get("type") == RunEnded.type:
-                goes_on = False
-            elif record and record.get("type") not in {"split", "refused"}:  # said before a run begins
-                goes_on = True
-    return goes_on
+    found: dict[Request | None, Part] = {}
+    shard, time, begun, ended = shard_of(path.name), "", False, False
+    with suppress(FileNotFoundError), disk.reader(path) as journal:
+        for text in steps(journal):
+            kind = _TYPE.match(text)
+            if kind is None or not text.endswith(b"\n"):
+                continue
+            if kind[1] in _PARSED:
+                for record, _ in records([text]):
+                    time = time_of(record)
+                    if told := part_of(record, shard or WHOLE, time):
+                        found[told.request] = told
+            ended = kind[1] == _ENDED or (ended and (shard is None or kind[1] in _BEFORE))
+            begun = begun or kind[1] not in _BEFORE
+    if found:
+        return [*found.values()]
+    # An older version of this program has not recorded what was requested, but that a run has ended.
+    return [Part(shard or WHOLE, None, 0, time, ended)] if ended or (begun and shard is not None) else []
 
 
 def in_order(journals: Sequence[Iterable[Record]]) -> Iterator[Record]:

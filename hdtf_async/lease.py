@@ -95,6 +95,26 @@ async def held(bucket: Bucket, shard: Shard | None) -> AsyncIterator[Lease]:
                 await bucket.write(lease.key, b"")
 
 
+async def at_work(bucket: Bucket, own: Lease) -> set[str]:
+    """Return the journals of other runs that are at work. Raises `Failure`.
+
+    How old their locks are is told by when the own one was last renewed.
+    """
+    newest: dict[str, Listed] = {}
+    async for each in bucket.listing(LOCKS):
+        name, _, generation = each.key.removeprefix(LOCKS).partition("/")
+        if generation.isdigit() and (name not in newest or newest[name].key < each.key):
+            newest[name] = each
+    mine = newest.pop(own.key.removeprefix(LOCKS).partition("/")[0], None)
+    return {
+        name
+        for name, lock in newest.items()
+        if lock.size
+        and (mine is None or (mine.written - lock.written).total_seconds() <= LEASE)
+        and not has_ended(await _read(bucket, lock.key))
+    }
+
+
 async def _require_old(bucket: Bucket, lock: Listed) -> None:
     """Raise `BusyError` unless whoever had the lock has ended, or did not renew it for long."""
     told = await _read(bucket, lock.key)

@@ -12,19 +12,19 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import anyio
 from anyio.to_thread import run_sync
 
 from hdtf_async import causes, descriptors, disk
-from hdtf_async.failures import ExitCode
-from hdtf_async.journal import journals, read, shard_of, time_of
+from hdtf_async.failures import ExitCode, Reason
+from hdtf_async.journal import RAWS, journals, read, shard_of, time_of
 from hdtf_async.text import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from hdtf_async.journal import Record
@@ -219,3 +219,28 @@ def _is_alive(pid: object) -> bool:
     except (ProcessLookupError, OverflowError):
         return False
     return True
+
+
+@contextmanager
+def as_store_error(out: Path) -> Iterator[None]:
+    """Say of an error of the file system that the directory cannot be used, and what to do."""
+    try:
+        yield
+    except (FileExistsError, NotADirectoryError):
+        raise StoreError(f"{_in_the_way(out)}: choose another --out") from None
+    except OSError as error:
+        where = error.filename if error.errno == errno.ELOOP else f"in {out}"
+        room = "make room, or " if causes.reason_of(error) is Reason.DISK_FULL else ""
+        limit = causes.reason_of(error) is Reason.RESOURCE_LIMIT
+        remedy = "" if limit else f": {room}choose another --out"
+        raise StoreError(f"cannot write {where}: {causes.told(error)}{remedy}") from None
+
+
+def _in_the_way(out: Path) -> str:
+    """Say which part of the way to the raws is no directory."""
+    for part in reversed((out / RAWS, *(out / RAWS).parents)):
+        if part.is_symlink() and not part.exists():
+            return f"{part} is a link that leads nowhere"
+        if not part.is_dir():
+            break
+    return f"{part} is no directory"

@@ -106,6 +106,7 @@ def find(out: Path) -> Found:
         there=there,
         missing=[failed[stem] for stem in sorted(failed)],
         refused=known.refused,
+        absent=views.outstanding_in(out).absent,
         fetched=sum(
             {record["file"]: record["bytes"] for raws in known.raws.values() for record in raws}.values()
         ),

@@ -348,11 +348,11 @@ def summary(report: Report, out: object) -> str:
     if report.stopped is not None:
         lines.append(f"Stopped early: {report.stopped}")
         lines.append(report.stopped.reason.advice.remedy)
+    lines += report.shards_left_out
     most, rows = report.reasons.most_common(), report.rows_left_out
-    few = 3 if rows else 4  # with the lines around them ten in all
+    few = 4 - bool(rows) - bool(report.absent)  # with the lines around them ten in all
     lines += [f"{number:>5} {reason}: {reason.advice.remedy}" for reason, number in most[:few]]
-    if len(most) > few:
-        lines.append(f"      and {len(most) - few} more reasons")
+    lines += [f"      and {len(most) - few} more reasons"] * (len(most) > few)
     lines += [f"      {row}" for row in rows[: max(1, 9 - len(lines))]]
     lines.append(
         f"Clips and metadata.jsonl: {out}"

@@ -22,6 +22,7 @@ from hdtf_async.events import (
     VideoUnconfirmed,
 )
 from hdtf_async.failures import Action, ExitCode, Failure, Reason, exit_code
+from hdtf_async.shards import absent_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from hdtf_async.events import Event
     from hdtf_async.model import Finding
+    from hdtf_async.shards import Shard
 
 
 @dataclass(slots=True)
@@ -63,6 +65,8 @@ class Report:
     """For how much of it at least one encode was."""
     both_seconds: float = 0.0
     """For how much of it both lanes were at work."""
+    absent: tuple[Shard, ...] = ()
+    """Shards of the same run that have not begun; told by the last of the others that ends."""
     page: Path | None = None
     """Where `report.html` is; None where none was drawn."""
     _downloading: set[str] = field(default_factory=set, repr=False)
@@ -81,6 +85,11 @@ class Report:
         return [f"{row.file}:{row.line}: {row.words}" for row in self.refused]
 
     @property
+    def shards_left_out(self) -> list[str]:
+        """Which shards have not begun, and what to do, in a sentence; nothing where all have."""
+        return [absent_words(self.absent)] if self.absent else []
+
+    @property
     def reasons(self) -> Counter[Reason]:
         """Number of clips that were not had, and of rows of the tables that were left out, by reason."""
         counted = Counter(self.failed.values())
@@ -93,7 +102,8 @@ class Report:
     @property
     def exit_code(self) -> ExitCode:
         """Exit code of a command line that ends with this report."""
-        return exit_code_of(self.reasons, self.stopped)
+        left = [Reason.NOT_TRIED] if self.absent else []
+        return exit_code_of([*self.reasons, *left], self.stopped)
 
     def take(self, event: Event) -> None:
         """Count an event in, when it happens."""
@@ -140,6 +150,7 @@ class Report:
             failed=failed,
             stopped=None if self.stopped is None else str(self.stopped),
             seconds=round(self.seconds, 3),
+            absent=tuple(map(str, self.absent)),
         )
 
 

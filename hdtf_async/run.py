@@ -17,6 +17,7 @@ from anyio.lowlevel import checkpoint
 from anyio.to_thread import run_sync
 
 from hdtf_async import away, disk, history, page, plan, store, tables, views
+from hdtf_async.divisions import record_of, requested
 from hdtf_async.events import ClipFailed, Events, RunStarted
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.forms import refuse_forms_of_others, refuse_two_forms
@@ -27,7 +28,6 @@ from hdtf_async.options import Options, OptionsError
 from hdtf_async.rawdirs import own_raws
 from hdtf_async.raws import let_go_of_finished
 from hdtf_async.report import Report
-from hdtf_async.shards import Merged
 from hdtf_async.steps import steps
 from hdtf_async.views import failure_record, refused_record
 from hdtf_async.workshop import ffmpeg_of, workshop
@@ -39,9 +39,11 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from hdtf_async.bucket import Address
+    from hdtf_async.journal import Record
     from hdtf_async.model import Finding, Tables
     from hdtf_async.plan import Work
     from hdtf_async.rawdirs import OwnFiles
+    from hdtf_async.shards import Merged
     from hdtf_async.store import Store
 
 
@@ -90,7 +92,7 @@ async def merge(out: str | PathLike[str]) -> Merged:
     that is no shard is at work on it; `OptionsError`; and `Failure` for an error of the disk or the store.
     """
     require_asyncio()
-    return Merged(*await away.merge(away.place(out)))
+    return await away.merge(away.place(out))
 
 
 def local_directory(out: str | PathLike[str]) -> Path:
@@ -154,10 +156,9 @@ async def _run(  # noqa: PLR0913, PLR0917 - what a run is put together from
         lanes = lanes or Lanes.of(options)
         before = directory.known.run
         events.tell(await run_sync(started, decided, lanes, options))
+        request: Record | None = None
         try:
-            if others := await run_sync(plan.others, read, options):
-                left = await directory.not_tried()
-                directory.others = tuple(each for each in left if each["clip"] in others)
+            request = await _begin(read, options, directory, clips=report.asked, work=bool(decided.work))
             await _divide(read, options, directory)
             await _record_impossible(decided, directory, events)
             await _record_refused(report.refused, options, directory)
@@ -175,10 +176,14 @@ async def _run(  # noqa: PLR0913, PLR0917 - what a run is put together from
                     await _write_last(directory, decided, LAST_VIEWS if finish.is_set() else views.PATIENCE)
             except Failure as trouble:
                 report.stopped = report.stopped or trouble
+                request = None  # what was not tried may be recorded nowhere: the request stays open
         report.seconds = anyio.current_time() - begun
         try:
-            if has_run := directory.known.run is not before:
-                await directory.append(report.ended().stated())
+            has_run = directory.known.run is not before
+            if records := [*([report.ended().stated()] if has_run else []), *([request] if request else [])]:
+                await directory.append(*records)
+            if options.shard is not None:
+                report.absent = await directory.absent()
             with _as_failure(directory.out / page.REPORT):
                 report.page = await _drawn(directory, options, lanes, finish, has_run=has_run)
         except Failure as trouble:
@@ -199,6 +204,27 @@ def _as_failure(path: Path) -> Iterator[None]:
         raise Failure(Reason.NOT_WRITABLE, f"{path}: {error}") from error
     except Exception as error:
         raise Failure(Reason.FAULT, f"{path}: {type(error).__name__}: {error}") from error
+
+
+async def _begin(
+    read: Tables, options: Options, directory: Store, *, clips: int, work: bool
+) -> Record | None:
+    """Record what is requested of the run, and find out what others are to make. Raises `Failure`.
+
+    Return the record for the end of the run; None where there is no work, and a run before has recorded that.
+    """
+    whole = replace(options, shard=None)
+    if others := await run_sync(plan.others, read, whole):
+        left = await directory.not_tried()
+        directory.others = tuple(each for each in left if each["clip"] in others)
+    if options.shard is not None:
+        directory.whole = await run_sync(plan.select, read, whole)
+    request = await run_sync(requested, read, options, len(directory.whole) or clips)
+    if work:
+        await directory.append(record_of(request, clips, ended=False))
+    elif await directory.has_done(request):
+        return None
+    return record_of(request, clips, ended=True)
 
 
 async def _drawn(

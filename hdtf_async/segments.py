@@ -102,11 +102,13 @@ def short(sizes: Sequence[int], least: int = MANY) -> int:
     return 0
 
 
-async def copy_journals(bucket: Bucket, scratch: Path, shard: Shard | None) -> list[Listed]:
+async def copy_journals(
+    bucket: Bucket, scratch: Path, shard: Shard | None, *, newest_of_own: bool = False
+) -> list[Listed]:
     """Make the journals in scratch what the store has of them; return the segments of this shard's own one.
 
-    Of its neighbours a shard needs no more than the newest segment, which has their output settings. Raises
-    `Failure`.
+    Of its neighbours a shard needs no more than the newest segment, which has their output settings, or says
+    that they have ended. Raises `Failure`.
     """
     found: dict[str, list[Listed]] = {name_of(shard): []}
     async for each in bucket.listing(SEGMENTS):
@@ -120,9 +122,21 @@ async def copy_journals(bucket: Bucket, scratch: Path, shard: Shard | None) -> l
                 await run_sync(partial(path.unlink, missing_ok=True))
     for name, segments in found.items():
         other = shard_of(name)
-        neighbour = shard is not None and other not in {None, shard} and other.count == shard.count
+        neighbour = (
+            (shard is not None and other is not None and other.count == shard.count)
+            and (newest_of_own or other != shard)
+        )  # fmt: skip
         found[name] = await _copy(bucket, segments, scratch / name, newest_only=neighbour)
     return found[name_of(shard)]
+
+
+async def copy_newest(bucket: Bucket, scratch: Path, journal: str) -> Path:
+    """Copy the newest segment of a journal, and return where it is. Raises `Failure`."""
+    with trouble(scratch):
+        await run_sync(disk.make_directory, scratch)
+    found = [each async for each in bucket.listing(f"{SEGMENTS}{journal}/")]
+    await _copy(bucket, found, scratch / journal, newest_only=True)
+    return scratch / journal
 
 
 async def _copy(

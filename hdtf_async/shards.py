@@ -17,10 +17,12 @@ from hdtf_async.failures import ExitCode, Reason, exit_code
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 MOST = 100_000
 """Copies of one run: more would be a slip of the pen."""
+MOST_NAMED = 8
+"""Shards that a message names."""
 COUNT = "HDTF_SHARDS"
 """Variable that says how many copies there are, where the batch system does not tell it."""
 SLURM, KUBERNETES = "SLURM_ARRAY_TASK_ID", "JOB_COMPLETION_INDEX"
@@ -64,6 +66,20 @@ def place(youtube_id: str, count: int) -> int:
     return here
 
 
+def named(shards: Sequence[Shard]) -> str:
+    """Return the first few of some shards, for a person."""
+    names = [str(shard) for shard in shards[:MOST_NAMED]]
+    more = [f"{len(shards) - MOST_NAMED} more"] if len(shards) > MOST_NAMED else []
+    *first, last = names + more
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def absent_words(absent: Sequence[Shard]) -> str:
+    """Say in a sentence that some shards have not begun, and what to do."""
+    shards, have, them = ("Shards", "have", "them") if len(absent) > 1 else ("Shard", "has", "it")
+    return f"{shards} {named(absent)} {have} not begun: start {them}, or run once without --shard."
+
+
 @dataclass(frozen=True, slots=True)
 class Merged:
     """What all journals of a directory come to."""
@@ -74,17 +90,22 @@ class Merged:
     """Why others are not."""
     unended: int = 0
     """Shards that have begun and not ended: they are at work, or were killed."""
+    absent: tuple[Shard, ...] = ()
+    """Shards that have not begun, though others of the same run have."""
 
     @property
     def words(self) -> str:
         """What it is, for a person."""
         words = f"{self.clips} clips, {self.missing.total()} missing"
-        return f"{words}, {self.unended} of its shards at work or killed" if self.unended else words
+        if self.unended:
+            words += f", {self.unended} of its shards at work or killed"
+        return f"{words}. {absent_words(self.absent)}" if self.absent else words
 
     @property
     def exit_code(self) -> ExitCode:
-        """Exit code of a run that came to this; 75 while a shard has not ended."""
-        return exit_code([*self.missing, *([Reason.NOT_TRIED] if self.unended else [])])
+        """Exit code of a run that came to this; 75 while a shard has not begun or not ended."""
+        left = self.unended or self.absent
+        return exit_code([*self.missing, *([Reason.NOT_TRIED] if left else [])])
 
 
 def from_environment(variables: Mapping[str, str]) -> tuple[Shard, str] | None:

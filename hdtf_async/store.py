@@ -15,11 +15,10 @@ directory's own in common with the others. A run that is no shard has the direct
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import shutil
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -29,6 +28,7 @@ from anyio.to_thread import run_sync
 
 from hdtf_async import causes, descriptors, disk, partials, views
 from hdtf_async.disk import trouble
+from hdtf_async.divisions import goes_on
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.journal import (
     JOURNAL,
@@ -38,28 +38,35 @@ from hdtf_async.journal import (
     in_order,
     journals,
     name_of,
+    parts,
     read,
     records,
     shard_of,
     time_of,
-    unended,
 )  # fmt: skip
-from hdtf_async.locks import StoreError, is_locked, require_no_workers, require_one_division, take, whoami
+from hdtf_async.locks import (
+    StoreError,
+    as_store_error,
+    is_locked,
+    require_no_workers,
+    require_one_division,
+    take,
+    whoami,
+)
+from hdtf_async.shards import Merged
 from hdtf_async.steps import steps
-from hdtf_async.views import failure_record
+from hdtf_async.views import failure_record, outstanding_in
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from hdtf_async.divisions import Request
     from hdtf_async.journal import Ledger, Record
     from hdtf_async.model import Clip, Video
     from hdtf_async.shards import Shard
 
 
-_END = 1 << 16
-"""Bytes at the end of a journal in which its newest clip is looked for."""
 _CLIP = re.compile(r"_\d{3,}(?:_s\d{3,})?\.(?:mp4|wav)$")
 """What the name of a clip has besides that of its video."""
 
@@ -79,6 +86,8 @@ class Store:
         self.known = journal.known
         self.others: tuple[Record, ...] = ()
         """What the view of before says of clips that were not tried, and of which this run is not."""
+        self.whole: tuple[Clip, ...] = ()
+        """Clips of a shard and of all its neighbours."""
         self._journal = journal
 
     @property
@@ -209,10 +218,10 @@ class Store:
     ) -> None:
         """Write ``metadata.jsonl`` and ``failures.jsonl`` anew from what is known and there.
 
-        A shard makes them from what all journals say, and has its clips of which nothing is known recorded
-        as not tried: nobody else could tell. Else clips of this run that have neither a record nor a failure
-        are listed as not tried, with `others`, and a clip that still has the fingerprint which `stale` tells
-        for it is of another form than its neighbours, and not listed.
+        A shard makes them from what all journals say and the clips of the `whole`, and has its own clips of
+        which nothing is known recorded as not tried. Else clips of this run that have neither a record nor a
+        failure are listed as not tried, with `others`, and a clip that still has the fingerprint which
+        `stale` tells for it is of another form than its neighbours, and not listed.
         Where this is cancelled it ends soon, and the views are as they were. Raises `Failure` with
         ``disk_full`` or ``not_writable``, and for a shard as `views.merge` does.
         """
@@ -222,13 +231,37 @@ class Store:
             if left:
                 turn = Failure(Reason.NOT_TRIED)
                 await self.append(*(failure_record(clip, turn) for clip in left))
-            await views.merge(self.out, patience)
+            waiting: dict[str, Clip | Record] = {each["clip"]: each for each in self.others}
+            whole = await run_sync(lambda: {clip.stem: clip for clip in steps(self.whole)})
+            await views.merge(self.out, {**waiting, **whole}, patience=patience)
             return
         await run_sync(self._write_views, self.known.snapshot(), tuple(not_tried), stale or {})
 
     async def not_tried(self) -> tuple[Record, ...]:
         """Return what the view of before says of clips that were not tried. Raises `Failure`."""
         return tuple(await run_sync(lambda: [*views.not_tried(self.out)]))
+
+    async def has_done(self, request: Request) -> bool:
+        """Whether a run with the same journal and request has ended. Raises `Failure`."""
+        path = self.out / name_of(self.shard)
+        with trouble(path):
+            told = await run_sync(parts, path)
+        return any(part.request == request and part.ended for part in told)
+
+    async def absent(self) -> tuple[Shard, ...]:
+        """Return the shards that have not begun, if of those that have begun none is at work any more.
+
+        Raises `Failure`.
+        """
+
+        def others_go_on() -> bool:
+            others = (path for path in journals(self.out)[1:] if path.name != name_of(self.shard))
+            return any(is_locked(path) and goes_on(parts(path)) for path in others)
+
+        with trouble(self.out):
+            if await run_sync(others_go_on):
+                return ()
+        return (await run_sync(outstanding_in, self.out)).absent
 
     async def deliver(self) -> None:
         """Hand the views over to whoever keeps them: here they are where they belong. Raises `Failure`."""
@@ -253,7 +286,8 @@ class Store:
         waiting = {each["clip"]: each for each in self.others} | {
             clip.stem: clip for clip in steps(not_tried)
         }
-        views.write(known, clips, there, waiting)
+        left = outstanding_in(self.out) if journals(self.out)[1:] else None
+        views.write(known, clips, there, waiting, left)
 
 
 @asynccontextmanager
@@ -269,14 +303,14 @@ async def opened(
     async with _in_common(out, alone=shard is None) as whole, AsyncExitStack() as stack:
         locks: tuple[int, ...] = (whole,)
         if shard is not None:
-            with _said(out):
+            with as_store_error(out):
                 own = await run_sync(_open, out / name_of(shard))
             stack.callback(descriptors.close, own)
             await take(own, out, out / name_of(shard))
-            with _said(out):
+            with as_store_error(out):
                 await run_sync(require_one_division, out, shard)
             locks = (own, whole)
-        with _said(out):
+        with as_store_error(out):
             known, newest = await run_sync(_read_and_tidy, out, locks[0], shard, videos)
         async with aiofiles.open(locks[0], "ab", buffering=0, closefd=False) as journal:
             yield made(out, locks, Journal(journal, known, newest), shard)
@@ -285,10 +319,10 @@ async def opened(
 @asynccontextmanager
 async def _in_common(out: Path, *, alone: bool) -> AsyncIterator[int]:
     """Hold the directory's own lock, alone or in common with shards; give its descriptor."""
-    with _said(out):
+    with as_store_error(out):
         lock = await run_sync(_create, out)
     try:
-        with _said(out):
+        with as_store_error(out):
             told_by = await run_sync(journals, out)
         await take(lock, out, *told_by, alone=alone)
         if alone:
@@ -298,21 +332,20 @@ async def _in_common(out: Path, *, alone: bool) -> AsyncIterator[int]:
         descriptors.close(lock)
 
 
-async def merge(out: Path) -> tuple[int, Counter[Reason], int]:
-    """Write the views from all journals of a directory.
-
-    Returns how many clips are there, why others are not, and how many shards have not ended.
+async def merge(out: Path) -> Merged:
+    """Write the views from all journals of a directory, and return what they come to.
 
     Raises `StoreError` where the directory cannot be used, `BusyError` where a run has it for itself, and
     `Failure` with ``disk_full``, ``not_writable`` or ``manifests_locked``.
     """
-    with _said(out):
+    with as_store_error(out):
         there = await run_sync(lambda: any(path.is_file() for path in journals(out)))
     if not there:
         raise StoreError(f"{out} has no journal: nothing was made there; name the directory of a run")
     async with _in_common(out, alone=False):
-        await views.merge(out)
-        return *await run_sync(views.count, out), await run_sync(unended, out)
+        left = await run_sync(outstanding_in, out)
+        await views.merge(out, None, left)
+        return Merged(*await run_sync(views.count, out), len(left.unended), left.absent)
 
 
 def read_known(out: Path) -> Known:
@@ -327,31 +360,6 @@ def read_known(out: Path) -> Known:
     except OSError as error:
         raise StoreError(f"cannot read {error.filename}: {causes.told(error)}") from None
     return known
-
-
-@contextmanager
-def _said(out: Path) -> Iterator[None]:
-    """Say of an error of the file system that the directory cannot be used, and what to do."""
-    try:
-        yield
-    except (FileExistsError, NotADirectoryError):
-        raise StoreError(f"{_in_the_way(out)}: choose another --out") from None
-    except OSError as error:
-        where = error.filename if error.errno == errno.ELOOP else f"in {out}"
-        room = "make room, or " if causes.reason_of(error) is Reason.DISK_FULL else ""
-        limit = causes.reason_of(error) is Reason.RESOURCE_LIMIT
-        remedy = "" if limit else f": {room}choose another --out"
-        raise StoreError(f"cannot write {where}: {causes.told(error)}{remedy}") from None
-
-
-def _in_the_way(out: Path) -> str:
-    """Say which part of the way to the raws is no directory."""
-    for part in reversed((out / RAWS, *(out / RAWS).parents)):
-        if part.is_symlink() and not part.exists():
-            return f"{part} is a link that leads nowhere"
-        if not part.is_dir():
-            break
-    return f"{part} is no directory"
 
 
 def _create(out: Path) -> int:
@@ -411,21 +419,6 @@ def _read_and_tidy(out: Path, lock: int, shard: Shard | None, videos: Iterable[V
     for directory in (out, out / RAWS):
         disk.sync_directory(directory)  # the names that are found there are built upon, too
     return known, newest
-
-
-def forms_of_others(out: Path, shard: Shard) -> Iterator[tuple[str, Record]]:
-    """Yield the form of the newest clip of each other shard, or of the run that is at work there.
-
-    Found at the end of its journal, which may be long.
-    """
-    for path in journals(out):
-        if shard_of(path.name) in {None, shard}:
-            continue
-        with suppress(OSError), disk.reader(path) as journal:
-            journal.seek(-min(_END, path.stat().st_size), os.SEEK_END)
-            told = [record for record, _ in records(journal) if isinstance(record.get("form"), dict)]
-            counts = {"clip", "run"} if is_locked(path) else {"clip"}
-            yield from [(path.name, record["form"]) for record in told if record.get("type") in counts][-1:]
 
 
 def _are_neighbours(journal: Path, shard: Shard) -> bool:

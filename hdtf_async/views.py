@@ -20,9 +20,11 @@ from anyio.to_thread import run_sync
 
 from hdtf_async import descriptors, disk
 from hdtf_async.disk import trouble
+from hdtf_async.divisions import outstanding
 from hdtf_async.failures import Failure, Reason
-from hdtf_async.journal import Known, in_order, journals, line, read, records
+from hdtf_async.journal import Known, in_order, journals, line, parts, read, records
 from hdtf_async.plan import subset_of
+from hdtf_async.shards import absent_words, place
 from hdtf_async.splits import SIDES
 from hdtf_async.steps import in_order as ordered
 from hdtf_async.steps import steps
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from hdtf_async.divisions import Outstanding
     from hdtf_async.journal import Record
     from hdtf_async.model import Clip, Finding
 
@@ -54,6 +57,8 @@ _TOLD_OF = frozenset({"clip", "replacing", "failed", "refused", "split", "run"})
 """Types of records from which the views are made. Others, of raws above all, are half of a journal."""
 MOST_REFUSED = 500
 """Rows of the tables that a record names: it is one line of the journal."""
+_NO_CLIP = dict.fromkeys(("clip", "subset", "name", "index", "youtube_id"))
+"""Keys of a clip, in a failure that is of none."""
 LOCK = "_views.lock"
 """Held by whoever makes the views from several journals. It tells how many have begun that, and which of
 them was the last to finish. While they are being made its time of modification is renewed."""
@@ -106,11 +111,16 @@ def _number(row: Record) -> int:
 
 
 def write(
-    known: Known, clips: Mapping[str, Record], there: Collection[str], waiting: Mapping[str, Clip | Record]
+    known: Known,
+    clips: Mapping[str, Record],
+    there: Collection[str],
+    waiting: Mapping[str, Clip | Record],
+    left: Outstanding | None = None,
 ) -> None:
     """Write the views: clips that are there, the lists of them, and failures: clips that are not, and rows.
 
-    `waiting` are clips that were not tried, or what an earlier view said of them. In the thread of a task
+    `waiting` are clips that were not tried, or what an earlier view said of them. Of the clips of absent
+    shards that are not among these, one line tells the number, if `left` is given. In the thread of a task
     that is cancelled this ends soon, and no view has changed then. Raises `Failure` with ``disk_full`` or
     ``not_writable``.
     """
@@ -122,7 +132,11 @@ def write(
         clip = waiting[stem]
         return clip if isinstance(clip, dict) else failure_record(clip, Failure(Reason.NOT_TRIED))
 
-    lines = chain((told(stem) for stem in failed), map(_refused_row, known.refused))
+    lines = chain(
+        (told(stem) for stem in failed),
+        map(_refused_row, known.refused),
+        [] if left is None else _of_absent_shards(left, map(told, steps(waiting))),
+    )
     contents = {FAILURES: (line(_failure_line(each)) for each in lines), **dict(_lists(known, clips, there))}
     with ExitStack() as stack:
         new = {name: stack.enter_context(_written(known.out / name, each)) for name, each in contents.items()}
@@ -152,27 +166,37 @@ def _lists(
         yield CARD, [_CARD]
 
 
-async def merge(out: Path, patience: float = PATIENCE) -> None:
+async def merge(
+    out: Path,
+    waiting: Mapping[str, Clip | Record] | None = None,
+    left: Outstanding | None = None,
+    *,
+    patience: float = PATIENCE,
+) -> None:
     """Write the views from all journals, unless another process did so after this was asked.
 
-    Raises `Failure` with ``disk_full`` or ``not_writable``, and with ``manifests_locked`` where another
-    process has the lock and has given no sign for `patience` seconds.
+    A shard names the clips that all shards are `waiting` for. A caller that does not know the tables takes
+    them from the earlier view. Raises `Failure` with ``disk_full`` or ``not_writable``, and with
+    ``manifests_locked`` where another process has the lock and has given no sign for `patience` seconds.
     """
     with trouble(out / LOCK):
-        async with _turn(out / LOCK, patience) as lock:
+        async with _turn(out / LOCK, patience, counts=waiting is not None) as lock:
             if lock is not None:
-                await run_sync(_merge, out, lock)
+                await run_sync(_merge, out, lock, waiting, left)
 
 
-def _merge(out: Path, lock: int) -> None:
+def _merge(
+    out: Path, lock: int, waiting: Mapping[str, Clip | Record] | None, left: Outstanding | None
+) -> None:
     with _signs(lock):
         known = Known(out)
         for record in steps(in_order([read(path) for path in journals(out)])):
             if record.get("type") in _TOLD_OF:
                 known.take(record)
         clips = known.all_there()
-        waiting = {each["clip"]: each for each in not_tried(out) if each["clip"] not in known.failures}
-        write(known, clips, of_one_form(known, clips), waiting)
+        before = waiting if waiting is not None else {each["clip"]: each for each in not_tried(out)}
+        still = {stem: before[stem] for stem in steps(before) if stem not in known.failures}
+        write(known, clips, of_one_form(known, clips), still, left)
 
 
 @contextmanager
@@ -208,10 +232,15 @@ def not_tried(out: Path) -> Iterator[Record]:
 
 def count(out: Path) -> tuple[int, Counter[Reason]]:
     """Return how many clips the views of a directory list, and why others are missing. Raises `Failure`."""
+    missing = Counter[Reason]()
     with trouble(out / METADATA), disk.reader(out / METADATA) as view:
         clips = sum(1 for _ in view)
     with trouble(out / FAILURES), disk.reader(out / FAILURES) as view:
-        return clips, Counter(Reason(json.loads(text)["reason"]) for text in view)
+        for text in view:
+            told = json.loads(text)
+            if number := told.get("clips", 1):
+                missing[Reason(told["reason"])] += number
+    return clips, missing
 
 
 def of_one_form(known: Known, clips: Mapping[str, Record]) -> set[str]:
@@ -226,8 +255,11 @@ def of_one_form(known: Known, clips: Mapping[str, Record]) -> set[str]:
 
 
 @asynccontextmanager
-async def _turn(path: Path, patience: float) -> AsyncIterator[int | None]:
-    """Hold the lock; None where another process has begun and finished the views meanwhile."""
+async def _turn(path: Path, patience: float, *, counts: bool) -> AsyncIterator[int | None]:
+    """Hold the lock; None where another process has begun and finished the views meanwhile.
+
+    Views that are made without the tables do not count: they may lack clips that no shard has tried.
+    """
     lock = await run_sync(disk.opened, path, os.O_RDWR | os.O_CREAT)
     try:
         before = _told(lock)
@@ -238,7 +270,8 @@ async def _turn(path: Path, patience: float) -> AsyncIterator[int | None]:
             return
         await run_sync(_tell, lock, begun + 1, finished)
         yield lock
-        await run_sync(_tell, lock, begun + 1, begun + 1)
+        if counts:
+            await run_sync(_tell, lock, begun + 1, begun + 1)
     finally:
         descriptors.close(lock)
 
@@ -271,9 +304,26 @@ def _tell(lock: int, begun: int, finished: int) -> None:
 
 def _refused_row(row: Record) -> Record:
     """Return a row that was left out with the keys that a clip's failure has."""
-    clip = {"clip": None, "subset": row.get("subset"), "name": None, "index": None, "youtube_id": None}
     place = {key: row.get(key) for key in ("file", "line", "rows")}
-    return clip | {"reason": Reason.ROW_REFUSED.value, "words": row.get("words")} | place
+    about = {"subset": row.get("subset"), "reason": Reason.ROW_REFUSED.value, "words": row.get("words")}
+    return _NO_CLIP | about | place
+
+
+def _of_absent_shards(left: Outstanding, listed: Iterable[Record]) -> Iterator[Record]:
+    """Yield one failure for all clips of shards that have not begun, but for those that are listed."""
+    absent: dict[int, set[int]] = {}
+    for shard in left.absent:
+        absent.setdefault(shard.count, set()).add(shard.index)
+    ids = (each.get("youtube_id") for each in listed) if absent else ()
+    known = sum(
+        any(place(youtube_id, count) in indices for count, indices in absent.items())
+        for youtube_id in ids
+        if isinstance(youtube_id, str)
+    )
+    number = None if left.clips is None else max(0, left.clips - known)
+    if absent and number != 0:
+        words = absent_words(left.absent)
+        yield _NO_CLIP | {"reason": Reason.NOT_TRIED.value, "words": words, "clips": number}
 
 
 def _failure_line(record: Record) -> Record:
@@ -282,3 +332,12 @@ def _failure_line(record: Record) -> Record:
         "meaning": told.meaning,
         "what_to_do": told.remedy,
     }
+
+
+def outstanding_in(out: Path) -> Outstanding:
+    """Return what the journals of a directory tell of shards that have not begun or not ended.
+
+    Raises `Failure` with ``not_writable`` where they cannot be read.
+    """
+    with trouble(out):
+        return outstanding(part for path in steps(journals(out)) for part in parts(path))

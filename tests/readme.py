@@ -100,6 +100,7 @@ def _schema_of(kind: str) -> dict[str, Any]:
         "None": {"type": "null"},
         "Reason": {"enum": [reason.value for reason in Reason]},
         "dict[str, int]": {"type": "object", "additionalProperties": {"type": "integer"}},
+        "tuple[str, ...]": {"type": "array", "items": {"type": "string"}},
         "tuple[tuple[str, str], ...]": {
             "type": "array",
             "items": {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2},

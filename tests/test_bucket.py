@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ from hdtf_async.failures import Failure, Reason
 from hdtf_async.locks import AwayError
 from hdtf_async.model import Audio, Box, Clip, Interval, Video
 from hdtf_async.segments import SEGMENTS
-from hdtf_async.shards import Shard
+from hdtf_async.shards import Merged, Shard
 from hdtf_async.views import failure_record
 
 if TYPE_CHECKING:
@@ -237,11 +238,46 @@ async def test_two_shards_work_side_by_side(front: Front, finished: Finished) ->
             shards.start_soon(hdtf_async.download, URL, options)
     assert clips_in(front) == clips_of(finished.out)
     assert "metadata.jsonl" not in below(front), "no shard knows of all clips"
-    assert await away.merge(away.place(URL)) == (len(finished.report.done), {}, 0)
+    assert await away.merge(away.place(URL)) == Merged(len(finished.report.done), Counter())
     assert below(front)["metadata.jsonl"] == (finished.out / "metadata.jsonl").read_bytes()
     report = await hdtf_async.download(URL, finished.options)
     assert (report.done, report.there) == ([], len(finished.report.done))
     assert below(front)["metadata.jsonl"] == (finished.out / "metadata.jsonl").read_bytes()
+
+
+async def test_shards_that_never_began_are_named(front: Front, finished: Finished) -> None:
+    """By the last shard that ends, and by `merge`, in the failures too, until a run makes the rest."""
+    begun, absent = Shard(0, 4), tuple(Shard(index, 4) for index in (1, 2, 3))
+    options = replace(finished.options, shard=begun)
+    report = await hdtf_async.download(URL, options)
+    assert report.absent == absent
+    assert report.exit_code is ExitCode.PASSING
+    for _ in range(2):
+        merged = await hdtf_async.merge(URL)
+        assert (merged.absent, merged.exit_code) == (absent, ExitCode.PASSING)
+        assert merged.clips + merged.missing[Reason.NOT_TRIED] == len(finished.report.done)
+        (line,) = map(json.loads, below(front)["failures.jsonl"].splitlines())
+        assert (line["clip"], line["clips"]) == (None, merged.missing[Reason.NOT_TRIED])
+    async with away.opened(away.place(URL), replace(options, shard=absent[0]), ()):
+        assert (await hdtf_async.download(URL, options)).absent == (), "another one is at work"
+    await hdtf_async.download(URL, finished.options)
+    assert await hdtf_async.merge(URL) == Merged(len(finished.report.done), Counter())
+    assert below(front)["failures.jsonl"] == b""
+
+
+async def test_clips_that_a_stopped_run_has_not_tried_stay_told_by_a_merge(
+    front: Front, finished: Finished
+) -> None:
+    """The list that is in the store tells of them, and nothing else does."""
+    async with hdtf_async.running(URL, replace(finished.options, encodes=1)) as run:
+        async for event in run:
+            if event.type == "clip_done":
+                break
+    before = below(front)["failures.jsonl"]
+    assert b"not_tried" in before
+    merged = await hdtf_async.merge(URL)
+    assert merged.exit_code is ExitCode.PASSING
+    assert below(front)["failures.jsonl"] == before
 
 
 async def test_a_lock_that_is_not_renewed_is_taken_over(

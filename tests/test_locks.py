@@ -236,7 +236,7 @@ async def test_who_makes_progress_is_waited_for(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(descriptors, "lock", locked)
     monkeypatch.setattr(views, "write", slow)
     async with anyio.create_task_group() as group:
-        group.start_soon(views.merge, tmp_path)
+        group.start_soon(views.merge, tmp_path, {})
         await anyio.to_thread.run_sync(first.wait)
-        await views.merge(tmp_path, 0.5)
+        await views.merge(tmp_path, {}, patience=0.5)
     assert len(polls) > 20

@@ -391,10 +391,10 @@ async def test_whoever_had_to_wait_is_content_with_what_was_begun_meanwhile(
     monkeypatch.setattr(descriptors, "lock", locked)
     monkeypatch.setattr(views, "write", write)
     async with anyio.create_task_group() as group:
-        group.start_soon(views.merge, tmp_path)
+        group.start_soon(views.merge, tmp_path, {})
         await run_sync(first.wait)
         for _ in range(19):
-            group.start_soon(views.merge, tmp_path)
+            group.start_soon(views.merge, tmp_path, {})
         while len(waiting) < 19:
             await anyio.sleep(0.01)
         go_on.set()
@@ -448,7 +448,9 @@ def test_exit_codes_are_of_the_shard_and_of_the_whole(
     write_tables(tmp_path / "tables", 10)
     out, source = tmp_path / "out", tmp_path / "tables"
     gone = Shard(place(IDS[0], 2), 2)
-    reports = {shard: anyio.run(partial(load, out, source, Most(), shard=shard)) for shard in (FIRST, SECOND)}
+    early = anyio.run(partial(load, out, source, Most(), shard=FIRST))
+    assert (early.exit_code, early.absent) == (ExitCode.PASSING, (SECOND,))
+    reports = {shard: anyio.run(partial(load, out, source, Most(), shard=shard)) for shard in (SECOND, FIRST)}
     assert sum(report.asked for report in reports.values()) == 10
     assert {shard: report.exit_code for shard, report in reports.items()} == {
         shard: ExitCode.GIVEN_UP if shard == gone else ExitCode.DONE for shard in (FIRST, SECOND)
@@ -531,6 +533,8 @@ def test_the_manifest_is_an_indexed_job_that_retries_what_another_try_may_mend()
     (container,) = spec["template"]["spec"]["containers"]
     assert (job["kind"], spec["completionMode"]) == ("Job", "Indexed")
     assert {"name": COUNT, "value": str(spec["completions"])} in container["env"]
+    pace = str(int(Options().pace * spec["completions"]))
+    assert {"name": "HDTF_ASYNC_PACE", "value": pace} in container["env"], "as one process, by one address"
     rules = spec["podFailurePolicy"]["rules"]
     acts = {code: rule["action"] for rule in rules for code in rule.get("onExitCodes", {}).get("values", ())}
     assert acts == {ExitCode.USAGE: "FailJob", ExitCode.GIVEN_UP: "FailIndex"}
@@ -566,7 +570,7 @@ def test_the_batch_script_sends_again_what_another_try_may_mend(
 ) -> None:
     """Run by a real shell, with programs of SLURM's names in front of it."""
     for name, does in {
-        "srun": f'echo "$@" "$HDTF_SHARDS"; exit {code}',
+        "srun": f'echo "$@" "$HDTF_SHARDS" "$HDTF_ASYNC_PACE"; exit {code}',
         "scontrol": 'echo "scontrol $@"',
     }.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
@@ -578,13 +582,27 @@ def test_the_batch_script_sends_again_what_another_try_may_mend(
     )
     assert ended.returncode == code
     first, *rest = ended.stdout.splitlines()
-    assert first == "python -m hdtf_async --out /a directory --no-progress --size 512 8"
+    assert first == "python -m hdtf_async --out /a directory --no-progress --size 512 8 120"
     assert bool(rest) is again
     assert all(line.startswith("scontrol ") and "4711_3" in line for line in rest)
 
 
-def test_the_batch_script_counts_its_tasks() -> None:
-    """The array has as many tasks as there are shards, numbered from 0."""
-    text = (EXAMPLES / "slurm.sh").read_text()
-    count = int(text.partition("HDTF_SHARDS=")[2].split()[0])
-    assert f"#SBATCH --array=0-{count - 1}\n" in text
+@pytest.mark.parametrize(
+    ("variables", "due"),
+    [
+        ({}, "8 120"),
+        ({COUNT: "16"}, "16 240"),
+        ({COUNT: "16", "HDTF_ASYNC_PACE": "15"}, "16 15"),
+    ],
+)
+def test_the_batch_script_divides_the_work_and_the_pace(
+    tmp_path: Path, variables: dict[str, str], due: str
+) -> None:
+    """By as many tasks as its own array has, unless another number was given; as often as one process."""
+    (tmp_path / "srun").write_text(f'#!/bin/sh\necho "${COUNT}" "$HDTF_ASYNC_PACE"\n')
+    (tmp_path / "srun").chmod(0o755)
+    variables |= {"PATH": f"{tmp_path}:{os.environ['PATH']}", "HDTF_OUT": "/a directory", SLURM: "3"}
+    ended = subprocess.run([EXAMPLES / "slurm.sh"], env=variables, capture_output=True, text=True, check=True)
+    assert ended.stdout == f"{due}\n"
+    assert "#SBATCH --array=0-7\n" in (EXAMPLES / "slurm.sh").read_text()
+    assert Options().pace == 120 / 8
