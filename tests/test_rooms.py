@@ -23,7 +23,7 @@ PACKAGE = Path(hdtf_async.__file__).parent
 
 ROOMS = [
     *("text", "steps"),
-    *("model", "masks", "failures", "messages", "words", "streaks", "health", "geometry", "window"),
+    *("model", "masks", "failures", "messages", "words", "streaks", "health", "geometry", "people", "window"),
     *("entries", "tracks", "formats", "observed", "events"),
     *("splits", "recipes"),
     *("rows", "corrections", "tables", "cpus", "memory", "handed", "shards", "takes", "options", "settings"),
@@ -53,7 +53,8 @@ PURE = {
     "streaks": set[str](),
     "health": {"datetime", "re"},
     "geometry": set[str](),
-    "window": {"statistics"},
+    "people": {"statistics"},
+    "window": set[str](),
     "entries": {"re", "urllib"},
     "tracks": {"re", "urllib"},
     "formats": {"operator", "re"},
