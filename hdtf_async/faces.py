@@ -44,7 +44,7 @@ _SLOWEST = 10.0
 _START = 120.0
 _EARLY = 0.001
 """Seconds by which a frame may be early: time stamps are rounded."""
-_GOLDEN = 0.6180339887498949
+GOLDEN = 0.6180339887498949
 """Fraction of the golden ratio: no number is further from all simple fractions."""
 
 
@@ -110,8 +110,8 @@ def _selected(cut: Cut, between: Sequence[Interval], origin: float) -> list[str]
         return []
     # A frame is on screen at its sample's time if it begins less than a frame earlier.
     step = cut.source.step if cut.source is not None else 0.0
-    period = f"st(0,(t-({decimal(cut.begin - origin)}))*{rate});st(1,floor(ld(0)))"
-    due = f"mod(ld(1)*ld(1)*{_GOLDEN},1)-{decimal(step * rate)}"
+    period = f"st(0,(t-({decimal(cut.begin - origin - _EARLY)}))*{rate});st(1,floor(ld(0)))"
+    due = f"mod(ld(1)*ld(1)*{GOLDEN},1)-{decimal(step * rate)}"
     number = f"st(2,ld(1)+gte(ld(0)-ld(1),{due}))"
     return [f"select='{period};{number};st(3,gt(ld(2),ld(4))+isnan(prev_selected_t));st(4,ld(2));ld(3)'"]
 

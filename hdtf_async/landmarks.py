@@ -24,7 +24,7 @@ from pathlib import Path
 from subprocess import DEVNULL, PIPE, Popen
 from typing import IO, TYPE_CHECKING
 
-from hdtf_async.window import Region, overlap
+from hdtf_async.people import Region, overlap
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from hdtf_async import geometry
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.model import Box, Fallback
-from hdtf_async.people import Frame, Region, doubtful, find, overlap
+from hdtf_async.people import Frame, Region, find, overlap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hdtf_async.model import Clip, Form
 
-__all__ = ["Frame", "Region", "doubtful", "find", "inside", "overlap", "place", "plan_window"]
+__all__ = ["Frame", "Region", "find", "inside", "overlap", "place", "plan_window"]
 _LEAST_SHARE = 0.5
 """Of the samples: the person has to be seen in so many."""
 _ROUNDING = 2.0
