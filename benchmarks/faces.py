@@ -13,6 +13,7 @@ import resource
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -28,16 +29,21 @@ from hdtf_async.faces import Finder
 from hdtf_async.ffmpeg import Cut
 from hdtf_async.landmarks import Search, detector
 from hdtf_async.model import Box, Crop, Form, Interval
-from hdtf_async.window import Region, find, overlap, place
+from hdtf_async.people import Frame, Region, find, overlap
+from hdtf_async.window import place
 from hdtf_async.workshop import bundled_ffmpeg
 
 ZOOM = 1.2
 RATES = (None, 10.0, 5.0, 2.0, 1.0)
 SIZE = astronaut.WIDTH, astronaut.HEIGHT
 HEIGHTS = (40, 48, 56, 64, 80, 100, 130, 160, 200, 290, 400)
+SMALL = (
+    astronaut.Motion("beside a small one", astronaut.MOTIONS[3].at, lambda _second: (1100, 200, 80)),
+    astronaut.Motion("small and alone", lambda second: (640 + 20 * second, 300, 80)),
+    astronaut.Motion("nobody", lambda _second: None),
+)
 FOUND = 0.7
 """Intersection over union with the marked face from which on it counts as found."""
-Frames = list[list[Region]]
 
 
 def planned(raw: Path, rate: float | None) -> Cut:
@@ -48,7 +54,7 @@ def planned(raw: Path, rate: float | None) -> Cut:
     )
 
 
-def window(frames: Frames) -> Region:
+def window(frames: list[Frame]) -> Region:
     """Return what would be cut out; nothing where there is no face."""
     found = find(frames)
     if found is None:
@@ -75,20 +81,24 @@ async def motions(finder: Finder, directory: Path) -> None:
         due = astronaut.due(motion, ZOOM)
         near = "".join(f"{overlap(window(frames), due):13.3f}" for frames in looked.values())
         same = overlap(window(looked[5.0]), window(looked[None]))
-        seen = "" if found is None else f"{found.faces:6}{found.frames / len(looked[5.0]):6.0%}"
+        seen = "" if found is None else f"{found.people:6}{found.seen / len(looked[5.0]):6.0%}"
         print(f"{motion.name:20}{seen}{near}{same:12.3f}")
 
 
-async def speed(finder: Finder, raw: Path) -> None:
-    """Print what looking takes: one clip, and as many at a time as there are CPUs."""
+async def speed(finder: Finder, directory: Path) -> None:
+    """Print what the search takes: one clip of each kind, and as many at a time as there are CPUs."""
+    raw = directory / "alone.mp4"
     begun = used()
     await finder.look(planned(raw, 1.0), SIZE)
     few = used() - begun
-    begun = used()
-    frames = len(await finder.look(planned(raw, None), SIZE))
-    each = (used() - begun - few) / (frames - astronaut.SECONDS)
-    print(f"\none frame takes {each * 1000:.1f} ms of CPU with decoding: {1 / each:.0f} a second of CPU")
-    print(f"a clip takes {few - astronaut.SECONDS * each:.2f} s of CPU besides, to load the detector")
+    print(f"\n{'CPU per frame, with decoding':36}{'ms':>6}")
+    for motion in (astronaut.MOTIONS[1], *SMALL):
+        film = astronaut.draw(motion, directory / f"{motion.name.replace(' ', '_')}.mp4")
+        begun = used()
+        frames = len(await finder.look(planned(film, None), SIZE))
+        each = (used() - begun - few) / (frames - astronaut.SECONDS)
+        print(f"{motion.name:36}{each * 1000:6.1f}")
+    print(f"a clip takes about {few:.1f} s of CPU besides, to load the detector")
     at_a_time, clock = usable_cpus(), time.monotonic()
     async with anyio.create_task_group() as group:
         for _ in range(at_a_time):
@@ -121,7 +131,7 @@ def small() -> None:
         print(f"{height:15} px  {height / SIZE[1]:13.1%}{alone:10}{searched:8}{took * 1000:8.0f} ms")
 
 
-def wild(frames: Frames) -> None:
+def wild(frames: list[Frame]) -> None:
     """Print what wild regions in place of the face do to the window: simulated, among a film's regions."""
     right = window(frames)
     columns = f"{'mean IoU':>10}{'least':>8}{'merged all':>12}"
@@ -130,12 +140,13 @@ def wild(frames: Frames) -> None:
         near, plain = [], []
         for seed in range(200):
             chance = random.Random(seed)  # noqa: S311 - guards nothing
-            drawn = [list(regions) for regions in frames]
+            drawn = list(frames)
             for number in chance.sample(range(len(drawn)), round(share * len(drawn))):
                 side, x, y = chance.uniform(60, 600), chance.uniform(0, SIZE[0]), chance.uniform(0, SIZE[1])
-                drawn[number] = [Region(x - 0.4 * side, y - side / 2, x + 0.4 * side, y + side / 2)]
+                region = Region(x - 0.4 * side, y - side / 2, x + 0.4 * side, y + side / 2)
+                drawn[number] = replace(drawn[number], faces=[region])
             near.append(overlap(window(drawn), right))
-            edges = list(zip(*(region.edges for regions in drawn for region in regions), strict=True))
+            edges = list(zip(*(region.edges for frame in drawn for region in frame.faces), strict=True))
             merged = place(Region(min(edges[0]), min(edges[1]), max(edges[2]), max(edges[3])), ZOOM, 0, *SIZE)
             plain.append(overlap(Region(merged.left, merged.top, merged.right, merged.bottom), right))
         print(f"{share:19.0%} {np.mean(near):10.3f}{min(near):8.3f}{np.mean(plain):12.3f}")
@@ -145,10 +156,9 @@ async def main(directory: Path) -> None:
     """Draw, look and print."""
     finder = Finder(bundled_ffmpeg(), astronaut.model())
     await motions(finder, directory)
-    alone = directory / "alone.mp4"
-    await speed(finder, alone)
+    await speed(finder, directory)
     small()
-    wild(await finder.look(planned(alone, 5.0), SIZE))
+    wild(await finder.look(planned(directory / "alone.mp4", 5.0), SIZE))
 
 
 if __name__ == "__main__":

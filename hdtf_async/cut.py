@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import causes, combing, ffmpeg, geometry, tracks, window
+from hdtf_async import causes, combing, ffmpeg, geometry, tracks
 from hdtf_async.events import ClipDone, EncodeProgress, EncodeStarted
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.guard import UNGUARDED, Guard
-from hdtf_async.model import Audio, Box, Crop, Deinterlace, Fallback, Hdr, Interval
+from hdtf_async.model import Audio, Box, Crop, Deinterlace, Hdr, Interval
 from hdtf_async.plan import fingerprint, row
+from hdtf_async.window import plan_window
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from hdtf_async.demux import Facts
@@ -32,15 +33,12 @@ if TYPE_CHECKING:
     from hdtf_async.raws import Raw
     from hdtf_async.store import Store
     from hdtf_async.timeline import Shown
-    from hdtf_async.window import Region
 
 
 _AAC_FRAMES = 0.1
 """Seconds by which sound inside a clip may be longer or shorter: AAC counts in frames of 1024 samples."""
 _TICKS = 0.002
 """Seconds by which a clip's last frame may be off: the coarsest clock of raws has 600 ticks a second."""
-_LEAST_SHARE = 0.5
-"""Of the frames: the face has to be in so many."""
 _FRAMES_DELAYED = 3.5
 """Usual distances between frames by which a video may begin late and still begin at 0.
 
@@ -148,9 +146,8 @@ class Cutter:
             raise RuntimeError("a run that crops to the face has who finds it")
         size = cut.looked_at or (raw.facts.width, raw.facts.height)
         frames = await self.finder.look(cut, size)
-        facts = replace(raw.facts, width=size[0], height=size[1])
         # It takes half a second where every frame of a long clip was looked at.
-        box, told = await run_sync(plan_window, clip, frames, facts, self.form)
+        box, told = await run_sync(plan_window, clip, frames, size, self.form)
         width, height = ffmpeg.side_lengths(box, self.form.size)
         return replace(cut, box=box, width=width, height=height), told
 
@@ -358,26 +355,6 @@ def _size(part: Part) -> str:
 def _is_near(one: float, other: float, step: float) -> bool:
     """Whether two durations are the same to a quarter of a frame."""
     return abs(one - other) <= 0.25 * step
-
-
-def plan_window(
-    clip: Clip, frames: Sequence[Sequence[Region]], facts: Facts, form: Form
-) -> tuple[Box, Record]:
-    """Decide which box is cut out, from where faces were seen, and what the metadata tell of it. Pure.
-
-    A clip without a zoom in the table has 1. Raises `Failure`: ``no_face``; where the published box stands
-    by, ``box_does_not_fit`` and ``height_unknown``.
-    """
-    found = window.find(frames)
-    share = found.frames / len(frames) if found else 0.0
-    told: Record = {"zoom": clip.zoom, "faces": found.faces if found else 0, "face_share": round(share, 4)}
-    if found is not None and share >= _LEAST_SHARE:
-        box = window.place(found.region, clip.zoom or 1, form.face_margin, facts.width, facts.height)
-        return box, told | {"face_region": [round(edge, 1) for edge in found.region.edges]}
-    if form.face_fallback is Fallback.FAIL:
-        raise Failure(Reason.NO_FACE, f"it was seen in {share:.0%} of {len(frames)} frames")
-    box = geometry.fit(clip.box, clip.video.reference_height, facts.width, facts.height)
-    return box, told | {"face_fallback": "table"}
 
 
 def _plan_sound(raw: Raw, begin: float, seconds: float) -> ffmpeg.Sound:

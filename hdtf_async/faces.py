@@ -16,21 +16,25 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from anyio.to_thread import run_sync
+
 from hdtf_async import causes, facemodel, health, process
 from hdtf_async.failures import Failure, Reason
-from hdtf_async.ffmpeg import STALL, source
+from hdtf_async.ffmpeg import FROM_FURTHER_BACK, RUN_UPS, STALL, source
+from hdtf_async.filters import MARK, constant_frames, decimal
 from hdtf_async.guard import UNGUARDED, Guard
 from hdtf_async.health import Verdict
-from hdtf_async.landmarks import NO_PICTURES
+from hdtf_async.landmarks import NO_PICTURES, TIMES
 from hdtf_async.model import Crop
-from hdtf_async.window import Region
+from hdtf_async.people import BETWEEN, ROUNDS, Frame, Region, doubtful
 from hdtf_async.words import classify_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hdtf_async.ffmpeg import Cut
+    from hdtf_async.ffmpeg import Cut, Source
     from hdtf_async.health import Sign
+    from hdtf_async.model import Interval
     from hdtf_async.options import Options
 
 SHORTER_SIDE = 720
@@ -39,7 +43,9 @@ _SLOWEST = 10.0
 """Seconds that one frame may take."""
 _START = 120.0
 _EARLY = 0.001
-"""Seconds by which a frame may come before its turn: time stamps are rounded."""
+"""Seconds by which a frame may be early: time stamps are rounded."""
+GOLDEN = 0.6180339887498949
+"""Fraction of the golden ratio: no number is further from all simple fractions."""
 
 
 def looked_at(width: int, height: int) -> tuple[int, int]:
@@ -50,19 +56,69 @@ def looked_at(width: int, height: int) -> tuple[int, int]:
     return round(width * scale), round(height * scale)
 
 
-def command(ffmpeg: Path, cut: Cut, width: int, height: int) -> list[str]:
-    """Return the command line that prints frames of a clip's stretch of its raw, as pixels."""
-    rate = cut.form.face_rate
-    chain = [f"trim=end={cut.ticked.seconds:.6f}"]
-    if rate is not None:
-        chain.append(f"select='isnan(prev_selected_t)+gte(t-prev_selected_t,{1 / rate - _EARLY:.6f})'")
-    chain.append(f"scale={width}:{height}:flags=bilinear")
+def command(
+    ffmpeg: Path, cut: Cut, size: tuple[int, int], between: Sequence[Interval] = (), run_up: float = 0.0
+) -> list[str]:
+    """Return the command line that prints frames of a clip's stretch of its raw, as pixels of a size.
+
+    They are the samples; or, where intervals are given, those between their ends.
+    """
+    origin = cut.origin(run_up)
+    chain = [
+        f"trim=start={decimal(cut.begin - origin)}:end={decimal(cut.ticked.end - origin)}",
+        *_selected(cut, between, origin),
+        f"scale={size[0]}:{size[1]}:flags=bilinear",
+        # The time stamp of each frame is printed before the frame is handed on.
+        f"settb={cut.time_base}",
+        f"metadata=mode=add:key={MARK}:value=1",
+        f"metadata=mode=print:key={MARK}:file='pipe\\:{TIMES}':direct=1",
+    ]
     return [
-        str(ffmpeg), "-hide_banner", "-nostdin", "-nostats", "-v", "error", "-xerror",
-        *source(cut.raw, cut.container, cut.ticked.start),
-        "-map", "0:v:0", "-an", "-sn", "-dn", "-filter_threads", "1", "-vf", ",".join(chain),
+        *opened(ffmpeg, cut, run_up),
+        "-vf", ",".join([*constant_frames(cut), *chain]),
         "-fps_mode", "passthrough", "-pix_fmt", "rgb24", "-f", "rawvideo", "pipe:1",
     ]  # fmt: skip
+
+
+def opened(ffmpeg: Path, cut: Cut, run_up: float = 0.0) -> list[str]:
+    """Return the beginning of a command line: it decodes the video stream that the clip is cut from."""
+    return [
+        str(ffmpeg), "-hide_banner", "-nostdin", "-nostats", "-v", "error", "-xerror",
+        *(["-copyts"] if cut.copies_time else []),
+        *(["-reinit_filter", "0"] if cut.recoloured else []),
+        *source(cut.raw, cut.container, cut.sought_from(run_up)),
+        "-map", f"0:v:{cut.track}", "-an", "-sn", "-dn", "-filter_threads", "1",
+    ]  # fmt: skip
+
+
+def _selected(cut: Cut, between: Sequence[Interval], origin: float) -> list[str]:
+    """Return the filter that selects the frames which are searched.
+
+    One sample lies in each of equal periods, at another place in each: the fraction of ``n * n`` times the
+    golden ratio, for period ``n``. Any motion that repeats itself so meets all of its phases, and the samples
+    of a clip are always the same.
+    """
+    rate = cut.form.face_rate
+    if between:
+        within = "+".join(
+            f"gt(t,{decimal(each.start - origin + _EARLY)})*lt(t,{decimal(each.end - origin - _EARLY)})"
+            for each in between
+        )
+        apart = f"isnan(prev_selected_t)+gte(t-prev_selected_t,{1 / BETWEEN - _EARLY:.6f})"
+        return [f"select='({within})*({apart})'"]
+    if rate is None:
+        return []
+    # A frame is on screen at its sample's time if it begins less than a frame earlier.
+    step = cut.source.step if cut.source is not None else 0.0
+    period = f"st(0,(t-({decimal(cut.begin - origin - _EARLY)}))*{rate});st(1,floor(ld(0)))"
+    due = f"mod(ld(1)*ld(1)*{GOLDEN},1)-{decimal(step * rate)}"
+    number = f"st(2,ld(1)+gte(ld(0)-ld(1),{due}))"
+    return [f"select='{period};{number};st(3,gt(ld(2),ld(4))+isnan(prev_selected_t));st(4,ld(2));ld(3)'"]
+
+
+def _begins(frame: Frame, source: Source) -> bool:
+    """Say whether a frame is the first one of a clip; the first ones are lost where no key frame is near."""
+    return frame.second - source.first <= source.step / 2 + _EARLY
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,35 +142,83 @@ class Finder:
                 words += "\non Debian and Ubuntu: apt-get install libegl1 libgles2"
             raise Failure(causes.of_child(failure), words) from failure
 
-    async def look(self, cut: Cut, size: tuple[int, int]) -> list[list[Region]]:
-        """Return for each frame that was looked at where faces are, in pixels of the raw.
+    async def look(self, cut: Cut, size: tuple[int, int]) -> list[Frame]:
+        """Return the frames that were searched, with the faces in pixels of the raw.
 
-        `size` is width and height of the raw. This is what holds an encode token. Raises `Failure`: what
-        ffmpeg's words mean, ``tool_missing``, ``tool_failed``, ``timed_out``, ``stalled``.
+        `size` is width and height of the raw. Where samples leave open whether a face has moved or another
+        one was cut to, the frames between them are searched too.
+
+        This is what holds an encode token. Raises `Failure`: what ffmpeg's words mean,
+        ``unsupported_source`` if no frame is decoded, ``tool_missing``, ``tool_failed``, ``timed_out``,
+        ``stalled``.
         """
+        frames = await self._look(cut, size)
+        rate = cut.form.face_rate
+        for _ in range(ROUNDS if rate is not None and rate < BETWEEN else 0):
+            # It takes a while for a long clip with many faces.
+            between = await run_sync(doubtful, frames)
+            if not between:
+                break
+            frames += await self._look(cut, size, between)
+            frames.sort(key=lambda frame: frame.second)
+        return frames
+
+    async def _look(self, cut: Cut, size: tuple[int, int], between: Sequence[Interval] = ()) -> list[Frame]:
+        frames: list[Frame] = []
+        failed, tried = Failure(Reason.UNSUPPORTED_SOURCE, "none of its frames was decoded"), None
+        for run_up in RUN_UPS if cut.source is not None else RUN_UPS[:1]:
+            if cut.sought_from(run_up) == tried:
+                continue  # it was as early as can be
+            tried = cut.sought_from(run_up)
+            try:
+                frames = await self._started(cut, size, between, run_up)
+            except Failure as failure:
+                if failure.reason not in FROM_FURTHER_BACK:
+                    raise
+                failed = failure
+            else:
+                if frames and (between or cut.source is None or _begins(frames[0], cut.source)):
+                    return frames
+        if frames or between:
+            return frames
+        raise failed
+
+    async def _started(
+        self, cut: Cut, size: tuple[int, int], between: Sequence[Interval], run_up: float
+    ) -> list[Frame]:
         width, height = looked_at(*size)
-        argv = command(self.ffmpeg, cut, width, height)
-        frames = cut.interval.seconds * (cut.form.face_rate or 60)
+        argv = command(self.ffmpeg, cut, (width, height), between, run_up)
+        frames = cut.interval.seconds * (BETWEEN if between else cut.form.face_rate or 60)
+        patience = STALL + cut.begin - cut.sought_from(run_up)
         try:
-            told = await self._child(width, height, argv, STALL + _SLOWEST * frames)
+            told = await self._child(width, height, argv, patience + _SLOWEST * frames, patience)
         except Failure as failure:
             words = failure.words.replace(f"{cut.raw.parent}/", "")
             raise Failure(failure.reason, words) from None
-        return [[Region(*edges).scaled(*size) for edges in frame] for frame in told]
+        origin = cut.origin(run_up)
+        return [
+            Frame(
+                float(tick * cut.time_base) + origin,
+                [Region(*edges).scaled(*size) for edges in faces],
+                sampled=not between,
+            )
+            for tick, faces in told
+        ]
 
     async def _child(
-        self, width: int, height: int, argv: list[str], deadline: float
-    ) -> list[Sequence[Sequence[float]]]:
-        frames: list[Sequence[Sequence[float]]] = []
+        self, width: int, height: int, argv: list[str], deadline: float, stall: float = STALL
+    ) -> list[tuple[int, list[list[float]]]]:
+        frames: list[tuple[int, list[list[float]]]] = []
 
         def on_line(line: str) -> bool:
-            frames.append(json.loads(line))
+            tick, faces = json.loads(line)
+            frames.append((tick, faces))
             return True
 
         ended = await process.run(
             process.of_ours("hdtf_async.landmarks", str(self.model), str(width), str(height), *argv),
             deadline=deadline,
-            stall=STALL,
+            stall=stall,
             on_line=on_line,
             guard=self.guard,
         )

@@ -1,26 +1,30 @@
 """Looks for faces in pictures. Only the detecting child is here (see `faces`): it alone loads what detects.
 
 ffmpeg is this child's own child, in the same process group, so that both are ended together. Its pictures
-come through a pipe, one at a time, and for each a line goes out: where the faces are, in shares of its sides.
+come through a pipe, one at a time, and their time stamps through another one. For each a line goes out: its
+time stamp, and where the faces are, in shares of its sides.
 
 The detector sees all of a picture at 128 pixels, and misses faces below a fourth of the height of a wide one.
-So where too few are found the picture is searched again in squares that overlap by half: first as high as
-itself, then half as high (`squares`). Which is enough for faces of a thirteenth of the height.
+So a face of the picture before that is missing is searched in a square around its last region. If that fails,
+the whole picture is searched in squares that overlap by half: first as high as itself, then half as high
+(`squares`). That is enough for faces of a thirteenth of the height. Most of the time goes into landmarks, for
+each face of each square, so faces that were found are painted over before.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from math import ceil
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, Popen
 from typing import IO, TYPE_CHECKING
 
-from hdtf_async.window import Region, overlap
+from hdtf_async.people import Region, overlap
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,7 +36,14 @@ MOST_FACES = 8
 """In one picture, or one square of it."""
 THOROUGH = 25
 """Each such picture is searched in all squares, whatever was found before: another face may have come."""
+PAUSE = 5
+"""Pictures between two searches for a missing face, as long as another one is in them."""
+TIMES = "{times}"
+"""Stands in ffmpeg's filters for the descriptor to which it writes time stamps."""
+_AROUND = 3.0
+"""Side of the square that is searched around a face's last region, in sides of that."""
 _SAME, _EDGE = 0.3, 0.02
+_TIME = re.compile(r" pts:(-?[0-9]{1,18}) ")
 _WIDEST = 1.25
 """Width of a face by its height, at most; what is wider is a pattern that has two dark spots in it."""
 NO_PICTURES = 3
@@ -74,8 +85,7 @@ def detector(model: Path) -> Detect:
 
 
 def squares(width: int, height: int) -> Iterator[list[tuple[int, int, int, int]]]:
-    """Yield what is searched of a picture, coarse to fine: left, top, width and height of each part."""
-    yield [(0, 0, width, height)]
+    """Yield the squares of a picture, coarse to fine: left, top, width and height of each."""
     shorter = min(width, height)
     for side in (shorter, shorter // 2):
         yield [
@@ -95,27 +105,45 @@ class Search:
     def __init__(self, detect: Detect) -> None:
         self._detect = detect
         self._pictures = 0
-        self._before = 0
+        self._known: list[Region] = []
         """Faces in the picture before."""
+        self._searched = 0
+        """Number of the picture that was last searched in squares."""
 
     def faces(self, picture: NDArray) -> list[Region]:
         """Return where the faces are.
 
-        It is searched ever more finely until as many are found as in the picture before, and one at least.
+        Each face of the picture before is searched where it was. In squares the picture is searched if there
+        is no face in it, and now and then if one is missing, until as many are found as in the one before.
         """
-        thorough = self._pictures % THOROUGH == 0
         height, width = picture.shape[:2]
-        found: list[Region] = []
+        found = list(self._within(picture, (0, 0, width, height)))
+        for known in self._known:
+            if not any(_moved(known, region) for region in found):
+                _add(found, self._within(picture, around(known, width, height)))
+        thorough = self._pictures % THOROUGH == 0
+        rested = self._pictures - self._searched >= PAUSE
+        wanted = len(self._known) if rested else 0
+        if thorough or len(found) < max(1, wanted):
+            self._searched = self._pictures
+            self._search(picture, found, MOST_FACES**2 if thorough else max(1, wanted))
+        self._pictures += 1
+        self._known = found
+        return found
+
+    def _search(self, picture: NDArray, found: list[Region], wanted: int) -> None:
+        """Add faces from ever smaller squares, until there are as many as are wanted."""
+        height, width = picture.shape[:2]
+        picture = picture.copy()
+        for region in found:
+            _paint_over(picture, region)
         for parts in squares(width, height):
             for part in parts:
-                for region in self._within(picture, part):
-                    if not any(overlap(region, other) > _SAME for other in found):
-                        found.append(region)
-            if not thorough and len(found) >= max(1, self._before):
+                new = _add(found, self._within(picture, part))
+                for region in new:
+                    _paint_over(picture, region)
+            if len(found) >= wanted:
                 break
-        self._pictures += 1
-        self._before = len(found)
-        return found
 
     def _within(self, picture: NDArray, part: tuple[int, int, int, int]) -> Iterator[Region]:
         """Yield the faces of a part of a picture, but for those that its edge cuts off."""
@@ -135,6 +163,41 @@ class Search:
                 )  # fmt: skip
 
 
+def around(region: Region, width: int, height: int) -> tuple[int, int, int, int]:
+    """Return the square that is searched for a face which was at a region: as `squares` does."""
+    side = min(max(1, round(_AROUND * region.side)), width, height)
+    left, top = (
+        min(max(0, round(centre - side / 2)), room - side)
+        for centre, room in zip(region.centre, (width, height), strict=True)
+    )
+    return left, top, side, side
+
+
+def _moved(before: Region, now: Region) -> bool:
+    """Say whether a region can be the same face as another one in the picture before."""
+    small, large = sorted((before.side, now.side))
+    (x, y), (to_x, to_y) = before.centre, now.centre
+    return large <= 2 * small and max(abs(to_x - x), abs(to_y - y)) <= large
+
+
+def _add(found: list[Region], regions: Iterable[Region]) -> list[Region]:
+    """Add the regions that are not there yet, and return them."""
+    new: list[Region] = []
+    for region in regions:
+        if not any(overlap(region, other) > _SAME for other in found):
+            found.append(region)
+            new.append(region)
+    return new
+
+
+def _paint_over(picture: NDArray, region: Region) -> None:
+    """Paint a face over with the mean colour of the picture there."""
+    left, top, right, bottom = (max(0, round(edge)) for edge in region.edges)
+    part = picture[top:bottom, left:right]
+    if part.size:
+        part[:] = part.mean(axis=(0, 1))
+
+
 def _pictures(pipe: IO[bytes], width: int, height: int) -> Iterator[NDArray]:
     import numpy as np  # noqa: PLC0415
 
@@ -150,20 +213,35 @@ def _serve(out: IO[str], words: IO[str], said: Sequence[str]) -> int:
     model, width, height = Path(said[0]), int(said[1]), int(said[2])
     search = Search(detector(model))
 
-    def tell(picture: NDArray) -> None:
+    def tell(picture: NDArray, tick: int) -> None:
         found = [region.scaled(1 / width, 1 / height).edges for region in search.faces(picture)]
-        out.write(json.dumps([[round(edge, 6) for edge in edges] for edges in found]) + "\n")
+        out.write(json.dumps([tick, [[round(edge, 6) for edge in edges] for edges in found]]) + "\n")
         out.flush()
 
     argv = said[3:]
     if not argv:
-        tell(np.zeros((height, width, 3), np.uint8))
+        tell(np.zeros((height, width, 3), np.uint8), 0)
         return 0
-    with Popen(list(argv), stdin=DEVNULL, stdout=PIPE, stderr=words) as ffmpeg:
+    read, write = os.pipe()
+    filters = argv.index("-vf") + 1
+    argv = [*argv[:filters], argv[filters].replace(TIMES, str(write)), *argv[filters + 1 :]]
+    with (
+        os.fdopen(read) as times,
+        Popen(list(argv), stdin=DEVNULL, stdout=PIPE, stderr=words, pass_fds=(write,)) as ffmpeg,
+    ):
+        os.close(write)
         if ffmpeg.stdout is not None:
             for picture in _pictures(ffmpeg.stdout, width, height):
-                tell(picture)
+                tell(picture, _tick(times))
     return NO_PICTURES if ffmpeg.returncode else 0
+
+
+def _tick(times: Iterable[str]) -> int:
+    """Return the time stamp of the picture that was just read: ffmpeg has printed it before."""
+    for line in times:
+        if found := _TIME.search(line):
+            return int(found[1])
+    raise EOFError("ffmpeg printed no time stamp")
 
 
 def serve(*said: str) -> None:

@@ -18,22 +18,29 @@ import anyio
 from anyio.to_thread import run_sync
 
 from hdtf_async import disk, process
+from hdtf_async.cut import plan_cut
 from hdtf_async.disk import trouble
+from hdtf_async.faces import opened
 from hdtf_async.failures import Failure, Reason
-from hdtf_async.ffmpeg import source
+from hdtf_async.ffmpeg import RUN_UPS
+from hdtf_async.filters import constant_frames, decimal
 from hdtf_async.geometry import scale_of
 from hdtf_async.journal import RAWS
 from hdtf_async.locks import StoreError
+from hdtf_async.model import Box, Clip, Crop, Form, Interval, Video
+from hdtf_async.people import Region, overlap
+from hdtf_async.probe import Prober
 from hdtf_async.rawdirs import own_raws
+from hdtf_async.raws import Raw
 from hdtf_async.store import read_known
 from hdtf_async.text import printable
-from hdtf_async.window import Region, overlap
 from hdtf_async.workshop import ffmpeg_of, one_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from hdtf_async.ffmpeg import Cut
     from hdtf_async.journal import Known
     from hdtf_async.options import Options
 
@@ -42,6 +49,7 @@ SHEET = "faces.jpg"
 _CELL, _TITLE, _GAP = (320, 180), 14, 4
 _WINDOW, _PUBLISHED, _WORDS, _GROUND = (90, 220, 120), (255, 170, 60), (230, 230, 230), (24, 24, 24)
 _DEADLINE = 120.0
+_FORM = Form(crop=Crop.FACE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,7 @@ class Window:
     """Name of the raw without its ending."""
     youtube_id: str
     middle: float
+    end: float
     """Of the clip, in seconds of the raw."""
     size: tuple[int, int]
     """Width and height of the raw."""
@@ -61,8 +70,8 @@ class Window:
     """The published box in pixels of the raw; None where its height is unknown."""
     zoom: float | None
     faces: int
-    share: float
-    """Of the frames, in which the face was seen."""
+    inside: float
+    """Share of the frames in which the face lies wholly inside of what was cut out."""
     by_table: bool
     """Whether the published box was taken, as no face was found."""
 
@@ -87,17 +96,19 @@ def _window(stem: str, told: Mapping[str, Any]) -> Window | None:
         return None
     height, sides = told["reference_height"], (told["source_width"], told["source_height"])
     scale = float(scale_of(height, *sides)) if height else 0
+    start, end = told["start"] + told.get("starts_late", 0), told["end"] - told.get("ends_early", 0)
     return Window(
         stem,
         f"{told['subset']}_{told['name']}",
         told["youtube_id"],
-        (told["start"] + told["end"]) / 2,
+        (start + end) / 2,
+        end,
         sides,
         _region(told["box_cut"]),
         _region(told["box"]).scaled(scale, scale) if height else None,
         told["zoom"],
         told["faces"],
-        told["face_share"],
+        told.get("face_inside_share", told["face_share"]),
         "face_fallback" in told,
     )
 
@@ -112,7 +123,7 @@ _ROW = "{:32} {:>5} {:>6} {:>6} {:>20} {:>20} {:>6}"
 
 def table(found: Sequence[Window]) -> str:
     """Return the windows as a table, with the agreement in short below."""
-    lines = [_ROW.format("clip", "zoom", "faces", "frames", "window", "published", "IoU")]
+    lines = [_ROW.format("clip", "zoom", "faces", "inside", "window", "published", "IoU")]
     for each in found:
         agreement = each.agreement
         lines.append(
@@ -120,7 +131,7 @@ def table(found: Sequence[Window]) -> str:
                 printable(each.stem),
                 "none" if each.zoom is None else f"{each.zoom:g}",
                 each.faces,
-                f"{each.share:.0%}",
+                f"{each.inside:.0%}",
                 "as published" if each.by_table else _placed(each.cut),
                 "unknown" if each.published is None else _placed(each.published),
                 "" if agreement is None else f"{agreement:.3f}",
@@ -163,48 +174,88 @@ async def draw(known: Known, options: Options, found: Sequence[Window]) -> list[
     if find_spec("PIL") is None:
         raise Failure(Reason.TOOL_MISSING, "Pillow, which writes the picture: pip install 'hdtf-async[face]'")
     tool, own = await run_sync(ffmpeg_of, options), await run_sync(own_raws, options.raw_dirs)
-    frames: dict[str, bytes] = {}
     missing: list[str] = []
-    lane = anyio.CapacityLimiter(options.width_of_encode_lane)
-
-    async def take(each: Window) -> None:
+    raws: dict[Path, list[Window]] = {}
+    for each in found:
         record = known.raw_there(each.youtube_id)
         raw = known.out / RAWS / record["file"] if record else own.get(each.youtube_id, own.get(each.video))
         if raw is None:
             missing.append(f"{printable(each.stem)}: its raw is not there")
-            return
-        async with lane:
-            try:
-                frames[each.stem] = await _frame(tool, raw, each.middle)
-            except Failure as failure:
-                missing.append(f"{printable(each.stem)}: {failure}")
-
-    with one_error():
-        async with anyio.create_task_group() as group:
-            for each in found:
-                group.start_soon(take, each)
+        else:
+            raws.setdefault(raw, []).append(each)
+    frames, others = await middles(tool, raws, options.width_of_encode_lane)
     content = await run_sync(_drawn, found, frames)
     with trouble(known.out / SHEET):
         await run_sync(disk.replace, known.out / SHEET, [content])
-    return sorted(missing)
+    return sorted([*missing, *others])
 
 
-async def _frame(ffmpeg: Path, raw: Path, second: float) -> bytes:
+async def middles(
+    tool: Path, raws: Mapping[Path, Sequence[Window]], at_a_time: int
+) -> tuple[dict[str, bytes], list[str]]:
+    """Return the frame in the middle of each clip, as pixels of a cell, and why frames are missing.
+
+    Raises `Failure` with ``tool_missing``.
+    """
+    frames: dict[str, bytes] = {}
+    missing: list[str] = []
+    lane = anyio.CapacityLimiter(at_a_time)
+
+    async def take(raw: Path, wanted: Sequence[Window]) -> None:
+        clips = [_second_half(each) for each in wanted]
+        intervals = [clip.interval for clip in clips]
+        container = raw.suffix[1:].lower()
+        async with lane:
+            try:
+                facts = await prober.facts(raw, container=container, intervals=intervals)
+            except Failure as failure:
+                missing.extend(f"{printable(each.stem)}: {failure}" for each in wanted)
+                return
+            for each, clip, shown in zip(wanted, clips, facts.shown, strict=True):
+                source = Raw(raw, container, facts, {clip.stem: shown}, None, None)
+                try:
+                    frames[each.stem] = await _frame(tool, plan_cut(clip, source, _FORM), each.size)
+                except Failure as failure:
+                    missing.append(f"{printable(each.stem)}: {failure}")
+
+    with one_error():
+        async with Prober() as prober, anyio.create_task_group() as group:
+            for raw, wanted in raws.items():
+                group.start_soon(take, raw, wanted)
+    return frames, missing
+
+
+def _second_half(each: Window) -> Clip:
+    """Return what is to be cut so that the middle of a clip is its first frame."""
+    video = Video("", each.video, each.youtube_id, 0)
+    return Clip(video, 0, Interval(each.middle, each.end), Box(0, 0, *each.size))
+
+
+async def _frame(ffmpeg: Path, cut: Cut, size: tuple[int, int]) -> bytes:
+    """Return the first frame of a cut as pixels of a cell: of the stream, and in the shape, of the clip."""
     width, height = _CELL
-    within = f"scale={width}:{height}:force_original_aspect_ratio=decrease"
-    ended = await process.run(
-        [
-            str(ffmpeg), "-hide_banner", "-nostdin", "-v", "error",
-            *source(raw, raw.suffix[1:].lower(), second),
-            "-map", "0:v:0", "-frames:v", "1", "-vf", f"{within},pad={width}:{height}:-1:-1",
-            "-pix_fmt", "rgb24", "-f", "rawvideo", "pipe:1",
-        ],
-        deadline=_DEADLINE,
-        keep=width * height * 3,
-    )  # fmt: skip
-    if len(ended.out) != width * height * 3:
-        raise Failure(Reason.RAW_UNREADABLE, ended.words.replace(f"{raw.parent}/", ""))
-    return ended.out
+    scale = min(width / size[0], height / size[1])
+    inner = f"{max(1, round(size[0] * scale))}:{max(1, round(size[1] * scale))}"
+    words = ""
+    for run_up in RUN_UPS:
+        chain = [
+            *constant_frames(cut),
+            f"trim=start={decimal(cut.begin - cut.origin(run_up))}",
+            f"scale={inner}",
+            f"pad={width}:{height}:-1:-1",
+        ]
+        ended = await process.run(
+            [
+                *opened(ffmpeg, cut, run_up), "-vf", ",".join(chain), "-frames:v", "1",
+                "-pix_fmt", "rgb24", "-f", "rawvideo", "pipe:1",
+            ],
+            deadline=_DEADLINE,
+            keep=width * height * 3,
+        )  # fmt: skip
+        if len(ended.out) == width * height * 3:
+            return ended.out
+        words = ended.words
+    raise Failure(Reason.RAW_UNREADABLE, words.replace(f"{cut.raw.parent}/", ""))
 
 
 def _drawn(found: Sequence[Window], frames: Mapping[str, bytes]) -> bytes:

@@ -24,7 +24,7 @@ import pytest
 from conftest import children
 
 import hdtf_async
-from hdtf_async import ExitCode, Options, doctor, facemodel, window
+from hdtf_async import ExitCode, Options, doctor, facemodel, people
 from hdtf_async.cli import main
 from hdtf_async.faces import Finder, command, looked_at
 from hdtf_async.failures import Failure, Reason
@@ -32,7 +32,7 @@ from hdtf_async.ffmpeg import Cut
 from hdtf_async.health import Verdict
 from hdtf_async.landmarks import Detect, Search, detector
 from hdtf_async.model import Box, Crop, Fallback, Form, Interval
-from hdtf_async.window import Region, overlap
+from hdtf_async.people import Region, overlap
 from hdtf_async.workshop import bundled_ffmpeg
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ async def test_frames_come_at_the_rate_that_was_asked_for(films: Path) -> None:
 
 def test_frames_are_no_larger_than_they_need_to_be(films: Path) -> None:
     """Of a raw of 2160 lines they are looked at with 720; a smaller one as it is."""
-    words = command(Path("ffmpeg"), planned(films / "RD_Face1.mp4"), 1280, 720)
+    words = command(Path("ffmpeg"), planned(films / "RD_Face1.mp4"), (1280, 720))
     assert "scale=1280:720" in words[words.index("-vf") + 1]
     assert looked_at(3840, 2160) == (1280, 720)
     assert looked_at(1080, 1920) == (720, 1280)
@@ -364,6 +364,6 @@ async def test_doctor_looks_at_what_faces_need(
 async def test_wild_places_do_not_come_from_real_footage(films: Path) -> None:
     """In each frame of the footage the face is found, and none is left out as wild."""
     frames = await finder().look(planned(films / "RD_Face1.mp4", None), (1280, 720))
-    found = window.find(frames)
+    found = people.find(frames)
     assert found is not None
-    assert found.frames == len(frames) == 150
+    assert found.seen == found.kept == len(frames) == 150

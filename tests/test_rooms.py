@@ -23,7 +23,8 @@ PACKAGE = Path(hdtf_async.__file__).parent
 
 ROOMS = [
     *("text", "steps"),
-    *("model", "masks", "failures", "causes", "messages", "words", "streaks", "health", "geometry", "window"),
+    *("model", "masks", "failures", "causes", "messages", "words", "streaks", "health", "geometry"),
+    *("people", "window"),
     *("entries", "tracks", "formats", "observed", "events"),
     *("splits", "recipes"),
     *("rows", "corrections", "tables", "cpus", "memory", "handed", "shards", "takes", "options", "settings"),
@@ -55,7 +56,8 @@ PURE = {
     "streaks": set[str](),
     "health": {"datetime", "re"},
     "geometry": set[str](),
-    "window": {"statistics"},
+    "people": {"statistics"},
+    "window": set[str](),
     "entries": {"re", "urllib"},
     "tracks": {"re", "urllib"},
     "formats": {"operator", "re"},

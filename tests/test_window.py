@@ -13,20 +13,20 @@ from hypothesis import strategies as st
 import hdtf_async
 from hdtf_async import ExitCode, faces
 from hdtf_async.cli import main
-from hdtf_async.cut import plan_window
-from hdtf_async.demux import Facts
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.formats import Resolution
 from hdtf_async.model import Box, Clip, Crop, Fallback, Form, Interval, Video
-from hdtf_async.window import Region, find, overlap, place
+from hdtf_async.people import Found, Frame, Region, find, overlap
+from hdtf_async.window import place, plan_window
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from conftest import Finished
 
 WIDTH, HEIGHT = 1920, 1080
-FACTS = Facts("h264", WIDTH, HEIGHT, 25.0, 1500, 0.0, 60.0, 60.0)
+SIZE = WIDTH, HEIGHT
 CLIP = Clip(Video("RD", "A", "CPCoMyuBRM0", 720), 0, Interval(0, 20), Box(400, 50, 500, 500), 1.2)
 FORM = Form(crop=Crop.FACE)
 
@@ -47,17 +47,27 @@ def swaying(frames: int = 100, *, x: float = 900, y: float = 500, seed: int = 1)
     return places
 
 
+def film(frames: Sequence[Sequence[Region]], rate: float = 5) -> list[Frame]:
+    """Return what was seen in frames at a constant rate."""
+    return [Frame(number / rate, regions) for number, regions in enumerate(frames)]
+
+
+def person(frames: Sequence[Sequence[Region]], rate: float = 5) -> Found | None:
+    """Return the person of such a film."""
+    return find(film(frames, rate))
+
+
 # Which regions count
 
 
 def test_all_regions_of_a_face_are_merged() -> None:
     """The outermost places are kept, wherever in the clip they are."""
     frames = swaying()
-    merged = find(frames)
+    merged = person(frames)
     assert merged is not None
     assert merged.region.left == min(regions[0].left for regions in frames)
     assert merged.region.right == max(regions[0].right for regions in frames)
-    assert (merged.frames, merged.faces) == (100, 1)
+    assert (merged.kept, merged.people) == (100, 1)
 
 
 def test_a_few_wild_regions_do_not_move_the_window() -> None:
@@ -75,11 +85,11 @@ def test_a_few_wild_regions_do_not_move_the_window() -> None:
             continue
         draws += 1
         frames = swaying(seed=seed)
-        right = find(frames)
+        right = person(frames)
         for frame in wild:
             x, y = at[0] + chance.uniform(-200, 200), at[1] + chance.uniform(-200, 200)
             frames[frame] = [face(x, y, 400 * size * chance.uniform(0.7, 1.4))]
-        found = find(frames)
+        found = person(frames)
         assert right is not None
         assert found is not None
         off = [abs(edge - due) for edge, due in zip(found.region.edges, right.region.edges, strict=True)]
@@ -88,41 +98,44 @@ def test_a_few_wild_regions_do_not_move_the_window() -> None:
 
 
 def test_a_region_far_off_for_three_frames_changes_nothing() -> None:
-    """It is as if these frames had shown no face at all."""
+    """The window is as if these frames had shown no face at all."""
     without, frames = swaying(), swaying()
     for number, frame in enumerate((5, 6, 7)):
         without[frame] = []
         frames[frame] = [face(200 + 500 * number, 900, 300 + 100 * number)]
-    assert find(frames) == find(without)
+    found, due = person(frames), person(without)
+    assert found is not None
+    assert due is not None
+    assert (found.region, found.kept, found.people) == (due.region, due.kept, due.people)
 
 
 def test_a_face_that_crosses_the_picture_fast_is_followed_to_both_ends() -> None:
     """By a third of its side from frame to frame: no end of its way is taken for wild."""
     frames = [[face(300 + 130 * frame, 500)] for frame in range(10)]
-    found = find(frames)
+    found = person(frames)
     assert found is not None
     assert (found.region.left, found.region.right) == (frames[0][0].left, frames[-1][0].right)
 
 
-def test_a_face_that_was_away_is_the_same_where_it_comes_back() -> None:
-    """Gone for a third of the clip, and back elsewhere: both places are merged."""
-    frames = [*swaying(33, x=500), *[[]] * 33, *swaying(34, x=1300)]
-    found = find(frames)
+def test_a_face_that_was_away_is_the_same_where_it_comes_back_to_its_place() -> None:
+    """Gone for a third of the clip, and back less than its side away: both places are merged."""
+    frames = [*swaying(33, x=500), *[[]] * 33, *swaying(34, x=750)]
+    found = person(frames)
     assert found is not None
-    assert (found.frames, found.faces) == (67, 1)
+    assert (found.seen, found.people) == (67, 1)
     assert found.region.left < 400
-    assert found.region.right > 1450
+    assert found.region.right > 900
 
 
 def test_of_two_faces_the_largest_and_most_constant_is_taken() -> None:
     """A larger one counts more, unless it is there for a short while only; both are counted."""
     beside = [[*regions, face(400, 500, 300)] for regions in swaying(x=1400)]
-    found = find(beside)
+    found = person(beside)
     assert found is not None
-    assert found.faces == 2
+    assert found.people == 2
     assert found.region.left > 1000
     passing = [regions if frame < 30 else regions[1:] for frame, regions in enumerate(beside)]
-    found = find(passing)
+    found = person(passing)
     assert found is not None
     assert found.region.right < 600
 
@@ -133,25 +146,25 @@ def test_faces_that_cross_keep_apart() -> None:
         [face(300, 500), face(1500, 500)] if frame % 2 else [face(1500, 500), face(300, 500)]
         for frame in range(20)
     ]
-    found = find(frames)
+    found = person(frames)
     assert found is not None
-    assert (found.faces, found.frames) == (2, 20)
+    assert (found.people, found.seen) == (2, 20)
     assert found.region.right - found.region.left == pytest.approx(320)
 
 
 def test_nothing_is_found_where_nothing_is() -> None:
     """No frames, no faces in them, or one in a single frame of many."""
-    assert find([]) is None
-    assert find([[]] * 20) is None
-    assert find([[face(500, 500)], *[[]] * 19]) is None
+    assert person([]) is None
+    assert person([[]] * 20) is None
+    assert person([[face(500, 500)], *[[]] * 19]) is None
 
 
 def test_a_clip_of_very_few_frames_has_a_face_too() -> None:
     """Where only one or two frames are looked at, they have to do."""
     for frames in (1, 2, 3):
-        found = find([[face(500, 500)]] * frames)
+        found = person([[face(500, 500)]] * frames)
         assert found is not None
-        assert found.frames == frames
+        assert found.seen == frames
 
 
 # Where the square goes
@@ -204,19 +217,19 @@ def test_overlap_is_one_only_for_the_same() -> None:
 
 def test_a_window_is_told_with_what_it_rests_on() -> None:
     """Zoom, merged region, share of frames and number of faces go into the metadata."""
-    box, told = plan_window(CLIP, [*swaying(99, x=700), []], FACTS, FORM)
+    box, told = plan_window(CLIP, film([*swaying(99, x=700), []]), SIZE, FORM)
     assert box == place(Region(*told["face_region"]), 1.2, 0, WIDTH, HEIGHT)
     assert (told["zoom"], told["faces"], told["face_share"]) == (1.2, 1, 0.99)
-    assert plan_window(replace(CLIP, zoom=None), swaying(), FACTS, FORM)[1]["zoom"] is None
+    assert plan_window(replace(CLIP, zoom=None), film(swaying()), SIZE, FORM)[1]["zoom"] is None
 
 
 def test_a_face_in_less_than_half_of_the_frames_is_none() -> None:
     """A reason, or the published box where that is asked for: in pixels of the raw."""
-    frames = [*swaying(49), *[[]] * 51]
-    with pytest.raises(Failure, match="49% of 100 frames") as failed:
-        plan_window(CLIP, frames, FACTS, FORM)
+    frames = film([*swaying(49), *[[]] * 51])
+    with pytest.raises(Failure, match=r"of 100 frames .*, 49 show a face, and 49 \(49%\)") as failed:
+        plan_window(CLIP, frames, SIZE, FORM)
     assert failed.value.reason is Reason.NO_FACE
-    box, told = plan_window(CLIP, frames, FACTS, replace(FORM, face_fallback=Fallback.TABLE))
+    box, told = plan_window(CLIP, frames, SIZE, replace(FORM, face_fallback=Fallback.TABLE))
     assert box == Box(600, 76, 750, 750)
     assert (told["face_fallback"], told["face_share"]) == ("table", 0.49)
 
@@ -225,9 +238,9 @@ def test_a_published_box_that_does_not_fit_cannot_stand_by() -> None:
     """Then the clip cannot be had after all."""
     clip = replace(CLIP, box=Box(0, 0, 800, 800))
     with pytest.raises(Failure) as failed:
-        plan_window(clip, [], FACTS, replace(FORM, face_fallback=Fallback.TABLE))
+        plan_window(clip, [], SIZE, replace(FORM, face_fallback=Fallback.TABLE))
     assert failed.value.reason is Reason.BOX_DOES_NOT_FIT
-    assert plan_window(clip, swaying(), FACTS, FORM)[1]["face_share"] == 1
+    assert plan_window(clip, film(swaying()), SIZE, FORM)[1]["face_share"] == 1
 
 
 async def test_without_the_extra_a_run_does_not_begin(

@@ -1,0 +1,245 @@
+"""Which frames are searched for faces, and which frame the contact sheet shows: those of the clip.
+
+The frames carry their numbers. In the detector's place stands a reader of numbers, so that none of this needs
+the extra ``face``.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from cmath import exp
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import tau
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+import media
+import pytest
+import shapes
+from shapes import H264, HEIGHT, RATE, WIDTH, Shape
+from test_shapes import SHAPES
+
+from hdtf_async import faces, sheet
+from hdtf_async.faces import Finder
+from hdtf_async.failures import Failure, Reason
+from hdtf_async.landmarks import TIMES
+from hdtf_async.model import Crop, Form, Interval
+from hdtf_async.people import Region
+from hdtf_async.probe import Prober
+from hdtf_async.workshop import bundled_ffmpeg
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from hdtf_async.people import Frame
+
+FACE = Form(crop=Crop.FACE)
+Faces = list[list[float]]
+JUMP = 500
+"""Thousandths of the width."""
+
+
+@pytest.fixture(scope="module")
+async def prober() -> AsyncIterator[Prober]:
+    """Give one probing child to all tests, as a run has one."""
+    async with Prober() as prober:
+        yield prober
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory in which the source videos are drawn, each by the first test that needs it."""
+    return tmp_path_factory.mktemp("shapes")
+
+
+def printed(argv: list[str], size: int) -> list[tuple[int, bytes]]:
+    """Return the pictures that a command prints, with their time stamps, as the child reads them."""
+    read, write = os.pipe()
+    argv = [word.replace(TIMES, str(write)) for word in argv]
+    with os.fdopen(read) as times, subprocess.Popen(argv, stdout=subprocess.PIPE, pass_fds=(write,)) as child:
+        os.close(write)
+        assert child.stdout is not None
+        pictures = []
+        while content := child.stdout.read(size):
+            line = next(line for line in times if "pts:" in line)
+            pictures.append((int(line.split("pts:")[1].split()[0]), content))
+    assert child.returncode == 0
+    return pictures
+
+
+def number_of(picture: bytes, width: int, height: int) -> int:
+    """Return the number that a picture of red, green and blue shows."""
+    row = picture[height // 4 * width * 3 :]
+    middles = (int((bit + 0.5) * width / shapes.BITS) for bit in range(shapes.BITS))
+    return sum(1 << bit for bit, middle in enumerate(middles) if row[3 * middle] > 125)
+
+
+@dataclass(frozen=True)
+class _Reader(Finder):
+    """Finds one face in each picture, whose left edge is the number that the picture shows."""
+
+    jumps: int = shapes.FRAMES
+    """Number from which on it is far from there."""
+
+    async def _child(
+        self, width: int, height: int, argv: list[str], deadline: float, stall: float = 0
+    ) -> list[tuple[int, Faces]]:
+        del deadline, stall
+        found = []
+        for tick, picture in printed(argv, width * height * 3):
+            number = number_of(picture, width, height)
+            left = (number + JUMP * (number >= self.jumps)) / 1000
+            found.append((tick, [[left, 0.4, left + 0.1, 0.6]]))
+        return found
+
+
+async def searched(
+    prober: Prober, shape: Shape, within: tuple[float, float], rate: float | None, jumps: int = shapes.FRAMES
+) -> list[Frame]:
+    """Return the frames of a clip that are searched."""
+    form = Form(crop=Crop.FACE, face_rate=rate)
+    cut = await media.planned(prober, shape.path, Interval(*within), form)
+    return await _Reader(bundled_ffmpeg(), Path(), jumps=jumps).look(cut, (1000, 1000))
+
+
+def number(frame: Frame) -> int:
+    """Return which frame of the source video was searched."""
+    left = round(frame.faces[0].left)
+    return left - JUMP if left >= JUMP else left
+
+
+@pytest.mark.parametrize("name", SHAPES)
+async def test_the_frames_of_the_clip_are_searched(prober: Prober, drawn: Path, name: str) -> None:
+    """All of them, each at its own time, whatever the shape of the source video."""
+    draw, start, end = SHAPES[name]
+    shape = draw(drawn)
+    frames = await searched(prober, shape, (start, end), None)
+    assert [number(frame) for frame in frames] == shapes.due(shape, start, end).numbers
+    for frame in frames:
+        assert frame.second == pytest.approx(shape.time(number(frame)), abs=0.002)
+
+
+@pytest.mark.parametrize("rate", [1, 2, 3, 5, 12.5, 25, 100])
+async def test_one_frame_of_each_period_is_a_sample(prober: Prober, drawn: Path, rate: float) -> None:
+    """At another place in each period, so that no motion can keep pace; always the same ones."""
+    shape = Shape(shapes.plain(drawn, "film.mp4", H264))
+    frames = await searched(prober, shape, (1, 7), rate)
+    numbers = [number(frame) for frame in frames]
+    assert numbers[0] == 25
+    assert len(set(numbers)) == len(numbers) == min(6 * rate, 6 * RATE)
+    assert all(frame.sampled for frame in frames)
+    periods = [int((frame.second - 1) * rate + 1e-6) for frame in frames]
+    assert rate > RATE or periods == list(range(int(6 * rate)))
+    if rate <= 5:
+        places = {
+            each - round(25 * (1 + period / rate)) for each, period in zip(numbers, periods, strict=True)
+        }
+        assert len(places) >= 4
+    assert frames == await searched(prober, shape, (1, 7), rate)
+
+
+@pytest.mark.parametrize("frequency", [0.5, 1, 1.5, 2, 3, 5, 1.618, 2.618, 0.382])
+def test_no_motion_keeps_pace_with_the_samples(frequency: float) -> None:
+    """The phases of any motion at which a minute's samples lie at 5 per second are spread over all of it."""
+    seconds = [(period + period * period * faces.GOLDEN % 1) / 5 for period in range(300)]
+    phases = [exp(1j * tau * frequency * each) for each in seconds]
+    assert abs(fmean(phase.real for phase in phases)) < 0.1
+    assert abs(fmean(phase.imag for phase in phases)) < 0.1
+
+
+async def test_frames_between_two_samples_are_searched_where_a_face_jumps(
+    prober: Prober, drawn: Path
+) -> None:
+    """Ten per second, between the samples before and after, and they do not count as samples."""
+    shape = Shape(shapes.plain(drawn, "film.mp4", H264))
+    frames = await searched(prober, shape, (1, 7), 1, jumps=100)
+    samples = [frame.second for frame in frames if frame.sampled]
+    between = [frame.second for frame in frames if not frame.sampled]
+    before = max(each for each in samples if each < 4)
+    after = min(each for each in samples if each >= 4)
+    assert len(samples) == 6
+    assert all(before < each < after for each in between)
+    assert max(b - a for a, b in pairwise([before, *between, after])) < 0.2
+    assert min(b - a for a, b in pairwise(between)) > 0.09
+
+
+async def test_a_source_video_without_frames_in_the_clip_is_told(prober: Prober, drawn: Path) -> None:
+    """That is no clip without a face."""
+    shape = Shape(shapes.plain(drawn, "film.mp4", H264))
+    cut = await media.planned(prober, shape.path, Interval(2, 5), FACE)
+    beyond = replace(cut, interval=Interval(20, 25), source=None)
+    with pytest.raises(Failure) as failed:
+        await _Reader(bundled_ffmpeg(), Path()).look(beyond, (1000, 1000))
+    assert failed.value.reason is Reason.UNSUPPORTED_SOURCE
+
+
+# The contact sheet
+
+
+async def middle(path: Path, start: float, end: float, size: tuple[int, int]) -> bytes:
+    """Return the frame that the sheet shows of a clip: pixels of a cell of 320 x 180."""
+    all_of = Region(0, 0, *size)
+    window = sheet.Window(
+        "RD_A_000", "RD_A", "aaaaaaaaaaa", (start + end) / 2, end, size, all_of, None, 1, 1, 1, by_table=False
+    )
+    frames, missing = await sheet.middles(bundled_ffmpeg(), {path: [window]}, 1)
+    assert missing == []
+    return frames["RD_A_000"]
+
+
+def inner(cell: bytes, width: int, height: int) -> bytes:
+    """Return the part of a cell that is not its ground."""
+    left, top = (320 - width) // 2, (180 - height) // 2
+    rows = (cell[320 * 3 * row :][: 320 * 3] for row in range(top, top + height))
+    return b"".join(row[3 * left : 3 * (left + width)] for row in rows)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+async def test_the_contact_sheet_shows_the_middle_of_the_clip(drawn: Path, name: str) -> None:
+    """The frame that is on screen then, of the stream that the clip was cut from."""
+    draw, start, end = SHAPES[name]
+    shape = draw(drawn)
+    start = max(start, shape.begins)
+    number = number_of(inner(await middle(shape.path, start, end, (WIDTH, HEIGHT)), 240, 180), 240, 180)
+    second = (start + end) / 2
+    assert number in {shape.on_screen(second - 0.02), shape.on_screen(second), shape.on_screen(second + 0.04)}
+
+
+@pytest.mark.parametrize(
+    ("words", "size"),
+    [("-vf setsar=2", (320, 120)), ("-vf setsar=1/2", (80, 120)), ("-vf setsar=8/9,transpose", (135, 160))],
+)
+async def test_the_contact_sheet_shows_square_pixels(
+    prober: Prober, tmp_path: Path, words: str, size: tuple[int, int]
+) -> None:
+    """As the clip has them, so that boxes lie where they were cut: the middle half is white."""
+    media.ffmpeg(
+        tmp_path,
+        "-v error -f lavfi -i color=black:s=160x120:r=25:d=2 "
+        f"{words},drawbox=x=iw/4:y=ih/4:w=iw/2:h=ih/2:color=white:t=fill {H264} odd.mp4",
+    )
+    cut = await media.planned(prober, tmp_path / "odd.mp4", Interval(0, 2), FACE)
+    assert cut.looked_at == size
+    cell = await middle(tmp_path / "odd.mp4", 0, 2, size)
+    scale = min(320 / size[0], 180 / size[1])
+    bright = [place // 3 for place in range(0, len(cell), 3) if cell[place] > 128]
+    columns, lines = [place % 320 for place in bright], [place // 320 for place in bright]
+    for found, side, room in ((columns, size[0], 320), (lines, size[1], 180)):
+        first, last = (room - side * scale) / 2 + side * scale / 4, (room + side * scale / 2) / 2
+        assert min(found) == pytest.approx(first, abs=2)
+        assert max(found) == pytest.approx(last, abs=2)
+
+
+async def test_a_frame_that_cannot_be_shown_is_told(tmp_path: Path) -> None:
+    """With its clip, and without the directory of its source video."""
+    (tmp_path / "broken.mp4").write_bytes(b"0" * 5000)
+    window = sheet.Window(
+        "RD_A_000", "RD_A", "aaaaaaaaaaa", 1, 2, (1, 1), Region(0, 0, 1, 1), None, 1, 1, 1, by_table=False
+    )
+    frames, missing = await sheet.middles(bundled_ffmpeg(), {tmp_path / "broken.mp4": [window]}, 1)
+    assert frames == {}
+    assert missing[0].startswith("RD_A_000: ")
+    assert str(tmp_path) not in missing[0]
