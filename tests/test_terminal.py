@@ -259,7 +259,7 @@ async def test_an_interrupt_while_the_demo_draws_promises_nothing(keeps: bool, t
     words += ["--footage", str(tmp_path / "footage")] if keeps else []
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as run:
         assert run.stderr is not None
-        assert run.stderr.readline() == "Drawing film 1 of 6\n"
+        assert run.stderr.readline() == "Rendering video 1 of 6\n"
         run.send_signal(signal.SIGINT)
         told = run.stderr.read()
     assert run.returncode == 130
