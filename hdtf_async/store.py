@@ -309,7 +309,7 @@ async def merge(out: Path) -> tuple[int, Counter[Reason], int]:
     with _said(out):
         there = await run_sync(lambda: any(path.is_file() for path in journals(out)))
     if not there:
-        raise StoreError(f"{out} has no journal: nothing was made there; name the directory of a run")
+        raise StoreError(f"{out} has no journal: expected the output directory of a run")
     async with _in_common(out, alone=False):
         await views.merge(out)
         return *await run_sync(views.count, out), await run_sync(unended, out)
@@ -338,7 +338,7 @@ def _said(out: Path) -> Iterator[None]:
         raise StoreError(f"{_in_the_way(out)}: choose another --out") from None
     except OSError as error:
         where = error.filename if error.errno == errno.ELOOP else f"in {out}"
-        room = "make room, or " if causes.reason_of(error) is Reason.DISK_FULL else ""
+        room = "free disk space, or " if causes.reason_of(error) is Reason.DISK_FULL else ""
         limit = causes.reason_of(error) is Reason.RESOURCE_LIMIT
         remedy = "" if limit else f": {room}choose another --out"
         raise StoreError(f"cannot write {where}: {causes.told(error)}{remedy}") from None
@@ -348,10 +348,10 @@ def _in_the_way(out: Path) -> str:
     """Say which part of the way to the raws is no directory."""
     for part in reversed((out / RAWS, *(out / RAWS).parents)):
         if part.is_symlink() and not part.exists():
-            return f"{part} is a link that leads nowhere"
+            return f"{part} is a broken symbolic link"
         if not part.is_dir():
             break
-    return f"{part} is no directory"
+    return f"{part} is not a directory"
 
 
 def _create(out: Path) -> int:
@@ -363,7 +363,7 @@ def _create(out: Path) -> int:
     disk.make_directory(raws)
     disk.require_trusted(raws)
     if journal.exists() and not journal.is_file():
-        raise StoreError(f"{journal} is no file: choose another --out")
+        raise StoreError(f"{journal} is not a regular file: choose another --out")
     return _open(journal)
 
 

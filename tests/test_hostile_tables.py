@@ -415,7 +415,7 @@ def _command_line_tells_of_it(directory: Path, level: Corrections, *, lawful: bo
         code = cli.main(["plan", "--source", str(directory), "--corrections", level])
     assert code == (0 if lawful else 2)
     assert all(line.isprintable() for line in (out.getvalue() + err.getvalue()).splitlines())
-    assert "fault of its own" not in err.getvalue()
+    assert "internal error" not in err.getvalue()
 
 
 @dataclass(frozen=True)
