@@ -309,7 +309,7 @@ async def test_sound_beside_a_clip_is_held_against_its_record_too(out: Path) -> 
     assert found.words == "16000 samples, recorded 16001"
     path.write_bytes(b"RIFF")
     (found,) = (found for found in (await checked(out)).found if found.file == path.name)
-    assert "bytes 4, recorded" in found.words
+    assert "4 bytes, recorded" in found.words
     assert "cannot be opened" in found.words
 
 
