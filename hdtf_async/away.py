@@ -279,7 +279,7 @@ async def merge(out: Path | Address) -> Merged:
     async with _scratch(out, Options()) as scratch:
         await copy_journals(bucket, scratch, None)
         if not await run_sync(lambda: any(path.stat().st_size for path in journals(scratch))):
-            raise StoreError(f"{out} has no journal: nothing was made there; name the address of a run")
+            raise StoreError(f"{out} has no journal: expected the output URL of a run")
         known = await run_sync(store.read_known, scratch)
         before = await listed(bucket, known)
         clips = await run_sync(known.all_there)
@@ -348,7 +348,7 @@ async def _scratch(address: Address, options: Options) -> AsyncIterator[Path]:
     try:
         path = Path(await run_sync(partial(tempfile.mkdtemp, prefix=f"hdtf-{whose}-")))
     except OSError as error:
-        raise StoreError(f"no room for scratch: {error}: choose another --scratch") from None
+        raise StoreError(f"cannot create a temporary directory: {error}: choose another --scratch") from None
     try:
         yield path
     finally:

@@ -58,22 +58,24 @@ class Address:
         scheme = _SCHEME.match(self.url)
         if scheme is None or scheme[1] not in SCHEMES:
             known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
-            raise OptionsError(f"--out takes a directory, or {known}; not {scheme[1] if scheme else ''}://")
+            raise OptionsError(
+                f"--out: expected a directory, or a URL with {known} (got {scheme[1] if scheme else ''}://)"
+            )
         try:
             parts = urlsplit(self.url)
         except ValueError:
-            raise OptionsError("--out: this address cannot be read") from None
+            raise OptionsError("--out: invalid URL") from None
         if "@" in parts.netloc or parts.query or parts.fragment:
             raise OptionsError(
-                "--out takes the address of a bucket without keys, '?' and '#':"
-                " keys belong into the environment (docs/scale.md)"
+                "--out: expected a bucket URL without credentials, '?' and '#';"
+                " pass credentials in the environment (docs/scale.md)"
             )
         if parts.scheme == "file" and (parts.netloc or not parts.path.strip("/")):
-            raise OptionsError("--out file:// takes an absolute path, as in file:///data/clips")
+            raise OptionsError("--out file://: expected an absolute path, such as file:///data/clips")
         if parts.scheme != "file" and not parts.netloc:
-            raise OptionsError(f"--out takes {parts.scheme}://bucket/prefix")
+            raise OptionsError(f"--out: expected {parts.scheme}://bucket/prefix")
         if not {".", ".."}.isdisjoint(parts.path.split("/")):
-            raise OptionsError("--out takes an address without . and ..")
+            raise OptionsError("--out: expected a URL without . and ..")
 
     def __str__(self) -> str:
         return self.url.rstrip("/")
@@ -124,7 +126,7 @@ class Bucket:
             there = await self._do(f"look at {key}", lambda: obstore.head_async(self._store, key))
             if there["size"] == size:
                 return
-        raise Failure(Reason.STORE_UNREACHABLE, f"{key}: {there['size']} bytes arrived of {size}")
+        raise Failure(Reason.STORE_UNREACHABLE, f"{key}: {there['size']} of {size} bytes uploaded")
 
     async def write(self, key: str, content: bytes) -> None:
         """Put a small object, in place of another one."""
@@ -242,7 +244,7 @@ def _refusals() -> tuple[type[Exception], ...]:
 def reached(address: Address) -> Bucket:
     """Return what is below an address; nothing is asked of the store yet. Raises `StoreError`."""
     if find_spec("obstore") is None:
-        raise StoreError(f"{address} needs obstore, which is not installed: pip install 'hdtf-async[store]'")
+        raise StoreError(f"{address} requires obstore: pip install 'hdtf-async[store]'")
     from obstore.exceptions import BaseError  # noqa: PLC0415
     from obstore.store import from_url  # noqa: PLC0415
 

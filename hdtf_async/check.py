@@ -162,10 +162,10 @@ class _Clips:
     async def one(self, stem: str, prober: Prober) -> list[Found]:
         """Return what is wrong with one clip and with the sound beside it, or that they are missing."""
         if not names_a_file(stem):
-            return [Found(shown(stem), WRONG, "its record names no file of this directory")]
+            return [Found(shown(stem), WRONG, "invalid file name in the record")]
         if stem in self.known.replaced:
             there = await run_sync((self.known.out / f"{stem}.mp4").exists)
-            words = "its record was taken back, and it has not been made again yet"
+            words = "its record was withdrawn for re-creation, which has not finished"
             return [Found(shown(f"{stem}.mp4"), WRONG if there else MISSING, words)]
         told = self.known.clips[stem]["metadata"]
         found = await self._file(f"{stem}.mp4", told, "", prober)
@@ -177,7 +177,7 @@ class _Clips:
         try:
             words = await run_sync(_content_flaws, path, told.get(f"{kind}bytes"), told.get(f"{kind}sha256"))
         except FileNotFoundError:
-            return [Found(shown(name), MISSING, "recorded, and not there")]
+            return [Found(shown(name), MISSING, "file not found")]
         if await run_sync(path.is_file):
             if kind:
                 words += await run_sync(_wav_flaws, path, told.get("wav_samples"))
@@ -192,7 +192,7 @@ class _Clips:
         except Failure as failure:
             if failure.reason is not Reason.RAW_UNREADABLE:
                 raise
-            return [_brief("it does not open", failure)]
+            return [_brief("cannot be opened", failure)]
         words = [*_differences(told, facts)]
         if self.tool is not None:
             words += await self._decoded(self.tool, path, told, facts)
@@ -206,9 +206,9 @@ class _Clips:
         except Failure as failure:
             if failure.reason is not Reason.CLIP_WRONG:
                 raise
-            return [_brief("it cannot be decoded", failure)]
+            return [_brief("cannot be decoded", failure)]
         same = counted == told.get("frames")
-        return [] if same else [f"frames decoded {counted}, recorded {_said(told, 'frames')}"]
+        return [] if same else [f"{counted} frames decoded, recorded {_said(told, 'frames')}"]
 
 
 def names_a_file(stem: str) -> bool:
@@ -224,15 +224,15 @@ def _content_flaws(path: Path, size: object, digest: object) -> list[str]:
     try:
         there = path.stat()
         if not stat.S_ISREG(there.st_mode):
-            return ["it is no file"]
+            return ["not a regular file"]
         if there.st_size != size:
-            return [f"bytes {there.st_size}, recorded {shown(str(size))}"]
-        return [] if disk.sha256(path) == digest else ["the content is another one (sha256)"]
+            return [f"{there.st_size} bytes, recorded {shown(str(size))}"]
+        return [] if disk.sha256(path) == digest else ["sha256 mismatch"]
     except FileNotFoundError:
         raise
     except OSError as error:
         _require_limits(error)
-        return [f"it cannot be read: {error.strerror}"]
+        return [f"cannot be read: {error.strerror}"]
 
 
 def _require_limits(error: BaseException) -> None:
@@ -262,8 +262,8 @@ def _wav_flaws(path: Path, samples: object) -> list[str]:
             found = sound.getnframes()
     except (OSError, EOFError, wave.Error) as error:
         _require_limits(error)
-        return [f"it does not open: {error}"]
-    return [] if found == samples else [f"samples {found}, recorded {shown(str(samples))}"]
+        return [f"cannot be opened: {error}"]
+    return [] if found == samples else [f"{found} samples, recorded {shown(str(samples))}"]
 
 
 def _metadata(known: Known) -> list[Found]:
@@ -279,16 +279,16 @@ def _metadata(known: Known) -> list[Found]:
             for number, text in enumerate(iter(lambda: view.readline(_LINE_LIMIT), b""), 1):
                 stem, words = _line_flaw(known, text)
                 if stem in told:
-                    words = f"tells of {shown(stem)} once more"
+                    words = f"duplicate line for {shown(stem)}"
                 told.add(stem)
                 if words:
                     found.append(Found(f"{METADATA}:{number}", WRONG, words))
     except FileNotFoundError:
-        return [Found(METADATA, MISSING, "not there")] if due else []
+        return [Found(METADATA, MISSING, "file not found")] if due else []
     except OSError as error:
         _require_limits(error)
-        return [Found(METADATA, WRONG, f"it cannot be read: {error.strerror}")]
-    return found + [Found(METADATA, WRONG, f"no line tells of {stem}") for stem in sorted(due - told)]
+        return [Found(METADATA, WRONG, f"cannot be read: {error.strerror}")]
+    return found + [Found(METADATA, WRONG, f"no line for {stem}") for stem in sorted(due - told)]
 
 
 def _line_flaw(known: Known, text: bytes) -> tuple[str, str]:
@@ -297,17 +297,17 @@ def _line_flaw(known: Known, text: bytes) -> tuple[str, str]:
         told = json.loads(text)
         stem = str(told["file_name"]).removesuffix(".mp4")
     except (ValueError, TypeError, KeyError, RecursionError):
-        return f"line {text[:80]!r}", "it is no line of metadata"
+        return f"line {text[:80]!r}", "invalid line"
     record = known.clips.get(stem)
     if record is None:
-        return stem, f"tells of {shown(stem)}, of which there is no record"
+        return stem, f"no record of {shown(stem)} in the journal"
     recorded = record["metadata"]
     if text == line(recorded):
         return stem, ""
     keys = [key for key in {**recorded, **told} if recorded.get(key) != told.get(key)]
     return (
         stem,
-        f"tells of {shown(stem)} otherwise than is recorded: {', '.join(map(shown, keys[:5])) or 'its form'}",
+        f"{shown(stem)} differs from its record: {', '.join(map(shown, keys[:5])) or 'formatting'}",
     )
 
 
@@ -345,7 +345,7 @@ def _foreign(known: Known) -> list[Found]:
 
 def _nobodys(name: str, place: str = "") -> Found:
     clip = not place and name.endswith((".mp4", ".wav"))
-    words = "no record tells of it" if clip else "nothing accounts for it"
+    words = "not in the journal" if clip else "not created by this program"
     return Found(place + shown(name), FOREIGN, words)
 
 

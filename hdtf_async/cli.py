@@ -117,9 +117,7 @@ def main_job(argv: Sequence[str]) -> int:
     """``python -m hdtf_async --out DIR``."""
     parser = Parser("", DESCRIPTION, epilog=EPILOG)
     parser.add_argument("--version", action="version", version=f"hdtf_async {own_version()}")
-    parser.add_out(
-        "where the clips go (required); or s3://...", needed="it says where the clips go", kind=anywhere
-    )
+    parser.add_out("output directory or s3:// URL (required)", needed="the output directory", kind=anywhere)
     add(parser, Options)
     add(parser, Printing)
     add_recipe(parser)
@@ -139,15 +137,15 @@ def _as_told_by_the_batch_system(options: Options, printing: Printing) -> Option
     if told is None:
         return options
     if not printing.quiet:
-        _complain(f"this is shard {told[0]}, says {told[1]}")
+        _complain(f"processing shard {told[0]} (from {told[1]})")
     return replace(options, shard=told[0])
 
 
 def plan_command(argv: Sequence[str]) -> int:
-    """``python -m hdtf_async plan``: what would be done, and what is odd in the tables; touches nothing."""
-    what = "What would be done, and what is odd in the tables. Touches nothing."
+    """``python -m hdtf_async plan``: dry run and table problems; changes nothing."""
+    what = "Dry run: print what a run would do, and the problems in the tables. Changes nothing."
     parser = Parser("plan", what, usage="[--json] [options]")
-    parser.add_out("leave out what is there already")
+    parser.add_out("omit the clips that already exist here")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add(parser, Options)
     add_recipe(parser)
@@ -171,13 +169,13 @@ def census_command(argv: Sequence[str]) -> int:
     """``python -m hdtf_async census --out DIR``: what is still on YouTube; downloads nothing."""
     parser = Parser(
         "census",
-        "Asks YouTube for every video, at the pace, and downloads none: DIR/census.csv says which are still"
-        " there, at which height, and why the others are not.",
+        "Query YouTube for every video (rate-limited by --pace) without downloading any. DIR/census.csv lists"
+        " which videos are available, at which height, and why the others are not.",
     )
-    parser.add_out("where census.csv goes (required)", needed="it says where census.csv goes")
+    parser.add_out("directory for census.csv (required)", needed="the directory for census.csv")
     parser.add_argument(
         "--fresh", metavar="DAYS", type=days, default=FRESH,
-        help=f"do not ask again for a video that has answered within so many days ({FRESH.days})",
+        help=f"reuse answers younger than this ({FRESH.days})",
     )  # fmt: skip
     add(parser, Options, groups=(WHICH, NETWORK, TOOLS), without=IDLE_IN_CENSUS)
     add(parser, Printing)
@@ -199,12 +197,12 @@ def merge_command(argv: Sequence[str]) -> int:
     """``python -m hdtf_async merge --out DIR``: the views, from the journals of all shards."""
     parser = Parser(
         "merge",
-        "Writes metadata.jsonl and failures.jsonl anew from the journals of all shards, also while these are"
-        " at work. The exit code tells of what is missing, as that of a run does.",
+        "Merge the journals of all shards into metadata.jsonl and failures.jsonl. Works while shards are"
+        " running. Exit code as for a normal run.",
         usage="--out DIR",
     )
     parser.add_out(
-        "where the clips are (required); or s3://...", needed="it says where the clips are", kind=anywhere
+        "output directory of the shards or s3:// URL (required)", needed="the output directory", kind=anywhere
     )
     return until_signal(partial(_merge, parser.read(argv).out))
 
@@ -220,11 +218,9 @@ async def _merge(out: str, _gently: Gently) -> int:
 
 
 def report_command(argv: Sequence[str]) -> int:
-    """``python -m hdtf_async report --out DIR``: draws report.html anew, from the directory alone."""
-    parser = Parser(
-        "report", "Draws DIR/report.html anew, from the directory alone, also while a run goes on."
-    )
-    parser.add_out("what to report of (required)", needed="it says what to report of")
+    """``python -m hdtf_async report --out DIR``: regenerates report.html."""
+    parser = Parser("report", "Regenerate DIR/report.html. Works during a run or after a crash.")
+    parser.add_out("output directory of a run (required)", needed="the output directory of a run")
     add(parser, Options, groups=("ffmpeg", "encodes"))
     said = parser.read(argv)
     return until_signal(partial(_report, said.out, made(Options, said)))
@@ -243,12 +239,12 @@ def doctor_command(argv: Sequence[str]) -> int:
     """``python -m hdtf_async doctor``: whether this machine is ready for a run with these options."""
     parser = Parser(
         "doctor",
-        "Looks at what a run with the same options would need, and says what to do where something is"
-        " wrong: exit code 4. Changes nothing; makes no network request without --live.",
+        "Check everything that a run with the same options needs. Exits 0, or 4 with instructions. Changes"
+        " nothing; makes no network requests without --live.",
         usage="[--json] [--out DIR] [options]",
     )
-    parser.add_out("look at this directory too")
-    parser.add_argument("--live", action="store_true", help="ask YouTube for two videos, about a minute")
+    parser.add_out("also check this output directory")
+    parser.add_argument("--live", action="store_true", help="query two videos on YouTube (about a minute)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add(parser, Options)
     said = parser.read(argv)
@@ -270,15 +266,16 @@ async def _doctor(options: Options, said: Namespace, elsewhere: dict[str, str], 
 
 
 def check_command(argv: Sequence[str]) -> int:
-    """``python -m hdtf_async check --out DIR``: every published clip against its record."""
+    """``python -m hdtf_async check --out DIR``: verify every clip against its record."""
     parser = Parser(
         "check",
-        "Holds every clip against its record, and names what is wrong, missing or foreign; exit code 1 if"
-        " anything is. Changes nothing without --repair; the options of the lanes are for that.",
+        "Verify every clip against its recorded checksum and list corrupt, missing and untracked files; exit"
+        " code 1 if there are any. Changes nothing without --repair. Download and encode options only matter"
+        " with --repair.",
     )
-    parser.add_out("where the clips are (required)", needed="it says where the clips are")
+    parser.add_out("output directory of a run (required)", needed="the output directory of a run")
     parser.add_argument("--deep", action="store_true", help="decode every clip")
-    parser.add_argument("--repair", action="store_true", help="make again what is wrong or missing")
+    parser.add_argument("--repair", action="store_true", help="re-create corrupt and missing clips")
     add(parser, Options, groups=(NETWORK, ENCODE, DISK, TOOLS), without=repair.IDLE)
     add(parser, Printing)
     said = parser.read(argv)
@@ -299,19 +296,19 @@ async def _check(job: Callable[[], _Job[repair.Check]], out: Path, printing: Pri
 
 
 def export_command(argv: Sequence[str]) -> int:
-    """``python -m hdtf_async export``: the clips of a directory in the tree that training code wants."""
+    """``python -m hdtf_async export``: the clips of a directory in the layout that a code base expects."""
     parser = Parser(
         "export",
-        "Lays out the clips of DIR below DIR2 as training code wants: links (copies where there are none),"
-        " lists, and frames. What somebody else has put there is left alone.",
+        "Export the clips of DIR to DIR2 in the directory layout that a code base expects: hard links (or"
+        " copies), lists and frames. Never overwrites or removes files that it did not create.",
         usage="--recipe NAME --out DIR --to DIR2 [options]",
     )
     parser.add_argument(
         "--recipe", metavar="NAME", choices=RECIPES, required=True, help=f"one of {', '.join(RECIPES)}"
     )
-    parser.add_out("where the clips are (required)", needed="it says where the clips are")
-    parser.add_argument("--to", metavar="DIR2", type=Path, required=True, help="where the tree goes")
-    parser.add_argument("--quiet", "-q", action="store_true", help="nothing but errors")
+    parser.add_out("output directory of a run (required)", needed="the output directory of a run")
+    parser.add_argument("--to", metavar="DIR2", type=Path, required=True, help="export directory (required)")
+    parser.add_argument("--quiet", "-q", action="store_true", help="print errors only")
     add(parser, Options, without={option.name for option in fields(Options)} - OF_EXPORT)
     said = parser.read(argv)
     told = (lambda _: None) if said.quiet else say
@@ -331,13 +328,13 @@ async def _export(job: Callable[[], Awaitable[Exported]], quiet: bool, _gently: 
 
 
 def faces_command(argv: Sequence[str]) -> int:
-    """``python -m hdtf_async faces --out DIR``: the windows around faces, as a table and as a picture."""
+    """``python -m hdtf_async faces --out DIR``: the windows around faces, as a table and as an image."""
     parser = Parser(
         "faces",
-        "The windows of clips made with --crop face, with the published boxes and the intersection over"
-        f" union; DIR/{sheet.SHEET} shows both on a frame of each clip.",
+        "Compare the crop windows of clips made with --crop face with the published boxes (intersection over"
+        f" union); DIR/{sheet.SHEET} shows both on a frame of each clip.",
     )
-    parser.add_out("where the clips are (required)", needed="it says where the clips are")
+    parser.add_out("output directory of a run (required)", needed="the output directory of a run")
     add(parser, Options, groups=("raw_dirs", "ffmpeg", "encodes"))
     said = parser.read(argv)
     return until_signal(partial(_faces, said.out, made(Options, said)))
@@ -349,16 +346,16 @@ async def _faces(out: Path, options: Options, _gently: Gently) -> int:
 
 
 def demo_command(argv: Sequence[str]) -> int:
-    """``python -m hdtf_async demo --out DIR``: the main job, offline, against the stand-in."""
+    """``python -m hdtf_async demo --out DIR``: the main command, offline, against the mock server."""
     from hdtf_async import demo  # noqa: PLC0415 - only the demo pays for it
 
     parser = Parser(
         "demo",
-        "The whole job, offline: draws footage of talking heads, serves it from a stand-in for YouTube on"
-        " this machine, and runs the main job against it.",
+        "Run everything offline: render synthetic videos of talking heads, serve them from a mock YouTube"
+        " server on this machine, and run the main command against it.",
     )
-    parser.add_out("where the clips go (required)", needed="it says where the clips go")
-    parser.add_argument("--footage", metavar="DIR", type=Path, help="keep the footage there for another time")
+    parser.add_out("output directory (required)", needed="the output directory")
+    parser.add_argument("--footage", metavar="DIR", type=Path, help="cache the rendered videos in DIR")
     add(parser, Printing)
     add_recipe(parser)
     said = parser.read(argv)
@@ -382,7 +379,7 @@ async def _draw(footage: Path, printing: Printing, _gently: Gently) -> int:
 
     def told(number: int) -> None:
         if not printing.quiet:
-            say(f"Drawing film {number} of {len(demo.FILMS)}", error=True)
+            say(f"Rendering video {number} of {len(demo.FILMS)}", error=True)
 
     try:
         with one_error():

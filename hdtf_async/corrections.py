@@ -117,11 +117,11 @@ def parse(rows: Iterable[Row]) -> list[Correction]:
         try:
             cells = [cell.strip() for cell in next(csv.reader(row.fields, strict=True), [])]
         except csv.Error as error:
-            raise row.malformed(f"not a row of comma-separated values ({error}); mind its quotes") from error
+            raise row.malformed(f"invalid CSV row ({error}); check the quotes") from error
         if not head:
             head = cells
             if head != HEAD:
-                raise row.malformed(f"not the columns of a table of corrections; write {','.join(HEAD)}")
+                raise row.malformed(f"wrong header; expected {','.join(HEAD)}")
         else:
             correction = _correction(row, cells)
             if correction is not None:
@@ -132,11 +132,11 @@ def parse(rows: Iterable[Row]) -> list[Correction]:
 def _correction(row: Row, cells: list[str]) -> Correction | None:
     """Read one correction; None, with a finding, where a value in it is impossible."""
     if len(cells) != len(HEAD):
-        raise row.malformed(f"{len(cells)} columns where {len(HEAD)} belong; write {','.join(HEAD)}")
+        raise row.malformed(f"{len(cells)} columns, expected {len(HEAD)}: {','.join(HEAD)}")
     level, subset, name, youtube_id, index, published, new_index, corrected, source = cells
     if level not in ("verified", "unverified") or subset not in SUBSETS:
-        words = f"begin it with a level, verified or unverified, and a subset, one of {', '.join(SUBSETS)}"
-        raise row.malformed(f"not a correction; {words}")
+        words = f"expected a level (verified or unverified) and a subset ({', '.join(SUBSETS)}) first"
+        raise row.malformed(f"invalid correction: {words}")
     # What comes out of ascii() moves no cursor; its own quotes are not wanted here.
     place, shown = (row.line, Corrections(level)), ascii(source[:100])[1:-1]
     safe_name, safe_id = row.name(name), row.youtube_id(f"https://youtu.be/{youtube_id}")
@@ -158,8 +158,8 @@ def _clip(row: Row, video: Video, index: str, text: str) -> Clip | None:
     """Read a clip from its index and words such as ``00:05-01:35 389 776 0 776``."""
     first, *others = text.split() or [""]
     if len(others) != len(("left", "width", "top", "height")):
-        words = "write interval, left, width, top, height, such as 00:05-01:35 389 776 0 776"
-        raise row.malformed(f"no clip in {text[:100]!a}; {words}, and ' at 720' behind the published one")
+        words = "expected interval, left, width, top, height, such as 00:05-01:35 389 776 0 776"
+        raise row.malformed(f"no clip in {text[:100]!a}; {words}, followed by ' at 720' if published")
     number, interval, box = row.index(index), row.interval(first), row.box(others)
     if number is None or interval is None or box is None:
         return None
@@ -221,7 +221,7 @@ def _right_heights(
         waiting.remove(each.published)
         applied[each.published] = each
         words = (
-            f"{each.published.stem}: reference height {each.published.reference_height} is read as "
+            f"{each.published.stem}: reference height {each.published.reference_height} corrected to "
             f"{each.corrected.reference_height} ({each.level}: {each.source})."
         )
         findings.append(each.finding(Severity.NOTE, "corrected", words))
@@ -249,8 +249,8 @@ def _replacements(
         reused = _reused(group, taken[clip.video.stem])
         if reused is not None:
             words = (
-                f"{old.stem} is left as it is, as this correction gives index {reused.corrected.index} to a "
-                f"second interval; give it the next free index."
+                f"{old.stem} not corrected: index {reused.corrected.index} already belongs to another "
+                f"interval; use the next free index."
             )
             findings.append(reused.finding(Severity.ERROR, "index_reused", words))
             continue
@@ -258,9 +258,7 @@ def _replacements(
         taken[clip.video.stem].update(each.corrected.index for each in group)
         applied[clip] = [replace(each.corrected, zoom=clip.zoom, correction=level.value) for each in group]
         for each in group:
-            words = (
-                f"{old.stem} ({_shown(old)}) is replaced by {each.corrected.stem} ({_shown(each.corrected)})"
-            )
+            words = f"{old.stem} ({_shown(old)}) replaced by {each.corrected.stem} ({_shown(each.corrected)})"
             findings.append(each.finding(Severity.NOTE, "corrected", f"{words}; {level}: {each.source}."))
     return applied
 
@@ -278,7 +276,7 @@ def _reused(group: Iterable[ClipCorrection], taken: set[int]) -> ClipCorrection 
 
 
 def _not_applied(correction: Correction, stem: str) -> Finding:
-    words = f"{stem}: the tables do not say what this correction corrects, so it is not applied."
+    words = f"{stem}: correction not applied; the tables differ from the row that it corrects."
     return correction.finding(Severity.NOTE, "correction_not_applied", words)
 
 
@@ -304,8 +302,8 @@ def _twins(published: Published) -> Iterator[Finding]:
     for video in steps(published.videos):
         first = by_id.setdefault(video.youtube_id, video)
         if first is not video:
-            words = f"{first.stem} and {video.stem} are one YouTube video, {video.youtube_id}"
-            words += "; keep them on one side of a train/test split."
+            words = f"{first.stem} and {video.stem} are the same YouTube video ({video.youtube_id})"
+            words += "; keep them in the same split."
             yield published.finding("video_url", video, Severity.NOTE, "shared_youtube_id", words)
 
 
@@ -314,7 +312,7 @@ def _odd_heights(published: Published, corrected: Corrected, asked: Corrections)
     for before, video in steps(zip(published.videos, corrected.videos, strict=True)):
         height, line = video.reference_height, published.lines["resolution"].get(video.stem, 0)
         if line and not before.reference_height and height:
-            words = f"{video.stem} has reference height 0; a correction makes it {height}."
+            words = f"{video.stem} has reference height 0; corrected to {height}."
             yield published.finding("resolution", video, Severity.NOTE, "zero_height", words)
         elif line and not height:
             words = f"{video.stem} has reference height 0, so the scale of its boxes is unknown"
@@ -322,7 +320,7 @@ def _odd_heights(published: Published, corrected: Corrected, asked: Corrections)
             yield published.finding("resolution", video, Severity.WARNING, "zero_height", words)
         elif height and height not in RENDITIONS:
             nearest = min(RENDITIONS, key=lambda known: (abs(known - height), known))
-            words = f"{video.stem} has reference height {height}, like no rendition; {nearest} is nearest."
+            words = f"{video.stem}: height {height} matches no YouTube format; the nearest is {nearest}."
             yield published.finding("resolution", video, Severity.NOTE, "odd_height", words)
 
 
@@ -331,10 +329,8 @@ def _odd_boxes(published: Published, corrected: Corrected, asked: Corrections) -
     for clip in steps(corrected.clips):
         height = clip.video.reference_height
         if height and clip.box.bottom > height:
-            words = (
-                f"The box of {clip.stem} ends at line {clip.box.bottom} of a frame of {height} lines, so it "
-            )
-            words += f"cannot be cut{_hint(Corrections.UNVERIFIED, asked)}."
+            words = f"The crop box of {clip.stem} ends at row {clip.box.bottom} of a frame of {height} rows"
+            words += f" and is invalid{_hint(Corrections.UNVERIFIED, asked)}."
             yield published.finding("crop_wh", clip, Severity.WARNING, "box_does_not_fit", words)
 
 
@@ -344,7 +340,7 @@ def _overlaps(published: Published, corrected: Corrected) -> Iterator[Finding]:
     for clip in in_order(corrected.clips, key=lambda clip: (clip.interval.start, clip.interval.end)):
         before = latest.get(clip.video.stem)
         if before is not None and clip.interval.start < before.interval.end:
-            words = f"{before.stem} and {clip.stem} share frames, as their intervals overlap."
+            words = f"{before.stem} and {clip.stem} overlap in time and share frames."
             yield published.finding("annotion_time", clip.video, Severity.NOTE, "overlapping_clips", words)
         if before is None or before.interval.end < clip.interval.end:
             latest[clip.video.stem] = clip
@@ -352,6 +348,4 @@ def _overlaps(published: Published, corrected: Corrected) -> Iterator[Finding]:
 
 def _hint(level: Corrections, asked: Corrections) -> str:
     """Name the option that may help, unless it was given."""
-    return (
-        "" if asked.includes(level) else f"; `--corrections {level}` replaces it where a correction is known"
-    )
+    return "" if asked.includes(level) else f"; `--corrections {level}` may have a correction"

@@ -82,9 +82,9 @@ async def _yt_dlp(options: Options) -> list[Sign]:
             words = await tool.about(Path(private))
             told = health.read_told(words)
             if told is None:
-                last = words.splitlines()[-1:] or ["it says nothing"]
-                what = "Look at --yt-dlp and --yt-dlp-args."
-                return [Sign("yt-dlp", Verdict.WRONG, f"it does not tell its version: {last[0]}", what)]
+                last = words.splitlines()[-1:] or ["no output"]
+                what = "check --yt-dlp and --yt-dlp-args"
+                return [Sign("yt-dlp", Verdict.WRONG, f"does not print its version: {last[0]}", what)]
             javascript = await JavaScript(options, tool).look(Path(private), told.runtimes)
     plugins = await run_sync(_modules, told.plugin_directories)
     return [
@@ -105,7 +105,7 @@ async def _ffmpeg(options: Options) -> list[Sign]:
     about = await ffmpeg.about(tool)
     sign = health.of_ffmpeg(about.version, about.switches, keeps_rate=options.fps is None)
     abilities = [await _names(tool, of) for of in ("-encoders", "-decoders", "-filters")]
-    whose = "the bundled one" if options.ffmpeg is None else "given with --ffmpeg"
+    whose = "bundled" if options.ffmpeg is None else "--ffmpeg"
     named = Sign(sign.subject, sign.verdict, f"{sign.words} ({whose}: {tool})", sign.remedy)
     return [named, health.of_abilities(*abilities, sound=options.audio is not Audio.NONE)]
 
@@ -119,7 +119,7 @@ async def _names(tool: Path, of: str) -> set[str]:
 async def _pyav() -> list[Sign]:
     async with Prober() as prober:
         await prober.ready()
-    return [Sign("PyAV", Verdict.FINE, "the child that reads media answers")]
+    return [Sign("PyAV", Verdict.FINE, "ok")]
 
 
 async def _faces(options: Options) -> list[Sign]:
@@ -129,10 +129,10 @@ async def _faces(options: Options) -> list[Sign]:
     given = options.face_model
     model = await facemodel.cached() if given is None else given
     if model is None:
-        words = f"{sign.words}; its model is not in the cache yet: a run fetches it from {facemodel.HOME}"
-        return [Sign(sign.subject, Verdict.WARNING, words, "give --face-model where there is no network")]
+        words = f"{sign.words}; its model is not cached yet: a run downloads it from {facemodel.HOME}"
+        return [Sign(sign.subject, Verdict.WARNING, words, "without a network, pass --face-model")]
     await faces.Finder(Path("ffmpeg"), model).ready()
-    return [Sign(sign.subject, Verdict.FINE, f"{sign.words} finds faces with {model}")]
+    return [Sign(sign.subject, Verdict.FINE, f"{sign.words} loads {model}")]
 
 
 async def _cookies(options: Options) -> list[Sign]:
@@ -153,12 +153,12 @@ def _directory(out: Path) -> Sign:
             tried.replace(tried.with_name("renamed"))
         held = locks.is_held(out)
     except OSError as error:
-        words = f"nothing can be written, renamed and locked in {there}: {causes.told(error)}"
+        words = f"{there} is not writable, or does not support file locks: {causes.told(error)}"
         return Sign("directory", Verdict.WRONG, words, "choose another --out")
     if held:
-        words = f"another run is at work on {out}"
+        words = f"another run is active in {out}"
         return Sign("directory", Verdict.WARNING, words, "wait for it, or choose another --out")
-    return Sign("directory", Verdict.FINE, f"{there} can be written to, and has locks")
+    return Sign("directory", Verdict.FINE, f"{there} is writable and supports file locks")
 
 
 def _nearest(out: Path) -> Path:
@@ -193,8 +193,8 @@ async def _own_files(options: Options, out: Path | None) -> list[Sign]:
                         raise
                     unused.append(f"{failure.words} (for {work.stem})")
     at_hand = len(works) - len(rawdirs.to_fetch(works, own, known, options.audio))
-    words = f"{opened} files open; {at_hand} of {len(works)} videos need no download"
-    more = [f"{len(unused) - _NAMED} more files are not used"] if len(unused) > _NAMED else []
+    words = f"{opened} files can be read; {at_hand} of {len(works)} videos need no download"
+    more = [f"{len(unused) - _NAMED} more unused files"] if len(unused) > _NAMED else []
     return [Sign("own files", Verdict.FINE, words)] + [
         Sign("own files", Verdict.WARNING, words, "replace, convert or remove it")
         for words in [*unused[:_NAMED], *more]

@@ -48,8 +48,8 @@ def until_signal(work: Callable[[Gently], Awaitable[int]], *, goes_on: bool = Fa
         anyio.run(main)
     if ended_by:
         with suppress(OSError):  # the terminal may be gone
-            rest = " The same command goes on from here." if goes_on else ""
-            say(f"{ended_by[-1].name}: stopped.{rest}", error=True)
+            rest = " Run the same command to resume." if goes_on else ""
+            say(f"Interrupted ({ended_by[-1].name}).{rest}", error=True)
         return 128 + ended_by[-1]
     return codes[0]
 
@@ -58,7 +58,7 @@ def fault(error: Exception) -> str:
     """Return what to say of an error that nobody expected: it may be a limit of this machine."""
     if causes.reason_of(error):
         return causes.told(error)
-    return f"a fault of its own, please report it: {error!r} (--log-level debug shows where)"
+    return f"internal error, please report it: {error!r} (--log-level debug prints the traceback)"
 
 
 def _not_ignored() -> list[signal.Signals]:

@@ -69,7 +69,7 @@ class Exported:
         shares = ", ".join(f"{number} {side}" for side, number in self.sides.items())
         kinds = ", ".join(f"{number} {how}" for how, number in self.items.items())
         clips = sum(self.sides.values())
-        return f"{clips} clips ({shares}): {kinds}; {self.new} made now, {self.removed} removed"
+        return f"{clips} clips ({shares}): {kinds}; {self.new} new, {self.removed} removed"
 
 
 async def export(  # noqa: PLR0913 - what a command line says
@@ -99,7 +99,7 @@ async def export(  # noqa: PLR0913 - what a command line says
     lines = {stem: record["metadata"] for stem, record in sorted(known.all_there().items()) if _is_name(stem)}
     _require_form(recipe, layout, lines, out)
     if to.is_relative_to(out):
-        raise StoreError(f"{to} lies in {out}, where it would be taken for clips: choose another --to")
+        raise StoreError(f"{to} is inside {out}: choose another --to")
     stems = await run_sync(_divided, known, lines, options)
     wanted = {place: item for stem, told_ in lines.items() for place, item in layout.items(stem, told_)}
     lists = layout.lists_of(stems, str(to))
@@ -132,13 +132,13 @@ def _require_form(name: str, recipe: Recipe, lines: Mapping[str, Record], out: P
     """Raise `FormError` unless there are clips, all in the form that a recipe needs."""
     remedy = f"python -m hdtf_async --out {out} --recipe {name}"
     if not lines:
-        raise FormError(f"{out} holds no clips: {remedy} makes them")
+        raise FormError(f"{out} contains no clips; to create them: {remedy}")
     wrong = {stem: flaws for stem, told in lines.items() if (flaws := [*recipe.flaws(told)])}
     if wrong:
         first = next(iter(wrong))
         raise FormError(
-            f"{len(wrong)} of the {len(lines)} clips in {out} are not in the form that {name} needs"
-            f" (such as {shown(first)}: {', '.join(wrong[first])}): {remedy} --recut makes them again"
+            f"{len(wrong)} of the {len(lines)} clips in {out} were made with settings that do not fit {name}"
+            f" (e.g. {shown(first)}: {', '.join(wrong[first])}); to re-encode them: {remedy} --recut"
         )
 
 
@@ -199,7 +199,7 @@ def _locked(to: Path) -> int:
     with ExitStack() as unless_locked:
         unless_locked.callback(descriptors.close, lock)
         if not descriptors.lock(lock):
-            raise BusyError(f"another export is at work on {to}: wait for it or choose another --to")
+            raise BusyError(f"another export is running in {to}: wait for it or choose another --to")
         unless_locked.pop_all()
     return lock
 
@@ -222,7 +222,7 @@ class _Tree:
         if whole < os.fstat(lock).st_size:  # half a line would run together with the next one
             os.ftruncate(lock, whole)
         if told not in {None, recipe}:
-            raise StoreError(f"{to} holds the tree of another recipe: choose another --to")
+            raise StoreError(f"{to} contains an export of another recipe: choose another --to")
         if told is None:
             os.write(lock, line({"recipe": recipe}))
 
@@ -235,7 +235,7 @@ class _Tree:
         for place in (*left, *(place for place, text in lists.items() if not self._reads(place, text))):
             if os.path.lexists(self.to / place) and not self._is_ours(place):
                 raise StoreError(
-                    f"{self.to / place} is not as this program has laid it out, if it ever did:"
+                    f"{self.to / place} was modified, or not created by this program:"
                     " move it away or choose another --to"
                 )
         return left

@@ -40,25 +40,28 @@ _FEW = 5
 """Choices of which all are named in the help."""
 
 DESCRIPTION = """\
-From the HDTF tables to talking-head clips: downloads and encodes overlap.
+Download HDTF videos and cut them into talking-head clips.
 
-  python -m hdtf_async --out clips                         the whole dataset
-  python -m hdtf_async --out clips --subset RD --limit 5   a first taste of it
-  python -m hdtf_async --out clips --size 512 --fps 25     for training code
-  python -m hdtf_async --out clips --recipe hallo          for Hallo, with sound
-  python -m hdtf_async plan               what would be done; what is odd
-  python -m hdtf_async doctor             tools, cookies, disk: ready or not
-  python -m hdtf_async census --out DIR   what is still on YouTube
-  python -m hdtf_async check --out DIR    every clip against its record
-  python -m hdtf_async merge --out DIR    the lists, from all shards' journals
-  python -m hdtf_async report --out DIR   report.html anew, also during a run
-  python -m hdtf_async export --help      the trees that training code wants
-  python -m hdtf_async faces --out DIR    what --crop face has cut out
-  python -m hdtf_async demo --out DIR     the whole job, offline"""
+  hdtf-async --out clips                         the whole dataset
+  hdtf-async --out clips --subset RD --limit 5   try five videos first
+  hdtf-async --out clips --size 512 --fps 25     as most training code expects
+  hdtf-async --out clips --recipe hallo          preset for Hallo, with audio
+  hdtf-async plan                 dry run and table problems
+  hdtf-async doctor               check tools, cookies and disk space
+  hdtf-async census --out DIR     list which videos are still on YouTube
+  hdtf-async check --out DIR      verify clips (checksums, frame counts)
+  hdtf-async merge --out DIR      combine shards into metadata.jsonl
+  hdtf-async report --out DIR     regenerate report.html
+  hdtf-async export --help        layouts for MuseTalk, Hallo, ...
+  hdtf-async faces --out DIR      compare face crops with published boxes
+  hdtf-async demo --out DIR       run everything offline on synthetic videos
+
+hdtf-async is short for python -m hdtf_async. Each command has its own --help."""
 EPILOG = """\
-exit codes: 0 all is there; 1 the rest is gone or needs you; 2 usage or tables;
-3 YouTube refuses this address; 4 local trouble; 75 another run may help;
-129, 130, 143 the terminal went away, interrupted, terminated"""
+exit codes: 0 everything requested exists; 1 the rest is permanently unavailable
+or needs action; 2 usage or table error; 3 YouTube blocks this IP address;
+4 local error; 75 temporary failures, run again; 129 SIGHUP, 130 SIGINT,
+143 SIGTERM"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -86,7 +89,7 @@ class Parser(argparse.ArgumentParser):
         """Return what is said on the command line, with what is set elsewhere; raises `OptionsError`."""
         said = self.parse_args(argv)
         if self._out_is_for and said.out is None:
-            self.error(f"--out DIR is needed: {self._out_is_for}")
+            self.error(f"--out DIR is required: {self._out_is_for}")
         said.settings = settings.read(os.environ, said.config, self.offered) if self.offered else {}
         return said
 
@@ -116,7 +119,13 @@ class _Help(argparse.RawDescriptionHelpFormatter):
         long = [name for name in action.option_strings if name.startswith("--")]
         short = [name for name in action.option_strings if not name.startswith("--")]
         name = long[0] if not isinstance(action, argparse.BooleanOptionalAction) else f"--[no-]{long[0][2:]}"
-        takes = "" if action.nargs == 0 else f" {action.metavar}"
+        takes = (
+            ""
+            if action.nargs == 0
+            else f" [{action.metavar}]"
+            if action.nargs == "?"
+            else f" {action.metavar}"
+        )
         return ", ".join([*short, name]) + takes
 
 
@@ -157,7 +166,7 @@ def add(
     """Add a flag for each field, or for those of some groups and names; but for some."""
     if not parser.offered:
         parser.add_argument(
-            "--config", metavar="FILE", type=Path, help="options in TOML; docs/options.md has the order"
+            "--config", metavar="FILE", type=Path, help="TOML file with options (docs/options.md)"
         )
     groups_made: dict[str, argparse._ArgumentGroup] = {}
     for option in fields(what):
@@ -168,10 +177,12 @@ def add(
         group = groups_made.setdefault(flag.group, parser.add_argument_group(flag.group))
         # Whether something was said is seen by whether it is there.
         if flag.is_switch:
-            action = argparse.BooleanOptionalAction if option.default is not False else "store_true"
+            both = option.default is not False
             group.add_argument(
-                *flag.names, dest=option.name, default=argparse.SUPPRESS, action=action, help=flag.help
-            )
+                *flag.names, dest=option.name, default=argparse.SUPPRESS,
+                action=argparse.BooleanOptionalAction if both else "store_true",
+                help=f"{flag.help} ({flag.shown_default})" if both else flag.help,
+            )  # fmt: skip
         else:
             group.add_argument(
                 *flag.names, dest=option.name, default=argparse.SUPPRESS, metavar=_takes(flag),
@@ -188,8 +199,10 @@ def _takes(flag: Flag) -> str:
 
 
 def _choices(flag: Flag) -> str:
-    """Return the choices for the help text, where they do not fit beside the name."""
+    """Return the choices for the help text, unless they stand beside the name or the text explains each."""
     choices = flag.kind.choices
+    if choices and all(f"{choice}:" in flag.help for choice in choices):
+        return ""
     if len(choices) > _FEW:
         return f": {choices[0]} to {choices[-1]}"
     return f": {'|'.join(choices)}" if choices and "|" not in _takes(flag) else ""
@@ -223,7 +236,8 @@ def made(what: type[T], said: argparse.Namespace) -> T:
 
 def add_recipe(parser: Parser) -> None:
     """Add the flag for a recipe, which stands for some options; what is said or set besides it wins."""
-    parser.add_argument("--recipe", metavar="NAME", choices=RECIPES, help="size, rate, sound: export --help")
+    names = ", ".join(RECIPES)
+    parser.add_argument("--recipe", metavar="NAME", choices=RECIPES, help=f"preset for a code base: {names}")
 
 
 def preset(said: argparse.Namespace) -> dict[str, Any]:
@@ -239,4 +253,4 @@ def origins(said: argparse.Namespace) -> dict[str, str]:
 
 def set_elsewhere(elsewhere: dict[str, str]) -> list[str]:
     """Return a line for each option that is set elsewhere than on the command line."""
-    return [f"{name} comes from {origin}" for name, origin in elsewhere.items()]
+    return [f"{name} is set by {origin}" for name, origin in elsewhere.items()]

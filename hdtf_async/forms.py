@@ -34,16 +34,15 @@ def refuse_two_forms(decided: Plan, options: Options, out: object) -> None:
     if decided.outside:
         first = decided.outside[0]
         raise FormError(
-            f"{out} holds {len(decided.outside)} clips of another part in another form"
-            f" (such as {shown(first.stem)}: {first.words}): choose another --out,"
-            " or delete them, or make them again too: with --recut, without --subset, --video and --limit"
+            f"{out} already contains {len(decided.outside)} clips outside this selection that were made"
+            f" with different settings (e.g. {shown(first.stem)}: {first.words}). Use another --out, delete"
+            " them, or re-encode them too: --recut without --subset, --video and --limit"
         )
     if decided.different and not options.recut:
         first = decided.different[0]
         raise FormError(
-            f"{out} holds {len(decided.different)} clips in another form"
-            f" (such as {shown(first.stem)}: {first.words}):"
-            " choose another --out, or give --recut to make them again"
+            f"{out} already contains {len(decided.different)} clips made with different settings"
+            f" (e.g. {shown(first.stem)}: {first.words}). Use another --out, or --recut to re-encode."
         )
 
 
@@ -53,8 +52,8 @@ def refuse_forms_of_others(out: Path, shard: Shard, options: Options) -> None:
         difference = Difference(name, form, options.form.stated())
         if difference.keys:
             raise FormError(
-                f"{out / name} tells of clips in another form ({difference.words}): choose another --out, or"
-                " give --recut to all shards, to make them again"
+                f"{out / name} lists clips made with different settings ({difference.words}). Use another"
+                " --out, or --recut for all shards to re-encode."
             )
 
 

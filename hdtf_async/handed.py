@@ -34,9 +34,11 @@ def yt_dlp_arguments(value: tuple[str, ...]) -> str | None:
     for argument in value:
         owned = _owned(argument.split("=", 1)[0])
         if owned:
-            return f"cannot take {owned}: hdtf_async sets it itself (for cookies and a proxy it has options)"
+            return (
+                f"{owned} is not allowed: hdtf_async sets it (see --cookies, --cookies-from-browser, --proxy)"
+            )
         if argument.startswith(("http:", "https:")):
-            return f"expected options of yt-dlp, not an address such as {shown(without_secrets(argument))}"
+            return f"expected options of yt-dlp, not a URL such as {shown(without_secrets(argument))}"
     return None
 
 

@@ -27,7 +27,7 @@ LEAST_NODE = 22
 OLD = 90
 """Days after which yt-dlp calls itself old; YouTube changes more often than that."""
 _UPDATE = "pip install -U 'yt-dlp[default,deno]'"
-_BUNDLED = "leave --ffmpeg away, so that the bundled one is used"
+_BUNDLED = "omit --ffmpeg to use the bundled one"
 
 
 class Verdict(StrEnum):
@@ -80,10 +80,10 @@ def of_yt_dlp(version: str, today: date) -> Sign:
     except ValueError:
         old = None
     if old is None:
-        return Sign("yt-dlp", Verdict.WARNING, f"{version}, of which nobody knows the age", _UPDATE)
+        return Sign("yt-dlp", Verdict.WARNING, f"{version}, of unknown age", _UPDATE)
     words = f"{version}, {max(0, old)} days old"
     if old > OLD:
-        return Sign("yt-dlp", Verdict.WARNING, f"{words}: YouTube changes more often than that", _UPDATE)
+        return Sign("yt-dlp", Verdict.WARNING, f"{words}: may be too old for YouTube", _UPDATE)
     return Sign("yt-dlp", Verdict.FINE, words)
 
 
@@ -91,7 +91,7 @@ def of_runtimes(runtimes: Sequence[str]) -> Sign:
     """Judge the JavaScript runtimes that yt-dlp has found, where it could not be tested whether they work."""
     if _usable(runtimes):
         return Sign("JavaScript", Verdict.FINE, ", ".join(runtimes))
-    words = f"{', '.join(runtimes) or 'no runtime'}, so yt-dlp misses formats or whole videos"
+    words = f"{', '.join(runtimes) or 'no runtime'}: yt-dlp may miss formats or whole videos"
     return Sign("JavaScript", Verdict.WARNING, words, f"{_UPDATE}, or {_node(found=False)}")
 
 
@@ -128,31 +128,27 @@ def of_challenge(challenge: Challenge, *, address_space: int | None, has_node: b
     if challenge.solved_by:
         return _of_solved(challenge)
     if not challenge.enabled:
-        words = "no runtime is enabled, so yt-dlp misses formats or whole videos"
+        words = "no runtime is enabled: yt-dlp may miss formats or whole videos"
         return Sign("JavaScript", Verdict.WARNING, words, "omit --no-js-runtimes")
     names = ", ".join(name for name, _ in challenge.failed)
     runs = any(not error for _, error in challenge.failed)
     if runs and not challenge.killed:
-        words = (
-            f"{names} did not solve a test challenge, although it runs: YouTube's may not be solved either"
-        )
+        words = f"{names} runs but did not solve a test challenge; those of YouTube may fail too"
         return Sign("JavaScript", Verdict.WARNING, words, _UPDATE)
     error = " ".join(error or "" for _, error in challenge.failed)
     error = " ".join(error.partition("====")[0].replace("#", " ").split())[:200].rstrip(
         " ."
     )  # without a stack trace
     if not challenge.failed:
-        words = (
-            f"yt-dlp finds no JavaScript runtime that it supports ({', '.join(challenge.runtimes) or 'none'})"
-        )
+        words = f"yt-dlp found no supported JavaScript runtime ({', '.join(challenge.runtimes) or 'none'})"
         remedy = _UPDATE
     elif address_space is not None:
         words = f"{names} cannot run with {_gb(address_space)} of address space (ulimit -v): {error}"
         remedy = (
-            "lift the limit (ulimit -v unlimited; a batch job's limit of virtual memory): deno reserves 32 GB"
+            "raise the limit (ulimit -v unlimited, or the batch job's virtual memory): deno reserves 32 GB"
         )
     elif challenge.killed or "out of memory" in error:
-        words = f"{names} was killed while it solved a test challenge, or had too little memory: {error}"
+        words = f"{names} was killed or ran out of memory while solving a test challenge: {error}"
         remedy = "give the job more memory"
     else:
         words = f"{names} cannot run: {error}"
@@ -160,7 +156,7 @@ def of_challenge(challenge: Challenge, *, address_space: int | None, has_node: b
     if "node" not in names:
         remedy += f"; or {_node(found=has_node)}"
     remedy += (
-        "; to go on without JavaScript, and miss formats or whole videos: --yt-dlp-args=--no-js-runtimes"
+        "; to run without JavaScript (formats or whole videos may be missing): --yt-dlp-args=--no-js-runtimes"
     )
     return Sign("JavaScript", Verdict.WRONG, words, remedy, Reason.JAVASCRIPT)
 
@@ -172,7 +168,7 @@ def _of_solved(challenge: Challenge) -> Sign:
     if challenge.seconds <= SLOW_CHALLENGE:
         return Sign("JavaScript", Verdict.FINE, words)
     remedy = "unset DENO_DIR, or set it to a directory on a local disk that no other program locks"
-    return Sign("JavaScript", Verdict.WARNING, f"{words}, and will take as long for each video", remedy)
+    return Sign("JavaScript", Verdict.WARNING, f"{words}; each video will take as long", remedy)
 
 
 def _usable(runtimes: Sequence[str]) -> bool:
@@ -181,7 +177,7 @@ def _usable(runtimes: Sequence[str]) -> bool:
 
 def _node(*, found: bool) -> str:
     """Return the advice to use node."""
-    return f"use the node of this machine: {NODE}" if found else f"install node {LEAST_NODE} and give {NODE}"
+    return f"use the installed node: {NODE}" if found else f"install node {LEAST_NODE} and pass {NODE}"
 
 
 def of_plugins(modules: Sequence[str]) -> Sign:
@@ -197,7 +193,7 @@ def of_ffmpeg(version: str, switches: Collection[str], *, keeps_rate: bool) -> S
         return Sign("ffmpeg", Verdict.WRONG, f"{version} was built without x264", _BUNDLED)
     if re.match(r"n?7\.0(?![0-9])", version):
         # Tried with 7.0.2: eight of ten clips of the demo; with --fps none.
-        words = f"{version} loses the duration of a clip's last frame where no --fps is asked for"
+        words = f"{version} loses the duration of a clip's last frame without --fps"
         verdict = Verdict.WRONG if keeps_rate else Verdict.WARNING
         return Sign("ffmpeg", verdict, words, _BUNDLED)
     return Sign("ffmpeg", Verdict.FINE, version)
@@ -233,10 +229,10 @@ def of_abilities(
         return Sign("codecs", Verdict.WRONG, f"this ffmpeg cannot {', '.join(lacks)}", _BUNDLED)
     some = [name for name, any_of in _DECODERS.items() if not any_of & {*decoders}]
     if not {*filters} >= _HDR_FILTERS:
-        words = "this ffmpeg cannot map HDR videos to standard range (zscale, tonemap)"
+        words = "this ffmpeg cannot convert HDR videos to SDR (zscale, tonemap)"
         return Sign("codecs", Verdict.WARNING, words, _BUNDLED)
     if some:
-        words = f"this ffmpeg cannot decode {' and '.join(some)}, as which some videos come"
+        words = f"this ffmpeg cannot decode {' and '.join(some)}, which some videos use"
         return Sign("codecs", Verdict.WARNING, words, _BUNDLED)
     return Sign("codecs", Verdict.FINE, f"encodes H.264; decodes {', '.join(_DECODERS)}")
 
@@ -248,8 +244,8 @@ _LEAST_MEDIAPIPE = (1, 2)
 def of_face_tools(mediapipe: str | None, *, pooch: bool) -> Sign:
     """Judge what --crop face needs: MediaPipe's version, and whether pooch is there, or not needed."""
     if mediapipe is None or not pooch:
-        what = "MediaPipe" if mediapipe is None else "pooch, which fetches its model,"
-        words = f"{what} is not installed: it comes with the extra"
+        what = "MediaPipe" if mediapipe is None else "pooch, which downloads its model,"
+        words = f"{what} is not installed"
         return Sign("faces", Verdict.WRONG, words, _EXTRA, Reason.TOOL_MISSING)
     told = re.match(r"(\d+)\.(\d+)", mediapipe)
     if told is None or (int(told[1]), int(told[2])) < _LEAST_MEDIAPIPE:
@@ -265,20 +261,20 @@ def of_room(*, free: int, min_free: int, least: Sequence[int], keep_raw: bool) -
     """
     needed = sum(least) if keep_raw else max(least, default=0)
     what = f"{len(least)} downloads" if keep_raw else "the longest download"
-    words = f"{_gb(free)} free; {what} will take {_gb(needed)} at least" if least else f"{_gb(free)} free"
+    words = f"{_gb(free)} free; {what}: at least {_gb(needed)}" if least else f"{_gb(free)} free"
     if free - needed >= min_free:
         return Sign("disk", Verdict.FINE, words)
     return Sign(
         "disk",
         Verdict.WRONG,
-        f"{words}, and --min-free {min_free / 1e9:g}G is to stay",
-        "make room, choose another --out, or take a part: --subset, --limit"
-        + ("; --no-keep-raw needs least" if keep_raw else ""),
+        f"{words}, and --min-free is {min_free / 1e9:g}G",
+        "free disk space, choose another --out, or select fewer videos (--subset, --limit)"
+        + ("; --no-keep-raw needs least space" if keep_raw else ""),
         Reason.DISK_FULL,
     )
 
 
-_EXPORT = "export them again in Netscape format from a browser in which YouTube plays"
+_EXPORT = "export cookies.txt in Netscape format from a browser that plays YouTube (docs/dataset.md#cookies)"
 _FIELDS = 7
 _EXPIRES = 4
 
@@ -287,8 +283,8 @@ def of_cookies(text: str, *, written: float, now: float) -> Sign:
     """Judge a file of cookies by its form and dates (seconds since 1970); no word of it is repeated."""
     lines = text.splitlines()
     if not lines or not re.match(r"#( Netscape)? HTTP Cookie File", lines[0]):
-        looks = "JSON" if text.lstrip()[:1] in {"[", "{"} else "something else"
-        words = f"the file given with --cookies is not in Netscape format but {looks}"
+        looks = " (it looks like JSON)" if text.lstrip()[:1] in {"[", "{"} else ""
+        words = f"--cookies is not a cookies file in Netscape format{looks}"
         return Sign("cookies", Verdict.WRONG, words, _EXPORT)
     entries = [
         line.removeprefix("#HttpOnly_").split("\t")
@@ -301,15 +297,15 @@ def of_cookies(text: str, *, written: float, now: float) -> Sign:
         if len(entry) == _FIELDS and re.search(r"(^|\.)(youtube|google)\.com$", entry[0].strip())
     ]
     days = max(0, round((now - written) / 86400))
-    words = f"{len(ours)} for YouTube, written {days} days ago"
+    words = f"{len(ours)} for YouTube, {days} days old"
     if not ours:
-        return Sign("cookies", Verdict.WARNING, "none for YouTube in the file", _EXPORT)
+        return Sign("cookies", Verdict.WARNING, "no cookies for YouTube in the file", _EXPORT)
     lasting = [expires for expires in ours if not expires or expires > now]
     if not lasting:
-        return Sign("cookies", Verdict.WRONG, f"{words}, and all have expired", _EXPORT)
+        return Sign("cookies", Verdict.WRONG, f"{words}, all expired", _EXPORT)
     dated = [expires for expires in lasting if expires]
     soon = f"; the next expires in {(min(dated) - now) / 86400:.0f} days" if dated else ""
-    gone = f", {len(ours) - len(lasting)} have expired" if len(lasting) < len(ours) else ""
+    gone = f", {len(ours) - len(lasting)} expired" if len(lasting) < len(ours) else ""
     return Sign("cookies", Verdict.FINE, words + gone + soon)
 
 

@@ -36,7 +36,7 @@ class Running(Generic[T]):
     def report(self) -> T:
         """The result, once the iteration over the events has ended. Raises `RuntimeError` before that."""
         if not self._results:
-            raise RuntimeError("there is no report yet: it is made when the events have ended")
+            raise RuntimeError("no report yet: iterate over the events to the end first")
         return self._results[0]
 
     def ended(self, result: T) -> None:
@@ -110,6 +110,6 @@ def require_asyncio() -> None:
         task = None
     if task is None:
         raise RuntimeError(
-            "hdtf_async runs on asyncio, and this program runs on another event loop, such as trio: use"
+            "hdtf_async requires asyncio; this program runs on another event loop, such as trio: use"
             " asyncio.run(...) or anyio.run(..., backend='asyncio')"
         )

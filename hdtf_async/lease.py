@@ -160,8 +160,8 @@ async def _require_alone(bucket: Bucket, shard: Shard | None) -> None:
 def _refuse(bucket: Bucket, told: Record, age: float) -> None:
     if age <= LEASE:
         raise BusyError(
-            f"another run is at work on {bucket.address} ({holder(told)}): wait for it or choose another"
-            f" --out; if it was killed, its lock is free in {max(1, math.ceil(LEASE - age))} seconds"
+            f"another run is active in {bucket.address} ({holder(told)}): wait for it or choose another"
+            f" --out; if it was killed, its lock expires in {max(1, math.ceil(LEASE - age))} seconds"
         )
 
 

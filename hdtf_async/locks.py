@@ -86,8 +86,8 @@ def require_one_division(out: Path, shard: Shard) -> None:
         other = shard_of(journal.name)
         if other is not None and other.count != shard.count and is_locked(journal):
             raise BusyError(
-                f"shard {other} is at work on {out}, which {shard} does not go with: wait for it, or take"
-                f" another --shard I/{other.count}"
+                f"shard {other} is running in {out}, with another number of shards than {shard}: wait for it,"
+                f" or use --shard I/{other.count}"
             )
 
 
@@ -101,7 +101,7 @@ async def take(lock: int, out: Path, *told_by: Path, alone: bool = True) -> None
         waited = anyio.current_time() - since
         if waited > (PATIENCE if has_ended(run) else _MOMENT):
             raise BusyError(
-                f"another run is at work on {out} ({holder(run)}): wait for it or choose another --out"
+                f"another run is active in {out} ({holder(run)}): wait for it or choose another --out"
             )
         await anyio.sleep(0.05)
 
@@ -155,9 +155,7 @@ async def require_no_workers(out: Path) -> None:
     since = anyio.current_time()
     while busy := await run_sync(left):
         if anyio.current_time() - since > PATIENCE:
-            raise BusyError(
-                f"{busy} workers of a cluster are still at work on {out}: wait for them, or end them"
-            )
+            raise BusyError(f"{busy} cluster workers are still running in {out}: wait for them or end them")
         await anyio.sleep(0.1)
 
 
@@ -175,8 +173,8 @@ def _locked(lock: int, out: Path, alone: bool) -> bool:
         if causes.reason_of(error) is not None:
             raise StoreError(f"cannot lock {out}: {causes.told(error)}") from None
         raise StoreError(
-            f"the file system of {out} has no locks ({error.strerror}), so two runs could spoil each other's"
-            " work: choose an --out on another one"
+            f"the file system of {out} does not support file locks ({error.strerror}), so concurrent runs"
+            " could corrupt each other's files: choose an --out on another file system"
         ) from None
 
 
@@ -195,12 +193,12 @@ def _newest_run(told_by: Iterable[Path]) -> Record:
 def holder(run: Record) -> str:
     """Say who holds the lock, as far as the newest record of a run tells it."""
     if not run:
-        return "it has not said yet who it is"
+        return "its process is not known yet"
     pid, host, time = (shown(run.get(key)) for key in ("pid", "host", "time"))  # anybody may have written it
     who = f"process {pid} on {host}, since {time}"
     if has_ended(run):
         # Whoever is told a dead process must not end whatever has its number now.
-        return f"not {who}, which has ended: a tool that it left behind, or a run that is just beginning"
+        return f"not {who}, which has ended: a child process of it, or a run that is just starting"
     return who
 
 
@@ -230,7 +228,7 @@ def as_store_error(out: Path) -> Iterator[None]:
         raise StoreError(f"{_in_the_way(out)}: choose another --out") from None
     except OSError as error:
         where = error.filename if error.errno == errno.ELOOP else f"in {out}"
-        room = "make room, or " if causes.reason_of(error) is Reason.DISK_FULL else ""
+        room = "free disk space, or " if causes.reason_of(error) is Reason.DISK_FULL else ""
         limit = causes.reason_of(error) is Reason.RESOURCE_LIMIT
         remedy = "" if limit else f": {room}choose another --out"
         raise StoreError(f"cannot write {where}: {causes.told(error)}{remedy}") from None
@@ -240,7 +238,7 @@ def _in_the_way(out: Path) -> str:
     """Say which part of the way to the raws is no directory."""
     for part in reversed((out / RAWS, *(out / RAWS).parents)):
         if part.is_symlink() and not part.exists():
-            return f"{part} is a link that leads nowhere"
+            return f"{part} is a broken symbolic link"
         if not part.is_dir():
             break
-    return f"{part} is no directory"
+    return f"{part} is not a directory"

@@ -89,9 +89,7 @@ def _takes_recipe(options: type[T]) -> type[T]:
         name = given.get("recipe")
         if name is not None:
             if given.keys() >= {option.name for option in fields(options)}:  # type: ignore[arg-type]
-                raise OptionsError(
-                    "--recipe (Options.recipe): expected where options are made, not in replace()"
-                )
+                raise OptionsError("--recipe (Options.recipe): pass it to Options(), not to replace()")
             try:
                 given = {**RECIPES[_RECIPE.read(name)].preset, **given}
             except ValueError:
@@ -128,13 +126,13 @@ def _option(  # noqa: PLR0913 - one place for all that a flag is
 
 
 WHICH, NETWORK, ENCODE, DISK, COPIES, TOOLS, PRINT = (
-    "Which part",
-    "Network lane",
-    "Encode lane",
-    "Disk and running again",
-    "Several machines",
+    "Selection",
+    "Download",
+    "Encoding",
+    "Disk and reruns",
+    "Distributed runs",
     "Tools",
-    "What is printed",
+    "Output",
 )
 """Groups of options, in the order of the help text."""
 PRESETS = (
@@ -158,7 +156,7 @@ class Options:
     source: Accepts[str | PathLike[str] | None, Path | None] = _option(
         "--source", "-s", "--source_dir", default=None, group=WHICH, metavar="DIR",
         kind=takes.path("a directory, such as HDTF_dataset"),
-        help="directory of the tables", unset="the shipped tables",
+        help="directory of the HDTF tables", unset="bundled",
     )  # fmt: skip
     subsets: Accepts[str | Iterable[str], tuple[str, ...]] = _option(
         "--subset", default=(), group=WHICH, metavar="RD,WDA,WRA", kind=takes.SUBSET, many=True,
@@ -167,7 +165,7 @@ class Options:
     videos: Accepts[str | Iterable[str], tuple[str, ...]] = _option(
         "--video", default=(), group=WHICH, metavar="NAME", many=True,
         kind=takes.names("names or YouTube ids of videos, such as RD_Radio1"),
-        help="this one, by name or YouTube id; repeatable", unset="all",
+        help="only this name or YouTube id; repeatable", unset="all",
     )  # fmt: skip
     limit: Accepts[int | str | None, int | None] = _option(
         "--limit", default=None, group=WHICH, metavar="N", unset="all",
@@ -175,186 +173,188 @@ class Options:
     )  # fmt: skip
     corrections: Accepts[Corrections | str, Corrections] = _option(
         "--corrections", default=Corrections.VERIFIED, group=WHICH, kind=takes.choice(Corrections),
-        help="corrections of the tables that apply",
+        help="which table corrections to apply",
     )  # fmt: skip
     downloads: Accepts[int | str, int] = _option(
         "--downloads", "-w", "--num_workers", default=8, group=NETWORK, metavar="N",
-        kind=takes.whole("an integer from 1 to 256, such as 4", 1, 256), help="downloads at a time",
+        kind=takes.whole("an integer from 1 to 256, such as 4", 1, 256), help="parallel downloads",
     )  # fmt: skip
     pace: Accepts[float | str, float] = _option(
         "--pace", default=15.0, group=NETWORK, metavar="SECONDS",
         kind=takes.number("seconds from 0 to 3600, such as 20", 0, 3600),
-        help="least time between two starts of a download",
+        help="minimum delay between download starts",
     )  # fmt: skip
     cool_down: Accepts[float | str, float] = _option(
         "--cool-down", default=600.0, group=NETWORK, metavar="SECONDS",
         kind=takes.number("seconds from 0 to 86400, such as 600", 0, 24 * 3600),
-        help="first wait once YouTube refuses; doubled",
+        help="pause when YouTube blocks this IP; doubles",
     )  # fmt: skip
     limit_rate: Accepts[float | str | None, int | None] = _option(
         "--limit-rate", default=None, group=NETWORK, metavar="BYTES",
         kind=takes.size("a rate in bytes per second from 1k to 1T, such as 500k or 10M", 1000, 10**12),
-        help="bytes a second in all, such as 10M",
+        help="total bytes per second, such as 10M", unset="unlimited",
     )  # fmt: skip
     stall_timeout: Accepts[float | str, float] = _option(
         "--stall-timeout", default=120.0, group=NETWORK, metavar="SECONDS",
         kind=takes.number("seconds from 1 to 3600, such as 120", 1, 3600),
-        help="end a download that brings nothing",
+        help="abort if no data arrives for this long",
     )  # fmt: skip
     least_speed: Accepts[float | str, int] = _option(
         "--least-speed", default=30_000, group=NETWORK, metavar="BYTES",
         kind=takes.size("a rate in bytes per second from 1 to 1T, such as 30k", 1, 10**12),
-        help="end a download that takes longer than ten minutes and its size at so many bytes a second",
+        help="time limit: 10 min plus size at this rate",
     )  # fmt: skip
     retry_wait: Accepts[float | str, float] = _option(
         "--retry-wait", default=10.0, group=NETWORK, metavar="SECONDS",
         kind=takes.number("seconds from 0 to 3600, such as 10", 0, 3600),
-        help="first wait after a passing failure; fourfold",
+        help="first delay before a retry; grows fourfold",
     )  # fmt: skip
     resolution: Accepts[Resolution | str | None, Resolution] = _option(
         "--resolution", default=None, group=NETWORK, kind=takes.choice(Resolution),
-        help="the reference height or next best, box scaled; only it (within 8 lines); the highest",
-        unset="reference; for a face best",
+        help="reference: height the boxes refer to, else the nearest; exact: only that height (within 8 px);"
+        " best: highest available",
+        unset="reference; best with --crop face",
     )  # fmt: skip
     raw_dirs: Accepts[str | PathLike[str] | Iterable[str | PathLike[str]], tuple[Path, ...]] = _option(
         "--raw-dir", default=(), group=NETWORK, metavar="DIR", many=True,
         kind=takes.paths("one or more directories, such as /data/videos"),
-        help="videos that you have, named {subset}_{name}.* or by YouTube id: never changed; repeatable",
+        help="existing videos, named {subset}_{name}.* or by YouTube id; never modified; repeatable",
     )  # fmt: skip
     cookies: Accepts[str | PathLike[str] | None, Path | None] = _option(
         "--cookies", default=None, group=NETWORK, metavar="FILE",
         kind=takes.readable("a file of cookies in Netscape format, such as cookies.txt"),
-        help="cookies in Netscape format",
+        help="cookies file in Netscape format",
     )  # fmt: skip
     cookies_from_browser: Accepts[str | None, str | None] = _option(
         "--cookies-from-browser", default=None, group=NETWORK, metavar="BROWSER",
-        kind=takes.name("a browser that yt-dlp knows, such as firefox"),
-        help="the cookies of this browser",
+        kind=takes.name("a browser that yt-dlp supports, such as firefox"),
+        help="browser to read cookies from, e.g. firefox",
     )  # fmt: skip
     proxy: Accepts[str | None, str | None] = _option(
         "--proxy", default=None, group=NETWORK, metavar="URL", kind=takes.PROXY, secret=True,
-        help="proxy for yt-dlp",
+        help="http, https or socks proxy for yt-dlp",
     )  # fmt: skip
     yt_dlp_args: Accepts[str | Iterable[str], tuple[str, ...]] = _option(
         "--yt-dlp-args", default=(), group=NETWORK, metavar="ARGS", kind=takes.YT_DLP_ARGS, secret=True,
-        help="more options, as --yt-dlp-args='...'",
+        help="extra yt-dlp options: --yt-dlp-args='...'",
     )  # fmt: skip
     encodes: Accepts[int | str | None, int | None] = _option(
         "--encodes", default=None, group=ENCODE, metavar="N",
         kind=takes.whole("an integer from 1 to 1024, such as 4", 1, 1024),
-        help="encodes at a time", unset="the CPUs this process may use",
+        help="parallel encodes", unset="number of available CPUs",
     )  # fmt: skip
     crop: Accepts[Crop | str, Crop] = _option(
         "--crop", default=Crop.TABLE, group=ENCODE, kind=takes.choice(Crop),
-        help="the published box; around the face; all",
+        help="table: published box; face: detected face; none: whole frame",
     )  # fmt: skip
     face_rate: Accepts[float | str | None, float | None] = _option(
         "--face-rate", default=5.0, group=ENCODE, metavar="N", kind=takes.FACE_RATE,
-        help="looks for the face a second, or every",
+        help="face detections per second, or 'every' frame",
     )  # fmt: skip
     face_margin: Accepts[float | str, float] = _option(
-        "--face-margin", default=0.0, group=ENCODE, metavar="SHARE",
+        "--face-margin", default=0.0, group=ENCODE, metavar="FRACTION",
         kind=takes.number("a fraction of the face's size from -0.25 to 1, such as 0.1", -0.25, 1),
-        help="of the face, added all around",
+        help="margin around the face, relative to its size",
     )  # fmt: skip
     face_fallback: Accepts[Fallback | str, Fallback] = _option(
         "--face-fallback", default=Fallback.FAIL, group=ENCODE, kind=takes.choice(Fallback),
-        help="without a face",
+        help="if no face is found",
     )  # fmt: skip
     size: Accepts[int | str | None, int | None] = _option(
         "--size", default=None, group=ENCODE, metavar="PIXELS", kind=takes.SIDE,
-        help="length of the clip's shorter side", unset="as it comes",
+        help="length of the shorter side", unset="unchanged",
     )  # fmt: skip
     fps: Accepts[float | str | Fraction | None, Fraction | None] = _option(
         "--fps", default=None, group=ENCODE, metavar="RATE", kind=takes.RATE,
-        help="frames a second, as 30000/1001", unset="as it comes",
+        help="frame rate, such as 25 or 30000/1001", unset="unchanged",
     )  # fmt: skip
     segment: Accepts[float | str | None, float | None] = _option(
         "--segment", default=None, group=ENCODE, metavar="SECONDS",
         kind=takes.number("seconds from 1 to 3600, such as 10", 1, 3600),
-        help="divide clips into such pieces", unset="whole",
+        help="split clips into pieces of this length", unset="off",
     )  # fmt: skip
     audio: Accepts[Audio | str, Audio] = _option(
         "--audio", default=Audio.NONE, group=ENCODE, kind=takes.choice(Audio),
-        help="sound inside, beside (16 kHz mono) or both",
+        help="aac: in the clip; wav: separate 16 kHz mono file; both",
     )  # fmt: skip
     deinterlace: Accepts[Deinterlace | str, Deinterlace] = _option(
         "--deinterlace", default=Deinterlace.AUTO, group=ENCODE, kind=takes.choice(Deinterlace),
-        help="make whole pictures of half-pictures: where they are flagged so or look combed; all; none",
+        help="auto: if flagged or combing is detected",
     )  # fmt: skip
     hdr: Accepts[Hdr | str, Hdr] = _option(
         "--hdr", default=Hdr.TONEMAP, group=ENCODE, kind=takes.choice(Hdr),
-        help="HDR video: map it to SDR, or fail",
+        help="HDR video: convert to SDR, or fail",
     )  # fmt: skip
     codec: Accepts[Codec | str, Codec] = _option(
         "--codec", default=Codec.H264, group=ENCODE, kind=takes.choice(Codec),
-        help="H.264, at --crf or without any loss",
+        help="H.264 with --crf, or lossless H.264",
     )  # fmt: skip
     crf: Accepts[int | str, int] = _option(
         "--crf", default=20, group=ENCODE, metavar="N",
-        kind=takes.whole("an integer from 0 to 51, such as 18", 0, 51), help="x264 quality, lower is better",
+        kind=takes.whole("an integer from 0 to 51, such as 18", 0, 51),
+        help="x264 quality, 0 to 51, lower is better",
     )  # fmt: skip
     preset: Accepts[str, str] = _option(
         "--preset", default="superfast", group=ENCODE, kind=takes.word(PRESETS), help="x264 preset",
     )  # fmt: skip
     keep_raw: Accepts[bool | str | None, bool | None] = _option(
-        "--keep-raw", default=None, group=DISK, kind=takes.SWITCH, unset="on; in a store off",
-        help="keep the videos, for clips of another form",
+        "--keep-raw", default=None, group=DISK, kind=takes.SWITCH, unset="on; off for object stores",
+        help="keep source videos for later re-encoding",
     )  # fmt: skip
     scratch: Accepts[str | PathLike[str] | None, Path | None] = _option(
-        "--scratch", default=None, group=DISK, metavar="DIR", unset="temporary",
-        kind=takes.path("a directory, such as /tmp/scratch"), help="where clips for a store are made",
+        "--scratch", default=None, group=DISK, metavar="DIR", unset="$TMPDIR",
+        kind=takes.path("a directory, such as /tmp/scratch"), help="temporary directory for object stores",
     )  # fmt: skip
     min_free: Accepts[float | str, int] = _option(
         "--min-free", default=2 * 10**9, group=DISK, metavar="BYTES",
         kind=takes.size("a size such as 500M or 10G", 0, 10**18),
-        help="room to leave on the disk, such as 500M",
+        help="stop if less disk space than this is left",
     )  # fmt: skip
     no_report: Accepts[bool | str, bool] = _option(
         "--no-report", default=False, group=DISK, kind=takes.SWITCH,
-        help="do not draw report.html at the end",
+        help="do not write report.html at the end",
     )  # fmt: skip
     retry_failed: Accepts[bool | str, bool] = _option(
         "--retry-failed", default=False, group=DISK, kind=takes.SWITCH,
-        help="try again what was given up for good",
+        help="retry videos marked permanently unavailable",
     )  # fmt: skip
     recut: Accepts[bool | str, bool] = _option(
         "--recut", default=False, group=DISK, kind=takes.SWITCH,
-        help="make again what is there in another form",
+        help="re-encode existing clips whose settings differ",
     )  # fmt: skip
     shard: Accepts[Shard | str | tuple[int, int] | None, Shard | None] = _option(
         "--shard", default=None, group=COPIES, metavar="I/N", kind=takes.SHARD,
-        help="part I of N that share a directory, from 0", unset="all",
+        help="process shard I of N, counted from 0", unset="all",
     )  # fmt: skip
     dask: Accepts[str | None, str | None] = _option(
         "--dask", default=None, group=COPIES, metavar="ADDRESS", kind=takes.SCHEDULER,
-        help="scheduler of the workers that do it",
+        help="run on the Dask cluster of this scheduler",
     )  # fmt: skip
     pace_scope: Accepts[PaceScope | str, PaceScope] = _option(
         "--pace-scope", default=PaceScope.WORKER, group=COPIES, kind=takes.choice(PaceScope),
-        help="who has one address",
+        help="worker: each worker has its own public IP; cluster: all share one",
     )  # fmt: skip
     split: Accepts[str | bool | Sequence[int] | None, tuple[int, int, int] | None] = _option(
-        "--split", default=None, group=DISK, metavar="90/5/5", kind=takes.SPLIT, bare=SHARES,
-        help="lists for training, validation, testing",
+        "--split", default=None, group=DISK, metavar="90/5/5", kind=takes.SPLIT, bare=SHARES, unset="off",
+        help="write speaker-disjoint train/val/test lists",
     )  # fmt: skip
     split_seed: Accepts[int | str, int] = _option(
         "--split-seed", default=SEED, group=DISK, metavar="N",
-        kind=takes.whole("an integer that is not negative, such as 7", 0, 2**63),
-        help="another draw of who is on which list",
+        kind=takes.whole("a non-negative integer, such as 7", 0, 2**63),
+        help="random seed of the split",
     )  # fmt: skip
     ffmpeg: Accepts[str | PathLike[str] | None, Path | None] = _option(
-        "--ffmpeg", default=None, group=TOOLS, metavar="PATH", unset="the bundled one",
-        kind=takes.path("the path of a program, such as /usr/bin/ffmpeg"), help="ffmpeg to use",
+        "--ffmpeg", default=None, group=TOOLS, metavar="PATH", unset="bundled",
+        kind=takes.path("the path of an executable, such as /usr/bin/ffmpeg"), help="ffmpeg executable",
     )  # fmt: skip
     yt_dlp: Accepts[str | PathLike[str] | None, Path | None] = _option(
         "--yt-dlp", default=None, group=TOOLS, metavar="PATH", unset="this environment's",
-        kind=takes.path("the path of a program, such as /usr/bin/yt-dlp"), help="yt-dlp to use",
+        kind=takes.path("the path of an executable, such as /usr/bin/yt-dlp"), help="yt-dlp executable",
     )  # fmt: skip
     face_model: Accepts[str | PathLike[str] | None, Path | None] = _option(
-        "--face-model", default=None, group=TOOLS, metavar="FILE", unset="fetched once",
+        "--face-model", default=None, group=TOOLS, metavar="FILE", unset="downloaded once",
         kind=takes.readable("a file, such as face_landmarker.task"),
-        help="MediaPipe's face_landmarker.task",
+        help="MediaPipe face_landmarker.task",
     )  # fmt: skip
 
     def __post_init__(self, recipe: str | None) -> None:
@@ -368,7 +368,7 @@ class Options:
                 f" (got {self.resolution})"
             )
         if self.dask is not None and self.shard is not None:
-            raise OptionsError("--shard: omit it with --dask, which uses all workers of a cluster")
+            raise OptionsError("--shard: omit it with --dask, which uses all workers of the cluster")
 
     def stated(self) -> dict[str, dict[str, Any]]:
         """Return what a journal tells of the options, as JSON takes it: nothing secret, and no local path."""
@@ -411,21 +411,21 @@ class Printing:
     """What the command line prints; a host program prints for itself."""
 
     json: bool = _option(
-        "--json", default=False, group=PRINT, kind=takes.SWITCH, help="one JSON object a line, for programs"
+        "--json", default=False, group=PRINT, kind=takes.SWITCH, help="print one JSON object per line"
     )
     quiet: bool = _option(
-        "--quiet", "-q", default=False, group=PRINT, kind=takes.SWITCH, help="nothing but errors"
+        "--quiet", "-q", default=False, group=PRINT, kind=takes.SWITCH, help="print errors only"
     )
     progress: bool = _option(
         "--progress",
         default=True,
         group=PRINT,
         kind=takes.SWITCH,
-        help="bars on a terminal; else plain lines",
+        help="bars on a terminal, plain lines elsewhere",
     )
     log_level: str = _option(
         "--log-level", default="warning", group=PRINT, kind=takes.word(("debug", "info", "warning", "error")),
-        help="what is told; debug: tracebacks too",
+        help="verbosity",
     )  # fmt: skip
 
     def __post_init__(self) -> None:

@@ -96,7 +96,7 @@ def find(out: Path) -> Found:
         now = time.time() if at_work else now
         runs += history.runs(told, time.time() if at_work else None)
     if not (known.clips or known.failures or runs):
-        raise StoreError(f"{out} has no journal: there is nothing to report of; name the directory of a run")
+        raise StoreError(f"{out} has no journal: expected the output directory of a run")
     there = {stem: record["metadata"] for stem, record in sorted(known.all_there().items())}
     failed = {stem: record for stem, record in known.failures.items() if stem not in there}
     for line in views.not_tried(out):

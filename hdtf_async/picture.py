@@ -221,9 +221,9 @@ class Picture:
             left = round(self.wait(now))
             words.insert(
                 0,
-                f"{self.closed_by}: {left // 60}:{left % 60:02} to wait"
+                f"{self.closed_by}: retry in {left // 60}:{left % 60:02}"
                 if left
-                else f"{self.closed_by}: one test download",
+                else f"{self.closed_by}: test download",
             )
         return ", ".join(words)
 

@@ -98,12 +98,12 @@ class Difference:
 
     @property
     def words(self) -> str:
-        """What differs, such as ``size as it comes -> 512``."""
+        """What differs, such as ``size unchanged -> 512``."""
         told = (
             f"{key.replace('_', ' ')} {_said(self.old.get(key, 'not recorded'))} -> {_said(self.new[key])}"
             for key in self.keys
         )
-        return ", ".join(told) or "made by another version of this program"
+        return ", ".join(told) or "created by another version of this program"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +163,7 @@ def require_known(tables: Tables, options: Options) -> None:
             if name not in names:
                 near = get_close_matches(name, names, n=1)
                 hint = f"; did you mean {near[0]}?" if near else ""
-                raise UnknownVideoError(f"--video {name!r}: the tables have no such video{hint}")
+                raise UnknownVideoError(f"--video {name!r}: no such video in the tables{hint}")
 
 
 def refused(tables: Tables, options: Options) -> tuple[Finding, ...]:
@@ -278,7 +278,7 @@ def _fingerprint(asked: Mapping[str, Any], stated: Mapping[str, Any]) -> str:
 def _said(value: object) -> str:
     """Say a value of a form as its option would be told."""
     if value is None:
-        return "as it comes"
+        return "unchanged"
     text = " ".join(map(str, value)) if isinstance(value, list) else str(value).removesuffix(".0")
     # The journal of a directory that somebody else made may say anything.
     return shown(text)
@@ -298,13 +298,13 @@ def _impossible(clip: Clip, form: Form) -> Failure | None:
     if form.crop is not Crop.TABLE:
         return None
     if clip.video.reference_height == 0:
-        return Failure(Reason.HEIGHT_UNKNOWN, "the table of heights says 0")
+        return Failure(Reason.HEIGHT_UNKNOWN, "reference height 0")
     if not fits(clip.box, clip.video.reference_height):
         box = clip.box
         return Failure(
             Reason.BOX_DOES_NOT_FIT,
             f"columns {box.left} to {box.right} and rows {box.top} to {box.bottom}"
-            f" of a frame of {clip.video.reference_height} rows",
+            f" in a frame of height {clip.video.reference_height}",
         )
     return None
 

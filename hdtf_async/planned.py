@@ -65,13 +65,13 @@ def words(told: dict[str, Any]) -> str:
         f"{finding['severity']:>7}  {finding['file']}:{finding['line']}  {finding['words']}"
         for finding in told["findings"]
     ]
-    lines += [f"{'set':>7}  {name} comes from {origin}" for name, origin in told["settings"].items()]
+    lines += [f"{'set':>7}  {name} is set by {origin}" for name, origin in told["settings"].items()]
     lines += [
         f"{'unused':>7}  {each['video']}: {each['file']}: {each['unused']}"
         for each in told["raw_dir"]
         if each["unused"]
     ]
-    lines += [f"missing  {stem} cannot be had: {reason}" for stem, reason in told["cannot_be_had"].items()]
+    lines += [f"missing  {stem}: {reason}" for stem, reason in told["cannot_be_had"].items()]
     lines += [
         "",
         f"{told['videos']} of {told['videos_listed']} videos, {told['clips']} clips,"
@@ -84,16 +84,16 @@ def words(told: dict[str, Any]) -> str:
     if told["at_hand"]:
         lines.append(f"{told['at_hand']} of these videos need no download")
     if told["there"]:
-        lines.append(f"{told['there']} clips besides are there already")
+        lines.append(f"{told['there']} more clips are already present")
     if told["cannot_be_had"]:
-        lines.append(f"{len(told['cannot_be_had'])} of these clips cannot be had: see above")
+        lines.append(f"{len(told['cannot_be_had'])} of these clips are unavailable: see above")
     if told["other_form"]:
         lines.append(
-            f"{told['other_form']} clips are there in another form:"
-            " without --recut the run would end with exit code 2"
+            f"{told['other_form']} existing clips were made with different settings:"
+            " without --recut a run exits with code 2"
         )
     lines.append(
-        f"{told['downloads']} downloads, at least {told['least_bytes'] / 1e9:.1f} GB in all;"
-        f" at this pace their starts take {told['least_hours_at_pace']:.1f} hours"
+        f"{told['downloads']} downloads, at least {told['least_bytes'] / 1e9:.1f} GB in total;"
+        f" starting them takes at least {told['least_hours_at_pace']:.1f} h (--pace)"
     )
     return "\n".join(lines)

@@ -60,6 +60,7 @@ LAST_WORDS = 1.0
 _TOLD = 100
 """Characters of a tool's words that a line tells."""
 _CAUSE = 400  # the same for the only line of a quiet command
+_KINDS = {"wrong": "corrupt", "missing": "missing", "foreign": "untracked"}  # kinds of findings, as shown
 _NARROW = 70
 """Columns below which the bars are short."""
 _CLEAR = "\x1b[J"
@@ -76,21 +77,21 @@ def line_of(event: Event) -> tuple[str, str] | None:  # noqa: C901, PLR0911, PLR
             refused = "; ".join(f"{name}: {why}" for name, why in event.refused) or "none"
             return (
                 "debug",
-                f"{event.video}: format {event.format_id}, {event.height} lines (refused: {refused})",
+                f"{event.video}: format {event.format_id}, height {event.height} (rejected: {refused})",
             )
         case RawReady():
-            return "info", f"{event.video}: {in_bytes(event.bytes)} at hand ({event.origin})"
+            return "info", f"{event.video}: source video ready, {in_bytes(event.bytes)} ({event.origin})"
         case FileNotUsed():
-            return "warning", f"{event.video}: {event.file} is not used: {event.words}"
+            return "warning", f"{event.video}: ignoring {event.file}: {event.words}"
         case VideoAsked():
-            return "info", f"{event.video}: there, {event.height} lines (format {event.format_id})"
+            return "info", f"{event.video}: available, height {event.height} (format {event.format_id})"
         case ClipDone():
             return (
                 "info",
-                f"{event.clip}: {event.seconds:g} s, {in_bytes(event.bytes)}, in {event.took:.1f} s",
+                f"{event.clip}: {event.seconds:g} s, {in_bytes(event.bytes)}, took {event.took:.1f} s",
             )
         case ClipChecked():
-            return "info", f"{event.clip}: {'as recorded' if event.whole else 'not as recorded'}"
+            return "info", f"{event.clip}: {'ok' if event.whole else 'differs from its record'}"
         case Retrying(reason=Reason.REFUSED | Reason.UNREACHABLE):
             return "info", f"{event.video}: {event.reason}, waiting for the next attempt."
         case VideoUnconfirmed():
@@ -99,7 +100,7 @@ def line_of(event: Event) -> tuple[str, str] | None:  # noqa: C901, PLR0911, PLR
             requests = f"{event.requests} videos were requested within the last hour"
             return "warning", f"Next download in {in_hours(event.after)} (--pace): {requests}."
         case Retrying(video=about) | ClipRetrying(clip=about):
-            return "warning", f"{about}: {_sentence(event.reason)} Trying again in {event.after:.0f} s."
+            return "warning", f"{about}: {_sentence(event.reason)} Retrying in {event.after:.0f} s."
         case VideoFailed():
             lost = f" ({count(event.clips, 'clip')})" if event.clips else ""  # a census has none
             return "warning", f"{event.video}{lost}: {_sentence(event.reason)} {event.reason.advice.remedy}"
@@ -117,16 +118,8 @@ def line_of(event: Event) -> tuple[str, str] | None:  # noqa: C901, PLR0911, PLR
         case LaneOpened():
             return "error", f"Downloads resumed after {in_hours(event.closed)}."
         case WindingDown():
-            return (
-                "error",
-                "Ending: nothing new begins"
-                + (
-                    f"; {count(event.encodes, 'encode')} may finish, within {in_hours(event.within)}"
-                    if event.encodes
-                    else ""
-                )
-                + ". Ctrl-C again stops at once.",
-            )
+            encodes = f": waiting up to {event.within:.0f} s for {count(event.encodes, 'encode')}"
+            return "error", f"Stopping{encodes if event.encodes else ''}. Press Ctrl-C again to quit now."
     return None
 
 
@@ -335,19 +328,18 @@ async def show(events: AsyncIterable[Event], view: View) -> None:
 def summary(report: Report, out: object) -> str:
     """Return what a run came to, in ten lines at most."""
     lines = [
-        f"{count(len(report.done), 'clip')} made"
-        f" ({in_hours(report.clip_seconds)}, {in_bytes(report.clip_bytes)}),"
-        f" {report.there} were there already, {sum(report.reasons.values())} missing;"
-        f" {in_bytes(report.raw_bytes)} fetched in {in_hours(report.seconds)}."
+        f"{count(len(report.done), 'clip')} written"
+        f" ({in_hours(report.clip_seconds)}, {in_bytes(report.clip_bytes)});"
+        f" {report.there} already present, {sum(report.reasons.values())} missing."
+        f" Downloaded {in_bytes(report.raw_bytes)} in {in_hours(report.seconds)}."
     ]
     if report.overlap is not None:
         lines.append(
-            f"Downloads ran {in_hours(report.download_seconds)}, encodes {in_hours(report.encode_seconds)},"
-            f" both at once {in_hours(report.both_seconds)}: {report.overlap:.0%} of the shorter."
+            f"Download {in_hours(report.download_seconds)}, encode {in_hours(report.encode_seconds)},"
+            f" overlapping {in_hours(report.both_seconds)} ({report.overlap:.0%} of the shorter)."
         )
     if report.stopped is not None:
-        lines.append(f"Stopped early: {report.stopped}")
-        lines.append(report.stopped.reason.advice.remedy)
+        lines += why_stopped(report.stopped)
     lines += report.shards_left_out
     most, rows = report.reasons.most_common(), report.rows_left_out
     few = 4 - bool(rows) - bool(report.absent)  # with the lines around them ten in all
@@ -355,11 +347,18 @@ def summary(report: Report, out: object) -> str:
     lines += [f"      and {len(most) - few} more reasons"] * (len(most) > few)
     lines += [f"      {row}" for row in rows[: max(1, 9 - len(lines))]]
     lines.append(
-        f"Clips and metadata.jsonl: {out}"
-        + ("; what is missing: failures.jsonl" if most else "")
-        + (f"; to look at: {report.page}" if report.page else "")
+        f"Output: {out}"
+        + (f"   Failures: {out}/failures.jsonl" if most else "")
+        + (f"   Report: {report.page}" if report.page else "")
     )
     return "\n".join(lines)
+
+
+def why_stopped(stopped: Failure) -> list[str]:
+    """Return why a run ended early or did not start, and what to do about it."""
+    if stopped.reason is Reason.NOT_READY:
+        return [f"Not started: {stopped.words}", stopped.reason.advice.remedy]
+    return [f"Stopped early: {stopped}", stopped.reason.advice.remedy]
 
 
 def quiet_summary(code: ExitCode, missing: Counter[Reason], stopped: Failure | None) -> str:
@@ -376,9 +375,9 @@ def census_summary(census: Census, out: object) -> str:
     """Return what a census came to."""
     exact = census.videos[Availability.REFERENCE]
     lines = [
-        f"{exact + census.videos[Availability.OTHER]} of {census.videos.total()} videos are there,"
-        f" {exact} of them at their reference height;"
-        f" {census.videos[Availability.GONE]} are gone, {census.videos[Availability.NEEDS_YOU]} need you.",
+        f"{exact + census.videos[Availability.OTHER]} of {census.videos.total()} videos are available,"
+        f" {exact} of them at the reference height; {census.videos[Availability.GONE]} removed,"
+        f" {census.videos[Availability.NEEDS_YOU]} need cookies or other action.",
         *(
             f"{number:>5} {reason}: {reason.advice.meaning}"
             for reason, number in census.reasons.most_common()
@@ -386,31 +385,31 @@ def census_summary(census: Census, out: object) -> str:
     ]
     left = census.videos[Availability.PASSING] + census.videos[Availability.NOT_ASKED]
     if census.stopped is not None:
-        lines.append(f"Stopped early: {census.stopped} {census.stopped.reason.advice.remedy}")
+        lines.append(" ".join(why_stopped(census.stopped)))
     if left:
-        lines.append(f"{left} have no answer yet: the same command goes on from here.")
-    return "\n".join([*lines, f"Video by video: {out}"])
+        lines.append(f"{left} not answered yet: run the same command to resume.")
+    return "\n".join([*lines, f"List of videos: {out}"])
 
 
 def check_findings(check: Check) -> list[str]:
     """Return one line for each thing that a check has found."""
-    return [f"{found.kind:<7}  {found.file}: {found.words}" for found in check.found]
+    return [f"{_KINDS[found.kind]:<9}  {found.file}: {found.words}" for found in check.found]
 
 
 def check_summary(check: Check, out: object) -> str:
     """Return what a check came to, in ten lines at most, besides those of what was found."""
-    kinds = ", ".join(f"{check.kinds[kind]} {kind}" for kind in ("wrong", "missing", "foreign"))
-    lines = [f"{check.clips} clips looked at in {in_hours(check.seconds)}: {kinds}."]
+    kinds = ", ".join(f"{check.kinds[kind]} {shown_as}" for kind, shown_as in _KINDS.items())
+    lines = [f"Checked {count(check.clips, 'clip')} in {in_hours(check.seconds)}: {kinds}."]
     if check.at_work:
-        lines.append("A run is at work there: what it is at, and metadata.jsonl, was not judged.")
+        lines.append("A run is active: its current clips and metadata.jsonl were not checked.")
     stopped = check.stopped or check.report.stopped
     if stopped is not None:
-        lines += [f"Stopped early: {stopped}", stopped.reason.advice.remedy]
+        lines += why_stopped(stopped)
     if check.repairs and check.stopped is None:
-        other = f" ({check.other_bytes} of them with other bytes: the tools have changed)"
+        other = f" ({check.other_bytes} with different bytes: the tools have changed)"
         lines.append(
-            f"{len(check.report.done)} clips made again{other if check.other_bytes else ''},"
-            f" {len(check.left) + sum(check.report.reasons.values())} could not be."
+            f"Re-created {count(len(check.report.done), 'clip')}{other if check.other_bytes else ''};"
+            f" {len(check.left) + sum(check.report.reasons.values())} failed."
         )
         lines += [
             f"{number:>5} {why}: {why.advice.remedy}" for why, number in check.report.reasons.most_common(3)
@@ -418,12 +417,12 @@ def check_summary(check: Check, out: object) -> str:
         if check.left:
             stem, why = next(iter(check.left.items()))
             lines.append(
-                f"{len(check.left):>5} such as {shown(stem)}: {why}."
-                " The main job with --recut makes it again."
+                f"{len(check.left):>5} cannot be re-created, such as {shown(stem)}: {why}."
+                " Run the main command with --recut."
             )
     elif not check.repairs and check.kinds["wrong"] + check.kinds["missing"]:
         lines.append(
-            f"To make again what is wrong or missing: python -m hdtf_async check --repair --out {out}"
+            f"To re-create corrupt and missing clips: python -m hdtf_async check --repair --out {out}"
         )
     return "\n".join(lines)
 

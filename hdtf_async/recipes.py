@@ -78,14 +78,14 @@ class Recipe:
     def flaws(self, told: Mapping[str, Any]) -> Iterator[str]:
         """Tell in what a clip is not in the form that the code needs, from its line of metadata."""
         if abs(float(told.get("fps") or 0) - self.fps) > _NEAR:
-            yield f"{shown(told.get('fps'))} frames a second, not {self.fps}"
+            yield f"{shown(told.get('fps'))} fps, not {self.fps}"
         sides = told.get("width"), told.get("height")
         if self.square and sides != (self.size, self.size):
-            yield f"{shown(sides[0])} by {shown(sides[1])} pixels, not {self.size} by {self.size}"
+            yield f"{shown(sides[0])}x{shown(sides[1])} pixels, not {self.size}x{self.size}"
         if self.audio in {Audio.AAC, Audio.BOTH} and "sound_codec" not in told:
-            yield "no sound in it"
+            yield "no audio stream"
         if self.audio in {Audio.WAV, Audio.BOTH} and "wav" not in told:
-            yield "no WAV beside it"
+            yield "no WAV file"
 
     def items(self, stem: str, told: Mapping[str, Any]) -> Iterator[tuple[str, Item]]:
         """Yield what one clip has in the tree, each with its place there."""
@@ -113,31 +113,31 @@ RECIPES = {
     # Its loader joins the lines of a list to the folder of the faces' JSON files, and skips the first one. It
     # takes the sound from the WAV for one loss and from the clip for another.
     "musetalk": Recipe(
-        "Name the folder, a meta_root and the two lists in configs/training/preprocess.yaml and run"
-        " analyze_video of scripts/preprocess.py alone: rate and sound are as it would make them. It finds"
-        " the right sound in the first 30 s of a clip only: make the clips with --segment 20.",
+        "Set the folder, a meta_root and the two lists in configs/training/preprocess.yaml and run only"
+        " analyze_video of scripts/preprocess.py: frame rate and audio are already as it expects. It finds"
+        " the right audio only in the first 30 s of a clip: create the clips with --segment 20.",
         None, Audio.BOTH, clip="video_audio_clip_root/{stem}.mp4", wav="video_audio_clip_root/{stem}.wav",
         line="{stem}.json", head="file",
     ),
     # Its first step takes frames and sound out of each clip; the second one looks for the sound here.
     "hallo": Recipe(
-        "Run scripts/data_preprocess.py with --input_dir on videos/, step 1 and step 2; it knows no lists, so"
-        " move what is to be kept for testing out of the way.",
+        "Run steps 1 and 2 of scripts/data_preprocess.py with --input_dir on videos/. It does not read lists:"
+        " move test clips elsewhere first.",
         512, Audio.BOTH, clip="videos/{stem}.mp4", wav="audios/{stem}.wav",
     ),
     # It opens what its lists say, from wherever it was started.
     "latentsync": Recipe(
-        "Name train.txt as train_fileslist in the config; or begin with its own data processing, on videos/.",
+        "Set train_fileslist in the config to train.txt, or run its own data processing on videos/.",
         None, Audio.AAC, clip="videos/{stem}.mp4", line="{to}/videos/{stem}.mp4",
     ),
     # It counts frames from 0, joins --data_root and the line of a list, and looks for lists in filelists/.
     "wav2lip": Recipe(
-        "Put filelists/ into the code's folder and give --data_root preprocessed/. The frames show HDTF's"
-        " boxes, which are wider than what the code's own preprocess.py cuts around a face.",
+        "Copy filelists/ into the repository and pass --data_root preprocessed/. The frames show the HDTF"
+        " boxes, which are wider than the face crops of the repository's preprocess.py.",
         256, Audio.WAV, frames="preprocessed/{stem}", wav="audio.wav", lists="filelists/{side}.txt",
     ),
     "real3dportrait": Recipe(
-        "Go on after the resampling step of docs/process_data, with data_gen/utils/process_video.",
+        "Continue after the resampling step of docs/process_data, with data_gen/utils/process_video.",
         512, Audio.BOTH, square=True, clip="video/{stem}.mp4", wav="audio/{stem}.wav",
     ),
 }  # fmt: skip

@@ -137,7 +137,7 @@ async def _check(  # noqa: PLR0913, PLR0917 - what `running` takes, and what it 
     begun = anyio.current_time()
     result = Check(repairs=repair)
     if not await run_sync((out / JOURNAL).is_file):
-        raise locks.StoreError(f"{out} has no {JOURNAL}: nothing was made there; name the directory of a run")
+        raise locks.StoreError(f"{out} has no {JOURNAL}: expected the output directory of a run")
     own = await run_sync(own_raws, options.raw_dirs)
     looking = partial(_look, result, options, deep=deep, events=events, finish=finish)
     try:
@@ -190,7 +190,7 @@ async def _look(  # noqa: PLR0913 - what looking needs
             seen = await look(known, held=held, tool=tool, lanes=lanes, guard=guard, events=events)
             group.cancel_scope.cancel()
     if seen is None:
-        raise Failure(Reason.NOT_TRIED, "it was asked to end before everything had been looked at")
+        raise Failure(Reason.NOT_TRIED, "interrupted before everything was checked")
     result.found, result.at_work = seen.found, seen.at_work
     for found in seen.found:
         events.tell(found)
@@ -221,7 +221,7 @@ async def _mend(  # noqa: PLR0913 - what a run is put together from
         if clip is not None and clip.stem == stem and plan.fingerprint(clip, options.form) == told:
             clips.append(clip)
         else:
-            result.left[stem] = "another form, or another version of this program, has made it"
+            result.left[stem] = "made with other settings or by another version of this program"
     if taken_back := [{"type": "replacing", "clip": stem} for stem in before if stem in known.clips]:
         await directory.append(*taken_back)
     works = tuple(plan.works(_rows(known), clips))
@@ -254,7 +254,7 @@ def recorded_form(known: Known, options: Options) -> Options:
             try:
                 told[option.name] = None if value is None else flag.read(value)
             except OptionsError as error:
-                raise OptionsError(f"{flag.names[0]} in the journal: {error}") from None
+                raise OptionsError(f"invalid {flag.names[0]} in the journal: {error}") from None
     return replace(options, **told)
 
 

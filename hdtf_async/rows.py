@@ -84,8 +84,8 @@ class Findings:
         yield from self._kept
         for (file, severity, code), line in self._first_left.items():
             more = self._counts[file, severity, code] - MOST_OF_A_KIND
-            words = f"This and {more - 1} more" if more > 1 else "This one too"
-            words += f": only the first {MOST_OF_A_KIND} findings of a kind are told one by one."
+            words = f"{more} more of this kind, from here on"
+            words += f": only the first {MOST_OF_A_KIND} are listed."
             yield Finding(file, line, severity, code, words, more)
 
     def __len__(self) -> int:
@@ -116,19 +116,17 @@ class Row:
     def expect(self, count: int, form: str) -> None:
         """Raise unless the row has ``count`` fields, as ``form`` has."""
         if len(self.fields) != count:
-            words = f"{len(self.fields)} fields where {count} belong, in {quoted(' '.join(self.fields))}"
-            raise self.malformed(f"{words}; write it like {form}")
+            words = f"{len(self.fields)} fields in {quoted(' '.join(self.fields))}"
+            raise self.malformed(f"{words}; expected {count}, such as {form}")
 
     def name(self, text: str) -> str | None:
         """Read the name of a video, with or without ``.mp4``, safe to be part of a file name."""
         name = text.removesuffix(".mp4")
         if len(name) <= LONGEST_NAME and _NAME.fullmatch(name) and ".." not in name:
             return name
-        words = (
-            f"{quoted(text)} is left out, as it cannot name a file safely: a name has up to {LONGEST_NAME}"
-        )
-        words += " ASCII letters, digits, '_', '-' and single '.', begins with a letter or a digit and does"
-        words += " not end with '.'."
+        words = f"{quoted(text)} is not a safe file name; skipped. A name has up to {LONGEST_NAME} ASCII"
+        words += " letters, digits, '_', '-' and single '.', begins with a letter or a digit and does not"
+        words += " end with '.'."
         self.refuse("bad_name", words)
         return None
 
@@ -136,7 +134,7 @@ class Row:
         """Read the name of a video and the index of one of its intervals, such as ``Radio11_1.mp4``."""
         before, found, after = text.removesuffix(".mp4").rpartition("_")
         if not found:
-            raise self.malformed(f"{quoted(text)} has no index; write name and index like Radio11_1.mp4")
+            raise self.malformed(f"{quoted(text)} has no index; expected a name such as Radio11_1.mp4")
         name, index = self.name(before), self.index(after)
         return None if name is None or index is None else (name, index)
 
@@ -160,19 +158,19 @@ class Row:
             ids = path[1:]
         if parts.scheme in ("http", "https") and len(ids) == 1 and _YOUTUBE_ID.fullmatch(ids[0]):
             return ids[0]
-        self.refuse("bad_url", f"{quoted(url)} leads to no YouTube video, so the row is left out.")
+        self.refuse("bad_url", f"{quoted(url)} is not the URL of a YouTube video; row skipped.")
         return None
 
     def whole(self, text: str, what: str, greatest: int) -> int | None:
         """Read a whole number from 0 to ``greatest``."""
         digits = text.isascii() and text.removeprefix("-").isdigit()
         if not digits and not _NO_FIGURE.fullmatch(text):
-            raise self.malformed(f"{what} {quoted(text)} is not a whole number; write it in digits")
+            raise self.malformed(f"{what} {quoted(text)} is not an integer; expected digits")
         # No limit here has nine digits, and int() raises for some thousands of them.
         value = int(text) if digits and len(text) <= len("123456789") else -1
         if 0 <= value <= greatest:
             return value
-        self.refuse(f"bad_{what}", f"{what} {quoted(text)} is not within 0 and {greatest}; it is left out.")
+        self.refuse(f"bad_{what}", f"{what} {quoted(text)} is not between 0 and {greatest}; skipped.")
         return None
 
     def index(self, text: str) -> int | None:
@@ -186,13 +184,11 @@ class Row:
     def zoom(self, text: str) -> float | None:
         """Read a zoom above 0."""
         if not _DECIMAL.fullmatch(text) and not _NO_FIGURE.fullmatch(text):
-            raise self.malformed(f"zoom {quoted(text)} is not a number; write it like 1.2")
+            raise self.malformed(f"zoom {quoted(text)} is not a number; expected a value such as 1.2")
         value = float(text)
         if 0 < value <= GREATEST_ZOOM:
             return value
-        self.refuse(
-            "bad_zoom", f"zoom {quoted(text)} is not above 0 and up to {GREATEST_ZOOM}; it is left out."
-        )
+        self.refuse("bad_zoom", f"zoom {quoted(text)} is not above 0 and at most {GREATEST_ZOOM}; skipped.")
         return None
 
     def box(self, texts: Sequence[str]) -> Box | None:
@@ -203,7 +199,7 @@ class Row:
         box = Box(left, top, width, height)
         if width and height and max(box.right, box.bottom) <= GREATEST_COORDINATE:
             return box
-        words = f"box {quoted(' '.join(texts))} has no area, or ends beyond {GREATEST_COORDINATE}."
+        words = f"box {quoted(' '.join(texts))} has no area or ends beyond {GREATEST_COORDINATE}; skipped."
         self.refuse("bad_box", words)
         return None
 
@@ -211,11 +207,11 @@ class Row:
         """Read an interval such as ``00:30-01:00``, ``1:00:00-1:01:30`` or ``00:30.5-00:45``."""
         start, _, end = (_TIME.fullmatch(part) for part in text.partition("-"))
         if not start or not end:
-            raise self.malformed(f"{quoted(text)} is not an interval; write it like 00:30-01:00")
+            raise self.malformed(f"{quoted(text)} is not an interval; expected a value such as 00:30-01:00")
         interval = Interval(_seconds(start), _seconds(end))
         if interval.start < interval.end <= DAY:
             return interval
-        words = f"interval {quoted(text)} does not run forward by the clock and within a day; it is left out."
+        words = f"interval {quoted(text)} has no valid times, does not run forward or exceeds a day; skipped."
         self.refuse("bad_interval", words)
         return None
 

@@ -100,8 +100,8 @@ def local_directory(out: str | PathLike[str]) -> Path:
     place = away.place(out)
     if not isinstance(place, Path):
         raise OptionsError(
-            "--out: expected a directory, for this command does not read object stores: copy what it needs"
-            " out of the object store first, as with `rclone copy` or `aws s3 sync` (docs/scale.md)"
+            "--out: expected a directory, as this command does not read object stores: copy the files it"
+            " needs first, for example with `rclone copy` or `aws s3 sync` (docs/scale.md)"
         )
     return place
 
@@ -245,9 +245,9 @@ def _scheduler(out: Path | Address, options: Options, client: Client | None) -> 
     """Return whose workers do the videos; None where this process does."""
     scheduler = client or options.dask
     if scheduler is not None and not isinstance(out, Path):
-        raise OptionsError("--dask takes a directory that all workers share for --out, and no object store")
+        raise OptionsError("--dask requires an --out directory that all workers share, not an object store")
     if scheduler is not None and options.shard is not None:
-        raise OptionsError("a client's workers take all videos: leave the shard away")
+        raise OptionsError("--shard: omit it with a Dask client, which uses all workers of the cluster")
     return scheduler
 
 
@@ -397,7 +397,7 @@ async def _engine(  # noqa: PLR0913 - as above
     """Get ready, and record that a run begins. Raises `Failure`."""
     if scheduler is not None:
         if find_spec("distributed") is None:
-            raise Failure(Reason.TOOL_MISSING, "--dask needs the extra: pip install 'hdtf-async[dask]'")
+            raise Failure(Reason.TOOL_MISSING, "--dask requires an extra: pip install 'hdtf-async[dask]'")
         from hdtf_async import cluster  # noqa: PLC0415 - a second of imports, and most runs need no cluster
 
         async with cluster.crew(scheduler, options, directory, events, finish) as crew:

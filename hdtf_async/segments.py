@@ -155,7 +155,7 @@ async def _copy(
         if gone is None:
             break
         if listings == LISTINGS:
-            raise Failure(Reason.STORE_UNREACHABLE, f"{bucket.address}: {gone.key} is listed, and not there")
+            raise Failure(Reason.STORE_UNREACHABLE, f"{bucket.address}: {gone.key} is listed but missing")
         await anyio.sleep(AGAIN_AFTER)
         listed = [each async for each in bucket.listing(f"{SEGMENTS}{journal.name}/")]
         there = sorted(listed, key=lambda each: each.key)

@@ -89,7 +89,7 @@ def _in_file(path: Path) -> Iterator[_Said]:
     for written, value in said.items():
         key = written.replace("_", "-")
         if key not in KEYS:
-            raise OptionsError(f"{path}: there is no option {shown(written)}{_nearest(key, KEYS)}")
+            raise OptionsError(f"{path}: unknown option {shown(written)}{_nearest(key, KEYS)}")
         yield key, value, f"{path}: {written}", path.absolute().parent
 
 
@@ -98,7 +98,7 @@ def _in_environment(environ: Mapping[str, str]) -> Iterator[_Said]:
     for name, value in environ.items():
         if name.startswith(PREFIX):
             if name not in variables:
-                raise OptionsError(f"{shown(name)}: there is no such variable{_nearest(name, variables)}")
+                raise OptionsError(f"unknown variable {shown(name)}{_nearest(name, variables)}")
             yield variables[name], value, name, None
 
 

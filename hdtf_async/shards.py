@@ -37,7 +37,7 @@ class Shard:
 
     def __post_init__(self) -> None:
         if not 0 <= self.index < self.count <= MOST:
-            raise ValueError(f"there is no shard {self.index} of {self.count}: they are numbered from 0")
+            raise ValueError(f"invalid shard {self.index}/{self.count}: expected I/N with 0 <= I < N")
 
     def __str__(self) -> str:
         return f"{self.index}/{self.count}"
@@ -47,7 +47,7 @@ class Shard:
         """Read ``I/N``. Raises `ValueError`."""
         told = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
         if told is None:
-            raise ValueError("it takes I/N, as 0/4 for the first of four")
+            raise ValueError("expected I/N, such as 0/4 for the first of four shards")
         return cls(int(told[1]), int(told[2]))
 
     def owns(self, youtube_id: str) -> bool:
@@ -98,7 +98,7 @@ class Merged:
         """What it is, for a person."""
         words = f"{self.clips} clips, {self.missing.total()} missing"
         if self.unended:
-            words += f", {self.unended} of its shards at work or killed"
+            words += f", {self.unended} shards running or killed"
         return f"{words}. {absent_words(self.absent)}" if self.absent else words
 
     @property
@@ -119,7 +119,7 @@ def from_environment(variables: Mapping[str, str]) -> tuple[Shard, str] | None:
             try:
                 return _told(name, int(told), variables), name
             except ValueError as error:
-                raise ValueError(f"{name}={told[:20]}: {error}: say --shard I/N") from None
+                raise ValueError(f"{name}={told[:20]}: {error}; use --shard I/N") from None
     return None
 
 
@@ -127,11 +127,11 @@ def _told(name: str, number: int, variables: Mapping[str, str]) -> Shard:
     if COUNT in variables:
         return Shard(number, int(variables[COUNT]))
     if name == KUBERNETES:
-        raise ValueError(f"nothing says of how many, as {COUNT} would")
+        raise ValueError(f"number of shards unknown: set {COUNT}")
     count, first, last = (
         int(variables.get(f"SLURM_ARRAY_TASK_{end}", "")) for end in ("COUNT", "MIN", "MAX")
     )
     step = (last - first) // (count - 1) if count > 1 else 1
     if last - first != (count - 1) * step or (number - first) % max(1, step):
-        raise ValueError("the tasks of this array are not evenly numbered")
+        raise ValueError("the task ids of this array are not evenly spaced")
     return Shard((number - first) // max(1, step), count)

@@ -341,7 +341,7 @@ async def merge(out: Path) -> Merged:
     with as_store_error(out):
         there = await run_sync(lambda: any(path.is_file() for path in journals(out)))
     if not there:
-        raise StoreError(f"{out} has no journal: nothing was made there; name the directory of a run")
+        raise StoreError(f"{out} has no journal: expected the output directory of a run")
     async with _in_common(out, alone=False):
         left = await run_sync(outstanding_in, out)
         await views.merge(out, None, left)
@@ -371,7 +371,7 @@ def _create(out: Path) -> int:
     disk.make_directory(raws)
     disk.require_trusted(raws)
     if journal.exists() and not journal.is_file():
-        raise StoreError(f"{journal} is no file: choose another --out")
+        raise StoreError(f"{journal} is not a regular file: choose another --out")
     return _open(journal)
 
 

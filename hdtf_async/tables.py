@@ -39,11 +39,11 @@ LARGEST_TABLE = 32 * 1024 * 1024
 """Characters in a table beyond which it is taken for damage; 100,000 videos have some six millions."""
 
 _WITHOUT = {
-    "video_url": "none of its videos can be had",
-    "resolution": "the reference heights of its videos are unknown",
-    "annotion_time": "none of its clips can be made",
-    "crop_wh": "none of its clips can be made",
-    "crop_ratio": "none of its clips has a zoom",
+    "video_url": "no videos",
+    "resolution": "no reference heights",
+    "annotion_time": "no clips",
+    "crop_wh": "no clips",
+    "crop_ratio": "no zoom factors",
 }
 """The tables of a subset, each with what follows for the subset where it is missing."""
 
@@ -73,12 +73,12 @@ def read(source: Path | None = None, *, corrections: Corrections = Corrections.V
     shown = repr(str(directory))
     mode = _mode(directory, shown)
     if mode is None or not stat.S_ISDIR(mode):
-        raise TableError(shown, 0, "no such directory; name the one that holds the tables")
+        raise TableError(shown, 0, "no such directory; expected the directory of the HDTF tables")
     published = Published()
     here = [subset for subset in SUBSETS if _read_subset(directory, subset, published)]
     if not here:
         names = ", ".join(f"{subset}_{kind}.txt" for subset in SUBSETS for kind in _WITHOUT)
-        raise TableError(shown, 0, f"no tables here; name the directory that holds some of {names}")
+        raise TableError(shown, 0, f"no tables in this directory; expected some of {names}")
     applied = _corrections.apply(published, _read_corrections(directory, corrections, published.findings))
     odd = Findings(_corrections.look_over(published, applied, corrections))
     return Tables(applied.videos, applied.clips, (*published.findings, *applied.findings, *odd))
@@ -95,12 +95,12 @@ def _read_subset(directory: Path, subset: str, published: Published) -> bool:
     zooms = _table(directory, files[4], findings, _ratio)
     tables = (urls, heights, intervals, boxes, zooms)
     if all(table is None for table in tables):
-        words = f"None of the tables of {subset} is here."
+        words = f"All tables of {subset} are missing."
         findings.append(Finding(files[0], 0, Severity.WARNING, "missing_subset", words))
         return False
     for file, table, without in zip(files, tables, _WITHOUT.values(), strict=True):
         if table is None:
-            words = f"This table is missing, so of {subset} {without}."
+            words = f"Table missing: {subset} has {without}."
             findings.append(Finding(file, 0, Severity.WARNING, "missing_table", words))
     if urls is not None:
         _Subset(subset, files, urls, heights, intervals, boxes, zooms, published).join()
@@ -139,7 +139,7 @@ class _Subset:
                 if self.known(table, line, name) and self.intervals is not None:
                     _, listed = self.intervals.get(name, (0, None))
                     if index >= len(listed or ()):
-                        words = f"{name} has no interval {index}, so this row is left out."
+                        words = f"{name} has no interval {index}; row skipped."
                         self.find(table, line, Severity.ERROR, "unknown_interval", words)
         for name, (line, youtube_id) in steps(self.urls.items()):
             if youtube_id is not None:
@@ -147,7 +147,7 @@ class _Subset:
 
     def known(self, table: int, line: int, name: str) -> bool:
         if name not in self.urls:
-            words = f"{name} is not in {self.files[0]}, so this row is left out."
+            words = f"{name} is not in {self.files[0]}; row skipped."
             self.find(table, line, Severity.ERROR, "unknown_video", words)
         return name in self.urls
 
@@ -155,20 +155,20 @@ class _Subset:
         # Taken out, not looked up: a long table shall not be there twice.
         height_line, height = (self.heights or {}).pop(name, (0, None))
         if self.heights is not None and not height_line:
-            words = f"{name} has no row in {self.files[1]}, so the scale of its boxes is unknown."
+            words = f"{name} has no row in {self.files[1]}: the scale of its crop boxes is unknown."
             self.find(0, line, Severity.WARNING, "no_height", words)
         video = Video(self.subset, name, youtube_id, height or 0)
         # Left out wherever this runs: where a file system takes the names for one, two downloads would
         # share a directory, and one video's clips would replace the other's.
         first = self.by_lower_case.setdefault(name.lower(), name)
         if first != name:
-            words = f"{name} differs from {first} only by case, and some file systems take them for one"
-            words += f"; it is left out, and {first} stays."
+            words = f"{name} differs from {first} only in case, which some file systems ignore"
+            words += f"; {name} skipped."
             self.find(0, line, Severity.ERROR, "case_collision", words)
             return
         interval_line, intervals = (self.intervals or {}).pop(name, (0, None))
         if self.intervals is not None and not intervals:
-            words = f"{name} has no interval in {self.files[2]}, so there is no clip of it."
+            words = f"{name} has no interval in {self.files[2]}; skipped."
             self.find(0, line, Severity.NOTE, "no_interval", words)
         self.published.videos.append(video)
         stem, lines = video.stem, self.published.lines
@@ -181,7 +181,7 @@ class _Subset:
         for index, interval in enumerate(intervals or ()):
             box_line, box = self.boxes.pop((name, index), (0, None))
             if interval is not None and not box_line:
-                words = f"Interval {index} of {name} has no box, so there is no clip of it."
+                words = f"Interval {index} of {name} has no crop box; skipped."
                 self.find(2, interval_line, Severity.NOTE, "no_box", words)
             if interval is not None and box is not None:
                 _, zoom = (self.zooms or {}).pop((name, index), (0, None))
@@ -214,14 +214,14 @@ def _mode(path: Path, shown: str) -> int | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
-        raise TableError(shown, 0, f"cannot be read ({error}); check its permissions") from error
+        raise TableError(shown, 0, f"cannot read ({error}); check the permissions") from error
 
 
 def _lines(directory: Path, file: str) -> Iterator[tuple[int, str]]:
     """Yield the lines of a text file with their numbers, never holding more than the longest lawful line."""
     path = directory / file
     if not stat.S_ISREG(_mode(path, file) or 0):
-        raise TableError(file, 0, "not a regular file; put the table itself here")
+        raise TableError(file, 0, "not a regular file; replace it by the table")
     line = length = 0
     try:
         # Undecodable bytes come through as lone surrogates, so that they can be laid to their line.
@@ -234,16 +234,16 @@ def _lines(directory: Path, file: str) -> Iterator[tuple[int, str]]:
                 if line == 1:
                     text = text.removeprefix("\ufeff")
                 if len(text) > LONGEST_LINE and not text.endswith("\n"):
-                    words = f"longer than {LONGEST_LINE} characters; get this table anew, it is damaged"
+                    words = f"longer than {LONGEST_LINE} characters: damaged, download the table again"
                     raise TableError(file, line, words)
                 if length > LARGEST_TABLE:
-                    words = f"the table is longer than {LARGEST_TABLE} characters; get it anew, it is damaged"
+                    words = f"the table is longer than {LARGEST_TABLE} characters: damaged, download it again"
                     raise TableError(file, line, words)
                 if not text.isascii() and any("\ud800" <= each <= "\udfff" for each in text):
                     raise TableError(file, line, f"{quoted(text.strip())} is not UTF-8; save it as UTF-8")
                 yield line, text
     except OSError as error:
-        raise TableError(file, line, f"cannot be read ({causes.told(error)}); check the file") from error
+        raise TableError(file, line, f"cannot read ({causes.told(error)}); check the file") from error
 
 
 def _table(
@@ -264,7 +264,7 @@ def _table(
         row = Row(file, line, fields, findings)
         key, value = read_row(row)
         if key in rows:
-            words = f"{quoted(fields[0])} has a row already, in line {rows[key][0]}; that one stays."
+            words = f"{quoted(fields[0])} already has a row in line {rows[key][0]}; duplicate skipped."
             row.refuse("duplicate_row", words)
         elif key is not None:
             rows[_shared(key)] = (line, value)

@@ -239,7 +239,7 @@ def require_yt_dlp(options: Options) -> None:
         if find_spec("yt_dlp") is None:
             raise Failure(Reason.TOOL_MISSING, "yt-dlp is not installed in this environment")
     elif not os.access(options.yt_dlp, os.X_OK):
-        raise Failure(Reason.TOOL_MISSING, f"--yt-dlp {options.yt_dlp} is no program")
+        raise Failure(Reason.TOOL_MISSING, f"--yt-dlp {options.yt_dlp} is not executable")
 
 
 @contextmanager

@@ -32,14 +32,14 @@ def test_an_address_is_taken_as_it_is(url: str) -> None:
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("ftp://host/x", "a directory, or s3://, gs://, az://, file://; not ftp://"),
-        ("S3://bucket", "not S3://"),
-        ("s3://", "takes s3://bucket/prefix"),
-        ("s3:///prefix", "takes s3://bucket/prefix"),
+        ("ftp://host/x", "a directory, or a URL with s3://, gs://, az://, file:// (got ftp://)"),
+        ("S3://bucket", "(got S3://)"),
+        ("s3://", "expected s3://bucket/prefix"),
+        ("s3:///prefix", "expected s3://bucket/prefix"),
         ("file://data/x", "an absolute path"),
         ("file:///", "an absolute path"),
         ("s3://bucket/../other", "without . and .."),
-        ("s3://[bucket", "cannot be read"),
+        ("s3://[bucket", "invalid URL"),
     ],
 )
 def test_an_address_that_is_none_is_refused(url: str, words: str) -> None:
@@ -52,7 +52,7 @@ def test_an_address_that_is_none_is_refused(url: str, words: str) -> None:
 @pytest.mark.parametrize("url", ["s3://key:hush@bucket/x", "az://container/x?sig=hush", "s3://bucket/x#hush"])
 def test_a_key_in_an_address_is_refused_and_not_repeated(url: str) -> None:
     """It would end up in shell histories and process lists; they belong into the environment."""
-    with pytest.raises(OptionsError, match="keys belong into the environment") as caught:
+    with pytest.raises(OptionsError, match="pass credentials in the environment") as caught:
         Address(url)
     assert "hush" not in str(caught.value)
 
@@ -96,7 +96,7 @@ def test_without_the_extra_it_is_named(
 async def test_a_program_is_told_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """As an error that it may catch."""
     monkeypatch.setattr(bucket, "find_spec", lambda _name: None)
-    with pytest.raises(StoreError, match="needs obstore"):
+    with pytest.raises(StoreError, match="requires obstore"):
         await hdtf_async.download("s3://bucket/x", Options())
 
 
@@ -115,7 +115,7 @@ def test_other_commands_say_that_they_work_on_a_directory(
     with pytest.raises(SystemExit) as ended:
         main([command, "--out", "s3://bucket/x", *more])
     assert ended.value.code == ExitCode.USAGE
-    assert "copy what it needs out of the object store first" in capsys.readouterr().err
+    assert "copy the files it needs first" in capsys.readouterr().err
     assert [*tmp_path.iterdir()] == []
 
 

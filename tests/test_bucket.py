@@ -222,7 +222,7 @@ async def test_of_two_runs_one_is_told(front: Front, short: Options) -> None:
     async with hdtf_async.running(URL, short) as run:
         async for event in run:
             if event.type == "run_started":
-                with pytest.raises(BusyError, match=rf"process {os.getpid()} on .* its lock is free in"):
+                with pytest.raises(BusyError, match=rf"process {os.getpid()} on .* its lock expires in"):
                     await hdtf_async.download(URL, short)
                 with pytest.raises(BusyError):
                     await hdtf_async.download(URL, replace(short, shard=Shard(0, 2)))
@@ -393,10 +393,10 @@ async def test_a_segment_that_stays_missing_is_an_error(
         await directory.append(_failure(0))
     before = below(front)
     front.rule = lambda method, key: Fault.GONE if method == "GET" and SEGMENTS in key else None
-    with pytest.raises(Failure, match="is listed, and not there") as caught:
+    with pytest.raises(Failure, match="is listed but missing") as caught:
         await away.merge(place)
     assert caught.value.reason is Reason.STORE_UNREACHABLE
-    with pytest.raises(AwayError, match="is listed, and not there"):
+    with pytest.raises(AwayError, match="is listed but missing"):
         await hdtf_async.download(URL, short)
     assert {key: text for key, text in below(front).items() if "_locks" not in key} == {
         key: text for key, text in before.items() if "_locks" not in key
@@ -543,7 +543,7 @@ async def test_another_form_replaces_clip_by_clip(front: Front, short: Options) 
     """Only with --recut; without, the run says what is there."""
     await hdtf_async.download(URL, short)
     other = replace(short, size=128)
-    with pytest.raises(FormError, match="some prefix holds 2 clips in another form"):
+    with pytest.raises(FormError, match="some prefix already contains 2 clips made with different settings"):
         await hdtf_async.download(URL, other)
     assert len((await hdtf_async.download(URL, replace(other, recut=True))).done) == 2
     assert (await hdtf_async.download(URL, other)).there == 2

@@ -112,7 +112,7 @@ async def test_a_census_without_an_answer_says_so_and_is_asked_again(
 def test_the_command_says_what_it_needs(capsys: pytest.CaptureFixture[str]) -> None:
     """A directory, and options of the network lane only."""
     for words, said in (
-        (["census"], "--out DIR is needed"),
+        (["census"], "--out DIR is required"),
         (["census", "--out", "x", "--size", "256"], "--size"),
     ):
         with pytest.raises(SystemExit) as ended:

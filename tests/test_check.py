@@ -116,31 +116,31 @@ def test_what_is_spoilt_is_named_and_made_again_to_the_same_bytes(
     assert cli.main(["check", "--out", str(out)]) == 1
     told = capsys.readouterr().out.splitlines()
     assert [(*text.partition(": ")[0].split(),) for text in told[:5]] == [
-        ("wrong", f"{FLIPPED}.mp4"),
-        ("wrong", f"{SHORT}.mp4"),
+        ("corrupt", f"{FLIPPED}.mp4"),
+        ("corrupt", f"{SHORT}.mp4"),
         ("missing", f"{GONE}.mp4"),
-        ("wrong", "metadata.jsonl:2"),
-        ("foreign", STRANGER),
+        ("corrupt", "metadata.jsonl:2"),
+        ("untracked", STRANGER),
     ]
     assert "sha256" in told[0]
-    assert "bytes 100000, recorded" in told[1]
+    assert "100000 bytes, recorded" in told[1]
     assert "RD_Radio1_001" in told[3]
     assert "frames" in told[3]
-    assert told[5].startswith("10 clips looked at")
-    assert told[5].endswith("3 wrong, 1 missing, 1 foreign.")
+    assert told[5].startswith("Checked 10 clips in ")
+    assert told[5].endswith("3 corrupt, 1 missing, 1 untracked.")
     assert len(told[5:]) <= 10
 
     assert cli.main(["check", "--repair", "--out", str(out), "--yt-dlp-args=--never-asked"]) == 0
     repaired = capsys.readouterr().out
-    assert f"foreign  {STRANGER}" in repaired
-    assert "3 clips made again, 0 could not be." in repaired
+    assert f"untracked  {STRANGER}" in repaired
+    assert "Re-created 3 clips; 0 failed." in repaired
     assert content(out) == content(finished.out) | {STRANGER: hashlib.sha256(b"mine").hexdigest()}
 
     assert cli.main(["check", "--out", str(out)]) == 1
-    assert f"foreign  {STRANGER}" in capsys.readouterr().out
+    assert f"untracked  {STRANGER}" in capsys.readouterr().out
     (out / STRANGER).unlink()
     assert cli.main(["check", "--deep", "--out", str(out)]) == 0
-    assert capsys.readouterr().out.endswith("0 wrong, 0 missing, 0 foreign.\n")
+    assert capsys.readouterr().out.endswith("0 corrupt, 0 missing, 0 untracked.\n")
 
 
 async def test_damage_that_the_record_vouches_for_is_found_by_decoding(out: Path) -> None:
@@ -156,9 +156,9 @@ async def test_damage_that_the_record_vouches_for_is_found_by_decoding(out: Path
     assert named(shallow) == {f"{GONE}.mp4": "wrong"}
     assert named(deep) == {f"{FLIPPED}.mp4": "wrong", f"{GONE}.mp4": "wrong"}
     words = {found.file: found.words for found in deep.found}
-    assert words[f"{FLIPPED}.mp4"].startswith("it cannot be decoded: ")
+    assert words[f"{FLIPPED}.mp4"].startswith("cannot be decoded: ")
     assert "0x" not in words[f"{FLIPPED}.mp4"], "no address in ffmpeg's memory: the same words each time"
-    assert "frames decoded 100, recorded 99" in words[f"{GONE}.mp4"]
+    assert "100 frames decoded, recorded 99" in words[f"{GONE}.mp4"]
 
 
 async def test_decoding_holds_encode_tokens(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -306,11 +306,11 @@ async def test_sound_beside_a_clip_is_held_against_its_record_too(out: Path) -> 
     assert (await checked(out)).found == []
     add(out, record_of(out, FLIPPED, wav_samples=16001))
     (found,) = (found for found in (await checked(out)).found if found.file == path.name)
-    assert found.words == "samples 16000, recorded 16001"
+    assert found.words == "16000 samples, recorded 16001"
     path.write_bytes(b"RIFF")
     (found,) = (found for found in (await checked(out)).found if found.file == path.name)
-    assert "bytes 4, recorded" in found.words
-    assert "it does not open" in found.words
+    assert "4 bytes, recorded" in found.words
+    assert "cannot be opened" in found.words
 
 
 @pytest.mark.usefixtures("site")
@@ -342,11 +342,11 @@ async def test_lines_that_are_not_what_the_journal_makes_of_them_are_named_and_w
     (out / METADATA).write_bytes(b"".join([*told, *more]))
     result = await checked(out, repair=True)
     assert [(each.file, each.words) for each in result.found] == [
-        (f"{METADATA}:10", "tells of RD_Radio1_001 once more"),
-        (f"{METADATA}:11", "it is no line of metadata"),
-        (f"{METADATA}:12", r"tells of '\x1b[2J', of which there is no record"),
-        (f"{METADATA}:13", "it is no line of metadata"),
-        (METADATA, "no line tells of RD_Radio1_000"),
+        (f"{METADATA}:10", "duplicate line for RD_Radio1_001"),
+        (f"{METADATA}:11", "invalid line"),
+        (f"{METADATA}:12", r"no record of '\x1b[2J' in the journal"),
+        (f"{METADATA}:13", "invalid line"),
+        (METADATA, "no line for RD_Radio1_000"),
     ]
     assert (result.exit_code, result.report.done) == (ExitCode.DONE, [])
     assert content(out) == content(finished.out)
@@ -361,9 +361,9 @@ async def test_whatever_nothing_accounts_for_is_foreign_and_shown_safely(out: Pa
     (out / RAWS / "RD_Radio9_download_log.txt").write_bytes(b"")
     os.link(out / RAWS / "RD_Radio1.mp4", out / RAWS / "RD_Radio9.mp4")  # another row's name for a raw
     assert {found.file: found.words for found in (await checked(out)).found} == {
-        "'\\x1b[2Jx'": "nothing accounts for it",
-        "RD_Radio9_000.mp4": "no record tells of it",
-        f"{RAWS}/mine.mp4": "nothing accounts for it",
+        "'\\x1b[2Jx'": "not created by this program",
+        "RD_Radio9_000.mp4": "not in the journal",
+        f"{RAWS}/mine.mp4": "not created by this program",
     }
 
 
@@ -423,7 +423,7 @@ def test_programs_and_the_hurried_are_told_what_is_found(
     assert cli.main(["check", "--out", str(out), printing]) == 1
     told = capsys.readouterr()
     if printing == "--quiet":
-        assert (told.out, told.err) == ("", f"foreign  {STRANGER}: no record tells of it\n")
+        assert (told.out, told.err) == ("", f"untracked  {STRANGER}: not in the journal\n")
     else:
         lines = [json.loads(text) for text in told.out.splitlines()]
         assert (lines[0]["type"], lines[-1]["type"], lines[-1]["exit_code"]) == (
@@ -439,7 +439,7 @@ def test_a_wrong_command_line_and_local_trouble_have_their_exit_codes(
 ) -> None:
     """2 for the words, 4 where there is nothing to check or no tool; and nothing is made."""
     for words, said in (
-        (["check"], "--out DIR is needed"),
+        (["check"], "--out DIR is required"),
         (["check", "--out", "x", "--size", "256"], "--size"),
         (["check", "--out", "x", "--recut"], "--recut"),
     ):
@@ -449,7 +449,7 @@ def test_a_wrong_command_line_and_local_trouble_have_their_exit_codes(
         assert said in capsys.readouterr().err
     for more in ([], ["--repair"]):
         assert cli.main(["check", "--out", str(tmp_path / "nowhere"), *more]) == ExitCode.LOCAL
-        assert "nothing was made there" in capsys.readouterr().err
+        assert "expected the output directory of a run" in capsys.readouterr().err
     assert not (tmp_path / "nowhere").exists()
     assert cli.main(["check", "--out", str(out), "--deep", "--ffmpeg", "/nowhere/ffmpeg"]) == ExitCode.LOCAL
     assert "/nowhere/ffmpeg" in capsys.readouterr().out

@@ -152,7 +152,7 @@ WAYS: dict[str, Callable[[Path], Coroutine[Any, Any, object]]] = {
 @pytest.mark.parametrize("way", WAYS)
 def test_another_event_loop_is_one_clear_error(way: str, tmp_path: Path) -> None:
     """Under trio nothing begins, and the message says what to use."""
-    with pytest.raises(RuntimeError, match=r"runs on asyncio.*such as trio: use asyncio\.run") as error:
+    with pytest.raises(RuntimeError, match=r"requires asyncio.*such as trio: use asyncio\.run") as error:
         anyio.run(WAYS[way], tmp_path / "out", backend="trio")
     assert type(error.value) is RuntimeError
     assert list(tmp_path.iterdir()) == []

@@ -183,7 +183,7 @@ async def test_clips_in_another_form_are_refused_with_the_command_that_makes_the
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"fps": 29.97003}, "29.97003 frames a second, not 25"),
+        ({"fps": 29.97003}, "29.97003 fps, not 25"),
         ({"width": 514}, "514 by 512 pixels, not 512 by 512"),
     ],
 )
@@ -352,7 +352,7 @@ def test_the_command_line_exports(formed: Formed, tmp_path: Path, capsys: pytest
     words = ["export", "--recipe", "latentsync", "--out", str(formed.out), "--to"]
     assert main([*words, str(tmp_path / "tree")]) == 0
     said = capsys.readouterr().out
-    assert said.startswith("3 clips (1 train, 1 val, 1 test): 3 linked; 3 made now, 0 removed\n")
+    assert said.startswith("3 clips (1 train, 1 val, 1 test): 3 linked; 3 new, 0 removed\n")
     assert RECIPES["latentsync"].use in said
     assert main([*words, str(formed.out / "tree")]) == 4
     assert main(["export", "--recipe", "hallo", "--out", str(tmp_path), "--to", str(tmp_path / "x")]) == 2

@@ -185,7 +185,7 @@ async def test_it_is_tested_once(tmp_path: Path) -> None:
         ("kill -KILL $$", Verdict.WRONG, "was killed"),
         ("echo '{}'", Verdict.WRONG, "cannot run"),
         # It runs; the solver does not know the form of our player script, and may know that of YouTube's.
-        ("grep -q _yt_player && exit 1; echo 42", Verdict.WARNING, "although it runs"),
+        ("grep -q _yt_player && exit 1; echo 42", Verdict.WARNING, "runs but did not solve"),
     ],
 )
 async def test_a_runtime_that_fails_is_reported_with_a_remedy(
@@ -202,7 +202,7 @@ async def test_a_missing_runtime_is_reported(tmp_path: Path) -> None:
     """Where the user has turned all of them off, it is a warning."""
     none = await looked_at(Options(yt_dlp_args=("--no-js-runtimes", "--js-runtimes", "deno:/no")), tmp_path)
     assert (none.verdict, none.reason) == (Verdict.WRONG, Reason.JAVASCRIPT)
-    assert "finds no JavaScript runtime" in none.words
+    assert "found no supported JavaScript runtime" in none.words
     off = await looked_at(Options(yt_dlp_args=("--no-js-runtimes",)), tmp_path)
     assert off.verdict is Verdict.WARNING
 
@@ -218,7 +218,7 @@ async def test_the_advice_to_use_node_works(tmp_path: Path, monkeypatch: pytest.
     assert "install node 22" in (await looked_at(broken, tmp_path)).remedy
     runtime(directory, f'exec "{NODE}" "$@"', "node", "v22.1.0")
     remedy = (await looked_at(broken, tmp_path)).remedy
-    assert f"use the node of this machine: {health.NODE}" in remedy
+    assert f"use the installed node: {health.NODE}" in remedy
     (advised,) = shlex.split(health.NODE)
     options = Options(yt_dlp_args=tuple(advised.partition("=")[2].split()))
     sign = await looked_at(options, tmp_path)

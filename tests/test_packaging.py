@@ -108,7 +108,7 @@ def test_wheel_and_archive_are_whole_and_the_wheel_runs_the_demo_elsewhere(
     run(own / "pip", "install", "-q", wheel, where=empty)
     variables = {"PATH": "/usr/bin:/bin", "PYTHONPATH": ""}
     shown = run(own / "hdtf-async", "demo", "--out", "clips", "--footage", footage, where=empty, **variables)
-    assert shown.startswith("10 clips made")
+    assert shown.startswith("10 clips written")
     assert "421 clips" in run(own / "python", "-m", "hdtf_async", "plan", where=empty, **variables)
 
 
@@ -118,5 +118,5 @@ def test_the_first_command_of_the_readme_does_what_it_says(tmp_path: Path) -> No
     """In a clone, on a machine with Python and nothing else."""
     clone = checkout(tmp_path)
     shown = run("/bin/bash", "-euc", readme.command("demo"), where=clone)
-    assert "10 clips made" in shown
+    assert "10 clips written" in shown
     assert (clone / "demo" / "metadata.jsonl").exists()

@@ -109,8 +109,8 @@ def test_late_progress_of_what_is_over_is_passed_over() -> None:
 def test_a_closed_lane_counts_down_and_opens_again() -> None:
     """In minutes and seconds, before everything else."""
     picture = told([*STORY, LaneClosed(Reason.REFUSED, "", 600.0, 0)])
-    assert picture.videos_words(2.0).startswith("refused: 9:58 to wait, 1.0 kB")
-    assert picture.videos_words(601.0).startswith("refused: one test download")
+    assert picture.videos_words(2.0).startswith("refused: retry in 9:58, 1.0 kB")
+    assert picture.videos_words(601.0).startswith("refused: test download")
     picture.take(LaneOpened(600.0), 600.0)
     assert picture.videos_words(601.0) == "1.0 kB"
 

@@ -221,7 +221,7 @@ def test_a_clip_in_another_form_is_to_be_made_again() -> None:
     decided = _make([clip], Options(size=512), there=[_made(clip)])
     assert decided.clips == (clip,)
     assert [(found.stem, found.words) for found in decided.different] == [
-        ("RD_A_000", "size as it comes -> 512")
+        ("RD_A_000", "size unchanged -> 512")
     ]
 
 
@@ -232,9 +232,7 @@ def test_clips_of_another_part_in_another_form_are_told_apart() -> None:
     there = [_made(inside), _made(outside), _made(same, Options(size=512))]
     decided = _make([inside, outside, same], options, there=there)
     assert [found.stem for found in decided.different] == ["RD_A_000"]
-    assert [(found.stem, found.words) for found in decided.outside] == [
-        ("RD_B_000", "size as it comes -> 512")
-    ]
+    assert [(found.stem, found.words) for found in decided.outside] == [("RD_B_000", "size unchanged -> 512")]
 
 
 def test_clips_that_the_tables_no_longer_name_are_outside() -> None:
@@ -325,11 +323,11 @@ def test_a_fingerprint_knows_nothing_of_tools_names_and_places() -> None:
     [
         (Options(crop=Crop.NONE), "crop table -> none"),
         (Options(resolution=Resolution.BEST), "resolution reference -> best"),
-        (Options(size=512), "size as it comes -> 512"),
-        (Options(fps=Fraction(30000, 1001)), "fps as it comes -> 30000/1001"),
+        (Options(size=512), "size unchanged -> 512"),
+        (Options(fps=Fraction(30000, 1001)), "fps unchanged -> 30000/1001"),
         (Options(crf=23), "crf 20 -> 23"),
         (Options(preset="slow"), "preset superfast -> slow"),
-        (Options(size=256, fps=Fraction(25)), "size as it comes -> 256, fps as it comes -> 25"),
+        (Options(size=256, fps=Fraction(25)), "size unchanged -> 256, fps unchanged -> 25"),
     ],
 )
 def test_a_difference_is_said_in_the_words_of_the_options(options: Options, words: str) -> None:

@@ -131,7 +131,7 @@ async def test_quiet_is_not_silent_where_somebody_waits() -> None:
     """Whoever presses Ctrl-C is told what happens, and that a second time ends it; all else is left out."""
     assert await shown(STORY, Errors) == ""
     assert await shown([*STORY, WindingDown(encodes=2, within=60.0)], Errors) == (
-        "Ending: nothing new begins; 2 encodes may finish, within 1.0 min. Ctrl-C again stops at once.\n"
+        "Stopping: waiting up to 60 s for 2 encodes. Press Ctrl-C again to quit now.\n"
     )
 
 
@@ -147,7 +147,7 @@ async def test_bars_say_all_that_matters_in_80_columns() -> None:
     screen.feed(await shown(events, lambda pen: Bars(pen, columns(80), "error")))
     drawn = screen.lines[-3:]
     assert max(map(len, drawn)) < 80
-    assert re.fullmatch(r"videos +1/3 +\|.{12}\| refused: 10:00 to wait, 1\.0 kB", drawn[0])
+    assert re.fullmatch(r"videos +1/3 +\|.{12}\| refused: retry in 10:00, 1\.0 kB", drawn[0])
     assert re.fullmatch(r"clips +2/4 +\|.{12}\| 2 failed, 5\.0 s of 1\.0 min, 1 running", drawn[1])
     assert re.match(r"0\.\d s ago: RD_A_001: \w", drawn[2])
     assert longest.advice.meaning.startswith(drawn[2].partition("RD_A_001: ")[2].removesuffix(" ..."))
@@ -161,7 +161,7 @@ async def test_the_bars_are_never_cut_within_a_word(wide: int) -> None:
     screen = Screen()
     screen.feed(await shown(events, lambda pen: Bars(pen, columns(wide), "error")))
     for line, whole in (
-        (screen.lines[-3], ["refused: 10:00 to wait", "1.0 kB"]),
+        (screen.lines[-3], ["refused: retry in 10:00", "1.0 kB"]),
         (screen.lines[-2], ["1 failed", "5.0 s of 1.0 min", "1 running"]),
     ):
         assert len(line) < wide

@@ -267,7 +267,7 @@ def test_a_cluster_and_shards_do_not_go_together() -> None:
 
 async def test_a_cluster_does_not_put_into_an_object_store() -> None:
     """It is told before anybody is asked."""
-    with pytest.raises(OptionsError, match="no object store"):
+    with pytest.raises(OptionsError, match="not an object store"):
         await hdtf_async.download("s3://bucket/prefix", Options(dask="tcp://host:8786"))
 
 
@@ -293,7 +293,7 @@ async def test_a_run_waits_for_workers_whose_driver_was_killed(
     left.parent.mkdir()
     left.touch()
     lock = locks.worker_lock(left)
-    with pytest.raises(BusyError, match="1 workers of a cluster are still at work"):
+    with pytest.raises(BusyError, match="1 cluster workers are still running"):
         async with opened(tmp_path):
             pass
     os.close(lock)

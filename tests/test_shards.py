@@ -165,7 +165,7 @@ def test_half_a_word_of_a_batch_system_is_an_error(
     variables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Better than the whole work N times over, or a part of it never."""
-    with pytest.raises(ValueError, match="say --shard I/N"):
+    with pytest.raises(ValueError, match="use --shard I/N"):
         from_environment(variables)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
@@ -464,7 +464,7 @@ def test_exit_codes_are_of_the_shard_and_of_the_whole(
     lines = journal.read_bytes().splitlines(keepends=True)
     journal.write_bytes(b"".join(lines[:-1]))  # as one that was killed right before its end
     assert cli.main(["merge", "--out", str(out)]) == ExitCode.PASSING
-    assert "9 clips, 1 missing, 1 of its shards at work or killed" in capsys.readouterr().out
+    assert "9 clips, 1 missing, 1 shards running or killed" in capsys.readouterr().out
     assert cli.main(["merge", "--out", str(tmp_path / "nowhere")]) == ExitCode.LOCAL
     assert not (tmp_path / "nowhere").exists()
 
@@ -557,7 +557,7 @@ def test_the_command_of_the_container_does_its_part(finished: Finished, tmp_path
         env=os.environ | variables, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert ended.returncode == ExitCode.DONE, ended.stderr
-    assert f"this is shard {index}/8, says {KUBERNETES}" in ended.stderr
+    assert f"processing shard {index}/8 (from {KUBERNETES})" in ended.stderr
     assert (out / name_of(Shard(index, 8))).exists()
 
 

@@ -243,7 +243,7 @@ def test_what_takes_no_clip_is_told(tmp_path: Path, capfd: pytest.CaptureFixture
     """A file in the directory's place, and a disk that is mounted to be read only: exit code 4."""
     (tmp_path / "file").touch()
     assert cli.main(["--out", str(tmp_path / "file")]) == ExitCode.LOCAL
-    assert "file is no directory: choose another --out" in capfd.readouterr().err
+    assert "file is not a directory: choose another --out" in capfd.readouterr().err
     with small(tmp_path / "disk", 1_000_000) as anew:
         anew("ro")
         assert cli.main(["--out", str(tmp_path / "disk" / "clips")]) == ExitCode.LOCAL

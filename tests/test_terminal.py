@@ -63,7 +63,7 @@ async def test_a_signal_ends_the_run_and_leaves_nothing_behind(
             run.send_signal(number)
         told = run.stderr.read()
     assert run.returncode == code
-    assert "goes on from here" in told
+    assert "same command to resume" in told
     assert sorted(children()) == sorted(before)
     assert [path.name for path in tmp_path.rglob(".*")] == []
     # The raw is there: the rest needs no network.
@@ -89,7 +89,7 @@ async def test_the_first_interrupt_lets_running_encodes_finish(
         events = [json.loads(line) for line in told]
         words_of_it = run.stderr.read()
     assert run.returncode == 130
-    assert "The same command goes on from here" in words_of_it
+    assert "Run the same command to resume" in words_of_it
     kinds = [event["type"] for event in events]
     (winding_down,) = [event for event in events if event["type"] == "winding_down"]
     assert winding_down["encodes"] == kinds.count("clip_done") == 1
@@ -126,11 +126,11 @@ async def test_ctrl_c_on_a_terminal_ends_gently_then_at_once_and_leaves_it_as_it
 
     with subprocess.Popen(words, stdin=slave, stdout=slave, stderr=slave, start_new_session=True) as run:
         read_until(b"1 running")  # encodes, as one film is all
-        read_until(b"at hand")
+        read_until(b"source video ready")
         os.write(master, b"\x03")
         read_until(b"stops at once")
         os.write(master, b"\x03")
-        read_until(b"goes on from here")
+        read_until(b"same command to resume")
     assert run.returncode == 130
     assert termios.tcgetattr(slave) == modes
     os.set_blocking(master, False)
@@ -139,7 +139,7 @@ async def test_ctrl_c_on_a_terminal_ends_gently_then_at_once_and_leaves_it_as_it
     os.close(slave)
     os.close(master)
     assert b"\x1b[?" not in shown  # no mode of the screen was changed, the hidden cursor is one
-    assert shown.endswith(b"goes on from here.\r\n")
+    assert shown.endswith(b"same command to resume.\r\n")
     assert b"Traceback" not in shown
     assert sorted(children()) == sorted(before)
     assert [path.name for path in tmp_path.rglob(".*")] == []
@@ -167,7 +167,7 @@ async def test_bars_keep_within_a_terminal_of_80_columns(
     assert drawn
     assert max(map(len, drawn)) <= 80
     assert any("1/1" in part and "videos" in part for part in drawn)
-    assert "1 clip made" in shown.decode()
+    assert "1 clip written" in shown.decode()
 
 
 async def test_a_stopped_terminal_stops_nothing_but_what_it_shows(
@@ -189,7 +189,7 @@ async def test_a_stopped_terminal_stops_nothing_but_what_it_shows(
         assert run.poll() is None
         assert b"made" not in shown
         os.write(master, b"\x11")
-        while b"1 clip made" not in shown:
+        while b"1 clip written" not in shown:
             shown += os.read(master, 1 << 16)
     os.close(slave)
     os.close(master)
@@ -206,7 +206,7 @@ async def test_without_a_terminal_there_are_plain_lines(
     """No bars, no control characters; the summary is on stdout."""
     words = job(finished, site, tmp_path, "--video", "Radio2", "--preset", "ultrafast")
     run = subprocess.run(words, check=True, capture_output=True, text=True, timeout=90)
-    assert run.stdout.startswith("1 clip made")
+    assert run.stdout.startswith("1 clip written")
     assert not any(ord(sign) < 32 and sign != "\n" for sign in run.stdout + run.stderr)
 
 
@@ -226,11 +226,11 @@ async def test_the_demo_command_does_the_whole_job(footage: Path, tmp_path: Path
         [sys.executable, "-m", "hdtf_async", *words], check=False, capture_output=True, text=True, timeout=110
     )
     assert run.returncode == 0, run.stderr
-    assert run.stdout.startswith("10 clips made")
+    assert run.stdout.startswith("10 clips written")
     shown = run.stderr.replace("\\\n", "").splitlines()
     typed = shlex.split(next(line for line in shown if "python -m hdtf_async" in line))
     assert typed[:5] == ["python", "-m", "hdtf_async", "--out", str(tmp_path / "clips")]
-    overlap = re.search(r"both at once .*?: (\d+)% of the shorter", run.stdout)
+    overlap = re.search(r"overlapping .*? \((\d+)% of the shorter\)", run.stdout)
     assert overlap is not None, "the demo is there to show both lanes at work"
     assert int(overlap[1]) > 0
 
@@ -259,11 +259,11 @@ async def test_an_interrupt_while_the_demo_draws_promises_nothing(keeps: bool, t
     words += ["--footage", str(tmp_path / "footage")] if keeps else []
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as run:
         assert run.stderr is not None
-        assert run.stderr.readline() == "Drawing film 1 of 6\n"
+        assert run.stderr.readline() == "Rendering video 1 of 6\n"
         run.send_signal(signal.SIGINT)
         told = run.stderr.read()
     assert run.returncode == 130
-    assert ("goes on from here" in told) == keeps
+    assert ("same command to resume" in told) == keeps
     assert sorted(children()) == sorted(before)
     assert not (tmp_path / "clips").exists()
 
@@ -272,4 +272,4 @@ async def test_an_interrupt_while_the_demo_draws_promises_nothing(keeps: bool, t
 def test_the_finished_demo_starts_no_process(finished: Finished, capsys: pytest.CaptureFixture[str]) -> None:
     """Not even the stand-in: there is nothing to ask it."""
     assert cli.main(["demo", "--out", str(finished.out)]) == 0
-    assert capsys.readouterr().out.startswith("0 clips made (0.0 s, 0 B), 10 were there already")
+    assert capsys.readouterr().out.startswith("0 clips written (0.0 s, 0 B); 10 already present")

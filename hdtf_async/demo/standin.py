@@ -81,8 +81,8 @@ class StandIn:
         # Inside of the quotes a backslash at a line's end joins it with the next.
         handed = self.yt_dlp_args.replace(" --", " \\\n--").replace(";", ";\\\n")
         return (
-            "A stand-in for YouTube answers on this machine. As long as it does, this is the\n"
-            f"main job:\n{''.join(variables)}"
+            "A mock YouTube server is running. To run the main command against it yourself:\n"
+            f"{''.join(variables)}"
             f"  python -m hdtf_async --out {shlex.quote(str(out))} --pace {options.pace:g} \\\n"
             f"    --source {shlex.quote(str(options.source))} \\\n"
             f'    --yt-dlp-args="{handed}"'
