@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +18,6 @@ from hdtf_async.flags import COMMANDS
 from hdtf_async.segments import MANY, SHORT, short
 
 if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.mark.parametrize(
@@ -79,9 +79,9 @@ def test_of_an_error_what_may_be_secret_is_not_told(error: str, words: str) -> N
 
 
 @pytest.mark.parametrize("path", ["clips", "./a", "/a/b", "~/x", "a:b", "C:/x"])
-def test_a_path_is_a_directory(path: str, tmp_path: Path) -> None:
-    """Whatever has no scheme."""
-    assert away.place(path) == tmp_path.__class__(path)
+def test_a_path_is_a_directory(path: str) -> None:
+    """Whatever has no scheme; it is absolute, so that it does not follow the working directory."""
+    assert away.place(path) == Path.cwd() / path
 
 
 def test_without_the_extra_it_is_named(
