@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -16,8 +15,6 @@ from hdtf_async.bucket import Address, is_address
 from hdtf_async.cli import main
 from hdtf_async.flags import COMMANDS
 from hdtf_async.segments import MANY, SHORT, short
-
-if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize(
