@@ -81,7 +81,7 @@ async def test_a_refused_row_beside_good_ones_is_named_with_its_reason(
     assert "1 missing" in text
     assert "1 row_refused" in quiet_summary(report.exit_code, report.reasons, None)
     html = (out / "report.html").read_text("utf-8")
-    assert "1 row of the tables left out" in html
+    assert "1 invalid table row skipped" in html
     assert f"{file}:{line}" in html
 
 
@@ -99,7 +99,7 @@ async def test_later_runs_say_the_same_until_the_row_is_mended(out: Path, option
     table.write_text(before, "utf-8")
     assert (await hdtf_async.download(out, options)).exit_code is ExitCode.DONE
     assert failures(out) == []
-    assert "left out" not in (out / "report.html").read_text("utf-8")
+    assert "skipped" not in (out / "report.html").read_text("utf-8")
 
 
 async def test_a_part_is_not_charged_with_rows_of_other_subsets(out: Path, options: Options) -> None:
