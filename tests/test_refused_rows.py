@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 REFUSED = {
     "box": ("RD_crop_wh.txt", "Radio2_0.mp4 0 0 0 0", "has no area"),
     "interval": ("RD_annotion_time.txt", "Radio9.mp4 00:30-00:10", "does not run forward"),
-    "name": ("RD_video_url.txt", "../Radio9 https://youtu.be/CPCoMyuBRM0", "cannot name a file safely"),
-    "link": ("WDA_video_url.txt", "Speaker9 https://example.org/x", "leads to no YouTube video"),
+    "name": ("RD_video_url.txt", "../Radio9 https://youtu.be/CPCoMyuBRM0", "is not a safe file name"),
+    "link": ("WDA_video_url.txt", "Speaker9 https://example.org/x", "is not the URL of a YouTube video"),
     "zoom": ("WRA_crop_ratio.txt", "Guest1_9.mp4 0", "not above 0"),
-    "twice": ("RD_resolution.txt", "Radio1.mp4 720", "has a row already"),
+    "twice": ("RD_resolution.txt", "Radio1.mp4 720", "already has a row"),
 }
 """A table, a row that is refused in it, and why."""
 
