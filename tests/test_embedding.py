@@ -270,7 +270,7 @@ def test_a_summary_is_printed_though_the_lists_cannot_be_written(
         (out / name).mkdir()
     assert main(["--out", str(out), "--source", str(finished.options.source)]) == ExitCode.LOCAL
     told, _ = capfd.readouterr()
-    assert f"{finished.report.asked} were there already" in told
+    assert f"{finished.report.asked} already present" in told
     assert METADATA in told
 
 
