@@ -118,7 +118,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--parts", type=int, default=2, help="of 28 seconds each that a video is long")
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--footage", type=Path, help="keep the footage there for another time")
+    parser.add_argument("--footage", type=Path, help="cache the rendered videos here")
     said = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="floor-") as temporary:
         anyio.run(benchmark, said, Path(temporary))

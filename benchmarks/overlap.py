@@ -179,7 +179,7 @@ def main() -> None:
     parser.add_argument("--videos", type=int, default=40)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--regime", choices=LINES, action="append", help="only this one; may be given again")
-    parser.add_argument("--footage", type=Path, help="keep the footage there for another time")
+    parser.add_argument("--footage", type=Path, help="cache the rendered videos here")
     parser.add_argument("--one", choices=("whole", "network", "encodes"), help=argparse.SUPPRESS)
     parser.add_argument("--dir", type=Path, help=argparse.SUPPRESS)
     said = parser.parse_args()

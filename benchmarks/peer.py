@@ -235,7 +235,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--connection", type=size_in_bytes, default=2_500_000, help="of each connection")
     parser.add_argument("--latency", type=float, default=0.05, help="seconds before each answer")
-    parser.add_argument("--footage", type=Path, help="keep the footage there for another time")
+    parser.add_argument("--footage", type=Path, help="cache the rendered videos here")
     parser.add_argument("--side", choices=("ours", "common"), help=argparse.SUPPRESS)
     parser.add_argument("--dir", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()

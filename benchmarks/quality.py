@@ -129,7 +129,7 @@ def name_of(form: Form) -> str:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--footage", type=Path, help="keep the footage there for another time")
+    parser.add_argument("--footage", type=Path, help="cache the rendered videos here")
     parser.add_argument("--all", action="store_true", help="more presets and qualities")
     said = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="quality-") as temporary:

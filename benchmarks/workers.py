@@ -43,7 +43,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 3])
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--connection", type=int, default=CONNECTION)
-    parser.add_argument("--footage", type=Path, help="keep the footage there for another time")
+    parser.add_argument("--footage", type=Path, help="cache the rendered videos here")
     return parser.parse_args()
 
 

@@ -11,19 +11,19 @@ import errno
 from hdtf_async.failures import Failure, Reason
 
 _FULL, _LIMIT, _DISK = Reason.DISK_FULL, Reason.RESOURCE_LIMIT, Reason.DISK_ERROR
-_LOOK = "look at the system's log (dmesg), and at the disk"
-_MOUNT = "look at the server of the file system, and at its mount"
+_LOOK = "check the system log (dmesg) and the disk"
+_MOUNT = "check the file server and the mount"
 _TABLE: dict[str, tuple[Reason | None, str]] = {
     "ENOSPC": (_FULL, ""),
     "EDQUOT": (_FULL, ""),
-    "EMFILE": (_LIMIT, "raise the limit of open files of a process: ulimit -n"),
+    "EMFILE": (_LIMIT, "raise the limit of open files per process: ulimit -n"),
     "ENFILE": (
         _LIMIT,
-        "raise the limit of open files of the system: fs.file-max, on macOS kern.maxfiles",
+        "raise the system-wide limit of open files: fs.file-max, on macOS kern.maxfiles",
     ),
     "EAGAIN": (_LIMIT, "raise the limit of processes and threads: ulimit -u, or pids.max of the container"),
-    "ENOMEM": (_LIMIT, "free memory, or raise its limit: ulimit -v, or memory.max of the container"),
-    "EFBIG": (_LIMIT, "raise the limit of the size of a file: ulimit -f; FAT takes no more than 4 GB"),
+    "ENOMEM": (_LIMIT, "free memory, or raise the memory limit: ulimit -v, or memory.max of the container"),
+    "EFBIG": (_LIMIT, "raise the file size limit: ulimit -f; FAT is limited to 4 GB"),
     "EIO": (_DISK, _LOOK),
     "EUCLEAN": (_DISK, _LOOK),
     "ENODEV": (_DISK, _LOOK),
@@ -33,8 +33,8 @@ _TABLE: dict[str, tuple[Reason | None, str]] = {
     "ENOTCONN": (_DISK, _MOUNT),
     "ETIMEDOUT": (_DISK, _MOUNT),
     "EHOSTDOWN": (_DISK, _MOUNT),
-    "ENAMETOOLONG": (None, "choose a shorter path, on a file system that takes long names"),
-    "EROFS": (None, "mount it so that it can be written"),
+    "ENAMETOOLONG": (None, "choose a shorter path, or a file system that supports long names"),
+    "EROFS": (None, "mount it read-write"),
 }
 """Name of each error to its reason, if it has the same one everywhere, and what to set. Not every system has
 all of them."""

@@ -17,6 +17,8 @@ WIDTH = 1000
 _LABEL, _GAP, _AXIS = 18, 6, 20
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 """Seconds between two marks of a time axis."""
+_LANES = {"network": "downloads", "encode": "encodes"}
+_COURSES = {"again": "retried", "open": "in progress or interrupted"}
 _MARKS = 10
 """Of them, at most."""
 _FEW = 6
@@ -69,7 +71,7 @@ def timeline(run: Run) -> str:
         packed = rows(spans)
         high = 10 if len(packed) <= 12 else 5  # noqa: PLR2004 - so that wide lanes fit a screen
         bottom = top + _LABEL + (high + 2) * max(1, len(packed))
-        drawn += [f'<g class="{lane}">', _words(0, top + 12, f"{lane} lane", "name")]
+        drawn += [f'<g class="{lane}">', _words(0, top + 12, _LANES[lane], "name")]
         drawn += [_shade(span, across, top + _LABEL, bottom) for span in shaded]
         for number, row in enumerate(packed):
             y = top + _LABEL + number * (high + 2)
@@ -77,7 +79,7 @@ def timeline(run: Run) -> str:
         drawn.append("</g>")
         top = bottom + _GAP
     most = max((number for _, number in depth(run.waits)), default=0)
-    told = f"clips whose video is there, and that wait for an encode: {most} at most"
+    told = f"clips queued for encoding (max {most})"
     drawn.append(_words(0, top + 12, told, "name"))
     drawn.append(_area(depth(run.waits), across, top + _LABEL, 24.0, most))
     top += _LABEL + 24 + _GAP
@@ -88,7 +90,7 @@ def timeline(run: Run) -> str:
         drawn.insert(0, f'<line class="tick" x1="{x}" y1="0" x2="{x}" y2="{top:g}"/>')
         if x < WIDTH - 30:
             drawn.append(_words(x + 2, top + 12, _clock(number * step), "mark"))
-    return _svg(WIDTH, top + _AXIS, "When each download and each encode was under way", drawn)
+    return _svg(WIDTH, top + _AXIS, "Timeline of downloads and encodes", drawn)
 
 
 def histogram(values: Sequence[float], title: str, unit: str) -> str:
@@ -134,7 +136,7 @@ def _round_step(least: float) -> float:
 def _bar(span: Span, across: Callable[[float], float], y: float, high: float) -> str:
     x = across(span.begun)
     wide = max(1.0, round(across(span.ended) - x - 0.5, 2))
-    came = span.course + (f", {span.words}" if span.words else "")
+    came = _COURSES.get(span.course, span.course) + (f", {span.words}" if span.words else "")
     told = f"{span.subject}: {words_of_time(span.seconds)}, {came}"
     return (
         f'<rect class="bar {span.course}" x="{x}" y="{y:g}" width="{wide}" height="{high}" rx="1.5">'

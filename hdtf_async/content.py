@@ -60,6 +60,8 @@ class Found:
     """When this was, in seconds since 1970, if a run goes on; else None."""
     pictures: dict[str, str | None] = field(default_factory=dict)
     """SHA-256 of a clip to its picture in Base64; None where none can be made."""
+    directory: str = ""
+    """Name of the directory, without its path."""
 
 
 def of(found: Found) -> Record:
@@ -70,6 +72,7 @@ def of(found: Found) -> Record:
     pictures = {key: picture for key, picture in found.pictures.items() if key in shown}
     every = [*lines, *found.missing]
     return {
+        "directory": found.directory,
         "now": None if found.now is None else _day(found.now),
         "verdict": verdict(found),
         "well": bool(lines) and not (found.missing or found.refused or found.absent),
@@ -111,14 +114,14 @@ def verdict(found: Found) -> str:
     """Say whether all is well, in a sentence or two."""
     there, whole = len(found.there), len(found.there) + len(found.missing)
     part = "All" if there == whole and not found.absent else f"{there} of"
-    told = f"{part} {whole} clips are there." if whole else "No clip yet."
+    told = f"{part} {whole} clips are done." if whole else "No clips yet."
     if found.refused:
         number = sum(row["rows"] if isinstance(row.get("rows"), int) else 1 for row in found.refused)
-        told += f" {number} {'row' if number == 1 else 'rows'} of the tables left out."
+        told += f" {number} invalid table {'row' if number == 1 else 'rows'} skipped."
     if found.absent:
         told += f" {absent_words(found.absent)}"
     stopped = _stopped(found.runs[-1]) if found.runs else ""
-    return f"{told} The newest run stopped early: {stopped}" if stopped else told
+    return f"{told} The latest run stopped early: {stopped}" if stopped else told
 
 
 def _stopped(run: history.Run) -> str:
@@ -133,12 +136,12 @@ def counts(found: Found) -> list[tuple[str, str]]:
     not_tried = sum(record["reason"] == Reason.NOT_TRIED for record in found.missing)
     return [
         ("clips", f"{len(lines)}"),
-        ("their length", charts.words_of_time(3600 * _hours(lines))),
+        ("duration", charts.words_of_time(3600 * _hours(lines))),
         ("size", _bytes(sum(number(line, "bytes") for line in lines))),
         ("videos", f"{_videos(lines)}"),
-        ("fetched", _bytes(found.fetched)),
+        ("downloaded", _bytes(found.fetched)),
         ("failed", f"{len(found.missing) - not_tried}"),
-        ("not tried yet", f"{not_tried}"),
+        ("not attempted", f"{not_tried}"),
     ]
 
 
@@ -147,13 +150,13 @@ def facts_of_run(run: history.Run) -> list[str]:
     downloads, encodes = history.busy(run.downloads), history.busy(run.encodes)
     both = history.busy(run.downloads, run.encodes)
     told = [
-        f"{sum(span.course == history.Course.DONE for span in run.encodes)} clips made",
-        f"downloads ran {charts.words_of_time(downloads)}",
-        f"encodes {charts.words_of_time(encodes)}",
+        f"{sum(span.course == history.Course.DONE for span in run.encodes)} clips written",
+        f"download {charts.words_of_time(downloads)}",
+        f"encode {charts.words_of_time(encodes)}",
     ]
     if downloads and encodes:
         share = both / min(downloads, encodes)
-        told.append(f"both at once {charts.words_of_time(both)} ({share:.0%} of the shorter)")
+        told.append(f"overlapping {charts.words_of_time(both)} ({share:.0%} of the shorter)")
     if run.closed:
         closed = sum(span.seconds for span in run.closed)
         why = " and ".join(sorted({span.words for span in run.closed}))
@@ -168,32 +171,32 @@ def methods(found: Found) -> str:
     lines, form = list(found.there.values()), _told(found, "form")
     corrections = _told(found, "settings").get("corrections", "none")
     tools = ", ".join(f"{tool} {' and '.join(each)}" for tool, each in _versions(lines).items())
-    cropped = form.get("crop", "table") == "table"
+    crops = {"table": "cropped to its published box", "face": "cropped around the detected face"}
     steps = [
-        "cropped to its published box" if cropped else "kept as the whole frame",
+        crops.get(f"{form.get('crop', 'table')}", "kept as the whole frame"),
         f"scaled to {form['size']} pixels on its shorter side" if form.get("size") else "",
         _rate(form, lines),
         _coding(form),
-        f"divided into pieces of {form['segment']} s" if form.get("segment") else "",
+        f"split into segments of {form['segment']} s" if form.get("segment") else "",
     ]
     sentences = [
-        f"We used {len(lines)} clips ({_hours(lines):.2f} hours) of {_videos(lines)} videos of HDTF"
+        f"We used {len(lines)} clips ({_hours(lines):.2f} hours) from {_videos(lines)} videos of HDTF"
         f" ({_PAPER}),"
         + ("" if corrections == "none" else f" with {corrections} corrections of its tables,")
-        + f" made with {tools or 'hdtf_async'}.",
-        f"Each was {', '.join(step for step in steps if step)}.",
+        + f" created with {tools or 'hdtf_async'}.",
+        f"Each clip was {', '.join(step for step in steps if step)}.",
     ]
     lost = Counter(record["reason"] for record in found.missing)
     if lost:
         reasons = ", ".join(f"{several} {reason}" for reason, several in lost.most_common())
-        sentences.append(f"{lost.total()} further clips could not be had ({reasons}).")
+        sentences.append(f"{lost.total()} clips were unavailable ({reasons}).")
     return " ".join(sentences)
 
 
 def settings(found: Found) -> list[tuple[str, str]]:
     """Return what the newest run was told, but for what says who or where it was."""
     both = _told(found, "settings") | _told(found, "form")
-    return [(f"{name}", "as it comes" if value is None else f"{value}") for name, value in both.items()]
+    return [(f"{name}", "source" if value is None else f"{value}") for name, value in both.items()]
 
 
 def speaker(line: Record) -> str:
@@ -210,18 +213,18 @@ def number(line: Record, key: str) -> float:
 
 def _rate(form: Record, lines: Collection[Record]) -> str:
     if form.get("fps"):
-        return f"brought to {form['fps']} frames per second"
+        return f"converted to {form['fps']} fps"
     rates = sorted({round(number(line, "fps"), 2) for line in lines})
-    told = f" ({', '.join(f'{rate:g}' for rate in rates)} frames per second)" if len(rates) <= _FEW else ""
-    return f"left at its own rate{told}"
+    told = f" ({', '.join(f'{rate:g}' for rate in rates)} fps)" if len(rates) <= _FEW else ""
+    return f"kept at its original frame rate{told}"
 
 
 def _coding(form: Record) -> str:
     quality = f"x264, preset {form.get('preset')}, CRF {form.get('crf')}"
     lossless = form.get("codec") == "lossless"
-    sounds = {"none": "without sound", "wav": "with 16 kHz mono sound beside it"}
-    sound = sounds.get(f"{form.get('audio', 'none')}", "with sound")
-    return f"coded as H.264 ({'lossless' if lossless else quality}) {sound}"
+    sounds = {"none": "without audio", "wav": "with a separate 16 kHz mono audio file"}
+    sound = sounds.get(f"{form.get('audio', 'none')}", "with audio")
+    return f"encoded as H.264 ({'lossless' if lossless else quality}) {sound}"
 
 
 def _told(found: Found, key: str) -> Record:
@@ -242,13 +245,13 @@ def _versions(lines: Iterable[Record]) -> dict[str, list[str]]:
 
 def _histograms(lines: Collection[Record]) -> list[tuple[str, str]]:
     wanted: list[tuple[str, str, Callable[[Record], float]]] = [
-        ("Length", "seconds", lambda line: number(line, "duration")),
+        ("Duration", "seconds", lambda line: number(line, "duration")),
         ("Shorter side", "pixels", lambda line: min(number(line, "width"), number(line, "height"))),
-        ("Rate", "frames a second", lambda line: number(line, "fps")),
+        ("Frame rate", "fps", lambda line: number(line, "fps")),
         ("Size", "MB", lambda line: number(line, "bytes") / 1e6),
     ]
     return [
-        (f"{title}, {unit}", charts.histogram([value(line) for line in lines], title, unit))
+        (f"{title} ({unit})", charts.histogram([value(line) for line in lines], title, unit))
         for title, unit, value in wanted
     ]
 
@@ -263,7 +266,7 @@ def _tile(stem: str, line: Record, pictures: Mapping[str, str | None]) -> Record
         "speaker": speaker(line),
         "key": key if key in pictures else None,
         "picture": pictures.get(key),
-        "told": f"{number(line, 'duration'):.1f} s, {sides}, {number(line, 'fps'):.4g}/s,"
+        "told": f"{number(line, 'duration'):.1f} s, {sides}, {number(line, 'fps'):.4g} fps,"
         f" {_bytes(number(line, 'bytes'))}",
     }
 

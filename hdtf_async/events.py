@@ -30,7 +30,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened. `type` names the kind, also in JSON."""
+    """Something that happened in a run. `type` names the kind, also in JSON."""
 
     type: ClassVar[str]
     passing: ClassVar[bool] = False
@@ -43,43 +43,43 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class RunStarted(Event):
-    """The plan is made; work begins."""
+    """The run starts."""
 
     type: ClassVar[str] = "run_started"
     videos: int
-    """YouTube videos whose clips are still to make."""
+    """YouTube videos with clips still to create."""
     clips: int
-    """Clips still to make, and those that are known to be impossible: each will be done or fail."""
+    """Clips still to create, including those known to be impossible: each will be done or fail."""
     clip_seconds: float
-    """Length of the clips still to make."""
+    """Total duration of the clips still to create."""
     there: int
-    """Clips that are there already."""
+    """Clips that already exist."""
     downloads: int
-    """Width of the network lane."""
+    """Maximum number of parallel downloads."""
     encodes: int
-    """Width of the encode lane."""
+    """Maximum number of parallel encodes."""
     least_bytes: int
-    """A lower bound of what fetching all videos takes."""
+    """Lower bound of the bytes to download."""
     pace: float
-    """Least seconds between two starts of a download."""
+    """Minimum seconds between two download starts."""
 
 
 @dataclass(frozen=True, slots=True)
 class DownloadStarted(Event):
-    """A video has its network token; yt-dlp is asked for it."""
+    """yt-dlp is started for a video."""
 
     type: ClassVar[str] = "download_started"
     video: str
     youtube_id: str
     attempt: int
-    """1 for the first."""
+    """1 for the first attempt."""
     least_bytes: int
-    """The video's part of the run's `least_bytes`."""
+    """This video's part of `least_bytes` of the run."""
 
 
 @dataclass(frozen=True, slots=True)
 class FormatChosen(Event):
-    """The rendition that is downloaded, and those that were refused."""
+    """The format to download was chosen."""
 
     type: ClassVar[str] = "format_chosen"
     video: str
@@ -88,20 +88,20 @@ class FormatChosen(Event):
     fps: float | None
     bytes: int | None
     refused: tuple[tuple[str, str], ...]
-    """Format id and why, in words."""
+    """Rejected formats: format id and cause."""
     sound_format_id: str | None
-    """The sound that is downloaded besides; None where none is wanted, or it is inside."""
+    """Separate audio format; null if no audio is requested or the video format contains it."""
     audio_language: str | None
-    """Language of the audio that is used, as a BCP 47 code; None if it is unknown or no audio is wanted."""
+    """Language of the audio as a BCP 47 code; null if unknown or no audio is requested."""
     audio_original: bool | None
-    """Whether that is the original audio; null if YouTube marks no track as original, or none is wanted."""
+    """Whether it is the original audio; null if YouTube marks no track as original or none is requested."""
     audio_guessed: bool
-    """Whether several languages are offered and none is marked as original, so that it is a guess."""
+    """Whether the track is a guess: several languages are offered and none is marked as original."""
 
 
 @dataclass(frozen=True, slots=True)
 class DownloadProgress(Event):
-    """Bytes that have arrived so far."""
+    """Progress of a download."""
 
     type: ClassVar[str] = "download_progress"
     passing: ClassVar[bool] = True
@@ -109,75 +109,74 @@ class DownloadProgress(Event):
     bytes: int
     total: int | None
     speed: float | None
-    """Bytes a second."""
+    """Bytes per second."""
 
 
 @dataclass(frozen=True, slots=True)
 class Downloaded(Event):
-    """All bytes of a video have come, and its network token is free again; it is checked next."""
+    """A download is complete; the file is checked next."""
 
     type: ClassVar[str] = "downloaded"
     video: str
     seconds: float
-    """How long it had the token."""
+    """Duration of the download."""
 
 
 @dataclass(frozen=True, slots=True)
 class RawReady(Event):
-    """A video is there, whole and checked: downloaded, kept from before, or the user's own."""
+    """A source video is complete and checked."""
 
     type: ClassVar[str] = "raw_ready"
     video: str
     origin: str
-    """``youtube``, ``kept`` or ``user``."""
+    """``youtube`` (downloaded), ``kept`` (from an earlier run) or ``user`` (``--raw-dir``)."""
     bytes: int
     seconds: float
-    """How long getting and checking it took."""
+    """Time for downloading and checking it."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileNotUsed(Event):
-    """A file in ``--raw-dir`` belongs to a video by its name, and is not used."""
+    """A file in ``--raw-dir`` has the name of a video, but is not used."""
 
     type: ClassVar[str] = "file_not_used"
     video: str
     file: str
-    """Its name, without the directory."""
+    """File name without directory."""
     words: str
     """Why it is not used."""
 
 
 @dataclass(frozen=True, slots=True)
 class VideoAsked(Event):
-    """A census has its answer: the video is there."""
+    """Census: the video is available."""
 
     type: ClassVar[str] = "video_asked"
     video: str
     youtube_id: str
     format_id: str
-    """The rendition that the main job would take."""
+    """The format that a run would download."""
     height: int
-    """Its lines."""
     at_reference: bool
-    """Whether that is the height at which the boxes were measured."""
+    """Whether this is the reference height of the crop boxes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retrying(Event):
-    """A download failed in passing and goes back into the queue."""
+    """A download failed temporarily and will be retried."""
 
     type: ClassVar[str] = "retrying"
     video: str
     reason: Reason
     words: str
     after: float
-    """Seconds until it may start again."""
+    """Seconds until the next attempt."""
     attempt: int
 
 
 @dataclass(frozen=True, slots=True)
 class VideoFailed(Event):
-    """A video could not be had; each of its clips fails with it."""
+    """A video failed, and all of its clips with it."""
 
     type: ClassVar[str] = "video_failed"
     video: str
@@ -185,12 +184,12 @@ class VideoFailed(Event):
     reason: Reason
     words: str
     clips: int
-    """How many that are."""
+    """Number of its clips."""
 
 
 @dataclass(frozen=True, slots=True)
 class VideoUnconfirmed(Event):
-    """YouTube called a video unavailable without a reason; what it says of other videos decides."""
+    """YouTube reported a video as unavailable without a reason; its answers for other videos decide."""
 
     type: ClassVar[str] = "video_unconfirmed"
     video: str
@@ -200,61 +199,61 @@ class VideoUnconfirmed(Event):
 
 @dataclass(frozen=True, slots=True)
 class PaceWait(Event):
-    """No download starts for a while: a census asked for too many videos in the last hour."""
+    """Downloads wait, because a census requested too many videos within the last hour."""
 
     type: ClassVar[str] = "pace_wait"
     after: float
     """Seconds until the next download may start."""
     requests: int
-    """Videos that were asked for in the last hour."""
+    """Videos requested within the last hour."""
 
 
 @dataclass(frozen=True, slots=True)
 class LaneClosed(Event):
-    """Every download would fail alike (`reason` says why): none starts for now, or in this run."""
+    """Downloads are paused, or stopped for this run, because all would fail with `reason`."""
 
     type: ClassVar[str] = "lane_closed"
     reason: Reason
     words: str
     after: float | None
-    """Seconds until one video tries again; None where the run ends instead."""
+    """Seconds until one test download; null if the run ends instead."""
     refused_probes: int
-    """How many tries after a cool-down were refused, one after the other."""
+    """Number of consecutive test downloads that were blocked."""
 
 
 @dataclass(frozen=True, slots=True)
 class LaneOpened(Event):
-    """YouTube answers again: downloads start as before."""
+    """Downloads resume."""
 
     type: ClassVar[str] = "lane_opened"
     closed: float
-    """Seconds for which the lane was closed."""
+    """Duration of the pause."""
 
 
 @dataclass(frozen=True, slots=True)
 class WindingDown(Event):
-    """The run was asked to end: nothing more is started, and what is being encoded is finished."""
+    """The run is stopping: nothing new starts, and running encodes may finish."""
 
     type: ClassVar[str] = "winding_down"
     encodes: int
-    """Encodes under way."""
+    """Running encodes."""
     within: float
-    """Seconds after which they are ended too."""
+    """Seconds after which they are terminated."""
 
 
 @dataclass(frozen=True, slots=True)
 class EncodeStarted(Event):
-    """A clip has its encode token."""
+    """An encode starts."""
 
     type: ClassVar[str] = "encode_started"
     clip: str
     seconds: float
-    """Length of the clip."""
+    """Duration of the clip."""
 
 
 @dataclass(frozen=True, slots=True)
 class EncodeProgress(Event):
-    """Seconds of a clip that are encoded."""
+    """Progress of an encode: seconds of the clip encoded so far."""
 
     type: ClassVar[str] = "encode_progress"
     passing: ClassVar[bool] = True
@@ -264,101 +263,102 @@ class EncodeProgress(Event):
 
 @dataclass(frozen=True, slots=True)
 class ClipRetrying(Event):
-    """An encode failed, and the clip is encoded again."""
+    """An encode failed and will be retried."""
 
     type: ClassVar[str] = "clip_retrying"
     clip: str
     reason: Reason
     words: str
     after: float
-    """Seconds until it may start again."""
+    """Seconds until the next attempt."""
     attempt: int
-    """1 for the first."""
+    """1 for the first attempt."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClipDone(Event):
-    """A clip has its final name and its record."""
+    """A clip is written, verified and recorded."""
 
     type: ClassVar[str] = "clip_done"
     clip: str
     file: str
     seconds: float
-    """Length of the clip."""
+    """Duration of the clip."""
     bytes: int
     took: float
-    """Seconds that making and checking it took."""
+    """Seconds spent encoding and checking it."""
     ends_early: float
-    """Seconds of its interval that lie behind the end of the video, and so are not in it."""
+    """Seconds of its interval after the end of the video, which the clip lacks."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClipFailed(Event):
-    """A clip could not be made."""
+    """A clip failed."""
 
     type: ClassVar[str] = "clip_failed"
     clip: str
     reason: Reason
     words: str
     with_video: bool
-    """Whether it failed with its video, of which was told before."""
+    """Whether it failed with its video, reported before in `video_failed`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClipChecked(Event):
-    """A published clip was held against its record."""
+    """A clip was compared with its record."""
 
     type: ClassVar[str] = "clip_checked"
     clip: str
     seconds: float
-    """Length of the clip, as recorded."""
+    """Recorded duration of the clip."""
     whole: bool
-    """Whether it is as recorded."""
+    """Whether it matches its record."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found(Event):
-    """Something in the directory is not as it should be."""
+    """A check found a problem in the directory."""
 
     type: ClassVar[str] = "found"
     file: str
-    """Name in the directory, with the line where one is meant."""
+    """Name in the directory, with the line number for a line of a file."""
     kind: str
-    """``wrong``, ``missing`` or ``foreign``."""
+    """``wrong`` (corrupt), ``missing`` or ``foreign`` (untracked)."""
     words: str
 
 
 @dataclass(frozen=True, slots=True)
 class CheckEnded(Event):
-    """A check is over; the same figures as in its `Check`."""
+    """A check has ended; same values as in `Check`."""
 
     type: ClassVar[str] = "check_ended"
     exit_code: int
     clips: int
-    """Clips that were held against their records."""
+    """Number of clips checked."""
     found: dict[str, int]
     """Number of findings of each kind."""
     made_again: int
+    """Number of clips that were re-created."""
     stopped: str | None
-    """Why it ended early, in words; None where it did not."""
+    """Why it ended early; null if it did not."""
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class RunEnded(Event):
-    """The run is over; the same figures as in its `Report`."""
+    """The run has ended; same values as in `Report`."""
 
     type: ClassVar[str] = "run_ended"
     exit_code: int
     done: int
     there: int
     failed: dict[str, int]
-    """Number of clips for each reason."""
+    """Number of clips per reason."""
     stopped: str | None
-    """Why the run ended early, in words; None where it did not."""
+    """Why the run ended early; null if it did not."""
     seconds: float
     absent: tuple[str, ...]
-    """Shards, as I/N, that have not begun; told by the last of the others that ends."""
+    """Shards (I/N) that have not started; reported by the last shard that ends."""
 
 
 def _about(event: Event) -> tuple[str, object]:

@@ -25,34 +25,34 @@ class Action(StrEnum):
     """What the program itself does about a failure."""
 
     RETRY = "retry"
-    """It passes: the same run tries again after a back-off, a bounded number of times."""
+    """Temporary: the same run retries it after a delay, a limited number of times."""
     LATER = "later"
-    """It passes, but not while this run waits: the next run tries again by itself."""
+    """Temporary, but not soon over: the next run retries it."""
     NEVER = "never"
-    """Gone for good: not tried again unless that is asked for with ``--retry-failed``."""
+    """Permanent: not retried without ``--retry-failed``."""
     ASK = "ask"
-    """A person has to do something first: not tried again in this run."""
+    """Needs action by the user: not retried in this run."""
     STOP = "stop"
-    """It would hit everything that follows: this run ends, and the next one tries again by itself."""
+    """Every video would fail: this run ends, and the next run retries it."""
     CLOSE = "close"
-    """Every video would fail alike: the lane is closed until a probe gets through."""
+    """Every download would fail: downloads pause until a test download succeeds."""
 
 
 class ExitCode(IntEnum):
     """The exit codes of the command line; `exit_code` says which one a set of reasons leads to."""
 
     DONE = 0
-    """All that was asked for is there."""
+    """Everything requested exists."""
     GIVEN_UP = 1
-    """The rest is gone for good or needs you."""
+    """The rest is permanently unavailable or needs action."""
     USAGE = 2
     """The command line or the tables are wrong."""
     REFUSED = 3
-    """Stopped early: YouTube is refusing this address."""
+    """Stopped early: YouTube is blocking this IP address."""
     LOCAL = 4
-    """Local trouble: disk full, not writable, a tool missing, another run at work."""
+    """Local error: disk full, not writable, a tool is missing, another run is active."""
     PASSING = 75
-    """Some failed in passing: another run may help."""
+    """Temporary failures: run again."""
     INTERRUPTED = 130
     """Interrupted (SIGINT)."""
     TERMINATED = 143
@@ -179,228 +179,228 @@ def _passing(meaning: str, remedy: str, tries: int = 3) -> Advice:
 
 ADVICE: dict[Reason, Advice] = {
     Reason.REFUSED: Advice(
-        "YouTube takes this address for a robot or says that it asks too often, and refuses it.",
+        "YouTube is blocking this IP address (bot check or rate limit).",
         "Wait: a block lasts hours, in several reports days. Then run again with a longer --pace or from"
-        " another address. --cookies may lift it, but a signed-in account can itself be blocked.",
+        " another IP address. --cookies may help, but a signed-in account can be blocked too.",
         Action.CLOSE,
         ExitCode.REFUSED,
     ),
     Reason.UNREACHABLE: Advice(
-        "No connection to YouTube could be made from this machine.",
-        "Check the network connection, DNS and --proxy, then run the same command again.",
+        "Cannot connect to YouTube from this machine.",
+        "Check your connection, DNS and --proxy, then run the same command again.",
         Action.CLOSE,
         ExitCode.PASSING,
     ),
     Reason.COOKIES_NEEDED: _yours(
-        "The video is only shown to people who are signed in, or the cookies that were given do not work.",
-        "Export fresh cookies in Netscape format from a browser that can play the video, and give --cookies.",
+        "The video requires a signed-in account, or the given cookies do not work.",
+        "Export fresh cookies in Netscape format from a browser that can play the video, and pass --cookies.",
     ),
     Reason.AGE: _yours(
-        "The video is only shown to people whose age YouTube knows.",
-        "Give --cookies of an account whose age is confirmed.",
+        "The video is age-restricted.",
+        "Pass --cookies of an account with a verified age.",
     ),
     Reason.RESTRICTED: _yours(
-        "An administrator of the network or of the Google account restricts which videos can be watched.",
-        "Run from another network, or give --cookies of an account without Restricted Mode.",
+        "The administrator of the network or of the Google account restricts this video.",
+        "Run from another network, or pass --cookies of an account without Restricted Mode.",
     ),
     Reason.UPDATE_NEEDED: _yours(
-        "This yt-dlp, or its JavaScript runtime, can no longer follow how YouTube hands out videos.",
+        "This version of yt-dlp or of its JavaScript runtime no longer works with YouTube.",
         "Update yt-dlp with pip install -U 'yt-dlp[default,deno]', then run again. If it is current, exclude"
-        " the client that fails: --yt-dlp-args='--extractor-args youtube:player_client=default,-CLIENT'.",
+        " the failing client: --yt-dlp-args='--extractor-args youtube:player_client=default,-CLIENT'.",
     ),
     Reason.JAVASCRIPT: _yours(
-        "The JavaScript runtime that yt-dlp needs for YouTube is missing or does not work here.",
-        "Run python -m hdtf_async doctor, which tests it; pip install -U 'yt-dlp[default,deno]' installs it.",
+        "The JavaScript runtime that yt-dlp needs for YouTube is missing or does not work.",
+        "Install it with pip install -U 'yt-dlp[default,deno]'; python -m hdtf_async doctor tests it.",
     ),
     Reason.YOUTUBE_CHANGED: _stopping(
-        "Several videos in a row failed with the same message, which this program does not know.",
+        "Several videos in a row failed with the same unknown error message.",
         "Update yt-dlp with pip install -U 'yt-dlp[default,deno]', then run again.",
     ),
     Reason.OTHER_PLACE: _yours(
-        "The video may not be watched from the country of this address.",
-        "Run again from another country, or through --proxy.",
+        "The video is not available in the country of this IP address.",
+        "Run from another country, or use --proxy.",
     ),
     Reason.PRIVATE: _gone(
-        "The uploader has made the video private.",
-        "Nothing can be done, unless the uploader shares it with you and you give --cookies.",
+        "The video is private.",
+        "Ask the uploader to share the video with your account, then pass --cookies.",
     ),
     Reason.REMOVED: _gone(
         "The video was removed by its uploader or by YouTube.",
-        "Nothing can be done; a copy that you already have can be used through --raw-dir.",
+        "If you have a copy of the video, use it with --raw-dir.",
     ),
     Reason.TERMINATED: _gone(
-        "The video went with its uploader's account, which was closed.",
-        "Nothing can be done; a copy that you already have can be used through --raw-dir.",
+        "The uploader's account was terminated.",
+        "If you have a copy of the video, use it with --raw-dir.",
     ),
     Reason.COPYRIGHT: _gone(
-        "The video was taken down or blocked for a copyright claim.",
-        "Nothing can be done here; a copy that you already have can be used through --raw-dir.",
+        "The video was removed or blocked because of a copyright claim.",
+        "If you have a copy of the video, use it with --raw-dir.",
     ),
     Reason.DRM: _gone(
-        "The video is only offered with copy protection.",
-        "Nothing can be done; a copy that you already have can be used through --raw-dir.",
+        "The video is only available with DRM.",
+        "If you have a copy of the video, use it with --raw-dir.",
     ),
     Reason.UNAVAILABLE: _later(
-        "YouTube says that the video is unavailable, but not why: it may be the video or this address.",
-        "Run again, at least 12 hours later: if YouTube then says the same, the video is given up.",
+        "YouTube reports the video as unavailable without a reason: the cause may be this IP address.",
+        "Run again at least 12 hours later; if the answer is the same, the video is marked as gone.",
     ),
     Reason.GONE: _gone(
-        "YouTube said in two runs, 12 hours or more apart, that the video is unavailable; others were not.",
-        "Open its address in a browser; if it plays there, run again with --retry-failed.",
+        "YouTube reported the video as unavailable in two runs at least 12 hours apart, unlike other videos.",
+        "Open its URL in a browser; if it plays there, run again with --retry-failed.",
     ),
     Reason.WRONG_VIDEO: _yours(
-        "YouTube answered with another video than the one that was asked for.",
-        "Open the address of the video in a browser; it may have been replaced by a trailer.",
+        "YouTube returned a different video than the requested one.",
+        "Open the URL of the video in a browser; it may have been replaced by a trailer.",
     ),
     Reason.NOT_YET: _later(
-        "The video is a premiere or live broadcast that is not over, or is still being processed.",
-        "Run again when it is over.",
+        "The video is an unfinished premiere or live stream, or is still being processed.",
+        "Run again when it is available.",
     ),
     Reason.FORMAT_UNAVAILABLE: _yours(
-        "YouTube offers the video, but in no rendition that would be acceptable.",
-        "Read the words for what was offered; --resolution reference accepts more than exact does.",
+        "YouTube offers no acceptable format of the video.",
+        "See the error message for the formats offered; --resolution reference accepts more than exact.",
     ),
     Reason.NETWORK: _passing(
-        "The network or YouTube's servers failed for the moment.",
-        "Run again later; if it persists, check the connection and --proxy.",
+        "Temporary network or server error.",
+        "Run again later; if it persists, check your connection and --proxy.",
     ),
     Reason.CERTIFICATE: _local(
-        "The server's certificate could not be verified, so nothing was fetched from it.",
-        "Check this machine's clock and certificates, and whether a proxy opens the encrypted connection.",
+        "The server's TLS certificate could not be verified, so nothing was downloaded.",
+        "Check the clock and CA certificates of this machine, and whether a proxy intercepts TLS.",
     ),
     Reason.PLAYER_FORBIDDEN: _passing(
-        "YouTube's player API refused the request (403); no media was asked for yet.",
-        "Run again later; if it stays so, update yt-dlp, and check --proxy and --cookies.",
+        "YouTube's player API rejected the request (403), before any media was requested.",
+        "Run again later; if it persists, update yt-dlp and check --proxy and --cookies.",
     ),
     Reason.FORBIDDEN: _passing(
-        "YouTube's media server turned down the address that it had given out (403 or 404).",
+        "YouTube's media server rejected the media URL (403 or 404).",
         "Run again; if several videos fail like this, update yt-dlp: pip install -U 'yt-dlp[default,deno]'.",
         tries=4,  # each with a fresh extraction: a fourth one succeeded in a public report
     ),
     Reason.RANGE_REFUSED: _passing(
-        "A partial download could not be continued where it had stopped (416).",
-        "Run again: the partial file has been deleted, and the download begins anew.",
+        "A partial download could not be resumed (416).",
+        "Run again: the partial file was deleted, and the download starts over.",
         tries=2,
     ),
     Reason.DISK_FULL: _local(
-        "There is no room left on the disk, or less than --min-free.",
-        "Make room and run again; --no-keep-raw needs least.",
+        "The disk is full, or less than --min-free is left.",
+        "Free disk space and run again; --no-keep-raw needs least.",
     ),
     Reason.NOT_WRITABLE: _local(
         "A file or directory could not be written.",
         "Check the path in the error message: its permissions and its length, and that it is not read-only.",
     ),
     Reason.DISK_ERROR: _local(
-        "The disk, or the server of a network file system, answered with an error.",
-        "Do what the error message says, then run again: what was recorded stays.",
+        "The disk or the network file system reported an error.",
+        "Follow the error message, then run again: completed clips are kept.",
     ),
     Reason.RESOURCE_LIMIT: _local(
-        "A limit of the system was reached: open files, processes, memory, or the size of a file.",
-        "Raise the limit that the error message names, or take fewer --downloads and --encodes; run again.",
+        "A system limit was reached: open files, processes, memory or file size.",
+        "Raise the limit named in the error message, or use fewer --downloads and --encodes; run again.",
     ),
     Reason.STORE_UNREACHABLE: _stopping(
-        "The object store did not answer, or broke off, several times in a row.",
-        "Run again later: what was put and recorded stays; look at its address and at the line to it.",
+        "The object store repeatedly did not respond, or dropped the connection.",
+        "Run again later: completed clips are kept. Check the URL and the network connection.",
     ),
     Reason.STORE_REFUSED: _local(
-        "The object store turned down what was asked of it, or another run has taken over.",
-        "Read its words beside this reason; check the bucket's name, the keys and what they allow.",
+        "The object store rejected a request, or another run has taken over its lock.",
+        "See the error message; check the bucket name, the credentials and their permissions.",
     ),
     Reason.WORKER_LOST: _passing(
-        "The workers of the cluster that had this video ended in the middle of it.",
-        "Run again; read the workers' own logs: they may have been killed for want of memory.",
+        "The cluster workers that processed this video died.",
+        "Run again; check the logs of the workers: they may have run out of memory.",
     ),
     Reason.CLUSTER_LOST: _stopping(
-        "The scheduler of the cluster did not answer, or had no worker for some minutes.",
-        "Look at the scheduler and its workers, then run again: what was recorded stays.",
+        "The cluster's scheduler did not respond, or had no workers for some minutes.",
+        "Check the scheduler and its workers, then run again: completed clips are kept.",
     ),
     Reason.BAD_OPTION: _local(
-        "yt-dlp does not accept an option that was given to it.",
+        "yt-dlp rejected one of its options.",
         "Correct --proxy, --cookies, --cookies-from-browser or --yt-dlp-args: see the error message.",
     ),
     Reason.TOOL_MISSING: _local(
-        "A tool that the job needs was not found or could not be started.",
-        "Install what is named beside this reason, or leave --ffmpeg and --yt-dlp away.",
+        "A required tool was not found or could not be started.",
+        "Install the tool named in the error message, or omit --ffmpeg and --yt-dlp.",
     ),
     Reason.NOT_READY: _local(
-        "The run did not begin: what it was given would have failed for every video alike.",
-        "Do what stands beside this reason; python -m hdtf_async doctor looks at everything.",
+        "The run was not started, because every video would have failed.",
+        "Fix this and run again; python -m hdtf_async doctor checks everything.",
     ),
     Reason.TOOL_FAILED: _yours(
-        "A tool ended with an error that is neither the video's nor the network's.",
-        "Read the tool's last words beside this reason, and any extra arguments that you gave it.",
+        "A tool failed for a reason unrelated to the video or the network.",
+        "See the error message, and check any extra arguments that you passed to the tool.",
     ),
     Reason.TIMED_OUT: _passing(
-        "A tool was ended because it had not finished by its deadline.",
-        "Run again; on a slow line take fewer --downloads at a time.",
+        "A tool did not finish within its time limit and was terminated.",
+        "Run again; on a slow connection, use fewer --downloads.",
     ),
     Reason.STALLED: _passing(
-        "A tool was ended because nothing had moved for a long time.",
-        "Run again; on a slow line take fewer --downloads at a time.",
+        "A tool made no progress and was terminated.",
+        "Run again; on a slow connection, use fewer --downloads.",
     ),
     Reason.ENCODE_STALLED: _passing(
-        "ffmpeg was ended because an encode made no progress, or took far longer than it should.",
-        "Run again; if it persists, take fewer --encodes, and check the load, the memory and the disk.",
+        "An encode made no progress or took far too long, and ffmpeg was terminated.",
+        "Run again; if it persists, use fewer --encodes, and check the CPU load, memory and disk.",
     ),
     Reason.RAW_TRUNCATED: _passing(
-        "The download is shorter than was promised.",
-        "Run again: it was not used, and is fetched anew.",
+        "The downloaded file is shorter than announced.",
+        "Run again: the file was discarded and is downloaded again.",
     ),
     Reason.RAW_UNREADABLE: _passing(
-        "The download cannot be read as video.",
-        "Run again: it was not used, and is fetched anew.",
+        "The downloaded file cannot be read as video.",
+        "Run again: the file was discarded and is downloaded again.",
     ),
     Reason.RAW_DIR_FILE: _yours(
-        "A file in --raw-dir that belongs to this video cannot be used; the error message names it.",
-        "Replace the file; or remove it, so that the video is downloaded.",
+        "The file in --raw-dir for this video cannot be used; the error message names it.",
+        "Replace the file, or remove it so that the video is downloaded.",
     ),
     Reason.BOX_DOES_NOT_FIT: _yours(
-        "The published box leaves the frame of the video.",
-        "Look at the video: --corrections unverified has other boxes for some; --crop face needs none.",
+        "The published crop box extends beyond the frame of the video.",
+        "Use --corrections unverified, which has other boxes for some clips, or --crop face.",
     ),
     Reason.HEIGHT_UNKNOWN: _yours(
-        "The tables do not say at which height the box was measured, so it cannot be placed.",
-        "Use --corrections verified or unverified, or write the height into the resolution table.",
+        "The tables do not contain the reference height of the crop box.",
+        "Use --corrections verified or unverified, or add the height to the resolution table.",
     ),
     Reason.INTERVAL_OUTSIDE: _yours(
-        "At least half of the published interval lies before the beginning or behind the end of the video.",
-        "Compare the video with the table: it may have been shortened or replaced since it was annotated.",
+        "At least half of the published interval is before the start or after the end of the video.",
+        "Compare the video with the table: it may have been shortened or replaced since the annotation.",
     ),
     Reason.UNSUPPORTED_SOURCE: _yours(
-        "The clip cannot be made from this source video: the error message says why.",
-        "Give another copy of the video with --raw-dir; a file of your own can be converted with ffmpeg.",
+        "The clip cannot be created from this source video; see the error message.",
+        "Pass another copy of the video with --raw-dir, for example one converted with ffmpeg.",
     ),
     Reason.NO_SOUND: _yours(
-        "The video has no sound, and sound was asked for.",
-        "Nothing can be done; --audio none, in a directory of its own, makes the clip without.",
+        "The video has no audio, but --audio was given.",
+        "Use --audio none with another --out to create the clip without audio.",
     ),
     Reason.NO_FACE: _yours(
         "No face was found in at least half of the clip's frames.",
-        "Look at the video; --crop table, or --face-fallback table, cuts out the published box.",
+        "Use --crop table or --face-fallback table, which use the published box.",
     ),
     Reason.CLIP_WRONG: _yours(
-        "The encoder's output has not the size or the number of frames that it should have; it was deleted.",
-        "Run again; if it stays so, report it with the error message and the version of ffmpeg.",
+        "The encoded clip has an unexpected size, duration or number of frames, and was deleted.",
+        "Run again; if it persists, report it with the error message and the version of ffmpeg.",
     ),
     Reason.ROW_REFUSED: _yours(
-        "A row of the tables cannot be used and was left out, with the clips that need it.",
-        "Correct it in the file and line that failures.jsonl names, and run again.",
+        "An invalid row of the tables was skipped, with the clips that need it.",
+        "Correct the row (failures.jsonl has the file and line) and run again.",
     ),
     Reason.NOT_TRIED: _later(
-        "The run ended, or the network lane was closed, before its turn came.",
-        "Run again.",
+        "Not attempted: the run ended or downloads were paused first.",
+        "Run the same command again.",
     ),
     Reason.MANIFESTS_LOCKED: _later(
-        "Another process has locked metadata.jsonl and failures.jsonl, so this one did not write them.",
-        "Run merge, or the same command again, once that process has ended: clips and journal are complete.",
+        "metadata.jsonl and failures.jsonl were not updated, because another process has locked them.",
+        "Run merge or the same command again after that process has ended; the journal is complete.",
     ),
     Reason.FAULT: _yours(
-        "This program itself failed on it; the others were not touched by that.",
-        "Please report it, with the words beside this reason and the video's download log.",
+        "Internal error; other clips are not affected.",
+        "Please report it with the error message and the video's download log.",
     ),
     Reason.UNKNOWN: Advice(
-        "Something failed with words that this program does not know.",
-        "Read the last words beside this reason; another run may help, and so may a newer yt-dlp.",
+        "A tool failed with an unknown error message.",
+        "See the error message; another run or a newer yt-dlp may help.",
         Action.RETRY,
         ExitCode.GIVEN_UP,
         tries=3,

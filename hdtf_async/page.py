@@ -113,6 +113,7 @@ def find(out: Path) -> Found:
         runs=sorted(runs, key=lambda run: run.begun),
         now=now,
         pictures=_pictures(out / REPORT),
+        directory=out.absolute().name,
     )
 
 

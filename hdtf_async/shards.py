@@ -77,7 +77,7 @@ def named(shards: Sequence[Shard]) -> str:
 def absent_words(absent: Sequence[Shard]) -> str:
     """Say in a sentence that some shards have not begun, and what to do."""
     shards, have, them = ("Shards", "have", "them") if len(absent) > 1 else ("Shard", "has", "it")
-    return f"{shards} {named(absent)} {have} not begun: start {them}, or run once without --shard."
+    return f"{shards} {named(absent)} {have} not started: start {them}, or run once without --shard."
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,7 +179,7 @@ def recipes_table() -> str:
     """Return the table of recipes."""
     from hdtf_async.recipes import RECIPES  # noqa: PLC0415
 
-    rows = ["| recipe | stands for | what to do with the tree |", "|---|---|---|"]
+    rows = ["| recipe | options | how to use the export |", "|---|---|---|"]
     for name, recipe in RECIPES.items():
         preset = " ".join(f"--{key} {value}" for key, value in recipe.preset.items() if value is not None)
         rows.append(f"| `{name}` | `{preset}` | {recipe.use} |")

@@ -109,7 +109,7 @@ def test_it_opens_without_an_error_and_fits_the_screen(
         ({"subset": "WDA"}, ["WDA_Speaker1_000", "WDA_Speaker2_000", "WDA_Speaker3_000"]),
         ({"outcome": "missing"}, ["RD_Radio1_001", "WRA_Guest2_002"]),
         ({"outcome": "private"}, ["RD_Radio1_001"]),
-        ({"speaker": "guest", "outcome": "there"}, ["WRA_Guest1_000", "WRA_Guest2_000", "WRA_Guest2_001"]),
+        ({"speaker": "guest", "outcome": "done"}, ["WRA_Guest1_000", "WRA_Guest2_000", "WRA_Guest2_001"]),
         ({"speaker": "nobody"}, []),
     ],
     ids=str,

@@ -205,7 +205,7 @@ def test_the_front_page_is_one() -> None:
 
 def test_what_the_clips_mean_for_whoever_uses_them_is_said_in_three_sentences() -> None:
     """On the tables' licence, on YouTube's terms, on the people shown."""
-    (words,) = re.findall(r"(?s)For whoever uses the clips: (.*)", readme.README.read_text("utf-8"))
+    (words,) = re.findall(r"(?s)Using the clips: (.*)", readme.README.read_text("utf-8"))
     sentences = re.findall(r"[^.]+\.", " ".join(words.split()))
     subjects = ("licence of the tables", "YouTube's terms", "people shown")
     assert len(sentences) == 3

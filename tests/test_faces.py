@@ -358,7 +358,7 @@ async def test_doctor_looks_at_what_faces_need(
     assert sign.verdict is Verdict.FINE
     signs = await doctor.examine(replace(options, face_model=None))
     (sign,) = [sign for sign in signs if sign.subject == "faces"]
-    assert (sign.verdict, "a run fetches it" in sign.words) == (Verdict.WARNING, True)
+    assert (sign.verdict, "a run downloads it" in sign.words) == (Verdict.WARNING, True)
 
 
 async def test_wild_places_do_not_come_from_real_footage(films: Path) -> None:

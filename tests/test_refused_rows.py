@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 REFUSED = {
     "box": ("RD_crop_wh.txt", "Radio2_0.mp4 0 0 0 0", "has no area"),
     "interval": ("RD_annotion_time.txt", "Radio9.mp4 00:30-00:10", "does not run forward"),
-    "name": ("RD_video_url.txt", "../Radio9 https://youtu.be/CPCoMyuBRM0", "cannot name a file safely"),
-    "link": ("WDA_video_url.txt", "Speaker9 https://example.org/x", "leads to no YouTube video"),
+    "name": ("RD_video_url.txt", "../Radio9 https://youtu.be/CPCoMyuBRM0", "is not a safe file name"),
+    "link": ("WDA_video_url.txt", "Speaker9 https://example.org/x", "is not the URL of a YouTube video"),
     "zoom": ("WRA_crop_ratio.txt", "Guest1_9.mp4 0", "not above 0"),
-    "twice": ("RD_resolution.txt", "Radio1.mp4 720", "has a row already"),
+    "twice": ("RD_resolution.txt", "Radio1.mp4 720", "already has a row"),
 }
 """A table, a row that is refused in it, and why."""
 
@@ -81,7 +81,7 @@ async def test_a_refused_row_beside_good_ones_is_named_with_its_reason(
     assert "1 missing" in text
     assert "1 row_refused" in quiet_summary(report.exit_code, report.reasons, None)
     html = (out / "report.html").read_text("utf-8")
-    assert "1 row of the tables left out" in html
+    assert "1 invalid table row skipped" in html
     assert f"{file}:{line}" in html
 
 
@@ -99,7 +99,7 @@ async def test_later_runs_say_the_same_until_the_row_is_mended(out: Path, option
     table.write_text(before, "utf-8")
     assert (await hdtf_async.download(out, options)).exit_code is ExitCode.DONE
     assert failures(out) == []
-    assert "left out" not in (out / "report.html").read_text("utf-8")
+    assert "skipped" not in (out / "report.html").read_text("utf-8")
 
 
 async def test_a_part_is_not_charged_with_rows_of_other_subsets(out: Path, options: Options) -> None:

@@ -219,7 +219,7 @@ def test_what_others_have_written_stays_words() -> None:
 
 def test_what_is_not_in_the_journal_is_not_told(tmp_path: Path) -> None:
     """A directory without one is an error with a sentence; of a damaged one there is what is left."""
-    with pytest.raises(StoreError, match="nothing to report"):
+    with pytest.raises(StoreError, match="has no journal"):
         page.find(tmp_path)
     (tmp_path / "_journal.jsonl").write_text(
         '{"type": "run"}\n[1]\n{"type": "clip"}\n' + json.dumps(STORY[0]) + "\n{"
@@ -227,7 +227,7 @@ def test_what_is_not_in_the_journal_is_not_told(tmp_path: Path) -> None:
     (tmp_path / "failures.jsonl").write_text('{"clip": "RD_A_000", "reason": "not_tried"}\n7\n')
     (tmp_path / "report.html").write_bytes(b"\xff\x00 data-picture=")
     found = page.find(tmp_path)
-    assert dict(content.counts(found))["not tried yet"] == "1"
+    assert dict(content.counts(found))["not attempted"] == "1"
     assert b"RD_" in page.render(found)
 
 
@@ -277,7 +277,7 @@ def test_the_main_job_ends_with_a_report_of_all_that_came(finished: Finished) ->
     outside = [each for tag, each in whole.tags if tag in {"script", "link", "iframe", "object"} and each]
     assert outside == [{"rel": "icon", "href": "data:,"}]
     run = content.facts_of_run(page.find(finished.out).runs[-1])
-    assert run[0] == "10 clips made"
+    assert run[0] == "10 clips written"
     assert html.count('class="bar done"') == 6 + 10  # a download of each film, an encode of each clip
 
 
@@ -340,7 +340,7 @@ async def test_a_clip_of_which_no_picture_can_be_made_has_a_place_all_the_same(
     clip = out / "RD_Radio1_000.mp4"
     clip.write_bytes(b"#EXTM3U\nfile:///etc/passwd\n".ljust(clip.stat().st_size))
     html = await drawn(out)
-    assert (html.count("<img "), html.count("data-picture="), html.count("no picture")) == (9, 10, 1)
+    assert (html.count("<img "), html.count("data-picture="), html.count("no image")) == (9, 10, 1)
     monkeypatch.setattr(thumbnails, "make", pytest.fail)
     assert await drawn(out) == html
 
@@ -369,7 +369,7 @@ async def test_a_report_is_drawn_while_a_run_goes_on(finished: Finished, tmp_pat
         directory.note({"type": "download_started", "video": "RD_Late", "youtube_id": "x", "attempt": 1})
         await directory.append()
         html = await drawn(out)
-    assert "A run is at work" in html
+    assert "A run is active" in html
     assert "RD_Late: " in html
     assert {path.name for path in out.iterdir()} == before
 

@@ -203,7 +203,7 @@ async def test_whatever_finds_no_room_the_next_run_goes_on(
         all_is_there(out, right)
     assert room > 3 * SPEAKERS
     assert unopened
-    assert all("make room" in words for words in unopened)
+    assert all("free disk space" in words for words in unopened)
 
 
 async def test_what_running_downloads_will_still_write_counts(

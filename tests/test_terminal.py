@@ -243,7 +243,7 @@ def test_what_the_demo_tells_to_type_fits_80_columns_and_is_one_command(tmp_path
     assert max(map(len, told.splitlines())) <= 80
     (tmp_path / "python").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     (tmp_path / "python").chmod(0o755)
-    shell = told.partition("main job:\n")[2]
+    shell = told.partition("yourself:\n")[2]
     words = subprocess.run(
         ["/bin/sh", "-ec", shell], env={"PATH": str(tmp_path)}, check=True, capture_output=True, text=True
     ).stdout.splitlines()

@@ -5,7 +5,7 @@ const shown = document.getElementById("shown");
 const fits = {
   subset: (wanted, tile) => tile.subset === wanted,
   speaker: (wanted, tile) => tile.speaker.toLowerCase().includes(wanted.toLowerCase()),
-  outcome: (wanted, tile) => (wanted === "missing" ? tile.outcome !== "there" : tile.outcome === wanted),
+  outcome: (wanted, tile) => (wanted === "missing" ? tile.outcome !== "done" : tile.outcome === wanted),
 };
 function filter() {
   const wanted = Object.entries(fits).map(([name, fit]) => [form.elements[name].value.trim(), fit]);
