@@ -9,16 +9,26 @@ import json
 import logging
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import threading
 from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import IPv4Address
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 from conftest import exported
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from moto.server import ThreadedMotoServer
 from objects import BUCKET, Fault, Front, in_front, make_bucket
 
@@ -67,6 +77,34 @@ def front(_server: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
 def short(finished: Finished) -> Options:
     """Options for two clips of one video, for which a second will do."""
     return replace(finished.options, videos=("Radio1",))
+
+
+@pytest.fixture
+def tls() -> Iterator[int]:
+    """The port of a server with a certificate that nobody has signed."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "nobody")])
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with NamedTemporaryFile() as file:
+        file.write(private + signed.public_bytes(Encoding.PEM))
+        file.flush()
+        context.load_cert_chain(file.name)
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]  # whoever turns away says nothing
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
 
 
 def below(front: Front, prefix: str = "some prefix/") -> dict[str, bytes]:
@@ -215,6 +253,34 @@ async def test_a_bucket_that_is_not_there_is_named(front: Front, short: Options)
     with pytest.raises(StoreError, match="404 Not Found: NoSuchBucket") as caught:
         await hdtf_async.download("s3://no-such-bucket/x", short)
     assert not isinstance(caught.value, AwayError)
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"AWS_ALLOW_HTTP": ""}, "set AWS_ALLOW_HTTP=true"),
+        ({"AWS_ENDPOINT_URL": "127.0.0.1:9000"}, "AWS_ENDPOINT_URL: expected the address of a server"),
+        ({"AWS_ENDPOINT_URL": "https://127.0.0.1:{port}"}, "does not speak TLS there"),
+        ({"AWS_ENDPOINT_URL": "https://127.0.0.1:{tls}"}, "set SSL_CERT_FILE"),
+        ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "set AWS_ACCESS_KEY_ID"),
+        ({"AWS_SECRET_ACCESS_KEY": ""}, "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
+)
+def test_what_a_person_has_to_set_is_told_and_is_no_passing_trouble(
+    variables: dict[str, str],
+    words: str,
+    front: Front,
+    tls: int,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Exit code 4: however often it is run again, it comes to the same."""
+    due = {"AWS_METADATA_ENDPOINT": "http://127.0.0.1:1"} | variables
+    with exported({name: value.format(port=front.port, tls=tls) for name, value in due.items()}):
+        for name in [name for name, value in variables.items() if not value]:
+            del os.environ[name]
+        assert main(["--out", URL, "--quiet"]) == ExitCode.LOCAL
+    assert words in capsys.readouterr().err
 
 
 async def test_of_two_runs_one_is_told(front: Front, short: Options) -> None:
