@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
@@ -49,8 +49,8 @@ if TYPE_CHECKING:
 VIEWS = (METADATA, FAILURES, *LISTS, CARD)
 _FEW = 16
 """Short segments in a row that are made one when a run ends."""
-_GOODBYE = 120.0
-"""Seconds for what is still to be said to the store when a run is cancelled."""
+_GOODBYE = 60.0
+"""Seconds for what is still to be put when a run is cancelled: batch systems do not wait for long."""
 
 
 def place(out: str | PathLike[str] | Address) -> Path | Address:
@@ -142,12 +142,12 @@ class Away(Store):
         Of raws that are not kept it is told with the next clip.
         """
         await super().append(*records)
+        for record in records:
+            if record["type"] == "clip":  # before anything can be cancelled: it is listed with its record
+                self._listing.missing.discard(record["clip"])
         kinds = {record["type"] for record in records}
         if kinds - ({"raw", "sound"} if not self.keeps_raws else set()):
             await self._hand_on()
-        for record in records:
-            if record["type"] == "clip":
-                self._listing.missing.discard(record["clip"])
 
     async def not_tried(self) -> tuple[Record, ...]:
         """Return what the view of before says of clips that were not tried: it is in the store."""
@@ -175,15 +175,22 @@ class Away(Store):
     async def deliver(self) -> None:
         """Put the views that have changed, and join the segments. Raises `Failure`.
 
-        Those of several shards are made by `merge`. Also a run that is cancelled has some time for this.
+        Those of several shards are made by `merge`. A run that is cancelled tries it once more, for a while:
+        an upload that was under way is finished, or put again.
         """
-        with anyio.CancelScope(shield=True) as scope:
-            scope.deadline = anyio.current_time() + _GOODBYE
-            await self._hand_on()
-            if self.shard is None:
-                await put_views(self.bucket, self.out, self._listing)
-            async with self._turn:
-                await self._join(least=_FEW)
+        try:
+            await self._deliver()
+        except anyio.get_cancelled_exc_class():
+            with anyio.move_on_after(_GOODBYE, shield=True), suppress(Failure):
+                await self._deliver()
+            raise
+
+    async def _deliver(self) -> None:
+        await self._hand_on()
+        if self.shard is None:
+            await put_views(self.bucket, self.out, self._listing)
+        async with self._turn:
+            await self._join(least=_FEW)
 
     async def _send(self, final: Path) -> None:
         """Put what belongs to a clip: its records of before must not vouch for it, nor stay behind it."""

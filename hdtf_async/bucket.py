@@ -23,6 +23,7 @@ from anyio.to_thread import run_sync
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.locks import StoreError
 from hdtf_async.options import OptionsError
+from hdtf_async.storeerrors import NO_BUCKET, explained, flaw_of_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -42,7 +43,12 @@ REPEATS = 4
 FIRST_WAIT = 2.0
 """Seconds before the second try; four times as long before the third."""
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-_TURNED_DOWN = re.compile(r"status code: 4(?!08|29)\d\d")
+_ENDPOINTS = {
+    "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
+    "gs": ("GOOGLE_BASE_URL",),
+    "az": ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
+}
+"""Variables with the address of a server, by the scheme of what it keeps."""
 _PLAIN = ("AWS_ALLOW_HTTP", "AZURE_ALLOW_HTTP")
 """Variables that allow a connection without encryption."""
 
@@ -160,7 +166,9 @@ class Bucket:
         async def once() -> bytes | None:
             try:
                 answer = await obstore.get_async(self._store, key)
-            except FileNotFoundError:
+            except FileNotFoundError as error:
+                if re.search(NO_BUCKET, f"{error}"):
+                    raise
                 return None
             return bytes(await answer.bytes_async())
 
@@ -215,21 +223,8 @@ class Bucket:
         try:
             yield
         except (BaseError, OSError) as error:
-            words = told(f"{error}")
-            refused = isinstance(error, _refusals()) or _TURNED_DOWN.search(words)
-            reason = Reason.STORE_REFUSED if refused else Reason.STORE_UNREACHABLE
+            reason, words = explained(f"{error}", refused=isinstance(error, _refusals()))
             raise Failure(reason, f"{self.address}: {what}: {words}") from error
-
-
-def told(error: str) -> str:
-    """Return what an error of obstore says, without what may be secret. Pure.
-
-    After ``?`` an address may hold a signature, and the page that the server has sent names the key; of that
-    page only the code is told.
-    """
-    code = re.search(r"<Code>(\w{1,60})</Code>", error)
-    words = re.sub(r"\?\S*", "", error.strip().partition("\n")[0].partition("<")[0]).strip(" :")
-    return f"{words}: {code[1]}" if code else words
 
 
 def _refusals() -> tuple[type[Exception], ...]:
@@ -248,6 +243,10 @@ def reached(address: Address) -> Bucket:
     from obstore.exceptions import BaseError  # noqa: PLC0415
     from obstore.store import from_url  # noqa: PLC0415
 
+    for name in _ENDPOINTS.get(address.url.partition(":")[0], ()):
+        flaw = flaw_of_endpoint(os.environ[name]) if os.environ.get(name) else None
+        if flaw is not None:  # obstore panics
+            raise StoreError(f"{address} cannot be used: {name}: {flaw}")
     try:
         if address.url.startswith("file:"):
             return Bucket(address, from_url(address.url, mkdir=True))
@@ -273,7 +272,7 @@ def reached(address: Address) -> Bucket:
             ),
         )
     except (BaseError, OSError, ValueError) as error:
-        words = Failure(Reason.STORE_REFUSED, told(f"{error}")).words
+        words = Failure(*explained(f"{error}")).words
         raise StoreError(f"{address} cannot be used: {words}") from None
 
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 LOCKS = "_locks/"
 LEASE = 120.0
 """Seconds after which a lock that was not renewed may be taken over."""
+_GOODBYE = 20.0
+"""Seconds for which whoever ends tries to tidy up after himself."""
 RENEWALS = 4
 """How often in that time it is renewed."""
 
@@ -81,8 +83,13 @@ async def held(bucket: Bucket, shard: Shard | None) -> AsyncIterator[Lease]:
         generation = 0 if newest is None else int(newest.key.rpartition("/")[2]) + 1
         content = json.dumps(whoami() | {"time": now(), "run": uuid.uuid4().hex}).encode()
         lease = Lease(bucket, f"{below}{generation:010d}", content)
-        if await bucket.create(lease.key, content):
-            break  # else somebody else was quicker
+        try:
+            if await bucket.create(lease.key, content):
+                break  # else somebody else was quicker
+        except BaseException:  # it may be there all the same, or arrive later
+            with anyio.move_on_after(_GOODBYE, shield=True), suppress(Failure):
+                await _let_go(lease)
+            raise
     try:
         await _require_alone(bucket, shard)
         async with anyio.create_task_group() as beside:
@@ -91,8 +98,14 @@ async def held(bucket: Bucket, shard: Shard | None) -> AsyncIterator[Lease]:
             beside.cancel_scope.cancel()
     finally:
         if lease.lost is None:
-            with anyio.move_on_after(20, shield=True), suppress(Failure):
+            with anyio.move_on_after(_GOODBYE, shield=True), suppress(Failure):
                 await bucket.write(lease.key, b"")
+
+
+async def _let_go(lease: Lease) -> None:
+    """Let go of a lock of which it is not known whether it was taken."""
+    if not await lease.bucket.create(lease.key, b"") and await lease.bucket.get(lease.key) == lease.content:
+        await lease.bucket.write(lease.key, b"")
 
 
 async def at_work(bucket: Bucket, own: Lease) -> set[str]:
@@ -121,12 +134,12 @@ async def _require_old(bucket: Bucket, lock: Listed) -> None:
     if has_ended(told):
         return
     asking = f"{lock.key}.asked-{uuid.uuid4().hex}"
-    await bucket.write(asking, b"")
     try:
+        await bucket.write(asking, b"")
         # Both by the store's clock.
         times = {each.key: each.written async for each in bucket.listing(lock.key.rpartition("/")[0] + "/")}
     finally:
-        with anyio.CancelScope(shield=True):
+        with anyio.move_on_after(_GOODBYE, shield=True), suppress(Failure):
             await bucket.delete([asking])
     if lock.key in times and asking in times:
         _refuse(bucket, told, (times[asking] - times[lock.key]).total_seconds())

@@ -40,9 +40,16 @@ class Fault(Enum):
     GONE = "404 NoSuchKey"
     SLOW_DOWN = "503 SlowDown"
     DENIED = "403 AccessDenied"
+    CONFLICT = "409 ConditionalRequestConflict: another request for the same key is under way"
 
 
-_ANSWERS = {Fault.SLOW_DOWN: (503, SLOW_DOWN), Fault.DENIED: (403, DENIED), Fault.GONE: (404, GONE)}
+CONFLICT = b"<Error><Code>ConditionalRequestConflict</Code><Message>Please retry.</Message></Error>"
+_ANSWERS = {
+    Fault.CONFLICT: (409, CONFLICT),
+    Fault.SLOW_DOWN: (503, SLOW_DOWN),
+    Fault.DENIED: (403, DENIED),
+    Fault.GONE: (404, GONE),
+}
 
 
 @dataclass

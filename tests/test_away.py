@@ -15,6 +15,7 @@ from hdtf_async.bucket import Address, is_address
 from hdtf_async.cli import main
 from hdtf_async.flags import COMMANDS
 from hdtf_async.segments import MANY, SHORT, short
+from hdtf_async.storeerrors import told
 
 
 @pytest.mark.parametrize(
@@ -72,7 +73,7 @@ def test_a_key_in_an_address_is_refused_and_not_repeated(url: str) -> None:
 )
 def test_of_an_error_what_may_be_secret_is_not_told(error: str, words: str) -> None:
     """Neither the page that names the key, nor the signature in an address."""
-    assert bucket.told(error) == words
+    assert told(error) == words
 
 
 @pytest.mark.parametrize("path", ["clips", "./a", "/a/b", "~/x", "a:b", "C:/x"])

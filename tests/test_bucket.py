@@ -9,16 +9,26 @@ import json
 import logging
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import threading
 from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import IPv4Address
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 from conftest import exported
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from moto.server import ThreadedMotoServer
 from objects import BUCKET, Fault, Front, in_front, make_bucket
 
@@ -67,6 +77,34 @@ def front(_server: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
 def short(finished: Finished) -> Options:
     """Options for two clips of one video, for which a second will do."""
     return replace(finished.options, videos=("Radio1",))
+
+
+@pytest.fixture
+def tls() -> Iterator[int]:
+    """The port of a server with a certificate that nobody has signed."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "nobody")])
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with NamedTemporaryFile() as file:
+        file.write(private + signed.public_bytes(Encoding.PEM))
+        file.flush()
+        context.load_cert_chain(file.name)
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]  # whoever turns away says nothing
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
 
 
 def below(front: Front, prefix: str = "some prefix/") -> dict[str, bytes]:
@@ -215,6 +253,34 @@ async def test_a_bucket_that_is_not_there_is_named(front: Front, short: Options)
     with pytest.raises(StoreError, match="404 Not Found: NoSuchBucket") as caught:
         await hdtf_async.download("s3://no-such-bucket/x", short)
     assert not isinstance(caught.value, AwayError)
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"AWS_ALLOW_HTTP": ""}, "set AWS_ALLOW_HTTP=true"),
+        ({"AWS_ENDPOINT_URL": "127.0.0.1:9000"}, "AWS_ENDPOINT_URL: expected the address of a server"),
+        ({"AWS_ENDPOINT_URL": "https://127.0.0.1:{port}"}, "does not speak TLS there"),
+        ({"AWS_ENDPOINT_URL": "https://127.0.0.1:{tls}"}, "set SSL_CERT_FILE"),
+        ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "set AWS_ACCESS_KEY_ID"),
+        ({"AWS_SECRET_ACCESS_KEY": ""}, "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
+)
+def test_what_a_person_has_to_set_is_told_and_is_no_passing_trouble(
+    variables: dict[str, str],
+    words: str,
+    front: Front,
+    tls: int,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Exit code 4: however often it is run again, it comes to the same."""
+    due = {"AWS_METADATA_ENDPOINT": "http://127.0.0.1:1"} | variables
+    with exported({name: value.format(port=front.port, tls=tls) for name, value in due.items()}):
+        for name in [name for name, value in variables.items() if not value]:
+            del os.environ[name]
+        assert main(["--out", URL, "--quiet"]) == ExitCode.LOCAL
+    assert words in capsys.readouterr().err
 
 
 async def test_of_two_runs_one_is_told(front: Front, short: Options) -> None:
@@ -457,6 +523,117 @@ async def test_a_joined_segment_whose_upload_is_cancelled_is_in_nobodys_way(
         await directory.deliver()
     async with away.opened(away.place(URL), Options(), ()) as directory:
         assert [*directory.known.failures] == [f"RD_Radio1_{number:03d}" for number in range(6)]
+
+
+async def test_a_segment_that_meets_its_own_upload_is_put_again(front: Front) -> None:
+    """S3 answers 409 while an earlier request for the same key, which was cut off, is still under way."""
+    conflicts: list[str] = []
+
+    def rule(method: str, key: str) -> Fault | None:
+        if method == "PUT" and SEGMENTS in key and not conflicts:
+            conflicts.append(key)
+            return Fault.CONFLICT
+        return None
+
+    front.rule = rule
+    async with away.opened(away.place(URL), Options(), ()) as directory:
+        await directory.append(_failure(0))
+    assert conflicts
+    async with away.opened(away.place(URL), Options(), ()) as directory:
+        assert [*directory.known.failures] == ["RD_Radio1_000"]
+
+
+async def test_a_lock_whose_upload_is_cancelled_is_let_go(front: Front) -> None:
+    """It got through, and no answer came: the same program may begin again at once."""
+    front.seconds = 1.0
+    place = bucket.reached(bucket.Address(URL))
+    front.rule = lambda method, _key: Fault.LATE if method == "PUT" else None
+
+    async def take() -> None:
+        async with lease.held(place, None):
+            raise AssertionError
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(take)
+        with anyio.fail_after(10):
+            while not [key for key in below(front) if key.startswith("_locks/")]:
+                await anyio.sleep(0.01)
+        front.rule = lambda _method, _key: None
+        group.cancel_scope.cancel()
+    async with lease.held(place, None):
+        pass
+
+
+async def test_a_run_that_is_not_cancelled_puts_its_lists_however_long_that_takes(
+    front: Front, short: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only whoever ends it early has less time."""
+    monkeypatch.setattr(away, "_GOODBYE", 0.0)
+    front.seconds = 0.5
+    front.rule = lambda _method, key: Fault.LATE if "metadata" in key else None
+    report = await hdtf_async.download(URL, short)
+    assert report.exit_code is ExitCode.DONE
+    assert len(below(front)["metadata.jsonl"].splitlines()) == 2
+
+
+async def test_a_cancelled_run_does_not_wait_for_ever_for_a_store_that_is_silent(
+    front: Front, short: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is recorded then that is not there, and the next run does the rest."""
+    monkeypatch.setattr(away, "_GOODBYE", 0.2)
+    monkeypatch.setattr(lease, "_GOODBYE", 0.2)
+    front.seconds = 60.0
+    asked = anyio.Event()
+
+    def rule(method: str, key: str) -> Fault | None:
+        silent = method == "PUT" and (asked.is_set() or (SEGMENTS in key and bool(clips_in(front))))
+        if silent:
+            asked.set()
+        return Fault.SLOW if silent else None
+
+    front.rule = rule
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as group:
+            group.start_soon(hdtf_async.download, URL, short)
+            while not asked.is_set():
+                await anyio.sleep(0.01)
+            group.cancel_scope.cancel()
+    assert not [record for record in records_in(front) if record["type"] == "clip"]
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault.LATE, Fault.SLOW, Fault.LOST, Fault.CUT], ids=lambda fault: fault.name
+)
+def test_a_run_that_is_terminated_while_it_puts_a_record_delivers_all(
+    fault: Fault, front: Front, finished: Finished
+) -> None:
+    """Whatever became of that upload: each record is there once, its clip is listed, and the lock is free."""
+    front.seconds = 1.0
+    sent: list[str] = []
+
+    def rule(method: str, key: str) -> Fault | None:
+        if method == "PUT" and SEGMENTS in key and clips_in(front) and not sent:
+            sent.append(key)
+            os.kill(process.pid, signal.SIGTERM)
+            return fault
+        return None
+
+    front.rule = rule
+    words = [sys.executable, "-m", "hdtf_async", "--out", URL, "--source", str(finished.options.source)]
+    words += ["--pace", "0", "--no-progress", "--encodes", "1"]
+    words += ["--yt-dlp-args", " ".join(finished.options.yt_dlp_args)]
+    with subprocess.Popen(words, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+        process.wait(60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert sent
+    recorded = [f"{record['clip']}.mp4" for record in records_in(front) if record["type"] == "clip"]
+    content = below(front)
+    listed = [json.loads(line)["file_name"] for line in content["metadata.jsonl"].splitlines()]
+    assert recorded
+    assert sorted(recorded) == listed
+    assert set(listed) <= set(clips_in(front))
+    assert b"not_tried" in content["failures.jsonl"]
+    assert [key for key in content if key.startswith("_locks/") and content[key]] == []
 
 
 async def test_nothing_can_be_merged_where_nothing_was_made(front: Front) -> None:

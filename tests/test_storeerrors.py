@@ -1,0 +1,119 @@
+"""What an error of an object store means is decided from its text, as obstore 0.12 gives it."""
+
+from __future__ import annotations
+
+import pytest
+
+from hdtf_async.failures import ExitCode, Reason
+from hdtf_async.storeerrors import explained, flaw_of_endpoint
+
+DONE = "Generic S3 error: Error performing PUT http://127.0.0.1:1/bucket/k in 1ms"
+SENDING = f"{DONE}, after 4 retries, max_retries: 4, retry_timeout: 4s  - HTTP error: error sending request"
+
+
+def _sending(cause: str) -> str:
+    """Return the error of a request that could not be sent."""
+    return f"{SENDING}\n\nDebug source:\nGeneric {{\n    source: Http(\n        HttpError {{\n{cause}\n}}))"
+
+
+def _answered(status: str, code: str) -> str:
+    """Return the error of a request that was answered."""
+    page = f"<Error><Code>{code}</Code><AWSAccessKeyId>AKIAHUSH</AWSAccessKeyId></Error>"
+    return f"{DONE} - Server returned non-2xx status code: {status}: {page}\n\nDebug source:\nAKIAHUSH"
+
+
+def _keys(path: str, end: str) -> str:
+    """Return the error of a request for keys, to the service of a cloud's machines."""
+    return f"Generic S3 error: Error performing PUT http://169.254.169.254{path} in 1ms - {end}"
+
+
+NEEDS_A_PERSON = {
+    f"{DONE} - HTTP error: builder error\n\nDebug source:\nreqwest::Error {{ source: BadScheme }}": (
+        "AWS_ALLOW_HTTP=true"
+    ),
+    _sending('ConnectError("dns error", error: "failed to lookup address: Name or service not known")'): (
+        "no host of this name"
+    ),
+    _sending("error: InvalidCertificate(\n    UnknownIssuer,\n)"): "SSL_CERT_FILE",
+    _sending("error: InvalidCertificate(\n    ExpiredContext {\n time: 1 })"): "clock",
+    _sending("error: InvalidCertificate(\n    NotValidForNameContext {})"): "another host",
+    _sending("error: InvalidMessage(\n    InvalidContentType,\n)"): "does not speak TLS",
+    f"{DONE} - Received redirect without LOCATION, this normally indicates an incorrect region": "AWS_REGION",
+    _answered("400 Bad Request", "AuthorizationHeaderMalformed"): "AWS_REGION",
+    _answered("301 Moved Permanently", "PermanentRedirect"): "AWS_REGION",
+    _answered("404 Not Found", "NoSuchBucket"): "no such bucket",
+    _answered("404 Not Found", "ContainerNotFound"): "no such bucket",
+    _answered("403 Forbidden", "RequestTimeTooSkewed"): "clock",
+    _answered("403 Forbidden", "InvalidAccessKeyId"): "AWS_ACCESS_KEY_ID",
+    _answered("403 Forbidden", "SignatureDoesNotMatch"): "AWS_SECRET_ACCESS_KEY",
+    _answered("400 Bad Request", "ExpiredToken"): "AWS_SESSION_TOKEN",
+    _answered("403 Forbidden", "AccessDenied"): "list, get, put and delete",
+    _answered("501 Not Implemented", "NotImplemented"): "does not offer",
+    _answered("400 Bad Request", "SomethingNew"): "SomethingNew",
+    _keys("/latest/api/token", "HTTP error: error sending request"): "AWS_SECRET_ACCESS_KEY",
+    _keys("/latest/api/token", "Server returned non-2xx status code: 404 Not Found"): "AWS_ACCESS_KEY_ID",
+    _keys("/computeMetadata/v1/instance", "HTTP error: error sending request"): "GOOGLE_SERVICE_ACCOUNT",
+    _keys("/metadata/identity/oauth2/token", "HTTP error: error"): "AZURE_STORAGE_ACCOUNT_KEY",
+    "Generic S3 error: Missing SecretAccessKey": "AWS_SECRET_ACCESS_KEY",
+    "Generic MicrosoftAzure error: Account must be specified": "AZURE_STORAGE_ACCOUNT_NAME",
+}
+MAY_PASS = {
+    _sending('ConnectError("tcp connect error", Os { code: 111, message: "Connection refused" })'): (
+        "Connection refused"
+    ),
+    _sending('error: "failed to lookup address information: Temporary failure in name resolution"'): (
+        "Temporary failure in name resolution"
+    ),
+    _sending("source: TimedOut"): "error sending request",
+    _answered("503 Slow Down", "SlowDown"): "SlowDown",
+    _answered("500 Internal Server Error", "InternalError"): "InternalError",
+    _answered("429 Too Many Requests", "TooManyRequests"): "TooManyRequests",
+    _answered("408 Request Timeout", "RequestTimeout"): "RequestTimeout",
+    _keys("/latest/meta-data/iam/", "Server returned non-2xx status code: 503 Unavailable"): "503",
+}
+
+
+@pytest.mark.parametrize(("error", "words"), NEEDS_A_PERSON.items())
+def test_what_a_person_has_to_mend_is_no_passing_trouble(error: str, words: str) -> None:
+    """It ends with exit code 4, and says what to set; nothing secret is said."""
+    reason, told = explained(error)
+    assert reason is Reason.STORE_REFUSED
+    assert reason.advice.exit_code is ExitCode.LOCAL
+    assert words in told
+    assert "HUSH" not in told
+
+
+@pytest.mark.parametrize(("error", "words"), MAY_PASS.items())
+def test_what_may_pass_is_worth_another_run(error: str, words: str) -> None:
+    """It ends with exit code 75, and says what the system says."""
+    reason, told = explained(error)
+    assert reason is Reason.STORE_UNREACHABLE
+    assert reason.advice.exit_code is ExitCode.PASSING
+    assert words in told
+    assert "HUSH" not in told
+
+
+@pytest.mark.parametrize(
+    "url", ["https://s3.example.org", "http://127.0.0.1:9000", "http://[::1]:9000/", "https://a.b/c"]
+)
+def test_an_endpoint_is_the_address_of_a_server(url: str) -> None:
+    """With a scheme and a host."""
+    assert flaw_of_endpoint(url) is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3.example.org",
+        "127.0.0.1:9000",
+        "http://",
+        "ftp://a",
+        "http://a:99999",
+        "http://a:x",
+        "http://a b",
+        "http://[a",
+    ],
+)
+def test_what_is_no_endpoint_is_told_before_it_is_used(url: str) -> None:
+    """Obstore panics on it."""
+    assert "https://s3.example.org" in (flaw_of_endpoint(url) or "")
