@@ -27,7 +27,7 @@ import numpy as np
 from hdtf_async.cpus import usable_cpus
 from hdtf_async.faces import Finder
 from hdtf_async.ffmpeg import Cut
-from hdtf_async.landmarks import Search, detector
+from hdtf_async.landmarks import Search, detector, scorer
 from hdtf_async.model import Box, Crop, Form, Interval
 from hdtf_async.people import Frame, Region, find, overlap
 from hdtf_async.window import place
@@ -110,7 +110,8 @@ async def speed(finder: Finder, directory: Path) -> None:
 
 def small() -> None:
     """Print how many faces of each height are found: by the detector alone, and by the search."""
-    detect, chance = detector(astronaut.model()), np.random.default_rng(1)
+    detect, score = detector(astronaut.model()), scorer(astronaut.model())
+    chance = np.random.default_rng(1)
     columns = f"{'of the frame':>14}{'detector':>10}{'search':>8}{'its CPU':>11}"
     print(f"\n{'height of the face':18}{columns}   of 10, at random places")
     for height in HEIGHTS:
@@ -123,7 +124,7 @@ def small() -> None:
             astronaut.put(picture, (x, y, height))
             due = astronaut.marked((x, y, height))
             alone += any(overlap(found, due) > FOUND for found in detect(picture))
-            search = Search(detect)
+            search = Search(detect, score)
             search.faces(picture[:64, :64])  # the first picture of a clip is searched to the end anyway
             begun = time.process_time()
             searched += any(overlap(found, due) > FOUND for found in search.faces(picture))

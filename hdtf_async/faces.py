@@ -44,8 +44,12 @@ _SLOWEST = 10.0
 _START = 120.0
 _EARLY = 0.001
 """Seconds by which a frame may be early: time stamps are rounded."""
-GOLDEN = 0.6180339887498949
-"""Fraction of the golden ratio: no number is further from all simple fractions."""
+JITTER = 0.462814
+"""Sample ``n`` lies in its period at the fraction of ``n * n`` times this.
+
+Any motion that repeats itself then meets the samples at all of its phases. The factor is one for which that
+is so from the first half a dozen of samples on, for motions at a fourth to three times their rate.
+"""
 
 
 def looked_at(width: int, height: int) -> tuple[int, int]:
@@ -94,9 +98,8 @@ def opened(ffmpeg: Path, cut: Cut, run_up: float = 0.0) -> list[str]:
 def _selected(cut: Cut, between: Sequence[Interval], origin: float) -> list[str]:
     """Return the filter that selects the frames which are searched.
 
-    One sample lies in each of equal periods, at another place in each: the fraction of ``n * n`` times the
-    golden ratio, for period ``n``. Any motion that repeats itself so meets all of its phases, and the samples
-    of a clip are always the same.
+    One sample lies in each of equal periods, at another place in each (see `JITTER`). The samples of a clip
+    are always the same.
     """
     rate = cut.form.face_rate
     if between:
@@ -111,7 +114,7 @@ def _selected(cut: Cut, between: Sequence[Interval], origin: float) -> list[str]
     # A frame is on screen at its sample's time if it begins less than a frame earlier.
     step = cut.source.step if cut.source is not None else 0.0
     period = f"st(0,(t-({decimal(cut.begin - origin - _EARLY)}))*{rate});st(1,floor(ld(0)))"
-    due = f"mod(ld(1)*ld(1)*{GOLDEN},1)-{decimal(step * rate)}"
+    due = f"mod(ld(1)*ld(1)*{JITTER},1)-{decimal(step * rate)}"
     number = f"st(2,ld(1)+gte(ld(0)-ld(1),{due}))"
     return [f"select='{period};{number};st(3,gt(ld(2),ld(4))+isnan(prev_selected_t));st(4,ld(2));ld(3)'"]
 

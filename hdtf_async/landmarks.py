@@ -23,6 +23,7 @@ from math import ceil
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, Popen
 from typing import IO, TYPE_CHECKING
+from zipfile import ZipFile
 
 from hdtf_async.people import Region, overlap
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 Detect = Callable[["NDArray"], list[Region]]
 """Finds the faces in a picture (rows of pixels of red, green, blue), each in pixels of it."""
+Score = Callable[["NDArray"], float]
+"""How sure it is that a picture shows a face the right way up: from 0 to 1."""
 
 MOST_FACES = 8
 """In one picture, or one square of it."""
@@ -43,6 +46,9 @@ TIMES = "{times}"
 _AROUND = 3.0
 """Side of the square that is searched around a face's last region, in sides of that."""
 _SAME, _EDGE = 0.3, 0.02
+_STILL = 0.6
+_SURER = 0.05
+"""By how much a score has to be higher for a face that is turned by 180 degrees: upside down."""
 _TIME = re.compile(r" pts:(-?[0-9]{1,18}) ")
 _WIDEST = 1.25
 """Width of a face by its height, at most; what is wider is a pattern that has two dark spots in it."""
@@ -84,6 +90,28 @@ def detector(model: Path) -> Detect:
     return detect
 
 
+def scorer(model: Path) -> Score:
+    """Return what scores faces: MediaPipe's Face Detector, which the Face Landmarker's file has inside."""
+    import numpy as np  # noqa: PLC0415
+    from mediapipe import Image, ImageFormat  # noqa: PLC0415
+    from mediapipe.tasks.python import BaseOptions, vision  # noqa: PLC0415
+
+    with ZipFile(model) as parts:
+        content = parts.read("face_detector.tflite")
+    detector = vision.FaceDetector.create_from_options(
+        vision.FaceDetectorOptions(
+            base_options=BaseOptions(model_asset_buffer=content), min_detection_confidence=0.1
+        )
+    )
+
+    def score(picture: NDArray) -> float:
+        image = Image(image_format=ImageFormat.SRGB, data=np.ascontiguousarray(picture))
+        found = detector.detect(image).detections
+        return max((each.categories[0].score for each in found), default=0.0)
+
+    return score
+
+
 def squares(width: int, height: int) -> Iterator[list[tuple[int, int, int, int]]]:
     """Yield the squares of a picture, coarse to fine: left, top, width and height of each."""
     shorter = min(width, height)
@@ -102,8 +130,8 @@ def _starts(room: int, side: int) -> list[int]:
 class Search:
     """Looks for faces in one picture after the other of a clip."""
 
-    def __init__(self, detect: Detect) -> None:
-        self._detect = detect
+    def __init__(self, detect: Detect, score: Score) -> None:
+        self._detect, self._score = detect, score
         self._pictures = 0
         self._known: list[Region] = []
         """Faces in the picture before."""
@@ -128,8 +156,20 @@ class Search:
             self._searched = self._pictures
             self._search(picture, found, MOST_FACES**2 if thorough else max(1, wanted))
         self._pictures += 1
-        self._known = found
-        return found
+        self._known = [region for region in found if self._is_upright(picture, region)]
+        return self._known
+
+    def _is_upright(self, picture: NDArray, region: Region) -> bool:
+        """Say whether a face is not upside down: the landmarks then lie beside it.
+
+        One that was upright in the picture before, at the same place, still is.
+        """
+        if any(overlap(region, known) > _STILL for known in self._known):
+            return True
+        height, width = picture.shape[:2]
+        left, top, side, _ = around(region, width, height)
+        part = picture[top : top + side, left : left + side]
+        return self._score(part[::-1, ::-1]) <= self._score(part) + _SURER
 
     def _search(self, picture: NDArray, found: list[Region], wanted: int) -> None:
         """Add faces from ever smaller squares, until there are as many as are wanted."""
@@ -211,7 +251,7 @@ def _serve(out: IO[str], words: IO[str], said: Sequence[str]) -> int:
     import numpy as np  # noqa: PLC0415
 
     model, width, height = Path(said[0]), int(said[1]), int(said[2])
-    search = Search(detector(model))
+    search = Search(detector(model), scorer(model))
 
     def tell(picture: NDArray, tick: int) -> None:
         found = [region.scaled(1 / width, 1 / height).edges for region in search.faces(picture)]

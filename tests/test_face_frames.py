@@ -144,7 +144,7 @@ async def test_one_frame_of_each_period_is_a_sample(prober: Prober, drawn: Path,
 @pytest.mark.parametrize("frequency", [0.5, 1, 1.5, 2, 3, 5, 1.618, 2.618, 0.382])
 def test_no_motion_keeps_pace_with_the_samples(frequency: float) -> None:
     """The phases of any motion at which a minute's samples lie at 5 per second are spread over all of it."""
-    seconds = [(period + period * period * faces.GOLDEN % 1) / 5 for period in range(300)]
+    seconds = [(period + period * period * faces.JITTER % 1) / 5 for period in range(300)]
     phases = [exp(1j * tau * frequency * each) for each in seconds]
     assert abs(fmean(phase.real for phase in phases)) < 0.1
     assert abs(fmean(phase.imag for phase in phases)) < 0.1

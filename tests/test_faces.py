@@ -30,7 +30,7 @@ from hdtf_async.faces import Finder, command, looked_at
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.ffmpeg import Cut
 from hdtf_async.health import Verdict
-from hdtf_async.landmarks import Detect, Search, detector
+from hdtf_async.landmarks import Detect, Score, Search, detector, scorer
 from hdtf_async.model import Box, Crop, Fallback, Form, Interval
 from hdtf_async.people import Region, overlap
 from hdtf_async.workshop import bundled_ffmpeg
@@ -94,6 +94,12 @@ def options(films: Path, source: Path) -> Options:
 def detect() -> Detect:
     """The detector, in this process."""
     return detector(astronaut.model())
+
+
+@pytest.fixture(scope="module")
+def score() -> Score:
+    """What scores faces, in this process."""
+    return scorer(astronaut.model())
 
 
 def planned(raw: Path, rate: float | None = 5.0, seconds: float = astronaut.SECONDS) -> Cut:
@@ -207,23 +213,23 @@ def test_frames_are_no_larger_than_they_need_to_be(films: Path) -> None:
 
 
 @pytest.mark.parametrize("height", [60, 72, 100])
-def test_small_faces_are_found_in_parts_of_the_picture(detect: Detect, height: int) -> None:
+def test_small_faces_are_found_in_parts_of_the_picture(detect: Detect, score: Score, height: int) -> None:
     """Down to a twelfth of the picture's height, of which the detector alone sees a fourth."""
     for x, y in ((200, 150), (650, 360), (1100, 600)):
         picture = astronaut.background().copy()
         astronaut.put(picture, (x, y, height))
         due = astronaut.marked((x, y, height))
         assert not any(overlap(found, due) for found in detect(picture))
-        assert max(overlap(found, due) for found in Search(detect).faces(picture)) > 0.75
+        assert max(overlap(found, due) for found in Search(detect, score).faces(picture)) > 0.75
 
 
-def test_a_face_is_not_counted_twice_where_parts_overlap(detect: Detect) -> None:
+def test_a_face_is_not_counted_twice_where_parts_overlap(detect: Detect, score: Score) -> None:
     """The picture is searched to the end, and each of three faces is found once."""
     picture = astronaut.background().copy()
     places = [(250, 300, 200), (640, 420, 150), (1050, 300, 100)]
     for place in places:
         astronaut.put(picture, place)
-    found = Search(detect).faces(picture)
+    found = Search(detect, score).faces(picture)
     for place in places:
         assert sum(overlap(region, astronaut.marked(place)) > 0.5 for region in found) == 1
 
