@@ -12,6 +12,10 @@ from itertools import pairwise
 
 SUBSETS = ("RD", "WDA", "WRA")
 """The three parts of HDTF, in the order in which they are read and listed."""
+CUTTING_RULES = 2
+"""Version of the rules by which a clip is cut: which frames, which pixels, which filters, which settings of
+the encoder. CONTRIBUTING.md says when to raise it. 1 stands for all rules from before it was recorded: there
+were several, and nobody can tell by which of them a clip was made."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -201,6 +205,8 @@ class Form:
     face_margin: float = 0.0
     """What is added around the face's landmarks before the zoom, as a share of their square's side."""
     face_fallback: Fallback = Fallback.FAIL
+    cutting_rules: int = CUTTING_RULES
+    """Nobody can choose them: clips of other rules are of another form."""
 
     @property
     def sound_inside(self) -> bool:

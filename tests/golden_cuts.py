@@ -1,0 +1,203 @@
+"""Cuts as the rules of this version make them: run ``python tests/golden_cuts.py write`` after raising them.
+
+`model.CUTTING_RULES` is a part of each clip's fingerprint. It has to be raised whenever a clip comes out
+otherwise, or a directory would hold clips by two rules and nothing would tell. So ``golden_cuts.json`` has,
+for each version, what is decided of a few dozen cuts: the frames, the box, and the command lines.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from dataclasses import asdict, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hdtf_async import ffmpeg, window
+from hdtf_async.combing import Combing
+from hdtf_async.cut import plan_cut
+from hdtf_async.demux import Facts, Sound
+from hdtf_async.failures import Failure
+from hdtf_async.framing import Part
+from hdtf_async.model import CUTTING_RULES, Audio, Box, Clip, Codec, Crop, Deinterlace, Form, Interval, Video
+from hdtf_async.plan import fingerprint
+from hdtf_async.raws import Raw
+from hdtf_async.timeline import Timeline
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hdtf_async.timeline import Shown
+
+FILE = Path(__file__).with_suffix(".json")
+_CLIP = Clip(Video("RD", "Radio1", "CPCoMyuBRM0", 720), 0, Interval(10.0, 15.5), Box(467, 31, 535, 535))
+_LAST = 20.0
+
+
+def timelines() -> dict[str, tuple[Timeline, Fraction]]:
+    """Return the time stamps of various videos of 20 seconds, each with its time base."""
+    found = {}
+    for name, base, ticks, durations in (
+        ("25 fps", Fraction(1, 12800), [512 * n for n in range(500)], 512),
+        ("29.97 fps", Fraction(1, 30000), [1001 * n for n in range(600)], 1001),
+        ("60 fps from 0.1 s", Fraction(1, 90000), [9000 + 1500 * n for n in range(1200)], 1500),
+        ("1 frame in 4 s", Fraction(1, 1000), [4000 * n for n in range(5)], 4000),
+        ("a gap", Fraction(1, 1000), [40 * n for n in range(500) if not 230 < n < 320], 40),
+        ("uneven", Fraction(1, 1000), [33 * n + (n * n) % 7 for n in range(606)], 33),
+        ("reordered", Fraction(1, 12800), [512 * (n + (3, -1, -1, -1)[n % 4]) for n in range(500)], 512),
+    ):
+        timeline = Timeline()
+        for tick in ticks:
+            timeline.add(tick, durations)
+        timeline.close()
+        found[name] = timeline, base
+    return found
+
+
+def _shown(timeline: Timeline, base: Fraction, interval: Interval) -> Shown:
+    start, end = (-int(-Fraction(str(second)) // base) for second in (interval.start, interval.end))
+    return timeline.shown(start, end, base, timeline.end(None))
+
+
+def _raw(clip: Clip, timeline: Timeline, base: Fraction, **facts: Any) -> Raw:
+    ticks = timeline.first, timeline.last, timeline.step, timeline.end(None)
+    first, last, step, end = (float(each * base) for each in ticks)
+    told = Facts(
+        "h264", 1280, 720, round(1 / step, 5), len(timeline), first, end, end - first, str(base),
+        step=step, last=last,
+    )  # fmt: skip
+    sound = Sound("aac", 48000, 2, 0.0, _LAST, _LAST)
+    shown = {clip.stem: _shown(timeline, base, clip.interval)}
+    raw = Raw(Path("raw.mp4"), "mp4", replace(told, sound=sound, **facts), shown, "136", None)
+    return raw.with_own_sound()
+
+
+def _part(width: int, height: int, **more: Any) -> dict[str, Any]:
+    return {"width": width, "height": height, "parts": (Part(0.0, width, height, **more),)}
+
+
+SOURCES: dict[str, dict[str, Any]] = {
+    "360 lines": _part(640, 360),
+    "1080 lines": _part(1920, 1080),
+    "1088 lines": _part(1920, 1088),
+    "odd width": _part(853, 480),
+    "portrait": _part(608, 1080),
+    "no square pixels": _part(960, 720, aspect="4/3"),
+    "full range": _part(1280, 720, full_range=True),
+    "HDR": _part(1280, 720, colours=(9, 16, 9), pixels="yuv420p10le"),
+    "HDR, not declared": _part(1280, 720, colours=(2, 18, 2), pixels="yuv420p10le"),
+    "two sizes": {"parts": (Part(0.0, 1280, 720), Part(16.0, 640, 360))},
+    "another clock": {"zero": 1.4, "lead": 0.08},
+    "second track": {"track": 1},
+}
+FORMS: dict[str, Form] = {
+    "as it comes": Form(),
+    "512 pixels": Form(size=512),
+    "25 fps": Form(fps=Fraction(25)),
+    "29.97 fps": Form(fps=Fraction(30000, 1001)),
+    "lossless": Form(codec=Codec.LOSSLESS),
+    "medium, crf 18": Form(preset="medium", crf=18),
+    "deinterlaced": Form(deinterlace=Deinterlace.ON),
+    "never deinterlaced": Form(deinterlace=Deinterlace.OFF),
+    "sound": Form(audio=Audio.BOTH),
+    "sound, 25 fps": Form(audio=Audio.AAC, fps=Fraction(25), size=256),
+    "all of it": Form(crop=Crop.NONE),
+    "two threads": Form(threads=2),
+}
+CLIPS: dict[str, Clip] = {
+    "from the start": replace(_CLIP, interval=Interval(0.0, 4.0)),
+    "off the frames": replace(_CLIP, interval=Interval(9.987, 14.321)),
+    "beyond the end": replace(_CLIP, interval=Interval(14.0, 22.0)),
+    "outside": replace(_CLIP, interval=Interval(19.0, 40.0)),
+    "at the edge": replace(_CLIP, box=Box(745, 185, 535, 535)),
+    "out of the frame": replace(_CLIP, box=Box(900, 185, 535, 535)),
+    "another height": replace(_CLIP, video=replace(_CLIP.video, reference_height=1080)),
+}
+
+
+def _cases() -> Iterator[tuple[str, Clip, Raw, Form]]:
+    plain = timelines()["25 fps"]
+    for name, (timeline, base) in timelines().items():
+        for rate in ("as it comes", "25 fps"):
+            yield f"video: {name}; form: {rate}", _CLIP, _raw(_CLIP, timeline, base), FORMS[rate]
+    for name, facts in SOURCES.items():
+        yield f"source: {name}", _CLIP, _raw(_CLIP, *plain, **facts), Form()
+    measured = replace(_CLIP, video=replace(_CLIP.video, reference_height=1080))
+    yield "lines that were added", measured, _raw(measured, *plain, **SOURCES["1088 lines"]), Form()
+    for name, form in FORMS.items():
+        yield f"form: {name}", _CLIP, _raw(_CLIP, *plain), form
+    for name, clip in CLIPS.items():
+        yield f"clip: {name}", clip, _raw(clip, *plain), Form()
+    for place, piece in enumerate(_CLIP.divided(2.0)):
+        yield f"piece {place}", piece, _raw(piece, *plain), Form(segment=2.0)
+
+
+def _decided(clip: Clip, raw: Raw, form: Form) -> dict[str, Any]:
+    try:
+        cut = plan_cut(clip, raw, form)
+    except Failure as failure:
+        return {"reason": failure.reason.value}
+    commands = [ffmpeg.command(Path("ffmpeg"), cut, Path("clip.mp4"), run_up) for run_up in (0.0, 4.0)]
+    if cut.sound is not None and form.sound_beside:
+        commands.append(ffmpeg.wav_command(Path("ffmpeg"), cut.sound, Path("clip.wav")))
+    return {
+        "fingerprint": fingerprint(clip, form),
+        "interval": [cut.interval.start, cut.interval.end],
+        "frames": cut.frames,
+        "source": asdict(cut.source) if cut.source else None,
+        "commands": [shlex.join(words) for words in commands],
+    }
+
+
+def _windows() -> Iterator[tuple[str, Any]]:
+    """Yield windows around faces that move, blink out, and are not alone."""
+    one = [window.Region(400 + 2 * n, 200 + n, 560 + 2 * n, 380 + n) for n in range(40)]
+    other = [window.Region(900, 100, 980, 190)] * 40
+    for name, frames in {
+        "one face": [[each] for each in one],
+        "two faces": [[each, small] for each, small in zip(one, other, strict=True)],
+        "with holes": [[each] if n % 5 else [] for n, each in enumerate(one)],
+        "one wild": [[each if n != 20 else window.Region(0, 0, 900, 700)] for n, each in enumerate(one)],
+    }.items():
+        found = window.find(frames)
+        if found is not None:
+            for zoom, margin in ((1.0, 0.0), (1.4, 0.1)):
+                box = window.place(found.region, zoom, margin, 1280, 720)
+                yield f"window: {name}, zoom {zoom}, margin {margin}", asdict(box)
+
+
+def computed() -> dict[str, Any]:
+    """Return what the rules of this version decide, by name."""
+    found: dict[str, Any] = {name: _decided(clip, raw, form) for name, clip, raw, form in _cases()}
+    found |= _windows()
+    for counts in ((50, 0, 0), (0, 40, 10), (20, 20, 10), (2, 0, 48)):
+        found[f"combing: {counts}"] = Combing(*counts).parity
+    # As the file has it: tuples are lists there.
+    again: dict[str, Any] = json.loads(json.dumps(found))
+    return again
+
+
+def kept() -> dict[str, dict[str, Any]]:
+    """Return what is in the file: version of the rules to what they decide."""
+    versions: dict[str, dict[str, Any]] = json.loads(FILE.read_text("utf-8")) if FILE.exists() else {}
+    return versions
+
+
+def write() -> None:
+    """Add what this version decides. What the file has of it must not change."""
+    versions, now = kept(), computed()
+    before = versions.get(str(CUTTING_RULES), {})
+    if changed := [name for name, told in before.items() if now.get(name) != told]:
+        sys.exit(
+            f"{', '.join(changed)}: other than before; raise CUTTING_RULES in model.py (CONTRIBUTING.md)"
+        )
+    versions[str(CUTTING_RULES)] = now
+    FILE.write_text(json.dumps(versions, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] != ["write"]:
+        sys.exit(__doc__)
+    write()

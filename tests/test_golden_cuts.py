@@ -1,0 +1,120 @@
+"""Whoever changes how clips are cut has to raise the version of the rules, or a test fails here."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import golden_cuts
+import pytest
+
+from hdtf_async import ffmpeg, filters, geometry, plan
+from hdtf_async.cli import main
+from hdtf_async.failures import ExitCode
+from hdtf_async.journal import JOURNAL
+from hdtf_async.model import CUTTING_RULES
+from hdtf_async.timeline import Timeline
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Finished
+
+REMEDY = "raise CUTTING_RULES in model.py, then run python tests/golden_cuts.py write (see CONTRIBUTING.md)"
+
+
+def test_the_rules_are_those_of_their_version() -> None:
+    """Boxes, filters, frames and encoder settings come out as the file has them for this version."""
+    kept, now = golden_cuts.kept(), golden_cuts.computed()
+    assert [*kept] == [str(number) for number in range(2, CUTTING_RULES + 1)], REMEDY
+    known = kept[str(CUTTING_RULES)]
+    assert [name for name in known if known[name] != now.get(name)] == [], REMEDY
+    assert now.keys() == known.keys(), "new cases: run python tests/golden_cuts.py write"
+
+
+def test_versions_differ() -> None:
+    """A version that was raised for nothing would have all clips made again."""
+    decided = [json.dumps(each, sort_keys=True) for each in golden_cuts.kept().values()]
+    assert len(set(decided)) == len(decided)
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "value"),
+    [
+        (geometry, "_SLACK", 0),
+        (geometry, "_BLOCK", 8),
+        (geometry, "round", lambda exact: int(exact + 1)),
+        (filters, "_SCALER", "flags=bicubic"),
+        (filters, "_RUN_UP", 2.0),
+        (ffmpeg, "SHORT_SIGHTED", ()),
+        (ffmpeg, "_AAC_BITS", "96k"),
+        (Timeline, "step", 1),
+    ],
+)
+def test_a_changed_rule_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, where: Any, name: str, value: object
+) -> None:
+    """One of each kind: rounding, edges, filters, sound, encoder, frames."""
+    monkeypatch.setattr(where, name, value, raising=False)
+    assert golden_cuts.computed() != golden_cuts.kept()[str(CUTTING_RULES)]
+
+
+def test_what_the_file_has_is_not_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another rounding needs another version; a further case does not."""
+    file = tmp_path / "golden.json"
+    monkeypatch.setattr(golden_cuts, "FILE", file)
+    golden_cuts.write()
+    before = golden_cuts.kept()[str(CUTTING_RULES)]
+    with monkeypatch.context() as patch:
+        patch.setattr(filters, "_SCALER", "flags=bicubic")
+        with pytest.raises(SystemExit, match="raise CUTTING_RULES"):
+            golden_cuts.write()
+        patch.setattr(golden_cuts, "CUTTING_RULES", CUTTING_RULES + 1)
+        golden_cuts.write()
+    assert [*golden_cuts.kept()] == [str(CUTTING_RULES), str(CUTTING_RULES + 1)]
+    assert golden_cuts.kept()[str(CUTTING_RULES)] == before
+
+
+# Directories from before.
+
+
+@pytest.fixture
+def unversioned(finished: Finished, tmp_path: Path) -> Path:
+    """A directory as versions left it that recorded no rules."""
+    out = tmp_path / "clips"
+    out.mkdir()
+    for clip in finished.out.glob("*.mp4"):
+        shutil.copyfile(clip, out / clip.name)
+    with (out / JOURNAL).open("w", encoding="utf-8") as journal:
+        for text in (finished.out / JOURNAL).read_text(encoding="utf-8").splitlines():
+            record = json.loads(text)
+            form = record.get("form", {})
+            form.pop("cutting_rules", None)
+            if record["type"] == "clip":
+                stated = {key: form[key] for key in finished.options.form.stated() if key in form}
+                row = {key: value for key, value in form.items() if key not in stated}
+                record["metadata"]["fingerprint"] = plan._fingerprint(row, stated)
+            journal.write(json.dumps(record, ensure_ascii=False) + "\n")
+    return out
+
+
+def test_clips_of_unknown_rules_are_not_mixed_with_others(
+    finished: Finished, unversioned: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The run is refused and says why; without a single clip made."""
+    before = (unversioned / JOURNAL).read_bytes()
+    (unversioned / "RD_Radio1_000.mp4").unlink()
+    command = ["--out", str(unversioned), "--source", str(finished.options.source)]
+    assert main(command) == ExitCode.USAGE
+    told = capfd.readouterr().err
+    assert f"cutting rules not recorded -> {CUTTING_RULES}" in told
+    assert "--recut" in told
+    assert (unversioned / JOURNAL).read_bytes() == before
+
+
+def test_a_repair_makes_no_clip_by_other_rules(unversioned: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """What is wrong is told, and left to --recut."""
+    (unversioned / "RD_Radio1_000.mp4").write_bytes(b"damaged")
+    assert main(["check", "--out", str(unversioned), "--repair"]) == ExitCode.GIVEN_UP
+    assert "another version of this program" in capfd.readouterr().out
