@@ -22,6 +22,7 @@ from hdtf_async.demux import Facts, Sound
 from hdtf_async.failures import Failure
 from hdtf_async.framing import Part
 from hdtf_async.model import CUTTING_RULES, Audio, Box, Clip, Codec, Crop, Deinterlace, Form, Interval, Video
+from hdtf_async.people import Frame, Region
 from hdtf_async.plan import fingerprint
 from hdtf_async.raws import Raw
 from hdtf_async.timeline import Timeline
@@ -153,15 +154,15 @@ def _decided(clip: Clip, raw: Raw, form: Form) -> dict[str, Any]:
 
 def _windows() -> Iterator[tuple[str, Any]]:
     """Yield windows around faces that move, blink out, and are not alone."""
-    one = [window.Region(400 + 2 * n, 200 + n, 560 + 2 * n, 380 + n) for n in range(40)]
-    other = [window.Region(900, 100, 980, 190)] * 40
+    one = [Region(400 + 2 * n, 200 + n, 560 + 2 * n, 380 + n) for n in range(40)]
+    other = [Region(900, 100, 980, 190)] * 40
     for name, frames in {
         "one face": [[each] for each in one],
         "two faces": [[each, small] for each, small in zip(one, other, strict=True)],
         "with holes": [[each] if n % 5 else [] for n, each in enumerate(one)],
-        "one wild": [[each if n != 20 else window.Region(0, 0, 900, 700)] for n, each in enumerate(one)],
+        "one wild": [[each if n != 20 else Region(0, 0, 900, 700)] for n, each in enumerate(one)],
     }.items():
-        found = window.find(frames)
+        found = window.find([Frame(number / 25, faces) for number, faces in enumerate(frames)])
         if found is not None:
             for zoom, margin in ((1.0, 0.0), (1.4, 0.1)):
                 box = window.place(found.region, zoom, margin, 1280, 720)
