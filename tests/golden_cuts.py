@@ -15,7 +15,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hdtf_async import ffmpeg, window
+from hdtf_async import ffmpeg, people, window
 from hdtf_async.combing import Combing
 from hdtf_async.cut import plan_cut
 from hdtf_async.demux import Facts, Sound
@@ -153,20 +153,27 @@ def _decided(clip: Clip, raw: Raw, form: Form) -> dict[str, Any]:
 
 
 def _windows() -> Iterator[tuple[str, Any]]:
-    """Yield windows around faces that move, blink out, and are not alone."""
+    """Yield windows around faces that move, blink out, come back elsewhere, and are not alone."""
     one = [Region(400 + 2 * n, 200 + n, 560 + 2 * n, 380 + n) for n in range(40)]
-    other = [Region(900, 100, 980, 190)] * 40
-    for name, frames in {
+    small, large = Region(900, 100, 980, 190), Region(800, 100, 1100, 420)
+    for name, faces in {
         "one face": [[each] for each in one],
-        "two faces": [[each, small] for each, small in zip(one, other, strict=True)],
+        "a small one beside": [[each, small] for each in one],
+        "a large one beside": [[each, large] for each in one],
         "with holes": [[each] if n % 5 else [] for n, each in enumerate(one)],
-        "one wild": [[each if n != 20 else Region(0, 0, 900, 700)] for n, each in enumerate(one)],
+        "one outlier": [[each if n != 20 else Region(0, 0, 900, 700)] for n, each in enumerate(one)],
+        "somewhere else": [[each if n < 30 else large] for n, each in enumerate(one)],
     }.items():
-        found = window.find([Frame(number / 25, faces) for number, faces in enumerate(frames)])
+        frames = [Frame(n / 5, each) for n, each in enumerate(faces)]
+        doubtful = [[each.start, each.end] for each in people.doubtful(frames)]
+        found = people.find(frames)
+        told: dict[str, Any] = {"doubtful": doubtful, "found": found and asdict(found)}
         if found is not None:
-            for zoom, margin in ((1.0, 0.0), (1.4, 0.1)):
-                box = window.place(found.region, zoom, margin, 1280, 720)
-                yield f"window: {name}, zoom {zoom}, margin {margin}", asdict(box)
+            told["boxes"] = [
+                asdict(window.place(found.region, zoom, margin, 1280, 720))
+                for zoom, margin in ((1.0, 0.0), (1.4, 0.1))
+            ]
+        yield f"window: {name}", told
 
 
 def computed() -> dict[str, Any]:

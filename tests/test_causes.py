@@ -132,7 +132,7 @@ async def test_a_lock_that_fails_is_not_called_missing(
         async with opened(tmp_path):
             pass
     monkeypatch.setattr("fcntl.flock", _raising(_error("EOPNOTSUPP")))
-    with pytest.raises(StoreError, match="no locks"):
+    with pytest.raises(StoreError, match="does not support file locks"):
         async with opened(tmp_path):
             pass
 
