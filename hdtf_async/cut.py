@@ -293,6 +293,7 @@ def plan_cut(clip: Clip, raw: Raw, form: Form) -> ffmpeg.Cut:
         recoloured=bool(facts.changes(first, shown.until)) or facts.resized,
         lead=facts.lead,
         sound=sound,
+        suspect=facts.suspect,
     )
 
 
@@ -364,7 +365,8 @@ def _plan_sound(raw: Raw, begin: float, seconds: float) -> ffmpeg.Sound:
     inside = raw.facts.sound if raw.sound == raw.path else None
     track = raw.sound_track if inside is None else inside.track
     zero = None if inside is None else inside.zero
-    return ffmpeg.Sound(raw.sound, raw.sound.suffix[1:].lower(), begin, seconds, track, zero)
+    suspect = raw.sound_suspect if inside is None else raw.facts.suspect
+    return ffmpeg.Sound(raw.sound, raw.sound.suffix[1:].lower(), begin, seconds, track, zero, suspect)
 
 
 def verify(cut: ffmpeg.Cut, facts: Facts, counted: int) -> None:

@@ -7,7 +7,8 @@ nearly free; and it is what finds a truncated file, whose header promises more t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
@@ -18,7 +19,7 @@ from hdtf_async.framing import Framing, Part
 from hdtf_async.timeline import Shown, Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from av.audio.stream import AudioStream
     from av.container import InputContainer
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 _CALM = 19
 _B_FRAMES_WITHIN = 100
 """Frames of an AVI file that are decoded, to see whether some were stored out of order."""
+_SILENT = 0.01
+"""Seconds between two packets of audio from which on one may be missing: less than most packets last."""
 _BACK = 1.0
 """Seconds by which time stamps may go back, before a file is taken for several ones put together."""
 
@@ -50,6 +53,8 @@ class Sound:
     track: int = 0
     """Which of the file's audio streams it is, from 0."""
     zero: float | None = None
+    """As the video's."""
+    suspect: bool = False
     """As the video's."""
 
     @property
@@ -95,6 +100,8 @@ class Facts:
     """Second of the container's clock that counts as 0 here, where that may be any; None where it is 0."""
     sound: Sound | None = None
     """Its sound; None where it has none."""
+    suspect: bool = False
+    """Whether the container is damaged somewhere, so that frames or audio may be missing."""
 
     @property
     def truncated(self) -> bool:
@@ -126,13 +133,14 @@ def read(path: str, container: str, intervals: Sequence[tuple[float, float]]) ->
 
     Raises `ValueError` with words for a person; PyAV's own errors pass.
     """
-    with _opened(path, container) as media:
+    with opened(path, container) as media:
         track, stream = _video_stream(media)
         if stream.codec_context is None or stream.time_base is None:
             raise ValueError("its video stream is of an unknown kind")
         if not (0 < stream.width <= MAX_SIDE and 0 < stream.height <= MAX_SIDE):
             raise ValueError(f"a frame of {stream.width} x {stream.height} pixels is not accepted")
-        return _facts(media, track, stream, stream.time_base, intervals)
+        with _Suspicion(media) as suspicion:
+            return _facts(media, track, stream, intervals, suspicion)
 
 
 def glance(path: str, container: str) -> str:
@@ -141,12 +149,12 @@ def glance(path: str, container: str) -> str:
     That is ``video`` (with audio), ``silent`` (video without audio) or ``audio`` (without video).
     Raises `ValueError` where it holds neither, or no frame of it can be decoded; PyAV's own errors pass.
     """
-    with _opened(path, container) as media:
+    with opened(path, container) as media:
         if not media.streams.video and media.streams.audio:
             return "audio"
         _, stream = _video_stream(media)
         framing = Framing(media, stream)
-        for packet in media.demux(stream):
+        for packet in packets(media, stream):
             framing.take(packet, 0.0)
             if framing.seen:
                 return "video" if media.streams.audio else "silent"
@@ -178,19 +186,22 @@ def _default_audio(media: InputContainer) -> tuple[int, AudioStream] | None:
 
 def read_sound(path: str, container: str) -> Sound:
     """Read sound in this process, as `read` does a video."""
-    with _opened(path, container) as media:
+    with opened(path, container) as media:
         heard = _Heard.of(media)
         if heard is None:
             raise ValueError("no sound in it")
-        zero = _zero(media)
-        for packet in media.demux(heard.stream):
-            if packet.pts is not None:
-                packet.pts -= round((zero or 0) / packet.time_base)
-            heard.take(packet)
-        return heard.facts(zero)
+        zero = zero_of(media)
+        with _Suspicion(media) as suspicion:
+            for packet in packets(media, heard.stream):
+                suspicion.take(packet)
+                if packet.pts is not None:
+                    packet.pts -= round((zero or 0) / packet.time_base)
+                heard.take(packet)
+        return replace(heard.facts(zero), suspect=suspicion.found or suspicion.of_gaps(None, heard))
 
 
-def _opened(path: str, container: str) -> InputContainer:
+def opened(path: str, container: str) -> InputContainer:
+    """Open a media file with the demuxer that may read it, and no other."""
     import av  # noqa: PLC0415 - 0.2 s that only the child needs to spend
 
     demuxer = demuxer_of(container)
@@ -201,27 +212,36 @@ def _opened(path: str, container: str) -> InputContainer:
     lenient: dict[str, Any] = (
         {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < _CALM else {}
     )
-    opened: InputContainer = av.open(
+    media: InputContainer = av.open(
         f"file:{Path(path).resolve()}",
         format=demuxer,
         options={"protocol_whitelist": "file", "max_pixels": str(MAX_SIDE**2)},
         **lenient,
     )
-    return opened
+    return media
+
+
+def packets(media: InputContainer, *streams: Stream) -> Iterator[Packet[Any]]:
+    """Yield the packets of some streams, or of all, and then perhaps empty ones that flush their decoders."""
+    # Where a stream appears on the way, as in MPEG-TS and FLV, PyAV fails at the flush: all was read then.
+    with suppress(IndexError):
+        yield from media.demux(*streams)
 
 
 def _facts(
     media: InputContainer,
     track: int,
     stream: VideoStream,
-    base: Fraction,
     intervals: Sequence[tuple[float, float]],
+    suspicion: _Suspicion,
 ) -> Facts:
-    zero = _zero(media)
+    base = stream.time_base or Fraction(1)
+    zero = zero_of(media)
     in_order = media.format.name == "avi"
     framing = Framing(media, stream, _B_FRAMES_WITHIN if in_order else 1)
     read, heard = _Read(stream, base), _Heard.of(media)
-    for packet in media.demux():
+    for packet in packets(media):
+        suspicion.take(packet)
         if in_order:
             packet.pts = packet.dts  # AVI stores no time stamps, and others than these are a guess
         if packet.pts is not None:
@@ -270,7 +290,46 @@ def _facts(
         track=track,
         zero=None if zero is None else float(zero),
         sound=None if heard is None else heard.facts(zero),
+        suspect=suspicion.found or suspicion.of_gaps(timeline, heard),
     )
+
+
+class _Suspicion:
+    """Notes whether a demuxer reports damage: by an error message, or at a packet.
+
+    Which clips that concerns is not known here: see `damage`.
+    """
+
+    def __init__(self, media: InputContainer) -> None:
+        from av import logging  # noqa: PLC0415 - 0.2 s that only the child needs to spend
+
+        logging.set_level(logging.ERROR)
+        self._demuxer = media.format.name
+        self._capture = logging.Capture()
+        self._said: list[tuple[int, str, str]] = []
+        self.found = False
+
+    def __enter__(self) -> Self:
+        self._said = self._capture.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._note()
+        self._capture.__exit__(None, None, None)
+
+    def take(self, packet: Packet[Any]) -> None:
+        """Take in the next packet, after what was said while it was looked for."""
+        self.found |= packet.is_corrupt
+        self._note()
+
+    def of_gaps(self, timeline: Timeline | None, heard: _Heard | None) -> bool:
+        """Whether packets may have been lost without a trace: the container has no list of them, and gaps."""
+        gaps = (timeline is not None and timeline.has_gaps) or (heard is not None and heard.has_gaps)
+        return gaps and self._demuxer in FROM_START
+
+    def _note(self) -> None:
+        self.found |= any(who == self._demuxer for _, who, _ in self._said)
+        self._said.clear()
 
 
 class _Read:
@@ -297,7 +356,7 @@ class _Read:
         self.leading.take(tick, packet.dts, key=packet.is_keyframe)
 
 
-def _zero(media: InputContainer) -> Fraction | None:
+def zero_of(media: InputContainer) -> Fraction | None:
     """Return the second on the container's own clock at which its time line begins, where that may be any."""
     return Fraction(media.start_time or 0, 1_000_000) if media.format.name in FROM_START else None
 
@@ -321,6 +380,8 @@ class _Heard:
     base: Fraction
     first: int | None = None
     end: int = 0
+    has_gaps: bool = False
+    """Whether there is no audio for a while."""
 
     @classmethod
     def of(cls, media: InputContainer) -> Self | None:
@@ -333,6 +394,7 @@ class _Heard:
     def take(self, packet: Packet[Any]) -> None:
         """Take in one more."""
         if packet.pts is not None and not packet.is_discard:
+            self.has_gaps |= self.first is not None and (packet.pts - self.end) * self.base > _SILENT
             self.first = packet.pts if self.first is None else min(self.first, packet.pts)
             self.end = max(self.end, packet.pts + (packet.duration or 0))
 

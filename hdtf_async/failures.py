@@ -347,7 +347,7 @@ ADVICE: dict[Reason, Advice] = {
         "Run again: the file was discarded and is downloaded again.",
     ),
     Reason.RAW_UNREADABLE: _passing(
-        "The downloaded file cannot be read as video.",
+        "The downloaded file is damaged, or cannot be read as video.",
         "Run again: the file was discarded and is downloaded again.",
     ),
     Reason.RAW_DIR_FILE: _yours(

@@ -301,11 +301,9 @@ class Fetcher:
                 raw = self._pictures[work.youtube_id]
             else:
                 raw = await self._accept_picture(work, arrived, arrived.path)
-            sound = None
-            if arrived.sound is not None and arrived.choice.audio is not None:
-                sound = await self._accept_sound(work, arrived, arrived.sound, arrived.choice.audio)
-                audio = arrived.choice.audio
-                raw = replace(raw, sound=sound, sound_format_id=audio.format_id, track=audio.track)
+            sound = arrived.sound
+            if sound is not None and arrived.choice.audio is not None:
+                raw = await self._accept_sound(raw, work, arrived, sound, arrived.choice.audio)
             elif self._options.audio is not Audio.NONE:
                 raw = raw.with_own_sound()
         except Failure:
@@ -315,7 +313,8 @@ class Fetcher:
             raise
         self._pictures.pop(work.youtube_id, None)
         self._in_use.add(work.stem)
-        size = await self._store.size(raw.path) + (0 if sound is None else await self._store.size(sound))
+        files = {raw.path} if sound is None or raw.sound is None else {raw.path, raw.sound}
+        size = sum([await self._store.size(path) for path in files])
         self._events.tell(RawReady(work.stem, "youtube", size, anyio.current_time() - arrived.since))
         return raw
 
@@ -335,14 +334,22 @@ class Fetcher:
         await self._raws.keep(work, path, final, record)
         return self._raws.raw(final, facts, work, record)
 
-    async def _accept_sound(self, work: Work, arrived: Arrived, path: Path, rendition: Format) -> Path:
+    async def _accept_sound(
+        self, raw: Raw, work: Work, arrived: Arrived, path: Path, rendition: Format
+    ) -> Raw:
         ending = _SOUND_ENDINGS[rendition.ext]
         sound = await self._prober.sound(path, container=ending)
         _require_whole("sound", rendition, sound.end, sound.promised, arrived.duration, cut=sound.truncated)
         final = self._store.raw_path(work.videos[0], ending)
         told = await self._told(work, arrived, path, final, rendition)
         await self._raws.keep(work, path, final, {"type": "sound", "facts": asdict(sound)} | told)
-        return final
+        return replace(
+            raw,
+            sound=final,
+            sound_suspect=sound.suspect,
+            sound_format_id=rendition.format_id,
+            track=rendition.track,
+        )
 
     async def _told(self, work: Work, arrived: Arrived, path: Path, final: Path, rendition: Format) -> Record:
         """Return what the records of picture and sound have in common."""

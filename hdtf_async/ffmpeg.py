@@ -33,7 +33,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
 
-from hdtf_async import disk, process
+from hdtf_async import damage, disk, process
 from hdtf_async.containers import DEMUXERS, FROM_START, MAX_SIDE, demuxer_of
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.filters import (
@@ -75,10 +75,10 @@ _ROUNDING = 2e-6
 """Seconds by which time stamps may differ that are written with six decimals."""
 
 
-def command(ffmpeg: Path, cut: Cut, target: Path, run_up: float = 0.0) -> list[str]:
+def command(ffmpeg: Path, cut: Cut, target: Path, run_up: float = 0.0, *, strict: bool = True) -> list[str]:
     """Return the command line that writes the clip to `target`, as MP4.
 
-    Decoding starts `run_up` seconds earlier than is usually needed.
+    Decoding starts `run_up` seconds earlier than is usually needed. If `strict`, it ends at the first error.
     """
     time_base = cut.time_base if cut.form.fps is None else 1 / cut.form.fps
     quality = ["-qp", "0"] if cut.form.codec is Codec.LOSSLESS else ["-crf", str(cut.form.crf)]
@@ -86,7 +86,7 @@ def command(ffmpeg: Path, cut: Cut, target: Path, run_up: float = 0.0) -> list[s
     ahead = ["-mbtree", "1", "-rc-lookahead", "20"] if cut.form.preset in SHORT_SIGHTED else []
     sound = cut.sound if cut.form.sound_inside else None
     return [
-        *_begin(ffmpeg),
+        *_begin(ffmpeg, strict=strict),
         *(["-copyts"] if cut.copies_time else []),
         *(["-reinit_filter", "0"] if cut.recoloured else []),
         *source(cut.raw, cut.container, cut.sought_from(run_up)),
@@ -104,10 +104,10 @@ def command(ffmpeg: Path, cut: Cut, target: Path, run_up: float = 0.0) -> list[s
     ]  # fmt: skip
 
 
-def wav_command(ffmpeg: Path, sound: Sound, target: Path) -> list[str]:
+def wav_command(ffmpeg: Path, sound: Sound, target: Path, *, strict: bool = True) -> list[str]:
     """Return the command line that writes a clip's sound to `target`, as WAV: 16 kHz, mono, 16 bits."""
     return [
-        *_begin(ffmpeg),
+        *_begin(ffmpeg, strict=strict),
         *_sound_source(sound),
         "-map", f"0:a:{sound.track}", "-map_metadata", "-1", "-map_chapters", "-1", "-vn", "-sn", "-dn",
         "-filter_threads", "1", "-af", sound_filters(sound, wav=True), "-c:a", "pcm_s16le",
@@ -115,10 +115,10 @@ def wav_command(ffmpeg: Path, sound: Sound, target: Path) -> list[str]:
     ]  # fmt: skip
 
 
-def _begin(ffmpeg: Path) -> list[str]:
+def _begin(ffmpeg: Path, *, strict: bool) -> list[str]:
     return [
         str(ffmpeg), "-hide_banner", "-nostdin", "-y", "-v", "error", "-progress", "pipe:1", "-nostats",
-        "-xerror", "-abort_on", "empty_output",
+        *(["-xerror"] if strict else []), "-abort_on", "empty_output",
     ]  # fmt: skip
 
 
@@ -157,9 +157,56 @@ async def encode(
 ) -> int:
     """Make one clip and return how many frames ffmpeg counted; `on_seconds` is told the seconds so far.
 
+    Where ffmpeg reports an error, or the container is damaged somewhere, the interval is decoded once more
+    (`damage`): that tells whether the clip is concerned, and whose fault it is.
+
     Raises `Failure`: what ffmpeg's words mean, ``tool_missing``, ``timed_out``, ``stalled``;
-    ``unsupported_source`` where the source frames that were decoded are not those of the clip;
-    ``clip_wrong`` where they were decoded and none was written.
+    ``raw_unreadable`` where the source is damaged within the clip; ``unsupported_source`` where the source
+    frames that were decoded are not those of the clip; ``clip_wrong`` where that is ffmpeg's fault alone, or
+    none of the decoded frames was written.
+    """
+
+    async def attempt(*, strict: bool) -> tuple[int, str]:
+        return await _from_further_back(ffmpeg, cut, target, on_seconds, guard, strict=strict)
+
+    try:
+        counted, words = await attempt(strict=True)
+    except Failure as failure:
+        other_frames = isinstance(failure, _OtherFramesError)
+        if not other_frames and failure.reason is not Reason.RAW_UNREADABLE:
+            raise
+        found = await damage.look(cut, guard)
+        if found is None or cut.source is None:
+            raise
+        if found.damage:
+            raise Failure(Reason.RAW_UNREADABLE, found.damage) from None
+        if found.frames < cut.source.frames:
+            raise
+        if other_frames:
+            decoded = f"another decoder finds all {found.frames} of them"
+            raise Failure(Reason.CLIP_WRONG, f"{failure.words}; {decoded}") from None
+        # What ffmpeg stopped at lies outside of the clip.
+        counted, words = await attempt(strict=False)
+        return counted
+    if words or cut.suspect:
+        found = await damage.look(cut, guard)
+        if found is not None and found.damage:
+            raise Failure(Reason.RAW_UNREADABLE, found.damage)
+    return counted
+
+
+async def _from_further_back(  # noqa: PLR0913 - what `encode` was told
+    ffmpeg: Path,
+    cut: Cut,
+    target: Path,
+    on_seconds: Callable[[float], None],
+    guard: Guard,
+    *,
+    strict: bool,
+) -> tuple[int, str]:
+    """Start ffmpeg until the first source frame is there; return the frames that it counted, and its words.
+
+    Raises `Failure` as `encode` does; `_OtherFramesError` where frames other than the source frames came out.
     """
     words, tried, reason = "", None, Reason.UNSUPPORTED_SOURCE
     for run_up in RUN_UPS:
@@ -168,10 +215,10 @@ async def encode(
             continue  # it was as early as can be
         tried = sought
         frames = _Frames(cut, run_up)
-        argv = command(ffmpeg, cut, target, run_up)
+        argv = command(ffmpeg, cut, target, run_up, strict=strict)
         patience = cut.begin - sought
         try:
-            counted = await _run(argv, cut.seconds, on_seconds, guard, cut.raw, target, frames.take, patience)
+            ended = await _run(argv, cut.seconds, on_seconds, guard, cut.raw, target, frames.take, patience)
             frames.require_all()
         except _LateError as late:
             words, reason = late.words, late.reason
@@ -186,9 +233,10 @@ async def encode(
                 words, reason = _without_end(words)
                 words = words or f"none of its {cut.source.frames} source frames was decoded"
         else:
-            return counted
-    kept = reason in {Reason.RAW_UNREADABLE, Reason.BOX_DOES_NOT_FIT}
-    raise Failure(reason if kept else Reason.UNSUPPORTED_SOURCE, words)
+            return ended
+    if reason in {Reason.RAW_UNREADABLE, Reason.BOX_DOES_NOT_FIT}:
+        raise Failure(reason, words)
+    raise _OtherFramesError(Reason.UNSUPPORTED_SOURCE, words)
 
 
 def _without_end(words: str) -> tuple[str, Reason]:
@@ -197,7 +245,11 @@ def _without_end(words: str) -> tuple[str, Reason]:
     return others, classify_ffmpeg(others)
 
 
-class _LateError(Failure):
+class _OtherFramesError(Failure):
+    """The source frames that ffmpeg reported are not those of the clip."""
+
+
+class _LateError(_OtherFramesError):
     """The first source frame is missing: the decoder could not start where ffmpeg had sought to."""
 
 
@@ -228,7 +280,7 @@ class _Frames:
             self._ended = True
         elif place >= self._source.frames:
             words = f"more than its {self._source.frames} source frames were decoded"
-            raise Failure(Reason.UNSUPPORTED_SOURCE, words)
+            raise _OtherFramesError(Reason.UNSUPPORTED_SOURCE, words)
 
     def require_all(self) -> None:
         """Raise `Failure` with ``unsupported_source`` unless the last source frame was reported."""
@@ -238,7 +290,8 @@ class _Frames:
             words = f"none of its {self._source.frames} source frames was decoded"
             raise _LateError(Reason.UNSUPPORTED_SOURCE, words)
         words = f"not all of its {self._source.frames} source frames were decoded"
-        raise Failure(Reason.UNSUPPORTED_SOURCE, f"{words}, up to the one at {self._source.last:.3f} s")
+        words = f"{words}, up to the one at {self._source.last:.3f} s"
+        raise _OtherFramesError(Reason.UNSUPPORTED_SOURCE, words)
 
     def _require(self, which: str, tick: int, second: float) -> None:
         if abs(tick - self._cut.ticks(second)) > max(1, self._cut.ticks(_ROUNDING)):
@@ -246,19 +299,35 @@ class _Frames:
             words = (
                 f"its {which} source frame is the one at {found:.3f} s where that at {second:.3f} s was due"
             )
-            raise (_LateError if which == "first" else Failure)(Reason.UNSUPPORTED_SOURCE, words)
+            raise (_LateError if which == "first" else _OtherFramesError)(Reason.UNSUPPORTED_SOURCE, words)
 
 
 async def wav(ffmpeg: Path, sound: Sound, target: Path, *, guard: Guard = UNGUARDED) -> None:
     """Write the sound of one clip as WAV. Raises `Failure` as `encode` does."""
-    argv = wav_command(ffmpeg, sound, target)
+
+    async def attempt(*, strict: bool) -> str:
+        argv = wav_command(ffmpeg, sound, target, strict=strict)
+        _, words = await _run(argv, sound.seconds, lambda _seconds: None, guard, sound.file, target)
+        return words
+
     try:
-        await _run(argv, sound.seconds, lambda _seconds: None, guard, sound.file, target)
+        words = await attempt(strict=True)
     except Failure as failure:
-        if failure.reason is not Reason.INTERVAL_OUTSIDE:
+        if failure.reason is Reason.INTERVAL_OUTSIDE:
+            words, _ = _without_end(failure.words)  # silence would have come out where there is no sound
+            raise Failure(Reason.RAW_UNREADABLE, words or "none of its audio can be decoded") from None
+        if failure.reason is not Reason.RAW_UNREADABLE:
             raise
-        words, _ = _without_end(failure.words)  # silence would have come out where there is no sound
-        raise Failure(Reason.RAW_UNREADABLE, words or "none of its audio can be decoded") from None
+        found = await damage.look_at_sound(sound, guard)
+        if found is None:
+            raise
+        if found.damage:
+            raise Failure(Reason.RAW_UNREADABLE, found.damage) from None
+        await attempt(strict=False)
+    else:
+        found = await damage.look_at_sound(sound, guard) if words or sound.suspect else None
+        if found is not None and found.damage:
+            raise Failure(Reason.RAW_UNREADABLE, found.damage)
 
 
 def _nothing(_line: str) -> None:
@@ -274,7 +343,7 @@ async def _run(  # noqa: PLR0913, PLR0917 - what two commands have in common
     target: Path,
     on_other: Callable[[str], None] = _nothing,
     patience: float = 0.0,
-) -> int:
+) -> tuple[int, str]:
     reached, counted = -1.0, 0
 
     def on_line(line: str) -> bool:
@@ -312,7 +381,7 @@ async def _run(  # noqa: PLR0913, PLR0917 - what two commands have in common
         words = ended.words.replace(f"{read.parent}/", "").replace(f"{target.parent}/", "")
         words = words.replace(target.name, disk.final_name(target.name))
         raise Failure(classify_ffmpeg(ended.words), words or f"ffmpeg ended with {ended.code}")
-    return counted
+    return counted, ended.words
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,8 @@ class Sound:
     """Which of the file's audio streams it is, from 0."""
     zero: float | None = None
     """Second of the file's clock at which its time line begins, where that may be any; see `Cut.zero`."""
+    suspect: bool = False
+    """Whether its container is damaged somewhere."""
 
     @property
     def samples(self) -> int:
@@ -118,6 +120,8 @@ class Cut:
     """Seconds by which the raw's key frames are found before they are shown, where that matters."""
     sound: Sound | None = None
     """Where its sound comes from, if any is wanted."""
+    suspect: bool = False
+    """Whether the raw's container is damaged somewhere, so that frames may be missing in the interval."""
 
     @property
     def sought(self) -> float:

@@ -181,6 +181,8 @@ FFMPEG = _table(r"""
     not_writable        error opening output|read-only file system
     raw_unreadable      invalid data found when processing input|moov atom not found|error opening input
     raw_unreadable      not on whitelist|matches no streams
+    raw_unreadable      error submitting packet to decoder|error while decoding stream
+    raw_unreadable      corrupt (?:input packet|decoded frame)
 """)
 """ffmpeg's messages. An unknown encoder also ends in "error opening output", which alone would blame the
 directory."""

@@ -54,6 +54,8 @@ class Raw:
     sound_format_id: str | None = None
     sound_track: int = 0
     """Which audio stream of that file is taken, from 0."""
+    sound_suspect: bool = False
+    """Whether the container of that file is damaged somewhere; of the raw itself `facts` tell."""
     own: bool = False
     """Whether it is the user's own."""
     beside: tuple[OwnFile, ...] = ()
@@ -185,7 +187,13 @@ class Raws:
                 if not sound.truncated:
                     await self.only(work, path, "sound")
                     track = Track.from_json(record.get("audio"))
-                    return replace(raw, sound=path, sound_format_id=record.get("format_id"), track=track)
+                    return replace(
+                        raw,
+                        sound=path,
+                        sound_suspect=sound.suspect,
+                        sound_format_id=record.get("format_id"),
+                        track=track,
+                    )
                 await self._not_used(work, path, "it is truncated")
         # A video that was downloaded for its picture alone may have dubbed audio inside.
         dubbed = raw.track is not None and raw.track.dubbed
@@ -210,7 +218,7 @@ class Raws:
                 self._tell_unused(work, each, why)
                 bad.append(f"{each.path.name}: {why}")
             else:
-                found = replace(raw, sound=each.path, sound_track=sound.track)
+                found = replace(raw, sound=each.path, sound_track=sound.track, sound_suspect=sound.suspect)
         if found is None:
             raise Failure(Reason.RAW_DIR_FILE, "\n".join(bad))
         return found

@@ -552,21 +552,44 @@ async def test_a_raw_that_breaks_off_within_the_interval_is_an_error(
 async def test_source_frames_that_never_come_are_an_error(
     prober: Prober, sources: Path, tmp_path: Path
 ) -> None:
-    """Ffmpeg of itself would write an empty video, or one that begins too late or ends too early."""
+    """Ffmpeg of itself would write an empty video, or one that begins too late or ends too early.
+
+    Where another decoder finds all frames, the source is not to blame.
+    """
     cut = await planned(
         prober, sources / "b_frames.mp4", Interval(1, 2), form=replace(LOSSLESS, fps=Fraction(25))
     )
     assert cut.source is not None
-    for wrong, words in (
-        (replace(cut, interval=Interval(100, 101)), "none of its 30 source frames was decoded"),
-        (replace(cut, source=replace(cut.source, first=0.9676)), "first source frame is the one at 1.001 s"),
-        (replace(cut, source=replace(cut.source, last=2.002)), "last source frame is the one at 1.969 s"),
-        (replace(cut, source=replace(cut.source, frames=29)), "last source frame is the one at 1.935 s"),
-        (replace(cut, source=replace(cut.source, frames=31)), "not all of its 31 source frames"),
+    for wrong, words, reason in (
+        (
+            replace(cut, interval=Interval(100, 101)),
+            "none of its 30 source frames was decoded",
+            Reason.CLIP_WRONG,
+        ),
+        (
+            replace(cut, source=replace(cut.source, first=0.9676)),
+            "first source frame is the one at 1.001 s",
+            Reason.CLIP_WRONG,
+        ),
+        (
+            replace(cut, source=replace(cut.source, last=2.002)),
+            "last source frame is the one at 1.969 s",
+            Reason.CLIP_WRONG,
+        ),
+        (
+            replace(cut, source=replace(cut.source, frames=29)),
+            "last source frame is the one at 1.935 s",
+            Reason.CLIP_WRONG,
+        ),
+        (
+            replace(cut, source=replace(cut.source, frames=31)),
+            "not all of its 31 source frames",
+            Reason.UNSUPPORTED_SOURCE,
+        ),
     ):
         with pytest.raises(Failure) as failure:
             await made(wrong, tmp_path / "clip.mp4")
-        assert failure.value.reason is Reason.UNSUPPORTED_SOURCE
+        assert failure.value.reason is reason
         assert words in failure.value.words
 
 

@@ -90,11 +90,11 @@ LIES: dict[str, tuple[str, Reason | None, Reason | None]] = {
     ),
     "does all and says 1": (f"{WHOLE}; exit 1", Reason.UNKNOWN, Reason.TOOL_FAILED),
     "does all and is killed": (f"{WHOLE}; kill -KILL $$", Reason.UNKNOWN, Reason.TOOL_FAILED),
-    "does nothing and says 0": ("exit 0", Reason.RAW_TRUNCATED, Reason.UNSUPPORTED_SOURCE),
+    "does nothing and says 0": ("exit 0", Reason.RAW_TRUNCATED, Reason.CLIP_WRONG),
     "is all noise": (
         r"printf '\377\376\000PROG {'; printf 'half a line \377' >&2",
         Reason.RAW_TRUNCATED,
-        Reason.UNSUPPORTED_SOURCE,
+        Reason.CLIP_WRONG,
     ),
     "does all and leaves others behind": (f"{FORKS}{WHOLE}", None, None),
     "tells the truth": (WHOLE, None, None),

@@ -34,7 +34,7 @@ ROOMS = [
     *("history", "charts", "content"),
     *("sentinel", "guard", "meter", "process", "containers", "timeline", "framing", "demux", "probe"),
     *("reachability", "ytdlp"),
-    *("plugins", "javascript", "filters", "ffmpeg", "combing", "decode", "thumbnails"),
+    *("plugins", "javascript", "filters", "damage", "ffmpeg", "combing", "decode", "thumbnails"),
     *("landmarks", "facemodel", "faces"),
     *("lanes", "entrance", "rawdirs", "raws", "fetch", "cut", "pipeline", "workshop"),
     *("values", "roster", "wire", "bench", "hired", "door", "cluster"),

@@ -1,0 +1,271 @@
+"""Damage within a clip refuses it; damage elsewhere in its source does not."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cache
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import av
+import media
+import pytest
+import shapes
+from shapes import Shape
+
+from hdtf_async import cut, damage
+from hdtf_async.failures import Failure, Reason
+from hdtf_async.model import Audio, Crop, Form
+from hdtf_async.probe import Prober
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from hdtf_async.raws import Raw
+
+START, END = 3.0, 5.0
+"""The clip; key frames are shown every two seconds."""
+H264 = "-pix_fmt yuv420p -c:v libx264 -preset veryfast -threads 1 -g 50 -x264-params scenecut=0"
+VP9 = "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 50 -keyint_min 50 -b:v 300k"
+AV1 = "-pix_fmt yuv420p -c:v libsvtav1 -preset 12 -crf 20 -g 50 -svtav1-params lp=1"
+_X265 = "log-level=error:pools=1:keyint=50:scenecut=0"
+HEVC = f"-pix_fmt yuv420p -c:v libx265 -preset ultrafast -x265-params {_X265}"
+KINDS = {
+    "H.264 in MPEG-TS": ("ts", f"{H264} -bf 2 -c:a aac"),
+    "H.264 in MP4": ("mp4", f"{H264} -bf 2 -c:a aac"),
+    "H.264 in Matroska": ("mkv", f"{H264} -bf 0 -c:a aac"),
+    "H.264 in FLV": ("flv", f"{H264} -bf 2 -c:a aac"),
+    "HEVC in MPEG-TS": ("ts", f"{HEVC} -c:a aac"),
+    "VP9 in WebM": ("webm", f"{VP9} -c:a libopus"),
+    "AV1 in MP4": ("mp4", f"{AV1} -c:a aac"),
+    "AV1 in WebM": ("webm", f"{AV1} -c:a libopus"),
+}
+FRAMES = 200
+TS_PACKET = 188
+
+
+@pytest.fixture(scope="module")
+async def prober() -> AsyncIterator[Prober]:
+    """Give one probing child to all tests, as a run has one."""
+    async with Prober() as prober:
+        yield prober
+
+
+@dataclass(frozen=True)
+class Packet:
+    """Where a packet of the video is in its file."""
+
+    second: float
+    place: int
+    size: int
+
+
+@cache
+def drawn(directory: Path, kind: str) -> tuple[Path, tuple[Packet, ...]]:
+    """Draw eight seconds of moving numbers with noise; return the packets too, in decode order."""
+    ending, words = KINDS[kind]
+    path = directory / f"{kind.replace(' ', '_')}.{ending}"
+    numbers, beeps = shapes.draw_numbers(directory), shapes.draw_beeps(directory)
+    # Noise, so that every frame has some bytes that can be damaged.
+    words = f"{numbers} {beeps} -vf scale=320:240,noise=alls=8:allf=t:all_seed=1 {words} {path.name}"
+    media.ffmpeg(directory, f"-v error {words}")
+    return path, packets(path)
+
+
+def packets(path: Path, *, audio: bool = False) -> tuple[Packet, ...]:
+    """Return the packets of the video or audio in a file, in decode order."""
+    with av.open(str(path)) as opened:
+        stream = opened.streams.audio[0] if audio else opened.streams.video[0]
+        zero = (opened.start_time or 0) / 1e6 if path.suffix in {".ts", ".flv"} else 0
+        return tuple(
+            Packet(float((one.pts or 0) * one.time_base) - zero, one.pos or 0, one.size)
+            for one in opened.demux(stream)
+            if one.size
+        )
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory of the source videos."""
+    return tmp_path_factory.mktemp("damage")
+
+
+def hurt(path: Path, target: Path, holes: list[int], *, zeros: bool = True) -> Path:
+    """Write a copy in which bytes of a packet and the next one are zero, or lack.
+
+    `holes` are the places of the packets in decode order.
+    """
+    _, found = drawn(path.parent, next(kind for kind in KINDS if path.stem == kind.replace(" ", "_")))
+    content = bytearray(path.read_bytes())
+    for hole in sorted(holes, reverse=True):
+        begin, end = found[hole].place + 40, found[hole + 1].place + 60
+        if path.suffix == ".ts":
+            begin, end = found[hole].place, found[hole + 1].place + TS_PACKET
+        content[begin:end] = bytes(end - begin) if zeros else b""
+    target.write_bytes(content)
+    return target
+
+
+def at(found: tuple[Packet, ...], second: float) -> int:
+    """Return the place of the packet that is shown nearest to a second."""
+    return min(range(len(found)), key=lambda place: abs(found[place].second - second))
+
+
+async def refused(prober: Prober, source: Path, out: Path, **more: object) -> Failure:
+    """Return why a clip is refused."""
+    with pytest.raises(Failure) as failure:
+        await shapes.make(prober, Shape(source, sound=False), shapes.clip_of(START, END), out, **more)  # type: ignore[arg-type]
+    return failure.value
+
+
+@pytest.mark.parametrize(
+    ("kind", "zeros"),
+    [(kind, True) for kind in KINDS] + [("H.264 in MPEG-TS", False), ("VP9 in WebM", False)],
+)
+async def test_damage_within_a_clip_refuses_it(
+    kind: str, zeros: bool, prober: Prober, sources: Path, tmp_path: Path
+) -> None:
+    """The words say where it is: here right behind a key frame."""
+    path, found = drawn(sources, kind)
+    hole = hurt(path, tmp_path / f"hurt{path.suffix}", [at(found, 4) + 1], zeros=zeros)
+    failure = await refused(prober, hole, tmp_path / "out")
+    assert failure.reason is Reason.RAW_UNREADABLE
+    said = re.match(r"it is damaged at (\d\.\d\d) s: .", failure.words)
+    assert said is not None, failure.words
+    assert float(said[1]) == pytest.approx(4, abs=0.3)
+
+
+@pytest.mark.parametrize(("second", "fps"), [(2.5, 25), (3.2, None), (4.9, None)])
+async def test_damage_counts_from_the_last_key_frame_on(
+    second: float, fps: int | None, prober: Prober, sources: Path, tmp_path: Path
+) -> None:
+    """Frames are predicted from damaged ones, so a hole before the clip shows in it."""
+    path, found = drawn(sources, "H.264 in MPEG-TS")
+    hole = hurt(path, tmp_path / "hurt.ts", [at(found, second)])
+    rate = None if fps is None else Fraction(fps)
+    assert (await refused(prober, hole, tmp_path / "out", fps=rate)).reason is Reason.RAW_UNREADABLE
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_damage_outside_of_a_clip_does_not_matter(
+    kind: str, prober: Prober, sources: Path, tmp_path: Path
+) -> None:
+    """Here before the last key frame, and soon after the end, where ffmpeg reads too."""
+    path, found = drawn(sources, kind)
+    hole = hurt(path, tmp_path / f"hurt{path.suffix}", [at(found, 1), at(found, 5.2)])
+    made = await shapes.make(prober, Shape(hole, sound=False), shapes.clip_of(START, END), tmp_path / "out")
+    assert made.numbers == list(range(75, 125))
+
+
+async def test_frames_that_are_missing_without_a_trace_are_noticed(
+    prober: Prober, sources: Path, tmp_path: Path
+) -> None:
+    """MPEG-TS counts packets up to 15 only. The decoder copies frames in place of those that are missing."""
+    path, found = drawn(sources, "H.264 in MPEG-TS")
+    content, begin = path.read_bytes(), found[at(found, 4) + 1].place
+    number = content[begin + 1 : begin + 3]
+    # 32 packets of the video, from the one behind the key frame on.
+    places = (place for place in range(begin, len(content), TS_PACKET) if content[place + 2] == number[1])
+    gone = set(islice(places, 32))
+    kept = (place for place in range(0, len(content), TS_PACKET) if place not in gone)
+    (tmp_path / "hurt.ts").write_bytes(b"".join(content[place : place + TS_PACKET] for place in kept))
+    failure = await refused(prober, tmp_path / "hurt.ts", tmp_path / "out")
+    assert failure.reason is Reason.RAW_UNREADABLE
+    assert "a frame before it is missing" in failure.words
+
+
+HEALTHY = {
+    "open.ts": (f"{H264}:open-gop=1 -bf 3", ""),
+    "open.mp4": (f"{H264}:open-gop=1 -bf 3", ""),
+    "open.mkv": (f"{HEVC}:open-gop=1", ""),
+    "refresh.ts": (f"{H264}:intra-refresh=1:bframes=0", ""),
+    "refresh.mp4": (f"{H264}:intra-refresh=1:bframes=0", ""),
+    "gap.ts": (f"{H264} -bf 2", "lt(n\\,60)+gt(n\\,99)"),
+    "gap.flv": (f"{H264} -bf 2", "lt(n\\,60)+gt(n\\,99)"),
+    "gap.mkv": (VP9, "lt(n\\,60)+gt(n\\,99)"),
+}
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+async def test_nothing_is_found_in_a_video_without_damage(name: str, prober: Prober, tmp_path: Path) -> None:
+    """Frames that cannot be decoded where decoding starts are no damage, and gaps in the rate are none."""
+    words, pick = HEALTHY[name]
+    path = shapes.plain(tmp_path, name, words, pick=pick or None)
+    for start in (3.0, 3.5, 4.5):
+        clip = shapes.clip_of(start, start + 2)
+        wanted = cut.plan_cut(
+            clip, await media.raw(prober, path, clip), Form(crop=Crop.NONE, audio=Audio.AAC)
+        )
+        found = await damage.look(replace(wanted, suspect=True))
+        assert found is not None
+        assert wanted.source is not None
+        assert found.damage == ""
+        assert found.frames == wanted.source.frames
+
+
+@pytest.mark.parametrize("audio", [Audio.WAV, Audio.AAC])
+@pytest.mark.parametrize("kind", ["H.264 in MPEG-TS", "H.264 in MP4"])
+async def test_damage_of_audio_counts_within_the_clip(
+    kind: str, audio: Audio, prober: Prober, sources: Path, tmp_path: Path
+) -> None:
+    """And nowhere else."""
+    path, found = drawn(sources, kind)
+    heard = packets(path, audio=True)
+
+    def without(second: float) -> Path:
+        content = bytearray(path.read_bytes())
+        if path.suffix == ".mp4":
+            one = heard[at(heard, second)]
+            holes = [(one.place, one.place + one.size)]
+        else:  # the position of a packet is not known here: the next half a second of it, by its number
+            begin, end = (found[at(found, one)].place for one in (second, second + 0.5))
+            places = range(begin, end, TS_PACKET)
+            holes = [(one, one + TS_PACKET) for one in places if content[one + 1 : one + 3] == b"\1\1"]
+            assert holes
+        for begin, end in holes:
+            content[begin:end] = bytes([0xFF]) * (end - begin)
+        (tmp_path / f"{second}{path.suffix}").write_bytes(content)
+        return tmp_path / f"{second}{path.suffix}"
+
+    failure = await refused(prober, without(4.25), tmp_path / "out", audio=audio)
+    assert failure.reason is Reason.RAW_UNREADABLE
+    assert failure.words.startswith("its audio is damaged at")
+    for second in (1.55, 6.05):
+        clip = shapes.clip_of(START, END)
+        made = await shapes.make(prober, Shape(without(second)), clip, tmp_path / f"out{second}", audio=audio)
+        assert made.numbers == list(range(75, 125))
+
+
+async def test_audio_that_is_missing_without_a_trace_is_noticed(
+    prober: Prober, sources: Path, tmp_path: Path
+) -> None:
+    """Where MPEG-TS lost whole packets of audio, nothing marks those that are left."""
+    path, found = drawn(sources, "H.264 in MPEG-TS")
+    content = bytearray(path.read_bytes())
+    begin, end = (found[at(found, second)].place for second in (3.5, 4.5))
+    starts = [one for one in range(begin, end, TS_PACKET) if content[one + 1 : one + 3] == b"\x41\1"]
+    content[starts[0] : starts[0] + TS_PACKET] = bytes(TS_PACKET)
+    (tmp_path / "hurt.ts").write_bytes(content)
+    failure = await refused(prober, tmp_path / "hurt.ts", tmp_path / "out", audio=Audio.WAV)
+    assert failure.reason is Reason.RAW_UNREADABLE
+    assert failure.words.startswith("its audio is damaged at")
+
+
+async def test_damage_in_a_file_of_the_users_own_names_it(
+    prober: Prober, sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A download would be fetched anew; nothing takes the place of the user's own file."""
+    path, found = drawn(sources, "H.264 in MPEG-TS")
+    hole = hurt(path, tmp_path / "hurt.ts", [at(found, 4) + 1])
+    raw_of = media.raw
+
+    async def own(*of: object) -> Raw:
+        return replace(await raw_of(*of), own=True)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(media, "raw", own)
+    failure = await refused(prober, hole, tmp_path / "out")
+    assert failure.reason is Reason.RAW_DIR_FILE
+    assert failure.words.startswith("hurt.ts: it is damaged at")
