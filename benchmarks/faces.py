@@ -27,7 +27,7 @@ import numpy as np
 from hdtf_async.cpus import usable_cpus
 from hdtf_async.faces import Finder
 from hdtf_async.ffmpeg import Cut
-from hdtf_async.landmarks import Search, detector, scorer
+from hdtf_async.landmarks import Detect, Score, Search, detector, scorer
 from hdtf_async.model import Box, Crop, Form, Interval
 from hdtf_async.people import Frame, Region, find, overlap
 from hdtf_async.window import place
@@ -110,7 +110,11 @@ async def speed(finder: Finder, directory: Path) -> None:
 
 def small() -> None:
     """Print how many faces of each height are found: by the detector alone, and by the search."""
-    detect, score = detector(astronaut.model()), scorer(astronaut.model())
+    with detector(astronaut.model()) as detect, scorer(astronaut.model()) as score:
+        _small(detect, score)
+
+
+def _small(detect: Detect, score: Score) -> None:
     chance = np.random.default_rng(1)
     columns = f"{'of the frame':>14}{'detector':>10}{'search':>8}{'its CPU':>11}"
     print(f"\n{'height of the face':18}{columns}   of 10, at random places")

@@ -18,7 +18,7 @@ import os
 import re
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from math import ceil
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, Popen
@@ -47,6 +47,8 @@ _AROUND = 3.0
 """Side of the square that is searched around a face's last region, in sides of that."""
 _SAME, _EDGE = 0.3, 0.02
 _STILL = 0.6
+_OVER = 0.15
+_LEAST_SCORE = 0.1
 _SURER = 0.05
 """By how much a score has to be higher for a face that is turned by 180 degrees: upside down."""
 _TIME = re.compile(r" pts:(-?[0-9]{1,18}) ")
@@ -56,8 +58,9 @@ NO_PICTURES = 3
 """Exit code where ffmpeg has failed, so that its last words are those on stderr."""
 
 
-def detector(model: Path) -> Detect:
-    """Return what finds faces: MediaPipe's Face Landmarker, from its model file.
+@contextmanager
+def detector(model: Path) -> Iterator[Detect]:
+    """Give what finds faces: MediaPipe's Face Landmarker, from its model file.
 
     A region is what its 478 landmarks span: from the hairline to the chin, without ears and hair. Whoever
     wants another detector puts it here.
@@ -66,12 +69,10 @@ def detector(model: Path) -> Detect:
     from mediapipe import Image, ImageFormat  # noqa: PLC0415
     from mediapipe.tasks.python import BaseOptions, vision  # noqa: PLC0415
 
-    landmarker = vision.FaceLandmarker.create_from_options(
-        vision.FaceLandmarkerOptions(
-            base_options=BaseOptions(model_asset_buffer=model.read_bytes()),
-            running_mode=vision.RunningMode.IMAGE,
-            num_faces=MOST_FACES,
-        )
+    options = vision.FaceLandmarkerOptions(
+        base_options=BaseOptions(model_asset_buffer=model.read_bytes()),
+        running_mode=vision.RunningMode.IMAGE,
+        num_faces=MOST_FACES,
     )
 
     def detect(picture: NDArray) -> list[Region]:
@@ -87,29 +88,30 @@ def detector(model: Path) -> Detect:
             for face in landmarker.detect(image).face_landmarks
         ]
 
-    return detect
+    with vision.FaceLandmarker.create_from_options(options) as landmarker:
+        yield detect
 
 
-def scorer(model: Path) -> Score:
-    """Return what scores faces: MediaPipe's Face Detector, which the Face Landmarker's file has inside."""
+@contextmanager
+def scorer(model: Path) -> Iterator[Score]:
+    """Give what scores faces: MediaPipe's Face Detector, which the Face Landmarker's file has inside."""
     import numpy as np  # noqa: PLC0415
     from mediapipe import Image, ImageFormat  # noqa: PLC0415
     from mediapipe.tasks.python import BaseOptions, vision  # noqa: PLC0415
 
     with ZipFile(model) as parts:
         content = parts.read("face_detector.tflite")
-    detector = vision.FaceDetector.create_from_options(
-        vision.FaceDetectorOptions(
-            base_options=BaseOptions(model_asset_buffer=content), min_detection_confidence=0.1
-        )
+    options = vision.FaceDetectorOptions(
+        base_options=BaseOptions(model_asset_buffer=content), min_detection_confidence=_LEAST_SCORE
     )
 
     def score(picture: NDArray) -> float:
         image = Image(image_format=ImageFormat.SRGB, data=np.ascontiguousarray(picture))
-        found = detector.detect(image).detections
+        found = faces.detect(image).detections
         return max((each.categories[0].score for each in found), default=0.0)
 
-    return score
+    with vision.FaceDetector.create_from_options(options) as faces:
+        yield score
 
 
 def squares(width: int, height: int) -> Iterator[list[tuple[int, int, int, int]]]:
@@ -231,8 +233,10 @@ def _add(found: list[Region], regions: Iterable[Region]) -> list[Region]:
 
 
 def _paint_over(picture: NDArray, region: Region) -> None:
-    """Paint a face over with the mean colour of the picture there."""
-    left, top, right, bottom = (max(0, round(edge)) for edge in region.edges)
+    """Paint a face over, and a little around it, with the mean colour of the picture there."""
+    more = _OVER * region.side
+    left, top = (max(0, round(edge - more)) for edge in region.edges[:2])
+    right, bottom = (max(0, round(edge + more)) for edge in region.edges[2:])
     part = picture[top:bottom, left:right]
     if part.size:
         part[:] = part.mean(axis=(0, 1))
@@ -246,12 +250,12 @@ def _pictures(pipe: IO[bytes], width: int, height: int) -> Iterator[NDArray]:
         yield np.frombuffer(content, np.uint8).reshape(height, width, 3)
 
 
-def _serve(out: IO[str], words: IO[str], said: Sequence[str]) -> int:
+def _serve(loaded: ExitStack, out: IO[str], words: IO[str], said: Sequence[str]) -> int:
     """Look through the pictures that a command prints, or at an empty one; return the exit code."""
     import numpy as np  # noqa: PLC0415
 
     model, width, height = Path(said[0]), int(said[1]), int(said[2])
-    search = Search(detector(model), scorer(model))
+    search = Search(loaded.enter_context(detector(model)), loaded.enter_context(scorer(model)))
 
     def tell(picture: NDArray, tick: int) -> None:
         found = [region.scaled(1 / width, 1 / height).edges for region in search.faces(picture)]
@@ -291,8 +295,9 @@ def serve(*said: str) -> None:
         quiet = os.open(os.devnull, os.O_WRONLY)
         os.dup2(quiet, 1)
         os.dup2(quiet, 2)
+        loaded = ExitStack()  # never closed: that takes 0.3 s
         try:
-            code = _serve(out, words, said)
+            code = _serve(loaded, out, words, said)
         except Exception as error:  # noqa: BLE001 - whatever it is, somebody has to read it
             words.writelines(traceback.format_exception_only(error))
             code = 1

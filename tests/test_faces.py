@@ -15,28 +15,38 @@ import threading
 from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
+from math import sin, tau
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import astronaut
+import media
+import numpy as np
 import pytest
 from conftest import children
+from PIL import Image
 
 import hdtf_async
-from hdtf_async import ExitCode, Options, doctor, facemodel, people
+from hdtf_async import ExitCode, Options, doctor, facemodel, people, sheet
 from hdtf_async.cli import main
 from hdtf_async.faces import Finder, command, looked_at
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.ffmpeg import Cut
 from hdtf_async.health import Verdict
 from hdtf_async.landmarks import Detect, Score, Search, detector, scorer
-from hdtf_async.model import Box, Crop, Fallback, Form, Interval
+from hdtf_async.model import Box, Clip, Crop, Fallback, Form, Interval, Video
 from hdtf_async.people import Region, overlap
+from hdtf_async.store import read_known
+from hdtf_async.window import place, plan_window
 from hdtf_async.workshop import bundled_ffmpeg
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from astronaut import Place
+    from numpy.typing import NDArray
 
 pytestmark = pytest.mark.face
 
@@ -91,15 +101,17 @@ def options(films: Path, source: Path) -> Options:
 
 
 @pytest.fixture(scope="module")
-def detect() -> Detect:
+def detect() -> Iterator[Detect]:
     """The detector, in this process."""
-    return detector(astronaut.model())
+    with detector(astronaut.model()) as detect:
+        yield detect
 
 
 @pytest.fixture(scope="module")
-def score() -> Score:
+def score() -> Iterator[Score]:
     """What scores faces, in this process."""
-    return scorer(astronaut.model())
+    with scorer(astronaut.model()) as score:
+        yield score
 
 
 def planned(raw: Path, rate: float | None = 5.0, seconds: float = astronaut.SECONDS) -> Cut:
@@ -200,7 +212,8 @@ async def test_the_published_box_stands_by_where_that_is_wanted(options: Options
 async def test_frames_come_at_the_rate_that_was_asked_for(films: Path) -> None:
     """So many a second, and each frame where all are wanted; never one twice."""
     for rate, frames in ((5.0, 10), (None, 50), (100.0, 50)):
-        assert len(await finder().look(planned(films / "RD_Face1.mp4", rate, 2), (1280, 720))) == frames
+        found = await finder().look(planned(films / "RD_Face1.mp4", rate, 2), (1280, 720))
+        assert sum(frame.sampled for frame in found) == frames
 
 
 def test_frames_are_no_larger_than_they_need_to_be(films: Path) -> None:
@@ -227,11 +240,150 @@ def test_a_face_is_not_counted_twice_where_parts_overlap(detect: Detect, score: 
     """The picture is searched to the end, and each of three faces is found once."""
     picture = astronaut.background().copy()
     places = [(250, 300, 200), (640, 420, 150), (1050, 300, 100)]
-    for place in places:
-        astronaut.put(picture, place)
+    for each in places:
+        astronaut.put(picture, each)
     found = Search(detect, score).faces(picture)
-    for place in places:
-        assert sum(overlap(region, astronaut.marked(place)) > 0.5 for region in found) == 1
+    for each in places:
+        assert sum(overlap(region, astronaut.marked(each)) > 0.5 for region in found) == 1
+
+
+def test_a_small_second_face_does_not_have_the_whole_picture_searched(detect: Detect, score: Score) -> None:
+    """It is found where it was: two searches per picture, but for the first one and each 25th."""
+    called = 0
+
+    def counting(picture: NDArray) -> list[Region]:
+        nonlocal called
+        called += 1
+        return detect(picture)
+
+    search = Search(counting, score)
+    for number in range(12):
+        picture = astronaut.background().copy()
+        astronaut.put(picture, (400 + 5 * number, 330, 290))
+        astronaut.put(picture, (1100, 200 + 3 * number, 80), mirrored=True)
+        called = 0
+        assert len(search.faces(picture)) == 2
+        assert number == 0 or called == 2
+
+
+def test_a_face_that_comes_and_goes_has_few_pictures_searched() -> None:
+    """Every fifth one at most, as long as another face is there; every one where there is none."""
+    calls = [0] * 25
+    now = 0
+
+    def marks(part: NDArray) -> list[Region]:
+        """Find a large face around a mark of 1, and a small one around a mark of 2 in a part of a picture."""
+        calls[now] += 1
+        whole = part.shape[:2] == (720, 1280)
+        found = [(x, y, 120) for y, x in np.argwhere(part[:, :, 0] == 1)]
+        found += [(x, y, 30) for y, x in np.argwhere(part[:, :, 0] == 2) if not whole]
+        return [Region(x - side, y - side, x + side, y + side) for x, y, side in found]
+
+    search = Search(marks, lambda _part: 1.0)
+    while now < 25:
+        picture: NDArray = np.zeros((720, 1280, 3), np.uint8)
+        picture[300, 400] = 1 if now < 20 else 0
+        picture[500, 1000] = 2 if now < 20 and now % 2 == 0 else 0
+        search.faces(picture)
+        now += 1
+    searched = [number for number, count in enumerate(calls) if count > 5]
+    assert all(later - earlier >= 5 for earlier, later in pairwise(searched[:-5]))
+    assert searched[-5:] == [20, 21, 22, 23, 24]
+
+
+@pytest.mark.parametrize("height", [100, 200, 290, 400])
+def test_a_face_upside_down_is_none(detect: Detect, score: Score, height: int) -> None:
+    """The detector sees some of them, but its landmarks lie beside them."""
+    for x, y in ((300, 300), (640, 360), (900, 420)):
+        picture = astronaut.background().copy()
+        astronaut.put(picture, (x, y, height))
+        due = astronaut.marked((x, y, height))
+        assert any(overlap(found, due) > 0.7 for found in Search(detect, score).faces(picture))
+        turned = np.ascontiguousarray(picture[::-1, ::-1])
+        left, top, right, bottom = due.edges
+        turned_due = Region(1280 - right, 720 - bottom, 1280 - left, 720 - top)
+        assert not any(overlap(found, turned_due) for found in Search(detect, score).faces(turned))
+
+
+# Whose face it is
+
+
+def _cut(second: float) -> Place:
+    return (350 if second < 3.6 else 950) + 40 * sin(2 * second), 330, 250
+
+
+def _slide(second: float) -> Place | None:
+    return _cut(second) if second < 3.6 else None
+
+
+def _zoomed(second: float) -> Place:
+    return (350, 330, 150) if second < 3.6 else (850, 350, 400)
+
+
+@pytest.mark.parametrize("at", [_cut, _slide, _zoomed])
+@pytest.mark.parametrize("rate", [5.0, 2.0])
+async def test_a_cut_leaves_one_view(
+    at: Callable[[float], Place | None], rate: float, tmp_path: Path
+) -> None:
+    """The longer one, of 3.6 s of 6: to another place, to an empty slide, or to another size elsewhere."""
+    raw = astronaut.draw(astronaut.Motion("cut", at), tmp_path / "cut.mp4")
+    clip = Clip(Video("RD", "A", "aaaaaaaaaaa", 720), 0, Interval(0, 6), Box(0, 0, 2, 2), ZOOM)
+    frames = await finder().look(planned(raw, rate), (1280, 720))
+    box, told = plan_window(clip, frames, (1280, 720), Form(crop=Crop.FACE))
+    longer = astronaut.Motion("longer", lambda second: at(second) if second < 3.6 else None)
+    cut_out = Region(box.left, box.top, box.right, box.bottom)
+    assert overlap(cut_out, astronaut.due(longer, ZOOM)) > 0.85
+    assert told["face_share"] == told["face_inside_share"] == pytest.approx(0.6, abs=0.07)
+    assert told["faces"] == (1 if at is _slide else 2)
+
+
+@pytest.mark.parametrize("reach", [60, 100, 200])
+async def test_a_head_that_sways_at_the_sampling_rate_is_all_in_the_window(
+    reach: float, tmp_path: Path
+) -> None:
+    """One sample per second, and once per second to both sides: by up to twice its side."""
+    motion = astronaut.Motion("swaying", lambda second: (640 + reach * sin(tau * second), 330, 200))
+    raw = astronaut.draw(motion, tmp_path / "swaying.mp4")
+    frames = await finder().look(planned(raw, 1), (1280, 720))
+    found = people.find(frames)
+    assert found is not None
+    assert (found.seen, found.kept, found.people) == (6, 6, 1)
+    box = place(found.region, ZOOM, 0, 1280, 720)
+    cut_out = Region(box.left, box.top, box.right, box.bottom)
+    assert overlap(cut_out, astronaut.due(motion, ZOOM)) > 0.75
+    assert frames == await finder().look(planned(raw, 1), (1280, 720))
+
+
+async def test_pixels_that_are_not_square_have_their_window_around_the_face(
+    options: Options, films: Path, tmp_path: Path
+) -> None:
+    """In the clip as well as in the picture that the command ``faces`` draws, also behind cover art."""
+    own = tmp_path / "own"
+    own.mkdir()
+    media.ffmpeg(tmp_path, "-v error -f lavfi -i color=green:s=64x64 -frames:v 1 cover.png")
+    media.ffmpeg(
+        tmp_path,
+        f"-v error -i {films}/RD_Face1.mp4 -vf scale=960:720,setsar=4/3 -c:v libx264 -qp 18 odd.mp4",
+    )
+    media.ffmpeg(
+        tmp_path,
+        "-v error -i cover.png -i odd.mp4 -map 0 -map 1 -c copy -disposition:v:0 attached_pic "
+        "own/RD_Face1.mp4",
+    )
+    out = tmp_path / "clips"
+    chosen = replace(options, raw_dirs=(own,), videos=("Face1",))
+    assert (await hdtf_async.download(out, chosen)).exit_code == ExitCode.DONE
+    line = listed(out)["RD_Face1"]
+    left, top, side, _ = line["box_cut"]
+    due = astronaut.due(astronaut.MOTIONS[1], ZOOM)
+    assert overlap(Region(left, top, left + side, top + side), due) > 0.9
+    assert line["face_inside_share"] == 1
+    (shown,) = sheet.windows(read_known(out))
+    frames, missing = await sheet.middles(bundled_ffmpeg(), {own / "RD_Face1.mp4": [shown]}, 1)
+    assert missing == []
+    cell = np.frombuffer(frames[shown.stem], np.uint8).reshape(180, 320, 3).astype(int)
+    drawn = Image.fromarray(astronaut.picture_of(astronaut.MOTIONS[1], 3)).resize((320, 180))
+    assert abs(cell - np.asarray(drawn)).mean() < 8
 
 
 # What goes wrong
