@@ -128,7 +128,7 @@ async def test_ctrl_c_on_a_terminal_ends_gently_then_at_once_and_leaves_it_as_it
         read_until(b"1 running")  # encodes, as one film is all
         read_until(b"source video ready")
         os.write(master, b"\x03")
-        read_until(b"stops at once")
+        read_until(b"to quit now")
         os.write(master, b"\x03")
         read_until(b"same command to resume")
     assert run.returncode == 130
