@@ -42,7 +42,8 @@ from loading import GONE, Most, load, write_tables
 
 from hdtf_async import Options, Reason, plan, tables, views
 from hdtf_async.failures import Failure
-from hdtf_async.journal import JOURNAL, RAWS, line, name_of
+from hdtf_async.journal import JOURNAL, RAWS, name_of
+from hdtf_async.jsonlines import line
 from hdtf_async.model import SUBSETS, Form
 from hdtf_async.shards import Shard, place
 from hdtf_async.views import FAILURES, METADATA, failure_record
@@ -50,7 +51,7 @@ from hdtf_async.views import FAILURES, METADATA, failure_record
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hdtf_async.journal import Record
+    from hdtf_async.jsonlines import Record
     from hdtf_async.model import Clip
 
 SAMPLE = 200

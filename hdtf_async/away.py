@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from hdtf_async.bucket import Bucket, Listed
-    from hdtf_async.journal import Journal, Known, Record
+    from hdtf_async.journal import Journal, Known
+    from hdtf_async.jsonlines import Record
     from hdtf_async.lease import Lease
     from hdtf_async.model import Clip, Video
     from hdtf_async.shards import Shard
@@ -300,9 +301,7 @@ async def merge(out: Path | Address) -> Merged:
 
 async def _not_tried(bucket: Bucket, scratch: Path) -> tuple[Record, ...]:
     """Return what the view in the store says of clips that were not tried. Raises `Failure`."""
-    text = await bucket.get(FAILURES) or b""
-    with trouble(scratch / FAILURES):
-        await run_sync(disk.replace, scratch / FAILURES, [text])
+    await bucket.copy(FAILURES, scratch / FAILURES)
     return tuple(await run_sync(lambda: [*views.not_tried(scratch)]))
 
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from distributed import Worker
 
-    from hdtf_async.journal import Record
+    from hdtf_async.jsonlines import Record
     from hdtf_async.options import Options
     from hdtf_async.values import Setup
     from hdtf_async.workshop import Workshop

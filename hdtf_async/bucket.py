@@ -20,6 +20,8 @@ from urllib.parse import urlsplit
 import anyio
 from anyio.to_thread import run_sync
 
+from hdtf_async import disk
+from hdtf_async.disk import trouble
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.locks import StoreError
 from hdtf_async.options import OptionsError
@@ -29,10 +31,15 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
+    from typing import BinaryIO
 
 T = TypeVar("T")
 
 SCHEMES = ("s3", "gs", "az", "file")
+LARGEST = 64 << 20
+"""Bytes of the largest object that is read into memory."""
+_PIECE = 1 << 20
+"""Bytes of a larger one that are in memory at a time."""
 PART = 16 << 20
 """Bytes from which on a file is put in parts of so many."""
 PATIENCE = 120.0
@@ -157,22 +164,54 @@ class Bucket:
                 return False
             return True
 
-        return await self._do(f"put {key}", once) or await self.get(key) == content
+        return await self._do(f"put {key}", once) or await self.get(key, len(content)) == content
 
-    async def get(self, key: str) -> bytes | None:
-        """Return the content of an object; None where there is none."""
-        import obstore  # noqa: PLC0415
+    async def get(self, key: str, most: int = LARGEST) -> bytes | None:
+        """Return the content of an object; None where there is none, or one of more than so many bytes."""
 
         async def once() -> bytes | None:
-            try:
-                answer = await obstore.get_async(self._store, key)
-            except FileNotFoundError as error:
-                if re.search(NO_BUCKET, f"{error}"):
-                    raise
+            answer = await self._answer(key)
+            if answer is None or answer.meta["size"] > most:
                 return None
             return bytes(await answer.bytes_async())
 
         return await self._do(f"get {key}", once)
+
+    async def copy(self, key: str, path: Path, begin: int = 0) -> int | None:
+        """Copy an object into a file, in place of what is behind an offset there; return its bytes.
+
+        None where there is no such object. However large it is, little of it is in memory.
+        """
+
+        async def once() -> int | None:
+            answer = await self._answer(key)
+            with trouble(path):
+                file = await run_sync(_cut_off, path, begin)
+            size = 0
+            try:
+                if answer is None:
+                    return None
+                async for part in answer.stream(min_chunk_size=_PIECE):
+                    with trouble(path):
+                        await run_sync(file.write, part)
+                    size += len(part)
+            finally:
+                with anyio.CancelScope(shield=True), trouble(path):
+                    await run_sync(file.close)
+            return size
+
+        return await self._do(f"get {key}", once)
+
+    async def _answer(self, key: str) -> Any:  # noqa: ANN401 - as above
+        """Return what the store answers to who asks for an object; None where there is none."""
+        import obstore  # noqa: PLC0415
+
+        try:
+            return await obstore.get_async(self._store, key)
+        except FileNotFoundError as error:
+            if re.search(NO_BUCKET, f"{error}"):
+                raise
+            return None
 
     async def listing(self, below: str = "") -> AsyncIterator[Listed]:
         """Yield what there is, a thousand objects a request, in no order that is relied upon.
@@ -274,6 +313,14 @@ def reached(address: Address) -> Bucket:
     except (BaseError, OSError, ValueError) as error:
         words = Failure(*explained(f"{error}")).words
         raise StoreError(f"{address} cannot be used: {words}") from None
+
+
+def _cut_off(path: Path, size: int) -> BinaryIO:
+    """Open a file to write behind so many bytes of it."""
+    file = os.fdopen(disk.opened(path, os.O_WRONLY | os.O_CREAT), "wb")
+    file.truncate(size)
+    file.seek(size)
+    return file
 
 
 def tag(path: Path) -> tuple[int, str]:

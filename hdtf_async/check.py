@@ -27,7 +27,8 @@ from hdtf_async import causes, decode, disk, locks, store
 from hdtf_async.census import CENSUS
 from hdtf_async.events import ClipChecked, Found
 from hdtf_async.failures import Failure, Reason
-from hdtf_async.journal import JOURNAL, RAWS, line, shard_of
+from hdtf_async.journal import JOURNAL, RAWS, shard_of
+from hdtf_async.jsonlines import line
 from hdtf_async.page import REPORT
 from hdtf_async.probe import Prober
 from hdtf_async.text import shown
@@ -39,7 +40,8 @@ if TYPE_CHECKING:
     from hdtf_async.demux import Facts
     from hdtf_async.events import Events
     from hdtf_async.guard import Guard
-    from hdtf_async.journal import Known, Record
+    from hdtf_async.journal import Known
+    from hdtf_async.jsonlines import Record
     from hdtf_async.lanes import Lanes
 
 OURS = frozenset({JOURNAL, RAWS, locks.WORKERS, METADATA, FAILURES, CENSUS, REPORT, LOCK, CARD, *LISTS})

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hdtf_async.events import Events
     from hdtf_async.faces import Finder
     from hdtf_async.framing import Part
-    from hdtf_async.journal import Record
+    from hdtf_async.jsonlines import Record
     from hdtf_async.model import Clip, Form
     from hdtf_async.probe import Prober
     from hdtf_async.raws import Raw

@@ -76,6 +76,15 @@ def reader(path: Path) -> BufferedReader:
     return os.fdopen(_regular(path, os.O_RDONLY, 0), "rb")
 
 
+def content(path: Path, most: int) -> bytes:
+    """Return the content of a regular file. Raises `OSError`, also for one with more than so many bytes."""
+    with reader(path) as file:
+        text = file.read(most + 1)
+    if len(text) > most:
+        raise OSError(errno.EFBIG, f"it is longer than {most} bytes", path)
+    return text
+
+
 def _regular(path: Path | str, flags: int, mode: int) -> int:
     """Open a regular file; whatever else is there cannot make this wait."""
     descriptor = os.open(path, flags | os.O_NONBLOCK, mode)

@@ -25,7 +25,7 @@ from hdtf_async.disk import trouble
 from hdtf_async.forms import FormError
 from hdtf_async.guard import guarding
 from hdtf_async.jobs import require_asyncio
-from hdtf_async.journal import line, records
+from hdtf_async.jsonlines import line, records
 from hdtf_async.lanes import Lanes
 from hdtf_async.locks import BusyError, StoreError
 from hdtf_async.options import Options, OptionsError
@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hdtf_async.guard import Guard
-    from hdtf_async.journal import Known, Record
+    from hdtf_async.journal import Known
+    from hdtf_async.jsonlines import Record
     from hdtf_async.recipes import Item, Recipe
 
 MANIFEST = "_export.jsonl"
@@ -311,7 +312,8 @@ class _Tree:
 
     def _reads(self, place: str, text: str) -> bool:
         path = self.to / place
-        return path.is_file() and path.read_bytes() == text.encode("utf-8", "surrogateescape")
+        due = text.encode("utf-8", "surrogateescape")
+        return path.is_file() and disk.has_size(str(path), len(due)) and path.read_bytes() == due
 
 
 def _state(path: Path) -> list[object]:

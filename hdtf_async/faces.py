@@ -7,7 +7,6 @@ so that a clip costs the same memory however long and large it is.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from fractions import Fraction
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from anyio.to_thread import run_sync
 
-from hdtf_async import causes, facemodel, health, process
+from hdtf_async import causes, disk, facemodel, health, process
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.ffmpeg import FROM_FURTHER_BACK, RUN_UPS, STALL, source
 from hdtf_async.filters import MARK, constant_frames, decimal
@@ -233,7 +232,7 @@ class Finder:
 
     def versions(self) -> dict[str, str]:
         """Return what is recorded of the detector: its version, and the beginning of its model's hash."""
-        digest = hashlib.sha256(self.model.read_bytes()).hexdigest()
+        digest = disk.sha256(self.model)
         return {"mediapipe": installed() or "unknown", "face_model": digest[:16]}
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from hdtf_async.entries import Source
     from hdtf_async.events import Events
     from hdtf_async.formats import Choice, Format
-    from hdtf_async.journal import Record
+    from hdtf_async.jsonlines import Record
     from hdtf_async.options import Options
     from hdtf_async.plan import Work
     from hdtf_async.probe import Prober

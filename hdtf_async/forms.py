@@ -6,7 +6,8 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from hdtf_async.journal import journals, records, shard_of
+from hdtf_async.journal import journals, shard_of
+from hdtf_async.jsonlines import records
 from hdtf_async.locks import is_locked
 from hdtf_async.plan import Difference
 from hdtf_async.text import shown
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from hdtf_async.journal import Record
+    from hdtf_async.jsonlines import Record
     from hdtf_async.options import Options
     from hdtf_async.plan import Plan
     from hdtf_async.shards import Shard

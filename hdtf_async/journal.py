@@ -11,7 +11,6 @@ is ignored and cut off, and a line that is no record is passed over.
 from __future__ import annotations
 
 import errno
-import json
 import os
 import re
 from contextlib import contextmanager, suppress
@@ -20,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from heapq import merge
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 from anyio.to_thread import run_sync
@@ -29,6 +28,7 @@ from hdtf_async import disk
 from hdtf_async.divisions import REQUEST, WHOLE, Part, part_of
 from hdtf_async.events import RunEnded
 from hdtf_async.failures import Reason
+from hdtf_async.jsonlines import LONGEST, line, lines, parsed
 from hdtf_async.packed import Packed
 from hdtf_async.shards import Shard
 from hdtf_async.splits import Split
@@ -41,9 +41,7 @@ if TYPE_CHECKING:
     from aiofiles.threadpool.binary import AsyncFileIO
 
     from hdtf_async.divisions import Request
-
-Record = dict[str, Any]
-"""One line of the journal: a JSON object with a ``type``."""
+    from hdtf_async.jsonlines import Record
 
 JOURNAL, RAWS = "_journal.jsonl", "_videos_raw"
 _REASONS = frozenset(Reason)
@@ -228,18 +226,20 @@ def read(path: Path) -> Iterator[Record]:
     """
     offset = 0
     while True:
+        some: list[bytes] = []
         try:
             with disk.reader(path) as journal:
                 journal.seek(offset)
-                lines = journal.readlines(_AT_A_TIME)
+                for text, behind in lines(journal):
+                    some.append(text)
+                    if behind >= _AT_A_TIME:
+                        break
         except FileNotFoundError:
             return
-        before = offset
-        for record, behind in records(lines):
-            offset = before + behind
-            yield record
-        if offset == before:
+        if not some:
             return
+        yield from map(parsed, some)
+        offset += behind
 
 
 def parts(path: Path) -> list[Part]:
@@ -250,15 +250,15 @@ def parts(path: Path) -> list[Part]:
     found: dict[Request | None, Part] = {}
     shard, time, begun, ended = shard_of(path.name), "", False, False
     with suppress(FileNotFoundError), disk.reader(path) as journal:
-        for text in steps(journal):
+        for text, _ in steps(lines(journal)):
             kind = _TYPE.match(text)
-            if kind is None or not text.endswith(b"\n"):
+            if kind is None:
                 continue
             if kind[1] in _PARSED:
-                for record, _ in records([text]):
-                    time = time_of(record)
-                    if told := part_of(record, shard or WHOLE, time):
-                        found[told.request] = told
+                record = parsed(text)
+                time = time_of(record)
+                if told := part_of(record, shard or WHOLE, time):
+                    found[told.request] = told
             ended = kind[1] == _ENDED or (ended and (shard is None or kind[1] in _BEFORE))
             begun = begun or kind[1] not in _BEFORE
     if found:
@@ -366,8 +366,11 @@ class Journal:
         """
         time = max(now(), self._after)
         timed = [{**record, "time": record.get("time", time)} for record in records]
+        texts = [line(record) for record in timed]
+        if any(len(text) > LONGEST for text in texts):
+            raise OSError(errno.EFBIG, f"a record is longer than {LONGEST} bytes, and would not be read")
         batch = self._waiting
-        batch.lines.extend([line(record) for record in timed])
+        batch.lines.extend(texts)
         batch.records.extend(timed)
         async with self._turn:
             if batch is self._waiting:  # else whoever had the turn before has written it with its own
@@ -420,23 +423,3 @@ def _just_after(time: str) -> str:
         return (datetime.fromisoformat(time) + timedelta(milliseconds=1)).isoformat(timespec="milliseconds")
     except ValueError:  # no time at all, or none of our calendar
         return ""
-
-
-def records(journal: Iterable[bytes]) -> Iterator[tuple[Record, int]]:
-    """Yield each whole line's record with the offset behind it; an empty one for a line that is none."""
-    offset = 0
-    for text in journal:
-        if not text.endswith(b"\n"):
-            return
-        offset += len(text)
-        try:
-            record = json.loads(text)
-        except (ValueError, RecursionError):
-            record = {}
-        yield (record if isinstance(record, dict) else {}), offset
-
-
-def line(record: Record) -> bytes:
-    """Return a record as one line of JSON in UTF-8."""
-    # Half a surrogate pair (from a foreign JSON or file name) has no UTF-8, but JSON has an escape for it.
-    return json.dumps(record, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"

@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from hdtf_async.bucket import Bucket, Listed
-    from hdtf_async.journal import Record
+    from hdtf_async.jsonlines import Record
     from hdtf_async.shards import Shard
 
 LOCKS = "_locks/"
 LEASE = 120.0
 """Seconds after which a lock that was not renewed may be taken over."""
+_LONGEST = 1 << 16
+"""Bytes of the longest lock that is read: it tells who has it."""
 _GOODBYE = 20.0
 """Seconds for which whoever ends tries to tidy up after himself."""
 RENEWALS = 4
@@ -185,7 +187,7 @@ async def _newest(bucket: Bucket, below: str) -> Listed | None:
 
 async def _read(bucket: Bucket, key: str) -> Record:
     try:
-        told = json.loads(await bucket.get(key) or b"{}")
-    except ValueError:
+        told = json.loads(await bucket.get(key, _LONGEST) or b"{}")
+    except (ValueError, RecursionError):
         return {}
     return told if isinstance(told, dict) else {}

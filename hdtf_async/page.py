@@ -33,11 +33,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hdtf_async.guard import Guard
-    from hdtf_async.journal import Record
+    from hdtf_async.jsonlines import Record
 
 REPORT = "report.html"
 MOST = 5000
 """Clips up to which a run draws it unasked: with more of them it would be what takes most memory."""
+_LARGEST = 64 << 20
+"""Bytes of the largest report whose pictures are taken over; they are drawn anew where it is larger."""
 _LONGEST = 4 * -(-thumbnails.LARGEST // 3)
 """Characters of the largest picture in Base64."""
 _PICTURE = re.compile(
@@ -177,8 +179,7 @@ def _hash(text: str) -> str:
 def _pictures(report: Path) -> dict[str, str | None]:
     """Return the pictures in an older report."""
     try:
-        with disk.reader(report) as file:
-            text = file.read().decode("ascii", "replace")
+        text = disk.content(report, _LARGEST).decode("ascii", "replace")
     except OSError:
         return {}
     return {key: picture or None for key, picture in _PICTURE.findall(text)}

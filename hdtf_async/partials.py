@@ -20,6 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from hdtf_async import disk
 from hdtf_async.failures import Reason
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ RESUMABLE = frozenset({
 PICTURE, SOUND = "raw", "sound"
 """Names of the two downloads of a video, without ending."""
 _NOTE = ".promise.json"
+_LONGEST_NOTE = 1 << 16
+"""Bytes of the longest note that is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +139,7 @@ def tidy(directory: Path) -> bool:
 def _noted(note: Path) -> Promise | None:
     """Return what was promised to the last attempt; None where no note tells it."""
     try:
-        noted = Promise(**json.loads(note.read_text(encoding="utf-8")))
+        noted = Promise(**json.loads(disk.content(note, _LONGEST_NOTE)))
     except (OSError, ValueError, TypeError):
         return None
     safe = isinstance(noted.ext, str) and noted.ext.isalnum() and note.name == f"{noted.name}{_NOTE}"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from hdtf_async.demux import Facts
     from hdtf_async.events import Events
-    from hdtf_async.journal import Record
+    from hdtf_async.jsonlines import Record
     from hdtf_async.model import Tables, Video
     from hdtf_async.options import Options
     from hdtf_async.plan import Plan, Work

@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from hdtf_async.check import Seen
     from hdtf_async.events import Events, Found
     from hdtf_async.jobs import Running
-    from hdtf_async.journal import Known, Record
+    from hdtf_async.journal import Known
+    from hdtf_async.jsonlines import Record
     from hdtf_async.rawdirs import OwnFiles
     from hdtf_async.store import Store
 

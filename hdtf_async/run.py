@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from hdtf_async.bucket import Address
-    from hdtf_async.journal import Record
+    from hdtf_async.jsonlines import Record
     from hdtf_async.model import Finding, Tables
     from hdtf_async.plan import Work
     from hdtf_async.rawdirs import OwnFiles

@@ -16,12 +16,13 @@ import anyio
 from anyio.to_thread import run_sync
 
 from hdtf_async import disk
+from hdtf_async.bucket import LARGEST
 from hdtf_async.disk import trouble
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.journal import JOURNAL, RAWS, journals, name_of, shard_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from hdtf_async.bucket import Bucket, Listed
@@ -62,7 +63,7 @@ class Segments:
             key = f"{self._below}{self._number + 1:010d}-{self._run}.jsonl"
             size = len(text)
             if not await self._bucket.create(key, text):  # our own object: nobody else has our names
-                there = await self._bucket.get(key) or b""
+                there = await self._bucket.get(key, size) or b""
                 size = len(there) if text.startswith(there) else 0
             self._number += 1
             if size:
@@ -166,16 +167,21 @@ async def _fetch(
     bucket: Bucket, wanted: Sequence[Listed], journal: Path, copied: list[Listed]
 ) -> Listed | None:
     """Append segments to a journal and to those that are copied; return the first one that is not there."""
-    for first in range(0, len(wanted), AT_A_TIME):
-        some = wanted[first : first + AT_A_TIME]
+    for some in _batches(wanted):
+        if some[0].size > LARGEST:
+            begin = sum(each.size for each in copied)
+            if await bucket.copy(some[0].key, journal, begin) != some[0].size:
+                return some[0]
+            copied += some
+            continue
         texts: dict[str, bytes | None] = {}
 
-        async def fetch(key: str, texts: dict[str, bytes | None] = texts) -> None:
-            texts[key] = await bucket.get(key)
+        async def fetch(each: Listed, texts: dict[str, bytes | None] = texts) -> None:
+            texts[each.key] = await bucket.get(each.key, each.size)
 
         async with anyio.create_task_group() as fetching:
             for each in some:
-                fetching.start_soon(fetch, each.key)
+                fetching.start_soon(fetch, each)
         whole: list[bytes] = []
         for each in some:
             text = texts[each.key]
@@ -188,6 +194,18 @@ async def _fetch(
         if len(whole) < len(some):
             return some[len(whole)]
     return None
+
+
+def _batches(segments: Sequence[Listed]) -> Iterator[list[Listed]]:
+    """Yield segments that are fetched at the same time: not too many, and not too long ones together."""
+    batch: list[Listed] = []
+    for each in segments:
+        if batch and (len(batch) == AT_A_TIME or sum(one.size for one in batch) + each.size > LARGEST):
+            yield batch
+            batch = []
+        batch.append(each)
+    if batch:
+        yield batch
 
 
 def _common(before: Sequence[Listed], now: Sequence[Listed]) -> int:

@@ -30,6 +30,10 @@ KEYS = {
 """Key in a file to the field that it sets."""
 
 
+LARGEST = 1 << 20
+"""Bytes of the longest file of settings that is read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """A value, and where the user has set it."""
@@ -81,7 +85,11 @@ _Said = tuple[str, object, str, Path | None]
 
 def _in_file(path: Path) -> Iterator[_Said]:
     try:
-        said = tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            text = file.read(LARGEST + 1)
+        if len(text) > LARGEST:
+            raise ValueError(f"longer than {LARGEST} bytes, so these are no settings")  # noqa: TRY301
+        said = tomllib.loads(text.decode("utf-8"))
     except OSError as error:
         raise OptionsError(f"{path}: {error.strerror}") from None
     except ValueError as error:

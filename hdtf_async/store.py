@@ -40,10 +40,10 @@ from hdtf_async.journal import (
     name_of,
     parts,
     read,
-    records,
     shard_of,
     time_of,
 )  # fmt: skip
+from hdtf_async.jsonlines import records
 from hdtf_async.locks import (
     StoreError,
     as_store_error,
@@ -62,7 +62,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hdtf_async.divisions import Request
-    from hdtf_async.journal import Ledger, Record
+    from hdtf_async.journal import Ledger
+    from hdtf_async.jsonlines import Record
     from hdtf_async.model import Clip, Video
     from hdtf_async.shards import Shard
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from hdtf_async.journal import Known, Record
+    from hdtf_async.journal import Known
+    from hdtf_async.jsonlines import Record
     from hdtf_async.options import Options
 
 Told = dict[str, Any]

@@ -7,7 +7,6 @@ is content with what another one made meanwhile. Nobody waits for a process that
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
@@ -22,7 +21,8 @@ from hdtf_async import descriptors, disk
 from hdtf_async.disk import trouble
 from hdtf_async.divisions import outstanding
 from hdtf_async.failures import Failure, Reason
-from hdtf_async.journal import Known, in_order, journals, line, parts, read, records
+from hdtf_async.journal import Known, in_order, journals, parts, read
+from hdtf_async.jsonlines import line, lines, records
 from hdtf_async.plan import subset_of
 from hdtf_async.shards import absent_words, place
 from hdtf_async.splits import SIDES
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hdtf_async.divisions import Outstanding
-    from hdtf_async.journal import Record
+    from hdtf_async.jsonlines import Record
     from hdtf_async.model import Clip, Finding
 
 METADATA, FAILURES = "metadata.jsonl", "failures.jsonl"
@@ -57,6 +57,7 @@ _TOLD_OF = frozenset({"clip", "replacing", "failed", "refused", "split", "run"})
 """Types of records from which the views are made. Others, of raws above all, are half of a journal."""
 MOST_REFUSED = 500
 """Rows of the tables that a record names: it is one line of the journal."""
+_REASONS = frozenset(Reason)
 _NO_CLIP = dict.fromkeys(("clip", "subset", "name", "index", "youtube_id"))
 """Keys of a clip, in a failure that is of none."""
 LOCK = "_views.lock"
@@ -234,12 +235,12 @@ def count(out: Path) -> tuple[int, Counter[Reason]]:
     """Return how many clips the views of a directory list, and why others are missing. Raises `Failure`."""
     missing = Counter[Reason]()
     with trouble(out / METADATA), disk.reader(out / METADATA) as view:
-        clips = sum(1 for _ in view)
+        clips = sum(1 for _ in steps(lines(view)))
     with trouble(out / FAILURES), disk.reader(out / FAILURES) as view:
-        for text in view:
-            told = json.loads(text)
-            if number := told.get("clips", 1):
-                missing[Reason(told["reason"])] += number
+        for told, _ in steps(records(view)):
+            reason, number = told.get("reason"), told.get("clips", 1)
+            if isinstance(reason, str) and reason in _REASONS and isinstance(number, int) and number:
+                missing[Reason(reason)] += number
     return clips, missing
 
 

@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from hdtf_async.events import Events
     from hdtf_async.fetch import Arrived
     from hdtf_async.health import Sign
-    from hdtf_async.journal import Gathered, Known, Record
+    from hdtf_async.journal import Gathered, Known
+    from hdtf_async.jsonlines import Record
     from hdtf_async.lanes import Lanes
     from hdtf_async.options import Options
     from hdtf_async.plan import Work

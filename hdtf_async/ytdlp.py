@@ -23,7 +23,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from anyio.to_thread import run_sync
 
-from hdtf_async import causes, masks, process, reachability
+from hdtf_async import causes, disk, masks, process, reachability
 from hdtf_async.disk import trouble
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.guard import UNGUARDED, Guard
@@ -57,6 +57,8 @@ _ALWAYS = (
     # Nothing in it is worth a file in a home directory that may be missing, full or on the network.
     "--no-cache-dir",
 )
+_LARGEST_COOKIES = 16 << 20
+"""Bytes of the largest file of cookies that is read."""
 _KEPT = ("id", "title", "extractor", "extractor_key", "duration", "live_status", "_type")
 
 
@@ -391,7 +393,7 @@ def _count(value: object) -> int | None:
 def read_cookies(source: Path) -> bytes:
     """Return the content of the user's file of cookies. Raises `Failure` with ``cookies_needed``."""
     try:
-        return source.read_bytes()
+        return disk.content(source, _LARGEST_COOKIES)
     except OSError as error:
         reason = causes.reason_of(error) or Reason.COOKIES_NEEDED
         raise Failure(reason, f"--cookies {source}: {causes.told(error)}") from error

@@ -28,7 +28,8 @@ from recorded import Disk, Moment, as_it_was, recorded
 
 import hdtf_async
 from hdtf_async.failures import Failure, Reason
-from hdtf_async.journal import JOURNAL, RAWS, records
+from hdtf_async.journal import JOURNAL, RAWS
+from hdtf_async.jsonlines import records
 from hdtf_async.model import SUBSETS, Box, Clip, Interval, Video
 from hdtf_async.options import Options
 from hdtf_async.store import opened, run_record
@@ -38,7 +39,7 @@ from hdtf_async.views import FAILURES, METADATA, failure_record
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
-    from hdtf_async.journal import Record
+    from hdtf_async.jsonlines import Record
     from hdtf_async.store import Store
 
 OUT = "new/clips"

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
     from pathlib import Path
 
-    from hdtf_async.journal import Record
+    from hdtf_async.jsonlines import Record
     from hdtf_async.probe import Prober
 
 WIDTH, HEIGHT, RATE, FRAMES = 160, 120, 25, 200

@@ -432,7 +432,7 @@ async def test_a_merge_while_a_shard_joins_its_segments_loses_nothing(
         for number in range(12):
             await shard.append(_failure(number))
 
-        async def get(self: bucket.Bucket, key: str) -> bytes | None:
+        async def get(self: bucket.Bucket, key: str, most: int = bucket.LARGEST) -> bytes | None:
             nonlocal count, joined
             count += key.startswith(SEGMENTS)
             if count > after and joined < times and key.startswith(SEGMENTS):
@@ -440,7 +440,7 @@ async def test_a_merge_while_a_shard_joins_its_segments_loses_nothing(
                 await shard.append(_failure(100 + joined))
                 async with shard._turn:
                     await shard._join(least=2)
-            return await plain(self, key)
+            return await plain(self, key, most)
 
         monkeypatch.setattr(bucket.Bucket, "get", get)
         await away.merge(away.place(URL))
@@ -467,6 +467,42 @@ async def test_a_segment_that_stays_missing_is_an_error(
     assert {key: text for key, text in below(front).items() if "_locks" not in key} == {
         key: text for key, text in before.items() if "_locks" not in key
     }
+
+
+@pytest.mark.parametrize("largest", [0, 100, 1500])
+async def test_long_segments_are_copied_piece_by_piece(
+    front: Front, monkeypatch: pytest.MonkeyPatch, largest: int
+) -> None:
+    """Alone, and others only as many at a time as fit into memory together; the journal is the same."""
+    monkeypatch.setattr(segments, "LARGEST", largest)
+    monkeypatch.setattr(bucket, "_PIECE", 100)
+    async with away.opened(away.place(URL), Options(), ()) as directory:
+        for number in range(4):
+            await directory.append(_failure(number), _failure(100 + number))
+    faults: list[str] = []
+
+    def rule(method: str, key: str) -> Fault | None:
+        if method == "GET" and SEGMENTS in key and not faults:
+            faults.append(key)
+            return Fault.CUT
+        return None
+
+    front.rule = rule
+    async with away.opened(away.place(URL), Options(), ()) as directory:
+        text = (directory.out / "_journal.jsonl").read_bytes()
+    content = below(front)
+    assert faults
+    assert text == b"".join(content[key] for key in sorted(content) if key.startswith(SEGMENTS))
+
+
+async def test_an_object_that_is_larger_than_it_may_be_is_not_read(front: Front) -> None:
+    """A lock of gigabytes, put by somebody else, tells nothing."""
+    del front
+    place = bucket.reached(bucket.Address(URL))
+    await place.write("small", b"12345")
+    assert await place.get("small", 5) == b"12345"
+    assert await place.get("small", 4) is None
+    assert not await place.create("small", b"123")
 
 
 async def test_an_upload_that_is_cancelled_is_finished_later(front: Front) -> None:

@@ -21,7 +21,8 @@ from hdtf_async.check import look
 from hdtf_async.events import ClipChecked, Events, Found
 from hdtf_async.failures import ADVICE, Failure
 from hdtf_async.guard import UNGUARDED
-from hdtf_async.journal import JOURNAL, RAWS, line
+from hdtf_async.journal import JOURNAL, RAWS
+from hdtf_async.jsonlines import line
 from hdtf_async.lanes import Lanes
 from hdtf_async.model import Audio, Box, Clip, Interval, Video
 from hdtf_async.plan import fingerprint
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     from conftest import Finished
 
     from hdtf_async.events import Event
-    from hdtf_async.journal import Known, Record
+    from hdtf_async.journal import Known
+    from hdtf_async.jsonlines import Record
     from hdtf_async.repair import Check
 
 FLIPPED, SHORT, GONE, STRANGER = "RD_Radio1_000", "WDA_Speaker1_000", "WRA_Guest2_001", "holiday.mp4"

@@ -172,7 +172,7 @@ def test_clips_of_absent_shards_are_listed_as_missing(
     assert reports[-1].exit_code == ExitCode.PASSING
     assert cli.main(["merge", "--out", str(out)]) == ExitCode.PASSING
     words = capsys.readouterr().out
-    assert "Shards 1/4 and 3/4 have not begun" in words
+    assert "Shards 1/4 and 3/4 have not started" in words
     there, missing = _listed(out)
     assert there | missing == STEMS
     assert not there & missing

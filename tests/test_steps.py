@@ -21,7 +21,8 @@ import hdtf_async
 from hdtf_async import Options, plan, run, steps, store, tables
 from hdtf_async.census import _csv, _rows, _unanswered
 from hdtf_async.failures import Failure, Reason
-from hdtf_async.journal import JOURNAL, Known, line
+from hdtf_async.journal import JOURNAL, Known
+from hdtf_async.jsonlines import line
 from hdtf_async.lanes import Lanes
 from hdtf_async.splits import Split
 from hdtf_async.steps import in_order
