@@ -228,10 +228,12 @@ def as_store_error(out: Path) -> Iterator[None]:
         raise StoreError(f"{_in_the_way(out)}: choose another --out") from None
     except OSError as error:
         where = error.filename if error.errno == errno.ELOOP else f"in {out}"
-        room = "free disk space, or " if causes.reason_of(error) is Reason.DISK_FULL else ""
-        limit = causes.reason_of(error) is Reason.RESOURCE_LIMIT
-        remedy = "" if limit else f": {room}choose another --out"
-        raise StoreError(f"cannot write {where}: {causes.told(error)}{remedy}") from None
+        words, reason = causes.told(error), causes.reason_of(error)
+        if reason is Reason.DISK_FULL:
+            words += ": free disk space"
+        if reason is not Reason.RESOURCE_LIMIT:  # elsewhere it would be reached as well
+            words += (", or " if words != error.strerror else ": ") + "choose another --out"
+        raise StoreError(f"cannot write {where}: {words}") from None
 
 
 def _in_the_way(out: Path) -> str:

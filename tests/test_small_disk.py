@@ -247,4 +247,4 @@ def test_what_takes_no_clip_is_told(tmp_path: Path, capfd: pytest.CaptureFixture
     with small(tmp_path / "disk", 1_000_000) as anew:
         anew("ro")
         assert cli.main(["--out", str(tmp_path / "disk" / "clips")]) == ExitCode.LOCAL
-        assert "Read-only file system: choose another --out" in capfd.readouterr().err
+        assert "Read-only file system: mount it read-write, or choose another --out" in capfd.readouterr().err
