@@ -181,6 +181,7 @@ class Fetcher:
             policy=self._options.resolution,
             reference_height=work.reference_height,
             audio=self._options.audio is not Audio.NONE,
+            hdr=self._options.hdr,
         )
         choice = choose(avoid=avoid)
         forbidden = Counter[str]()

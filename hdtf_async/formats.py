@@ -4,12 +4,13 @@ yt-dlp's own choice is made for watching: it takes AI-upscaled faces and high dy
 offered. Here it is made for a dataset of faces and for what is cheap to fetch and to decode.
 
 A rendition is *refused* (`Choice.refused` says why) if its picture is not the camera's or would not come
-out right: AI-upscaled, high dynamic range, copy protected, marked as damaged. So is whatever cannot be used
-safely: an id that could mean something else on a command line, an address that is not http(s), a file that
-the reader of raws does not open.
+out right: AI-upscaled, copy protected, marked as damaged, and of high dynamic range where that is not to be
+mapped to standard range (`Hdr.REFUSE`). So is whatever cannot be used safely: an id that could mean something
+else on a command line, an address that is not http(s), a file that the reader of raws does not open.
 
 Of the rest one height is taken, by the policy (`Resolution`), and at that height the first by the questions
-below. A format that yt-dlp reports as perhaps copy protected counts only if no other meets the policy.
+below. High dynamic range counts only if nothing else meets the policy, and so does a format that yt-dlp
+reports as perhaps copy protected.
 
 1. Nearest to the reference height, where several lie within `TOLERANCE` of it?
 2. At most 30 frames a second? (A 60 fps twin costs twice the bytes and frames.)
@@ -56,6 +57,7 @@ from hdtf_async.entries import (
     why_unsafe,
 )
 from hdtf_async.failures import Failure, Reason
+from hdtf_async.model import Hdr
 from hdtf_async.tracks import Marks, Tracks
 
 if TYPE_CHECKING:
@@ -144,15 +146,18 @@ class Choice:
         return self.inside if self.audio is None else self.audio.track
 
 
-def choose(
+def choose(  # noqa: PLR0913 - each is one thing that decides
     info: Mapping[str, object],
     *,
     policy: Resolution,
     reference_height: int,
     audio: bool = False,
     avoid: Collection[Source] = (),
+    hdr: Hdr = Hdr.TONEMAP,
 ) -> Choice:
     """Choose the rendition to fetch. A reference height of 0 is unknown, so the highest is taken.
+
+    High dynamic range is taken where nothing else meets the policy, unless `hdr` refuses it.
 
     Formats of sources to `avoid` are taken only where no other has that height, or that audio.
 
@@ -165,11 +170,12 @@ def choose(
     if live in ("is_live", "is_upcoming", "post_live"):
         raise Failure(Reason.NOT_YET, f"live_status is {live}")
     entries = _entries(info)
-    videos, sounds, refused = _sorted_out(entries, duration(info), avoid)
+    videos, sounds, refused = _sorted_out(entries, duration(info), avoid, hdr)
     if audio and not sounds:
         # It has to come with the video: a video of another height is better than no audio.
         videos = [video for video in videos if _inside(video.format)] or videos
-    for offered in ([video for video in videos if not may_be_protected(video.entry)], videos):
+    sure = [video for video in videos if not may_be_protected(video.entry)]
+    for offered in (_without_hdr(sure), sure, _without_hdr(videos), videos):
         height = _height({video.format.height for video in offered}, policy, reference_height)
         if height is not None:
             break
@@ -255,7 +261,7 @@ def _entries(info: Mapping[str, object]) -> list[Entry]:
 
 
 def _sorted_out(
-    entries: Sequence[Entry], seconds: float | None, avoid: Collection[Source]
+    entries: Sequence[Entry], seconds: float | None, avoid: Collection[Source], hdr: Hdr
 ) -> tuple[list[_Video], list[Format], list[tuple[str, str]]]:
     """Return the acceptable formats with video, those of audio alone from best to worst, and the refused."""
     videos: list[_Video] = []
@@ -276,13 +282,18 @@ def _sorted_out(
                     (tracks.rank(entry, mark, track, avoided=avoided), _read(entry, seconds, track))
                 )
         elif why is None:
-            why = _why_not_picture(entry)
+            why = _why_not_picture(entry, hdr)
             if why is None:
                 rank = 0.0 if mark is None or track is None else tracks.language_rank(mark, track)
                 videos.append(_Video(_read(entry, seconds, track), entry, source(entry) in avoid, rank))
         if why is not None:
             refused.append((name if is_safe(name) else f"#{place}", why))
     return videos, [sound for _, sound in sorted(sounds, key=itemgetter(0))], refused
+
+
+def _without_hdr(videos: Iterable[_Video]) -> list[_Video]:
+    """Return the videos that have no high dynamic range."""
+    return [video for video in videos if not _is_hdr(video.entry)]
 
 
 def _best(videos: Iterable[_Video], height: int, *, with_audio: bool) -> Format:
@@ -324,15 +335,20 @@ def _why_not(entry: Entry) -> str | None:
     )
 
 
-def _why_not_picture(entry: Entry) -> str | None:
+def _why_not_picture(entry: Entry, hdr: Hdr) -> str | None:
     """Say why a rendition with a picture is refused; None if it is not."""
     upscaled = _UPSCALED.search(text(entry, "format_id")) or "upscaled" in note(entry)
     return _first(
         (bool(upscaled), "AI-upscaled"),
-        (entry.get("dynamic_range") not in (None, "SDR"), "high dynamic range"),
+        (hdr is Hdr.REFUSE and _is_hdr(entry), "high dynamic range, and --hdr is refuse"),
         (entry.get("ext") not in _ENDINGS, f"a .{short(entry.get('ext'))} file"),
         (_side(entry.get("height")) is None, "its height is not told"),
     )
+
+
+def _is_hdr(entry: Entry) -> bool:
+    """Whether a rendition has high dynamic range, by yt-dlp's word."""
+    return entry.get("dynamic_range") not in (None, "SDR")
 
 
 def _why_not_sound(entry: Entry, marks: Marks | None, track: Track | None) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hdtf_async.formats import Choice, Resolution, choose
+from hdtf_async.model import Hdr
 
 Entry = dict[str, object]
 
@@ -127,7 +128,8 @@ def chosen(
     policy: Resolution = Resolution.REFERENCE,
     *,
     audio: bool = False,
+    hdr: Hdr = Hdr.TONEMAP,
 ) -> Choice:
     """Choose from a list of renditions."""
     info: dict[str, object] = {"id": "CPCoMyuBRM0", "duration": 212, "formats": formats}
-    return choose(info, policy=policy, reference_height=reference_height, audio=audio)
+    return choose(info, policy=policy, reference_height=reference_height, audio=audio, hdr=hdr)

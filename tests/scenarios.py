@@ -274,7 +274,14 @@ OFFERS = (
     Scenario(
         "HDR only",
         offers(Offer(VP9, {"itag": 332, "mimeType": 'video/webm; codecs="vp9.2"'})),
+        "332",
+        ordinary=True,
+    ),
+    Scenario(
+        "HDR only, and refused",
+        offers(Offer(VP9, {"itag": 332, "mimeType": 'video/webm; codecs="vp9.2"'})),
         Reason.FORMAT_UNAVAILABLE,
+        options={"hdr": "refuse"},
     ),
     Scenario("sound only", offers(Offer(SOUND)), Reason.UPDATE_NEEDED),
     Scenario("nothing", offers(), Reason.UPDATE_NEEDED),

@@ -31,6 +31,7 @@ from offered import (
 from hdtf_async.entries import Source
 from hdtf_async.failures import Failure, Reason
 from hdtf_async.formats import TOLERANCE, Resolution, choose, duration, is_at
+from hdtf_async.model import Hdr
 
 R, E, B = Resolution.REFERENCE, Resolution.EXACT, Resolution.BEST
 
@@ -127,7 +128,28 @@ R, E, B = Resolution.REFERENCE, Resolution.EXACT, Resolution.BEST
             2160,
             R,
             "313",
-            id="no high dynamic range",
+            id="no high dynamic range where there is standard range",
+        ),
+        pytest.param(
+            [picture("298", 720, fps=60), picture("334", 721, "vp9", dynamic_range="HLG", vcodec="vp9.2")],
+            721,
+            R,
+            "298",
+            id="standard range, though it has more frames and is a line further off",
+        ),
+        pytest.param(
+            [picture("136", 720), picture("335", 1080, "vp9", dynamic_range="HDR10", vcodec="vp9.2")],
+            1080,
+            E,
+            "335",
+            id="high dynamic range where nothing else has the height",
+        ),
+        pytest.param(
+            [picture("335", 1080, "vp9", dynamic_range="HDR10"), picture("334", 720, dynamic_range="DV")],
+            720,
+            R,
+            "334",
+            id="high dynamic range where there is nothing else",
         ),
         pytest.param(
             [hls("300", 720), hls("301", 1080)], 720, R, "300", id="HLS where there is nothing else"
@@ -219,7 +241,6 @@ def test_the_rendition_for_a_need(
         pytest.param(
             [
                 picture("137-sr", 1080),
-                picture("335", 1080, "vp9", dynamic_range="HDR10"),
                 picture("136", 720, has_drm=True),
                 picture("134", 360, format_note="DAMAGED"),
                 picture("133", 240) | {"height": None},
@@ -229,11 +250,10 @@ def test_the_rendition_for_a_need(
             R,
             [
                 "137-sr (AI-upscaled)",
-                "335 (high dynamic range)",
                 "136 (copy protected)",
                 "134 (marked as damaged)",
                 "133 (its height is not told)",
-                "#5 (its id is not fit to be an argument)",
+                "#4 (its id is not fit to be an argument)",
             ],
             id="each for its own reason",
         ),
@@ -539,6 +559,18 @@ def test_a_height_is_the_reference_height_within_the_tolerance() -> None:
     assert is_at(123, 0)
 
 
+def test_high_dynamic_range_can_be_refused_before_it_is_fetched() -> None:
+    """Then it is as if it were not offered, and the words say why."""
+    hdr = picture("335", 1080, "vp9", dynamic_range="HDR10", vcodec="vp9.2")
+    choice = chosen([hdr, picture("136", 720)], 1080, hdr=Hdr.REFUSE)
+    assert choice.video.format_id == "136"
+    assert choice.refused == (("335", "high dynamic range, and --hdr is refuse"),)
+    with pytest.raises(Failure) as failure:
+        chosen([hdr], 1080, hdr=Hdr.REFUSE)
+    assert failure.value.reason is Reason.FORMAT_UNAVAILABLE
+    assert failure.value.words == "offered were: 335 (high dynamic range, and --hdr is refuse)"
+
+
 OFFERS = st.lists(
     st.builds(
         picture,
@@ -562,11 +594,12 @@ OFFERS = st.lists(
 
 def acceptable(entry: Entry) -> bool:
     """Say, in other words than the module's, whether a drawn rendition is fit to be taken."""
-    return (
-        entry["dynamic_range"] in {"SDR", None}
-        and entry["has_drm"] is not True
-        and entry["format_note"] not in {"720p, AI-upscaled", "DAMAGED"}
-    )
+    return entry["has_drm"] is not True and entry["format_note"] not in {"720p, AI-upscaled", "DAMAGED"}
+
+
+def standard(formats: list[Entry]) -> list[Entry]:
+    """Return those without high dynamic range."""
+    return [entry for entry in formats if entry["dynamic_range"] in {"SDR", None}]
 
 
 @given(OFFERS, st.sampled_from([0, 360, 700, 714, 720, 1080, 2160]), st.sampled_from(list(Resolution)))
@@ -574,20 +607,20 @@ def test_no_offer_leads_to_a_rendition_that_breaks_a_rule(
     formats: list[Entry], reference_height: int, policy: Resolution
 ) -> None:
     """Whatever is offered, the choice is acceptable, and nothing acceptable meets the policy better."""
-    sure = [entry for entry in formats if acceptable(entry) and entry["has_drm"] != "maybe"]
-    heights = {int(str(entry["height"])) for entry in sure}
-    near = {height for height in heights if abs(height - reference_height) <= TOLERANCE}
-    if not heights or (policy is E and reference_height and not near):
-        sure = [entry for entry in formats if acceptable(entry)]
-        heights = {int(str(entry["height"])) for entry in sure}
+    good = [entry for entry in formats if acceptable(entry)]
+    sure = [entry for entry in good if entry["has_drm"] != "maybe"]
+    for offered in (standard(sure), sure, standard(good), good):
+        heights = {int(str(entry["height"])) for entry in offered}
         near = {height for height in heights if abs(height - reference_height) <= TOLERANCE}
-    if not heights or (policy is E and reference_height and not near):
+        if heights and (policy is not E or not reference_height or near):
+            break
+    else:
         with pytest.raises(Failure):
             chosen(formats, reference_height, policy)
         return
     choice = chosen(formats, reference_height, policy)
     taken = next(entry for entry in formats if entry["format_id"] == choice.video.format_id)
-    assert taken in sure
+    assert taken in offered
     assert len(choice.refused) == sum(not acceptable(entry) for entry in formats)
     height = choice.video.height
     if policy is B or not reference_height:
@@ -598,7 +631,7 @@ def test_no_offer_leads_to_a_rendition_that_breaks_a_rule(
         assert height == min(above)
     else:
         assert height == max(heights)
-    twins = [entry for entry in sure if entry["height"] == taken["height"]]
+    twins = [entry for entry in offered if entry["height"] == taken["height"]]
     if choice.video.fps is not None and choice.video.fps > 31:
         assert all(entry["fps"] in {50, 60} for entry in twins)
 
