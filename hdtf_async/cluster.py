@@ -147,7 +147,7 @@ class Crew:
                 await self._wait()
         while goes_on() and not self.versions:
             if not self._workers:
-                raise Failure(Reason.CLUSTER_LOST, f"{self._address}: it has no worker")
+                raise Failure(Reason.CLUSTER_LOST, f"{self._address}: no workers")
             await self._wait()
         if self.stopped is not None:
             raise self.stopped
@@ -313,7 +313,7 @@ class Crew:
                 await self._look_once()
                 alone = 0.0 if self._workers or not self._begun else alone + LOOK
                 if alone > PATIENCE:
-                    self.stop(Failure(Reason.CLUSTER_LOST, "all of its workers have gone, and no other came"))
+                    self.stop(Failure(Reason.CLUSTER_LOST, "all workers were lost, and no other one joined"))
                 self._news()
                 await anyio.sleep(LOOK)
         except Failure as trouble:
@@ -377,7 +377,7 @@ class Crew:
         with anyio.move_on_after(PATIENCE):
             while not await run_sync(let_go_of_worker, self._directory.out / WORKERS / worker.key):  # noqa: ASYNC110
                 await anyio.sleep(0.1)
-        words = f"worker {worker.address} ended in the middle of it"
+        words = f"worker {worker.address} died while processing it"
         again, given_up = self._roster.lost(worker.key)
         for work in again:
             self._events.tell(Retrying(work.stem, Reason.WORKER_LOST, words, 0.0, work.attempt))

@@ -143,7 +143,7 @@ class Cutter:
     async def _around_face(self, clip: Clip, raw: Raw, cut: ffmpeg.Cut) -> tuple[ffmpeg.Cut, Record]:
         """Look for the face, and return the cut with its box and what the metadata tell of it."""
         if self.finder is None:
-            raise RuntimeError("a run that crops to the face has who finds it")
+            raise RuntimeError("--crop face requires a face finder")
         size = cut.looked_at or (raw.facts.width, raw.facts.height)
         frames = await self.finder.look(cut, size)
         # It takes half a second where every frame of a long clip was looked at.
@@ -168,7 +168,7 @@ class Cutter:
         if found != wanted:
             raise Failure(
                 Reason.CLIP_WRONG,
-                f"rate, channels, bytes a sample, samples of the WAV are {found} where {wanted} were due",
+                f"the WAV has (sample rate, channels, bytes per sample, samples) {found}, expected {wanted}",
             )
         return {
             "wav_samples": sound.samples,
@@ -309,11 +309,11 @@ def _inside(clip: Clip, facts: Facts, shown: Shown) -> Interval:
         interval = Interval(facts.start, interval.end)
     there = min(facts.end, wanted.end) - max(facts.start, wanted.start)
     if there < wanted.seconds / 2 or (shown.frames == 0 and shown.before is None):
-        where = f"the video ends at {facts.end:.2f} s, the clip at {wanted.end:g} s"
+        where = f"the video ends at {facts.end:.2f} s, the clip ends at {wanted.end:g} s"
         if wanted.end <= facts.start:
-            where = f"the video begins at {facts.start:.2f} s, the clip ends at {wanted.end:g} s"
+            where = f"the video starts at {facts.start:.2f} s, the clip ends at {wanted.end:g} s"
         elif wanted.start < facts.start:
-            where = f"the video begins at {facts.start:.2f} s, the clip at {wanted.start:g} s; {where}"
+            where = f"the video starts at {facts.start:.2f} s, the clip starts at {wanted.start:g} s; {where}"
         raise Failure(Reason.INTERVAL_OUTSIDE, where)
     return interval
 
@@ -325,11 +325,11 @@ def _one_part(facts: Facts, first: float, last: float) -> Part:
         if (later.width, later.height, later.aspect) != (part.width, part.height, part.aspect):
             raise Failure(
                 Reason.UNSUPPORTED_SOURCE,
-                f"its frames are {_size(part)} up to {later.start:.2f} s and {_size(later)} from there on",
+                f"the frames are {_size(part)} until {later.start:.2f} s and {_size(later)} after that",
             )
         if later.hdr != part.hdr:
             ranges = [one.hdr or "SDR" for one in (part, later)]
-            words = f"it changes from {ranges[0]} to {ranges[1]} at {later.start:.2f} s"
+            words = f"the dynamic range changes from {ranges[0]} to {ranges[1]} at {later.start:.2f} s"
             raise Failure(Reason.UNSUPPORTED_SOURCE, words)
     return part
 
@@ -337,14 +337,14 @@ def _one_part(facts: Facts, first: float, last: float) -> Part:
 def _require_range(part: Part, form: Form) -> None:
     """Raise `Failure` where a clip cannot have, or must not be brought to, standard dynamic range."""
     if part.dolby_vision is not None:
-        words = f"Dolby Vision profile {part.dolby_vision} cannot be mapped to standard range"
+        words = f"Dolby Vision profile {part.dolby_vision} cannot be converted to SDR"
         raise Failure(Reason.UNSUPPORTED_SOURCE, words)
     if part.hdr is not None and part.colours[2] in _CONSTANT_LUMINANCE:
         matrix = _CONSTANT_LUMINANCE[part.colours[2]]
-        words = f"high dynamic range with constant luminance ({matrix}) cannot be mapped to standard range"
+        words = f"HDR with constant luminance ({matrix}) cannot be converted to SDR"
         raise Failure(Reason.UNSUPPORTED_SOURCE, words)
     if part.hdr is not None and form.hdr is Hdr.REFUSE:
-        words = f"it has high dynamic range ({part.hdr}), and --hdr is refuse"
+        words = f"the video is HDR ({part.hdr}), and --hdr is refuse"
         raise Failure(Reason.UNSUPPORTED_SOURCE, words)
 
 
@@ -378,18 +378,20 @@ def verify(cut: ffmpeg.Cut, facts: Facts, counted: int) -> None:
     wanted = ("h264", cut.width, cut.height, cut.frames)
     found = (facts.codec, facts.width, facts.height, facts.frames)
     if wanted != found:
-        raise Failure(Reason.CLIP_WRONG, f"codec, width, height, frames are {found} where {wanted} were due")
+        raise Failure(
+            Reason.CLIP_WRONG, f"the clip has (codec, width, height, frames) {found}, expected {wanted}"
+        )
     if counted != cut.frames:
-        raise Failure(Reason.CLIP_WRONG, f"ffmpeg counted {counted} frames where {cut.frames} were due")
+        raise Failure(Reason.CLIP_WRONG, f"ffmpeg counted {counted} frames, expected {cut.frames}")
     _verify_times(cut, facts)
     if (facts.sound is not None) is not (cut.sound is not None and cut.form.sound_inside):
-        raise Failure(Reason.CLIP_WRONG, f"its sound is {facts.sound}")
+        raise Failure(Reason.CLIP_WRONG, f"unexpected audio: {facts.sound}")
     if facts.sound is not None and cut.sound is not None:
         off = facts.sound.end - max(0.0, facts.sound.start) - cut.sound.seconds
         if abs(off) > _AAC_FRAMES:
-            raise Failure(Reason.CLIP_WRONG, f"its sound is {off:.3f} s longer than it should be")
+            raise Failure(Reason.CLIP_WRONG, f"the audio is {off:.3f} s too long")
     if cut.form.fps is not None and abs(facts.fps - cut.form.fps) > 1e-3:  # noqa: PLR2004 - rounding
-        raise Failure(Reason.CLIP_WRONG, f"{facts.fps} frames a second where {cut.form.fps} were due")
+        raise Failure(Reason.CLIP_WRONG, f"{facts.fps} fps, expected {cut.form.fps}")
 
 
 def _verify_times(cut: ffmpeg.Cut, facts: Facts) -> None:
@@ -402,10 +404,10 @@ def _verify_times(cut: ffmpeg.Cut, facts: Facts) -> None:
         span = cut.seconds - frame
     off = facts.last - facts.start - span
     if abs(off) > _TICKS:
-        raise Failure(Reason.CLIP_WRONG, f"its last frame is {off:+.3f} s off its time")
+        raise Failure(Reason.CLIP_WRONG, f"the last frame is off by {off:+.3f} s")
     off = facts.end - facts.start - cut.seconds
     if abs(off) > 0.5 * frame + _TICKS:
-        raise Failure(Reason.CLIP_WRONG, f"it lasts {off:+.3f} s more than {cut.seconds:.3f} s")
+        raise Failure(Reason.CLIP_WRONG, f"the duration differs by {off:+.3f} s from {cut.seconds:.3f} s")
 
 
 def _wav_facts(path: Path) -> tuple[int, int, int, int]:
@@ -415,7 +417,7 @@ def _wav_facts(path: Path) -> tuple[int, int, int, int]:
             return file.getframerate(), file.getnchannels(), file.getsampwidth(), file.getnframes()
     except (OSError, EOFError, wave.Error) as error:
         raise Failure(
-            causes.reason_of(error) or Reason.CLIP_WRONG, f"the WAV cannot be read: {error}"
+            causes.reason_of(error) or Reason.CLIP_WRONG, f"cannot read the WAV: {error}"
         ) from error
 
 

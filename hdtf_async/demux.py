@@ -136,9 +136,9 @@ def read(path: str, container: str, intervals: Sequence[tuple[float, float]]) ->
     with opened(path, container) as media:
         track, stream = _video_stream(media)
         if stream.codec_context is None or stream.time_base is None:
-            raise ValueError("its video stream is of an unknown kind")
+            raise ValueError("unknown video codec")
         if not (0 < stream.width <= MAX_SIDE and 0 < stream.height <= MAX_SIDE):
-            raise ValueError(f"a frame of {stream.width} x {stream.height} pixels is not accepted")
+            raise ValueError(f"unsupported frame size {stream.width}x{stream.height}")
         with _Suspicion(media) as suspicion:
             return _facts(media, track, stream, intervals, suspicion)
 
@@ -147,7 +147,7 @@ def glance(path: str, container: str) -> str:
     """Open a file, decode its first frame, and return what it holds.
 
     That is ``video`` (with audio), ``silent`` (video without audio) or ``audio`` (without video).
-    Raises `ValueError` where it holds neither, or no frame of it can be decoded; PyAV's own errors pass.
+    Raises `ValueError` where it holds neither, or no frame can be decoded; PyAV's own errors pass.
     """
     with opened(path, container) as media:
         if not media.streams.video and media.streams.audio:
@@ -160,7 +160,7 @@ def glance(path: str, container: str) -> str:
                 return "video" if media.streams.audio else "silent"
             if framing.given_up:
                 break
-        raise ValueError("no frame of it can be decoded")
+        raise ValueError("no frame can be decoded")
 
 
 def _video_stream(media: InputContainer) -> tuple[int, VideoStream]:
@@ -171,7 +171,7 @@ def _video_stream(media: InputContainer) -> tuple[int, VideoStream]:
     streams = list(enumerate(media.streams.video))
     real = [(track, stream) for track, stream in streams if not stream.disposition & stills]
     if not real:
-        raise ValueError("no video stream in it" + (", only a still image" if streams else ""))
+        raise ValueError("no video stream" + (", only a still image" if streams else ""))
     return next((one for one in real if one[1].disposition & Disposition.default), real[0])
 
 
@@ -189,7 +189,7 @@ def read_sound(path: str, container: str) -> Sound:
     with opened(path, container) as media:
         heard = _Heard.of(media)
         if heard is None:
-            raise ValueError("no sound in it")
+            raise ValueError("no audio stream")
         zero = zero_of(media)
         with _Suspicion(media) as suspicion:
             for packet in packets(media, heard.stream):
@@ -207,7 +207,7 @@ def opened(path: str, container: str) -> InputContainer:
     demuxer = demuxer_of(container)
     if demuxer is None:
         known = ", ".join(DEMUXERS | SOUND_DEMUXERS)
-        raise ValueError(f"a file ending in .{container} is not opened; known are {known}")
+        raise ValueError(f"unsupported file extension .{container}; supported: {known}")
     # A title in another encoding does not make a video unreadable: PyAV before 19 has to be told.
     lenient: dict[str, Any] = (
         {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < _CALM else {}
@@ -253,7 +253,7 @@ def _facts(
             if heard is not None and packet.stream_index == heard.stream.index:
                 heard.take(packet)
     if framing.reordered and in_order:
-        raise ValueError("an AVI file states no times for its B-frames: convert it to MP4 or Matroska")
+        raise ValueError("AVI has no timestamps for B-frames: convert it to MP4 or Matroska")
     timeline = read.timeline
     timeline.close()
     stated = Fraction(media.duration or 0, 1_000_000)
@@ -350,7 +350,7 @@ class _Read:
             return
         dts = tick if packet.dts is None else packet.dts
         if self._newest is not None and (self._newest - dts) * self._base > _BACK:
-            raise ValueError(f"its time stamps go back at {float(tick * self._base):.1f} s")
+            raise ValueError(f"the timestamps go back at {float(tick * self._base):.1f} s")
         self._newest = dts
         self.timeline.add(tick, duration)
         self.leading.take(tick, packet.dts, key=packet.is_keyframe)

@@ -68,7 +68,7 @@ def opened(path: Path | str, flags: int, mode: int = 0o666) -> int:
         raise
 
 
-_NOT_FOLLOWED = "it is a symbolic link, which is not followed here"
+_NOT_FOLLOWED = "is a symbolic link, which is not followed here"
 
 
 def reader(path: Path) -> BufferedReader:

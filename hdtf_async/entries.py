@@ -54,15 +54,15 @@ def why_absent(entry: Entry) -> str | None:
     if entry.get("vcodec") == "none" and entry.get("acodec") == "none":
         return "neither video nor audio"
     if not entry.get("url"):
-        return "without an address"
-    return None if protocol in ("", *WHOLE, *IN_PIECES) else f"its protocol is {short(protocol)}"
+        return "without a URL"
+    return None if protocol in ("", *WHOLE, *IN_PIECES) else f"protocol {short(protocol)}"
 
 
 def why_unsafe(entry: Entry) -> str | None:
     """Return why an entry must not reach a downloader; None if it may."""
     if not is_safe(text(entry, "format_id")):
-        return "its id is not fit to be an argument"
-    return None if _is_remote(entry) else "its address is not http or https"
+        return "unsafe format id"
+    return None if _is_remote(entry) else "URL is not http or https"
 
 
 def is_protected(entry: Entry) -> bool:

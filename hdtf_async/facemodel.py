@@ -30,7 +30,7 @@ async def at_hand(given: Path | None, *, home: str = HOME, guard: Guard = UNGUAR
     try:
         return Path(await _asked([home], guard))
     except Failure as failure:
-        words = f"{NAME} could not be fetched from {home} (it can be given with --face-model)"
+        words = f"{NAME} could not be downloaded from {home} (or pass it with --face-model)"
         raise Failure(causes.of_child(failure), f"{failure.words}\n{words}") from failure
 
 

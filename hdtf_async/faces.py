@@ -139,7 +139,7 @@ class Finder:
         try:
             await self._child(64, 64, [], _START)
         except Failure as failure:
-            words = f"the child that looks for faces (MediaPipe) does not work: {failure.words}"
+            words = f"the face detection process (MediaPipe) does not work: {failure.words}"
             if any(library in words for library in ("libEGL", "libGLES")):
                 words += "\non Debian and Ubuntu: apt-get install libegl1 libgles2"
             raise Failure(causes.of_child(failure), words) from failure
@@ -167,7 +167,7 @@ class Finder:
 
     async def _look(self, cut: Cut, size: tuple[int, int], between: Sequence[Interval] = ()) -> list[Frame]:
         frames: list[Frame] = []
-        failed, tried = Failure(Reason.UNSUPPORTED_SOURCE, "none of its frames was decoded"), None
+        failed, tried = Failure(Reason.UNSUPPORTED_SOURCE, "no frame was decoded"), None
         for run_up in RUN_UPS if cut.source is not None else RUN_UPS[:1]:
             if cut.sought_from(run_up) == tried:
                 continue  # it was as early as can be
@@ -227,7 +227,7 @@ class Finder:
         if ended.code == NO_PICTURES:
             raise Failure(classify_ffmpeg(ended.words), ended.words)
         if ended.code != 0:
-            raise Failure(Reason.TOOL_FAILED, f"{ended.words}\nit ended with {ended.code}")
+            raise Failure(Reason.TOOL_FAILED, f"{ended.words}\nexit code {ended.code}")
         return frames
 
     def versions(self) -> dict[str, str]:

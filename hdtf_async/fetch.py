@@ -151,7 +151,7 @@ class Fetcher:
         for rendition in wanted.values():
             self._forbidding.pop(rendition.source, None)
         told = ", ".join(f"format {rendition.format_id}" for rendition in wanted.values())
-        words = f"attempt {work.attempt}: {told}, {choice.video.height} lines, whole\n"
+        words = f"attempt {work.attempt}: {told}, height {choice.video.height}, complete\n"
         await self._store.log(work.videos[0], words)
         self._events.tell(Downloaded(work.stem, anyio.current_time() - begun))
         return Arrived(
@@ -269,12 +269,12 @@ class Fetcher:
         clients = sorted({name for source in self._forbidding for name in CLIENTS.get(source.client, ())})
         exclude = "".join(f",-{name}" for name in clients)
         advice = (
-            "If yt-dlp is current, exclude the client whose media are forbidden:"
+            "If yt-dlp is current, exclude the client whose media requests are forbidden:"
             f" --yt-dlp-args='--extractor-args youtube:player_client=default{exclude}'\n"
         )
         return Failure(
             Reason.UPDATE_NEEDED,
-            f"{failure.words}\nThe media of {len(self._forbidden)} videos in a row were forbidden.\n"
+            f"{failure.words}\nMedia requests were forbidden for {len(self._forbidden)} videos in a row.\n"
             + (advice if clients else ""),
         )
 
@@ -324,7 +324,7 @@ class Fetcher:
         facts = await self._raws.facts(path, rendition.ext, work)
         _require_whole("picture", rendition, facts.end, facts.promised, arrived.duration, cut=facts.truncated)
         if self._options.audio is not Audio.NONE and arrived.choice.audio is None and facts.sound is None:
-            raise Failure(Reason.NO_SOUND, "none is in the rendition that was said to have it")
+            raise Failure(Reason.NO_SOUND, "the chosen format has no audio")
         final = self._store.raw_path(work.videos[0], rendition.ext)
         record = {
             "type": "raw",
@@ -389,7 +389,7 @@ class Fetcher:
         if left < self._options.min_free:
             raise Failure(
                 Reason.DISK_FULL,
-                f"{free / 1e9:.1f} GB are free, and with what is still to come less than"
+                f"{free / 1e9:.1f} GB free; with the remaining download less than"
                 f" --min-free {self._options.min_free / 1e9:g}G would be left",
             )
         self._still_to_come[work.stem] = size
@@ -414,7 +414,7 @@ def _require_whole(  # noqa: PLR0913 - what was promised, and what came
     due = None if rendition.size_is_exact else promised
     if cut or (due and due - end > max(2.0, 0.01 * due)):
         raise Failure(
-            Reason.RAW_TRUNCATED, f"the {what} ends at {end:.1f} s of {max(stated, due or 0):.1f} s"
+            Reason.RAW_TRUNCATED, f"the {what} ends at {end:.1f} s instead of {max(stated, due or 0):.1f} s"
         )
 
 

@@ -224,14 +224,14 @@ async def _from_further_back(  # noqa: PLR0913 - what `encode` was told
             words, reason = late.words, late.reason
         except Failure as failure:
             if frames.begun and failure.reason is Reason.INTERVAL_OUTSIDE:
-                decoded = "its source frames were decoded, but ffmpeg wrote none of them"
+                decoded = "the source frames were decoded, but ffmpeg wrote none"
                 raise Failure(Reason.CLIP_WRONG, _without_end(failure.words)[0] or decoded) from None
             if frames.begun or failure.reason not in FROM_FURTHER_BACK or cut.source is None:
                 raise
             words, reason = failure.words, failure.reason
             if reason is Reason.INTERVAL_OUTSIDE:
                 words, reason = _without_end(words)
-                words = words or f"none of its {cut.source.frames} source frames was decoded"
+                words = words or f"none of the {cut.source.frames} source frames was decoded"
         else:
             return ended
     if reason in {Reason.RAW_UNREADABLE, Reason.BOX_DOES_NOT_FIT}:
@@ -279,7 +279,7 @@ class _Frames:
             self._require("last", tick, self._source.last)
             self._ended = True
         elif place >= self._source.frames:
-            words = f"more than its {self._source.frames} source frames were decoded"
+            words = f"more than the {self._source.frames} source frames were decoded"
             raise _OtherFramesError(Reason.UNSUPPORTED_SOURCE, words)
 
     def require_all(self) -> None:
@@ -287,18 +287,16 @@ class _Frames:
         if self._source is None or self._ended:
             return
         if not self.begun:
-            words = f"none of its {self._source.frames} source frames was decoded"
+            words = f"none of the {self._source.frames} source frames was decoded"
             raise _LateError(Reason.UNSUPPORTED_SOURCE, words)
-        words = f"not all of its {self._source.frames} source frames were decoded"
-        words = f"{words}, up to the one at {self._source.last:.3f} s"
+        words = f"not all of the {self._source.frames} source frames were decoded"
+        words = f"{words}, up to {self._source.last:.3f} s"
         raise _OtherFramesError(Reason.UNSUPPORTED_SOURCE, words)
 
     def _require(self, which: str, tick: int, second: float) -> None:
         if abs(tick - self._cut.ticks(second)) > max(1, self._cut.ticks(_ROUNDING)):
             found = float(tick * self._cut.time_base)
-            words = (
-                f"its {which} source frame is the one at {found:.3f} s where that at {second:.3f} s was due"
-            )
+            words = f"the {which} source frame is at {found:.3f} s, expected {second:.3f} s"
             raise (_LateError if which == "first" else _OtherFramesError)(Reason.UNSUPPORTED_SOURCE, words)
 
 
@@ -315,7 +313,7 @@ async def wav(ffmpeg: Path, sound: Sound, target: Path, *, guard: Guard = UNGUAR
     except Failure as failure:
         if failure.reason is Reason.INTERVAL_OUTSIDE:
             words, _ = _without_end(failure.words)  # silence would have come out where there is no sound
-            raise Failure(Reason.RAW_UNREADABLE, words or "none of its audio can be decoded") from None
+            raise Failure(Reason.RAW_UNREADABLE, words or "no audio can be decoded") from None
         if failure.reason is not Reason.RAW_UNREADABLE:
             raise
         found = await damage.look_at_sound(sound, guard)
@@ -377,7 +375,7 @@ async def _run(  # noqa: PLR0913, PLR0917 - what two commands have in common
     if ended.code != 0:
         if _RESTARTED in ended.words:  # the filters were made anew, and began once more
             what = "audio changes its sample rate or channels" if "[aost#" in ended.words else "frames change"
-            raise Failure(Reason.UNSUPPORTED_SOURCE, f"its {what} within the clip")
+            raise Failure(Reason.UNSUPPORTED_SOURCE, f"the {what} within the clip")
         words = ended.words.replace(f"{read.parent}/", "").replace(f"{target.parent}/", "")
         words = words.replace(target.name, disk.final_name(target.name))
         raise Failure(classify_ffmpeg(ended.words), words or f"ffmpeg ended with {ended.code}")
@@ -402,7 +400,7 @@ async def about(ffmpeg: Path) -> About:
     ended = await process.run([str(ffmpeg), "-version"], deadline=30, keep=1 << 16)
     said = re.match(rb"ffmpeg version (\S{1,80})", ended.out)
     if ended.code != 0 or said is None:
-        raise Failure(Reason.TOOL_MISSING, f"{ffmpeg} does not answer -version as ffmpeg does")
+        raise Failure(Reason.TOOL_MISSING, f"{ffmpeg} is not ffmpeg (unexpected output of -version)")
     built = re.search(rb"^configuration: (.*)", ended.out, re.MULTILINE)
     switches = built[1].decode("ascii", "replace").split() if built else ()
     return About(said[1].decode("ascii", "replace"), frozenset(switches))

@@ -181,7 +181,7 @@ def choose(  # noqa: PLR0913 - each is one thing that decides
             break
     else:
         others = [
-            (video.format.format_id, f"{video.format.height} lines, and {reference_height} were asked for")
+            (video.format.format_id, f"height {video.format.height} instead of {reference_height}")
             for video in videos
         ]
         raise Failure(_why_none(info, entries), _told([*refused, *others]))
@@ -273,7 +273,7 @@ def _sorted_out(
     for place, (entry, mark) in enumerate(zip(entries, marks, strict=True)):
         name = text(entry, "format_id")
         track = None if mark is None else all_tracks.track(mark)
-        why = "its id is not its own" if ids[name] > 1 else _why_not(entry)
+        why = "duplicate format id" if ids[name] > 1 else _why_not(entry)
         if why is None and is_audio_only(entry):
             why = _why_not_sound(entry, mark, track)
             if why is None and mark is not None and track is not None:
@@ -342,7 +342,7 @@ def _why_not_picture(entry: Entry, hdr: Hdr) -> str | None:
         (bool(upscaled), "AI-upscaled"),
         (hdr is Hdr.REFUSE and _is_hdr(entry), "high dynamic range, and --hdr is refuse"),
         (entry.get("ext") not in _ENDINGS, f"a .{short(entry.get('ext'))} file"),
-        (_side(entry.get("height")) is None, "its height is not told"),
+        (_side(entry.get("height")) is None, "unknown height"),
     )
 
 
@@ -410,7 +410,7 @@ def _told(refused: Iterable[tuple[str, str]]) -> str:
     for why, names in list(by_reason.items())[-_NAMED:]:
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         parts.append(f"{', '.join(names[:_NAMED])}{more} ({why})")
-    return f"offered were: {'; '.join(parts)}" if parts else "no rendition was offered"
+    return f"formats offered: {'; '.join(parts)}" if parts else "no formats offered"
 
 
 _NAMED = 12

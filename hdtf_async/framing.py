@@ -135,7 +135,7 @@ class Framing:
         part = self._part(second, frames[0].width, frames[0].height, frames[0])
         if replace(part, start=0.0) != replace(self._parts[-1], start=0.0):
             if len(self._parts) >= MOST_PARTS:
-                raise ValueError(f"its frames change size or colour more than {MOST_PARTS} times")
+                raise ValueError(f"the frames change size or colour more than {MOST_PARTS} times")
             self._parts.append(part)
 
     def _decoded(self, packet: Packet[Any]) -> list[VideoFrame]:

@@ -122,4 +122,4 @@ def _started(locks: tuple[int, ...], mark: str) -> Popen[bytes]:
         )
     except OSError as error:
         reason = causes.reason_of(error) or Reason.TOOL_MISSING
-        raise Failure(reason, f"no process can be started: {causes.told(error)}") from None
+        raise Failure(reason, f"cannot start processes: {causes.told(error)}") from None

@@ -87,7 +87,7 @@ class JavaScript:
     async def look(self, directory: Path, runtimes: tuple[str, ...] = ()) -> Sign:
         """Test it, and judge the outcome; `runtimes` are those that yt-dlp says it has, if it was asked."""
         if health.needs_no_player(self._options.yt_dlp_args):
-            words = "not tested: --yt-dlp-args make yt-dlp skip YouTube's player script"
+            words = "not tested: --yt-dlp-args makes yt-dlp skip YouTube's player script"
             return Sign("JavaScript", Verdict.FINE, words)
         try:
             challenge = await _solve(self._tool, directory)
@@ -109,7 +109,7 @@ async def _solve(tool: YtDlp, directory: Path) -> Challenge:
     try:
         found = json.loads(ended.out)["hdtf_async"]
         if "error" in found:
-            raise Failure(Reason.TOOL_FAILED, f"this yt-dlp is another one: {found['error']}")
+            raise Failure(Reason.TOOL_FAILED, f"incompatible yt-dlp: {found['error']}")
         return _read(found, ended.words)
     except (ValueError, KeyError, TypeError, RecursionError):
         words = ended.words or "yt-dlp printed no result"

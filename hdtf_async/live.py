@@ -143,7 +143,7 @@ async def examine(
     gets a sentence before each extraction. Raises `TableError` and `UnknownVideoError`.
     """
     if any(sign.verdict is Verdict.WRONG for sign in before):
-        return [Sign("YouTube", Verdict.WARNING, "not asked, because of what is wrong above")]
+        return [Sign("YouTube", Verdict.WARNING, "not queried because of the problem above")]
     videos = await run_sync(_videos, options)
     signs: list[Sign] = []
     available = 0
@@ -167,7 +167,7 @@ async def examine(
     except Failure as failure:
         return [*signs, _wrong("YouTube", failure)]
     if not available:
-        words = "none of the videos that were asked for is available"
+        words = "none of the queried videos is available"
         remedy = "choose others with --video or --subset, or run census"
         signs.append(Sign("YouTube", Verdict.WRONG, words, remedy))
     return signs
@@ -199,8 +199,7 @@ async def _extract(probe: Probe, youtube_id: str, name: str) -> tuple[Sign, Extr
     summary, cost = extraction.summary, extraction.cost
     runtimes = "" if cost.runtimes is None else f"; {' and '.join(cost.runtimes) or 'no deno'} started"
     words = (
-        f"{cost}{runtimes}; {summary.formats} formats,"
-        f" from {', '.join(summary.clients) or 'clients that cannot be seen'}"
+        f"{cost}{runtimes}; {summary.formats} formats, from {', '.join(summary.clients) or 'unknown clients'}"
     )
     sign = Sign(subject, Verdict.FINE, words, details=details | asdict(summary) | asdict(cost))
     return sign, extraction, False
@@ -214,16 +213,16 @@ async def _of_media(probe: Probe, extraction: Extraction, name: str) -> list[Sig
     except Failure as failure:
         # Without https a run takes HLS, which has no size that could be compared.
         verdict = Verdict.WARNING if extraction.summary.hls else Verdict.WRONG
-        words = f"no file over https to fetch a part of: {observed.message(failure)}"
+        words = f"no file over https to read: {observed.message(failure)}"
         return [offered, Sign(f"{name}: media", verdict, words, failure.reason.advice.remedy)]
     if not video.size_is_exact:
-        words = f"format {video.format_id} has no exact size with which a part of it could be compared"
+        words = f"format {video.format_id} has no exact size to compare with"
         return [offered, Sign(f"{name}: media", Verdict.WARNING, words)]
     try:
         with anyio.fail_after(DEADLINE):
             first, last = await probe.ends(extraction.info, video)
     except TimeoutError:
-        late = Failure(Reason.TIMED_OUT, f"two parts of a file had not arrived after {DEADLINE:g} s")
+        late = Failure(Reason.TIMED_OUT, f"two parts of a file were not read within {DEADLINE:g} s")
         return [offered, _wrong(f"{name}: media", late)]
     except Failure as failure:
         return [offered, _wrong(f"{name}: media", failure)]
@@ -235,7 +234,7 @@ def of_formats(summary: Summary, subject: str) -> Sign:
     hls = "HLS is offered too" if summary.hls else "HLS is not offered"
     if summary.complete:
         words = (
-            f"{summary.complete} in H.264 or VP9 over https with their size, whose addresses are good for"
+            f"{summary.complete} in H.264 or VP9 over https with size, with URLs valid for"
             f" {summary.valid_hours:g} hours; {hls}"
         )
         return Sign(subject, Verdict.FINE, words)
@@ -253,7 +252,7 @@ def of_ends(video: Format, first: Fetched, last: Fetched, subject: str) -> Sign:
     what = f"format {video.format_id} ({video.height}p, {(video.size or 0) / 1e6:.1f} MB)"
     size = observed.END >> 10
     wrong = [
-        f"the {name} {size} KiB came with status {end.traffic.status}, of {end.traffic.total_bytes} bytes"
+        f"the {name} {size} KiB returned status {end.traffic.status}, of {end.traffic.total_bytes} bytes"
         for name, end in (("first", first), ("last", last))
         # Without a response in sight, what arrived still shows that the range was heeded.
         if end.traffic.statuses and (end.traffic.status, end.traffic.total_bytes) != (206, video.size)
@@ -262,7 +261,7 @@ def of_ends(video: Format, first: Fetched, last: Fetched, subject: str) -> Sign:
         words = f"{what}: {'; '.join(wrong)}"
         remedy = Reason.RAW_TRUNCATED.advice.remedy
         return Sign(subject, Verdict.WRONG, words, remedy, Reason.RAW_TRUNCATED, details)
-    words = f"{what}: its first and its last {size} KiB arrived, in a second yt-dlp; {last.cost}"
+    words = f"{what}: read the first and last {size} KiB in a second yt-dlp; {last.cost}"
     return Sign(subject, Verdict.FINE, words, details=details)
 
 

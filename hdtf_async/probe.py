@@ -61,7 +61,7 @@ class Prober:
         try:
             await self._child.ask(json.dumps(question).encode(), deadline=_DEADLINE)
         except Failure as failure:
-            words = f"the child that reads media (PyAV) does not work: {failure.words}"
+            words = f"the media reader process (PyAV) does not work: {failure.words}"
             raise Failure(causes.of_child(failure), words) from failure
 
     async def facts(self, path: Path, *, container: str, intervals: Sequence[Interval] = ()) -> Facts:
@@ -157,7 +157,7 @@ def _answer_in_fork(question: bytes) -> str:
     if code == 0:
         return answer
     how = signal.Signals(-code).name if code < 0 else f"code {code}"
-    return json.dumps({"error": f"reading it ended with {how}"})
+    return json.dumps({"error": f"the reader ended with {how}"})
 
 
 def serve() -> None:

@@ -215,9 +215,9 @@ class Companion:
             pipes.cancel_scope.cancel()
         line, newline, more = bytes(answer).partition(b"\n")
         if len(line) > self._limit or more:
-            raise Failure(Reason.TOOL_FAILED, f"it said more than one line of {self._limit} bytes")
+            raise Failure(Reason.TOOL_FAILED, f"printed a line longer than {self._limit} bytes")
         if not newline:
-            raise Failure(Reason.TOOL_FAILED, "\n".join([*words, "it ended before its answer"]))
+            raise Failure(Reason.TOOL_FAILED, "\n".join([*words, "ended without an answer"]))
         return line
 
     async def aclose(self) -> None:
@@ -376,7 +376,7 @@ async def _overdue(deadline: float, stall: float | None, signs: _Signs, words: d
         quiet = 0.0 if signs.seen else quiet + step
         signs.seen = False
         if stall is not None and quiet >= stall:
-            return Failure(Reason.STALLED, "\n".join([*words, f"no sign of progress for {stall:g} s"]))
+            return Failure(Reason.STALLED, "\n".join([*words, f"no progress for {stall:g} s"]))
         if passed >= deadline:
             return Failure(Reason.TIMED_OUT, "\n".join([*words, f"not finished after {deadline:g} s"]))
 
@@ -420,7 +420,7 @@ async def _keep(pipe: IO[bytes] | None, kept: bytearray, most: int) -> None:
     while chunk := await _read(pipe):
         kept += chunk
         if len(kept) > most:
-            raise Failure(Reason.TOOL_FAILED, f"it printed more than {most} bytes")
+            raise Failure(Reason.TOOL_FAILED, f"printed more than {most} bytes")
 
 
 async def _lines(pipe: IO[bytes] | None, take: Callable[[str], None]) -> None:

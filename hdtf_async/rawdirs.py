@@ -42,7 +42,7 @@ _BESIDE = frozenset({
 """Endings of what is never a video and lies beside many: pictures, subtitles, descriptions."""
 
 
-NO_VIDEO = "it is audio, and there is no video to it"
+NO_VIDEO = "audio without a video"
 """Why sound alone is not used."""
 
 
@@ -99,7 +99,7 @@ class OwnFiles:
             for each in self.of(work):
                 words = each.why
                 if each.kind is Kind.VIDEO and first is not None and each is not first:
-                    words = f"{first.path.name} is tried first"
+                    words = f"{first.path.name} is used first"
                 elif each.kind is Kind.AUDIO and first is None:
                     words = NO_VIDEO
                 found.append({"video": work.stem, "file": each.path.name, "kind": each.kind, "unused": words})
@@ -196,14 +196,16 @@ def _judged(path: Path) -> OwnFile | None:
     """Return what a file is by its name; None where it is nothing that could be meant as a source."""
     ending = path.suffix[1:].lower()
     if _PARTIAL.search(path.name):
-        return OwnFile(path, Kind.NEITHER, "a download that is not complete")
+        return OwnFile(path, Kind.NEITHER, "incomplete download")
     if ending in DEMUXERS:
         return OwnFile(path, Kind.VIDEO)
     if ending in SOUND_DEMUXERS:
         return OwnFile(path, Kind.AUDIO)
     if ending in _BESIDE or not ending:
         return None
-    return OwnFile(path, Kind.NEITHER, f".{ending[:10]} files are not read; convert it to MP4 or Matroska")
+    return OwnFile(
+        path, Kind.NEITHER, f".{ending[:10]} files are not supported; convert it to MP4 or Matroska"
+    )
 
 
 def _is_part(path: Path) -> bool:

@@ -145,9 +145,9 @@ class Raws:
                 raise
             return None, failure.words.removeprefix(f"{path.name}: ")
         if facts.truncated:
-            return facts, f"it is cut off at {facts.end:.1f} s of {facts.start + facts.promised:.1f} s"
+            return facts, f"truncated at {facts.end:.1f} s of {facts.start + facts.promised:.1f} s"
         if self._has_another_height(facts, work):
-            return facts, f"its height is {min(facts.width, facts.height)}, and --resolution is exact"
+            return facts, f"height {min(facts.width, facts.height)}, but --resolution is exact"
         return facts, ""
 
     def _has_another_height(self, facts: Facts | None, work: Work) -> bool:
@@ -209,7 +209,7 @@ class Raws:
                 continue
             try:
                 sound = await self._prober.sound(each.path, container=each.container)
-                why = f"it is cut off at {sound.end:.1f} s" if sound.truncated else ""
+                why = f"truncated at {sound.end:.1f} s" if sound.truncated else ""
             except Failure as failure:
                 if failure.reason not in _NOT_READ:
                     raise

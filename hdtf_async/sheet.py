@@ -87,7 +87,7 @@ def windows(known: Known) -> list[Window]:
     windows = (_window(stem, there[stem]["metadata"]) for stem in sorted(there))
     found = [window for window in windows if window is not None]
     if not found:
-        raise StoreError(f"{known.out} has no clip that was made with --crop face")
+        raise StoreError(f"{known.out} has no clips made with --crop face")
     return found
 
 
@@ -162,8 +162,8 @@ async def made(out: Path, options: Options) -> str:
         missing = await draw(known, options, found)
     except Failure as failure:
         raise StoreError(f"{failure}") from failure
-    lines = [table(found), *(f"no frame of {words}" for words in missing)]
-    return "\n".join([*lines, f"green, and orange for the published box: {out / SHEET}"])
+    lines = [table(found), *(f"no frame for {words}" for words in missing)]
+    return "\n".join([*lines, f"face window in green, published box in orange: {out / SHEET}"])
 
 
 async def draw(known: Known, options: Options, found: Sequence[Window]) -> list[str]:
@@ -172,7 +172,7 @@ async def draw(known: Known, options: Options, found: Sequence[Window]) -> list[
     Raises `Failure`: ``tool_missing``, ``disk_full``, ``not_writable``.
     """
     if find_spec("PIL") is None:
-        raise Failure(Reason.TOOL_MISSING, "Pillow, which writes the picture: pip install 'hdtf-async[face]'")
+        raise Failure(Reason.TOOL_MISSING, "Pillow is required for the image: pip install 'hdtf-async[face]'")
     tool, own = await run_sync(ffmpeg_of, options), await run_sync(own_raws, options.raw_dirs)
     missing: list[str] = []
     raws: dict[Path, list[Window]] = {}

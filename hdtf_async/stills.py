@@ -41,4 +41,4 @@ async def write(ffmpeg: Path, clip: Path, folder: Path, *, frames: int, guard: G
     except Failure as failure:
         raise Failure(failure.reason, f"{clip.name}: {(failure.words.splitlines() or [''])[-1]}") from None
     if found != frames:
-        raise Failure(Reason.CLIP_WRONG, f"{clip.name}: {found} frames where {frames} were due")
+        raise Failure(Reason.CLIP_WRONG, f"{clip.name}: {found} frames, expected {frames}")

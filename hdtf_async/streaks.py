@@ -75,7 +75,7 @@ class Streaks:
             return None
         self._unavailable.clear()
         what = "this test download" if probed is Reason.REFUSED else f"{number} videos in a row"
-        return Failure(Reason.REFUSED, f"YouTube called {what} unavailable\n{failure.words}")
+        return Failure(Reason.REFUSED, f"YouTube reported {what} as unavailable\n{failure.words}")
 
     def _same_verdict(self, youtube_id: str, failure: Failure) -> Failure | None:
         message = same_message_key(failure.words)
@@ -86,4 +86,6 @@ class Streaks:
         if not message or len(self._same) < SAME_IN_A_ROW:
             return None
         reason = Reason.YOUTUBE_CHANGED if failure.reason is Reason.UNKNOWN else failure.reason
-        return Failure(reason, f"{len(self._same)} videos in a row failed like this:\n{failure.words}")
+        return Failure(
+            reason, f"{len(self._same)} videos in a row failed with this message:\n{failure.words}"
+        )

@@ -49,7 +49,7 @@ configs:
     - "*.mp4"
     - metadata.jsonl
 ---
-Clips of HDTF, made by hdtf_async; metadata.jsonl says of each where it comes from.
+HDTF clips, created with hdtf_async; metadata.jsonl lists the source of each.
 """
 """What tells the loader of Hugging Face `datasets` which files are meant: without it, it takes what has the
 most common ending, be it the logs or the sound, and lists that are called train.txt for the dataset."""
@@ -99,7 +99,7 @@ def refused_record(rows: Iterable[Finding], kept: Iterable[Record]) -> Record:
     ]
     rows_of_all = [*kept, *found]
     if left := rows_of_all[MOST_REFUSED:]:
-        words = f"and so many more: the first {MOST_REFUSED} are listed"
+        words = f"more rows; only the first {MOST_REFUSED} are listed"
         more = {"subset": "", "file": "", "line": 0, "rows": sum(map(_number, left)), "words": words}
         rows_of_all[MOST_REFUSED:] = [more]
     return {"type": "refused", "rows": rows_of_all}
@@ -285,7 +285,7 @@ async def _wait_for(lock: int, path: Path, patience: float) -> None:
         if newest != sign:
             sign, since = newest, anyio.current_time()
         elif anyio.current_time() - since >= patience:
-            words = f"{path} is locked, and nothing has happened for {patience:g} s"
+            words = f"{path} is locked without progress for {patience:g} s"
             raise Failure(Reason.MANIFESTS_LOCKED, words)
         await anyio.sleep(_POLL)
 

@@ -76,9 +76,9 @@ def plan_window(
         told["face_region"] = [round(edge, 1) for edge in found.region.edges]
     elif form.face_fallback is Fallback.FAIL:
         anybody = sum(frame.sampled and len(frame.faces) > 0 for frame in frames)
-        words = f"of {samples} frames that were searched, {anybody} show a face"
+        words = f"{anybody} of {samples} searched frames show a face"
         if found is not None:
-            words += f", and {seen} ({seen / samples:.0%}) the person who is seen in most of them"
+            words += f", and {seen} ({seen / samples:.0%}) show the main person"
         raise Failure(Reason.NO_FACE, words)
     else:
         box = geometry.fit(clip.box, clip.video.reference_height, width, height)

@@ -182,7 +182,7 @@ class YtDlp:
         if info is None:
             raise Failure(Reason.UNKNOWN, f"yt-dlp did not print the video's information\n{ended.words}")
         if info.get("id") != youtube_id:
-            raise Failure(Reason.WRONG_VIDEO, f"yt-dlp answered with video {str(info.get('id'))[:40]!r}")
+            raise Failure(Reason.WRONG_VIDEO, f"yt-dlp returned video {str(info.get('id'))[:40]!r}")
         return info
 
     async def any_is_available(self, youtube_ids: Iterable[str], directory: Path) -> bool:
@@ -269,9 +269,9 @@ class YtDlp:
             raise Failure(classify(ended.words), ended.words or f"yt-dlp ended with {ended.code}")
         size = await run_sync(_size, target)
         if not said_file or not size:
-            raise Failure(Reason.RAW_TRUNCATED, f"yt-dlp ended with 0 and left no file\n{ended.words}")
+            raise Failure(Reason.RAW_TRUNCATED, f"yt-dlp exited with 0 without a file\n{ended.words}")
         if rendition.size_is_exact and size != rendition.size:
-            raise Failure(Reason.RAW_TRUNCATED, f"{size} bytes of {rendition.size} arrived\n{ended.words}")
+            raise Failure(Reason.RAW_TRUNCATED, f"{size} of {rendition.size} bytes downloaded\n{ended.words}")
 
     @asynccontextmanager
     async def _told(self, directory: Path, extractor_args: str = "") -> AsyncIterator[_Told]:

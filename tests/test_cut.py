@@ -349,7 +349,7 @@ def test_a_video_of_one_frame_without_duration_is_no_crash() -> None:
     """Its rate is 0, and so is its length."""
     facts = replace(FACTS, frames=1, fps=0.0, start=1.0, end=1.0)
     clip = replace(CLIP, interval=Interval(0.5, 1.25))
-    with pytest.raises(Failure, match=r"the video begins at 1\.00 s"):
+    with pytest.raises(Failure, match=r"the video starts at 1\.00 s"):
         plan_cut(clip, raw_with(facts, clip, 1), Form())
 
 
@@ -375,7 +375,7 @@ def test_each_wrong_fact_of_a_clip_is_found(facts: Facts, words: str) -> None:
         verify(wanted, facts, 38)
     assert failure.value.reason is Reason.CLIP_WRONG
     assert words in failure.value.words
-    with pytest.raises(Failure, match="ffmpeg counted 36 frames where 38 were due"):
+    with pytest.raises(Failure, match="ffmpeg counted 36 frames, expected 38"):
         verify(wanted, RIGHT, 36)
 
 

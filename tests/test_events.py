@@ -73,7 +73,7 @@ ONE_OF_EACH: list[Event] = [
     WindingDown(2, 60.0),
     EncodeStarted("RD_Radio1_000", 30.0),
     EncodeProgress("RD_Radio1_000", 12.5),
-    ClipRetrying("RD_Radio1_000", Reason.ENCODE_STALLED, "no sign of progress for 120 s", 10.0, 1),
+    ClipRetrying("RD_Radio1_000", Reason.ENCODE_STALLED, "no progress for 120 s", 10.0, 1),
     ClipChecked("RD_Radio1_000", 30.0, False),
     Found("RD_Radio1_000.mp4", "wrong", "it has 10 bytes where 1000 are recorded"),
     CheckEnded(1, 10, {"wrong": 1}, 0, None, 2.5),

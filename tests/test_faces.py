@@ -452,7 +452,7 @@ async def test_a_model_that_is_none_ends_the_run_before_the_first_video(
     assert report.exit_code == ExitCode.LOCAL
     assert report.stopped is not None
     assert report.stopped.reason is Reason.TOOL_MISSING
-    assert "the child that looks for faces (MediaPipe) does not work" in report.stopped.words
+    assert "the face detection process (MediaPipe) does not work" in report.stopped.words
 
 
 async def test_a_library_that_the_system_lacks_is_named_with_what_to_install(

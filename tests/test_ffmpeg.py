@@ -563,27 +563,27 @@ async def test_source_frames_that_never_come_are_an_error(
     for wrong, words, reason in (
         (
             replace(cut, interval=Interval(100, 101)),
-            "none of its 30 source frames was decoded",
+            "none of the 30 source frames was decoded",
             Reason.CLIP_WRONG,
         ),
         (
             replace(cut, source=replace(cut.source, first=0.9676)),
-            "first source frame is the one at 1.001 s",
+            "first source frame is at 1.001 s",
             Reason.CLIP_WRONG,
         ),
         (
             replace(cut, source=replace(cut.source, last=2.002)),
-            "last source frame is the one at 1.969 s",
+            "last source frame is at 1.969 s",
             Reason.CLIP_WRONG,
         ),
         (
             replace(cut, source=replace(cut.source, frames=29)),
-            "last source frame is the one at 1.935 s",
+            "last source frame is at 1.935 s",
             Reason.CLIP_WRONG,
         ),
         (
             replace(cut, source=replace(cut.source, frames=31)),
-            "not all of its 31 source frames",
+            "not all of the 31 source frames",
             Reason.UNSUPPORTED_SOURCE,
         ),
     ):

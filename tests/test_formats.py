@@ -235,7 +235,7 @@ def test_the_rendition_for_a_need(
             [picture("136", 720), picture("135", 480)],
             700,
             E,
-            ["136 (720 lines, and 700 were asked for)", "135 (480 lines"],
+            ["136 (height 720 instead of 700)", "135 (height 480"],
             id="700 lines exactly",
         ),
         pytest.param(
@@ -252,8 +252,8 @@ def test_the_rendition_for_a_need(
                 "137-sr (AI-upscaled)",
                 "136 (copy protected)",
                 "134 (marked as damaged)",
-                "133 (its height is not told)",
-                "#4 (its id is not fit to be an argument)",
+                "133 (unknown height)",
+                "#4 (unsafe format id)",
             ],
             id="each for its own reason",
         ),
@@ -526,7 +526,7 @@ def test_an_id_that_is_not_fit_to_be_an_argument_is_refused(format_id: object) -
     """What is handed to yt-dlp's -f can be neither an option nor an expression."""
     choice = chosen([picture("136", 720) | {"format_id": format_id}, picture("135", 480)], 720)
     assert choice.video.format_id == "135"
-    assert choice.refused == (("#0", "its id is not fit to be an argument"),)
+    assert choice.refused == (("#0", "unsafe format id"),)
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,7 @@ async def test_high_dynamic_range_can_be_refused(prober: Prober, tmp_path: Path)
     with pytest.raises(Failure) as failure:
         await shapes.make(prober, shape, shapes.clip_of(0, 1), tmp_path / "out", hdr=Hdr.REFUSE)
     assert failure.value.reason is Reason.UNSUPPORTED_SOURCE
-    assert failure.value.words == "it has high dynamic range (smpte2084), and --hdr is refuse"
+    assert failure.value.words == "the video is HDR (smpte2084), and --hdr is refuse"
 
 
 @pytest.mark.parametrize(("profile", "compatibility"), [(5, 0), (8, 1)])

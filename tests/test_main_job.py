@@ -133,7 +133,7 @@ async def test_a_raw_that_was_cut_short_is_fetched_again_and_never_cut_from(
     report = await hdtf_async.download(out, options)
     assert (report.exit_code, report.raw_bytes) == (ExitCode.DONE, len(whole))
     assert [one["method"] for one in (await site.requests())[since:]].count("GET") == 1
-    assert "ignoring RD_Radio1.mp4: it is cut off at " in (
+    assert "ignoring RD_Radio1.mp4: truncated at " in (
         out / "_videos_raw" / "RD_Radio1_download_log.txt"
     ).read_text(encoding="utf-8")
     assert not any("ends_early" in line for line in lines(out / "metadata.jsonl"))
@@ -247,7 +247,7 @@ async def test_a_broken_raw_of_ones_own_is_not_fetched_instead(
     report = await hdtf_async.download(tmp_path / "clips", options)
     assert set(report.failed.values()) == {Reason.RAW_DIR_FILE}
     assert (report.exit_code, report.done) == (ExitCode.GIVEN_UP, [])
-    assert "RD_Radio1.mp4: it is cut off at " in (tmp_path / "clips" / "failures.jsonl").read_text("utf-8")
+    assert "RD_Radio1.mp4: truncated at " in (tmp_path / "clips" / "failures.jsonl").read_text("utf-8")
     assert len(await site.requests()) == before
     assert (mine / "RD_Radio1.mp4").stat().st_size == len(whole) // 2
 

@@ -108,9 +108,7 @@ def test_a_person_who_is_seen_in_less_than_half_is_a_failure() -> None:
     with pytest.raises(Failure) as failed:
         plan_window(CLIP, searched(scene, 10), SIZE, FORM)
     assert failed.value.reason is Reason.NO_FACE
-    assert failed.value.words == (
-        "of 50 frames that were searched, 50 show a face, and 20 (40%) the person who is seen in most of them"
-    )
+    assert failed.value.words == ("50 of 50 searched frames show a face, and 20 (40%) show the main person")
 
 
 @pytest.mark.parametrize("rate", [0.5, 1, 2, 5, None])

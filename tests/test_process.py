@@ -347,7 +347,7 @@ async def test_talk_without_progress_does_not_hold_off_the_stall_watch() -> None
             shell("echo hm >&2; while echo 50%; do sleep 0.01; done"), deadline=SOON, stall=0.5, on_line=heard
         )
     assert failure.value.reason is Reason.STALLED
-    assert failure.value.words == "hm\nno sign of progress for 0.5 s"
+    assert failure.value.words == "hm\nno progress for 0.5 s"
     assert len(heard) > 1
 
 
@@ -611,7 +611,7 @@ async def test_the_last_words_of_a_companion_are_told(companion: Companion) -> N
     with pytest.raises(Failure) as failure:
         await ask(companion, "die")
     assert "I am ill" in failure.value.words
-    assert "ended before its answer" in failure.value.words
+    assert "ended without an answer" in failure.value.words
 
 
 async def test_an_answer_that_came_too_late_is_nobodys(companion: Companion) -> None:

@@ -221,8 +221,8 @@ async def test_each_file_that_is_not_used_is_named(drawn: Path, tmp_path: Path, 
         f"{ID}.mp4": "Invalid data found when processing input",
         f"{ID}.f137.mp4": "RD_Shape.mp4 is used",
         "RD_Shape.m4a": "the audio in RD_Shape.mp4 is used",
-        "RD_Shape.rmvb": ".rmvb files are not read; convert it to MP4 or Matroska",
-        "RD_Shape.mp4.part": "a download that is not complete",
+        "RD_Shape.rmvb": ".rmvb files are not supported; convert it to MP4 or Matroska",
+        "RD_Shape.mp4.part": "incomplete download",
     }
     signs = await doctor.examine(options)
     named = [sign.words for sign in signs if sign.subject == "own files" and sign.verdict is Verdict.WARNING]
@@ -247,7 +247,7 @@ def test_the_plan_counts_no_download_for_a_video_that_is_there(
     ]  # fmt: skip
     assert main(["plan", *words]) == 0
     shown = capsys.readouterr().out
-    assert "RD_Shape: RD_Shape.rmvb: .rmvb files are not read" in shown
+    assert "RD_Shape: RD_Shape.rmvb: .rmvb files are not supported" in shown
     assert "1 of these videos need no download" in shown
 
 

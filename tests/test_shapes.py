@@ -164,7 +164,7 @@ async def test_an_interval_before_the_beginning_is_outside(
     with pytest.raises(Failure) as failure:
         await shapes.make(prober, late(drawn), shapes.clip_of(2, 5), tmp_path / "out")
     assert failure.value.reason is Reason.INTERVAL_OUTSIDE
-    assert failure.value.words == "the video begins at 7.30 s, the clip ends at 5 s"
+    assert failure.value.words == "the video starts at 7.30 s, the clip ends at 5 s"
 
 
 @pytest.mark.parametrize("ending", ["mp4", "mkv"])
@@ -270,7 +270,7 @@ async def test_a_change_of_size_is_told_or_does_not_matter(
         with pytest.raises(Failure) as failure:
             await shapes.make(prober, shape, shapes.clip_of(2, 6), tmp_path / "out", fps=fps)
         assert failure.value.reason is Reason.UNSUPPORTED_SOURCE
-        words = "its frames are 640x480 up to 4.00 s and 320x240 from there on"
+        words = "the frames are 640x480 until 4.00 s and 320x240 after that"
         assert failure.value.words == words
 
 
@@ -311,4 +311,4 @@ async def test_audio_that_changes_its_channels_is_told(prober: Prober, tmp_path:
     with pytest.raises(Failure) as failure:
         await shapes.make(prober, shape, shapes.clip_of(2, 6), tmp_path / "out", audio=audio)
     assert failure.value.reason is Reason.UNSUPPORTED_SOURCE
-    assert failure.value.words == "its audio changes its sample rate or channels within the clip"
+    assert failure.value.words == "the audio changes its sample rate or channels within the clip"

@@ -226,7 +226,7 @@ def test_a_window_is_told_with_what_it_rests_on() -> None:
 def test_a_face_in_less_than_half_of_the_frames_is_none() -> None:
     """A reason, or the published box where that is asked for: in pixels of the raw."""
     frames = film([*swaying(49), *[[]] * 51])
-    with pytest.raises(Failure, match=r"of 100 frames .*, 49 show a face, and 49 \(49%\)") as failed:
+    with pytest.raises(Failure, match=r"49 of 100 searched frames show a face, and 49 \(49%\)") as failed:
         plan_window(CLIP, frames, SIZE, FORM)
     assert failed.value.reason is Reason.NO_FACE
     box, told = plan_window(CLIP, frames, SIZE, replace(FORM, face_fallback=Fallback.TABLE))
@@ -263,5 +263,5 @@ def test_a_directory_without_faces_has_none_to_show(
 ) -> None:
     """Exit code 4, and nothing is written."""
     assert main(["faces", "--out", str(finished.out)]) == ExitCode.LOCAL
-    assert "has no clip that was made with --crop face" in capsys.readouterr().err
+    assert "has no clips made with --crop face" in capsys.readouterr().err
     assert not (finished.out / "faces.jpg").exists()
