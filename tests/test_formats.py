@@ -568,7 +568,7 @@ def test_high_dynamic_range_can_be_refused_before_it_is_fetched() -> None:
     with pytest.raises(Failure) as failure:
         chosen([hdr], 1080, hdr=Hdr.REFUSE)
     assert failure.value.reason is Reason.FORMAT_UNAVAILABLE
-    assert failure.value.words == "offered were: 335 (high dynamic range, and --hdr is refuse)"
+    assert failure.value.words == "formats offered: 335 (high dynamic range, and --hdr is refuse)"
 
 
 OFFERS = st.lists(
