@@ -18,7 +18,7 @@ from pathlib import Path
 import anyio
 
 from hdtf_async import combing
-from hdtf_async.model import Audio, Box, Crop, Deinterlace, Form
+from hdtf_async.core.model import Audio, Box, Crop, Deinterlace, Form
 from hdtf_async.probe import Prober
 from hdtf_async.workshop import bundled_ffmpeg
 

@@ -24,11 +24,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 import astronaut
 import numpy as np
 
-from hdtf_async.cpus import usable_cpus
+from hdtf_async.core.model import Box, Crop, Form, Interval
+from hdtf_async.core.system import usable_cpus
 from hdtf_async.faces import Finder
 from hdtf_async.ffmpeg import Cut
 from hdtf_async.landmarks import Detect, Score, Search, detector, scorer
-from hdtf_async.model import Box, Crop, Form, Interval
 from hdtf_async.people import Frame, Region, find, overlap
 from hdtf_async.window import place
 from hdtf_async.workshop import bundled_ffmpeg

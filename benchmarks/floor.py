@@ -24,8 +24,8 @@ import anyio
 
 import hdtf_async
 from hdtf_async import Options, decode, ffmpeg
+from hdtf_async.core.model import Form
 from hdtf_async.ffmpeg import Cut
-from hdtf_async.model import Form
 from hdtf_async.workshop import bundled_ffmpeg
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))

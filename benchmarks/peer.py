@@ -36,8 +36,8 @@ import anyio
 
 import hdtf_async
 from hdtf_async import Options, demo
+from hdtf_async.core.validators import size_in_bytes
 from hdtf_async.demo import Answer, Conditions, Fault
-from hdtf_async.takes import size_in_bytes
 from hdtf_async.workshop import bundled_ffmpeg
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
@@ -47,7 +47,7 @@ from job import Video, clip_of, cpu_seconds_of, prepare, write_tables
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hdtf_async.model import Interval
+    from hdtf_async.core.model import Interval
 
 WORKERS = 8
 ITAGS = {1080: 137, 720: 136}

@@ -26,7 +26,7 @@ import anyio
 
 import hdtf_async
 from hdtf_async import tables
-from hdtf_async.options import Options
+from hdtf_async.core.options import Options
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 

@@ -30,10 +30,10 @@ from typing import TYPE_CHECKING
 import anyio
 
 from hdtf_async import plan, tables
+from hdtf_async.core.events import Events
+from hdtf_async.core.options import Options
 from hdtf_async.entrance import Entrance
-from hdtf_async.events import Events
 from hdtf_async.lanes import Lanes
-from hdtf_async.options import Options
 from hdtf_async.pipeline import Pipeline
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
@@ -43,9 +43,9 @@ import virtual_time
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from hdtf_async.core.failures import Failure
+    from hdtf_async.core.model import Clip, Video
     from hdtf_async.entrance import Turn
-    from hdtf_async.failures import Failure
-    from hdtf_async.model import Clip, Video
     from hdtf_async.plan import Work
 
 ASK = 3.0

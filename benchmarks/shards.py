@@ -41,18 +41,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from loading import GONE, Most, load, write_tables
 
 from hdtf_async import Options, Reason, plan, tables, views
-from hdtf_async.failures import Failure
+from hdtf_async.core.failures import Failure
+from hdtf_async.core.jsonlines import line
+from hdtf_async.core.model import SUBSETS, Form
+from hdtf_async.core.shards import Shard, place
 from hdtf_async.journal import JOURNAL, RAWS, name_of
-from hdtf_async.jsonlines import line
-from hdtf_async.model import SUBSETS, Form
-from hdtf_async.shards import Shard, place
 from hdtf_async.views import FAILURES, METADATA, failure_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hdtf_async.jsonlines import Record
-    from hdtf_async.model import Clip
+    from hdtf_async.core.jsonlines import Record
+    from hdtf_async.core.model import Clip
 
 SAMPLE = 200
 """Rows that are really made."""

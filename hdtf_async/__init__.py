@@ -8,22 +8,22 @@ The command line is ``python -m hdtf_async --out DIR``. In a program:
 `running` yields what happens meanwhile, as the values of `hdtf_async.events`. See docs/embedding.md.
 """
 
-from hdtf_async import events
 from hdtf_async.census import Census, census
+from hdtf_async.core import events
+from hdtf_async.core.failures import ExitCode, Failure, Reason
+from hdtf_async.core.job import Running
+from hdtf_async.core.model import Audio, Codec, Crop, Deinterlace, Fallback, PaceScope
+from hdtf_async.core.options import Options, OptionsError
+from hdtf_async.core.shards import Merged, Shard
 from hdtf_async.export import Exported, export
-from hdtf_async.failures import ExitCode, Failure, Reason
 from hdtf_async.formats import Resolution
 from hdtf_async.forms import FormError
-from hdtf_async.jobs import Running
 from hdtf_async.lanes import Lanes
 from hdtf_async.locks import BusyError, StoreError
-from hdtf_async.model import Audio, Codec, Crop, Deinterlace, Fallback, PaceScope
-from hdtf_async.options import Options, OptionsError
 from hdtf_async.plan import UnknownVideoError
 from hdtf_async.repair import Check, check
 from hdtf_async.report import Report
 from hdtf_async.run import download, merge, running
-from hdtf_async.shards import Merged, Shard
 from hdtf_async.tables import Corrections, TableError
 
 __all__ = [

@@ -24,15 +24,15 @@ from anyio.to_thread import run_sync
 from hdtf_async import disk, store, views
 from hdtf_async.bucket import Address, is_address, reached
 from hdtf_async.bucket import tag as bucket_tag
+from hdtf_async.core.divisions import goes_on
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.options import Options, OptionsError
+from hdtf_async.core.shards import Merged
 from hdtf_async.disk import trouble
-from hdtf_async.divisions import goes_on
-from hdtf_async.failures import Failure, Reason
 from hdtf_async.journal import RAWS, journals, name_of, parts
 from hdtf_async.lease import at_work, held
 from hdtf_async.locks import AwayError, StoreError
-from hdtf_async.options import Options, OptionsError
 from hdtf_async.segments import Segments, copy_journals, copy_newest
-from hdtf_async.shards import Merged
 from hdtf_async.store import Store
 from hdtf_async.views import CARD, FAILURES, LISTS, METADATA
 
@@ -41,11 +41,11 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from hdtf_async.bucket import Bucket, Listed
+    from hdtf_async.core.jsonlines import Record
+    from hdtf_async.core.model import Clip, Video
+    from hdtf_async.core.shards import Shard
     from hdtf_async.journal import Journal, Known
-    from hdtf_async.jsonlines import Record
     from hdtf_async.lease import Lease
-    from hdtf_async.model import Clip, Video
-    from hdtf_async.shards import Shard
 
 VIEWS = (METADATA, FAILURES, *LISTS, CARD)
 _FEW = 16

@@ -19,14 +19,14 @@ import anyio
 from anyio.to_thread import run_sync
 from distributed import Client, Queue, get_worker
 
-from hdtf_async import descriptors
+from hdtf_async.core import descriptors
+from hdtf_async.core.events import Events
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.model import PaceScope
 from hdtf_async.entrance import Entrance, Turn
-from hdtf_async.events import Events
-from hdtf_async.failures import Failure, Reason
 from hdtf_async.journal import Gathered, Known
 from hdtf_async.lanes import Lanes
 from hdtf_async.locks import WORKERS, worker_lock
-from hdtf_async.model import PaceScope
 from hdtf_async.rawdirs import own_raws
 from hdtf_async.store import Store
 from hdtf_async.values import failure_of, stated_failure, work_of
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
     from distributed import Worker
 
-    from hdtf_async.jsonlines import Record
-    from hdtf_async.options import Options
+    from hdtf_async.core.jsonlines import Record
+    from hdtf_async.core.options import Options
     from hdtf_async.values import Setup
     from hdtf_async.workshop import Workshop
 

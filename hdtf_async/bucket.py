@@ -21,10 +21,10 @@ import anyio
 from anyio.to_thread import run_sync
 
 from hdtf_async import disk
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.options import OptionsError
 from hdtf_async.disk import trouble
-from hdtf_async.failures import Failure, Reason
 from hdtf_async.locks import StoreError
-from hdtf_async.options import OptionsError
 from hdtf_async.storeerrors import NO_BUCKET, explained, flaw_of_endpoint
 
 if TYPE_CHECKING:

@@ -23,18 +23,18 @@ import anyio
 from anyio.to_thread import run_sync
 
 from hdtf_async import formats, plan, store
-from hdtf_async.events import DownloadStarted, RunStarted, VideoAsked
-from hdtf_async.failures import Action, ExitCode, Failure, Reason
+from hdtf_async.core.events import DownloadStarted, RunStarted, VideoAsked
+from hdtf_async.core.failures import Action, ExitCode, Failure, Reason
+from hdtf_async.core.job import to_end, under_way
+from hdtf_async.core.options import Options
+from hdtf_async.core.steps import steps
 from hdtf_async.formats import Choice, Resolution
 from hdtf_async.guard import guarding
 from hdtf_async.javascript import JavaScript, private_cache
-from hdtf_async.jobs import to_end, under_way
 from hdtf_async.lanes import Lanes
-from hdtf_async.options import Options
 from hdtf_async.pipeline import Pipeline, backoff
 from hdtf_async.report import exit_code_of
 from hdtf_async.run import LAST_VIEWS, local_directory, read_tables
-from hdtf_async.steps import steps
 from hdtf_async.workshop import entrance_for, ffmpeg_of, own_version
 from hdtf_async.ytdlp import SAMPLE, YtDlp
 
@@ -43,10 +43,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from os import PathLike
 
+    from hdtf_async.core.events import Events
+    from hdtf_async.core.job import Running
+    from hdtf_async.core.model import Clip, Tables, Video
     from hdtf_async.entrance import Turn
-    from hdtf_async.events import Events
-    from hdtf_async.jobs import Running
-    from hdtf_async.model import Clip, Tables, Video
     from hdtf_async.plan import Work
     from hdtf_async.store import Store
 

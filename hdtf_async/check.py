@@ -23,25 +23,26 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import causes, decode, disk, locks, store
+from hdtf_async import decode, disk, locks, store
 from hdtf_async.census import CENSUS
-from hdtf_async.events import ClipChecked, Found
-from hdtf_async.failures import Failure, Reason
+from hdtf_async.core import os_errors
+from hdtf_async.core.events import ClipChecked, Found
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.jsonlines import line
+from hdtf_async.core.text import shown
 from hdtf_async.journal import JOURNAL, RAWS, shard_of
-from hdtf_async.jsonlines import line
 from hdtf_async.page import REPORT
 from hdtf_async.probe import Prober
-from hdtf_async.text import shown
 from hdtf_async.views import CARD, FAILURES, LISTS, LOCK, METADATA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hdtf_async.core.events import Events
+    from hdtf_async.core.jsonlines import Record
     from hdtf_async.demux import Facts
-    from hdtf_async.events import Events
     from hdtf_async.guard import Guard
     from hdtf_async.journal import Known
-    from hdtf_async.jsonlines import Record
     from hdtf_async.lanes import Lanes
 
 OURS = frozenset({JOURNAL, RAWS, locks.WORKERS, METADATA, FAILURES, CENSUS, REPORT, LOCK, CARD, *LISTS})
@@ -239,8 +240,8 @@ def _content_flaws(path: Path, size: object, digest: object) -> list[str]:
 
 def _require_limits(error: BaseException) -> None:
     """Raise `Failure` where an error says nothing about a file, but something about this machine."""
-    if causes.reason_of(error) is Reason.RESOURCE_LIMIT:
-        raise Failure(Reason.RESOURCE_LIMIT, causes.told(error)) from error
+    if os_errors.reason_of(error) is Reason.RESOURCE_LIMIT:
+        raise Failure(Reason.RESOURCE_LIMIT, os_errors.told(error)) from error
 
 
 def _differences(told: Record, facts: Facts) -> Iterator[str]:

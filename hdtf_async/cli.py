@@ -17,28 +17,18 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 import anyio.lowlevel
 from anyio.to_thread import run_sync
 
-from hdtf_async import (
-    doctor,
-    health,
-    live,
-    page,
-    plan,
-    planned,
-    progress,
-    rawdirs,
-    repair,
-    shards,
-    sheet,
-    store,
-    tables,
-)
+from hdtf_async import doctor, live, page, plan, planned, progress, rawdirs, repair, sheet, store, tables
 from hdtf_async.census import CENSUS, FRESH
 from hdtf_async.census import IDLE as IDLE_IN_CENSUS
 from hdtf_async.census import running as census_running
+from hdtf_async.core import preflight, shards
+from hdtf_async.core.failures import ExitCode, Failure
+from hdtf_async.core.job import Running
+from hdtf_async.core.options import DISK, ENCODE, NETWORK, TOOLS, WHICH, Options, OptionsError, Printing
+from hdtf_async.core.recipes import RECIPES
 from hdtf_async.ending import Gently, fault, until_signal
 from hdtf_async.export import OPTIONS as OF_EXPORT
 from hdtf_async.export import Exported, export
-from hdtf_async.failures import ExitCode, Failure
 from hdtf_async.flags import (
     COMMANDS,
     DESCRIPTION,
@@ -54,12 +44,9 @@ from hdtf_async.flags import (
     set_elsewhere,
 )  # fmt: skip
 from hdtf_async.forms import FormError
-from hdtf_async.jobs import Running
 from hdtf_async.journal import Known
 from hdtf_async.locks import StoreError
-from hdtf_async.options import DISK, ENCODE, NETWORK, TOOLS, WHICH, Options, OptionsError, Printing
 from hdtf_async.pen import say, say_json
-from hdtf_async.recipes import RECIPES
 from hdtf_async.run import merge, running
 from hdtf_async.workshop import bundled_ffmpeg, ffmpeg_of, one_error, own_version
 
@@ -68,7 +55,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Awaitable, Callable, Sequence
 
-    from hdtf_async.failures import Reason
+    from hdtf_async.core.failures import Reason
 
 R = TypeVar("R")
 """What a job comes to."""
@@ -255,12 +242,12 @@ async def _doctor(options: Options, said: Namespace, elsewhere: dict[str, str], 
     signs = await doctor.examine(options, said.out)
     if said.live:
         signs += await live.examine(options, signs, partial(print, file=sys.stderr, flush=True))
-    ready = health.is_ready(signs)
+    ready = preflight.is_ready(signs)
     if said.json:
-        say_json({"ready": ready, "settings": elsewhere, "signs": list(map(health.stated, signs))})
+        say_json({"ready": ready, "settings": elsewhere, "signs": list(map(preflight.stated, signs))})
     else:
         lines = [f"{'set':>7}  {line}" for line in set_elsewhere(elsewhere)]
-        say("\n".join([*lines, *map(health.told, signs)]), indent=9)
+        say("\n".join([*lines, *map(preflight.told, signs)]), indent=9)
         say("Ready." if ready else "Not ready.")
     return ExitCode.DONE if ready else ExitCode.LOCAL
 

@@ -22,18 +22,18 @@ from anyio.to_thread import run_sync
 from distributed import Client, Queue
 
 from hdtf_async import bench, disk, partials
-from hdtf_async.door import Door
-from hdtf_async.events import (
+from hdtf_async.core.events import (
     ClipFailed,
     Events,
     Retrying,
     VideoFailed,
     WindingDown,
 )
-from hdtf_async.failures import Action, Failure, Reason
+from hdtf_async.core.failures import Action, Failure, Reason
+from hdtf_async.core.model import PaceScope
+from hdtf_async.door import Door
 from hdtf_async.hired import AsOne, Hired
 from hdtf_async.locks import WORKERS, let_go_of_worker, make_worker_file
-from hdtf_async.model import PaceScope
 from hdtf_async.pipeline import WIND_DOWN
 from hdtf_async.roster import Roster
 from hdtf_async.values import Setup, Told, event_of, failure_of, for_workers, known_of, stated_work
@@ -43,7 +43,7 @@ from hdtf_async.workshop import one_error, own_version
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
-    from hdtf_async.options import Options
+    from hdtf_async.core.options import Options
     from hdtf_async.plan import Work
     from hdtf_async.store import Store
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hdtf_async import process
-from hdtf_async.failures import Failure, Reason
+from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.ffmpeg import FROM_FURTHER_BACK, source
 from hdtf_async.filters import constant_frames
 from hdtf_async.guard import UNGUARDED, Guard

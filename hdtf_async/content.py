@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from hdtf_async import charts, history
-from hdtf_async.failures import Reason
-from hdtf_async.shards import absent_words
+from hdtf_async.core.failures import Reason
+from hdtf_async.core.shards import absent_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
-    from hdtf_async.shards import Shard
+    from hdtf_async.core.shards import Shard
 
 Record = dict[str, Any]
 

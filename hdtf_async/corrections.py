@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from hdtf_async.model import SUBSETS, Clip, Finding, Severity, Video
+from hdtf_async.core.model import SUBSETS, Clip, Finding, Severity, Video
+from hdtf_async.core.steps import in_order, steps
 from hdtf_async.rows import Findings
-from hdtf_async.steps import in_order, steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

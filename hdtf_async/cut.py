@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import causes, combing, ffmpeg, geometry, tracks
-from hdtf_async.events import ClipDone, EncodeProgress, EncodeStarted
-from hdtf_async.failures import Failure, Reason
+from hdtf_async import combing, ffmpeg, geometry, tracks
+from hdtf_async.core import os_errors
+from hdtf_async.core.events import ClipDone, EncodeProgress, EncodeStarted
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.model import Audio, Box, Crop, Deinterlace, Hdr, Interval
 from hdtf_async.guard import UNGUARDED, Guard
-from hdtf_async.model import Audio, Box, Crop, Deinterlace, Hdr, Interval
 from hdtf_async.plan import fingerprint, row
 from hdtf_async.window import plan_window
 
@@ -23,12 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from hdtf_async.core.events import Events
+    from hdtf_async.core.jsonlines import Record
+    from hdtf_async.core.model import Clip, Form
     from hdtf_async.demux import Facts
-    from hdtf_async.events import Events
     from hdtf_async.faces import Finder
     from hdtf_async.framing import Part
-    from hdtf_async.jsonlines import Record
-    from hdtf_async.model import Clip, Form
     from hdtf_async.probe import Prober
     from hdtf_async.raws import Raw
     from hdtf_async.store import Store
@@ -417,7 +418,7 @@ def _wav_facts(path: Path) -> tuple[int, int, int, int]:
             return file.getframerate(), file.getnchannels(), file.getsampwidth(), file.getnframes()
     except (OSError, EOFError, wave.Error) as error:
         raise Failure(
-            causes.reason_of(error) or Reason.CLIP_WRONG, f"cannot read the WAV: {error}"
+            os_errors.reason_of(error) or Reason.CLIP_WRONG, f"cannot read the WAV: {error}"
         ) from error
 
 

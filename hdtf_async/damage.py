@@ -23,8 +23,8 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from hdtf_async import process
+from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.demux import opened, packets, zero_of
-from hdtf_async.failures import Failure, Reason
 from hdtf_async.guard import UNGUARDED, Guard
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from hdtf_async import process
 from hdtf_async.containers import DEMUXERS, MAX_SIDE
-from hdtf_async.failures import Failure, Reason
+from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.ffmpeg import STALL
 from hdtf_async.guard import UNGUARDED, Guard
 from hdtf_async.words import classify_ffmpeg

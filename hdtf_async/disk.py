@@ -27,9 +27,9 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from hdtf_async import causes
-from hdtf_async.failures import Failure, Reason
-from hdtf_async.steps import steps
+from hdtf_async.core import os_errors
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.steps import steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -52,10 +52,10 @@ def trouble(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, MemoryError, RuntimeError) as error:
-        reason = causes.reason_of(error) or (Reason.NOT_WRITABLE if isinstance(error, OSError) else None)
+        reason = os_errors.reason_of(error) or (Reason.NOT_WRITABLE if isinstance(error, OSError) else None)
         if reason is None:
             raise
-        raise Failure(reason, f"{path}: {causes.told(error)}") from error
+        raise Failure(reason, f"{path}: {os_errors.told(error)}") from error
 
 
 def opened(path: Path | str, flags: int, mode: int = 0o666) -> int:

@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING
 
 from anyio.to_thread import run_sync
 
-from hdtf_async import causes, facemodel, faces, ffmpeg, health, locks, plan, process, rawdirs, store, tables
-from hdtf_async.failures import Failure, Reason
-from hdtf_async.health import Sign, Verdict
+from hdtf_async import facemodel, faces, ffmpeg, locks, plan, process, rawdirs, store, tables
+from hdtf_async.core import os_errors, preflight
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.model import Audio, Crop
+from hdtf_async.core.preflight import Sign, Verdict
 from hdtf_async.javascript import JavaScript, private_cache
 from hdtf_async.journal import Known
-from hdtf_async.model import Audio, Crop
 from hdtf_async.probe import Prober
 from hdtf_async.workshop import ffmpeg_of, look_at_cookies, require_yt_dlp
 from hdtf_async.ytdlp import YtDlp
@@ -33,7 +34,7 @@ from hdtf_async.ytdlp import YtDlp
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from hdtf_async.options import Options
+    from hdtf_async.core.options import Options
     from hdtf_async.plan import Work
 
 _NAMED = 20
@@ -80,7 +81,7 @@ async def _yt_dlp(options: Options) -> list[Sign]:
         async with private_cache() as environment:
             tool = YtDlp(options, Path("ffmpeg"), environment=environment)
             words = await tool.about(Path(private))
-            told = health.read_told(words)
+            told = preflight.read_told(words)
             if told is None:
                 last = words.splitlines()[-1:] or ["no output"]
                 what = "check --yt-dlp and --yt-dlp-args"
@@ -88,9 +89,9 @@ async def _yt_dlp(options: Options) -> list[Sign]:
             javascript = await JavaScript(options, tool).look(Path(private), told.runtimes)
     plugins = await run_sync(_modules, told.plugin_directories)
     return [
-        health.of_yt_dlp(told.version, datetime.now(UTC).date()),
+        preflight.of_yt_dlp(told.version, datetime.now(UTC).date()),
         javascript,
-        health.of_plugins(plugins),
+        preflight.of_plugins(plugins),
     ]
 
 
@@ -103,11 +104,11 @@ def _modules(directories: tuple[str, ...]) -> list[str]:
 async def _ffmpeg(options: Options) -> list[Sign]:
     tool = await run_sync(ffmpeg_of, options)
     about = await ffmpeg.about(tool)
-    sign = health.of_ffmpeg(about.version, about.switches, keeps_rate=options.fps is None)
+    sign = preflight.of_ffmpeg(about.version, about.switches, keeps_rate=options.fps is None)
     abilities = [await _names(tool, of) for of in ("-encoders", "-decoders", "-filters")]
     whose = "bundled" if options.ffmpeg is None else "--ffmpeg"
     named = Sign(sign.subject, sign.verdict, f"{sign.words} ({whose}: {tool})", sign.remedy)
-    return [named, health.of_abilities(*abilities, sound=options.audio is not Audio.NONE)]
+    return [named, preflight.of_abilities(*abilities, sound=options.audio is not Audio.NONE)]
 
 
 async def _names(tool: Path, of: str) -> set[str]:
@@ -153,7 +154,7 @@ def _directory(out: Path) -> Sign:
             tried.replace(tried.with_name("renamed"))
         held = locks.is_held(out)
     except OSError as error:
-        words = f"{there} is not writable, or does not support file locks: {causes.told(error)}"
+        words = f"{there} is not writable, or does not support file locks: {os_errors.told(error)}"
         return Sign("directory", Verdict.WRONG, words, "choose another --out")
     if held:
         words = f"another run is active in {out}"
@@ -216,4 +217,4 @@ def _room(options: Options, out: Path) -> Sign:
     least = [work.least_bytes for work in rawdirs.to_fetch(works, own, known)]
     there = _nearest(out)
     free = shutil.disk_usage(there).free
-    return health.of_room(free=free, min_free=options.min_free, least=least, keep_raw=options.keeps_raws)
+    return preflight.of_room(free=free, min_free=options.min_free, least=least, keep_raw=options.keeps_raws)

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import anyio
 from distributed import Semaphore
 
+from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.entrance import Entrance
-from hdtf_async.failures import Failure, Reason
 from hdtf_async.values import failure_of, stated_failure
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
     from distributed import Client
 
+    from hdtf_async.core.events import Events
+    from hdtf_async.core.options import Options
     from hdtf_async.entrance import Turn
-    from hdtf_async.events import Events
-    from hdtf_async.options import Options
     from hdtf_async.values import Told
 
     Answer = Callable[[int, object], None]

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import anyio
 
-from hdtf_async import causes
+from hdtf_async.core import os_errors
 from hdtf_async.pen import say
 from hdtf_async.workshop import one_error
 
@@ -56,8 +56,8 @@ def until_signal(work: Callable[[Gently], Awaitable[int]], *, goes_on: bool = Fa
 
 def fault(error: Exception) -> str:
     """Return what to say of an error that nobody expected: it may be a limit of this machine."""
-    if causes.reason_of(error):
-        return causes.told(error)
+    if os_errors.reason_of(error):
+        return os_errors.told(error)
     return f"internal error, please report it: {error!r} (--log-level debug prints the traceback)"
 
 

@@ -30,15 +30,15 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from hdtf_async.events import LaneClosed, LaneOpened, PaceWait
-from hdtf_async.failures import Action, Reason
+from hdtf_async.core.events import LaneClosed, LaneOpened, PaceWait
+from hdtf_async.core.failures import Action, Reason
 from hdtf_async.streaks import Streaks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
-    from hdtf_async.events import Events
-    from hdtf_async.failures import Failure
+    from hdtf_async.core.events import Events
+    from hdtf_async.core.failures import Failure
 
 PROBES = 3
 """Refused probes after which the lane is closed for good."""

@@ -20,19 +20,20 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import descriptors, disk, stills, store, tables
+from hdtf_async import disk, stills, store, tables
+from hdtf_async.core import descriptors
+from hdtf_async.core.job import require_asyncio
+from hdtf_async.core.jsonlines import line, records
+from hdtf_async.core.options import Options, OptionsError
+from hdtf_async.core.recipes import RECIPES, How
+from hdtf_async.core.splits import Split
+from hdtf_async.core.text import printable, shown
 from hdtf_async.disk import trouble
 from hdtf_async.forms import FormError
 from hdtf_async.guard import guarding
-from hdtf_async.jobs import require_asyncio
-from hdtf_async.jsonlines import line, records
 from hdtf_async.lanes import Lanes
 from hdtf_async.locks import BusyError, StoreError
-from hdtf_async.options import Options, OptionsError
-from hdtf_async.recipes import RECIPES, How
 from hdtf_async.run import local_directory
-from hdtf_async.splits import Split
-from hdtf_async.text import printable, shown
 from hdtf_async.workshop import ffmpeg_of, one_error
 
 if TYPE_CHECKING:
@@ -40,10 +41,10 @@ if TYPE_CHECKING:
     from os import PathLike
     from pathlib import Path
 
+    from hdtf_async.core.jsonlines import Record
+    from hdtf_async.core.recipes import Item, Recipe
     from hdtf_async.guard import Guard
     from hdtf_async.journal import Known
-    from hdtf_async.jsonlines import Record
-    from hdtf_async.recipes import Item, Recipe
 
 MANIFEST = "_export.jsonl"
 OPTIONS = {"source", "corrections", "split", "split_seed", "encodes", "ffmpeg"}

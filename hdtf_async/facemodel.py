@@ -9,8 +9,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from hdtf_async import causes, process
-from hdtf_async.failures import Failure, Reason
+from hdtf_async import process
+from hdtf_async.core import os_errors
+from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.guard import UNGUARDED, Guard
 
 NAME = "face_landmarker.task"
@@ -31,7 +32,7 @@ async def at_hand(given: Path | None, *, home: str = HOME, guard: Guard = UNGUAR
         return Path(await _asked([home], guard))
     except Failure as failure:
         words = f"{NAME} could not be downloaded from {home} (or pass it with --face-model)"
-        raise Failure(causes.of_child(failure), f"{failure.words}\n{words}") from failure
+        raise Failure(os_errors.of_child(failure), f"{failure.words}\n{words}") from failure
 
 
 async def cached() -> Path | None:

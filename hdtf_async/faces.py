@@ -17,24 +17,25 @@ from typing import TYPE_CHECKING
 
 from anyio.to_thread import run_sync
 
-from hdtf_async import causes, disk, facemodel, health, process
-from hdtf_async.failures import Failure, Reason
+from hdtf_async import disk, facemodel, process
+from hdtf_async.core import os_errors, preflight
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.model import Crop
+from hdtf_async.core.preflight import Verdict
 from hdtf_async.ffmpeg import FROM_FURTHER_BACK, RUN_UPS, STALL, source
 from hdtf_async.filters import MARK, constant_frames, decimal
 from hdtf_async.guard import UNGUARDED, Guard
-from hdtf_async.health import Verdict
 from hdtf_async.landmarks import NO_PICTURES, TIMES
-from hdtf_async.model import Crop
 from hdtf_async.people import BETWEEN, ROUNDS, Frame, Region, doubtful
 from hdtf_async.words import classify_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hdtf_async.core.model import Interval
+    from hdtf_async.core.options import Options
+    from hdtf_async.core.preflight import Sign
     from hdtf_async.ffmpeg import Cut, Source
-    from hdtf_async.health import Sign
-    from hdtf_async.model import Interval
-    from hdtf_async.options import Options
 
 SHORTER_SIDE = 720
 """Pixels of the shorter side of the frames that are looked at, at most."""
@@ -142,7 +143,7 @@ class Finder:
             words = f"the face detection process (MediaPipe) does not work: {failure.words}"
             if any(library in words for library in ("libEGL", "libGLES")):
                 words += "\non Debian and Ubuntu: apt-get install libegl1 libgles2"
-            raise Failure(causes.of_child(failure), words) from failure
+            raise Failure(os_errors.of_child(failure), words) from failure
 
     async def look(self, cut: Cut, size: tuple[int, int]) -> list[Frame]:
         """Return the frames that were searched, with the faces in pixels of the raw.
@@ -253,7 +254,7 @@ def look_at_tools(options: Options) -> Sign | None:
     if options.crop is not Crop.FACE:
         return None
     fetches = options.face_model is None
-    return health.of_face_tools(installed(), pooch=not fetches or find_spec("pooch") is not None)
+    return preflight.of_face_tools(installed(), pooch=not fetches or find_spec("pooch") is not None)
 
 
 def installed() -> str | None:

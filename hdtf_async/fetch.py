@@ -13,12 +13,12 @@ import anyio
 from anyio.to_thread import run_sync
 
 from hdtf_async import formats, partials, tracks, ytdlp
+from hdtf_async.core.events import Downloaded, DownloadProgress, DownloadStarted, FormatChosen, RawReady
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.model import Audio
 from hdtf_async.disk import trouble
 from hdtf_async.entries import CLIENTS
-from hdtf_async.events import Downloaded, DownloadProgress, DownloadStarted, FormatChosen, RawReady
-from hdtf_async.failures import Failure, Reason
 from hdtf_async.lanes import Rate
-from hdtf_async.model import Audio
 from hdtf_async.partials import PICTURE, SOUND, Promise
 from hdtf_async.raws import Raws
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
+    from hdtf_async.core.events import Events
+    from hdtf_async.core.jsonlines import Record
+    from hdtf_async.core.options import Options
     from hdtf_async.entrance import Turn
     from hdtf_async.entries import Source
-    from hdtf_async.events import Events
     from hdtf_async.formats import Choice, Format
-    from hdtf_async.jsonlines import Record
-    from hdtf_async.options import Options
     from hdtf_async.plan import Work
     from hdtf_async.probe import Prober
     from hdtf_async.rawdirs import OwnFiles

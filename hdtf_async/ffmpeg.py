@@ -35,7 +35,8 @@ from typing import TYPE_CHECKING
 
 from hdtf_async import damage, disk, process
 from hdtf_async.containers import DEMUXERS, FROM_START, MAX_SIDE, demuxer_of
-from hdtf_async.failures import Failure, Reason
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.model import Codec
 from hdtf_async.filters import (
     WAV_RATE,
     Cut,
@@ -50,7 +51,6 @@ from hdtf_async.filters import (
     video_filters,
 )
 from hdtf_async.guard import UNGUARDED, Guard
-from hdtf_async.model import Codec
 from hdtf_async.words import classify_ffmpeg
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from hdtf_async.containers import INACCURATE, demuxer_of
-from hdtf_async.model import Box, Deinterlace, Interval
+from hdtf_async.core.model import Box, Deinterlace, Interval
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hdtf_async.model import Form
+    from hdtf_async.core.model import Form
 
 WAV_RATE = 16_000
 """Samples a second of the WAV files: what nearly all training code takes."""

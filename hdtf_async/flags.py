@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from hdtf_async import settings
 from hdtf_async.away import place
-from hdtf_async.failures import ExitCode
-from hdtf_async.masks import without_secrets
-from hdtf_async.options import Options, OptionsError, Printing, flag_of
+from hdtf_async.core.failures import ExitCode
+from hdtf_async.core.options import Options, OptionsError, Printing, flag_of
+from hdtf_async.core.recipes import RECIPES
+from hdtf_async.core.redact import without_secrets
+from hdtf_async.core.text import printable, shown
 from hdtf_async.pen import say
-from hdtf_async.recipes import RECIPES
 from hdtf_async.run import local_directory
-from hdtf_async.text import printable, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from hdtf_async.options import Flag
+    from hdtf_async.core.options import Flag
 
 T = TypeVar("T", Options, Printing)
 OUT = ("--out", "-o", "--output_dir")

@@ -39,6 +39,8 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from hdtf_async import tracks
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.model import Hdr
 from hdtf_async.entries import (
     WHOLE,
     Source,
@@ -56,8 +58,6 @@ from hdtf_async.entries import (
     why_absent,
     why_unsafe,
 )
-from hdtf_async.failures import Failure, Reason
-from hdtf_async.model import Hdr
 from hdtf_async.tracks import Marks, Tracks
 
 if TYPE_CHECKING:

@@ -6,20 +6,20 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from hdtf_async.core.jsonlines import records
+from hdtf_async.core.text import shown
 from hdtf_async.journal import journals, shard_of
-from hdtf_async.jsonlines import records
 from hdtf_async.locks import is_locked
 from hdtf_async.plan import Difference
-from hdtf_async.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from hdtf_async.jsonlines import Record
-    from hdtf_async.options import Options
+    from hdtf_async.core.jsonlines import Record
+    from hdtf_async.core.options import Options
+    from hdtf_async.core.shards import Shard
     from hdtf_async.plan import Plan
-    from hdtf_async.shards import Shard
 
 
 _END = 1 << 16

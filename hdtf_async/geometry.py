@@ -24,8 +24,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from hdtf_async.failures import Failure, Reason
-from hdtf_async.model import Box
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.model import Box
 
 _BLOCK = 16
 """Lines, and columns, that encoders work on at a time."""

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from hdtf_async import causes, descriptors
-from hdtf_async.failures import Failure, Reason
+from hdtf_async.core import descriptors, os_errors
+from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.sentinel import FAREWELL, MARK
 
 if TYPE_CHECKING:
@@ -121,5 +121,5 @@ def _started(locks: tuple[int, ...], mark: str) -> Popen[bytes]:
             start_new_session=True,
         )
     except OSError as error:
-        reason = causes.reason_of(error) or Reason.TOOL_MISSING
-        raise Failure(reason, f"cannot start processes: {causes.told(error)}") from None
+        reason = os_errors.reason_of(error) or Reason.TOOL_MISSING
+        raise Failure(reason, f"cannot start processes: {os_errors.told(error)}") from None

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from hdtf_async.events import ClipDone, ClipFailed, EncodeStarted, LaneClosed, LaneOpened, WindingDown
+from hdtf_async.core.events import ClipDone, ClipFailed, EncodeStarted, LaneClosed, LaneOpened, WindingDown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from distributed import Future, Queue
 
-    from hdtf_async.events import Event, Events
-    from hdtf_async.failures import Failure
+    from hdtf_async.core.events import Event, Events
+    from hdtf_async.core.failures import Failure
     from hdtf_async.values import Told
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from hdtf_async.events import (
+from hdtf_async.core.events import (
     ClipRetrying,
     Downloaded,
     DownloadStarted,
@@ -22,12 +22,12 @@ from hdtf_async.events import (
     VideoFailed,
     VideoUnconfirmed,
 )
-from hdtf_async.failures import Reason
+from hdtf_async.core.failures import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from hdtf_async.events import Event
+    from hdtf_async.core.events import Event
 
 Record = dict[str, Any]
 

@@ -22,15 +22,16 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import health, process
-from hdtf_async.failures import Failure, Reason
+from hdtf_async import process
+from hdtf_async.core import preflight
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.preflight import Challenge, Sign, Verdict
 from hdtf_async.guard import UNGUARDED, Guard
-from hdtf_async.health import Challenge, Sign, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from hdtf_async.options import Options
+    from hdtf_async.core.options import Options
     from hdtf_async.ytdlp import YtDlp
 
 CACHE = "DENO_DIR"
@@ -86,17 +87,17 @@ class JavaScript:
 
     async def look(self, directory: Path, runtimes: tuple[str, ...] = ()) -> Sign:
         """Test it, and judge the outcome; `runtimes` are those that yt-dlp says it has, if it was asked."""
-        if health.needs_no_player(self._options.yt_dlp_args):
+        if preflight.needs_no_player(self._options.yt_dlp_args):
             words = "not tested: --yt-dlp-args makes yt-dlp skip YouTube's player script"
             return Sign("JavaScript", Verdict.FINE, words)
         try:
             challenge = await _solve(self._tool, directory)
         except Failure as failure:
             why = (failure.words or failure.reason.advice.meaning).splitlines()[-1][:200]
-            sign = health.of_runtimes(runtimes)
+            sign = preflight.of_runtimes(runtimes)
             return Sign(sign.subject, sign.verdict, f"{sign.words} (not tested: {why})", sign.remedy)
         limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-        return health.of_challenge(
+        return preflight.of_challenge(
             challenge,
             address_space=None if limit == resource.RLIM_INFINITY else limit,
             has_node=not challenge.solved_by and await _has_node(),
@@ -137,4 +138,4 @@ async def _has_node() -> bool:
     except Failure:
         return False
     version = re.match(rb"v(\d{1,4})\.", ended.out)
-    return version is not None and int(version[1]) >= health.LEAST_NODE
+    return version is not None and int(version[1]) >= preflight.LEAST_NODE

@@ -25,14 +25,14 @@ import anyio
 from anyio.to_thread import run_sync
 
 from hdtf_async import disk
-from hdtf_async.divisions import REQUEST, WHOLE, Part, part_of
-from hdtf_async.events import RunEnded
-from hdtf_async.failures import Reason
-from hdtf_async.jsonlines import LONGEST, line, lines, parsed
+from hdtf_async.core.divisions import REQUEST, WHOLE, Part, part_of
+from hdtf_async.core.events import RunEnded
+from hdtf_async.core.failures import Reason
+from hdtf_async.core.jsonlines import LONGEST, line, lines, parsed
+from hdtf_async.core.shards import Shard
+from hdtf_async.core.splits import Split
+from hdtf_async.core.steps import steps
 from hdtf_async.packed import Packed
-from hdtf_async.shards import Shard
-from hdtf_async.splits import Split
-from hdtf_async.steps import steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
     from aiofiles.threadpool.binary import AsyncFileIO
 
-    from hdtf_async.divisions import Request
-    from hdtf_async.jsonlines import Record
+    from hdtf_async.core.divisions import Request
+    from hdtf_async.core.jsonlines import Record
 
 JOURNAL, RAWS = "_journal.jsonl", "_videos_raw"
 _REASONS = frozenset(Reason)

@@ -15,7 +15,7 @@ import anyio
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
-    from hdtf_async.options import Options
+    from hdtf_async.core.options import Options
     from hdtf_async.plan import Work
 
 

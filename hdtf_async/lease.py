@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from hdtf_async.failures import Failure, Reason
+from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.journal import name_of, now, shard_of
 from hdtf_async.locks import BusyError, has_ended, holder, whoami
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from hdtf_async.bucket import Bucket, Listed
-    from hdtf_async.jsonlines import Record
-    from hdtf_async.shards import Shard
+    from hdtf_async.core.jsonlines import Record
+    from hdtf_async.core.shards import Shard
 
 LOCKS = "_locks/"
 LEASE = 120.0

@@ -18,9 +18,9 @@ import anyio
 from anyio.to_thread import run_sync
 
 from hdtf_async import observed, plan, tables
-from hdtf_async.failures import Action, Failure, Reason
+from hdtf_async.core.failures import Action, Failure, Reason
+from hdtf_async.core.preflight import Sign, Verdict
 from hdtf_async.guard import guarding
-from hdtf_async.health import Sign, Verdict
 from hdtf_async.javascript import private_cache
 from hdtf_async.meter import Meter, measuring
 from hdtf_async.observed import Cost, Traffic
@@ -31,9 +31,9 @@ from hdtf_async.ytdlp import ASK_DEADLINE, YtDlp
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
+    from hdtf_async.core.options import Options
     from hdtf_async.formats import Format
     from hdtf_async.observed import Summary
-    from hdtf_async.options import Options
 
 APART = 30.0
 """Seconds between the starts of two extractions."""

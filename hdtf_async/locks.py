@@ -18,17 +18,18 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import causes, descriptors, disk
-from hdtf_async.failures import ExitCode, Reason
+from hdtf_async import disk
+from hdtf_async.core import descriptors, os_errors
+from hdtf_async.core.failures import ExitCode, Reason
+from hdtf_async.core.text import shown
 from hdtf_async.journal import RAWS, journals, read, shard_of, time_of
-from hdtf_async.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from hdtf_async.jsonlines import Record
-    from hdtf_async.shards import Shard
+    from hdtf_async.core.jsonlines import Record
+    from hdtf_async.core.shards import Shard
 
 WORKERS = "_workers"
 PATIENCE = 15.0
@@ -72,7 +73,7 @@ def is_locked(journal: Path) -> bool:
             finally:
                 descriptors.release(file.fileno())
     except OSError as error:
-        if causes.reason_of(error) is not None:  # nobody can say
+        if os_errors.reason_of(error) is not None:  # nobody can say
             raise
         return False  # no journal, or a file system without locks: no run could be at work
 
@@ -170,8 +171,8 @@ def _locked(lock: int, out: Path, alone: bool) -> bool:
     try:
         return descriptors.lock(lock, shared=not alone)
     except OSError as error:
-        if causes.reason_of(error) is not None:
-            raise StoreError(f"cannot lock {out}: {causes.told(error)}") from None
+        if os_errors.reason_of(error) is not None:
+            raise StoreError(f"cannot lock {out}: {os_errors.told(error)}") from None
         raise StoreError(
             f"the file system of {out} does not support file locks ({error.strerror}), so concurrent runs"
             " could corrupt each other's files: choose an --out on another file system"
@@ -228,7 +229,7 @@ def as_store_error(out: Path) -> Iterator[None]:
         raise StoreError(f"{_in_the_way(out)}: choose another --out") from None
     except OSError as error:
         where = error.filename if error.errno == errno.ELOOP else f"in {out}"
-        words, reason = causes.told(error), causes.reason_of(error)
+        words, reason = os_errors.told(error), os_errors.reason_of(error)
         if reason is Reason.DISK_FULL:
             words += ": free disk space"
         if reason is not Reason.RESOURCE_LIMIT:  # elsewhere it would be reached as well

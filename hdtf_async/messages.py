@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 
-from hdtf_async.failures import Reason
+from hdtf_async.core.failures import Reason
 
 Table = tuple[tuple[Reason, re.Pattern[str]], ...]
 

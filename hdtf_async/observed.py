@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from hdtf_async import entries, formats
-from hdtf_async.failures import Failure
+from hdtf_async.core.failures import Failure
 from hdtf_async.formats import Resolution
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from anyio.to_thread import run_sync
 
 from hdtf_async import content, disk, history, store, thumbnails, views
 from hdtf_async.content import Found
-from hdtf_async.failures import Failure
+from hdtf_async.core.failures import Failure
 from hdtf_async.guard import UNGUARDED, guarding
 from hdtf_async.journal import JOURNAL, journals, read
 from hdtf_async.locks import StoreError, is_locked
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from pathlib import Path
 
+    from hdtf_async.core.jsonlines import Record
     from hdtf_async.guard import Guard
-    from hdtf_async.jsonlines import Record
 
 REPORT = "report.html"
 MOST = 5000

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from hdtf_async import disk
-from hdtf_async.failures import Reason
+from hdtf_async.core.failures import Reason
 
 if TYPE_CHECKING:
     from hdtf_async.formats import Format

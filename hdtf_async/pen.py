@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import anyio
 
-from hdtf_async.text import printable_lines
+from hdtf_async.core.text import printable_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable

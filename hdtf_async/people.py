@@ -32,7 +32,7 @@ from math import hypot
 from statistics import median
 from typing import TYPE_CHECKING
 
-from hdtf_async.model import Interval
+from hdtf_async.core.model import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hdtf_async.events import (
+from hdtf_async.core.events import (
     ClipChecked,
     ClipDone,
     ClipFailed,
@@ -25,8 +25,8 @@ from hdtf_async.events import (
 )
 
 if TYPE_CHECKING:
-    from hdtf_async.events import Event
-    from hdtf_async.failures import Reason
+    from hdtf_async.core.events import Event
+    from hdtf_async.core.failures import Reason
 
 ENOUGH = 3
 """Videos, and clips, that have to be over before anything is said about the end."""

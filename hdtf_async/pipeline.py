@@ -20,19 +20,26 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 import anyio
 from anyio.lowlevel import checkpoint
 
-from hdtf_async import causes
-from hdtf_async.events import ClipFailed, ClipRetrying, Retrying, VideoFailed, VideoUnconfirmed, WindingDown
-from hdtf_async.failures import Action, Failure, Reason
+from hdtf_async.core import os_errors
+from hdtf_async.core.events import (
+    ClipFailed,
+    ClipRetrying,
+    Retrying,
+    VideoFailed,
+    VideoUnconfirmed,
+    WindingDown,
+)
+from hdtf_async.core.failures import Action, Failure, Reason
 from hdtf_async.lanes import Queue
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator
     from contextlib import AbstractAsyncContextManager
 
+    from hdtf_async.core.events import Events
+    from hdtf_async.core.model import Clip, Video
     from hdtf_async.entrance import Entrance, Turn
-    from hdtf_async.events import Events
     from hdtf_async.lanes import Lanes
-    from hdtf_async.model import Clip, Video
     from hdtf_async.plan import Work
 
 WIND_DOWN = 60.0
@@ -444,6 +451,6 @@ def _own_faults() -> Iterator[None]:
     except Exception as error:
         frames = traceback.extract_tb(error.__traceback__)[-2:]
         place = " > ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames)
-        if limit := causes.reason_of(error):
-            raise Failure(limit, causes.told(error)) from error
+        if limit := os_errors.reason_of(error):
+            raise Failure(limit, os_errors.told(error)) from error
         raise Failure(Reason.FAULT, f"{type(error).__name__}: {error} (at {place})") from error

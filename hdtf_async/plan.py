@@ -12,18 +12,18 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from hdtf_async.failures import Action, Failure, Reason
+from hdtf_async.core.failures import Action, Failure, Reason
+from hdtf_async.core.model import SUBSETS, Crop, Severity
+from hdtf_async.core.steps import in_order as ordered
+from hdtf_async.core.steps import steps
+from hdtf_async.core.text import shown
 from hdtf_async.geometry import fits
-from hdtf_async.model import SUBSETS, Crop, Severity
-from hdtf_async.steps import in_order as ordered
-from hdtf_async.steps import steps
-from hdtf_async.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from hdtf_async.model import Clip, Finding, Form, Tables, Video
-    from hdtf_async.options import Options
+    from hdtf_async.core.model import Clip, Finding, Form, Tables, Video
+    from hdtf_async.core.options import Options
 
 BITS_PER_LINE = 500
 """Bits a second for each line of height, at the low end of what H.264 renditions of a talking head take

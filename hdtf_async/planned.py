@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from hdtf_async.model import Clip, Tables
-    from hdtf_async.options import Options
+    from hdtf_async.core.model import Clip, Tables
+    from hdtf_async.core.options import Options
     from hdtf_async.plan import Plan, Work
 
 

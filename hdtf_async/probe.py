@@ -17,9 +17,9 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Self
 
-from hdtf_async import causes
+from hdtf_async.core import os_errors
+from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.demux import Facts, Sound, glance, read, read_sound
-from hdtf_async.failures import Failure, Reason
 from hdtf_async.framing import Part
 from hdtf_async.guard import UNGUARDED, Guard
 from hdtf_async.process import Companion, of_ours
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from hdtf_async.model import Interval
+    from hdtf_async.core.model import Interval
 
 _MEMORY = 4 << 30
 _CPU_SECONDS = 120
@@ -62,7 +62,7 @@ class Prober:
             await self._child.ask(json.dumps(question).encode(), deadline=_DEADLINE)
         except Failure as failure:
             words = f"the media reader process (PyAV) does not work: {failure.words}"
-            raise Failure(causes.of_child(failure), words) from failure
+            raise Failure(os_errors.of_child(failure), words) from failure
 
     async def facts(self, path: Path, *, container: str, intervals: Sequence[Interval] = ()) -> Facts:
         """Return what is in a media file of the given container (its file ending without the dot).
@@ -123,7 +123,7 @@ def _answer(question: bytes) -> str:
         words = getattr(error, "strerror", None) or (
             str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
         )
-        return json.dumps({"error": words[:2000], "limit": causes.is_of_this_process(error)})
+        return json.dumps({"error": words[:2000], "limit": os_errors.is_of_this_process(error)})
 
 
 def _limit() -> None:

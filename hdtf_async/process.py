@@ -32,8 +32,8 @@ from typing import IO, TYPE_CHECKING
 
 import anyio
 
-from hdtf_async import causes
-from hdtf_async.failures import Failure, Reason
+from hdtf_async.core import os_errors
+from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.guard import UNGUARDED, Guard
 
 if TYPE_CHECKING:
@@ -256,8 +256,8 @@ class _Child:
                 pass_fds=(*guard.inherit, *hand),
             )
         except OSError as error:
-            reason = causes.reason_of(error) or Reason.TOOL_MISSING
-            raise Failure(reason, f"{error.filename or argv[0]}: {causes.told(error)}") from None
+            reason = os_errors.reason_of(error) or Reason.TOOL_MISSING
+            raise Failure(reason, f"{error.filename or argv[0]}: {os_errors.told(error)}") from None
         self._guard = guard
         guard.begun(self._process.pid)
         if memory is not None:

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from tqdm.utils import disp_trim
 
 from hdtf_async.census import Availability
-from hdtf_async.events import (
+from hdtf_async.core.events import (
     ClipChecked,
     ClipDone,
     ClipFailed,
@@ -35,19 +35,19 @@ from hdtf_async.events import (
     VideoUnconfirmed,
     WindingDown,
 )
-from hdtf_async.failures import Reason
+from hdtf_async.core.failures import Reason
+from hdtf_async.core.text import printable, shown
 from hdtf_async.pen import Pen, fold, into, size_of
 from hdtf_async.picture import Picture, count, in_bytes, in_hours
-from hdtf_async.text import printable, shown
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import AsyncIterable, Callable
 
     from hdtf_async.census import Census
-    from hdtf_async.events import Event
-    from hdtf_async.failures import ExitCode, Failure
-    from hdtf_async.options import Printing
+    from hdtf_async.core.events import Event
+    from hdtf_async.core.failures import ExitCode, Failure
+    from hdtf_async.core.options import Printing
     from hdtf_async.repair import Check
     from hdtf_async.report import Report
 

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 
 from anyio.to_thread import run_sync
 
-from hdtf_async import causes
 from hdtf_async.containers import DEMUXERS, SOUND_DEMUXERS
-from hdtf_async.failures import Failure, Reason
-from hdtf_async.model import Audio
-from hdtf_async.options import Options, OptionsError
+from hdtf_async.core import os_errors
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.model import Audio
+from hdtf_async.core.options import Options, OptionsError
 from hdtf_async.probe import Prober
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def own_raws(directories: Iterable[Path]) -> OwnFiles:
         try:
             paths = sorted(path for path in directory.iterdir() if path.is_file())
         except OSError as error:
-            raise OptionsError(f"--raw-dir {directory}: {causes.told(error)}") from None
+            raise OptionsError(f"--raw-dir {directory}: {os_errors.told(error)}") from None
         for path in paths:
             each = _judged(path.absolute())
             if each is not None:

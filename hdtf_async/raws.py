@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Self
 from anyio.to_thread import run_sync
 
 from hdtf_async import formats
-from hdtf_async.events import FileNotUsed
-from hdtf_async.failures import Failure, Reason
+from hdtf_async.core.events import FileNotUsed
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.model import Audio
 from hdtf_async.formats import Resolution
-from hdtf_async.model import Audio
 from hdtf_async.rawdirs import NO_VIDEO, Kind
 from hdtf_async.tracks import Track
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from hdtf_async.core.events import Events
+    from hdtf_async.core.jsonlines import Record
+    from hdtf_async.core.model import Tables, Video
+    from hdtf_async.core.options import Options
     from hdtf_async.demux import Facts
-    from hdtf_async.events import Events
-    from hdtf_async.jsonlines import Record
-    from hdtf_async.model import Tables, Video
-    from hdtf_async.options import Options
     from hdtf_async.plan import Plan, Work
     from hdtf_async.probe import Prober
     from hdtf_async.rawdirs import OwnFile, OwnFiles

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from hdtf_async import process
-from hdtf_async.failures import Failure, Reason
+from hdtf_async.core.failures import Failure, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from hdtf_async.core.options import Options
     from hdtf_async.guard import Guard
-    from hdtf_async.options import Options
 
 DEADLINE = 7.0
 """Seconds for the connection. Five attempts and the waits between them take less than a minute."""

@@ -18,14 +18,14 @@ from anyio.to_thread import run_sync
 
 from hdtf_async import disk, ffmpeg, locks, plan, store
 from hdtf_async.check import FOREIGN, look, names_a_file, seconds_of, unlisted
-from hdtf_async.events import CheckEnded, RunStarted
-from hdtf_async.failures import ExitCode, Failure, Reason
+from hdtf_async.core.events import CheckEnded, RunStarted
+from hdtf_async.core.failures import ExitCode, Failure, Reason
+from hdtf_async.core.job import to_end, under_way
+from hdtf_async.core.model import Box, Clip, Form, Interval, Tables, Video
+from hdtf_async.core.options import Options, OptionsError, flag_of
 from hdtf_async.guard import guarding
-from hdtf_async.jobs import to_end, under_way
 from hdtf_async.journal import JOURNAL
 from hdtf_async.lanes import Lanes
-from hdtf_async.model import Box, Clip, Form, Interval, Tables, Video
-from hdtf_async.options import Options, OptionsError, flag_of
 from hdtf_async.rawdirs import own_raws
 from hdtf_async.report import Report, exit_code_of
 from hdtf_async.run import carry_out, local_directory, started
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hdtf_async.check import Seen
-    from hdtf_async.events import Events, Found
-    from hdtf_async.jobs import Running
+    from hdtf_async.core.events import Events, Found
+    from hdtf_async.core.job import Running
+    from hdtf_async.core.jsonlines import Record
     from hdtf_async.journal import Known
-    from hdtf_async.jsonlines import Record
     from hdtf_async.rawdirs import OwnFiles
     from hdtf_async.store import Store
 

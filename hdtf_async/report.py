@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from hdtf_async.events import (
+from hdtf_async.core.events import (
     ClipDone,
     ClipFailed,
     ClipRetrying,
@@ -21,16 +21,16 @@ from hdtf_async.events import (
     VideoFailed,
     VideoUnconfirmed,
 )
-from hdtf_async.failures import Action, ExitCode, Failure, Reason, exit_code
-from hdtf_async.shards import absent_words
+from hdtf_async.core.failures import Action, ExitCode, Failure, Reason, exit_code
+from hdtf_async.core.shards import absent_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from hdtf_async.events import Event
-    from hdtf_async.model import Finding
-    from hdtf_async.shards import Shard
+    from hdtf_async.core.events import Event
+    from hdtf_async.core.model import Finding
+    from hdtf_async.core.shards import Shard
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from collections import Counter, deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from hdtf_async.failures import Reason
+from hdtf_async.core.failures import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

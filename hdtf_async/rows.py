@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
-from hdtf_async.model import Box, Finding, Interval, Severity
-from hdtf_async.text import quoted
+from hdtf_async.core.model import Box, Finding, Interval, Severity
+from hdtf_async.core.text import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

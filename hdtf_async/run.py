@@ -17,18 +17,18 @@ from anyio.lowlevel import checkpoint
 from anyio.to_thread import run_sync
 
 from hdtf_async import away, disk, history, page, plan, store, tables, views
-from hdtf_async.divisions import record_of, requested
-from hdtf_async.events import ClipFailed, Events, RunStarted
-from hdtf_async.failures import Failure, Reason
+from hdtf_async.core.divisions import record_of, requested
+from hdtf_async.core.events import ClipFailed, Events, RunStarted
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.job import Running, require_asyncio, to_end, under_way
+from hdtf_async.core.options import Options, OptionsError
+from hdtf_async.core.steps import steps
 from hdtf_async.forms import refuse_forms_of_others, refuse_two_forms
-from hdtf_async.jobs import Running, require_asyncio, to_end, under_way
 from hdtf_async.lanes import Lanes
 from hdtf_async.locks import StoreError
-from hdtf_async.options import Options, OptionsError
 from hdtf_async.rawdirs import own_raws
 from hdtf_async.raws import let_go_of_finished
 from hdtf_async.report import Report
-from hdtf_async.steps import steps
 from hdtf_async.views import failure_record, refused_record
 from hdtf_async.workshop import ffmpeg_of, workshop
 
@@ -39,11 +39,11 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from hdtf_async.bucket import Address
-    from hdtf_async.jsonlines import Record
-    from hdtf_async.model import Finding, Tables
+    from hdtf_async.core.jsonlines import Record
+    from hdtf_async.core.model import Finding, Tables
+    from hdtf_async.core.shards import Merged
     from hdtf_async.plan import Work
     from hdtf_async.rawdirs import OwnFiles
-    from hdtf_async.shards import Merged
     from hdtf_async.store import Store
 
 

@@ -17,8 +17,8 @@ from anyio.to_thread import run_sync
 
 from hdtf_async import disk
 from hdtf_async.bucket import LARGEST
+from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.disk import trouble
-from hdtf_async.failures import Failure, Reason
 from hdtf_async.journal import JOURNAL, RAWS, journals, name_of, shard_of
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hdtf_async.bucket import Bucket, Listed
-    from hdtf_async.shards import Shard
+    from hdtf_async.core.shards import Shard
 
 SEGMENTS = "_journal/"
 MANY = 64

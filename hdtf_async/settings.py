@@ -14,8 +14,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hdtf_async.options import Options, OptionsError, Printing, flag_of
-from hdtf_async.text import shown
+from hdtf_async.core.options import Options, OptionsError, Printing, flag_of
+from hdtf_async.core.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

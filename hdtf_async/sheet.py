@@ -18,31 +18,31 @@ import anyio
 from anyio.to_thread import run_sync
 
 from hdtf_async import disk, process
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.model import Box, Clip, Crop, Form, Interval, Video
+from hdtf_async.core.text import printable
 from hdtf_async.cut import plan_cut
 from hdtf_async.disk import trouble
 from hdtf_async.faces import opened
-from hdtf_async.failures import Failure, Reason
 from hdtf_async.ffmpeg import RUN_UPS
 from hdtf_async.filters import constant_frames, decimal
 from hdtf_async.geometry import scale_of
 from hdtf_async.journal import RAWS
 from hdtf_async.locks import StoreError
-from hdtf_async.model import Box, Clip, Crop, Form, Interval, Video
 from hdtf_async.people import Region, overlap
 from hdtf_async.probe import Prober
 from hdtf_async.rawdirs import own_raws
 from hdtf_async.raws import Raw
 from hdtf_async.store import read_known
-from hdtf_async.text import printable
 from hdtf_async.workshop import ffmpeg_of, one_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from hdtf_async.core.options import Options
     from hdtf_async.ffmpeg import Cut
     from hdtf_async.journal import Known
-    from hdtf_async.options import Options
 
 SHEET = "faces.jpg"
 """The picture's name in the output directory."""

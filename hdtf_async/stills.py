@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hdtf_async import decode
 from hdtf_async.containers import DEMUXERS, MAX_SIDE
-from hdtf_async.failures import Failure, Reason
+from hdtf_async.core.failures import Failure, Reason
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -26,10 +26,14 @@ import aiofiles
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import causes, descriptors, disk, partials, views
+from hdtf_async import disk, partials, views
+from hdtf_async.core import descriptors, os_errors
+from hdtf_async.core.divisions import goes_on
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.jsonlines import records
+from hdtf_async.core.shards import Merged
+from hdtf_async.core.steps import steps
 from hdtf_async.disk import trouble
-from hdtf_async.divisions import goes_on
-from hdtf_async.failures import Failure, Reason
 from hdtf_async.journal import (
     JOURNAL,
     RAWS,
@@ -43,7 +47,6 @@ from hdtf_async.journal import (
     shard_of,
     time_of,
 )  # fmt: skip
-from hdtf_async.jsonlines import records
 from hdtf_async.locks import (
     StoreError,
     as_store_error,
@@ -53,19 +56,17 @@ from hdtf_async.locks import (
     take,
     whoami,
 )
-from hdtf_async.shards import Merged
-from hdtf_async.steps import steps
 from hdtf_async.views import failure_record, outstanding_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from hdtf_async.divisions import Request
+    from hdtf_async.core.divisions import Request
+    from hdtf_async.core.jsonlines import Record
+    from hdtf_async.core.model import Clip, Video
+    from hdtf_async.core.shards import Shard
     from hdtf_async.journal import Ledger
-    from hdtf_async.jsonlines import Record
-    from hdtf_async.model import Clip, Video
-    from hdtf_async.shards import Shard
 
 
 _CLIP = re.compile(r"_\d{3,}(?:_s\d{3,})?\.(?:mp4|wav)$")
@@ -359,7 +360,7 @@ def read_known(out: Path) -> Known:
         for record in steps(in_order([read(path) for path in journals(out)])):
             known.take(record)
     except OSError as error:
-        raise StoreError(f"cannot read {error.filename}: {causes.told(error)}") from None
+        raise StoreError(f"cannot read {error.filename}: {os_errors.told(error)}") from None
     return known
 
 

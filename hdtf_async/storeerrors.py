@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from hdtf_async.failures import Reason
+from hdtf_async.core.failures import Reason
 
 _STATUS = re.compile(r"status code: 4(?!08|29)\d\d")
 """The store has turned down a request, and would do so again."""

@@ -20,13 +20,13 @@ from pathlib import Path
 from sys import intern
 from typing import TYPE_CHECKING, TypeVar
 
-from hdtf_async import causes
 from hdtf_async import corrections as _corrections
+from hdtf_async.core import os_errors
+from hdtf_async.core.model import SUBSETS, Box, Clip, Finding, Interval, Severity, Tables, Video
+from hdtf_async.core.steps import EVERY, checkpoint, steps
+from hdtf_async.core.text import quoted
 from hdtf_async.corrections import Corrections, Published
-from hdtf_async.model import SUBSETS, Box, Clip, Finding, Interval, Severity, Tables, Video
 from hdtf_async.rows import Findings, Row, TableError
-from hdtf_async.steps import EVERY, checkpoint, steps
-from hdtf_async.text import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -243,7 +243,7 @@ def _lines(directory: Path, file: str) -> Iterator[tuple[int, str]]:
                     raise TableError(file, line, f"{quoted(text.strip())} is not UTF-8; save it as UTF-8")
                 yield line, text
     except OSError as error:
-        raise TableError(file, line, f"cannot read ({causes.told(error)}); check the file") from error
+        raise TableError(file, line, f"cannot read ({os_errors.told(error)}); check the file") from error
 
 
 def _table(

@@ -8,19 +8,19 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from hdtf_async import events
-from hdtf_async.events import Event
-from hdtf_async.failures import Failure, Reason
-from hdtf_async.model import Box, Clip, Interval, Video
+from hdtf_async.core import events
+from hdtf_async.core.events import Event
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.model import Box, Clip, Interval, Video
 from hdtf_async.plan import Work
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from hdtf_async.core.jsonlines import Record
+    from hdtf_async.core.options import Options
     from hdtf_async.journal import Known
-    from hdtf_async.jsonlines import Record
-    from hdtf_async.options import Options
 
 Told = dict[str, Any]
 """A message, or a part of one."""

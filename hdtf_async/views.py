@@ -17,25 +17,26 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import descriptors, disk
+from hdtf_async import disk
+from hdtf_async.core import descriptors
+from hdtf_async.core.divisions import outstanding
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.jsonlines import line, lines, records
+from hdtf_async.core.shards import absent_words, place
+from hdtf_async.core.splits import SIDES
+from hdtf_async.core.steps import in_order as ordered
+from hdtf_async.core.steps import steps
 from hdtf_async.disk import trouble
-from hdtf_async.divisions import outstanding
-from hdtf_async.failures import Failure, Reason
 from hdtf_async.journal import Known, in_order, journals, parts, read
-from hdtf_async.jsonlines import line, lines, records
 from hdtf_async.plan import subset_of
-from hdtf_async.shards import absent_words, place
-from hdtf_async.splits import SIDES
-from hdtf_async.steps import in_order as ordered
-from hdtf_async.steps import steps
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from hdtf_async.divisions import Outstanding
-    from hdtf_async.jsonlines import Record
-    from hdtf_async.model import Clip, Finding
+    from hdtf_async.core.divisions import Outstanding
+    from hdtf_async.core.jsonlines import Record
+    from hdtf_async.core.model import Clip, Finding
 
 METADATA, FAILURES = "metadata.jsonl", "failures.jsonl"
 CARD, LISTS = "README.md", tuple(f"{side}.txt" for side in SIDES)

@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hdtf_async import geometry
-from hdtf_async.failures import Failure, Reason
-from hdtf_async.model import Box, Fallback
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.model import Box, Fallback
 from hdtf_async.people import Frame, Region, find, overlap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hdtf_async.model import Clip, Form
+    from hdtf_async.core.model import Clip, Form
 
 __all__ = ["Frame", "Region", "find", "inside", "overlap", "place", "plan_window"]
 _LEAST_SHARE = 0.5

@@ -19,7 +19,7 @@ import anyio
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hdtf_async.events import Event
+    from hdtf_async.core.events import Event
     from hdtf_async.values import Told
 
 MOMENT = 0.25

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hdtf_async import messages
-from hdtf_async.failures import Action, ExitCode, Reason
-from hdtf_async.masks import ESCAPES
+from hdtf_async.core.failures import Action, ExitCode, Reason
+from hdtf_async.core.redact import ESCAPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -20,31 +20,32 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import faces, ffmpeg, health
+from hdtf_async import faces, ffmpeg
+from hdtf_async.core import preflight
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.memory import available_memory
+from hdtf_async.core.preflight import Verdict
+from hdtf_async.core.steps import steps
 from hdtf_async.cut import Cutter
 from hdtf_async.entrance import HOUR, Entrance, asks_that_fit
-from hdtf_async.failures import Failure, Reason
 from hdtf_async.fetch import Fetcher
 from hdtf_async.guard import guarding
-from hdtf_async.health import Verdict
 from hdtf_async.javascript import JavaScript, private_cache
-from hdtf_async.memory import available_memory
 from hdtf_async.pipeline import Pipeline, backoff
 from hdtf_async.probe import Prober
-from hdtf_async.steps import steps
 from hdtf_async.views import failure_record
 from hdtf_async.ytdlp import YtDlp, read_cookies
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
-    from hdtf_async.events import Events
+    from hdtf_async.core.events import Events
+    from hdtf_async.core.jsonlines import Record
+    from hdtf_async.core.options import Options
+    from hdtf_async.core.preflight import Sign
     from hdtf_async.fetch import Arrived
-    from hdtf_async.health import Sign
     from hdtf_async.journal import Gathered, Known
-    from hdtf_async.jsonlines import Record
     from hdtf_async.lanes import Lanes
-    from hdtf_async.options import Options
     from hdtf_async.plan import Work
     from hdtf_async.rawdirs import OwnFiles
     from hdtf_async.raws import Raw
@@ -185,14 +186,14 @@ def require_ready(
     downloaded.
     """
     signs: list[Sign | None] = [
-        health.of_ffmpeg(about.version, about.switches, keeps_rate=options.fps is None)
+        preflight.of_ffmpeg(about.version, about.switches, keeps_rate=options.fps is None)
     ]
     least = [work.least_bytes for work in steps(works) if not fetcher.expects_at_hand(work)]
     if least:
         free = directory.free_bytes()
         signs += [
             look_at_cookies(options, time.time()),
-            health.of_room(free=free, min_free=options.min_free, least=least, keep_raw=options.keeps_raws),
+            preflight.of_room(free=free, min_free=options.min_free, least=least, keep_raw=options.keeps_raws),
         ]
     for sign in signs:
         if sign is not None and sign.verdict is Verdict.WRONG:
@@ -205,7 +206,7 @@ def look_at_cookies(options: Options, now: float) -> Sign | None:
     if options.cookies is None:
         return None
     text = read_cookies(options.cookies).decode("utf-8", "replace")
-    return health.of_cookies(text, written=options.cookies.stat().st_mtime, now=now)
+    return preflight.of_cookies(text, written=options.cookies.stat().st_mtime, now=now)
 
 
 def ffmpeg_of(options: Options) -> Path:

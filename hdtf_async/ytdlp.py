@@ -23,9 +23,10 @@ from typing import IO, TYPE_CHECKING, Any
 
 from anyio.to_thread import run_sync
 
-from hdtf_async import causes, disk, masks, process, reachability
+from hdtf_async import disk, process, reachability
+from hdtf_async.core import os_errors, redact
+from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.disk import trouble
-from hdtf_async.failures import Failure, Reason
 from hdtf_async.guard import UNGUARDED, Guard
 from hdtf_async.words import classify
 
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from hdtf_async.core.options import Options
     from hdtf_async.formats import Format
-    from hdtf_async.options import Options
 
 ASK_DEADLINE = 600.0
 """Seconds for asking for a video, which is silent for most of the time; a download has as many on top of
@@ -77,7 +78,7 @@ class _Told:
 
     words: list[str]
     """The beginning of the command line."""
-    hide: masks.Mask
+    hide: redact.Mask
     """Takes out of its words what must not be kept."""
     handed: tuple[int, ...]
     """Descriptors of the files that it names."""
@@ -294,7 +295,7 @@ class YtDlp:
                 # yt-dlp also writes the file that it is given.
                 cookies = await run_sync(read_cookies, options.cookies)
                 own += ["--cookies", await hand(cookies)]
-                secrets = secrets | masks.in_cookies(cookies.decode("utf-8", "replace"))
+                secrets = secrets | redact.in_cookies(cookies.decode("utf-8", "replace"))
             if options.cookies_from_browser is not None:
                 own += ["--cookies-from-browser", options.cookies_from_browser]
             if options.proxy is not None:
@@ -303,14 +304,14 @@ class YtDlp:
             told = with_extractor_args(told, extractor_args)
             place = await hand(os.fsencode(shlex.join(told)))
             words = [*self._program, "--ignore-config", "--config-locations", place]
-            yield _Told(words, await run_sync(masks.Mask, secrets), tuple(handed))
+            yield _Told(words, await run_sync(redact.Mask, secrets), tuple(handed))
 
 
 def _secrets(options: Options) -> set[str]:
     """Return what must not be kept of yt-dlp's words, as far as it is known from the start."""
     proxies = [options.proxy or ""]
     proxies += [value for name, value in os.environ.items() if name.lower() in _PROXIES]
-    return masks.in_arguments(options.yt_dlp_args).union(*map(masks.in_address, proxies))
+    return redact.in_arguments(options.yt_dlp_args).union(*map(redact.in_address, proxies))
 
 
 def with_extractor_args(arguments: Sequence[str], more: str) -> list[str]:
@@ -395,8 +396,8 @@ def read_cookies(source: Path) -> bytes:
     try:
         return disk.content(source, _LARGEST_COOKIES)
     except OSError as error:
-        reason = causes.reason_of(error) or Reason.COOKIES_NEEDED
-        raise Failure(reason, f"--cookies {source}: {causes.told(error)}") from error
+        reason = os_errors.reason_of(error) or Reason.COOKIES_NEEDED
+        raise Failure(reason, f"--cookies {source}: {os_errors.told(error)}") from error
 
 
 def _nameless(directory: Path, content: bytes) -> IO[bytes]:

@@ -17,11 +17,22 @@ from typing import TYPE_CHECKING, Any
 
 from hdtf_async import ffmpeg, people, window
 from hdtf_async.combing import Combing
+from hdtf_async.core.failures import Failure
+from hdtf_async.core.model import (
+    CUTTING_RULES,
+    Audio,
+    Box,
+    Clip,
+    Codec,
+    Crop,
+    Deinterlace,
+    Form,
+    Interval,
+    Video,
+)
 from hdtf_async.cut import plan_cut
 from hdtf_async.demux import Facts, Sound
-from hdtf_async.failures import Failure
 from hdtf_async.framing import Part
-from hdtf_async.model import CUTTING_RULES, Audio, Box, Clip, Codec, Crop, Deinterlace, Form, Interval, Video
 from hdtf_async.people import Frame, Region
 from hdtf_async.plan import fingerprint
 from hdtf_async.raws import Raw

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hdtf_async import demo
+from hdtf_async.core.model import Box, Interval
 from hdtf_async.demo.footage import FACTS
 from hdtf_async.demo.motion import head_box
-from hdtf_async.model import Box, Interval
 from hdtf_async.workshop import bundled_ffmpeg
 
 if TYPE_CHECKING:

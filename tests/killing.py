@@ -51,7 +51,7 @@ from fakes import kit
 
 import hdtf_async
 from hdtf_async import demo, tables
-from hdtf_async.failures import ExitCode
+from hdtf_async.core.failures import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence

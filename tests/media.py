@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import av
 
+from hdtf_async.core.model import Box, Clip, Form, Interval, Video
 from hdtf_async.cut import plan_cut
-from hdtf_async.model import Box, Clip, Form, Interval, Video
 from hdtf_async.raws import Raw
 from hdtf_async.workshop import bundled_ffmpeg
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from hdtf_async.core.model import Hdr
 from hdtf_async.formats import Choice, Resolution, choose
-from hdtf_async.model import Hdr
 
 Entry = dict[str, object]
 

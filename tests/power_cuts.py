@@ -27,11 +27,11 @@ from fakes import kit
 from recorded import Disk, Moment, as_it_was, recorded
 
 import hdtf_async
-from hdtf_async.failures import Failure, Reason
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.jsonlines import records
+from hdtf_async.core.model import SUBSETS, Box, Clip, Interval, Video
+from hdtf_async.core.options import Options
 from hdtf_async.journal import JOURNAL, RAWS
-from hdtf_async.jsonlines import records
-from hdtf_async.model import SUBSETS, Box, Clip, Interval, Video
-from hdtf_async.options import Options
 from hdtf_async.store import opened, run_record
 from hdtf_async.tables import read
 from hdtf_async.views import FAILURES, METADATA, failure_record
@@ -39,7 +39,7 @@ from hdtf_async.views import FAILURES, METADATA, failure_record
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
-    from hdtf_async.jsonlines import Record
+    from hdtf_async.core.jsonlines import Record
     from hdtf_async.store import Store
 
 OUT = "new/clips"

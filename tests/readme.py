@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from hdtf_async.events import Event
+    from hdtf_async.core.events import Event
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -42,7 +42,7 @@ def command(name: str) -> str:
 
 def options_table() -> str:
     """Return the table of options, as `Options` and `Printing` have them."""
-    from hdtf_async.options import Options, Printing, flag_of  # noqa: PLC0415 - CI asks before the install
+    from hdtf_async.core.options import Options, Printing, flag_of  # noqa: PLC0415 - CI asks before the install
 
     rows = ["| option | meaning | default |", "|---|---|---|"]
     for option in (*fields(Options), *fields(Printing)):
@@ -55,7 +55,7 @@ def options_table() -> str:
 
 def reasons_table() -> str:
     """Return the table of reasons, as `failures` has them."""
-    from hdtf_async.failures import ADVICE  # noqa: PLC0415
+    from hdtf_async.core.failures import ADVICE  # noqa: PLC0415
 
     rows = ["| reason | what it means | what to do | the program | exit |", "|---|---|---|---|---|"]
     for reason, advice in ADVICE.items():
@@ -67,7 +67,7 @@ def reasons_table() -> str:
 
 def kinds_of_events() -> list[type[Event]]:
     """Return the kinds of events in the order of their module."""
-    from hdtf_async import events  # noqa: PLC0415
+    from hdtf_async.core import events  # noqa: PLC0415
 
     kinds = [each for each in vars(events).values() if isinstance(each, type)]
     return [kind for kind in kinds if issubclass(kind, events.Event) and kind is not events.Event]
@@ -75,7 +75,7 @@ def kinds_of_events() -> list[type[Event]]:
 
 def _described() -> dict[str, dict[str, str]]:
     """Return what stands below each field of each class in `events`."""
-    from hdtf_async import events  # noqa: PLC0415
+    from hdtf_async.core import events  # noqa: PLC0415
 
     found: dict[str, dict[str, str]] = {}
     for node in ast.parse(Path(events.__file__).read_text("utf-8")).body:
@@ -90,7 +90,7 @@ def _described() -> dict[str, dict[str, str]]:
 
 def _schema_of(kind: str) -> dict[str, Any]:
     """Return the JSON schema of a field's type, as it is written."""
-    from hdtf_async.failures import Reason  # noqa: PLC0415
+    from hdtf_async.core.failures import Reason  # noqa: PLC0415
 
     known: dict[str, dict[str, Any]] = {
         "str": {"type": "string"},
@@ -159,7 +159,8 @@ FRAMES = {"RD_Radio2_000": 125, "WDA_Speaker1_000": 125, "WRA_Guest1_000": 150}
 
 def split_table() -> str:
     """Return the table of how the published tables are divided by default."""
-    from hdtf_async import splits, tables  # noqa: PLC0415
+    from hdtf_async import tables
+    from hdtf_async.core import splits  # noqa: PLC0415
 
     read = tables.read()
     split = splits.Split().knowing(read.videos)
@@ -177,7 +178,7 @@ def split_table() -> str:
 
 def recipes_table() -> str:
     """Return the table of recipes."""
-    from hdtf_async.recipes import RECIPES  # noqa: PLC0415
+    from hdtf_async.core.recipes import RECIPES  # noqa: PLC0415
 
     rows = ["| recipe | options | how to use the export |", "|---|---|---|"]
     for name, recipe in RECIPES.items():
@@ -188,8 +189,8 @@ def recipes_table() -> str:
 
 def trees() -> str:
     """Return the trees of all recipes for three clips of the demo, one below the other."""
+    from hdtf_async.core.recipes import RECIPES, How  # noqa: PLC0415
     from hdtf_async.export import MANIFEST  # noqa: PLC0415
-    from hdtf_async.recipes import RECIPES, How  # noqa: PLC0415
 
     drawn = []
     for name, recipe in RECIPES.items():

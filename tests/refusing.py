@@ -17,7 +17,7 @@ from scenarios import DRAWN, FILM, Outcome, Scenario, write_tables
 
 import hdtf_async
 from hdtf_async import Options, demo, progress
-from hdtf_async.events import LaneClosed, LaneOpened
+from hdtf_async.core.events import LaneClosed, LaneOpened
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -27,7 +27,8 @@ from unittest.mock import patch
 import anyio
 
 import hdtf_async
-from hdtf_async import Options, Reason, demo, events
+from hdtf_async import Options, Reason, demo
+from hdtf_async.core import events
 from hdtf_async.demo import BOT, Answer, Fault, Offer, Then
 from hdtf_async.demo.footage import FACTS
 from hdtf_async.demo.player import MEDIA_PATH

@@ -17,9 +17,9 @@ import av
 import media
 from test_sound import beeps_beside
 
+from hdtf_async.core.events import Events
+from hdtf_async.core.model import Audio, Box, Clip, Crop, Form, Interval, Video
 from hdtf_async.cut import Cutter
-from hdtf_async.events import Events
-from hdtf_async.model import Audio, Box, Clip, Crop, Form, Interval, Video
 from hdtf_async.store import opened
 from hdtf_async.workshop import bundled_ffmpeg
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
     from pathlib import Path
 
-    from hdtf_async.jsonlines import Record
+    from hdtf_async.core.jsonlines import Record
     from hdtf_async.probe import Prober
 
 WIDTH, HEIGHT, RATE, FRAMES = 160, 120, 25, 200

@@ -18,9 +18,9 @@ from scenarios import H264, MUXED, OPUS, SOUND, Outcome, Scenario
 
 import hdtf_async
 from hdtf_async import ExitCode, Options, Reason, demo
+from hdtf_async.core.events import FormatChosen
+from hdtf_async.core.model import Audio
 from hdtf_async.demo import Answer, Offer
-from hdtf_async.events import FormatChosen
-from hdtf_async.model import Audio
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -9,9 +9,9 @@ import pytest
 import virtual_time
 from test_pipeline import _Plot, _World
 
+from hdtf_async.core.events import Events, LaneClosed, LaneOpened, PaceWait, VideoFailed, VideoUnconfirmed
+from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.entrance import HOUR, PROBES, Entrance
-from hdtf_async.events import Events, LaneClosed, LaneOpened, PaceWait, VideoFailed, VideoUnconfirmed
-from hdtf_async.failures import Failure, Reason
 from hdtf_async.streaks import (
     SAME_IN_A_ROW,
     UNAVAILABLE_IN_A_ROW,
@@ -20,7 +20,7 @@ from hdtf_async.streaks import (
 )
 
 if TYPE_CHECKING:
-    from hdtf_async.events import Event
+    from hdtf_async.core.events import Event
 
 UNAVAILABLE = Failure(Reason.UNAVAILABLE, "ERROR: [youtube] aaaaaaaaaaa: Video unavailable")
 DOWN = Failure(Reason.UNREACHABLE, "ERROR: Failed to resolve 'www.youtube.com'")

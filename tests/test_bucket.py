@@ -35,11 +35,11 @@ from objects import BUCKET, Fault, Front, in_front, make_bucket
 import hdtf_async
 from hdtf_async import BusyError, ExitCode, FormError, Options, StoreError, away, bucket, lease, segments
 from hdtf_async.cli import main
-from hdtf_async.failures import Failure, Reason
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.model import Audio, Box, Clip, Interval, Video
+from hdtf_async.core.shards import Merged, Shard
 from hdtf_async.locks import AwayError
-from hdtf_async.model import Audio, Box, Clip, Interval, Video
 from hdtf_async.segments import SEGMENTS
-from hdtf_async.shards import Merged, Shard
 from hdtf_async.views import failure_record
 
 if TYPE_CHECKING:

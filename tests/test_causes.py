@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 import hdtf_async
-from hdtf_async import ExitCode, StoreError, causes, disk, guard, process, ytdlp
+from hdtf_async import ExitCode, StoreError, disk, guard, process, ytdlp
 from hdtf_async.check import _content_flaws
-from hdtf_async.failures import Failure, Reason
+from hdtf_async.core import os_errors
+from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.journal import RAWS
 from hdtf_async.pipeline import _own_faults
 from hdtf_async.store import merge, opened, read_known
@@ -182,5 +183,5 @@ def test_too_few_open_files_are_called_that(finished: Finished, tmp_path: Path, 
 
 def test_the_table_has_what_this_system_has() -> None:
     """Names that a system lacks are left out."""
-    assert set(causes.CAUSES) <= set(errno.errorcode)
+    assert set(os_errors.CAUSES) <= set(errno.errorcode)
     assert hdtf_async.Reason.RESOURCE_LIMIT is LIMIT

@@ -12,8 +12,9 @@ import pytest
 from conftest import exported
 
 import hdtf_async
-from hdtf_async import ExitCode, Options, cli, demo, events, store
+from hdtf_async import ExitCode, Options, cli, demo, store
 from hdtf_async.census import running
+from hdtf_async.core import events
 from hdtf_async.demo.answers import Answer, Conditions, Refusal
 
 if TYPE_CHECKING:

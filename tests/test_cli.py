@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from hdtf_async import cli, tables
-from hdtf_async.options import DISK, ENCODE, NETWORK, PRINT, TOOLS, WHICH
+from hdtf_async.core.options import DISK, ENCODE, NETWORK, PRINT, TOOLS, WHICH
 
 GROUPS = (WHICH, NETWORK, ENCODE, DISK, TOOLS, PRINT)
 

@@ -32,8 +32,7 @@ from test_roster import work
 import hdtf_async
 from hdtf_async import ExitCode, Options, Reason, demo
 from hdtf_async.cluster import Crew
-from hdtf_async.demo import Answer, Conditions, Refusal
-from hdtf_async.events import (
+from hdtf_async.core.events import (
     Downloaded,
     DownloadStarted,
     Events,
@@ -42,10 +41,11 @@ from hdtf_async.events import (
     Retrying,
     WindingDown,
 )
+from hdtf_async.core.model import PaceScope
+from hdtf_async.demo import Answer, Conditions, Refusal
 from hdtf_async.hired import Hired
 from hdtf_async.journal import JOURNAL
 from hdtf_async.locks import WORKERS, worker_lock
-from hdtf_async.model import PaceScope
 from hdtf_async.store import opened
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import pytest
 
 from hdtf_async import combing, ffmpeg
 from hdtf_async.combing import Combing
+from hdtf_async.core.model import Box, Crop, Deinterlace, Form, Interval
 from hdtf_async.ffmpeg import Cut
-from hdtf_async.model import Box, Crop, Deinterlace, Form, Interval
 from hdtf_async.probe import Prober
 from hdtf_async.workshop import bundled_ffmpeg
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hdtf_async import cpus
+from hdtf_async.core import system
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +52,7 @@ def test_a_limit_is_found_where_the_kernel_tells_it(
     """In the group of the process and in those above it, in both versions; nonsense is no limit."""
     put(tmp_path / "groups", files)
     (tmp_path / "own").write_text(own)
-    assert cpus._quota(tmp_path / "groups", tmp_path / "own") == quota
+    assert system._quota(tmp_path / "groups", tmp_path / "own") == quota
 
 
 PINNED = len(os.sched_getaffinity(0))
@@ -61,17 +61,15 @@ PINNED = len(os.sched_getaffinity(0))
 @pytest.mark.parametrize(("quota", "least"), [(0.2, 1), (0.5, 1), (1.0, 1), (None, PINNED)])
 def test_a_part_of_a_cpu_is_one(quota: float | None, least: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """And there are never more than this process is pinned to."""
-    monkeypatch.setattr(cpus, "_quota", lambda _groups, _own: quota)
-    assert cpus.usable_cpus() == least
-    monkeypatch.setattr(cpus, "_quota", lambda _groups, _own: 10_000.0)
-    assert cpus.usable_cpus() == PINNED
+    monkeypatch.setattr(system, "_quota", lambda _groups, _own: quota)
+    assert system.usable_cpus() == least
+    monkeypatch.setattr(system, "_quota", lambda _groups, _own: 10_000.0)
+    assert system.usable_cpus() == PINNED
 
 
 def test_a_pinned_process_has_the_cpus_that_it_is_pinned_to() -> None:
     """As schedulers of clusters do it."""
-    code = (
-        "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]); from hdtf_async.cpus import *; "
-    )
+    code = "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]); from hdtf_async.core.system import *; "
     ran = subprocess.run(
         [sys.executable, "-c", code + "print(usable_cpus())"], capture_output=True, text=True, check=True
     )

@@ -16,11 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hdtf_async import disk
+from hdtf_async.core.events import ClipDone, EncodeProgress, EncodeStarted, Event, Events
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.model import Box, Clip, Crop, Form, Interval, Video
 from hdtf_async.cut import Cutter, plan_cut, verify
 from hdtf_async.demux import Facts
-from hdtf_async.events import ClipDone, EncodeProgress, EncodeStarted, Event, Events
-from hdtf_async.failures import Failure, Reason
-from hdtf_async.model import Box, Clip, Crop, Form, Interval, Video
 from hdtf_async.plan import fingerprint
 from hdtf_async.probe import Prober
 from hdtf_async.raws import Raw

@@ -16,8 +16,8 @@ import shapes
 from shapes import Shape
 
 from hdtf_async import cut, damage
-from hdtf_async.failures import Failure, Reason
-from hdtf_async.model import Audio, Crop, Form
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.model import Audio, Crop, Form
 from hdtf_async.probe import Prober
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ import pytest
 from asking import get, information, media_address, media_formats, yt_dlp
 
 from hdtf_async import demo
+from hdtf_async.core.model import SUBSETS, Interval
 from hdtf_async.demo.answers import Answer
 from hdtf_async.demo.server import UnsatisfiableRange, byte_range
-from hdtf_async.model import SUBSETS, Interval
 from hdtf_async.workshop import bundled_ffmpeg
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from loading import Most, load, write_tables
 
 import hdtf_async
 from hdtf_async import ExitCode, Reason, cli
-from hdtf_async.divisions import Outstanding, Part, Request, outstanding, part_of, record_of
+from hdtf_async.core.divisions import Outstanding, Part, Request, outstanding, part_of, record_of
+from hdtf_async.core.shards import Shard, named, place
 from hdtf_async.journal import JOURNAL, name_of, parts
-from hdtf_async.shards import Shard, named, place
 from hdtf_async.store import opened
 from hdtf_async.views import FAILURES, METADATA
 

@@ -13,7 +13,7 @@ from conftest import exported
 
 import hdtf_async
 from hdtf_async import ExitCode, Options, Reason, cli, demo, doctor, store
-from hdtf_async.health import Verdict, is_ready
+from hdtf_async.core.preflight import Verdict, is_ready
 from hdtf_async.workshop import bundled_ffmpeg
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from conftest import Finished
 
-    from hdtf_async.health import Sign
+    from hdtf_async.core.preflight import Sign
 
 TOKENS = """
 from yt_dlp.extractor.youtube.pot.provider import PoTokenProvider, PoTokenResponse, register_provider

@@ -20,7 +20,7 @@ import hdtf_async
 from hdtf_async import ExitCode, Options, OptionsError, Reason, StoreError, repair
 from hdtf_async.census import CENSUS
 from hdtf_async.cli import main
-from hdtf_async.jobs import under_way
+from hdtf_async.core.job import under_way
 from hdtf_async.page import REPORT
 from hdtf_async.views import METADATA
 from hdtf_async.workshop import bundled_ffmpeg
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from conftest import Finished
 
     from hdtf_async import Report, Running
-    from hdtf_async.events import Events
+    from hdtf_async.core.events import Events
 
 
 async def _forever(_events: Events, _finish: anyio.Event) -> int:

@@ -10,8 +10,8 @@ import anyio
 import pytest
 from virtual_time import VIRTUAL_TIME
 
-from hdtf_async import events
-from hdtf_async.events import (
+from hdtf_async.core import events
+from hdtf_async.core.events import (
     CheckEnded,
     ClipChecked,
     ClipDone,
@@ -39,7 +39,7 @@ from hdtf_async.events import (
     VideoUnconfirmed,
     WindingDown,
 )
-from hdtf_async.failures import Reason
+from hdtf_async.core.failures import Reason
 
 if TYPE_CHECKING:
     from virtual_time import Backend

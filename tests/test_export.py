@@ -24,11 +24,11 @@ from media import Decoded, Picture
 import hdtf_async
 from hdtf_async import FormError, Options, StoreError, flags, store
 from hdtf_async.cli import main
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.recipes import RECIPES
+from hdtf_async.core.splits import Split
 from hdtf_async.export import MANIFEST, export
-from hdtf_async.failures import Failure, Reason
 from hdtf_async.locks import BusyError
-from hdtf_async.recipes import RECIPES
-from hdtf_async.splits import Split
 
 if TYPE_CHECKING:
     from conftest import Finished

@@ -23,10 +23,10 @@ from shapes import H264, HEIGHT, RATE, WIDTH, Shape
 from test_shapes import SHAPES
 
 from hdtf_async import faces, sheet
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.model import Crop, Form, Interval
 from hdtf_async.faces import Finder
-from hdtf_async.failures import Failure, Reason
 from hdtf_async.landmarks import TIMES
-from hdtf_async.model import Crop, Form, Interval
 from hdtf_async.people import Region
 from hdtf_async.probe import Prober
 from hdtf_async.workshop import bundled_ffmpeg

@@ -31,12 +31,12 @@ from PIL import Image
 import hdtf_async
 from hdtf_async import ExitCode, Options, doctor, facemodel, people, sheet
 from hdtf_async.cli import main
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.model import Box, Clip, Crop, Fallback, Form, Interval, Video
+from hdtf_async.core.preflight import Verdict
 from hdtf_async.faces import Finder, command, looked_at
-from hdtf_async.failures import Failure, Reason
 from hdtf_async.ffmpeg import Cut
-from hdtf_async.health import Verdict
 from hdtf_async.landmarks import Detect, Score, Search, detector, scorer
-from hdtf_async.model import Box, Clip, Crop, Fallback, Form, Interval, Video
 from hdtf_async.people import Region, overlap
 from hdtf_async.store import read_known
 from hdtf_async.window import place, plan_window

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hdtf_async import messages
-from hdtf_async.failures import (
+from hdtf_async.core.failures import (
     ADVICE,
     Action,
     ExitCode,
@@ -20,7 +20,7 @@ from hdtf_async.failures import (
     Reason,
     exit_code,
 )
-from hdtf_async.masks import last_words
+from hdtf_async.core.redact import last_words
 from hdtf_async.words import classify, classify_ffmpeg
 
 HINT = (

@@ -13,8 +13,8 @@ import anyio
 import loading
 import pytest
 
+from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.entries import CLIENTS
-from hdtf_async.failures import Failure, Reason
 from hdtf_async.fetch import _require_whole
 from hdtf_async.formats import Format
 

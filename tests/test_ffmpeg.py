@@ -17,10 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hdtf_async import ffmpeg, filters, process
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.model import Box, Clip, Crop, Form, Interval, Video
 from hdtf_async.cut import plan_cut, verify
-from hdtf_async.failures import Failure, Reason
 from hdtf_async.ffmpeg import Cut, encode, frames_at, side_lengths
-from hdtf_async.model import Box, Clip, Crop, Form, Interval, Video
 from hdtf_async.probe import Prober
 from hdtf_async.workshop import bundled_ffmpeg
 

@@ -28,10 +28,10 @@ from offered import (
     sound,
 )
 
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.model import Hdr
 from hdtf_async.entries import Source
-from hdtf_async.failures import Failure, Reason
 from hdtf_async.formats import TOLERANCE, Resolution, choose, duration, is_at
-from hdtf_async.model import Hdr
 
 R, E, B = Resolution.REFERENCE, Resolution.EXACT, Resolution.BEST
 

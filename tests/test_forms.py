@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 import hdtf_async
 from hdtf_async import ExitCode, demo
-from hdtf_async.model import Audio, Box, Clip, Codec, Interval, Video
+from hdtf_async.core.model import Audio, Box, Clip, Codec, Interval, Video
 
 if TYPE_CHECKING:
     from pathlib import Path

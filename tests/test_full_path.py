@@ -18,8 +18,8 @@ from conftest import VERSIONS, exported
 from full import CHUNK, FILM, H264, H264_HLS, RECORDED
 
 from hdtf_async import Options, demo, doctor
+from hdtf_async.core.preflight import is_ready
 from hdtf_async.demo import Answer, ClientAnswer, Conditions, Refusal, Script
-from hdtf_async.health import is_ready
 from hdtf_async.workshop import bundled_ffmpeg
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import pytest
 
 from hdtf_async import ffmpeg, filters, geometry, plan
 from hdtf_async.cli import main
-from hdtf_async.failures import ExitCode
+from hdtf_async.core.failures import ExitCode
+from hdtf_async.core.model import CUTTING_RULES
 from hdtf_async.journal import JOURNAL
-from hdtf_async.model import CUTTING_RULES
 from hdtf_async.timeline import Timeline
 
 if TYPE_CHECKING:

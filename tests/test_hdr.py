@@ -12,9 +12,9 @@ import pytest
 import shapes
 from shapes import Shape
 
-from hdtf_async.failures import Failure, Reason
-from hdtf_async.model import Form, Hdr
-from hdtf_async.options import Options
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.model import Form, Hdr
+from hdtf_async.core.options import Options
 from hdtf_async.probe import Prober
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from datetime import date
 
 import pytest
 
-from hdtf_async import Reason, health
-from hdtf_async.health import Challenge, Verdict
+from hdtf_async import Reason
+from hdtf_async.core import preflight
+from hdtf_async.core.preflight import Challenge, Verdict
 
 HEADER = """\
 [debug] Command-line config: ['--ignore-config']
@@ -40,15 +41,15 @@ def test_what_yt_dlp_tells_of_itself_is_read() -> None:
         runtimes="deno-2.9.8, node-20.1.0 (unsupported)",
         plugins="/a/yt_dlp_plugins, /b.zip/yt_dlp_plugins",
     )
-    told = health.read_told(words)
-    assert told == health.Told(
+    told = preflight.read_told(words)
+    assert told == preflight.Told(
         "2026.08.19",
         ("deno-2.9.8", "node-20.1.0 (unsupported)"),
         ("/a/yt_dlp_plugins", "/b.zip/yt_dlp_plugins"),
     )
     words = HEADER.format(version="2026.10.26.123456", runtimes="none (disabled)", plugins="none")
-    assert health.read_told(words) == health.Told("2026.10.26.123456", (), ())
-    assert health.read_told("Usage: yt-dlp\n\nyt-dlp: error: no such option: --nonsense") is None
+    assert preflight.read_told(words) == preflight.Told("2026.10.26.123456", (), ())
+    assert preflight.read_told("Usage: yt-dlp\n\nyt-dlp: error: no such option: --nonsense") is None
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,7 @@ def test_what_yt_dlp_tells_of_itself_is_read() -> None:
 )
 def test_yt_dlp_grows_old(version: str, verdict: Verdict, words: str) -> None:
     """Its version is a date; one that is none is told as such."""
-    sign = health.of_yt_dlp(version, TODAY)
+    sign = preflight.of_yt_dlp(version, TODAY)
     assert sign.verdict is verdict
     assert words in sign.words
     assert bool(sign.remedy) is (verdict is not Verdict.FINE)
@@ -84,7 +85,7 @@ def test_a_javascript_runtime_has_to_be_one_that_yt_dlp_takes(
     runtimes: tuple[str, ...], verdict: Verdict
 ) -> None:
     """An old one is as good as none, and is named."""
-    sign = health.of_runtimes(runtimes)
+    sign = preflight.of_runtimes(runtimes)
     assert sign.verdict is verdict
     assert all(runtime in sign.words for runtime in runtimes)
 
@@ -127,7 +128,7 @@ def test_a_test_challenge_shows_whether_javascript_works(
     challenge: Challenge, limit: int | None, verdict: Verdict, words: str, remedy: str
 ) -> None:
     """What stops a run has its reason, a remedy for its cause, and a way to go on without."""
-    sign = health.of_challenge(challenge, address_space=limit, has_node=False)
+    sign = preflight.of_challenge(challenge, address_space=limit, has_node=False)
     assert sign.verdict is verdict
     assert words in sign.words
     assert remedy in sign.remedy
@@ -140,8 +141,8 @@ def test_who_uses_node_already_is_not_advised_to() -> None:
     """And a node that is there need not be installed."""
     node = Challenge(True, ("node-22.1.0",), failed=(("node-22.1.0", "boom"),))
     deno = Challenge(True, DENO, failed=(("deno-2.9.8", "boom"),))
-    assert health.NODE not in health.of_challenge(node, address_space=None, has_node=True).remedy
-    assert "installed node" in health.of_challenge(deno, address_space=None, has_node=True).remedy
+    assert preflight.NODE not in preflight.of_challenge(node, address_space=None, has_node=True).remedy
+    assert "installed node" in preflight.of_challenge(deno, address_space=None, has_node=True).remedy
 
 
 @pytest.mark.parametrize(
@@ -156,13 +157,13 @@ def test_who_uses_node_already_is_not_advised_to() -> None:
 )
 def test_no_challenge_is_solved_without_the_player_script(arguments: tuple[str, ...], needless: bool) -> None:
     """Then there is nothing to test."""
-    assert health.needs_no_player(arguments) is needless
+    assert preflight.needs_no_player(arguments) is needless
 
 
 def test_plugins_are_named_and_those_for_tokens_counted() -> None:
     """By the name that their module has to have."""
-    assert health.of_plugins([]).words == "none"
-    words = health.of_plugins(["getpot_bgutil_http", "getpot_bgutil_script", "other"]).words
+    assert preflight.of_plugins([]).words == "none"
+    words = preflight.of_plugins(["getpot_bgutil_http", "getpot_bgutil_script", "other"]).words
     assert words == "getpot_bgutil_http, getpot_bgutil_script, other (2 for PO tokens)"
 
 
@@ -183,7 +184,7 @@ def test_an_ffmpeg_that_would_spoil_clips_is_known_by_its_version(
     version: str, switches: set[str], keeps_rate: bool, verdict: Verdict
 ) -> None:
     """And one that cannot encode by the switches with which it was built, where it tells them."""
-    assert health.of_ffmpeg(version, switches, keeps_rate=keeps_rate).verdict is verdict
+    assert preflight.of_ffmpeg(version, switches, keeps_rate=keeps_rate).verdict is verdict
 
 
 FILTERS = {
@@ -196,17 +197,17 @@ def test_what_an_ffmpeg_lacks_is_named() -> None:
     """What every clip needs is wrong to lack; what some need, a warning."""
     encoders, decoders = {"libx264"}, {"h264", "vp9", "av1", "libdav1d"}
     filters = FILTERS
-    assert health.of_abilities(encoders, decoders, filters).verdict is Verdict.FINE
-    hdr = health.of_abilities(encoders, decoders, filters - {"zscale"})
+    assert preflight.of_abilities(encoders, decoders, filters).verdict is Verdict.FINE
+    hdr = preflight.of_abilities(encoders, decoders, filters - {"zscale"})
     assert (hdr.verdict, "HDR" in hdr.words) == (Verdict.WARNING, True)
-    without = health.of_abilities(set(), decoders, filters - {"crop"})
+    without = preflight.of_abilities(set(), decoders, filters - {"crop"})
     assert without.verdict is Verdict.WRONG
     assert "encode H.264" in without.words
     assert "filter with crop" in without.words
-    some = health.of_abilities(encoders, {"h264", "vp9", "av1"}, filters)
+    some = preflight.of_abilities(encoders, {"h264", "vp9", "av1"}, filters)
     assert some.verdict is Verdict.WARNING
     assert "AV1" in some.words
-    assert health.of_abilities(encoders, decoders - {"h264"}, filters).verdict is Verdict.WRONG
+    assert preflight.of_abilities(encoders, decoders - {"h264"}, filters).verdict is Verdict.WRONG
 
 
 def test_an_ffmpeg_that_cannot_do_sound_is_wrong_where_sound_is_wanted() -> None:
@@ -214,9 +215,9 @@ def test_an_ffmpeg_that_cannot_do_sound_is_wrong_where_sound_is_wanted() -> None
     encoders, decoders = {"libx264", "aac", "pcm_s16le"}, {"h264", "vp9", "libdav1d", "aac"}
     picture = FILTERS
     filters = picture | {"atrim", "asetpts", "aresample", "aformat", "apad"}
-    assert health.of_abilities(encoders, decoders, filters, sound=True).verdict is Verdict.FINE
-    assert health.of_abilities({"libx264"}, decoders - {"aac"}, picture).verdict is Verdict.FINE
-    without = health.of_abilities({"libx264"}, decoders - {"aac"}, picture, sound=True)
+    assert preflight.of_abilities(encoders, decoders, filters, sound=True).verdict is Verdict.FINE
+    assert preflight.of_abilities({"libx264"}, decoders - {"aac"}, picture).verdict is Verdict.FINE
+    without = preflight.of_abilities({"libx264"}, decoders - {"aac"}, picture, sound=True)
     assert without.verdict is Verdict.WRONG
     for lack in ("encode AAC", "encode PCM", "decode AAC", "filter with aresample"):
         assert lack in without.words
@@ -237,7 +238,7 @@ def test_the_disk_has_to_have_room_for_the_least_that_it_takes(
     free: int, least: list[int], keep_raw: bool, verdict: Verdict
 ) -> None:
     """All videos where they are kept, else the longest; and what is to stay free on top."""
-    sign = health.of_room(free=free, min_free=2 * GB, least=least, keep_raw=keep_raw)
+    sign = preflight.of_room(free=free, min_free=2 * GB, least=least, keep_raw=keep_raw)
     assert sign.verdict is verdict
     assert (sign.reason is Reason.DISK_FULL) is (verdict is Verdict.WRONG)
 
@@ -261,7 +262,7 @@ def test_the_disk_has_to_have_room_for_the_least_that_it_takes(
 )
 def test_cookies_are_judged_by_form_and_dates(text: str, verdict: Verdict, words: str) -> None:
     """And no word of theirs is repeated."""
-    sign = health.of_cookies(text, written=NOW - 12 * DAY, now=NOW)
+    sign = preflight.of_cookies(text, written=NOW - 12 * DAY, now=NOW)
     assert sign.verdict is verdict
     assert words in sign.words
     assert verdict is not Verdict.FINE or "12 days old" in sign.words
@@ -270,9 +271,9 @@ def test_cookies_are_judged_by_form_and_dates(text: str, verdict: Verdict, words
 
 def test_what_finds_faces_has_to_be_there_and_new_enough() -> None:
     """Else it is told which extra brings it; without a need to fetch the model there is none for pooch."""
-    assert health.of_face_tools("1.2.3", pooch=True).verdict is Verdict.FINE
-    assert health.of_face_tools("2.0", pooch=True).verdict is Verdict.FINE
+    assert preflight.of_face_tools("1.2.3", pooch=True).verdict is Verdict.FINE
+    assert preflight.of_face_tools("2.0", pooch=True).verdict is Verdict.FINE
     for version, pooch in ((None, True), ("1.2.3", False), ("0.10.35", True), ("x", True)):
-        sign = health.of_face_tools(version, pooch=pooch)
+        sign = preflight.of_face_tools(version, pooch=pooch)
         assert (sign.verdict, sign.reason) == (Verdict.WRONG, Reason.TOOL_MISSING)
         assert "hdtf-async[face]" in sign.remedy

@@ -25,10 +25,8 @@ from hypothesis import strategies as st
 import hdtf_async
 from hdtf_async import cli, corrections, disk, ffmpeg, plan, process, tables, ytdlp
 from hdtf_async.containers import DEMUXERS
-from hdtf_async.failures import Failure
-from hdtf_async.geometry import fit
-from hdtf_async.journal import Known
-from hdtf_async.model import (
+from hdtf_async.core.failures import Failure
+from hdtf_async.core.model import (
     SUBSETS,
     Box,
     Clip,
@@ -40,7 +38,9 @@ from hdtf_async.model import (
     Tables,
     Video,
 )
-from hdtf_async.options import Options
+from hdtf_async.core.options import Options
+from hdtf_async.geometry import fit
+from hdtf_async.journal import Known
 from hdtf_async.rows import MOST_OF_A_KIND, Findings
 from hdtf_async.store import Store, opened
 from hdtf_async.tables import Corrections, TableError, read

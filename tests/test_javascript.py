@@ -20,16 +20,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 import hdtf_async
-from hdtf_async import ExitCode, Options, Reason, demo, health, javascript, process
-from hdtf_async.failures import Failure
-from hdtf_async.health import Verdict
+from hdtf_async import ExitCode, Options, Reason, demo, javascript, process
+from hdtf_async.core import preflight
+from hdtf_async.core.failures import Failure
+from hdtf_async.core.preflight import Verdict
 from hdtf_async.javascript import JavaScript, private_cache
 from hdtf_async.ytdlp import YtDlp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hdtf_async.health import Sign
+    from hdtf_async.core.preflight import Sign
 
 LIMIT = 16 << 30
 """Bytes of address space: more than anything else here needs, and less than deno reserves."""
@@ -218,8 +219,8 @@ async def test_the_advice_to_use_node_works(tmp_path: Path, monkeypatch: pytest.
     assert "install node 22" in (await looked_at(broken, tmp_path)).remedy
     runtime(directory, f'exec "{NODE}" "$@"', "node", "v22.1.0")
     remedy = (await looked_at(broken, tmp_path)).remedy
-    assert f"use the installed node: {health.NODE}" in remedy
-    (advised,) = shlex.split(health.NODE)
+    assert f"use the installed node: {preflight.NODE}" in remedy
+    (advised,) = shlex.split(preflight.NODE)
     options = Options(yt_dlp_args=tuple(advised.partition("=")[2].split()))
     sign = await looked_at(options, tmp_path)
     assert (sign.verdict, sign.words.split()[0]) == (Verdict.FINE, "node-22.1.0")

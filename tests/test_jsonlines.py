@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hdtf_async import Failure, OptionsError, jsonlines, settings
+from hdtf_async import Failure, OptionsError, settings
+from hdtf_async.core import jsonlines
+from hdtf_async.core.jsonlines import line, lines, records
 from hdtf_async.journal import JOURNAL, read
-from hdtf_async.jsonlines import line, lines, records
 from hdtf_async.store import opened
 
 if TYPE_CHECKING:

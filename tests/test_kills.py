@@ -31,7 +31,7 @@ from killing import (
 )
 
 from hdtf_async import demo
-from hdtf_async.failures import ExitCode
+from hdtf_async.core.failures import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

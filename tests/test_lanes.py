@@ -11,11 +11,11 @@ import pytest
 from anyio.lowlevel import checkpoint
 from virtual_time import VIRTUAL_TIME, DeadlockError, LivelockError, run
 
+from hdtf_async.core.events import Events
+from hdtf_async.core.model import Box, Clip, Interval, Video
+from hdtf_async.core.options import Options
 from hdtf_async.entrance import ASK_MEMORY, Entrance, asks_that_fit
-from hdtf_async.events import Events
 from hdtf_async.lanes import Lanes, Queue, Rate
-from hdtf_async.model import Box, Clip, Interval, Video
-from hdtf_async.options import Options
 from hdtf_async.plan import Work
 
 if TYPE_CHECKING:

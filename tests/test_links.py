@@ -17,11 +17,11 @@ from anyio.to_thread import run_sync
 
 import hdtf_async
 from hdtf_async import BusyError, StoreError, disk, locks, partials, views
-from hdtf_async.failures import Failure, Reason
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.model import Box, Clip, Interval, Video
+from hdtf_async.core.shards import Shard
 from hdtf_async.journal import JOURNAL, RAWS, name_of
-from hdtf_async.model import Box, Clip, Interval, Video
 from hdtf_async.page import REPORT
-from hdtf_async.shards import Shard
 from hdtf_async.store import merge, opened, read_known, run_record
 from hdtf_async.views import CARD, FAILURES, METADATA
 

@@ -23,8 +23,8 @@ from full import FILM, H264
 from scenarios import says, status, unavailable
 
 from hdtf_async import ExitCode, Options, Reason, demo, live
+from hdtf_async.core.preflight import Sign, Verdict
 from hdtf_async.demo import BOT, Answer, ClientAnswer, Https, Offer
-from hdtf_async.health import Sign, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

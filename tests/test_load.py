@@ -13,8 +13,8 @@ import pytest
 from loading import GONE, Most, load, write_tables
 
 from hdtf_async import Options, plan, tables, views
+from hdtf_async.core.jsonlines import line
 from hdtf_async.journal import name_of
-from hdtf_async.jsonlines import line
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,10 +18,11 @@ import anyio.to_thread
 import pytest
 
 import hdtf_async
-from hdtf_async import ExitCode, Reason, descriptors, views
+from hdtf_async import ExitCode, Reason, views
+from hdtf_async.core import descriptors
+from hdtf_async.core.shards import Shard
 from hdtf_async.journal import JOURNAL
 from hdtf_async.locks import is_held
-from hdtf_async.shards import Shard
 from hdtf_async.store import opened
 from hdtf_async.views import METADATA
 

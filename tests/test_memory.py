@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from test_cpus import put
 
-from hdtf_async.memory import available_memory
+from hdtf_async.core.memory import available_memory
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hdtf_async import process
-from hdtf_async.failures import Failure, Reason
+from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.guard import UNGUARDED
 from hdtf_async.meter import measuring
 from hdtf_async.observed import Traffic, choose, message, part, summary, without_addresses

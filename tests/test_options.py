@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from hdtf_async.core.model import Audio, Codec, Crop, Deinterlace, Fallback, Form, Hdr, PaceScope
+from hdtf_async.core.options import Options, OptionsError, Printing, flag_of
+from hdtf_async.core.shards import Shard
+from hdtf_async.core.splits import SHARES
+from hdtf_async.core.validators import size_in_bytes
 from hdtf_async.formats import Resolution
-from hdtf_async.model import Audio, Codec, Crop, Deinterlace, Fallback, Form, Hdr, PaceScope
-from hdtf_async.options import Options, OptionsError, Printing, flag_of
-from hdtf_async.shards import Shard
-from hdtf_async.splits import SHARES
 from hdtf_async.tables import Corrections
-from hdtf_async.takes import size_in_bytes
 
 
 def test_defaults_are_good() -> None:

@@ -18,7 +18,8 @@ from conftest import exported
 from refusing import lay_out
 
 import hdtf_async
-from hdtf_async import Options, demo, events, partials
+from hdtf_async import Options, demo, partials
+from hdtf_async.core import events
 from hdtf_async.demo.answers import Answer
 from hdtf_async.formats import Format
 from hdtf_async.partials import Promise, forget, resume, tidy

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hdtf_async.failures import Failure, Reason
-from hdtf_async.model import Box, Clip, Crop, Fallback, Form, Interval, Video
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.model import Box, Clip, Crop, Fallback, Form, Interval, Video
 from hdtf_async.people import BETWEEN, ROUNDS, Frame, Region, doubtful, find
 from hdtf_async.window import inside, place, plan_window
 

@@ -13,8 +13,7 @@ import readme
 import virtual_time
 
 from hdtf_async import plan
-from hdtf_async.entrance import Entrance
-from hdtf_async.events import (
+from hdtf_async.core.events import (
     ClipDone,
     ClipFailed,
     DownloadProgress,
@@ -30,7 +29,8 @@ from hdtf_async.events import (
     RunStarted,
     VideoFailed,
 )
-from hdtf_async.failures import Reason
+from hdtf_async.core.failures import Reason
+from hdtf_async.entrance import Entrance
 from hdtf_async.lanes import Lanes
 from hdtf_async.picture import Picture, in_bytes, in_hours
 from hdtf_async.pipeline import Pipeline
@@ -40,8 +40,8 @@ sys.path.insert(0, str(readme.README.parent))
 from benchmarks import scale
 
 if TYPE_CHECKING:
+    from hdtf_async.core.model import Clip
     from hdtf_async.entrance import Turn
-    from hdtf_async.model import Clip
     from hdtf_async.plan import Work
 
 STARTED = RunStarted(

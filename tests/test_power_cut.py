@@ -28,7 +28,7 @@ from power_cuts import (
 )
 from recorded import recorded
 
-from hdtf_async.failures import Failure
+from hdtf_async.core.failures import Failure
 from hdtf_async.journal import JOURNAL
 from hdtf_async.store import opened, run_record
 

@@ -15,11 +15,11 @@ import pytest
 from anyio import create_task_group
 
 from hdtf_async import containers, probe
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.model import Interval
 from hdtf_async.demux import Facts
-from hdtf_async.failures import Failure, Reason
 from hdtf_async.framing import Part
 from hdtf_async.guard import guarding
-from hdtf_async.model import Interval
 from hdtf_async.probe import Prober
 from hdtf_async.workshop import bundled_ffmpeg
 

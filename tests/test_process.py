@@ -16,7 +16,7 @@ import pytest
 from anyio import Event, create_task_group
 
 from hdtf_async import process
-from hdtf_async.failures import Failure, Reason
+from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.guard import guarding
 from hdtf_async.process import Companion, Ended, run
 

@@ -13,7 +13,7 @@ import pytest
 import virtual_time
 from screen import Screen
 
-from hdtf_async.events import (
+from hdtf_async.core.events import (
     ClipFailed,
     DownloadProgress,
     DownloadStarted,
@@ -28,8 +28,8 @@ from hdtf_async.events import (
     VideoFailed,
     WindingDown,
 )
-from hdtf_async.failures import ADVICE, Failure, Reason
-from hdtf_async.options import Printing
+from hdtf_async.core.failures import ADVICE, Failure, Reason
+from hdtf_async.core.options import Printing
 from hdtf_async.pen import ROOM, Pen, fold
 from hdtf_async.progress import (
     LEVELS,

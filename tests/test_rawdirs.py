@@ -16,9 +16,9 @@ from test_sound import beeps_beside
 import hdtf_async
 from hdtf_async import Options, Reason, doctor, plan, tables
 from hdtf_async.cli import main
-from hdtf_async.events import FileNotUsed
-from hdtf_async.health import Verdict
-from hdtf_async.model import Audio, Crop
+from hdtf_async.core.events import FileNotUsed
+from hdtf_async.core.model import Audio, Crop
+from hdtf_async.core.preflight import Verdict
 from hdtf_async.rawdirs import Kind, own_raws
 
 if TYPE_CHECKING:

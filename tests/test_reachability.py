@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hdtf_async import Options, reachability
-from hdtf_async.failures import Failure, Reason
+from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.guard import UNGUARDED
 
 MOCK = ("--extractor-args", "youtube:innertube_host=127.0.0.1:4433;player_skip=js")

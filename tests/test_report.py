@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 import hdtf_async
 from hdtf_async import charts, cli, content, history, page, store, thumbnails
-from hdtf_async.events import (
+from hdtf_async.core.events import (
     ClipDone,
     ClipRetrying,
     Downloaded,
@@ -32,7 +32,7 @@ from hdtf_async.events import (
     RunStarted,
     VideoFailed,
 )
-from hdtf_async.failures import Failure, Reason
+from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.history import Course, Span
 from hdtf_async.locks import StoreError
 from hdtf_async.report import Report

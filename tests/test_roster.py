@@ -15,15 +15,16 @@ from hypothesis import strategies as st
 from loading import write_tables
 
 import hdtf_async
-from hdtf_async import BusyError, ExitCode, Options, events, locks
-from hdtf_async.events import DownloadProgress, EncodeProgress, EncodeStarted
-from hdtf_async.failures import Failure, Reason
+from hdtf_async import BusyError, ExitCode, Options, locks
+from hdtf_async.core import events
+from hdtf_async.core.events import DownloadProgress, EncodeProgress, EncodeStarted
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.model import Box, Clip, Interval, Video
+from hdtf_async.core.options import OptionsError
+from hdtf_async.core.shards import Shard
 from hdtf_async.hired import AsOne, Hired
-from hdtf_async.model import Box, Clip, Interval, Video
-from hdtf_async.options import OptionsError
 from hdtf_async.plan import Work
 from hdtf_async.roster import Roster
-from hdtf_async.shards import Shard
 from hdtf_async.store import opened
 from hdtf_async.values import event_of, failure_of, for_workers, stated_failure, stated_work, work_of
 from hdtf_async.wire import Wire

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hdtf_async import cli, settings
-from hdtf_async.options import Options, OptionsError, Printing, flag_of
+from hdtf_async.core.options import Options, OptionsError, Printing, flag_of
 
 EVERY = {
     "source": Path("/tables"),

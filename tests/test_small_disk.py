@@ -19,7 +19,7 @@ from loading import BYTES, Most, YtDlp, load, write_tables
 
 import hdtf_async
 from hdtf_async import ExitCode, Reason, cli, disk
-from hdtf_async.model import Audio
+from hdtf_async.core.model import Audio
 from hdtf_async.store import Store
 
 if TYPE_CHECKING:

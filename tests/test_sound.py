@@ -13,9 +13,9 @@ import media
 import pytest
 
 from hdtf_async import ffmpeg, filters
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.model import Audio, Box, Clip, Crop, Form, Interval, Video
 from hdtf_async.cut import plan_cut
-from hdtf_async.failures import Failure, Reason
-from hdtf_async.model import Audio, Box, Clip, Crop, Form, Interval, Video
 from hdtf_async.probe import Prober
 from hdtf_async.raws import Raw
 from hdtf_async.workshop import bundled_ffmpeg

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hdtf_async
-from hdtf_async import Options, OptionsError, splits, tables
+from hdtf_async import Options, OptionsError, tables
 from hdtf_async.check import OURS
-from hdtf_async.model import SUBSETS, Video
-from hdtf_async.splits import SEED, SHARES, SIDES, Split
+from hdtf_async.core import splits
+from hdtf_async.core.model import SUBSETS, Video
+from hdtf_async.core.splits import SEED, SHARES, SIDES, Split
 from hdtf_async.views import LISTS
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from conftest import Finished
 
-    from hdtf_async.model import Tables
+    from hdtf_async.core.model import Tables
 
 VIDEOS = st.lists(
     st.builds(

@@ -18,21 +18,22 @@ from hypothesis import strategies as st
 from loading import write_tables
 
 import hdtf_async
-from hdtf_async import Options, plan, run, steps, store, tables
+from hdtf_async import Options, plan, run, store, tables
 from hdtf_async.census import _csv, _rows, _unanswered
-from hdtf_async.failures import Failure, Reason
+from hdtf_async.core import steps
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.jsonlines import line
+from hdtf_async.core.splits import Split
+from hdtf_async.core.steps import in_order
 from hdtf_async.journal import JOURNAL, Known
-from hdtf_async.jsonlines import line
 from hdtf_async.lanes import Lanes
-from hdtf_async.splits import Split
-from hdtf_async.steps import in_order
 from hdtf_async.views import failure_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-    from hdtf_async.model import Tables
+    from hdtf_async.core.model import Tables
 
 FEW, MANY = 400, 1600
 """Rows of a short and of a long table."""

@@ -21,10 +21,11 @@ from anyio.to_thread import run_sync
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hdtf_async import descriptors, disk, journal, locks, views
-from hdtf_async.failures import Failure, Reason
+from hdtf_async import disk, journal, locks, views
+from hdtf_async.core import descriptors
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.model import Box, Clip, Interval, Video
 from hdtf_async.locks import BusyError, StoreError, is_held
-from hdtf_async.model import Box, Clip, Interval, Video
 from hdtf_async.store import opened, read_known, run_record
 from hdtf_async.views import failure_record
 

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hdtf_async import tables
-from hdtf_async.model import SUBSETS, Box, Clip, Finding, Interval, Severity, Tables
+from hdtf_async.core.model import SUBSETS, Box, Clip, Finding, Interval, Severity, Tables
 from hdtf_async.rows import Findings
 from hdtf_async.tables import Corrections, Row, TableError, read, shipped
 

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 import hdtf_async
 from hdtf_async import cli, sheet
+from hdtf_async.core.jsonlines import line
+from hdtf_async.core.text import printable, quoted, shown
 from hdtf_async.journal import JOURNAL
-from hdtf_async.jsonlines import line
-from hdtf_async.text import printable, quoted, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,8 +13,8 @@ import pytest
 
 import hdtf_async
 from hdtf_async import Options
-from hdtf_async.model import Audio, Crop
-from hdtf_async.shards import Shard
+from hdtf_async.core.model import Audio, Crop
+from hdtf_async.core.shards import Shard
 
 
 def test_options_are_typed_for_what_people_write_and_for_what_they_hold() -> None:

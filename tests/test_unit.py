@@ -12,7 +12,7 @@ import anyio
 from loading import GONE, LATER, Most, childless, load, write_tables
 
 from hdtf_async import Options, Reason, plan, tables
-from hdtf_async.events import Events
+from hdtf_async.core.events import Events
 from hdtf_async.journal import JOURNAL, Gathered, Known
 from hdtf_async.lanes import Lanes
 from hdtf_async.rawdirs import OwnFiles, own_raws

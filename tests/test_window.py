@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 import hdtf_async
 from hdtf_async import ExitCode, faces
 from hdtf_async.cli import main
-from hdtf_async.failures import Failure, Reason
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.model import Box, Clip, Crop, Fallback, Form, Interval, Video
 from hdtf_async.formats import Resolution
-from hdtf_async.model import Box, Clip, Crop, Fallback, Form, Interval, Video
 from hdtf_async.people import Found, Frame, Region, find, overlap
 from hdtf_async.window import place, plan_window
 

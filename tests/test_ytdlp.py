@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from hdtf_async import process, ytdlp
-from hdtf_async.failures import Failure, Reason
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.options import Options
 from hdtf_async.formats import Format
-from hdtf_async.options import Options
 from hdtf_async.ytdlp import Progress, YtDlp
 
 RENDITION = Format(

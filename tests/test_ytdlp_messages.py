@@ -13,7 +13,7 @@ from test_failures import FROM_YOUTUBE, FROM_YT_DLP, TABLES, TOGETHER, transcrip
 from ytdlp_messages import Message, Row
 
 from hdtf_async import messages
-from hdtf_async.failures import Reason
+from hdtf_async.core.failures import Reason
 from hdtf_async.words import classify
 
 if TYPE_CHECKING:

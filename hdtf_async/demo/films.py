@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from hdtf_async.core.model import SUBSETS, Box, Interval
 from hdtf_async.demo.film import Film
 from hdtf_async.demo.motion import head_box
-from hdtf_async.model import SUBSETS, Box, Interval
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,10 +10,10 @@ import math
 import random
 from dataclasses import dataclass
 
+from hdtf_async.core.model import Box, Interval
 from hdtf_async.demo.film import Film, width_of
 from hdtf_async.demo.head import HEAD_ACROSS, HEAD_DOWN
 from hdtf_async.demo.room import SCENE_DOWN
-from hdtf_async.model import Box, Interval
 
 TILT_STEP = 0.6
 """Degrees between two drawn tilts of the head."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import Process
 
-    from hdtf_async.options import Options
+    from hdtf_async.core.options import Options
 
 _HOST = "127.0.0.1"
 _ROOT = Path(__file__).absolute().parents[2]

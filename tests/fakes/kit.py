@@ -15,7 +15,7 @@ from fakes.yt_dlp import LADDER
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from hdtf_async.model import Clip
+    from hdtf_async.core.model import Clip
 
 Kind = Literal["ask", "download", "encode", "version"]
 """What a job is: yt-dlp asked for a video or fetching it, ffmpeg cutting a clip or telling its version."""

@@ -18,10 +18,10 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Generic, NoReturn, TypeVar
 
-from hdtf_async import causes, handed
-from hdtf_async.model import SUBSETS
-from hdtf_async.shards import Shard
-from hdtf_async.splits import SHARES, shares_of
+from hdtf_async.core import os_errors, ytdlp_args
+from hdtf_async.core.model import SUBSETS
+from hdtf_async.core.shards import Shard
+from hdtf_async.core.splits import SHARES, shares_of
 
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
@@ -212,7 +212,7 @@ def _readable(value: object) -> Path:
     try:
         file.open("rb").close()
     except OSError as error:
-        raise RefusedError(f"cannot read {file}: {causes.told(error)}") from None
+        raise RefusedError(f"cannot read {file}: {os_errors.told(error)}") from None
     return file
 
 
@@ -321,10 +321,10 @@ SCHEDULER = Kind("the address of a Dask scheduler, such as tcp://host:8786", _sc
 
 def _proxy(value: object) -> str:
     address = _text(value)
-    return address if handed.is_proxy(address) else _refuse(value)
+    return address if ytdlp_args.is_proxy(address) else _refuse(value)
 
 
-PROXY = Kind(handed.PROXY, _proxy)
+PROXY = Kind(ytdlp_args.PROXY, _proxy)
 
 
 def _argument(value: object) -> str:
@@ -340,7 +340,7 @@ _ARGUMENTS = many(
 
 def _yt_dlp_arguments(value: object) -> tuple[str, ...]:
     arguments = () if value == "" else _ARGUMENTS.read(value)
-    if wrong := handed.yt_dlp_arguments(arguments):
+    if wrong := ytdlp_args.yt_dlp_arguments(arguments):
         raise RefusedError(wrong)
     return arguments
 

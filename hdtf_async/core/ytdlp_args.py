@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from hdtf_async.masks import without_secrets
-from hdtf_async.text import shown
+from hdtf_async.core.redact import without_secrets
+from hdtf_async.core.text import shown
 
 _OWNED = (
     "--output", "--paths", "--print", "--print-to-file", "--exec", "--no-exec", "--exec-before-download",

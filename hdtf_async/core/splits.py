@@ -16,12 +16,12 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from hdtf_async.steps import in_order, steps
+from hdtf_async.core.steps import in_order, steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from hdtf_async.model import Video
+    from hdtf_async.core.model import Video
 
 SIDES = ("train", "val", "test")
 SHARES = (90, 5, 5)

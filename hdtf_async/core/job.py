@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 import anyio
 
-from hdtf_async.events import Events
+from hdtf_async.core.events import Events
 from hdtf_async.workshop import one_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from hdtf_async.events import Event, Reader
+    from hdtf_async.core.events import Event, Reader
 
 T = TypeVar("T")
 """What a job comes to."""

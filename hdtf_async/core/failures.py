@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING
 
-from hdtf_async.masks import last_words
+from hdtf_async.core.redact import last_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,7 +10,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from hdtf_async.steps import checkpoint
+from hdtf_async.core.steps import checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

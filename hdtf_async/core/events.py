@@ -17,7 +17,7 @@ import anyio
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hdtf_async.failures import Reason
+    from hdtf_async.core.failures import Reason
 
 __all__ = [
     "CheckEnded", "ClipChecked", "ClipDone", "ClipFailed", "ClipRetrying", "DownloadProgress",

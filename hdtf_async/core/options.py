@@ -14,18 +14,18 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from hdtf_async import takes
-from hdtf_async.cpus import usable_cpus
+from hdtf_async.core import validators
+from hdtf_async.core.model import Audio, Codec, Crop, Deinterlace, Fallback, Form, Hdr, PaceScope
+from hdtf_async.core.recipes import RECIPES
+from hdtf_async.core.shards import Shard
+from hdtf_async.core.splits import SEED, SHARES, Split
+from hdtf_async.core.system import usable_cpus
+from hdtf_async.core.text import printable, shown
+from hdtf_async.core.validators import Kind
 from hdtf_async.formats import Resolution
-from hdtf_async.model import Audio, Codec, Crop, Deinterlace, Fallback, Form, Hdr, PaceScope
-from hdtf_async.recipes import RECIPES
-from hdtf_async.shards import Shard
-from hdtf_async.splits import SEED, SHARES, Split
 from hdtf_async.tables import Corrections
-from hdtf_async.takes import Kind
-from hdtf_async.text import printable, shown
 
-_RECIPE = takes.word(tuple(RECIPES))
+_RECIPE = validators.word(tuple(RECIPES))
 T = TypeVar("T")
 Given_contra = TypeVar("Given_contra", contravariant=True)
 Held_co = TypeVar("Held_co", covariant=True)
@@ -64,7 +64,7 @@ class Flag:
     @property
     def is_switch(self) -> bool:
         """Whether it is on or off."""
-        return self.kind is takes.SWITCH
+        return self.kind is validators.SWITCH
 
     def read(self, value: object) -> Any:  # noqa: ANN401 - of the field's own type
         """Return the field's value for what a person has written.
@@ -73,7 +73,7 @@ class Flag:
         """
         try:
             return self.kind.read(value)
-        except takes.RefusedError as error:
+        except validators.RefusedError as error:
             raise OptionsError(printable(str(error))) from None
         except (ValueError, TypeError, ArithmeticError):
             got = "" if self.secret else f" (got {shown(value)})"
@@ -155,205 +155,205 @@ class Options:
     recipe: InitVar[str | None] = None
     source: Accepts[str | PathLike[str] | None, Path | None] = _option(
         "--source", "-s", "--source_dir", default=None, group=WHICH, metavar="DIR",
-        kind=takes.path("a directory, such as HDTF_dataset"),
+        kind=validators.path("a directory, such as HDTF_dataset"),
         help="directory of the HDTF tables", unset="bundled",
     )  # fmt: skip
     subsets: Accepts[str | Iterable[str], tuple[str, ...]] = _option(
-        "--subset", default=(), group=WHICH, metavar="RD,WDA,WRA", kind=takes.SUBSET, many=True,
+        "--subset", default=(), group=WHICH, metavar="RD,WDA,WRA", kind=validators.SUBSET, many=True,
         help="only these subsets", unset="all",
     )  # fmt: skip
     videos: Accepts[str | Iterable[str], tuple[str, ...]] = _option(
         "--video", default=(), group=WHICH, metavar="NAME", many=True,
-        kind=takes.names("names or YouTube ids of videos, such as RD_Radio1"),
+        kind=validators.names("names or YouTube ids of videos, such as RD_Radio1"),
         help="only this name or YouTube id; repeatable", unset="all",
     )  # fmt: skip
     limit: Accepts[int | str | None, int | None] = _option(
         "--limit", default=None, group=WHICH, metavar="N", unset="all",
-        kind=takes.whole("a positive integer, such as 5", 1), help="only the first N videos of the tables",
+        kind=validators.whole("a positive integer, such as 5", 1), help="only the first N videos of the tables",
     )  # fmt: skip
     corrections: Accepts[Corrections | str, Corrections] = _option(
-        "--corrections", default=Corrections.VERIFIED, group=WHICH, kind=takes.choice(Corrections),
+        "--corrections", default=Corrections.VERIFIED, group=WHICH, kind=validators.choice(Corrections),
         help="which table corrections to apply",
     )  # fmt: skip
     downloads: Accepts[int | str, int] = _option(
         "--downloads", "-w", "--num_workers", default=8, group=NETWORK, metavar="N",
-        kind=takes.whole("an integer from 1 to 256, such as 4", 1, 256), help="parallel downloads",
+        kind=validators.whole("an integer from 1 to 256, such as 4", 1, 256), help="parallel downloads",
     )  # fmt: skip
     pace: Accepts[float | str, float] = _option(
         "--pace", default=15.0, group=NETWORK, metavar="SECONDS",
-        kind=takes.number("seconds from 0 to 3600, such as 20", 0, 3600),
+        kind=validators.number("seconds from 0 to 3600, such as 20", 0, 3600),
         help="minimum delay between download starts",
     )  # fmt: skip
     cool_down: Accepts[float | str, float] = _option(
         "--cool-down", default=600.0, group=NETWORK, metavar="SECONDS",
-        kind=takes.number("seconds from 0 to 86400, such as 600", 0, 24 * 3600),
+        kind=validators.number("seconds from 0 to 86400, such as 600", 0, 24 * 3600),
         help="pause when YouTube blocks this IP; doubles",
     )  # fmt: skip
     limit_rate: Accepts[float | str | None, int | None] = _option(
         "--limit-rate", default=None, group=NETWORK, metavar="BYTES",
-        kind=takes.size("a rate in bytes per second from 1k to 1T, such as 500k or 10M", 1000, 10**12),
+        kind=validators.size("a rate in bytes per second from 1k to 1T, such as 500k or 10M", 1000, 10**12),
         help="total bytes per second, such as 10M", unset="unlimited",
     )  # fmt: skip
     stall_timeout: Accepts[float | str, float] = _option(
         "--stall-timeout", default=120.0, group=NETWORK, metavar="SECONDS",
-        kind=takes.number("seconds from 1 to 3600, such as 120", 1, 3600),
+        kind=validators.number("seconds from 1 to 3600, such as 120", 1, 3600),
         help="abort if no data arrives for this long",
     )  # fmt: skip
     least_speed: Accepts[float | str, int] = _option(
         "--least-speed", default=30_000, group=NETWORK, metavar="BYTES",
-        kind=takes.size("a rate in bytes per second from 1 to 1T, such as 30k", 1, 10**12),
+        kind=validators.size("a rate in bytes per second from 1 to 1T, such as 30k", 1, 10**12),
         help="time limit: 10 min plus size at this rate",
     )  # fmt: skip
     retry_wait: Accepts[float | str, float] = _option(
         "--retry-wait", default=10.0, group=NETWORK, metavar="SECONDS",
-        kind=takes.number("seconds from 0 to 3600, such as 10", 0, 3600),
+        kind=validators.number("seconds from 0 to 3600, such as 10", 0, 3600),
         help="first delay before a retry; grows fourfold",
     )  # fmt: skip
     resolution: Accepts[Resolution | str | None, Resolution] = _option(
-        "--resolution", default=None, group=NETWORK, kind=takes.choice(Resolution),
+        "--resolution", default=None, group=NETWORK, kind=validators.choice(Resolution),
         help="reference: height the boxes refer to, else the nearest; exact: only that height (within 8 px);"
         " best: highest available",
         unset="reference; best with --crop face",
     )  # fmt: skip
     raw_dirs: Accepts[str | PathLike[str] | Iterable[str | PathLike[str]], tuple[Path, ...]] = _option(
         "--raw-dir", default=(), group=NETWORK, metavar="DIR", many=True,
-        kind=takes.paths("one or more directories, such as /data/videos"),
+        kind=validators.paths("one or more directories, such as /data/videos"),
         help="existing videos, named {subset}_{name}.* or by YouTube id; never modified; repeatable",
     )  # fmt: skip
     cookies: Accepts[str | PathLike[str] | None, Path | None] = _option(
         "--cookies", default=None, group=NETWORK, metavar="FILE",
-        kind=takes.readable("a file of cookies in Netscape format, such as cookies.txt"),
+        kind=validators.readable("a file of cookies in Netscape format, such as cookies.txt"),
         help="cookies file in Netscape format",
     )  # fmt: skip
     cookies_from_browser: Accepts[str | None, str | None] = _option(
         "--cookies-from-browser", default=None, group=NETWORK, metavar="BROWSER",
-        kind=takes.name("a browser that yt-dlp supports, such as firefox"),
+        kind=validators.name("a browser that yt-dlp supports, such as firefox"),
         help="browser to read cookies from, e.g. firefox",
     )  # fmt: skip
     proxy: Accepts[str | None, str | None] = _option(
-        "--proxy", default=None, group=NETWORK, metavar="URL", kind=takes.PROXY, secret=True,
+        "--proxy", default=None, group=NETWORK, metavar="URL", kind=validators.PROXY, secret=True,
         help="http, https or socks proxy for yt-dlp",
     )  # fmt: skip
     yt_dlp_args: Accepts[str | Iterable[str], tuple[str, ...]] = _option(
-        "--yt-dlp-args", default=(), group=NETWORK, metavar="ARGS", kind=takes.YT_DLP_ARGS, secret=True,
+        "--yt-dlp-args", default=(), group=NETWORK, metavar="ARGS", kind=validators.YT_DLP_ARGS, secret=True,
         help="extra yt-dlp options: --yt-dlp-args='...'",
     )  # fmt: skip
     encodes: Accepts[int | str | None, int | None] = _option(
         "--encodes", default=None, group=ENCODE, metavar="N",
-        kind=takes.whole("an integer from 1 to 1024, such as 4", 1, 1024),
+        kind=validators.whole("an integer from 1 to 1024, such as 4", 1, 1024),
         help="parallel encodes", unset="number of available CPUs",
     )  # fmt: skip
     crop: Accepts[Crop | str, Crop] = _option(
-        "--crop", default=Crop.TABLE, group=ENCODE, kind=takes.choice(Crop),
+        "--crop", default=Crop.TABLE, group=ENCODE, kind=validators.choice(Crop),
         help="table: published box; face: detected face; none: whole frame",
     )  # fmt: skip
     face_rate: Accepts[float | str | None, float | None] = _option(
-        "--face-rate", default=5.0, group=ENCODE, metavar="N", kind=takes.FACE_RATE,
+        "--face-rate", default=5.0, group=ENCODE, metavar="N", kind=validators.FACE_RATE,
         help="face detections per second, or 'every' frame",
     )  # fmt: skip
     face_margin: Accepts[float | str, float] = _option(
         "--face-margin", default=0.0, group=ENCODE, metavar="FRACTION",
-        kind=takes.number("a fraction of the face's size from -0.25 to 1, such as 0.1", -0.25, 1),
+        kind=validators.number("a fraction of the face's size from -0.25 to 1, such as 0.1", -0.25, 1),
         help="margin around the face, relative to its size",
     )  # fmt: skip
     face_fallback: Accepts[Fallback | str, Fallback] = _option(
-        "--face-fallback", default=Fallback.FAIL, group=ENCODE, kind=takes.choice(Fallback),
+        "--face-fallback", default=Fallback.FAIL, group=ENCODE, kind=validators.choice(Fallback),
         help="if no face is found",
     )  # fmt: skip
     size: Accepts[int | str | None, int | None] = _option(
-        "--size", default=None, group=ENCODE, metavar="PIXELS", kind=takes.SIDE,
+        "--size", default=None, group=ENCODE, metavar="PIXELS", kind=validators.SIDE,
         help="length of the shorter side", unset="unchanged",
     )  # fmt: skip
     fps: Accepts[float | str | Fraction | None, Fraction | None] = _option(
-        "--fps", default=None, group=ENCODE, metavar="RATE", kind=takes.RATE,
+        "--fps", default=None, group=ENCODE, metavar="RATE", kind=validators.RATE,
         help="frame rate, such as 25 or 30000/1001", unset="unchanged",
     )  # fmt: skip
     segment: Accepts[float | str | None, float | None] = _option(
         "--segment", default=None, group=ENCODE, metavar="SECONDS",
-        kind=takes.number("seconds from 1 to 3600, such as 10", 1, 3600),
+        kind=validators.number("seconds from 1 to 3600, such as 10", 1, 3600),
         help="split clips into pieces of this length", unset="off",
     )  # fmt: skip
     audio: Accepts[Audio | str, Audio] = _option(
-        "--audio", default=Audio.NONE, group=ENCODE, kind=takes.choice(Audio),
+        "--audio", default=Audio.NONE, group=ENCODE, kind=validators.choice(Audio),
         help="aac: in the clip; wav: separate 16 kHz mono file; both",
     )  # fmt: skip
     deinterlace: Accepts[Deinterlace | str, Deinterlace] = _option(
-        "--deinterlace", default=Deinterlace.AUTO, group=ENCODE, kind=takes.choice(Deinterlace),
+        "--deinterlace", default=Deinterlace.AUTO, group=ENCODE, kind=validators.choice(Deinterlace),
         help="auto: if flagged or combing is detected",
     )  # fmt: skip
     hdr: Accepts[Hdr | str, Hdr] = _option(
-        "--hdr", default=Hdr.TONEMAP, group=ENCODE, kind=takes.choice(Hdr),
+        "--hdr", default=Hdr.TONEMAP, group=ENCODE, kind=validators.choice(Hdr),
         help="HDR video: convert to SDR, or fail",
     )  # fmt: skip
     codec: Accepts[Codec | str, Codec] = _option(
-        "--codec", default=Codec.H264, group=ENCODE, kind=takes.choice(Codec),
+        "--codec", default=Codec.H264, group=ENCODE, kind=validators.choice(Codec),
         help="H.264 with --crf, or lossless H.264",
     )  # fmt: skip
     crf: Accepts[int | str, int] = _option(
         "--crf", default=20, group=ENCODE, metavar="N",
-        kind=takes.whole("an integer from 0 to 51, such as 18", 0, 51),
+        kind=validators.whole("an integer from 0 to 51, such as 18", 0, 51),
         help="x264 quality, 0 to 51, lower is better",
     )  # fmt: skip
     preset: Accepts[str, str] = _option(
-        "--preset", default="superfast", group=ENCODE, kind=takes.word(PRESETS), help="x264 preset",
+        "--preset", default="superfast", group=ENCODE, kind=validators.word(PRESETS), help="x264 preset",
     )  # fmt: skip
     keep_raw: Accepts[bool | str | None, bool | None] = _option(
-        "--keep-raw", default=None, group=DISK, kind=takes.SWITCH, unset="on; off for object stores",
+        "--keep-raw", default=None, group=DISK, kind=validators.SWITCH, unset="on; off for object stores",
         help="keep source videos for later re-encoding",
     )  # fmt: skip
     scratch: Accepts[str | PathLike[str] | None, Path | None] = _option(
         "--scratch", default=None, group=DISK, metavar="DIR", unset="$TMPDIR",
-        kind=takes.path("a directory, such as /tmp/scratch"), help="temporary directory for object stores",
+        kind=validators.path("a directory, such as /tmp/scratch"), help="temporary directory for object stores",
     )  # fmt: skip
     min_free: Accepts[float | str, int] = _option(
         "--min-free", default=2 * 10**9, group=DISK, metavar="BYTES",
-        kind=takes.size("a size such as 500M or 10G", 0, 10**18),
+        kind=validators.size("a size such as 500M or 10G", 0, 10**18),
         help="stop if less disk space than this is left",
     )  # fmt: skip
     no_report: Accepts[bool | str, bool] = _option(
-        "--no-report", default=False, group=DISK, kind=takes.SWITCH,
+        "--no-report", default=False, group=DISK, kind=validators.SWITCH,
         help="do not write report.html at the end",
     )  # fmt: skip
     retry_failed: Accepts[bool | str, bool] = _option(
-        "--retry-failed", default=False, group=DISK, kind=takes.SWITCH,
+        "--retry-failed", default=False, group=DISK, kind=validators.SWITCH,
         help="retry videos marked permanently unavailable",
     )  # fmt: skip
     recut: Accepts[bool | str, bool] = _option(
-        "--recut", default=False, group=DISK, kind=takes.SWITCH,
+        "--recut", default=False, group=DISK, kind=validators.SWITCH,
         help="re-encode existing clips whose settings differ",
     )  # fmt: skip
     shard: Accepts[Shard | str | tuple[int, int] | None, Shard | None] = _option(
-        "--shard", default=None, group=COPIES, metavar="I/N", kind=takes.SHARD,
+        "--shard", default=None, group=COPIES, metavar="I/N", kind=validators.SHARD,
         help="process shard I of N, counted from 0", unset="all",
     )  # fmt: skip
     dask: Accepts[str | None, str | None] = _option(
-        "--dask", default=None, group=COPIES, metavar="ADDRESS", kind=takes.SCHEDULER,
+        "--dask", default=None, group=COPIES, metavar="ADDRESS", kind=validators.SCHEDULER,
         help="run on the Dask cluster of this scheduler",
     )  # fmt: skip
     pace_scope: Accepts[PaceScope | str, PaceScope] = _option(
-        "--pace-scope", default=PaceScope.WORKER, group=COPIES, kind=takes.choice(PaceScope),
+        "--pace-scope", default=PaceScope.WORKER, group=COPIES, kind=validators.choice(PaceScope),
         help="worker: each worker has its own public IP; cluster: all share one",
     )  # fmt: skip
     split: Accepts[str | bool | Sequence[int] | None, tuple[int, int, int] | None] = _option(
-        "--split", default=None, group=DISK, metavar="90/5/5", kind=takes.SPLIT, bare=SHARES, unset="off",
+        "--split", default=None, group=DISK, metavar="90/5/5", kind=validators.SPLIT, bare=SHARES, unset="off",
         help="write speaker-disjoint train/val/test lists",
     )  # fmt: skip
     split_seed: Accepts[int | str, int] = _option(
         "--split-seed", default=SEED, group=DISK, metavar="N",
-        kind=takes.whole("a non-negative integer, such as 7", 0, 2**63),
+        kind=validators.whole("a non-negative integer, such as 7", 0, 2**63),
         help="random seed of the split",
     )  # fmt: skip
     ffmpeg: Accepts[str | PathLike[str] | None, Path | None] = _option(
         "--ffmpeg", default=None, group=TOOLS, metavar="PATH", unset="bundled",
-        kind=takes.path("the path of an executable, such as /usr/bin/ffmpeg"), help="ffmpeg executable",
+        kind=validators.path("the path of an executable, such as /usr/bin/ffmpeg"), help="ffmpeg executable",
     )  # fmt: skip
     yt_dlp: Accepts[str | PathLike[str] | None, Path | None] = _option(
         "--yt-dlp", default=None, group=TOOLS, metavar="PATH", unset="this environment's",
-        kind=takes.path("the path of an executable, such as /usr/bin/yt-dlp"), help="yt-dlp executable",
+        kind=validators.path("the path of an executable, such as /usr/bin/yt-dlp"), help="yt-dlp executable",
     )  # fmt: skip
     face_model: Accepts[str | PathLike[str] | None, Path | None] = _option(
         "--face-model", default=None, group=TOOLS, metavar="FILE", unset="downloaded once",
-        kind=takes.readable("a file, such as face_landmarker.task"),
+        kind=validators.readable("a file, such as face_landmarker.task"),
         help="MediaPipe face_landmarker.task",
     )  # fmt: skip
 
@@ -411,20 +411,20 @@ class Printing:
     """What the command line prints; a host program prints for itself."""
 
     json: bool = _option(
-        "--json", default=False, group=PRINT, kind=takes.SWITCH, help="print one JSON object per line"
+        "--json", default=False, group=PRINT, kind=validators.SWITCH, help="print one JSON object per line"
     )
     quiet: bool = _option(
-        "--quiet", "-q", default=False, group=PRINT, kind=takes.SWITCH, help="print errors only"
+        "--quiet", "-q", default=False, group=PRINT, kind=validators.SWITCH, help="print errors only"
     )
     progress: bool = _option(
         "--progress",
         default=True,
         group=PRINT,
-        kind=takes.SWITCH,
+        kind=validators.SWITCH,
         help="bars on a terminal, plain lines elsewhere",
     )
     log_level: str = _option(
-        "--log-level", default="warning", group=PRINT, kind=takes.word(("debug", "info", "warning", "error")),
+        "--log-level", default="warning", group=PRINT, kind=validators.word(("debug", "info", "warning", "error")),
         help="verbosity",
     )  # fmt: skip
 

@@ -11,8 +11,8 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from hdtf_async.model import Audio
-from hdtf_async.text import shown
+from hdtf_async.core.model import Audio
+from hdtf_async.core.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from hdtf_async.cpus import GROUPS, OWN, control_groups
+from hdtf_async.core.system import GROUPS, OWN, control_groups
 
 _MEMINFO = Path("/proc/meminfo")
 _KB = 1024

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 
-from hdtf_async.failures import Failure, Reason
+from hdtf_async.core.failures import Failure, Reason
 
 _FULL, _LIMIT, _DISK = Reason.DISK_FULL, Reason.RESOURCE_LIMIT, Reason.DISK_ERROR
 _LOOK = "check the system log (dmesg) and the disk"

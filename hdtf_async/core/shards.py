@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from hdtf_async.failures import ExitCode, Reason, exit_code
+from hdtf_async.core.failures import ExitCode, Reason, exit_code
 
 if TYPE_CHECKING:
     from collections import Counter

@@ -14,15 +14,15 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hdtf_async.model import SUBSETS
-from hdtf_async.shards import Shard
-from hdtf_async.steps import steps
+from hdtf_async.core.model import SUBSETS
+from hdtf_async.core.shards import Shard
+from hdtf_async.core.steps import steps
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from hdtf_async.model import Tables
-    from hdtf_async.options import Options
+    from hdtf_async.core.model import Tables
+    from hdtf_async.core.options import Options
 
 REQUEST = "request"
 """Type of the record."""
