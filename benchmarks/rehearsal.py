@@ -25,8 +25,8 @@ from statistics import mean
 import anyio
 
 import hdtf_async
-from hdtf_async import tables
 from hdtf_async.core.options import Options
+from hdtf_async.dataset import tables
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 

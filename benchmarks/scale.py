@@ -29,9 +29,9 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from hdtf_async import plan, tables
 from hdtf_async.core.events import Events
 from hdtf_async.core.options import Options
+from hdtf_async.dataset import plan, tables
 from hdtf_async.entrance import Entrance
 from hdtf_async.lanes import Lanes
 from hdtf_async.pipeline import Pipeline
@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 
     from hdtf_async.core.failures import Failure
     from hdtf_async.core.model import Clip, Video
+    from hdtf_async.dataset.plan import Work
     from hdtf_async.entrance import Turn
-    from hdtf_async.plan import Work
 
 ASK = 3.0
 """Seconds for one answer of YouTube's, the start of yt-dlp included."""

@@ -40,11 +40,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from loading import GONE, Most, load, write_tables
 
-from hdtf_async import Options, Reason, plan, tables, views
+from hdtf_async import Options, Reason, views
 from hdtf_async.core.failures import Failure
 from hdtf_async.core.jsonlines import line
 from hdtf_async.core.model import SUBSETS, Form
 from hdtf_async.core.shards import Shard, place
+from hdtf_async.dataset import plan, tables
 from hdtf_async.journal import JOURNAL, RAWS, name_of
 from hdtf_async.views import FAILURES, METADATA, failure_record
 

@@ -15,16 +15,16 @@ from hdtf_async.core.job import Running
 from hdtf_async.core.model import Audio, Codec, Crop, Deinterlace, Fallback, PaceScope
 from hdtf_async.core.options import Options, OptionsError
 from hdtf_async.core.shards import Merged, Shard
+from hdtf_async.dataset.plan import UnknownVideoError
+from hdtf_async.dataset.tables import Corrections, TableError
 from hdtf_async.export import Exported, export
 from hdtf_async.formats import Resolution
 from hdtf_async.forms import FormError
 from hdtf_async.lanes import Lanes
 from hdtf_async.locks import BusyError, StoreError
-from hdtf_async.plan import UnknownVideoError
 from hdtf_async.repair import Check, check
 from hdtf_async.report import Report
 from hdtf_async.run import download, merge, running
-from hdtf_async.tables import Corrections, TableError
 
 __all__ = [
     "Audio",

@@ -22,12 +22,13 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import formats, plan, store
+from hdtf_async import formats, store
 from hdtf_async.core.events import DownloadStarted, RunStarted, VideoAsked
 from hdtf_async.core.failures import Action, ExitCode, Failure, Reason
 from hdtf_async.core.job import to_end, under_way
 from hdtf_async.core.options import Options
 from hdtf_async.core.steps import steps
+from hdtf_async.dataset import plan
 from hdtf_async.formats import Choice, Resolution
 from hdtf_async.guard import guarding
 from hdtf_async.javascript import JavaScript, private_cache
@@ -46,8 +47,8 @@ if TYPE_CHECKING:
     from hdtf_async.core.events import Events
     from hdtf_async.core.job import Running
     from hdtf_async.core.model import Clip, Tables, Video
+    from hdtf_async.dataset.plan import Work
     from hdtf_async.entrance import Turn
-    from hdtf_async.plan import Work
     from hdtf_async.store import Store
 
 CENSUS = "census.csv"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 import anyio.lowlevel
 from anyio.to_thread import run_sync
 
-from hdtf_async import doctor, live, page, plan, planned, progress, rawdirs, repair, sheet, store, tables
+from hdtf_async import doctor, live, page, planned, progress, rawdirs, repair, sheet, store
 from hdtf_async.census import CENSUS, FRESH
 from hdtf_async.census import IDLE as IDLE_IN_CENSUS
 from hdtf_async.census import running as census_running
@@ -26,6 +26,7 @@ from hdtf_async.core.failures import ExitCode, Failure
 from hdtf_async.core.job import Running
 from hdtf_async.core.options import DISK, ENCODE, NETWORK, TOOLS, WHICH, Options, OptionsError, Printing
 from hdtf_async.core.recipes import RECIPES
+from hdtf_async.dataset import plan, tables
 from hdtf_async.ending import Gently, fault, until_signal
 from hdtf_async.export import OPTIONS as OF_EXPORT
 from hdtf_async.export import Exported, export

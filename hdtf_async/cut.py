@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import combing, ffmpeg, geometry, tracks
+from hdtf_async import combing, ffmpeg, tracks
 from hdtf_async.core import os_errors
 from hdtf_async.core.events import ClipDone, EncodeProgress, EncodeStarted
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Box, Crop, Deinterlace, Hdr, Interval
+from hdtf_async.dataset import geometry
+from hdtf_async.dataset.plan import fingerprint, row
 from hdtf_async.guard import UNGUARDED, Guard
-from hdtf_async.plan import fingerprint, row
 from hdtf_async.window import plan_window
 
 if TYPE_CHECKING:

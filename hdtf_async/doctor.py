@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING
 
 from anyio.to_thread import run_sync
 
-from hdtf_async import facemodel, faces, ffmpeg, locks, plan, process, rawdirs, store, tables
+from hdtf_async import facemodel, faces, ffmpeg, locks, process, rawdirs, store
 from hdtf_async.core import os_errors, preflight
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Crop
 from hdtf_async.core.preflight import Sign, Verdict
+from hdtf_async.dataset import plan, tables
 from hdtf_async.javascript import JavaScript, private_cache
 from hdtf_async.journal import Known
 from hdtf_async.probe import Prober
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from hdtf_async.core.options import Options
-    from hdtf_async.plan import Work
+    from hdtf_async.dataset.plan import Work
 
 _NAMED = 20
 """Files that are named at most."""

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import disk, stills, store, tables
+from hdtf_async import disk, stills, store
 from hdtf_async.core import descriptors
 from hdtf_async.core.job import require_asyncio
 from hdtf_async.core.jsonlines import line, records
@@ -28,6 +28,7 @@ from hdtf_async.core.options import Options, OptionsError
 from hdtf_async.core.recipes import RECIPES, How
 from hdtf_async.core.splits import Split
 from hdtf_async.core.text import printable, shown
+from hdtf_async.dataset import tables
 from hdtf_async.disk import trouble
 from hdtf_async.forms import FormError
 from hdtf_async.guard import guarding

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from hdtf_async.core.events import Events
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.core.options import Options
+    from hdtf_async.dataset.plan import Work
     from hdtf_async.entrance import Turn
     from hdtf_async.entries import Source
     from hdtf_async.formats import Choice, Format
-    from hdtf_async.plan import Work
     from hdtf_async.probe import Prober
     from hdtf_async.rawdirs import OwnFiles
     from hdtf_async.raws import Raw

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from hdtf_async.core.jsonlines import records
 from hdtf_async.core.text import shown
+from hdtf_async.dataset.plan import Difference
 from hdtf_async.journal import journals, shard_of
 from hdtf_async.locks import is_locked
-from hdtf_async.plan import Difference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.core.options import Options
     from hdtf_async.core.shards import Shard
-    from hdtf_async.plan import Plan
+    from hdtf_async.dataset.plan import Plan
 
 
 _END = 1 << 16

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
     from hdtf_async.core.options import Options
-    from hdtf_async.plan import Work
+    from hdtf_async.dataset.plan import Work
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import observed, plan, tables
+from hdtf_async import observed
 from hdtf_async.core.failures import Action, Failure, Reason
 from hdtf_async.core.preflight import Sign, Verdict
+from hdtf_async.dataset import plan, tables
 from hdtf_async.guard import guarding
 from hdtf_async.javascript import private_cache
 from hdtf_async.meter import Meter, measuring

@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
     from hdtf_async.core.events import Events
     from hdtf_async.core.model import Clip, Video
+    from hdtf_async.dataset.plan import Work
     from hdtf_async.entrance import Entrance, Turn
     from hdtf_async.lanes import Lanes
-    from hdtf_async.plan import Work
 
 WIND_DOWN = 60.0
 """Seconds that running encodes get to finish when the run was asked to end."""

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from hdtf_async.core.model import Clip, Tables
     from hdtf_async.core.options import Options
-    from hdtf_async.plan import Plan, Work
+    from hdtf_async.dataset.plan import Plan, Work
 
 
 def stated(

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.core.model import Tables, Video
     from hdtf_async.core.options import Options
+    from hdtf_async.dataset.plan import Plan, Work
     from hdtf_async.demux import Facts
-    from hdtf_async.plan import Plan, Work
     from hdtf_async.probe import Prober
     from hdtf_async.rawdirs import OwnFile, OwnFiles
     from hdtf_async.store import Store

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import disk, ffmpeg, locks, plan, store
+from hdtf_async import disk, ffmpeg, locks, store
 from hdtf_async.check import FOREIGN, look, names_a_file, seconds_of, unlisted
 from hdtf_async.core.events import CheckEnded, RunStarted
 from hdtf_async.core.failures import ExitCode, Failure, Reason
 from hdtf_async.core.job import to_end, under_way
 from hdtf_async.core.model import Box, Clip, Form, Interval, Tables, Video
 from hdtf_async.core.options import Options, OptionsError, flag_of
+from hdtf_async.dataset import plan
 from hdtf_async.guard import guarding
 from hdtf_async.journal import JOURNAL
 from hdtf_async.lanes import Lanes

@@ -16,7 +16,7 @@ from hdtf_async.core.failures import Reason
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from hdtf_async.plan import Work
+    from hdtf_async.dataset.plan import Work
 
 
 class Roster:

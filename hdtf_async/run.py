@@ -16,13 +16,14 @@ import anyio
 from anyio.lowlevel import checkpoint
 from anyio.to_thread import run_sync
 
-from hdtf_async import away, disk, history, page, plan, store, tables, views
+from hdtf_async import away, disk, history, page, store, views
 from hdtf_async.core.divisions import record_of, requested
 from hdtf_async.core.events import ClipFailed, Events, RunStarted
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.job import Running, require_asyncio, to_end, under_way
 from hdtf_async.core.options import Options, OptionsError
 from hdtf_async.core.steps import steps
+from hdtf_async.dataset import plan, tables
 from hdtf_async.forms import refuse_forms_of_others, refuse_two_forms
 from hdtf_async.lanes import Lanes
 from hdtf_async.locks import StoreError
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.core.model import Finding, Tables
     from hdtf_async.core.shards import Merged
-    from hdtf_async.plan import Work
+    from hdtf_async.dataset.plan import Work
     from hdtf_async.rawdirs import OwnFiles
     from hdtf_async.store import Store
 

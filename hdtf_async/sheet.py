@@ -22,11 +22,11 @@ from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box, Clip, Crop, Form, Interval, Video
 from hdtf_async.core.text import printable
 from hdtf_async.cut import plan_cut
+from hdtf_async.dataset.geometry import scale_of
 from hdtf_async.disk import trouble
 from hdtf_async.faces import opened
 from hdtf_async.ffmpeg import RUN_UPS
 from hdtf_async.filters import constant_frames, decimal
-from hdtf_async.geometry import scale_of
 from hdtf_async.journal import RAWS
 from hdtf_async.locks import StoreError
 from hdtf_async.people import Region, overlap

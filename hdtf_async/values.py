@@ -12,7 +12,7 @@ from hdtf_async.core import events
 from hdtf_async.core.events import Event
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box, Clip, Interval, Video
-from hdtf_async.plan import Work
+from hdtf_async.dataset.plan import Work
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

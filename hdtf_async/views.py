@@ -26,9 +26,9 @@ from hdtf_async.core.shards import absent_words, place
 from hdtf_async.core.splits import SIDES
 from hdtf_async.core.steps import in_order as ordered
 from hdtf_async.core.steps import steps
+from hdtf_async.dataset.plan import subset_of
 from hdtf_async.disk import trouble
 from hdtf_async.journal import Known, in_order, journals, parts, read
-from hdtf_async.plan import subset_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping

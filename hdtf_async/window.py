@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hdtf_async import geometry
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box, Fallback
+from hdtf_async.dataset import geometry
 from hdtf_async.people import Frame, Region, find, overlap
 
 if TYPE_CHECKING:

@@ -43,10 +43,10 @@ if TYPE_CHECKING:
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.core.options import Options
     from hdtf_async.core.preflight import Sign
+    from hdtf_async.dataset.plan import Work
     from hdtf_async.fetch import Arrived
     from hdtf_async.journal import Gathered, Known
     from hdtf_async.lanes import Lanes
-    from hdtf_async.plan import Work
     from hdtf_async.rawdirs import OwnFiles
     from hdtf_async.raws import Raw
     from hdtf_async.store import Store

@@ -31,10 +31,10 @@ from hdtf_async.core.model import (
     Video,
 )
 from hdtf_async.cut import plan_cut
+from hdtf_async.dataset.plan import fingerprint
 from hdtf_async.demux import Facts, Sound
 from hdtf_async.framing import Part
 from hdtf_async.people import Frame, Region
-from hdtf_async.plan import fingerprint
 from hdtf_async.raws import Raw
 from hdtf_async.timeline import Timeline
 

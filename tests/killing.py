@@ -50,8 +50,9 @@ from aftermath import (
 from fakes import kit
 
 import hdtf_async
-from hdtf_async import demo, tables
+from hdtf_async import demo
 from hdtf_async.core.failures import ExitCode
+from hdtf_async.dataset import tables
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -24,8 +24,9 @@ import anyio
 import fields
 import full
 
-from hdtf_async import Options, observed, tables
+from hdtf_async import Options, observed
 from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.dataset import tables
 from hdtf_async.live import Extraction, Fetched, Probe, probing
 from hdtf_async.observed import HEIGHT
 from hdtf_async.workshop import own_version

@@ -31,9 +31,9 @@ from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.jsonlines import records
 from hdtf_async.core.model import SUBSETS, Box, Clip, Interval, Video
 from hdtf_async.core.options import Options
+from hdtf_async.dataset.tables import read
 from hdtf_async.journal import JOURNAL, RAWS
 from hdtf_async.store import opened, run_record
-from hdtf_async.tables import read
 from hdtf_async.views import FAILURES, METADATA, failure_record
 
 if TYPE_CHECKING:

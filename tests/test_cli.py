@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from hdtf_async import cli, tables
+from hdtf_async import cli
 from hdtf_async.core.options import DISK, ENCODE, NETWORK, PRINT, TOOLS, WHICH
+from hdtf_async.dataset import tables
 
 GROUPS = (WHICH, NETWORK, ENCODE, DISK, TOOLS, PRINT)
 

@@ -20,8 +20,8 @@ from hdtf_async.core.events import ClipDone, EncodeProgress, EncodeStarted, Even
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box, Clip, Crop, Form, Interval, Video
 from hdtf_async.cut import Cutter, plan_cut, verify
+from hdtf_async.dataset.plan import fingerprint
 from hdtf_async.demux import Facts
-from hdtf_async.plan import fingerprint
 from hdtf_async.probe import Prober
 from hdtf_async.raws import Raw
 from hdtf_async.store import opened

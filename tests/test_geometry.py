@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box
-from hdtf_async.geometry import fit, fits
+from hdtf_async.dataset.geometry import fit, fits
 
 HEIGHTS = st.sampled_from([144, 240, 360, 480, 700, 714, 718, 720, 1080, 1440, 2160]) | st.integers(2, 4320)
 """Renditions that there are, and any other."""

@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import hdtf_async
-from hdtf_async import cli, corrections, disk, ffmpeg, plan, process, tables, ytdlp
+from hdtf_async import cli, disk, ffmpeg, process, ytdlp
 from hdtf_async.containers import DEMUXERS
 from hdtf_async.core.failures import Failure
 from hdtf_async.core.model import (
@@ -39,11 +39,12 @@ from hdtf_async.core.model import (
     Video,
 )
 from hdtf_async.core.options import Options
-from hdtf_async.geometry import fit
+from hdtf_async.dataset import corrections, plan, tables
+from hdtf_async.dataset.fields import MOST_OF_A_KIND, Findings
+from hdtf_async.dataset.geometry import fit
+from hdtf_async.dataset.tables import Corrections, TableError, read
 from hdtf_async.journal import Known
-from hdtf_async.rows import MOST_OF_A_KIND, Findings
 from hdtf_async.store import Store, opened
-from hdtf_async.tables import Corrections, TableError, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -812,7 +813,7 @@ def test_what_may_not_be_read_is_an_error(tmp_path: Path, closed: str) -> None:
     file = {"table": "RD_crop_wh.txt", "corrections": "corrections.csv"}.get(closed)
     target = directory / file if file else directory
     target.chmod(0)
-    program = "import os, sys; from pathlib import Path; from hdtf_async.tables import read\n"
+    program = "import os, sys; from pathlib import Path; from hdtf_async.dataset.tables import read\n"
     program += "os.getuid() or os.setuid(65534)\nread(Path(sys.argv[1]))"
     # Root may read everything, so a child becomes somebody else, for whom the way there is opened.
     for parent in [tmp_path, *tmp_path.parents]:

@@ -12,8 +12,9 @@ import anyio
 import pytest
 from loading import GONE, Most, load, write_tables
 
-from hdtf_async import Options, plan, tables, views
+from hdtf_async import Options, views
 from hdtf_async.core.jsonlines import line
+from hdtf_async.dataset import plan, tables
 from hdtf_async.journal import name_of
 
 if TYPE_CHECKING:

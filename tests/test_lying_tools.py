@@ -14,7 +14,8 @@ from conftest import children
 from fakes import kit
 
 import hdtf_async
-from hdtf_async import ExitCode, Options, Reason, ffmpeg, plan, process, tables
+from hdtf_async import ExitCode, Options, Reason, ffmpeg, process
+from hdtf_async.dataset import plan, tables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,8 +15,8 @@ from hdtf_async.core.options import Options, OptionsError, Printing, flag_of
 from hdtf_async.core.shards import Shard
 from hdtf_async.core.splits import SHARES
 from hdtf_async.core.validators import size_in_bytes
+from hdtf_async.dataset.tables import Corrections
 from hdtf_async.formats import Resolution
-from hdtf_async.tables import Corrections
 
 
 def test_defaults_are_good() -> None:

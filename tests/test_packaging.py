@@ -16,7 +16,7 @@ import pytest
 import readme
 import yaml
 
-from hdtf_async import tables
+from hdtf_async.dataset import tables
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,6 @@ import pytest
 import readme
 import virtual_time
 
-from hdtf_async import plan
 from hdtf_async.core.events import (
     ClipDone,
     ClipFailed,
@@ -30,6 +29,7 @@ from hdtf_async.core.events import (
     VideoFailed,
 )
 from hdtf_async.core.failures import Reason
+from hdtf_async.dataset import plan
 from hdtf_async.entrance import Entrance
 from hdtf_async.lanes import Lanes
 from hdtf_async.picture import Picture, in_bytes, in_hours
@@ -41,8 +41,8 @@ from benchmarks import scale
 
 if TYPE_CHECKING:
     from hdtf_async.core.model import Clip
+    from hdtf_async.dataset.plan import Work
     from hdtf_async.entrance import Turn
-    from hdtf_async.plan import Work
 
 STARTED = RunStarted(
     videos=3, clips=4, clip_seconds=60.0, there=0, downloads=2, encodes=1, least_bytes=900, pace=0.0

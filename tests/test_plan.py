@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hdtf_async import plan
 from hdtf_async.core.failures import Action, Failure, Reason
 from hdtf_async.core.model import Audio, Box, Clip, Codec, Crop, Deinterlace, Form, Interval, Tables, Video
 from hdtf_async.core.options import Options
+from hdtf_async.dataset import plan
+from hdtf_async.dataset.plan import fingerprint, row, select
 from hdtf_async.formats import Resolution
-from hdtf_async.plan import fingerprint, row, select
 from hdtf_async.views import failure_record
 
 if TYPE_CHECKING:

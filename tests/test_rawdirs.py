@@ -14,11 +14,12 @@ import shapes
 from test_sound import beeps_beside
 
 import hdtf_async
-from hdtf_async import Options, Reason, doctor, plan, tables
+from hdtf_async import Options, Reason, doctor
 from hdtf_async.cli import main
 from hdtf_async.core.events import FileNotUsed
 from hdtf_async.core.model import Audio, Crop
 from hdtf_async.core.preflight import Verdict
+from hdtf_async.dataset import plan, tables
 from hdtf_async.rawdirs import Kind, own_raws
 
 if TYPE_CHECKING:

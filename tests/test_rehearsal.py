@@ -22,12 +22,13 @@ from fakes import kit, mp4
 from fakes import yt_dlp as fake_yt_dlp
 
 import hdtf_async
-from hdtf_async import ffmpeg, formats, javascript, plan, process, tables
+from hdtf_async import ffmpeg, formats, javascript, process
 from hdtf_async.core.failures import ExitCode, Failure, Reason
 from hdtf_async.core.model import Form, Interval
 from hdtf_async.core.options import Options
+from hdtf_async.dataset import plan, tables
+from hdtf_async.dataset.tables import Corrections
 from hdtf_async.probe import Prober
-from hdtf_async.tables import Corrections
 from hdtf_async.workshop import bundled_ffmpeg
 from hdtf_async.ytdlp import YtDlp
 

@@ -22,8 +22,8 @@ from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box, Clip, Interval, Video
 from hdtf_async.core.options import OptionsError
 from hdtf_async.core.shards import Shard
+from hdtf_async.dataset.plan import Work
 from hdtf_async.hired import AsOne, Hired
-from hdtf_async.plan import Work
 from hdtf_async.roster import Roster
 from hdtf_async.store import opened
 from hdtf_async.values import event_of, failure_of, for_workers, stated_failure, stated_work, work_of

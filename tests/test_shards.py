@@ -24,11 +24,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from loading import Most, load, write_tables
 
-from hdtf_async import BusyError, ExitCode, FormError, Reason, cli, disk, plan, tables, views
+from hdtf_async import BusyError, ExitCode, FormError, Reason, cli, disk, views
 from hdtf_async.core import descriptors
 from hdtf_async.core.model import Box, Clip, Interval, Video
 from hdtf_async.core.options import Options
 from hdtf_async.core.shards import COUNT, KUBERNETES, SLURM, Shard, from_environment, place
+from hdtf_async.dataset import plan, tables
 from hdtf_async.journal import JOURNAL, in_order, name_of, read
 from hdtf_async.page import REPORT
 from hdtf_async.store import opened, read_known

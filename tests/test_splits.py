@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hdtf_async
-from hdtf_async import Options, OptionsError, tables
+from hdtf_async import Options, OptionsError
 from hdtf_async.check import OURS
 from hdtf_async.core import splits
 from hdtf_async.core.model import SUBSETS, Video
 from hdtf_async.core.splits import SEED, SHARES, SIDES, Split
+from hdtf_async.dataset import tables
 from hdtf_async.views import LISTS
 
 if TYPE_CHECKING:

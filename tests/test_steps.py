@@ -18,13 +18,14 @@ from hypothesis import strategies as st
 from loading import write_tables
 
 import hdtf_async
-from hdtf_async import Options, plan, run, store, tables
+from hdtf_async import Options, run, store
 from hdtf_async.census import _csv, _rows, _unanswered
 from hdtf_async.core import steps
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.jsonlines import line
 from hdtf_async.core.splits import Split
 from hdtf_async.core.steps import in_order
+from hdtf_async.dataset import plan, tables
 from hdtf_async.journal import JOURNAL, Known
 from hdtf_async.lanes import Lanes
 from hdtf_async.views import failure_record

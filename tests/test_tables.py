@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hdtf_async import tables
 from hdtf_async.core.model import SUBSETS, Box, Clip, Finding, Interval, Severity, Tables
-from hdtf_async.rows import Findings
-from hdtf_async.tables import Corrections, Row, TableError, read, shipped
+from hdtf_async.dataset import tables
+from hdtf_async.dataset.fields import Findings
+from hdtf_async.dataset.tables import Corrections, Row, TableError, read, shipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable

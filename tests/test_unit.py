@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from loading import GONE, LATER, Most, childless, load, write_tables
 
-from hdtf_async import Options, Reason, plan, tables
+from hdtf_async import Options, Reason
 from hdtf_async.core.events import Events
+from hdtf_async.dataset import plan, tables
 from hdtf_async.journal import JOURNAL, Gathered, Known
 from hdtf_async.lanes import Lanes
 from hdtf_async.rawdirs import OwnFiles, own_raws
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     import pytest
     from conftest import Finished
 
-    from hdtf_async.plan import Work
+    from hdtf_async.dataset.plan import Work
 
 ROWS = 2 * LATER + 1
 

@@ -22,8 +22,8 @@ from hdtf_async.core.splits import SEED, SHARES, Split
 from hdtf_async.core.system import usable_cpus
 from hdtf_async.core.text import printable, shown
 from hdtf_async.core.validators import Kind
+from hdtf_async.dataset.tables import Corrections
 from hdtf_async.formats import Resolution
-from hdtf_async.tables import Corrections
 
 _RECIPE = validators.word(tuple(RECIPES))
 T = TypeVar("T")

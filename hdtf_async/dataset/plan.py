@@ -17,7 +17,7 @@ from hdtf_async.core.model import SUBSETS, Crop, Severity
 from hdtf_async.core.steps import in_order as ordered
 from hdtf_async.core.steps import steps
 from hdtf_async.core.text import shown
-from hdtf_async.geometry import fits
+from hdtf_async.dataset.geometry import fits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

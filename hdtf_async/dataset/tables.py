@@ -20,13 +20,13 @@ from pathlib import Path
 from sys import intern
 from typing import TYPE_CHECKING, TypeVar
 
-from hdtf_async import corrections as _corrections
 from hdtf_async.core import os_errors
 from hdtf_async.core.model import SUBSETS, Box, Clip, Finding, Interval, Severity, Tables, Video
 from hdtf_async.core.steps import EVERY, checkpoint, steps
 from hdtf_async.core.text import quoted
-from hdtf_async.corrections import Corrections, Published
-from hdtf_async.rows import Findings, Row, TableError
+from hdtf_async.dataset import corrections as _corrections
+from hdtf_async.dataset.corrections import Corrections, Published
+from hdtf_async.dataset.fields import Findings, Row, TableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

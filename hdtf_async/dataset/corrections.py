@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from hdtf_async.core.model import SUBSETS, Clip, Finding, Severity, Video
 from hdtf_async.core.steps import in_order, steps
-from hdtf_async.rows import Findings
+from hdtf_async.dataset.fields import Findings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from hdtf_async.rows import Row
+    from hdtf_async.dataset.fields import Row
 
 FILE = "corrections.csv"
 """Name of the table of corrections, in the directory of the tables."""
