@@ -30,10 +30,10 @@ from hdtf_async.core.options import Options
 from hdtf_async.core.steps import steps
 from hdtf_async.dataset import plan
 from hdtf_async.formats import Choice, Resolution
-from hdtf_async.guard import guarding
 from hdtf_async.javascript import JavaScript, private_cache
 from hdtf_async.lanes import Lanes
 from hdtf_async.pipeline import Pipeline, backoff
+from hdtf_async.process.guard import guarding
 from hdtf_async.report import exit_code_of
 from hdtf_async.run import LAST_VIEWS, local_directory, read_tables
 from hdtf_async.workshop import entrance_for, ffmpeg_of, own_version

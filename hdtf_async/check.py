@@ -41,9 +41,9 @@ if TYPE_CHECKING:
     from hdtf_async.core.events import Events
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.demux import Facts
-    from hdtf_async.guard import Guard
     from hdtf_async.journal import Known
     from hdtf_async.lanes import Lanes
+    from hdtf_async.process.guard import Guard
 
 OURS = frozenset({JOURNAL, RAWS, locks.WORKERS, METADATA, FAILURES, CENSUS, REPORT, LOCK, CARD, *LISTS})
 """What this program puts into a directory besides clips."""

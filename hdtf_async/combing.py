@@ -16,12 +16,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hdtf_async import process
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.ffmpeg import FROM_FURTHER_BACK, source
 from hdtf_async.filters import constant_frames
-from hdtf_async.guard import UNGUARDED, Guard
-from hdtf_async.words import classify_ffmpeg
+from hdtf_async.process import supervisor
+from hdtf_async.process.guard import UNGUARDED, Guard
+from hdtf_async.process.stderr import classify_ffmpeg
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,7 +84,7 @@ async def look(ffmpeg: Path, cut: Cut, guard: Guard = UNGUARDED) -> Combing:
     clip. Raises `Failure`: what ffmpeg's words mean, ``tool_missing``.
     """
     try:
-        ended = await process.run(command(ffmpeg, cut), deadline=_DEADLINE, guard=guard)
+        ended = await supervisor.run(command(ffmpeg, cut), deadline=_DEADLINE, guard=guard)
     except Failure as failure:
         if failure.reason is not Reason.TIMED_OUT:
             raise

@@ -18,7 +18,7 @@ from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Box, Crop, Deinterlace, Hdr, Interval
 from hdtf_async.dataset import geometry
 from hdtf_async.dataset.plan import fingerprint, row
-from hdtf_async.guard import UNGUARDED, Guard
+from hdtf_async.process.guard import UNGUARDED, Guard
 from hdtf_async.window import plan_window
 
 if TYPE_CHECKING:

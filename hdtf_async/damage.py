@@ -22,10 +22,10 @@ from itertools import pairwise
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from hdtf_async import process
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.demux import opened, packets, zero_of
-from hdtf_async.guard import UNGUARDED, Guard
+from hdtf_async.process import supervisor
+from hdtf_async.process.guard import UNGUARDED, Guard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,8 +102,8 @@ async def look_at_sound(sound: Sound, guard: Guard = UNGUARDED) -> Findings | No
 
 async def _asked(asked: dict[str, Any], seconds: float, guard: Guard) -> Findings | None:
     try:
-        ended = await process.run(
-            process.of_ours("hdtf_async.damage", json.dumps(asked)),
+        ended = await supervisor.run(
+            supervisor.of_ours("hdtf_async.damage", json.dumps(asked)),
             # All that comes before is read too, but not decoded.
             deadline=_START + (seconds + _RUN_UP) / _LEAST_SPEED + asked["first"],
             keep=_ANSWER_LIMIT,

@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from hdtf_async import process
 from hdtf_async.containers import DEMUXERS, MAX_SIDE
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.ffmpeg import STALL
-from hdtf_async.guard import UNGUARDED, Guard
-from hdtf_async.words import classify_ffmpeg
+from hdtf_async.process import supervisor
+from hdtf_async.process.guard import UNGUARDED, Guard
+from hdtf_async.process.stderr import classify_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +62,7 @@ async def counted(
         number = int(said[1])
         return True
 
-    ended = await process.run(
+    ended = await supervisor.run(
         argv,
         deadline=STALL + seconds / _LEAST_SPEED,
         stall=STALL,

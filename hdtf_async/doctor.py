@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from anyio.to_thread import run_sync
 
-from hdtf_async import facemodel, faces, ffmpeg, locks, process, rawdirs, store
+from hdtf_async import facemodel, faces, ffmpeg, locks, rawdirs, store
 from hdtf_async.core import os_errors, preflight
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Crop
@@ -29,6 +29,7 @@ from hdtf_async.dataset import plan, tables
 from hdtf_async.javascript import JavaScript, private_cache
 from hdtf_async.journal import Known
 from hdtf_async.probe import Prober
+from hdtf_async.process import supervisor
 from hdtf_async.workshop import ffmpeg_of, look_at_cookies, require_yt_dlp
 from hdtf_async.ytdlp import YtDlp
 
@@ -114,7 +115,7 @@ async def _ffmpeg(options: Options) -> list[Sign]:
 
 async def _names(tool: Path, of: str) -> set[str]:
     """Return the names in one of ffmpeg's lists: what stands in a line's second place."""
-    ended = await process.run([str(tool), "-hide_banner", of], deadline=30, keep=1 << 20)
+    ended = await supervisor.run([str(tool), "-hide_banner", of], deadline=30, keep=1 << 20)
     return set(re.findall(r"^ \S+ +(\w[\w-]*)", ended.out.decode("utf-8", "replace"), re.MULTILINE))
 
 

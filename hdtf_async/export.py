@@ -31,9 +31,9 @@ from hdtf_async.core.text import printable, shown
 from hdtf_async.dataset import tables
 from hdtf_async.disk import trouble
 from hdtf_async.forms import FormError
-from hdtf_async.guard import guarding
 from hdtf_async.lanes import Lanes
 from hdtf_async.locks import BusyError, StoreError
+from hdtf_async.process.guard import guarding
 from hdtf_async.run import local_directory
 from hdtf_async.workshop import ffmpeg_of, one_error
 
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.core.recipes import Item, Recipe
-    from hdtf_async.guard import Guard
     from hdtf_async.journal import Known
+    from hdtf_async.process.guard import Guard
 
 MANIFEST = "_export.jsonl"
 OPTIONS = {"source", "corrections", "split", "split_seed", "encodes", "ffmpeg"}

@@ -9,10 +9,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from hdtf_async import process
 from hdtf_async.core import os_errors
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.guard import UNGUARDED, Guard
+from hdtf_async.process import supervisor
+from hdtf_async.process.guard import UNGUARDED, Guard
 
 NAME = "face_landmarker.task"
 HOME = f"https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/{NAME}"
@@ -42,8 +42,8 @@ async def cached() -> Path | None:
 
 
 async def _asked(words: list[str], guard: Guard) -> str:
-    argv = process.of_ours("hdtf_async.facemodel", *words)
-    ended = await process.run(argv, deadline=_DEADLINE, keep=1 << 16, guard=guard)
+    argv = supervisor.of_ours("hdtf_async.facemodel", *words)
+    ended = await supervisor.run(argv, deadline=_DEADLINE, keep=1 << 16, guard=guard)
     if ended.code != 0:
         raise Failure(Reason.TOOL_FAILED, ended.words)
     return ended.out.decode().removesuffix("\n")

@@ -17,17 +17,18 @@ from typing import TYPE_CHECKING
 
 from anyio.to_thread import run_sync
 
-from hdtf_async import disk, facemodel, process
+from hdtf_async import disk, facemodel
 from hdtf_async.core import os_errors, preflight
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Crop
 from hdtf_async.core.preflight import Verdict
 from hdtf_async.ffmpeg import FROM_FURTHER_BACK, RUN_UPS, STALL, source
 from hdtf_async.filters import MARK, constant_frames, decimal
-from hdtf_async.guard import UNGUARDED, Guard
 from hdtf_async.landmarks import NO_PICTURES, TIMES
 from hdtf_async.people import BETWEEN, ROUNDS, Frame, Region, doubtful
-from hdtf_async.words import classify_ffmpeg
+from hdtf_async.process import supervisor
+from hdtf_async.process.guard import UNGUARDED, Guard
+from hdtf_async.process.stderr import classify_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -218,8 +219,8 @@ class Finder:
             frames.append((tick, faces))
             return True
 
-        ended = await process.run(
-            process.of_ours("hdtf_async.landmarks", str(self.model), str(width), str(height), *argv),
+        ended = await supervisor.run(
+            supervisor.of_ours("hdtf_async.landmarks", str(self.model), str(width), str(height), *argv),
             deadline=deadline,
             stall=stall,
             on_line=on_line,

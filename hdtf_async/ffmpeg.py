@@ -33,7 +33,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
 
-from hdtf_async import damage, disk, process
+from hdtf_async import damage, disk
 from hdtf_async.containers import DEMUXERS, FROM_START, MAX_SIDE, demuxer_of
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Codec
@@ -50,8 +50,9 @@ from hdtf_async.filters import (
     sound_filters,
     video_filters,
 )
-from hdtf_async.guard import UNGUARDED, Guard
-from hdtf_async.words import classify_ffmpeg
+from hdtf_async.process import supervisor
+from hdtf_async.process.guard import UNGUARDED, Guard
+from hdtf_async.process.stderr import classify_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -362,7 +363,7 @@ async def _run(  # noqa: PLR0913, PLR0917 - what two commands have in common
         on_seconds(seconds)
         return True
 
-    ended = await process.run(
+    ended = await supervisor.run(
         argv,
         # Decoding alone is faster than the video plays. Then
         # one frame in ten seconds is more than the slowest preset takes of the largest picture. What
@@ -397,7 +398,7 @@ async def about(ffmpeg: Path) -> About:
 
     Raises `Failure` with ``tool_missing`` where ffmpeg cannot be started or does not say.
     """
-    ended = await process.run([str(ffmpeg), "-version"], deadline=30, keep=1 << 16)
+    ended = await supervisor.run([str(ffmpeg), "-version"], deadline=30, keep=1 << 16)
     said = re.match(rb"ffmpeg version (\S{1,80})", ended.out)
     if ended.code != 0 or said is None:
         raise Failure(Reason.TOOL_MISSING, f"{ffmpeg} is not ffmpeg (unexpected output of -version)")

@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import process
 from hdtf_async.core import preflight
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.preflight import Challenge, Sign, Verdict
-from hdtf_async.guard import UNGUARDED, Guard
+from hdtf_async.process import supervisor
+from hdtf_async.process.guard import UNGUARDED, Guard
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -134,7 +134,7 @@ async def _has_node() -> bool:
     if node is None:
         return False
     try:
-        ended = await process.run([node, "--version"], deadline=10, keep=1 << 10)
+        ended = await supervisor.run([node, "--version"], deadline=10, keep=1 << 10)
     except Failure:
         return False
     version = re.match(rb"v(\d{1,4})\.", ended.out)

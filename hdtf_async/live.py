@@ -21,11 +21,11 @@ from hdtf_async import observed
 from hdtf_async.core.failures import Action, Failure, Reason
 from hdtf_async.core.preflight import Sign, Verdict
 from hdtf_async.dataset import plan, tables
-from hdtf_async.guard import guarding
 from hdtf_async.javascript import private_cache
-from hdtf_async.meter import Meter, measuring
 from hdtf_async.observed import Cost, Traffic
-from hdtf_async.words import connection_cause
+from hdtf_async.process.guard import guarding
+from hdtf_async.process.meter import Meter, measuring
+from hdtf_async.process.stderr import connection_cause
 from hdtf_async.workshop import ffmpeg_of, one_error
 from hdtf_async.ytdlp import ASK_DEADLINE, YtDlp
 

@@ -24,16 +24,16 @@ from anyio.to_thread import run_sync
 from hdtf_async import content, disk, history, store, thumbnails, views
 from hdtf_async.content import Found
 from hdtf_async.core.failures import Failure
-from hdtf_async.guard import UNGUARDED, guarding
 from hdtf_async.journal import JOURNAL, journals, read
 from hdtf_async.locks import StoreError, is_locked
+from hdtf_async.process.guard import UNGUARDED, guarding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from pathlib import Path
 
     from hdtf_async.core.jsonlines import Record
-    from hdtf_async.guard import Guard
+    from hdtf_async.process.guard import Guard
 
 REPORT = "report.html"
 MOST = 5000

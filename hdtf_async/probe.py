@@ -21,8 +21,8 @@ from hdtf_async.core import os_errors
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.demux import Facts, Sound, glance, read, read_sound
 from hdtf_async.framing import Part
-from hdtf_async.guard import UNGUARDED, Guard
-from hdtf_async.process import Companion, of_ours
+from hdtf_async.process.guard import UNGUARDED, Guard
+from hdtf_async.process.supervisor import Companion, of_ours
 from hdtf_async.timeline import Shown
 
 if TYPE_CHECKING:

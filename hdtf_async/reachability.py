@@ -13,14 +13,14 @@ import sys
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from hdtf_async import process
 from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.process import supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hdtf_async.core.options import Options
-    from hdtf_async.guard import Guard
+    from hdtf_async.process.guard import Guard
 
 DEADLINE = 7.0
 """Seconds for the connection. Five attempts and the waits between them take less than a minute."""
@@ -44,7 +44,7 @@ async def require(options: Options, guard: Guard) -> None:
         return
     name, host, port = target
     try:
-        ended = await process.run(
+        ended = await supervisor.run(
             [sys.executable, "-P", "-c", _PROGRAM, host, str(port)], deadline=DEADLINE, guard=guard
         )
     except Failure as failure:

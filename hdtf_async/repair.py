@@ -24,9 +24,9 @@ from hdtf_async.core.job import to_end, under_way
 from hdtf_async.core.model import Box, Clip, Form, Interval, Tables, Video
 from hdtf_async.core.options import Options, OptionsError, flag_of
 from hdtf_async.dataset import plan
-from hdtf_async.guard import guarding
 from hdtf_async.journal import JOURNAL
 from hdtf_async.lanes import Lanes
+from hdtf_async.process.guard import guarding
 from hdtf_async.rawdirs import own_raws
 from hdtf_async.report import Report, exit_code_of
 from hdtf_async.run import carry_out, local_directory, started

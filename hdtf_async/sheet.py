@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import disk, process
+from hdtf_async import disk
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box, Clip, Crop, Form, Interval, Video
 from hdtf_async.core.text import printable
@@ -31,6 +31,7 @@ from hdtf_async.journal import RAWS
 from hdtf_async.locks import StoreError
 from hdtf_async.people import Region, overlap
 from hdtf_async.probe import Prober
+from hdtf_async.process import supervisor
 from hdtf_async.rawdirs import own_raws
 from hdtf_async.raws import Raw
 from hdtf_async.store import read_known
@@ -244,7 +245,7 @@ async def _frame(ffmpeg: Path, cut: Cut, size: tuple[int, int]) -> bytes:
             f"scale={inner}",
             f"pad={width}:{height}:-1:-1",
         ]
-        ended = await process.run(
+        ended = await supervisor.run(
             [
                 *opened(ffmpeg, cut, run_up), "-vf", ",".join(chain), "-frames:v", "1",
                 "-pix_fmt", "rgb24", "-f", "rawvideo", "pipe:1",

@@ -11,7 +11,7 @@ from hdtf_async.core.failures import Failure, Reason
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hdtf_async.guard import Guard
+    from hdtf_async.process.guard import Guard
 
 
 def command(ffmpeg: Path, clip: Path) -> list[str]:

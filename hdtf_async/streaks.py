@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.words import connection_cause, same_message_key
+from hdtf_async.process.stderr import connection_cause, same_message_key
 
 UNAVAILABLE_IN_A_ROW = 3
 UNREACHABLE_IN_A_ROW = 2

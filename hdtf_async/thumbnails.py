@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hdtf_async import process
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.ffmpeg import source
-from hdtf_async.guard import UNGUARDED, Guard
+from hdtf_async.process import supervisor
+from hdtf_async.process.guard import UNGUARDED, Guard
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +36,7 @@ async def make(ffmpeg: Path, clip: Path, seconds: float, guard: Guard = UNGUARDE
     This is what holds an encode token. Raises `Failure`: ``tool_missing``, ``timed_out``.
     """
     try:
-        ended = await process.run(
+        ended = await supervisor.run(
             command(ffmpeg, clip, seconds / 2), deadline=_DEADLINE, keep=LARGEST, guard=guard
         )
     except Failure as failure:

@@ -29,10 +29,10 @@ from hdtf_async.core.steps import steps
 from hdtf_async.cut import Cutter
 from hdtf_async.entrance import HOUR, Entrance, asks_that_fit
 from hdtf_async.fetch import Fetcher
-from hdtf_async.guard import guarding
 from hdtf_async.javascript import JavaScript, private_cache
 from hdtf_async.pipeline import Pipeline, backoff
 from hdtf_async.probe import Prober
+from hdtf_async.process.guard import guarding
 from hdtf_async.views import failure_record
 from hdtf_async.ytdlp import YtDlp, read_cookies
 

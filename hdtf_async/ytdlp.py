@@ -23,12 +23,13 @@ from typing import IO, TYPE_CHECKING, Any
 
 from anyio.to_thread import run_sync
 
-from hdtf_async import disk, process, reachability
+from hdtf_async import disk, reachability
 from hdtf_async.core import os_errors, redact
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.disk import trouble
-from hdtf_async.guard import UNGUARDED, Guard
-from hdtf_async.words import classify
+from hdtf_async.process import supervisor
+from hdtf_async.process.guard import UNGUARDED, Guard
+from hdtf_async.process.stderr import classify
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -112,7 +113,7 @@ class YtDlp:
         Raises `Failure`: ``tool_missing``, ``timed_out``, ``cookies_needed``.
         """
         async with self._told(directory) as told:
-            ended = await process.run(
+            ended = await supervisor.run(
                 [*told.words, "--verbose"],  # without an address it ends after that, with an error
                 deadline=ABOUT_DEADLINE,
                 hide=told.hide,
@@ -123,13 +124,13 @@ class YtDlp:
             )
         return ended.words
 
-    async def extract_by_plugin(self, address: str, plugins: Path, directory: Path) -> process.Ended:
+    async def extract_by_plugin(self, address: str, plugins: Path, directory: Path) -> supervisor.Ended:
         """Print what a plugin of ours makes of an address; it is in `plugins`, besides those of the user.
 
         `directory` is private to it. Raises `Failure`: ``tool_missing``, ``timed_out``, ``cookies_needed``.
         """
         async with self._told(directory) as told:
-            return await process.run(
+            return await supervisor.run(
                 [*told.words, "--plugin-dirs", str(plugins), "-J", "--", address],
                 deadline=ABOUT_DEADLINE,
                 keep=_INFO_LIMIT,
@@ -160,7 +161,7 @@ class YtDlp:
             await reachability.require(self._options, self._guard)
         address = f"https://www.youtube.com/watch?v={youtube_id}"
         async with self._told(directory, "formats=duplicate" if every_address else "") as told:
-            ended = await process.run(
+            ended = await supervisor.run(
                 [*told.words, "-J", "--", address],
                 deadline=deadline,
                 keep=_INFO_LIMIT,
@@ -247,7 +248,7 @@ class YtDlp:
             return alive
 
         async with self._told(directory) as told:
-            ended = await process.run(
+            ended = await supervisor.run(
                 [
                     *told.words,
                     *("--load-info-json", "-", "-f", rendition.format_id, "-o", target.name),

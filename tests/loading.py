@@ -21,13 +21,14 @@ from anyio.to_thread import run_sync
 from fakes.yt_dlp import SOLVED, _information
 
 import hdtf_async
-from hdtf_async import Options, Report, process
+from hdtf_async import Options, Report
 from hdtf_async.combing import Combing
 from hdtf_async.core.events import EncodeStarted, Event
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.demux import Facts
 from hdtf_async.disk import trouble
 from hdtf_async.ffmpeg import About
+from hdtf_async.process import supervisor
 from hdtf_async.timeline import Shown
 from hdtf_async.ytdlp import Progress
 
@@ -85,10 +86,10 @@ class YtDlp:
     def __init__(self, *_: object) -> None:
         self._asked: set[str] = set()
 
-    async def extract_by_plugin(self, *_: object) -> process.Ended:
+    async def extract_by_plugin(self, *_: object) -> supervisor.Ended:
         """Solve the test challenge."""
         await checkpoint()
-        return process.Ended(0, "", json.dumps({"hdtf_async": SOLVED}).encode())
+        return supervisor.Ended(0, "", json.dumps({"hdtf_async": SOLVED}).encode())
 
     async def ask(
         self,

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 import hdtf_async
-from hdtf_async import ExitCode, StoreError, disk, guard, process, ytdlp
+from hdtf_async import ExitCode, StoreError, disk, ytdlp
 from hdtf_async.check import _content_flaws
 from hdtf_async.core import os_errors
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.journal import RAWS
 from hdtf_async.pipeline import _own_faults
+from hdtf_async.process import guard, supervisor
+from hdtf_async.process.stderr import classify, classify_ffmpeg
 from hdtf_async.store import merge, opened, read_known
-from hdtf_async.words import classify, classify_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,10 +97,10 @@ async def test_a_program_that_cannot_be_started_is_missing_only_if_it_is(
 ) -> None:
     """Where no process can be started at all, that is no reason to install ffmpeg."""
     due = Reason.TOOL_MISSING if name in {"ENOENT", "EACCES"} else DUE[name][0]
-    monkeypatch.setattr(process, "Popen", _raising(_error(name)))
+    monkeypatch.setattr(supervisor, "Popen", _raising(_error(name)))
     monkeypatch.setattr(guard, "Popen", _raising(_error(name)))
     with pytest.raises(Failure) as raised:
-        await process.run(["ffmpeg"], deadline=1)
+        await supervisor.run(["ffmpeg"], deadline=1)
     assert raised.value.reason is due
     with pytest.raises(Failure) as raised:
         async with guard.guarding():

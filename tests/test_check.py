@@ -24,9 +24,9 @@ from hdtf_async.core.failures import ADVICE, Failure
 from hdtf_async.core.jsonlines import line
 from hdtf_async.core.model import Audio, Box, Clip, Interval, Video
 from hdtf_async.dataset.plan import fingerprint
-from hdtf_async.guard import UNGUARDED
 from hdtf_async.journal import JOURNAL, RAWS
 from hdtf_async.lanes import Lanes
+from hdtf_async.process.guard import UNGUARDED
 from hdtf_async.report import Report
 from hdtf_async.store import read_known
 from hdtf_async.views import METADATA

@@ -266,7 +266,7 @@ async def test_a_prober_that_cannot_work_is_not_blamed_on_the_clip(
 ) -> None:
     """It is another reason, and the temporary file goes all the same."""
     raw = await raw_of(prober, sources / "open_gop.mp4", CLIP)
-    monkeypatch.setattr("hdtf_async.process.sys.executable", "/no/python")
+    monkeypatch.setattr("hdtf_async.process.supervisor.sys.executable", "/no/python")
     async with Prober() as broken:
         work, _ = cutter(directory, broken)
         with pytest.raises(Failure) as failure:

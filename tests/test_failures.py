@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hdtf_async import messages
 from hdtf_async.core.failures import (
     ADVICE,
     Action,
@@ -21,7 +20,8 @@ from hdtf_async.core.failures import (
     exit_code,
 )
 from hdtf_async.core.redact import last_words
-from hdtf_async.words import classify, classify_ffmpeg
+from hdtf_async.process import messages
+from hdtf_async.process.stderr import classify, classify_ffmpeg
 
 HINT = (
     "Use --cookies-from-browser or --cookies for the authentication. See  https://github.com/yt-dlp/yt-dlp/"

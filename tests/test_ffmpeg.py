@@ -16,12 +16,13 @@ from fakes import mp4
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hdtf_async import ffmpeg, filters, process
+from hdtf_async import ffmpeg, filters
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box, Clip, Crop, Form, Interval, Video
 from hdtf_async.cut import plan_cut, verify
 from hdtf_async.ffmpeg import Cut, encode, frames_at, side_lengths
 from hdtf_async.probe import Prober
+from hdtf_async.process import supervisor
 from hdtf_async.workshop import bundled_ffmpeg
 
 if TYPE_CHECKING:
@@ -653,11 +654,11 @@ async def test_a_long_clip_gets_a_long_time(sources: Path, monkeypatch: pytest.M
     """Ten seconds a frame at 30 frames a second, for a slow machine."""
     given: list[float] = []
 
-    async def run(_argv: list[str], *, deadline: float, **_more: object) -> process.Ended:
+    async def run(_argv: list[str], *, deadline: float, **_more: object) -> supervisor.Ended:
         given.append(deadline)
-        return process.Ended(0, "", b"")
+        return supervisor.Ended(0, "", b"")
 
-    monkeypatch.setattr(process, "run", run)
+    monkeypatch.setattr(supervisor, "run", run)
     cut = Cut(sources / "b_frames.mp4", "mp4", Interval(0, 100), BOX, 96, 64, 60, Form())
     await encode(bundled_ffmpeg(), cut, sources / "clip.mp4", on_seconds=lambda _seconds: None)
     assert given[0] >= 100 * 30 * 10

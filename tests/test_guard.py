@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from hdtf_async import process
-from hdtf_async.guard import guarding
+from hdtf_async.process import supervisor as process
+from hdtf_async.process.guard import guarding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import hdtf_async
-from hdtf_async import cli, disk, ffmpeg, process, ytdlp
+from hdtf_async import cli, disk, ffmpeg, ytdlp
 from hdtf_async.containers import DEMUXERS
 from hdtf_async.core.failures import Failure
 from hdtf_async.core.model import (
@@ -44,6 +44,7 @@ from hdtf_async.dataset.fields import MOST_OF_A_KIND, Findings
 from hdtf_async.dataset.geometry import fit
 from hdtf_async.dataset.tables import Corrections, TableError, read
 from hdtf_async.journal import Known
+from hdtf_async.process import supervisor
 from hdtf_async.store import Store, opened
 
 if TYPE_CHECKING:
@@ -334,17 +335,17 @@ def _asked(ids: Iterable[str], private: Path) -> list[list[str]]:
     """Return the command lines with which yt-dlp is asked for videos; nothing is run."""
     asked: list[list[str]] = []
 
-    async def run(argv: Sequence[str], **_: object) -> process.Ended:
+    async def run(argv: Sequence[str], **_: object) -> supervisor.Ended:
         if "-J" in argv:  # else it only looks whether YouTube can be reached
             asked.append(list(argv))
-        return process.Ended(0, "", json.dumps({"id": argv[-1].rpartition("=")[2]}).encode())
+        return supervisor.Ended(0, "", json.dumps({"id": argv[-1].rpartition("=")[2]}).encode())
 
     async def ask() -> None:
         for youtube_id in ids:
             await YT_DLP.ask(youtube_id, private)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(process, "run", run)
+        patch.setattr(supervisor, "run", run)
         anyio.run(ask)
     return asked
 

@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 import hdtf_async
-from hdtf_async import ExitCode, Options, Reason, demo, javascript, process
+from hdtf_async import ExitCode, Options, Reason, demo, javascript
 from hdtf_async.core import preflight
 from hdtf_async.core.failures import Failure
 from hdtf_async.core.preflight import Verdict
 from hdtf_async.javascript import JavaScript, private_cache
+from hdtf_async.process import supervisor
 from hdtf_async.ytdlp import YtDlp
 
 if TYPE_CHECKING:
@@ -278,7 +279,7 @@ async def test_the_plugin_prints_one_object(tmp_path: Path) -> None:
     ended = await YtDlp(Options(), tmp_path / "ffmpeg").extract_by_plugin(
         javascript.ADDRESS, javascript.PLUGINS, tmp_path
     )
-    assert isinstance(ended, process.Ended)
+    assert isinstance(ended, supervisor.Ended)
     found = json.loads(ended.out)["hdtf_async"]
     assert found["enabled"] == ["deno"]
     assert [found["solved_by"]] == found["runtimes"]

@@ -14,8 +14,9 @@ from conftest import children
 from fakes import kit
 
 import hdtf_async
-from hdtf_async import ExitCode, Options, Reason, ffmpeg, process
+from hdtf_async import ExitCode, Options, Reason, ffmpeg
 from hdtf_async.dataset import plan, tables
+from hdtf_async.process import supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,8 +60,8 @@ def test_gigabytes_do_not_make_the_supervisor_grow() -> None:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """All waits are short."""
-    monkeypatch.setattr(process, "GRACE", 0.3)
-    monkeypatch.setattr(process, "LINGER", 0.2)
+    monkeypatch.setattr(supervisor, "GRACE", 0.3)
+    monkeypatch.setattr(supervisor, "LINGER", 0.2)
     monkeypatch.setattr(ffmpeg, "STALL", 2.0)
 
 

@@ -16,11 +16,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hdtf_async import process
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.guard import UNGUARDED
-from hdtf_async.meter import measuring
 from hdtf_async.observed import Traffic, choose, message, part, summary, without_addresses
+from hdtf_async.process import supervisor
+from hdtf_async.process.guard import UNGUARDED
+from hdtf_async.process.meter import measuring
 
 NOW = 1_796_000_000.0
 HOST = "https://rr1---sn-abc.googlevideo.com/videoplayback"
@@ -147,7 +147,7 @@ async def test_memory_and_runtimes_of_a_child_are_those_of_all_below_it(tmp_path
                     "-c",
                     f"exec -a deno {sys.executable} {deno} {word}",
                 ]
-                await process.run(words, deadline=60, guard=meter)
+                await supervisor.run(words, deadline=60, guard=meter)
             costs.append(cost)
     assert [cost.runtimes for cost in costs] == [["deno"], []]
     for cost in costs:

@@ -19,8 +19,8 @@ from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Interval
 from hdtf_async.demux import Facts
 from hdtf_async.framing import Part
-from hdtf_async.guard import guarding
 from hdtf_async.probe import Prober
+from hdtf_async.process.guard import guarding
 from hdtf_async.workshop import bundled_ffmpeg
 
 if TYPE_CHECKING:

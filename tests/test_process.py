@@ -15,10 +15,10 @@ import anyio
 import pytest
 from anyio import Event, create_task_group
 
-from hdtf_async import process
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.guard import guarding
-from hdtf_async.process import Companion, Ended, run
+from hdtf_async.process import supervisor
+from hdtf_async.process.guard import guarding
+from hdtf_async.process.supervisor import Companion, Ended, run
 
 SOON = 20.0
 """A deadline that no child here needs."""
@@ -77,8 +77,8 @@ def nothing_is_left_open() -> object:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Grace and linger are short."""
-    monkeypatch.setattr(process, "GRACE", 0.2)
-    monkeypatch.setattr(process, "LINGER", 0.1)
+    monkeypatch.setattr(supervisor, "GRACE", 0.2)
+    monkeypatch.setattr(supervisor, "LINGER", 0.1)
 
 
 # How a child ends
@@ -116,7 +116,7 @@ async def test_a_child_that_somebody_else_reaped_still_comes_to_an_end(
 ) -> None:
     """A host program may ignore SIGCHLD: then nobody ever learns the exit code, and nothing hangs."""
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    monkeypatch.setattr(process, "GRACE", 1)
+    monkeypatch.setattr(supervisor, "GRACE", 1)
     try:
         assert (await run(shell("echo said; exit 3"), deadline=SOON, keep=100)).out == b"said\n"
     finally:
@@ -128,7 +128,7 @@ async def test_a_child_that_somebody_else_reaped_still_comes_to_an_end(
 
 async def test_words_are_the_last_lines_of_stderr() -> None:
     """Early lines are pushed out by later ones; stdout is not among them."""
-    lines = process.TAIL_LINES + 7
+    lines = supervisor.TAIL_LINES + 7
     code = "import sys\nfor n in range(int(sys.argv[1])): print('line', n, file=sys.stderr)\nprint('no word')"
     ended = await run(python(code, str(lines)), deadline=SOON)
     assert ended.words.split("\n") == [f"line {n}" for n in range(7, lines)]
@@ -174,8 +174,8 @@ async def test_a_line_without_end_is_cut_and_the_next_one_whole() -> None:
     """
     heard = Heard()
     ended = await run(python(code), deadline=SOON, on_line=heard)
-    assert heard == ["x" * process.LINE_LIMIT, "word"]
-    assert ended.words.split("\n") == ["x" * process.WORDS_LIMIT, "word"]
+    assert heard == ["x" * supervisor.LINE_LIMIT, "word"]
+    assert ended.words.split("\n") == ["x" * supervisor.WORDS_LIMIT, "word"]
 
 
 async def test_floods_on_both_pipes_cost_no_memory() -> None:
@@ -188,8 +188,8 @@ async def test_floods_on_both_pipes_cost_no_memory() -> None:
     finally:
         tracemalloc.stop()
     assert ended.code == 0
-    assert ended.words.split("\n")[1:-1] == ["words"] * (process.TAIL_LINES - 2)
-    assert peak < 8 * process.LINE_LIMIT + 3_000_000
+    assert ended.words.split("\n")[1:-1] == ["words"] * (supervisor.TAIL_LINES - 2)
+    assert peak < 8 * supervisor.LINE_LIMIT + 3_000_000
 
 
 async def test_stdout_is_returned_up_to_the_limit() -> None:

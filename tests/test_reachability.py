@@ -9,7 +9,7 @@ import pytest
 
 from hdtf_async import Options, reachability
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.guard import UNGUARDED
+from hdtf_async.process.guard import UNGUARDED
 
 MOCK = ("--extractor-args", "youtube:innertube_host=127.0.0.1:4433;player_skip=js")
 

@@ -22,13 +22,14 @@ from fakes import kit, mp4
 from fakes import yt_dlp as fake_yt_dlp
 
 import hdtf_async
-from hdtf_async import ffmpeg, formats, javascript, process
+from hdtf_async import ffmpeg, formats, javascript
 from hdtf_async.core.failures import ExitCode, Failure, Reason
 from hdtf_async.core.model import Form, Interval
 from hdtf_async.core.options import Options
 from hdtf_async.dataset import plan, tables
 from hdtf_async.dataset.tables import Corrections
 from hdtf_async.probe import Prober
+from hdtf_async.process import supervisor
 from hdtf_async.workshop import bundled_ffmpeg
 from hdtf_async.ytdlp import YtDlp
 
@@ -205,7 +206,7 @@ async def test_a_real_decoder_finds_no_fault_in_a_fake_video(
     path = tmp_path / "raw.mp4"
     with path.open("wb") as target:
         mp4.write(target, width=width, height=height, frames=40, rate=rate, size=100_000)
-    ended = await process.run(
+    ended = await supervisor.run(
         [str(bundled_ffmpeg()), "-v", "warning", "-xerror", "-i", str(path), "-f", "null", "-"], deadline=60
     )
     assert (ended.code, ended.words) == (0, "")
@@ -224,13 +225,13 @@ async def test_the_fakes_refuse_a_command_line_with_a_word_changed(
     """Each fixed word of the four command lines is one that the fakes insist on."""
     fakes = installed(tmp_path, kit.Stage(videos={ID: kit.Footage(60, 720)}))
     started: list[list[str]] = []
-    run = process.run
+    run = supervisor.run
 
-    async def noted(argv: Sequence[str], **more: object) -> process.Ended:
+    async def noted(argv: Sequence[str], **more: object) -> supervisor.Ended:
         started.append(list(argv)[1:])
         return await run(argv, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(process, "run", noted)
+    monkeypatch.setattr(supervisor, "run", noted)
     tool = YtDlp(options(fakes), fakes.ffmpeg)
     info = await tool.ask(ID, tmp_path)
     rendition = formats.choose(info, policy=formats.Resolution.REFERENCE, reference_height=720).video

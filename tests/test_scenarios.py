@@ -8,8 +8,9 @@ import pytest
 import scenarios
 from scenarios import SCENARIOS, Scenario, play
 
-from hdtf_async import Reason, messages
+from hdtf_async import Reason
 from hdtf_async.demo import Answer
+from hdtf_async.process import messages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

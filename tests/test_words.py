@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from test_failures import FROM_YOUTUBE, FROM_YT_DLP, HINT, TOGETHER, transcripts
 
 from hdtf_async.core.failures import Reason
-from hdtf_async.words import classify, connection_cause, same_message_key
+from hdtf_async.process.stderr import classify, connection_cause, same_message_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

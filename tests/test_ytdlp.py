@@ -16,10 +16,11 @@ from typing import Any
 
 import pytest
 
-from hdtf_async import process, ytdlp
+from hdtf_async import ytdlp
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.options import Options
 from hdtf_async.formats import Format
+from hdtf_async.process import supervisor
 from hdtf_async.ytdlp import Progress, YtDlp
 
 RENDITION = Format(
@@ -130,7 +131,7 @@ async def test_the_real_yt_dlp_uses_what_is_handed_over(tmp_path: Path, private:
         address = f"http://127.0.0.1:{server.server_port}/film.mp4"
         options = Options(cookies=cookies, proxy="")
         async with YtDlp(options, tmp_path / "ffmpeg")._told(private) as told:
-            ended = await process.run(
+            ended = await supervisor.run(
                 [*told.words, "-J", "--", address], deadline=60, keep=1 << 20, hand=told.handed
             )
             written = os.pread(told.handed[0], 10_000, 0)

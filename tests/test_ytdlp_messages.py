@@ -12,9 +12,9 @@ import ytdlp_messages
 from test_failures import FROM_YOUTUBE, FROM_YT_DLP, TABLES, TOGETHER, transcripts
 from ytdlp_messages import Message, Row
 
-from hdtf_async import messages
 from hdtf_async.core.failures import Reason
-from hdtf_async.words import classify
+from hdtf_async.process import messages
+from hdtf_async.process.stderr import classify
 
 if TYPE_CHECKING:
     from pathlib import Path

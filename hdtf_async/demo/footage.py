@@ -19,10 +19,10 @@ from pathlib import Path
 import anyio
 from anyio import to_thread
 
-from hdtf_async import process
 from hdtf_async.demo import scene, sprites
 from hdtf_async.demo.film import Film, width_of
 from hdtf_async.demo.room import SCENE_DOWN
+from hdtf_async.process import supervisor
 
 FACTS = "film.json"
 """Name of the file that says what lies in a film's folder."""
@@ -107,7 +107,7 @@ async def _draw_film(directory: Path, film: Film, ffmpeg: Path) -> None:
 
 
 async def _run(argv: Sequence[str]) -> None:
-    ended = await process.run(argv, deadline=_DEADLINE)
+    ended = await supervisor.run(argv, deadline=_DEADLINE)
     if ended.code != 0:
         raise DrawingError(ended.words)
 

@@ -12,9 +12,9 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hdtf_async import messages
 from hdtf_async.core.failures import Action, ExitCode, Reason
 from hdtf_async.core.redact import ESCAPES
+from hdtf_async.process import messages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -15,7 +15,7 @@ import anyio
 
 from hdtf_async.core import descriptors, os_errors
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.sentinel import FAREWELL, MARK
+from hdtf_async.process.reaper import FAREWELL, MARK
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

@@ -34,7 +34,7 @@ import anyio
 
 from hdtf_async.core import os_errors
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.guard import UNGUARDED, Guard
+from hdtf_async.process.guard import UNGUARDED, Guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
