@@ -17,9 +17,9 @@ from pathlib import Path
 
 import anyio
 
-from hdtf_async import combing
 from hdtf_async.core.model import Audio, Box, Crop, Deinterlace, Form
-from hdtf_async.probe import Prober
+from hdtf_async.media import interlace
+from hdtf_async.media.probe import Prober
 from hdtf_async.workshop import bundled_ffmpeg
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
@@ -86,7 +86,7 @@ async def whole_pictures(prober: Prober, directory: Path) -> None:
     for kind in test_combing.PARITIES:
         raw = sources / f"{kind}.mp4"
         cut = await test_combing.planned(prober, raw, Deinterlace.AUTO)
-        seen = (await combing.look(bundled_ffmpeg(), cut)).parity or "whole"
+        seen = (await interlace.look(bundled_ffmpeg(), cut)).parity or "whole"
         off, auto = [
             test_combing.combs(await test_combing.clip_of(prober, raw, directory, way))
             for way in (Deinterlace.OFF, Deinterlace.AUTO)

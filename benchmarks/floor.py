@@ -23,9 +23,10 @@ from statistics import median
 import anyio
 
 import hdtf_async
-from hdtf_async import Options, decode, ffmpeg
+from hdtf_async import Options
 from hdtf_async.core.model import Form
-from hdtf_async.ffmpeg import Cut
+from hdtf_async.media import ffmpeg, frames
+from hdtf_async.media.ffmpeg import Cut
 from hdtf_async.workshop import bundled_ffmpeg
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
@@ -98,7 +99,7 @@ async def benchmark(said: argparse.Namespace, directory: Path) -> None:
         figures = (
             cost(*map(decoding, cuts)),
             cost(*(ffmpeg.command(tool, cut, clip) for cut, clip in zip(cuts, clips, strict=True))),
-            cost(*(decode.command(tool, clip) for clip in clips)),
+            cost(*(frames.command(tool, clip) for clip in clips)),
             await whole_lane(directory / f"run {number}", raws, videos, said.parts),
         )
         for runs, figure in zip(came.values(), figures, strict=True):

@@ -24,9 +24,10 @@ from statistics import mean
 
 import anyio
 
-from hdtf_async import demo, ffmpeg
+from hdtf_async import demo
 from hdtf_async.core.model import Codec, Form
-from hdtf_async.ffmpeg import Cut
+from hdtf_async.media import ffmpeg
+from hdtf_async.media.ffmpeg import Cut
 from hdtf_async.workshop import bundled_ffmpeg
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import decode, disk, locks, store
+from hdtf_async import disk, locks, store
 from hdtf_async.census import CENSUS
 from hdtf_async.core import os_errors
 from hdtf_async.core.events import ClipChecked, Found
@@ -31,8 +31,9 @@ from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.jsonlines import line
 from hdtf_async.core.text import shown
 from hdtf_async.journal import JOURNAL, RAWS, shard_of
+from hdtf_async.media import frames
+from hdtf_async.media.probe import Prober
 from hdtf_async.page import REPORT
-from hdtf_async.probe import Prober
 from hdtf_async.views import CARD, FAILURES, LISTS, LOCK, METADATA
 
 if TYPE_CHECKING:
@@ -40,9 +41,9 @@ if TYPE_CHECKING:
 
     from hdtf_async.core.events import Events
     from hdtf_async.core.jsonlines import Record
-    from hdtf_async.demux import Facts
     from hdtf_async.journal import Known
     from hdtf_async.lanes import Lanes
+    from hdtf_async.media.demux import Facts
     from hdtf_async.process.guard import Guard
 
 OURS = frozenset({JOURNAL, RAWS, locks.WORKERS, METADATA, FAILURES, CENSUS, REPORT, LOCK, CARD, *LISTS})
@@ -205,7 +206,7 @@ class _Clips:
         try:
             async with self.lanes.encodes:
                 seconds = max(0.0, facts.end - facts.start)
-                counted = await decode.frames(tool, path, seconds=seconds, guard=self.guard)
+                counted = await frames.frames(tool, path, seconds=seconds, guard=self.guard)
         except Failure as failure:
             if failure.reason is not Reason.CLIP_WRONG:
                 raise

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import combing, ffmpeg, tracks
+from hdtf_async import tracks
 from hdtf_async.core import os_errors
 from hdtf_async.core.events import ClipDone, EncodeProgress, EncodeStarted
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Box, Crop, Deinterlace, Hdr, Interval
 from hdtf_async.dataset import geometry
 from hdtf_async.dataset.plan import fingerprint, row
+from hdtf_async.media import ffmpeg, interlace
+from hdtf_async.media.face.window import plan_window
 from hdtf_async.process.guard import UNGUARDED, Guard
-from hdtf_async.window import plan_window
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -28,13 +29,13 @@ if TYPE_CHECKING:
     from hdtf_async.core.events import Events
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.core.model import Clip, Form
-    from hdtf_async.demux import Facts
-    from hdtf_async.faces import Finder
-    from hdtf_async.framing import Part
-    from hdtf_async.probe import Prober
+    from hdtf_async.media.demux import Facts
+    from hdtf_async.media.face.finder import Finder
+    from hdtf_async.media.framing import Part
+    from hdtf_async.media.probe import Prober
+    from hdtf_async.media.timeline import Shown
     from hdtf_async.raws import Raw
     from hdtf_async.store import Store
-    from hdtf_async.timeline import Shown
 
 
 _AAC_FRAMES = 0.1
@@ -97,7 +98,7 @@ class Cutter:
         if self.form.crop is Crop.FACE:
             wanted, face = await self._around_face(clip, raw, wanted)
         if self.form.deinterlace is Deinterlace.AUTO:
-            seen = await combing.look(self.tool, wanted, self.guard)
+            seen = await interlace.look(self.tool, wanted, self.guard)
             wanted = replace(wanted, parity=seen.parity)
         async with AsyncExitStack() as temporaries:
             beside: Record = {}

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from anyio.to_thread import run_sync
 
-from hdtf_async import facemodel, faces, ffmpeg, locks, rawdirs, store
+from hdtf_async import locks, rawdirs, store
 from hdtf_async.core import os_errors, preflight
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Crop
@@ -28,7 +28,9 @@ from hdtf_async.core.preflight import Sign, Verdict
 from hdtf_async.dataset import plan, tables
 from hdtf_async.javascript import JavaScript, private_cache
 from hdtf_async.journal import Known
-from hdtf_async.probe import Prober
+from hdtf_async.media import ffmpeg
+from hdtf_async.media.face import finder, model_file
+from hdtf_async.media.probe import Prober
 from hdtf_async.process import supervisor
 from hdtf_async.workshop import ffmpeg_of, look_at_cookies, require_yt_dlp
 from hdtf_async.ytdlp import YtDlp
@@ -126,15 +128,15 @@ async def _pyav() -> list[Sign]:
 
 
 async def _faces(options: Options) -> list[Sign]:
-    sign = faces.look_at_tools(options)
+    sign = finder.look_at_tools(options)
     if sign is None or sign.verdict is Verdict.WRONG:
         return [] if sign is None else [sign]
     given = options.face_model
-    model = await facemodel.cached() if given is None else given
+    model = await model_file.cached() if given is None else given
     if model is None:
-        words = f"{sign.words}; its model is not cached yet: a run downloads it from {facemodel.HOME}"
+        words = f"{sign.words}; its model is not cached yet: a run downloads it from {model_file.HOME}"
         return [Sign(sign.subject, Verdict.WARNING, words, "without a network, pass --face-model")]
-    await faces.Finder(Path("ffmpeg"), model).ready()
+    await finder.Finder(Path("ffmpeg"), model).ready()
     return [Sign(sign.subject, Verdict.FINE, f"{sign.words} loads {model}")]
 
 

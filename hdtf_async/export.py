@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import disk, stills, store
+from hdtf_async import disk, store
 from hdtf_async.core import descriptors
 from hdtf_async.core.job import require_asyncio
 from hdtf_async.core.jsonlines import line, records
@@ -33,6 +33,7 @@ from hdtf_async.disk import trouble
 from hdtf_async.forms import FormError
 from hdtf_async.lanes import Lanes
 from hdtf_async.locks import BusyError, StoreError
+from hdtf_async.media import stills
 from hdtf_async.process.guard import guarding
 from hdtf_async.run import local_directory
 from hdtf_async.workshop import ffmpeg_of, one_error

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from hdtf_async.entrance import Turn
     from hdtf_async.entries import Source
     from hdtf_async.formats import Choice, Format
-    from hdtf_async.probe import Prober
+    from hdtf_async.media.probe import Prober
     from hdtf_async.rawdirs import OwnFiles
     from hdtf_async.raws import Raw
     from hdtf_async.store import Store

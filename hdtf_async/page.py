@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import content, disk, history, store, thumbnails, views
+from hdtf_async import content, disk, history, store, views
 from hdtf_async.content import Found
 from hdtf_async.core.failures import Failure
 from hdtf_async.journal import JOURNAL, journals, read
 from hdtf_async.locks import StoreError, is_locked
+from hdtf_async.media import thumbnails
 from hdtf_async.process.guard import UNGUARDED, guarding
 
 if TYPE_CHECKING:

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from hdtf_async.core.model import Tables, Video
     from hdtf_async.core.options import Options
     from hdtf_async.dataset.plan import Plan, Work
-    from hdtf_async.demux import Facts
-    from hdtf_async.probe import Prober
+    from hdtf_async.media.demux import Facts
+    from hdtf_async.media.probe import Prober
+    from hdtf_async.media.timeline import Shown
     from hdtf_async.rawdirs import OwnFile, OwnFiles
     from hdtf_async.store import Store
-    from hdtf_async.timeline import Shown
 
 _KEPT = ("mp4", "m4v", "mov", "webm", "mkv")
 """File endings under which a source video may lie in an output directory without a record."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import disk, ffmpeg, locks, store
+from hdtf_async import disk, locks, store
 from hdtf_async.check import FOREIGN, look, names_a_file, seconds_of, unlisted
 from hdtf_async.core.events import CheckEnded, RunStarted
 from hdtf_async.core.failures import ExitCode, Failure, Reason
@@ -26,6 +26,7 @@ from hdtf_async.core.options import Options, OptionsError, flag_of
 from hdtf_async.dataset import plan
 from hdtf_async.journal import JOURNAL
 from hdtf_async.lanes import Lanes
+from hdtf_async.media import ffmpeg
 from hdtf_async.process.guard import guarding
 from hdtf_async.rawdirs import own_raws
 from hdtf_async.report import Report, exit_code_of

@@ -24,13 +24,13 @@ from hdtf_async.core.text import printable
 from hdtf_async.cut import plan_cut
 from hdtf_async.dataset.geometry import scale_of
 from hdtf_async.disk import trouble
-from hdtf_async.faces import opened
-from hdtf_async.ffmpeg import RUN_UPS
-from hdtf_async.filters import constant_frames, decimal
 from hdtf_async.journal import RAWS
 from hdtf_async.locks import StoreError
-from hdtf_async.people import Region, overlap
-from hdtf_async.probe import Prober
+from hdtf_async.media.face.finder import opened
+from hdtf_async.media.face.people import Region, overlap
+from hdtf_async.media.ffmpeg import RUN_UPS
+from hdtf_async.media.filters import constant_frames, decimal
+from hdtf_async.media.probe import Prober
 from hdtf_async.process import supervisor
 from hdtf_async.rawdirs import own_raws
 from hdtf_async.raws import Raw
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hdtf_async.core.options import Options
-    from hdtf_async.ffmpeg import Cut
     from hdtf_async.journal import Known
+    from hdtf_async.media.ffmpeg import Cut
 
 SHEET = "faces.jpg"
 """The picture's name in the output directory."""

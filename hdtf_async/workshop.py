@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import faces, ffmpeg
 from hdtf_async.core import preflight
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.memory import available_memory
@@ -30,8 +29,10 @@ from hdtf_async.cut import Cutter
 from hdtf_async.entrance import HOUR, Entrance, asks_that_fit
 from hdtf_async.fetch import Fetcher
 from hdtf_async.javascript import JavaScript, private_cache
+from hdtf_async.media import ffmpeg
+from hdtf_async.media.face import finder as faces
+from hdtf_async.media.probe import Prober
 from hdtf_async.pipeline import Pipeline, backoff
-from hdtf_async.probe import Prober
 from hdtf_async.process.guard import guarding
 from hdtf_async.views import failure_record
 from hdtf_async.ytdlp import YtDlp, read_cookies

@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image
 from skimage import data
 
-from hdtf_async.people import Region
+from hdtf_async.media.face.people import Region
 from hdtf_async.workshop import bundled_ffmpeg
 
 if TYPE_CHECKING:

@@ -15,8 +15,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hdtf_async import ffmpeg, people, window
-from hdtf_async.combing import Combing
 from hdtf_async.core.failures import Failure
 from hdtf_async.core.model import (
     CUTTING_RULES,
@@ -32,16 +30,19 @@ from hdtf_async.core.model import (
 )
 from hdtf_async.cut import plan_cut
 from hdtf_async.dataset.plan import fingerprint
-from hdtf_async.demux import Facts, Sound
-from hdtf_async.framing import Part
-from hdtf_async.people import Frame, Region
+from hdtf_async.media import ffmpeg
+from hdtf_async.media.demux import Facts, Sound
+from hdtf_async.media.face import people, window
+from hdtf_async.media.face.people import Frame, Region
+from hdtf_async.media.framing import Part
+from hdtf_async.media.interlace import Combing
+from hdtf_async.media.timeline import Timeline
 from hdtf_async.raws import Raw
-from hdtf_async.timeline import Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hdtf_async.timeline import Shown
+    from hdtf_async.media.timeline import Shown
 
 FILE = Path(__file__).with_suffix(".json")
 _CLIP = Clip(Video("RD", "Radio1", "CPCoMyuBRM0", 720), 0, Interval(10.0, 15.5), Box(467, 31, 535, 535))

@@ -22,22 +22,22 @@ from fakes.yt_dlp import SOLVED, _information
 
 import hdtf_async
 from hdtf_async import Options, Report
-from hdtf_async.combing import Combing
 from hdtf_async.core.events import EncodeStarted, Event
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.demux import Facts
 from hdtf_async.disk import trouble
-from hdtf_async.ffmpeg import About
+from hdtf_async.media.demux import Facts
+from hdtf_async.media.ffmpeg import About
+from hdtf_async.media.interlace import Combing
+from hdtf_async.media.timeline import Shown
 from hdtf_async.process import supervisor
-from hdtf_async.timeline import Shown
 from hdtf_async.ytdlp import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from hdtf_async.core.model import Interval
-    from hdtf_async.ffmpeg import Cut
     from hdtf_async.formats import Format
+    from hdtf_async.media.ffmpeg import Cut
 
 SECONDS, RATE, LINES, BOX, BYTES = 60, 25, 144, 32, 21600
 """Length of every video, frames a second, lines, the side of every box, and the bytes that are promised."""

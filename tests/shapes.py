@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hdtf_async.core.jsonlines import Record
-    from hdtf_async.probe import Prober
+    from hdtf_async.media.probe import Prober
 
 WIDTH, HEIGHT, RATE, FRAMES = 160, 120, 25, 200
 BITS = 16

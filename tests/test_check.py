@@ -16,7 +16,7 @@ import anyio
 import pytest
 
 import hdtf_async
-from hdtf_async import ExitCode, Options, Reason, cli, decode, locks, progress, repair, store
+from hdtf_async import ExitCode, Options, Reason, cli, locks, progress, repair, store
 from hdtf_async.check import look
 from hdtf_async.core import events
 from hdtf_async.core.events import ClipChecked, Events, Found
@@ -26,6 +26,7 @@ from hdtf_async.core.model import Audio, Box, Clip, Interval, Video
 from hdtf_async.dataset.plan import fingerprint
 from hdtf_async.journal import JOURNAL, RAWS
 from hdtf_async.lanes import Lanes
+from hdtf_async.media import frames as decode
 from hdtf_async.process.guard import UNGUARDED
 from hdtf_async.report import Report
 from hdtf_async.store import read_known

@@ -9,11 +9,11 @@ import av
 import media
 import pytest
 
-from hdtf_async import combing, ffmpeg
-from hdtf_async.combing import Combing
 from hdtf_async.core.model import Box, Crop, Deinterlace, Form, Interval
-from hdtf_async.ffmpeg import Cut
-from hdtf_async.probe import Prober
+from hdtf_async.media import ffmpeg, interlace
+from hdtf_async.media.ffmpeg import Cut
+from hdtf_async.media.interlace import Combing
+from hdtf_async.media.probe import Prober
 from hdtf_async.workshop import bundled_ffmpeg
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ async def clip_of(prober: Prober, raw: Path, directory: Path, deinterlace: Deint
     """Make a clip as the encode lane does."""
     cut = await planned(prober, raw, deinterlace)
     if deinterlace is Deinterlace.AUTO:
-        cut = replace(cut, parity=(await combing.look(bundled_ffmpeg(), cut)).parity)
+        cut = replace(cut, parity=(await interlace.look(bundled_ffmpeg(), cut)).parity)
     target = directory / f"{raw.stem}_{deinterlace}.mp4"
     await ffmpeg.encode(bundled_ffmpeg(), cut, target, on_seconds=lambda _seconds: None)
     assert (await prober.facts(target, container="mp4")).frames == cut.frames
@@ -99,7 +99,7 @@ async def test_combing_is_seen_where_it_is_and_nowhere_else(
 ) -> None:
     """Whatever is flagged, coded well or badly, noisy or at rest; and which half-picture is the earlier."""
     cut = await planned(prober, sources / f"{kind}.mp4", Deinterlace.AUTO)
-    assert (await combing.look(bundled_ffmpeg(), cut)).parity == parity
+    assert (await interlace.look(bundled_ffmpeg(), cut)).parity == parity
 
 
 @pytest.mark.parametrize("kind", [kind for kind, parity in PARITIES.items() if parity])
@@ -119,7 +119,7 @@ async def test_half_pictures_are_made_whole_before_anything_is_cut_off(
     """A box of the whole picture made whole; its first and last rows know their neighbours outside."""
     box = Box(32, 46, 96, 62)
     plan = await planned(prober, sources / f"{kind}.mp4", Deinterlace.AUTO)
-    plan = replace(plan, parity=(await combing.look(bundled_ffmpeg(), plan)).parity)
+    plan = replace(plan, parity=(await interlace.look(bundled_ffmpeg(), plan)).parity)
     shown = []
     for number, cut in enumerate((plan, replace(plan, box=box, width=box.width, height=box.height))):
         target = tmp_path / f"{number}.mp4"
@@ -180,4 +180,4 @@ async def test_words_of_a_video_are_not_taken_for_counts(
                 packet.stream = stream
                 written.mux(packet)
     cut = await planned(prober, titled, Deinterlace.AUTO)
-    assert (await combing.look(bundled_ffmpeg(), cut)).parity is None
+    assert (await interlace.look(bundled_ffmpeg(), cut)).parity is None

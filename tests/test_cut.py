@@ -21,11 +21,11 @@ from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box, Clip, Crop, Form, Interval, Video
 from hdtf_async.cut import Cutter, plan_cut, verify
 from hdtf_async.dataset.plan import fingerprint
-from hdtf_async.demux import Facts
-from hdtf_async.probe import Prober
+from hdtf_async.media.demux import Facts
+from hdtf_async.media.probe import Prober
+from hdtf_async.media.timeline import Shown
 from hdtf_async.raws import Raw
 from hdtf_async.store import opened
-from hdtf_async.timeline import Shown
 from hdtf_async.workshop import bundled_ffmpeg
 
 if TYPE_CHECKING:

@@ -15,10 +15,11 @@ import pytest
 import shapes
 from shapes import Shape
 
-from hdtf_async import cut, damage
+from hdtf_async import cut
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Crop, Form
-from hdtf_async.probe import Prober
+from hdtf_async.media import damage
+from hdtf_async.media.probe import Prober
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

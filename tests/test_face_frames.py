@@ -22,19 +22,20 @@ import shapes
 from shapes import H264, HEIGHT, RATE, WIDTH, Shape
 from test_shapes import SHAPES
 
-from hdtf_async import faces, sheet
+from hdtf_async import sheet
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Crop, Form, Interval
-from hdtf_async.faces import Finder
-from hdtf_async.landmarks import TIMES
-from hdtf_async.people import Region
-from hdtf_async.probe import Prober
+from hdtf_async.media.face import finder
+from hdtf_async.media.face.detector import TIMES
+from hdtf_async.media.face.finder import Finder
+from hdtf_async.media.face.people import Region
+from hdtf_async.media.probe import Prober
 from hdtf_async.workshop import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from hdtf_async.people import Frame
+    from hdtf_async.media.face.people import Frame
 
 FACE = Form(crop=Crop.FACE)
 Faces = list[list[float]]
@@ -144,7 +145,7 @@ async def test_one_frame_of_each_period_is_a_sample(prober: Prober, drawn: Path,
 @pytest.mark.parametrize("frequency", [0.5, 1, 1.5, 2, 3, 5, 1.618, 2.618, 0.382])
 def test_no_motion_keeps_pace_with_the_samples(frequency: float) -> None:
     """The phases of any motion at which a minute's samples lie at 5 per second are spread over all of it."""
-    seconds = [(period + period * period * faces.JITTER % 1) / 5 for period in range(300)]
+    seconds = [(period + period * period * finder.JITTER % 1) / 5 for period in range(300)]
     phases = [exp(1j * tau * frequency * each) for each in seconds]
     assert abs(fmean(phase.real for phase in phases)) < 0.1
     assert abs(fmean(phase.imag for phase in phases)) < 0.1

@@ -29,17 +29,18 @@ from conftest import children
 from PIL import Image
 
 import hdtf_async
-from hdtf_async import ExitCode, Options, doctor, facemodel, people, sheet
+from hdtf_async import ExitCode, Options, doctor, sheet
 from hdtf_async.cli import main
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box, Clip, Crop, Fallback, Form, Interval, Video
 from hdtf_async.core.preflight import Verdict
-from hdtf_async.faces import Finder, command, looked_at
-from hdtf_async.ffmpeg import Cut
-from hdtf_async.landmarks import Detect, Score, Search, detector, scorer
-from hdtf_async.people import Region, overlap
+from hdtf_async.media.face import model_file, people
+from hdtf_async.media.face.detector import Detect, Score, Search, detector, scorer
+from hdtf_async.media.face.finder import Finder, command, looked_at
+from hdtf_async.media.face.people import Region, overlap
+from hdtf_async.media.face.window import place, plan_window
+from hdtf_async.media.ffmpeg import Cut
 from hdtf_async.store import read_known
-from hdtf_async.window import place, plan_window
 from hdtf_async.workshop import bundled_ffmpeg
 
 if TYPE_CHECKING:
@@ -404,7 +405,7 @@ async def test_a_killed_detector_is_a_failure(films: Path) -> None:
     """By the system for want of memory, say; its ffmpeg goes with it."""
 
     async def kill() -> None:
-        while not (found := _pids("hdtf_async.landmarks")):
+        while not (found := _pids("hdtf_async.media.face.detector")):
             await anyio.sleep(0.01)
         os.kill(found[0], signal.SIGKILL)
 
@@ -475,12 +476,12 @@ async def test_a_library_that_the_system_lacks_is_named_with_what_to_install(
 def served(content: bytes, directory: Path) -> Iterator[str]:
     """Serve a file on loopback."""
     directory.mkdir()
-    (directory / facemodel.NAME).write_bytes(content)
+    (directory / model_file.NAME).write_bytes(content)
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(directory))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/{facemodel.NAME}"
+        yield f"http://127.0.0.1:{server.server_port}/{model_file.NAME}"
         server.shutdown()
         thread.join()
 
@@ -489,21 +490,21 @@ async def test_the_model_is_fetched_once_and_checked(tmp_path: Path, monkeypatch
     """Into the user's cache; another content is refused, and nothing of it stays."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     model = astronaut.model().read_bytes()
-    assert hashlib.sha256(model).hexdigest() == facemodel.SHA256
-    assert await facemodel.cached() is None
+    assert hashlib.sha256(model).hexdigest() == model_file.SHA256
+    assert await model_file.cached() is None
     with served(model[:-1] + b"x", tmp_path / "bad") as home, pytest.raises(Failure, match="hash") as failed:
-        await facemodel.at_hand(None, home=home)
+        await model_file.at_hand(None, home=home)
     assert failed.value.reason is Reason.TOOL_MISSING
-    assert await facemodel.cached() is None
+    assert await model_file.cached() is None
     with served(model, tmp_path / "good") as home:
-        fetched = await facemodel.at_hand(None, home=home)
+        fetched = await model_file.at_hand(None, home=home)
     assert fetched.is_relative_to(tmp_path / "cache")
     assert fetched.read_bytes() == model
-    assert await facemodel.at_hand(None, home=home) == fetched == await facemodel.cached()
+    assert await model_file.at_hand(None, home=home) == fetched == await model_file.cached()
     fetched.write_bytes(b"torn")
-    assert await facemodel.cached() is None
+    assert await model_file.cached() is None
     with pytest.raises(Failure, match="--face-model"):
-        await facemodel.at_hand(None, home=home)
+        await model_file.at_hand(None, home=home)
 
 
 async def test_doctor_looks_at_what_faces_need(

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import golden_cuts
 import pytest
 
-from hdtf_async import ffmpeg, filters
 from hdtf_async.cli import main
 from hdtf_async.core.failures import ExitCode
 from hdtf_async.core.model import CUTTING_RULES
 from hdtf_async.dataset import geometry, plan
 from hdtf_async.journal import JOURNAL
-from hdtf_async.timeline import Timeline
+from hdtf_async.media import ffmpeg, filters
+from hdtf_async.media.timeline import Timeline
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,7 +15,7 @@ from shapes import Shape
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Form, Hdr
 from hdtf_async.core.options import Options
-from hdtf_async.probe import Prober
+from hdtf_async.media.probe import Prober
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

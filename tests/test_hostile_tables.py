@@ -23,8 +23,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import hdtf_async
-from hdtf_async import cli, disk, ffmpeg, ytdlp
-from hdtf_async.containers import DEMUXERS
+from hdtf_async import cli, disk, ytdlp
 from hdtf_async.core.failures import Failure
 from hdtf_async.core.model import (
     SUBSETS,
@@ -44,6 +43,8 @@ from hdtf_async.dataset.fields import MOST_OF_A_KIND, Findings
 from hdtf_async.dataset.geometry import fit
 from hdtf_async.dataset.tables import Corrections, TableError, read
 from hdtf_async.journal import Known
+from hdtf_async.media import ffmpeg
+from hdtf_async.media.containers import DEMUXERS
 from hdtf_async.process import supervisor
 from hdtf_async.store import Store, opened
 

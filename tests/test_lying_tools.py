@@ -14,8 +14,9 @@ from conftest import children
 from fakes import kit
 
 import hdtf_async
-from hdtf_async import ExitCode, Options, Reason, ffmpeg
+from hdtf_async import ExitCode, Options, Reason
 from hdtf_async.dataset import plan, tables
+from hdtf_async.media import ffmpeg
 from hdtf_async.process import supervisor
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box, Clip, Crop, Fallback, Form, Interval, Video
-from hdtf_async.people import BETWEEN, ROUNDS, Frame, Region, doubtful, find
-from hdtf_async.window import inside, place, plan_window
+from hdtf_async.media.face.people import BETWEEN, ROUNDS, Frame, Region, doubtful, find
+from hdtf_async.media.face.window import inside, place, plan_window
 
 SIZE = WIDTH, HEIGHT = 1920, 1080
 CLIP = Clip(Video("RD", "A", "CPCoMyuBRM0", 720), 0, Interval(0, 20), Box(400, 50, 500, 500), 1.2)

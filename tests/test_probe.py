@@ -14,12 +14,12 @@ import media
 import pytest
 from anyio import create_task_group
 
-from hdtf_async import containers, probe
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Interval
-from hdtf_async.demux import Facts
-from hdtf_async.framing import Part
-from hdtf_async.probe import Prober
+from hdtf_async.media import containers, probe
+from hdtf_async.media.demux import Facts
+from hdtf_async.media.framing import Part
+from hdtf_async.media.probe import Prober
 from hdtf_async.process.guard import guarding
 from hdtf_async.workshop import bundled_ffmpeg
 
@@ -472,7 +472,7 @@ for room in pkgutil.iter_modules(hdtf_async.__path__):
         except ModuleNotFoundError as error:
             assert error.name == "distributed", error  # rooms of an extra
 async def main():
-    async with hdtf_async.probe.Prober() as prober:
+    async with hdtf_async.media.probe.Prober() as prober:
         print((await prober.facts(Path(sys.argv[2]), container="mp4")).frames)
 asyncio.run(main())
 print([name for name in sys.modules if name == "av" or name.startswith("av.")])

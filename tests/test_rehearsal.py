@@ -22,13 +22,14 @@ from fakes import kit, mp4
 from fakes import yt_dlp as fake_yt_dlp
 
 import hdtf_async
-from hdtf_async import ffmpeg, formats, javascript
+from hdtf_async import formats, javascript
 from hdtf_async.core.failures import ExitCode, Failure, Reason
 from hdtf_async.core.model import Form, Interval
 from hdtf_async.core.options import Options
 from hdtf_async.dataset import plan, tables
 from hdtf_async.dataset.tables import Corrections
-from hdtf_async.probe import Prober
+from hdtf_async.media import ffmpeg
+from hdtf_async.media.probe import Prober
 from hdtf_async.process import supervisor
 from hdtf_async.workshop import bundled_ffmpeg
 from hdtf_async.ytdlp import YtDlp
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from hdtf_async.demux import Facts
+    from hdtf_async.media.demux import Facts
 
 DOWNLOADS, ENCODES = 8, 4
 TALL = {"WDA_MaggieHassan_000", "WDA_MazieHirono1_000", "WRA_PeterKing_000"}

@@ -15,14 +15,14 @@ from shapes import H264, Shape
 from hdtf_async import cut
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Box, Crop
-from hdtf_async.probe import Prober
+from hdtf_async.media.probe import Prober
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from hdtf_async.core.model import Clip, Form
-    from hdtf_async.ffmpeg import Cut
+    from hdtf_async.media.ffmpeg import Cut
     from hdtf_async.raws import Raw
 
 

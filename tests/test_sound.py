@@ -12,11 +12,11 @@ import av
 import media
 import pytest
 
-from hdtf_async import ffmpeg, filters
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Box, Clip, Crop, Form, Interval, Video
 from hdtf_async.cut import plan_cut
-from hdtf_async.probe import Prober
+from hdtf_async.media import ffmpeg, filters
+from hdtf_async.media.probe import Prober
 from hdtf_async.raws import Raw
 from hdtf_async.workshop import bundled_ffmpeg
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from hdtf_async.ffmpeg import Cut
+    from hdtf_async.media.ffmpeg import Cut
 
 EVERY = 0.7
 """Seconds from one flash, and one beep, to the next; the first is at 0.35."""

@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hdtf_async
-from hdtf_async import ExitCode, faces
+from hdtf_async import ExitCode
 from hdtf_async.cli import main
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box, Clip, Crop, Fallback, Form, Interval, Video
 from hdtf_async.formats import Resolution
-from hdtf_async.people import Found, Frame, Region, find, overlap
-from hdtf_async.window import place, plan_window
+from hdtf_async.media.face import finder
+from hdtf_async.media.face.people import Found, Frame, Region, find, overlap
+from hdtf_async.media.face.window import place, plan_window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -247,7 +248,7 @@ async def test_without_the_extra_a_run_does_not_begin(
     finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Exit code 4 before anything is asked for, and the words say what to install."""
-    monkeypatch.setattr(faces, "installed", lambda: None)
+    monkeypatch.setattr(finder, "installed", lambda: None)
     report = await hdtf_async.download(
         tmp_path / "clips", replace(finished.options, crop=Crop.FACE, resolution=Resolution.BEST)
     )

@@ -25,7 +25,7 @@ from subprocess import DEVNULL, PIPE, Popen
 from typing import IO, TYPE_CHECKING
 from zipfile import ZipFile
 
-from hdtf_async.people import Region, overlap
+from hdtf_async.media.face.people import Region, overlap
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 from hdtf_async.core import os_errors
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.demux import Facts, Sound, glance, read, read_sound
-from hdtf_async.framing import Part
+from hdtf_async.media.demux import Facts, Sound, glance, read, read_sound
+from hdtf_async.media.framing import Part
+from hdtf_async.media.timeline import Shown
 from hdtf_async.process.guard import UNGUARDED, Guard
 from hdtf_async.process.supervisor import Companion, of_ours
-from hdtf_async.timeline import Shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,7 @@ class Prober:
     """Asks the probing child. An async context manager: the child is gone when it is left."""
 
     def __init__(self, guard: Guard = UNGUARDED) -> None:
-        self._child = Companion(of_ours("hdtf_async.probe"), limit=_ANSWER_LIMIT, guard=guard)
+        self._child = Companion(of_ours("hdtf_async.media.probe"), limit=_ANSWER_LIMIT, guard=guard)
 
     async def __aenter__(self) -> Self:
         return self

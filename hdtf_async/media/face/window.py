@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box, Fallback
 from hdtf_async.dataset import geometry
-from hdtf_async.people import Frame, Region, find, overlap
+from hdtf_async.media.face.people import Frame, Region, find, overlap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -23,7 +23,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.demux import opened, packets, zero_of
+from hdtf_async.media.demux import opened, packets, zero_of
 from hdtf_async.process import supervisor
 from hdtf_async.process.guard import UNGUARDED, Guard
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.stream import Stream
 
-    from hdtf_async.filters import Cut, Sound
+    from hdtf_async.media.filters import Cut, Sound
 
 _MEMORY = 4 << 30
 _ANSWER_LIMIT = 1 << 16
@@ -103,7 +103,7 @@ async def look_at_sound(sound: Sound, guard: Guard = UNGUARDED) -> Findings | No
 async def _asked(asked: dict[str, Any], seconds: float, guard: Guard) -> Findings | None:
     try:
         ended = await supervisor.run(
-            supervisor.of_ours("hdtf_async.damage", json.dumps(asked)),
+            supervisor.of_ours("hdtf_async.media.damage", json.dumps(asked)),
             # All that comes before is read too, but not decoded.
             deadline=_START + (seconds + _RUN_UP) / _LEAST_SPEED + asked["first"],
             keep=_ANSWER_LIMIT,

@@ -33,11 +33,12 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
 
-from hdtf_async import damage, disk
-from hdtf_async.containers import DEMUXERS, FROM_START, MAX_SIDE, demuxer_of
+from hdtf_async import disk
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Codec
-from hdtf_async.filters import (
+from hdtf_async.media import damage
+from hdtf_async.media.containers import DEMUXERS, FROM_START, MAX_SIDE, demuxer_of
+from hdtf_async.media.filters import (
     WAV_RATE,
     Cut,
     Sound,

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from hdtf_async.containers import DEMUXERS, MAX_SIDE
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.ffmpeg import STALL
+from hdtf_async.media.containers import DEMUXERS, MAX_SIDE
+from hdtf_async.media.ffmpeg import STALL
 from hdtf_async.process import supervisor
 from hdtf_async.process.guard import UNGUARDED, Guard
 from hdtf_async.process.stderr import classify_ffmpeg

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hdtf_async import decode
-from hdtf_async.containers import DEMUXERS, MAX_SIDE
 from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.media import frames as decode
+from hdtf_async.media.containers import DEMUXERS, MAX_SIDE
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,15 +17,16 @@ from typing import TYPE_CHECKING
 
 from anyio.to_thread import run_sync
 
-from hdtf_async import disk, facemodel
+from hdtf_async import disk
 from hdtf_async.core import os_errors, preflight
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Crop
 from hdtf_async.core.preflight import Verdict
-from hdtf_async.ffmpeg import FROM_FURTHER_BACK, RUN_UPS, STALL, source
-from hdtf_async.filters import MARK, constant_frames, decimal
-from hdtf_async.landmarks import NO_PICTURES, TIMES
-from hdtf_async.people import BETWEEN, ROUNDS, Frame, Region, doubtful
+from hdtf_async.media.face import model_file
+from hdtf_async.media.face.detector import NO_PICTURES, TIMES
+from hdtf_async.media.face.people import BETWEEN, ROUNDS, Frame, Region, doubtful
+from hdtf_async.media.ffmpeg import FROM_FURTHER_BACK, RUN_UPS, STALL, source
+from hdtf_async.media.filters import MARK, constant_frames, decimal
 from hdtf_async.process import supervisor
 from hdtf_async.process.guard import UNGUARDED, Guard
 from hdtf_async.process.stderr import classify_ffmpeg
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from hdtf_async.core.model import Interval
     from hdtf_async.core.options import Options
     from hdtf_async.core.preflight import Sign
-    from hdtf_async.ffmpeg import Cut, Source
+    from hdtf_async.media.ffmpeg import Cut, Source
 
 SHORTER_SIDE = 720
 """Pixels of the shorter side of the frames that are looked at, at most."""
@@ -220,7 +221,9 @@ class Finder:
             return True
 
         ended = await supervisor.run(
-            supervisor.of_ours("hdtf_async.landmarks", str(self.model), str(width), str(height), *argv),
+            supervisor.of_ours(
+                "hdtf_async.media.face.detector", str(self.model), str(width), str(height), *argv
+            ),
             deadline=deadline,
             stall=stall,
             on_line=on_line,
@@ -245,7 +248,7 @@ async def finder(options: Options, tool: Path, guard: Guard) -> Finder | None:
         return None
     if sign.verdict is Verdict.WRONG:
         raise Failure(sign.reason, f"{sign.words}: {sign.remedy}")
-    made = Finder(tool, await facemodel.at_hand(options.face_model, guard=guard), guard)
+    made = Finder(tool, await model_file.at_hand(options.face_model, guard=guard), guard)
     await made.ready()
     return made
 

@@ -10,8 +10,8 @@ from fractions import Fraction
 from math import ceil
 from typing import TYPE_CHECKING
 
-from hdtf_async.containers import INACCURATE, demuxer_of
 from hdtf_async.core.model import Box, Deinterlace, Interval
+from hdtf_async.media.containers import INACCURATE, demuxer_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.ffmpeg import source
+from hdtf_async.media.ffmpeg import source
 from hdtf_async.process import supervisor
 from hdtf_async.process.guard import UNGUARDED, Guard
 

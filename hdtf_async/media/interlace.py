@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.ffmpeg import FROM_FURTHER_BACK, source
-from hdtf_async.filters import constant_frames
+from hdtf_async.media.ffmpeg import FROM_FURTHER_BACK, source
+from hdtf_async.media.filters import constant_frames
 from hdtf_async.process import supervisor
 from hdtf_async.process.guard import UNGUARDED, Guard
 from hdtf_async.process.stderr import classify_ffmpeg
@@ -26,7 +26,7 @@ from hdtf_async.process.stderr import classify_ffmpeg
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hdtf_async.ffmpeg import Cut
+    from hdtf_async.media.ffmpeg import Cut
 
 FRAMES = 25
 """Looked at in each half of a clip."""

@@ -14,9 +14,9 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from hdtf_async.containers import DEMUXERS, FROM_START, MAX_SIDE, SOUND_DEMUXERS, demuxer_of
-from hdtf_async.framing import Framing, Part
-from hdtf_async.timeline import Shown, Timeline
+from hdtf_async.media.containers import DEMUXERS, FROM_START, MAX_SIDE, SOUND_DEMUXERS, demuxer_of
+from hdtf_async.media.framing import Framing, Part
+from hdtf_async.media.timeline import Shown, Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
