@@ -32,8 +32,9 @@ import anyio
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from hdtf_async import demo, javascript
+from hdtf_async import demo
 from hdtf_async.workshop import bundled_ffmpeg
+from hdtf_async.youtube import javascript
 
 YT_DLP = [
     *(

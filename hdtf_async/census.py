@@ -22,22 +22,23 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import formats, store
+from hdtf_async import store
 from hdtf_async.core.events import DownloadStarted, RunStarted, VideoAsked
 from hdtf_async.core.failures import Action, ExitCode, Failure, Reason
 from hdtf_async.core.job import to_end, under_way
 from hdtf_async.core.options import Options
 from hdtf_async.core.steps import steps
 from hdtf_async.dataset import plan
-from hdtf_async.formats import Choice, Resolution
-from hdtf_async.javascript import JavaScript, private_cache
 from hdtf_async.lanes import Lanes
 from hdtf_async.pipeline import Pipeline, backoff
 from hdtf_async.process.guard import guarding
 from hdtf_async.report import exit_code_of
 from hdtf_async.run import LAST_VIEWS, local_directory, read_tables
 from hdtf_async.workshop import entrance_for, ffmpeg_of, own_version
-from hdtf_async.ytdlp import SAMPLE, YtDlp
+from hdtf_async.youtube import formats
+from hdtf_async.youtube.formats import Choice, Resolution
+from hdtf_async.youtube.javascript import JavaScript, private_cache
+from hdtf_async.youtube.ytdlp import SAMPLE, YtDlp
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import tracks
 from hdtf_async.core import os_errors
 from hdtf_async.core.events import ClipDone, EncodeProgress, EncodeStarted
 from hdtf_async.core.failures import Failure, Reason
@@ -21,6 +20,7 @@ from hdtf_async.dataset.plan import fingerprint, row
 from hdtf_async.media import ffmpeg, interlace
 from hdtf_async.media.face.window import plan_window
 from hdtf_async.process.guard import UNGUARDED, Guard
+from hdtf_async.youtube import tracks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

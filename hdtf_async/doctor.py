@@ -26,14 +26,14 @@ from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Crop
 from hdtf_async.core.preflight import Sign, Verdict
 from hdtf_async.dataset import plan, tables
-from hdtf_async.javascript import JavaScript, private_cache
 from hdtf_async.journal import Known
 from hdtf_async.media import ffmpeg
 from hdtf_async.media.face import finder, model_file
 from hdtf_async.media.probe import Prober
 from hdtf_async.process import supervisor
 from hdtf_async.workshop import ffmpeg_of, look_at_cookies, require_yt_dlp
-from hdtf_async.ytdlp import YtDlp
+from hdtf_async.youtube.javascript import JavaScript, private_cache
+from hdtf_async.youtube.ytdlp import YtDlp
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -17,24 +17,24 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import observed
 from hdtf_async.core.failures import Action, Failure, Reason
 from hdtf_async.core.preflight import Sign, Verdict
 from hdtf_async.dataset import plan, tables
-from hdtf_async.javascript import private_cache
-from hdtf_async.observed import Cost, Traffic
 from hdtf_async.process.guard import guarding
 from hdtf_async.process.meter import Meter, measuring
 from hdtf_async.process.stderr import connection_cause
 from hdtf_async.workshop import ffmpeg_of, one_error
-from hdtf_async.ytdlp import ASK_DEADLINE, YtDlp
+from hdtf_async.youtube import observed
+from hdtf_async.youtube.javascript import private_cache
+from hdtf_async.youtube.observed import Cost, Traffic
+from hdtf_async.youtube.ytdlp import ASK_DEADLINE, YtDlp
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from hdtf_async.core.options import Options
-    from hdtf_async.formats import Format
-    from hdtf_async.observed import Summary
+    from hdtf_async.youtube.formats import Format
+    from hdtf_async.youtube.observed import Summary
 
 APART = 30.0
 """Seconds between the starts of two extractions."""

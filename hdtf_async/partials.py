@@ -24,7 +24,7 @@ from hdtf_async import disk
 from hdtf_async.core.failures import Reason
 
 if TYPE_CHECKING:
-    from hdtf_async.formats import Format
+    from hdtf_async.youtube.formats import Format
 
 RESUMABLE = frozenset({
     Reason.REFUSED, Reason.NETWORK, Reason.FORBIDDEN, Reason.TIMED_OUT, Reason.STALLED, Reason.DISK_FULL,

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from anyio.to_thread import run_sync
 
-from hdtf_async import formats
 from hdtf_async.core.events import FileNotUsed
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio
-from hdtf_async.formats import Resolution
 from hdtf_async.rawdirs import NO_VIDEO, Kind
-from hdtf_async.tracks import Track
+from hdtf_async.youtube import formats
+from hdtf_async.youtube.formats import Resolution
+from hdtf_async.youtube.tracks import Track
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

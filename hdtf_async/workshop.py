@@ -28,14 +28,14 @@ from hdtf_async.core.steps import steps
 from hdtf_async.cut import Cutter
 from hdtf_async.entrance import HOUR, Entrance, asks_that_fit
 from hdtf_async.fetch import Fetcher
-from hdtf_async.javascript import JavaScript, private_cache
 from hdtf_async.media import ffmpeg
 from hdtf_async.media.face import finder as faces
 from hdtf_async.media.probe import Prober
 from hdtf_async.pipeline import Pipeline, backoff
 from hdtf_async.process.guard import guarding
 from hdtf_async.views import failure_record
-from hdtf_async.ytdlp import YtDlp, read_cookies
+from hdtf_async.youtube.javascript import JavaScript, private_cache
+from hdtf_async.youtube.ytdlp import YtDlp, read_cookies
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator

@@ -24,17 +24,18 @@ import anyio
 import fields
 import full
 
-from hdtf_async import Options, observed
+from hdtf_async import Options
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.dataset import tables
 from hdtf_async.live import Extraction, Fetched, Probe, probing
-from hdtf_async.observed import HEIGHT
 from hdtf_async.workshop import own_version
+from hdtf_async.youtube import observed
+from hdtf_async.youtube.observed import HEIGHT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from hdtf_async.formats import Format
+    from hdtf_async.youtube.formats import Format
 
 SWITCH = "HDTF_LIVE"
 """The environment variable without which nothing is asked. Not with the prefix of the program's settings."""

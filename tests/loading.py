@@ -30,14 +30,14 @@ from hdtf_async.media.ffmpeg import About
 from hdtf_async.media.interlace import Combing
 from hdtf_async.media.timeline import Shown
 from hdtf_async.process import supervisor
-from hdtf_async.ytdlp import Progress
+from hdtf_async.youtube.ytdlp import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from hdtf_async.core.model import Interval
-    from hdtf_async.formats import Format
     from hdtf_async.media.ffmpeg import Cut
+    from hdtf_async.youtube.formats import Format
 
 SECONDS, RATE, LINES, BOX, BYTES = 60, 25, 144, 32, 21600
 """Length of every video, frames a second, lines, the side of every box, and the bytes that are promised."""

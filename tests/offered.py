@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hdtf_async.core.model import Hdr
-from hdtf_async.formats import Choice, Resolution, choose
+from hdtf_async.youtube.formats import Choice, Resolution, choose
 
 Entry = dict[str, object]
 

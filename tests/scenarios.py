@@ -32,8 +32,8 @@ from hdtf_async.core import events
 from hdtf_async.demo import BOT, Answer, Fault, Offer, Then
 from hdtf_async.demo.footage import FACTS
 from hdtf_async.demo.player import MEDIA_PATH
-from hdtf_async.formats import Resolution
 from hdtf_async.workshop import bundled_ffmpeg
+from hdtf_async.youtube.formats import Resolution
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

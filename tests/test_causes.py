@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 import hdtf_async
-from hdtf_async import ExitCode, StoreError, disk, ytdlp
+from hdtf_async import ExitCode, StoreError, disk
 from hdtf_async.check import _content_flaws
 from hdtf_async.core import os_errors
 from hdtf_async.core.failures import Failure, Reason
@@ -21,6 +21,7 @@ from hdtf_async.pipeline import _own_faults
 from hdtf_async.process import guard, supervisor
 from hdtf_async.process.stderr import classify, classify_ffmpeg
 from hdtf_async.store import merge, opened, read_known
+from hdtf_async.youtube import ytdlp
 
 if TYPE_CHECKING:
     from collections.abc import Callable

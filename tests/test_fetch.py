@@ -14,9 +14,9 @@ import loading
 import pytest
 
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.entries import CLIENTS
 from hdtf_async.fetch import _require_whole
-from hdtf_async.formats import Format
+from hdtf_async.youtube.entries import CLIENTS
+from hdtf_async.youtube.formats import Format
 
 if TYPE_CHECKING:
     from pathlib import Path

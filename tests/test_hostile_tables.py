@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import hdtf_async
-from hdtf_async import cli, disk, ytdlp
+from hdtf_async import cli, disk
 from hdtf_async.core.failures import Failure
 from hdtf_async.core.model import (
     SUBSETS,
@@ -47,6 +47,7 @@ from hdtf_async.media import ffmpeg
 from hdtf_async.media.containers import DEMUXERS
 from hdtf_async.process import supervisor
 from hdtf_async.store import Store, opened
+from hdtf_async.youtube import ytdlp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -20,13 +20,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 import hdtf_async
-from hdtf_async import ExitCode, Options, Reason, demo, javascript
+from hdtf_async import ExitCode, Options, Reason, demo
 from hdtf_async.core import preflight
 from hdtf_async.core.failures import Failure
 from hdtf_async.core.preflight import Verdict
-from hdtf_async.javascript import JavaScript, private_cache
 from hdtf_async.process import supervisor
-from hdtf_async.ytdlp import YtDlp
+from hdtf_async.youtube import javascript
+from hdtf_async.youtube.javascript import JavaScript, private_cache
+from hdtf_async.youtube.ytdlp import YtDlp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

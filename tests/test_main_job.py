@@ -18,10 +18,11 @@ import pytest
 from conftest import Finished, children, exported
 
 import hdtf_async
-from hdtf_async import ExitCode, FormError, Lanes, Options, Reason, demo, formats, store
+from hdtf_async import ExitCode, FormError, Lanes, Options, Reason, demo, store
 from hdtf_async.core import events
 from hdtf_async.dataset import plan, tables
 from hdtf_async.demo.answers import Answer
+from hdtf_async.youtube import formats
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,10 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.observed import Traffic, choose, message, part, summary, without_addresses
 from hdtf_async.process import supervisor
 from hdtf_async.process.guard import UNGUARDED
 from hdtf_async.process.meter import measuring
+from hdtf_async.youtube.observed import Traffic, choose, message, part, summary, without_addresses
 
 NOW = 1_796_000_000.0
 HOST = "https://rr1---sn-abc.googlevideo.com/videoplayback"

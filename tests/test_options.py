@@ -16,7 +16,7 @@ from hdtf_async.core.shards import Shard
 from hdtf_async.core.splits import SHARES
 from hdtf_async.core.validators import size_in_bytes
 from hdtf_async.dataset.tables import Corrections
-from hdtf_async.formats import Resolution
+from hdtf_async.youtube.formats import Resolution
 
 
 def test_defaults_are_good() -> None:

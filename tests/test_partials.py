@@ -21,8 +21,8 @@ import hdtf_async
 from hdtf_async import Options, demo, partials
 from hdtf_async.core import events
 from hdtf_async.demo.answers import Answer
-from hdtf_async.formats import Format
 from hdtf_async.partials import Promise, forget, resume, tidy
+from hdtf_async.youtube.formats import Format
 
 if TYPE_CHECKING:
     from conftest import Finished

@@ -34,11 +34,11 @@ from hdtf_async.core.model import Box, Clip, Interval, Video
 from hdtf_async.dataset.plan import Work
 from hdtf_async.entrance import LONGEST_COOL_DOWN, PROBES, Entrance
 from hdtf_async.fetch import Arrived
-from hdtf_async.formats import Choice, Format
 from hdtf_async.lanes import Lanes
 from hdtf_async.media.demux import Facts
 from hdtf_async.pipeline import WIND_DOWN, Pipeline, backoff
 from hdtf_async.raws import Raw
+from hdtf_async.youtube.formats import Choice, Format
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from hdtf_async import Options, reachability
+from hdtf_async import Options
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.process.guard import UNGUARDED
+from hdtf_async.youtube import reachability
 
 MOCK = ("--extractor-args", "youtube:innertube_host=127.0.0.1:4433;player_skip=js")
 

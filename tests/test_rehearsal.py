@@ -22,7 +22,6 @@ from fakes import kit, mp4
 from fakes import yt_dlp as fake_yt_dlp
 
 import hdtf_async
-from hdtf_async import formats, javascript
 from hdtf_async.core.failures import ExitCode, Failure, Reason
 from hdtf_async.core.model import Form, Interval
 from hdtf_async.core.options import Options
@@ -32,7 +31,8 @@ from hdtf_async.media import ffmpeg
 from hdtf_async.media.probe import Prober
 from hdtf_async.process import supervisor
 from hdtf_async.workshop import bundled_ffmpeg
-from hdtf_async.ytdlp import YtDlp
+from hdtf_async.youtube import formats, javascript
+from hdtf_async.youtube.ytdlp import YtDlp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from offered import Entry, chosen, hls, hls_sound, picture, sound
 
-from hdtf_async.formats import Resolution
-from hdtf_async.tracks import Marks, Track, Tracks
+from hdtf_async.youtube.formats import Resolution
+from hdtf_async.youtube.tracks import Marks, Track, Tracks
 
 MEDIA = "https://rr1---sn-4g5e6nz7.googlevideo.com/videoplayback?itag=140&xtags="
 PLAYLIST = "https://manifest.googlevideo.com/api/manifest/hls_playlist/itag/95/sgoap/"

@@ -16,12 +16,12 @@ from typing import Any
 
 import pytest
 
-from hdtf_async import ytdlp
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.options import Options
-from hdtf_async.formats import Format
 from hdtf_async.process import supervisor
-from hdtf_async.ytdlp import Progress, YtDlp
+from hdtf_async.youtube import ytdlp
+from hdtf_async.youtube.formats import Format
+from hdtf_async.youtube.ytdlp import Progress, YtDlp
 
 RENDITION = Format(
     format_id="136", ext="mp4", container="mp4", height=720, width=1280, fps=25.0, vcodec="avc1", acodec=None,

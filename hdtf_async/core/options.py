@@ -23,7 +23,7 @@ from hdtf_async.core.system import usable_cpus
 from hdtf_async.core.text import printable, shown
 from hdtf_async.core.validators import Kind
 from hdtf_async.dataset.tables import Corrections
-from hdtf_async.formats import Resolution
+from hdtf_async.youtube.formats import Resolution
 
 _RECIPE = validators.word(tuple(RECIPES))
 T = TypeVar("T")

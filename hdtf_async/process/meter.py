@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from hdtf_async.observed import Cost
 from hdtf_async.process.guard import Guard
+from hdtf_async.youtube.observed import Cost
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping, Sequence

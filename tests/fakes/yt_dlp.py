@@ -1,4 +1,4 @@
-"""A fake yt-dlp: knows the three command lines of `hdtf_async.ytdlp`, and the videos of its stage.
+"""A fake yt-dlp: knows the three command lines of `hdtf_async.youtube.ytdlp`, and the videos of its stage.
 
 What it prints has the shape of what yt-dlp 2026.8.19 printed.
 """

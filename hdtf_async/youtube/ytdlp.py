@@ -23,20 +23,21 @@ from typing import IO, TYPE_CHECKING, Any
 
 from anyio.to_thread import run_sync
 
-from hdtf_async import disk, reachability
+from hdtf_async import disk
 from hdtf_async.core import os_errors, redact
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.disk import trouble
 from hdtf_async.process import supervisor
 from hdtf_async.process.guard import UNGUARDED, Guard
 from hdtf_async.process.stderr import classify
+from hdtf_async.youtube import reachability
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from hdtf_async.core.options import Options
-    from hdtf_async.formats import Format
+    from hdtf_async.youtube.formats import Format
 
 ASK_DEADLINE = 600.0
 """Seconds for asking for a video, which is silent for most of the time; a download has as many on top of

@@ -14,14 +14,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-from hdtf_async import entries, formats
 from hdtf_async.core.failures import Failure
-from hdtf_async.formats import Resolution
+from hdtf_async.youtube import entries, formats
+from hdtf_async.youtube.formats import Resolution
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hdtf_async.formats import Format
+    from hdtf_async.youtube.formats import Format
 
 HEIGHT = 144
 """The height that is fetched; the nearest above it where YouTube does not offer it."""

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from hdtf_async.core.options import Options
-    from hdtf_async.ytdlp import YtDlp
+    from hdtf_async.youtube.ytdlp import YtDlp
 
 CACHE = "DENO_DIR"
 """The variable that names deno's cache directory."""

@@ -38,10 +38,10 @@ from enum import StrEnum
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from hdtf_async import tracks
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Hdr
-from hdtf_async.entries import (
+from hdtf_async.youtube import tracks
+from hdtf_async.youtube.entries import (
     WHOLE,
     Source,
     bitrate,
@@ -58,13 +58,13 @@ from hdtf_async.entries import (
     why_absent,
     why_unsafe,
 )
-from hdtf_async.tracks import Marks, Tracks
+from hdtf_async.youtube.tracks import Marks, Tracks
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from hdtf_async.entries import Entry
-    from hdtf_async.tracks import Track
+    from hdtf_async.youtube.entries import Entry
+    from hdtf_async.youtube.tracks import Track
 
 TOLERANCE = 8
 """Lines by which a rendition may differ from the reference height and still be called the same.

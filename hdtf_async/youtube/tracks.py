@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote
 
-from hdtf_async.entries import WHOLE, bitrate, may_be_protected, note, text
+from hdtf_async.youtube.entries import WHOLE, bitrate, may_be_protected, note, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hdtf_async.entries import Entry
+    from hdtf_async.youtube.entries import Entry
 
 _ORIGINAL, _DESCRIPTIVE = 10, -10
 """Values of yt-dlp's ``language_preference``."""
