@@ -40,14 +40,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from loading import GONE, Most, load, write_tables
 
-from hdtf_async import Options, Reason, views
+from hdtf_async import Options, Reason
 from hdtf_async.core.failures import Failure
 from hdtf_async.core.jsonlines import line
 from hdtf_async.core.model import SUBSETS, Form
 from hdtf_async.core.shards import Shard, place
 from hdtf_async.dataset import plan, tables
-from hdtf_async.journal import JOURNAL, RAWS, name_of
-from hdtf_async.views import FAILURES, METADATA, failure_record
+from hdtf_async.output import manifests
+from hdtf_async.output.journal import JOURNAL, RAWS, name_of
+from hdtf_async.output.manifests import FAILURES, METADATA, failure_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -167,7 +168,7 @@ def do(deed: str, directory: Path, count: int) -> dict[str, float]:
     if deed == "plan":
         plan.make(tables.read(source), Options(source=source), there={}, failed={})
     elif deed == "merge":
-        anyio.run(views.merge, clips)
+        anyio.run(manifests.merge, clips)
     else:
         # The form of `loading` is that of the defaults.
         shard = Shard(0, count) if deed == "shard" else None

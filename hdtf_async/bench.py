@@ -24,11 +24,11 @@ from hdtf_async.core.events import Events
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import PaceScope
 from hdtf_async.entrance import Entrance, Turn
-from hdtf_async.journal import Gathered, Known
 from hdtf_async.lanes import Lanes
-from hdtf_async.locks import WORKERS, worker_lock
+from hdtf_async.output.directory import Store
+from hdtf_async.output.journal import Gathered, Known
+from hdtf_async.output.locks import WORKERS, worker_lock
 from hdtf_async.rawdirs import own_raws
-from hdtf_async.store import Store
 from hdtf_async.values import failure_of, stated_failure, work_of
 from hdtf_async.wire import Wire
 from hdtf_async.workshop import own_version, workshop

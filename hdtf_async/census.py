@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import store
 from hdtf_async.core.events import DownloadStarted, RunStarted, VideoAsked
 from hdtf_async.core.failures import Action, ExitCode, Failure, Reason
 from hdtf_async.core.job import to_end, under_way
@@ -30,6 +29,7 @@ from hdtf_async.core.options import Options
 from hdtf_async.core.steps import steps
 from hdtf_async.dataset import plan
 from hdtf_async.lanes import Lanes
+from hdtf_async.output import directory as store
 from hdtf_async.pipeline import Pipeline, backoff
 from hdtf_async.process.guard import guarding
 from hdtf_async.report import exit_code_of
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from hdtf_async.core.model import Clip, Tables, Video
     from hdtf_async.dataset.plan import Work
     from hdtf_async.entrance import Turn
-    from hdtf_async.store import Store
+    from hdtf_async.output.directory import Store
 
 CENSUS = "census.csv"
 FRESH = timedelta(days=7)

@@ -23,27 +23,28 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import disk, locks, store
 from hdtf_async.census import CENSUS
 from hdtf_async.core import os_errors
 from hdtf_async.core.events import ClipChecked, Found
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.jsonlines import line
 from hdtf_async.core.text import shown
-from hdtf_async.journal import JOURNAL, RAWS, shard_of
 from hdtf_async.media import frames
 from hdtf_async.media.probe import Prober
+from hdtf_async.output import atomic, locks
+from hdtf_async.output import directory as store
+from hdtf_async.output.journal import JOURNAL, RAWS, shard_of
+from hdtf_async.output.manifests import CARD, FAILURES, LISTS, LOCK, METADATA
 from hdtf_async.page import REPORT
-from hdtf_async.views import CARD, FAILURES, LISTS, LOCK, METADATA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hdtf_async.core.events import Events
     from hdtf_async.core.jsonlines import Record
-    from hdtf_async.journal import Known
     from hdtf_async.lanes import Lanes
     from hdtf_async.media.demux import Facts
+    from hdtf_async.output.journal import Known
     from hdtf_async.process.guard import Guard
 
 OURS = frozenset({JOURNAL, RAWS, locks.WORKERS, METADATA, FAILURES, CENSUS, REPORT, LOCK, CARD, *LISTS})
@@ -231,7 +232,7 @@ def _content_flaws(path: Path, size: object, digest: object) -> list[str]:
             return ["not a regular file"]
         if there.st_size != size:
             return [f"{there.st_size} bytes, recorded {shown(str(size))}"]
-        return [] if disk.sha256(path) == digest else ["sha256 mismatch"]
+        return [] if atomic.sha256(path) == digest else ["sha256 mismatch"]
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -279,7 +280,7 @@ def _metadata(known: Known) -> list[Found]:
     found: list[Found] = []
     told: set[str] = set()
     try:
-        with disk.reader(path) as view:
+        with atomic.reader(path) as view:
             for number, text in enumerate(iter(lambda: view.readline(_LINE_LIMIT), b""), 1):
                 stem, words = _line_flaw(known, text)
                 if stem in told:
@@ -373,7 +374,7 @@ def _entries(directory: Path) -> Iterator[os.DirEntry[str]]:
     """Yield what is in a directory, but for temporary names: those of a run at work, or left by one."""
     try:
         with os.scandir(directory) as entries:
-            yield from (entry for entry in entries if not disk.is_temporary(entry.name))
+            yield from (entry for entry in entries if not atomic.is_temporary(entry.name))
     except FileNotFoundError:
         return
     except OSError as error:

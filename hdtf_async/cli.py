@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 import anyio.lowlevel
 from anyio.to_thread import run_sync
 
-from hdtf_async import doctor, live, page, planned, progress, rawdirs, repair, sheet, store
+from hdtf_async import doctor, live, page, planned, progress, rawdirs, repair, sheet
 from hdtf_async.census import CENSUS, FRESH
 from hdtf_async.census import IDLE as IDLE_IN_CENSUS
 from hdtf_async.census import running as census_running
@@ -44,9 +44,10 @@ from hdtf_async.flags import (
     preset,
     set_elsewhere,
 )  # fmt: skip
-from hdtf_async.forms import FormError
-from hdtf_async.journal import Known
-from hdtf_async.locks import StoreError
+from hdtf_async.output import directory
+from hdtf_async.output.journal import Known
+from hdtf_async.output.locks import StoreError
+from hdtf_async.output.other_settings import FormError
 from hdtf_async.pen import say, say_json
 from hdtf_async.run import merge, running
 from hdtf_async.workshop import bundled_ffmpeg, ffmpeg_of, one_error, own_version
@@ -141,7 +142,7 @@ def plan_command(argv: Sequence[str]) -> int:
     options = made(Options, said)
     read = tables.read(options.source, corrections=options.corrections)
     plan.require_known(read, options)
-    known = Known(Path()) if said.out is None else store.read_known(said.out)
+    known = Known(Path()) if said.out is None else directory.read_known(said.out)
     decided = plan.make(read, options, there=known.all_there(), failed=known.failures)
     own, to_fetch = anyio.run(rawdirs.for_plan, options, decided.work, known)
     told = planned.stated(read, decided, options, own, to_fetch)
@@ -431,5 +432,5 @@ def _complain(message: str) -> None:
 
 
 def _nothing_left(out: Path, options: Options) -> bool:
-    known, read = store.read_known(out), tables.read(options.source)
+    known, read = directory.read_known(out), tables.read(options.source)
     return not plan.make(read, options, there=known.all_there(), failed=known.failures).work

@@ -21,7 +21,7 @@ import anyio
 from anyio.to_thread import run_sync
 from distributed import Client, Queue
 
-from hdtf_async import bench, disk, partials
+from hdtf_async import bench
 from hdtf_async.core.events import (
     ClipFailed,
     Events,
@@ -33,11 +33,12 @@ from hdtf_async.core.failures import Action, Failure, Reason
 from hdtf_async.core.model import PaceScope
 from hdtf_async.door import Door
 from hdtf_async.hired import AsOne, Hired
-from hdtf_async.locks import WORKERS, let_go_of_worker, make_worker_file
+from hdtf_async.output import atomic, partials
+from hdtf_async.output.locks import WORKERS, let_go_of_worker, make_worker_file
+from hdtf_async.output.manifests import failure_record
 from hdtf_async.pipeline import WIND_DOWN
 from hdtf_async.roster import Roster
 from hdtf_async.values import Setup, Told, event_of, failure_of, for_workers, known_of, stated_work
-from hdtf_async.views import failure_record
 from hdtf_async.workshop import one_error, own_version
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 
     from hdtf_async.core.options import Options
     from hdtf_async.dataset.plan import Work
-    from hdtf_async.store import Store
+    from hdtf_async.output.directory import Store
 
 LOOK = 0.5
 """Seconds between two looks at which workers there are."""
@@ -172,8 +173,8 @@ class Crew:
             await run_sync((self._directory.out / WORKERS).rmdir)
             if self._any_lost:
                 # What a worker that was killed had under a temporary name is nobody's.
-                await run_sync(disk.sweep, self._directory.out)
-                await run_sync(disk.sweep, self._directory.raws, partials.tidy)
+                await run_sync(atomic.sweep, self._directory.out)
+                await run_sync(atomic.sweep, self._directory.raws, partials.tidy)
 
     async def _wait(self) -> None:
         with anyio.move_on_after(LOOK):
@@ -351,7 +352,7 @@ class Crew:
                 continue
             key = f"hdtf_async-{self._run}-{secrets.token_hex(4)}"
             path = self._directory.out / WORKERS / key
-            with disk.trouble(path):
+            with atomic.trouble(path):
                 await run_sync(make_worker_file, path)
             with anyio.fail_after(ANSWER):  # each: a thousand take longer than that
                 worker = Hired(address, key, await Queue(key, client=self._client))

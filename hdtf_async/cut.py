@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from hdtf_async.media.framing import Part
     from hdtf_async.media.probe import Prober
     from hdtf_async.media.timeline import Shown
+    from hdtf_async.output.directory import Store
     from hdtf_async.raws import Raw
-    from hdtf_async.store import Store
 
 
 _AAC_FRAMES = 0.1

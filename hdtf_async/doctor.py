@@ -20,16 +20,18 @@ from typing import TYPE_CHECKING
 
 from anyio.to_thread import run_sync
 
-from hdtf_async import locks, rawdirs, store
+from hdtf_async import rawdirs
 from hdtf_async.core import os_errors, preflight
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Crop
 from hdtf_async.core.preflight import Sign, Verdict
 from hdtf_async.dataset import plan, tables
-from hdtf_async.journal import Known
 from hdtf_async.media import ffmpeg
 from hdtf_async.media.face import finder, model_file
 from hdtf_async.media.probe import Prober
+from hdtf_async.output import directory as store
+from hdtf_async.output import locks
+from hdtf_async.output.journal import Known
 from hdtf_async.process import supervisor
 from hdtf_async.workshop import ffmpeg_of, look_at_cookies, require_yt_dlp
 from hdtf_async.youtube.javascript import JavaScript, private_cache

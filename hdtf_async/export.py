@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import disk, store
 from hdtf_async.core import descriptors
 from hdtf_async.core.job import require_asyncio
 from hdtf_async.core.jsonlines import line, records
@@ -29,11 +28,12 @@ from hdtf_async.core.recipes import RECIPES, How
 from hdtf_async.core.splits import Split
 from hdtf_async.core.text import printable, shown
 from hdtf_async.dataset import tables
-from hdtf_async.disk import trouble
-from hdtf_async.forms import FormError
 from hdtf_async.lanes import Lanes
-from hdtf_async.locks import BusyError, StoreError
 from hdtf_async.media import stills
+from hdtf_async.output import atomic, directory
+from hdtf_async.output.atomic import trouble
+from hdtf_async.output.locks import BusyError, StoreError
+from hdtf_async.output.other_settings import FormError
 from hdtf_async.process.guard import guarding
 from hdtf_async.run import local_directory
 from hdtf_async.workshop import ffmpeg_of, one_error
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.core.recipes import Item, Recipe
-    from hdtf_async.journal import Known
+    from hdtf_async.output.journal import Known
     from hdtf_async.process.guard import Guard
 
 MANIFEST = "_export.jsonl"
@@ -99,7 +99,7 @@ async def export(  # noqa: PLR0913 - what a command line says
         raise OptionsError(f"--recipe: expected {', '.join(RECIPES)} (got {shown(recipe)})")
     layout, options = RECIPES[recipe], options or Options()
     out, to = await run_sync(_absolute, local_directory(out), local_directory(to))
-    known = await run_sync(store.read_known, out)
+    known = await run_sync(directory.read_known, out)
     lines = {stem: record["metadata"] for stem, record in sorted(known.all_there().items()) if _is_name(stem)}
     _require_form(recipe, layout, lines, out)
     if to.is_relative_to(out):
@@ -198,8 +198,8 @@ async def _opened(to: Path, name: str) -> AsyncIterator[_Tree]:
 
 
 def _locked(to: Path) -> int:
-    disk.make_directory(to)
-    lock = disk.opened(to / MANIFEST, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+    atomic.make_directory(to)
+    lock = atomic.opened(to / MANIFEST, os.O_RDWR | os.O_CREAT | os.O_APPEND)
     with ExitStack() as unless_locked:
         unless_locked.callback(descriptors.close, lock)
         if not descriptors.lock(lock):
@@ -255,9 +255,9 @@ class _Tree:
         """Link or copy one file."""
         with self._made(place, item.sha256) as new:
             if item.how is How.LINK:
-                disk.link(out / item.source, new)
+                atomic.link(out / item.source, new)
             else:
-                disk.copy(out / item.source, new)
+                atomic.copy(out / item.source, new)
 
     async def put_frames(self, place: str, item: Item, out: Path, tool: Path, guard: Guard) -> None:
         """Make one folder of frames, with the sound in it."""
@@ -265,7 +265,7 @@ class _Tree:
             await run_sync(new.mkdir)
             await stills.write(tool, out / item.source, new, frames=item.frames, guard=guard)
             for name, source in item.beside.items():
-                await run_sync(disk.copy, out / source, new / name)
+                await run_sync(atomic.copy, out / source, new / name)
 
     def write_lists(self, lists: Mapping[str, str]) -> None:
         """Write the lists that are not as they should be."""
@@ -279,7 +279,7 @@ class _Tree:
         """Give the name under which something is made; it is written down before it gets its own."""
         final = self._path(place)
         final.parent.mkdir(parents=True, exist_ok=True)
-        with disk.private_place(final) as new:
+        with atomic.private_place(final) as new:
             yield new
             record = {"place": place, "sha256": sha256, "state": _state(new)}
             os.write(self.lock, line(record))
@@ -288,14 +288,14 @@ class _Tree:
                 _remove(final)
                 new.replace(final)
             else:
-                disk.publish(new, final)
+                atomic.publish(new, final)
 
     def _path(self, place: str) -> Path:
         """Return the path of a place. Raises `OSError` where somebody else's link is on the way to it."""
         final = self.to / place
         for part in reversed(final.parents):
             if part.is_relative_to(self.to) and part != self.to and os.path.lexists(part):
-                disk.require_trusted(part)
+                atomic.require_trusted(part)
         return final
 
     def _is_ours(self, place: str) -> bool:
@@ -316,7 +316,7 @@ class _Tree:
     def _reads(self, place: str, text: str) -> bool:
         path = self.to / place
         due = text.encode("utf-8", "surrogateescape")
-        return path.is_file() and disk.has_size(str(path), len(due)) and path.read_bytes() == due
+        return path.is_file() and atomic.has_size(str(path), len(due)) and path.read_bytes() == due
 
 
 def _state(path: Path) -> list[object]:

@@ -21,12 +21,13 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import content, disk, history, store, views
+from hdtf_async import content, history
 from hdtf_async.content import Found
 from hdtf_async.core.failures import Failure
-from hdtf_async.journal import JOURNAL, journals, read
-from hdtf_async.locks import StoreError, is_locked
 from hdtf_async.media import thumbnails
+from hdtf_async.output import atomic, directory, manifests
+from hdtf_async.output.journal import JOURNAL, journals, read
+from hdtf_async.output.locks import StoreError, is_locked
 from hdtf_async.process.guard import UNGUARDED, guarding
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def is_behind(out: Path) -> bool:
     Raises `Failure` with ``not_writable``: the directory cannot be read.
     """
     report, journal = out / REPORT, out / JOURNAL
-    with disk.trouble(report):
+    with atomic.trouble(report):
         if not journal.exists():
             return False
         return not report.exists() or report.stat().st_mtime_ns < journal.stat().st_mtime_ns
@@ -78,8 +79,8 @@ async def write(
     if tool is not None:
         await _complete(found, out, tool, encodes, locks)
     html = await run_sync(render, found)
-    with anyio.CancelScope(shield=True), disk.trouble(out / REPORT):
-        await run_sync(disk.replace, out / REPORT, [html])
+    with anyio.CancelScope(shield=True), atomic.trouble(out / REPORT):
+        await run_sync(atomic.replace, out / REPORT, [html])
         await run_sync(
             partial(os.utime, out / REPORT, follow_symlinks=False)
         )  # also where it says what it did: see `is_behind`
@@ -91,7 +92,7 @@ def find(out: Path) -> Found:
 
     Raises `StoreError` where its journal cannot be read, or there is none.
     """
-    known, runs, now = store.read_known(out), list[history.Run](), None
+    known, runs, now = directory.read_known(out), list[history.Run](), None
     for path in journals(out):
         told = list(read(path))
         newest = history.runs(told)[-1:]
@@ -102,14 +103,14 @@ def find(out: Path) -> Found:
         raise StoreError(f"{out} has no journal: expected the output directory of a run")
     there = {stem: record["metadata"] for stem, record in sorted(known.all_there().items())}
     failed = {stem: record for stem, record in known.failures.items() if stem not in there}
-    for line in views.not_tried(out):
+    for line in manifests.not_tried(out):
         if line["clip"] not in there:
             failed.setdefault(line["clip"], line)
     return Found(
         there=there,
         missing=[failed[stem] for stem in sorted(failed)],
         refused=known.refused,
-        absent=views.outstanding_in(out).absent,
+        absent=manifests.outstanding_in(out).absent,
         fetched=sum(
             {record["file"]: record["bytes"] for raws in known.raws.values() for record in raws}.values()
         ),
@@ -180,7 +181,7 @@ def _hash(text: str) -> str:
 def _pictures(report: Path) -> dict[str, str | None]:
     """Return the pictures in an older report."""
     try:
-        text = disk.content(report, _LARGEST).decode("ascii", "replace")
+        text = atomic.content(report, _LARGEST).decode("ascii", "replace")
     except OSError:
         return {}
     return {key: picture or None for key, picture in _PICTURE.findall(text)}

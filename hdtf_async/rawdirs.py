@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hdtf_async.dataset.plan import Work
-    from hdtf_async.journal import Known
+    from hdtf_async.output.journal import Known
 
 _FORMAT = re.compile(r"\.f(?=[\w+-]*\d)[\w+-]{1,40}$")
 _ID_AT_THE_END = (re.compile(r"\[([A-Za-z0-9_-]{11})\]$"), re.compile(r"-([A-Za-z0-9_-]{11})$"))

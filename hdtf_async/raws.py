@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from hdtf_async.media.demux import Facts
     from hdtf_async.media.probe import Prober
     from hdtf_async.media.timeline import Shown
+    from hdtf_async.output.directory import Store
     from hdtf_async.rawdirs import OwnFile, OwnFiles
-    from hdtf_async.store import Store
 
 _KEPT = ("mp4", "m4v", "mov", "webm", "mkv")
 """File endings under which a source video may lie in an output directory without a record."""

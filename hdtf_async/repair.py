@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import disk, locks, store
 from hdtf_async.check import FOREIGN, look, names_a_file, seconds_of, unlisted
 from hdtf_async.core.events import CheckEnded, RunStarted
 from hdtf_async.core.failures import ExitCode, Failure, Reason
@@ -24,9 +23,11 @@ from hdtf_async.core.job import to_end, under_way
 from hdtf_async.core.model import Box, Clip, Form, Interval, Tables, Video
 from hdtf_async.core.options import Options, OptionsError, flag_of
 from hdtf_async.dataset import plan
-from hdtf_async.journal import JOURNAL
 from hdtf_async.lanes import Lanes
 from hdtf_async.media import ffmpeg
+from hdtf_async.output import atomic, locks
+from hdtf_async.output import directory as store
+from hdtf_async.output.journal import JOURNAL
 from hdtf_async.process.guard import guarding
 from hdtf_async.rawdirs import own_raws
 from hdtf_async.report import Report, exit_code_of
@@ -42,9 +43,9 @@ if TYPE_CHECKING:
     from hdtf_async.core.events import Events, Found
     from hdtf_async.core.job import Running
     from hdtf_async.core.jsonlines import Record
-    from hdtf_async.journal import Known
+    from hdtf_async.output.directory import Store
+    from hdtf_async.output.journal import Known
     from hdtf_async.rawdirs import OwnFiles
-    from hdtf_async.store import Store
 
 FORM = frozenset(option.name for option in fields(Form))
 """Options that a repair takes from the journal, and nobody can set."""
@@ -151,7 +152,7 @@ async def _check(  # noqa: PLR0913, PLR0917 - what `running` takes, and what it 
         else:
             known = await run_sync(store.read_known, out)
             # Nobody's lock, but something that the children of a check can have in common.
-            with disk.reader(out / JOURNAL) as journal:
+            with atomic.reader(out / JOURNAL) as journal:
                 await looking(known, (journal.fileno(),), held=False)
     except Failure as trouble:
         result.stopped = trouble

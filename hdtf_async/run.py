@@ -16,7 +16,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 from anyio.to_thread import run_sync
 
-from hdtf_async import away, disk, history, page, store, views
+from hdtf_async import history, page
 from hdtf_async.core.divisions import record_of, requested
 from hdtf_async.core.events import ClipFailed, Events, RunStarted
 from hdtf_async.core.failures import Failure, Reason
@@ -24,13 +24,16 @@ from hdtf_async.core.job import Running, require_asyncio, to_end, under_way
 from hdtf_async.core.options import Options, OptionsError
 from hdtf_async.core.steps import steps
 from hdtf_async.dataset import plan, tables
-from hdtf_async.forms import refuse_forms_of_others, refuse_two_forms
 from hdtf_async.lanes import Lanes
-from hdtf_async.locks import StoreError
+from hdtf_async.output import atomic, manifests
+from hdtf_async.output import directory as store
+from hdtf_async.output.locks import StoreError
+from hdtf_async.output.manifests import failure_record, refused_record
+from hdtf_async.output.object_store import directory as away
+from hdtf_async.output.other_settings import refuse_forms_of_others, refuse_two_forms
 from hdtf_async.rawdirs import own_raws
 from hdtf_async.raws import let_go_of_finished
 from hdtf_async.report import Report
-from hdtf_async.views import failure_record, refused_record
 from hdtf_async.workshop import ffmpeg_of, workshop
 
 if TYPE_CHECKING:
@@ -39,13 +42,13 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
-    from hdtf_async.bucket import Address
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.core.model import Finding, Tables
     from hdtf_async.core.shards import Merged
     from hdtf_async.dataset.plan import Work
+    from hdtf_async.output.directory import Store
+    from hdtf_async.output.object_store.client import Address
     from hdtf_async.rawdirs import OwnFiles
-    from hdtf_async.store import Store
 
 
 LAST_VIEWS = 0.5
@@ -173,8 +176,10 @@ async def _run(  # noqa: PLR0913, PLR0917 - what a run is put together from
             report.stopped = trouble
         finally:
             try:
-                with _as_failure(directory.out / views.METADATA):
-                    await _write_last(directory, decided, LAST_VIEWS if finish.is_set() else views.PATIENCE)
+                with _as_failure(directory.out / manifests.METADATA):
+                    await _write_last(
+                        directory, decided, LAST_VIEWS if finish.is_set() else manifests.PATIENCE
+                    )
             except Failure as trouble:
                 report.stopped = report.stopped or trouble
                 request = None  # what was not tried may be recorded nowhere: the request stays open
@@ -197,7 +202,7 @@ async def _run(  # noqa: PLR0913, PLR0917 - what a run is put together from
 def _as_failure(path: Path) -> Iterator[None]:
     """Turn whatever goes wrong with a file that tells of a run into a `Failure`: the run's result is kept."""
     try:
-        with disk.trouble(path):
+        with atomic.trouble(path):
             yield
     except Failure:
         raise

@@ -17,24 +17,24 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import disk
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box, Clip, Crop, Form, Interval, Video
 from hdtf_async.core.text import printable
 from hdtf_async.cut import plan_cut
 from hdtf_async.dataset.geometry import scale_of
-from hdtf_async.disk import trouble
-from hdtf_async.journal import RAWS
-from hdtf_async.locks import StoreError
 from hdtf_async.media.face.finder import opened
 from hdtf_async.media.face.people import Region, overlap
 from hdtf_async.media.ffmpeg import RUN_UPS
 from hdtf_async.media.filters import constant_frames, decimal
 from hdtf_async.media.probe import Prober
+from hdtf_async.output import atomic
+from hdtf_async.output.atomic import trouble
+from hdtf_async.output.directory import read_known
+from hdtf_async.output.journal import RAWS
+from hdtf_async.output.locks import StoreError
 from hdtf_async.process import supervisor
 from hdtf_async.rawdirs import own_raws
 from hdtf_async.raws import Raw
-from hdtf_async.store import read_known
 from hdtf_async.workshop import ffmpeg_of, one_error
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hdtf_async.core.options import Options
-    from hdtf_async.journal import Known
     from hdtf_async.media.ffmpeg import Cut
+    from hdtf_async.output.journal import Known
 
 SHEET = "faces.jpg"
 """The picture's name in the output directory."""
@@ -187,7 +187,7 @@ async def draw(known: Known, options: Options, found: Sequence[Window]) -> list[
     frames, others = await middles(tool, raws, options.width_of_encode_lane)
     content = await run_sync(_drawn, found, frames)
     with trouble(known.out / SHEET):
-        await run_sync(disk.replace, known.out / SHEET, [content])
+        await run_sync(atomic.replace, known.out / SHEET, [content])
     return sorted([*missing, *others])
 
 

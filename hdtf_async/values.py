@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.core.options import Options
-    from hdtf_async.journal import Known
+    from hdtf_async.output.journal import Known
 
 Told = dict[str, Any]
 """A message, or a part of one."""

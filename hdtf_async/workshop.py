@@ -31,9 +31,9 @@ from hdtf_async.fetch import Fetcher
 from hdtf_async.media import ffmpeg
 from hdtf_async.media.face import finder as faces
 from hdtf_async.media.probe import Prober
+from hdtf_async.output.manifests import failure_record
 from hdtf_async.pipeline import Pipeline, backoff
 from hdtf_async.process.guard import guarding
-from hdtf_async.views import failure_record
 from hdtf_async.youtube.javascript import JavaScript, private_cache
 from hdtf_async.youtube.ytdlp import YtDlp, read_cookies
 
@@ -46,11 +46,11 @@ if TYPE_CHECKING:
     from hdtf_async.core.preflight import Sign
     from hdtf_async.dataset.plan import Work
     from hdtf_async.fetch import Arrived
-    from hdtf_async.journal import Gathered, Known
     from hdtf_async.lanes import Lanes
+    from hdtf_async.output.directory import Store
+    from hdtf_async.output.journal import Gathered, Known
     from hdtf_async.rawdirs import OwnFiles
     from hdtf_async.raws import Raw
-    from hdtf_async.store import Store
 
 
 @dataclass(frozen=True, slots=True)

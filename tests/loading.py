@@ -24,11 +24,11 @@ import hdtf_async
 from hdtf_async import Options, Report
 from hdtf_async.core.events import EncodeStarted, Event
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.disk import trouble
 from hdtf_async.media.demux import Facts
 from hdtf_async.media.ffmpeg import About
 from hdtf_async.media.interlace import Combing
 from hdtf_async.media.timeline import Shown
+from hdtf_async.output.atomic import trouble
 from hdtf_async.process import supervisor
 from hdtf_async.youtube.ytdlp import Progress
 

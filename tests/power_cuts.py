@@ -32,15 +32,15 @@ from hdtf_async.core.jsonlines import records
 from hdtf_async.core.model import SUBSETS, Box, Clip, Interval, Video
 from hdtf_async.core.options import Options
 from hdtf_async.dataset.tables import read
-from hdtf_async.journal import JOURNAL, RAWS
-from hdtf_async.store import opened, run_record
-from hdtf_async.views import FAILURES, METADATA, failure_record
+from hdtf_async.output.directory import opened, run_record
+from hdtf_async.output.journal import JOURNAL, RAWS
+from hdtf_async.output.manifests import FAILURES, METADATA, failure_record
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from hdtf_async.core.jsonlines import Record
-    from hdtf_async.store import Store
+    from hdtf_async.output.directory import Store
 
 OUT = "new/clips"
 """The output directory; neither it nor the one that it is in is there before the first run."""
@@ -415,7 +415,7 @@ class Cuts:
 
         async def believe_and_go_on(_: int, root: Path) -> None:
             # The system has been started anew: what a download has left is not trusted any more.
-            with patch("hdtf_async.partials._this_system", lambda: "started anew"):
+            with patch("hdtf_async.output.partials._this_system", lambda: "started anew"):
                 if (root / OUT).exists():
                     await believe(root / OUT, due)
                 if self.chance.random() < self.again:

@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hdtf_async
-from hdtf_async import ExitCode, Options, OptionsError, StoreError, away, bucket
-from hdtf_async.bucket import Address, is_address
+from hdtf_async import ExitCode, Options, OptionsError, StoreError
 from hdtf_async.cli import main
 from hdtf_async.flags import COMMANDS
-from hdtf_async.segments import MANY, SHORT, short
-from hdtf_async.storeerrors import told
+from hdtf_async.output.object_store import client, directory
+from hdtf_async.output.object_store.client import Address, is_address
+from hdtf_async.output.object_store.errors import told
+from hdtf_async.output.object_store.segments import MANY, SHORT, short
 
 
 @pytest.mark.parametrize(
@@ -79,21 +80,21 @@ def test_of_an_error_what_may_be_secret_is_not_told(error: str, words: str) -> N
 @pytest.mark.parametrize("path", ["clips", "./a", "/a/b", "~/x", "a:b", "C:/x"])
 def test_a_path_is_a_directory(path: str) -> None:
     """Whatever has no scheme; it is absolute, so that it does not follow the working directory."""
-    assert away.place(path) == Path.cwd() / path
+    assert directory.place(path) == Path.cwd() / path
 
 
 def test_without_the_extra_it_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Before anything is done, with the command that brings it."""
-    monkeypatch.setattr(bucket, "find_spec", lambda _name: None)
+    monkeypatch.setattr(client, "find_spec", lambda _name: None)
     assert main(["--out", "s3://bucket/x", "--quiet"]) == ExitCode.LOCAL
     assert "pip install 'hdtf-async[store]'" in capsys.readouterr().err
 
 
 async def test_a_program_is_told_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """As an error that it may catch."""
-    monkeypatch.setattr(bucket, "find_spec", lambda _name: None)
+    monkeypatch.setattr(client, "find_spec", lambda _name: None)
     with pytest.raises(StoreError, match="requires obstore"):
         await hdtf_async.download("s3://bucket/x", Options())
 
@@ -147,5 +148,5 @@ def test_raws_are_kept_in_a_directory_unless_said_otherwise_and_in_a_store_only_
     assert [Options(keep_raw=said).keeps_raws for said in (None, True, False)] == [True, True, False]
     address = Address("s3://bucket/x")
     for said in (None, True, False):
-        lanes = away.fitted(address, Options(keep_raw=said))
+        lanes = directory.fitted(address, Options(keep_raw=said))
         assert not lanes.keeps_raws, "scratch is let go of"

@@ -33,14 +33,16 @@ from moto.server import ThreadedMotoServer
 from objects import BUCKET, Fault, Front, in_front, make_bucket
 
 import hdtf_async
-from hdtf_async import BusyError, ExitCode, FormError, Options, StoreError, away, bucket, lease, segments
+from hdtf_async import BusyError, ExitCode, FormError, Options, StoreError
 from hdtf_async.cli import main
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Box, Clip, Interval, Video
 from hdtf_async.core.shards import Merged, Shard
-from hdtf_async.locks import AwayError
-from hdtf_async.segments import SEGMENTS
-from hdtf_async.views import failure_record
+from hdtf_async.output.locks import AwayError
+from hdtf_async.output.manifests import failure_record
+from hdtf_async.output.object_store import client, lease, segments
+from hdtf_async.output.object_store import directory as away
+from hdtf_async.output.object_store.segments import SEGMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,8 +69,8 @@ def _server() -> Iterator[int]:
 def front(_server: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
     """An empty bucket, reached through a front; waits are short."""
     make_bucket(_server)
-    monkeypatch.setattr(bucket, "FIRST_WAIT", 0.05)
-    monkeypatch.setattr(bucket, "PATIENCE", 2.0)
+    monkeypatch.setattr(client, "FIRST_WAIT", 0.05)
+    monkeypatch.setattr(client, "PATIENCE", 2.0)
     with in_front(_server) as front, exported(front.variables):
         yield front
 
@@ -352,7 +354,7 @@ async def test_a_lock_that_is_not_renewed_is_taken_over(
     """By the store's clock; and whoever had it sees that, and puts nothing more."""
     monkeypatch.setattr(lease, "LEASE", 1.0)
     monkeypatch.setattr(lease, "has_ended", lambda _told: False)
-    place = bucket.reached(bucket.Address(URL))
+    place = client.reached(client.Address(URL))
     frozen = anyio.Event()
 
     async def never_renewed(_self: lease.Lease) -> None:
@@ -383,7 +385,7 @@ async def test_a_lock_that_is_renewed_is_not_taken_over(
     del front
     monkeypatch.setattr(lease, "LEASE", 2.0)
     monkeypatch.setattr(lease, "has_ended", lambda _told: False)
-    place = bucket.reached(bucket.Address(URL))
+    place = client.reached(client.Address(URL))
     async with lease.held(place, None):
         await anyio.sleep(4)
         with pytest.raises(BusyError):
@@ -426,13 +428,13 @@ async def test_a_merge_while_a_shard_joins_its_segments_loses_nothing(
 ) -> None:
     """Segments that it has listed are deleted before it reads them: it lists them again."""
     monkeypatch.setattr(segments, "AT_A_TIME", 4)
-    plain, count, joined = bucket.Bucket.get, 0, 0
+    plain, count, joined = client.Bucket.get, 0, 0
     async with away.opened(away.place(URL), Options(shard=Shard(0, 2)), ()) as shard:
         assert isinstance(shard, away.Away)
         for number in range(12):
             await shard.append(_failure(number))
 
-        async def get(self: bucket.Bucket, key: str, most: int = bucket.LARGEST) -> bytes | None:
+        async def get(self: client.Bucket, key: str, most: int = client.LARGEST) -> bytes | None:
             nonlocal count, joined
             count += key.startswith(SEGMENTS)
             if count > after and joined < times and key.startswith(SEGMENTS):
@@ -442,7 +444,7 @@ async def test_a_merge_while_a_shard_joins_its_segments_loses_nothing(
                     await shard._join(least=2)
             return await plain(self, key, most)
 
-        monkeypatch.setattr(bucket.Bucket, "get", get)
+        monkeypatch.setattr(client.Bucket, "get", get)
         await away.merge(away.place(URL))
     assert joined == times
     listed = [json.loads(line)["clip"] for line in below(front)["failures.jsonl"].splitlines()]
@@ -475,7 +477,7 @@ async def test_long_segments_are_copied_piece_by_piece(
 ) -> None:
     """Alone, and others only as many at a time as fit into memory together; the journal is the same."""
     monkeypatch.setattr(segments, "LARGEST", largest)
-    monkeypatch.setattr(bucket, "_PIECE", 100)
+    monkeypatch.setattr(client, "_PIECE", 100)
     async with away.opened(away.place(URL), Options(), ()) as directory:
         for number in range(4):
             await directory.append(_failure(number), _failure(100 + number))
@@ -498,7 +500,7 @@ async def test_long_segments_are_copied_piece_by_piece(
 async def test_an_object_that_is_larger_than_it_may_be_is_not_read(front: Front) -> None:
     """A lock of gigabytes, put by somebody else, tells nothing."""
     del front
-    place = bucket.reached(bucket.Address(URL))
+    place = client.reached(client.Address(URL))
     await place.write("small", b"12345")
     assert await place.get("small", 5) == b"12345"
     assert await place.get("small", 4) is None
@@ -582,7 +584,7 @@ async def test_a_segment_that_meets_its_own_upload_is_put_again(front: Front) ->
 async def test_a_lock_whose_upload_is_cancelled_is_let_go(front: Front) -> None:
     """It got through, and no answer came: the same program may begin again at once."""
     front.seconds = 1.0
-    place = bucket.reached(bucket.Address(URL))
+    place = client.reached(client.Address(URL))
     front.rule = lambda method, _key: Fault.LATE if method == "PUT" else None
 
     async def take() -> None:
@@ -721,7 +723,7 @@ async def test_a_clip_that_has_vanished_is_made_again(
 ) -> None:
     """A record without its object counts for nothing, nor does one of another size."""
     await hdtf_async.download(URL, short)
-    place = bucket.reached(bucket.Address(URL))
+    place = client.reached(client.Address(URL))
     await place.delete(["RD_Radio1_000.mp4"])
     await place.write("RD_Radio1_001.mp4", b"another one")
     report = await hdtf_async.download(URL, short)
@@ -748,7 +750,7 @@ async def test_sound_beside_goes_with_its_clip(front: Front, short: Options) -> 
         "wav",
     }
     assert (await hdtf_async.download(URL, options)).done == []
-    await bucket.reached(bucket.Address(URL)).delete(["RD_Radio1_001.wav"])
+    await client.reached(client.Address(URL)).delete(["RD_Radio1_001.wav"])
     assert (await hdtf_async.download(URL, options)).done == ["RD_Radio1_001"]
 
 
@@ -780,7 +782,7 @@ async def test_small_segments_become_long_ones(
     monkeypatch.setattr(away, "_FEW", 2)
     for _ in range(2):
         assert len((await hdtf_async.download(URL, short)).done) in {1, 2}
-        await bucket.reached(bucket.Address(URL)).delete(["RD_Radio1_000.mp4"])
+        await client.reached(client.Address(URL)).delete(["RD_Radio1_000.mp4"])
     assert len([key for key in below(front) if key.startswith(SEGMENTS)]) <= 2
     assert front.counted()["PUT _journal"] > 4
     records = records_in(front)
@@ -793,14 +795,14 @@ async def test_a_big_file_is_put_in_parts(
     front: Front, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And known to be whole by the entity tag alone; where that is no MD5, the size is asked for."""
-    monkeypatch.setattr(bucket, "PART", 5 << 20)
+    monkeypatch.setattr(client, "PART", 5 << 20)
     big = tmp_path / "big"
     big.write_bytes(os.urandom(11 << 20))
-    place = bucket.reached(bucket.Address(URL))
+    place = client.reached(client.Address(URL))
     await place.put(big, "big")
     assert below(front)["big"] == big.read_bytes()
     assert [method for method, _ in front.asked].count("HEAD") == 0
     front.asked.clear()
-    monkeypatch.setattr(bucket, "tag", lambda path: (path.stat().st_size, "unlike"))
+    monkeypatch.setattr(client, "tag", lambda path: (path.stat().st_size, "unlike"))
     await place.put(big, "big")
     assert [method for method, _ in front.asked].count("HEAD") == 1

@@ -12,10 +12,11 @@ import pytest
 from conftest import exported
 
 import hdtf_async
-from hdtf_async import ExitCode, Options, cli, demo, store
+from hdtf_async import ExitCode, Options, cli, demo
 from hdtf_async.census import running
 from hdtf_async.core import events
 from hdtf_async.demo.answers import Answer, Conditions, Refusal
+from hdtf_async.output import directory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +52,7 @@ async def test_a_census_says_of_every_video_what_is_there(
                 async for event in run:
                     if isinstance(event, events.VideoAsked):
                         break
-            answered = len(store.read_known(tmp_path).asked.keys() - {"-demoHead_2"})
+            answered = len(directory.read_known(tmp_path).asked.keys() - {"-demoHead_2"})
             first = await taken(tmp_path, options)
             told = await site.requests()
             again = await taken(tmp_path, options)

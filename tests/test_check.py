@@ -16,7 +16,7 @@ import anyio
 import pytest
 
 import hdtf_async
-from hdtf_async import ExitCode, Options, Reason, cli, locks, progress, repair, store
+from hdtf_async import ExitCode, Options, Reason, cli, progress, repair
 from hdtf_async.check import look
 from hdtf_async.core import events
 from hdtf_async.core.events import ClipChecked, Events, Found
@@ -24,20 +24,22 @@ from hdtf_async.core.failures import ADVICE, Failure
 from hdtf_async.core.jsonlines import line
 from hdtf_async.core.model import Audio, Box, Clip, Interval, Video
 from hdtf_async.dataset.plan import fingerprint
-from hdtf_async.journal import JOURNAL, RAWS
 from hdtf_async.lanes import Lanes
 from hdtf_async.media import frames as decode
+from hdtf_async.output import directory as store
+from hdtf_async.output import locks
+from hdtf_async.output.directory import read_known
+from hdtf_async.output.journal import JOURNAL, RAWS
+from hdtf_async.output.manifests import METADATA
 from hdtf_async.process.guard import UNGUARDED
 from hdtf_async.report import Report
-from hdtf_async.store import read_known
-from hdtf_async.views import METADATA
 
 if TYPE_CHECKING:
     from conftest import Finished
 
     from hdtf_async.core.events import Event
     from hdtf_async.core.jsonlines import Record
-    from hdtf_async.journal import Known
+    from hdtf_async.output.journal import Known
     from hdtf_async.repair import Check
 
 FLIPPED, SHORT, GONE, STRANGER = "RD_Radio1_000", "WDA_Speaker1_000", "WRA_Guest2_001", "holiday.mp4"

@@ -44,9 +44,9 @@ from hdtf_async.core.events import (
 from hdtf_async.core.model import PaceScope
 from hdtf_async.demo import Answer, Conditions, Refusal
 from hdtf_async.hired import Hired
-from hdtf_async.journal import JOURNAL
-from hdtf_async.locks import WORKERS, worker_lock
-from hdtf_async.store import opened
+from hdtf_async.output.directory import opened
+from hdtf_async.output.journal import JOURNAL
+from hdtf_async.output.locks import WORKERS, worker_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

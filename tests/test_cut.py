@@ -15,7 +15,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hdtf_async import disk
 from hdtf_async.core.events import ClipDone, EncodeProgress, EncodeStarted, Event, Events
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box, Clip, Crop, Form, Interval, Video
@@ -24,14 +23,15 @@ from hdtf_async.dataset.plan import fingerprint
 from hdtf_async.media.demux import Facts
 from hdtf_async.media.probe import Prober
 from hdtf_async.media.timeline import Shown
+from hdtf_async.output import atomic
+from hdtf_async.output.directory import opened
 from hdtf_async.raws import Raw
-from hdtf_async.store import opened
 from hdtf_async.workshop import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from hdtf_async.store import Store
+    from hdtf_async.output.directory import Store
 
 VIDEO = Video("RD", "Radio1", "CPCoMyuBRM0", 90)
 CLIP = Clip(VIDEO, 0, Interval(1, 2.5), Box(20, 10, 48, 32))
@@ -255,7 +255,7 @@ async def test_a_cancelled_encode_leaves_nothing(
         with anyio.fail_after(20):
             while not any(isinstance(event, EncodeProgress) for event in told):
                 await anyio.sleep(0.005)
-        assert "RD_Radio1_000.mp4" in map(disk.final_name, files(directory))
+        assert "RD_Radio1_000.mp4" in map(atomic.final_name, files(directory))
         tasks.cancel_scope.cancel()
     assert files(directory) == ["_journal.jsonl"]
     assert records(directory) == []

@@ -16,9 +16,9 @@ import hdtf_async
 from hdtf_async import ExitCode, Reason, cli
 from hdtf_async.core.divisions import Outstanding, Part, Request, outstanding, part_of, record_of
 from hdtf_async.core.shards import Shard, named, place
-from hdtf_async.journal import JOURNAL, name_of, parts
-from hdtf_async.store import opened
-from hdtf_async.views import FAILURES, METADATA
+from hdtf_async.output.directory import opened
+from hdtf_async.output.journal import JOURNAL, name_of, parts
+from hdtf_async.output.manifests import FAILURES, METADATA
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,8 +12,9 @@ import pytest
 from conftest import exported
 
 import hdtf_async
-from hdtf_async import ExitCode, Options, Reason, cli, demo, doctor, store
+from hdtf_async import ExitCode, Options, Reason, cli, demo, doctor
 from hdtf_async.core.preflight import Verdict, is_ready
+from hdtf_async.output import directory
 from hdtf_async.workshop import bundled_ffmpeg
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ async def test_what_is_wrong_is_told_all_at_once(tmp_path: Path) -> None:
 
 async def test_a_disk_without_room_and_a_busy_directory_are_seen(tmp_path: Path) -> None:
     """From another process's view of it: the lock is looked at, and not taken away."""
-    async with store.opened(tmp_path):
+    async with directory.opened(tmp_path):
         signs = by_subject(await doctor.examine(Options(min_free=10**17), tmp_path))
     assert signs["directory"].verdict is Verdict.WARNING
     assert "another run" in signs["directory"].words

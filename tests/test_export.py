@@ -22,13 +22,14 @@ import readme
 from media import Decoded, Picture
 
 import hdtf_async
-from hdtf_async import FormError, Options, StoreError, flags, store
+from hdtf_async import FormError, Options, StoreError, flags
 from hdtf_async.cli import main
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.recipes import RECIPES
 from hdtf_async.core.splits import Split
 from hdtf_async.export import MANIFEST, export
-from hdtf_async.locks import BusyError
+from hdtf_async.output import directory
+from hdtf_async.output.locks import BusyError
 
 if TYPE_CHECKING:
     from conftest import Finished
@@ -394,7 +395,7 @@ async def test_a_journal_leads_nowhere_outside(formed: Formed, tmp_path: Path) -
     out = tmp_path / "clips"
     shutil.copytree(formed.out, out)
     (tmp_path / "secret.mp4").write_bytes(b"secret")
-    record = next(iter(store.read_known(out).clips.values()))
+    record = next(iter(directory.read_known(out).clips.values()))
     stem = "../secret"
     told = {key: value for key, value in record["metadata"].items() if not key.startswith("wav")}
     strange = record | {"clip": stem, "metadata": told | {"file_name": f"{stem}.mp4", "bytes": 6}}

@@ -40,7 +40,7 @@ from hdtf_async.media.face.finder import Finder, command, looked_at
 from hdtf_async.media.face.people import Region, overlap
 from hdtf_async.media.face.window import place, plan_window
 from hdtf_async.media.ffmpeg import Cut
-from hdtf_async.store import read_known
+from hdtf_async.output.directory import read_known
 from hdtf_async.workshop import bundled_ffmpeg
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from hdtf_async.cli import main
 from hdtf_async.core.failures import ExitCode
 from hdtf_async.core.model import CUTTING_RULES
 from hdtf_async.dataset import geometry, plan
-from hdtf_async.journal import JOURNAL
 from hdtf_async.media import ffmpeg, filters
 from hdtf_async.media.timeline import Timeline
+from hdtf_async.output.journal import JOURNAL
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import hdtf_async
-from hdtf_async import cli, disk
+from hdtf_async import cli
 from hdtf_async.core.failures import Failure
 from hdtf_async.core.model import (
     SUBSETS,
@@ -42,11 +42,12 @@ from hdtf_async.dataset import corrections, plan, tables
 from hdtf_async.dataset.fields import MOST_OF_A_KIND, Findings
 from hdtf_async.dataset.geometry import fit
 from hdtf_async.dataset.tables import Corrections, TableError, read
-from hdtf_async.journal import Known
 from hdtf_async.media import ffmpeg
 from hdtf_async.media.containers import DEMUXERS
+from hdtf_async.output import atomic
+from hdtf_async.output.directory import Store, opened
+from hdtf_async.output.journal import Known
 from hdtf_async.process import supervisor
-from hdtf_async.store import Store, opened
 from hdtf_async.youtube import ytdlp
 
 if TYPE_CHECKING:
@@ -310,7 +311,7 @@ def _paths(store: Store, read: Tables) -> list[Path]:
     finals = [store.clip_path(clip) for clip in read.clips]
     finals += [store.raw_path(video, ending) for video in read.videos for ending in DEMUXERS]
     finals += [store.log_path(video) for video in read.videos]
-    return [*finals, *map(disk.temporary, finals)]
+    return [*finals, *map(atomic.temporary, finals)]
 
 
 def _paths_stay_inside(store: Store, read: Tables) -> None:
@@ -380,7 +381,7 @@ def _is_one_encode(store: Store, clip: Clip) -> None:
     cut = _cut(store, clip, 16 * clip.video.reference_height // 9, clip.video.reference_height)
     if cut is None:
         return
-    words = ffmpeg.command(Path("/tools/ffmpeg"), cut, disk.temporary(store.clip_path(clip)))
+    words = ffmpeg.command(Path("/tools/ffmpeg"), cut, atomic.temporary(store.clip_path(clip)))
     assert len(words) == len(usual)
     for before, (word, due) in zip(["", *usual], zip(words, usual, strict=True), strict=False):
         if before == "-i" or due == "file:/clip.mp4":

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from hdtf_async import Failure, OptionsError, settings
 from hdtf_async.core import jsonlines
 from hdtf_async.core.jsonlines import line, lines, records
-from hdtf_async.journal import JOURNAL, read
-from hdtf_async.store import opened
+from hdtf_async.output.directory import opened
+from hdtf_async.output.journal import JOURNAL, read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +58,7 @@ async def test_a_record_that_would_not_be_read_is_not_written(
     async with opened(tmp_path) as directory:
         await directory.append({"type": "run"})
         before = (tmp_path / JOURNAL).read_bytes()
-        monkeypatch.setattr("hdtf_async.journal.LONGEST", 100)
+        monkeypatch.setattr("hdtf_async.output.journal.LONGEST", 100)
         with pytest.raises(Failure, match="longer than 100 bytes"):
             await directory.append({"type": "split", "same": {str(n): "x" for n in range(100)}})
         assert (tmp_path / JOURNAL).read_bytes() == before

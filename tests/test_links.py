@@ -16,14 +16,15 @@ import pytest
 from anyio.to_thread import run_sync
 
 import hdtf_async
-from hdtf_async import BusyError, StoreError, disk, locks, partials, views
+from hdtf_async import BusyError, StoreError
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box, Clip, Interval, Video
 from hdtf_async.core.shards import Shard
-from hdtf_async.journal import JOURNAL, RAWS, name_of
+from hdtf_async.output import atomic, locks, manifests, partials
+from hdtf_async.output.directory import merge, opened, read_known, run_record
+from hdtf_async.output.journal import JOURNAL, RAWS, name_of
+from hdtf_async.output.manifests import CARD, FAILURES, METADATA
 from hdtf_async.page import REPORT
-from hdtf_async.store import merge, opened, read_known, run_record
-from hdtf_async.views import CARD, FAILURES, METADATA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,13 +77,13 @@ def test_a_temporary_name_cannot_be_foreseen(
 ) -> None:
     """And where it were, nothing would be written through a link of that name."""
     final = out / METADATA
-    assert disk.temporary(final) != disk.temporary(final)
+    assert atomic.temporary(final) != atomic.temporary(final)
     monkeypatch.setattr(secrets, "token_hex", lambda _: "0" * 16)
-    disk.temporary(final).symlink_to(elsewhere / "file")
+    atomic.temporary(final).symlink_to(elsewhere / "file")
     with pytest.raises(FileExistsError):
-        disk.created(final)
+        atomic.created(final)
     with pytest.raises(FileExistsError):
-        disk.replace(final, [b"new"])
+        atomic.replace(final, [b"new"])
 
 
 async def test_a_download_is_not_misled_by_a_link_in_its_name(out: Path, elsewhere: Path) -> None:
@@ -159,7 +160,7 @@ async def test_other_files_that_are_links_are_not_written_through(out: Path, els
         assert raised.value.reason is Reason.NOT_WRITABLE
         assert not any((out / name).is_symlink() for name in (METADATA, FAILURES, REPORT))
         assert (out / CARD).is_symlink(), "a README.md that is there stays"
-    (out / views.LOCK).symlink_to(elsewhere / "file")
+    (out / manifests.LOCK).symlink_to(elsewhere / "file")
     with pytest.raises(Failure, match="symbolic link"):
         await merge(out)
 
@@ -188,7 +189,7 @@ def _link(path: Path, target: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", [JOURNAL, name_of(Shard(0, 2)), METADATA, FAILURES, REPORT, views.LOCK])
+@pytest.mark.parametrize("name", [JOURNAL, name_of(Shard(0, 2)), METADATA, FAILURES, REPORT, manifests.LOCK])
 async def test_nobody_waits_for_a_fifo(out: Path, name: str) -> None:
     """Opening one waits for another process, in a thread that nothing could end."""
     (out / JOURNAL).touch()
@@ -250,6 +251,6 @@ async def test_source_videos_go_where_no_other_user_says(out: Path, elsewhere: P
         async with opened(out):
             pass
     os.chown(out, SOMEBODY, SOMEBODY)
-    disk.require_trusted(link)
+    atomic.require_trusted(link)
     os.lchown(link, 0, 0)
-    disk.require_trusted(link)
+    atomic.require_trusted(link)

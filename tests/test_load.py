@@ -12,10 +12,11 @@ import anyio
 import pytest
 from loading import GONE, Most, load, write_tables
 
-from hdtf_async import Options, views
+from hdtf_async import Options
 from hdtf_async.core.jsonlines import line
 from hdtf_async.dataset import plan, tables
-from hdtf_async.journal import name_of
+from hdtf_async.output import manifests
+from hdtf_async.output.journal import name_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,7 +86,7 @@ def test_merging_holds_nothing_of_raws(tmp_path: Path) -> None:
             journal.write(line(raw | facts | {"facts": secrets.token_hex(1000)}))
     tracemalloc.start()
     try:
-        anyio.run(views.merge, tmp_path / "clips")
+        anyio.run(manifests.merge, tmp_path / "clips")
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

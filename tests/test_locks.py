@@ -18,13 +18,14 @@ import anyio.to_thread
 import pytest
 
 import hdtf_async
-from hdtf_async import ExitCode, Reason, views
+from hdtf_async import ExitCode, Reason
 from hdtf_async.core import descriptors
 from hdtf_async.core.shards import Shard
-from hdtf_async.journal import JOURNAL
-from hdtf_async.locks import is_held
-from hdtf_async.store import opened
-from hdtf_async.views import METADATA
+from hdtf_async.output import manifests
+from hdtf_async.output.directory import opened
+from hdtf_async.output.journal import JOURNAL
+from hdtf_async.output.locks import is_held
+from hdtf_async.output.manifests import METADATA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -171,10 +172,10 @@ async def test_a_signal_ends_a_merge_that_waits_for_another_process(
         pass
     (tmp_path / METADATA).write_bytes(b"as it was")
     command = [sys.executable, "-m", "hdtf_async", "merge", "--out", str(tmp_path)]
-    with _locked_by_another(tmp_path / views.LOCK):
+    with _locked_by_another(tmp_path / manifests.LOCK):
         waiting = await anyio.open_process(command)
         async with waiting:
-            while not _has_opened(waiting.pid, tmp_path / views.LOCK):
+            while not _has_opened(waiting.pid, tmp_path / manifests.LOCK):
                 await anyio.sleep(0.01)
             waiting.send_signal(number)
             await waiting.wait()
@@ -193,7 +194,7 @@ def _has_opened(process: int, file: Path) -> bool:
 async def test_a_shard_that_is_cancelled_waits_for_no_other_process(tmp_path: Path) -> None:
     """However long the other one holds the lock of the lists."""
     async with opened(tmp_path, Shard(0, 2)) as directory:
-        with _locked_by_another(tmp_path / views.LOCK), anyio.move_on_after(0.1) as scope:
+        with _locked_by_another(tmp_path / manifests.LOCK), anyio.move_on_after(0.1) as scope:
             await directory.write_views()
     assert scope.cancelled_caught
 
@@ -202,10 +203,10 @@ async def test_lists_that_another_process_has_locked_are_left_to_the_next_run(
     finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The run ends with its report and exit code 75; the clips are recorded, and `merge` makes the lists."""
-    monkeypatch.setattr(views, "PATIENCE", 0.2)
+    monkeypatch.setattr(manifests, "PATIENCE", 0.2)
     out = shutil.copytree(finished.out, tmp_path / "clips")
     (out / METADATA).unlink()
-    with _locked_by_another(out / views.LOCK):
+    with _locked_by_another(out / manifests.LOCK):
         report = await hdtf_async.download(out, replace(finished.options, shard=Shard(0, 1)))
     assert report.stopped is not None
     assert (report.stopped.reason, report.exit_code) == (Reason.MANIFESTS_LOCKED, ExitCode.PASSING)
@@ -218,9 +219,9 @@ async def test_lists_that_another_process_has_locked_are_left_to_the_next_run(
 async def test_who_makes_progress_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lists of a million lines take minutes: whoever writes them gives signs meanwhile."""
     (tmp_path / JOURNAL).touch()
-    monkeypatch.setattr(views, "_SIGN", 0.01)
+    monkeypatch.setattr(manifests, "_SIGN", 0.01)
     polls, go_on, first = list[int](), threading.Event(), threading.Event()
-    lock, write = descriptors.lock, views.write
+    lock, write = descriptors.lock, manifests.write
 
     def locked(descriptor: int) -> bool:
         taken = lock(descriptor)
@@ -235,9 +236,9 @@ async def test_who_makes_progress_is_waited_for(tmp_path: Path, monkeypatch: pyt
         write(*words)
 
     monkeypatch.setattr(descriptors, "lock", locked)
-    monkeypatch.setattr(views, "write", slow)
+    monkeypatch.setattr(manifests, "write", slow)
     async with anyio.create_task_group() as group:
-        group.start_soon(views.merge, tmp_path, {})
+        group.start_soon(manifests.merge, tmp_path, {})
         await anyio.to_thread.run_sync(first.wait)
-        await views.merge(tmp_path, {}, patience=0.5)
+        await manifests.merge(tmp_path, {}, patience=0.5)
     assert len(polls) > 20

@@ -18,10 +18,11 @@ import pytest
 from conftest import Finished, children, exported
 
 import hdtf_async
-from hdtf_async import ExitCode, FormError, Lanes, Options, Reason, demo, store
+from hdtf_async import ExitCode, FormError, Lanes, Options, Reason, demo
 from hdtf_async.core import events
 from hdtf_async.dataset import plan, tables
 from hdtf_async.demo.answers import Answer
+from hdtf_async.output import directory
 from hdtf_async.youtube import formats
 
 if TYPE_CHECKING:
@@ -349,7 +350,7 @@ async def test_a_refusal_ends_the_run_and_marks_nothing_as_gone(
     told = lines(tmp_path / "failures.jsonl")
     assert {line["clip"] for line in told} == set(CLIPS)
     assert {line["reason"] for line in told} == {"refused", "not_tried"}
-    known = store.read_known(tmp_path)
+    known = directory.read_known(tmp_path)
     again = plan.make(tables.read(demo_tables), options, there=known.all_there(), failed=known.failures)
     assert len(again.clips) == len(CLIPS)
 
@@ -432,7 +433,7 @@ async def test_asyncio_may_cancel_at_any_moment(finished: Finished, tmp_path: Pa
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        async with store.opened(tmp_path):
+        async with directory.opened(tmp_path):
             pass
     assert left_over(tmp_path) == []
 
@@ -446,7 +447,7 @@ async def test_a_disk_that_is_full_at_the_end_is_told_as_such(
     def full(final: Path, _content: bytes) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(final))
 
-    monkeypatch.setattr("hdtf_async.disk.replace", full)
+    monkeypatch.setattr("hdtf_async.output.atomic.replace", full)
     report = await hdtf_async.download(tmp_path / "clips", finished.options)
     assert report.exit_code == ExitCode.LOCAL
 

@@ -18,10 +18,11 @@ from conftest import exported
 from refusing import lay_out
 
 import hdtf_async
-from hdtf_async import Options, demo, partials
+from hdtf_async import Options, demo
 from hdtf_async.core import events
 from hdtf_async.demo.answers import Answer
-from hdtf_async.partials import Promise, forget, resume, tidy
+from hdtf_async.output import partials
+from hdtf_async.output.partials import Promise, forget, resume, tidy
 from hdtf_async.youtube.formats import Format
 
 if TYPE_CHECKING:

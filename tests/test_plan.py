@@ -16,7 +16,7 @@ from hdtf_async.core.model import Audio, Box, Clip, Codec, Crop, Deinterlace, Fo
 from hdtf_async.core.options import Options
 from hdtf_async.dataset import plan
 from hdtf_async.dataset.plan import fingerprint, row, select
-from hdtf_async.views import failure_record
+from hdtf_async.output.manifests import failure_record
 from hdtf_async.youtube.formats import Resolution
 
 if TYPE_CHECKING:

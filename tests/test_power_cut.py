@@ -29,8 +29,8 @@ from power_cuts import (
 from recorded import recorded
 
 from hdtf_async.core.failures import Failure
-from hdtf_async.journal import JOURNAL
-from hdtf_async.store import opened, run_record
+from hdtf_async.output.directory import opened, run_record
+from hdtf_async.output.journal import JOURNAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

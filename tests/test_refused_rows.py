@@ -12,7 +12,7 @@ import pytest
 
 import hdtf_async
 from hdtf_async import ExitCode, Reason, cli
-from hdtf_async.journal import JOURNAL
+from hdtf_async.output.journal import JOURNAL
 from hdtf_async.progress import quiet_summary, summary
 
 if TYPE_CHECKING:

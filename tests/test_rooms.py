@@ -139,8 +139,8 @@ def test_every_room_has_its_place() -> None:
 @pytest.mark.parametrize(
     ("source", "rooms"),
     [
-        ("import hdtf_async.store", {"store"}),
-        ("from hdtf_async.store import Store", {"store"}),
+        ("import hdtf_async.output.directory", {"store"}),
+        ("from hdtf_async.output.directory import Store", {"store"}),
         ("from hdtf_async import store, plan", {"store", "plan"}),
         ("from hdtf_async import Options", {"__init__"}),
         ("import hdtf_async", {"__init__"}),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from loading import write_tables
 
 import hdtf_async
-from hdtf_async import BusyError, ExitCode, Options, locks
+from hdtf_async import BusyError, ExitCode, Options
 from hdtf_async.core import events
 from hdtf_async.core.events import DownloadProgress, EncodeProgress, EncodeStarted
 from hdtf_async.core.failures import Failure, Reason
@@ -24,8 +24,9 @@ from hdtf_async.core.options import OptionsError
 from hdtf_async.core.shards import Shard
 from hdtf_async.dataset.plan import Work
 from hdtf_async.hired import AsOne, Hired
+from hdtf_async.output import locks
+from hdtf_async.output.directory import opened
 from hdtf_async.roster import Roster
-from hdtf_async.store import opened
 from hdtf_async.values import event_of, failure_of, for_workers, stated_failure, stated_work, work_of
 from hdtf_async.wire import Wire
 

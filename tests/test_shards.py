@@ -24,21 +24,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from loading import Most, load, write_tables
 
-from hdtf_async import BusyError, ExitCode, FormError, Reason, cli, disk, views
+from hdtf_async import BusyError, ExitCode, FormError, Reason, cli
 from hdtf_async.core import descriptors
 from hdtf_async.core.model import Box, Clip, Interval, Video
 from hdtf_async.core.options import Options
 from hdtf_async.core.shards import COUNT, KUBERNETES, SLURM, Shard, from_environment, place
 from hdtf_async.dataset import plan, tables
-from hdtf_async.journal import JOURNAL, in_order, name_of, read
+from hdtf_async.output import atomic, manifests
+from hdtf_async.output.directory import opened, read_known
+from hdtf_async.output.journal import JOURNAL, in_order, name_of, read
+from hdtf_async.output.manifests import FAILURES, METADATA
 from hdtf_async.page import REPORT
-from hdtf_async.store import opened, read_known
-from hdtf_async.views import FAILURES, METADATA
 
 if TYPE_CHECKING:
     from conftest import Finished
 
-    from hdtf_async.store import Store
+    from hdtf_async.output.directory import Store
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 IDS = [f"{number:011d}" for number in range(2000)]
@@ -233,10 +234,10 @@ async def test_a_shard_tidies_after_itself_alone(tmp_path: Path) -> None:
 
     def left(video: Video) -> list[Path]:
         paths = [tmp_path / name.format(video.stem) for name in names]
-        return [*map(disk.temporary, paths), *(path.with_name(f".hdtf-{path.name}") for path in paths)]
+        return [*map(atomic.temporary, paths), *(path.with_name(f".hdtf-{path.name}") for path in paths)]
 
     (tmp_path / "_videos_raw").mkdir()
-    of_mine, of_others, view = left(mine), left(others), disk.temporary(tmp_path / METADATA)
+    of_mine, of_others, view = left(mine), left(others), atomic.temporary(tmp_path / METADATA)
     for path in (*of_mine, *of_others, view):
         path.write_bytes(b"half")
     async with opened(tmp_path, FIRST, (mine, others)):
@@ -326,7 +327,7 @@ def test_a_journal_is_read_to_its_last_whole_line(tmp_path: Path, monkeypatch: p
     path = tmp_path / name_of(FIRST)
     path.write_text("".join(f'{{"n": {number}}}\n' for number in range(50)) + '{"n": 5')
     for size in (1, 7, 100, 10**6):
-        monkeypatch.setattr("hdtf_async.journal._AT_A_TIME", size)
+        monkeypatch.setattr("hdtf_async.output.journal._AT_A_TIME", size)
         assert [record["n"] for record in read(path)] == list(range(50))
 
 
@@ -391,12 +392,12 @@ async def test_whoever_had_to_wait_is_content_with_what_was_begun_meanwhile(
         assert go_on.wait(60)
 
     monkeypatch.setattr(descriptors, "lock", locked)
-    monkeypatch.setattr(views, "write", write)
+    monkeypatch.setattr(manifests, "write", write)
     async with anyio.create_task_group() as group:
-        group.start_soon(views.merge, tmp_path, {})
+        group.start_soon(manifests.merge, tmp_path, {})
         await run_sync(first.wait)
         for _ in range(19):
-            group.start_soon(views.merge, tmp_path, {})
+            group.start_soon(manifests.merge, tmp_path, {})
         while len(waiting) < 19:
             await anyio.sleep(0.01)
         go_on.set()
@@ -409,11 +410,11 @@ async def test_a_merge_that_was_killed_counts_for_nothing(
     """Whoever comes next makes the views."""
     (tmp_path / JOURNAL).touch()
     with monkeypatch.context() as patch:
-        patch.setattr(views, "write", _killed)
+        patch.setattr(manifests, "write", _killed)
         with pytest.raises(_KilledError):
-            await views.merge(tmp_path)
+            await manifests.merge(tmp_path)
     assert not (tmp_path / METADATA).exists()
-    await views.merge(tmp_path)
+    await manifests.merge(tmp_path)
     assert (tmp_path / METADATA).exists()
 
 

@@ -18,9 +18,10 @@ from aftermath import FAILURES, JOURNAL, METADATA, content, is_temporary, lines_
 from loading import BYTES, Most, YtDlp, load, write_tables
 
 import hdtf_async
-from hdtf_async import ExitCode, Reason, cli, disk
+from hdtf_async import ExitCode, Reason, cli
 from hdtf_async.core.model import Audio
-from hdtf_async.store import Store
+from hdtf_async.output import atomic
+from hdtf_async.output.directory import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -175,7 +176,7 @@ async def test_whatever_finds_no_room_the_next_run_goes_on(
     tmp_path: Path, right: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     """The first, second, third ... thing that is made durable, and all after it, until none fails."""
-    sync, left = disk.sync, 0
+    sync, left = atomic.sync, 0
     unopened: list[str] = []
 
     def full(descriptor: int) -> None:
@@ -188,7 +189,7 @@ async def test_whatever_finds_no_room_the_next_run_goes_on(
     for room in count(0, 3):
         out = tmp_path / f"clips {room}"
         with monkeypatch.context() as patch:
-            patch.setattr(disk, "sync", full)
+            patch.setattr(atomic, "sync", full)
             left = room
             try:
                 report = await run(out)

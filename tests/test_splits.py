@@ -17,7 +17,7 @@ from hdtf_async.core import splits
 from hdtf_async.core.model import SUBSETS, Video
 from hdtf_async.core.splits import SEED, SHARES, SIDES, Split
 from hdtf_async.dataset import tables
-from hdtf_async.views import LISTS
+from hdtf_async.output.manifests import LISTS
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from loading import write_tables
 
 import hdtf_async
-from hdtf_async import Options, run, store
+from hdtf_async import Options, run
 from hdtf_async.census import _csv, _rows, _unanswered
 from hdtf_async.core import steps
 from hdtf_async.core.failures import Failure, Reason
@@ -26,9 +26,10 @@ from hdtf_async.core.jsonlines import line
 from hdtf_async.core.splits import Split
 from hdtf_async.core.steps import in_order
 from hdtf_async.dataset import plan, tables
-from hdtf_async.journal import JOURNAL, Known
 from hdtf_async.lanes import Lanes
-from hdtf_async.views import failure_record
+from hdtf_async.output import directory as store
+from hdtf_async.output.journal import JOURNAL, Known
+from hdtf_async.output.manifests import failure_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,18 +21,18 @@ from anyio.to_thread import run_sync
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hdtf_async import disk, journal, locks, views
 from hdtf_async.core import descriptors
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box, Clip, Interval, Video
-from hdtf_async.locks import BusyError, StoreError, is_held
-from hdtf_async.store import opened, read_known, run_record
-from hdtf_async.views import failure_record
+from hdtf_async.output import atomic, journal, locks, manifests
+from hdtf_async.output.directory import opened, read_known, run_record
+from hdtf_async.output.locks import BusyError, StoreError, is_held
+from hdtf_async.output.manifests import failure_record
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from hdtf_async.store import Store
+    from hdtf_async.output.directory import Store
 
 JOURNAL, METADATA, FAILURES, RAWS = "_journal.jsonl", "metadata.jsonl", "failures.jsonl", "_videos_raw"
 CARD = "README.md"
@@ -481,7 +481,7 @@ async def test_no_error_between_two_records_costs_a_durable_one(
             if where == "write":
                 patch.setattr(file, "write", broken)
             else:
-                patch.setattr(disk, "sync", broken_sync)
+                patch.setattr(atomic, "sync", broken_sync)
             with pytest.raises((type(error), Failure)):
                 await directory.append(_record(_clip(1), 1))
         await directory.append(_record(_clip(2), 1))
@@ -549,7 +549,7 @@ async def test_views_are_sorted_and_have_no_times(tmp_path: Path) -> None:
 
 async def test_views_are_written_while_more_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A clip that gets its record in the middle of it is in the next ones, and disturbs nobody."""
-    has_size, late = disk.has_size, [_clip(2)]
+    has_size, late = atomic.has_size, [_clip(2)]
     async with opened(tmp_path) as directory:
         for index in range(2):
             await _made(directory, _clip(index))
@@ -961,7 +961,7 @@ async def test_an_output_directory_that_vanishes_is_trouble_with_the_disk(tmp_pa
 
 def test_names_in_the_directory_are_those_that_people_know() -> None:
     """They are a contract: other programs read these files."""
-    assert (views.METADATA, views.FAILURES) == (METADATA, FAILURES)
+    assert (manifests.METADATA, manifests.FAILURES) == (METADATA, FAILURES)
     assert (journal.JOURNAL, journal.RAWS) == (JOURNAL, RAWS)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hdtf_async.core.failures import ExitCode, Reason
-from hdtf_async.storeerrors import explained, flaw_of_endpoint
+from hdtf_async.output.object_store.errors import explained, flaw_of_endpoint
 
 DONE = "Generic S3 error: Error performing PUT http://127.0.0.1:1/bucket/k in 1ms"
 SENDING = f"{DONE}, after 4 retries, max_retries: 4, retry_timeout: 4s  - HTTP error: error sending request"

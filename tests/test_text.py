@@ -17,7 +17,7 @@ import hdtf_async
 from hdtf_async import cli, sheet
 from hdtf_async.core.jsonlines import line
 from hdtf_async.core.text import printable, quoted, shown
-from hdtf_async.journal import JOURNAL
+from hdtf_async.output.journal import JOURNAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable

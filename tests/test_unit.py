@@ -14,10 +14,10 @@ from loading import GONE, LATER, Most, childless, load, write_tables
 from hdtf_async import Options, Reason
 from hdtf_async.core.events import Events
 from hdtf_async.dataset import plan, tables
-from hdtf_async.journal import JOURNAL, Gathered, Known
 from hdtf_async.lanes import Lanes
+from hdtf_async.output.directory import Store, opened
+from hdtf_async.output.journal import JOURNAL, Gathered, Known
 from hdtf_async.rawdirs import OwnFiles, own_raws
-from hdtf_async.store import Store, opened
 from hdtf_async.workshop import Workshop, workshop
 
 if TYPE_CHECKING:

@@ -33,7 +33,6 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
 
-from hdtf_async import disk
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Codec
 from hdtf_async.media import damage
@@ -51,6 +50,7 @@ from hdtf_async.media.filters import (
     sound_filters,
     video_filters,
 )
+from hdtf_async.output import atomic
 from hdtf_async.process import supervisor
 from hdtf_async.process.guard import UNGUARDED, Guard
 from hdtf_async.process.stderr import classify_ffmpeg
@@ -379,7 +379,7 @@ async def _run(  # noqa: PLR0913, PLR0917 - what two commands have in common
             what = "audio changes its sample rate or channels" if "[aost#" in ended.words else "frames change"
             raise Failure(Reason.UNSUPPORTED_SOURCE, f"the {what} within the clip")
         words = ended.words.replace(f"{read.parent}/", "").replace(f"{target.parent}/", "")
-        words = words.replace(target.name, disk.final_name(target.name))
+        words = words.replace(target.name, atomic.final_name(target.name))
         raise Failure(classify_ffmpeg(ended.words), words or f"ffmpeg ended with {ended.code}")
     return counted, ended.words
 

@@ -23,10 +23,10 @@ from typing import IO, TYPE_CHECKING, Any
 
 from anyio.to_thread import run_sync
 
-from hdtf_async import disk
 from hdtf_async.core import os_errors, redact
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.disk import trouble
+from hdtf_async.output import atomic
+from hdtf_async.output.atomic import trouble
 from hdtf_async.process import supervisor
 from hdtf_async.process.guard import UNGUARDED, Guard
 from hdtf_async.process.stderr import classify
@@ -396,7 +396,7 @@ def _count(value: object) -> int | None:
 def read_cookies(source: Path) -> bytes:
     """Return the content of the user's file of cookies. Raises `Failure` with ``cookies_needed``."""
     try:
-        return disk.content(source, _LARGEST_COOKIES)
+        return atomic.content(source, _LARGEST_COOKIES)
     except OSError as error:
         reason = os_errors.reason_of(error) or Reason.COOKIES_NEEDED
         raise Failure(reason, f"--cookies {source}: {os_errors.told(error)}") from error

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 from anyio.to_thread import run_sync
 
-from hdtf_async import disk
 from hdtf_async.core import os_errors, preflight
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Crop
@@ -27,6 +26,7 @@ from hdtf_async.media.face.detector import NO_PICTURES, TIMES
 from hdtf_async.media.face.people import BETWEEN, ROUNDS, Frame, Region, doubtful
 from hdtf_async.media.ffmpeg import FROM_FURTHER_BACK, RUN_UPS, STALL, source
 from hdtf_async.media.filters import MARK, constant_frames, decimal
+from hdtf_async.output import atomic
 from hdtf_async.process import supervisor
 from hdtf_async.process.guard import UNGUARDED, Guard
 from hdtf_async.process.stderr import classify_ffmpeg
@@ -237,7 +237,7 @@ class Finder:
 
     def versions(self) -> dict[str, str]:
         """Return what is recorded of the detector: its version, and the beginning of its model's hash."""
-        digest = disk.sha256(self.model)
+        digest = atomic.sha256(self.model)
         return {"mediapipe": installed() or "unknown", "face_model": digest[:16]}
 
 

@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import disk
-from hdtf_async.bucket import LARGEST
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.disk import trouble
-from hdtf_async.journal import JOURNAL, RAWS, journals, name_of, shard_of
+from hdtf_async.output import atomic
+from hdtf_async.output.atomic import trouble
+from hdtf_async.output.journal import JOURNAL, RAWS, journals, name_of, shard_of
+from hdtf_async.output.object_store.client import LARGEST
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from hdtf_async.bucket import Bucket, Listed
     from hdtf_async.core.shards import Shard
+    from hdtf_async.output.object_store.client import Bucket, Listed
 
 SEGMENTS = "_journal/"
 MANY = 64
@@ -117,7 +117,7 @@ async def copy_journals(
         if name == JOURNAL or shard_of(name) is not None:  # it becomes the name of a file
             found.setdefault(name, []).append(each)
     with trouble(scratch):
-        await run_sync(disk.make_directory, scratch / RAWS)
+        await run_sync(atomic.make_directory, scratch / RAWS)
         for path in await run_sync(journals, scratch):
             if path.name not in found:
                 await run_sync(partial(path.unlink, missing_ok=True))
@@ -134,7 +134,7 @@ async def copy_journals(
 async def copy_newest(bucket: Bucket, scratch: Path, journal: str) -> Path:
     """Copy the newest segment of a journal, and return where it is. Raises `Failure`."""
     with trouble(scratch):
-        await run_sync(disk.make_directory, scratch)
+        await run_sync(atomic.make_directory, scratch)
     found = [each async for each in bucket.listing(f"{SEGMENTS}{journal}/")]
     await _copy(bucket, found, scratch / journal, newest_only=True)
     return scratch / journal

@@ -21,31 +21,32 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import disk, store, views
-from hdtf_async.bucket import Address, is_address, reached
-from hdtf_async.bucket import tag as bucket_tag
 from hdtf_async.core.divisions import goes_on
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.options import Options, OptionsError
 from hdtf_async.core.shards import Merged
-from hdtf_async.disk import trouble
-from hdtf_async.journal import RAWS, journals, name_of, parts
-from hdtf_async.lease import at_work, held
-from hdtf_async.locks import AwayError, StoreError
-from hdtf_async.segments import Segments, copy_journals, copy_newest
-from hdtf_async.store import Store
-from hdtf_async.views import CARD, FAILURES, LISTS, METADATA
+from hdtf_async.output import atomic, manifests
+from hdtf_async.output import directory as store
+from hdtf_async.output.atomic import trouble
+from hdtf_async.output.directory import Store
+from hdtf_async.output.journal import RAWS, journals, name_of, parts
+from hdtf_async.output.locks import AwayError, StoreError
+from hdtf_async.output.manifests import CARD, FAILURES, LISTS, METADATA
+from hdtf_async.output.object_store.client import Address, is_address, reached
+from hdtf_async.output.object_store.client import tag as bucket_tag
+from hdtf_async.output.object_store.lease import at_work, held
+from hdtf_async.output.object_store.segments import Segments, copy_journals, copy_newest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
     from os import PathLike
 
-    from hdtf_async.bucket import Bucket, Listed
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.core.model import Clip, Video
     from hdtf_async.core.shards import Shard
-    from hdtf_async.journal import Journal, Known
-    from hdtf_async.lease import Lease
+    from hdtf_async.output.journal import Journal, Known
+    from hdtf_async.output.object_store.client import Bucket, Listed
+    from hdtf_async.output.object_store.lease import Lease
 
 VIEWS = (METADATA, FAILURES, *LISTS, CARD)
 _FEW = 16
@@ -161,14 +162,14 @@ class Away(Store):
         """
         if self.shard is None:
             return ()
-        copies = disk.temporary(self.out / "journals")
+        copies = atomic.temporary(self.out / "journals")
         try:
             for name in sorted(await at_work(self.bucket, self.lease)):
                 newest = await copy_newest(self.bucket, copies, name)
                 if goes_on(await run_sync(parts, newest)):
                     return ()
             await copy_journals(self.bucket, copies, self.shard, newest_of_own=True)
-            return (await run_sync(views.outstanding_in, copies)).absent
+            return (await run_sync(manifests.outstanding_in, copies)).absent
         finally:
             with anyio.CancelScope(shield=True):
                 await run_sync(partial(shutil.rmtree, copies, ignore_errors=True))
@@ -292,17 +293,17 @@ async def merge(out: Path | Address) -> Merged:
         before = await listed(bucket, known)
         clips = await run_sync(known.all_there)
         waiting = {each["clip"]: each for each in await _not_tried(bucket, scratch)}
-        left = await run_sync(views.outstanding_in, scratch)
+        left = await run_sync(manifests.outstanding_in, scratch)
         still = {stem: each for stem, each in waiting.items() if stem not in known.failures}
-        await run_sync(views.write, known, clips, views.of_one_form(known, clips), still, left)
+        await run_sync(manifests.write, known, clips, manifests.of_one_form(known, clips), still, left)
         await put_views(bucket, scratch, before)
-        return Merged(*await run_sync(views.count, scratch), len(left.unended), left.absent)
+        return Merged(*await run_sync(manifests.count, scratch), len(left.unended), left.absent)
 
 
 async def _not_tried(bucket: Bucket, scratch: Path) -> tuple[Record, ...]:
     """Return what the view in the store says of clips that were not tried. Raises `Failure`."""
     await bucket.copy(FAILURES, scratch / FAILURES)
-    return tuple(await run_sync(lambda: [*views.not_tried(scratch)]))
+    return tuple(await run_sync(lambda: [*manifests.not_tried(scratch)]))
 
 
 @asynccontextmanager
@@ -364,6 +365,6 @@ async def _scratch(address: Address, options: Options) -> AsyncIterator[Path]:
 
 def _made(path: Path) -> None:
     """Make a directory for this user alone, as --scratch may be one where everybody may write."""
-    disk.make_directory(path.parent)
+    atomic.make_directory(path.parent)
     path.mkdir(mode=0o700, exist_ok=True)
-    disk.require_trusted(path)
+    atomic.require_trusted(path)

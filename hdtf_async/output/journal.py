@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Protocol
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import disk
 from hdtf_async.core.divisions import REQUEST, WHOLE, Part, part_of
 from hdtf_async.core.events import RunEnded
 from hdtf_async.core.failures import Reason
@@ -32,7 +31,8 @@ from hdtf_async.core.jsonlines import LONGEST, line, lines, parsed
 from hdtf_async.core.shards import Shard
 from hdtf_async.core.splits import Split
 from hdtf_async.core.steps import steps
-from hdtf_async.packed import Packed
+from hdtf_async.output import atomic
+from hdtf_async.output.packed import Packed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -88,7 +88,7 @@ class Known:
     """Rows of the tables that were left out, as the newest run found them."""
     split: Split | None = None
     """How the clips are divided, if that was ever asked for."""
-    has_size: Callable[[str, object], bool] = disk.has_size
+    has_size: Callable[[str, object], bool] = atomic.has_size
     """Says whether the file of a clip has so many bytes, wherever the clips are."""
 
     def snapshot(self) -> Known:
@@ -117,7 +117,7 @@ class Known:
         which nobody knows what it is: what is there may be what an older record tells of.
         """
         for record in reversed(self.raws.get(youtube_id, [])):
-            if record["type"] == kind and disk.has_size(
+            if record["type"] == kind and atomic.has_size(
                 f"{self.out}/{RAWS}/{record['file']}", record["bytes"]
             ):
                 return record
@@ -228,7 +228,7 @@ def read(path: Path) -> Iterator[Record]:
     while True:
         some: list[bytes] = []
         try:
-            with disk.reader(path) as journal:
+            with atomic.reader(path) as journal:
                 journal.seek(offset)
                 for text, behind in lines(journal):
                     some.append(text)
@@ -249,7 +249,7 @@ def parts(path: Path) -> list[Part]:
     """
     found: dict[Request | None, Part] = {}
     shard, time, begun, ended = shard_of(path.name), "", False, False
-    with suppress(FileNotFoundError), disk.reader(path) as journal:
+    with suppress(FileNotFoundError), atomic.reader(path) as journal:
         for text, _ in steps(lines(journal)):
             kind = _TYPE.match(text)
             if kind is None:
@@ -398,7 +398,7 @@ class Journal:
         try:
             while left:
                 left = left[await self._file.write(left) :]
-            await run_sync(disk.sync, self._file.fileno())
+            await run_sync(atomic.sync, self._file.fileno())
         except BaseException:
             with anyio.CancelScope(shield=True), suppress(Exception):
                 await self._cut()
@@ -409,7 +409,7 @@ class Journal:
     async def _cut(self) -> None:
         """Cut off what stands behind the end, durably: a power cut could mix it with what follows."""
         await run_sync(os.ftruncate, self._file.fileno(), self.end)
-        await run_sync(disk.sync, self._file.fileno())
+        await run_sync(atomic.sync, self._file.fileno())
         self._torn = False
 
 

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import disk
 from hdtf_async.core import descriptors, os_errors
 from hdtf_async.core.failures import ExitCode, Reason
 from hdtf_async.core.text import shown
-from hdtf_async.journal import RAWS, journals, read, shard_of, time_of
+from hdtf_async.output import atomic
+from hdtf_async.output.journal import RAWS, journals, read, shard_of, time_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -67,7 +67,7 @@ def is_held(out: Path) -> bool:
 def is_locked(journal: Path) -> bool:
     """Say whether anybody holds the lock of this journal for himself. Raises `OSError`."""
     try:
-        with disk.reader(journal) as file:
+        with atomic.reader(journal) as file:
             try:
                 return not descriptors.lock(file.fileno(), shared=True)
             finally:
@@ -111,12 +111,12 @@ def make_worker_file(path: Path) -> None:
     """Make the file that a worker will lock. Raises `OSError`."""
     _require_no_link(path.parent)
     path.parent.mkdir(exist_ok=True)
-    os.close(disk.opened(path, os.O_RDWR | os.O_CREAT))
+    os.close(atomic.opened(path, os.O_RDWR | os.O_CREAT))
 
 
 def worker_lock(path: Path) -> int:
     """Lock the file that the driver has made for this worker; return the descriptor. Raises `OSError`."""
-    lock = disk.opened(path, os.O_RDWR)
+    lock = atomic.opened(path, os.O_RDWR)
     try:
         if not descriptors.lock(lock):
             raise BlockingIOError(errno.EAGAIN, "it is locked")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from hdtf_async.core.jsonlines import records
 from hdtf_async.core.text import shown
 from hdtf_async.dataset.plan import Difference
-from hdtf_async.journal import journals, shard_of
-from hdtf_async.locks import is_locked
+from hdtf_async.output.journal import journals, shard_of
+from hdtf_async.output.locks import is_locked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

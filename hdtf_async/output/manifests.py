@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import disk
 from hdtf_async.core import descriptors
 from hdtf_async.core.divisions import outstanding
 from hdtf_async.core.failures import Failure, Reason
@@ -27,8 +26,9 @@ from hdtf_async.core.splits import SIDES
 from hdtf_async.core.steps import in_order as ordered
 from hdtf_async.core.steps import steps
 from hdtf_async.dataset.plan import subset_of
-from hdtf_async.disk import trouble
-from hdtf_async.journal import Known, in_order, journals, parts, read
+from hdtf_async.output import atomic
+from hdtf_async.output.atomic import trouble
+from hdtf_async.output.journal import Known, in_order, journals, parts, read
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
@@ -143,16 +143,16 @@ def write(
     with ExitStack() as stack:
         new = {name: stack.enter_context(_written(known.out / name, each)) for name, each in contents.items()}
         with trouble(known.out / METADATA):
-            disk.replace(known.out / METADATA, (line(clips[stem]["metadata"]) for stem in ordered(there)))
+            atomic.replace(known.out / METADATA, (line(clips[stem]["metadata"]) for stem in ordered(there)))
         for name, temporary in new.items():
             if temporary is not None:
                 with trouble(known.out / name):
-                    disk.publish(temporary, known.out / name)
+                    atomic.publish(temporary, known.out / name)
 
 
 @contextmanager
 def _written(path: Path, parts: Iterable[bytes]) -> Iterator[Path | None]:
-    with trouble(path), disk.written(path, parts) as new:
+    with trouble(path), atomic.written(path, parts) as new:
         yield new
 
 
@@ -223,7 +223,7 @@ def _signs(lock: int) -> Iterator[None]:
 def not_tried(out: Path) -> Iterator[Record]:
     """Yield what the view of a directory says of clips that were not tried: only shards' journals tell it."""
     try:
-        with disk.reader(out / FAILURES) as view:
+        with atomic.reader(out / FAILURES) as view:
             for record, _ in records(view):
                 match record:
                     case {"clip": str(), "reason": Reason.NOT_TRIED}:
@@ -235,9 +235,9 @@ def not_tried(out: Path) -> Iterator[Record]:
 def count(out: Path) -> tuple[int, Counter[Reason]]:
     """Return how many clips the views of a directory list, and why others are missing. Raises `Failure`."""
     missing = Counter[Reason]()
-    with trouble(out / METADATA), disk.reader(out / METADATA) as view:
+    with trouble(out / METADATA), atomic.reader(out / METADATA) as view:
         clips = sum(1 for _ in steps(lines(view)))
-    with trouble(out / FAILURES), disk.reader(out / FAILURES) as view:
+    with trouble(out / FAILURES), atomic.reader(out / FAILURES) as view:
         for told, _ in steps(records(view)):
             reason, number = told.get("reason"), told.get("clips", 1)
             if isinstance(reason, str) and reason in _REASONS and isinstance(number, int) and number:
@@ -262,7 +262,7 @@ async def _turn(path: Path, patience: float, *, counts: bool) -> AsyncIterator[i
 
     Views that are made without the tables do not count: they may lack clips that no shard has tried.
     """
-    lock = await run_sync(disk.opened, path, os.O_RDWR | os.O_CREAT)
+    lock = await run_sync(atomic.opened, path, os.O_RDWR | os.O_CREAT)
     try:
         before = _told(lock)
         await _wait_for(lock, path, patience)
@@ -301,7 +301,7 @@ def _told(lock: int) -> tuple[int, int] | None:
 
 def _tell(lock: int, begun: int, finished: int) -> None:
     os.pwrite(lock, b"%19d %19d\n" % (begun, finished), 0)
-    disk.sync(lock)
+    atomic.sync(lock)
 
 
 def _refused_row(row: Record) -> Record:

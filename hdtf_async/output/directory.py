@@ -26,15 +26,15 @@ import aiofiles
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import disk, partials, views
 from hdtf_async.core import descriptors, os_errors
 from hdtf_async.core.divisions import goes_on
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.jsonlines import records
 from hdtf_async.core.shards import Merged
 from hdtf_async.core.steps import steps
-from hdtf_async.disk import trouble
-from hdtf_async.journal import (
+from hdtf_async.output import atomic, manifests, partials
+from hdtf_async.output.atomic import trouble
+from hdtf_async.output.journal import (
     JOURNAL,
     RAWS,
     Journal,
@@ -47,7 +47,7 @@ from hdtf_async.journal import (
     shard_of,
     time_of,
 )  # fmt: skip
-from hdtf_async.locks import (
+from hdtf_async.output.locks import (
     StoreError,
     as_store_error,
     is_locked,
@@ -56,7 +56,7 @@ from hdtf_async.locks import (
     take,
     whoami,
 )
-from hdtf_async.views import failure_record, outstanding_in
+from hdtf_async.output.manifests import failure_record, outstanding_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.core.model import Clip, Video
     from hdtf_async.core.shards import Shard
-    from hdtf_async.journal import Ledger
+    from hdtf_async.output.journal import Ledger
 
 
 _CLIP = re.compile(r"_\d{3,}(?:_s\d{3,})?\.(?:mp4|wav)$")
@@ -119,7 +119,7 @@ class Store:
         Blocks. Raises `Failure` with ``disk_full`` or ``not_writable``.
         """
         with trouble(final):
-            return disk.created(final)
+            return atomic.created(final)
 
     @asynccontextmanager
     async def private_directory(self, video: Video) -> AsyncIterator[Path]:
@@ -131,7 +131,7 @@ class Store:
         # An ending that no file has: a video may be named like another one's raw, ending included.
         path = self.raws / f"{video.stem}.download"
         with trouble(path):
-            path = await run_sync(disk.own_directory, path)
+            path = await run_sync(atomic.own_directory, path)
         try:
             yield path
         finally:
@@ -146,10 +146,10 @@ class Store:
         # Shielded: it is short, and a file must not be renamed by a thread that nobody waits for.
         with anyio.CancelScope(shield=True), trouble(final):
             before = self.known.clips.get(final.stem) if final.parent == self.out else None
-            if before is not None and disk.has_size(str(temporary), before["metadata"].get("bytes")):
+            if before is not None and atomic.has_size(str(temporary), before["metadata"].get("bytes")):
                 # A record vouches for a file by its size alone, and so would the old one for the new file.
                 await self._journal.append([{"type": "replacing", "clip": final.stem}])
-            await run_sync(disk.publish, temporary, final)
+            await run_sync(atomic.publish, temporary, final)
 
     async def publish_beside(self, temporary: Path | None, clip: Clip) -> None:
         """Publish the sound that goes with a clip, before the clip itself; with None remove one of ours.
@@ -166,7 +166,7 @@ class Store:
             if temporary is None:
                 await run_sync(partial(final.unlink, missing_ok=True))
             else:
-                await run_sync(disk.publish, temporary, final)
+                await run_sync(atomic.publish, temporary, final)
 
     async def link(self, existing: Path, final: Path) -> None:
         """Let a second name stand for the same raw: a hard link, or a copy where links cannot be.
@@ -174,7 +174,7 @@ class Store:
         Raises `Failure` with ``disk_full`` or ``not_writable``.
         """
         with anyio.CancelScope(shield=True), trouble(final):
-            await run_sync(disk.link, existing, final)
+            await run_sync(atomic.link, existing, final)
 
     async def remove(self, path: Path) -> None:
         """Remove a file if it is there. Raises `Failure` with ``not_writable``."""
@@ -189,7 +189,7 @@ class Store:
     async def sha256(self, path: Path) -> str:
         """Return the hash of a file's content. Raises `Failure` with ``not_writable``."""
         with trouble(path):
-            return await run_sync(disk.sha256, path, abandon_on_cancel=True)
+            return await run_sync(atomic.sha256, path, abandon_on_cancel=True)
 
     async def append(self, *records: Record) -> None:
         """Append records to the journal and return when they are durable.
@@ -208,7 +208,7 @@ class Store:
         path = self.log_path(video)
         with anyio.CancelScope(shield=True), trouble(path):
             async with aiofiles.open(
-                path, "a", encoding="utf-8", errors="backslashreplace", opener=disk.opened
+                path, "a", encoding="utf-8", errors="backslashreplace", opener=atomic.opened
             ) as log:
                 await log.write(text)
 
@@ -216,7 +216,7 @@ class Store:
         self,
         not_tried: Iterable[Clip] = (),
         stale: Mapping[str, object] | None = None,
-        patience: float = views.PATIENCE,
+        patience: float = manifests.PATIENCE,
     ) -> None:
         """Write ``metadata.jsonl`` and ``failures.jsonl`` anew from what is known and there.
 
@@ -235,13 +235,13 @@ class Store:
                 await self.append(*(failure_record(clip, turn) for clip in left))
             waiting: dict[str, Clip | Record] = {each["clip"]: each for each in self.others}
             whole = await run_sync(lambda: {clip.stem: clip for clip in steps(self.whole)})
-            await views.merge(self.out, {**waiting, **whole}, patience=patience)
+            await manifests.merge(self.out, {**waiting, **whole}, patience=patience)
             return
         await run_sync(self._write_views, self.known.snapshot(), tuple(not_tried), stale or {})
 
     async def not_tried(self) -> tuple[Record, ...]:
         """Return what the view of before says of clips that were not tried. Raises `Failure`."""
-        return tuple(await run_sync(lambda: [*views.not_tried(self.out)]))
+        return tuple(await run_sync(lambda: [*manifests.not_tried(self.out)]))
 
     async def has_done(self, request: Request) -> bool:
         """Whether a run with the same journal and request has ended. Raises `Failure`."""
@@ -271,7 +271,7 @@ class Store:
     async def replace(self, name: str, content: bytes) -> None:
         """Write a file of the directory anew, at once. Raises `Failure`: ``disk_full``, ``not_writable``."""
         with anyio.CancelScope(shield=True), trouble(self.out / name):
-            await run_sync(disk.replace, self.out / name, [content])
+            await run_sync(atomic.replace, self.out / name, [content])
 
     def free_bytes(self) -> int:
         """Return the room left on the file system of the raws. Raises `Failure` with ``not_writable``."""
@@ -289,7 +289,7 @@ class Store:
             clip.stem: clip for clip in steps(not_tried)
         }
         left = outstanding_in(self.out) if journals(self.out)[1:] else None
-        views.write(known, clips, there, waiting, left)
+        manifests.write(known, clips, there, waiting, left)
 
 
 @asynccontextmanager
@@ -346,8 +346,8 @@ async def merge(out: Path) -> Merged:
         raise StoreError(f"{out} has no journal: expected the output directory of a run")
     async with _in_common(out, alone=False):
         left = await run_sync(outstanding_in, out)
-        await views.merge(out, None, left)
-        return Merged(*await run_sync(views.count, out), len(left.unended), left.absent)
+        await manifests.merge(out, None, left)
+        return Merged(*await run_sync(manifests.count, out), len(left.unended), left.absent)
 
 
 def read_known(out: Path) -> Known:
@@ -370,15 +370,15 @@ def _create(out: Path) -> int:
     with suppress(FileNotFoundError, NotADirectoryError):
         # Longer than any name below: one that is too long shall not be found out in the middle of a run.
         os.stat(raws.absolute() / ("x" * 100) / ("x" * 100))  # noqa: PTH116 - some versions of pathlib hide it
-    disk.make_directory(raws)
-    disk.require_trusted(raws)
+    atomic.make_directory(raws)
+    atomic.require_trusted(raws)
     if journal.exists() and not journal.is_file():
         raise StoreError(f"{journal} is not a regular file: choose another --out")
     return _open(journal)
 
 
 def _open(journal: Path) -> int:
-    return disk.opened(journal, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+    return atomic.opened(journal, os.O_RDWR | os.O_CREAT | os.O_APPEND)
 
 
 def _read_and_tidy(out: Path, lock: int, shard: Shard | None, videos: Iterable[Video]) -> tuple[Known, str]:
@@ -400,8 +400,8 @@ def _read_and_tidy(out: Path, lock: int, shard: Shard | None, videos: Iterable[V
     if shard is not None:  # its neighbours have other videos
         others = [path for path in others if not _are_neighbours(path, shard)]
     for path in others:
-        with suppress(FileNotFoundError), disk.reader(path) as journal:
-            disk.sync(journal.fileno())
+        with suppress(FileNotFoundError), atomic.reader(path) as journal:
+            atomic.sync(journal.fileno())
     for record in steps(own() if not others else in_order([own(), *map(read, others)])):
         newest = max(newest, time_of(record))
         if shard is None or _is_of(record, shard):
@@ -410,16 +410,16 @@ def _read_and_tidy(out: Path, lock: int, shard: Shard | None, videos: Iterable[V
         os.ftruncate(lock, whole)
     # What was read is built upon, and who wrote it may have been killed before syncing it; what was cut off
     # could be mixed with what follows.
-    disk.sync(lock)
+    atomic.sync(lock)
     stems = None if shard is None else {video.stem for video in steps(videos) if shard.owns(video.youtube_id)}
-    disk.sweep(out, ours=lambda name: stems is None or _CLIP.sub("", name) in stems)
-    disk.sweep(
+    atomic.sweep(out, ours=lambda name: stems is None or _CLIP.sub("", name) in stems)
+    atomic.sweep(
         out / RAWS,
         spare=partials.tidy,
         ours=lambda name: stems is None or name.rpartition(".")[0] in stems,
     )
     for directory in (out, out / RAWS):
-        disk.sync_directory(directory)  # the names that are found there are built upon, too
+        atomic.sync_directory(directory)  # the names that are found there are built upon, too
     return known, newest
 
 

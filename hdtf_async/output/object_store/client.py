@@ -20,12 +20,12 @@ from urllib.parse import urlsplit
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async import disk
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.options import OptionsError
-from hdtf_async.disk import trouble
-from hdtf_async.locks import StoreError
-from hdtf_async.storeerrors import NO_BUCKET, explained, flaw_of_endpoint
+from hdtf_async.output import atomic
+from hdtf_async.output.atomic import trouble
+from hdtf_async.output.locks import StoreError
+from hdtf_async.output.object_store.errors import NO_BUCKET, explained, flaw_of_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -317,7 +317,7 @@ def reached(address: Address) -> Bucket:
 
 def _cut_off(path: Path, size: int) -> BinaryIO:
     """Open a file to write behind so many bytes of it."""
-    file = os.fdopen(disk.opened(path, os.O_WRONLY | os.O_CREAT), "wb")
+    file = os.fdopen(atomic.opened(path, os.O_WRONLY | os.O_CREAT), "wb")
     file.truncate(size)
     file.seek(size)
     return file

@@ -20,8 +20,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from hdtf_async import disk
 from hdtf_async.core.failures import Reason
+from hdtf_async.output import atomic
 
 if TYPE_CHECKING:
     from hdtf_async.youtube.formats import Format
@@ -139,7 +139,7 @@ def tidy(directory: Path) -> bool:
 def _noted(note: Path) -> Promise | None:
     """Return what was promised to the last attempt; None where no note tells it."""
     try:
-        noted = Promise(**json.loads(disk.content(note, _LONGEST_NOTE)))
+        noted = Promise(**json.loads(atomic.content(note, _LONGEST_NOTE)))
     except (OSError, ValueError, TypeError):
         return None
     safe = isinstance(noted.ext, str) and noted.ext.isalnum() and note.name == f"{noted.name}{_NOTE}"

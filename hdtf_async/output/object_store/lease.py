@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING
 import anyio
 
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.journal import name_of, now, shard_of
-from hdtf_async.locks import BusyError, has_ended, holder, whoami
+from hdtf_async.output.journal import name_of, now, shard_of
+from hdtf_async.output.locks import BusyError, has_ended, holder, whoami
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from hdtf_async.bucket import Bucket, Listed
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.core.shards import Shard
+    from hdtf_async.output.object_store.client import Bucket, Listed
 
 LOCKS = "_locks/"
 LEASE = 120.0
