@@ -33,7 +33,7 @@ import anyio
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from hdtf_async import demo
-from hdtf_async.workshop import bundled_ffmpeg
+from hdtf_async.lanes.toolchain import bundled_ffmpeg
 from hdtf_async.youtube import javascript
 
 YT_DLP = [

@@ -18,9 +18,9 @@ from pathlib import Path
 import anyio
 
 from hdtf_async.core.model import Audio, Box, Crop, Deinterlace, Form
+from hdtf_async.lanes.toolchain import bundled_ffmpeg
 from hdtf_async.media import interlace
 from hdtf_async.media.probe import Prober
-from hdtf_async.workshop import bundled_ffmpeg
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 

@@ -35,7 +35,7 @@ import anyio
 import hdtf_async
 from hdtf_async import Options, demo
 from hdtf_async.demo import Answer, Conditions, Fault
-from hdtf_async.workshop import bundled_ffmpeg
+from hdtf_async.lanes.toolchain import bundled_ffmpeg
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 

@@ -32,9 +32,9 @@ import anyio
 from hdtf_async.core.events import Events
 from hdtf_async.core.options import Options
 from hdtf_async.dataset import plan, tables
-from hdtf_async.entrance import Entrance
-from hdtf_async.lanes import Lanes
-from hdtf_async.pipeline import Pipeline
+from hdtf_async.lanes.limits import Lanes
+from hdtf_async.lanes.pipeline import Pipeline
+from hdtf_async.lanes.throttle import Entrance
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from hdtf_async.core.failures import Failure
     from hdtf_async.core.model import Clip, Video
     from hdtf_async.dataset.plan import Work
-    from hdtf_async.entrance import Turn
+    from hdtf_async.lanes.throttle import Turn
 
 ASK = 3.0
 """Seconds for one answer of YouTube's, the start of yt-dlp included."""

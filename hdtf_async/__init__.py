@@ -18,7 +18,7 @@ from hdtf_async.core.shards import Merged, Shard
 from hdtf_async.dataset.plan import UnknownVideoError
 from hdtf_async.dataset.tables import Corrections, TableError
 from hdtf_async.export import Exported, export
-from hdtf_async.lanes import Lanes
+from hdtf_async.lanes.limits import Lanes
 from hdtf_async.output.locks import BusyError, StoreError
 from hdtf_async.output.other_settings import FormError
 from hdtf_async.repair import Check, check

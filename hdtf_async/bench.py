@@ -23,15 +23,15 @@ from hdtf_async.core import descriptors
 from hdtf_async.core.events import Events
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import PaceScope
-from hdtf_async.entrance import Entrance, Turn
-from hdtf_async.lanes import Lanes
+from hdtf_async.lanes.limits import Lanes
+from hdtf_async.lanes.throttle import Entrance, Turn
+from hdtf_async.lanes.toolchain import own_version, workshop
+from hdtf_async.lanes.user_videos import own_raws
 from hdtf_async.output.directory import Store
 from hdtf_async.output.journal import Gathered, Known
 from hdtf_async.output.locks import WORKERS, worker_lock
-from hdtf_async.rawdirs import own_raws
 from hdtf_async.values import failure_of, stated_failure, work_of
 from hdtf_async.wire import Wire
-from hdtf_async.workshop import own_version, workshop
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.core.options import Options
+    from hdtf_async.lanes.toolchain import Workshop
     from hdtf_async.values import Setup
-    from hdtf_async.workshop import Workshop
 
 LOOK = 0.1
 """Seconds between two looks at whether the task is still wanted."""

@@ -28,13 +28,13 @@ from hdtf_async.core.job import to_end, under_way
 from hdtf_async.core.options import Options
 from hdtf_async.core.steps import steps
 from hdtf_async.dataset import plan
-from hdtf_async.lanes import Lanes
+from hdtf_async.lanes.limits import Lanes
+from hdtf_async.lanes.pipeline import Pipeline, backoff
+from hdtf_async.lanes.toolchain import entrance_for, ffmpeg_of, own_version
 from hdtf_async.output import directory as store
-from hdtf_async.pipeline import Pipeline, backoff
 from hdtf_async.process.guard import guarding
 from hdtf_async.report import exit_code_of
 from hdtf_async.run import LAST_VIEWS, local_directory, read_tables
-from hdtf_async.workshop import entrance_for, ffmpeg_of, own_version
 from hdtf_async.youtube import formats
 from hdtf_async.youtube.formats import Choice, Resolution
 from hdtf_async.youtube.javascript import JavaScript, private_cache
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from hdtf_async.core.job import Running
     from hdtf_async.core.model import Clip, Tables, Video
     from hdtf_async.dataset.plan import Work
-    from hdtf_async.entrance import Turn
+    from hdtf_async.lanes.throttle import Turn
     from hdtf_async.output.directory import Store
 
 CENSUS = "census.csv"

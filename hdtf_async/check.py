@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from hdtf_async.core.events import Events
     from hdtf_async.core.jsonlines import Record
-    from hdtf_async.lanes import Lanes
+    from hdtf_async.lanes.limits import Lanes
     from hdtf_async.media.demux import Facts
     from hdtf_async.output.journal import Known
     from hdtf_async.process.guard import Guard

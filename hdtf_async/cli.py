@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 import anyio.lowlevel
 from anyio.to_thread import run_sync
 
-from hdtf_async import doctor, live, page, planned, progress, rawdirs, repair, sheet
+from hdtf_async import doctor, live, page, planned, progress, repair, sheet
 from hdtf_async.census import CENSUS, FRESH
 from hdtf_async.census import IDLE as IDLE_IN_CENSUS
 from hdtf_async.census import running as census_running
@@ -44,13 +44,14 @@ from hdtf_async.flags import (
     preset,
     set_elsewhere,
 )  # fmt: skip
+from hdtf_async.lanes import user_videos
+from hdtf_async.lanes.toolchain import bundled_ffmpeg, ffmpeg_of, one_error, own_version
 from hdtf_async.output import directory
 from hdtf_async.output.journal import Known
 from hdtf_async.output.locks import StoreError
 from hdtf_async.output.other_settings import FormError
 from hdtf_async.pen import say, say_json
 from hdtf_async.run import merge, running
-from hdtf_async.workshop import bundled_ffmpeg, ffmpeg_of, one_error, own_version
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -144,7 +145,7 @@ def plan_command(argv: Sequence[str]) -> int:
     plan.require_known(read, options)
     known = Known(Path()) if said.out is None else directory.read_known(said.out)
     decided = plan.make(read, options, there=known.all_there(), failed=known.failures)
-    own, to_fetch = anyio.run(rawdirs.for_plan, options, decided.work, known)
+    own, to_fetch = anyio.run(user_videos.for_plan, options, decided.work, known)
     told = planned.stated(read, decided, options, own, to_fetch)
     told["settings"] = origins(said)
     if said.json:

@@ -33,13 +33,13 @@ from hdtf_async.core.failures import Action, Failure, Reason
 from hdtf_async.core.model import PaceScope
 from hdtf_async.door import Door
 from hdtf_async.hired import AsOne, Hired
+from hdtf_async.lanes.pipeline import WIND_DOWN
+from hdtf_async.lanes.toolchain import one_error, own_version
 from hdtf_async.output import atomic, partials
 from hdtf_async.output.locks import WORKERS, let_go_of_worker, make_worker_file
 from hdtf_async.output.manifests import failure_record
-from hdtf_async.pipeline import WIND_DOWN
 from hdtf_async.roster import Roster
 from hdtf_async.values import Setup, Told, event_of, failure_of, for_workers, known_of, stated_work
-from hdtf_async.workshop import one_error, own_version
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable

@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING
 
 from anyio.to_thread import run_sync
 
-from hdtf_async import rawdirs
 from hdtf_async.core import os_errors, preflight
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Crop
 from hdtf_async.core.preflight import Sign, Verdict
 from hdtf_async.dataset import plan, tables
+from hdtf_async.lanes import user_videos
+from hdtf_async.lanes.toolchain import ffmpeg_of, look_at_cookies, require_yt_dlp
 from hdtf_async.media import ffmpeg
 from hdtf_async.media.face import finder, model_file
 from hdtf_async.media.probe import Prober
@@ -33,7 +34,6 @@ from hdtf_async.output import directory as store
 from hdtf_async.output import locks
 from hdtf_async.output.journal import Known
 from hdtf_async.process import supervisor
-from hdtf_async.workshop import ffmpeg_of, look_at_cookies, require_yt_dlp
 from hdtf_async.youtube.javascript import JavaScript, private_cache
 from hdtf_async.youtube.ytdlp import YtDlp
 
@@ -180,7 +180,7 @@ async def _own_files(options: Options, out: Path | None) -> list[Sign]:
     What is cut off is only found by a run, which reads files to their end.
     """
     works, known = await run_sync(_wanted, options, out)
-    own = await rawdirs.looked_into(await run_sync(rawdirs.own_raws, options.raw_dirs), works)
+    own = await user_videos.looked_into(await run_sync(user_videos.own_raws, options.raw_dirs), works)
     unused = [
         f"{each['file']} (for {each['video']}): {each['unused']}"
         for each in own.listed(works)
@@ -190,7 +190,7 @@ async def _own_files(options: Options, out: Path | None) -> list[Sign]:
     async with Prober() as prober:
         for work in works:
             for each in own.of(work):
-                if each.kind is rawdirs.Kind.NEITHER:
+                if each.kind is user_videos.Kind.NEITHER:
                     continue
                 try:
                     await prober.glance(each.path, container=each.container)
@@ -199,7 +199,7 @@ async def _own_files(options: Options, out: Path | None) -> list[Sign]:
                     if failure.reason is not Reason.RAW_UNREADABLE:
                         raise
                     unused.append(f"{failure.words} (for {work.stem})")
-    at_hand = len(works) - len(rawdirs.to_fetch(works, own, known, options.audio))
+    at_hand = len(works) - len(user_videos.to_fetch(works, own, known, options.audio))
     words = f"{opened} files can be read; {at_hand} of {len(works)} videos need no download"
     more = [f"{len(unused) - _NAMED} more unused files"] if len(unused) > _NAMED else []
     return [Sign("own files", Verdict.FINE, words)] + [
@@ -219,8 +219,8 @@ def _wanted(options: Options, out: Path | None) -> tuple[tuple[Work, ...], Known
 def _room(options: Options, out: Path) -> Sign:
     """Judge the disk by what is still to fetch."""
     works, known = _wanted(options, out)
-    own = rawdirs.own_raws(options.raw_dirs)
-    least = [work.least_bytes for work in rawdirs.to_fetch(works, own, known)]
+    own = user_videos.own_raws(options.raw_dirs)
+    least = [work.least_bytes for work in user_videos.to_fetch(works, own, known)]
     there = _nearest(out)
     free = shutil.disk_usage(there).free
     return preflight.of_room(free=free, min_free=options.min_free, least=least, keep_raw=options.keeps_raws)

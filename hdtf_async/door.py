@@ -17,7 +17,7 @@ import anyio
 from distributed import Semaphore
 
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.entrance import Entrance
+from hdtf_async.lanes.throttle import Entrance
 from hdtf_async.values import failure_of, stated_failure
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from hdtf_async.core.events import Events
     from hdtf_async.core.options import Options
-    from hdtf_async.entrance import Turn
+    from hdtf_async.lanes.throttle import Turn
     from hdtf_async.values import Told
 
     Answer = Callable[[int, object], None]

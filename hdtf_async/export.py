@@ -28,7 +28,8 @@ from hdtf_async.core.recipes import RECIPES, How
 from hdtf_async.core.splits import Split
 from hdtf_async.core.text import printable, shown
 from hdtf_async.dataset import tables
-from hdtf_async.lanes import Lanes
+from hdtf_async.lanes.limits import Lanes
+from hdtf_async.lanes.toolchain import ffmpeg_of, one_error
 from hdtf_async.media import stills
 from hdtf_async.output import atomic, directory
 from hdtf_async.output.atomic import trouble
@@ -36,7 +37,6 @@ from hdtf_async.output.locks import BusyError, StoreError
 from hdtf_async.output.other_settings import FormError
 from hdtf_async.process.guard import guarding
 from hdtf_async.run import local_directory
-from hdtf_async.workshop import ffmpeg_of, one_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping

@@ -20,10 +20,10 @@ from anyio.to_thread import run_sync
 from hdtf_async.core.failures import Action, Failure, Reason
 from hdtf_async.core.preflight import Sign, Verdict
 from hdtf_async.dataset import plan, tables
+from hdtf_async.lanes.toolchain import ffmpeg_of, one_error
 from hdtf_async.process.guard import guarding
 from hdtf_async.process.meter import Meter, measuring
 from hdtf_async.process.stderr import connection_cause
-from hdtf_async.workshop import ffmpeg_of, one_error
 from hdtf_async.youtube import observed
 from hdtf_async.youtube.javascript import private_cache
 from hdtf_async.youtube.observed import Cost, Traffic

@@ -23,16 +23,16 @@ from hdtf_async.core.job import to_end, under_way
 from hdtf_async.core.model import Box, Clip, Form, Interval, Tables, Video
 from hdtf_async.core.options import Options, OptionsError, flag_of
 from hdtf_async.dataset import plan
-from hdtf_async.lanes import Lanes
+from hdtf_async.lanes.limits import Lanes
+from hdtf_async.lanes.toolchain import ffmpeg_of, one_error
+from hdtf_async.lanes.user_videos import own_raws
 from hdtf_async.media import ffmpeg
 from hdtf_async.output import atomic, locks
 from hdtf_async.output import directory as store
 from hdtf_async.output.journal import JOURNAL
 from hdtf_async.process.guard import guarding
-from hdtf_async.rawdirs import own_raws
 from hdtf_async.report import Report, exit_code_of
 from hdtf_async.run import carry_out, local_directory, started
-from hdtf_async.workshop import ffmpeg_of, one_error
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -43,9 +43,9 @@ if TYPE_CHECKING:
     from hdtf_async.core.events import Events, Found
     from hdtf_async.core.job import Running
     from hdtf_async.core.jsonlines import Record
+    from hdtf_async.lanes.user_videos import OwnFiles
     from hdtf_async.output.directory import Store
     from hdtf_async.output.journal import Known
-    from hdtf_async.rawdirs import OwnFiles
 
 FORM = frozenset(option.name for option in fields(Form))
 """Options that a repair takes from the journal, and nobody can set."""

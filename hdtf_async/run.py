@@ -24,17 +24,17 @@ from hdtf_async.core.job import Running, require_asyncio, to_end, under_way
 from hdtf_async.core.options import Options, OptionsError
 from hdtf_async.core.steps import steps
 from hdtf_async.dataset import plan, tables
-from hdtf_async.lanes import Lanes
+from hdtf_async.lanes.limits import Lanes
+from hdtf_async.lanes.raws import let_go_of_finished
+from hdtf_async.lanes.toolchain import ffmpeg_of, workshop
+from hdtf_async.lanes.user_videos import own_raws
 from hdtf_async.output import atomic, manifests
 from hdtf_async.output import directory as store
 from hdtf_async.output.locks import StoreError
 from hdtf_async.output.manifests import failure_record, refused_record
 from hdtf_async.output.object_store import directory as away
 from hdtf_async.output.other_settings import refuse_forms_of_others, refuse_two_forms
-from hdtf_async.rawdirs import own_raws
-from hdtf_async.raws import let_go_of_finished
 from hdtf_async.report import Report
-from hdtf_async.workshop import ffmpeg_of, workshop
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
@@ -46,9 +46,9 @@ if TYPE_CHECKING:
     from hdtf_async.core.model import Finding, Tables
     from hdtf_async.core.shards import Merged
     from hdtf_async.dataset.plan import Work
+    from hdtf_async.lanes.user_videos import OwnFiles
     from hdtf_async.output.directory import Store
     from hdtf_async.output.object_store.client import Address
-    from hdtf_async.rawdirs import OwnFiles
 
 
 LAST_VIEWS = 0.5

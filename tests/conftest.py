@@ -21,7 +21,7 @@ from hypothesis import settings
 
 import hdtf_async
 from hdtf_async import Options, Report, demo
-from hdtf_async.workshop import bundled_ffmpeg
+from hdtf_async.lanes.toolchain import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -28,8 +28,9 @@ from hdtf_async.core.model import (
     Interval,
     Video,
 )
-from hdtf_async.cut import plan_cut
 from hdtf_async.dataset.plan import fingerprint
+from hdtf_async.lanes.encoder import plan_cut
+from hdtf_async.lanes.raws import Raw
 from hdtf_async.media import ffmpeg
 from hdtf_async.media.demux import Facts, Sound
 from hdtf_async.media.face import people, window
@@ -37,7 +38,6 @@ from hdtf_async.media.face.people import Frame, Region
 from hdtf_async.media.framing import Part
 from hdtf_async.media.interlace import Combing
 from hdtf_async.media.timeline import Timeline
-from hdtf_async.raws import Raw
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import av
 
 from hdtf_async.core.model import Box, Clip, Form, Interval, Video
-from hdtf_async.cut import plan_cut
-from hdtf_async.raws import Raw
-from hdtf_async.workshop import bundled_ffmpeg
+from hdtf_async.lanes.encoder import plan_cut
+from hdtf_async.lanes.raws import Raw
+from hdtf_async.lanes.toolchain import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -32,7 +32,7 @@ from hdtf_async.core import events
 from hdtf_async.demo import BOT, Answer, Fault, Offer, Then
 from hdtf_async.demo.footage import FACTS
 from hdtf_async.demo.player import MEDIA_PATH
-from hdtf_async.workshop import bundled_ffmpeg
+from hdtf_async.lanes.toolchain import bundled_ffmpeg
 from hdtf_async.youtube.formats import Resolution
 
 if TYPE_CHECKING:

@@ -19,9 +19,9 @@ from test_sound import beeps_beside
 
 from hdtf_async.core.events import Events
 from hdtf_async.core.model import Audio, Box, Clip, Crop, Form, Interval, Video
-from hdtf_async.cut import Cutter
+from hdtf_async.lanes.encoder import Cutter
+from hdtf_async.lanes.toolchain import bundled_ffmpeg
 from hdtf_async.output.directory import opened
-from hdtf_async.workshop import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

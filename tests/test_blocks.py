@@ -11,13 +11,13 @@ from test_pipeline import _Plot, _World
 
 from hdtf_async.core.events import Events, LaneClosed, LaneOpened, PaceWait, VideoFailed, VideoUnconfirmed
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.entrance import HOUR, PROBES, Entrance
-from hdtf_async.streaks import (
+from hdtf_async.lanes.streaks import (
     SAME_IN_A_ROW,
     UNAVAILABLE_IN_A_ROW,
     UNREACHABLE_IN_A_ROW,
     Streaks,
 )
+from hdtf_async.lanes.throttle import HOUR, PROBES, Entrance
 
 if TYPE_CHECKING:
     from hdtf_async.core.events import Event

@@ -17,7 +17,7 @@ import pytest
 from test_report import HOSTILE
 
 from hdtf_async import page
-from hdtf_async.workshop import bundled_ffmpeg
+from hdtf_async.lanes.toolchain import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,10 +16,10 @@ from hdtf_async import ExitCode, StoreError
 from hdtf_async.check import _content_flaws
 from hdtf_async.core import os_errors
 from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.lanes.pipeline import _own_faults
 from hdtf_async.output import atomic
 from hdtf_async.output.directory import merge, opened, read_known
 from hdtf_async.output.journal import RAWS
-from hdtf_async.pipeline import _own_faults
 from hdtf_async.process import guard, supervisor
 from hdtf_async.process.stderr import classify, classify_ffmpeg
 from hdtf_async.youtube import ytdlp

@@ -24,7 +24,7 @@ from hdtf_async.core.failures import ADVICE, Failure
 from hdtf_async.core.jsonlines import line
 from hdtf_async.core.model import Audio, Box, Clip, Interval, Video
 from hdtf_async.dataset.plan import fingerprint
-from hdtf_async.lanes import Lanes
+from hdtf_async.lanes.limits import Lanes
 from hdtf_async.media import frames as decode
 from hdtf_async.output import directory as store
 from hdtf_async.output import locks

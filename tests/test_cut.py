@@ -18,15 +18,15 @@ from hypothesis import strategies as st
 from hdtf_async.core.events import ClipDone, EncodeProgress, EncodeStarted, Event, Events
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box, Clip, Crop, Form, Interval, Video
-from hdtf_async.cut import Cutter, plan_cut, verify
 from hdtf_async.dataset.plan import fingerprint
+from hdtf_async.lanes.encoder import Cutter, plan_cut, verify
+from hdtf_async.lanes.raws import Raw
+from hdtf_async.lanes.toolchain import bundled_ffmpeg
 from hdtf_async.media.demux import Facts
 from hdtf_async.media.probe import Prober
 from hdtf_async.media.timeline import Shown
 from hdtf_async.output import atomic
 from hdtf_async.output.directory import opened
-from hdtf_async.raws import Raw
-from hdtf_async.workshop import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -15,9 +15,9 @@ import pytest
 import shapes
 from shapes import Shape
 
-from hdtf_async import cut
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Crop, Form
+from hdtf_async.lanes import encoder
 from hdtf_async.media import damage
 from hdtf_async.media.probe import Prober
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from hdtf_async.raws import Raw
+    from hdtf_async.lanes.raws import Raw
 
 START, END = 3.0, 5.0
 """The clip; key frames are shown every two seconds."""
@@ -197,7 +197,7 @@ async def test_nothing_is_found_in_a_video_without_damage(name: str, prober: Pro
     path = shapes.plain(tmp_path, name, words, pick=pick or None)
     for start in (3.0, 3.5, 4.5):
         clip = shapes.clip_of(start, start + 2)
-        wanted = cut.plan_cut(
+        wanted = encoder.plan_cut(
             clip, await media.raw(prober, path, clip), Form(crop=Crop.NONE, audio=Audio.AAC)
         )
         found = await damage.look(replace(wanted, suspect=True))

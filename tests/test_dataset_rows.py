@@ -12,7 +12,7 @@ from conftest import VERSIONS_SLOWLY, exported
 
 import hdtf_async
 from hdtf_async import ExitCode, Options, demo
-from hdtf_async.workshop import bundled_ffmpeg
+from hdtf_async.lanes.toolchain import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from pathlib import Path

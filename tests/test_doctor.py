@@ -14,8 +14,8 @@ from conftest import exported
 import hdtf_async
 from hdtf_async import ExitCode, Options, Reason, cli, demo, doctor
 from hdtf_async.core.preflight import Verdict, is_ready
+from hdtf_async.lanes.toolchain import bundled_ffmpeg
 from hdtf_async.output import directory
-from hdtf_async.workshop import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from pathlib import Path

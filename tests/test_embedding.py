@@ -21,9 +21,9 @@ from hdtf_async import ExitCode, Options, OptionsError, Reason, StoreError, repa
 from hdtf_async.census import CENSUS
 from hdtf_async.cli import main
 from hdtf_async.core.job import under_way
+from hdtf_async.lanes.toolchain import bundled_ffmpeg
 from hdtf_async.output.manifests import METADATA
 from hdtf_async.page import REPORT
-from hdtf_async.workshop import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

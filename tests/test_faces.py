@@ -34,6 +34,7 @@ from hdtf_async.cli import main
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box, Clip, Crop, Fallback, Form, Interval, Video
 from hdtf_async.core.preflight import Verdict
+from hdtf_async.lanes.toolchain import bundled_ffmpeg
 from hdtf_async.media.face import model_file, people
 from hdtf_async.media.face.detector import Detect, Score, Search, detector, scorer
 from hdtf_async.media.face.finder import Finder, command, looked_at
@@ -41,7 +42,6 @@ from hdtf_async.media.face.people import Region, overlap
 from hdtf_async.media.face.window import place, plan_window
 from hdtf_async.media.ffmpeg import Cut
 from hdtf_async.output.directory import read_known
-from hdtf_async.workshop import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -14,7 +14,7 @@ import loading
 import pytest
 
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.fetch import _require_whole
+from hdtf_async.lanes.downloader import _require_whole
 from hdtf_async.youtube.entries import CLIENTS
 from hdtf_async.youtube.formats import Format
 

@@ -20,7 +20,7 @@ from full import CHUNK, FILM, H264, H264_HLS, RECORDED
 from hdtf_async import Options, demo, doctor
 from hdtf_async.core.preflight import is_ready
 from hdtf_async.demo import Answer, ClientAnswer, Conditions, Refusal, Script
-from hdtf_async.workshop import bundled_ffmpeg
+from hdtf_async.lanes.toolchain import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

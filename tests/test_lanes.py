@@ -15,8 +15,8 @@ from hdtf_async.core.events import Events
 from hdtf_async.core.model import Box, Clip, Interval, Video
 from hdtf_async.core.options import Options
 from hdtf_async.dataset.plan import Work
-from hdtf_async.entrance import ASK_MEMORY, Entrance, asks_that_fit
-from hdtf_async.lanes import Lanes, Queue, Rate
+from hdtf_async.lanes.limits import Lanes, Queue, Rate
+from hdtf_async.lanes.throttle import ASK_MEMORY, Entrance, asks_that_fit
 
 if TYPE_CHECKING:
     from virtual_time import Backend

@@ -30,10 +30,10 @@ from hdtf_async.core.events import (
 )
 from hdtf_async.core.failures import Reason
 from hdtf_async.dataset import plan
-from hdtf_async.entrance import Entrance
-from hdtf_async.lanes import Lanes
+from hdtf_async.lanes.limits import Lanes
+from hdtf_async.lanes.pipeline import Pipeline
+from hdtf_async.lanes.throttle import Entrance
 from hdtf_async.picture import Picture, in_bytes, in_hours
-from hdtf_async.pipeline import Pipeline
 
 sys.path.insert(0, str(readme.README.parent))
 
@@ -42,7 +42,7 @@ from benchmarks import scale
 if TYPE_CHECKING:
     from hdtf_async.core.model import Clip
     from hdtf_async.dataset.plan import Work
-    from hdtf_async.entrance import Turn
+    from hdtf_async.lanes.throttle import Turn
 
 STARTED = RunStarted(
     videos=3, clips=4, clip_seconds=60.0, there=0, downloads=2, encodes=1, least_bytes=900, pace=0.0

@@ -32,19 +32,19 @@ from hdtf_async.core.events import (
 from hdtf_async.core.failures import Action, Failure, Reason
 from hdtf_async.core.model import Box, Clip, Interval, Video
 from hdtf_async.dataset.plan import Work
-from hdtf_async.entrance import LONGEST_COOL_DOWN, PROBES, Entrance
-from hdtf_async.fetch import Arrived
-from hdtf_async.lanes import Lanes
+from hdtf_async.lanes.downloader import Arrived
+from hdtf_async.lanes.limits import Lanes
+from hdtf_async.lanes.pipeline import WIND_DOWN, Pipeline, backoff
+from hdtf_async.lanes.raws import Raw
+from hdtf_async.lanes.throttle import LONGEST_COOL_DOWN, PROBES, Entrance
 from hdtf_async.media.demux import Facts
-from hdtf_async.pipeline import WIND_DOWN, Pipeline, backoff
-from hdtf_async.raws import Raw
 from hdtf_async.youtube.formats import Choice, Format
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
     from types import TracebackType
 
-    from hdtf_async.entrance import Turn
+    from hdtf_async.lanes.throttle import Turn
 
 E = TypeVar("E", bound=Event)
 

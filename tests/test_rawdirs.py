@@ -20,7 +20,7 @@ from hdtf_async.core.events import FileNotUsed
 from hdtf_async.core.model import Audio, Crop
 from hdtf_async.core.preflight import Verdict
 from hdtf_async.dataset import plan, tables
-from hdtf_async.rawdirs import Kind, own_raws
+from hdtf_async.lanes.user_videos import Kind, own_raws
 
 if TYPE_CHECKING:
     from hdtf_async import Report

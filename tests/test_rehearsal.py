@@ -27,10 +27,10 @@ from hdtf_async.core.model import Form, Interval
 from hdtf_async.core.options import Options
 from hdtf_async.dataset import plan, tables
 from hdtf_async.dataset.tables import Corrections
+from hdtf_async.lanes.toolchain import bundled_ffmpeg
 from hdtf_async.media import ffmpeg
 from hdtf_async.media.probe import Prober
 from hdtf_async.process import supervisor
-from hdtf_async.workshop import bundled_ffmpeg
 from hdtf_async.youtube import formats, javascript
 from hdtf_async.youtube.ytdlp import YtDlp
 

@@ -34,11 +34,11 @@ from hdtf_async.core.events import (
 )
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.history import Course, Span
+from hdtf_async.lanes.toolchain import bundled_ffmpeg
 from hdtf_async.media import thumbnails
 from hdtf_async.output import directory as store
 from hdtf_async.output.locks import StoreError
 from hdtf_async.report import Report
-from hdtf_async.workshop import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Callable

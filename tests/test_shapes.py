@@ -12,9 +12,9 @@ import shapes
 import test_sound
 from shapes import H264, Shape
 
-from hdtf_async import cut
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Box, Crop
+from hdtf_async.lanes import encoder
 from hdtf_async.media.probe import Prober
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hdtf_async.core.model import Clip, Form
+    from hdtf_async.lanes.raws import Raw
     from hdtf_async.media.ffmpeg import Cut
-    from hdtf_async.raws import Raw
 
 
 @pytest.fixture(scope="module")
@@ -282,12 +282,12 @@ async def test_a_change_of_size_that_nobody_noticed_is_not_cropped(
         numbers = shapes.draw_numbers(tmp_path, width, height)
         media.ffmpeg(tmp_path, f"-v error -ss {4 * part} {numbers} -t 4 {H264} part{part}.mp4")
     shape = Shape(shapes.joined(tmp_path, "both.mp4", "part0.mp4", "part1.mp4"), sound=False)
-    plan = cut.plan_cut
+    plan = encoder.plan_cut
 
     def unnoticed(clip: Clip, raw: Raw, form: Form) -> Cut:
         return plan(clip, replace(raw, facts=replace(raw.facts, parts=raw.facts.parts[:1])), form)
 
-    monkeypatch.setattr(cut, "plan_cut", unnoticed)
+    monkeypatch.setattr(encoder, "plan_cut", unnoticed)
     with pytest.raises(Failure) as failure:
         await shapes.make(prober, shape, shapes.clip_of(2, 6), tmp_path / "out")
     assert failure.value.reason is Reason.BOX_DOES_NOT_FIT

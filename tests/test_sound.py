@@ -14,11 +14,11 @@ import pytest
 
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Box, Clip, Crop, Form, Interval, Video
-from hdtf_async.cut import plan_cut
+from hdtf_async.lanes.encoder import plan_cut
+from hdtf_async.lanes.raws import Raw
+from hdtf_async.lanes.toolchain import bundled_ffmpeg
 from hdtf_async.media import ffmpeg, filters
 from hdtf_async.media.probe import Prober
-from hdtf_async.raws import Raw
-from hdtf_async.workshop import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

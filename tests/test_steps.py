@@ -26,7 +26,7 @@ from hdtf_async.core.jsonlines import line
 from hdtf_async.core.splits import Split
 from hdtf_async.core.steps import in_order
 from hdtf_async.dataset import plan, tables
-from hdtf_async.lanes import Lanes
+from hdtf_async.lanes.limits import Lanes
 from hdtf_async.output import directory as store
 from hdtf_async.output.journal import JOURNAL, Known
 from hdtf_async.output.manifests import failure_record

@@ -14,11 +14,11 @@ from loading import GONE, LATER, Most, childless, load, write_tables
 from hdtf_async import Options, Reason
 from hdtf_async.core.events import Events
 from hdtf_async.dataset import plan, tables
-from hdtf_async.lanes import Lanes
+from hdtf_async.lanes.limits import Lanes
+from hdtf_async.lanes.toolchain import Workshop, workshop
+from hdtf_async.lanes.user_videos import OwnFiles, own_raws
 from hdtf_async.output.directory import Store, opened
 from hdtf_async.output.journal import JOURNAL, Gathered, Known
-from hdtf_async.rawdirs import OwnFiles, own_raws
-from hdtf_async.workshop import Workshop, workshop
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -112,7 +112,7 @@ async def test_units_of_one_process_share_the_pace(tmp_path: Path, monkeypatch: 
         slept.append(deadline - anyio.current_time())
         await real(min(deadline, anyio.current_time()))
 
-    monkeypatch.setattr("hdtf_async.entrance.anyio.sleep_until", sleep_until)
+    monkeypatch.setattr("hdtf_async.lanes.throttle.anyio.sleep_until", sleep_until)
     async with (
         _shop(tmp_path / "unit", tmp_path / "tables", pace=3600) as (shop, ledger, works),
         anyio.create_task_group() as units,

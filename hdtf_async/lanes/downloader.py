@@ -15,11 +15,11 @@ from anyio.to_thread import run_sync
 from hdtf_async.core.events import Downloaded, DownloadProgress, DownloadStarted, FormatChosen, RawReady
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio
-from hdtf_async.lanes import Rate
+from hdtf_async.lanes.limits import Rate
+from hdtf_async.lanes.raws import Raws
 from hdtf_async.output import partials
 from hdtf_async.output.atomic import trouble
 from hdtf_async.output.partials import PICTURE, SOUND, Promise
-from hdtf_async.raws import Raws
 from hdtf_async.youtube import formats, tracks, ytdlp
 from hdtf_async.youtube.entries import CLIENTS
 
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.core.options import Options
     from hdtf_async.dataset.plan import Work
-    from hdtf_async.entrance import Turn
+    from hdtf_async.lanes.raws import Raw
+    from hdtf_async.lanes.throttle import Turn
+    from hdtf_async.lanes.user_videos import OwnFiles
     from hdtf_async.media.probe import Prober
     from hdtf_async.output.directory import Store
-    from hdtf_async.rawdirs import OwnFiles
-    from hdtf_async.raws import Raw
     from hdtf_async.youtube.entries import Source
     from hdtf_async.youtube.formats import Choice, Format
 

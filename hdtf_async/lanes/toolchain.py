@@ -25,14 +25,14 @@ from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.memory import available_memory
 from hdtf_async.core.preflight import Verdict
 from hdtf_async.core.steps import steps
-from hdtf_async.cut import Cutter
-from hdtf_async.entrance import HOUR, Entrance, asks_that_fit
-from hdtf_async.fetch import Fetcher
+from hdtf_async.lanes.downloader import Fetcher
+from hdtf_async.lanes.encoder import Cutter
+from hdtf_async.lanes.pipeline import Pipeline, backoff
+from hdtf_async.lanes.throttle import HOUR, Entrance, asks_that_fit
 from hdtf_async.media import ffmpeg
 from hdtf_async.media.face import finder as faces
 from hdtf_async.media.probe import Prober
 from hdtf_async.output.manifests import failure_record
-from hdtf_async.pipeline import Pipeline, backoff
 from hdtf_async.process.guard import guarding
 from hdtf_async.youtube.javascript import JavaScript, private_cache
 from hdtf_async.youtube.ytdlp import YtDlp, read_cookies
@@ -45,12 +45,12 @@ if TYPE_CHECKING:
     from hdtf_async.core.options import Options
     from hdtf_async.core.preflight import Sign
     from hdtf_async.dataset.plan import Work
-    from hdtf_async.fetch import Arrived
-    from hdtf_async.lanes import Lanes
+    from hdtf_async.lanes.downloader import Arrived
+    from hdtf_async.lanes.limits import Lanes
+    from hdtf_async.lanes.raws import Raw
+    from hdtf_async.lanes.user_videos import OwnFiles
     from hdtf_async.output.directory import Store
     from hdtf_async.output.journal import Gathered, Known
-    from hdtf_async.rawdirs import OwnFiles
-    from hdtf_async.raws import Raw
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ import anyio
 
 from hdtf_async.core.events import LaneClosed, LaneOpened, PaceWait
 from hdtf_async.core.failures import Action, Reason
-from hdtf_async.streaks import Streaks
+from hdtf_async.lanes.streaks import Streaks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable

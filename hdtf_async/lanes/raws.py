@@ -10,7 +10,7 @@ from anyio.to_thread import run_sync
 from hdtf_async.core.events import FileNotUsed
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio
-from hdtf_async.rawdirs import NO_VIDEO, Kind
+from hdtf_async.lanes.user_videos import NO_VIDEO, Kind
 from hdtf_async.youtube import formats
 from hdtf_async.youtube.formats import Resolution
 from hdtf_async.youtube.tracks import Track
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from hdtf_async.core.model import Tables, Video
     from hdtf_async.core.options import Options
     from hdtf_async.dataset.plan import Plan, Work
+    from hdtf_async.lanes.user_videos import OwnFile, OwnFiles
     from hdtf_async.media.demux import Facts
     from hdtf_async.media.probe import Prober
     from hdtf_async.media.timeline import Shown
     from hdtf_async.output.directory import Store
-    from hdtf_async.rawdirs import OwnFile, OwnFiles
 
 _KEPT = ("mp4", "m4v", "mov", "webm", "mkv")
 """File endings under which a source video may lie in an output directory without a record."""

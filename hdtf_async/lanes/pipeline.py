@@ -30,7 +30,7 @@ from hdtf_async.core.events import (
     WindingDown,
 )
 from hdtf_async.core.failures import Action, Failure, Reason
-from hdtf_async.lanes import Queue
+from hdtf_async.lanes.limits import Queue
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from hdtf_async.core.events import Events
     from hdtf_async.core.model import Clip, Video
     from hdtf_async.dataset.plan import Work
-    from hdtf_async.entrance import Entrance, Turn
-    from hdtf_async.lanes import Lanes
+    from hdtf_async.lanes.limits import Lanes
+    from hdtf_async.lanes.throttle import Entrance, Turn
 
 WIND_DOWN = 60.0
 """Seconds that running encodes get to finish when the run was asked to end."""

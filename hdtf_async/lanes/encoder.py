@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from hdtf_async.core.events import Events
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.core.model import Clip, Form
+    from hdtf_async.lanes.raws import Raw
     from hdtf_async.media.demux import Facts
     from hdtf_async.media.face.finder import Finder
     from hdtf_async.media.framing import Part
     from hdtf_async.media.probe import Prober
     from hdtf_async.media.timeline import Shown
     from hdtf_async.output.directory import Store
-    from hdtf_async.raws import Raw
 
 
 _AAC_FRAMES = 0.1
