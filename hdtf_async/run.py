@@ -404,9 +404,9 @@ async def _engine(  # noqa: PLR0913 - as above
     if scheduler is not None:
         if find_spec("distributed") is None:
             raise Failure(Reason.TOOL_MISSING, "--dask requires an extra: pip install 'hdtf-async[dask]'")
-        from hdtf_async import cluster  # noqa: PLC0415 - a second of imports, and most runs need no cluster
+        from hdtf_async.cluster import driver  # noqa: PLC0415 - a second of imports, and most runs need no cluster
 
-        async with cluster.crew(scheduler, options, directory, events, finish) as crew:
+        async with driver.crew(scheduler, options, directory, events, finish) as crew:
             await directory.append(store.run_record(versions=crew.versions, **options.stated()))
             events.listen(partial(history.note, directory.note))
             yield crew

@@ -31,7 +31,8 @@ from test_roster import work
 
 import hdtf_async
 from hdtf_async import ExitCode, Options, Reason, demo
-from hdtf_async.cluster import Crew
+from hdtf_async.cluster.driver import Crew
+from hdtf_async.cluster.worker_handle import Hired
 from hdtf_async.core.events import (
     Downloaded,
     DownloadStarted,
@@ -43,7 +44,6 @@ from hdtf_async.core.events import (
 )
 from hdtf_async.core.model import PaceScope
 from hdtf_async.demo import Answer, Conditions, Refusal
-from hdtf_async.hired import Hired
 from hdtf_async.output.directory import opened
 from hdtf_async.output.journal import JOURNAL
 from hdtf_async.output.locks import WORKERS, worker_lock
@@ -304,7 +304,7 @@ async def test_a_worker_that_is_not_fit_for_it_is_told_before_anything_is_done(
 ) -> None:
     """As one with another version of this program, whose records might be others."""
     workers.need(1)
-    monkeypatch.setattr("hdtf_async.cluster.own_version", lambda: "9.9.9")
+    monkeypatch.setattr("hdtf_async.cluster.driver.own_version", lambda: "9.9.9")
     report = await hdtf_async.download(tmp_path, on(workers, finished.options))
     assert report.exit_code is ExitCode.LOCAL
     assert report.stopped is not None
@@ -319,7 +319,7 @@ async def test_without_workers_another_run_may_help(
     """After some time in which none came."""
     workers.end()
     wait_for(lambda: workers.known() == 0)
-    monkeypatch.setattr("hdtf_async.cluster.PATIENCE", 0.5)
+    monkeypatch.setattr("hdtf_async.cluster.driver.PATIENCE", 0.5)
     report = await hdtf_async.download(tmp_path, on(workers, finished.options))
     assert report.exit_code is ExitCode.PASSING
     assert report.stopped is not None
@@ -332,7 +332,7 @@ async def test_a_scheduler_that_dies_in_the_middle_ends_the_run(
 ) -> None:
     """Also while its worker waits for another video; another run goes on, and nothing is left at work."""
     del site  # what it exports is what the worker inherits
-    monkeypatch.setattr("hdtf_async.cluster.ANSWER", 5.0)
+    monkeypatch.setattr("hdtf_async.cluster.driver.ANSWER", 5.0)
     with cluster(tmp_path / "cluster") as made:
         made.need(1)
         pids = [worker.pid for worker in made.workers]
@@ -432,7 +432,7 @@ def test_without_a_scheduler_another_run_may_help(
     finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The exit code says so, and the address is told."""
-    monkeypatch.setattr("hdtf_async.cluster.ANSWER", 1.0)
+    monkeypatch.setattr("hdtf_async.cluster.driver.ANSWER", 1.0)
     options = replace(finished.options, dask="tcp://127.0.0.1:9")
     report = anyio.run(hdtf_async.download, tmp_path, options)
     assert report.exit_code is ExitCode.PASSING

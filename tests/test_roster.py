@@ -16,6 +16,17 @@ from loading import write_tables
 
 import hdtf_async
 from hdtf_async import BusyError, ExitCode, Options
+from hdtf_async.cluster.assignments import Roster
+from hdtf_async.cluster.channel import Wire
+from hdtf_async.cluster.messages import (
+    event_of,
+    failure_of,
+    for_workers,
+    stated_failure,
+    stated_work,
+    work_of,
+)
+from hdtf_async.cluster.worker_handle import AsOne, Hired
 from hdtf_async.core import events
 from hdtf_async.core.events import DownloadProgress, EncodeProgress, EncodeStarted
 from hdtf_async.core.failures import Failure, Reason
@@ -23,12 +34,8 @@ from hdtf_async.core.model import Box, Clip, Interval, Video
 from hdtf_async.core.options import OptionsError
 from hdtf_async.core.shards import Shard
 from hdtf_async.dataset.plan import Work
-from hdtf_async.hired import AsOne, Hired
 from hdtf_async.output import locks
 from hdtf_async.output.directory import opened
-from hdtf_async.roster import Roster
-from hdtf_async.values import event_of, failure_of, for_workers, stated_failure, stated_work, work_of
-from hdtf_async.wire import Wire
 
 if TYPE_CHECKING:
     from pathlib import Path

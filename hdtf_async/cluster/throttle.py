@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import anyio
 from distributed import Semaphore
 
+from hdtf_async.cluster.messages import failure_of, stated_failure
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.lanes.throttle import Entrance
-from hdtf_async.values import failure_of, stated_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
     from distributed import Client
 
+    from hdtf_async.cluster.messages import Told
     from hdtf_async.core.events import Events
     from hdtf_async.core.options import Options
     from hdtf_async.lanes.throttle import Turn
-    from hdtf_async.values import Told
 
     Answer = Callable[[int, object], None]
 

@@ -19,8 +19,8 @@ import anyio
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hdtf_async.cluster.messages import Told
     from hdtf_async.core.events import Event
-    from hdtf_async.values import Told
 
 MOMENT = 0.25
 """Seconds for which what tells of progress may wait for more."""

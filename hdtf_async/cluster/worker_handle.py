@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from distributed import Future, Queue
 
+    from hdtf_async.cluster.messages import Told
     from hdtf_async.core.events import Event, Events
     from hdtf_async.core.failures import Failure
-    from hdtf_async.values import Told
 
 
 @dataclass(slots=True)

@@ -21,7 +21,11 @@ import anyio
 from anyio.to_thread import run_sync
 from distributed import Client, Queue
 
-from hdtf_async import bench
+from hdtf_async.cluster import worker as bench
+from hdtf_async.cluster.assignments import Roster
+from hdtf_async.cluster.messages import Setup, Told, event_of, failure_of, for_workers, known_of, stated_work
+from hdtf_async.cluster.throttle import Door
+from hdtf_async.cluster.worker_handle import AsOne, Hired
 from hdtf_async.core.events import (
     ClipFailed,
     Events,
@@ -31,15 +35,11 @@ from hdtf_async.core.events import (
 )
 from hdtf_async.core.failures import Action, Failure, Reason
 from hdtf_async.core.model import PaceScope
-from hdtf_async.door import Door
-from hdtf_async.hired import AsOne, Hired
 from hdtf_async.lanes.pipeline import WIND_DOWN
 from hdtf_async.lanes.toolchain import one_error, own_version
 from hdtf_async.output import atomic, partials
 from hdtf_async.output.locks import WORKERS, let_go_of_worker, make_worker_file
 from hdtf_async.output.manifests import failure_record
-from hdtf_async.roster import Roster
-from hdtf_async.values import Setup, Told, event_of, failure_of, for_workers, known_of, stated_work
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable

@@ -19,6 +19,8 @@ import anyio
 from anyio.to_thread import run_sync
 from distributed import Client, Queue, get_worker
 
+from hdtf_async.cluster.channel import Wire
+from hdtf_async.cluster.messages import failure_of, stated_failure, work_of
 from hdtf_async.core import descriptors
 from hdtf_async.core.events import Events
 from hdtf_async.core.failures import Failure, Reason
@@ -30,18 +32,16 @@ from hdtf_async.lanes.user_videos import own_raws
 from hdtf_async.output.directory import Store
 from hdtf_async.output.journal import Gathered, Known
 from hdtf_async.output.locks import WORKERS, worker_lock
-from hdtf_async.values import failure_of, stated_failure, work_of
-from hdtf_async.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
     from distributed import Worker
 
+    from hdtf_async.cluster.messages import Setup
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.core.options import Options
     from hdtf_async.lanes.toolchain import Workshop
-    from hdtf_async.values import Setup
 
 LOOK = 0.1
 """Seconds between two looks at whether the task is still wanted."""
