@@ -22,7 +22,7 @@ from hdtf_async.lanes.limits import Lanes
 from hdtf_async.output.locks import BusyError, StoreError
 from hdtf_async.output.other_settings import FormError
 from hdtf_async.repair import Check, check
-from hdtf_async.report import Report
+from hdtf_async.report.result import Report
 from hdtf_async.run import download, merge, running
 from hdtf_async.youtube.formats import Resolution
 

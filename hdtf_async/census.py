@@ -33,7 +33,7 @@ from hdtf_async.lanes.pipeline import Pipeline, backoff
 from hdtf_async.lanes.toolchain import entrance_for, ffmpeg_of, own_version
 from hdtf_async.output import directory as store
 from hdtf_async.process.guard import guarding
-from hdtf_async.report import exit_code_of
+from hdtf_async.report.result import exit_code_of
 from hdtf_async.run import LAST_VIEWS, local_directory, read_tables
 from hdtf_async.youtube import formats
 from hdtf_async.youtube.formats import Choice, Resolution

@@ -35,7 +35,7 @@ from hdtf_async.output import atomic, locks
 from hdtf_async.output import directory as store
 from hdtf_async.output.journal import JOURNAL, RAWS, shard_of
 from hdtf_async.output.manifests import CARD, FAILURES, LISTS, LOCK, METADATA
-from hdtf_async.page import REPORT
+from hdtf_async.report.page import REPORT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 import anyio.lowlevel
 from anyio.to_thread import run_sync
 
-from hdtf_async import doctor, live, page, planned, progress, repair, sheet
+from hdtf_async import doctor, live, planned, progress, repair, sheet
 from hdtf_async.census import CENSUS, FRESH
 from hdtf_async.census import IDLE as IDLE_IN_CENSUS
 from hdtf_async.census import running as census_running
@@ -51,6 +51,7 @@ from hdtf_async.output.journal import Known
 from hdtf_async.output.locks import StoreError
 from hdtf_async.output.other_settings import FormError
 from hdtf_async.pen import say, say_json
+from hdtf_async.report import page
 from hdtf_async.run import merge, running
 
 if TYPE_CHECKING:

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from hdtf_async.core.failures import ExitCode, Failure
     from hdtf_async.core.options import Printing
     from hdtf_async.repair import Check
-    from hdtf_async.report import Report
+    from hdtf_async.report.result import Report
 
 REDRAW = 0.1
 """Least seconds between two drawings of the bars."""

@@ -31,7 +31,7 @@ from hdtf_async.output import atomic, locks
 from hdtf_async.output import directory as store
 from hdtf_async.output.journal import JOURNAL
 from hdtf_async.process.guard import guarding
-from hdtf_async.report import Report, exit_code_of
+from hdtf_async.report.result import Report, exit_code_of
 from hdtf_async.run import carry_out, local_directory, started
 
 if TYPE_CHECKING:

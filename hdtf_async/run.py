@@ -16,7 +16,6 @@ import anyio
 from anyio.lowlevel import checkpoint
 from anyio.to_thread import run_sync
 
-from hdtf_async import history, page
 from hdtf_async.core.divisions import record_of, requested
 from hdtf_async.core.events import ClipFailed, Events, RunStarted
 from hdtf_async.core.failures import Failure, Reason
@@ -34,7 +33,8 @@ from hdtf_async.output.locks import StoreError
 from hdtf_async.output.manifests import failure_record, refused_record
 from hdtf_async.output.object_store import directory as away
 from hdtf_async.output.other_settings import refuse_forms_of_others, refuse_two_forms
-from hdtf_async.report import Report
+from hdtf_async.report import history, page
+from hdtf_async.report.result import Report
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator

@@ -16,8 +16,8 @@ import anyio
 import pytest
 from test_report import HOSTILE
 
-from hdtf_async import page
 from hdtf_async.lanes.toolchain import bundled_ffmpeg
+from hdtf_async.report import page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -32,7 +32,7 @@ from hdtf_async.output.directory import read_known
 from hdtf_async.output.journal import JOURNAL, RAWS
 from hdtf_async.output.manifests import METADATA
 from hdtf_async.process.guard import UNGUARDED
-from hdtf_async.report import Report
+from hdtf_async.report.result import Report
 
 if TYPE_CHECKING:
     from conftest import Finished

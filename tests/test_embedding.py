@@ -23,7 +23,7 @@ from hdtf_async.cli import main
 from hdtf_async.core.job import under_way
 from hdtf_async.lanes.toolchain import bundled_ffmpeg
 from hdtf_async.output.manifests import METADATA
-from hdtf_async.page import REPORT
+from hdtf_async.report.page import REPORT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -242,7 +242,7 @@ async def test_a_relative_path_without_a_working_directory_is_an_error_that_says
 @pytest.mark.parametrize(
     "error", [OSError(errno.EROFS, "Read-only file system"), StoreError("x"), KeyError("x")]
 )
-@pytest.mark.parametrize("what", ["hdtf_async.page.write", "hdtf_async.output.manifests.write"])
+@pytest.mark.parametrize("what", ["hdtf_async.report.page.write", "hdtf_async.output.manifests.write"])
 async def test_what_cannot_be_written_at_the_end_costs_no_report(
     finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, error: Exception
 ) -> None:

@@ -43,7 +43,7 @@ from hdtf_async.progress import (
     summary,
     view_for,
 )
-from hdtf_async.report import Report
+from hdtf_async.report.result import Report
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import hdtf_async
-from hdtf_async import charts, cli, content, history, page
+from hdtf_async import cli
 from hdtf_async.core.events import (
     ClipDone,
     ClipRetrying,
@@ -33,12 +33,13 @@ from hdtf_async.core.events import (
     VideoFailed,
 )
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.history import Course, Span
 from hdtf_async.lanes.toolchain import bundled_ffmpeg
 from hdtf_async.media import thumbnails
 from hdtf_async.output import directory as store
 from hdtf_async.output.locks import StoreError
-from hdtf_async.report import Report
+from hdtf_async.report import charts, content, history, page
+from hdtf_async.report.history import Course, Span
+from hdtf_async.report.result import Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from hdtf_async.history import Run, Span
+    from hdtf_async.report.history import Run, Span
 
 WIDTH = 1000
 """Of a timeline, in units of its own."""

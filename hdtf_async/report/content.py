@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from hdtf_async import charts, history
 from hdtf_async.core.failures import Reason
 from hdtf_async.core.shards import absent_words
+from hdtf_async.report import charts, history
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
