@@ -17,10 +17,14 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 import anyio.lowlevel
 from anyio.to_thread import run_sync
 
-from hdtf_async import doctor, live, planned, progress, repair, sheet
-from hdtf_async.census import CENSUS, FRESH
-from hdtf_async.census import IDLE as IDLE_IN_CENSUS
-from hdtf_async.census import running as census_running
+from hdtf_async import progress
+from hdtf_async.commands import doctor, faces, live, repair
+from hdtf_async.commands import plan as planned
+from hdtf_async.commands.census import CENSUS, FRESH
+from hdtf_async.commands.census import IDLE as IDLE_IN_CENSUS
+from hdtf_async.commands.census import running as census_running
+from hdtf_async.commands.export import OPTIONS as OF_EXPORT
+from hdtf_async.commands.export import Exported, export
 from hdtf_async.core import preflight, shards
 from hdtf_async.core.failures import ExitCode, Failure
 from hdtf_async.core.job import Running
@@ -28,8 +32,6 @@ from hdtf_async.core.options import DISK, ENCODE, NETWORK, TOOLS, WHICH, Options
 from hdtf_async.core.recipes import RECIPES
 from hdtf_async.dataset import plan, tables
 from hdtf_async.ending import Gently, fault, until_signal
-from hdtf_async.export import OPTIONS as OF_EXPORT
-from hdtf_async.export import Exported, export
 from hdtf_async.flags import (
     COMMANDS,
     DESCRIPTION,
@@ -323,7 +325,7 @@ def faces_command(argv: Sequence[str]) -> int:
     parser = Parser(
         "faces",
         "Compare the crop windows of clips made with --crop face with the published boxes (intersection over"
-        f" union); DIR/{sheet.SHEET} shows both on a frame of each clip.",
+        f" union); DIR/{faces.SHEET} shows both on a frame of each clip.",
     )
     parser.add_out("output directory of a run (required)", needed="the output directory of a run")
     add(parser, Options, groups=("raw_dirs", "ffmpeg", "encodes"))
@@ -332,7 +334,7 @@ def faces_command(argv: Sequence[str]) -> int:
 
 
 async def _faces(out: Path, options: Options, _gently: Gently) -> int:
-    say(await sheet.made(out, options))
+    say(await faces.made(out, options))
     return ExitCode.DONE
 
 

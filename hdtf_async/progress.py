@@ -17,7 +17,7 @@ import anyio
 from tqdm import tqdm
 from tqdm.utils import disp_trim
 
-from hdtf_async.census import Availability
+from hdtf_async.commands.census import Availability
 from hdtf_async.core.events import (
     ClipChecked,
     ClipDone,
@@ -44,11 +44,11 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import AsyncIterable, Callable
 
-    from hdtf_async.census import Census
+    from hdtf_async.commands.census import Census
+    from hdtf_async.commands.repair import Check
     from hdtf_async.core.events import Event
     from hdtf_async.core.failures import ExitCode, Failure
     from hdtf_async.core.options import Printing
-    from hdtf_async.repair import Check
     from hdtf_async.report.result import Report
 
 REDRAW = 0.1

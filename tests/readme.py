@@ -189,8 +189,8 @@ def recipes_table() -> str:
 
 def trees() -> str:
     """Return the trees of all recipes for three clips of the demo, one below the other."""
+    from hdtf_async.commands.export import MANIFEST  # noqa: PLC0415
     from hdtf_async.core.recipes import RECIPES, How  # noqa: PLC0415
-    from hdtf_async.export import MANIFEST  # noqa: PLC0415
 
     drawn = []
     for name, recipe in RECIPES.items():

@@ -13,7 +13,7 @@ import pytest
 
 import hdtf_async
 from hdtf_async import ExitCode, StoreError
-from hdtf_async.check import _content_flaws
+from hdtf_async.commands.check import _content_flaws
 from hdtf_async.core import os_errors
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.lanes.pipeline import _own_faults

@@ -13,7 +13,7 @@ from conftest import exported
 
 import hdtf_async
 from hdtf_async import ExitCode, Options, cli, demo
-from hdtf_async.census import running
+from hdtf_async.commands.census import running
 from hdtf_async.core import events
 from hdtf_async.demo.answers import Answer, Conditions, Refusal
 from hdtf_async.output import directory
@@ -21,7 +21,7 @@ from hdtf_async.output import directory
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hdtf_async.census import Census
+    from hdtf_async.commands.census import Census
 
 WEEK = timedelta(days=7)
 PRIVATE = {"status": "LOGIN_REQUIRED", "reason": "Private video. Sign in if you've been granted access"}

@@ -16,8 +16,9 @@ import anyio
 import pytest
 
 import hdtf_async
-from hdtf_async import ExitCode, Options, Reason, cli, progress, repair
-from hdtf_async.check import look
+from hdtf_async import ExitCode, Options, Reason, cli, progress
+from hdtf_async.commands import repair
+from hdtf_async.commands.check import look
 from hdtf_async.core import events
 from hdtf_async.core.events import ClipChecked, Events, Found
 from hdtf_async.core.failures import ADVICE, Failure
@@ -37,10 +38,10 @@ from hdtf_async.report.result import Report
 if TYPE_CHECKING:
     from conftest import Finished
 
+    from hdtf_async.commands.repair import Check
     from hdtf_async.core.events import Event
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.output.journal import Known
-    from hdtf_async.repair import Check
 
 FLIPPED, SHORT, GONE, STRANGER = "RD_Radio1_000", "WDA_Speaker1_000", "WRA_Guest2_001", "holiday.mp4"
 OFFLINE = Options(yt_dlp_args=("--never-asked",))

@@ -12,7 +12,8 @@ import pytest
 from conftest import exported
 
 import hdtf_async
-from hdtf_async import ExitCode, Options, Reason, cli, demo, doctor
+from hdtf_async import ExitCode, Options, Reason, cli, demo
+from hdtf_async.commands import doctor
 from hdtf_async.core.preflight import Verdict, is_ready
 from hdtf_async.lanes.toolchain import bundled_ffmpeg
 from hdtf_async.output import directory

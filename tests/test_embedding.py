@@ -17,9 +17,10 @@ import pytest
 import readme
 
 import hdtf_async
-from hdtf_async import ExitCode, Options, OptionsError, Reason, StoreError, repair
-from hdtf_async.census import CENSUS
+from hdtf_async import ExitCode, Options, OptionsError, Reason, StoreError
 from hdtf_async.cli import main
+from hdtf_async.commands import repair
+from hdtf_async.commands.census import CENSUS
 from hdtf_async.core.job import under_way
 from hdtf_async.lanes.toolchain import bundled_ffmpeg
 from hdtf_async.output.manifests import METADATA

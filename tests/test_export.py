@@ -24,10 +24,10 @@ from media import Decoded, Picture
 import hdtf_async
 from hdtf_async import FormError, Options, StoreError, flags
 from hdtf_async.cli import main
+from hdtf_async.commands.export import MANIFEST, export
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.recipes import RECIPES
 from hdtf_async.core.splits import Split
-from hdtf_async.export import MANIFEST, export
 from hdtf_async.output import directory
 from hdtf_async.output.locks import BusyError
 

@@ -22,7 +22,7 @@ import shapes
 from shapes import H264, HEIGHT, RATE, WIDTH, Shape
 from test_shapes import SHAPES
 
-from hdtf_async import sheet
+from hdtf_async.commands import faces
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Crop, Form, Interval
 from hdtf_async.lanes.toolchain import bundled_ffmpeg
@@ -183,10 +183,10 @@ async def test_a_source_video_without_frames_in_the_clip_is_told(prober: Prober,
 async def middle(path: Path, start: float, end: float, size: tuple[int, int]) -> bytes:
     """Return the frame that the sheet shows of a clip: pixels of a cell of 320 x 180."""
     all_of = Region(0, 0, *size)
-    window = sheet.Window(
+    window = faces.Window(
         "RD_A_000", "RD_A", "aaaaaaaaaaa", (start + end) / 2, end, size, all_of, None, 1, 1, 1, by_table=False
     )
-    frames, missing = await sheet.middles(bundled_ffmpeg(), {path: [window]}, 1)
+    frames, missing = await faces.middles(bundled_ffmpeg(), {path: [window]}, 1)
     assert missing == []
     return frames["RD_A_000"]
 
@@ -237,10 +237,10 @@ async def test_the_contact_sheet_shows_square_pixels(
 async def test_a_frame_that_cannot_be_shown_is_told(tmp_path: Path) -> None:
     """With its clip, and without the directory of its source video."""
     (tmp_path / "broken.mp4").write_bytes(b"0" * 5000)
-    window = sheet.Window(
+    window = faces.Window(
         "RD_A_000", "RD_A", "aaaaaaaaaaa", 1, 2, (1, 1), Region(0, 0, 1, 1), None, 1, 1, 1, by_table=False
     )
-    frames, missing = await sheet.middles(bundled_ffmpeg(), {tmp_path / "broken.mp4": [window]}, 1)
+    frames, missing = await faces.middles(bundled_ffmpeg(), {tmp_path / "broken.mp4": [window]}, 1)
     assert frames == {}
     assert missing[0].startswith("RD_A_000: ")
     assert str(tmp_path) not in missing[0]

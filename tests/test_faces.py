@@ -29,8 +29,9 @@ from conftest import children
 from PIL import Image
 
 import hdtf_async
-from hdtf_async import ExitCode, Options, doctor, sheet
+from hdtf_async import ExitCode, Options
 from hdtf_async.cli import main
+from hdtf_async.commands import doctor, faces
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box, Clip, Crop, Fallback, Form, Interval, Video
 from hdtf_async.core.preflight import Verdict
@@ -379,8 +380,8 @@ async def test_pixels_that_are_not_square_have_their_window_around_the_face(
     due = astronaut.due(astronaut.MOTIONS[1], ZOOM)
     assert overlap(Region(left, top, left + side, top + side), due) > 0.9
     assert line["face_inside_share"] == 1
-    (shown,) = sheet.windows(read_known(out))
-    frames, missing = await sheet.middles(bundled_ffmpeg(), {own / "RD_Face1.mp4": [shown]}, 1)
+    (shown,) = faces.windows(read_known(out))
+    frames, missing = await faces.middles(bundled_ffmpeg(), {own / "RD_Face1.mp4": [shown]}, 1)
     assert missing == []
     cell = np.frombuffer(frames[shown.stem], np.uint8).reshape(180, 320, 3).astype(int)
     drawn = Image.fromarray(astronaut.picture_of(astronaut.MOTIONS[1], 3)).resize((320, 180))

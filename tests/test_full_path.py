@@ -17,7 +17,8 @@ from asking import information, yt_dlp
 from conftest import VERSIONS, exported
 from full import CHUNK, FILM, H264, H264_HLS, RECORDED
 
-from hdtf_async import Options, demo, doctor
+from hdtf_async import Options, demo
+from hdtf_async.commands import doctor
 from hdtf_async.core.preflight import is_ready
 from hdtf_async.demo import Answer, ClientAnswer, Conditions, Refusal, Script
 from hdtf_async.lanes.toolchain import bundled_ffmpeg

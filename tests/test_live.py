@@ -22,7 +22,8 @@ from conftest import VERSIONS, children, exported
 from full import FILM, H264
 from scenarios import says, status, unavailable
 
-from hdtf_async import ExitCode, Options, Reason, demo, live
+from hdtf_async import ExitCode, Options, Reason, demo
+from hdtf_async.commands import live
 from hdtf_async.core.preflight import Sign, Verdict
 from hdtf_async.demo import BOT, Answer, ClientAnswer, Https, Offer
 

@@ -14,8 +14,9 @@ import shapes
 from test_sound import beeps_beside
 
 import hdtf_async
-from hdtf_async import Options, Reason, doctor
+from hdtf_async import Options, Reason
 from hdtf_async.cli import main
+from hdtf_async.commands import doctor
 from hdtf_async.core.events import FileNotUsed
 from hdtf_async.core.model import Audio, Crop
 from hdtf_async.core.preflight import Verdict

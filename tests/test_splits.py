@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import hdtf_async
 from hdtf_async import Options, OptionsError
-from hdtf_async.check import OURS
+from hdtf_async.commands.check import OURS
 from hdtf_async.core import splits
 from hdtf_async.core.model import SUBSETS, Video
 from hdtf_async.core.splits import SEED, SHARES, SIDES, Split

@@ -19,7 +19,7 @@ from loading import write_tables
 
 import hdtf_async
 from hdtf_async import Options, run
-from hdtf_async.census import _csv, _rows, _unanswered
+from hdtf_async.commands.census import _csv, _rows, _unanswered
 from hdtf_async.core import steps
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.jsonlines import line

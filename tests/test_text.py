@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hdtf_async
-from hdtf_async import cli, sheet
+from hdtf_async import cli
+from hdtf_async.commands import faces as sheet
 from hdtf_async.core.jsonlines import line
 from hdtf_async.core.text import printable, quoted, shown
 from hdtf_async.output.journal import JOURNAL

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async.census import CENSUS
+from hdtf_async.commands.census import CENSUS
 from hdtf_async.core import os_errors
 from hdtf_async.core.events import ClipChecked, Found
 from hdtf_async.core.failures import Failure, Reason

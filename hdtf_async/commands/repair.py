@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async.check import FOREIGN, look, names_a_file, seconds_of, unlisted
+from hdtf_async.commands.check import FOREIGN, look, names_a_file, seconds_of, unlisted
 from hdtf_async.core.events import CheckEnded, RunStarted
 from hdtf_async.core.failures import ExitCode, Failure, Reason
 from hdtf_async.core.job import to_end, under_way
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from os import PathLike
     from pathlib import Path
 
-    from hdtf_async.check import Seen
+    from hdtf_async.commands.check import Seen
     from hdtf_async.core.events import Events, Found
     from hdtf_async.core.job import Running
     from hdtf_async.core.jsonlines import Record
