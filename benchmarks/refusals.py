@@ -15,7 +15,8 @@ from pathlib import Path
 
 import anyio
 
-from hdtf_async import demo, progress
+from hdtf_async import demo
+from hdtf_async.cli import progress
 from hdtf_async.demo import Answer, Conditions, Refusal
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))

@@ -16,7 +16,8 @@ from conftest import exported
 from scenarios import DRAWN, FILM, Outcome, Scenario, write_tables
 
 import hdtf_async
-from hdtf_async import Options, demo, progress
+from hdtf_async import Options, demo
+from hdtf_async.cli import progress
 from hdtf_async.core.events import LaneClosed, LaneOpened
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import hdtf_async
 from hdtf_async import ExitCode, Options, OptionsError, StoreError
-from hdtf_async.cli import main
-from hdtf_async.flags import COMMANDS
+from hdtf_async.cli.main import main
+from hdtf_async.cli.parser import COMMANDS
 from hdtf_async.output.object_store import client, directory
 from hdtf_async.output.object_store.client import Address, is_address
 from hdtf_async.output.object_store.errors import told

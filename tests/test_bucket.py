@@ -34,7 +34,7 @@ from objects import BUCKET, Fault, Front, in_front, make_bucket
 
 import hdtf_async
 from hdtf_async import BusyError, ExitCode, FormError, Options, StoreError
-from hdtf_async.cli import main
+from hdtf_async.cli.main import main
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Box, Clip, Interval, Video
 from hdtf_async.core.shards import Merged, Shard

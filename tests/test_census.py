@@ -12,7 +12,8 @@ import pytest
 from conftest import exported
 
 import hdtf_async
-from hdtf_async import ExitCode, Options, cli, demo
+from hdtf_async import ExitCode, Options, demo
+from hdtf_async.cli import main
 from hdtf_async.commands.census import running
 from hdtf_async.core import events
 from hdtf_async.demo.answers import Answer, Conditions, Refusal
@@ -118,6 +119,6 @@ def test_the_command_says_what_it_needs(capsys: pytest.CaptureFixture[str]) -> N
         (["census", "--out", "x", "--size", "256"], "--size"),
     ):
         with pytest.raises(SystemExit) as ended:
-            cli.main(words)
+            main.main(words)
         assert ended.value.code == ExitCode.USAGE
         assert said in capsys.readouterr().err

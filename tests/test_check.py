@@ -16,7 +16,8 @@ import anyio
 import pytest
 
 import hdtf_async
-from hdtf_async import ExitCode, Options, Reason, cli, progress
+from hdtf_async import ExitCode, Options, Reason
+from hdtf_async.cli import main, progress
 from hdtf_async.commands import repair
 from hdtf_async.commands.check import look
 from hdtf_async.core import events
@@ -120,7 +121,7 @@ def test_what_is_spoilt_is_named_and_made_again_to_the_same_bytes(
 ) -> None:
     """Exit code 1, with one line for each; the repair ends with 0 and leaves what is foreign alone."""
     spoil(out)
-    assert cli.main(["check", "--out", str(out)]) == 1
+    assert main.main(["check", "--out", str(out)]) == 1
     told = capsys.readouterr().out.splitlines()
     assert [(*text.partition(": ")[0].split(),) for text in told[:5]] == [
         ("corrupt", f"{FLIPPED}.mp4"),
@@ -137,16 +138,16 @@ def test_what_is_spoilt_is_named_and_made_again_to_the_same_bytes(
     assert told[5].endswith("3 corrupt, 1 missing, 1 untracked.")
     assert len(told[5:]) <= 10
 
-    assert cli.main(["check", "--repair", "--out", str(out), "--yt-dlp-args=--never-asked"]) == 0
+    assert main.main(["check", "--repair", "--out", str(out), "--yt-dlp-args=--never-asked"]) == 0
     repaired = capsys.readouterr().out
     assert f"untracked  {STRANGER}" in repaired
     assert "Re-created 3 clips; 0 failed." in repaired
     assert content(out) == content(finished.out) | {STRANGER: hashlib.sha256(b"mine").hexdigest()}
 
-    assert cli.main(["check", "--out", str(out)]) == 1
+    assert main.main(["check", "--out", str(out)]) == 1
     assert f"untracked  {STRANGER}" in capsys.readouterr().out
     (out / STRANGER).unlink()
-    assert cli.main(["check", "--deep", "--out", str(out)]) == 0
+    assert main.main(["check", "--deep", "--out", str(out)]) == 0
     assert capsys.readouterr().out.endswith("0 corrupt, 0 missing, 0 untracked.\n")
 
 
@@ -427,7 +428,7 @@ def test_programs_and_the_hurried_are_told_what_is_found(
 ) -> None:
     """JSON lines from the first event to the last; or the findings alone, on stderr."""
     (out / STRANGER).write_bytes(b"mine")
-    assert cli.main(["check", "--out", str(out), printing]) == 1
+    assert main.main(["check", "--out", str(out), printing]) == 1
     told = capsys.readouterr()
     if printing == "--quiet":
         assert (told.out, told.err) == ("", f"untracked  {STRANGER}: not in the journal\n")
@@ -451,12 +452,12 @@ def test_a_wrong_command_line_and_local_trouble_have_their_exit_codes(
         (["check", "--out", "x", "--recut"], "--recut"),
     ):
         with pytest.raises(SystemExit) as ended:
-            cli.main(words)
+            main.main(words)
         assert ended.value.code == ExitCode.USAGE
         assert said in capsys.readouterr().err
     for more in ([], ["--repair"]):
-        assert cli.main(["check", "--out", str(tmp_path / "nowhere"), *more]) == ExitCode.LOCAL
+        assert main.main(["check", "--out", str(tmp_path / "nowhere"), *more]) == ExitCode.LOCAL
         assert "expected the output directory of a run" in capsys.readouterr().err
     assert not (tmp_path / "nowhere").exists()
-    assert cli.main(["check", "--out", str(out), "--deep", "--ffmpeg", "/nowhere/ffmpeg"]) == ExitCode.LOCAL
+    assert main.main(["check", "--out", str(out), "--deep", "--ffmpeg", "/nowhere/ffmpeg"]) == ExitCode.LOCAL
     assert "/nowhere/ffmpeg" in capsys.readouterr().out

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from hdtf_async import cli
+from hdtf_async.cli import main
 from hdtf_async.core.options import DISK, ENCODE, NETWORK, PRINT, TOOLS, WHICH
 from hdtf_async.dataset import tables
 
@@ -20,7 +20,7 @@ GROUPS = (WHICH, NETWORK, ENCODE, DISK, TOOLS, PRINT)
 
 def planned(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
     """Return what `plan --json` prints."""
-    assert cli.main(["plan", "--json", *words]) == 0
+    assert main.main(["plan", "--json", *words]) == 0
     told: dict[str, Any] = json.loads(capsys.readouterr().out)
     return told
 
@@ -39,7 +39,7 @@ def test_plan_counts_what_the_tables_hold(capsys: pytest.CaptureFixture[str]) ->
 
 def test_plan_ends_with_the_sum(capsys: pytest.CaptureFixture[str]) -> None:
     """What is odd and what cannot be had stands above it: it may be long."""
-    assert cli.main(["plan", "--subset", "WDA,WRA"]) == 0
+    assert main.main(["plan", "--subset", "WDA,WRA"]) == 0
     above, _, last = capsys.readouterr().out.partition("\n\n")
     assert last.splitlines()[:4] == [
         "302 of 370 videos, 357 clips, 15.18 hours",
@@ -125,7 +125,7 @@ def test_a_wrong_command_line_says_what_is_wrong_and_leaves_with_2(
     """One line or two, no traceback, and nothing made."""
     monkeypatch.chdir(tmp_path)
     try:
-        code = cli.main(words)
+        code = main.main(words)
     except SystemExit as left:
         code = left.code if isinstance(left.code, int) else -1
     told = capsys.readouterr()
@@ -140,7 +140,7 @@ def test_a_malformed_table_is_named_with_file_and_line(
 ) -> None:
     """Exit code 2, before anything is made."""
     (tmp_path / "RD_video_url.txt").write_text("Radio1 https://youtu.be/CPCoMyuBRM0\nRadio2\n")
-    assert cli.main(["--out", str(tmp_path / "out"), "--source", str(tmp_path)]) == 2
+    assert main.main(["--out", str(tmp_path / "out"), "--source", str(tmp_path)]) == 2
     assert "RD_video_url.txt:2" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
@@ -150,7 +150,7 @@ def test_an_output_that_is_a_file_is_local_trouble(
 ) -> None:
     """Exit code 4 and a sentence."""
     (tmp_path / "out").write_text("mine")
-    assert cli.main(["--out", str(tmp_path / "out"), "--limit", "1"]) == 4
+    assert main.main(["--out", str(tmp_path / "out"), "--limit", "1"]) == 4
     assert "choose another --out" in capsys.readouterr().err
     assert (tmp_path / "out").read_text() == "mine"
 
@@ -159,7 +159,7 @@ def test_a_missing_tool_is_local_trouble_before_anything_is_asked(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Once, and not 356 times."""
-    assert cli.main(["--out", str(tmp_path), "--ffmpeg", str(tmp_path / "none")]) == 4
+    assert main.main(["--out", str(tmp_path), "--ffmpeg", str(tmp_path / "none")]) == 4
     assert "Stopped early" in capsys.readouterr().out
 
 
@@ -168,7 +168,7 @@ def test_why_a_run_stopped_is_told_even_when_quiet(
     printing: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nothing but errors means: errors."""
-    assert cli.main(["--out", str(tmp_path), "--ffmpeg", str(tmp_path / "none"), printing]) == 4
+    assert main.main(["--out", str(tmp_path), "--ffmpeg", str(tmp_path / "none"), printing]) == 4
     told = capsys.readouterr()
     assert "No such file" in told.err
     if printing == "--json":

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from loading import Most, load, write_tables
 
 import hdtf_async
-from hdtf_async import ExitCode, Reason, cli
+from hdtf_async import ExitCode, Reason
+from hdtf_async.cli import main
 from hdtf_async.core.divisions import Outstanding, Part, Request, outstanding, part_of, record_of
 from hdtf_async.core.shards import Shard, named, place
 from hdtf_async.output.directory import opened
@@ -170,7 +171,7 @@ def test_clips_of_absent_shards_are_listed_as_missing(
     reports = [anyio.run(partial(load, out, source, Most(), shard=shard)) for shard in begun]
     assert reports[-1].absent == absent
     assert reports[-1].exit_code == ExitCode.PASSING
-    assert cli.main(["merge", "--out", str(out)]) == ExitCode.PASSING
+    assert main.main(["merge", "--out", str(out)]) == ExitCode.PASSING
     words = capsys.readouterr().out
     assert "Shards 1/4 and 3/4 have not started" in words
     there, missing = _listed(out)

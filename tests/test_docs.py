@@ -18,7 +18,7 @@ import pytest
 import readme
 import test_events
 
-from hdtf_async import cli
+from hdtf_async.cli import main
 
 if TYPE_CHECKING:
     from conftest import Finished
@@ -99,11 +99,11 @@ def test_a_command_line_of_the_docs_is_one(
     """The real parser takes it; what needs YouTube does not begin."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "cookies.txt").write_text("# Netscape HTTP Cookie File\n")
-    monkeypatch.setattr(cli, "until_signal", lambda _work, **_kind: 0)
+    monkeypatch.setattr(main, "until_signal", lambda _work, **_kind: 0)
     # Words in capitals stand for what one puts there.
     words = shlex.split(line.replace("[", "").replace("]", ""))[3:]
     try:
-        code = cli.main(words)
+        code = main.main(words)
     except SystemExit as left:
         code = left.code if isinstance(left.code, int) else -1
     assert code == 0, f"{page}: {line}"

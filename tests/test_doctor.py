@@ -12,7 +12,8 @@ import pytest
 from conftest import exported
 
 import hdtf_async
-from hdtf_async import ExitCode, Options, Reason, cli, demo
+from hdtf_async import ExitCode, Options, Reason, demo
+from hdtf_async.cli import main
 from hdtf_async.commands import doctor
 from hdtf_async.core.preflight import Verdict, is_ready
 from hdtf_async.lanes.toolchain import bundled_ffmpeg
@@ -110,10 +111,10 @@ async def test_a_disk_without_room_and_a_busy_directory_are_seen(tmp_path: Path)
 
 def test_the_command_says_ready_or_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Lines for a person and one object for a program; exit code 0 or 4."""
-    assert cli.main(["doctor", "--out", str(tmp_path), "--min-free", "0", "--limit", "1"]) == ExitCode.DONE
+    assert main.main(["doctor", "--out", str(tmp_path), "--min-free", "0", "--limit", "1"]) == ExitCode.DONE
     assert capsys.readouterr().out.endswith("Ready.\n")
     words = ["doctor", "--json", "--out", str(tmp_path), "--ffmpeg", str(tmp_path / "nowhere")]
-    assert cli.main(words) == ExitCode.LOCAL
+    assert main.main(words) == ExitCode.LOCAL
     told = json.loads(capsys.readouterr().out)
     assert told["ready"] is False
     (wrong,) = (sign for sign in told["signs"] if sign["verdict"] == "wrong")
@@ -177,11 +178,11 @@ def test_cookies_that_have_all_expired_are_not_ready(
     cookies = tmp_path / "cookies.txt"
     expired = "# Netscape HTTP Cookie File\n.youtube.com\tTRUE\t/\tTRUE\t1000000000\tSID\tsecret-value\n"
     cookies.write_text(expired)
-    assert cli.main(["doctor", "--cookies", str(cookies)]) == 4
+    assert main.main(["doctor", "--cookies", str(cookies)]) == 4
     told = capsys.readouterr().out
     assert "all expired" in told
     assert told.endswith("Not ready.\n")
     cookies.write_text(f"{expired}.google.com\tTRUE\t/\tTRUE\t0\tSID2\tsecret-value\n")
-    assert cli.main(["doctor", "--json", "--cookies", str(cookies)]) == 0
+    assert main.main(["doctor", "--json", "--cookies", str(cookies)]) == 0
     signs = {sign["subject"]: sign for sign in json.loads(capsys.readouterr().out)["signs"]}
     assert signs["cookies"]["verdict"] == "fine"

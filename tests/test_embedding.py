@@ -18,7 +18,7 @@ import readme
 
 import hdtf_async
 from hdtf_async import ExitCode, Options, OptionsError, Reason, StoreError
-from hdtf_async.cli import main
+from hdtf_async.cli.main import main
 from hdtf_async.commands import repair
 from hdtf_async.commands.census import CENSUS
 from hdtf_async.core.job import under_way

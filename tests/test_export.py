@@ -22,8 +22,9 @@ import readme
 from media import Decoded, Picture
 
 import hdtf_async
-from hdtf_async import FormError, Options, StoreError, flags
-from hdtf_async.cli import main
+from hdtf_async import FormError, Options, StoreError
+from hdtf_async.cli import parser as flags
+from hdtf_async.cli.main import main
 from hdtf_async.commands.export import MANIFEST, export
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.recipes import RECIPES

@@ -30,7 +30,7 @@ from PIL import Image
 
 import hdtf_async
 from hdtf_async import ExitCode, Options
-from hdtf_async.cli import main
+from hdtf_async.cli.main import main
 from hdtf_async.commands import doctor, faces
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box, Clip, Crop, Fallback, Form, Interval, Video

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import golden_cuts
 import pytest
 
-from hdtf_async.cli import main
+from hdtf_async.cli.main import main
 from hdtf_async.core.failures import ExitCode
 from hdtf_async.core.model import CUTTING_RULES
 from hdtf_async.dataset import geometry, plan

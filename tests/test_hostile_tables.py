@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import hdtf_async
-from hdtf_async import cli
+from hdtf_async.cli import main
 from hdtf_async.core.failures import Failure
 from hdtf_async.core.model import (
     SUBSETS,
@@ -417,7 +417,7 @@ def _command_line_tells_of_it(directory: Path, level: Corrections, *, lawful: bo
     """Check that `plan` ends with a lawful code and moves no cursor."""
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
-        code = cli.main(["plan", "--source", str(directory), "--corrections", level])
+        code = main.main(["plan", "--source", str(directory), "--corrections", level])
     assert code == (0 if lawful else 2)
     assert all(line.isprintable() for line in (out.getvalue() + err.getvalue()).splitlines())
     assert "internal error" not in err.getvalue()

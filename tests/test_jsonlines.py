@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hdtf_async import Failure, OptionsError, settings
+from hdtf_async import Failure, OptionsError
+from hdtf_async.cli import settings
 from hdtf_async.core import jsonlines
 from hdtf_async.core.jsonlines import line, lines, records
 from hdtf_async.output.directory import opened

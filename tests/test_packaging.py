@@ -78,7 +78,7 @@ def test_wheel_and_archive_are_whole_and_the_wheel_runs_the_demo_elsewhere(
         (metadata,) = [name for name in names if name.endswith(".dist-info/METADATA")]
         told = email.message_from_bytes(packed.read(metadata))
         assert (
-            "hdtf-async = hdtf_async.cli:entry"
+            "hdtf-async = hdtf_async.cli.main:entry"
             in packed.read(metadata.replace("METADATA", "entry_points.txt")).decode()
         )
     assert "hdtf_async/py.typed" in names

@@ -12,6 +12,7 @@ import pytest
 import readme
 import virtual_time
 
+from hdtf_async.cli.estimate import Picture, in_bytes, in_hours
 from hdtf_async.core.events import (
     ClipDone,
     ClipFailed,
@@ -33,7 +34,6 @@ from hdtf_async.dataset import plan
 from hdtf_async.lanes.limits import Lanes
 from hdtf_async.lanes.pipeline import Pipeline
 from hdtf_async.lanes.throttle import Entrance
-from hdtf_async.picture import Picture, in_bytes, in_hours
 
 sys.path.insert(0, str(readme.README.parent))
 

@@ -13,6 +13,19 @@ import pytest
 import virtual_time
 from screen import Screen
 
+from hdtf_async.cli.progress import (
+    LEVELS,
+    Bars,
+    Errors,
+    JsonLines,
+    Lines,
+    View,
+    line_of,
+    show,
+    summary,
+    view_for,
+)
+from hdtf_async.cli.terminal import ROOM, Pen, fold
 from hdtf_async.core.events import (
     ClipFailed,
     DownloadProgress,
@@ -30,19 +43,6 @@ from hdtf_async.core.events import (
 )
 from hdtf_async.core.failures import ADVICE, Failure, Reason
 from hdtf_async.core.options import Printing
-from hdtf_async.pen import ROOM, Pen, fold
-from hdtf_async.progress import (
-    LEVELS,
-    Bars,
-    Errors,
-    JsonLines,
-    Lines,
-    View,
-    line_of,
-    show,
-    summary,
-    view_for,
-)
 from hdtf_async.report.result import Report
 
 if TYPE_CHECKING:

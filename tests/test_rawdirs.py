@@ -15,7 +15,7 @@ from test_sound import beeps_beside
 
 import hdtf_async
 from hdtf_async import Options, Reason
-from hdtf_async.cli import main
+from hdtf_async.cli.main import main
 from hdtf_async.commands import doctor
 from hdtf_async.core.events import FileNotUsed
 from hdtf_async.core.model import Audio, Crop

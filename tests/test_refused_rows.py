@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import hdtf_async
-from hdtf_async import ExitCode, Reason, cli
+from hdtf_async import ExitCode, Reason
+from hdtf_async.cli import main
+from hdtf_async.cli.progress import quiet_summary, summary
 from hdtf_async.output.journal import JOURNAL
-from hdtf_async.progress import quiet_summary, summary
 
 if TYPE_CHECKING:
     from conftest import Finished
@@ -139,6 +140,6 @@ async def test_shards_record_refused_rows_and_merge_lists_them(out: Path, option
 def test_the_command_says_it_too(out: Path, options: Options, capsys: pytest.CaptureFixture[str]) -> None:
     """On the screen, with exit code 1."""
     line = add_row(options, *REFUSED["box"][:2])
-    assert cli.main(["--out", str(out), "--source", str(options.source), "--pace", "0"]) == 1
+    assert main.main(["--out", str(out), "--source", str(options.source), "--pace", "0"]) == 1
     told = capsys.readouterr().out
     assert f"RD_crop_wh.txt:{line}: box '0 0 0 0' has no area" in " ".join(told.split())

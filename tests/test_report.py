@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import hdtf_async
-from hdtf_async import cli
+from hdtf_async.cli import main
 from hdtf_async.core.events import (
     ClipDone,
     ClipRetrying,
@@ -290,7 +290,7 @@ def test_a_second_report_starts_no_process_and_is_the_same(
 ) -> None:
     """Its pictures are those of the first, also when it is asked for on the command line."""
     out = copied(finished, tmp_path)
-    assert cli.main(["report", "--out", str(out)]) == 0
+    assert main.main(["report", "--out", str(out)]) == 0
     assert capsys.readouterr().out == f"{out / 'report.html'}\n"
     assert (out / "report.html").read_bytes() == (finished.out / "report.html").read_bytes()
 

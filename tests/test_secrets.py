@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 import pytest
 from conftest import exported
 
-from hdtf_async import ExitCode, Options, OptionsError, cli, demo
+from hdtf_async import ExitCode, Options, OptionsError, demo
+from hdtf_async.cli import main
 from hdtf_async.demo import Answer, Fault
 
 if TYPE_CHECKING:
@@ -227,7 +228,7 @@ def test_no_secret_is_in_what_is_said_of_a_wrong_option(
     """A slip on the command line ends with exit code 2, and a log of the terminal has no password in it."""
     out = ["--out", str(tmp_path)]
     try:
-        code = cli.main([*command, *out, word])
+        code = main.main([*command, *out, word])
     except SystemExit as left:
         code = int(left.code or 0)
     assert code == ExitCode.USAGE

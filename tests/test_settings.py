@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hdtf_async import cli, settings
+from hdtf_async.cli import main, settings
 from hdtf_async.core.options import Options, OptionsError, Printing, flag_of
 
 EVERY = {
@@ -91,7 +91,7 @@ def test_the_command_line_counts_most_then_the_environment_then_the_named_file(
     monkeypatch.setenv("HDTF_ASYNC_SUBSET", "WRA")
 
     def planned(*words: str) -> dict[str, Any]:
-        assert cli.main(["plan", "--json", *words]) == 0
+        assert main.main(["plan", "--json", *words]) == 0
         told: dict[str, Any] = json.loads(capsys.readouterr().out)
         return told
 
@@ -161,7 +161,7 @@ def test_what_is_wrong_in_a_file_is_told_with_its_name_and_key(text: str, said: 
         settings.read({}, file)
     assert str(wrong.value).startswith(f"{file}: ")
     assert said in str(wrong.value)
-    assert cli.main(["--out", str(tmp_path / "out"), "--config", str(file)]) == 2
+    assert main.main(["--out", str(tmp_path / "out"), "--config", str(file)]) == 2
     assert not (tmp_path / "out").exists()
 
 
@@ -200,10 +200,10 @@ def test_a_command_takes_only_the_options_that_it_has(
     assert values({}, file, {"size"}) == {"size": 64}
     monkeypatch.setenv("HDTF_ASYNC_COOKIES", "/nowhere")
     monkeypatch.setenv("HDTF_ASYNC_RECUT", "true")
-    assert cli.main(["check", "--out", str(tmp_path / "none"), "--config", "/dev/null"]) == 2
+    assert main.main(["check", "--out", str(tmp_path / "none"), "--config", "/dev/null"]) == 2
     assert "HDTF_ASYNC_COOKIES: cannot read /nowhere: No such file" in capsys.readouterr().err
     monkeypatch.delenv("HDTF_ASYNC_COOKIES")
-    assert cli.main(["doctor", "--json", "--ffmpeg", "/nowhere"]) == 4
+    assert main.main(["doctor", "--json", "--ffmpeg", "/nowhere"]) == 4
     assert json.loads(capsys.readouterr().out)["settings"] == {"--recut": "HDTF_ASYNC_RECUT"}
 
 
@@ -218,7 +218,7 @@ def test_no_command_offers_what_it_would_leave_aside(
 ) -> None:
     """It says that it does not know it."""
     with pytest.raises(SystemExit):
-        cli.main([*words, "--out", str(tmp_path)])
+        main.main([*words, "--out", str(tmp_path)])
     assert f"unrecognized arguments: {unknown}" in capsys.readouterr().err
 
 
@@ -232,14 +232,14 @@ def test_a_report_heeds_what_is_set_elsewhere(
         seen.append(options)
         return 0
 
-    monkeypatch.setattr(cli, "_report", report)
+    monkeypatch.setattr(main, "_report", report)
     file = tmp_path / "a.toml"
     file.write_text('ffmpeg = "mine"\n')
     monkeypatch.setenv("HDTF_ASYNC_ENCODES", "3")
-    assert cli.main(["report", "--out", str(tmp_path), "--config", str(file)]) == 0
+    assert main.main(["report", "--out", str(tmp_path), "--config", str(file)]) == 0
     assert seen == [Options(ffmpeg=tmp_path / "mine", encodes=3)]
     monkeypatch.setenv("HDTF_ASYNC_ENCODES", "none")
-    assert cli.main(["report", "--out", str(tmp_path)]) == 2
+    assert main.main(["report", "--out", str(tmp_path)]) == 2
     assert (
         "HDTF_ASYNC_ENCODES: expected an integer from 1 to 1024, such as 4 (got none)"
         in capsys.readouterr().err

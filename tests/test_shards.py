@@ -24,7 +24,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from loading import Most, load, write_tables
 
-from hdtf_async import BusyError, ExitCode, FormError, Reason, cli
+from hdtf_async import BusyError, ExitCode, FormError, Reason
+from hdtf_async.cli import main
 from hdtf_async.core import descriptors
 from hdtf_async.core.model import Box, Clip, Interval, Video
 from hdtf_async.core.options import Options
@@ -124,7 +125,7 @@ def test_rows_that_name_one_video_fall_together() -> None:
 def test_what_is_no_shard_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     """With exit code 2, before anything is touched."""
     with pytest.raises(SystemExit) as ended:
-        cli.main(["plan", f"--shard={text}"])
+        main.main(["plan", f"--shard={text}"])
     assert ended.value.code == ExitCode.USAGE
     assert "--shard" in capsys.readouterr().err
 
@@ -172,7 +173,7 @@ def test_half_a_word_of_a_batch_system_is_an_error(
         from_environment(variables)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert cli.main(["--out", str(tmp_path / "out")]) == ExitCode.USAGE
+    assert main.main(["--out", str(tmp_path / "out")]) == ExitCode.USAGE
     assert not (tmp_path / "out").exists()
 
 
@@ -460,15 +461,15 @@ def test_exit_codes_are_of_the_shard_and_of_the_whole(
     }
     before = (out / METADATA).read_bytes()
     (out / METADATA).unlink()
-    assert cli.main(["merge", "--out", str(out)]) == ExitCode.GIVEN_UP
+    assert main.main(["merge", "--out", str(out)]) == ExitCode.GIVEN_UP
     assert "9 clips, 1 missing" in capsys.readouterr().out
     assert (out / METADATA).read_bytes() == before
     journal = out / f"_journal.shard-{gone.index}-of-2.jsonl"
     lines = journal.read_bytes().splitlines(keepends=True)
     journal.write_bytes(b"".join(lines[:-1]))  # as one that was killed right before its end
-    assert cli.main(["merge", "--out", str(out)]) == ExitCode.PASSING
+    assert main.main(["merge", "--out", str(out)]) == ExitCode.PASSING
     assert "9 clips, 1 missing, 1 shards running or killed" in capsys.readouterr().out
-    assert cli.main(["merge", "--out", str(tmp_path / "nowhere")]) == ExitCode.LOCAL
+    assert main.main(["merge", "--out", str(tmp_path / "nowhere")]) == ExitCode.LOCAL
     assert not (tmp_path / "nowhere").exists()
 
 

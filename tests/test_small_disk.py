@@ -18,7 +18,8 @@ from aftermath import FAILURES, JOURNAL, METADATA, content, is_temporary, lines_
 from loading import BYTES, Most, YtDlp, load, write_tables
 
 import hdtf_async
-from hdtf_async import ExitCode, Reason, cli
+from hdtf_async import ExitCode, Reason
+from hdtf_async.cli import main
 from hdtf_async.core.model import Audio
 from hdtf_async.output import atomic
 from hdtf_async.output.directory import Store
@@ -243,9 +244,9 @@ async def test_a_path_of_any_characters_is_worked_in(finished: Finished, tmp_pat
 def test_what_takes_no_clip_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """A file in the directory's place, and a disk that is mounted to be read only: exit code 4."""
     (tmp_path / "file").touch()
-    assert cli.main(["--out", str(tmp_path / "file")]) == ExitCode.LOCAL
+    assert main.main(["--out", str(tmp_path / "file")]) == ExitCode.LOCAL
     assert "file is not a directory: choose another --out" in capfd.readouterr().err
     with small(tmp_path / "disk", 1_000_000) as anew:
         anew("ro")
-        assert cli.main(["--out", str(tmp_path / "disk" / "clips")]) == ExitCode.LOCAL
+        assert main.main(["--out", str(tmp_path / "disk" / "clips")]) == ExitCode.LOCAL
         assert "Read-only file system: mount it read-write, or choose another --out" in capfd.readouterr().err

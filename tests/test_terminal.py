@@ -20,7 +20,8 @@ import pytest
 from conftest import children
 from screen import Screen
 
-from hdtf_async import Options, cli, demo
+from hdtf_async import Options, demo
+from hdtf_async.cli import main
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -271,5 +272,5 @@ async def test_an_interrupt_while_the_demo_draws_promises_nothing(keeps: bool, t
 @pytest.mark.usefixtures("no_children")
 def test_the_finished_demo_starts_no_process(finished: Finished, capsys: pytest.CaptureFixture[str]) -> None:
     """Not even the stand-in: there is nothing to ask it."""
-    assert cli.main(["demo", "--out", str(finished.out)]) == 0
+    assert main.main(["demo", "--out", str(finished.out)]) == 0
     assert capsys.readouterr().out.startswith("0 clips written (0.0 s, 0 B); 10 already present")

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hdtf_async
-from hdtf_async import cli
+from hdtf_async.cli import main
 from hdtf_async.commands import faces as sheet
 from hdtf_async.core.jsonlines import line
 from hdtf_async.core.text import printable, quoted, shown
@@ -178,7 +178,7 @@ def test_no_command_prints_what_a_terminal_obeys(
     """On a directory that somebody else made, and with hostile words on the command line."""
     out = received(finished, tmp_path / "out", hostile)
     try:
-        code = cli.main(COMMANDS[command](str(out), hostile, str(tmp_path / "tree")))
+        code = main.main(COMMANDS[command](str(out), hostile, str(tmp_path / "tree")))
     except SystemExit as left:
         code = left.code if isinstance(left.code, int) else -1
     told = capsys.readouterr()
@@ -201,10 +201,10 @@ def test_hostile_settings_are_told_safely(
         f"crop = [{json.dumps(name)}]\n",
     ):
         file.write_text(text)
-        assert cli.main(["plan", "--config", str(file)]) == 2
+        assert main.main(["plan", "--config", str(file)]) == 2
         assert_printed_safely(capsys.readouterr().err)
     monkeypatch.setenv(f"HDTF_ASYNC_{hostile.replace('=', '')}", "1")
-    assert cli.main(["plan"]) == 2
+    assert main.main(["plan"]) == 2
     assert_printed_safely(capsys.readouterr().err)
 
 
@@ -221,7 +221,7 @@ def test_what_a_tool_says_of_itself_is_told_safely(
     tool = tmp_path / "tool"
     tool.write_text(f"#!/bin/sh\ncat {tmp_path / 'words'}\ncat {tmp_path / 'words'} >&2\n")
     tool.chmod(0o755)
-    assert cli.main(["doctor", "--ffmpeg", str(tool), "--yt-dlp", str(tool)]) == 4
+    assert main.main(["doctor", "--ffmpeg", str(tool), "--yt-dlp", str(tool)]) == 4
     told = capsys.readouterr()
     assert "ffmpeg" in told.out
     assert_printed_safely(told.out.removesuffix("Ready.\n"))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import hdtf_async
 from hdtf_async import ExitCode
-from hdtf_async.cli import main
+from hdtf_async.cli.main import main
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box, Clip, Crop, Fallback, Form, Interval, Video
 from hdtf_async.media.face import finder

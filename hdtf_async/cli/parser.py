@@ -13,14 +13,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from hdtf_async import settings
+from hdtf_async.cli import settings
+from hdtf_async.cli.terminal import say
 from hdtf_async.core.failures import ExitCode
 from hdtf_async.core.options import Options, OptionsError, Printing, flag_of
 from hdtf_async.core.recipes import RECIPES
 from hdtf_async.core.redact import without_secrets
 from hdtf_async.core.text import printable, shown
 from hdtf_async.output.object_store.directory import place
-from hdtf_async.pen import say
 from hdtf_async.run import local_directory
 
 if TYPE_CHECKING:

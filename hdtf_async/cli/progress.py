@@ -17,6 +17,8 @@ import anyio
 from tqdm import tqdm
 from tqdm.utils import disp_trim
 
+from hdtf_async.cli.estimate import Picture, count, in_bytes, in_hours
+from hdtf_async.cli.terminal import Pen, fold, into, size_of
 from hdtf_async.commands.census import Availability
 from hdtf_async.core.events import (
     ClipChecked,
@@ -37,8 +39,6 @@ from hdtf_async.core.events import (
 )
 from hdtf_async.core.failures import Reason
 from hdtf_async.core.text import printable, shown
-from hdtf_async.pen import Pen, fold, into, size_of
-from hdtf_async.picture import Picture, count, in_bytes, in_hours
 
 if TYPE_CHECKING:
     from collections import Counter

@@ -17,22 +17,8 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 import anyio.lowlevel
 from anyio.to_thread import run_sync
 
-from hdtf_async import progress
-from hdtf_async.commands import doctor, faces, live, repair
-from hdtf_async.commands import plan as planned
-from hdtf_async.commands.census import CENSUS, FRESH
-from hdtf_async.commands.census import IDLE as IDLE_IN_CENSUS
-from hdtf_async.commands.census import running as census_running
-from hdtf_async.commands.export import OPTIONS as OF_EXPORT
-from hdtf_async.commands.export import Exported, export
-from hdtf_async.core import preflight, shards
-from hdtf_async.core.failures import ExitCode, Failure
-from hdtf_async.core.job import Running
-from hdtf_async.core.options import DISK, ENCODE, NETWORK, TOOLS, WHICH, Options, OptionsError, Printing
-from hdtf_async.core.recipes import RECIPES
-from hdtf_async.dataset import plan, tables
-from hdtf_async.ending import Gently, fault, until_signal
-from hdtf_async.flags import (
+from hdtf_async.cli import progress
+from hdtf_async.cli.parser import (
     COMMANDS,
     DESCRIPTION,
     EPILOG,
@@ -46,13 +32,27 @@ from hdtf_async.flags import (
     preset,
     set_elsewhere,
 )  # fmt: skip
+from hdtf_async.cli.signals import Gently, fault, until_signal
+from hdtf_async.cli.terminal import say, say_json
+from hdtf_async.commands import doctor, faces, live, repair
+from hdtf_async.commands import plan as planned
+from hdtf_async.commands.census import CENSUS, FRESH
+from hdtf_async.commands.census import IDLE as IDLE_IN_CENSUS
+from hdtf_async.commands.census import running as census_running
+from hdtf_async.commands.export import OPTIONS as OF_EXPORT
+from hdtf_async.commands.export import Exported, export
+from hdtf_async.core import preflight, shards
+from hdtf_async.core.failures import ExitCode, Failure
+from hdtf_async.core.job import Running
+from hdtf_async.core.options import DISK, ENCODE, NETWORK, TOOLS, WHICH, Options, OptionsError, Printing
+from hdtf_async.core.recipes import RECIPES
+from hdtf_async.dataset import plan, tables
 from hdtf_async.lanes import user_videos
 from hdtf_async.lanes.toolchain import bundled_ffmpeg, ffmpeg_of, one_error, own_version
 from hdtf_async.output import directory
 from hdtf_async.output.journal import Known
 from hdtf_async.output.locks import StoreError
 from hdtf_async.output.other_settings import FormError
-from hdtf_async.pen import say, say_json
 from hdtf_async.report import page
 from hdtf_async.run import merge, running
 

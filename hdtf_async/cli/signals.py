@@ -8,9 +8,9 @@ from contextlib import suppress
 
 import anyio
 
+from hdtf_async.cli.terminal import say
 from hdtf_async.core import os_errors
 from hdtf_async.lanes.toolchain import one_error
-from hdtf_async.pen import say
 
 Gently = list[Callable[[], None]]
 """How the work under way is asked to end soon, once it can be."""
