@@ -56,7 +56,7 @@ def shipped() -> Path:
 
     It lies inside the package where that was installed from a wheel, and beside it in a checkout.
     """
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     inside = package / "HDTF_dataset"
     return inside if inside.is_dir() else package.parent / "HDTF_dataset"
 

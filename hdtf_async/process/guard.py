@@ -112,7 +112,7 @@ def _started(locks: tuple[int, ...], mark: str) -> Popen[bytes]:
     try:
         # Isolated and without site packages: no setting of the user's reaches it.
         return Popen(
-            [sys.executable, "-IS", str(Path(__file__).with_name("sentinel.py")), mark],
+            [sys.executable, "-IS", str(Path(__file__).with_name("reaper.py")), mark],
             bufsize=0,
             stdin=PIPE,
             stdout=DEVNULL,

@@ -71,7 +71,7 @@ def of_ours(module: str, *words: str) -> list[str]:
     """Return the command line of a child that is a part of this program: `serve` of a module, with words."""
     # -P: a module of that name in the working directory must not be taken for ours. So where ours is has
     # to be said, for this program may have been started right from its source directory.
-    return [sys.executable, "-P", "-c", _OURS, str(Path(__file__).parents[1]), module, *words]
+    return [sys.executable, "-P", "-c", _OURS, str(Path(__file__).parents[2]), module, *words]
 
 
 def never(_line: str) -> bool:

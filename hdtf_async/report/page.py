@@ -171,7 +171,7 @@ def render(found: Found) -> bytes:
 
 
 def _part(name: str) -> str:
-    return (files("hdtf_async") / "templates" / name).read_text("utf-8").strip()
+    return (files("hdtf_async.report") / "templates" / name).read_text("utf-8").strip()
 
 
 def _hash(text: str) -> str:

@@ -1,0 +1,1 @@
+"""Argument parsing, settings, signals, progress bars, exit codes."""

@@ -1,0 +1,1 @@
+"""Where clips come from: table readers, corrections, crop boxes, the plan."""

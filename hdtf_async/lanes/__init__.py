@@ -1,0 +1,1 @@
+"""The network lane and the encode lane. Start reading in `pipeline`."""

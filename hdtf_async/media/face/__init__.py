@@ -1,0 +1,1 @@
+"""Face detection and the crop window that follows from it (``--crop face``)."""

@@ -1,0 +1,1 @@
+"""The output directory: journal, manifests, locks, durable file operations."""

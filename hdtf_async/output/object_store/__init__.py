@@ -1,0 +1,1 @@
+"""The same output directory as objects of a store (``s3://`` and others)."""

@@ -1,0 +1,1 @@
+"""Child processes: start, supervise, end; what their stderr means."""

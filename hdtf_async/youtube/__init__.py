@@ -1,0 +1,1 @@
+"""yt-dlp: command lines, formats, JavaScript challenges."""
