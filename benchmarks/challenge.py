@@ -30,7 +30,7 @@ from statistics import median
 
 import anyio
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
 from hdtf_async import demo
 from hdtf_async.lanes.toolchain import bundled_ffmpeg

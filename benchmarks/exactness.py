@@ -22,7 +22,7 @@ from hdtf_async.lanes.toolchain import bundled_ffmpeg
 from hdtf_async.media import interlace
 from hdtf_async.media.probe import Prober
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
 import media
 import shapes

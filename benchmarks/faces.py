@@ -2,7 +2,7 @@
 
     python benchmarks/faces.py [DIRECTORY]
 
-The footage is a photograph of a real face on known paths (`tests/astronaut.py`). With a directory it stays
+The footage is a photograph of a real face on known paths (`tests/support/astronaut.py`). With a directory it stays
 there. Windows are compared by intersection over union, at a zoom of 1.2.
 """
 
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import anyio
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
 import astronaut
 import numpy as np

@@ -29,7 +29,7 @@ from hdtf_async.lanes.toolchain import bundled_ffmpeg
 from hdtf_async.media import ffmpeg, frames
 from hdtf_async.media.ffmpeg import Cut
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
 from job import Video, clip_of, prepare, write_tables
 

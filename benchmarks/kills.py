@@ -5,7 +5,7 @@
 
 Each series begins with nothing, or with clips of another form that are made again, or lets go of the videos,
 or makes a ``.wav`` beside each clip; kills up to ten runs of one command line, or asks them to end; and lets
-the last run end. `tests/killing.py` tells what is killed when, and what is looked at. Linux only. A series in
+the last run end. `tests/support/killing.py` tells what is killed when, and what is looked at. Linux only. A series in
 which something is wrong is kept below `--keep`.
 """
 
@@ -33,7 +33,7 @@ from anyio.from_thread import start_blocking_portal
 from hdtf_async import demo
 from hdtf_async.lanes.toolchain import bundled_ffmpeg
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
 from aftermath import PHASES, Undisturbed
 from killing import SLOWLY, TARGETS, Command, Killing, Series, fake_tools, real_tools, undisturbed

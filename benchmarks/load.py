@@ -2,7 +2,7 @@
 
     python benchmarks/load.py [--rows 421 10000 100000] [--dir DIR]
 
-The real main job without children (`tests/loading.py`): every tenth video is gone, every eleventh comes at
+The real main job without children (`tests/support/loading.py`): every tenth video is gone, every eleventh comes at
 the second try. Each length is run in a process of its own, twice: the second run finds everything there.
 Each clip is synced, which takes a disk most of the time: `--dir` names the disk.
 """
@@ -22,7 +22,7 @@ from pathlib import Path
 
 import anyio
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
 from loading import Most, load, write_tables
 

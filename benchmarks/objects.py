@@ -19,7 +19,7 @@ from pathlib import Path
 import anyio
 from moto.server import ThreadedMotoServer
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 from loading import Most, load, write_tables
 from objects import BUCKET, in_front, make_bucket
 

@@ -37,7 +37,7 @@ from hdtf_async import Options, demo
 from hdtf_async.demo import Answer, Conditions, Fault
 from hdtf_async.lanes.toolchain import bundled_ffmpeg
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
 from job import CLIP, cpu_seconds_of, prepare, write_tables
 

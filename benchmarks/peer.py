@@ -40,7 +40,7 @@ from hdtf_async.core.validators import size_in_bytes
 from hdtf_async.demo import Answer, Conditions, Fault
 from hdtf_async.lanes.toolchain import bundled_ffmpeg
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
 from job import Video, clip_of, cpu_seconds_of, prepare, write_tables
 

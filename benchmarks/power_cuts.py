@@ -2,7 +2,7 @@
 
     python benchmarks/power_cuts.py [--scale 1] [--seed 1]
 
-`tests/power_cuts.py` tells what runs and what is looked at, `tests/recorded.py` what is taken for granted of
+`tests/support/power_cuts.py` tells what runs and what is looked at, `tests/support/recorded.py` what is taken for granted of
 a file system. It ends at the first disk that is not recovered to a right directory, and says after which
 step that was.
 """
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
 from power_cuts import NOTHING_KEPT, TWO_FORMS, Cuts, place, program
 

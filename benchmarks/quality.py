@@ -30,7 +30,7 @@ from hdtf_async.lanes.toolchain import bundled_ffmpeg
 from hdtf_async.media import ffmpeg
 from hdtf_async.media.ffmpeg import Cut
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
 from job import CLIP, FILMS, even_box
 

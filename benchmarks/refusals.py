@@ -19,7 +19,7 @@ from hdtf_async import demo
 from hdtf_async.cli import progress
 from hdtf_async.demo import Answer, Conditions, Refusal
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
 import refusing
 from scenarios import draw

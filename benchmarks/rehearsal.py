@@ -28,7 +28,7 @@ import hdtf_async
 from hdtf_async.core.options import Options
 from hdtf_async.dataset import tables
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
 from fakes import kit
 

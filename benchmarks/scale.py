@@ -36,7 +36,7 @@ from hdtf_async.lanes.limits import Lanes
 from hdtf_async.lanes.pipeline import Pipeline
 from hdtf_async.lanes.throttle import Entrance
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
 import virtual_time
 

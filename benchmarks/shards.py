@@ -2,7 +2,7 @@
 
     python benchmarks/shards.py [--rows 10000 100000] [--shards 10] [--dir DIR]
 
-A small part is made by the real main job without children (`tests/loading.py`), and every call of the file
+A small part is made by the real main job without children (`tests/support/loading.py`), and every call of the file
 system is counted meanwhile. Then the directory of a finished run is laid out for each number of rows, with
 records like the ones that the job has written, divided among the shards: one clip for each row, and every
 tenth video gone. Each deed is done in a process of its own, since its peak of memory is looked at:
@@ -36,7 +36,7 @@ from unittest.mock import patch
 
 import anyio
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
 from loading import GONE, Most, load, write_tables
 

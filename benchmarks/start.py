@@ -2,7 +2,7 @@
 
     python benchmarks/start.py [--rows 421] [--runs 9]
 
-The directory is one that the real main job has finished, without children (`tests/loading.py`); where clips
+The directory is one that the real main job has finished, without children (`tests/support/loading.py`); where clips
 are missing there, the tables say of videos that are gone. A run on it asks nobody and starts no process.
 """
 
@@ -19,7 +19,7 @@ from statistics import median
 
 import anyio
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
 from loading import Most, load, write_tables
 

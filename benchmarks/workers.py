@@ -22,7 +22,7 @@ from statistics import median
 
 import anyio
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
 from aftermath import media
 from clustering import cluster

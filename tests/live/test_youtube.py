@@ -1,6 +1,6 @@
 """The live YouTube, as it is today. Skipped unless HDTF_LIVE=1 is set: see CONTRIBUTING.md.
 
-What is asked is in ``tests/live_report.py``. A report is written whatever fails.
+What is asked is in ``tests/support/live_report.py``. A report is written whatever fails.
 """
 
 from __future__ import annotations

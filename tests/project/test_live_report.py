@@ -82,7 +82,7 @@ async def test_the_live_tests_pass_against_the_full_mock(
     output, report = await run(footage, tmp_path, program)
     assert "8 passed" in output, output
     assert not SECRET.search(json.dumps(report))
-    assert report["versions"]["yt_dlp"] in live_report.record(), "record it: see tests/live_report.py"
+    assert report["versions"]["yt_dlp"] in live_report.record(), "record it: see tests/support/live_report.py"
     recorded = live_report.recorded(report["versions"]["yt_dlp"])
     assert fields.of_report(report, live_report.BY_DATA) == recorded["report"]
     assert report["fields"] == recorded["fields"]

@@ -414,7 +414,7 @@ def test_nobody_runs_words_as_a_program(path: Path) -> None:
         ("import yaml\nyaml.load(text)", "S506"),
     ],
 )
-@pytest.mark.parametrize("directory", ["hdtf_async", "tests", "tests/fakes", "benchmarks"])
+@pytest.mark.parametrize("directory", ["hdtf_async", "tests", "tests/support/fakes", "benchmarks"])
 def test_the_linter_forbids_it_everywhere(directory: str, source: str, rule: str) -> None:
     """As it is set up here, for the package, the tests and the benchmarks."""
     words = [sys.executable, "-m", "ruff", "check", "--no-cache", "--output-format", "concise"]

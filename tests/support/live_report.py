@@ -1,9 +1,9 @@
 """What the tests in ``tests/live`` ask YouTube for, and the report that they write.
 
-``tests/test_live_report.py`` runs them against the full mock. The fields of the mock's answers are recorded
+``tests/project/test_live_report.py`` runs them against the full mock. The fields of the mock's answers are recorded
 in ``tests/live/mock.json`` by version of yt-dlp, so that a report says where YouTube's differ:
 
-python tests/live_report.py REPORT ...      records them, from reports of runs against the mock
+python tests/support/live_report.py REPORT ...      records them, from reports of runs against the mock
 
 With ``--basetemp=DIR`` pytest leaves these in DIR, also where their fields are not those recorded.
 """

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from conftest import Finished
 
 RUN_ELSEWHERE = {
-    **dict.fromkeys(readme.command("demo").splitlines(), "tests/test_packaging.py runs it whole"),
+    **dict.fromkeys(readme.command("demo").splitlines(), "tests/project/test_packaging.py runs it whole"),
     **dict.fromkeys(readme.command("test").splitlines(), "it is what runs this"),
     **{
         line: ".ci/run"
@@ -34,12 +34,12 @@ RUN_ELSEWHERE = {
     "pip install 'hdtf-async[dask]'": ".ci/run, as part of the extra for the tests",
     "pip install 'hdtf-async[store]'": ".ci/run, as part of the extra for the tests",
     "pip install '.[face]'": ".ci/run, as part of the extra for the tests",
-    "python examples/plain.py clips": "tests/test_examples.py",
-    "python examples/web_service.py clips": "tests/test_examples.py",
-    "python examples/shared_limits.py clips": "tests/test_examples.py",
+    "python examples/plain.py clips": "tests/project/test_examples.py",
+    "python examples/web_service.py clips": "tests/project/test_examples.py",
+    "python examples/shared_limits.py clips": "tests/project/test_examples.py",
     ".venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy": ".ci/run",
     ".venv/bin/python -m pytest -m long": "a test command",
-    "HDTF_LIVE=1 .venv/bin/python -m pytest tests/live": "tests/test_live_report.py, against the full mock",
+    "HDTF_LIVE=1 .venv/bin/python -m pytest tests/live": "tests/project/test_live_report.py, against the full mock",
 }
 """Lines of shell that are not typed here, and who types them instead."""
 
@@ -138,7 +138,7 @@ def test_what_is_marked_to_run_long_runs(block: Block, tmp_path: Path) -> None:
 
 
 def test_tables_and_schema_are_those_of_the_code() -> None:
-    """`python tests/readme.py write` brings them up to date; each stands on one page."""
+    """`python tests/support/readme.py write` brings them up to date; each stands on one page."""
     for page in readme.pages():
         text = page.read_text(encoding="utf-8")
         assert text == readme.with_tables(text), page.name

@@ -1,7 +1,7 @@
 """The parts of README and docs that follow from the code, and the commands that they tell people to type.
 
-python tests/readme.py demo|test|datasets|...   prints a command as README or CONTRIBUTING has it
-python tests/readme.py write                    writes the tables, and the schema of the events, anew
+python tests/support/readme.py demo|test|datasets|...   prints a command as README or CONTRIBUTING has it
+python tests/support/readme.py write                    writes the tables, and the schema of the events, anew
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ async def test_clients_and_chunk_size_are_those_recorded(
 ) -> None:
     """Otherwise what the mock answers, and what is promised of downloads, have to be looked at again."""
     version = (await yt_dlp(mock, "--version", program=program)).out.strip()
-    assert version in RECORDED, f"look at yt-dlp {version}, and record its clients in tests/full.py"
+    assert version in RECORDED, f"look at yt-dlp {version}, and record its clients in tests/support/full.py"
     expected = RECORDED[version].account if signed_in else RECORDED[version].guest
     before = len(await mock.requests())
     arguments = ["--cookies", str(full.signed_in_at(tmp_path))] if signed_in else []
