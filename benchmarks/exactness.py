@@ -26,8 +26,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"
 
 import media
 import shapes
-import test_combing
 import test_ffmpeg
+import test_interlace
 import test_shapes
 import test_sound
 
@@ -81,14 +81,14 @@ def _listed(box: Box) -> str:
 
 async def whole_pictures(prober: Prober, directory: Path) -> None:
     """Print how much neighbouring rows differ, by rows two apart, before and after."""
-    sources = test_combing.draw(directory)
+    sources = test_interlace.draw(directory)
     print(f"{'raw':16}{'seen as':>10}{'rows, off':>12}{'rows, auto':>12}")
-    for kind in test_combing.PARITIES:
+    for kind in test_interlace.PARITIES:
         raw = sources / f"{kind}.mp4"
-        cut = await test_combing.planned(prober, raw, Deinterlace.AUTO)
+        cut = await test_interlace.planned(prober, raw, Deinterlace.AUTO)
         seen = (await interlace.look(bundled_ffmpeg(), cut)).parity or "whole"
         off, auto = [
-            test_combing.combs(await test_combing.clip_of(prober, raw, directory, way))
+            test_interlace.combs(await test_interlace.clip_of(prober, raw, directory, way))
             for way in (Deinterlace.OFF, Deinterlace.AUTO)
         ]
         print(f"{kind:16}{seen:>10}{off:12.2f}{auto:12.2f}", flush=True)

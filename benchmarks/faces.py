@@ -2,8 +2,8 @@
 
     python benchmarks/faces.py [DIRECTORY]
 
-The footage is a photograph of a real face on known paths (`tests/support/astronaut.py`). With a directory it stays
-there. Windows are compared by intersection over union, at a zoom of 1.2.
+The footage is a photograph of a real face on known paths (`tests/support/astronaut.py`). With a directory it
+stays there. Windows are compared by intersection over union, at a zoom of 1.2.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@
 
 Each series begins with nothing, or with clips of another form that are made again, or lets go of the videos,
 or makes a ``.wav`` beside each clip; kills up to ten runs of one command line, or asks them to end; and lets
-the last run end. `tests/support/killing.py` tells what is killed when, and what is looked at. Linux only. A series in
-which something is wrong is kept below `--keep`.
+the last run end. `tests/support/killing.py` tells what is killed when, and what is looked at. Linux only. A
+series in which something is wrong is kept below `--keep`.
 """
 
 from __future__ import annotations

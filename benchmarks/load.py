@@ -2,9 +2,9 @@
 
     python benchmarks/load.py [--rows 421 10000 100000] [--dir DIR]
 
-The real main job without children (`tests/support/loading.py`): every tenth video is gone, every eleventh comes at
-the second try. Each length is run in a process of its own, twice: the second run finds everything there.
-Each clip is synced, which takes a disk most of the time: `--dir` names the disk.
+The real main job without children (`tests/support/loading.py`): every tenth video is gone, every eleventh
+comes at the second try. Each length is run in a process of its own, twice: the second run finds everything
+there. Each clip is synced, which takes a disk most of the time: `--dir` names the disk.
 """
 
 from __future__ import annotations

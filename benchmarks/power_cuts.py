@@ -2,9 +2,9 @@
 
     python benchmarks/power_cuts.py [--scale 1] [--seed 1]
 
-`tests/support/power_cuts.py` tells what runs and what is looked at, `tests/support/recorded.py` what is taken for granted of
-a file system. It ends at the first disk that is not recovered to a right directory, and says after which
-step that was.
+`tests/support/power_cuts.py` tells what runs and what is looked at, `tests/support/recorded.py` what is taken
+for granted of a file system. It ends at the first disk that is not recovered to a right directory, and says
+after which step that was.
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
     python benchmarks/shards.py [--rows 10000 100000] [--shards 10] [--dir DIR]
 
-A small part is made by the real main job without children (`tests/support/loading.py`), and every call of the file
-system is counted meanwhile. Then the directory of a finished run is laid out for each number of rows, with
-records like the ones that the job has written, divided among the shards: one clip for each row, and every
-tenth video gone. Each deed is done in a process of its own, since its peak of memory is looked at:
+A small part is made by the real main job without children (`tests/support/loading.py`), and every call of the
+file system is counted meanwhile. Then the directory of a finished run is laid out for each number of rows,
+with records like the ones that the job has written, divided among the shards: one clip for each row, and
+every tenth video gone. Each deed is done in a process of its own, since its peak of memory is looked at:
 
     plan     the tables are read and all is planned, with nothing there yet
     merge    the views are made from all journals

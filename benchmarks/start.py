@@ -2,8 +2,9 @@
 
     python benchmarks/start.py [--rows 421] [--runs 9]
 
-The directory is one that the real main job has finished, without children (`tests/support/loading.py`); where clips
-are missing there, the tables say of videos that are gone. A run on it asks nobody and starts no process.
+The directory is one that the real main job has finished, without children (`tests/support/loading.py`); where
+clips are missing there, the tables say of videos that are gone. A run on it asks nobody and starts no
+process.
 """
 
 from __future__ import annotations

@@ -8,8 +8,6 @@ import os
 import shlex
 import subprocess
 import sys
-from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,9 +16,10 @@ import anyio
 import pytest
 from anyio.from_thread import start_blocking_portal
 from hypothesis import settings
+from shared import Finished, exported
 
 import hdtf_async
-from hdtf_async import Options, Report, demo
+from hdtf_async import Options, demo
 from hdtf_async.lanes.toolchain import bundled_ffmpeg
 
 if TYPE_CHECKING:
@@ -32,7 +31,11 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 
-_NEEDED = {"test_faces.py": "skimage", "test_bucket.py": "moto", "test_cluster.py": "distributed"}
+_NEEDED = {
+    "unit/media/face/test_finder.py": "skimage",
+    "end_to_end/test_object_store.py": "moto",
+    "end_to_end/test_cluster.py": "distributed",
+}
 collect_ignore = [name for name, package in _NEEDED.items() if not find_spec(package)]
 """Without the extras ``test-face``, ``test-bucket``, ``test-dask`` not even the imports of these work;
 whoever asks for their tests then gets none."""
@@ -75,15 +78,6 @@ def demo_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-@contextmanager
-def exported(variables: dict[str, str]) -> Iterator[None]:
-    """Set environment variables as a user's shell would."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in variables.items():
-            patch.setenv(name, value)
-        yield
-
-
 @pytest.fixture(scope="session")
 def site(footage: Path) -> Iterator[demo.StandIn]:
     """The stand-in, with plain answers; its certificate is trusted by children started meanwhile."""
@@ -94,17 +88,6 @@ def site(footage: Path) -> Iterator[demo.StandIn]:
         exported(site.environment),
     ):
         yield site
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A finished demo directory: treat it as read-only, for all tests share it."""
-
-    out: Path
-    options: Options
-    report: Report
-    requests: int
-    """Requests that the stand-in had answered when it was finished."""
 
 
 @pytest.fixture(scope="session")
@@ -132,14 +115,6 @@ def newest_yt_dlp(tmp_path_factory: pytest.TempPathFactory) -> Path:
             if ended.returncode != 0:
                 pytest.fail(f"the newest yt-dlp could not be installed: {words}\n{ended.stderr[-2000:]}")
     return program
-
-
-VERSIONS = ["installed", pytest.param("newest", marks=[pytest.mark.newest, pytest.mark.timeout(600)])]
-"""Values of the fixture `program`: the installed yt-dlp, which the constraints pin, and the newest.
-
-The first test with the newest one waits for its installation."""
-VERSIONS_SLOWLY = [pytest.param("installed", marks=pytest.mark.slow), VERSIONS[1]]
-"""The same for a test that takes ten seconds."""
 
 
 @pytest.fixture(scope="session")
@@ -170,22 +145,3 @@ def no_children() -> Iterator[None]:
     yield
     _watched = False
     assert _forbidden == []
-
-
-def children() -> list[str]:
-    """Return the command lines of all living processes below this one."""
-    below = {os.getpid()}
-    found = []
-    for _ in range(4):  # deeper trees than that we do not grow
-        for entry in Path("/proc").iterdir():
-            if not entry.name.isdigit() or int(entry.name) in below:
-                continue
-            try:
-                state, parent = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[:2]
-                words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            except OSError:
-                continue
-            if int(parent) in below and state != "Z":
-                below.add(int(entry.name))
-                found.append(words)
-    return found

@@ -169,7 +169,8 @@ class Options:
     )  # fmt: skip
     limit: Accepts[int | str | None, int | None] = _option(
         "--limit", default=None, group=WHICH, metavar="N", unset="all",
-        kind=validators.whole("a positive integer, such as 5", 1), help="only the first N videos of the tables",
+        kind=validators.whole("a positive integer, such as 5", 1),
+        help="only the first N videos of the tables",
     )  # fmt: skip
     corrections: Accepts[Corrections | str, Corrections] = _option(
         "--corrections", default=Corrections.VERIFIED, group=WHICH, kind=validators.choice(Corrections),
@@ -303,7 +304,8 @@ class Options:
     )  # fmt: skip
     scratch: Accepts[str | PathLike[str] | None, Path | None] = _option(
         "--scratch", default=None, group=DISK, metavar="DIR", unset="$TMPDIR",
-        kind=validators.path("a directory, such as /tmp/scratch"), help="temporary directory for object stores",
+        kind=validators.path("a directory, such as /tmp/scratch"),
+        help="temporary directory for object stores",
     )  # fmt: skip
     min_free: Accepts[float | str, int] = _option(
         "--min-free", default=2 * 10**9, group=DISK, metavar="BYTES",
@@ -335,7 +337,8 @@ class Options:
         help="worker: each worker has its own public IP; cluster: all share one",
     )  # fmt: skip
     split: Accepts[str | bool | Sequence[int] | None, tuple[int, int, int] | None] = _option(
-        "--split", default=None, group=DISK, metavar="90/5/5", kind=validators.SPLIT, bare=SHARES, unset="off",
+        "--split", default=None, group=DISK, metavar="90/5/5", kind=validators.SPLIT, bare=SHARES,
+        unset="off",
         help="write speaker-disjoint train/val/test lists",
     )  # fmt: skip
     split_seed: Accepts[int | str, int] = _option(
@@ -424,8 +427,8 @@ class Printing:
         help="bars on a terminal, plain lines elsewhere",
     )
     log_level: str = _option(
-        "--log-level", default="warning", group=PRINT, kind=validators.word(("debug", "info", "warning", "error")),
-        help="verbosity",
+        "--log-level", default="warning", group=PRINT,
+        kind=validators.word(("debug", "info", "warning", "error")), help="verbosity",
     )  # fmt: skip
 
     def __post_init__(self) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from test_report import HOSTILE
+from test_page import HOSTILE
 
 from hdtf_async.lanes.toolchain import bundled_ffmpeg
 from hdtf_async.report import page
@@ -22,7 +22,7 @@ from hdtf_async.report import page
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from conftest import Finished
+    from shared import Finished
 
 pytestmark = pytest.mark.browser
 

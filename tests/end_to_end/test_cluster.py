@@ -25,9 +25,9 @@ import refusing
 import scenarios
 from aftermath import is_temporary, listed, media
 from clustering import Cluster, cluster, descendants, marked, wait_for
-from conftest import exported
 from distributed import Client, Semaphore
-from test_roster import work
+from shared import exported
+from test_assignments import work
 
 import hdtf_async
 from hdtf_async import ExitCode, Options, Reason, demo
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from conftest import Finished
+    from shared import Finished
 
     from hdtf_async import Report
 

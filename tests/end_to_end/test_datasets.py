@@ -16,7 +16,7 @@ import hdtf_async
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Finished
+    from shared import Finished
 
 pytestmark = pytest.mark.datasets
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Any
 
-    from conftest import Finished
+    from shared import Finished
 
     from hdtf_async import Report, Running
     from hdtf_async.core.events import Events

@@ -24,7 +24,7 @@ from hdtf_async.core.model import Audio, Box, Clip, Codec, Interval, Video
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Finished
+    from shared import Finished
 
 CLIP = Clip(Video("RD", "Radio1", "CPCoMyuBRM0", 720), 0, Interval(0, 10), Box(0, 0, 8, 8))
 RADIO = "RD_Radio1_000"

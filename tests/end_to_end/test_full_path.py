@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import full
 import pytest
 from asking import information, yt_dlp
-from conftest import VERSIONS, exported
 from full import CHUNK, FILM, H264, H264_HLS, RECORDED
+from shared import VERSIONS, exported
 
 from hdtf_async import Options, demo
 from hdtf_async.commands import doctor

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import full
 import pytest
-from conftest import VERSIONS, VERSIONS_SLOWLY, exported
 from full import CHUNK, FILM
 from scenarios import MIDDLE, Scenario, play, says, status
+from shared import VERSIONS, VERSIONS_SLOWLY, exported
 
 import hdtf_async
 from hdtf_async import ExitCode, Options, Reason, demo

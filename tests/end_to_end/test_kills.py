@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from conftest import Finished
+    from shared import Finished
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from aftermath import is_temporary, listed
-from conftest import children
 from fakes import kit
+from shared import children
 
 import hdtf_async
 from hdtf_async import ExitCode, Options, Reason

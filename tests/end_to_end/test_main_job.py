@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from conftest import Finished, children, exported
+from shared import Finished, children, exported
 
 import hdtf_async
 from hdtf_async import ExitCode, FormError, Lanes, Options, Reason, demo

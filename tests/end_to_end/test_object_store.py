@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from conftest import exported
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -31,6 +30,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 from moto.server import ThreadedMotoServer
 from objects import BUCKET, Fault, Front, in_front, make_bucket
+from shared import exported
 
 import hdtf_async
 from hdtf_async import BusyError, ExitCode, FormError, Options, StoreError
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from conftest import Finished
+    from shared import Finished
 
 pytestmark = pytest.mark.bucket
 

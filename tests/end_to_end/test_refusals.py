@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import refusing
 import scenarios
-from conftest import exported
+from shared import exported
 
 import hdtf_async
 from hdtf_async import ExitCode, Options, Reason, demo

@@ -17,7 +17,7 @@ from hdtf_async.cli.progress import quiet_summary, summary
 from hdtf_async.output.journal import JOURNAL
 
 if TYPE_CHECKING:
-    from conftest import Finished
+    from shared import Finished
 
     from hdtf_async import Options
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import exported
+from shared import exported
 
 from hdtf_async import ExitCode, Options, OptionsError, demo
 from hdtf_async.cli import main

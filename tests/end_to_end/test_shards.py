@@ -38,11 +38,11 @@ from hdtf_async.output.manifests import FAILURES, METADATA
 from hdtf_async.report.page import REPORT
 
 if TYPE_CHECKING:
-    from conftest import Finished
+    from shared import Finished
 
     from hdtf_async.output.directory import Store
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 IDS = [f"{number:011d}" for number in range(2000)]
 FIRST, SECOND = Shard(0, 2), Shard(1, 2)
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from conftest import Finished
+    from shared import Finished
 
     from hdtf_async import Report
 

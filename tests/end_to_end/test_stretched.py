@@ -6,7 +6,7 @@ import json
 import shlex
 from typing import TYPE_CHECKING
 
-from conftest import exported
+from shared import exported
 
 import hdtf_async
 from hdtf_async import ExitCode, Options, demo

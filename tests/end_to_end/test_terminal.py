@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from conftest import children
 from screen import Screen
+from shared import children
 
 from hdtf_async import Options, demo
 from hdtf_async.cli import main
@@ -26,7 +26,7 @@ from hdtf_async.cli import main
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from conftest import Finished
+    from shared import Finished
 
 
 def job(finished: Finished, site: demo.StandIn, out: Path, *more: str) -> list[str]:

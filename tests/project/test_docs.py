@@ -21,7 +21,7 @@ import test_events
 from hdtf_async.cli import main
 
 if TYPE_CHECKING:
-    from conftest import Finished
+    from shared import Finished
 
 RUN_ELSEWHERE = {
     **dict.fromkeys(readme.command("demo").splitlines(), "tests/project/test_packaging.py runs it whole"),
@@ -39,7 +39,7 @@ RUN_ELSEWHERE = {
     "python examples/shared_limits.py clips": "tests/project/test_examples.py",
     ".venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy": ".ci/run",
     ".venv/bin/python -m pytest -m long": "a test command",
-    "HDTF_LIVE=1 .venv/bin/python -m pytest tests/live": "tests/project/test_live_report.py, against the full mock",
+    "HDTF_LIVE=1 .venv/bin/python -m pytest tests/live": "test_live_report.py, against the full mock",
 }
 """Lines of shell that are not typed here, and who types them instead."""
 

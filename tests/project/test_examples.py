@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
-    from conftest import Finished
+    from shared import Finished
 
 
 def test_the_readmes_program(

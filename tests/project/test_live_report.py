@@ -15,9 +15,9 @@ import full
 import live_report
 import pytest
 import readme
-from conftest import VERSIONS_SLOWLY
 from full import CHUNK, FILM
 from scenarios import says, unavailable
+from shared import VERSIONS_SLOWLY
 
 from hdtf_async import demo
 from hdtf_async.demo import BOT, Answer

@@ -1,7 +1,7 @@
 """What the tests in ``tests/live`` ask YouTube for, and the report that they write.
 
-``tests/project/test_live_report.py`` runs them against the full mock. The fields of the mock's answers are recorded
-in ``tests/live/mock.json`` by version of yt-dlp, so that a report says where YouTube's differ:
+``tests/project/test_live_report.py`` runs them against the full mock. The fields of the mock's answers are
+recorded in ``tests/live/mock.json`` by version of yt-dlp, so that a report says where YouTube's differ:
 
 python tests/support/live_report.py REPORT ...      records them, from reports of runs against the mock
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 SWITCH = "HDTF_LIVE"
 """The environment variable without which nothing is asked. Not with the prefix of the program's settings."""
-RECORD = Path(__file__).parent / "live" / "mock.json"
+RECORD = Path(__file__).parents[1] / "live" / "mock.json"
 """Names and types of the fields against the mock, by version of yt-dlp."""
 AVAILABLE = "available"
 MOST = 4

@@ -12,8 +12,8 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from conftest import exported
 from scenarios import DRAWN, FILM, Outcome, Scenario, write_tables
+from shared import exported
 
 import hdtf_async
 from hdtf_async import Options, demo

@@ -3,8 +3,10 @@
 The source is parsed, never imported or run. `extract` finds the texts of exceptions, errors and warnings;
 ``ytdlp_messages.tsv`` beside this file says for each of them what it means, which somebody decided by hand.
 
-    python tests/support/ytdlp_messages.py [PACKAGE]         what PACKAGE has that the table lacks, and what is gone
-    python tests/support/ytdlp_messages.py update [PACKAGE]  adds that to the table, with "?" where a reason is due
+    python tests/support/ytdlp_messages.py [PACKAGE]         what PACKAGE has that the table lacks, and what
+    is gone
+    python tests/support/ytdlp_messages.py update [PACKAGE]  adds that to the table, with "?" where a reason
+    is due
 
 PACKAGE is the directory of a yt_dlp package; without it, the installed one.
 """

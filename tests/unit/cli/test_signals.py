@@ -13,7 +13,7 @@ from test_terminal import job, until
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Finished
+    from shared import Finished
 
     from hdtf_async import demo
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import exported
+from shared import exported
 
 import hdtf_async
 from hdtf_async import ExitCode, Options, demo

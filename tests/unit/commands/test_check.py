@@ -37,7 +37,7 @@ from hdtf_async.process.guard import UNGUARDED
 from hdtf_async.report.result import Report
 
 if TYPE_CHECKING:
-    from conftest import Finished
+    from shared import Finished
 
     from hdtf_async.commands.repair import Check
     from hdtf_async.core.events import Event

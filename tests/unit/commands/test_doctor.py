@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import exported
+from shared import exported
 
 import hdtf_async
 from hdtf_async import ExitCode, Options, Reason, demo
@@ -22,7 +22,7 @@ from hdtf_async.output import directory
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Finished
+    from shared import Finished
 
     from hdtf_async.core.preflight import Sign
 

@@ -33,7 +33,7 @@ from hdtf_async.output import directory
 from hdtf_async.output.locks import BusyError
 
 if TYPE_CHECKING:
-    from conftest import Finished
+    from shared import Finished
 
 SPLIT = Split((34, 33, 33), 61)
 """By which the three persons of the demo are on three sides."""

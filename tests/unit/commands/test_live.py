@@ -18,9 +18,9 @@ from urllib.parse import parse_qsl, urlsplit
 import anyio
 import full
 import pytest
-from conftest import VERSIONS, children, exported
 from full import FILM, H264
 from scenarios import says, status, unavailable
+from shared import VERSIONS, children, exported
 
 from hdtf_async import ExitCode, Options, Reason, demo
 from hdtf_async.commands import live

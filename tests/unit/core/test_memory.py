@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from test_cpus import put
+from test_system import put
 
 from hdtf_async.core.memory import available_memory
 

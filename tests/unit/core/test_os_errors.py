@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import Finished
+    from shared import Finished
 
 LIMIT, DISK, FULL, PATH = (
     Reason.RESOURCE_LIMIT,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from random import Random
 
-    from conftest import Finished
+    from shared import Finished
 
     from hdtf_async.core.model import Tables
 

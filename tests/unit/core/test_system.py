@@ -69,7 +69,8 @@ def test_a_part_of_a_cpu_is_one(quota: float | None, least: int, monkeypatch: py
 
 def test_a_pinned_process_has_the_cpus_that_it_is_pinned_to() -> None:
     """As schedulers of clusters do it."""
-    code = "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]); from hdtf_async.core.system import *; "
+    code = "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])\n"
+    code += "from hdtf_async.core.system import *; "
     ran = subprocess.run(
         [sys.executable, "-c", code + "print(usable_cpus())"], capture_output=True, text=True, check=True
     )

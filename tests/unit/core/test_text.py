@@ -23,7 +23,7 @@ from hdtf_async.output.journal import JOURNAL
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Finished
+    from shared import Finished
 
 HOSTILE = {
     "clipboard": "\x1b]52;c;cm0gLXJmIH4=\x07",

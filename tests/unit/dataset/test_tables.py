@@ -193,7 +193,7 @@ def test_the_shipped_tables_are_found_inside_an_installed_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A wheel carries the tables inside the package, a checkout beside it."""
-    monkeypatch.setattr(tables, "__file__", str(tmp_path / "hdtf_async" / "tables.py"))
+    monkeypatch.setattr(tables, "__file__", str(tmp_path / "hdtf_async" / "dataset" / "tables.py"))
     assert shipped() == tmp_path / "HDTF_dataset"
     (tmp_path / "hdtf_async" / "HDTF_dataset").mkdir(parents=True)
     assert shipped() == tmp_path / "hdtf_async" / "HDTF_dataset"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
-    from conftest import Finished
+    from shared import Finished
 
     from hdtf_async.dataset.plan import Work
 

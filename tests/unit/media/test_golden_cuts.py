@@ -20,9 +20,10 @@ from hdtf_async.output.journal import JOURNAL
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Finished
+    from shared import Finished
 
-REMEDY = "raise CUTTING_RULES in model.py, then run python tests/golden_cuts.py write (see CONTRIBUTING.md)"
+REMEDY = "raise CUTTING_RULES in model.py, then run python tests/support/golden_cuts.py write (see
+CONTRIBUTING.md)"
 
 
 def test_the_rules_are_those_of_their_version() -> None:
@@ -31,7 +32,7 @@ def test_the_rules_are_those_of_their_version() -> None:
     assert [*kept] == [str(number) for number in range(2, CUTTING_RULES + 1)], REMEDY
     known = kept[str(CUTTING_RULES)]
     assert [name for name in known if known[name] != now.get(name)] == [], REMEDY
-    assert now.keys() == known.keys(), "new cases: run python tests/golden_cuts.py write"
+    assert now.keys() == known.keys(), "new cases: run python tests/support/golden_cuts.py write"
 
 
 def test_versions_differ() -> None:

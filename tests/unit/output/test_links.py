@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from conftest import Finished
+    from shared import Finished
 
 VIDEO = Video("RD", "Radio1", "CPCoMyuBRM0", 720)
 CLIP = Clip(VIDEO, 0, Interval(30, 60), Box(466, 0, 534, 534))

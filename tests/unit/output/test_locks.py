@@ -30,7 +30,7 @@ from hdtf_async.output.manifests import METADATA
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from conftest import Finished
+    from shared import Finished
 
 # Forks of the host program.
 

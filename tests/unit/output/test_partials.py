@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 import scenarios
-from conftest import exported
 from refusing import lay_out
+from shared import exported
 
 import hdtf_async
 from hdtf_async import Options, demo
@@ -26,7 +26,7 @@ from hdtf_async.output.partials import Promise, forget, resume, tidy
 from hdtf_async.youtube.formats import Format
 
 if TYPE_CHECKING:
-    from conftest import Finished
+    from shared import Finished
 
 RENDITION = Format(
     format_id="136", ext="mp4", container="mp4", height=720, width=1280, fps=25.0, vcodec="avc1", acodec=None,

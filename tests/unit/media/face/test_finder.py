@@ -25,8 +25,8 @@ import astronaut
 import media
 import numpy as np
 import pytest
-from conftest import children
 from PIL import Image
+from shared import children
 
 import hdtf_async
 from hdtf_async import ExitCode, Options

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from conftest import Finished
+    from shared import Finished
 
 WIDTH, HEIGHT = 1920, 1080
 SIZE = WIDTH, HEIGHT
