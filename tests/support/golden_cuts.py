@@ -1,5 +1,6 @@
-"""Cuts as the rules of this version make them: run ``python tests/support/golden_cuts.py write`` after
-raising them.
+"""Cuts as the rules of this version make them.
+
+Run ``python tests/support/golden_cuts.py write`` after raising them.
 
 `model.CUTTING_RULES` is a part of each clip's fingerprint. It has to be raised whenever a clip comes out
 otherwise, or a directory would hold clips by two rules and nothing would tell. So ``golden_cuts.json`` has,

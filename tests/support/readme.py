@@ -160,7 +160,7 @@ FRAMES = {"RD_Radio2_000": 125, "WDA_Speaker1_000": 125, "WRA_Guest1_000": 150}
 def split_table() -> str:
     """Return the table of how the published tables are divided by default."""
     from hdtf_async.core import splits  # noqa: PLC0415
-    from hdtf_async.dataset import tables
+    from hdtf_async.dataset import tables  # noqa: PLC0415
 
     read = tables.read()
     split = splits.Split().knowing(read.videos)

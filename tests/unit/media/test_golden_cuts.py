@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
     from shared import Finished
 
-REMEDY = "raise CUTTING_RULES in model.py, then run python tests/support/golden_cuts.py write (see
-CONTRIBUTING.md)"
+REMEDY = (
+    "raise CUTTING_RULES in model.py, then run python tests/support/golden_cuts.py write"
+    " (see CONTRIBUTING.md)"
+)
 
 
 def test_the_rules_are_those_of_their_version() -> None:
