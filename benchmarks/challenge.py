@@ -33,7 +33,7 @@ import anyio
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
 from hdtf_async import demo
-from hdtf_async.lanes.toolchain import bundled_ffmpeg
+from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.youtube import javascript
 
 YT_DLP = [

@@ -18,8 +18,8 @@ from pathlib import Path
 import anyio
 
 from hdtf_async.core.model import Audio, Box, Crop, Deinterlace, Form
-from hdtf_async.lanes.toolchain import bundled_ffmpeg
 from hdtf_async.media import interlace
+from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.media.probe import Prober
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))

@@ -28,7 +28,7 @@ from anyio.to_thread import run_sync
 from hdtf_async import demo
 from hdtf_async.demo import Conditions
 from hdtf_async.demo.account import COOKIES
-from hdtf_async.lanes.toolchain import bundled_ffmpeg
+from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
 SCRIPT_BYTES = 2_700_000
 FILM = demo.Film("costsFilm_1", "A second of talk", 1, heights=(240,))

@@ -26,12 +26,11 @@ import numpy as np
 
 from hdtf_async.core.model import Box, Crop, Form, Interval
 from hdtf_async.core.system import usable_cpus
-from hdtf_async.lanes.toolchain import bundled_ffmpeg
 from hdtf_async.media.face.detector import Detect, Score, Search, detector, scorer
 from hdtf_async.media.face.finder import Finder
 from hdtf_async.media.face.people import Frame, Region, find, overlap
 from hdtf_async.media.face.window import place
-from hdtf_async.media.ffmpeg import Cut
+from hdtf_async.media.ffmpeg import Cut, bundled_ffmpeg
 
 ZOOM = 1.2
 RATES = (None, 10.0, 5.0, 2.0, 1.0)

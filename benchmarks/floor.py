@@ -25,9 +25,8 @@ import anyio
 import hdtf_async
 from hdtf_async import Options
 from hdtf_async.core.model import Form
-from hdtf_async.lanes.toolchain import bundled_ffmpeg
 from hdtf_async.media import ffmpeg, frames
-from hdtf_async.media.ffmpeg import Cut
+from hdtf_async.media.ffmpeg import Cut, bundled_ffmpeg
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 

@@ -31,7 +31,7 @@ import anyio
 from anyio.from_thread import start_blocking_portal
 
 from hdtf_async import demo
-from hdtf_async.lanes.toolchain import bundled_ffmpeg
+from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 

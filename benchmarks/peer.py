@@ -38,7 +38,7 @@ import hdtf_async
 from hdtf_async import Options, demo
 from hdtf_async.core.validators import size_in_bytes
 from hdtf_async.demo import Answer, Conditions, Fault
-from hdtf_async.lanes.toolchain import bundled_ffmpeg
+from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 

@@ -26,9 +26,8 @@ import anyio
 
 from hdtf_async import demo
 from hdtf_async.core.model import Codec, Form
-from hdtf_async.lanes.toolchain import bundled_ffmpeg
 from hdtf_async.media import ffmpeg
-from hdtf_async.media.ffmpeg import Cut
+from hdtf_async.media.ffmpeg import Cut, bundled_ffmpeg
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 

@@ -12,19 +12,31 @@ from hdtf_async.commands.census import Census, census
 from hdtf_async.commands.export import Exported, export
 from hdtf_async.commands.repair import Check, check
 from hdtf_async.core import events
+from hdtf_async.core.exceptions import (
+    BusyError,
+    FormError,
+    OptionsError,
+    StoreError,
+    TableError,
+    UnknownVideoError,
+)
 from hdtf_async.core.failures import ExitCode, Failure, Reason
 from hdtf_async.core.job import Running
-from hdtf_async.core.model import Audio, Codec, Crop, Deinterlace, Fallback, PaceScope
-from hdtf_async.core.options import Options, OptionsError
+from hdtf_async.core.model import (
+    Audio,
+    Codec,
+    Corrections,
+    Crop,
+    Deinterlace,
+    Fallback,
+    PaceScope,
+    Resolution,
+)
+from hdtf_async.core.options import Options
 from hdtf_async.core.shards import Merged, Shard
-from hdtf_async.dataset.plan import UnknownVideoError
-from hdtf_async.dataset.tables import Corrections, TableError
 from hdtf_async.lanes.limits import Lanes
-from hdtf_async.output.locks import BusyError, StoreError
-from hdtf_async.output.other_settings import FormError
 from hdtf_async.report.result import Report
 from hdtf_async.run import download, merge, running
-from hdtf_async.youtube.formats import Resolution
 
 __all__ = [
     "Audio",

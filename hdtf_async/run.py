@@ -18,18 +18,19 @@ from anyio.to_thread import run_sync
 
 from hdtf_async.core.divisions import record_of, requested
 from hdtf_async.core.events import ClipFailed, Events, RunStarted
+from hdtf_async.core.exceptions import OptionsError, StoreError
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.job import Running, require_asyncio, to_end, under_way
-from hdtf_async.core.options import Options, OptionsError
+from hdtf_async.core.options import Options
 from hdtf_async.core.steps import steps
 from hdtf_async.dataset import plan, tables
 from hdtf_async.lanes.limits import Lanes
 from hdtf_async.lanes.raws import let_go_of_finished
-from hdtf_async.lanes.toolchain import ffmpeg_of, workshop
+from hdtf_async.lanes.toolchain import workshop
 from hdtf_async.lanes.user_videos import own_raws
+from hdtf_async.media.ffmpeg import ffmpeg_of
 from hdtf_async.output import atomic, manifests
 from hdtf_async.output import directory as store
-from hdtf_async.output.locks import StoreError
 from hdtf_async.output.manifests import failure_record, refused_record
 from hdtf_async.output.object_store import directory as away
 from hdtf_async.output.other_settings import refuse_forms_of_others, refuse_two_forms

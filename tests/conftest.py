@@ -20,7 +20,7 @@ from shared import Finished, exported
 
 import hdtf_async
 from hdtf_async import Options, demo
-from hdtf_async.lanes.toolchain import bundled_ffmpeg
+from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

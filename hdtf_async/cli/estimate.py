@@ -23,6 +23,7 @@ from hdtf_async.core.events import (
     VideoFailed,
     VideoUnconfirmed,
 )
+from hdtf_async.core.text import in_bytes, in_hours
 
 if TYPE_CHECKING:
     from hdtf_async.core.events import Event
@@ -244,27 +245,3 @@ class Picture:
         if self.problem:
             words.append(f"{in_hours(now - self.problem_at)} ago: {self.problem}")
         return "; ".join(words)
-
-
-def in_bytes(number: float) -> str:
-    """Return a number of bytes in words, such as ``41.2 GB``."""
-    unit = "B"
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if number < 999.5 or unit == "TB":  # noqa: PLR2004 - it would be shown as 1000
-            break
-        number /= 1000
-    return f"{number:.0f} {unit}" if unit == "B" or number >= 99.95 else f"{number:.1f} {unit}"  # noqa: PLR2004
-
-
-def count(number: int, what: str) -> str:
-    """Say how many of something there are."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-def in_hours(seconds: float) -> str:
-    """Return a length of time in words, such as ``12.0 min``."""
-    if seconds < 60:  # noqa: PLR2004 - a minute
-        return f"{seconds:.1f} s"
-    if seconds < 3600:  # noqa: PLR2004 - an hour
-        return f"{seconds / 60:.1f} min"
-    return f"{seconds / 3600:.2f} h"

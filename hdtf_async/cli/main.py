@@ -41,18 +41,18 @@ from hdtf_async.commands.census import IDLE as IDLE_IN_CENSUS
 from hdtf_async.commands.census import running as census_running
 from hdtf_async.commands.export import OPTIONS as OF_EXPORT
 from hdtf_async.commands.export import Exported, export
-from hdtf_async.core import preflight, shards
+from hdtf_async.core import exceptions, preflight, shards
+from hdtf_async.core.exceptions import FormError, OptionsError, StoreError, one_error
 from hdtf_async.core.failures import ExitCode, Failure
 from hdtf_async.core.job import Running
-from hdtf_async.core.options import DISK, ENCODE, NETWORK, TOOLS, WHICH, Options, OptionsError, Printing
+from hdtf_async.core.options import DISK, ENCODE, NETWORK, TOOLS, WHICH, Options, Printing
 from hdtf_async.core.recipes import RECIPES
+from hdtf_async.core.system import own_version
 from hdtf_async.dataset import plan, tables
 from hdtf_async.lanes import user_videos
-from hdtf_async.lanes.toolchain import bundled_ffmpeg, ffmpeg_of, one_error, own_version
+from hdtf_async.media.ffmpeg import bundled_ffmpeg, ffmpeg_of
 from hdtf_async.output import directory
 from hdtf_async.output.journal import Known
-from hdtf_async.output.locks import StoreError
-from hdtf_async.output.other_settings import FormError
 from hdtf_async.report import page
 from hdtf_async.run import merge, running
 
@@ -87,7 +87,7 @@ def main(argv: Sequence[str]) -> int:
     command, words = (commands[argv[0]], argv[1:]) if argv and argv[0] in commands else (main_job, argv)
     try:
         return command(words)
-    except (tables.TableError, FormError, OptionsError, plan.UnknownVideoError) as error:
+    except (tables.TableError, FormError, OptionsError, exceptions.UnknownVideoError) as error:
         code, message = ExitCode.USAGE, str(error)
     except StoreError as error:
         code, message = error.exit_code, str(error)

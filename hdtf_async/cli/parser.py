@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from hdtf_async.cli import settings
 from hdtf_async.cli.terminal import say
+from hdtf_async.core.exceptions import OptionsError
 from hdtf_async.core.failures import ExitCode
-from hdtf_async.core.options import Options, OptionsError, Printing, flag_of
+from hdtf_async.core.options import Options, Printing, flag_of
 from hdtf_async.core.recipes import RECIPES
 from hdtf_async.core.redact import without_secrets
 from hdtf_async.core.text import printable, shown

@@ -17,7 +17,7 @@ import anyio
 from tqdm import tqdm
 from tqdm.utils import disp_trim
 
-from hdtf_async.cli.estimate import Picture, count, in_bytes, in_hours
+from hdtf_async.cli.estimate import Picture
 from hdtf_async.cli.terminal import Pen, fold, into, size_of
 from hdtf_async.commands.census import Availability
 from hdtf_async.core.events import (
@@ -38,7 +38,7 @@ from hdtf_async.core.events import (
     WindingDown,
 )
 from hdtf_async.core.failures import Reason
-from hdtf_async.core.text import printable, shown
+from hdtf_async.core.text import count, in_bytes, in_hours, printable, shown
 
 if TYPE_CHECKING:
     from collections import Counter

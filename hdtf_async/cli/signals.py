@@ -10,7 +10,7 @@ import anyio
 
 from hdtf_async.cli.terminal import say
 from hdtf_async.core import os_errors
-from hdtf_async.lanes.toolchain import one_error
+from hdtf_async.core.exceptions import one_error
 
 Gently = list[Callable[[], None]]
 """How the work under way is asked to end soon, once it can be."""

@@ -33,10 +33,11 @@ from hdtf_async.core.events import (
     VideoFailed,
     WindingDown,
 )
+from hdtf_async.core.exceptions import one_error
 from hdtf_async.core.failures import Action, Failure, Reason
 from hdtf_async.core.model import PaceScope
+from hdtf_async.core.system import own_version
 from hdtf_async.lanes.pipeline import WIND_DOWN
-from hdtf_async.lanes.toolchain import one_error, own_version
 from hdtf_async.output import atomic, partials
 from hdtf_async.output.locks import WORKERS, let_go_of_worker, make_worker_file
 from hdtf_async.output.manifests import failure_record

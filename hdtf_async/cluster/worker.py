@@ -25,9 +25,10 @@ from hdtf_async.core import descriptors
 from hdtf_async.core.events import Events
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import PaceScope
+from hdtf_async.core.system import own_version
 from hdtf_async.lanes.limits import Lanes
 from hdtf_async.lanes.throttle import Entrance, Turn
-from hdtf_async.lanes.toolchain import own_version, workshop
+from hdtf_async.lanes.toolchain import workshop
 from hdtf_async.lanes.user_videos import own_raws
 from hdtf_async.output.directory import Store
 from hdtf_async.output.journal import Gathered, Known

@@ -25,18 +25,21 @@ from anyio.to_thread import run_sync
 from hdtf_async.core.events import DownloadStarted, RunStarted, VideoAsked
 from hdtf_async.core.failures import Action, ExitCode, Failure, Reason
 from hdtf_async.core.job import to_end, under_way
+from hdtf_async.core.model import Resolution
 from hdtf_async.core.options import Options
 from hdtf_async.core.steps import steps
+from hdtf_async.core.system import own_version
 from hdtf_async.dataset import plan
-from hdtf_async.lanes.limits import Lanes
-from hdtf_async.lanes.pipeline import Pipeline, backoff
-from hdtf_async.lanes.toolchain import entrance_for, ffmpeg_of, own_version
+from hdtf_async.lanes.limits import Lanes, backoff
+from hdtf_async.lanes.pipeline import Pipeline
+from hdtf_async.lanes.toolchain import entrance_for
+from hdtf_async.media.ffmpeg import ffmpeg_of
 from hdtf_async.output import directory as store
 from hdtf_async.process.guard import guarding
 from hdtf_async.report.result import exit_code_of
 from hdtf_async.run import LAST_VIEWS, local_directory, read_tables
 from hdtf_async.youtube import formats
-from hdtf_async.youtube.formats import Choice, Resolution
+from hdtf_async.youtube.formats import Choice
 from hdtf_async.youtube.javascript import JavaScript, private_cache
 from hdtf_async.youtube.ytdlp import SAMPLE, YtDlp
 

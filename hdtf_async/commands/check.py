@@ -24,7 +24,7 @@ import anyio
 from anyio.to_thread import run_sync
 
 from hdtf_async.commands.census import CENSUS
-from hdtf_async.core import os_errors
+from hdtf_async.core import exceptions, os_errors
 from hdtf_async.core.events import ClipChecked, Found
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.jsonlines import line
@@ -378,7 +378,7 @@ def _entries(directory: Path) -> Iterator[os.DirEntry[str]]:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise locks.StoreError(f"cannot read {directory}: {error.strerror}") from None
+        raise exceptions.StoreError(f"cannot read {directory}: {error.strerror}") from None
 
 
 def _stat(path: Path) -> os.stat_result | None:

@@ -26,16 +26,16 @@ from hdtf_async.core.model import Audio, Crop
 from hdtf_async.core.preflight import Sign, Verdict
 from hdtf_async.dataset import plan, tables
 from hdtf_async.lanes import user_videos
-from hdtf_async.lanes.toolchain import ffmpeg_of, look_at_cookies, require_yt_dlp
 from hdtf_async.media import ffmpeg
 from hdtf_async.media.face import finder, model_file
+from hdtf_async.media.ffmpeg import ffmpeg_of
 from hdtf_async.media.probe import Prober
 from hdtf_async.output import directory as store
 from hdtf_async.output import locks
 from hdtf_async.output.journal import Known
 from hdtf_async.process import supervisor
 from hdtf_async.youtube.javascript import JavaScript, private_cache
-from hdtf_async.youtube.ytdlp import YtDlp
+from hdtf_async.youtube.ytdlp import YtDlp, look_at_cookies, require_yt_dlp
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

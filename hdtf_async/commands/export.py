@@ -21,20 +21,19 @@ import anyio
 from anyio.to_thread import run_sync
 
 from hdtf_async.core import descriptors
+from hdtf_async.core.exceptions import BusyError, FormError, OptionsError, StoreError, one_error
 from hdtf_async.core.job import require_asyncio
 from hdtf_async.core.jsonlines import line, records
-from hdtf_async.core.options import Options, OptionsError
+from hdtf_async.core.options import Options
 from hdtf_async.core.recipes import RECIPES, How
 from hdtf_async.core.splits import Split
 from hdtf_async.core.text import printable, shown
 from hdtf_async.dataset import tables
 from hdtf_async.lanes.limits import Lanes
-from hdtf_async.lanes.toolchain import ffmpeg_of, one_error
 from hdtf_async.media import stills
+from hdtf_async.media.ffmpeg import ffmpeg_of
 from hdtf_async.output import atomic, directory
 from hdtf_async.output.atomic import trouble
-from hdtf_async.output.locks import BusyError, StoreError
-from hdtf_async.output.other_settings import FormError
 from hdtf_async.process.guard import guarding
 from hdtf_async.run import local_directory
 

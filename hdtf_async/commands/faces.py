@@ -17,24 +17,23 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.to_thread import run_sync
 
+from hdtf_async.core.exceptions import StoreError, one_error
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box, Clip, Crop, Form, Interval, Video
 from hdtf_async.core.text import printable
 from hdtf_async.dataset.geometry import scale_of
 from hdtf_async.lanes.encoder import plan_cut
 from hdtf_async.lanes.raws import Raw
-from hdtf_async.lanes.toolchain import ffmpeg_of, one_error
 from hdtf_async.lanes.user_videos import own_raws
 from hdtf_async.media.face.finder import opened
 from hdtf_async.media.face.people import Region, overlap
-from hdtf_async.media.ffmpeg import RUN_UPS
+from hdtf_async.media.ffmpeg import RUN_UPS, ffmpeg_of
 from hdtf_async.media.filters import constant_frames, decimal
 from hdtf_async.media.probe import Prober
 from hdtf_async.output import atomic
 from hdtf_async.output.atomic import trouble
 from hdtf_async.output.directory import read_known
 from hdtf_async.output.journal import RAWS
-from hdtf_async.output.locks import StoreError
 from hdtf_async.process import supervisor
 
 if TYPE_CHECKING:

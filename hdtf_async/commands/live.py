@@ -17,16 +17,17 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.to_thread import run_sync
 
+from hdtf_async.core.exceptions import one_error
 from hdtf_async.core.failures import Action, Failure, Reason
 from hdtf_async.core.preflight import Sign, Verdict
 from hdtf_async.dataset import plan, tables
-from hdtf_async.lanes.toolchain import ffmpeg_of, one_error
+from hdtf_async.media.ffmpeg import ffmpeg_of
 from hdtf_async.process.guard import guarding
-from hdtf_async.process.meter import Meter, measuring
+from hdtf_async.process.meter import Cost, Meter, measuring
 from hdtf_async.process.stderr import connection_cause
 from hdtf_async.youtube import observed
 from hdtf_async.youtube.javascript import private_cache
-from hdtf_async.youtube.observed import Cost, Traffic
+from hdtf_async.youtube.observed import Traffic
 from hdtf_async.youtube.ytdlp import ASK_DEADLINE, YtDlp
 
 if TYPE_CHECKING:

@@ -17,17 +17,19 @@ import anyio
 from anyio.to_thread import run_sync
 
 from hdtf_async.commands.check import FOREIGN, look, names_a_file, seconds_of, unlisted
+from hdtf_async.core import exceptions
 from hdtf_async.core.events import CheckEnded, RunStarted
+from hdtf_async.core.exceptions import OptionsError, one_error
 from hdtf_async.core.failures import ExitCode, Failure, Reason
 from hdtf_async.core.job import to_end, under_way
 from hdtf_async.core.model import Box, Clip, Form, Interval, Tables, Video
-from hdtf_async.core.options import Options, OptionsError, flag_of
+from hdtf_async.core.options import Options, flag_of
 from hdtf_async.dataset import plan
 from hdtf_async.lanes.limits import Lanes
-from hdtf_async.lanes.toolchain import ffmpeg_of, one_error
 from hdtf_async.lanes.user_videos import own_raws
 from hdtf_async.media import ffmpeg
-from hdtf_async.output import atomic, locks
+from hdtf_async.media.ffmpeg import ffmpeg_of
+from hdtf_async.output import atomic
 from hdtf_async.output import directory as store
 from hdtf_async.output.journal import JOURNAL
 from hdtf_async.process.guard import guarding
@@ -141,7 +143,7 @@ async def _check(  # noqa: PLR0913, PLR0917 - what `running` takes, and what it 
     begun = anyio.current_time()
     result = Check(repairs=repair)
     if not await run_sync((out / JOURNAL).is_file):
-        raise locks.StoreError(f"{out} has no {JOURNAL}: expected the output directory of a run")
+        raise exceptions.StoreError(f"{out} has no {JOURNAL}: expected the output directory of a run")
     own = await run_sync(own_raws, options.raw_dirs)
     looking = partial(_look, result, options, deep=deep, events=events, finish=finish)
     try:

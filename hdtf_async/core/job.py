@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar
 import anyio
 
 from hdtf_async.core.events import Events
-from hdtf_async.lanes.toolchain import one_error
+from hdtf_async.core.exceptions import one_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

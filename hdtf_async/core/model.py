@@ -265,3 +265,29 @@ class Tables:
     videos: tuple[Video, ...]
     clips: tuple[Clip, ...]
     findings: tuple[Finding, ...]
+
+
+class Resolution(StrEnum):
+    """Which height is asked for."""
+
+    REFERENCE = "reference"
+    """The reference height, else the nearest above it, else the highest below it; the box is scaled."""
+    EXACT = "exact"
+    """The reference height, within `TOLERANCE`, or nothing."""
+    BEST = "best"
+    """The highest; the box is scaled."""
+
+
+class Corrections(StrEnum):
+    """Which corrections of the tables apply."""
+
+    VERIFIED = "verified"
+    """Those that independent sources agree on."""
+    UNVERIFIED = "unverified"
+    """Also those that rest on one source and that nobody has checked against the footage."""
+    NONE = "none"
+    """None: the tables as they were published."""
+
+    def includes(self, level: Corrections) -> bool:
+        """Say whether a correction of ``level`` applies where this was asked for."""
+        return level is self or (self is Corrections.UNVERIFIED and level is Corrections.VERIFIED)

@@ -15,24 +15,30 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from hdtf_async.core import validators
-from hdtf_async.core.model import Audio, Codec, Crop, Deinterlace, Fallback, Form, Hdr, PaceScope
+from hdtf_async.core.exceptions import OptionsError
+from hdtf_async.core.model import (
+    Audio,
+    Codec,
+    Corrections,
+    Crop,
+    Deinterlace,
+    Fallback,
+    Form,
+    Hdr,
+    PaceScope,
+    Resolution,
+)
 from hdtf_async.core.recipes import RECIPES
 from hdtf_async.core.shards import Shard
 from hdtf_async.core.splits import SEED, SHARES, Split
 from hdtf_async.core.system import usable_cpus
 from hdtf_async.core.text import printable, shown
 from hdtf_async.core.validators import Kind
-from hdtf_async.dataset.tables import Corrections
-from hdtf_async.youtube.formats import Resolution
 
 _RECIPE = validators.word(tuple(RECIPES))
 T = TypeVar("T")
 Given_contra = TypeVar("Given_contra", contravariant=True)
 Held_co = TypeVar("Held_co", covariant=True)
-
-
-class OptionsError(ValueError):
-    """An option does not accept a value; the text names the option and what it accepts."""
 
 
 class Accepts(Protocol[Given_contra, Held_co]):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as version_of
 from math import ceil
 from pathlib import Path
 
@@ -66,3 +68,11 @@ def _limit(group: Path) -> float | None:
         period = (group / "cpu.cfs_period_us").read_text(encoding="ascii")
         return int(quota) / int(period) if int(quota) > 0 else None
     return None
+
+
+def own_version() -> str:
+    """Return the version of this package; ``unknown`` where it is not installed."""
+    try:
+        return version_of("hdtf-async")
+    except PackageNotFoundError:
+        return "unknown"

@@ -38,3 +38,27 @@ def shown(value: object) -> str:
     text = str(value)
     plain = text.isascii() and text.isprintable() and len(text) <= LONGEST_SHOWN
     return text if plain and text.strip() == text != "" else quoted(text)
+
+
+def in_bytes(number: float) -> str:
+    """Return a number of bytes in words, such as ``41.2 GB``."""
+    unit = "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if number < 999.5 or unit == "TB":  # noqa: PLR2004 - it would be shown as 1000
+            break
+        number /= 1000
+    return f"{number:.0f} {unit}" if unit == "B" or number >= 99.95 else f"{number:.1f} {unit}"  # noqa: PLR2004
+
+
+def count(number: int, what: str) -> str:
+    """Say how many of something there are."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def in_hours(seconds: float) -> str:
+    """Return a length of time in words, such as ``12.0 min``."""
+    if seconds < 60:  # noqa: PLR2004 - a minute
+        return f"{seconds:.1f} s"
+    if seconds < 3600:  # noqa: PLR2004 - an hour
+        return f"{seconds / 60:.1f} min"
+    return f"{seconds / 3600:.2f} h"

@@ -10,10 +10,9 @@ from __future__ import annotations
 import csv
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from hdtf_async.core.model import SUBSETS, Clip, Finding, Severity, Video
+from hdtf_async.core.model import SUBSETS, Clip, Corrections, Finding, Severity, Video
 from hdtf_async.core.steps import in_order, steps
 from hdtf_async.dataset.fields import Findings
 
@@ -30,21 +29,6 @@ HEAD = ["level", "subset", "name", "youtube_id", "index", "published", "new_inde
 
 RENDITIONS = frozenset({144, 240, 360, 480, 720, 1080, 1440, 2160, 4320})
 """Heights, in lines, of the renditions that YouTube makes of a 16:9 video."""
-
-
-class Corrections(StrEnum):
-    """Which corrections of the tables apply."""
-
-    VERIFIED = "verified"
-    """Those that independent sources agree on."""
-    UNVERIFIED = "unverified"
-    """Also those that rest on one source and that nobody has checked against the footage."""
-    NONE = "none"
-    """None: the tables as they were published."""
-
-    def includes(self, level: Corrections) -> bool:
-        """Say whether a correction of ``level`` applies where this was asked for."""
-        return level is self or (self is Corrections.UNVERIFIED and level is Corrections.VERIFIED)
 
 
 _What = TypeVar("_What", Video, Clip)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
+from hdtf_async.core.exceptions import TableError
 from hdtf_async.core.model import Box, Finding, Interval, Severity
 from hdtf_async.core.text import quoted
 
@@ -37,24 +38,6 @@ _NO_FIGURE = re.compile(r"-?(nan|inf|infinity)", re.IGNORECASE)
 # squared, two minutes for a line.
 _DECIMAL = re.compile(r"-?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _TIME = re.compile(r"(?:([0-9]+):)?([0-9]+):([0-9]+(?:\.[0-9]*)?)")
-
-
-class TableError(Exception):
-    """There is no table to read, or a line that is no row of its table.
-
-    ``file`` is the table's name, or the directory where that is what is wrong; ``line`` counts from 1
-    and is 0 where no single line is meant.
-    """
-
-    def __init__(self, file: str, line: int, words: str) -> None:
-        super().__init__(file, line, words)
-        self.file = file
-        self.line = line
-        self.words = words
-
-    def __str__(self) -> str:
-        place = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{place}: {self.words}"
 
 
 class Findings:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from hdtf_async.core.exceptions import UnknownVideoError
 from hdtf_async.core.failures import Action, Failure, Reason
 from hdtf_async.core.model import SUBSETS, Crop, Severity
 from hdtf_async.core.steps import in_order as ordered
@@ -32,13 +33,6 @@ BITS_PER_LINE = 500
 
 _ONE_IN = 4
 """Of so many videos one is among those that are taken from short to long."""
-
-
-class UnknownVideoError(LookupError):
-    """A video was asked for that the tables do not have; the text names it. Exit code 2."""
-
-    def __str__(self) -> str:
-        return str(self.args[0])
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,12 +21,13 @@ from sys import intern
 from typing import TYPE_CHECKING, TypeVar
 
 from hdtf_async.core import os_errors
-from hdtf_async.core.model import SUBSETS, Box, Clip, Finding, Interval, Severity, Tables, Video
+from hdtf_async.core.exceptions import TableError
+from hdtf_async.core.model import SUBSETS, Box, Clip, Corrections, Finding, Interval, Severity, Tables, Video
 from hdtf_async.core.steps import EVERY, checkpoint, steps
 from hdtf_async.core.text import quoted
 from hdtf_async.dataset import corrections as _corrections
-from hdtf_async.dataset.corrections import Corrections, Published
-from hdtf_async.dataset.fields import Findings, Row, TableError
+from hdtf_async.dataset.corrections import Published
+from hdtf_async.dataset.fields import Findings, Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from hdtf_async.demo.answers import GOOD, Answer, Conditions, to_json
-from hdtf_async.lanes.toolchain import bundled_ffmpeg
+from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
+import random
 from collections import deque
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -145,3 +146,12 @@ class Queue:
                 raise StopAsyncIteration
             self._out += 1
             return work
+
+
+def backoff(attempt: int, first: float) -> float:
+    """Return the seconds to wait after a failed attempt: the first wait, then four times it, and so on.
+
+    Half of it more or less by chance, so that what failed together does not come back together.
+    """
+    seconds: float = first * 4 ** (attempt - 1) * random.uniform(0.5, 1.5)  # noqa: S311 - guards nothing
+    return seconds

@@ -10,7 +10,6 @@ the directory is opened and a run put together is in `run`.
 
 from __future__ import annotations
 
-import random
 import traceback
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
@@ -85,15 +84,6 @@ class Cutting(Protocol[R_contra]):
 
     async def cut(self, clip: Clip, raw: R_contra) -> None:
         """Encode, check, publish and record one clip."""
-
-
-def backoff(attempt: int, first: float) -> float:
-    """Return the seconds to wait after a failed attempt: the first wait, then four times it, and so on.
-
-    Half of it more or less by chance, so that what failed together does not come back together.
-    """
-    seconds: float = first * 4 ** (attempt - 1) * random.uniform(0.5, 1.5)  # noqa: S311 - guards nothing
-    return seconds
 
 
 class Pipeline(Generic[A, R]):

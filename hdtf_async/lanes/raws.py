@@ -9,10 +9,9 @@ from anyio.to_thread import run_sync
 
 from hdtf_async.core.events import FileNotUsed
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.model import Audio
+from hdtf_async.core.model import Audio, Resolution
 from hdtf_async.lanes.user_videos import NO_VIDEO, Kind
 from hdtf_async.youtube import formats
-from hdtf_async.youtube.formats import Resolution
 from hdtf_async.youtube.tracks import Track
 
 if TYPE_CHECKING:

@@ -5,40 +5,39 @@ A run has one workshop for all of its videos; so has each worker of a cluster, f
 
 from __future__ import annotations
 
-import os
 import time
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as version_of
-from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
 from anyio.to_thread import run_sync
 
 from hdtf_async.core import preflight
-from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.exceptions import one_error
+from hdtf_async.core.failures import Failure
 from hdtf_async.core.memory import available_memory
 from hdtf_async.core.preflight import Verdict
 from hdtf_async.core.steps import steps
+from hdtf_async.core.system import own_version
 from hdtf_async.lanes.downloader import Fetcher
 from hdtf_async.lanes.encoder import Cutter
-from hdtf_async.lanes.pipeline import Pipeline, backoff
+from hdtf_async.lanes.limits import backoff
+from hdtf_async.lanes.pipeline import Pipeline
 from hdtf_async.lanes.throttle import HOUR, Entrance, asks_that_fit
 from hdtf_async.media import ffmpeg
 from hdtf_async.media.face import finder as faces
+from hdtf_async.media.ffmpeg import ffmpeg_of
 from hdtf_async.media.probe import Prober
 from hdtf_async.output.manifests import failure_record
 from hdtf_async.process.guard import guarding
 from hdtf_async.youtube.javascript import JavaScript, private_cache
-from hdtf_async.youtube.ytdlp import YtDlp, read_cookies
+from hdtf_async.youtube.ytdlp import YtDlp, look_at_cookies, require_yt_dlp
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator
+    from collections.abc import AsyncIterator, Iterable
 
     from hdtf_async.core.events import Events
     from hdtf_async.core.jsonlines import Record
@@ -200,58 +199,3 @@ def require_ready(
         if sign is not None and sign.verdict is Verdict.WRONG:
             raise Failure(sign.reason, f"{sign.words}: {sign.remedy}")
     return bool(least)
-
-
-def look_at_cookies(options: Options, now: float) -> Sign | None:
-    """Judge the user's cookies, if there are any. Raises `Failure`: they cannot be read."""
-    if options.cookies is None:
-        return None
-    text = read_cookies(options.cookies).decode("utf-8", "replace")
-    return preflight.of_cookies(text, written=options.cookies.stat().st_mtime, now=now)
-
-
-def ffmpeg_of(options: Options) -> Path:
-    """Return the ffmpeg to use. Raises `Failure` with ``tool_missing``."""
-    return bundled_ffmpeg() if options.ffmpeg is None else options.ffmpeg.absolute()
-
-
-def bundled_ffmpeg() -> Path:
-    """Return the ffmpeg that came with this environment, whatever PATH has, so that results repeat.
-
-    Raises `Failure` with ``tool_missing`` where imageio-ffmpeg has none for this machine.
-    """
-    import imageio_ffmpeg  # noqa: PLC0415 - costs 40 ms, and a finished directory needs no ffmpeg
-
-    try:
-        return Path(str(imageio_ffmpeg.get_ffmpeg_exe()))
-    except RuntimeError as error:
-        raise Failure(Reason.TOOL_MISSING, f"imageio-ffmpeg: {error}") from error
-
-
-def own_version() -> str:
-    """Return the version of this package; ``unknown`` where it is not installed."""
-    try:
-        return version_of("hdtf-async")
-    except PackageNotFoundError:
-        return "unknown"
-
-
-def require_yt_dlp(options: Options) -> None:
-    """Raise `Failure` with ``tool_missing`` where there is no yt-dlp."""
-    if options.yt_dlp is None:
-        if find_spec("yt_dlp") is None:
-            raise Failure(Reason.TOOL_MISSING, "yt-dlp is not installed in this environment")
-    elif not os.access(options.yt_dlp, os.X_OK):
-        raise Failure(Reason.TOOL_MISSING, f"--yt-dlp {options.yt_dlp} is not executable")
-
-
-@contextmanager
-def one_error() -> Iterator[None]:
-    """Take the one error out of a task group's, so that the caller can name it in an ``except``."""
-    try:
-        yield
-    except BaseExceptionGroup as several:
-        error: BaseException = several
-        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-            error = error.exceptions[0]
-        raise error from None

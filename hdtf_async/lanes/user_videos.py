@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING
 from anyio.to_thread import run_sync
 
 from hdtf_async.core import os_errors
+from hdtf_async.core.exceptions import OptionsError
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio
-from hdtf_async.core.options import Options, OptionsError
+from hdtf_async.core.options import Options
 from hdtf_async.media.containers import DEMUXERS, SOUND_DEMUXERS
 from hdtf_async.media.probe import Prober
 

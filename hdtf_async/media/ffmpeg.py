@@ -31,6 +31,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from math import inf
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hdtf_async.core.failures import Failure, Reason
@@ -57,7 +58,8 @@ from hdtf_async.process.stderr import classify_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
+
+    from hdtf_async.core.options import Options
 
 __all__ = ["WAV_RATE", "Cut", "Sound", "Source", "frames_at", "side_lengths", "sound_filters"]
 STALL = 120.0
@@ -406,3 +408,21 @@ async def about(ffmpeg: Path) -> About:
     built = re.search(rb"^configuration: (.*)", ended.out, re.MULTILINE)
     switches = built[1].decode("ascii", "replace").split() if built else ()
     return About(said[1].decode("ascii", "replace"), frozenset(switches))
+
+
+def ffmpeg_of(options: Options) -> Path:
+    """Return the ffmpeg to use. Raises `Failure` with ``tool_missing``."""
+    return bundled_ffmpeg() if options.ffmpeg is None else options.ffmpeg.absolute()
+
+
+def bundled_ffmpeg() -> Path:
+    """Return the ffmpeg that came with this environment, whatever PATH has, so that results repeat.
+
+    Raises `Failure` with ``tool_missing`` where imageio-ffmpeg has none for this machine.
+    """
+    import imageio_ffmpeg  # noqa: PLC0415 - costs 40 ms, and a finished directory needs no ffmpeg
+
+    try:
+        return Path(str(imageio_ffmpeg.get_ffmpeg_exe()))
+    except RuntimeError as error:
+        raise Failure(Reason.TOOL_MISSING, f"imageio-ffmpeg: {error}") from error

@@ -28,6 +28,7 @@ from anyio.to_thread import run_sync
 
 from hdtf_async.core import descriptors, os_errors
 from hdtf_async.core.divisions import goes_on
+from hdtf_async.core.exceptions import StoreError
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.jsonlines import records
 from hdtf_async.core.shards import Merged
@@ -48,7 +49,6 @@ from hdtf_async.output.journal import (
     time_of,
 )  # fmt: skip
 from hdtf_async.output.locks import (
-    StoreError,
     as_store_error,
     is_locked,
     require_no_workers,

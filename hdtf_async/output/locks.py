@@ -19,7 +19,8 @@ import anyio
 from anyio.to_thread import run_sync
 
 from hdtf_async.core import descriptors, os_errors
-from hdtf_async.core.failures import ExitCode, Reason
+from hdtf_async.core.exceptions import BusyError, StoreError
+from hdtf_async.core.failures import Reason
 from hdtf_async.core.text import shown
 from hdtf_async.output import atomic
 from hdtf_async.output.journal import RAWS, journals, read, shard_of, time_of
@@ -36,22 +37,6 @@ PATIENCE = 15.0
 """Seconds for which a run waits for the lock of one that was killed: its children are ended meanwhile."""
 _MOMENT = 0.2
 """Seconds for which it waits whoever holds the lock: `is_held` does so to find out whether it can be had."""
-
-
-class StoreError(Exception):
-    """The output directory cannot be used; the text says why and what to do. Exit code 4."""
-
-    exit_code = ExitCode.LOCAL
-
-
-class BusyError(StoreError):
-    """Another run is at work on the directory."""
-
-
-class AwayError(StoreError):
-    """The object store does not answer: another run may help, so the exit code is 75."""
-
-    exit_code = ExitCode.PASSING
 
 
 def whoami() -> Record:

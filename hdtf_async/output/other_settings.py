@@ -6,6 +6,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from hdtf_async.core.exceptions import FormError
 from hdtf_async.core.jsonlines import records
 from hdtf_async.core.text import shown
 from hdtf_async.dataset.plan import Difference
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
 
 _END = 1 << 16
 """Bytes at the end of a journal in which its newest clip is looked for."""
-
-
-class FormError(Exception):
-    """The directory holds clips in another form than the one asked for. Exit code 2."""
 
 
 def refuse_two_forms(decided: Plan, options: Options, out: object) -> None:

@@ -18,13 +18,10 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Protocol, Self
 
 from hdtf_async.core.failures import Reason
 from hdtf_async.output import atomic
-
-if TYPE_CHECKING:
-    from hdtf_async.youtube.formats import Format
 
 RESUMABLE = frozenset({
     Reason.REFUSED, Reason.NETWORK, Reason.FORBIDDEN, Reason.TIMED_OUT, Reason.STALLED, Reason.DISK_FULL,
@@ -36,6 +33,19 @@ PICTURE, SOUND = "raw", "sound"
 _NOTE = ".promise.json"
 _LONGEST_NOTE = 1 << 16
 """Bytes of the longest note that is read."""
+
+
+class Offered(Protocol):
+    """What is known of a format before it is downloaded; `youtube.formats.Format` is one."""
+
+    @property
+    def format_id(self) -> str: ...  # noqa: D102
+    @property
+    def ext(self) -> str: ...  # noqa: D102
+    @property
+    def size(self) -> int | None: ...  # noqa: D102
+    @property
+    def size_is_exact(self) -> bool: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +62,7 @@ class Promise:
     """Since which start of which system it is being written."""
 
     @classmethod
-    def of(cls, name: str, youtube_id: str, rendition: Format) -> Self:
+    def of(cls, name: str, youtube_id: str, rendition: Offered) -> Self:
         """Return the promise of a rendition that is about to be fetched."""
         size = rendition.size if rendition.size_is_exact else None
         return cls(name, youtube_id, rendition.format_id, rendition.ext, size, _this_system())

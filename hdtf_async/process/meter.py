@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import resource
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 import anyio
 
 from hdtf_async.process.guard import Guard
-from hdtf_async.youtube.observed import Cost
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -124,3 +124,20 @@ def _runtime(command: Sequence[bytes]) -> str | None:
     """Return the JavaScript runtime that a command line starts, if it is one and runs a script."""
     name = PurePath(command[0].decode("utf-8", "replace")).name if command else ""
     return name if name in _RUNTIMES and not _ABOUT & {*command[1:]} else None
+
+
+@dataclass(slots=True)
+class Cost:
+    """What one yt-dlp process took, with the processes that it started."""
+
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    memory_bytes: int | None = None
+    """The largest sum of resident memory that was sampled; None where the system has no ``/proc``."""
+    runtimes: list[str] | None = None
+    """JavaScript runtimes that were seen running a script; None where that cannot be seen."""
+
+    def __str__(self) -> str:
+        """Return it for a person."""
+        memory = "" if self.memory_bytes is None else f", {self.memory_bytes / 1e6:.0f} MB"
+        return f"{self.seconds:.1f} s, {self.cpu_seconds:.1f} CPU s{memory}"

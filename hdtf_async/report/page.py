@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.to_thread import run_sync
 
+from hdtf_async.core.exceptions import StoreError
 from hdtf_async.core.failures import Failure
 from hdtf_async.media import thumbnails
 from hdtf_async.output import atomic, directory, manifests
 from hdtf_async.output.journal import JOURNAL, journals, read
-from hdtf_async.output.locks import StoreError, is_locked
+from hdtf_async.output.locks import is_locked
 from hdtf_async.process.guard import UNGUARDED, guarding
 from hdtf_async.report import content, history
 from hdtf_async.report.content import Found

@@ -34,12 +34,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
-from enum import StrEnum
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.model import Hdr
+from hdtf_async.core.model import Hdr, Resolution
 from hdtf_async.youtube import tracks
 from hdtf_async.youtube.entries import (
     WHOLE,
@@ -77,17 +76,6 @@ box measured at 700 lines is not measured at 720: that is another picture, scale
 
 DUBBED = "a dubbed track"
 """Why the audio of a format is refused that is not in the original language."""
-
-
-class Resolution(StrEnum):
-    """Which height is asked for."""
-
-    REFERENCE = "reference"
-    """The reference height, else the nearest above it, else the highest below it; the box is scaled."""
-    EXACT = "exact"
-    """The reference height, within `TOLERANCE`, or nothing."""
-    BEST = "best"
-    """The highest; the box is scaled."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from hdtf_async.core.failures import Failure
+from hdtf_async.core.model import Resolution
 from hdtf_async.youtube import entries, formats
-from hdtf_async.youtube.formats import Resolution
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,23 +36,6 @@ _HIDDEN = (
     (re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.])(?::\d+)?"), "(IP address)"),
     (re.compile(r"(?<![\w:])(?=:*[0-9a-f])(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}(?![\w:])"), "(IP address)"),
 )
-
-
-@dataclass(slots=True)
-class Cost:
-    """What one yt-dlp process took, with the processes that it started."""
-
-    seconds: float = 0.0
-    cpu_seconds: float = 0.0
-    memory_bytes: int | None = None
-    """The largest sum of resident memory that was sampled; None where the system has no ``/proc``."""
-    runtimes: list[str] | None = None
-    """JavaScript runtimes that were seen running a script; None where that cannot be seen."""
-
-    def __str__(self) -> str:
-        """Return it for a person."""
-        memory = "" if self.memory_bytes is None else f", {self.memory_bytes / 1e6:.0f} MB"
-        return f"{self.seconds:.1f} s, {self.cpu_seconds:.1f} CPU s{memory}"
 
 
 @dataclass(frozen=True, slots=True)

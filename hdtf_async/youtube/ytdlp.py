@@ -19,11 +19,12 @@ import tempfile
 import time
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import IO, TYPE_CHECKING, Any
 
 from anyio.to_thread import run_sync
 
-from hdtf_async.core import os_errors, redact
+from hdtf_async.core import os_errors, preflight, redact
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.output import atomic
 from hdtf_async.output.atomic import trouble
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hdtf_async.core.options import Options
+    from hdtf_async.core.preflight import Sign
     from hdtf_async.youtube.formats import Format
 
 ASK_DEADLINE = 600.0
@@ -414,3 +416,20 @@ def _nameless(directory: Path, content: bytes) -> IO[bytes]:
 
 def _size(path: Path) -> int:
     return path.stat().st_size if path.is_file() and not path.is_symlink() else 0
+
+
+def look_at_cookies(options: Options, now: float) -> Sign | None:
+    """Judge the user's cookies, if there are any. Raises `Failure`: they cannot be read."""
+    if options.cookies is None:
+        return None
+    text = read_cookies(options.cookies).decode("utf-8", "replace")
+    return preflight.of_cookies(text, written=options.cookies.stat().st_mtime, now=now)
+
+
+def require_yt_dlp(options: Options) -> None:
+    """Raise `Failure` with ``tool_missing`` where there is no yt-dlp."""
+    if options.yt_dlp is None:
+        if find_spec("yt_dlp") is None:
+            raise Failure(Reason.TOOL_MISSING, "yt-dlp is not installed in this environment")
+    elif not os.access(options.yt_dlp, os.X_OK):
+        raise Failure(Reason.TOOL_MISSING, f"--yt-dlp {options.yt_dlp} is not executable")

@@ -16,7 +16,7 @@ from asking import Got, get, information, media_formats, player, yt_dlp
 from hdtf_async import demo
 from hdtf_async.demo import Answer, ClientAnswer, Conditions, Fault, Https, Offer, Refusal, Script, Then
 from hdtf_async.demo.answers import from_json, to_json
-from hdtf_async.lanes.toolchain import bundled_ffmpeg
+from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

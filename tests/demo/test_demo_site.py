@@ -21,7 +21,7 @@ from hdtf_async import demo
 from hdtf_async.core.model import SUBSETS, Interval
 from hdtf_async.demo.answers import Answer
 from hdtf_async.demo.server import UnsatisfiableRange, byte_range
-from hdtf_async.lanes.toolchain import bundled_ffmpeg
+from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

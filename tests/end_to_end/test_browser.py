@@ -16,7 +16,7 @@ import anyio
 import pytest
 from test_page import HOSTILE
 
-from hdtf_async.lanes.toolchain import bundled_ffmpeg
+from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.report import page
 
 if TYPE_CHECKING:

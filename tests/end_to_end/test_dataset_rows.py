@@ -12,7 +12,7 @@ from shared import VERSIONS_SLOWLY, exported
 
 import hdtf_async
 from hdtf_async import ExitCode, Options, demo
-from hdtf_async.lanes.toolchain import bundled_ffmpeg
+from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from pathlib import Path

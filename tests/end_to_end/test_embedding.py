@@ -22,7 +22,7 @@ from hdtf_async.cli.main import main
 from hdtf_async.commands import repair
 from hdtf_async.commands.census import CENSUS
 from hdtf_async.core.job import under_way
-from hdtf_async.lanes.toolchain import bundled_ffmpeg
+from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.output.manifests import METADATA
 from hdtf_async.report.page import REPORT
 

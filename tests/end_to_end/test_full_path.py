@@ -21,7 +21,7 @@ from hdtf_async import Options, demo
 from hdtf_async.commands import doctor
 from hdtf_async.core.preflight import is_ready
 from hdtf_async.demo import Answer, ClientAnswer, Conditions, Refusal, Script
-from hdtf_async.lanes.toolchain import bundled_ffmpeg
+from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

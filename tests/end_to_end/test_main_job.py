@@ -19,11 +19,10 @@ from shared import Finished, children, exported
 
 import hdtf_async
 from hdtf_async import ExitCode, FormError, Lanes, Options, Reason, demo
-from hdtf_async.core import events
+from hdtf_async.core import events, model
 from hdtf_async.dataset import plan, tables
 from hdtf_async.demo.answers import Answer
 from hdtf_async.output import directory
-from hdtf_async.youtube import formats
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -489,7 +488,7 @@ async def test_another_policy_takes_the_raw_that_is_there_if_it_fits(
     out = tmp_path / "clips"
     shutil.copytree(finished.out, out)
     exact = replace(
-        finished.options, resolution=formats.Resolution.EXACT, recut=True, preset="ultrafast",
+        finished.options, resolution=model.Resolution.EXACT, recut=True, preset="ultrafast",
         yt_dlp_args=failing(finished),
     )  # fmt: skip
     report = await hdtf_async.download(out, exact)

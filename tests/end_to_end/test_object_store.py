@@ -35,10 +35,10 @@ from shared import exported
 import hdtf_async
 from hdtf_async import BusyError, ExitCode, FormError, Options, StoreError
 from hdtf_async.cli.main import main
+from hdtf_async.core.exceptions import AwayError
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Box, Clip, Interval, Video
 from hdtf_async.core.shards import Merged, Shard
-from hdtf_async.output.locks import AwayError
 from hdtf_async.output.manifests import failure_record
 from hdtf_async.output.object_store import client, lease, segments
 from hdtf_async.output.object_store import directory as away

@@ -22,13 +22,13 @@ from fakes import kit, mp4
 from fakes import yt_dlp as fake_yt_dlp
 
 import hdtf_async
+from hdtf_async.core import model
 from hdtf_async.core.failures import ExitCode, Failure, Reason
-from hdtf_async.core.model import Form, Interval
+from hdtf_async.core.model import Corrections, Form, Interval
 from hdtf_async.core.options import Options
 from hdtf_async.dataset import plan, tables
-from hdtf_async.dataset.tables import Corrections
-from hdtf_async.lanes.toolchain import bundled_ffmpeg
 from hdtf_async.media import ffmpeg
+from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.media.probe import Prober
 from hdtf_async.process import supervisor
 from hdtf_async.youtube import formats, javascript
@@ -235,7 +235,7 @@ async def test_the_fakes_refuse_a_command_line_with_a_word_changed(
     monkeypatch.setattr(supervisor, "run", noted)
     tool = YtDlp(options(fakes), fakes.ffmpeg)
     info = await tool.ask(ID, tmp_path)
-    rendition = formats.choose(info, policy=formats.Resolution.REFERENCE, reference_height=720).video
+    rendition = formats.choose(info, policy=model.Resolution.REFERENCE, reference_height=720).video
     raw = tmp_path / "raw.mp4"
     await tool.fetch(info, rendition, raw, lambda _progress: None)
     async with Prober() as prober:
@@ -295,7 +295,7 @@ async def test_a_fault_of_the_fake_yt_dlp_hits_as_often_as_it_should(
 
     async def get() -> int:
         info = await tool.ask(ID, tmp_path)
-        rendition = formats.choose(info, policy=formats.Resolution.REFERENCE, reference_height=720).video
+        rendition = formats.choose(info, policy=model.Resolution.REFERENCE, reference_height=720).video
         path = tmp_path / "raw.mp4"
         await tool.fetch(info, rendition, path, lambda _progress: None)
         assert path.stat().st_size == rendition.size

@@ -1,4 +1,4 @@
-"""The architecture holds: who may import whom, which rooms do no I/O, and what nobody does."""
+"""The architecture holds: which package imports which, which modules do no I/O, and what no module does."""
 
 from __future__ import annotations
 
@@ -21,70 +21,69 @@ if TYPE_CHECKING:
 
 PACKAGE = Path(hdtf_async.__file__).parent
 
-ROOMS = [
-    *("text", "steps"),
-    *("model", "masks", "failures", "causes", "messages", "words", "streaks", "health", "geometry"),
-    *("people", "window"),
-    *("entries", "tracks", "formats", "observed", "events"),
-    *("splits", "recipes"),
-    *("rows", "corrections", "tables", "cpus", "memory", "handed", "shards", "takes", "options", "settings"),
-    *("plan", "planned", "divisions"),
-    *("descriptors", "disk", "packed", "jsonlines", "journal"),
-    *("views", "locks", "partials", "store", "forms"),
-    *("storeerrors", "bucket", "lease", "segments", "away"),
-    *("history", "charts", "content"),
-    *("sentinel", "guard", "meter", "process", "containers", "timeline", "framing", "demux", "probe"),
-    *("reachability", "ytdlp"),
-    *("plugins", "javascript", "filters", "damage", "ffmpeg", "combing", "decode", "thumbnails"),
-    *("landmarks", "facemodel", "faces"),
-    *("lanes", "entrance", "rawdirs", "raws", "fetch", "cut", "pipeline", "workshop"),
-    *("values", "roster", "wire", "bench", "hired", "door", "cluster"),
-    *("report", "page", "jobs", "run"),
-    *("census", "doctor", "live", "check", "repair", "stills", "export", "sheet"),
-    *("picture", "pen", "progress", "demo", "flags", "ending", "cli", "__init__", "__main__"),
-]
-"""A room imports only rooms above it. A new room has to find its place here."""
+ALLOWED: dict[str, set[str]] = {
+    "cli": {"commands", "demo", "run", "report", "lanes", "media", "output", "dataset", "core"},
+    "commands": {"run", "report", "lanes", "youtube", "media", "output", "dataset", "process", "core"},
+    "demo": {"media", "process", "core"},
+    "run": {"cluster", "report", "lanes", "media", "output", "dataset", "core"},
+    "cluster": {"lanes", "output", "dataset", "core"},
+    "report": {"media", "output", "process", "core"},
+    "lanes": {"youtube", "media", "output", "dataset", "process", "core"},
+    "youtube": {"output", "process", "core"},
+    "media": {"output", "dataset", "process", "core"},
+    "output": {"dataset", "core"},
+    "dataset": {"core"},
+    "process": {"core"},
+    "core": set(),
+}
+"""The packages of ``hdtf_async/`` from top to bottom, each with those from which it may import.
+
+Imports only point downwards in this list. `demo` is a program of its own, which only `cli` starts.
+"""
+
+FACADE = {"__init__", "__main__", "events"}
+"""Modules beside the packages that only import and name what is public."""
 
 PURE = {
-    "model": set[str](),
-    "text": set[str](),
-    "steps": {"anyio", "contextlib", "heapq"},
-    "masks": {"base64", "json", "re", "urllib"},
-    "failures": set[str](),
-    "causes": {"errno"},
-    "messages": {"re"},
-    "words": {"re"},
-    "streaks": set[str](),
-    "health": {"datetime", "re"},
-    "geometry": set[str](),
-    "people": {"statistics"},
-    "window": set[str](),
-    "entries": {"re", "urllib"},
-    "tracks": {"re", "urllib"},
-    "formats": {"operator", "re"},
-    "observed": {"re", "urllib"},
-    "plan": {"difflib", "hashlib", "json"},
-    "planned": set[str](),
-    "divisions": {"hashlib", "json"},
-    "storeerrors": {"re", "urllib"},
-    "jsonlines": {"json", "os"},
-    "events": {"anyio"},
-    "picture": set[str](),
-    "splits": {"hashlib"},
-    "recipes": set[str](),
-    "rows": {"re", "urllib"},
-    "shards": {"hashlib", "re"},
-    "corrections": {"csv"},
-    "containers": set[str](),
-    "timeline": {"array", "bisect", "statistics"},
-    "filters": set[str](),
-    "values": set[str](),
-    "roster": set[str](),
-    "history": {"datetime"},
-    "charts": {"html"},
-    "content": {"datetime", "re", "urllib"},
+    "cli.estimate": set[str](),
+    "cluster.assignments": set[str](),
+    "cluster.messages": set[str](),
+    "commands.plan": set[str](),
+    "core.divisions": {"hashlib", "json"},
+    "core.events": {"anyio"},
+    "core.failures": set[str](),
+    "core.jsonlines": {"json", "os"},
+    "core.model": set[str](),
+    "core.os_errors": {"errno"},
+    "core.preflight": {"datetime", "re"},
+    "core.recipes": set[str](),
+    "core.redact": {"base64", "json", "re", "urllib"},
+    "core.shards": {"hashlib", "re"},
+    "core.splits": {"hashlib"},
+    "core.steps": {"anyio", "contextlib", "heapq"},
+    "core.text": set[str](),
+    "dataset.corrections": {"csv"},
+    "dataset.fields": {"re", "urllib"},
+    "dataset.geometry": set[str](),
+    "dataset.plan": {"difflib", "hashlib", "json"},
+    "lanes.streaks": set[str](),
+    "media.containers": set[str](),
+    "media.face.people": {"statistics"},
+    "media.face.window": set[str](),
+    "media.filters": set[str](),
+    "media.timeline": {"array", "bisect", "statistics"},
+    "output.object_store.errors": {"re", "urllib"},
+    "process.messages": {"re"},
+    "process.stderr": {"re"},
+    "report.charts": {"html"},
+    "report.content": {"datetime", "re", "urllib"},
+    "report.history": {"datetime"},
+    "youtube.entries": {"re", "urllib"},
+    "youtube.formats": {"operator", "re"},
+    "youtube.observed": {"re", "urllib"},
+    "youtube.tracks": {"re", "urllib"},
 }
-"""Rooms that decide and do no I/O, each with what it needs besides `VALUES`."""
+"""Modules that decide and do no I/O, each with what it needs besides `VALUES`."""
 
 VALUES = {"__future__", "collections", "dataclasses", "enum", "fractions", "itertools", "math", "typing"}
 """Modules that only make and describe values."""
@@ -98,7 +97,7 @@ def _files() -> list[Path]:
 
 
 def _name(path: Path) -> str:
-    """Return the room a file belongs to; all of the demo is one."""
+    """Return the package that a file belongs to, or its own name where it stands beside the packages."""
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
@@ -114,10 +113,17 @@ def _imports(source: str) -> Iterator[str]:
             yield from (f"{'.' * node.level}{node.module or ''}.{alias.name}" for alias in node.names)
 
 
-def _rooms_of(source: str) -> set[str]:
-    """Return the rooms from which a source imports."""
+def _packages_of(source: str) -> set[str]:
+    """Return the packages from which a source imports."""
     own = (name.split(".") for name in _imports(source) if name.split(".")[0] == "hdtf_async")
-    return {parts[1] if len(parts) > 1 and parts[1] in ROOMS else "__init__" for parts in own}
+    return {parts[1] if len(parts) > 1 and parts[1] in ALLOWED else "__init__" for parts in own}
+
+
+def _modules_of(source: str) -> set[str]:
+    """Return the modules of this program from which a source imports, as ``package.module``."""
+    own = {name.removeprefix("hdtf_async.") for name in _imports(source) if name.startswith("hdtf_async.")}
+    files = {".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in _files()}
+    return {name if name in files else name.rpartition(".")[0] for name in own}
 
 
 def _without_types(source: str) -> str:
@@ -131,57 +137,67 @@ def _without_types(source: str) -> str:
     return ast.unparse(_Drop().visit(ast.parse(source)))
 
 
-def test_every_room_has_its_place() -> None:
-    """The list of rooms is the list of modules."""
-    assert {_name(path) for path in _files()} == set(ROOMS)
+def test_every_package_has_its_place() -> None:
+    """The list of packages is that of the folders, and few modules stand beside them."""
+    assert {_name(path) for path in _files()} == set(ALLOWED) | FACADE
+    assert len(list(PACKAGE.glob("*.py"))) <= 6
 
 
 @pytest.mark.parametrize(
-    ("source", "rooms"),
+    ("source", "packages"),
     [
-        ("import hdtf_async.output.directory", {"store"}),
-        ("from hdtf_async.output.directory import Store", {"store"}),
-        ("from hdtf_async import store, plan", {"store", "plan"}),
+        ("import hdtf_async.output.journal", {"output"}),
+        ("from hdtf_async.output.journal import Journal", {"output"}),
+        ("from hdtf_async.dataset import plan, tables", {"dataset"}),
+        ("from hdtf_async import run", {"run"}),
         ("from hdtf_async import Options", {"__init__"}),
         ("import hdtf_async", {"__init__"}),
-        ("from hdtf_async.demo.site import Site", {"demo"}),
         ("def later():\n    from hdtf_async import cli", {"cli"}),
         ("if TYPE_CHECKING:\n    from hdtf_async.run import Running", {"run"}),
         ("import os, json", set()),
     ],
 )
-def test_imports_are_seen_in_every_spelling(source: str, rooms: set[str]) -> None:
-    """What the other tests of this file stand on."""
-    assert _rooms_of(source) == rooms
-    assert _rooms_of(_without_types(source)) == (set() if "TYPE_CHECKING" in source else rooms)
+def test_imports_are_seen_in_every_spelling(source: str, packages: set[str]) -> None:
+    """The other tests of this file rely on it."""
+    assert _packages_of(source) == packages
+    assert _packages_of(_without_types(source)) == (set() if "TYPE_CHECKING" in source else packages)
 
 
-@pytest.mark.parametrize("path", _files(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_room_imports_only_rooms_above_it(path: Path) -> None:
-    """So whoever reads a room needs to know those above it and none below, and there is no circle."""
-    source, name = path.read_text(encoding="utf-8"), _name(path)
-    assert not [imported for imported in _imports(source) if imported.startswith(".")], "by full name only"
-    above = set(ROOMS[: ROOMS.index(name)]) | {name}
-    assert _rooms_of(source) <= above
+def test_allowed_imports_point_downwards() -> None:
+    """A package may only use those below it in the list, so there is no circle."""
+    order = list(ALLOWED)
+    for package, below in ALLOWED.items():
+        assert below <= set(order[order.index(package) + 1 :]), package
 
 
-def test_the_docs_list_the_rooms_in_their_order() -> None:
-    """So that whoever reads it finds each, above those that build on it."""
+@pytest.mark.parametrize("package", ALLOWED)
+def test_a_package_imports_only_what_it_may(package: str) -> None:
+    """A new arrow between packages is a decision: add it to `ALLOWED` with the reason in the commit."""
+    used: set[str] = set()
+    for path in _files():
+        source = path.read_text(encoding="utf-8")
+        assert not [name for name in _imports(source) if name.startswith(".")], "by full name only"
+        if _name(path) == package:
+            used |= _packages_of(source)
+    assert used - {package} == ALLOWED[package]
+
+
+def test_the_docs_list_the_packages_in_their_order() -> None:
+    """A reader finds each package above those that it is built on."""
     text = (readme.DOCS / "how-it-is-built.md").read_text(encoding="utf-8")
-    table = text.partition("| room | what it knows |")[2].partition("\n\n")[0]
+    table = text.partition("| package | responsibility |")[2].partition("\n\n")[0]
     cells = [line.split("|")[1] for line in table.splitlines()[2:]]
-    listed = [room for cell in cells for room in re.findall(r"`(\w+)`", cell)]
-    assert listed == [room for room in ROOMS if not room.startswith("__")]
+    assert [name for cell in cells for name in re.findall(r"`(\w+)", cell)] == list(ALLOWED)
 
 
 @pytest.mark.parametrize("name", PURE)
-def test_a_pure_room_does_no_io(name: str) -> None:
+def test_a_pure_module_does_no_io(name: str) -> None:
     """It imports nothing that touches the world, opens nothing and prints nothing."""
-    source = (PACKAGE / f"{name}.py").read_text(encoding="utf-8")
+    source = (PACKAGE / f"{name.replace('.', '/')}.py").read_text(encoding="utf-8")
     used = {imported.split(".")[0] for imported in _imports(_without_types(source))} - {"hdtf_async"}
     assert used <= VALUES | PURE[name]
     assert not _calls(source) & {"open", "print", "input"}
-    assert _rooms_of(_without_types(source)) <= set(PURE)
+    assert _modules_of(_without_types(source)) <= set(PURE)
 
 
 @cache
@@ -288,10 +304,10 @@ CHILDREN = (
 """The ways to another process."""
 
 STARTERS = {
-    "process.py": {"subprocess"},
-    "guard.py": {"subprocess"},
-    "probe.py": {"os.fork"},
-    "landmarks.py": {"subprocess"},
+    "process/supervisor.py": {"subprocess"},
+    "process/guard.py": {"subprocess"},
+    "media/probe.py": {"os.fork"},
+    "media/face/detector.py": {"subprocess"},
     "demo/standin.py": {"subprocess", "anyio.open_process"},
     "demo/hls.py": {"subprocess"},
 }
@@ -419,13 +435,13 @@ def test_the_linter_forbids_it_everywhere(directory: str, source: str, rule: str
     """As it is set up here, for the package, the tests and the benchmarks."""
     words = [sys.executable, "-m", "ruff", "check", "--no-cache", "--output-format", "concise"]
     words += ["--stdin-filename", f"{directory}/new.py", "-"]
-    root = Path(__file__).parent.parent
+    root = readme.ROOT
     ended = subprocess.run(words, input=source, capture_output=True, text=True, check=False, cwd=root)
     assert ended.returncode == 1, ended.stderr
     assert f" {rule} " in ended.stdout
 
 
-def test_children_are_started_in_few_rooms_only() -> None:
+def test_children_are_started_in_few_modules_only() -> None:
     """How a child is supervised and ended is written down once, and nobody has an excuse without need."""
     used = {
         path.relative_to(PACKAGE).as_posix(): _uses(path.read_text(encoding="utf-8"), CHILDREN)
@@ -444,5 +460,5 @@ def test_a_child_gets_a_list_of_words() -> None:
 
 @pytest.mark.parametrize("path", _files(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_no_module_is_long(path: Path) -> None:
-    """One room is read in one sitting."""
+    """A module is read in one sitting."""
     assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST

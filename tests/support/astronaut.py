@@ -24,8 +24,8 @@ import numpy as np
 from PIL import Image
 from skimage import data
 
-from hdtf_async.lanes.toolchain import bundled_ffmpeg
 from hdtf_async.media.face.people import Region
+from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -20,7 +20,7 @@ from hdtf_async import demo
 from hdtf_async.demo import script
 from hdtf_async.demo.account import COOKIES
 from hdtf_async.demo.footage import FACTS
-from hdtf_async.lanes.toolchain import bundled_ffmpeg
+from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

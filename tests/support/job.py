@@ -18,7 +18,7 @@ from hdtf_async import demo
 from hdtf_async.core.model import Box, Interval
 from hdtf_async.demo.footage import FACTS
 from hdtf_async.demo.motion import head_box
-from hdtf_async.lanes.toolchain import bundled_ffmpeg
+from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -27,8 +27,8 @@ import full
 from hdtf_async import Options
 from hdtf_async.commands.live import Extraction, Fetched, Probe, probing
 from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.system import own_version
 from hdtf_async.dataset import tables
-from hdtf_async.lanes.toolchain import own_version
 from hdtf_async.youtube import observed
 from hdtf_async.youtube.observed import HEIGHT
 

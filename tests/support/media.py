@@ -16,7 +16,7 @@ import av
 from hdtf_async.core.model import Box, Clip, Form, Interval, Video
 from hdtf_async.lanes.encoder import plan_cut
 from hdtf_async.lanes.raws import Raw
-from hdtf_async.lanes.toolchain import bundled_ffmpeg
+from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

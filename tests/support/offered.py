@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hdtf_async.core.model import Hdr
-from hdtf_async.youtube.formats import Choice, Resolution, choose
+from hdtf_async.core.model import Hdr, Resolution
+from hdtf_async.youtube.formats import Choice, choose
 
 Entry = dict[str, object]
 

@@ -29,11 +29,11 @@ import anyio
 import hdtf_async
 from hdtf_async import Options, Reason, demo
 from hdtf_async.core import events
+from hdtf_async.core.model import Resolution
 from hdtf_async.demo import BOT, Answer, Fault, Offer, Then
 from hdtf_async.demo.footage import FACTS
 from hdtf_async.demo.player import MEDIA_PATH
-from hdtf_async.lanes.toolchain import bundled_ffmpeg
-from hdtf_async.youtube.formats import Resolution
+from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -20,7 +20,7 @@ from test_sound import beeps_beside
 from hdtf_async.core.events import Events
 from hdtf_async.core.model import Audio, Box, Clip, Crop, Form, Interval, Video
 from hdtf_async.lanes.encoder import Cutter
-from hdtf_async.lanes.toolchain import bundled_ffmpeg
+from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.output.directory import opened
 
 if TYPE_CHECKING:

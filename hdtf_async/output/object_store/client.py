@@ -20,11 +20,10 @@ from urllib.parse import urlsplit
 import anyio
 from anyio.to_thread import run_sync
 
+from hdtf_async.core.exceptions import OptionsError, StoreError
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.options import OptionsError
 from hdtf_async.output import atomic
 from hdtf_async.output.atomic import trouble
-from hdtf_async.output.locks import StoreError
 from hdtf_async.output.object_store.errors import NO_BUCKET, explained, flaw_of_endpoint
 
 if TYPE_CHECKING:

@@ -22,15 +22,15 @@ import anyio
 from anyio.to_thread import run_sync
 
 from hdtf_async.core.divisions import goes_on
+from hdtf_async.core.exceptions import AwayError, OptionsError, StoreError
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.options import Options, OptionsError
+from hdtf_async.core.options import Options
 from hdtf_async.core.shards import Merged
 from hdtf_async.output import atomic, manifests
 from hdtf_async.output import directory as store
 from hdtf_async.output.atomic import trouble
 from hdtf_async.output.directory import Store
 from hdtf_async.output.journal import RAWS, journals, name_of, parts
-from hdtf_async.output.locks import AwayError, StoreError
 from hdtf_async.output.manifests import CARD, FAILURES, LISTS, METADATA
 from hdtf_async.output.object_store.client import Address, is_address, reached
 from hdtf_async.output.object_store.client import tag as bucket_tag

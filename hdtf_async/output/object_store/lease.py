@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from hdtf_async.core.exceptions import BusyError
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.output.journal import name_of, now, shard_of
-from hdtf_async.output.locks import BusyError, has_ended, holder, whoami
+from hdtf_async.output.locks import has_ended, holder, whoami
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

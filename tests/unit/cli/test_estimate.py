@@ -12,7 +12,7 @@ import pytest
 import readme
 import virtual_time
 
-from hdtf_async.cli.estimate import Picture, in_bytes, in_hours
+from hdtf_async.cli.estimate import Picture
 from hdtf_async.core.events import (
     ClipDone,
     ClipFailed,
@@ -30,6 +30,7 @@ from hdtf_async.core.events import (
     VideoFailed,
 )
 from hdtf_async.core.failures import Reason
+from hdtf_async.core.text import in_bytes, in_hours
 from hdtf_async.dataset import plan
 from hdtf_async.lanes.limits import Lanes
 from hdtf_async.lanes.pipeline import Pipeline

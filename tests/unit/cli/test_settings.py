@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from hdtf_async.cli import main, settings
-from hdtf_async.core.options import Options, OptionsError, Printing, flag_of
+from hdtf_async.core.exceptions import OptionsError
+from hdtf_async.core.options import Options, Printing, flag_of
 
 EVERY = {
     "source": Path("/tables"),

@@ -29,9 +29,9 @@ from hdtf_async.cluster.messages import (
 from hdtf_async.cluster.worker_handle import AsOne, Hired
 from hdtf_async.core import events
 from hdtf_async.core.events import DownloadProgress, EncodeProgress, EncodeStarted
+from hdtf_async.core.exceptions import OptionsError
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box, Clip, Interval, Video
-from hdtf_async.core.options import OptionsError
 from hdtf_async.core.shards import Shard
 from hdtf_async.dataset.plan import Work
 from hdtf_async.output import locks

@@ -20,7 +20,7 @@ from hdtf_async import ExitCode, Options, Reason
 from hdtf_async.cli import main, progress
 from hdtf_async.commands import repair
 from hdtf_async.commands.check import look
-from hdtf_async.core import events
+from hdtf_async.core import events, exceptions
 from hdtf_async.core.events import ClipChecked, Events, Found
 from hdtf_async.core.failures import ADVICE, Failure
 from hdtf_async.core.jsonlines import line
@@ -29,7 +29,6 @@ from hdtf_async.dataset.plan import fingerprint
 from hdtf_async.lanes.limits import Lanes
 from hdtf_async.media import frames as decode
 from hdtf_async.output import directory as store
-from hdtf_async.output import locks
 from hdtf_async.output.directory import read_known
 from hdtf_async.output.journal import JOURNAL, RAWS
 from hdtf_async.output.manifests import METADATA
@@ -213,7 +212,7 @@ async def test_looking_changes_nothing_and_needs_no_lock(out: Path, monkeypatch:
         assert named(result) == {
             f"{FLIPPED}.mp4": "wrong", f"{SHORT}.mp4": "wrong", f"{GONE}.mp4": "missing", STRANGER: "foreign",
         }  # fmt: skip
-        with pytest.raises(locks.BusyError):
+        with pytest.raises(exceptions.BusyError):
             await checked(out, repair=True)
     assert not (await checked(out)).at_work
 

@@ -16,7 +16,7 @@ from hdtf_async import ExitCode, Options, Reason, demo
 from hdtf_async.cli import main
 from hdtf_async.commands import doctor
 from hdtf_async.core.preflight import Verdict, is_ready
-from hdtf_async.lanes.toolchain import bundled_ffmpeg
+from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.output import directory
 
 if TYPE_CHECKING:

@@ -26,11 +26,11 @@ from hdtf_async import FormError, Options, StoreError
 from hdtf_async.cli import parser as flags
 from hdtf_async.cli.main import main
 from hdtf_async.commands.export import MANIFEST, export
+from hdtf_async.core.exceptions import BusyError
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.recipes import RECIPES
 from hdtf_async.core.splits import Split
 from hdtf_async.output import directory
-from hdtf_async.output.locks import BusyError
 
 if TYPE_CHECKING:
     from shared import Finished

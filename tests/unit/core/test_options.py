@@ -10,13 +10,23 @@ from pathlib import Path
 
 import pytest
 
-from hdtf_async.core.model import Audio, Codec, Crop, Deinterlace, Fallback, Form, Hdr, PaceScope
-from hdtf_async.core.options import Options, OptionsError, Printing, flag_of
+from hdtf_async.core.exceptions import OptionsError
+from hdtf_async.core.model import (
+    Audio,
+    Codec,
+    Corrections,
+    Crop,
+    Deinterlace,
+    Fallback,
+    Form,
+    Hdr,
+    PaceScope,
+    Resolution,
+)
+from hdtf_async.core.options import Options, Printing, flag_of
 from hdtf_async.core.shards import Shard
 from hdtf_async.core.splits import SHARES
 from hdtf_async.core.validators import size_in_bytes
-from hdtf_async.dataset.tables import Corrections
-from hdtf_async.youtube.formats import Resolution
 
 
 def test_defaults_are_good() -> None:

@@ -24,11 +24,13 @@ from hypothesis import strategies as st
 
 import hdtf_async
 from hdtf_async.cli import main
+from hdtf_async.core.exceptions import TableError
 from hdtf_async.core.failures import Failure
 from hdtf_async.core.model import (
     SUBSETS,
     Box,
     Clip,
+    Corrections,
     Crop,
     Finding,
     Form,
@@ -41,7 +43,7 @@ from hdtf_async.core.options import Options
 from hdtf_async.dataset import corrections, plan, tables
 from hdtf_async.dataset.fields import MOST_OF_A_KIND, Findings
 from hdtf_async.dataset.geometry import fit
-from hdtf_async.dataset.tables import Corrections, TableError, read
+from hdtf_async.dataset.tables import read
 from hdtf_async.media import ffmpeg
 from hdtf_async.media.containers import DEMUXERS
 from hdtf_async.output import atomic

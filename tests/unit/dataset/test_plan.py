@@ -12,12 +12,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hdtf_async.core.failures import Action, Failure, Reason
-from hdtf_async.core.model import Audio, Box, Clip, Codec, Crop, Deinterlace, Form, Interval, Tables, Video
+from hdtf_async.core.model import (
+    Audio,
+    Box,
+    Clip,
+    Codec,
+    Crop,
+    Deinterlace,
+    Form,
+    Interval,
+    Resolution,
+    Tables,
+    Video,
+)
 from hdtf_async.core.options import Options
 from hdtf_async.dataset import plan
 from hdtf_async.dataset.plan import fingerprint, row, select
 from hdtf_async.output.manifests import failure_record
-from hdtf_async.youtube.formats import Resolution
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

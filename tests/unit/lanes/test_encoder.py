@@ -21,8 +21,8 @@ from hdtf_async.core.model import Box, Clip, Crop, Form, Interval, Video
 from hdtf_async.dataset.plan import fingerprint
 from hdtf_async.lanes.encoder import Cutter, plan_cut, verify
 from hdtf_async.lanes.raws import Raw
-from hdtf_async.lanes.toolchain import bundled_ffmpeg
 from hdtf_async.media.demux import Facts
+from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.media.probe import Prober
 from hdtf_async.media.timeline import Shown
 from hdtf_async.output import atomic

@@ -33,8 +33,8 @@ from hdtf_async.core.failures import Action, Failure, Reason
 from hdtf_async.core.model import Box, Clip, Interval, Video
 from hdtf_async.dataset.plan import Work
 from hdtf_async.lanes.downloader import Arrived
-from hdtf_async.lanes.limits import Lanes
-from hdtf_async.lanes.pipeline import WIND_DOWN, Pipeline, backoff
+from hdtf_async.lanes.limits import Lanes, backoff
+from hdtf_async.lanes.pipeline import WIND_DOWN, Pipeline
 from hdtf_async.lanes.raws import Raw
 from hdtf_async.lanes.throttle import LONGEST_COOL_DOWN, PROBES, Entrance
 from hdtf_async.media.demux import Facts

@@ -19,9 +19,8 @@ from hypothesis import strategies as st
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box, Clip, Crop, Form, Interval, Video
 from hdtf_async.lanes.encoder import plan_cut, verify
-from hdtf_async.lanes.toolchain import bundled_ffmpeg
 from hdtf_async.media import ffmpeg, filters
-from hdtf_async.media.ffmpeg import Cut, encode, frames_at, side_lengths
+from hdtf_async.media.ffmpeg import Cut, bundled_ffmpeg, encode, frames_at, side_lengths
 from hdtf_async.media.probe import Prober
 from hdtf_async.process import supervisor
 

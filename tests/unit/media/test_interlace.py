@@ -10,9 +10,8 @@ import media
 import pytest
 
 from hdtf_async.core.model import Box, Crop, Deinterlace, Form, Interval
-from hdtf_async.lanes.toolchain import bundled_ffmpeg
 from hdtf_async.media import ffmpeg, interlace
-from hdtf_async.media.ffmpeg import Cut
+from hdtf_async.media.ffmpeg import Cut, bundled_ffmpeg
 from hdtf_async.media.interlace import Combing
 from hdtf_async.media.probe import Prober
 

@@ -16,9 +16,9 @@ from anyio import create_task_group
 
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Interval
-from hdtf_async.lanes.toolchain import bundled_ffmpeg
 from hdtf_async.media import containers, probe
 from hdtf_async.media.demux import Facts
+from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.media.framing import Part
 from hdtf_async.media.probe import Prober
 from hdtf_async.process.guard import guarding

@@ -16,8 +16,8 @@ from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Box, Clip, Crop, Form, Interval, Video
 from hdtf_async.lanes.encoder import plan_cut
 from hdtf_async.lanes.raws import Raw
-from hdtf_async.lanes.toolchain import bundled_ffmpeg
 from hdtf_async.media import ffmpeg, filters
+from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.media.probe import Prober
 
 if TYPE_CHECKING:

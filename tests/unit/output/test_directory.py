@@ -22,11 +22,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hdtf_async.core import descriptors
+from hdtf_async.core.exceptions import BusyError, StoreError
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box, Clip, Interval, Video
 from hdtf_async.output import atomic, journal, locks, manifests
 from hdtf_async.output.directory import opened, read_known, run_record
-from hdtf_async.output.locks import BusyError, StoreError, is_held
+from hdtf_async.output.locks import is_held
 from hdtf_async.output.manifests import failure_record
 
 if TYPE_CHECKING:

@@ -32,11 +32,11 @@ from hdtf_async.core.events import (
     RunStarted,
     VideoFailed,
 )
+from hdtf_async.core.exceptions import StoreError
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.lanes.toolchain import bundled_ffmpeg
 from hdtf_async.media import thumbnails
+from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.output import directory as store
-from hdtf_async.output.locks import StoreError
 from hdtf_async.report import charts, content, history, page
 from hdtf_async.report.history import Course, Span
 from hdtf_async.report.result import Report

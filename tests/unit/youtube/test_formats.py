@@ -29,9 +29,9 @@ from offered import (
 )
 
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.model import Hdr
+from hdtf_async.core.model import Hdr, Resolution
 from hdtf_async.youtube.entries import Source
-from hdtf_async.youtube.formats import TOLERANCE, Resolution, choose, duration, is_at
+from hdtf_async.youtube.formats import TOLERANCE, choose, duration, is_at
 
 R, E, B = Resolution.REFERENCE, Resolution.EXACT, Resolution.BEST
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from offered import Entry, chosen, hls, hls_sound, picture, sound
 
-from hdtf_async.youtube.formats import Resolution
+from hdtf_async.core.model import Resolution
 from hdtf_async.youtube.tracks import Marks, Track, Tracks
 
 MEDIA = "https://rr1---sn-4g5e6nz7.googlevideo.com/videoplayback?itag=140&xtags="

@@ -25,11 +25,11 @@ from test_shapes import SHAPES
 from hdtf_async.commands import faces
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Crop, Form, Interval
-from hdtf_async.lanes.toolchain import bundled_ffmpeg
 from hdtf_async.media.face import finder
 from hdtf_async.media.face.detector import TIMES
 from hdtf_async.media.face.finder import Finder
 from hdtf_async.media.face.people import Region
+from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.media.probe import Prober
 
 if TYPE_CHECKING:

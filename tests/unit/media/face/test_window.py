@@ -14,11 +14,10 @@ import hdtf_async
 from hdtf_async import ExitCode
 from hdtf_async.cli.main import main
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.model import Box, Clip, Crop, Fallback, Form, Interval, Video
+from hdtf_async.core.model import Box, Clip, Crop, Fallback, Form, Interval, Resolution, Video
 from hdtf_async.media.face import finder
 from hdtf_async.media.face.people import Found, Frame, Region, find, overlap
 from hdtf_async.media.face.window import place, plan_window
-from hdtf_async.youtube.formats import Resolution
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
