@@ -175,8 +175,7 @@ class Options:
     )  # fmt: skip
     limit: Accepts[int | str | None, int | None] = _option(
         "--limit", default=None, group=WHICH, metavar="N", unset="all",
-        kind=validators.whole("a positive integer, such as 5", 1),
-        help="only the first N videos of the tables",
+        kind=validators.whole("a positive integer, such as 5", 1), help="only the first N videos",
     )  # fmt: skip
     corrections: Accepts[Corrections | str, Corrections] = _option(
         "--corrections", default=Corrections.VERIFIED, group=WHICH, kind=validators.choice(Corrections),
@@ -298,8 +297,7 @@ class Options:
     )  # fmt: skip
     crf: Accepts[int | str, int] = _option(
         "--crf", default=20, group=ENCODE, metavar="N",
-        kind=validators.whole("an integer from 0 to 51, such as 18", 0, 51),
-        help="x264 quality, 0 to 51, lower is better",
+        kind=validators.whole("an integer from 0 to 51, such as 18", 0, 51), help="0 to 51, lower is better",
     )  # fmt: skip
     preset: Accepts[str, str] = _option(
         "--preset", default="superfast", group=ENCODE, kind=validators.word(PRESETS), help="x264 preset",
@@ -310,8 +308,7 @@ class Options:
     )  # fmt: skip
     scratch: Accepts[str | PathLike[str] | None, Path | None] = _option(
         "--scratch", default=None, group=DISK, metavar="DIR", unset="$TMPDIR",
-        kind=validators.path("a directory, such as /tmp/scratch"),
-        help="temporary directory for object stores",
+        kind=validators.path("a directory, such as /tmp/x"), help="temporary directory for object stores",
     )  # fmt: skip
     min_free: Accepts[float | str, int] = _option(
         "--min-free", default=2 * 10**9, group=DISK, metavar="BYTES",

@@ -1,6 +1,6 @@
 """ffmpeg's command lines: seek, filters, encoder, sound; and the one place that runs them.
 
-The shape of the command rests on measurements that docs/how-it-is-built.md tells:
+The shape of the command rests on measurements that docs/architecture.md tells:
 
 - ``-ss`` before the input does not decode from the beginning and is exact, as long as the interval's
   end is a ``trim`` filter: its bounds are time stamps, whereas ``-t`` counts from the first frame;

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from hdtf_async.core.model import Tables
 
-FEW, MANY = 400, 1600
+FEW, MANY = 600, 2400
 """Rows of a short and of a long table."""
 METADATA, FAILURES = "metadata.jsonl", "failures.jsonl"
 
@@ -203,7 +203,7 @@ def cancels(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, anyio.CancelScope
     return lambda name, scope: when.append((name, scope))
 
 
-@pytest.mark.parametrize("where", ["tables.read", "plan.make", "run.started", "store._read_and_tidy"])
+@pytest.mark.parametrize("where", ["tables.read", "plan.make", "run.started", "directory._read_and_tidy"])
 async def test_a_run_is_cancelled_while_it_plans(
     where: str, cancels: Callable[[str, anyio.CancelScope], None], tmp_path: Path
 ) -> None:
@@ -237,7 +237,7 @@ async def test_a_run_that_is_cancelled_while_it_writes_views_leaves_them_whole(
         monkeypatch.setattr(run, "FEW", 10)
     options = Options(source=tmp_path / "tables", recut=True, ffmpeg="/never/begun")
     with anyio.CancelScope() as scope:
-        cancels("views.write", scope)
+        cancels("manifests.write", scope)
         await hdtf_async.download(out, options)
     assert scope.cancelled_caught
     assert [path.name for path in out.rglob(".hdtf-*")] == []

@@ -24,8 +24,8 @@ SUPERVISOR = """
     import os, sys
     from pathlib import Path
     import anyio
-    from hdtf_async import process
-    from hdtf_async.guard import guarding
+    from hdtf_async.process import supervisor as process
+    from hdtf_async.process.guard import guarding
 
     async def main():
         lock = os.open(sys.argv[1], os.O_RDWR)
@@ -91,7 +91,7 @@ async def test_children_end_with_a_killed_supervisor(lock: Path, script: str) ->
 OWNER = """
     import os, sys
     import anyio
-    from hdtf_async.guard import guarding
+    from hdtf_async.process.guard import guarding
 
     async def main():
         async with guarding(os.open(sys.argv[1], os.O_RDWR)) as guard:
