@@ -91,7 +91,7 @@ def test_everything_is_printed_by_one_function() -> None:
         if isinstance(node, ast.Call) and ast.unparse(node.func) in writes
     }
     assert found <= own
-    assert "pen.py" in found
+    assert "cli/terminal.py" in found
 
 
 @pytest.fixture(params=HOSTILE)
