@@ -230,7 +230,7 @@ def read(path: Path) -> Iterator[Record]:
         try:
             with atomic.reader(path) as journal:
                 journal.seek(offset)
-                for text, behind in lines(journal):
+                for text, behind in steps(lines(journal)):
                     some.append(text)
                     if behind >= _AT_A_TIME:
                         break
