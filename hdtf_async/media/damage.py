@@ -51,6 +51,8 @@ _FRAMES_LATE = 1.5
 """Usual distances between frames from which on some may be missing."""
 _NEAR = 8
 """Packets before and after a hole in which frames may be shown that were stored on its other side."""
+_MOST_DELAYED = 16
+"""Frames that a decoder may keep back until they are shown."""
 _INTRA = 1
 """FFmpeg's number of a frame that refers to no other (AV_PICTURE_TYPE_I)."""
 _HARMLESS = re.compile(r"\b(SEI|VUI|DOVI|T\.?35)\b|metadata|caption|timecode|co located POCs", re.IGNORECASE)
@@ -82,7 +84,7 @@ async def look(cut: Cut, guard: Guard = UNGUARDED) -> Findings | None:
     asked = {
         "path": os.fspath(cut.raw), "container": cut.container, "track": cut.track,
         "first": cut.source.first, "last": cut.source.last, "end": cut.interval.end, "step": cut.source.step,
-        "suspect": cut.suspect,
+        "suspect": cut.suspect, "counted": cut.counted and list(map(float, cut.counted)),
     }  # fmt: skip
     found = await _asked(asked, cut.seconds, guard)
     if found is None or found.damage or cut.sound is None or not cut.form.sound_inside:
@@ -128,6 +130,8 @@ class _Interval:
     last: float
     end: float
     step: float
+    counted: tuple[float, float] | None = None
+    """As `Cut.counted`."""
     packets: list[tuple[float, bool]] = field(default_factory=list)
     """Time stamp of each packet, and whether no other frame refers to it."""
     frames: dict[float, bool] = field(default_factory=dict)
@@ -147,7 +151,7 @@ class _Interval:
             begin = keys[-2] if len(keys) > 1 else -inf
         inside = [place for place, (second, _) in enumerate(self.packets) if self._is_due(second)]
         start = next((place for place, (second, _) in enumerate(self.packets) if second == begin), 0)
-        end = max(inside, default=-1)
+        end = max(inside, default=-1) + self.delayed
         for place, words in sorted([*self.complaints, *self.lost]):
             second, idle = self.packets[min(place, len(self.packets) - 1)]
             if (place, words) in self.lost:
@@ -160,6 +164,11 @@ class _Interval:
         for second in filter(self._is_due, self.corrupt):
             return Findings(f"it is damaged at {second:.2f} s: the decoder marks a frame as corrupt", decoded)
         return Findings("", decoded)
+
+    @property
+    def delayed(self) -> int:
+        """Packets by which a frame may be stored later than its time says, which is that of a packet."""
+        return 0 if self.counted is None else _MOST_DELAYED
 
     def _is_due(self, second: float) -> bool:
         return self.first - _HAIR <= second <= self.last + _HAIR
@@ -231,7 +240,7 @@ class _Reader:
 
 
 def _read_picture(asked: dict[str, Any], said: list[tuple[int, str, str]]) -> Findings:
-    interval = _Interval(asked["first"], asked["last"], asked["end"], asked["step"])
+    interval = _Interval(asked["first"], asked["last"], asked["end"], asked["step"], asked["counted"])
     keys = []
     with opened(asked["path"], asked["container"]) as media:
         reader = _Reader(media, media.streams.video[asked["track"]], said)
@@ -241,7 +250,7 @@ def _read_picture(asked: dict[str, Any], said: list[tuple[int, str, str]]) -> Fi
             if packet.is_keyframe and pts <= interval.first + _HAIR:
                 keys.append(pts)
     keys.sort()
-    begin = keys[-_KEYS] if len(keys) >= _KEYS else -inf
+    begin = keys[-_KEYS] if len(keys) >= _KEYS and not asked["counted"] else -inf
     with opened(asked["path"], asked["container"]) as media:
         stream = media.streams.video[asked["track"]]
         _one_thread(stream)
@@ -254,7 +263,7 @@ def _read_picture(asked: dict[str, Any], said: list[tuple[int, str, str]]) -> Fi
             place = len(interval.packets)
             if words:
                 interval.lost.append((place, words))
-            if dts > interval.last + _HAIR:
+            if dts > interval.last + interval.delayed * interval.step + _HAIR:
                 if dts < inf:
                     interval.packets.append((pts, True))
                 break
@@ -272,6 +281,8 @@ def _take(interval: _Interval, reader: _Reader, packet: Packet[Any] | None, plac
         interval.complaints.append((place, words))
     for frame in frames:
         second = reader.second(frame)
+        if interval.counted is not None:
+            second = interval.counted[0] + len(interval.frames) * interval.counted[1]
         interval.frames[second] = frame.pict_type == _INTRA
         if frame.is_corrupt:
             interval.corrupt.append(second)

@@ -98,6 +98,9 @@ class Facts:
     """Which of the file's video streams it is, from 0; cover art counts as one."""
     zero: float | None = None
     """Second of the container's clock that counts as 0 here, where that may be any; None where it is 0."""
+    counted: str = ""
+    """Seconds from each frame to the next, as a fraction, where the time of a frame follows from its number
+    only: no time stamps are stored, and the decoder changes the order. Empty otherwise."""
     sound: Sound | None = None
     """Its sound; None where it has none."""
     suspect: bool = False
@@ -252,10 +255,14 @@ def _facts(
             read.take(packet)
             if heard is not None and packet.stream_index == heard.stream.index:
                 heard.take(packet)
-    if framing.reordered and in_order:
-        raise ValueError("AVI has no timestamps for B-frames: convert it to MP4 or Matroska")
     timeline = read.timeline
     timeline.close()
+    counted = in_order and (framing.reordered or stream.codec_context.has_b_frames)
+    if counted and not timeline.is_even:
+        raise ValueError(
+            "AVI has no timestamps for B-frames, and some frames are left out here:"
+            " re-encode it to MP4 or Matroska"
+        )
     stated = Fraction(media.duration or 0, 1_000_000)
     last_tick = _end(timeline, stream, base, stated)
     first, end = timeline.first * base, last_tick * base
@@ -289,6 +296,7 @@ def _facts(
         lead=round(float(read.leading.lead * base), 6),
         track=track,
         zero=None if zero is None else float(zero),
+        counted=str(timeline.step * base) if counted else "",
         sound=None if heard is None else heard.facts(zero),
         suspect=suspicion.found or suspicion.of_gaps(timeline, heard),
     )

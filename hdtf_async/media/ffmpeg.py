@@ -93,7 +93,7 @@ def command(ffmpeg: Path, cut: Cut, target: Path, run_up: float = 0.0, *, strict
         *_begin(ffmpeg, strict=strict),
         *(["-copyts"] if cut.copies_time else []),
         *(["-reinit_filter", "0"] if cut.recoloured else []),
-        *source(cut.raw, cut.container, cut.sought_from(run_up)),
+        *source(cut.raw, cut.container, cut.sought_from(run_up) if cut.counted is None else None),
         *([] if sound is None else _sound_source(sound)),
         "-map", f"0:v:{cut.track}", *([] if sound is None else ["-map", f"1:a:{sound.track}"]),
         "-map_metadata", "-1", "-map_chapters", "-1", *(["-an"] if sound is None else []), "-sn", "-dn",
@@ -126,15 +126,16 @@ def _begin(ffmpeg: Path, *, strict: bool) -> list[str]:
     ]  # fmt: skip
 
 
-def source(raw: Path, container: str, start: float) -> list[str]:
-    """Return the words that open a raw from some second on.
+def source(raw: Path, container: str, start: float | None) -> list[str]:
+    """Return the words that open a raw from some second on; None does not seek.
 
     It is untrusted: one demuxer, no other file, no other host, no giant frames.
     """
     demuxer = DEMUXERS[container]
     return [
         "-protocol_whitelist", "file", "-f", demuxer, "-max_pixels", str(MAX_SIDE**2),
-        "-threads", "1", "-ss", decimal(start), *_clock(demuxer), "-i", f"file:{raw}",
+        "-threads", "1", *([] if start is None else ["-ss", decimal(start)]), *_clock(demuxer),
+        "-i", f"file:{raw}",
     ]  # fmt: skip
 
 
@@ -176,27 +177,28 @@ async def encode(
     try:
         counted, words = await attempt(strict=True)
     except Failure as failure:
-        other_frames = isinstance(failure, _OtherFramesError)
-        if not other_frames and failure.reason is not Reason.RAW_UNREADABLE:
-            raise
-        found = await damage.look(cut, guard)
-        if found is None or cut.source is None:
-            raise
-        if found.damage:
-            raise Failure(Reason.RAW_UNREADABLE, found.damage) from None
-        if found.frames < cut.source.frames:
-            raise
-        if other_frames:
-            decoded = f"another decoder finds all {found.frames} of them"
-            raise Failure(Reason.CLIP_WRONG, f"{failure.words}; {decoded}") from None
-        # What ffmpeg stopped at lies outside of the clip.
-        counted, words = await attempt(strict=False)
+        doubtful = isinstance(failure, _OtherFramesError) or failure.reason is Reason.RAW_UNREADABLE
+        _raise_unless_outside(failure, cut, await damage.look(cut, guard) if doubtful else None)
+        counted, _ = await attempt(strict=False)
         return counted
     if words or cut.suspect:
         found = await damage.look(cut, guard)
         if found is not None and found.damage:
             raise Failure(Reason.RAW_UNREADABLE, found.damage)
     return counted
+
+
+def _raise_unless_outside(failure: Failure, cut: Cut, found: damage.Findings | None) -> None:
+    """Raise what a failed attempt means for a clip, unless what ffmpeg stopped at lies outside of it."""
+    if found is not None and found.damage:
+        raise Failure(Reason.RAW_UNREADABLE, found.damage) from None
+    if found is None or cut.source is None or found.frames < cut.source.frames:
+        raise failure
+    if isinstance(failure, _OtherFramesError):
+        words = f"{failure.words}; another decoder finds all {found.frames} of them"
+        raise Failure(Reason.CLIP_WRONG, words) from None
+    if cut.counted is not None:
+        raise failure  # a frame that is lost before the clip would shift it
 
 
 async def _from_further_back(  # noqa: PLR0913 - what `encode` was told

@@ -112,6 +112,9 @@ class Cut:
     """Transfer function of the raw (``smpte2084``, ``arib-std-b67``), if it has high dynamic range."""
     hdr_undeclared: tuple[bool, bool] = (False, False)
     """Whether its primaries and its matrix are not declared."""
+    counted: tuple[Fraction, Fraction] | None = None
+    """Time stamp of the raw's first frame, and seconds from each to the next, where a frame's time follows
+    from its number only; then everything is decoded from the beginning, and counted."""
     recoloured: bool = False
     """Whether ffmpeg may decode frames of another size, colour or pixel format on the way."""
     parity: str | None = None
@@ -131,10 +134,10 @@ class Cut:
     def sought_from(self, run_up: float) -> float:
         """Return the second that ffmpeg is sent to, so much earlier than is usually needed."""
         begin = self.begin
+        if self.counted is not None or run_up >= begin > 0:
+            return 0.0
         if not self.lead and not run_up:
             return begin
-        if run_up >= begin:
-            return 0.0
         early = Fraction(str(begin)) - Fraction(str(self.lead)) - Fraction(str(run_up))
         return max(0.0, float(early // self.time_base * self.time_base))
 
@@ -209,7 +212,7 @@ def video_filters(cut: Cut, run_up: float = 0.0) -> str:
     origin = cut.origin(run_up)
     before = cut.begin - origin
     start = f"start={decimal(before)}:" if before else ""
-    chain = [*constant_frames(cut), *_whole_pictures(cut)]
+    chain = [*_counted(cut), *constant_frames(cut), *_whole_pictures(cut)]
     chain += [f"trim={start}end={decimal(cut.ticked.end - origin)}", *_reported(cut)]
     if cut.held:
         # What is on screen when the interval starts is moved to its start, and everything else follows.
@@ -277,6 +280,14 @@ def constant_frames(cut: Cut) -> list[str]:
     if cut.source is None or not cut.recoloured:
         return []
     return [f"scale={cut.source.width}:{cut.source.height}:{_SCALER}"]
+
+
+def _counted(cut: Cut) -> list[str]:
+    """Return the filter that gives each frame of the raw the time that follows from its number."""
+    if cut.counted is None:
+        return []
+    first, step = cut.counted
+    return [f"setpts='trunc(({first}+N*{step})/TB+0.5)'"]
 
 
 def _reported(cut: Cut) -> list[str]:

@@ -78,6 +78,12 @@ class Timeline:
         return median_low(steps) if steps else self._durations[0]
 
     @property
+    def is_even(self) -> bool:
+        """Whether all frames are equally far apart."""
+        step = self.step
+        return all(b - a == step for a, b in zip(self._sorted, self._sorted[1:], strict=False))
+
+    @property
     def has_gaps(self) -> bool:
         """Whether some frames are more than one and a half times the usual distance apart."""
         most = 1.5 * self.step

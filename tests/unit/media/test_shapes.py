@@ -109,6 +109,17 @@ def fragments(directory: Path) -> Shape:
     return Shape(directory / "fragments.mp4", begins=0.08, sound=False)
 
 
+def avi(name: str, words: str) -> Callable[[Path], Shape]:
+    """Return what draws an AVI file, which stores no time stamps."""
+
+    def draw(directory: Path) -> Shape:
+        numbers, beeps = shapes.draw_numbers(directory), shapes.draw_beeps(directory)
+        media.ffmpeg(directory, f"-v error {numbers} {beeps} {words} -c:a pcm_s16le {name}")
+        return Shape(directory / name)
+
+    return draw
+
+
 INTRA_REFRESH = "-pix_fmt yuv420p -c:v libx264 -x264-params intra-refresh=1:keyint=50:bframes=0"
 SHAPES: dict[str, tuple[Callable[[Path], Shape], float, float]] = {
     "plain": (encoded("plain.mp4", B_FRAMES), 2.01, 5.03),
@@ -127,6 +138,9 @@ SHAPES: dict[str, tuple[Callable[[Path], Shape], float, float]] = {
     "a slide show, up to a moment before a slide": (slides, 0.5, 3.2),
     "other colours midway": (recoloured, 2, 6),
     "another pixel format midway": (repixeled, 2, 6),
+    "B-frames in AVI": (avi("h264.avi", B_FRAMES), 2.01, 5.03),
+    "B-frames in AVI, to the end": (avi("h264.avi", B_FRAMES), 5, 8),
+    "B-frames of MPEG-4 in AVI": (avi("mpeg4.avi", "-c:v mpeg4 -q:v 2 -bf 2 -g 50"), 0, 3),
     "cover art": (cover_art, 2, 5),
     "a late beginning": (late, 9, 12),
     "a late beginning, within the interval": (late, 7, 10),
@@ -155,6 +169,15 @@ async def test_a_clip_shows_what_was_on_screen(
     assert made.off or not shape.sound
     if shape.sound:
         assert made.metadata["wav_samples"] == pytest.approx(due.length * 16_000, abs=16)
+
+
+async def test_b_frames_in_avi_are_refused_where_frames_are_left_out(prober: Prober, tmp_path: Path) -> None:
+    """Then nobody can tell which of the times that are there belongs to which frame."""
+    pick = "lt(n\\,60)+gt(n\\,99)"
+    path = shapes.plain(tmp_path, "gap.avi", B_FRAMES, pick=pick)
+    with pytest.raises(Failure, match="no timestamps for B-frames") as failure:
+        await shapes.make(prober, Shape(path), shapes.clip_of(1, 3), tmp_path / "out")
+    assert failure.value.reason is Reason.RAW_UNREADABLE
 
 
 async def test_an_interval_before_the_beginning_is_outside(
