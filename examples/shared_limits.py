@@ -2,8 +2,8 @@
 
 python examples/shared_limits.py clips
 
-Encodes and the other work use tokens of the same limiter, so together they never use more CPUs than there are.
-Cancellation works as usual: after the timeout no child process is left, and the same call resumes.
+Encodes and the other work use tokens of the same limiter, so together they never use more CPUs than there
+are. Cancellation works as usual: after the timeout no child process is left, and the same call resumes.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@
     curl http://127.0.0.1:8000/run               progress
     curl -X DELETE http://127.0.0.1:8000/run     stop gracefully: running encodes finish
 
-The run belongs to the service, not to a request: clients may disconnect and reconnect. When the service stops, the
-run stops too and leaves no child process.
+The run belongs to the service, not to a request: clients may disconnect and reconnect. When the service
+stops, the run stops too and leaves no child process.
 """
 
 from __future__ import annotations
