@@ -1,4 +1,4 @@
-"""The whole job inside of a program of yours: run it, look at what came of it.
+"""Run the whole job from a Python program and inspect the result.
 
 python examples/plain.py clips
 """
@@ -15,9 +15,9 @@ from hdtf_async import Options, Report
 
 
 async def main(out: Path, options: Options) -> Report:
-    """Make the clips, and print the first lines of what there is and of what there is not."""
+    """Create the clips, and print the first few clips and failures."""
     report = await hdtf_async.download(out, options)
-    print(f"{len(report.done)} clips made, {report.there} were there, exit code {report.exit_code}")
+    print(f"{len(report.done)} clips written, {report.there} already present, exit code {report.exit_code}")
     for line in (out / "metadata.jsonl").read_text("utf-8").splitlines()[:3]:
         clip = json.loads(line)
         print(f"{out / clip['file_name']}: {clip['frames']} frames of {clip['width']}x{clip['height']}")

@@ -1,10 +1,9 @@
-"""A run under limits that a program of yours shares with its other work.
+"""A run that shares concurrency limits with other work of the program.
 
 python examples/shared_limits.py clips
 
-The encode lane takes tokens of the same limiter as the work beside it, so both together never keep more CPUs
-busy than there are. Cancelling works as everywhere: when the time is over, no child process is left, and the
-same call goes on from there.
+Encodes and the other work use tokens of the same limiter, so together they never use more CPUs than there
+are. Cancellation works as usual: after the timeout no child process is left, and the same call resumes.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ from hdtf_async.core.events import ClipDone
 
 
 async def main(out: Path, options: Options, *, cpus: int = 2, seconds: float = 3600) -> list[str]:
-    """Make clips, work on each as soon as it is there, and end within the time; return what was worked on."""
+    """Create clips, process each as soon as it exists, stop at the timeout; return the processed clips."""
     tokens = anyio.CapacityLimiter(cpus)
     worked_on: list[str] = []
 
     async def work_on(clip: Path) -> None:
         async with tokens:
-            await anyio.to_thread.run_sync(clip.read_bytes)  # whatever takes a CPU
+            await anyio.to_thread.run_sync(clip.read_bytes)  # any CPU-bound work
         worked_on.append(clip.name)
 
     with anyio.move_on_after(seconds):

@@ -1,13 +1,13 @@
-"""A run inside of a web service, which tells how far it is and can end it.
+"""A run inside a web service that reports its progress and can stop it.
 
     pip install starlette uvicorn
     python examples/web_service.py clips
-    curl -X POST http://127.0.0.1:8000/run       begin, or go on
-    curl http://127.0.0.1:8000/run               how far it is
-    curl -X DELETE http://127.0.0.1:8000/run     end it soon: encodes under way finish
+    curl -X POST http://127.0.0.1:8000/run       start or resume
+    curl http://127.0.0.1:8000/run               progress
+    curl -X DELETE http://127.0.0.1:8000/run     stop gracefully: running encodes finish
 
-The run belongs to the service and not to a request: whoever asks may go away and come back. When the service
-ends, so does the run, and leaves no child process.
+The run belongs to the service, not to a request: clients may disconnect and reconnect. When the service
+stops, the run stops too and leaves no child process.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class Job:
-    """At most one run at a time, and what is known of it."""
+    """At most one run at a time, and its progress."""
 
     def __init__(self, out: Path, options: Options) -> None:
         self._out = out
@@ -46,18 +46,18 @@ class Job:
         self._state = "not started"
 
     def begin(self, tasks: TaskGroup) -> None:
-        """Begin a run, unless one is at work."""
+        """Start a run, unless one is active."""
         if self._state != "at work":
             self._state, self._kinds, self._started = "at work", Counter(), None
             tasks.start_soon(self._run)
 
     def end(self) -> None:
-        """Ask the run to end soon."""
+        """Stop the run gracefully."""
         if self._events is not None:
             self._events.finish()
 
     def told(self) -> dict[str, object]:
-        """Return how far it is."""
+        """Return the progress."""
         clips = None if self._started is None else self._started.clips
         done, failed = self._kinds["clip_done"], self._kinds["clip_failed"]
         return {"state": self._state, "clips": clips, "done": done, "failed": failed}

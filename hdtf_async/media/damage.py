@@ -58,7 +58,7 @@ _INTRA = 1
 _HARMLESS = re.compile(r"\b(SEI|VUI|DOVI|T\.?35)\b|metadata|caption|timecode|co located POCs", re.IGNORECASE)
 """Messages of decoders that concern no sample of the picture."""
 _FOR_DEBUGGING = {
-    "Frame num gap": "a frame before it is missing",
+    "Frame num gap": "a preceding frame is missing",
     "Continuity check failed": "packets are missing",
 }
 """Messages of the decoder of H.264 and the demuxer of MPEG-TS that are logged for debugging only."""
@@ -160,9 +160,9 @@ class _Interval:
             else:
                 counts = start <= place <= end and second >= begin and not (idle and second < self.first)
             if counts:
-                return Findings(f"it is damaged at {second:.2f} s: {words}", decoded)
+                return Findings(f"damaged at {second:.2f} s: {words}", decoded)
         for second in filter(self._is_due, self.corrupt):
-            return Findings(f"it is damaged at {second:.2f} s: the decoder marks a frame as corrupt", decoded)
+            return Findings(f"damaged at {second:.2f} s: the decoder marks a frame as corrupt", decoded)
         return Findings("", decoded)
 
     @property
@@ -307,7 +307,7 @@ def _read_sound(asked: dict[str, Any], said: list[tuple[int, str, str]]) -> Find
                 complaint = "the container marks a packet as corrupt"
             lost = words if max(before, first) < pts - _HAIR else ""
             if (complaint and until > first) or lost:
-                return Findings(f"its audio is damaged at {pts:.2f} s: {lost or complaint}")
+                return Findings(f"audio damaged at {pts:.2f} s: {lost or complaint}")
             before = until
     return Findings()
 

@@ -49,7 +49,7 @@ async def test_plain_asyncio(finished: Finished, capsys: pytest.CaptureFixture[s
     report = await plain.main(tmp_path, replace(finished.options, videos=("Radio2",), preset="ultrafast"))
     assert report.done == ["RD_Radio2_000"]
     told = capsys.readouterr().out
-    assert "1 clips made, 0 were there, exit code 0" in told
+    assert "1 clips written, 0 already present, exit code 0" in told
     assert f"{tmp_path / 'RD_Radio2_000.mp4'}: " in told
 
 

@@ -209,7 +209,7 @@ async def test_nothing_is_asked_where_the_machine_itself_is_not_ready() -> None:
     wrong = Sign("ffmpeg", Verdict.WRONG, "missing")
     (sign,) = await live.examine(Options(), [wrong])
     assert sign.verdict is Verdict.WARNING
-    assert "not asked" in sign.words
+    assert "not queried" in sign.words
 
 
 @pytest.mark.parametrize("as_json", [False, True], ids=["plain", "json"])

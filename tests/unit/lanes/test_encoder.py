@@ -384,8 +384,8 @@ def test_frames_at_other_times_are_found() -> None:
     wanted = plan_cut(CLIP, raw_with(FACTS, CLIP, 37), Form())
     facts = replace(RIGHT, frames=37, start=0.04, last=1.5, end=1.54)
     verify(wanted, facts, 37)
-    with pytest.raises(Failure, match=r"its last frame is \+0\.060 s off its time") as failure:
+    with pytest.raises(Failure, match=r"the last frame is off by \+0\.060 s") as failure:
         verify(wanted, replace(facts, last=1.56), 37)
     assert failure.value.reason is Reason.CLIP_WRONG
-    with pytest.raises(Failure, match=r"it lasts \+0\.400 s more than 1\.500 s"):
+    with pytest.raises(Failure, match=r"the duration differs by \+0\.400 s from 1\.500 s"):
         verify(wanted, replace(facts, end=1.94), 37)

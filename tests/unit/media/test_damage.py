@@ -134,7 +134,7 @@ async def test_damage_within_a_clip_refuses_it(
     hole = hurt(path, tmp_path / f"hurt{path.suffix}", [at(found, 4) + 1], zeros=zeros)
     failure = await refused(prober, hole, tmp_path / "out")
     assert failure.reason is Reason.RAW_UNREADABLE
-    said = re.match(r"it is damaged at (\d\.\d\d) s: .", failure.words)
+    said = re.match(r"damaged at (\d\.\d\d) s: .", failure.words)
     assert said is not None, failure.words
     assert float(said[1]) == pytest.approx(4, abs=0.3)
 
@@ -175,7 +175,7 @@ async def test_frames_that_are_missing_without_a_trace_are_noticed(
     (tmp_path / "hurt.ts").write_bytes(b"".join(content[place : place + TS_PACKET] for place in kept))
     failure = await refused(prober, tmp_path / "hurt.ts", tmp_path / "out")
     assert failure.reason is Reason.RAW_UNREADABLE
-    assert "a frame before it is missing" in failure.words
+    assert "a preceding frame is missing" in failure.words
 
 
 HEALTHY = {
@@ -233,7 +233,7 @@ async def test_damage_of_audio_counts_within_the_clip(
 
     failure = await refused(prober, without(4.25), tmp_path / "out", audio=audio)
     assert failure.reason is Reason.RAW_UNREADABLE
-    assert failure.words.startswith("its audio is damaged at")
+    assert failure.words.startswith("audio damaged at")
     for second in (1.55, 6.05):
         clip = shapes.clip_of(START, END)
         made = await shapes.make(prober, Shape(without(second)), clip, tmp_path / f"out{second}", audio=audio)
@@ -252,7 +252,7 @@ async def test_audio_that_is_missing_without_a_trace_is_noticed(
     (tmp_path / "hurt.ts").write_bytes(content)
     failure = await refused(prober, tmp_path / "hurt.ts", tmp_path / "out", audio=Audio.WAV)
     assert failure.reason is Reason.RAW_UNREADABLE
-    assert failure.words.startswith("its audio is damaged at")
+    assert failure.words.startswith("audio damaged at")
 
 
 async def test_damage_in_a_file_of_the_users_own_names_it(
@@ -269,4 +269,4 @@ async def test_damage_in_a_file_of_the_users_own_names_it(
     monkeypatch.setattr(media, "raw", own)
     failure = await refused(prober, hole, tmp_path / "out")
     assert failure.reason is Reason.RAW_DIR_FILE
-    assert failure.words.startswith("hurt.ts: it is damaged at")
+    assert failure.words.startswith("hurt.ts: damaged at")
