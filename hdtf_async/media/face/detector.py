@@ -46,6 +46,8 @@ TIMES = "{times}"
 _AROUND = 3.0
 """Side of the square that is searched around a face's last region, in sides of that."""
 _SAME, _EDGE = 0.3, 0.02
+_EXACT = 0.3
+"""Side of a face by the height of the part it is found in, from which on its landmarks are exact."""
 _STILL = 0.6
 _OVER = 0.15
 _LEAST_SCORE = 0.1
@@ -188,7 +190,21 @@ class Search:
                 break
 
     def _within(self, picture: NDArray, part: tuple[int, int, int, int]) -> Iterator[Region]:
-        """Yield the faces of a part of a picture, but for those that its edge cuts off."""
+        """Yield the faces of a part of a picture, each as it is found in the square around it if it is small.
+
+        Landmarks of a face that is small in what the detector sees are not exact.
+        """
+        height, width = picture.shape[:2]
+        for found in self._detected(picture, part):
+            region = found
+            if found.side < _EXACT * part[3]:
+                for again in self._detected(picture, around(found, width, height)):
+                    if overlap(again, found) > _SAME:
+                        region = again
+            yield region
+
+    def _detected(self, picture: NDArray, part: tuple[int, int, int, int]) -> Iterator[Region]:
+        """Yield what the detector finds in a part of a picture, but for faces that its edge cuts off."""
         left, top, width, height = part
         down, across = picture.shape[:2]
         edge = _EDGE * height

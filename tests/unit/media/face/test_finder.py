@@ -303,7 +303,7 @@ def test_a_face_upside_down_is_none(detect: Detect, score: Score, height: int) -
         turned = np.ascontiguousarray(picture[::-1, ::-1])
         left, top, right, bottom = due.edges
         turned_due = Region(1280 - right, 720 - bottom, 1280 - left, 720 - top)
-        assert not any(overlap(found, turned_due) for found in Search(detect, score).faces(turned))
+        assert not any(overlap(found, turned_due) > 0.1 for found in Search(detect, score).faces(turned))
 
 
 # Whose face it is
