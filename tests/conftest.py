@@ -59,8 +59,9 @@ def _no_settings_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture(scope="session")
 def footage(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo's films; drawn once for one state of what draws them, for it takes half a minute."""
-    drawers = sorted(Path(demo.__file__).parent.glob("*.py"))
+    """The demo's films; generated once per state of the code and of the drawings."""
+    folder = Path(demo.__file__).parent
+    drawers = sorted([*folder.glob("*.py"), *folder.glob("artwork/*.webp")])
     state = hashlib.sha256(b"".join(drawer.read_bytes() for drawer in drawers)).hexdigest()[:16]
     cache = getattr(pytestconfig, "cache", None)  # none with -p no:cacheprovider
     directory = cache.mkdir(f"footage-{state}") if cache else tmp_path_factory.mktemp("footage")

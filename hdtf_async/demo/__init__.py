@@ -1,4 +1,4 @@
-"""The demo: drawn footage, a stand-in for YouTube that serves it, and the HDTF tables that name it.
+"""The demo: generated footage, a mock YouTube server that serves it, and the HDTF tables that list it.
 
 await draw(footage, FILMS, ffmpeg)
 write_tables(tables)

@@ -1,4 +1,4 @@
-"""What a film of the stand-in is, and which renditions YouTube would have of it."""
+"""A film of the mock YouTube server, and the formats in which YouTube would offer it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fractions import Fraction
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """One drawn video: a head that moves and speaks in front of a room."""
+    """One generated video: a head that moves and speaks in front of a room."""
 
     youtube_id: str
     """Exactly 11 characters, as on YouTube."""
@@ -18,7 +18,7 @@ class Film:
     heights: tuple[int, ...] = (720, 360)
     """Lines of the renditions, the highest first; the film is drawn at the first one."""
     look: int = 0
-    """Seed of the person, the room and the movements: the same seed draws the same film again."""
+    """Number of the person and the room (modulo 6), and seed of the movements."""
     audio: bool = True
     vp9_heights: tuple[int, ...] = ()
     """Those heights that exist as VP9 in WebM, beside H.264 in MP4."""

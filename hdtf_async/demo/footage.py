@@ -1,8 +1,7 @@
-"""Draws the stand-in's own footage with ffmpeg: heads that move and speak, in YouTube's renditions.
+"""Generates the footage of the mock YouTube server with ffmpeg: talking heads, in YouTube's formats.
 
-The parts of a person are painted once (`sprites`), turned to every tilt once, and then only laid over
-each other frame by frame, which ffmpeg does faster than it encodes. All renditions of a film come from
-one drawing. The same films are the same bytes again with the same ffmpeg on the same kind of machine.
+ffmpeg overlays drawings of the parts of a person, frame by frame (`hdtf_async.demo.scene`). One run of ffmpeg
+makes all formats of a film. With the same ffmpeg and CPU architecture, a film always has the same bytes.
 """
 
 from __future__ import annotations
@@ -12,16 +11,14 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
 
 import anyio
 from anyio import to_thread
 
-from hdtf_async.demo import scene, sprites
+from hdtf_async.demo import scene
 from hdtf_async.demo.film import Film, width_of
-from hdtf_async.demo.room import SCENE_DOWN
 from hdtf_async.process import supervisor
 
 FACTS = "film.json"
@@ -38,7 +35,7 @@ _X264 = "cabac=1:deblock=0,0:bframes=2"
 """What makes the fastest preset's streams ones of the main profile, like YouTube's, at next to no cost."""
 _DEADLINE = 600.0
 """Seconds that ffmpeg may take for one film."""
-_REVISION = 1
+_REVISION = 2
 """Counts up when the same `Film` is drawn otherwise than before, so that old footage is not taken for new."""
 
 
@@ -46,37 +43,13 @@ class DrawingError(Exception):
     """ffmpeg did not draw a film; the message holds its last words."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rendition:
-    """One file of a film, with what YouTube's answer says of it."""
-
-    itag: int
-    """YouTube's number of the form: 136 is H.264 of 720 lines, and so on."""
-    name: str
-    """File name inside the film's folder."""
-    mime: str
-    codecs: str
-    """As in RFC 6381."""
-    size: int
-    """In bytes."""
-    milliseconds: int
-    width: int = 0
-    height: int = 0
-    fps: int = 0
-    """Rounded, as YouTube's answers have it."""
-
-
-def _nobody(_begun: int) -> None:
-    """Tell nobody how far it is."""
-
-
 async def draw(
-    directory: Path, films: Sequence[Film], ffmpeg: Path, told: Callable[[int], None] = _nobody
+    directory: Path, films: Sequence[Film], ffmpeg: Path, told: Callable[[int], None] = lambda _number: None
 ) -> None:
-    """Draw films into a directory, one folder each, named by the film's YouTube id.
+    """Generate films into a directory, one folder each, named by the film's YouTube id.
 
-    What is there already, drawn from an equal `Film`, stays. A folder appears whole or not at all. Whenever
-    one is begun `told` hears the how manyth of all films it is, from 1; those that stay are counted.
+    A folder that was generated from an equal `Film` is kept. A folder appears complete or not at all.
+    ``told`` is called with the number of each film that is started, from 1; those that are kept are counted.
     Raises `DrawingError` (in an `ExceptionGroup`) if ffmpeg fails.
     """
     await anyio.Path(directory).mkdir(parents=True, exist_ok=True)
@@ -90,26 +63,19 @@ async def draw(
                 await _draw_film(directory, film, ffmpeg)
 
     async with anyio.create_task_group() as group:
-        # The dearest first: so none is left to be drawn alone at the end.
+        # The most expensive first, so that no CPU idles while one of them is made last.
         for film in sorted(films, key=lambda film: film.frames * film.heights[0] ** 2, reverse=True):
             group.start_soon(one, film)
 
 
 async def _draw_film(directory: Path, film: Film, ffmpeg: Path) -> None:
     with tempfile.TemporaryDirectory(prefix=".drawing-", dir=directory) as scratch:
-        work = Path(scratch)
-        pictures, made = work / "pictures", work / "made"
-        pictures.mkdir()
+        made = Path(scratch) / "made"
         made.mkdir()
-        await to_thread.run_sync(sprites.paint_all, film.look, film.heights[0] / SCENE_DOWN, pictures)
-        await _run([str(ffmpeg), *_arguments(film, pictures, made)])
+        ended = await supervisor.run([str(ffmpeg), *_arguments(film, made)], deadline=_DEADLINE)
+        if ended.code != 0:
+            raise DrawingError(ended.words)
         await to_thread.run_sync(_publish, film, made, directory / film.youtube_id)
-
-
-async def _run(argv: Sequence[str]) -> None:
-    ended = await supervisor.run(argv, deadline=_DEADLINE)
-    if ended.code != 0:
-        raise DrawingError(ended.words)
 
 
 def _is_drawn(folder: Path, film: Film) -> bool:
@@ -124,11 +90,11 @@ def _drawn_from(film: Film) -> str:
     return f"revision {_REVISION} of {film}"
 
 
-def _arguments(film: Film, pictures: Path, made: Path) -> Iterator[str]:
+def _arguments(film: Film, made: Path) -> Iterator[str]:
     rate = f"{film.fps.numerator}/{film.fps.denominator}"
     yield from ("-nostdin", "-v", "error", "-filter_complex_threads", "1")
-    for name in scene.inputs(film):
-        yield from ("-f", "pam_pipe", "-framerate", rate, "-i", str(pictures / f"{name}.pam"))
+    for path in scene.inputs(film):
+        yield from ("-f", "webp_pipe", "-framerate", rate, "-i", str(path))
     yield from ("-filter_complex", scene.filter_graph(film))
     exact = ("-fflags", "+bitexact", "-flags", "+bitexact")
     common = ("-threads", "1", "-g", str(round(film.fps * _GOP_SECONDS)), *exact)
@@ -142,18 +108,17 @@ def _arguments(film: Film, pictures: Path, made: Path) -> Iterator[str]:
         yield from ("-map", f"[w{height}]", "-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8")
         yield from ("-crf", "33", "-b:v", "0", *common, str(made / f"{_VP9[height]}.webm"))
     if film.audio:
-        yield from ("-map", "[sound]", "-c:a", "aac", "-b:a", "128k", *exact)
+        yield from ("-map", "[audio]", "-c:a", "aac", "-aac_coder", "fast", "-b:a", "128k", *exact)
         yield from ("-movflags", "+faststart", str(made / f"{_AAC}.m4a"))
 
 
 def _publish(film: Film, made: Path, folder: Path) -> None:
-    renditions = [asdict(rendition) for rendition in _renditions(film, made)]
     facts = {
         "drawn_from": _drawn_from(film),
         "youtube_id": film.youtube_id,
         "title": film.title,
         "seconds": film.frames / film.fps,
-        "renditions": renditions,
+        "renditions": list(_renditions(film, made)),
     }
     (made / FACTS).write_text(json.dumps(facts, indent=1, default=float))
     if folder.exists():
@@ -161,26 +126,29 @@ def _publish(film: Film, made: Path, folder: Path) -> None:
     made.rename(folder)
 
 
-def _renditions(film: Film, made: Path) -> Iterator[Rendition]:
-    milliseconds = round(film.frames / film.fps * 1000)
-    forms = [(height, _H264[height], "mp4") for height in film.heights]
-    forms += [(height, _VP9[height], "webm") for height in film.vp9_heights]
-    for height, itag, ending in forms:
-        path = made / f"{itag}.{ending}"
-        yield Rendition(
-            itag=itag,
-            name=path.name,
-            mime=f"video/{ending}",
-            codecs="vp9" if ending == "webm" else _avc_codecs(path),
-            size=path.stat().st_size,
-            milliseconds=milliseconds,
-            width=width_of(height),
-            height=height,
-            fps=round(film.fps),
-        )
+def _renditions(film: Film, made: Path) -> Iterator[dict[str, str | int]]:
+    """Yield what YouTube's answer says of each file; ``codecs`` is as in RFC 6381."""
+
+    def rendition(itag: int, name: str, mime: str, codecs: str, height: int = 0) -> dict[str, str | int]:
+        return {
+            "itag": itag,
+            "name": name,
+            "mime": mime,
+            "codecs": codecs,
+            "size": (made / name).stat().st_size,
+            "milliseconds": round(film.frames / film.fps * 1000),
+            "width": width_of(height),
+            "height": height,
+            "fps": round(film.fps) if height else 0,
+        }
+
+    for height in film.heights:
+        name = f"{_H264[height]}.mp4"
+        yield rendition(_H264[height], name, "video/mp4", _avc_codecs(made / name), height)
+    for height in film.vp9_heights:
+        yield rendition(_VP9[height], f"{_VP9[height]}.webm", "video/webm", "vp9", height)
     if film.audio:
-        path = made / f"{_AAC}.m4a"
-        yield Rendition(_AAC, path.name, "audio/mp4", "mp4a.40.2", path.stat().st_size, milliseconds)
+        yield rendition(_AAC, f"{_AAC}.m4a", "audio/mp4", "mp4a.40.2")
 
 
 def _avc_codecs(path: Path) -> str:

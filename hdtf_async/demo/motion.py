@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 from hdtf_async.core.model import Box, Interval
 from hdtf_async.demo.film import Film, width_of
-from hdtf_async.demo.head import HEAD_ACROSS, HEAD_DOWN
-from hdtf_async.demo.room import SCENE_DOWN
 
-TILT_STEP = 0.6
-"""Degrees between two drawn tilts of the head."""
-TILT_STEPS = 5
-"""Drawn tilts to either side of upright."""
+SCENE_HEIGHT = 640
+"""Height of the whole frame in units. All drawings are measured in this unit."""
+_HEAD_ACROSS = 116
+"""From the centre of the head to the edge of an ear, in units."""
+_HEAD_DOWN = 154
+"""From the centre of the head to the top of the hair, and to the chin, in units. Curls, a bun and long hair
+reach beyond that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Wave:
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """All movements of one film, in units of the scene (`SCENE_DOWN` to its height)."""
+    """All movements of one film, in units of the scene (`SCENE_HEIGHT` to its height)."""
 
     x: Wave
     """Centre of the head from the left edge."""
@@ -104,7 +105,7 @@ def motion(look: int) -> Motion:
             ),
         )
 
-    home = SCENE_DOWN * 8 / 9 + (-70, 60, -30, 78, 0, -46)[look % 6]
+    home = SCENE_HEIGHT * 8 / 9 + (-70, 60, -30, 78, 0, -46)[look % 6]
     x = wave(home, (25, 0.17), (8, 0.41))
     body = Wave(x.middle, tuple((round(reach * 0.72, 3), hertz, phase) for reach, hertz, phase in x.parts))
     # The head leans the way it moves, as a head on a neck does.
@@ -128,12 +129,12 @@ def head_at(film: Film, seconds: float, height: int) -> Head:
     and half a step beside this.
     """
     moves = motion(film.look)
-    pixels = height / SCENE_DOWN
+    pixels = height / SCENE_HEIGHT
     return Head(
         x=moves.x.at(seconds) * pixels,
         y=moves.y.at(seconds) * pixels,
-        across=HEAD_ACROSS * pixels,
-        down=HEAD_DOWN * pixels,
+        across=_HEAD_ACROSS * pixels,
+        down=_HEAD_DOWN * pixels,
         tilt=moves.tilt.at(seconds),
     )
 

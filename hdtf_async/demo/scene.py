@@ -1,122 +1,157 @@
-"""ffmpeg's filter graph that lays the painted parts of a film over each other, frame by frame."""
+"""The ffmpeg filter graph that composes a film from drawings of a person's parts and of a room."""
 
 from __future__ import annotations
 
-from hdtf_async.demo import sprites, voice
+from dataclasses import dataclass
+from pathlib import Path
+
+from hdtf_async.demo import voice
 from hdtf_async.demo.film import Film, width_of
-from hdtf_async.demo.motion import TILT_STEP, TILT_STEPS, Motion, Wave, motion
-from hdtf_async.demo.room import SCENE_DOWN
-from hdtf_async.demo.sprites import BACK, BODY, EYES, MOUTH, Sprite
+from hdtf_async.demo.motion import SCENE_HEIGHT, Motion, Wave, motion
 
-_TILTS = 2 * TILT_STEPS + 1
+ARTWORK = Path(__file__).with_name("artwork")
+"""The drawings, rendered from the SVG files in ``tests/support/artwork`` by ``tests/support/artwork.py``."""
+PEOPLE = ("host", "author", "speaker", "teacher", "painter", "architect")
+"""The people by `Film.look`: ``NAME.webp`` has the parts of the person, ``NAME-room.webp`` the background."""
+SHEET_SCALE = 1.5
+"""Pixels per unit in a person's file; a unit is defined in `hdtf_async.demo.motion`."""
+
+_TILT_STEP = 0.6
+"""Degrees between two tilts of a part: rotating once per tilt is cheaper than once per frame."""
+_GAZES = 3
+"""Columns of the eyes: looking left, ahead, right. The rows are open, half shut and shut."""
+_OPENINGS = 8
+"""Columns of the mouth, from closed to wide open. The rows go from a wide to a round mouth."""
 
 
-def inputs(film: Film) -> list[str]:
-    """Return the names of the pictures that the graph takes, in the order of ffmpeg's inputs."""
-    return ["room", BODY.name, *(part.name for part in sprites.parts(film.look))]
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a person, drawn in one or several states. Lengths are in units."""
+
+    name: str
+    left: int
+    """Where the part is in the person's file."""
+    top: int
+    width: int
+    """Of one state."""
+    height: int
+    x: int
+    """Centre of the part, relative to the centre of the head."""
+    y: int
+    columns: int = 1
+    """The states are in a grid of so many columns and rows."""
+    rows: int = 1
+    depth: float = 0.0
+    """How far the part is in front of the head: how much it moves when the head turns; 1 for the eyes."""
+    tilts: int = 5
+    """Number of tilts to either side of upright; 0 for the body, which does not move with the head."""
+
+    @property
+    def states(self) -> int:
+        """Number of states."""
+        return self.columns * self.rows
+
+    def size(self, scale: float) -> tuple[int, int]:
+        """Return width and height of one state in a film with ``scale`` pixels per unit: multiples of 4."""
+        return 4 * round(self.width * scale / 4), 4 * round(self.height * scale / 4)
+
+    def tilt(self, moves: Motion) -> str:
+        """Return an expression of the number of the nearest tilt, 0 for upright."""
+        return f"clip(round({moves.tilt.expression()}/{_TILT_STEP}),-{self.tilts},{self.tilts})"
+
+
+_BACK = Part("back", 940, 0, 344, 400, 0, 30)
+_BODY = Part("body", 0, 0, 620, 380, 0, 240, tilts=0)
+_SKULL = Part("skull", 620, 0, 320, 372, 0, 0)
+_NOSE = Part("nose", 1284, 0, 72, 84, 0, 34, depth=1.5)
+_EYES = Part("eyes", 0, 400, 216, 68, 0, 0, _GAZES, 3, depth=1.0)
+_BROWS = Part("brows", 1284, 90, 170, 44, 0, -33, depth=1.0)
+_MOUTH = Part("mouth", 648, 400, 88, 76, 0, 100, _OPENINGS, 3, depth=1.05)
+_LAYERS = (_BACK, _BODY, _SKULL, _NOSE, _EYES, _BROWS, _MOUTH)
+"""From back to front. The back is long hair or a headscarf, and empty for people with neither."""
+
+
+def inputs(film: Film) -> tuple[Path, Path]:
+    """Return the files that the graph reads: the room and the person."""
+    name = PEOPLE[film.look % len(PEOPLE)]
+    return ARTWORK / f"{name}-room.webp", ARTWORK / f"{name}.webp"
 
 
 def filter_graph(film: Film) -> str:
-    """Return the graph of a film: pads ``[v720]``, ``[w720]`` (for VP9) and so on, and ``[sound]``."""
-    moves = motion(film.look)
-    height = film.heights[0]
-    pixels = height / SCENE_DOWN
+    """Return the graph of a film; outputs are ``[v720]``, ``[w720]`` (for VP9) and so on, and ``[audio]``."""
+    moves, height = motion(film.look), film.heights[0]
+    scale = height / SCENE_HEIGHT
     graph = [
         f"[0]gblur=sigma=1.8,scale={width_of(height)}:{height}:flags=bicubic:out_color_matrix=bt709:out_range=tv,"
-        f"format=yuv444p,noise=alls=3:all_seed=1,{_held(film)}[scene0]",
-        f"[1]{_small(*_size(BODY, pixels))}[body]",
+        f"format=yuv420p,noise=alls=3:all_seed=1,{_repeated(film)}[scene0]",
+        f"[1]format=gbrap,premultiply=inplace=1,split={len(_LAYERS)}"
+        + "".join(f"[{part.name}_sheet]" for part in _LAYERS),
     ]
-    parts = sprites.parts(film.look)
-    layers = [_layer(part, moves, pixels) for part in parts]
-    layers.insert(1 if BACK in parts else 0, ("body", *_body_place(moves, pixels)))
-    for number, part in enumerate(parts, start=2):
-        graph.append(f"[{number}]{_tilted(film, part, moves, pixels)}[{part.name}]")
-    for number, (name, x, y) in enumerate(layers):
-        graph.append(f"[scene{number}][{name}]overlay=x='{x}':y='{y}':format=yuv444[scene{number + 1}]")
+    for number, part in enumerate(_LAYERS):
+        x, y = _position(part, moves, scale)
+        graph.append(f"[{part.name}_sheet]{_states(film, part, moves, scale)}[{part.name}]")
+        graph.append(f"[scene{number}][{part.name}]overlay=x='{x}':y='{y}'[scene{number + 1}]")
     outputs = [f"v{lines}" for lines in film.heights] + [f"w{lines}" for lines in film.vp9_heights]
     graph.append(
-        f"[scene{len(layers)}]trim=end_frame={film.frames},format=yuv420p,"
+        f"[scene{len(_LAYERS)}]trim=end_frame={film.frames},"
         "setparams=range=tv:colorspace=bt709:color_primaries=bt709:color_trc=bt709,"
         f"split={len(outputs)}{''.join(f'[{name}s]' for name in outputs)}",
     )
     for name in outputs:
         lines = int(name[1:])
-        size = "null" if lines == height else f"scale={width_of(lines)}:{lines}:flags=bilinear"
-        graph.append(f"[{name}s]{size}[{name}]")
+        resize = "null" if lines == height else f"scale={width_of(lines)}:{lines}:flags=bilinear"
+        graph.append(f"[{name}s]{resize}[{name}]")
     if film.audio:
-        graph.append(voice.filters(moves, film.seconds, "sound"))
+        graph.append(voice.filters(moves, film.seconds, "audio"))
     return ";".join(graph)
 
 
-def _held(film: Film) -> str:
-    """Return the filters that hold one picture for ever, at the film's rate."""
+def _repeated(film: Film) -> str:
+    """Return the filters that repeat one image without end, at the film's rate."""
     rate = f"{film.fps.numerator}/{film.fps.denominator}"
     return f"loop=loop=-1:size=1,settb=1/({rate}),setpts=N,fps={rate}"
 
 
-def _size(part: Sprite, pixels: float) -> tuple[int, int]:
-    """Return the shown size of one picture of a part, in whole even pixels."""
-    return 2 * round(part.width * pixels / 2), 2 * round(part.height * pixels / 2)
-
-
-def _small(width: int, height: int) -> str:
-    """Return the filters that make an oversized picture small with smooth edges."""
+def _states(film: Film, part: Part, moves: Motion, scale: float) -> str:
+    """Return the filters that rotate all states of a part to each tilt, and then choose one per frame."""
+    width, height = part.size(scale)
+    crop = (part.width * part.columns, part.height * part.rows, part.left, part.top)
+    angle = f"(floor(n/{part.states})-{part.tilts})*{_TILT_STEP}*PI/180"
+    column, row = _state(part, moves), f"({part.tilt(moves)}+{part.tilts})"
     return (
-        f"format=gbrap,premultiply=inplace=1,scale={width}:{height}:flags=area,unpremultiply=inplace=1,"
-        "scale=out_color_matrix=bt709:out_range=tv,format=yuva444p"
+        f"crop={':'.join(str(round(length * SHEET_SCALE)) for length in crop)},"
+        f"scale={width * part.columns}:{height * part.rows}:flags=area,"
+        f"loop=loop={2 * part.tilts}:size=1,untile={part.columns}x{part.rows},rotate=a='{angle}':c=black@0,"
+        "unpremultiply=inplace=1,scale=out_color_matrix=bt709:out_range=tv,format=yuva420p,"
+        f"tile={part.states}x{2 * part.tilts + 1},{_repeated(film)},"
+        f"crop={width}:{height}:x='{width}*{column}':y='{height}*{row}'"
     )
 
 
-def _tilted(film: Film, part: Sprite, moves: Motion, pixels: float) -> str:
-    """Return the filters that make all tilts of a part once, as rows, and then show one cell a frame."""
-    width, height = _size(part, pixels)
-    angle = f"(floor(n/{part.cells})-{TILT_STEPS})*{TILT_STEP}*PI/180"
-    large = f"{width * part.cells * sprites.OVERSIZE}:{height * sprites.OVERSIZE}"
-    cells = f"untile={part.cells}x1," if part.cells > 1 else ""
-    return (
-        f"format=gbrap,premultiply=inplace=1,scale={large}:flags=area,"
-        f"loop=loop={_TILTS - 1}:size=1,{cells}rotate=a='{angle}':c=black@0:bilinear={int(part.cells == 1)},"
-        f"scale={width}:{height}:flags=area,unpremultiply=inplace=1,"
-        f"scale=out_color_matrix=bt709:out_range=tv,format=yuva444p,tile={part.cells}x{_TILTS},"
-        f"{_held(film)},crop={width}:{height}:x='{width}*{_cell(part, moves)}':"
-        f"y='{height}*({_level(moves)}+{TILT_STEPS})'"
-    )
-
-
-def _cell(part: Sprite, moves: Motion) -> str:
-    if part is EYES:
-        return f"({voice.lid(moves)}*{sprites.GAZES}+{voice.gaze(moves)})"
-    if part is MOUTH:
-        opened = f"round({voice.opened(moves)}*{sprites.OPENINGS - 1})"
-        rounded = f"round({voice.rounded(moves)}*{sprites.ROUNDINGS - 1})"
-        return f"({rounded}*{sprites.OPENINGS}+{opened})"
+def _state(part: Part, moves: Motion) -> str:
+    """Return an expression of the number of the state that is shown."""
+    if part is _EYES:
+        return f"({voice.lid(moves)}*{_GAZES}+{voice.gaze(moves)})"
+    if part is _MOUTH:
+        column, row = f"round({voice.opened(moves)}*{_OPENINGS - 1})", f"round({voice.rounded(moves)}*2)"
+        return f"({row}*{_OPENINGS}+{column})"
     return "0"
 
 
-def _level(moves: Motion) -> str:
-    """Return an expression of the drawn tilt that is nearest to the tilt in mind."""
-    return f"clip(round({moves.tilt.expression()}/{TILT_STEP}),-{TILT_STEPS},{TILT_STEPS})"
+def _position(part: Part, moves: Motion, scale: float) -> tuple[str, str]:
+    """Return expressions of the left top corner of a part in the film."""
 
+    def rounded(value: str) -> str:
+        # Only to even numbers: ffmpeg places nothing else in 4:2:0 video.
+        return f"2*round({scale:.6f}*({value})/2)"
 
-def _times(wave: Wave, factor: float) -> str:
-    return f"{factor:.6f}*{wave.expression()}"
-
-
-def _layer(part: Sprite, moves: Motion, pixels: float) -> tuple[str, str, str]:
-    """Return a part's name and the expressions of its left top corner."""
-    width, height = _size(part, pixels)
-    x, y = (f"({place * pixels:.4f}+{_times(wave, part.near * pixels)})"
-            for place, wave in zip(part.middle, (moves.turn, moves.nod), strict=True))  # fmt: skip
-    angle = f"({_level(moves)}*{TILT_STEP}*PI/180)"
-    # The head's own place is rounded by itself: so all its parts step together.
+    width, height = part.size(scale)
+    middle = (moves.body, Wave(moves.y.middle, ())) if part is _BODY else (moves.x, moves.y)
+    x = f"({part.x}+{part.depth}*{moves.turn.expression()})"
+    y = f"({part.y}+{part.depth}*{moves.nod.expression()})"
+    angle = f"({part.tilt(moves)}*{_TILT_STEP}*PI/180)"
+    # The position of the head is rounded on its own, so that all parts of the head move together.
     return (
-        part.name,
-        f"round({_times(moves.x, pixels)})+round({x}*cos({angle})-{y}*sin({angle}))-{width // 2}",
-        f"round({_times(moves.y, pixels)})+round({x}*sin({angle})+{y}*cos({angle}))-{height // 2}",
+        f"{rounded(middle[0].expression())}+{rounded(f'{x}*cos({angle})-{y}*sin({angle})')}-{width // 2}",
+        f"{rounded(middle[1].expression())}+{rounded(f'{x}*sin({angle})+{y}*cos({angle})')}-{height // 2}",
     )
-
-
-def _body_place(moves: Motion, pixels: float) -> tuple[str, str]:
-    width, height = _size(BODY, pixels)
-    middle = (moves.y.middle + BODY.middle[1]) * pixels
-    return f"round({_times(moves.body, pixels)})-{width // 2}", str(round(middle) - height // 2)

@@ -1,6 +1,6 @@
-"""How a drawn person speaks: expressions of time for the mouth, the lids and the sound.
+"""How a person speaks: ffmpeg expressions of time for the mouth, the eyelids and the audio.
 
-Mouth and voice are made from the same expressions, so lips and sound keep step by construction.
+Mouth and voice use the same expressions, so lips and audio are in sync by construction.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from hdtf_async.demo.motion import Motion
 
 _RATE = 16000
+_ENVELOPE_RATE = 800
 _SYLLABLES = 3.3
 """Syllables a second, in the mean."""
 _VOWELS = {"open": (730, 1090, 2440), "round": (320, 870, 2240)}
@@ -19,11 +20,15 @@ def phrase(moves: Motion) -> str:
     return f"clip(5*(sin(1.12*(t+{moves.start}))+0.78),0,1)"
 
 
+def _beat(moves: Motion) -> str:
+    """Return an expression of the phase of the syllables, in radians."""
+    return f"(6.2831853*{_SYLLABLES}*t+{moves.syllable.expression()})"
+
+
 def opened(moves: Motion) -> str:
     """Return an expression of how far the mouth is open, 0 to 1."""
-    beat = f"(6.2831853*{_SYLLABLES}*t+{moves.syllable.expression()})"
     stress = f"(0.68+0.32*sin(4.7*t+{moves.start}))"
-    return f"({phrase(moves)}*{stress}*pow(0.5-0.5*cos({beat}),0.8))"
+    return f"({phrase(moves)}*{stress}*pow(0.5-0.5*cos({_beat(moves)}),0.8))"
 
 
 def rounded(moves: Motion) -> str:
@@ -51,29 +56,28 @@ def gaze(moves: Motion) -> str:
 
 
 def filters(moves: Motion, seconds: float, label: str) -> str:
-    """Return a filter graph that makes the sound and ends in ``[label]``: babble in step with the mouth."""
+    """Return a filter graph that generates the voice, in step with the mouth, and ends in ``[label]``."""
     pitch = 118 + 31 * (int(moves.start * 100) % 4)
     phase = f"({pitch}*t+{pitch * 0.02:.3f}*sin(5.1*t)+{pitch * 0.035:.3f}*sin(1.9*t+{moves.start}))"
-    source = f"(1-2*pow(mod({phase},1),0.6))*{opened(moves)}"
-    breath = (
-        f"0.10*{phrase(moves)}*pow(0.5+0.5*cos(6.2831853*{_SYLLABLES}*t+{moves.syllable.expression()}),8)"
-    )
-    channels = f"{source}*(1-{rounded(moves)})|{source}*{rounded(moves)}|{breath}"
+    breath = f"0.10*{phrase(moves)}*pow(0.5+0.5*cos({_beat(moves)}),8)"
+    mouth, mouth_shape = opened(moves), rounded(moves)
     graph = [
-        f"aevalsrc=exprs='{channels}':s={_RATE}:d={seconds:.6f}:c=3.0,channelsplit=channel_layout=3.0"
-        "[open][round][breath]",
+        # How loud each source is changes slowly: evaluating it at the full rate would take most of the time.
+        f"aevalsrc=exprs='{mouth}*(1-{mouth_shape})|{mouth}*{mouth_shape}|{breath}':s={_ENVELOPE_RATE}"
+        f":d={seconds:.6f}:c=3.0,aresample={_RATE},channelsplit=channel_layout=3.0[open][round][breath]",
+        f"aevalsrc=exprs='1-2*pow(mod({phase},1),0.6)':s={_RATE}:d={seconds:.6f}:c=mono,asplit[c0][c1]",
+        f"anoisesrc=r={_RATE}:d={seconds:.6f}:c=white:seed=7,highpass=f=3500[hiss]",
+        "[hiss][breath]amultiply[s]",
     ]
-    mixed = []
-    for vowel, formants in _VOWELS.items():
+    mixed = ["[s]"]
+    for source, (vowel, formants) in enumerate(_VOWELS.items()):
         names = [f"{vowel}{index}" for index in range(3)]
-        graph.append(f"[{vowel}]asplit=3{''.join(f'[{name}]' for name in names)}")
+        graph.append(f"[c{source}][{vowel}]amultiply,asplit=3{''.join(f'[{name}]' for name in names)}")
         for name, formant, width, loud in zip(names, formants, (110, 140, 220), (1.0, 0.6, 0.3), strict=True):
             graph.append(f"[{name}]bandpass=f={formant}:width_type=h:w={width},volume={loud}[{name}f]")
             mixed.append(f"[{name}f]")
-    graph.append(f"anoisesrc=r={_RATE}:d={seconds:.6f}:c=white:seed=7,highpass=f=3500[hiss]")
-    graph.append("[hiss][breath]amultiply[s]")
     graph.append(
-        f"{''.join(mixed)}[s]amix=inputs={len(mixed) + 1}:normalize=0,volume=1.6,alimiter=level=0,"
+        f"{''.join(mixed)}amix=inputs={len(mixed)}:normalize=0,volume=1.6,alimiter=level=0,"
         f"aresample=44100,aformat=channel_layouts=stereo[{label}]",
     )
     return ";".join(graph)

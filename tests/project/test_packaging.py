@@ -17,6 +17,7 @@ import readme
 import yaml
 
 from hdtf_async.dataset import tables
+from hdtf_async.demo.scene import PEOPLE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,6 +83,8 @@ def test_wheel_and_archive_are_whole_and_the_wheel_runs_the_demo_elsewhere(
             in packed.read(metadata.replace("METADATA", "entry_points.txt")).decode()
         )
     assert "hdtf_async/py.typed" in names
+    drawings = [f"{person}{ending}.webp" for person in PEOPLE for ending in ("", "-room")]
+    assert {f"hdtf_async/demo/artwork/{name}" for name in drawings} <= set(names)
     assert {f"hdtf_async/HDTF_dataset/{table.name}" for table in tables.shipped().iterdir()} <= set(names)
     assert not [name for name in names if not name.startswith(("hdtf_async/", "hdtf_async-"))]
     assert (told["Name"], told["Version"]) == ("hdtf-async", PROJECT["version"])
@@ -99,7 +102,12 @@ def test_wheel_and_archive_are_whole_and_the_wheel_runs_the_demo_elsewhere(
         "pyproject.toml",
         "docs/dataset.md",
     } <= inside
-    assert {"tests/conftest.py", "examples/plain.py", "constraints.txt"} <= inside
+    assert {
+        "tests/conftest.py",
+        "tests/support/artwork/host.svg",
+        "examples/plain.py",
+        "constraints.txt",
+    } <= inside
 
     empty = tmp_path / "empty"
     empty.mkdir()
