@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 FLOOD = """
 import resource, sys, anyio
-from hdtf_async import masks, process
+from hdtf_async.core import redact as masks
+from hdtf_async.process import supervisor as process
 
 async def flood(script, most):
     hide = masks.Mask(["a password", "another one"])

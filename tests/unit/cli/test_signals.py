@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 WAITING = """
 import sys
 import anyio
-from hdtf_async.ending import until_signal
+from hdtf_async.cli.signals import until_signal
 
 async def work(_gently):
     print("ready", flush=True)

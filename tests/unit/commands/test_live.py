@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 AT_ONCE = """
 import sys
-from hdtf_async import cli, live
+from hdtf_async.cli import main as cli
+from hdtf_async.commands import live
 live.APART = 0.0
 sys.exit(cli.main(sys.argv[1:]))
 """

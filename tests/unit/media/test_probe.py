@@ -361,7 +361,7 @@ WOUNDS = {
 
 def in_its_place(script: str) -> Callable[[str], list[str]]:
     """Return what starts a script in the place of the probing child."""
-    return lambda _module: [sys.executable, "-c", script, str(Path(probe.__file__).parents[1])]
+    return lambda _module: [sys.executable, "-c", script, str(Path(probe.__file__).parents[2])]
 
 
 @pytest.mark.parametrize(("wound", "words"), WOUNDS.items(), ids=WOUNDS.values())
@@ -372,7 +372,7 @@ async def test_a_file_that_brings_its_reader_down_costs_its_own_question(
     script = f"""
 import os, signal, sys
 sys.path.append(sys.argv[1])
-from hdtf_async import probe
+from hdtf_async.media import probe
 read = probe.read
 def wounded(path, container, intervals):
     if path.endswith("wound.mp4"):
@@ -397,7 +397,7 @@ async def test_a_file_that_costs_endless_time_is_given_up(
     stub = """
 import sys, time
 sys.path.append(sys.argv[1])
-from hdtf_async import probe
+from hdtf_async.media import probe
 probe._CPU_SECONDS = 1
 def read(path, container, intervals):
     while container == "mp4": pass
@@ -483,7 +483,7 @@ print([name for name in sys.modules if name == "av" or name.startswith("av.")])
             "-P",
             "-c",
             code,
-            str(Path(probe.__file__).parents[1]),
+            str(Path(probe.__file__).parents[2]),
             str(sources / "b_frames.mp4"),
         ],
         cwd=tmp_path,

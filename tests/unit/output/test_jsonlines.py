@@ -82,8 +82,8 @@ import resource, sys
 from pathlib import Path
 import anyio
 import hdtf_async
-from hdtf_async import store, views
-from hdtf_async.journal import parts, read, shard_of
+from hdtf_async.output import directory as store, manifests as views
+from hdtf_async.output.journal import parts, read, shard_of
 out, name, memory = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + memory,) * 2)
@@ -95,7 +95,7 @@ parts(out / name)
 async def main():
     known = store.read_known(out)
     assert len(known.failures) == 2
-    sys.modules["hdtf_async.check"]._metadata(known)
+    sys.modules["hdtf_async.commands.check"]._metadata(known)
     async with store.opened(out, shard_of(name)) as directory:
         await directory.append({"type": "run"})
     await hdtf_async.merge(out)

@@ -41,11 +41,11 @@ from pathlib import Path
 
 import anyio
 
-from hdtf_async import descriptors
-from hdtf_async.guard import guarding
-from hdtf_async.locks import is_held
-from hdtf_async.shards import Shard
-from hdtf_async.store import opened
+from hdtf_async.core import descriptors
+from hdtf_async.process.guard import guarding
+from hdtf_async.output.locks import is_held
+from hdtf_async.core.shards import Shard
+from hdtf_async.output.directory import opened
 
 warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads: hosts do it nevertheless
 out = Path(sys.argv[1])
