@@ -189,11 +189,11 @@ def childless() -> Iterator[None]:
     """Let this program's own work be all that is done: each child answers at once, from this process."""
     with ExitStack() as patches:
         for name, instead in {
-            "workshop.YtDlp": YtDlp,
-            "workshop.Prober": _Prober,
-            "ffmpeg.encode": _encode,
-            "ffmpeg.about": _about,
-            "combing.look": _look,
+            "lanes.toolchain.YtDlp": YtDlp,
+            "lanes.toolchain.Prober": _Prober,
+            "media.ffmpeg.encode": _encode,
+            "media.ffmpeg.about": _about,
+            "media.interlace.look": _look,
         }.items():
             patches.enter_context(patch(f"hdtf_async.{name}", instead))
         yield

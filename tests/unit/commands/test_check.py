@@ -194,7 +194,7 @@ async def test_decoding_holds_encode_tokens(out: Path, monkeypatch: pytest.Monke
 
 async def test_looking_changes_nothing_and_needs_no_lock(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While a run holds the directory: what that is at is not judged, and all else is."""
-    monkeypatch.setattr(import_module("hdtf_async.check"), "_MOMENT", 0)
+    monkeypatch.setattr(import_module("hdtf_async.commands.check"), "_MOMENT", 0)
     spoil(out)
 
     def state() -> dict[str, tuple[int, int, int]]:
@@ -221,7 +221,7 @@ async def test_what_a_run_records_meanwhile_is_not_judged_by_its_old_record(
     out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It publishes one clip anew and one for the first time while a check goes on."""
-    monkeypatch.setattr(import_module("hdtf_async.check"), "_MOMENT", 0)
+    monkeypatch.setattr(import_module("hdtf_async.commands.check"), "_MOMENT", 0)
     flip(out / f"{FLIPPED}.mp4")
     new = record_of(out, FLIPPED, sha256=hashlib.sha256((out / f"{FLIPPED}.mp4").read_bytes()).hexdigest())
     shutil.copyfile(out / f"{FLIPPED}.mp4", out / "RD_Radio9_000.mp4")

@@ -279,7 +279,7 @@ async def test_an_export_that_was_killed_is_gone_on_with(
         return renamed(self, target)
 
     monkeypatch.setattr(Path, "replace", killed)
-    monkeypatch.setattr(import_module("hdtf_async.export"), "_remove", lambda _: None)
+    monkeypatch.setattr(import_module("hdtf_async.commands.export"), "_remove", lambda _: None)
     with pytest.raises(Killed):
         await export(formed.out, tmp_path, name, formed.options)
     monkeypatch.undo()

@@ -210,9 +210,9 @@ WRONG = {
         'echo half > "$target"; echo "Error: No space left on device" >&2; exit 1',
         Reason.DISK_FULL,
     ),
-    "it writes nothing": ("exit 0", Reason.UNSUPPORTED_SOURCE),
-    "it writes no video": ('echo half > "$target"', Reason.UNSUPPORTED_SOURCE),
-    "it writes another video": ('cp "$(dirname "$0")/other.mp4" "$target"', Reason.UNSUPPORTED_SOURCE),
+    "it writes nothing": ("exit 0", Reason.CLIP_WRONG),
+    "it writes no video": ('echo half > "$target"', Reason.CLIP_WRONG),
+    "it writes another video": ('cp "$(dirname "$0")/other.mp4" "$target"', Reason.CLIP_WRONG),
     "it cuts the clip short": ('"$REAL" "$@" && "$REAL" -v error -y -i "$target" -frames:v 9 -c copy '
         '-f mp4 "$target.x"; mv "$target.x" "$target"', Reason.CLIP_WRONG),
 }  # fmt: skip
