@@ -28,7 +28,7 @@ from hdtf_async.core.model import Box, Crop, Form, Interval
 from hdtf_async.core.system import usable_cpus
 from hdtf_async.media.face.detector import Detect, Score, Search, detector, scorer
 from hdtf_async.media.face.finder import Finder
-from hdtf_async.media.face.people import Frame, Region, find, overlap
+from hdtf_async.media.face.people import Frame, Region, doubtful, find, overlap
 from hdtf_async.media.face.window import place
 from hdtf_async.media.ffmpeg import Cut, bundled_ffmpeg
 
@@ -135,8 +135,17 @@ def _small(detect: Detect, score: Score) -> None:
         print(f"{height:15} px  {height / SIZE[1]:13.1%}{alone:10}{searched:8}{took * 1000:8.0f} ms")
 
 
-def wild(frames: list[Frame]) -> None:
-    """Print what wild regions in place of the face do to the window: simulated, among a film's regions."""
+def anywhere(chance: random.Random) -> Region:
+    """Return a region of any size, anywhere."""
+    side, x, y = chance.uniform(60, 600), chance.uniform(0, SIZE[0]), chance.uniform(0, SIZE[1])
+    return Region(x - 0.4 * side, y - side / 2, x + 0.4 * side, y + side / 2)
+
+
+def wild(frames: list[Frame], every: list[Frame]) -> None:
+    """Print what wild regions in place of the face do to the window: simulated, among a film's regions.
+
+    The frames in between that are searched for them come from `every`, and some of those are wild too.
+    """
     right = window(frames)
     columns = f"{'mean IoU':>10}{'least':>8}{'merged all':>12}"
     print(f"\n{'wild frames':19}{columns}   of 200 draws, with the window without any")
@@ -146,10 +155,14 @@ def wild(frames: list[Frame]) -> None:
             chance = random.Random(seed)  # noqa: S311 - guards nothing
             drawn = list(frames)
             for number in chance.sample(range(len(drawn)), round(share * len(drawn))):
-                side, x, y = chance.uniform(60, 600), chance.uniform(0, SIZE[0]), chance.uniform(0, SIZE[1])
-                region = Region(x - 0.4 * side, y - side / 2, x + 0.4 * side, y + side / 2)
-                drawn[number] = replace(drawn[number], faces=[region])
-            near.append(overlap(window(drawn), right))
+                drawn[number] = replace(drawn[number], faces=[anywhere(chance)])
+            searched, between = list(drawn), doubtful(drawn)
+            for frame in every[::3]:
+                known = any(frame.second == each.second for each in frames)
+                if not known and any(each.start < frame.second < each.end for each in between):
+                    seen = [anywhere(chance)] if chance.random() < share else frame.faces
+                    searched.append(Frame(frame.second, seen, sampled=False))
+            near.append(overlap(window(sorted(searched, key=lambda frame: frame.second)), right))
             edges = list(zip(*(region.edges for frame in drawn for region in frame.faces), strict=True))
             merged = place(Region(min(edges[0]), min(edges[1]), max(edges[2]), max(edges[3])), ZOOM, 0, *SIZE)
             plain.append(overlap(Region(merged.left, merged.top, merged.right, merged.bottom), right))
@@ -162,7 +175,8 @@ async def main(directory: Path) -> None:
     await motions(finder, directory)
     await speed(finder, directory)
     small()
-    wild(await finder.look(planned(directory / "alone.mp4", 5.0), SIZE))
+    alone = directory / "alone.mp4"
+    wild(*[await finder.look(planned(alone, rate), SIZE) for rate in (5.0, None)])
 
 
 if __name__ == "__main__":

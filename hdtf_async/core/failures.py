@@ -375,7 +375,7 @@ ADVICE: dict[Reason, Advice] = {
         "Use --audio none with another --out to create the clip without audio.",
     ),
     Reason.NO_FACE: _yours(
-        "No face was found in at least half of the clip's frames.",
+        "No person's face is in at least half of the clip's frames.",
         "Use --crop table or --face-fallback table, which use the published box.",
     ),
     Reason.CLIP_WRONG: _yours(

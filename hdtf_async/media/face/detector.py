@@ -46,7 +46,7 @@ TIMES = "{times}"
 _AROUND = 3.0
 """Side of the square that is searched around a face's last region, in sides of that."""
 _SAME, _EDGE = 0.3, 0.02
-_EXACT = 0.3
+_EXACT = 0.27
 """Side of a face by the height of the part it is found in, from which on its landmarks are exact."""
 _STILL = 0.6
 _OVER = 0.15

@@ -164,7 +164,8 @@ class Finder:
             between = await run_sync(doubtful, frames)
             if not between:
                 break
-            frames += await self._look(cut, size, between)
+            known = {frame.second for frame in frames}
+            frames += [frame for frame in await self._look(cut, size, between) if frame.second not in known]
             frames.sort(key=lambda frame: frame.second)
         return frames
 
@@ -203,7 +204,7 @@ class Finder:
         origin = cut.origin(run_up)
         return [
             Frame(
-                float(tick * cut.time_base) + origin,
+                round(float(tick * cut.time_base) + origin, 6),
                 [Region(*edges).scaled(*size) for edges in faces],
                 sampled=not between,
             )

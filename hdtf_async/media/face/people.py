@@ -10,10 +10,10 @@ The detector (`landmarks`) may miss a face in a frame, or see one in a curtain. 
    The line is robust (the median of medians of slopes). What recurs is no outlier: a place to which the face
    comes at least twice, and in a tenth of the track.
 3. Tracks at the same place, one of which begins after the other has ended, are one *person*: a head that was
-   turned away, or a cut back to the same view. The centres (medians) have to be within one side, or half a
-   side for short tracks. The sides may differ by half, and by more where both tracks have a tenth of the
-   frames, as after a zoom. Tracks at different places are different people: nothing shows that they are the
-   same.
+   turned away, or a cut back to the same view. The centres (medians) have to be within one side. The sides
+   may differ by half, and by more where both tracks have a tenth of the frames, as after a zoom. Very short
+   tracks have to be nearly where the person was. Tracks at different places are different people: nothing
+   shows that they are the same.
 4. Who is in fewer than 3 frames, or in fewer than one in fifty, is dropped. (In a clip of five samples or
    fewer it is half of them.)
 
@@ -161,14 +161,16 @@ class _Track:
     def is_at_place_of(self, other: _Track, least: int, constant: float) -> bool:
         """Say whether two tracks, at different times, can be the same person.
 
-        Tracks of fewer than `least` regions have to be nearer, and one of fewer than `constant` has to have
-        about the same size.
+        Where one has fewer than `least` regions, the other has to have nearly the same ones. Where one has
+        fewer than `constant`, they have to have about the same size.
         """
+        mine, theirs = self.kept.values(), other.kept.values()
+        shorter = min(len(mine), len(theirs))
+        if shorter < least:
+            return all(any(_is_near(one, two, _OFF * two.side) for two in theirs) for one in mine)
         small, large = sorted((self.side, other.side))
-        shorter = min(len(self.kept), len(other.kept))
-        reach = _STEP if shorter >= least else _STEP / 2
-        alike = large <= _ALIKE * small or shorter >= max(least, constant)
-        return alike and _distance(self.centre, other.centre) <= reach * large
+        alike = large <= _ALIKE * small or shorter >= constant
+        return alike and _distance(self.centre, other.centre) <= _STEP * large
 
     def mark_outliers(self, seconds: Sequence[float]) -> None:
         """Mark the regions that neither their neighbours nor a return to the same place confirm."""
@@ -191,12 +193,7 @@ class _Track:
     def _recurs(self, region: Region, tolerated: float) -> bool:
         """Say whether the face was at this place at least twice, and in a tenth of the track."""
         near = [
-            place
-            for place, other in enumerate(self.places.values())
-            if abs(region.left - other.left) <= tolerated
-            and abs(region.top - other.top) <= tolerated
-            and abs(region.right - other.right) <= tolerated
-            and abs(region.bottom - other.bottom) <= tolerated
+            place for place, other in enumerate(self.places.values()) if _is_near(region, other, tolerated)
         ]
         visits = sum(place - before > 1 for before, place in pairwise(near)) + 1
         return visits > 1 and len(near) >= _CONSTANT * len(self.places)
@@ -263,6 +260,16 @@ def doubtful(frames: Sequence[Frame]) -> list[Interval]:
     return found if len(found) <= _MOST_INTERVALS else [Interval(found[0].start, found[-1].end)]
 
 
+def _is_near(one: Region, other: Region, tolerated: float) -> bool:
+    """Say whether no edge of two regions is further apart than is tolerated."""
+    return (
+        abs(one.left - other.left) <= tolerated
+        and abs(one.top - other.top) <= tolerated
+        and abs(one.right - other.right) <= tolerated
+        and abs(one.bottom - other.bottom) <= tolerated
+    )
+
+
 def _distance(one: tuple[float, float], other: tuple[float, float]) -> float:
     return hypot(one[0] - other[0], one[1] - other[1])
 
@@ -277,9 +284,9 @@ def _stands_out(
     for edges in zip(*(region.edges for _, region in near), strict=True):
         points = list(zip(times, edges, strict=True))
         slopes = [
-            median((to - edge) / (later - time) for later, to in points if later != time)
+            median(rises)
             for time, edge in points
-            if len(points) > 1
+            if (rises := [(to - edge) / (later - time) for later, to in points if later != time])
         ]
         slope = median(slopes) if slopes else 0.0
         off = [edge - slope * time for time, edge in points]
@@ -305,7 +312,8 @@ def _people(frames: Sequence[Frame]) -> list[list[_Track]]:
         for track in left[1:]:
             apart = all(track.last < part.first or part.last < track.first for part in person)
             constant = _CONSTANT * len(frames)
-            same = apart and any(track.is_at_place_of(part, least, constant) for part in person)
+            parts = person if len(track.kept) >= least else person[:1]
+            same = apart and any(track.is_at_place_of(part, least, constant) for part in parts)
             (person if same else others).append(track)
         if sum(len(part.kept) for part in person) >= least:
             people.append(person)

@@ -83,7 +83,7 @@ class _Reader(Finder):
     """Finds one face in each picture, whose left edge is the number that the picture shows."""
 
     jumps: int = shapes.FRAMES
-    """Number from which on it is far from there."""
+    """Number from which on it is far from there; -1: it jumps twice per second."""
 
     async def _child(
         self, width: int, height: int, argv: list[str], deadline: float, stall: float = 0
@@ -92,7 +92,8 @@ class _Reader(Finder):
         found = []
         for tick, picture in printed(argv, width * height * 3):
             number = number_of(picture, width, height)
-            left = (number + JUMP * (number >= self.jumps)) / 1000
+            beyond = number >= self.jumps if self.jumps >= 0 else number // 12 % 2
+            left = (number + JUMP * beyond) / 1000
             found.append((tick, [[left, 0.4, left + 0.1, 0.6]]))
         return found
 
@@ -165,6 +166,14 @@ async def test_frames_between_two_samples_are_searched_where_a_face_jumps(
     assert all(before < each < after for each in between)
     assert max(b - a for a, b in pairwise([before, *between, after])) < 0.2
     assert min(b - a for a, b in pairwise(between)) > 0.09
+
+
+async def test_no_frame_is_searched_twice(prober: Prober, drawn: Path) -> None:
+    """Where several samples in a row are doubtful, those inside are among the frames in between."""
+    shape = Shape(shapes.plain(drawn, "film.mp4", H264))
+    frames = await searched(prober, shape, (1, 7), 2, jumps=-1)
+    assert len({frame.second for frame in frames}) == len(frames) > 30
+    assert sum(frame.sampled for frame in frames) == 12
 
 
 async def test_a_source_video_without_frames_in_the_clip_is_told(prober: Prober, drawn: Path) -> None:

@@ -222,6 +222,13 @@ def test_seen_and_kept_are_counted_apart() -> None:
     assert (told["face_share"], told["face_kept_share"], told["face_inside_share"]) == (1, 0.98, 0.98)
 
 
+def test_frames_of_one_time_are_no_obstacle() -> None:
+    """A source video may have several."""
+    found = find([Frame(second // 4, [face(500 + second)]) for second in range(12)])
+    assert found is not None
+    assert found.seen == 12
+
+
 def test_where_most_regions_would_be_outliers_none_is() -> None:
     """Nothing then says which of them are right."""
     for seed in range(200):
