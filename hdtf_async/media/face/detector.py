@@ -1,4 +1,4 @@
-"""Looks for faces in pictures. Only the detecting child is here (see `faces`): it alone loads what detects.
+"""Looks for faces in pictures. Only the detecting child is here (see `finder`): it alone loads what detects.
 
 ffmpeg is this child's own child, in the same process group, so that both are ended together. Its pictures
 come through a pipe, one at a time, and their time stamps through another one. For each a line goes out: its

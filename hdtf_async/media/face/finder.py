@@ -1,6 +1,6 @@
 """Asks a supervised child where the faces of a clip are.
 
-Per clip one child is started (`landmarks`), which loads the detector and reads frames of the raw from an
+Per clip one child is started (`detector`), which loads the detector and reads frames of the raw from an
 ffmpeg of its own: no more than `--face-rate` a second, and none with a shorter side of more than 720 pixels,
 so that a clip costs the same memory however long and large it is.
 """

@@ -1,6 +1,6 @@
 """Who is seen in the frames of a clip, from the regions that a detector found in some of them. Pure.
 
-The detector (`landmarks`) may miss a face in a frame, or see one in a curtain. So:
+The detector (`detector`) may miss a face in a frame, or see one in a curtain. So:
 
 1. Regions of successive frames form one *track* if the centre moves by at most one side and the side
    changes by at most a factor of two. Up to a second may lie between them, or five times the usual distance

@@ -1,6 +1,6 @@
 """Whose face the window is around: cuts, several people, fast motion, and faces that come and go.
 
-A scene is a function from seconds to faces. It is searched as `faces` does: at jittered samples, and at ten
+A scene is a function from seconds to faces. It is searched as `finder` does: at jittered samples, and at ten
 frames per second where those leave open who is seen.
 """
 
