@@ -45,8 +45,16 @@ FROM_START = frozenset({"mpegts", "mpeg", "flv", "asf", "mp3"})
 """Demuxers of containers whose clock may start anywhere: their time line begins where the file does."""
 MAX_SIDE = 8192
 """Pixels of the longest side that is accepted; YouTube's largest rendition has 7680."""
+NO_SEEK_TO_START = frozenset({"flv", "avi"})
+"""Demuxers that lose the first packets where ffmpeg seeks to within `FIRST_SECONDS` of the beginning."""
+FIRST_SECONDS = 1.0
 INACCURATE = frozenset({"mpeg", "mp3"})
 """Demuxers whose seeks end within a packet of sound, or beside it: sound is decoded from the beginning."""
+
+
+def seeks_to(demuxer: str, second: float) -> bool:
+    """Whether ffmpeg is made to seek to some second, rather than to read from the beginning."""
+    return demuxer not in NO_SEEK_TO_START or second >= FIRST_SECONDS
 
 
 def demuxer_of(container: str) -> str | None:

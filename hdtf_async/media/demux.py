@@ -348,7 +348,10 @@ class _Read:
         self.timeline, self.leading = Timeline(), _Leading()
         self.furthest = Fraction(0)
         """When the last packet of any other stream ends, in seconds."""
-        self._newest: int | None = None
+        self._decoded: int | None = None
+        """Decoding time stamp of the newest packet that has one."""
+        self._key: int | None = None
+        """Time stamp of the newest key frame: key frames are shown in the order in which they are stored."""
 
     def take(self, packet: Packet[Any]) -> None:
         """Take in one more packet that is shown. Raises `ValueError` where time stamps go back."""
@@ -356,17 +359,24 @@ class _Read:
         if packet.stream_index != self._stream.index:
             self.furthest = max(self.furthest, (tick + duration) * packet.time_base)
             return
-        dts = tick if packet.dts is None else packet.dts
-        if self._newest is not None and (self._newest - dts) * self._base > _BACK:
+        back = (
+            packet.dts is not None and self._decoded is not None and self._decoded - packet.dts,
+            packet.is_keyframe and self._key is not None and self._key - tick,
+        )
+        if max(back) * self._base > _BACK:
             raise ValueError(f"the timestamps go back at {float(tick * self._base):.1f} s")
-        self._newest = dts
+        self._decoded = self._decoded if packet.dts is None else packet.dts
+        self._key = tick if packet.is_keyframe else self._key
         self.timeline.add(tick, duration)
         self.leading.take(tick, packet.dts, key=packet.is_keyframe)
 
 
 def zero_of(media: InputContainer) -> Fraction | None:
     """Return the second on the container's own clock at which its time line begins, where that may be any."""
-    return Fraction(media.start_time or 0, 1_000_000) if media.format.name in FROM_START else None
+    if media.format.name in FROM_START:
+        return Fraction(media.start_time or 0, 1_000_000)
+    # What FFmpeg takes for the start of an AVI file is a guess at the first time stamp.
+    return Fraction(0) if media.format.name == "avi" else None
 
 
 def _end(timeline: Timeline, stream: Stream, base: Fraction, stated: Fraction) -> int:

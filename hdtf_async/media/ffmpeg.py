@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Codec
 from hdtf_async.media import damage
-from hdtf_async.media.containers import DEMUXERS, FROM_START, MAX_SIDE, demuxer_of
+from hdtf_async.media.containers import DEMUXERS, FROM_START, MAX_SIDE, demuxer_of, seeks_to
 from hdtf_async.media.filters import (
     WAV_RATE,
     Cut,
@@ -93,7 +93,7 @@ def command(ffmpeg: Path, cut: Cut, target: Path, run_up: float = 0.0, *, strict
         *_begin(ffmpeg, strict=strict),
         *(["-copyts"] if cut.copies_time else []),
         *(["-reinit_filter", "0"] if cut.recoloured else []),
-        *source(cut.raw, cut.container, cut.sought_from(run_up) if cut.counted is None else None),
+        *source(cut.raw, cut.container, cut.sought_from(run_up)),
         *([] if sound is None else _sound_source(sound)),
         "-map", f"0:v:{cut.track}", *([] if sound is None else ["-map", f"1:a:{sound.track}"]),
         "-map_metadata", "-1", "-map_chapters", "-1", *(["-an"] if sound is None else []), "-sn", "-dn",
@@ -126,29 +126,30 @@ def _begin(ffmpeg: Path, *, strict: bool) -> list[str]:
     ]  # fmt: skip
 
 
-def source(raw: Path, container: str, start: float | None) -> list[str]:
-    """Return the words that open a raw from some second on; None does not seek.
+def source(raw: Path, container: str, start: float) -> list[str]:
+    """Return the words that open a raw from some second on.
 
     It is untrusted: one demuxer, no other file, no other host, no giant frames.
     """
     demuxer = DEMUXERS[container]
     return [
         "-protocol_whitelist", "file", "-f", demuxer, "-max_pixels", str(MAX_SIDE**2),
-        "-threads", "1", *([] if start is None else ["-ss", decimal(start)]), *_clock(demuxer),
-        "-i", f"file:{raw}",
+        "-threads", "1", *_seek(demuxer, start), "-i", f"file:{raw}",
     ]  # fmt: skip
 
 
-def _clock(demuxer: str) -> list[str]:
-    """Return the words that have ffmpeg count from the media's zero; without them it does from its start."""
-    return [] if demuxer in FROM_START else ["-seek_timestamp", "1"]
+def _seek(demuxer: str, start: float) -> list[str]:
+    """Return the words that have ffmpeg seek, counting from the media's zero where it can."""
+    if not seeks_to(demuxer, start):
+        return []
+    return ["-ss", decimal(start), *([] if demuxer in FROM_START else ["-seek_timestamp", "1"])]
 
 
 def _sound_source(sound: Sound) -> list[str]:
     demuxer = demuxer_of(sound.container) or ""
     return [
         "-protocol_whitelist", "file", "-f", demuxer, "-vn",
-        "-ss", decimal(run_up_of(sound)), *_clock(demuxer), "-i", f"file:{sound.file}",
+        *_seek(demuxer, run_up_of(sound)), "-i", f"file:{sound.file}",
     ]  # fmt: skip
 
 

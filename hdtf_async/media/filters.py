@@ -11,7 +11,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from hdtf_async.core.model import Box, Deinterlace, Interval
-from hdtf_async.media.containers import INACCURATE, demuxer_of
+from hdtf_async.media.containers import INACCURATE, demuxer_of, seeks_to
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -134,10 +134,12 @@ class Cut:
     def sought_from(self, run_up: float) -> float:
         """Return the second that ffmpeg is sent to, so much earlier than is usually needed."""
         begin = self.begin
-        if self.counted is not None or run_up >= begin > 0:
+        if self.counted is not None:
             return 0.0
         if not self.lead and not run_up:
             return begin
+        if run_up >= begin:
+            return 0.0
         early = Fraction(str(begin)) - Fraction(str(self.lead)) - Fraction(str(run_up))
         return max(0.0, float(early // self.time_base * self.time_base))
 
@@ -335,7 +337,8 @@ def sound_filters(sound: Sound, *, wav: bool, copies_time: bool = False) -> str:
 
 def run_up_of(sound: Sound) -> float:
     """Return from where on sound is decoded, in seconds."""
-    return 0.0 if demuxer_of(sound.container) in INACCURATE else max(0.0, sound.start - _RUN_UP)
+    demuxer, second = demuxer_of(sound.container) or "", max(0.0, sound.start - _RUN_UP)
+    return second if demuxer not in INACCURATE and seeks_to(demuxer, second) else 0.0
 
 
 def last_frame(cut: Cut) -> list[str]:

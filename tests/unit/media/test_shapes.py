@@ -109,6 +109,17 @@ def fragments(directory: Path) -> Shape:
     return Shape(directory / "fragments.mp4", begins=0.08, sound=False)
 
 
+def reordered_slides(directory: Path) -> Shape:
+    """Draw a slide show with B-frames: Matroska stores no decoding time stamps."""
+    path = shapes.plain(directory, "slides.mkv", f"{H264} -bf 3", pick="not(mod(n\\,50))")
+    return Shape(path, range(0, shapes.FRAMES, 50))
+
+
+def flash_video(directory: Path) -> Shape:
+    """Draw an FLV file, in which audio begins before the video."""
+    return Shape(shapes.plain(directory, "flash.flv", f"{H264} -bf 2"), begins=0.023)
+
+
 def avi(name: str, words: str) -> Callable[[Path], Shape]:
     """Return what draws an AVI file, which stores no time stamps."""
 
@@ -138,6 +149,9 @@ SHAPES: dict[str, tuple[Callable[[Path], Shape], float, float]] = {
     "a slide show, up to a moment before a slide": (slides, 0.5, 3.2),
     "other colours midway": (recoloured, 2, 6),
     "another pixel format midway": (repixeled, 2, 6),
+    "a slide show with B-frames": (reordered_slides, 3, 5),
+    "B-frames in FLV, from the beginning": (flash_video, 0, 3),
+    "B-frames in FLV, soon after the beginning": (flash_video, 1, 4),
     "B-frames in AVI": (avi("h264.avi", B_FRAMES), 2.01, 5.03),
     "B-frames in AVI, to the end": (avi("h264.avi", B_FRAMES), 5, 8),
     "B-frames of MPEG-4 in AVI": (avi("mpeg4.avi", "-c:v mpeg4 -q:v 2 -bf 2 -g 50"), 0, 3),
