@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import wave
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -17,11 +18,11 @@ from hypothesis import strategies as st
 
 from hdtf_async.core.events import ClipDone, EncodeProgress, EncodeStarted, Event, Events
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.model import Box, Clip, Crop, Form, Interval, Video
+from hdtf_async.core.model import Audio, Box, Clip, Crop, Form, Interval, Video
 from hdtf_async.dataset.plan import fingerprint
 from hdtf_async.lanes.encoder import Cutter, plan_cut, verify
 from hdtf_async.lanes.raws import Raw
-from hdtf_async.media.demux import Facts
+from hdtf_async.media.demux import Facts, Sound
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.media.probe import Prober
 from hdtf_async.media.timeline import Shown
@@ -243,6 +244,50 @@ async def test_a_clip_that_is_not_right_leaves_nothing(  # noqa: PLR0913, PLR091
     assert not any(isinstance(event, ClipDone) for event in told)
 
 
+WAVS = {
+    "sample rate": (24000, 1, 2, 24000),
+    "channels": (16000, 2, 2, 24000),
+    "bytes per sample": (16000, 1, 1, 24000),
+    "a sample too few": (16000, 1, 2, 23999),
+    "a sample too many": (16000, 1, 2, 24001),
+    "no audio": (16000, 1, 2, 0),
+    "no WAV": None,
+}
+"""Sample rate, channels, bytes per sample and samples of a WAV file that is not the one that was asked for."""
+
+
+def write_wav(path: Path, rate: int, channels: int, width: int, samples: int) -> None:
+    """Write silence."""
+    with wave.open(str(path), "wb") as file:
+        file.setframerate(rate)
+        file.setnchannels(channels)
+        file.setsampwidth(width)
+        file.writeframes(bytes(samples * channels * width))
+
+
+@pytest.mark.parametrize("wrong", WAVS.values(), ids=WAVS.keys())
+async def test_a_clip_with_a_wrong_wav_file_leaves_nothing(
+    directory: Store,
+    prober: Prober,
+    sources: Path,
+    tmp_path: Path,
+    wrong: tuple[int, int, int, int] | None,
+) -> None:
+    """Every property of the WAV file is checked before anything is published."""
+    raw = replace(await raw_of(prober, sources / "open_gop.mp4", CLIP), sound=tmp_path / "sound.m4a")
+    if wrong is None:
+        (tmp_path / "made.wav").write_bytes(b"RIFF")
+    else:
+        write_wav(tmp_path / "made.wav", *wrong)
+    script = 'cp "$(dirname "$0")/made.wav" "$target"'
+    work, _ = cutter(directory, prober, form=Form(audio=Audio.WAV), tool=tool(tmp_path, script))
+    with pytest.raises(Failure, match="WAV") as failure:
+        await work.cut(CLIP, raw)
+    assert failure.value.reason is Reason.CLIP_WRONG
+    assert files(directory) == ["_journal.jsonl"]
+    assert records(directory) == []
+
+
 async def test_a_cancelled_encode_leaves_nothing(
     directory: Store, prober: Prober, sources: Path, tmp_path: Path
 ) -> None:
@@ -389,3 +434,28 @@ def test_frames_at_other_times_are_found() -> None:
     assert failure.value.reason is Reason.CLIP_WRONG
     with pytest.raises(Failure, match=r"the duration differs by \+0\.400 s from 1\.500 s"):
         verify(wanted, replace(facts, end=1.94), 37)
+
+
+def test_audio_inside_a_clip_is_as_long_as_its_picture() -> None:
+    """An AAC frame more or less is rounding, and so is a first packet before the picture."""
+    raw = replace(raw_with(FACTS, CLIP, 37), sound=Path("sound.m4a"))
+    wanted = plan_cut(CLIP, raw, Form(fps=Fraction(25), audio=Audio.AAC))
+    for start, end in ((0.0, 1.52), (0.0, 1.6), (0.0, 1.44), (-0.023, 1.52), (0.2, 1.72)):
+        verify(wanted, replace(RIGHT, sound=Sound("aac", 44100, 1, start, end, end)), 38)
+    for start, end in ((0.0, 1.63), (0.0, 1.41), (0.2, 1.52), (0.0, 30.0), (0.0, 0.0)):
+        with pytest.raises(Failure, match="the audio is") as failure:
+            verify(wanted, replace(RIGHT, sound=Sound("aac", 44100, 1, start, end, end)), 38)
+        assert failure.value.reason is Reason.CLIP_WRONG
+
+
+@pytest.mark.parametrize("audio", Audio)
+def test_a_clip_has_audio_exactly_if_that_was_asked_for(audio: Audio) -> None:
+    """A missing audio stream, or one that nobody asked for, is found."""
+    raw = replace(raw_with(FACTS, CLIP, 37), sound=Path("sound.m4a"))
+    wanted = plan_cut(CLIP, raw, Form(fps=Fraction(25), audio=audio))
+    silent, sounding = RIGHT, replace(RIGHT, sound=Sound("aac", 44100, 1, 0.0, 1.52, 1.52))
+    right, wrong = (sounding, silent) if audio in {Audio.AAC, Audio.BOTH} else (silent, sounding)
+    verify(wanted, right, 38)
+    with pytest.raises(Failure, match="unexpected audio") as failure:
+        verify(wanted, wrong, 38)
+    assert failure.value.reason is Reason.CLIP_WRONG

@@ -285,6 +285,26 @@ async def test_a_record_without_its_clip_is_not_there(tmp_path: Path, content: b
     assert [line["file_name"] for line in _lines(tmp_path / METADATA)] == ["RD_Radio1_001.mp4"]
 
 
+@pytest.mark.parametrize("content", [None, b"", b"longer audio", b"audi"])
+async def test_a_clip_without_its_wav_file_is_not_there(tmp_path: Path, content: bytes | None) -> None:
+    """The same holds for its WAV file, where it was published with one."""
+    async with opened(tmp_path) as directory:
+        for index in (0, 1):
+            directory.wav_path(_clip(index)).write_bytes(b"audio")
+            directory.clip_path(_clip(index)).write_bytes(b"a clip")
+            record = _record(_clip(index), 6)
+            record["metadata"] |= {"wav": f"{_clip(index).stem}.wav", "wav_bytes": 5}
+            await directory.append(record)
+        assert len(directory.known.all_there()) == 2
+        if content is None:
+            directory.wav_path(_clip(0)).unlink()
+        else:
+            directory.wav_path(_clip(0)).write_bytes(content)
+        assert set(directory.known.all_there()) == {"RD_Radio1_001"}
+        await directory.write_views()
+    assert [line["file_name"] for line in _lines(tmp_path / METADATA)] == ["RD_Radio1_001.mp4"]
+
+
 async def test_a_raw_is_there_if_its_record_and_size_say_so(tmp_path: Path) -> None:
     """A raw of another size was not finished, or is not ours."""
     async with opened(tmp_path) as directory:
