@@ -29,12 +29,12 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from hdtf_async.core.events import Events
+from hdtf_async.core.events import EventBus
 from hdtf_async.core.options import Options
 from hdtf_async.dataset import plan, tables
 from hdtf_async.lanes.limits import Lanes
 from hdtf_async.lanes.pipeline import Pipeline
-from hdtf_async.lanes.throttle import Entrance
+from hdtf_async.lanes.throttle import Throttle
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 
     from hdtf_async.core.failures import Failure
     from hdtf_async.core.model import Clip, Video
-    from hdtf_async.dataset.plan import Work
-    from hdtf_async.lanes.throttle import Turn
+    from hdtf_async.dataset.plan import VideoJob
+    from hdtf_async.lanes.throttle import Permit
 
 ASK = 3.0
 """Seconds for one answer of YouTube's, the start of yt-dlp included."""
@@ -85,7 +85,7 @@ REGIMES = (
 class World:
     """The truth about each video, which no plan knows."""
 
-    def __init__(self, works: Iterable[Work], seed: int) -> None:
+    def __init__(self, works: Iterable[VideoJob], seed: int) -> None:
         chance = Random(seed)  # noqa: S311 - the same numbers each time
         self.bits: dict[str, float] = {}
         self.cpu: dict[str, float] = {}
@@ -97,7 +97,7 @@ class World:
             for clip in work.clips:
                 self.cpu[clip.stem] = clip.interval.seconds * CPU_SECONDS * lines / 1080
 
-    def bound(self, works: Iterable[Work], regime: Regime) -> float:
+    def bound(self, works: Iterable[VideoJob], regime: Regime) -> float:
         """Return the least time in which all of it could be done."""
         works = list(works)
         rate = min(regime.line, regime.downloads * CONNECTION)
@@ -160,7 +160,7 @@ class Fake:
         self._world = world
         self._line = Line(regime.line)
 
-    def expects_at_hand(self, _work: Work) -> bool:
+    def expects_at_hand(self, _work: VideoJob) -> bool:
         """No raw is there."""
         return False
 
@@ -168,15 +168,15 @@ class Fake:
         """Return False."""
         return False
 
-    def was_unavailable(self, _work: Work) -> bool:
+    def was_unavailable(self, _work: VideoJob) -> bool:
         """Return False."""
         return False
 
-    async def at_hand(self, _work: Work) -> None:
+    async def at_hand(self, _work: VideoJob) -> None:
         """Return none."""
         return
 
-    async def download(self, work: Work, _directory: Path, turn: Turn) -> bool:
+    async def download(self, work: VideoJob, _directory: Path, turn: Permit) -> bool:
         """Wait for the answer, and for the bytes."""
         await anyio.sleep(ASK)
         turn.available()
@@ -184,14 +184,14 @@ class Fake:
         await self._line.carry(self._world.bits[work.stem])
         return True
 
-    async def accept(self, _work: Work, _arrived: bool) -> None:
+    async def accept(self, _work: VideoJob, _arrived: bool) -> None:
         """Take it as it is."""
         return
 
-    async def discard(self, work: Work, raw: None) -> None:
+    async def discard(self, work: VideoJob, raw: None) -> None:
         """Never asked for."""
 
-    async def let_go(self, work: Work, *, keep: bool) -> None:
+    async def let_go(self, work: VideoJob, *, keep: bool) -> None:
         """Do nothing."""
 
     async def cut(self, clip: Clip, _raw: None) -> None:
@@ -204,20 +204,20 @@ async def _nowhere(_video: Video) -> AsyncIterator[Path]:
     yield Path()
 
 
-async def _recorded(_work: Work, failure: Failure) -> None:
+async def _recorded(_work: VideoJob, failure: Failure) -> None:
     raise failure
 
 
-def makespan(works: Iterable[Work], world: World, regime: Regime) -> float:
+def makespan(works: Iterable[VideoJob], world: World, regime: Regime) -> float:
     """Return how long the run takes, in virtual time."""
     took: list[float] = []
 
     async def go() -> None:
-        fake, events = Fake(world, regime), Events()
+        fake, events = Fake(world, regime), EventBus()
         lanes = Lanes(anyio.CapacityLimiter(regime.downloads), anyio.CapacityLimiter(regime.cpus))
         pipeline: Pipeline[bool, None] = Pipeline(
             lanes=lanes,
-            entrance=Entrance(lanes.network, lanes.encodes, pace=0, cool_down=600, events=events),
+            entrance=Throttle(lanes.network, lanes.encodes, pace=0, cool_down=600, events=events),
             keep_raw=True, fetching=fake, cutting=fake,
             private_directory=_nowhere, record_failure=_recorded, events=events, backoff=float,
         )  # fmt: skip
@@ -229,28 +229,28 @@ def makespan(works: Iterable[Work], world: World, regime: Regime) -> float:
     return took[0]
 
 
-Order = Callable[[list["Work"]], list["Work"]]
+Order = Callable[[list["VideoJob"]], list["VideoJob"]]
 
 
-def as_in_the_tables(works: list[Work]) -> list[Work]:
+def as_in_the_tables(works: list[VideoJob]) -> list[VideoJob]:
     """Subset by subset, from the top."""
     place = {video: number for number, video in enumerate(tables.read().videos)}
     return sorted(works, key=lambda work: place[work.videos[0]])
 
 
-def longest_first(works: list[Work]) -> list[Work]:
+def longest_first(works: list[VideoJob]) -> list[VideoJob]:
     """By the estimate that the plan makes."""
     return sorted(works, key=lambda work: -work.estimate)
 
 
-def short_ones_first(works: list[Work]) -> list[Work]:
+def short_ones_first(works: list[VideoJob]) -> list[VideoJob]:
     """Take a tenth of them, so that something can be cut soon; then longest first."""
     by_length = longest_first(works)
     number = len(works) // 10
     return [*reversed(by_length[-number:]), *by_length[:-number]]
 
 
-def most_to_cut_first(works: list[Work]) -> list[Work]:
+def most_to_cut_first(works: list[VideoJob]) -> list[VideoJob]:
     """By the length of their clips."""
     return sorted(works, key=lambda work: -sum(clip.interval.seconds for clip in work.clips))
 
@@ -260,18 +260,18 @@ ORDERS: tuple[Order, ...] = (
 )  # fmt: skip
 
 
-def whole_dataset() -> list[Work]:
+def whole_dataset() -> list[VideoJob]:
     """Return all that is to be done for the shipped tables."""
     return list(plan.make(tables.read(), Options(), there={}, failed={}).work)
 
 
-def ratios(works: list[Work], order: Order, regime: Regime, seeds: Iterable[int]) -> list[float]:
+def ratios(works: list[VideoJob], order: Order, regime: Regime, seeds: Iterable[int]) -> list[float]:
     """Return by how much runs take longer than their bounds, one for each seed."""
     worlds = [World(works, seed) for seed in seeds]
     return [makespan(order(works), world, regime) / world.bound(works, regime) for world in worlds]
 
 
-def show_orders(works: list[Work], orders: Iterable[Order]) -> None:
+def show_orders(works: list[VideoJob], orders: Iterable[Order]) -> None:
     """Print each order's mean and worst ratio in each regime."""
     orders = list(orders)
     print(
@@ -288,7 +288,7 @@ def show_orders(works: list[Work], orders: Iterable[Order]) -> None:
         print(f"{regime.name:20} bound {bound:5.1f} min ", *cells, sep="  ", flush=True)
 
 
-def show_widths(works: list[Work]) -> None:
+def show_widths(works: list[VideoJob]) -> None:
     """Print the ratio for many widths of the two lanes, at 1 Gb/s."""
     print("\nmakespan : bound at 1 Gb/s, encodes across, downloads down")
     print(" " * 4, *(f"{encodes:6}" for encodes in WIDTHS))

@@ -17,7 +17,7 @@ from anyio.lowlevel import checkpoint
 from anyio.to_thread import run_sync
 
 from hdtf_async.core.divisions import record_of, requested
-from hdtf_async.core.events import ClipFailed, Events, RunStarted
+from hdtf_async.core.events import ClipFailed, EventBus, RunStarted
 from hdtf_async.core.exceptions import OptionsError, StoreError
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.job import Running, require_asyncio, to_end, under_way
@@ -26,9 +26,9 @@ from hdtf_async.core.steps import steps
 from hdtf_async.dataset import plan, tables
 from hdtf_async.lanes.limits import Lanes
 from hdtf_async.lanes.raws import let_go_of_finished
-from hdtf_async.lanes.toolchain import workshop
-from hdtf_async.lanes.user_videos import own_raws
-from hdtf_async.media.ffmpeg import ffmpeg_of
+from hdtf_async.lanes.toolchain import open_toolchain
+from hdtf_async.lanes.user_videos import find_user_videos
+from hdtf_async.media.ffmpeg import find_ffmpeg
 from hdtf_async.output import atomic, manifests
 from hdtf_async.output import directory as store
 from hdtf_async.output.manifests import failure_record, refused_record
@@ -46,9 +46,9 @@ if TYPE_CHECKING:
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.core.model import Finding, Tables
     from hdtf_async.core.shards import Merged
-    from hdtf_async.dataset.plan import Work
+    from hdtf_async.dataset.plan import VideoJob
     from hdtf_async.lanes.user_videos import OwnFiles
-    from hdtf_async.output.directory import Store
+    from hdtf_async.output.directory import OutputDirectory
     from hdtf_async.output.object_store.client import Address
 
 
@@ -137,12 +137,12 @@ async def _run(  # noqa: PLR0913, PLR0917 - what a run is put together from
     options: Options,
     lanes: Lanes | None,
     client: Client | None,
-    events: Events,
+    events: EventBus,
     finish: anyio.Event,
 ) -> Report:
     begun = anyio.current_time()
     scheduler = _scheduler(out, options, client)
-    own = await run_sync(own_raws, options.raw_dirs)
+    own = await run_sync(find_user_videos, options.raw_dirs)
     read = await run_sync(read_tables, options)
     async with away.opened(out, options, read.videos) as directory:
         options = away.fitted(out, options)
@@ -157,10 +157,10 @@ async def _run(  # noqa: PLR0913, PLR0917 - what a run is put together from
             findings=read.findings,
             refused=plan.refused(read, options),
         )
-        events.listen(report.take)
+        events.subscribe(report.take)
         lanes = lanes or Lanes.of(options)
         before = directory.known.run
-        events.tell(await run_sync(started, decided, lanes, options))
+        events.emit(await run_sync(started, decided, lanes, options))
         request: Record | None = None
         try:
             request = await _begin(read, options, directory, clips=report.asked, work=bool(decided.work))
@@ -187,7 +187,7 @@ async def _run(  # noqa: PLR0913, PLR0917 - what a run is put together from
         report.seconds = anyio.current_time() - begun
         try:
             has_run = directory.known.run is not before
-            if records := [*([report.ended().stated()] if has_run else []), *([request] if request else [])]:
+            if records := [*([report.ended().to_json()] if has_run else []), *([request] if request else [])]:
                 await directory.append(*records)
             if options.shard is not None:
                 report.absent = await directory.absent()
@@ -195,7 +195,7 @@ async def _run(  # noqa: PLR0913, PLR0917 - what a run is put together from
                 report.page = await _drawn(directory, options, lanes, finish, has_run=has_run)
         except Failure as trouble:
             report.stopped = report.stopped or trouble
-        events.tell(report.ended())
+        events.emit(report.ended())
         return report
 
 
@@ -203,7 +203,7 @@ async def _run(  # noqa: PLR0913, PLR0917 - what a run is put together from
 def _as_failure(path: Path) -> Iterator[None]:
     """Turn whatever goes wrong with a file that tells of a run into a `Failure`: the run's result is kept."""
     try:
-        with atomic.trouble(path):
+        with atomic.os_errors_as_failures(path):
             yield
     except Failure:
         raise
@@ -214,7 +214,7 @@ def _as_failure(path: Path) -> Iterator[None]:
 
 
 async def _begin(
-    read: Tables, options: Options, directory: Store, *, clips: int, work: bool
+    read: Tables, options: Options, directory: OutputDirectory, *, clips: int, work: bool
 ) -> Record | None:
     """Record what is requested of the run, and find out what others are to make. Raises `Failure`.
 
@@ -235,7 +235,7 @@ async def _begin(
 
 
 async def _drawn(
-    directory: Store, options: Options, lanes: Lanes, finish: anyio.Event, *, has_run: bool
+    directory: OutputDirectory, options: Options, lanes: Lanes, finish: anyio.Event, *, has_run: bool
 ) -> Path | None:
     """Draw the report of what was done, or where it is behind; return where it is, if that was done."""
     known = directory.known
@@ -244,7 +244,7 @@ async def _drawn(
     told = bool(known.clips or known.failures or known.run)
     if not has_run and not (told and await run_sync(page.is_behind, directory.out)):
         return None
-    tool = None if finish.is_set() else partial(ffmpeg_of, options)  # an end is wanted soon
+    tool = None if finish.is_set() else partial(find_ffmpeg, options)  # an end is wanted soon
     return await page.write(directory.out, tool=tool, encodes=lanes.encodes, locks=directory.locks)
 
 
@@ -258,7 +258,7 @@ def _scheduler(out: Path | Address, options: Options, client: Client | None) -> 
     return scheduler
 
 
-async def _write_last(directory: Store, decided: plan.Plan, patience: float) -> None:
+async def _write_last(directory: OutputDirectory, decided: plan.Plan, patience: float) -> None:
     """Write the views at the end of a run, and hand them over. Raises `Failure`.
 
     `patience` is for another process that writes them at the moment; see `views.merge`.
@@ -285,7 +285,7 @@ def read_tables(options: Options) -> Tables:
     return read
 
 
-def _decide(read: Tables, options: Options, directory: Store) -> plan.Plan:
+def _decide(read: Tables, options: Options, directory: OutputDirectory) -> plan.Plan:
     return plan.make(read, options, there=directory.known.all_there(), failed=directory.known.failures)
 
 
@@ -303,7 +303,7 @@ def started(decided: plan.Plan, lanes: Lanes, options: Options) -> RunStarted:
     )
 
 
-async def _divide(read: Tables, options: Options, directory: Store) -> None:
+async def _divide(read: Tables, options: Options, directory: OutputDirectory) -> None:
     """Record how the clips are divided, where that is asked for, or was and the tables say more by now."""
     before = directory.known.split
     wanted = options.divided or before
@@ -314,15 +314,15 @@ async def _divide(read: Tables, options: Options, directory: Store) -> None:
             await directory.append({"type": "split", **asdict(split)})
 
 
-async def _record_impossible(decided: plan.Plan, directory: Store, events: Events) -> None:
+async def _record_impossible(decided: plan.Plan, directory: OutputDirectory, events: EventBus) -> None:
     known = directory.known.failures
     for clip, failure in decided.impossible:
-        events.tell(ClipFailed(clip.stem, failure.reason, failure.words, with_video=False))
+        events.emit(ClipFailed(clip.stem, failure.reason, failure.words, with_video=False))
         if known.get(clip.stem, {}).get("reason") != failure.reason:
             await directory.append(failure_record(clip, failure))
 
 
-async def _record_refused(rows: tuple[Finding, ...], options: Options, directory: Store) -> None:
+async def _record_refused(rows: tuple[Finding, ...], options: Options, directory: OutputDirectory) -> None:
     """Record the rows of the tables that were left out, unless the newest record says the same."""
     before = directory.known.refused
     kept = [row for row in before if row.get("subset") not in {"", *plan.wanted_subsets(options)}]
@@ -335,8 +335,8 @@ async def carry_out(  # noqa: PLR0913 - what a run is put together from
     decided: plan.Plan,
     options: Options,
     lanes: Lanes,
-    directory: Store,
-    events: Events,
+    directory: OutputDirectory,
+    events: EventBus,
     *,
     finish: anyio.Event,
     own: OwnFiles,
@@ -385,7 +385,7 @@ class _Engine(Protocol):
     def stop(self, trouble: Failure) -> None:
         """End the run."""
 
-    async def run(self, works: Iterable[Work], finish: anyio.Event | None = None) -> None:
+    async def run(self, works: Iterable[VideoJob], finish: anyio.Event | None = None) -> None:
         """Have every video done; wind down once `finish` is set."""
 
 
@@ -394,8 +394,8 @@ async def _engine(  # noqa: PLR0913 - as above
     decided: plan.Plan,
     options: Options,
     lanes: Lanes,
-    directory: Store,
-    events: Events,
+    directory: OutputDirectory,
+    events: EventBus,
     *,
     finish: anyio.Event,
     own: OwnFiles,
@@ -408,12 +408,12 @@ async def _engine(  # noqa: PLR0913 - as above
         from hdtf_async.cluster import driver  # noqa: PLC0415 - a second of imports, and most runs need no cluster
 
         async with driver.crew(scheduler, options, directory, events, finish) as crew:
-            await directory.append(store.run_record(versions=crew.versions, **options.stated()))
-            events.listen(partial(history.note, directory.note))
+            await directory.append(store.run_record(versions=crew.versions, **options.to_json()))
+            events.subscribe(partial(history.note, directory.note))
             yield crew
         return
-    async with workshop(options, lanes, directory, events, own=own, videos=len(decided.work)) as shop:
-        await directory.append(store.run_record(versions=shop.versions, **options.stated()))
-        events.listen(partial(history.note, directory.note))
+    async with open_toolchain(options, lanes, directory, events, own=own, videos=len(decided.work)) as shop:
+        await directory.append(store.run_record(versions=shop.versions, **options.to_json()))
+        events.subscribe(partial(history.note, directory.note))
         await shop.get_ready(decided.work)
         yield shop.pipeline()

@@ -34,7 +34,7 @@ ENOUGH = 3
 
 
 @dataclass(slots=True)
-class Picture:
+class RunProgress:
     """Where a run stands. Every `now` is a time in seconds on one and the same clock."""
 
     videos: int = 0

@@ -42,7 +42,7 @@ from hdtf_async.commands.census import running as census_running
 from hdtf_async.commands.export import OPTIONS as OF_EXPORT
 from hdtf_async.commands.export import Exported, export
 from hdtf_async.core import exceptions, preflight, shards
-from hdtf_async.core.exceptions import FormError, OptionsError, StoreError, one_error
+from hdtf_async.core.exceptions import FormError, OptionsError, StoreError, unwrap_exception_group
 from hdtf_async.core.failures import ExitCode, Failure
 from hdtf_async.core.job import Running
 from hdtf_async.core.options import DISK, ENCODE, NETWORK, TOOLS, WHICH, Options, Printing
@@ -50,9 +50,9 @@ from hdtf_async.core.recipes import RECIPES
 from hdtf_async.core.system import own_version
 from hdtf_async.dataset import plan, tables
 from hdtf_async.lanes import user_videos
-from hdtf_async.media.ffmpeg import bundled_ffmpeg, ffmpeg_of
+from hdtf_async.media.ffmpeg import bundled_ffmpeg, find_ffmpeg
 from hdtf_async.output import directory
-from hdtf_async.output.journal import Known
+from hdtf_async.output.journal import JournalIndex
 from hdtf_async.report import page
 from hdtf_async.run import merge, running
 
@@ -146,10 +146,10 @@ def plan_command(argv: Sequence[str]) -> int:
     options = made(Options, said)
     read = tables.read(options.source, corrections=options.corrections)
     plan.require_known(read, options)
-    known = Known(Path()) if said.out is None else directory.read_known(said.out)
+    known = JournalIndex(Path()) if said.out is None else directory.read_known(said.out)
     decided = plan.make(read, options, there=known.all_there(), failed=known.failures)
     own, to_fetch = anyio.run(user_videos.for_plan, options, decided.work, known)
-    told = planned.stated(read, decided, options, own, to_fetch)
+    told = planned.to_json(read, decided, options, own, to_fetch)
     told["settings"] = origins(said)
     if said.json:
         say_json(told)
@@ -222,7 +222,7 @@ def report_command(argv: Sequence[str]) -> int:
 async def _report(out: Path, options: Options, _gently: Gently) -> int:
     lane = anyio.CapacityLimiter(options.width_of_encode_lane)
     try:
-        say(f"{await page.write(out, tool=partial(ffmpeg_of, options), encodes=lane)}")
+        say(f"{await page.write(out, tool=partial(find_ffmpeg, options), encodes=lane)}")
     except Failure as trouble:
         raise StoreError(f"{trouble} {trouble.reason.advice.remedy}") from None
     return ExitCode.DONE
@@ -250,7 +250,7 @@ async def _doctor(options: Options, said: Namespace, elsewhere: dict[str, str], 
         signs += await live.examine(options, signs, partial(print, file=sys.stderr, flush=True))
     ready = preflight.is_ready(signs)
     if said.json:
-        say_json({"ready": ready, "settings": elsewhere, "signs": list(map(preflight.stated, signs))})
+        say_json({"ready": ready, "settings": elsewhere, "signs": list(map(preflight.to_json, signs))})
     else:
         lines = [f"{'set':>7}  {line}" for line in set_elsewhere(elsewhere)]
         say("\n".join([*lines, *map(preflight.told, signs)]), indent=9)
@@ -375,7 +375,7 @@ async def _draw(footage: Path, printing: Printing, _gently: Gently) -> int:
             say(f"Rendering video {number} of {len(demo.FILMS)}", error=True)
 
     try:
-        with one_error():
+        with unwrap_exception_group():
             await demo.draw(footage, demo.FILMS, await run_sync(bundled_ffmpeg), told)
     except Failure as trouble:
         await anyio.lowlevel.checkpoint()  # Ctrl-C ends children too, and is then the reason

@@ -17,8 +17,8 @@ import anyio
 from tqdm import tqdm
 from tqdm.utils import disp_trim
 
-from hdtf_async.cli.estimate import Picture
-from hdtf_async.cli.terminal import Pen, fold, into, size_of
+from hdtf_async.cli.estimate import RunProgress
+from hdtf_async.cli.terminal import LineWriter, fold, into, size_of
 from hdtf_async.commands.census import Availability
 from hdtf_async.core.events import (
     ClipChecked,
@@ -129,7 +129,7 @@ class View:
     every = EVERY
     """Seconds between two ticks."""
 
-    def __init__(self, pen: Pen) -> None:
+    def __init__(self, pen: LineWriter) -> None:
         self._pen = pen
 
     async def take(self, event: Event) -> None:
@@ -156,7 +156,7 @@ class Bars(View):
 
     def __init__(
         self,
-        pen: Pen,
+        pen: LineWriter,
         size: Callable[[], os.terminal_size],
         level: str,
         *,
@@ -164,7 +164,7 @@ class Bars(View):
         coloured: bool = False,
     ) -> None:
         super().__init__(pen)
-        self._picture = Picture()
+        self._picture = RunProgress()
         self._size_now = size
         self._size = size()
         self._level = level
@@ -246,9 +246,9 @@ def _fitting(words: str, columns: int) -> str:
 class Lines(View):
     """Plain lines: one for each problem, and one every 30 seconds."""
 
-    def __init__(self, pen: Pen, level: str) -> None:
+    def __init__(self, pen: LineWriter, level: str) -> None:
         super().__init__(pen)
-        self._picture = Picture()
+        self._picture = RunProgress()
         self._level = level
 
     async def take(self, event: Event) -> None:
@@ -273,7 +273,7 @@ class Lines(View):
 class Errors(Lines):
     """What is worth a line in any case, and nothing else."""
 
-    def __init__(self, pen: Pen) -> None:
+    def __init__(self, pen: LineWriter) -> None:
         super().__init__(pen, "error")
 
     def tick(self) -> None:
@@ -285,15 +285,15 @@ class JsonLines(View):
 
     async def take(self, event: Event) -> None:
         """Write the event; where nobody reads, the next ones wait with the reader."""
-        self._pen.put(json.dumps(event.stated(), default=str) + "\n")
+        self._pen.put(json.dumps(event.to_json(), default=str) + "\n")
         await self._pen.has_room()
 
 
 def view_for(printing: Printing) -> View:
     """Return the view that suits the options and the terminal."""
     if printing.json:
-        return JsonLines(Pen(into(sys.stdout)))
-    pen = Pen(into(sys.stderr))
+        return JsonLines(LineWriter(into(sys.stdout)))
+    pen = LineWriter(into(sys.stderr))
     if printing.quiet:
         return Errors(pen)
     if printing.progress and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":

@@ -10,7 +10,7 @@ import anyio
 
 from hdtf_async.cli.terminal import say
 from hdtf_async.core import os_errors
-from hdtf_async.core.exceptions import one_error
+from hdtf_async.core.exceptions import unwrap_exception_group
 
 Gently = list[Callable[[], None]]
 """How the work under way is asked to end soon, once it can be."""
@@ -44,7 +44,7 @@ def until_signal(work: Callable[[Gently], Awaitable[int]], *, goes_on: bool = Fa
                     codes.append(await work(gently))
                 group.cancel_scope.cancel()
 
-    with one_error():
+    with unwrap_exception_group():
         anyio.run(main)
     if ended_by:
         with suppress(OSError):  # the terminal may be gone

@@ -30,7 +30,7 @@ LOOK = 0.02
 """Seconds between two looks at whether all is written."""
 
 
-class Pen:
+class LineWriter:
     """Writes lines, and below them the newest picture of the bars, in a thread of its own.
 
     Each turn is one write: what waits of lines, then the picture that is the newest by then. The thread is

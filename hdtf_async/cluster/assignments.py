@@ -16,15 +16,15 @@ from hdtf_async.core.failures import Reason
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from hdtf_async.dataset.plan import Work
+    from hdtf_async.dataset.plan import VideoJob
 
 
 class Roster:
     """The videos of a run, and who is at work on them."""
 
     def __init__(self) -> None:
-        self._waiting: deque[Work] = deque()
-        self._held: dict[str, dict[str, Work]] = {}
+        self._waiting: deque[VideoJob] = deque()
+        self._held: dict[str, dict[str, VideoJob]] = {}
         """Worker to its videos, by YouTube id."""
         self._asking: deque[tuple[str, int]] = deque()
         """Workers that wait for a video, each with the number of its question."""
@@ -37,7 +37,7 @@ class Roster:
         """Whether nothing waits, and nothing that was handed out can come back."""
         return not self._waiting and not any(self._held.values())
 
-    def add(self, works: Iterable[Work]) -> None:
+    def add(self, works: Iterable[VideoJob]) -> None:
         """Let videos wait for a worker."""
         self._waiting.extend(works)
 
@@ -60,7 +60,7 @@ class Roster:
         self._asking = deque(each for each in self._asking if each not in asking)
         return asking
 
-    def handed(self) -> Iterator[tuple[str, int, Work]]:
+    def handed(self) -> Iterator[tuple[str, int, VideoJob]]:
         """Yield who gets what now, with the number of the question: the one with the fewest videos first."""
         while self._asking and self._waiting:
             asking = min(self._asking, key=lambda each: len(self._held[each[0]]))
@@ -89,10 +89,10 @@ class Roster:
         """Note that a worker takes no more part; its videos are for others, and lose nothing by it."""
         self._put_back(self._gone(worker))
 
-    def lost(self, worker: str) -> tuple[list[Work], list[Work]]:
+    def lost(self, worker: str) -> tuple[list[VideoJob], list[VideoJob]]:
         """Note that a worker died; return which of its videos are tried again, and which are given up."""
-        again: list[Work] = []
-        given_up: list[Work] = []
+        again: list[VideoJob] = []
+        given_up: list[VideoJob] = []
         for work in self._gone(worker):
             self._losses[work.youtube_id] += 1
             rest = self._rest(work)
@@ -102,17 +102,17 @@ class Roster:
         self._put_back(again)
         return again, given_up
 
-    def _gone(self, worker: str) -> list[Work]:
+    def _gone(self, worker: str) -> list[VideoJob]:
         self._asking = deque(each for each in self._asking if each[0] != worker)
         return [*self._held.pop(worker, {}).values()]
 
-    def _put_back(self, works: list[Work]) -> None:
+    def _put_back(self, works: list[VideoJob]) -> None:
         """Let videos be the next ones, without the clips that are settled."""
         for work in reversed(works):
             rest = self._rest(work)
             if rest is not None and self._waiting.maxlen is None:
                 self._waiting.appendleft(rest)
 
-    def _rest(self, work: Work) -> Work | None:
+    def _rest(self, work: VideoJob) -> VideoJob | None:
         clips = tuple(clip for clip in work.clips if clip.stem not in self._settled)
         return replace(work, clips=clips) if clips else None

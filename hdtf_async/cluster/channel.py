@@ -51,7 +51,7 @@ class Wire:
 
     def tell(self, event: Event) -> None:
         """Pass on an event. Of progress the newest is enough, as for every reader."""
-        told = event.stated()
+        told = event.to_json()
         about = ("about", *[*told.values()][1:2])
         self._unsent.pop(about, None)
         self._unsent[about if event.passing else self.number()] = {"kind": "event", "event": told}

@@ -28,12 +28,12 @@ from hdtf_async.cluster.throttle import Door
 from hdtf_async.cluster.worker_handle import AsOne, Hired
 from hdtf_async.core.events import (
     ClipFailed,
-    Events,
+    EventBus,
     Retrying,
     VideoFailed,
     WindingDown,
 )
-from hdtf_async.core.exceptions import one_error
+from hdtf_async.core.exceptions import unwrap_exception_group
 from hdtf_async.core.failures import Action, Failure, Reason
 from hdtf_async.core.model import PaceScope
 from hdtf_async.core.system import own_version
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
     from hdtf_async.core.options import Options
-    from hdtf_async.dataset.plan import Work
-    from hdtf_async.output.directory import Store
+    from hdtf_async.dataset.plan import VideoJob
+    from hdtf_async.output.directory import OutputDirectory
 
 LOOK = 0.5
 """Seconds between two looks at which workers there are."""
@@ -64,7 +64,9 @@ LEAVE = 60.0
 class Crew:
     """The workers of a cluster, at work on the videos of a run. Made by `crew`."""
 
-    def __init__(self, client: Client, options: Options, directory: Store, events: Events) -> None:
+    def __init__(
+        self, client: Client, options: Options, directory: OutputDirectory, events: EventBus
+    ) -> None:
         self.stopped: Failure | None = None
         """Why the run had to end early."""
         self.closed: Failure | None = None
@@ -97,7 +99,7 @@ class Crew:
         """Tool to version, for the record of the run: the first worker's."""
         return next((each.versions for each in self._workers.values() if each.versions), {})
 
-    async def run(self, works: Iterable[Work], finish: anyio.Event | None = None) -> None:
+    async def run(self, works: Iterable[VideoJob], finish: anyio.Event | None = None) -> None:
         """Have every video done; return when all have been tried, or the run was stopped.
 
         Once `finish` is set the run winds down.
@@ -188,7 +190,7 @@ class Crew:
 
     async def _wind_down(self, finish: anyio.Event) -> None:
         await finish.wait()
-        self._events.tell(WindingDown(len(self._as_one.encoding), WIND_DOWN))
+        self._events.emit(WindingDown(len(self._as_one.encoding), WIND_DOWN))
         self._roster.close()
         self._dismiss()
         if self._door is not None:
@@ -353,7 +355,7 @@ class Crew:
                 continue
             key = f"hdtf_async-{self._run}-{secrets.token_hex(4)}"
             path = self._directory.out / WORKERS / key
-            with atomic.trouble(path):
+            with atomic.os_errors_as_failures(path):
                 await run_sync(make_worker_file, path)
             with anyio.fail_after(ANSWER):  # each: a thousand take longer than that
                 worker = Hired(address, key, await Queue(key, client=self._client))
@@ -382,13 +384,13 @@ class Crew:
         words = f"worker {worker.address} died while processing it"
         again, given_up = self._roster.lost(worker.key)
         for work in again:
-            self._events.tell(Retrying(work.stem, Reason.WORKER_LOST, words, 0.0, work.attempt))
+            self._events.emit(Retrying(work.stem, Reason.WORKER_LOST, words, 0.0, work.attempt))
         for work in given_up:
             await self._give_up(work, Failure(Reason.WORKER_LOST, words))
         self._without(worker)
 
-    async def _give_up(self, work: Work, failure: Failure) -> None:
-        self._events.tell(
+    async def _give_up(self, work: VideoJob, failure: Failure) -> None:
+        self._events.emit(
             VideoFailed(work.stem, work.youtube_id, failure.reason, failure.words, len(work.clips))
         )
         try:
@@ -396,12 +398,16 @@ class Crew:
         except Failure as trouble:
             self.stop(trouble)
         for clip in work.clips:
-            self._events.tell(ClipFailed(clip.stem, failure.reason, failure.words, with_video=True))
+            self._events.emit(ClipFailed(clip.stem, failure.reason, failure.words, with_video=True))
 
 
 @asynccontextmanager
 async def crew(
-    scheduler: str | Client, options: Options, directory: Store, events: Events, finish: anyio.Event
+    scheduler: str | Client,
+    options: Options,
+    directory: OutputDirectory,
+    events: EventBus,
+    finish: anyio.Event,
 ) -> AsyncIterator[Crew]:
     """Take on all workers of a cluster for a run in a directory that they share.
 
@@ -417,7 +423,7 @@ async def crew(
             await client
         except Exception as error:  # noqa: BLE001 - also for want of a protocol, or of a certificate
             raise _away(address, error) from None
-        with one_error():
+        with unwrap_exception_group():
             async with anyio.create_task_group() as group:
                 made = Crew(client, options, directory, events)
                 group.start_soon(made.serve)

@@ -12,7 +12,7 @@ from hdtf_async.core import events
 from hdtf_async.core.events import Event
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box, Clip, Interval, Video
-from hdtf_async.dataset.plan import Work
+from hdtf_async.dataset.plan import VideoJob
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.core.options import Options
-    from hdtf_async.output.journal import Known
+    from hdtf_async.output.journal import JournalIndex
 
 Told = dict[str, Any]
 """A message, or a part of one."""
@@ -60,14 +60,14 @@ def for_workers(options: Options) -> Options:
     )
 
 
-def stated_work(work: Work) -> Told:
+def stated_work(work: VideoJob) -> Told:
     """Return what is to be done for a video, as JSON takes it."""
     return asdict(work)
 
 
-def work_of(told: Mapping[str, Any]) -> Work:
+def work_of(told: Mapping[str, Any]) -> VideoJob:
     """Return what is to be done, of what was told."""
-    return Work(
+    return VideoJob(
         tuple(Video(**video) for video in told["videos"]),
         tuple(_clip(clip) for clip in told["clips"]),
         told["attempt"],
@@ -93,7 +93,7 @@ def event_of(told: Mapping[str, Any]) -> Event:
     return _KINDS[told["type"]](**fields)
 
 
-def known_of(work: Work, known: Known) -> list[Record]:
+def known_of(work: VideoJob, known: JournalIndex) -> list[Record]:
     """Return the records of a video and its clips that a worker needs."""
     stems = [clip.stem for clip in work.clips]
     clips = [known.clips[stem] for stem in stems if stem in known.clips]

@@ -1,6 +1,6 @@
 """The one entrance to the network lane where all workers of a cluster have one address.
 
-The pace and the breaker are those of one machine (`entrance.Entrance`), and stand with the driver; workers
+The pace and the breaker are those of one machine (`entrance.Throttle`), and stand with the driver; workers
 knock. Each start also takes a lease of a semaphore of the cluster's for as long as the pace says, so that
 runs beside this one keep the same pace. The lease is refreshed meanwhile, and runs out by itself where the
 driver was killed.
@@ -18,7 +18,7 @@ from distributed import Semaphore
 
 from hdtf_async.cluster.messages import failure_of, stated_failure
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.lanes.throttle import Entrance
+from hdtf_async.lanes.throttle import Throttle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from hdtf_async.cluster.messages import Told
-    from hdtf_async.core.events import Events
+    from hdtf_async.core.events import EventBus
     from hdtf_async.core.options import Options
-    from hdtf_async.lanes.throttle import Turn
+    from hdtf_async.lanes.throttle import Permit
 
     Answer = Callable[[int, object], None]
 
@@ -41,15 +41,15 @@ class _Attempt:
     """Somebody who has knocked, and has not left."""
 
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
-    turn: Turn | None = None
+    turn: Permit | None = None
 
 
 class Door:
     """Lets the attempts of all workers into the lane."""
 
-    def __init__(self, client: Client, options: Options, events: Events, tasks: TaskGroup) -> None:
+    def __init__(self, client: Client, options: Options, events: EventBus, tasks: TaskGroup) -> None:
         any_number = anyio.CapacityLimiter(math.inf)  # each worker has tokens of its own
-        self._entrance = Entrance(
+        self._entrance = Throttle(
             any_number, any_number, pace=options.pace, cool_down=options.cool_down, events=events
         )
         self._pace = options.pace

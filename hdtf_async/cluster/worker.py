@@ -1,7 +1,7 @@
 """What runs on a worker of a cluster: one task for one run, on the worker's own loop.
 
 It gets ready as a run on one machine does, and then asks the driver for videos, as many at a time as its
-lanes have slots. Each is the unit that it is everywhere (`Workshop.one_video`). A record is the driver's to
+lanes have slots. Each is the unit that it is everywhere (`Toolchain.one_video`). A record is the driver's to
 write: whatever is built upon one here waits until the driver has it on the disk.
 
 Dask's cancel takes a task off the books and does not reach a coroutine that runs. So the task looks at its
@@ -22,16 +22,16 @@ from distributed import Client, Queue, get_worker
 from hdtf_async.cluster.channel import Wire
 from hdtf_async.cluster.messages import failure_of, stated_failure, work_of
 from hdtf_async.core import descriptors
-from hdtf_async.core.events import Events
+from hdtf_async.core.events import EventBus
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import PaceScope
 from hdtf_async.core.system import own_version
 from hdtf_async.lanes.limits import Lanes
-from hdtf_async.lanes.throttle import Entrance, Turn
-from hdtf_async.lanes.toolchain import workshop
-from hdtf_async.lanes.user_videos import own_raws
-from hdtf_async.output.directory import Store
-from hdtf_async.output.journal import Gathered, Known
+from hdtf_async.lanes.throttle import Permit, Throttle
+from hdtf_async.lanes.toolchain import open_toolchain
+from hdtf_async.lanes.user_videos import find_user_videos
+from hdtf_async.output.directory import OutputDirectory
+from hdtf_async.output.journal import Gathered, JournalIndex
 from hdtf_async.output.locks import WORKERS, worker_lock
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from hdtf_async.cluster.messages import Setup
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.core.options import Options
-    from hdtf_async.lanes.toolchain import Workshop
+    from hdtf_async.lanes.toolchain import Toolchain
 
 LOOK = 0.1
 """Seconds between two looks at whether the task is still wanted."""
@@ -129,27 +129,29 @@ class _Bench:
 
     async def work(self) -> None:
         """Get ready, say so, and do videos. Raises `Failure` where it cannot get ready."""
-        setup, options, events = self._setup, self._setup.options, Events()
+        setup, options, events = self._setup, self._setup.options, EventBus()
         if setup.version != own_version():
             raise Failure(
                 Reason.NOT_READY, f"it has hdtf-async {own_version()}, and the driver {setup.version}"
             )
-        events.listen(self._wire.tell)
+        events.subscribe(self._wire.tell)
         with _lock(setup) as lock:
-            ledger = _Posted(Known(setup.out), self._wire)
-            directory = Store(setup.out, (lock,), ledger)
-            own = await run_sync(own_raws, options.raw_dirs)
+            ledger = _Posted(JournalIndex(setup.out), self._wire)
+            directory = OutputDirectory(setup.out, (lock,), ledger)
+            own = await run_sync(find_user_videos, options.raw_dirs)
             entrance = None
             if options.pace_scope is PaceScope.CLUSTER:
                 entrance = _Entrance(self._lanes, self._wire, events)
-            async with workshop(options, self._lanes, directory, events, own=own, entrance=entrance) as shop:
+            async with open_toolchain(
+                options, self._lanes, directory, events, own=own, entrance=entrance
+            ) as shop:
                 await shop.get_ready(())  # which videos come is not known yet
                 self._wire.say("ready", versions=shop.versions)
                 async with anyio.create_task_group() as slots:
                     for _ in range(self._lanes.slots):
                         slots.start_soon(self._slot, shop, ledger, slots.cancel_scope)
 
-    async def _slot(self, shop: Workshop, ledger: _Posted, whole: anyio.CancelScope) -> None:
+    async def _slot(self, shop: Toolchain, ledger: _Posted, whole: anyio.CancelScope) -> None:
         """Ask for one video after the other."""
         while self.why is None:
             try:
@@ -171,7 +173,7 @@ class _Bench:
 class _Posted(Gathered):
     """Keeps a video's records once the driver has written them."""
 
-    def __init__(self, known: Known, wire: Wire) -> None:
+    def __init__(self, known: JournalIndex, wire: Wire) -> None:
         super().__init__(known)
         self._wire = wire
 
@@ -183,17 +185,17 @@ class _Posted(Gathered):
         await super().append(records)
 
 
-class _Entrance(Entrance):
+class _Entrance(Throttle):
     """The way into the lane where all workers have one address: pace and breaker are the driver's."""
 
-    def __init__(self, lanes: Lanes, wire: Wire, events: Events) -> None:
+    def __init__(self, lanes: Lanes, wire: Wire, events: EventBus) -> None:
         super().__init__(lanes.network, lanes.encodes, pace=0, cool_down=0, events=events)
         self._tokens = lanes.network
         self._wire = wire
         self._heard: set[int] = set()
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[Turn | None]:
+    async def turn(self) -> AsyncIterator[Permit | None]:
         """Hold a token of this worker's, and be let in by the driver; None where it has ended."""
         async with self._tokens:
             number = self._wire.number()
@@ -201,18 +203,18 @@ class _Entrance(Entrance):
                 let_in: Any = await self._wire.ask("enter", turn=number)
                 if let_in is not True:
                     self.over = self.over or failure_of(let_in)
-                yield Turn(self, number) if let_in is True else None
+                yield Permit(self, number) if let_in is True else None
             finally:
                 self._heard.discard(number)
                 self._wire.say("left", turn=number)
 
-    def answered(self, turn: Turn) -> None:
+    def answered(self, turn: Permit) -> None:
         """Tell the driver, once."""
         if turn.closings not in self._heard:
             self._heard.add(turn.closings)
             self._wire.say("answered", turn=turn.closings)
 
-    def refused(self, turn: Turn, failure: Failure) -> None:
+    def refused(self, turn: Permit, failure: Failure) -> None:
         """Tell the driver, who closes the lane for all."""
         self._wire.say("refused", turn=turn.closings, why=stated_failure(failure))
 

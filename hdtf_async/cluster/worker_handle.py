@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from distributed import Future, Queue
 
     from hdtf_async.cluster.messages import Told
-    from hdtf_async.core.events import Event, Events
+    from hdtf_async.core.events import Event, EventBus
     from hdtf_async.core.failures import Failure
 
 
@@ -65,7 +65,7 @@ class Hired:
 class AsOne:
     """Passes on the events of all workers as those of one run."""
 
-    def __init__(self, events: Events) -> None:
+    def __init__(self, events: EventBus) -> None:
         self.encoding: set[str] = set()
         """Stems of clips that are being encoded somewhere."""
         self._events = events
@@ -86,4 +86,4 @@ class AsOne:
                 self._closed = closed
             case WindingDown():  # of each video; the driver tells it once for all
                 return
-        self._events.tell(event)
+        self._events.emit(event)

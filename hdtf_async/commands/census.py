@@ -33,7 +33,7 @@ from hdtf_async.dataset import plan
 from hdtf_async.lanes.limits import Lanes, backoff
 from hdtf_async.lanes.pipeline import Pipeline
 from hdtf_async.lanes.toolchain import entrance_for
-from hdtf_async.media.ffmpeg import ffmpeg_of
+from hdtf_async.media.ffmpeg import find_ffmpeg
 from hdtf_async.output import directory as store
 from hdtf_async.process.guard import guarding
 from hdtf_async.report.result import exit_code_of
@@ -48,12 +48,12 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from os import PathLike
 
-    from hdtf_async.core.events import Events
+    from hdtf_async.core.events import EventBus
     from hdtf_async.core.job import Running
     from hdtf_async.core.model import Clip, Tables, Video
-    from hdtf_async.dataset.plan import Work
-    from hdtf_async.lanes.throttle import Turn
-    from hdtf_async.output.directory import Store
+    from hdtf_async.dataset.plan import VideoJob
+    from hdtf_async.lanes.throttle import Permit
+    from hdtf_async.output.directory import OutputDirectory
 
 CENSUS = "census.csv"
 FRESH = timedelta(days=7)
@@ -130,14 +130,16 @@ def running(
     return under_way(partial(_take, local_directory(out), options or Options(), fresh))
 
 
-async def _take(out: Path, options: Options, fresh: timedelta, events: Events, finish: anyio.Event) -> Census:
+async def _take(
+    out: Path, options: Options, fresh: timedelta, events: EventBus, finish: anyio.Event
+) -> Census:
     begun = anyio.current_time()
     read = await run_sync(read_tables, options)
     async with store.opened(out) as directory:
         videos = await run_sync(plan.chosen, read.videos, options)
         works = await run_sync(_unanswered, videos, directory.known.asked, datetime.now(UTC) - fresh)
         lanes = Lanes.of(options)
-        events.tell(
+        events.emit(
             RunStarted(len(works), 0, 0.0, len(videos) - len(works), options.downloads, 0, 0, options.pace)
         )
         census = Census(asked=len(works))
@@ -160,15 +162,15 @@ async def _take(out: Path, options: Options, fresh: timedelta, events: Events, f
 
 
 async def _ask(  # noqa: PLR0913 - what it is put together from
-    works: Iterable[Work],
+    works: Iterable[VideoJob],
     options: Options,
     lanes: Lanes,
-    directory: Store,
-    events: Events,
+    directory: OutputDirectory,
+    events: EventBus,
     *,
     finish: anyio.Event,
 ) -> Failure | None:
-    tool = await run_sync(ffmpeg_of, options)
+    tool = await run_sync(find_ffmpeg, options)
     await directory.append(store.run_record(versions={"hdtf_async": own_version()}))
     async with guarding(*directory.locks) as guard, private_cache(guard) as environment:
         yt_dlp = YtDlp(options, tool, guard, environment)
@@ -194,18 +196,18 @@ class _Asking:
     """What both lanes do in a census: the one asks and records the answer, the other nothing."""
 
     tool: YtDlp
-    store: Store
-    events: Events
+    store: OutputDirectory
+    events: EventBus
     policy: Resolution
 
-    def expects_at_hand(self, _work: Work) -> bool:
+    def expects_at_hand(self, _work: VideoJob) -> bool:
         return False
 
-    async def at_hand(self, _work: Work) -> None:
+    async def at_hand(self, _work: VideoJob) -> None:
         return None
 
-    async def download(self, work: Work, directory: Path, turn: Turn) -> tuple[Choice, Any]:
-        self.events.tell(DownloadStarted(work.stem, work.youtube_id, work.attempt, 0))
+    async def download(self, work: VideoJob, directory: Path, turn: Permit) -> tuple[Choice, Any]:
+        self.events.emit(DownloadStarted(work.stem, work.youtube_id, work.attempt, 0))
         info = await self.tool.ask(work.youtube_id, directory)
         choice = formats.choose(info, policy=self.policy, reference_height=work.reference_height)
         turn.available()
@@ -218,10 +220,10 @@ class _Asking:
         others = (youtube_id for youtube_id in available if youtube_id not in besides)
         return await self.tool.any_is_available(islice(others, SAMPLE), directory)
 
-    def was_unavailable(self, work: Work) -> bool:
+    def was_unavailable(self, work: VideoJob) -> bool:
         return self.store.known.was_unavailable(work.youtube_id, datetime.now(UTC))
 
-    async def accept(self, work: Work, arrived: tuple[Choice, float | None]) -> None:
+    async def accept(self, work: VideoJob, arrived: tuple[Choice, float | None]) -> None:
         rendition = arrived[0].video
         await self.store.append(
             {
@@ -236,26 +238,26 @@ class _Asking:
             }
         )
         at_reference = formats.is_at(rendition.height, work.reference_height)
-        self.events.tell(
+        self.events.emit(
             VideoAsked(work.stem, work.youtube_id, rendition.format_id, rendition.height, at_reference)
         )
 
-    async def discard(self, work: Work, raw: None) -> None:
+    async def discard(self, work: VideoJob, raw: None) -> None:
         pass
 
-    async def let_go(self, work: Work, *, keep: bool) -> None:
+    async def let_go(self, work: VideoJob, *, keep: bool) -> None:
         pass
 
     async def cut(self, clip: Clip, raw: None) -> None:
         pass
 
-    async def failed(self, work: Work, failure: Failure) -> None:
+    async def failed(self, work: VideoJob, failure: Failure) -> None:
         record = {"reason": failure.reason.value, "words": failure.words}
         await self.store.append({"type": "asked", "youtube_id": work.youtube_id} | record)
 
 
 async def _write(
-    videos: Sequence[Video], read: Tables, directory: Store, census: Census
+    videos: Sequence[Video], read: Tables, directory: OutputDirectory, census: Census
 ) -> list[dict[str, Any]]:
     """Write the CSV, and return its rows, even if they cannot be written.
 
@@ -280,13 +282,13 @@ async def _write(
 
 def _unanswered(
     videos: Iterable[Video], asked: Mapping[str, Mapping[str, Any]], since: datetime
-) -> list[Work]:
+) -> list[VideoJob]:
     """Return one piece of work for each YouTube video that has no recent answer, in table order."""
     time = since.isoformat(timespec="milliseconds")
     rows: dict[str, list[Video]] = {}
     for video in steps(videos):
         rows.setdefault(video.youtube_id, []).append(video)
-    works = (plan.Work(tuple(group), ()) for group in steps(rows.values()))
+    works = (plan.VideoJob(tuple(group), ()) for group in steps(rows.values()))
     return [work for work in works if not _is_answered(asked.get(work.youtube_id), time)]
 
 

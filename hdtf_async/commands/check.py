@@ -40,11 +40,11 @@ from hdtf_async.report.page import REPORT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hdtf_async.core.events import Events
+    from hdtf_async.core.events import EventBus
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.lanes.limits import Lanes
-    from hdtf_async.media.demux import Facts
-    from hdtf_async.output.journal import Known
+    from hdtf_async.media.demux import MediaInfo
+    from hdtf_async.output.journal import JournalIndex
     from hdtf_async.process.guard import Guard
 
 OURS = frozenset({JOURNAL, RAWS, locks.WORKERS, METADATA, FAILURES, CENSUS, REPORT, LOCK, CARD, *LISTS})
@@ -66,7 +66,7 @@ _NEAR = 1e-3
 class Seen:
     """What was seen in a directory."""
 
-    known: Known
+    known: JournalIndex
     """What its journal says."""
     clips: dict[str, list[Found]] = field(default_factory=dict)
     """Stem of each clip that is not as recorded to what is wrong or missing."""
@@ -82,7 +82,7 @@ class Seen:
 
 
 async def look(  # noqa: PLR0913 - what it works with, once
-    known: Known, *, held: bool, tool: Path | None, lanes: Lanes, guard: Guard, events: Events
+    known: JournalIndex, *, held: bool, tool: Path | None, lanes: Lanes, guard: Guard, events: EventBus
 ) -> Seen:
     """Hold a directory against what its journal says; with a `tool`, that ffmpeg decodes every clip too.
 
@@ -112,7 +112,7 @@ async def look(  # noqa: PLR0913 - what it works with, once
     return seen
 
 
-def unlisted(known: Known) -> dict[str, object]:
+def unlisted(known: JournalIndex) -> dict[str, object]:
     """Return the stem of each clip of another form than the newest run's, with its fingerprint.
 
     The metadata rightly leave it out.
@@ -128,11 +128,11 @@ def unlisted(known: Known) -> dict[str, object]:
 class _Clips:
     """Holds clips against their records."""
 
-    known: Known
+    known: JournalIndex
     tool: Path | None
     lanes: Lanes
     guard: Guard
-    events: Events
+    events: EventBus
 
     async def all(self) -> dict[str, list[Found]]:
         """Return what is wrong or missing, by the stem of the clip. Raises `Failure`."""
@@ -147,7 +147,7 @@ class _Clips:
                     if flaws:
                         found[stem] = flaws
                     record = self.known.clips.get(stem) or self.known.replaced[stem]
-                    self.events.tell(ClipChecked(stem, seconds_of(record), not flaws))
+                    self.events.emit(ClipChecked(stem, seconds_of(record), not flaws))
             except Failure as failure:
                 trouble.append(failure)
                 scope.cancel()
@@ -203,7 +203,7 @@ class _Clips:
             words += await self._decoded(self.tool, path, told, facts)
         return words
 
-    async def _decoded(self, tool: Path, path: Path, told: Record, facts: Facts) -> list[str]:
+    async def _decoded(self, tool: Path, path: Path, told: Record, facts: MediaInfo) -> list[str]:
         try:
             async with self.lanes.encodes:
                 seconds = max(0.0, facts.end - facts.start)
@@ -246,7 +246,7 @@ def _require_limits(error: BaseException) -> None:
         raise Failure(Reason.RESOURCE_LIMIT, os_errors.told(error)) from error
 
 
-def _differences(told: Record, facts: Facts) -> Iterator[str]:
+def _differences(told: Record, facts: MediaInfo) -> Iterator[str]:
     """Tell what demuxing has shown to be other than it is recorded."""
     seen = asdict(facts)
     found = {key: seen[key] for key in ("width", "height", "frames", "fps")}
@@ -271,7 +271,7 @@ def _wav_flaws(path: Path, samples: object) -> list[str]:
     return [] if found == samples else [f"{found} samples, recorded {shown(str(samples))}"]
 
 
-def _metadata(known: Known) -> list[Found]:
+def _metadata(known: JournalIndex) -> list[Found]:
     """Return where ``metadata.jsonl`` is not what the journal makes of it."""
     absent = unlisted(known)
     # One with a failure, too, could not be made again in the way in which it was asked for then.
@@ -296,7 +296,7 @@ def _metadata(known: Known) -> list[Found]:
     return found + [Found(METADATA, WRONG, f"no line for {stem}") for stem in sorted(due - told)]
 
 
-def _line_flaw(known: Known, text: bytes) -> tuple[str, str]:
+def _line_flaw(known: JournalIndex, text: bytes) -> tuple[str, str]:
     """Return the stem of the clip that a line tells of, and what is wrong with the line, if anything is."""
     try:
         told = json.loads(text)
@@ -316,7 +316,7 @@ def _line_flaw(known: Known, text: bytes) -> tuple[str, str]:
     )
 
 
-def _foreign(known: Known) -> list[Found]:
+def _foreign(known: JournalIndex) -> list[Found]:
     """Return what there is that nothing accounts for."""
     records = known.clips.with_others(known.replaced)
     rows: dict[object, set[str]] = {}

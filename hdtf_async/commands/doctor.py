@@ -23,16 +23,16 @@ from anyio.to_thread import run_sync
 from hdtf_async.core import os_errors, preflight
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Crop
-from hdtf_async.core.preflight import Sign, Verdict
+from hdtf_async.core.preflight import CheckResult, Status
 from hdtf_async.dataset import plan, tables
 from hdtf_async.lanes import user_videos
 from hdtf_async.media import ffmpeg
 from hdtf_async.media.face import finder, model_file
-from hdtf_async.media.ffmpeg import ffmpeg_of
+from hdtf_async.media.ffmpeg import find_ffmpeg
 from hdtf_async.media.probe import Prober
 from hdtf_async.output import directory as store
 from hdtf_async.output import locks
-from hdtf_async.output.journal import Known
+from hdtf_async.output.journal import JournalIndex
 from hdtf_async.process import supervisor
 from hdtf_async.youtube.javascript import JavaScript, private_cache
 from hdtf_async.youtube.ytdlp import YtDlp, look_at_cookies, require_yt_dlp
@@ -41,14 +41,14 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from hdtf_async.core.options import Options
-    from hdtf_async.dataset.plan import Work
+    from hdtf_async.dataset.plan import VideoJob
 
 _NAMED = 20
 """Files that are named at most."""
 _PLUGINS = ("extractor", "postprocessor")
 
 
-async def examine(options: Options, out: Path | None = None) -> list[Sign]:
+async def examine(options: Options, out: Path | None = None) -> list[CheckResult]:
     """Look at everything that a run with these options would need, and at the directory if one is named.
 
     Raises `TableError` and `UnknownVideoError`, as the run would.
@@ -65,22 +65,22 @@ async def examine(options: Options, out: Path | None = None) -> list[Sign]:
     if out is not None:
         directory = await run_sync(_directory, out)
         signs.append(directory)
-        if directory.verdict is not Verdict.WRONG:
+        if directory.verdict is not Status.WRONG:
             signs.append(await run_sync(_room, options, out))
     return signs
 
 
-async def _looked_at(subject: str, look: Callable[[], Awaitable[list[Sign]]]) -> list[Sign]:
+async def _looked_at(subject: str, look: Callable[[], Awaitable[list[CheckResult]]]) -> list[CheckResult]:
     """Look at something, and take its failure for a sign too."""
     try:
         return await look()
     except Failure as failure:
         advice = failure.reason.advice
         words = failure.words or advice.meaning
-        return [Sign(subject, Verdict.WRONG, words, advice.remedy, failure.reason)]
+        return [CheckResult(subject, Status.WRONG, words, advice.remedy, failure.reason)]
 
 
-async def _yt_dlp(options: Options) -> list[Sign]:
+async def _yt_dlp(options: Options) -> list[CheckResult]:
     require_yt_dlp(options)
     # Its name tells whose it is, should it ever be left behind.
     with tempfile.TemporaryDirectory(prefix="hdtf-doctor-") as private:
@@ -91,7 +91,7 @@ async def _yt_dlp(options: Options) -> list[Sign]:
             if told is None:
                 last = words.splitlines()[-1:] or ["no output"]
                 what = "check --yt-dlp and --yt-dlp-args"
-                return [Sign("yt-dlp", Verdict.WRONG, f"does not print its version: {last[0]}", what)]
+                return [CheckResult("yt-dlp", Status.WRONG, f"does not print its version: {last[0]}", what)]
             javascript = await JavaScript(options, tool).look(Path(private), told.runtimes)
     plugins = await run_sync(_modules, told.plugin_directories)
     return [
@@ -107,13 +107,13 @@ def _modules(directories: tuple[str, ...]) -> list[str]:
     return sorted({module.name for module in pkgutil.iter_modules(paths) if not module.name.startswith("_")})
 
 
-async def _ffmpeg(options: Options) -> list[Sign]:
-    tool = await run_sync(ffmpeg_of, options)
+async def _ffmpeg(options: Options) -> list[CheckResult]:
+    tool = await run_sync(find_ffmpeg, options)
     about = await ffmpeg.about(tool)
     sign = preflight.of_ffmpeg(about.version, about.switches, keeps_rate=options.fps is None)
     abilities = [await _names(tool, of) for of in ("-encoders", "-decoders", "-filters")]
     whose = "bundled" if options.ffmpeg is None else "--ffmpeg"
-    named = Sign(sign.subject, sign.verdict, f"{sign.words} ({whose}: {tool})", sign.remedy)
+    named = CheckResult(sign.subject, sign.verdict, f"{sign.words} ({whose}: {tool})", sign.remedy)
     return [named, preflight.of_abilities(*abilities, sound=options.audio is not Audio.NONE)]
 
 
@@ -123,31 +123,31 @@ async def _names(tool: Path, of: str) -> set[str]:
     return set(re.findall(r"^ \S+ +(\w[\w-]*)", ended.out.decode("utf-8", "replace"), re.MULTILINE))
 
 
-async def _pyav() -> list[Sign]:
+async def _pyav() -> list[CheckResult]:
     async with Prober() as prober:
         await prober.ready()
-    return [Sign("PyAV", Verdict.FINE, "ok")]
+    return [CheckResult("PyAV", Status.FINE, "ok")]
 
 
-async def _faces(options: Options) -> list[Sign]:
+async def _faces(options: Options) -> list[CheckResult]:
     sign = finder.look_at_tools(options)
-    if sign is None or sign.verdict is Verdict.WRONG:
+    if sign is None or sign.verdict is Status.WRONG:
         return [] if sign is None else [sign]
     given = options.face_model
     model = await model_file.cached() if given is None else given
     if model is None:
         words = f"{sign.words}; its model is not cached yet: a run downloads it from {model_file.HOME}"
-        return [Sign(sign.subject, Verdict.WARNING, words, "without a network, pass --face-model")]
+        return [CheckResult(sign.subject, Status.WARNING, words, "without a network, pass --face-model")]
     await finder.Finder(Path("ffmpeg"), model).ready()
-    return [Sign(sign.subject, Verdict.FINE, f"{sign.words} loads {model}")]
+    return [CheckResult(sign.subject, Status.FINE, f"{sign.words} loads {model}")]
 
 
-async def _cookies(options: Options) -> list[Sign]:
+async def _cookies(options: Options) -> list[CheckResult]:
     sign = await run_sync(look_at_cookies, options, time.time())
     return [] if sign is None else [sign]
 
 
-def _directory(out: Path) -> Sign:
+def _directory(out: Path) -> CheckResult:
     """Try in the nearest directory that is there whether a run could write, sync and lock."""
     there = _nearest(out)
     try:
@@ -161,11 +161,11 @@ def _directory(out: Path) -> Sign:
         held = locks.is_held(out)
     except OSError as error:
         words = f"{there} is not writable, or does not support file locks: {os_errors.told(error)}"
-        return Sign("directory", Verdict.WRONG, words, "choose another --out")
+        return CheckResult("directory", Status.WRONG, words, "choose another --out")
     if held:
         words = f"another run is active in {out}"
-        return Sign("directory", Verdict.WARNING, words, "wait for it, or choose another --out")
-    return Sign("directory", Verdict.FINE, f"{there} is writable and supports file locks")
+        return CheckResult("directory", Status.WARNING, words, "wait for it, or choose another --out")
+    return CheckResult("directory", Status.FINE, f"{there} is writable and supports file locks")
 
 
 def _nearest(out: Path) -> Path:
@@ -174,13 +174,13 @@ def _nearest(out: Path) -> Path:
     return next(part for part in (out.absolute(), *out.absolute().parents) if os.path.exists(part))  # noqa: PTH110
 
 
-async def _own_files(options: Options, out: Path | None) -> list[Sign]:
+async def _own_files(options: Options, out: Path | None) -> list[CheckResult]:
     """Look at the user's own files: which videos they are for, and whether they open.
 
     What is cut off is only found by a run, which reads files to their end.
     """
     works, known = await run_sync(_wanted, options, out)
-    own = await user_videos.looked_into(await run_sync(user_videos.own_raws, options.raw_dirs), works)
+    own = await user_videos.looked_into(await run_sync(user_videos.find_user_videos, options.raw_dirs), works)
     unused = [
         f"{each['file']} (for {each['video']}): {each['unused']}"
         for each in own.listed(works)
@@ -202,24 +202,24 @@ async def _own_files(options: Options, out: Path | None) -> list[Sign]:
     at_hand = len(works) - len(user_videos.to_fetch(works, own, known, options.audio))
     words = f"{opened} files can be read; {at_hand} of {len(works)} videos need no download"
     more = [f"{len(unused) - _NAMED} more unused files"] if len(unused) > _NAMED else []
-    return [Sign("own files", Verdict.FINE, words)] + [
-        Sign("own files", Verdict.WARNING, words, "replace, convert or remove it")
+    return [CheckResult("own files", Status.FINE, words)] + [
+        CheckResult("own files", Status.WARNING, words, "replace, convert or remove it")
         for words in [*unused[:_NAMED], *more]
     ]
 
 
-def _wanted(options: Options, out: Path | None) -> tuple[tuple[Work, ...], Known]:
+def _wanted(options: Options, out: Path | None) -> tuple[tuple[VideoJob, ...], JournalIndex]:
     """Return the videos that are left to do, and what is known of them."""
     read = tables.read(options.source, corrections=options.corrections)
     plan.require_known(read, options)
-    known = Known(Path()) if out is None else store.read_known(out)
+    known = JournalIndex(Path()) if out is None else store.read_known(out)
     return plan.make(read, options, there=known.all_there(), failed=known.failures).work, known
 
 
-def _room(options: Options, out: Path) -> Sign:
+def _room(options: Options, out: Path) -> CheckResult:
     """Judge the disk by what is still to fetch."""
     works, known = _wanted(options, out)
-    own = user_videos.own_raws(options.raw_dirs)
+    own = user_videos.find_user_videos(options.raw_dirs)
     least = [work.least_bytes for work in user_videos.to_fetch(works, own, known)]
     there = _nearest(out)
     free = shutil.disk_usage(there).free

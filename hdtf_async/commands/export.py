@@ -21,7 +21,7 @@ import anyio
 from anyio.to_thread import run_sync
 
 from hdtf_async.core import descriptors
-from hdtf_async.core.exceptions import BusyError, FormError, OptionsError, StoreError, one_error
+from hdtf_async.core.exceptions import BusyError, FormError, OptionsError, StoreError, unwrap_exception_group
 from hdtf_async.core.job import require_asyncio
 from hdtf_async.core.jsonlines import line, records
 from hdtf_async.core.options import Options
@@ -31,9 +31,9 @@ from hdtf_async.core.text import printable, shown
 from hdtf_async.dataset import tables
 from hdtf_async.lanes.limits import Lanes
 from hdtf_async.media import stills
-from hdtf_async.media.ffmpeg import ffmpeg_of
+from hdtf_async.media.ffmpeg import find_ffmpeg
 from hdtf_async.output import atomic, directory
-from hdtf_async.output.atomic import trouble
+from hdtf_async.output.atomic import os_errors_as_failures
 from hdtf_async.process.guard import guarding
 from hdtf_async.run import local_directory
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.core.recipes import Item, Recipe
-    from hdtf_async.output.journal import Known
+    from hdtf_async.output.journal import JournalIndex
     from hdtf_async.process.guard import Guard
 
 MANIFEST = "_export.jsonl"
@@ -107,11 +107,11 @@ async def export(  # noqa: PLR0913 - what a command line says
     wanted = {place: item for stem, told_ in lines.items() for place, item in layout.items(stem, told_)}
     lists = layout.lists_of(stems, str(to))
     async with _opened(to, recipe) as tree:
-        with trouble(to):
+        with os_errors_as_failures(to):
             left = await run_sync(tree.compared, out, wanted, lists)
             removed = await run_sync(tree.without, {*wanted, *lists})
         await _make(left, tree, out, options=options, lanes=lanes or Lanes.of(options), told=told)
-        with trouble(to):
+        with os_errors_as_failures(to):
             await run_sync(tree.write_lists, lists)
     return Exported(
         recipe=recipe,
@@ -145,7 +145,7 @@ def _require_form(name: str, recipe: Recipe, lines: Mapping[str, Record], out: P
         )
 
 
-def _divided(known: Known, lines: Mapping[str, Record], options: Options) -> dict[str, list[str]]:
+def _divided(known: JournalIndex, lines: Mapping[str, Record], options: Options) -> dict[str, list[str]]:
     split = options.divided or known.split or Split()
     if known.split is not None:
         split = replace(split, same=known.split.same)
@@ -165,7 +165,7 @@ async def _make(  # noqa: PLR0913 - what it works with, once
     """Make what is not there: links and copies one by one, frames as the encode lane has room for them."""
     for place, item in left.items():
         if item.how is not How.FRAMES:
-            with trouble(tree.to / place):
+            with os_errors_as_failures(tree.to / place):
                 await run_sync(tree.put, place, item, out)
     folders = iter([(place, item) for place, item in left.items() if item.how is How.FRAMES])
 
@@ -176,8 +176,8 @@ async def _make(  # noqa: PLR0913 - what it works with, once
             told(printable(place))
 
     if any(item.how is How.FRAMES for item in left.values()):
-        tool = await run_sync(ffmpeg_of, options)
-        with one_error():
+        tool = await run_sync(find_ffmpeg, options)
+        with unwrap_exception_group():
             async with guarding(tree.lock) as guard, anyio.create_task_group() as group:
                 for _ in range(int(lanes.encodes.total_tokens)):
                     group.start_soon(one_after_the_other, tool, guard)
@@ -186,10 +186,10 @@ async def _make(  # noqa: PLR0913 - what it works with, once
 @asynccontextmanager
 async def _opened(to: Path, name: str) -> AsyncIterator[_Tree]:
     """Open the tree of a recipe, making it if need be, and hold its lock."""
-    with trouble(to):
+    with os_errors_as_failures(to):
         lock = await run_sync(_locked, to)
     try:
-        with trouble(to):
+        with os_errors_as_failures(to):
             tree = await run_sync(_Tree, to, name, lock)
         yield tree
     finally:
@@ -260,7 +260,7 @@ class _Tree:
 
     async def put_frames(self, place: str, item: Item, out: Path, tool: Path, guard: Guard) -> None:
         """Make one folder of frames, with the sound in it."""
-        with trouble(self.to / place), self._made(place, item.sha256) as new:
+        with os_errors_as_failures(self.to / place), self._made(place, item.sha256) as new:
             await run_sync(new.mkdir)
             await stills.write(tool, out / item.source, new, frames=item.frames, guard=guard)
             for name, source in item.beside.items():

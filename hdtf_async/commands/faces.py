@@ -17,21 +17,21 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async.core.exceptions import StoreError, one_error
+from hdtf_async.core.exceptions import StoreError, unwrap_exception_group
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box, Clip, Crop, Form, Interval, Video
 from hdtf_async.core.text import printable
 from hdtf_async.dataset.geometry import scale_of
 from hdtf_async.lanes.encoder import plan_cut
 from hdtf_async.lanes.raws import Raw
-from hdtf_async.lanes.user_videos import own_raws
+from hdtf_async.lanes.user_videos import find_user_videos
 from hdtf_async.media.face.finder import opened
 from hdtf_async.media.face.people import Region, overlap
-from hdtf_async.media.ffmpeg import RUN_UPS, ffmpeg_of
+from hdtf_async.media.ffmpeg import RUN_UPS, find_ffmpeg
 from hdtf_async.media.filters import constant_frames, decimal
 from hdtf_async.media.probe import Prober
 from hdtf_async.output import atomic
-from hdtf_async.output.atomic import trouble
+from hdtf_async.output.atomic import os_errors_as_failures
 from hdtf_async.output.directory import read_known
 from hdtf_async.output.journal import RAWS
 from hdtf_async.process import supervisor
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from hdtf_async.core.options import Options
     from hdtf_async.media.ffmpeg import Cut
-    from hdtf_async.output.journal import Known
+    from hdtf_async.output.journal import JournalIndex
 
 SHEET = "faces.jpg"
 """The picture's name in the output directory."""
@@ -81,7 +81,7 @@ class Window:
         return None if self.published is None or self.by_table else overlap(self.cut, self.published)
 
 
-def windows(known: Known) -> list[Window]:
+def windows(known: JournalIndex) -> list[Window]:
     """Return the windows of the clips that are there, sorted. Raises `StoreError` where there are none."""
     there = known.all_there()
     windows = (_window(stem, there[stem]["metadata"]) for stem in sorted(there))
@@ -166,14 +166,14 @@ async def made(out: Path, options: Options) -> str:
     return "\n".join([*lines, f"face window in green, published box in orange: {out / SHEET}"])
 
 
-async def draw(known: Known, options: Options, found: Sequence[Window]) -> list[str]:
+async def draw(known: JournalIndex, options: Options, found: Sequence[Window]) -> list[str]:
     """Write the contact sheet into the directory; return why frames are missing on it.
 
     Raises `Failure`: ``tool_missing``, ``disk_full``, ``not_writable``.
     """
     if find_spec("PIL") is None:
         raise Failure(Reason.TOOL_MISSING, "Pillow is required for the image: pip install 'hdtf-async[face]'")
-    tool, own = await run_sync(ffmpeg_of, options), await run_sync(own_raws, options.raw_dirs)
+    tool, own = await run_sync(find_ffmpeg, options), await run_sync(find_user_videos, options.raw_dirs)
     missing: list[str] = []
     raws: dict[Path, list[Window]] = {}
     for each in found:
@@ -185,7 +185,7 @@ async def draw(known: Known, options: Options, found: Sequence[Window]) -> list[
             raws.setdefault(raw, []).append(each)
     frames, others = await middles(tool, raws, options.width_of_encode_lane)
     content = await run_sync(_drawn, found, frames)
-    with trouble(known.out / SHEET):
+    with os_errors_as_failures(known.out / SHEET):
         await run_sync(atomic.replace, known.out / SHEET, [content])
     return sorted([*missing, *others])
 
@@ -218,7 +218,7 @@ async def middles(
                 except Failure as failure:
                     missing.append(f"{printable(each.stem)}: {failure}")
 
-    with one_error():
+    with unwrap_exception_group():
         async with Prober() as prober, anyio.create_task_group() as group:
             for raw, wanted in raws.items():
                 group.start_soon(take, raw, wanted)

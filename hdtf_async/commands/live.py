@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async.core.exceptions import one_error
+from hdtf_async.core.exceptions import unwrap_exception_group
 from hdtf_async.core.failures import Action, Failure, Reason
-from hdtf_async.core.preflight import Sign, Verdict
+from hdtf_async.core.preflight import CheckResult, Status
 from hdtf_async.dataset import plan, tables
-from hdtf_async.media.ffmpeg import ffmpeg_of
+from hdtf_async.media.ffmpeg import find_ffmpeg
 from hdtf_async.process.guard import guarding
 from hdtf_async.process.meter import Cost, Meter, measuring
 from hdtf_async.process.stderr import connection_cause
@@ -130,24 +130,24 @@ async def probing(options: Options) -> AsyncIterator[Probe]:
 
     Raises `Failure` with ``tool_missing``.
     """
-    ffmpeg = await run_sync(ffmpeg_of, options)
-    with tempfile.TemporaryDirectory(prefix="hdtf-doctor-") as private, one_error():
+    ffmpeg = await run_sync(find_ffmpeg, options)
+    with tempfile.TemporaryDirectory(prefix="hdtf-doctor-") as private, unwrap_exception_group():
         async with guarding() as guard, private_cache(guard) as environment, measuring(guard) as meter:
             yield Probe(options, ffmpeg, meter, Path(private), environment)
 
 
 async def examine(
-    options: Options, before: Sequence[Sign] = (), announce: Callable[[str], object] = lambda _: None
-) -> list[Sign]:
+    options: Options, before: Sequence[CheckResult] = (), announce: Callable[[str], object] = lambda _: None
+) -> list[CheckResult]:
     """Ask YouTube for two videos of the part that the options select, 30 seconds apart.
 
     `before` are the signs of the machine itself: with a wrong one among them nothing is asked. `announce`
     gets a sentence before each extraction. Raises `TableError` and `UnknownVideoError`.
     """
-    if any(sign.verdict is Verdict.WRONG for sign in before):
-        return [Sign("YouTube", Verdict.WARNING, "not queried because of the problem above")]
+    if any(sign.verdict is Status.WRONG for sign in before):
+        return [CheckResult("YouTube", Status.WARNING, "not queried because of the problem above")]
     videos = await run_sync(_videos, options)
-    signs: list[Sign] = []
+    signs: list[CheckResult] = []
     available = 0
     begun = -math.inf
     try:
@@ -171,7 +171,7 @@ async def examine(
     if not available:
         words = "none of the queried videos is available"
         remedy = "choose others with --video or --subset, or run census"
-        signs.append(Sign("YouTube", Verdict.WRONG, words, remedy))
+        signs.append(CheckResult("YouTube", Status.WRONG, words, remedy))
     return signs
 
 
@@ -185,7 +185,7 @@ def _videos(options: Options) -> dict[str, str]:
     return dict(list(names.items())[:_MOST])
 
 
-async def _extract(probe: Probe, youtube_id: str, name: str) -> tuple[Sign, Extraction | None, bool]:
+async def _extract(probe: Probe, youtube_id: str, name: str) -> tuple[CheckResult, Extraction | None, bool]:
     """Ask for a video; return the sign, what came of it, and whether no other video is worth asking for."""
     subject = f"{name}: extraction"
     details: dict[str, object] = {"youtube_id": youtube_id}
@@ -195,7 +195,7 @@ async def _extract(probe: Probe, youtube_id: str, name: str) -> tuple[Sign, Extr
         details["reason"] = failure.reason.value
         if failure.reason in _OF_ONE_VIDEO or failure.reason.advice.action is Action.NEVER:
             words = f"{failure.reason}: {observed.message(failure)}"
-            sign = Sign(subject, Verdict.WARNING, words, failure.reason.advice.remedy, details=details)
+            sign = CheckResult(subject, Status.WARNING, words, failure.reason.advice.remedy, details=details)
             return sign, None, False
         return replace(_wrong(subject, failure), details=details), None, True
     summary, cost = extraction.summary, extraction.cost
@@ -203,23 +203,23 @@ async def _extract(probe: Probe, youtube_id: str, name: str) -> tuple[Sign, Extr
     words = (
         f"{cost}{runtimes}; {summary.formats} formats, from {', '.join(summary.clients) or 'unknown clients'}"
     )
-    sign = Sign(subject, Verdict.FINE, words, details=details | asdict(summary) | asdict(cost))
+    sign = CheckResult(subject, Status.FINE, words, details=details | asdict(summary) | asdict(cost))
     return sign, extraction, False
 
 
-async def _of_media(probe: Probe, extraction: Extraction, name: str) -> list[Sign]:
+async def _of_media(probe: Probe, extraction: Extraction, name: str) -> list[CheckResult]:
     """Judge the formats that are offered, and fetch both ends of one."""
     offered = of_formats(extraction.summary, f"{name}: formats")
     try:
         video = observed.choose(extraction.info)
     except Failure as failure:
         # Without https a run takes HLS, which has no size that could be compared.
-        verdict = Verdict.WARNING if extraction.summary.hls else Verdict.WRONG
+        verdict = Status.WARNING if extraction.summary.hls else Status.WRONG
         words = f"no file over https to read: {observed.message(failure)}"
-        return [offered, Sign(f"{name}: media", verdict, words, failure.reason.advice.remedy)]
+        return [offered, CheckResult(f"{name}: media", verdict, words, failure.reason.advice.remedy)]
     if not video.size_is_exact:
         words = f"format {video.format_id} has no exact size to compare with"
-        return [offered, Sign(f"{name}: media", Verdict.WARNING, words)]
+        return [offered, CheckResult(f"{name}: media", Status.WARNING, words)]
     try:
         with anyio.fail_after(DEADLINE):
             first, last = await probe.ends(extraction.info, video)
@@ -231,7 +231,7 @@ async def _of_media(probe: Probe, extraction: Extraction, name: str) -> list[Sig
     return [offered, of_ends(video, first, last, f"{name}: media")]
 
 
-def of_formats(summary: Summary, subject: str) -> Sign:
+def of_formats(summary: Summary, subject: str) -> CheckResult:
     """Judge what is offered of a video."""
     hls = "HLS is offered too" if summary.hls else "HLS is not offered"
     if summary.complete:
@@ -239,13 +239,13 @@ def of_formats(summary: Summary, subject: str) -> Sign:
             f"{summary.complete} in H.264 or VP9 over https with size, with URLs valid for"
             f" {summary.valid_hours:g} hours; {hls}"
         )
-        return Sign(subject, Verdict.FINE, words)
+        return CheckResult(subject, Status.FINE, words)
     words = f"none in H.264 or VP9 over https with size and expiry; {hls}"
-    verdict = Verdict.WARNING if summary.hls else Verdict.WRONG
-    return Sign(subject, verdict, words, Reason.UPDATE_NEEDED.advice.remedy, Reason.UPDATE_NEEDED)
+    verdict = Status.WARNING if summary.hls else Status.WRONG
+    return CheckResult(subject, verdict, words, Reason.UPDATE_NEEDED.advice.remedy, Reason.UPDATE_NEEDED)
 
 
-def of_ends(video: Format, first: Fetched, last: Fetched, subject: str) -> Sign:
+def of_ends(video: Format, first: Fetched, last: Fetched, subject: str) -> CheckResult:
     """Judge the two ends of a file."""
     details: dict[str, object] = {
         "format_id": video.format_id, "height": video.height, "codec": video.vcodec, "bytes": video.size,
@@ -262,13 +262,13 @@ def of_ends(video: Format, first: Fetched, last: Fetched, subject: str) -> Sign:
     if wrong:
         words = f"{what}: {'; '.join(wrong)}"
         remedy = Reason.RAW_TRUNCATED.advice.remedy
-        return Sign(subject, Verdict.WRONG, words, remedy, Reason.RAW_TRUNCATED, details)
+        return CheckResult(subject, Status.WRONG, words, remedy, Reason.RAW_TRUNCATED, details)
     words = f"{what}: read the first and last {size} KiB in a second yt-dlp; {last.cost}"
-    return Sign(subject, Verdict.FINE, words, details=details)
+    return CheckResult(subject, Status.FINE, words, details=details)
 
 
-def _wrong(subject: str, failure: Failure) -> Sign:
+def _wrong(subject: str, failure: Failure) -> CheckResult:
     unreachable = failure.words if failure.reason is Reason.UNREACHABLE else ""
     cause = connection_cause(failure.words) or unreachable
     words = cause or f"{failure.reason}: {observed.message(failure)}"
-    return Sign(subject, Verdict.WRONG, words, failure.reason.advice.remedy, failure.reason)
+    return CheckResult(subject, Status.WRONG, words, failure.reason.advice.remedy, failure.reason)

@@ -10,15 +10,15 @@ if TYPE_CHECKING:
 
     from hdtf_async.core.model import Clip, Tables
     from hdtf_async.core.options import Options
-    from hdtf_async.dataset.plan import Plan, Work
+    from hdtf_async.dataset.plan import Plan, VideoJob
 
 
-def stated(
+def to_json(
     read: Tables,
     decided: Plan,
     options: Options,
     own: Sequence[Mapping[str, str]] = (),
-    to_fetch: Sequence[Work] | None = None,
+    to_fetch: Sequence[VideoJob] | None = None,
 ) -> dict[str, Any]:
     """Return the plan as one JSON object.
 

@@ -19,16 +19,16 @@ from anyio.to_thread import run_sync
 from hdtf_async.commands.check import FOREIGN, look, names_a_file, seconds_of, unlisted
 from hdtf_async.core import exceptions
 from hdtf_async.core.events import CheckEnded, RunStarted
-from hdtf_async.core.exceptions import OptionsError, one_error
+from hdtf_async.core.exceptions import OptionsError, unwrap_exception_group
 from hdtf_async.core.failures import ExitCode, Failure, Reason
 from hdtf_async.core.job import to_end, under_way
 from hdtf_async.core.model import Box, Clip, Form, Interval, Tables, Video
 from hdtf_async.core.options import Options, flag_of
 from hdtf_async.dataset import plan
 from hdtf_async.lanes.limits import Lanes
-from hdtf_async.lanes.user_videos import own_raws
+from hdtf_async.lanes.user_videos import find_user_videos
 from hdtf_async.media import ffmpeg
-from hdtf_async.media.ffmpeg import ffmpeg_of
+from hdtf_async.media.ffmpeg import find_ffmpeg
 from hdtf_async.output import atomic
 from hdtf_async.output import directory as store
 from hdtf_async.output.journal import JOURNAL
@@ -42,12 +42,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hdtf_async.commands.check import Seen
-    from hdtf_async.core.events import Events, Found
+    from hdtf_async.core.events import EventBus, Found
     from hdtf_async.core.job import Running
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.lanes.user_videos import OwnFiles
-    from hdtf_async.output.directory import Store
-    from hdtf_async.output.journal import Known
+    from hdtf_async.output.directory import OutputDirectory
+    from hdtf_async.output.journal import JournalIndex
 
 FORM = frozenset(option.name for option in fields(Form))
 """Options that a repair takes from the journal, and nobody can set."""
@@ -138,13 +138,13 @@ def running(
 
 
 async def _check(  # noqa: PLR0913, PLR0917 - what `running` takes, and what it is run with
-    out: Path, options: Options, deep: bool, repair: bool, events: Events, finish: anyio.Event
+    out: Path, options: Options, deep: bool, repair: bool, events: EventBus, finish: anyio.Event
 ) -> Check:
     begun = anyio.current_time()
     result = Check(repairs=repair)
     if not await run_sync((out / JOURNAL).is_file):
         raise exceptions.StoreError(f"{out} has no {JOURNAL}: expected the output directory of a run")
-    own = await run_sync(own_raws, options.raw_dirs)
+    own = await run_sync(find_user_videos, options.raw_dirs)
     looking = partial(_look, result, options, deep=deep, events=events, finish=finish)
     try:
         if repair:
@@ -159,38 +159,38 @@ async def _check(  # noqa: PLR0913, PLR0917 - what `running` takes, and what it 
     except Failure as trouble:
         result.stopped = trouble
     result.seconds = anyio.current_time() - begun
-    events.tell(result.ended())
+    events.emit(result.ended())
     return result
 
 
 async def _look(  # noqa: PLR0913 - what looking needs
     result: Check,
     options: Options,
-    known: Known,
+    known: JournalIndex,
     held_locks: tuple[int, ...],
     *,
     held: bool,
     deep: bool,
-    events: Events,
+    events: EventBus,
     finish: anyio.Event,
 ) -> Seen:
     """Look at everything, and take down and tell what was found. Raises `Failure`."""
     lanes, tool = Lanes.of(options), None
     if deep:
-        tool = await run_sync(ffmpeg_of, options)
+        tool = await run_sync(find_ffmpeg, options)
         await ffmpeg.about(tool)  # it is there and is one
     records = [*known.clips.values(), *known.replaced.values()]
     result.clips = len(records)
     length = sum(map(seconds_of, records))
     encodes = int(lanes.encodes.total_tokens)
-    events.tell(RunStarted(0, len(records), round(length, 3), 0, 0, encodes, 0, 0.0))
+    events.emit(RunStarted(0, len(records), round(length, 3), 0, 0, encodes, 0, 0.0))
     seen: Seen | None = None
 
     async def stop_when_asked(scope: anyio.CancelScope) -> None:
         await finish.wait()
         scope.cancel()
 
-    with one_error():
+    with unwrap_exception_group():
         async with guarding(*held_locks) as guard, anyio.create_task_group() as group:
             group.start_soon(stop_when_asked, group.cancel_scope)
             seen = await look(known, held=held, tool=tool, lanes=lanes, guard=guard, events=events)
@@ -199,7 +199,7 @@ async def _look(  # noqa: PLR0913 - what looking needs
         raise Failure(Reason.NOT_TRIED, "interrupted before everything was checked")
     result.found, result.at_work = seen.found, seen.at_work
     for found in seen.found:
-        events.tell(found)
+        events.emit(found)
     return seen
 
 
@@ -207,8 +207,8 @@ async def _mend(  # noqa: PLR0913 - what a run is put together from
     result: Check,
     seen: Seen,
     options: Options,
-    directory: Store,
-    events: Events,
+    directory: OutputDirectory,
+    events: EventBus,
     *,
     finish: anyio.Event,
     own: OwnFiles,
@@ -233,10 +233,10 @@ async def _mend(  # noqa: PLR0913 - what a run is put together from
     works = tuple(plan.works(_rows(known), clips))
     decided = plan.Plan(works, (), (), (), (), (), absent)
     result.report.asked = len(clips)
-    events.listen(result.report.take)
+    events.subscribe(result.report.take)
     try:
         if works:
-            events.tell(started(decided, lanes, options))
+            events.emit(started(decided, lanes, options))
             result.report.stopped = await carry_out(
                 decided, options, lanes, directory, events, finish=finish, own=own
             )
@@ -248,7 +248,7 @@ async def _mend(  # noqa: PLR0913 - what a run is put together from
     )
 
 
-def recorded_form(known: Known, options: Options) -> Options:
+def recorded_form(known: JournalIndex, options: Options) -> Options:
     """Return the options under which a run makes clips in the form of the newest one.
 
     Raises `OptionsError` where that is no form which this version of the program makes.
@@ -286,7 +286,7 @@ def recorded_clip(record: Record) -> Clip | None:
     return None
 
 
-def _rows(known: Known) -> Tables:
+def _rows(known: JournalIndex) -> Tables:
     """Return the tables as far as the records tell them: of a video all rows that share its raw."""
     records = known.clips.with_others(known.replaced)
     clips = (recorded_clip(records[stem]) for stem in sorted(records))

@@ -1,6 +1,6 @@
 """What happens in a run, as frozen values, and the way in which they reach their readers.
 
-Bars, JSON lines and an embedding program all read the same events. `Events.tell` never waits: a slow
+Bars, JSON lines and an embedding program all read the same events. `EventBus.tell` never waits: a slow
 reader holds up nobody. Of progress it gets the newest, and none about what is over; of everything else
 each one, in the order in which it happened.
 """
@@ -25,7 +25,7 @@ __all__ = [
     "FormatChosen", "Found", "LaneClosed", "LaneOpened", "PaceWait", "RawReady", "Retrying",
     "RunEnded", "RunStarted", "VideoAsked", "VideoFailed", "VideoUnconfirmed", "WindingDown",
 ]  # fmt: skip
-"""The events, as a host program reads them. How they are handed on (`Events`, `Reader`) is internal."""
+"""The events, as a host program reads them. How they are handed on (`EventBus`, `Reader`) is internal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,13 @@ class Event:
     passing: ClassVar[bool] = False
     """Whether whatever comes next about the same thing makes this one worthless: it may be dropped."""
 
-    def stated(self) -> dict[str, object]:
+    def to_json(self) -> dict[str, object]:
         """Return the event as one JSON object: its type, then its fields."""
         return {"type": self.type} | {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def stated(self) -> dict[str, object]:
+        """Return `to_json`, under its earlier name."""
+        return self.to_json()
 
 
 @dataclass(frozen=True, slots=True)
@@ -404,14 +408,14 @@ class Reader:
             await self._news.wait()
 
 
-class Events:
+class EventBus:
     """Hands each event to everyone who listens."""
 
     def __init__(self) -> None:
         self._listeners: list[Callable[[Event], None]] = []
         self._readers: list[Reader] = []
 
-    def listen(self, take: Callable[[Event], None]) -> None:
+    def subscribe(self, take: Callable[[Event], None]) -> None:
         """Call `take`, which must not wait, with each event from now on."""
         self._listeners.append(take)
 
@@ -419,10 +423,10 @@ class Events:
         """Return a new reader; it sees what is told from now on."""
         reader = Reader()
         self._readers.append(reader)
-        self.listen(reader.take)
+        self.subscribe(reader.take)
         return reader
 
-    def tell(self, event: Event) -> None:
+    def emit(self, event: Event) -> None:
         """Hand an event to everyone who listens; never waits."""
         for take in self._listeners:
             take(event)

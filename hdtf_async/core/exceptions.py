@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def one_error() -> Iterator[None]:
+def unwrap_exception_group() -> Iterator[None]:
     """Take the one error out of a task group's, so that the caller can name it in an ``except``."""
     try:
         yield

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 import anyio
 
-from hdtf_async.core.events import Events
-from hdtf_async.core.exceptions import one_error
+from hdtf_async.core.events import EventBus
+from hdtf_async.core.exceptions import unwrap_exception_group
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -54,26 +54,26 @@ class Running(Generic[T]):
         return await anext(self._reader)
 
 
-async def to_end(job: Callable[[Events, anyio.Event], Awaitable[T]]) -> T:
+async def to_end(job: Callable[[EventBus, anyio.Event], Awaitable[T]]) -> T:
     """Do a job that `under_way` could do, with nobody to read its events, and return its result."""
     require_asyncio()
     results: list[T] = []
 
     async def work() -> None:
-        results.append(await job(Events(), anyio.Event()))
+        results.append(await job(EventBus(), anyio.Event()))
 
     # In a task of its own: asyncio's own ``task.cancel()``, which knows no shields, becomes anyio's there.
-    with one_error():
+    with unwrap_exception_group():
         async with anyio.create_task_group() as group:
             group.start_soon(work)
     return results[0]
 
 
 @asynccontextmanager
-async def under_way(job: Callable[[Events, anyio.Event], Awaitable[T]]) -> AsyncIterator[Running[T]]:
+async def under_way(job: Callable[[EventBus, anyio.Event], Awaitable[T]]) -> AsyncIterator[Running[T]]:
     """Do a job that tells events, and ends soon when its event `finish` is set, while its reader reads."""
     require_asyncio()
-    events, finish = Events(), anyio.Event()
+    events, finish = EventBus(), anyio.Event()
     run: Running[T] = Running(events.reader(), finish)
     raised: BaseException | None = None
 
@@ -84,7 +84,7 @@ async def under_way(job: Callable[[Events, anyio.Event], Awaitable[T]]) -> Async
             events.end()
 
     try:
-        with one_error():
+        with unwrap_exception_group():
             async with anyio.create_task_group() as group:
                 group.start_soon(work)
                 try:

@@ -218,7 +218,7 @@ class Form:
         """Whether a WAV file goes with the clip."""
         return self.audio in {Audio.WAV, Audio.BOTH}
 
-    def stated(self) -> dict[str, str | float | None]:
+    def to_json(self) -> dict[str, str | float | None]:
         """Return the form as JSON takes it: without what is said of faces where none is looked for."""
         told = asdict(self) | {
             "fps": None if self.fps is None else str(self.fps),

@@ -376,7 +376,7 @@ class Options:
         if self.dask is not None and self.shard is not None:
             raise OptionsError("--shard: omit it with --dask, which uses all workers of the cluster")
 
-    def stated(self) -> dict[str, dict[str, Any]]:
+    def to_json(self) -> dict[str, dict[str, Any]]:
         """Return what a journal tells of the options, as JSON takes it: nothing secret, and no local path."""
         settings = {
             "corrections": self.corrections.value,
@@ -384,7 +384,7 @@ class Options:
             "encodes": self.width_of_encode_lane,
             "pace": self.pace,
         }
-        return {"form": self.form.stated(), "settings": settings}
+        return {"form": self.form.to_json(), "settings": settings}
 
     @property
     def form(self) -> Form:

@@ -1,7 +1,7 @@
 """What this machine's signs mean for the job: judgements, and no looking. Pure.
 
 Whoever looks (`workshop` at what costs nothing, `doctor` at the rest) hands in what it saw. What would fail
-for every video alike is `Verdict.WRONG`: the main job does not begin with it. What only costs some of them,
+for every video alike is `Status.WRONG`: the main job does not begin with it. What only costs some of them,
 or will some day, is a warning.
 """
 
@@ -30,7 +30,7 @@ _UPDATE = "pip install -U 'yt-dlp[default,deno]'"
 _BUNDLED = "omit --ffmpeg to use the bundled one"
 
 
-class Verdict(StrEnum):
+class Status(StrEnum):
     """What a sign means for the job."""
 
     FINE = "fine"
@@ -39,11 +39,11 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Sign:
+class CheckResult:
     """One thing that was looked at."""
 
     subject: str
-    verdict: Verdict
+    verdict: Status
     words: str
     """What was seen."""
     remedy: str = ""
@@ -72,7 +72,7 @@ def read_told(words: str) -> Told | None:
     return Told(version[1], _listed("JS runtimes", words), _listed("Plugin directories", words))
 
 
-def of_yt_dlp(version: str, today: date) -> Sign:
+def of_yt_dlp(version: str, today: date) -> CheckResult:
     """Judge yt-dlp by the date that its version is."""
     day = re.match(r"(\d{4})\.(\d{1,2})\.(\d{1,2})(?!\d)", version)
     try:
@@ -80,19 +80,19 @@ def of_yt_dlp(version: str, today: date) -> Sign:
     except ValueError:
         old = None
     if old is None:
-        return Sign("yt-dlp", Verdict.WARNING, f"{version}, of unknown age", _UPDATE)
+        return CheckResult("yt-dlp", Status.WARNING, f"{version}, of unknown age", _UPDATE)
     words = f"{version}, {max(0, old)} days old"
     if old > OLD:
-        return Sign("yt-dlp", Verdict.WARNING, f"{words}: may be too old for YouTube", _UPDATE)
-    return Sign("yt-dlp", Verdict.FINE, words)
+        return CheckResult("yt-dlp", Status.WARNING, f"{words}: may be too old for YouTube", _UPDATE)
+    return CheckResult("yt-dlp", Status.FINE, words)
 
 
-def of_runtimes(runtimes: Sequence[str]) -> Sign:
+def of_runtimes(runtimes: Sequence[str]) -> CheckResult:
     """Judge the JavaScript runtimes that yt-dlp has found, where it could not be tested whether they work."""
     if _usable(runtimes):
-        return Sign("JavaScript", Verdict.FINE, ", ".join(runtimes))
+        return CheckResult("JavaScript", Status.FINE, ", ".join(runtimes))
     words = f"{', '.join(runtimes) or 'no runtime'}: yt-dlp may miss formats or whole videos"
-    return Sign("JavaScript", Verdict.WARNING, words, f"{_UPDATE}, or {_node(found=False)}")
+    return CheckResult("JavaScript", Status.WARNING, words, f"{_UPDATE}, or {_node(found=False)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ def needs_no_player(arguments: Sequence[str]) -> bool:
     return re.search(r"player_skip=[\w,]*\bjs\b", " ".join(arguments)) is not None
 
 
-def of_challenge(challenge: Challenge, *, address_space: int | None, has_node: bool) -> Sign:
+def of_challenge(challenge: Challenge, *, address_space: int | None, has_node: bool) -> CheckResult:
     """Judge whether yt-dlp can solve YouTube's JavaScript challenges.
 
     `address_space` is its limit in bytes (``ulimit -v``), if there is one. `has_node` says whether there is a
@@ -129,12 +129,12 @@ def of_challenge(challenge: Challenge, *, address_space: int | None, has_node: b
         return _of_solved(challenge)
     if not challenge.enabled:
         words = "no runtime is enabled: yt-dlp may miss formats or whole videos"
-        return Sign("JavaScript", Verdict.WARNING, words, "omit --no-js-runtimes")
+        return CheckResult("JavaScript", Status.WARNING, words, "omit --no-js-runtimes")
     names = ", ".join(name for name, _ in challenge.failed)
     runs = any(not error for _, error in challenge.failed)
     if runs and not challenge.killed:
         words = f"{names} runs but did not solve a test challenge; those of YouTube may fail too"
-        return Sign("JavaScript", Verdict.WARNING, words, _UPDATE)
+        return CheckResult("JavaScript", Status.WARNING, words, _UPDATE)
     error = " ".join(error or "" for _, error in challenge.failed)
     error = " ".join(error.partition("====")[0].replace("#", " ").split())[:200].rstrip(
         " ."
@@ -158,17 +158,17 @@ def of_challenge(challenge: Challenge, *, address_space: int | None, has_node: b
     remedy += (
         "; to run without JavaScript (formats or whole videos may be missing): --yt-dlp-args=--no-js-runtimes"
     )
-    return Sign("JavaScript", Verdict.WRONG, words, remedy, Reason.JAVASCRIPT)
+    return CheckResult("JavaScript", Status.WRONG, words, remedy, Reason.JAVASCRIPT)
 
 
-def _of_solved(challenge: Challenge) -> Sign:
+def _of_solved(challenge: Challenge) -> CheckResult:
     words = f"{challenge.solved_by} solved a test challenge in {challenge.seconds:.1f} s"
     if challenge.failed:
         words += f" ({', '.join(name for name, _ in challenge.failed)} did not)"
     if challenge.seconds <= SLOW_CHALLENGE:
-        return Sign("JavaScript", Verdict.FINE, words)
+        return CheckResult("JavaScript", Status.FINE, words)
     remedy = "unset DENO_DIR, or set it to a directory on a local disk that no other program locks"
-    return Sign("JavaScript", Verdict.WARNING, f"{words}; each video will take as long", remedy)
+    return CheckResult("JavaScript", Status.WARNING, f"{words}; each video will take as long", remedy)
 
 
 def _usable(runtimes: Sequence[str]) -> bool:
@@ -180,23 +180,23 @@ def _node(*, found: bool) -> str:
     return f"use the installed node: {NODE}" if found else f"install node {LEAST_NODE} and pass {NODE}"
 
 
-def of_plugins(modules: Sequence[str]) -> Sign:
+def of_plugins(modules: Sequence[str]) -> CheckResult:
     """Name yt-dlp's plugins; those for tokens are named ``getpot_...``."""
     tokens = [module for module in modules if module.startswith("getpot_")]
     words = ", ".join(modules) or "none"
-    return Sign("plugins", Verdict.FINE, words + (f" ({len(tokens)} for PO tokens)" if tokens else ""))
+    return CheckResult("plugins", Status.FINE, words + (f" ({len(tokens)} for PO tokens)" if tokens else ""))
 
 
-def of_ffmpeg(version: str, switches: Collection[str], *, keeps_rate: bool) -> Sign:
+def of_ffmpeg(version: str, switches: Collection[str], *, keeps_rate: bool) -> CheckResult:
     """Judge ffmpeg by what ``-version`` says: its version, and the switches with which it was built."""
     if switches and "--enable-libx264" not in switches:
-        return Sign("ffmpeg", Verdict.WRONG, f"{version} was built without x264", _BUNDLED)
+        return CheckResult("ffmpeg", Status.WRONG, f"{version} was built without x264", _BUNDLED)
     if re.match(r"n?7\.0(?![0-9])", version):
         # Tried with 7.0.2: eight of ten clips of the demo; with --fps none.
         words = f"{version} loses the duration of a clip's last frame without --fps"
-        verdict = Verdict.WRONG if keeps_rate else Verdict.WARNING
-        return Sign("ffmpeg", verdict, words, _BUNDLED)
-    return Sign("ffmpeg", Verdict.FINE, version)
+        verdict = Status.WRONG if keeps_rate else Status.WARNING
+        return CheckResult("ffmpeg", verdict, words, _BUNDLED)
+    return CheckResult("ffmpeg", Status.FINE, version)
 
 
 _ENCODERS = {"H.264": {"libx264"}}
@@ -213,7 +213,7 @@ _SOUND_FILTERS = ("atrim", "asetpts", "aresample", "aformat", "apad")
 
 def of_abilities(
     encoders: Collection[str], decoders: Collection[str], filters: Collection[str], *, sound: bool = False
-) -> Sign:
+) -> CheckResult:
     """Judge ffmpeg by what it can do; H.264 and the filters are needed for every clip.
 
     So are those for sound where that is wanted.
@@ -226,35 +226,35 @@ def of_abilities(
         lacks += ["decode AAC"] if "aac" not in decoders else []
     lacks += [f"filter with {name}" for name in needed if name not in filters]
     if lacks:
-        return Sign("codecs", Verdict.WRONG, f"this ffmpeg cannot {', '.join(lacks)}", _BUNDLED)
+        return CheckResult("codecs", Status.WRONG, f"this ffmpeg cannot {', '.join(lacks)}", _BUNDLED)
     some = [name for name, any_of in _DECODERS.items() if not any_of & {*decoders}]
     if not {*filters} >= _HDR_FILTERS:
         words = "this ffmpeg cannot convert HDR videos to SDR (zscale, tonemap)"
-        return Sign("codecs", Verdict.WARNING, words, _BUNDLED)
+        return CheckResult("codecs", Status.WARNING, words, _BUNDLED)
     if some:
         words = f"this ffmpeg cannot decode {' and '.join(some)}, which some videos use"
-        return Sign("codecs", Verdict.WARNING, words, _BUNDLED)
-    return Sign("codecs", Verdict.FINE, f"encodes H.264; decodes {', '.join(_DECODERS)}")
+        return CheckResult("codecs", Status.WARNING, words, _BUNDLED)
+    return CheckResult("codecs", Status.FINE, f"encodes H.264; decodes {', '.join(_DECODERS)}")
 
 
 _EXTRA = "pip install 'hdtf-async[face]'"
 _LEAST_MEDIAPIPE = (1, 2)
 
 
-def of_face_tools(mediapipe: str | None, *, pooch: bool) -> Sign:
+def of_face_tools(mediapipe: str | None, *, pooch: bool) -> CheckResult:
     """Judge what --crop face needs: MediaPipe's version, and whether pooch is there, or not needed."""
     if mediapipe is None or not pooch:
         what = "MediaPipe" if mediapipe is None else "pooch, which downloads its model,"
         words = f"{what} is not installed"
-        return Sign("faces", Verdict.WRONG, words, _EXTRA, Reason.TOOL_MISSING)
+        return CheckResult("faces", Status.WRONG, words, _EXTRA, Reason.TOOL_MISSING)
     told = re.match(r"(\d+)\.(\d+)", mediapipe)
     if told is None or (int(told[1]), int(told[2])) < _LEAST_MEDIAPIPE:
         words = f"MediaPipe {mediapipe} is too old"
-        return Sign("faces", Verdict.WRONG, words, _EXTRA, Reason.TOOL_MISSING)
-    return Sign("faces", Verdict.FINE, f"MediaPipe {mediapipe}")
+        return CheckResult("faces", Status.WRONG, words, _EXTRA, Reason.TOOL_MISSING)
+    return CheckResult("faces", Status.FINE, f"MediaPipe {mediapipe}")
 
 
-def of_room(*, free: int, min_free: int, least: Sequence[int], keep_raw: bool) -> Sign:
+def of_room(*, free: int, min_free: int, least: Sequence[int], keep_raw: bool) -> CheckResult:
     """Judge the room on the disk by the least that each download still to come takes.
 
     The true sizes are told by YouTube later on, and are several times that.
@@ -263,10 +263,10 @@ def of_room(*, free: int, min_free: int, least: Sequence[int], keep_raw: bool) -
     what = f"{len(least)} downloads" if keep_raw else "the longest download"
     words = f"{_gb(free)} free; {what}: at least {_gb(needed)}" if least else f"{_gb(free)} free"
     if free - needed >= min_free:
-        return Sign("disk", Verdict.FINE, words)
-    return Sign(
+        return CheckResult("disk", Status.FINE, words)
+    return CheckResult(
         "disk",
-        Verdict.WRONG,
+        Status.WRONG,
         f"{words}, and --min-free is {min_free / 1e9:g}G",
         "free disk space, choose another --out, or select fewer videos (--subset, --limit)"
         + ("; --no-keep-raw needs least space" if keep_raw else ""),
@@ -279,13 +279,13 @@ _FIELDS = 7
 _EXPIRES = 4
 
 
-def of_cookies(text: str, *, written: float, now: float) -> Sign:
+def of_cookies(text: str, *, written: float, now: float) -> CheckResult:
     """Judge a file of cookies by its form and dates (seconds since 1970); no word of it is repeated."""
     lines = text.splitlines()
     if not lines or not re.match(r"#( Netscape)? HTTP Cookie File", lines[0]):
         looks = " (it looks like JSON)" if text.lstrip()[:1] in {"[", "{"} else ""
         words = f"--cookies is not a cookies file in Netscape format{looks}"
-        return Sign("cookies", Verdict.WRONG, words, _EXPORT)
+        return CheckResult("cookies", Status.WRONG, words, _EXPORT)
     entries = [
         line.removeprefix("#HttpOnly_").split("\t")
         for line in lines
@@ -299,29 +299,29 @@ def of_cookies(text: str, *, written: float, now: float) -> Sign:
     days = max(0, round((now - written) / 86400))
     words = f"{len(ours)} for YouTube, {days} days old"
     if not ours:
-        return Sign("cookies", Verdict.WARNING, "no cookies for YouTube in the file", _EXPORT)
+        return CheckResult("cookies", Status.WARNING, "no cookies for YouTube in the file", _EXPORT)
     lasting = [expires for expires in ours if not expires or expires > now]
     if not lasting:
-        return Sign("cookies", Verdict.WRONG, f"{words}, all expired", _EXPORT)
+        return CheckResult("cookies", Status.WRONG, f"{words}, all expired", _EXPORT)
     dated = [expires for expires in lasting if expires]
     soon = f"; the next expires in {(min(dated) - now) / 86400:.0f} days" if dated else ""
     gone = f", {len(ours) - len(lasting)} expired" if len(lasting) < len(ours) else ""
-    return Sign("cookies", Verdict.FINE, words + gone + soon)
+    return CheckResult("cookies", Status.FINE, words + gone + soon)
 
 
-def is_ready(signs: Iterable[Sign]) -> bool:
+def is_ready(signs: Iterable[CheckResult]) -> bool:
     """Say whether the main job can begin."""
-    return all(sign.verdict is not Verdict.WRONG for sign in signs)
+    return all(sign.verdict is not Status.WRONG for sign in signs)
 
 
-def stated(sign: Sign) -> Mapping[str, object]:
+def to_json(sign: CheckResult) -> Mapping[str, object]:
     """Return a sign for a program."""
     told: dict[str, object] = {"subject": sign.subject, "verdict": str(sign.verdict), "words": sign.words}
     told |= {"what_to_do": sign.remedy} if sign.remedy else {}
     return told if sign.details is None else told | {"details": sign.details}
 
 
-def told(sign: Sign) -> str:
+def told(sign: CheckResult) -> str:
     """Return a sign for a person: a line, and one more where there is something to do."""
     seen = f"{sign.verdict:>7}  {sign.subject}: {sign.words}"
     return f"{seen}\n{'':>7}  -> {sign.remedy}" if sign.remedy else seen

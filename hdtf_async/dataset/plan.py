@@ -36,7 +36,7 @@ _ONE_IN = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class VideoJob:
     """All that is to be done for one YouTube video: it is fetched once, however many rows name it."""
 
     videos: tuple[Video, ...]
@@ -104,7 +104,7 @@ class Difference:
 class Plan:
     """What a run is going to do."""
 
-    work: tuple[Work, ...]
+    work: tuple[VideoJob, ...]
     """In the order in which it starts."""
     there: tuple[Clip, ...]
     """Clips that are there, in the form that is asked for."""
@@ -144,7 +144,7 @@ def fingerprint(clip: Clip, form: Form) -> str:
 
     Versions of tools are not part of it: a newer ffmpeg is no reason to make all clips again.
     """
-    return _fingerprint(row(clip, form), form.stated())
+    return _fingerprint(row(clip, form), form.to_json())
 
 
 def require_known(tables: Tables, options: Options) -> None:
@@ -227,7 +227,7 @@ def make(
     record of each clip that an earlier run could not have.
     """
     form = options.form
-    stated = form.stated()
+    stated = form.to_json()
     present: list[Clip] = []
     given_up: list[tuple[Clip, Reason]] = []
     impossible: list[tuple[Clip, Failure]] = []
@@ -311,7 +311,7 @@ def _given_up(record: Mapping[str, Any] | None, clip: Clip, options: Options) ->
     return reason if reason.advice.action is Action.NEVER else None
 
 
-def in_order(works: Iterable[Work]) -> list[Work]:
+def in_order(works: Iterable[VideoJob]) -> list[VideoJob]:
     """Return works in the order in which they are taken.
 
     A fourth of them, evenly spread over all lengths, from short to long, so that there is something to cut
@@ -323,7 +323,7 @@ def in_order(works: Iterable[Work]) -> list[Work]:
     return [*by_length[::_ONE_IN], *reversed(others)]
 
 
-def works(tables: Tables, clips: Iterable[Clip]) -> list[Work]:
+def works(tables: Tables, clips: Iterable[Clip]) -> list[VideoJob]:
     """Return what is to be done for some clips of the tables, one work for each YouTube video."""
     rows: dict[str, list[Video]] = {}
     for video in steps(dict.fromkeys(clip.video for clip in steps(tables.clips))):
@@ -331,4 +331,4 @@ def works(tables: Tables, clips: Iterable[Clip]) -> list[Work]:
     wanted: dict[str, list[Clip]] = {}
     for clip in steps(clips):
         wanted.setdefault(clip.video.youtube_id, []).append(clip)
-    return in_order(Work(tuple(rows[name]), tuple(group)) for name, group in steps(wanted.items()))
+    return in_order(VideoJob(tuple(rows[name]), tuple(group)) for name, group in steps(wanted.items()))

@@ -15,11 +15,11 @@ from anyio.to_thread import run_sync
 from hdtf_async.core.events import Downloaded, DownloadProgress, DownloadStarted, FormatChosen, RawReady
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio
-from hdtf_async.lanes.limits import Rate
+from hdtf_async.lanes.limits import BandwidthLimiter
 from hdtf_async.lanes.raws import Raws
 from hdtf_async.output import partials
-from hdtf_async.output.atomic import trouble
-from hdtf_async.output.partials import PICTURE, SOUND, Promise
+from hdtf_async.output.atomic import os_errors_as_failures
+from hdtf_async.output.partials import PICTURE, SOUND, ResumeToken
 from hdtf_async.youtube import formats, tracks, ytdlp
 from hdtf_async.youtube.entries import CLIENTS
 
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
-    from hdtf_async.core.events import Events
+    from hdtf_async.core.events import EventBus
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.core.options import Options
-    from hdtf_async.dataset.plan import Work
+    from hdtf_async.dataset.plan import VideoJob
     from hdtf_async.lanes.raws import Raw
-    from hdtf_async.lanes.throttle import Turn
+    from hdtf_async.lanes.throttle import Permit
     from hdtf_async.lanes.user_videos import OwnFiles
     from hdtf_async.media.probe import Prober
-    from hdtf_async.output.directory import Store
+    from hdtf_async.output.directory import OutputDirectory
     from hdtf_async.youtube.entries import Source
     from hdtf_async.youtube.formats import Choice, Format
 
@@ -50,7 +50,7 @@ _SOUND_ENDINGS = {"m4a": "m4a", "mp4": "m4a", "webm": "weba"}
 
 
 @dataclass(frozen=True, slots=True)
-class Arrived:
+class Download:
     """A download as yt-dlp left it, not looked at yet."""
 
     path: Path | None
@@ -65,22 +65,22 @@ class Arrived:
     """When the download began, on the loop's clock."""
 
 
-class Fetcher:
+class Downloader:
     """Gets raws: the user's own, those kept from before, and from YouTube."""
 
     def __init__(  # noqa: PLR0913 - what it works with, once
         self,
         options: Options,
-        store: Store,
+        store: OutputDirectory,
         tool: ytdlp.YtDlp,
         prober: Prober,
-        events: Events,
+        events: EventBus,
         *,
         own: OwnFiles,
         width: int = 1,
     ) -> None:
         self._options = options
-        self._rate = Rate(options.limit_rate, width)
+        self._rate = BandwidthLimiter(options.limit_rate, width)
         self._store = store
         self._tool = tool
         self._prober = prober
@@ -97,11 +97,11 @@ class Fetcher:
         self._forbidding: dict[Source, Counter[str]] = {}
         """Sources of media, with how often they forbade which video since the last one they delivered."""
 
-    def expects_at_hand(self, work: Work) -> bool:
+    def expects_at_hand(self, work: VideoJob) -> bool:
         """Whether a raw seems to be there already, from file names and the journal alone."""
         return self._raws.seems_at_hand(work)
 
-    async def at_hand(self, work: Work) -> Raw | None:
+    async def at_hand(self, work: VideoJob) -> Raw | None:
         """Return a raw that needs no network, if there is a good one: kept, or the user's own.
 
         A bad one is left where it is; `accept` replaces it if it is ours.
@@ -116,18 +116,18 @@ class Fetcher:
             return None
         origin = "kept" if raw.path.parent == self._store.raws else "user"
         size = await self._store.size(raw.path)
-        self._events.tell(RawReady(work.stem, origin, size, anyio.current_time() - begun))
+        self._events.emit(RawReady(work.stem, origin, size, anyio.current_time() - begun))
         self._in_use.add(work.stem)
         return raw
 
-    async def download(self, work: Work, directory: Path, turn: Turn) -> Arrived:
+    async def download(self, work: VideoJob, directory: Path, turn: Permit) -> Download:
         """Ask for the video, choose its renditions and fetch them into a private directory.
 
         This is what holds a network token; `turn` is told once the video is offered, and once bytes arrive.
         What has arrived stays in the directory where another try can go on from there. Raises `Failure`.
         """
         begun = anyio.current_time()
-        self._events.tell(DownloadStarted(work.stem, work.youtube_id, work.attempt, work.least_bytes))
+        self._events.emit(DownloadStarted(work.stem, work.youtube_id, work.attempt, work.least_bytes))
         name = ""
         wanted: dict[str, Format] = {}
         try:
@@ -154,12 +154,12 @@ class Fetcher:
         told = ", ".join(f"format {rendition.format_id}" for rendition in wanted.values())
         words = f"attempt {work.attempt}: {told}, height {choice.video.height}, complete\n"
         await self._store.log(work.videos[0], words)
-        self._events.tell(Downloaded(work.stem, anyio.current_time() - begun))
-        return Arrived(
+        self._events.emit(Downloaded(work.stem, anyio.current_time() - begun))
+        return Download(
             arrived.get(PICTURE), arrived.get(SOUND), choice, formats.duration(info), _version(info), begun
         )
 
-    def _avoided(self, work: Work) -> set[Source]:
+    def _avoided(self, work: VideoJob) -> set[Source]:
         """Return the sources of media that have forbidden this video, or several others in a row.
 
         yt-dlp keeps one address of each format, that of the first client. Where that client's media are
@@ -171,7 +171,7 @@ class Fetcher:
             if work.youtube_id in videos or len(videos) >= FORBIDDING
         }
 
-    def _choose(self, work: Work, info: Mapping[str, Any], avoid: set[Source]) -> Choice:
+    def _choose(self, work: VideoJob, info: Mapping[str, Any], avoid: set[Source]) -> Choice:
         """Choose the formats. Another protocol is used only once the usual one was forbidden twice.
 
         A new address of the same client often works, and HLS has lower quality or lacks the size.
@@ -193,7 +193,7 @@ class Fetcher:
             return choice
         return choose(avoid=avoid - once) if once else choice
 
-    def _wanted(self, work: Work, choice: Choice) -> dict[str, Format]:
+    def _wanted(self, work: VideoJob, choice: Choice) -> dict[str, Format]:
         """Return what is to be fetched: the video, and its sound where that is a file of its own."""
         if self._options.audio is Audio.NONE:
             return {PICTURE: choice.video}
@@ -209,11 +209,11 @@ class Fetcher:
         picture = {} if work.youtube_id in self._pictures else {PICTURE: choice.video}
         return picture | {SOUND: choice.audio}
 
-    def _tell_chosen(self, work: Work, choice: Choice) -> None:
+    def _tell_chosen(self, work: VideoJob, choice: Choice) -> None:
         video, sound = choice.video, None if choice.audio is None else choice.audio.format_id
         wanted = self._options.audio is not Audio.NONE
         track = (choice.track if wanted else None) or tracks.UNKNOWN
-        self._events.tell(
+        self._events.emit(
             FormatChosen(
                 work.stem, video.format_id, video.height, video.fps, video.size, choice.refused, sound,
                 track.language, track.original, track.guessed,
@@ -222,16 +222,16 @@ class Fetcher:
 
     async def _fetch(  # noqa: PLR0913, PLR0917 - all that one download is about
         self,
-        work: Work,
+        work: VideoJob,
         info: Mapping[str, Any],
         name: str,
         rendition: Format,
         directory: Path,
-        turn: Turn,
+        turn: Permit,
     ) -> Path:
         """Fetch one rendition, or what is still missing of it."""
-        promise = Promise.of(name, work.youtube_id, rendition)
-        with trouble(directory):
+        promise = ResumeToken.of(name, work.youtube_id, rendition)
+        with os_errors_as_failures(directory):
             had = await run_sync(partials.resume, directory, promise)
         if had and had == promise.size and (directory / promise.file).exists():
             return directory / promise.file
@@ -243,7 +243,7 @@ class Fetcher:
                 turn.answered()
             total = progress.total or rendition.size
             self._still_to_come[work.stem] = max(0, (total or least) - progress.bytes)
-            self._events.tell(DownloadProgress(work.stem, progress.bytes, total, progress.speed))
+            self._events.emit(DownloadProgress(work.stem, progress.bytes, total, progress.speed))
 
         target = directory / promise.file
         try:
@@ -257,7 +257,7 @@ class Fetcher:
             self._still_to_come.pop(work.stem, None)
         return target
 
-    def _of_several(self, work: Work, failure: Failure) -> Failure:
+    def _of_several(self, work: VideoJob, failure: Failure) -> Failure:
         """Return the failure; media turned down for several videos in a row are not those videos' fault.
 
         A video is not judged by the others before its own address has been given out anew.
@@ -289,11 +289,11 @@ class Fetcher:
         others = (youtube_id for youtube_id in downloaded if youtube_id not in besides)
         return await self._tool.any_is_available(islice(others, ytdlp.SAMPLE), directory)
 
-    def was_unavailable(self, work: Work) -> bool:
+    def was_unavailable(self, work: VideoJob) -> bool:
         """Whether YouTube called the video unavailable, without a reason, 12 hours ago or earlier."""
         return self._store.known.was_unavailable(work.youtube_id, datetime.now(UTC))
 
-    async def accept(self, work: Work, arrived: Arrived) -> Raw:
+    async def accept(self, work: VideoJob, arrived: Download) -> Raw:
         """Check a download against what was promised, give it its name and record it.
 
         Raises `Failure`: ``raw_truncated``, ``raw_unreadable``, ``disk_full``, ``not_writable``.
@@ -317,10 +317,10 @@ class Fetcher:
         self._in_use.add(work.stem)
         files = {raw.path} if sound is None or raw.sound is None else {raw.path, raw.sound}
         size = sum([await self._store.size(path) for path in files])
-        self._events.tell(RawReady(work.stem, "youtube", size, anyio.current_time() - arrived.since))
+        self._events.emit(RawReady(work.stem, "youtube", size, anyio.current_time() - arrived.since))
         return raw
 
-    async def _accept_picture(self, work: Work, arrived: Arrived, path: Path) -> Raw:
+    async def _accept_picture(self, work: VideoJob, arrived: Download, path: Path) -> Raw:
         rendition = arrived.choice.video
         facts = await self._raws.facts(path, rendition.ext, work)
         _require_whole("picture", rendition, facts.end, facts.promised, arrived.duration, cut=facts.truncated)
@@ -337,7 +337,7 @@ class Fetcher:
         return self._raws.raw(final, facts, work, record)
 
     async def _accept_sound(
-        self, raw: Raw, work: Work, arrived: Arrived, path: Path, rendition: Format
+        self, raw: Raw, work: VideoJob, arrived: Download, path: Path, rendition: Format
     ) -> Raw:
         ending = _SOUND_ENDINGS[rendition.ext]
         sound = await self._prober.sound(path, container=ending)
@@ -353,7 +353,9 @@ class Fetcher:
             track=rendition.track,
         )
 
-    async def _told(self, work: Work, arrived: Arrived, path: Path, final: Path, rendition: Format) -> Record:
+    async def _told(
+        self, work: VideoJob, arrived: Download, path: Path, final: Path, rendition: Format
+    ) -> Record:
         """Return what the records of picture and sound have in common."""
         return {
             "youtube_id": work.youtube_id,
@@ -365,17 +367,17 @@ class Fetcher:
             "took": round(anyio.current_time() - arrived.since, 3),
         } | ({} if rendition.track is None else {"audio": rendition.track.to_json()})
 
-    async def discard(self, work: Work, raw: Raw) -> None:
+    async def discard(self, work: VideoJob, raw: Raw) -> None:
         """Use a raw no more that turned out bad."""
         await self._raws.discard(work, raw)
 
-    async def let_go(self, work: Work, *, keep: bool) -> None:
+    async def let_go(self, work: VideoJob, *, keep: bool) -> None:
         """Take note that nothing is cut from a video any more; delete its raw if this program fetched it."""
         self._in_use.discard(work.stem)
         for record in self._store.known.raws.get(work.youtube_id, ()) if not keep else ():
             await self._raws.remove(work, record["file"])
 
-    async def _reserve(self, work: Work, size: int) -> None:
+    async def _reserve(self, work: VideoJob, size: int) -> None:
         """Count on `size` bytes for a download, or refuse to begin it.
 
         It waits while other downloads run that may turn out smaller, or a source video may be deleted soon.
@@ -396,7 +398,7 @@ class Fetcher:
         self._still_to_come[work.stem] = size
 
 
-def _advanced(failure: Failure, promise: Promise, directory: Path, had: int) -> bool:
+def _advanced(failure: Failure, promise: ResumeToken, directory: Path, had: int) -> bool:
     """Whether an attempt brought a part worth mentioning: so the number of attempts stays bounded."""
     if failure.reason not in partials.RESUMABLE:
         return False

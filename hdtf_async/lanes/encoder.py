@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from hdtf_async.core.events import Events
+    from hdtf_async.core.events import EventBus
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.core.model import Clip, Form
     from hdtf_async.lanes.raws import Raw
-    from hdtf_async.media.demux import Facts
+    from hdtf_async.media.demux import MediaInfo
     from hdtf_async.media.face.finder import Finder
     from hdtf_async.media.framing import Part
     from hdtf_async.media.probe import Prober
     from hdtf_async.media.timeline import Shown
-    from hdtf_async.output.directory import Store
+    from hdtf_async.output.directory import OutputDirectory
 
 
 _AAC_FRAMES = 0.1
@@ -60,16 +60,16 @@ _LONGEST_STEP = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Cutter:
+class Encoder:
     """Makes clips of one form."""
 
     form: Form
-    store: Store
+    store: OutputDirectory
     tool: Path
     versions: dict[str, str]
     """Tool to version, for the metadata."""
     prober: Prober
-    events: Events
+    events: EventBus
     guard: Guard = UNGUARDED
     finder: Finder | None = None
     """Needed where the form crops to the face."""
@@ -93,7 +93,7 @@ class Cutter:
         begun = anyio.current_time()
         wanted = plan_cut(clip, raw, self.form)
         final = self.store.clip_path(clip)
-        self.events.tell(EncodeStarted(clip.stem, wanted.interval.seconds))
+        self.events.emit(EncodeStarted(clip.stem, wanted.interval.seconds))
         face: Record = {}
         if self.form.crop is Crop.FACE:
             wanted, face = await self._around_face(clip, raw, wanted)
@@ -110,7 +110,7 @@ class Cutter:
                 self.tool,
                 wanted,
                 temporary,
-                on_seconds=lambda seconds: self.events.tell(EncodeProgress(clip.stem, seconds)),
+                on_seconds=lambda seconds: self.events.emit(EncodeProgress(clip.stem, seconds)),
                 guard=self.guard,
             )
             facts = await self._facts(temporary)
@@ -135,13 +135,13 @@ class Cutter:
             {
                 "type": "clip",
                 "clip": clip.stem,
-                "form": row(clip, self.form) | self.form.stated(),
+                "form": row(clip, self.form) | self.form.to_json(),
                 "metadata": metadata,
                 "took": round(took, 3),
             }
         )
         missing = metadata.get("ends_early", 0.0)
-        self.events.tell(ClipDone(clip.stem, final.name, wanted.interval.seconds, size, took, missing))
+        self.events.emit(ClipDone(clip.stem, final.name, wanted.interval.seconds, size, took, missing))
 
     async def _around_face(self, clip: Clip, raw: Raw, cut: ffmpeg.Cut) -> tuple[ffmpeg.Cut, Record]:
         """Look for the face, and return the cut with its box and what the metadata tell of it."""
@@ -163,7 +163,7 @@ class Cutter:
         finally:
             await self.store.remove(temporary)
 
-    async def _wav(self, sound: ffmpeg.Sound, target: Path) -> Record:
+    async def _wav(self, sound: ffmpeg.AudioCut, target: Path) -> Record:
         """Write a clip's sound, check it, and return what its metadata tell of it."""
         await ffmpeg.wav(self.tool, sound, target, guard=self.guard)
         found = await run_sync(_wav_facts, target)
@@ -179,7 +179,7 @@ class Cutter:
             "wav_sha256": await self.store.sha256(target),
         }
 
-    async def _facts(self, path: Path) -> Facts:
+    async def _facts(self, path: Path) -> MediaInfo:
         try:
             return await self.prober.facts(path, container="mp4")
         except Failure as failure:
@@ -187,7 +187,7 @@ class Cutter:
                 raise Failure(Reason.CLIP_WRONG, failure.words) from failure
             raise
 
-    def _metadata(self, clip: Clip, raw: Raw, cut: ffmpeg.Cut, facts: Facts) -> Record:
+    def _metadata(self, clip: Clip, raw: Raw, cut: ffmpeg.Cut, facts: MediaInfo) -> Record:
         source_width, source_height = cut.looked_at or (raw.facts.width, raw.facts.height)
         line: Record = {
             "file_name": f"{clip.stem}.mp4",
@@ -301,7 +301,7 @@ def plan_cut(clip: Clip, raw: Raw, form: Form) -> ffmpeg.Cut:
     )
 
 
-def _inside(clip: Clip, facts: Facts, shown: Shown) -> Interval:
+def _inside(clip: Clip, facts: MediaInfo, shown: Shown) -> Interval:
     """Return the part of a clip's interval that lies in the video, if that is at least half of it."""
     wanted = interval = clip.interval
     # Half a frame is how far a published time and the end of a video may lie apart by rounding.
@@ -322,7 +322,7 @@ def _inside(clip: Clip, facts: Facts, shown: Shown) -> Interval:
     return interval
 
 
-def _one_part(facts: Facts, first: float, last: float) -> Part:
+def _one_part(facts: MediaInfo, first: float, last: float) -> Part:
     """Return how the frames of a clip look. Raises `Failure` where their size changes on the way."""
     part = facts.part_at(first)
     for later in facts.changes(first, last):
@@ -362,7 +362,7 @@ def _is_near(one: float, other: float, step: float) -> bool:
     return abs(one - other) <= 0.25 * step
 
 
-def _plan_sound(raw: Raw, begin: float, seconds: float) -> ffmpeg.Sound:
+def _plan_sound(raw: Raw, begin: float, seconds: float) -> ffmpeg.AudioCut:
     """Return the stretch of the audio that goes with a clip, from the clip's first frame on."""
     if raw.sound is None:
         raise Failure(Reason.NO_SOUND, "")
@@ -370,10 +370,10 @@ def _plan_sound(raw: Raw, begin: float, seconds: float) -> ffmpeg.Sound:
     track = raw.sound_track if inside is None else inside.track
     zero = None if inside is None else inside.zero
     suspect = raw.sound_suspect if inside is None else raw.facts.suspect
-    return ffmpeg.Sound(raw.sound, raw.sound.suffix[1:].lower(), begin, seconds, track, zero, suspect)
+    return ffmpeg.AudioCut(raw.sound, raw.sound.suffix[1:].lower(), begin, seconds, track, zero, suspect)
 
 
-def verify(cut: ffmpeg.Cut, facts: Facts, counted: int) -> None:
+def verify(cut: ffmpeg.Cut, facts: MediaInfo, counted: int) -> None:
     """Raise `Failure` with ``clip_wrong`` unless the clip is what was asked for.
 
     `facts` were found by demuxing, and `counted` frames by the encoder itself. That the source frames were
@@ -398,7 +398,7 @@ def verify(cut: ffmpeg.Cut, facts: Facts, counted: int) -> None:
         raise Failure(Reason.CLIP_WRONG, f"{facts.fps} fps, expected {cut.form.fps}")
 
 
-def _verify_times(cut: ffmpeg.Cut, facts: Facts) -> None:
+def _verify_times(cut: ffmpeg.Cut, facts: MediaInfo) -> None:
     """Raise `Failure` with ``clip_wrong`` unless the last frame is shown when it should be, and as long."""
     if cut.source is None:
         return

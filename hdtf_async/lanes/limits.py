@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
     from hdtf_async.core.options import Options
-    from hdtf_async.dataset.plan import Work
+    from hdtf_async.dataset.plan import VideoJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Lanes:
         return int(self.network.total_tokens + 2 * self.encodes.total_tokens)
 
 
-class Rate:
+class BandwidthLimiter:
     """Bytes a second that all downloads together may take; without a limit they take what there is.
 
     Each is told its part when it begins, as yt-dlp takes no other one later: half of what is left, so that a
@@ -85,28 +85,28 @@ class Rate:
             self._given_back = anyio.Event()
 
 
-class Queue:
+class RetryQueue:
     """Videos that wait for a slot: the planned ones in their order, and those put back, once due.
 
     Iterating ends when nothing waits and nothing that was handed out can come back.
     """
 
-    def __init__(self, works: Iterable[Work], *, expected: int = 0) -> None:
+    def __init__(self, works: Iterable[VideoJob], *, expected: int = 0) -> None:
         self._planned = deque(works)
-        self._put_back: list[tuple[float, int, Work]] = []
+        self._put_back: list[tuple[float, int, VideoJob]] = []
         self._numbers = count()
         self._out = expected
         """How many were handed out, or may be put in by somebody else, and are not finished."""
         self._closed = False
         self._news = anyio.Event()
 
-    def put_back(self, work: Work, after: float) -> None:
+    def put_back(self, work: VideoJob, after: float) -> None:
         """Let a video wait for `after` seconds and then for a slot; it is dropped if the queue is closed."""
         if not self._closed:
             heapq.heappush(self._put_back, (anyio.current_time() + after, next(self._numbers), work))
             self._tell()
 
-    def put_behind(self, work: Work) -> None:
+    def put_behind(self, work: VideoJob) -> None:
         """Let a video wait until all planned ones are handed out; it is dropped if the queue is closed."""
         if not self._closed:
             self._planned.append(work)
@@ -131,7 +131,7 @@ class Queue:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Work:
+    async def __anext__(self) -> VideoJob:
         while True:
             due = self._put_back[0][0] if self._put_back else math.inf
             if due <= anyio.current_time():

@@ -29,17 +29,17 @@ from hdtf_async.core.events import (
     WindingDown,
 )
 from hdtf_async.core.failures import Action, Failure, Reason
-from hdtf_async.lanes.limits import Queue
+from hdtf_async.lanes.limits import RetryQueue
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator
     from contextlib import AbstractAsyncContextManager
 
-    from hdtf_async.core.events import Events
+    from hdtf_async.core.events import EventBus
     from hdtf_async.core.model import Clip, Video
-    from hdtf_async.dataset.plan import Work
+    from hdtf_async.dataset.plan import VideoJob
     from hdtf_async.lanes.limits import Lanes
-    from hdtf_async.lanes.throttle import Entrance, Turn
+    from hdtf_async.lanes.throttle import Permit, Throttle
 
 WIND_DOWN = 60.0
 """Seconds that running encodes get to finish when the run was asked to end."""
@@ -52,30 +52,30 @@ R_contra = TypeVar("R_contra", contravariant=True)
 
 
 class Fetching(Protocol[A, R]):
-    """What the network lane does with one video; `fetch.Fetcher` is the real one."""
+    """What the network lane does with one video; `fetch.Downloader` is the real one."""
 
-    def expects_at_hand(self, work: Work) -> bool:
+    def expects_at_hand(self, work: VideoJob) -> bool:
         """Whether a raw seems to be there already."""
 
-    async def at_hand(self, work: Work) -> R | None:
+    async def at_hand(self, work: VideoJob) -> R | None:
         """Return a good raw that needs no network, if there is one."""
 
-    async def download(self, work: Work, directory: Path, turn: Turn) -> A:
+    async def download(self, work: VideoJob, directory: Path, turn: Permit) -> A:
         """Fetch the video into a private directory; say at once what YouTube answers."""
 
     async def another_is_available(self, directory: Path, besides: Collection[str]) -> bool:
         """Ask for a video that YouTube had before, and say whether it still has it."""
 
-    def was_unavailable(self, work: Work) -> bool:
+    def was_unavailable(self, work: VideoJob) -> bool:
         """Whether YouTube called the video unavailable before, without a reason and long enough ago."""
 
-    async def accept(self, work: Work, arrived: A) -> R:
+    async def accept(self, work: VideoJob, arrived: A) -> R:
         """Check what arrived, give it its name and record it."""
 
-    async def discard(self, work: Work, raw: R) -> None:
+    async def discard(self, work: VideoJob, raw: R) -> None:
         """Use a raw no more that turned out bad: the next try needs another."""
 
-    async def let_go(self, work: Work, *, keep: bool) -> None:
+    async def let_go(self, work: VideoJob, *, keep: bool) -> None:
         """Take note that nothing is cut from the raw any more, and delete it unless it is kept."""
 
 
@@ -96,13 +96,13 @@ class Pipeline(Generic[A, R]):
         self,
         *,
         lanes: Lanes,
-        entrance: Entrance,
+        entrance: Throttle,
         keep_raw: bool,
         fetching: Fetching[A, R],
         cutting: Cutting[R],
         private_directory: Callable[[Video], AbstractAsyncContextManager[Path]],
-        record_failure: Callable[[Work, Failure], Awaitable[None]],
-        events: Events,
+        record_failure: Callable[[VideoJob, Failure], Awaitable[None]],
+        events: EventBus,
         backoff: Callable[[int], float],
     ) -> None:
         self.stopped: Failure | None = None
@@ -119,10 +119,10 @@ class Pipeline(Generic[A, R]):
         self._whole = anyio.CancelScope()
         self._winds_down = False
         self._encoding = 0
-        self._to_fetch = self._at_hand = Queue(())
-        self._unconfirmed: list[tuple[Work, Failure]] = []
+        self._to_fetch = self._at_hand = RetryQueue(())
+        self._unconfirmed: list[tuple[VideoJob, Failure]] = []
         """Videos that were called unavailable without a reason since the last one that was available."""
-        self._confirmed: list[tuple[Work, Failure]] = []
+        self._confirmed: list[tuple[VideoJob, Failure]] = []
         """Those after which another video was available, which shows that the address was not blocked."""
         self._interruptible: set[anyio.CancelScope] = set()
 
@@ -131,20 +131,20 @@ class Pipeline(Generic[A, R]):
         """Why no further download starts, if every one would fail alike."""
         return self._entrance.over
 
-    async def run(self, works: Iterable[Work], finish: anyio.Event | None = None) -> None:
+    async def run(self, works: Iterable[VideoJob], finish: anyio.Event | None = None) -> None:
         """Take every video through the lanes; return when all have been tried, or the run was stopped.
 
         Once `finish` is set the run winds down.
         """
-        at_hand: list[Work] = []
-        to_fetch: list[Work] = []
+        at_hand: list[VideoJob] = []
+        to_fetch: list[VideoJob] = []
         for work in works:
             (at_hand if self._fetching.expects_at_hand(work) else to_fetch).append(work)
             await checkpoint()  # it looks for files: the loop shall not stand still for all of them
         # Two queues, so that raws which wait for an encode never keep a download from starting. One at
         # hand that turns out bad joins the other queue.
-        self._to_fetch = Queue(to_fetch, expected=len(at_hand))
-        self._at_hand = Queue(at_hand)
+        self._to_fetch = RetryQueue(to_fetch, expected=len(at_hand))
+        self._at_hand = RetryQueue(at_hand)
         with self._whole:
             async with anyio.create_task_group() as beside:
                 beside.start_soon(self.wind_down, finish or anyio.Event())
@@ -154,11 +154,11 @@ class Pipeline(Generic[A, R]):
                 await self.settle_at_end()
                 beside.cancel_scope.cancel()
 
-    async def feed(self, queue: Queue, way: Callable[[Work], Awaitable[None]]) -> None:
+    async def feed(self, queue: RetryQueue, way: Callable[[VideoJob], Awaitable[None]]) -> None:
         """Start the videos of a queue, each when there is a slot for it."""
         slots = anyio.Semaphore(self._lanes.slots)
 
-        async def in_slot(work: Work) -> None:
+        async def in_slot(work: VideoJob) -> None:
             try:
                 await way(work)
             finally:
@@ -170,7 +170,7 @@ class Pipeline(Generic[A, R]):
                 await slots.acquire()
                 videos.start_soon(in_slot, work)
 
-    async def one_video(self, work: Work) -> None:
+    async def one_video(self, work: VideoJob) -> None:
         """Take one video from its id to its last clip."""
         async with self._judged(work):
             async with self._private_directory(work.videos[0]) as directory:
@@ -182,7 +182,7 @@ class Pipeline(Generic[A, R]):
                 raw = await self._fetching.accept(work, arrived)
             await self.cut_all(work, raw)
 
-    async def one_at_hand(self, work: Work) -> None:
+    async def one_at_hand(self, work: VideoJob) -> None:
         """Take one video whose raw seems to be there already to its last clip."""
         try:
             async with self._judged(work):
@@ -194,7 +194,7 @@ class Pipeline(Generic[A, R]):
         finally:
             self._to_fetch.finished()
 
-    async def download(self, work: Work, directory: Path) -> A | None:
+    async def download(self, work: VideoJob, directory: Path) -> A | None:
         """Fetch one video under a network token; None where nothing is to be started any more."""
         with anyio.CancelScope() as scope, self._until_wind_down(scope):
             async with self._entrance.turn() as turn:
@@ -210,7 +210,7 @@ class Pipeline(Generic[A, R]):
                 return arrived
         return None
 
-    async def weigh(self, work: Work, failure: Failure, turn: Turn, directory: Path) -> Failure:
+    async def weigh(self, work: VideoJob, failure: Failure, turn: Permit, directory: Path) -> Failure:
         """Say what a failure means for the lane; return what it means for the video."""
         if failure.reason is Reason.UNREACHABLE:
             turn.unreached()
@@ -233,7 +233,7 @@ class Pipeline(Generic[A, R]):
                 await self.video_failed(one, verdict)
         return verdict
 
-    async def cut_all(self, work: Work, raw: R) -> None:
+    async def cut_all(self, work: VideoJob, raw: R) -> None:
         """Make all clips of a video, as the encode lane has room for them."""
         came: dict[Clip, Failure | None] = {}
         async with anyio.create_task_group() as clips:
@@ -246,7 +246,7 @@ class Pipeline(Generic[A, R]):
         over = all(clip in came and _is_over(came[clip]) for clip in work.clips)
         await self._fetching.let_go(work, keep=self._keep_raw or not over)
 
-    async def one_clip(self, work: Work, clip: Clip, raw: R, came: dict[Clip, Failure | None]) -> None:
+    async def one_clip(self, work: VideoJob, clip: Clip, raw: R, came: dict[Clip, Failure | None]) -> None:
         """Make one clip, as often as the table says, and note what came of it."""
         attempt = 0
         while await self._encode_token():
@@ -277,13 +277,13 @@ class Pipeline(Generic[A, R]):
         if _is_unread(failed) or advice.action is not Action.RETRY or attempt >= advice.tries:
             return False
         after = self._backoff(attempt)
-        self._events.tell(ClipRetrying(clip.stem, failed.reason, failed.words, after, attempt))
+        self._events.emit(ClipRetrying(clip.stem, failed.reason, failed.words, after, attempt))
         with anyio.CancelScope() as scope, self._until_wind_down(scope):
             await anyio.sleep(after)
             return True
         return False
 
-    async def video_failed(self, work: Work, failure: Failure) -> None:
+    async def video_failed(self, work: VideoJob, failure: Failure) -> None:
         """Do what the table says: stop, try again, or record that the clips cannot be had."""
         advice = failure.reason.advice
         goes_on = self._entrance.over is None
@@ -300,20 +300,20 @@ class Pipeline(Generic[A, R]):
             self._to_fetch.put_back(replace(work, attempt=work.attempt + (not failure.advanced)), after)
         elif failure.reason is Reason.UNAVAILABLE:
             self._unconfirmed.append((work, failure))
-            self._events.tell(VideoUnconfirmed(work.stem, work.youtube_id, failure.words))
+            self._events.emit(VideoUnconfirmed(work.stem, work.youtube_id, failure.words))
         else:
             await self.give_up(work, failure)
         if not goes_on:
             self._to_fetch.close()
 
-    async def give_up(self, work: Work, failure: Failure) -> None:
+    async def give_up(self, work: VideoJob, failure: Failure) -> None:
         """Record that this run does not get a video."""
-        self._events.tell(
+        self._events.emit(
             VideoFailed(work.stem, work.youtube_id, failure.reason, failure.words, len(work.clips))
         )
         await self.clips_failed(work, failure, with_video=True)
 
-    async def another_is_available(self, directory: Path, *works: Work) -> bool:
+    async def another_is_available(self, directory: Path, *works: VideoJob) -> bool:
         """Say whether YouTube still has a video that it had before, other than those that are in doubt."""
         doubted = {work.youtube_id for work in (*works, *(work for work, _ in self._unconfirmed))}
         return await self._fetching.another_is_available(directory, doubted)
@@ -349,7 +349,7 @@ class Pipeline(Generic[A, R]):
         for work, failure in self._unconfirmed:
             await self.give_up(work, blocked or failure)
 
-    async def clips_failed(self, work: Work, failure: Failure, *, with_video: bool = False) -> None:
+    async def clips_failed(self, work: VideoJob, failure: Failure, *, with_video: bool = False) -> None:
         """Record clips that could not be had, or stop the run where the trouble is local."""
         if failure.reason.advice.stops:
             self.stop(failure)
@@ -360,7 +360,7 @@ class Pipeline(Generic[A, R]):
             self.stop(trouble)
         else:
             for clip in work.clips:
-                self._events.tell(ClipFailed(clip.stem, failure.reason, failure.words, with_video))
+                self._events.emit(ClipFailed(clip.stem, failure.reason, failure.words, with_video))
 
     def stop(self, trouble: Failure) -> None:
         """End the run: nothing more can be made until a person has mended something on this machine."""
@@ -372,7 +372,7 @@ class Pipeline(Generic[A, R]):
         """Once asked, start nothing more and end the downloads; running encodes get some time to finish."""
         await finish.wait()
         self._winds_down = True
-        self._events.tell(WindingDown(self._encoding, WIND_DOWN))
+        self._events.emit(WindingDown(self._encoding, WIND_DOWN))
         self._entrance.end()
         self._to_fetch.close()
         self._at_hand.close()
@@ -399,7 +399,7 @@ class Pipeline(Generic[A, R]):
         return False
 
     @asynccontextmanager
-    async def _judged(self, work: Work) -> AsyncIterator[None]:
+    async def _judged(self, work: VideoJob) -> AsyncIterator[None]:
         """Do about a video's failure what the table says."""
         try:
             with _own_faults():
@@ -407,11 +407,11 @@ class Pipeline(Generic[A, R]):
         except Failure as failure:
             await self.video_failed(work, failure)
 
-    def _tell_retrying(self, work: Work, failure: Failure, after: float) -> None:
-        self._events.tell(Retrying(work.stem, failure.reason, failure.words, after, work.attempt))
+    def _tell_retrying(self, work: VideoJob, failure: Failure, after: float) -> None:
+        self._events.emit(Retrying(work.stem, failure.reason, failure.words, after, work.attempt))
 
 
-def _opens(failure: Failure, turn: Turn) -> bool:
+def _opens(failure: Failure, turn: Permit) -> bool:
     """Whether a failure that is no answer to "am I blocked?" still shows that YouTube can be reached."""
     return failure.reason is Reason.UNAVAILABLE and turn.probed is Reason.UNREACHABLE
 

@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from hdtf_async.core.events import Events
+    from hdtf_async.core.events import EventBus
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.core.model import Tables, Video
     from hdtf_async.core.options import Options
-    from hdtf_async.dataset.plan import Plan, Work
+    from hdtf_async.dataset.plan import Plan, VideoJob
     from hdtf_async.lanes.user_videos import OwnFile, OwnFiles
-    from hdtf_async.media.demux import Facts
+    from hdtf_async.media.demux import MediaInfo
     from hdtf_async.media.probe import Prober
     from hdtf_async.media.timeline import Shown
-    from hdtf_async.output.directory import Store
+    from hdtf_async.output.directory import OutputDirectory
 
 _KEPT = ("mp4", "m4v", "mov", "webm", "mkv")
 """File endings under which a source video may lie in an output directory without a record."""
@@ -41,7 +41,7 @@ class Raw:
 
     path: Path
     container: str
-    facts: Facts
+    facts: MediaInfo
     shown: Mapping[str, Shown]
     """Stem of each clip that is to be cut to the frames of its interval."""
     format_id: str | None
@@ -72,18 +72,20 @@ class Raw:
 class Raws:
     """Knows which raws there are; looks at them through the prober before anybody cuts from them."""
 
-    def __init__(self, options: Options, store: Store, prober: Prober, own: OwnFiles, events: Events) -> None:
+    def __init__(
+        self, options: Options, store: OutputDirectory, prober: Prober, own: OwnFiles, events: EventBus
+    ) -> None:
         self._options = options
         self._store = store
         self._prober = prober
         self._own = own
         self._events = events
 
-    def seems_at_hand(self, work: Work) -> bool:
+    def seems_at_hand(self, work: VideoJob) -> bool:
         """Whether a raw seems to be there already, from file names and the journal alone."""
         return bool(self._own.of(work)) or any(True for _ in (*self._recorded(work), *self._kept(work)))
 
-    async def picture_at_hand(self, work: Work) -> Raw | None:
+    async def picture_at_hand(self, work: VideoJob) -> Raw | None:
         """Return a good raw without its sound, if there is one; a bad one is left where it is.
 
         Each of the user's own files that is not used is told, with the reason. Raises `Failure` with
@@ -108,7 +110,7 @@ class Raws:
             await self._not_used(work, path, why)
         return None
 
-    async def _own_video(self, work: Work) -> Raw | None:
+    async def _own_video(self, work: VideoJob) -> Raw | None:
         """Return the first of the user's own files that can be the video. Raises `Failure`."""
         used: Raw | None = None
         sounds: list[OwnFile] = []
@@ -135,7 +137,7 @@ class Raws:
             return None
         return replace(used, beside=tuple(sounds))
 
-    async def _looked_at(self, path: Path, work: Work) -> tuple[Facts | None, str]:
+    async def _looked_at(self, path: Path, work: VideoJob) -> tuple[MediaInfo | None, str]:
         """Return what is in a video, if it can be read, and why it cannot be used, if that is so."""
         try:
             facts = await self.facts(path, path.suffix[1:].lower(), work)
@@ -149,7 +151,7 @@ class Raws:
             return facts, f"height {min(facts.width, facts.height)}, but --resolution is exact"
         return facts, ""
 
-    def _has_another_height(self, facts: Facts | None, work: Work) -> bool:
+    def _has_another_height(self, facts: MediaInfo | None, work: VideoJob) -> bool:
         """Whether a good video is not at the height that is asked for."""
         if facts is None or facts.truncated or self._options.resolution is not Resolution.EXACT:
             return False
@@ -164,7 +166,7 @@ class Raws:
                 raise
             return False
 
-    async def with_sound_at_hand(self, work: Work, raw: Raw) -> Raw | None:
+    async def with_sound_at_hand(self, work: VideoJob, raw: Raw) -> Raw | None:
         """Return a raw with the sound that is wanted, if that is there.
 
         Raises `Failure` with ``raw_dir_file`` where the user's own sound to it is bad.
@@ -198,7 +200,7 @@ class Raws:
         dubbed = raw.track is not None and raw.track.dubbed
         return None if raw.facts.sound is None or dubbed else raw.with_own_sound()
 
-    async def _with_own_sound(self, work: Work, raw: Raw) -> Raw:
+    async def _with_own_sound(self, work: VideoJob, raw: Raw) -> Raw:
         """Return the user's own video with the first good one of the sounds beside it."""
         found: Raw | None = None
         bad: list[str] = []
@@ -222,13 +224,13 @@ class Raws:
             raise Failure(Reason.RAW_DIR_FILE, "\n".join(bad))
         return found
 
-    def _tell_unused(self, work: Work, each: OwnFile, why: str) -> None:
-        self._events.tell(FileNotUsed(work.stem, each.path.name, why))
+    def _tell_unused(self, work: VideoJob, each: OwnFile, why: str) -> None:
+        self._events.emit(FileNotUsed(work.stem, each.path.name, why))
 
-    async def _not_used(self, work: Work, path: Path, why: str) -> None:
+    async def _not_used(self, work: VideoJob, path: Path, why: str) -> None:
         await self._store.log(work.videos[0], f"{path.name} is not used: {why}\n")
 
-    def _recorded(self, work: Work) -> Iterable[tuple[Path, Mapping[str, Any]]]:
+    def _recorded(self, work: VideoJob) -> Iterable[tuple[Path, Mapping[str, Any]]]:
         """Yield the source video that the journal names, with its record, if it is what is asked for."""
         record = self._store.known.raw_there(work.youtube_id)
         asked, got = self._options.resolution, record and record["resolution"]
@@ -236,13 +238,13 @@ class Raws:
         if record is not None and (asked == got or Resolution.BEST not in (asked, got)):
             yield self._store.raws / record["file"], record
 
-    def _kept(self, work: Work) -> Iterable[Path]:
+    def _kept(self, work: VideoJob) -> Iterable[Path]:
         """Yield source videos without a record: another program's, or ours from before a power cut."""
         if self._store.known.raw_there(work.youtube_id) is None:
             paths = (self._store.raw_path(video, ending) for video in work.videos for ending in _KEPT)
             yield from (path for path in paths if path.is_file() and not self._own.owns(path))
 
-    async def keep(self, work: Work, path: Path, final: Path, record: Record) -> None:
+    async def keep(self, work: VideoJob, path: Path, final: Path, record: Record) -> None:
         """Record a raw that was checked, and give it its name, in this order.
 
         One that is there without a record could be anybody's, of any rendition. Raises `Failure`:
@@ -252,7 +254,7 @@ class Raws:
         await self._store.publish(path, final)
         await self.only(work, final, record["type"])
 
-    async def only(self, work: Work, raw: Path, kind: str) -> None:
+    async def only(self, work: VideoJob, raw: Path, kind: str) -> None:
         """Let a raw of ours stand under the names of all rows, and remove what it has replaced."""
         ending = raw.suffix[1:]
         for video in work.videos:
@@ -263,24 +265,24 @@ class Raws:
             if record["type"] == kind and record["file"].rpartition(".")[2] != ending:
                 await self.remove(work, record["file"])
 
-    async def remove(self, work: Work, file: str) -> None:
+    async def remove(self, work: VideoJob, file: str) -> None:
         """Remove a raw of ours under the names of all rows. Raises `Failure` with ``not_writable``."""
         await remove_raw(self._store, file, work.videos, own=self._own)
 
-    async def discard(self, work: Work, raw: Raw) -> None:
+    async def discard(self, work: VideoJob, raw: Raw) -> None:
         """Use a raw no more that turned out bad: ours is deleted, the user's own is left alone."""
         await self._store.log(work.videos[0], f"{raw.path.name} cannot be decoded and is not used any more\n")
         for path in {raw.path, raw.sound or raw.path}:
             if not self._own.owns(path):
                 await self.remove(work, path.name)
 
-    async def facts(self, path: Path, container: str, work: Work) -> Facts:
+    async def facts(self, path: Path, container: str, work: VideoJob) -> MediaInfo:
         """Return what is in a video, with the frames of each clip of it. Raises `Failure`."""
         return await self._prober.facts(
             path, container=container, intervals=[clip.interval for clip in work.clips]
         )
 
-    def raw(self, path: Path, facts: Facts, work: Work, record: Mapping[str, Any]) -> Raw:
+    def raw(self, path: Path, facts: MediaInfo, work: VideoJob, record: Mapping[str, Any]) -> Raw:
         """Return a raw that is there, with what its record tells of it."""
         stems = [clip.stem for clip in work.clips]
         ratio = record.get("stretched_ratio")
@@ -296,7 +298,7 @@ class Raws:
         )
 
 
-async def remove_raw(store: Store, file: str, videos: Iterable[Video], *, own: OwnFiles) -> None:
+async def remove_raw(store: OutputDirectory, file: str, videos: Iterable[Video], *, own: OwnFiles) -> None:
     """Remove a raw that the journal names, under the names of all rows; never one of the user's own.
 
     Raises `Failure` with ``not_writable``.
@@ -307,7 +309,7 @@ async def remove_raw(store: Store, file: str, videos: Iterable[Video], *, own: O
             await store.remove(path)
 
 
-async def let_go_of_finished(read: Tables, decided: Plan, store: Store, own: OwnFiles) -> None:
+async def let_go_of_finished(read: Tables, decided: Plan, store: OutputDirectory, own: OwnFiles) -> None:
     """Delete the raws of which every clip is there: a run was killed before it came to that."""
     over = {clip.video.youtube_id for clip in decided.there} - {
         clip.video.youtube_id for clip in decided.clips

@@ -37,7 +37,7 @@ from hdtf_async.lanes.streaks import Streaks
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
-    from hdtf_async.core.events import Events
+    from hdtf_async.core.events import EventBus
     from hdtf_async.core.failures import Failure
 
 PROBES = 3
@@ -60,10 +60,10 @@ def asks_that_fit(memory: int | None) -> float:
     return math.inf if memory is None else max(1, memory // ASK_MEMORY)
 
 
-class Turn:
+class Permit:
     """One attempt in the lane: who has it says what YouTube answered."""
 
-    def __init__(self, entrance: Entrance, closings: int, probed: Reason | None = None) -> None:
+    def __init__(self, entrance: Throttle, closings: int, probed: Reason | None = None) -> None:
         self._entrance = entrance
         self.closings = closings
         """How often the lane had been closed when this attempt began."""
@@ -90,7 +90,7 @@ class Turn:
         self._entrance.refused(self, failure)
 
 
-class Entrance:
+class Throttle:
     """Lets attempts into the network lane, at least `pace` seconds apart, while the lane is open.
 
     Once as many have no answer yet as `encodes` has tokens, the next one waits for it, but not for long; once
@@ -104,7 +104,7 @@ class Entrance:
         *,
         pace: float,
         cool_down: float,
-        events: Events,
+        events: EventBus,
         earlier: Iterable[float] = (),
         most_asking: float = math.inf,
     ) -> None:
@@ -124,7 +124,7 @@ class Entrance:
         self._events = events
         self._begun = -math.inf
         """When the last one was let in, on the loop's clock."""
-        self._asking: set[Turn] = set()
+        self._asking: set[Permit] = set()
         """Those who were let in and have no answer yet."""
         self._opens = -math.inf
         """When the cool-down ends."""
@@ -138,7 +138,7 @@ class Entrance:
         self._closed_since: float | None = None
         """Since when it has not been open, on the loop's clock; None while it is."""
         self._refused_probes = 0
-        self._probe: Turn | None = None
+        self._probe: Permit | None = None
         self._ended = False
         self._one = anyio.Lock()
         self._waiting = anyio.CancelScope()
@@ -153,11 +153,11 @@ class Entrance:
         self._ended = True
         self._changed()
 
-    def answered(self, turn: Turn) -> None:
+    def answered(self, turn: Permit) -> None:
         """Open the lane if this was the probe; in any case it asks no more."""
         self._asked(turn)
         if turn is self._probe and self._closed_since is not None:
-            self._events.tell(LaneOpened(round(anyio.current_time() - self._closed_since, 3)))
+            self._events.emit(LaneOpened(round(anyio.current_time() - self._closed_since, 3)))
             self._probe = self._closed_since = None
             self._refused_probes = 0
             self._changed()
@@ -167,7 +167,7 @@ class Entrance:
         self._begun = -math.inf
         self._changed()
 
-    def refused(self, turn: Turn, failure: Failure) -> None:
+    def refused(self, turn: Permit, failure: Failure) -> None:
         """Close the lane, for longer than before if this was the probe; old news changes nothing."""
         if turn.closings < self._closings or self._ended:
             return
@@ -190,7 +190,7 @@ class Entrance:
             self._opens = anyio.current_time() + self._cool_down
             self._changed()
         after = None if for_good else self._cool_down
-        self._events.tell(LaneClosed(reason, failure.words, after, self._refused_probes))
+        self._events.emit(LaneClosed(reason, failure.words, after, self._refused_probes))
 
     def _begin_cool_down(self, reason: Reason) -> None:
         """Begin with the first wait for a reason."""
@@ -200,7 +200,7 @@ class Entrance:
         self._cool_down = min(UNREACHABLE_WAIT, self._first_cool_down) if short else self._first_cool_down
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[Turn | None]:
+    async def turn(self) -> AsyncIterator[Permit | None]:
         """Wait until the lane is open and for the pace, then hold a token; None where it has ended."""
         turn = await self._enter()
         try:
@@ -213,7 +213,7 @@ class Entrance:
                     self._probe = None
                     self._changed()
 
-    async def _enter(self) -> Turn | None:
+    async def _enter(self) -> Permit | None:
         # One at a time waits for the pace and then for a token, so that tokens which become free at the
         # same moment do not lead to a burst of starts, and who waits for the pace holds no token.
         async with self._one:
@@ -229,7 +229,7 @@ class Entrance:
                         if self._earlier:
                             self._earlier.append(self._begun)
                         probed = None if self._closed_since is None else self._cause
-                        turn = Turn(self, self._closings, probed)
+                        turn = Permit(self, self._closings, probed)
                         self._asking.add(turn)
                         if probed is not None:
                             self._probe = turn
@@ -250,10 +250,10 @@ class Entrance:
         at = self._earlier[-allowed] + HOUR
         if at - now > LONG_WAIT and at != self._announced:
             self._announced = at
-            self._events.tell(PaceWait(round(at - now, 3), len(self._earlier)))
+            self._events.emit(PaceWait(round(at - now, 3), len(self._earlier)))
         return at
 
-    def _asked(self, turn: Turn) -> None:
+    def _asked(self, turn: Permit) -> None:
         waited_for = self._others_ask or len(self._asking) >= self._most_asking
         if turn in self._asking and waited_for:
             self._changed()

@@ -16,20 +16,20 @@ import anyio
 from anyio.to_thread import run_sync
 
 from hdtf_async.core import preflight
-from hdtf_async.core.exceptions import one_error
+from hdtf_async.core.exceptions import unwrap_exception_group
 from hdtf_async.core.failures import Failure
 from hdtf_async.core.memory import available_memory
-from hdtf_async.core.preflight import Verdict
+from hdtf_async.core.preflight import Status
 from hdtf_async.core.steps import steps
 from hdtf_async.core.system import own_version
-from hdtf_async.lanes.downloader import Fetcher
-from hdtf_async.lanes.encoder import Cutter
+from hdtf_async.lanes.downloader import Downloader
+from hdtf_async.lanes.encoder import Encoder
 from hdtf_async.lanes.limits import backoff
 from hdtf_async.lanes.pipeline import Pipeline
-from hdtf_async.lanes.throttle import HOUR, Entrance, asks_that_fit
+from hdtf_async.lanes.throttle import HOUR, Throttle, asks_that_fit
 from hdtf_async.media import ffmpeg
 from hdtf_async.media.face import finder as faces
-from hdtf_async.media.ffmpeg import ffmpeg_of
+from hdtf_async.media.ffmpeg import find_ffmpeg
 from hdtf_async.media.probe import Prober
 from hdtf_async.output.manifests import failure_record
 from hdtf_async.process.guard import guarding
@@ -39,41 +39,41 @@ from hdtf_async.youtube.ytdlp import YtDlp, look_at_cookies, require_yt_dlp
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
-    from hdtf_async.core.events import Events
+    from hdtf_async.core.events import EventBus
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.core.options import Options
-    from hdtf_async.core.preflight import Sign
-    from hdtf_async.dataset.plan import Work
-    from hdtf_async.lanes.downloader import Arrived
+    from hdtf_async.core.preflight import CheckResult
+    from hdtf_async.dataset.plan import VideoJob
+    from hdtf_async.lanes.downloader import Download
     from hdtf_async.lanes.limits import Lanes
     from hdtf_async.lanes.raws import Raw
     from hdtf_async.lanes.user_videos import OwnFiles
-    from hdtf_async.output.directory import Store
-    from hdtf_async.output.journal import Gathered, Known
+    from hdtf_async.output.directory import OutputDirectory
+    from hdtf_async.output.journal import Gathered, JournalIndex
 
 
 @dataclass(frozen=True, slots=True)
-class Workshop:
+class Toolchain:
     """Tools and lanes, ready for videos of one directory. Made by `workshop`."""
 
     options: Options
     lanes: Lanes
-    entrance: Entrance
-    directory: Store
-    fetcher: Fetcher
-    cutter: Cutter
+    entrance: Throttle
+    directory: OutputDirectory
+    fetcher: Downloader
+    cutter: Encoder
     prober: Prober
     """Reads source videos; the cutter has one of its own for clips."""
     javascript: JavaScript
     about: ffmpeg.About
-    events: Events
+    events: EventBus
 
     @property
     def versions(self) -> dict[str, str]:
         """Tool to version, for the metadata."""
         return self.cutter.versions
 
-    def pipeline(self) -> Pipeline[Arrived, Raw]:
+    def pipeline(self) -> Pipeline[Download, Raw]:
         """Return lanes for some videos; all that come from here share limits, pace and breaker."""
         return Pipeline(
             lanes=self.lanes,
@@ -87,7 +87,7 @@ class Workshop:
             backoff=partial(backoff, first=self.options.retry_wait),
         )
 
-    async def get_ready(self, works: Iterable[Work]) -> None:
+    async def get_ready(self, works: Iterable[VideoJob]) -> None:
         """Raise `Failure` where something would fail for every one of these videos alike.
 
         JavaScript is tested only where a video has to be downloaded, and while the prober starts.
@@ -95,14 +95,14 @@ class Workshop:
         downloads = await run_sync(
             require_ready, works, self.options, self.directory, self.fetcher, self.about
         )
-        with one_error():
+        with unwrap_exception_group():
             async with anyio.create_task_group() as group:
                 if downloads:
                     group.start_soon(self.javascript.require, self.directory.out)
                 await self.prober.ready()
 
     async def one_video(
-        self, work: Work, ledger: Gathered, finish: anyio.Event | None = None
+        self, work: VideoJob, ledger: Gathered, finish: anyio.Event | None = None
     ) -> tuple[list[Record], Failure | None]:
         """Do all that a run does for one video, for whoever writes the journal.
 
@@ -120,23 +120,23 @@ class Workshop:
             await pipeline.run((work,), finish)
         return records, pipeline.stopped or pipeline.closed
 
-    async def _record_failure(self, work: Work, failure: Failure) -> None:
+    async def _record_failure(self, work: VideoJob, failure: Failure) -> None:
         await self.directory.append(*(failure_record(clip, failure) for clip in work.clips))
 
 
 @asynccontextmanager
-async def workshop(  # noqa: PLR0913 - what videos are made with
+async def open_toolchain(  # noqa: PLR0913 - what videos are made with
     options: Options,
     lanes: Lanes,
-    directory: Store,
-    events: Events,
+    directory: OutputDirectory,
+    events: EventBus,
     *,
     own: OwnFiles,
     videos: int | None = None,
-    entrance: Entrance | None = None,
-) -> AsyncIterator[Workshop]:
+    entrance: Throttle | None = None,
+) -> AsyncIterator[Toolchain]:
     """Get ready for so many videos, or for nobody knows how many. Raises `Failure`: a tool is missing."""
-    tool = await run_sync(ffmpeg_of, options)
+    tool = await run_sync(find_ffmpeg, options)
     require_yt_dlp(options)
     about = await ffmpeg.about(tool)
     versions = {"hdtf_async": own_version(), "ffmpeg": about.version}
@@ -153,13 +153,13 @@ async def workshop(  # noqa: PLR0913 - what videos are made with
         if finder is not None:
             versions |= await run_sync(finder.versions)
         yt_dlp = YtDlp(options, tool, guard, environment)
-        yield Workshop(
+        yield Toolchain(
             options,
             lanes,
             entrance or entrance_for(options, lanes, directory.known, events),
             directory,
-            Fetcher(options, directory, yt_dlp, prober, events, own=own, width=width),
-            Cutter(options.form, directory, tool, versions, clip_prober, events, guard, finder),
+            Downloader(options, directory, yt_dlp, prober, events, own=own, width=width),
+            Encoder(options.form, directory, tool, versions, clip_prober, events, guard, finder),
             prober,
             JavaScript(options, yt_dlp),
             about,
@@ -167,10 +167,10 @@ async def workshop(  # noqa: PLR0913 - what videos are made with
         )
 
 
-def entrance_for(options: Options, lanes: Lanes, known: Known, events: Events) -> Entrance:
+def entrance_for(options: Options, lanes: Lanes, known: JournalIndex, events: EventBus) -> Throttle:
     """Return the entrance to the network lane; what a census of this directory asked lately counts there."""
     ago = [seconds for seconds in known.census_ages(datetime.now(UTC)) if seconds < HOUR]
-    return Entrance(
+    return Throttle(
         lanes.network, lanes.encodes, pace=options.pace, cool_down=options.cool_down, events=events,
         earlier=[anyio.current_time() - seconds for seconds in ago],
         most_asking=asks_that_fit(available_memory()),
@@ -178,14 +178,18 @@ def entrance_for(options: Options, lanes: Lanes, known: Known, events: Events) -
 
 
 def require_ready(
-    works: Iterable[Work], options: Options, directory: Store, fetcher: Fetcher, about: ffmpeg.About
+    works: Iterable[VideoJob],
+    options: Options,
+    directory: OutputDirectory,
+    fetcher: Downloader,
+    about: ffmpeg.About,
 ) -> bool:
     """Raise `Failure` where something would fail for every video alike; `doctor` looks closer.
 
     It costs a few milliseconds, and no process that is not started anyway. Returns whether a video has to be
     downloaded.
     """
-    signs: list[Sign | None] = [
+    signs: list[CheckResult | None] = [
         preflight.of_ffmpeg(about.version, about.switches, keeps_rate=options.fps is None)
     ]
     least = [work.least_bytes for work in steps(works) if not fetcher.expects_at_hand(work)]
@@ -196,6 +200,6 @@ def require_ready(
             preflight.of_room(free=free, min_free=options.min_free, least=least, keep_raw=options.keeps_raws),
         ]
     for sign in signs:
-        if sign is not None and sign.verdict is Verdict.WRONG:
+        if sign is not None and sign.verdict is Status.WRONG:
             raise Failure(sign.reason, f"{sign.words}: {sign.remedy}")
     return bool(least)

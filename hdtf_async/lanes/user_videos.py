@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from hdtf_async.dataset.plan import Work
-    from hdtf_async.output.journal import Known
+    from hdtf_async.dataset.plan import VideoJob
+    from hdtf_async.output.journal import JournalIndex
 
 _FORMAT = re.compile(r"\.f(?=[\w+-]*\d)[\w+-]{1,40}$")
 _ID_AT_THE_END = (re.compile(r"\[([A-Za-z0-9_-]{11})\]$"), re.compile(r"-([A-Za-z0-9_-]{11})$"))
@@ -81,18 +81,18 @@ class OwnFiles:
     paths: set[Path] = field(default_factory=set)
     """All of them: none is ever changed or deleted."""
 
-    def of(self, work: Work) -> list[OwnFile]:
+    def of(self, work: VideoJob) -> list[OwnFile]:
         """Return the files that belong to a video, the most likely source first."""
         names = (work.youtube_id, *(video.stem for video in work.videos))
         found = {each.path: each for name in names for each in self.by_name.get(name, ())}
         # What yt-dlp has merged comes before the parts that it was merged from.
         return sorted(found.values(), key=lambda each: (each.kind is not Kind.VIDEO, _is_part(each.path)))
 
-    def videos(self, work: Work) -> list[OwnFile]:
+    def videos(self, work: VideoJob) -> list[OwnFile]:
         """Return those of them that may be the video."""
         return [each for each in self.of(work) if each.kind is Kind.VIDEO]
 
-    def listed(self, works: Iterable[Work]) -> list[dict[str, str]]:
+    def listed(self, works: Iterable[VideoJob]) -> list[dict[str, str]]:
         """Return what each file is for, as far as names say: one JSON object for each file."""
         found = []
         for work in works:
@@ -116,7 +116,7 @@ class OwnFiles:
         return path.absolute() in self.paths
 
 
-def own_raws(directories: Iterable[Path]) -> OwnFiles:
+def find_user_videos(directories: Iterable[Path]) -> OwnFiles:
     """Return the user's own files. Raises `OptionsError` where there is no such directory.
 
     The first directory comes first, and within one the names in their order.
@@ -147,12 +147,14 @@ def names_of(file_name: str) -> Iterator[str]:
             yield from pattern.findall(name)
 
 
-def to_fetch(works: Iterable[Work], own: OwnFiles, known: Known, audio: Audio = Audio.NONE) -> list[Work]:
+def to_fetch(
+    works: Iterable[VideoJob], own: OwnFiles, known: JournalIndex, audio: Audio = Audio.NONE
+) -> list[VideoJob]:
     """Return the videos of which something has to be downloaded, the video or its audio."""
     return [work for work in works if not _is_complete(work, own, known, audio)]
 
 
-def _is_complete(work: Work, own: OwnFiles, known: Known, audio: Audio) -> bool:
+def _is_complete(work: VideoJob, own: OwnFiles, known: JournalIndex, audio: Audio) -> bool:
     """Whether nothing of a video has to be downloaded, as far as names, `looked_into` and the journal say."""
     videos = own.videos(work)
     if not videos:
@@ -163,7 +165,7 @@ def _is_complete(work: Work, own: OwnFiles, known: Known, audio: Audio) -> bool:
     return beside or known.raw_there(work.youtube_id, "sound") is not None
 
 
-async def looked_into(own: OwnFiles, works: Iterable[Work]) -> OwnFiles:
+async def looked_into(own: OwnFiles, works: Iterable[VideoJob]) -> OwnFiles:
     """Return the user's own files; those of the videos given count as what they hold, not by their ending.
 
     A file that cannot be read stays what it is by its ending.
@@ -184,10 +186,10 @@ async def looked_into(own: OwnFiles, works: Iterable[Work]) -> OwnFiles:
 
 
 async def for_plan(
-    options: Options, works: Sequence[Work], known: Known
-) -> tuple[list[dict[str, str]], list[Work]]:
+    options: Options, works: Sequence[VideoJob], known: JournalIndex
+) -> tuple[list[dict[str, str]], list[VideoJob]]:
     """Return what each of the user's own files is for, and which videos have to be downloaded."""
-    own = await run_sync(own_raws, options.raw_dirs)
+    own = await run_sync(find_user_videos, options.raw_dirs)
     if own.paths:
         own = await looked_into(own, works)
     return own.listed(works), to_fetch(works, own, known, options.audio)

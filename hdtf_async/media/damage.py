@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.stream import Stream
 
-    from hdtf_async.media.filters import Cut, Sound
+    from hdtf_async.media.filters import AudioCut, Cut
 
 _MEMORY = 4 << 30
 _ANSWER_LIMIT = 1 << 16
@@ -93,7 +93,7 @@ async def look(cut: Cut, guard: Guard = UNGUARDED) -> Findings | None:
     return found if heard is None else Findings(heard.damage, found.frames)
 
 
-async def look_at_sound(sound: Sound, guard: Guard = UNGUARDED) -> Findings | None:
+async def look_at_sound(sound: AudioCut, guard: Guard = UNGUARDED) -> Findings | None:
     """Decode the audio of a clip. None as in `look`."""
     asked = {
         "path": os.fspath(sound.file), "container": sound.container, "track": sound.track, "sound": True,
@@ -105,7 +105,7 @@ async def look_at_sound(sound: Sound, guard: Guard = UNGUARDED) -> Findings | No
 async def _asked(asked: dict[str, Any], seconds: float, guard: Guard) -> Findings | None:
     try:
         ended = await supervisor.run(
-            supervisor.of_ours("hdtf_async.media.damage", json.dumps(asked)),
+            supervisor.own_module_argv("hdtf_async.media.damage", json.dumps(asked)),
             # All that comes before is read too, but not decoded.
             deadline=_START + (seconds + _RUN_UP) / _LEAST_SPEED + asked["first"],
             keep=_ANSWER_LIMIT,

@@ -37,7 +37,7 @@ _BACK = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Sound:
+class AudioInfo:
     """What demuxing the whole of a file showed of its first audio stream."""
 
     codec: str
@@ -64,7 +64,7 @@ class Sound:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class MediaInfo:
     """What demuxing the whole of a file, and decoding one frame, showed of its video stream."""
 
     codec: str
@@ -101,7 +101,7 @@ class Facts:
     counted: str = ""
     """Seconds from each frame to the next, as a fraction, where the time of a frame follows from its number
     only: no time stamps are stored, and the decoder changes the order. Empty otherwise."""
-    sound: Sound | None = None
+    sound: AudioInfo | None = None
     """Its sound; None where it has none."""
     suspect: bool = False
     """Whether the container is damaged somewhere, so that frames or audio may be missing."""
@@ -131,7 +131,7 @@ def _ends_early(promised: float, there: float) -> bool:
     return promised - there > max(0.5, 0.01 * promised)
 
 
-def read(path: str, container: str, intervals: Sequence[tuple[float, float]]) -> Facts:
+def read(path: str, container: str, intervals: Sequence[tuple[float, float]]) -> MediaInfo:
     """Read a video in this process. Only the forks of the probing child may call this.
 
     Raises `ValueError` with words for a person; PyAV's own errors pass.
@@ -187,7 +187,7 @@ def _default_audio(media: InputContainer) -> tuple[int, AudioStream] | None:
     return next(default, streams[0] if streams else None)
 
 
-def read_sound(path: str, container: str) -> Sound:
+def read_sound(path: str, container: str) -> AudioInfo:
     """Read sound in this process, as `read` does a video."""
     with opened(path, container) as media:
         heard = _Heard.of(media)
@@ -237,7 +237,7 @@ def _facts(
     stream: VideoStream,
     intervals: Sequence[tuple[float, float]],
     suspicion: _Suspicion,
-) -> Facts:
+) -> MediaInfo:
     base = stream.time_base or Fraction(1)
     zero = zero_of(media)
     in_order = media.format.name == "avi"
@@ -279,7 +279,7 @@ def _facts(
     bounds = [
         (ceil(Fraction(str(left)) / base), ceil(Fraction(str(right)) / base)) for left, right in intervals
     ]
-    return Facts(
+    return MediaInfo(
         codec=stream.codec_context.codec.canonical_name,
         width=width,
         height=height,
@@ -416,11 +416,11 @@ class _Heard:
             self.first = packet.pts if self.first is None else min(self.first, packet.pts)
             self.end = max(self.end, packet.pts + (packet.duration or 0))
 
-    def facts(self, zero: Fraction | None) -> Sound:
+    def facts(self, zero: Fraction | None) -> AudioInfo:
         """Return what was heard."""
         # Of raw AAC the duration is a guess by its size.
         stated = None if self.stream.container.format.name == "aac" else self.stream.duration
-        return Sound(
+        return AudioInfo(
             codec=self.stream.codec_context.codec.canonical_name,
             rate=self.stream.rate,
             channels=self.stream.channels,

@@ -40,8 +40,8 @@ from hdtf_async.media import damage
 from hdtf_async.media.containers import DEMUXERS, FROM_START, MAX_SIDE, demuxer_of, seeks_to
 from hdtf_async.media.filters import (
     WAV_RATE,
+    AudioCut,
     Cut,
-    Sound,
     Source,
     decimal,
     frames_at,
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 
     from hdtf_async.core.options import Options
 
-__all__ = ["WAV_RATE", "Cut", "Sound", "Source", "frames_at", "side_lengths", "sound_filters"]
+__all__ = ["WAV_RATE", "AudioCut", "Cut", "Source", "frames_at", "side_lengths", "sound_filters"]
 STALL = 120.0
 """Seconds without a new frame after which an encode is ended. Seeking takes a few."""
 SHORT_SIGHTED = ("ultrafast", "superfast")
@@ -108,7 +108,7 @@ def command(ffmpeg: Path, cut: Cut, target: Path, run_up: float = 0.0, *, strict
     ]  # fmt: skip
 
 
-def wav_command(ffmpeg: Path, sound: Sound, target: Path, *, strict: bool = True) -> list[str]:
+def wav_command(ffmpeg: Path, sound: AudioCut, target: Path, *, strict: bool = True) -> list[str]:
     """Return the command line that writes a clip's sound to `target`, as WAV: 16 kHz, mono, 16 bits."""
     return [
         *_begin(ffmpeg, strict=strict),
@@ -145,7 +145,7 @@ def _seek(demuxer: str, start: float) -> list[str]:
     return ["-ss", decimal(start), *([] if demuxer in FROM_START else ["-seek_timestamp", "1"])]
 
 
-def _sound_source(sound: Sound) -> list[str]:
+def _sound_source(sound: AudioCut) -> list[str]:
     demuxer = demuxer_of(sound.container) or ""
     return [
         "-protocol_whitelist", "file", "-f", demuxer, "-vn",
@@ -307,7 +307,7 @@ class _Frames:
             raise (_LateError if which == "first" else _OtherFramesError)(Reason.UNSUPPORTED_SOURCE, words)
 
 
-async def wav(ffmpeg: Path, sound: Sound, target: Path, *, guard: Guard = UNGUARDED) -> None:
+async def wav(ffmpeg: Path, sound: AudioCut, target: Path, *, guard: Guard = UNGUARDED) -> None:
     """Write the sound of one clip as WAV. Raises `Failure` as `encode` does."""
 
     async def attempt(*, strict: bool) -> str:
@@ -413,7 +413,7 @@ async def about(ffmpeg: Path) -> About:
     return About(said[1].decode("ascii", "replace"), frozenset(switches))
 
 
-def ffmpeg_of(options: Options) -> Path:
+def find_ffmpeg(options: Options) -> Path:
     """Return the ffmpeg to use. Raises `Failure` with ``tool_missing``."""
     return bundled_ffmpeg() if options.ffmpeg is None else options.ffmpeg.absolute()
 

@@ -30,7 +30,7 @@ _SCALER = "flags=lanczos+accurate_rnd+full_chroma_int"
 
 
 @dataclass(frozen=True, slots=True)
-class Sound:
+class AudioCut:
     """The sound of one clip as ffmpeg is to cut it."""
 
     file: Path
@@ -121,7 +121,7 @@ class Cut:
     """Which half-picture is the earlier one (``tff``, ``bff``), where the raw was seen to be combed."""
     lead: float = 0.0
     """Seconds by which the raw's key frames are found before they are shown, where that matters."""
-    sound: Sound | None = None
+    sound: AudioCut | None = None
     """Where its sound comes from, if any is wanted."""
     suspect: bool = False
     """Whether the raw's container is damaged somewhere, so that frames may be missing in the interval."""
@@ -314,7 +314,7 @@ def _whole_pictures(cut: Cut) -> list[str]:
     ]
 
 
-def sound_filters(sound: Sound, *, wav: bool, copies_time: bool = False) -> str:
+def sound_filters(sound: AudioCut, *, wav: bool, copies_time: bool = False) -> str:
     """Return the filter chain for sound: from the clip's first frame on, just as long as the clip.
 
     Holes and what lacks at either end become silence, so that nothing moves. `copies_time` says that time
@@ -335,7 +335,7 @@ def sound_filters(sound: Sound, *, wav: bool, copies_time: bool = False) -> str:
     return ",".join(chain)
 
 
-def run_up_of(sound: Sound) -> float:
+def run_up_of(sound: AudioCut) -> float:
     """Return from where on sound is decoded, in seconds."""
     demuxer, second = demuxer_of(sound.container) or "", max(0.0, sound.start - _RUN_UP)
     return second if demuxer not in INACCURATE and seeks_to(demuxer, second) else 0.0

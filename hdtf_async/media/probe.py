@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 from hdtf_async.core import os_errors
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.media.demux import Facts, Sound, glance, read, read_sound
+from hdtf_async.media.demux import AudioInfo, MediaInfo, glance, read, read_sound
 from hdtf_async.media.framing import Part
 from hdtf_async.media.timeline import Shown
 from hdtf_async.process.guard import UNGUARDED, Guard
-from hdtf_async.process.supervisor import Companion, of_ours
+from hdtf_async.process.supervisor import Companion, own_module_argv
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,7 @@ class Prober:
     """Asks the probing child. An async context manager: the child is gone when it is left."""
 
     def __init__(self, guard: Guard = UNGUARDED) -> None:
-        self._child = Companion(of_ours("hdtf_async.media.probe"), limit=_ANSWER_LIMIT, guard=guard)
+        self._child = Companion(own_module_argv("hdtf_async.media.probe"), limit=_ANSWER_LIMIT, guard=guard)
 
     async def __aenter__(self) -> Self:
         return self
@@ -64,7 +64,7 @@ class Prober:
             words = f"the media reader process (PyAV) does not work: {failure.words}"
             raise Failure(os_errors.of_child(failure), words) from failure
 
-    async def facts(self, path: Path, *, container: str, intervals: Sequence[Interval] = ()) -> Facts:
+    async def facts(self, path: Path, *, container: str, intervals: Sequence[Interval] = ()) -> MediaInfo:
         """Return what is in a media file of the given container (its file ending without the dot).
 
         Raises `Failure`: ``raw_unreadable`` where the file is no such container, holds no video, is larger
@@ -73,20 +73,20 @@ class Prober:
         """
         asked = [[interval.start, interval.end] for interval in intervals]
         answer = await self._ask(path, container, asked)
-        return Facts(
+        return MediaInfo(
             **answer
             | {
                 "shown": tuple(Shown(**each) for each in answer["shown"]),
                 "parts": tuple(
                     Part(**each | {"colours": tuple(each["colours"])}) for each in answer["parts"]
                 ),
-                "sound": answer["sound"] and Sound(**answer["sound"]),
+                "sound": answer["sound"] and AudioInfo(**answer["sound"]),
             }
         )
 
-    async def sound(self, path: Path, *, container: str) -> Sound:
+    async def sound(self, path: Path, *, container: str) -> AudioInfo:
         """Return what is in a file of sound alone. Raises `Failure` as `facts` does."""
-        return Sound(**await self._ask(path, container, None))
+        return AudioInfo(**await self._ask(path, container, None))
 
     async def glance(self, path: Path, *, container: str) -> str:
         """Return whether a file holds ``video`` or ``audio``, from its beginning alone.

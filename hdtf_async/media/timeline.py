@@ -97,7 +97,7 @@ class Timeline:
     def end(self, stated: int | None) -> int:
         """Return when the last frame leaves the screen.
 
-        `stated` is the duration of the whole stream that the file states, if it does. Where frames are
+        `to_json` is the duration of the whole stream that the file states, if it does. Where frames are
         reordered, the stored duration of the last frame belongs to another one. A file that was cut off
         states more than it has, and then the packets decide.
         """

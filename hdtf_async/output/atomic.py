@@ -47,7 +47,7 @@ _FLUSH_DRIVE = getattr(fcntl, "F_FULLFSYNC", None)
 
 
 @contextmanager
-def trouble(path: Path) -> Iterator[None]:
+def os_errors_as_failures(path: Path) -> Iterator[None]:
     """Turn an error of the system into a `Failure`: ``not_writable``, or as `causes` has it."""
     try:
         yield

@@ -34,12 +34,12 @@ from hdtf_async.core.jsonlines import records
 from hdtf_async.core.shards import Merged
 from hdtf_async.core.steps import steps
 from hdtf_async.output import atomic, manifests, partials
-from hdtf_async.output.atomic import trouble
+from hdtf_async.output.atomic import os_errors_as_failures
 from hdtf_async.output.journal import (
     JOURNAL,
     RAWS,
     Journal,
-    Known,
+    JournalIndex,
     in_order,
     journals,
     name_of,
@@ -73,7 +73,7 @@ _CLIP = re.compile(r"_\d{3,}(?:_s\d{3,})?\.(?:mp4|wav)$")
 """What the name of a clip has besides that of its video."""
 
 
-class Store:
+class OutputDirectory:
     """An output directory that this run holds the lock of. Made by `opened`."""
 
     def __init__(
@@ -118,7 +118,7 @@ class Store:
 
         Blocks. Raises `Failure` with ``disk_full`` or ``not_writable``.
         """
-        with trouble(final):
+        with os_errors_as_failures(final):
             return atomic.created(final)
 
     @asynccontextmanager
@@ -130,12 +130,12 @@ class Store:
         """
         # An ending that no file has: a video may be named like another one's raw, ending included.
         path = self.raws / f"{video.stem}.download"
-        with trouble(path):
+        with os_errors_as_failures(path):
             path = await run_sync(atomic.own_directory, path)
         try:
             yield path
         finally:
-            with anyio.CancelScope(shield=True), trouble(path):
+            with anyio.CancelScope(shield=True), os_errors_as_failures(path):
                 await run_sync(partials.tidy, path)
 
     async def publish(self, temporary: Path, final: Path) -> None:
@@ -144,7 +144,7 @@ class Store:
         Raises `Failure` with ``disk_full`` or ``not_writable``.
         """
         # Shielded: it is short, and a file must not be renamed by a thread that nobody waits for.
-        with anyio.CancelScope(shield=True), trouble(final):
+        with anyio.CancelScope(shield=True), os_errors_as_failures(final):
             before = self.known.clips.get(final.stem) if final.parent == self.out else None
             if before is not None and atomic.has_size(str(temporary), before["metadata"].get("bytes")):
                 # A record vouches for a file by its size alone, and so would the old one for the new file.
@@ -157,7 +157,7 @@ class Store:
         Raises `Failure` with ``disk_full`` or ``not_writable``.
         """
         final = self.wav_path(clip)
-        with anyio.CancelScope(shield=True), trouble(final):
+        with anyio.CancelScope(shield=True), os_errors_as_failures(final):
             if clip.stem not in self.known.beside and temporary is None:
                 return
             if clip.stem in self.known.clips:
@@ -173,22 +173,22 @@ class Store:
 
         Raises `Failure` with ``disk_full`` or ``not_writable``.
         """
-        with anyio.CancelScope(shield=True), trouble(final):
+        with anyio.CancelScope(shield=True), os_errors_as_failures(final):
             await run_sync(atomic.link, existing, final)
 
     async def remove(self, path: Path) -> None:
         """Remove a file if it is there. Raises `Failure` with ``not_writable``."""
-        with anyio.CancelScope(shield=True), trouble(path):
+        with anyio.CancelScope(shield=True), os_errors_as_failures(path):
             await run_sync(partial(path.unlink, missing_ok=True))
 
     async def size(self, path: Path) -> int:
         """Return the bytes of a file. Raises `Failure` with ``not_writable`` where it cannot be looked at."""
-        with trouble(path):
+        with os_errors_as_failures(path):
             return (await run_sync(path.stat)).st_size
 
     async def sha256(self, path: Path) -> str:
         """Return the hash of a file's content. Raises `Failure` with ``not_writable``."""
-        with trouble(path):
+        with os_errors_as_failures(path):
             return await run_sync(atomic.sha256, path, abandon_on_cancel=True)
 
     async def append(self, *records: Record) -> None:
@@ -196,7 +196,7 @@ class Store:
 
         Raises `Failure` with ``disk_full`` or ``not_writable``; the journal is then as it was.
         """
-        with anyio.CancelScope(shield=True), trouble(self.out / name_of(self.shard)):
+        with anyio.CancelScope(shield=True), os_errors_as_failures(self.out / name_of(self.shard)):
             await self._journal.append(records)
 
     def note(self, record: Record) -> None:
@@ -206,7 +206,7 @@ class Store:
     async def log(self, video: Video, text: str) -> None:
         """Append to a video's download log. Raises `Failure` with ``disk_full`` or ``not_writable``."""
         path = self.log_path(video)
-        with anyio.CancelScope(shield=True), trouble(path):
+        with anyio.CancelScope(shield=True), os_errors_as_failures(path):
             async with aiofiles.open(
                 path, "a", encoding="utf-8", errors="backslashreplace", opener=atomic.opened
             ) as log:
@@ -246,7 +246,7 @@ class Store:
     async def has_done(self, request: Request) -> bool:
         """Whether a run with the same journal and request has ended. Raises `Failure`."""
         path = self.out / name_of(self.shard)
-        with trouble(path):
+        with os_errors_as_failures(path):
             told = await run_sync(parts, path)
         return any(part.request == request and part.ended for part in told)
 
@@ -260,7 +260,7 @@ class Store:
             others = (path for path in journals(self.out)[1:] if path.name != name_of(self.shard))
             return any(is_locked(path) and goes_on(parts(path)) for path in others)
 
-        with trouble(self.out):
+        with os_errors_as_failures(self.out):
             if await run_sync(others_go_on):
                 return ()
         return (await run_sync(outstanding_in, self.out)).absent
@@ -270,15 +270,17 @@ class Store:
 
     async def replace(self, name: str, content: bytes) -> None:
         """Write a file of the directory anew, at once. Raises `Failure`: ``disk_full``, ``not_writable``."""
-        with anyio.CancelScope(shield=True), trouble(self.out / name):
+        with anyio.CancelScope(shield=True), os_errors_as_failures(self.out / name):
             await run_sync(atomic.replace, self.out / name, [content])
 
     def free_bytes(self) -> int:
         """Return the room left on the file system of the raws. Raises `Failure` with ``not_writable``."""
-        with trouble(self.raws):
+        with os_errors_as_failures(self.raws):
             return shutil.disk_usage(self.raws).free
 
-    def _write_views(self, known: Known, not_tried: tuple[Clip, ...], stale: Mapping[str, object]) -> None:
+    def _write_views(
+        self, known: JournalIndex, not_tried: tuple[Clip, ...], stale: Mapping[str, object]
+    ) -> None:
         clips = known.all_there()
         there = {
             stem
@@ -294,8 +296,11 @@ class Store:
 
 @asynccontextmanager
 async def opened(
-    out: Path, shard: Shard | None = None, videos: Iterable[Video] = (), made: type[Store] = Store
-) -> AsyncIterator[Store]:
+    out: Path,
+    shard: Shard | None = None,
+    videos: Iterable[Video] = (),
+    made: type[OutputDirectory] = OutputDirectory,
+) -> AsyncIterator[OutputDirectory]:
     """Open an output directory, making it if need be, and hold its lock, or a shard's.
 
     What an earlier run left half-done (temporary names, a torn line) is removed; by a shard only what is of
@@ -350,12 +355,12 @@ async def merge(out: Path) -> Merged:
         return Merged(*await run_sync(manifests.count, out), len(left.unended), left.absent)
 
 
-def read_known(out: Path) -> Known:
+def read_known(out: Path) -> JournalIndex:
     """Return what the journal of a directory says, without a lock and without changing anything.
 
     Raises `StoreError` where it is there and cannot be read.
     """
-    known = Known(out)
+    known = JournalIndex(out)
     try:
         for record in steps(in_order([read(path) for path in journals(out)])):
             known.take(record)
@@ -381,12 +386,14 @@ def _open(journal: Path) -> int:
     return atomic.opened(journal, os.O_RDWR | os.O_CREAT | os.O_APPEND)
 
 
-def _read_and_tidy(out: Path, lock: int, shard: Shard | None, videos: Iterable[Video]) -> tuple[Known, str]:
+def _read_and_tidy(
+    out: Path, lock: int, shard: Shard | None, videos: Iterable[Video]
+) -> tuple[JournalIndex, str]:
     """Read the journals and make the own one durable without a torn last line; remove temporary names.
 
     Return what is known, of a shard's own videos, and when the newest record was written.
     """
-    known, whole, newest = Known(out), 0, ""
+    known, whole, newest = JournalIndex(out), 0, ""
 
     def own() -> Iterator[Record]:
         nonlocal whole

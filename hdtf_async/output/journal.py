@@ -32,7 +32,7 @@ from hdtf_async.core.shards import Shard
 from hdtf_async.core.splits import Split
 from hdtf_async.core.steps import steps
 from hdtf_async.output import atomic
-from hdtf_async.output.packed import Packed
+from hdtf_async.output.packed import CompressedRecords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -61,17 +61,17 @@ _TIME = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00")
 
 
 @dataclass(slots=True)
-class Known:
+class JournalIndex:
     """What the journal of a directory says, the newest record of each thing."""
 
     out: Path
-    clips: Packed[Record] = field(default_factory=Packed)
+    clips: CompressedRecords[Record] = field(default_factory=CompressedRecords)
     """Stem of the clip to its record."""
-    replaced: Packed[Record] = field(default_factory=Packed)
+    replaced: CompressedRecords[Record] = field(default_factory=CompressedRecords)
     """Stem of each clip whose record was taken back, and that has no newer one, to that record."""
-    failures: Packed[Record] = field(default_factory=Packed)
+    failures: CompressedRecords[Record] = field(default_factory=CompressedRecords)
     """Stem of the clip to the record of why it could not be had."""
-    raws: Packed[list[Record]] = field(default_factory=Packed)
+    raws: CompressedRecords[list[Record]] = field(default_factory=CompressedRecords)
     """YouTube id to the records of its raws, of picture and of sound, the newest last."""
     beside: set[str] = field(default_factory=set)
     """Stems of the clips with which a WAV file of ours was published, or may have been."""
@@ -91,7 +91,7 @@ class Known:
     has_size: Callable[[str, object], bool] = atomic.has_size
     """Says whether the file of a clip has so many bytes, wherever the clips are."""
 
-    def snapshot(self) -> Known:
+    def snapshot(self) -> JournalIndex:
         """Return what is known of clips at this moment, for a thread: meanwhile more of them are made."""
         return replace(self, clips=self.clips.copy(), failures=self.failures.copy())
 
@@ -106,7 +106,7 @@ class Known:
         )
         return record if whole else None
 
-    def all_there(self) -> Packed[Record]:
+    def all_there(self) -> CompressedRecords[Record]:
         """Return the record of each clip whose file is there with the recorded size, by its stem."""
         return self.clips.only(stem for stem in steps(self.clips) if self.there(stem))
 
@@ -288,7 +288,7 @@ def time_of(record: Record) -> str:
 class Ledger(Protocol):
     """Where what was done is written down."""
 
-    known: Known
+    known: JournalIndex
 
     async def append(self, records: Iterable[Record]) -> None:
         """Take records, and return when whoever appends may build upon them. Raises `OSError`."""
@@ -303,7 +303,7 @@ class Gathered:
     What is known here is what this process was told and did itself.
     """
 
-    def __init__(self, known: Known) -> None:
+    def __init__(self, known: JournalIndex) -> None:
         self.known = known
         self._gathered: ContextVar[list[Record]] = ContextVar("gathered")
 
@@ -341,7 +341,7 @@ class _Batch:
 class Journal:
     """Appends to an open journal, and keeps what is known up with it."""
 
-    def __init__(self, file: AsyncFileIO, known: Known, after: str = "") -> None:
+    def __init__(self, file: AsyncFileIO, known: JournalIndex, after: str = "") -> None:
         self._after = _just_after(after)
         """No record is dated earlier: it builds upon what others have written, whatever their clocks say."""
         self._file = file

@@ -27,8 +27,8 @@ from hdtf_async.core.steps import in_order as ordered
 from hdtf_async.core.steps import steps
 from hdtf_async.dataset.plan import subset_of
 from hdtf_async.output import atomic
-from hdtf_async.output.atomic import trouble
-from hdtf_async.output.journal import Known, in_order, journals, parts, read
+from hdtf_async.output.atomic import os_errors_as_failures
+from hdtf_async.output.journal import JournalIndex, in_order, journals, parts, read
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
@@ -113,7 +113,7 @@ def _number(row: Record) -> int:
 
 
 def write(
-    known: Known,
+    known: JournalIndex,
     clips: Mapping[str, Record],
     there: Collection[str],
     waiting: Mapping[str, Clip | Record],
@@ -142,22 +142,22 @@ def write(
     contents = {FAILURES: (line(_failure_line(each)) for each in lines), **dict(_lists(known, clips, there))}
     with ExitStack() as stack:
         new = {name: stack.enter_context(_written(known.out / name, each)) for name, each in contents.items()}
-        with trouble(known.out / METADATA):
+        with os_errors_as_failures(known.out / METADATA):
             atomic.replace(known.out / METADATA, (line(clips[stem]["metadata"]) for stem in ordered(there)))
         for name, temporary in new.items():
             if temporary is not None:
-                with trouble(known.out / name):
+                with os_errors_as_failures(known.out / name):
                     atomic.publish(temporary, known.out / name)
 
 
 @contextmanager
 def _written(path: Path, parts: Iterable[bytes]) -> Iterator[Path | None]:
-    with trouble(path), atomic.written(path, parts) as new:
+    with os_errors_as_failures(path), atomic.written(path, parts) as new:
         yield new
 
 
 def _lists(
-    known: Known, clips: Mapping[str, Record], there: Collection[str]
+    known: JournalIndex, clips: Mapping[str, Record], there: Collection[str]
 ) -> Iterator[tuple[str, Iterable[bytes]]]:
     """Yield the lists, where the clips are divided, and the card, where there is no other README.md."""
     if known.split is not None:
@@ -181,7 +181,7 @@ async def merge(
     them from the earlier view. Raises `Failure` with ``disk_full`` or ``not_writable``, and with
     ``manifests_locked`` where another process has the lock and has given no sign for `patience` seconds.
     """
-    with trouble(out / LOCK):
+    with os_errors_as_failures(out / LOCK):
         async with _turn(out / LOCK, patience, counts=waiting is not None) as lock:
             if lock is not None:
                 await run_sync(_merge, out, lock, waiting, left)
@@ -191,7 +191,7 @@ def _merge(
     out: Path, lock: int, waiting: Mapping[str, Clip | Record] | None, left: Outstanding | None
 ) -> None:
     with _signs(lock):
-        known = Known(out)
+        known = JournalIndex(out)
         for record in steps(in_order([read(path) for path in journals(out)])):
             if record.get("type") in _TOLD_OF:
                 known.take(record)
@@ -235,9 +235,9 @@ def not_tried(out: Path) -> Iterator[Record]:
 def count(out: Path) -> tuple[int, Counter[Reason]]:
     """Return how many clips the views of a directory list, and why others are missing. Raises `Failure`."""
     missing = Counter[Reason]()
-    with trouble(out / METADATA), atomic.reader(out / METADATA) as view:
+    with os_errors_as_failures(out / METADATA), atomic.reader(out / METADATA) as view:
         clips = sum(1 for _ in steps(lines(view)))
-    with trouble(out / FAILURES), atomic.reader(out / FAILURES) as view:
+    with os_errors_as_failures(out / FAILURES), atomic.reader(out / FAILURES) as view:
         for told, _ in steps(records(view)):
             reason, number = told.get("reason"), told.get("clips", 1)
             if isinstance(reason, str) and reason in _REASONS and isinstance(number, int) and number:
@@ -245,7 +245,7 @@ def count(out: Path) -> tuple[int, Counter[Reason]]:
     return clips, missing
 
 
-def of_one_form(known: Known, clips: Mapping[str, Record]) -> set[str]:
+def of_one_form(known: JournalIndex, clips: Mapping[str, Record]) -> set[str]:
     """Return which clips are of the newest run's form.
 
     While shards make another form of all clips, what is there is of two.
@@ -341,5 +341,5 @@ def outstanding_in(out: Path) -> Outstanding:
 
     Raises `Failure` with ``not_writable`` where they cannot be read.
     """
-    with trouble(out):
+    with os_errors_as_failures(out):
         return outstanding(part for path in steps(journals(out)) for part in parts(path))

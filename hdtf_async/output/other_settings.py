@@ -47,7 +47,7 @@ def refuse_two_forms(decided: Plan, options: Options, out: object) -> None:
 def refuse_forms_of_others(out: Path, shard: Shard, options: Options) -> None:
     """Raise `FormError` where another shard makes clips in another form, or has made them."""
     for name, form in _forms_of_others(out, shard):
-        difference = Difference(name, form, options.form.stated())
+        difference = Difference(name, form, options.form.to_json())
         if difference.keys:
             raise FormError(
                 f"{out / name} lists clips made with different settings ({difference.words}). Use another"

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 T = TypeVar("T", bound=dict[str, Any] | list[dict[str, Any]])
 
 
-class Packed(MutableMapping[str, T], Generic[T]):
+class CompressedRecords(MutableMapping[str, T], Generic[T]):
     """A mapping from names to records, or to lists of them; changing what it has returned changes nothing."""
 
     def __init__(self, texts: dict[str, bytes] | None = None) -> None:
@@ -39,14 +39,14 @@ class Packed(MutableMapping[str, T], Generic[T]):
     def __len__(self) -> int:
         return len(self._texts)
 
-    def copy(self) -> Packed[T]:
+    def copy(self) -> CompressedRecords[T]:
         """Return one with the same records, which later changes of this one leave alone."""
         return self.only(self._texts)
 
-    def with_others(self, others: Packed[T]) -> Packed[T]:
+    def with_others(self, others: CompressedRecords[T]) -> CompressedRecords[T]:
         """Return one with these records and those of another, which count where both have a name."""
-        return Packed(self._texts | others._texts)
+        return CompressedRecords(self._texts | others._texts)
 
-    def only(self, names: Iterable[str]) -> Packed[T]:
+    def only(self, names: Iterable[str]) -> CompressedRecords[T]:
         """Return one with some of the records, in the order of their names here."""
-        return Packed({name: self._texts[name] for name in names})
+        return CompressedRecords({name: self._texts[name] for name in names})

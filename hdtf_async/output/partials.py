@@ -49,7 +49,7 @@ class Offered(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Promise:
+class ResumeToken:
     """Which bytes a download is to bring."""
 
     name: str
@@ -97,7 +97,7 @@ class Promise:
         return None
 
 
-def resume(directory: Path, promise: Promise) -> int:
+def resume(directory: Path, promise: ResumeToken) -> int:
     """Make a private directory ready for a download; return how many bytes of it are there already.
 
     Where that is all of them, nothing is left to fetch. Raises `OSError`.
@@ -146,10 +146,10 @@ def tidy(directory: Path) -> bool:
     return True
 
 
-def _noted(note: Path) -> Promise | None:
+def _noted(note: Path) -> ResumeToken | None:
     """Return what was promised to the last attempt; None where no note tells it."""
     try:
-        noted = Promise(**json.loads(atomic.content(note, _LONGEST_NOTE)))
+        noted = ResumeToken(**json.loads(atomic.content(note, _LONGEST_NOTE)))
     except (OSError, ValueError, TypeError):
         return None
     safe = isinstance(noted.ext, str) and noted.ext.isalnum() and note.name == f"{noted.name}{_NOTE}"

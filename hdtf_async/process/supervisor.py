@@ -67,7 +67,7 @@ class Ended:
     out: bytes
 
 
-def of_ours(module: str, *words: str) -> list[str]:
+def own_module_argv(module: str, *words: str) -> list[str]:
     """Return the command line of a child that is a part of this program: `serve` of a module, with words."""
     # -P: a module of that name in the working directory must not be taken for ours. So where ours is has
     # to be said, for this program may have been started right from its source directory.

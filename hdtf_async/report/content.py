@@ -41,7 +41,7 @@ _PAPER = (
 
 
 @dataclass(slots=True)
-class Found:
+class ReportData:
     """What is in a directory."""
 
     there: dict[str, Record]
@@ -64,7 +64,7 @@ class Found:
     """Name of the directory, without its path."""
 
 
-def of(found: Found) -> Record:
+def of(found: ReportData) -> Record:
     """Return all that the template puts together."""
     lines = list(found.there.values())
     drawn = [run for run in reversed(found.runs) if run.downloads or run.encodes]
@@ -110,7 +110,7 @@ def pictured(there: Mapping[str, Record]) -> list[Record]:
     return lines[:MOST_PICTURES]
 
 
-def verdict(found: Found) -> str:
+def verdict(found: ReportData) -> str:
     """Say whether all is well, in a sentence or two."""
     there, whole = len(found.there), len(found.there) + len(found.missing)
     part = "All" if there == whole and not found.absent else f"{there} of"
@@ -130,7 +130,7 @@ def _stopped(run: history.Run) -> str:
     return stopped.partition("\n")[0][:_WORDS] if isinstance(stopped, str) else ""
 
 
-def counts(found: Found) -> list[tuple[str, str]]:
+def counts(found: ReportData) -> list[tuple[str, str]]:
     """Return what is counted at the head: words, and the figure."""
     lines = found.there.values()
     not_tried = sum(record["reason"] == Reason.NOT_TRIED for record in found.missing)
@@ -166,7 +166,7 @@ def facts_of_run(run: history.Run) -> list[str]:
     return told
 
 
-def methods(found: Found) -> str:
+def methods(found: ReportData) -> str:
     """Return what a paper's section on methods has to say of the clips, in a few sentences."""
     lines, form = list(found.there.values()), _told(found, "form")
     corrections = _told(found, "settings").get("corrections", "none")
@@ -193,7 +193,7 @@ def methods(found: Found) -> str:
     return " ".join(sentences)
 
 
-def settings(found: Found) -> list[tuple[str, str]]:
+def settings(found: ReportData) -> list[tuple[str, str]]:
     """Return what the newest run was told, but for what says who or where it was."""
     both = _told(found, "settings") | _told(found, "form")
     return [(f"{name}", "source" if value is None else f"{value}") for name, value in both.items()]
@@ -227,7 +227,7 @@ def _coding(form: Record) -> str:
     return f"encoded as H.264 ({'lossless' if lossless else quality}) {sound}"
 
 
-def _told(found: Found, key: str) -> Record:
+def _told(found: ReportData, key: str) -> Record:
     """Return a part of what the newest run was told."""
     told = found.runs[-1].told.get(key) if found.runs else None
     return told if isinstance(told, dict) else {}

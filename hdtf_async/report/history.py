@@ -104,7 +104,7 @@ def note(take: Callable[[Record], None], event: Event) -> None:
     Without the words of a tool: they stand with the failure, and in the video's log.
     """
     if isinstance(event, _NOTED):
-        take({name: value for name, value in event.stated().items() if name != "words"})
+        take({name: value for name, value in event.to_json().items() if name != "words"})
 
 
 def runs(records: Iterable[Record], now: float | None = None) -> list[Run]:

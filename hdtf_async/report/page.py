@@ -29,7 +29,7 @@ from hdtf_async.output.journal import JOURNAL, journals, read
 from hdtf_async.output.locks import is_locked
 from hdtf_async.process.guard import UNGUARDED, guarding
 from hdtf_async.report import content, history
-from hdtf_async.report.content import Found
+from hdtf_async.report.content import ReportData
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -57,7 +57,7 @@ def is_behind(out: Path) -> bool:
     Raises `Failure` with ``not_writable``: the directory cannot be read.
     """
     report, journal = out / REPORT, out / JOURNAL
-    with atomic.trouble(report):
+    with atomic.os_errors_as_failures(report):
         if not journal.exists():
             return False
         return not report.exists() or report.stat().st_mtime_ns < journal.stat().st_mtime_ns
@@ -80,7 +80,7 @@ async def write(
     if tool is not None:
         await _complete(found, out, tool, encodes, locks)
     html = await run_sync(render, found)
-    with anyio.CancelScope(shield=True), atomic.trouble(out / REPORT):
+    with anyio.CancelScope(shield=True), atomic.os_errors_as_failures(out / REPORT):
         await run_sync(atomic.replace, out / REPORT, [html])
         await run_sync(
             partial(os.utime, out / REPORT, follow_symlinks=False)
@@ -88,7 +88,7 @@ async def write(
     return out / REPORT
 
 
-def find(out: Path) -> Found:
+def find(out: Path) -> ReportData:
     """Look at a directory, without a lock and without changing anything.
 
     Raises `StoreError` where its journal cannot be read, or there is none.
@@ -107,7 +107,7 @@ def find(out: Path) -> Found:
     for line in manifests.not_tried(out):
         if line["clip"] not in there:
             failed.setdefault(line["clip"], line)
-    return Found(
+    return ReportData(
         there=there,
         missing=[failed[stem] for stem in sorted(failed)],
         refused=known.refused,
@@ -123,7 +123,7 @@ def find(out: Path) -> Found:
 
 
 async def _complete(
-    found: Found,
+    found: ReportData,
     out: Path,
     tool: Callable[[], Path],
     encodes: anyio.CapacityLimiter,
@@ -153,7 +153,7 @@ async def _complete(
         return
 
 
-def render(found: Found) -> bytes:
+def render(found: ReportData) -> bytes:
     """Return the report."""
     import jinja2  # noqa: PLC0415 - costs 60 ms, and only the report needs it
 

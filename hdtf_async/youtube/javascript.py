@@ -24,7 +24,7 @@ from anyio.to_thread import run_sync
 
 from hdtf_async.core import preflight
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.preflight import Challenge, Sign, Verdict
+from hdtf_async.core.preflight import Challenge, CheckResult, Status
 from hdtf_async.process import supervisor
 from hdtf_async.process.guard import UNGUARDED, Guard
 
@@ -72,7 +72,7 @@ class JavaScript:
         self._options = options
         self._tool = tool
         self._lock = anyio.Lock()
-        self._sign: Sign | None = None
+        self._sign: CheckResult | None = None
 
     async def require(self, directory: Path) -> None:
         """Raise `Failure` with ``javascript`` where no challenge can be solved.
@@ -82,20 +82,20 @@ class JavaScript:
         async with self._lock:
             if self._sign is None:
                 self._sign = await self.look(directory)
-        if self._sign.verdict is Verdict.WRONG:
+        if self._sign.verdict is Status.WRONG:
             raise Failure(self._sign.reason, f"{self._sign.words}. Remedy: {self._sign.remedy}")
 
-    async def look(self, directory: Path, runtimes: tuple[str, ...] = ()) -> Sign:
+    async def look(self, directory: Path, runtimes: tuple[str, ...] = ()) -> CheckResult:
         """Test it, and judge the outcome; `runtimes` are those that yt-dlp says it has, if it was asked."""
         if preflight.needs_no_player(self._options.yt_dlp_args):
             words = "not tested: --yt-dlp-args makes yt-dlp skip YouTube's player script"
-            return Sign("JavaScript", Verdict.FINE, words)
+            return CheckResult("JavaScript", Status.FINE, words)
         try:
             challenge = await _solve(self._tool, directory)
         except Failure as failure:
             why = (failure.words or failure.reason.advice.meaning).splitlines()[-1][:200]
             sign = preflight.of_runtimes(runtimes)
-            return Sign(sign.subject, sign.verdict, f"{sign.words} (not tested: {why})", sign.remedy)
+            return CheckResult(sign.subject, sign.verdict, f"{sign.words} (not tested: {why})", sign.remedy)
         limit = resource.getrlimit(resource.RLIMIT_AS)[0]
         return preflight.of_challenge(
             challenge,

@@ -27,7 +27,7 @@ from anyio.to_thread import run_sync
 from hdtf_async.core import os_errors, preflight, redact
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.output import atomic
-from hdtf_async.output.atomic import trouble
+from hdtf_async.output.atomic import os_errors_as_failures
 from hdtf_async.process import supervisor
 from hdtf_async.process.guard import UNGUARDED, Guard
 from hdtf_async.process.stderr import classify
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hdtf_async.core.options import Options
-    from hdtf_async.core.preflight import Sign
+    from hdtf_async.core.preflight import CheckResult
     from hdtf_async.youtube.formats import Format
 
 ASK_DEADLINE = 600.0
@@ -406,7 +406,7 @@ def read_cookies(source: Path) -> bytes:
 
 def _nameless(directory: Path, content: bytes) -> IO[bytes]:
     """Open a file of this content, for this user alone, that is in a directory and has no name there."""
-    with trouble(directory), ExitStack() as until_written:
+    with os_errors_as_failures(directory), ExitStack() as until_written:
         file = until_written.enter_context(tempfile.TemporaryFile(dir=directory))
         file.write(content)
         file.seek(0)
@@ -418,7 +418,7 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.is_file() and not path.is_symlink() else 0
 
 
-def look_at_cookies(options: Options, now: float) -> Sign | None:
+def look_at_cookies(options: Options, now: float) -> CheckResult | None:
     """Judge the user's cookies, if there are any. Raises `Failure`: they cannot be read."""
     if options.cookies is None:
         return None

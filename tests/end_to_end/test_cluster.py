@@ -36,7 +36,7 @@ from hdtf_async.cluster.worker_handle import Hired
 from hdtf_async.core.events import (
     Downloaded,
     DownloadStarted,
-    Events,
+    EventBus,
     LaneClosed,
     RawReady,
     Retrying,
@@ -195,7 +195,7 @@ async def test_an_end_that_is_asked_for_lets_encodes_finish(
     async with hdtf_async.running(tmp_path, on(workers, finished.options)) as run:
         async for event in run:
             if event.type == "encode_started":
-                started.add(str(event.stated()["clip"]))
+                started.add(str(event.to_json()["clip"]))
                 run.finish()
             if isinstance(event, WindingDown):
                 told = event.encodes
@@ -379,7 +379,7 @@ async def test_who_has_died_is_handed_nothing_while_its_tools_end(tmp_path: Path
             return {"alive": 1}
 
     async with opened(tmp_path) as directory:
-        crew = Crew(Told(), Options(), directory, Events())
+        crew = Crew(Told(), Options(), directory, EventBus())
         for end in (crew._send, crew._inbox):
             end.close()
         crew._begun = True
@@ -412,7 +412,7 @@ async def test_who_declares_a_lane_without_width_is_not_taken_on(tmp_path: Path)
 
     told = SimpleNamespace(scheduler=SimpleNamespace(address="tcp://127.0.0.1:9", identity=identity))
     async with opened(tmp_path) as directory:
-        crew = Crew(told, Options(), directory, Events())
+        crew = Crew(told, Options(), directory, EventBus())
         for end in (crew._send, crew._inbox):
             end.close()
         await crew._take_on(["one"])

@@ -33,15 +33,15 @@ if TYPE_CHECKING:
     from shared import Finished
 
     from hdtf_async import Report, Running
-    from hdtf_async.core.events import Events
+    from hdtf_async.core.events import EventBus
 
 
-async def _forever(_events: Events, _finish: anyio.Event) -> int:
+async def _forever(_events: EventBus, _finish: anyio.Event) -> int:
     await anyio.sleep_forever()
     return 0
 
 
-async def _failing(_events: Events, _finish: anyio.Event) -> int:
+async def _failing(_events: EventBus, _finish: anyio.Event) -> int:
     await anyio.sleep(0)
     raise StoreError("the job's own")
 

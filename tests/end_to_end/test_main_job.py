@@ -390,7 +390,7 @@ async def test_events_tell_the_whole_story(finished: Finished, tmp_path: Path) -
     """From the start of the run over every step to its end, each as one JSON object with a type."""
     options = replace(finished.options, videos=("Radio2",), preset="ultrafast")
     async with hdtf_async.running(tmp_path, options) as run:
-        told = [json.loads(json.dumps(event.stated())) async for event in run]
+        told = [json.loads(json.dumps(event.to_json())) async for event in run]
     types = [event["type"] for event in told if not event["type"].endswith("progress")]
     assert types == [
         "run_started", "download_started", "format_chosen", "downloaded", "raw_ready",

@@ -400,7 +400,7 @@ async def test_a_run_that_is_cancelled_lets_go(front: Front, finished: Finished,
     async with hdtf_async.running(URL, options) as run:
         async for event in run:
             if event.type == "clip_done":
-                made = f"{event.stated()['clip']}"
+                made = f"{event.to_json()['clip']}"
                 break
     content = below(front)
     assert [key for key in content if key.startswith("_locks/") and content[key]] == []
@@ -428,13 +428,13 @@ async def test_a_merge_while_a_shard_joins_its_segments_loses_nothing(
 ) -> None:
     """Segments that it has listed are deleted before it reads them: it lists them again."""
     monkeypatch.setattr(segments, "AT_A_TIME", 4)
-    plain, count, joined = client.Bucket.get, 0, 0
+    plain, count, joined = client.ObjectStoreClient.get, 0, 0
     async with away.opened(away.place(URL), Options(shard=Shard(0, 2)), ()) as shard:
-        assert isinstance(shard, away.Away)
+        assert isinstance(shard, away.ObjectStoreDirectory)
         for number in range(12):
             await shard.append(_failure(number))
 
-        async def get(self: client.Bucket, key: str, most: int = client.LARGEST) -> bytes | None:
+        async def get(self: client.ObjectStoreClient, key: str, most: int = client.LARGEST) -> bytes | None:
             nonlocal count, joined
             count += key.startswith(SEGMENTS)
             if count > after and joined < times and key.startswith(SEGMENTS):
@@ -444,7 +444,7 @@ async def test_a_merge_while_a_shard_joins_its_segments_loses_nothing(
                     await shard._join(least=2)
             return await plain(self, key, most)
 
-        monkeypatch.setattr(client.Bucket, "get", get)
+        monkeypatch.setattr(client.ObjectStoreClient, "get", get)
         await away.merge(away.place(URL))
     assert joined == times
     listed = [json.loads(line)["clip"] for line in below(front)["failures.jsonl"].splitlines()]

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from hdtf_async.media.demux import Facts
+    from hdtf_async.media.demux import MediaInfo
 
 DOWNLOADS, ENCODES = 8, 4
 TALL = {"WDA_MaggieHassan_000", "WDA_MazieHirono1_000", "WRA_PeterKing_000"}
@@ -182,7 +182,7 @@ async def test_the_fake_ffmpeg_makes_what_the_real_one_makes(tmp_path: Path, for
     frames, sides = cut.frames, (cut.width, cut.height)
     assert frames == (50 if form.fps is None else ffmpeg.frames_at(form.fps, 2))
 
-    async def made_by(tool: Path) -> Facts:
+    async def made_by(tool: Path) -> MediaInfo:
         clip = tmp_path / f"{tool.name}.mp4"
         reached: list[float] = []
         assert await ffmpeg.encode(tool, cut, clip, on_seconds=reached.append) == frames

@@ -40,7 +40,7 @@ from hdtf_async.report.page import REPORT
 if TYPE_CHECKING:
     from shared import Finished
 
-    from hdtf_async.output.directory import Store
+    from hdtf_async.output.directory import OutputDirectory
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 IDS = [f"{number:011d}" for number in range(2000)]
@@ -61,7 +61,7 @@ def _record(clip: Clip, length: int, form: dict[str, Any]) -> dict[str, Any]:
     return {"type": "clip", "clip": clip.stem, "form": form, "metadata": metadata}
 
 
-async def _made(directory: Store, clip: Clip, content: bytes = b"a clip", **form: object) -> None:
+async def _made(directory: OutputDirectory, clip: Clip, content: bytes = b"a clip", **form: object) -> None:
     final = directory.clip_path(clip)
     temporary = directory.temporary(final)
     temporary.write_bytes(content)

@@ -22,7 +22,7 @@ from hdtf_async import ExitCode, Reason
 from hdtf_async.cli import main
 from hdtf_async.core.model import Audio
 from hdtf_async.output import atomic
-from hdtf_async.output.directory import Store
+from hdtf_async.output.directory import OutputDirectory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -111,7 +111,7 @@ async def test_a_disk_that_fills_up_between_video_and_audio_ends_the_run(
 ) -> None:
     """The video's own bytes are not counted as space that will be freed: it would wait for itself."""
     free = iter([10**10])
-    monkeypatch.setattr(Store, "free_bytes", lambda _store: next(free, 0))
+    monkeypatch.setattr(OutputDirectory, "free_bytes", lambda _store: next(free, 0))
     monkeypatch.setattr("hdtf_async.lanes.toolchain.require_ready", lambda *_: None)
     options = replace(finished.options, videos=("Guest2",), audio=Audio.AAC, min_free=10**9)
     with anyio.fail_after(60):
@@ -135,7 +135,7 @@ async def run(out: Path) -> Report:
 @pytest.fixture
 def unforeseen(monkeypatch: pytest.MonkeyPatch) -> None:
     """The room seems to be there when a download asks for it: somebody else takes it meanwhile."""
-    monkeypatch.setattr(Store, "free_bytes", lambda _: 10**12)
+    monkeypatch.setattr(OutputDirectory, "free_bytes", lambda _: 10**12)
 
 
 async def filled(tmp_path: Path, right: Path, pages: Iterable[int]) -> set[str]:
@@ -226,7 +226,7 @@ async def test_what_running_downloads_will_still_write_counts(
         return await fetch(*known, **named)
 
     monkeypatch.setattr(YtDlp, "fetch", gauged)
-    monkeypatch.setattr(Store, "free_bytes", lambda _: free)
+    monkeypatch.setattr(OutputDirectory, "free_bytes", lambda _: free)
     for room, together in ((1.5, 1), (3, 2)):
         free, most = 10**9 + int(room * BYTES), 0
         report = await load(tmp_path / f"{room}", tmp_path / "tables", Most(), min_free=10**9)

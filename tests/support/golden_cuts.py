@@ -34,7 +34,7 @@ from hdtf_async.dataset.plan import fingerprint
 from hdtf_async.lanes.encoder import plan_cut
 from hdtf_async.lanes.raws import Raw
 from hdtf_async.media import ffmpeg
-from hdtf_async.media.demux import Facts, Sound
+from hdtf_async.media.demux import AudioInfo, MediaInfo
 from hdtf_async.media.face import people, window
 from hdtf_async.media.face.people import Frame, Region
 from hdtf_async.media.framing import Part
@@ -79,11 +79,11 @@ def _shown(timeline: Timeline, base: Fraction, interval: Interval) -> Shown:
 def _raw(clip: Clip, timeline: Timeline, base: Fraction, **facts: Any) -> Raw:
     ticks = timeline.first, timeline.last, timeline.step, timeline.end(None)
     first, last, step, end = (float(each * base) for each in ticks)
-    told = Facts(
+    told = MediaInfo(
         "h264", 1280, 720, round(1 / step, 5), len(timeline), first, end, end - first, str(base),
         step=step, last=last,
     )  # fmt: skip
-    sound = Sound("aac", 48000, 2, 0.0, _LAST, _LAST)
+    sound = AudioInfo("aac", 48000, 2, 0.0, _LAST, _LAST)
     shown = {clip.stem: _shown(timeline, base, clip.interval)}
     raw = Raw(Path("raw.mp4"), "mp4", replace(told, sound=sound, **facts), shown, "136", None)
     return raw.with_own_sound()

@@ -24,11 +24,11 @@ import hdtf_async
 from hdtf_async import Options, Report
 from hdtf_async.core.events import EncodeStarted, Event
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.media.demux import Facts
+from hdtf_async.media.demux import MediaInfo
 from hdtf_async.media.ffmpeg import About
 from hdtf_async.media.interlace import Combing
 from hdtf_async.media.timeline import Shown
-from hdtf_async.output.atomic import trouble
+from hdtf_async.output.atomic import os_errors_as_failures
 from hdtf_async.process import supervisor
 from hdtf_async.youtube.ytdlp import Progress
 
@@ -143,7 +143,7 @@ class _Prober:
     async def ready(self) -> None:
         pass
 
-    async def facts(self, path: Path, *, container: str, intervals: Sequence[Interval] = ()) -> Facts:
+    async def facts(self, path: Path, *, container: str, intervals: Sequence[Interval] = ()) -> MediaInfo:
         assert container == "mp4"
         width, height, frames = json.loads(await run_sync(path.read_text))
         step, seconds = 1 / RATE, frames / RATE
@@ -151,7 +151,7 @@ class _Prober:
             Shown(round(RATE * one.seconds), one.start, one.end - step, None, one.end, step)
             for one in intervals
         )
-        return Facts(
+        return MediaInfo(
             *("h264", width, height, RATE, frames, 0, seconds, seconds, f"1/{RATE}", shown),
             step=step,
             last=seconds - step,
@@ -170,7 +170,7 @@ async def _encode(
 
 
 async def _write(target: Path, *note: int) -> None:
-    with trouble(target):
+    with os_errors_as_failures(target):
         await run_sync(target.write_text, json.dumps(note))
 
 

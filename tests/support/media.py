@@ -112,7 +112,7 @@ def read_back(clip: Path) -> Box:
     return Box(left, top, right + 2 - left, bottom + 2 - top)
 
 
-def _cell(picture: Picture, place: int) -> tuple[int, int]:
+def _cell(picture: RunProgress, place: int) -> tuple[int, int]:
     light, blue, red = (plane[place][place] - 16 for plane in picture.planes)
     blocks = red // 20
     return 2 * (light + 200 * (blocks % 4)), 2 * (blue + 200 * (blocks // 4))
@@ -146,7 +146,7 @@ Plane = tuple[bytes, ...]
 
 
 @dataclass(frozen=True)
-class Picture:
+class RunProgress:
     """One decoded frame."""
 
     time: Fraction
@@ -169,17 +169,17 @@ class Decoded:
     path: Path
 
     @cached_property
-    def pictures(self) -> tuple[Picture, ...]:
+    def pictures(self) -> tuple[RunProgress, ...]:
         """Its frames."""
         with av.open(str(self.path)) as media:
             stream = media.streams.video[0]
             assert stream.time_base is not None
             return tuple(
-                Picture((frame.pts or 0) * stream.time_base, tuple(map(_rows, frame.planes)))
+                RunProgress((frame.pts or 0) * stream.time_base, tuple(map(_rows, frame.planes)))
                 for frame in media.decode(stream)
             )
 
-    def within(self, start: float, end: float) -> list[Picture]:
+    def within(self, start: float, end: float) -> list[RunProgress]:
         """Return the frames with ``start <= PTS < end``."""
         return [one for one in self.pictures if Fraction(str(start)) <= one.time < Fraction(str(end))]
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from hdtf_async.core.jsonlines import Record
-    from hdtf_async.output.directory import Store
+    from hdtf_async.output.directory import OutputDirectory
 
 OUT = "new/clips"
 """The output directory; neither it nor the one that it is in is there before the first run."""
@@ -104,7 +104,7 @@ class Told:
         )
         return Told(self.moments[: moment + 1], *parts)
 
-    async def append(self, directory: Store, record: Record) -> None:
+    async def append(self, directory: OutputDirectory, record: Record) -> None:
         """Append a record to the journal."""
         self.begun.append((self.now, _text(record)))
         await directory.append(record)
@@ -144,7 +144,7 @@ class Run:
             await directory.write_views(left, stale)
 
     async def _one_video(
-        self, directory: Store, told: Told, videos: Sequence[Video], clips: Sequence[Clip]
+        self, directory: OutputDirectory, told: Told, videos: Sequence[Video], clips: Sequence[Clip]
     ) -> None:
         raw = directory.raw_path(videos[0], "mp4")
         if videos[0] == GONE:
@@ -165,7 +165,9 @@ class Run:
                 told.doomed.append((told.now, f"{RAWS}/{video.stem}.mp4"))
                 await directory.remove(directory.raw_path(video, "mp4"))
 
-    async def _fetch(self, directory: Store, told: Told, videos: Sequence[Video], final: Path) -> None:
+    async def _fetch(
+        self, directory: OutputDirectory, told: Told, videos: Sequence[Video], final: Path
+    ) -> None:
         async with directory.private_directory(videos[0]) as private:
             part = private / "raw.mp4.part"
             await run_sync(part.write_bytes, raw_bytes(videos[0].youtube_id))
@@ -177,7 +179,7 @@ class Run:
             await directory.publish(private / "raw.mp4", final)
             told.there.append((told.now, f"{RAWS}/{final.name}"))
 
-    async def _one_clip(self, directory: Store, told: Told, clip: Clip) -> None:
+    async def _one_clip(self, directory: OutputDirectory, told: Told, clip: Clip) -> None:
         final = directory.clip_path(clip)
         temporary = directory.temporary(final)
         await run_sync(temporary.write_bytes, clip_bytes(clip.stem, self.form))

@@ -17,9 +17,9 @@ import av
 import media
 from test_sound import beeps_beside
 
-from hdtf_async.core.events import Events
+from hdtf_async.core.events import EventBus
 from hdtf_async.core.model import Audio, Box, Clip, Crop, Form, Interval, Video
-from hdtf_async.lanes.encoder import Cutter
+from hdtf_async.lanes.encoder import Encoder
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.output.directory import opened
 
@@ -115,7 +115,7 @@ async def make(
     form = Form(fps=fps, preset="ultrafast", **(settings | more))  # type: ignore[arg-type]
     raw = await media.raw(prober, shape.path, clip)
     async with opened(out) as store:
-        cutter = Cutter(form, store, bundled_ffmpeg(), {}, prober, Events())
+        cutter = Encoder(form, store, bundled_ffmpeg(), {}, prober, EventBus())
         await cutter.cut(clip, raw)
         record = store.known.clips[clip.stem]["metadata"]
     path = out / f"{clip.stem}.mp4"

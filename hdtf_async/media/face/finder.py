@@ -20,7 +20,7 @@ from anyio.to_thread import run_sync
 from hdtf_async.core import os_errors, preflight
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Crop
-from hdtf_async.core.preflight import Verdict
+from hdtf_async.core.preflight import Status
 from hdtf_async.media.face import model_file
 from hdtf_async.media.face.detector import NO_PICTURES, TIMES
 from hdtf_async.media.face.people import BETWEEN, ROUNDS, Frame, Region, doubtful
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from hdtf_async.core.model import Interval
     from hdtf_async.core.options import Options
-    from hdtf_async.core.preflight import Sign
+    from hdtf_async.core.preflight import CheckResult
     from hdtf_async.media.ffmpeg import Cut, Source
 
 SHORTER_SIDE = 720
@@ -222,7 +222,7 @@ class Finder:
             return True
 
         ended = await supervisor.run(
-            supervisor.of_ours(
+            supervisor.own_module_argv(
                 "hdtf_async.media.face.detector", str(self.model), str(width), str(height), *argv
             ),
             deadline=deadline,
@@ -247,14 +247,14 @@ async def finder(options: Options, tool: Path, guard: Guard) -> Finder | None:
     sign = look_at_tools(options)
     if sign is None:
         return None
-    if sign.verdict is Verdict.WRONG:
+    if sign.verdict is Status.WRONG:
         raise Failure(sign.reason, f"{sign.words}: {sign.remedy}")
     made = Finder(tool, await model_file.at_hand(options.face_model, guard=guard), guard)
     await made.ready()
     return made
 
 
-def look_at_tools(options: Options) -> Sign | None:
+def look_at_tools(options: Options) -> CheckResult | None:
     """Judge what is installed to find faces, if they are wanted."""
     if options.crop is not Crop.FACE:
         return None

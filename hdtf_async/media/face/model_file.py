@@ -42,7 +42,7 @@ async def cached() -> Path | None:
 
 
 async def _asked(words: list[str], guard: Guard) -> str:
-    argv = supervisor.of_ours("hdtf_async.media.face.model_file", *words)
+    argv = supervisor.own_module_argv("hdtf_async.media.face.model_file", *words)
     ended = await supervisor.run(argv, deadline=_DEADLINE, keep=1 << 16, guard=guard)
     if ended.code != 0:
         raise Failure(Reason.TOOL_FAILED, ended.words)

@@ -107,7 +107,7 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Person:
     """The person of a clip. All counts are of samples."""
 
     region: Region
@@ -199,7 +199,7 @@ class _Track:
         return visits > 1 and len(near) >= _CONSTANT * len(self.places)
 
 
-def find(frames: Sequence[Frame]) -> Found | None:
+def find(frames: Sequence[Frame]) -> Person | None:
     """Return the person of a clip; None if no face was found often enough.
 
     The regions are in pixels, or in another unit that is the same across and down.
@@ -219,7 +219,7 @@ def find(frames: Sequence[Frame]) -> Found | None:
     tracks = list({id(track): track for track in people[chosen].values()}.values())
     kept = {number: region for track in tracks for number, region in track.kept.items()}
     left, top, right, bottom = zip(*(region.edges for region in kept.values()), strict=True)
-    return Found(
+    return Person(
         Region(min(left), min(top), max(right), max(bottom)),
         len(seen[chosen]),
         len(samples & kept.keys()),

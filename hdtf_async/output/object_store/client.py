@@ -23,7 +23,7 @@ from anyio.to_thread import run_sync
 from hdtf_async.core.exceptions import OptionsError, StoreError
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.output import atomic
-from hdtf_async.output.atomic import trouble
+from hdtf_async.output.atomic import os_errors_as_failures
 from hdtf_async.output.object_store.errors import NO_BUCKET, explained, flaw_of_endpoint
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Listed:
     """The entity tag, which tells contents apart; that of S3 is mostly the one that `tag` returns."""
 
 
-class Bucket:
+class ObjectStoreClient:
     """The objects below an address. Made by `reached`."""
 
     def __init__(self, address: Address, store: Any) -> None:  # noqa: ANN401 - obstore is loaded when needed
@@ -184,18 +184,18 @@ class Bucket:
 
         async def once() -> int | None:
             answer = await self._answer(key)
-            with trouble(path):
+            with os_errors_as_failures(path):
                 file = await run_sync(_cut_off, path, begin)
             size = 0
             try:
                 if answer is None:
                     return None
                 async for part in answer.stream(min_chunk_size=_PIECE):
-                    with trouble(path):
+                    with os_errors_as_failures(path):
                         await run_sync(file.write, part)
                     size += len(part)
             finally:
-                with anyio.CancelScope(shield=True), trouble(path):
+                with anyio.CancelScope(shield=True), os_errors_as_failures(path):
                     await run_sync(file.close)
             return size
 
@@ -274,7 +274,7 @@ def _refusals() -> tuple[type[Exception], ...]:
     )  # fmt: skip
 
 
-def reached(address: Address) -> Bucket:
+def reached(address: Address) -> ObjectStoreClient:
     """Return what is below an address; nothing is asked of the store yet. Raises `StoreError`."""
     if find_spec("obstore") is None:
         raise StoreError(f"{address} requires obstore: pip install 'hdtf-async[store]'")
@@ -287,9 +287,9 @@ def reached(address: Address) -> Bucket:
             raise StoreError(f"{address} cannot be used: {name}: {flaw}")
     try:
         if address.url.startswith("file:"):
-            return Bucket(address, from_url(address.url, mkdir=True))
+            return ObjectStoreClient(address, from_url(address.url, mkdir=True))
         plain = any(os.environ.get(name, "").lower() in {"1", "true"} for name in _PLAIN)
-        return Bucket(
+        return ObjectStoreClient(
             address,
             from_url(
                 address.url,

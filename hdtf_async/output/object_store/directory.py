@@ -28,8 +28,8 @@ from hdtf_async.core.options import Options
 from hdtf_async.core.shards import Merged
 from hdtf_async.output import atomic, manifests
 from hdtf_async.output import directory as store
-from hdtf_async.output.atomic import trouble
-from hdtf_async.output.directory import Store
+from hdtf_async.output.atomic import os_errors_as_failures
+from hdtf_async.output.directory import OutputDirectory
 from hdtf_async.output.journal import RAWS, journals, name_of, parts
 from hdtf_async.output.manifests import CARD, FAILURES, LISTS, METADATA
 from hdtf_async.output.object_store.client import Address, is_address, reached
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.core.model import Clip, Video
     from hdtf_async.core.shards import Shard
-    from hdtf_async.output.journal import Journal, Known
-    from hdtf_async.output.object_store.client import Bucket, Listed
+    from hdtf_async.output.journal import Journal, JournalIndex
+    from hdtf_async.output.object_store.client import Listed, ObjectStoreClient
     from hdtf_async.output.object_store.lease import Lease
 
 VIEWS = (METADATA, FAILURES, *LISTS, CARD)
@@ -91,10 +91,10 @@ class Listing:
         return path.rpartition("/")[2].rpartition(".")[0] not in self.missing
 
 
-class Away(Store):
+class ObjectStoreDirectory(OutputDirectory):
     """Scratch, from which all that is whole goes into the store."""
 
-    bucket: Bucket
+    bucket: ObjectStoreClient
     lease: Lease
     _segments: Segments
     keeps_raws = False
@@ -231,12 +231,12 @@ class Away(Store):
 
     def _between(self, begin: int, end: int) -> bytes:
         path = self.out / name_of(self.shard)
-        with trouble(path), path.open("rb") as journal:
+        with os_errors_as_failures(path), path.open("rb") as journal:
             journal.seek(begin)
             return journal.read(end - begin)
 
 
-async def listed(bucket: Bucket, known: Known) -> Listing:
+async def listed(bucket: ObjectStoreClient, known: JournalIndex) -> Listing:
     """Find out by one listing which clips are there, and let what is known say so from now on.
 
     Nothing but the stems that are still missing is kept of it. Raises `Failure`.
@@ -259,7 +259,7 @@ async def listed(bucket: Bucket, known: Known) -> Listing:
     return found
 
 
-async def put_views(bucket: Bucket, made: Path, before: Listing) -> None:
+async def put_views(bucket: ObjectStoreClient, made: Path, before: Listing) -> None:
     """Put the views that were made in a directory, but for those that are there and the same.
 
     A README.md that is there stays, whoever has written it.
@@ -300,14 +300,16 @@ async def merge(out: Path | Address) -> Merged:
         return Merged(*await run_sync(manifests.count, scratch), len(left.unended), left.absent)
 
 
-async def _not_tried(bucket: Bucket, scratch: Path) -> tuple[Record, ...]:
+async def _not_tried(bucket: ObjectStoreClient, scratch: Path) -> tuple[Record, ...]:
     """Return what the view in the store says of clips that were not tried. Raises `Failure`."""
     await bucket.copy(FAILURES, scratch / FAILURES)
     return tuple(await run_sync(lambda: [*manifests.not_tried(scratch)]))
 
 
 @asynccontextmanager
-async def opened(out: Path | Address, options: Options, videos: Iterable[Video]) -> AsyncIterator[Store]:
+async def opened(
+    out: Path | Address, options: Options, videos: Iterable[Video]
+) -> AsyncIterator[OutputDirectory]:
     """Open a directory, or what an object store has, for a run with these options; see `store.opened`.
 
     Raises `StoreError`, `BusyError`, and `AwayError` where the store does not answer.
@@ -322,8 +324,10 @@ async def opened(out: Path | Address, options: Options, videos: Iterable[Video])
             lease = await stack.enter_async_context(held(bucket, options.shard))
             scratch = await stack.enter_async_context(_scratch(out, options))
             segments = await copy_journals(bucket, scratch, options.shard)
-            away = await stack.enter_async_context(store.opened(scratch, options.shard, videos, made=Away))
-            if not isinstance(away, Away):
+            away = await stack.enter_async_context(
+                store.opened(scratch, options.shard, videos, made=ObjectStoreDirectory)
+            )
+            if not isinstance(away, ObjectStoreDirectory):
                 raise TypeError("it was made as one")
             away.bucket, away.lease, away.keeps_raws = bucket, lease, options.keep_raw is True
             await away.look(segments)

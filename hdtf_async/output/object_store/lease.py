@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.core.shards import Shard
-    from hdtf_async.output.object_store.client import Bucket, Listed
+    from hdtf_async.output.object_store.client import Listed, ObjectStoreClient
 
 LOCKS = "_locks/"
 LEASE = 120.0
@@ -45,7 +45,7 @@ RENEWALS = 4
 class Lease:
     """A lock that is held, until `lost` says otherwise."""
 
-    bucket: Bucket
+    bucket: ObjectStoreClient
     key: str
     content: bytes
     lost: Failure | None = None
@@ -76,7 +76,7 @@ class Lease:
 
 
 @asynccontextmanager
-async def held(bucket: Bucket, shard: Shard | None) -> AsyncIterator[Lease]:
+async def held(bucket: ObjectStoreClient, shard: Shard | None) -> AsyncIterator[Lease]:
     """Hold the lock of one journal. Raises `BusyError`: another run has it, or one that excludes it."""
     below = f"{LOCKS}{name_of(shard)}/"
     while True:
@@ -111,7 +111,7 @@ async def _let_go(lease: Lease) -> None:
         await lease.bucket.write(lease.key, b"")
 
 
-async def at_work(bucket: Bucket, own: Lease) -> set[str]:
+async def at_work(bucket: ObjectStoreClient, own: Lease) -> set[str]:
     """Return the journals of other runs that are at work. Raises `Failure`.
 
     How old their locks are is told by when the own one was last renewed.
@@ -131,7 +131,7 @@ async def at_work(bucket: Bucket, own: Lease) -> set[str]:
     }
 
 
-async def _require_old(bucket: Bucket, lock: Listed) -> None:
+async def _require_old(bucket: ObjectStoreClient, lock: Listed) -> None:
     """Raise `BusyError` unless whoever had the lock has ended, or did not renew it for long."""
     told = await _read(bucket, lock.key)
     if has_ended(told):
@@ -148,7 +148,7 @@ async def _require_old(bucket: Bucket, lock: Listed) -> None:
         _refuse(bucket, told, (times[asking] - times[lock.key]).total_seconds())
 
 
-async def _require_alone(bucket: Bucket, shard: Shard | None) -> None:
+async def _require_alone(bucket: ObjectStoreClient, shard: Shard | None) -> None:
     """Raise `BusyError` where a run is at work that does not go with this one; and tidy up.
 
     The own lock is held already, so that of two which begin at the same time one sees the other.
@@ -173,7 +173,7 @@ async def _require_alone(bucket: Bucket, shard: Shard | None) -> None:
     await bucket.delete([key for key in old if key.startswith(f"{LOCKS}{name_of(shard)}/")])
 
 
-def _refuse(bucket: Bucket, told: Record, age: float) -> None:
+def _refuse(bucket: ObjectStoreClient, told: Record, age: float) -> None:
     if age <= LEASE:
         raise BusyError(
             f"another run is active in {bucket.address} ({holder(told)}): wait for it or choose another"
@@ -181,12 +181,12 @@ def _refuse(bucket: Bucket, told: Record, age: float) -> None:
         )
 
 
-async def _newest(bucket: Bucket, below: str) -> Listed | None:
+async def _newest(bucket: ObjectStoreClient, below: str) -> Listed | None:
     found = [each async for each in bucket.listing(below) if each.key.rpartition("/")[2].isdigit()]
     return max(found, key=lambda each: each.key, default=None)
 
 
-async def _read(bucket: Bucket, key: str) -> Record:
+async def _read(bucket: ObjectStoreClient, key: str) -> Record:
     try:
         told = json.loads(await bucket.get(key, _LONGEST) or b"{}")
     except (ValueError, RecursionError):

@@ -17,7 +17,7 @@ from anyio.to_thread import run_sync
 
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.output import atomic
-from hdtf_async.output.atomic import trouble
+from hdtf_async.output.atomic import os_errors_as_failures
 from hdtf_async.output.journal import JOURNAL, RAWS, journals, name_of, shard_of
 from hdtf_async.output.object_store.client import LARGEST
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hdtf_async.core.shards import Shard
-    from hdtf_async.output.object_store.client import Bucket, Listed
+    from hdtf_async.output.object_store.client import Listed, ObjectStoreClient
 
 SEGMENTS = "_journal/"
 MANY = 64
@@ -45,7 +45,7 @@ AGAIN_AFTER = 0.5
 class Segments:
     """Adds to the segments of one journal. Its lock must be held."""
 
-    def __init__(self, bucket: Bucket, journal: str, there: Iterable[Listed]) -> None:
+    def __init__(self, bucket: ObjectStoreClient, journal: str, there: Iterable[Listed]) -> None:
         self._bucket = bucket
         self._below = f"{SEGMENTS}{journal}/"
         self._there = [(each.key, each.size) for each in there]
@@ -104,7 +104,7 @@ def short(sizes: Sequence[int], least: int = MANY) -> int:
 
 
 async def copy_journals(
-    bucket: Bucket, scratch: Path, shard: Shard | None, *, newest_of_own: bool = False
+    bucket: ObjectStoreClient, scratch: Path, shard: Shard | None, *, newest_of_own: bool = False
 ) -> list[Listed]:
     """Make the journals in scratch what the store has of them; return the segments of this shard's own one.
 
@@ -116,7 +116,7 @@ async def copy_journals(
         name = each.key.removeprefix(SEGMENTS).partition("/")[0]
         if name == JOURNAL or shard_of(name) is not None:  # it becomes the name of a file
             found.setdefault(name, []).append(each)
-    with trouble(scratch):
+    with os_errors_as_failures(scratch):
         await run_sync(atomic.make_directory, scratch / RAWS)
         for path in await run_sync(journals, scratch):
             if path.name not in found:
@@ -131,9 +131,9 @@ async def copy_journals(
     return found[name_of(shard)]
 
 
-async def copy_newest(bucket: Bucket, scratch: Path, journal: str) -> Path:
+async def copy_newest(bucket: ObjectStoreClient, scratch: Path, journal: str) -> Path:
     """Copy the newest segment of a journal, and return where it is. Raises `Failure`."""
-    with trouble(scratch):
+    with os_errors_as_failures(scratch):
         await run_sync(atomic.make_directory, scratch)
     found = [each async for each in bucket.listing(f"{SEGMENTS}{journal}/")]
     await _copy(bucket, found, scratch / journal, newest_only=True)
@@ -141,7 +141,7 @@ async def copy_newest(bucket: Bucket, scratch: Path, journal: str) -> Path:
 
 
 async def _copy(
-    bucket: Bucket, segments: Iterable[Listed], journal: Path, *, newest_only: bool
+    bucket: ObjectStoreClient, segments: Iterable[Listed], journal: Path, *, newest_only: bool
 ) -> list[Listed]:
     """Write a journal anew, in its place: a killed run may have left a child that has its lock."""
     copied: list[Listed] = []
@@ -150,7 +150,7 @@ async def _copy(
         wanted = there[-1:] if newest_only else there
         same = _common(copied, wanted)
         copied = wanted[:same]
-        with trouble(journal):
+        with os_errors_as_failures(journal):
             await run_sync(_cut, journal, sum(each.size for each in copied))
         gone = await _fetch(bucket, wanted[same:], journal, copied)
         if gone is None:
@@ -164,7 +164,7 @@ async def _copy(
 
 
 async def _fetch(
-    bucket: Bucket, wanted: Sequence[Listed], journal: Path, copied: list[Listed]
+    bucket: ObjectStoreClient, wanted: Sequence[Listed], journal: Path, copied: list[Listed]
 ) -> Listed | None:
     """Append segments to a journal and to those that are copied; return the first one that is not there."""
     for some in _batches(wanted):
@@ -188,7 +188,7 @@ async def _fetch(
             if text is None or len(text) != each.size:
                 break
             whole.append(text)
-        with trouble(journal):
+        with os_errors_as_failures(journal):
             await run_sync(_append, journal, whole)
         copied += some[: len(whole)]
         if len(whole) < len(some):

@@ -12,7 +12,7 @@ import pytest
 import readme
 import virtual_time
 
-from hdtf_async.cli.estimate import Picture
+from hdtf_async.cli.estimate import RunProgress
 from hdtf_async.core.events import (
     ClipDone,
     ClipFailed,
@@ -21,7 +21,7 @@ from hdtf_async.core.events import (
     EncodeProgress,
     EncodeStarted,
     Event,
-    Events,
+    EventBus,
     LaneClosed,
     LaneOpened,
     RawReady,
@@ -34,7 +34,7 @@ from hdtf_async.core.text import in_bytes, in_hours
 from hdtf_async.dataset import plan
 from hdtf_async.lanes.limits import Lanes
 from hdtf_async.lanes.pipeline import Pipeline
-from hdtf_async.lanes.throttle import Entrance
+from hdtf_async.lanes.throttle import Throttle
 
 sys.path.insert(0, str(readme.README.parent))
 
@@ -42,8 +42,8 @@ from benchmarks import scale
 
 if TYPE_CHECKING:
     from hdtf_async.core.model import Clip
-    from hdtf_async.dataset.plan import Work
-    from hdtf_async.lanes.throttle import Turn
+    from hdtf_async.dataset.plan import VideoJob
+    from hdtf_async.lanes.throttle import Permit
 
 STARTED = RunStarted(
     videos=3, clips=4, clip_seconds=60.0, there=0, downloads=2, encodes=1, least_bytes=900, pace=0.0
@@ -61,9 +61,9 @@ STORY: list[Event] = [
 ]
 
 
-def told(events: list[Event], every: float = 0.0) -> Picture:
+def told(events: list[Event], every: float = 0.0) -> RunProgress:
     """Return the picture after these events, told at times so far apart."""
-    picture = Picture()
+    picture = RunProgress()
     for number, event in enumerate(events):
         picture.take(event, number * every)
     return picture
@@ -71,7 +71,7 @@ def told(events: list[Event], every: float = 0.0) -> Picture:
 
 def test_a_video_that_came_twice_is_no_more_than_all_of_them() -> None:
     """As where the worker was lost that had it: the bar would not know of how many it tells."""
-    picture = Picture()
+    picture = RunProgress()
     for event in (replace(STARTED, videos=1), *[RawReady("RD_A", "youtube", 1000, 2.0)] * 2):
         picture.take(event, 1.0)
     assert (picture.videos_over, picture.videos) == (1, 1)
@@ -121,7 +121,7 @@ def test_the_last_problem_is_told_with_its_age() -> None:
     assert told(STORY, every=1.0).end_words(65.0) == f"1.0 min ago: RD_B: {Reason.NETWORK.advice.meaning}"
 
 
-def course(*, wide: bool = False, pace: float = 0.0, seconds: float = 40.0, upto: int = 99) -> Picture:
+def course(*, wide: bool = False, pace: float = 0.0, seconds: float = 40.0, upto: int = 99) -> RunProgress:
     """Return the picture of ten videos, four of them over, one by one, each with a clip of ten seconds."""
     events: list[tuple[float, Event]] = []
     began = replace(STARTED, videos=10, clips=10, clip_seconds=100.0, least_bytes=1000, downloads=1)
@@ -133,7 +133,7 @@ def course(*, wide: bool = False, pace: float = 0.0, seconds: float = 40.0, upto
             (end, EncodeStarted(f"{name}0", 10.0)),
             (end, ClipDone(f"{name}0", f"{name}0.mp4", 10.0, 9, 5.0, 0.0)),
         ]  # fmt: skip
-    picture = Picture()
+    picture = RunProgress()
     for now, event in events[:upto]:
         picture.take(event, now)
     return picture
@@ -168,7 +168,7 @@ def test_the_pace_and_a_cool_down_are_part_of_the_estimate() -> None:
 
 def test_nothing_is_said_of_the_end_before_it_can_be() -> None:
     """Neither at the start, nor after two videos and two clips."""
-    assert Picture().left(0.0) is None
+    assert RunProgress().left(0.0) is None
     for upto in range(12):
         assert course(upto=upto).left(100.0) is None
     assert course(upto=9).end_words(100.0) == ""
@@ -189,24 +189,24 @@ def test_a_run_that_lacks_only_encodes_needs_no_rate_of_the_network() -> None:
 class Telling(scale.Fake):
     """The fake lanes of the benchmark, which tell what the real ones tell."""
 
-    def __init__(self, world: scale.World, regime: scale.Regime, events: Events) -> None:
+    def __init__(self, world: scale.World, regime: scale.Regime, events: EventBus) -> None:
         super().__init__(world, regime)
         self._events = events
 
-    async def download(self, work: Work, directory: Path, turn: Turn) -> bool:
+    async def download(self, work: VideoJob, directory: Path, turn: Permit) -> bool:
         """Wait as the other one does."""
-        self._events.tell(DownloadStarted(work.stem, work.youtube_id, 1, work.least_bytes))
+        self._events.emit(DownloadStarted(work.stem, work.youtube_id, 1, work.least_bytes))
         await super().download(work, directory, turn)
-        self._events.tell(RawReady(work.stem, "youtube", 1, 1.0))
+        self._events.emit(RawReady(work.stem, "youtube", 1, 1.0))
         return True
 
     async def cut(self, clip: Clip, raw: None) -> None:
         """Use a CPU as the other one does."""
         begun = anyio.current_time()
-        self._events.tell(EncodeStarted(clip.stem, clip.interval.seconds))
+        self._events.emit(EncodeStarted(clip.stem, clip.interval.seconds))
         await super().cut(clip, raw)
         took = anyio.current_time() - begun
-        self._events.tell(ClipDone(clip.stem, "", clip.interval.seconds, 1, took, 0.0))
+        self._events.emit(ClipDone(clip.stem, "", clip.interval.seconds, 1, took, 0.0))
 
 
 @pytest.mark.parametrize("pace", [0.0, 12.0])
@@ -215,15 +215,15 @@ def test_the_estimate_comes_near_the_truth_for_the_whole_dataset(regime: scale.R
     """Once a tenth of the videos are there it is within a third, whichever lane decides, in virtual time."""
     works = scale.whole_dataset()
     world = scale.World(works, 1)
-    picture = Picture()
+    picture = RunProgress()
     said: list[tuple[float, int, float | None]] = []
 
     async def go() -> None:
-        events = Events()
-        events.listen(lambda event: picture.take(event, anyio.current_time()))
+        events = EventBus()
+        events.subscribe(lambda event: picture.take(event, anyio.current_time()))
         lanes = Lanes(anyio.CapacityLimiter(regime.downloads), anyio.CapacityLimiter(regime.cpus))
         clips = [clip for work in works for clip in work.clips]
-        events.tell(
+        events.emit(
             RunStarted(
                 len(works), len(clips), sum(clip.interval.seconds for clip in clips), 0,
                 regime.downloads, regime.cpus, sum(work.least_bytes for work in works), pace,
@@ -232,7 +232,7 @@ def test_the_estimate_comes_near_the_truth_for_the_whole_dataset(regime: scale.R
         fake = Telling(world, regime, events)
         pipeline: Pipeline[bool, None] = Pipeline(
             lanes=lanes,
-            entrance=Entrance(lanes.network, lanes.encodes, pace=pace, cool_down=600, events=events),
+            entrance=Throttle(lanes.network, lanes.encodes, pace=pace, cool_down=600, events=events),
             keep_raw=True, fetching=fake, cutting=fake,
             private_directory=scale._nowhere, record_failure=scale._recorded, events=events, backoff=float,
         )  # fmt: skip

@@ -25,7 +25,7 @@ from hdtf_async.cli.progress import (
     summary,
     view_for,
 )
-from hdtf_async.cli.terminal import ROOM, Pen, fold
+from hdtf_async.cli.terminal import ROOM, LineWriter, fold
 from hdtf_async.core.events import (
     ClipFailed,
     DownloadProgress,
@@ -70,7 +70,7 @@ STORY: list[Event] = [
 ]
 
 
-async def shown(events: list[Event], view: Callable[[Pen], View]) -> str:
+async def shown(events: list[Event], view: Callable[[LineWriter], View]) -> str:
     """Return what a view writes of these events."""
     written: list[str] = []
 
@@ -78,7 +78,7 @@ async def shown(events: list[Event], view: Callable[[Pen], View]) -> str:
         for event in events:
             yield event
 
-    await show(told(), view(Pen(written.append)))
+    await show(told(), view(LineWriter(written.append)))
     return "".join(written)
 
 
@@ -193,7 +193,7 @@ async def test_lines_never_tear_the_bars(level: str) -> None:
 async def test_bars_stay_whole_when_the_terminal_changes_its_size() -> None:
     """Narrow or wide, flat or without any size: what was drawn before is gone, and no line is folded."""
     screen, sizes = Screen(), [os.terminal_size((120, 24))]
-    pen = Pen(screen.feed)
+    pen = LineWriter(screen.feed)
     view = Bars(pen, lambda: sizes[-1], "error")
     for event in STORY:
         await view.take(event)
@@ -249,7 +249,7 @@ async def test_a_terminal_that_is_stopped_holds_up_nobody_and_gets_the_newest() 
         goes_on.wait(60)
         written.append(text)
 
-    pen = Pen(write)
+    pen = LineWriter(write)
     view = Bars(pen, columns(80), "warning")
     for number in range(1000):
         await view.take(ClipFailed(f"RD_A_{number:03}", Reason.NETWORK, "", with_video=False))
@@ -269,7 +269,7 @@ async def test_a_terminal_that_is_stopped_holds_up_nobody_and_gets_the_newest() 
 async def test_a_reader_of_lines_who_has_stopped_lets_what_is_told_wait_where_it_is() -> None:
     """No more than a few lines are kept for it: the rest stays with the events' own reader."""
     goes_on = threading.Event()
-    pen = Pen(lambda _text: [goes_on.wait(60)].clear())
+    pen = LineWriter(lambda _text: [goes_on.wait(60)].clear())
     view, taken = JsonLines(pen), 0
     with anyio.move_on_after(0.2):
         for number in range(1000):
@@ -286,7 +286,7 @@ async def test_a_reader_who_has_gone_is_an_error_for_whoever_writes() -> None:
     def write(_text: str) -> NoReturn:
         raise BrokenPipeError
 
-    pen = Pen(write)
+    pen = LineWriter(write)
     pen.put("a line\n")
     await pen.written()
     with pytest.raises(BrokenPipeError):
@@ -313,7 +313,7 @@ def test_without_a_terminal_a_line_comes_every_thirty_seconds() -> None:
     async def run() -> None:
         nonlocal begun
         begun = anyio.current_time()
-        pen = Pen(written.append)
+        pen = LineWriter(written.append)
         view = Noted(pen, "error")
         await show(told(), view)
 

@@ -33,7 +33,7 @@ from hdtf_async.core.exceptions import OptionsError
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box, Clip, Interval, Video
 from hdtf_async.core.shards import Shard
-from hdtf_async.dataset.plan import Work
+from hdtf_async.dataset.plan import VideoJob
 from hdtf_async.output import locks
 from hdtf_async.output.directory import opened
 
@@ -41,11 +41,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def work(number: int, clips: int = 2) -> Work:
+def work(number: int, clips: int = 2) -> VideoJob:
     """Return a video with some clips."""
     video = Video("RD", f"Speaker{number}", f"{number:011d}", 720)
     boxed = [Clip(video, index, Interval(index, index + 0.5), Box(0, 0, 64, 64)) for index in range(clips)]
-    return Work((video,), tuple(boxed))
+    return VideoJob((video,), tuple(boxed))
 
 
 def roster(videos: int, workers: str) -> Roster:
@@ -190,7 +190,7 @@ def test_what_is_to_be_done_arrives_as_it_was() -> None:
 )
 def test_an_event_arrives_as_it_was(event: events.Event) -> None:
     """With its reason as a reason, so that it counts at the driver as it would have counted here."""
-    assert event_of(event.stated()) == event
+    assert event_of(event.to_json()) == event
 
 
 def test_a_failure_arrives_as_it_was() -> None:
@@ -316,8 +316,8 @@ async def test_a_run_waits_for_workers_whose_driver_was_killed(
 def test_the_lane_is_told_closed_once_it_is_closed_everywhere() -> None:
     """While one worker's address is refused, downloads go on from the others; an end counts all encodes."""
     told: list[events.Event] = []
-    all_of_them = events.Events()
-    all_of_them.listen(told.append)
+    all_of_them = events.EventBus()
+    all_of_them.subscribe(told.append)
     one, other = (Hired(key, key, queue=Mock()) for key in "ab")
     as_one = AsOne(all_of_them)
     closed, opened = events.LaneClosed(Reason.REFUSED, "robot", 9.0, 0), events.LaneOpened(9.0)

@@ -21,7 +21,7 @@ from hdtf_async.cli import main, progress
 from hdtf_async.commands import repair
 from hdtf_async.commands.check import look
 from hdtf_async.core import events, exceptions
-from hdtf_async.core.events import ClipChecked, Events, Found
+from hdtf_async.core.events import ClipChecked, EventBus, Found
 from hdtf_async.core.failures import ADVICE, Failure
 from hdtf_async.core.jsonlines import line
 from hdtf_async.core.model import Audio, Box, Clip, Interval, Video
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from hdtf_async.commands.repair import Check
     from hdtf_async.core.events import Event
     from hdtf_async.core.jsonlines import Record
-    from hdtf_async.output.journal import Known
+    from hdtf_async.output.journal import JournalIndex
 
 FLIPPED, SHORT, GONE, STRANGER = "RD_Radio1_000", "WDA_Speaker1_000", "WRA_Guest2_001", "holiday.mp4"
 OFFLINE = Options(yt_dlp_args=("--never-asked",))
@@ -104,7 +104,7 @@ def add(out: Path, *records: Record) -> None:
         journal.writelines(map(line, records))
 
 
-def recorded_fields(known: Known) -> dict[str, Any]:
+def recorded_fields(known: JournalIndex) -> dict[str, Any]:
     """Return the options that decide the form of a directory's clips."""
     return {option.name: known.form[option.name] for option in fields(Options) if option.name in known.form}
 
@@ -225,13 +225,13 @@ async def test_what_a_run_records_meanwhile_is_not_judged_by_its_old_record(
     flip(out / f"{FLIPPED}.mp4")
     new = record_of(out, FLIPPED, sha256=hashlib.sha256((out / f"{FLIPPED}.mp4").read_bytes()).hexdigest())
     shutil.copyfile(out / f"{FLIPPED}.mp4", out / "RD_Radio9_000.mp4")
-    told = Events()
+    told = EventBus()
 
     def record(event: Event) -> None:
         if event == ClipChecked(FLIPPED, 4.0, whole=False):
             add(out, new, new | {"clip": "RD_Radio9_000"})
 
-    told.listen(record)
+    told.subscribe(record)
     async with store.opened(out):
         seen = await look(
             read_known(out), held=False, tool=None, lanes=Lanes.of(Options()), guard=UNGUARDED, events=told

@@ -15,7 +15,7 @@ import hdtf_async
 from hdtf_async import ExitCode, Options, Reason, demo
 from hdtf_async.cli import main
 from hdtf_async.commands import doctor
-from hdtf_async.core.preflight import Verdict, is_ready
+from hdtf_async.core.preflight import Status, is_ready
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.output import directory
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from shared import Finished
 
-    from hdtf_async.core.preflight import Sign
+    from hdtf_async.core.preflight import CheckResult
 
 TOKENS = """
 from yt_dlp.extractor.youtube.pot.provider import PoTokenProvider, PoTokenResponse, register_provider
@@ -46,7 +46,7 @@ class TokensPTP(PoTokenProvider):
 """A plugin of yt-dlp's that provides PO tokens, as a user may have installed one."""
 
 
-def by_subject(signs: list[Sign]) -> dict[str, Sign]:
+def by_subject(signs: list[CheckResult]) -> dict[str, CheckResult]:
     """Return signs by what they are of."""
     assert len({sign.subject for sign in signs}) == len(signs)
     return {sign.subject: sign for sign in signs}
@@ -92,21 +92,21 @@ async def test_what_is_wrong_is_told_all_at_once(tmp_path: Path) -> None:
     out.touch()
     options = Options(cookies=cookies, ffmpeg=tmp_path / "nowhere", yt_dlp=tool)
     signs = by_subject(await doctor.examine(options, out))
-    assert {name for name, sign in signs.items() if sign.verdict is Verdict.WRONG} == {
+    assert {name for name, sign in signs.items() if sign.verdict is Status.WRONG} == {
         "yt-dlp", "ffmpeg", "cookies", "directory",
     }  # fmt: skip
-    assert all(sign.remedy for sign in signs.values() if sign.verdict is Verdict.WRONG)
+    assert all(sign.remedy for sign in signs.values() if sign.verdict is Status.WRONG)
     (nothing,) = (await doctor.examine(replace(options, yt_dlp=tmp_path / "nowhere")))[:1]
-    assert (nothing.verdict, nothing.reason) == (Verdict.WRONG, Reason.TOOL_MISSING)
+    assert (nothing.verdict, nothing.reason) == (Status.WRONG, Reason.TOOL_MISSING)
 
 
 async def test_a_disk_without_room_and_a_busy_directory_are_seen(tmp_path: Path) -> None:
     """From another process's view of it: the lock is looked at, and not taken away."""
     async with directory.opened(tmp_path):
         signs = by_subject(await doctor.examine(Options(min_free=10**17), tmp_path))
-    assert signs["directory"].verdict is Verdict.WARNING
+    assert signs["directory"].verdict is Status.WARNING
     assert "another run" in signs["directory"].words
-    assert (signs["disk"].verdict, signs["disk"].reason) == (Verdict.WRONG, Reason.DISK_FULL)
+    assert (signs["disk"].verdict, signs["disk"].reason) == (Status.WRONG, Reason.DISK_FULL)
 
 
 def test_the_command_says_ready_or_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,7 @@ import anyio
 import av
 import pytest
 import readme
-from media import Decoded, Picture
+from media import Decoded, RunProgress
 
 import hdtf_async
 from hdtf_async import FormError, Options, StoreError
@@ -75,7 +75,7 @@ class Killed(BaseException):
     """As if the program had been."""
 
 
-def brightness(picture: Picture) -> list[int]:
+def brightness(picture: RunProgress) -> list[int]:
     """Return a sample in each 8 by 8 of a picture."""
     return [value for row in picture.planes[0][::8] for value in row[::8]]
 
@@ -371,7 +371,7 @@ def test_an_option_that_is_said_wins_over_the_recipe(
         parser = flags.Parser("", "")
         flags.add(parser, Options)
         flags.add_recipe(parser)
-        return flags.made(Options, parser.read(words)).form.stated()
+        return flags.made(Options, parser.read(words)).form.to_json()
 
     preset = form("--recipe", "hallo")
     assert (preset["size"], preset["fps"], preset["audio"]) == (512, "25", "both")

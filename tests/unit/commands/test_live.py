@@ -24,7 +24,7 @@ from shared import VERSIONS, children, exported
 
 from hdtf_async import ExitCode, Options, Reason, demo
 from hdtf_async.commands import live
-from hdtf_async.core.preflight import Sign, Verdict
+from hdtf_async.core.preflight import CheckResult, Status
 from hdtf_async.demo import BOT, Answer, ClientAnswer, Https, Offer
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def options_for(mock: demo.FullMock, directory: Path, ids: Mapping[str, str], **
     return Options(source=directory / "tables", proxy=mock.proxy, yt_dlp_args=args, **others)
 
 
-async def examined(mock: demo.FullMock, options: Options) -> dict[str, Sign]:
+async def examined(mock: demo.FullMock, options: Options) -> dict[str, CheckResult]:
     """Return the signs by their subject."""
     with exported(mock.environment):
         return {sign.subject: sign for sign in await live.examine(options)}
@@ -101,7 +101,7 @@ async def test_two_videos_are_asked_for_and_both_ends_of_a_file_fetched(
     before = len(await mock.requests())
     signs = await examined(mock, options_for(mock, tmp_path, ids, yt_dlp=program))
     assert [*signs] == [f"RD_{name}: {what}" for name in ("One", "Two") for what in live.SUBJECTS]
-    assert {sign.verdict for sign in signs.values()} == {Verdict.FINE}
+    assert {sign.verdict for sign in signs.values()} == {Status.FINE}
     needs_deno = program is not None
     extraction = signs["RD_One: extraction"].details or {}
     assert extraction["youtube_id"] == FILM.youtube_id
@@ -132,16 +132,16 @@ async def test_videos_that_are_gone_are_warnings_and_others_take_their_place(
     signs = await examined(mock, options_for(mock, tmp_path, ids))
     for name, reason in (("Private", Reason.PRIVATE), ("Removed", Reason.REMOVED)):
         sign = signs[f"RD_{name}: extraction"]
-        assert sign.verdict is Verdict.WARNING
+        assert sign.verdict is Status.WARNING
         assert sign.words.startswith(f"{reason}: ERROR: ")
         assert (sign.details or {})["reason"] == reason
-    assert [sign.verdict for sign in signs.values()] == [Verdict.WARNING] * 2 + [Verdict.FINE] * 6
+    assert [sign.verdict for sign in signs.values()] == [Status.WARNING] * 2 + [Status.FINE] * 6
 
 
 async def test_no_available_video_means_not_ready(mock: demo.FullMock, tmp_path: Path) -> None:
     """All of those asked for were gone."""
     signs = await examined(mock, options_for(mock, tmp_path, {"Private": PRIVATE, "Removed": REMOVED}))
-    assert [sign.verdict for sign in signs.values()] == [Verdict.WARNING, Verdict.WARNING, Verdict.WRONG]
+    assert [sign.verdict for sign in signs.values()] == [Status.WARNING, Status.WARNING, Status.WRONG]
     assert "none" in signs["YouTube"].words
 
 
@@ -151,7 +151,7 @@ async def test_a_block_of_the_address_ends_the_check_at_once(mock: demo.FullMock
     signs = await examined(mock, options_for(mock, tmp_path, {"Robot": ROBOT, "Two": SECOND}))
     (sign,) = signs.values()
     assert (sign.verdict, sign.reason, sign.remedy) == (
-        Verdict.WRONG, Reason.REFUSED, Reason.REFUSED.advice.remedy,
+        Status.WRONG, Reason.REFUSED, Reason.REFUSED.advice.remedy,
     )  # fmt: skip
     assert "not a bot" in sign.words
     assert {one["video"] for one in (await mock.requests())[before:]} - {None} == {ROBOT}
@@ -168,16 +168,16 @@ async def test_media_that_do_not_arrive_mean_not_ready(
     """The extraction is fine, and the sign about the media says why."""
     options = replace(options_for(mock, tmp_path, {"One": youtube_id}), limit=1)
     signs = await examined(mock, options)
-    assert signs["RD_One: extraction"].verdict is Verdict.FINE
+    assert signs["RD_One: extraction"].verdict is Status.FINE
     sign = signs["RD_One: media"]
-    assert (sign.verdict, sign.reason, bool(sign.remedy)) == (Verdict.WRONG, reason, True)
+    assert (sign.verdict, sign.reason, bool(sign.remedy)) == (Status.WRONG, reason, True)
     assert not SECRET.search(f"{signs}")
 
 
 async def test_a_video_over_hls_alone_is_a_warning(mock: demo.FullMock, tmp_path: Path) -> None:
     """A run would take HLS."""
     signs = await examined(mock, options_for(mock, tmp_path, {"One": OVER_HLS}))
-    assert [sign.verdict for sign in signs.values()] == [Verdict.FINE, Verdict.WARNING, Verdict.WARNING]
+    assert [sign.verdict for sign in signs.values()] == [Status.FINE, Status.WARNING, Status.WARNING]
     assert "HLS is offered" in signs["RD_One: formats"].words
 
 
@@ -186,7 +186,7 @@ async def test_a_name_that_does_not_resolve_is_named(tmp_path: Path) -> None:
     full.write_tables(tmp_path / "tables", {"One": FILM.youtube_id, "Two": SECOND})
     options = Options(source=tmp_path / "tables", proxy="http://nowhere.invalid:3128")
     (sign,) = await live.examine(options)
-    assert (sign.verdict, sign.words) == (Verdict.WRONG, "cannot resolve nowhere.invalid")
+    assert (sign.verdict, sign.words) == (Status.WRONG, "cannot resolve nowhere.invalid")
     assert sign.reason is Reason.UNREACHABLE
 
 
@@ -199,7 +199,7 @@ async def test_a_network_that_does_not_answer_ends_at_the_deadline(
     with socket.create_server(("127.0.0.1", 0)) as silent:
         proxy = f"http://127.0.0.1:{silent.getsockname()[1]}"
         (sign,) = await live.examine(Options(source=tmp_path / "tables", proxy=proxy))
-    assert (sign.verdict, sign.reason) == (Verdict.WRONG, Reason.TIMED_OUT)
+    assert (sign.verdict, sign.reason) == (Status.WRONG, Reason.TIMED_OUT)
     assert "not finished after 2 s" in sign.words
     assert not [words for words in children() if "yt_dlp" in words]
 
@@ -207,9 +207,9 @@ async def test_a_network_that_does_not_answer_ends_at_the_deadline(
 @pytest.mark.usefixtures("no_children")
 async def test_nothing_is_asked_where_the_machine_itself_is_not_ready() -> None:
     """The sign says so, and is no further reason not to begin."""
-    wrong = Sign("ffmpeg", Verdict.WRONG, "missing")
+    wrong = CheckResult("ffmpeg", Status.WRONG, "missing")
     (sign,) = await live.examine(Options(), [wrong])
-    assert sign.verdict is Verdict.WARNING
+    assert sign.verdict is Status.WARNING
     assert "not queried" in sign.words
 
 

@@ -23,7 +23,7 @@ from hdtf_async.core.events import (
     EncodeProgress,
     EncodeStarted,
     Event,
-    Events,
+    EventBus,
     FileNotUsed,
     FormatChosen,
     Found,
@@ -108,7 +108,7 @@ def test_every_kind_has_a_name_of_its_own() -> None:
 @pytest.mark.parametrize("event", ONE_OF_EACH, ids=lambda event: event.type)
 def test_an_event_is_one_json_object(event: Event) -> None:
     """Its type comes first, then its fields: reasons are plain words, tuples lists, and nothing is lost."""
-    text = json.dumps(event.stated(), allow_nan=False)
+    text = json.dumps(event.to_json(), allow_nan=False)
     assert "\n" not in text
     told: dict[str, Any] = json.loads(text)
     assert list(told) == ["type", *(field.name for field in fields(event))]
@@ -138,11 +138,11 @@ async def _all_of(reader: events.Reader) -> list[Event]:
 
 async def test_everybody_who_listens_gets_every_event() -> None:
     """Two readers and a listener see the same, in the order in which it was told."""
-    told, heard = Events(), list[Event]()
-    told.listen(heard.append)
+    told, heard = EventBus(), list[Event]()
+    told.subscribe(heard.append)
     readers = [told.reader(), told.reader()]
     for event in ONE_OF_EACH:
-        told.tell(event)
+        told.emit(event)
     told.end()
     assert heard == ONE_OF_EACH
     # The progress of this download was over before anybody read.
@@ -152,7 +152,7 @@ async def test_everybody_who_listens_gets_every_event() -> None:
 
 async def test_who_reads_in_time_gets_every_progress() -> None:
     """Nothing is dropped for a reader that keeps up."""
-    told = Events()
+    told = EventBus()
     reader, seen = told.reader(), list[Event]()
 
     async def read() -> None:
@@ -162,7 +162,7 @@ async def test_who_reads_in_time_gets_every_progress() -> None:
     async with anyio.create_task_group() as group:
         group.start_soon(read)
         for event in ONE_OF_EACH:
-            told.tell(event)
+            told.emit(event)
             await anyio.wait_all_tasks_blocked()
         told.end()
     assert seen == ONE_OF_EACH
@@ -170,12 +170,12 @@ async def test_who_reads_in_time_gets_every_progress() -> None:
 
 async def test_of_progress_a_slow_reader_gets_the_newest() -> None:
     """One for each video and clip under way, however much was told meanwhile."""
-    told = Events()
+    told = EventBus()
     reader = told.reader()
     for step in range(10_000):
-        told.tell(DownloadProgress("RD_A", step, None, None))
-        told.tell(DownloadProgress("RD_B", 2 * step, None, None))
-        told.tell(EncodeProgress("RD_C_000", float(step)))
+        told.emit(DownloadProgress("RD_A", step, None, None))
+        told.emit(DownloadProgress("RD_B", 2 * step, None, None))
+        told.emit(EncodeProgress("RD_C_000", float(step)))
     told.end()
     assert await _all_of(reader) == [
         DownloadProgress("RD_A", 9999, None, None),
@@ -186,7 +186,7 @@ async def test_of_progress_a_slow_reader_gets_the_newest() -> None:
 
 async def test_no_progress_comes_after_what_it_led_to() -> None:
     """What is over has no progress any more; the second attempt's is not taken for the first's."""
-    told = Events()
+    told = EventBus()
     reader = told.reader()
     retrying = Retrying("RD_A", Reason.NETWORK, "", 1.0, 1)
     done = ClipDone("RD_A_000", "RD_A_000.mp4", 1.0, 1, 1.0, 0.0)
@@ -197,18 +197,18 @@ async def test_no_progress_comes_after_what_it_led_to() -> None:
         done,
         DownloadProgress("RD_A", 5, 1000, None),
     ):
-        told.tell(event)
+        told.emit(event)
     told.end()
     assert await _all_of(reader) == [retrying, done, DownloadProgress("RD_A", 5, 1000, None)]
 
 
 async def test_outcomes_are_never_dropped_and_an_absent_reader_keeps_no_progress_for_them() -> None:
     """Of 10,000 clips that nobody read about, each outcome is there once, and nothing besides."""
-    told = Events()
+    told = EventBus()
     reader = told.reader()
     for number in range(10_000):
-        told.tell(EncodeProgress(f"RD_A_{number}", 0.5))
-        told.tell(ClipDone(f"RD_A_{number}", "", 1.0, 1, 1.0, 0.0))
+        told.emit(EncodeProgress(f"RD_A_{number}", 0.5))
+        told.emit(ClipDone(f"RD_A_{number}", "", 1.0, 1, 1.0, 0.0))
     told.end()
     seen = await _all_of(reader)
     assert [event.clip for event in seen if isinstance(event, ClipDone)] == [
@@ -219,7 +219,7 @@ async def test_outcomes_are_never_dropped_and_an_absent_reader_keeps_no_progress
 
 async def test_telling_waits_for_nobody() -> None:
     """A reader that takes an hour for each event does not hold up the clock of the one who tells."""
-    told = Events()
+    told = EventBus()
     reader, seen = told.reader(), list[Event]()
 
     async def read_slowly() -> None:
@@ -231,7 +231,7 @@ async def test_telling_waits_for_nobody() -> None:
         group.start_soon(read_slowly)
         await anyio.sleep(1)
         for number in range(100):
-            told.tell(ClipFailed(f"RD_A_{number}", Reason.NETWORK, "", with_video=False))
+            told.emit(ClipFailed(f"RD_A_{number}", Reason.NETWORK, "", with_video=False))
         assert anyio.current_time() == 1
         told.end()
     assert len(seen) == 100
@@ -239,7 +239,7 @@ async def test_telling_waits_for_nobody() -> None:
 
 async def test_iteration_ends_with_the_run() -> None:
     """Also where nothing ever happened, and for one who is waiting just then."""
-    told = Events()
+    told = EventBus()
     early, late = told.reader(), told.reader()
     seen: list[list[Event]] = []
 
@@ -257,7 +257,7 @@ async def test_iteration_ends_with_the_run() -> None:
 
 async def test_a_reader_may_be_left_and_taken_up_again() -> None:
     """Waiting can be cancelled, and nothing is lost by it; two tasks may share one reader."""
-    told = Events()
+    told = EventBus()
     reader = told.reader()
     with anyio.move_on_after(5) as scope:
         await anext(reader)
@@ -271,7 +271,7 @@ async def test_a_reader_may_be_left_and_taken_up_again() -> None:
         group.start_soon(read)
         group.start_soon(read)
         await anyio.sleep(1)
-        told.tell(ONE_OF_EACH[0])
+        told.emit(ONE_OF_EACH[0])
         await anyio.sleep(1)
-        told.tell(ONE_OF_EACH[1])
+        told.emit(ONE_OF_EACH[1])
     assert seen == ONE_OF_EACH[:2]

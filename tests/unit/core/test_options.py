@@ -128,8 +128,8 @@ def test_what_is_said_of_faces_is_part_of_the_form_only_where_they_are_looked_fo
     """Clips of the published box are not made again for it; every one of these options changes the others."""
     form = Options(crop=Crop.FACE).form
     for change in ({"face_rate": None}, {"face_margin": 0.1}, {"face_fallback": Fallback.TABLE}):
-        assert replace(form, **change).stated() != form.stated()
-        assert replace(Form(), **change).stated() == Form().stated()
+        assert replace(form, **change).to_json() != form.to_json()
+        assert replace(Form(), **change).to_json() == Form().to_json()
 
 
 def test_every_option_has_help_and_a_flag_of_its_own() -> None:

@@ -70,7 +70,7 @@ def _raising(error: Exception) -> Callable[..., NoReturn]:
 def test_an_error_of_a_file_has_its_true_reason(tmp_path: Path, name: str) -> None:
     """All of them are local trouble, exit code 4; the words name the path and what to set."""
     reason, words = DUE[name]
-    with pytest.raises(Failure, match=words) as raised, atomic.trouble(tmp_path):
+    with pytest.raises(Failure, match=words) as raised, atomic.os_errors_as_failures(tmp_path):
         raise _error(name)
     assert raised.value.reason is reason
     assert reason.advice.exit_code is ExitCode.LOCAL
@@ -85,11 +85,11 @@ async def test_limits_that_are_no_errors_of_a_file_are_limits_too(
     tmp_path: Path, error: Exception, words: str
 ) -> None:
     """Python has errors of its own for threads and memory; none is a fault of this program."""
-    for place in (atomic.trouble(tmp_path), _own_faults()):
+    for place in (atomic.os_errors_as_failures(tmp_path), _own_faults()):
         with pytest.raises(Failure, match=words) as raised, place:
             raise error
         assert raised.value.reason is LIMIT
-    with pytest.raises(RuntimeError, match="of ours"), atomic.trouble(tmp_path):
+    with pytest.raises(RuntimeError, match="of ours"), atomic.os_errors_as_failures(tmp_path):
         raise RuntimeError("of ours")
 
 

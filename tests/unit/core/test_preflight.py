@@ -9,7 +9,7 @@ import pytest
 
 from hdtf_async import Reason
 from hdtf_async.core import preflight
-from hdtf_async.core.preflight import Challenge, Verdict
+from hdtf_async.core.preflight import Challenge, Status
 
 HEADER = """\
 [debug] Command-line config: ['--ignore-config']
@@ -55,34 +55,34 @@ def test_what_yt_dlp_tells_of_itself_is_read() -> None:
 @pytest.mark.parametrize(
     ("version", "verdict", "words"),
     [
-        ("2026.08.27", Verdict.FINE, "90 days"),
-        ("2026.08.26", Verdict.WARNING, "91 days"),
-        ("2026.10.26.123456", Verdict.FINE, "30 days"),
-        ("2026.13.45", Verdict.WARNING, "unknown age"),
-        ("2027.1.1", Verdict.FINE, "0 days"),
-        ("unknown", Verdict.WARNING, "unknown age"),
+        ("2026.08.27", Status.FINE, "90 days"),
+        ("2026.08.26", Status.WARNING, "91 days"),
+        ("2026.10.26.123456", Status.FINE, "30 days"),
+        ("2026.13.45", Status.WARNING, "unknown age"),
+        ("2027.1.1", Status.FINE, "0 days"),
+        ("unknown", Status.WARNING, "unknown age"),
     ],
 )
-def test_yt_dlp_grows_old(version: str, verdict: Verdict, words: str) -> None:
+def test_yt_dlp_grows_old(version: str, verdict: Status, words: str) -> None:
     """Its version is a date; one that is none is told as such."""
     sign = preflight.of_yt_dlp(version, TODAY)
     assert sign.verdict is verdict
     assert words in sign.words
-    assert bool(sign.remedy) is (verdict is not Verdict.FINE)
+    assert bool(sign.remedy) is (verdict is not Status.FINE)
 
 
 @pytest.mark.parametrize(
     ("runtimes", "verdict"),
     [
-        (("deno-2.9.8",), Verdict.FINE),
-        (("deno-2.9.8", "node-20.1.0 (unsupported)"), Verdict.FINE),
-        (("node-20.1.0 (unsupported)",), Verdict.WARNING),
-        (("xyz (unknown)",), Verdict.WARNING),
-        ((), Verdict.WARNING),
+        (("deno-2.9.8",), Status.FINE),
+        (("deno-2.9.8", "node-20.1.0 (unsupported)"), Status.FINE),
+        (("node-20.1.0 (unsupported)",), Status.WARNING),
+        (("xyz (unknown)",), Status.WARNING),
+        ((), Status.WARNING),
     ],
 )
 def test_a_javascript_runtime_has_to_be_one_that_yt_dlp_takes(
-    runtimes: tuple[str, ...], verdict: Verdict
+    runtimes: tuple[str, ...], verdict: Status
 ) -> None:
     """An old one is as good as none, and is named."""
     sign = preflight.of_runtimes(runtimes)
@@ -101,38 +101,38 @@ UNSOLVED = replace(SOLVED, solved_by="", seconds=0, failed=((DENO[0], ""),))
 @pytest.mark.parametrize(
     ("challenge", "limit", "verdict", "words", "remedy"),
     [
-        (SOLVED, None, Verdict.FINE, "deno-2.9.8 solved a test challenge in 0.2 s", ""),
-        (SOLVED, 10**10, Verdict.FINE, "solved", ""),
-        (replace(SOLVED, failed=(("node-24.0.0", CAGE),)), None, Verdict.FINE, "(node-24.0.0 did not)", ""),
-        (replace(SOLVED, seconds=41.5), None, Verdict.WARNING, "41.5 s", "DENO_DIR"),
-        (Challenge(False, ()), None, Verdict.WARNING, "no runtime is enabled", "--no-js-runtimes"),
-        (Challenge(True, ()), None, Verdict.WRONG, "(none)", "yt-dlp[default,deno]"),
-        (Challenge(True, ("node-20.1.0 (unsupported)",)), None, Verdict.WRONG, "node-20.1.0", "node 22"),
+        (SOLVED, None, Status.FINE, "deno-2.9.8 solved a test challenge in 0.2 s", ""),
+        (SOLVED, 10**10, Status.FINE, "solved", ""),
+        (replace(SOLVED, failed=(("node-24.0.0", CAGE),)), None, Status.FINE, "(node-24.0.0 did not)", ""),
+        (replace(SOLVED, seconds=41.5), None, Status.WARNING, "41.5 s", "DENO_DIR"),
+        (Challenge(False, ()), None, Status.WARNING, "no runtime is enabled", "--no-js-runtimes"),
+        (Challenge(True, ()), None, Status.WRONG, "(none)", "yt-dlp[default,deno]"),
+        (Challenge(True, ("node-20.1.0 (unsupported)",)), None, Status.WRONG, "node-20.1.0", "node 22"),
         (
             replace(UNSOLVED, failed=((DENO[0], CAGE),)),
             16 * GB,
-            Verdict.WRONG,
+            Status.WRONG,
             "with 16.0 GB of address space (ulimit -v): Error running deno process (returncode: -5): Fatal"
             " process out of memory: Oilpan",
             "ulimit -v unlimited",
         ),
-        (replace(UNSOLVED, failed=((DENO[0], CAGE),)), None, Verdict.WRONG, "memory", "more memory"),
-        (replace(UNSOLVED, killed=True), None, Verdict.WRONG, "was killed", "more memory"),
-        (replace(UNSOLVED, failed=((DENO[0], "no HOME"),)), None, Verdict.WRONG, "no HOME", "DENO_DIR"),
-        (UNSOLVED, None, Verdict.WARNING, "runs but did not solve", "pip install"),
-        (UNSOLVED, 16 * GB, Verdict.WARNING, "runs but did not solve", "pip install"),
-        (replace(UNSOLVED, failed=(("custom", None),)), None, Verdict.WARNING, "custom", "pip install"),
+        (replace(UNSOLVED, failed=((DENO[0], CAGE),)), None, Status.WRONG, "memory", "more memory"),
+        (replace(UNSOLVED, killed=True), None, Status.WRONG, "was killed", "more memory"),
+        (replace(UNSOLVED, failed=((DENO[0], "no HOME"),)), None, Status.WRONG, "no HOME", "DENO_DIR"),
+        (UNSOLVED, None, Status.WARNING, "runs but did not solve", "pip install"),
+        (UNSOLVED, 16 * GB, Status.WARNING, "runs but did not solve", "pip install"),
+        (replace(UNSOLVED, failed=(("custom", None),)), None, Status.WARNING, "custom", "pip install"),
     ],
 )
 def test_a_test_challenge_shows_whether_javascript_works(
-    challenge: Challenge, limit: int | None, verdict: Verdict, words: str, remedy: str
+    challenge: Challenge, limit: int | None, verdict: Status, words: str, remedy: str
 ) -> None:
     """What stops a run has its reason, a remedy for its cause, and a way to go on without."""
     sign = preflight.of_challenge(challenge, address_space=limit, has_node=False)
     assert sign.verdict is verdict
     assert words in sign.words
     assert remedy in sign.remedy
-    wrong = verdict is Verdict.WRONG
+    wrong = verdict is Status.WRONG
     assert (sign.reason is Reason.JAVASCRIPT) is wrong
     assert ("--yt-dlp-args=--no-js-runtimes" in sign.remedy) is wrong
 
@@ -170,18 +170,18 @@ def test_plugins_are_named_and_those_for_tokens_counted() -> None:
 @pytest.mark.parametrize(
     ("version", "switches", "keeps_rate", "verdict"),
     [
-        ("n9.0.2-17-g2a571b6068", {"--enable-libx264"}, True, Verdict.FINE),
-        ("5.1.9-0+deb12u1", {"--enable-libx264"}, True, Verdict.FINE),
-        ("n9.0.2-fake", set(), True, Verdict.FINE),
-        ("7.0.2-static", {"--enable-libx264"}, True, Verdict.WRONG),
-        ("n7.0", {"--enable-libx264"}, True, Verdict.WRONG),
-        ("7.0.2-static", {"--enable-libx264"}, False, Verdict.WARNING),
-        ("7.01", {"--enable-libx264"}, True, Verdict.FINE),
-        ("9.0.2", {"--enable-gpl"}, False, Verdict.WRONG),
+        ("n9.0.2-17-g2a571b6068", {"--enable-libx264"}, True, Status.FINE),
+        ("5.1.9-0+deb12u1", {"--enable-libx264"}, True, Status.FINE),
+        ("n9.0.2-fake", set(), True, Status.FINE),
+        ("7.0.2-static", {"--enable-libx264"}, True, Status.WRONG),
+        ("n7.0", {"--enable-libx264"}, True, Status.WRONG),
+        ("7.0.2-static", {"--enable-libx264"}, False, Status.WARNING),
+        ("7.01", {"--enable-libx264"}, True, Status.FINE),
+        ("9.0.2", {"--enable-gpl"}, False, Status.WRONG),
     ],
 )
 def test_an_ffmpeg_that_would_spoil_clips_is_known_by_its_version(
-    version: str, switches: set[str], keeps_rate: bool, verdict: Verdict
+    version: str, switches: set[str], keeps_rate: bool, verdict: Status
 ) -> None:
     """And one that cannot encode by the switches with which it was built, where it tells them."""
     assert preflight.of_ffmpeg(version, switches, keeps_rate=keeps_rate).verdict is verdict
@@ -197,17 +197,17 @@ def test_what_an_ffmpeg_lacks_is_named() -> None:
     """What every clip needs is wrong to lack; what some need, a warning."""
     encoders, decoders = {"libx264"}, {"h264", "vp9", "av1", "libdav1d"}
     filters = FILTERS
-    assert preflight.of_abilities(encoders, decoders, filters).verdict is Verdict.FINE
+    assert preflight.of_abilities(encoders, decoders, filters).verdict is Status.FINE
     hdr = preflight.of_abilities(encoders, decoders, filters - {"zscale"})
-    assert (hdr.verdict, "HDR" in hdr.words) == (Verdict.WARNING, True)
+    assert (hdr.verdict, "HDR" in hdr.words) == (Status.WARNING, True)
     without = preflight.of_abilities(set(), decoders, filters - {"crop"})
-    assert without.verdict is Verdict.WRONG
+    assert without.verdict is Status.WRONG
     assert "encode H.264" in without.words
     assert "filter with crop" in without.words
     some = preflight.of_abilities(encoders, {"h264", "vp9", "av1"}, filters)
-    assert some.verdict is Verdict.WARNING
+    assert some.verdict is Status.WARNING
     assert "AV1" in some.words
-    assert preflight.of_abilities(encoders, decoders - {"h264"}, filters).verdict is Verdict.WRONG
+    assert preflight.of_abilities(encoders, decoders - {"h264"}, filters).verdict is Status.WRONG
 
 
 def test_an_ffmpeg_that_cannot_do_sound_is_wrong_where_sound_is_wanted() -> None:
@@ -215,10 +215,10 @@ def test_an_ffmpeg_that_cannot_do_sound_is_wrong_where_sound_is_wanted() -> None
     encoders, decoders = {"libx264", "aac", "pcm_s16le"}, {"h264", "vp9", "libdav1d", "aac"}
     picture = FILTERS
     filters = picture | {"atrim", "asetpts", "aresample", "aformat", "apad"}
-    assert preflight.of_abilities(encoders, decoders, filters, sound=True).verdict is Verdict.FINE
-    assert preflight.of_abilities({"libx264"}, decoders - {"aac"}, picture).verdict is Verdict.FINE
+    assert preflight.of_abilities(encoders, decoders, filters, sound=True).verdict is Status.FINE
+    assert preflight.of_abilities({"libx264"}, decoders - {"aac"}, picture).verdict is Status.FINE
     without = preflight.of_abilities({"libx264"}, decoders - {"aac"}, picture, sound=True)
-    assert without.verdict is Verdict.WRONG
+    assert without.verdict is Status.WRONG
     for lack in ("encode AAC", "encode PCM", "decode AAC", "filter with aresample"):
         assert lack in without.words
 
@@ -226,54 +226,54 @@ def test_an_ffmpeg_that_cannot_do_sound_is_wrong_where_sound_is_wanted() -> None
 @pytest.mark.parametrize(
     ("free", "least", "keep_raw", "verdict"),
     [
-        (6 * GB, [GB, 3 * GB], True, Verdict.FINE),
-        (6 * GB - 1, [GB, 3 * GB], True, Verdict.WRONG),
-        (5 * GB, [GB, 3 * GB], False, Verdict.FINE),
-        (5 * GB - 1, [GB, 3 * GB], False, Verdict.WRONG),
-        (2 * GB, [], True, Verdict.FINE),
-        (2 * GB - 1, [], True, Verdict.WRONG),
+        (6 * GB, [GB, 3 * GB], True, Status.FINE),
+        (6 * GB - 1, [GB, 3 * GB], True, Status.WRONG),
+        (5 * GB, [GB, 3 * GB], False, Status.FINE),
+        (5 * GB - 1, [GB, 3 * GB], False, Status.WRONG),
+        (2 * GB, [], True, Status.FINE),
+        (2 * GB - 1, [], True, Status.WRONG),
     ],
 )
 def test_the_disk_has_to_have_room_for_the_least_that_it_takes(
-    free: int, least: list[int], keep_raw: bool, verdict: Verdict
+    free: int, least: list[int], keep_raw: bool, verdict: Status
 ) -> None:
     """All videos where they are kept, else the longest; and what is to stay free on top."""
     sign = preflight.of_room(free=free, min_free=2 * GB, least=least, keep_raw=keep_raw)
     assert sign.verdict is verdict
-    assert (sign.reason is Reason.DISK_FULL) is (verdict is Verdict.WRONG)
+    assert (sign.reason is Reason.DISK_FULL) is (verdict is Status.WRONG)
 
 
 @pytest.mark.parametrize(
     ("text", "verdict", "words"),
     [
-        ("", Verdict.WRONG, "Netscape"),
-        ("hello\n", Verdict.WRONG, "Netscape"),
-        ('[{"name": "SID", "value": "secret-value"}]', Verdict.WRONG, "JSON"),
-        (cookie(), Verdict.WRONG, "Netscape"),
-        (NETSCAPE, Verdict.WARNING, "no cookies for YouTube"),
-        (NETSCAPE + cookie(".notyoutube.com"), Verdict.WARNING, "no cookies for YouTube"),
-        (NETSCAPE + cookie(expires=1_700_000_000), Verdict.WRONG, "expired"),
-        (NETSCAPE + cookie(), Verdict.FINE, "1 for YouTube"),
-        (NETSCAPE.replace("\n", "\r\n") + "#HttpOnly_" + cookie(), Verdict.FINE, "1 for YouTube"),
-        ("# HTTP Cookie File\n" + cookie("accounts.google.com"), Verdict.FINE, "1 for YouTube"),
-        (NETSCAPE + cookie(expires=NOW + 9 * DAY) + cookie(expires=1), Verdict.FINE, "expires in 9 days"),
-        (NETSCAPE + cookie(expires="soon") + "half a line", Verdict.FINE, "1 for YouTube"),
+        ("", Status.WRONG, "Netscape"),
+        ("hello\n", Status.WRONG, "Netscape"),
+        ('[{"name": "SID", "value": "secret-value"}]', Status.WRONG, "JSON"),
+        (cookie(), Status.WRONG, "Netscape"),
+        (NETSCAPE, Status.WARNING, "no cookies for YouTube"),
+        (NETSCAPE + cookie(".notyoutube.com"), Status.WARNING, "no cookies for YouTube"),
+        (NETSCAPE + cookie(expires=1_700_000_000), Status.WRONG, "expired"),
+        (NETSCAPE + cookie(), Status.FINE, "1 for YouTube"),
+        (NETSCAPE.replace("\n", "\r\n") + "#HttpOnly_" + cookie(), Status.FINE, "1 for YouTube"),
+        ("# HTTP Cookie File\n" + cookie("accounts.google.com"), Status.FINE, "1 for YouTube"),
+        (NETSCAPE + cookie(expires=NOW + 9 * DAY) + cookie(expires=1), Status.FINE, "expires in 9 days"),
+        (NETSCAPE + cookie(expires="soon") + "half a line", Status.FINE, "1 for YouTube"),
     ],
 )
-def test_cookies_are_judged_by_form_and_dates(text: str, verdict: Verdict, words: str) -> None:
+def test_cookies_are_judged_by_form_and_dates(text: str, verdict: Status, words: str) -> None:
     """And no word of theirs is repeated."""
     sign = preflight.of_cookies(text, written=NOW - 12 * DAY, now=NOW)
     assert sign.verdict is verdict
     assert words in sign.words
-    assert verdict is not Verdict.FINE or "12 days old" in sign.words
+    assert verdict is not Status.FINE or "12 days old" in sign.words
     assert "secret-value" not in f"{sign}"
 
 
 def test_what_finds_faces_has_to_be_there_and_new_enough() -> None:
     """Else it is told which extra brings it; without a need to fetch the model there is none for pooch."""
-    assert preflight.of_face_tools("1.2.3", pooch=True).verdict is Verdict.FINE
-    assert preflight.of_face_tools("2.0", pooch=True).verdict is Verdict.FINE
+    assert preflight.of_face_tools("1.2.3", pooch=True).verdict is Status.FINE
+    assert preflight.of_face_tools("2.0", pooch=True).verdict is Status.FINE
     for version, pooch in ((None, True), ("1.2.3", False), ("0.10.35", True), ("x", True)):
         sign = preflight.of_face_tools(version, pooch=pooch)
-        assert (sign.verdict, sign.reason) == (Verdict.WRONG, Reason.TOOL_MISSING)
+        assert (sign.verdict, sign.reason) == (Status.WRONG, Reason.TOOL_MISSING)
         assert "hdtf-async[face]" in sign.remedy

@@ -28,7 +28,7 @@ from hdtf_async.core.steps import in_order
 from hdtf_async.dataset import plan, tables
 from hdtf_async.lanes.limits import Lanes
 from hdtf_async.output import directory as store
-from hdtf_async.output.journal import JOURNAL, Known
+from hdtf_async.output.journal import JOURNAL, JournalIndex
 from hdtf_async.output.manifests import failure_record
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _tables(directory: Path, rows: int) -> Tables:
     return tables.read(directory)
 
 
-def _known(out: Path, rows: int) -> Known:
+def _known(out: Path, rows: int) -> JournalIndex:
     """Return what is known of a directory in which half of the clips are there."""
     out.mkdir()
     read = _tables(out.with_name(f"{out.name}-tables"), rows)
@@ -110,9 +110,9 @@ def _known(out: Path, rows: int) -> Known:
     return store.read_known(out)
 
 
-def _write_views(known: Known, read: Tables) -> None:
+def _write_views(known: JournalIndex, read: Tables) -> None:
     known.split = Split()
-    held = store.Store.__new__(store.Store)
+    held = store.OutputDirectory.__new__(store.OutputDirectory)
     held.out, held.others = known.out, ()
     held._write_views(known, read.clips, {read.clips[0].stem: "another"})
 

@@ -47,8 +47,8 @@ from hdtf_async.dataset.tables import read
 from hdtf_async.media import ffmpeg
 from hdtf_async.media.containers import DEMUXERS
 from hdtf_async.output import atomic
-from hdtf_async.output.directory import Store, opened
-from hdtf_async.output.journal import Known
+from hdtf_async.output.directory import OutputDirectory, opened
+from hdtf_async.output.journal import JournalIndex
 from hdtf_async.process import supervisor
 from hdtf_async.youtube import ytdlp
 
@@ -308,7 +308,7 @@ def _findings_are_bounded_and_fit_to_be_shown(findings: Sequence[Finding]) -> No
     assert all(number <= MOST_OF_A_KIND + 1 for number in kinds.values())
 
 
-def _paths(store: Store, read: Tables) -> list[Path]:
+def _paths(store: OutputDirectory, read: Tables) -> list[Path]:
     """Return every path that is ever written for these tables, but for the private directories."""
     finals = [store.clip_path(clip) for clip in read.clips]
     finals += [store.raw_path(video, ending) for video in read.videos for ending in DEMUXERS]
@@ -316,7 +316,7 @@ def _paths(store: Store, read: Tables) -> list[Path]:
     return [*finals, *map(atomic.temporary, finals)]
 
 
-def _paths_stay_inside(store: Store, read: Tables) -> None:
+def _paths_stay_inside(store: OutputDirectory, read: Tables) -> None:
     """Check that no path leads out, and that no two names are one where case does not count."""
     paths = _paths(store, read)
     for path in paths:
@@ -367,7 +367,7 @@ def _each_is_one_address(read: Tables, private: Path) -> None:
         assert words[-1].endswith(f"={youtube_id}")
 
 
-def _cut(store: Store, clip: Clip, width: int, height: int) -> ffmpeg.Cut | None:
+def _cut(store: OutputDirectory, clip: Clip, width: int, height: int) -> ffmpeg.Cut | None:
     try:
         box = fit(clip.box, clip.video.reference_height, width, height)
     except Failure:
@@ -376,7 +376,7 @@ def _cut(store: Store, clip: Clip, width: int, height: int) -> ffmpeg.Cut | None
     return ffmpeg.Cut(store.raw_path(clip.video, "webm"), "webm", clip.interval, box, *sides, 9, Form())
 
 
-def _is_one_encode(store: Store, clip: Clip) -> None:
+def _is_one_encode(store: OutputDirectory, clip: Clip) -> None:
     """Check that ffmpeg gets the options that it always gets, files as files, and figures for the rest."""
     whole = ffmpeg.Cut(Path("/raw.webm"), "webm", Interval(1, 2), Box(0, 0, 2, 2), 2, 2, 9, Form())
     usual = ffmpeg.command(Path("/tools/ffmpeg"), whole, Path("/clip.mp4"))
@@ -398,7 +398,7 @@ def _is_one_encode(store: Store, clip: Clip) -> None:
             assert word == due
 
 
-def _plan_has_every_clip_once(read: Tables, options: Options, known: Known) -> None:
+def _plan_has_every_clip_once(read: Tables, options: Options, known: JournalIndex) -> None:
     decided = plan.make(read, options, there=known.clips, failed=known.failures)
     places = [*decided.there, *decided.clips, *(clip for clip, _ in decided.impossible)]
     places += [clip for clip, _ in decided.given_up]
@@ -429,7 +429,7 @@ def _command_line_tells_of_it(directory: Path, level: Corrections, *, lawful: bo
 class Places:
     """Where the tables of an example lie, and where its clips would go."""
 
-    store: Store
+    store: OutputDirectory
     """Only the names that it gives are asked for."""
     source: Path
     """Written anew for each example."""
@@ -439,7 +439,7 @@ class Places:
 def places(tmp_path_factory: pytest.TempPathFactory) -> Places:
     """An output directory, and one for tables."""
 
-    async def once() -> Store:
+    async def once() -> OutputDirectory:
         async with opened(tmp_path_factory.mktemp("out").resolve()) as store:
             return store
 
@@ -463,7 +463,7 @@ def _only_lawful_things_come_of(world: World, places: Places) -> None:
         assert clip.video in result.videos
         assert 0 <= clip.interval.start < clip.interval.end <= 86400
         _is_one_encode(places.store, clip)
-    known = Known(places.store.out)
+    known = JournalIndex(places.store.out)
     for record in records:
         known.take(record)
     _plan_has_every_clip_once(result, options, known)
@@ -480,7 +480,9 @@ ANYTHING: tuple[Any, ...] = (
 )
 _anything = st.sampled_from(ANYTHING)
 _stem = st.sampled_from([*["RD_One_000", "RD_One_001", "RD_A_000"] * 20, *NAMES])
-_form = st.dictionaries(st.sampled_from([*Form().stated(), "box", "start", "\x1b[2J"]), _anything, max_size=3)
+_form = st.dictionaries(
+    st.sampled_from([*Form().to_json(), "box", "start", "\x1b[2J"]), _anything, max_size=3
+)
 _clip_record = st.fixed_dictionaries({
     "type": st.just("clip"),
     "clip": _stem,
@@ -496,7 +498,10 @@ _failed_record = st.fixed_dictionaries({
     "youtube_id": st.sampled_from([IDS[0], None, 1, "\x1b[2J"]),
 })  # fmt: skip
 _true_record = st.sampled_from([
-    {"type": "clip", "clip": "RD_One_000", "metadata": {"fingerprint": FINGERPRINT}, "form": Form().stated()},
+    {
+        "type": "clip", "clip": "RD_One_000", "metadata": {"fingerprint": FINGERPRINT},
+        "form": Form().to_json(),
+    },
     {"type": "failed", "clip": "RD_One_001", "reason": "private", "youtube_id": IDS[0]},
 ])  # fmt: skip
 _no_record = st.builds(
@@ -550,7 +555,7 @@ def test_the_drawn_tables_are_neither_all_lawful_nor_all_broken(places: Places) 
         if result is None:
             return
         seen.update({finding.code for finding in result.findings})
-        known = Known(places.store.out)
+        known = JournalIndex(places.store.out)
         for record in records:
             known.take(record)
         decided = plan.make(result, options, there=known.clips, failed=known.failures)

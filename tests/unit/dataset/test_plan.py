@@ -56,7 +56,7 @@ def _made(clip: Clip, options: Options = DEFAULT, **metadata: object) -> dict[st
     return {
         "type": "clip",
         "clip": clip.stem,
-        "form": row(clip, form) | form.stated(),
+        "form": row(clip, form) | form.to_json(),
         "metadata": {"fingerprint": fingerprint(clip, form), **metadata},
     }
 
@@ -286,7 +286,7 @@ ROWS: dict[str, Callable[[Clip], Clip]] = {
 
 def test_every_part_of_a_form_is_looked_at() -> None:
     """A new option that changes a clip has to be added to the examples of this file."""
-    assert list(FORMS) == list(Form().stated())
+    assert list(FORMS) == list(Form().to_json())
 
 
 def test_a_fingerprint_changes_with_whatever_changes_the_clip() -> None:

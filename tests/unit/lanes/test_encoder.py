@@ -16,13 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hdtf_async.core.events import ClipDone, EncodeProgress, EncodeStarted, Event, Events
+from hdtf_async.core.events import ClipDone, EncodeProgress, EncodeStarted, Event, EventBus
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Box, Clip, Crop, Form, Interval, Video
 from hdtf_async.dataset.plan import fingerprint
-from hdtf_async.lanes.encoder import Cutter, plan_cut, verify
+from hdtf_async.lanes.encoder import Encoder, plan_cut, verify
 from hdtf_async.lanes.raws import Raw
-from hdtf_async.media.demux import Facts, Sound
+from hdtf_async.media.demux import AudioInfo, MediaInfo
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.media.probe import Prober
 from hdtf_async.media.timeline import Shown
@@ -32,12 +32,12 @@ from hdtf_async.output.directory import opened
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from hdtf_async.output.directory import Store
+    from hdtf_async.output.directory import OutputDirectory
 
 VIDEO = Video("RD", "Radio1", "CPCoMyuBRM0", 90)
 CLIP = Clip(VIDEO, 0, Interval(1, 2.5), Box(20, 10, 48, 32))
 """Its box is in pixels of half the raw's height."""
-FACTS = Facts("h264", 320, 180, 25.0, 1500, 0.0, 60.0, 60.0, "1/12800", step=0.04)
+FACTS = MediaInfo("h264", 320, 180, 25.0, 1500, 0.0, 60.0, 60.0, "1/12800", step=0.04)
 
 
 @pytest.fixture(scope="module")
@@ -54,21 +54,21 @@ async def prober() -> AsyncIterator[Prober]:
 
 
 @pytest.fixture
-async def directory(tmp_path: Path) -> AsyncIterator[Store]:
+async def directory(tmp_path: Path) -> AsyncIterator[OutputDirectory]:
     """Open an output directory."""
     async with opened(tmp_path / "out") as directory:
         yield directory
 
 
 def cutter(
-    directory: Store, prober: Prober, *, form: Form | None = None, tool: Path | None = None
-) -> tuple[Cutter, list[Event]]:
+    directory: OutputDirectory, prober: Prober, *, form: Form | None = None, tool: Path | None = None
+) -> tuple[Encoder, list[Event]]:
     """Return a cutter, and the list in which its events will stand."""
     told: list[Event] = []
-    events = Events()
-    events.listen(told.append)
+    events = EventBus()
+    events.subscribe(told.append)
     versions = {"hdtf_async": "1", "ffmpeg": "2"}
-    return Cutter(form or Form(), directory, tool or bundled_ffmpeg(), versions, prober, events), told
+    return Encoder(form or Form(), directory, tool or bundled_ffmpeg(), versions, prober, events), told
 
 
 async def raw_of(prober: Prober, path: Path, *clips: Clip, yt_dlp: str | None = "3") -> Raw:
@@ -77,12 +77,12 @@ async def raw_of(prober: Prober, path: Path, *clips: Clip, yt_dlp: str | None = 
     return replace(raw, format_id="136" if yt_dlp else None, yt_dlp=yt_dlp)
 
 
-def files(directory: Store) -> list[str]:
+def files(directory: OutputDirectory) -> list[str]:
     """Return the names of the files in an output directory."""
     return sorted(path.name for path in directory.out.iterdir() if path.is_file())
 
 
-def records(directory: Store) -> list[dict[str, object]]:
+def records(directory: OutputDirectory) -> list[dict[str, object]]:
     """Return the journal."""
     return [json.loads(line) for line in (directory.out / "_journal.jsonl").read_text("utf-8").splitlines()]
 
@@ -91,7 +91,7 @@ def records(directory: Store) -> list[dict[str, object]]:
 
 
 async def test_a_clip_is_made_checked_published_and_recorded(
-    directory: Store, prober: Prober, sources: Path
+    directory: OutputDirectory, prober: Prober, sources: Path
 ) -> None:
     """The file is what its record says, which tells where it comes from and how it was made."""
     raw = await raw_of(prober, sources / "open_gop.mp4", CLIP)
@@ -140,7 +140,7 @@ async def test_a_clip_is_made_checked_published_and_recorded(
 
 
 async def test_size_and_rate_are_in_the_clip_and_in_its_record(
-    directory: Store, prober: Prober, sources: Path
+    directory: OutputDirectory, prober: Prober, sources: Path
 ) -> None:
     """From a raw of 29.97 frames a second."""
     raw = await raw_of(prober, sources / "b_frames.mp4", CLIP, yt_dlp=None)
@@ -161,7 +161,9 @@ async def test_size_and_rate_are_in_the_clip_and_in_its_record(
     assert "yt_dlp" not in metadata["versions"]
 
 
-async def test_the_whole_frame_can_be_taken(directory: Store, prober: Prober, sources: Path) -> None:
+async def test_the_whole_frame_can_be_taken(
+    directory: OutputDirectory, prober: Prober, sources: Path
+) -> None:
     """The published box plays no part."""
     raw = await raw_of(prober, sources / "open_gop.mp4", CLIP)
     work, _ = cutter(directory, prober, form=Form(crop=Crop.NONE))
@@ -173,7 +175,7 @@ async def test_the_whole_frame_can_be_taken(directory: Store, prober: Prober, so
 
 
 async def test_an_interval_that_runs_past_the_end_is_cut_to_what_there_is(
-    directory: Store, prober: Prober, sources: Path
+    directory: OutputDirectory, prober: Prober, sources: Path
 ) -> None:
     """As it comes and at another rate; how much is missing is recorded, and told."""
     clip = replace(CLIP, interval=Interval(1, 6))
@@ -221,7 +223,7 @@ WRONG = {
 
 @pytest.mark.parametrize(("script", "reason"), WRONG.values(), ids=WRONG.keys())
 async def test_a_clip_that_is_not_right_leaves_nothing(  # noqa: PLR0913, PLR0917 - fixtures and parameters
-    directory: Store,
+    directory: OutputDirectory,
     prober: Prober,
     sources: Path,
     tmp_path: Path,
@@ -253,7 +255,7 @@ WAVS = {
     "no audio": (16000, 1, 2, 0),
     "no WAV": None,
 }
-"""Sample rate, channels, bytes per sample and samples of a WAV file that is not the one that was asked for."""
+"""Sample rate, channels, bytes per sample and samples of a WAV file other than the one asked for."""
 
 
 def write_wav(path: Path, rate: int, channels: int, width: int, samples: int) -> None:
@@ -267,7 +269,7 @@ def write_wav(path: Path, rate: int, channels: int, width: int, samples: int) ->
 
 @pytest.mark.parametrize("wrong", WAVS.values(), ids=WAVS.keys())
 async def test_a_clip_with_a_wrong_wav_file_leaves_nothing(
-    directory: Store,
+    directory: OutputDirectory,
     prober: Prober,
     sources: Path,
     tmp_path: Path,
@@ -289,7 +291,7 @@ async def test_a_clip_with_a_wrong_wav_file_leaves_nothing(
 
 
 async def test_a_cancelled_encode_leaves_nothing(
-    directory: Store, prober: Prober, sources: Path, tmp_path: Path
+    directory: OutputDirectory, prober: Prober, sources: Path, tmp_path: Path
 ) -> None:
     """No file and no process, however far it had come."""
     raw = await raw_of(prober, sources / "open_gop.mp4", CLIP)
@@ -307,7 +309,7 @@ async def test_a_cancelled_encode_leaves_nothing(
 
 
 async def test_a_prober_that_cannot_work_is_not_blamed_on_the_clip(
-    directory: Store, prober: Prober, sources: Path, monkeypatch: pytest.MonkeyPatch
+    directory: OutputDirectory, prober: Prober, sources: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is another reason, and the temporary file goes all the same."""
     raw = await raw_of(prober, sources / "open_gop.mp4", CLIP)
@@ -323,7 +325,7 @@ async def test_a_prober_that_cannot_work_is_not_blamed_on_the_clip(
 # The plan of a cut
 
 
-def raw_with(facts: Facts, clip: Clip, frames: int = 25) -> Raw:
+def raw_with(facts: MediaInfo, clip: Clip, frames: int = 25) -> Raw:
     """Return a raw of which only the facts matter, with so many frames in the interval, 0.04 s apart."""
     first, end = max(clip.interval.start, facts.start), clip.interval.end
     before = None if first == facts.start else first - 0.04
@@ -412,7 +414,7 @@ RIGHT = replace(FACTS, width=96, height=64, frames=38, last=1.48, end=1.52)
         (replace(RIGHT, fps=29.97), "29.97"),
     ],
 )
-def test_each_wrong_fact_of_a_clip_is_found(facts: Facts, words: str) -> None:
+def test_each_wrong_fact_of_a_clip_is_found(facts: MediaInfo, words: str) -> None:
     """Frames, sides, codec and rate, and the words tell which."""
     wanted = plan_cut(CLIP, raw_with(FACTS, CLIP, 37), Form(fps=Fraction(25)))
     verify(wanted, RIGHT, 38)
@@ -441,10 +443,10 @@ def test_audio_inside_a_clip_is_as_long_as_its_picture() -> None:
     raw = replace(raw_with(FACTS, CLIP, 37), sound=Path("sound.m4a"))
     wanted = plan_cut(CLIP, raw, Form(fps=Fraction(25), audio=Audio.AAC))
     for start, end in ((0.0, 1.52), (0.0, 1.6), (0.0, 1.44), (-0.023, 1.52), (0.2, 1.72)):
-        verify(wanted, replace(RIGHT, sound=Sound("aac", 44100, 1, start, end, end)), 38)
+        verify(wanted, replace(RIGHT, sound=AudioInfo("aac", 44100, 1, start, end, end)), 38)
     for start, end in ((0.0, 1.63), (0.0, 1.41), (0.2, 1.52), (0.0, 30.0), (0.0, 0.0)):
         with pytest.raises(Failure, match="the audio is") as failure:
-            verify(wanted, replace(RIGHT, sound=Sound("aac", 44100, 1, start, end, end)), 38)
+            verify(wanted, replace(RIGHT, sound=AudioInfo("aac", 44100, 1, start, end, end)), 38)
         assert failure.value.reason is Reason.CLIP_WRONG
 
 
@@ -453,7 +455,7 @@ def test_a_clip_has_audio_exactly_if_that_was_asked_for(audio: Audio) -> None:
     """A missing audio stream, or one that nobody asked for, is found."""
     raw = replace(raw_with(FACTS, CLIP, 37), sound=Path("sound.m4a"))
     wanted = plan_cut(CLIP, raw, Form(fps=Fraction(25), audio=audio))
-    silent, sounding = RIGHT, replace(RIGHT, sound=Sound("aac", 44100, 1, 0.0, 1.52, 1.52))
+    silent, sounding = RIGHT, replace(RIGHT, sound=AudioInfo("aac", 44100, 1, 0.0, 1.52, 1.52))
     right, wrong = (sounding, silent) if audio in {Audio.AAC, Audio.BOTH} else (silent, sounding)
     verify(wanted, right, 38)
     with pytest.raises(Failure, match="unexpected audio") as failure:

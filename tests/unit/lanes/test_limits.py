@@ -11,12 +11,12 @@ import pytest
 from anyio.lowlevel import checkpoint
 from virtual_time import VIRTUAL_TIME, DeadlockError, LivelockError, run
 
-from hdtf_async.core.events import Events
+from hdtf_async.core.events import EventBus
 from hdtf_async.core.model import Box, Clip, Interval, Video
 from hdtf_async.core.options import Options
-from hdtf_async.dataset.plan import Work
-from hdtf_async.lanes.limits import Lanes, Queue, Rate
-from hdtf_async.lanes.throttle import ASK_MEMORY, Entrance, asks_that_fit
+from hdtf_async.dataset.plan import VideoJob
+from hdtf_async.lanes.limits import BandwidthLimiter, Lanes, RetryQueue
+from hdtf_async.lanes.throttle import ASK_MEMORY, Throttle, asks_that_fit
 
 if TYPE_CHECKING:
     from virtual_time import Backend
@@ -28,9 +28,9 @@ def anyio_backend() -> Backend:
     return VIRTUAL_TIME
 
 
-def _work(name: str) -> Work:
+def _work(name: str) -> VideoJob:
     video = Video("RD", name, name, 720)
-    return Work((video,), (Clip(video, 0, Interval(0, 10), Box(0, 0, 512, 512)),))
+    return VideoJob((video,), (Clip(video, 0, Interval(0, 10), Box(0, 0, 512, 512)),))
 
 
 # The clock that these tests and those of the pipeline stand on.
@@ -93,7 +93,9 @@ async def test_a_lane_without_a_limit_is_refused(widths: tuple[float, float]) ->
         Lanes(*map(anyio.CapacityLimiter, widths))
 
 
-async def _rates(rate: Rate, bytes_each: float, starts: list[float]) -> list[tuple[float, float, int]]:
+async def _rates(
+    rate: BandwidthLimiter, bytes_each: float, starts: list[float]
+) -> list[tuple[float, float, int]]:
     """Return when each of several downloads ran, from and until, and what it was told."""
     ran: list[tuple[float, float, int]] = []
 
@@ -114,7 +116,7 @@ async def _rates(rate: Rate, bytes_each: float, starts: list[float]) -> list[tup
 @pytest.mark.parametrize("pace", [0, 1, 12, 100])
 async def test_downloads_never_exceed_the_rate_of_all(pace: float) -> None:
     """At whatever moment: all that run, by what each was told, take no more than the limit."""
-    ran = await _rates(Rate(8000, 8), 100_000, [pace * number for number in range(50)])
+    ran = await _rates(BandwidthLimiter(8000, 8), 100_000, [pace * number for number in range(50)])
     assert len(ran) == 50
     for begun, *_ in ran:
         assert sum(part for since, until, part in ran if since <= begun < until) <= 8000
@@ -122,16 +124,16 @@ async def test_downloads_never_exceed_the_rate_of_all(pace: float) -> None:
 
 async def test_few_downloads_are_not_held_back_for_those_that_do_not_run() -> None:
     """One alone has half of the rate, not an eighth; where all begin at once all of it is used to the end."""
-    alone = await _rates(Rate(8000, 8), 100_000, [0])
+    alone = await _rates(BandwidthLimiter(8000, 8), 100_000, [0])
     assert [told for *_, told in alone] == [4000]
-    ran = await _rates(Rate(8000, 8), 100_000, [anyio.current_time()] * 64)
+    ran = await _rates(BandwidthLimiter(8000, 8), 100_000, [anyio.current_time()] * 64)
     begun, ended = min(begun for begun, *_ in ran), max(ended for _, ended, _ in ran)
     assert 64 * 100_000 / 8000 <= ended - begun < 1.15 * 64 * 100_000 / 8000
 
 
 async def test_without_a_limit_nobody_is_told_one() -> None:
     """However many run."""
-    rate = Rate(None, 1)
+    rate = BandwidthLimiter(None, 1)
     async with rate.part() as one, rate.part() as other:
         assert (one, other) == (None, None)
 
@@ -141,12 +143,12 @@ async def test_without_a_limit_nobody_is_told_one() -> None:
 
 def _entrance(
     limiter: anyio.CapacityLimiter, pace: float, at_once: int = 100, most: float = math.inf
-) -> Entrance:
+) -> Throttle:
     encodes = anyio.CapacityLimiter(at_once)
-    return Entrance(limiter, encodes, pace=pace, cool_down=600, events=Events(), most_asking=most)
+    return Throttle(limiter, encodes, pace=pace, cool_down=600, events=EventBus(), most_asking=most)
 
 
-async def _visit(entrance: Entrance, starts: list[float], stay: float, asks: float = math.inf) -> None:
+async def _visit(entrance: Throttle, starts: list[float], stay: float, asks: float = math.inf) -> None:
     async with entrance.turn() as inside:
         if inside:
             starts.append(anyio.current_time())
@@ -312,7 +314,7 @@ async def test_a_token_that_is_handed_on_while_closing_is_given_back() -> None:
 # The queue.
 
 
-async def _drain(queue: Queue, seen: list[tuple[float, str, int]], took: float = 0) -> None:
+async def _drain(queue: RetryQueue, seen: list[tuple[float, str, int]], took: float = 0) -> None:
     async for work in queue:
         seen.append((anyio.current_time(), work.videos[0].name, work.attempt))
         await anyio.sleep(took)
@@ -322,18 +324,18 @@ async def _drain(queue: Queue, seen: list[tuple[float, str, int]], took: float =
 async def test_queue_hands_out_in_order_and_ends() -> None:
     """The planned ones in their order; then the iteration ends by itself."""
     seen: list[tuple[float, str, int]] = []
-    await _drain(Queue([_work("a"), _work("b")]), seen)
+    await _drain(RetryQueue([_work("a"), _work("b")]), seen)
     assert [name for _, name, _ in seen] == ["a", "b"]
 
 
 async def test_an_empty_queue_ends_at_once() -> None:
     """Nothing to hand out, nothing to wait for."""
-    assert [work async for work in Queue([])] == []
+    assert [work async for work in RetryQueue([])] == []
 
 
 async def test_queue_waits_for_what_is_put_back() -> None:
     """One that is put back comes when it is due, after whatever is there meanwhile, and before it if due."""
-    queue = Queue([_work("a"), _work("b"), _work("c")])
+    queue = RetryQueue([_work("a"), _work("b"), _work("c")])
     seen: list[tuple[float, str]] = []
     async for work in queue:
         seen.append((anyio.current_time(), work.videos[0].name))
@@ -348,7 +350,7 @@ async def test_queue_waits_for_what_is_put_back() -> None:
 
 async def test_queue_waits_for_those_that_are_out() -> None:
     """While one that was handed out may still come back, the iteration does not end."""
-    queue = Queue([_work("a")])
+    queue = RetryQueue([_work("a")])
     seen: list[tuple[float, str, int]] = []
     taken = await anext(queue)
     async with anyio.create_task_group() as group:
@@ -361,7 +363,7 @@ async def test_queue_waits_for_those_that_are_out() -> None:
 
 async def test_queue_waits_for_those_expected_from_elsewhere() -> None:
     """Others may put in as many as were announced, and end the waiting without putting in any."""
-    queue = Queue([], expected=2)
+    queue = RetryQueue([], expected=2)
     seen: list[tuple[float, str, int]] = []
     async with anyio.create_task_group() as group:
         group.start_soon(_drain, queue, seen)
@@ -376,7 +378,7 @@ async def test_queue_waits_for_those_expected_from_elsewhere() -> None:
 
 async def test_queue_takes_the_sooner_of_two_put_back() -> None:
     """The order is that in which they are due; at the same instant, that in which they were put back."""
-    queue = Queue([])
+    queue = RetryQueue([])
     for name, after in (("late", 20), ("soon", 10), ("also", 10)):
         queue.put_back(_work(name), after)
     seen: list[tuple[float, str, int]] = []
@@ -386,7 +388,7 @@ async def test_queue_takes_the_sooner_of_two_put_back() -> None:
 
 async def test_what_is_put_behind_comes_after_all_planned() -> None:
     """And once: a queue that is closed meanwhile drops it."""
-    queue, seen = Queue(map(_work, "abc")), list[str]()
+    queue, seen = RetryQueue(map(_work, "abc")), list[str]()
     async for work in queue:
         seen.append(work.stem)
         if seen == ["RD_a"]:
@@ -400,7 +402,7 @@ async def test_what_is_put_behind_comes_after_all_planned() -> None:
 
 async def test_a_newly_put_back_one_that_is_due_sooner_wakes_the_queue() -> None:
     """Waiting for one does not make another late."""
-    queue = Queue([], expected=1)
+    queue = RetryQueue([], expected=1)
     queue.put_back(_work("late"), 1000)
     seen: list[tuple[float, str, int]] = []
     async with anyio.create_task_group() as group:
@@ -413,7 +415,7 @@ async def test_a_newly_put_back_one_that_is_due_sooner_wakes_the_queue() -> None
 
 async def test_a_closed_queue_drops_what_waits_and_what_comes_later() -> None:
     """The iteration ends as soon as what is out has come home, and not one is handed out."""
-    queue = Queue([_work("a"), _work("b")])
+    queue = RetryQueue([_work("a"), _work("b")])
     taken = await anext(queue)
     queue.put_back(taken, 5)
     queue.close()

@@ -22,7 +22,7 @@ from hdtf_async.core.events import (
     ClipFailed,
     ClipRetrying,
     Event,
-    Events,
+    EventBus,
     LaneClosed,
     LaneOpened,
     Retrying,
@@ -31,20 +31,20 @@ from hdtf_async.core.events import (
 )
 from hdtf_async.core.failures import Action, Failure, Reason
 from hdtf_async.core.model import Box, Clip, Interval, Video
-from hdtf_async.dataset.plan import Work
-from hdtf_async.lanes.downloader import Arrived
+from hdtf_async.dataset.plan import VideoJob
+from hdtf_async.lanes.downloader import Download
 from hdtf_async.lanes.limits import Lanes, backoff
 from hdtf_async.lanes.pipeline import WIND_DOWN, Pipeline
 from hdtf_async.lanes.raws import Raw
-from hdtf_async.lanes.throttle import LONGEST_COOL_DOWN, PROBES, Entrance
-from hdtf_async.media.demux import Facts
+from hdtf_async.lanes.throttle import LONGEST_COOL_DOWN, PROBES, Throttle
+from hdtf_async.media.demux import MediaInfo
 from hdtf_async.youtube.formats import Choice, Format
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
     from types import TracebackType
 
-    from hdtf_async.lanes.throttle import Turn
+    from hdtf_async.lanes.throttle import Permit
 
 E = TypeVar("E", bound=Event)
 
@@ -52,7 +52,7 @@ CHOICE = Choice(
     Format("136", "mp4", "mp4_dash", 720, 1280, 25.0, "avc1", None, 1, True, "https", 60.0), None, ()
 )
 BOX = Box(0, 0, 512, 512)
-FACTS = Facts("h264", 1280, 720, 25.0, 1500, 0.0, 60.0, 60.0)
+FACTS = MediaInfo("h264", 1280, 720, 25.0, 1500, 0.0, 60.0, 60.0)
 
 PASSING = [reason for reason in Reason if reason.advice.action is Action.RETRY]
 FINAL = [
@@ -121,7 +121,7 @@ class _World:
         videos = [Video("RD", f"V{number}", f"{number:011d}", 720) for number in range(len(plots))]
         self.plots = {video.stem: plot for video, plot in zip(videos, plots, strict=True)}
         self.works = [
-            Work(
+            VideoJob(
                 (video,),
                 tuple(
                     Clip(video, index, Interval(0, 60), Box(0, 0, 512, 512)) for index in range(plot.clips)
@@ -153,7 +153,7 @@ class _World:
         self.each_step: Callable[[], None] = lambda: None
         self.lanes = Lanes(anyio.CapacityLimiter(downloads), anyio.CapacityLimiter(encodes))
         self._entrance = partial(
-            Entrance, self.lanes.network, self.lanes.encodes, pace=pace, cool_down=cool_down
+            Throttle, self.lanes.network, self.lanes.encodes, pace=pace, cool_down=cool_down
         )
         self._pipeline = partial(
             Pipeline,
@@ -165,13 +165,13 @@ class _World:
             record_failure=self.record_failure,
             backoff=backoff,
         )
-        self.pipeline: Pipeline[Arrived, Raw]
+        self.pipeline: Pipeline[Download, Raw]
 
     async def go(self, finish: anyio.Event | None = None) -> float:
         """Run the pipeline and return how long it took."""
         begun = anyio.current_time()
-        events = Events()
-        events.listen(self.told.append)
+        events = EventBus()
+        events.subscribe(self.told.append)
         self.pipeline = self._pipeline(entrance=self._entrance(events=events), events=events)
         await self.pipeline.run(self.works, finish)
         return anyio.current_time() - begun
@@ -223,15 +223,15 @@ class _World:
 
     # What the network lane does.
 
-    def expects_at_hand(self, work: Work) -> bool:
+    def expects_at_hand(self, work: VideoJob) -> bool:
         return self.plots[work.stem].at_hand is not None
 
-    async def at_hand(self, work: Work) -> Raw | None:
+    async def at_hand(self, work: VideoJob) -> Raw | None:
         self.note("look", work.stem)
         await anyio.sleep(1)
         return self.raw(work) if self.plots[work.stem].at_hand else None
 
-    async def download(self, work: Work, directory: Path, turn: Turn) -> Arrived:
+    async def download(self, work: VideoJob, directory: Path, turn: Permit) -> Download:
         assert directory.name == work.stem
         self.note("fetch", work.stem)
         plot = self.plots[work.stem]
@@ -253,7 +253,7 @@ class _World:
             failure = Failure(plot.fetch_failures[asked - 1], plot.message)
             failure.advanced = plot.advances
             raise failure
-        return Arrived(directory, None, CHOICE, None, None, 0.0)
+        return Download(directory, None, CHOICE, None, None, 0.0)
 
     async def another_is_available(self, directory: Path, besides: Collection[str]) -> bool:
         assert self.directories.now, "the private directory is still needed"
@@ -262,10 +262,10 @@ class _World:
         await anyio.sleep(1)
         return self.other_is_available
 
-    def was_unavailable(self, work: Work) -> bool:
+    def was_unavailable(self, work: VideoJob) -> bool:
         return work.stem in self.unavailable_before
 
-    async def accept(self, work: Work, arrived: Arrived) -> Raw:
+    async def accept(self, work: VideoJob, arrived: Download) -> Raw:
         assert self.directories.now, "the private directory is still needed"
         self.note("accept", work.stem)
         plot = self.plots[work.stem]
@@ -274,18 +274,18 @@ class _World:
             raise Failure(plot.accept_failures[work.attempt - 1], str(arrived.path))
         return self.raw(work)
 
-    async def discard(self, work: Work, raw: Raw) -> None:
+    async def discard(self, work: VideoJob, raw: Raw) -> None:
         assert raw.path.name == work.stem
         self.note("discard", work.stem)
 
-    async def let_go(self, work: Work, *, keep: bool) -> None:
+    async def let_go(self, work: VideoJob, *, keep: bool) -> None:
         if keep:
             return
         self.note("let_go", work.stem)
         if self.let_go_trouble is not None:
             raise Failure(self.let_go_trouble)
 
-    def raw(self, work: Work) -> Raw:
+    def raw(self, work: VideoJob) -> Raw:
         return Raw(Path(work.stem), "mp4", FACTS, {}, None, None)
 
     # What the encode lane does.
@@ -317,7 +317,7 @@ class _World:
                 with anyio.CancelScope(shield=True):
                     await anyio.sleep(self.removal)
 
-    async def record_failure(self, work: Work, failure: Failure) -> None:
+    async def record_failure(self, work: VideoJob, failure: Failure) -> None:
         if self.record_trouble is not None:
             raise Failure(self.record_trouble)
         await checkpoint()

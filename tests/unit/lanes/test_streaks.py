@@ -9,7 +9,7 @@ import pytest
 import virtual_time
 from test_pipeline import _Plot, _World
 
-from hdtf_async.core.events import Events, LaneClosed, LaneOpened, PaceWait, VideoFailed, VideoUnconfirmed
+from hdtf_async.core.events import EventBus, LaneClosed, LaneOpened, PaceWait, VideoFailed, VideoUnconfirmed
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.lanes.streaks import (
     SAME_IN_A_ROW,
@@ -17,7 +17,7 @@ from hdtf_async.lanes.streaks import (
     UNREACHABLE_IN_A_ROW,
     Streaks,
 )
-from hdtf_async.lanes.throttle import HOUR, PROBES, Entrance
+from hdtf_async.lanes.throttle import HOUR, PROBES, Throttle
 
 if TYPE_CHECKING:
     from hdtf_async.core.events import Event
@@ -263,11 +263,11 @@ def test_what_a_census_asked_within_the_last_hour_counts_against_the_pace() -> N
     starts: list[float] = []
 
     async def run() -> None:
-        events = Events()
-        events.listen(told.append)
+        events = EventBus()
+        events.subscribe(told.append)
         now = anyio.current_time()
         limiter = anyio.CapacityLimiter(4)
-        entrance = Entrance(
+        entrance = Throttle(
             limiter, limiter, pace=pace, cool_down=600, events=events,
             earlier=[now - 100 - number for number in range(asked)],
         )  # fmt: skip

@@ -19,9 +19,9 @@ from hdtf_async.cli.main import main
 from hdtf_async.commands import doctor
 from hdtf_async.core.events import FileNotUsed
 from hdtf_async.core.model import Audio, Crop
-from hdtf_async.core.preflight import Verdict
+from hdtf_async.core.preflight import Status
 from hdtf_async.dataset import plan, tables
-from hdtf_async.lanes.user_videos import Kind, own_raws
+from hdtf_async.lanes.user_videos import Kind, find_user_videos
 
 if TYPE_CHECKING:
     from hdtf_async import Report
@@ -120,7 +120,7 @@ def test_a_file_belongs_to_a_video_by_its_name(
     (options.raw_dirs[0] / name).touch()
     read = tables.read(options.source, corrections=options.corrections)
     (work,) = plan.works(read, [clip for clip in read.clips if clip.video.subset == "RD"])
-    found = own_raws(options.raw_dirs).of(work)
+    found = find_user_videos(options.raw_dirs).of(work)
     assert [each.kind for each in found] == ([] if kind is None else [kind])
     assert (tmp_path / "mine" / name).exists()
 
@@ -227,7 +227,7 @@ async def test_each_file_that_is_not_used_is_named(drawn: Path, tmp_path: Path, 
         "RD_Shape.mp4.part": "incomplete download",
     }
     signs = await doctor.examine(options)
-    named = [sign.words for sign in signs if sign.subject == "own files" and sign.verdict is Verdict.WARNING]
+    named = [sign.words for sign in signs if sign.subject == "own files" and sign.verdict is Status.WARNING]
     for name in (f"{ID}.mp4", "RD_Shape.rmvb", "RD_Shape.mp4.part"):
         assert any(name in words and "RD_Shape" in words for words in named), name
 

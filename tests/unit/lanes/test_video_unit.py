@@ -12,13 +12,13 @@ import anyio
 from loading import GONE, LATER, Most, childless, load, write_tables
 
 from hdtf_async import Options, Reason
-from hdtf_async.core.events import Events
+from hdtf_async.core.events import EventBus
 from hdtf_async.dataset import plan, tables
 from hdtf_async.lanes.limits import Lanes
-from hdtf_async.lanes.toolchain import Workshop, workshop
-from hdtf_async.lanes.user_videos import OwnFiles, own_raws
-from hdtf_async.output.directory import Store, opened
-from hdtf_async.output.journal import JOURNAL, Gathered, Known
+from hdtf_async.lanes.toolchain import Toolchain, open_toolchain
+from hdtf_async.lanes.user_videos import OwnFiles, find_user_videos
+from hdtf_async.output.directory import OutputDirectory, opened
+from hdtf_async.output.journal import JOURNAL, Gathered, JournalIndex
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pytest
     from shared import Finished
 
-    from hdtf_async.dataset.plan import Work
+    from hdtf_async.dataset.plan import VideoJob
 
 ROWS = 2 * LATER + 1
 
@@ -41,16 +41,20 @@ def _timeless(record: dict[str, Any]) -> str:
 
 
 @asynccontextmanager
-async def _shop(out: Path, source: Path, **more: Any) -> AsyncIterator[tuple[Workshop, Gathered, list[Work]]]:
+async def _shop(
+    out: Path, source: Path, **more: Any
+) -> AsyncIterator[tuple[Toolchain, Gathered, list[VideoJob]]]:
     """Give a workshop in a directory to whose journal it does not write, and all that is to be done."""
     usual = {"pace": 0, "retry_wait": 0, "min_free": 0, "keep_raw": False, "encodes": 4}
     options = Options(source=source, **(usual | more))
     work = list(plan.make(tables.read(source), options, there={}, failed={}).work)
     async with opened(out) as held:
-        ledger = Gathered(Known(out))
-        directory = Store(out, held.locks, ledger)
+        ledger = Gathered(JournalIndex(out))
+        directory = OutputDirectory(out, held.locks, ledger)
         with childless():
-            async with workshop(options, Lanes.of(options), directory, Events(), own=OwnFiles()) as shop:
+            async with open_toolchain(
+                options, Lanes.of(options), directory, EventBus(), own=OwnFiles()
+            ) as shop:
                 yield shop, ledger, work
 
 
@@ -63,7 +67,7 @@ async def test_the_check_of_a_clip_does_not_wait_for_a_source_video(
     options = finished.options
     async with (
         opened(tmp_path / "out") as directory,
-        workshop(options, Lanes.of(options), directory, Events(), own=own_raws(())) as shop,
+        open_toolchain(options, Lanes.of(options), directory, EventBus(), own=find_user_videos(())) as shop,
         anyio.create_task_group() as group,
     ):
         await shop.prober.ready()
@@ -88,7 +92,7 @@ async def test_each_video_hands_over_the_records_that_a_run_would_have_written(t
     handed: dict[str, list[str]] = {}
     async with _shop(tmp_path / "unit", tmp_path / "tables") as (shop, ledger, works):
 
-        async def one(work: Work) -> None:
+        async def one(work: VideoJob) -> None:
             records, stopped = await shop.one_video(work, ledger)
             assert stopped is None
             handed[work.youtube_id] = list(map(_timeless, records))

@@ -27,7 +27,7 @@ from hdtf_async.process import supervisor
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from hdtf_async.media.demux import Facts
+    from hdtf_async.media.demux import MediaInfo
 
 LOSSLESS = Form(crf=0, preset="ultrafast")
 BOX = Box(40, 20, 96, 64)
@@ -310,7 +310,7 @@ async def test_another_rate_gives_the_frames_predicted(
     assert len(due) > 0
 
 
-async def facts_of_clip(prober: Prober, clip: Path) -> Facts:
+async def facts_of_clip(prober: Prober, clip: Path) -> MediaInfo:
     """Return the facts that the encode lane checks."""
     return await prober.facts(clip, container="mp4")
 

@@ -184,6 +184,6 @@ async def test_standard_range_is_left_alone(prober: Prober, tmp_path: Path) -> N
 
 def test_what_becomes_of_hdr_makes_no_clip_another_one() -> None:
     """So a directory of before stays valid: no clip has other bytes under either choice."""
-    assert Form(hdr=Hdr.REFUSE).stated() == Form().stated()
-    assert "hdr" not in Form().stated()
+    assert Form(hdr=Hdr.REFUSE).to_json() == Form().to_json()
+    assert "hdr" not in Form().to_json()
     assert Options(hdr=Hdr.REFUSE).form == replace(Options().form, hdr=Hdr.REFUSE)

@@ -17,7 +17,7 @@ from anyio import create_task_group
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Interval
 from hdtf_async.media import containers, probe
-from hdtf_async.media.demux import Facts
+from hdtf_async.media.demux import MediaInfo
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.media.framing import Part
 from hdtf_async.media.probe import Prober
@@ -40,7 +40,7 @@ async def prober() -> AsyncIterator[Prober]:
         yield prober
 
 
-async def facts_of(prober: Prober, path: Path, *intervals: Interval) -> Facts:
+async def facts_of(prober: Prober, path: Path, *intervals: Interval) -> MediaInfo:
     """Ask by the file's own ending."""
     return await prober.facts(path, container=path.suffix[1:], intervals=intervals)
 
@@ -68,7 +68,7 @@ async def test_the_facts_of_an_ordinary_video(prober: Prober, sources: Path) -> 
     """H.264 with B-frames at 29.97 frames a second, whose decoding begins before its first picture."""
     frames = -(-media.SECONDS * 30000 // 1001)
     end = round(frames * 1001 / 30000, 6)
-    assert await facts_of(prober, sources / "b_frames.mp4") == Facts(
+    assert await facts_of(prober, sources / "b_frames.mp4") == MediaInfo(
         codec="h264",
         width=media.WIDTH,
         height=media.HEIGHT,
@@ -86,7 +86,7 @@ async def test_the_facts_of_an_ordinary_video(prober: Prober, sources: Path) -> 
 
 async def test_the_facts_of_a_webm(prober: Prober, sources: Path) -> None:
     """Its clock has a thousand ticks a second, on which frames are not evenly spaced."""
-    assert await facts_of(prober, sources / "plain.webm") == Facts(
+    assert await facts_of(prober, sources / "plain.webm") == MediaInfo(
         codec="vp9",
         width=media.WIDTH,
         height=media.HEIGHT,
@@ -336,7 +336,7 @@ async def test_a_giant_picture_is_refused(prober: Prober, sources: Path, tmp_pat
 
 async def test_one_prober_serves_all_who_ask_at_once(prober: Prober, sources: Path) -> None:
     """Each gets the facts of its own file."""
-    found: dict[str, Facts] = {}
+    found: dict[str, MediaInfo] = {}
     names = ["b_frames.mp4", "open_gop.mp4", "varying.mp4", "plain.webm"] * 3
 
     async def ask(place: int, name: str) -> None:

@@ -178,7 +178,7 @@ async def test_the_measurement_tells_a_frame_of_difference(
     plain = ffmpeg.sound_filters
     late = {"wav": 0.08, "inside": 0.08}
 
-    def moved(sound: ffmpeg.Sound, *, wav: bool, copies_time: bool = False) -> str:
+    def moved(sound: ffmpeg.AudioCut, *, wav: bool, copies_time: bool = False) -> str:
         later = replace(sound, start=sound.start - late["wav" if wav else "inside"])
         return plain(later, wav=wav, copies_time=copies_time)
 

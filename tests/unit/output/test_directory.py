@@ -33,7 +33,7 @@ from hdtf_async.output.manifests import failure_record
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from hdtf_async.output.directory import Store
+    from hdtf_async.output.directory import OutputDirectory
 
 JOURNAL, METADATA, FAILURES, RAWS = "_journal.jsonl", "metadata.jsonl", "failures.jsonl", "_videos_raw"
 CARD = "README.md"
@@ -59,7 +59,7 @@ def _raw_record(file: str, size: int) -> dict[str, Any]:
     }
 
 
-async def _made(directory: Store, clip: Clip, content: bytes = b"a clip") -> None:
+async def _made(directory: OutputDirectory, clip: Clip, content: bytes = b"a clip") -> None:
     """Publish and record a clip, as the encode lane does."""
     final = directory.clip_path(clip)
     temporary = directory.temporary(final)
@@ -72,7 +72,7 @@ def _lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def _journal_of(directory: Store) -> journal.Journal:
+def _journal_of(directory: OutputDirectory) -> journal.Journal:
     assert isinstance(directory._journal, journal.Journal)
     return directory._journal
 
@@ -896,27 +896,27 @@ async def test_logs_hashes_and_removals(tmp_path: Path) -> None:
 # Trouble with the file system, wherever it comes from.
 
 
-async def _private(directory: Store) -> None:
+async def _private(directory: OutputDirectory) -> None:
     async with directory.private_directory(VIDEO):
         pass
 
 
-async def _publish(directory: Store) -> None:
+async def _publish(directory: OutputDirectory) -> None:
     final = directory.clip_path(_clip())
     temporary = directory.temporary(final)
     temporary.write_bytes(b"a clip")
     await directory.publish(temporary, final)
 
 
-async def _link(directory: Store) -> None:
+async def _link(directory: OutputDirectory) -> None:
     await directory.link(directory.out / JOURNAL, directory.raw_path(VIDEO, "mp4"))
 
 
-async def _free(directory: Store) -> None:
+async def _free(directory: OutputDirectory) -> None:
     directory.free_bytes()
 
 
-DEEDS: dict[str, tuple[str, Callable[[Store], Awaitable[None]]]] = {
+DEEDS: dict[str, tuple[str, Callable[[OutputDirectory], Awaitable[None]]]] = {
     "private directory": ("os.mkdir", _private),
     "publish, sync": ("os.fsync", _publish),
     "publish, rename": ("os.replace", _publish),
@@ -948,13 +948,13 @@ async def test_trouble_with_the_disk_is_a_failure_with_its_reason(
     """Each deed says whether there is no room or no right, names the file, and leaves no half-written one."""
     where, do = DEEDS[deed]
 
-    def trouble(*_: object, **__: object) -> None:
+    def os_errors_as_failures(*_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number))
 
     async with opened(tmp_path) as directory:
-        monkeypatch.setattr(where, trouble)
+        monkeypatch.setattr(where, os_errors_as_failures)
         if deed == "copy":
-            monkeypatch.setattr("os.link", trouble)
+            monkeypatch.setattr("os.link", os_errors_as_failures)
         with pytest.raises(Failure) as raised:
             await do(directory)
         monkeypatch.undo()

@@ -22,7 +22,7 @@ from hdtf_async import Options, demo
 from hdtf_async.core import events
 from hdtf_async.demo.answers import Answer
 from hdtf_async.output import partials
-from hdtf_async.output.partials import Promise, forget, resume, tidy
+from hdtf_async.output.partials import ResumeToken, forget, resume, tidy
 from hdtf_async.youtube.formats import Format
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ RENDITION = Format(
 )  # fmt: skip
 
 
-def left(directory: Path, promise: Promise, content: str = "01234") -> None:
+def left(directory: Path, promise: ResumeToken, content: str = "01234") -> None:
     """Leave a private directory as an attempt that was ended."""
     assert resume(directory, promise) == 0
     (directory / promise.part).write_text(content)
@@ -44,7 +44,7 @@ def left(directory: Path, promise: Promise, content: str = "01234") -> None:
 
 def test_the_same_promise_goes_on(tmp_path: Path) -> None:
     """The part stays as it is, and nothing else that was there."""
-    promise = Promise.of("raw", "CPCoMyuBRM0", RENDITION)
+    promise = ResumeToken.of("raw", "CPCoMyuBRM0", RENDITION)
     left(tmp_path, promise)
     (tmp_path / "raw.mp4.part-Frag3").touch()
     assert tidy(tmp_path)
@@ -65,16 +65,16 @@ def test_the_same_promise_goes_on(tmp_path: Path) -> None:
 )
 def test_another_promise_begins_anew(change: dict[str, object], tmp_path: Path) -> None:
     """What was promised by another name or size has other bytes."""
-    left(tmp_path, Promise.of("raw", "CPCoMyuBRM0", RENDITION))
-    other = Promise.of("raw", "CPCoMyuBRM0", replace(RENDITION, **change))  # type: ignore[arg-type]
+    left(tmp_path, ResumeToken.of("raw", "CPCoMyuBRM0", RENDITION))
+    other = ResumeToken.of("raw", "CPCoMyuBRM0", replace(RENDITION, **change))  # type: ignore[arg-type]
     assert resume(tmp_path, other) == 0
     assert not list(tmp_path.glob("*.part"))
 
 
 def test_another_video_begins_anew(tmp_path: Path) -> None:
     """A row of the table may have been given another id."""
-    left(tmp_path, Promise.of("raw", "CPCoMyuBRM0", RENDITION))
-    assert resume(tmp_path, Promise.of("raw", "abcdefghijk", RENDITION)) == 0
+    left(tmp_path, ResumeToken.of("raw", "CPCoMyuBRM0", RENDITION))
+    assert resume(tmp_path, ResumeToken.of("raw", "abcdefghijk", RENDITION)) == 0
 
 
 def test_after_a_restart_of_the_system_all_begins_anew(
@@ -83,7 +83,7 @@ def test_after_a_restart_of_the_system_all_begins_anew(
     """A part is not synced: after a power cut it may have its length and not its bytes."""
     directory = tmp_path / "private"
     directory.mkdir()
-    left(directory, Promise.of("raw", "CPCoMyuBRM0", RENDITION))
+    left(directory, ResumeToken.of("raw", "CPCoMyuBRM0", RENDITION))
     monkeypatch.setattr(partials, "_this_system", lambda: "another start")
     assert not tidy(directory)
     assert not directory.exists()
@@ -94,7 +94,7 @@ def test_a_note_that_is_none_is_no_reason_to_keep_anything(note: str, tmp_path: 
     """Whatever it may say, nothing outside of the directory is meant."""
     directory = tmp_path / "private"
     directory.mkdir()
-    left(directory, Promise.of("raw", "CPCoMyuBRM0", RENDITION))
+    left(directory, ResumeToken.of("raw", "CPCoMyuBRM0", RENDITION))
     (directory / "raw.promise.json").write_text(note)
     assert not tidy(directory)
     assert not directory.exists()
@@ -104,7 +104,7 @@ def test_what_is_forgotten_goes(tmp_path: Path) -> None:
     """After a failure that says that the part is no true beginning."""
     directory = tmp_path / "private"
     directory.mkdir()
-    left(directory, Promise.of("raw", "CPCoMyuBRM0", RENDITION))
+    left(directory, ResumeToken.of("raw", "CPCoMyuBRM0", RENDITION))
     forget(directory)
     assert not tidy(directory)
 

@@ -23,7 +23,7 @@ import hdtf_async
 from hdtf_async import ExitCode, Options, Reason, demo
 from hdtf_async.core import preflight
 from hdtf_async.core.failures import Failure
-from hdtf_async.core.preflight import Verdict
+from hdtf_async.core.preflight import Status
 from hdtf_async.process import supervisor
 from hdtf_async.youtube import javascript
 from hdtf_async.youtube.javascript import JavaScript, private_cache
@@ -32,7 +32,7 @@ from hdtf_async.youtube.ytdlp import YtDlp
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hdtf_async.core.preflight import Sign
+    from hdtf_async.core.preflight import CheckResult
 
 LIMIT = 16 << 30
 """Bytes of address space: more than anything else here needs, and less than deno reserves."""
@@ -40,7 +40,9 @@ NODE = shutil.which("node")
 PRLIMIT = shutil.which("prlimit")
 
 
-async def looked_at(options: Options, directory: Path, environment: Mapping[str, str] | None = None) -> Sign:
+async def looked_at(
+    options: Options, directory: Path, environment: Mapping[str, str] | None = None
+) -> CheckResult:
     """Return what the test challenge shows with these options."""
     tool = YtDlp(options, directory / "ffmpeg", environment=environment)
     return await JavaScript(options, tool).look(directory)
@@ -74,7 +76,7 @@ async def test_the_real_deno_solves_it_in_a_private_cache(tmp_path: Path) -> Non
         assert cache.parent == Path(tempfile.gettempdir())
         sign = await looked_at(Options(), tmp_path, environment)
         assert [*cache.iterdir()]
-    assert sign.verdict is Verdict.FINE
+    assert sign.verdict is Status.FINE
     assert sign.words.startswith("deno-")
     assert "solved a test challenge" in sign.words
     assert not cache.exists()
@@ -95,7 +97,7 @@ async def test_neither_a_missing_home_nor_a_locked_cache_matters(
             monkeypatch.delenv("HOME")
         async with private_cache() as environment:
             sign = await looked_at(Options(), tmp_path, environment)
-    assert sign.verdict is Verdict.FINE, sign.words
+    assert sign.verdict is Status.FINE, sign.words
 
 
 @pytest.mark.slow
@@ -109,7 +111,7 @@ async def test_the_users_own_cache_is_used_and_a_locked_one_is_reported(
         async with private_cache() as environment:
             assert environment == {}
             sign = await looked_at(Options(), tmp_path, environment)
-    assert sign.verdict is Verdict.WARNING
+    assert sign.verdict is Status.WARNING
     assert "DENO_DIR" in sign.remedy
 
 
@@ -184,30 +186,30 @@ async def test_it_is_tested_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("script", "verdict", "message"),
     [
-        ("echo cannot write the cache >&2; exit 1", Verdict.WRONG, "cannot write the cache"),
-        ("kill -KILL $$", Verdict.WRONG, "was killed"),
-        ("echo '{}'", Verdict.WRONG, "cannot run"),
+        ("echo cannot write the cache >&2; exit 1", Status.WRONG, "cannot write the cache"),
+        ("kill -KILL $$", Status.WRONG, "was killed"),
+        ("echo '{}'", Status.WRONG, "cannot run"),
         # It runs; the solver does not know the form of our player script, and may know that of YouTube's.
-        ("grep -q _yt_player && exit 1; echo 42", Verdict.WARNING, "runs but did not solve"),
+        ("grep -q _yt_player && exit 1; echo 42", Status.WARNING, "runs but did not solve"),
     ],
 )
 async def test_a_runtime_that_fails_is_reported_with_a_remedy(
-    script: str, verdict: Verdict, message: str, tmp_path: Path
+    script: str, verdict: Status, message: str, tmp_path: Path
 ) -> None:
     """By what it printed, or how it ended."""
     sign = await looked_at(runtime(tmp_path, script), tmp_path)
     assert (sign.verdict, message in sign.words) == (verdict, True), sign.words
     assert sign.remedy
-    assert sign.reason is (Reason.JAVASCRIPT if verdict is Verdict.WRONG else Reason.NOT_READY)
+    assert sign.reason is (Reason.JAVASCRIPT if verdict is Status.WRONG else Reason.NOT_READY)
 
 
 async def test_a_missing_runtime_is_reported(tmp_path: Path) -> None:
     """Where the user has turned all of them off, it is a warning."""
     none = await looked_at(Options(yt_dlp_args=("--no-js-runtimes", "--js-runtimes", "deno:/no")), tmp_path)
-    assert (none.verdict, none.reason) == (Verdict.WRONG, Reason.JAVASCRIPT)
+    assert (none.verdict, none.reason) == (Status.WRONG, Reason.JAVASCRIPT)
     assert "found no supported JavaScript runtime" in none.words
     off = await looked_at(Options(yt_dlp_args=("--no-js-runtimes",)), tmp_path)
-    assert off.verdict is Verdict.WARNING
+    assert off.verdict is Status.WARNING
 
 
 @pytest.mark.skipif(not NODE, reason="stands in for a newer node")
@@ -225,7 +227,7 @@ async def test_the_advice_to_use_node_works(tmp_path: Path, monkeypatch: pytest.
     (advised,) = shlex.split(preflight.NODE)
     options = Options(yt_dlp_args=tuple(advised.partition("=")[2].split()))
     sign = await looked_at(options, tmp_path)
-    assert (sign.verdict, sign.words.split()[0]) == (Verdict.FINE, "node-22.1.0")
+    assert (sign.verdict, sign.words.split()[0]) == (Status.FINE, "node-22.1.0")
 
 
 @pytest.mark.usefixtures("no_children")
@@ -235,7 +237,7 @@ async def test_nothing_is_tested_where_the_player_script_is_skipped(
     """No challenge is ever solved then, and no process started for it."""
     options = Options(yt_dlp_args=tuple(shlex.split(site.yt_dlp_args)))
     sign = await looked_at(options, tmp_path)
-    assert (sign.verdict, "not tested" in sign.words) == (Verdict.FINE, True)
+    assert (sign.verdict, "not tested" in sign.words) == (Status.FINE, True)
 
 
 @pytest.mark.parametrize("printed", ["", "[]", "{}", "nonsense", '{"hdtf_async": {"error": "no such name"}}'])
@@ -250,7 +252,7 @@ async def test_another_yt_dlp_that_does_not_know_the_plugin_is_not_blamed(
     checked = JavaScript(options, YtDlp(options, tmp_path / "ffmpeg"))
     await checked.require(tmp_path)
     sign = await checked.look(tmp_path, ("deno-2.9.8",))
-    assert sign.verdict is Verdict.FINE
+    assert sign.verdict is Status.FINE
     assert sign.words.startswith("deno-2.9.8 (not tested: ")
     assert "no such" in sign.words
 
@@ -258,7 +260,7 @@ async def test_another_yt_dlp_that_does_not_know_the_plugin_is_not_blamed(
 async def test_a_yt_dlp_of_the_users_is_tested_too(tmp_path: Path) -> None:
     """Any real one loads the plugin, wherever it is."""
     sign = await looked_at(Options(yt_dlp=Path(sys.executable).with_name("yt-dlp")), tmp_path)
-    assert (sign.verdict, "solved a test challenge" in sign.words) == (Verdict.FINE, True)
+    assert (sign.verdict, "solved a test challenge" in sign.words) == (Status.FINE, True)
 
 
 async def test_a_yt_dlp_that_solves_otherwise_is_not_blamed(
@@ -272,7 +274,7 @@ async def test_a_yt_dlp_that_solves_otherwise_is_not_blamed(
     monkeypatch.setattr(javascript, "PLUGINS", tmp_path / "plugins")
     sign = await looked_at(Options(), tmp_path)
     assert "not tested" in sign.words
-    assert sign.verdict is not Verdict.WRONG
+    assert sign.verdict is not Status.WRONG
 
 
 async def test_the_plugin_prints_one_object(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ from hdtf_async.cli.main import main
 from hdtf_async.commands import doctor, faces
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box, Clip, Crop, Fallback, Form, Interval, Video
-from hdtf_async.core.preflight import Verdict
+from hdtf_async.core.preflight import Status
 from hdtf_async.media.face import model_file, people
 from hdtf_async.media.face.detector import Detect, Score, Search, detector, scorer
 from hdtf_async.media.face.finder import Finder, command, looked_at
@@ -514,10 +514,10 @@ async def test_doctor_looks_at_what_faces_need(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     signs = await doctor.examine(options)
     (sign,) = [sign for sign in signs if sign.subject == "faces"]
-    assert sign.verdict is Verdict.FINE
+    assert sign.verdict is Status.FINE
     signs = await doctor.examine(replace(options, face_model=None))
     (sign,) = [sign for sign in signs if sign.subject == "faces"]
-    assert (sign.verdict, "a run downloads it" in sign.words) == (Verdict.WARNING, True)
+    assert (sign.verdict, "a run downloads it" in sign.words) == (Status.WARNING, True)
 
 
 async def test_wild_places_do_not_come_from_real_footage(films: Path) -> None:

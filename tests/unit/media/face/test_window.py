@@ -16,7 +16,7 @@ from hdtf_async.cli.main import main
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box, Clip, Crop, Fallback, Form, Interval, Resolution, Video
 from hdtf_async.media.face import finder
-from hdtf_async.media.face.people import Found, Frame, Region, find, overlap
+from hdtf_async.media.face.people import Frame, Person, Region, find, overlap
 from hdtf_async.media.face.window import place, plan_window
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def film(frames: Sequence[Sequence[Region]], rate: float = 5) -> list[Frame]:
     return [Frame(number / rate, regions) for number, regions in enumerate(frames)]
 
 
-def person(frames: Sequence[Sequence[Region]], rate: float = 5) -> Found | None:
+def person(frames: Sequence[Sequence[Region]], rate: float = 5) -> Person | None:
     """Return the person of such a film."""
     return find(film(frames, rate))
 
