@@ -191,7 +191,7 @@ def test_a_table_and_a_picture_show_what_was_cut_out(
     green = zip(pixels[::3], pixels[1::3], pixels[2::3], strict=True)
     assert sum(g > 180 and r < 130 and b < 160 for r, g, b in green) > 500
     assert main(["faces", "--out", str(out)]) == ExitCode.DONE
-    assert "no frame of RD_Face0_000: its raw is not there" in capsys.readouterr().out
+    assert "no frame for RD_Face0_000: its source video is not there" in capsys.readouterr().out
 
 
 async def test_the_published_box_stands_by_where_that_is_wanted(options: Options, tmp_path: Path) -> None:
@@ -398,7 +398,7 @@ async def test_a_cancelled_look_leaves_no_child(films: Path) -> None:
             while sum("rawvideo" in words for words in children()) < 2:  # the child's own words have it too
                 await anyio.sleep(0.01)
         group.cancel_scope.cancel()
-    assert [words for words in children() if "landmarks" in words or "rawvideo" in words] == []
+    assert [words for words in children() if "face.detector" in words or "rawvideo" in words] == []
 
 
 async def test_a_killed_detector_is_a_failure(films: Path) -> None:
@@ -411,7 +411,7 @@ async def test_a_killed_detector_is_a_failure(films: Path) -> None:
 
     async with anyio.create_task_group() as group:
         group.start_soon(kill)
-        with pytest.raises(Failure, match="ended with -9") as failed:
+        with pytest.raises(Failure, match="exit code -9") as failed:
             await finder().look(planned(films / "RD_Face1.mp4", None), (1280, 720))
     assert failed.value.reason is Reason.TOOL_FAILED
     assert not _pids("rawvideo")
