@@ -289,7 +289,9 @@ SIGHTS: dict[str, Sight] = {
         name for name in listed(out) if is_temporary(name) and not name.endswith(MEDIA)
     ),
     "clip": lambda _pid, out: frozenset(
-        name for name in listed(out) if is_temporary(name) and name.endswith(MEDIA)
+        name
+        for name, stat in listed(out).items()
+        if is_temporary(name) and name.endswith(MEDIA) and stat.st_size  # made empty before ffmpeg starts
     ),
     "final": lambda _pid, out: frozenset(
         (name, stat.st_ino)
