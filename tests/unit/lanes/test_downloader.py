@@ -3,28 +3,42 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
-from contextlib import nullcontext
+from collections.abc import Awaitable, Callable
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import loading
 import pytest
 
+from hdtf_async.core.events import EventBus
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.lanes.downloader import _require_whole
+from hdtf_async.core.model import Audio, Box, Clip, Interval, Video
+from hdtf_async.core.options import Options
+from hdtf_async.dataset.plan import VideoJob
+from hdtf_async.lanes.downloader import Download, Downloader, _require_whole
+from hdtf_async.lanes.throttle import Throttle
+from hdtf_async.lanes.user_videos import OwnFiles
+from hdtf_async.output.directory import opened
 from hdtf_async.youtube.entries import CLIENTS
 from hdtf_async.youtube.formats import Format
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
+
+    from hdtf_async.media.probe import Prober
+    from hdtf_async.youtube.ytdlp import YtDlp
 
 RENDITION = Format(
     format_id="18", ext="mp4", container="mp4", height=360, width=640, fps=25.0, vcodec="avc1", acodec="mp4a",
     size=1000, size_is_exact=True, protocol="https", duration=60.0,
 )  # fmt: skip
+Attempt = Callable[..., Awaitable[tuple[VideoJob, Download]]]
 CASES = {
     "all is there": (True, 60.0, 60.0, False, True),
     "all bytes are there, and the picture ends before its sound": (True, 50.0, 50.0, False, True),
@@ -50,6 +64,149 @@ def test_a_download_is_whole_by_its_bytes_or_by_its_length(
     with expected as failed:
         _require_whole("picture", replace(RENDITION, size_is_exact=exact), end, stated, 60.0, cut=cut)
     assert failed is None or failed.value.reason is Reason.RAW_TRUNCATED
+
+
+@pytest.mark.parametrize(
+    ("promised", "end", "whole"),
+    [
+        (60.0, 58.1, True),
+        (60.0, 57.9, False),
+        (600.0, 594.5, True),
+        (600.0, 593.5, False),
+        (3600.0, 3565.0, True),
+        (3600.0, 3563.0, False),
+    ],
+)
+def test_a_hundredth_of_a_video_may_be_missing(promised: float, end: float, whole: bool) -> None:
+    """Two seconds of a short one: announced durations are rounded."""
+    rendition = replace(RENDITION, size_is_exact=False)
+    with nullcontext() if whole else pytest.raises(Failure):
+        _require_whole("picture", rendition, end, end, promised, cut=False)
+
+
+# What an attempt that fails leaves to the next one.
+
+
+class Interrupted(loading.YtDlp):
+    """Leaves a part of a file, and fails as it is told to; without a reason it brings all of the file."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fails: dict[str, Reason] = {}
+        """Name of the file, without its ending, to the reason why it cannot be had."""
+        self.fetched: list[tuple[str, int]] = []
+        """Each file that was asked for, with how many bytes of it were there."""
+        self.share = 0.5
+        """Part of the file that an attempt brings which fails."""
+
+    async def fetch(self, _info: object, rendition: Format, target: Path, *_: object, **__: object) -> Path:
+        """Go on with what is there."""
+        size = rendition.size or 0
+        part = target.with_name(f"{target.name}.part")
+        self.fetched.append((target.name, part.stat().st_size if part.exists() else 0))
+        if reason := self.fails.get(target.stem):
+            part.write_bytes(bytes(int(size * self.share)))
+            raise Failure(reason)
+        part.unlink(missing_ok=True)
+        target.write_bytes(bytes(size))
+        return target
+
+
+class Unreadable:
+    """Finds every file damaged."""
+
+    async def facts(self, *_: object, **__: object) -> None:
+        """Find a video damaged."""
+        raise Failure(Reason.RAW_UNREADABLE, "invalid data")
+
+
+@asynccontextmanager
+async def fetching(
+    out: Path, fails: Mapping[str, Reason], *, audio: Audio = Audio.NONE
+) -> AsyncIterator[tuple[Downloader, Interrupted, Attempt]]:
+    """Give a downloader with its tool, and a function that makes an attempt to download a video."""
+    tool = Interrupted()
+    tool.fails |= fails
+    async with opened(out) as store:
+        fetcher = Downloader(
+            Options(audio=audio, min_free=0), store, cast("YtDlp", tool), cast("Prober", Unreadable()),
+            EventBus(), own=OwnFiles(),
+        )  # fmt: skip
+        limiter = anyio.CapacityLimiter(1)
+        entrance = Throttle(limiter, limiter, pace=0, cool_down=0, events=EventBus(), most_asking=math.inf)
+
+        async def attempt(number: int = 1, tries: int = 1) -> tuple[VideoJob, Download]:
+            video = Video("RD", f"V{number}", f"{number:011d}", loading.LINES)
+            work = VideoJob((video,), (Clip(video, 0, Interval(0, 1), Box(0, 0, 32, 32)),), tries)
+            async with store.private_directory(video) as directory, entrance.turn() as turn:
+                assert turn is not None
+                return work, await fetcher.download(work, directory, turn)
+            raise AssertionError
+
+        yield fetcher, tool, attempt
+
+
+CONTINUED = {
+    Reason.REFUSED,
+    Reason.NETWORK,
+    Reason.FORBIDDEN,
+    Reason.TIMED_OUT,
+    Reason.STALLED,
+    Reason.DISK_FULL,
+    Reason.UPDATE_NEEDED,
+    Reason.RESOURCE_LIMIT,
+}
+"""Failures that say nothing against the bytes that have arrived."""
+
+
+@pytest.mark.parametrize("reason", Reason)
+async def test_a_failure_decides_whether_its_download_is_continued(tmp_path: Path, reason: Reason) -> None:
+    """Otherwise the same bad beginning (416, truncated) would be resumed for ever, or a good one lost."""
+    async with fetching(tmp_path, {"raw": reason}) as (_, tool, attempt):
+        for _ in range(2):
+            with pytest.raises(Failure):
+                await attempt()
+    assert [bool(had) for _, had in tool.fetched] == [False, reason in CONTINUED]
+
+
+async def test_audio_that_cannot_be_continued_leaves_the_video_as_it_is(tmp_path: Path) -> None:
+    """They are two downloads: the one that is there is not fetched again."""
+    fails = {"sound": Reason.RANGE_REFUSED}
+    async with fetching(tmp_path, fails, audio=Audio.AAC) as (_, tool, attempt):
+        for _ in range(2):
+            with pytest.raises(Failure):
+                await attempt()
+    assert tool.fetched == [("raw.mp4", 0), ("sound.m4a", 0), ("sound.m4a", 0)]
+
+
+async def test_a_whole_download_that_is_damaged_is_fetched_again(tmp_path: Path) -> None:
+    """It has all its bytes, and they are wrong."""
+    async with fetching(tmp_path, {}) as (fetcher, tool, attempt):
+        for _ in range(2):
+            with pytest.raises(Failure, match="invalid data"):
+                await fetcher.accept(*await attempt())
+            await attempt(2)
+    assert [name for name, _ in tool.fetched] == ["raw.mp4"] * 3
+
+
+async def test_only_videos_in_a_row_that_are_forbidden_mean_that_yt_dlp_is_too_old(tmp_path: Path) -> None:
+    """The count begins anew with each video that comes."""
+    last = Reason.FORBIDDEN.advice.tries
+    found: list[Reason] = []
+    async with fetching(tmp_path, {}) as (_, tool, attempt):
+        tool.share = 0
+        for number, reason in enumerate([Reason.FORBIDDEN, Reason.FORBIDDEN, None] * 2, 1):
+            tool.fails = {} if reason is None else {"raw": reason}
+            try:
+                await attempt(number, last)
+            except Failure as failure:
+                found.append(failure.reason)
+        assert found == [Reason.FORBIDDEN] * 4
+        tool.fails = {"raw": Reason.FORBIDDEN}
+        for number in (7, 8, 9):
+            with pytest.raises(Failure) as failed:
+                await attempt(number, last)
+        assert failed.value.reason is Reason.UPDATE_NEEDED
 
 
 class ForbiddenOnce(loading.YtDlp):

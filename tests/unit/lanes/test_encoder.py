@@ -255,7 +255,7 @@ WAVS = {
     "no audio": (16000, 1, 2, 0),
     "no WAV": None,
 }
-"""Sample rate, channels, bytes per sample and samples of a WAV file other than the one asked for."""
+"""Sample rate, channels, bytes per sample and samples of a WAV file other than the expected one."""
 
 
 def write_wav(path: Path, rate: int, channels: int, width: int, samples: int) -> None:

@@ -478,7 +478,7 @@ async def test_a_full_disk_leaves_the_journal_as_it_was(
     assert set(read_known(tmp_path).clips) == {"RD_Radio1_000", "RD_Radio1_009"}
 
 
-@pytest.mark.parametrize("where", ["write", "sync"])
+@pytest.mark.parametrize("where", ["write", "sync", "cut"])
 @pytest.mark.parametrize(
     "error", [MemoryError(), RuntimeError("can't start new thread"), OSError(errno.EIO, "Input/output error")]
 )
@@ -492,17 +492,19 @@ async def test_no_error_between_two_records_costs_a_durable_one(
         plain = file.write
 
         async def broken(data: bytes) -> int:
-            await plain(data[: len(data) // 2] if where == "write" else data)
+            await plain(data if where == "sync" else data[: len(data) // 2])
             raise error
 
-        def broken_sync(_descriptor: int) -> None:
+        def broken_call(*_: int) -> None:
             raise error
 
         with monkeypatch.context() as patch:
-            if where == "write":
-                patch.setattr(file, "write", broken)
+            if where == "sync":
+                patch.setattr(atomic, "sync", broken_call)
             else:
-                patch.setattr(atomic, "sync", broken_sync)
+                patch.setattr(file, "write", broken)
+            if where == "cut":  # what is torn stays, until the next append
+                patch.setattr(os, "ftruncate", broken_call)
             with pytest.raises((type(error), Failure)):
                 await directory.append(_record(_clip(1), 1))
         await directory.append(_record(_clip(2), 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 from contextlib import suppress
 from dataclasses import replace
@@ -84,7 +85,12 @@ def test_after_a_restart_of_the_system_all_begins_anew(
     directory = tmp_path / "private"
     directory.mkdir()
     left(directory, ResumeToken.of("raw", "CPCoMyuBRM0", RENDITION))
+    assert tidy(directory)
+    assert resume(directory, ResumeToken.of("raw", "CPCoMyuBRM0", RENDITION)) == 5
     monkeypatch.setattr(partials, "_this_system", lambda: "another start")
+    shutil.copytree(directory, tmp_path / "killed")  # without an orderly end nobody has tidied it
+    assert resume(tmp_path / "killed", ResumeToken.of("raw", "CPCoMyuBRM0", RENDITION)) == 0
+    assert not list(tmp_path.glob("killed/*.part"))
     assert not tidy(directory)
     assert not directory.exists()
 
@@ -105,8 +111,21 @@ def test_what_is_forgotten_goes(tmp_path: Path) -> None:
     directory = tmp_path / "private"
     directory.mkdir()
     left(directory, ResumeToken.of("raw", "CPCoMyuBRM0", RENDITION))
+    assert tidy(directory)
     forget(directory)
     assert not tidy(directory)
+    assert not directory.exists()
+
+
+def test_only_the_download_that_is_named_is_forgotten(tmp_path: Path) -> None:
+    """Picture and sound of a video are two downloads."""
+    picture = ResumeToken.of("raw", "CPCoMyuBRM0", RENDITION)
+    sound = ResumeToken.of("sound", "CPCoMyuBRM0", replace(RENDITION, format_id="140", ext="m4a"))
+    left(tmp_path, picture)
+    left(tmp_path, sound)
+    forget(tmp_path, "sound")
+    assert tidy(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"raw.promise.json", "raw.mp4.part"}
 
 
 @pytest.mark.long
