@@ -40,7 +40,7 @@ class Event:
         """Return the event as one JSON object: its type, then its fields."""
         return {"type": self.type} | {field.name: getattr(self, field.name) for field in fields(self)}
 
-    def to_json(self) -> dict[str, object]:
+    def stated(self) -> dict[str, object]:
         """Return `to_json`, under its earlier name."""
         return self.to_json()
 

@@ -611,7 +611,8 @@ ANSWERS = [
     Reason.RANGE_REFUSED, Reason.RAW_TRUNCATED, Reason.RAW_UNREADABLE, Reason.NO_SOUND, Reason.UNKNOWN,
 ]  # fmt: skip
 NO_ANSWERS = [
-    Reason.NETWORK, Reason.PLAYER_FORBIDDEN, Reason.TIMED_OUT, Reason.STALLED, Reason.TOOL_FAILED, Reason.FAULT,
+    Reason.NETWORK, Reason.PLAYER_FORBIDDEN, Reason.TIMED_OUT, Reason.STALLED, Reason.TOOL_FAILED,
+    Reason.FAULT,
 ]  # fmt: skip
 """A tool that crashes, for example, says nothing about the address."""
 
