@@ -28,7 +28,7 @@ from hdtf_async.lanes.user_videos import find_user_videos
 from hdtf_async.media.face.finder import opened
 from hdtf_async.media.face.people import Region, overlap
 from hdtf_async.media.ffmpeg import RUN_UPS, find_ffmpeg
-from hdtf_async.media.filters import constant_frames, decimal
+from hdtf_async.media.filters import decimal, decoded_frames
 from hdtf_async.media.probe import Prober
 from hdtf_async.output import atomic
 from hdtf_async.output.atomic import os_errors_as_failures
@@ -239,7 +239,7 @@ async def _frame(ffmpeg: Path, cut: Cut, size: tuple[int, int]) -> bytes:
     words = ""
     for run_up in RUN_UPS:
         chain = [
-            *constant_frames(cut),
+            *decoded_frames(cut),
             f"trim=start={decimal(cut.begin - cut.origin(run_up))}",
             f"scale={inner}",
             f"pad={width}:{height}:-1:-1",

@@ -214,7 +214,7 @@ def video_filters(cut: Cut, run_up: float = 0.0) -> str:
     origin = cut.origin(run_up)
     before = cut.begin - origin
     start = f"start={decimal(before)}:" if before else ""
-    chain = [*_counted(cut), *constant_frames(cut), *_whole_pictures(cut)]
+    chain = [*decoded_frames(cut), *_whole_pictures(cut)]
     chain += [f"trim={start}end={decimal(cut.ticked.end - origin)}", *_reported(cut)]
     if cut.held:
         # What is on screen when the interval starts is moved to its start, and everything else follows.
@@ -282,6 +282,11 @@ def constant_frames(cut: Cut) -> list[str]:
     if cut.source is None or not cut.recoloured:
         return []
     return [f"scale={cut.source.width}:{cut.source.height}:{_SCALER}"]
+
+
+def decoded_frames(cut: Cut) -> list[str]:
+    """Return the filters that come first: each frame at its own time, and all of one size and colour."""
+    return [*_counted(cut), *constant_frames(cut)]
 
 
 def _counted(cut: Cut) -> list[str]:

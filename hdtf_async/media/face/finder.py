@@ -25,7 +25,7 @@ from hdtf_async.media.face import model_file
 from hdtf_async.media.face.detector import NO_PICTURES, TIMES
 from hdtf_async.media.face.people import BETWEEN, ROUNDS, Frame, Region, doubtful
 from hdtf_async.media.ffmpeg import FROM_FURTHER_BACK, RUN_UPS, STALL, source
-from hdtf_async.media.filters import MARK, constant_frames, decimal
+from hdtf_async.media.filters import MARK, decimal, decoded_frames
 from hdtf_async.output import atomic
 from hdtf_async.process import supervisor
 from hdtf_async.process.guard import UNGUARDED, Guard
@@ -81,15 +81,18 @@ def command(
     ]
     return [
         *opened(ffmpeg, cut, run_up),
-        "-vf", ",".join([*constant_frames(cut), *chain]),
+        "-vf", ",".join([*decoded_frames(cut), *chain]),
         "-fps_mode", "passthrough", "-pix_fmt", "rgb24", "-f", "rawvideo", "pipe:1",
     ]  # fmt: skip
 
 
 def opened(ffmpeg: Path, cut: Cut, run_up: float = 0.0) -> list[str]:
-    """Return the beginning of a command line: it decodes the video stream that the clip is cut from."""
+    """Return the beginning of a command line: it decodes the video stream that the clip is cut from.
+
+    Errors do not end it: whether damage concerns the clip is for the encoder to find out.
+    """
     return [
-        str(ffmpeg), "-hide_banner", "-nostdin", "-nostats", "-v", "error", "-xerror",
+        str(ffmpeg), "-hide_banner", "-nostdin", "-nostats", "-v", "error",
         *(["-copyts"] if cut.copies_time else []),
         *(["-reinit_filter", "0"] if cut.recoloured else []),
         *source(cut.raw, cut.container, cut.sought_from(run_up)),
