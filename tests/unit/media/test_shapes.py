@@ -115,6 +115,12 @@ def reordered_slides(directory: Path) -> Shape:
     return Shape(path, range(0, shapes.FRAMES, 50))
 
 
+def transported_slides(directory: Path) -> Shape:
+    """Draw a slide show in MPEG-TS, in which audio begins before the video."""
+    path = shapes.plain(directory, "slides.ts", f"{H264} -bf 3", pick="not(mod(n\\,50))")
+    return Shape(path, range(0, shapes.FRAMES, 50), begins=0.023222)
+
+
 def flash_video(directory: Path) -> Shape:
     """Draw an FLV file, in which audio begins before the video."""
     return Shape(shapes.plain(directory, "flash.flv", f"{H264} -bf 2"), begins=0.023)
@@ -150,6 +156,7 @@ SHAPES: dict[str, tuple[Callable[[Path], Shape], float, float]] = {
     "other colours midway": (recoloured, 2, 6),
     "another pixel format midway": (repixeled, 2, 6),
     "a slide show with B-frames": (reordered_slides, 3, 5),
+    "a slide show in MPEG-TS": (transported_slides, 1, 4),
     "B-frames in FLV, from the beginning": (flash_video, 0, 3),
     "B-frames in FLV, soon after the beginning": (flash_video, 1, 4),
     "B-frames in AVI": (avi("h264.avi", B_FRAMES), 2.01, 5.03),
