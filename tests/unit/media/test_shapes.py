@@ -230,6 +230,21 @@ async def test_the_default_audio_stream_is_taken(
     assert made.metadata["audio_stream"] == default
 
 
+@pytest.mark.parametrize("ending", ["mp4", "mkv"])
+@pytest.mark.parametrize("kind", ["comment", "visual_impaired", "dub", "default+comment"])
+async def test_commentary_is_not_taken(
+    kind: str, ending: str, prober: Prober, drawn: Path, tmp_path: Path
+) -> None:
+    """Nor a dub or a description, where there is anything else: MP4 has the first one as the default here."""
+    numbers, beeps = shapes.draw_numbers(drawn), shapes.draw_beeps(drawn)
+    inputs = f"-f lavfi -i sine=frequency=300:duration=8 {beeps} -map 0:v -map 1:a -map 2:a"
+    dispositions = f"-disposition:a:0 {kind} -disposition:a:1 0"
+    name = f"{kind}.{ending}"
+    media.ffmpeg(drawn, f"-v error {numbers} {inputs} {dispositions} {H264} -c:a aac {name}")
+    made = await shapes.make(prober, Shape(drawn / name), shapes.clip_of(2, 3), tmp_path / "out")
+    assert made.metadata["audio_stream"] == 1
+
+
 # Boxes
 
 
