@@ -4,6 +4,7 @@ A name counts in any of these forms, where NAME is a video's (``RD_Radio1``) or 
 
 - ``NAME.mp4``;
 - ``Title [ID].mp4`` and ``Title-ID.mp4``, as yt-dlp and youtube-dl name files;
+- with the id as a word of its own anywhere else: ``Title [ID] [1080p].mp4``;
 - each of them with the format that yt-dlp appends before it merges two files: ``Title [ID].f137.mp4``.
 
 Whether a file can be read is not known here (see `raws`). `looked_into` tells audio from video by content.
@@ -34,7 +35,10 @@ if TYPE_CHECKING:
     from hdtf_async.output.journal import JournalIndex
 
 _FORMAT = re.compile(r"\.f(?=[\w+-]*\d)[\w+-]{1,40}$")
-_ID_AT_THE_END = (re.compile(r"\[([A-Za-z0-9_-]{11})\]$"), re.compile(r"-([A-Za-z0-9_-]{11})$"))
+_IDS = (
+    re.compile(r"(?<![A-Za-z0-9_-])([A-Za-z0-9_-]{11})(?![A-Za-z0-9_-])"),
+    re.compile(r"[-_]([A-Za-z0-9_-]{11})$"),
+)
 _PARTIAL = re.compile(r"\.(part|ytdl|temp)$|\.part-Frag\d+(\.part)?$|\.temp\.\w+$", re.IGNORECASE)
 _BESIDE = frozenset({
     *("ass", "csv", "description", "html", "jpeg", "jpg", "json", "log", "lrc", "md", "nfo", "png", "srt"),
@@ -124,14 +128,14 @@ def find_user_videos(directories: Iterable[Path]) -> OwnFiles:
     found = OwnFiles()
     for directory in directories:
         try:
-            paths = sorted(path for path in directory.iterdir() if path.is_file())
+            paths = sorted(directory.iterdir())
         except OSError as error:
             raise OptionsError(f"--raw-dir {directory}: {os_errors.told(error)}") from None
         for path in paths:
             each = _judged(path.absolute())
             if each is not None:
                 found.paths.add(each.path)
-                for name in names_of(path.name):
+                for name in dict.fromkeys(names_of(path.name)):
                     found.by_name.setdefault(name, []).append(each)
     return found
 
@@ -143,7 +147,7 @@ def names_of(file_name: str) -> Iterator[str]:
     stem = stem.rpartition(".")[0] if known or stem == file_name else stem
     for name in dict.fromkeys((stem, _FORMAT.sub("", stem))):
         yield name
-        for pattern in _ID_AT_THE_END:
+        for pattern in _IDS:
             yield from pattern.findall(name)
 
 
@@ -198,6 +202,9 @@ async def for_plan(
 def _judged(path: Path) -> OwnFile | None:
     """Return what a file is by its name; None where it is nothing that could be meant as a source."""
     ending = path.suffix[1:].lower()
+    if not path.is_file():
+        named_as_media = ending in DEMUXERS or ending in SOUND_DEMUXERS
+        return OwnFile(path, Kind.NEITHER, "not a regular file") if named_as_media else None
     if _PARTIAL.search(path.name):
         return OwnFile(path, Kind.NEITHER, "incomplete download")
     if ending in DEMUXERS:

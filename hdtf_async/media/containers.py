@@ -45,7 +45,7 @@ FROM_START = frozenset({"mpegts", "mpeg", "flv", "asf", "mp3"})
 """Demuxers of containers whose clock may start anywhere: their time line begins where the file does."""
 MAX_SIDE = 8192
 """Pixels of the longest side that is accepted; YouTube's largest rendition has 7680."""
-NO_SEEK_TO_START = frozenset({"flv", "avi"})
+NO_SEEK_TO_START = FROM_START | {"avi"}
 """Demuxers that lose the first packets where ffmpeg seeks to within `FIRST_SECONDS` of the beginning."""
 FIRST_SECONDS = 1.0
 INACCURATE = frozenset({"mpeg", "mp3"})

@@ -179,12 +179,21 @@ def _video_stream(media: InputContainer) -> tuple[int, VideoStream]:
 
 
 def _default_audio(media: InputContainer) -> tuple[int, AudioStream] | None:
-    """Return the audio stream that a player takes, and its number; None where there is none it can play."""
-    from av.stream import Disposition  # noqa: PLC0415 - as above
+    """Return the audio stream that a player takes, and its number; None where there is none it can play.
 
+    Commentary, dubs and descriptions come last, also where they are the default: MP4 muxers make the first
+    stream the default if nobody says which it is.
+    """
+    from av.stream import Disposition as Is  # noqa: PLC0415 - as above
+
+    other = Is.dub | Is.comment | Is.lyrics | Is.karaoke | Is.hearing_impaired | Is.visual_impaired
+    other |= Is.clean_effects | Is.non_diegetic | Is.descriptions | Is.dependent
     streams = [one for one in enumerate(media.streams.audio) if one[1].codec_context and one[1].time_base]
-    default = (one for one in streams if one[1].disposition & Disposition.default)
-    return next(default, streams[0] if streams else None)
+
+    def rank(one: tuple[int, AudioStream]) -> tuple[bool, bool]:
+        return bool(one[1].disposition & other), not one[1].disposition & Is.default
+
+    return min(streams, key=rank, default=None)
 
 
 def read_sound(path: str, container: str) -> AudioInfo:

@@ -98,6 +98,10 @@ def asked(options: Options) -> bool:
         (f"{ID}.MKV", Kind.VIDEO),
         (f"A film [{ID}].webm", Kind.VIDEO),
         (f"A film-{ID}.flv", Kind.VIDEO),
+        (f"A film_{ID}.flv", Kind.VIDEO),
+        (f"Ein Fïlm 🎬 [{ID}] [1080p].MP4", Kind.VIDEO),
+        (f"[{ID}] A film (1).mp4", Kind.VIDEO),
+        (f"A film ({ID}).mp4", Kind.VIDEO),
         (f"A. film [{ID}].f137.mp4", Kind.VIDEO),
         (f"A film [{ID}].fhls-1080p.mp4", Kind.VIDEO),
         (f"{ID}.f140-drc.m4a", Kind.AUDIO),
@@ -123,6 +127,20 @@ def test_a_file_belongs_to_a_video_by_its_name(
     found = find_user_videos(options.raw_dirs).of(work)
     assert [each.kind for each in found] == ([] if kind is None else [kind])
     assert (tmp_path / "mine" / name).exists()
+
+
+def test_what_is_no_file_is_named(options: Options) -> None:
+    """A directory, or a link that leads nowhere, with the name of a video."""
+    (options.raw_dirs[0] / "RD_Shape.mp4").mkdir()
+    (options.raw_dirs[0] / f"{ID}.mkv").symlink_to("nowhere.mkv")
+    (options.raw_dirs[0] / ID).mkdir()
+    read = tables.read(options.source, corrections=options.corrections)
+    (work,) = plan.works(read, [clip for clip in read.clips if clip.video.subset == "RD"])
+    found = find_user_videos(options.raw_dirs).of(work)
+    assert {(each.path.name, each.kind, each.why) for each in found} == {
+        ("RD_Shape.mp4", Kind.NEITHER, "not a regular file"),
+        (f"{ID}.mkv", Kind.NEITHER, "not a regular file"),
+    }
 
 
 # What is used

@@ -115,6 +115,12 @@ def reordered_slides(directory: Path) -> Shape:
     return Shape(path, range(0, shapes.FRAMES, 50))
 
 
+def transported_slides(directory: Path) -> Shape:
+    """Draw a slide show in MPEG-TS, in which audio begins before the video."""
+    path = shapes.plain(directory, "slides.ts", f"{H264} -bf 3", pick="not(mod(n\\,50))")
+    return Shape(path, range(0, shapes.FRAMES, 50), begins=0.023222)
+
+
 def flash_video(directory: Path) -> Shape:
     """Draw an FLV file, in which audio begins before the video."""
     return Shape(shapes.plain(directory, "flash.flv", f"{H264} -bf 2"), begins=0.023)
@@ -150,6 +156,7 @@ SHAPES: dict[str, tuple[Callable[[Path], Shape], float, float]] = {
     "other colours midway": (recoloured, 2, 6),
     "another pixel format midway": (repixeled, 2, 6),
     "a slide show with B-frames": (reordered_slides, 3, 5),
+    "a slide show in MPEG-TS": (transported_slides, 1, 4),
     "B-frames in FLV, from the beginning": (flash_video, 0, 3),
     "B-frames in FLV, soon after the beginning": (flash_video, 1, 4),
     "B-frames in AVI": (avi("h264.avi", B_FRAMES), 2.01, 5.03),
@@ -221,6 +228,21 @@ async def test_the_default_audio_stream_is_taken(
     assert made.path is not None
     assert len(test_sound.beeps_inside(made.path)) == 3
     assert made.metadata["audio_stream"] == default
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mkv"])
+@pytest.mark.parametrize("kind", ["comment", "visual_impaired", "dub", "default+comment"])
+async def test_commentary_is_not_taken(
+    kind: str, ending: str, prober: Prober, drawn: Path, tmp_path: Path
+) -> None:
+    """Nor a dub or a description, where there is anything else: MP4 has the first one as the default here."""
+    numbers, beeps = shapes.draw_numbers(drawn), shapes.draw_beeps(drawn)
+    inputs = f"-f lavfi -i sine=frequency=300:duration=8 {beeps} -map 0:v -map 1:a -map 2:a"
+    dispositions = f"-disposition:a:0 {kind} -disposition:a:1 0"
+    name = f"{kind}.{ending}"
+    media.ffmpeg(drawn, f"-v error {numbers} {inputs} {dispositions} {H264} -c:a aac {name}")
+    made = await shapes.make(prober, Shape(drawn / name), shapes.clip_of(2, 3), tmp_path / "out")
+    assert made.metadata["audio_stream"] == 1
 
 
 # Boxes
