@@ -182,6 +182,7 @@ def test_the_schema_takes_what_a_run_prints(finished: Finished, tmp_path: Path) 
 
 def test_links_between_the_pages_lead_somewhere() -> None:
     """To a file that is there, and to a heading that it has."""
+    followed = headings = 0
     for page in [*readme.pages(), readme.ROOT / "CHANGELOG.md"]:
         text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
         for link in re.findall(r"\]\(([^)\s]+)\)", text):
@@ -194,6 +195,9 @@ def test_links_between_the_pages_lead_somewhere() -> None:
                 titles = re.findall(r"(?m)^#+ (.*)", target.read_text("utf-8"))
                 slugs = [re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles]
                 assert heading in slugs, f"{page.name}: {link}"
+            followed, headings = followed + 1, headings + bool(heading)
+    assert followed >= 50, "the links of README and docs were not found"
+    assert headings >= 5
 
 
 def test_the_front_page_is_one() -> None:

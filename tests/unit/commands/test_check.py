@@ -359,6 +359,20 @@ async def test_lines_that_are_not_what_the_journal_makes_of_them_are_named_and_w
     assert content(out) == content(finished.out)
 
 
+async def test_a_missing_list_of_clips_is_named_and_written_anew(out: Path, finished: Finished) -> None:
+    """Where there are clips; a directory without any needs none."""
+    (out / METADATA).unlink()
+    result = await checked(out, repair=True)
+    assert [(each.file, each.kind, each.words) for each in result.found] == [
+        (METADATA, "missing", "file not found")
+    ]
+    assert content(out) == content(finished.out)
+    for clip in out.glob("*.mp4"):
+        clip.unlink()
+    (out / METADATA).unlink()
+    assert METADATA not in named(await checked(out))
+
+
 async def test_whatever_nothing_accounts_for_is_foreign_and_shown_safely(out: Path) -> None:
     """Files and directories, also among the raws; what a killed run has left is not, by its name."""
     (out / "\x1b[2Jx").mkdir()

@@ -702,6 +702,14 @@ def test_a_failure_carries_its_reason_and_survives_a_journey() -> None:
     assert str(Failure(Reason.NETWORK)) == Reason.NETWORK.advice.meaning
 
 
+def test_nothing_is_kept_of_an_error_message_but_what_is_bounded_and_redacted() -> None:
+    """Neither in its fields nor in its arguments, which a traceback and a pickle show."""
+    failure = Failure(Reason.NETWORK, "http://me:s3cret@proxy:8080/ \x1b[2J" + "x" * 1_000_000)
+    assert failure.args == (Reason.NETWORK, failure.words)
+    assert b"s3cret" not in pickle.dumps(failure)
+    assert len(repr(failure)) < 10_000
+
+
 def test_a_password_in_an_address_is_not_kept() -> None:
     """A proxy's, for example, which a tool may repeat in its words."""
     kept = last_words(

@@ -629,7 +629,9 @@ async def test_only_progress_is_a_sign_of_progress(
     """Ffmpeg reports twice a second also where nothing moves."""
     monkeypatch.setattr(ffmpeg, "STALL", 0.5)
     cut = Cut(sources / "b_frames.mp4", "mp4", Interval(1, 3), BOX, 96, 64, 60, Form())
-    stuck = r"while sleep 0.02; do printf 'out_time_us=%s\nprogress=continue\n' N/A -1 500000; done"
+    stuck = r"""n=0; while sleep 0.02; do
+    n=$((n + 1)); printf 'frame=%s\ntotal_size=%s\n' $n $n
+    printf 'out_time_us=%s\nprogress=continue\n' N/A -1 500000; done"""
     reached: list[float] = []
     with pytest.raises(Failure) as failure:
         await encode(tool(tmp_path, stuck), cut, tmp_path / "clip.mp4", on_seconds=reached.append)

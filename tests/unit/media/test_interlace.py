@@ -180,3 +180,23 @@ async def test_words_of_a_video_are_not_taken_for_counts(
                 written.mux(packet)
     cut = await planned(prober, titled, Deinterlace.AUTO)
     assert (await interlace.look(bundled_ffmpeg(), cut)).parity is None
+
+
+@pytest.mark.parametrize(
+    ("combing", "parity"),
+    [
+        (Combing(4, 0, 0), None),
+        (Combing(5, 0, 0), "tff"),
+        (Combing(0, 5, 0), "bff"),
+        (Combing(5, 0, 10), "tff"),
+        (Combing(5, 0, 11), None),
+        (Combing(0, 20, 41), None),
+        (Combing(9, 1, 0), "tff"),
+        (Combing(1, 9, 0), "bff"),
+        (Combing(8, 1, 0), None),
+        (Combing(25, 25, 0), None),
+    ],
+)
+def test_combing_is_believed_from_enough_frames_that_agree(combing: Combing, parity: str | None) -> None:
+    """Five frames, a third of those that say something, and nine of ten with the same field first."""
+    assert combing.parity == parity

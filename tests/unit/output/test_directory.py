@@ -531,6 +531,17 @@ async def test_a_record_is_written_though_its_task_is_cancelled(tmp_path: Path) 
     assert set(read_known(tmp_path).clips) == {"RD_Radio1_000"}
 
 
+async def test_a_record_keeps_its_own_time(tmp_path: Path) -> None:
+    """One that was made elsewhere says when; any other gets the time at which it is appended."""
+    then = "2026-01-02T03:04:05.678+00:00"
+    async with opened(tmp_path) as directory:
+        await directory.append(_record(_clip(0), 1) | {"time": then})
+        await directory.append(_record(_clip(1), 1))
+    first, second = _lines(tmp_path / JOURNAL)
+    assert first["time"] == then
+    assert journal.time_of(second) > then
+
+
 async def test_any_text_can_be_recorded(tmp_path: Path) -> None:
     """Names and words from elsewhere: line ends, quotes, other scripts, and what has no UTF-8 at all."""
     texts = [

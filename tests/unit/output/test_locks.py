@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -21,7 +23,7 @@ import hdtf_async
 from hdtf_async import ExitCode, Reason
 from hdtf_async.core import descriptors
 from hdtf_async.core.shards import Shard
-from hdtf_async.output import manifests
+from hdtf_async.output import locks, manifests
 from hdtf_async.output.directory import opened
 from hdtf_async.output.journal import JOURNAL
 from hdtf_async.output.locks import is_held
@@ -242,3 +244,55 @@ async def test_who_makes_progress_is_waited_for(tmp_path: Path, monkeypatch: pyt
         await anyio.to_thread.run_sync(first.wait)
         await manifests.merge(tmp_path, {}, patience=0.5)
     assert len(polls) > 20
+
+
+# Who holds a lock.
+
+
+def write_runs(path: Path, *runs: tuple[int, int]) -> Path:
+    """Write a journal of runs: the process and the second in which each began."""
+    host = socket.gethostname()
+    path.write_text(
+        "".join(
+            json.dumps({
+                "type": "run", "pid": pid, "host": host, "time": f"2026-01-01T00:00:{second:02}.000+00:00",
+            }) + "\n"
+            for pid, second in runs
+        )
+    )  # fmt: skip
+    return path
+
+
+def test_the_newest_run_that_goes_on_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A newer one that has ended, or an older one, cannot be who holds the lock."""
+    alive = {11, 12}
+    monkeypatch.setattr(locks, "_is_alive", alive.__contains__)
+    journals = (
+        write_runs(tmp_path / "a", (10, 1), (12, 5)),
+        write_runs(tmp_path / "b", (11, 3)),
+        write_runs(tmp_path / "c", (13, 9)),
+        tmp_path / "absent",
+    )
+    assert locks._newest_run(journals)["pid"] == 12
+    alive.remove(12)
+    assert locks._newest_run(journals)["pid"] == 11
+    alive.clear()
+    assert locks._newest_run(journals)["pid"] == 13
+    assert locks._newest_run(()) == {}
+
+
+@pytest.mark.parametrize(
+    ("error", "ended"), [(PermissionError(), False), (ProcessLookupError(), True), (OverflowError(), True)]
+)
+def test_a_process_of_another_user_has_not_ended(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, ended: bool
+) -> None:
+    """No signal may be sent to it, and that shows that it is there."""
+
+    def refuse(_pid: int, _signal: int) -> None:
+        raise error
+
+    monkeypatch.setattr("os.kill", refuse)
+    run = {"pid": 4711, "host": socket.gethostname(), "time": "2026-01-01T00:00:00.000+00:00"}
+    assert locks.has_ended(run) is ended
+    assert ("which has ended" in locks.holder(run)) is ended
