@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -25,6 +26,11 @@ from hdtf_async.media.ffmpeg import bundled_ffmpeg
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+
+# A shell that starts the tests in the background has SIGINT ignored, and the program leaves that as it is.
+for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _usual)
 
 # How long an example takes says more about the machine than about what is tested.
 settings.register_profile("untimed", deadline=None)
