@@ -26,6 +26,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from subprocess import DEVNULL
@@ -62,8 +63,9 @@ class Place(NamedTuple):
 
     @property
     def change(self) -> str:
-        """The change, in one line."""
-        return " -> ".join(ast.unparse(node).split("\n")[0][:70] for node in (self.before, self.after))
+        """Number of its line, and what becomes of it."""
+        texts = (ast.unparse(node).split("\n")[0][:70] for node in (self.before, self.after))
+        return f"{getattr(self.before, 'lineno', 0)}: {' -> '.join(texts)}"
 
     def make(self) -> None:
         """Make the change."""
@@ -137,26 +139,24 @@ def tests_of(module: str) -> list[str]:
     """Return the test files that are to notice a change of a module."""
     package, _, name = module.rpartition(".")
     own = ROOT / "tests/unit" / package.replace(".", "/") / f"test_{name}.py"
-    files = sorted((ROOT / "tests/unit").rglob("test_*.py"))
-    related = [path for path in files if path == own or _imports(path, module)]
+    files = (ROOT / "tests/unit").rglob("test_*.py")
+    related = [path for path in sorted(files) if path == own or _imports(path, module)]
     near = sorted((path for path in related if path.parent == own.parent), key=lambda path: path != own)
-    return [path.relative_to(ROOT).as_posix() for path in near or related]
+    return [str(path.relative_to(ROOT)) for path in near or related]
 
 
 def _imports(path: Path, module: str) -> bool:
     package, _, name = f"{PACKAGE}.{module}".rpartition(".")
-    whole = re.escape(f"{package}.{name}")
-    some = rf"{re.escape(package)} import (\([^)]*|.*)\b{name}"
-    return re.search(rf"(?m)^\s*from ({whole} import|{some}\b)", path.read_text("utf-8")) is not None
+    found = rf"(?m)^\s*from {re.escape(package)}(\.{name} import| import (\([^)]*|.*)\b{name}\b)"
+    return re.search(found, path.read_text("utf-8")) is not None
 
 
 def passes(copied: Path, tests: list[str], seconds: float) -> bool:
     """Run tests in the copy; what hangs does not pass."""
     argv = [sys.executable, "-m", "pytest", "-x", "-q", *tests]
-    try:
+    with suppress(subprocess.TimeoutExpired):
         return not subprocess.call(argv, cwd=copied, stdout=DEVNULL, stderr=DEVNULL, timeout=seconds)
-    except subprocess.TimeoutExpired:
-        return False
+    return False
 
 
 def main() -> None:
@@ -170,8 +170,8 @@ def main() -> None:
     tests = {module: tests_of(module) for module in said.module}
     every = [(m, n) for m in said.module if tests[m] for n, _ in enumerate(places(tree_of(path_of(m))))]
     chosen = random.Random(said.seed).sample(every, min(said.count, len(every)))  # noqa: S311 - guards nothing
-    print(f"{len(chosen)} of {len(every)} possible changes, seed {said.seed}")
-    print("without unit tests:", ", ".join(m for m in said.module if not tests[m]) or "none", flush=True)
+    print(f"{len(chosen)} of {len(every)} possible changes, seed {said.seed};", end=" ")
+    print("without unit tests:", [module for module in said.module if not tests[module]], flush=True)
     noticed, survived = Counter[str](), Counter[str]()
     with tempfile.TemporaryDirectory(prefix="mutants-") as temporary:
         copied = Path(temporary, "copy")
@@ -180,17 +180,17 @@ def main() -> None:
             path = path_of(module)
             if not passes(copied, tests[module], said.seconds):
                 raise SystemExit(f"{module}: its tests fail without any change: {' '.join(tests[module])}")
+            source = (copied / path).read_text("utf-8")
             for number in sorted(number for each, number in chosen if each == module):
-                tree = tree_of(path)
+                tree = ast.parse(source)
                 place = next(islice(places(tree), number, None))
-                told = f"{path}:{getattr(place.before, 'lineno', 0)}: {place.change}"
                 place.make()
                 (copied / path).write_text(ast.unparse(ast.fix_missing_locations(tree)), "utf-8")
                 os.utime(copied / path, (number, number))  # no compiled file of another change is taken
                 lives = passes(copied, tests[module], said.seconds)
                 (survived if lives else noticed)[module] += 1
-                print("SURVIVED" if lives else "noticed ", told, flush=True)
-            shutil.copy2(ROOT / path, copied / path)
+                print("SURVIVED" if lives else "noticed ", f"{path}:{place.change}", flush=True)
+            (copied / path).write_text(source, "utf-8")
     for module in sorted(noticed | survived):
         print(f"{module:28} {noticed[module]:4} noticed {survived[module]:4} survived")
     print(f"{noticed.total() / max(1, len(chosen)):.1%} of {len(chosen)} changes noticed")
