@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from hdtf_async.media.containers import DEMUXERS, FROM_START, MAX_SIDE, SOUND_DEMUXERS, demuxer_of
 from hdtf_async.media.framing import Framing, Part
-from hdtf_async.media.timeline import Shown, Timeline
+from hdtf_async.media.timeline import OpenGroups, Shown, Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -354,7 +354,7 @@ class _Read:
 
     def __init__(self, stream: VideoStream, base: Fraction) -> None:
         self._stream, self._base = stream, base
-        self.timeline, self.leading = Timeline(), _Leading()
+        self.timeline, self.leading = Timeline(), OpenGroups()
         self.furthest = Fraction(0)
         """When the last packet of any other stream ends, in seconds."""
         self._decoded: int | None = None
@@ -439,19 +439,3 @@ class _Heard:
             track=self.track,
             zero=None if zero is None else float(zero),
         )
-
-
-@dataclass(slots=True)
-class _Leading:
-    """Frames that come after a key frame and are shown before it, in ticks: an open group of pictures."""
-
-    lead: int = 0
-    _key: int | None = None
-    _behind: int = 0
-
-    def take(self, pts: int, dts: int | None, *, key: bool) -> None:
-        """Take in one more packet."""
-        if key:
-            self._key, self._behind = pts, 0 if dts is None else pts - dts
-        elif self._key is not None and pts < self._key:
-            self.lead = max(self.lead, self._behind, self._key - pts)

@@ -126,3 +126,19 @@ class Timeline:
             until=seconds(behind),
             stored=seconds(self._durations[self._order[place]]),
         )
+
+
+@dataclass(slots=True)
+class OpenGroups:
+    """Frames that come after a key frame and are shown before it, in ticks: an open group of pictures."""
+
+    lead: int = 0
+    _key: int | None = None
+    _behind: int = 0
+
+    def take(self, pts: int, dts: int | None, *, key: bool) -> None:
+        """Take in one more packet."""
+        if key:
+            self._key, self._behind = pts, 0 if dts is None else pts - dts
+        elif self._key is not None and pts < self._key:
+            self.lead = max(self.lead, self._behind, self._key - pts)

@@ -136,7 +136,7 @@ async def test_a_raw_that_was_cut_short_is_fetched_again_and_never_cut_from(
     report = await hdtf_async.download(out, options)
     assert (report.exit_code, report.raw_bytes) == (ExitCode.DONE, len(whole))
     assert [one["method"] for one in (await site.requests())[since:]].count("GET") == 1
-    assert "ignoring RD_Radio1.mp4: truncated at " in (
+    assert "RD_Radio1.mp4 is not used: truncated at " in (
         out / "_videos_raw" / "RD_Radio1_download_log.txt"
     ).read_text(encoding="utf-8")
     assert not any("ends_early" in line for line in lines(out / "metadata.jsonl"))
@@ -164,13 +164,13 @@ async def test_a_whole_video_may_end_before_an_interval_does(
     assert (line["end"], line["duration"], line["frames"], line["ends_early"]) == (16, 4, 100, 2)
     (failed,) = lines(out / "failures.jsonl")
     assert (failed["clip"], failed["reason"]) == ("RD_Radio1_001", "interval_outside")
-    assert "the video ends at 14.00 s, the clip at 20 s" in failed["words"]
+    assert "the video ends at 14.00 s, the clip ends at 20 s" in failed["words"]
 
 
 PINNED = """
 import os, sys
 os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
-from hdtf_async.cli import entry
+from hdtf_async.cli.main import entry
 sys.exit(entry())
 """
 
@@ -194,7 +194,7 @@ async def test_two_forms_in_one_directory_are_refused(finished: Finished) -> Non
     """The error names old and new, whether the run would touch those clips or not."""
     with pytest.raises(FormError, match=r"size .* 256.*--recut"):
         await hdtf_async.download(finished.out, replace(finished.options, size=256))
-    with pytest.raises(FormError, match="another part"):
+    with pytest.raises(FormError, match="outside this selection"):
         await hdtf_async.download(
             finished.out, replace(finished.options, size=256, subsets=("RD",), recut=True)
         )

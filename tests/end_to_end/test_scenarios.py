@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 NOBODYS_FAULT = {
     *(Reason.DISK_FULL, Reason.NOT_WRITABLE, Reason.TOOL_MISSING, Reason.TOOL_FAILED, Reason.JAVASCRIPT),
+    *(Reason.RESOURCE_LIMIT, Reason.DISK_ERROR),
 }
 """What no server and no option of yt-dlp's brings about; other tests do."""
 

@@ -381,7 +381,7 @@ def wounded(path, container, intervals):
 probe.read = wounded
 probe.serve()
 """
-    monkeypatch.setattr(probe, "of_ours", in_its_place(script))
+    monkeypatch.setattr(probe, "own_module_argv", in_its_place(script))
     async with Prober() as prober:
         server = prober.facts(sources / "b_frames.mp4", container="mp4")
         before = await server
@@ -405,7 +405,7 @@ def read(path, container, intervals):
 probe.read = read
 probe.serve()
 """
-    monkeypatch.setattr(probe, "of_ours", in_its_place(stub))
+    monkeypatch.setattr(probe, "own_module_argv", in_its_place(stub))
     async with Prober() as prober:
         assert "SIGXCPU" in await refused(prober, tmp_path / "raw.mp4")
         monkeypatch.setattr(probe, "_DEADLINE", 0.2)
@@ -418,7 +418,7 @@ async def test_a_prober_that_cannot_work_blames_no_file(
     sources: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And says what it lacks."""
-    monkeypatch.setattr(probe, "of_ours", in_its_place("import no_such_module"))
+    monkeypatch.setattr(probe, "own_module_argv", in_its_place("import no_such_module"))
     async with Prober() as prober:
         with pytest.raises(Failure) as failure:
             await facts_of(prober, sources / "b_frames.mp4")
@@ -503,7 +503,7 @@ async def test_a_child_that_cannot_work_is_found_out_before_a_download(
     """A missing or broken PyAV is local trouble once, and not a failure of each video."""
     async with Prober() as prober:
         await prober.ready()
-    monkeypatch.setattr(probe, "of_ours", in_its_place("import no_such_module"))
+    monkeypatch.setattr(probe, "own_module_argv", in_its_place("import no_such_module"))
     async with Prober() as prober:
         with pytest.raises(Failure, match="no_such_module") as failed:
             await prober.ready()
