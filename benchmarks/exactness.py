@@ -22,7 +22,8 @@ from hdtf_async.media import interlace
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.media.probe import Prober
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
+_TESTS = Path(__file__).resolve().parents[1] / "tests"
+sys.path[:0] = [str(_TESTS / "support"), str(_TESTS / "unit" / "media")]
 
 import media
 import shapes
