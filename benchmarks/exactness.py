@@ -22,8 +22,8 @@ from hdtf_async.media import interlace
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.media.probe import Prober
 
-_TESTS = Path(__file__).resolve().parents[1] / "tests"
-sys.path[:0] = [str(_TESTS / "support"), str(_TESTS / "unit" / "media")]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "unit" / "media"))
 
 import media
 import shapes
