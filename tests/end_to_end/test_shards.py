@@ -511,7 +511,10 @@ def test_four_shards_of_which_two_are_killed_come_to_what_one_run_makes(
         copies[index].kill()
         assert copies[index].wait() == -signal.SIGKILL, "it was at work when it was killed"
         copies[index] = subprocess.Popen(start[index])
-    assert [copy.wait() for copy in copies] == [ExitCode.DONE] * 4
+    # A shard that ends while those that were killed have not begun again names them, and ends with 75.
+    codes = {copy.wait() for copy in copies}
+    assert ExitCode.DONE in codes
+    assert codes <= {ExitCode.DONE, ExitCode.PASSING}
     assert _contents(out) == _contents(finished.out)
 
 
