@@ -349,14 +349,16 @@ def run_up_of(sound: AudioCut) -> float:
 def last_frame(cut: Cut) -> list[str]:
     """Return the words that give the last frame its duration.
 
-    It is made a key frame, so that it is the last one also in decode order: there MP4 keeps durations.
+    It is made a key frame, so that it is the last one also in decode order: there MP4 keeps durations. The
+    durations of the others follow from the time stamps; what the source states for them can be wrong, and one
+    of them would end behind the last frame.
     """
     if cut.hold is None:
         return []
     hold = max(1, cut.ticks(cut.hold))
     return [
         "-force_key_frames", decimal(max(0.0, cut.span - _A_HAIR)),
-        "-bsf:v", f"setts=pts=PTS:dts=DTS:duration=if(eq(N\\,{cut.frames - 1})\\,{hold}\\,DURATION)",
+        "-bsf:v", f"setts=pts=PTS:dts=DTS:duration=if(eq(N\\,{cut.frames - 1})\\,{hold}\\,1)",
     ]  # fmt: skip
 
 
