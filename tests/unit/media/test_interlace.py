@@ -101,6 +101,19 @@ async def test_combing_is_seen_where_it_is_and_nowhere_else(
     assert (await interlace.look(bundled_ffmpeg(), cut)).parity == parity
 
 
+@pytest.mark.parametrize(("start", "parity"), [(0.2, "tff"), (3.2, None)])
+async def test_only_frames_of_the_clip_are_looked_at(
+    start: float, parity: str | None, prober: Prober, sources: Path, tmp_path: Path
+) -> None:
+    """Also where the only key frame lies before the clip."""
+    joined = "-i combed.mp4 -i whole.mp4 -filter_complex [0:v][1:v]concat,setfield=prog"
+    path = tmp_path / "joined.mp4"
+    media.ffmpeg(sources, f"-v error {joined} {_X264} -g 500 -x264-params scenecut=0 -crf 20 {path}")
+    form = Form(crop=Crop.NONE, deinterlace=Deinterlace.AUTO)
+    cut = await media.planned(prober, path, Interval(start, start + 2.6), form)
+    assert (await interlace.look(bundled_ffmpeg(), cut)).parity == parity
+
+
 @pytest.mark.parametrize("kind", [kind for kind, parity in PARITIES.items() if parity])
 async def test_half_pictures_are_made_whole(kind: str, prober: Prober, sources: Path, tmp_path: Path) -> None:
     """Without anybody's asking; and not where that was turned off."""
