@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 import media
@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.model import Box, Clip, Crop, Form, Interval, Video
+from hdtf_async.core.model import Box, Clip, Crop, Deinterlace, Form, Interval, Video
 from hdtf_async.lanes.encoder import plan_cut, verify
 from hdtf_async.media import ffmpeg, filters
 from hdtf_async.media.ffmpeg import Cut, bundled_ffmpeg, encode, frames_at, side_lengths
@@ -549,16 +549,20 @@ async def test_a_raw_that_breaks_off_within_the_interval_is_an_error(
     assert failure.value.reason is Reason.RAW_UNREADABLE
 
 
+@pytest.mark.parametrize(
+    "more",
+    [{}, {"fps": Fraction(25)}, {"fps": Fraction(60), "deinterlace": Deinterlace.ON, "size": 32}],
+    ids=["as it comes", "25 fps", "60 fps, deinterlaced, smaller"],
+)
 async def test_source_frames_that_never_come_are_an_error(
-    prober: Prober, sources: Path, tmp_path: Path
+    prober: Prober, sources: Path, tmp_path: Path, more: dict[str, Any]
 ) -> None:
     """Ffmpeg of itself would write an empty video, or one that begins too late or ends too early.
 
-    Where another decoder finds all frames, the source is not to blame.
+    That is found with any settings: repeated frames do not hide it. Where another decoder finds all frames,
+    the source is not to blame.
     """
-    cut = await planned(
-        prober, sources / "b_frames.mp4", Interval(1, 2), form=replace(LOSSLESS, fps=Fraction(25))
-    )
+    cut = await planned(prober, sources / "b_frames.mp4", Interval(1, 2), form=replace(LOSSLESS, **more))
     assert cut.source is not None
     for wrong, words, reason in (
         (
