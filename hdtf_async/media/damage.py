@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.packet import Packet
     from av.stream import Stream
+    from av.video.frame import VideoFrame
 
     from hdtf_async.media.filters import AudioCut, Cut
 
@@ -196,16 +197,19 @@ class _Reader:
         said.clear()
 
     def packets(self) -> Iterator[tuple[float, float, Packet[Any], str]]:
-        """Yield time stamp, decoding time stamp, packet, and what was said while it was looked for."""
+        """Yield time stamp, decoding time stamp, packet, and what was said while it was looked for.
+
+        A packet without time stamps, such as the second field of a frame, has those of the one before.
+        """
+        pts = dts = -inf
         for packet in packets(self._media, self._stream):
             stamp = packet.dts if self._in_order or packet.pts is None else packet.pts
-            if stamp is None:
-                if packet.size:
-                    continue
+            if stamp is not None:
+                pts = float(stamp * packet.time_base) - self._zero
+                dts = pts if packet.dts is None else float(packet.dts * packet.time_base) - self._zero
+            elif not packet.size:
                 yield inf, inf, packet, self.words()
                 return
-            pts = float(stamp * packet.time_base) - self._zero
-            dts = pts if packet.dts is None else float(packet.dts * packet.time_base) - self._zero
             yield pts, dts, packet, self.words()
 
     def decoded(self, packet: Packet[Any] | None) -> tuple[list[Any], str]:
@@ -234,9 +238,9 @@ class _Reader:
         self._said.clear()
         return found[0] if found else ""
 
-    def second(self, frame: Any) -> float:  # noqa: ANN401 - of a picture or of audio
-        """Return the time stamp of a frame."""
-        return float((frame.pts or 0) * (self._stream.time_base or 0)) - self._zero
+    def second(self, frame: VideoFrame) -> float | None:
+        """Return the time stamp of a frame, if it has one."""
+        return None if frame.pts is None else float(frame.pts * (self._stream.time_base or 0)) - self._zero
 
 
 def _read_picture(asked: dict[str, Any], said: list[tuple[int, str, str]]) -> Findings:
@@ -283,6 +287,8 @@ def _take(interval: _Interval, reader: _Reader, packet: Packet[Any] | None, plac
         second = reader.second(frame)
         if interval.counted is not None:
             second = interval.counted[0] + len(interval.frames) * interval.counted[1]
+        elif second is None:  # it comes between two others
+            second = max(interval.frames, default=interval.first) + interval.step / 2
         interval.frames[second] = frame.pict_type == _INTRA
         if frame.is_corrupt:
             interval.corrupt.append(second)

@@ -193,7 +193,7 @@ def _raise_unless_outside(failure: Failure, cut: Cut, found: damage.Findings | N
     """Raise what a failed attempt means for a clip, unless what ffmpeg stopped at lies outside of it."""
     if found is not None and found.damage:
         raise Failure(Reason.RAW_UNREADABLE, found.damage) from None
-    if found is None or cut.source is None or found.frames < cut.source.frames:
+    if found is None or cut.source is None or found.frames != cut.source.frames:
         raise failure
     if isinstance(failure, _OtherFramesError):
         words = f"{failure.words}; another decoder finds all {found.frames} of them"
@@ -234,7 +234,7 @@ async def _from_further_back(  # noqa: PLR0913 - what `encode` was told
                 decoded = "the source frames were decoded, but ffmpeg wrote none"
                 raise Failure(Reason.CLIP_WRONG, _without_end(failure.words)[0] or decoded) from None
             if frames.begun or failure.reason not in FROM_FURTHER_BACK or cut.source is None:
-                raise
+                raise _of_size(failure, cut) from None
             words, reason = failure.words, failure.reason
             if reason is Reason.INTERVAL_OUTSIDE:
                 words, reason = _without_end(words)
@@ -242,8 +242,22 @@ async def _from_further_back(  # noqa: PLR0913 - what `encode` was told
         else:
             return ended
     if reason in {Reason.RAW_UNREADABLE, Reason.BOX_DOES_NOT_FIT}:
-        raise Failure(reason, words)
+        raise _of_size(Failure(reason, words), cut)
     raise _OtherFramesError(Reason.UNSUPPORTED_SOURCE, words)
+
+
+def _of_size(failure: Failure, cut: Cut) -> Failure:
+    """Return what a failure means where the filters refuse frames of another size than the clip's first one.
+
+    Some encoders change it between key frames (AV1, VP9), which the probe does not see.
+    """
+    size = cut.looked_at
+    if failure.reason is not Reason.BOX_DOES_NOT_FIT or cut.source is None or size is None:
+        return failure
+    if cut.box.right > size[0] or cut.box.bottom > size[1]:
+        return failure
+    words = f"the frames change their size; not all of them are {cut.source.width}x{cut.source.height}"
+    return Failure(Reason.UNSUPPORTED_SOURCE, words)
 
 
 def _without_end(words: str) -> tuple[str, Reason]:
@@ -381,7 +395,9 @@ async def _run(  # noqa: PLR0913, PLR0917 - what two commands have in common
     )
     if ended.code != 0:
         if _RESTARTED in ended.words:  # the filters were made anew, and began once more
-            what = "audio changes its sample rate or channels" if "[aost#" in ended.words else "frames change"
+            what = "frames change, or their time stamps go back,"
+            if "[aost#" in ended.words:
+                what = "audio changes its sample rate or channels"
             raise Failure(Reason.UNSUPPORTED_SOURCE, f"the {what} within the clip")
         words = ended.words.replace(f"{read.parent}/", "").replace(f"{target.parent}/", "")
         words = words.replace(target.name, atomic.final_name(target.name))

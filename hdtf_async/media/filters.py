@@ -24,8 +24,6 @@ MARK = "hdtf"
 """Key of the metadata of a frame whose time stamp is printed."""
 _RUN_UP = 1.0
 """Seconds of sound that are decoded before the first one that counts."""
-_A_HAIR = 2e-6
-"""Seconds, less than a tick: ffmpeg rounds times to microseconds."""
 _SCALER = "flags=lanczos+accurate_rnd+full_chroma_int"
 
 
@@ -349,15 +347,15 @@ def run_up_of(sound: AudioCut) -> float:
 def last_frame(cut: Cut) -> list[str]:
     """Return the words that give the last frame its duration.
 
-    It is made a key frame, so that it is the last one also in decode order: there MP4 keeps durations. The
-    durations of the others follow from the time stamps; what the source states for them can be wrong, and one
-    of them would end behind the last frame.
+    There are no B-frames then, so that it is the last one also in decode order: in that order MP4 keeps
+    durations. Those of the others follow from the time stamps. What the source states for them can be wrong,
+    and one of them would end behind the last frame.
     """
     if cut.hold is None:
         return []
     hold = max(1, cut.ticks(cut.hold))
     return [
-        "-force_key_frames", decimal(max(0.0, cut.span - _A_HAIR)),
+        "-bf", "0",
         "-bsf:v", f"setts=pts=PTS:dts=DTS:duration=if(eq(N\\,{cut.frames - 1})\\,{hold}\\,1)",
     ]  # fmt: skip
 

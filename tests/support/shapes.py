@@ -12,7 +12,9 @@ import re
 import struct
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import nan
+from statistics import median_low
 from typing import TYPE_CHECKING
 
 import av
@@ -201,7 +203,7 @@ async def make(
 ) -> Made:
     """Cut one clip as the encode lane does, and measure it."""
     settings: dict[str, object] = {"crop": Crop.NONE, "audio": Audio.BOTH if shape.sound else Audio.NONE}
-    form = Form(fps=fps, preset="ultrafast", **(settings | more))  # type: ignore[arg-type]
+    form = Form(fps=fps, **(settings | more))  # type: ignore[arg-type]
     raw = await media.raw(prober, shape.path, clip)
     async with opened(out) as store:
         cutter = Encoder(form, store, bundled_ffmpeg(), {}, prober, EventBus())
@@ -367,18 +369,22 @@ def due(shape: Shape, start: float, end: float, fps: int | None = None) -> Due:
     """Return what a clip of an interval should show.
 
     The frames that begin in it, at their own times; the frame that is on screen at its start, where no other
-    one begins soon; the last one up to the end of the interval, or of itself where that is a moment later.
+    one begins soon; the last one up to the end of the interval, or of itself where that is a moment later. A
+    moment is one and a half of the usual distance between frames, and a tenth of a second at most.
     """
+    step = median_low([b - a for a, b in pairwise(shape.numbers)]) / RATE
+    most_late = min(1.5 * step, 0.1)
     late = shape.time(shape.numbers[0]) - start
-    start += late if late > DELAYED else 0
+    # Without an edit list, a video with B-frames begins as late as they have others wait.
+    start += late if late > 3.5 * min(step, 0.1) else 0
     numbers = shape.within(start, end)
-    held = not numbers or (late < 0 and shape.time(numbers[0]) - start > LATE)
+    held = not numbers or (late < 0 and shape.time(numbers[0]) - start > most_late)
     if held:
         numbers = [shape.on_screen(start), *numbers]
     begin = start if held else shape.time(numbers[0])
     place = shape.numbers.index(numbers[-1]) + 1
     until = shape.time(shape.numbers[place]) if place < len(shape.numbers) else shape.time(numbers[-1] + 1)
-    until = end if until - end > LATE else until
+    until = end if until - end > most_late else until
     if fps is None:
         times = [max(0.0, shape.time(number) - begin) for number in numbers]
         return Due(numbers, times, until - begin)
@@ -387,12 +393,6 @@ def due(shape: Shape, start: float, end: float, fps: int | None = None) -> Due:
     # A frame counts from half a frame before it appears.
     shown = [min(last, shape.on_screen(begin + time + 0.5 / fps - 1e-6)) for time in times]
     return Due(shown, times, len(times) / fps)
-
-
-LATE = 1.5 / RATE
-"""Seconds for which a frame may be late and still be the next one."""
-DELAYED = 3.5 / RATE
-"""Seconds for which the first frame of a video may be late, as without an edit list it is for B-frames."""
 
 
 # The shapes

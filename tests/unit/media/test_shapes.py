@@ -229,7 +229,8 @@ async def test_a_change_of_size_that_nobody_noticed_is_not_cropped(
     monkeypatch.setattr(encoder, "plan_cut", unnoticed)
     with pytest.raises(Failure) as failure:
         await shapes.make(prober, shape, shapes.clip_of(2, 6), tmp_path / "out")
-    assert failure.value.reason is Reason.BOX_DOES_NOT_FIT
+    assert failure.value.reason is Reason.UNSUPPORTED_SOURCE
+    assert failure.value.words == "the frames change their size; not all of them are 320x240"
 
 
 @pytest.mark.parametrize("audio", [Audio.WAV, Audio.AAC])
