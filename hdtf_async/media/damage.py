@@ -175,8 +175,7 @@ class _Interval:
         return self.first - _HAIR <= second <= self.last + _HAIR
 
     def _lacks_frames(self, place: int) -> bool:
-        """Whether timestamps around a position are too far apart; otherwise data of other streams was lost.
-        """
+        """Whether timestamps around a position are too far apart; else other streams lost data."""
         near = {second for second, _ in self.packets[max(0, place - _NEAR) : place + _NEAR]}
         all_shown = sorted(second for second, _ in self.packets if second <= self.last + _HAIR)
         gaps = [(a, b) for a, b in pairwise(all_shown) if b - a > _FRAMES_LATE * self.step]

@@ -385,8 +385,7 @@ class _Read:
 
 
 def zero_of(media: InputContainer) -> Fraction | None:
-    """Return the second of the container's clock at which its timeline begins; None if it always begins at 0.
-    """
+    """Return the second of the container's clock at which its timeline begins; None if that is always 0."""
     if media.format.name in FROM_START:
         return Fraction(media.start_time or 0, 1_000_000)
     # FFmpeg's start time of an AVI file is a guess at the first timestamp.

@@ -258,8 +258,7 @@ class _OtherFramesError(Failure):
 
 
 class _LateError(_OtherFramesError):
-    """The first source frame is missing: the decoder could not start at the position that ffmpeg sought to.
-    """
+    """The first source frame is missing: the decoder could not start where ffmpeg sought to."""
 
 
 _REPORTED = re.compile(r"frame:([0-9]{1,9}) +pts:(-?[0-9]{1,18}) ")

@@ -108,8 +108,7 @@ class Timeline:
         return max(self.last, min(longest, self.first + stated))
 
     def shown(self, start: int, end: int, time_base: Fraction, until: int) -> Shown:
-        """Return the frames with ``start <= PTS < end``; `until` is when the last frame of the stream ends.
-        """
+        """Return the frames with ``start <= PTS < end``; `until` is the end of the stream's last frame."""
         left, right = bisect_left(self._sorted, start), bisect_left(self._sorted, end)
         if right == 0:  # the interval ends before the video starts
             return Shown(0)
