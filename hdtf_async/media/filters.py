@@ -199,7 +199,7 @@ class Cut:
 
 
 def side_lengths(box: Box, size: int | None) -> tuple[int, int]:
-    """Return width and height of a clip in pixels, both even: the box, with its shorter side scaled to `size`."""
+    """Return width and height of a clip in pixels, both even; `size` is its shorter side."""
     if size is None:
         return box.width - box.width % 2, box.height - box.height % 2
     longer = 2 * round(Fraction(size * max(box.width, box.height), 2 * min(box.width, box.height)))
