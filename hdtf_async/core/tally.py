@@ -157,8 +157,10 @@ class Tally:
     """For how long both lanes were busy at once."""
     closed: LaneClosed | None = None
     """Why no download may start; None while the network lane is open."""
+    closed_since: float = 0.0
+    """When it was closed."""
     closed_at: float = 0.0
-    """When it was closed last."""
+    """When it was closed last: a test download that fails closes it again."""
     _now: float = 0.0
 
     @property
@@ -200,6 +202,7 @@ class Tally:
                 self.checked_seconds += event.seconds
                 self.differing += not event.whole
             case LaneClosed():
+                self.closed_since = now if self.closed is None else self.closed_since
                 self.closed, self.closed_at = event, now
             case LaneOpened():
                 self.closed = None
@@ -212,8 +215,9 @@ class Tally:
     def _add_download(self, event: Event, now: float) -> Span | None:
         match event:
             case DownloadStarted():
-                self.checking.pop(event.video, None)
+                before = self.checking.pop(event.video, None)  # its worker was lost
                 self.downloads.begin(Attempt(event.video, now, event.least_bytes or 1))
+                return _span(before, now, Outcome.DONE)
             case DownloadProgress() if running := self.downloads.running.get(event.video):
                 running.so_far, running.total, running.speed = event.bytes, event.total, event.speed
             case Downloaded() if (complete := self.downloads.end(event.video, now)) is not None:

@@ -108,6 +108,13 @@ def test_an_attempt_at_a_download_ends_with_its_outcome(
     assert tally.add(event, 5) is None, "there is no attempt any more"
 
 
+def test_a_download_may_begin_again_while_its_file_is_checked() -> None:
+    """As when the worker of a cluster is lost that checks it."""
+    tally, _ = counted((1, DownloadStarted("A", "a", 1, 5)), (3, Downloaded("A", 2.0)))
+    assert tally.add(DownloadStarted("A", "a", 1, 5), 9) == Span("A", 1, 3)
+    assert (list(tally.downloads.running), tally.checking) == (["A"], {})
+
+
 def test_both_lanes_are_timed() -> None:
     """Overlapping downloads count once; the wait before a retry does not count."""
     tally, _ = counted(
@@ -126,7 +133,10 @@ def test_the_network_lane_is_closed_until_it_opens() -> None:
     closed = LaneClosed(Reason.REFUSED, "", 600.0, 0)
     tally, _ = counted((10, closed))
     assert (tally.closed, tally.closed_at) == (closed, 10)
-    tally.add(LaneOpened(600.0), 610)
+    again = LaneClosed(Reason.REFUSED, "", 1200.0, 1)
+    tally.add(again, 610)
+    assert (tally.closed, tally.closed_since, tally.closed_at) == (again, 10, 610)
+    tally.add(LaneOpened(600.0), 1810)
     assert tally.closed is None
 
 
