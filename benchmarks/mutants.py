@@ -1,15 +1,15 @@
-"""Change the package at random, one place at a time, and see which changes no test notices.
+"""Change the package at random, one place at a time, and find changes that no test notices.
 
     python benchmarks/mutants.py [--seed 1] [--count 300] [--module lanes.throttle ...]
 
 The changes are made in a temporary copy of the repository. Each is followed by the unit tests of its module:
-``tests/unit/PACKAGE/test_MODULE.py`` and the test files of the same package that import the module, or, where
+``tests/unit/PACKAGE/test_MODULE.py`` and the test files of the same package that import the module, or, if
 there are none, those of other packages. A change that no test notices is a gap in the tests, or makes no
-difference ("equivalent"): only a person can say which, so the share that is printed is a lower bound.
+difference ("equivalent"): this must be decided by hand, so the printed share is a lower bound.
 
-Existing tools do not fit. mutmut 3 changes undecorated functions only, which leaves out properties, context
+Existing tools are not suitable. mutmut 3 only changes undecorated functions, which omits properties, context
 managers and all tables and limits at module level, and selects the change through an environment variable in
-forks of one process. cosmic-ray 8 has one test command for all modules of a session, writes into the working
+forks of one process. cosmic-ray 8 has one test command for all modules of a session, writes to the working
 tree, and has no operators that remove a ``raise`` or another statement.
 """
 
@@ -41,7 +41,7 @@ DECIDING = (
     "commands.check", "lanes.downloader", "lanes.encoder", "lanes.limits", "lanes.pipeline", "lanes.throttle",
     "media.damage", "media.interlace", "output.journal", "output.locks", "output.partials", "report.result",
 )  # fmt: skip
-"""Modules that decide and do I/O. Those that do none are listed in tests/project/test_architecture.py."""
+"""Modules that decide and do I/O. Modules without I/O are listed in tests/project/test_architecture.py."""
 LEFT_OUT = (".git", ".venv", ".mypy_cache", ".ruff_cache", ".hypothesis", "__pycache__")
 FLIPPED: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
     ast.Lt: (ast.LtE, ast.GtE), ast.LtE: (ast.Lt, ast.Gt), ast.Gt: (ast.GtE, ast.LtE),
@@ -53,7 +53,7 @@ NOT_RUN = {"annotation", "returns", "decorator_list", "type_params", "pattern"}
 
 
 class Place(NamedTuple):
-    """Where a module can be changed, and what comes there."""
+    """A place in a module that can be changed, and its replacement."""
 
     before: ast.AST
     parent: ast.AST
@@ -63,7 +63,7 @@ class Place(NamedTuple):
 
     @property
     def change(self) -> str:
-        """Number of its line, and what becomes of it."""
+        """The line number, and the replacement."""
         texts = (ast.unparse(node).split("\n")[0][:70] for node in (self.before, self.after))
         return f"{getattr(self.before, 'lineno', 0)}: {' -> '.join(texts)}"
 
@@ -76,7 +76,7 @@ class Place(NamedTuple):
 
 
 def path_of(module: str) -> Path:
-    """Return where a module is, seen from the root of the repository."""
+    """Return the path of a module, relative to the root of the repository."""
     return Path(PACKAGE, *module.split(".")).with_suffix(".py")
 
 
@@ -95,7 +95,7 @@ def pure_modules() -> list[str]:
 
 
 def replacements(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield what may stand in place of a node."""
+    """Yield possible replacements of a node."""
     match node:
         case ast.Compare(ops=[op]):
             for other in FLIPPED[type(op)]:
@@ -119,7 +119,7 @@ def replacements(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def places(node: ast.AST, *, in_branch: bool = False) -> Iterator[Place]:
-    """Yield each possible change below a node, but for what is not run when the program is: types, texts."""
+    """Yield each possible change below a node, except for what has no effect at runtime: types, texts."""
     for name, value in ast.iter_fields(node):
         branch = (in_branch or isinstance(node, BRANCHES)) and name in {"body", "orelse", "handlers", "cases"}
         for index, child in enumerate(value if isinstance(value, list) else [value]):
@@ -136,7 +136,7 @@ def places(node: ast.AST, *, in_branch: bool = False) -> Iterator[Place]:
 
 
 def tests_of(module: str) -> list[str]:
-    """Return the test files that are to notice a change of a module."""
+    """Return the test files that should notice a change of a module."""
     package, _, name = module.rpartition(".")
     own = ROOT / "tests/unit" / package.replace(".", "/") / f"test_{name}.py"
     files = (ROOT / "tests/unit").rglob("test_*.py")
@@ -152,7 +152,7 @@ def _imports(path: Path, module: str) -> bool:
 
 
 def passes(copied: Path, tests: list[str], seconds: float) -> bool:
-    """Run tests in the copy; what hangs does not pass."""
+    """Run tests in the copy; a timeout counts as a failure."""
     argv = [sys.executable, "-m", "pytest", "-x", "-q", *tests]
     with suppress(subprocess.TimeoutExpired):
         return not subprocess.call(argv, cwd=copied, stdout=DEVNULL, stderr=DEVNULL, timeout=seconds)
@@ -160,7 +160,7 @@ def passes(copied: Path, tests: list[str], seconds: float) -> bool:
 
 
 def main() -> None:
-    """Make the changes and print what came of them."""
+    """Make the changes and print the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=300)
@@ -169,7 +169,7 @@ def main() -> None:
     said = parser.parse_args()
     tests = {module: tests_of(module) for module in said.module}
     every = [(m, n) for m in said.module if tests[m] for n, _ in enumerate(places(tree_of(path_of(m))))]
-    chosen = random.Random(said.seed).sample(every, min(said.count, len(every)))  # noqa: S311 - guards nothing
+    chosen = random.Random(said.seed).sample(every, min(said.count, len(every)))  # noqa: S311 - reproducible
     print(f"{len(chosen)} of {len(every)} possible changes, seed {said.seed};", end=" ")
     print("without unit tests:", [module for module in said.module if not tests[module]], flush=True)
     noticed, survived = Counter[str](), Counter[str]()
@@ -186,7 +186,7 @@ def main() -> None:
                 place = next(islice(places(tree), number, None))
                 place.make()
                 (copied / path).write_text(ast.unparse(ast.fix_missing_locations(tree)), "utf-8")
-                os.utime(copied / path, (number, number))  # no compiled file of another change is taken
+                os.utime(copied / path, (number, number))  # prevents the use of bytecode of another change
                 lives = passes(copied, tests[module], said.seconds)
                 (survived if lives else noticed)[module] += 1
                 print("SURVIVED" if lives else "noticed ", f"{path}:{place.change}", flush=True)
