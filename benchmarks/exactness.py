@@ -154,7 +154,7 @@ async def main(*words: str) -> None:
     tables = {
         "Frames: number of differences, and the largest error of a timestamp": frames,
         "Boxes: left, width, top, height": boxes,
-        "Deinterlacing: difference of adjacent rows, relative to rows two apart; above 1: combing": whole_pictures,
+        "Deinterlacing: adjacent rows, relative to rows two apart; above 1: combing": whole_pictures,
         "Audio: from the flash to its beep": sound,
         "Unusual sources: numbered frames, and beeps at known times": unusual,
         "Boxes under cropping: left, width, top, height": cropped,

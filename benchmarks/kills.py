@@ -54,9 +54,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--fake", type=int, metavar="N", help="kill N runs with fake tools")
-    what.add_argument(
-        "--real", type=int, metavar="N", help="kill N runs with the real tools and the mock server"
-    )
+    what.add_argument("--real", type=int, metavar="N", help="kill N runs with real tools and the mock")
     parser.add_argument(
         "--at-once", type=int, default=os.cpu_count() or 1, metavar="N", help="parallel series"
     )

@@ -244,7 +244,7 @@ def longest_first(works: list[VideoJob]) -> list[VideoJob]:
 
 
 def short_ones_first(works: list[VideoJob]) -> list[VideoJob]:
-    """A tenth of them shortest first, so that encodes start soon; then longest first."""
+    """Order a tenth of them shortest first, so that encodes start soon; then longest first."""
     by_length = longest_first(works)
     number = len(works) // 10
     return [*reversed(by_length[-number:]), *by_length[:-number]]
