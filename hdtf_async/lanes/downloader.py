@@ -323,7 +323,7 @@ class Downloader:
     async def _accept_picture(self, work: VideoJob, arrived: Download, path: Path) -> Raw:
         rendition = arrived.choice.video
         facts = await self._raws.facts(path, rendition.ext, work)
-        _require_whole("picture", rendition, facts.end, facts.promised, arrived.duration, cut=facts.truncated)
+        _require_whole("video", rendition, facts.end, facts.promised, arrived.duration, cut=facts.truncated)
         if self._options.audio is not Audio.NONE and arrived.choice.audio is None and facts.sound is None:
             raise Failure(Reason.NO_SOUND, "the chosen format has no audio")
         final = self._store.raw_path(work.videos[0], rendition.ext)
