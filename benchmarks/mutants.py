@@ -56,7 +56,7 @@ LEAST_NOTICED = 0.95
 SHARED = frozenset({"footage", "site", "finished"})
 """Fixtures that draw videos, start a server or make a whole run: tests with them are not used."""
 DECIDING = (
-    "commands.check", "lanes.downloader", "lanes.encoder", "lanes.limits", "lanes.pipeline", "lanes.throttle",
+    "lanes.downloader", "lanes.encoder", "lanes.limits", "lanes.pipeline", "lanes.throttle",
     "media.damage", "media.interlace", "output.journal", "output.locks", "output.partials", "report.result",
 )  # fmt: skip
 """Modules that decide and do I/O. Those that do none are listed in tests/project/test_architecture.py."""
