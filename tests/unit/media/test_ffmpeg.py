@@ -530,7 +530,7 @@ async def test_each_input_is_a_local_file_of_one_format(
     ):
         *opened, output = " ".join(words).split(" -i file:")
         assert len(opened) == inputs
-        assert all(before.count("-protocol_whitelist file -f mov ") == 1 for before in opened), words
+        assert all(before.count("-protocol_whitelist file -f mp4 ") == 1 for before in opened), words
         assert "-protocol_whitelist" not in output
     with demux.opened(str(sources / "b_frames.mp4"), "mp4") as media_file:
         assert media_file.options["protocol_whitelist"] == "file"
