@@ -375,13 +375,17 @@ class Copy:
                 code = self._in_child(plugin, arguments)
             finally:
                 os._exit(code)
-        until = time.monotonic() + seconds
-        while not (ended := os.waitpid(child, os.WNOHANG))[0] and time.monotonic() < until:
-            time.sleep(0.01)
-        with suppress(ProcessLookupError):  # also what the tests have left
-            os.killpg(child, signal.SIGKILL)
+        until, ended = time.monotonic() + seconds, (0, 0)
+        try:
+            while not ended[0] and time.monotonic() < until:
+                time.sleep(0.01)
+                ended = os.waitpid(child, os.WNOHANG)
+        finally:
+            with suppress(ProcessLookupError):  # also what the tests have left
+                os.killpg(child, signal.SIGKILL)
+            if not ended[0]:
+                os.waitpid(child, 0)
         if not ended[0]:
-            os.waitpid(child, 0)
             return None, {}
         told = json.loads(self._told.read_text("utf-8")) if self._told.exists() else {}
         return os.waitstatus_to_exitcode(ended[1]), told
