@@ -33,8 +33,8 @@ from hdtf_async.core.events import EventBus
 from hdtf_async.core.options import Options
 from hdtf_async.dataset import plan, tables
 from hdtf_async.lanes.limits import Lanes
-from hdtf_async.lanes.pipeline import Pipeline
-from hdtf_async.lanes.throttle import Throttle
+from hdtf_async.lanes.pipeline import Pipeline, PipelineParts
+from hdtf_async.lanes.throttle import Pacing, Throttle
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
@@ -215,12 +215,13 @@ def makespan(works: Iterable[VideoJob], world: World, regime: Regime) -> float:
     async def go() -> None:
         fake, events = Fake(world, regime), EventBus()
         lanes = Lanes(anyio.CapacityLimiter(regime.downloads), anyio.CapacityLimiter(regime.cpus))
-        pipeline: Pipeline[bool, None] = Pipeline(
-            lanes=lanes,
-            entrance=Throttle(lanes.network, lanes.encodes, pace=0, cool_down=600, events=events),
+        pacing = Pacing(pace=0, cool_down=600)
+        parts: PipelineParts[bool, None] = PipelineParts(
+            lanes=lanes, entrance=Throttle(lanes.network, lanes.encodes, pacing, events),
             keep_raw=True, fetching=fake, cutting=fake,
             private_directory=_nowhere, record_failure=_recorded, events=events, backoff=float,
         )  # fmt: skip
+        pipeline = Pipeline(parts)
         begun = anyio.current_time()
         await pipeline.run(works)
         took.append(anyio.current_time() - begun)
