@@ -1,6 +1,6 @@
 """The two lanes: the order of all steps for one video and one clip.
 
-    tables -> plan -> network lane (yt-dlp) -> source video -> encode lane (ffmpeg) -> clip -> journal -> metadata
+    tables -> plan -> network lane (yt-dlp) -> source video -> encode lane (ffmpeg) -> clip -> journal
 
 `Pipeline.one_video` processes one video, `Pipeline.one_clip` one clip. The work of the network lane is in
 `downloader`, that of the encode lane in `encoder`; `throttle` decides when a download may start; the end of
