@@ -179,7 +179,7 @@ async def draw(known: JournalIndex, options: Options, found: Sequence[Window]) -
         record = known.raw_there(each.youtube_id)
         raw = known.out / RAWS / record["file"] if record else own.get(each.youtube_id, own.get(each.video))
         if raw is None:
-            missing.append(f"{printable(each.stem)}: its source video is not there")
+            missing.append(f"{printable(each.stem)}: source video not found")
         else:
             raws.setdefault(raw, []).append(each)
     frames, others = await middles(tool, raws, options.width_of_encode_lane)
