@@ -20,13 +20,19 @@ if TYPE_CHECKING:
 HIDDEN = "***"
 """Stands where a secret stood."""
 
+_BEGIN = r"(?:\b|(?<=%2f|%3f|%26))"
+"""Begin of a word, or of a part of a percent-encoded address."""
 _FORMS = (
     # The address of media works for whoever holds it; in a cipher it stands percent-encoded.
-    (r"\b((?:video|init)playback|api/manifest)(?:[?/]|%3f|%2f)[^\s'\"]+", r"\1 (signed address)"),
+    (
+        rf"{_BEGIN}((?:video|init)playback|api(?:/|%2f)manifest)(?:[?/]|%3f|%2f)[^\s'\"]+",
+        r"\1 (signed address)",
+    ),
     (r"//[^/\s'\"]+@", f"//{HIDDEN}@"),
     (r"(?:\b|(?<=\\n))((?:set-|proxy-)?(?:cookie|authorization)['\"]?\s*[:=]\s*)\S.*", rf"\1{HIDDEN}"),
     (
-        r"\b(l?sig(?:nature)?|pot|visitor_?data|data_sync_id|\w*token|passw(?:or)?d|secret)(=|%3d)[^\s&;'\"]+",
+        rf"{_BEGIN}(l?sig(?:nature)?|pot|visitor_?data|data_sync_id|\w*token|passw(?:or)?d|secret)"
+        r"(=|%3d)[^\s&;'\"]+",
         rf"\1\2{HIDDEN}",
     ),
 )
