@@ -55,6 +55,8 @@ EQUIVALENT = Path("benchmarks/equivalent_mutants.tsv")
 LEAST_NOTICED = 0.95
 SHARED = frozenset({"footage", "site", "finished"})
 """Fixtures that draw videos, start a server or make a whole run: tests with them are not used."""
+MOST_CALLS = 1_000_000
+"""Calls of functions that are noted of a test: noting takes longer than calling."""
 DECIDING = (
     "lanes.downloader", "lanes.encoder", "lanes.limits", "lanes.pipeline", "lanes.throttle",
     "media.damage", "media.interlace", "output.journal", "output.locks", "output.partials", "report.result",
@@ -262,6 +264,7 @@ class Watch:
     passed: dict[str, bool] = field(default_factory=dict)
     entered: dict[str, set[tuple[str, str]]] = field(default_factory=lambda: defaultdict(set))
     _running: str = ""
+    _calls: int = 0
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Leave out what takes too long."""
@@ -279,7 +282,7 @@ class Watch:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
         """Notice which functions of the package a test enters, in all of its threads."""
-        self._running = item.nodeid
+        self._running, self._calls = item.nodeid, 0
         threading.settrace(self._enter)
         sys.settrace(self._enter)
         try:
@@ -306,6 +309,9 @@ class Watch:
         code = frame.f_code
         if PACKAGE in code.co_filename:
             self.entered[self._running].add((code.co_filename, code.co_qualname))
+        self._calls += 1
+        if self._calls > MOST_CALLS:  # by then it has entered what it enters
+            sys.settrace(None)
 
     def told(self) -> dict[str, Any]:
         """Return what was measured, and which modules may be imported before the process is forked."""

@@ -289,7 +289,7 @@ def plan_cut(clip: Clip, raw: Raw, form: Form) -> ffmpeg.Cut:
         track=facts.track,
         zero=facts.zero,
         counted=(Fraction(str(facts.start)), Fraction(facts.counted)) if facts.counted else None,
-        hold=None if form.fps is not None or _is_near(hold, shown.stored, step) else hold,
+        hold=None if form.fps is not None or (shown.even and _is_near(hold, shown.stored, step)) else hold,
         squared=part.squared if part.stretched else None,
         full_range=part.full_range,
         hdr=part.hdr,

@@ -33,8 +33,8 @@ BYTES = WORK[0].least_bytes
 
 
 def told(decided: Plan = DECIDED, **more: Any) -> dict[str, Any]:
-    """Return the plan at a pace of a minute."""
-    return plan.to_json(READ, decided, Options(pace=60), **more)
+    """Return the plan at a pace of an hour."""
+    return plan.to_json(READ, decided, Options(pace=3600), **more)
 
 
 def test_a_plan_counts_all_that_was_asked_for_but_what_is_there() -> None:
@@ -47,7 +47,7 @@ def test_a_plan_counts_all_that_was_asked_for_but_what_is_there() -> None:
         "downloads": 3,
         "at_hand": 0,
         "least_bytes": 3 * BYTES,
-        "least_hours_at_pace": 0.05,
+        "least_hours_at_pace": 3.0,
         "raw_dir": [],
         "there": 1,
         "cannot_be_had": {"WDA_V4_000": "box_does_not_fit", "WDA_V3_000": "private"},
@@ -66,14 +66,15 @@ def test_a_plan_counts_all_that_was_asked_for_but_what_is_there() -> None:
     }
 
 
-def test_hours_have_four_decimals_and_those_of_the_pace_two() -> None:
+def test_hours_of_short_clips_have_decimals() -> None:
     """A video may have several clips."""
     short = replace(CLIPS[0], interval=Interval(0, 1))
     second = replace(short, index=1)
     seen = told(replace(NOTHING, work=(VideoJob((VIDEOS[0],), (short, second)),) * 1))
     assert (seen["videos"], seen["clips"], seen["hours"]) == (1, 2, 0.0006)
-    assert (seen["downloads"], seen["least_hours_at_pace"]) == (1, 0.02)
+    assert (seen["downloads"], seen["least_hours_at_pace"]) == (1, 1.0)
     assert seen["subsets"] == {"RD": {"videos": 1, "clips": 2}}
+    assert told(to_fetch=WORK * 100)["least_hours_at_pace"] == 300.0
 
 
 def test_only_what_is_not_at_hand_is_downloaded() -> None:
@@ -107,7 +108,7 @@ def test_people_read_what_is_odd_first_and_the_sum_last() -> None:
         "1 more clips are already present",
         "2 of these clips are unavailable: see above",
         "3 existing clips were made with different settings: without --recut a run exits with code 2",
-        "2 downloads, at least 0.0 GB in total; starting them takes at least 0.0 h (--pace)",
+        "2 downloads, at least 0.0 GB in total; starting them takes at least 2.0 h (--pace)",
     ]
 
 
