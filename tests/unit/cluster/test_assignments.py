@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from loading import write_tables
+from shared import video_job
 
 import hdtf_async
 from hdtf_async import BusyError, ExitCode, Options
@@ -31,9 +32,7 @@ from hdtf_async.core import events
 from hdtf_async.core.events import DownloadProgress, EncodeProgress, EncodeStarted
 from hdtf_async.core.exceptions import OptionsError
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.model import Box, Clip, Interval, Video
 from hdtf_async.core.shards import Shard
-from hdtf_async.dataset.plan import VideoJob
 from hdtf_async.output import locks
 from hdtf_async.output.directory import opened
 
@@ -41,17 +40,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def work(number: int, clips: int = 2) -> VideoJob:
-    """Return a video with some clips."""
-    video = Video("RD", f"Speaker{number}", f"{number:011d}", 720)
-    boxed = [Clip(video, index, Interval(index, index + 0.5), Box(0, 0, 64, 64)) for index in range(clips)]
-    return VideoJob((video,), tuple(boxed))
-
-
 def roster(videos: int, workers: str) -> Roster:
     """Return a roster with so many videos and a worker for each letter, none of which has asked."""
     made = Roster()
-    made.add(map(work, range(videos)))
+    made.add(map(video_job, range(videos)))
     for worker in workers:
         made.joined(worker)
     return made
@@ -173,7 +165,7 @@ def test_whatever_happens_each_video_is_waiting_or_with_one_worker_or_through(  
 
 def test_what_is_to_be_done_arrives_as_it_was() -> None:
     """As JSON takes it, with all that a clip may have."""
-    sent = work(1)
+    sent = video_job(1)
     clip = replace(sent.clips[0], zoom=1.2, correction="verified", segment=3)
     sent = replace(sent, clips=(clip, *sent.clips[1:]), attempt=2)
     assert work_of(stated_work(sent)) == sent

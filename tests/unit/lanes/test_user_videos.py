@@ -11,7 +11,7 @@ import anyio
 import media
 import pytest
 import shapes
-from test_sound import beeps_beside
+from audio_sync import beeps_beside
 
 import hdtf_async
 from hdtf_async import Options, Reason
