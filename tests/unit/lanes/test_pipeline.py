@@ -772,6 +772,7 @@ def test_whatever_happens_each_clip_has_one_end(
     assert world.pipeline.stopped is None
     assert world.downloads.most <= downloads
     assert world.encodes.most <= encodes
-    assert all(later - earlier >= pace for earlier, later in pairwise(world.times("fetch")))
+    # 16.9 - 13.9 is less than 3 in floating point.
+    assert all(later - earlier >= pace - 1e-9 for earlier, later in pairwise(world.times("fetch")))
     assert all(world.who("fetch").count(work.stem) <= 3 + 2 for work in world.works)
     assert [event.clip for event in world.of(ClipFailed)] == failed
