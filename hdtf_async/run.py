@@ -153,11 +153,11 @@ async def _run(  # noqa: PLR0913, PLR0917 - what a run is put together from
         report = Report(
             asked=len(decided.there) + len(decided.given_up) + len(decided.impossible) + len(decided.clips),
             there=len(decided.there),
-            failed={clip.stem: reason for clip, reason in decided.given_up},
             findings=read.findings,
             refused=plan.refused(read, options),
         )
-        events.subscribe(report.take)
+        report.failed.update((clip.stem, reason) for clip, reason in decided.given_up)
+        events.subscribe(report.add)
         lanes = lanes or Lanes.of(options)
         before = directory.known.run
         events.emit(await run_sync(started, decided, lanes, options))

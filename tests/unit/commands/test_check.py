@@ -430,7 +430,7 @@ def test_the_summary_has_ten_lines_at_most() -> None:
     result = repair.Check(repairs=True, clips=9, at_work=True, left={FLIPPED: "another form"}, other_bytes=2)
     result.found = [Found(f"RD_A_{index:03d}.mp4", "wrong", "words") for index in range(30)]
     result.report = Report(asked=100, stopped=Failure(Reason.REFUSED, "429"))
-    result.report.failed = {f"clip{number}": reason for number, reason in enumerate(ADVICE)}
+    result.report.failed.update({f"clip{number}": reason for number, reason in enumerate(ADVICE)})
     assert len(progress.check_summary(result, "out").splitlines()) <= 10
     assert len(progress.check_findings(result)) == 30
 
