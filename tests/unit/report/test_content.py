@@ -8,9 +8,10 @@ import pytest
 
 from hdtf_async.core.failures import Reason
 from hdtf_async.core.shards import Shard
+from hdtf_async.core.tally import Outcome, Span
 from hdtf_async.report import content
 from hdtf_async.report.content import ReportData
-from hdtf_async.report.history import Course, Run, Span
+from hdtf_async.report.history import Run
 
 NBSP = "\N{NO-BREAK SPACE}"
 NOON = 1_700_000_000.0
@@ -149,10 +150,10 @@ def test_the_newest_twelve_runs_that_did_something_are_drawn() -> None:
 def test_a_run_is_told_by_what_both_lanes_did() -> None:
     """How long each was at work, both at once, and why downloads were paused."""
     made = run(
-        closed=[Span("", NOON, NOON + 5, words="refused"), Span("", NOON, NOON + 7, words="unreachable")],
+        closed=[Span("", NOON, NOON + 5, reason="refused"), Span("", NOON, NOON + 7, reason="unreachable")],
         end={"stopped": "disk full\nmore"},
     )
-    made.encodes.append(Span("RD_Radio1_001", NOON + 30, NOON + 35, Course.FAILED, "clip_wrong"))
+    made.encodes.append(Span("RD_Radio1_001", NOON + 30, NOON + 35, Outcome.FAILED, "clip_wrong"))
     assert content.facts_of_run(made) == [
         "1 clips written",
         "download 30.0 s",
