@@ -18,7 +18,7 @@ from distributed import Semaphore
 
 from hdtf_async.cluster.messages import failure_of, stated_failure
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.lanes.throttle import Throttle
+from hdtf_async.lanes.throttle import Pacing, Throttle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,9 +49,8 @@ class Door:
 
     def __init__(self, client: Client, options: Options, events: EventBus, tasks: TaskGroup) -> None:
         any_number = anyio.CapacityLimiter(math.inf)  # each worker has tokens of its own
-        self._entrance = Throttle(
-            any_number, any_number, pace=options.pace, cool_down=options.cool_down, events=events
-        )
+        pacing = Pacing(pace=options.pace, cool_down=options.cool_down)
+        self._entrance = Throttle(any_number, any_number, pacing, events)
         self._pace = options.pace
         self._client = client
         self._tasks = tasks

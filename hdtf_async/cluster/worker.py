@@ -26,8 +26,9 @@ from hdtf_async.core.events import EventBus
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import PaceScope
 from hdtf_async.core.system import own_version
+from hdtf_async.lanes.context import RunContext
 from hdtf_async.lanes.limits import Lanes
-from hdtf_async.lanes.throttle import Permit, Throttle
+from hdtf_async.lanes.throttle import Pacing, Permit, Throttle
 from hdtf_async.lanes.toolchain import open_toolchain
 from hdtf_async.lanes.user_videos import find_user_videos
 from hdtf_async.output.directory import OutputDirectory
@@ -143,7 +144,7 @@ class _Bench:
             if options.pace_scope is PaceScope.CLUSTER:
                 entrance = _Entrance(self._lanes, self._wire, events)
             async with open_toolchain(
-                options, self._lanes, directory, events, own=own, entrance=entrance
+                RunContext(options, directory, self._lanes, events, own, self.finish), entrance=entrance
             ) as shop:
                 await shop.get_ready(())  # which videos come is not known yet
                 self._wire.say("ready", versions=shop.versions)
@@ -189,7 +190,7 @@ class _Entrance(Throttle):
     """The way into the lane where all workers have one address: pace and breaker are the driver's."""
 
     def __init__(self, lanes: Lanes, wire: Wire, events: EventBus) -> None:
-        super().__init__(lanes.network, lanes.encodes, pace=0, cool_down=0, events=events)
+        super().__init__(lanes.network, lanes.encodes, Pacing(pace=0, cool_down=0), events)
         self._tokens = lanes.network
         self._wire = wire
         self._heard: set[int] = set()

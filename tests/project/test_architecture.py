@@ -62,6 +62,7 @@ PURE = {
     "core.shards": {"hashlib", "re"},
     "core.splits": {"hashlib"},
     "core.steps": {"anyio", "contextlib", "heapq"},
+    "core.tally": set[str](),
     "core.text": {"re", "textwrap"},
     "dataset.corrections": {"csv"},
     "dataset.fields": {"re", "urllib"},

@@ -100,7 +100,7 @@ def test_a_closed_lane_is_told_at_every_level() -> None:
 def test_the_summary_has_ten_lines_at_most() -> None:
     """Also when everything that can go wrong went wrong."""
     report = Report(asked=100, stopped=Failure(Reason.REFUSED, "429"))
-    report.failed = {f"clip{number}": reason for number, reason in enumerate(ADVICE)}
+    report.failed.update({f"clip{number}": reason for number, reason in enumerate(ADVICE)})
     lines = summary(report, "out").splitlines()
     assert len(lines) <= 10
     assert f"{100} missing" in lines[0]
