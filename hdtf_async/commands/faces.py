@@ -30,11 +30,12 @@ from hdtf_async.media.face.people import Region, overlap
 from hdtf_async.media.ffmpeg import RUN_UPS, find_ffmpeg
 from hdtf_async.media.filters import decimal, decoded_frames
 from hdtf_async.media.probe import Prober
+from hdtf_async.media.run import FfmpegError, run_ffmpeg
 from hdtf_async.output import atomic
 from hdtf_async.output.atomic import os_errors_as_failures
 from hdtf_async.output.directory import read_known
 from hdtf_async.output.journal import RAWS
-from hdtf_async.process import supervisor
+from hdtf_async.process.supervisor import Command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -244,18 +245,19 @@ async def _frame(ffmpeg: Path, cut: Cut, size: tuple[int, int]) -> bytes:
             f"scale={inner}",
             f"pad={width}:{height}:-1:-1",
         ]
-        ended = await supervisor.run(
-            [
-                *opened(ffmpeg, cut, run_up), "-vf", ",".join(chain), "-frames:v", "1",
-                "-pix_fmt", "rgb24", "-f", "rawvideo", "pipe:1",
-            ],
-            deadline=_DEADLINE,
-            keep=width * height * 3,
-        )  # fmt: skip
-        if len(ended.out) == width * height * 3:
-            return ended.out
-        words = ended.words
-    raise Failure(Reason.RAW_UNREADABLE, words.replace(f"{cut.raw.parent}/", ""))
+        argv = [
+            *opened(ffmpeg, cut, run_up), "-vf", ",".join(chain), "-frames:v", "1",
+            "-pix_fmt", "rgb24", "-f", "rawvideo", "pipe:1",
+        ]  # fmt: skip
+        try:
+            ended = await run_ffmpeg(Command(argv, keep=width * height * 3), deadline=_DEADLINE)
+        except FfmpegError as failure:
+            words = failure.words
+        else:
+            if len(ended.out) == width * height * 3:
+                return ended.out
+            words = ended.words
+    raise Failure(Reason.RAW_UNREADABLE, words)
 
 
 def _drawn(found: Sequence[Window], frames: Mapping[str, bytes]) -> bytes:
