@@ -110,7 +110,7 @@ async def export(  # noqa: PLR0913 - what a command line says
         with os_errors_as_failures(to):
             left = await run_sync(tree.compared, out, wanted, lists)
             removed = await run_sync(tree.without, {*wanted, *lists})
-        await _make(left, tree, out, options=options, lanes=lanes or Lanes.of(options), told=told)
+        await _Making(tree, out, options, lanes or Lanes.of(options), told).all(left)
         with os_errors_as_failures(to):
             await run_sync(tree.write_lists, lists)
     return Exported(
@@ -153,34 +153,39 @@ def _divided(known: JournalIndex, lines: Mapping[str, Record], options: Options)
     return split.knowing(read.videos).lists({stem: str(told.get("name")) for stem, told in lines.items()})
 
 
-async def _make(  # noqa: PLR0913 - what it works with, once
-    left: Mapping[str, Item],
-    tree: _Tree,
-    out: Path,
-    *,
-    options: Options,
-    lanes: Lanes,
-    told: Callable[[str], None],
-) -> None:
-    """Make what is not there: links and copies one by one, frames as the encode lane has room for them."""
-    for place, item in left.items():
-        if item.how is not How.FRAMES:
-            with os_errors_as_failures(tree.to / place):
-                await run_sync(tree.put, place, item, out)
-    folders = iter([(place, item) for place, item in left.items() if item.how is How.FRAMES])
+@dataclass(frozen=True, slots=True)
+class _Making:
+    """How the files of a tree are made: links and copies one by one, frames as the encode lane has room."""
 
-    async def one_after_the_other(tool: Path, guard: Guard) -> None:
+    tree: _Tree
+    out: Path
+    options: Options
+    lanes: Lanes
+    told: Callable[[str], None]
+
+    async def all(self, left: Mapping[str, Item]) -> None:
+        """Make what is not there."""
+        folders = []
+        for place, item in left.items():
+            if item.how is How.FRAMES:
+                folders.append((place, item))
+                continue
+            with os_errors_as_failures(self.tree.to / place):
+                await run_sync(self.tree.put, place, item, self.out)
+        if folders:
+            tool, several = await run_sync(find_ffmpeg, self.options), iter(folders)
+            with unwrap_exception_group():
+                async with guarding(self.tree.lock) as guard, anyio.create_task_group() as group:
+                    for _ in range(int(self.lanes.encodes.total_tokens)):
+                        group.start_soon(self._one_after_the_other, several, tool, guard)
+
+    async def _one_after_the_other(
+        self, folders: Iterator[tuple[str, Item]], tool: Path, guard: Guard
+    ) -> None:
         for place, item in folders:
-            async with lanes.encodes:
-                await tree.put_frames(place, item, out, tool, guard)
-            told(printable(place))
-
-    if any(item.how is How.FRAMES for item in left.values()):
-        tool = await run_sync(find_ffmpeg, options)
-        with unwrap_exception_group():
-            async with guarding(tree.lock) as guard, anyio.create_task_group() as group:
-                for _ in range(int(lanes.encodes.total_tokens)):
-                    group.start_soon(one_after_the_other, tool, guard)
+            async with self.lanes.encodes:
+                await self.tree.put_frames(place, item, self.out, tool, guard)
+            self.told(printable(place))
 
 
 @asynccontextmanager

@@ -237,7 +237,7 @@ async def test_the_fakes_refuse_a_command_line_with_a_word_changed(
     monkeypatch.setattr(supervisor, "run", noted)
     tool = YtDlp(options(fakes), fakes.ffmpeg)
     info = await tool.ask(ID, tmp_path)
-    rendition = formats.choose(info, policy=model.Resolution.REFERENCE, reference_height=720).video
+    rendition = formats.choose(info, formats.Requirements(model.Resolution.REFERENCE, 720)).video
     raw = tmp_path / "raw.mp4"
     await tool.fetch(info, rendition, raw, lambda _progress: None)
     async with Prober() as prober:
@@ -297,7 +297,7 @@ async def test_a_fault_of_the_fake_yt_dlp_hits_as_often_as_it_should(
 
     async def get() -> int:
         info = await tool.ask(ID, tmp_path)
-        rendition = formats.choose(info, policy=model.Resolution.REFERENCE, reference_height=720).video
+        rendition = formats.choose(info, formats.Requirements(model.Resolution.REFERENCE, 720)).video
         path = tmp_path / "raw.mp4"
         await tool.fetch(info, rendition, path, lambda _progress: None)
         assert path.stat().st_size == rendition.size
