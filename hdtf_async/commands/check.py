@@ -25,6 +25,7 @@ from anyio.to_thread import run_sync
 
 from hdtf_async.commands.census import CENSUS
 from hdtf_async.core import exceptions, os_errors
+from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.events import ClipChecked, Found
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.jsonlines import line
@@ -117,7 +118,7 @@ def unlisted(known: JournalIndex) -> dict[str, object]:
     The metadata rightly leave it out.
     """
     return {
-        stem: record["metadata"].get("fingerprint")
+        stem: ClipRecord.of(record).fingerprint
         for stem, record in known.clips.items()
         if any(record["form"].get(key) != known.form[key] for key in known.form)
     }
@@ -172,25 +173,26 @@ class Clips:
             there = await run_sync((self.known.out / f"{stem}.mp4").exists)
             words = "its record was withdrawn for re-creation, which has not finished"
             return [Found(shown(f"{stem}.mp4"), WRONG if there else MISSING, words)]
-        told = self.known.clips[stem]["metadata"]
-        found = await self._file(f"{stem}.mp4", told, "", prober)
-        return found + (await self._file(f"{stem}.wav", told, "wav_", prober) if "wav" in told else [])
+        told = ClipRecord.of(self.known.clips[stem])
+        found = await self._file(f"{stem}.mp4", told, prober)
+        return found + ([] if told.wav is None else await self._file(f"{stem}.wav", told, None))
 
-    async def _file(self, name: str, told: Record, kind: str, prober: Prober) -> list[Found]:
-        """Return what is wrong with a file, of which the metadata tell under keys that begin with `kind`."""
+    async def _file(self, name: str, told: ClipRecord, prober: Prober | None) -> list[Found]:
+        """Return what is wrong with a clip, or without a prober with its WAV file."""
         path = self.known.out / name
+        size, digest = (told.wav_bytes, told.wav_sha256) if prober is None else (told.bytes, told.sha256)
         try:
-            words = await run_sync(_content_flaws, path, told.get(f"{kind}bytes"), told.get(f"{kind}sha256"))
+            words = await run_sync(_content_flaws, path, size, digest)
         except FileNotFoundError:
             return [Found(shown(name), MISSING, "file not found")]
         if await run_sync(path.is_file):
-            if kind:
-                words += await run_sync(_wav_flaws, path, told.get("wav_samples"))
+            if prober is None:
+                words += await run_sync(_wav_flaws, path, told.wav_samples)
             else:
                 words += await self._inside(path, told, prober)
         return [Found(shown(name), WRONG, "; ".join(words))] if words else []
 
-    async def _inside(self, path: Path, told: Record, prober: Prober) -> list[str]:
+    async def _inside(self, path: Path, told: ClipRecord, prober: Prober) -> list[str]:
         """Return in what a clip is another one than the recorded one."""
         try:
             facts = await prober.facts(path, container="mp4")
@@ -203,7 +205,7 @@ class Clips:
             words += await self._decoded(self.tool, path, told, facts)
         return words
 
-    async def _decoded(self, tool: Path, path: Path, told: Record, facts: MediaInfo) -> list[str]:
+    async def _decoded(self, tool: Path, path: Path, told: ClipRecord, facts: MediaInfo) -> list[str]:
         try:
             async with self.lanes.encodes:
                 seconds = max(0.0, facts.end - facts.start)
@@ -212,7 +214,7 @@ class Clips:
             if failure.reason is not Reason.CLIP_WRONG:
                 raise
             return [_brief("cannot be decoded", failure)]
-        same = counted == told.get("frames")
+        same = counted == told.frames
         return [] if same else [f"{counted} frames decoded, recorded {_said(told, 'frames')}"]
 
 
@@ -246,7 +248,7 @@ def _require_limits(error: BaseException) -> None:
         raise Failure(Reason.RESOURCE_LIMIT, os_errors.told(error)) from error
 
 
-def _differences(told: Record, facts: MediaInfo) -> Iterator[str]:
+def _differences(told: ClipRecord, facts: MediaInfo) -> Iterator[str]:
     """Tell what demuxing has shown to be other than it is recorded."""
     seen = asdict(facts)
     found = {key: seen[key] for key in ("width", "height", "frames", "fps")}
@@ -254,7 +256,7 @@ def _differences(told: Record, facts: MediaInfo) -> Iterator[str]:
     sound = seen.get("sound") or {}
     found |= {f"sound_{key}": sound.get(key) for key in ("codec", "rate", "channels")}
     for key, value in found.items():
-        recorded = told.get(key)
+        recorded = told.to_json().get(key)
         rounded = isinstance(value, float) and isinstance(recorded, int | float)
         if abs(value - recorded) > _NEAR if rounded else value != recorded:
             yield f"{key} {value}, recorded {_said(told, key)}"
@@ -306,7 +308,7 @@ def _line_flaw(known: JournalIndex, text: bytes) -> tuple[str, str]:
     record = known.clips.get(stem)
     if record is None:
         return stem, f"no record of {shown(stem)} in the journal"
-    recorded = record["metadata"]
+    recorded = ClipRecord.of(record).to_json()
     if text == line(recorded):
         return stem, ""
     keys = [key for key in {**recorded, **told} if recorded.get(key) != told.get(key)]
@@ -320,7 +322,7 @@ def _foreign(known: JournalIndex) -> list[Found]:
     """Return what there is that nothing accounts for."""
     records = known.clips.with_others(known.replaced)
     rows: dict[object, set[str]] = {}
-    for told in (*(record["metadata"] for record in records.values()), *known.failures.values()):
+    for told in (*(ClipRecord.of(record).to_json() for record in records.values()), *known.failures.values()):
         rows.setdefault(told.get("youtube_id"), set()).add(f"{told.get('subset')}_{told.get('name')}")
     raws = {
         name
@@ -356,13 +358,13 @@ def _nobodys(name: str, place: str = "") -> Found:
 
 def seconds_of(record: Record) -> float:
     """Return the length of a clip, as recorded; 0 where that is no length."""
-    seconds = record["metadata"].get("duration")
-    return float(seconds) if isinstance(seconds, int | float) else 0.0
+    return float(ClipRecord.of(record).duration or 0)
 
 
-def _said(told: Record, key: str) -> str:
+def _said(told: ClipRecord, key: str) -> str:
     """Say what is recorded; the journal of a directory that somebody else made may say anything."""
-    return shown(str(told[key])) if key in told else "nothing"
+    columns = told.to_json()
+    return shown(str(columns[key])) if key in columns else "nothing"
 
 
 def _brief(what: str, failure: Failure) -> str:

@@ -21,6 +21,7 @@ import anyio
 from anyio.to_thread import run_sync
 
 from hdtf_async.core import descriptors
+from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.exceptions import BusyError, FormError, OptionsError, StoreError, unwrap_exception_group
 from hdtf_async.core.job import require_asyncio
 from hdtf_async.core.jsonlines import line, records
@@ -99,12 +100,13 @@ async def export(  # noqa: PLR0913 - what a command line says
     layout, options = RECIPES[recipe], options or Options()
     out, to = await run_sync(_absolute, local_directory(out), local_directory(to))
     known = await run_sync(directory.read_known, out)
-    lines = {stem: record["metadata"] for stem, record in sorted(known.all_there().items()) if _is_name(stem)}
-    _require_form(recipe, layout, lines, out)
+    there = sorted(known.all_there().items())
+    clips = {stem: ClipRecord.of(record) for stem, record in there if _is_name(stem)}
+    _require_form(recipe, layout, clips, out)
     if to.is_relative_to(out):
         raise StoreError(f"{to} is inside {out}: choose another --to")
-    stems = await run_sync(_divided, known, lines, options)
-    wanted = {place: item for stem, told_ in lines.items() for place, item in layout.items(stem, told_)}
+    stems = await run_sync(_divided, known, clips, options)
+    wanted = {place: item for stem, clip in clips.items() for place, item in layout.items(stem, clip)}
     lists = layout.lists_of(stems, str(to))
     async with _opened(to, recipe) as tree:
         with os_errors_as_failures(to):
@@ -131,26 +133,26 @@ def _is_name(stem: str) -> bool:
     return "/" not in stem
 
 
-def _require_form(name: str, recipe: Recipe, lines: Mapping[str, Record], out: Path) -> None:
+def _require_form(name: str, recipe: Recipe, clips: Mapping[str, ClipRecord], out: Path) -> None:
     """Raise `FormError` unless there are clips, all in the form that a recipe needs."""
     remedy = f"python -m hdtf_async --out {out} --recipe {name}"
-    if not lines:
+    if not clips:
         raise FormError(f"{out} contains no clips; to create them: {remedy}")
-    wrong = {stem: flaws for stem, told in lines.items() if (flaws := [*recipe.flaws(told)])}
+    wrong = {stem: flaws for stem, clip in clips.items() if (flaws := [*recipe.flaws(clip)])}
     if wrong:
         first = next(iter(wrong))
         raise FormError(
-            f"{len(wrong)} of the {len(lines)} clips in {out} were made with settings that do not fit {name}"
+            f"{len(wrong)} of the {len(clips)} clips in {out} were made with settings that do not fit {name}"
             f" (e.g. {shown(first)}: {', '.join(wrong[first])}); to re-encode them: {remedy} --recut"
         )
 
 
-def _divided(known: JournalIndex, lines: Mapping[str, Record], options: Options) -> dict[str, list[str]]:
+def _divided(known: JournalIndex, clips: Mapping[str, ClipRecord], options: Options) -> dict[str, list[str]]:
     split = options.divided or known.split or Split()
     if known.split is not None:
         split = replace(split, same=known.split.same)
     read = tables.read(options.source, corrections=options.corrections)
-    return split.knowing(read.videos).lists({stem: str(told.get("name")) for stem, told in lines.items()})
+    return split.knowing(read.videos).lists({stem: str(clip.name) for stem, clip in clips.items()})
 
 
 @dataclass(frozen=True, slots=True)

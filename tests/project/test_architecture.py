@@ -50,6 +50,7 @@ PURE = {
     "cluster.assignments": set[str](),
     "cluster.messages": set[str](),
     "commands.plan": set[str](),
+    "core.clip_record": set[str](),
     "core.divisions": {"hashlib", "json"},
     "core.events": {"anyio"},
     "core.failures": set[str](),
