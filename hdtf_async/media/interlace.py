@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.media.ffmpeg import FROM_FURTHER_BACK, source
 from hdtf_async.media.filters import constant_frames
-from hdtf_async.process import supervisor
+from hdtf_async.media.run import run_ffmpeg
 from hdtf_async.process.guard import UNGUARDED, Guard
-from hdtf_async.process.stderr import classify_ffmpeg
+from hdtf_async.process.supervisor import Command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,16 +83,12 @@ async def look(ffmpeg: Path, cut: Cut, guard: Guard = UNGUARDED) -> Combing:
     Raises `Failure`: the reason that ffmpeg's message indicates, ``tool_missing``.
     """
     try:
-        ended = await supervisor.run(command(ffmpeg, cut), deadline=_DEADLINE, guard=guard)
+        ended = await run_ffmpeg(Command(command(ffmpeg, cut)), deadline=_DEADLINE, guard=guard)
     except Failure as failure:
-        if failure.reason is not Reason.TIMED_OUT:
+        # Where decoding failed, encoding may succeed, or fails with a better message.
+        if failure.reason not in {Reason.TIMED_OUT, *FROM_FURTHER_BACK}:
             raise
         return Combing(0, 0, 0)
-    if ended.code != 0:
-        if classify_ffmpeg(ended.words) in FROM_FURTHER_BACK:
-            return Combing(0, 0, 0)  # encoding may succeed, or fails with a better message
-        words = ended.words.replace(f"{cut.raw.parent}/", "")
-        raise Failure(classify_ffmpeg(ended.words), words or f"ffmpeg ended with {ended.code}")
     # idet prints its counts twice: the first time before the filters are configured, with zeros.
     seen = [tuple(map(int, counts)) for counts in _COUNTS.findall(ended.words)]
     return Combing(*(sum(column) for column in zip(*seen, strict=True))) if seen else Combing(0, 0, 0)

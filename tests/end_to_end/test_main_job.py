@@ -20,6 +20,7 @@ from shared import CLIPS, Finished, children, exported, lines
 import hdtf_async
 from hdtf_async import ExitCode, FormError, Lanes, Options, Reason, demo
 from hdtf_async.core import events, model
+from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.dataset import plan, tables
 from hdtf_async.demo.answers import Answer
 from hdtf_async.output import directory
@@ -54,6 +55,14 @@ async def test_the_demo_ends_with_every_clip_there(finished: Finished) -> None:
     assert all((finished.out / line["file_name"]).stat().st_size == line["bytes"] for line in metadata)
     assert lines(finished.out / "failures.jsonl") == []
     assert left_over(finished.out) == []
+
+
+async def test_every_key_of_the_metadata_is_a_column(finished: Finished) -> None:
+    """Of the type that its column has; null stands for what is unknown."""
+    for line in lines(finished.out / "metadata.jsonl"):
+        record = ClipRecord.from_json(line)
+        for key, value in line.items():
+            assert (value is None) == (getattr(record, key) is None), (key, value)
 
 
 async def test_metadata_says_where_a_clip_comes_from(finished: Finished) -> None:

@@ -603,7 +603,7 @@ async def test_a_long_clip_gets_a_long_time(sources: Path, monkeypatch: pytest.M
     """Ten seconds a frame at 30 frames a second, for a slow machine."""
     given: list[float] = []
 
-    async def run(_argv: list[str], *, deadline: float, **_more: object) -> supervisor.Ended:
+    async def run(_command: supervisor.Command, *, deadline: float, **_more: object) -> supervisor.Ended:
         given.append(deadline)
         return supervisor.Ended(0, "", b"")
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.failures import Reason
 from hdtf_async.core.shards import Shard
 from hdtf_async.core.tally import Outcome, Span
@@ -34,9 +35,9 @@ def line(number: int, **more: object) -> dict[str, Any]:
     } | more
 
 
-def there(*lines: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return lines by the stems of their clips."""
-    return {told["file_name"].removesuffix(".mp4"): told for told in lines}
+def there(*lines: dict[str, Any]) -> dict[str, ClipRecord]:
+    """Return the records of clips, by the stems of the clips."""
+    return {told["file_name"].removesuffix(".mp4"): ClipRecord(told) for told in lines}
 
 
 def lost(number: int, reason: str = "private", **more: object) -> dict[str, Any]:
@@ -131,7 +132,7 @@ def test_sizes_have_three_figures(size: float, words: str) -> None:
 )
 def test_a_figure_is_believed_only_if_it_can_be_one(value: object, number: float) -> None:
     """The journal of a received directory may say anything."""
-    assert content.number({"x": value}, "x") == number
+    assert content.number(ClipRecord({"duration": value}).duration) == number
 
 
 def test_the_newest_twelve_runs_that_did_something_are_drawn() -> None:
@@ -241,7 +242,7 @@ def test_a_tile_has_the_figures_of_its_clip() -> None:
     """Its picture only where that is one of those that are shown; its link is safe in an address."""
     key = f"{1:064d}"
     lines = there(line(1), line(22, file_name="RD_R dio_000.mp4"))
-    lines["RD_Radio3_000"] = {"subset": "WRA"}
+    lines["RD_Radio3_000"] = ClipRecord({"subset": "WRA"})
     tiles = content.of(ReportData(lines, pictures={key: "abc", "f" * 64: "other"}))["tiles"]
     assert tiles[0] == {
         "stem": "RD_Radio1_000",
@@ -261,8 +262,12 @@ def test_clips_that_begin_an_interval_have_a_picture_first() -> None:
     pieces = [line(number, segment=number % 2) for number in range(700)]
     found = content.pictured(there(*pieces))
     assert len(found) == content.MOST_PICTURES == 600
-    assert [told["segment"] for told in found] == [0] * 350 + [1] * 250
-    wrong = {"a": line(1), "RD_Radio2_000": line(2, sha256="x" * 64), "RD_Radio3_000": line(3, sha256=3)}
+    assert [told.segment for told in found] == [0] * 350 + [1] * 250
+    wrong = {
+        "a": ClipRecord(line(1)),
+        "RD_Radio2_000": ClipRecord(line(2, sha256="x" * 64)),
+        "RD_Radio3_000": ClipRecord(line(3, sha256=3)),
+    }
     assert content.pictured(wrong) == []
 
 
