@@ -18,7 +18,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import zip_longest
@@ -181,11 +181,10 @@ class Asked:
         return f"{self.fps} {self.shape.sound} {sorted(self.source.settings.items())}"
 
 
-async def unusual(_prober: Prober, directory: Path, only: str = "") -> int:
+async def unusual(_prober: Prober, directory: Path, chosen: Mapping[str, Source] = SOURCES) -> int:
     """Have the main job cut source videos of unusual shapes, and print what their clips show."""
     drawings = directory / "drawings"
     drawings.mkdir()
-    chosen = {name: source for name, source in SOURCES.items() if only in name}
     asked = [
         Asked(name, source, source.draw(drawings), fps, place)
         for place, (name, source) in enumerate(chosen.items())
@@ -296,15 +295,15 @@ TABLES: dict[str, tuple[str, Callable[..., Awaitable[int]]]] = {
 async def main(said: argparse.Namespace) -> int:
     """Print the tables, and return how many rows are off."""
     off = 0
+    chosen = {name: source for name, source in SOURCES.items() if said.only in name}
     with tempfile.TemporaryDirectory(prefix="exactness-") as temporary:
         async with Prober() as prober:
-            for name in said.tables or TABLES:
+            for name in said.tables or (["unusual"] if said.only else TABLES):
                 directory = Path(temporary) / name
                 directory.mkdir()
                 title, table = TABLES[name]
                 print(f"{title}\n")
-                more = (said.only,) if table is unusual else ()
-                off += await table(prober, directory, *more)
+                off += await table(prober, directory, *([chosen] if table is unusual else []))
                 print()
     print(f"{off} rows are off." if off else "All rows are as they should be.")
     return off

@@ -21,15 +21,15 @@ _MOVES = "crop=192:192:x='64+48*sin(2*PI*t*0.7)':y='16+8*sin(2*PI*t)'"
 _STILL = "life=size=24x24:seed=3:ratio=0.4:rate=50,scale=320:240:flags=bicubic"
 """Soft blots; frozen, they are a still picture with edges in all directions."""
 _SOURCE = f"-f lavfi -i {_STILL},trim=end_frame=1,loop=-1:1,setpts=N/50/TB,{_MOVES} -t 3"
-_X264 = "-c:v libx264 -preset veryfast -pix_fmt yuv420p -g 50"
+X264 = "-c:v libx264 -preset veryfast -pix_fmt yuv420p -g 50"
 _WOVEN = {
-    "whole": f"-r 25 {_X264} -crf 20",
-    "flagged": f"-vf interlace=lowpass=off:scan=tff {_X264} -crf 20 -flags +ilme+ildct",
-    "combed": f"-vf interlace=lowpass=off:scan=tff,setfield=prog {_X264} -crf 20",
-    "combed_bff": f"-vf interlace=lowpass=off:scan=bff,setfield=prog {_X264} -crf 28",
-    "combed_soft": f"-vf interlace=lowpass=linear:scan=tff,setfield=prog {_X264} -crf 32",
-    "noisy": f"-vf framestep=2,noise=alls=20:allf=t {_X264} -crf 23",
-    "standing": f"-vf framestep=1000,loop=-1:1,setpts=N/25/TB -r 25 {_X264} -crf 20 -t 3",
+    "whole": f"-r 25 {X264} -crf 20",
+    "flagged": f"-vf interlace=lowpass=off:scan=tff {X264} -crf 20 -flags +ilme+ildct",
+    "combed": f"-vf interlace=lowpass=off:scan=tff,setfield=prog {X264} -crf 20",
+    "combed_bff": f"-vf interlace=lowpass=off:scan=bff,setfield=prog {X264} -crf 28",
+    "combed_soft": f"-vf interlace=lowpass=linear:scan=tff,setfield=prog {X264} -crf 32",
+    "noisy": f"-vf framestep=2,noise=alls=20:allf=t {X264} -crf 23",
+    "standing": f"-vf framestep=1000,loop=-1:1,setpts=N/25/TB -r 25 {X264} -crf 20 -t 3",
 }
 PARITIES = {
     "whole": None, "noisy": None, "standing": None,

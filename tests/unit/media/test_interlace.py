@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import av
 import media
 import pytest
-from interlaced_videos import PARITIES, clip_of, combs, draw, planned
+from interlaced_videos import PARITIES, X264, clip_of, combs, draw, planned
 
-from hdtf_async.core.model import Box, Deinterlace
+from hdtf_async.core.model import Box, Crop, Deinterlace, Form, Interval
 from hdtf_async.media import ffmpeg, interlace
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.media.interlace import Combing
@@ -42,6 +42,19 @@ async def test_combing_is_seen_where_it_is_and_nowhere_else(
 ) -> None:
     """Whatever is flagged, coded well or badly, noisy or at rest; and which half-picture is the earlier."""
     cut = await planned(prober, sources / f"{kind}.mp4", Deinterlace.AUTO)
+    assert (await interlace.look(bundled_ffmpeg(), cut)).parity == parity
+
+
+@pytest.mark.parametrize(("start", "parity"), [(0.2, "tff"), (3.2, None)])
+async def test_only_frames_of_the_clip_are_looked_at(
+    start: float, parity: str | None, prober: Prober, sources: Path, tmp_path: Path
+) -> None:
+    """Also where the only key frame lies before the clip."""
+    joined = "-i combed.mp4 -i whole.mp4 -filter_complex [0:v][1:v]concat,setfield=prog"
+    path = tmp_path / "joined.mp4"
+    media.ffmpeg(sources, f"-v error {joined} {X264} -g 500 -x264-params scenecut=0 -crf 20 {path}")
+    form = Form(crop=Crop.NONE, deinterlace=Deinterlace.AUTO)
+    cut = await media.planned(prober, path, Interval(start, start + 2.6), form)
     assert (await interlace.look(bundled_ffmpeg(), cut)).parity == parity
 
 
