@@ -4,9 +4,9 @@
 
 Each row is one operation on the clips of three films, one at 1080p and two at 720p. ``plain ffmpeg`` is one
 command per clip that seeks, crops and encodes with the same encoder settings and verifies nothing: a lower
-bound for these clips. The next rows are the command lines and the probing of the encode lane. ``the main job``
-is a whole run with existing source videos, including the start of Python. With `--other`, another checkout of
-this program runs the same job in turn.
+bound for these clips. The next rows are the command lines and the probing of the encode lane. ``the main
+job`` is a whole run with existing source videos, including the start of Python. With `--other`, another
+checkout of this program runs the same job in turn.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def test_a_plan_counts_all_that_was_asked_for_but_what_is_there() -> None:
         "raw_dir": [],
         "there": 1,
         "cannot_be_had": {"WDA_V4_000": "box_does_not_fit", "WDA_V3_000": "private"},
-        "other_form": 3,
+        "other_settings": 3,
         "subsets": {"RD": {"videos": 3, "clips": 3}, "WDA": {"videos": 2, "clips": 2}},
         "findings": [
             {

@@ -1,4 +1,4 @@
-"""What a run's events come to in its result."""
+"""The result of a run, counted from its events."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def finding(line: int, number: int = 1) -> Finding:
 
 
 async def test_only_videos_from_youtube_are_counted_as_downloaded() -> None:
-    """Those that were kept from before, and the user's own, took no bandwidth."""
+    """Source videos of earlier runs, and the user's own, took no bandwidth."""
     report = Report()
     for number, origin in enumerate(("kept", "youtube", "user", "youtube")):
         report.add(RawReady(f"RD_V{number}", origin, 10**number, 1.0))
