@@ -204,7 +204,7 @@ class _Asking:
     async def download(self, work: VideoJob, directory: Path, turn: Permit) -> tuple[Choice, Any]:
         self.events.emit(DownloadStarted(work.stem, work.youtube_id, work.attempt, 0))
         info = await self.tool.ask(work.youtube_id, directory)
-        choice = formats.choose(info, policy=self.policy, reference_height=work.reference_height)
+        choice = formats.choose(info, formats.Requirements(self.policy, work.reference_height))
         turn.available()
         return choice, formats.duration(info)
 

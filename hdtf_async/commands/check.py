@@ -24,6 +24,7 @@ from anyio.to_thread import run_sync
 
 from hdtf_async.commands.census import CENSUS
 from hdtf_async.core import exceptions, os_errors
+from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.events import ClipChecked, Found
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.jsonlines import line
@@ -116,7 +117,7 @@ def unlisted(known: JournalIndex) -> dict[str, object]:
     The metadata correctly omit it.
     """
     return {
-        stem: record["metadata"].get("fingerprint")
+        stem: ClipRecord.of(record).fingerprint
         for stem, record in known.clips.items()
         if any(record["form"].get(key) != known.form[key] for key in known.form)
     }
@@ -171,25 +172,26 @@ class Clips:
             there = await run_sync((self.known.out / f"{stem}.mp4").exists)
             words = "its record was withdrawn for re-creation, which has not finished"
             return [Found(shown(f"{stem}.mp4"), WRONG if there else MISSING, words)]
-        told = self.known.clips[stem]["metadata"]
-        found = await self._file(f"{stem}.mp4", told, "", prober)
-        return found + (await self._file(f"{stem}.wav", told, "wav_", prober) if "wav" in told else [])
+        told = ClipRecord.of(self.known.clips[stem])
+        found = await self._file(f"{stem}.mp4", told, prober)
+        return found + ([] if told.wav is None else await self._file(f"{stem}.wav", told, None))
 
-    async def _file(self, name: str, told: Record, kind: str, prober: Prober) -> list[Found]:
+    async def _file(self, name: str, told: ClipRecord, prober: Prober | None) -> list[Found]:
         """Return the problems of a file whose metadata keys start with `kind`."""
         path = self.known.out / name
+        size, digest = (told.wav_bytes, told.wav_sha256) if prober is None else (told.bytes, told.sha256)
         try:
-            words = await run_sync(_content_flaws, path, told.get(f"{kind}bytes"), told.get(f"{kind}sha256"))
+            words = await run_sync(_content_flaws, path, size, digest)
         except FileNotFoundError:
             return [Found(shown(name), MISSING, "file not found")]
         if await run_sync(path.is_file):
-            if kind:
-                words += await run_sync(_wav_flaws, path, told.get("wav_samples"))
+            if prober is None:
+                words += await run_sync(_wav_flaws, path, told.wav_samples)
             else:
                 words += await self._inside(path, told, prober)
         return [Found(shown(name), WRONG, "; ".join(words))] if words else []
 
-    async def _inside(self, path: Path, told: Record, prober: Prober) -> list[str]:
+    async def _inside(self, path: Path, told: ClipRecord, prober: Prober) -> list[str]:
         """Return how a clip differs from its record."""
         try:
             facts = await prober.facts(path, container="mp4")
@@ -202,7 +204,7 @@ class Clips:
             words += await self._decoded(self.tool, path, told, facts)
         return words
 
-    async def _decoded(self, tool: Path, path: Path, told: Record, facts: MediaInfo) -> list[str]:
+    async def _decoded(self, tool: Path, path: Path, told: ClipRecord, facts: MediaInfo) -> list[str]:
         try:
             async with self.lanes.encodes:
                 seconds = max(0.0, facts.end - facts.start)
@@ -211,7 +213,7 @@ class Clips:
             if failure.reason is not Reason.CLIP_WRONG:
                 raise
             return [_brief("cannot be decoded", failure)]
-        same = counted == told.get("frames")
+        same = counted == told.frames
         return [] if same else [f"{counted} frames decoded, recorded {_said(told, 'frames')}"]
 
 
@@ -245,7 +247,7 @@ def _require_limits(error: BaseException) -> None:
         raise Failure(Reason.RESOURCE_LIMIT, os_errors.told(error)) from error
 
 
-def _differences(told: Record, facts: MediaInfo) -> Iterator[str]:
+def _differences(told: ClipRecord, facts: MediaInfo) -> Iterator[str]:
     """Yield the differences between a record and the result of demuxing."""
     seen = asdict(facts)
     found = {key: seen[key] for key in ("width", "height", "frames", "fps")}
@@ -253,7 +255,7 @@ def _differences(told: Record, facts: MediaInfo) -> Iterator[str]:
     sound = seen.get("sound") or {}
     found |= {f"sound_{key}": sound.get(key) for key in ("codec", "rate", "channels")}
     for key, value in found.items():
-        recorded = told.get(key)
+        recorded = told.to_json().get(key)
         rounded = isinstance(value, float) and isinstance(recorded, int | float)
         if abs(value - recorded) > _NEAR if rounded else value != recorded:
             yield f"{key} {value}, recorded {_said(told, key)}"
@@ -305,7 +307,7 @@ def _line_flaw(known: JournalIndex, text: bytes) -> tuple[str, str]:
     record = known.clips.get(stem)
     if record is None:
         return stem, f"no record of {shown(stem)} in the journal"
-    recorded = record["metadata"]
+    recorded = ClipRecord.of(record).to_json()
     if text == line(recorded):
         return stem, ""
     keys = [key for key in {**recorded, **told} if recorded.get(key) != told.get(key)]
@@ -319,7 +321,7 @@ def _foreign(known: JournalIndex) -> list[Found]:
     """Return the files that nothing accounts for."""
     records = known.clips.with_others(known.replaced)
     rows: dict[object, set[str]] = {}
-    for told in (*(record["metadata"] for record in records.values()), *known.failures.values()):
+    for told in (*(ClipRecord.of(record).to_json() for record in records.values()), *known.failures.values()):
         rows.setdefault(told.get("youtube_id"), set()).add(f"{told.get('subset')}_{told.get('name')}")
     raws = {
         name
@@ -355,13 +357,13 @@ def _nobodys(name: str, place: str = "") -> Found:
 
 def seconds_of(record: Record) -> float:
     """Return the recorded duration of a clip; 0 if it is invalid."""
-    seconds = record["metadata"].get("duration")
-    return float(seconds) if isinstance(seconds, int | float) else 0.0
+    return float(ClipRecord.of(record).duration or 0)
 
 
-def _said(told: Record, key: str) -> str:
+def _said(told: ClipRecord, key: str) -> str:
     """Return a recorded value as text; the journal may be from another user, and contain anything."""
-    return shown(str(told[key])) if key in told else "nothing"
+    columns = told.to_json()
+    return shown(str(columns[key])) if key in columns else "nothing"
 
 
 def _brief(what: str, failure: Failure) -> str:

@@ -18,6 +18,7 @@ from anyio.to_thread import run_sync
 
 from hdtf_async.commands.check import FOREIGN, Clips, look, names_a_file, seconds_of, unlisted
 from hdtf_async.core import exceptions
+from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.events import CheckEnded, RunStarted
 from hdtf_async.core.exceptions import OptionsError, unwrap_exception_group
 from hdtf_async.core.failures import ExitCode, Failure, Reason
@@ -53,8 +54,6 @@ FORM = frozenset(option.name for option in fields(Form))
 IDLE = FORM | {"retry_failed", "recut", "split", "split_seed", "scratch", "no_report"}
 """Options that a check does not use: it works on a directory and writes no report, and a repair knows which
 clips to re-create and how they are split."""
-_MORE: dict[str, type] = {"correction": str, "segment": int, "zoom": float}
-"""Additional metadata of some clips, with the name and the type of the clip's field."""
 
 
 @dataclass(slots=True)
@@ -222,8 +221,8 @@ async def _mend(result: Check, seen: Seen, run: RunContext) -> None:
     clips = []
     for stem, record in before.items():
         clip = recorded_clip(record)
-        told = record["metadata"].get("fingerprint")
-        if clip is not None and clip.stem == stem and plan.fingerprint(clip, run.options.form) == told:
+        recorded = ClipRecord.of(record).fingerprint
+        if clip is not None and clip.stem == stem and plan.fingerprint(clip, run.options.form) == recorded:
             clips.append(clip)
         else:
             result.left[stem] = "made with other settings or by another version of this program"
@@ -240,7 +239,7 @@ async def _mend(result: Check, seen: Seen, run: RunContext) -> None:
     finally:
         await directory.write_views((), absent)
     result.other_bytes = sum(
-        known.clips[stem]["metadata"]["sha256"] != before[stem]["metadata"].get("sha256")
+        ClipRecord.of(known.clips[stem]).sha256 != ClipRecord.of(before[stem]).sha256
         for stem in result.report.done
     )
 
@@ -263,21 +262,27 @@ def recorded_form(known: JournalIndex, options: Options) -> Options:
 
 def recorded_clip(record: Record) -> Clip | None:
     """Return the clip of a record; None if it has none."""
-    told = record["metadata"]
-    match told:
-        case {
-            "subset": str(subset),
-            "name": str(name),
-            "youtube_id": str(youtube_id),
-            "reference_height": int(height),
-            "index": int(index),
-            "start": int(start) | float(start),
-            "end": int(end) | float(end),
-            "box": [int(left), int(top), int(width), int(box_height)],
-        }:
-            video = Video(subset, name, youtube_id, height)
-            more = {key: told[key] for key, kind in _MORE.items() if isinstance(told.get(key), kind)}
-            clip = Clip(video, index, Interval(start, end), Box(left, top, width, box_height), **more)
+    told = ClipRecord.of(record)
+    video = told.subset, told.name, told.youtube_id, told.reference_height
+    match *video, told.index, told.interval, told.box:
+        case (
+            str(subset),
+            str(name),
+            str(youtube_id),
+            int(height),
+            int(index),
+            Interval() as interval,
+            Box() as box,
+        ):
+            clip = Clip(
+                Video(subset, name, youtube_id, height),
+                index,
+                interval,
+                box,
+                zoom=told.zoom,
+                correction=told.correction,
+                segment=told.segment,
+            )
             # Files are written under this name: it must not contain a path.
             return clip if names_a_file(clip.stem) else None
     return None

@@ -19,7 +19,8 @@ from anyio import to_thread
 
 from hdtf_async.demo import scene
 from hdtf_async.demo.film import Film, width_of
-from hdtf_async.process import supervisor
+from hdtf_async.media.run import FfmpegError, run_ffmpeg
+from hdtf_async.process.supervisor import Command
 
 FACTS = "film.json"
 """Name of the file that describes the contents of a film's directory."""
@@ -72,9 +73,10 @@ async def _draw_film(directory: Path, film: Film, ffmpeg: Path) -> None:
     with tempfile.TemporaryDirectory(prefix=".drawing-", dir=directory) as scratch:
         made = Path(scratch) / "made"
         made.mkdir()
-        ended = await supervisor.run([str(ffmpeg), *_arguments(film, made)], deadline=_DEADLINE)
-        if ended.code != 0:
-            raise DrawingError(ended.words)
+        try:
+            await run_ffmpeg(Command([str(ffmpeg), *_arguments(film, made)]), deadline=_DEADLINE)
+        except FfmpegError as failure:
+            raise DrawingError(failure.words) from None
         await to_thread.run_sync(_publish, film, made, directory / film.youtube_id)
 
 

@@ -178,14 +178,13 @@ class Downloader:
 
         A new URL of the same client often works, and HLS has lower quality or lacks the size.
         """
-        choose = partial(
-            formats.choose,
-            info,
-            policy=self._options.resolution,
-            reference_height=work.reference_height,
+        required = formats.Requirements(
+            self._options.resolution,
+            work.reference_height,
             audio=self._options.audio is not Audio.NONE,
             hdr=self._options.hdr,
         )
+        choose = partial(formats.choose, info, required)
         choice = choose(avoid=avoid)
         forbidden = Counter[str]()
         for source, videos in self._forbidding.items():

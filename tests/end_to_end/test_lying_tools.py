@@ -31,7 +31,8 @@ from hdtf_async.process import supervisor as process
 
 async def flood(script, most):
     hide = masks.Mask(["a password", "another one"])
-    ended = await process.run(["/bin/sh", "-c", script], deadline=3000, stall=3000, hide=hide)
+    command = process.Command(["/bin/sh", "-c", script], hide=hide)
+    ended = await process.run(command, deadline=3000, stall=3000)
     assert ended.code == 0 and len(ended.words) <= process.TAIL_LINES * process.WORDS_LIMIT
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from shared import Finished, children, exported
+from shared import CLIPS, Finished, children, exported, lines
 
 import hdtf_async
 from hdtf_async import ExitCode, FormError, Lanes, Options, Reason, demo
 from hdtf_async.core import events, model
+from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.dataset import plan, tables
 from hdtf_async.demo.answers import Answer
 from hdtf_async.output import directory
@@ -27,18 +28,8 @@ from hdtf_async.output import directory
 if TYPE_CHECKING:
     from pathlib import Path
 
-CLIPS = [
-    "RD_Radio1_000", "RD_Radio1_001", "RD_Radio2_000",
-    "WDA_Speaker1_000", "WDA_Speaker2_000", "WDA_Speaker3_000",
-    "WRA_Guest1_000", "WRA_Guest2_000", "WRA_Guest2_001", "WRA_Guest2_002",
-]  # fmt: skip
 PRIVATE = "Private video. Sign in if you've been granted access to this video"
 BOT = "Sign in to confirm you\N{RIGHT SINGLE QUOTATION MARK}re not a bot"
-
-
-def lines(path: Path) -> list[dict[str, Any]]:
-    """Return the JSON lines of a file."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def left_over(out: Path) -> list[Path]:
@@ -64,6 +55,14 @@ async def test_the_demo_ends_with_every_clip_there(finished: Finished) -> None:
     assert all((finished.out / line["file_name"]).stat().st_size == line["bytes"] for line in metadata)
     assert lines(finished.out / "failures.jsonl") == []
     assert left_over(finished.out) == []
+
+
+async def test_every_key_of_the_metadata_is_a_column(finished: Finished) -> None:
+    """Of the type that its column has; null stands for what is unknown."""
+    for line in lines(finished.out / "metadata.jsonl"):
+        record = ClipRecord.from_json(line)
+        for key, value in line.items():
+            assert (value is None) == (getattr(record, key) is None), (key, value)
 
 
 async def test_metadata_says_where_a_clip_comes_from(finished: Finished) -> None:

@@ -6,7 +6,6 @@ against the real ones, so that the rehearsal is worth something.
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections import Counter
 from dataclasses import replace
@@ -20,6 +19,7 @@ from anyio.to_thread import run_sync
 from fakes import ffmpeg as fake_ffmpeg
 from fakes import kit, mp4
 from fakes import yt_dlp as fake_yt_dlp
+from shared import lines
 
 import hdtf_async
 from hdtf_async.core import model
@@ -35,7 +35,6 @@ from hdtf_async.youtube import formats, javascript
 from hdtf_async.youtube.ytdlp import YtDlp
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from hdtf_async.media.demux import MediaInfo
@@ -68,11 +67,6 @@ def options(fakes: kit.Fakes, limit: int | None = None) -> Options:
         corrections=Corrections.VERIFIED,
         limit=limit,
     )
-
-
-def lines(path: Path) -> list[dict[str, object]]:
-    """Read a file of JSON lines."""
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
 def no_process(*words: object, **_more: object) -> NoReturn:
@@ -119,7 +113,7 @@ async def test_all_clips_of_the_shipped_tables_are_made_and_a_second_run_starts_
 
     made = lines(out / "metadata.jsonl")
     assert [line["file_name"] for line in made] == sorted(f"{stem}.mp4" for stem in due)
-    assert all(line["frames"] == 5 * (line["end"] - line["start"]) for line in made)  # type: ignore[operator]
+    assert all(line["frames"] == 5 * (line["end"] - line["start"]) for line in made)
     failed = lines(out / "failures.jsonl")
     assert [line["clip"] for line in failed] == sorted(TALL)
     assert all("--corrections unverified" in str(line["what_to_do"]) for line in failed)
@@ -208,7 +202,10 @@ async def test_a_real_decoder_finds_no_fault_in_a_fake_video(
     with path.open("wb") as target:
         mp4.write(target, width=width, height=height, frames=40, rate=rate, size=100_000)
     ended = await supervisor.run(
-        [str(bundled_ffmpeg()), "-v", "warning", "-xerror", "-i", str(path), "-f", "null", "-"], deadline=60
+        supervisor.Command(
+            [str(bundled_ffmpeg()), "-v", "warning", "-xerror", "-i", str(path), "-f", "null", "-"]
+        ),
+        deadline=60,
     )
     assert (ended.code, ended.words) == (0, "")
     async with Prober() as prober:
@@ -228,14 +225,14 @@ async def test_the_fakes_refuse_a_command_line_with_a_word_changed(
     started: list[list[str]] = []
     run = supervisor.run
 
-    async def noted(argv: Sequence[str], **more: object) -> supervisor.Ended:
-        started.append(list(argv)[1:])
-        return await run(argv, **more)  # type: ignore[arg-type]
+    async def noted(command: supervisor.Command, **more: object) -> supervisor.Ended:
+        started.append(list(command.argv)[1:])
+        return await run(command, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(supervisor, "run", noted)
     tool = YtDlp(options(fakes), fakes.ffmpeg)
     info = await tool.ask(ID, tmp_path)
-    rendition = formats.choose(info, policy=model.Resolution.REFERENCE, reference_height=720).video
+    rendition = formats.choose(info, formats.Requirements(model.Resolution.REFERENCE, 720)).video
     raw = tmp_path / "raw.mp4"
     await tool.fetch(info, rendition, raw, lambda _progress: None)
     async with Prober() as prober:
@@ -295,7 +292,7 @@ async def test_a_fault_of_the_fake_yt_dlp_hits_as_often_as_it_should(
 
     async def get() -> int:
         info = await tool.ask(ID, tmp_path)
-        rendition = formats.choose(info, policy=model.Resolution.REFERENCE, reference_height=720).video
+        rendition = formats.choose(info, formats.Requirements(model.Resolution.REFERENCE, 720)).video
         path = tmp_path / "raw.mp4"
         await tool.fetch(info, rendition, path, lambda _progress: None)
         assert path.stat().st_size == rendition.size

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hdtf_async.core.model import Hdr, Resolution
-from hdtf_async.youtube.formats import Choice, choose
+from hdtf_async.youtube.formats import Choice, Requirements, choose
 
 Entry = dict[str, object]
 
@@ -132,4 +132,4 @@ def chosen(
 ) -> Choice:
     """Choose from a list of formats."""
     info: dict[str, object] = {"id": "CPCoMyuBRM0", "duration": 212, "formats": formats}
-    return choose(info, policy=policy, reference_height=reference_height, audio=audio, hdr=hdr)
+    return choose(info, Requirements(policy, reference_height, audio=audio, hdr=hdr))

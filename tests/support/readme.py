@@ -190,6 +190,7 @@ def recipes_table() -> str:
 def trees() -> str:
     """Return the trees of all recipes for three clips of the demo, one below the other."""
     from hdtf_async.commands.export import MANIFEST  # noqa: PLC0415
+    from hdtf_async.core.clip_record import ClipRecord  # noqa: PLC0415
     from hdtf_async.core.recipes import RECIPES, How  # noqa: PLC0415
 
     drawn = []
@@ -197,8 +198,7 @@ def trees() -> str:
         sides: dict[str, list[str]] = {side: [] for side in EXPORTED.values()}
         places = [MANIFEST, *recipe.lists_of(sides, "")]
         for stem in EXPORTED:
-            told = {"sha256": "", "wav_sha256": "", "frames": FRAMES[stem]}
-            for place, item in recipe.items(stem, told):
+            for place, item in recipe.items(stem, ClipRecord({"frames": FRAMES[stem]})):
                 frames = [f"{place}/{number}.jpg" for number in range(item.frames)]
                 beside = [f"{place}/{other}" for other in item.beside]
                 places += [*frames, *beside] if item.how is How.FRAMES else [place]

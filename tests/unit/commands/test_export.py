@@ -26,6 +26,7 @@ from hdtf_async import FormError, Options, StoreError
 from hdtf_async.cli import parser as flags
 from hdtf_async.cli.main import main
 from hdtf_async.commands.export import MANIFEST, export
+from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.exceptions import BusyError
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.recipes import RECIPES
@@ -194,8 +195,8 @@ async def test_clips_with_other_settings_are_rejected_with_the_command_for_them(
 def test_differences_from_a_recipe_are_reported(change: dict[str, Any], words: str) -> None:
     """In the units of the recipe."""
     told = {"fps": 25.0, "width": 512, "height": 512, "sound_codec": "aac", "wav": "a.wav"}
-    assert [*RECIPES["real3dportrait"].flaws(told)] == []
-    assert [*RECIPES["real3dportrait"].flaws(told | change)] == [words]
+    assert [*RECIPES["real3dportrait"].flaws(ClipRecord(told))] == []
+    assert [*RECIPES["real3dportrait"].flaws(ClipRecord(told | change))] == [words]
 
 
 @pytest.mark.parametrize("place", ["videos/RD_Radio2_000.mp4", "audios/WRA_Guest1_000.wav", "train.txt"])

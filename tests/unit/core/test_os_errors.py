@@ -102,7 +102,7 @@ async def test_a_program_that_cannot_be_started_is_not_always_missing(
     monkeypatch.setattr(supervisor, "Popen", _raising(_error(name)))
     monkeypatch.setattr(guard, "Popen", _raising(_error(name)))
     with pytest.raises(Failure) as raised:
-        await supervisor.run(["ffmpeg"], deadline=1)
+        await supervisor.run(supervisor.Command(["ffmpeg"]), deadline=1)
     assert raised.value.reason is due
     with pytest.raises(Failure) as raised:
         async with guard.guarding():

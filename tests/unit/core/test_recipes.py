@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.model import Audio
 from hdtf_async.core.recipes import RECIPES, How, Item
 
@@ -61,7 +62,7 @@ def test_a_clip_in_another_form_is_told_by_its_metadata(
 ) -> None:
     """With each thing that is not as the code needs it."""
     told = {key: value for key, value in {**GOOD, **changed}.items() if value is not ...}
-    assert list(RECIPES[name].flaws(told)) == flaws
+    assert list(RECIPES[name].flaws(ClipRecord(told))) == flaws
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,7 @@ def test_a_clip_in_another_form_is_told_by_its_metadata(
 )
 def test_each_file_is_where_the_code_looks_for_it(name: str, items: dict[str, Item]) -> None:
     """Linked where the code only reads it, copied where it writes."""
-    assert dict(RECIPES[name].items("RD_A_000", GOOD)) == items
+    assert dict(RECIPES[name].items("RD_A_000", ClipRecord(GOOD))) == items
 
 
 @pytest.mark.parametrize(

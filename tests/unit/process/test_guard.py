@@ -31,7 +31,8 @@ SUPERVISOR = """
         lock = os.open(sys.argv[1], os.O_RDWR)
         async with guarding(lock) as guard, anyio.create_task_group() as group:
             async def child():
-                await process.run(["/bin/sh", "-c", sys.argv[2]], deadline=60, guard=guard)
+                command = process.Command(["/bin/sh", "-c", sys.argv[2]])
+                await process.run(command, deadline=60, guard=guard)
             for _ in range(3):
                 group.start_soon(child)
 
@@ -131,7 +132,9 @@ async def test_a_run_works_without_its_sentinel(lock: Path) -> None:
                 if number is not None:
                     os.kill(sentinel, number)
                 for _ in range(3):
-                    ended = await process.run(["/bin/sh", "-c", "exit 7"], deadline=60, guard=guard)
+                    ended = await process.run(
+                        process.Command(["/bin/sh", "-c", "exit 7"]), deadline=60, guard=guard
+                    )
                     assert ended.code == 7
                 if number is signal.SIGSTOP:
                     os.kill(sentinel, signal.SIGCONT)  # otherwise the supervisor waits before it kills it

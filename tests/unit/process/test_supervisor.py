@@ -18,7 +18,7 @@ from anyio import Event, create_task_group
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.process import supervisor
 from hdtf_async.process.guard import guarding
-from hdtf_async.process.supervisor import Companion, Ended, run
+from hdtf_async.process.supervisor import Command, Companion, Ended, run
 
 SOON = 20.0
 """A deadline that no child here reaches."""
@@ -87,12 +87,12 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("code", [0, 1, 100, 255])
 async def test_exit_codes_are_returned_and_not_judged(code: int) -> None:
     """The caller decides whether a code is an error."""
-    assert await run(shell(f"exit {code}"), deadline=SOON) == Ended(code, "", b"")
+    assert await run(Command(shell(f"exit {code}")), deadline=SOON) == Ended(code, "", b"")
 
 
 async def test_a_signal_is_a_negative_code() -> None:
     """As in the standard library."""
-    ended = await run(shell("kill -SEGV $$"), deadline=SOON)
+    ended = await run(Command(shell("kill -SEGV $$")), deadline=SOON)
     assert ended.code == -signal.SIGSEGV
 
 
@@ -105,10 +105,10 @@ async def test_the_exit_is_detected_without_a_pidfd(
         raise PermissionError
 
     monkeypatch.setattr(os, "pidfd_open", refuse)
-    assert (await run(shell("sleep 0.02; exit 3"), deadline=SOON)).code == 3
+    assert (await run(Command(shell("sleep 0.02; exit 3")), deadline=SOON)).code == 3
     monkeypatch.delattr(os, "pidfd_open")
     monkeypatch.delattr(os, "waitid")
-    assert (await run(shell("sleep 0.02; exit 4"), deadline=SOON)).code == 4
+    assert (await run(Command(shell("sleep 0.02; exit 4")), deadline=SOON)).code == 4
 
 
 async def test_a_child_reaped_by_the_host_program_still_ends(
@@ -118,7 +118,7 @@ async def test_a_child_reaped_by_the_host_program_still_ends(
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     monkeypatch.setattr(supervisor, "GRACE", 1)
     try:
-        assert (await run(shell("echo said; exit 3"), deadline=SOON, keep=100)).out == b"said\n"
+        assert (await run(Command(shell("echo said; exit 3"), keep=100), deadline=SOON)).out == b"said\n"
     finally:
         signal.signal(signal.SIGCHLD, before)
 
@@ -130,7 +130,7 @@ async def test_the_message_is_the_last_lines_of_stderr() -> None:
     """Later lines replace earlier ones; stdout is not included."""
     lines = supervisor.TAIL_LINES + 7
     code = "import sys\nfor n in range(int(sys.argv[1])): print('line', n, file=sys.stderr)\nprint('no word')"
-    ended = await run(python(code, str(lines)), deadline=SOON)
+    ended = await run(Command(python(code, str(lines))), deadline=SOON)
     assert ended.words.split("\n") == [f"line {n}" for n in range(7, lines)]
 
 
@@ -138,7 +138,7 @@ async def test_lines_end_with_any_mix_of_newlines_and_carriage_returns() -> None
     """Progress bars end theirs with a carriage return; empty lines are ignored; the last may lack its end."""
     heard = Heard()
     written = r"one\rtwo\r\nthree\n\n\r\nfour"
-    await run(shell(f"printf '{written}'; printf '{written}' >&2"), deadline=SOON, on_line=heard)
+    await run(Command(shell(f"printf '{written}'; printf '{written}' >&2")), deadline=SOON, on_line=heard)
     assert heard == ["one", "two", "three", "four"]
 
 
@@ -151,7 +151,7 @@ async def test_a_line_read_in_pieces_is_one_line() -> None:
         time.sleep(0.01)
     """
     heard = Heard()
-    ended = await run(python(code), deadline=SOON, on_line=heard)
+    ended = await run(Command(python(code)), deadline=SOON, on_line=heard)
     assert heard == ["grün", "no end"]
     assert ended.words == "grün\nno end"
 
@@ -159,7 +159,9 @@ async def test_a_line_read_in_pieces_is_one_line() -> None:
 async def test_invalid_utf_8_is_marked_and_not_fatal() -> None:
     """A tool may print any file name."""
     heard = Heard()
-    ended = await run(shell(r"printf 'a\377b\n\000\n'; printf 'x\300y' >&2"), deadline=SOON, on_line=heard)
+    ended = await run(
+        Command(shell(r"printf 'a\377b\n\000\n'; printf 'x\300y' >&2")), deadline=SOON, on_line=heard
+    )
     assert heard == ["a\N{REPLACEMENT CHARACTER}b", "\0"]
     assert ended.words == "x\N{REPLACEMENT CHARACTER}y"
 
@@ -173,7 +175,7 @@ async def test_a_long_line_is_truncated_and_the_next_one_complete() -> None:
         pipe.write("\\nword\\n")
     """
     heard = Heard()
-    ended = await run(python(code), deadline=SOON, on_line=heard)
+    ended = await run(Command(python(code)), deadline=SOON, on_line=heard)
     assert heard == ["x" * supervisor.LINE_LIMIT, "word"]
     assert ended.words.split("\n") == ["x" * supervisor.WORDS_LIMIT, "word"]
 
@@ -183,7 +185,7 @@ async def test_large_output_on_both_pipes_takes_no_memory() -> None:
     script = "head -c 200000000 /dev/zero & yes words | head -c 1000000 >&2; wait"
     tracemalloc.start()
     try:
-        ended = await run(shell(script), deadline=60)
+        ended = await run(Command(shell(script)), deadline=60)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -195,7 +197,7 @@ async def test_large_output_on_both_pipes_takes_no_memory() -> None:
 async def test_stdout_is_returned_up_to_the_limit() -> None:
     """To the byte, and `on_line` receives none of it."""
     heard = Heard()
-    ended = await run(shell(r"printf 'a\r\nb\000'"), deadline=SOON, keep=5, on_line=heard)
+    ended = await run(Command(shell(r"printf 'a\r\nb\000'"), keep=5), deadline=SOON, on_line=heard)
     assert ended.out == b"a\r\nb\0"
     assert not heard
 
@@ -203,7 +205,7 @@ async def test_stdout_is_returned_up_to_the_limit() -> None:
 async def test_more_output_than_the_limit_ends_the_child() -> None:
     """Even if it would never stop printing."""
     with pytest.raises(Failure) as failure:
-        await run(shell("echo $$ >&2; cat /dev/zero"), deadline=SOON, keep=100_000)
+        await run(Command(shell("echo $$ >&2; cat /dev/zero"), keep=100_000), deadline=SOON)
     assert failure.value.reason is Reason.TOOL_FAILED
     assert "100000" in failure.value.words
 
@@ -219,7 +221,9 @@ async def test_without_feed_stdin_is_empty() -> None:
     before = os.dup(0)
     os.dup2(ours, 0)
     try:
-        ended = await run(python("import sys; print(repr(sys.stdin.read()))"), deadline=SOON, keep=100)
+        ended = await run(
+            Command(python("import sys; print(repr(sys.stdin.read()))"), keep=100), deadline=SOON
+        )
     finally:
         os.dup2(before, 0)
         os.close(before)
@@ -230,19 +234,19 @@ async def test_without_feed_stdin_is_empty() -> None:
 async def test_a_feed_larger_than_any_pipe_arrives_completely() -> None:
     """While the child already prints."""
     feed = os.urandom(3_000_000)
-    assert (await run(["cat"], deadline=SOON, feed=feed, keep=len(feed))).out == feed
+    assert (await run(Command(["cat"], feed=feed, keep=len(feed)), deadline=SOON)).out == feed
 
 
 @pytest.mark.parametrize("script", ["exit 7", "exec <&-; sleep 0.05; exit 7", "head -c 1 >&2; exit 7"])
 async def test_a_child_need_not_read_its_stdin(script: str) -> None:
     """Its exit code says what it thinks of it."""
-    assert (await run(shell(script), deadline=SOON, feed=bytes(1_000_000))).code == 7
+    assert (await run(Command(shell(script), feed=bytes(1_000_000)), deadline=SOON)).code == 7
 
 
 async def test_a_child_works_in_its_directory(tmp_path: Path) -> None:
     """If given; otherwise in that of this program."""
     for directory, place in ((tmp_path, tmp_path), (None, Path.cwd())):
-        ended = await run(["pwd", "-P"], deadline=SOON, keep=4096, directory=directory)
+        ended = await run(Command(["pwd", "-P"], keep=4096, directory=directory), deadline=SOON)
         assert ended.out.decode().strip() == os.path.realpath(place)
 
 
@@ -258,7 +262,9 @@ async def test_only_the_named_descriptors_are_inherited(tmp_path: Path) -> None:
     """
     try:
         async with guarding(named) as guard:
-            ended = await run(python(code, str(named), str(other)), deadline=SOON, keep=100, guard=guard)
+            ended = await run(
+                Command(python(code, str(named), str(other)), keep=100), deadline=SOON, guard=guard
+            )
     finally:
         os.close(named)
         os.close(other)
@@ -268,13 +274,15 @@ async def test_only_the_named_descriptors_are_inherited(tmp_path: Path) -> None:
 async def test_a_childs_memory_is_limited() -> None:
     """Exceeding the limit is an error in the child, instead of exhausting the machine."""
     code = "try: bytearray(1 << 30)\nexcept MemoryError: print('refused')\nelse: print('given')"
-    ended = await run(python(code), deadline=SOON, keep=100, memory=1 << 29)
+    ended = await run(Command(python(code), keep=100, memory=1 << 29), deadline=SOON)
     assert ended.out == b"refused\n"
 
 
 async def test_a_child_has_its_own_session() -> None:
     """So that Ctrl-C on the terminal only reaches the program, which ends its children in order."""
-    ended = await run(python("import os; print(os.getpid() == os.getsid(0))"), deadline=SOON, keep=100)
+    ended = await run(
+        Command(python("import os; print(os.getpid() == os.getsid(0))"), keep=100), deadline=SOON
+    )
     assert ended.out == b"True\n"
 
 
@@ -286,7 +294,7 @@ async def test_a_missing_program_is_a_missing_tool(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for name in ("no-such-tool-of-hdtf", str(tmp_path / "tool"), str(tmp_path / "file" / "tool")):
         with pytest.raises(Failure) as failure:
-            await run([name], deadline=SOON)
+            await run(Command([name]), deadline=SOON)
         assert failure.value.reason is Reason.TOOL_MISSING
         assert name in failure.value.words
 
@@ -301,7 +309,7 @@ async def test_a_file_that_cannot_be_executed_is_a_missing_tool(tmp_path: Path) 
     (tmp_path / "script").chmod(0o755)
     for name in ("plain", "directory", "picture", "script"):
         with pytest.raises(Failure) as failure:
-            await run([str(tmp_path / name)], deadline=SOON)
+            await run(Command([str(tmp_path / name)]), deadline=SOON)
         assert failure.value.reason is Reason.TOOL_MISSING
         assert name in failure.value.words
 
@@ -309,7 +317,7 @@ async def test_a_file_that_cannot_be_executed_is_a_missing_tool(tmp_path: Path) 
 async def test_a_missing_working_directory_is_named(tmp_path: Path) -> None:
     """And not the tool, which exists."""
     with pytest.raises(Failure) as failure:
-        await run(["true"], deadline=SOON, directory=tmp_path / "nowhere")
+        await run(Command(["true"], directory=tmp_path / "nowhere"), deadline=SOON)
     assert "nowhere" in failure.value.words
 
 
@@ -320,7 +328,7 @@ async def test_a_child_is_ended_at_its_deadline() -> None:
     """However active it is, and its last messages are kept."""
     with pytest.raises(Failure) as failure:
         await run(
-            shell("echo last words >&2; while echo alive; do sleep 0.01; done"),
+            Command(shell("echo last words >&2; while echo alive; do sleep 0.01; done")),
             deadline=0.5,
             stall=SOON,
             on_line=lambda _: True,
@@ -333,7 +341,10 @@ async def test_progress_prevents_a_stall() -> None:
     """A child that takes many times the stall timeout, and reports progress."""
     heard = Heard(signs=True)
     ended = await run(
-        shell("for n in $(seq 30); do echo $n; sleep 0.04; done"), deadline=SOON, stall=0.6, on_line=heard
+        Command(shell("for n in $(seq 30); do echo $n; sleep 0.04; done")),
+        deadline=SOON,
+        stall=0.6,
+        on_line=heard,
     )
     assert ended.code == 0
     assert len(heard) == 30
@@ -344,7 +355,10 @@ async def test_output_without_progress_does_not_prevent_a_stall() -> None:
     heard = Heard(signs=False)
     with pytest.raises(Failure) as failure:
         await run(
-            shell("echo hm >&2; while echo 50%; do sleep 0.01; done"), deadline=SOON, stall=0.5, on_line=heard
+            Command(shell("echo hm >&2; while echo 50%; do sleep 0.01; done")),
+            deadline=SOON,
+            stall=0.5,
+            on_line=heard,
         )
     assert failure.value.reason is Reason.STALLED
     assert failure.value.words == "hm\nno progress for 0.5 s"
@@ -354,7 +368,9 @@ async def test_output_without_progress_does_not_prevent_a_stall() -> None:
 async def test_progress_only_prevents_a_stall_for_the_timeout() -> None:
     """A child that made progress once, and then stopped."""
     with pytest.raises(Failure) as failure:
-        await run(shell("echo; echo one; sleep 100"), deadline=SOON, stall=0.3, on_line=Heard(signs=True))
+        await run(
+            Command(shell("echo; echo one; sleep 100")), deadline=SOON, stall=0.3, on_line=Heard(signs=True)
+        )
     assert failure.value.reason is Reason.STALLED
 
 
@@ -371,7 +387,7 @@ async def test_time_while_this_program_was_stopped_does_not_count() -> None:
 
             async def child() -> None:
                 script = "echo begun; sleep 0.3; exit 5"
-                ended.append(await run(shell(script), deadline=100, stall=50, on_line=heard))
+                ended.append(await run(Command(shell(script)), deadline=100, stall=50, on_line=heard))
 
             tasks.start_soon(child)
             await heard.first.wait()
@@ -400,7 +416,7 @@ async def cancelled(script: list[str]) -> list[int]:
     async with create_task_group() as tasks:
 
         async def child() -> None:
-            await run(script, deadline=SOON, on_line=heard)
+            await run(Command(script), deadline=SOON, on_line=heard)
             pytest.fail("the cancellation was swallowed")
 
         tasks.start_soon(child)
@@ -429,7 +445,7 @@ async def test_grandchildren_end_with_a_timed_out_child() -> None:
     while len(numbers(heard)) < 2:  # it could time out before it has started them
         heard = Heard()
         with pytest.raises(Failure):
-            await run(shell(FAMILY), deadline=deadline, on_line=heard)
+            await run(Command(shell(FAMILY)), deadline=deadline, on_line=heard)
         deadline *= 2
     for number in numbers(heard):
         assert await gone(number)
@@ -439,7 +455,7 @@ async def test_grandchildren_end_with_a_timed_out_child() -> None:
 async def test_grandchildren_end_after_their_parent() -> None:
     """They keep the pipes open: the output is read, the exit code is the child's, and nothing waits."""
     heard = Heard()
-    ended = await run(shell(ORPHANS), deadline=SOON, on_line=heard)
+    ended = await run(Command(shell(ORPHANS)), deadline=SOON, on_line=heard)
     assert ended.code == 6
     for number in numbers(heard):
         assert await gone(number)
@@ -457,7 +473,7 @@ async def test_a_process_outside_the_group_blocks_nothing() -> None:
     """
     heard = Heard()
     try:
-        assert (await run(python(code), deadline=SOON, on_line=heard)).code == 0
+        assert (await run(Command(python(code)), deadline=SOON, on_line=heard)).code == 0
     finally:
         for number in numbers(heard):
             os.kill(number, signal.SIGKILL)
@@ -480,7 +496,7 @@ async def test_cancelling_a_scope_ends_the_group_and_continues(script: str) -> N
 async def test_cancelling_a_task_ends_the_group_and_continues(script: str, impatience: int) -> None:
     """With plain asyncio, as in a host program; repeated cancellation makes no difference."""
     heard = Heard()
-    task = asyncio.create_task(run(shell(script), deadline=SOON, on_line=heard))
+    task = asyncio.create_task(run(Command(shell(script)), deadline=SOON, on_line=heard))
     await heard.first.wait()
     for _ in range(impatience):
         task.cancel()
@@ -497,9 +513,9 @@ async def test_cancelling_before_the_start_leaves_no_process(tmp_path: Path) -> 
     script = shell(f"echo $$ > {told}.new; mv {told}.new {told}; sleep 100")
     with anyio.CancelScope() as scope:
         scope.cancel()
-        await run(script, deadline=SOON)
+        await run(Command(script), deadline=SOON)
     assert scope.cancelled_caught
-    task = asyncio.create_task(run(script, deadline=SOON))
+    task = asyncio.create_task(run(Command(script), deadline=SOON))
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -516,7 +532,7 @@ async def test_an_error_in_the_callback_ends_the_group() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ExceptionGroup) as raised:
-        await run(shell(FAMILY), deadline=SOON, on_line=stumble)
+        await run(Command(shell(FAMILY)), deadline=SOON, on_line=stumble)
     assert raised.group_contains(ZeroDivisionError)
     for number in numbers(seen):
         assert await gone(number)
@@ -528,7 +544,7 @@ async def test_parallel_children_do_not_mix() -> None:
 
     async def one(number: int) -> None:
         script = shell(f"cat; echo {number} >&2; exit {number}")
-        ended[number] = await run(script, deadline=SOON, feed=b"%d" % number * 50_000, keep=200_000)
+        ended[number] = await run(Command(script, feed=b"%d" % number * 50_000, keep=200_000), deadline=SOON)
 
     async with create_task_group() as tasks:
         for number in range(10, 26):

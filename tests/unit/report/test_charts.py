@@ -6,8 +6,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from hdtf_async.core.tally import Outcome, Span
 from hdtf_async.report import charts
-from hdtf_async.report.history import Course, Run, Span
+from hdtf_async.report.history import Run
 
 Shape = tuple[str, ...]
 
@@ -33,12 +34,12 @@ def test_a_timeline_has_a_row_for_each_bar_that_lies_upon_another() -> None:
         115.0,
         downloads=[
             Span("RD_A", 101, 104),
-            Span("RD_B", 102, 106, Course.AGAIN, "network"),
-            Span("RD_B", 112, 113, Course.FAILED, "raw_truncated"),
+            Span("RD_B", 102, 106, Outcome.AGAIN, "network"),
+            Span("RD_B", 112, 113, Outcome.FAILED, "raw_truncated"),
         ],
-        encodes=[Span("RD_A_000", 105.5, 109), Span("RD_A_001", 109, 111, Course.OPEN)],
+        encodes=[Span("RD_A_000", 105.5, 109), Span("RD_A_001", 109, 111, Outcome.OPEN)],
         waits=[Span("RD_A_000", 105, 105.5), Span("RD_A_001", 105, 109)],
-        closed=[Span("", 108, 110, words="refused")],
+        closed=[Span("", 108, 110, reason="refused")],
     )
     size, drawn = shapes(charts.timeline(run))
     assert size == "0 0 1000 152"

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.failures import Reason
 from hdtf_async.core.shards import Shard
+from hdtf_async.core.tally import Outcome, Span
 from hdtf_async.report import content
 from hdtf_async.report.content import ReportData
-from hdtf_async.report.history import Course, Run, Span
+from hdtf_async.report.history import Run
 
 NBSP = "\N{NO-BREAK SPACE}"
 NOON = 1_700_000_000.0
@@ -33,9 +35,9 @@ def line(number: int, **more: object) -> dict[str, Any]:
     } | more
 
 
-def there(*lines: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return lines by the stems of their clips."""
-    return {told["file_name"].removesuffix(".mp4"): told for told in lines}
+def there(*lines: dict[str, Any]) -> dict[str, ClipRecord]:
+    """Return the records of clips, by the stems of the clips."""
+    return {told["file_name"].removesuffix(".mp4"): ClipRecord(told) for told in lines}
 
 
 def lost(number: int, reason: str = "private", **more: object) -> dict[str, Any]:
@@ -130,7 +132,7 @@ def test_sizes_have_three_figures(size: float, words: str) -> None:
 )
 def test_a_figure_is_believed_only_if_it_can_be_one(value: object, number: float) -> None:
     """The journal of a received directory may say anything."""
-    assert content.number({"x": value}, "x") == number
+    assert content.number(ClipRecord({"duration": value}).duration) == number
 
 
 def test_the_newest_twelve_runs_that_did_something_are_drawn() -> None:
@@ -149,10 +151,10 @@ def test_the_newest_twelve_runs_that_did_something_are_drawn() -> None:
 def test_a_run_is_told_by_what_both_lanes_did() -> None:
     """How long each was at work, both at once, and why downloads were paused."""
     made = run(
-        closed=[Span("", NOON, NOON + 5, words="refused"), Span("", NOON, NOON + 7, words="unreachable")],
+        closed=[Span("", NOON, NOON + 5, reason="refused"), Span("", NOON, NOON + 7, reason="unreachable")],
         end={"stopped": "disk full\nmore"},
     )
-    made.encodes.append(Span("RD_Radio1_001", NOON + 30, NOON + 35, Course.FAILED, "clip_wrong"))
+    made.encodes.append(Span("RD_Radio1_001", NOON + 30, NOON + 35, Outcome.FAILED, "clip_wrong"))
     assert content.facts_of_run(made) == [
         "1 clips written",
         "download 30.0 s",
@@ -240,7 +242,7 @@ def test_a_tile_has_the_figures_of_its_clip() -> None:
     """Its picture only where that is one of those that are shown; its link is safe in an address."""
     key = f"{1:064d}"
     lines = there(line(1), line(22, file_name="RD_R dio_000.mp4"))
-    lines["RD_Radio3_000"] = {"subset": "WRA"}
+    lines["RD_Radio3_000"] = ClipRecord({"subset": "WRA"})
     tiles = content.of(ReportData(lines, pictures={key: "abc", "f" * 64: "other"}))["tiles"]
     assert tiles[0] == {
         "stem": "RD_Radio1_000",
@@ -260,8 +262,12 @@ def test_clips_that_begin_an_interval_have_a_picture_first() -> None:
     pieces = [line(number, segment=number % 2) for number in range(700)]
     found = content.pictured(there(*pieces))
     assert len(found) == content.MOST_PICTURES == 600
-    assert [told["segment"] for told in found] == [0] * 350 + [1] * 250
-    wrong = {"a": line(1), "RD_Radio2_000": line(2, sha256="x" * 64), "RD_Radio3_000": line(3, sha256=3)}
+    assert [told.segment for told in found] == [0] * 350 + [1] * 250
+    wrong = {
+        "a": ClipRecord(line(1)),
+        "RD_Radio2_000": ClipRecord(line(2, sha256="x" * 64)),
+        "RD_Radio3_000": ClipRecord(line(3, sha256=3)),
+    }
     assert content.pictured(wrong) == []
 
 

@@ -18,9 +18,11 @@ import anyio
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from shared import HOSTILE
 
 import hdtf_async
 from hdtf_async.cli import main
+from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.events import (
     ClipDone,
     ClipRetrying,
@@ -46,8 +48,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from shared import Finished
-
-HOSTILE = "</script><script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{ 7*7 }}"
 
 
 def at(second: float) -> str:
@@ -211,9 +211,9 @@ def test_what_others_have_written_stays_words() -> None:
     lost = {"clip": HOSTILE, "reason": "private", "words": HOSTILE, "youtube_id": HOSTILE, "name": HOSTILE}
     run = told(0, "run", form={HOSTILE: HOSTILE}, settings={"corrections": HOSTILE})
     records = [run, told(1, "download_started", video=HOSTILE), told(2, "run_ended", stopped=HOSTILE)]
-    found = content.ReportData({HOSTILE: line}, [lost], runs=history.runs(records))
+    found = content.ReportData({HOSTILE: ClipRecord(line)}, [lost], runs=history.runs(records))
     html = page.render(found).decode()
-    plain = page.render(content.ReportData({"a": line | {"file_name": "a.mp4"}})).decode()
+    plain = page.render(content.ReportData({"a": ClipRecord(line | {"file_name": "a.mp4"})})).decode()
     assert len(Page(html).all("script")) == len(Page(plain).all("script")) == 1
     assert Page(html).all("img") == []
     assert all(address["href"][0] in "#%d" for address in Page(html).all("a") if address["href"])

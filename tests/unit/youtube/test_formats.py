@@ -31,7 +31,7 @@ from offered import (
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Hdr, Resolution
 from hdtf_async.youtube.entries import Source
-from hdtf_async.youtube.formats import TOLERANCE, choose, duration, is_at
+from hdtf_async.youtube.formats import TOLERANCE, Requirements, choose, duration, is_at
 
 R, E, B = Resolution.REFERENCE, Resolution.EXACT, Resolution.BEST
 
@@ -314,7 +314,7 @@ def test_a_video_without_formats_has_another_reason(
 ) -> None:
     """Advice about --resolution is only given if downloadable formats were refused."""
     with pytest.raises(Failure) as caught:
-        choose(info, policy=R, reference_height=720, audio=audio)
+        choose(info, Requirements(R, 720, audio=audio))
     assert caught.value.reason is reason
 
 
@@ -362,7 +362,7 @@ def test_refused_formats_are_listed_with_the_choice() -> None:
 def test_an_unfinished_broadcast_is_retried_later(status: str) -> None:
     """Half a broadcast is no source video."""
     with pytest.raises(Failure) as caught:
-        choose({"live_status": status, "formats": USUAL}, policy=R, reference_height=720)
+        choose({"live_status": status, "formats": USUAL}, Requirements(R, 720))
     assert caught.value.reason is Reason.NOT_YET
 
 
@@ -370,7 +370,7 @@ def test_an_unfinished_broadcast_is_retried_later(status: str) -> None:
 def test_a_finished_broadcast_is_a_video(status: object) -> None:
     """Like any other."""
     info: dict[str, object] = {"live_status": status, "formats": USUAL}
-    assert choose(info, policy=R, reference_height=720).video.format_id == "136"
+    assert choose(info, Requirements(R, 720)).video.format_id == "136"
 
 
 DUBBED = [
@@ -685,7 +685,7 @@ def test_nonsensical_input_is_handled(
 ) -> None:
     """An absurd info dict results in a valid choice or a failure, never another error."""
     try:
-        choice = choose(info, policy=policy, reference_height=reference_height, audio=audio)
+        choice = choose(info, Requirements(policy, reference_height, audio=audio))
     except Failure as failure:
         assert failure.words  # noqa: PT017 - either outcome is valid
         return
@@ -714,9 +714,7 @@ def test_a_forbidden_source_is_avoided_at_the_same_height() -> None:
     forbidden: set[Source] = set()
     taken = []
     for _ in range(4):
-        chosen = choose(
-            {"formats": table}, policy=Resolution.REFERENCE, reference_height=720, avoid=forbidden
-        )
+        chosen = choose({"formats": table}, Requirements(R, 720), forbidden)
         taken.append(chosen.video.format_id)
         forbidden.add(chosen.video.source)
     assert taken == ["136-0", "136-1", "232", "136-0"]

@@ -147,7 +147,7 @@ async def test_memory_and_runtimes_of_a_child_include_its_descendants(tmp_path: 
                     "-c",
                     f"exec -a deno {sys.executable} {deno} {word}",
                 ]
-                await supervisor.run(words, deadline=60, guard=meter)
+                await supervisor.run(supervisor.Command(words), deadline=60, guard=meter)
             costs.append(cost)
     assert [cost.runtimes for cost in costs] == [["deno"], []]
     for cost in costs:

@@ -130,11 +130,9 @@ async def test_the_real_yt_dlp_uses_the_passed_files(tmp_path: Path, private: Pa
         Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}/film.mp4"
         options = Options(cookies=cookies, proxy="")
-        async with YtDlp(options, tmp_path / "ffmpeg")._told(private) as told:
-            ended = await supervisor.run(
-                [*told.words, "-J", "--", address], deadline=60, keep=1 << 20, hand=told.handed
-            )
-            written = os.pread(told.handed[0], 10_000, 0)
+        async with YtDlp(options, tmp_path / "ffmpeg")._called(private) as called:
+            ended = await supervisor.run(called.adding("-J", "--", address, keep=1 << 20), deadline=60)
+            written = os.pread(called.hand[0], 10_000, 0)
         server.shutdown()
     assert ended.code == 0, ended.words
     assert came[0] == "SID=old"
