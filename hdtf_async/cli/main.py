@@ -1,4 +1,4 @@
-"""The command line: words in, exit code out. Everything that is global (signals, printing) is here."""
+"""The command line: arguments in, exit code out. Everything global (signals, printing) is here."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 import anyio.lowlevel
 from anyio.to_thread import run_sync
 
-from hdtf_async.cli import progress
+from hdtf_async.cli import summaries
 from hdtf_async.cli.parser import (
     COMMANDS,
     DESCRIPTION,
@@ -34,6 +34,7 @@ from hdtf_async.cli.parser import (
 )  # fmt: skip
 from hdtf_async.cli.signals import Gently, fault, until_signal
 from hdtf_async.cli.terminal import say, say_json
+from hdtf_async.cli.views import view_for
 from hdtf_async.commands import doctor, faces, live, repair
 from hdtf_async.commands import plan as planned
 from hdtf_async.commands.census import CENSUS, FRESH
@@ -53,6 +54,7 @@ from hdtf_async.lanes import user_videos
 from hdtf_async.media.ffmpeg import bundled_ffmpeg, find_ffmpeg
 from hdtf_async.output import directory
 from hdtf_async.output.journal import JournalIndex
+from hdtf_async.progress.views import show
 from hdtf_async.report import page
 from hdtf_async.run import merge, running
 
@@ -64,15 +66,15 @@ if TYPE_CHECKING:
     from hdtf_async.core.failures import Reason
 
 R = TypeVar("R")
-"""What a job comes to."""
+"""Result of a job."""
 _Job = AbstractAsyncContextManager[Running[R]]
 
 
 def entry() -> NoReturn:
-    """Run the command line of this process and leave with its exit code."""
+    """Run the command line of this process and exit with its code."""
     code = main(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # its reader may be gone
+        with suppress(OSError, ValueError):  # its reader may have exited
             stream.flush()
     os._exit(code)  # at once: Python would free millions of rows one by one
 
@@ -92,12 +94,12 @@ def main(argv: Sequence[str]) -> int:
     except StoreError as error:
         code, message = error.exit_code, str(error)
     except BrokenPipeError:
-        # Whoever read our output has gone; so that Python does not complain at exit:
+        # The reader of our output has exited; this avoids an error message of Python at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.LOCAL
     except KeyboardInterrupt:
         code, message = ExitCode.INTERRUPTED, "interrupted"
-    except Exception as error:  # noqa: BLE001 - a fault of ours: one line, and the way to the rest
+    except Exception as error:  # noqa: BLE001 - internal error: print one line, and how to get the traceback
         if {"debug", "--log-level=debug"} & {*words, os.environ.get("HDTF_ASYNC_LOG_LEVEL")}:
             say(traceback.format_exc(), error=True)
         code = ExitCode.LOCAL
@@ -122,7 +124,7 @@ def main_job(argv: Sequence[str]) -> int:
 
 
 def _as_told_by_the_batch_system(options: Options, printing: Printing) -> Options:
-    """Return the options of one of several copies, where the environment says that this is one."""
+    """Return the options with the shard of a batch system, if the environment contains one."""
     try:
         told = shards.from_environment(os.environ)
     except ValueError as error:
@@ -159,7 +161,7 @@ def plan_command(argv: Sequence[str]) -> int:
 
 
 def census_command(argv: Sequence[str]) -> int:
-    """``python -m hdtf_async census --out DIR``: what is still on YouTube; downloads nothing."""
+    """``python -m hdtf_async census --out DIR``: which videos are on YouTube; downloads nothing."""
     parser = Parser(
         "census",
         "Query YouTube for every video (rate-limited by --pace) without downloading any. DIR/census.csv lists"
@@ -180,14 +182,14 @@ def census_command(argv: Sequence[str]) -> int:
 async def _census(out: Path, options: Options, fresh: timedelta, printing: Printing, gently: Gently) -> int:
     taken = await _watched(census_running(out, options, fresh=fresh), printing, gently)
     if not (printing.quiet or printing.json):
-        say(progress.census_summary(taken, out / CENSUS))
+        say(summaries.census_summary(taken, out / CENSUS))
     else:
         _end_briefly(printing, taken.exit_code, taken.unanswered, taken.stopped)
     return taken.exit_code
 
 
 def merge_command(argv: Sequence[str]) -> int:
-    """``python -m hdtf_async merge --out DIR``: the views, from the journals of all shards."""
+    """``python -m hdtf_async merge --out DIR``: the manifests, from the journals of all shards."""
     parser = Parser(
         "merge",
         "Merge the journals of all shards into metadata.jsonl and failures.jsonl. Works while shards are"
@@ -278,9 +280,9 @@ def check_command(argv: Sequence[str]) -> int:
 
 async def _check(job: Callable[[], _Job[repair.Check]], out: Path, printing: Printing, gently: Gently) -> int:
     check = await _watched(job(), printing, gently)
-    findings = progress.check_findings(check)
+    findings = summaries.check_findings(check)
     if not (printing.quiet or printing.json):
-        say("\n".join([*findings, progress.check_summary(check, shlex.quote(str(out)))]))
+        say("\n".join([*findings, summaries.check_summary(check, shlex.quote(str(out)))]))
     else:
         if printing.quiet and findings:
             say("\n".join(findings), error=True)
@@ -340,7 +342,7 @@ async def _faces(out: Path, options: Options, _gently: Gently) -> int:
 
 def demo_command(argv: Sequence[str]) -> int:
     """``python -m hdtf_async demo --out DIR``: the main command, offline, against the mock server."""
-    from hdtf_async import demo  # noqa: PLC0415 - only the demo pays for it
+    from hdtf_async import demo  # noqa: PLC0415 - only needed for the demo
 
     parser = Parser(
         "demo",
@@ -367,7 +369,7 @@ def demo_command(argv: Sequence[str]) -> int:
 
 
 async def _draw(footage: Path, printing: Printing, _gently: Gently) -> int:
-    """Draw the footage that is not there, and tell how far it is."""
+    """Render the missing footage, and print the progress."""
     from hdtf_async import demo  # noqa: PLC0415
 
     def told(number: int) -> None:
@@ -384,11 +386,11 @@ async def _draw(footage: Path, printing: Printing, _gently: Gently) -> int:
 
 
 async def _demo(footage: Path, out: Path, options: Options, printing: Printing, gently: Gently) -> int:
-    """Start the stand-in, and run the main job with what any user could pass."""
+    """Start the mock server, and run the main command with options that users could pass."""
     from hdtf_async import demo  # noqa: PLC0415
 
     async with demo.stand_in(footage) as site:
-        # The children inherit it: a user would export it in the shell.
+        # The children inherit it; a user would export it in the shell.
         os.environ.update(site.environment)
         if not printing.quiet:
             say(site.typed(out, options), error=True)
@@ -397,20 +399,20 @@ async def _demo(footage: Path, out: Path, options: Options, printing: Printing, 
 
 
 async def _run(out: Path | str, options: Options, printing: Printing, gently: Gently) -> int:
-    """Run the main job to its end and tell what came of it."""
+    """Run the main command to its end and print its result."""
     report = await _watched(running(out, options), printing, gently)
     if not (printing.quiet or printing.json):
-        say(progress.summary(report, out))
+        say(summaries.summary(report, out))
     else:
         _end_briefly(printing, report.exit_code, report.reasons, report.stopped, *report.shards_left_out)
     return report.exit_code
 
 
 async def _watched(job: _Job[R], printing: Printing, gently: Gently) -> R:
-    """Show a job's events until they end, and return what it came to."""
+    """Show a job's events until they end, and return its result."""
     async with job as events:
         gently.append(events.finish)
-        await progress.show(events, progress.view_for(printing))
+        await show(events, view_for(printing))
     return events.report
 
 
@@ -422,9 +424,9 @@ def _say_why_stopped(stopped: Failure | None) -> None:
 def _end_briefly(
     printing: Printing, code: ExitCode, missing: Counter[Reason], stopped: Failure | None, *more: str
 ) -> None:
-    """Print one line on stderr where a command without a summary did not do all that it was asked to do."""
+    """Print one line on stderr if a command without a summary has not done everything."""
     if printing.quiet and (missing or stopped):
-        _complain(progress.quiet_summary(code, missing, stopped))
+        _complain(summaries.quiet_summary(code, missing, stopped))
     else:
         _say_why_stopped(stopped)
     for words in more:

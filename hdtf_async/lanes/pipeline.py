@@ -1,11 +1,11 @@
-"""The two lanes: the one place where the order of things is written down.
+"""The two lanes: the order of all steps for one video and one clip.
 
-    tables -> plan -> network lane (yt-dlp) -> raw -> encode lane (ffmpeg) -> clip -> journal -> metadata
+    tables -> plan -> network lane (yt-dlp) -> source video -> encode lane (ffmpeg) -> clip -> journal
 
-`Pipeline.one_video` is the way of one video, `Pipeline.one_clip` that of one clip. What is done with them
-in the network lane is in `fetch`, in the encode lane in `cut`; when the network lane lets a video in is in
-`entrance`; what a failure leads to is decided at the end of `Pipeline`, from the table in `failures`. How
-the directory is opened and a run put together is in `run`.
+`Pipeline.one_video` processes one video, `Pipeline.one_clip` one clip. The work of the network lane is in
+`downloader`, that of the encode lane in `encoder`; `throttle` decides when a download may start; the end of
+`Pipeline` decides the consequences of a failure, from the table in `failures`. `run` opens the directory and
+assembles a run.
 """
 
 from __future__ import annotations
@@ -42,53 +42,53 @@ if TYPE_CHECKING:
     from hdtf_async.lanes.throttle import Permit, Throttle
 
 WIND_DOWN = 60.0
-"""Seconds that running encodes get to finish when the run was asked to end."""
+"""Seconds for running encodes to finish when the run was asked to stop."""
 
 A = TypeVar("A")
-"""What arrives from the network."""
+"""A finished download."""
 R = TypeVar("R")
-"""A raw: what clips are cut from."""
+"""A source video, from which clips are cut."""
 R_contra = TypeVar("R_contra", contravariant=True)
 
 
 class Fetching(Protocol[A, R]):
-    """What the network lane does with one video; `fetch.Downloader` is the real one."""
+    """The work of the network lane on one video; implemented by `downloader.Downloader`."""
 
     def expects_at_hand(self, work: VideoJob) -> bool:
-        """Whether a raw seems to be there already."""
+        """Whether a source video seems to exist."""
 
     async def at_hand(self, work: VideoJob) -> R | None:
-        """Return a good raw that needs no network, if there is one."""
+        """Return a valid source video that needs no download, if there is one."""
 
     async def download(self, work: VideoJob, directory: Path, turn: Permit) -> A:
-        """Fetch the video into a private directory; say at once what YouTube answers."""
+        """Download the video to a private directory; report YouTube's answer at once."""
 
     async def another_is_available(self, directory: Path, besides: Collection[str]) -> bool:
-        """Ask for a video that YouTube had before, and say whether it still has it."""
+        """Query a video that YouTube had before, and return whether it is still available."""
 
     def was_unavailable(self, work: VideoJob) -> bool:
-        """Whether YouTube called the video unavailable before, without a reason and long enough ago."""
+        """Whether YouTube reported the video as unavailable before, without a reason and long enough ago."""
 
     async def accept(self, work: VideoJob, arrived: A) -> R:
-        """Check what arrived, give it its name and record it."""
+        """Check the download, rename and record it."""
 
     async def discard(self, work: VideoJob, raw: R) -> None:
-        """Use a raw no more that turned out bad: the next try needs another."""
+        """Stop using an invalid source video: the next attempt needs another one."""
 
     async def let_go(self, work: VideoJob, *, keep: bool) -> None:
-        """Take note that nothing is cut from the raw any more, and delete it unless it is kept."""
+        """Register that the clips of a source video are finished, and delete it unless it is kept."""
 
 
 class Cutting(Protocol[R_contra]):
-    """What the encode lane does with one clip; `cut.Cutter` is the real one."""
+    """The work of the encode lane on one clip; implemented by `encoder.Encoder`."""
 
     async def cut(self, clip: Clip, raw: R_contra) -> None:
-        """Encode, check, publish and record one clip."""
+        """Encode, verify, publish and record one clip."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineParts(Generic[A, R]):
-    """What a pipeline is put together from. Several pipelines of one process may share it."""
+    """The parts of a pipeline. Several pipelines of one process may share them."""
 
     lanes: Lanes
     entrance: Throttle
@@ -98,17 +98,17 @@ class PipelineParts(Generic[A, R]):
     record_failure: Callable[[VideoJob, Failure], Awaitable[None]]
     events: EventBus
     keep_raw: bool
-    """Whether source videos stay when nothing is cut from them any more."""
+    """Whether source videos are kept after their last clip."""
     backoff: Callable[[int], float]
-    """Seconds to wait after so many failed attempts."""
+    """Returns the seconds to wait after this many failed attempts."""
 
 
 class Pipeline(Generic[A, R]):
-    """The lanes at work on some videos: on all of a run, or on one for whoever drives from elsewhere."""
+    """Both lanes for some videos: all of a run, or a single one that a driver elsewhere has sent."""
 
     def __init__(self, parts: PipelineParts[A, R]) -> None:
         self.stopped: Failure | None = None
-        """Why the run had to end early: local trouble."""
+        """Why the run ended early: a local error."""
         self._lanes = parts.lanes
         self._entrance = parts.entrance
         self._keep_raw = parts.keep_raw
@@ -123,18 +123,18 @@ class Pipeline(Generic[A, R]):
         self._encoding = 0
         self._to_fetch = self._at_hand = RetryQueue(())
         self._unconfirmed: list[tuple[VideoJob, Failure]] = []
-        """Videos that were called unavailable without a reason since the last one that was available."""
+        """Videos that were reported as unavailable without a reason since the last available one."""
         self._confirmed: list[tuple[VideoJob, Failure]] = []
-        """Those after which another video was available, which shows that the address was not blocked."""
+        """Those after which another video was available, which shows that the IP address was not blocked."""
         self._interruptible: set[anyio.CancelScope] = set()
 
     @property
     def closed(self) -> Failure | None:
-        """Why no further download starts, if every one would fail alike."""
+        """Why no more downloads start, if every one would fail alike."""
         return self._entrance.over
 
     async def run(self, works: Iterable[VideoJob], finish: anyio.Event | None = None) -> None:
-        """Take every video through the lanes; return when all have been tried, or the run was stopped.
+        """Process every video; return when all have been tried, or the run was stopped.
 
         Once `finish` is set the run winds down.
         """
@@ -142,9 +142,9 @@ class Pipeline(Generic[A, R]):
         to_fetch: list[VideoJob] = []
         for work in works:
             (at_hand if self._fetching.expects_at_hand(work) else to_fetch).append(work)
-            await checkpoint()  # it looks for files: the loop shall not stand still for all of them
-        # Two queues, so that raws which wait for an encode never keep a download from starting. One at
-        # hand that turns out bad joins the other queue.
+            await checkpoint()  # it accesses files: the loop must not block for all of them
+        # Two queues, so that source videos which wait for an encode never delay a download. An existing one
+        # that is invalid joins the other queue.
         self._to_fetch = RetryQueue(to_fetch, expected=len(at_hand))
         self._at_hand = RetryQueue(at_hand)
         with self._whole:
@@ -173,19 +173,19 @@ class Pipeline(Generic[A, R]):
                 videos.start_soon(in_slot, work)
 
     async def one_video(self, work: VideoJob) -> None:
-        """Take one video from its id to its last clip."""
+        """Process one video, from its id to its last clip."""
         async with self._judged(work):
             async with self._private_directory(work.videos[0]) as directory:
                 arrived = await self.download(work, directory)
                 if arrived is None:
                     return
-                # The network token is free again: the next video is on its way while this one is cut.
+                # The network token has been released: the next video downloads while this one is cut.
                 await self.settle()
                 raw = await self._fetching.accept(work, arrived)
             await self.cut_all(work, raw)
 
     async def one_at_hand(self, work: VideoJob) -> None:
-        """Take one video whose raw seems to be there already to its last clip."""
+        """Process one video whose source video seems to exist, to its last clip."""
         try:
             async with self._judged(work):
                 raw = await self._fetching.at_hand(work)
@@ -197,7 +197,7 @@ class Pipeline(Generic[A, R]):
             self._to_fetch.finished()
 
     async def download(self, work: VideoJob, directory: Path) -> A | None:
-        """Fetch one video under a network token; None where nothing is to be started any more."""
+        """Download one video under a network token; None if nothing more should start."""
         with anyio.CancelScope() as scope, self._until_wind_down(scope):
             async with self._entrance.turn() as turn:
                 if turn is None:
@@ -206,14 +206,14 @@ class Pipeline(Generic[A, R]):
                 try:
                     arrived = await self._fetching.download(work, directory, turn)
                 except Failure as failure:
-                    # Before the token is handed on: it must not start another one against a closed door.
+                    # Before the token is released: it must not start another download after a block.
                     raise await self.weigh(work, failure, turn, directory) from failure
                 turn.answered()
                 return arrived
         return None
 
     async def weigh(self, work: VideoJob, failure: Failure, turn: Permit, directory: Path) -> Failure:
-        """Say what a failure means for the lane; return what it means for the video."""
+        """Register a failure with the lane; return the failure of the video."""
         if failure.reason is Reason.UNREACHABLE:
             turn.unreached()
         verdict = self._entrance.streaks.failed(work.youtube_id, failure, probed=turn.probed)
@@ -229,14 +229,14 @@ class Pipeline(Generic[A, R]):
         if verdict.reason.advice.action is not Action.CLOSE:
             return failure
         if failure.reason is Reason.UNAVAILABLE:
-            # All of the streak are a block's victims, and no more: each is tried again.
+            # All videos in the streak are victims of a block: each is tried again.
             unconfirmed, self._unconfirmed = self._unconfirmed, []
             for one, _ in unconfirmed:
                 await self.video_failed(one, verdict)
         return verdict
 
     async def cut_all(self, work: VideoJob, raw: R) -> None:
-        """Make all clips of a video, as the encode lane has room for them."""
+        """Create all clips of a video, as encode tokens become available."""
         came: dict[Clip, Failure | None] = {}
         async with anyio.create_task_group() as clips:
             for clip in work.clips:
@@ -249,7 +249,7 @@ class Pipeline(Generic[A, R]):
         await self._fetching.let_go(work, keep=self._keep_raw or not over)
 
     async def one_clip(self, work: VideoJob, clip: Clip, raw: R, came: dict[Clip, Failure | None]) -> None:
-        """Make one clip, as often as the table says, and note what came of it."""
+        """Create one clip, with as many attempts as the table allows, and store the result."""
         attempt = 0
         while await self._encode_token():
             attempt += 1
@@ -261,7 +261,7 @@ class Pipeline(Generic[A, R]):
             await self.clips_failed(replace(work, clips=(clip,)), failed)
 
     async def encode(self, clip: Clip, raw: R) -> Failure | None:
-        """Make one clip under the encode token that is held, and release it; return why it failed."""
+        """Create one clip under the held encode token, and release it; return why it failed."""
         self._encoding += 1
         try:
             with _own_faults():
@@ -274,7 +274,7 @@ class Pipeline(Generic[A, R]):
         return None
 
     async def _is_tried_again(self, clip: Clip, failed: Failure, attempt: int) -> bool:
-        """Wait until a clip may be encoded again; say whether it may be at all. No token is held."""
+        """Wait until a clip may be encoded again; return whether it may be at all. No token is held."""
         advice = failed.reason.advice
         if _is_unread(failed) or advice.action is not Action.RETRY or attempt >= advice.tries:
             return False
@@ -286,13 +286,13 @@ class Pipeline(Generic[A, R]):
         return False
 
     async def video_failed(self, work: VideoJob, failure: Failure) -> None:
-        """Do what the table says: stop, try again, or record that the clips cannot be had."""
+        """Apply the table: stop, retry, or record that the clips failed."""
         advice = failure.reason.advice
         goes_on = self._entrance.over is None
         if advice.stops:
             self.stop(failure)
         elif advice.action is Action.CLOSE and goes_on:
-            # Not the video's fault: no try is counted, and another one is the probe.
+            # Not the video's fault: the attempt does not count, and another one is the test download.
             self._tell_retrying(work, failure, self._entrance.wait)
             self._to_fetch.put_behind(work)
         elif advice.action is Action.RETRY and goes_on and (failure.advanced or work.attempt < advice.tries):
@@ -316,19 +316,19 @@ class Pipeline(Generic[A, R]):
         await self.clips_failed(work, failure, with_video=True)
 
     async def another_is_available(self, directory: Path, *works: VideoJob) -> bool:
-        """Say whether YouTube still has a video that it had before, other than those that are in doubt."""
+        """Return whether YouTube still has a video that it had before, other than the doubtful ones."""
         doubted = {work.youtube_id for work in (*works, *(work for work, _ in self._unconfirmed))}
         return await self._fetching.another_is_available(directory, doubted)
 
     def _others_are_available(self) -> None:
-        """Take in that YouTube offers another video after those that it called unavailable."""
+        """Register that YouTube offers another video after those that it reported as unavailable."""
         self._confirmed += self._unconfirmed
         self._unconfirmed.clear()
 
     async def settle(self) -> None:
-        """Record the videos that were called unavailable, and after which another one was available.
+        """Record the unavailable videos after which another one was available.
 
-        One is given up for later runs too where an earlier run was told the same.
+        A video is permanently unavailable if an earlier run got the same answer.
         """
         confirmed, self._confirmed = self._confirmed, []
         for work, failure in confirmed:
@@ -336,7 +336,7 @@ class Pipeline(Generic[A, R]):
             await self.give_up(work, Failure(Reason.GONE, failure.words) if gone else failure)
 
     async def settle_at_end(self) -> None:
-        """Settle what no other video has decided, by one that was available before where it matters."""
+        """Settle the undecided videos, by querying a previously available one if it matters."""
         await self.settle()
         over = self._entrance.over
         suspects = [work for work, _ in self._unconfirmed if self._fetching.was_unavailable(work)]
@@ -352,7 +352,7 @@ class Pipeline(Generic[A, R]):
             await self.give_up(work, blocked or failure)
 
     async def clips_failed(self, work: VideoJob, failure: Failure, *, with_video: bool = False) -> None:
-        """Record clips that could not be had, or stop the run where the trouble is local."""
+        """Record failed clips, or stop the run after a local error."""
         if failure.reason.advice.stops:
             self.stop(failure)
             return
@@ -365,7 +365,7 @@ class Pipeline(Generic[A, R]):
                 self._events.emit(ClipFailed(clip.stem, failure.reason, failure.words, with_video))
 
     def stop(self, trouble: Failure) -> None:
-        """End the run: nothing more can be made until a person has mended something on this machine."""
+        """Stop the run: nothing more can be created until the user has fixed something on this machine."""
         if self.stopped is None:
             self.stopped = trouble
         self._whole.cancel()
@@ -385,7 +385,7 @@ class Pipeline(Generic[A, R]):
 
     @contextmanager
     def _until_wind_down(self, scope: anyio.CancelScope) -> Iterator[None]:
-        """Cancel the scope when the run winds down, or where it does so already."""
+        """Cancel the scope when the run winds down, or at once if it already does."""
         self._interruptible.add(scope)
         if self._winds_down:
             scope.cancel()
@@ -402,7 +402,7 @@ class Pipeline(Generic[A, R]):
 
     @asynccontextmanager
     async def _judged(self, work: VideoJob) -> AsyncIterator[None]:
-        """Do about a video's failure what the table says."""
+        """Handle a video's failure according to the table."""
         try:
             with _own_faults():
                 yield
@@ -414,28 +414,28 @@ class Pipeline(Generic[A, R]):
 
 
 def _opens(failure: Failure, turn: Permit) -> bool:
-    """Whether a failure that is no answer to "am I blocked?" still shows that YouTube can be reached."""
+    """Whether a failure that says nothing about a block still shows that YouTube can be reached."""
     return failure.reason is Reason.UNAVAILABLE and turn.probed is Reason.UNREACHABLE
 
 
 def _is_unread(failure: Failure | None) -> bool:
-    """Whether the raw is to blame: then no clip is given up before another one was tried."""
+    """Whether the source video is the cause: then no clip fails before another one was tried."""
     return failure is not None and failure.reason is Reason.RAW_UNREADABLE
 
 
 def _hangs(failure: Failure) -> bool:
-    """Whether a child of the encode lane was ended because it took too long."""
+    """Whether a child of the encode lane was terminated because it took too long."""
     return failure.reason in {Reason.STALLED, Reason.TIMED_OUT}
 
 
 def _is_over(failure: Failure | None) -> bool:
-    """Whether no other run would ask for this clip again."""
+    """Whether no other run would try this clip again."""
     return failure is None or failure.reason.advice.action is Action.NEVER
 
 
 @contextmanager
 def _own_faults() -> Iterator[None]:
-    """Make a fault of this program one video's failure: what it makes of the others is none the worse."""
+    """Turn an internal error into the failure of one video: others are not affected."""
     try:
         yield
     except Failure:

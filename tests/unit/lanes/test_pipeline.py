@@ -828,6 +828,7 @@ def test_local_trouble_stops_everything(where: str, reason: Reason) -> None:
     assert len(world.who("fetch")) <= 3
     assert world.recorded == []
     assert world.of(ClipFailed) == []
+    assert len(world.of(VideoFailed)) == (where == "record"), "which fails on another failure's account"
 
 
 def test_a_directory_that_cannot_be_made_stops_the_run() -> None:

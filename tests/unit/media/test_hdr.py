@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import media
 import pytest
 import shapes
 from shapes import Shape
+from sources import H264_10, hlg, mapped, pq
 
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Form, Hdr
@@ -23,10 +23,7 @@ if TYPE_CHECKING:
 
 NITS = (0.1, 1, 10, 50, 100, 203, 400, 1000)
 """Brightness of the eight grey columns of the drawings."""
-PEAK = 1000
-"""Nits for which ffmpeg's tonemap makes room where the video does not say how bright it is."""
 COLUMN = 20
-H264_10 = "-c:v libx264 -qp 0 -preset ultrafast -pix_fmt yuv420p10le"
 
 
 @pytest.fixture(scope="module")
@@ -34,32 +31,6 @@ async def prober() -> AsyncIterator[Prober]:
     """Give one probing child to all tests, as a run has one."""
     async with Prober() as prober:
         yield prober
-
-
-def pq(nits: float) -> float:
-    """Return the signal of SMPTE ST 2084 for a brightness, from 0 to 1."""
-    m1, m2, c1, c2, c3 = 2610 / 16384, 2523 / 32, 3424 / 4096, 2413 / 128, 2392 / 128
-    light = math.pow(nits / 10000, m1)
-    return math.pow((c1 + c2 * light) / (1 + c3 * light), m2)
-
-
-def hlg(nits: float) -> float:
-    """Return the signal of ARIB STD-B67 for the brightness of a display of 1000 nits, from 0 to 1."""
-    scene = math.pow(nits / 1000, 1 / 1.2)
-    if scene <= 1 / 12:
-        return math.sqrt(3 * scene)
-    a, b, c = 0.17883277, 0.28466892, 0.55991073
-    return a * math.log(12 * scene - b) + c
-
-
-def mapped(nits: float) -> float:
-    """Return the code of 8 bits in limited range that a brightness should get: Hable's curve, gamma 2.4."""
-
-    def curve(light: float) -> float:
-        above = light * (light * 0.15 + 0.05) + 0.004
-        return above / (light * (light * 0.15 + 0.5) + 0.06) - 0.02 / 0.3
-
-    return 16 + 219 * math.pow(curve(nits / 100) / curve(PEAK / 100), 1 / 2.4)
 
 
 BT2020 = "color_primaries=bt2020:colorspace=bt2020nc"

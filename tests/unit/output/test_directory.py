@@ -693,7 +693,7 @@ async def test_only_our_own_leftovers_are_removed(tmp_path: Path) -> None:
 async def test_a_second_run_is_refused_and_told_who_is_at_work(tmp_path: Path) -> None:
     """The directory is nobody else's while a run holds it, and free as soon as it has ended."""
     async with opened(tmp_path) as directory:
-        with pytest.raises(BusyError, match="not known yet"):
+        with pytest.raises(BusyError, match="unknown process"):
             async with opened(tmp_path):
                 pass
         await directory.append(run_record())

@@ -407,9 +407,14 @@ DUBBED = [
             id="yt-dlp's quality before bits",
         ),
         pytest.param(
-            [sound("140", abr=None, tbr=130.0), sound("251", ext="webm", abr=None, tbr=120.0)],
-            "140",
+            [sound("140", abr=None, tbr=120.0), sound("251", ext="webm", abr=None, tbr=130.0)],
+            "251",
             id="the bitrate of the whole where that of the audio is unknown",
+        ),
+        pytest.param(
+            [sound("140", abr=130.0, tbr=100.0), sound("251", ext="webm", abr=120.0, tbr=200.0)],
+            "140",
+            id="the bitrate of the audio before that of the whole",
         ),
         pytest.param([hls_sound("233"), hls_sound("234")], "234", id="the higher one of HLS"),
         pytest.param(

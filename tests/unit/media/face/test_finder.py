@@ -191,7 +191,7 @@ def test_a_table_and_a_picture_show_what_was_cut_out(
     green = zip(pixels[::3], pixels[1::3], pixels[2::3], strict=True)
     assert sum(g > 180 and r < 130 and b < 160 for r, g, b in green) > 500
     assert main(["faces", "--out", str(out)]) == ExitCode.DONE
-    assert "no frame for RD_Face0_000: its source video is not there" in capsys.readouterr().out
+    assert "no frame for RD_Face0_000: source video not found" in capsys.readouterr().out
 
 
 async def test_the_published_box_stands_by_where_that_is_wanted(options: Options, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Where a run stands, and when it will end, counted from its events alone. Pure: the caller has the clock."""
+"""The progress of a run and its ETA, from its events alone. Pure: the caller passes the time."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from hdtf_async.core.failures import Reason
 
 ENOUGH = 3
-"""Videos, and clips, that have to be over before anything is said about the end."""
+"""Number of finished videos, and clips, that are needed for an ETA."""
 
 
 @dataclass(slots=True)
 class RunProgress:
-    """Where a run stands. Every `now` is a time in seconds on one and the same clock."""
+    """The progress of a run. Every `now` is a time in seconds on the same clock."""
 
     videos: int = 0
     videos_over: int = 0
@@ -46,9 +46,9 @@ class RunProgress:
     bytes_done: int = 0
     failed: int = 0
     problem: str = ""
-    """The last problem, in words."""
+    """The last error, as text."""
     problem_at: float = 0.0
-    """When that was."""
+    """Its time."""
     reopens: float | None = None
     """When the cool-down of the network lane ends; None while the lane is open."""
     closed_by: Reason | None = None
@@ -61,31 +61,31 @@ class RunProgress:
     _pace: float = 0.0
     _encodes: int = 1
     _weight: int = 0
-    """What all videos weigh: the least bytes that are expected of them."""
+    """Total weight of all videos: their minimum bytes."""
     _started: dict[str, tuple[float, int]] = field(default_factory=dict)
-    """Running download to when it began, and what it weighs."""
+    """Running download to its start time and weight."""
     _tokens: float = 0.0
-    """Seconds for which tokens of the network lane were held, running downloads left out."""
+    """Seconds for which network tokens were held, without running downloads."""
     _weight_over: float = 0.0
-    """What the videos weigh that are over."""
+    """Weight of the finished videos."""
     _downloads_over: int = 0
     _lengths: dict[str, float] = field(default_factory=dict)
-    """Running encode to the length of its clip."""
+    """Running encode to the duration of its clip."""
     _seconds_failed: float = 0.0
-    """Length of the clips that failed."""
+    """Duration of the clips that failed."""
     _took: float = 0.0
-    """Seconds that the clips which are done took, one after the other."""
+    """Seconds that finished clips took, added up."""
     _clips_done: int = 0
     _first_encode: float | None = None
 
-    def take(self, event: Event, now: float) -> None:  # noqa: C901, PLR0912 - one for each kind that counts
-        """Count in an event that was told just now."""
+    def take(self, event: Event, now: float) -> None:  # noqa: C901, PLR0912 - one branch per event
+        """Process an event that was just emitted."""
         match event:
             case RunStarted():
                 self.videos, self.clips, self.clip_seconds = event.videos, event.clips, event.clip_seconds
-                # A repair is a run that begins after looking has ended.
+                # A repair is a run that starts after the check.
                 self.clips_over, self.failed, self.seconds_done = 0, 0, 0.0
-                # A census fetches nothing: all its videos weigh the same.
+                # A census downloads nothing: all its videos have the same weight.
                 self._weight, self._pace = event.least_bytes or event.videos, event.pace
                 self._downloads, self._encodes = event.downloads, event.encodes
             case DownloadStarted():
@@ -97,7 +97,7 @@ class RunProgress:
                 self._download_over(event.video, now)
             case RawReady() | VideoFailed() | VideoAsked():
                 self._downloads_over += event.video in self.downloading
-                # One whose raw was bad, or whose worker was lost, is there twice.
+                # A video whose source was invalid, or whose worker was lost, is counted twice.
                 self.videos_over = min(self.videos_over + 1, self.videos)
                 self._weight_over += self._download_over(event.video, now)
                 if isinstance(event, RawReady) and event.origin == "youtube":
@@ -128,9 +128,9 @@ class RunProgress:
                 self._note("network lane", event.reason, now)
 
     def _download_over(self, video: str, now: float) -> float:
-        """Count what a download held a token for, and return what the video weighs."""
+        """Add the time for which a download held a token, and return the video's weight."""
         self.downloading.pop(video, None)
-        # One that was at hand never began: it weighs as much as all others.
+        # A video that existed was not started: it has the average weight.
         began, weight = self._started.pop(video, (now, self._weight / max(1, self.videos)))
         self._tokens += now - began
         return weight
@@ -152,28 +152,28 @@ class RunProgress:
 
     @property
     def bytes_so_far(self) -> int:
-        """Bytes fetched, running downloads included."""
+        """Bytes downloaded, including running downloads."""
         return self.bytes_done + sum(progress.bytes for progress in self.downloading.values())
 
     @property
     def speed(self) -> float:
-        """Bytes a second of all running downloads."""
+        """Bytes per second of all running downloads."""
         return sum(progress.speed or 0 for progress in self.downloading.values())
 
     @property
     def seconds_so_far(self) -> float:
-        """Seconds of clips cut, running encodes included."""
+        """Seconds of clips encoded, including running encodes."""
         return self.seconds_done + sum(self.encoding.values())
 
     def wait(self, now: float) -> float:
-        """Return the seconds for which the network lane is still closed; 0 while it is open."""
+        """Return the seconds for which downloads are still paused; 0 if they are not."""
         return 0.0 if self.reopens is None else max(0.0, self.reopens - now)
 
     def left(self, now: float) -> float | None:
-        """Estimate the seconds until the run ends; None while nothing can be said.
+        """Estimate the seconds until the run ends; None while unknown.
 
-        What is left in each lane is held against the rate at which that lane has worked so far. The slower
-        lane decides, since the other one works meanwhile.
+        The remaining work of each lane is divided by its rate so far. The slower lane decides, because the
+        other one works meanwhile.
         """
         if not self.videos + self.clips:
             return None
@@ -181,22 +181,22 @@ class RunProgress:
         return None if network is None or encodes is None else max(network, encodes)
 
     def network_left(self, now: float) -> float | None:
-        """Estimate the seconds that the network lane still needs, a cool-down included."""
+        """Estimate the seconds that the network lane still needs, including a cool-down."""
         videos = self.videos - self.videos_over
         if videos <= 0:
             return 0.0
         weight = self._weight_over + self._weight_running()
         if self.videos_over < ENOUGH or weight <= 0:
             return None
-        # By what they weigh, for the longest videos do not come last; but not faster than the pace lets
-        # those start that have to be fetched.
+        # By weight, because the longest videos do not come last; but no faster than the pace allows downloads
+        # to start.
         tokens = self._tokens + sum(now - began for began, _ in self._started.values())
         by_weight = max(0.0, self._weight - weight) * tokens / weight / max(1, self._downloads)
         waiting = max(0, videos - len(self.downloading)) * self._downloads_over / self.videos_over
         return self.wait(now) + max(by_weight, waiting * self._pace)
 
     def _weight_running(self) -> float:
-        """Return what running downloads weigh, as far as they have come."""
+        """Return the finished part of the weight of running downloads."""
         return sum(
             self._started[video][1] * min(1.0, progress.bytes / progress.total)
             for video, progress in self.downloading.items()
@@ -204,7 +204,7 @@ class RunProgress:
         )
 
     def encodes_left(self) -> float | None:
-        """Estimate the seconds that the encode lane still needs at its full width."""
+        """Estimate the seconds that the encode lane still needs with all of its slots."""
         if self.clips <= self.clips_over:
             return 0.0
         if self._clips_done < ENOUGH or self.seconds_done <= 0:
@@ -213,7 +213,7 @@ class RunProgress:
         return left * self._took / self.seconds_done / max(1, self._encodes)
 
     def videos_words(self, now: float) -> str:
-        """Return the state of the network lane in words: what matters most comes first."""
+        """Return the state of the network lane as text, most important first."""
         running = len(self.downloading)
         words = [in_bytes(self.bytes_so_far)]
         if running:
@@ -229,7 +229,7 @@ class RunProgress:
         return ", ".join(words)
 
     def clips_words(self, now: float) -> str:
-        """Return the state of the encode lane in words: what matters most comes first."""
+        """Return the state of the encode lane as text, most important first."""
         words = [f"{self.failed} failed"] if self.failed else []
         words.append(f"{in_hours(self.seconds_so_far)} of {in_hours(self.clip_seconds)}")
         if self._first_encode is not None and now - self._first_encode >= 1:
@@ -239,7 +239,7 @@ class RunProgress:
         return ", ".join(words)
 
     def end_words(self, now: float) -> str:
-        """Return when the run will end, as far as that can be said, and the last problem, in words."""
+        """Return the ETA, if known, and the last error, as text."""
         left = self.left(now)
         words = [f"about {in_hours(left)} left"] if left else []
         if self.problem:
