@@ -165,7 +165,7 @@ class _Making:
     told: Callable[[str], None]
 
     async def all(self, left: Mapping[str, Item]) -> None:
-        """Make what is not there."""
+        """Create the missing files."""
         folders = []
         for place, item in left.items():
             if item.how is How.FRAMES:

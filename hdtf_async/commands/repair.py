@@ -283,7 +283,7 @@ def recorded_clip(record: Record) -> Clip | None:
                 correction=told.correction,
                 segment=told.segment,
             )
-            # Files are written under this name: it must not lead out of the directory.
+            # Files are written under this name: it must not contain a path.
             return clip if names_a_file(clip.stem) else None
     return None
 

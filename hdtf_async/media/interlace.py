@@ -3,10 +3,10 @@
 Old television recordings are often encoded like that, as if each frame were progressive. Edges of moving
 objects then look like combs. Video that is *flagged* as interlaced needs no detection.
 
-ffmpeg's ``idet`` examines fifty frames of the clip's box, half of them from each half of the clip. Where
-anything moves it classifies most frames, despite noise and compression. Combing requires a third of the
-classified frames, and at least five. In real combing the same field is always first; a fine moving pattern
-looks combed with either field first, so nine in ten frames must agree.
+ffmpeg's ``idet`` examines fifty frames of the clip's box, 25 from each half of the clip. Where anything moves
+it classifies most frames, despite noise and compression. Combing requires a third of the classified frames,
+and at least five. In real combing the same field is always first; a fine moving pattern looks combed with
+either field first, so nine in ten frames must agree.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.media.ffmpeg import FROM_FURTHER_BACK, source
-from hdtf_async.media.filters import constant_frames
+from hdtf_async.media.filters import constant_frames, decimal
 from hdtf_async.media.run import run_ffmpeg
 from hdtf_async.process.guard import UNGUARDED, Guard
 from hdtf_async.process.supervisor import Command
@@ -56,21 +56,23 @@ class Combing:
 
 
 def command(ffmpeg: Path, cut: Cut) -> list[str]:
-    """Return the command line that examines two parts of a clip."""
-    box, length = cut.box, cut.interval.seconds
+    """Return the command line that examines two parts of a clip.
+
+    Each part begins at the key frame before the middle of its half, so that every decoded frame is used; but
+    not before that half.
+    """
+    box, half = cut.box, cut.interval.seconds / 2
     # Rows keep their parity, because the offsets of boxes are even.
-    filters = [
-        *constant_frames(cut),
-        f"crop={box.width}:{box.height}:{box.left}:{box.top},trim=end_frame={FRAMES},setpts=PTS-STARTPTS",
-    ]
-    chain = ",".join(filters)
+    crop = f"crop={box.width}:{box.height}:{box.left}:{box.top}"
+    limit = f"trim=end_frame={FRAMES},setpts=PTS-STARTPTS"
+    chain = ",".join([*constant_frames(cut), f"trim=start={decimal(-half / 2)}", crop, limit])
     parts = ";".join(f"[{number}:v:{cut.track}]{chain}[{name}]" for number, name in enumerate("ab"))
     # If the filters were reinitialised midway, `concat` would wait forever.
-    fixed = ["-reinit_filter", "0"] if cut.recoloured else []
+    begin = ["-noaccurate_seek", *(["-reinit_filter", "0"] if cut.recoloured else [])]
     return [
         str(ffmpeg), "-hide_banner", "-nostdin", "-nostats", "-v", "info",
-        *fixed, *source(cut.raw, cut.container, cut.interval.start + length / 4),
-        *fixed, *source(cut.raw, cut.container, cut.interval.start + length * 3 / 4),
+        *begin, *source(cut.raw, cut.container, cut.interval.start + half / 2),
+        *begin, *source(cut.raw, cut.container, cut.interval.start + half * 3 / 2),
         "-filter_complex_threads", "1", "-filter_complex", f"{parts};[a][b]concat=n=2:v=1:a=0,idet",
         "-an", "-f", "null", "-",
     ]  # fmt: skip

@@ -101,7 +101,7 @@ def of(found: ReportData) -> Record:
 
 
 def _both(column: str, found: ReportData) -> Iterator[object]:
-    """Yield the values of a column that existing and missing clips have."""
+    """Yield the values of a column that the records of clips and of missing clips share."""
     for record in (*(line.to_json() for line in found.there.values()), *found.missing):
         yield record.get(column)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from test_page import HOSTILE
+from shared import HOSTILE
 
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.report import page

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import av
 import pytest
-from test_main_job import CLIPS, lines
+from shared import CLIPS, lines
 
 import hdtf_async
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import wave
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 import av
@@ -16,6 +15,7 @@ import media
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shared import lines
 
 import hdtf_async
 from hdtf_async import ExitCode, demo
@@ -28,11 +28,6 @@ if TYPE_CHECKING:
 
 CLIP = Clip(Video("RD", "Radio1", "CPCoMyuBRM0", 720), 0, Interval(0, 10), Box(0, 0, 8, 8))
 RADIO = "RD_Radio1_000"
-
-
-def lines(path: Path) -> list[dict[str, Any]]:
-    """Return the JSON lines of a file."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 async def fetched(site: demo.StandIn, since: int) -> list[str]:

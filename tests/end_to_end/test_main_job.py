@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from shared import Finished, children, exported
+from shared import CLIPS, Finished, children, exported, lines
 
 import hdtf_async
 from hdtf_async import ExitCode, FormError, Lanes, Options, Reason, demo
@@ -28,18 +28,8 @@ from hdtf_async.output import directory
 if TYPE_CHECKING:
     from pathlib import Path
 
-CLIPS = [
-    "RD_Radio1_000", "RD_Radio1_001", "RD_Radio2_000",
-    "WDA_Speaker1_000", "WDA_Speaker2_000", "WDA_Speaker3_000",
-    "WRA_Guest1_000", "WRA_Guest2_000", "WRA_Guest2_001", "WRA_Guest2_002",
-]  # fmt: skip
 PRIVATE = "Private video. Sign in if you've been granted access to this video"
 BOT = "Sign in to confirm you\N{RIGHT SINGLE QUOTATION MARK}re not a bot"
-
-
-def lines(path: Path) -> list[dict[str, Any]]:
-    """Return the JSON lines of a file."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def left_over(out: Path) -> list[Path]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import refusing
 import scenarios
-from shared import exported
+from shared import exported, lines
 
 import hdtf_async
 from hdtf_async import ExitCode, Options, Reason, demo
@@ -110,11 +110,6 @@ async def downloaded(site: demo.StandIn, source: Path, out: Path, **more: Any) -
     options = Options(source=source, pace=0, cool_down=0.1, preset="ultrafast", yt_dlp_args=args, **more)
     with exported(site.environment):
         return await hdtf_async.download(out, options)
-
-
-def lines(path: Path) -> list[dict[str, Any]]:
-    """Read a file of JSON lines."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def later(journal: Path, passed: timedelta) -> None:

@@ -6,7 +6,6 @@ against the real ones, so that the rehearsal is worth something.
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections import Counter
 from dataclasses import replace
@@ -20,6 +19,7 @@ from anyio.to_thread import run_sync
 from fakes import ffmpeg as fake_ffmpeg
 from fakes import kit, mp4
 from fakes import yt_dlp as fake_yt_dlp
+from shared import lines
 
 import hdtf_async
 from hdtf_async.core import model
@@ -69,11 +69,6 @@ def options(fakes: kit.Fakes, limit: int | None = None) -> Options:
     )
 
 
-def lines(path: Path) -> list[dict[str, object]]:
-    """Read a file of JSON lines."""
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-
-
 def no_process(*words: object, **_more: object) -> NoReturn:
     """Stand in for `Popen.__init__`, which asyncio's processes need too, where no process may start."""
     pytest.fail(f"a process was started: {words}")
@@ -118,7 +113,7 @@ async def test_all_clips_of_the_shipped_tables_are_made_and_a_second_run_starts_
 
     made = lines(out / "metadata.jsonl")
     assert [line["file_name"] for line in made] == sorted(f"{stem}.mp4" for stem in due)
-    assert all(line["frames"] == 5 * (line["end"] - line["start"]) for line in made)  # type: ignore[operator]
+    assert all(line["frames"] == 5 * (line["end"] - line["start"]) for line in made)
     failed = lines(out / "failures.jsonl")
     assert [line["clip"] for line in failed] == sorted(TALL)
     assert all("--corrections unverified" in str(line["what_to_do"]) for line in failed)

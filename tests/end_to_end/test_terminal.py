@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+from command_line import job, until
 from screen import Screen
 from shared import children
 
@@ -24,25 +25,7 @@ from hdtf_async import Options, demo
 from hdtf_async.cli import main
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from shared import Finished
-
-
-def job(finished: Finished, site: demo.StandIn, out: Path, *more: str) -> list[str]:
-    """Return a command line of the main job on the demo's tables."""
-    return [
-        *(sys.executable, "-m", "hdtf_async", "--out", str(out), "--source", str(finished.options.source)),
-        *("--pace", "0", f"--yt-dlp-args={site.yt_dlp_args}", *more),
-    ]
-
-
-def until(lines: Iterator[str], kind: str) -> None:
-    """Read JSON lines up to an event of a kind."""
-    for line in lines:
-        if json.loads(line)["type"] == kind:
-            return
-    raise AssertionError(f"no {kind} was told")
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 import pytest
 import readme
-import test_events
+from example_events import ONE_OF_EACH
 
 from hdtf_async.cli import main
 
@@ -156,7 +156,7 @@ def _schema() -> jsonschema.Draft202012Validator:
     return jsonschema.Draft202012Validator(schema)
 
 
-@pytest.mark.parametrize("event", test_events.ONE_OF_EACH, ids=lambda event: str(event.type))
+@pytest.mark.parametrize("event", ONE_OF_EACH, ids=lambda event: str(event.type))
 def test_the_schema_takes_each_event_and_nothing_else(event: Any) -> None:
     """Not with a field less, one more, or one of another type."""
     told = json.loads(json.dumps(event.to_json()))

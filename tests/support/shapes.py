@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import av
 import media
-from test_sound import beeps_beside, beeps_inside
+from audio_sync import beeps_beside, beeps_inside
 
 from hdtf_async.core.events import EventBus
 from hdtf_async.core.model import Audio, Box, Clip, Crop, Form, Interval, Video

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hdtf_async import Options, Report
+from hdtf_async.core.model import Box, Clip, Interval, Video
+from hdtf_async.dataset.plan import VideoJob
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,3 +66,33 @@ def children() -> list[str]:
                 below.add(int(entry.name))
                 found.append(words)
     return found
+
+
+CLIPS = [
+    "RD_Radio1_000", "RD_Radio1_001", "RD_Radio2_000",
+    "WDA_Speaker1_000", "WDA_Speaker2_000", "WDA_Speaker3_000",
+    "WRA_Guest1_000", "WRA_Guest2_000", "WRA_Guest2_001", "WRA_Guest2_002",
+]  # fmt: skip
+"""The clips of the demo's tables."""
+
+HOSTILE = "</script><script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{ 7*7 }}"
+"""Text that is code where a page, a script or a template takes it for such."""
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    """Return the JSON lines of a file."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def write_files(root: Path, files: dict[str, str]) -> None:
+    """Write files below a directory."""
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+
+
+def video_job(number: int, clips: int = 2) -> VideoJob:
+    """Return a video with some clips."""
+    video = Video("RD", f"Speaker{number}", f"{number:011d}", 720)
+    boxed = [Clip(video, index, Interval(index, index + 0.5), Box(0, 0, 64, 64)) for index in range(clips)]
+    return VideoJob((video,), tuple(boxed))

@@ -569,3 +569,39 @@ SOURCES: dict[str, Source] = {
     "bytes lost behind the clip": Source(spoilt("hurt_behind.mp4", FAST, scrambled(0.9, 0.95)), 2, 5),
 }
 """Name to source video."""
+
+SHAPES = {
+    name: (source.draw, source.start, source.end)
+    for name, source in SOURCES.items()
+    if name
+    in {
+        "H.264 with B-frames in MP4",
+        "H.264 in fragments, from the beginning",
+        "H.264 in FLV, from the beginning",
+        "H.264 in FLV, soon after the beginning",
+        "H.264 with B-frames in AVI",
+        "H.264 with B-frames in AVI, to the end",
+        "MPEG-4 with B-frames in AVI",
+        "intra refresh",
+        "intra refresh, between two recovery points",
+        "frames at varying distances",
+        "a gap at the start",
+        "a gap at the start, in Matroska",
+        "a gap of 1.6 s inside",
+        "a gap at the end",
+        "a gap at the end, in Matroska",
+        "nothing new in the interval",
+        "nothing new until the last moment",
+        "slides, between two",
+        "slides, up to one",
+        "slides, up to a moment before one",
+        "slides with B-frames in Matroska",
+        "slides in MPEG-TS",
+        "a time line from 7.3 s on",
+        "a time line from 7.3 s on, begins inside",
+        "other colours midway",
+        "another pixel format midway",
+        "cover art in MP4",
+    }
+}
+"""Those that unit tests use: name, to what draws it and the interval of the clip."""

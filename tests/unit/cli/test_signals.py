@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from test_terminal import job, until
+from command_line import job, until
 
 if TYPE_CHECKING:
     from pathlib import Path

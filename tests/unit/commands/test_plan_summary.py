@@ -51,7 +51,7 @@ def test_a_plan_counts_all_that_was_asked_for_but_what_is_there() -> None:
         "raw_dir": [],
         "there": 1,
         "cannot_be_had": {"WDA_V4_000": "box_does_not_fit", "WDA_V3_000": "private"},
-        "other_form": 3,
+        "other_settings": 3,
         "subsets": {"RD": {"videos": 3, "clips": 3}, "WDA": {"videos": 2, "clips": 2}},
         "findings": [
             {
@@ -75,6 +75,7 @@ def test_hours_of_short_clips_have_decimals() -> None:
     assert (seen["downloads"], seen["least_hours_at_pace"]) == (1, 1.0)
     assert seen["subsets"] == {"RD": {"videos": 1, "clips": 2}}
     assert told(to_fetch=WORK * 100)["least_hours_at_pace"] == 300.0
+    assert plan.to_json(READ, DECIDED, Options(pace=84))["least_hours_at_pace"] == 0.07
 
 
 def test_only_what_is_not_at_hand_is_downloaded() -> None:

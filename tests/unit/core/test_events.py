@@ -8,79 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+from example_events import ONE_OF_EACH
 from virtual_time import VIRTUAL_TIME
 
 from hdtf_async.core import events
 from hdtf_async.core.events import (
-    CheckEnded,
-    ClipChecked,
     ClipDone,
     ClipFailed,
-    ClipRetrying,
-    Downloaded,
     DownloadProgress,
-    DownloadStarted,
     EncodeProgress,
-    EncodeStarted,
     Event,
     EventBus,
-    FileNotUsed,
-    FormatChosen,
-    Found,
-    LaneClosed,
-    LaneOpened,
-    PaceWait,
-    RawReady,
     Retrying,
-    RunEnded,
-    RunStarted,
-    VideoAsked,
-    VideoFailed,
-    VideoUnconfirmed,
-    WindingDown,
 )
 from hdtf_async.core.failures import Reason
 
 if TYPE_CHECKING:
     from virtual_time import Backend
-
-ONE_OF_EACH: list[Event] = [
-    RunStarted(3, 5, 120.5, 2, 8, 4, 10_000, 12.0),
-    DownloadStarted("RD_Radio1", "CPCoMyuBRM0", 1, 5000),
-    FormatChosen(
-        "RD_Radio1",
-        "136",
-        720,
-        29.97,
-        None,
-        (("400", "high dynamic range"), ("22", "damaged")),
-        "140",
-        "en-US",
-        True,
-        False,
-    ),
-    DownloadProgress("RD_Radio1", 10, None, 2.5),
-    Downloaded("RD_Radio1", 3.25),
-    RawReady("RD_Radio1", "youtube", 100, 3.5),
-    Retrying("RD_Radio1", Reason.NETWORK, "ERROR: timed out", 10.0, 1),
-    VideoFailed("RD_Radio1", "CPCoMyuBRM0", Reason.PRIVATE, 'words "in quotes"\nand lines', 2),
-    VideoUnconfirmed("RD_Radio1", "CPCoMyuBRM0", "Video unavailable"),
-    FileNotUsed("RD_Radio1", "RD_Radio1.wmv", "it is cut off"),
-    VideoAsked("RD_Radio1", "CPCoMyuBRM0", "136", 720, True),
-    PaceWait(600.0, 240),
-    LaneClosed(Reason.REFUSED, "not a bot", 600.0, 0),
-    LaneOpened(612.5),
-    WindingDown(2, 60.0),
-    EncodeStarted("RD_Radio1_000", 30.0),
-    EncodeProgress("RD_Radio1_000", 12.5),
-    ClipRetrying("RD_Radio1_000", Reason.ENCODE_STALLED, "no progress for 120 s", 10.0, 1),
-    ClipChecked("RD_Radio1_000", 30.0, False),
-    Found("RD_Radio1_000.mp4", "wrong", "it has 10 bytes where 1000 are recorded"),
-    CheckEnded(1, 10, {"wrong": 1}, 0, None, 2.5),
-    ClipDone("RD_Radio1_000", "RD_Radio1_000.mp4", 30.0, 1000, 2.5, 0.0),
-    ClipFailed("RD_Radio1_001", Reason.CLIP_WRONG, "", with_video=False),
-    RunEnded(75, 4, 2, {"network": 1}, None, 99.9, ("1/2",)),
-]
 
 
 @pytest.fixture

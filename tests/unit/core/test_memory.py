@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from test_system import put
+from shared import write_files
 
 from hdtf_async.core.memory import available_memory
 
@@ -61,7 +61,7 @@ def test_the_least_of_all_limits_counts(
     own: str, files: dict[str, str], available: int, tmp_path: Path
 ) -> None:
     """Of the machine, and of the groups of the process and above, in both versions; nonsense is no limit."""
-    put(tmp_path / "groups", files)
+    write_files(tmp_path / "groups", files)
     (tmp_path / "own").write_text(own)
     (tmp_path / "meminfo").write_text(MEMINFO)
     assert available_memory(tmp_path / "groups", tmp_path / "own", tmp_path / "meminfo") == available

@@ -8,18 +8,12 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from shared import write_files
 
 from hdtf_async.core import system
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def put(root: Path, files: dict[str, str]) -> None:
-    """Write files below a directory."""
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +44,7 @@ def test_a_limit_is_found_where_the_kernel_tells_it(
     own: str, files: dict[str, str], quota: float | None, tmp_path: Path
 ) -> None:
     """In the group of the process and in those above it, in both versions; nonsense is no limit."""
-    put(tmp_path / "groups", files)
+    write_files(tmp_path / "groups", files)
     (tmp_path / "own").write_text(own)
     assert system._quota(tmp_path / "groups", tmp_path / "own") == quota
 

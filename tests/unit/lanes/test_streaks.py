@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 import virtual_time
-from test_pipeline import _Plot, _World
+from simulated_lanes import Plot, World
 
 from hdtf_async.core.events import EventBus, LaneClosed, LaneOpened, PaceWait, VideoFailed, VideoUnconfirmed
 from hdtf_async.core.failures import Failure, Reason
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 UNAVAILABLE = Failure(Reason.UNAVAILABLE, "ERROR: [youtube] aaaaaaaaaaa: Video unavailable")
 DOWN = Failure(Reason.UNREACHABLE, "ERROR: Failed to resolve 'www.youtube.com'")
-GOOD = _Plot(fetch=10, cut=1)
+GOOD = Plot(fetch=10, cut=1)
 
 
-def gone(times: int = 1) -> _Plot:
+def gone(times: int = 1) -> Plot:
     """Return a video that is called unavailable, without a reason, so many times."""
-    return _Plot(fetch=10, cut=1, fetch_failures=(Reason.UNAVAILABLE,) * times)
+    return Plot(fetch=10, cut=1, fetch_failures=(Reason.UNAVAILABLE,) * times)
 
 
-def recorded(world: _World) -> dict[str, Reason]:
+def recorded(world: World) -> dict[str, Reason]:
     """Return the reason that was recorded for each clip."""
     assert len(dict(world.recorded)) == len(world.recorded), "each clip is recorded once"
     return dict(world.recorded)
@@ -120,7 +120,7 @@ def test_the_same_unknown_message_of_several_videos_is_a_change_of_youtube() -> 
 def test_a_block_that_looks_like_removed_videos_loses_none() -> None:
     """The lane closes after three, and once YouTube answers again each of them is downloaded."""
     plots = [GOOD, *[gone()] * UNAVAILABLE_IN_A_ROW, *[GOOD] * 6]
-    world = _World(plots, downloads=1, cool_down=600)
+    world = World(plots, downloads=1, cool_down=600)
     world.run()
     (closed,) = world.of(LaneClosed)
     assert (closed.reason, closed.after) == (Reason.REFUSED, 600)
@@ -132,7 +132,7 @@ def test_a_block_that_looks_like_removed_videos_loses_none() -> None:
 
 def test_a_block_that_stays_ends_the_run_and_records_nothing_as_permanent() -> None:
     """After three probes the run ends as with any refusal; the videos are refused, and not unavailable."""
-    world = _World([gone(99)] * 20, downloads=1, cool_down=10)
+    world = World([gone(99)] * 20, downloads=1, cool_down=10)
     world.unavailable_before = set(world.plots)
     world.run()
     assert world.pipeline.closed is not None
@@ -144,7 +144,7 @@ def test_a_block_that_stays_ends_the_run_and_records_nothing_as_permanent() -> N
 @pytest.mark.parametrize("available", [False, True])
 def test_a_video_that_was_available_before_decides_what_a_streak_means(available: bool) -> None:
     """If YouTube still has it the lane stays open, and the others are unavailable each by itself."""
-    world = _World([gone(99)] * 9, downloads=1, cool_down=10)
+    world = World([gone(99)] * 9, downloads=1, cool_down=10)
     world.other_is_available = available
     world.run()
     assert bool(world.of(LaneClosed)) is not available
@@ -157,7 +157,7 @@ def test_a_video_that_was_available_before_decides_what_a_streak_means(available
 def test_a_few_unavailable_videos_among_others_are_recorded_and_nothing_is_closed() -> None:
     """Each is tried once, is asked for by the next run, and is no block."""
     plots = [GOOD, gone(9), GOOD, gone(9), GOOD, gone(9), GOOD]
-    world = _World(plots, downloads=1)
+    world = World(plots, downloads=1)
     world.run()
     assert not world.of(LaneClosed)
     assert len(world.times("fetch")) == len(plots)
@@ -173,7 +173,7 @@ def test_a_second_run_gives_up_a_video_only_while_others_are_available() -> None
         (True, False, Reason.UNAVAILABLE),
         (False, True, Reason.UNAVAILABLE),
     ):
-        world = _World([gone(9), GOOD] if other else [gone(9)], downloads=1)
+        world = World([gone(9), GOOD] if other else [gone(9)], downloads=1)
         world.unavailable_before = set(world.plots) if before else set()
         world.run()
         assert recorded(world) == {"RD_V0_000": reason}
@@ -182,7 +182,7 @@ def test_a_second_run_gives_up_a_video_only_while_others_are_available() -> None
 @pytest.mark.parametrize("available", [False, True])
 def test_the_last_video_of_a_run_is_given_up_after_another_was_asked_for(available: bool) -> None:
     """No video comes after it, so one that was available before decides, at the pace."""
-    world = _World([GOOD, gone(9)], downloads=1, pace=100)
+    world = World([GOOD, gone(9)], downloads=1, pace=100)
     world.unavailable_before = {"RD_V1"}
     world.other_is_available = available
     world.run()
@@ -192,7 +192,7 @@ def test_the_last_video_of_a_run_is_given_up_after_another_was_asked_for(availab
 
 def test_an_end_of_the_run_leaves_what_is_open_for_the_next_one() -> None:
     """Asked to end, it asks for nothing more, and records the video as temporarily unavailable."""
-    world = _World([gone(9), _Plot(fetch=1000)], downloads=1)
+    world = World([gone(9), Plot(fetch=1000)], downloads=1)
     world.unavailable_before = set(world.plots)
 
     async def ended() -> None:
@@ -210,8 +210,8 @@ def test_an_end_of_the_run_leaves_what_is_open_for_the_next_one() -> None:
 
 def test_without_a_network_a_run_ends_within_a_minute() -> None:
     """Whatever the pace and the number of videos: two attempts, three probes, and the cause is named."""
-    down = _Plot(fetch=1, fetch_failures=(Reason.UNREACHABLE,) * 99, message=DOWN.words)
-    world = _World([down] * 352, downloads=8, pace=15, cool_down=600)
+    down = Plot(fetch=1, fetch_failures=(Reason.UNREACHABLE,) * 99, message=DOWN.words)
+    world = World([down] * 352, downloads=8, pace=15, cool_down=600)
     assert world.run() < 60
     assert len(world.times("fetch")) == UNREACHABLE_IN_A_ROW + PROBES
     closed = world.pipeline.closed
@@ -222,8 +222,8 @@ def test_without_a_network_a_run_ends_within_a_minute() -> None:
 
 def test_a_network_that_comes_back_costs_no_video_a_try() -> None:
     """The lane opens with the first answer, and all clips are made."""
-    down = _Plot(fetch=1, fetch_failures=(Reason.UNREACHABLE,), message=DOWN.words)
-    world = _World([down] * 4 + [GOOD] * 4, downloads=2, pace=5)
+    down = Plot(fetch=1, fetch_failures=(Reason.UNREACHABLE,), message=DOWN.words)
+    world = World([down] * 4 + [GOOD] * 4, downloads=2, pace=5)
     world.run()
     assert len(world.of(LaneOpened)) == 1
     assert len(world.who("done")) == 8
@@ -232,8 +232,8 @@ def test_a_network_that_comes_back_costs_no_video_a_try() -> None:
 
 def test_a_probe_that_finds_a_video_unavailable_shows_that_the_network_is_back() -> None:
     """It opens a lane that was closed for want of a network; it would not open one that YouTube closed."""
-    down = _Plot(fetch=1, fetch_failures=(Reason.UNREACHABLE, Reason.UNAVAILABLE), message=DOWN.words)
-    world = _World([down] * 2, downloads=1)
+    down = Plot(fetch=1, fetch_failures=(Reason.UNREACHABLE, Reason.UNAVAILABLE), message=DOWN.words)
+    world = World([down] * 2, downloads=1)
     world.run()
     assert [event.reason for event in world.of(LaneClosed)] == [Reason.UNREACHABLE]
     assert len(world.of(LaneOpened)) == 1
@@ -241,9 +241,9 @@ def test_a_probe_that_finds_a_video_unavailable_shows_that_the_network_is_back()
 
 def test_a_change_of_youtube_ends_the_run_with_its_message() -> None:
     """After three videos no further one is asked for; clips of earlier ones are still made."""
-    changed = _Plot(fetch=10, fetch_failures=(Reason.UNKNOWN,) * 9, message="ERROR: Reload the page")
-    plots = [_Plot(fetch=10, cut=500), *[changed] * 100]
-    world = _World(plots, downloads=1)
+    changed = Plot(fetch=10, fetch_failures=(Reason.UNKNOWN,) * 9, message="ERROR: Reload the page")
+    plots = [Plot(fetch=10, cut=500), *[changed] * 100]
+    world = World(plots, downloads=1)
     world.run()
     assert len(world.times("fetch")) == 1 + SAME_IN_A_ROW
     assert world.who("done") == ["RD_V0_000"]
@@ -287,7 +287,7 @@ def test_what_a_census_asked_within_the_last_hour_counts_against_the_pace() -> N
 
 def test_a_success_from_before_a_block_confirms_nothing() -> None:
     """A long download ends while YouTube blocks the address: what it denies meanwhile may be there."""
-    world = _World([_Plot(fetch=1000), _Plot(fetch=300, fetch_failures=(Reason.UNAVAILABLE,))], downloads=2)
+    world = World([Plot(fetch=1000), Plot(fetch=300, fetch_failures=(Reason.UNAVAILABLE,))], downloads=2)
     world.unavailable_before = {"RD_V1"}
     world.run()
     assert world.who("done") == ["RD_V0_000"]

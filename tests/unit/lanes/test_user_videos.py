@@ -11,8 +11,8 @@ import anyio
 import media
 import pytest
 import shapes
+from audio_sync import beeps_beside
 from shapes import Shape
-from test_sound import beeps_beside
 
 import hdtf_async
 from hdtf_async import Options, Reason

@@ -1,4 +1,4 @@
-"""One video as a unit of its own: what a run does for it, with the records handed to whoever drives."""
+"""One video as a unit: what a run does for it, with the records passed to the driver."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ROWS = 2 * LATER + 1
 
 
 MADE = {"raw", "sound", "clip", "replacing", "failed"}
-"""Types of records of what was made. What is noted of when it was done is whose events they are."""
+"""Types of records about results. Records about times belong to the receiver of the events."""
 
 
 def _timeless(record: dict[str, Any]) -> str:
@@ -44,7 +44,7 @@ def _timeless(record: dict[str, Any]) -> str:
 async def _shop(
     out: Path, source: Path, **more: Any
 ) -> AsyncIterator[tuple[Toolchain, Gathered, list[VideoJob]]]:
-    """Give a workshop in a directory to whose journal it does not write, and all that is to be done."""
+    """Provide a toolchain in a directory to whose journal it does not write, and all jobs."""
     usual = {"pace": 0, "retry_wait": 0, "min_free": 0, "keep_raw": False, "encodes": 4}
     options = Options(source=source, **(usual | more))
     work = list(plan.make(tables.read(source), options, there={}, failed={}).work)
@@ -57,10 +57,8 @@ async def _shop(
                 yield shop, ledger, work
 
 
-async def test_the_check_of_a_clip_does_not_wait_for_a_source_video(
-    finished: Finished, tmp_path: Path
-) -> None:
-    """While one is read that never ends: the file is a pipe into which nobody writes."""
+async def test_verifying_a_clip_does_not_wait_for_a_source_video(finished: Finished, tmp_path: Path) -> None:
+    """While one is read that never ends: the file is a FIFO without a writer."""
     endless = tmp_path / "endless.mp4"
     os.mkfifo(endless)
     options = finished.options
@@ -78,8 +76,8 @@ async def test_the_check_of_a_clip_does_not_wait_for_a_source_video(
         group.cancel_scope.cancel()
 
 
-async def test_each_video_hands_over_the_records_that_a_run_would_have_written(tmp_path: Path) -> None:
-    """Also with several under way in one process: each list holds one video's, and nobody wrote a line."""
+async def test_each_video_returns_the_records_that_a_run_would_have_written(tmp_path: Path) -> None:
+    """Also with several in one process: each list contains those of one video, and nothing is written."""
     write_tables(tmp_path / "tables", ROWS)
     await load(tmp_path / "run", tmp_path / "tables", Most())
     due: dict[str, list[str]] = {}
@@ -106,7 +104,7 @@ async def test_each_video_hands_over_the_records_that_a_run_would_have_written(t
 
 
 async def test_units_of_one_process_share_the_pace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The pace holds for an address, however many units ask from there."""
+    """The pace applies to an IP address, however many units use it."""
     write_tables(tmp_path / "tables", 4)
     slept: list[float] = []
     real = anyio.sleep_until
@@ -125,10 +123,10 @@ async def test_units_of_one_process_share_the_pace(tmp_path: Path, monkeypatch: 
     assert sum(seconds > 3000 for seconds in slept) == len(works) - 1
 
 
-async def test_a_video_that_needs_youtube_is_handed_back_where_javascript_does_not_work(
+async def test_a_video_that_must_be_downloaded_is_returned_without_javascript(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another machine may do it: nothing is asked for it, and nothing recorded."""
+    """Another machine may process it: nothing is requested for it, and nothing recorded."""
     write_tables(tmp_path / "tables", 2)
     broken = {"enabled": ["deno"], "runtimes": ["deno-2.9.8"], "failed": [["deno-2.9.8", "boom"]]}
     monkeypatch.setattr("loading.SOLVED", broken)
@@ -141,8 +139,8 @@ async def test_a_video_that_needs_youtube_is_handed_back_where_javascript_does_n
             assert stopped.reason is Reason.JAVASCRIPT
 
 
-async def test_local_trouble_is_told_to_whoever_drives(tmp_path: Path) -> None:
-    """With it no video is given up: it is not recorded, and can be sent elsewhere."""
+async def test_local_errors_are_returned_to_the_driver(tmp_path: Path) -> None:
+    """No video fails because of them: it is not recorded, and can be sent elsewhere."""
     write_tables(tmp_path / "tables", 2)
     async with _shop(tmp_path / "unit", tmp_path / "tables", min_free=10**17) as (shop, ledger, works):
         (work,) = (work for work in works if work.youtube_id.endswith("1"))

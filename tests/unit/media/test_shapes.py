@@ -11,7 +11,7 @@ import pytest
 import shapes
 import sources
 from shapes import H264, Shape
-from sources import AV1, B_FRAMES, VP9
+from sources import AV1, B_FRAMES, SHAPES, VP9
 
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Box, Crop
@@ -38,43 +38,6 @@ async def prober() -> AsyncIterator[Prober]:
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the directory in which the source videos are drawn, each by the first test that needs it."""
     return tmp_path_factory.mktemp("shapes")
-
-
-SHAPES = {
-    name: (source.draw, source.start, source.end)
-    for name, source in sources.SOURCES.items()
-    if name
-    in {
-        "H.264 with B-frames in MP4",
-        "H.264 in fragments, from the beginning",
-        "H.264 in FLV, from the beginning",
-        "H.264 in FLV, soon after the beginning",
-        "H.264 with B-frames in AVI",
-        "H.264 with B-frames in AVI, to the end",
-        "MPEG-4 with B-frames in AVI",
-        "intra refresh",
-        "intra refresh, between two recovery points",
-        "frames at varying distances",
-        "a gap at the start",
-        "a gap at the start, in Matroska",
-        "a gap of 1.6 s inside",
-        "a gap at the end",
-        "a gap at the end, in Matroska",
-        "nothing new in the interval",
-        "nothing new until the last moment",
-        "slides, between two",
-        "slides, up to one",
-        "slides, up to a moment before one",
-        "slides with B-frames in Matroska",
-        "slides in MPEG-TS",
-        "a time line from 7.3 s on",
-        "a time line from 7.3 s on, begins inside",
-        "other colours midway",
-        "another pixel format midway",
-        "cover art in MP4",
-    }
-}
-"""Name to what draws it, and the interval of the clip: `benchmarks/exactness.py` has all of them."""
 
 
 @pytest.mark.parametrize("fps", [None, 12])

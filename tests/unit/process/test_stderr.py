@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_failures import FROM_YOUTUBE, FROM_YT_DLP, HINT, TOGETHER, transcripts
+from transcripts import FROM_YOUTUBE, FROM_YT_DLP, HINT, TOGETHER, transcripts
 
 from hdtf_async.core.failures import Reason
 from hdtf_async.process.stderr import classify, connection_cause, same_message_key

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import ytdlp_messages
-from test_failures import FROM_YOUTUBE, FROM_YT_DLP, TABLES, TOGETHER, transcripts
+from transcripts import FROM_YOUTUBE, FROM_YT_DLP, TABLES, TOGETHER, transcripts
 from ytdlp_messages import Message, Row
 
 from hdtf_async.core.failures import Reason

@@ -1,4 +1,4 @@
-"""Where a run stands and when it will end: counted from events alone, so it is tried without a run."""
+"""Progress and ETA, computed from events alone, so tested without a run."""
 
 from __future__ import annotations
 
@@ -62,23 +62,23 @@ STORY: list[Event] = [
 
 
 def told(events: list[Event], every: float = 0.0) -> RunProgress:
-    """Return the picture after these events, told at times so far apart."""
+    """Return the progress after these events, emitted at equal intervals."""
     picture = RunProgress()
     for number, event in enumerate(events):
         picture.take(event, number * every)
     return picture
 
 
-def test_a_video_that_came_twice_is_no_more_than_all_of_them() -> None:
-    """As where the worker was lost that had it: the bar would not know of how many it tells."""
+def test_a_video_that_was_ready_twice_does_not_exceed_the_total() -> None:
+    """As if its worker was lost: the bar could not display it."""
     picture = RunProgress()
     for event in (replace(STARTED, videos=1), *[RawReady("RD_A", "youtube", 1000, 2.0)] * 2):
         picture.take(event, 1.0)
     assert (picture.videos_over, picture.videos) == (1, 1)
 
 
-def test_the_picture_counts_what_is_done_and_what_runs() -> None:
-    """Bytes and seconds of what runs count as far as they have come; what matters most comes first."""
+def test_progress_counts_finished_and_running_work() -> None:
+    """Bytes and seconds of running work count as far as they have come; the most important comes first."""
     assert told(STORY[:4]).videos_words(0) == "400 B, 200 B/s, 1 running"
     picture = told(STORY)
     assert (picture.videos_over, picture.videos, picture.clips_over, picture.clips) == (1, 3, 1, 4)
@@ -95,8 +95,8 @@ def test_the_picture_counts_what_is_done_and_what_runs() -> None:
     assert picture.videos_words(0) == "1.0 kB"
 
 
-def test_late_progress_of_what_is_over_is_passed_over() -> None:
-    """Readers may get it: it must not bring a finished clip back to life."""
+def test_late_progress_of_finished_work_is_ignored() -> None:
+    """Slow readers may get it."""
     picture = told(
         [
             *STORY,
@@ -107,7 +107,7 @@ def test_late_progress_of_what_is_over_is_passed_over() -> None:
     assert picture.encoding == {}
 
 
-def test_a_closed_lane_counts_down_and_opens_again() -> None:
+def test_a_closed_lane_shows_a_countdown_until_it_opens() -> None:
     """In minutes and seconds, before everything else."""
     picture = told([*STORY, LaneClosed(Reason.REFUSED, "", 600.0, 0)])
     assert picture.videos_words(2.0).startswith("refused: retry in 9:58, 1.0 kB")
@@ -116,13 +116,13 @@ def test_a_closed_lane_counts_down_and_opens_again() -> None:
     assert picture.videos_words(601.0) == "1.0 kB"
 
 
-def test_the_last_problem_is_told_with_its_age() -> None:
-    """In the words of the table of reasons, which name no file and no address."""
+def test_the_last_error_is_shown_with_its_age() -> None:
+    """With the text of the table of reasons, which contains no file and no URL."""
     assert told(STORY, every=1.0).end_words(65.0) == f"1.0 min ago: RD_B: {Reason.NETWORK.advice.meaning}"
 
 
 def course(*, wide: bool = False, pace: float = 0.0, seconds: float = 40.0, upto: int = 99) -> RunProgress:
-    """Return the picture of ten videos, four of them over, one by one, each with a clip of ten seconds."""
+    """Return the progress of ten videos, four of them finished, each with a clip of ten seconds."""
     events: list[tuple[float, Event]] = []
     began = replace(STARTED, videos=10, clips=10, clip_seconds=100.0, least_bytes=1000, downloads=1)
     events.append((0.0, replace(began, encodes=1 + wide, pace=pace)))
@@ -139,8 +139,8 @@ def course(*, wide: bool = False, pace: float = 0.0, seconds: float = 40.0, upto
     return picture
 
 
-def test_the_slower_lane_decides_when_the_run_ends() -> None:
-    """Six videos at forty seconds a video, or at one, against sixty seconds of clips at twice real time."""
+def test_the_slower_lane_determines_the_eta() -> None:
+    """Six videos at forty seconds each, or at one, and sixty seconds of clips at twice real time."""
     slow, fast = course(), course(seconds=1.0)
     assert (slow.network_left(160.0), slow.encodes_left(), slow.left(160.0)) == (240.0, 30.0, 240.0)
     assert (fast.network_left(4.0), fast.encodes_left(), fast.left(4.0)) == (6.0, 30.0, 30.0)
@@ -148,16 +148,16 @@ def test_the_slower_lane_decides_when_the_run_ends() -> None:
     assert slow.end_words(160.0) == "about 4.0 min left"
 
 
-def test_half_a_download_counts_by_half() -> None:
-    """Its bytes and its seconds: the estimate goes on between two videos."""
+def test_half_a_download_counts_as_half() -> None:
+    """Its bytes and its seconds: the estimate changes continuously between two videos."""
     picture = course()
     picture.take(DownloadStarted("E", "E", 1, 100), 160.0)
     picture.take(DownloadProgress("E", 250, 500, None), 180.0)
     assert picture.network_left(180.0) == 220.0
 
 
-def test_the_pace_and_a_cool_down_are_part_of_the_estimate() -> None:
-    """Downloads do not start faster than the pace, and none does while the lane is closed."""
+def test_the_eta_includes_the_pace_and_a_cool_down() -> None:
+    """Downloads do not start faster than the pace, and none starts while the lane is closed."""
     assert course(seconds=1.0, pace=12.0).network_left(4.0) == 6 * 12.0
     picture = course()
     picture.take(LaneClosed(Reason.REFUSED, "", 600.0, 0), 160.0)
@@ -166,16 +166,16 @@ def test_the_pace_and_a_cool_down_are_part_of_the_estimate() -> None:
     assert picture.network_left(860.0) == 240.0
 
 
-def test_nothing_is_said_of_the_end_before_it_can_be() -> None:
-    """Neither at the start, nor after two videos and two clips."""
+def test_there_is_no_eta_at_the_start() -> None:
+    """Neither initially, nor after two videos and two clips."""
     assert RunProgress().left(0.0) is None
     for upto in range(12):
         assert course(upto=upto).left(100.0) is None
     assert course(upto=9).end_words(100.0) == ""
 
 
-def test_a_run_that_lacks_only_encodes_needs_no_rate_of_the_network() -> None:
-    """And one that lacks nothing is over."""
+def test_a_run_with_only_encodes_left_needs_no_download_rate() -> None:
+    """And one with nothing left is finished."""
     picture = course()
     for name in "EFGHIJ":
         picture.take(RawReady(name, "kept", 1, 0.0), 160.0)
@@ -187,21 +187,21 @@ def test_a_run_that_lacks_only_encodes_needs_no_rate_of_the_network() -> None:
 
 
 class Telling(scale.Fake):
-    """The fake lanes of the benchmark, which tell what the real ones tell."""
+    """The fake lanes of the benchmark, which emit the events of the real ones."""
 
     def __init__(self, world: scale.World, regime: scale.Regime, events: EventBus) -> None:
         super().__init__(world, regime)
         self._events = events
 
     async def download(self, work: VideoJob, directory: Path, turn: Permit) -> bool:
-        """Wait as the other one does."""
+        """Wait as the benchmark's lane does."""
         self._events.emit(DownloadStarted(work.stem, work.youtube_id, 1, work.least_bytes))
         await super().download(work, directory, turn)
         self._events.emit(RawReady(work.stem, "youtube", 1, 1.0))
         return True
 
     async def cut(self, clip: Clip, raw: None) -> None:
-        """Use a CPU as the other one does."""
+        """Use a CPU as the benchmark's lane does."""
         begun = anyio.current_time()
         self._events.emit(EncodeStarted(clip.stem, clip.interval.seconds))
         await super().cut(clip, raw)
@@ -211,8 +211,8 @@ class Telling(scale.Fake):
 
 @pytest.mark.parametrize("pace", [0.0, 12.0])
 @pytest.mark.parametrize("regime", [scale.REGIMES[0], scale.REGIMES[4]], ids=lambda regime: str(regime.name))
-def test_the_estimate_comes_near_the_truth_for_the_whole_dataset(regime: scale.Regime, pace: float) -> None:
-    """Once a tenth of the videos are there it is within a third, whichever lane decides, in virtual time."""
+def test_the_eta_is_accurate_for_the_whole_dataset(regime: scale.Regime, pace: float) -> None:
+    """After a tenth of the videos it is within a third, whichever lane is slower, in virtual time."""
     works = scale.whole_dataset()
     world = scale.World(works, 1)
     picture = RunProgress()
@@ -268,12 +268,12 @@ def test_the_estimate_comes_near_the_truth_for_the_whole_dataset(regime: scale.R
     [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (999_499, "999 kB"), (999_600, "1.0 MB"),
      (4.12e10, "41.2 GB"), (2e15, "2000 TB")],
 )  # fmt: skip
-def test_bytes_in_words(number: float, words: str) -> None:
+def test_bytes_as_text(number: float, words: str) -> None:
     """Three digits and a unit."""
     assert in_bytes(number) == words
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(0, "0.0 s"), (90, "1.5 min"), (3600, "1.00 h")])
-def test_hours_in_words(seconds: float, words: str) -> None:
-    """The unit that suits."""
+def test_durations_as_text(seconds: float, words: str) -> None:
+    """With a suitable unit."""
     assert in_hours(seconds) == words

@@ -36,7 +36,7 @@ def line(number: int, **more: object) -> dict[str, Any]:
 
 
 def there(*lines: dict[str, Any]) -> dict[str, ClipRecord]:
-    """Return records by the stems of their clips."""
+    """Return the records of clips, by the stems of the clips."""
     return {told["file_name"].removesuffix(".mp4"): ClipRecord(told) for told in lines}
 
 
@@ -263,8 +263,12 @@ def test_clips_that_begin_an_interval_have_a_picture_first() -> None:
     found = content.pictured(there(*pieces))
     assert len(found) == content.MOST_PICTURES == 600
     assert [told.segment for told in found] == [0] * 350 + [1] * 250
-    wrong = there(line(2, sha256="x" * 64), line(3, sha256=3))
-    assert content.pictured({"a": ClipRecord(line(1))} | wrong) == []
+    wrong = {
+        "a": ClipRecord(line(1)),
+        "RD_Radio2_000": ClipRecord(line(2, sha256="x" * 64)),
+        "RD_Radio3_000": ClipRecord(line(3, sha256=3)),
+    }
+    assert content.pictured(wrong) == []
 
 
 def test_what_is_missing_is_grouped_by_reason_and_by_video() -> None:

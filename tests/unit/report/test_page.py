@@ -18,6 +18,7 @@ import anyio
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from shared import HOSTILE
 
 import hdtf_async
 from hdtf_async.cli import main
@@ -47,8 +48,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from shared import Finished
-
-HOSTILE = "</script><script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{ 7*7 }}"
 
 
 def at(second: float) -> str:

@@ -20,7 +20,7 @@ import media
 import pytest
 import shapes
 from shapes import H264, HEIGHT, RATE, WIDTH, Shape
-from test_shapes import SHAPES
+from sources import SHAPES
 
 from hdtf_async.commands import faces
 from hdtf_async.core.failures import Failure, Reason
