@@ -30,19 +30,18 @@ def exported(variables: dict[str, str]) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Finished:
-    """A finished demo directory: treat it as read-only, for all tests share it."""
+    """A finished demo directory: treat it as read-only, because all tests share it."""
 
     out: Path
     options: Options
     report: Report
     requests: int
-    """Requests that the stand-in had answered when it was finished."""
+    """Requests that the mock server had answered when it was finished."""
 
 
 VERSIONS = ["installed", pytest.param("newest", marks=[pytest.mark.newest, pytest.mark.timeout(600)])]
-"""Values of the fixture `program`: the installed yt-dlp, which the constraints pin, and the newest.
-
-The first test with the newest one waits for its installation."""
+"""Values of the fixture `program`: the installed yt-dlp, which the constraints pin, and the newest. The first
+test with the newest one waits for its installation."""
 
 
 VERSIONS_SLOWLY = [pytest.param("installed", marks=pytest.mark.slow), VERSIONS[1]]
@@ -50,10 +49,10 @@ VERSIONS_SLOWLY = [pytest.param("installed", marks=pytest.mark.slow), VERSIONS[1
 
 
 def children() -> list[str]:
-    """Return the command lines of all living processes below this one."""
+    """Return the command lines of all living descendants of this process."""
     below = {os.getpid()}
     found = []
-    for _ in range(4):  # deeper trees than that we do not grow
+    for _ in range(4):  # the process trees are no deeper than that
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit() or int(entry.name) in below:
                 continue
@@ -76,7 +75,7 @@ CLIPS = [
 """The clips of the demo's tables."""
 
 HOSTILE = "</script><script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{ 7*7 }}"
-"""Text that is code where a page, a script or a template takes it for such."""
+"""Text that a page, a script or a template would execute if it was not escaped."""
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

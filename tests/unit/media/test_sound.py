@@ -1,4 +1,4 @@
-"""Sound keeps step with the picture: measured with a flash and a beep that come at the same moment."""
+"""Audio and video stay in sync: measured with a flash and a beep at the same moment."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Source]:
-    """Draw them once."""
+    """Render them once."""
     return draw(tmp_path_factory.mktemp("flash and beep"))
 
 
 @pytest.fixture(scope="module")
 async def prober() -> AsyncIterator[Prober]:
-    """Give one probing child to all tests, as a run has one."""
+    """Share one probing child among all tests, as in a run."""
     async with Prober() as prober:
         yield prober
 
 
 @pytest.mark.parametrize("fps", [None, Fraction(25)], ids=["as it comes", "25"])
 @pytest.mark.parametrize("kind", SOURCES)
-async def test_sound_keeps_step_with_the_picture(
+async def test_audio_stays_in_sync_with_the_video(
     kind: str, fps: Fraction | None, prober: Prober, sources: dict[str, Source], tmp_path: Path
 ) -> None:
-    """Within one frame, inside and beside, from a start off any key frame, also at another rate."""
+    """Within one frame, in the clip and the audio file, from a start off key frames, also at another rate."""
     form = Form(size=32, fps=fps, audio=Audio.BOTH, preset="ultrafast")
     differences = await off(prober, sources[kind], form, tmp_path)
     assert max(map(abs, differences)) < 1 / 25 + 0.005, differences
 
 
-async def test_the_measurement_tells_a_frame_of_difference(
+async def test_the_measurement_detects_two_frames_of_difference(
     prober: Prober, sources: dict[str, Source], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Sound that begins two frames late is seen to do so."""
+    """Audio that starts two frames late is detected."""
     plain = ffmpeg.sound_filters
     late = {"wav": 0.08, "inside": 0.08}
 
@@ -67,10 +67,10 @@ async def test_the_measurement_tells_a_frame_of_difference(
 
 
 @pytest.mark.parametrize("interval", [Interval(0, 2), Interval(6.5, 8), Interval(3.1, 4.117)])
-async def test_a_wav_has_just_the_samples_of_its_clip(
+async def test_a_wav_has_exactly_the_samples_of_its_clip(
     interval: Interval, prober: Prober, sources: dict[str, Source], tmp_path: Path
 ) -> None:
-    """16 kHz, mono, 16 bits; at 25 frames a second 640 for each frame; from the beginning to the end."""
+    """16 kHz, mono, 16 bits; at 25 fps 640 samples for each frame, from the beginning to the end."""
     form = Form(size=32, fps=Fraction(25), audio=Audio.WAV, preset="ultrafast")
     cut = await planned(prober, sources["ntsc"], form, replace(CLIP, interval=interval))
     assert cut.sound is not None
@@ -80,10 +80,10 @@ async def test_a_wav_has_just_the_samples_of_its_clip(
         assert opened.getnframes() == cut.sound.samples == 640 * cut.frames
 
 
-async def test_sound_that_ends_early_is_followed_by_silence(
+async def test_audio_that_ends_early_is_followed_by_silence(
     prober: Prober, sources: dict[str, Source], tmp_path: Path
 ) -> None:
-    """So that picture and sound are equally long; what there is stays where it was."""
+    """So that video and audio are equally long; existing samples keep their times."""
     media.ffmpeg(tmp_path, f"-v error -f lavfi -i {BEEP} -t 4 -c:a aac short.m4a")
     source = replace(sources["plain"], sound=tmp_path / "short.m4a")
     form = Form(size=32, audio=Audio.WAV, preset="ultrafast")
@@ -98,10 +98,10 @@ async def test_sound_that_ends_early_is_followed_by_silence(
     assert max(samples[: round(begins * 16000)]) > 6000
 
 
-async def test_a_clip_without_sound_has_no_track_of_it(
+async def test_a_clip_without_requested_audio_has_no_audio_track(
     prober: Prober, sources: dict[str, Source], tmp_path: Path
 ) -> None:
-    """Unless it was asked for, also where the raw has one."""
+    """Unless it was requested, even if the source has audio."""
     cut = await planned(prober, sources["plain"], Form(size=32, audio=Audio.NONE, preset="ultrafast"))
     assert cut.sound is None
     await ffmpeg.encode(bundled_ffmpeg(), cut, tmp_path / "clip.mp4", on_seconds=lambda _seconds: None)
@@ -109,10 +109,10 @@ async def test_a_clip_without_sound_has_no_track_of_it(
 
 
 @pytest.mark.parametrize("audio", Audio)
-async def test_sound_is_where_it_was_asked_for_and_nowhere_else(
+async def test_audio_is_exactly_where_it_was_requested(
     audio: Audio, prober: Prober, sources: dict[str, Source], tmp_path: Path
 ) -> None:
-    """Inside, beside, both or neither."""
+    """In the clip, as a file, both or neither."""
     cut = await planned(prober, sources["plain"], Form(size=32, audio=audio, preset="ultrafast"))
     await ffmpeg.encode(bundled_ffmpeg(), cut, tmp_path / "clip.mp4", on_seconds=lambda _seconds: None)
     inside = (await prober.facts(tmp_path / "clip.mp4", container="mp4")).sound is not None
@@ -120,8 +120,8 @@ async def test_sound_is_where_it_was_asked_for_and_nowhere_else(
     assert (inside, cut.form.sound_beside) == expected.get(audio, (True, True))
 
 
-async def test_sound_that_is_not_there_is_a_failure(prober: Prober, sources: dict[str, Source]) -> None:
-    """Silence would be a lie about the video."""
+async def test_missing_audio_is_a_failure(prober: Prober, sources: dict[str, Source]) -> None:
+    """Silence would misrepresent the video."""
     silent = replace(sources["plain"], sound=None)
     with pytest.raises(Failure) as failed:
         await planned(prober, silent, Form(audio=Audio.AAC, crop=Crop.NONE))
