@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import anyio.lowlevel
-from anyio.to_thread import run_sync
 
 from hdtf_async.cli import summaries
 from hdtf_async.cli.parser import (
@@ -43,7 +42,7 @@ from hdtf_async.commands.census import running as census_running
 from hdtf_async.commands.export import OPTIONS as OF_EXPORT
 from hdtf_async.commands.export import Exported, export
 from hdtf_async.core import exceptions, preflight, shards
-from hdtf_async.core.exceptions import FormError, OptionsError, StoreError, unwrap_exception_group
+from hdtf_async.core.exceptions import FormError, OptionsError, StoreError
 from hdtf_async.core.failures import ExitCode, Failure
 from hdtf_async.core.job import Running
 from hdtf_async.core.options import DISK, ENCODE, NETWORK, TOOLS, WHICH, Options, Printing
@@ -51,7 +50,7 @@ from hdtf_async.core.recipes import RECIPES
 from hdtf_async.core.system import own_version
 from hdtf_async.dataset import plan, tables
 from hdtf_async.lanes import user_videos
-from hdtf_async.media.ffmpeg import bundled_ffmpeg, find_ffmpeg
+from hdtf_async.media.ffmpeg import find_ffmpeg
 from hdtf_async.output import directory
 from hdtf_async.output.journal import JournalIndex
 from hdtf_async.progress.views import show
@@ -346,11 +345,10 @@ def demo_command(argv: Sequence[str]) -> int:
 
     parser = Parser(
         "demo",
-        "Run everything offline: render synthetic videos of talking heads, serve them from a mock YouTube"
-        " server on this machine, and run the main command against it.",
+        "Run everything offline: serve synthetic videos of talking heads from a mock YouTube server on this"
+        " machine, and run the main command against it.",
     )
     parser.add_out("output directory (required)", needed="the output directory")
-    parser.add_argument("--footage", metavar="DIR", type=Path, help="cache the rendered videos in DIR")
     add(parser, Printing)
     add_recipe(parser)
     said = parser.read(argv)
@@ -358,38 +356,17 @@ def demo_command(argv: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="hdtf-demo-") as temporary:
         source = Path(temporary) / "tables"
         demo.write_tables(source)
-        options = Options(source=source, pace=demo.PACE, **preset(said))
+        options = Options(source=source, pace=demo.PACE, cool_down=demo.COOL_DOWN, **preset(said))
         if _nothing_left(said.out, options):
             return until_signal(partial(_run, said.out, options, printing), goes_on=True)
-        footage = said.footage or Path(temporary) / "footage"
-        drawn = until_signal(partial(_draw, footage, printing), goes_on=said.footage is not None)
-        if drawn != ExitCode.DONE:
-            return drawn
-        return until_signal(partial(_demo, footage, said.out, options, printing), goes_on=True)
+        return until_signal(partial(_demo, said.out, options, printing), goes_on=True)
 
 
-async def _draw(footage: Path, printing: Printing, _gently: Gently) -> int:
-    """Render the missing footage, and print the progress."""
-    from hdtf_async import demo  # noqa: PLC0415
-
-    def told(number: int) -> None:
-        if not printing.quiet:
-            say(f"Rendering video {number} of {len(demo.FILMS)}", error=True)
-
-    try:
-        with unwrap_exception_group():
-            await demo.draw(footage, demo.FILMS, await run_sync(bundled_ffmpeg), told)
-    except Failure as trouble:
-        await anyio.lowlevel.checkpoint()  # Ctrl-C ends children too, and is then the reason
-        raise StoreError(f"{trouble} {trouble.reason.advice.remedy}") from None
-    return ExitCode.DONE
-
-
-async def _demo(footage: Path, out: Path, options: Options, printing: Printing, gently: Gently) -> int:
+async def _demo(out: Path, options: Options, printing: Printing, gently: Gently) -> int:
     """Start the mock server, and run the main command with options that users could pass."""
     from hdtf_async import demo  # noqa: PLC0415
 
-    async with demo.stand_in(footage) as site:
+    async with demo.stand_in(demo.FOOTAGE, conditions=demo.CONDITIONS) as site:
         # The children inherit it; a user would export it in the shell.
         os.environ.update(site.environment)
         if not printing.quiet:

@@ -12,11 +12,11 @@ import anyio
 import pytest
 from anyio import to_thread
 from asking import Got, get, information, media_formats, player, yt_dlp
+from rendering import draw
 
 from hdtf_async import demo
 from hdtf_async.demo import Answer, ClientAnswer, Conditions, Fault, Https, Offer, Refusal, Script, Then
 from hdtf_async.demo.answers import from_json, to_json
-from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -65,7 +65,7 @@ ORDERS = {
 async def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Render one film and link it under every other id of this module."""
     directory = tmp_path_factory.mktemp("orders")
-    await demo.draw(directory, [FILM], bundled_ffmpeg())
+    await draw(directory, [FILM])
     for youtube_id in (*ORDERS, *(f"orderFilm_{number}" for number in range(2, 6))):
         (directory / youtube_id).symlink_to(FILM.youtube_id)
     return directory

@@ -205,17 +205,17 @@ async def test_json_output_is_one_object_per_line(
     assert "hdtf_async" not in run.stderr
 
 
-async def test_the_demo_command_runs_the_whole_job(footage: Path, tmp_path: Path) -> None:
-    """It prints a command that a user can run, and exits with 0; a second run finds all clips done."""
-    words = ["demo", "--out", str(tmp_path / "clips"), "--footage", str(footage)]
-    run = subprocess.run(
-        [sys.executable, "-m", "hdtf_async", *words], check=False, capture_output=True, text=True, timeout=110
-    )
+async def test_the_demo_command_runs_the_whole_job(tmp_path: Path) -> None:
+    """It prints the command that users can run themselves, overlaps both lanes, survives a block, exits 0."""
+    words = [sys.executable, "-m", "hdtf_async", "demo", "--out", str(tmp_path / "clips")]
+    run = subprocess.run(words, check=False, capture_output=True, text=True, timeout=110)
     assert run.returncode == 0, run.stderr
     assert run.stdout.startswith("10 clips written")
     shown = run.stderr.replace("\\\n", "").splitlines()
     typed = shlex.split(next(line for line in shown if "python -m hdtf_async" in line))
     assert typed[:5] == ["python", "-m", "hdtf_async", "--out", str(tmp_path / "clips")]
+    closed = next(number for number, line in enumerate(shown) if line.startswith("Downloads paused for"))
+    assert any(line.startswith("Downloads resumed after") for line in shown[closed:])
     overlap = re.search(r"overlapping .*? \((\d+)% of the shorter\)", run.stdout)
     assert overlap is not None, "the demo is there to show both lanes at work"
     assert int(overlap[1]) > 0
@@ -237,21 +237,20 @@ def test_the_printed_command_of_the_demo_fits_80_columns(tmp_path: Path) -> None
     assert words[-5:-1] == ["--pace", "0.5", "--source", str(temporary / "tables")]
 
 
-@pytest.mark.parametrize("keeps", [False, True])
-async def test_an_interrupt_while_the_demo_renders_promises_nothing(keeps: bool, tmp_path: Path) -> None:
-    """It names the film that it renders; only kept footage is available for the next run."""
+async def test_an_interrupted_demo_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Neither a child, such as the mock server, nor a temporary file; the same command resumes."""
     before = children()
     words = [sys.executable, "-m", "hdtf_async", "demo", "--out", str(tmp_path / "clips")]
-    words += ["--footage", str(tmp_path / "footage")] if keeps else []
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as run:
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=environment) as run:
         assert run.stderr is not None
-        assert run.stderr.readline() == "Rendering video 1 of 6\n"
-        run.send_signal(signal.SIGINT)
+        assert run.stderr.readline().startswith("A mock YouTube server is running")
+        run.send_signal(signal.SIGTERM)
         told = run.stderr.read()
-    assert run.returncode == 130
-    assert ("same command to resume" in told) == keeps
+    assert run.returncode == 143
+    assert "same command to resume" in told
     assert sorted(children()) == sorted(before)
-    assert not (tmp_path / "clips").exists()
+    assert [path.name for path in tmp_path.iterdir() if path.name != "clips"] == []
 
 
 @pytest.mark.usefixtures("no_children")

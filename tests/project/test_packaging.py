@@ -16,8 +16,8 @@ import pytest
 import readme
 import yaml
 
+from hdtf_async import demo
 from hdtf_async.dataset import tables
-from hdtf_async.demo.scene import PEOPLE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,7 +67,9 @@ def checkout(where: Path) -> Path:
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-def test_wheel_and_archive_are_complete_and_the_wheel_runs_the_demo(tmp_path: Path, footage: Path) -> None:
+def test_wheel_and_archive_are_complete_and_the_wheel_runs_the_demo(
+    tmp_path: Path,
+) -> None:
     """Installed into an empty environment and started in an empty directory, it makes the ten clips."""
     clone = checkout(tmp_path)
     run(sys.executable, "-m", "build", "--outdir", tmp_path / "dist", where=clone)
@@ -81,8 +83,8 @@ def test_wheel_and_archive_are_complete_and_the_wheel_runs_the_demo(tmp_path: Pa
             in packed.read(metadata.replace("METADATA", "entry_points.txt")).decode()
         )
     assert "hdtf_async/py.typed" in names
-    drawings = [f"{person}{ending}.webp" for person in PEOPLE for ending in ("", "-room")]
-    assert {f"hdtf_async/demo/artwork/{name}" for name in drawings} <= set(names)
+    films = {path.relative_to(demo.FOOTAGE).as_posix() for path in demo.FOOTAGE.glob("*/*")}
+    assert {f"hdtf_async/demo/footage/{name}" for name in films} <= set(names)
     assert {f"hdtf_async/HDTF_dataset/{table.name}" for table in tables.shipped().iterdir()} <= set(names)
     assert not [name for name in names if not name.startswith(("hdtf_async/", "hdtf_async-"))]
     assert (told["Name"], told["Version"]) == ("hdtf-async", PROJECT["version"])
@@ -102,7 +104,7 @@ def test_wheel_and_archive_are_complete_and_the_wheel_runs_the_demo(tmp_path: Pa
     } <= inside
     assert {
         "tests/conftest.py",
-        "tests/support/artwork/host.svg",
+        "tests/support/rendering/artwork/host.svg",
         "examples/plain.py",
         "constraints.txt",
     } <= inside
@@ -113,7 +115,7 @@ def test_wheel_and_archive_are_complete_and_the_wheel_runs_the_demo(tmp_path: Pa
     own = tmp_path / "venv" / "bin"
     run(own / "pip", "install", "-q", wheel, where=empty)
     variables = {"PATH": "/usr/bin:/bin", "PYTHONPATH": ""}
-    shown = run(own / "hdtf-async", "demo", "--out", "clips", "--footage", footage, where=empty, **variables)
+    shown = run(own / "hdtf-async", "demo", "--out", "clips", where=empty, **variables)
     assert shown.startswith("10 clips written")
     assert "421 clips" in run(own / "python", "-m", "hdtf_async", "plan", where=empty, **variables)
 

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit, urlunsplit
 
 import anyio
+import rendering
 from anyio import to_thread
 
 from hdtf_async import demo
 from hdtf_async.demo import script
 from hdtf_async.demo.account import COOKIES
-from hdtf_async.demo.footage import FACTS
+from hdtf_async.demo.film import FACTS
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ RECORDED = {
 
 async def draw(directory: Path, ids: Iterable[str] = ()) -> None:
     """Render the film, and link it under further ids."""
-    await demo.draw(directory, [FILM], bundled_ffmpeg())
+    await rendering.draw(directory, [FILM])
     for youtube_id in ids:
         (directory / youtube_id).symlink_to(FILM.youtube_id)
 

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rendering import draw
+
 from hdtf_async import demo
 from hdtf_async.core.model import Box, Interval
-from hdtf_async.demo.footage import FACTS
+from hdtf_async.demo.film import FACTS
 from hdtf_async.demo.motion import head_box
-from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +66,7 @@ class Video:
 async def prepare(footage: Path, number: int, parts: int = 1) -> list[Video]:
     """Render the films below a directory, and link each under many ids there; return the videos."""
     drawn = films(parts)
-    await demo.draw(footage, drawn, bundled_ffmpeg())
+    await draw(footage, drawn)
     videos = []
     for place in range(number):
         film = drawn[place % len(drawn)]

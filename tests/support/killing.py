@@ -552,7 +552,7 @@ def fake_tools(directory: Path, *more: str) -> Command:
 
 REAL_VIDEOS = ("Radio2", "Speaker2", "Speaker3", "Guest2")
 """Of the demo's tables: 6 clips of 3 films, one of which has two rows."""
-SLOWLY = {row.film.youtube_id: demo.Answer(bandwidth=1_500_000) for row in demo.ROWS}
+SLOWLY = {row.film.youtube_id: demo.Answer(bandwidth=250_000) for row in demo.ROWS}
 """Answers of a mock server from which a film takes longer than a second."""
 
 

@@ -25,13 +25,14 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import anyio
+import rendering
 
 import hdtf_async
 from hdtf_async import Options, Reason, demo
 from hdtf_async.core import events
 from hdtf_async.core.model import Resolution
 from hdtf_async.demo import BOT, Answer, Fault, Offer, Then
-from hdtf_async.demo.footage import FACTS
+from hdtf_async.demo.film import FACTS
 from hdtf_async.demo.player import MEDIA_PATH
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
@@ -506,7 +507,7 @@ class Outcome:
 async def draw(directory: Path) -> None:
     """Render the film of all scenarios, and make the formats that the demo does not render."""
     ffmpeg = str(bundled_ffmpeg())
-    await demo.draw(directory, [FILM], bundled_ffmpeg())
+    await rendering.draw(directory, [FILM])
     folder = directory / FILM.youtube_id
     facts = json.loads((folder / FACTS).read_text())
     drawn = facts["renditions"]

@@ -74,7 +74,7 @@ def test_no_control_or_format_character_is_printable(kind: str) -> None:
 def test_everything_is_printed_by_one_function() -> None:
     """No other module writes to stdout or stderr, except for the children, whose output is a protocol."""
     own = {
-        *("cli/terminal.py", "demo/site.py", "demo/proxy.py"),
+        *("cli/terminal.py", "demo/server.py"),
         *("media/probe.py", "media/damage.py", "media/face/detector.py", "media/face/model_file.py"),
     }
     writes = (

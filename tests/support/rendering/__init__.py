@@ -1,6 +1,6 @@
-"""Generate the footage of the mock YouTube server with ffmpeg: talking heads, in YouTube's formats.
+"""Generate footage for the mock YouTube server with ffmpeg: talking heads, in YouTube's formats.
 
-ffmpeg overlays images of the parts of a person, frame by frame (`hdtf_async.demo.scene`). One ffmpeg process
+ffmpeg overlays images of the parts of a person, frame by frame (`rendering.scene`). One ffmpeg process
 creates all formats of a film. With the same ffmpeg and CPU architecture, a film always has the same bytes.
 """
 
@@ -10,20 +10,18 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from itertools import count
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import anyio
 from anyio import to_thread
 
-from hdtf_async.demo import scene
-from hdtf_async.demo.film import Film, width_of
+from hdtf_async.demo.film import FACTS, Film, width_of
+from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.media.run import FfmpegError, run_ffmpeg
 from hdtf_async.process.supervisor import Command
-
-FACTS = "film.json"
-"""Name of the file that describes the contents of a film's directory."""
+from rendering import scene
 
 _GOP_SECONDS = 5
 """Key frame interval of YouTube's formats, approximately."""
@@ -36,32 +34,47 @@ _X264 = "cabac=1:deblock=0,0:bframes=2"
 """Makes the fastest preset's streams main profile, like YouTube's, at little cost."""
 _DEADLINE = 600.0
 """Maximum seconds of ffmpeg for one film."""
-_REVISION = 2
+_REVISION = 3
 """Increased when the same `Film` is drawn differently, so that old footage is not reused."""
+
+
+class Quality(NamedTuple):
+    """Encoder settings, as arguments of ffmpeg."""
+
+    h264: tuple[str, ...]
+    vp9: tuple[str, ...]
+    aac: tuple[str, ...]
+
+
+QUICK = Quality(
+    h264=("-preset", "ultrafast", "-crf", "20"),
+    vp9=("-deadline", "realtime", "-cpu-used", "8", "-crf", "33"),
+    aac=("-aac_coder", "fast", "-b:a", "128k"),
+)
+"""For films that are rendered when they are needed."""
+SMALL = Quality(
+    h264=("-preset", "veryslow", "-crf", "26"), vp9=("-cpu-used", "1", "-crf", "45"), aac=("-b:a", "48k")
+)
+"""For films that are kept."""
 
 
 class DrawingError(Exception):
     """ffmpeg failed to draw a film; the message contains the end of its stderr."""
 
 
-async def draw(
-    directory: Path, films: Sequence[Film], ffmpeg: Path, told: Callable[[int], None] = lambda _number: None
-) -> None:
+async def draw(directory: Path, films: Sequence[Film], quality: Quality = QUICK) -> None:
     """Generate films in a directory, one subdirectory each, named by the film's YouTube id.
 
     A subdirectory that was generated from an equal `Film` is kept. It appears complete or not at all.
-    ``told`` is called with the number of each film that is started, from 1; those that are kept are counted.
     Raises `DrawingError` (in an `ExceptionGroup`) if ffmpeg fails.
     """
     await anyio.Path(directory).mkdir(parents=True, exist_ok=True)
-    limiter, numbers = anyio.CapacityLimiter(os.cpu_count() or 1), count(1)
+    limiter = anyio.CapacityLimiter(os.cpu_count() or 1)
 
     async def one(film: Film) -> None:
         async with limiter:
-            number = next(numbers)
-            if not await to_thread.run_sync(_is_drawn, directory / film.youtube_id, film):
-                told(number)
-                await _draw_film(directory, film, ffmpeg)
+            if not await to_thread.run_sync(is_drawn, directory / film.youtube_id, film):
+                await _draw_film(directory, film, quality)
 
     async with anyio.create_task_group() as group:
         # The most expensive first, so that no CPU idles while the last one is drawn.
@@ -69,18 +82,20 @@ async def draw(
             group.start_soon(one, film)
 
 
-async def _draw_film(directory: Path, film: Film, ffmpeg: Path) -> None:
+async def _draw_film(directory: Path, film: Film, quality: Quality) -> None:
     with tempfile.TemporaryDirectory(prefix=".drawing-", dir=directory) as scratch:
         made = Path(scratch) / "made"
         made.mkdir()
+        words = [str(bundled_ffmpeg()), *_arguments(film, made, quality)]
         try:
-            await run_ffmpeg(Command([str(ffmpeg), *_arguments(film, made)]), deadline=_DEADLINE)
+            await run_ffmpeg(Command(words), deadline=_DEADLINE)
         except FfmpegError as failure:
             raise DrawingError(failure.words) from None
         await to_thread.run_sync(_publish, film, made, directory / film.youtube_id)
 
 
-def _is_drawn(folder: Path, film: Film) -> bool:
+def is_drawn(folder: Path, film: Film) -> bool:
+    """Return whether a directory was generated from an equal film."""
     try:
         facts = json.loads((folder / FACTS).read_text())
     except FileNotFoundError:
@@ -92,7 +107,7 @@ def _drawn_from(film: Film) -> str:
     return f"revision {_REVISION} of {film}"
 
 
-def _arguments(film: Film, made: Path) -> Iterator[str]:
+def _arguments(film: Film, made: Path, quality: Quality) -> Iterator[str]:
     rate = f"{film.fps.numerator}/{film.fps.denominator}"
     yield from ("-nostdin", "-v", "error", "-filter_complex_threads", "1")
     for path in scene.inputs(film):
@@ -102,15 +117,15 @@ def _arguments(film: Film, made: Path) -> Iterator[str]:
     common = ("-threads", "1", "-g", str(round(film.fps * _GOP_SECONDS)), *exact)
     for height in film.heights:
         profile = next(profile for lines, profile in _PROFILES if height >= lines)
-        yield from ("-map", f"[v{height}]", "-c:v", "libx264", "-preset", "ultrafast", "-crf", "20")
+        yield from ("-map", f"[v{height}]", "-c:v", "libx264", *quality.h264)
         yield from ("-x264-params", _X264)
         yield from ("-profile:v", profile[0], "-level:v", profile[1], *common)
         yield from ("-movflags", "+faststart", str(made / f"{_H264[height]}.mp4"))
     for height in film.vp9_heights:
-        yield from ("-map", f"[w{height}]", "-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8")
-        yield from ("-crf", "33", "-b:v", "0", *common, str(made / f"{_VP9[height]}.webm"))
+        yield from ("-map", f"[w{height}]", "-c:v", "libvpx-vp9", *quality.vp9, "-b:v", "0")
+        yield from (*common, str(made / f"{_VP9[height]}.webm"))
     if film.audio:
-        yield from ("-map", "[audio]", "-c:a", "aac", "-aac_coder", "fast", "-b:a", "128k", *exact)
+        yield from ("-map", "[audio]", "-c:a", "aac", *quality.aac, *exact)
         yield from ("-movflags", "+faststart", str(made / f"{_AAC}.m4a"))
 
 

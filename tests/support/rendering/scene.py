@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from hdtf_async.demo import voice
 from hdtf_async.demo.film import Film, width_of
 from hdtf_async.demo.motion import SCENE_HEIGHT, Motion, Wave, motion
+from rendering import voice
 
 ARTWORK = Path(__file__).with_name("artwork")
 """The images, rendered from the SVG files in ``tests/support/artwork`` by ``tests/support/artwork.py``."""
@@ -83,7 +83,7 @@ def filter_graph(film: Film) -> str:
     scale = height / SCENE_HEIGHT
     graph = [
         f"[0]gblur=sigma=1.8,scale={width_of(height)}:{height}:flags=bicubic:out_color_matrix=bt709:out_range=tv,"
-        f"format=yuv420p,noise=alls=3:all_seed=1,{_repeated(film)}[scene0]",
+        f"format=yuv420p,{_repeated(film)}[scene0]",
         f"[1]format=gbrap,premultiply=inplace=1,split={len(_LAYERS)}"
         + "".join(f"[{part.name}_sheet]" for part in _LAYERS),
     ]
