@@ -99,7 +99,7 @@ def test_a_command_line_of_the_docs_is_one(
     """The real parser takes it; what needs YouTube does not begin."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "cookies.txt").write_text("# Netscape HTTP Cookie File\n")
-    monkeypatch.setattr(main, "until_signal", lambda _work, **_kind: 0)
+    monkeypatch.setattr(main, "until_signal", lambda _work, **_more: 0)
     # Words in capitals stand for what one puts there.
     words = shlex.split(line.replace("[", "").replace("]", ""))[3:]
     try:
