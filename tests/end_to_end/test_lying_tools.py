@@ -122,7 +122,7 @@ def liar(path: Path, real: Path, key: str, scripts: Mapping[str, str]) -> Path:
 async def test_a_wrong_tool_output_affects_only_its_own_clip(tmp_path: Path, which: str) -> None:
     """No output is trusted, no run hangs, no process or file is left, and the next run makes the clips."""
     read = tables.read(None)
-    fakes = kit.install(tmp_path, kit.Stage(videos=kit.footage(read.clips), rate=(5, 1), bits_a_line=8))
+    fakes = kit.install(tmp_path, kit.Stage(videos=kit.footage(read.clips), rate=(5, 1), bits_per_line=8))
     options = Options(
         yt_dlp=fakes.yt_dlp, ffmpeg=fakes.ffmpeg, pace=0, retry_wait=0, min_free=0, stall_timeout=2,
         downloads=len(LIES), encodes=len(LIES), limit=len(LIES), subsets=("WDA",),

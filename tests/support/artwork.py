@@ -3,7 +3,7 @@
     python tests/support/artwork.py
 
 Run it after changing a drawing, and increase ``_REVISION`` in `hdtf_async.demo.footage`. It needs an ffmpeg
-with librsvg and libwebp, such as that of imageio-ffmpeg for Linux. `hdtf_async.demo.scene` says where the
+with librsvg and libwebp, such as that of imageio-ffmpeg for Linux. `hdtf_async.demo.scene` lists where the
 parts of a person are in the drawing.
 """
 
@@ -17,13 +17,13 @@ from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
 DRAWINGS = Path(__file__).with_suffix("")
 SHEET_WIDTH = 1456
-"""In units."""
+"""In drawing units."""
 ROOM_WIDTH = 569
-"""In pixels: rooms are out of focus."""
+"""In pixels: backgrounds are out of focus."""
 
 
 def render(name: str, width: int, filters: str) -> None:
-    """Render one drawing at a width in pixels."""
+    """Render one drawing with a width in pixels."""
     subprocess.run(
         [
             *(str(bundled_ffmpeg()), "-nostdin", "-v", "error", "-y", "-width", str(width)),

@@ -137,7 +137,7 @@ def _formats(
     }  # fmt: skip
     for itag, ext, codec in (("140", "m4a", "mp4a.40.2"), ("251", "webm", "opus")):
         yield rendition(itag, ext, 0, "none", 129_000) | {"height": None, "width": None, "acodec": codec}
-    a_line = configuration["bits_a_line"]
+    a_line = configuration["bits_per_line"]
     for height, itag, other in LADDER:
         if height <= video["height"]:
             yield rendition(other, "webm", height, "vp9", 0.7 * a_line * height)

@@ -19,7 +19,7 @@ import anyio
 import av
 import pytest
 import readme
-from media import Decoded, RunProgress
+from media import Decoded, DecodedFrame
 
 import hdtf_async
 from hdtf_async import FormError, Options, StoreError
@@ -76,7 +76,7 @@ class Killed(BaseException):
     """As if the program had been killed."""
 
 
-def brightness(picture: RunProgress) -> list[int]:
+def brightness(picture: DecodedFrame) -> list[int]:
     """Return a sample of each 8 by 8 block of an image."""
     return [value for row in picture.planes[0][::8] for value in row[::8]]
 
