@@ -180,7 +180,7 @@ class Fake:
         """Wait for the response, and for the bytes."""
         await anyio.sleep(ASK)
         turn.available()
-        turn.answered()
+        turn.succeeded()
         await self._line.carry(self._world.bits[work.stem])
         return True
 

@@ -85,9 +85,9 @@ class Door:
         if said["kind"] == "left":
             known.scope.cancel()
         elif known.turn is not None and said["kind"] == "refused":
-            known.turn.refused(failure_of(said["why"]) or Failure(Reason.REFUSED))
+            known.turn.rejected(failure_of(said["why"]) or Failure(Reason.REFUSED))
         elif known.turn is not None:
-            known.turn.answered()
+            known.turn.succeeded()
 
     def gone(self, worker: str) -> None:
         """Take note that a worker's attempts come to nothing more."""

@@ -209,13 +209,13 @@ class _Entrance(Throttle):
                 self._heard.discard(number)
                 self._wire.say("left", turn=number)
 
-    def answered(self, turn: Permit) -> None:
+    def succeeded(self, turn: Permit) -> None:
         """Tell the driver, once."""
         if turn.closings not in self._heard:
             self._heard.add(turn.closings)
             self._wire.say("answered", turn=turn.closings)
 
-    def refused(self, turn: Permit, failure: Failure) -> None:
+    def rejected(self, turn: Permit, failure: Failure) -> None:
         """Tell the driver, who closes the lane for all."""
         self._wire.say("refused", turn=turn.closings, why=stated_failure(failure))
 

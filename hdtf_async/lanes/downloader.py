@@ -234,7 +234,7 @@ class Downloader:
 
         def on_progress(progress: ytdlp.Progress) -> None:
             if progress.bytes > had:
-                attempt.turn.answered()
+                attempt.turn.succeeded()
             total = progress.total or rendition.size
             self._still_to_come[work.stem] = max(0, (total or least) - progress.bytes)
             self._events.emit(DownloadProgress(work.stem, progress.bytes, total, progress.speed))

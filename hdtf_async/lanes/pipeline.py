@@ -208,7 +208,7 @@ class Pipeline(Generic[A, R]):
                 except Failure as failure:
                     # Before the token is released: it must not start another download after a block.
                     raise await self.weigh(work, failure, turn, directory) from failure
-                turn.answered()
+                turn.succeeded()
                 return arrived
         return None
 
@@ -219,13 +219,13 @@ class Pipeline(Generic[A, R]):
         verdict = self._entrance.streaks.failed(work.youtube_id, failure, probed=turn.probed)
         if verdict is None:
             if failure.reason.is_answer or _opens(failure, turn):
-                turn.answered()
+                turn.succeeded()
             return failure
         if failure.reason is Reason.UNAVAILABLE and await self.another_is_available(directory, work):
-            turn.answered()
+            turn.succeeded()
             turn.available()
             return failure
-        turn.refused(verdict)
+        turn.rejected(verdict)
         if verdict.reason.advice.action is not Action.CLOSE:
             return failure
         if failure.reason is Reason.UNAVAILABLE:

@@ -83,13 +83,13 @@ class Permit:
         self._entrance.streaks.succeeded()
         self.on_available()
 
-    def answered(self) -> None:
+    def succeeded(self) -> None:
         """Register an answer of YouTube other than a block."""
-        self._entrance.answered(self)
+        self._entrance.succeeded(self)
 
-    def refused(self, failure: Failure) -> None:
+    def rejected(self, failure: Failure) -> None:
         """Register a block, or another reason for which every attempt would fail."""
-        self._entrance.refused(self, failure)
+        self._entrance.rejected(self, failure)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +161,7 @@ class Throttle:
         self._ended = True
         self._changed()
 
-    def answered(self, turn: Permit) -> None:
+    def succeeded(self, turn: Permit) -> None:
         """Open the lane if this was the test download; in any case the attempt has its answer."""
         self._asked(turn)
         if turn is self._probe and self._closed_since is not None:
@@ -174,7 +174,7 @@ class Throttle:
         self._begun = -math.inf
         self._changed()
 
-    def refused(self, turn: Permit, failure: Failure) -> None:
+    def rejected(self, turn: Permit, failure: Failure) -> None:
         """Close the lane, longer than before if this was the test download; ignore older attempts."""
         if turn.closings < self._closings or self._ended:
             return

@@ -222,7 +222,7 @@ class World:
         if not fails:
             await self.child(plot.fetch / 10, self.downloads)
             turn.available()
-            turn.answered()
+            turn.succeeded()
             await self.child(plot.fetch - plot.fetch / 10, self.downloads)
         else:
             await self.child(plot.fetch, self.downloads)

@@ -155,8 +155,8 @@ async def _visit(entrance: Throttle, starts: list[float], stay: float, asks: flo
             starts.append(anyio.current_time())
             await anyio.sleep(min(asks, stay))
             if asks < stay:
-                inside.answered()
-                inside.answered()  # as each part of the download does
+                inside.succeeded()
+                inside.succeeded()  # as each part of the download does
                 await anyio.sleep(stay - asks)
 
 

@@ -273,7 +273,7 @@ def test_what_a_census_asked_within_the_last_hour_counts_against_the_pace() -> N
             async with entrance.turn() as turn:
                 assert turn is not None
                 starts.append(anyio.current_time() - now)
-                turn.answered()
+                turn.succeeded()
 
     virtual_time.run(run)
     census = [-100.0 - number for number in range(asked)]
