@@ -140,11 +140,11 @@ class _Bench:
             ledger = _Posted(JournalIndex(setup.out), self._wire)
             directory = OutputDirectory(setup.out, (lock,), ledger)
             own = await run_sync(find_user_videos, options.raw_dirs)
-            entrance = None
+            throttle = None
             if options.pace_scope is PaceScope.CLUSTER:
-                entrance = _Entrance(self._lanes, self._wire, events)
+                throttle = _SharedThrottle(self._lanes, self._wire, events)
             async with open_toolchain(
-                RunContext(options, directory, self._lanes, events, own, self.finish), entrance=entrance
+                RunContext(options, directory, self._lanes, events, own, self.finish), throttle=throttle
             ) as shop:
                 await shop.get_ready(())  # which videos come is not known yet
                 self._wire.say("ready", versions=shop.versions)
@@ -186,7 +186,7 @@ class _Posted(Gathered):
         await super().append(records)
 
 
-class _Entrance(Throttle):
+class _SharedThrottle(Throttle):
     """The way into the lane where all workers have one address: pace and breaker are the driver's."""
 
     def __init__(self, lanes: Lanes, wire: Wire, events: EventBus) -> None:
@@ -196,7 +196,7 @@ class _Entrance(Throttle):
         self._heard: set[int] = set()
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[Permit | None]:
+    async def permit(self) -> AsyncIterator[Permit | None]:
         """Hold a token of this worker's, and be let in by the driver; None where it has ended."""
         async with self._tokens:
             number = self._wire.number()
@@ -209,15 +209,15 @@ class _Entrance(Throttle):
                 self._heard.discard(number)
                 self._wire.say("left", turn=number)
 
-    def succeeded(self, turn: Permit) -> None:
+    def succeeded(self, permit: Permit) -> None:
         """Tell the driver, once."""
-        if turn.closings not in self._heard:
-            self._heard.add(turn.closings)
-            self._wire.say("answered", turn=turn.closings)
+        if permit.closings not in self._heard:
+            self._heard.add(permit.closings)
+            self._wire.say("answered", turn=permit.closings)
 
-    def rejected(self, turn: Permit, failure: Failure) -> None:
+    def rejected(self, permit: Permit, failure: Failure) -> None:
         """Tell the driver, who closes the lane for all."""
-        self._wire.say("refused", turn=turn.closings, why=stated_failure(failure))
+        self._wire.say("refused", turn=permit.closings, why=stated_failure(failure))
 
 
 @contextmanager

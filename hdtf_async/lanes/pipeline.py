@@ -60,7 +60,7 @@ class Fetching(Protocol[A, R]):
     async def at_hand(self, work: VideoJob) -> R | None:
         """Return a valid source video that needs no download, if there is one."""
 
-    async def download(self, work: VideoJob, directory: Path, turn: Permit) -> A:
+    async def download(self, work: VideoJob, directory: Path, permit: Permit) -> A:
         """Download the video to a private directory; report YouTube's answer at once."""
 
     async def another_is_available(self, directory: Path, besides: Collection[str]) -> bool:
@@ -91,7 +91,7 @@ class PipelineParts(Generic[A, R]):
     """The parts of a pipeline. Several pipelines of one process may share them."""
 
     lanes: Lanes
-    entrance: Throttle
+    throttle: Throttle
     fetching: Fetching[A, R]
     cutting: Cutting[R]
     private_directory: Callable[[Video], AbstractAsyncContextManager[Path]]
@@ -110,7 +110,7 @@ class Pipeline(Generic[A, R]):
         self.stopped: Failure | None = None
         """Why the run ended early: a local error."""
         self._lanes = parts.lanes
-        self._entrance = parts.entrance
+        self._throttle = parts.throttle
         self._keep_raw = parts.keep_raw
         self._fetching = parts.fetching
         self._cutting = parts.cutting
@@ -131,7 +131,7 @@ class Pipeline(Generic[A, R]):
     @property
     def closed(self) -> Failure | None:
         """Why no more downloads start, if every one would fail alike."""
-        return self._entrance.over
+        return self._throttle.over
 
     async def run(self, works: Iterable[VideoJob], finish: anyio.Event | None = None) -> None:
         """Process every video; return when all have been tried, or the run was stopped.
@@ -199,33 +199,33 @@ class Pipeline(Generic[A, R]):
     async def download(self, work: VideoJob, directory: Path) -> A | None:
         """Download one video under a network token; None if nothing more should start."""
         with anyio.CancelScope() as scope, self._until_wind_down(scope):
-            async with self._entrance.turn() as turn:
-                if turn is None:
+            async with self._throttle.permit() as permit:
+                if permit is None:
                     return None
-                turn.on_available = self._others_are_available
+                permit.on_available = self._others_are_available
                 try:
-                    arrived = await self._fetching.download(work, directory, turn)
+                    arrived = await self._fetching.download(work, directory, permit)
                 except Failure as failure:
                     # Before the token is released: it must not start another download after a block.
-                    raise await self.weigh(work, failure, turn, directory) from failure
-                turn.succeeded()
+                    raise await self.weigh(work, failure, permit, directory) from failure
+                permit.succeeded()
                 return arrived
         return None
 
-    async def weigh(self, work: VideoJob, failure: Failure, turn: Permit, directory: Path) -> Failure:
+    async def weigh(self, work: VideoJob, failure: Failure, permit: Permit, directory: Path) -> Failure:
         """Register a failure with the lane; return the failure of the video."""
         if failure.reason is Reason.UNREACHABLE:
-            turn.unreached()
-        verdict = self._entrance.streaks.failed(work.youtube_id, failure, probed=turn.probed)
+            permit.unreached()
+        verdict = self._throttle.streaks.failed(work.youtube_id, failure, probed=permit.probed)
         if verdict is None:
-            if failure.reason.is_answer or _opens(failure, turn):
-                turn.succeeded()
+            if failure.reason.is_answer or _opens(failure, permit):
+                permit.succeeded()
             return failure
         if failure.reason is Reason.UNAVAILABLE and await self.another_is_available(directory, work):
-            turn.succeeded()
-            turn.available()
+            permit.succeeded()
+            permit.available()
             return failure
-        turn.rejected(verdict)
+        permit.rejected(verdict)
         if verdict.reason.advice.action is not Action.CLOSE:
             return failure
         if failure.reason is Reason.UNAVAILABLE:
@@ -288,12 +288,12 @@ class Pipeline(Generic[A, R]):
     async def video_failed(self, work: VideoJob, failure: Failure) -> None:
         """Apply the table: stop, retry, or record that the clips failed."""
         advice = failure.reason.advice
-        goes_on = self._entrance.over is None
+        goes_on = self._throttle.over is None
         if advice.stops:
             self.stop(failure)
         elif advice.action is Action.CLOSE and goes_on:
             # Not the video's fault: the attempt does not count, and another one is the test download.
-            self._tell_retrying(work, failure, self._entrance.wait)
+            self._tell_retrying(work, failure, self._throttle.wait)
             self._to_fetch.put_behind(work)
         elif advice.action is Action.RETRY and goes_on and (failure.advanced or work.attempt < advice.tries):
             after = self._backoff(work.attempt)
@@ -338,13 +338,13 @@ class Pipeline(Generic[A, R]):
     async def settle_at_end(self) -> None:
         """Settle the undecided videos, by querying a previously available one if it matters."""
         await self.settle()
-        over = self._entrance.over
+        over = self._throttle.over
         suspects = [work for work, _ in self._unconfirmed if self._fetching.was_unavailable(work)]
         if suspects and over is None:
             with suppress(Failure), anyio.CancelScope() as scope, self._until_wind_down(scope):
                 place = self._private_directory(suspects[0].videos[0])
-                async with place as directory, self._entrance.turn() as turn:
-                    if turn is not None and await self.another_is_available(directory):
+                async with place as directory, self._throttle.permit() as permit:
+                    if permit is not None and await self.another_is_available(directory):
                         self._others_are_available()
         await self.settle()
         blocked = over if over is not None and over.reason is Reason.REFUSED else None
@@ -375,7 +375,7 @@ class Pipeline(Generic[A, R]):
         await finish.wait()
         self._winds_down = True
         self._events.emit(WindingDown(self._encoding, WIND_DOWN))
-        self._entrance.end()
+        self._throttle.end()
         self._to_fetch.close()
         self._at_hand.close()
         for scope in self._interruptible:
@@ -413,9 +413,9 @@ class Pipeline(Generic[A, R]):
         self._events.emit(Retrying(work.stem, failure.reason, failure.words, after, work.attempt))
 
 
-def _opens(failure: Failure, turn: Permit) -> bool:
+def _opens(failure: Failure, permit: Permit) -> bool:
     """Whether a failure that says nothing about a block still shows that YouTube can be reached."""
-    return failure.reason is Reason.UNAVAILABLE and turn.probed is Reason.UNREACHABLE
+    return failure.reason is Reason.UNAVAILABLE and permit.probed is Reason.UNREACHABLE
 
 
 def _is_unread(failure: Failure | None) -> bool:

@@ -53,7 +53,7 @@ class Toolchain:
     """Tools and lanes, ready for videos of one directory; created by `open_toolchain`."""
 
     run: RunContext
-    entrance: Throttle
+    throttle: Throttle
     fetcher: Downloader
     cutter: Encoder
     prober: Prober
@@ -70,7 +70,7 @@ class Toolchain:
         """Return a pipeline for some videos; all of them share limits, pace and circuit breaker."""
         parts = PipelineParts(
             lanes=self.run.lanes,
-            entrance=self.entrance,
+            throttle=self.throttle,
             fetching=self.fetcher,
             cutting=self.cutter,
             private_directory=self.run.directory.private_directory,
@@ -139,7 +139,7 @@ class Toolchain:
 
 @asynccontextmanager
 async def open_toolchain(
-    run: RunContext, *, videos: int | None = None, entrance: Throttle | None = None
+    run: RunContext, *, videos: int | None = None, throttle: Throttle | None = None
 ) -> AsyncIterator[Toolchain]:
     """Prepare for a number of videos, None if unknown. Raises `Failure`: a tool is missing."""
     options, directory = run.options, run.directory
@@ -162,7 +162,7 @@ async def open_toolchain(
         yt_dlp = YtDlp(options, tool, guard, environment)
         yield Toolchain(
             run,
-            entrance or entrance_for(run),
+            throttle or throttle_for(run),
             Downloader(run, yt_dlp, prober, width=width),
             Encoder(options.form, directory, tool, versions, clip_prober, run.events, guard, finder),
             prober,
@@ -171,7 +171,7 @@ async def open_toolchain(
         )
 
 
-def entrance_for(run: RunContext) -> Throttle:
+def throttle_for(run: RunContext) -> Throttle:
     """Return the throttle of the network lane; recent queries of a census of this directory count there."""
     ages = run.directory.known.census_ages(datetime.now(UTC))
     pacing = Pacing(

@@ -132,14 +132,14 @@ async def fetching(
         run = RunContext(options, store, Lanes.of(options), EventBus())
         fetcher = Downloader(run, cast("YtDlp", tool), cast("Prober", Unreadable()))
         limiter = anyio.CapacityLimiter(1)
-        entrance = Throttle(limiter, limiter, Pacing(pace=0, cool_down=0), EventBus())
+        throttle = Throttle(limiter, limiter, Pacing(pace=0, cool_down=0), EventBus())
 
         async def attempt(number: int = 1, tries: int = 1) -> tuple[VideoJob, Download]:
             video = Video("RD", f"V{number}", f"{number:011d}", loading.LINES)
             work = VideoJob((video,), (Clip(video, 0, Interval(0, 1), Box(0, 0, 32, 32)),), tries)
-            async with store.private_directory(video) as directory, entrance.turn() as turn:
-                assert turn is not None
-                return work, await fetcher.download(work, directory, turn)
+            async with store.private_directory(video) as directory, throttle.permit() as permit:
+                assert permit is not None
+                return work, await fetcher.download(work, directory, permit)
             raise AssertionError
 
         yield fetcher, tool, attempt

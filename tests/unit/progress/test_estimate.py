@@ -198,10 +198,10 @@ class Telling(scale.Fake):
         super().__init__(world, regime)
         self._events = events
 
-    async def download(self, work: VideoJob, directory: Path, turn: Permit) -> bool:
+    async def download(self, work: VideoJob, directory: Path, permit: Permit) -> bool:
         """Wait as the benchmark's lane does."""
         self._events.emit(DownloadStarted(work.stem, work.youtube_id, 1, work.least_bytes))
-        await super().download(work, directory, turn)
+        await super().download(work, directory, permit)
         self._events.emit(RawReady(work.stem, "youtube", 1, 1.0))
         return True
 
@@ -237,7 +237,7 @@ def test_the_eta_is_accurate_for_the_whole_dataset(regime: scale.Regime, pace: f
         fake = Telling(world, regime, events)
         pacing = Pacing(pace=pace, cool_down=600)
         parts: PipelineParts[bool, None] = PipelineParts(
-            lanes=lanes, entrance=Throttle(lanes.network, lanes.encodes, pacing, events),
+            lanes=lanes, throttle=Throttle(lanes.network, lanes.encodes, pacing, events),
             keep_raw=True, fetching=fake, cutting=fake,
             private_directory=scale._nowhere, record_failure=scale._recorded, events=events, backoff=float,
         )  # fmt: skip
