@@ -218,7 +218,7 @@ def makespan(works: Iterable[VideoJob], world: World, regime: Regime) -> float:
         pacing = Pacing(pace=0, cool_down=600)
         parts: PipelineParts[bool, None] = PipelineParts(
             lanes=lanes, throttle=Throttle(lanes.network, lanes.encodes, pacing, events),
-            keep_raw=True, fetching=fake, cutting=fake,
+            keep_raw=True, downloader=fake, encoder=fake,
             private_directory=_nowhere, record_failure=_recorded, events=events, backoff=float,
         )  # fmt: skip
         pipeline = Pipeline(parts)

@@ -145,14 +145,14 @@ class _Bench:
                 throttle = _SharedThrottle(self._lanes, self._wire, events)
             async with open_toolchain(
                 RunContext(options, directory, self._lanes, events, own, self.finish), throttle=throttle
-            ) as shop:
-                await shop.get_ready(())  # which videos come is not known yet
-                self._wire.say("ready", versions=shop.versions)
+            ) as toolchain:
+                await toolchain.get_ready(())  # which videos come is not known yet
+                self._wire.say("ready", versions=toolchain.versions)
                 async with anyio.create_task_group() as slots:
                     for _ in range(self._lanes.slots):
-                        slots.start_soon(self._slot, shop, ledger, slots.cancel_scope)
+                        slots.start_soon(self._slot, toolchain, ledger, slots.cancel_scope)
 
-    async def _slot(self, shop: Toolchain, ledger: _Posted, whole: anyio.CancelScope) -> None:
+    async def _slot(self, toolchain: Toolchain, ledger: _Posted, whole: anyio.CancelScope) -> None:
         """Ask for one video after the other."""
         while self.why is None:
             try:
@@ -164,7 +164,7 @@ class _Bench:
             work = work_of(order["work"])
             for record in order["records"]:
                 ledger.known.take(record)
-            _, why = await shop.one_video(work, ledger, self.finish)
+            _, why = await toolchain.one_video(work, ledger, self.finish)
             self._wire.say("done", video=work.youtube_id, why=stated_failure(why))
             self.why = self.why or why
             if why is not None and why.reason.advice.stops:

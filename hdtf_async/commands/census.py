@@ -173,8 +173,8 @@ async def _ask(works: Iterable[VideoJob], run: RunContext) -> Failure | None:
         parts = PipelineParts(
             lanes=run.lanes,
             throttle=throttle_for(run),
-            fetching=asking,
-            cutting=asking,
+            downloader=asking,
+            encoder=asking,
             private_directory=directory.private_directory,
             record_failure=asking.failed,
             events=run.events,

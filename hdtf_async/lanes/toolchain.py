@@ -54,8 +54,8 @@ class Toolchain:
 
     run: RunContext
     throttle: Throttle
-    fetcher: Downloader
-    cutter: Encoder
+    downloader: Downloader
+    encoder: Encoder
     prober: Prober
     """Probes source videos; the encoder has a separate one for clips."""
     javascript: JavaScript
@@ -64,15 +64,15 @@ class Toolchain:
     @property
     def versions(self) -> dict[str, str]:
         """Tool to version, for the metadata."""
-        return self.cutter.versions
+        return self.encoder.versions
 
     def pipeline(self) -> Pipeline[Download, Raw]:
         """Return a pipeline for some videos; all of them share limits, pace and circuit breaker."""
         parts = PipelineParts(
             lanes=self.run.lanes,
             throttle=self.throttle,
-            fetching=self.fetcher,
-            cutting=self.cutter,
+            downloader=self.downloader,
+            encoder=self.encoder,
             private_directory=self.run.directory.private_directory,
             record_failure=self._record_failure,
             events=self.run.events,
@@ -101,7 +101,7 @@ class Toolchain:
         `ledger` is that of the toolchain's directory. Returns the records to write, including failures, and
         why nothing more should be sent here, if so: a local error, or YouTube is blocking this IP address.
         """
-        if not await run_sync(self.fetcher.expects_at_hand, work):
+        if not await run_sync(self.downloader.expects_at_hand, work):
             try:
                 await self.javascript.require(self.run.directory.out)
             except Failure as failure:
@@ -124,7 +124,7 @@ class Toolchain:
         signs: list[CheckResult | None] = [
             preflight.of_ffmpeg(self.about.version, self.about.switches, keeps_rate=options.fps is None)
         ]
-        least = [work.least_bytes for work in steps(works) if not self.fetcher.expects_at_hand(work)]
+        least = [work.least_bytes for work in steps(works) if not self.downloader.expects_at_hand(work)]
         if least:
             free = self.run.directory.free_bytes()
             room = preflight.of_room(

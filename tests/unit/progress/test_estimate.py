@@ -238,7 +238,7 @@ def test_the_eta_is_accurate_for_the_whole_dataset(regime: scale.Regime, pace: f
         pacing = Pacing(pace=pace, cool_down=600)
         parts: PipelineParts[bool, None] = PipelineParts(
             lanes=lanes, throttle=Throttle(lanes.network, lanes.encodes, pacing, events),
-            keep_raw=True, fetching=fake, cutting=fake,
+            keep_raw=True, downloader=fake, encoder=fake,
             private_directory=scale._nowhere, record_failure=scale._recorded, events=events, backoff=float,
         )  # fmt: skip
         pipeline = Pipeline(parts)
