@@ -415,8 +415,8 @@ async def _engine(
             events.subscribe(partial(history.note, directory.note))
             yield crew
         return
-    async with open_toolchain(run, videos=len(decided.work)) as shop:
-        await directory.append(store.run_record(versions=shop.versions, **options.to_json()))
+    async with open_toolchain(run, videos=len(decided.work)) as toolchain:
+        await directory.append(store.run_record(versions=toolchain.versions, **options.to_json()))
         events.subscribe(partial(history.note, directory.note))
-        await shop.get_ready(decided.work)
-        yield shop.pipeline()
+        await toolchain.get_ready(decided.work)
+        yield toolchain.pipeline()

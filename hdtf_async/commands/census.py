@@ -33,7 +33,7 @@ from hdtf_async.dataset import plan
 from hdtf_async.lanes.context import RunContext
 from hdtf_async.lanes.limits import Lanes, backoff
 from hdtf_async.lanes.pipeline import Pipeline, PipelineParts
-from hdtf_async.lanes.toolchain import entrance_for
+from hdtf_async.lanes.toolchain import throttle_for
 from hdtf_async.media.ffmpeg import find_ffmpeg
 from hdtf_async.output import directory as store
 from hdtf_async.process.guard import guarding
@@ -172,9 +172,9 @@ async def _ask(works: Iterable[VideoJob], run: RunContext) -> Failure | None:
         asking = _Asking(yt_dlp, directory, run.events, options.resolution)
         parts = PipelineParts(
             lanes=run.lanes,
-            entrance=entrance_for(run),
-            fetching=asking,
-            cutting=asking,
+            throttle=throttle_for(run),
+            downloader=asking,
+            encoder=asking,
             private_directory=directory.private_directory,
             record_failure=asking.failed,
             events=run.events,
@@ -201,11 +201,11 @@ class _Asking:
     async def at_hand(self, _work: VideoJob) -> None:
         return None
 
-    async def download(self, work: VideoJob, directory: Path, turn: Permit) -> tuple[Choice, Any]:
+    async def download(self, work: VideoJob, directory: Path, permit: Permit) -> tuple[Choice, Any]:
         self.events.emit(DownloadStarted(work.stem, work.youtube_id, work.attempt, 0))
         info = await self.tool.ask(work.youtube_id, directory)
         choice = formats.choose(info, formats.Requirements(self.policy, work.reference_height))
-        turn.available()
+        permit.available()
         return choice, formats.duration(info)
 
     async def another_is_available(self, directory: Path, besides: Collection[str]) -> bool:

@@ -122,7 +122,7 @@ class Bars(View):
     async def take(self, event: Event) -> None:
         """Write the message of an event; draw the bars, at most ten times per second."""
         now = anyio.current_time()
-        self._progress.take(event, now)
+        self._progress.add(event, now)
         if (message := message_at(event, self._level)) is not None:
             self._update()
             self._bar.write(self._painted(*message), file=self._writer)
@@ -170,12 +170,18 @@ class Bars(View):
         for name, over, total, state, left in (
             (
                 "videos",
-                progress.videos_over,
-                progress.videos,
+                progress.tally.videos_over,
+                progress.tally.plan.videos,
                 progress.videos_words(now),
                 progress.network_left(now),
             ),
-            ("clips", progress.clips_over, progress.clips, progress.clips_words(now), progress.left(now)),
+            (
+                "clips",
+                progress.tally.clips_over,
+                progress.tally.plan.clips,
+                progress.clips_words(now),
+                progress.left(now),
+            ),
         ):
             if not (total or over):  # a census has no clips, and a check has no videos
                 continue
@@ -188,7 +194,7 @@ class Bars(View):
             parts = state.split(", ")
             remaining = "?" if left is None else bar.format_interval(left)
             # A paused lane is more important than the time.
-            parts.insert(name == "videos" and progress.reopens is not None, f"{{elapsed}}<{remaining}")
+            parts.insert(name == "videos" and progress.tally.closed is not None, f"{{elapsed}}<{remaining}")
             self._fit(bar, parts)
 
     def _fit(self, bar: tqdm[Any], parts: list[str]) -> None:
@@ -216,7 +222,7 @@ class Lines(View):
 
     async def take(self, event: Event) -> None:
         """Write the message of an event, if it has one."""
-        self._progress.take(event, anyio.current_time())
+        self._progress.add(event, anyio.current_time())
         if (message := message_at(event, self._level)) is not None:
             self._writer.write(f"{message[1]}\n")
         await self._writer.has_room()
@@ -225,8 +231,8 @@ class Lines(View):
         """Write the state of both lanes."""
         progress, now = self._progress, anyio.current_time()
         parts = (
-            f"videos {progress.videos_over}/{progress.videos}: {progress.videos_words(now)}",
-            f"clips {progress.clips_over}/{progress.clips}: {progress.clips_words(now)}",
+            f"videos {progress.tally.videos_over}/{progress.tally.plan.videos}: {progress.videos_words(now)}",
+            f"clips {progress.tally.clips_over}/{progress.tally.plan.clips}: {progress.clips_words(now)}",
             progress.end_words(now),
         )
         self._writer.write(printable("; ".join(filter(None, parts))) + "\n")

@@ -51,13 +51,13 @@ class Motion:
 
 
 def _swaying(second: float, x: float = 640, y: float = 330, height: float = 290) -> Place:
-    turn = 2 * pi * second / SECONDS
-    return x + 60 * sin(2 * turn), y + 25 * sin(3 * turn), height
+    permit = 2 * pi * second / SECONDS
+    return x + 60 * sin(2 * permit), y + 25 * sin(3 * permit), height
 
 
 def _round(second: float) -> Place:
-    turn = 4 * pi * second / SECONDS
-    return 640 + 170 * cos(turn), 340 + 80 * sin(turn), 250
+    permit = 4 * pi * second / SECONDS
+    return 640 + 170 * cos(permit), 340 + 80 * sin(permit), 250
 
 
 def _away(second: float) -> Place | None:

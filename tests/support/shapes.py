@@ -204,8 +204,8 @@ async def make(
     form = Form(fps=fps, preset="ultrafast", **(settings | more))  # type: ignore[arg-type]
     raw = await media.raw(prober, shape.path, clip)
     async with opened(out) as store:
-        cutter = Encoder(form, store, bundled_ffmpeg(), {}, prober, EventBus())
-        await cutter.cut(clip, raw)
+        encoder = Encoder(form, store, bundled_ffmpeg(), {}, prober, EventBus())
+        await encoder.cut(clip, raw)
         record = store.known.clips[clip.stem]["metadata"]
     return measured(shape, out / f"{clip.stem}.mp4", record)
 

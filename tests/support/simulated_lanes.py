@@ -129,13 +129,13 @@ class World:
         self.each_step: Callable[[], None] = lambda: None
         self.lanes = Lanes(anyio.CapacityLimiter(downloads), anyio.CapacityLimiter(encodes))
         pacing = Pacing(pace=pace, cool_down=cool_down)
-        self._entrance = partial(Throttle, self.lanes.network, self.lanes.encodes, pacing)
+        self._throttle = partial(Throttle, self.lanes.network, self.lanes.encodes, pacing)
         self._parts = partial(
             PipelineParts,
             lanes=self.lanes,
             keep_raw=keep_raw,
-            fetching=self,
-            cutting=self,
+            downloader=self,
+            encoder=self,
             private_directory=self.private_directory,
             record_failure=self.record_failure,
             backoff=backoff,
@@ -147,7 +147,7 @@ class World:
         begun = anyio.current_time()
         events = EventBus()
         events.subscribe(self.told.append)
-        self.pipeline = Pipeline(self._parts(entrance=self._entrance(events), events=events))
+        self.pipeline = Pipeline(self._parts(throttle=self._throttle(events), events=events))
         await self.pipeline.run(self.works, finish)
         return anyio.current_time() - begun
 
@@ -208,7 +208,7 @@ class World:
         await anyio.sleep(1)
         return self.raw(work) if self.plots[work.stem].at_hand else None
 
-    async def download(self, work: VideoJob, directory: Path, turn: Permit) -> Download:
+    async def download(self, work: VideoJob, directory: Path, permit: Permit) -> Download:
         """Take the time of the plot, and fail as in the plot."""
         assert directory.name == work.stem
         self.note("fetch", work.stem)
@@ -221,8 +221,8 @@ class World:
             raise Failure(Reason.REFUSED, "as YouTube does now")
         if not fails:
             await self.child(plot.fetch / 10, self.downloads)
-            turn.available()
-            turn.answered()
+            permit.available()
+            permit.succeeded()
             await self.child(plot.fetch - plot.fetch / 10, self.downloads)
         else:
             await self.child(plot.fetch, self.downloads)

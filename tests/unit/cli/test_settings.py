@@ -6,13 +6,19 @@ import json
 from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hdtf_async.cli import main, settings
 from hdtf_async.core.exceptions import OptionsError
 from hdtf_async.core.options import Options, Printing, flag_of
+from hdtf_async.report import page
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import anyio
 
 EVERY = {
     "source": Path("/tables"),
@@ -229,18 +235,18 @@ def test_report_uses_settings_from_file_and_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Including errors in them."""
-    seen: list[Options] = []
+    seen: list[tuple[Path, float]] = []
 
-    async def report(_out: Path, options: Options, _gently: object) -> int:
-        seen.append(options)
-        return 0
+    async def write(_out: Path, *, tool: Callable[[], Path], encodes: anyio.CapacityLimiter) -> str:
+        seen.append((tool(), encodes.total_tokens))
+        return ""
 
-    monkeypatch.setattr(main, "_report", report)
+    monkeypatch.setattr(page, "write", write)
     file = tmp_path / "a.toml"
     file.write_text('ffmpeg = "mine"\n')
     monkeypatch.setenv("HDTF_ASYNC_ENCODES", "3")
     assert main.main(["report", "--out", str(tmp_path), "--config", str(file)]) == 0
-    assert seen == [Options(ffmpeg=tmp_path / "mine", encodes=3)]
+    assert seen == [(tmp_path / "mine", 3)]
     monkeypatch.setenv("HDTF_ASYNC_ENCODES", "none")
     assert main.main(["report", "--out", str(tmp_path)]) == 2
     assert (

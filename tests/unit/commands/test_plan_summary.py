@@ -34,7 +34,7 @@ BYTES = WORK[0].least_bytes
 
 def told(decided: Plan = DECIDED, **more: Any) -> dict[str, Any]:
     """Return the plan at a pace of one hour."""
-    return plan.to_json(READ, decided, Options(pace=3600), **more)
+    return plan.plan_to_json(READ, decided, Options(pace=3600), **more)
 
 
 def test_a_plan_counts_all_selected_clips_that_do_not_exist() -> None:
@@ -51,7 +51,7 @@ def test_a_plan_counts_all_selected_clips_that_do_not_exist() -> None:
         "raw_dir": [],
         "there": 1,
         "cannot_be_had": {"WDA_V4_000": "box_does_not_fit", "WDA_V3_000": "private"},
-        "other_settings": 3,
+        "other_form": 3,
         "subsets": {"RD": {"videos": 3, "clips": 3}, "WDA": {"videos": 2, "clips": 2}},
         "findings": [
             {
@@ -75,7 +75,7 @@ def test_hours_of_short_clips_have_decimals() -> None:
     assert (seen["downloads"], seen["least_hours_at_pace"]) == (1, 1.0)
     assert seen["subsets"] == {"RD": {"videos": 1, "clips": 2}}
     assert told(to_fetch=WORK * 100)["least_hours_at_pace"] == 300.0
-    assert plan.to_json(READ, DECIDED, Options(pace=84))["least_hours_at_pace"] == 0.07
+    assert plan.plan_to_json(READ, DECIDED, Options(pace=84))["least_hours_at_pace"] == 0.07
 
 
 def test_only_missing_videos_count_as_downloads() -> None:
@@ -95,7 +95,7 @@ def test_the_text_starts_with_problems_and_ends_with_the_sum() -> None:
         {"video": "RD_V1", "kind": "video", "file": "b.mp4", "unused": "is empty"},
     ]
     seen = told(own=own, to_fetch=WORK[:2]) | {"settings": {"pace": "HDTF_ASYNC_PACE"}}
-    assert plan.words(seen).splitlines() == [
+    assert plan.plan_summary(seen).splitlines() == [
         "warning  RD_annotion_time.txt:15  Interval 0 of V1 has no crop box.",
         "    set  pace is set by HDTF_ASYNC_PACE",
         " unused  RD_V1: b.mp4: is empty",
@@ -117,4 +117,4 @@ def test_the_text_starts_with_problems_and_ends_with_the_sum() -> None:
 def test_empty_parts_are_omitted(part: str) -> None:
     """A plan for an empty directory is short."""
     nothing = replace(NOTHING, work=WORK)
-    assert part not in plan.words(told(nothing) | {"settings": {}})
+    assert part not in plan.plan_summary(told(nothing) | {"settings": {}})

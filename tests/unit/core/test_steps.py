@@ -166,9 +166,9 @@ async def test_a_thread_is_cancelled_with_its_task() -> None:
     begun = anyio.Event()
 
     def work() -> None:
-        for turn in steps.steps(range(10**9)):
-            turns.append(turn)
-            if turn == steps.EVERY:
+        for permit in steps.steps(range(10**9)):
+            turns.append(permit)
+            if permit == steps.EVERY:
                 anyio.from_thread.run_sync(begun.set)
 
     with anyio.CancelScope() as scope:

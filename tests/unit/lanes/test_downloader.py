@@ -130,19 +130,19 @@ async def fetching(
     async with opened(out) as store:
         options = Options(audio=audio, min_free=0)
         run = RunContext(options, store, Lanes.of(options), EventBus())
-        fetcher = Downloader(run, cast("YtDlp", tool), cast("Prober", Unreadable()))
+        downloader = Downloader(run, cast("YtDlp", tool), cast("Prober", Unreadable()))
         limiter = anyio.CapacityLimiter(1)
-        entrance = Throttle(limiter, limiter, Pacing(pace=0, cool_down=0), EventBus())
+        throttle = Throttle(limiter, limiter, Pacing(pace=0, cool_down=0), EventBus())
 
         async def attempt(number: int = 1, tries: int = 1) -> tuple[VideoJob, Download]:
             video = Video("RD", f"V{number}", f"{number:011d}", loading.LINES)
             work = VideoJob((video,), (Clip(video, 0, Interval(0, 1), Box(0, 0, 32, 32)),), tries)
-            async with store.private_directory(video) as directory, entrance.turn() as turn:
-                assert turn is not None
-                return work, await fetcher.download(work, directory, turn)
+            async with store.private_directory(video) as directory, throttle.permit() as permit:
+                assert permit is not None
+                return work, await downloader.download(work, directory, permit)
             raise AssertionError
 
-        yield fetcher, tool, attempt
+        yield downloader, tool, attempt
 
 
 CONTINUED = {
@@ -182,10 +182,10 @@ async def test_audio_that_cannot_be_resumed_does_not_discard_the_video(tmp_path:
 
 async def test_a_complete_but_damaged_download_is_repeated(tmp_path: Path) -> None:
     """It has all its bytes, and they are wrong."""
-    async with fetching(tmp_path, {}) as (fetcher, tool, attempt):
+    async with fetching(tmp_path, {}) as (downloader, tool, attempt):
         for _ in range(2):
             with pytest.raises(Failure, match="invalid data"):
-                await fetcher.accept(*await attempt())
+                await downloader.accept(*await attempt())
             await attempt(2)
     assert [name for name, _ in tool.fetched] == ["raw.mp4"] * 3
 

@@ -268,12 +268,12 @@ def test_requests_of_a_census_within_the_last_hour_count_against_the_pace() -> N
         now = anyio.current_time()
         limiter = anyio.CapacityLimiter(4)
         pacing = Pacing(pace=pace, cool_down=600, earlier=[now - 100 - number for number in range(asked)])
-        entrance = Throttle(limiter, limiter, pacing, events)
+        throttle = Throttle(limiter, limiter, pacing, events)
         for _ in range(80):
-            async with entrance.turn() as turn:
-                assert turn is not None
+            async with throttle.permit() as permit:
+                assert permit is not None
                 starts.append(anyio.current_time() - now)
-                turn.answered()
+                permit.succeeded()
 
     virtual_time.run(run)
     census = [-100.0 - number for number in range(asked)]

@@ -205,7 +205,7 @@ def test_a_head_that_sways_at_the_sampling_rate_is_kept(rate: float, width: floa
 def test_recurring_positions_are_no_outliers(pattern: str) -> None:
     """A head that turns to the same position repeatedly, even if all other samples agree."""
     turns = (pattern * 30)[: max(6, 3 * len(pattern))]
-    frames = [Frame(number / 5, [face(500 if turn == "L" else 700)]) for number, turn in enumerate(turns)]
+    frames = [Frame(number / 5, [face(500 if permit == "L" else 700)]) for number, permit in enumerate(turns)]
     found = find(frames)
     assert found is not None
     assert (found.seen, found.kept) == (len(turns), len(turns))

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import hdtf_async
 from hdtf_async import ExitCode, Options, OptionsError, StoreError
+from hdtf_async.cli.command_table import COMMANDS
 from hdtf_async.cli.main import main
-from hdtf_async.cli.parser import COMMANDS
 from hdtf_async.output.object_store import client, directory
 from hdtf_async.output.object_store.client import Address, is_address
 from hdtf_async.output.object_store.errors import told
@@ -104,7 +104,7 @@ def test_the_extra_is_only_imported_if_needed() -> None:
     assert "obstore" not in sys.modules or "moto" in sys.modules
 
 
-@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "merge"])
+@pytest.mark.parametrize("command", [each.name for each in COMMANDS if each.name != "merge"])
 def test_other_commands_require_a_directory(
     command: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
