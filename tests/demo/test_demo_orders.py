@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import anyio
 import pytest
 from anyio import to_thread
-from asking import Got, get, information, media_formats, player, yt_dlp
+from mock_client import Got, get, information, media_formats, player, yt_dlp
 
 from hdtf_async import demo
 from hdtf_async.demo import Answer, ClientAnswer, Conditions, Fault, Https, Offer, Refusal, Script, Then
