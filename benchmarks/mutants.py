@@ -175,6 +175,8 @@ class Module:
         self.functions: set[str] = set()
         self.users: dict[str, set[str]] = defaultdict(set)
         """Name to the functions in which it stands."""
+        self.at_import: set[str] = set()
+        """Functions that are called when the module is imported, before any test."""
         self.mutants = [*self._mutants(name, self.tree, Scope(), frozenset(), in_branch=False)]
 
     def _mutants(
@@ -184,8 +186,11 @@ class Module:
             scope = outer.of(node, name)
             if scope.is_function:
                 self.functions.add(scope.name)
-                if isinstance(child, ast.Name):
-                    self.users[child.id].add(scope.name)
+            match child:
+                case ast.Name(id=used) if scope.is_function:
+                    self.users[used].add(scope.name)
+                case ast.Call(func=ast.Name(id=called)) if not scope.is_function:
+                    self.at_import.add(called)
             if isinstance(node, ast.Module):
                 bound = (one for one in ast.walk(child) if isinstance(one, ast.Name))
                 names = frozenset(one.id for one in bound if isinstance(one.ctx, ast.Store))
@@ -196,9 +201,9 @@ class Module:
             yield from self._mutants(module, child, scope, names, in_branch=branch)
 
     def concerned(self, mutant: Mutant) -> set[str]:
-        """Return the functions that a change makes a difference to, as far as the source shows it."""
+        """Return the functions that a change concerns; none where the source does not show which."""
         if mutant.scope.is_function:
-            return {mutant.scope.name}
+            return {mutant.scope.name} - self.at_import
         if mutant.scope.name:
             return {function for function in self.functions if function.startswith(f"{mutant.scope.name}.")}
         return set().union(*(self.users[name] for name in mutant.names))

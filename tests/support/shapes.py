@@ -148,7 +148,7 @@ class Shape:
     def box(self) -> Box:
         """Return a box around the outline, before any rotation: its sides and offsets are even."""
         left, top, right, bottom = self.edges
-        x, y = (right - left) / 6, (bottom - top) / 6
+        x, y = (right - left) / 6, (bottom - top) / 10
         begin = 2 * int((left - x) / 2), 2 * int((top - y) / 2)
         return Box(*begin, 2 * int((right + x - begin[0]) / 2), 2 * int((bottom + y - begin[1]) / 2))
 
@@ -307,7 +307,7 @@ def look(planes: Sequence[Plane]) -> Look | None:
 
 def _crossings(lines: Sequence[bytes]) -> tuple[float, float]:
     """Return where lines become bright, and where they become dark again behind that, on average."""
-    middle = _middle(lines)
+    middle = (sum(line[0] for line in lines) / len(lines) + max(map(max, lines))) / 2
 
     def first(line: bytes) -> float:
         place = next(place for place, sample in enumerate(line) if sample > middle)

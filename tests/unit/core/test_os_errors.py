@@ -59,6 +59,14 @@ def _error(name: str) -> OSError:
     return OSError(number, os.strerror(number))
 
 
+def test_an_open_file_too_many_says_nothing_about_a_file() -> None:
+    """Whether of this process or of the whole system; other errors are the file's own."""
+    for name in ("EMFILE", "ENFILE"):
+        assert os_errors.is_of_this_process(_error(name)) is True
+    for error in (_error("ENOENT"), _error("ENOMEM"), OSError("no number"), ValueError("no error of a file")):
+        assert os_errors.is_of_this_process(error) is False
+
+
 def _raising(error: Exception) -> Callable[..., NoReturn]:
     def broken(*_: object, **__: object) -> NoReturn:
         raise error

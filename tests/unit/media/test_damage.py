@@ -270,3 +270,5 @@ async def test_damage_in_a_users_own_file_names_the_file(
     failure = await refused(prober, hole, tmp_path / "out")
     assert failure.reason is Reason.RAW_DIR_FILE
     assert failure.words.startswith("hurt.ts: damaged at")
+    assert failure.reason.advice.remedy.startswith("Replace the file")
+    assert "is downloaded again" in Reason.RAW_UNREADABLE.advice.remedy

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 import media
@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.model import Audio, Box, Form, Interval
+from hdtf_async.core.model import Audio, Box, Deinterlace, Form, Interval
 from hdtf_async.lanes.encoder import verify
 from hdtf_async.media import demux, ffmpeg, filters, frames, interlace, stills, thumbnails
 from hdtf_async.media.face import finder
@@ -489,14 +489,20 @@ async def test_a_source_that_ends_within_the_interval_is_an_error(
     assert failure.value.reason is Reason.RAW_UNREADABLE
 
 
-async def test_missing_source_frames_are_an_error(prober: Prober, sources: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "more",
+    [{}, {"fps": Fraction(25)}, {"fps": Fraction(60), "deinterlace": Deinterlace.ON, "size": 32}],
+    ids=["unchanged", "25 fps", "60 fps, deinterlaced, smaller"],
+)
+async def test_missing_source_frames_are_an_error(
+    prober: Prober, sources: Path, tmp_path: Path, more: dict[str, Any]
+) -> None:
     """Ffmpeg itself would write an empty video, or one that starts too late or ends too early.
 
-    Where another decoder finds all frames, the source is not to blame.
+    This is detected with any settings: repeated frames do not hide it. If another decoder finds all frames,
+    the source is not to blame.
     """
-    cut = await planned(
-        prober, sources / "b_frames.mp4", Interval(1, 2), form=replace(LOSSLESS, fps=Fraction(25))
-    )
+    cut = await planned(prober, sources / "b_frames.mp4", Interval(1, 2), form=replace(LOSSLESS, **more))
     assert cut.source is not None
     for wrong, words, reason in (
         (
