@@ -12,7 +12,7 @@ import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from loading import write_tables
+from load_runs import write_tables
 from shared import video_job
 
 import hdtf_async
