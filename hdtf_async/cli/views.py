@@ -1,4 +1,4 @@
-"""How the options choose what a command shows of a run."""
+"""Select how a command shows a run, by its options."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Errors(Lines):
 
 
 def view_for(printing: Printing) -> View:
-    """Return the view that the options ask for."""
+    """Return the view for the options."""
     if printing.json:
         return JsonLines(open_writer(sys.stdout))
     if printing.quiet:

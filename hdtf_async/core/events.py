@@ -40,10 +40,6 @@ class Event:
         """Return the event as one JSON object: its type, then its fields."""
         return {"type": self.type} | {field.name: getattr(self, field.name) for field in fields(self)}
 
-    def stated(self) -> dict[str, object]:
-        """Return `to_json`; its earlier name."""
-        return self.to_json()
-
 
 @dataclass(frozen=True, slots=True)
 class RunStarted(Event):

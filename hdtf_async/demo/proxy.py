@@ -30,7 +30,7 @@ from hdtf_async.demo.answers import Script
 from hdtf_async.demo.clients import BY_NAME, Client, recognise
 from hdtf_async.demo.faults import WELL
 from hdtf_async.demo.player import MEDIA_PATH
-from hdtf_async.demo.responses import response_for
+from hdtf_async.demo.responses import PlayerRequest, response_for
 from hdtf_async.demo.script import PLAYER_IDS, SIGNATURE_TIMESTAMP, player_script
 from hdtf_async.demo.server import LOG_PATH, CommandLine, Handler, Request, Server
 
@@ -206,26 +206,18 @@ class ProxyHandler(Handler):
 
     def _response(self, client: Client, youtube_id: str, answer: Answer, visitor: Visitor) -> dict[str, Any]:
         site = self.server.site
-        return response_for(
-            client,
-            youtube_id,
-            site.facts(youtube_id),
-            answer,
-            self.issued,
-            source=self.client_address[0],
-            visitor=visitor,
-            moved=site.orders.is_moved(youtube_id),
-        )
+        request = PlayerRequest(client, youtube_id, self.client_address[0], visitor)
+        moved = site.orders.is_moved(youtube_id)
+        return response_for(request, site.facts(youtube_id), answer, self.issued, moved=moved)
 
     def _configuration(self, path: str, answer: Answer) -> dict[str, Any]:
-        return pages.configuration(
+        request = pages.PageRequest(
             self.host or "",
             path,
-            agent=self.headers.get("User-Agent", ""),
-            visitor=f"Cgt{secrets.token_urlsafe(8)}KAE%3D",
-            script=answer.script,
+            self.headers.get("User-Agent", ""),
             signed_in=account.of_page(self._cookies) is Visitor.ACCOUNT,
         )
+        return pages.configuration(request, answer.script, f"Cgt{secrets.token_urlsafe(8)}KAE%3D")
 
     @property
     def _cookies(self) -> str:

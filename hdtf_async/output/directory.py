@@ -26,6 +26,7 @@ import anyio
 from anyio.to_thread import run_sync
 
 from hdtf_async.core import descriptors, os_errors
+from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.divisions import goes_on
 from hdtf_async.core.exceptions import StoreError
 from hdtf_async.core.failures import Failure, Reason
@@ -146,7 +147,7 @@ class OutputDirectory:
         # Shielded: it is short, and no unawaited thread may rename a file.
         with anyio.CancelScope(shield=True), os_errors_as_failures(final):
             before = self.known.clips.get(final.stem) if final.parent == self.out else None
-            if before is not None and atomic.has_size(str(temporary), before["metadata"].get("bytes")):
+            if before is not None and atomic.has_size(str(temporary), ClipRecord.of(before).bytes):
                 # A record identifies a file by its size alone, so the old record would match the new file.
                 await self._journal.append([{"type": "replacing", "clip": final.stem}])
             await run_sync(atomic.publish, temporary, final)
@@ -285,7 +286,7 @@ class OutputDirectory:
         there = {
             stem
             for stem in steps(clips)
-            if stem not in stale or clips[stem]["metadata"].get("fingerprint") != stale[stem]
+            if stem not in stale or ClipRecord.of(clips[stem]).fingerprint != stale[stem]
         }
         waiting = {each["clip"]: each for each in self.others} | {
             clip.stem: clip for clip in steps(not_tried)

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Protocol
 import anyio
 from anyio.to_thread import run_sync
 
+from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.divisions import REQUEST, WHOLE, Part, part_of
 from hdtf_async.core.events import RunEnded
 from hdtf_async.core.failures import Reason
@@ -100,9 +101,9 @@ class JournalIndex:
         record = self.clips.get(stem)
         if record is None:
             return None
-        told = record["metadata"]
-        whole = self.has_size(f"{self.out}/{stem}.mp4", told.get("bytes")) and (
-            "wav" not in told or self.has_size(f"{self.out}/{stem}.wav", told.get("wav_bytes"))
+        clip = ClipRecord.of(record)
+        whole = self.has_size(f"{self.out}/{stem}.mp4", clip.bytes) and (
+            clip.wav is None or self.has_size(f"{self.out}/{stem}.wav", clip.wav_bytes)
         )
         return record if whole else None
 
@@ -144,7 +145,7 @@ class JournalIndex:
                 self.clips[stem] = record
                 self.replaced.pop(stem, None)
                 self.failures.pop(stem, None)
-                (self.beside.add if "wav" in record["metadata"] else self.beside.discard)(stem)
+                (self.beside.discard if ClipRecord.of(record).wav is None else self.beside.add)(stem)
             case {"type": "replacing", "clip": str(stem)}:
                 if stem in self.clips:
                     self.replaced[stem] = self.clips.pop(stem)

@@ -179,7 +179,7 @@ def _newest_run(told_by: Iterable[Path]) -> Record:
 def holder(run: Record) -> str:
     """Describe who holds the lock, as far as the newest record of a run shows."""
     if not run:
-        return "its process is not known yet"
+        return "unknown process"
     pid, host, time = (shown(run.get(key)) for key in ("pid", "host", "time"))  # may be written by anyone
     who = f"process {pid} on {host}, since {time}"
     if has_ended(run):

@@ -26,8 +26,7 @@ import scenarios
 from aftermath import is_temporary, listed, media
 from clustering import Cluster, cluster, descendants, marked, wait_for
 from distributed import Client, Semaphore
-from shared import exported
-from test_assignments import work
+from shared import exported, video_job
 
 import hdtf_async
 from hdtf_async import ExitCode, Options, Reason, demo
@@ -383,7 +382,7 @@ async def test_who_has_died_is_handed_nothing_while_its_tools_end(tmp_path: Path
         for end in (crew._send, crew._inbox):
             end.close()
         crew._begun = True
-        crew._roster.add([work(0), work(1)])
+        crew._roster.add([video_job(0), video_job(1)])
         for name in ("dead", "alive"):
             crew._workers[name] = Hired(name, name, queue=None)
             crew._roster.joined(name)

@@ -1,14 +1,13 @@
-"""The main job in the forms that training code takes: with sound, in pieces, without any loss."""
+"""The main job with the output settings of training code: with audio, in pieces, lossless."""
 
 from __future__ import annotations
 
-import json
 import shutil
 import wave
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 import av
@@ -16,6 +15,7 @@ import media
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shared import lines
 
 import hdtf_async
 from hdtf_async import ExitCode, demo
@@ -30,13 +30,8 @@ CLIP = Clip(Video("RD", "Radio1", "CPCoMyuBRM0", 720), 0, Interval(0, 10), Box(0
 RADIO = "RD_Radio1_000"
 
 
-def lines(path: Path) -> list[dict[str, Any]]:
-    """Return the JSON lines of a file."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
 async def fetched(site: demo.StandIn, since: int) -> list[str]:
-    """Return the numbers of the renditions of which bytes were asked for since then."""
+    """Return the itags of the formats that were requested since then."""
     told = (await site.requests())[since:]
     asked = [urlsplit(request["path"]) for request in told if request["method"] == "GET"]
     return sorted(
@@ -49,10 +44,10 @@ def _numbers(path: str) -> list[str]:
     return [stem] if stem.isdigit() else []
 
 
-async def test_sound_that_is_wanted_later_is_fetched_alone(
+async def test_audio_that_is_requested_later_is_downloaded_alone(
     finished: Finished, site: demo.StandIn, tmp_path: Path
 ) -> None:
-    """The kept picture is used again; the next form needs no network; without sound none is left."""
+    """The kept video is used again; the next settings need no network; without audio no track is left."""
     out = tmp_path / "clips"
     shutil.copytree(finished.out, out)
     since = len(await site.requests())
@@ -60,7 +55,7 @@ async def test_sound_that_is_wanted_later_is_fetched_alone(
         finished.options, subsets=("RD",), videos=("Radio1",), audio=Audio.BOTH, fps=Fraction(25), size=64,
         preset="ultrafast", recut=True,
     )  # fmt: skip
-    # Other clips of the directory would be of another form.
+    # Other clips of the directory would have other settings.
     for path in out.glob("*.mp4"):
         if not path.name.startswith("RD_Radio1_"):
             path.unlink()
@@ -92,10 +87,10 @@ async def test_sound_that_is_wanted_later_is_fetched_alone(
         assert [stream.type for stream in clip.streams] == ["video"]
 
 
-async def test_picture_and_sound_are_fetched_together(
+async def test_video_and_audio_are_downloaded_together(
     finished: Finished, site: demo.StandIn, tmp_path: Path
 ) -> None:
-    """Each once, in files of their own; --no-keep-raw deletes both."""
+    """Each once, into separate files; --no-keep-raw deletes both."""
     since = len(await site.requests())
     options = replace(
         finished.options, videos=("Radio2",), audio=Audio.WAV, size=64, preset="ultrafast", keep_raw=False
@@ -111,8 +106,8 @@ async def test_picture_and_sound_are_fetched_together(
     assert abs(line["wav_samples"] / 16000 - line["duration"]) < 0.05
 
 
-async def test_clips_come_in_pieces(finished: Finished, tmp_path: Path) -> None:
-    """Each with its line of metadata; together they have every frame of the whole clip, once."""
+async def test_clips_are_divided_into_pieces(finished: Finished, tmp_path: Path) -> None:
+    """Each has a line of metadata; together they have every frame of the whole clip exactly once."""
     out = tmp_path / "clips"
     out.mkdir()
     shutil.copytree(finished.out / "_videos_raw", out / "_videos_raw")
@@ -133,8 +128,8 @@ async def test_clips_come_in_pieces(finished: Finished, tmp_path: Path) -> None:
     assert (await hdtf_async.download(out, options)).there == report.asked
 
 
-async def test_a_lossless_clip_has_every_sample_of_its_raw(finished: Finished, tmp_path: Path) -> None:
-    """And whatever plays H.264 of the widest profile plays it."""
+async def test_a_lossless_clip_has_every_sample_of_its_source(finished: Finished, tmp_path: Path) -> None:
+    """Decoders of H.264 with the widest profile can play it."""
     out = tmp_path / "clips"
     out.mkdir()
     shutil.copytree(finished.out / "_videos_raw", out / "_videos_raw")
@@ -156,8 +151,8 @@ async def test_a_lossless_clip_has_every_sample_of_its_raw(finished: Finished, t
     length=st.integers(1, 500_000).map(lambda number: number / 1000),
     seconds=st.integers(1000, 60_000).map(lambda number: number / 1000),
 )
-def test_pieces_are_the_whole_and_none_is_tiny(start: float, length: float, seconds: float) -> None:
-    """One after the other from start to end, each of the length asked for but the last."""
+def test_pieces_cover_the_clip_and_none_is_tiny(start: float, length: float, seconds: float) -> None:
+    """Consecutive from start to end, each of the requested length except the last."""
     whole = replace(CLIP, interval=Interval(start, round(start + length, 3)))
     pieces = whole.divided(seconds)
     bounds = [piece.interval for piece in pieces]
@@ -172,8 +167,8 @@ def test_pieces_are_the_whole_and_none_is_tiny(start: float, length: float, seco
 
 
 @pytest.mark.parametrize("seconds", [10, 12, 20, None])
-def test_a_clip_that_is_short_enough_is_one_piece(seconds: float | None) -> None:
-    """Undivided it keeps its name."""
+def test_a_short_clip_is_one_piece(seconds: float | None) -> None:
+    """An undivided clip keeps its name."""
     (piece,) = CLIP.divided(seconds)
     assert piece.interval == CLIP.interval
     assert piece.stem == (RADIO if seconds is None else f"{RADIO}_s000")

@@ -1,4 +1,4 @@
-"""Tools that lie, flood, hang and do not want to end: what the two lanes make of it, and what it costs."""
+"""Tools that print wrong results, flood, hang or ignore signals: the outcome in both lanes, and the cost."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ from hdtf_async.process import supervisor as process
 
 async def flood(script, most):
     hide = masks.Mask(["a password", "another one"])
-    ended = await process.run(["/bin/sh", "-c", script], deadline=3000, stall=3000, hide=hide)
+    command = process.Command(["/bin/sh", "-c", script], hide=hide)
+    ended = await process.run(command, deadline=3000, stall=3000)
     assert ended.code == 0 and len(ended.words) <= process.TAIL_LINES * process.WORDS_LIMIT
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
@@ -42,13 +43,13 @@ print(anyio.run(flood, script.format(sys.argv[1]), 0) - before)
 
 
 def grown(size: int) -> float:
-    """Flood a supervisor of its own with so many bytes three times over; return by how many MB it grew."""
+    """Flood a new supervisor with a number of bytes three times; return its growth in MB."""
     ran = subprocess.run([sys.executable, "-c", FLOOD, str(size)], check=True, capture_output=True, text=True)
     return int(ran.stdout) * (1 if sys.platform == "darwin" else 1024) / 1e6
 
 
 def test_floods_do_not_make_the_supervisor_grow() -> None:
-    """Zeros without a line end, noise, and lines without end: forty megabytes of each."""
+    """Zeros without a line end, noise, and lines without end: 40 MB of each."""
     assert grown(40_000_000) < 8
 
 
@@ -61,7 +62,7 @@ def test_gigabytes_do_not_make_the_supervisor_grow() -> None:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All waits are short."""
+    """Shorten all waits."""
     monkeypatch.setattr(supervisor, "GRACE", 0.3)
     monkeypatch.setattr(supervisor, "LINGER", 0.2)
     monkeypatch.setattr(ffmpeg, "STALL", 2.0)
@@ -75,7 +76,7 @@ LIES: dict[str, tuple[str, Reason | None, Reason | None]] = {
     "hangs": (f"{FORKS}{HANGS}", Reason.STALLED, Reason.ENCODE_STALLED),
     "hangs and ignores TERM": (f"{DEAF}{FORKS}{HANGS}", Reason.STALLED, Reason.ENCODE_STALLED),
     "closes its output and hangs": (f"exec >&- 2>&-; {FORKS}{HANGS}", Reason.STALLED, Reason.ENCODE_STALLED),
-    # A download of the promised size is there then: the second try finds it, checks it and is done.
+    # A download of the promised size exists then: the second try finds and checks it.
     "does all and hangs": (f"{WHOLE}; {DEAF}{HANGS}", None, Reason.ENCODE_STALLED),
     "does all, closes its output and hangs": (
         f"{WHOLE}; exec >&- 2>&-; {DEAF}{HANGS}",
@@ -103,11 +104,11 @@ LIES: dict[str, tuple[str, Reason | None, Reason | None]] = {
     "does all and leaves others behind": (f"{FORKS}{WHOLE}", None, None),
     "tells the truth": (WHOLE, None, None),
 }
-"""What a tool does, as a shell's script, and what comes of it: as yt-dlp, and as ffmpeg."""
+"""A tool's behaviour as a shell script, and the outcome: as yt-dlp, and as ffmpeg."""
 
 
 def liar(path: Path, real: Path, key: str, scripts: Mapping[str, str]) -> Path:
-    """Write a tool that does as in one of the scripts, by a word in what `key` expands to, or its best."""
+    """Write a tool that runs a script chosen by a word in the expansion of `key`, or works normally."""
     cases = "\n".join(f"*{word}*)\n{script}\n;;" for word, script in scripts.items())
     path.write_text(
         f'#!/bin/sh\nreal={shlex.quote(str(real))}\ncase "{key}" in\n{cases}\n*) exec {WHOLE} ;;\nesac\n'
@@ -118,17 +119,17 @@ def liar(path: Path, real: Path, key: str, scripts: Mapping[str, str]) -> Path:
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("which", ["yt_dlp", "ffmpeg"])
-async def test_a_tool_that_lies_costs_its_own_clip(tmp_path: Path, which: str) -> None:
-    """Nothing is believed, nothing hangs, no process and no file is left, and the next run makes it good."""
+async def test_a_wrong_tool_output_affects_only_its_own_clip(tmp_path: Path, which: str) -> None:
+    """No output is trusted, no run hangs, no process or file is left, and the next run makes the clips."""
     read = tables.read(None)
-    fakes = kit.install(tmp_path, kit.Stage(videos=kit.footage(read.clips), rate=(5, 1), bits_a_line=8))
+    fakes = kit.install(tmp_path, kit.Stage(videos=kit.footage(read.clips), rate=(5, 1), bits_per_line=8))
     options = Options(
         yt_dlp=fakes.yt_dlp, ffmpeg=fakes.ffmpeg, pace=0, retry_wait=0, min_free=0, stall_timeout=2,
         downloads=len(LIES), encodes=len(LIES), limit=len(LIES), subsets=("WDA",),
     )  # fmt: skip
     works = plan.make(read, options, there={}, failed={}).work
     due = {work.clips[0].stem: lie for work, lie in zip(works, LIES.values(), strict=True)}
-    # By the private directory of a download, which ends in that word, and by the name of a clip.
+    # By the download's private directory, whose name ends in that word, and by the name of a clip.
     by_directory = {f"{stem[:-4]}.download+--load-info-json": script for stem, (script, *_) in due.items()}
     by_name = {f"{stem}.mp4": script for stem, (script, *_) in due.items()}
     tool = (

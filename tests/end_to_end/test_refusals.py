@@ -1,4 +1,4 @@
-"""YouTube refuses in the middle of a run: little is asked meanwhile, and another run goes on."""
+"""YouTube blocks this IP address during a run: few requests are sent meanwhile, and another run continues."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import refusing
 import scenarios
-from shared import exported
+from shared import exported, lines
 
 import hdtf_async
 from hdtf_async import ExitCode, Options, Reason, demo
@@ -26,8 +26,8 @@ VIDEOS, AFTER = 40, 10
 
 @pytest.mark.long
 @pytest.mark.timeout(400)
-async def test_a_refusal_in_the_middle_of_forty_videos(tmp_path: Path) -> None:
-    """Ten are made; then one video asks after each cool-down, and three of those end the run; twice so."""
+async def test_a_block_in_the_middle_of_forty_videos(tmp_path: Path) -> None:
+    """Ten are made; then one video is tried per cool-down, and three of those end the run; twice so."""
     await scenarios.draw(tmp_path / "footage")
     answers = refusing.lay_out(tmp_path, tmp_path / "footage", VIDEOS, Answer())
     refusal = Conditions(refusal=Refusal(AFTER))
@@ -37,7 +37,7 @@ async def test_a_refusal_in_the_middle_of_forty_videos(tmp_path: Path) -> None:
             assert len(refused.report.done) == made
             assert refused.report.exit_code == ExitCode.REFUSED
             assert [each.after for each in refused.closed] == [2, 4, 8]
-            # In the first, attempts that had begun may still be answered: by so many as run at a time.
+            # In the first period, running attempts may still be answered: as many as the concurrency allows.
             assert all(len(each.asked) == 1 for each in refused.closed[1:])
             assert refused.accounted["there"] == AFTER
             assert refused.accounted.total() == VIDEOS
@@ -50,13 +50,13 @@ async def test_a_refusal_in_the_middle_of_forty_videos(tmp_path: Path) -> None:
 
 
 UNAVAILABLE = {"status": "ERROR", "reason": "Video unavailable"}
-"""What YouTube says of a video that is gone, and at times of every video."""
+"""YouTube's answer for a removed video, and at times for every video."""
 
 
 async def test_a_block_without_a_reason_loses_no_clip(
     footage: Path, demo_tables: Path, tmp_path: Path
 ) -> None:
-    """YouTube calls every video unavailable from the third on; once it no longer does, all clips are made."""
+    """YouTube calls every video unavailable from the third on; when it stops, all clips are made."""
     blocked = Conditions(refusal=Refusal(2, answer=Answer(playability=UNAVAILABLE)))
     out = tmp_path / "clips"
     async with demo.stand_in(footage, conditions=blocked) as site:
@@ -75,7 +75,7 @@ async def test_a_block_without_a_reason_loses_no_clip(
 async def test_a_video_is_given_up_by_a_second_run_twelve_hours_later(
     footage: Path, demo_tables: Path, tmp_path: Path
 ) -> None:
-    """Until then each run asks for it and says that another one may help; after that none asks."""
+    """Until then each run tries it and reports that another one may help; after that no run tries it."""
     answers = {"demoHead_06": Answer(playability=UNAVAILABLE)}
     out = tmp_path / "clips"
     codes, reasons, asked = [], [], []
@@ -93,7 +93,7 @@ async def test_a_video_is_given_up_by_a_second_run_twelve_hours_later(
 
 
 async def test_without_a_network_the_cause_is_named(demo_tables: Path, tmp_path: Path) -> None:
-    """The run ends after a few probes, with the exit code that says: run again."""
+    """The run ends after a few probes, with the exit code for temporary failures."""
     report = await hdtf_async.download(
         tmp_path, Options(source=demo_tables, pace=15, cool_down=0.2, proxy="http://127.0.0.1:9")
     )
@@ -112,13 +112,8 @@ async def downloaded(site: demo.StandIn, source: Path, out: Path, **more: Any) -
         return await hdtf_async.download(out, options)
 
 
-def lines(path: Path) -> list[dict[str, Any]]:
-    """Read a file of JSON lines."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
 def later(journal: Path, passed: timedelta) -> None:
-    """Let time pass since everything that a journal has recorded."""
+    """Shift all times in a journal into the past."""
     if not journal.exists():
         return
     records = lines(journal)

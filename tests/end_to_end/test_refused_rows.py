@@ -1,4 +1,4 @@
-"""Rows of the tables that are left out: the summary, failures.jsonl and the report say which, and why."""
+"""Invalid table rows: the summary, failures.jsonl and the report list them with their reasons."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ REFUSED = {
     "zoom": ("WRA_crop_ratio.txt", "Guest1_9.mp4 0", "not above 0"),
     "twice": ("RD_resolution.txt", "Radio1.mp4 720", "already has a row"),
 }
-"""A table, a row that is refused in it, and why."""
+"""A table, an invalid row for it, and the reason."""
 
 
 @pytest.fixture
 def out(finished: Finished, tmp_path: Path) -> Path:
-    """A copy of the finished demo directory: what the good rows ask for is there."""
+    """Copy the finished demo directory, which has the clips of all valid rows."""
     shutil.copytree(finished.out, tmp_path / "clips")
     return tmp_path / "clips"
 
 
 @pytest.fixture
 def options(finished: Finished, tmp_path: Path) -> Options:
-    """Options with tables of their own."""
+    """Return options with a copy of the tables."""
     assert finished.options.source is not None
     shutil.copytree(finished.options.source, tmp_path / "tables")
     return replace(finished.options, source=tmp_path / "tables", yt_dlp_args=("--never-asked",))
 
 
 def add_row(options: Options, file: str, row: str) -> int:
-    """Add a row to a table and return its line."""
+    """Add a row to a table and return its line number."""
     assert options.source is not None
     table = options.source / file
     text = table.read_text("utf-8")
@@ -62,9 +62,7 @@ def failures(out: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-async def test_a_refused_row_beside_good_ones_is_named_with_its_reason(
-    kind: str, out: Path, options: Options
-) -> None:
+async def test_an_invalid_row_is_listed_with_its_reason(kind: str, out: Path, options: Options) -> None:
     """In the report, its exit code, the summary, failures.jsonl and report.html; and no clip is missing."""
     file, row, why = REFUSED[kind]
     line = add_row(options, file, row)
@@ -86,8 +84,8 @@ async def test_a_refused_row_beside_good_ones_is_named_with_its_reason(
     assert f"{file}:{line}" in html
 
 
-async def test_later_runs_say_the_same_until_the_row_is_mended(out: Path, options: Options) -> None:
-    """The journal does not grow by it; once it is mended, all is done and nothing tells of it any more."""
+async def test_later_runs_list_the_row_until_it_is_corrected(out: Path, options: Options) -> None:
+    """The journal does not grow; once the row is corrected, all is done and it is no longer listed."""
     assert options.source is not None
     table = options.source / "RD_crop_wh.txt"
     before = table.read_text("utf-8")
@@ -103,8 +101,8 @@ async def test_later_runs_say_the_same_until_the_row_is_mended(out: Path, option
     assert "skipped" not in (out / "report.html").read_text("utf-8")
 
 
-async def test_a_part_is_not_charged_with_rows_of_other_subsets(out: Path, options: Options) -> None:
-    """It ends with 0, and what an earlier run has found in the others stays listed."""
+async def test_a_run_of_one_subset_does_not_count_rows_of_others(out: Path, options: Options) -> None:
+    """It exits with 0, and the rows that an earlier run found in the other subsets stay listed."""
     add_row(options, *REFUSED["box"][:2])
     assert (await hdtf_async.download(out, options)).exit_code is ExitCode.GIVEN_UP
     part = await hdtf_async.download(out, replace(options, subsets="WDA"))
@@ -112,8 +110,8 @@ async def test_a_part_is_not_charged_with_rows_of_other_subsets(out: Path, optio
     assert [told["reason"] for told in failures(out)] == ["row_refused"]
 
 
-async def test_many_refused_rows_are_counted_and_the_first_are_listed(out: Path, options: Options) -> None:
-    """Of a hundred thousand no more lines than of some hundred; the number is right, the summary short."""
+async def test_many_invalid_rows_are_counted_and_the_first_are_listed(out: Path, options: Options) -> None:
+    """100,000 rows add no more lines than a few hundred; the number is correct, the summary short."""
     assert options.source is not None
     with (options.source / "RD_video_url.txt").open("a", encoding="utf-8") as table:
         table.writelines(f"Radio{number} https://example.org/\n" for number in range(100, 1100))
@@ -125,8 +123,8 @@ async def test_many_refused_rows_are_counted_and_the_first_are_listed(out: Path,
     assert len(summary(report, out).splitlines()) <= 10
 
 
-async def test_shards_record_refused_rows_and_merge_lists_them(out: Path, options: Options) -> None:
-    """Each shard has read the tables; `merge` has not, and says the same from the journals."""
+async def test_shards_record_invalid_rows_and_merge_lists_them(out: Path, options: Options) -> None:
+    """Each shard has read the tables; `merge` has not, and lists the same from the journals."""
     add_row(options, *REFUSED["box"][:2])
     for shard in ("0/2", "1/2"):
         report = await hdtf_async.download(out, replace(options, shard=shard))
@@ -137,8 +135,10 @@ async def test_shards_record_refused_rows_and_merge_lists_them(out: Path, option
     assert [told["file"] for told in failures(out)] == ["RD_crop_wh.txt"]
 
 
-def test_the_command_says_it_too(out: Path, options: Options, capsys: pytest.CaptureFixture[str]) -> None:
-    """On the screen, with exit code 1."""
+def test_the_command_reports_invalid_rows(
+    out: Path, options: Options, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On the terminal, with exit code 1."""
     line = add_row(options, *REFUSED["box"][:2])
     assert main.main(["--out", str(out), "--source", str(options.source), "--pace", "0"]) == 1
     told = capsys.readouterr().out

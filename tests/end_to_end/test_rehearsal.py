@@ -1,12 +1,11 @@
-"""The whole dataset in rehearsal: the shipped tables through the real pipeline, with fake tools.
+"""The whole dataset with fake tools: the shipped tables through the real pipeline.
 
-Everything is real but yt-dlp and ffmpeg: processes, files, the probe, the journal. And the fakes are held
-against the real ones, so that the rehearsal is worth something.
+Everything is real except yt-dlp and ffmpeg: processes, files, the probe, the journal. The fakes are compared
+with the real tools, so that the results are meaningful.
 """
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections import Counter
 from dataclasses import replace
@@ -20,6 +19,7 @@ from anyio.to_thread import run_sync
 from fakes import ffmpeg as fake_ffmpeg
 from fakes import kit, mp4
 from fakes import yt_dlp as fake_yt_dlp
+from shared import lines
 
 import hdtf_async
 from hdtf_async.core import model
@@ -35,28 +35,27 @@ from hdtf_async.youtube import formats, javascript
 from hdtf_async.youtube.ytdlp import YtDlp
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from hdtf_async.media.demux import MediaInfo
 
 DOWNLOADS, ENCODES = 8, 4
 TALL = {"WDA_MaggieHassan_000", "WDA_MazieHirono1_000", "WRA_PeterKing_000"}
-"""Clips whose box is taller than the frame that it was measured in."""
+"""Clips whose box is taller than the frame in which it was measured."""
 TWICE, AGAIN = "WDA_WhipJimClyburn", "WDA_JamesClyburn1"
 """Two rows that name one video, in table order."""
 ID = "CPCoMyuBRM0"
 
 
 def installed(tmp_path: Path, stage: kit.Stage) -> kit.Fakes:
-    """Install the fake tools in a directory of their own."""
+    """Install the fake tools into a directory."""
     directory = tmp_path / "stage with a space"
     directory.mkdir()
     return kit.install(directory, stage)
 
 
 def options(fakes: kit.Fakes, limit: int | None = None) -> Options:
-    """Return the options of a rehearsal; what is free on this machine's disk plays no part."""
+    """Return the options of a run with fake tools; free disk space is not checked."""
     return Options(
         yt_dlp=fakes.yt_dlp,
         ffmpeg=fakes.ffmpeg,
@@ -70,13 +69,8 @@ def options(fakes: kit.Fakes, limit: int | None = None) -> Options:
     )
 
 
-def lines(path: Path) -> list[dict[str, object]]:
-    """Read a file of JSON lines."""
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-
-
 def no_process(*words: object, **_more: object) -> NoReturn:
-    """Stand in for `Popen.__init__`, which asyncio's processes need too, where no process may start."""
+    """Replace `Popen.__init__`, which asyncio's processes use too, where no process may start."""
     pytest.fail(f"a process was started: {words}")
 
 
@@ -85,9 +79,9 @@ def no_process(*words: object, **_more: object) -> NoReturn:
 async def test_all_clips_of_the_shipped_tables_are_made_and_a_second_run_starts_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """418 of 421 clips come from 352 downloads, eight and four at a time, and running again does nothing."""
+    """418 of 421 clips come from 352 downloads, eight and four at a time; a second run starts no process."""
     read = tables.read(None, corrections=Corrections.VERIFIED)
-    # Whole seconds hold whole frames at 5 frames a second too, and the probe has a fifth to count.
+    # Whole seconds are whole frames at 5 fps too, and the probe has a fifth of the frames to count.
     fakes = installed(
         tmp_path,
         kit.Stage(
@@ -119,7 +113,7 @@ async def test_all_clips_of_the_shipped_tables_are_made_and_a_second_run_starts_
 
     made = lines(out / "metadata.jsonl")
     assert [line["file_name"] for line in made] == sorted(f"{stem}.mp4" for stem in due)
-    assert all(line["frames"] == 5 * (line["end"] - line["start"]) for line in made)  # type: ignore[operator]
+    assert all(line["frames"] == 5 * (line["end"] - line["start"]) for line in made)
     failed = lines(out / "failures.jsonl")
     assert [line["clip"] for line in failed] == sorted(TALL)
     assert all("--corrections unverified" in str(line["what_to_do"]) for line in failed)
@@ -145,7 +139,7 @@ async def test_all_clips_of_the_shipped_tables_are_made_and_a_second_run_starts_
 
 
 def test_unverified_corrections_bring_every_clip_and_reuse_no_index() -> None:
-    """422 clips are planned, and a name that both levels know means the same interval in both."""
+    """422 clips are planned, and an index that both levels have means the same interval in both."""
     planned = {}
     for level in (Corrections.VERIFIED, Corrections.UNVERIFIED):
         read = tables.read(None, corrections=level)
@@ -172,7 +166,7 @@ FORMS = {
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
 async def test_the_fake_ffmpeg_makes_what_the_real_one_makes(tmp_path: Path, form: Form) -> None:
-    """From the same source and command line come clips of the same size, rate, frames and time stamps."""
+    """From the same source and command line, clips have the same size, rate, frames and timestamps."""
     raw = tmp_path / "raw.mp4"
     with raw.open("wb") as target:
         mp4.write(target, width=320, height=180, frames=100, rate=(25, 1), size=200_000)
@@ -200,15 +194,18 @@ async def test_the_fake_ffmpeg_makes_what_the_real_one_makes(tmp_path: Path, for
     ("width", "height", "rate"),
     [(1920, 1080, (25, 1)), (854, 480, (30000, 1001)), (3840, 2160, (24, 1)), (2, 2, (60, 1))],
 )
-async def test_a_real_decoder_finds_no_fault_in_a_fake_video(
+async def test_a_real_decoder_accepts_a_fake_video(
     tmp_path: Path, width: int, height: int, rate: tuple[int, int]
 ) -> None:
-    """Every frame decodes without a word, and the probe finds what was promised."""
+    """Every frame decodes without a message, and the probe finds the promised properties."""
     path = tmp_path / "raw.mp4"
     with path.open("wb") as target:
         mp4.write(target, width=width, height=height, frames=40, rate=rate, size=100_000)
     ended = await supervisor.run(
-        [str(bundled_ffmpeg()), "-v", "warning", "-xerror", "-i", str(path), "-f", "null", "-"], deadline=60
+        supervisor.Command(
+            [str(bundled_ffmpeg()), "-v", "warning", "-xerror", "-i", str(path), "-f", "null", "-"]
+        ),
+        deadline=60,
     )
     assert (ended.code, ended.words) == (0, "")
     async with Prober() as prober:
@@ -220,22 +217,22 @@ async def test_a_real_decoder_finds_no_fault_in_a_fake_video(
     assert path.stat().st_size == 100_000
 
 
-async def test_the_fakes_refuse_a_command_line_with_a_word_changed(
+async def test_the_fakes_reject_a_command_line_with_a_changed_argument(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each fixed word of the four command lines is one that the fakes insist on."""
+    """Each fixed argument of the four command lines is required by the fakes."""
     fakes = installed(tmp_path, kit.Stage(videos={ID: kit.Footage(60, 720)}))
     started: list[list[str]] = []
     run = supervisor.run
 
-    async def noted(argv: Sequence[str], **more: object) -> supervisor.Ended:
-        started.append(list(argv)[1:])
-        return await run(argv, **more)  # type: ignore[arg-type]
+    async def noted(command: supervisor.Command, **more: object) -> supervisor.Ended:
+        started.append(list(command.argv)[1:])
+        return await run(command, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(supervisor, "run", noted)
     tool = YtDlp(options(fakes), fakes.ffmpeg)
     info = await tool.ask(ID, tmp_path)
-    rendition = formats.choose(info, policy=model.Resolution.REFERENCE, reference_height=720).video
+    rendition = formats.choose(info, formats.Requirements(model.Resolution.REFERENCE, 720)).video
     raw = tmp_path / "raw.mp4"
     await tool.fetch(info, rendition, raw, lambda _progress: None)
     async with Prober() as prober:
@@ -244,7 +241,7 @@ async def test_the_fakes_refuse_a_command_line_with_a_word_changed(
     await tool.extract_by_plugin(javascript.ADDRESS, javascript.PLUGINS, tmp_path)
     ask, fetch, encode, challenge = started
 
-    # Values that may be any: the address, paths, times, the rendition, and the encoder's settings.
+    # Values that may vary: the address, paths, times, the format, and the encoder's settings.
     free = {
         *(str(fakes.ffmpeg), ask[2], fetch[2], ask[-1], rendition.format_id, raw.name),
         *(challenge[2], str(javascript.PLUGINS)),
@@ -283,10 +280,10 @@ FAULTS = {
 
 
 @pytest.mark.parametrize(("fault", "kind", "reason"), FAULTS.values(), ids=FAULTS.keys())
-async def test_a_fault_of_the_fake_yt_dlp_hits_as_often_as_it_should(
+async def test_a_fault_of_the_fake_yt_dlp_applies_as_often_as_configured(
     tmp_path: Path, fault: kit.Fault, kind: kit.Kind, reason: Reason
 ) -> None:
-    """The first job fails as configured, and the second goes well."""
+    """The first job fails as configured, and the second succeeds."""
     fakes = installed(
         tmp_path,
         kit.Stage(videos={ID: kit.Footage(60, 1080)}, faults={(kind, ID): replace(fault, times=1)}),
@@ -295,7 +292,7 @@ async def test_a_fault_of_the_fake_yt_dlp_hits_as_often_as_it_should(
 
     async def get() -> int:
         info = await tool.ask(ID, tmp_path)
-        rendition = formats.choose(info, policy=model.Resolution.REFERENCE, reference_height=720).video
+        rendition = formats.choose(info, formats.Requirements(model.Resolution.REFERENCE, 720)).video
         path = tmp_path / "raw.mp4"
         await tool.fetch(info, rendition, path, lambda _progress: None)
         assert path.stat().st_size == rendition.size
@@ -309,8 +306,8 @@ async def test_a_fault_of_the_fake_yt_dlp_hits_as_often_as_it_should(
     assert await get() == 720
 
 
-async def test_a_fault_of_the_fake_ffmpeg_costs_one_clip(tmp_path: Path) -> None:
-    """One clip is half as long as it should be and one ends in an error; the others are made."""
+async def test_a_fault_of_the_fake_ffmpeg_affects_one_clip(tmp_path: Path) -> None:
+    """One clip has half of its length and one ends with an error; the others are made."""
     read = tables.read(None, corrections=Corrections.VERIFIED)
     short, broken = "RD_Radio2_000", "RD_Radio4_000"
     faults: dict[tuple[kit.Kind, str], kit.Fault] = {

@@ -1,4 +1,4 @@
-"""What is handed on: the wheel, the source archive, what is said of them, and that they work elsewhere."""
+"""The wheel, the source archive and their metadata, and that they work on another machine."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PROJECT = tomllib.loads((readme.ROOT / "pyproject.toml").read_text("utf-8"))["pr
 
 
 def run(*words: str | Path, where: Path, **environ: str) -> str:
-    """Run a program to its end, and return what it printed."""
+    """Run a program to its end and return its output."""
     done = subprocess.run(
         [str(word) for word in words],
         cwd=where, check=False, capture_output=True, text=True, timeout=900, env={**os.environ, **environ},
@@ -35,8 +35,8 @@ def run(*words: str | Path, where: Path, **environ: str) -> str:
     return done.stdout
 
 
-def test_the_citation_is_whole_and_of_this_version() -> None:
-    """What the format asks for is there, and the paper is the one that the tables name."""
+def test_the_citation_is_complete_and_of_this_version() -> None:
+    """It has the required fields, and the paper is the one that the tables name."""
     cited = yaml.safe_load((readme.ROOT / "CITATION.cff").read_text("utf-8"))
     assert cited["cff-version"] == "1.2.0"
     assert {"message", "title", "authors", "license"} <= cited.keys()
@@ -48,14 +48,14 @@ def test_the_citation_is_whole_and_of_this_version() -> None:
     assert paper["title"].lower() in about.lower().replace("\n", " ")
 
 
-def test_the_changelog_tells_of_this_version() -> None:
-    """Its newest entry is what pyproject.toml says."""
+def test_the_changelog_has_an_entry_of_this_version() -> None:
+    """Its newest entry is the version of pyproject.toml."""
     told = (readme.ROOT / "CHANGELOG.md").read_text("utf-8")
     assert f"\n## {PROJECT['version']}" in told
 
 
 def checkout(where: Path) -> Path:
-    """Copy what is under version control, as a clone would have it."""
+    """Copy the files under version control, as a clone would have them."""
     names = run("git", "ls-files", "-z", where=readme.ROOT).split("\0")
     copy = where / "clone"
     for name in filter(None, names):
@@ -67,7 +67,7 @@ def checkout(where: Path) -> Path:
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-def test_wheel_and_archive_are_whole_and_the_wheel_runs_the_demo_elsewhere(
+def test_wheel_and_archive_are_complete_and_the_wheel_runs_the_demo(
     tmp_path: Path,
 ) -> None:
     """Installed into an empty environment and started in an empty directory, it makes the ten clips."""
@@ -122,8 +122,8 @@ def test_wheel_and_archive_are_whole_and_the_wheel_runs_the_demo_elsewhere(
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-def test_the_first_command_of_the_readme_does_what_it_says(tmp_path: Path) -> None:
-    """In a clone, on a machine with Python and nothing else."""
+def test_the_first_command_of_the_readme_works(tmp_path: Path) -> None:
+    """In a clone, on a machine with only Python."""
     clone = checkout(tmp_path)
     shown = run("/bin/bash", "-euc", readme.command("demo"), where=clone)
     assert "10 clips written" in shown

@@ -1,4 +1,4 @@
-"""What a killed run has left in its output directory, held against what an undisturbed one leaves."""
+"""Compares the output directory of a killed run with that of an uninterrupted run."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ MEDIA = (".mp4", ".webm", ".m4a", ".wav")
 _TEMPORARY, _NOTE = ".hdtf-", ".promise.json"
 _TOKEN = re.compile(r"^\.hdtf-[0-9a-f]{16}-")
 PHASES = ("nothing yet", "asking", "downloading", "encoding", "publishing", "writing views", "between")
-"""What may be under way when a kill falls, most often several at a time."""
+"""What can be in progress when a kill happens, usually several at a time."""
 
 
 def listed(out: Path) -> dict[str, os.stat_result]:
-    """Return what is in an output directory and in its directory of raws, by relative name."""
+    """Return the entries of an output directory and its directory of source videos, by relative name."""
     found = dict(_entries(out))
     found |= {f"{RAWS}/{name}": stat for name, stat in _entries(out / RAWS)}
     found.pop(RAWS, None)
@@ -32,7 +32,7 @@ def listed(out: Path) -> dict[str, os.stat_result]:
 
 
 def arriving(out: Path) -> dict[str, os.stat_result]:
-    """Return what is in the private directories of downloads, by relative name."""
+    """Return the entries of the downloads' private directories, by relative name."""
     private = [
         out / name for name, stat in listed(out).items() if is_temporary(name) and S_ISDIR(stat.st_mode)
     ]
@@ -40,7 +40,7 @@ def arriving(out: Path) -> dict[str, os.stat_result]:
 
 
 def _entries(directory: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield what there is; what goes meanwhile is left out."""
+    """Yield the entries; one that disappears meanwhile is omitted."""
     with suppress(OSError), os.scandir(directory) as entries:
         for entry in entries:
             with suppress(OSError):
@@ -48,12 +48,12 @@ def _entries(directory: Path) -> Iterator[tuple[str, os.stat_result]]:
 
 
 def is_temporary(name: str) -> bool:
-    """Say whether a relative name is one under which something is written before it is whole."""
+    """Return whether a relative name is that of an incomplete file."""
     return name.rpartition("/")[2].startswith(_TEMPORARY)
 
 
 def is_view(name: str) -> bool:
-    """Say whether a relative name is that of a file made from the journal, or of one being written."""
+    """Return whether a relative name is that of a file made from the journal, or of an incomplete one."""
     return _TOKEN.sub("", name) in {METADATA, FAILURES}
 
 
@@ -63,15 +63,15 @@ def sha256(path: Path) -> str:
 
 
 def media(out: Path) -> dict[str, str]:
-    """Return the hash of each clip and raw under its final name."""
+    """Return the hash of each clip and source video under its final name."""
     names = (name for name in listed(out) if name.endswith(MEDIA) and not is_temporary(name))
     return {name: sha256(out / name) for name in names}
 
 
 def lines_of(path: Path) -> tuple[list[dict[str, Any]], bytes]:
-    """Return the whole lines of a file of JSON lines, and what is behind the last one.
+    """Return the complete lines of a file of JSON lines, and the bytes behind the last one.
 
-    Raises `ValueError` where a whole line is no JSON object.
+    Raises `ValueError` where a complete line is no JSON object.
     """
     *whole, rest = path.read_bytes().split(b"\n") if path.exists() else [b""]
     lines = [json.loads(line) for line in whole]
@@ -81,7 +81,7 @@ def lines_of(path: Path) -> tuple[list[dict[str, Any]], bytes]:
 
 
 def content(path: Path) -> bytes:
-    """Return what is in a file; nothing where it is not there."""
+    """Return the content of a file; empty if the file is missing."""
     try:
         return path.read_bytes()
     except OSError:
@@ -89,7 +89,7 @@ def content(path: Path) -> bytes:
 
 
 def size(path: Path) -> int:
-    """Return the bytes of a file; 0 where it is not there."""
+    """Return the size of a file in bytes; 0 if the file is missing."""
     try:
         return path.stat().st_size
     except OSError:
@@ -97,7 +97,7 @@ def size(path: Path) -> int:
 
 
 def phases(alive: Mapping[int, Sequence[str]], out: Path) -> list[str]:
-    """Say what was under way, from the children that were alive and what there is in the directory."""
+    """Return what was in progress, from the living children and the content of the directory."""
     found = set()
     encoding = set()
     for words in alive.values():
@@ -122,24 +122,24 @@ def phases(alive: Mapping[int, Sequence[str]], out: Path) -> list[str]:
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """What a run left, and took, that nobody disturbed."""
+    """The result and the cost of an uninterrupted run."""
 
     out: Path
     code: int
     seconds: float
     steps: int
-    """Steps on the file system and to start children that the supervisor took."""
+    """Number of the supervisor's file operations and starts of children."""
     changes: Mapping[str, int]
-    """How often each of the sights changed."""
+    """How often each of the watched states changed."""
     media: Mapping[str, str]
-    """Relative name of each clip and raw to its hash."""
+    """Relative name of each clip and source video to its hash."""
 
 
 def faults(out: Path, allowed: Sequence[Undisturbed], *, one_form: bool) -> Iterator[str]:
-    """Tell what is wrong with what a killed run left.
+    """Yield the defects of a killed run's directory.
 
-    `allowed` has all that may be there. Where clips are made again in another form, the journal tells of the
-    old one until the new one is there.
+    `allowed` has all possible files. When clips are re-encoded with other settings, the journal describes the
+    old clip until the new one exists.
     """
     contents = media(out)
     for name, digest in contents.items():
@@ -176,11 +176,11 @@ def _untrue(
                 yield f"{told_by} tells of a {name} that is not there"
 
 
-def half_done(out: Path, before: Collection[str], allowed: Sequence[Undisturbed]) -> Iterator[str]:
-    """Tell what a run has left, that was asked to end, of what it did not finish.
+def leftovers(out: Path, before: Collection[str], allowed: Sequence[Undisturbed]) -> Iterator[str]:
+    """Yield the incomplete files that a run left after it was asked to stop.
 
-    `before` has the names that were there before it began. Downloads that another run can go on from may
-    stay, each with the note of what it is, and nothing but that; `allowed` has what they are to become.
+    `before` has the names that existed when it started. Resumable downloads may stay, each with its
+    description file and no other file; `allowed` has the completed source videos.
     """
     for name, stat in listed(out).items():
         if not is_temporary(name) or name in before:
@@ -198,11 +198,11 @@ def half_done(out: Path, before: Collection[str], allowed: Sequence[Undisturbed]
                 yield f"{name}/{part} is no beginning of {final}"
 
 
-def untold(out: Path, process: int) -> Iterator[str]:
-    """Tell which clips a run that was asked to end has left out of ``metadata.jsonl``."""
+def unlisted(out: Path, process: int) -> Iterator[str]:
+    """Yield the clips that a run which was asked to stop omitted from ``metadata.jsonl``."""
     lines, _ = lines_of(out / JOURNAL)
     runs = [line["pid"] for line in lines if line["type"] == "run"]
-    if runs[-1:] == [process]:  # else it was not at work yet, or nothing was left to do
+    if runs[-1:] == [process]:  # else it had not started yet, or all was done
         newest = {line["clip"]: line["metadata"] for line in lines if line["type"] == "clip"}
         told = {line["file_name"] for line in lines_of(out / METADATA)[0]}
         for name, bytes_ in ((line["file_name"], line["bytes"]) for line in newest.values()):
@@ -211,7 +211,7 @@ def untold(out: Path, process: int) -> Iterator[str]:
 
 
 def differences(out: Path, right: Undisturbed) -> Iterator[str]:
-    """Tell in what a directory differs from what nobody disturbed; journal and logs have times in them."""
+    """Yield the differences from an uninterrupted run's directory; journal and logs contain times."""
     if more := listed(out).keys() - listed(right.out).keys():
         yield f"there is also {', '.join(sorted(more))}"
     if less := listed(right.out).keys() - listed(out).keys():

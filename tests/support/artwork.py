@@ -19,13 +19,13 @@ from hdtf_async import demo
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
 SHEET_WIDTH = 1456
-"""In units."""
+"""In drawing units."""
 ROOM_WIDTH = 569
-"""In pixels: rooms are out of focus."""
+"""In pixels: backgrounds are out of focus."""
 
 
 def render(name: str, width: int, filters: str) -> None:
-    """Render one drawing at a width in pixels."""
+    """Render one drawing with a width in pixels."""
     subprocess.run(
         [
             *(str(bundled_ffmpeg()), "-nostdin", "-v", "error", "-y", "-width", str(width)),

@@ -1,4 +1,4 @@
-"""Asks a stand-in: by the real yt-dlp, by plain HTTP, and for its player answers."""
+"""Clients of the mock server: the real yt-dlp, plain HTTP, and player requests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Said:
-    """How yt-dlp ended, and what it said."""
+    """The exit code and the output of yt-dlp."""
 
     code: int
     out: str
@@ -37,7 +37,7 @@ async def yt_dlp(
     trusting: bool = True,
     program: Path | None = None,
 ) -> Said:
-    """Run the real yt-dlp against a mock, with nothing that a user could not pass.
+    """Run the real yt-dlp against a mock, with no option that a user could not pass.
 
     ``program`` is another yt-dlp than the installed one.
     """
@@ -60,7 +60,7 @@ async def yt_dlp(
 async def information(
     site: demo.StandIn | demo.FullMock, youtube_id: str, *arguments: str, program: Path | None = None
 ) -> dict[str, Any]:
-    """Return what yt-dlp says about a video."""
+    """Return yt-dlp's information about a video."""
     watch = f"https://www.youtube.com/watch?v={youtube_id}"
     said = await yt_dlp(site, "-J", *arguments, "--", watch, program=program)
     assert said.code == 0, said.err
@@ -74,7 +74,7 @@ def media_formats(info: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def media_address(info: dict[str, Any], format_id: str) -> str:
-    """Return the address of one rendition."""
+    """Return the media address of one format."""
     return next(str(entry["url"]) for entry in info["formats"] if entry["format_id"] == format_id)
 
 
@@ -88,7 +88,7 @@ class Got:
 
 
 async def get(address: str, *ranges: str | None, method: str = "GET") -> list[Got]:
-    """Ask one address on one connection, once for each Range header (None: without one)."""
+    """Request one address on one connection, once for each Range header (None: without one)."""
 
     def ask() -> list[Got]:
         parts = urlsplit(address)
@@ -117,17 +117,17 @@ class Told:
 
     @property
     def playability(self) -> str:
-        """YouTube's word for whether the video can be played."""
+        """YouTube's playability status."""
         return str(json.loads(self.body)["playabilityStatus"]["status"])
 
     def address(self, itag: int) -> str:
-        """Return the address of one rendition."""
+        """Return the media address of one format."""
         formats = json.loads(self.body)["streamingData"]["adaptiveFormats"]
         return next(str(entry["url"]) for entry in formats if entry["itag"] == itag)
 
 
 async def player(site: demo.StandIn, youtube_id: str) -> Told:
-    """Make one player request, as each of yt-dlp's clients does."""
+    """Send one player request, as each of yt-dlp's clients does."""
 
     def ask() -> Told:
         trust = ssl.create_default_context(cafile=str(site.ca))

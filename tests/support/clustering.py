@@ -1,4 +1,4 @@
-"""A Dask cluster in processes of its own, and what descends from its workers: Linux only."""
+"""A local Dask cluster, and the descendants of its workers: Linux only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 PATIENCE = 60.0
-"""Seconds after which what is waited for does not come."""
+"""Timeout of waits, in seconds."""
 
 
 @dataclass
@@ -25,19 +25,19 @@ class Cluster:
 
     address: str
     directory: Path
-    """Where they say what they say, and what they are at work in."""
+    """The directory of their output and their work."""
     scheduler: subprocess.Popen[bytes]
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def need(self, number: int, *words: str) -> None:
-        """Have so many workers, whatever was done to those of before."""
+        """Provide this many workers, whatever happened to the previous ones."""
         self.workers = [worker for worker in self.workers if worker.poll() is None]
         while len(self.workers) < number:
             self.workers.append(self._start(*words))
         wait_for(lambda: self.known() == number)
 
     def _start(self, *words: str) -> subprocess.Popen[bytes]:
-        # Without the process that would start it anew: a worker that is killed stays so.
+        # Without a nanny process: a killed worker is not restarted.
         worker = [sys.executable, "-m", "dask", "worker", self.address, "--no-nanny", "--no-dashboard"]
         with (self.directory / "workers.txt").open("ab") as said:
             return subprocess.Popen(
@@ -46,7 +46,7 @@ class Cluster:
             )  # fmt: skip
 
     def known(self) -> int:
-        """Return how many workers the scheduler knows of, by what it says."""
+        """Return how many workers the scheduler has, according to its output."""
         said = (self.directory / "scheduler.txt").read_text(encoding="utf-8")
         return said.count("Register worker addr") - said.count("Remove worker addr")
 
@@ -66,7 +66,7 @@ class Cluster:
 
 @contextmanager
 def cluster(directory: Path) -> Iterator[Cluster]:
-    """Run a scheduler; workers are started when somebody needs them."""
+    """Run a scheduler; workers are started on demand."""
     directory.mkdir(parents=True, exist_ok=True)
     file = directory / "scheduler.json"
     words = [sys.executable, "-m", "dask", "scheduler", "--host", "127.0.0.1", "--port", "0"]
@@ -95,7 +95,7 @@ def _address(file: Path) -> str | None:
 
 
 def wait_for(condition: Callable[[], object]) -> None:
-    """Wait until something holds; raise `TimeoutError` where it does not within a minute."""
+    """Wait for a condition; raise `TimeoutError` after a minute."""
     until = time.monotonic() + PATIENCE
     while not condition():
         if time.monotonic() > until:
@@ -104,7 +104,7 @@ def wait_for(condition: Callable[[], object]) -> None:
 
 
 def descendants(pids: Sequence[int]) -> list[str]:
-    """Return the command lines of all living processes that descend from some."""
+    """Return the command lines of all living descendants of some processes."""
     parents: dict[int, int] = {}
     words: dict[int, str] = {}
     for entry in Path("/proc").iterdir():
@@ -122,7 +122,7 @@ def descendants(pids: Sequence[int]) -> list[str]:
 
 
 def marked(word: str) -> list[str]:
-    """Return the command lines of all living processes that name something."""
+    """Return the command lines of all living processes that contain a word."""
     found = []
     for entry in Path("/proc").iterdir():
         with suppress(OSError):

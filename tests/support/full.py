@@ -1,4 +1,4 @@
-"""What tests of the full mock share: a film, requests through its proxy, and yt-dlp's recorded defaults."""
+"""Shared by tests of the full mock: a film, requests through its proxy, and yt-dlp's recorded defaults."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ FILM = demo.Film("fullFilm_01", "Eleven seconds of talk", 11, heights=(360, 240)
 H264, H264_HLS = 134, 230
 """Itags of its larger format over https and over HLS."""
 CHUNK = 10 << 20
-"""Bytes that yt-dlp asks for at a time at most."""
+"""The largest number of bytes that yt-dlp requests at a time."""
 
 
 @dataclass(frozen=True)
 class Defaults:
-    """What a version of yt-dlp does unless it is told otherwise."""
+    """The default behaviour of a version of yt-dlp."""
 
     guest: tuple[str, ...]
-    """The clients that it poses as for a guest."""
+    """The clients that it impersonates for an anonymous user."""
     account: tuple[str, ...]
-    """Those for somebody who is signed in."""
+    """Those for a signed-in user."""
     chunk: int = CHUNK
-    """Bytes of media that it asks for at a time at most."""
+    """The largest number of media bytes that it requests at a time."""
 
 
 RECORDED = {
@@ -54,16 +54,16 @@ RECORDED = {
 
 
 async def draw(directory: Path, ids: Iterable[str] = ()) -> None:
-    """Draw the film, and let it be there under further ids too."""
+    """Render the film, and link it under further ids."""
     await rendering.draw(directory, [FILM])
     for youtube_id in ids:
         (directory / youtube_id).symlink_to(FILM.youtube_id)
 
 
 async def enlarge(directory: Path, youtube_id: str, size: int) -> None:
-    """Let the film be there under another id with its larger format in more than ``size`` bytes.
+    """Provide the film under another id, with its larger format in more than ``size`` bytes.
 
-    So much is left free before the media data, which thus lies beyond it.
+    A hole of that size before the media data moves the data behind it.
     """
     folder, source = directory / youtube_id, directory / FILM.youtube_id
     folder.mkdir()
@@ -90,7 +90,7 @@ class Got:
 
     @property
     def json(self) -> dict[str, Any]:
-        """The body, read."""
+        """Parse the body."""
         told: dict[str, Any] = json.loads(self.body)
         return told
 
@@ -103,7 +103,7 @@ async def ask(
     headers: Mapping[str, str] | None = None,
     source: str = "127.0.0.1",
 ) -> Got:
-    """Ask for an address through the proxy; with a body by POST. ``source`` is who asks."""
+    """Request an address through the proxy; with a body by POST. ``source`` is the client's IP address."""
 
     def wait() -> Got:
         parts = urlsplit(address)
@@ -127,7 +127,7 @@ async def ask(
 async def player(
     site: demo.FullMock, youtube_id: str, client: Mapping[str, str], *, source: str = "127.0.0.1", **more: Any
 ) -> Got:
-    """Make one client's player request; ``more`` goes into its ``contentPlaybackContext``."""
+    """Send one client's player request; ``more`` is added to its ``contentPlaybackContext``."""
     playback = {"contentPlaybackContext": {"signatureTimestamp": script.SIGNATURE_TIMESTAMP} | more}
     body = {"videoId": youtube_id, "context": {"client": client}, "playbackContext": playback}
     address = "https://www.youtube.com/youtubei/v1/player?prettyPrint=false"
@@ -141,7 +141,7 @@ WEB = {"clientName": "WEB", "clientVersion": "2.20260708.00.00"}
 
 
 def cipher_solved(response: Mapping[str, Any], itag: int = H264) -> str:
-    """Return a format's address from its ``signatureCipher``, as a player with the script makes it."""
+    """Return a format's address from its ``signatureCipher``, as computed by a player with the script."""
     cipher = dict(parse_qsl(entry(response, itag)["signatureCipher"]))
     signature = script.solve_signature(cipher["s"])
     challenge = query(cipher["url"])["n"]
@@ -193,14 +193,14 @@ async def frames(path: Path) -> list[str]:
 
 
 def signed_in_at(directory: Path) -> Path:
-    """Write a file of cookies of somebody who is signed in into a directory; return its path."""
+    """Write a cookie file of a signed-in user into a directory; return its path."""
     path = directory / "cookies.txt"
     path.write_text(COOKIES)
     return path
 
 
 def counted_deno(program: Path | None, log: Path) -> list[str]:
-    """Return the arguments that make yt-dlp start deno in a way that writes what it is to do into a log."""
+    """Return arguments that make yt-dlp start deno through a wrapper that logs its jobs."""
     deno = Path(sys.executable if program is None else program).parent / "deno"
     wrapper = log.with_name("deno")
     wrapper.write_text(

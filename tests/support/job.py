@@ -1,8 +1,8 @@
-"""A job of many short videos for the benchmarks: real footage, served by the stand-in under many ids.
+"""A job of many short videos for the benchmarks: real footage, served by the mock server under many ids.
 
-Three films are drawn once, at 1080 and 720 lines and about the bit-rate that YouTube gives a talking head;
-each stands for many videos. Its one clip begins off the key frames, and as far behind the film's beginning as
-those of HDTF do for their length: on the whole, 0.36 of it.
+Three films are rendered once, in 1080p and 720p and with about YouTube's bit rate for a talking head; each is
+used for many videos. Its one clip starts between key frames, and as far behind the film's start as those of
+HDTF in proportion to their length: at 0.36 of it on average.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PART = 28
-"""Seconds of the shortest film; key frames come every five."""
+"""Duration of the shortest film in seconds; key frames are five seconds apart."""
 
 
 def films(parts: int = 1) -> tuple[demo.Film, ...]:
-    """Return the films, of so many parts each."""
+    """Return the films, each of this many parts."""
     seconds, suffix = parts * PART, f"{parts:02d}"[-2:]
     return (
         demo.Film(f"benchFlm1{suffix}", "A speaker", seconds, heights=(1080, 720), look=2),
@@ -39,7 +39,7 @@ def films(parts: int = 1) -> tuple[demo.Film, ...]:
 
 
 def clip_of(parts: int = 1) -> Interval:
-    """Return the clip of each film of so many parts, in seconds."""
+    """Return the clip of each film of this many parts, in seconds."""
     return Interval(6 * parts, 23 * parts)
 
 
@@ -55,16 +55,16 @@ class Video:
     youtube_id: str
     film: demo.Film
     box: Box
-    """Even sides and offsets, so that every program cuts the same."""
+    """Even sides and offsets, so that all programs crop the same."""
 
     @property
     def height(self) -> int:
-        """Lines of its highest rendition, and of its tables."""
+        """Height of its best format, and in its tables."""
         return self.film.heights[0]
 
 
 async def prepare(footage: Path, number: int, parts: int = 1) -> list[Video]:
-    """Draw the films below a directory, and let each stand under many ids there; return the videos."""
+    """Render the films below a directory, and link each under many ids there; return the videos."""
     drawn = films(parts)
     await draw(footage, drawn)
     videos = []
@@ -77,7 +77,7 @@ async def prepare(footage: Path, number: int, parts: int = 1) -> list[Video]:
 
 
 def even_box(film: demo.Film, parts: int = 1) -> Box:
-    """Return the box around a film's head, with even sides and offsets: every program cuts it the same."""
+    """Return the box around a film's head, with even sides and offsets: all programs crop it the same."""
     box = head_box(film, clip_of(parts), film.heights[0])
     return Box(box.left // 2 * 2, box.top // 2 * 2, box.width // 2 * 2, box.height // 2 * 2)
 
@@ -115,7 +115,7 @@ def write_tables(directory: Path, videos: Sequence[Video], parts: int = 1) -> No
 
 
 def cpu_seconds_of(pid: int) -> float:
-    """Return the CPU seconds that a process has used so far; 0 where the system does not tell."""
+    """Return the CPU seconds that a process has used so far; 0 where the system does not report them."""
     try:
         fields = (
             Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()

@@ -1,18 +1,19 @@
-"""Kills the real program at a random moment, looks at what it leaves, and starts it again: Linux only.
+"""Kills the real program at a random moment, checks the result, and starts it again: Linux only.
 
-A *series* begins with a directory (empty, or finished in another form), kills run after run of one command
-line on it, and lets the last run come to its end. What there is then has to be what a run leaves that
-nobody disturbed. After each kill:
+A *series* starts with a directory (empty, or finished with other settings), kills run after run of one
+command line on it, and lets the last run complete. The result must be that of an uninterrupted run. After
+each kill:
 
-- a final name that is there has the content that an undisturbed run gives it;
-- each line of ``metadata.jsonl`` has its clip, with the bytes and the hash that it tells;
-- so has each record of a clip in the journal, of which at most the last line is torn;
-- nothing that descends from the killed program is alive, at the latest after some seconds.
+- a file with a final name has the content that an uninterrupted run gives it;
+- each line of ``metadata.jsonl`` has its clip, with the recorded size and hash;
+- so has each record of a clip in the journal, of which at most the last line is truncated;
+- no descendant of the killed program is alive, at the latest after some seconds.
 
-Instead of being killed, a run may be asked to end, by a signal at a random moment. Then it also has to leave
-nothing alive and nothing half-done in the very moment in which it ends, and its exit code tells the signal.
+Instead of being killed, a run can be asked to stop, by a signal at a random moment. Then it must also leave
+no process alive and no file incomplete at the very moment in which it ends, and its exit code names the
+signal.
 
-Everything that descends from a start of the program is known by a variable in its environment.
+All descendants of a start of the program are recognized by a variable in their environment.
 """
 
 from __future__ import annotations
@@ -38,14 +39,14 @@ from aftermath import (
     content,
     differences,
     faults,
-    half_done,
     is_temporary,
     is_view,
+    leftovers,
     listed,
     media,
     phases,
     size,
-    untold,
+    unlisted,
 )
 from fakes import kit
 
@@ -61,29 +62,30 @@ if TYPE_CHECKING:
 
 MARK = "HDTF_KILLING_MARK"
 GONE_WITHIN = 30.0
-"""Seconds after which nothing of a killed program may be alive: TERM, grace and KILL take ten on a machine at
-leisure."""
+"""Seconds after which no process of a killed program may be alive: TERM, grace and KILL take ten on an idle
+machine."""
 ENDED_WITHIN = 180.0
-"""Seconds after which a run that nobody kills hangs."""
+"""Seconds after which a run that is not killed counts as hanging."""
 _LOOK = 0.001
 _AT_ONCE, _AIMED, _TORN = 0.5, 0.6, 0.15
-"""How often the next run starts while children of the last are dying, a kill is aimed, the journal torn."""
+"""How often the next run starts while children of the last are dying, a kill is aimed, the journal
+truncated."""
 _BETWEEN = 0.1
 """Seconds between two SIGINT at most."""
 _LEAST = 0.2
-"""Share of an undisturbed run that one with little left to do is taken to last."""
+"""Estimated duration of a run with little left to do, as a share of an uninterrupted run."""
 _ROOT = Path(hdtf_async.__file__).absolute().parents[1]
 
 Target = Literal["tree", "alone", "step", "asked"]
-"""What is killed: the supervisor and all its descendants at one instant; the supervisor alone; the supervisor
-alone, by itself, right before one of its own steps on the file system. Or nothing is, and the supervisor is
-asked to end."""
+"""What is killed: the supervisor and all its descendants at one instant ("tree"); the supervisor alone
+("alone"); the supervisor alone, by itself, right before one of its own file operations ("step"). Or the
+supervisor is asked to stop ("asked")."""
 TARGETS: tuple[Target, ...] = ("tree", "alone", "step", "asked")
 ASKING: tuple[tuple[signal.Signals, ...], ...] = (
     *((signal.SIGTERM,), (signal.SIGHUP,)),
     *((signal.SIGINT,), (signal.SIGINT, signal.SIGINT)),
 )
-"""Signals that ask a run to end, in this order: running encodes may finish only after the first SIGINT."""
+"""Signals that ask a run to stop, in this order: running encodes may finish only after the first SIGINT."""
 
 _STEPS, _STEP, _OUT = "HDTF_KILLING_STEPS", "HDTF_KILLING_STEP", "HDTF_KILLING_OUT"
 _STEPPER = f"""
@@ -110,12 +112,12 @@ def told(code):  # the program leaves by os._exit, which runs no exit handler
 os._exit = told
 runpy.run_module("hdtf_async", run_name="__main__", alter_sys=True)
 """
-"""The program, which kills itself right before the n-th step that it takes on files, or to start a child."""
+"""The program, which kills itself right before its n-th file operation or start of a child."""
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command line of the main job without ``--out``, and what it needs in its environment."""
+    """A command line of the main job without ``--out``, and its environment variables."""
 
     words: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -126,29 +128,29 @@ class Killed:
     """A run that was killed."""
 
     phases: Sequence[str]
-    """What was under way."""
+    """What was in progress."""
 
 
 @dataclass(frozen=True)
 class Asked(Killed):
-    """What a run that was asked to end has done."""
+    """A run that was asked to stop."""
 
     process: int
     number: signal.Signals
     listens: bool
     """Whether the signal had a handler: it has none before the work begins, nor after its end."""
     code: int | None
-    """Exit code; None where it did not end."""
+    """Exit code; None if it did not end."""
     left: Mapping[int, Sequence[str]]
-    """Process id and argument list of everything that was alive when it had ended."""
+    """Process id and argument list of each process that was alive when it had ended."""
 
     @property
     def had_begun(self) -> bool:
-        """Whether it ended by itself: SIGINT has Python's own handler while the modules are imported."""
+        """Return whether it ended by itself: SIGINT has Python's default handler during the imports."""
         return self.code != -self.number
 
     def faults(self, out: Path, right: Undisturbed) -> Iterator[str]:
-        """Tell what is wrong with how it ended."""
+        """Yield what is wrong with how it ended."""
         if self.left:
             yield f"alive after {self.number.name}: {self.left}"
         not_begun = not self.had_begun and (not self.listens or self.number is signal.SIGINT)
@@ -158,7 +160,7 @@ class Asked(Killed):
 
 
 class Program:
-    """One start of the program. A context manager: all of it is dead when it is left."""
+    """One start of the program. A context manager: all its processes are dead at the exit."""
 
     def __init__(self, command: Command, out: Path, words: Path, *, step: int | None = None) -> None:
         self.mark = uuid4().hex
@@ -185,17 +187,17 @@ class Program:
         self.kill_tree()
 
     def alive(self) -> dict[int, list[str]]:
-        """Return process id and argument list of everything alive that descends from this start."""
+        """Return process id and argument list of each living descendant of this start."""
         marked = f"{MARK}={self.mark}".encode()
         parents: dict[int, int] = {}
         found: set[int] = set()
-        for name in os.listdir("/proc"):  # noqa: PTH208 - asked a thousand times a minute
+        for name in os.listdir("/proc"):  # noqa: PTH208 - called a thousand times per minute
             if name.isdigit() and (parent := _parent(name)) is not None:
                 parents[int(name)] = parent
                 with suppress(OSError):
                     if marked in Path(f"/proc/{name}/environ").read_bytes():
                         found.add(int(name))
-        # One that is just becoming another program has no environment for a moment, but has a parent.
+        # A process in exec has no environment for a moment, but has a parent.
         below = {self.process.pid, *found}
         while more := {pid for pid, parent in parents.items() if parent in below} - below:
             below |= more
@@ -204,7 +206,7 @@ class Program:
     def kill_tree(self) -> dict[int, list[str]]:
         """Kill the supervisor and all its descendants at one instant; return what was alive.
 
-        All are stopped first, so that none can start another or do its work on while the rest dies.
+        All are stopped first, so that none can start another or continue its work while the rest die.
         """
         frozen: dict[int, list[str]] = {}
         while new := {pid: words for pid, words in self.alive().items() if pid not in frozen}:
@@ -228,8 +230,8 @@ class Program:
         self.process.wait()
         return then
 
-    def ask_to_end(self, numbers: Sequence[signal.Signals], between: float, out: Path) -> Asked:
-        """Ask the supervisor to end, wait until it has, and return what was under way and what is left."""
+    def ask_to_stop(self, numbers: Sequence[signal.Signals], between: float, out: Path) -> Asked:
+        """Ask the supervisor to stop, wait until it has, and return what was in progress and what is left."""
         _send(self.process.pid, signal.SIGSTOP)
         under_way = phases(self.alive(), out)
         listens = _catches(self.process.pid, numbers[-1])
@@ -241,7 +243,7 @@ class Program:
         return Asked(under_way, self.process.pid, numbers[-1], listens, self.process.poll(), self.alive())
 
     def gone(self) -> float | None:
-        """Wait until nothing of it is alive and return how long that took; None if it takes too long."""
+        """Wait until none of its processes is alive and return how long that took; None after a timeout."""
         begun = time.monotonic()
         while self.alive():
             if time.monotonic() - begun > GONE_WITHIN:
@@ -265,7 +267,7 @@ def _parent(pid: str) -> int | None:
 
 
 def _catches(pid: int, number: signal.Signals) -> bool:
-    """Say whether a process has a handler for a signal."""
+    """Return whether a process has a handler for a signal."""
     try:
         status = Path(f"/proc/{pid}/status").read_text(errors="replace")
     except OSError:
@@ -280,7 +282,7 @@ def _words(pid: int) -> list[str]:
         return []
 
 
-# The moments at which a kill falls.
+# The moments of kills.
 
 Sight = Callable[[int, Path], Hashable]
 SIGHTS: dict[str, Sight] = {
@@ -291,7 +293,7 @@ SIGHTS: dict[str, Sight] = {
     "clip": lambda _pid, out: frozenset(
         name
         for name, stat in listed(out).items()
-        if is_temporary(name) and name.endswith(MEDIA) and stat.st_size  # made empty before ffmpeg starts
+        if is_temporary(name) and name.endswith(MEDIA) and stat.st_size  # created empty before ffmpeg starts
     ),
     "final": lambda _pid, out: frozenset(
         (name, stat.st_ino)
@@ -306,13 +308,13 @@ SIGHTS: dict[str, Sight] = {
         (name, stat.st_size) for name, stat in arriving(out).items() if name.endswith(".part")
     ),
 }
-"""What is looked at to aim a kill, given the supervisor's number and the directory: a change in it is the
-beginning or the end of a short moment: private directories of downloads, clips that are being made, ..."""
+"""What is watched to aim a kill, by supervisor's PID and directory. A change is the start or the end of a
+short phase: private directories of downloads, clips that are being made, ..."""
 
 
 @dataclass(frozen=True)
 class Moment:
-    """When a kill falls: so many seconds after the start, or after the n-th change of what is seen."""
+    """When a kill happens: some seconds after the start, or after the n-th change of a watched state."""
 
     seconds: float
     sight: str | None = None
@@ -335,7 +337,7 @@ class Moment:
 
 
 def undisturbed(command: Command, out: Path, begin: Undisturbed | None = None) -> Undisturbed:
-    """Run a command line to its end on a new directory, or on a copy; note what it leaves and takes."""
+    """Run a command line to its end on a new directory, or on a copy; return the result and the cost."""
     if begin is not None:
         shutil.copytree(begin.out, out)
     begun = time.monotonic()
@@ -361,7 +363,7 @@ def undisturbed(command: Command, out: Path, begin: Undisturbed | None = None) -
 
 @dataclass(frozen=True)
 class Kill:
-    """One kill, and what was found after it."""
+    """One kill, and the defects found after it."""
 
     target: Target
     aimed_at: str
@@ -373,20 +375,20 @@ class Kill:
 
 @dataclass
 class Series:
-    """Kills on one directory, from its beginning to the run that came to its end."""
+    """Kills on one directory, from its beginning to the run that completed."""
 
     kills: list[Kill] = field(default_factory=list)
     starts: int = 0
     refused: int = 0
-    """Starts that were told that another run is at work: what the killed one left was still dying."""
+    """Starts that were rejected because processes of the killed run were still dying."""
     torn: int = 0
-    """How often half a line was put at the end of the journal, as a write that was cut short leaves it."""
+    """How often half a line was appended to the journal, as an interrupted write leaves it."""
     wrong: list[str] = field(default_factory=list)
-    """What is wrong at the end."""
+    """The defects at the end."""
 
     @property
     def faults(self) -> list[str]:
-        """All that was found."""
+        """Return all defects."""
         return [*(words for kill in self.kills for words in kill.found), *self.wrong]
 
 
@@ -395,18 +397,18 @@ class Killing:
     """Kills of one command line on one kind of directory."""
 
     command: Callable[[Path], Command]
-    """Makes the command line, given where a directory for its tools may be made."""
+    """Builds the command line; the argument is a directory in which tools may be written."""
     right: Undisturbed
-    """What the command line makes of the beginning."""
+    """The result of an uninterrupted run."""
     chance: Random
     begin: Undisturbed | None = None
-    """What a series begins with a copy of; None for nothing."""
+    """The directory that a series starts with a copy of; None for an empty one."""
     also: Undisturbed | None = None
-    """What else may be there before the end."""
+    """What else may exist before the end."""
     targets: Sequence[Target] = TARGETS
 
     def series(self, out: Path, kills: int) -> Series:
-        """Kill so many runs, or fewer where one ends before its kill, and let the last one end."""
+        """Kill this many runs, or fewer where one ends before its kill, and let the last one complete."""
         series = Series()
         command = self.command(out.with_suffix(".tools"))
         if self.begin is not None:
@@ -450,20 +452,20 @@ class Killing:
         if isinstance(killed, Asked):
             yield from killed.faults(out, self.right)
             if killed.had_begun:
-                yield from half_done(out, before, self._allowed)
-            if self.begin is None:  # else what has the old form is not told, on purpose
-                yield from untold(out, killed.process)
+                yield from leftovers(out, before, self._allowed)
+            if self.begin is None:  # else clips with the old settings are not listed, on purpose
+                yield from unlisted(out, killed.process)
 
     def _faults(self, out: Path) -> list[str]:
         return list(faults(out, self._allowed, one_form=self.begin is None))
 
     @property
     def _allowed(self) -> list[Undisturbed]:
-        """All that may be there before the end."""
+        """Return all that may exist before the end."""
         return [each for each in (self.right, self.begin, self.also) if each is not None]
 
     def _moment(self, target: Target, out: Path) -> Moment:
-        """Draw a moment of what is left to do."""
+        """Choose a random moment of the remaining work."""
         draw = self.chance.random
         done = len(media(out).items() & self.right.media.items()) / len(self.right.media)
         left = max(1 - done, _LEAST)
@@ -476,7 +478,7 @@ class Killing:
         return Moment(self.right.seconds * left * draw())
 
     def _killed(self, program: Program, out: Path, target: Target, moment: Moment | None) -> Killed | None:
-        """Kill a run at a moment, or ask it to end; None if it ended by itself."""
+        """Kill a run at a moment, or ask it to stop; None if it ended by itself."""
         if moment is None or target == "step":
             with suppress(subprocess.TimeoutExpired):
                 program.process.wait(ENDED_WITHIN)
@@ -485,14 +487,14 @@ class Killing:
         if not moment.wait(program.process, out):
             return None
         if target == "asked":
-            asked = program.ask_to_end(self.chance.choice(ASKING), _BETWEEN * self.chance.random(), out)
-            # One that could not even begin, as the last one's children were still dying.
+            asked = program.ask_to_stop(self.chance.choice(ASKING), _BETWEEN * self.chance.random(), out)
+            # It could not start, because children of the last run were still dying.
             return None if asked.code == ExitCode.LOCAL else asked
         then = program.kill_tree() if target == "tree" else program.kill_supervisor()
         return Killed(phases(then, out))
 
     def _ended(self, program: Program, series: Series, dying: Sequence[Program]) -> bool:
-        """Judge a run that was not killed; False if it only has to be started again."""
+        """Check a run that was not killed; False if it only has to be started again."""
         code = program.process.poll()
         if code == ExitCode.LOCAL and dying:
             series.refused += 1
@@ -506,7 +508,7 @@ class Killing:
         return True
 
     def _tear(self, out: Path) -> bool:
-        """Now and then, leave the half of a line at the journal's end."""
+        """Now and then, append half a line to the journal."""
         lines = content(out / JOURNAL).splitlines()
         if not lines or self.chance.random() > _TORN:
             return False
@@ -522,14 +524,14 @@ VIDEOS = (
     *("WhipJimClyburn", "JamesClyburn1", "Radio11", "DianeBlack0", "PaulRyan1"),
     *("BobCasey1", "Radio20", "GeoffDavis", "PeterKing"),
 )
-"""Of the shipped tables: 12 clips of 8 videos, one of which stands in two rows."""
+"""Of the shipped tables: 12 clips of 8 videos, one of which has two rows."""
 
 
 def fake_tools(directory: Path, *more: str) -> Command:
     """Return a command line for `VIDEOS` with fake tools that take some tenths of a second.
 
-    One video is private, one download fails once, one is short once, one clip comes out wrong each time, and
-    one has a box that does not fit: what can be had is 9 clips.
+    One video is private, one download fails once, one is short once, one clip is wrong each time, and one has
+    a box that does not fit: 9 clips are obtainable.
     """
     clips = [clip for clip in tables.read(None).clips if clip.video.name in VIDEOS]
     ids = {clip.video.name: clip.video.youtube_id for clip in clips}
@@ -540,7 +542,7 @@ def fake_tools(directory: Path, *more: str) -> Command:
         ("encode", "WRA_GeoffDavis_000"): kit.Fault(code=0, leaves="short"),
     }
     times = kit.Times(ask=(0.05, 0), download=(0.12, 0), encode=(0.08, 0))
-    stage = kit.Stage(videos=kit.footage(clips), rate=(1, 1), bits_a_line=20, times=times, faults=wrong)
+    stage = kit.Stage(videos=kit.footage(clips), rate=(1, 1), bits_per_line=20, times=times, faults=wrong)
     directory.mkdir()
     made = kit.install(directory, stage)
     words = [word for name in VIDEOS for word in ("--video", name)]
@@ -549,9 +551,9 @@ def fake_tools(directory: Path, *more: str) -> Command:
 
 
 REAL_VIDEOS = ("Radio2", "Speaker2", "Speaker3", "Guest2")
-"""Of the demo's tables: 6 clips of 3 films, one of which stands in two rows."""
+"""Of the demo's tables: 6 clips of 3 films, one of which has two rows."""
 SLOWLY = {row.film.youtube_id: demo.Answer(bandwidth=250_000) for row in demo.ROWS}
-"""Answers of a stand-in from which a film takes longer than a second."""
+"""Answers of a mock server from which a film takes longer than a second."""
 
 
 def real_tools(site: demo.StandIn, source: Path, *more: str, videos: Sequence[str] = REAL_VIDEOS) -> Command:

@@ -1,7 +1,7 @@
-"""The main job on tables of any length, in one process: only what children do is done by nobody.
+"""The main job on tables of any length, in one process: only the work of children is replaced.
 
-Everything else is real: tables, plan, lanes, fetching and cutting, the output directory with its journal,
-logs and views, the report and a reader of the events. So what is measured is this program, and no tool.
+Everything else is real: tables, plan, lanes, downloading and encoding, the output directory with its journal,
+logs and manifests, the report and a reader of the events. So this program is measured, without any tool.
 """
 
 from __future__ import annotations
@@ -40,29 +40,29 @@ if TYPE_CHECKING:
     from hdtf_async.youtube.formats import Format
 
 SECONDS, RATE, LINES, BOX, BYTES = 60, 25, 144, 32, 21600
-"""Length of every video, frames a second, lines, the side of every box, and the bytes that are promised."""
+"""Duration of every video, frame rate, height, side of every box, and the promised bytes."""
 GONE, LATER = 10, 11
-"""Every so manieth video is gone for good, or comes at the second try."""
+"""Every n-th video is permanently unavailable, or succeeds on the second try."""
 
 
 @dataclass(slots=True)
 class Most:
-    """The most that was seen at a time."""
+    """The peaks of several quantities."""
 
     tasks: int = 0
     files: int = 0
     threads: int = 0
 
     def look(self, event: Event) -> None:
-        """Look around whenever a clip begins: then both lanes are at work."""
+        """Measure whenever a clip begins: then both lanes are busy."""
         if isinstance(event, EncodeStarted):
             self.tasks = max(self.tasks, len(asyncio.all_tasks()))
-            self.files = max(self.files, len(os.listdir("/dev/fd")))  # noqa: PTH208 - asked for every clip
+            self.files = max(self.files, len(os.listdir("/dev/fd")))  # noqa: PTH208 - called for every clip
             self.threads = max(self.threads, threading.active_count())
 
 
 def write_tables(directory: Path, rows: int, subset: str = "RD", first: int = 0) -> None:
-    """Write a subset's tables of so many videos with a clip each."""
+    """Write a subset's tables of this many videos with one clip each."""
     directory.mkdir(exist_ok=True)
     numbers = range(first, first + rows)
     names = [f"Speaker{number}" for number in numbers]
@@ -81,7 +81,7 @@ def write_tables(directory: Path, rows: int, subset: str = "RD", first: int = 0)
 
 
 class YtDlp:
-    """Answers as yt-dlp does, and fetches next to nothing."""
+    """Answers as yt-dlp does, and downloads almost nothing."""
 
     def __init__(self, *_: object) -> None:
         self._asked: set[str] = set()
@@ -94,11 +94,11 @@ class YtDlp:
     async def ask(
         self,
         youtube_id: str,
-        directory: Path,  # noqa: ARG002 - as the real one
+        directory: Path,  # noqa: ARG002 - as in the real one
         *,
-        every_address: bool = False,  # noqa: ARG002 - as the real one
+        every_address: bool = False,  # noqa: ARG002 - as in the real one
     ) -> dict[str, Any]:
-        """Answer; every tenth video is private, and the way to every eleventh is broken at first."""
+        """Answer; every tenth video is private, and every eleventh fails at first."""
         await checkpoint()
         number = int(youtube_id)
         if number % GONE == 0:
@@ -109,7 +109,7 @@ class YtDlp:
         return _information(
             youtube_id,
             {"seconds": SECONDS, "height": LINES},
-            {"rate": (RATE, 1), "bits_a_line": BYTES * 8 / (SECONDS * LINES)},
+            {"rate": (RATE, 1), "bits_per_line": BYTES * 8 / (SECONDS * LINES)},
         )
 
     async def fetch(
@@ -120,7 +120,7 @@ class YtDlp:
         on_progress: Callable[[Progress], None],
         **_: object,
     ) -> Path:
-        """Tell of progress, and leave a note in place of a video."""
+        """Report progress, and write a note in place of a video."""
         for share in range(1, 11):
             on_progress(Progress(share * (rendition.size or 10) // 10, rendition.size, None))
             await checkpoint()
@@ -129,7 +129,7 @@ class YtDlp:
 
 
 class _Prober:
-    """Reads the note that the fakes leave in place of a picture."""
+    """Reads the notes that the fakes write in place of video streams."""
 
     def __init__(self, *_: object) -> None:
         pass
@@ -186,7 +186,7 @@ async def _look(_tool: Path, _cut: Cut, _guard: object) -> Combing:
 
 @contextmanager
 def childless() -> Iterator[None]:
-    """Let this program's own work be all that is done: each child answers at once, from this process."""
+    """Replace every child by an immediate answer of this process, so that only the program's work runs."""
     with ExitStack() as patches:
         for name, instead in {
             "lanes.toolchain.YtDlp": YtDlp,
@@ -200,7 +200,7 @@ def childless() -> Iterator[None]:
 
 
 async def load(out: Path | str, source: Path, most: Most, **more: Any) -> Report:
-    """Run the main job on tables and read its events, without a child; note the most of everything."""
+    """Run the main job on tables and read its events, without a child; record all peaks."""
     usual = {"pace": 0, "retry_wait": 0, "min_free": 0, "keep_raw": False, "encodes": 4}
     options = Options(source=source, **(usual | more))
     with childless():

@@ -1,6 +1,6 @@
-"""An S3 server on loopback, and a front before it that counts what is asked and fails on demand.
+"""An S3 server on loopback, and a proxy before it that counts requests and injects faults.
 
-The server is `moto`'s; whoever is to meet faults is given the front's address instead of the server's.
+The server is `moto`'s; a client that should meet faults gets the proxy's address instead of the server's.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ GONE = b"<Error><Code>NoSuchKey</Code><Message>The specified key does not exist.
 
 
 class Fault(Enum):
-    """What may become of a request."""
+    """The fault of a request."""
 
     CUT = "the connection breaks off in the middle of the body"
     LOST = "it is carried out, and the answer is lost"
@@ -54,21 +54,21 @@ _ANSWERS = {
 
 @dataclass
 class Front:
-    """What stands before the server."""
+    """The proxy before the server."""
 
     server: int
     """The port of the server behind it."""
     rule: Callable[[str, str], Fault | None] = lambda _method, _key: None
-    """Says of a method and a key what is to become of the request."""
+    """Returns the fault of a request, by method and key."""
     seconds: float = 3.0
-    """How long it is silent where it is slow."""
+    """The delay of slow answers, in seconds."""
     asked: list[tuple[str, str]] = field(default_factory=list)
     """Method and key of each request; a listing has no key."""
     port: int = 0
 
     @property
     def variables(self) -> dict[str, str]:
-        """What a user would export to reach it."""
+        """Return the environment variables that a user would set to reach it."""
         return {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
             "AWS_ALLOW_HTTP": "true",
@@ -98,7 +98,7 @@ class _Handler(BaseHTTPRequestHandler):
     front: Front
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name in the base
-        """Say nothing."""
+        """Print nothing."""
 
     def _serve(self) -> None:
         path, _, query = self.path.partition("?")
@@ -160,12 +160,12 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: whoever was killed in the middle of a request is missed by nobody."""
+        """Print nothing: a client that was killed during a request is no error."""
 
 
 @contextmanager
 def in_front(server: int) -> Iterator[Front]:
-    """Stand before a server."""
+    """Run the proxy before a server."""
     front = Front(server)
     handler = type("_OfThisFront", (_Handler,), {"front": front})
     with _Server(("127.0.0.1", 0), handler) as listening:
@@ -180,7 +180,7 @@ def in_front(server: int) -> Iterator[Front]:
 
 
 def make_bucket(port: int) -> None:
-    """Make the bucket anew, empty."""
+    """Delete the bucket and create it again, empty."""
     urllib.request.urlopen(
         urllib.request.Request(f"http://127.0.0.1:{port}/moto-api/reset", method="POST")
     ).close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hdtf_async.core.model import Hdr, Resolution
-from hdtf_async.youtube.formats import Choice, choose
+from hdtf_async.youtube.formats import Choice, Requirements, choose
 
 Entry = dict[str, object]
 
@@ -16,7 +16,7 @@ CODECS = {"avc1": "avc1.64001f", "vp9": "vp9", "av01": "av01.0.05M.08"}
 
 
 def picture(format_id: str, height: int, codec: str = "avc1", **other: object) -> Entry:
-    """Make an entry as yt-dlp's YouTube extractor does for a rendition of the picture alone."""
+    """Make an entry as yt-dlp's YouTube extractor does for a video-only format."""
     ext = "webm" if codec == "vp9" else "mp4"
     return {
         "format_id": format_id,
@@ -45,7 +45,7 @@ def picture(format_id: str, height: int, codec: str = "avc1", **other: object) -
 
 
 def sound(format_id: str, note: str = "medium", *, ext: str = "m4a", **other: object) -> Entry:
-    """Make an entry as yt-dlp's YouTube extractor does for the sound alone."""
+    """Make an entry as yt-dlp's YouTube extractor does for an audio-only format."""
     return {
         "format_id": format_id,
         "format_note": note,
@@ -70,12 +70,12 @@ def sound(format_id: str, note: str = "medium", *, ext: str = "m4a", **other: ob
 
 
 def ladder(ids: dict[int, str], codec: str, top: int) -> list[Entry]:
-    """Make all renditions of one codec up to a height."""
+    """Make all formats of one codec up to a height."""
     return [picture(format_id, height, codec) for height, format_id in ids.items() if height <= top]
 
 
 def hls_sound(format_id: str, note: str = "Default", **other: object) -> Entry:
-    """Make an entry as an HLS manifest brings it for audio alone: neither codec nor bitrate is known."""
+    """Make an entry as in an HLS manifest for audio alone: codec and bitrate are unknown."""
     unknown: Entry = dict.fromkeys(("acodec", "abr", "tbr", "filesize", "container", "has_drm"))
     return sound(format_id, note, ext="mp4", protocol="m3u8_native", quality=-1.0) | unknown | other
 
@@ -105,7 +105,7 @@ UHD = [*USUAL, picture("271", 1440, "vp9"), picture("313", 2160, "vp9"), picture
 
 
 def hls(format_id: str, height: int, **other: object) -> Entry:
-    """Make an entry as an HLS manifest brings it: picture and sound together, no size."""
+    """Make an entry as in an HLS manifest: video and audio together, without a size."""
     return (
         picture(
             format_id,
@@ -130,6 +130,6 @@ def chosen(
     audio: bool = False,
     hdr: Hdr = Hdr.TONEMAP,
 ) -> Choice:
-    """Choose from a list of renditions."""
+    """Choose from a list of formats."""
     info: dict[str, object] = {"id": "CPCoMyuBRM0", "duration": 212, "formats": formats}
-    return choose(info, policy=policy, reference_height=reference_height, audio=audio, hdr=hdr)
+    return choose(info, Requirements(policy, reference_height, audio=audio, hdr=hdr))

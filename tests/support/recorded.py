@@ -1,21 +1,20 @@
 """A recorded file system, and what a power cut may leave of it.
 
-`recorded` watches a directory while the real code works in it: what stands under which name, and what is in
-each file, before and after each call that changes names, cuts or syncs. `Disk` is told these moments one
-after the other and says what may be on the disk if the power goes then.
+`recorded` watches a directory while the real code works in it: the names, and the content of each file,
+before and after each call that changes names, truncates or syncs. `Disk` takes these moments one after the
+other and returns the possible disk contents after a power cut.
 
-What it takes for granted is what a journalling file system gives (ext4, XFS, btrfs, APFS), and no more:
+It assumes the guarantees of a journalling file system (ext4, XFS, btrfs, APFS), and no more:
 
-- what was in a file when it was synced is there afterwards, with its size; whoever has written it, and
-  whichever descriptor was synced;
-- the names in a directory are there as they were when the directory was synced;
-- a name leads to something that it has led to since then, or before: never to anything else;
-- each part of a file holds what it has held since the file was synced, or before, or zeros where it held
-  nothing before: never what has been in another file.
+- the content of a file at its sync survives, with its size, for every writer and every synced descriptor;
+- the names in a directory survive as they were when the directory was synced;
+- a name refers to a file that it has referred to since then, or before: never to another one;
+- each part of a file contains what it has contained since the sync, or before, or zeros where it was empty
+  before: never a part of another file.
 
-All else may be lost, in any order: a name may be there before its file's content, a late write before an
-early one, the new name of a file without the going of its old one. A name is not durable by its file's sync,
-nor a directory by what is synced inside it.
+All else may be lost, in any order: a name may exist before its file's content, a late write before an early
+one, the new name of a file together with its old one. Syncing a file does not make its name durable, and
+syncing files inside a directory does not make the directory durable.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from random import Random
 
 ROOT = 0
-"""Number of the directory that is watched."""
+"""Number of the watched directory."""
 _CALLS = (
     "mkdir",
     "rmdir",
@@ -49,19 +48,20 @@ _CALLS = (
     "truncate",
     "ftruncate",
 )
-"""Functions of `os` that change names, or cut. What is opened or written shows when one is called."""
+"""Functions of `os` that change names or truncate. Opened and written files are observed at these calls."""
 _BLOCKS = (1, 16, 64, 512)
-"""Bytes of the parts of a file that are lost or kept by themselves: small, as the files of tests are."""
+"""Sizes in bytes of the parts of a file that are lost or kept independently: small, as the tests' files
+are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What stood in the directory after one step, as programs see it; files and directories have numbers."""
+    """The content of the directory after one step, as programs see it; files and directories have numbers."""
 
     what: str
-    """The step, in words."""
+    """Description of the step."""
     names: Mapping[int, Mapping[str, int]]
-    """Directory to the names in it, and what each leads to."""
+    """Directory to the names in it, and the number of each."""
     contents: Mapping[int, bytes]
     """File to its content."""
     synced: int | None = None
@@ -70,11 +70,11 @@ class Moment:
 
 @contextmanager
 def recorded(root: Path, before: Sequence[Moment] = ()) -> Iterator[list[Moment]]:
-    """Record what happens in a directory, in all threads; the list grows meanwhile.
+    """Record all changes in a directory, by all threads; the list grows meanwhile.
 
-    What is there at the beginning is durable, unless `before` has the moments that led there in another
-    directory: of a program that was killed. Children are seen by what they have written whenever this
-    process takes a step. Nothing is synced in truth: that would only take time.
+    The initial content is durable, unless `before` has the moments that led to it in another directory: of a
+    program that was killed. Writes of children are observed whenever this process takes a step. Nothing is
+    really synced: that would only take time.
     """
     recorder = _Recorder(root, before)
     try:
@@ -92,7 +92,7 @@ class _Recorder:
         self.moments = list(before)
         self._root = root
         self._seen: dict[int, tuple[int, int]] = {}
-        """Inode to its number and a descriptor that keeps the inode from being given to another file."""
+        """Inode to its number and a descriptor that keeps the inode from being reused."""
         self._next = ROOT
         self._lock = threading.RLock()
         if before:
@@ -109,7 +109,7 @@ class _Recorder:
             os.close(descriptor)
 
     def noting(self, name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a function that does as the plain one, and is noted."""
+        """Return a function that calls the original one and is recorded."""
 
         def noted(*words: Any, **more: Any) -> Any:
             with self._lock:
@@ -122,7 +122,7 @@ class _Recorder:
         return noted
 
     def sync(self, descriptor: int) -> None:
-        """Note that a file or a directory is synced."""
+        """Record that a file or a directory is synced."""
         with self._lock:
             self._observe("something is written")
             number, _ = self._seen.get(os.fstat(descriptor).st_ino, (None, 0))
@@ -150,7 +150,7 @@ class _Recorder:
             for entry in sorted(os.scandir(path), key=lambda entry: entry.name):
                 try:
                     number = self._number(entry)
-                except FileNotFoundError:  # a child has renamed or removed it just now
+                except FileNotFoundError:  # a child has just renamed or removed it
                     continue
                 inside[entry.name] = number
                 if entry.is_dir(follow_symlinks=False):
@@ -178,7 +178,7 @@ class _Recorder:
         return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
 
     def _adopt(self, path: Path, number: int, moment: Moment) -> None:
-        """Give what is there the numbers that it had before."""
+        """Give existing entries the numbers that they had before."""
         self._next = number
         self._number(path)
         for name, one in moment.names.get(number, {}).items():
@@ -191,23 +191,23 @@ def _said(word: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What is on the disk when the power is back."""
+    """The content of the disk after the power cut."""
 
     directories: tuple[str, ...]
-    """Paths, each after the one it is in."""
+    """Paths, each after its parent."""
     files: tuple[tuple[str, int], ...]
     """Path and number; several of one number are hard links."""
     contents: Mapping[int, bytes]
 
     @property
     def key(self) -> object:
-        """What tells two states apart."""
+        """Return what distinguishes two states."""
         first: dict[int, str] = {}
         links = tuple((path, first.setdefault(number, path)) for path, number in self.files)
         return self.directories, links, tuple(self.contents[number] for _, number in self.files)
 
     def write(self, root: Path) -> None:
-        """Make it so in a new directory."""
+        """Create this state in a new directory."""
         root.mkdir()
         for path in self.directories:
             (root / path).mkdir()
@@ -236,7 +236,7 @@ def as_it_was(moment: Moment) -> State:
 
 
 class Disk:
-    """What may be on the disk: of each name and each file all that it may be found to be."""
+    """The possible disk contents: for each name and each file all possible values."""
 
     def __init__(self, first: Moment) -> None:
         self._now = first
@@ -244,12 +244,12 @@ class Disk:
             directory: {name: [number] for name, number in inside.items()}
             for directory, inside in first.names.items()
         }
-        """Directory and name to what it has led to since it was durable, that first."""
+        """Directory and name to the numbers since the durable one, which is the first."""
         self._contents: dict[int, list[bytes]] = {file: [content] for file, content in first.contents.items()}
-        """File to its contents since it was durable, that first."""
+        """File to its contents since the durable one, which is the first."""
 
     def take(self, moment: Moment) -> None:
-        """Take in the next moment."""
+        """Add the next moment."""
         self._now = moment
         for directory, inside in moment.names.items():
             led = self._names.setdefault(directory, {})
@@ -269,11 +269,11 @@ class Disk:
             self._contents[moment.synced] = [moment.contents[moment.synced]]
 
     def states(self, most: int, chance: Random) -> Iterator[State]:
-        """Yield what the power cut may leave, each once and not more than `most`.
+        """Yield possible results of the power cut, without duplicates and not more than `most`.
 
-        First whatever names and plain contents go together, where there is room for all of it; else the
-        corners (all or nothing of the names, all or nothing of the contents), and by chance what differs from
-        a corner in one thing. Then mixtures.
+        If there are few enough, these are all combinations of names and unmixed contents; otherwise the
+        corners (all or none of the names, all or none of the contents), and random states that differ from a
+        corner in one value. Then mixtures.
         """
         seen = set()
         for names, contents in self._choices(most, chance):
@@ -317,7 +317,7 @@ class Disk:
             yield _mixed(names, files, chance)
 
     def _unsure(self) -> tuple[dict[tuple[int, str], list[int | None]], dict[int, list[bytes]]]:
-        """Return what can be reached by any way and may be found to be one or the other."""
+        """Return the reachable names and files with more than one possible value."""
         names: dict[tuple[int, str], list[int | None]] = {}
         files: dict[int, list[bytes]] = {}
         to_look_at, looked = [ROOT], set()
@@ -354,7 +354,7 @@ def _mixed(
     files: Mapping[int, Sequence[bytes]],
     chance: Random,
 ) -> tuple[dict[tuple[int, str], int | None], dict[int, bytes]]:
-    """Return for each name and each file by chance one thing that it may be."""
+    """Return a random possible value for each name and each file."""
     return (
         {place: chance.choice(values) for place, values in names.items()},
         {file: _torn(versions, chance) for file, versions in files.items()},
@@ -362,11 +362,11 @@ def _mixed(
 
 
 def _variants(versions: Sequence[bytes], chance: Random) -> list[bytes]:
-    """Return what a file may be found to hold: first the newest, then what is most apart, then by chance."""
+    """Return possible contents of a file: first the newest, then the most different, then random ones."""
     newest, size = versions[-1], len(versions[-1])
     shortest = min(map(len, versions))
     bytes_at = enumerate(zip(*versions, strict=False))
-    grown = next((at for at, found in bytes_at if len(set(found)) > 1), shortest)  # it was never else
+    grown = next((at for at, found in bytes_at if len(set(found)) > 1), shortest)  # no byte ever changed
     middle = grown + (size - grown) // 2
     hole = newest[:middle].ljust(max(middle, size - 8), b"\0") + newest[max(middle, size - 8) :]
     found = [
@@ -385,11 +385,11 @@ def _variants(versions: Sequence[bytes], chance: Random) -> list[bytes]:
 
 
 def _torn(versions: Sequence[bytes], chance: Random) -> bytes:
-    """Return one mixture: of any length that the file may have, each part as it was in some version."""
+    """Return one mixture: of any possible length, each part as it was in some version."""
     sizes = [len(version) for version in versions]
     size = chance.choice([sizes[-1], *sizes, chance.randint(min(sizes), max(sizes))])
     block = chance.choice(_BLOCKS)
-    # Of a few of many versions, for else there is a part of each in all of them.
+    # Only of a few versions, because otherwise every mixture would contain parts of all of them.
     few = chance.sample(versions, chance.randint(min(2, len(versions)), len(versions)))
     padded = [version[:size].ljust(size, b"\0") for version in few]
     return b"".join(chance.choice(padded)[place : place + block] for place in range(0, size, block))

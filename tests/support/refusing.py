@@ -1,6 +1,7 @@
-"""A run during which YouTube begins to refuse this address: what it asks for, what it says, what it leaves.
+"""A run during which YouTube starts to block this IP address: its requests, messages and results.
 
-Many videos of one short film, the real yt-dlp and the stand-in. ``benchmarks/refusals.py`` prints it.
+It uses many videos of one short film, the real yt-dlp and the mock server. ``benchmarks/refusals.py`` prints
+it.
 """
 
 from __future__ import annotations
@@ -29,35 +30,35 @@ if TYPE_CHECKING:
 
 @dataclass
 class Closed:
-    """A time for which the lane was closed: up to the next closing, the opening, or the end."""
+    """A period in which the lane was closed: up to the next closing, the opening, or the end."""
 
     began: float
-    """Seconds since 1970."""
+    """Unix time in seconds."""
     after: float | None
-    """Seconds of the cool-down that was announced; None at the end."""
+    """Seconds of the announced cool-down; None at the end."""
     ended: float = 0.0
     asked: Counter[str] = field(default_factory=Counter)
-    """Player requests that came meanwhile, by video."""
+    """Player requests during the period, by video."""
     fetched: int = 0
-    """Media requests that came meanwhile."""
+    """Media requests during the period."""
 
 
 @dataclass
 class Refused:
-    """What came of one run."""
+    """The result of one run."""
 
     report: Report
     lines: list[str]
-    """What a person reads of it, each line with the second in which it came."""
+    """Its printed lines, each with the second of its arrival."""
     closed: list[Closed]
     requests: list[dict[str, Any]]
-    """All that the stand-in was asked for in this run."""
+    """All requests to the mock server in this run."""
     accounted: Counter[str]
-    """Clips in the two views: ``there``, and those in ``failures.jsonl`` by their reason."""
+    """Clips in the two manifests: ``there``, and those in ``failures.jsonl`` by their reason."""
 
 
 def lay_out(directory: Path, footage: Path, videos: int, answer: Answer) -> dict[str, Answer]:
-    """Lay out that many videos in ``films``, and their tables; return what is to be answered for them."""
+    """Write that many videos into ``films``, and their tables; return the answers for them."""
     (directory / "films").mkdir(parents=True)
     ids = [f"again{number:06d}" for number in range(videos)]
     for youtube_id in ids:
@@ -67,7 +68,7 @@ def lay_out(directory: Path, footage: Path, videos: int, answer: Answer) -> dict
 
 
 async def run(site: demo.StandIn, directory: Path, *, pace: float, cool_down: float) -> Refused:
-    """Run the main job once more in the directory."""
+    """Run the main job again in the directory."""
     options = Options(
         source=directory / "tables", pace=pace, cool_down=cool_down, preset="ultrafast",
         yt_dlp_args=tuple(shlex.split(site.yt_dlp_args)),

@@ -19,7 +19,8 @@ from anyio import to_thread
 
 from hdtf_async.demo.film import FACTS, Film, width_of
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
-from hdtf_async.process import supervisor
+from hdtf_async.media.run import FfmpegError, run_ffmpeg
+from hdtf_async.process.supervisor import Command
 from rendering import scene
 
 _GOP_SECONDS = 5
@@ -86,9 +87,10 @@ async def _draw_film(directory: Path, film: Film, quality: Quality) -> None:
         made = Path(scratch) / "made"
         made.mkdir()
         words = [str(bundled_ffmpeg()), *_arguments(film, made, quality)]
-        ended = await supervisor.run(words, deadline=_DEADLINE)
-        if ended.code != 0:
-            raise DrawingError(ended.words)
+        try:
+            await run_ffmpeg(Command(words), deadline=_DEADLINE)
+        except FfmpegError as failure:
+            raise DrawingError(failure.words) from None
         await to_thread.run_sync(_publish, film, made, directory / film.youtube_id)
 
 
