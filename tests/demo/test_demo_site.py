@@ -418,7 +418,7 @@ def test_the_tables_have_the_difficult_cases_of_the_real_ones(tmp_path: Path) ->
     demo.write_tables(tmp_path)
     assert len(list(tmp_path.iterdir())) == 15
     assert (tmp_path / "WRA_annotion_time.txt").read_text().splitlines()[1] == (
-        "Guest2.mp4 00:01-00:04 00:06-00:10 00:11-00:14"
+        "Guest2.mp4 00:01-00:03 00:04-00:06 00:07-00:08"
     )
     assert (tmp_path / "RD_video_url.txt").read_text() == (
         "Radio1 https://www.youtube.com/watch?v=demoHead_01\nRadio2 https://www.youtube.com/watch?v=-demoHead_2\n"
