@@ -87,15 +87,18 @@ async def test_one_youtube_video_is_extracted_and_downloaded_once(
     finished: Finished, site: demo.StandIn
 ) -> None:
     """Also where two rows name it: the second source video is a hard link to the first."""
-    told = (await site.requests())[: finished.requests]
-    asked = Counter(request["video"] for request in told if request["method"] == "POST")
-    fetched = Counter(request["video"] for request in told if request["method"] == "GET")
+    requests = (await site.requests())[: finished.requests]
+    asked = Counter(request["video"] for request in requests if request["method"] == "POST")
+    fetched = Counter(request["video"] for request in requests if request["method"] == "GET")
     ids = {film.youtube_id for film in demo.FILMS}
     # yt-dlp sends one request for each client that it impersonates: equally many for every video.
     assert set(asked) == ids
     assert len(set(asked.values())) == 1
     assert fetched == dict.fromkeys(ids, 1)
-    assert sum(request["sent"] for request in told if request["method"] == "GET") == finished.report.raw_bytes
+    assert (
+        sum(request["sent"] for request in requests if request["method"] == "GET")
+        == finished.report.raw_bytes
+    )
     raws = finished.out / "_videos_raw"
     assert (raws / "WDA_Speaker2.mp4").samefile(raws / "WDA_Speaker3.mp4")
 
@@ -150,8 +153,10 @@ async def test_a_complete_video_can_end_before_an_interval(
     shutil.copytree(finished.out / "_videos_raw", out / "_videos_raw")
     intervals = source / "RD_annotion_time.txt"
     # The video is 14 seconds long.
-    told = intervals.read_text(encoding="utf-8").replace("00:02-00:06 00:07-00:13", "00:10-00:16 00:12-00:20")
-    intervals.write_text(told, encoding="utf-8")
+    changed = intervals.read_text(encoding="utf-8").replace(
+        "00:02-00:06 00:07-00:13", "00:10-00:16 00:12-00:20"
+    )
+    intervals.write_text(changed, encoding="utf-8")
     options = replace(
         finished.options, source=source, videos=("Radio1",), size=64, preset="ultrafast",
         yt_dlp_args=("--never-asked",),
@@ -301,11 +306,11 @@ async def test_an_unavailable_video_is_listed_and_not_tried_again(
             assert len(await site.requests()) > asked
     assert report.exit_code == again.exit_code == ExitCode.GIVEN_UP
     assert report.reasons == again.reasons == {Reason.PRIVATE: 2}
-    told = lines(tmp_path / "failures.jsonl")
-    assert [(line["clip"], line["reason"]) for line in told] == [
+    failures = lines(tmp_path / "failures.jsonl")
+    assert [(line["clip"], line["reason"]) for line in failures] == [
         ("RD_Radio1_000", "private"), ("RD_Radio1_001", "private"),
     ]  # fmt: skip
-    assert all(line["what_to_do"] and line["words"] for line in told)
+    assert all(line["what_to_do"] and line["words"] for line in failures)
 
 
 async def test_untried_clips_stay_listed_during_runs_of_other_subsets(
@@ -314,21 +319,21 @@ async def test_untried_clips_stay_listed_during_runs_of_other_subsets(
     """A run of one subset drops no line of another; clips that left the tables are not listed again."""
     out, none = tmp_path / "out", tmp_path / "none"
 
-    async def told(**part: Any) -> list[object]:
+    async def listed(**part: Any) -> list[object]:
         report = await hdtf_async.download(out, Options(ffmpeg=none, **{"source": demo_tables, **part}))
         assert report.stopped is not None
         return [(line["clip"], line["reason"]) for line in lines(out / "failures.jsonl")]
 
     first, both = [(stem, "not_tried") for stem in CLIPS[:3]], [(stem, "not_tried") for stem in CLIPS[:6]]
-    assert await told(subsets=("RD",)) == first
-    assert await told(subsets=("WDA",)) == both
-    assert await told(videos=("Radio1",)) == both
+    assert await listed(subsets=("RD",)) == first
+    assert await listed(subsets=("WDA",)) == both
+    assert await listed(videos=("Radio1",)) == both
     other = shutil.copytree(demo_tables, tmp_path / "other")
     for table in other.glob("RD_*.txt"):
         table.write_text(
             "".join(line for line in table.read_text().splitlines(keepends=True) if "Radio1" in line)
         )
-    assert await told(subsets=("WDA",), source=other) == [pair for pair in both if "Radio2" not in pair[0]]
+    assert await listed(subsets=("WDA",), source=other) == [pair for pair in both if "Radio2" not in pair[0]]
 
 
 async def test_a_block_ends_the_run_and_marks_no_video_as_unavailable(
@@ -345,9 +350,9 @@ async def test_a_block_ends_the_run_and_marks_no_video_as_unavailable(
         # The first blocked video and three probes: each of them another video.
         assert len({request["video"] for request in await site.requests()}) == 4
     assert report.exit_code == ExitCode.REFUSED
-    told = lines(tmp_path / "failures.jsonl")
-    assert {line["clip"] for line in told} == set(CLIPS)
-    assert {line["reason"] for line in told} == {"refused", "not_tried"}
+    failures = lines(tmp_path / "failures.jsonl")
+    assert {line["clip"] for line in failures} == set(CLIPS)
+    assert {line["reason"] for line in failures} == {"refused", "not_tried"}
     known = directory.read_known(tmp_path)
     again = plan.make(tables.read(demo_tables), options, there=known.all_there(), failed=known.failures)
     assert len(again.clips) == len(CLIPS)
@@ -389,13 +394,13 @@ async def test_events_cover_the_whole_run(finished: Finished, tmp_path: Path) ->
     """From the start of the run over every step to its end, each as one JSON object with a type."""
     options = replace(finished.options, videos=("Radio2",), preset="ultrafast")
     async with hdtf_async.running(tmp_path, options) as run:
-        told = [json.loads(json.dumps(event.to_json())) async for event in run]
-    types = [event["type"] for event in told if not event["type"].endswith("progress")]
+        printed = [json.loads(json.dumps(event.to_json())) async for event in run]
+    types = [event["type"] for event in printed if not event["type"].endswith("progress")]
     assert types == [
         "run_started", "download_started", "format_chosen", "downloaded", "raw_ready",
         "encode_started", "clip_done", "run_ended",
     ]  # fmt: skip
-    assert told[-1]["exit_code"] == run.report.exit_code == 0
+    assert printed[-1]["exit_code"] == run.report.exit_code == 0
 
 
 async def test_leaving_the_block_early_ends_the_run(finished: Finished, tmp_path: Path) -> None:

@@ -150,20 +150,20 @@ async def test_a_bucket_has_the_same_files_as_a_directory(
     request.getfixturevalue("no_children")
     again = await hdtf_async.download(URL, replace(options, scratch=tmp_path / "another machine"))
     assert (again.there, again.done, again.exit_code) == (len(report.done), [], ExitCode.DONE)
-    told = front.counted()
-    assert not [kind for kind in told if kind.startswith("PUT") and kind != "PUT _locks"], told
-    assert not [kind for kind in told if kind.endswith("mp4")], "the listing says which clips are there"
+    counts = front.counted()
+    assert not [kind for kind in counts if kind.startswith("PUT") and kind != "PUT _locks"], counts
+    assert not [kind for kind in counts if kind.endswith("mp4")], "the listing says which clips are there"
 
 
 async def test_a_clip_takes_two_requests(front: Front, finished: Finished) -> None:
     """One request for the clip and one for its record; the number of other requests is constant."""
     await hdtf_async.download(URL, finished.options)
-    told = front.counted()
+    counts = front.counted()
     clips = len(finished.report.done)
-    assert told["PUT mp4"] == clips
-    assert told["PUT _journal"] <= clips + 4, "the run, its end, and what was noted"
-    others = sum(told.values()) - told["PUT mp4"] - told["PUT _journal"]
-    assert others <= 20, told
+    assert counts["PUT mp4"] == clips
+    assert counts["PUT _journal"] <= clips + 4, "the run, its end, and what was noted"
+    others = sum(counts.values()) - counts["PUT mp4"] - counts["PUT _journal"]
+    assert others <= 20, counts
 
 
 @pytest.mark.parametrize(
@@ -244,9 +244,9 @@ def test_a_scheduler_can_retry_an_unreachable_store(
     del front
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     assert main(["--out", URL, "--quiet"]) == ExitCode.PASSING
-    said = capsys.readouterr().err
-    assert URL in said
-    assert "hidden-from-all" not in said
+    output = capsys.readouterr().err
+    assert URL in output
+    assert "hidden-from-all" not in output
 
 
 async def test_a_missing_bucket_is_named(front: Front, short: Options) -> None:

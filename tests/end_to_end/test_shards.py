@@ -148,8 +148,8 @@ def _array(number: int, count: int, first: int, last: int) -> dict[str, str]:
 )
 def test_the_shard_is_read_from_the_batch_system(variables: dict[str, str], due: str | None) -> None:
     """Arrays may start anywhere and have steps; a user's count has precedence over SLURM's own."""
-    told = from_environment(variables)
-    assert (told and str(told[0])) == due
+    result = from_environment(variables)
+    assert (result and str(result[0])) == due
 
 
 @pytest.mark.parametrize(
@@ -292,8 +292,8 @@ def test_journals_are_read_by_time_and_each_in_its_own_order(
     """Also where a time is missing or a clock was set back."""
     lists = [
         [
-            {"at": (place_, number)} | ({"time": f"2026-01-01T00:00:{second:02d}.000+00:00"} if told else {})
-            for number, (second, told) in enumerate(journal)
+            {"at": (place_, number)} | ({"time": f"2026-01-01T00:00:{second:02d}.000+00:00"} if line else {})
+            for number, (second, line) in enumerate(journal)
         ]
         for place_, journal in enumerate(journals)
     ]
@@ -380,10 +380,10 @@ async def test_a_waiting_merge_uses_the_one_that_started_meanwhile(
     lock = descriptors.lock
 
     def locked(descriptor: int) -> bool:
-        taken = lock(descriptor)
-        if not taken:
+        acquired = lock(descriptor)
+        if not acquired:
             waiting.add(descriptor)
-        return taken
+        return acquired
 
     def write(*_: object) -> None:
         made.append(1)

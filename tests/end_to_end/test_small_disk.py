@@ -63,9 +63,9 @@ def check_consistent(out: Path, right: Path) -> None:
     """Check that files with a final name are those of an uninterrupted run, and that records match files."""
     contents = media(out)
     assert contents.items() <= media(right).items()
-    told, rest = lines_of(out / METADATA)
+    metadata, rest = lines_of(out / METADATA)
     assert rest == b""
-    assert all(contents[line["file_name"]] == line["sha256"] for line in told)
+    assert all(contents[line["file_name"]] == line["sha256"] for line in metadata)
     assert [name for name in listed(out) if is_temporary(name) and not name.endswith(".download")] == []
 
 
@@ -94,12 +94,12 @@ async def test_the_real_tools_on_a_disk_that_is_too_small(finished: Finished, tm
     options = replace(finished.options, min_free=0, videos=("Guest2",))
     with small(tmp_path / "disk", 200_000) as anew:
         out = tmp_path / "disk" / "clips"
-        said = []
+        messages = []
         for size in (raw // 2, raw + clips // 2 + 60_000):
             anew(f"size={size}")
-            said.append(stopped(await hdtf_async.download(out, options)))
+            messages.append(stopped(await hdtf_async.download(out, options)))
             check_consistent(out, finished.out)
-        assert "No space left on device" in said[-1]
+        assert "No space left on device" in messages[-1]
         anew("size=50m")
         report = await hdtf_async.download(out, options)
         assert (report.exit_code, len(report.done) + report.there) == (ExitCode.DONE, 3)

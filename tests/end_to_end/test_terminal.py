@@ -45,9 +45,9 @@ async def test_a_signal_ends_the_run_and_no_process_or_file_is_left(
         if number is signal.SIGINT:  # after the first one encodes may finish, which takes too long here
             until(iter(run.stdout), "winding_down")
             run.send_signal(number)
-        told = run.stderr.read()
+        output = run.stderr.read()
     assert run.returncode == code
-    assert "same command to resume" in told
+    assert "same command to resume" in output
     assert sorted(children()) == sorted(before)
     assert [path.name for path in tmp_path.rglob(".*")] == []
     # The source video exists: the rest needs no network.
@@ -67,10 +67,10 @@ async def test_the_first_interrupt_lets_running_encodes_finish(
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
         assert run.stdout is not None
         assert run.stderr is not None
-        told = iter(run.stdout)
-        until(told, "encode_started")
+        printed = iter(run.stdout)
+        until(printed, "encode_started")
         run.send_signal(signal.SIGINT)
-        events = [json.loads(line) for line in told]
+        events = [json.loads(line) for line in printed]
         words_of_it = run.stderr.read()
     assert run.returncode == 130
     assert "Run the same command to resume" in words_of_it
@@ -200,8 +200,8 @@ async def test_json_output_is_one_object_per_line(
     """From the first event to the last, and no other output on stdout."""
     words = job(finished, site, tmp_path, "--video", "Radio2", "--preset", "ultrafast", "--json")
     run = subprocess.run(words, check=True, capture_output=True, text=True, timeout=90)
-    told = [json.loads(line) for line in run.stdout.splitlines()]
-    assert (told[0]["type"], told[-1]["type"]) == ("run_started", "run_ended")
+    printed = [json.loads(line) for line in run.stdout.splitlines()]
+    assert (printed[0]["type"], printed[-1]["type"]) == ("run_started", "run_ended")
     assert "hdtf_async" not in run.stderr
 
 
@@ -225,11 +225,11 @@ def test_the_printed_command_of_the_demo_fits_80_columns(tmp_path: Path) -> None
     """A shell splits the folded lines into the same arguments that the demo itself passes."""
     temporary = Path("/var/hdtf-stand-in-abcdefgh")  # of the usual length of its name
     site = demo.StandIn(player_port=40000, media_port=40001, ca=temporary / "ca.pem", pid=1)
-    told = site.typed(Path("demo"), Options(source=temporary / "tables", pace=0.5))
-    assert max(map(len, told.splitlines())) <= 80
+    command = site.typed(Path("demo"), Options(source=temporary / "tables", pace=0.5))
+    assert max(map(len, command.splitlines())) <= 80
     (tmp_path / "python").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     (tmp_path / "python").chmod(0o755)
-    shell = told.partition("yourself:\n")[2]
+    shell = command.partition("yourself:\n")[2]
     words = subprocess.run(
         ["/bin/sh", "-ec", shell], env={"PATH": str(tmp_path)}, check=True, capture_output=True, text=True
     ).stdout.splitlines()
@@ -247,9 +247,9 @@ async def test_an_interrupt_while_the_demo_renders_promises_nothing(keeps: bool,
         assert run.stderr is not None
         assert run.stderr.readline() == "Rendering video 1 of 6\n"
         run.send_signal(signal.SIGINT)
-        told = run.stderr.read()
+        output = run.stderr.read()
     assert run.returncode == 130
-    assert ("same command to resume" in told) == keeps
+    assert ("same command to resume" in output) == keeps
     assert sorted(children()) == sorted(before)
     assert not (tmp_path / "clips").exists()
 

@@ -159,13 +159,13 @@ def _schema() -> jsonschema.Draft202012Validator:
 @pytest.mark.parametrize("event", ONE_OF_EACH, ids=lambda event: str(event.type))
 def test_the_schema_accepts_exactly_the_events(event: Any) -> None:
     """Not with a missing or additional field, or one of another type."""
-    told = json.loads(json.dumps(event.to_json()))
-    assert _schema().is_valid(told)
-    assert not _schema().is_valid(told | {"more": 1})
-    assert not _schema().is_valid(told | {"type": "another"})
-    for name in told:
-        assert not _schema().is_valid({other: value for other, value in told.items() if other != name})
-        assert not _schema().is_valid(told | {name: [3.5]})
+    record = json.loads(json.dumps(event.to_json()))
+    assert _schema().is_valid(record)
+    assert not _schema().is_valid(record | {"more": 1})
+    assert not _schema().is_valid(record | {"type": "another"})
+    for name in record:
+        assert not _schema().is_valid({other: value for other, value in record.items() if other != name})
+        assert not _schema().is_valid(record | {name: [3.5]})
 
 
 def test_the_schema_accepts_the_output_of_a_run(finished: Finished, tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ async def test_the_live_tests_pass_against_the_full_mock(
     assert report["stretched"] == {
         "videos": 3, "reasons": {"available": 2, "removed": 1}, "stretched": {STRETCHED: 4 / 3},
     }  # fmt: skip
-    assert {kind: told["reason"] for kind, told in report["classified"].items()} == {
+    assert {kind: answer["reason"] for kind, answer in report["classified"].items()} == {
         "deleted": "removed", "private": "private", "age": "age",
     }  # fmt: skip
     assert report["whole_file"]["frames_https"] == FILM.frames
@@ -106,6 +106,6 @@ async def test_an_unavailable_video_that_is_not_classified_fails_the_live_tests(
         footage, tmp_path, None, "-k", "classified", DELETED=NO_REASON, PRIVATE=STRETCHED, AGE=ROBOT
     )
     assert "3 failed" in output, output
-    assert {kind: told["reason"] for kind, told in report["classified"].items()} == {
+    assert {kind: answer["reason"] for kind, answer in report["classified"].items()} == {
         "deleted": "unavailable", "private": "available", "age": "refused",
     }  # fmt: skip

@@ -39,16 +39,16 @@ class Cluster:
     def _start(self, *words: str) -> subprocess.Popen[bytes]:
         # Without a nanny process: a killed worker is not restarted.
         worker = [sys.executable, "-m", "dask", "worker", self.address, "--no-nanny", "--no-dashboard"]
-        with (self.directory / "workers.txt").open("ab") as said:
+        with (self.directory / "workers.txt").open("ab") as log:
             return subprocess.Popen(
                 [*worker, "--host", "127.0.0.1", "--nthreads", "1", *words],
-                stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd=self.directory,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory,
             )  # fmt: skip
 
     def known(self) -> int:
         """Return how many workers the scheduler has, according to its output."""
-        said = (self.directory / "scheduler.txt").read_text(encoding="utf-8")
-        return said.count("Register worker addr") - said.count("Remove worker addr")
+        output = (self.directory / "scheduler.txt").read_text(encoding="utf-8")
+        return output.count("Register worker addr") - output.count("Remove worker addr")
 
     def end_scheduler(self) -> None:
         """Kill the scheduler."""
@@ -70,10 +70,10 @@ def cluster(directory: Path) -> Iterator[Cluster]:
     directory.mkdir(parents=True, exist_ok=True)
     file = directory / "scheduler.json"
     words = [sys.executable, "-m", "dask", "scheduler", "--host", "127.0.0.1", "--port", "0"]
-    with (directory / "scheduler.txt").open("wb") as said:
+    with (directory / "scheduler.txt").open("wb") as log:
         scheduler = subprocess.Popen(
             [*words, "--no-dashboard", "--scheduler-file", str(file)],
-            stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd=directory,
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=directory,
         )  # fmt: skip
     made: Cluster | None = None
     try:
@@ -89,8 +89,8 @@ def cluster(directory: Path) -> Iterator[Cluster]:
 
 def _address(file: Path) -> str | None:
     with suppress(OSError, ValueError):
-        told: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        return f"{told['address']}"
+        info: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return f"{info['address']}"
     return None
 
 

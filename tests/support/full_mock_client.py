@@ -90,8 +90,8 @@ class Got:
     @property
     def json(self) -> dict[str, Any]:
         """Parse the body."""
-        told: dict[str, Any] = json.loads(self.body)
-        return told
+        body: dict[str, Any] = json.loads(self.body)
+        return body
 
 
 async def ask(

@@ -167,12 +167,12 @@ class Program:
         self._known: set[int] = set()
         start = ["-m", "hdtf_async"] if step is None else ["-c", _STEPPER]
         stepping = {} if step is None else {_STEP: str(step), _OUT: str(out)}
-        with words.open("ab") as said:
+        with words.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, *start, "--out", str(out), "--quiet", *command.words],
                 stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=said,
+                stdout=log,
+                stderr=log,
                 cwd=_ROOT,
                 env={**os.environ, **command.environment, **stepping, MARK: self.mark},
                 start_new_session=True,
@@ -341,9 +341,9 @@ def undisturbed(command: Command, out: Path, begin: Undisturbed | None = None) -
     if begin is not None:
         shutil.copytree(begin.out, out)
     begun = time.monotonic()
-    said = out.with_suffix(".words")
+    log = out.with_suffix(".words")
     changes = dict.fromkeys(SIGHTS, 0)
-    with Program(command, out, said, step=0) as program:
+    with Program(command, out, log, step=0) as program:
         pid = program.process.pid
         before = {name: look(pid, out) for name, look in SIGHTS.items()}
         while program.process.poll() is None and time.monotonic() - begun < ENDED_WITHIN:
@@ -353,7 +353,7 @@ def undisturbed(command: Command, out: Path, begin: Undisturbed | None = None) -
                 changes[name] += now != before[name]
                 before[name] = now
         code = program.process.returncode
-    words = said.read_text(errors="replace")
+    words = log.read_text(errors="replace")
     steps = int(words.rpartition(_STEPS)[2].split()[0])
     return Undisturbed(out, code, time.monotonic() - begun, steps, changes, media(out))
 

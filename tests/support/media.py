@@ -219,8 +219,8 @@ def digests(path: Path, box: Box | None = None) -> list[str]:
     crop = "null" if box is None else f"crop={box.width}:{box.height}:{box.left}:{box.top}:exact=1"
     words = f"-v error -i {path.name} -map 0:v:0 -vf {crop} -fps_mode passthrough"
     ffmpeg(path.parent, f"{words} -f framemd5 {path.name}.md5")
-    told = path.with_name(f"{path.name}.md5").read_text(encoding="ascii").splitlines()
-    return [line.rpartition(",")[2].strip() for line in told if not line.startswith("#")]
+    lines = path.with_name(f"{path.name}.md5").read_text(encoding="ascii").splitlines()
+    return [line.rpartition(",")[2].strip() for line in lines if not line.startswith("#")]
 
 
 async def planned(prober: Prober, path: Path, interval: Interval, form: Form) -> Cut:
@@ -240,10 +240,10 @@ async def raw(prober: Prober, path: Path, *clips: Clip) -> Raw:
 
 def shown_times(path: Path) -> list[Fraction]:
     """Return the timestamps of all frames as the ffmpeg program shows them, in seconds."""
-    said = ffmpeg(path.parent, f"-copyts -i {path.name} -map 0:v:0 -vf showinfo -f null -")
-    clock = re.search(r"config in time_base: (\d+/\d+)", said)
+    output = ffmpeg(path.parent, f"-copyts -i {path.name} -map 0:v:0 -vf showinfo -f null -")
+    clock = re.search(r"config in time_base: (\d+/\d+)", output)
     assert clock is not None
-    return [int(tick) * Fraction(clock[1]) for tick in re.findall(r" pts: *(-?\d+) ", said)]
+    return [int(tick) * Fraction(clock[1]) for tick in re.findall(r" pts: *(-?\d+) ", output)]
 
 
 def turned(plane: Plane) -> Plane:

@@ -80,11 +80,11 @@ def _described() -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for node in ast.parse(Path(events.__file__).read_text("utf-8")).body:
         if isinstance(node, ast.ClassDef):
-            told = found.setdefault(node.name, {})
+            docs = found.setdefault(node.name, {})
             for field, text in zip(node.body, node.body[1:], strict=False):
                 if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr):
                     name, words = ast.unparse(field.target), ast.literal_eval(text.value)
-                    told[name] = " ".join(words.split()).replace("``", "`")
+                    docs[name] = " ".join(words.split()).replace("``", "`")
     return found
 
 
@@ -142,12 +142,12 @@ def events_table() -> str:
     described = _described()
     rows = ["| `type` | when | fields |", "|---|---|---|"]
     for kind in kinds_of_events():
-        told = []
+        cells = []
         for field in fields(kind):
             words = described[kind.__name__].get(field.name)
-            told.append(f"`{field.name}`" + (f" ({words.removesuffix('.')})" if words else ""))
+            cells.append(f"`{field.name}`" + (f" ({words.removesuffix('.')})" if words else ""))
         when = (kind.__doc__ or "").partition("\n")[0]
-        rows.append(f"| `{kind.type}` | {when} | {', '.join(told)} |")
+        rows.append(f"| `{kind.type}` | {when} | {', '.join(cells)} |")
     return "\n".join(rows)
 
 

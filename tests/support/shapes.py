@@ -334,10 +334,10 @@ def box_error(shape: Shape, made: Made) -> float:
     return max(abs(one - other) for edges in found for one, other in zip(edges, due, strict=True))
 
 
-def _offsets(shape: Shape, made: Made, heard: list[float]) -> list[float]:
+def _offsets(shape: Shape, made: Made, beeps: list[float]) -> list[float]:
     """Return by how much each beep comes after the frame that was displayed at its start in the source."""
     found = []
-    for beep in heard:
+    for beep in beeps:
         # The clip's position in the source at that moment, from the frame that it shows.
         place = bisect_right(made.times, beep + 1e-6) - 1
         number = made.numbers[place]

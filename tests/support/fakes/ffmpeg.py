@@ -99,7 +99,7 @@ def _cut(job: Job, source: str, target: str, start: int, filters: Mapping[str, s
         sys.stdout.flush()
         seconds = length / _MICROSECONDS
 
-        def tell(share: float) -> None:
+        def report(share: float) -> None:
             at = int(share * length)
             sys.stdout.write(
                 f"frame={int(share * frames)}\nfps=0.00\nout_time_us={at}\nout_time_ms={at}\n"
@@ -107,7 +107,7 @@ def _cut(job: Job, source: str, target: str, start: int, filters: Mapping[str, s
             )
             sys.stdout.flush()
 
-        job.work(seconds, tell, every=0.5)
+        job.work(seconds, report, every=0.5)
         if job.fault and job.fault["code"]:
             return job.fail()
         if not job.leaves("nothing"):
@@ -139,7 +139,7 @@ def _clip(
     over, _, under = (filters["base"] or "").partition("/")
     ticks = int(under) / int(over)
     begun = (start - _ticks(filters["begin"])) / _MICROSECONDS
-    told = [
+    printed = [
         f"frame:{n:<4} pts:{round(((first + n) * rate[1] / rate[0] - begun) * ticks)} "
         for n in range(frames)
         if n == 0 or n >= int(filters["last"] or 0)
@@ -152,7 +152,7 @@ def _clip(
     if any(number % 2 for number in box) or box[0] + box[2] > width or box[1] + box[3] > height:
         raise _RefusedError(f"[crop] Invalid too big or non positive size for {box}", 234)
     sides = [int(number) for number in filters["scale"].split(":")] if filters["scale"] else box
-    return sides[0], sides[1], frames, rate, told
+    return sides[0], sides[1], frames, rate, printed
 
 
 def _filters(chain: str, base: str) -> Mapping[str, str | None]:

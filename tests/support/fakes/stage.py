@@ -79,7 +79,7 @@ class Job:
             else:
                 time.sleep(0.005)
 
-    def work(self, amount: float, tell: Callable[[float], None], *, every: float) -> None:
+    def work(self, amount: float, report: Callable[[float], None], *, every: float) -> None:
         """Wait for the duration of this job; `tell` is called with the completed share.
 
         It is called at once, then `every` so many seconds, and with 1 at the end. `amount` is the size of the
@@ -90,10 +90,10 @@ class Job:
         end = self._begun + (flat + each * amount if seconds is None else seconds)
         left = whole = max(0.0, end - time.monotonic())
         while left > 0:
-            tell(1 - left / whole)
+            report(1 - left / whole)
             time.sleep(min(every, left))
             left = end - time.monotonic()
-        tell(1.0)
+        report(1.0)
 
     def end(self, code: int = 0) -> int:
         """End the job with an exit code and return the code."""

@@ -163,10 +163,10 @@ def _fetch(stage: str, begun: float, itag: str, target: str) -> int:
     if not job.leaves("nothing"):
         _write(f"{target}.part", rendition, whole["duration"], job.configuration["rate"], size)
 
-    def tell(share: float) -> None:
+    def report(share: float) -> None:
         status = "finished" if share == 1 else "downloading"
         done = int(share * size)
-        told = {
+        progress = {
             "status": status,
             "downloaded_bytes": done,
             "total_bytes": rendition["filesize"],
@@ -179,10 +179,10 @@ def _fetch(stage: str, begun: float, itag: str, target: str) -> int:
             "_percent_str": f"{100 * share:5.1f}%",
             "_default_template": f"{100 * share:5.1f}% of {rendition['filesize']}",
         }
-        sys.stdout.write(f"PROG {json.dumps(told)}\n")
+        sys.stdout.write(f"PROG {json.dumps(progress)}\n")
         sys.stdout.flush()
 
-    job.work(size, tell, every=1)
+    job.work(size, report, every=1)
     if job.fault and job.fault["code"]:
         return job.fail()
     if not job.leaves("nothing"):

@@ -235,9 +235,9 @@ async def test_the_command_prints_no_urls_and_no_signed_parameters(
     assert ended.returncode == ExitCode.DONE, out + err
     assert "Asking YouTube for RD_Two (secondFilm1)" in err
     if as_json:
-        told = json.loads(out)
-        by_subject = {sign["subject"]: sign for sign in told["signs"]}
-        assert told["ready"] is True
+        report = json.loads(out)
+        by_subject = {sign["subject"]: sign for sign in report["signs"]}
+        assert report["ready"] is True
         assert by_subject["RD_Two: extraction"]["details"]["runtimes"] == ["deno"]
     else:
         assert "read the first and last 64 KiB" in out

@@ -32,14 +32,14 @@ NOTHING = Plan(work=(), there=(), given_up=(), impossible=(), different=(), outs
 BYTES = WORK[0].least_bytes
 
 
-def told(decided: Plan = DECIDED, **more: Any) -> dict[str, Any]:
+def summary(decided: Plan = DECIDED, **more: Any) -> dict[str, Any]:
     """Return the plan at a pace of one hour."""
     return plan.to_json(READ, decided, Options(pace=3600), **more)
 
 
 def test_a_plan_counts_all_selected_clips_that_do_not_exist() -> None:
     """Clips to make and unavailable clips, of videos, by subset."""
-    assert told() == {
+    assert summary() == {
         "videos_listed": 5,
         "videos": 5,
         "clips": 5,
@@ -70,22 +70,22 @@ def test_hours_of_short_clips_have_decimals() -> None:
     """A video may have several clips."""
     short = replace(CLIPS[0], interval=Interval(0, 1))
     second = replace(short, index=1)
-    seen = told(replace(NOTHING, work=(VideoJob((VIDEOS[0],), (short, second)),) * 1))
+    seen = summary(replace(NOTHING, work=(VideoJob((VIDEOS[0],), (short, second)),) * 1))
     assert (seen["videos"], seen["clips"], seen["hours"]) == (1, 2, 0.0006)
     assert (seen["downloads"], seen["least_hours_at_pace"]) == (1, 1.0)
     assert seen["subsets"] == {"RD": {"videos": 1, "clips": 2}}
-    assert told(to_fetch=WORK * 100)["least_hours_at_pace"] == 300.0
+    assert summary(to_fetch=WORK * 100)["least_hours_at_pace"] == 300.0
     assert plan.to_json(READ, DECIDED, Options(pace=84))["least_hours_at_pace"] == 0.07
 
 
 def test_only_missing_videos_count_as_downloads() -> None:
     """Of a user's video at most the audio, which takes almost no space."""
     own = [{"video": "RD_V0", "kind": "video", "file": "a.mp4", "unused": ""}]
-    assert told(to_fetch=WORK[:2])["at_hand"] == 1
-    seen = told(own=own, to_fetch=WORK[:2])
+    assert summary(to_fetch=WORK[:2])["at_hand"] == 1
+    seen = summary(own=own, to_fetch=WORK[:2])
     assert (seen["downloads"], seen["least_bytes"], seen["raw_dir"]) == (2, BYTES, own)
     audio = [own[0] | {"kind": "audio"}]
-    assert told(own=audio, to_fetch=WORK[:2])["least_bytes"] == 2 * BYTES
+    assert summary(own=audio, to_fetch=WORK[:2])["least_bytes"] == 2 * BYTES
 
 
 def test_the_text_starts_with_problems_and_ends_with_the_sum() -> None:
@@ -94,7 +94,7 @@ def test_the_text_starts_with_problems_and_ends_with_the_sum() -> None:
         {"video": "RD_V0", "kind": "video", "file": "a.mp4", "unused": ""},
         {"video": "RD_V1", "kind": "video", "file": "b.mp4", "unused": "is empty"},
     ]
-    seen = told(own=own, to_fetch=WORK[:2]) | {"settings": {"pace": "HDTF_ASYNC_PACE"}}
+    seen = summary(own=own, to_fetch=WORK[:2]) | {"settings": {"pace": "HDTF_ASYNC_PACE"}}
     assert plan.words(seen).splitlines() == [
         "warning  RD_annotion_time.txt:15  Interval 0 of V1 has no crop box.",
         "    set  pace is set by HDTF_ASYNC_PACE",
@@ -117,4 +117,4 @@ def test_the_text_starts_with_problems_and_ends_with_the_sum() -> None:
 def test_empty_parts_are_omitted(part: str) -> None:
     """A plan for an empty directory is short."""
     nothing = replace(NOTHING, work=WORK)
-    assert part not in plan.words(told(nothing) | {"settings": {}})
+    assert part not in plan.words(summary(nothing) | {"settings": {}})

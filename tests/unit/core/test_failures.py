@@ -84,35 +84,35 @@ def test_unrecognized_messages_are_unknown(words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "said", [words for reason, words in transcripts(FROM_YOUTUBE) if reason.advice.action is Action.NEVER]
+    "message", [words for reason, words in transcripts(FROM_YOUTUBE) if reason.advice.action is Action.NEVER]
 )
-def test_a_warning_alone_never_makes_a_video_unavailable(said: str) -> None:
+def test_a_warning_alone_never_makes_a_video_unavailable(message: str) -> None:
     """Permanent reasons do not count in warnings, as some formats with DRM leave the others available."""
-    warning = said.replace("ERROR: ", "WARNING: ").replace("\n", " ")
-    told = classify(f"{warning}\nERROR: [youtube] CPCoMyuBRM0: Failed to extract any player response")
-    assert told.advice.action is not Action.NEVER
+    warning = message.replace("ERROR: ", "WARNING: ").replace("\n", " ")
+    found = classify(f"{warning}\nERROR: [youtube] CPCoMyuBRM0: Failed to extract any player response")
+    assert found.advice.action is not Action.NEVER
 
 
-@pytest.mark.parametrize(("reason", "said"), transcripts(FROM_YT_DLP))
-def test_a_warning_never_blames_this_machine(reason: Reason, said: str) -> None:
+@pytest.mark.parametrize(("reason", "message"), transcripts(FROM_YT_DLP))
+def test_a_warning_never_blames_this_machine(reason: Reason, message: str) -> None:
     """A full disk or a missing tool in a warning is about a cache or an extra: the error decides."""
     if reason not in {Reason.DISK_FULL, Reason.NOT_WRITABLE, Reason.TOOL_MISSING, Reason.TOOL_FAILED}:
         return
-    warning = said.replace("ERROR: ", "WARNING: ").replace("\n", " ")
+    warning = message.replace("ERROR: ", "WARNING: ").replace("\n", " ")
     assert (
         classify(f"{warning}\nERROR: [youtube] CPCoMyuBRM0: Failed to extract any player response")
         is Reason.UNKNOWN
     )
 
 
-@pytest.mark.parametrize(("reason", "said"), transcripts(FROM_YOUTUBE))
-def test_a_permanent_reason_wins_over_every_warning(reason: Reason, said: str) -> None:
+@pytest.mark.parametrize(("reason", "message"), transcripts(FROM_YOUTUBE))
+def test_a_permanent_reason_wins_over_every_warning(reason: Reason, message: str) -> None:
     """YouTube's statement about the video does not depend on other problems."""
     if reason.advice.action is not Action.NEVER:
         return
     for _, words in transcripts(TOGETHER):
         warnings = [line for line in words.splitlines() if line.startswith("WARNING: ")]
-        assert classify([*warnings, *said.splitlines()]) is reason
+        assert classify([*warnings, *message.splitlines()]) is reason
 
 
 def test_the_name_of_a_directory_is_not_classified() -> None:

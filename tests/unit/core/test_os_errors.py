@@ -188,10 +188,10 @@ def test_a_limit_of_open_files_is_reported_as_such(finished: Finished, tmp_path:
         check=False,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (most, most)),
     )
-    told = ended.stdout + ended.stderr
-    assert ended.returncode == ExitCode.LOCAL, told
-    assert "ulimit -n" in told
-    assert not {"permissions", "please report"} & set(told.split())
+    output = ended.stdout + ended.stderr
+    assert ended.returncode == ExitCode.LOCAL, output
+    assert "ulimit -n" in output
+    assert not {"permissions", "please report"} & set(output.split())
 
 
 def test_the_table_has_the_errors_of_this_system() -> None:

@@ -41,8 +41,8 @@ def test_the_verbose_output_of_yt_dlp_is_parsed() -> None:
         runtimes="deno-2.9.8, node-20.1.0 (unsupported)",
         plugins="/a/yt_dlp_plugins, /b.zip/yt_dlp_plugins",
     )
-    told = preflight.read_told(words)
-    assert told == preflight.Told(
+    versions = preflight.read_told(words)
+    assert versions == preflight.Told(
         "2026.08.19",
         ("deno-2.9.8", "node-20.1.0 (unsupported)"),
         ("/a/yt_dlp_plugins", "/b.zip/yt_dlp_plugins"),

@@ -90,8 +90,8 @@ def test_all_shards_together_are_done_when_each_has_ended(merged: Merged, words:
 
 def slurm(task: int, count: int, first: int, last: int) -> dict[str, str]:
     """Return the variables of a task of an array."""
-    told = {"ID": task, "COUNT": count, "MIN": first, "MAX": last}
-    return {f"SLURM_ARRAY_TASK_{name}": str(number) for name, number in told.items()}
+    fields = {"ID": task, "COUNT": count, "MIN": first, "MAX": last}
+    return {f"SLURM_ARRAY_TASK_{name}": str(number) for name, number in fields.items()}
 
 
 @pytest.mark.parametrize(
@@ -110,9 +110,9 @@ def slurm(task: int, count: int, first: int, last: int) -> dict[str, str]:
 )
 def test_a_batch_system_sets_the_shard(variables: dict[str, str], shard: Shard | None) -> None:
     """And the variable with the number; tasks may start at any number and have any step."""
-    told = from_environment(variables)
-    assert (told and told[0]) == shard
-    assert told is None or variables[told[1]]
+    result = from_environment(variables)
+    assert (result and result[0]) == shard
+    assert result is None or variables[result[1]]
 
 
 @pytest.mark.parametrize(

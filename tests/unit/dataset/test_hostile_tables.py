@@ -206,8 +206,8 @@ def directories(draw: st.DrawFn) -> dict[str, bytes]:
     for at, (subset, name, youtube_id) in enumerate(videos):
         for file, found in _lawful(subset, at, name, youtube_id).items():
             lines[file] += found
-    for file, at_row, at_word, value, name in draw(st.lists(_change, max_size=5)):
-        _changed(lines[file], VALUES[file[file.index("_") + 1 : -4]], (at_row, at_word, value, name))
+    for file, at_row, at_column, value, name in draw(st.lists(_change, max_size=5)):
+        _changed(lines[file], VALUES[file[file.index("_") + 1 : -4]], (at_row, at_column, value, name))
     if draw(st.booleans()):
         lines["corrections.csv"] = _corrections(draw, videos)
     damage = draw(_damage)

@@ -168,9 +168,9 @@ async def test_every_common_container_gives_the_expected_clip(
     made = shapes.measured(Shape(Path(name)), tmp_path / "out" / "RD_Shape_000.mp4", {"start": 2})
     # If its audio starts slightly earlier, all frames are later by as much.
     assert made.numbers in (list(range(50, 125)), list(range(49, 124)))
-    heard = beeps_beside(tmp_path / "out" / "RD_Shape_000.wav")
+    beeps = beeps_beside(tmp_path / "out" / "RD_Shape_000.wav")
     first = made.numbers[0] / shapes.RATE
-    assert heard == pytest.approx([2.4 - first, 3.3 - first, 4.2 - first], abs=0.02)
+    assert beeps == pytest.approx([2.4 - first, 3.3 - first, 4.2 - first], abs=0.02)
 
 
 @pytest.mark.parametrize(
@@ -188,10 +188,10 @@ async def test_a_silent_video_uses_the_audio_file_of_the_same_name(
     put(film(drawn, f"sound.{sound.rpartition('.')[2]}", f"-map 1:a -c:a {codec}"), options, sound)
     report, unused = await run(tmp_path / "out", options)
     assert (report.done, unused, asked(options)) == (["RD_Shape_000"], [], False)
-    heard = beeps_beside(tmp_path / "out" / "RD_Shape_000.wav")
+    beeps = beeps_beside(tmp_path / "out" / "RD_Shape_000.wav")
     # Raw AAC does not declare the encoder delay: 1024 samples.
     late = 1024 / 44100 if sound.endswith(".aac") else 0
-    assert heard == pytest.approx([0.4 + late, 1.3 + late, 2.2 + late], abs=0.01)
+    assert beeps == pytest.approx([0.4 + late, 1.3 + late, 2.2 + late], abs=0.01)
 
 
 # Unused files
@@ -261,9 +261,9 @@ def test_the_plan_counts_no_download_for_an_existing_video(
     put(film(drawn, "film.mp4"), options, f"{ID}.ts")
     (options.raw_dirs[0] / "RD_Shape.rmvb").touch()
     assert main(["plan", "--json", *words]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert (told["downloads"], told["at_hand"], told["least_bytes"]) == (0, 1, 0)
-    assert [(each["file"], each["kind"]) for each in told["raw_dir"]] == [
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["downloads"], printed["at_hand"], printed["least_bytes"]) == (0, 1, 0)
+    assert [(each["file"], each["kind"]) for each in printed["raw_dir"]] == [
         (f"{ID}.ts", "video"), ("RD_Shape.rmvb", "neither"),
     ]  # fmt: skip
     assert main(["plan", *words]) == 0
@@ -296,10 +296,10 @@ def test_the_plan_counts_downloads_of_missing_streams(
         put(film(drawn, drawing, drawings[drawing]), options, name)
     words = ["--source", str(options.source), "--subset", "RD", "--raw-dir", str(options.raw_dirs[0])]
     assert main(["plan", "--json", "--audio", audio, *words]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["downloads"] == downloads
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["downloads"] == downloads
     # Only the audio file alone is unusable.
-    assert [bool(each["unused"]) for each in told["raw_dir"]] == [list(files) == ["RD_Shape.webm"]] * len(
+    assert [bool(each["unused"]) for each in printed["raw_dir"]] == [list(files) == ["RD_Shape.webm"]] * len(
         files
     )
 

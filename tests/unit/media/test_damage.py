@@ -134,9 +134,9 @@ async def test_damage_within_a_clip_rejects_it(
     hole = hurt(path, tmp_path / f"hurt{path.suffix}", [at(found, 4) + 1], zeros=zeros)
     failure = await refused(prober, hole, tmp_path / "out")
     assert failure.reason is Reason.RAW_UNREADABLE
-    said = re.match(r"damaged at (\d\.\d\d) s: .", failure.words)
-    assert said is not None, failure.words
-    assert float(said[1]) == pytest.approx(4, abs=0.3)
+    match = re.match(r"damaged at (\d\.\d\d) s: .", failure.words)
+    assert match is not None, failure.words
+    assert float(match[1]) == pytest.approx(4, abs=0.3)
 
 
 @pytest.mark.parametrize(("second", "fps"), [(2.5, 25), (3.2, None), (4.9, None)])
@@ -214,12 +214,12 @@ async def test_audio_damage_only_counts_within_the_clip(
 ) -> None:
     """And nowhere else."""
     path, found = drawn(sources, kind)
-    heard = packets(path, audio=True)
+    audio_packets = packets(path, audio=True)
 
     def without(second: float) -> Path:
         content = bytearray(path.read_bytes())
         if path.suffix == ".mp4":
-            one = heard[at(heard, second)]
+            one = audio_packets[at(audio_packets, second)]
             holes = [(one.place, one.place + one.size)]
         else:  # the position of a packet is unknown: the next half second of it, by its number
             begin, end = (found[at(found, one)].place for one in (second, second + 0.5))

@@ -219,12 +219,12 @@ async def test_another_rate_gives_the_predicted_frames(
 
         within = media.decoded(sources / name).within(interval.start, interval.end)
         places = {one.cropped(BOX): place for place, one in enumerate(within)}
-        taken = [places[one.planes] for one in shown]
-        assert taken == sorted(taken)
+        chosen = [places[one.planes] for one in shown]
+        assert chosen == sorted(chosen)
         # No frame is repeated at the start for longer than the source shows it.
         step = within[1].time - within[0].time
-        assert taken.count(0) <= -(-(step + 1 / rate) // (1 / rate))
-        for place, one in zip(taken, shown, strict=True):
+        assert chosen.count(0) <= -(-(step + 1 / rate) // (1 / rate))
+        for place, one in zip(chosen, shown, strict=True):
             begun = within[place].time - within[0].time
             behind = within[place + 1].time - within[0].time if place + 1 < len(within) else 10**6
             half = 1 / rate / 2
@@ -458,9 +458,9 @@ async def test_a_frame_larger_than_its_container_declares_is_not_decoded(
     raw = tmp_path / "raw.mp4"
     with raw.open("wb") as target:
         mp4.write(target, width=20_000, height=20_000, frames=100, rate=(25, 1))
-    told, true = ((side.to_bytes(2) * 2) for side in (20_000, 180))
-    assert told in raw.read_bytes()
-    raw.write_bytes(raw.read_bytes().replace(told, true))
+    declared, true = ((side.to_bytes(2) * 2) for side in (20_000, 180))
+    assert declared in raw.read_bytes()
+    raw.write_bytes(raw.read_bytes().replace(declared, true))
     with pytest.raises(Failure) as failure:
         await made(replace(cut, raw=raw), tmp_path / "clip.mp4")
     assert failure.value.reason is Reason.RAW_UNREADABLE

@@ -226,11 +226,11 @@ async def test_a_process_with_progress_is_waited_for(tmp_path: Path, monkeypatch
     lock, write = descriptors.lock, manifests.write
 
     def locked(descriptor: int) -> bool:
-        taken = lock(descriptor)
-        polls.append(taken)
+        acquired = lock(descriptor)
+        polls.append(acquired)
         if len(polls) > 20:  # twice the patience for a process without progress
             go_on.set()
-        return taken
+        return acquired
 
     def slow(*words: Any) -> None:
         first.set()

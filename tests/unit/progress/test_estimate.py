@@ -61,7 +61,7 @@ STORY: list[Event] = [
 ]
 
 
-def told(events: list[Event], every: float = 0.0) -> RunProgress:
+def progress_of(events: list[Event], every: float = 0.0) -> RunProgress:
     """Return the progress after these events, emitted at equal intervals."""
     picture = RunProgress()
     for number, event in enumerate(events):
@@ -79,8 +79,8 @@ def test_a_video_that_was_ready_twice_does_not_exceed_the_total() -> None:
 
 def test_progress_counts_finished_and_running_work() -> None:
     """Bytes and seconds of running work count as far as they have come; the most important comes first."""
-    assert told(STORY[:4]).videos_words(0) == "400 B, 200 B/s, 1 running"
-    picture = told(STORY)
+    assert progress_of(STORY[:4]).videos_words(0) == "400 B, 200 B/s, 1 running"
+    picture = progress_of(STORY)
     assert (picture.videos_over, picture.videos, picture.clips_over, picture.clips) == (1, 3, 1, 4)
     assert picture.clips_words(10.0) == "1 failed, 5.0 s of 1.0 min, 0.5x real time, 1 running"
     end = [
@@ -89,7 +89,7 @@ def test_progress_counts_finished_and_running_work() -> None:
         ClipFailed("RD_B_000", Reason.PRIVATE, "", with_video=True), RawReady("RD_C", "kept", 5, 0.1),
         EncodeStarted("RD_C_000", 40.0), ClipFailed("RD_C_000", Reason.CLIP_WRONG, "x", with_video=False),
     ]  # fmt: skip
-    picture = told([*STORY, *end])
+    picture = progress_of([*STORY, *end])
     assert (picture.videos_over, picture.clips_over, picture.failed) == (3, 4, 3)
     assert (picture.downloading, picture.encoding) == ({}, {})
     assert picture.videos_words(0) == "1.0 kB"
@@ -97,7 +97,7 @@ def test_progress_counts_finished_and_running_work() -> None:
 
 def test_late_progress_of_finished_work_is_ignored() -> None:
     """Slow readers may get it."""
-    picture = told(
+    picture = progress_of(
         [
             *STORY,
             ClipFailed("RD_A_000", Reason.STALLED, "", with_video=False),
@@ -109,7 +109,7 @@ def test_late_progress_of_finished_work_is_ignored() -> None:
 
 def test_a_closed_lane_shows_a_countdown_until_it_opens() -> None:
     """In minutes and seconds, before everything else."""
-    picture = told([*STORY, LaneClosed(Reason.REFUSED, "", 600.0, 0)])
+    picture = progress_of([*STORY, LaneClosed(Reason.REFUSED, "", 600.0, 0)])
     assert picture.videos_words(2.0).startswith("refused: retry in 9:58, 1.0 kB")
     assert picture.videos_words(601.0).startswith("refused: test download")
     picture.take(LaneOpened(600.0), 600.0)
@@ -118,7 +118,9 @@ def test_a_closed_lane_shows_a_countdown_until_it_opens() -> None:
 
 def test_the_last_error_is_shown_with_its_age() -> None:
     """With the text of the table of reasons, which contains no file and no URL."""
-    assert told(STORY, every=1.0).end_words(65.0) == f"1.0 min ago: RD_B: {Reason.NETWORK.advice.meaning}"
+    assert (
+        progress_of(STORY, every=1.0).end_words(65.0) == f"1.0 min ago: RD_B: {Reason.NETWORK.advice.meaning}"
+    )
 
 
 def course(*, wide: bool = False, pace: float = 0.0, seconds: float = 40.0, upto: int = 99) -> RunProgress:
@@ -216,7 +218,7 @@ def test_the_eta_is_accurate_for_the_whole_dataset(regime: scale.Regime, pace: f
     works = scale.whole_dataset()
     world = scale.World(works, 1)
     picture = RunProgress()
-    said: list[tuple[float, int, float | None]] = []
+    estimates: list[tuple[float, int, float | None]] = []
 
     async def go() -> None:
         events = EventBus()
@@ -242,20 +244,20 @@ def test_the_eta_is_accurate_for_the_whole_dataset(regime: scale.Regime, pace: f
             while True:
                 await anyio.sleep(30)
                 now = anyio.current_time()
-                said.append((now, picture.videos_over, picture.left(now)))
+                estimates.append((now, picture.videos_over, picture.left(now)))
 
         async with anyio.create_task_group() as beside:
             beside.start_soon(watch)
             await pipeline.run(plan.in_order(works))
             beside.cancel_scope.cancel()
-        said.append((anyio.current_time(), picture.videos_over, picture.left(anyio.current_time())))
+        estimates.append((anyio.current_time(), picture.videos_over, picture.left(anyio.current_time())))
 
     virtual_time.run(go)
-    end, over, left = said[-1]
+    end, over, left = estimates[-1]
     assert (over, left) == (len(works), 0.0)
     ratios = [
         (now + left) / end
-        for now, over, left in said
+        for now, over, left in estimates
         if left is not None and over >= len(works) / 10 and now < end
     ]
     assert len(ratios) >= 10

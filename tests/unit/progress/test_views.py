@@ -110,7 +110,7 @@ def test_the_summary_has_ten_lines_at_most() -> None:
 async def test_a_failed_video_is_reported_once() -> None:
     """With the number of its clips, and not again for each of them; a clip that fails alone is reported."""
     private, wrong = Reason.PRIVATE, Reason.CLIP_WRONG
-    told = await shown(
+    output = await shown(
         [
             VideoFailed("RD_A", "aaaaaaaaaaa", private, "Private video", 2),
             ClipFailed("RD_A_000", private, "Private video", with_video=True),
@@ -121,7 +121,7 @@ async def test_a_failed_video_is_reported_once() -> None:
         lambda pen: Lines(pen, "warning"),
     )
     advice = f"[private] {private.advice.meaning} {private.advice.remedy}"
-    assert told.splitlines() == [
+    assert output.splitlines() == [
         f"RD_A (2 clips): {advice}",
         f"RD_B: {advice}",
         f"RD_C_000: [clip_wrong] {wrong.advice.meaning} (3 frames too few)",
@@ -203,10 +203,10 @@ async def test_lines_never_tear_the_bars(level: str) -> None:
     """Each line is complete above the bars, which are displayed once."""
     screen = Screen()
     screen.feed(await shown(STORY, lambda pen: bars(pen, columns(80), level)))
-    told = [
+    printed = [
         line for event in STORY if (line := line_of(event)) and LEVELS.index(line[0]) >= LEVELS.index(level)
     ]
-    assert screen.lines[:-2] == [line for _, words in told for line in fold(words, 80).split("\n")]
+    assert screen.lines[:-2] == [line for _, words in printed for line in fold(words, 80).split("\n")]
     assert [line.split()[0] for line in screen.lines[-2:]] == ["videos", "clips"]
 
 
@@ -311,13 +311,13 @@ async def test_a_slow_reader_of_lines_leaves_events_in_their_queue() -> None:
     """Only a few lines are queued: the rest stays with the events' own reader."""
     goes_on = threading.Event()
     pen = LineWriter(lambda _text: [goes_on.wait(60)].clear())
-    view, taken = JsonLines(pen), 0
+    view, received = JsonLines(pen), 0
     with anyio.move_on_after(0.2):
         for number in range(1000):
             await view.take(ClipFailed(f"RD_A_{number:03}", Reason.NETWORK, "", with_video=False))
-            taken += 1
+            received += 1
     goes_on.set()
-    assert taken <= 2 * ROOM + 1
+    assert received <= 2 * ROOM + 1
     await pen.written()
 
 

@@ -131,8 +131,8 @@ def test_the_depth_is_listed_where_it_changes() -> None:
 def columns(values: list[float]) -> list[tuple[str, int]]:
     """Return the label and the height of each column of a histogram."""
     _, drawn = shapes(charts.histogram(values, "Rate", "fps"))
-    told = [shape[-1].removesuffix(" clips").split(" fps: ") for shape in drawn if shape[0] == "column"]
-    return [(what, int(number)) for what, number in told]
+    labels = [shape[-1].removesuffix(" clips").split(" fps: ") for shape in drawn if shape[0] == "column"]
+    return [(what, int(number)) for what, number in labels]
 
 
 def ranges(step: float, *clips: int) -> list[tuple[str, int]]:

@@ -28,12 +28,12 @@ HOST = "https://rr1---sn-abc.googlevideo.com/videoplayback"
 
 def entry(format_id: str, **more: Any) -> dict[str, Any]:
     """Return a format as yt-dlp lists it; H.264 at 144p over https."""
-    told = {
+    values = {
         "format_id": format_id, "ext": "mp4", "protocol": "https", "vcodec": "avc1.4d400c", "acodec": "none",
         "height": 144, "width": 256, "fps": 25, "filesize": 100_000,
         "url": f"{HOST}?expire={int(NOW) + 7200}&ip=192.0.2.7&c=TVHTML5&sig=abcdef",
     }  # fmt: skip
-    return told | more
+    return values | more
 
 
 def test_a_summary_counts_complete_formats() -> None:
@@ -63,9 +63,9 @@ def test_a_summary_counts_complete_formats() -> None:
     st.none(), st.text(max_size=40), st.integers(), st.floats(), st.lists(st.text(max_size=3), max_size=2),
     st.just(f"{HOST}?expire=inf"), st.just("https://[::1/?expire=1&expire=2"),
 )))  # fmt: skip
-def test_any_input_results_in_a_summary(told: dict[str, Any]) -> None:
+def test_any_input_results_in_a_summary(info: dict[str, Any]) -> None:
     """Fields may be missing, of another type or absurd."""
-    found = summary({"formats": [entry("160") | told, told]}, NOW)
+    found = summary({"formats": [entry("160") | info, info]}, NOW)
     assert 0 <= found.complete <= 2
 
 

@@ -180,12 +180,12 @@ def test_a_table_and_an_image_show_the_crops(
     out = tmp_path / "clips"
     anyio.run(hdtf_async.download, out, replace(options, videos=("Face0", "Face1", "Face4")))
     assert main(["faces", "--out", str(out), "--raw-dir", str(options.raw_dirs[0])]) == ExitCode.DONE
-    told = capsys.readouterr().out
-    rows = {row.split()[0]: row.split() for row in told.splitlines() if row.startswith("RD_")}
+    output = capsys.readouterr().out
+    rows = {row.split()[0]: row.split() for row in output.splitlines() if row.startswith("RD_")}
     assert list(rows) == ["RD_Face0_000", "RD_Face1_000", "RD_Face4_000"]
     assert float(rows["RD_Face0_000"][-1]) > 0.9
     assert float(rows["RD_Face1_000"][-1]) < 0.6
-    assert "of 3 clips: mean" in told
+    assert "of 3 clips: mean" in output
     with Image.open(out / "faces.jpg") as sheet:
         pixels = sheet.convert("RGB").tobytes()
     green = zip(pixels[::3], pixels[1::3], pixels[2::3], strict=True)
@@ -330,12 +330,12 @@ async def test_the_window_shows_one_side_of_a_cut(
     raw = astronaut.draw(astronaut.Motion("cut", at), tmp_path / "cut.mp4")
     clip = Clip(Video("RD", "A", "aaaaaaaaaaa", 720), 0, Interval(0, 6), Box(0, 0, 2, 2), ZOOM)
     frames = await finder().look(planned(raw, rate), (1280, 720))
-    box, told = plan_window(clip, frames, (1280, 720), Form(crop=Crop.FACE))
+    box, metadata = plan_window(clip, frames, (1280, 720), Form(crop=Crop.FACE))
     longer = astronaut.Motion("longer", lambda second: at(second) if second < 3.6 else None)
     cut_out = Region(box.left, box.top, box.right, box.bottom)
     assert overlap(cut_out, astronaut.due(longer, ZOOM)) > 0.85
-    assert told["face_share"] == told["face_inside_share"] == pytest.approx(0.6, abs=0.07)
-    assert told["faces"] == (1 if at is _slide else 2)
+    assert metadata["face_share"] == metadata["face_inside_share"] == pytest.approx(0.6, abs=0.07)
+    assert metadata["faces"] == (1 if at is _slide else 2)
 
 
 @pytest.mark.parametrize("reach", [60, 100, 200])

@@ -145,8 +145,8 @@ def test_many_records_result_in_few_segments() -> None:
 
 def test_source_videos_are_kept_in_a_directory_by_default_but_not_in_a_store() -> None:
     """So that hundreds of gigabytes are not paid for by accident."""
-    assert [Options(keep_raw=said).keeps_raws for said in (None, True, False)] == [True, True, False]
+    assert [Options(keep_raw=choice).keeps_raws for choice in (None, True, False)] == [True, True, False]
     address = Address("s3://bucket/x")
-    for said in (None, True, False):
-        lanes = directory.fitted(address, Options(keep_raw=said))
+    for choice in (None, True, False):
+        lanes = directory.fitted(address, Options(keep_raw=choice))
         assert not lanes.keeps_raws, "scratch is let go of"
