@@ -143,15 +143,15 @@ async def test_without_the_certificate_yt_dlp_fails(small_site: demo.StandIn) ->
 
 
 @pytest.mark.parametrize(
-    ("youtube_id", "words"), [("privateVid1", PRIVATE), ("unknownVid1", "Video unavailable")]
+    ("youtube_id", "reason"), [("privateVid1", PRIVATE), ("unknownVid1", "Video unavailable")]
 )
 async def test_the_reason_of_a_playability_error_is_printed_on_stderr(
-    small_site: demo.StandIn, youtube_id: str, words: str
+    small_site: demo.StandIn, youtube_id: str, reason: str
 ) -> None:
     """After a playability error yt-dlp exits with code 1 and prints the ordered reason."""
     result = await yt_dlp(small_site, "-J", "--", f"https://www.youtube.com/watch?v={youtube_id}")
     assert result.code == 1
-    assert f"ERROR: [youtube] {youtube_id}: {words}" in result.err
+    assert f"ERROR: [youtube] {youtube_id}: {reason}" in result.err
 
 
 async def test_media_support_whole_range_and_head_requests(

@@ -28,8 +28,8 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
     import datasets  # noqa: PLC0415 - not installed for the other tests
 
-    def load(*words: str, **options: object) -> Any:
-        return datasets.load_dataset(*words, split="train", cache_dir=str(tmp_path / "cache"), **options)
+    def load(*arguments: str, **options: object) -> Any:
+        return datasets.load_dataset(*arguments, split="train", cache_dir=str(tmp_path / "cache"), **options)
 
     return load
 

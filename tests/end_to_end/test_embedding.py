@@ -181,11 +181,11 @@ async def test_a_command_for_directories_refuses_an_object_store(command: Any) -
 def test_public_names_exist_and_are_documented() -> None:
     """Each has a docstring and is named in docs/embedding.md."""
     page = (readme.DOCS / "embedding.md").read_text("utf-8")
-    words = set(re.findall(r"\w+", page))
+    names = set(re.findall(r"\w+", page))
     assert hdtf_async.__all__ == sorted(hdtf_async.__all__)
     for name in hdtf_async.__all__:
         assert inspect.getdoc(getattr(hdtf_async, name)), name
-        assert name in words, name
+        assert name in names, name
     for name in ("download", "check", "census", "export", "merge"):
         assert inspect.iscoroutinefunction(getattr(hdtf_async, name))
     kinds = [kind for kind in readme.kinds_of_events() if kind.__name__ not in hdtf_async.events.__all__]

@@ -258,7 +258,7 @@ async def test_a_missing_bucket_is_named(front: Front, short: Options) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variables", "words"),
+    ("variables", "message"),
     [
         ({"AWS_ALLOW_HTTP": ""}, "set AWS_ALLOW_HTTP=true"),
         ({"AWS_ENDPOINT_URL": "127.0.0.1:9000"}, "AWS_ENDPOINT_URL: expected the address of a server"),
@@ -271,7 +271,7 @@ async def test_a_missing_bucket_is_named(front: Front, short: Options) -> None:
 )
 def test_a_missing_setting_is_reported_and_is_not_temporary(
     variables: dict[str, str],
-    words: str,
+    message: str,
     front: Front,
     tls: int,
     capsys: pytest.CaptureFixture[str],
@@ -282,7 +282,7 @@ def test_a_missing_setting_is_reported_and_is_not_temporary(
         for name in [name for name, value in variables.items() if not value]:
             del os.environ[name]
         assert main(["--out", URL, "--quiet"]) == ExitCode.LOCAL
-    assert words in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 async def test_a_second_run_is_rejected(front: Front, short: Options) -> None:
@@ -657,10 +657,10 @@ def test_a_run_that_is_terminated_while_it_uploads_a_record_loses_nothing(
         return None
 
     front.rule = rule
-    words = [sys.executable, "-m", "hdtf_async", "--out", URL, "--source", str(finished.options.source)]
-    words += ["--pace", "0", "--no-progress", "--encodes", "1"]
-    words += ["--yt-dlp-args", " ".join(finished.options.yt_dlp_args)]
-    with subprocess.Popen(words, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+    command = [sys.executable, "-m", "hdtf_async", "--out", URL, "--source", str(finished.options.source)]
+    command += ["--pace", "0", "--no-progress", "--encodes", "1"]
+    command += ["--yt-dlp-args", " ".join(finished.options.yt_dlp_args)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
         process.wait(60)
     assert process.returncode == 128 + signal.SIGTERM
     assert sent
@@ -701,10 +701,10 @@ def test_a_killed_run_can_be_continued_on_another_machine(
         return Fault.CUT if begun.is_set() else None
 
     front.rule = rule
-    words = [sys.executable, "-m", "hdtf_async", "--out", URL, "--source", str(finished.options.source)]
-    words += ["--pace", "0", "--no-progress", "--scratch", str(tmp_path / "first")]
-    words += ["--yt-dlp-args", " ".join(finished.options.yt_dlp_args)]
-    with subprocess.Popen(words, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+    command = [sys.executable, "-m", "hdtf_async", "--out", URL, "--source", str(finished.options.source)]
+    command += ["--pace", "0", "--no-progress", "--scratch", str(tmp_path / "first")]
+    command += ["--yt-dlp-args", " ".join(finished.options.yt_dlp_args)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
         process.wait(60)
     assert process.returncode == -signal.SIGKILL
     front.rule = lambda _method, _key: None

@@ -115,8 +115,8 @@ def below(process: int) -> bytes:
                 parent = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[1]
                 if int(parent) in known:
                     known.add(int(entry.name))
-                    words = (entry / "cmdline").read_bytes()
-                    lines += b"" if own in words else words
+                    arguments = (entry / "cmdline").read_bytes()
+                    lines += b"" if own in arguments else arguments
     return lines
 
 
@@ -140,7 +140,7 @@ exit $code
     return path
 
 
-def words(site: demo.StandIn, tables: Path, place: Path, port: int, *more: str) -> list[str]:
+def arguments_of(site: demo.StandIn, tables: Path, place: Path, port: int, *more: str) -> list[str]:
     """Return the options of a run that uses every kind of secret."""
     cookies = place / "cookies.txt"
     lines = (
@@ -180,7 +180,7 @@ async def test_no_secret_is_leaked_by_a_run(
         port = server.server_address[1]
         async with demo.stand_in(footage, answers) as site:
             # With -v yt-dlp prints its options and all its requests.
-            arguments = words(site, demo_tables, tmp_path, port, "-v")
+            arguments = arguments_of(site, demo_tables, tmp_path, port, "-v")
             command = [sys.executable, "-m", "hdtf_async", "--out", str(out), *arguments, printing]
             with exported(site.environment), (tmp_path / "said").open("wb") as log:
                 running = subprocess.Popen(command, stdout=log, stderr=log)
@@ -213,7 +213,7 @@ def test_no_secret_is_in_the_repr_of_options() -> None:
 
 
 @pytest.mark.parametrize(
-    "word",
+    "argument",
     [
         f"--yt-dlp-args=--add-headers 'Authorization:{HEADER}",
         f"--proxi=http://{USER}:marker%20word%2CZq8@host:1",
@@ -224,12 +224,12 @@ def test_no_secret_is_in_the_repr_of_options() -> None:
 )
 @pytest.mark.parametrize("command", [[], ["plan"], ["census"]], ids=["main", "plan", "census"])
 def test_no_secret_is_in_the_message_about_a_wrong_option(
-    command: list[str], word: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    command: list[str], argument: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """A typing error ends with exit code 2, and a log of the terminal contains no password."""
     out = ["--out", str(tmp_path)]
     try:
-        code = main.main([*command, *out, word])
+        code = main.main([*command, *out, argument])
     except SystemExit as left:
         code = int(left.code or 0)
     assert code == ExitCode.USAGE

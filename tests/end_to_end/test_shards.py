@@ -484,9 +484,9 @@ async def test_runs_of_all_videos_and_shards_continue_each_other(tmp_path: Path)
 
 
 def _command(finished: Finished, out: Path, *more: str) -> list[str]:
-    words = [sys.executable, "-m", "hdtf_async", "--out", str(out), "--quiet", "--pace", "0"]
-    words += ["--source", str(finished.options.source), "--encodes", "1", "--downloads", "2"]
-    return [*words, f"--yt-dlp-args={shlex.join(finished.options.yt_dlp_args)}", *more]
+    arguments = [sys.executable, "-m", "hdtf_async", "--out", str(out), "--quiet", "--pace", "0"]
+    arguments += ["--source", str(finished.options.source), "--encodes", "1", "--downloads", "2"]
+    return [*arguments, f"--yt-dlp-args={shlex.join(finished.options.yt_dlp_args)}", *more]
 
 
 @pytest.mark.slow
@@ -495,7 +495,7 @@ def test_four_shards_with_two_kills_make_the_same_as_one_run(finished: Finished,
     """Concurrent processes with the real tools: clips, videos and both manifests are equal byte for byte."""
     out = tmp_path / "clips"
     start = [_command(finished, out, "--shard", f"{index}/4") for index in range(4)]
-    copies = [subprocess.Popen(words) for words in start]
+    copies = [subprocess.Popen(arguments) for arguments in start]
     for index in (2, 3):
         journal = out / f"_journal.shard-{index}-of-4.jsonl"
         while copies[index].poll() is None and b'"type": "raw"' not in _content(journal):
@@ -551,10 +551,13 @@ def test_the_command_of_the_container_processes_its_shard(
     (container,) = spec["template"]["spec"]["containers"]
     out = tmp_path / "clips"
     shutil.copytree(finished.out, out)
-    words = [str(out) if word == "/clips" else word for word in (*container["command"], *container["args"])]
+    arguments = [
+        str(out) if argument == "/clips" else argument
+        for argument in (*container["command"], *container["args"])
+    ]
     variables = {each["name"]: each["value"] for each in container["env"]} | {KUBERNETES: str(index)}
     ended = subprocess.run(
-        [sys.executable, *words[1:], "--source", str(finished.options.source)],
+        [sys.executable, *arguments[1:], "--source", str(finished.options.source)],
         env=os.environ | variables, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert ended.returncode == ExitCode.DONE, ended.stderr

@@ -41,11 +41,14 @@ def small(place: Path, size: int) -> Iterator[Callable[[str], None]]:
     """Mount a file system of a given size; return a function that remounts it with options."""
     place.mkdir(exist_ok=True)
 
-    def mount(*words: str) -> bool:
+    def mount(*arguments: str) -> bool:
         program = shutil.which("mount")
         if sys.platform != "linux" or program is None:
             return False
-        return subprocess.run([program, *words, str(place)], check=False, capture_output=True).returncode == 0
+        return (
+            subprocess.run([program, *arguments, str(place)], check=False, capture_output=True).returncode
+            == 0
+        )
 
     if not mount("-t", "tmpfs", "-o", f"size={size}", "tmpfs"):
         pytest.skip("nothing can be mounted here")
@@ -207,7 +210,7 @@ async def test_the_next_run_continues_after_any_write_failed(
         check_complete(out, right)
     assert room > 3 * SPEAKERS
     assert unopened
-    assert all("free disk space" in words for words in unopened)
+    assert all("free disk space" in message for message in unopened)
 
 
 async def test_the_pending_bytes_of_running_downloads_count(

@@ -36,8 +36,10 @@ async def test_a_signal_ends_the_run_and_no_process_or_file_is_left(
 ) -> None:
     """No child and no temporary file is left; it prints that the same command continues, and it does."""
     before = children()
-    words = job(finished, site, tmp_path, "--video", "Radio1", "--json", "--preset", "veryslow", "--crf", "0")
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+    arguments = job(
+        finished, site, tmp_path, "--video", "Radio1", "--json", "--preset", "veryslow", "--crf", "0"
+    )
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
         assert run.stdout is not None
         assert run.stderr is not None
         until(iter(run.stdout), "encode_started")
@@ -51,7 +53,7 @@ async def test_a_signal_ends_the_run_and_no_process_or_file_is_left(
     assert sorted(children()) == sorted(before)
     assert [path.name for path in tmp_path.rglob(".*")] == []
     # The source video exists: the rest needs no network.
-    offline = [word for word in words if not word.startswith("--yt-dlp-args")]
+    offline = [argument for argument in arguments if not argument.startswith("--yt-dlp-args")]
     again = subprocess.run(
         [*offline, "--yt-dlp-args=--never-asked"], check=False, capture_output=True, timeout=90
     )
@@ -63,8 +65,8 @@ async def test_the_first_interrupt_lets_running_encodes_finish(
 ) -> None:
     """The running encode is finished, no other is started, and the exit code names the interrupt."""
     before = children()
-    words = job(finished, site, tmp_path, "--encodes", "1", "--json", "--preset", "slow")
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+    arguments = job(finished, site, tmp_path, "--encodes", "1", "--json", "--preset", "slow")
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
         assert run.stdout is not None
         assert run.stderr is not None
         printed = iter(run.stdout)
@@ -99,8 +101,8 @@ async def test_ctrl_c_stops_gently_then_at_once_and_restores_the_terminal(
     master, slave = pty.openpty()
     termios.tcsetwinsize(slave, (24, 80))
     modes = termios.tcgetattr(slave)
-    words = job(finished, site, tmp_path, "--video", "Radio1", "--preset", "veryslow", "--crf", "0")
-    words = [sys.executable, "-c", TERMINAL, *words, "--log-level", "info"]
+    arguments = job(finished, site, tmp_path, "--video", "Radio1", "--preset", "veryslow", "--crf", "0")
+    arguments = [sys.executable, "-c", TERMINAL, *arguments, "--log-level", "info"]
     shown = b""
 
     def read_until(sign: bytes) -> None:
@@ -108,7 +110,7 @@ async def test_ctrl_c_stops_gently_then_at_once_and_restores_the_terminal(
         while sign not in shown:
             shown += os.read(master, 1 << 16)
 
-    with subprocess.Popen(words, stdin=slave, stdout=slave, stderr=slave, start_new_session=True) as run:
+    with subprocess.Popen(arguments, stdin=slave, stdout=slave, stderr=slave, start_new_session=True) as run:
         read_until(b"1 running")  # encodes: there is only one film
         read_until(b"source video ready")
         os.write(master, b"\x03")
@@ -135,8 +137,8 @@ async def test_bars_fit_into_a_terminal_of_80_columns(
     """The screen ends with both bars full and the summary below them."""
     master, slave = pty.openpty()
     termios.tcsetwinsize(slave, (24, 80))
-    words = job(finished, site, tmp_path, "--video", "Radio2", "--preset", "ultrafast")
-    with subprocess.Popen(words, stdout=slave, stderr=slave) as run:
+    arguments = job(finished, site, tmp_path, "--video", "Radio2", "--preset", "ultrafast")
+    with subprocess.Popen(arguments, stdout=slave, stderr=slave) as run:
         os.close(slave)
         shown = b""
         while True:
@@ -160,10 +162,10 @@ async def test_a_stopped_terminal_stops_only_its_output(
     """After Ctrl-S the clip is still made; after Ctrl-Q the end is printed and the exit code returned."""
     master, slave = pty.openpty()
     termios.tcsetwinsize(slave, (24, 80))
-    words = job(finished, site, tmp_path, "--video", "Radio2", "--preset", "ultrafast")
-    words = [sys.executable, "-c", TERMINAL, *words]
+    arguments = job(finished, site, tmp_path, "--video", "Radio2", "--preset", "ultrafast")
+    arguments = [sys.executable, "-c", TERMINAL, *arguments]
     metadata = tmp_path / "metadata.jsonl"
-    with subprocess.Popen(words, stdin=slave, stdout=slave, stderr=slave, start_new_session=True) as run:
+    with subprocess.Popen(arguments, stdin=slave, stdout=slave, stderr=slave, start_new_session=True) as run:
         shown = b""
         while b"videos" not in shown:
             shown += os.read(master, 1 << 16)
@@ -188,8 +190,8 @@ async def test_without_a_terminal_plain_lines_are_printed(
     finished: Finished, site: demo.StandIn, tmp_path: Path
 ) -> None:
     """No bars, no control characters; the summary is on stdout."""
-    words = job(finished, site, tmp_path, "--video", "Radio2", "--preset", "ultrafast")
-    run = subprocess.run(words, check=True, capture_output=True, text=True, timeout=90)
+    arguments = job(finished, site, tmp_path, "--video", "Radio2", "--preset", "ultrafast")
+    run = subprocess.run(arguments, check=True, capture_output=True, text=True, timeout=90)
     assert run.stdout.startswith("1 clip written")
     assert not any(ord(sign) < 32 and sign != "\n" for sign in run.stdout + run.stderr)
 
@@ -198,8 +200,8 @@ async def test_json_output_is_one_object_per_line(
     finished: Finished, site: demo.StandIn, tmp_path: Path
 ) -> None:
     """From the first event to the last, and no other output on stdout."""
-    words = job(finished, site, tmp_path, "--video", "Radio2", "--preset", "ultrafast", "--json")
-    run = subprocess.run(words, check=True, capture_output=True, text=True, timeout=90)
+    arguments = job(finished, site, tmp_path, "--video", "Radio2", "--preset", "ultrafast", "--json")
+    run = subprocess.run(arguments, check=True, capture_output=True, text=True, timeout=90)
     printed = [json.loads(line) for line in run.stdout.splitlines()]
     assert (printed[0]["type"], printed[-1]["type"]) == ("run_started", "run_ended")
     assert "hdtf_async" not in run.stderr
@@ -207,9 +209,13 @@ async def test_json_output_is_one_object_per_line(
 
 async def test_the_demo_command_runs_the_whole_job(footage: Path, tmp_path: Path) -> None:
     """It prints a command that a user can run, and exits with 0; a second run finds all clips done."""
-    words = ["demo", "--out", str(tmp_path / "clips"), "--footage", str(footage)]
+    arguments = ["demo", "--out", str(tmp_path / "clips"), "--footage", str(footage)]
     run = subprocess.run(
-        [sys.executable, "-m", "hdtf_async", *words], check=False, capture_output=True, text=True, timeout=110
+        [sys.executable, "-m", "hdtf_async", *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=110,
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout.startswith("10 clips written")
@@ -230,20 +236,20 @@ def test_the_printed_command_of_the_demo_fits_80_columns(tmp_path: Path) -> None
     (tmp_path / "python").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     (tmp_path / "python").chmod(0o755)
     shell = command.partition("yourself:\n")[2]
-    words = subprocess.run(
+    parsed = subprocess.run(
         ["/bin/sh", "-ec", shell], env={"PATH": str(tmp_path)}, check=True, capture_output=True, text=True
     ).stdout.splitlines()
-    assert words[-1] == f"--yt-dlp-args={site.yt_dlp_args}"
-    assert words[-5:-1] == ["--pace", "0.5", "--source", str(temporary / "tables")]
+    assert parsed[-1] == f"--yt-dlp-args={site.yt_dlp_args}"
+    assert parsed[-5:-1] == ["--pace", "0.5", "--source", str(temporary / "tables")]
 
 
 @pytest.mark.parametrize("keeps", [False, True])
 async def test_an_interrupt_while_the_demo_renders_promises_nothing(keeps: bool, tmp_path: Path) -> None:
     """It names the film that it renders; only kept footage is available for the next run."""
     before = children()
-    words = [sys.executable, "-m", "hdtf_async", "demo", "--out", str(tmp_path / "clips")]
-    words += ["--footage", str(tmp_path / "footage")] if keeps else []
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as run:
+    arguments = [sys.executable, "-m", "hdtf_async", "demo", "--out", str(tmp_path / "clips")]
+    arguments += ["--footage", str(tmp_path / "footage")] if keeps else []
+    with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as run:
         assert run.stderr is not None
         assert run.stderr.readline() == "Rendering video 1 of 6\n"
         run.send_signal(signal.SIGINT)

@@ -443,10 +443,10 @@ def test_no_module_executes_text(path: Path) -> None:
 @pytest.mark.parametrize("directory", ["hdtf_async", "tests", "tests/support/fakes", "benchmarks"])
 def test_the_linter_forbids_it_everywhere(directory: str, source: str, rule: str) -> None:
     """With this project's configuration, for the package, the tests and the benchmarks."""
-    words = [sys.executable, "-m", "ruff", "check", "--no-cache", "--output-format", "concise"]
-    words += ["--stdin-filename", f"{directory}/new.py", "-"]
+    command = [sys.executable, "-m", "ruff", "check", "--no-cache", "--output-format", "concise"]
+    command += ["--stdin-filename", f"{directory}/new.py", "-"]
     root = readme.ROOT
-    ended = subprocess.run(words, input=source, capture_output=True, text=True, check=False, cwd=root)
+    ended = subprocess.run(command, input=source, capture_output=True, text=True, check=False, cwd=root)
     assert ended.returncode == 1, ended.stderr
     assert f" {rule} " in ended.stdout
 

@@ -41,7 +41,7 @@ SECRET = re.compile(r"https?://|googlevideo|127\.0\.0\.1|\bsig=|\bexpire\b|\bei=
 
 
 async def run(
-    footage: Path, directory: Path, program: Path | None, *words: str, **variables: str
+    footage: Path, directory: Path, program: Path | None, *arguments: str, **variables: str
 ) -> tuple[str, Any]:
     """Run ``tests/live`` against the full mock in place of YouTube; return its output and report."""
     tables, report = directory / "tables", directory / "report.json"
@@ -54,7 +54,7 @@ async def run(
         } | variables  # fmt: skip
         environment = {f"{live_report.SWITCH}_{name}": value for name, value in settings.items()}
         environment |= {live_report.SWITCH: "1"} | mock.environment
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/live", *words]
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/live", *arguments]
         ended = subprocess.run(
             command, cwd=readme.ROOT, env={**os.environ, **environment}, capture_output=True, text=True,
             check=False, timeout=280,

@@ -39,8 +39,16 @@ EQUIVALENT = "core.sizes\tuntested\t0 -> 1\tit is nobody's business\n"
 
 def mutated(root: Path, *options: str) -> tuple[int, str]:
     """Run the benchmark on a repository; return its exit code and output."""
-    words = [sys.executable, str(PROGRAM), "--root", str(root), "--results", str(root / "results"), *options]
-    ended = subprocess.run(words, capture_output=True, text=True, check=False, timeout=250)
+    command = [
+        sys.executable,
+        str(PROGRAM),
+        "--root",
+        str(root),
+        "--results",
+        str(root / "results"),
+        *options,
+    ]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=250)
     assert "Traceback" not in ended.stderr, ended.stderr
     return ended.returncode, ended.stdout + ended.stderr
 

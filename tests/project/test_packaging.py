@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 PROJECT = tomllib.loads((readme.ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
 
-def run(*words: str | Path, where: Path, **environ: str) -> str:
+def run(*arguments: str | Path, where: Path, **environ: str) -> str:
     """Run a program to its end and return its output."""
     done = subprocess.run(
-        [str(word) for word in words],
+        [str(argument) for argument in arguments],
         cwd=where, check=False, capture_output=True, text=True, timeout=900, env={**os.environ, **environ},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

@@ -162,7 +162,7 @@ def _decided(clip: Clip, raw: Raw, form: Form) -> dict[str, Any]:
         "interval": [cut.interval.start, cut.interval.end],
         "frames": cut.frames,
         "source": asdict(cut.source) if cut.source else None,
-        "commands": [shlex.join(words) for words in commands],
+        "commands": [shlex.join(command) for command in commands],
     }
 
 

@@ -100,14 +100,14 @@ def phases(alive: Mapping[int, Sequence[str]], out: Path) -> list[str]:
     """Return what was in progress, from the living children and the content of the directory."""
     found = set()
     encoding = set()
-    for words in alive.values():
-        if "-J" in words:
+    for arguments in alive.values():
+        if "-J" in arguments:
             found.add("asking")
-        if "--load-info-json" in words:
+        if "--load-info-json" in arguments:
             found.add("downloading")
-        if "-progress" in words:
+        if "-progress" in arguments:
             found.add("encoding")
-            encoding.add(words[-1].rpartition("/")[2])
+            encoding.add(arguments[-1].rpartition("/")[2])
     names = listed(out)
     temporary = {name.rpartition("/")[2] for name in names if is_temporary(name)}
     if any(map(is_view, temporary)):

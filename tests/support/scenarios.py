@@ -113,9 +113,9 @@ def says(reason: str, status: str = "ERROR", **more: object) -> Answer:
     return Answer(playability={"status": status, "reason": reason} | more)
 
 
-def unavailable(words: str, status: str = "ERROR") -> Answer:
+def unavailable(subreason: str, status: str = "ERROR") -> Answer:
     """Return YouTube's answer for an unavailable video, with a subreason."""
-    texts = {"reason": {"simpleText": _UNAVAILABLE}, "subreason": {"simpleText": words}}
+    texts = {"reason": {"simpleText": _UNAVAILABLE}, "subreason": {"simpleText": subreason}}
     return says(_UNAVAILABLE, status, errorScreen={"playerErrorMessageRenderer": texts})
 
 

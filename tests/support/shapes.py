@@ -56,9 +56,11 @@ def draw_numbers(directory: Path, width: int = WIDTH, height: int = HEIGHT) -> s
     if not (directory / name).exists():
         raw = directory / "numbers.yuv"
         raw.write_bytes(b"".join(map(_drawing, range(FRAMES))))
-        words = f"-f rawvideo -pix_fmt yuv420p -video_size {WIDTH}x{HEIGHT} -framerate {RATE} -i {raw.name}"
+        arguments = (
+            f"-f rawvideo -pix_fmt yuv420p -video_size {WIDTH}x{HEIGHT} -framerate {RATE} -i {raw.name}"
+        )
         larger = f"-vf scale={width}:{height}:flags=neighbor -c:v ffv1 -threads 1 {name}"
-        media.ffmpeg(directory, f"-v error {words} {larger}")
+        media.ffmpeg(directory, f"-v error {arguments} {larger}")
         raw.unlink()
     return f"-i {name}"
 
@@ -400,19 +402,19 @@ DELAYED = 3.5 / RATE
 
 
 def plain(
-    directory: Path, name: str, words: str = H264, *, pick: str | None = None, audio: str = "aac"
+    directory: Path, name: str, arguments: str = H264, *, pick: str | None = None, audio: str = "aac"
 ) -> Path:
     """Render a video with its audio; `pick` is an expression of ``n`` that selects the kept frames."""
     filters = f"-vf select='{pick}' -fps_mode passthrough " if pick else ""
     numbers, beeps = draw_numbers(directory), draw_beeps(directory)
-    media.ffmpeg(directory, f"-v error {numbers} {beeps} {filters}{words} -c:a {audio} {name}")
+    media.ffmpeg(directory, f"-v error {numbers} {beeps} {filters}{arguments} -c:a {audio} {name}")
     return directory / name
 
 
-def joined(directory: Path, name: str, first: str, second: str, words: str = "-c copy") -> Path:
+def joined(directory: Path, name: str, first: str, second: str, arguments: str = "-c copy") -> Path:
     """Concatenate two files without encoding them again."""
     (directory / "list.txt").write_text(f"file {first}\nfile {second}\n")
-    media.ffmpeg(directory, f"-v error -f concat -i list.txt {words} {name}")
+    media.ffmpeg(directory, f"-v error -f concat -i list.txt {arguments} {name}")
     return directory / name
 
 

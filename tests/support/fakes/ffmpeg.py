@@ -10,7 +10,7 @@ import re
 import sys
 
 from fakes import mp4
-from fakes.stage import Job, free_words
+from fakes.stage import Job, free_arguments
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,24 +55,24 @@ _MICROSECONDS = 10**6
 class _RefusedError(Exception):
     """ffmpeg's message and its exit code."""
 
-    def __init__(self, words: str, code: int) -> None:
-        super().__init__(words)
-        self.words, self.code = words, code
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.words, self.code = message, code
 
 
-def main(stage: str, begun: float, words: list[str]) -> int:
+def main(stage: str, begun: float, arguments: list[str]) -> int:
     """Run the command line and return the exit code: 2 where it is not a known one."""
-    if words == ["-version"]:
+    if arguments == ["-version"]:
         job = Job(stage, "version", "-", begun)
         sys.stdout.write(_VERSION)
         sys.stdout.flush()
         return job.end()
-    if words[-1] == "-":
-        free_words(words, _LOOK)  # it always finds progressive frames, and takes no time
+    if arguments[-1] == "-":
+        free_arguments(arguments, _LOOK)  # it always finds progressive frames, and takes no time
         sys.stderr.write("[Parsed_idet_7 @ 0x1] Multi frame detection: TFF: 0 BFF: 0 Progressive: 50\n")
         return 0
     try:
-        start, source, chain, _preset, _crf, _threads, base, target = free_words(words, _CUT)
+        start, source, chain, _preset, _crf, _threads, base, target = free_arguments(arguments, _CUT)
         filters = _filters(chain, base)
     except ValueError as unknown:
         sys.stderr.write(

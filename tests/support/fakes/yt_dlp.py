@@ -10,7 +10,7 @@ import os
 import sys
 
 from fakes import mp4
-from fakes.stage import FREE, Job, free_words
+from fakes.stage import FREE, Job, free_arguments
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,18 +46,18 @@ ENLARGED = 720
 """Height of a best format that YouTube also offers upscaled to 1080."""
 
 
-def main(stage: str, begun: float, words: list[str]) -> int:
+def main(stage: str, begun: float, arguments: list[str]) -> int:
     """Run the command line and return the exit code: 2 where it is not one of the three known ones."""
     try:
-        free_words(words[: len(_COMMON)], _COMMON)
-        rest = words[len(_COMMON) :]
+        free_arguments(arguments[: len(_COMMON)], _COMMON)
+        rest = arguments[len(_COMMON) :]
         if rest[:1] == ["--load-info-json"]:
-            return _fetch(stage, begun, *free_words(rest, _FETCH))
+            return _fetch(stage, begun, *free_arguments(rest, _FETCH))
         if rest[:1] == ["--plugin-dirs"]:
-            free_words(rest, _TEST)
+            free_arguments(rest, _TEST)
             sys.stdout.write(json.dumps({"hdtf_async": SOLVED}) + "\n")
             return 0
-        (address,) = free_words(rest, _ASK)
+        (address,) = free_arguments(rest, _ASK)
     except ValueError as unknown:
         sys.stderr.write(
             f"Usage: yt-dlp [OPTIONS] URL [URL...]\n\nyt-dlp: error: no such option: {unknown}\n"

@@ -18,9 +18,9 @@ from hdtf_async.dataset import tables
 GROUPS = (WHICH, NETWORK, ENCODE, DISK, TOOLS, PRINT)
 
 
-def planned(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
+def planned(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
     """Return the output of `plan --json`."""
-    assert main.main(["plan", "--json", *words]) == 0
+    assert main.main(["plan", "--json", *arguments]) == 0
     plan: dict[str, Any] = json.loads(capsys.readouterr().out)
     return plan
 
@@ -85,7 +85,7 @@ def test_plan_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("arguments", "message"),
     [
         ([], "--out DIR is required"),
         (["--out", "x", "--siez", "3"], "did you mean --size?"),
@@ -116,7 +116,7 @@ def test_plan_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ],
 )
 def test_an_invalid_command_line_exits_with_2_and_a_message(
-    words: list[str],
+    arguments: list[str],
     message: str,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
@@ -125,7 +125,7 @@ def test_an_invalid_command_line_exits_with_2_and_a_message(
     """One line or two, no traceback, and no file is created."""
     monkeypatch.chdir(tmp_path)
     try:
-        code = main.main(words)
+        code = main.main(arguments)
     except SystemExit as left:
         code = left.code if isinstance(left.code, int) else -1
     printed = capsys.readouterr()

@@ -91,8 +91,8 @@ def test_precedence_is_command_line_then_environment_then_named_file(
     named.write_text('subset = ["WDA"]\nlimit = 2\n')
     monkeypatch.setenv("HDTF_ASYNC_SUBSET", "WRA")
 
-    def planned(*words: str) -> dict[str, Any]:
-        assert main.main(["plan", "--json", *words]) == 0
+    def planned(*arguments: str) -> dict[str, Any]:
+        assert main.main(["plan", "--json", *arguments]) == 0
         plan: dict[str, Any] = json.loads(capsys.readouterr().out)
         return plan
 
@@ -211,17 +211,17 @@ def test_a_command_only_uses_its_own_options(
 
 
 @pytest.mark.parametrize(
-    ("words", "unknown"),
+    ("arguments", "unknown"),
     [(("merge", "--config", "/dev/null"), "--config"), (("check", "--no-report"), "--no-report"),
      (("check", "--scratch", "x"), "--scratch"), (("demo", "--limit", "1"), "--limit")],
     ids=" ".join,
 )  # fmt: skip
 def test_no_command_offers_options_that_it_would_ignore(
-    words: tuple[str, ...], unknown: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    arguments: tuple[str, ...], unknown: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """They are unknown options."""
     with pytest.raises(SystemExit):
-        main.main([*words, "--out", str(tmp_path)])
+        main.main([*arguments, "--out", str(tmp_path)])
     assert f"unrecognized arguments: {unknown}" in capsys.readouterr().err
 
 

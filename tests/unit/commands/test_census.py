@@ -112,11 +112,11 @@ async def test_a_census_without_answers_exits_with_75(demo_tables: Path, tmp_pat
 
 def test_census_requires_a_directory_and_only_network_options(capsys: pytest.CaptureFixture[str]) -> None:
     """Other options are errors."""
-    for words, message in (
+    for arguments, message in (
         (["census"], "--out DIR is required"),
         (["census", "--out", "x", "--size", "256"], "--size"),
     ):
         with pytest.raises(SystemExit) as ended:
-            main.main(words)
+            main.main(arguments)
         assert ended.value.code == ExitCode.USAGE
         assert message in capsys.readouterr().err

@@ -162,10 +162,10 @@ async def test_damage_with_a_matching_hash_is_found_by_decoding(out: Path) -> No
     shallow, deep = await checked(out), await checked(out, deep=True)
     assert named(shallow) == {f"{GONE}.mp4": "wrong"}
     assert named(deep) == {f"{FLIPPED}.mp4": "wrong", f"{GONE}.mp4": "wrong"}
-    words = {found.file: found.words for found in deep.found}
-    assert words[f"{FLIPPED}.mp4"].startswith("cannot be decoded: ")
-    assert "0x" not in words[f"{FLIPPED}.mp4"], "no address in ffmpeg's memory: the same words each time"
-    assert "100 frames decoded, recorded 99" in words[f"{GONE}.mp4"]
+    messages = {found.file: found.words for found in deep.found}
+    assert messages[f"{FLIPPED}.mp4"].startswith("cannot be decoded: ")
+    assert "0x" not in messages[f"{FLIPPED}.mp4"], "no address in ffmpeg's memory: the same words each time"
+    assert "100 frames decoded, recorded 99" in messages[f"{GONE}.mp4"]
 
 
 async def test_decoding_uses_encode_tokens(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -456,13 +456,13 @@ def test_exit_codes_of_invalid_command_lines_and_local_errors(
     out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """2 for the command line, 4 if there is nothing to check or no tool; and no file is created."""
-    for words, message in (
+    for arguments, message in (
         (["check"], "--out DIR is required"),
         (["check", "--out", "x", "--size", "256"], "--size"),
         (["check", "--out", "x", "--recut"], "--recut"),
     ):
         with pytest.raises(SystemExit) as ended:
-            main.main(words)
+            main.main(arguments)
         assert ended.value.code == ExitCode.USAGE
         assert message in capsys.readouterr().err
     for more in ([], ["--repair"]):

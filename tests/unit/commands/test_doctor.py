@@ -113,8 +113,8 @@ def test_the_command_prints_ready_or_not_ready(tmp_path: Path, capsys: pytest.Ca
     """Lines of text or one JSON object; exit code 0 or 4."""
     assert main.main(["doctor", "--out", str(tmp_path), "--min-free", "0", "--limit", "1"]) == ExitCode.DONE
     assert capsys.readouterr().out.endswith("Ready.\n")
-    words = ["doctor", "--json", "--out", str(tmp_path), "--ffmpeg", str(tmp_path / "nowhere")]
-    assert main.main(words) == ExitCode.LOCAL
+    arguments = ["doctor", "--json", "--out", str(tmp_path), "--ffmpeg", str(tmp_path / "nowhere")]
+    assert main.main(arguments) == ExitCode.LOCAL
     report = json.loads(capsys.readouterr().out)
     assert report["ready"] is False
     (wrong,) = (sign for sign in report["signs"] if sign["verdict"] == "wrong")

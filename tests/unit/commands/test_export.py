@@ -186,17 +186,17 @@ async def test_clips_with_other_settings_are_rejected_with_the_command_for_them(
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "messages"),
     [
         ({"fps": 29.97003}, "29.97003 fps, not 25"),
         ({"width": 514}, "514x512 pixels, not 512x512"),
     ],
 )
-def test_differences_from_a_recipe_are_reported(change: dict[str, Any], words: str) -> None:
+def test_differences_from_a_recipe_are_reported(change: dict[str, Any], messages: str) -> None:
     """In the units of the recipe."""
     metadata = {"fps": 25.0, "width": 512, "height": 512, "sound_codec": "aac", "wav": "a.wav"}
     assert [*RECIPES["real3dportrait"].flaws(ClipRecord(metadata))] == []
-    assert [*RECIPES["real3dportrait"].flaws(ClipRecord(metadata | change))] == [words]
+    assert [*RECIPES["real3dportrait"].flaws(ClipRecord(metadata | change))] == [messages]
 
 
 @pytest.mark.parametrize("place", ["videos/RD_Radio2_000.mp4", "audios/WRA_Guest1_000.wav", "train.txt"])
@@ -352,12 +352,12 @@ async def test_an_export_uses_the_split_of_the_directory(formed: Formed, tmp_pat
 
 def test_the_export_command(formed: Formed, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It prints a summary and a remedy; unsuitable settings exit with 2, a file in the way with 4."""
-    words = ["export", "--recipe", "latentsync", "--out", str(formed.out), "--to"]
-    assert main([*words, str(tmp_path / "tree")]) == 0
+    arguments = ["export", "--recipe", "latentsync", "--out", str(formed.out), "--to"]
+    assert main([*arguments, str(tmp_path / "tree")]) == 0
     output = capsys.readouterr().out
     assert output.startswith("3 clips (1 train, 1 val, 1 test): 3 linked; 3 new, 0 removed\n")
     assert RECIPES["latentsync"].use in output
-    assert main([*words, str(formed.out / "tree")]) == 4
+    assert main([*arguments, str(formed.out / "tree")]) == 4
     assert main(["export", "--recipe", "hallo", "--out", str(tmp_path), "--to", str(tmp_path / "x")]) == 2
 
 
@@ -366,11 +366,11 @@ def test_explicit_options_override_the_recipe(
 ) -> None:
     """Even with the default value, or from file and environment."""
 
-    def form(*words: str) -> dict[str, Any]:
+    def form(*arguments: str) -> dict[str, Any]:
         parser = flags.Parser("", "")
         flags.add(parser, Options)
         flags.add_recipe(parser)
-        return flags.made(Options, parser.read(words)).form.to_json()
+        return flags.made(Options, parser.read(arguments)).form.to_json()
 
     preset = form("--recipe", "hallo")
     assert (preset["size"], preset["fps"], preset["audio"]) == (512, "25", "both")

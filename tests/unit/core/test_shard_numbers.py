@@ -71,7 +71,7 @@ def test_at_most_eight_shards_are_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("merged", "words", "code"),
+    ("merged", "message", "code"),
     [
         (Merged(3, Counter()), "3 clips, 0 missing", ExitCode.DONE),
         (Merged(3, Counter({Reason.PRIVATE: 2})), "3 clips, 2 missing", ExitCode.GIVEN_UP),
@@ -83,9 +83,11 @@ def test_at_most_eight_shards_are_named() -> None:
         ),
     ],
 )
-def test_all_shards_together_are_done_when_each_has_ended(merged: Merged, words: str, code: ExitCode) -> None:
+def test_all_shards_together_are_done_when_each_has_ended(
+    merged: Merged, message: str, code: ExitCode
+) -> None:
     """Until then another run may help."""
-    assert (merged.words, merged.exit_code) == (words, code)
+    assert (merged.words, merged.exit_code) == (message, code)
 
 
 def slurm(task: int, count: int, first: int, last: int) -> dict[str, str]:
@@ -116,7 +118,7 @@ def test_a_batch_system_sets_the_shard(variables: dict[str, str], shard: Shard |
 
 
 @pytest.mark.parametrize(
-    ("variables", "words"),
+    ("variables", "message"),
     [
         ({"JOB_COMPLETION_INDEX": "2"}, "JOB_COMPLETION_INDEX=2: number of shards unknown: set HDTF_SHARDS"),
         ({"JOB_COMPLETION_INDEX": "3", "HDTF_SHARDS": "3"}, "JOB_COMPLETION_INDEX=3: invalid shard 3/3"),
@@ -127,8 +129,8 @@ def test_a_batch_system_sets_the_shard(variables: dict[str, str], shard: Shard |
         (slurm(0, 2, 5, 5), "invalid shard -5/2"),
     ],
 )
-def test_incomplete_variables_of_a_batch_system_are_rejected(variables: dict[str, str], words: str) -> None:
+def test_incomplete_variables_of_a_batch_system_are_rejected(variables: dict[str, str], message: str) -> None:
     """The user must then set it."""
-    with pytest.raises(ValueError, match=words) as failed:
+    with pytest.raises(ValueError, match=message) as failed:
         from_environment(variables)
     assert str(failed.value).endswith("; use --shard I/N")

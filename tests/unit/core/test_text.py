@@ -216,11 +216,11 @@ def test_output_of_tools_is_printed_safely(
 ) -> None:
     """Versions, runtimes and errors of --ffmpeg and --yt-dlp, in `doctor`."""
     raw_bytes = hostile.encode("utf-8", "surrogateescape" if "\udce9" not in hostile else "replace")
-    words = (
+    output = (
         b"ffmpeg version " + raw_bytes + b"9 Copyright\n[debug] yt-dlp version 2026.01.01" + raw_bytes + b"\n"
         b"[debug] JS runtimes: " + raw_bytes + b"\n" + raw_bytes + b"\n"
     )
-    (tmp_path / "words").write_bytes(words)
+    (tmp_path / "words").write_bytes(output)
     tool = tmp_path / "tool"
     tool.write_text(f"#!/bin/sh\ncat {tmp_path / 'words'}\ncat {tmp_path / 'words'} >&2\n")
     tool.chmod(0o755)

@@ -402,7 +402,7 @@ RIGHT = replace(FACTS, width=96, height=64, frames=38, last=1.48, end=1.52)
 
 
 @pytest.mark.parametrize(
-    ("facts", "words"),
+    ("facts", "message"),
     [
         (replace(RIGHT, frames=37), "37"),
         (replace(RIGHT, frames=39), "39"),
@@ -412,14 +412,14 @@ RIGHT = replace(FACTS, width=96, height=64, frames=38, last=1.48, end=1.52)
         (replace(RIGHT, fps=29.97), "29.97"),
     ],
 )
-def test_each_wrong_property_of_a_clip_is_detected(facts: MediaInfo, words: str) -> None:
+def test_each_wrong_property_of_a_clip_is_detected(facts: MediaInfo, message: str) -> None:
     """Frames, sides, codec and rate, and the message names it."""
     wanted = plan_cut(CLIP, raw_with(FACTS, CLIP, 37), Form(fps=Fraction(25)))
     verify(wanted, RIGHT, 38)
     with pytest.raises(Failure) as failure:
         verify(wanted, facts, 38)
     assert failure.value.reason is Reason.CLIP_WRONG
-    assert words in failure.value.words
+    assert message in failure.value.words
     with pytest.raises(Failure, match="ffmpeg counted 36 frames, expected 38"):
         verify(wanted, RIGHT, 36)
 

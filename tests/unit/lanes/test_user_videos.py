@@ -62,11 +62,11 @@ def options(tmp_path: Path) -> Options:
     )  # fmt: skip
 
 
-def film(drawn: Path, name: str, words: str = f"{H264} -c:a aac") -> Path:
+def film(drawn: Path, name: str, arguments: str = f"{H264} -c:a aac") -> Path:
     """Render a numbered video with beeps, once."""
     if not (drawn / name).exists():
         numbers, beeps = shapes.draw_numbers(drawn), shapes.draw_beeps(drawn)
-        media.ffmpeg(drawn, f"-v error {numbers} {beeps} {words} {name}")
+        media.ffmpeg(drawn, f"-v error {numbers} {beeps} {arguments} {name}")
     return drawn / name
 
 
@@ -248,25 +248,25 @@ async def test_each_file_that_is_not_used_is_named(drawn: Path, tmp_path: Path, 
     signs = await doctor.examine(options)
     named = [sign.words for sign in signs if sign.subject == "own files" and sign.verdict is Status.WARNING]
     for name in (f"{ID}.mp4", "RD_Shape.rmvb", "RD_Shape.mp4.part"):
-        assert any(name in words and "RD_Shape" in words for words in named), name
+        assert any(name in message and "RD_Shape" in message for message in named), name
 
 
 def test_the_plan_counts_no_download_for_an_existing_video(
     drawn: Path, options: Options, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """And names each unused file by its name alone."""
-    words = ["--source", str(options.source), "--subset", "RD", "--raw-dir", str(options.raw_dirs[0])]
-    assert main(["plan", "--json", *words]) == 0
+    arguments = ["--source", str(options.source), "--subset", "RD", "--raw-dir", str(options.raw_dirs[0])]
+    assert main(["plan", "--json", *arguments]) == 0
     assert json.loads(capsys.readouterr().out)["downloads"] == 1
     put(film(drawn, "film.mp4"), options, f"{ID}.ts")
     (options.raw_dirs[0] / "RD_Shape.rmvb").touch()
-    assert main(["plan", "--json", *words]) == 0
+    assert main(["plan", "--json", *arguments]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert (printed["downloads"], printed["at_hand"], printed["least_bytes"]) == (0, 1, 0)
     assert [(each["file"], each["kind"]) for each in printed["raw_dir"]] == [
         (f"{ID}.ts", "video"), ("RD_Shape.rmvb", "neither"),
     ]  # fmt: skip
-    assert main(["plan", *words]) == 0
+    assert main(["plan", *arguments]) == 0
     shown = capsys.readouterr().out
     assert "RD_Shape: RD_Shape.rmvb: .rmvb files are not supported" in shown
     assert "1 of these videos need no download" in shown
@@ -294,8 +294,8 @@ def test_the_plan_counts_downloads_of_missing_streams(
     drawings = {"silent.mp4": f"-map 0:v {H264}", "sound.webm": "-map 1:a -c:a libopus"}
     for name, drawing in files.items():
         put(film(drawn, drawing, drawings[drawing]), options, name)
-    words = ["--source", str(options.source), "--subset", "RD", "--raw-dir", str(options.raw_dirs[0])]
-    assert main(["plan", "--json", "--audio", audio, *words]) == 0
+    arguments = ["--source", str(options.source), "--subset", "RD", "--raw-dir", str(options.raw_dirs[0])]
+    assert main(["plan", "--json", "--audio", audio, *arguments]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed["downloads"] == downloads
     # Only the audio file alone is unusable.

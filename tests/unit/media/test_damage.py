@@ -67,12 +67,12 @@ class Packet:
 @cache
 def drawn(directory: Path, kind: str) -> tuple[Path, tuple[Packet, ...]]:
     """Draw eight seconds of moving numbers with noise; return the packets too, in decode order."""
-    ending, words = KINDS[kind]
+    ending, arguments = KINDS[kind]
     path = directory / f"{kind.replace(' ', '_')}.{ending}"
     numbers, beeps = shapes.draw_numbers(directory), shapes.draw_beeps(directory)
     # Noise, so that every frame has bytes that can be damaged.
-    words = f"{numbers} {beeps} -vf scale=320:240,noise=alls=8:allf=t:all_seed=1 {words} {path.name}"
-    media.ffmpeg(directory, f"-v error {words}")
+    arguments = f"{numbers} {beeps} -vf scale=320:240,noise=alls=8:allf=t:all_seed=1 {arguments} {path.name}"
+    media.ffmpeg(directory, f"-v error {arguments}")
     return path, packets(path)
 
 
@@ -193,8 +193,8 @@ HEALTHY = {
 @pytest.mark.parametrize("name", HEALTHY)
 async def test_no_damage_is_found_in_an_undamaged_video(name: str, prober: Prober, tmp_path: Path) -> None:
     """Frames that cannot be decoded at the start of decoding are no damage, and variable rates neither."""
-    words, pick = HEALTHY[name]
-    path = shapes.plain(tmp_path, name, words, pick=pick or None)
+    arguments, pick = HEALTHY[name]
+    path = shapes.plain(tmp_path, name, arguments, pick=pick or None)
     for start in (3.0, 3.5, 4.5):
         clip = shapes.clip_of(start, start + 2)
         wanted = encoder.plan_cut(

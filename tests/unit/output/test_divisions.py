@@ -174,8 +174,8 @@ def test_clips_of_absent_shards_are_listed_as_missing(
     assert reports[-1].absent == absent
     assert reports[-1].exit_code == ExitCode.PASSING
     assert main.main(["merge", "--out", str(out)]) == ExitCode.PASSING
-    words = capsys.readouterr().out
-    assert "Shards 1/4 and 3/4 have not started" in words
+    output = capsys.readouterr().out
+    assert "Shards 1/4 and 3/4 have not started" in output
     there, missing = _listed(out)
     assert there | missing == STEMS
     assert not there & missing

@@ -232,10 +232,10 @@ async def test_a_process_with_progress_is_waited_for(tmp_path: Path, monkeypatch
             go_on.set()
         return acquired
 
-    def slow(*words: Any) -> None:
+    def slow(*arguments: Any) -> None:
         first.set()
         assert go_on.wait(60)
-        write(*words)
+        write(*arguments)
 
     monkeypatch.setattr(descriptors, "lock", locked)
     monkeypatch.setattr(manifests, "write", slow)

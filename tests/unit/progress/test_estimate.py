@@ -266,16 +266,16 @@ def test_the_eta_is_accurate_for_the_whole_dataset(regime: scale.Regime, pace: f
 
 
 @pytest.mark.parametrize(
-    ("number", "words"),
+    ("number", "text"),
     [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (999_499, "999 kB"), (999_600, "1.0 MB"),
      (4.12e10, "41.2 GB"), (2e15, "2000 TB")],
 )  # fmt: skip
-def test_bytes_as_text(number: float, words: str) -> None:
+def test_bytes_as_text(number: float, text: str) -> None:
     """Three digits and a unit."""
-    assert in_bytes(number) == words
+    assert in_bytes(number) == text
 
 
-@pytest.mark.parametrize(("seconds", "words"), [(0, "0.0 s"), (90, "1.5 min"), (3600, "1.00 h")])
-def test_durations_as_text(seconds: float, words: str) -> None:
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0.0 s"), (90, "1.5 min"), (3600, "1.00 h")])
+def test_durations_as_text(seconds: float, text: str) -> None:
     """With a suitable unit."""
-    assert in_hours(seconds) == words
+    assert in_hours(seconds) == text

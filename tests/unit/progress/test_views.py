@@ -192,9 +192,9 @@ async def test_the_bars_are_never_cut_within_a_word(wide: int) -> None:
 def test_lines_are_wrapped_at_words() -> None:
     """Continued lines are indented; a word longer than the line is kept whole, so that it can be copied."""
     assert fold("  12 one two, 12.5 MB three", 20).split("\n") == ["  12 one two,", "    12.5 MB three"]
-    word = "/a/very-long-path" * 3
-    assert fold(f"  note  one two three {word} four\nfive", 24, 8).split("\n") == [
-        "  note  one two three", f"        {word}", "        four", "five",
+    path = "/a/very-long-path" * 3
+    assert fold(f"  note  one two three {path} four\nfive", 24, 8).split("\n") == [
+        "  note  one two three", f"        {path}", "        four", "five",
     ]  # fmt: skip
 
 
@@ -206,7 +206,7 @@ async def test_lines_never_tear_the_bars(level: str) -> None:
     printed = [
         line for event in STORY if (line := line_of(event)) and LEVELS.index(line[0]) >= LEVELS.index(level)
     ]
-    assert screen.lines[:-2] == [line for _, words in printed for line in fold(words, 80).split("\n")]
+    assert screen.lines[:-2] == [line for _, message in printed for line in fold(message, 80).split("\n")]
     assert [line.split()[0] for line in screen.lines[-2:]] == ["videos", "clips"]
 
 

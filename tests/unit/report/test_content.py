@@ -117,13 +117,13 @@ def test_counts_are_at_the_head() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "words"),
+    ("size", "text"),
     [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (12_345_678, "12.3 MB"), (5e9, "5 GB"), (5e15, "5000 TB")],
 )
-def test_sizes_have_three_figures(size: float, words: str) -> None:
+def test_sizes_have_three_figures(size: float, text: str) -> None:
     """Except terabytes."""
     page = content.of(ReportData({}, fetched=int(size)))
-    assert dict(page["counts"])["downloaded"] == words.replace(" ", NBSP)
+    assert dict(page["counts"])["downloaded"] == text.replace(" ", NBSP)
 
 
 @pytest.mark.parametrize(

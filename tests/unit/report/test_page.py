@@ -271,7 +271,7 @@ def test_the_clips_of_an_unavailable_video_are_listed_together(tmp_path: Path) -
 def figures(html: str) -> dict[str, str]:
     """Return the counts at the head of a report."""
     pairs = re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", html)
-    return {words: figure.replace("\N{NO-BREAK SPACE}", " ") for words, figure in pairs}
+    return {label: figure.replace("\N{NO-BREAK SPACE}", " ") for label, figure in pairs}
 
 
 def test_the_main_job_ends_with_a_report_of_all_clips(finished: Finished) -> None:

@@ -136,18 +136,18 @@ async def test_memory_and_runtimes_of_a_child_include_its_descendants(tmp_path: 
     start = "import subprocess, sys\nkept = bytearray(b'x' * (40 << 20))\nsubprocess.run(sys.argv[1:])"
     costs = []
     async with measuring(UNGUARDED) as meter:
-        for word in ("run", "--version"):
+        for argument in ("run", "--version"):
             # The interpreter of a script precedes it on the command line, so it is named like the runtime.
             with meter.cost() as cost:
-                words = [
+                command = [
                     sys.executable,
                     "-c",
                     start,
                     "bash",
                     "-c",
-                    f"exec -a deno {sys.executable} {deno} {word}",
+                    f"exec -a deno {sys.executable} {deno} {argument}",
                 ]
-                await supervisor.run(supervisor.Command(words), deadline=60, guard=meter)
+                await supervisor.run(supervisor.Command(command), deadline=60, guard=meter)
             costs.append(cost)
     assert [cost.runtimes for cost in costs] == [["deno"], []]
     for cost in costs:
@@ -209,7 +209,7 @@ def test_a_workflow_runs_the_live_tests_on_a_schedule_and_never_for_a_change() -
 
 async def test_the_live_tests_are_skipped_by_default() -> None:
     """Even if they are named, so that no ordinary run queries YouTube."""
-    words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/live"]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/live"]
     environment = {name: value for name, value in os.environ.items() if name != live_report.SWITCH}
-    ended = await anyio.run_process(words, cwd=readme.ROOT, env=environment, check=False)
+    ended = await anyio.run_process(command, cwd=readme.ROOT, env=environment, check=False)
     assert b"collected 0 items / 1 skipped" in ended.stdout

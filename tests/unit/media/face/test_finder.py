@@ -219,8 +219,8 @@ async def test_frames_have_the_requested_rate(films: Path) -> None:
 
 def test_frames_are_no_larger_than_necessary(films: Path) -> None:
     """Those of a 2160p video are searched at 720p; smaller ones are unchanged."""
-    words = command(Path("ffmpeg"), planned(films / "RD_Face1.mp4"), (1280, 720))
-    assert "scale=1280:720" in words[words.index("-vf") + 1]
+    arguments = command(Path("ffmpeg"), planned(films / "RD_Face1.mp4"), (1280, 720))
+    assert "scale=1280:720" in arguments[arguments.index("-vf") + 1]
     assert looked_at(3840, 2160) == (1280, 720)
     assert looked_at(1080, 1920) == (720, 1280)
     assert looked_at(640, 360) == (640, 360)
@@ -395,10 +395,16 @@ async def test_a_cancelled_search_leaves_no_child(films: Path) -> None:
     async with anyio.create_task_group() as group:
         group.start_soon(finder().look, planned(films / "RD_Face1.mp4", None), (1280, 720))
         with anyio.fail_after(60):
-            while sum("rawvideo" in words for words in children()) < 2:  # the child's has it too
+            while (
+                sum("rawvideo" in command_line for command_line in children()) < 2
+            ):  # the child's has it too
                 await anyio.sleep(0.01)
         group.cancel_scope.cancel()
-    assert [words for words in children() if "face.detector" in words or "rawvideo" in words] == []
+    assert [
+        command_line
+        for command_line in children()
+        if "face.detector" in command_line or "rawvideo" in command_line
+    ] == []
 
 
 async def test_a_killed_detector_is_a_failure(films: Path) -> None:
@@ -417,17 +423,17 @@ async def test_a_killed_detector_is_a_failure(films: Path) -> None:
     assert not _pids("rawvideo")
 
 
-def _pids(word: str) -> list[int]:
+def _pids(text: str) -> list[int]:
     """Return the pids of this process's own children whose command line contains a word."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
                 parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-                words = (entry / "cmdline").read_bytes()
+                command_line = (entry / "cmdline").read_bytes()
             except OSError:
                 continue
-            if parent == os.getpid() and word.encode() in words:
+            if parent == os.getpid() and text.encode() in command_line:
                 found.append(int(entry.name))
     return found
 

@@ -29,7 +29,7 @@ def test_a_url_is_kept_unchanged(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "words"),
+    ("url", "message"),
     [
         ("ftp://host/x", "a directory, or a URL with s3://, gs://, az://, file:// (got ftp://)"),
         ("S3://bucket", "(got S3://)"),
@@ -41,11 +41,11 @@ def test_a_url_is_kept_unchanged(url: str) -> None:
         ("s3://[bucket", "invalid URL"),
     ],
 )
-def test_an_invalid_url_is_rejected(url: str, words: str) -> None:
+def test_an_invalid_url_is_rejected(url: str, message: str) -> None:
     """With a message about what is accepted."""
     with pytest.raises(OptionsError) as caught:
         Address(url)
-    assert words in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("url", ["s3://key:hush@bucket/x", "az://container/x?sig=hush", "s3://bucket/x#hush"])
@@ -57,7 +57,7 @@ def test_credentials_in_a_url_are_rejected_and_not_repeated(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "words"),
+    ("error", "message"),
     [
         (
             "Generic S3 error: Error performing PUT http://h/x in 1ms - Server returned non-2xx status code:"
@@ -72,9 +72,9 @@ def test_credentials_in_a_url_are_rejected_and_not_repeated(url: str) -> None:
         ),
     ],
 )
-def test_messages_of_errors_contain_no_secrets(error: str, words: str) -> None:
+def test_messages_of_errors_contain_no_secrets(error: str, message: str) -> None:
     """Neither the response body that names the key, nor the signature in a URL."""
-    assert told(error) == words
+    assert told(error) == message
 
 
 @pytest.mark.parametrize("path", ["clips", "./a", "/a/b", "~/x", "a:b", "C:/x"])
