@@ -150,20 +150,20 @@ async def test_a_bucket_has_the_same_files_as_a_directory(
     request.getfixturevalue("no_children")
     again = await hdtf_async.download(URL, replace(options, scratch=tmp_path / "another machine"))
     assert (again.there, again.done, again.exit_code) == (len(report.done), [], ExitCode.DONE)
-    told = front.counted()
-    assert not [kind for kind in told if kind.startswith("PUT") and kind != "PUT _locks"], told
-    assert not [kind for kind in told if kind.endswith("mp4")], "the listing says which clips are there"
+    counts = front.counted()
+    assert not [kind for kind in counts if kind.startswith("PUT") and kind != "PUT _locks"], counts
+    assert not [kind for kind in counts if kind.endswith("mp4")], "the listing says which clips are there"
 
 
 async def test_a_clip_takes_two_requests(front: Front, finished: Finished) -> None:
     """One request for the clip and one for its record; the number of other requests is constant."""
     await hdtf_async.download(URL, finished.options)
-    told = front.counted()
+    counts = front.counted()
     clips = len(finished.report.done)
-    assert told["PUT mp4"] == clips
-    assert told["PUT _journal"] <= clips + 4, "the run, its end, and what was noted"
-    others = sum(told.values()) - told["PUT mp4"] - told["PUT _journal"]
-    assert others <= 20, told
+    assert counts["PUT mp4"] == clips
+    assert counts["PUT _journal"] <= clips + 4, "the run, its end, and what was noted"
+    others = sum(counts.values()) - counts["PUT mp4"] - counts["PUT _journal"]
+    assert others <= 20, counts
 
 
 @pytest.mark.parametrize(
@@ -244,9 +244,9 @@ def test_a_scheduler_can_retry_an_unreachable_store(
     del front
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     assert main(["--out", URL, "--quiet"]) == ExitCode.PASSING
-    said = capsys.readouterr().err
-    assert URL in said
-    assert "hidden-from-all" not in said
+    output = capsys.readouterr().err
+    assert URL in output
+    assert "hidden-from-all" not in output
 
 
 async def test_a_missing_bucket_is_named(front: Front, short: Options) -> None:
@@ -258,7 +258,7 @@ async def test_a_missing_bucket_is_named(front: Front, short: Options) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variables", "words"),
+    ("variables", "message"),
     [
         ({"AWS_ALLOW_HTTP": ""}, "set AWS_ALLOW_HTTP=true"),
         ({"AWS_ENDPOINT_URL": "127.0.0.1:9000"}, "AWS_ENDPOINT_URL: expected the address of a server"),
@@ -271,7 +271,7 @@ async def test_a_missing_bucket_is_named(front: Front, short: Options) -> None:
 )
 def test_a_missing_setting_is_reported_and_is_not_temporary(
     variables: dict[str, str],
-    words: str,
+    message: str,
     front: Front,
     tls: int,
     capsys: pytest.CaptureFixture[str],
@@ -282,7 +282,7 @@ def test_a_missing_setting_is_reported_and_is_not_temporary(
         for name in [name for name, value in variables.items() if not value]:
             del os.environ[name]
         assert main(["--out", URL, "--quiet"]) == ExitCode.LOCAL
-    assert words in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 async def test_a_second_run_is_rejected(front: Front, short: Options) -> None:
@@ -657,10 +657,10 @@ def test_a_run_that_is_terminated_while_it_uploads_a_record_loses_nothing(
         return None
 
     front.rule = rule
-    words = [sys.executable, "-m", "hdtf_async", "--out", URL, "--source", str(finished.options.source)]
-    words += ["--pace", "0", "--no-progress", "--encodes", "1"]
-    words += ["--yt-dlp-args", " ".join(finished.options.yt_dlp_args)]
-    with subprocess.Popen(words, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+    command = [sys.executable, "-m", "hdtf_async", "--out", URL, "--source", str(finished.options.source)]
+    command += ["--pace", "0", "--no-progress", "--encodes", "1"]
+    command += ["--yt-dlp-args", " ".join(finished.options.yt_dlp_args)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
         process.wait(60)
     assert process.returncode == 128 + signal.SIGTERM
     assert sent
@@ -701,10 +701,10 @@ def test_a_killed_run_can_be_continued_on_another_machine(
         return Fault.CUT if begun.is_set() else None
 
     front.rule = rule
-    words = [sys.executable, "-m", "hdtf_async", "--out", URL, "--source", str(finished.options.source)]
-    words += ["--pace", "0", "--no-progress", "--scratch", str(tmp_path / "first")]
-    words += ["--yt-dlp-args", " ".join(finished.options.yt_dlp_args)]
-    with subprocess.Popen(words, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+    command = [sys.executable, "-m", "hdtf_async", "--out", URL, "--source", str(finished.options.source)]
+    command += ["--pace", "0", "--no-progress", "--scratch", str(tmp_path / "first")]
+    command += ["--yt-dlp-args", " ".join(finished.options.yt_dlp_args)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
         process.wait(60)
     assert process.returncode == -signal.SIGKILL
     front.rule = lambda _method, _key: None

@@ -148,8 +148,8 @@ def _array(number: int, count: int, first: int, last: int) -> dict[str, str]:
 )
 def test_the_shard_is_read_from_the_batch_system(variables: dict[str, str], due: str | None) -> None:
     """Arrays may start anywhere and have steps; a user's count has precedence over SLURM's own."""
-    told = from_environment(variables)
-    assert (told and str(told[0])) == due
+    result = from_environment(variables)
+    assert (result and str(result[0])) == due
 
 
 @pytest.mark.parametrize(
@@ -292,8 +292,8 @@ def test_journals_are_read_by_time_and_each_in_its_own_order(
     """Also where a time is missing or a clock was set back."""
     lists = [
         [
-            {"at": (place_, number)} | ({"time": f"2026-01-01T00:00:{second:02d}.000+00:00"} if told else {})
-            for number, (second, told) in enumerate(journal)
+            {"at": (place_, number)} | ({"time": f"2026-01-01T00:00:{second:02d}.000+00:00"} if line else {})
+            for number, (second, line) in enumerate(journal)
         ]
         for place_, journal in enumerate(journals)
     ]
@@ -380,10 +380,10 @@ async def test_a_waiting_merge_uses_the_one_that_started_meanwhile(
     lock = descriptors.lock
 
     def locked(descriptor: int) -> bool:
-        taken = lock(descriptor)
-        if not taken:
+        acquired = lock(descriptor)
+        if not acquired:
             waiting.add(descriptor)
-        return taken
+        return acquired
 
     def write(*_: object) -> None:
         made.append(1)
@@ -484,9 +484,9 @@ async def test_runs_of_all_videos_and_shards_continue_each_other(tmp_path: Path)
 
 
 def _command(finished: Finished, out: Path, *more: str) -> list[str]:
-    words = [sys.executable, "-m", "hdtf_async", "--out", str(out), "--quiet", "--pace", "0"]
-    words += ["--source", str(finished.options.source), "--encodes", "1", "--downloads", "2"]
-    return [*words, f"--yt-dlp-args={shlex.join(finished.options.yt_dlp_args)}", *more]
+    arguments = [sys.executable, "-m", "hdtf_async", "--out", str(out), "--quiet", "--pace", "0"]
+    arguments += ["--source", str(finished.options.source), "--encodes", "1", "--downloads", "2"]
+    return [*arguments, f"--yt-dlp-args={shlex.join(finished.options.yt_dlp_args)}", *more]
 
 
 @pytest.mark.slow
@@ -495,7 +495,7 @@ def test_four_shards_with_two_kills_make_the_same_as_one_run(finished: Finished,
     """Concurrent processes with the real tools: clips, videos and both manifests are equal byte for byte."""
     out = tmp_path / "clips"
     start = [_command(finished, out, "--shard", f"{index}/4") for index in range(4)]
-    copies = [subprocess.Popen(words) for words in start]
+    copies = [subprocess.Popen(arguments) for arguments in start]
     for index in (2, 3):
         journal = out / f"_journal.shard-{index}-of-4.jsonl"
         while copies[index].poll() is None and b'"type": "raw"' not in _content(journal):
@@ -551,10 +551,13 @@ def test_the_command_of_the_container_processes_its_shard(
     (container,) = spec["template"]["spec"]["containers"]
     out = tmp_path / "clips"
     shutil.copytree(finished.out, out)
-    words = [str(out) if word == "/clips" else word for word in (*container["command"], *container["args"])]
+    arguments = [
+        str(out) if argument == "/clips" else argument
+        for argument in (*container["command"], *container["args"])
+    ]
     variables = {each["name"]: each["value"] for each in container["env"]} | {KUBERNETES: str(index)}
     ended = subprocess.run(
-        [sys.executable, *words[1:], "--source", str(finished.options.source)],
+        [sys.executable, *arguments[1:], "--source", str(finished.options.source)],
         env=os.environ | variables, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert ended.returncode == ExitCode.DONE, ended.stderr

@@ -41,11 +41,14 @@ def small(place: Path, size: int) -> Iterator[Callable[[str], None]]:
     """Mount a file system of a given size; return a function that remounts it with options."""
     place.mkdir(exist_ok=True)
 
-    def mount(*words: str) -> bool:
+    def mount(*arguments: str) -> bool:
         program = shutil.which("mount")
         if sys.platform != "linux" or program is None:
             return False
-        return subprocess.run([program, *words, str(place)], check=False, capture_output=True).returncode == 0
+        return (
+            subprocess.run([program, *arguments, str(place)], check=False, capture_output=True).returncode
+            == 0
+        )
 
     if not mount("-t", "tmpfs", "-o", f"size={size}", "tmpfs"):
         pytest.skip("nothing can be mounted here")
@@ -63,9 +66,9 @@ def check_consistent(out: Path, right: Path) -> None:
     """Check that files with a final name are those of an uninterrupted run, and that records match files."""
     contents = media(out)
     assert contents.items() <= media(right).items()
-    told, rest = lines_of(out / METADATA)
+    metadata, rest = lines_of(out / METADATA)
     assert rest == b""
-    assert all(contents[line["file_name"]] == line["sha256"] for line in told)
+    assert all(contents[line["file_name"]] == line["sha256"] for line in metadata)
     assert [name for name in listed(out) if is_temporary(name) and not name.endswith(".download")] == []
 
 
@@ -94,12 +97,12 @@ async def test_the_real_tools_on_a_disk_that_is_too_small(finished: Finished, tm
     options = replace(finished.options, min_free=0, videos=("Guest2",))
     with small(tmp_path / "disk", 200_000) as anew:
         out = tmp_path / "disk" / "clips"
-        said = []
+        messages = []
         for size in (raw // 2, raw + clips // 2 + 60_000):
             anew(f"size={size}")
-            said.append(stopped(await hdtf_async.download(out, options)))
+            messages.append(stopped(await hdtf_async.download(out, options)))
             check_consistent(out, finished.out)
-        assert "No space left on device" in said[-1]
+        assert "No space left on device" in messages[-1]
         anew("size=50m")
         report = await hdtf_async.download(out, options)
         assert (report.exit_code, len(report.done) + report.there) == (ExitCode.DONE, 3)
@@ -207,7 +210,7 @@ async def test_the_next_run_continues_after_any_write_failed(
         check_complete(out, right)
     assert room > 3 * SPEAKERS
     assert unopened
-    assert all("free disk space" in words for words in unopened)
+    assert all("free disk space" in message for message in unopened)
 
 
 async def test_the_pending_bytes_of_running_downloads_count(

@@ -78,9 +78,9 @@ async def run(site: demo.StandIn, directory: Path, *, pace: float, cool_down: fl
     with exported(site.environment):
         async with hdtf_async.running(out, options) as events:
             async for event in events:
-                told = line_of(event)
-                if told is not None and told[0] != "debug" and event.type not in {"clip_done", "raw_ready"}:
-                    lines.append(f"{time.time() - begun:6.1f} s  {told[1]}")
+                text = line_of(event)
+                if text is not None and text[0] != "debug" and event.type not in {"clip_done", "raw_ready"}:
+                    lines.append(f"{time.time() - begun:6.1f} s  {text[1]}")
                 if isinstance(event, LaneClosed | LaneOpened) and closed and not closed[-1].ended:
                     closed[-1].ended = time.time()
                 if isinstance(event, LaneClosed) and event.after is not None:

@@ -29,8 +29,8 @@ def test_errors_have_the_types_that_programs_catch() -> None:
 
 def test_an_error_of_a_table_names_its_line() -> None:
     """Also a copy, such as one that comes from another process."""
-    told = TableError("a.txt", 3, "no number")
-    for error in (told, copy.copy(told)):
+    original = TableError("a.txt", 3, "no number")
+    for error in (original, copy.copy(original)):
         assert (error.file, error.line, error.words) == ("a.txt", 3, "no number")
         assert str(error) == "a.txt:3: no number"
     assert str(TableError("tables/", 0, "not found")) == "tables/: not found"

@@ -107,16 +107,18 @@ def test_without_outstanding_shards_each_clip_has_a_result(
     runs: list[tuple[int, int, bool]],
 ) -> None:
     """For any numbers of shards; and once all shards of one number have ended, none is outstanding."""
-    told = [_part(Shard(index, count), time, ended=ended) for time, (count, index, ended) in enumerate(runs)]
-    newest = {part.shard: part for part in told}
+    results = [
+        _part(Shard(index, count), time, ended=ended) for time, (count, index, ended) in enumerate(runs)
+    ]
+    newest = {part.shard: part for part in results}
     covered = {
         youtube_id
         for youtube_id in IDS
         if any(part.ended and part.shard.owns(youtube_id) for part in newest.values())
     }
-    if told and outstanding(told) == Outstanding():
+    if results and outstanding(results) == Outstanding():
         assert covered == set(IDS)
-    assert outstanding([*told, *_division(3, range(3), 99)]) == Outstanding()
+    assert outstanding([*results, *_division(3, range(3), 99)]) == Outstanding()
 
 
 def test_parts_survive_their_records() -> None:
@@ -172,8 +174,8 @@ def test_clips_of_absent_shards_are_listed_as_missing(
     assert reports[-1].absent == absent
     assert reports[-1].exit_code == ExitCode.PASSING
     assert main.main(["merge", "--out", str(out)]) == ExitCode.PASSING
-    words = capsys.readouterr().out
-    assert "Shards 1/4 and 3/4 have not started" in words
+    output = capsys.readouterr().out
+    assert "Shards 1/4 and 3/4 have not started" in output
     there, missing = _listed(out)
     assert there | missing == STEMS
     assert not there & missing

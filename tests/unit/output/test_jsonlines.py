@@ -152,5 +152,5 @@ def _write_with_hole(path: Path, before: bytes, after: bytes) -> None:
 def test_written_records_are_read() -> None:
     """Whatever they contain, even lone surrogates."""
     record = {"a": "\ud800", "b": ["ä", 1, None], "c": {"\n": "\n"}}
-    assert [told for told, _ in records(io.BytesIO(line(record)))] == [record]
+    assert [parsed for parsed, _ in records(io.BytesIO(line(record)))] == [record]
     assert json.loads(line(record)) == record

@@ -226,16 +226,16 @@ async def test_a_process_with_progress_is_waited_for(tmp_path: Path, monkeypatch
     lock, write = descriptors.lock, manifests.write
 
     def locked(descriptor: int) -> bool:
-        taken = lock(descriptor)
-        polls.append(taken)
+        acquired = lock(descriptor)
+        polls.append(acquired)
         if len(polls) > 20:  # twice the patience for a process without progress
             go_on.set()
-        return taken
+        return acquired
 
-    def slow(*words: Any) -> None:
+    def slow(*arguments: Any) -> None:
         first.set()
         assert go_on.wait(60)
-        write(*words)
+        write(*arguments)
 
     monkeypatch.setattr(descriptors, "lock", locked)
     monkeypatch.setattr(manifests, "write", slow)
