@@ -41,7 +41,7 @@ def test_one_error_of_a_group_is_raised_alone() -> None:
     """At any depth; if there are several, the group is raised."""
     one, other = ValueError("one"), KeyError("other")
     with pytest.raises(ValueError, match="one") as raised, unwrap_exception_group():
-        raise BaseExceptionGroup("outer", [BaseExceptionGroup("inner", [one])])
+        raise BaseExceptionGroup("outer", [ExceptionGroup("inner", [one])])
     assert raised.value is one
     assert raised.value.__suppress_context__
     with pytest.raises(ExceptionGroup, match="inner") as several, unwrap_exception_group():
