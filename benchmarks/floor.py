@@ -32,7 +32,7 @@ from hdtf_async.media.probe import Prober
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
 import media
-from job import Video, clip_of, prepare, write_tables
+from benchmark_job import Video, clip_of, prepare, write_tables
 
 ROOT = Path(__file__).resolve().parents[1]
 ITAGS = {1080: 137, 720: 136}

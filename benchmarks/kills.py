@@ -5,7 +5,7 @@
 
 Each series starts with an empty directory, or with clips with other settings that are re-encoded, or deletes
 source videos, or writes WAV files; it kills or interrupts up to ten runs of one command line, and lets the
-last run end. `tests/support/killing.py` defines what is killed when, and what is checked. Linux only. A
+last run end. `tests/support/kill_runs.py` defines what is killed when, and what is checked. Linux only. A
 failed series is kept below `--keep`.
 """
 
@@ -33,8 +33,8 @@ from hdtf_async import demo
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
-from aftermath import PHASES, Undisturbed
-from killing import SLOWLY, TARGETS, Command, Killing, Series, fake_tools, real_tools, undisturbed
+from kill_checks import PHASES, Undisturbed
+from kill_runs import SLOWLY, TARGETS, Command, Killing, Series, fake_tools, real_tools, undisturbed
 
 FORMS = ("--size", "96"), ("--size", "64", "--recut")
 """Options of the existing clips, and of those that replace them."""

@@ -31,7 +31,7 @@ from hdtf_async.media.ffmpeg import Cut, bundled_ffmpeg
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
-from job import CLIP, FILMS, even_box
+from benchmark_job import CLIP, FILMS, even_box
 
 AS_IT_COMES = Form(preset="medium", crf=23)
 FEW = (

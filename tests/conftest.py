@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import pickle
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +18,7 @@ import anyio
 import pytest
 from anyio.from_thread import start_blocking_portal
 from hypothesis import settings
-from shared import Finished, exported
+from shared import Finished, exported, made_once
 
 import hdtf_async
 from hdtf_async import Options, demo
@@ -87,13 +89,36 @@ def site(footage: Path) -> Iterator[demo.StandIn]:
         yield site
 
 
+class _Copy:
+    """Copies files, and links those that are links to one file."""
+
+    def __init__(self) -> None:
+        self._copies: dict[int, str] = {}
+
+    def __call__(self, source: str, target: str) -> None:
+        number = Path(source).stat().st_ino
+        if number in self._copies:
+            os.link(self._copies[number], target)
+        else:
+            self._copies[number] = shutil.copy2(source, target)
+
+
 @pytest.fixture(scope="session")
 def finished(site: demo.StandIn, demo_tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    """Run the demo once, from the tables to the last clip."""
-    out = tmp_path_factory.mktemp("demo") / "clips"
+    """Run the demo once for all test processes, from the tables to the last clip, and return a copy."""
     options = Options(source=demo_tables, pace=0, yt_dlp_args=tuple(shlex.split(site.yt_dlp_args)))
-    report = anyio.run(hdtf_async.download, out, options)
-    return Finished(out, options, report, len(anyio.run(site.requests)))
+
+    def make(directory: Path) -> None:
+        before = len(anyio.run(site.requests))
+        report = anyio.run(hdtf_async.download, directory / "clips", options)
+        (directory / "result").write_bytes(pickle.dumps((report, anyio.run(site.requests)[before:])))
+
+    once = made_once(tmp_path_factory, "finished", make)
+    report, requests = pickle.loads((once / "result").read_bytes())  # noqa: S301 - the tests wrote it
+    # A copy, because a run holds the lock of its directory.
+    out = tmp_path_factory.mktemp("demo") / "clips"
+    shutil.copytree(once / "clips", out, copy_function=_Copy())
+    return Finished(out, options, report, requests)
 
 
 @pytest.fixture(scope="session")

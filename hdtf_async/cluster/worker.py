@@ -163,7 +163,7 @@ class _Bench:
                 return
             work = work_of(order["work"])
             for record in order["records"]:
-                ledger.known.take(record)
+                ledger.known.add(record)
             _, why = await toolchain.one_video(work, ledger, self.finish)
             self._wire.say("done", video=work.youtube_id, why=stated_failure(why))
             self.why = self.why or why

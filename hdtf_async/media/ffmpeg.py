@@ -246,7 +246,7 @@ class _Clip:
 
     async def _once(self, run_up: float, frames: _Frames, *, strict: bool) -> tuple[int, str]:
         argv = command(self.ffmpeg, self.cut, self.target, run_up, strict=strict)
-        progress = _Progress(self.cut.seconds, self.on_seconds, frames.take)
+        progress = _Progress(self.cut.seconds, self.on_seconds, frames.add)
         patience = self.cut.begin - self.cut.sought_from(run_up)
         words = await _run(argv, progress, self.guard, patience)
         return progress.frames, words
@@ -279,7 +279,7 @@ class _Frames:
         """Whether the first source frame was reported."""
         self._ended = False
 
-    def take(self, line: str) -> None:
+    def add(self, line: str) -> None:
         """Process a line of ffmpeg's output. Raises `Failure` for an unexpected frame."""
         found = _REPORTED.match(line)
         if found is None or self._source is None:

@@ -48,11 +48,11 @@ from hdtf_async.output.journal import (
     time_of,
 )  # fmt: skip
 from hdtf_async.output.locks import (
+    acquire,
     as_store_error,
     is_locked,
     require_no_workers,
     require_one_division,
-    take,
     whoami,
 )
 from hdtf_async.output.manifests import failure_record, outstanding_in
@@ -313,7 +313,7 @@ async def opened(
             with as_store_error(out):
                 own = await run_sync(_open, out / name_of(shard))
             stack.callback(descriptors.close, own)
-            await take(own, out, out / name_of(shard))
+            await acquire(own, out, out / name_of(shard))
             with as_store_error(out):
                 await run_sync(require_one_division, out, shard)
             locks = (own, whole)
@@ -331,7 +331,7 @@ async def _in_common(out: Path, *, alone: bool) -> AsyncIterator[int]:
     try:
         with as_store_error(out):
             told_by = await run_sync(journals, out)
-        await take(lock, out, *told_by, alone=alone)
+        await acquire(lock, out, *told_by, alone=alone)
         if alone:
             await require_no_workers(out)
         yield lock
@@ -363,7 +363,7 @@ def read_known(out: Path) -> JournalIndex:
     known = JournalIndex(out)
     try:
         for record in steps(in_order([read(path) for path in journals(out)])):
-            known.take(record)
+            known.add(record)
     except OSError as error:
         raise StoreError(f"cannot read {error.filename}: {os_errors.told(error)}") from None
     return known
@@ -413,7 +413,7 @@ def _read_and_tidy(
     for record in steps(own() if not others else in_order([own(), *map(read, others)])):
         newest = max(newest, time_of(record))
         if shard is None or _is_of(record, shard):
-            known.take(record)
+            known.add(record)
     if whole < os.fstat(lock).st_size:  # otherwise truncating would only change its date
         os.ftruncate(lock, whole)
     # Later records depend on what was read, which may not have been synced if its writer was killed; what was

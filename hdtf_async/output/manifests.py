@@ -201,7 +201,7 @@ def _merge(
         known = JournalIndex(out)
         for record in steps(in_order([read(path) for path in journals(out)])):
             if record.get("type") in _TOLD_OF:
-                known.take(record)
+                known.add(record)
         clips = known.all_there()
         before = waiting if waiting is not None else {each["clip"]: each for each in not_tried(out)}
         still = {stem: before[stem] for stem in steps(before) if stem not in known.failures}

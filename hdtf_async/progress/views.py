@@ -56,7 +56,7 @@ class View:
     def __init__(self, writer: LineWriter) -> None:
         self._writer = writer
 
-    async def take(self, event: Event) -> None:
+    async def show(self, event: Event) -> None:
         """Show an event."""
         raise NotImplementedError
 
@@ -119,7 +119,7 @@ class Bars(View):
         self._bars: dict[str, tqdm[Any]] = {}
         self._drawn = -math.inf
 
-    async def take(self, event: Event) -> None:
+    async def show(self, event: Event) -> None:
         """Write the message of an event; draw the bars, at most ten times per second."""
         now = anyio.current_time()
         self._progress.add(event, now)
@@ -220,7 +220,7 @@ class Lines(View):
         self._progress = RunProgress()
         self._level = level
 
-    async def take(self, event: Event) -> None:
+    async def show(self, event: Event) -> None:
         """Write the message of an event, if it has one."""
         self._progress.add(event, anyio.current_time())
         if (message := message_at(event, self._level)) is not None:
@@ -271,7 +271,7 @@ async def show(events: AsyncIterable[Event], view: View) -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(tick)
             async for event in events:
-                await view.take(event)
+                await view.show(event)
             group.cancel_scope.cancel()
         patience = math.inf
     finally:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import anyio
 import pytest
 from anyio import to_thread
-from asking import Got, get, information, media_formats, player, yt_dlp
+from mock_client import Got, get, information, media_formats, player, yt_dlp
 from rendering import draw
 
 from hdtf_async import demo

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from asking import get, information, media_address, media_formats, yt_dlp
+from mock_client import get, information, media_address, media_formats, yt_dlp
 from rendering import draw, is_drawn
 
 from hdtf_async import demo

@@ -10,10 +10,10 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
-import full
+import full_mock_client
 import pytest
 from anyio import to_thread
-from full import EMBEDDED, FILM, H264, TV, VISION, WEB, ask, changed, cipher_solved, entry, player
+from full_mock_client import EMBEDDED, FILM, H264, TV, VISION, WEB, ask, changed, cipher_solved, entry, player
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,7 +52,7 @@ ORDERS = {
 async def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Render one film and link it under every id of this module."""
     directory = tmp_path_factory.mktemp("full")
-    await full.draw(directory, ORDERS)
+    await full_mock_client.draw(directory, ORDERS)
     return directory
 
 
@@ -133,7 +133,7 @@ async def test_each_client_is_offered_different_formats(mock: demo.FullMock) -> 
     assert not {"url", "signatureCipher"} & first["web"].keys()
     assert "serverAbrStreamingUrl" in told["web"]
     assert "signatureCipher" in first["tv"]
-    assert "n" not in full.query(first["vision"]["url"])
+    assert "n" not in full_mock_client.query(first["vision"]["url"])
     assert [name for name, data in told.items() if "hlsManifestUrl" in data] == ["vision"]
 
 
@@ -201,7 +201,7 @@ async def test_addresses_of_an_extraction_can_be_for_another_client_ip(mock: dem
     watch = "https://www.youtube.com/watch?v=movedOnce_1"
     assert (await ask(mock, watch)).status == HTTPStatus.OK
     moved = await address(mock, "movedOnce_1")
-    assert full.query(moved)["ip"] == ELSEWHERE
+    assert full_mock_client.query(moved)["ip"] == ELSEWHERE
     assert (await ask(mock, moved)).status == HTTPStatus.FORBIDDEN
     assert (await ask(mock, watch)).status == HTTPStatus.OK
     assert (await ask(mock, await address(mock, "movedOnce_1"))).status == HTTPStatus.OK

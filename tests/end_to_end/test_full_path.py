@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import full
+import full_mock_client
 import pytest
-from asking import information, yt_dlp
-from full import CHUNK, FILM, H264, H264_HLS, RECORDED
+from full_mock_client import CHUNK, FILM, H264, H264_HLS, RECORDED
+from mock_client import information, yt_dlp
 from shared import VERSIONS, exported
 
 from hdtf_async import Options, demo
@@ -47,8 +47,8 @@ both = pytest.mark.parametrize("program", VERSIONS, indirect=True)
 async def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Render one film, linked under every id of this module, and one larger than yt-dlp's chunk size."""
     directory = tmp_path_factory.mktemp("full")
-    await full.draw(directory, ORDERS.keys() - {LARGE})
-    await full.enlarge(directory, LARGE, CHUNK)
+    await full_mock_client.draw(directory, ORDERS.keys() - {LARGE})
+    await full_mock_client.enlarge(directory, LARGE, CHUNK)
     return directory
 
 
@@ -78,10 +78,12 @@ async def test_clients_and_chunk_size_are_the_recorded_ones(
 ) -> None:
     """Otherwise the mock's answers and the guarantees about downloads must be reviewed."""
     version = (await yt_dlp(mock, "--version", program=program)).out.strip()
-    assert version in RECORDED, f"look at yt-dlp {version}, and record its clients in tests/support/full.py"
+    assert version in RECORDED, (
+        f"look at yt-dlp {version}, and record its clients in tests/support/full_mock_client.py"
+    )
     expected = RECORDED[version].account if signed_in else RECORDED[version].guest
     before = len(await mock.requests())
-    arguments = ["--cookies", str(full.signed_in_at(tmp_path))] if signed_in else []
+    arguments = ["--cookies", str(full_mock_client.signed_in_at(tmp_path))] if signed_in else []
     info = await information(mock, LARGE, *arguments, program=program)
     asked = [one for one in await since(mock, before) if one["host"] == "www.youtube.com"]
     players = [one["client"] for one in asked if one["method"] == "POST"]
@@ -157,7 +159,11 @@ async def test_a_second_yt_dlp_downloads_what_the_first_extracted(
     It also waits for the advertisement: the mock serves no media before its end.
     """
     started = tmp_path / "started.txt"
-    arguments = [*full.counted_deno(program, started), "--cookies", str(full.signed_in_at(tmp_path))]
+    arguments = [
+        *full_mock_client.counted_deno(program, started),
+        "--cookies",
+        str(full_mock_client.signed_in_at(tmp_path)),
+    ]
     info = await information(mock, LARGE, *arguments, program=program)
     assert started.read_text().split().count("run") == 1
     started.write_text("")
@@ -180,7 +186,7 @@ async def test_a_second_yt_dlp_downloads_what_the_first_extracted(
     assert {one["agent"] for one in told} == {offered["http_headers"]["User-Agent"]}
     assert offered["available_at"] > 0
     # The address contains a solved challenge; the mock would have noticed a wrong solution.
-    assert "n" in full.query(offered["url"])
+    assert "n" in full_mock_client.query(offered["url"])
 
 
 @both
@@ -198,9 +204,9 @@ async def test_hls_has_the_same_frames_as_https(
     assert said.code == 0, said.err
     told = await since(mock, before)
     assert [one["path"].endswith("/file/seg.ts") for one in told] == [False, True, True, True]
-    decoded = await full.frames(tmp_path / "raw.mp4")
+    decoded = await full_mock_client.frames(tmp_path / "raw.mp4")
     assert len(decoded) == FILM.frames
-    assert decoded == await full.frames(footage / FILM.youtube_id / f"{H264}.mp4")
+    assert decoded == await full_mock_client.frames(footage / FILM.youtube_id / f"{H264}.mp4")
 
 
 @both
@@ -210,7 +216,7 @@ async def test_an_unsolvable_script_loses_the_formats_that_need_it(
     """A signed-in user is offered no others; yt-dlp's warnings say why."""
     watch = "https://www.youtube.com/watch?v=unsolvable1"
     said = await yt_dlp(
-        mock, "-J", "--cookies", str(full.signed_in_at(tmp_path)), "--", watch, program=program
+        mock, "-J", "--cookies", str(full_mock_client.signed_in_at(tmp_path)), "--", watch, program=program
     )
     assert said.code == 1
     assert "n challenge solving failed" in said.err
@@ -271,7 +277,7 @@ async def test_the_doctor_accepts_a_user_of_the_mock(
     before = len(await mock.requests())
     options = Options(
         yt_dlp=program, proxy=mock.proxy, yt_dlp_args=tuple(shlex.split(mock.yt_dlp_args)),
-        cookies=full.signed_in_at(tmp_path),
+        cookies=full_mock_client.signed_in_at(tmp_path),
     )  # fmt: skip
     with exported(mock.environment):
         signs = await doctor.examine(options)

@@ -16,9 +16,9 @@ from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
-from aftermath import FAILURES, JOURNAL, METADATA, Undisturbed, differences, faults, lines_of, media
 from anyio.from_thread import start_blocking_portal
-from killing import (
+from kill_checks import FAILURES, JOURNAL, METADATA, Undisturbed, differences, faults, lines_of, media
+from kill_runs import (
     ENDED_WITHIN,
     SLOWLY,
     TARGETS,

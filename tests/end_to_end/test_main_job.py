@@ -83,11 +83,9 @@ async def test_metadata_describes_the_origin_of_a_clip(finished: Finished) -> No
     assert not {"video", "image"} & set(line)
 
 
-async def test_one_youtube_video_is_extracted_and_downloaded_once(
-    finished: Finished, site: demo.StandIn
-) -> None:
+def test_one_youtube_video_is_extracted_and_downloaded_once(finished: Finished) -> None:
     """Also where two rows name it: the second source video is a hard link to the first."""
-    told = (await site.requests())[: finished.requests]
+    told = finished.requests
     asked = Counter(request["video"] for request in told if request["method"] == "POST")
     fetched = Counter(request["video"] for request in told if request["method"] == "GET")
     ids = {film.youtube_id for film in demo.FILMS}

@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 from moto.server import ThreadedMotoServer
-from objects import BUCKET, Fault, Front, in_front, make_bucket
+from s3_server import BUCKET, Fault, Front, in_front, make_bucket
 from shared import exported
 
 import hdtf_async

@@ -1,6 +1,6 @@
 """A power cut at any moment: the next run recovers a valid directory from the disk's content.
 
-`power_cuts` describes the method, and the head of `recorded` the assumptions about file systems.
+`power_cuts` describes the method, and the head of `recorded_disk` the assumptions about file systems.
 `benchmarks/power_cuts.py` does the same for longer.
 """
 
@@ -26,7 +26,7 @@ from power_cuts import (
     place,
     program,
 )
-from recorded import recorded
+from recorded_disk import recorded
 
 from hdtf_async.core.failures import Failure
 from hdtf_async.output.directory import opened, run_record

@@ -22,7 +22,7 @@ import yaml
 from anyio.to_thread import run_sync
 from hypothesis import given
 from hypothesis import strategies as st
-from loading import Most, load, write_tables
+from load_runs import Most, load, write_tables
 
 from hdtf_async import BusyError, ExitCode, FormError, Reason
 from hdtf_async.cli import main

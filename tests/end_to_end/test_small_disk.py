@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from aftermath import FAILURES, JOURNAL, METADATA, content, is_temporary, lines_of, listed, media
-from loading import BYTES, Most, YtDlp, load, write_tables
+from kill_checks import FAILURES, JOURNAL, METADATA, content, is_temporary, lines_of, listed, media
+from load_runs import BYTES, Most, YtDlp, load, write_tables
 
 import hdtf_async
 from hdtf_async import ExitCode, Reason

@@ -72,7 +72,7 @@ PURE = {
     "media.face.people": {"statistics"},
     "media.face.window": set[str](),
     "media.filters": set[str](),
-    "media.timeline": {"array", "bisect", "statistics"},
+    "media.timeline": {"array", "bisect", "functools", "statistics"},
     "output.object_store.errors": {"re", "urllib"},
     "process.messages": {"re"},
     "process.stderr": {"re"},

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import fields
-import full
+import full_mock_client
 import live_report
 import pytest
 import readme
-from full import CHUNK, FILM
+from full_mock_client import CHUNK, FILM
 from scenarios import says, unavailable
 from shared import VERSIONS_SLOWLY
 
@@ -45,7 +45,7 @@ async def run(
 ) -> tuple[str, Any]:
     """Run ``tests/live`` against the full mock in place of YouTube; return its output and report."""
     tables, report = directory / "tables", directory / "report.json"
-    full.write_tables(tables, {"Large": LARGE, "Stretched": STRETCHED, "Gone": DELETED})
+    full_mock_client.write_tables(tables, {"Large": LARGE, "Stretched": STRETCHED, "Gone": DELETED})
     async with demo.full_mock(footage, ORDERS) as mock:
         settings = {
             "PACE": "0", "SOURCE": str(tables), "REPORT": str(report), "PROXY": mock.proxy,
@@ -68,8 +68,8 @@ async def run(
 async def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Render a film larger than a chunk, and one with a stretched aspect ratio."""
     directory = tmp_path_factory.mktemp("live")
-    await full.draw(directory, [STRETCHED])
-    await full.enlarge(directory, LARGE, CHUNK)
+    await full_mock_client.draw(directory, [STRETCHED])
+    await full_mock_client.enlarge(directory, LARGE, CHUNK)
     return directory
 
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import fields
-import full
+import full_mock_client
 
 from hdtf_async import Options
 from hdtf_async.commands.live import Extraction, Fetched, Probe, probing
@@ -173,7 +173,7 @@ class Session:
         extraction, https, hls = next(filter(None, map(_twins, self.found)))
         async with probing(self.settings.options) as probe:
             whole, pieces = [await probe.fetch(extraction.info, one) for one in (https, hls)]
-            frames = [await full.frames(one.path) for one in (whole, pieces)]
+            frames = [await full_mock_client.frames(one.path) for one in (whole, pieces)]
             told: dict[str, Any] = {
                 "height": https.height, "https": _fetched(https, whole), "hls": _fetched(hls, pieces),
                 "frames_https": len(frames[0]), "frames_hls": len(frames[1]),
@@ -280,7 +280,7 @@ def _twins(extraction: Extraction) -> tuple[Extraction, Format, Format] | None:
             continue
         same = https.height == hls.height and https.fps == hls.fps
         avc = all((one.vcodec or "").startswith("avc1") for one in (https, hls))
-        if same and avc and https.size_is_exact and (https.size or 0) > full.CHUNK:
+        if same and avc and https.size_is_exact and (https.size or 0) > full_mock_client.CHUNK:
             return extraction, https, hls
     return None
 

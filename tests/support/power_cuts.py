@@ -2,7 +2,7 @@
 
 A kill cannot show the order of syncs, because written data survives it in memory. Therefore the possible disk
 contents after each step are built and recovered, and compared with what may and what must exist. The head of
-`recorded` lists the assumptions about file systems.
+`recorded_disk` lists the assumptions about file systems.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import anyio
 import pytest
 from anyio.to_thread import run_sync
 from fakes import kit
-from recorded import Disk, Moment, as_it_was, recorded
+from recorded_disk import Disk, Moment, as_it_was, recorded
 
 import hdtf_async
 from hdtf_async.core.failures import Failure, Reason

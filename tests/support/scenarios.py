@@ -408,7 +408,7 @@ REFUSALS = (
     Scenario("media 429", Answer(media=(status(429),)), Reason.REFUSED, tries=4),
     Scenario("another video's answer", Answer(details={"videoId": "dQw4w9WgXcQ"}), Reason.REFUSED, tries=4),
 )
-"""Kinds of blocks of the IP address: their other effects are tested in ``test_bot_check``."""
+"""Kinds of blocks of the IP address: their other effects are tested in ``test_blocking``."""
 
 USERS = (
     Scenario(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,7 @@ from hdtf_async.core.model import Box, Clip, Interval, Video
 from hdtf_async.dataset.plan import VideoJob
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @contextmanager
@@ -35,8 +37,26 @@ class Finished:
     out: Path
     options: Options
     report: Report
-    requests: int
-    """Requests that the mock server had answered when it was finished."""
+    requests: list[dict[str, Any]]
+    """The requests of the run that made it, as the mock server recorded them."""
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """Return a directory of the test session that the first process to need it fills.
+
+    The tests may run in several processes; the others wait until it is complete.
+    """
+    base = factory.getbasetemp()
+    directory = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    with directory.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not directory.exists():
+            unfinished = directory.with_suffix(".unfinished")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir()
+            make(unfinished)
+            unfinished.rename(directory)
+    return directory
 
 
 VERSIONS = ["installed", pytest.param("newest", marks=[pytest.mark.newest, pytest.mark.timeout(600)])]

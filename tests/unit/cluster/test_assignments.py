@@ -12,7 +12,7 @@ import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from loading import write_tables
+from load_runs import write_tables
 from shared import video_job
 
 import hdtf_async
@@ -145,7 +145,7 @@ def test_a_worker_is_told_what_is_known_of_its_video_and_of_no_other(tmp_path: P
         {"type": "failed", "clip": f"RD_Speaker{number}_001", "reason": "private"} for number in (0, 1)
     ]
     for record in records:
-        known.take(record)
+        known.add(record)
     assert known_of(video_job(0), known) == records[::2]
     assert known_of(video_job(0, clips=1), known) == [records[0], records[2]]
     assert known_of(video_job(2), known) == []

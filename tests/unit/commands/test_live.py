@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 import anyio
-import full
+import full_mock_client
 import pytest
-from full import FILM, H264
+from full_mock_client import FILM, H264
 from scenarios import says, status, unavailable
 from shared import VERSIONS, children, exported
 
@@ -53,7 +53,7 @@ SECRET = re.compile(r"https?://|googlevideo|127\.0\.0\.1|\bsig=|\bexpire=|\bei=|
 async def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One film, under several ids."""
     directory = tmp_path_factory.mktemp("live")
-    await full.draw(directory, [SECOND, FORBIDDEN, LIES, OVER_HLS])
+    await full_mock_client.draw(directory, [SECOND, FORBIDDEN, LIES, OVER_HLS])
     return directory
 
 
@@ -81,7 +81,7 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def options_for(mock: demo.FullMock, directory: Path, ids: Mapping[str, str], **others: Any) -> Options:
     """Return the options of a user whose tables contain these ids, with the mock as proxy."""
-    full.write_tables(directory / "tables", ids)
+    full_mock_client.write_tables(directory / "tables", ids)
     args = tuple(shlex.split(mock.yt_dlp_args))
     return Options(source=directory / "tables", proxy=mock.proxy, yt_dlp_args=args, **others)
 
@@ -183,7 +183,7 @@ async def test_a_video_only_offered_over_hls_is_a_warning(mock: demo.FullMock, t
 
 async def test_an_unresolvable_host_is_named(tmp_path: Path) -> None:
     """As without a network; here the proxy's."""
-    full.write_tables(tmp_path / "tables", {"One": FILM.youtube_id, "Two": SECOND})
+    full_mock_client.write_tables(tmp_path / "tables", {"One": FILM.youtube_id, "Two": SECOND})
     options = Options(source=tmp_path / "tables", proxy="http://nowhere.invalid:3128")
     (sign,) = await live.examine(options)
     assert (sign.verdict, sign.words) == (Status.WRONG, "cannot resolve nowhere.invalid")
@@ -195,7 +195,7 @@ async def test_an_unresponsive_network_ends_at_the_deadline(
 ) -> None:
     """Connections are accepted, and no data arrives; no child process is left."""
     monkeypatch.setattr(live, "DEADLINE", 2.0)
-    full.write_tables(tmp_path / "tables", {"One": FILM.youtube_id, "Two": SECOND})
+    full_mock_client.write_tables(tmp_path / "tables", {"One": FILM.youtube_id, "Two": SECOND})
     with socket.create_server(("127.0.0.1", 0)) as silent:
         proxy = f"http://127.0.0.1:{silent.getsockname()[1]}"
         (sign,) = await live.examine(Options(source=tmp_path / "tables", proxy=proxy))
@@ -224,7 +224,7 @@ async def test_the_command_prints_no_urls_and_no_signed_parameters(
         "--proxy",
         mock.proxy,
         "--cookies",
-        str(full.signed_in_at(tmp_path)),
+        str(full_mock_client.signed_in_at(tmp_path)),
         f"--yt-dlp-args={mock.yt_dlp_args}",
     ]
     before = len(await mock.requests())

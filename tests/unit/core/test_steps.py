@@ -15,7 +15,7 @@ from anyio.from_thread import check_cancelled
 from anyio.to_thread import run_sync
 from hypothesis import given
 from hypothesis import strategies as st
-from loading import write_tables
+from load_runs import write_tables
 
 import hdtf_async
 from hdtf_async import Options, run

@@ -465,7 +465,7 @@ def _only_lawful_things_come_of(world: World, places: Places) -> None:
         _is_one_encode(places.store, clip)
     known = JournalIndex(places.store.out)
     for record in records:
-        known.take(record)
+        known.add(record)
     _plan_has_every_clip_once(result, options, known)
 
 
@@ -557,7 +557,7 @@ def test_the_generated_tables_cover_valid_and_invalid_ones(places: Places) -> No
         seen.update({finding.code for finding in result.findings})
         known = JournalIndex(places.store.out)
         for record in records:
-            known.take(record)
+            known.add(record)
         decided = plan.make(result, options, there=known.clips, failed=known.failures)
         seen.update(name for name in ("there", "different", "outside", "given_up") if getattr(decided, name))
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
-import loading
+import load_runs
 import pytest
 
 from hdtf_async.core.events import EventBus
@@ -87,7 +87,7 @@ def test_a_hundredth_of_a_video_may_be_missing(promised: float, end: float, whol
 # What a failed attempt leaves for the next one.
 
 
-class Interrupted(loading.YtDlp):
+class Interrupted(load_runs.YtDlp):
     """Leaves a partial file, and fails as configured; without a reason it completes the file."""
 
     def __init__(self) -> None:
@@ -135,7 +135,7 @@ async def fetching(
         throttle = Throttle(limiter, limiter, Pacing(pace=0, cool_down=0), EventBus())
 
         async def attempt(number: int = 1, tries: int = 1) -> tuple[VideoJob, Download]:
-            video = Video("RD", f"V{number}", f"{number:011d}", loading.LINES)
+            video = Video("RD", f"V{number}", f"{number:011d}", load_runs.LINES)
             work = VideoJob((video,), (Clip(video, 0, Interval(0, 1), Box(0, 0, 32, 32)),), tries)
             async with store.private_directory(video) as directory, throttle.permit() as permit:
                 assert permit is not None
@@ -210,7 +210,7 @@ async def test_only_consecutive_forbidden_videos_mean_that_yt_dlp_is_outdated(tm
         assert failed.value.reason is Reason.UPDATE_NEEDED
 
 
-class ForbiddenOnce(loading.YtDlp):
+class ForbiddenOnce(load_runs.YtDlp):
     """The media servers reject the first URL of every video."""
 
     async def ask(self, youtube_id: str, directory: Path, *, every_address: bool = False) -> dict[str, Any]:
@@ -226,9 +226,9 @@ def test_no_video_fails_before_its_url_was_issued_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many others were rejected before: all nine succeed on their second attempt."""
-    monkeypatch.setattr(loading, "YtDlp", ForbiddenOnce)
-    loading.write_tables(tmp_path / "tables", 9, first=1)
-    report = anyio.run(loading.load, tmp_path / "clips", tmp_path / "tables", loading.Most())
+    monkeypatch.setattr(load_runs, "YtDlp", ForbiddenOnce)
+    load_runs.write_tables(tmp_path / "tables", 9, first=1)
+    report = anyio.run(load_runs.load, tmp_path / "clips", tmp_path / "tables", load_runs.Most())
     assert (len(report.done), report.failed) == (9, {})
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
-from loading import GONE, LATER, Most, childless, load, write_tables
+from load_runs import GONE, LATER, Most, childless, load, write_tables
 
 from hdtf_async import Options, Reason
 from hdtf_async.core.events import EventBus

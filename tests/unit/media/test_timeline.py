@@ -126,7 +126,7 @@ def test_the_lead_of_open_groups_is_how_far_frames_are_shown_before_their_key_fr
     """Or how much later that is displayed than decoded, if that is more."""
     groups = OpenGroups()
     for pts, dts, key in packets:
-        groups.take(pts, dts, key=key)
+        groups.add(pts, dts, key=key)
     assert groups.lead == lead
 
 

@@ -10,7 +10,7 @@ import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from loading import Most, load, write_tables
+from load_runs import Most, load, write_tables
 
 import hdtf_async
 from hdtf_async import ExitCode, Reason

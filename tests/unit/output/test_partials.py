@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 import scenarios
-from refusing import lay_out
+from block_runs import lay_out
 from shared import exported
 
 import hdtf_async

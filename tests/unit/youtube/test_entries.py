@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from offered import STORYBOARD, picture, sound
+from format_tables import STORYBOARD, picture, sound
 
 from hdtf_async.youtube import entries
 from hdtf_async.youtube.entries import Source

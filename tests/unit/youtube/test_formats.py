@@ -6,9 +6,7 @@ import math
 import re
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from offered import (
+from format_tables import (
     AV1,
     CODECS,
     H264,
@@ -27,6 +25,8 @@ from offered import (
     picture,
     sound,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Hdr, Resolution

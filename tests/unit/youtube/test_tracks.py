@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from format_tables import Entry, chosen, hls, hls_sound, picture, sound
 from hypothesis import given
 from hypothesis import strategies as st
-from offered import Entry, chosen, hls, hls_sound, picture, sound
 
 from hdtf_async.core.model import Resolution
 from hdtf_async.youtube.tracks import Marks, Track, Tracks

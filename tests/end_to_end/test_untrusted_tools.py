@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from aftermath import is_temporary, listed
 from fakes import kit
+from kill_checks import is_temporary, listed
 from shared import children
 
 import hdtf_async

@@ -7,8 +7,8 @@ import shlex
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import block_runs
 import pytest
-import refusing
 import scenarios
 from shared import exported, lines
 
@@ -29,11 +29,11 @@ VIDEOS, AFTER = 40, 10
 async def test_a_block_in_the_middle_of_forty_videos(tmp_path: Path) -> None:
     """Ten are made; then one video is tried per cool-down, and three of those end the run; twice so."""
     await scenarios.draw(tmp_path / "footage")
-    answers = refusing.lay_out(tmp_path, tmp_path / "footage", VIDEOS, Answer())
+    answers = block_runs.lay_out(tmp_path, tmp_path / "footage", VIDEOS, Answer())
     refusal = Conditions(refusal=Refusal(AFTER))
     async with demo.stand_in(tmp_path / "films", answers, refusal) as site:
         for made in (AFTER, 0):
-            refused = await refusing.run(site, tmp_path, pace=0.5, cool_down=2)
+            refused = await block_runs.run(site, tmp_path, pace=0.5, cool_down=2)
             assert len(refused.report.done) == made
             assert refused.report.exit_code == ExitCode.REFUSED
             assert [each.after for each in refused.closed] == [2, 4, 8]
@@ -43,7 +43,7 @@ async def test_a_block_in_the_middle_of_forty_videos(tmp_path: Path) -> None:
             assert refused.accounted.total() == VIDEOS
             assert set(refused.accounted) == {"there", "refused", "not_tried"}
     async with demo.stand_in(tmp_path / "films", answers) as site:
-        well = await refusing.run(site, tmp_path, pace=0, cool_down=2)
+        well = await block_runs.run(site, tmp_path, pace=0, cool_down=2)
     assert well.report.exit_code == ExitCode.DONE
     assert len(well.report.done) == VIDEOS - AFTER
     assert not well.closed

@@ -31,7 +31,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 from uuid import uuid4
 
-from aftermath import (
+from fakes import kit
+from kill_checks import (
     JOURNAL,
     MEDIA,
     Undisturbed,
@@ -48,7 +49,6 @@ from aftermath import (
     size,
     unlisted,
 )
-from fakes import kit
 
 import hdtf_async
 from hdtf_async import demo
