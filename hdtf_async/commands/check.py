@@ -184,7 +184,7 @@ class Clips:
             words = await run_sync(_content_flaws, path, size, digest)
         except FileNotFoundError:
             return [Found(shown(name), MISSING, "file not found")]
-        if await run_sync(path.is_file):
+        if await anyio.Path(path).is_file():
             if prober is None:
                 words += await run_sync(_wav_flaws, path, told.wav_samples)
             else:

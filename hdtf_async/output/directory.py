@@ -18,7 +18,6 @@ import os
 import re
 import shutil
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from functools import partial
 from typing import TYPE_CHECKING
 
 import aiofiles
@@ -165,7 +164,7 @@ class OutputDirectory:
                 # Its record would match audio with other settings.
                 await self._journal.append([{"type": "replacing", "clip": clip.stem}])
             if temporary is None:
-                await run_sync(partial(final.unlink, missing_ok=True))
+                await anyio.Path(final).unlink(missing_ok=True)
             else:
                 await run_sync(atomic.publish, temporary, final)
 
@@ -180,12 +179,12 @@ class OutputDirectory:
     async def remove(self, path: Path) -> None:
         """Remove a file if it exists. Raises `Failure` with ``not_writable``."""
         with anyio.CancelScope(shield=True), os_errors_as_failures(path):
-            await run_sync(partial(path.unlink, missing_ok=True))
+            await anyio.Path(path).unlink(missing_ok=True)
 
     async def size(self, path: Path) -> int:
         """Return the size of a file in bytes. Raises `Failure` with ``not_writable``."""
         with os_errors_as_failures(path):
-            return (await run_sync(path.stat)).st_size
+            return (await anyio.Path(path).stat()).st_size
 
     async def sha256(self, path: Path) -> str:
         """Return the sha256 of a file's content. Raises `Failure` with ``not_writable``."""

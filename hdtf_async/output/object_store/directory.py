@@ -267,12 +267,12 @@ async def put_views(bucket: ObjectStoreClient, made: Path, before: Listing) -> N
     """
     for name in VIEWS:
         path = made / name
-        if not await run_sync(path.is_file):
+        if not await anyio.Path(path).is_file():
             continue
         _, tag = await run_sync(bucket_tag, path)
         if name == CARD:
             if name not in before.views:
-                await bucket.create(name, await run_sync(path.read_bytes))
+                await bucket.create(name, await anyio.Path(path).read_bytes())
         elif before.views.get(name) != tag:
             await bucket.put(path, name)
         before.views[name] = tag

@@ -40,19 +40,6 @@ CLIP = Clip(VIDEO, 0, Interval(1, 2.5), Box(20, 10, 48, 32))
 FACTS = MediaInfo("h264", 320, 180, 25.0, 1500, 0.0, 60.0, 60.0, "1/12800", step=0.04)
 
 
-@pytest.fixture(scope="module")
-def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the directory of the videos."""
-    return media.drawn(tmp_path_factory.getbasetemp())
-
-
-@pytest.fixture(scope="module")
-async def prober() -> AsyncIterator[Prober]:
-    """Provide one probing child for all tests, as in a run."""
-    async with Prober() as prober:
-        yield prober
-
-
 @pytest.fixture
 async def directory(tmp_path: Path) -> AsyncIterator[OutputDirectory]:
     """Open an output directory."""

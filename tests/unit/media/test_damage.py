@@ -22,7 +22,6 @@ from hdtf_async.media import damage
 from hdtf_async.media.probe import Prober
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from hdtf_async.lanes.raws import Raw
@@ -46,13 +45,6 @@ KINDS = {
 }
 FRAMES = 200
 TS_PACKET = 188
-
-
-@pytest.fixture(scope="module")
-async def prober() -> AsyncIterator[Prober]:
-    """Provide one probing child for all tests, as in a run."""
-    async with Prober() as prober:
-        yield prober
 
 
 @dataclass(frozen=True)

@@ -27,22 +27,7 @@ from hdtf_async.media.probe import Prober
 from hdtf_async.process import supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from hdtf_async.media.demux import MediaInfo
-
-
-@pytest.fixture(scope="module")
-def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the directory of the videos."""
-    return media.drawn(tmp_path_factory.getbasetemp())
-
-
-@pytest.fixture(scope="module")
-async def prober() -> AsyncIterator[Prober]:
-    """Share one probing child among all tests, as in a run."""
-    async with Prober() as prober:
-        yield prober
 
 
 def whole(cut: Cut) -> Box:

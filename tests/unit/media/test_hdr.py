@@ -18,19 +18,11 @@ from hdtf_async.core.options import Options
 from hdtf_async.media.probe import Prober
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
 NITS = (0.1, 1, 10, 50, 100, 203, 400, 1000)
 """Luminance of the eight grey columns of the drawings."""
 COLUMN = 20
-
-
-@pytest.fixture(scope="module")
-async def prober() -> AsyncIterator[Prober]:
-    """Share one probing child among all tests, as in a run."""
-    async with Prober() as prober:
-        yield prober
 
 
 BT2020 = "color_primaries=bt2020:colorspace=bt2020nc"

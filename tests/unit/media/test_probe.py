@@ -24,20 +24,7 @@ from hdtf_async.media.probe import Prober
 from hdtf_async.process.guard import guarding
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-
-
-@pytest.fixture(scope="module")
-def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the directory of the videos."""
-    return media.drawn(tmp_path_factory.getbasetemp())
-
-
-@pytest.fixture(scope="module")
-async def prober() -> AsyncIterator[Prober]:
-    """Provide one probing child for all tests, as in a run."""
-    async with Prober() as prober:
-        yield prober
+    from collections.abc import Callable
 
 
 async def facts_of(prober: Prober, path: Path, *intervals: Interval) -> MediaInfo:

@@ -19,19 +19,12 @@ from hdtf_async.lanes import encoder
 from hdtf_async.media.probe import Prober
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
     from pathlib import Path
 
     from hdtf_async.core.model import Clip, Form
     from hdtf_async.lanes.raws import Raw
     from hdtf_async.media.ffmpeg import Cut
-
-
-@pytest.fixture(scope="module")
-async def prober() -> AsyncIterator[Prober]:
-    """Share one probing child among all tests, as in a run."""
-    async with Prober() as prober:
-        yield prober
 
 
 @pytest.fixture(scope="module")

@@ -33,21 +33,12 @@ from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.media.probe import Prober
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from hdtf_async.media.face.people import Frame
 
 FACE = Form(crop=Crop.FACE)
 Faces = list[list[float]]
 JUMP = 500
 """Thousandths of the width."""
-
-
-@pytest.fixture(scope="module")
-async def prober() -> AsyncIterator[Prober]:
-    """Share one probing child among all tests, as in a run."""
-    async with Prober() as prober:
-        yield prober
 
 
 @pytest.fixture(scope="module")
