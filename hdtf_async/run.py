@@ -31,9 +31,9 @@ from hdtf_async.lanes.toolchain import open_toolchain
 from hdtf_async.lanes.user_videos import find_user_videos
 from hdtf_async.media.ffmpeg import find_ffmpeg
 from hdtf_async.output import atomic, manifests
-from hdtf_async.output import directory as store
+from hdtf_async.output.directory import run_record
 from hdtf_async.output.manifests import failure_record, refused_record
-from hdtf_async.output.object_store import directory as away
+from hdtf_async.output.object_store.directory import merge_shards, open_location, options_for, parse_location
 from hdtf_async.output.other_settings import refuse_forms_of_others, refuse_two_forms
 from hdtf_async.progress.views import with_progress
 from hdtf_async.report import history, page
@@ -90,7 +90,7 @@ async def download(
     settings), `StoreError` (the directory cannot be used, or another run holds it), `UnknownVideoError` and
     `OptionsError`.
     """
-    request = _Request(away.place(out), options or Options(), lanes, client)
+    request = _Request(parse_location(out), options or Options(), lanes, client)
     return await to_end(_job(request, progress=progress))
 
 
@@ -103,12 +103,12 @@ async def merge(out: str | PathLike[str]) -> Merged:
     shards is active; `OptionsError`; and `Failure` for an error of the disk or the store.
     """
     require_asyncio()
-    return await away.merge(away.place(out))
+    return await merge_shards(parse_location(out))
 
 
 def local_directory(out: str | PathLike[str]) -> Path:
     """Return the path of a directory. Raises `OptionsError` for the URL of an object store."""
-    place = away.place(out)
+    place = parse_location(out)
     if not isinstance(place, Path):
         raise OptionsError(
             "--out: expected a directory, as this command does not read object stores: copy the files it"
@@ -135,7 +135,7 @@ async def running(
     A slow reader blocks nothing: it gets the newest progress events, and every other event. Leaving the block
     early cancels the run. Raises what `download` raises.
     """
-    request = _Request(away.place(out), options or Options(), lanes, client)
+    request = _Request(parse_location(out), options or Options(), lanes, client)
     async with under_way(_job(request, progress=progress)) as run:
         yield run
 
@@ -172,8 +172,8 @@ async def _run(request: _Request, events: EventBus, finish: anyio.Event) -> Repo
     out, options, scheduler = request.out, request.options, request.scheduler
     own = await run_sync(find_user_videos, options.raw_dirs)
     read = await run_sync(read_tables, options)
-    async with away.opened(out, options, read.videos) as directory:
-        options = away.fitted(out, options)
+    async with open_location(out, options, read.videos) as directory:
+        options = options_for(out, options)
         decided = await run_sync(_decide, read, options, directory)
         refuse_two_forms(decided, options, out)
         if options.shard is not None and not options.recut:
@@ -411,12 +411,12 @@ async def _engine(
         from hdtf_async.cluster import driver  # noqa: PLC0415 - a second of imports, rarely needed
 
         async with driver.crew(scheduler, options, directory, events, run.finish) as crew:
-            await directory.append(store.run_record(versions=crew.versions, **options.to_json()))
+            await directory.append(run_record(versions=crew.versions, **options.to_json()))
             events.subscribe(partial(history.note, directory.note))
             yield crew
         return
     async with open_toolchain(run, videos=len(decided.work)) as toolchain:
-        await directory.append(store.run_record(versions=toolchain.versions, **options.to_json()))
+        await directory.append(run_record(versions=toolchain.versions, **options.to_json()))
         events.subscribe(partial(history.note, directory.note))
         await toolchain.get_ready(decided.work)
         yield toolchain.pipeline()

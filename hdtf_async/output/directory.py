@@ -74,7 +74,7 @@ _CLIP = re.compile(r"_\d{3,}(?:_s\d{3,})?\.(?:mp4|wav)$")
 
 
 class OutputDirectory:
-    """An output directory whose lock this run holds; created by `opened`."""
+    """An output directory whose lock this run holds; created by `open_directory`."""
 
     def __init__(
         self, out: Path, locks: tuple[int, ...], journal: Ledger, shard: Shard | None = None
@@ -296,7 +296,7 @@ class OutputDirectory:
 
 
 @asynccontextmanager
-async def opened(
+async def open_directory(
     out: Path,
     shard: Shard | None = None,
     videos: Iterable[Video] = (),
@@ -340,7 +340,7 @@ async def _in_common(out: Path, *, alone: bool) -> AsyncIterator[int]:
         descriptors.close(lock)
 
 
-async def merge(out: Path) -> Merged:
+async def merge_journals(out: Path) -> Merged:
     """Write the manifests from all journals of a directory, and return their totals.
 
     Raises `StoreError` if the directory cannot be used, `BusyError` if a run holds it exclusively, and

@@ -23,7 +23,7 @@ from hdtf_async.core import events, model
 from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.dataset import plan, tables
 from hdtf_async.demo.answers import Answer
-from hdtf_async.output import directory
+from hdtf_async.output.directory import open_directory, read_known
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -348,7 +348,7 @@ async def test_a_refusal_ends_the_run_and_marks_nothing_as_gone(
     told = lines(tmp_path / "failures.jsonl")
     assert {line["clip"] for line in told} == set(CLIPS)
     assert {line["reason"] for line in told} == {"refused", "not_tried"}
-    known = directory.read_known(tmp_path)
+    known = read_known(tmp_path)
     again = plan.make(tables.read(demo_tables), options, there=known.all_there(), failed=known.failures)
     assert len(again.clips) == len(CLIPS)
 
@@ -431,7 +431,7 @@ async def test_asyncio_may_cancel_at_any_moment(finished: Finished, tmp_path: Pa
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        async with directory.opened(tmp_path):
+        async with open_directory(tmp_path):
             pass
     assert left_over(tmp_path) == []
 

@@ -32,7 +32,7 @@ from hdtf_async.core.jsonlines import records
 from hdtf_async.core.model import SUBSETS, Box, Clip, Interval, Video
 from hdtf_async.core.options import Options
 from hdtf_async.dataset.tables import read
-from hdtf_async.output.directory import opened, run_record
+from hdtf_async.output.directory import open_directory, run_record
 from hdtf_async.output.journal import JOURNAL, RAWS
 from hdtf_async.output.manifests import FAILURES, METADATA, failure_record
 
@@ -120,7 +120,7 @@ class Run:
 
     async def __call__(self, out: Path, told: Told) -> None:
         """Do the remaining work."""
-        async with opened(out) as directory:
+        async with open_directory(out) as directory:
             # It builds upon existing records, which a killed run may not have synced.
             read = Counter(map(_text, _journal(out))) - Counter(text for _, text in told.durable)
             told.durable += [(told.now, text) for text in read.elements()]
@@ -240,7 +240,7 @@ async def recover(out: Path, told: Told, views: Mapping[str, set[bytes]]) -> Non
         content = (out / line["file_name"]).read_bytes()
         assert _sha256(content) == line["sha256"], f"{METADATA} tells of another {line['file_name']}"
 
-    async with opened(out) as directory:
+    async with open_directory(out) as directory:
         known, read = directory.known, Counter(map(_text, _journal(out)))
         lost = Counter(text for _, text in told.durable) - read
         assert not lost, f"a record that was durable is gone: {lost}"
@@ -270,7 +270,7 @@ async def believe(out: Path, due: Mapping[str, bytes]) -> None:
         hidden = any(part.startswith(".") for part in Path(name).parts)
         assert hidden or name in {METADATA, FAILURES} or content == due[name], f"{name} is not whole"
     told = _lines(out / METADATA)
-    async with opened(out) as directory:
+    async with open_directory(out) as directory:
         told += [record["metadata"] for record in directory.known.clips.values()]
     for line in told:
         content = (out / line["file_name"]).read_bytes()

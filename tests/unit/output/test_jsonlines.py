@@ -17,7 +17,7 @@ from hdtf_async import Failure, OptionsError
 from hdtf_async.cli import settings
 from hdtf_async.core import jsonlines
 from hdtf_async.core.jsonlines import line, lines, records
-from hdtf_async.output.directory import opened
+from hdtf_async.output.directory import open_directory
 from hdtf_async.output.journal import JOURNAL, read
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ async def test_a_record_that_is_too_long_is_not_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The journal is unchanged."""
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         await directory.append({"type": "run"})
         before = (tmp_path / JOURNAL).read_bytes()
         monkeypatch.setattr("hdtf_async.output.journal.LONGEST", 100)
