@@ -54,11 +54,11 @@ if TYPE_CHECKING:
     from hdtf_async.output.object_store.client import Address
 
 
-LAST_VIEWS = 0.5
+LAST_MANIFESTS = 0.5
 """Maximum seconds for writing the manifests when a run is cancelled."""
 FEW = 20_000
 """Maximum lines of the manifests for which it does so: they take a good part of that time."""
-VIEWS_EVERY = 60.0
+MANIFESTS_EVERY = 60.0
 """Seconds between two updates of the manifests during a run; more if they are long."""
 
 
@@ -205,7 +205,7 @@ async def _run(request: _Request, events: EventBus, finish: anyio.Event) -> Repo
             try:
                 with _as_failure(directory.out / manifests.METADATA):
                     await _write_last(
-                        directory, decided, LAST_VIEWS if finish.is_set() else manifests.PATIENCE
+                        directory, decided, LAST_MANIFESTS if finish.is_set() else manifests.PATIENCE
                     )
             except Failure as trouble:
                 report.stopped = report.stopped or trouble
@@ -286,12 +286,12 @@ async def _write_last(directory: OutputDirectory, decided: plan.Plan, patience: 
     """
     try:
         await checkpoint()
-        await directory.write_views(decided.clips, decided.stale, patience)
+        await directory.write_manifests(decided.clips, decided.stale, patience)
     except anyio.get_cancelled_exc_class():
         known = directory.known
         if len(decided.work) + len(known.clips) + len(known.failures) <= FEW:
-            with anyio.move_on_after(LAST_VIEWS, shield=True), suppress(Failure):
-                await directory.write_views(decided.clips, decided.stale)
+            with anyio.move_on_after(LAST_MANIFESTS, shield=True), suppress(Failure):
+                await directory.write_manifests(decided.clips, decided.stale)
         raise
     finally:
         await directory.deliver()
@@ -357,27 +357,27 @@ async def carry_out(
     directory, in_shards = run.directory, run.options.shard is not None
     async with _engine(decided, run, scheduler) as pipeline:
 
-        async def keep_views() -> None:
+        async def keep_manifests() -> None:
             """Update the manifests regularly, so that a run that is killed leaves them nearly up to date."""
-            every = VIEWS_EVERY
+            every = MANIFESTS_EVERY
             while pipeline.stopped is None:
                 await anyio.sleep(every)
                 begun = anyio.current_time()
                 try:
                     await directory.append()  # notes since the last record
-                    await directory.write_views(decided.clips, decided.stale)
+                    await directory.write_manifests(decided.clips, decided.stale)
                 except Failure as trouble:
                     pipeline.stop(trouble)
-                every = max(VIEWS_EVERY, 20 * (anyio.current_time() - begun))
+                every = max(MANIFESTS_EVERY, 20 * (anyio.current_time() - begun))
 
         # Before any clip is replaced: clips that will be re-encoded are no longer listed.
         if not in_shards:
-            await directory.write_views(decided.clips, decided.stale)
+            await directory.write_manifests(decided.clips, decided.stale)
         elif decided.stale:
-            await directory.write_views()
+            await directory.write_manifests()
         async with anyio.create_task_group() as beside:
             if not in_shards:  # otherwise the last shard writes them, from all journals
-                beside.start_soon(keep_views)
+                beside.start_soon(keep_manifests)
             await pipeline.run(decided.work, run.finish)
             beside.cancel_scope.cancel()
     return pipeline.stopped or pipeline.closed

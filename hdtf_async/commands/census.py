@@ -38,7 +38,7 @@ from hdtf_async.media.ffmpeg import find_ffmpeg
 from hdtf_async.output.directory import open_directory, run_record
 from hdtf_async.process.guard import guarding
 from hdtf_async.report.result import exit_code_of
-from hdtf_async.run import LAST_VIEWS, local_directory, read_tables
+from hdtf_async.run import LAST_MANIFESTS, local_directory, read_tables
 from hdtf_async.youtube import formats
 from hdtf_async.youtube.formats import Choice
 from hdtf_async.youtube.javascript import JavaScript, private_cache
@@ -270,7 +270,7 @@ async def _write(
     try:
         return await write()
     except anyio.get_cancelled_exc_class():
-        with anyio.move_on_after(LAST_VIEWS, shield=True):
+        with anyio.move_on_after(LAST_MANIFESTS, shield=True):
             await write()
         raise
 

@@ -237,7 +237,7 @@ async def _mend(result: Check, seen: Seen, run: RunContext) -> None:
             run.events.emit(started(decided, run.lanes, run.options))
             result.report.stopped = await carry_out(decided, run)
     finally:
-        await directory.write_views((), absent)
+        await directory.write_manifests((), absent)
     result.other_bytes = sum(
         ClipRecord.of(known.clips[stem]).sha256 != ClipRecord.of(before[stem]).sha256
         for stem in result.report.done

@@ -213,7 +213,7 @@ class OutputDirectory:
             ) as log:
                 await log.write(text)
 
-    async def write_views(
+    async def write_manifests(
         self,
         not_tried: Iterable[Clip] = (),
         stale: Mapping[str, object] | None = None,
@@ -238,7 +238,7 @@ class OutputDirectory:
             whole = await run_sync(lambda: {clip.stem: clip for clip in steps(self.whole)})
             await manifests.merge(self.out, {**waiting, **whole}, patience=patience)
             return
-        await run_sync(self._write_views, self.known.snapshot(), tuple(not_tried), stale or {})
+        await run_sync(self._write_manifests, self.known.snapshot(), tuple(not_tried), stale or {})
 
     async def not_tried(self) -> tuple[Record, ...]:
         """Return the clips in the previous manifests that were not attempted. Raises `Failure`."""
@@ -279,7 +279,7 @@ class OutputDirectory:
         with os_errors_as_failures(self.raws):
             return shutil.disk_usage(self.raws).free
 
-    def _write_views(
+    def _write_manifests(
         self, known: JournalIndex, not_tried: tuple[Clip, ...], stale: Mapping[str, object]
     ) -> None:
         clips = known.all_there()

@@ -61,7 +61,7 @@ pytestmark = [
     pytest.mark.filterwarnings("default:::distributed"),
 ]
 
-VIEWS = ("metadata.jsonl", "failures.jsonl")
+MANIFESTS = ("metadata.jsonl", "failures.jsonl")
 FEW = ("Radio1", "Guest1", "Guest2")
 """Videos for which a part of the job will do."""
 
@@ -92,7 +92,7 @@ def command(out: Path, options: Options) -> list[str]:
 
 def tree(out: Path) -> dict[str, bytes | str]:
     """Return the clips and raws of a directory by their hashes, and the views."""
-    return {**media(out), **{name: (out / name).read_bytes() for name in VIEWS}}
+    return {**media(out), **{name: (out / name).read_bytes() for name in MANIFESTS}}
 
 
 def require_tidy(out: Path) -> None:

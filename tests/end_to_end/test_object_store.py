@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.bucket
 
 URL = f"s3://{BUCKET}/some prefix"
-VIEWS = ("metadata.jsonl", "failures.jsonl", "README.md")
+MANIFESTS = ("metadata.jsonl", "failures.jsonl", "README.md")
 
 
 @pytest.fixture(scope="session")
@@ -141,8 +141,8 @@ async def test_a_bucket_has_the_same_files_as_a_directory(
     assert len(report.done) == len(finished.report.done)
     assert clips_in(front) == clips_of(finished.out)
     content = below(front)
-    assert {name: content[name] for name in VIEWS} == {
-        name: (finished.out / name).read_bytes() for name in VIEWS
+    assert {name: content[name] for name in MANIFESTS} == {
+        name: (finished.out / name).read_bytes() for name in MANIFESTS
     }
     assert not [*tmp_path.rglob("*.mp4")], "no clip and no raw stays in scratch"
     assert not [key for key in content if key.startswith("_videos_raw")], "nor is a raw kept anywhere"
@@ -523,7 +523,7 @@ async def test_an_upload_that_is_cancelled_is_finished_later(front: Front) -> No
                     await anyio.sleep(0.01)
             group.cancel_scope.cancel()
         front.rule = lambda _method, _key: None
-        await directory.write_views()
+        await directory.write_manifests()
         await directory.deliver()
         assert [record["clip"] for record in records_in(front)] == ["RD_Radio1_000", "RD_Radio1_001"]
         assert len(below(front)["failures.jsonl"].splitlines()) == 2

@@ -339,7 +339,7 @@ async def test_the_manifests_are_made_from_all_journals(tmp_path: Path) -> None:
     async with open_directory(tmp_path, SECOND) as neighbour:
         await _made(neighbour, others)
         async with open_directory(tmp_path, FIRST) as directory:
-            await directory.write_views((mine,))
+            await directory.write_manifests((mine,))
         assert [line["file_name"] for line in _lines(tmp_path / METADATA)] == [f"{others.stem}.mp4"]
         assert [(line["clip"], line["reason"]) for line in _lines(tmp_path / FAILURES)] == [
             (mine.stem, "not_tried")
@@ -347,7 +347,7 @@ async def test_the_manifests_are_made_from_all_journals(tmp_path: Path) -> None:
     async with open_directory(tmp_path, FIRST) as directory:
         assert directory.known.failures[mine.stem]["reason"] == Reason.NOT_TRIED
         await _made(directory, mine)
-        await directory.write_views((mine,))
+        await directory.write_manifests((mine,))
     assert len(_lines(tmp_path / METADATA)) == 2
     assert _lines(tmp_path / FAILURES) == []
 
@@ -359,14 +359,14 @@ async def test_during_a_change_of_settings_only_new_clips_are_listed(tmp_path: P
         async with open_directory(tmp_path, shard) as directory:
             await directory.append({"type": "run", "form": {"size": None}})
             await _made(directory, clip, size=None)
-            await directory.write_views()
+            await directory.write_manifests()
     assert len(_lines(tmp_path / METADATA)) == 2
     async with open_directory(tmp_path, FIRST) as directory:
         await directory.append({"type": "run", "form": {"size": 512}})
-        await directory.write_views()
+        await directory.write_manifests()
         assert _lines(tmp_path / METADATA) == []
         await _made(directory, mine, b"another one", size=512)
-        await directory.write_views()
+        await directory.write_manifests()
     assert [line["file_name"] for line in _lines(tmp_path / METADATA)] == [f"{mine.stem}.mp4"]
 
 

@@ -135,13 +135,13 @@ class Run:
             ]
             if left:
                 await told.append(directory, run_record(form=self.form))
-                await directory.write_views(left, stale)
+                await directory.write_manifests(left, stale)
             async with anyio.create_task_group() as works:
                 for youtube_id in dict.fromkeys(clip.video.youtube_id for clip in left):
                     videos = [video for video in VIDEOS if video.youtube_id == youtube_id]
                     clips = [clip for clip in left if clip.video in videos]
                     works.start_soon(self._one_video, directory, told, videos, clips)
-            await directory.write_views(left, stale)
+            await directory.write_manifests(left, stale)
 
     async def _one_video(
         self, directory: OutputDirectory, told: Told, videos: Sequence[Video], clips: Sequence[Clip]
@@ -224,7 +224,7 @@ def files(out: Path) -> dict[str, bytes]:
     }
 
 
-async def recover(out: Path, told: Told, views: Mapping[str, set[bytes]]) -> None:
+async def recover(out: Path, told: Told, manifests: Mapping[str, set[bytes]]) -> None:
     """Open the directory after a power cut, and compare it with what may and what must exist."""
     for clip in CLIPS:
         path = out / f"{clip.stem}.mp4"
@@ -234,7 +234,7 @@ async def recover(out: Path, told: Told, views: Mapping[str, set[bytes]]) -> Non
         path = out / RAWS / f"{video.stem}.mp4"
         whole = {raw_bytes(video.youtube_id)}
         assert not path.exists() or path.read_bytes() in whole, f"{path.name} is not whole"
-    for name, whole in views.items():
+    for name, whole in manifests.items():
         assert not (out / name).exists() or (out / name).read_bytes() in whole, f"{name} is not whole"
     for line in _lines(out / METADATA):
         content = (out / line["file_name"]).read_bytes()
@@ -290,7 +290,7 @@ class Recording:
         return [run for run in self.runs if run[0] <= moment][-1]
 
     @property
-    def views(self) -> dict[str, set[bytes]]:
+    def manifests(self) -> dict[str, set[bytes]]:
         """Return every content that each of the two manifests had."""
         return {
             name: {
@@ -351,11 +351,11 @@ class Cuts:
 
     async def cut(self, recording: Recording, first: int = 0) -> None:
         """Cut the power in recorded runs, from the first moment on, and continue from some disks."""
-        views = recording.views
+        manifests = recording.manifests
 
         async def recover_and_go_on(number: int, root: Path) -> None:
             _, run, due = recording.at(number)
-            await recover(root / OUT, recording.told.until(number), views)
+            await recover(root / OUT, recording.told.until(number), manifests)
             if self.chance.random() < self.again:
                 await run(root / OUT, Told())
                 made = files(root / OUT)

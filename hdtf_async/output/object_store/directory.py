@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from hdtf_async.output.object_store.client import Listed, ObjectStoreClient
     from hdtf_async.output.object_store.lease import Lease
 
-VIEWS = (METADATA, FAILURES, *LISTS, CARD)
+MANIFESTS = (METADATA, FAILURES, *LISTS, CARD)
 _FEW = 16
 """Number of consecutive short segments that are joined when a run ends."""
 _GOODBYE = 60.0
@@ -83,7 +83,7 @@ class Listing:
 
     missing: set[str] = field(default_factory=set)
     """Stems of clips that have a record and do not exist with the recorded size."""
-    views: dict[str, str] = field(default_factory=dict)
+    manifests: dict[str, str] = field(default_factory=dict)
     """Names of the existing manifests to their entity tags."""
 
     def is_there(self, path: str, _size: object) -> bool:
@@ -190,7 +190,7 @@ class ObjectStoreDirectory(OutputDirectory):
     async def _deliver(self) -> None:
         await self._hand_on()
         if self.shard is None:
-            await put_views(self.bucket, self.out, self._listing)
+            await put_manifests(self.bucket, self.out, self._listing)
         async with self._turn:
             await self._join(least=_FEW)
 
@@ -247,8 +247,8 @@ async def listed(bucket: ObjectStoreClient, known: JournalIndex) -> Listing:
         return found
     async for each in bucket.listing():
         stem, _, ending = each.key.rpartition(".")
-        if each.key in VIEWS:
-            found.views[each.key] = each.tag
+        if each.key in MANIFESTS:
+            found.manifests[each.key] = each.tag
         elif stem in found.missing and ending in {"mp4", "wav"}:
             clip = ClipRecord.of(known.clips[stem])
             if each.size == (clip.bytes if ending == "mp4" else clip.wav_bytes):
@@ -259,22 +259,22 @@ async def listed(bucket: ObjectStoreClient, known: JournalIndex) -> Listing:
     return found
 
 
-async def put_views(bucket: ObjectStoreClient, made: Path, before: Listing) -> None:
+async def put_manifests(bucket: ObjectStoreClient, made: Path, before: Listing) -> None:
     """Upload the manifests from a directory, except for unchanged ones.
 
     An existing README.md is kept, whoever has written it.
     """
-    for name in VIEWS:
+    for name in MANIFESTS:
         path = made / name
         if not await run_sync(path.is_file):
             continue
         _, tag = await run_sync(bucket_tag, path)
         if name == CARD:
-            if name not in before.views:
+            if name not in before.manifests:
                 await bucket.create(name, await run_sync(path.read_bytes))
-        elif before.views.get(name) != tag:
+        elif before.manifests.get(name) != tag:
             await bucket.put(path, name)
-        before.views[name] = tag
+        before.manifests[name] = tag
 
 
 async def merge_shards(out: Path | Address) -> Merged:
@@ -296,7 +296,7 @@ async def merge_shards(out: Path | Address) -> Merged:
         left = await run_sync(manifests.outstanding_in, scratch)
         still = {stem: each for stem, each in waiting.items() if stem not in known.failures}
         await run_sync(manifests.write, known, clips, manifests.of_one_form(known, clips), still, left)
-        await put_views(bucket, scratch, before)
+        await put_manifests(bucket, scratch, before)
         return Merged(*await run_sync(manifests.count, scratch), len(left.unended), left.absent)
 
 

@@ -112,11 +112,11 @@ def _known(out: Path, rows: int) -> JournalIndex:
     return read_known(out)
 
 
-def _write_views(known: JournalIndex, read: Tables) -> None:
+def _write_manifests(known: JournalIndex, read: Tables) -> None:
     known.split = Split()
     held = OutputDirectory.__new__(OutputDirectory)
     held.out, held.others = known.out, ()
-    held._write_views(known, read.clips, {read.clips[0].stem: "another"})
+    held._write_manifests(known, read.clips, {read.clips[0].stem: "another"})
 
 
 def _planned(read: Tables, options: Options) -> plan.Plan:
@@ -138,7 +138,7 @@ WORK: dict[str, Callable[[Path, int], Callable[[], object]]] = {
     "reading a journal": lambda at, rows: partial(read_known, _known(at, rows).out),
     "which clips are there": lambda at, rows: _known(at, rows).all_there,
     "writing views": lambda at, rows: partial(
-        _write_views, _known(at, rows), tables.read(at.with_name(f"{at.name}-tables"))
+        _write_manifests, _known(at, rows), tables.read(at.with_name(f"{at.name}-tables"))
     ),
     "a census": lambda at, rows: lambda: _csv(_rows((read := _tables(at, rows)).videos, read, {})),
     "what a census asks": lambda at, rows: partial(
@@ -261,7 +261,7 @@ async def test_complete_manifests_are_renamed_together(
         return replace(path, to)
 
     monkeypatch.setattr(Path, "replace", renamed_to)
-    _write_views(known, tables.read(tmp_path / "out-tables"))
+    _write_manifests(known, tables.read(tmp_path / "out-tables"))
     renamed = [index for index, what in enumerate(story) if what != "look"]
     assert {story[index] for index in renamed} >= {METADATA, FAILURES, "train.txt"}
     assert renamed == list(range(renamed[0], renamed[-1] + 1))

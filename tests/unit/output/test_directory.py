@@ -221,7 +221,7 @@ async def test_an_impossible_file_name_does_not_exist(tmp_path: Path, name: str)
         assert set(directory.known.clips) == {name}
         assert directory.known.all_there() == {}
         assert directory.known.raw_there(VIDEO.youtube_id) is None
-        await directory.write_views()
+        await directory.write_manifests()
     assert _lines(tmp_path / METADATA) == []
 
 
@@ -250,7 +250,7 @@ def test_no_journal_crashes_the_program(tmp_path_factory: pytest.TempPathFactory
             assert directory.known.all_there() == {}
             assert directory.known.raw_there(VIDEO.youtube_id) is None
             await directory.append(_record(_clip(9), 1))
-            await directory.write_views([_clip()])
+            await directory.write_manifests([_clip()])
             with pytest.raises(BusyError):
                 async with open_directory(out):
                     pass
@@ -266,7 +266,7 @@ async def test_a_clip_without_a_record_does_not_count(tmp_path: Path) -> None:
     async with open_directory(tmp_path) as directory:
         directory.clip_path(_clip()).write_bytes(b"a clip")
         assert directory.known.there(_clip().stem) is None
-        await directory.write_views()
+        await directory.write_manifests()
     assert _lines(tmp_path / METADATA) == []
 
 
@@ -281,7 +281,7 @@ async def test_a_record_without_its_clip_does_not_count(tmp_path: Path, content:
         else:
             directory.clip_path(_clip(0)).write_bytes(content)
         assert set(directory.known.all_there()) == {"RD_Radio1_001"}
-        await directory.write_views()
+        await directory.write_manifests()
     assert [line["file_name"] for line in _lines(tmp_path / METADATA)] == ["RD_Radio1_001.mp4"]
 
 
@@ -301,7 +301,7 @@ async def test_a_clip_without_its_wav_file_does_not_count(tmp_path: Path, conten
         else:
             directory.wav_path(_clip(0)).write_bytes(content)
         assert set(directory.known.all_there()) == {"RD_Radio1_001"}
-        await directory.write_views()
+        await directory.write_manifests()
     assert [line["file_name"] for line in _lines(tmp_path / METADATA)] == ["RD_Radio1_001.mp4"]
 
 
@@ -335,11 +335,11 @@ async def test_a_clip_that_could_not_be_re_created_still_counts(tmp_path: Path) 
     async with open_directory(tmp_path) as directory:
         await _made(directory, _clip())
         await directory.append(failure_record(_clip(), Failure(Reason.PRIVATE)))
-        await directory.write_views()
+        await directory.write_manifests()
         assert [line["file_name"] for line in _lines(tmp_path / METADATA)] == ["RD_Radio1_000.mp4"]
         assert _lines(tmp_path / FAILURES) == []
         old = directory.known.clips[_clip().stem]["metadata"].get("fingerprint")
-        await directory.write_views(stale={_clip().stem: old})
+        await directory.write_manifests(stale={_clip().stem: old})
     assert _lines(tmp_path / METADATA) == []
     assert [line["reason"] for line in _lines(tmp_path / FAILURES)] == ["private"]
     async with open_directory(tmp_path) as directory:
@@ -564,16 +564,16 @@ async def test_any_text_can_be_recorded(tmp_path: Path) -> None:
 async def test_manifests_are_sorted_and_have_no_times(tmp_path: Path) -> None:
     """Two runs with the same result write the same bytes, in whatever order things happened."""
     orders = [(3, 1, 2, 0), (0, 1, 2, 3)]
-    views = []
+    manifests = []
     for place, order in enumerate(orders):
         out = tmp_path / str(place)
         async with open_directory(out) as directory:
             for index in order:
                 await _made(directory, _clip(index))
                 await directory.append(failure_record(_clip(10 + index), Failure(Reason.NETWORK, "words")))
-            await directory.write_views([_clip(20)])
-        views.append([(out / name).read_bytes() for name in (METADATA, FAILURES)])
-    assert views[0] == views[1]
+            await directory.write_manifests([_clip(20)])
+        manifests.append([(out / name).read_bytes() for name in (METADATA, FAILURES)])
+    assert manifests[0] == manifests[1]
     metadata, failures = _lines(tmp_path / "0" / METADATA), _lines(tmp_path / "0" / FAILURES)
     assert [line["file_name"] for line in metadata] == [f"{_clip(index).stem}.mp4" for index in range(4)]
     assert [next(iter(line)) for line in metadata] == ["file_name"] * 4
@@ -596,11 +596,11 @@ async def test_manifests_are_written_while_clips_are_added(
             return has_size(path, size)
 
         monkeypatch.setattr(directory.known, "has_size", slowly)
-        await directory.write_views()
+        await directory.write_manifests()
         assert [line["file_name"] for line in _lines(tmp_path / METADATA)] == [
             f"{_clip(index).stem}.mp4" for index in range(2)
         ]
-        await directory.write_views()
+        await directory.write_manifests()
         assert len(_lines(tmp_path / METADATA)) == 3
 
 
@@ -609,7 +609,7 @@ async def test_a_failure_is_listed_with_meaning_and_remedy(tmp_path: Path) -> No
     async with open_directory(tmp_path) as directory:
         await directory.append(failure_record(_clip(), Failure(Reason.PRIVATE, "ERROR: Private video")))
         await _made(directory, _clip(2))
-        await directory.write_views([_clip(0), _clip(1), _clip(2)])
+        await directory.write_manifests([_clip(0), _clip(1), _clip(2)])
     private, not_tried = _lines(tmp_path / FAILURES)
     advice = Reason.PRIVATE.advice
     assert private == {
@@ -630,7 +630,7 @@ async def test_a_manifest_is_replaced_atomically(tmp_path: Path, monkeypatch: py
     """If the new one cannot be completed the old one is kept, and no partial file is left."""
     async with open_directory(tmp_path) as directory:
         await _made(directory, _clip())
-        await directory.write_views()
+        await directory.write_manifests()
         before = (tmp_path / METADATA).read_bytes()
         await _made(directory, _clip(1))
 
@@ -639,12 +639,12 @@ async def test_a_manifest_is_replaced_atomically(tmp_path: Path, monkeypatch: py
 
         monkeypatch.setattr(os, "fsync", full)
         with pytest.raises(Failure) as raised:
-            await directory.write_views()
+            await directory.write_manifests()
         monkeypatch.undo()
         assert raised.value.reason is Reason.DISK_FULL
         assert (tmp_path / METADATA).read_bytes() == before
         assert not [name for name in _names(tmp_path) if name.startswith(".")]
-        await directory.write_views()
+        await directory.write_manifests()
     assert len(_lines(tmp_path / METADATA)) == 2
 
 
@@ -654,11 +654,11 @@ async def test_manifests_of_a_finished_directory_are_not_rewritten(
     """A run that changes nothing writes nothing: neither a file nor a sync."""
     async with open_directory(tmp_path) as directory:
         await _made(directory, _clip())
-        await directory.write_views()
+        await directory.write_manifests()
     before = [(tmp_path / name).stat() for name in (JOURNAL, METADATA, FAILURES)]
     async with open_directory(tmp_path) as directory:
         monkeypatch.delattr(os, "fsync")
-        await directory.write_views()
+        await directory.write_manifests()
         monkeypatch.undo()
     after = [(tmp_path / name).stat() for name in (JOURNAL, METADATA, FAILURES)]
     assert [(s.st_ino, s.st_mtime_ns, s.st_size) for s in before] == [
@@ -821,7 +821,7 @@ async def test_a_directory_may_have_any_name(tmp_path: Path, name: str) -> None:
     async with open_directory(out) as directory:
         await _made(directory, _clip())
         await directory.log(VIDEO, f"in {out}\n")
-        await directory.write_views()
+        await directory.write_manifests()
     assert _names(out) == {"RD_Radio1_000.mp4", JOURNAL, METADATA, FAILURES, CARD, RAWS}
     assert set(read_known(out).all_there()) == {"RD_Radio1_000"}
 
@@ -934,7 +934,7 @@ DEEDS: dict[str, tuple[str, Callable[[OutputDirectory], Awaitable[None]]]] = {
     "publish, sync": ("os.fsync", _publish),
     "publish, rename": ("os.replace", _publish),
     "append": ("os.fsync", lambda directory: directory.append(run_record())),
-    "views": ("os.replace", lambda directory: directory.write_views([_clip()])),
+    "views": ("os.replace", lambda directory: directory.write_manifests([_clip()])),
     "link": ("os.replace", _link),
     "copy": ("shutil.copyfileobj", _link),
     "log": ("aiofiles.open", lambda directory: directory.log(VIDEO, "words")),
@@ -986,7 +986,7 @@ async def test_a_deleted_output_directory_is_a_disk_error(tmp_path: Path) -> Non
             _private,
             _free,
             lambda there: there.log(VIDEO, "words"),
-            lambda there: there.write_views(),
+            lambda there: there.write_manifests(),
         ):
             with pytest.raises(Failure) as raised:
                 await do(directory)

@@ -152,7 +152,7 @@ async def test_other_files_that_are_links_are_not_written_through(out: Path, els
         (out / name).symlink_to(elsewhere / "file")
     async with open_directory(out) as directory:
         await directory.append(run_record())
-        await directory.write_views([CLIP])
+        await directory.write_manifests([CLIP])
         await directory.replace(REPORT, b"a report")
         directory.log_path(VIDEO).symlink_to(elsewhere / "file")
         with pytest.raises(Failure, match="symbolic link") as raised:
@@ -212,7 +212,7 @@ async def _run_once(out: Path) -> None:
     async with open_directory(out, Shard(1, 2)) as directory:
         await directory.append(run_record())
         await directory.not_tried()
-        await directory.write_views()
+        await directory.write_manifests()
 
 
 # Intentional links.

@@ -47,7 +47,7 @@ from hdtf_async.core import descriptors
 from hdtf_async.process.guard import guarding
 from hdtf_async.output.locks import is_held
 from hdtf_async.core.shards import Shard
-from hdtf_async.output.directory import opened
+from hdtf_async.output.directory import open_directory
 
 warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads: hosts do it nevertheless
 out = Path(sys.argv[1])
@@ -71,7 +71,7 @@ def opened_files():
 async def main():
     children = []
     for _ in range(3):
-        async with opened(out, Shard(0, 1)) as directory, guarding(*directory.locks) as guard:
+        async with open_directory(out, Shard(0, 1)) as directory, guarding(*directory.locks) as guard:
             number, inside = forked(opened_files)
             children.append(number)
             print("journals in the child:", inside.count(".jsonl"))
@@ -79,7 +79,7 @@ async def main():
             number, _ = forked(lambda: str([descriptors.close(lock) for lock in directory.locks]))
             children.append(number)
             print("held after a child has ended its copy of the run:", is_held(out))
-    async with opened(out):
+    async with open_directory(out):
         pass
     print("kept for forks:", len(descriptors._OWN))
     for number in children:
@@ -197,7 +197,7 @@ async def test_a_cancelled_shard_does_not_wait_for_another_process(tmp_path: Pat
     """However long the other one holds the lock of the manifests."""
     async with open_directory(tmp_path, Shard(0, 2)) as directory:
         with _locked_by_another(tmp_path / manifests.LOCK), anyio.move_on_after(0.1) as scope:
-            await directory.write_views()
+            await directory.write_manifests()
     assert scope.cancelled_caught
 
 
