@@ -29,7 +29,7 @@ from power_cuts import (
 from recorded_disk import recorded
 
 from hdtf_async.core.failures import Failure
-from hdtf_async.output.directory import opened, run_record
+from hdtf_async.output.directory import open_directory, run_record
 from hdtf_async.output.journal import JOURNAL
 
 if TYPE_CHECKING:
@@ -117,14 +117,14 @@ async def test_a_truncated_record_is_not_mixed_with_the_next(place: Path, torn_b
     """A record of the same length follows one without its line end; the power cut happens at any moment."""
     lost, due = (clip_record(CLIPS[0].stem, form) for form in ("first", "other"))
     root, promises = place / "root", Promises()
-    async with opened(root / OUT) as directory:
+    async with open_directory(root / OUT) as directory:
         await promises.append(directory, run_record())
         before = (root / OUT / JOURNAL).stat().st_size
         await directory.append(lost)
     size = (root / OUT / JOURNAL).stat().st_size
     os.truncate(root / OUT / JOURNAL, size - 1 if torn_by == "a kill" else before)
     with recorded(root) as promises.moments:
-        async with opened(root / OUT) as directory:
+        async with open_directory(root / OUT) as directory:
             if torn_by == "a full disk":
                 with _room_for(size - 1), pytest.raises(Failure, match="File too large"):
                     await directory.append(lost)

@@ -32,7 +32,7 @@ from hdtf_async.core.options import Options
 from hdtf_async.core.shards import COUNT, KUBERNETES, SLURM, Shard, from_environment, place
 from hdtf_async.dataset import plan, tables
 from hdtf_async.output import atomic, manifests
-from hdtf_async.output.directory import opened, read_known
+from hdtf_async.output.directory import open_directory, read_known
 from hdtf_async.output.journal import JOURNAL, in_order, name_of, read
 from hdtf_async.output.manifests import FAILURES, METADATA
 from hdtf_async.report.page import REPORT
@@ -194,15 +194,15 @@ async def test_only_shards_of_one_division_can_share_a_directory(
     tmp_path: Path, at_work: Shard | None, comes: Shard | None, *, may: bool
 ) -> None:
     """No two runs ever process the same video; after one has ended the other can start."""
-    async with opened(tmp_path, at_work):
+    async with open_directory(tmp_path, at_work):
         if may:
-            async with opened(tmp_path, comes):
+            async with open_directory(tmp_path, comes):
                 pass
         else:
             with pytest.raises(BusyError):
-                async with opened(tmp_path, comes):
+                async with open_directory(tmp_path, comes):
                     pass
-    async with opened(tmp_path, comes):
+    async with open_directory(tmp_path, comes):
         pass
 
 
@@ -211,13 +211,13 @@ async def test_children_of_a_shard_keep_both_of_its_locks(
 ) -> None:
     """After it is killed, neither its successor nor a run of all videos starts while they may still write."""
     monkeypatch.setattr(descriptors, "close", os.close)  # which is all that a kill does
-    async with opened(tmp_path, FIRST) as directory:
+    async with open_directory(tmp_path, FIRST) as directory:
         held = [os.dup(lock) for lock in directory.locks]
     monkeypatch.undo()
     try:
         for comes in (FIRST, None):
             with pytest.raises(BusyError):
-                async with opened(tmp_path, comes):
+                async with open_directory(tmp_path, comes):
                     pass
     finally:
         for lock in held:
@@ -239,10 +239,10 @@ async def test_a_shard_removes_only_its_own_leftovers(tmp_path: Path) -> None:
     of_mine, of_others, view = left(mine), left(others), atomic.temporary(tmp_path / METADATA)
     for path in (*of_mine, *of_others, view):
         path.write_bytes(b"half")
-    async with opened(tmp_path, FIRST, (mine, others)):
+    async with open_directory(tmp_path, FIRST, (mine, others)):
         assert not any(path.exists() for path in of_mine)
         assert all(path.exists() for path in (*of_others, view))
-    async with opened(tmp_path):
+    async with open_directory(tmp_path):
         assert not list(tmp_path.rglob(".hdtf-*"))
 
 
@@ -252,18 +252,18 @@ async def test_a_shard_removes_only_its_own_leftovers(tmp_path: Path) -> None:
 async def test_a_run_of_all_videos_uses_the_results_of_all_shards(tmp_path: Path) -> None:
     """And a shard uses the results for its own videos from any earlier division."""
     mine, others = _clip(FIRST, "Mine"), _clip(SECOND, "Others")
-    async with opened(tmp_path, FIRST) as directory:
+    async with open_directory(tmp_path, FIRST) as directory:
         await _made(directory, mine)
-    async with opened(tmp_path, SECOND) as directory:
+    async with open_directory(tmp_path, SECOND) as directory:
         await _made(directory, others)
         assert set(directory.known.clips) == {others.stem}
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         assert set(directory.known.all_there()) == {mine.stem, others.stem}
         await directory.append({"type": "replacing", "clip": others.stem})
         assert (tmp_path / JOURNAL).read_bytes().count(b"\n") == 1
     assert set(read_known(tmp_path).clips) == {mine.stem}
     third = Shard(place(mine.video.youtube_id, 3), 3)
-    async with opened(tmp_path, third) as directory:
+    async with open_directory(tmp_path, third) as directory:
         assert mine.stem in directory.known.clips
         assert all(third.owns(record["metadata"]["youtube_id"]) for record in directory.known.clips.values())
 
@@ -271,12 +271,12 @@ async def test_a_run_of_all_videos_uses_the_results_of_all_shards(tmp_path: Path
 async def test_the_newest_record_counts_even_with_a_fast_clock(tmp_path: Path) -> None:
     """A process that builds upon records of others uses a later time for its own."""
     clip = _clip(FIRST)
-    async with opened(tmp_path, FIRST) as directory:
+    async with open_directory(tmp_path, FIRST) as directory:
         await _made(directory, clip, b"first")
     journal = tmp_path / name_of(FIRST)
     (record,) = _lines(journal)
     journal.write_text(json.dumps(record | {"time": "2091-01-01T00:00:00.000+00:00"}) + "\n")
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         await _made(directory, clip, b"the second")
     assert read_known(tmp_path).clips[clip.stem]["metadata"]["bytes"] == len(b"the second")
 
@@ -336,18 +336,18 @@ def test_a_journal_is_read_to_its_last_complete_line(tmp_path: Path, monkeypatch
 async def test_the_manifests_are_made_from_all_journals(tmp_path: Path) -> None:
     """By each run that ends, while others run too; untried clips of an interrupted run stay listed."""
     mine, others = _clip(FIRST, "Mine"), _clip(SECOND, "Others")
-    async with opened(tmp_path, SECOND) as neighbour:
+    async with open_directory(tmp_path, SECOND) as neighbour:
         await _made(neighbour, others)
-        async with opened(tmp_path, FIRST) as directory:
-            await directory.write_views((mine,))
+        async with open_directory(tmp_path, FIRST) as directory:
+            await directory.write_manifests((mine,))
         assert [line["file_name"] for line in _lines(tmp_path / METADATA)] == [f"{others.stem}.mp4"]
         assert [(line["clip"], line["reason"]) for line in _lines(tmp_path / FAILURES)] == [
             (mine.stem, "not_tried")
         ]
-    async with opened(tmp_path, FIRST) as directory:
+    async with open_directory(tmp_path, FIRST) as directory:
         assert directory.known.failures[mine.stem]["reason"] == Reason.NOT_TRIED
         await _made(directory, mine)
-        await directory.write_views((mine,))
+        await directory.write_manifests((mine,))
     assert len(_lines(tmp_path / METADATA)) == 2
     assert _lines(tmp_path / FAILURES) == []
 
@@ -356,17 +356,17 @@ async def test_during_a_change_of_settings_only_new_clips_are_listed(tmp_path: P
     """Every shard derives the new settings from the journals."""
     mine, others = _clip(FIRST, "Mine"), _clip(SECOND, "Others")
     for shard, clip in ((FIRST, mine), (SECOND, others)):
-        async with opened(tmp_path, shard) as directory:
+        async with open_directory(tmp_path, shard) as directory:
             await directory.append({"type": "run", "form": {"size": None}})
             await _made(directory, clip, size=None)
-            await directory.write_views()
+            await directory.write_manifests()
     assert len(_lines(tmp_path / METADATA)) == 2
-    async with opened(tmp_path, FIRST) as directory:
+    async with open_directory(tmp_path, FIRST) as directory:
         await directory.append({"type": "run", "form": {"size": 512}})
-        await directory.write_views()
+        await directory.write_manifests()
         assert _lines(tmp_path / METADATA) == []
         await _made(directory, mine, b"another one", size=512)
-        await directory.write_views()
+        await directory.write_manifests()
     assert [line["file_name"] for line in _lines(tmp_path / METADATA)] == [f"{mine.stem}.mp4"]
 
 

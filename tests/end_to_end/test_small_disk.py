@@ -115,7 +115,7 @@ async def test_a_disk_that_fills_up_between_video_and_audio_ends_the_run(
     """The video's own bytes are not counted as space that will be freed: the run would wait for itself."""
     free = iter([10**10])
     monkeypatch.setattr(OutputDirectory, "free_bytes", lambda _store: next(free, 0))
-    monkeypatch.setattr("hdtf_async.lanes.toolchain.require_ready", lambda *_: None)
+    monkeypatch.setattr("hdtf_async.lanes.toolchain.Toolchain._require_ready", lambda *_: None)
     options = replace(finished.options, videos=("Guest2",), audio=Audio.AAC, min_free=10**9)
     with anyio.fail_after(60):
         stopped(await hdtf_async.download(tmp_path / "clips", options))

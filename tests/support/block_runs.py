@@ -91,7 +91,7 @@ async def run(site: demo.StandIn, directory: Path, *, pace: float, cool_down: fl
         meanwhile = [one for one in requests if each.began < one["time"] <= each.ended]
         each.asked.update(one["video"] for one in meanwhile if one["method"] == "POST")
         each.fetched = sum(one["method"] == "GET" for one in meanwhile)
-    views = {name: (out / f"{name}.jsonl").read_text().splitlines() for name in ("metadata", "failures")}
-    accounted = Counter(json.loads(line)["reason"] for line in views["failures"])
-    accounted["there"] = len(views["metadata"])
+    manifests = {name: (out / f"{name}.jsonl").read_text().splitlines() for name in ("metadata", "failures")}
+    accounted = Counter(json.loads(line)["reason"] for line in manifests["failures"])
+    accounted["there"] = len(manifests["metadata"])
     return Refused(events.report, lines, closed, requests, accounted)

@@ -154,7 +154,7 @@ def _decided(clip: Clip, raw: Raw, form: Form) -> dict[str, Any]:
         cut = plan_cut(clip, raw, form)
     except Failure as failure:
         return {"reason": failure.reason.value}
-    commands = [ffmpeg.command(Path("ffmpeg"), cut, Path("clip.mp4"), run_up) for run_up in (0.0, 4.0)]
+    commands = [ffmpeg.clip_command(Path("ffmpeg"), cut, Path("clip.mp4"), run_up) for run_up in (0.0, 4.0)]
     if cut.sound is not None and form.sound_beside:
         commands.append(ffmpeg.wav_command(Path("ffmpeg"), cut.sound, Path("clip.wav")))
     return {

@@ -32,7 +32,7 @@ from hdtf_async.core.jsonlines import records
 from hdtf_async.core.model import SUBSETS, Box, Clip, Interval, Video
 from hdtf_async.core.options import Options
 from hdtf_async.dataset.tables import read
-from hdtf_async.output.directory import opened, run_record
+from hdtf_async.output.directory import open_directory, run_record
 from hdtf_async.output.journal import JOURNAL, RAWS
 from hdtf_async.output.manifests import FAILURES, METADATA, failure_record
 
@@ -120,7 +120,7 @@ class Run:
 
     async def __call__(self, out: Path, promises: Promises) -> None:
         """Do the remaining work."""
-        async with opened(out) as directory:
+        async with open_directory(out) as directory:
             # It builds upon existing records, which a killed run may not have synced.
             read = Counter(map(_text, _journal(out))) - Counter(text for _, text in promises.durable)
             promises.durable += [(promises.now, text) for text in read.elements()]
@@ -135,13 +135,13 @@ class Run:
             ]
             if left:
                 await promises.append(directory, run_record(form=self.form))
-                await directory.write_views(left, stale)
+                await directory.write_manifests(left, stale)
             async with anyio.create_task_group() as works:
                 for youtube_id in dict.fromkeys(clip.video.youtube_id for clip in left):
                     videos = [video for video in VIDEOS if video.youtube_id == youtube_id]
                     clips = [clip for clip in left if clip.video in videos]
                     works.start_soon(self._one_video, directory, promises, videos, clips)
-            await directory.write_views(left, stale)
+            await directory.write_manifests(left, stale)
 
     async def _one_video(
         self, directory: OutputDirectory, promises: Promises, videos: Sequence[Video], clips: Sequence[Clip]
@@ -224,7 +224,7 @@ def files(out: Path) -> dict[str, bytes]:
     }
 
 
-async def recover(out: Path, promises: Promises, views: Mapping[str, set[bytes]]) -> None:
+async def recover(out: Path, promises: Promises, manifests: Mapping[str, set[bytes]]) -> None:
     """Open the directory after a power cut, and compare it with what may and what must exist."""
     for clip in CLIPS:
         path = out / f"{clip.stem}.mp4"
@@ -234,13 +234,13 @@ async def recover(out: Path, promises: Promises, views: Mapping[str, set[bytes]]
         path = out / RAWS / f"{video.stem}.mp4"
         whole = {raw_bytes(video.youtube_id)}
         assert not path.exists() or path.read_bytes() in whole, f"{path.name} is not whole"
-    for name, whole in views.items():
+    for name, whole in manifests.items():
         assert not (out / name).exists() or (out / name).read_bytes() in whole, f"{name} is not whole"
     for line in _lines(out / METADATA):
         content = (out / line["file_name"]).read_bytes()
         assert _sha256(content) == line["sha256"], f"{METADATA} tells of another {line['file_name']}"
 
-    async with opened(out) as directory:
+    async with open_directory(out) as directory:
         known, read = directory.known, Counter(map(_text, _journal(out)))
         lost = Counter(text for _, text in promises.durable) - read
         assert not lost, f"a record that was durable is gone: {lost}"
@@ -270,7 +270,7 @@ async def believe(out: Path, due: Mapping[str, bytes]) -> None:
         hidden = any(part.startswith(".") for part in Path(name).parts)
         assert hidden or name in {METADATA, FAILURES} or content == due[name], f"{name} is not whole"
     listed = _lines(out / METADATA)
-    async with opened(out) as directory:
+    async with open_directory(out) as directory:
         listed += [record["metadata"] for record in directory.known.clips.values()]
     for line in listed:
         content = (out / line["file_name"]).read_bytes()
@@ -290,7 +290,7 @@ class Recording:
         return [run for run in self.runs if run[0] <= moment][-1]
 
     @property
-    def views(self) -> dict[str, set[bytes]]:
+    def manifests(self) -> dict[str, set[bytes]]:
         """Return every content that each of the two manifests had."""
         return {
             name: {
@@ -351,11 +351,11 @@ class Cuts:
 
     async def cut(self, recording: Recording, first: int = 0) -> None:
         """Cut the power in recorded runs, from the first moment on, and continue from some disks."""
-        views = recording.views
+        manifests = recording.manifests
 
         async def recover_and_go_on(number: int, root: Path) -> None:
             _, run, due = recording.at(number)
-            await recover(root / OUT, recording.promises.until(number), views)
+            await recover(root / OUT, recording.promises.until(number), manifests)
             if self.chance.random() < self.again:
                 await run(root / OUT, Promises())
                 made = files(root / OUT)

@@ -23,7 +23,7 @@ from hdtf_async.core.events import EventBus
 from hdtf_async.core.model import Audio, Box, Clip, Crop, Form, Interval, Video
 from hdtf_async.lanes.encoder import Encoder
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
-from hdtf_async.output.directory import opened
+from hdtf_async.output.directory import open_directory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -205,7 +205,7 @@ async def make(
     settings: dict[str, object] = {"crop": Crop.NONE, "audio": Audio.BOTH if shape.sound else Audio.NONE}
     form = Form(fps=fps, preset="ultrafast", **(settings | more))  # type: ignore[arg-type]
     raw = await media.raw(prober, shape.path, clip)
-    async with opened(out) as store:
+    async with open_directory(out) as store:
         encoder = Encoder(form, store, bundled_ffmpeg(), {}, prober, EventBus())
         await encoder.cut(clip, raw)
         record = store.known.clips[clip.stem]["metadata"]

@@ -17,7 +17,7 @@ from hdtf_async.cli import main
 from hdtf_async.commands.census import running
 from hdtf_async.core import events
 from hdtf_async.demo.answers import Answer, Conditions, Refusal
-from hdtf_async.output import directory
+from hdtf_async.output.directory import read_known
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +53,7 @@ async def test_a_census_records_the_availability_of_every_video(
                 async for event in run:
                     if isinstance(event, events.VideoAsked):
                         break
-            answered = len(directory.read_known(tmp_path).asked.keys() - {"-demoHead_2"})
+            answered = len(read_known(tmp_path).asked.keys() - {"-demoHead_2"})
             first = await census_of(tmp_path, options)
             requests = await site.requests()
             again = await census_of(tmp_path, options)

@@ -18,7 +18,7 @@ import pytest
 import hdtf_async
 from hdtf_async import ExitCode, Options, Reason
 from hdtf_async.cli import main, summaries
-from hdtf_async.commands import repair
+from hdtf_async.commands import check, repair
 from hdtf_async.commands.check import Clips, look
 from hdtf_async.core import events, exceptions
 from hdtf_async.core.events import ClipChecked, EventBus, Found
@@ -27,9 +27,7 @@ from hdtf_async.core.jsonlines import line
 from hdtf_async.core.model import Audio, Box, Clip, Interval, Video
 from hdtf_async.dataset.plan import fingerprint
 from hdtf_async.lanes.limits import Lanes
-from hdtf_async.media import frames as decode
-from hdtf_async.output import directory as store
-from hdtf_async.output.directory import read_known
+from hdtf_async.output.directory import open_directory, read_known
 from hdtf_async.output.journal import JOURNAL, RAWS
 from hdtf_async.output.manifests import METADATA
 from hdtf_async.process.guard import UNGUARDED
@@ -184,7 +182,7 @@ async def test_decoding_uses_encode_tokens(out: Path, monkeypatch: pytest.Monkey
         running -= 1
         return int(read_known(out).clips[clip.stem]["metadata"]["frames"])
 
-    monkeypatch.setattr(decode, "frames", frames)
+    monkeypatch.setattr(check, "decode_clip", frames)
     for tokens in (1, 3):
         most, together = 0, anyio.Event()
         result = await checked(out, Options(encodes=tokens), deep=True)
@@ -201,7 +199,7 @@ async def test_a_check_changes_nothing_and_needs_no_lock(out: Path, monkeypatch:
         stats = {path.name: path.lstat() for path in (out, *out.rglob("*"))}
         return {name: (stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size) for name, stat in stats.items()}
 
-    async with store.opened(out) as directory:
+    async with open_directory(out) as directory:
         # A clip that is being replaced, and one that is being written.
         await directory.append({"type": "replacing", "clip": "WRA_Guest1_000"})
         (out / ".hdtf-WRA_Guest1_000.mp4").write_bytes(b"half")
@@ -232,7 +230,7 @@ async def test_clips_written_during_a_check_are_not_compared_with_old_records(
             add(out, new, new | {"clip": "RD_Radio9_000"})
 
     bus.subscribe(record)
-    async with store.opened(out):
+    async with open_directory(out):
         clips = Clips(read_known(out), None, Lanes.of(Options()), UNGUARDED, bus)
         seen = await look(clips, held=False)
     assert (seen.found, seen.at_work) == ([], True)

@@ -17,7 +17,7 @@ from hdtf_async.cli import main
 from hdtf_async.commands import doctor
 from hdtf_async.core.preflight import Status, is_ready
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
-from hdtf_async.output import directory
+from hdtf_async.output.directory import open_directory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,7 +102,7 @@ async def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
 
 async def test_a_full_disk_and_a_busy_directory_are_detected(tmp_path: Path) -> None:
     """From another process, whose lock is not taken."""
-    async with directory.opened(tmp_path):
+    async with open_directory(tmp_path):
         signs = by_subject(await doctor.examine(Options(min_free=10**17), tmp_path))
     assert signs["directory"].verdict is Status.WARNING
     assert "another run" in signs["directory"].words

@@ -31,7 +31,7 @@ from hdtf_async.core.exceptions import BusyError
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.recipes import RECIPES
 from hdtf_async.core.splits import Split
-from hdtf_async.output import directory
+from hdtf_async.output.directory import read_known
 
 if TYPE_CHECKING:
     from shared import Finished
@@ -395,7 +395,7 @@ async def test_names_in_a_journal_cannot_lead_outside(formed: Formed, tmp_path: 
     out = tmp_path / "clips"
     shutil.copytree(formed.out, out)
     (tmp_path / "secret.mp4").write_bytes(b"secret")
-    record = next(iter(directory.read_known(out).clips.values()))
+    record = next(iter(read_known(out).clips.values()))
     stem = "../secret"
     metadata = {key: value for key, value in record["metadata"].items() if not key.startswith("wav")}
     strange = record | {"clip": stem, "metadata": metadata | {"file_name": f"{stem}.mp4", "bytes": 6}}

@@ -18,7 +18,7 @@ from hdtf_async.core import os_errors
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.lanes.pipeline import _own_faults
 from hdtf_async.output import atomic
-from hdtf_async.output.directory import merge, opened, read_known
+from hdtf_async.output.directory import merge_journals, open_directory, read_known
 from hdtf_async.output.journal import RAWS
 from hdtf_async.process import guard, supervisor
 from hdtf_async.process.stderr import classify, classify_ffmpeg
@@ -133,7 +133,7 @@ async def test_limits_are_not_reported_as_file_problems(
         read_known(finished.out)
     monkeypatch.setattr(os, "listdir", _raising(_error("EMFILE")))
     with pytest.raises(StoreError, match="ulimit -n") as raised:
-        await merge(finished.out)
+        await merge_journals(finished.out)
     assert "--out" not in str(raised.value), "another directory would fare no better"
 
 
@@ -143,11 +143,11 @@ async def test_a_failed_lock_is_not_reported_as_unsupported(
     """The file system may support locks, and have another problem."""
     monkeypatch.setattr("fcntl.flock", _raising(_error("ESTALE")))
     with pytest.raises(StoreError, match="mount"):
-        async with opened(tmp_path):
+        async with open_directory(tmp_path):
             pass
     monkeypatch.setattr("fcntl.flock", _raising(_error("EOPNOTSUPP")))
     with pytest.raises(StoreError, match="does not support file locks"):
-        async with opened(tmp_path):
+        async with open_directory(tmp_path):
             pass
 
 

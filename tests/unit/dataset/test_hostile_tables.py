@@ -47,7 +47,7 @@ from hdtf_async.dataset.tables import read
 from hdtf_async.media import ffmpeg
 from hdtf_async.media.containers import DEMUXERS
 from hdtf_async.output import atomic
-from hdtf_async.output.directory import OutputDirectory, opened
+from hdtf_async.output.directory import OutputDirectory, open_directory
 from hdtf_async.output.journal import JournalIndex
 from hdtf_async.process import supervisor
 from hdtf_async.youtube import ytdlp
@@ -379,11 +379,11 @@ def _cut(store: OutputDirectory, clip: Clip, width: int, height: int) -> ffmpeg.
 def _is_one_encode(store: OutputDirectory, clip: Clip) -> None:
     """Check that ffmpeg gets its usual options, files as files, and otherwise numbers."""
     whole = ffmpeg.Cut(Path("/raw.webm"), "webm", Interval(1, 2), Box(0, 0, 2, 2), 2, 2, 9, Form())
-    usual = ffmpeg.command(Path("/tools/ffmpeg"), whole, Path("/clip.mp4"))
+    usual = ffmpeg.clip_command(Path("/tools/ffmpeg"), whole, Path("/clip.mp4"))
     cut = _cut(store, clip, 16 * clip.video.reference_height // 9, clip.video.reference_height)
     if cut is None:
         return
-    arguments = ffmpeg.command(Path("/tools/ffmpeg"), cut, atomic.temporary(store.clip_path(clip)))
+    arguments = ffmpeg.clip_command(Path("/tools/ffmpeg"), cut, atomic.temporary(store.clip_path(clip)))
     assert len(arguments) == len(usual)
     for before, (argument, due) in zip(["", *usual], zip(arguments, usual, strict=True), strict=False):
         if before == "-i" or due == "file:/clip.mp4":
@@ -440,7 +440,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Places:
     """An output directory, and one for tables."""
 
     async def once() -> OutputDirectory:
-        async with opened(tmp_path_factory.mktemp("out").resolve()) as store:
+        async with open_directory(tmp_path_factory.mktemp("out").resolve()) as store:
             return store
 
     return Places(anyio.run(once), tmp_path_factory.mktemp("source"))
@@ -599,7 +599,7 @@ async def test_private_directories_have_unique_names(tmp_path: Path) -> None:
     (tmp_path / "tables").mkdir()
     result = read(_edge(tmp_path / "tables"))
     assert len(result.videos) == len(EDGE)
-    async with opened(tmp_path / "out") as store, AsyncExitStack() as stack:
+    async with open_directory(tmp_path / "out") as store, AsyncExitStack() as stack:
         private = [await stack.enter_async_context(store.private_directory(each)) for each in result.videos]
         assert {directory.parent for directory in private} == {store.raws}
         assert len(set(_lower(private))) == len(EDGE)

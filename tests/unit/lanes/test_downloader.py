@@ -25,7 +25,7 @@ from hdtf_async.lanes.downloader import Download, Downloader, _require_whole
 from hdtf_async.lanes.limits import Lanes
 from hdtf_async.lanes.throttle import Pacing, Throttle
 from hdtf_async.media.demux import AudioInfo
-from hdtf_async.output.directory import opened
+from hdtf_async.output.directory import open_directory
 from hdtf_async.youtube.entries import CLIENTS
 from hdtf_async.youtube.formats import Format
 
@@ -128,7 +128,7 @@ async def fetching(
     """Provide a downloader with its tool, and a function that attempts to download a video."""
     tool = tool or Interrupted()
     tool.fails |= fails
-    async with opened(out) as store:
+    async with open_directory(out) as store:
         options = Options(audio=audio, min_free=0)
         run = RunContext(options, store, Lanes.of(options), EventBus())
         downloader = Downloader(run, cast("YtDlp", tool), cast("Prober", Unreadable()))

@@ -27,7 +27,7 @@ from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.media.probe import Prober
 from hdtf_async.media.timeline import Shown
 from hdtf_async.output import atomic
-from hdtf_async.output.directory import opened
+from hdtf_async.output.directory import open_directory
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -43,7 +43,7 @@ FACTS = MediaInfo("h264", 320, 180, 25.0, 1500, 0.0, 60.0, 60.0, "1/12800", step
 @pytest.fixture
 async def directory(tmp_path: Path) -> AsyncIterator[OutputDirectory]:
     """Open an output directory."""
-    async with opened(tmp_path / "out") as directory:
+    async with open_directory(tmp_path / "out") as directory:
         yield directory
 
 

@@ -418,13 +418,13 @@ async def test_each_input_is_a_local_file_of_one_format(
     cut = replace(cut, sound=sound, form=Form(audio=Audio.BOTH))
     tool, clip = bundled_ffmpeg(), tmp_path / "clip.mp4"
     for arguments, inputs in (
-        (ffmpeg.command(tool, cut, clip), 2),
+        (ffmpeg.clip_command(tool, cut, clip), 2),
         (ffmpeg.wav_command(tool, sound, clip), 1),
-        (interlace.command(tool, cut), 2),
-        (finder.command(tool, cut, (320, 180)), 1),
-        (frames.command(tool, clip), 1),
-        (stills.command(tool, clip), 1),
-        (thumbnails.command(tool, clip, 0.5), 1),
+        (interlace.combing_command(tool, cut), 2),
+        (finder.detection_command(tool, cut, (320, 180)), 1),
+        (frames.decode_command(tool, clip), 1),
+        (stills.stills_command(tool, clip), 1),
+        (thumbnails.thumbnail_command(tool, clip, 0.5), 1),
     ):
         *opened, output = " ".join(arguments).split(" -i file:")
         assert len(opened) == inputs

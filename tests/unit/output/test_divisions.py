@@ -17,7 +17,7 @@ from hdtf_async import ExitCode, Reason
 from hdtf_async.cli import main
 from hdtf_async.core.divisions import Outstanding, Part, Request, outstanding, part_of, record_of
 from hdtf_async.core.shards import Shard, named, place
-from hdtf_async.output.directory import opened
+from hdtf_async.output.directory import open_directory
 from hdtf_async.output.journal import JOURNAL, name_of, parts
 from hdtf_async.output.manifests import FAILURES, METADATA
 
@@ -294,7 +294,7 @@ def test_journals_of_older_versions_are_supported(tmp_path: Path) -> None:
 async def test_the_last_shard_that_ends_lists_the_absent_ones(tmp_path: Path, source: Path) -> None:
     """While another one is active, the absent ones may be about to start."""
     out = tmp_path / "out"
-    async with opened(out, Shard(1, 4)) as neighbour:
+    async with open_directory(out, Shard(1, 4)) as neighbour:
         await neighbour.append(record_of(ALL, 1, ended=False))
         report = await load(out, source, Most(), shard=Shard(0, 4))
         assert report.absent == ()

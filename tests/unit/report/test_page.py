@@ -39,7 +39,7 @@ from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.tally import Outcome, Span
 from hdtf_async.media import thumbnails
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
-from hdtf_async.output import directory as store
+from hdtf_async.output.directory import open_directory, run_record
 from hdtf_async.report import charts, content, history, page
 from hdtf_async.report.result import Report
 
@@ -377,8 +377,8 @@ async def test_a_report_can_be_written_during_a_run(finished: Finished, tmp_path
     """It takes no lock, says that a run is in progress, and writes only the report."""
     out = copied(finished, tmp_path)
     before = {path.name for path in out.iterdir()} | {"_videos_raw"}
-    async with store.opened(out) as directory:
-        await directory.append(store.run_record(versions={}, form={}))
+    async with open_directory(out) as directory:
+        await directory.append(run_record(versions={}, form={}))
         directory.note({"type": "download_started", "video": "RD_Late", "youtube_id": "x", "attempt": 1})
         await directory.append()
         html = await drawn(out)

@@ -80,7 +80,7 @@ def test_messages_of_errors_contain_no_secrets(error: str, message: str) -> None
 @pytest.mark.parametrize("path", ["clips", "./a", "/a/b", "~/x", "a:b", "C:/x"])
 def test_a_path_is_a_directory(path: str) -> None:
     """Anything without a scheme; it is absolute, so that it does not depend on the working directory."""
-    assert directory.place(path) == Path.cwd() / path
+    assert directory.parse_location(path) == Path.cwd() / path
 
 
 def test_without_the_extra_the_message_names_it(
@@ -148,5 +148,5 @@ def test_source_videos_are_kept_in_a_directory_by_default_but_not_in_a_store() -
     assert [Options(keep_raw=choice).keeps_raws for choice in (None, True, False)] == [True, True, False]
     address = Address("s3://bucket/x")
     for choice in (None, True, False):
-        lanes = directory.fitted(address, Options(keep_raw=choice))
+        lanes = directory.options_for(address, Options(keep_raw=choice))
         assert not lanes.keeps_raws, "scratch is let go of"
