@@ -24,7 +24,7 @@ PACKAGE = Path(hdtf_async.__file__).parent
 ALLOWED: dict[str, set[str]] = {
     "cli": {"commands", "demo", "run", "progress", "report", "lanes", "media", "output", "dataset", "core"},
     "commands": {"run", "report", "lanes", "youtube", "media", "output", "dataset", "process", "core"},
-    "demo": {"media", "core"},
+    "demo": {"media", "process", "core"},
     "run": {"progress", "cluster", "report", "lanes", "media", "output", "dataset", "core"},
     "progress": {"core"},
     "cluster": {"lanes", "output", "dataset", "core"},
