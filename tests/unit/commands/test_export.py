@@ -437,5 +437,5 @@ async def test_an_export_does_not_follow_directory_links_of_other_users(
     assert done.new == 1
     os.lchown(to / "videos", 12345, 12345)
     next(large.iterdir()).unlink()
-    with pytest.raises(Failure, match="of another user"):
+    with pytest.raises(Failure, match="of other users"):
         await export(formed.out, to, "hallo", formed.options)
