@@ -173,7 +173,7 @@ def test_the_schema_takes_what_a_run_prints(finished: Finished, tmp_path: Path) 
     words = [sys.executable, "-m", "hdtf_async", "--out", str(tmp_path / "out"), "--json"]
     words += ["--source", str(finished.options.source), "--video", "Radio2", "--pace", "0", "--fps", "25"]
     words += ["--preset", "ultrafast", f"--yt-dlp-args={shlex.join(finished.options.yt_dlp_args)}"]
-    done = subprocess.run(words, check=True, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(words, check=True, capture_output=True, text=True)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert {line["type"] for line in lines} >= {"run_started", "raw_ready", "clip_done", "run_ended"}
     for line in lines:

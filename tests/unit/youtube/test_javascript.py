@@ -134,7 +134,7 @@ def test_with_too_little_address_space_nothing_begins(
         *("--out", str(tmp_path), "--source", str(demo_tables), f"--yt-dlp-args={arguments}", "--pace", "0"),
     ]
     ended = subprocess.run(
-        [PRLIMIT or "", f"--as={LIMIT}", *words], check=False, capture_output=True, text=True, timeout=100
+        [PRLIMIT or "", f"--as={LIMIT}", *words], check=False, capture_output=True, text=True
     )
     said = ended.stdout + ended.stderr
     assert ended.returncode == ExitCode.LOCAL, said
