@@ -1,4 +1,4 @@
-"""What a run's events come to in its result."""
+"""The result of a run, counted from its events."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def finding(line: int, number: int = 1) -> Finding:
 
 
 async def test_only_videos_from_youtube_are_counted_as_downloaded() -> None:
-    """Those that were kept from before, and the user's own, took no bandwidth."""
+    """Source videos of earlier runs, and the user's own, took no bandwidth."""
     report = Report()
     for number, origin in enumerate(("kept", "youtube", "user", "youtube")):
-        report.take(RawReady(f"RD_V{number}", origin, 10**number, 1.0))
+        report.add(RawReady(f"RD_V{number}", origin, 10**number, 1.0))
     assert report.raw_bytes == 10 + 1000
 
 
@@ -44,8 +44,8 @@ async def test_clips_are_counted_with_length_and_size() -> None:
     """Of what failed the reason is kept; what is neither was not tried."""
     report = Report(asked=10, there=2)
     for number in (1, 2):
-        report.take(ClipDone(f"RD_A_{number:03}", "x.mp4", 10.0 * number, 100 * number, 1.0, 0.0))
-    report.take(ClipFailed("RD_A_003", Reason.PRIVATE, "", with_video=True))
+        report.add(ClipDone(f"RD_A_{number:03}", "x.mp4", 10.0 * number, 100 * number, 1.0, 0.0))
+    report.add(ClipFailed("RD_A_003", Reason.PRIVATE, "", with_video=True))
     assert (report.done, report.clip_seconds, report.clip_bytes) == (["RD_A_001", "RD_A_002"], 30.0, 300)
     assert report.failed == {"RD_A_003": Reason.PRIVATE}
     assert report.not_tried == 5
@@ -120,7 +120,7 @@ def timed(monkeypatch: pytest.MonkeyPatch, *events: tuple[float, Event]) -> Repo
     report = Report()
     for now, event in events:
         monkeypatch.setattr(anyio, "current_time", lambda now=now: now)
-        report.take(event)
+        report.add(event)
     return report
 
 
@@ -146,9 +146,9 @@ def test_what_stopped_a_run_weighs_more_than_for_one_video(
 
 def test_the_end_of_a_run_tells_its_result() -> None:
     """As an event, with figures and plain values."""
-    report = Report(
-        asked=4, there=1, done=["a"], failed={"b": Reason.PRIVATE}, seconds=1.23456, absent=(Shard(1, 2),)
-    )
+    report = Report(asked=4, there=1, seconds=1.23456, absent=(Shard(1, 2),))
+    report.tally.done.append("a")
+    report.tally.failed["b"] = Reason.PRIVATE
     assert report.ended() == RunEnded(
         exit_code=75, done=1, there=1, failed={"private": 1, "not_tried": 1}, stopped=None, seconds=1.235,
         absent=("1/2",),
