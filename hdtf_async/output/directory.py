@@ -73,7 +73,7 @@ _CLIP = re.compile(r"_\d{3,}(?:_s\d{3,})?\.(?:mp4|wav)$")
 
 
 class OutputDirectory:
-    """An output directory whose lock this run holds; created by `opened`."""
+    """An output directory whose lock this run holds; created by `open_directory`."""
 
     def __init__(
         self, out: Path, locks: tuple[int, ...], journal: Ledger, shard: Shard | None = None
@@ -212,7 +212,7 @@ class OutputDirectory:
             ) as log:
                 await log.write(text)
 
-    async def write_views(
+    async def write_manifests(
         self,
         not_tried: Iterable[Clip] = (),
         stale: Mapping[str, object] | None = None,
@@ -237,7 +237,7 @@ class OutputDirectory:
             whole = await run_sync(lambda: {clip.stem: clip for clip in steps(self.whole)})
             await manifests.merge(self.out, {**waiting, **whole}, patience=patience)
             return
-        await run_sync(self._write_views, self.known.snapshot(), tuple(not_tried), stale or {})
+        await run_sync(self._write_manifests, self.known.snapshot(), tuple(not_tried), stale or {})
 
     async def not_tried(self) -> tuple[Record, ...]:
         """Return the clips in the previous manifests that were not attempted. Raises `Failure`."""
@@ -278,7 +278,7 @@ class OutputDirectory:
         with os_errors_as_failures(self.raws):
             return shutil.disk_usage(self.raws).free
 
-    def _write_views(
+    def _write_manifests(
         self, known: JournalIndex, not_tried: tuple[Clip, ...], stale: Mapping[str, object]
     ) -> None:
         clips = known.all_there()
@@ -295,7 +295,7 @@ class OutputDirectory:
 
 
 @asynccontextmanager
-async def opened(
+async def open_directory(
     out: Path,
     shard: Shard | None = None,
     videos: Iterable[Video] = (),
@@ -339,7 +339,7 @@ async def _in_common(out: Path, *, alone: bool) -> AsyncIterator[int]:
         descriptors.close(lock)
 
 
-async def merge(out: Path) -> Merged:
+async def merge_journals(out: Path) -> Merged:
     """Write the manifests from all journals of a directory, and return their totals.
 
     Raises `StoreError` if the directory cannot be used, `BusyError` if a run holds it exclusively, and
