@@ -1,13 +1,14 @@
 """YouTube's pages as yt-dlp's extractor reads them: watch page, embedded player, configurations.
 
-Only what the extractor looks for is there, in YouTube's names: ``ytcfg`` with the client's context, visitor
-data, the player script's address and version, ``ytInitialPlayerResponse`` and ``ytInitialData``.
+They only contain what the extractor reads, with YouTube's names: ``ytcfg`` with the client's context, visitor
+data, the player script's URL and version, ``ytInitialPlayerResponse`` and ``ytInitialData``.
 """
 
 from __future__ import annotations
 
 import html
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hdtf_async.demo.account import USER_SESSION
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from hdtf_async.demo.answers import Script
 
 HOST_FLAGS = "AD5ZzFTmock-encrypted-host-flags"
-"""What the page of the embedded player hands to its player requests."""
+"""What the page of the embedded player passes to its player requests."""
 _CONTEXTS = {
     "/embed": {"clientName": "WEB_EMBEDDED_PLAYER", "clientVersion": "2.20260708.00.00"},
     "/tv": {"clientName": "TVHTML5", "clientVersion": "7.20260707.07.00"},
@@ -31,14 +32,20 @@ _WEB = {"clientName": "WEB", "clientVersion": "2.20260708.00.00"}
 _NUMBERS = {"WEB": 1, "MWEB": 2, "TVHTML5": 7, "WEB_EMBEDDED_PLAYER": 56, "WEB_CREATOR": 62, "WEB_REMIX": 67}
 
 
-def configuration(  # noqa: PLR0913 - what a page depends on
-    host: str, path: str, *, agent: str, visitor: str, script: Script, signed_in: bool
-) -> dict[str, Any]:
-    """Return what a page passes to ``ytcfg.set``.
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """A request for a page, and who sent it."""
 
-    ``agent`` is the User-Agent that asked for it, ``visitor`` what YouTube calls visitor data.
-    """
-    place = next((prefix for prefix in ("/embed", "/tv") if path.startswith(prefix)), host)
+    host: str
+    path: str
+    agent: str
+    """The client's User-Agent."""
+    signed_in: bool
+
+
+def configuration(request: PageRequest, script: Script, visitor: str) -> dict[str, Any]:
+    """Return what a page passes to ``ytcfg.set``; ``visitor`` is YouTube's visitor data."""
+    place = next((prefix for prefix in ("/embed", "/tv") if request.path.startswith(prefix)), request.host)
     context = _CONTEXTS.get(place, _WEB)
     where = {"jsUrl": player_path(script)}
     if place == "/embed":
@@ -48,15 +55,15 @@ def configuration(  # noqa: PLR0913 - what a page depends on
         "INNERTUBE_CLIENT_NAME": context["clientName"],
         "INNERTUBE_CLIENT_VERSION": context["clientVersion"],
         "INNERTUBE_CONTEXT": {
-            "client": context | {"hl": "en", "gl": "US", "userAgent": agent, "visitorData": visitor}
+            "client": context | {"hl": "en", "gl": "US", "userAgent": request.agent, "visitorData": visitor}
         },
         "INNERTUBE_CONTEXT_CLIENT_NAME": _NUMBERS[context["clientName"]],
         "VISITOR_DATA": visitor,
         "PLAYER_JS_URL": player_path(script),
         "STS": SIGNATURE_TIMESTAMP,
         "WEB_PLAYER_CONTEXT_CONFIGS": {f"WEB_PLAYER_CONTEXT_CONFIG_ID_{_config_name(place)}": where},
-        "LOGGED_IN": signed_in,
-    } | ({"SESSION_INDEX": 0, "DATASYNC_ID": f"{USER_SESSION}||"} if signed_in else {})
+        "LOGGED_IN": request.signed_in,
+    } | ({"SESSION_INDEX": 0, "DATASYNC_ID": f"{USER_SESSION}||"} if request.signed_in else {})
 
 
 def _config_name(place: str) -> str:
@@ -78,12 +85,12 @@ def watch_page(
 
 
 def configuration_page(configured: Mapping[str, Any]) -> bytes:
-    """Return a page that has nothing but its configuration: the embedded player, the start page."""
+    """Return a page that only contains its configuration: the embedded player, the start page."""
     return _page("<title>YouTube</title>", f"ytcfg.set({_script_json(configured)});")
 
 
 def iframe_api(script: Script) -> bytes:
-    """Return the script that other sites load, where yt-dlp looks for the player script if it must."""
+    """Return the script that other sites load, in which yt-dlp may search for the player script."""
     return (
         f"var scriptUrl = 'https:\\/\\/www.youtube.com\\/s\\/player\\/{player_id(script)}\\/"
         "www-widgetapi.vflset\\/www-widgetapi.js';\n"
@@ -91,7 +98,7 @@ def iframe_api(script: Script) -> bytes:
 
 
 def initial_data(details: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what surrounds a video on its page, also the answer of ``/youtubei/v1/next``."""
+    """Return the rest of a video's page, which is also the answer of ``/youtubei/v1/next``."""
     title = {"runs": [{"text": str(details.get("title", ""))}]}
     contents = [
         {"videoPrimaryInfoRenderer": {"title": title, "dateText": {"simpleText": "Nov 14, 2014"}}},
@@ -116,5 +123,5 @@ def _page(head: str, *scripts: str) -> bytes:
 
 
 def _script_json(value: Mapping[str, Any]) -> str:
-    """Write JSON that may stand within an element ``script``."""
+    """Serialise JSON for use inside an element ``script``."""
     return json.dumps(value).replace("<", "\\u003c")

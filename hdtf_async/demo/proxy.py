@@ -1,24 +1,21 @@
-"""The full mock: an intercepting proxy on loopback that answers as YouTube and serves the drawn footage.
+"""The full mock: an intercepting proxy on loopback that answers as YouTube and serves the generated footage.
 
-``python -m hdtf_async.demo.proxy --footage DIR --ca FILE --ffmpeg FILE`` is a process of its
-own, as the light mock (`site`) is. It listens on one port of 127.0.0.1:
+``python -m hdtf_async.demo.proxy --footage DIR --ca FILE --ffmpeg FILE`` is a separate process, like the
+light mock (`site`). It listens on one port of 127.0.0.1:
 
-- ``CONNECT`` to YouTube's hosts, which it answers itself, with a certificate from a throw-away authority.
-  Every other host is refused;
+- ``CONNECT`` to YouTube's hosts, which it answers itself, with a certificate of a temporary CA. Every other
+  host is rejected;
 - plain http for its own log (``GET /log``).
 
-So yt-dlp takes the whole way that it takes at YouTube: watch page, player script, JavaScript challenges,
-player requests of several clients, media over https and HLS. Orders for what shall go wrong are in `answers`.
+So yt-dlp takes the same path as on YouTube: watch page, player script, JavaScript challenges, player requests
+of several clients, media over https and HLS. `answers` defines the simulated failures.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import secrets
 import ssl
-import sys
-import threading
 from contextlib import contextmanager
 from functools import partial
 from http import HTTPStatus
@@ -26,18 +23,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
-import trustme
-
 from hdtf_async.demo import account, addresses, hls, pages
 from hdtf_async.demo.account import Visitor
 from hdtf_async.demo.addresses import Addresses, Issue
-from hdtf_async.demo.answers import GOOD, Script, from_json
+from hdtf_async.demo.answers import Script
 from hdtf_async.demo.clients import BY_NAME, Client, recognise
-from hdtf_async.demo.faults import WELL, Orders
+from hdtf_async.demo.faults import WELL
 from hdtf_async.demo.player import MEDIA_PATH
-from hdtf_async.demo.responses import response_for
+from hdtf_async.demo.responses import PlayerRequest, response_for
 from hdtf_async.demo.script import PLAYER_IDS, SIGNATURE_TIMESTAMP, player_script
-from hdtf_async.demo.server import LOG_PATH, Handler, Log, Request, Server, Site
+from hdtf_async.demo.server import LOG_PATH, CommandLine, Handler, Request, Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -47,19 +42,19 @@ if TYPE_CHECKING:
 YOUTUBE = ("www.youtube.com", "m.youtube.com", "music.youtube.com", "studio.youtube.com")
 IMAGES = "i.ytimg.com"
 _NAMES = (*YOUTUBE, IMAGES, "*.googlevideo.com")
-"""The names for which the mock has a certificate, and to which it connects."""
+"""The names in the mock's certificate, to which it allows connections."""
 _HTML, _JSON, _SCRIPT = "text/html; charset=utf-8", "application/json; charset=UTF-8", "text/javascript"
 _PLAYLIST = "application/vnd.apple.mpegurl"
 _LARGEST_BODY = 1 << 20
 
 
 def is_answered(host: str) -> bool:
-    """Say whether the mock answers in a host's place."""
+    """Return whether the mock answers for a host."""
     return host in YOUTUBE or host == IMAGES or host.endswith(".googlevideo.com")
 
 
 class ProxyHandler(Handler):
-    """Opens tunnels, and answers what comes through them in YouTube's place."""
+    """Opens tunnels, and answers the requests in them as YouTube."""
 
     context: ssl.SSLContext
     issued: Addresses
@@ -67,12 +62,12 @@ class ProxyHandler(Handler):
     scripts: Mapping[str, bytes]
     """The player scripts by their id."""
     host: str | None = None
-    """Where the tunnel leads; None before there is one."""
+    """Host of the tunnel; None before there is one."""
     _address: tuple[Issue, Mapping[str, str]]
-    """What the address of the media request under way says."""
+    """Content of the URL of the current media request."""
 
     def do_CONNECT(self) -> None:  # noqa: N802 - http.server looks for this name
-        """Open a tunnel to a host of YouTube's, and answer at its other end."""
+        """Open a tunnel to one of YouTube's hosts, and answer at its other end."""
         host, _, port = self.path.lower().rpartition(":")
         if port != "443" or not is_answered(host) or self.host is not None:
             with self.noted() as request:
@@ -88,7 +83,7 @@ class ProxyHandler(Handler):
         self.close_connection = False
 
     def finish(self) -> None:
-        """Close the tunnel too, which the server does not know of."""
+        """Close the tunnel too, which the base class does not know."""
         super().finish()
         if self.host is not None:
             self.connection.close()
@@ -112,7 +107,7 @@ class ProxyHandler(Handler):
     do_HEAD = do_GET  # noqa: N815
 
     def do_POST(self) -> None:  # noqa: N802
-        """Answer a request of the API."""
+        """Answer an API request."""
         with self.noted() as request:
             length = self.headers.get("Content-Length", "")
             if not length.isdecimal() or int(length) > _LARGEST_BODY:
@@ -133,7 +128,7 @@ class ProxyHandler(Handler):
 
     @contextmanager
     def noted(self) -> Iterator[Request]:
-        """Keep a line of the log, with the host and who asks too."""
+        """Add a log entry, with host and client."""
         with super().noted() as request:
             request.host, request.agent = self.host, self.headers.get("User-Agent")
             yield request
@@ -178,7 +173,7 @@ class ProxyHandler(Handler):
         self.reply(request, HTTPStatus.OK, json.dumps(data).encode(), _JSON)
 
     def _player(self, request: Request, asked: Mapping[str, Any]) -> None:
-        """Answer a player request, which has to be right in all that YouTube looks at."""
+        """Answer a player request, after the checks that YouTube makes."""
         youtube_id = request.video or ""
         client = recognise(asked.get("context", {}).get("client", {}))
         visitor = account.of_request(
@@ -211,33 +206,25 @@ class ProxyHandler(Handler):
 
     def _response(self, client: Client, youtube_id: str, answer: Answer, visitor: Visitor) -> dict[str, Any]:
         site = self.server.site
-        return response_for(
-            client,
-            youtube_id,
-            site.facts(youtube_id),
-            answer,
-            self.issued,
-            source=self.client_address[0],
-            visitor=visitor,
-            moved=site.orders.is_moved(youtube_id),
-        )
+        request = PlayerRequest(client, youtube_id, self.client_address[0], visitor)
+        moved = site.orders.is_moved(youtube_id)
+        return response_for(request, site.facts(youtube_id), answer, self.issued, moved=moved)
 
     def _configuration(self, path: str, answer: Answer) -> dict[str, Any]:
-        return pages.configuration(
+        request = pages.PageRequest(
             self.host or "",
             path,
-            agent=self.headers.get("User-Agent", ""),
-            visitor=f"Cgt{secrets.token_urlsafe(8)}KAE%3D",
-            script=answer.script,
+            self.headers.get("User-Agent", ""),
             signed_in=account.of_page(self._cookies) is Visitor.ACCOUNT,
         )
+        return pages.configuration(request, answer.script, f"Cgt{secrets.token_urlsafe(8)}KAE%3D")
 
     @property
     def _cookies(self) -> str:
         return self.headers.get("Cookie", "")
 
     def _video(self, request: Request, address: SplitResult) -> None:
-        """Answer a request for media or a playlist, whose address has to be right in all that it says."""
+        """Answer a request for media or a playlist, after checking its URL."""
         path, fields = address.path, addresses.read(address.path, address.query)
         issue, wrong = self.issued.check(fields, self.client_address[0])
         if issue is not None:
@@ -285,7 +272,7 @@ class ProxyHandler(Handler):
         self.serve_file(request, path, kind, fault)
 
     def granted(self, request: Request, count: int) -> int:
-        """Return how many bytes of those that are asked for the address still gives."""
+        """Return how many of the requested bytes the URL still provides."""
         issue, fields = self._address
         most = self.server.site.orders.answer(issue.youtube_id).bytes_per_address
         if self.command == "HEAD":
@@ -296,7 +283,7 @@ class ProxyHandler(Handler):
         return given
 
     def _offered(self, issue: Issue) -> list[dict[str, Any]]:
-        """Return the facts of the formats that are offered of a film."""
+        """Return the properties of the offered formats of a film."""
         renditions: list[dict[str, Any]] = (self.server.site.facts(issue.youtube_id) or {})["renditions"]
         offers = self.server.site.orders.answer(issue.youtube_id).offers
         offered = None if offers is None else {offer.itag for offer in offers}
@@ -309,41 +296,21 @@ class ProxyHandler(Handler):
 
 def main() -> None:
     """Serve until stdin is closed."""
-    parser = argparse.ArgumentParser(
-        prog="python -m hdtf_async.demo.proxy", description=(__doc__ or "").split("\n")[0]
-    )
-    parser.add_argument("--footage", required=True, type=Path, metavar="DIR", help="what `draw` has drawn")
-    parser.add_argument("--ca", required=True, type=Path, metavar="FILE", help="where the certificate goes")
-    parser.add_argument("--orders", type=Path, metavar="FILE", help="what `answers.to_json` has written")
-    parser.add_argument("--ffmpeg", required=True, type=Path, metavar="FILE", help="cuts segments")
-    said = parser.parse_args()
-    answers, conditions = from_json(said.orders.read_text()) if said.orders else ({}, GOOD)
-
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(said.ca)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(*_NAMES).configure_cert(context)
-
-    ProxyHandler.context = context
+    said = CommandLine("python -m hdtf_async.demo.proxy", __doc__, *_NAMES)
+    for youtube_id, answer in said.answers.items():
+        for name in answer.clients.keys() - BY_NAME.keys():
+            said.parser.error(f"{youtube_id} has orders for {name}, which is not a client of yt-dlp")
+    ProxyHandler.context = said.context
     ProxyHandler.issued = Addresses()
-    scratch = said.ca.parent / "segments"
+    scratch = said.options.ca.parent / "segments"
     scratch.mkdir()
-    ProxyHandler.cutter = hls.Cutter(scratch, said.ffmpeg)
+    ProxyHandler.cutter = hls.Cutter(scratch, said.options.ffmpeg)
     ProxyHandler.scripts = {
-        player_id: player_script(script, conditions.script_bytes).encode()
+        player_id: player_script(script, said.conditions.script_bytes).encode()
         for player_id, script in PLAYER_IDS.items()
     }
     proxy = Server(ProxyHandler)
-    proxy.site = Site(said.footage, Orders(answers, conditions), Log())
-    for youtube_id, answer in answers.items():
-        for name in answer.clients.keys() - BY_NAME.keys():
-            parser.error(f"{youtube_id} has orders for {name}, which is no client of yt-dlp's")
-        for offer in answer.offers or ():
-            if proxy.site.file(youtube_id, offer.itag) is None:
-                parser.error(f"{youtube_id} has no rendition {offer.itag} to offer")
-    threading.Thread(target=proxy.serve_forever, daemon=True).start()
-    print(json.dumps({"port": proxy.server_port}), flush=True)  # noqa: T201 - the parent waits for it
-    sys.stdin.buffer.read()
+    said.serve(proxy, port=proxy.server_port)
 
 
 if __name__ == "__main__":

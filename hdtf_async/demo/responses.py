@@ -1,7 +1,8 @@
-"""Player answers of the full mock: what each client is told of a video, with addresses of its own."""
+"""Player responses of the full mock: what each client is offered for a video, with its own URLs."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,29 +18,35 @@ if TYPE_CHECKING:
     from hdtf_async.demo.clients import Client
 
 _ACCOUNT_ONLY: Told = {"status": "LOGIN_REQUIRED", "reason": "Please sign in"}
-"""What a guest is told where only somebody who is signed in is offered anything."""
+"""The answer to a guest if formats are only offered to signed-in users."""
 
 
-def response_for(  # noqa: PLR0913 - all that an answer depends on
-    client: Client,
-    youtube_id: str,
+@dataclass(frozen=True, slots=True)
+class PlayerRequest:
+    """A player request, and who sent it."""
+
+    client: Client
+    youtube_id: str
+    source: str
+    """The client's IP address."""
+    visitor: Visitor
+
+
+def response_for(
+    request: PlayerRequest,
     facts: Mapping[str, Any] | None,
     answer: Answer,
     addresses: Addresses,
     *,
-    source: str,
-    visitor: Visitor,
     moved: bool,
 ) -> dict[str, Any]:
-    """Return the answer to one client's player request.
-
-    ``source`` is the address from which the request comes; ``moved`` makes media addresses good for another.
-    """
+    """Return the response to a player request; ``moved`` makes media URLs valid for another IP address."""
+    client, youtube_id = request.client, request.youtube_id
     of_client = answer.clients.get(client.name, PLAIN_CLIENT)
     way = client.https if of_client.https is None else of_client.https
     over_hls = client.hls if of_client.hls is None else of_client.hls
     issue = Issue(
-        youtube_id, client, ELSEWHERE if moved else source,
+        youtube_id, client, ELSEWHERE if moved else request.source,
         has_challenge=way in (Https.N, Https.CIPHER) or (way is not Https.PLAIN and client.has_challenges),
         advert=answer.advert,
     )  # fmt: skip
@@ -48,7 +55,7 @@ def response_for(  # noqa: PLR0913 - all that an answer depends on
         return response | {"playabilityStatus": dict(of_client.playability)} | {"streamingData": {}}
     if response["playabilityStatus"]["status"] != "OK":
         return response
-    if client.account and visitor is not Visitor.ACCOUNT:
+    if client.account and request.visitor is not Visitor.ACCOUNT:
         return response | {"playabilityStatus": dict(_ACCOUNT_ONLY), "streamingData": {}}
     addresses.register(issue)
     streaming = response["streamingData"]

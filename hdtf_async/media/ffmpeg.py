@@ -1,29 +1,28 @@
-"""ffmpeg's command lines: seek, filters, encoder, sound; and the one place that runs them.
+"""Build and run ffmpeg's command lines: seek, filters, encoder, audio.
 
-The shape of the command rests on measurements that docs/architecture.md tells:
+The command lines rest on measurements (see docs/architecture.md):
 
-- ``-ss`` before the input does not decode from the beginning and is exact, as long as the interval's
-  end is a ``trim`` filter: its bounds are time stamps, whereas ``-t`` counts from the first frame;
-- ffmpeg rounds both ends to the nearest tick of the raw's clock, so they are rounded up beforehand:
-  a frame is in the clip if and only if ``start <= PTS < end``;
-- ``-seek_timestamp 1`` counts from the media's own zero also where its first time stamp is not 0;
-- the source frames of a clip are known beforehand (`Cut.source`). Behind the ``trim``
-  ffmpeg prints the time stamps of the first and the last one that arrive, whatever the clip's own rate, and
-  they are compared. Where a decoder cannot start at the key frame that ffmpeg seeks to, as in a stream with
-  intra refresh, the first frames are missing: then ffmpeg is started again, from further back;
-- one thread for the decoder and one for the encoder, and as many processes as CPUs, is the best
-  throughput; the encoder's count is part of the clip's form, for x264 writes another stream for
-  another count;
-- where a key frame is shown later than it is found, ffmpeg seeks to it from in between, and frames that need
-  those before it are lost (an open group of pictures): so it is sent that much further back;
-- ``bwdif`` with ``deint=interlaced`` changes no bit and costs nothing where no frame is flagged;
-- sound is cut from its own file side by side with the picture, from the time stamp of the clip's first
-  frame on; it is decoded from a second before, since what a codec gives right after a seek is not right;
-- ``-fps_mode passthrough`` with the raw's time base keeps every frame at its own time. The time base is
-  given in figures: ffmpeg 5.1 does not know the word ``demux`` for it, 9.0 not -1.
+- ``-ss`` before the input avoids decoding from the beginning and is exact if the end of the interval is a
+  ``trim`` filter: its bounds are timestamps, whereas ``-t`` counts from the first frame.
+- ffmpeg rounds both ends to the nearest tick of the source's clock, so they are rounded up beforehand: a
+  frame is in the clip if and only if ``start <= PTS < end``.
+- ``-seek_timestamp 1`` counts from the zero of the media even if its first timestamp is not 0.
+- The source frames of a clip are determined beforehand (`Cut.source`). After the ``trim`` ffmpeg prints the
+  timestamps of the first and the last frame, whatever the clip's frame rate, and they are compared. If a
+  decoder cannot start at the key frame that ffmpeg seeks to, as in a stream with intra refresh, the first
+  frames are missing: then ffmpeg is started again further back.
+- One thread for the decoder, one for the encoder, and as many processes as CPUs give the best throughput. The
+  number of encoder threads is one of the output settings, because it changes the stream that x264 writes.
+- In an open group of pictures a key frame is displayed later than its position in the file. ffmpeg would seek
+  to it from in between, and lose the frames that need earlier ones, so it seeks that much further back.
+- ``bwdif`` with ``deint=interlaced`` changes nothing and costs nothing if no frame is flagged.
+- Audio is cut from its own file together with the video, from the timestamp of the clip's first frame on.
+  Decoding starts one second earlier, because codecs give wrong samples right after a seek.
+- ``-fps_mode passthrough`` with the time base of the source preserves the timestamp of every frame. The time
+  base is given as a number: ffmpeg 5.1 does not support the word ``demux`` for it, 9.0 does not support -1.
 
-Tried with ffmpeg 5.1.9 and 9.0.2. In 7.0.2 ``setpts`` takes the last frame's duration away, and whoever
-plays the clip drops that frame: such a clip is found to be wrong, and never published.
+Tested with ffmpeg 5.1.9 and 9.0.2. In 7.0.2 ``setpts`` removes the duration of the last frame, and players
+drop that frame: such a clip fails verification and is never published.
 """
 
 from __future__ import annotations
@@ -51,10 +50,10 @@ from hdtf_async.media.filters import (
     sound_filters,
     video_filters,
 )
-from hdtf_async.output import atomic
-from hdtf_async.process import supervisor
+from hdtf_async.media.run import FfmpegError, run_ffmpeg
 from hdtf_async.process.guard import UNGUARDED, Guard
 from hdtf_async.process.stderr import classify_ffmpeg
+from hdtf_async.process.supervisor import Command, Ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,30 +62,32 @@ if TYPE_CHECKING:
 
 __all__ = ["WAV_RATE", "AudioCut", "Cut", "Source", "frames_at", "side_lengths", "sound_filters"]
 STALL = 120.0
-"""Seconds without a new frame after which an encode is ended. Seeking takes a few."""
+"""Seconds without a new frame after which an encode is terminated. Seeking takes a few."""
 SHORT_SIGHTED = ("ultrafast", "superfast")
-"""Presets of x264 without the look ahead (``mbtree``)."""
+"""x264 presets without look-ahead (``mbtree``)."""
 _AAC_BITS = "128k"
 RUN_UPS = (0.0, 4.0, 16.0, 64.0, 256.0, inf)
-"""Seconds by which decoding starts earlier, one after the other, until the first source frame is there."""
+"""Seconds by which decoding starts earlier, tried in order until the first source frame is decoded."""
 FROM_FURTHER_BACK = frozenset({Reason.INTERVAL_OUTSIDE, Reason.BOX_DOES_NOT_FIT, Reason.RAW_UNREADABLE})
-"""What ffmpeg's words mean where decoding from further back may help, if no source frame was reported.
+"""Reasons for which decoding from further back may help, if no source frame was reported.
 
-Nothing came out, or a frame before the interval has another size than the clip's.
+There was no output, or a frame before the interval has another size than the clip's.
 """
 _RESTARTED = "Non-monotonic DTS"
 _ROUNDING = 2e-6
-"""Seconds by which time stamps may differ that are written with six decimals."""
+"""Seconds by which timestamps with six decimals may differ."""
 
 
-def command(ffmpeg: Path, cut: Cut, target: Path, run_up: float = 0.0, *, strict: bool = True) -> list[str]:
+def clip_command(
+    ffmpeg: Path, cut: Cut, target: Path, run_up: float = 0.0, *, strict: bool = True
+) -> list[str]:
     """Return the command line that writes the clip to `target`, as MP4.
 
-    Decoding starts `run_up` seconds earlier than is usually needed. If `strict`, it ends at the first error.
+    Decoding starts `run_up` seconds earlier than usually needed. If `strict`, it ends at the first error.
     """
     time_base = cut.time_base if cut.form.fps is None else 1 / cut.form.fps
     quality = ["-qp", "0"] if cut.form.codec is Codec.LOSSLESS else ["-crf", str(cut.form.crf)]
-    # x264's two fastest presets leave out what saves most bytes for the time that it takes.
+    # x264's two fastest presets omit the step that saves most bytes for its time.
     ahead = ["-mbtree", "1", "-rc-lookahead", "20"] if cut.form.preset in SHORT_SIGHTED else []
     sound = cut.sound if cut.form.sound_inside else None
     return [
@@ -109,7 +110,7 @@ def command(ffmpeg: Path, cut: Cut, target: Path, run_up: float = 0.0, *, strict
 
 
 def wav_command(ffmpeg: Path, sound: AudioCut, target: Path, *, strict: bool = True) -> list[str]:
-    """Return the command line that writes a clip's sound to `target`, as WAV: 16 kHz, mono, 16 bits."""
+    """Return the command line that writes a clip's audio to `target`, as WAV: 16 kHz, mono, 16 bit."""
     return [
         *_begin(ffmpeg, strict=strict),
         *_sound_source(sound),
@@ -127,9 +128,9 @@ def _begin(ffmpeg: Path, *, strict: bool) -> list[str]:
 
 
 def source(raw: Path, container: str, start: float) -> list[str]:
-    """Return the words that open a raw from some second on.
+    """Return the arguments that open a source video at a position in seconds.
 
-    It is untrusted: one demuxer, no other file, no other host, no giant frames.
+    It is untrusted: one demuxer, no other file, no other host, no oversized frames.
     """
     demuxer = DEMUXERS[container]
     return [
@@ -139,7 +140,7 @@ def source(raw: Path, container: str, start: float) -> list[str]:
 
 
 def _seek(demuxer: str, start: float) -> list[str]:
-    """Return the words that have ffmpeg seek, counting from the media's zero where it can."""
+    """Return the arguments for seeking, counted from the zero of the media if possible."""
     if not seeks_to(demuxer, start):
         return []
     return ["-ss", decimal(start), *([] if demuxer in FROM_START else ["-seek_timestamp", "1"])]
@@ -161,26 +162,24 @@ async def encode(
     on_seconds: Callable[[float], None],
     guard: Guard = UNGUARDED,
 ) -> int:
-    """Make one clip and return how many frames ffmpeg counted; `on_seconds` is told the seconds so far.
+    """Create one clip and return the number of frames that ffmpeg reports.
 
-    Where ffmpeg reports an error, or the container is damaged somewhere, the interval is decoded once more
-    (`damage`): that tells whether the clip is concerned, and whose fault it is.
+    `on_seconds` is called with the seconds encoded so far. If ffmpeg reports an error, or the container is
+    damaged somewhere, the interval is decoded a second time (`damage`), which determines whether the clip is
+    affected and whether the source or ffmpeg is the cause.
 
-    Raises `Failure`: what ffmpeg's words mean, ``tool_missing``, ``timed_out``, ``stalled``;
-    ``raw_unreadable`` where the source is damaged within the clip; ``unsupported_source`` where the source
-    frames that were decoded are not those of the clip; ``clip_wrong`` where that is ffmpeg's fault alone, or
-    none of the decoded frames was written.
+    Raises `Failure`: the reason that ffmpeg's message indicates, ``tool_missing``, ``timed_out``,
+    ``stalled``; ``raw_unreadable`` if the source is damaged within the clip; ``unsupported_source`` if the
+    decoded source frames are not those of the clip; ``clip_wrong`` if ffmpeg alone is the cause, or none of
+    the decoded frames was written.
     """
-
-    async def attempt(*, strict: bool) -> tuple[int, str]:
-        return await _from_further_back(ffmpeg, cut, target, on_seconds, guard, strict=strict)
-
+    clip = _Clip(ffmpeg, cut, target, on_seconds, guard)
     try:
-        counted, words = await attempt(strict=True)
+        counted, words = await clip.write(strict=True)
     except Failure as failure:
         doubtful = isinstance(failure, _OtherFramesError) or failure.reason is Reason.RAW_UNREADABLE
         _raise_unless_outside(failure, cut, await damage.look(cut, guard) if doubtful else None)
-        counted, _ = await attempt(strict=False)
+        counted, _ = await clip.write(strict=False)
         return counted
     if words or cut.suspect:
         found = await damage.look(cut, guard)
@@ -190,7 +189,7 @@ async def encode(
 
 
 def _raise_unless_outside(failure: Failure, cut: Cut, found: damage.Findings | None) -> None:
-    """Raise what a failed attempt means for a clip, unless what ffmpeg stopped at lies outside of it."""
+    """Raise the failure of an attempt, unless the error is outside the clip."""
     if found is not None and found.damage:
         raise Failure(Reason.RAW_UNREADABLE, found.damage) from None
     if found is None or cut.source is None or found.frames != cut.source.frames:
@@ -202,54 +201,63 @@ def _raise_unless_outside(failure: Failure, cut: Cut, found: damage.Findings | N
         raise failure  # a frame that is lost before the clip would shift it
 
 
-async def _from_further_back(  # noqa: PLR0913 - what `encode` was told
-    ffmpeg: Path,
-    cut: Cut,
-    target: Path,
-    on_seconds: Callable[[float], None],
-    guard: Guard,
-    *,
-    strict: bool,
-) -> tuple[int, str]:
-    """Start ffmpeg until the first source frame is there; return the frames that it counted, and its words.
+@dataclass(frozen=True, slots=True)
+class _Clip:
+    """A clip that ffmpeg writes."""
 
-    Raises `Failure` as `encode` does; `_OtherFramesError` where frames other than the source frames came out.
-    """
-    words, tried, reason = "", None, Reason.UNSUPPORTED_SOURCE
-    for run_up in RUN_UPS:
-        sought = cut.sought_from(run_up)
-        if sought == tried:
-            continue  # it was as early as can be
-        tried = sought
-        frames = _Frames(cut, run_up)
-        argv = command(ffmpeg, cut, target, run_up, strict=strict)
-        patience = cut.begin - sought
-        try:
-            ended = await _run(argv, cut.seconds, on_seconds, guard, cut.raw, target, frames.take, patience)
-            frames.require_all()
-        except _LateError as late:
-            words, reason = late.words, late.reason
-        except Failure as failure:
-            if frames.begun and failure.reason is Reason.INTERVAL_OUTSIDE:
-                decoded = "the source frames were decoded, but ffmpeg wrote none"
-                raise Failure(Reason.CLIP_WRONG, _without_end(failure.words)[0] or decoded) from None
-            if frames.begun or failure.reason not in FROM_FURTHER_BACK or cut.source is None:
-                raise _of_size(failure, cut) from None
-            words, reason = failure.words, failure.reason
-            if reason is Reason.INTERVAL_OUTSIDE:
-                words, reason = _without_end(words)
-                words = words or f"none of the {cut.source.frames} source frames was decoded"
-        else:
-            return ended
-    if reason in {Reason.RAW_UNREADABLE, Reason.BOX_DOES_NOT_FIT}:
-        raise _of_size(Failure(reason, words), cut)
-    raise _OtherFramesError(Reason.UNSUPPORTED_SOURCE, words)
+    ffmpeg: Path
+    cut: Cut
+    target: Path
+    on_seconds: Callable[[float], None]
+    guard: Guard
+
+    async def write(self, *, strict: bool) -> tuple[int, str]:
+        """Run ffmpeg, from further back if needed; return its number of frames and its stderr.
+
+        It is run until the first source frame is decoded. Raises `Failure` as `encode` does;
+        `_OtherFramesError` if frames other than the source frames were decoded.
+        """
+        cut = self.cut
+        words, tried, reason = "", None, Reason.UNSUPPORTED_SOURCE
+        for run_up in RUN_UPS:
+            sought = cut.sought_from(run_up)
+            if sought == tried:
+                continue  # it already started at the beginning
+            tried = sought
+            frames = _Frames(cut, run_up)
+            try:
+                ended = await self._once(run_up, frames, strict=strict)
+                frames.require_all()
+            except _LateError as late:
+                words, reason = late.words, late.reason
+            except Failure as failure:
+                if frames.begun and failure.reason is Reason.INTERVAL_OUTSIDE:
+                    decoded = "the source frames were decoded, but ffmpeg wrote none"
+                    raise Failure(Reason.CLIP_WRONG, _without_end(failure.words)[0] or decoded) from None
+                if frames.begun or failure.reason not in FROM_FURTHER_BACK or cut.source is None:
+                    raise _of_size(failure, cut) from None
+                words, reason = failure.words, failure.reason
+                if reason is Reason.INTERVAL_OUTSIDE:
+                    words, reason = _without_end(words)
+                    words = words or f"none of the {cut.source.frames} source frames was decoded"
+            else:
+                return ended
+        if reason in {Reason.RAW_UNREADABLE, Reason.BOX_DOES_NOT_FIT}:
+            raise _of_size(Failure(reason, words), cut)
+        raise _OtherFramesError(Reason.UNSUPPORTED_SOURCE, words)
+
+    async def _once(self, run_up: float, frames: _Frames, *, strict: bool) -> tuple[int, str]:
+        argv = clip_command(self.ffmpeg, self.cut, self.target, run_up, strict=strict)
+        progress = _Progress(self.cut.seconds, self.on_seconds, frames.add)
+        patience = self.cut.begin - self.cut.sought_from(run_up)
+        words = await _run(argv, progress, self.guard, patience)
+        return progress.frames, words
 
 
 def _of_size(failure: Failure, cut: Cut) -> Failure:
-    """Return what a failure means where the filters refuse frames of another size than the clip's first one.
+    """Return the failure of a clip in which the filters rejected frames of another size than its first one.
 
-    Some encoders change it between key frames (AV1, VP9), which the probe does not see.
+    Some encoders change the size between key frames (AV1, VP9), which the probe does not detect.
     """
     size = cut.looked_at
     if failure.reason is not Reason.BOX_DOES_NOT_FIT or cut.source is None or size is None:
@@ -261,7 +269,7 @@ def _of_size(failure: Failure, cut: Cut) -> Failure:
 
 
 def _without_end(words: str) -> tuple[str, Reason]:
-    """Return what ffmpeg said besides that its output is empty, and what that means."""
+    """Return ffmpeg's messages without the one about empty output, and the reason that they indicate."""
     others = "\n".join(line for line in words.splitlines() if "is empty" not in line)
     return others, classify_ffmpeg(others)
 
@@ -271,14 +279,14 @@ class _OtherFramesError(Failure):
 
 
 class _LateError(_OtherFramesError):
-    """The first source frame is missing: the decoder could not start where ffmpeg had sought to."""
+    """The first source frame is missing: the decoder could not start where ffmpeg sought to."""
 
 
 _REPORTED = re.compile(r"frame:([0-9]{1,9}) +pts:(-?[0-9]{1,18}) ")
 
 
 class _Frames:
-    """Compares the source frames that ffmpeg reports with those that are due."""
+    """Compares the source frames that ffmpeg reports with the expected ones."""
 
     def __init__(self, cut: Cut, run_up: float) -> None:
         self._cut, self._source = cut, cut.source
@@ -287,8 +295,8 @@ class _Frames:
         """Whether the first source frame was reported."""
         self._ended = False
 
-    def take(self, line: str) -> None:
-        """Take a line of ffmpeg's output. Raises `Failure` for a frame that is not due."""
+    def add(self, line: str) -> None:
+        """Process a line of ffmpeg's output. Raises `Failure` for an unexpected frame."""
         found = _REPORTED.match(line)
         if found is None or self._source is None:
             return
@@ -322,18 +330,16 @@ class _Frames:
 
 
 async def wav(ffmpeg: Path, sound: AudioCut, target: Path, *, guard: Guard = UNGUARDED) -> None:
-    """Write the sound of one clip as WAV. Raises `Failure` as `encode` does."""
+    """Write the audio of one clip as WAV. Raises `Failure` as `encode` does."""
 
     async def attempt(*, strict: bool) -> str:
-        argv = wav_command(ffmpeg, sound, target, strict=strict)
-        _, words = await _run(argv, sound.seconds, lambda _seconds: None, guard, sound.file, target)
-        return words
+        return await _run(wav_command(ffmpeg, sound, target, strict=strict), _Progress(sound.seconds), guard)
 
     try:
         words = await attempt(strict=True)
     except Failure as failure:
         if failure.reason is Reason.INTERVAL_OUTSIDE:
-            words, _ = _without_end(failure.words)  # silence would have come out where there is no sound
+            words, _ = _without_end(failure.words)  # the filters output silence for missing audio
             raise Failure(Reason.RAW_UNREADABLE, words or "no audio can be decoded") from None
         if failure.reason is not Reason.RAW_UNREADABLE:
             raise
@@ -349,80 +355,82 @@ async def wav(ffmpeg: Path, sound: AudioCut, target: Path, *, guard: Guard = UNG
             raise Failure(Reason.RAW_UNREADABLE, found.damage)
 
 
-def _nothing(_line: str) -> None:
-    pass
+class _Progress:
+    """Reads the lines of ``-progress``: how many frames there are, and whether ffmpeg makes progress."""
 
+    def __init__(
+        self,
+        length: float,
+        on_seconds: Callable[[float], None] = lambda _seconds: None,
+        on_other: Callable[[str], None] = lambda _line: None,
+    ) -> None:
+        """`length` is that of the output, in seconds."""
+        self.frames = 0
+        self.length = length
+        self._reached = -1.0
+        self._on_seconds = on_seconds
+        self._on_other = on_other
 
-async def _run(  # noqa: PLR0913, PLR0917 - what two commands have in common
-    argv: list[str],
-    length: float,
-    on_seconds: Callable[[float], None],
-    guard: Guard,
-    read: Path,
-    target: Path,
-    on_other: Callable[[str], None] = _nothing,
-    patience: float = 0.0,
-) -> tuple[int, str]:
-    reached, counted = -1.0, 0
-
-    def on_line(line: str) -> bool:
-        nonlocal reached, counted
+    def line(self, line: str) -> bool:
+        """Read one line; return whether it shows progress."""
         key, _, value = line.partition("=")
         if key == "frame" and re.fullmatch(r"[0-9]{1,15}", value):
-            counted = int(value)
+            self.frames = int(value)
         if key == "progress" and value == "end":
             return True
         if key != "out_time_us" or not re.fullmatch(r"[0-9]{1,15}", value):
-            on_other(line)
+            self._on_other(line)
             return False
         seconds = int(value) / 1e6
-        # What goes on beyond the clip's end, for ever perhaps, is getting nowhere.
-        if not reached < seconds <= length + 1:
+        # Output beyond the end of the clip, possibly endless, is no progress.
+        if not self._reached < seconds <= self.length + 1:
             return False
-        reached = seconds
-        on_seconds(seconds)
+        self._reached = seconds
+        self._on_seconds(seconds)
         return True
 
-    ended = await supervisor.run(
-        argv,
-        # Decoding alone is faster than the video plays. Then
-        # one frame in ten seconds is more than the slowest preset takes of the largest picture. What
-        # stands still is ended by the stall watch, long before.
-        deadline=STALL + patience + 300 * length,
-        stall=STALL + patience,
-        on_line=on_line,
-        guard=guard,
-    )
-    if ended.code != 0:
-        if _RESTARTED in ended.words:  # the filters were made anew, and began once more
-            what = "frames change, or their time stamps go back,"
-            if "[aost#" in ended.words:
+
+async def _run(argv: list[str], progress: _Progress, guard: Guard, patience: float = 0.0) -> str:
+    """Run ffmpeg and return its messages. Until its first frame it may take `patience` seconds longer."""
+    try:
+        ended = await run_ffmpeg(
+            Command(argv),
+            deadline=STALL + patience + 300 * progress.length,
+            stall=STALL + patience,
+            on_line=progress.line,
+            guard=guard,
+        )
+    except FfmpegError as failure:
+        if _RESTARTED in failure.words:  # the filters were reinitialised, and started again
+            what = "frames change, or their timestamps go back,"
+            if "[aost#" in failure.words:
                 what = "audio changes its sample rate or channels"
-            raise Failure(Reason.UNSUPPORTED_SOURCE, f"the {what} within the clip")
-        words = ended.words.replace(f"{read.parent}/", "").replace(f"{target.parent}/", "")
-        words = words.replace(target.name, atomic.final_name(target.name))
-        raise Failure(classify_ffmpeg(ended.words), words or f"ffmpeg ended with {ended.code}")
-    return counted, ended.words
+            raise Failure(Reason.UNSUPPORTED_SOURCE, f"the {what} within the clip") from None
+        raise
+    return ended.words
 
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What an ffmpeg says of itself."""
+    """What an ffmpeg executable reports about itself."""
 
     version: str
     """Such as ``n9.0.2``."""
     switches: frozenset[str]
-    """With which it was built, such as ``--enable-libx264``; none where it does not say."""
+    """Its build options, such as ``--enable-libx264``; empty if it does not report them."""
 
 
 async def about(ffmpeg: Path) -> About:
-    """Return what ``-version`` says.
+    """Return what ``-version`` reports.
 
-    Raises `Failure` with ``tool_missing`` where ffmpeg cannot be started or does not say.
+    Raises `Failure` with ``tool_missing`` if ffmpeg cannot be started or reports no version.
     """
-    ended = await supervisor.run([str(ffmpeg), "-version"], deadline=30, keep=1 << 16)
+    try:
+        ended = await run_ffmpeg(Command([str(ffmpeg), "-version"], keep=1 << 16), deadline=30)
+    except FfmpegError:
+        ended = Ended(1, "", b"")
     said = re.match(rb"ffmpeg version (\S{1,80})", ended.out)
-    if ended.code != 0 or said is None:
+    if said is None:
         raise Failure(Reason.TOOL_MISSING, f"{ffmpeg} is not ffmpeg (unexpected output of -version)")
     built = re.search(rb"^configuration: (.*)", ended.out, re.MULTILINE)
     switches = built[1].decode("ascii", "replace").split() if built else ()
@@ -435,11 +443,11 @@ def find_ffmpeg(options: Options) -> Path:
 
 
 def bundled_ffmpeg() -> Path:
-    """Return the ffmpeg that came with this environment, whatever PATH has, so that results repeat.
+    """Return the ffmpeg of this environment, whatever PATH contains, so that results are reproducible.
 
-    Raises `Failure` with ``tool_missing`` where imageio-ffmpeg has none for this machine.
+    Raises `Failure` with ``tool_missing`` if imageio-ffmpeg has none for this machine.
     """
-    import imageio_ffmpeg  # noqa: PLC0415 - costs 40 ms, and a finished directory needs no ffmpeg
+    import imageio_ffmpeg  # noqa: PLC0415 - takes 40 ms, and a finished directory needs no ffmpeg
 
     try:
         return Path(str(imageio_ffmpeg.get_ffmpeg_exe()))

@@ -1,6 +1,6 @@
-"""Decoding all of a clip: whether ffmpeg can, and how many frames it counts.
+"""Decode a whole clip with ffmpeg and count its frames.
 
-Demuxing counts packets, whatever is in them. Decoding is what finds damage inside of a frame.
+Demuxing only counts packets, whatever they contain. Decoding detects damage inside a frame.
 """
 
 from __future__ import annotations
@@ -11,46 +11,46 @@ from typing import TYPE_CHECKING
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.media.containers import DEMUXERS, MAX_SIDE
 from hdtf_async.media.ffmpeg import STALL
-from hdtf_async.process import supervisor
+from hdtf_async.media.run import FfmpegError, run_ffmpeg
 from hdtf_async.process.guard import UNGUARDED, Guard
-from hdtf_async.process.stderr import classify_ffmpeg
+from hdtf_async.process.supervisor import Command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
 _WHO = re.compile(r"\[[^\[\]]* @ 0x[0-9a-f]+\] ")
-"""Which part of ffmpeg speaks, and where in its memory that is: never the same twice."""
+"""Which part of ffmpeg logs a message, and its address, which differs each time."""
 _LEAST_SPEED = 0.1
-"""Seconds of a clip that are decoded in one second at least; whatever stands still is ended before."""
+"""Minimum seconds of a clip decoded per second; a process without progress is terminated earlier."""
 
 
-def command(ffmpeg: Path, clip: Path) -> list[str]:
-    """Return the command line that decodes picture and sound of a clip and keeps nothing."""
+def decode_command(ffmpeg: Path, clip: Path) -> list[str]:
+    """Return the command line that decodes video and audio of a clip and discards the result."""
     return [
         str(ffmpeg), "-hide_banner", "-nostdin", "-v", "error", "-progress", "pipe:1", "-nostats", "-xerror",
-        # What stands under a clip's name may be anything by now.
+        # The file may have been replaced by anything.
         "-protocol_whitelist", "file", "-f", DEMUXERS["mp4"], "-max_pixels", str(MAX_SIDE**2),
         "-threads", "1", "-i", f"file:{clip}",
         "-map", "0:v", "-map", "0:a?", "-fps_mode", "passthrough", "-f", "null", "-",
     ]  # fmt: skip
 
 
-async def frames(ffmpeg: Path, clip: Path, *, seconds: float, guard: Guard = UNGUARDED) -> int:
-    """Decode a clip of so many seconds and return how many frames ffmpeg counted.
+async def decode_clip(ffmpeg: Path, clip: Path, *, seconds: float, guard: Guard = UNGUARDED) -> int:
+    """Decode a clip of `seconds` seconds and return the number of frames that ffmpeg counted.
 
-    Raises what `counted` raises.
+    Raises what `run_decoder` raises.
     """
-    return await counted(command(ffmpeg, clip), clip, seconds=seconds, guard=guard)
+    return await run_decoder(decode_command(ffmpeg, clip), seconds=seconds, guard=guard)
 
 
-async def counted(
-    argv: Sequence[str], clip: Path, *, seconds: float, directory: Path | None = None, guard: Guard
+async def run_decoder(
+    argv: Sequence[str], *, seconds: float, directory: Path | None = None, guard: Guard
 ) -> int:
-    """Let ffmpeg decode a clip of so many seconds and return how many frames it counted.
+    """Run an ffmpeg that decodes a clip of `seconds` seconds; return the number of frames that it counted.
 
-    Raises `Failure`: ``clip_wrong`` where it cannot be decoded without an error; ``disk_full``,
-    ``timed_out``, ``stalled``, ``tool_missing``, and ``tool_failed`` where ffmpeg was killed.
+    Raises `Failure`: ``clip_wrong`` if it cannot be decoded without an error; ``disk_full``, ``timed_out``,
+    ``stalled``, ``tool_missing``, and ``tool_failed`` if ffmpeg was killed.
     """
     number = 0
 
@@ -62,19 +62,18 @@ async def counted(
         number = int(said[1])
         return True
 
-    ended = await supervisor.run(
-        argv,
-        deadline=STALL + seconds / _LEAST_SPEED,
-        stall=STALL,
-        on_line=on_line,
-        directory=directory,
-        guard=guard,
-    )
-    if ended.code != 0:
-        words = _WHO.sub("", ended.words.replace(f"{clip.parent}/", ""))
-        # Nothing but the clip is read; who is killed has not judged it, though.
-        reason = Reason.CLIP_WRONG if ended.code > 0 else Reason.TOOL_FAILED
-        if classify_ffmpeg(ended.words) is Reason.DISK_FULL:
+    try:
+        await run_ffmpeg(
+            Command(argv, directory=directory),
+            deadline=STALL + seconds / _LEAST_SPEED,
+            stall=STALL,
+            on_line=on_line,
+            guard=guard,
+        )
+    except FfmpegError as failure:
+        # Only the clip is read, so errors are its own, but a killed ffmpeg says nothing about it.
+        reason = Reason.TOOL_FAILED if failure.killed else Reason.CLIP_WRONG
+        if failure.reason is Reason.DISK_FULL:
             reason = Reason.DISK_FULL
-        raise Failure(reason, words or f"ffmpeg ended with {ended.code}")
+        raise Failure(reason, _WHO.sub("", failure.words)) from None
     return number
