@@ -270,6 +270,7 @@ def plan_cut(clip: Clip, raw: Raw, form: Form) -> ffmpeg.Cut:
     due = shown.frames + (held > 0)
     seconds, hold = end - begin, end - max(shown.last, begin)
     frames = due
+    regular = form.fps is not None or (not held and shown.even and _is_near(hold, shown.stored, step))
     if form.fps is not None:
         frames = ffmpeg.frames_at(form.fps, interval.seconds)
         seconds = float(frames / form.fps)
@@ -290,7 +291,7 @@ def plan_cut(clip: Clip, raw: Raw, form: Form) -> ffmpeg.Cut:
         track=facts.track,
         zero=facts.zero,
         counted=(Fraction(str(facts.start)), Fraction(facts.counted)) if facts.counted else None,
-        hold=None if form.fps is not None or (shown.even and _is_near(hold, shown.stored, step)) else hold,
+        hold=None if regular else hold,
         squared=part.squared if part.stretched else None,
         full_range=part.full_range,
         hdr=part.hdr,

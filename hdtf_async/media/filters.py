@@ -206,7 +206,8 @@ def side_lengths(box: Box, size: int | None) -> tuple[int, int]:
 
 def frames_at(rate: Fraction, seconds: float) -> int:
     """Return how many frames an interval has at a constant rate; half a frame is rounded up."""
-    return int(Fraction(str(seconds)) * rate + Fraction(1, 2))
+    # A difference of two decimal numbers has an error in its last digits.
+    return int(Fraction(str(round(seconds, 6))) * rate + Fraction(1, 2))
 
 
 def video_filters(cut: Cut, run_up: float = 0.0) -> str:

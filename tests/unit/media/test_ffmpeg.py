@@ -180,6 +180,7 @@ def test_odd_sides_are_rounded_down() -> None:
         (Fraction(25), 0.02, 1),
         (Fraction(25), 0.0199, 0),
         (Fraction(25), 0.1 + 0.2, 8),
+        (Fraction(25), 2.01 - 1.43, 15),
     ],
 )
 def test_frames_at_a_rate_are_rounded_to_the_nearest(rate: Fraction, seconds: float, frames: int) -> None:
