@@ -29,7 +29,7 @@ import anyio
 
 import hdtf_async
 from hdtf_async import Options
-from hdtf_async.core.model import Audio, Box, Deinterlace, Form
+from hdtf_async.core.model import Audio, Box, Deinterlace, OutputSettings
 from hdtf_async.media import interlace
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.media.probe import Prober
@@ -132,7 +132,7 @@ async def sound(prober: Prober, directory: Path) -> int:
         both = zip(audio_sync.flashes(source.picture), beeps, strict=True)
         there = [1000 * (beep - flash + source.late) for flash, beep in both]
         for fps in (None, Fraction(25)):
-            form = Form(size=32, fps=fps, audio=Audio.BOTH, preset="ultrafast")
+            form = OutputSettings(size=32, fps=fps, audio=Audio.BOTH, preset="ultrafast")
             after = [1000 * seconds for seconds in await audio_sync.off(prober, source, form, directory)]
             half = len(after) // 2
             parts = (there, after[:half], after[half:])

@@ -119,7 +119,7 @@ def unlisted(known: JournalIndex) -> dict[str, object]:
     return {
         stem: ClipRecord.of(record).fingerprint
         for stem, record in known.clips.items()
-        if any(record["form"].get(key) != known.form[key] for key in known.form)
+        if any(record["form"].get(key) != known.settings[key] for key in known.settings)
     }
 
 

@@ -19,7 +19,7 @@ from anyio.to_thread import run_sync
 from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.exceptions import StoreError, unwrap_exception_group
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.model import Box, Clip, Crop, Form, Interval, Video
+from hdtf_async.core.model import Box, Clip, Crop, Interval, OutputSettings, Video
 from hdtf_async.core.text import printable
 from hdtf_async.dataset.geometry import scale_of
 from hdtf_async.lanes.encoder import plan_cut
@@ -50,7 +50,7 @@ SHEET = "faces.jpg"
 _CELL, _TITLE, _GAP = (320, 180), 14, 4
 _WINDOW, _PUBLISHED, _WORDS, _GROUND = (90, 220, 120), (255, 170, 60), (230, 230, 230), (24, 24, 24)
 _DEADLINE = 120.0
-_FORM = Form(crop=Crop.FACE)
+_SETTINGS = OutputSettings(crop=Crop.FACE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +215,7 @@ async def middles(
             for each, clip, shown in zip(wanted, clips, facts.shown, strict=True):
                 source = Raw(raw, container, facts, {clip.stem: shown}, None, None)
                 try:
-                    frames[each.stem] = await _frame(tool, plan_cut(clip, source, _FORM), each.size)
+                    frames[each.stem] = await _frame(tool, plan_cut(clip, source, _SETTINGS), each.size)
                 except Failure as failure:
                     missing.append(f"{printable(each.stem)}: {failure}")
 

@@ -142,7 +142,7 @@ async def open_toolchain(
     run: RunContext, *, videos: int | None = None, throttle: Throttle | None = None
 ) -> AsyncIterator[Toolchain]:
     """Prepare for a number of videos, None if unknown. Raises `Failure`: a tool is missing."""
-    options, directory = run.options, run.directory
+    options, directory, settings = run.options, run.directory, run.options.output_settings
     tool = await run_sync(find_ffmpeg, options)
     require_yt_dlp(options)
     about = await ffmpeg.about(tool)
@@ -164,7 +164,7 @@ async def open_toolchain(
             run,
             throttle or throttle_for(run),
             Downloader(run, yt_dlp, prober, width=width),
-            Encoder(options.form, directory, tool, versions, clip_prober, run.events, guard, finder),
+            Encoder(settings, directory, tool, versions, clip_prober, run.events, guard, finder),
             prober,
             JavaScript(options, yt_dlp),
             about,

@@ -83,7 +83,7 @@ class JournalIndex:
     the time of the first such record."""
     run: Record = field(default_factory=dict)
     """The newest run."""
-    form: Record = field(default_factory=dict)
+    settings: Record = field(default_factory=dict)
     """The output settings of the newest run, as JSON."""
     refused: list[Record] = field(default_factory=list)
     """Rows of the tables that the newest run skipped."""
@@ -168,8 +168,8 @@ class JournalIndex:
                 self.refused = [row for row in rows if isinstance(row, dict)]
             case {"type": "run"}:
                 self.run = record
-                form = record.get("form")  # a census has none
-                self.form = form if isinstance(form, dict) else self.form
+                settings = record.get("form")  # a census has none
+                self.settings = settings if isinstance(settings, dict) else self.settings
 
     def _take_availability(self, record: Record) -> None:
         """Keep since when a video is reported as unavailable; a block of the IP address is ignored."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import av
 
-from hdtf_async.core.model import Box, Clip, Form, Interval, Video
+from hdtf_async.core.model import Box, Clip, Interval, OutputSettings, Video
 from hdtf_async.lanes.encoder import plan_cut
 from hdtf_async.lanes.raws import Raw
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
@@ -223,7 +223,7 @@ def digests(path: Path, box: Box | None = None) -> list[str]:
     return [line.rpartition(",")[2].strip() for line in lines if not line.startswith("#")]
 
 
-async def planned(prober: Prober, path: Path, interval: Interval, form: Form) -> Cut:
+async def planned(prober: Prober, path: Path, interval: Interval, form: OutputSettings) -> Cut:
     """Plan a cut as the encode lane does. The published box is used only where the settings crop to it."""
     clip = Clip(Video("RD", "Radio1", "CPCoMyuBRM0", HEIGHT), 0, interval, Box(40, 20, 96, 64))
     return plan_cut(clip, await raw(prober, path, clip), form)

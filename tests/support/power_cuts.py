@@ -115,7 +115,7 @@ class Promises:
 class Run:
     """A run as the pipeline makes it, with everything simulated except the output directory."""
 
-    form: str = FORMS[0]
+    settings: str = FORMS[0]
     keep_raw: bool = True
 
     async def __call__(self, out: Path, promises: Promises) -> None:
@@ -127,14 +127,14 @@ class Run:
             promises.there += [(promises.now, f"{RAWS}/{path.name}") for path in directory.raws.glob("*.mp4")]
             there = directory.known.all_there()
             forms = {stem: record["metadata"]["fingerprint"] for stem, record in there.items()}
-            stale = {stem: form for stem, form in forms.items() if form != self.form}
+            stale = {stem: form for stem, form in forms.items() if form != self.settings}
             left = [
                 clip
                 for clip in CLIPS
-                if forms.get(clip.stem) != self.form and clip.stem not in directory.known.failures
+                if forms.get(clip.stem) != self.settings and clip.stem not in directory.known.failures
             ]
             if left:
-                await promises.append(directory, run_record(form=self.form))
+                await promises.append(directory, run_record(form=self.settings))
                 await directory.write_manifests(left, stale)
             async with anyio.create_task_group() as works:
                 for youtube_id in dict.fromkeys(clip.video.youtube_id for clip in left):
@@ -182,10 +182,10 @@ class Run:
     async def _one_clip(self, directory: OutputDirectory, promises: Promises, clip: Clip) -> None:
         final = directory.clip_path(clip)
         temporary = directory.temporary(final)
-        await run_sync(temporary.write_bytes, clip_bytes(clip.stem, self.form))
+        await run_sync(temporary.write_bytes, clip_bytes(clip.stem, self.settings))
         promises.doomed.append((promises.now, final.name))
         await directory.publish(temporary, final)
-        await promises.append(directory, clip_record(clip.stem, self.form))
+        await promises.append(directory, clip_record(clip.stem, self.settings))
         promises.there.append((promises.now, final.name))
 
 

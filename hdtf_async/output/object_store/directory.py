@@ -295,7 +295,9 @@ async def merge_shards(out: Path | Address) -> Merged:
         waiting = {each["clip"]: each for each in await _not_tried(bucket, scratch)}
         left = await run_sync(manifests.outstanding_in, scratch)
         still = {stem: each for stem, each in waiting.items() if stem not in known.failures}
-        await run_sync(manifests.write, known, clips, manifests.of_one_form(known, clips), still, left)
+        await run_sync(
+            manifests.write, known, clips, manifests.with_newest_settings(known, clips), still, left
+        )
         await put_manifests(bucket, scratch, before)
         return Merged(*await run_sync(manifests.count, scratch), len(left.unended), left.absent)
 

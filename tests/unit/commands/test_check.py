@@ -104,7 +104,11 @@ def add(out: Path, *records: Record) -> None:
 
 def recorded_fields(known: JournalIndex) -> dict[str, Any]:
     """Return the options that determine the output settings of a directory's clips."""
-    return {option.name: known.form[option.name] for option in fields(Options) if option.name in known.form}
+    return {
+        option.name: known.settings[option.name]
+        for option in fields(Options)
+        if option.name in known.settings
+    }
 
 
 def write_metadata(out: Path) -> None:
@@ -276,7 +280,7 @@ async def test_a_repair_writes_nothing_outside_the_directory(out: Path) -> None:
         metadata = known.clips[FLIPPED]["metadata"] | {"name": name}
         clip = Clip(Video("RD", name, metadata["youtube_id"], metadata["reference_height"]), 0,
                     Interval(metadata["start"], metadata["end"]), Box(*metadata["box"]))  # fmt: skip
-        metadata["fingerprint"] = fingerprint(clip, Options(**recorded_fields(known)).form)
+        metadata["fingerprint"] = fingerprint(clip, Options(**recorded_fields(known)).output_settings)
         add(out, known.clips[FLIPPED] | {"clip": clip.stem, "metadata": metadata})
     flip(out / f"{FLIPPED}.mp4")
     before = sorted(out.parent.rglob("*"))
@@ -289,7 +293,7 @@ async def test_a_repair_writes_nothing_outside_the_directory(out: Path) -> None:
 async def test_clips_with_other_settings_may_be_missing_in_the_metadata(out: Path) -> None:
     """As an interrupted --recut leaves them: neither their missing lines nor the others are findings."""
     known = read_known(out)
-    add(out, {"type": "run", "form": known.form | {"size": 64}})
+    add(out, {"type": "run", "form": known.settings | {"size": 64}})
     record = known.clips[FLIPPED]
     add(out, record | {"form": record["form"] | {"size": 64}})
     (out / METADATA).write_bytes(line(record["metadata"]))
