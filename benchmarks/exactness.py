@@ -57,7 +57,7 @@ async def frames(prober: Prober, directory: Path) -> int:
     wrong = 0
     sources = media.drawn(directory)
     print(f"{'raw':48}{'clips':>6}{'due':>6}{'made':>6}{'samples':>9}{'framemd5':>9}{'off, ms':>9}")
-    for name, kind in exact_cuts.RAWS.items():
+    for name, kind in exact_cuts.SOURCE_VIDEOS.items():
         raw = media.decoded(sources / name)
         checksums = media.digests(raw.path, exact_cuts.BOX)
         intervals = exact_cuts.intervals_of(raw).values()

@@ -47,7 +47,7 @@ from hdtf_async.core.model import SUBSETS, OutputSettings
 from hdtf_async.core.shards import Shard, place
 from hdtf_async.dataset import plan, tables
 from hdtf_async.output import manifests
-from hdtf_async.output.journal import JOURNAL, RAWS, name_of
+from hdtf_async.output.journal import JOURNAL, SOURCE_VIDEOS, name_of
 from hdtf_async.output.manifests import FAILURES, METADATA, failure_record
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def lay_out(directory: Path, rows: int, count: int) -> Counter[str]:
         first, behind = (rows * each // len(SUBSETS) for each in (place_, place_ + 1))
         write_tables(directory / "tables", behind - first, subset, first)
     clips, options = directory / "clips", Options(source=directory / "tables")
-    (clips / RAWS).mkdir(parents=True)
+    (clips / SOURCE_VIDEOS).mkdir(parents=True)
     (clips / JOURNAL).touch()
     with ExitStack() as stack:
         journals = [stack.enter_context((clips / name_of(Shard(n, count))).open("wb")) for n in range(count)]

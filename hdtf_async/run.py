@@ -26,7 +26,7 @@ from hdtf_async.core.steps import steps
 from hdtf_async.dataset import plan, tables
 from hdtf_async.lanes.context import RunContext
 from hdtf_async.lanes.limits import Lanes
-from hdtf_async.lanes.raws import let_go_of_finished
+from hdtf_async.lanes.source_videos import delete_finished
 from hdtf_async.lanes.toolchain import open_toolchain
 from hdtf_async.lanes.user_videos import find_user_videos
 from hdtf_async.media.ffmpeg import find_ffmpeg
@@ -196,7 +196,7 @@ async def _run(request: _Request, events: EventBus, finish: anyio.Event) -> Repo
             await _record_impossible(decided, directory, events)
             await _record_refused(report.refused, options, directory)
             if not options.keeps_raws:
-                await let_go_of_finished(read, decided, directory, own)
+                await delete_finished(read, decided, directory, own)
             if decided.work:
                 report.stopped = await carry_out(decided, run, scheduler)
         except Failure as trouble:  # before the first video, or of the journal: the disk, a tool

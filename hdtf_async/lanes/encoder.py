@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from hdtf_async.core.events import EventBus
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.core.model import Clip, OutputSettings
-    from hdtf_async.lanes.raws import Raw
+    from hdtf_async.lanes.source_videos import SourceVideo
     from hdtf_async.media.demux import MediaInfo
     from hdtf_async.media.face.finder import Finder
     from hdtf_async.media.framing import Part
@@ -76,7 +76,7 @@ class Encoder:
     finder: Finder | None = None
     """Required if clips are cropped to the face."""
 
-    async def cut(self, clip: Clip, raw: Raw) -> None:
+    async def cut(self, clip: Clip, raw: SourceVideo) -> None:
         """Encode, verify, publish and record one clip, in this order.
 
         The caller holds an encode token. Raises `Failure`, after deleting the temporary file. If one of the
@@ -91,7 +91,7 @@ class Encoder:
                 raise Failure(Reason.RAW_DIR_FILE, words) from failure
             raise
 
-    async def _cut(self, clip: Clip, raw: Raw) -> None:
+    async def _cut(self, clip: Clip, raw: SourceVideo) -> None:
         begun = anyio.current_time()
         wanted = plan_cut(clip, raw, self.settings)
         final = self.store.clip_path(clip)
@@ -145,7 +145,7 @@ class Encoder:
         missing = metadata.ends_early or 0.0
         self.events.emit(ClipDone(clip.stem, final.name, wanted.interval.seconds, size, took, missing))
 
-    async def _around_face(self, clip: Clip, raw: Raw, cut: ffmpeg.Cut) -> tuple[ffmpeg.Cut, Record]:
+    async def _around_face(self, clip: Clip, raw: SourceVideo, cut: ffmpeg.Cut) -> tuple[ffmpeg.Cut, Record]:
         """Find the face, and return the cut with its box and the metadata about it."""
         if self.finder is None:
             raise RuntimeError("--crop face requires a face finder")
@@ -189,7 +189,7 @@ class Encoder:
                 raise Failure(Reason.CLIP_WRONG, failure.words) from failure
             raise
 
-    def _metadata(self, clip: Clip, raw: Raw, cut: ffmpeg.Cut, facts: MediaInfo) -> Record:
+    def _metadata(self, clip: Clip, raw: SourceVideo, cut: ffmpeg.Cut, facts: MediaInfo) -> Record:
         source_width, source_height = cut.looked_at or (raw.facts.width, raw.facts.height)
         line: Record = {
             "file_name": f"{clip.stem}.mp4",
@@ -239,7 +239,7 @@ class Encoder:
         return line
 
 
-def plan_cut(clip: Clip, raw: Raw, settings: OutputSettings) -> ffmpeg.Cut:
+def plan_cut(clip: Clip, raw: SourceVideo, settings: OutputSettings) -> ffmpeg.Cut:
     """Decide how a clip is cut from its source video. Pure.
 
     An interval that lies partly outside the video is shortened if at least half of it is inside. If no frame
@@ -365,7 +365,7 @@ def _is_near(one: float, other: float, step: float) -> bool:
     return abs(one - other) <= 0.25 * step
 
 
-def _plan_sound(raw: Raw, begin: float, seconds: float) -> ffmpeg.AudioCut:
+def _plan_sound(raw: SourceVideo, begin: float, seconds: float) -> ffmpeg.AudioCut:
     """Return the part of the audio for a clip, from the clip's first frame on."""
     if raw.sound is None:
         raise Failure(Reason.NO_SOUND, "")

@@ -12,7 +12,7 @@ import media
 
 from hdtf_async.core.model import Box, Clip, Interval, OutputSettings, Video
 from hdtf_async.lanes.encoder import plan_cut
-from hdtf_async.lanes.raws import Raw
+from hdtf_async.lanes.source_videos import SourceVideo
 from hdtf_async.media import ffmpeg
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
@@ -79,7 +79,7 @@ async def planned(prober: Prober, source: Source, form: OutputSettings, clip: Cl
     """Plan a cut as the encode lane does."""
     container = source.picture.suffix[1:]
     facts = await prober.facts(source.picture, container=container, intervals=[clip.interval])
-    raw = Raw(
+    raw = SourceVideo(
         source.picture, container, facts, {clip.stem: facts.shown[0]}, "136", "3", source.sound, "140",
     )  # fmt: skip
     return plan_cut(clip, raw, form)

@@ -35,7 +35,7 @@ async def made(cut: Cut, clip: Path) -> Path:
     return clip
 
 
-RAWS = {
+SOURCE_VIDEOS = {
     "b_frames.mp4": "H.264 with B-frames at 29.97 frames a second",
     "open_gop.mp4": "H.264 whose key frames are not clean cuts, at 25",
     "cinema.mp4": "H.264 whose key frames are clean cuts, at 23.976",

@@ -32,7 +32,7 @@ from hdtf_async.core.model import (
 )
 from hdtf_async.dataset.plan import fingerprint
 from hdtf_async.lanes.encoder import plan_cut
-from hdtf_async.lanes.raws import Raw
+from hdtf_async.lanes.source_videos import SourceVideo
 from hdtf_async.media import ffmpeg
 from hdtf_async.media.demux import AudioInfo, MediaInfo
 from hdtf_async.media.face import people, window
@@ -76,7 +76,7 @@ def _shown(timeline: Timeline, base: Fraction, interval: Interval) -> Shown:
     return timeline.shown(start, end, base, timeline.end(None))
 
 
-def _raw(clip: Clip, timeline: Timeline, base: Fraction, **facts: Any) -> Raw:
+def _raw(clip: Clip, timeline: Timeline, base: Fraction, **facts: Any) -> SourceVideo:
     ticks = timeline.first, timeline.last, timeline.step, timeline.end(None)
     first, last, step, end = (float(each * base) for each in ticks)
     info = MediaInfo(
@@ -85,7 +85,7 @@ def _raw(clip: Clip, timeline: Timeline, base: Fraction, **facts: Any) -> Raw:
     )  # fmt: skip
     sound = AudioInfo("aac", 48000, 2, 0.0, _LAST, _LAST)
     shown = {clip.stem: _shown(timeline, base, clip.interval)}
-    raw = Raw(Path("raw.mp4"), "mp4", replace(info, sound=sound, **facts), shown, "136", None)
+    raw = SourceVideo(Path("raw.mp4"), "mp4", replace(info, sound=sound, **facts), shown, "136", None)
     return raw.with_own_sound()
 
 
@@ -132,7 +132,7 @@ CLIPS: dict[str, Clip] = {
 }
 
 
-def _cases() -> Iterator[tuple[str, Clip, Raw, OutputSettings]]:
+def _cases() -> Iterator[tuple[str, Clip, SourceVideo, OutputSettings]]:
     plain = timelines()["25 fps"]
     for name, (timeline, base) in timelines().items():
         for rate in ("as it comes", "25 fps"):
@@ -149,7 +149,7 @@ def _cases() -> Iterator[tuple[str, Clip, Raw, OutputSettings]]:
         yield f"piece {place}", piece, _raw(piece, *plain), OutputSettings(segment=2.0)
 
 
-def _decided(clip: Clip, raw: Raw, form: OutputSettings) -> dict[str, Any]:
+def _decided(clip: Clip, raw: SourceVideo, form: OutputSettings) -> dict[str, Any]:
     try:
         cut = plan_cut(clip, raw, form)
     except Failure as failure:

@@ -15,7 +15,7 @@ import av
 
 from hdtf_async.core.model import Box, Clip, Interval, OutputSettings, Video
 from hdtf_async.lanes.encoder import plan_cut
-from hdtf_async.lanes.raws import Raw
+from hdtf_async.lanes.source_videos import SourceVideo
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
 if TYPE_CHECKING:
@@ -229,13 +229,13 @@ async def planned(prober: Prober, path: Path, interval: Interval, form: OutputSe
     return plan_cut(clip, await raw(prober, path, clip), form)
 
 
-async def raw(prober: Prober, path: Path, *clips: Clip) -> Raw:
+async def raw(prober: Prober, path: Path, *clips: Clip) -> SourceVideo:
     """Return a source video as the network lane passes it on."""
     container = path.suffix[1:]
     facts = await prober.facts(path, container=container, intervals=[clip.interval for clip in clips])
     shown = dict(zip((clip.stem for clip in clips), facts.shown, strict=True))
     sound = None if facts.sound is None else path
-    return Raw(path, container, facts, shown, "136", "3", sound=sound)
+    return SourceVideo(path, container, facts, shown, "136", "3", sound=sound)
 
 
 def shown_times(path: Path) -> list[Fraction]:

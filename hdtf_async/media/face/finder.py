@@ -254,7 +254,7 @@ async def open_finder(options: Options, tool: Path, guard: Guard) -> Finder | No
         return None
     if sign.verdict is Status.WRONG:
         raise Failure(sign.reason, f"{sign.words}: {sign.remedy}")
-    made = Finder(tool, await model_file.at_hand(options.face_model, guard=guard), guard)
+    made = Finder(tool, await model_file.available(options.face_model, guard=guard), guard)
     await made.ready()
     return made
 

@@ -311,7 +311,7 @@ def _findings_are_bounded_and_fit_to_be_shown(findings: Sequence[Finding]) -> No
 def _paths(store: OutputDirectory, read: Tables) -> list[Path]:
     """Return every path that is ever written for these tables, except for the private directories."""
     finals = [store.clip_path(clip) for clip in read.clips]
-    finals += [store.raw_path(video, ending) for video in read.videos for ending in DEMUXERS]
+    finals += [store.source_video_path(video, ending) for video in read.videos for ending in DEMUXERS]
     finals += [store.log_path(video) for video in read.videos]
     return [*finals, *map(atomic.temporary, finals)]
 
@@ -320,7 +320,7 @@ def _paths_stay_inside(store: OutputDirectory, read: Tables) -> None:
     """Check that no path leads outside, and that no two names only differ in case."""
     paths = _paths(store, read)
     for path in paths:
-        assert path.parent in {store.out, store.raws}
+        assert path.parent in {store.out, store.source_videos_path}
         assert os.path.normpath(path) == str(path)
         assert path.name.isascii()
         assert path.name.isprintable()
@@ -375,7 +375,7 @@ def _cut(store: OutputDirectory, clip: Clip, width: int, height: int) -> ffmpeg.
         return None
     sides = ffmpeg.side_lengths(box, 512)
     return ffmpeg.Cut(
-        store.raw_path(clip.video, "webm"), "webm", clip.interval, box, *sides, 9, OutputSettings()
+        store.source_video_path(clip.video, "webm"), "webm", clip.interval, box, *sides, 9, OutputSettings()
     )
 
 
@@ -604,7 +604,7 @@ async def test_private_directories_have_unique_names(tmp_path: Path) -> None:
     assert len(result.videos) == len(EDGE)
     async with open_directory(tmp_path / "out") as store, AsyncExitStack() as stack:
         private = [await stack.enter_async_context(store.private_directory(each)) for each in result.videos]
-        assert {directory.parent for directory in private} == {store.raws}
+        assert {directory.parent for directory in private} == {store.source_videos_path}
         assert len(set(_lower(private))) == len(EDGE)
         assert not set(_lower(private)) & set(_lower(_paths(store, result)))
         assert all(len(directory.name) <= LONGEST_FILE_NAME for directory in private)

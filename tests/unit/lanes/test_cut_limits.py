@@ -12,7 +12,7 @@ import pytest
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Box, Clip, Crop, Hdr, Interval, OutputSettings, Video
 from hdtf_async.lanes.encoder import plan_cut, verify
-from hdtf_async.lanes.raws import Raw
+from hdtf_async.lanes.source_videos import SourceVideo
 from hdtf_async.media.demux import AudioInfo, MediaInfo
 from hdtf_async.media.ffmpeg import Cut
 from hdtf_async.media.framing import Part
@@ -32,7 +32,7 @@ def planned(
     **facts: Any,
 ) -> Cut:
     """Plan a cut from a raw at 25 frames per second, or as it is told."""
-    source = Raw(Path("raw.mp4"), "mp4", replace(FACTS, **facts), {clip.stem: shown}, "136", None)
+    source = SourceVideo(Path("raw.mp4"), "mp4", replace(FACTS, **facts), {clip.stem: shown}, "136", None)
     return plan_cut(clip, replace(source, **raw or {}), form or OutputSettings())
 
 

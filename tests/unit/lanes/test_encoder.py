@@ -21,7 +21,7 @@ from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Box, Clip, Crop, Interval, OutputSettings, Video
 from hdtf_async.dataset.plan import fingerprint
 from hdtf_async.lanes.encoder import Encoder, plan_cut, verify
-from hdtf_async.lanes.raws import Raw
+from hdtf_async.lanes.source_videos import SourceVideo
 from hdtf_async.media.demux import AudioInfo, MediaInfo
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.media.probe import Prober
@@ -64,7 +64,7 @@ def cutter(
     ), emitted
 
 
-async def raw_of(prober: Prober, path: Path, *clips: Clip, yt_dlp: str | None = "3") -> Raw:
+async def raw_of(prober: Prober, path: Path, *clips: Clip, yt_dlp: str | None = "3") -> SourceVideo:
     """Return a source video as the network lane passes it on."""
     raw = await media.raw(prober, path, *clips)
     return replace(raw, format_id="136" if yt_dlp else None, yt_dlp=yt_dlp)
@@ -316,12 +316,12 @@ async def test_a_broken_prober_is_not_a_failure_of_the_clip(
 # The plan of a cut
 
 
-def raw_with(facts: MediaInfo, clip: Clip, frames: int = 25) -> Raw:
+def raw_with(facts: MediaInfo, clip: Clip, frames: int = 25) -> SourceVideo:
     """Return a source video of which only the properties matter, with frames 0.04 s apart."""
     first, end = max(clip.interval.start, facts.start), clip.interval.end
     before = None if first == facts.start else first - 0.04
     shown = Shown(frames, first if frames else first - 0.04, end - 0.04, before, end, 0.04)
-    return Raw(Path("raw.mp4"), "mp4", facts, {clip.stem: shown}, None, None)
+    return SourceVideo(Path("raw.mp4"), "mp4", facts, {clip.stem: shown}, None, None)
 
 
 @given(

@@ -24,7 +24,7 @@ from hdtf_async.media.probe import Prober
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hdtf_async.lanes.raws import Raw
+    from hdtf_async.lanes.source_videos import SourceVideo
 
 START, END = 3.0, 5.0
 """The clip; there is a key frame every two seconds."""
@@ -255,7 +255,7 @@ async def test_damage_in_a_users_own_file_names_the_file(
     hole = hurt(path, tmp_path / "hurt.ts", [at(found, 4) + 1])
     raw_of = media.raw
 
-    async def own(*of: object) -> Raw:
+    async def own(*of: object) -> SourceVideo:
         return replace(await raw_of(*of), own=True)  # type: ignore[arg-type]
 
     monkeypatch.setattr(media, "raw", own)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import av
 import media
 import pytest
-from exact_cuts import BOX, GRIDS, LOSSLESS, RAWS, corners, intervals_of, made, planned
+from exact_cuts import BOX, GRIDS, LOSSLESS, SOURCE_VIDEOS, corners, intervals_of, made, planned
 from fakes import mp4
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,7 +38,7 @@ def whole(cut: Cut) -> Box:
 # The frames
 
 
-@pytest.mark.parametrize("name", RAWS)
+@pytest.mark.parametrize("name", SOURCE_VIDEOS)
 async def test_a_clip_is_exactly_the_frames_of_its_interval(
     prober: Prober, sources: Path, tmp_path: Path, name: str
 ) -> None:

@@ -499,18 +499,18 @@ async def test_the_model_is_downloaded_once_and_verified(
     assert hashlib.sha256(model).hexdigest() == model_file.SHA256
     assert await model_file.cached() is None
     with served(model[:-1] + b"x", tmp_path / "bad") as home, pytest.raises(Failure, match="hash") as failed:
-        await model_file.at_hand(None, home=home)
+        await model_file.available(None, home=home)
     assert failed.value.reason is Reason.TOOL_MISSING
     assert await model_file.cached() is None
     with served(model, tmp_path / "good") as home:
-        fetched = await model_file.at_hand(None, home=home)
+        fetched = await model_file.available(None, home=home)
     assert fetched.is_relative_to(tmp_path / "cache")
     assert fetched.read_bytes() == model
-    assert await model_file.at_hand(None, home=home) == fetched == await model_file.cached()
+    assert await model_file.available(None, home=home) == fetched == await model_file.cached()
     fetched.write_bytes(b"torn")
     assert await model_file.cached() is None
     with pytest.raises(Failure, match="--face-model"):
-        await model_file.at_hand(None, home=home)
+        await model_file.available(None, home=home)
 
 
 async def test_doctor_checks_face_detection(
