@@ -29,7 +29,7 @@ import anyio
 
 import hdtf_async
 from hdtf_async import Options
-from hdtf_async.core.model import Audio, Box, Deinterlace, Form
+from hdtf_async.core.model import Audio, Box, Deinterlace, OutputSettings
 from hdtf_async.media import interlace
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.media.probe import Prober
@@ -57,7 +57,7 @@ async def frames(prober: Prober, directory: Path) -> int:
     wrong = 0
     sources = media.drawn(directory)
     print(f"{'raw':48}{'clips':>6}{'due':>6}{'made':>6}{'samples':>9}{'framemd5':>9}{'off, ms':>9}")
-    for name, kind in exact_cuts.RAWS.items():
+    for name, kind in exact_cuts.SOURCE_VIDEOS.items():
         raw = media.decoded(sources / name)
         checksums = media.digests(raw.path, exact_cuts.BOX)
         intervals = exact_cuts.intervals_of(raw).values()
@@ -132,7 +132,7 @@ async def sound(prober: Prober, directory: Path) -> int:
         both = zip(audio_sync.flashes(source.picture), beeps, strict=True)
         there = [1000 * (beep - flash + source.late) for flash, beep in both]
         for fps in (None, Fraction(25)):
-            form = Form(size=32, fps=fps, audio=Audio.BOTH, preset="ultrafast")
+            form = OutputSettings(size=32, fps=fps, audio=Audio.BOTH, preset="ultrafast")
             after = [1000 * seconds for seconds in await audio_sync.off(prober, source, form, directory)]
             half = len(after) // 2
             parts = (there, after[:half], after[half:])

@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"
 import astronaut
 import numpy as np
 
-from hdtf_async.core.model import Box, Crop, Form, Interval
+from hdtf_async.core.model import Box, Crop, Interval, OutputSettings
 from hdtf_async.core.system import usable_cpus
 from hdtf_async.media.face.detector import Detect, Score, Search, detector, scorer
 from hdtf_async.media.face.finder import Finder
@@ -47,7 +47,7 @@ FOUND = 0.7
 
 def planned(raw: Path, rate: float | None) -> Cut:
     """Return the cut of a whole film."""
-    form = Form(crop=Crop.FACE, face_rate=rate)
+    form = OutputSettings(crop=Crop.FACE, face_rate=rate)
     return Cut(
         raw, "mp4", Interval(0, astronaut.SECONDS), Box(0, 0, *SIZE), *SIZE, 150, form, Fraction(1, 12800)
     )

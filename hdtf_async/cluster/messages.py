@@ -89,7 +89,7 @@ def known_of(work: VideoJob, known: JournalIndex) -> list[Record]:
     stems = [clip.stem for clip in work.clips]
     clips = [known.clips[stem] for stem in stems if stem in known.clips]
     failures = [known.failures[stem] for stem in stems if stem in known.failures]
-    return [*known.raws.get(work.youtube_id, []), *clips, *failures]
+    return [*known.source_videos.get(work.youtube_id, []), *clips, *failures]
 
 
 def stated_failure(failure: Failure | None) -> list[str] | None:

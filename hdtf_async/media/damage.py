@@ -89,7 +89,7 @@ async def look(cut: Cut, guard: Guard = UNGUARDED) -> Findings | None:
         "suspect": cut.suspect, "counted": cut.counted and list(map(float, cut.counted)),
     }  # fmt: skip
     found = await _asked(asked, cut.seconds, guard)
-    if found is None or found.damage or cut.sound is None or not cut.form.sound_inside:
+    if found is None or found.damage or cut.sound is None or not cut.settings.sound_inside:
         return found
     heard = await look_at_sound(cut.sound, guard)
     return found if heard is None else Findings(heard.damage, found.frames)

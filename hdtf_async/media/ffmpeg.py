@@ -85,11 +85,11 @@ def clip_command(
 
     Decoding starts `run_up` seconds earlier than usually needed. If `strict`, it ends at the first error.
     """
-    time_base = cut.time_base if cut.form.fps is None else 1 / cut.form.fps
-    quality = ["-qp", "0"] if cut.form.codec is Codec.LOSSLESS else ["-crf", str(cut.form.crf)]
+    time_base = cut.time_base if cut.settings.fps is None else 1 / cut.settings.fps
+    quality = ["-qp", "0"] if cut.settings.codec is Codec.LOSSLESS else ["-crf", str(cut.settings.crf)]
     # x264's two fastest presets omit the step that saves most bytes for its time.
-    ahead = ["-mbtree", "1", "-rc-lookahead", "20"] if cut.form.preset in SHORT_SIGHTED else []
-    sound = cut.sound if cut.form.sound_inside else None
+    ahead = ["-mbtree", "1", "-rc-lookahead", "20"] if cut.settings.preset in SHORT_SIGHTED else []
+    sound = cut.sound if cut.settings.sound_inside else None
     return [
         *_begin(ffmpeg, strict=strict),
         *(["-copyts"] if cut.copies_time else []),
@@ -99,8 +99,8 @@ def clip_command(
         "-map", f"0:v:{cut.track}", *([] if sound is None else ["-map", f"1:a:{sound.track}"]),
         "-map_metadata", "-1", "-map_chapters", "-1", *(["-an"] if sound is None else []), "-sn", "-dn",
         "-filter_threads", "1", "-vf", video_filters(cut, run_up),
-        "-c:v", "libx264", "-preset", cut.form.preset, *quality, *ahead,
-        "-threads", str(cut.form.threads), "-pix_fmt", "yuv420p", *last_frame(cut),
+        "-c:v", "libx264", "-preset", cut.settings.preset, *quality, *ahead,
+        "-threads", str(cut.settings.threads), "-pix_fmt", "yuv420p", *last_frame(cut),
         "-fps_mode", "passthrough", "-enc_time_base:v", f"{time_base.numerator}:{time_base.denominator}",
         *([] if sound is None else ["-af", sound_filters(sound, wav=False, copies_time=cut.copies_time)]),
         *([] if sound is None else ["-c:a", "aac", "-b:a", _AAC_BITS]),

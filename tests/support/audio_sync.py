@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import av
 import media
 
-from hdtf_async.core.model import Box, Clip, Form, Interval, Video
+from hdtf_async.core.model import Box, Clip, Interval, OutputSettings, Video
 from hdtf_async.lanes.encoder import plan_cut
-from hdtf_async.lanes.raws import Raw
+from hdtf_async.lanes.source_videos import SourceVideo
 from hdtf_async.media import ffmpeg
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
@@ -75,11 +75,11 @@ def draw(directory: Path) -> dict[str, Source]:
     return found
 
 
-async def planned(prober: Prober, source: Source, form: Form, clip: Clip = CLIP) -> Cut:
+async def planned(prober: Prober, source: Source, form: OutputSettings, clip: Clip = CLIP) -> Cut:
     """Plan a cut as the encode lane does."""
     container = source.picture.suffix[1:]
     facts = await prober.facts(source.picture, container=container, intervals=[clip.interval])
-    raw = Raw(
+    raw = SourceVideo(
         source.picture, container, facts, {clip.stem: facts.shown[0]}, "136", "3", source.sound, "140",
     )  # fmt: skip
     return plan_cut(clip, raw, form)
@@ -127,7 +127,7 @@ def _loud(samples: array[float] | array[int], rate: int, least: float) -> list[f
     return found
 
 
-async def off(prober: Prober, source: Source, form: Form, directory: Path) -> list[float]:
+async def off(prober: Prober, source: Source, form: OutputSettings, directory: Path) -> list[float]:
     """Make a clip with both kinds of audio; return by how much each beep comes after its flash."""
     cut = await planned(prober, source, form)
     assert cut.sound is not None

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import av
 
-from hdtf_async.core.model import Box, Clip, Form, Interval, Video
+from hdtf_async.core.model import Box, Clip, Interval, OutputSettings, Video
 from hdtf_async.lanes.encoder import plan_cut
-from hdtf_async.lanes.raws import Raw
+from hdtf_async.lanes.source_videos import SourceVideo
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
 if TYPE_CHECKING:
@@ -223,19 +223,19 @@ def digests(path: Path, box: Box | None = None) -> list[str]:
     return [line.rpartition(",")[2].strip() for line in lines if not line.startswith("#")]
 
 
-async def planned(prober: Prober, path: Path, interval: Interval, form: Form) -> Cut:
+async def planned(prober: Prober, path: Path, interval: Interval, form: OutputSettings) -> Cut:
     """Plan a cut as the encode lane does. The published box is used only where the settings crop to it."""
     clip = Clip(Video("RD", "Radio1", "CPCoMyuBRM0", HEIGHT), 0, interval, Box(40, 20, 96, 64))
     return plan_cut(clip, await raw(prober, path, clip), form)
 
 
-async def raw(prober: Prober, path: Path, *clips: Clip) -> Raw:
+async def raw(prober: Prober, path: Path, *clips: Clip) -> SourceVideo:
     """Return a source video as the network lane passes it on."""
     container = path.suffix[1:]
     facts = await prober.facts(path, container=container, intervals=[clip.interval for clip in clips])
     shown = dict(zip((clip.stem for clip in clips), facts.shown, strict=True))
     sound = None if facts.sound is None else path
-    return Raw(path, container, facts, shown, "136", "3", sound=sound)
+    return SourceVideo(path, container, facts, shown, "136", "3", sound=sound)
 
 
 def shown_times(path: Path) -> list[Fraction]:

@@ -22,7 +22,7 @@ import media
 from audio_sync import beeps_beside, beeps_inside
 
 from hdtf_async.core.events import EventBus
-from hdtf_async.core.model import Audio, Box, Clip, Crop, Form, Interval, Video
+from hdtf_async.core.model import Audio, Box, Clip, Crop, Interval, OutputSettings, Video
 from hdtf_async.lanes.encoder import Encoder
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.output.directory import open_directory
@@ -205,7 +205,7 @@ async def make(
 ) -> Made:
     """Cut one clip as the encode lane does, and measure it."""
     settings: dict[str, object] = {"crop": Crop.NONE, "audio": Audio.BOTH if shape.sound else Audio.NONE}
-    form = Form(fps=fps, **(settings | more))  # type: ignore[arg-type]
+    form = OutputSettings(fps=fps, **(settings | more))  # type: ignore[arg-type]
     raw = await media.raw(prober, shape.path, clip)
     async with open_directory(out) as store:
         encoder = Encoder(form, store, bundled_ffmpeg(), {}, prober, EventBus())

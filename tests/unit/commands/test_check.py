@@ -28,7 +28,7 @@ from hdtf_async.core.model import Audio, Box, Clip, Interval, Video
 from hdtf_async.dataset.plan import fingerprint
 from hdtf_async.lanes.limits import Lanes
 from hdtf_async.output.directory import open_directory, read_known
-from hdtf_async.output.journal import JOURNAL, RAWS
+from hdtf_async.output.journal import JOURNAL, SOURCE_VIDEOS
 from hdtf_async.output.manifests import METADATA
 from hdtf_async.process.guard import UNGUARDED
 from hdtf_async.report.result import Report
@@ -104,7 +104,11 @@ def add(out: Path, *records: Record) -> None:
 
 def recorded_fields(known: JournalIndex) -> dict[str, Any]:
     """Return the options that determine the output settings of a directory's clips."""
-    return {option.name: known.form[option.name] for option in fields(Options) if option.name in known.form}
+    return {
+        option.name: known.settings[option.name]
+        for option in fields(Options)
+        if option.name in known.settings
+    }
 
 
 def write_metadata(out: Path) -> None:
@@ -250,7 +254,7 @@ async def test_a_killed_repair_is_resumed(out: Path, finished: Finished) -> None
 async def test_clips_that_cannot_be_re_created_are_reported_and_have_no_record(out: Path) -> None:
     """The exit code is the main command's, and the next check finds the clips again."""
     flip(out / f"{FLIPPED}.mp4")
-    (out / RAWS / "RD_Radio1.mp4").unlink()
+    (out / SOURCE_VIDEOS / "RD_Radio1.mp4").unlink()
     nothing = shutil.which("false")  # a yt-dlp that fails without a message
     assert nothing is not None
     result = await checked(out, Options(pace=0, retry_wait=0, yt_dlp=Path(nothing)), repair=True)
@@ -276,7 +280,7 @@ async def test_a_repair_writes_nothing_outside_the_directory(out: Path) -> None:
         metadata = known.clips[FLIPPED]["metadata"] | {"name": name}
         clip = Clip(Video("RD", name, metadata["youtube_id"], metadata["reference_height"]), 0,
                     Interval(metadata["start"], metadata["end"]), Box(*metadata["box"]))  # fmt: skip
-        metadata["fingerprint"] = fingerprint(clip, Options(**recorded_fields(known)).form)
+        metadata["fingerprint"] = fingerprint(clip, Options(**recorded_fields(known)).output_settings)
         add(out, known.clips[FLIPPED] | {"clip": clip.stem, "metadata": metadata})
     flip(out / f"{FLIPPED}.mp4")
     before = sorted(out.parent.rglob("*"))
@@ -289,7 +293,7 @@ async def test_a_repair_writes_nothing_outside_the_directory(out: Path) -> None:
 async def test_clips_with_other_settings_may_be_missing_in_the_metadata(out: Path) -> None:
     """As an interrupted --recut leaves them: neither their missing lines nor the others are findings."""
     known = read_known(out)
-    add(out, {"type": "run", "form": known.form | {"size": 64}})
+    add(out, {"type": "run", "form": known.settings | {"size": 64}})
     record = known.clips[FLIPPED]
     add(out, record | {"form": record["form"] | {"size": 64}})
     (out / METADATA).write_bytes(line(record["metadata"]))
@@ -373,13 +377,15 @@ async def test_all_other_files_are_untracked_and_shown_safely(out: Path) -> None
     (out / "\x1b[2Jx").mkdir()
     (out / "RD_Radio9_000.mp4").write_bytes(b"")
     (out / ".hdtf-RD_Radio9_000.mp4").write_bytes(b"")
-    (out / RAWS / "mine.mp4").write_bytes(b"")
-    (out / RAWS / "RD_Radio9_download_log.txt").write_bytes(b"")
-    os.link(out / RAWS / "RD_Radio1.mp4", out / RAWS / "RD_Radio9.mp4")  # another row's name
+    (out / SOURCE_VIDEOS / "mine.mp4").write_bytes(b"")
+    (out / SOURCE_VIDEOS / "RD_Radio9_download_log.txt").write_bytes(b"")
+    os.link(
+        out / SOURCE_VIDEOS / "RD_Radio1.mp4", out / SOURCE_VIDEOS / "RD_Radio9.mp4"
+    )  # another row's name
     assert {found.file: found.words for found in (await checked(out)).found} == {
         "'\\x1b[2Jx'": "not created by this program",
         "RD_Radio9_000.mp4": "not in the journal",
-        f"{RAWS}/mine.mp4": "not created by this program",
+        f"{SOURCE_VIDEOS}/mine.mp4": "not created by this program",
     }
 
 

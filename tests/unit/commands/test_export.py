@@ -366,21 +366,21 @@ def test_explicit_options_override_the_recipe(
 ) -> None:
     """Even with the default value, or from file and environment."""
 
-    def form(*arguments: str) -> dict[str, Any]:
+    def settings(*arguments: str) -> dict[str, Any]:
         parser = flags.Parser("", "")
         flags.add(parser, Options)
         flags.add_recipe(parser)
-        return flags.made(Options, parser.read(arguments)).form.to_json()
+        return flags.made(Options, parser.read(arguments)).output_settings.to_json()
 
-    preset = form("--recipe", "hallo")
+    preset = settings("--recipe", "hallo")
     assert (preset["size"], preset["fps"], preset["audio"]) == (512, "25", "both")
-    chosen = form("--recipe", "hallo", "--size", "256", "--audio", "none")
+    chosen = settings("--recipe", "hallo", "--size", "256", "--audio", "none")
     assert (chosen["size"], chosen["fps"], chosen["audio"]) == (256, "25", "none")
-    assert form("--size", "512", "--fps", "25", "--audio", "both") == preset
+    assert settings("--size", "512", "--fps", "25", "--audio", "both") == preset
     monkeypatch.setenv("HDTF_ASYNC_SIZE", "128")
-    assert form("--recipe", "hallo")["size"] == 128
+    assert settings("--recipe", "hallo")["size"] == 128
     with pytest.raises(SystemExit):
-        form("--recipe", "nobody")
+        settings("--recipe", "nobody")
     assert "wav2lip" in capsys.readouterr().err
 
 

@@ -33,8 +33,8 @@ from hdtf_async.core.model import (
     Corrections,
     Crop,
     Finding,
-    Form,
     Interval,
+    OutputSettings,
     Severity,
     Tables,
     Video,
@@ -311,7 +311,7 @@ def _findings_are_bounded_and_fit_to_be_shown(findings: Sequence[Finding]) -> No
 def _paths(store: OutputDirectory, read: Tables) -> list[Path]:
     """Return every path that is ever written for these tables, except for the private directories."""
     finals = [store.clip_path(clip) for clip in read.clips]
-    finals += [store.raw_path(video, ending) for video in read.videos for ending in DEMUXERS]
+    finals += [store.source_video_path(video, ending) for video in read.videos for ending in DEMUXERS]
     finals += [store.log_path(video) for video in read.videos]
     return [*finals, *map(atomic.temporary, finals)]
 
@@ -320,7 +320,7 @@ def _paths_stay_inside(store: OutputDirectory, read: Tables) -> None:
     """Check that no path leads outside, and that no two names only differ in case."""
     paths = _paths(store, read)
     for path in paths:
-        assert path.parent in {store.out, store.raws}
+        assert path.parent in {store.out, store.source_videos_path}
         assert os.path.normpath(path) == str(path)
         assert path.name.isascii()
         assert path.name.isprintable()
@@ -374,12 +374,14 @@ def _cut(store: OutputDirectory, clip: Clip, width: int, height: int) -> ffmpeg.
     except Failure:
         return None
     sides = ffmpeg.side_lengths(box, 512)
-    return ffmpeg.Cut(store.raw_path(clip.video, "webm"), "webm", clip.interval, box, *sides, 9, Form())
+    return ffmpeg.Cut(
+        store.source_video_path(clip.video, "webm"), "webm", clip.interval, box, *sides, 9, OutputSettings()
+    )
 
 
 def _is_one_encode(store: OutputDirectory, clip: Clip) -> None:
     """Check that ffmpeg gets its usual options, files as files, and otherwise numbers."""
-    whole = ffmpeg.Cut(Path("/raw.webm"), "webm", Interval(1, 2), Box(0, 0, 2, 2), 2, 2, 9, Form())
+    whole = ffmpeg.Cut(Path("/raw.webm"), "webm", Interval(1, 2), Box(0, 0, 2, 2), 2, 2, 9, OutputSettings())
     usual = ffmpeg.clip_command(Path("/tools/ffmpeg"), whole, Path("/clip.mp4"))
     cut = _cut(store, clip, 16 * clip.video.reference_height // 9, clip.video.reference_height)
     if cut is None:
@@ -473,7 +475,7 @@ def _only_lawful_things_come_of(world: World, places: Places) -> None:
 # Possible contents of a journal from someone else.
 
 FINGERPRINT = plan.fingerprint(
-    Clip(Video("RD", "One", IDS[0], 720), 0, Interval(10, 20), Box(10, 20, 512, 513)), Form()
+    Clip(Video("RD", "One", IDS[0], 720), 0, Interval(10, 20), Box(10, 20, 512, 513)), OutputSettings()
 )
 ANYTHING: tuple[Any, ...] = (
     *(None, True, -1, 1 << 80, 0.1, float("nan"), float("inf"), "", "512", [1, 512, 2, 512], [[]], {}),
@@ -482,7 +484,7 @@ ANYTHING: tuple[Any, ...] = (
 _anything = st.sampled_from(ANYTHING)
 _stem = st.sampled_from([*["RD_One_000", "RD_One_001", "RD_A_000"] * 20, *NAMES])
 _form = st.dictionaries(
-    st.sampled_from([*Form().to_json(), "box", "start", "\x1b[2J"]), _anything, max_size=3
+    st.sampled_from([*OutputSettings().to_json(), "box", "start", "\x1b[2J"]), _anything, max_size=3
 )
 _clip_record = st.fixed_dictionaries({
     "type": st.just("clip"),
@@ -501,7 +503,7 @@ _failed_record = st.fixed_dictionaries({
 _true_record = st.sampled_from([
     {
         "type": "clip", "clip": "RD_One_000", "metadata": {"fingerprint": FINGERPRINT},
-        "form": Form().to_json(),
+        "form": OutputSettings().to_json(),
     },
     {"type": "failed", "clip": "RD_One_001", "reason": "private", "youtube_id": IDS[0]},
 ])  # fmt: skip
@@ -602,7 +604,7 @@ async def test_private_directories_have_unique_names(tmp_path: Path) -> None:
     assert len(result.videos) == len(EDGE)
     async with open_directory(tmp_path / "out") as store, AsyncExitStack() as stack:
         private = [await stack.enter_async_context(store.private_directory(each)) for each in result.videos]
-        assert {directory.parent for directory in private} == {store.raws}
+        assert {directory.parent for directory in private} == {store.source_videos_path}
         assert len(set(_lower(private))) == len(EDGE)
         assert not set(_lower(private)) & set(_lower(_paths(store, result)))
         assert all(len(directory.name) <= LONGEST_FILE_NAME for directory in private)

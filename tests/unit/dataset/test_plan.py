@@ -19,8 +19,8 @@ from hdtf_async.core.model import (
     Codec,
     Crop,
     Deinterlace,
-    Form,
     Interval,
+    OutputSettings,
     Resolution,
     Tables,
     Video,
@@ -52,7 +52,7 @@ def _tables(clips: Iterable[Clip]) -> Tables:
 
 def _made(clip: Clip, options: Options = DEFAULT, **metadata: object) -> dict[str, Any]:
     """Return the journal's record of a clip, as the encode lane writes it."""
-    form = options.form
+    form = options.output_settings
     return {
         "type": "clip",
         "clip": clip.stem,
@@ -258,7 +258,7 @@ def test_clips_that_are_not_in_the_tables_are_outside() -> None:
 # Fingerprints and differences.
 
 
-FORMS: dict[str, Callable[[Form], Form]] = {
+FORMS: dict[str, Callable[[OutputSettings], OutputSettings]] = {
     "crop": lambda form: replace(form, crop=Crop.NONE),
     "resolution": lambda form: replace(form, resolution="best"),
     "size": lambda form: replace(form, size=512),
@@ -286,15 +286,15 @@ ROWS: dict[str, Callable[[Clip], Clip]] = {
 
 def test_every_output_setting_is_covered() -> None:
     """A new option that changes a clip must be added to the examples of this file."""
-    assert list(FORMS) == list(Form().to_json())
+    assert list(FORMS) == list(OutputSettings().to_json())
 
 
 def test_a_fingerprint_depends_on_everything_that_changes_the_clip() -> None:
     """Each output setting and each field of the row results in another one."""
     clip = _clip(_video("A"))
-    prints = [fingerprint(clip, Form())]
-    prints += [fingerprint(clip, change(Form())) for change in FORMS.values()]
-    prints += [fingerprint(change(clip), Form()) for change in ROWS.values()]
+    prints = [fingerprint(clip, OutputSettings())]
+    prints += [fingerprint(clip, change(OutputSettings())) for change in FORMS.values()]
+    prints += [fingerprint(change(clip), OutputSettings()) for change in ROWS.values()]
     assert len(set(prints)) == len(prints) == 1 + len(FORMS) + len(ROWS)
 
 
@@ -302,9 +302,9 @@ def test_a_zoom_only_changes_the_fingerprint_of_face_crops() -> None:
     """It enlarges their window, and nothing else."""
     clip = _clip(_video("A"))
     wider = replace(clip, zoom=1.5)
-    face = Form(crop=Crop.FACE, resolution="best")
+    face = OutputSettings(crop=Crop.FACE, resolution="best")
     assert fingerprint(wider, face) != fingerprint(clip, face)
-    assert fingerprint(wider, Form()) == fingerprint(clip, Form())
+    assert fingerprint(wider, OutputSettings()) == fingerprint(clip, OutputSettings())
 
 
 def test_a_face_crop_needs_no_valid_box() -> None:
@@ -316,7 +316,7 @@ def test_a_face_crop_needs_no_valid_box() -> None:
 
 def test_fingerprints_are_stable() -> None:
     """Existing directories contain them: a change would re-create all clips."""
-    form = Form(crf=18, preset="veryfast")
+    form = OutputSettings(crf=18, preset="veryfast")
     assert fingerprint(_clip(_video("A", "CPCoMyuBRM0")), form) == "eb9c7b4f16bddc1fe7edf5e587fe278b"
 
 
@@ -325,7 +325,7 @@ def test_a_fingerprint_does_not_depend_on_tools_names_and_paths() -> None:
     clip = _clip(_video("A"))
     same = replace(clip, index=7, correction="verified", video=replace(clip.video, name="B", subset="WDA"))
     same = replace(same, video=replace(same.video, youtube_id=clip.video.youtube_id))
-    assert fingerprint(same, Form()) == fingerprint(clip, Form())
+    assert fingerprint(same, OutputSettings()) == fingerprint(clip, OutputSettings())
     decided = _make([clip], there=[_made(clip, versions={"ffmpeg": "of another day"})])
     assert decided.there == (clip,)
 

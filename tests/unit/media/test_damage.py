@@ -16,7 +16,7 @@ import shapes
 from shapes import Shape
 
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.model import Audio, Crop, Form
+from hdtf_async.core.model import Audio, Crop, OutputSettings
 from hdtf_async.lanes import encoder
 from hdtf_async.media import damage
 from hdtf_async.media.probe import Prober
@@ -24,7 +24,7 @@ from hdtf_async.media.probe import Prober
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hdtf_async.lanes.raws import Raw
+    from hdtf_async.lanes.source_videos import SourceVideo
 
 START, END = 3.0, 5.0
 """The clip; there is a key frame every two seconds."""
@@ -190,7 +190,7 @@ async def test_no_damage_is_found_in_an_undamaged_video(name: str, prober: Probe
     for start in (3.0, 3.5, 4.5):
         clip = shapes.clip_of(start, start + 2)
         wanted = encoder.plan_cut(
-            clip, await media.raw(prober, path, clip), Form(crop=Crop.NONE, audio=Audio.AAC)
+            clip, await media.raw(prober, path, clip), OutputSettings(crop=Crop.NONE, audio=Audio.AAC)
         )
         found = await damage.look(replace(wanted, suspect=True))
         assert found is not None
@@ -255,7 +255,7 @@ async def test_damage_in_a_users_own_file_names_the_file(
     hole = hurt(path, tmp_path / "hurt.ts", [at(found, 4) + 1])
     raw_of = media.raw
 
-    async def own(*of: object) -> Raw:
+    async def own(*of: object) -> SourceVideo:
         return replace(await raw_of(*of), own=True)  # type: ignore[arg-type]
 
     monkeypatch.setattr(media, "raw", own)

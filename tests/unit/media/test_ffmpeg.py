@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import av
 import media
 import pytest
-from exact_cuts import BOX, GRIDS, LOSSLESS, RAWS, corners, intervals_of, made, planned
+from exact_cuts import BOX, GRIDS, LOSSLESS, SOURCE_VIDEOS, corners, intervals_of, made, planned
 from fakes import mp4
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.model import Audio, Box, Deinterlace, Form, Interval
+from hdtf_async.core.model import Audio, Box, Deinterlace, Interval, OutputSettings
 from hdtf_async.lanes.encoder import verify
 from hdtf_async.media import demux, ffmpeg, filters, frames, interlace, stills, thumbnails
 from hdtf_async.media.face import finder
@@ -38,7 +38,7 @@ def whole(cut: Cut) -> Box:
 # The frames
 
 
-@pytest.mark.parametrize("name", RAWS)
+@pytest.mark.parametrize("name", SOURCE_VIDEOS)
 async def test_a_clip_is_exactly_the_frames_of_its_interval(
     prober: Prober, sources: Path, tmp_path: Path, name: str
 ) -> None:
@@ -196,7 +196,7 @@ async def test_another_rate_gives_the_predicted_frames(
     """Evenly spaced from 0; each shows the source's frame at that time, within half a step of either."""
     due = media.decoded(sources / name).pictures
     for interval in (Interval(0, 2), Interval(1.3, 2.877), Interval(2.5, 4)):
-        cut = await planned(prober, sources / name, interval, form=replace(LOSSLESS, fps=rate))
+        cut = await planned(prober, sources / name, interval, settings=replace(LOSSLESS, fps=rate))
         clip = await made(cut, tmp_path / "clip.mp4")
         assert (await facts_of_clip(prober, clip)).fps == pytest.approx(float(rate), abs=1e-5)
         shown = media.Decoded(clip).pictures
@@ -236,7 +236,7 @@ async def test_another_size_gives_the_predicted_sides(prober: Prober, sources: P
     """With square pixels, and every frame."""
     for box, size, sides in SIZED:
         form = replace(LOSSLESS, size=size)
-        cut = await planned(prober, sources / "b_frames.mp4", Interval(1, 1.5), box=box, form=form)
+        cut = await planned(prober, sources / "b_frames.mp4", Interval(1, 1.5), box=box, settings=form)
         clip = await made(cut, tmp_path / "clip.mp4")
         facts = await facts_of_clip(prober, clip)
         assert (facts.width, facts.height, facts.frames) == (*sides, cut.frames)
@@ -246,7 +246,9 @@ async def test_another_size_gives_the_predicted_sides(prober: Prober, sources: P
 
 async def test_scaling_uses_lanczos(prober: Prober, sources: Path, tmp_path: Path) -> None:
     """It keeps more detail than ffmpeg's default."""
-    cut = await planned(prober, sources / "b_frames.mp4", Interval(1, 1.2), form=replace(LOSSLESS, size=48))
+    cut = await planned(
+        prober, sources / "b_frames.mp4", Interval(1, 1.2), settings=replace(LOSSLESS, size=48)
+    )
     made_of = "-vf crop=96:64:40:20,scale=72:48:flags={}+accurate_rnd+full_chroma_int -fps_mode passthrough"
     coded = "-c:v libx264 -qp 0 -preset ultrafast -bf 0"
     found = media.Decoded(await made(cut, tmp_path / "clip.mp4")).pictures[0].planes
@@ -263,10 +265,10 @@ async def test_two_encodes_are_the_same_to_the_byte(prober: Prober, sources: Pat
     elsewhere = tmp_path / "another directory"
     elsewhere.mkdir()
     shutil.copy(sources / "b_frames.mp4", elsewhere)
-    for form in (Form(), Form(size=48, fps=Fraction(25), preset="medium", threads=2)):
+    for form in (OutputSettings(), OutputSettings(size=48, fps=Fraction(25), preset="medium", threads=2)):
         clips: list[bytes] = []
         for place in (sources, elsewhere):
-            cut = await planned(prober, place / "b_frames.mp4", Interval(0.5, 2.5), form=form)
+            cut = await planned(prober, place / "b_frames.mp4", Interval(0.5, 2.5), settings=form)
             clips.append((await made(cut, place / f"clip {len(clips)}.mp4")).read_bytes())
         assert clips[0] == clips[1]
 
@@ -278,7 +280,7 @@ async def test_a_clip_contains_only_the_video_stream_of_its_source(
     raw = tmp_path / "raw.mp4"
     given = f"-i {sources / 'b_frames.mp4'} -f lavfi -i sine=duration=4 -c:v copy -c:a aac"
     media.ffmpeg(tmp_path, f"-v error {given} -metadata title=SECRET -metadata:s:v title=SECRET raw.mp4")
-    cut = await planned(prober, raw, Interval(1, 2), form=Form())
+    cut = await planned(prober, raw, Interval(1, 2), settings=OutputSettings())
     content = (await made(cut, tmp_path / "clip.mp4")).read_bytes()
     assert b"SECRET" not in content
     assert b"Lavf" not in content
@@ -334,7 +336,7 @@ async def test_ten_bits_become_eight(prober: Prober, tmp_path: Path) -> None:
     """Not every decoder supports more."""
     source = "testsrc2=size=320x180:rate=25:duration=1"
     media.ffmpeg(tmp_path, f"-v error -f lavfi -i {source} -c:v libx264 -pix_fmt yuv420p10le raw.mp4")
-    cut = await planned(prober, tmp_path / "raw.mp4", Interval(0, 1), form=Form())
+    cut = await planned(prober, tmp_path / "raw.mp4", Interval(0, 1), settings=OutputSettings())
     with av.open(str(await made(cut, tmp_path / "clip.mp4"))) as clip:
         assert clip.streams.video[0].codec_context.pix_fmt == "yuv420p"
 
@@ -385,7 +387,7 @@ async def test_a_path_can_have_any_characters(prober: Prober, sources: Path, tmp
         directory = tmp_path / name
         directory.mkdir()
         shutil.copy(sources / "b_frames.mp4", directory / f"{name}.mp4")
-        cut = await planned(prober, directory / f"{name}.mp4", Interval(1, 1.1), form=Form())
+        cut = await planned(prober, directory / f"{name}.mp4", Interval(1, 1.1), settings=OutputSettings())
         clip = await made(cut, directory / f"clip {name}.mp4")
         assert (await facts_of_clip(prober, clip)).frames == cut.frames
 
@@ -416,7 +418,7 @@ async def test_each_input_is_a_local_file_of_one_format(
     """A demuxer may open files named by its input, so every command line restricts it, as for PyAV."""
     cut = await planned(prober, sources / "b_frames.mp4", Interval(1, 2))
     sound = AudioCut(sources / "b_frames.mp4", "mp4", 1.0, 1.0)
-    cut = replace(cut, sound=sound, form=Form(audio=Audio.BOTH))
+    cut = replace(cut, sound=sound, settings=OutputSettings(audio=Audio.BOTH))
     tool, clip = bundled_ffmpeg(), tmp_path / "clip.mp4"
     for arguments, inputs in (
         (ffmpeg.clip_command(tool, cut, clip), 2),
@@ -488,7 +490,7 @@ async def test_missing_source_frames_are_an_error(
     This is detected with any settings: repeated frames do not hide it. If another decoder finds all frames,
     the source is not to blame.
     """
-    cut = await planned(prober, sources / "b_frames.mp4", Interval(1, 2), form=replace(LOSSLESS, **more))
+    cut = await planned(prober, sources / "b_frames.mp4", Interval(1, 2), settings=replace(LOSSLESS, **more))
     assert cut.source is not None
     for wrong, message, reason in (
         (
@@ -546,7 +548,7 @@ async def test_progress_is_reported_in_seconds_of_the_clip(
     prober: Prober, sources: Path, tmp_path: Path
 ) -> None:
     """It only increases, and ends at the clip's length."""
-    cut = await planned(prober, sources / "b_frames.mp4", Interval(1, 3), form=Form())
+    cut = await planned(prober, sources / "b_frames.mp4", Interval(1, 3), settings=OutputSettings())
     reached: list[float] = []
     await encode(bundled_ffmpeg(), cut, tmp_path / "clip.mp4", on_seconds=reached.append)
     assert reached == sorted(set(reached))
@@ -558,7 +560,7 @@ async def test_only_progress_is_a_sign_of_progress(
 ) -> None:
     """Ffmpeg reports twice per second even when it is stuck."""
     monkeypatch.setattr(ffmpeg, "STALL", 0.5)
-    cut = Cut(sources / "b_frames.mp4", "mp4", Interval(1, 3), BOX, 96, 64, 60, Form())
+    cut = Cut(sources / "b_frames.mp4", "mp4", Interval(1, 3), BOX, 96, 64, 60, OutputSettings())
     stuck = r"""n=0; while sleep 0.02; do
     n=$((n + 1)); printf 'frame=%s\ntotal_size=%s\n' $n $n
     printf 'out_time_us=%s\nprogress=continue\n' N/A -1 500000; done"""
@@ -574,7 +576,7 @@ async def test_only_progress_is_a_sign_of_progress(
 
 async def test_an_end_without_a_message_is_reported_by_its_code(sources: Path, tmp_path: Path) -> None:
     """Such as a crash."""
-    cut = Cut(sources / "b_frames.mp4", "mp4", Interval(1, 3), BOX, 96, 64, 60, Form())
+    cut = Cut(sources / "b_frames.mp4", "mp4", Interval(1, 3), BOX, 96, 64, 60, OutputSettings())
     with pytest.raises(Failure) as failure:
         await encode(tool(tmp_path, "kill -SEGV $$"), cut, tmp_path / "clip.mp4", on_seconds=lambda _: None)
     assert failure.value.reason is Reason.TOOL_FAILED
@@ -590,7 +592,7 @@ async def test_a_long_clip_has_a_long_timeout(sources: Path, monkeypatch: pytest
         return supervisor.Ended(0, "", b"")
 
     monkeypatch.setattr(supervisor, "run", run)
-    cut = Cut(sources / "b_frames.mp4", "mp4", Interval(0, 100), BOX, 96, 64, 60, Form())
+    cut = Cut(sources / "b_frames.mp4", "mp4", Interval(0, 100), BOX, 96, 64, 60, OutputSettings())
     await encode(bundled_ffmpeg(), cut, sources / "clip.mp4", on_seconds=lambda _seconds: None)
     assert given[0] >= 100 * 30 * 10
 

@@ -96,7 +96,7 @@ def unversioned(finished: Finished, tmp_path: Path) -> Path:
             form = record.get("form", {})
             form.pop("cutting_rules", None)
             if record["type"] == "clip":
-                stated = {key: form[key] for key in finished.options.form.to_json() if key in form}
+                stated = {key: form[key] for key in finished.options.output_settings.to_json() if key in form}
                 row = {key: value for key, value in form.items() if key not in stated}
                 record["metadata"]["fingerprint"] = plan._fingerprint(row, stated)
             journal.write(json.dumps(record, ensure_ascii=False) + "\n")

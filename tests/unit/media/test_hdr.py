@@ -13,7 +13,7 @@ from shapes import Shape
 from sources import H264_10, hlg, mapped, pq
 
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.model import Form, Hdr
+from hdtf_async.core.model import Hdr, OutputSettings
 from hdtf_async.core.options import Options
 from hdtf_async.media.probe import Prober
 
@@ -147,6 +147,6 @@ async def test_standard_range_is_left_alone(prober: Prober, tmp_path: Path) -> N
 
 def test_the_hdr_option_is_not_part_of_the_fingerprint() -> None:
     """So existing directories stay valid: no clip has other bytes under either choice."""
-    assert Form(hdr=Hdr.REFUSE).to_json() == Form().to_json()
-    assert "hdr" not in Form().to_json()
-    assert Options(hdr=Hdr.REFUSE).form == replace(Options().form, hdr=Hdr.REFUSE)
+    assert OutputSettings(hdr=Hdr.REFUSE).to_json() == OutputSettings().to_json()
+    assert "hdr" not in OutputSettings().to_json()
+    assert Options(hdr=Hdr.REFUSE).output_settings == replace(Options().output_settings, hdr=Hdr.REFUSE)

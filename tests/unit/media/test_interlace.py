@@ -10,7 +10,7 @@ import media
 import pytest
 from interlaced_videos import PARITIES, X264, clip_of, combs, draw, planned
 
-from hdtf_async.core.model import Box, Crop, Deinterlace, Form, Interval
+from hdtf_async.core.model import Box, Crop, Deinterlace, Interval, OutputSettings
 from hdtf_async.media import ffmpeg, interlace
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.media.interlace import Combing
@@ -45,7 +45,7 @@ async def test_only_frames_of_the_clip_are_looked_at(
     joined = "-i combed.mp4 -i whole.mp4 -filter_complex [0:v][1:v]concat,setfield=prog"
     path = tmp_path / "joined.mp4"
     media.ffmpeg(sources, f"-v error {joined} {X264} -g 500 -x264-params scenecut=0 -crf 20 {path}")
-    form = Form(crop=Crop.NONE, deinterlace=Deinterlace.AUTO)
+    form = OutputSettings(crop=Crop.NONE, deinterlace=Deinterlace.AUTO)
     cut = await media.planned(prober, path, Interval(start, start + 2.6), form)
     assert (await interlace.look(bundled_ffmpeg(), cut)).parity == parity
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from hdtf_async.core.model import Clip, Form
-    from hdtf_async.lanes.raws import Raw
+    from hdtf_async.core.model import Clip, OutputSettings
+    from hdtf_async.lanes.source_videos import SourceVideo
     from hdtf_async.media.ffmpeg import Cut
 
 
@@ -179,7 +179,7 @@ async def test_an_undetected_change_of_size_is_not_cropped(
     shape = Shape(shapes.joined(tmp_path, "both.mp4", "part0.mp4", "part1.mp4"), sound=False)
     plan = encoder.plan_cut
 
-    def unnoticed(clip: Clip, raw: Raw, form: Form) -> Cut:
+    def unnoticed(clip: Clip, raw: SourceVideo, form: OutputSettings) -> Cut:
         return plan(clip, replace(raw, facts=replace(raw.facts, parts=raw.facts.parts[:1])), form)
 
     monkeypatch.setattr(encoder, "plan_cut", unnoticed)

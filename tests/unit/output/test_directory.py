@@ -35,7 +35,12 @@ if TYPE_CHECKING:
 
     from hdtf_async.output.directory import OutputDirectory
 
-JOURNAL, METADATA, FAILURES, RAWS = "_journal.jsonl", "metadata.jsonl", "failures.jsonl", "_videos_raw"
+JOURNAL, METADATA, FAILURES, SOURCE_VIDEOS = (
+    "_journal.jsonl",
+    "metadata.jsonl",
+    "failures.jsonl",
+    "_videos_raw",
+)
 CARD = "README.md"
 VIDEO = Video("RD", "Radio1", "CPCoMyuBRM0", 720)
 
@@ -207,7 +212,7 @@ async def test_an_invalid_line_is_skipped(tmp_path: Path, garbage: bytes) -> Non
     known = read_known(tmp_path)
     assert set(known.all_there()) == {"RD_Radio1_000", "RD_Radio1_001"}
     assert known.failures == {}
-    assert [record["file"] for record in known.raws[VIDEO.youtube_id]] == ["RD_Radio1.webm"]
+    assert [record["file"] for record in known.source_videos[VIDEO.youtube_id]] == ["RD_Radio1.webm"]
     assert garbage + b"\n" in (tmp_path / JOURNAL).read_bytes()
 
 
@@ -220,7 +225,7 @@ async def test_an_impossible_file_name_does_not_exist(tmp_path: Path, name: str)
     async with open_directory(tmp_path) as directory:
         assert set(directory.known.clips) == {name}
         assert directory.known.all_there() == {}
-        assert directory.known.raw_there(VIDEO.youtube_id) is None
+        assert directory.known.existing_source_video(VIDEO.youtube_id) is None
         await directory.write_manifests()
     assert _lines(tmp_path / METADATA) == []
 
@@ -248,7 +253,7 @@ def test_no_journal_crashes_the_program(tmp_path_factory: pytest.TempPathFactory
     async def open_and_close() -> None:
         async with open_directory(out) as directory:
             assert directory.known.all_there() == {}
-            assert directory.known.raw_there(VIDEO.youtube_id) is None
+            assert directory.known.existing_source_video(VIDEO.youtube_id) is None
             await directory.append(_record(_clip(9), 1))
             await directory.write_manifests([_clip()])
             with pytest.raises(BusyError):
@@ -308,14 +313,14 @@ async def test_a_clip_without_its_wav_file_does_not_count(tmp_path: Path, conten
 async def test_a_source_video_counts_if_it_has_a_record_and_the_right_size(tmp_path: Path) -> None:
     """One of another size is incomplete, or not ours."""
     async with open_directory(tmp_path) as directory:
-        raw = directory.raw_path(VIDEO, "webm")
-        assert raw == tmp_path / RAWS / "RD_Radio1.webm"
+        raw = directory.source_video_path(VIDEO, "webm")
+        assert raw == tmp_path / SOURCE_VIDEOS / "RD_Radio1.webm"
         await directory.append(_raw_record(raw.name, 5))
-        assert directory.known.raw_there(VIDEO.youtube_id) is None
+        assert directory.known.existing_source_video(VIDEO.youtube_id) is None
         raw.write_bytes(b"a raw")
-        assert directory.known.raw_there(VIDEO.youtube_id) is not None
+        assert directory.known.existing_source_video(VIDEO.youtube_id) is not None
         raw.write_bytes(b"half")
-        assert directory.known.raw_there(VIDEO.youtube_id) is None
+        assert directory.known.existing_source_video(VIDEO.youtube_id) is None
 
 
 async def test_a_recorded_but_unrenamed_source_video_does_not_hide_an_older_one(tmp_path: Path) -> None:
@@ -323,11 +328,11 @@ async def test_a_recorded_but_unrenamed_source_video_does_not_hide_an_older_one(
     async with open_directory(tmp_path) as directory:
         for name, size in (("RD_Radio1.webm", 5), ("RD_Radio1.webm", 9), ("RD_Radio1.mp4", 7)):
             await directory.append(_raw_record(name, size))
-        (directory.raws / "RD_Radio1.webm").write_bytes(b"a raw")
+        (directory.source_videos_path / "RD_Radio1.webm").write_bytes(b"a raw")
     known = read_known(tmp_path)
-    assert (known.raw_there(VIDEO.youtube_id) or {})["bytes"] == 5
-    (tmp_path / RAWS / "RD_Radio1.mp4").write_bytes(b"another")
-    assert (known.raw_there(VIDEO.youtube_id) or {})["file"] == "RD_Radio1.mp4"
+    assert (known.existing_source_video(VIDEO.youtube_id) or {})["bytes"] == 5
+    (tmp_path / SOURCE_VIDEOS / "RD_Radio1.mp4").write_bytes(b"another")
+    assert (known.existing_source_video(VIDEO.youtube_id) or {})["file"] == "RD_Radio1.mp4"
 
 
 async def test_a_clip_that_could_not_be_re_created_still_counts(tmp_path: Path) -> None:
@@ -673,8 +678,8 @@ async def test_only_our_own_leftovers_are_removed(tmp_path: Path) -> None:
     """Files with our temporary names are removed; everything else in the directory is the user's."""
     elsewhere, out = tmp_path / "elsewhere", tmp_path / "out"
     (elsewhere / "inside").mkdir(parents=True)
-    (out / RAWS / ".hdtf-RD_Radio1" / "deep").mkdir(parents=True)
-    (out / RAWS / ".hdtf-RD_Radio1" / "deep" / "part").write_bytes(b"half")
+    (out / SOURCE_VIDEOS / ".hdtf-RD_Radio1" / "deep").mkdir(parents=True)
+    (out / SOURCE_VIDEOS / ".hdtf-RD_Radio1" / "deep" / "part").write_bytes(b"half")
     (out / ".hdtf-RD_Radio1_000.mp4").write_bytes(b"half")
     (out / ".hdtf-link").symlink_to(elsewhere)
     (out / ".hdtf-dangling").symlink_to(out / "nowhere")
@@ -684,8 +689,8 @@ async def test_only_our_own_leftovers_are_removed(tmp_path: Path) -> None:
     (out / "user").mkdir()
     (out / "user" / ".hdtf-deeper").write_bytes(b"the user's")
     async with open_directory(out):
-        assert _names(out) == kept | {RAWS, JOURNAL}
-        assert _names(out / RAWS) == set()
+        assert _names(out) == kept | {SOURCE_VIDEOS, JOURNAL}
+        assert _names(out / SOURCE_VIDEOS) == set()
     assert (out / "user" / ".hdtf-deeper").exists()
     assert (elsewhere / "inside").exists()
 
@@ -767,7 +772,7 @@ async def test_the_lock_is_released_if_opening_fails(tmp_path: Path, monkeypatch
         pass
 
 
-@pytest.mark.parametrize("name", ["out", "out/deeper/still", f"out/{RAWS}", f"out/{JOURNAL}/inside"])
+@pytest.mark.parametrize("name", ["out", "out/deeper/still", f"out/{SOURCE_VIDEOS}", f"out/{JOURNAL}/inside"])
 async def test_a_file_in_place_of_a_directory_is_named(tmp_path: Path, name: str) -> None:
     """The directory, or a parent of it, is a file: the message contains a remedy."""
     blocked = tmp_path / name
@@ -822,7 +827,7 @@ async def test_a_directory_may_have_any_name(tmp_path: Path, name: str) -> None:
         await _made(directory, _clip())
         await directory.log(VIDEO, f"in {out}\n")
         await directory.write_manifests()
-    assert _names(out) == {"RD_Radio1_000.mp4", JOURNAL, METADATA, FAILURES, CARD, RAWS}
+    assert _names(out) == {"RD_Radio1_000.mp4", JOURNAL, METADATA, FAILURES, CARD, SOURCE_VIDEOS}
     assert set(read_known(out).all_there()) == {"RD_Radio1_000"}
 
 
@@ -831,7 +836,7 @@ async def test_a_directory_may_have_any_name(tmp_path: Path, name: str) -> None:
 
 async def test_a_private_directory_is_private_empty_and_deleted_afterwards(tmp_path: Path) -> None:
     """Mode 0700, leftovers in it are deleted, and it is deleted with its context, however that exits."""
-    left = tmp_path / RAWS / ".hdtf-RD_Radio1.download"
+    left = tmp_path / SOURCE_VIDEOS / ".hdtf-RD_Radio1.download"
     left.mkdir(parents=True)
     (left / "half").write_bytes(b"half")
     async with open_directory(tmp_path) as directory:
@@ -856,19 +861,19 @@ async def test_a_private_directory_is_deleted_after_cancellation(tmp_path: Path)
                     (private / "part").write_bytes(b"half")
                     await anyio.sleep_forever()
             assert scope.cancelled_caught
-            assert _names(tmp_path / RAWS) == set()
+            assert _names(tmp_path / SOURCE_VIDEOS) == set()
 
 
 async def test_a_second_name_is_a_hard_link(tmp_path: Path) -> None:
     """One download, two rows of the table: no second copy on the disk."""
     async with open_directory(tmp_path) as directory:
-        first, second = tmp_path / RAWS / "RD_A.mp4", tmp_path / RAWS / "RD_B.mp4"
+        first, second = tmp_path / SOURCE_VIDEOS / "RD_A.mp4", tmp_path / SOURCE_VIDEOS / "RD_B.mp4"
         first.write_bytes(b"a raw")
         second.write_bytes(b"an old one")
         for _ in range(2):  # the second time both are the same file
             await directory.link(first, second)
             assert first.samefile(second)
-            assert _names(tmp_path / RAWS) == {"RD_A.mp4", "RD_B.mp4"}
+            assert _names(tmp_path / SOURCE_VIDEOS) == {"RD_A.mp4", "RD_B.mp4"}
 
 
 async def test_a_second_name_is_a_copy_without_hard_links(
@@ -880,7 +885,7 @@ async def test_a_second_name_is_a_copy_without_hard_links(
         raise OSError(errno.EPERM, "Operation not permitted")
 
     async with open_directory(tmp_path) as directory:
-        first, second = tmp_path / RAWS / "RD_A.mp4", tmp_path / RAWS / "RD_B.mp4"
+        first, second = tmp_path / SOURCE_VIDEOS / "RD_A.mp4", tmp_path / SOURCE_VIDEOS / "RD_B.mp4"
         first.write_bytes(b"a raw")
         monkeypatch.setattr(os, "link", no_links)
         await directory.link(first, second)
@@ -893,7 +898,7 @@ async def test_logs_hashes_and_removals(tmp_path: Path) -> None:
     async with open_directory(tmp_path) as directory:
         await directory.log(VIDEO, "one\n")
         await directory.log(VIDEO, "two \udcff\n")
-        log = tmp_path / RAWS / "RD_Radio1_download_log.txt"
+        log = tmp_path / SOURCE_VIDEOS / "RD_Radio1_download_log.txt"
         assert log.read_text(encoding="utf-8") == "one\ntwo \\udcff\n"
         file = tmp_path / "file"
         file.write_bytes(b"abc")
@@ -922,7 +927,7 @@ async def _publish(directory: OutputDirectory) -> None:
 
 
 async def _link(directory: OutputDirectory) -> None:
-    await directory.link(directory.out / JOURNAL, directory.raw_path(VIDEO, "mp4"))
+    await directory.link(directory.out / JOURNAL, directory.source_video_path(VIDEO, "mp4"))
 
 
 async def _free(directory: OutputDirectory) -> None:
@@ -975,7 +980,9 @@ async def test_a_disk_error_is_a_failure_with_its_reason(
         assert os.strerror(number) in raised.value.words
         assert str(tmp_path) in raised.value.words
         if not deed.startswith("publish"):  # there the caller removes it
-            assert not [name for name in _names(tmp_path) | _names(tmp_path / RAWS) if name[0] == "."]
+            assert not [
+                name for name in _names(tmp_path) | _names(tmp_path / SOURCE_VIDEOS) if name[0] == "."
+            ]
 
 
 async def test_a_deleted_output_directory_is_a_disk_error(tmp_path: Path) -> None:
@@ -996,7 +1003,7 @@ async def test_a_deleted_output_directory_is_a_disk_error(tmp_path: Path) -> Non
 def test_file_names_in_the_directory_are_stable() -> None:
     """They are a contract: other programs read these files."""
     assert (manifests.METADATA, manifests.FAILURES) == (METADATA, FAILURES)
-    assert (journal.JOURNAL, journal.RAWS) == (JOURNAL, RAWS)
+    assert (journal.JOURNAL, journal.SOURCE_VIDEOS) == (JOURNAL, SOURCE_VIDEOS)
 
 
 async def test_checking_for_an_active_run_does_not_block_a_run(

@@ -24,7 +24,7 @@ from sources import SHAPES
 
 from hdtf_async.commands import faces
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.model import Crop, Form, Interval
+from hdtf_async.core.model import Crop, Interval, OutputSettings
 from hdtf_async.media.face import finder
 from hdtf_async.media.face.detector import TIMES
 from hdtf_async.media.face.finder import Finder
@@ -35,7 +35,7 @@ from hdtf_async.media.probe import Prober
 if TYPE_CHECKING:
     from hdtf_async.media.face.people import Frame
 
-FACE = Form(crop=Crop.FACE)
+FACE = OutputSettings(crop=Crop.FACE)
 Faces = list[list[float]]
 JUMP = 500
 """Thousandths of the width."""
@@ -92,7 +92,7 @@ async def searched(
     prober: Prober, shape: Shape, within: tuple[float, float], rate: float | None, jumps: int = shapes.FRAMES
 ) -> list[Frame]:
     """Return the frames of a clip that are searched."""
-    form = Form(crop=Crop.FACE, face_rate=rate)
+    form = OutputSettings(crop=Crop.FACE, face_rate=rate)
     cut = await media.planned(prober, shape.path, Interval(*within), form)
     return await _Reader(bundled_ffmpeg(), Path(), jumps=jumps).look(cut, (1000, 1000))
 

@@ -33,7 +33,7 @@ from hdtf_async import ExitCode, Options
 from hdtf_async.cli.main import main
 from hdtf_async.commands import doctor, faces
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.model import Box, Clip, Crop, Fallback, Form, Interval, Video
+from hdtf_async.core.model import Box, Clip, Crop, Fallback, Interval, OutputSettings, Video
 from hdtf_async.core.preflight import Status
 from hdtf_async.media.face import model_file, people
 from hdtf_async.media.face.detector import Detect, Score, Search, detector, scorer
@@ -117,7 +117,7 @@ def score() -> Iterator[Score]:
 
 def planned(raw: Path, rate: float | None = 5.0, seconds: float = astronaut.SECONDS) -> Cut:
     """Return the cut of a whole film."""
-    form = Form(crop=Crop.FACE, face_rate=rate)
+    form = OutputSettings(crop=Crop.FACE, face_rate=rate)
     size = astronaut.WIDTH, astronaut.HEIGHT
     return Cut(raw, "mp4", Interval(0, seconds), Box(0, 0, *size), *size, 150, form, Fraction(1, 12800))
 
@@ -330,7 +330,7 @@ async def test_the_window_shows_one_side_of_a_cut(
     raw = astronaut.draw(astronaut.Motion("cut", at), tmp_path / "cut.mp4")
     clip = Clip(Video("RD", "A", "aaaaaaaaaaa", 720), 0, Interval(0, 6), Box(0, 0, 2, 2), ZOOM)
     frames = await finder().look(planned(raw, rate), (1280, 720))
-    box, metadata = plan_window(clip, frames, (1280, 720), Form(crop=Crop.FACE))
+    box, metadata = plan_window(clip, frames, (1280, 720), OutputSettings(crop=Crop.FACE))
     longer = astronaut.Motion("longer", lambda second: at(second) if second < 3.6 else None)
     cut_out = Region(box.left, box.top, box.right, box.bottom)
     assert overlap(cut_out, astronaut.due(longer, ZOOM)) > 0.85
@@ -499,18 +499,18 @@ async def test_the_model_is_downloaded_once_and_verified(
     assert hashlib.sha256(model).hexdigest() == model_file.SHA256
     assert await model_file.cached() is None
     with served(model[:-1] + b"x", tmp_path / "bad") as home, pytest.raises(Failure, match="hash") as failed:
-        await model_file.at_hand(None, home=home)
+        await model_file.available(None, home=home)
     assert failed.value.reason is Reason.TOOL_MISSING
     assert await model_file.cached() is None
     with served(model, tmp_path / "good") as home:
-        fetched = await model_file.at_hand(None, home=home)
+        fetched = await model_file.available(None, home=home)
     assert fetched.is_relative_to(tmp_path / "cache")
     assert fetched.read_bytes() == model
-    assert await model_file.at_hand(None, home=home) == fetched == await model_file.cached()
+    assert await model_file.available(None, home=home) == fetched == await model_file.cached()
     fetched.write_bytes(b"torn")
     assert await model_file.cached() is None
     with pytest.raises(Failure, match="--face-model"):
-        await model_file.at_hand(None, home=home)
+        await model_file.available(None, home=home)
 
 
 async def test_doctor_checks_face_detection(

@@ -14,7 +14,7 @@ import hdtf_async
 from hdtf_async import ExitCode
 from hdtf_async.cli.main import main
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.model import Box, Clip, Crop, Fallback, Form, Interval, Resolution, Video
+from hdtf_async.core.model import Box, Clip, Crop, Fallback, Interval, OutputSettings, Resolution, Video
 from hdtf_async.media.face import finder
 from hdtf_async.media.face.people import Frame, Person, Region, find, overlap
 from hdtf_async.media.face.window import place, plan_window
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 1920, 1080
 SIZE = WIDTH, HEIGHT
 CLIP = Clip(Video("RD", "A", "CPCoMyuBRM0", 720), 0, Interval(0, 20), Box(400, 50, 500, 500), 1.2)
-FORM = Form(crop=Crop.FACE)
+FORM = OutputSettings(crop=Crop.FACE)
 
 
 def face(x: float, y: float, side: float = 400) -> Region:
