@@ -346,8 +346,8 @@ async def test_a_block_ends_the_run_and_marks_no_video_as_unavailable(
     told = lines(tmp_path / "failures.jsonl")
     assert {line["clip"] for line in told} == set(CLIPS)
     assert {line["reason"] for line in told} == {"refused", "not_tried"}
-    known = read_known(tmp_path)
-    again = plan.make(tables.read(demo_tables), options, there=known.all_there(), failed=known.failures)
+    index = read_known(tmp_path)
+    again = plan.make(tables.read(demo_tables), options, there=index.all_there(), failed=index.failures)
     assert len(again.clips) == len(CLIPS)
 
 

@@ -141,7 +141,7 @@ async def test_a_lossless_clip_has_every_sample_of_its_source(finished: Finished
     (line,) = lines(out / "metadata.jsonl")
     raw = media.Decoded(out / "_videos_raw" / "RD_Radio2.mp4").within(line["start"], line["end"])
     box = Box(*line["box_cut"])
-    clip = media.Decoded(out / line["file_name"]).pictures
+    clip = media.Decoded(out / line["file_name"]).frames
     assert len(clip) == len(raw)
     assert all(one.planes == other.cropped(box) for one, other in zip(clip[::25], raw[::25], strict=True))
 

@@ -107,14 +107,14 @@ def below(process: int) -> bytes:
     The process's own is excluded: the user typed it, and a child has it too until it executes another
     program.
     """
-    lines, known = b"", {process}
+    lines, family = b"", {process}
     own = b"hdtf_async\0--out\0"
     for entry in sorted(Path("/proc").iterdir(), key=lambda path: (len(path.name), path.name)):
         with suppress(OSError, IndexError, ValueError):
             if entry.name.isdigit():
                 parent = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[1]
-                if int(parent) in known:
-                    known.add(int(entry.name))
+                if int(parent) in family:
+                    family.add(int(entry.name))
                     arguments = (entry / "cmdline").read_bytes()
                     lines += b"" if own in arguments else arguments
     return lines

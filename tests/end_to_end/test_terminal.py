@@ -154,10 +154,10 @@ async def test_bars_fit_into_a_terminal_of_80_columns(
     terminal.close()
     assert run.returncode == 0
     parts = re.split(r"[\r\n]|\x1b\[[0-9]*[A-Z]", terminal.shown.decode())
-    drawn = [part for part in parts if part.startswith(("videos", "clips"))]
-    assert drawn
-    assert max(map(len, drawn)) < 80
-    assert any("1/1" in part and "videos" in part for part in drawn)
+    bars = [part for part in parts if part.startswith(("videos", "clips"))]
+    assert bars
+    assert max(map(len, bars)) < 80
+    assert any("1/1" in part and "videos" in part for part in bars)
 
 
 async def test_a_stopped_terminal_stops_only_its_output(

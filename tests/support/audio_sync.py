@@ -57,21 +57,21 @@ class Source:
     """A video and its audio, in separate files."""
 
     picture: Path
-    sound: Path | None
+    soundtrack: Path | None
     late: float
 
 
-def draw(directory: Path) -> dict[str, Source]:
+def render(directory: Path) -> dict[str, Source]:
     """Render the sources."""
     found = {}
     for name, (rate, moved, video, ending, audio, sound_ending) in SOURCES.items():
         flash = FLASH.replace("RATE", rate)
         media.ffmpeg(directory, f"-v error -f lavfi -i {flash} {moved} {video} {name}.{ending}")
         media.ffmpeg(directory, f"-v error -f lavfi -i {BEEP} {audio} {name}_sound.{sound_ending}")
-        sound = directory / f"{name}_sound.{sound_ending}"
+        soundtrack = directory / f"{name}_sound.{sound_ending}"
         if sound_ending == "webm":
-            sound = sound.rename(sound.with_suffix(".weba"))
-        found[name] = Source(directory / f"{name}.{ending}", sound, 0.2 if name == "late" else 0.0)
+            soundtrack = soundtrack.rename(soundtrack.with_suffix(".weba"))
+        found[name] = Source(directory / f"{name}.{ending}", soundtrack, 0.2 if name == "late" else 0.0)
     return found
 
 
@@ -80,7 +80,7 @@ async def planned(prober: Prober, source: Source, form: OutputSettings, clip: Cl
     container = source.picture.suffix[1:]
     facts = await prober.facts(source.picture, container=container, intervals=[clip.interval])
     raw = SourceVideo(
-        source.picture, container, facts, {clip.stem: facts.shown[0]}, "136", "3", source.sound, "140",
+        source.picture, container, facts, {clip.stem: facts.shown[0]}, "136", "3", source.soundtrack, "140",
     )  # fmt: skip
     return plan_cut(clip, raw, form)
 

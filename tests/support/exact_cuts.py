@@ -65,7 +65,7 @@ INTERVALS = {
 
 def intervals_of(raw: media.Decoded) -> dict[str, Interval]:
     """Return the intervals that are cut from a source video, some of which depend on its frames."""
-    times = [one.time for one in raw.pictures]
+    times = [one.time for one in raw.frames]
     key = next((place for place, time in enumerate(times) if time > 1 and time in raw.keys), 2)
     last = float(times[-1])
     return INTERVALS | {

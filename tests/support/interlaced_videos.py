@@ -37,7 +37,7 @@ PARITIES = {
 }  # fmt: skip
 
 
-def draw(directory: Path) -> Path:
+def render(directory: Path) -> Path:
     """Render a moving image, interlaced in all ways."""
     for name, arguments in _WOVEN.items():
         media.ffmpeg(directory, f"-v error {_SOURCE} {arguments} {name}.mp4")

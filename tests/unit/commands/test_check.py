@@ -102,12 +102,12 @@ def add(out: Path, *records: Record) -> None:
         journal.writelines(map(line, records))
 
 
-def recorded_fields(known: JournalIndex) -> dict[str, Any]:
+def recorded_fields(index: JournalIndex) -> dict[str, Any]:
     """Return the options that determine the output settings of a directory's clips."""
     return {
-        option.name: known.settings[option.name]
+        option.name: index.settings[option.name]
         for option in fields(Options)
-        if option.name in known.settings
+        if option.name in index.settings
     }
 
 
@@ -275,13 +275,13 @@ async def test_a_clip_of_another_version_is_left_to_the_main_command(out: Path) 
 
 async def test_a_repair_writes_nothing_outside_the_directory(out: Path) -> None:
     """Neither for a record, valid otherwise, whose file name contains a path; nor for a video's name."""
-    known = read_known(out)
+    index = read_known(out)
     for name in ("../../Radio1", "/Radio1", "Radio1\0"):
-        metadata = known.clips[FLIPPED]["metadata"] | {"name": name}
+        metadata = index.clips[FLIPPED]["metadata"] | {"name": name}
         clip = Clip(Video("RD", name, metadata["youtube_id"], metadata["reference_height"]), 0,
                     Interval(metadata["start"], metadata["end"]), Box(*metadata["box"]))  # fmt: skip
-        metadata["fingerprint"] = fingerprint(clip, Options(**recorded_fields(known)).output_settings)
-        add(out, known.clips[FLIPPED] | {"clip": clip.stem, "metadata": metadata})
+        metadata["fingerprint"] = fingerprint(clip, Options(**recorded_fields(index)).output_settings)
+        add(out, index.clips[FLIPPED] | {"clip": clip.stem, "metadata": metadata})
     flip(out / f"{FLIPPED}.mp4")
     before = sorted(out.parent.rglob("*"))
     result = await checked(out, OFFLINE, repair=True)
@@ -292,9 +292,9 @@ async def test_a_repair_writes_nothing_outside_the_directory(out: Path) -> None:
 
 async def test_clips_with_other_settings_may_be_missing_in_the_metadata(out: Path) -> None:
     """As an interrupted --recut leaves them: neither their missing lines nor the others are findings."""
-    known = read_known(out)
-    add(out, {"type": "run", "form": known.settings | {"size": 64}})
-    record = known.clips[FLIPPED]
+    index = read_known(out)
+    add(out, {"type": "run", "form": index.settings | {"size": 64}})
+    record = index.clips[FLIPPED]
     add(out, record | {"form": record["form"] | {"size": 64}})
     (out / METADATA).write_bytes(line(record["metadata"]))
     assert (await checked(out)).found == []
@@ -303,9 +303,9 @@ async def test_clips_with_other_settings_may_be_missing_in_the_metadata(out: Pat
 async def test_wav_files_are_compared_with_their_record(out: Path) -> None:
     """Their bytes and their samples; a WAV file without a record is untracked."""
     path = out / f"{FLIPPED}.wav"
-    with wave.open(str(path), "wb") as sound:
-        sound.setparams((1, 2, 16000, 0, "NONE", ""))
-        sound.writeframes(bytes(2 * 16000))
+    with wave.open(str(path), "wb") as audio_file:
+        audio_file.setparams((1, 2, 16000, 0, "NONE", ""))
+        audio_file.writeframes(bytes(2 * 16000))
     assert f"{FLIPPED}.wav" in named(await checked(out))
     audio = {"wav": path.name, "wav_bytes": path.stat().st_size, "wav_samples": 16000}
     audio["wav_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()

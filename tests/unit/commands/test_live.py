@@ -53,7 +53,7 @@ SECRET = re.compile(r"https?://|googlevideo|127\.0\.0\.1|\bsig=|\bexpire=|\bei=|
 async def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One film, under several ids."""
     directory = tmp_path_factory.mktemp("live")
-    await full_mock_client.draw(directory, [SECOND, FORBIDDEN, LIES, OVER_HLS])
+    await full_mock_client.render(directory, [SECOND, FORBIDDEN, LIES, OVER_HLS])
     return directory
 
 

@@ -104,17 +104,17 @@ def hostile(request: pytest.FixtureRequest) -> str:
 def _no_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command ``faces`` draws its image with an optional package; its table needs none."""
 
-    async def drawn(*_: object) -> list[str]:
+    async def written(*_: object) -> list[str]:
         return []
 
-    monkeypatch.setattr(sheet, "draw", drawn)
+    monkeypatch.setattr(sheet, "draw", written)
 
 
 def received(finished: Finished, out: Path, name: str) -> Path:
     """Create a directory as if received from someone else: records with hostile names, and their files."""
-    known = [json.loads(text) for text in (finished.out / JOURNAL).read_bytes().splitlines()]
-    run = next(record for record in known if record["type"] == "run")
-    clip = next(record for record in known if record["type"] == "clip")
+    journal = [json.loads(text) for text in (finished.out / JOURNAL).read_bytes().splitlines()]
+    run = next(record for record in journal if record["type"] == "run")
+    clip = next(record for record in journal if record["type"] == "clip")
     out.mkdir()
     stem = f"RD_{name}_000"
     size = 5

@@ -220,16 +220,16 @@ def directories(draw: st.DrawFn) -> dict[str, bytes]:
     if damage == "newline":
         newline = draw(st.sampled_from(["\r\n", "\r", "\n\n", "\v\n", "\0\n", " \t \n", "\u2028\n", "\x85"]))
     errors = "surrogateescape" if encoding == "utf-8" else "replace"
-    drawn = {
+    files = {
         file: newline.join([*found, ""]).replace("\ud800", "?").encode(encoding, errors=errors)
         for file, found in lines.items()
         if found
     }
     if damage == "bytes":
-        drawn[draw(st.sampled_from(sorted(drawn)))] += draw(st.binary(max_size=40))
+        files[draw(st.sampled_from(sorted(files)))] += draw(st.binary(max_size=40))
     if damage == "missing":
-        del drawn[draw(st.sampled_from(sorted(drawn)))]
-    return drawn
+        del files[draw(st.sampled_from(sorted(files)))]
+    return files
 
 
 def _changed(found: list[str], values: Sequence[str], change: tuple[int, int, int, str]) -> None:
@@ -272,10 +272,10 @@ def _corrections(draw: st.DrawFn, videos: Sequence[tuple[str, str, str]]) -> lis
 # What they may cause.
 
 
-def _put(directory: Path, drawn: Mapping[str, bytes]) -> Path:
+def _put(directory: Path, files: Mapping[str, bytes]) -> Path:
     for path in directory.iterdir():
         path.unlink()
-    for file, data in drawn.items():
+    for file, data in files.items():
         (directory / file).write_bytes(data)
     return directory
 
@@ -401,8 +401,8 @@ def _is_one_encode(store: OutputDirectory, clip: Clip) -> None:
             assert argument == due
 
 
-def _plan_has_every_clip_once(read: Tables, options: Options, known: JournalIndex) -> None:
-    decided = plan.make(read, options, there=known.clips, failed=known.failures)
+def _plan_has_every_clip_once(read: Tables, options: Options, index: JournalIndex) -> None:
+    decided = plan.make(read, options, there=index.clips, failed=index.failures)
     places = [*decided.there, *decided.clips, *(clip for clip, _ in decided.impossible)]
     places += [clip for clip, _ in decided.given_up]
     chosen = plan.select(read, options)
@@ -454,8 +454,8 @@ World = tuple[dict[str, bytes], Corrections, Options, list[dict[str, Any]]]
 
 def _only_lawful_things_come_of(world: World, places: Places) -> None:
     """Check the consequences of a directory of tables and of a journal."""
-    drawn, level, options, records = world
-    result = _read(_put(places.source, drawn), level)
+    files, level, options, records = world
+    result = _read(_put(places.source, files), level)
     _command_line_tells_of_it(places.source, level, lawful=result is not None)
     if result is None:
         return
@@ -466,10 +466,10 @@ def _only_lawful_things_come_of(world: World, places: Places) -> None:
         assert clip.video in result.videos
         assert 0 <= clip.interval.start < clip.interval.end <= 86400
         _is_one_encode(places.store, clip)
-    known = JournalIndex(places.store.out)
+    index = JournalIndex(places.store.out)
     for record in records:
-        known.add(record)
-    _plan_has_every_clip_once(result, options, known)
+        index.add(record)
+    _plan_has_every_clip_once(result, options, index)
 
 
 # Possible contents of a journal from someone else.
@@ -552,16 +552,16 @@ def test_the_generated_tables_cover_valid_and_invalid_ones(places: Places) -> No
     @given(_worlds)
     @settings(_lasting, max_examples=300, database=None, derandomize=True)
     def count(world: World) -> None:
-        drawn, level, options, records = world
-        result = _read(_put(places.source, drawn), level)
+        files, level, options, records = world
+        result = _read(_put(places.source, files), level)
         seen["broken" if result is None else "clips" if result.clips else "no clips"] += 1
         if result is None:
             return
         seen.update({finding.code for finding in result.findings})
-        known = JournalIndex(places.store.out)
+        index = JournalIndex(places.store.out)
         for record in records:
-            known.add(record)
-        decided = plan.make(result, options, there=known.clips, failed=known.failures)
+            index.add(record)
+        decided = plan.make(result, options, there=index.clips, failed=index.failures)
         seen.update(name for name in ("there", "different", "outside", "given_up") if getattr(decided, name))
 
     count()

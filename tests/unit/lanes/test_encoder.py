@@ -95,7 +95,7 @@ async def test_a_clip_is_created_verified_published_and_recorded(
     assert files(directory) == ["RD_Radio1_000.mp4", "_journal.jsonl"]
     clip = directory.out / "RD_Radio1_000.mp4"
     due = media.decoded(raw.path).within(1, 2.5)
-    shown = media.Decoded(clip).pictures
+    shown = media.Decoded(clip).frames
     assert [one.planes for one in shown] == [one.cropped(Box(40, 20, 96, 64)) for one in due]
 
     (record,) = records(directory)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import media
 import pytest
-from audio_sync import BEEP, CLIP, SOURCES, Source, draw, off, planned
+from audio_sync import BEEP, CLIP, SOURCES, Source, off, planned, render
 
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Crop, Interval, OutputSettings
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Source]:
     """Render them once."""
-    return draw(tmp_path_factory.mktemp("flash and beep"))
+    return render(tmp_path_factory.mktemp("flash and beep"))
 
 
 @pytest.mark.parametrize("fps", [None, Fraction(25)], ids=["as it comes", "25"])
@@ -46,8 +46,8 @@ async def test_the_measurement_detects_two_frames_of_difference(
     plain = ffmpeg.sound_filters
     late = {"wav": 0.08, "inside": 0.08}
 
-    def moved(sound: ffmpeg.AudioCut, *, wav: bool, copies_time: bool = False) -> str:
-        later = replace(sound, start=sound.start - late["wav" if wav else "inside"])
+    def moved(audio: ffmpeg.AudioCut, *, wav: bool, copies_time: bool = False) -> str:
+        later = replace(audio, start=audio.start - late["wav" if wav else "inside"])
         return plain(later, wav=wav, copies_time=copies_time)
 
     monkeypatch.setattr(ffmpeg, "sound_filters", moved)
@@ -77,7 +77,7 @@ async def test_audio_that_ends_early_is_followed_by_silence(
 ) -> None:
     """So that video and audio are equally long; existing samples keep their times."""
     media.ffmpeg(tmp_path, f"-v error -f lavfi -i {BEEP} -t 4 -c:a aac short.m4a")
-    source = replace(sources["plain"], sound=tmp_path / "short.m4a")
+    source = replace(sources["plain"], soundtrack=tmp_path / "short.m4a")
     form = OutputSettings(size=32, audio=Audio.WAV, preset="ultrafast")
     cut = await planned(prober, source, form)
     assert cut.sound is not None
@@ -116,7 +116,7 @@ async def test_audio_is_exactly_where_it_was_requested(
 
 async def test_missing_audio_is_a_failure(prober: Prober, sources: dict[str, Source]) -> None:
     """Silence would misrepresent the video."""
-    silent = replace(sources["plain"], sound=None)
+    silent = replace(sources["plain"], soundtrack=None)
     with pytest.raises(Failure) as failed:
         await planned(prober, silent, OutputSettings(audio=Audio.AAC, crop=Crop.NONE))
     assert failed.value.reason is Reason.NO_SOUND

@@ -47,7 +47,7 @@ async def test_a_clip_is_exactly_the_frames_of_its_interval(
     for kind, interval in intervals_of(raw).items():
         due = raw.within(interval.start, interval.end)
         cut = await planned(prober, sources / name, interval)
-        clip = media.Decoded(await made(cut, tmp_path / "clip.mp4")).pictures
+        clip = media.Decoded(await made(cut, tmp_path / "clip.mp4")).frames
         verify(cut, await prober.facts(tmp_path / "clip.mp4", container="mp4"), len(clip))
         assert cut.frames == len(due) == len(clip), kind
         assert [one.planes for one in clip] == [one.cropped(BOX) for one in due], kind
@@ -60,14 +60,14 @@ async def test_frames_that_are_shown_before_their_key_frame_are_not_lost(
 ) -> None:
     """They need earlier frames. A decoder that starts too late is detected, and started further back."""
     raw = media.decoded(sources / name)
-    times = [one.time for one in raw.pictures]
+    times = [one.time for one in raw.frames]
     key = times.index(raw.keys[2])
     in_time = 0
     for start in map(float, times[key - 8 : key + 1]):
         cut = await planned(prober, sources / name, Interval(start, start + 0.4))
         due = raw.within(start, start + 0.4)
         for lead in (cut.lead, 0.0):
-            clip = media.Decoded(await made(replace(cut, lead=lead), tmp_path / "clip.mp4")).pictures
+            clip = media.Decoded(await made(replace(cut, lead=lead), tmp_path / "clip.mp4")).frames
             assert [one.planes for one in clip] == [one.cropped(BOX) for one in due], start
         with monkeypatch.context() as patch:
             patch.setattr(ffmpeg, "RUN_UPS", (0.0,))
@@ -83,11 +83,11 @@ async def test_a_frame_just_before_the_start_is_not_in_the_clip(
 ) -> None:
     """Also where the source's time base cannot represent the difference without rounding."""
     for name in ("coarse.mov", "varying.webm", "b_frames.mp4"):
-        frame = media.decoded(sources / name).pictures[41]
+        frame = media.decoded(sources / name).frames[41]
         interval = Interval(float(frame.time) + 1e-5, float(frame.time) + 1)
         cut = await planned(prober, sources / name, interval)
-        clip = media.Decoded(await made(cut, tmp_path / "clip.mp4")).pictures
-        due = media.decoded(sources / name).pictures[42]
+        clip = media.Decoded(await made(cut, tmp_path / "clip.mp4")).frames
+        due = media.decoded(sources / name).frames[42]
         assert clip[0].planes == due.cropped(BOX), name
         assert len(clip) == cut.frames, name
 
@@ -98,12 +98,12 @@ async def test_a_clip_shows_exactly_its_box(
 ) -> None:
     """To the corners of the frame; moved by two pixels the frames differ."""
     box = Box(left, top, 96, 64)
-    picture = media.decoded(sources / "open_gop.mp4").within(1, 1.04)[0]
+    frame = media.decoded(sources / "open_gop.mp4").within(1, 1.04)[0]
     cut = await planned(prober, sources / "open_gop.mp4", Interval(1, 1.04), box=box)
-    (found,) = media.Decoded(await made(cut, tmp_path / "clip.mp4")).pictures
-    assert found.planes == picture.cropped(box)
+    (found,) = media.Decoded(await made(cut, tmp_path / "clip.mp4")).frames
+    assert found.planes == frame.cropped(box)
     for aside in (replace(box, left=abs(left - 2)), replace(box, top=abs(top - 2))):
-        assert found.planes != picture.cropped(aside)
+        assert found.planes != frame.cropped(aside)
 
 
 @pytest.mark.parametrize(("width", "height", "reference_height", "box"), GRIDS)
@@ -194,12 +194,12 @@ async def test_another_rate_gives_the_predicted_frames(
     prober: Prober, sources: Path, tmp_path: Path, name: str, rate: Fraction
 ) -> None:
     """Evenly spaced from 0; each shows the source's frame at that time, within half a step of either."""
-    due = media.decoded(sources / name).pictures
+    due = media.decoded(sources / name).frames
     for interval in (Interval(0, 2), Interval(1.3, 2.877), Interval(2.5, 4)):
         cut = await planned(prober, sources / name, interval, settings=replace(LOSSLESS, fps=rate))
         clip = await made(cut, tmp_path / "clip.mp4")
         assert (await facts_of_clip(prober, clip)).fps == pytest.approx(float(rate), abs=1e-5)
-        shown = media.Decoded(clip).pictures
+        shown = media.Decoded(clip).frames
         assert len(shown) == cut.frames == frames_at(rate, cut.interval.seconds)
         assert [one.time for one in shown] == [place / rate for place in range(len(shown))]
 
@@ -251,12 +251,12 @@ async def test_scaling_uses_lanczos(prober: Prober, sources: Path, tmp_path: Pat
     )
     made_of = "-vf crop=96:64:40:20,scale=72:48:flags={}+accurate_rnd+full_chroma_int -fps_mode passthrough"
     coded = "-c:v libx264 -qp 0 -preset ultrafast -bf 0"
-    found = media.Decoded(await made(cut, tmp_path / "clip.mp4")).pictures[0].planes
+    found = media.Decoded(await made(cut, tmp_path / "clip.mp4")).frames[0].planes
     shown = []
     for way in ("lanczos", "bicubic"):
         arguments = f"-ss 1 -i {sources / 'b_frames.mp4'} -t 0.2 {made_of.format(way)} {coded} {way}.mp4"
         media.ffmpeg(tmp_path, f"-v error {arguments}")
-        shown.append(media.Decoded(tmp_path / f"{way}.mp4").pictures[0].planes == found)
+        shown.append(media.Decoded(tmp_path / f"{way}.mp4").frames[0].planes == found)
     assert shown == [True, False]
 
 
@@ -298,7 +298,7 @@ async def test_colours_stay_as_they_are_declared(prober: Prober, sources: Path, 
         clip = media.Decoded(await made(cut, tmp_path / "clip.mp4"))
         assert clip.colours[1:] == raw.colours[1:]
         if name != "full_range.mp4":
-            assert clip.pictures[0].planes == raw.within(0.2, 0.4)[0].cropped(BOX)
+            assert clip.frames[0].planes == raw.within(0.2, 0.4)[0].cropped(BOX)
 
 
 async def test_full_range_becomes_limited_range(prober: Prober, sources: Path, tmp_path: Path) -> None:
@@ -309,7 +309,7 @@ async def test_full_range_becomes_limited_range(prober: Prober, sources: Path, t
     cut = await planned(prober, raw.path, Interval(0.2, 0.4))
     clip = media.Decoded(await made(cut, tmp_path / "clip.mp4"))
     assert clip.colours == (limited, 1, 1, 1)
-    before, after = raw.within(0.2, 0.4)[0].cropped(BOX)[0], clip.pictures[0].planes[0]
+    before, after = raw.within(0.2, 0.4)[0].cropped(BOX)[0], clip.frames[0].planes[0]
     for row, made_of in zip(after, before, strict=True):
         assert all(
             abs(sample - (16 + 219 * full_sample / 255)) <= 1
@@ -327,7 +327,7 @@ async def test_pixels_become_square(prober: Prober, sources: Path, tmp_path: Pat
     arguments = f"-vf {scale} -c:v libx264 -qp 0 -preset ultrafast square.mp4"
     media.ffmpeg(tmp_path, f"-v error -i {sources / 'b_frames.mp4'} {arguments}")
     due = media.Decoded(tmp_path / "square.mp4").within(1, 1.2)
-    assert [one.planes for one in media.Decoded(clip).pictures] == [one.cropped(box) for one in due]
+    assert [one.planes for one in media.Decoded(clip).frames] == [one.cropped(box) for one in due]
     with av.open(str(clip)) as opened:
         assert opened.streams.video[0].sample_aspect_ratio == 1
 
@@ -348,7 +348,7 @@ async def test_a_rotated_video_and_its_box_are_upright(prober: Prober, sources: 
     clip = await made(cut, tmp_path / "clip.mp4")
     lying = media.decoded(sources / "b_frames.mp4").within(1, 1.2)
     due = [replace(one, planes=tuple(map(media.turned, one.planes))) for one in lying]
-    assert [one.planes for one in media.Decoded(clip).pictures] == [one.cropped(BOX) for one in due]
+    assert [one.planes for one in media.Decoded(clip).frames] == [one.cropped(BOX) for one in due]
     with av.open(str(clip)) as opened:
         assert next(opened.decode(video=0)).rotation == 0
 
@@ -357,9 +357,9 @@ async def test_all_unusual_properties_together_are_normalized(prober: Prober, tm
     """All at once: each quarter of the frame is in its place, and has its expected luma."""
     quarters = "geq=lum='if(lt(X,160),0,341)+if(lt(Y,90),0,682)':cb=512:cr=512"
     tags = "range=pc:color_primaries=bt709:color_trc=bt709:colorspace=bt709"
-    drawing = f"color=size=320x180:rate=25:duration=0.2,format=yuv420p10le,{quarters},setparams={tags}"
+    pattern = f"color=size=320x180:rate=25:duration=0.2,format=yuv420p10le,{quarters},setparams={tags}"
     coded = "-c:v libx264 -qp 0 -preset ultrafast -pix_fmt yuv420p10le"
-    media.ffmpeg(tmp_path, f"-v error -f lavfi -i {drawing},setsar=4/3 {coded} lying.mp4")
+    media.ffmpeg(tmp_path, f"-v error -f lavfi -i {pattern},setsar=4/3 {coded} lying.mp4")
     media.ffmpeg(tmp_path, "-v error -display_rotation 90 -i lying.mp4 -c copy raw.mp4")
     facts = await prober.facts(tmp_path / "raw.mp4", container="mp4")
     # 320 x 4/3 by 180, rotated; the height stays.
@@ -373,7 +373,7 @@ async def test_all_unusual_properties_together_are_normalized(prober: Prober, tm
         assert stream.codec_context.pix_fmt == "yuv420p"
         assert stream.sample_aspect_ratio == 1
         assert next(opened.decode(video=0)).rotation == 0
-    light = clip.pictures[0].planes[0]
+    light = clip.frames[0].planes[0]
     shown = [light[row][column] for row in (4, 59) for column in (4, 59)]
     assert all(abs(one - due) <= 1 for one, due in zip(shown, (89, 235, 16, 162), strict=True)), shown
     # The borders are in the middle of the frame, and so of the box.
@@ -417,12 +417,12 @@ async def test_each_input_is_a_local_file_of_one_format(
 ) -> None:
     """A demuxer may open files named by its input, so every command line restricts it, as for PyAV."""
     cut = await planned(prober, sources / "b_frames.mp4", Interval(1, 2))
-    sound = AudioCut(sources / "b_frames.mp4", "mp4", 1.0, 1.0)
-    cut = replace(cut, sound=sound, settings=OutputSettings(audio=Audio.BOTH))
+    audio = AudioCut(sources / "b_frames.mp4", "mp4", 1.0, 1.0)
+    cut = replace(cut, sound=audio, settings=OutputSettings(audio=Audio.BOTH))
     tool, clip = bundled_ffmpeg(), tmp_path / "clip.mp4"
     for arguments, inputs in (
         (ffmpeg.clip_command(tool, cut, clip), 2),
-        (ffmpeg.wav_command(tool, sound, clip), 1),
+        (ffmpeg.wav_command(tool, audio, clip), 1),
         (interlace.combing_command(tool, cut), 2),
         (finder.detection_command(tool, cut, (320, 180)), 1),
         (frames.decode_command(tool, clip), 1),

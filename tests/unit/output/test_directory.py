@@ -152,10 +152,10 @@ async def test_clips_are_in_the_index_at_once_and_in_the_next_run(tmp_path: Path
     async with open_directory(tmp_path) as directory:
         await _made(directory, _clip())
         await directory.append(failure_record(_clip(1), Failure(Reason.PRIVATE, "gone")), run_record(a=1))
-        known = directory.known
+        index = directory.known
     again = read_known(tmp_path)
     assert set(again.all_there()) == {"RD_Radio1_000"}
-    assert (again.clips, again.failures, again.run) == (known.clips, known.failures, known.run)
+    assert (again.clips, again.failures, again.run) == (index.clips, index.failures, index.run)
     assert (again.run["pid"], again.run["host"], again.run["a"]) == (os.getpid(), socket.gethostname(), 1)
 
 
@@ -209,10 +209,10 @@ async def test_an_invalid_line_is_skipped(tmp_path: Path, garbage: bytes) -> Non
         file.write(garbage + b"\n")
     async with open_directory(tmp_path) as directory:
         await _made(directory, _clip(1))
-    known = read_known(tmp_path)
-    assert set(known.all_there()) == {"RD_Radio1_000", "RD_Radio1_001"}
-    assert known.failures == {}
-    assert [record["file"] for record in known.source_videos[VIDEO.youtube_id]] == ["RD_Radio1.webm"]
+    index = read_known(tmp_path)
+    assert set(index.all_there()) == {"RD_Radio1_000", "RD_Radio1_001"}
+    assert index.failures == {}
+    assert [record["file"] for record in index.source_videos[VIDEO.youtube_id]] == ["RD_Radio1.webm"]
     assert garbage + b"\n" in (tmp_path / JOURNAL).read_bytes()
 
 
@@ -329,10 +329,10 @@ async def test_a_recorded_but_unrenamed_source_video_does_not_hide_an_older_one(
         for name, size in (("RD_Radio1.webm", 5), ("RD_Radio1.webm", 9), ("RD_Radio1.mp4", 7)):
             await directory.append(_raw_record(name, size))
         (directory.source_videos_path / "RD_Radio1.webm").write_bytes(b"a raw")
-    known = read_known(tmp_path)
-    assert (known.existing_source_video(VIDEO.youtube_id) or {})["bytes"] == 5
+    index = read_known(tmp_path)
+    assert (index.existing_source_video(VIDEO.youtube_id) or {})["bytes"] == 5
     (tmp_path / SOURCE_VIDEOS / "RD_Radio1.mp4").write_bytes(b"another")
-    assert (known.existing_source_video(VIDEO.youtube_id) or {})["file"] == "RD_Radio1.mp4"
+    assert (index.existing_source_video(VIDEO.youtube_id) or {})["file"] == "RD_Radio1.mp4"
 
 
 async def test_a_clip_that_could_not_be_re_created_still_counts(tmp_path: Path) -> None:
@@ -366,9 +366,9 @@ async def test_each_clip_is_checked_once(tmp_path: Path, monkeypatch: pytest.Mon
             return plain(path)
 
         monkeypatch.setattr(os, "stat", counted)
-        there = directory.known.all_there()
+        existing = directory.known.all_there()
         monkeypatch.undo()
-    assert len(there) == 1000
+    assert len(existing) == 1000
     assert len(asked) == len(set(asked)) == 3000
 
 
@@ -453,14 +453,14 @@ async def test_a_full_disk_leaves_the_journal_unchanged(
         await directory.append(_record(_clip(0), 1))
         before = (tmp_path / JOURNAL).read_bytes()
         journal = _journal_of(directory)._file
-        plain, room = journal.write, 60
+        plain, space = journal.write, 60
 
         async def full(data: bytes) -> int:
-            nonlocal room
-            if not room:
+            nonlocal space
+            if not space:
                 raise OSError(errno.ENOSPC, "No space left on device")
-            written = await plain(data[:room])
-            room -= written
+            written = await plain(data[:space])
+            space -= written
             return written
 
         monkeypatch.setattr(journal, "write", full)
@@ -732,10 +732,10 @@ async def test_a_child_that_is_still_writing_holds_the_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If the program is killed, its tools hold the lock; the message does not name the ended process."""
-    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended_child:
         pass
     async with open_directory(tmp_path) as directory:
-        await directory.append(run_record() | {"pid": gone.pid})
+        await directory.append(run_record() | {"pid": ended_child.pid})
         child = subprocess.Popen(
             [sys.executable, "-c", "input()"],
             stdin=subprocess.PIPE,
@@ -746,7 +746,7 @@ async def test_a_child_that_is_still_writing_holds_the_lock(
     monkeypatch.undo()
     with child:
         monkeypatch.setattr(locks, "PATIENCE", 0.1)
-        with pytest.raises(BusyError, match=f"not process {gone.pid} .* has ended"):
+        with pytest.raises(BusyError, match=f"not process {ended_child.pid} .* has ended"):
             async with open_directory(tmp_path):
                 pass
         monkeypatch.undo()
@@ -959,19 +959,19 @@ DEEDS: dict[str, tuple[str, Callable[[OutputDirectory], Awaitable[None]]]] = {
         (errno.EMFILE, Reason.RESOURCE_LIMIT),
     ],
 )
-@pytest.mark.parametrize("deed", DEEDS)
+@pytest.mark.parametrize("operation", DEEDS)
 async def test_a_disk_error_is_a_failure_with_its_reason(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deed: str, number: int, reason: Reason
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, operation: str, number: int, reason: Reason
 ) -> None:
     """Each operation reports the cause, names the file, and leaves no partial one."""
-    where, do = DEEDS[deed]
+    where, do = DEEDS[operation]
 
     def os_errors_as_failures(*_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number))
 
     async with open_directory(tmp_path) as directory:
         monkeypatch.setattr(where, os_errors_as_failures)
-        if deed == "copy":
+        if operation == "copy":
             monkeypatch.setattr("os.link", os_errors_as_failures)
         with pytest.raises(Failure) as raised:
             await do(directory)
@@ -979,7 +979,7 @@ async def test_a_disk_error_is_a_failure_with_its_reason(
         assert raised.value.reason is reason
         assert os.strerror(number) in raised.value.words
         assert str(tmp_path) in raised.value.words
-        if not deed.startswith("publish"):  # there the caller removes it
+        if not operation.startswith("publish"):  # there the caller removes it
             assert not [
                 name for name in _names(tmp_path) | _names(tmp_path / SOURCE_VIDEOS) if name[0] == "."
             ]

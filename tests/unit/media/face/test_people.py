@@ -48,10 +48,10 @@ def searched(scene: Scene, seconds: float, rate: float | None = 5, seed: int = 1
         for second in [chance.choice(every[start : start + period])]
     ]
     for _ in range(ROUNDS if rate < BETWEEN else 0):
-        known, last = {frame.second for frame in samples}, -1.0
+        times, last = {frame.second for frame in samples}, -1.0
         for interval in doubtful(samples):
             for second in every:
-                if interval.start < second < interval.end and second not in known and second - last > 0.099:
+                if interval.start < second < interval.end and second not in times and second - last > 0.099:
                     samples.append(Frame(second, scene(second), sampled=False))
                     last = second
         samples.sort(key=lambda frame: frame.second)

@@ -193,9 +193,9 @@ def test_the_square_is_even_and_inside_the_frame(
     wanted = region.side * zoom * (1 + 2 * margin)
     most = min(width, height) // 2 * 2
     assert box.width == max(2, min(most, 2 * int(wanted / 2)))
-    for centre, start, room in zip(region.centre, (box.left, box.top), (width, height), strict=True):
+    for centre, start, limit in zip(region.centre, (box.left, box.top), (width, height), strict=True):
         exact = centre - box.width / 2
-        assert abs(start - min(max(exact, 0), room - box.width)) <= 2
+        assert abs(start - min(max(exact, 0), limit - box.width)) <= 2
 
 
 def test_the_margin_is_applied_before_the_zoom() -> None:
