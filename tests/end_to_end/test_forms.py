@@ -15,11 +15,11 @@ import media
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from shared import lines
+from shared import QUICK, copy_raws, lines
 
 import hdtf_async
 from hdtf_async import ExitCode, demo
-from hdtf_async.core.model import Audio, Box, Clip, Codec, Interval, Video
+from hdtf_async.core.model import Audio, Box, Clip, Codec, Deinterlace, Interval, Video
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,8 +52,8 @@ async def test_sound_that_is_wanted_later_is_fetched_alone(
     shutil.copytree(finished.out, out)
     since = len(await site.requests())
     options = replace(
-        finished.options, subsets=("RD",), videos=("Radio1",), audio=Audio.BOTH, fps=Fraction(25), size=64,
-        preset="ultrafast", recut=True,
+        finished.options, subsets=("RD",), videos=("Radio1",), audio=Audio.BOTH, fps=Fraction(25),
+        recut=True, **QUICK,
     )  # fmt: skip
     # Other clips of the directory would be of another form.
     for path in out.glob("*.mp4"):
@@ -92,9 +92,7 @@ async def test_picture_and_sound_are_fetched_together(
 ) -> None:
     """Each once, in files of their own; --no-keep-raw deletes both."""
     since = len(await site.requests())
-    options = replace(
-        finished.options, videos=("Radio2",), audio=Audio.WAV, size=64, preset="ultrafast", keep_raw=False
-    )
+    options = replace(finished.options, videos=("Radio2",), audio=Audio.WAV, keep_raw=False, **QUICK)
     report = await hdtf_async.download(tmp_path / "clips", options)
     assert report.exit_code == ExitCode.DONE
     assert "140" in await fetched(site, since)
@@ -109,12 +107,10 @@ async def test_picture_and_sound_are_fetched_together(
 async def test_clips_come_in_pieces(finished: Finished, tmp_path: Path) -> None:
     """Each with its line of metadata; together they have every frame of the whole clip, once."""
     out = tmp_path / "clips"
-    out.mkdir()
-    shutil.copytree(finished.out / "_videos_raw", out / "_videos_raw")
+    copy_raws(finished, out, "RD_Radio1")
     options = replace(
-        finished.options, videos=("Radio1",), segment=2.5, crf=0, preset="ultrafast",
-        yt_dlp_args=("--never-asked",),
-    )  # fmt: skip
+        finished.options, videos=("Radio1",), segment=2.5, yt_dlp_args=("--never-asked",), **QUICK
+    )
     report = await hdtf_async.download(out, options)
     metadata = lines(out / "metadata.jsonl")
     pieces = [line for line in metadata if line["index"] == 1]
@@ -131,11 +127,10 @@ async def test_clips_come_in_pieces(finished: Finished, tmp_path: Path) -> None:
 async def test_a_lossless_clip_has_every_sample_of_its_raw(finished: Finished, tmp_path: Path) -> None:
     """And whatever plays H.264 of the widest profile plays it."""
     out = tmp_path / "clips"
-    out.mkdir()
-    shutil.copytree(finished.out / "_videos_raw", out / "_videos_raw")
+    copy_raws(finished, out, "RD_Radio2")
     options = replace(
         finished.options, videos=("Radio2",), codec=Codec.LOSSLESS, preset="ultrafast",
-        yt_dlp_args=("--never-asked",),
+        deinterlace=Deinterlace.OFF, yt_dlp_args=("--never-asked",),
     )  # fmt: skip
     assert (await hdtf_async.download(out, options)).exit_code == ExitCode.DONE
     (line,) = lines(out / "metadata.jsonl")

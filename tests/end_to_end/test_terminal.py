@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from command_line import job, until
+from command_line import job, slow_ffmpeg, until
 from screen import Screen
-from shared import children
+from shared import QUICK_WORDS, children, copy_raws
 
 from hdtf_async import Options, demo
 from hdtf_async.cli import main
@@ -35,9 +35,10 @@ async def test_a_signal_ends_the_run_and_leaves_nothing_behind(
     number: signal.Signals, code: int, finished: Finished, site: demo.StandIn, tmp_path: Path
 ) -> None:
     """No child, no temporary file; it says that the same command goes on, and it does."""
-    before = children()
-    words = job(finished, site, tmp_path, "--video", "Radio1", "--json", "--preset", "veryslow", "--crf", "0")
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+    before, out = children(), tmp_path / "clips"
+    words = job(finished, site, out, "--video", "Radio2", "--json", *QUICK_WORDS)
+    slow = [*words, *slow_ffmpeg(tmp_path)]
+    with subprocess.Popen(slow, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
         assert run.stdout is not None
         assert run.stderr is not None
         until(iter(run.stdout), "encode_started")
@@ -49,7 +50,7 @@ async def test_a_signal_ends_the_run_and_leaves_nothing_behind(
     assert run.returncode == code
     assert "same command to resume" in told
     assert sorted(children()) == sorted(before)
-    assert [path.name for path in tmp_path.rglob(".*")] == []
+    assert [path.name for path in out.rglob(".*")] == []
     # The raw is there: the rest needs no network.
     offline = [word for word in words if not word.startswith("--yt-dlp-args")]
     again = subprocess.run(
@@ -62,8 +63,9 @@ async def test_the_first_interrupt_lets_running_encodes_finish(
     finished: Finished, site: demo.StandIn, tmp_path: Path
 ) -> None:
     """What was being encoded is there, nothing else was begun, and the exit code tells of the interrupt."""
-    before = children()
-    words = job(finished, site, tmp_path, "--encodes", "1", "--json", "--preset", "slow")
+    before, out = children(), tmp_path / "clips"
+    words = job(finished, site, out, "--video", "Radio1", "--encodes", "1", "--json", *QUICK_WORDS)
+    words += slow_ffmpeg(tmp_path)
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
         assert run.stdout is not None
         assert run.stderr is not None
@@ -78,8 +80,8 @@ async def test_the_first_interrupt_lets_running_encodes_finish(
     (winding_down,) = [event for event in events if event["type"] == "winding_down"]
     assert winding_down["encodes"] == kinds.count("clip_done") == 1
     assert "encode_started" not in kinds[kinds.index("winding_down") :]
-    (line,) = (tmp_path / "metadata.jsonl").read_text().splitlines()
-    assert (tmp_path / json.loads(line)["file_name"]).stat().st_size == json.loads(line)["bytes"]
+    (line,) = (out / "metadata.jsonl").read_text().splitlines()
+    assert (out / json.loads(line)["file_name"]).stat().st_size == json.loads(line)["bytes"]
     assert sorted(children()) == sorted(before)
 
 
@@ -95,11 +97,11 @@ async def test_ctrl_c_on_a_terminal_ends_gently_then_at_once_and_leaves_it_as_it
     finished: Finished, site: demo.StandIn, tmp_path: Path
 ) -> None:
     """The first says what a second one does; keys, cursor and line are as before, and no child reads them."""
-    before = children()
+    before, out = children(), tmp_path / "clips"
     master, slave = pty.openpty()
     termios.tcsetwinsize(slave, (24, 80))
     modes = termios.tcgetattr(slave)
-    words = job(finished, site, tmp_path, "--video", "Radio1", "--preset", "veryslow", "--crf", "0")
+    words = [*job(finished, site, out, "--video", "Radio2", *QUICK_WORDS), *slow_ffmpeg(tmp_path)]
     words = [sys.executable, "-c", TERMINAL, *words, "--log-level", "info"]
     shown = b""
 
@@ -126,7 +128,7 @@ async def test_ctrl_c_on_a_terminal_ends_gently_then_at_once_and_leaves_it_as_it
     assert shown.endswith(b"same command to resume.\r\n")
     assert b"Traceback" not in shown
     assert sorted(children()) == sorted(before)
-    assert [path.name for path in tmp_path.rglob(".*")] == []
+    assert [path.name for path in out.rglob(".*")] == []
 
 
 async def test_bars_keep_within_a_terminal_of_80_columns(
@@ -135,7 +137,7 @@ async def test_bars_keep_within_a_terminal_of_80_columns(
     """The screen ends with both bars full and the summary below them."""
     master, slave = pty.openpty()
     termios.tcsetwinsize(slave, (24, 80))
-    words = job(finished, site, tmp_path, "--video", "Radio2", "--preset", "ultrafast")
+    words = job(finished, site, tmp_path, "--video", "Radio2", *QUICK_WORDS)
     with subprocess.Popen(words, stdout=slave, stderr=slave) as run:
         os.close(slave)
         shown = b""
@@ -160,7 +162,7 @@ async def test_a_stopped_terminal_stops_nothing_but_what_it_shows(
     """After Ctrl-S the clip is made all the same; after Ctrl-Q the end is told, and the exit code comes."""
     master, slave = pty.openpty()
     termios.tcsetwinsize(slave, (24, 80))
-    words = job(finished, site, tmp_path, "--video", "Radio2", "--preset", "ultrafast")
+    words = job(finished, site, tmp_path, "--video", "Radio2", *QUICK_WORDS)
     words = [sys.executable, "-c", TERMINAL, *words]
     metadata = tmp_path / "metadata.jsonl"
     with subprocess.Popen(words, stdin=slave, stdout=slave, stderr=slave, start_new_session=True) as run:
@@ -188,7 +190,7 @@ async def test_without_a_terminal_there_are_plain_lines(
     finished: Finished, site: demo.StandIn, tmp_path: Path
 ) -> None:
     """No bars, no control characters; the summary is on stdout."""
-    words = job(finished, site, tmp_path, "--video", "Radio2", "--preset", "ultrafast")
+    words = job(finished, site, tmp_path, "--video", "Radio2", *QUICK_WORDS)
     run = subprocess.run(words, check=True, capture_output=True, text=True, timeout=90)
     assert run.stdout.startswith("1 clip written")
     assert not any(ord(sign) < 32 and sign != "\n" for sign in run.stdout + run.stderr)
@@ -196,13 +198,15 @@ async def test_without_a_terminal_there_are_plain_lines(
 
 async def test_json_is_one_object_a_line(finished: Finished, site: demo.StandIn, tmp_path: Path) -> None:
     """From the first event to the last, and nothing else on stdout."""
-    words = job(finished, site, tmp_path, "--video", "Radio2", "--preset", "ultrafast", "--json")
+    copy_raws(finished, tmp_path, "RD_Radio2")
+    words = job(finished, site, tmp_path, "--video", "Radio2", *QUICK_WORDS, "--json")
     run = subprocess.run(words, check=True, capture_output=True, text=True, timeout=90)
     told = [json.loads(line) for line in run.stdout.splitlines()]
     assert (told[0]["type"], told[-1]["type"]) == ("run_started", "run_ended")
     assert "hdtf_async" not in run.stderr
 
 
+@pytest.mark.slow
 async def test_the_demo_command_does_the_whole_job(footage: Path, tmp_path: Path) -> None:
     """It prints the command that any user could type, and ends with 0; again it finds everything there."""
     words = ["demo", "--out", str(tmp_path / "clips"), "--footage", str(footage)]

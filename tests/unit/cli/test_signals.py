@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from command_line import job, until
+from shared import QUICK_WORDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,7 +72,7 @@ async def test_a_run_under_nohup_outlives_its_terminal(
     finished: Finished, site: demo.StandIn, tmp_path: Path
 ) -> None:
     """The main job: SIGHUP changes nothing, and the clip is made."""
-    words = ["nohup", *job(finished, site, tmp_path, "--video", "Radio2", "--json", "--preset", "ultrafast")]
+    words = ["nohup", *job(finished, site, tmp_path, "--video", "Radio2", "--json", *QUICK_WORDS)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as run:
         assert run.stdout is not None
         until(iter(run.stdout), "download_started")

@@ -81,7 +81,8 @@ _LIMITED = """
 import resource, sys
 from pathlib import Path
 import anyio
-import hdtf_async
+import hdtf_async.public
+from hdtf_async.commands import check
 from hdtf_async.output import directory as store, manifests as views
 from hdtf_async.output.journal import parts, read, shard_of
 out, name, memory = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
@@ -95,7 +96,7 @@ parts(out / name)
 async def main():
     known = store.read_known(out)
     assert len(known.failures) == 2
-    sys.modules["hdtf_async.commands.check"]._metadata(known)
+    check._metadata(known)
     async with store.opened(out, shard_of(name)) as directory:
         await directory.append({"type": "run"})
     await hdtf_async.merge(out)
