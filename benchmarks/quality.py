@@ -23,15 +23,15 @@ from pathlib import Path
 from statistics import mean
 
 import anyio
+from rendering import draw
 
-from hdtf_async import demo
 from hdtf_async.core.model import Codec, Form
 from hdtf_async.media import ffmpeg
 from hdtf_async.media.ffmpeg import Cut, bundled_ffmpeg
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
-from job import CLIP, FILMS, even_box
+from benchmark_job import CLIP, FILMS, even_box
 
 AS_IT_COMES = Form(preset="medium", crf=23)
 FEW = (
@@ -79,7 +79,7 @@ def has_vmaf() -> bool:
 def measure(cut: Cut, lossless: Path, target: Path, *, vmaf: bool) -> Measured:
     """Create one clip and compare it with the lossless one."""
     tool = bundled_ffmpeg()
-    _, cpu = run(ffmpeg.command(tool, cut, target))
+    _, cpu = run(ffmpeg.clip_command(tool, cut, target))
     two = [str(tool), "-hide_banner", "-nostdin", "-i", str(target), "-i", str(lossless)]
     said, _ = run([*two, "-lavfi", "ssim", "-f", "null", "-"])
     found = re.search(r"SSIM .*All:([0-9.]+)", said)
@@ -114,7 +114,7 @@ def sources(footage: Path, directory: Path) -> list[tuple[Path, Cut]]:
                 Form(codec=Codec.LOSSLESS, preset="ultrafast"), Fraction(1, 12800),
             )  # fmt: skip
             lossless = directory / f"{path.stem}_{film.youtube_id}_lossless.mp4"
-            run(ffmpeg.command(bundled_ffmpeg(), cut, lossless))
+            run(ffmpeg.clip_command(bundled_ffmpeg(), cut, lossless))
             found.append((lossless, cut))
     return found
 
@@ -135,7 +135,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="quality-") as temporary:
         directory = Path(temporary)
         footage = said.footage or directory / "footage"
-        anyio.run(demo.draw, footage, FILMS, bundled_ffmpeg())
+        anyio.run(draw, footage, FILMS)
         vmaf, made = has_vmaf(), sources(footage, directory)
         print(f"{'x264 settings':29}{'SSIM':>8}{'VMAF':>7}{'kB/s':>7}{'ratio':>7}{'CPU s/s':>9}{'ratio':>7}")
         first: Measured | None = None

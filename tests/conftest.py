@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import pickle
 import shlex
@@ -24,7 +23,6 @@ from shared import QUICK, Finished, exported, made_once
 
 import hdtf_async
 from hdtf_async import Options, demo
-from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,17 +65,9 @@ def _no_settings_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture(scope="session")
-def footage(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the demo's films; rendered once per state of the code and the drawings."""
-    folder = Path(demo.__file__).parent
-    drawers = sorted([*folder.glob("*.py"), *folder.glob("artwork/*.webp")])
-    state = hashlib.sha256(b"".join(drawer.read_bytes() for drawer in drawers)).hexdigest()[:16]
-    cache = getattr(pytestconfig, "cache", None)  # None with -p no:cacheprovider
-    directory = cache.mkdir(f"footage-{state}") if cache else tmp_path_factory.mktemp("footage")
-    with directory.with_suffix(".lock").open("w") as lock:  # tests may run in several processes
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        anyio.run(demo.draw, directory, demo.FILMS, bundled_ffmpeg())
-    return directory
+def footage() -> Path:
+    """Return the directory of the demo's films."""
+    return demo.FOOTAGE
 
 
 @pytest.fixture(scope="session")
@@ -151,12 +141,12 @@ def newest_yt_dlp(tmp_path_factory: pytest.TempPathFactory) -> Path:
     install = [str(directory / "bin" / "pip"), "--disable-pip-version-check", "install", "-q"]
     with directory.with_suffix(".lock").open("w") as lock:  # tests may run in several processes
         fcntl.flock(lock, fcntl.LOCK_EX)
-        for words in ([sys.executable, "-m", "venv", str(directory)], [*install, "yt-dlp[default,deno]"]):
+        for command in ([sys.executable, "-m", "venv", str(directory)], [*install, "yt-dlp[default,deno]"]):
             if program.exists():
                 break
-            ended = subprocess.run(words, capture_output=True, text=True, check=False, timeout=600)
+            ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
             if ended.returncode != 0:
-                pytest.fail(f"the newest yt-dlp could not be installed: {words}\n{ended.stderr[-2000:]}")
+                pytest.fail(f"the newest yt-dlp could not be installed: {command}\n{ended.stderr[-2000:]}")
     return program
 
 

@@ -21,6 +21,11 @@ def say(text: str, *, error: bool = False, indent: int = 2) -> None:
     to.flush()
 
 
+def complain(message: str) -> None:
+    """Print a message of this program on stderr."""
+    say(f"hdtf_async: {message}", error=True)
+
+
 def say_json(value: object) -> None:
     """Print a value on stdout as JSON, in ASCII."""
     sys.stdout.write(json.dumps(value, indent=2) + "\n")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class JsonLines(View):
     """One JSON object per event and line, on stdout; docs/events.md describes them."""
 
-    async def take(self, event: Event) -> None:
+    async def show(self, event: Event) -> None:
         """Write an event; waits while too many are unwritten."""
         self._writer.write(json.dumps(event.to_json(), default=str) + "\n")
         await self._writer.has_room()

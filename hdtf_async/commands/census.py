@@ -33,12 +33,12 @@ from hdtf_async.dataset import plan
 from hdtf_async.lanes.context import RunContext
 from hdtf_async.lanes.limits import Lanes, backoff
 from hdtf_async.lanes.pipeline import Pipeline, PipelineParts
-from hdtf_async.lanes.toolchain import entrance_for
+from hdtf_async.lanes.toolchain import throttle_for
 from hdtf_async.media.ffmpeg import find_ffmpeg
-from hdtf_async.output import directory as store
+from hdtf_async.output.directory import open_directory, run_record
 from hdtf_async.process.guard import guarding
 from hdtf_async.report.result import exit_code_of
-from hdtf_async.run import LAST_VIEWS, local_directory, read_tables
+from hdtf_async.run import LAST_MANIFESTS, local_directory, read_tables
 from hdtf_async.youtube import formats
 from hdtf_async.youtube.formats import Choice
 from hdtf_async.youtube.javascript import JavaScript, private_cache
@@ -136,7 +136,7 @@ async def _take(
 ) -> Census:
     begun = anyio.current_time()
     read = await run_sync(read_tables, options)
-    async with store.opened(out) as directory:
+    async with open_directory(out) as directory:
         videos = await run_sync(plan.chosen, read.videos, options)
         works = await run_sync(_unanswered, videos, directory.known.asked, datetime.now(UTC) - fresh)
         run = RunContext(options, directory, Lanes.of(options), events, finish=finish)
@@ -165,16 +165,16 @@ async def _take(
 async def _ask(works: Iterable[VideoJob], run: RunContext) -> Failure | None:
     options, directory = run.options, run.directory
     tool = await run_sync(find_ffmpeg, options)
-    await directory.append(store.run_record(versions={"hdtf_async": own_version()}))
+    await directory.append(run_record(versions={"hdtf_async": own_version()}))
     async with guarding(*directory.locks) as guard, private_cache(guard) as environment:
         yt_dlp = YtDlp(options, tool, guard, environment)
         await JavaScript(options, yt_dlp).require(directory.out)
         asking = _Asking(yt_dlp, directory, run.events, options.resolution)
         parts = PipelineParts(
             lanes=run.lanes,
-            entrance=entrance_for(run),
-            fetching=asking,
-            cutting=asking,
+            throttle=throttle_for(run),
+            downloader=asking,
+            encoder=asking,
             private_directory=directory.private_directory,
             record_failure=asking.failed,
             events=run.events,
@@ -201,11 +201,11 @@ class _Asking:
     async def at_hand(self, _work: VideoJob) -> None:
         return None
 
-    async def download(self, work: VideoJob, directory: Path, turn: Permit) -> tuple[Choice, Any]:
+    async def download(self, work: VideoJob, directory: Path, permit: Permit) -> tuple[Choice, Any]:
         self.events.emit(DownloadStarted(work.stem, work.youtube_id, work.attempt, 0))
         info = await self.tool.ask(work.youtube_id, directory)
         choice = formats.choose(info, formats.Requirements(self.policy, work.reference_height))
-        turn.available()
+        permit.available()
         return choice, formats.duration(info)
 
     async def another_is_available(self, directory: Path, besides: Collection[str]) -> bool:
@@ -270,7 +270,7 @@ async def _write(
     try:
         return await write()
     except anyio.get_cancelled_exc_class():
-        with anyio.move_on_after(LAST_VIEWS, shield=True):
+        with anyio.move_on_after(LAST_MANIFESTS, shield=True):
             await write()
         raise
 

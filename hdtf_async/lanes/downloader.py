@@ -71,7 +71,7 @@ class _Attempt:
     info: Mapping[str, Any]
     directory: Path
     """Private to the video."""
-    turn: Permit
+    permit: Permit
 
 
 class Downloader:
@@ -121,10 +121,10 @@ class Downloader:
         self._in_use.add(work.stem)
         return raw
 
-    async def download(self, work: VideoJob, directory: Path, turn: Permit) -> Download:
+    async def download(self, work: VideoJob, directory: Path, permit: Permit) -> Download:
         """Extract the video, choose its formats and download them to a private directory.
 
-        The caller holds a network token; `turn` is notified once the video is available, and once bytes
+        The caller holds a network token; `permit` is notified once the video is available, and once bytes
         arrive. Partial files stay in the directory if another attempt can resume them. Raises `Failure`.
         """
         begun = anyio.current_time()
@@ -135,10 +135,10 @@ class Downloader:
             avoid = self._avoided(work)
             info = await self._tool.ask(work.youtube_id, directory, every_address=bool(avoid))
             choice = self._choose(work, info, avoid)
-            turn.available()
+            permit.available()
             wanted = self._wanted(work, choice)
             self._tell_chosen(work, choice)
-            attempt = _Attempt(work, info, directory, turn)
+            attempt = _Attempt(work, info, directory, permit)
             arrived: dict[str, Path] = {}
             for name, rendition in wanted.items():
                 arrived[name] = await self._fetch(attempt, name, rendition)
@@ -227,14 +227,14 @@ class Downloader:
         promise = ResumeToken.of(name, work.youtube_id, rendition)
         with os_errors_as_failures(directory):
             had = await run_sync(partials.resume, directory, promise)
-        if had and had == promise.size and (directory / promise.file).exists():
+        if had and had == promise.size and await anyio.Path(directory / promise.file).exists():
             return directory / promise.file
         least = work.least_bytes if name == PICTURE else 0
         await self._reserve(work, max(0, (rendition.size or least) - had))
 
         def on_progress(progress: ytdlp.Progress) -> None:
             if progress.bytes > had:
-                attempt.turn.answered()
+                attempt.permit.succeeded()
             total = progress.total or rendition.size
             self._still_to_come[work.stem] = max(0, (total or least) - progress.bytes)
             self._events.emit(DownloadProgress(work.stem, progress.bytes, total, progress.speed))

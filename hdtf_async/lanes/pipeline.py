@@ -51,7 +51,7 @@ R = TypeVar("R")
 R_contra = TypeVar("R_contra", contravariant=True)
 
 
-class Fetching(Protocol[A, R]):
+class NetworkLane(Protocol[A, R]):
     """The work of the network lane on one video; implemented by `downloader.Downloader`."""
 
     def expects_at_hand(self, work: VideoJob) -> bool:
@@ -60,7 +60,7 @@ class Fetching(Protocol[A, R]):
     async def at_hand(self, work: VideoJob) -> R | None:
         """Return a valid source video that needs no download, if there is one."""
 
-    async def download(self, work: VideoJob, directory: Path, turn: Permit) -> A:
+    async def download(self, work: VideoJob, directory: Path, permit: Permit) -> A:
         """Download the video to a private directory; report YouTube's answer at once."""
 
     async def another_is_available(self, directory: Path, besides: Collection[str]) -> bool:
@@ -79,7 +79,7 @@ class Fetching(Protocol[A, R]):
         """Register that the clips of a source video are finished, and delete it unless it is kept."""
 
 
-class Cutting(Protocol[R_contra]):
+class EncodeLane(Protocol[R_contra]):
     """The work of the encode lane on one clip; implemented by `encoder.Encoder`."""
 
     async def cut(self, clip: Clip, raw: R_contra) -> None:
@@ -91,9 +91,9 @@ class PipelineParts(Generic[A, R]):
     """The parts of a pipeline. Several pipelines of one process may share them."""
 
     lanes: Lanes
-    entrance: Throttle
-    fetching: Fetching[A, R]
-    cutting: Cutting[R]
+    throttle: Throttle
+    downloader: NetworkLane[A, R]
+    encoder: EncodeLane[R]
     private_directory: Callable[[Video], AbstractAsyncContextManager[Path]]
     record_failure: Callable[[VideoJob, Failure], Awaitable[None]]
     events: EventBus
@@ -110,10 +110,10 @@ class Pipeline(Generic[A, R]):
         self.stopped: Failure | None = None
         """Why the run ended early: a local error."""
         self._lanes = parts.lanes
-        self._entrance = parts.entrance
+        self._throttle = parts.throttle
         self._keep_raw = parts.keep_raw
-        self._fetching = parts.fetching
-        self._cutting = parts.cutting
+        self._downloader = parts.downloader
+        self._encoder = parts.encoder
         self._private_directory = parts.private_directory
         self._record_failure = parts.record_failure
         self._events = parts.events
@@ -131,7 +131,7 @@ class Pipeline(Generic[A, R]):
     @property
     def closed(self) -> Failure | None:
         """Why no more downloads start, if every one would fail alike."""
-        return self._entrance.over
+        return self._throttle.over
 
     async def run(self, works: Iterable[VideoJob], finish: anyio.Event | None = None) -> None:
         """Process every video; return when all have been tried, or the run was stopped.
@@ -141,7 +141,7 @@ class Pipeline(Generic[A, R]):
         at_hand: list[VideoJob] = []
         to_fetch: list[VideoJob] = []
         for work in works:
-            (at_hand if self._fetching.expects_at_hand(work) else to_fetch).append(work)
+            (at_hand if self._downloader.expects_at_hand(work) else to_fetch).append(work)
             await checkpoint()  # it accesses files: the loop must not block for all of them
         # Two queues, so that source videos which wait for an encode never delay a download. An existing one
         # that is invalid joins the other queue.
@@ -181,14 +181,14 @@ class Pipeline(Generic[A, R]):
                     return
                 # The network token has been released: the next video downloads while this one is cut.
                 await self.settle()
-                raw = await self._fetching.accept(work, arrived)
+                raw = await self._downloader.accept(work, arrived)
             await self.cut_all(work, raw)
 
     async def one_at_hand(self, work: VideoJob) -> None:
         """Process one video whose source video seems to exist, to its last clip."""
         try:
             async with self._judged(work):
-                raw = await self._fetching.at_hand(work)
+                raw = await self._downloader.at_hand(work)
                 if raw is None:
                     self._to_fetch.put_back(work, 0)
                 else:
@@ -199,33 +199,33 @@ class Pipeline(Generic[A, R]):
     async def download(self, work: VideoJob, directory: Path) -> A | None:
         """Download one video under a network token; None if nothing more should start."""
         with anyio.CancelScope() as scope, self._until_wind_down(scope):
-            async with self._entrance.turn() as turn:
-                if turn is None:
+            async with self._throttle.permit() as permit:
+                if permit is None:
                     return None
-                turn.on_available = self._others_are_available
+                permit.on_available = self._others_are_available
                 try:
-                    arrived = await self._fetching.download(work, directory, turn)
+                    arrived = await self._downloader.download(work, directory, permit)
                 except Failure as failure:
                     # Before the token is released: it must not start another download after a block.
-                    raise await self.weigh(work, failure, turn, directory) from failure
-                turn.answered()
+                    raise await self.weigh(work, failure, permit, directory) from failure
+                permit.succeeded()
                 return arrived
         return None
 
-    async def weigh(self, work: VideoJob, failure: Failure, turn: Permit, directory: Path) -> Failure:
+    async def weigh(self, work: VideoJob, failure: Failure, permit: Permit, directory: Path) -> Failure:
         """Register a failure with the lane; return the failure of the video."""
         if failure.reason is Reason.UNREACHABLE:
-            turn.unreached()
-        verdict = self._entrance.streaks.failed(work.youtube_id, failure, probed=turn.probed)
+            permit.unreached()
+        verdict = self._throttle.streaks.failed(work.youtube_id, failure, probed=permit.probed)
         if verdict is None:
-            if failure.reason.is_answer or _opens(failure, turn):
-                turn.answered()
+            if failure.reason.is_answer or _opens(failure, permit):
+                permit.succeeded()
             return failure
         if failure.reason is Reason.UNAVAILABLE and await self.another_is_available(directory, work):
-            turn.answered()
-            turn.available()
+            permit.succeeded()
+            permit.available()
             return failure
-        turn.refused(verdict)
+        permit.rejected(verdict)
         if verdict.reason.advice.action is not Action.CLOSE:
             return failure
         if failure.reason is Reason.UNAVAILABLE:
@@ -243,10 +243,10 @@ class Pipeline(Generic[A, R]):
                 clips.start_soon(self.one_clip, work, clip, raw, came)
         unread = tuple(clip for clip, failure in came.items() if _is_unread(failure))
         if unread:
-            await self._fetching.discard(work, raw)
+            await self._downloader.discard(work, raw)
             await self.video_failed(replace(work, clips=unread), came[unread[0]] or Failure(Reason.UNKNOWN))
         over = all(clip in came and _is_over(came[clip]) for clip in work.clips)
-        await self._fetching.let_go(work, keep=self._keep_raw or not over)
+        await self._downloader.let_go(work, keep=self._keep_raw or not over)
 
     async def one_clip(self, work: VideoJob, clip: Clip, raw: R, came: dict[Clip, Failure | None]) -> None:
         """Create one clip, with as many attempts as the table allows, and store the result."""
@@ -265,7 +265,7 @@ class Pipeline(Generic[A, R]):
         self._encoding += 1
         try:
             with _own_faults():
-                await self._cutting.cut(clip, raw)
+                await self._encoder.cut(clip, raw)
         except Failure as failure:
             return Failure(Reason.ENCODE_STALLED, failure.words) if _hangs(failure) else failure
         finally:
@@ -288,12 +288,12 @@ class Pipeline(Generic[A, R]):
     async def video_failed(self, work: VideoJob, failure: Failure) -> None:
         """Apply the table: stop, retry, or record that the clips failed."""
         advice = failure.reason.advice
-        goes_on = self._entrance.over is None
+        goes_on = self._throttle.over is None
         if advice.stops:
             self.stop(failure)
         elif advice.action is Action.CLOSE and goes_on:
             # Not the video's fault: the attempt does not count, and another one is the test download.
-            self._tell_retrying(work, failure, self._entrance.wait)
+            self._tell_retrying(work, failure, self._throttle.wait)
             self._to_fetch.put_behind(work)
         elif advice.action is Action.RETRY and goes_on and (failure.advanced or work.attempt < advice.tries):
             after = self._backoff(work.attempt)
@@ -318,7 +318,7 @@ class Pipeline(Generic[A, R]):
     async def another_is_available(self, directory: Path, *works: VideoJob) -> bool:
         """Return whether YouTube still has a video that it had before, other than the doubtful ones."""
         doubted = {work.youtube_id for work in (*works, *(work for work, _ in self._unconfirmed))}
-        return await self._fetching.another_is_available(directory, doubted)
+        return await self._downloader.another_is_available(directory, doubted)
 
     def _others_are_available(self) -> None:
         """Register that YouTube offers another video after those that it reported as unavailable."""
@@ -332,19 +332,19 @@ class Pipeline(Generic[A, R]):
         """
         confirmed, self._confirmed = self._confirmed, []
         for work, failure in confirmed:
-            gone = self._fetching.was_unavailable(work)
+            gone = self._downloader.was_unavailable(work)
             await self.give_up(work, Failure(Reason.GONE, failure.words) if gone else failure)
 
     async def settle_at_end(self) -> None:
         """Settle the undecided videos, by querying a previously available one if it matters."""
         await self.settle()
-        over = self._entrance.over
-        suspects = [work for work, _ in self._unconfirmed if self._fetching.was_unavailable(work)]
+        over = self._throttle.over
+        suspects = [work for work, _ in self._unconfirmed if self._downloader.was_unavailable(work)]
         if suspects and over is None:
             with suppress(Failure), anyio.CancelScope() as scope, self._until_wind_down(scope):
                 place = self._private_directory(suspects[0].videos[0])
-                async with place as directory, self._entrance.turn() as turn:
-                    if turn is not None and await self.another_is_available(directory):
+                async with place as directory, self._throttle.permit() as permit:
+                    if permit is not None and await self.another_is_available(directory):
                         self._others_are_available()
         await self.settle()
         blocked = over if over is not None and over.reason is Reason.REFUSED else None
@@ -375,7 +375,7 @@ class Pipeline(Generic[A, R]):
         await finish.wait()
         self._winds_down = True
         self._events.emit(WindingDown(self._encoding, WIND_DOWN))
-        self._entrance.end()
+        self._throttle.end()
         self._to_fetch.close()
         self._at_hand.close()
         for scope in self._interruptible:
@@ -413,9 +413,9 @@ class Pipeline(Generic[A, R]):
         self._events.emit(Retrying(work.stem, failure.reason, failure.words, after, work.attempt))
 
 
-def _opens(failure: Failure, turn: Permit) -> bool:
+def _opens(failure: Failure, permit: Permit) -> bool:
     """Whether a failure that says nothing about a block still shows that YouTube can be reached."""
-    return failure.reason is Reason.UNAVAILABLE and turn.probed is Reason.UNREACHABLE
+    return failure.reason is Reason.UNAVAILABLE and permit.probed is Reason.UNREACHABLE
 
 
 def _is_unread(failure: Failure | None) -> bool:

@@ -65,8 +65,8 @@ def asks_that_fit(memory: int | None) -> float:
 class Permit:
     """Permission for one attempt; its holder reports YouTube's answer."""
 
-    def __init__(self, entrance: Throttle, closings: int, probed: Reason | None = None) -> None:
-        self._entrance = entrance
+    def __init__(self, throttle: Throttle, closings: int, probed: Reason | None = None) -> None:
+        self._throttle = throttle
         self.closings = closings
         """How often the lane had been closed when this attempt started."""
         self.probed = probed
@@ -76,20 +76,20 @@ class Permit:
 
     def unreached(self) -> None:
         """Register that the attempt did not reach YouTube: the next one need not keep the pace."""
-        self._entrance.unreached()
+        self._throttle.unreached()
 
     def available(self) -> None:
         """Register that YouTube offers the video: neither the IP address nor yt-dlp is the problem."""
-        self._entrance.streaks.succeeded()
+        self._throttle.streaks.succeeded()
         self.on_available()
 
-    def answered(self) -> None:
+    def succeeded(self) -> None:
         """Register an answer of YouTube other than a block."""
-        self._entrance.answered(self)
+        self._throttle.succeeded(self)
 
-    def refused(self, failure: Failure) -> None:
+    def rejected(self, failure: Failure) -> None:
         """Register a block, or another reason for which every attempt would fail."""
-        self._entrance.refused(self, failure)
+        self._throttle.rejected(self, failure)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,10 +161,10 @@ class Throttle:
         self._ended = True
         self._changed()
 
-    def answered(self, turn: Permit) -> None:
+    def succeeded(self, permit: Permit) -> None:
         """Open the lane if this was the test download; in any case the attempt has its answer."""
-        self._asked(turn)
-        if turn is self._probe and self._closed_since is not None:
+        self._asked(permit)
+        if permit is self._probe and self._closed_since is not None:
             self._events.emit(LaneOpened(round(anyio.current_time() - self._closed_since, 3)))
             self._probe = self._closed_since = None
             self._changed()
@@ -174,12 +174,12 @@ class Throttle:
         self._begun = -math.inf
         self._changed()
 
-    def refused(self, turn: Permit, failure: Failure) -> None:
+    def rejected(self, permit: Permit, failure: Failure) -> None:
         """Close the lane, longer than before if this was the test download; ignore older attempts."""
-        if turn.closings < self._closings or self._ended:
+        if permit.closings < self._closings or self._ended:
             return
         reason = failure.reason
-        if turn is not self._probe:
+        if permit is not self._probe:
             self._closed_since = anyio.current_time()
             self._begin_cool_down(reason)
         elif reason is self._cause:
@@ -207,16 +207,16 @@ class Throttle:
         self._cool_down = min(UNREACHABLE_WAIT, self._first_cool_down) if short else self._first_cool_down
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[Permit | None]:
+    async def permit(self) -> AsyncIterator[Permit | None]:
         """Wait until the lane is open and for the pace, then hold a token; None once it has ended."""
-        turn = await self._enter()
+        permit = await self._enter()
         try:
-            yield turn
+            yield permit
         finally:
-            if turn is not None:
-                self._asked(turn)
+            if permit is not None:
+                self._asked(permit)
                 self._network.release()
-                if turn is self._probe:  # it got no answer: the next one is the test download
+                if permit is self._probe:  # it got no answer: the next one is the test download
                     self._probe = None
                     self._changed()
 
@@ -236,11 +236,11 @@ class Throttle:
                         if self._earlier:
                             self._earlier.append(self._begun)
                         probed = None if self._closed_since is None else self._cause
-                        turn = Permit(self, self._closings, probed)
-                        self._asking.add(turn)
+                        permit = Permit(self, self._closings, probed)
+                        self._asking.add(permit)
                         if probed is not None:
-                            self._probe = turn
-                        return turn
+                            self._probe = permit
+                        return permit
                     self._network.release()  # the state changed while the token was passed on
             return None
 
@@ -260,11 +260,11 @@ class Throttle:
             self._events.emit(PaceWait(round(at - now, 3), len(self._earlier)))
         return at
 
-    def _asked(self, turn: Permit) -> None:
+    def _asked(self, permit: Permit) -> None:
         waited_for = self._others_ask or len(self._asking) >= self._most_asking
-        if turn in self._asking and waited_for:
+        if permit in self._asking and waited_for:
             self._changed()
-        self._asking.discard(turn)
+        self._asking.discard(permit)
 
     @property
     def _others_ask(self) -> bool:

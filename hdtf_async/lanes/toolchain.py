@@ -28,7 +28,7 @@ from hdtf_async.lanes.limits import backoff
 from hdtf_async.lanes.pipeline import Pipeline, PipelineParts
 from hdtf_async.lanes.throttle import HOUR, Pacing, Throttle, asks_that_fit
 from hdtf_async.media import ffmpeg
-from hdtf_async.media.face import finder as faces
+from hdtf_async.media.face.finder import open_finder
 from hdtf_async.media.ffmpeg import find_ffmpeg
 from hdtf_async.media.probe import Prober
 from hdtf_async.output.manifests import failure_record
@@ -53,9 +53,9 @@ class Toolchain:
     """Tools and lanes, ready for videos of one directory; created by `open_toolchain`."""
 
     run: RunContext
-    entrance: Throttle
-    fetcher: Downloader
-    cutter: Encoder
+    throttle: Throttle
+    downloader: Downloader
+    encoder: Encoder
     prober: Prober
     """Probes source videos; the encoder has a separate one for clips."""
     javascript: JavaScript
@@ -64,15 +64,15 @@ class Toolchain:
     @property
     def versions(self) -> dict[str, str]:
         """Tool to version, for the metadata."""
-        return self.cutter.versions
+        return self.encoder.versions
 
     def pipeline(self) -> Pipeline[Download, Raw]:
         """Return a pipeline for some videos; all of them share limits, pace and circuit breaker."""
         parts = PipelineParts(
             lanes=self.run.lanes,
-            entrance=self.entrance,
-            fetching=self.fetcher,
-            cutting=self.cutter,
+            throttle=self.throttle,
+            downloader=self.downloader,
+            encoder=self.encoder,
             private_directory=self.run.directory.private_directory,
             record_failure=self._record_failure,
             events=self.run.events,
@@ -101,7 +101,7 @@ class Toolchain:
         `ledger` is that of the toolchain's directory. Returns the records to write, including failures, and
         why nothing more should be sent here, if so: a local error, or YouTube is blocking this IP address.
         """
-        if not await run_sync(self.fetcher.expects_at_hand, work):
+        if not await run_sync(self.downloader.expects_at_hand, work):
             try:
                 await self.javascript.require(self.run.directory.out)
             except Failure as failure:
@@ -124,7 +124,7 @@ class Toolchain:
         signs: list[CheckResult | None] = [
             preflight.of_ffmpeg(self.about.version, self.about.switches, keeps_rate=options.fps is None)
         ]
-        least = [work.least_bytes for work in steps(works) if not self.fetcher.expects_at_hand(work)]
+        least = [work.least_bytes for work in steps(works) if not self.downloader.expects_at_hand(work)]
         if least:
             free = self.run.directory.free_bytes()
             room = preflight.of_room(
@@ -139,7 +139,7 @@ class Toolchain:
 
 @asynccontextmanager
 async def open_toolchain(
-    run: RunContext, *, videos: int | None = None, entrance: Throttle | None = None
+    run: RunContext, *, videos: int | None = None, throttle: Throttle | None = None
 ) -> AsyncIterator[Toolchain]:
     """Prepare for a number of videos, None if unknown. Raises `Failure`: a tool is missing."""
     options, directory = run.options, run.directory
@@ -156,13 +156,13 @@ async def open_toolchain(
         Prober(guard) as clip_prober,
         private_cache(guard) as environment,
     ):
-        finder = await faces.finder(options, tool, guard)
+        finder = await open_finder(options, tool, guard)
         if finder is not None:
             versions |= await run_sync(finder.versions)
         yt_dlp = YtDlp(options, tool, guard, environment)
         yield Toolchain(
             run,
-            entrance or entrance_for(run),
+            throttle or throttle_for(run),
             Downloader(run, yt_dlp, prober, width=width),
             Encoder(options.form, directory, tool, versions, clip_prober, run.events, guard, finder),
             prober,
@@ -171,7 +171,7 @@ async def open_toolchain(
         )
 
 
-def entrance_for(run: RunContext) -> Throttle:
+def throttle_for(run: RunContext) -> Throttle:
     """Return the throttle of the network lane; recent queries of a census of this directory count there."""
     ages = run.directory.known.census_ages(datetime.now(UTC))
     pacing = Pacing(

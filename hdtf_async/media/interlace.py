@@ -55,7 +55,7 @@ class Combing:
         return "tff" if most == self.top_first else "bff"
 
 
-def command(ffmpeg: Path, cut: Cut) -> list[str]:
+def combing_command(ffmpeg: Path, cut: Cut) -> list[str]:
     """Return the command line that examines two parts of a clip.
 
     Each part begins at the key frame before the middle of its half, so that every decoded frame is used; but
@@ -85,7 +85,7 @@ async def look(ffmpeg: Path, cut: Cut, guard: Guard = UNGUARDED) -> Combing:
     Raises `Failure`: the reason that ffmpeg's message indicates, ``tool_missing``.
     """
     try:
-        ended = await run_ffmpeg(Command(command(ffmpeg, cut)), deadline=_DEADLINE, guard=guard)
+        ended = await run_ffmpeg(Command(combing_command(ffmpeg, cut)), deadline=_DEADLINE, guard=guard)
     except Failure as failure:
         # Where decoding failed, encoding may succeed, or fails with a better message.
         if failure.reason not in {Reason.TIMED_OUT, *FROM_FURTHER_BACK}:

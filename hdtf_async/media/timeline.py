@@ -147,7 +147,7 @@ class OpenGroups:
     _key: int | None = None
     _behind: int = 0
 
-    def take(self, pts: int, dts: int | None, *, key: bool) -> None:
+    def add(self, pts: int, dts: int | None, *, key: bool) -> None:
         """Process one more packet."""
         if key:
             self._key, self._behind = pts, 0 if dts is None else pts - dts

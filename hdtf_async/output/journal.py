@@ -135,7 +135,7 @@ class JournalIndex:
             if time := time_of(record):
                 yield max(0.0, (now - datetime.fromisoformat(time)).total_seconds())
 
-    def take(self, record: Record) -> None:
+    def add(self, record: Record) -> None:
         """Process one more record; records of unknown types are ignored.
 
         A clip with a recorded failure keeps its record: if its file exists, it has its previous settings.
@@ -322,7 +322,7 @@ class Gathered:
         for record in records:
             timed = record | {"time": now()}
             self._gathered.get().append(timed)
-            self.known.take(timed)
+            self.known.add(timed)
 
     def note(self, record: Record) -> None:
         """Keep nothing: the driver receives the events of its videos."""
@@ -388,7 +388,7 @@ class Journal:
         else:
             batch.error = None
             for record in batch.records:
-                self.known.take(record)
+                self.known.add(record)
 
     async def _write(self, lines: bytes) -> None:
         if self._torn:

@@ -77,7 +77,7 @@ def require_one_division(out: Path, shard: Shard) -> None:
             )
 
 
-async def take(lock: int, out: Path, *told_by: Path, alone: bool = True) -> None:
+async def acquire(lock: int, out: Path, *told_by: Path, alone: bool = True) -> None:
     """Acquire a lock. If its holder was killed, wait until its children, which hold it too, have ended."""
     since = anyio.current_time()
     run: Record | None = None

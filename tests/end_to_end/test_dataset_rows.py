@@ -8,11 +8,11 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import pytest
+from rendering import draw
 from shared import VERSIONS_SLOWLY, exported
 
 import hdtf_async
 from hdtf_async import ExitCode, Options, demo
-from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,7 @@ FILM = demo.Film("rowsFilm_01", "Two minutes on air", 130, fps=Fraction(5), heig
 async def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Render the film and link it under the ids of the rows."""
     directory = tmp_path_factory.mktemp("rows")
-    await demo.draw(directory, [FILM], bundled_ffmpeg())
+    await draw(directory, [FILM])
     for youtube_id in ROWS.values():
         (directory / youtube_id).symlink_to(FILM.youtube_id)
     return directory

@@ -6,9 +6,9 @@ import json
 import shlex
 from typing import TYPE_CHECKING, Any
 
-import full
+import full_mock_client
 import pytest
-from full import CHUNK, FILM
+from full_mock_client import CHUNK, FILM
 from scenarios import MIDDLE, Scenario, play, says, status
 from shared import VERSIONS, VERSIONS_SLOWLY, exported
 
@@ -94,8 +94,8 @@ SCENARIOS = (
 async def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Render one film, linked under a second id, and one larger than yt-dlp's chunk size."""
     directory = tmp_path_factory.mktemp("full")
-    await full.draw(directory, [OVER_HLS])
-    await full.enlarge(directory, LARGE, CHUNK)
+    await full_mock_client.draw(directory, [OVER_HLS])
+    await full_mock_client.enlarge(directory, LARGE, CHUNK)
     return directory
 
 
@@ -160,17 +160,17 @@ async def test_a_run_extracts_once_and_then_requests_only_media(
     mock: demo.FullMock, footage: Path, tmp_path: Path, program: Path | None
 ) -> None:
     """Deno runs for the test challenge and for the extraction; a film of 10 MiB takes two requests."""
-    full.write_tables(tmp_path / "tables", {"Large": LARGE})
+    full_mock_client.write_tables(tmp_path / "tables", {"Large": LARGE})
     started = tmp_path / "started.txt"
     options = options_for(
-        mock, tmp_path / "tables", program, *full.counted_deno(program, started),
-        cookies=full.signed_in_at(tmp_path),
+        mock, tmp_path / "tables", program, *full_mock_client.counted_deno(program, started),
+        cookies=full_mock_client.signed_in_at(tmp_path),
     )  # fmt: skip
     before = len(await mock.requests())
     with exported(mock.environment):
         report = await hdtf_async.download(tmp_path / "clips", options)
     assert (report.exit_code, report.done) == (ExitCode.DONE, ["RD_Large_000"])
-    size = (footage / LARGE / f"{full.H264}.mp4").stat().st_size
+    size = (footage / LARGE / f"{full_mock_client.H264}.mp4").stat().st_size
     assert report.raw_bytes == size
     assert started.read_text().split().count("run") == 2
     asked = (await mock.requests())[before:]
@@ -188,7 +188,7 @@ async def test_a_clip_has_the_same_frames_over_https_and_over_hls(
     mock: demo.FullMock, tmp_path: Path, program: Path | None
 ) -> None:
     """Bit by bit, across the boundary of two segments."""
-    full.write_tables(tmp_path / "tables", {"Https": FILM.youtube_id, "Hls": OVER_HLS})
+    full_mock_client.write_tables(tmp_path / "tables", {"Https": FILM.youtube_id, "Hls": OVER_HLS})
     out = tmp_path / "clips"
     with exported(mock.environment):
         report = await hdtf_async.download(out, options_for(mock, tmp_path / "tables", program))
@@ -199,5 +199,7 @@ async def test_a_clip_has_the_same_frames_over_https_and_over_hls(
     }
     assert [metadata[name]["format_id"] for name in ("Https", "Hls")] == ["134", "230"]
     assert [metadata[name]["frames"] for name in ("Https", "Hls")] == [125, 125]
-    over_https, over_hls = [await full.frames(out / f"RD_{name}_000.mp4") for name in ("Https", "Hls")]
+    over_https, over_hls = [
+        await full_mock_client.frames(out / f"RD_{name}_000.mp4") for name in ("Https", "Hls")
+    ]
     assert over_https == over_hls

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from loading import GONE, Most, load, write_tables
+from load_runs import GONE, Most, load, write_tables
 
 from hdtf_async import Options
 from hdtf_async.core.jsonlines import line

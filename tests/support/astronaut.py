@@ -51,13 +51,13 @@ class Motion:
 
 
 def _swaying(second: float, x: float = 640, y: float = 330, height: float = 290) -> Place:
-    turn = 2 * pi * second / SECONDS
-    return x + 60 * sin(2 * turn), y + 25 * sin(3 * turn), height
+    permit = 2 * pi * second / SECONDS
+    return x + 60 * sin(2 * permit), y + 25 * sin(3 * permit), height
 
 
 def _round(second: float) -> Place:
-    turn = 4 * pi * second / SECONDS
-    return 640 + 170 * cos(turn), 340 + 80 * sin(turn), 250
+    permit = 4 * pi * second / SECONDS
+    return 640 + 170 * cos(permit), 340 + 80 * sin(permit), 250
 
 
 def _away(second: float) -> Place | None:
@@ -152,8 +152,8 @@ def draw(motion: Motion, target: Path) -> Path:
     """Encode the footage of a motion as H.264."""
     source = f"-f rawvideo -pix_fmt rgb24 -s {WIDTH}x{HEIGHT} -r {RATE} -i pipe:0"
     coded = "-c:v libx264 -preset ultrafast -crf 20 -pix_fmt yuv420p"
-    words = [str(bundled_ffmpeg()), *f"-v error -y {source} {coded}".split(), str(target)]
-    with subprocess.Popen(words, stdin=subprocess.PIPE) as ffmpeg:
+    command = [str(bundled_ffmpeg()), *f"-v error -y {source} {coded}".split(), str(target)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as ffmpeg:
         assert ffmpeg.stdin is not None
         for frame in range(RATE * SECONDS):
             ffmpeg.stdin.write(picture_of(motion, frame / RATE).tobytes())

@@ -1,4 +1,4 @@
-"""Source videos with a flash and a beep at the same moments, and how far apart the two are in a clip."""
+"""Source videos with a flash and a beep at the same moments, and the distance between the two in a clip."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 EVERY = 0.7
 """Seconds from one flash, and one beep, to the next; the first is at 0.35."""
 LENGTH = 0.1
-"""Seconds for which each lasts."""
+"""Duration of each in seconds."""
 _SINCE = f"mod(TIME-{EVERY / 2}+{EVERY},{EVERY})"
 _LIT = f"lt({_SINCE},{LENGTH})"
 _BLACK = "color=black:size=160x90:rate=RATE:duration=8,format=gray"
@@ -36,7 +36,7 @@ _VP9 = "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 60"
 SOURCES = {
     "plain": ("25", "", f"{_H264}", "mp4", "-c:a aac", "m4a"),
     "ntsc": ("30000/1001", "", f"{_H264}", "mp4", "-c:a aac", "m4a"),
-    # As many phones write it: the picture's first time stamp is not 0.
+    # As many phones write it: the first timestamp of the video stream is not 0.
     "late": ("25", "-vf setpts=PTS+0.2/TB -fps_mode passthrough", f"{_H264}", "mp4", "-c:a aac", "m4a"),
     "webm": (
         "30",
@@ -47,13 +47,14 @@ SOURCES = {
         "webm",
     ),
 }
-"""Kind to frames a second, filter, codec and ending of the picture, codec and ending of the sound."""
+"""Kind to frame rate, filter, codec and extension of the video file, codec and extension of the audio
+file."""
 CLIP = Clip(Video("RD", "Radio1", "CPCoMyuBRM0", 90), 0, Interval(1.513, 5.2), Box(0, 0, 90, 90))
 
 
 @dataclass(frozen=True)
 class Source:
-    """A picture and its sound, in files of their own."""
+    """A video and its audio, in separate files."""
 
     picture: Path
     sound: Path | None
@@ -61,7 +62,7 @@ class Source:
 
 
 def draw(directory: Path) -> dict[str, Source]:
-    """Draw the sources."""
+    """Render the sources."""
     found = {}
     for name, (rate, moved, video, ending, audio, sound_ending) in SOURCES.items():
         flash = FLASH.replace("RATE", rate)
@@ -85,7 +86,7 @@ async def planned(prober: Prober, source: Source, form: Form, clip: Clip = CLIP)
 
 
 def flashes(clip: Path) -> list[float]:
-    """Return when the picture becomes bright, in seconds of the clip."""
+    """Return when the frames become bright, in seconds of the clip."""
     found, dark = [], False
     with av.open(str(clip)) as opened:
         for frame in opened.decode(video=0):
@@ -97,7 +98,7 @@ def flashes(clip: Path) -> list[float]:
 
 
 def beeps_inside(clip: Path) -> list[float]:
-    """Return when the sound inside a clip becomes loud, in seconds of the clip."""
+    """Return when the audio track of a clip becomes loud, in seconds of the clip."""
     samples = array("f")
     begins = None
     with av.open(str(clip)) as opened:
@@ -109,7 +110,7 @@ def beeps_inside(clip: Path) -> list[float]:
 
 
 def beeps_beside(wav: Path) -> list[float]:
-    """Return when the sound beside a clip becomes loud, in seconds."""
+    """Return when the audio file of a clip becomes loud, in seconds."""
     with wave.open(str(wav)) as opened:
         samples = array("h", opened.readframes(opened.getnframes()))
         return _loud(samples, opened.getframerate(), 6000)
@@ -127,7 +128,7 @@ def _loud(samples: array[float] | array[int], rate: int, least: float) -> list[f
 
 
 async def off(prober: Prober, source: Source, form: Form, directory: Path) -> list[float]:
-    """Make a clip with sound inside and beside; return by how much each beep comes after its flash."""
+    """Make a clip with both kinds of audio; return by how much each beep comes after its flash."""
     cut = await planned(prober, source, form)
     assert cut.sound is not None
     clip, wav = directory / "clip.mp4", directory / "clip.wav"
@@ -135,9 +136,9 @@ async def off(prober: Prober, source: Source, form: Form, directory: Path) -> li
     await ffmpeg.wav(bundled_ffmpeg(), cut.sound, wav)
     seen = flashes(clip)
     differences = []
-    for heard in (beeps_inside(clip), beeps_beside(wav)):
+    for beeps in (beeps_inside(clip), beeps_beside(wav)):
         assert len(seen) >= 4
-        assert len(heard) == len(seen)
-        # The whole film's picture is late by so much, and its sound is not.
-        differences += [beep - flash + source.late for flash, beep in zip(seen, heard, strict=True)]
+        assert len(beeps) == len(seen)
+        # The whole film's video stream is this late, and its audio is not.
+        differences += [beep - flash + source.late for flash, beep in zip(seen, beeps, strict=True)]
     return differences

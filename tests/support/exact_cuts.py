@@ -23,7 +23,7 @@ BOX = Box(40, 20, 96, 64)
 async def planned(
     prober: Prober, raw: Path, interval: Interval, *, box: Box = BOX, form: Form = LOSSLESS
 ) -> Cut:
-    """Plan a cut as the encode lane does: from the facts of the raw."""
+    """Plan a cut as the encode lane does: from the facts of the source video."""
     cut = await media.planned(prober, raw, interval, replace(form, crop=Crop.NONE))
     width, height = side_lengths(box, form.size)
     return replace(cut, form=form, box=box, width=width, height=height)
@@ -64,7 +64,7 @@ INTERVALS = {
 
 
 def intervals_of(raw: media.Decoded) -> dict[str, Interval]:
-    """Return the intervals that are cut from a raw, some of which go by its own frames."""
+    """Return the intervals that are cut from a source video, some of which depend on its frames."""
     times = [one.time for one in raw.pictures]
     key = next((place for place, time in enumerate(times) if time > 1 and time in raw.keys), 2)
     last = float(times[-1])
@@ -81,13 +81,13 @@ GRIDS = (
     (640, 360, 720, Box(557, 3, 478, 478)),
     (640, 360, 720, Box(802, 242, 478, 478)),  # in the corner
     (640, 360, 714, Box(401, 0, 714, 714)),
-    (426, 240, 720, Box(1000, 0, 280, 280)),  # stands out by a fraction of a pixel
+    (426, 240, 720, Box(1000, 0, 280, 280)),  # extends beyond the frame by a fraction of a pixel
     (854, 480, 1080, Box(300, 11, 627, 627)),
     (640, 360, 1080, Box(300, 11, 627, 401)),
     (360, 640, 1280, Box(100, 400, 501, 501)),  # portrait
-    (1280, 720, 360, Box(33, 57, 201, 201)),  # more lines than in the tables
+    (1280, 720, 360, Box(33, 57, 201, 201)),  # higher than in the tables
 )
-"""Width and height of a raw, reference height, and the published box."""
+"""Width and height of a source video, reference height, and the published box."""
 
 
 async def corners(prober: Prober, raw: Path, reference_height: int, box: Box, clip: Path) -> tuple[Cut, Box]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _MOVES = "crop=192:192:x='64+48*sin(2*PI*t*0.7)':y='16+8*sin(2*PI*t)'"
 _STILL = "life=size=24x24:seed=3:ratio=0.4:rate=50,scale=320:240:flags=bicubic"
-"""Soft blots; frozen, they are a still picture with edges in all directions."""
+"""Soft blots; frozen, they are a still image with edges in all directions."""
 _SOURCE = f"-f lavfi -i {_STILL},trim=end_frame=1,loop=-1:1,setpts=N/50/TB,{_MOVES} -t 3"
 X264 = "-c:v libx264 -preset veryfast -pix_fmt yuv420p -g 50"
 _WOVEN = {
@@ -38,14 +38,14 @@ PARITIES = {
 
 
 def draw(directory: Path) -> Path:
-    """Draw a picture that moves, and weave it in all ways."""
-    for name, words in _WOVEN.items():
-        media.ffmpeg(directory, f"-v error {_SOURCE} {words} {name}.mp4")
+    """Render a moving image, interlaced in all ways."""
+    for name, arguments in _WOVEN.items():
+        media.ffmpeg(directory, f"-v error {_SOURCE} {arguments} {name}.mp4")
     return directory
 
 
 async def planned(prober: Prober, raw: Path, deinterlace: Deinterlace) -> Cut:
-    """Plan a cut of the whole frame, but for the first and last half second."""
+    """Plan a cut of the whole frame, without the first and last half second."""
     interval = Interval(0.5, 2.5)
     form = Form(crop=Crop.NONE, crf=0, preset="ultrafast", deinterlace=deinterlace)
     return await media.planned(prober, raw, interval, form)
@@ -63,7 +63,7 @@ async def clip_of(prober: Prober, raw: Path, directory: Path, deinterlace: Deint
 
 
 def combs(path: Path) -> float:
-    """Return how much more neighbouring rows differ than rows two apart: above 1 where it is combed."""
+    """Return how much more adjacent rows differ than rows two apart: above 1 with combing."""
     near = far = 0
     with av.open(str(path)) as opened:
         for number, frame in enumerate(opened.decode(video=0)):

@@ -25,13 +25,14 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import anyio
+import rendering
 
 import hdtf_async
 from hdtf_async import Options, Reason, demo
 from hdtf_async.core import events
 from hdtf_async.core.model import Resolution
 from hdtf_async.demo import BOT, Answer, Fault, Offer, Then
-from hdtf_async.demo.footage import FACTS
+from hdtf_async.demo.film import FACTS
 from hdtf_async.demo.player import MEDIA_PATH
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
@@ -113,9 +114,9 @@ def says(reason: str, status: str = "ERROR", **more: object) -> Answer:
     return Answer(playability={"status": status, "reason": reason} | more)
 
 
-def unavailable(words: str, status: str = "ERROR") -> Answer:
+def unavailable(subreason: str, status: str = "ERROR") -> Answer:
     """Return YouTube's answer for an unavailable video, with a subreason."""
-    texts = {"reason": {"simpleText": _UNAVAILABLE}, "subreason": {"simpleText": words}}
+    texts = {"reason": {"simpleText": _UNAVAILABLE}, "subreason": {"simpleText": subreason}}
     return says(_UNAVAILABLE, status, errorScreen={"playerErrorMessageRenderer": texts})
 
 
@@ -407,7 +408,7 @@ REFUSALS = (
     Scenario("media 429", Answer(media=(status(429),)), Reason.REFUSED, tries=4),
     Scenario("another video's answer", Answer(details={"videoId": "dQw4w9WgXcQ"}), Reason.REFUSED, tries=4),
 )
-"""Kinds of blocks of the IP address: their other effects are tested in ``test_bot_check``."""
+"""Kinds of blocks of the IP address: their other effects are tested in ``test_blocking``."""
 
 USERS = (
     Scenario(
@@ -506,7 +507,7 @@ class Outcome:
 async def draw(directory: Path) -> None:
     """Render the film of all scenarios, and make the formats that the demo does not render."""
     ffmpeg = str(bundled_ffmpeg())
-    await demo.draw(directory, [FILM], bundled_ffmpeg())
+    await rendering.draw(directory, [FILM])
     folder = directory / FILM.youtube_id
     facts = json.loads((folder / FACTS).read_text())
     drawn = facts["renditions"]
@@ -517,13 +518,13 @@ async def draw(directory: Path) -> None:
         made = {"itag": itag, "name": path.name, "codecs": codecs, "width": width, "height": height}
         drawn.append(drawn[0] | made | {"size": path.stat().st_size})
     sound = next(rendition for rendition in drawn if rendition["itag"] == SOUND)
-    heard = ["-nostdin", "-v", "error", "-i", str(folder / sound["name"])]
+    audio_input = ["-nostdin", "-v", "error", "-i", str(folder / sound["name"])]
     for itag, ending, how, like, mime, codecs in (
         (OPUS, "webm", "-c:a libopus -b:a 160k", sound, "audio/webm", "opus"),
         (MUXED, "mp4", f"-i {folder}/{H264}.mp4 -c copy", drawn[0], "video/mp4", "avc1.4d401e, mp4a.40.2"),
     ):
         path = folder / f"{itag}.{ending}"
-        await anyio.run_process([ffmpeg, *heard, *how.split(), str(path)])
+        await anyio.run_process([ffmpeg, *audio_input, *how.split(), str(path)])
         made = {"itag": itag, "name": path.name, "mime": mime, "codecs": codecs}
         drawn.append(like | made | {"size": path.stat().st_size})
     (folder / FACTS).write_text(json.dumps(facts))

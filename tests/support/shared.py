@@ -32,7 +32,7 @@ def exported(variables: dict[str, str]) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Finished:
-    """A finished demo directory: treat it as read-only, for all tests share it."""
+    """A finished demo directory: treat it as read-only, because all tests share it."""
 
     out: Path
     options: Options
@@ -60,9 +60,8 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
 
 
 VERSIONS = ["installed", pytest.param("newest", marks=[pytest.mark.newest, pytest.mark.timeout(600)])]
-"""Values of the fixture `program`: the installed yt-dlp, which the constraints pin, and the newest.
-
-The first test with the newest one waits for its installation."""
+"""Values of the fixture `program`: the installed yt-dlp, which the constraints pin, and the newest. The first
+test with the newest one waits for its installation."""
 
 
 VERSIONS_SLOWLY = [pytest.param("installed", marks=pytest.mark.slow), VERSIONS[1]]
@@ -70,21 +69,21 @@ VERSIONS_SLOWLY = [pytest.param("installed", marks=pytest.mark.slow), VERSIONS[1
 
 
 def children() -> list[str]:
-    """Return the command lines of all living processes below this one."""
+    """Return the command lines of all living descendants of this process."""
     below = {os.getpid()}
     found = []
-    for _ in range(4):  # deeper trees than that we do not grow
+    for _ in range(4):  # the process trees are no deeper than that
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit() or int(entry.name) in below:
                 continue
             try:
                 state, parent = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[:2]
-                words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                command_line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
             except OSError:
                 continue
             if int(parent) in below and state != "Z":
                 below.add(int(entry.name))
-                found.append(words)
+                found.append(command_line)
     return found
 
 
@@ -102,7 +101,7 @@ CLIPS = [
 """The clips of the demo's tables."""
 
 HOSTILE = "</script><script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{ 7*7 }}"
-"""Text that is code where a page, a script or a template takes it for such."""
+"""Text that a page, a script or a template would execute if it was not escaped."""
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

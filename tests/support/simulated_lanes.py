@@ -41,14 +41,14 @@ FACTS = MediaInfo("h264", 1280, 720, 25.0, 1500, 0.0, 60.0, 60.0)
 
 @dataclass(frozen=True)
 class Plot:
-    """What is going to happen to one video, with durations in seconds."""
+    """The scripted outcome of one video, with durations in seconds."""
 
     fetch: float = 60.0
     accept: float = 0.0
     cut: float = 60.0
     clips: int = 1
     fetch_failures: tuple[Reason, ...] = ()
-    """One for each attempt; the attempts after these go well."""
+    """One for each attempt; later attempts succeed."""
     advances: bool = False
     """Whether each failure leaves a part of the download that the next attempt continues."""
     message: str = "as in the plot"
@@ -57,13 +57,13 @@ class Plot:
     cut_failures: Mapping[int, Reason] = field(default_factory=dict)
     """By the clip's index."""
     encode_failures: tuple[Reason, ...] = ()
-    """One for each attempt to encode a clip; the attempts after these go well."""
+    """One for each attempt to encode a clip; later attempts succeed."""
     at_hand: bool | None = None
-    """Whether the raw that seems to be there is good; None where there is none."""
+    """Whether the apparently existing source video is valid; None where none exists."""
 
 
 class Gauge:
-    """Counts how many are inside at a time, and remembers the most."""
+    """Counts the concurrent users of a resource and their maximum."""
 
     def __init__(self) -> None:
         self.now = 0
@@ -80,7 +80,7 @@ class Gauge:
 
 
 class World:
-    """Lanes at work on plots: both protocols of the pipeline, with a diary of starts and ends."""
+    """Simulated lanes: both protocols of the pipeline, with a log of starts and ends."""
 
     def __init__(  # noqa: PLR0913 - what a test may want otherwise
         self,
@@ -108,19 +108,19 @@ class World:
         self.cleanup = cleanup
         """Seconds that ending a child takes."""
         self.asked: dict[str, int] = {}
-        """How often each video was asked for."""
+        """How often each video was extracted."""
         self.refuses_from = self.refuses_until = math.inf
-        """When YouTube refuses whoever begins to ask, in seconds."""
+        """The period in which YouTube blocks new requests, in seconds."""
         self.other_is_available = False
         """Whether YouTube still has a video that it had before."""
         self.unavailable_before: set[str] = set()
         """Videos that an earlier run found unavailable, long enough ago."""
         self.doubted: list[set[str]] = []
-        """The ids that prove nothing, each time another video is asked for."""
+        """The ids that prove nothing, for each check of another video."""
         self.removal = 0.0
         """Seconds that removing a private directory takes."""
         self.diary: list[tuple[float, str, str]] = []
-        self.told: list[Event] = []
+        self.emitted: list[Event] = []
         self.recorded: list[tuple[str, Reason]] = []
         self.downloads, self.encodes, self.directories, self.tasks = Gauge(), Gauge(), Gauge(), Gauge()
         self.record_trouble: Reason | None = None
@@ -129,13 +129,13 @@ class World:
         self.each_step: Callable[[], None] = lambda: None
         self.lanes = Lanes(anyio.CapacityLimiter(downloads), anyio.CapacityLimiter(encodes))
         pacing = Pacing(pace=pace, cool_down=cool_down)
-        self._entrance = partial(Throttle, self.lanes.network, self.lanes.encodes, pacing)
+        self._throttle = partial(Throttle, self.lanes.network, self.lanes.encodes, pacing)
         self._parts = partial(
             PipelineParts,
             lanes=self.lanes,
             keep_raw=keep_raw,
-            fetching=self,
-            cutting=self,
+            downloader=self,
+            encoder=self,
             private_directory=self.private_directory,
             record_failure=self.record_failure,
             backoff=backoff,
@@ -146,13 +146,13 @@ class World:
         """Run the pipeline and return how long it took."""
         begun = anyio.current_time()
         events = EventBus()
-        events.subscribe(self.told.append)
-        self.pipeline = Pipeline(self._parts(entrance=self._entrance(events), events=events))
+        events.subscribe(self.emitted.append)
+        self.pipeline = Pipeline(self._parts(throttle=self._throttle(events), events=events))
         await self.pipeline.run(self.works, finish)
         return anyio.current_time() - begun
 
     def run(self) -> float:
-        """Run the pipeline in virtual time, return how long it took, and see that nothing is left of it."""
+        """Run the pipeline in virtual time, return its duration, and check that no task is left."""
 
         async def alone() -> float:
             seconds = await self.go()
@@ -160,34 +160,34 @@ class World:
             return seconds
 
         seconds = virtual_time.run(alone)
-        self.nothing_is_left()
+        self.check_released()
         return seconds
 
-    def nothing_is_left(self) -> None:
-        """Check that every token, child and directory is given back."""
+    def check_released(self) -> None:
+        """Check that every token, child and directory is released."""
         assert self.lanes.network.borrowed_tokens == 0
         assert self.lanes.encodes.borrowed_tokens == 0
         assert self.downloads.now == self.encodes.now == self.directories.now == 0
 
     def times(self, what: str, who: str | None = None) -> list[float]:
-        """Return when something happened, at all or to one video or clip."""
+        """Return the times of an action, of all videos and clips or of one."""
         return [at for at, whats, whos in self.diary if whats == what and who in {None, whos}]
 
     def who(self, what: str) -> list[str]:
-        """Return to whom something happened, in order."""
+        """Return the videos or clips of an action, in order."""
         return [whos for _, whats, whos in self.diary if whats == what]
 
     def of(self, kind: type[E]) -> list[E]:
         """Return the events of one kind."""
-        return [event for event in self.told if isinstance(event, kind)]
+        return [event for event in self.emitted if isinstance(event, kind)]
 
     def note(self, what: str, who: str) -> None:
-        """Write into the diary."""
+        """Append to the log."""
         self.diary.append((anyio.current_time(), what, who))
         self.each_step()
 
     async def child(self, seconds: float, gauge: Gauge) -> None:
-        """Be a child process: take time, and some more to end when cancelled."""
+        """Simulate a child process: take time, and some more to end when cancelled."""
         with gauge:
             try:
                 await anyio.sleep(seconds)
@@ -203,13 +203,13 @@ class World:
         return self.plots[work.stem].at_hand is not None
 
     async def at_hand(self, work: VideoJob) -> Raw | None:
-        """Return that source video if it is good; looking takes a second."""
+        """Return that source video if it is valid; the check takes a second."""
         self.note("look", work.stem)
         await anyio.sleep(1)
         return self.raw(work) if self.plots[work.stem].at_hand else None
 
-    async def download(self, work: VideoJob, directory: Path, turn: Permit) -> Download:
-        """Take as long as the plot says, and fail as it says."""
+    async def download(self, work: VideoJob, directory: Path, permit: Permit) -> Download:
+        """Take the time of the plot, and fail as in the plot."""
         assert directory.name == work.stem
         self.note("fetch", work.stem)
         plot = self.plots[work.stem]
@@ -221,8 +221,8 @@ class World:
             raise Failure(Reason.REFUSED, "as YouTube does now")
         if not fails:
             await self.child(plot.fetch / 10, self.downloads)
-            turn.available()
-            turn.answered()
+            permit.available()
+            permit.succeeded()
             await self.child(plot.fetch - plot.fetch / 10, self.downloads)
         else:
             await self.child(plot.fetch, self.downloads)
@@ -246,7 +246,7 @@ class World:
         return work.stem in self.unavailable_before
 
     async def accept(self, work: VideoJob, arrived: Download) -> Raw:
-        """Check the download: take as long as the plot says, and fail as it says."""
+        """Check the download: take the time of the plot, and fail as in the plot."""
         assert self.directories.now, "the private directory is still needed"
         self.note("accept", work.stem)
         plot = self.plots[work.stem]
@@ -256,12 +256,12 @@ class World:
         return self.raw(work)
 
     async def discard(self, work: VideoJob, raw: Raw) -> None:
-        """Note that the source video is discarded."""
+        """Log that the source video is discarded."""
         assert raw.path.name == work.stem
         self.note("discard", work.stem)
 
     async def let_go(self, work: VideoJob, *, keep: bool) -> None:
-        """Note that the source video is removed, unless it is kept."""
+        """Log that the source video is deleted, unless it is kept."""
         if keep:
             return
         self.note("let_go", work.stem)
@@ -275,7 +275,7 @@ class World:
     # The encode lane.
 
     async def cut(self, clip: Clip, raw: Raw) -> None:
-        """Encode a clip: take as long as the plot says, and fail as it says."""
+        """Encode a clip: take the time of the plot, and fail as in the plot."""
         assert raw.path.name == clip.video.stem
         self.note("cut", clip.stem)
         self.tasks.now = len(asyncio.all_tasks())
@@ -304,7 +304,7 @@ class World:
                     await anyio.sleep(self.removal)
 
     async def record_failure(self, work: VideoJob, failure: Failure) -> None:
-        """Note the reason for each clip."""
+        """Log the reason for each clip."""
         if self.record_trouble is not None:
             raise Failure(self.record_trouble)
         await checkpoint()

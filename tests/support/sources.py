@@ -1,6 +1,6 @@
-"""Source videos of unusual shapes: how each is drawn, and what its clip has to show, or why it is refused.
+"""Source videos of unusual shapes: how each is rendered, and its expected clip or refusal.
 
-The unit tests of the encode lane take some of them, and `benchmarks/exactness.py` takes all of them.
+The unit tests of the encode lane use some of them, and `benchmarks/exactness.py` uses all of them.
 """
 
 from __future__ import annotations
@@ -37,46 +37,46 @@ WMV = "-pix_fmt yuv420p -c:v wmv2 -q:v 3"
 THEORA = "-c:v libtheora -q:v 9 -g 50"
 MPEG2 = "-pix_fmt yuv420p -c:v mpeg2video -q:v 3 -bf 2 -g 25"
 AUDIO_FIRST = 0.023222
-"""Seconds by which FFmpeg's AAC begins earlier than the frames, in ticks of MPEG-TS."""
+"""Seconds by which FFmpeg's AAC starts earlier than the frames, in ticks of MPEG-TS."""
 MP3_LATE = 1105 / 44100
-"""Seconds by which the encoder of MP3 delays audio, where the container does not say so."""
+"""Seconds by which the MP3 encoder delays audio, where the container does not declare it."""
 WMV_FIRST = 0.046
-"""The same of its WMA, in ticks of ASF."""
+"""The same for its WMA, in ticks of ASF."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A source video, the interval of its clip, and what is due."""
+    """A source video, the interval of its clip, and the expected result."""
 
     draw: Draw
     start: float
     end: float
     refused: Reason | None = None
-    """Why there is no clip."""
+    """The reason for the refusal."""
     words: str = ""
-    """What the message of a refusal contains; ``ID`` stands for the video's id."""
+    """A part of the refusal's message; ``ID`` stands for the video's id."""
     settings: Mapping[str, object] = field(default_factory=dict)
     """Options of the run."""
     levels: tuple[float, ...] = LEVELS
-    """Brightness and colour of the clip's first frame, as `shapes.look` measures them."""
+    """Luma and chroma of the clip's first frame, as `shapes.look` measures them."""
     last_levels: tuple[float, ...] | None = None
     """Those of its last frame, if they differ."""
     metadata: Mapping[str, object] = field(default_factory=dict)
-    """Some of what is recorded of the clip."""
+    """Some of the clip's metadata."""
     files: Mapping[str, str] = field(default_factory=dict)
-    """Names of its files among the user's own, if there are several; ``ID`` stands for the id."""
+    """Names of its files among the user's videos, if there are several; ``ID`` stands for the id."""
 
 
 # Frames
 
 
-def encoded(name: str, words: str, *, audio: str = "aac", **more: object) -> Draw:
-    """Return what draws a video with an encoder's options."""
-    return lambda directory: Shape(shapes.plain(directory, name, words, audio=audio), **more)  # type: ignore[arg-type]
+def encoded(name: str, arguments: str, *, audio: str = "aac", **more: object) -> Draw:
+    """Return a function that renders a video with an encoder's options."""
+    return lambda directory: Shape(shapes.plain(directory, name, arguments, audio=audio), **more)  # type: ignore[arg-type]
 
 
 def copied(name: str, source: Draw, before: str, behind: str = "", **more: object) -> Draw:
-    """Return what puts another video's streams into another file."""
+    """Return a function that copies another video's streams into another file."""
 
     def draw(directory: Path) -> Shape:
         shape = source(directory)
@@ -86,58 +86,60 @@ def copied(name: str, source: Draw, before: str, behind: str = "", **more: objec
     return draw
 
 
-def picked(name: str, pick: str, numbers: range | list[int], words: str = B_FRAMES, **more: object) -> Draw:
-    """Return what draws a video of some of the frames; `pick` is an expression of ``n``."""
+def picked(
+    name: str, pick: str, numbers: range | list[int], arguments: str = B_FRAMES, **more: object
+) -> Draw:
+    """Return a function that renders a video of selected frames; `pick` is an expression of ``n``."""
 
     def draw(directory: Path) -> Shape:
-        path = shapes.plain(directory, name, words, pick=pick)
+        path = shapes.plain(directory, name, arguments, pick=pick)
         return Shape(path, numbers, **more)  # type: ignore[arg-type]
 
     return draw
 
 
-def gap(name: str, first: int, last: int, words: str = B_FRAMES, **more: object) -> Draw:
-    """Return what draws a video without the frames from `first` up to `last`."""
+def gap(name: str, first: int, last: int, arguments: str = B_FRAMES, **more: object) -> Draw:
+    """Return a function that renders a video without the frames from `first` up to `last`."""
     numbers = [number for number in range(FRAMES) if not first <= number <= last]
-    return picked(name, f"lt(n\\,{first})+gt(n\\,{last})", numbers, words, **more)
+    return picked(name, f"lt(n\\,{first})+gt(n\\,{last})", numbers, arguments, **more)
 
 
-def slides(name: str, words: str = H264, **more: object) -> Draw:
-    """Return what draws a slide show: a new frame every two seconds."""
-    return picked(name, "not(mod(n\\,50))", range(0, FRAMES, 50), words, **more)
+def slides(name: str, arguments: str = H264, **more: object) -> Draw:
+    """Return a function that renders a slide show: a new frame every two seconds."""
+    return picked(name, "not(mod(n\\,50))", range(0, FRAMES, 50), arguments, **more)
 
 
-def varying(name: str, words: str = B_FRAMES) -> Draw:
-    """Return what draws a video of a varying frame rate."""
+def varying(name: str, arguments: str = B_FRAMES) -> Draw:
+    """Return a function that renders a video with a variable frame rate."""
     numbers = [number for number in range(FRAMES) if number * 7 % 11 < 6]
-    return picked(name, "lt(mod(n*7\\,11)\\,6)", numbers, words)
+    return picked(name, "lt(mod(n*7\\,11)\\,6)", numbers, arguments)
 
 
 def fragments(directory: Path) -> Shape:
-    """Draw a video as YouTube serves it: in fragments, without an edit list, so that B-frames delay it."""
+    """Render a video as YouTube serves it: fragmented, without an edit list, so that B-frames delay it."""
     numbers = shapes.draw_numbers(directory)
-    words = f"{numbers} {B_FRAMES} -movflags +dash+global_sidx fragments.mp4"
-    media.ffmpeg(directory, f"-v error {words}")
+    arguments = f"{numbers} {B_FRAMES} -movflags +dash+global_sidx fragments.mp4"
+    media.ffmpeg(directory, f"-v error {arguments}")
     return Shape(directory / "fragments.mp4", begins=0.08, sound=False)
 
 
 def live(directory: Path) -> Shape:
-    """Draw a WebM file as a live encoder writes it: without an index and without a duration."""
+    """Render a WebM file as a live encoder writes it: without an index and without a duration."""
     numbers, beeps = shapes.draw_numbers(directory), shapes.draw_beeps(directory)
-    words = f"{numbers} {beeps} {VP9} -c:a libopus -live 1 -f webm live.webm"
-    media.ffmpeg(directory, f"-v error {words}")
+    arguments = f"{numbers} {beeps} {VP9} -c:a libopus -live 1 -f webm live.webm"
+    media.ffmpeg(directory, f"-v error {arguments}")
     return Shape(directory / "live.webm")
 
 
 def offset(
-    name: str, before_video: str = "", before_audio: str = "", words: str = B_FRAMES, **more: object
+    name: str, before_video: str = "", before_audio: str = "", arguments: str = B_FRAMES, **more: object
 ) -> Draw:
-    """Return what draws a video whose streams begin at different times."""
+    """Return a function that renders a video whose streams start at different times."""
 
     def draw(directory: Path) -> Shape:
         numbers, beeps = shapes.draw_numbers(directory), shapes.draw_beeps(directory)
         media.ffmpeg(
-            directory, f"-v error {before_video} {numbers} {before_audio} {beeps} {words} -c:a aac {name}"
+            directory, f"-v error {before_video} {numbers} {before_audio} {beeps} {arguments} -c:a aac {name}"
         )
         return Shape(directory / name, **more)  # type: ignore[arg-type]
 
@@ -147,68 +149,68 @@ def offset(
 # Geometry
 
 
-def larger(name: str, words: str = H264, width: int = 640, height: int = 480) -> Draw:
-    """Return what draws a larger video."""
+def larger(name: str, arguments: str = H264, width: int = 640, height: int = 480) -> Draw:
+    """Return a function that renders a larger video."""
 
     def draw(directory: Path) -> Shape:
         numbers, beeps = shapes.draw_numbers(directory, width, height), shapes.draw_beeps(directory)
-        media.ffmpeg(directory, f"-v error {numbers} {beeps} {words} -c:a aac {name}")
+        media.ffmpeg(directory, f"-v error {numbers} {beeps} {arguments} -c:a aac {name}")
         return Shape(directory / name, width=width, height=height)
 
     return draw
 
 
 def cropped(shape: Shape, left: int, top: int, width: int, height: int) -> Shape:
-    """Return a shape of which some part is shown."""
+    """Return a shape of which only a part is displayed."""
     edges = tuple(edge - by for edge, by in zip(shape.edges, (left, top, left, top), strict=True))
     return replace(shape, width=width, height=height, outline=edges)  # type: ignore[arg-type]
 
 
 def clap(directory: Path) -> Shape:
-    """Draw a video of which the MP4 container shows 600x400."""
+    """Render a video of which the MP4 container displays 600x400."""
     shape = larger("clap.mp4")(directory)
     shapes.with_clap(shape.path, 600, 400, right=6, down=-10)
     return cropped(shape, 26, 30, 600, 400)
 
 
 def turned(directory: Path) -> Shape:
-    """Draw a video that the container has turned."""
+    """Render a video that the container rotates."""
     return copied("turned.mp4", encoded("upright.mp4", B_FRAMES), "-display_rotation 90", turned=True)(
         directory
     )
 
 
 def pixel_crop(directory: Path) -> Shape:
-    """Draw a video of which the Matroska container shows 600x400."""
+    """Render a video of which the Matroska container displays 600x400."""
     shape = copied("pixel_crop.mkv", larger("uncropped.mp4"), "", "-aspect 5:4")(directory)
     shapes.with_pixel_crop(shape.path, left=14, right=26, bottom=80)
     return cropped(shape, 14, 0, 600, 400)
 
 
 def in_the_stream(directory: Path) -> Shape:
-    """Draw a video of which the H.264 stream itself shows 600x400."""
+    """Render a video of which the H.264 stream itself displays 600x400."""
     cropping = "crop_left=20:crop_right=20:crop_top=48:crop_bottom=32"
-    words = f"-bsf:v h264_metadata={cropping}"
+    arguments = f"-bsf:v h264_metadata={cropping}"
     return cropped(
-        copied("in_the_stream.mp4", larger("uncropped.mp4"), "", words)(directory), 20, 48, 600, 400
+        copied("in_the_stream.mp4", larger("uncropped.mp4"), "", arguments)(directory), 20, 48, 600, 400
     )
 
 
 def stretched(directory: Path) -> Shape:
-    """Draw a video whose pixels are wider than high."""
+    """Render a video with pixels that are wider than high."""
     path = shapes.plain(directory, "stretched.mp4", f"-vf setsar=4/3 {H264}")
     return Shape(path, width=round(WIDTH * 4 / 3))
 
 
-def resized(name: str, words: str, part: int | None) -> Draw:
-    """Return what draws a video that changes its size after 4 s; `part` is the one whose geometry counts."""
+def resized(name: str, arguments: str, part: int | None) -> Draw:
+    """Return a function that renders a video with another size after 4 s; `part` selects its geometry."""
     sizes = ((640, 480), (320, 240))
 
     def draw(directory: Path) -> Shape:
         ending = name.rpartition(".")[2]
         for number, size in enumerate(sizes):
             numbers = f"-ss {4 * number} {shapes.draw_numbers(directory, *size)} -t 4"
-            media.ffmpeg(directory, f"-v error {numbers} {words} part{number}.{ending}")
+            media.ffmpeg(directory, f"-v error {numbers} {arguments} part{number}.{ending}")
         shapes.joined(directory, name, f"part0.{ending}", f"part1.{ending}")
         width, height = sizes[part or 0]
         return Shape(directory / name, width=width, height=height, sound=False)
@@ -220,22 +222,22 @@ def resized(name: str, words: str, part: int | None) -> Draw:
 
 
 def recoloured(directory: Path) -> Shape:
-    """Draw a video that declares other colours from its fifth second on."""
+    """Render a video that declares other colours from its fifth second on."""
     numbers = shapes.draw_numbers(directory)
     for part, tags in enumerate(("bt709", "smpte170m")):
         declared = f"color_primaries={tags}:color_trc={tags}:colorspace={tags}"
-        words = f"{numbers} -ss {4 * part} -t 4 -vf setparams={declared} {H264} coloured{part}.mp4"
-        media.ffmpeg(directory, f"-v error {words}")
+        arguments = f"{numbers} -ss {4 * part} -t 4 -vf setparams={declared} {H264} coloured{part}.mp4"
+        media.ffmpeg(directory, f"-v error {arguments}")
     path = shapes.joined(directory, "recoloured.mp4", "coloured0.mp4", "coloured1.mp4")
     return Shape(path, sound=False)
 
 
 def repixeled(directory: Path) -> Shape:
-    """Draw a video whose frames have more samples of colour from its fifth second on."""
+    """Render a video whose frames have more chroma samples from its fifth second on."""
     numbers = shapes.draw_numbers(directory)
     for part, pixels in enumerate(("yuv420p", "yuv444p")):
-        words = H264.replace("yuv420p", pixels)
-        media.ffmpeg(directory, f"-v error {numbers} -ss {4 * part} -t 4 {words} pixels{part}.mp4")
+        arguments = H264.replace("yuv420p", pixels)
+        media.ffmpeg(directory, f"-v error {numbers} -ss {4 * part} -t 4 {arguments} pixels{part}.mp4")
     path = shapes.joined(directory, "repixeled.mp4", "pixels0.mp4", "pixels1.mp4")
     return Shape(path, sound=False)
 
@@ -245,18 +247,18 @@ SDR_10 = (
     "-vf format=yuv420p10le,setparams=color_primaries=bt2020:color_trc=bt2020-10:colorspace=bt2020nc:range=tv"
 )
 NITS = (0.1, 203.0)
-"""Brightness of what is dark and light where a video has high dynamic range."""
+"""Luminance of dark and light areas in videos with high dynamic range."""
 
 
 def pq(nits: float) -> float:
-    """Return the signal of SMPTE ST 2084 for a brightness, from 0 to 1."""
+    """Return the signal of SMPTE ST 2084 for a luminance, from 0 to 1."""
     m1, m2, c1, c2, c3 = 2610 / 16384, 2523 / 32, 3424 / 4096, 2413 / 128, 2392 / 128
     light = math.pow(nits / 10000, m1)
     return math.pow((c1 + c2 * light) / (1 + c3 * light), m2)
 
 
 def hlg(nits: float) -> float:
-    """Return the signal of ARIB STD-B67 for the brightness of a display of 1000 nits, from 0 to 1."""
+    """Return the signal of ARIB STD-B67 for the luminance of a display of 1000 nits, from 0 to 1."""
     scene = math.pow(nits / 1000, 1 / 1.2)
     if scene <= 1 / 12:
         return math.sqrt(3 * scene)
@@ -265,11 +267,11 @@ def hlg(nits: float) -> float:
 
 
 PEAK = 1000
-"""Nits for which ffmpeg's tonemap makes room where the video does not say how bright it is."""
+"""Peak luminance that ffmpeg's tonemap assumes where the video does not declare it, in nits."""
 
 
 def mapped(nits: float) -> float:
-    """Return the code of 8 bits in limited range that a brightness should get: Hable's curve, gamma 2.4."""
+    """Return the expected 8-bit code in limited range for a luminance: Hable's curve, gamma 2.4."""
 
     def curve(light: float) -> float:
         above = light * (light * 0.15 + 0.05) + 0.004
@@ -278,8 +280,8 @@ def mapped(nits: float) -> float:
     return 16 + 219 * math.pow(curve(nits / 100) / curve(PEAK / 100), 1 / 2.4)
 
 
-def hdr_words(transfer: str, matrix: str = "bt2020nc") -> str:
-    """Return the words that bring the drawing to high dynamic range, without colours."""
+def hdr_arguments(transfer: str, matrix: str = "bt2020nc") -> str:
+    """Return the arguments that convert the drawing to high dynamic range, without colours."""
     dark, light = (round(64 + 876 * (pq if transfer == "smpte2084" else hlg)(nits)) for nits in NITS)
     codes = f"y='if(gt(val,500),{light},{dark})':u=512:v=512"
     tags = f"color_primaries=bt2020:color_trc={transfer}:colorspace={matrix}:range=tv"
@@ -287,10 +289,10 @@ def hdr_words(transfer: str, matrix: str = "bt2020nc") -> str:
 
 
 def dolby_vision(name: str, profile: int, compatibility: int) -> Draw:
-    """Return what draws a video whose container declares Dolby Vision."""
+    """Return a function that renders a video whose container declares Dolby Vision."""
 
     def draw(directory: Path) -> Shape:
-        path = shapes.plain(directory, name, hdr_words("smpte2084"))
+        path = shapes.plain(directory, name, hdr_arguments("smpte2084"))
         shapes.with_dolby_vision(path, profile, compatibility)
         return Shape(path)
 
@@ -301,7 +303,7 @@ HDR_LEVELS = (*map(mapped, NITS), 128, 128)
 
 
 def in_bt709(levels: tuple[float, ...]) -> tuple[float, ...]:
-    """Return what colours in the matrix of BT.601 are in that of BT.709."""
+    """Convert colours from the matrix of BT.601 to that of BT.709."""
     ground, light, blue, red = levels
     y, pb, pr = (ground - 16) / 219, (blue - 128) / 224, (red - 128) / 224
     r, b = y + 1.402 * pr, y + 1.772 * pb
@@ -314,26 +316,26 @@ def in_bt709(levels: tuple[float, ...]) -> tuple[float, ...]:
 
 
 def cover_art(ending: str) -> Draw:
-    """Return what draws a video whose first video stream is a picture of its cover."""
+    """Return a function that renders a video whose first video stream is its cover image."""
 
     def draw(directory: Path) -> Shape:
         shapes.plain(directory, "film.mp4", H264)
         media.ffmpeg(directory, "-v error -i film.mp4 -frames:v 1 cover.png")
-        words = (
+        arguments = (
             f"-i cover.png -i film.mp4 -map 0 -map 1 -c copy -disposition:v:0 attached_pic cover_art.{ending}"
         )
         if ending == "mkv":
-            words = (
+            arguments = (
                 "-i film.mp4 -map 0 -c copy -attach cover.png -metadata:s:t mimetype=image/png cover_art.mkv"
             )
-        media.ffmpeg(directory, f"-v error {words}")
+        media.ffmpeg(directory, f"-v error {arguments}")
         return Shape(directory / f"cover_art.{ending}")
 
     return draw
 
 
 def two_videos(ending: str) -> Draw:
-    """Return what draws a video of two video streams, of which the second is the default."""
+    """Return a function that renders a video with two video streams, of which the second is the default."""
 
     def draw(directory: Path) -> Shape:
         numbers, beeps = shapes.draw_numbers(directory), shapes.draw_beeps(directory)
@@ -346,7 +348,7 @@ def two_videos(ending: str) -> Draw:
 
 
 def two_audios(name: str, dispositions: tuple[str, str] = ("0", "default")) -> Draw:
-    """Return what draws a video with two audio streams, of which the second has the beeps."""
+    """Return a function that renders a video with two audio streams, of which the second has the beeps."""
 
     def draw(directory: Path) -> Shape:
         numbers, beeps = shapes.draw_numbers(directory), shapes.draw_beeps(directory)
@@ -359,7 +361,7 @@ def two_audios(name: str, dispositions: tuple[str, str] = ("0", "default")) -> D
 
 
 def two_files(sound: str) -> Draw:
-    """Return what draws a video without audio, and its audio in a file of its own."""
+    """Return a function that renders a video without audio, and its audio in a separate file."""
 
     def draw(directory: Path) -> Shape:
         numbers, beeps = shapes.draw_numbers(directory), shapes.draw_beeps(directory)
@@ -380,11 +382,11 @@ EDITED = copied("edited.mp4", PLAIN, "-ss 1.1", begins=-1.12, later=0.02, number
 BESIDE = {"silent.mp4": "A film [ID].f137.mp4", "beeps.m4a": "A film [ID].f140.m4a"}
 
 
-# Files that are damaged
+# Damaged files
 
 
 def spoilt(name: str, source: Draw, spoil: Callable[[bytes], bytes]) -> Draw:
-    """Return what draws a video and spoils its file."""
+    """Return a function that renders a video and damages its file."""
 
     def draw(directory: Path) -> Shape:
         shape = source(directory)
@@ -401,7 +403,7 @@ def half(content: bytes) -> bytes:
 
 
 def scrambled(first: float, last: float) -> Callable[[bytes], bytes]:
-    """Return what puts zeros in the place of some part of a file."""
+    """Return a function that overwrites a part of a file with zeros."""
 
     def spoil(content: bytes) -> bytes:
         begin, end = int(len(content) * first), int(len(content) * last)
@@ -416,7 +418,7 @@ BOTH_SIZES = "the frames are 640x480 until 4.00 s and 320x240 after that"
 TONE_MAPPED = {"tone_mapped": "smpte2084"}
 
 SOURCES: dict[str, Source] = {
-    # Plain files, each of another container or codec
+    # Ordinary files, each with another container or codec
     "H.264 with B-frames in MP4": Source(encoded("plain.mp4", B_FRAMES), 2.01, 5.03),
     "H.264 with B-frames in Matroska": Source(encoded("plain.mkv", B_FRAMES), 2.01, 5.03),
     "H.264 in fragments, from the beginning": Source(fragments, 0, 3),
@@ -441,7 +443,7 @@ SOURCES: dict[str, Source] = {
     "MPEG-2 in MPEG-PS": Source(encoded("mpeg2.mpg", MPEG2, audio="mp2"), 2, 5),
     "WMV 8 in ASF": Source(encoded("wmv2.wmv", WMV, audio="wmav2", begins=WMV_FIRST), 2, 5),
     "Theora in Ogg": Source(encoded("theora.ogv", THEORA, audio="libvorbis"), 2, 5),
-    # Where decoding can begin
+    # Start of decoding
     "intra refresh": Source(encoded("refresh.mp4", INTRA_REFRESH), 2, 5),
     "intra refresh, between two recovery points": Source(encoded("refresh.mp4", INTRA_REFRESH), 5.3, 7.8),
     "intra refresh in Matroska": Source(encoded("refresh.mkv", INTRA_REFRESH), 2, 5),
@@ -450,7 +452,7 @@ SOURCES: dict[str, Source] = {
     "open GOP in MP4": Source(encoded("open.mp4", OPEN), 2, 5),
     "open GOP in Matroska": Source(encoded("open.mkv", OPEN), 2, 5),
     "open GOP in MPEG-TS": Source(encoded("open.ts", OPEN, begins=AUDIO_FIRST), 2, 5),
-    # Time lines
+    # Timelines
     "an edit list": Source(EDITED, 1, 4),
     "frames at varying distances": Source(varying("varying.mp4"), 2, 5),
     "frames at varying distances in Matroska": Source(varying("varying.mkv"), 2, 5),
@@ -501,17 +503,17 @@ SOURCES: dict[str, Source] = {
     "10 bits": Source(encoded("ten.mp4", f"{SDR_10} {H264_10}"), 2, 5),
     "4:4:4": Source(encoded("samples.mp4", H264.replace("yuv420p", "yuv444p")), 2, 5),
     "HDR10 (PQ)": Source(
-        encoded("pq.mp4", hdr_words("smpte2084")), 2, 5, levels=HDR_LEVELS, metadata=TONE_MAPPED
+        encoded("pq.mp4", hdr_arguments("smpte2084")), 2, 5, levels=HDR_LEVELS, metadata=TONE_MAPPED
     ),
     "HLG": Source(
-        encoded("hlg.mp4", hdr_words("arib-std-b67")),
+        encoded("hlg.mp4", hdr_arguments("arib-std-b67")),
         2,
         5,
         levels=HDR_LEVELS,
         metadata={"tone_mapped": "arib-std-b67"},
     ),
     "PQ, --hdr refuse": Source(
-        encoded("pq.mp4", hdr_words("smpte2084")),
+        encoded("pq.mp4", hdr_arguments("smpte2084")),
         2,
         5,
         UNSUPPORTED,
@@ -519,7 +521,11 @@ SOURCES: dict[str, Source] = {
         settings={"hdr": Hdr.REFUSE},
     ),
     "PQ with constant luminance": Source(
-        encoded("constant.mp4", hdr_words("smpte2084", "bt2020c")), 2, 5, UNSUPPORTED, "constant luminance"
+        encoded("constant.mp4", hdr_arguments("smpte2084", "bt2020c")),
+        2,
+        5,
+        UNSUPPORTED,
+        "constant luminance",
     ),
     "Dolby Vision 8.1": Source(
         dolby_vision("dolby8.mp4", 8, 1), 2, 5, levels=HDR_LEVELS, metadata=TONE_MAPPED
@@ -605,4 +611,4 @@ SHAPES = {
         "cover art in MP4",
     }
 }
-"""Those that unit tests use: name, to what draws it and the interval of the clip."""
+"""Those that unit tests use: name, to the function that renders it and the interval of the clip."""

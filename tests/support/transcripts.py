@@ -1,4 +1,4 @@
-"""What yt-dlp prints, by the reason that it means."""
+"""Output of yt-dlp, by the reason that it means."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ HINT = (
     "yt-dlp/yt-dlp/wiki/Extractors#exporting-youtube-cookies  for tips on effectively exporting YouTube "
     "cookies"
 )
-"""What yt-dlp appends to whatever asks to sign in (extractor/youtube/_base.py)."""
+"""yt-dlp's suffix of all messages that ask the user to sign in (extractor/youtube/_base.py)."""
 FROM_YOUTUBE = """== refused
 ERROR: [youtube] CPCoMyuBRM0: Sign in to confirm you’re not a bot. {hint}
 == refused
@@ -207,7 +207,7 @@ ERROR: [youtube] CPCoMyuBRM0: Unable to download API page: [Errno 97] Address fa
 == certificate
 ERROR: [youtube] CPCoMyuBRM0: Unable to download API page: Failed to perform, curl: (60) SSL certificate problem: unable to get local issuer certificate.
 """  # noqa: E501, RUF001 - quoted as printed
-"""YouTube's own reasons, as extractor/youtube/_video.py hands them on."""
+"""YouTube's own reasons, as extractor/youtube/_video.py passes them on."""
 FROM_YT_DLP = """== drm
 ERROR: [youtube] CPCoMyuBRM0: This video is DRM protected
 == format_unavailable
@@ -310,7 +310,7 @@ ERROR: [youtube] CPCoMyuBRM0: Cannot identify player 'https://www.youtube.com/s/
 == format_unavailable
 ERROR: This format is DRM protected; Try selecting another format with --format or add --check-formats to automatically fallback to the next best format
 """  # noqa: E501 - quoted as printed
-"""yt-dlp's own words, as it prints them against a loopback server or without a network."""
+"""yt-dlp's own messages, as printed against a loopback server or without a network."""
 TOGETHER = """== refused
 WARNING: [youtube] CPCoMyuBRM0: Unable to download API page: HTTP Error 429: Too Many Requests
 ERROR: [youtube] CPCoMyuBRM0: Failed to extract any player response; please report this issue on  https://github.com/yt-dlp/yt-dlp/issues?q= , filling out the appropriate issue template. Confirm you are on the latest version using  yt-dlp -U
@@ -462,14 +462,14 @@ WARNING: [youtube] CPCoMyuBRM0: Unable to download API page: HTTP Error 403: For
 WARNING: Only images are available for download. use --list-formats to see them
 ERROR: [youtube] CPCoMyuBRM0: Requested format is not available. Use --list-formats for a list of available formats
 """  # noqa: E501 - quoted as printed
-"""Several lines at once, of which one knows best."""
+"""Several lines at once, of which one decides."""
 
 
 def transcripts(text: str) -> list[tuple[Reason, str]]:
-    """Read what was printed, each piece under a line with the reason that it means."""
+    """Parse printed output, each piece under a line with the reason that it means."""
     text = text.replace("{hint}", HINT).replace("{cr}", "\r")
     pieces = (piece.partition("\n") for piece in f"\n{text}".split("\n== ")[1:])
-    return [(Reason(reason), words.rstrip("\n")) for reason, _, words in pieces]
+    return [(Reason(reason), output.rstrip("\n")) for reason, _, output in pieces]
 
 
 TABLES = ("STATED", "SYSTEMIC", "CLIENT", "TRANSPORT", "REASONLESS", "SYMPTOMS")

@@ -12,7 +12,7 @@ import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from loading import write_tables
+from load_runs import write_tables
 from shared import video_job
 
 import hdtf_async
@@ -35,7 +35,7 @@ from hdtf_async.core.exceptions import OptionsError
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.shards import Shard
 from hdtf_async.output import locks
-from hdtf_async.output.directory import opened
+from hdtf_async.output.directory import open_directory
 from hdtf_async.output.journal import JournalIndex
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def test_a_worker_is_told_what_is_known_of_its_video_and_of_no_other(tmp_path: P
         {"type": "failed", "clip": f"RD_Speaker{number}_001", "reason": "private"} for number in (0, 1)
     ]
     for record in records:
-        known.take(record)
+        known.add(record)
     assert known_of(video_job(0), known) == records[::2]
     assert known_of(video_job(0, clips=1), known) == [records[0], records[2]]
     assert known_of(video_job(2), known) == []
@@ -339,10 +339,10 @@ async def test_a_run_waits_for_workers_whose_driver_was_killed(
     left.touch()
     lock = locks.worker_lock(left)
     with pytest.raises(BusyError, match="1 cluster workers are still running"):
-        async with opened(tmp_path):
+        async with open_directory(tmp_path):
             pass
     os.close(lock)
-    async with opened(tmp_path):
+    async with open_directory(tmp_path):
         assert not left.parent.exists()
 
 
@@ -356,14 +356,14 @@ def test_the_lane_is_told_closed_once_it_is_closed_everywhere() -> None:
     all_of_them.subscribe(told.append)
     one, other = (Hired(key, key, queue=Mock()) for key in "ab")
     as_one = AsOne(all_of_them)
-    closed, opened = events.LaneClosed(Reason.REFUSED, "robot", 9.0, 0), events.LaneOpened(9.0)
+    closed, open_directory = events.LaneClosed(Reason.REFUSED, "robot", 9.0, 0), events.LaneOpened(9.0)
     for worker, event, tells in (
         (one, closed, False),
-        (one, opened, False),
+        (one, open_directory, False),
         (one, closed, False),
         (other, closed, True),
-        (one, opened, True),
-        (other, opened, False),
+        (one, open_directory, True),
+        (other, open_directory, False),
         (one, events.EncodeStarted("RD_a_000", 1.0), True),
         (other, events.EncodeStarted("RD_b_000", 1.0), True),
         (one, events.ClipDone("RD_a_000", "RD_a_000.mp4", 1.0, 2, 3.0, 0.0), True),

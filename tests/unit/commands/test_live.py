@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 import anyio
-import full
+import full_mock_client
 import pytest
-from full import FILM, H264
+from full_mock_client import FILM, H264
 from scenarios import says, status, unavailable
 from shared import VERSIONS, children, exported
 
@@ -53,7 +53,7 @@ SECRET = re.compile(r"https?://|googlevideo|127\.0\.0\.1|\bsig=|\bexpire=|\bei=|
 async def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One film, under several ids."""
     directory = tmp_path_factory.mktemp("live")
-    await full.draw(directory, [SECOND, FORBIDDEN, LIES, OVER_HLS])
+    await full_mock_client.draw(directory, [SECOND, FORBIDDEN, LIES, OVER_HLS])
     return directory
 
 
@@ -81,7 +81,7 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def options_for(mock: demo.FullMock, directory: Path, ids: Mapping[str, str], **others: Any) -> Options:
     """Return the options of a user whose tables contain these ids, with the mock as proxy."""
-    full.write_tables(directory / "tables", ids)
+    full_mock_client.write_tables(directory / "tables", ids)
     args = tuple(shlex.split(mock.yt_dlp_args))
     return Options(source=directory / "tables", proxy=mock.proxy, yt_dlp_args=args, **others)
 
@@ -183,7 +183,7 @@ async def test_a_video_only_offered_over_hls_is_a_warning(mock: demo.FullMock, t
 
 async def test_an_unresolvable_host_is_named(tmp_path: Path) -> None:
     """As without a network; here the proxy's."""
-    full.write_tables(tmp_path / "tables", {"One": FILM.youtube_id, "Two": SECOND})
+    full_mock_client.write_tables(tmp_path / "tables", {"One": FILM.youtube_id, "Two": SECOND})
     options = Options(source=tmp_path / "tables", proxy="http://nowhere.invalid:3128")
     (sign,) = await live.examine(options)
     assert (sign.verdict, sign.words) == (Status.WRONG, "cannot resolve nowhere.invalid")
@@ -195,13 +195,13 @@ async def test_an_unresponsive_network_ends_at_the_deadline(
 ) -> None:
     """Connections are accepted, and no data arrives; no child process is left."""
     monkeypatch.setattr(live, "DEADLINE", 2.0)
-    full.write_tables(tmp_path / "tables", {"One": FILM.youtube_id, "Two": SECOND})
+    full_mock_client.write_tables(tmp_path / "tables", {"One": FILM.youtube_id, "Two": SECOND})
     with socket.create_server(("127.0.0.1", 0)) as silent:
         proxy = f"http://127.0.0.1:{silent.getsockname()[1]}"
         (sign,) = await live.examine(Options(source=tmp_path / "tables", proxy=proxy))
     assert (sign.verdict, sign.reason) == (Status.WRONG, Reason.TIMED_OUT)
     assert "not finished after 2 s" in sign.words
-    assert not [words for words in children() if "yt_dlp" in words]
+    assert not [command_line for command_line in children() if "yt_dlp" in command_line]
 
 
 @pytest.mark.usefixtures("no_children")
@@ -219,25 +219,25 @@ async def test_the_command_prints_no_urls_and_no_signed_parameters(
 ) -> None:
     """Neither on stdout nor on stderr, with cookies; the exit code is that of `doctor`."""
     options = options_for(mock, tmp_path, {"Two": SECOND})
-    words = [sys.executable, "-c", AT_ONCE, "doctor", "--live", "--source", str(options.source)]
-    words += [
+    command = [sys.executable, "-c", AT_ONCE, "doctor", "--live", "--source", str(options.source)]
+    command += [
         "--proxy",
         mock.proxy,
         "--cookies",
-        str(full.signed_in_at(tmp_path)),
+        str(full_mock_client.signed_in_at(tmp_path)),
         f"--yt-dlp-args={mock.yt_dlp_args}",
     ]
     before = len(await mock.requests())
     ended = await anyio.run_process(
-        [*words, *(["--json"] if as_json else [])], env={**os.environ, **mock.environment}, check=False
+        [*command, *(["--json"] if as_json else [])], env={**os.environ, **mock.environment}, check=False
     )
     out, err = ended.stdout.decode(), ended.stderr.decode()
     assert ended.returncode == ExitCode.DONE, out + err
     assert "Asking YouTube for RD_Two (secondFilm1)" in err
     if as_json:
-        told = json.loads(out)
-        by_subject = {sign["subject"]: sign for sign in told["signs"]}
-        assert told["ready"] is True
+        report = json.loads(out)
+        by_subject = {sign["subject"]: sign for sign in report["signs"]}
+        assert report["ready"] is True
         assert by_subject["RD_Two: extraction"]["details"]["runtimes"] == ["deno"]
     else:
         assert "read the first and last 64 KiB" in out
@@ -257,11 +257,11 @@ async def test_ctrl_c_stops_it_and_leaves_nothing(mock: demo.FullMock, tmp_path:
     options = options_for(mock, tmp_path, {"One": FILM.youtube_id, "Two": SECOND})
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    words = [sys.executable, "-m", "hdtf_async", "doctor", "--live", "--source", str(options.source)]
-    words += ["--proxy", mock.proxy, f"--yt-dlp-args={mock.yt_dlp_args}"]
+    command = [sys.executable, "-m", "hdtf_async", "doctor", "--live", "--source", str(options.source)]
+    command += ["--proxy", mock.proxy, f"--yt-dlp-args={mock.yt_dlp_args}"]
     environment = {**os.environ, **mock.environment, "TMPDIR": str(temporary)}
     with subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     ) as child:
         assert child.stderr is not None
         assert any("Waiting" in line for line in child.stderr)
@@ -269,4 +269,4 @@ async def test_ctrl_c_stops_it_and_leaves_nothing(mock: demo.FullMock, tmp_path:
         _, err = child.communicate(timeout=100)
     assert child.returncode == ExitCode.INTERRUPTED, err
     assert [*temporary.iterdir()] == []
-    assert not [words for words in children() if "yt_dlp" in words or "sentinel" in words]
+    assert not [command for command in children() if "yt_dlp" in command or "sentinel" in command]

@@ -1,4 +1,4 @@
-"""What is left to do, as an object for programs and in words for people."""
+"""The remaining work, as an object for programs and as text."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ BYTES = WORK[0].least_bytes
 
 
 def told(decided: Plan = DECIDED, **more: Any) -> dict[str, Any]:
-    """Return the plan at a pace of an hour."""
-    return plan.to_json(READ, decided, Options(pace=3600), **more)
+    """Return the plan at a pace of one hour."""
+    return plan.plan_to_json(READ, decided, Options(pace=3600), **more)
 
 
-def test_a_plan_counts_all_that_was_asked_for_but_what_is_there() -> None:
-    """Clips to make and clips that cannot be had, of videos, by subset."""
+def test_a_plan_counts_all_selected_clips_that_do_not_exist() -> None:
+    """Clips to make and unavailable clips, of videos, by subset."""
     assert told() == {
         "videos_listed": 5,
         "videos": 5,
@@ -51,7 +51,7 @@ def test_a_plan_counts_all_that_was_asked_for_but_what_is_there() -> None:
         "raw_dir": [],
         "there": 1,
         "cannot_be_had": {"WDA_V4_000": "box_does_not_fit", "WDA_V3_000": "private"},
-        "other_settings": 3,
+        "other_form": 3,
         "subsets": {"RD": {"videos": 3, "clips": 3}, "WDA": {"videos": 2, "clips": 2}},
         "findings": [
             {
@@ -75,11 +75,11 @@ def test_hours_of_short_clips_have_decimals() -> None:
     assert (seen["downloads"], seen["least_hours_at_pace"]) == (1, 1.0)
     assert seen["subsets"] == {"RD": {"videos": 1, "clips": 2}}
     assert told(to_fetch=WORK * 100)["least_hours_at_pace"] == 300.0
-    assert plan.to_json(READ, DECIDED, Options(pace=84))["least_hours_at_pace"] == 0.07
+    assert plan.plan_to_json(READ, DECIDED, Options(pace=84))["least_hours_at_pace"] == 0.07
 
 
-def test_only_what_is_not_at_hand_is_downloaded() -> None:
-    """Of a video of the user's own at most the audio, which takes next to nothing."""
+def test_only_missing_videos_count_as_downloads() -> None:
+    """Of a user's video at most the audio, which takes almost no space."""
     own = [{"video": "RD_V0", "kind": "video", "file": "a.mp4", "unused": ""}]
     assert told(to_fetch=WORK[:2])["at_hand"] == 1
     seen = told(own=own, to_fetch=WORK[:2])
@@ -88,14 +88,14 @@ def test_only_what_is_not_at_hand_is_downloaded() -> None:
     assert told(own=audio, to_fetch=WORK[:2])["least_bytes"] == 2 * BYTES
 
 
-def test_people_read_what_is_odd_first_and_the_sum_last() -> None:
-    """With the origin of settings, and the files of the user's own that are not used."""
+def test_the_text_starts_with_problems_and_ends_with_the_sum() -> None:
+    """With the origin of settings, and the user's files that are not used."""
     own = [
         {"video": "RD_V0", "kind": "video", "file": "a.mp4", "unused": ""},
         {"video": "RD_V1", "kind": "video", "file": "b.mp4", "unused": "is empty"},
     ]
     seen = told(own=own, to_fetch=WORK[:2]) | {"settings": {"pace": "HDTF_ASYNC_PACE"}}
-    assert plan.words(seen).splitlines() == [
+    assert plan.plan_summary(seen).splitlines() == [
         "warning  RD_annotion_time.txt:15  Interval 0 of V1 has no crop box.",
         "    set  pace is set by HDTF_ASYNC_PACE",
         " unused  RD_V1: b.mp4: is empty",
@@ -114,7 +114,7 @@ def test_people_read_what_is_odd_first_and_the_sum_last() -> None:
 
 
 @pytest.mark.parametrize("part", ["present", "unavailable", "settings:", "need no download"])
-def test_what_there_is_none_of_is_not_mentioned(part: str) -> None:
+def test_empty_parts_are_omitted(part: str) -> None:
     """A plan for an empty directory is short."""
     nothing = replace(NOTHING, work=WORK)
-    assert part not in plan.words(told(nothing) | {"settings": {}})
+    assert part not in plan.plan_summary(told(nothing) | {"settings": {}})

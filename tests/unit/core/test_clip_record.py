@@ -59,5 +59,5 @@ def test_the_interval_needs_both_ends() -> None:
 
 
 def test_the_record_of_a_journal_contains_that_of_its_clip() -> None:
-    """Beside the settings."""
+    """In addition to the settings."""
     assert ClipRecord.of({"type": "clip", "metadata": {"bytes": 7}, "form": {}}).bytes == 7

@@ -1,4 +1,4 @@
-"""What callers catch: which errors there are, what they say, and that none comes in a group."""
+"""The exceptions for callers: their types, their messages, and that none is raised in a group."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hdtf_async.core.exceptions import (
 from hdtf_async.core.failures import ExitCode
 
 
-def test_errors_are_what_a_program_would_catch_them_as() -> None:
+def test_errors_have_the_types_that_programs_catch() -> None:
     """With the exit code of a command line that ends with them."""
     assert issubclass(BusyError, StoreError)
     assert issubclass(OptionsError, ValueError)
@@ -27,10 +27,10 @@ def test_errors_are_what_a_program_would_catch_them_as() -> None:
     assert AwayError("x").exit_code is ExitCode.PASSING
 
 
-def test_an_error_of_a_table_names_its_line_if_it_is_about_one() -> None:
-    """Also a copy, as one that comes from another process."""
-    told = TableError("a.txt", 3, "no number")
-    for error in (told, copy.copy(told)):
+def test_an_error_of_a_table_names_its_line() -> None:
+    """Also a copy, such as one that comes from another process."""
+    original = TableError("a.txt", 3, "no number")
+    for error in (original, copy.copy(original)):
         assert (error.file, error.line, error.words) == ("a.txt", 3, "no number")
         assert str(error) == "a.txt:3: no number"
     assert str(TableError("tables/", 0, "not found")) == "tables/: not found"
@@ -38,10 +38,10 @@ def test_an_error_of_a_table_names_its_line_if_it_is_about_one() -> None:
 
 
 def test_one_error_of_a_group_is_raised_alone() -> None:
-    """However deep it is; where there are several, the group of them is."""
+    """At any depth; if there are several, the group is raised."""
     one, other = ValueError("one"), KeyError("other")
     with pytest.raises(ValueError, match="one") as raised, unwrap_exception_group():
-        raise BaseExceptionGroup("outer", [BaseExceptionGroup("inner", [one])])
+        raise BaseExceptionGroup("outer", [ExceptionGroup("inner", [one])])
     assert raised.value is one
     assert raised.value.__suppress_context__
     with pytest.raises(ExceptionGroup, match="inner") as several, unwrap_exception_group():

@@ -1,4 +1,4 @@
-"""What the words of tools mean, and that every reason has its row of advice."""
+"""The classification of tools' messages, and the advice for every reason."""
 
 from __future__ import annotations
 
@@ -58,80 +58,80 @@ Error opening output files: Encoder not found
 [vist#0:0/h264 @ 0x55d7] [dec:h264 @ 0x55d7] pthread_create() failed: Resource temporarily unavailable
 == tool_failed
 """  # noqa: E501 - quoted as printed
-"""As ffmpeg 9.0.2 prints it."""
+"""As printed by ffmpeg 9.0.2."""
 
 
-@pytest.mark.parametrize(("reason", "words"), transcripts(FROM_YOUTUBE + FROM_YT_DLP))
-def test_a_message_means_its_reason(reason: Reason, words: str) -> None:
-    """What yt-dlp really prints is understood, whole or line by line."""
-    assert classify(words) is reason
-    assert classify(words.splitlines()) is reason
-    assert classify([line + "\n" for line in words.splitlines()]) is reason
+@pytest.mark.parametrize(("reason", "output"), transcripts(FROM_YOUTUBE + FROM_YT_DLP))
+def test_a_message_means_its_reason(reason: Reason, output: str) -> None:
+    """Real messages of yt-dlp are classified, complete or line by line."""
+    assert classify(output) is reason
+    assert classify(output.splitlines()) is reason
+    assert classify([line + "\n" for line in output.splitlines()]) is reason
 
 
-@pytest.mark.parametrize(("reason", "words"), transcripts(TOGETHER))
-def test_the_line_that_knows_best_decides(reason: Reason, words: str) -> None:
-    """A refusal counts anywhere, then the errors, then the warnings, then errors that only came up empty."""
-    assert classify(words) is reason
+@pytest.mark.parametrize(("reason", "output"), transcripts(TOGETHER))
+def test_the_most_informative_line_decides(reason: Reason, output: str) -> None:
+    """A block counts anywhere, then errors, then warnings, then errors without a cause."""
+    assert classify(output) is reason
 
 
 @given(st.text())
-def test_unheard_words_are_unknown(words: str) -> None:
-    """Where no table matches there is no guess, and no text can make it raise."""
-    plain = " ".join(words.casefold().split())
+def test_unrecognized_messages_are_unknown(output: str) -> None:
+    """Where no table matches no reason is guessed, and no text can make it raise."""
+    plain = " ".join(output.casefold().split())
     matches = any(form.search(plain) for name in TABLES for _, form in getattr(messages, name))
-    assert matches or classify(words) is Reason.UNKNOWN
+    assert matches or classify(output) is Reason.UNKNOWN
 
 
 @pytest.mark.parametrize(
-    "said", [words for reason, words in transcripts(FROM_YOUTUBE) if reason.advice.action is Action.NEVER]
+    "message", [words for reason, words in transcripts(FROM_YOUTUBE) if reason.advice.action is Action.NEVER]
 )
-def test_a_warning_alone_never_declares_a_video_gone(said: str) -> None:
-    """What is permanent in an error is not in a warning, as some formats with DRM leave the others."""
-    warning = said.replace("ERROR: ", "WARNING: ").replace("\n", " ")
-    told = classify(f"{warning}\nERROR: [youtube] CPCoMyuBRM0: Failed to extract any player response")
-    assert told.advice.action is not Action.NEVER
+def test_a_warning_alone_never_makes_a_video_unavailable(message: str) -> None:
+    """Permanent reasons do not count in warnings, as some formats with DRM leave the others available."""
+    warning = message.replace("ERROR: ", "WARNING: ").replace("\n", " ")
+    found = classify(f"{warning}\nERROR: [youtube] CPCoMyuBRM0: Failed to extract any player response")
+    assert found.advice.action is not Action.NEVER
 
 
-@pytest.mark.parametrize(("reason", "said"), transcripts(FROM_YT_DLP))
-def test_a_warning_never_blames_this_machine(reason: Reason, said: str) -> None:
+@pytest.mark.parametrize(("reason", "message"), transcripts(FROM_YT_DLP))
+def test_a_warning_never_blames_this_machine(reason: Reason, message: str) -> None:
     """A full disk or a missing tool in a warning is about a cache or an extra: the error decides."""
     if reason not in {Reason.DISK_FULL, Reason.NOT_WRITABLE, Reason.TOOL_MISSING, Reason.TOOL_FAILED}:
         return
-    warning = said.replace("ERROR: ", "WARNING: ").replace("\n", " ")
+    warning = message.replace("ERROR: ", "WARNING: ").replace("\n", " ")
     assert (
         classify(f"{warning}\nERROR: [youtube] CPCoMyuBRM0: Failed to extract any player response")
         is Reason.UNKNOWN
     )
 
 
-@pytest.mark.parametrize(("reason", "said"), transcripts(FROM_YOUTUBE))
-def test_a_permanent_reason_wins_over_every_warning(reason: Reason, said: str) -> None:
-    """What YouTube says of the video itself does not depend on what else went wrong."""
+@pytest.mark.parametrize(("reason", "message"), transcripts(FROM_YOUTUBE))
+def test_a_permanent_reason_wins_over_every_warning(reason: Reason, message: str) -> None:
+    """YouTube's statement about the video does not depend on other problems."""
     if reason.advice.action is not Action.NEVER:
         return
-    for _, words in transcripts(TOGETHER):
-        warnings = [line for line in words.splitlines() if line.startswith("WARNING: ")]
-        assert classify([*warnings, *said.splitlines()]) is reason
+    for _, output in transcripts(TOGETHER):
+        warnings = [line for line in output.splitlines() if line.startswith("WARNING: ")]
+        assert classify([*warnings, *message.splitlines()]) is reason
 
 
-def test_a_directory_of_any_name_means_nothing() -> None:
-    """A path in a message is not taken for YouTube's words, so it cannot close the lane."""
-    words = (
+def test_the_name_of_a_directory_is_not_classified() -> None:
+    """A path in a message is not mistaken for YouTube's message, so it cannot close the lane."""
+    output = (
         "ERROR: unable to open for writing: [Errno 13] Permission denied: '/d/captcha/HTTP Error 429/x.part'"
     )
-    assert classify(words) is Reason.NOT_WRITABLE
+    assert classify(output) is Reason.NOT_WRITABLE
 
 
-@pytest.mark.parametrize(("reason", "words"), transcripts(FROM_FFMPEG))
-def test_ffmpeg_means_its_reason(reason: Reason, words: str) -> None:
-    """What ffmpeg really prints is understood; that it failed is all that is known of the rest."""
-    assert classify_ffmpeg(words) is reason
-    assert classify_ffmpeg(words.splitlines()) is reason
+@pytest.mark.parametrize(("reason", "output"), transcripts(FROM_FFMPEG))
+def test_a_message_of_ffmpeg_means_its_reason(reason: Reason, output: str) -> None:
+    """Real messages of ffmpeg are classified; all others only mean that it failed."""
+    assert classify_ffmpeg(output) is reason
+    assert classify_ffmpeg(output.splitlines()) is reason
 
 
 def test_every_reason_has_one_row_of_advice() -> None:
-    """The table is whole, in the order of the reasons, and in sentences."""
+    """The table is complete, in the order of the reasons, and in sentences."""
     assert list(ADVICE) == list(Reason)
     for reason in Reason:
         advice = reason.advice
@@ -152,14 +152,14 @@ def test_the_docs_explain_every_action() -> None:
 
 
 def test_the_action_and_the_exit_code_of_a_reason_agree() -> None:
-    """What is gone never asks for another run, what passes always does; only a refusal closes the lane."""
+    """Permanent reasons never ask for another run, temporary ones always do; only a block closes the lane."""
     codes = {
         Action.NEVER: {ExitCode.GIVEN_UP},
         Action.ASK: {ExitCode.GIVEN_UP, ExitCode.LOCAL},
         Action.LATER: {ExitCode.PASSING},
         Action.STOP: {ExitCode.PASSING},
         Action.CLOSE: {ExitCode.REFUSED, ExitCode.PASSING},
-        # Words that nobody knows are tried again, but another run is not promised to help.
+        # Unknown messages are retried, but another run is not promised to help.
         Action.RETRY: {ExitCode.PASSING, ExitCode.GIVEN_UP},
     }
     for reason in Reason:
@@ -170,7 +170,7 @@ def test_the_action_and_the_exit_code_of_a_reason_agree() -> None:
     assert given_up == {Reason.UNKNOWN}
 
 
-def test_a_box_that_does_not_fit_is_told_of_the_corrections() -> None:
+def test_the_advice_for_an_invalid_box_names_the_corrections() -> None:
     """The advice names the option that has other boxes."""
     assert "--corrections unverified" in Reason.BOX_DOES_NOT_FIT.advice.remedy
 
@@ -185,52 +185,52 @@ def test_a_box_that_does_not_fit_is_told_of_the_corrections() -> None:
         ([Reason.REFUSED, Reason.DISK_FULL, Reason.NETWORK], ExitCode.LOCAL),
     ],
 )
-def test_the_weightiest_reason_gives_the_exit_code(reasons: list[Reason], code: ExitCode) -> None:
-    """Local trouble before refusal before what passes before what is gone; nothing at all is success."""
+def test_the_most_severe_reason_gives_the_exit_code(reasons: list[Reason], code: ExitCode) -> None:
+    """Local errors before blocks before temporary before permanent failures; none at all is success."""
     assert exit_code(reasons) is code
     assert exit_code(reversed(reasons)) is code
 
 
 @given(st.text(max_size=6000))
-def test_last_words_are_bounded_and_printable(words: str) -> None:
-    """Whatever a tool says, at most 20 lines and 2000 characters are kept, and none moves a cursor."""
-    kept = last_words(words)
+def test_kept_output_is_bounded_and_printable(output: str) -> None:
+    """At most 20 lines and 2000 characters of a tool's output are kept, without control characters."""
+    kept = last_words(output)
     assert len(kept) <= 2000
     assert len(kept.splitlines()) <= 20
     assert all(c.isprintable() for c in kept.replace("\n", ""))
 
 
-def test_last_words_keep_the_end() -> None:
-    """The last lines tell most, so they stay."""
+def test_the_end_of_the_output_is_kept() -> None:
+    """The last lines are the most informative."""
     kept = last_words([f"line {n}\n" for n in range(100)]).splitlines()
     assert kept == [f"line {n}" for n in range(80, 100)]
 
 
-def test_last_words_forget_what_is_signed() -> None:
-    """A media address works for whoever holds it, so its signed part is not written down."""
-    words = (
+def test_signatures_are_removed_from_kept_output() -> None:
+    """A media address works for anyone, so its signature is not stored."""
+    output = (
         "ERROR: https://rr3---sn-4g5e6.googlevideo.com/videoplayback?expire=1&ip=1.2.3.4&sig=SECRET and "
         "https://manifest.googlevideo.com/api/manifest/hls_playlist/expire/1/sig/SECRET/file.m3u8 "
         "\x1b[31mred\x1b[0m"
     )
-    kept = last_words(words)
+    kept = last_words(output)
     assert "SECRET" not in kept
     assert "1.2.3.4" not in kept
     assert "rr3---sn-4g5e6.googlevideo.com/videoplayback" in kept
     assert kept.endswith(" red")
 
 
-def test_a_failure_carries_its_reason_and_survives_a_journey() -> None:
-    """Copied or pickled, it says the same; shown, it says what happened and the tool's words."""
+def test_a_failure_can_be_copied_and_pickled() -> None:
+    """It survives copying and pickling; its text has the reason and the tool's message."""
     failure = Failure(Reason.NETWORK, "one\ntwo\n")
-    for twin in (copy.copy(failure), pickle.loads(pickle.dumps(failure))):  # noqa: S301 - our own bytes
+    for twin in (copy.copy(failure), pickle.loads(pickle.dumps(failure))):  # noqa: S301 - made by this test
         assert (twin.reason, twin.words) == (Reason.NETWORK, "one\ntwo")
     assert str(failure) == f"{Reason.NETWORK.advice.meaning} (one\ntwo)"
     assert str(Failure(Reason.NETWORK)) == Reason.NETWORK.advice.meaning
 
 
-def test_nothing_is_kept_of_an_error_message_but_what_is_bounded_and_redacted() -> None:
-    """Neither in its fields nor in its arguments, which a traceback and a pickle show."""
+def test_only_a_bounded_and_redacted_message_is_kept() -> None:
+    """Neither in its fields nor in its arguments, which a traceback and a pickle contain."""
     failure = Failure(Reason.NETWORK, "http://me:s3cret@proxy:8080/ \x1b[2J" + "x" * 1_000_000)
     assert failure.args == (Reason.NETWORK, failure.words)
     assert b"s3cret" not in pickle.dumps(failure)
@@ -238,7 +238,7 @@ def test_nothing_is_kept_of_an_error_message_but_what_is_bounded_and_redacted() 
 
 
 def test_a_password_in_an_address_is_not_kept() -> None:
-    """A proxy's, for example, which a tool may repeat in its words."""
+    """For example a proxy's, which a tool may repeat in its message."""
     kept = last_words(
         "ERROR: cannot connect to http://me:s3cret@proxy:8080/ for https://www.youtube.com/watch"
     )

@@ -13,8 +13,8 @@ VIDEO = Video("RD", "Radio1", "CPCoMyuBRM0", 720)
 CLIP = Clip(VIDEO, 7, Interval(10.0, 30.0), Box(2, 4, 6, 8))
 
 
-def test_names_of_files_are_made_of_subset_name_index_and_piece() -> None:
-    """They are a contract: other programs look for them."""
+def test_file_names_consist_of_subset_name_index_and_piece() -> None:
+    """They are stable: other programs look for them."""
     assert VIDEO.stem == "RD_Radio1"
     assert CLIP.stem == "RD_Radio1_007"
     assert replace(CLIP, index=1234, segment=3).stem == "RD_Radio1_1234_s003"
@@ -23,7 +23,7 @@ def test_names_of_files_are_made_of_subset_name_index_and_piece() -> None:
 
 
 def test_a_box_ends_before_its_right_and_bottom_edges() -> None:
-    """An interval has its length."""
+    """An interval has a length."""
     assert (CLIP.box.right, CLIP.box.bottom) == (8, 12)
     assert CLIP.interval.seconds == 20.0
 
@@ -41,10 +41,8 @@ def test_a_box_ends_before_its_right_and_bottom_edges() -> None:
         (0.1, None),
     ],
 )
-def test_a_clip_is_divided_without_a_tiny_piece_and_without_a_gap(
-    length: float, bounds: list[float] | None
-) -> None:
-    """A rest of at least half the length is a piece of its own."""
+def test_a_clip_is_divided_without_tiny_pieces_and_gaps(length: float, bounds: list[float] | None) -> None:
+    """A rest of at least half the length is a separate piece."""
     pieces = CLIP.divided(length)
     if bounds is None:
         assert (len(pieces), pieces[1].interval) == (200, Interval(10.1, 10.2))
@@ -64,14 +62,14 @@ def test_a_clip_is_divided_without_a_tiny_piece_and_without_a_gap(
         (Audio.BOTH, True, True),
     ],
 )
-def test_audio_is_inside_of_a_clip_or_beside_it(audio: Audio, *, inside: bool, beside: bool) -> None:
+def test_audio_is_a_track_of_the_clip_or_a_separate_file(audio: Audio, *, inside: bool, beside: bool) -> None:
     """Or both."""
     form = Form(audio=audio)
     assert (form.sound_inside, form.sound_beside) == (inside, beside)
 
 
-def test_the_output_settings_are_stated_as_the_fingerprint_has_them() -> None:
-    """Another default, or another spelling, would have every clip of every directory made again."""
+def test_the_output_settings_have_the_spelling_of_the_fingerprint() -> None:
+    """Another default, or another spelling, would re-encode every clip of every directory."""
     assert Form().to_json() == {
         "crop": "table",
         "resolution": "reference",
@@ -86,13 +84,13 @@ def test_the_output_settings_are_stated_as_the_fingerprint_has_them() -> None:
         "threads": 1,
         "cutting_rules": 2,
     }
-    told = Form(crop=Crop.FACE, fps=Fraction(30000, 1001), segment=2).to_json()
-    assert (told["fps"], repr(told["segment"])) == ("30000/1001", "2.0")
-    assert (told["face_rate"], told["face_margin"], told["face_fallback"]) == (5.0, 0.0, "fail")
+    settings = Form(crop=Crop.FACE, fps=Fraction(30000, 1001), segment=2).to_json()
+    assert (settings["fps"], repr(settings["segment"])) == ("30000/1001", "2.0")
+    assert (settings["face_rate"], settings["face_margin"], settings["face_fallback"]) == (5.0, 0.0, "fail")
 
 
 def test_unverified_corrections_are_more_than_the_verified_ones() -> None:
-    """And none are none."""
+    """And the empty choice has none."""
     levels = Corrections.VERIFIED, Corrections.UNVERIFIED
     assert [[asked.includes(level) for level in levels] for asked in Corrections] == [
         [True, False],

@@ -1,4 +1,4 @@
-"""What training code wants: the form of a clip, and where it looks for it."""
+"""The requirements of training code: the settings of clips, and their paths."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ GOOD: dict[str, Any] = {
         ("real3dportrait", 512, Audio.BOTH, True),
     ],
 )
-def test_a_recipe_stands_for_size_rate_and_audio(
+def test_a_recipe_sets_size_rate_and_audio(
     name: str, size: int | None, audio: Audio, *, square: bool
 ) -> None:
     """All of these code bases assume 25 frames per second."""
@@ -57,12 +57,12 @@ def test_a_recipe_stands_for_size_rate_and_audio(
         ("wav2lip", {"wav": ...}, ["no WAV file"]),
     ],
 )  # fmt: skip
-def test_a_clip_in_another_form_is_told_by_its_metadata(
+def test_a_clip_with_other_settings_is_recognized_by_its_metadata(
     name: str, changed: dict[str, Any], flaws: list[str]
 ) -> None:
-    """With each thing that is not as the code needs it."""
-    told = {key: value for key, value in {**GOOD, **changed}.items() if value is not ...}
-    assert list(RECIPES[name].flaws(ClipRecord(told))) == flaws
+    """Each unsuitable property is listed."""
+    metadata = {key: value for key, value in {**GOOD, **changed}.items() if value is not ...}
+    assert list(RECIPES[name].flaws(ClipRecord(metadata))) == flaws
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_clip_in_another_form_is_told_by_its_metadata(
         ),
     ],
 )
-def test_each_file_is_where_the_code_looks_for_it(name: str, items: dict[str, Item]) -> None:
+def test_each_file_has_the_path_that_the_code_expects(name: str, items: dict[str, Item]) -> None:
     """Linked where the code only reads it, copied where it writes."""
     assert dict(RECIPES[name].items("RD_A_000", ClipRecord(GOOD))) == items
 
@@ -114,6 +114,6 @@ def test_each_file_is_where_the_code_looks_for_it(name: str, items: dict[str, It
         ("wav2lip", {"filelists/train.txt": "a\nb\n", "filelists/val.txt": ""}),
     ],
 )
-def test_lists_have_the_lines_that_the_code_joins_to_its_folder(name: str, lists: dict[str, str]) -> None:
-    """One for each side, some with a first line that is skipped."""
+def test_lists_have_paths_relative_to_the_directory_of_the_code(name: str, lists: dict[str, str]) -> None:
+    """One per split, some with a header line that is skipped."""
     assert RECIPES[name].lists_of({"train": ["a", "b"], "val": []}, "/to") == lists

@@ -1,4 +1,4 @@
-"""What must not be kept of a text: known by its form, or by its value in any spelling."""
+"""Redaction of secrets: by pattern, or by value in any spelling."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hdtf_async.core.redact import (
     without_secrets,
 )
 
-# By form
+# By pattern
 
 
 @pytest.mark.parametrize(
@@ -45,8 +45,8 @@ from hdtf_async.core.redact import (
         ("spot=1 sigma=2", "spot=1 sigma=2"),
     ],
 )  # fmt: skip
-def test_what_has_the_form_of_a_secret_is_hidden(text: str, kept: str) -> None:
-    """And what stands around it is kept: a person has to find out what went wrong."""
+def test_texts_with_the_pattern_of_a_secret_are_hidden(text: str, kept: str) -> None:
+    """The text around it is kept, because users need it to find the problem."""
     assert without_secrets(text) == kept
     assert without_secrets(text.upper()).count("***") == kept.count("***")
 
@@ -62,40 +62,40 @@ def test_what_has_the_form_of_a_secret_is_hidden(text: str, kept: str) -> None:
     ],
 )  # fmt: skip
 def test_a_value_is_hidden_in_every_spelling(spelled: str) -> None:
-    """As it stands in addresses, in JSON and in Python's own."""
+    """As in addresses, in JSON and in Python literals."""
     assert Mask(["a /,\"c'd"])(f"x {spelled} y{spelled}") == "x *** y***"
 
 
-def test_a_value_is_hidden_that_was_given_in_the_spelling_of_addresses() -> None:
-    """A tool may tell it in the other one."""
+def test_a_percent_encoded_value_is_hidden_in_every_spelling() -> None:
+    """A tool may print it in the decoded spelling."""
     assert Mask(["a%20b%2Fc"])("a b/c a%20b%2Fc") == "*** ***"
 
 
-def test_short_values_are_hidden_only_as_words_of_their_own() -> None:
-    """Five characters may be a part of anything; six are not."""
+def test_short_values_are_hidden_only_as_whole_words() -> None:
+    """Five characters may be a part of any word; six are not."""
     mask = Mask(["abcde", "123456", "", "  "])
     assert mask("abcde abcdef xabcde =abcde, 0123456789") == "*** abcdef xabcde =***, 0***789"
     assert Mask([])("abcde") == "abcde"
 
 
-def test_of_two_values_the_longer_one_is_hidden_first() -> None:
-    """Or the rest of it would stay."""
+def test_the_longer_of_two_values_is_hidden_first() -> None:
+    """Otherwise the rest of it would stay."""
     assert Mask(["secret", "secret-and-more"])("secret-and-more secret") == "*** ***"
     assert Mask(["ab", "ab-cd"])("ab-cd ab") == "*** ***"
 
 
 @given(secret=st.text(min_size=6).filter(str.strip), before=st.text(), after=st.text())
-def test_no_value_comes_through(secret: str, before: str, after: str) -> None:
-    """Whatever it is and stands between; asterisks excepted."""
+def test_no_value_remains(secret: str, before: str, after: str) -> None:
+    """For any value and surrounding text except asterisks."""
     masked = Mask([secret])(f"{before}{secret}{after}")
     assert secret not in masked or set(secret) <= {"*"} or "***" in secret
 
 
-# What is secret in what the user gives
+# Secrets in user input
 
 
 def basic(text: str) -> str:
-    """Return the header's value for a name and a password."""
+    """Return the value of the Basic authorization header for a name and a password."""
     return b64encode(text.encode()).decode()
 
 
@@ -161,11 +161,11 @@ def test_values_of_cookies_are_secret_also_in_malformed_lines() -> None:
     ],
 )  # fmt: skip
 def test_values_of_some_options_of_yt_dlp_are_secret(arguments: list[str], secret: set[str]) -> None:
-    """However they are written: abbreviated, joined, or as a letter."""
+    """In any notation: abbreviated, joined, or as a short option."""
     assert in_arguments(arguments) == secret
 
 
-# What is kept of a tool's output
+# Kept output of tools
 
 
 def test_last_lines_are_kept_within_bounds() -> None:

@@ -1,4 +1,4 @@
-"""Which shard a copy of a run is, which videos are its own, and what is said of all of them."""
+"""The number of a shard, its videos, and the state of all shards."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ IDS = [f"{number:011d}" for number in range(1000)]
 
 
 @pytest.mark.parametrize(("index", "count"), [(0, 1), (1, 2), (0, MOST), (MOST - 1, MOST)])
-def test_a_shard_is_written_as_it_is_read(index: int, count: int) -> None:
-    """From 0 up to the number of all, of which there may be a hundred thousand."""
+def test_a_shard_is_parsed_and_printed_alike(index: int, count: int) -> None:
+    """From 0 up to the count, which may be a hundred thousand."""
     shard = Shard(index, count)
     assert str(shard) == f"{index}/{count}"
     assert Shard.read(f"{index}/{count}") == shard
 
 
 @pytest.mark.parametrize(("index", "count"), [(-1, 2), (0, 0), (1, 1), (2, 1), (0, MOST + 1)])
-def test_a_number_that_is_none_of_all_is_no_shard(index: int, count: int) -> None:
-    """The message says what is expected."""
+def test_a_number_outside_the_range_is_rejected(index: int, count: int) -> None:
+    """The message names the expected range."""
     with pytest.raises(ValueError, match=f"invalid shard {index}/{count}: expected I/N with 0 <= I < N"):
         Shard(index, count)
 
 
 @pytest.mark.parametrize("text", ["", "1", "1/", "/2", "-1/2", "a/b", "0/2/4", " 0/2", "0000000/2", "0/2\n"])
-def test_what_is_no_pair_of_numbers_is_no_shard(text: str) -> None:
+def test_invalid_text_is_rejected(text: str) -> None:
     """The message has an example."""
     with pytest.raises(ValueError, match="expected I/N, such as 0/4"):
         Shard.read(text)
 
 
-def test_the_place_of_a_video_is_the_published_hash() -> None:
-    """Another one would have all clips of a directory made again by other shards."""
+def test_the_shard_of_a_video_is_given_by_the_documented_hash() -> None:
+    """Another hash would make other shards repeat all clips of a directory."""
     videos = ("CPCoMyuBRM0", "6SJNVb0GnPI", "abcdefghijk")
     assert [[place(video, count) for video in videos] for count in (1, 2, 8, 64, 1000)] == [
         [0, 0, 0],
@@ -47,8 +47,8 @@ def test_the_place_of_a_video_is_the_published_hash() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 8, 50])
-def test_each_video_is_one_shards_and_a_further_shard_moves_few(count: int) -> None:
-    """Those that move go to the new one, which gets about its part."""
+def test_each_video_has_one_shard_and_another_shard_moves_few(count: int) -> None:
+    """The moved ones belong to the new one, which gets about its share."""
     before, after = ([place(each, number) for each in IDS] for number in (count, count + 1))
     assert set(before) == set(range(count))
     assert {new for old, new in zip(before, after, strict=True) if old != new} == {count}
@@ -58,8 +58,8 @@ def test_each_video_is_one_shards_and_a_further_shard_moves_few(count: int) -> N
     assert [new.owns(each) for each in IDS] == [index == count for index in after]
 
 
-def test_of_many_shards_eight_are_named() -> None:
-    """And how many more there are."""
+def test_at_most_eight_shards_are_named() -> None:
+    """And the number of the others."""
     shards = [Shard(index, 20) for index in range(20)]
     assert named(shards[:1]) == "0/20"
     assert named(shards[:2]) == "0/20 and 1/20"
@@ -71,7 +71,7 @@ def test_of_many_shards_eight_are_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("merged", "words", "code"),
+    ("merged", "message", "code"),
     [
         (Merged(3, Counter()), "3 clips, 0 missing", ExitCode.DONE),
         (Merged(3, Counter({Reason.PRIVATE: 2})), "3 clips, 2 missing", ExitCode.GIVEN_UP),
@@ -83,15 +83,17 @@ def test_of_many_shards_eight_are_named() -> None:
         ),
     ],
 )
-def test_all_shards_together_are_done_when_each_has_ended(merged: Merged, words: str, code: ExitCode) -> None:
+def test_all_shards_together_are_done_when_each_has_ended(
+    merged: Merged, message: str, code: ExitCode
+) -> None:
     """Until then another run may help."""
-    assert (merged.words, merged.exit_code) == (words, code)
+    assert (merged.words, merged.exit_code) == (message, code)
 
 
 def slurm(task: int, count: int, first: int, last: int) -> dict[str, str]:
     """Return the variables of a task of an array."""
-    told = {"ID": task, "COUNT": count, "MIN": first, "MAX": last}
-    return {f"SLURM_ARRAY_TASK_{name}": str(number) for name, number in told.items()}
+    fields = {"ID": task, "COUNT": count, "MIN": first, "MAX": last}
+    return {f"SLURM_ARRAY_TASK_{name}": str(number) for name, number in fields.items()}
 
 
 @pytest.mark.parametrize(
@@ -108,15 +110,15 @@ def slurm(task: int, count: int, first: int, last: int) -> dict[str, str]:
         ({"JOB_COMPLETION_INDEX": "2", "HDTF_SHARDS": "3"} | slurm(0, 2, 0, 1), Shard(0, 3)),
     ],
 )
-def test_a_batch_system_tells_the_shard(variables: dict[str, str], shard: Shard | None) -> None:
-    """With the variable that told it; tasks may be numbered from anything, in any equal steps."""
-    told = from_environment(variables)
-    assert (told and told[0]) == shard
-    assert told is None or variables[told[1]]
+def test_a_batch_system_sets_the_shard(variables: dict[str, str], shard: Shard | None) -> None:
+    """And the variable with the number; tasks may start at any number and have any step."""
+    result = from_environment(variables)
+    assert (result and result[0]) == shard
+    assert result is None or variables[result[1]]
 
 
 @pytest.mark.parametrize(
-    ("variables", "words"),
+    ("variables", "message"),
     [
         ({"JOB_COMPLETION_INDEX": "2"}, "JOB_COMPLETION_INDEX=2: number of shards unknown: set HDTF_SHARDS"),
         ({"JOB_COMPLETION_INDEX": "3", "HDTF_SHARDS": "3"}, "JOB_COMPLETION_INDEX=3: invalid shard 3/3"),
@@ -127,8 +129,8 @@ def test_a_batch_system_tells_the_shard(variables: dict[str, str], shard: Shard 
         (slurm(0, 2, 5, 5), "invalid shard -5/2"),
     ],
 )
-def test_what_a_batch_system_tells_may_not_be_enough(variables: dict[str, str], words: str) -> None:
-    """Then a person has to say it."""
-    with pytest.raises(ValueError, match=words) as failed:
+def test_incomplete_variables_of_a_batch_system_are_rejected(variables: dict[str, str], message: str) -> None:
+    """The user must then set it."""
+    with pytest.raises(ValueError, match=message) as failed:
         from_environment(variables)
     assert str(failed.value).endswith("; use --shard I/N")

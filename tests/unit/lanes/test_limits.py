@@ -125,7 +125,7 @@ async def test_downloads_never_exceed_the_total_rate(pace: float) -> None:
 async def test_few_downloads_are_not_limited_by_those_that_do_not_run() -> None:
     """A single one gets half of the rate, not an eighth; simultaneous ones use the whole rate to the end."""
     alone = await _rates(BandwidthLimiter(8000, 8), 100_000, [0])
-    assert [told for *_, told in alone] == [4000]
+    assert [limit for *_, limit in alone] == [4000]
     ran = await _rates(BandwidthLimiter(8000, 8), 100_000, [anyio.current_time()] * 64)
     begun, ended = min(begun for begun, *_ in ran), max(ended for _, ended, _ in ran)
     assert 64 * 100_000 / 8000 <= ended - begun < 1.15 * 64 * 100_000 / 8000
@@ -141,7 +141,7 @@ async def test_without_a_limit_no_download_has_one() -> None:
 # The throttle of the network lane.
 
 
-def _entrance(
+def _throttle(
     limiter: anyio.CapacityLimiter, pace: float, at_once: int = 100, most: float = math.inf
 ) -> Throttle:
     encodes = anyio.CapacityLimiter(at_once)
@@ -149,42 +149,42 @@ def _entrance(
     return Throttle(limiter, encodes, pacing, EventBus())
 
 
-async def _visit(entrance: Throttle, starts: list[float], stay: float, asks: float = math.inf) -> None:
-    async with entrance.turn() as inside:
+async def _visit(throttle: Throttle, starts: list[float], stay: float, asks: float = math.inf) -> None:
+    async with throttle.permit() as inside:
         if inside:
             starts.append(anyio.current_time())
             await anyio.sleep(min(asks, stay))
             if asks < stay:
-                inside.answered()
-                inside.answered()  # as each part of the download does
+                inside.succeeded()
+                inside.succeeded()  # as each part of the download does
                 await anyio.sleep(stay - asks)
 
 
 async def test_the_throttle_admits_as_many_as_there_are_tokens() -> None:
     """Without a pace, each starts as soon as a token is free."""
-    entrance, starts = _entrance(anyio.CapacityLimiter(2), 0), list[float]()
+    throttle, starts = _throttle(anyio.CapacityLimiter(2), 0), list[float]()
     async with anyio.create_task_group() as group:
         for _ in range(6):
-            group.start_soon(_visit, entrance, starts, 10)
+            group.start_soon(_visit, throttle, starts, 10)
     assert starts == [0, 0, 10, 10, 20, 20]
 
 
 async def test_the_pace_counts_from_the_actual_start() -> None:
     """That is when a token was acquired, not when the wait for it began."""
-    entrance, starts = _entrance(anyio.CapacityLimiter(1), 7), list[float]()
+    throttle, starts = _throttle(anyio.CapacityLimiter(1), 7), list[float]()
     async with anyio.create_task_group() as group:
         for stay in (100, 1, 1):
-            group.start_soon(_visit, entrance, starts, stay)
+            group.start_soon(_visit, throttle, starts, stay)
     assert starts == [0, 100, 107]
 
 
 async def test_starts_are_spaced_even_if_tokens_become_free_at_once() -> None:
     """A host that raises its limit does not cause a burst of starts."""
     limiter = anyio.CapacityLimiter(1)
-    entrance, starts = _entrance(limiter, 3), list[float]()
+    throttle, starts = _throttle(limiter, 3), list[float]()
     async with anyio.create_task_group() as group:
         for _ in range(9):
-            group.start_soon(_visit, entrance, starts, 1000)
+            group.start_soon(_visit, throttle, starts, 1000)
         await anyio.sleep(500)
         limiter.total_tokens = 9
     assert starts == [0, *range(500, 524, 3)]
@@ -206,10 +206,10 @@ async def test_no_more_extractions_run_at_once_than_there_are_cpus(
 ) -> None:
     """So that simultaneous starts do not delay one another's transfers."""
     limiter, came = anyio.CapacityLimiter(8), list[float]()
-    entrance = _entrance(limiter, pace, at_once=2)
+    throttle = _throttle(limiter, pace, at_once=2)
     async with anyio.create_task_group() as group:
         for _ in range(6):
-            group.start_soon(_visit, entrance, came, stay, asks)
+            group.start_soon(_visit, throttle, came, stay, asks)
     assert came == starts
     assert limiter.borrowed_tokens == 0
 
@@ -230,10 +230,10 @@ async def test_no_more_extractions_run_at_once_than_fit_into_memory(
 ) -> None:
     """Each waits for an answer as long as it takes, and holds no token meanwhile."""
     limiter, came = anyio.CapacityLimiter(8), list[float]()
-    entrance = _entrance(limiter, pace, most=most)
+    throttle = _throttle(limiter, pace, most=most)
     async with anyio.create_task_group() as group:
         for _ in range(4):
-            group.start_soon(_visit, entrance, came, 100, asks)
+            group.start_soon(_visit, throttle, came, 100, asks)
         await anyio.sleep(2)
         assert limiter.borrowed_tokens == len(came)
     assert came == starts
@@ -243,15 +243,15 @@ async def test_no_more_extractions_run_at_once_than_fit_into_memory(
 async def test_attempts_that_wait_for_memory_are_rejected_at_the_end() -> None:
     """At once, although the previous one still has no answer."""
     limiter, came = anyio.CapacityLimiter(8), list[float]()
-    entrance = _entrance(limiter, 0, most=1)
+    throttle = _throttle(limiter, 0, most=1)
     async with anyio.create_task_group() as group:
-        group.start_soon(_visit, entrance, came, 100)
+        group.start_soon(_visit, throttle, came, 100)
         await anyio.sleep(1)
         with anyio.fail_after(2):
             async with anyio.create_task_group() as waiting:
-                waiting.start_soon(_visit, entrance, came, 100)
+                waiting.start_soon(_visit, throttle, came, 100)
                 await anyio.sleep(1)
-                entrance.end()
+                throttle.end()
     assert came == [0]
 
 
@@ -266,13 +266,13 @@ def test_at_least_one_extraction_always_runs(memory: int | None, fit: float) -> 
 async def test_a_cancelled_attempt_blocks_no_others() -> None:
     """Neither its place in the queue nor a token is kept."""
     limiter = anyio.CapacityLimiter(1)
-    entrance, starts = _entrance(limiter, 10), list[float]()
+    throttle, starts = _throttle(limiter, 10), list[float]()
     async with anyio.create_task_group() as group:
-        group.start_soon(_visit, entrance, starts, 4)
+        group.start_soon(_visit, throttle, starts, 4)
         await anyio.sleep(1)
         with anyio.move_on_after(1):
-            await _visit(entrance, starts, 1)
-        group.start_soon(_visit, entrance, starts, 4)
+            await _visit(throttle, starts, 1)
+        group.start_soon(_visit, throttle, starts, 4)
     assert starts == [0, 10]
     assert limiter.borrowed_tokens == 0
 
@@ -281,10 +281,10 @@ async def test_a_cancelled_attempt_blocks_no_others() -> None:
 async def test_ending_the_throttle_rejects_all_waiting_attempts(pace: float, stay: float) -> None:
     """Whether they wait for the pace or for a token, at once and without holding anything."""
     limiter = anyio.CapacityLimiter(1)
-    entrance, answers = _entrance(limiter, pace), list[tuple[float, bool]]()
+    throttle, answers = _throttle(limiter, pace), list[tuple[float, bool]]()
 
     async def visit() -> None:
-        async with entrance.turn() as inside:
+        async with throttle.permit() as inside:
             answers.append((anyio.current_time(), inside is not None))
             if inside:
                 await anyio.sleep(stay)
@@ -293,7 +293,7 @@ async def test_ending_the_throttle_rejects_all_waiting_attempts(pace: float, sta
         for _ in range(4):
             group.start_soon(visit)
         await anyio.sleep(20)
-        entrance.end()
+        throttle.end()
     await visit()
     assert answers == [(0, True), *[(20, False)] * 3, (anyio.current_time(), False)]
     assert limiter.borrowed_tokens == 0
@@ -302,12 +302,12 @@ async def test_ending_the_throttle_rejects_all_waiting_attempts(pace: float, sta
 async def test_a_token_passed_on_while_ending_is_released() -> None:
     """Ending the throttle and releasing a token at the same time admits no other attempt."""
     limiter = anyio.CapacityLimiter(1)
-    entrance, starts = _entrance(limiter, 0), list[float]()
-    async with anyio.create_task_group() as group, entrance.turn():
-        group.start_soon(_visit, entrance, starts, 1)
+    throttle, starts = _throttle(limiter, 0), list[float]()
+    async with anyio.create_task_group() as group, throttle.permit():
+        group.start_soon(_visit, throttle, starts, 1)
         await anyio.sleep(1)
         limiter.total_tokens = 2  # the waiting attempt has its token from here on, but has not resumed yet
-        entrance.end()
+        throttle.end()
     assert starts == []
     assert limiter.borrowed_tokens == 0
 
@@ -353,11 +353,11 @@ async def test_the_queue_waits_for_videos_in_progress() -> None:
     """While one that was returned may still be put back, the iteration does not end."""
     queue = RetryQueue([_work("a")])
     seen: list[tuple[float, str, int]] = []
-    taken = await anext(queue)
+    received = await anext(queue)
     async with anyio.create_task_group() as group:
         group.start_soon(_drain, queue, seen)
         await anyio.sleep(30)
-        queue.put_back(taken, 5)
+        queue.put_back(received, 5)
         queue.finished()
     assert seen == [(35, "a", 1)]
 
@@ -417,10 +417,10 @@ async def test_a_newly_put_back_one_that_is_due_sooner_wakes_the_queue() -> None
 async def test_a_closed_queue_drops_waiting_and_later_videos() -> None:
     """The iteration ends as soon as no video is in progress, without returning another."""
     queue = RetryQueue([_work("a"), _work("b")])
-    taken = await anext(queue)
-    queue.put_back(taken, 5)
+    received = await anext(queue)
+    queue.put_back(received, 5)
     queue.close()
-    queue.put_back(taken, 0)
+    queue.put_back(received, 0)
     seen: list[tuple[float, str, int]] = []
     async with anyio.create_task_group() as group:
         group.start_soon(_drain, queue, seen)

@@ -1,4 +1,4 @@
-"""The two lanes in virtual time: what they promise, with fake downloads and encodes that only take time."""
+"""The two lanes in virtual time, with fake downloads and encodes that only take time."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ LOCAL = [
     Reason.DISK_ERROR, Reason.RESOURCE_LIMIT, Reason.STORE_UNREACHABLE, Reason.STORE_REFUSED,
     Reason.CLUSTER_LOST, Reason.BAD_OPTION, Reason.TOOL_MISSING, Reason.NOT_READY,
 ]  # fmt: skip
-"""Reasons that stop the run. All are written out: derived from the table, they would not check it."""
+"""Reasons that stop the run. All lists are literal: derived from the table, they would not check it."""
 
 
 @pytest.mark.parametrize(("downloads", "encodes"), [(1, 1), (2, 3), (8, 2), (3, 8)])
-def test_each_lane_is_filled_and_never_overfilled(downloads: int, encodes: int) -> None:
-    """With work enough the peaks are the limits, no less and no more."""
+def test_each_lane_uses_exactly_its_limit(downloads: int, encodes: int) -> None:
+    """With enough work the peaks equal the limits."""
     world = World(
         [Plot(fetch=10 + number % 7, cut=20 + number % 5, clips=1 + number % 3) for number in range(40)],
         downloads=downloads,
@@ -71,8 +71,8 @@ def test_each_lane_is_filled_and_never_overfilled(downloads: int, encodes: int) 
     assert len(world.who("done")) == sum(plot.clips for plot in world.plots.values())
 
 
-def test_network_token_is_free_again_before_a_raw_is_checked_and_cut() -> None:
-    """With one token the second download begins at the instant at which the first has ended."""
+def test_the_network_token_is_released_before_a_video_is_checked_and_cut() -> None:
+    """With one token the second download starts at the instant at which the first has ended."""
     world = World([Plot(fetch=60, accept=500, cut=1000)] * 2, downloads=1)
     world.run()
     assert world.times("fetch") == [0, 60]
@@ -82,7 +82,7 @@ def test_network_token_is_free_again_before_a_raw_is_checked_and_cut() -> None:
 
 @pytest.mark.parametrize(("fetch", "cut"), [(60, 60), (60, 20), (20, 60)])
 def test_downloads_and_encodes_overlap(fetch: float, cut: float) -> None:
-    """A run takes as long as its slower lane and one item more, far less than one lane after the other."""
+    """A run takes as long as its slower lane and one item more, far less than both lanes in sequence."""
     number, width = 100, 4
     world = World([Plot(fetch=fetch, cut=cut)] * number, downloads=width, encodes=width)
     seconds = world.run()
@@ -91,8 +91,8 @@ def test_downloads_and_encodes_overlap(fetch: float, cut: float) -> None:
     assert seconds < 0.8 * sum(lanes)
 
 
-def test_starts_keep_their_distance_when_tokens_become_free_at_once() -> None:
-    """Eight downloads that end in the same moment do not lead to a burst of eight starts."""
+def test_starts_keep_the_pace_when_tokens_are_released_together() -> None:
+    """Eight downloads that end in the same moment do not cause a burst of eight starts."""
     pace = 12.0
     plots = [Plot(fetch=1000 - 12 * number, cut=1) for number in range(8)] + [Plot(fetch=50, cut=1)] * 20
     world = World(plots, downloads=8, pace=pace)
@@ -106,7 +106,7 @@ def test_starts_keep_their_distance_when_tokens_become_free_at_once() -> None:
 
 
 def test_retries_keep_the_pace_too() -> None:
-    """A video that is put back starts no sooner after another than any video does."""
+    """A retried video waits as long after another start as any video."""
     plots = [Plot(fetch=1, fetch_failures=(Reason.NETWORK, Reason.NETWORK))] * 5
     world = World(plots, downloads=5, pace=10, backoff=lambda _attempt: 3)
     world.run()
@@ -115,8 +115,8 @@ def test_retries_keep_the_pace_too() -> None:
     assert all(later - earlier >= 10 for earlier, later in pairwise(starts))
 
 
-def test_who_waits_for_the_pace_holds_no_token() -> None:
-    """Another task of the host's gets the only token while the lane waits for its pace."""
+def test_a_video_that_waits_for_the_pace_holds_no_token() -> None:
+    """Another task of the host gets the only token while the lane waits for its pace."""
     world = World([Plot(fetch=1, cut=1)] * 3, downloads=1, pace=100)
 
     async def beside() -> list[bool]:
@@ -132,7 +132,7 @@ def test_who_waits_for_the_pace_holds_no_token() -> None:
 
 
 def test_live_work_is_bounded_however_long_the_table() -> None:
-    """Of 100,000 videos that wait, those in slots are tasks, and so are their clips; the others are none."""
+    """Of 100,000 waiting videos, those in slots are tasks, and so are their clips; the others are none."""
     plots = [Plot(fetch=5, cut=5, at_hand=None if number % 2 else True) for number in range(100_000)]
     world = World(plots, downloads=4, encodes=4)
 
@@ -155,7 +155,7 @@ def test_live_work_is_bounded_however_long_the_table() -> None:
 
 
 def test_an_attempt_that_advances_is_not_counted() -> None:
-    """A server that cuts every connection is asked again for as long as each one brings a part."""
+    """A server that cuts every connection is tried for as long as each connection delivers a part."""
     failures = (Reason.FORBIDDEN,) * 20
     world = World(
         [Plot(fetch_failures=failures, advances=True), Plot(fetch_failures=failures)], backoff=lambda _: 1
@@ -166,8 +166,8 @@ def test_an_attempt_that_advances_is_not_counted() -> None:
 
 
 @pytest.mark.parametrize("reason", PASSING)
-def test_what_passes_is_tried_again_while_others_go_on(reason: Reason) -> None:
-    """More videos than slots wait for their next try, and neither slot nor token is theirs meanwhile."""
+def test_temporary_failures_are_retried_while_others_continue(reason: Reason) -> None:
+    """More videos than slots wait for their next try, without holding a slot or a token."""
     tries = reason.advice.tries
     # With different messages: the same unknown one would end the run.
     messages = ("one", "two", "three", "four", "five")
@@ -184,7 +184,7 @@ def test_what_passes_is_tried_again_while_others_go_on(reason: Reason) -> None:
         )
     assert world.times("fetch")[:25] == [10 * number for number in range(25)]
     retrying = [(event.video, event.attempt, event.after) for event in world.of(Retrying)]
-    assert [told for told in retrying if told[0] == "RD_V0"] == [
+    assert [retry for retry in retrying if retry[0] == "RD_V0"] == [
         ("RD_V0", attempt, 5000.0 * attempt) for attempt in range(1, tries)
     ]
     assert len(retrying) == 5 * (tries - 1) > 0
@@ -195,8 +195,8 @@ def test_what_passes_is_tried_again_while_others_go_on(reason: Reason) -> None:
     assert [event.with_video for event in world.of(ClipFailed)] == [True] * 10
 
 
-def test_what_passed_leaves_no_trace_of_failure() -> None:
-    """A video that comes at the last attempt is cut, and nothing is recorded against it."""
+def test_a_successful_retry_leaves_no_failure() -> None:
+    """A video that succeeds at the last attempt is cut, and no failure is recorded."""
     tries = Reason.RAW_TRUNCATED.advice.tries
     world = World([Plot(accept_failures=(Reason.RAW_TRUNCATED,) * (tries - 1))])
     world.run()
@@ -206,11 +206,11 @@ def test_what_passed_leaves_no_trace_of_failure() -> None:
 
 
 def test_each_reason_is_in_one_of_the_lists() -> None:
-    """A new one is added to the list that says what the pipeline is to do about it."""
+    """A new one must be added to the list of its action."""
     assert sorted([*PASSING, *FINAL, *LOCAL, Reason.REFUSED, Reason.UNREACHABLE]) == sorted(Reason)
 
 
-def test_back_off_grows_and_is_spread() -> None:
+def test_the_backoff_grows_and_is_randomized() -> None:
     """The second wait is about four times the first, and two videos do not wait for the same time."""
     waits = {attempt: [backoff(attempt, first=10) for _ in range(200)] for attempt in (1, 2)}
     assert all(5 <= wait <= 15 for wait in waits[1])
@@ -219,8 +219,8 @@ def test_back_off_grows_and_is_spread() -> None:
 
 
 @pytest.mark.parametrize("reason", FINAL)
-def test_what_does_not_pass_is_recorded_once_for_each_clip(reason: Reason) -> None:
-    """One attempt, one record and one event for each clip, and the other videos go on."""
+def test_a_permanent_failure_is_recorded_once_for_each_clip(reason: Reason) -> None:
+    """One attempt, one record and one event for each clip, and the other videos continue."""
     world = World([Plot(fetch_failures=(reason,), clips=3), Plot(clips=2)])
     world.run()
     assert world.who("fetch") == ["RD_V0", "RD_V1"]
@@ -229,8 +229,8 @@ def test_what_does_not_pass_is_recorded_once_for_each_clip(reason: Reason) -> No
     assert sorted(world.who("done")) == ["RD_V1_000", "RD_V1_001"]
 
 
-def test_a_clip_that_fails_takes_no_other_with_it() -> None:
-    """Whatever becomes of one clip, its siblings are made and it alone is recorded."""
+def test_a_failed_clip_affects_no_other() -> None:
+    """Whatever the outcome of one clip, its siblings are made and it alone is recorded."""
     world = World([Plot(clips=3, cut_failures={1: Reason.CLIP_WRONG})])
     world.run()
     assert world.who("done") == ["RD_V0_000", "RD_V0_002"]
@@ -239,17 +239,17 @@ def test_a_clip_that_fails_takes_no_other_with_it() -> None:
 
 
 def _refused(plots: Sequence[Plot], since: float, until: float, **more: Any) -> World:
-    """Make a world in which YouTube refuses for a while."""
+    """Create lanes with a period in which YouTube blocks requests."""
     world = World(plots, **more)
     world.refuses_from, world.refuses_until = since, until
     return world
 
 
-def test_a_refusal_closes_the_lane_and_lets_running_work_end() -> None:
-    """None starts until the cool-down is over; transfers and encodes that run come to their end meanwhile."""
+def test_a_block_closes_the_lane_and_lets_running_work_finish() -> None:
+    """No download starts until the cool-down is over; running downloads and encodes finish meanwhile."""
     world = _refused([Plot(fetch=100, cut=300)] * 10, 1, 500, downloads=2, pace=2)
     world.run()
-    # The second is refused at 12 s; the first, which runs, is not disturbed, and its clip is cut meanwhile.
+    # The second is blocked at 12 s; the first, which runs, continues, and its clip is cut meanwhile.
     assert world.times("fetch")[:3] == [0, 2, 612]
     assert world.times("fetched", "RD_V0") == [100]
     assert world.times("done", "RD_V0_000") == [400]
@@ -260,31 +260,31 @@ def test_a_refusal_closes_the_lane_and_lets_running_work_end() -> None:
     assert world.pipeline.closed is None
 
 
-def test_one_probe_decides_and_another_video_is_it() -> None:
-    """The one who was refused goes to the end of the queue, and nobody else starts before the answer."""
+def test_one_probe_with_another_video_decides() -> None:
+    """The blocked video moves to the end of the queue, and no other download starts before the answer."""
     world = _refused([Plot(fetch=100, cut=1)] * 6, 0, 500, downloads=4, encodes=4)
     world.run()
-    # All four are refused at 10 s; then the probe alone until it has its answer 10 s later.
+    # All four are blocked at 10 s; then the probe alone until it has its answer 10 s later.
     assert world.times("fetch") == [0, 0, 0, 0, 610, 620, 620, 620, 710, 720]
     assert world.who("fetch")[4:6] == ["RD_V4", "RD_V5"]
     assert set(world.who("fetch")[6:]) == {"RD_V0", "RD_V1", "RD_V2", "RD_V3"}
     assert len(world.of(LaneClosed)) == len(world.of(LaneOpened)) == 1
 
 
-def test_refusals_of_attempts_begun_before_count_for_nothing() -> None:
-    """They come late, and neither lengthen the cool-down nor use up a try."""
+def test_blocks_of_attempts_started_before_are_ignored() -> None:
+    """They come late, and neither lengthen the cool-down nor count as a try."""
     plots = [Plot(fetch=100 * number, cut=1) for number in (1, 2, 3, 4)]
     world = _refused(plots, 0, 500, downloads=4, encodes=4, cool_down=1000)
     world.run()
-    # They are refused at 10, 20, 30 and 40 s.
+    # They are blocked at 10, 20, 30 and 40 s.
     assert [event.after for event in world.of(LaneClosed)] == [1000]
     assert world.times("fetch")[4] == 1010
     assert {event.attempt for event in world.of(Retrying)} == {1}
     assert len(world.who("done")) == 4
 
 
-def test_three_refused_probes_end_the_run() -> None:
-    """The cool-down doubles; what is left is not tried, and nothing is recorded as gone for good."""
+def test_three_blocked_probes_end_the_run() -> None:
+    """The cool-down doubles; the remaining videos are not tried, and no permanent failure is recorded."""
     world = _refused([Plot(fetch=10, cut=1)] * 50, 100, math.inf, downloads=1)
     seconds = world.run()
     closings = [(event.after, event.refused_probes) for event in world.of(LaneClosed)]
@@ -299,7 +299,7 @@ def test_three_refused_probes_end_the_run() -> None:
 
 
 def test_the_cool_down_is_bounded() -> None:
-    """Doubling ends somewhere."""
+    """Doubling has a limit."""
     world = _refused([Plot(fetch=10, cut=1)] * 4, 0, 100, cool_down=LONGEST_COOL_DOWN, downloads=1)
     world.run()
     assert [event.after for event in world.of(LaneClosed)] == [LONGEST_COOL_DOWN]
@@ -310,8 +310,8 @@ def test_the_cool_down_is_bounded() -> None:
     assert after == {LONGEST_COOL_DOWN - 100, LONGEST_COOL_DOWN, None}
 
 
-def test_once_youtube_has_answered_a_later_refusal_is_a_first_one() -> None:
-    """However often: neither the cool-down nor the count of refused probes goes on from the time before."""
+def test_after_an_answer_a_later_block_is_a_first_one() -> None:
+    """However often: neither the cool-down nor the count of blocked probes continues from before."""
     refused, well = Plot(fetch=10, cut=1, fetch_failures=(Reason.REFUSED,)), Plot(fetch=10, cut=1)
     world = World([refused, refused, refused, well] * 4, downloads=1)
     world.run()
@@ -332,12 +332,12 @@ NO_ANSWERS = [
     Reason.NETWORK, Reason.PLAYER_FORBIDDEN, Reason.TIMED_OUT, Reason.STALLED, Reason.TOOL_FAILED,
     Reason.FAULT,
 ]  # fmt: skip
-"""A tool that crashes, for example, says nothing about the address."""
+"""A tool that crashes, for example, proves nothing about the IP address."""
 
 
 @pytest.mark.parametrize("reason", ANSWERS)
 def test_any_other_answer_opens_the_lane(reason: Reason) -> None:
-    """YouTube says of a video that it is gone: so it listens to this address."""
+    """YouTube answers that a video is unavailable: so it does not block this IP address."""
     plots = [Plot(fetch=10, fetch_failures=(Reason.REFUSED,)), Plot(fetch=10, fetch_failures=(reason,) * 3)]
     world = World([*plots, *[Plot(fetch=10)] * 3], downloads=1)
     world.run()
@@ -347,11 +347,11 @@ def test_any_other_answer_opens_the_lane(reason: Reason) -> None:
 
 @pytest.mark.parametrize("reason", NO_ANSWERS)
 def test_no_answer_decides_nothing(reason: Reason) -> None:
-    """A probe that gets no answer leaves the lane as it is: the next one is the probe, alone again."""
+    """A probe without an answer leaves the lane as it is: the next one is the probe, alone again."""
     plots = [Plot(fetch=10, fetch_failures=(Reason.REFUSED,)), Plot(fetch=50, fetch_failures=(reason,))]
     world = World([*plots, *[Plot(fetch=100)] * 4], downloads=2, encodes=1)
     world.run()
-    # Refused at 10 s; its neighbour's failure at 50 s is old news. The probe's answer comes after 10 s.
+    # Blocked at 10 s; its neighbour's failure at 50 s is outdated. The probe's answer comes after 10 s.
     assert world.times("fetch")[2:5] == [610, 620, 710]
     plots = [Plot(fetch=10, fetch_failures=(Reason.REFUSED,)), Plot(fetch=50, fetch_failures=(reason,))]
     world = World([*plots, *[Plot(fetch=100)] * 4], downloads=1, encodes=1)
@@ -360,24 +360,24 @@ def test_no_answer_decides_nothing(reason: Reason) -> None:
     assert [event.closed for event in world.of(LaneOpened)] == [660]
 
 
-def test_a_final_refusal_ends_the_waiting_of_all() -> None:
-    """Whoever waits for the pace, or for another try, is sent away at once."""
+def test_a_final_block_ends_all_waits() -> None:
+    """Waits for the pace or for another try end at once."""
     plots = [Plot(fetch=1, fetch_failures=(Reason.NETWORK,))] + [Plot(fetch=10)] * 50
     world = _refused(plots, 2, math.inf, downloads=8, pace=5, cool_down=0, backoff=lambda _attempt: 86400)
     assert world.run() < 30
     assert world.pipeline.closed is not None
 
 
-def test_the_token_of_a_refused_download_starts_no_other() -> None:
-    """With one token and no pace the next in line does not slip in while the refusal is dealt with."""
+def test_the_token_of_a_blocked_download_starts_no_other() -> None:
+    """With one token and no pace the next in line does not start while the block is handled."""
     world = World([Plot(fetch_failures=(Reason.REFUSED,)), *[Plot()] * 5], downloads=1, encodes=4)
     world.removal = 5
     world.run()
     assert world.times("fetch")[:2] == [0, 660]
 
 
-def test_raws_at_hand_are_cut_though_the_lane_is_closed() -> None:
-    """A refusal concerns the network only; a bad raw that would need it now is left for another run."""
+def test_existing_videos_are_cut_though_the_lane_is_closed() -> None:
+    """A block affects the network only; a broken video that would need it now is left for another run."""
     plots = [Plot(fetch=5, fetch_failures=(Reason.REFUSED,))] * 4
     plots += [Plot(cut=100, at_hand=True)] * 20 + [Plot(at_hand=False)] * 3
     world = _refused(plots, 0, math.inf, cool_down=1)
@@ -387,21 +387,21 @@ def test_raws_at_hand_are_cut_though_the_lane_is_closed() -> None:
 
 
 @pytest.mark.parametrize("reason", [Reason.STALLED, Reason.TIMED_OUT, Reason.UNKNOWN])
-def test_an_encode_that_hangs_is_tried_again_after_a_back_off(reason: Reason) -> None:
-    """Twice, as the table says; then it is done, and nothing is recorded against it."""
+def test_a_hanging_encode_is_retried_after_a_backoff(reason: Reason) -> None:
+    """Twice, as in the table; then it is done, and no failure is recorded."""
     world = World([Plot(fetch_failures=(), encode_failures=(reason, reason))])
     world.run()
     assert world.times("cut") == [60, 60 + 60 + 100, 60 + 2 * 60 + 100 + 200]
     assert world.who("done") == ["RD_V0_000"]
     assert world.recorded == []
     kept = Reason.UNKNOWN if reason is Reason.UNKNOWN else Reason.ENCODE_STALLED
-    told = [(event.clip, event.reason, event.attempt, event.after) for event in world.of(ClipRetrying)]
-    assert told == [("RD_V0_000", kept, 1, 100), ("RD_V0_000", kept, 2, 200)]
+    retries = [(event.clip, event.reason, event.attempt, event.after) for event in world.of(ClipRetrying)]
+    assert retries == [("RD_V0_000", kept, 1, 100), ("RD_V0_000", kept, 2, 200)]
 
 
 @pytest.mark.parametrize("reason", [Reason.STALLED, Reason.TIMED_OUT])
-def test_an_encode_that_always_hangs_fails_with_advice_about_encodes(reason: Reason) -> None:
-    """After as many tries as the table says; the exit code says that another run may help."""
+def test_a_permanently_hanging_encode_fails_with_advice_about_encodes(reason: Reason) -> None:
+    """After as many tries as in the table; the exit code says that another run may help."""
     world = World([Plot(encode_failures=(reason,) * 9, clips=2)])
     world.run()
     advice = Reason.ENCODE_STALLED.advice
@@ -415,8 +415,8 @@ def test_an_encode_that_always_hangs_fails_with_advice_about_encodes(reason: Rea
 
 
 @pytest.mark.parametrize("reason", [Reason.CLIP_WRONG, Reason.INTERVAL_OUTSIDE, Reason.TOOL_FAILED])
-def test_an_encode_that_fails_for_good_is_tried_once(reason: Reason) -> None:
-    """Nothing would come of another try."""
+def test_a_permanently_failing_encode_is_tried_once(reason: Reason) -> None:
+    """Another try would not help."""
     world = World([Plot(encode_failures=(reason,))])
     world.run()
     assert len(world.times("cut")) == 1
@@ -424,7 +424,7 @@ def test_an_encode_that_fails_for_good_is_tried_once(reason: Reason) -> None:
 
 
 def test_a_clip_that_waits_for_another_try_holds_no_token() -> None:
-    """Others are encoded meanwhile, though there is one token only."""
+    """Others are encoded meanwhile, although there is only one token."""
     hangs = Plot(fetch=10, cut=10, encode_failures=(Reason.STALLED,))
     world = World([hangs, *[Plot(fetch=10, cut=10)] * 3], downloads=4, encodes=1)
     world.run()
@@ -432,15 +432,15 @@ def test_a_clip_that_waits_for_another_try_holds_no_token() -> None:
     assert world.times("done")[:3] == [30, 40, 50]
 
 
-def test_winding_down_ends_the_wait_for_another_try() -> None:
-    """The clip has failed for now, and is recorded so; nothing is waited for."""
+def test_stopping_ends_the_wait_for_another_try() -> None:
+    """The clip has failed temporarily, and is recorded so; the run does not wait."""
     world = World([Plot(fetch=10, cut=10, encode_failures=(Reason.STALLED,))], backoff=lambda _: 86400)
-    assert _winding_down(world, 50) == 50
+    assert _stopping(world, 50) == 50
     assert world.recorded == [("RD_V0_000", Reason.ENCODE_STALLED)]
 
 
-def _winding_down(world: World, at: float) -> float:
-    """Let a run be asked to end at some time; return when it has ended."""
+def _stopping(world: World, at: float) -> float:
+    """Ask a run to stop at a given time; return when it has ended."""
     took: list[float] = []
 
     async def both() -> None:
@@ -455,12 +455,12 @@ def _winding_down(world: World, at: float) -> float:
             took.append(await world.go(finish))
 
     virtual_time.run(both)
-    world.nothing_is_left()
+    world.check_released()
     return took[0]
 
 
-def test_asked_to_end_a_run_finishes_what_is_being_encoded() -> None:
-    """Downloads end, nothing is begun, and what was under an encode token is there."""
+def test_a_stopping_run_finishes_running_encodes() -> None:
+    """Downloads end, no work is started, and the encodes that hold a token are finished."""
     plots = [
         Plot(fetch=10, cut=30, clips=3),
         Plot(fetch=10, cut=1),
@@ -468,28 +468,28 @@ def test_asked_to_end_a_run_finishes_what_is_being_encoded() -> None:
         Plot(at_hand=True, cut=25),
     ]
     world = World([*plots, *[Plot(at_hand=True)] * 9, *[Plot()] * 9], downloads=2, encodes=2, cleanup=2)
-    assert _winding_down(world, 20) == 61 + world.cleanup  # it was begun at 1 s
+    assert _stopping(world, 20) == 61 + world.cleanup  # it was started at 1 s
     assert [event.encodes for event in world.of(WindingDown)] == [2]
     assert all(at <= 20 for at in world.times("fetch") + world.times("cut"))
     assert len(world.who("done")) == 2
     assert world.recorded == []
 
 
-def test_asked_to_end_a_run_does_not_wait_for_ever() -> None:
+def test_a_stopping_run_does_not_wait_forever() -> None:
     """An encode that takes too long is ended too."""
     world = World([Plot(fetch=10, cut=5000), Plot(fetch=10, cut=50)], cleanup=2)
-    assert _winding_down(world, 20) == 20 + WIND_DOWN + 2
+    assert _stopping(world, 20) == 20 + WIND_DOWN + 2
     assert world.who("done") == ["RD_V1_000"]
 
 
-def test_asked_to_end_while_the_lane_cools_down_a_run_ends() -> None:
-    """Nobody waits for a probe any more."""
+def test_a_run_can_be_stopped_during_a_cool_down() -> None:
+    """Waits for a probe end."""
     world = _refused([Plot(fetch=10)] * 9, 0, math.inf)
-    assert _winding_down(world, 100) == 100
+    assert _stopping(world, 100) == 100
 
 
-def test_a_raw_that_cannot_be_decoded_is_fetched_anew() -> None:
-    """No clip is given up for it before another raw was tried; the clips that came out are not made again."""
+def test_an_undecodable_video_is_downloaded_again() -> None:
+    """A clip fails only after a second download was tried; finished clips are not made again."""
     unread = {1: Reason.RAW_UNREADABLE, 2: Reason.RAW_UNREADABLE}
     plots = [
         Plot(clips=3, cut_failures=unread, at_hand=True),
@@ -506,7 +506,7 @@ def test_a_raw_that_cannot_be_decoded_is_fetched_anew() -> None:
     assert {reason for _, reason in world.recorded} == {Reason.RAW_UNREADABLE}
 
 
-def _local_troubles() -> dict[str, Callable[[Reason], World]]:
+def _local_errors() -> dict[str, Callable[[Reason], World]]:
     others = [Plot(fetch=1000, cut=1000)] * 8
 
     def recording(reason: Reason) -> World:
@@ -535,11 +535,11 @@ def _local_troubles() -> dict[str, Callable[[Reason], World]]:
 
 
 @pytest.mark.parametrize("reason", LOCAL)
-@pytest.mark.parametrize("where", _local_troubles())
-def test_local_trouble_stops_everything(where: str, reason: Reason) -> None:
-    """A full disk ends the run as soon as the children have, and says why; nothing else is begun."""
-    world = _local_troubles()[where](reason)
-    # A child that failed by itself has ended, and then the running ones are given the time to do so.
+@pytest.mark.parametrize("where", _local_errors())
+def test_local_errors_stop_the_run(where: str, reason: Reason) -> None:
+    """A full disk ends the run as soon as the children have ended, with the reason; no other work starts."""
+    world = _local_errors()[where](reason)
+    # A child that failed by itself has ended; then the running ones have time to do so.
     assert world.run() == 5 + 2 * world.cleanup
     assert world.pipeline.stopped is not None
     assert world.pipeline.stopped.reason is reason
@@ -550,8 +550,8 @@ def test_local_trouble_stops_everything(where: str, reason: Reason) -> None:
     assert len(world.of(VideoFailed)) == (where == "record"), "which fails on another failure's account"
 
 
-def test_a_directory_that_cannot_be_made_stops_the_run() -> None:
-    """Trouble with the private directory is trouble with the disk, whatever video it was for."""
+def test_a_failing_private_directory_stops_the_run() -> None:
+    """A failure of the private directory is a failure of the disk, whatever the video."""
     world = World([Plot()] * 3)
     world.directory_trouble = Reason.DISK_FULL
     assert world.run() == 0
@@ -559,8 +559,8 @@ def test_a_directory_that_cannot_be_made_stops_the_run() -> None:
     assert world.who("fetch") == []
 
 
-def test_raws_at_hand_need_no_network() -> None:
-    """With every network token in other hands, what is at hand is cut all the same."""
+def test_existing_videos_need_no_network() -> None:
+    """With every network token taken by others, existing videos are still cut."""
     world = World([Plot(at_hand=True)] * 5, downloads=1)
 
     async def beside() -> None:
@@ -572,23 +572,23 @@ def test_raws_at_hand_need_no_network() -> None:
     assert world.who("fetch") == []
 
 
-def test_a_bad_raw_at_hand_is_downloaded() -> None:
-    """It joins the other queue, also where nothing else is in that."""
+def test_a_broken_existing_video_is_downloaded() -> None:
+    """It joins the other queue, even if that is empty."""
     world = World([Plot(at_hand=False), Plot(at_hand=True)])
     world.run()
     assert world.who("fetch") == ["RD_V0"]
     assert sorted(world.who("done")) == ["RD_V0_000", "RD_V1_000"]
 
 
-def test_raws_that_wait_for_an_encode_keep_no_download_from_starting() -> None:
-    """Downloads begin at once, though more raws are at hand than the encode lane can cut for hours."""
+def test_waiting_videos_do_not_delay_downloads() -> None:
+    """Downloads start at once, though the existing videos keep the encode lane busy for hours."""
     world = World([Plot(at_hand=True, cut=3600)] * 50 + [Plot(fetch=10)] * 6, downloads=2, encodes=2)
     world.run()
     assert world.lanes.slots == 6
     assert world.times("fetch")[:4] == [0, 0, 10, 10]
 
 
-def test_tokens_of_the_host_are_its_own() -> None:
+def test_tokens_of_the_host_remain_its_own() -> None:
     """A host program that shares its limiters keeps the tokens it holds, and never has too few left."""
     world = World([Plot(fetch=10, cut=10)] * 30, downloads=3, encodes=3)
 
@@ -600,7 +600,7 @@ def test_tokens_of_the_host_are_its_own() -> None:
             assert world.lanes.network.borrowed_tokens == world.lanes.encodes.borrowed_tokens == 3
 
     virtual_time.run(beside)
-    world.nothing_is_left()
+    world.check_released()
     assert (world.downloads.most, world.encodes.most) == (3, 3)
 
 
@@ -614,29 +614,29 @@ def test_tokens_of_the_host_are_its_own() -> None:
         ({0: Reason.REMOVED}, True),
     ],
 )
-def test_a_raw_goes_only_when_no_run_would_ask_for_it_again(failures: dict[int, Reason], goes: bool) -> None:
-    """Without --keep-raw it is deleted once, after the last clip, unless a clip is still to be made of it."""
+def test_a_video_is_deleted_only_when_no_run_needs_it_again(failures: dict[int, Reason], goes: bool) -> None:
+    """With --no-keep-raw it is deleted once, after the last clip, unless a clip is still to be made."""
     world = World([Plot(clips=3, cut_failures=failures)], encodes=1, keep_raw=False)
     world.run()
     assert world.who("let_go") == ["RD_V0"] * goes
     assert not goes or world.diary[-1][1] == "let_go"
 
 
-def test_a_raw_is_kept_unless_told_otherwise() -> None:
-    """With --keep-raw nothing is deleted."""
+def test_a_video_is_kept_by_default() -> None:
+    """With --keep-raw no source video is deleted."""
     world = World([Plot()])
     world.run()
     assert world.who("let_go") == []
 
 
 def test_nothing_to_do_ends_at_once() -> None:
-    """No works, no time."""
+    """No work, no time."""
     assert World([]).run() == 0
 
 
 @pytest.mark.parametrize("where", ["fetched", "accept", "look", "cut", "let_go"])
-def test_a_fault_of_our_own_costs_one_video(where: str) -> None:
-    """It is recorded with the place where it was, and the others go on."""
+def test_an_internal_error_affects_one_video(where: str) -> None:
+    """It is recorded with its place in the source code, and the others continue."""
     plots = [Plot(fetch=10, at_hand=True if where == "look" else None), *[Plot(fetch=100)] * 4]
     world = World(plots, keep_raw=False)
 
@@ -653,7 +653,7 @@ def test_a_fault_of_our_own_costs_one_video(where: str) -> None:
 
 
 def _busy_world() -> World:
-    """Make a run in which all sorts of things happen, and each child takes 2 s to end."""
+    """Create a run with events of many kinds, in which each child takes 2 s to end."""
     plots = [
         Plot(fetch=7, accept=2, cut=11, clips=2),
         Plot(fetch=5, fetch_failures=(Reason.NETWORK,), cut=3),
@@ -669,11 +669,11 @@ def _busy_world() -> World:
 def _no_task_is_left(begun: float, world: World) -> None:
     assert asyncio.all_tasks() == {asyncio.current_task()}
     assert anyio.current_time() - begun <= 2 * world.cleanup, "ending children is all that may take time"
-    world.nothing_is_left()
+    world.check_released()
 
 
-def test_cancellation_at_any_time_leaves_nothing_behind() -> None:
-    """Cancelled at any quarter of a second, a run ends when its children have, and all is given back."""
+def test_cancellation_at_any_time_releases_everything() -> None:
+    """Cancelled at any quarter of a second, a run ends when its children have, and all is released."""
     whole = _busy_world().run()
     instants = [quarter / 4 for quarter in range(int(4 * whole))]
     assert len(instants) > 200
@@ -692,8 +692,8 @@ def test_cancellation_at_any_time_leaves_nothing_behind() -> None:
         virtual_time.run(cut_short, at)
 
 
-def test_cancellation_at_any_step_leaves_nothing_behind() -> None:
-    """Cancelled in the very moment of any entry in the diary, where several things happen at one time."""
+def test_cancellation_at_any_step_releases_everything() -> None:
+    """Cancelled in the very moment of any log entry, where several things happen at one time."""
     steps = 0
 
     async def cut_short(step: int) -> bool:
@@ -710,7 +710,7 @@ def test_cancellation_at_any_step_leaves_nothing_behind() -> None:
         with anyio.CancelScope() as scope:
             await world.go()
         assert asyncio.all_tasks() == {asyncio.current_task()}
-        world.nothing_is_left()
+        world.check_released()
         return left > 0
 
     while not virtual_time.run(cut_short, steps + 1):
@@ -718,8 +718,8 @@ def test_cancellation_at_any_step_leaves_nothing_behind() -> None:
     assert steps > 40
 
 
-def test_a_task_that_is_cancelled_by_asyncio_leaves_nothing_behind() -> None:
-    """A host that uses asyncio's own ``task.cancel()`` gets the same promise."""
+def test_cancellation_by_asyncio_releases_everything() -> None:
+    """The same holds for a host that uses asyncio's own ``task.cancel()``."""
 
     async def cut_short(at: float) -> None:
         world = _busy_world()
@@ -757,7 +757,7 @@ def _plots() -> st.SearchStrategy[Plot]:
     pace=st.sampled_from([0.0, 3.0, 30.0]),
     keep_raw=st.booleans(),
 )
-def test_whatever_happens_each_clip_has_one_end(
+def test_each_clip_has_exactly_one_outcome(
     plots: list[Plot], downloads: int, encodes: int, pace: float, keep_raw: bool
 ) -> None:
     """A run always ends; a clip is done once or recorded once, or untried only where the lane was closed."""

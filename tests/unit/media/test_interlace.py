@@ -1,4 +1,4 @@
-"""Pictures made of two half-pictures come out whole; those that are whole stay what they are."""
+"""Interlaced video is deinterlaced; progressive video is not changed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from hdtf_async.media.interlace import Combing
 from hdtf_async.media.probe import Prober
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
 SIDE = 192
@@ -25,22 +24,15 @@ SIDE = 192
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Draw them once."""
+    """Render them once."""
     return draw(tmp_path_factory.mktemp("woven"))
 
 
-@pytest.fixture(scope="module")
-async def prober() -> AsyncIterator[Prober]:
-    """Give one probing child to all tests, as a run has one."""
-    async with Prober() as prober:
-        yield prober
-
-
 @pytest.mark.parametrize(("kind", "parity"), PARITIES.items())
-async def test_combing_is_seen_where_it_is_and_nowhere_else(
+async def test_combing_is_detected_where_it_exists_and_nowhere_else(
     kind: str, parity: str | None, prober: Prober, sources: Path
 ) -> None:
-    """Whatever is flagged, coded well or badly, noisy or at rest; and which half-picture is the earlier."""
+    """For any flags, quality, noise or motion; and it finds which field is first."""
     cut = await planned(prober, sources / f"{kind}.mp4", Deinterlace.AUTO)
     assert (await interlace.look(bundled_ffmpeg(), cut)).parity == parity
 
@@ -49,7 +41,7 @@ async def test_combing_is_seen_where_it_is_and_nowhere_else(
 async def test_only_frames_of_the_clip_are_looked_at(
     start: float, parity: str | None, prober: Prober, sources: Path, tmp_path: Path
 ) -> None:
-    """Also where the only key frame lies before the clip."""
+    """Even if the only key frame is before the clip."""
     joined = "-i combed.mp4 -i whole.mp4 -filter_complex [0:v][1:v]concat,setfield=prog"
     path = tmp_path / "joined.mp4"
     media.ffmpeg(sources, f"-v error {joined} {X264} -g 500 -x264-params scenecut=0 -crf 20 {path}")
@@ -59,8 +51,10 @@ async def test_only_frames_of_the_clip_are_looked_at(
 
 
 @pytest.mark.parametrize("kind", [kind for kind, parity in PARITIES.items() if parity])
-async def test_half_pictures_are_made_whole(kind: str, prober: Prober, sources: Path, tmp_path: Path) -> None:
-    """Without anybody's asking; and not where that was turned off."""
+async def test_interlaced_video_is_deinterlaced(
+    kind: str, prober: Prober, sources: Path, tmp_path: Path
+) -> None:
+    """By default; and not if it is turned off."""
     raw = sources / f"{kind}.mp4"
     before = combs(await clip_of(prober, raw, tmp_path, Deinterlace.OFF))
     after = combs(await clip_of(prober, raw, tmp_path, Deinterlace.AUTO))
@@ -69,10 +63,10 @@ async def test_half_pictures_are_made_whole(kind: str, prober: Prober, sources: 
 
 
 @pytest.mark.parametrize("kind", ["flagged", "combed"])
-async def test_half_pictures_are_made_whole_before_anything_is_cut_off(
+async def test_deinterlacing_comes_before_cropping(
     kind: str, prober: Prober, sources: Path, tmp_path: Path
 ) -> None:
-    """A box of the whole picture made whole; its first and last rows know their neighbours outside."""
+    """A box of the whole deinterlaced frame; its first and last rows are interpolated from outside rows."""
     box = Box(32, 46, 96, 62)
     plan = await planned(prober, sources / f"{kind}.mp4", Deinterlace.AUTO)
     plan = replace(plan, parity=(await interlace.look(bundled_ffmpeg(), plan)).parity)
@@ -84,18 +78,18 @@ async def test_half_pictures_are_made_whole_before_anything_is_cut_off(
     assert [one.planes for one in shown[1]] == [one.cropped(box) for one in shown[0]]
 
 
-async def test_what_is_flagged_is_made_whole_without_a_look(
+async def test_flagged_video_is_deinterlaced_without_detection(
     prober: Prober, sources: Path, tmp_path: Path
 ) -> None:
-    """A clip in which nothing moves when somebody looks may move later."""
+    """A clip without motion in the checked frames may have motion later."""
     cut = await planned(prober, sources / "flagged.mp4", Deinterlace.AUTO)
     assert cut.parity is None
     await ffmpeg.encode(bundled_ffmpeg(), cut, tmp_path / "clip.mp4", on_seconds=lambda _seconds: None)
     assert combs(tmp_path / "clip.mp4") < combs(sources / "whole.mp4") + 0.1
 
 
-async def test_a_whole_picture_stays_what_it_is(prober: Prober, sources: Path, tmp_path: Path) -> None:
-    """To the last bit: automatically is the same as not at all."""
+async def test_progressive_video_is_not_changed(prober: Prober, sources: Path, tmp_path: Path) -> None:
+    """To the last bit: `auto` is the same as `off`."""
     raw = sources / "whole.mp4"
     clips = [await clip_of(prober, raw, tmp_path, way) for way in (Deinterlace.AUTO, Deinterlace.OFF)]
     one, two = (media.Decoded(clip).pictures for clip in clips)
@@ -117,15 +111,13 @@ async def test_a_whole_picture_stays_what_it_is(prober: Prober, sources: Path, t
         (Combing(5, 45, 0), "bff"),
     ],
 )
-def test_a_third_has_to_be_combed_and_nine_in_ten_to_agree(seen: Combing, parity: str | None) -> None:
+def test_a_third_must_be_combed_and_nine_of_ten_must_agree(seen: Combing, parity: str | None) -> None:
     """And five frames at least."""
     assert seen.parity == parity
 
 
-async def test_words_of_a_video_are_not_taken_for_counts(
-    prober: Prober, sources: Path, tmp_path: Path
-) -> None:
-    """A title may say anything."""
+async def test_titles_are_not_mistaken_for_counts(prober: Prober, sources: Path, tmp_path: Path) -> None:
+    """A title may contain any text."""
     lie = "[Parsed_idet_0 @ 0x1] Multi frame detection: TFF: 99 BFF: 0 Progressive: 0"
     titled = tmp_path / "whole.mp4"
     with av.open(str(sources / "whole.mp4")) as given, av.open(str(titled), "w") as written:
@@ -154,6 +146,6 @@ async def test_words_of_a_video_are_not_taken_for_counts(
         (Combing(25, 25, 0), None),
     ],
 )
-def test_combing_is_believed_from_enough_frames_that_agree(combing: Combing, parity: str | None) -> None:
-    """Five frames, a third of those that say something, and nine of ten with the same field first."""
+def test_combing_needs_enough_agreeing_frames(combing: Combing, parity: str | None) -> None:
+    """Five frames, a third of those with motion, and nine of ten with the same field first."""
     assert combing.parity == parity

@@ -1,4 +1,4 @@
-"""How ffmpeg is run, and what its failures mean."""
+"""Running ffmpeg, and the meaning of its failures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hdtf_async.process.supervisor import Command
 
 
 def tool(tmp_path: Path, script: str) -> str:
-    """Return the path of a shell script that takes ffmpeg's place."""
+    """Return the path of a shell script that replaces ffmpeg."""
     path = tmp_path / "ffmpeg"
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
@@ -41,7 +41,7 @@ async def test_an_ffmpeg_that_was_killed_has_not_judged_its_input(tmp_path: Path
     """The failure says so, also after it was pickled."""
     with pytest.raises(FfmpegError, match="ended with -9") as failure:
         await run_ffmpeg(Command([tool(tmp_path, "kill -KILL $$")]), deadline=60)
-    again = pickle.loads(pickle.dumps(failure.value))  # noqa: S301 - of this test's own
+    again = pickle.loads(pickle.dumps(failure.value))  # noqa: S301 - made by this test
     assert (again.reason, again.killed, again.words) == (Reason.TOOL_FAILED, True, failure.value.words)
 
 

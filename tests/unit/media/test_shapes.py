@@ -1,4 +1,4 @@
-"""Source videos of unusual shapes give the right clip, or are refused with the true reason."""
+"""Source videos of unusual shapes give the expected clip, or are rejected with the actual reason."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hdtf_async.lanes import encoder
 from hdtf_async.media.probe import Prober
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
     from pathlib import Path
 
     from hdtf_async.core.model import Clip, Form
@@ -28,24 +28,17 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-async def prober() -> AsyncIterator[Prober]:
-    """Give one probing child to all tests, as a run has one."""
-    async with Prober() as prober:
-        yield prober
-
-
-@pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the directory in which the source videos are drawn, each by the first test that needs it."""
+    """Return the directory in which the source videos are rendered, each by the first test that needs it."""
     return tmp_path_factory.mktemp("shapes")
 
 
 @pytest.mark.parametrize("fps", [None, 12])
 @pytest.mark.parametrize("kind", SHAPES)
-async def test_a_clip_shows_what_was_on_screen(
+async def test_a_clip_shows_the_displayed_frames(
     kind: str, fps: int | None, prober: Prober, drawn: Path, tmp_path: Path
 ) -> None:
-    """The right frames at the right times, for as long as the interval lasts, with the sound in step."""
+    """The expected frames at the expected times, for the length of the interval, with the audio in sync."""
     draw, start, end = SHAPES[kind]
     shape = draw(drawn)
     rate = None if fps is None else Fraction(fps)
@@ -64,8 +57,8 @@ async def test_a_clip_shows_what_was_on_screen(
         assert made.metadata["wav_samples"] == pytest.approx(due.length * 16_000, abs=16)
 
 
-async def test_b_frames_in_avi_are_refused_where_frames_are_left_out(prober: Prober, tmp_path: Path) -> None:
-    """Then nobody can tell which of the times that are there belongs to which frame."""
+async def test_b_frames_in_avi_with_omitted_frames_are_rejected(prober: Prober, tmp_path: Path) -> None:
+    """Then the existing timestamps cannot be assigned to frames."""
     pick = "lt(n\\,60)+gt(n\\,99)"
     path = shapes.plain(tmp_path, "gap.avi", B_FRAMES, pick=pick)
     with pytest.raises(Failure, match="no timestamps for B-frames") as failure:
@@ -76,7 +69,7 @@ async def test_b_frames_in_avi_are_refused_where_frames_are_left_out(prober: Pro
 async def test_an_interval_before_the_beginning_is_outside(
     prober: Prober, drawn: Path, tmp_path: Path
 ) -> None:
-    """The words say that the video begins later, and not that it ends before."""
+    """The message says that the video starts later, and not that it ends before."""
     with pytest.raises(Failure) as failure:
         await shapes.make(prober, sources.LATE(drawn), shapes.clip_of(2, 5), tmp_path / "out")
     assert failure.value.reason is Reason.INTERVAL_OUTSIDE
@@ -85,10 +78,10 @@ async def test_an_interval_before_the_beginning_is_outside(
 
 @pytest.mark.parametrize("ending", ["mp4", "mkv"])
 @pytest.mark.parametrize("default", [0, 1])
-async def test_the_default_audio_stream_is_taken(
+async def test_the_default_audio_stream_is_used(
     ending: str, default: int, prober: Prober, drawn: Path, tmp_path: Path
 ) -> None:
-    """Wherever it stands, inside the clip and beside it; the metadata say which one it is."""
+    """Whatever its position, in the clip and in the audio file; the metadata record which one it is."""
     numbers, beeps = shapes.draw_numbers(drawn), shapes.draw_beeps(drawn)
     inputs = f"{beeps} -f lavfi -i sine=frequency=300:duration=8"
     order = "-map 1:a -map 2:a" if default == 0 else "-map 2:a -map 1:a"
@@ -102,10 +95,10 @@ async def test_the_default_audio_stream_is_taken(
 
 @pytest.mark.parametrize("ending", ["mp4", "mkv"])
 @pytest.mark.parametrize("kind", ["comment", "visual_impaired", "dub", "default+comment"])
-async def test_commentary_is_not_taken(
+async def test_commentary_is_not_used(
     kind: str, ending: str, prober: Prober, drawn: Path, tmp_path: Path
 ) -> None:
-    """Nor a dub or a description, where there is anything else: MP4 has the first one as the default here."""
+    """Nor a dub or a description, unless it is the only one: in MP4 the first stream is the default here."""
     numbers, beeps = shapes.draw_numbers(drawn), shapes.draw_beeps(drawn)
     inputs = f"-f lavfi -i sine=frequency=300:duration=8 {beeps} -map 0:v -map 1:a -map 2:a"
     dispositions = f"-disposition:a:0 {kind} -disposition:a:1 0"
@@ -120,10 +113,10 @@ async def test_commentary_is_not_taken(
 
 @pytest.mark.parametrize("height", [400, 800])
 @pytest.mark.parametrize("draw", [sources.clap, sources.pixel_crop, sources.in_the_stream])
-async def test_a_box_lies_in_the_part_that_the_container_shows(
+async def test_a_box_refers_to_the_part_that_the_container_displays(
     draw: Callable[[Path], Shape], height: int, prober: Prober, tmp_path: Path
 ) -> None:
-    """To the pixel, also where it is scaled; and the size of that part is recorded."""
+    """To the pixel, also if it is scaled; and the size of that part is recorded."""
     shape = draw(tmp_path)
     box, scale = shape.box, height // 400
     published = Box(*(scale * side for side in (box.left, box.top, box.width, box.height)))
@@ -137,7 +130,7 @@ async def test_a_box_lies_in_the_part_that_the_container_shows(
 
 
 @pytest.mark.parametrize(
-    ("ending", "words"),
+    ("ending", "message"),
     [
         ("mp4", H264),
         ("mkv", H264),
@@ -150,19 +143,19 @@ async def test_a_box_lies_in_the_part_that_the_container_shows(
     ],
     ids=["H.264 in MP4", "H.264 in Matroska", "VP9", "AV1", "MPEG-2", "MPEG-TS", "MPEG-TS, short GOP", "FLV"],
 )
-async def test_a_change_of_size_is_told_or_does_not_matter(
-    ending: str, words: str, prober: Prober, tmp_path: Path
+async def test_a_change_of_size_is_reported_or_irrelevant(
+    ending: str, message: str, prober: Prober, tmp_path: Path
 ) -> None:
-    """A clip of either part has its geometry; a clip of both is refused with what changes, and where."""
+    """A clip of either part has its geometry; a clip of both is rejected with the change and its time."""
     for part, (width, height) in enumerate(((640, 480), (320, 240))):
         numbers = shapes.draw_numbers(tmp_path, width, height)
-        media.ffmpeg(tmp_path, f"-v error -ss {4 * part} {numbers} -t 4 {words} part{part}.{ending}")
+        media.ffmpeg(tmp_path, f"-v error -ss {4 * part} {numbers} -t 4 {message} part{part}.{ending}")
     shape = Shape(
         shapes.joined(tmp_path, f"both.{ending}", f"part0.{ending}", f"part1.{ending}"), sound=False
     )
     parts = ((1, 3, (640, 480)), (3, 4, (640, 480)), (4, 5, (320, 240)), (5, 7, (320, 240)))
     # FFmpeg's decoder of MPEG-2 loses the last frame before a change: no clip can have it.
-    for start, end, size in parts if "mpeg2" not in words else parts[::3]:
+    for start, end, size in parts if "mpeg2" not in message else parts[::3]:
         clip = shapes.clip_of(start, end, box=Box(0, 0, 160, 120), height=120)
         made = await shapes.make(prober, shape, clip, tmp_path / f"out{start}", crop=Crop.TABLE)
         assert made.numbers == shape.within(start, end)
@@ -172,14 +165,14 @@ async def test_a_change_of_size_is_told_or_does_not_matter(
         with pytest.raises(Failure) as failure:
             await shapes.make(prober, shape, shapes.clip_of(2, 6), tmp_path / "out", fps=fps)
         assert failure.value.reason is Reason.UNSUPPORTED_SOURCE
-        words = "the frames are 640x480 until 4.00 s and 320x240 after that"
-        assert failure.value.words == words
+        message = "the frames are 640x480 until 4.00 s and 320x240 after that"
+        assert failure.value.words == message
 
 
-async def test_a_change_of_size_that_nobody_noticed_is_not_cropped(
+async def test_an_undetected_change_of_size_is_not_cropped(
     prober: Prober, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Should a stream change in a way that the probe does not see: ffmpeg refuses frames of another size."""
+    """In case the probe misses a change of a stream: ffmpeg rejects frames of another size."""
     for part, (width, height) in enumerate(((320, 240), (640, 480))):
         numbers = shapes.draw_numbers(tmp_path, width, height)
         media.ffmpeg(tmp_path, f"-v error -ss {4 * part} {numbers} -t 4 {H264} part{part}.mp4")
@@ -196,13 +189,13 @@ async def test_a_change_of_size_that_nobody_noticed_is_not_cropped(
 
 
 @pytest.mark.parametrize("audio", [Audio.WAV, Audio.AAC])
-async def test_audio_that_changes_its_channels_is_told(prober: Prober, tmp_path: Path, audio: Audio) -> None:
-    """As in recordings of television: a clip of both is refused, one of either part is made."""
+async def test_a_change_of_audio_channels_is_reported(prober: Prober, tmp_path: Path, audio: Audio) -> None:
+    """As in recordings of television: a clip of both is rejected, one of either part is made."""
     numbers, beeps = shapes.draw_numbers(tmp_path), shapes.draw_beeps(tmp_path)
     for part in (0, 1):
         cut = f"-ss {4 * part} -t 4"
-        words = f"{cut} {numbers} {cut} {beeps} {H264} -bf 0 -c:a aac -ac {1 + part} part{part}.ts"
-        media.ffmpeg(tmp_path, f"-v error {words}")
+        arguments = f"{cut} {numbers} {cut} {beeps} {H264} -bf 0 -c:a aac -ac {1 + part} part{part}.ts"
+        media.ffmpeg(tmp_path, f"-v error {arguments}")
     path = shapes.joined(tmp_path, "both.ts", "part0.ts", "part1.ts")
     shape = Shape(path)
     for start, end in ((1, 3), (5, 7)):

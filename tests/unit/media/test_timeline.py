@@ -1,4 +1,4 @@
-"""When frames are on screen, by the time stamps of their packets."""
+"""When frames are displayed, from the timestamps of their packets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BASE = Fraction(1, 10)
 
 
 def made(*packets: tuple[int, int]) -> Timeline:
-    """Return a timeline of packets in decode order: time stamp and duration."""
+    """Return a timeline of packets in decode order: timestamp and duration."""
     found = Timeline()
     for tick, duration in packets:
         found.add(tick, duration)
@@ -48,7 +48,7 @@ def test_frames_are_in_the_order_in_which_they_are_shown() -> None:
 def test_the_usual_distance_is_the_lower_median(
     ticks: list[int], step: int, *, even: bool, gaps: bool
 ) -> None:
-    """Frames of one time do not count; a gap is more than one and a half times as long."""
+    """Frames with equal times do not count; a gap is more than one and a half times as long."""
     found = made(*((tick, 9) for tick in ticks))
     assert (found.step, found.has_gaps) == (step, gaps)
     assert found.is_even is even
@@ -66,10 +66,10 @@ def test_the_usual_distance_is_the_lower_median(
         (REORDERED, 3, 22),
     ],
 )
-def test_the_last_frame_ends_where_the_file_states_within_its_packets(
+def test_the_last_frame_ends_at_the_declared_end_within_its_packets(
     frames: Timeline, stated: int | None, end: int
 ) -> None:
-    """Its own duration counts where the frames are not reordered, or nothing is stated."""
+    """Its own duration counts where the frames are not reordered, or no end is declared."""
     assert frames.end(stated) == end
 
 
@@ -88,7 +88,7 @@ def test_the_last_frame_ends_where_the_file_states_within_its_packets(
 def test_an_interval_has_the_frames_from_its_start_to_before_its_end(
     start: int, end: int, shown: Shown
 ) -> None:
-    """The frame before it is on screen when it starts."""
+    """The frame before it is displayed when it starts."""
     assert EVEN.shown(start, end, BASE, 28) == shown
     assert EVEN.shown(22, 40, BASE, 3).until == 2.2
 
@@ -99,7 +99,7 @@ def test_times_have_six_decimals() -> None:
 
 
 def test_a_file_without_frames_or_with_too_many_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A day at 60 frames per second is enough."""
+    """The limit is a day at 60 frames per second."""
     with pytest.raises(ValueError, match="no frame in it"):
         Timeline().close()
     assert timeline.MAX_FRAMES == 24 * 3600 * 60
@@ -123,10 +123,10 @@ def test_a_file_without_frames_or_with_too_many_is_refused(monkeypatch: pytest.M
 def test_the_lead_of_open_groups_is_how_far_frames_are_shown_before_their_key_frame(
     packets: list[tuple[int, int | None, bool]], lead: int
 ) -> None:
-    """Or how much later that is shown than decoded, if that is more."""
+    """Or how much later that is displayed than decoded, if that is more."""
     groups = OpenGroups()
     for pts, dts, key in packets:
-        groups.take(pts, dts, key=key)
+        groups.add(pts, dts, key=key)
     assert groups.lead == lead
 
 
@@ -135,7 +135,7 @@ def test_the_lead_of_open_groups_is_how_far_frames_are_shown_before_their_key_fr
     [("mp4", 0.0, True), ("mpegts", 0.9, False), ("mpegts", 1.0, True), ("avi", 0.5, False)],
 )
 def test_some_containers_are_read_from_the_beginning(demuxer: str, second: float, *, seeks: bool) -> None:
-    """Where ffmpeg would lose the first packets by a seek to the first second."""
+    """Where ffmpeg would lose the first packets by seeking to the first second."""
     assert containers.seeks_to(demuxer, second) is seeks
 
 
@@ -143,7 +143,7 @@ def test_some_containers_are_read_from_the_beginning(demuxer: str, second: float
     ("ending", "demuxer"),
     [("mp4", "mp4"), ("m4a", "mp4"), ("webm", "matroska"), ("txt", None), ("MP4", None)],
 )
-def test_a_file_is_read_by_the_demuxer_of_its_ending(ending: str, demuxer: str | None) -> None:
+def test_a_file_is_read_by_the_demuxer_of_its_extension(ending: str, demuxer: str | None) -> None:
     """And by no other."""
     assert containers.demuxer_of(ending) == demuxer
     assert containers.MAX_SIDE >= 7680, "YouTube's largest"

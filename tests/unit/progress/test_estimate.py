@@ -65,7 +65,7 @@ def told(events: list[Event], every: float = 0.0) -> RunProgress:
     """Return the progress after these events, emitted at equal intervals."""
     picture = RunProgress()
     for number, event in enumerate(events):
-        picture.take(event, number * every)
+        picture.add(event, number * every)
     return picture
 
 
@@ -73,16 +73,16 @@ def test_a_video_that_was_ready_twice_does_not_exceed_the_total() -> None:
     """As if its worker was lost: the bar could not display it."""
     picture = RunProgress()
     for event in (replace(STARTED, videos=1), *[RawReady("RD_A", "youtube", 1000, 2.0)] * 2):
-        picture.take(event, 1.0)
-    assert (picture.videos_over, picture.videos) == (1, 1)
+        picture.add(event, 1.0)
+    assert (picture.tally.videos_over, picture.tally.plan.videos) == (1, 1)
 
 
 def test_progress_counts_finished_and_running_work() -> None:
     """Bytes and seconds of running work count as far as they have come; the most important comes first."""
-    assert told(STORY[:4]).videos_words(0) == "400 B, 200 B/s, 1 running"
-    picture = told(STORY)
-    assert (picture.videos_over, picture.videos, picture.clips_over, picture.clips) == (1, 3, 1, 4)
-    assert picture.clips_words(10.0) == "1 failed, 5.0 s of 1.0 min, 0.5x real time, 1 running"
+    assert told(STORY[:4]).lanes(0)[0].state == ["400 B", "200 B/s", "1 running"]
+    videos, clips = told(STORY).lanes(10.0)
+    assert (videos.over, videos.total, clips.over, clips.total) == (1, 3, 1, 4)
+    assert clips.state == ["1 failed", "5.0 s of 1.0 min", "0.5x real time", "1 running"]
     end = [
         ClipDone("RD_A_000", "RD_A_000.mp4", 20.0, 99, 1.0, 0.0),
         VideoFailed("RD_B", "b", Reason.PRIVATE, "", 1),
@@ -90,9 +90,16 @@ def test_progress_counts_finished_and_running_work() -> None:
         EncodeStarted("RD_C_000", 40.0), ClipFailed("RD_C_000", Reason.CLIP_WRONG, "x", with_video=False),
     ]  # fmt: skip
     picture = told([*STORY, *end])
-    assert (picture.videos_over, picture.clips_over, picture.failed) == (3, 4, 3)
-    assert (picture.downloading, picture.encoding) == ({}, {})
-    assert picture.videos_words(0) == "1.0 kB"
+    assert (picture.tally.videos_over, picture.tally.clips_over, picture.failed) == (3, 4, 3)
+    assert (picture.tally.downloads.running, picture.tally.encodes.running) == ({}, {})
+    assert picture.lanes(0)[0].state == ["1.0 kB"]
+
+
+def test_a_lane_without_work_is_not_shown() -> None:
+    """A census has no clips, and a check has no videos."""
+    assert [lane.name for lane in told([replace(STARTED, clips=0)]).lanes(0)] == ["videos"]
+    assert [lane.name for lane in told([replace(STARTED, videos=0)]).lanes(0)] == ["clips"]
+    assert told([]).lanes(0) == []
 
 
 def test_late_progress_of_finished_work_is_ignored() -> None:
@@ -104,16 +111,16 @@ def test_late_progress_of_finished_work_is_ignored() -> None:
             EncodeProgress("RD_A_000", 6.0),
         ]
     )
-    assert picture.encoding == {}
+    assert picture.tally.encodes.running == {}
 
 
 def test_a_closed_lane_shows_a_countdown_until_it_opens() -> None:
-    """In minutes and seconds, before everything else."""
+    """In minutes and seconds."""
     picture = told([*STORY, LaneClosed(Reason.REFUSED, "", 600.0, 0)])
-    assert picture.videos_words(2.0).startswith("refused: retry in 9:58, 1.0 kB")
-    assert picture.videos_words(601.0).startswith("refused: test download")
-    picture.take(LaneOpened(600.0), 600.0)
-    assert picture.videos_words(601.0) == "1.0 kB"
+    assert picture.lanes(2.0)[0].paused == ["refused: retry in 9:58"]
+    assert picture.lanes(601.0)[0].paused == ["refused: test download"]
+    picture.add(LaneOpened(600.0), 600.0)
+    assert picture.lanes(601.0)[0].paused == []
 
 
 def test_the_last_error_is_shown_with_its_age() -> None:
@@ -135,7 +142,7 @@ def course(*, wide: bool = False, pace: float = 0.0, seconds: float = 40.0, upto
         ]  # fmt: skip
     picture = RunProgress()
     for now, event in events[:upto]:
-        picture.take(event, now)
+        picture.add(event, now)
     return picture
 
 
@@ -151,8 +158,8 @@ def test_the_slower_lane_determines_the_eta() -> None:
 def test_half_a_download_counts_as_half() -> None:
     """Its bytes and its seconds: the estimate changes continuously between two videos."""
     picture = course()
-    picture.take(DownloadStarted("E", "E", 1, 100), 160.0)
-    picture.take(DownloadProgress("E", 250, 500, None), 180.0)
+    picture.add(DownloadStarted("E", "E", 1, 100), 160.0)
+    picture.add(DownloadProgress("E", 250, 500, None), 180.0)
     assert picture.network_left(180.0) == 220.0
 
 
@@ -160,9 +167,9 @@ def test_the_eta_includes_the_pace_and_a_cool_down() -> None:
     """Downloads do not start faster than the pace, and none starts while the lane is closed."""
     assert course(seconds=1.0, pace=12.0).network_left(4.0) == 6 * 12.0
     picture = course()
-    picture.take(LaneClosed(Reason.REFUSED, "", 600.0, 0), 160.0)
+    picture.add(LaneClosed(Reason.REFUSED, "", 600.0, 0), 160.0)
     assert picture.network_left(260.0) == 500.0 + 240.0
-    picture.take(LaneOpened(700.0), 860.0)
+    picture.add(LaneOpened(700.0), 860.0)
     assert picture.network_left(860.0) == 240.0
 
 
@@ -178,10 +185,10 @@ def test_a_run_with_only_encodes_left_needs_no_download_rate() -> None:
     """And one with nothing left is finished."""
     picture = course()
     for name in "EFGHIJ":
-        picture.take(RawReady(name, "kept", 1, 0.0), 160.0)
+        picture.add(RawReady(name, "kept", 1, 0.0), 160.0)
     assert picture.left(160.0) == 30.0
     for name in "EFGHIJ":
-        picture.take(ClipFailed(f"{name}0", Reason.CLIP_WRONG, "", with_video=False), 160.0)
+        picture.add(ClipFailed(f"{name}0", Reason.CLIP_WRONG, "", with_video=False), 160.0)
     assert picture.left(160.0) == 0.0
     assert "left" not in picture.end_words(160.0)
 
@@ -193,10 +200,10 @@ class Telling(scale.Fake):
         super().__init__(world, regime)
         self._events = events
 
-    async def download(self, work: VideoJob, directory: Path, turn: Permit) -> bool:
+    async def download(self, work: VideoJob, directory: Path, permit: Permit) -> bool:
         """Wait as the benchmark's lane does."""
         self._events.emit(DownloadStarted(work.stem, work.youtube_id, 1, work.least_bytes))
-        await super().download(work, directory, turn)
+        await super().download(work, directory, permit)
         self._events.emit(RawReady(work.stem, "youtube", 1, 1.0))
         return True
 
@@ -220,7 +227,7 @@ def test_the_eta_is_accurate_for_the_whole_dataset(regime: scale.Regime, pace: f
 
     async def go() -> None:
         events = EventBus()
-        events.subscribe(lambda event: picture.take(event, anyio.current_time()))
+        events.subscribe(lambda event: picture.add(event, anyio.current_time()))
         lanes = Lanes(anyio.CapacityLimiter(regime.downloads), anyio.CapacityLimiter(regime.cpus))
         clips = [clip for work in works for clip in work.clips]
         events.emit(
@@ -232,8 +239,8 @@ def test_the_eta_is_accurate_for_the_whole_dataset(regime: scale.Regime, pace: f
         fake = Telling(world, regime, events)
         pacing = Pacing(pace=pace, cool_down=600)
         parts: PipelineParts[bool, None] = PipelineParts(
-            lanes=lanes, entrance=Throttle(lanes.network, lanes.encodes, pacing, events),
-            keep_raw=True, fetching=fake, cutting=fake,
+            lanes=lanes, throttle=Throttle(lanes.network, lanes.encodes, pacing, events),
+            keep_raw=True, downloader=fake, encoder=fake,
             private_directory=scale._nowhere, record_failure=scale._recorded, events=events, backoff=float,
         )  # fmt: skip
         pipeline = Pipeline(parts)
@@ -242,13 +249,13 @@ def test_the_eta_is_accurate_for_the_whole_dataset(regime: scale.Regime, pace: f
             while True:
                 await anyio.sleep(30)
                 now = anyio.current_time()
-                said.append((now, picture.videos_over, picture.left(now)))
+                said.append((now, picture.tally.videos_over, picture.left(now)))
 
         async with anyio.create_task_group() as beside:
             beside.start_soon(watch)
             await pipeline.run(plan.in_order(works))
             beside.cancel_scope.cancel()
-        said.append((anyio.current_time(), picture.videos_over, picture.left(anyio.current_time())))
+        said.append((anyio.current_time(), picture.tally.videos_over, picture.left(anyio.current_time())))
 
     virtual_time.run(go)
     end, over, left = said[-1]

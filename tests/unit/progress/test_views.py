@@ -216,7 +216,7 @@ async def test_bars_survive_a_resized_terminal() -> None:
     pen = LineWriter(screen.feed)
     view = bars(pen, lambda: sizes[-1], "error")
     for event in STORY:
-        await view.take(event)
+        await view.show(event)
     for wide in (120, 41, 200, 40, 80):
         sizes.append(os.terminal_size((wide, 24)))
         await pen.written()
@@ -299,7 +299,7 @@ async def test_no_outdated_bars_are_queued_for_a_stopped_terminal() -> None:
     writer = LineWriter(write)
     view = bars(writer, columns(80), "error")
     for event in STORY:
-        await view.take(event)
+        await view.show(event)
     for _ in range(1000):
         view.tick()
     goes_on.set()
@@ -314,7 +314,7 @@ async def test_a_slow_reader_of_lines_leaves_events_in_their_queue() -> None:
     view, taken = JsonLines(pen), 0
     with anyio.move_on_after(0.2):
         for number in range(1000):
-            await view.take(ClipFailed(f"RD_A_{number:03}", Reason.NETWORK, "", with_video=False))
+            await view.show(ClipFailed(f"RD_A_{number:03}", Reason.NETWORK, "", with_video=False))
             taken += 1
     goes_on.set()
     assert taken <= 2 * ROOM + 1

@@ -1,4 +1,4 @@
-"""Where each bar, mark and word of a drawing is."""
+"""Positions of bars, marks and labels in the charts."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ Shape = tuple[str, ...]
 
 
 def shapes(svg: str) -> tuple[str, list[Shape]]:
-    """Return the size of a drawing, and what is in it: class, place, words."""
-    root = ET.fromstring(svg)  # noqa: S314 - our own
+    """Return the size of a chart, and its shapes: class, position, text."""
+    root = ET.fromstring(svg)  # noqa: S314 - made by this program
     found = []
     for each in root.iter():
         kind = each.get("class")
         if kind is not None and each.tag.rpartition("}")[2] != "g":
             names = ("x", "x1", "y", "width", "height", "d")
-            words = each.text or "".join(title.text or "" for title in each)
-            found.append((kind, *(value for name in names if (value := each.get(name))), words))
+            label = each.text or "".join(title.text or "" for title in each)
+            found.append((kind, *(value for name in names if (value := each.get(name))), label))
     return root.get("viewBox", ""), found
 
 
-def test_a_timeline_has_a_row_for_each_bar_that_lies_upon_another() -> None:
-    """Downloads with the time for which they were paused, encodes, waiting clips, and marks of time."""
+def test_overlapping_bars_of_a_timeline_have_separate_rows() -> None:
+    """Downloads with the time for which they were paused, encodes, waiting clips, and time marks."""
     run = Run(
         {},
         100.0,
@@ -64,8 +64,8 @@ def test_a_timeline_has_a_row_for_each_bar_that_lies_upon_another() -> None:
     ]
 
 
-def test_what_is_short_has_a_width_and_many_rows_are_low() -> None:
-    """From thirteen rows on; an empty lane has room for one."""
+def test_short_bars_are_visible_and_many_rows_are_low() -> None:
+    """From thirteen rows on; an empty lane has one row."""
     run = Run({}, 0.0, 1000.0, downloads=[Span(f"RD_{n}", 0, 0.1) for n in range(13)])
     size, drawn = shapes(charts.timeline(run))
     bars = [shape for shape in drawn if shape[0] == "bar done"]
@@ -91,15 +91,15 @@ def test_what_is_short_has_a_width_and_many_rows_are_low() -> None:
     ],
 )
 def test_a_time_axis_has_ten_marks_at_most(seconds: float, first: str, last: str, marks: int) -> None:
-    """At round times, in seconds, minutes or hours; none whose words would not fit."""
+    """At round times, in seconds, minutes or hours; labels that would not fit are omitted."""
     _, drawn = shapes(charts.timeline(Run({}, 50.0, 50.0 + seconds)))
-    words = [shape[-1] for shape in drawn if shape[0] == "mark"]
-    assert (len(words), words[-1]) == (marks, last)
-    assert words[:2] == ["0:00", first][: len(words)]
+    label = [shape[-1] for shape in drawn if shape[0] == "mark"]
+    assert (len(label), label[-1]) == (marks, last)
+    assert label[:2] == ["0:00", first][: len(label)]
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"),
+    ("seconds", "text"),
     [
         (0, "0.0 s"),
         (59.94, "59.9 s"),
@@ -110,18 +110,18 @@ def test_a_time_axis_has_ten_marks_at_most(seconds: float, first: str, last: str
         (3720, "1 h 02 min"),
     ],
 )
-def test_a_length_of_time_has_two_parts(seconds: float, words: str) -> None:
+def test_a_duration_has_two_parts(seconds: float, text: str) -> None:
     """From a minute on."""
-    assert charts.words_of_time(seconds) == words
+    assert charts.words_of_time(seconds) == text
 
 
 def test_bars_that_touch_are_in_one_row() -> None:
-    """The earliest first, and of those that begin together the shortest."""
+    """The earliest first, and of those with the same start the shortest."""
     one, two, three, four = Span("a", 0, 2), Span("b", 0, 3), Span("c", 2, 4), Span("d", 3, 5)
     assert charts.rows([four, three, two, one]) == [[one, three], [two, four]]
 
 
-def test_the_depth_is_told_where_it_changes() -> None:
+def test_the_depth_is_listed_where_it_changes() -> None:
     """Also where one begins as another ends."""
     spans = [Span("a", 0, 2), Span("b", 1, 2), Span("c", 2, 3)]
     assert charts.depth(spans) == [(0, 1), (1, 2), (2, 1), (3, 0)]
@@ -129,14 +129,14 @@ def test_the_depth_is_told_where_it_changes() -> None:
 
 
 def columns(values: list[float]) -> list[tuple[str, int]]:
-    """Return what each column of a histogram stands for, and how high it is."""
+    """Return the label and the height of each column of a histogram."""
     _, drawn = shapes(charts.histogram(values, "Rate", "fps"))
-    told = [shape[-1].removesuffix(" clips").split(" fps: ") for shape in drawn if shape[0] == "column"]
-    return [(what, int(number)) for what, number in told]
+    labels = [shape[-1].removesuffix(" clips").split(" fps: ") for shape in drawn if shape[0] == "column"]
+    return [(what, int(number)) for what, number in labels]
 
 
 def ranges(step: float, *clips: int) -> list[tuple[str, int]]:
-    """Return columns that stand for ranges, by the number of clips in each."""
+    """Return columns for ranges, by the number of clips in each."""
     return [(f"{n * step:g} to {(n + 1) * step:g}", number) for n, number in enumerate(clips)]
 
 
@@ -154,7 +154,7 @@ def ranges(step: float, *clips: int) -> list[tuple[str, int]]:
     ],
 )
 def test_a_column_is_a_value_or_a_range(values: list[float], found: list[tuple[str, int]]) -> None:
-    """Up to six values that come twice on average have one each; else there are ten round ranges or so."""
+    """Up to six values that occur twice on average have one each; otherwise there are ten round ranges."""
     assert columns(values) == found
 
 
@@ -173,12 +173,12 @@ def test_a_column_is_a_value_or_a_range(values: list[float], found: list[tuple[s
     ],
 )
 def test_ranges_are_one_two_or_five_of_a_power_of_ten(largest: float, step: float) -> None:
-    """The next one to a tenth of all."""
+    """At least a tenth of the total."""
     assert columns([0.0, largest / 3, largest])[0][0] == f"0 to {step:g}"
 
 
 def test_a_histogram_is_as_high_as_its_highest_column() -> None:
-    """Each has its number above and its value below; of many values every other one."""
+    """Each has its count above and its value below; of many values every other one."""
     size, drawn = shapes(charts.histogram([25.0, 25.0, 30.0], "Rate", "<fps>"))
     assert size == "0 0 320 146"
     assert drawn[:4] == [

@@ -1,11 +1,11 @@
-"""One entry of the format table: what it says, and whether it may reach a downloader."""
+"""One entry of the format table: its properties, and whether it may be passed to a downloader."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from offered import STORYBOARD, picture, sound
+from format_tables import STORYBOARD, picture, sound
 
 from hdtf_async.youtube import entries
 from hdtf_async.youtube.entries import Source
@@ -46,7 +46,7 @@ def test_an_entry_may_offer_nothing_to_download(changed: dict[str, Any], why: st
     [("136", True), ("a" * 64, True), ("a" * 65, False), ("", False), ("-f", False), ("a+b", False),
      ("140-drc_1.2", True), ("_a", False), ("a\n", False), ("\u0661", False)],
 )  # fmt: skip
-def test_an_id_is_one_word(format_id: str, *, safe: bool) -> None:
+def test_a_format_id_is_one_word(format_id: str, *, safe: bool) -> None:
     """It is an argument of yt-dlp, where other characters are operators."""
     assert entries.is_safe(format_id) is safe
     assert entries.why_unsafe(picture(format_id, 720)) == (None if safe else "unsafe format id")
@@ -83,17 +83,17 @@ def test_an_id_is_one_word(format_id: str, *, safe: bool) -> None:
     ],
 )
 def test_every_address_of_an_entry_is_remote(changed: dict[str, Any], *, safe: bool) -> None:
-    """Or a downloader would open a local file."""
+    """Otherwise a downloader would open a local file."""
     assert entries.why_unsafe(picture("136", 720) | changed) == (None if safe else "URL is not http or https")
 
 
 @pytest.mark.parametrize(
-    ("told", "protected", "perhaps"),
+    ("value", "protected", "perhaps"),
     [(None, False, False), (False, False, False), (True, True, False), ("maybe", False, True)],
 )
-def test_a_format_may_be_copy_protected(told: object, *, protected: bool, perhaps: bool) -> None:
-    """Of some yt-dlp knows it only after the download."""
-    entry = picture("136", 720) | {"has_drm": told}
+def test_a_format_may_be_copy_protected(value: object, *, protected: bool, perhaps: bool) -> None:
+    """For some yt-dlp only knows it after the download."""
+    entry = picture("136", 720) | {"has_drm": value}
     assert (entries.is_protected(entry), entries.may_be_protected(entry)) == (protected, perhaps)
 
 
@@ -119,13 +119,13 @@ def test_audio_alone_has_no_video_codec() -> None:
         ({"url": 3}, ("https", "")),
     ],
 )
-def test_media_come_from_a_client_by_a_protocol(entry: dict[str, Any], source: tuple[str, str]) -> None:
-    """The address says which client got it."""
+def test_a_format_has_a_client_and_a_protocol(entry: dict[str, Any], source: tuple[str, str]) -> None:
+    """The address contains the client."""
     assert entries.source(entry) == Source(*source)
 
 
 @pytest.mark.parametrize(
-    ("told", "number", "whole"),
+    ("value", "number", "whole"),
     [
         (1, 1.0, 1),
         (2.0, 2.0, 2),
@@ -142,14 +142,14 @@ def test_media_come_from_a_client_by_a_protocol(entry: dict[str, Any], source: t
         (float("inf"), None, None),
     ],
 )
-def test_a_figure_is_above_nothing_and_within_its_limit(
-    told: object, number: float | None, whole: int | None
+def test_a_figure_is_positive_and_within_its_limit(
+    value: object, number: float | None, whole: int | None
 ) -> None:
-    """All else is unknown."""
-    assert (entries.number(told, 10), entries.whole(told, 10)) == (number, whole)
+    """All other values are unknown."""
+    assert (entries.number(value, 10), entries.whole(value, 10)) == (number, whole)
 
 
-def test_the_first_bitrate_that_is_one_counts() -> None:
+def test_the_first_valid_bitrate_counts() -> None:
     """None is 0."""
     assert entries.bitrate({"abr": 3, "tbr": 4}, "abr", "tbr") == 3
     assert entries.bitrate({"abr": "x", "tbr": 4}, "abr", "tbr") == 4
@@ -159,15 +159,15 @@ def test_the_first_bitrate_that_is_one_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "shown"),
+    ("value", "shown"),
     [("a.b-c_d+1", "a.b-c_d+1"), ("a\x1b[2J", "a??2J"), ("é", "?"), ("", "?"), (3, "?"), (LONG, "x" * 24)],
 )
-def test_a_text_from_outside_is_shown_short_and_plain(told: object, shown: str) -> None:
-    """What is none is a question mark."""
-    assert entries.short(told) == shown
+def test_untrusted_text_is_shortened_and_cleaned(value: object, shown: str) -> None:
+    """Any other value is shown as a question mark."""
+    assert entries.short(value) == shown
 
 
-def test_remarks_are_compared_in_lower_case() -> None:
-    """And a field that is no text is an empty one."""
+def test_notes_are_compared_in_lower_case() -> None:
+    """A field that is no text counts as empty."""
     assert entries.note({"format_note": "Default, DRC"}) == "default, drc"
     assert entries.note({"format_note": 3}) == entries.text({}, "url") == ""
