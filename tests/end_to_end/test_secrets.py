@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from shared import exported
+from shared import QUICK_WORDS, exported
 
 from hdtf_async import ExitCode, Options, OptionsError, demo
 from hdtf_async.cli import main
@@ -165,6 +165,7 @@ def arguments_of(site: demo.StandIn, tables: Path, place: Path, port: int, *more
         *("--proxy", f"http://{USER}:marker%20word%2CZq8@127.0.0.1:{port}"),
         f"--yt-dlp-args={site.yt_dlp_args} {header}",
         *("--video", "Radio1", "--video", "Radio2", "--video", "Speaker1", "--log-level", "debug"),
+        *QUICK_WORDS,
     ]
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+from shared import QUICK
 
 import hdtf_async
 from hdtf_async import ExitCode, Options, Reason
@@ -46,9 +47,9 @@ OFFLINE = Options(yt_dlp_args=("--never-asked",))
 
 
 @pytest.fixture
-def out(finished: Finished, tmp_path: Path) -> Path:
-    """A copy of the finished demo directory."""
-    shutil.copytree(finished.out, tmp_path / "clips")
+def out(small: Finished, tmp_path: Path) -> Path:
+    """A copy of the finished demo directory, with small clips."""
+    shutil.copytree(small.out, tmp_path / "clips")
     return tmp_path / "clips"
 
 
@@ -74,7 +75,7 @@ def flip(path: Path) -> None:
 def spoil(out: Path) -> None:
     """Cause every problem that a check detects."""
     flip(out / f"{FLIPPED}.mp4")
-    os.truncate(out / f"{SHORT}.mp4", 100_000)
+    os.truncate(out / f"{SHORT}.mp4", 1000)
     (out / f"{GONE}.mp4").unlink()
     (out / STRANGER).write_bytes(b"mine")
     lines = (out / METADATA).read_text()
@@ -118,7 +119,7 @@ def write_metadata(out: Path) -> None:
 
 
 def test_problems_are_listed_and_repaired_to_the_same_bytes(
-    out: Path, finished: Finished, capsys: pytest.CaptureFixture[str]
+    out: Path, small: Finished, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit code 1, with one line per finding; the repair exits with 0 and does not touch untracked files."""
     spoil(out)
@@ -132,7 +133,7 @@ def test_problems_are_listed_and_repaired_to_the_same_bytes(
         ("untracked", STRANGER),
     ]
     assert "sha256" in printed[0]
-    assert "100000 bytes, recorded" in printed[1]
+    assert "1000 bytes, recorded" in printed[1]
     assert "RD_Radio1_001" in printed[3]
     assert "frames" in printed[3]
     assert printed[5].startswith("Checked 10 clips in ")
@@ -143,7 +144,7 @@ def test_problems_are_listed_and_repaired_to_the_same_bytes(
     repaired = capsys.readouterr().out
     assert f"untracked  {STRANGER}" in repaired
     assert "Re-created 3 clips; 0 failed." in repaired
-    assert content(out) == content(finished.out) | {STRANGER: hashlib.sha256(b"mine").hexdigest()}
+    assert content(out) == content(small.out) | {STRANGER: hashlib.sha256(b"mine").hexdigest()}
 
     assert main.main(["check", "--out", str(out)]) == 1
     assert f"untracked  {STRANGER}" in capsys.readouterr().out
@@ -240,7 +241,7 @@ async def test_clips_written_during_a_check_are_not_compared_with_old_records(
     assert (seen.found, seen.at_work) == ([], True)
 
 
-async def test_a_killed_repair_is_resumed(out: Path, finished: Finished) -> None:
+async def test_a_killed_repair_is_resumed(out: Path, small: Finished) -> None:
     """It has left clips whose record is withdrawn: one unchanged, one deleted."""
     flip(out / f"{FLIPPED}.mp4")
     (out / f"{GONE}.mp4").unlink()
@@ -248,7 +249,7 @@ async def test_a_killed_repair_is_resumed(out: Path, finished: Finished) -> None
     assert {f"{FLIPPED}.mp4": "wrong", f"{GONE}.mp4": "missing"}.items() <= named(await checked(out)).items()
     again = await checked(out, OFFLINE, repair=True)
     assert (sorted(again.report.done), again.exit_code) == ([FLIPPED, GONE], ExitCode.DONE)
-    assert content(out) == content(finished.out)
+    assert content(out) == content(small.out)
 
 
 async def test_clips_that_cannot_be_re_created_are_reported_and_have_no_record(out: Path) -> None:
@@ -293,9 +294,9 @@ async def test_a_repair_writes_nothing_outside_the_directory(out: Path) -> None:
 async def test_clips_with_other_settings_may_be_missing_in_the_metadata(out: Path) -> None:
     """As an interrupted --recut leaves them: neither their missing lines nor the others are findings."""
     index = read_known(out)
-    add(out, {"type": "run", "form": index.settings | {"size": 64}})
+    add(out, {"type": "run", "form": index.settings | {"size": 96}})
     record = index.clips[FLIPPED]
-    add(out, record | {"form": record["form"] | {"size": 64}})
+    add(out, record | {"form": record["form"] | {"size": 96}})
     (out / METADATA).write_bytes(line(record["metadata"]))
     assert (await checked(out)).found == []
 
@@ -324,9 +325,7 @@ async def test_wav_files_are_compared_with_their_record(out: Path) -> None:
 @pytest.mark.usefixtures("site")
 async def test_segments_with_audio_are_re_created_unchanged(finished: Finished, tmp_path: Path) -> None:
     """With the settings of the journal, whatever the options: segments with both kinds of audio."""
-    form = replace(
-        finished.options, videos=("Radio2",), segment=2, size=64, audio=Audio.BOTH, preset="ultrafast"
-    )
+    form = replace(finished.options, videos=("Radio2",), segment=2, audio=Audio.BOTH, **QUICK)
     await hdtf_async.download(tmp_path, form)
     before = content(tmp_path)
     assert (await checked(tmp_path, deep=True)).found == []
@@ -341,7 +340,7 @@ async def test_segments_with_audio_are_re_created_unchanged(finished: Finished, 
     assert content(tmp_path) == before
 
 
-async def test_wrong_lines_of_metadata_are_reported_and_rewritten(out: Path, finished: Finished) -> None:
+async def test_wrong_lines_of_metadata_are_reported_and_rewritten(out: Path, small: Finished) -> None:
     """A missing and a duplicate line, invalid ones, and one without a clip; no clip is re-created."""
     _, *lines = (out / METADATA).read_bytes().splitlines(keepends=True)
     more = [lines[0], b"[]\n", b'{"file_name": "\\u001b[2J.mp4"}\n', b"half a li"]
@@ -355,17 +354,17 @@ async def test_wrong_lines_of_metadata_are_reported_and_rewritten(out: Path, fin
         (METADATA, "no line for RD_Radio1_000"),
     ]
     assert (result.exit_code, result.report.done) == (ExitCode.DONE, [])
-    assert content(out) == content(finished.out)
+    assert content(out) == content(small.out)
 
 
-async def test_a_missing_metadata_file_is_reported_and_rewritten(out: Path, finished: Finished) -> None:
+async def test_a_missing_metadata_file_is_reported_and_rewritten(out: Path, small: Finished) -> None:
     """If there are clips; a directory without clips needs none."""
     (out / METADATA).unlink()
     result = await checked(out, repair=True)
     assert [(each.file, each.kind, each.words) for each in result.found] == [
         (METADATA, "missing", "file not found")
     ]
-    assert content(out) == content(finished.out)
+    assert content(out) == content(small.out)
     for clip in out.glob("*.mp4"):
         clip.unlink()
     (out / METADATA).unlink()

@@ -218,7 +218,7 @@ async def test_the_command_prints_no_urls_and_no_signed_parameters(
     mock: demo.FullMock, tmp_path: Path, *, as_json: bool
 ) -> None:
     """Neither on stdout nor on stderr, with cookies; the exit code is that of `doctor`."""
-    options = options_for(mock, tmp_path, {"One": FILM.youtube_id, "Two": SECOND})
+    options = options_for(mock, tmp_path, {"Two": SECOND})
     command = [sys.executable, "-c", AT_ONCE, "doctor", "--live", "--source", str(options.source)]
     command += [
         "--proxy",

@@ -219,26 +219,26 @@ async def _run_once(out: Path) -> None:
 
 
 @pytest.mark.parametrize("keep", [True, False])
-async def test_a_users_own_links_keep_working(finished: Finished, tmp_path: Path, keep: bool) -> None:
+async def test_a_users_own_links_keep_working(small: Finished, tmp_path: Path, keep: bool) -> None:
     """The directory, the one of source videos, and videos in it may be links to a larger disk."""
     large = tmp_path / "large"
     for name in ("clips", "videos", "shared"):
         (large / name).mkdir(parents=True)
-    for raw in (finished.out / SOURCE_VIDEOS).glob("*.*"):
+    for raw in (small.out / SOURCE_VIDEOS).glob("*.*"):
         if not raw.name.endswith(".txt"):
             _link(large / "videos" / raw.name, large / "shared" / raw.name)
             (large / "shared" / raw.name).write_bytes(raw.read_bytes())
     _link(large / "clips" / SOURCE_VIDEOS, large / "videos")
     out = _link(tmp_path / "out", large / "clips")
     shared = _seen(large / "shared")
-    options = replace(finished.options, videos=("Radio1",), keep_raw=keep, no_report=True)
+    options = replace(small.options, videos=("Radio1",), keep_raw=keep, no_report=True)
     report = await hdtf_async.download(out, options)
     assert report.done
     assert not report.failed
     assert _seen(large / "shared") == shared
     assert (large / "clips" / SOURCE_VIDEOS).is_symlink()
     for stem in report.done:
-        assert (out / f"{stem}.mp4").read_bytes() == (finished.out / f"{stem}.mp4").read_bytes()
+        assert (out / f"{stem}.mp4").read_bytes() == (small.out / f"{stem}.mp4").read_bytes()
 
 
 @as_root

@@ -16,7 +16,7 @@ import anyio
 import pytest
 import scenarios
 from block_runs import lay_out
-from shared import exported
+from shared import QUICK, exported
 
 import hdtf_async
 from hdtf_async import Options, demo
@@ -188,7 +188,7 @@ async def test_an_interrupted_run_resumes_with_the_same_bytes(
     slow = Answer(bandwidth=size // 3)
     async with demo.stand_in(footage, {film.youtube_id: slow}) as site:
         options = replace(
-            finished.options, videos=("Radio1",), yt_dlp_args=tuple(shlex.split(site.yt_dlp_args))
+            finished.options, videos=("Radio1",), yt_dlp_args=tuple(shlex.split(site.yt_dlp_args)), **QUICK
         )
         with exported(site.environment):
             async with hdtf_async.running(tmp_path, options) as run:
