@@ -28,7 +28,8 @@ def test_a_record_is_written_as_it_was_read(columns: dict[str, Any]) -> None:
     assert line(record.to_json()) == line(columns)
     for name in COLUMNS:
         value = getattr(record, name)
-        assert value is None or value == read[name] or isinstance(value, Box | dict)
+        # A value that is not a number does not equal itself.
+        assert value is None or line(value) == line(read[name]) or isinstance(value, Box | dict)
 
 
 def test_a_column_has_its_type_or_is_none() -> None:

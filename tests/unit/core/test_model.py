@@ -82,7 +82,7 @@ def test_the_output_settings_have_the_spelling_of_the_fingerprint() -> None:
         "crf": 20,
         "preset": "superfast",
         "threads": 1,
-        "cutting_rules": 2,
+        "cutting_rules": 3,
     }
     settings = OutputSettings(crop=Crop.FACE, fps=Fraction(30000, 1001), segment=2).to_json()
     assert (settings["fps"], repr(settings["segment"])) == ("30000/1001", "2.0")
