@@ -233,7 +233,7 @@ async def _mend(  # noqa: PLR0913 - what a run is put together from
     works = tuple(plan.works(_rows(known), clips))
     decided = plan.Plan(works, (), (), (), (), (), absent)
     result.report.asked = len(clips)
-    events.subscribe(result.report.take)
+    events.subscribe(result.report.add)
     try:
         if works:
             events.emit(started(decided, lanes, options))

@@ -1,4 +1,4 @@
-"""Which containers are read, by which of FFmpeg's demuxers, and how their clocks start. Pure."""
+"""Supported containers, the FFmpeg demuxer for each, and how their clocks start. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ DEMUXERS = {
     "mov": "mov",
     "webm": "matroska",
     "mkv": "matroska",
-    # Nothing of the following is fetched, but people have such files.
+    # The following are never downloaded, but users have such files.
     "3gp": "mp4",
     "3g2": "mp4",
     "f4v": "mp4",
@@ -26,7 +26,8 @@ DEMUXERS = {
     "asf": "asf",
     "ogv": "ogg",
 }
-"""File ending of a video to the one demuxer that may read it. Each reads one file, and follows no names."""
+"""Extension of a video file to the only demuxer that may read it. Each reads one file and follows no
+references."""
 SOUND_DEMUXERS = {
     "m4a": "mp4",
     "weba": "matroska",
@@ -40,23 +41,24 @@ SOUND_DEMUXERS = {
     "wav": "wav",
     "wma": "asf",
 }
-"""The same for sound alone. A file with another ending is not opened."""
+"""The same for audio files. Files with other extensions are not opened."""
 FROM_START = frozenset({"mpegts", "mpeg", "flv", "asf", "mp3"})
-"""Demuxers of containers whose clock may start anywhere: their time line begins where the file does."""
+"""Demuxers of containers whose clock may start at any time: their timeline begins at the start of the
+file."""
 MAX_SIDE = 8192
-"""Pixels of the longest side that is accepted; YouTube's largest rendition has 7680."""
+"""Longest accepted side in pixels; YouTube's largest format has 7680."""
 NO_SEEK_TO_START = FROM_START | {"avi"}
-"""Demuxers that lose the first packets where ffmpeg seeks to within `FIRST_SECONDS` of the beginning."""
+"""Demuxers that lose the first packets if ffmpeg seeks to within `FIRST_SECONDS` of the beginning."""
 FIRST_SECONDS = 1.0
 INACCURATE = frozenset({"mpeg", "mp3"})
-"""Demuxers whose seeks end within a packet of sound, or beside it: sound is decoded from the beginning."""
+"""Demuxers that seek inaccurately in audio, which is therefore decoded from the beginning."""
 
 
 def seeks_to(demuxer: str, second: float) -> bool:
-    """Whether ffmpeg is made to seek to some second, rather than to read from the beginning."""
+    """Whether ffmpeg seeks to this second instead of reading from the beginning."""
     return demuxer not in NO_SEEK_TO_START or second >= FIRST_SECONDS
 
 
 def demuxer_of(container: str) -> str | None:
-    """Return the demuxer that may read a file with this ending, which is given without its dot."""
+    """Return the demuxer for a file extension (without the dot), or None."""
     return DEMUXERS.get(container) or SOUND_DEMUXERS.get(container)

@@ -1,12 +1,12 @@
-"""Whether the frames or the audio of a clip are damaged in its source: decoded once more, in a child.
+"""Locate damage in the source of a clip by decoding the interval a second time, in a child process.
 
-The encoder's ffmpeg prints what its demuxers and decoders complain of, but not at which time stamp. It also
-reads beyond both ends of a clip, where damage does not matter. So where it complained, and only there, a
-child decodes the interval with PyAV and relates each message to the packet that was being read or decoded.
+The encoder's ffmpeg prints the errors of its demuxers and decoders, but not their timestamps. It also reads
+beyond both ends of a clip, where damage does not matter. So only if it printed errors, a child decodes the
+interval with PyAV and relates each message to the packet that was being read or decoded.
 
 Damage counts from the last key frame before the clip on, because later frames are predicted from damaged
-ones. What comes before that key frame, or after the last frame of the clip in decode order, does not count.
-A decoder that can read a damaged packet without a complaint is not noticed: most codecs have no checksums.
+ones. What comes before that key frame, or after the last frame of the clip in decode order, does not count. A
+damaged packet that decodes without an error is not detected: most codecs have no checksums.
 """
 
 from __future__ import annotations
@@ -40,28 +40,29 @@ _MEMORY = 4 << 30
 _ANSWER_LIMIT = 1 << 16
 _START = 60.0
 _LEAST_SPEED = 0.1
-"""Seconds of video that are decoded in one second at least."""
+"""Minimum seconds of video decoded per second."""
 _RUN_UP = 10.0
-"""Seconds that two groups of pictures last, usually."""
+"""Usual duration of two groups of pictures, in seconds."""
 _KEYS = 3
-"""Decoding starts so many key frames before a clip, so that what the last ones refer to is there."""
+"""Decoding starts this many key frames before a clip, so that the frames that the last ones refer to
+exist."""
 _HAIR = 2e-6
-"""Seconds by which time stamps may differ: they are written with six decimals."""
+"""Seconds by which timestamps may differ: they are written with six decimals."""
 _FRAMES_LATE = 1.5
-"""Usual distances between frames from which on some may be missing."""
+"""Multiples of the usual frame duration between two frames from which on frames may be missing."""
 _NEAR = 8
-"""Packets before and after a hole in which frames may be shown that were stored on its other side."""
+"""Packets before and after a gap that may contain frames displayed on its other side."""
 _MOST_DELAYED = 16
-"""Frames that a decoder may keep back until they are shown."""
+"""Maximum number of frames that a decoder delays."""
 _INTRA = 1
 """FFmpeg's number of a frame that refers to no other (AV_PICTURE_TYPE_I)."""
 _HARMLESS = re.compile(r"\b(SEI|VUI|DOVI|T\.?35)\b|metadata|caption|timecode|co located POCs", re.IGNORECASE)
-"""Messages of decoders that concern no sample of the picture."""
+"""Decoder messages that do not affect any sample of the image."""
 _FOR_DEBUGGING = {
     "Frame num gap": "a preceding frame is missing",
     "Continuity check failed": "packets are missing",
 }
-"""Messages of the decoder of H.264 and the demuxer of MPEG-TS that are logged for debugging only."""
+"""Messages of the H.264 decoder and the MPEG-TS demuxer that are only logged at debug level."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +70,15 @@ class Findings:
     """What decoding the interval of a clip showed."""
 
     damage: str = ""
-    """What is damaged, and at which second; empty where nothing is."""
+    """What is damaged, and at which second; empty if nothing is."""
     frames: int = 0
-    """How many of the clip's source frames were decoded."""
+    """Number of the clip's source frames that were decoded."""
 
 
 async def look(cut: Cut, guard: Guard = UNGUARDED) -> Findings | None:
-    """Decode the source frames of a clip, and its audio where that goes into the clip.
+    """Decode the source frames of a clip, and its audio if the clip contains audio.
 
-    None where nothing can be said: the child took too long, or ended.
+    Returns None if there is no result: the child took too long, or failed.
     """
     if cut.source is None:
         return None
@@ -94,7 +95,7 @@ async def look(cut: Cut, guard: Guard = UNGUARDED) -> Findings | None:
 
 
 async def look_at_sound(sound: AudioCut, guard: Guard = UNGUARDED) -> Findings | None:
-    """Decode the audio of a clip. None as in `look`."""
+    """Decode the audio of a clip. Returns None as `look` does."""
     asked = {
         "path": os.fspath(sound.file), "container": sound.container, "track": sound.track, "sound": True,
         "first": sound.start, "end": sound.start + sound.seconds, "suspect": sound.suspect,
@@ -106,7 +107,7 @@ async def _asked(asked: dict[str, Any], seconds: float, guard: Guard) -> Finding
     try:
         ended = await supervisor.run(
             supervisor.own_module_argv("hdtf_async.media.damage", json.dumps(asked)),
-            # All that comes before is read too, but not decoded.
+            # Everything before the interval is read too, but not decoded.
             deadline=_START + (seconds + _RUN_UP) / _LEAST_SPEED + asked["first"],
             keep=_ANSWER_LIMIT,
             memory=_MEMORY,
@@ -119,35 +120,35 @@ async def _asked(asked: dict[str, Any], seconds: float, guard: Guard) -> Finding
     return Findings(**json.loads(ended.out)) if ended.code == 0 else None
 
 
-# What follows runs in the child only.
+# The code below runs in the child only.
 
 
 @dataclass(slots=True)
 class _Interval:
-    """What is known of a clip's interval once it was decoded. Seconds, and places in decode order."""
+    """State of the interval of a clip while it is decoded: seconds, and positions in decode order."""
 
     first: float
     last: float
     end: float
     step: float
     counted: tuple[float, float] | None = None
-    """As `Cut.counted`."""
+    """Same as `Cut.counted`."""
     packets: list[tuple[float, bool]] = field(default_factory=list)
-    """Time stamp of each packet, and whether no other frame refers to it."""
+    """Timestamp of each packet, and whether no other frame refers to it."""
     frames: dict[float, bool] = field(default_factory=dict)
-    """Time stamp of each decoded frame, and whether it refers to no other one."""
+    """Timestamp of each decoded frame, and whether it refers to no other one."""
     complaints: list[tuple[int, str]] = field(default_factory=list)
-    """What was said about a packet, by its place."""
+    """Messages about a packet, with its position."""
     lost: list[tuple[int, str]] = field(default_factory=list)
-    """What a demuxer said that then found the packet of this place."""
+    """Messages of the demuxer, with the position of the packet that it found next."""
     corrupt: list[float] = field(default_factory=list)
-    """Time stamps of frames that the decoder itself marks."""
+    """Timestamps of frames that the decoder itself marks as corrupt."""
 
     def findings(self, keys: list[float]) -> Findings:
-        """Return what matters to the clip, whose key frames up to the first frame are those given."""
+        """Return the findings that affect the clip; `keys` are its key frames up to the first frame."""
         decoded = sum(self.first - _HAIR <= second <= self.last + _HAIR for second in self.frames)
         begin = keys[-1] if keys else -inf
-        if not self.frames.get(begin, True):  # intra refresh: the picture is whole one key frame later
+        if not self.frames.get(begin, True):  # intra refresh: the image is complete one key frame later
             begin = keys[-2] if len(keys) > 1 else -inf
         inside = [place for place, (second, _) in enumerate(self.packets) if self._is_due(second)]
         start = next((place for place, (second, _) in enumerate(self.packets) if second == begin), 0)
@@ -167,14 +168,14 @@ class _Interval:
 
     @property
     def delayed(self) -> int:
-        """Packets by which a frame may be stored later than its time says, which is that of a packet."""
+        """Packets by which a frame may be stored later than its timestamp suggests."""
         return 0 if self.counted is None else _MOST_DELAYED
 
     def _is_due(self, second: float) -> bool:
         return self.first - _HAIR <= second <= self.last + _HAIR
 
     def _lacks_frames(self, place: int) -> bool:
-        """Whether time stamps about some place are too far apart; else data of other streams was lost."""
+        """Whether timestamps around a position are too far apart; else other streams lost data."""
         near = {second for second, _ in self.packets[max(0, place - _NEAR) : place + _NEAR]}
         all_shown = sorted(second for second, _ in self.packets if second <= self.last + _HAIR)
         gaps = [(a, b) for a, b in pairwise(all_shown) if b - a > _FRAMES_LATE * self.step]
@@ -187,7 +188,7 @@ class _Interval:
 
 
 class _Reader:
-    """Reads the packets of one stream, with what FFmpeg says meanwhile."""
+    """Reads the packets of one stream, with the messages that FFmpeg logs meanwhile."""
 
     def __init__(self, media: InputContainer, stream: Stream, said: list[tuple[int, str, str]]) -> None:
         self._media, self._stream, self._said = media, stream, said
@@ -196,7 +197,7 @@ class _Reader:
         said.clear()
 
     def packets(self) -> Iterator[tuple[float, float, Packet[Any], str]]:
-        """Yield time stamp, decoding time stamp, packet, and what was said while it was looked for."""
+        """Yield timestamp, decoding timestamp, packet, and the message logged while it was read."""
         for packet in packets(self._media, self._stream):
             stamp = packet.dts if self._in_order or packet.pts is None else packet.pts
             if stamp is None:
@@ -209,8 +210,8 @@ class _Reader:
             yield pts, dts, packet, self.words()
 
     def decoded(self, packet: Packet[Any] | None) -> tuple[list[Any], str]:
-        """Decode one packet, or what is left; return the frames, and what was said."""
-        from av.error import FFmpegError  # noqa: PLC0415 - 0.2 s that only the child needs to spend
+        """Decode one packet, or the remaining frames; return the frames and the message logged."""
+        from av.error import FFmpegError  # noqa: PLC0415 - takes 0.2 s, needed only in the child
 
         frames: list[Any] = []
         words = ""
@@ -221,7 +222,7 @@ class _Reader:
         return frames, self.words() or words
 
     def words(self) -> str:
-        """Return the first error that was logged since this was asked last."""
+        """Return the first error logged since the last call."""
         from av import logging  # noqa: PLC0415 - as above
 
         found = []
@@ -234,8 +235,8 @@ class _Reader:
         self._said.clear()
         return found[0] if found else ""
 
-    def second(self, frame: Any) -> float:  # noqa: ANN401 - of a picture or of audio
-        """Return the time stamp of a frame."""
+    def second(self, frame: Any) -> float:  # noqa: ANN401 - a video or audio frame
+        """Return the timestamp of a frame, in seconds."""
         return float((frame.pts or 0) * (self._stream.time_base or 0)) - self._zero
 
 
@@ -313,19 +314,19 @@ def _read_sound(asked: dict[str, Any], said: list[tuple[int, str, str]]) -> Find
 
 
 def _one_thread(stream: Stream) -> None:
-    """Have the decoder log in the thread that calls it."""
+    """Make the decoder log in the thread that calls it."""
     stream.codec_context.thread_count = 1
     stream.codec_context.thread_type = "NONE"
 
 
 def serve(question: str) -> None:
-    """Answer one question."""
+    """Answer one request and print the answer as JSON."""
     import av  # noqa: PLC0415 - as above
 
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     asked = json.loads(question)
-    # Where frames may have been lost: a stream may also leave some out on purpose.
+    # If frames may have been lost, debug messages count too: a stream may also omit frames on purpose.
     av.logging.set_level(av.logging.DEBUG if asked.get("suspect") else av.logging.ERROR)
     av.logging.set_skip_repeated(False)
     with av.logging.Capture() as said:

@@ -1,8 +1,8 @@
-"""What is in a media file: size, rate and frames of its video stream, rate and length of its audio stream.
+"""Read a media file: size, frame rate and frames of its video stream, rate and duration of its audio stream.
 
-Only the forks of the probing child call what is here (see `probe`): foreign media are never parsed in the
-supervisor's own process. The whole file is demuxed, and hardly more than the first frame decoded, so this is
-nearly free; and it is what finds a truncated file, whose header promises more than there is.
+Only the forks of the probing child call these functions (see `probe`): untrusted media are never parsed in
+the supervisor's own process. The whole file is demuxed, and little more than the first frame decoded, so this
+is cheap; it detects a truncated file, whose header promises more than it contains.
 """
 
 from __future__ import annotations
@@ -29,112 +29,114 @@ if TYPE_CHECKING:
 
 _CALM = 19
 _B_FRAMES_WITHIN = 100
-"""Frames of an AVI file that are decoded, to see whether some were stored out of order."""
+"""Frames of an AVI file that are decoded, to detect frames stored out of order."""
 _SILENT = 0.01
-"""Seconds between two packets of audio from which on one may be missing: less than most packets last."""
+"""Seconds between two audio packets from which on one may be missing: less than the duration of most
+packets."""
 _BACK = 1.0
-"""Seconds by which time stamps may go back, before a file is taken for several ones put together."""
+"""Seconds by which timestamps may go back; beyond that, the file is several files concatenated."""
 
 
 @dataclass(frozen=True, slots=True)
 class AudioInfo:
-    """What demuxing the whole of a file showed of its first audio stream."""
+    """What demuxing a whole file showed about its default audio stream."""
 
     codec: str
     rate: int
-    """Samples a second."""
+    """Samples per second."""
     channels: int
     start: float
-    """Time stamp of the first packet, in seconds."""
+    """Timestamp of the first packet, in seconds."""
     end: float
-    """Time stamp of the last packet plus its duration, in seconds."""
+    """Timestamp of the last packet plus its duration, in seconds."""
     promised: float
-    """Duration that the file's own header states, in seconds; 0 where it states none."""
+    """Duration that the header of the file states, in seconds; 0 if it states none."""
     track: int = 0
-    """Which of the file's audio streams it is, from 0."""
+    """Index of the stream among the audio streams of the file, from 0."""
     zero: float | None = None
-    """As the video's."""
+    """Same as `MediaInfo.zero`."""
     suspect: bool = False
-    """As the video's."""
+    """Same as `MediaInfo.suspect`."""
 
     @property
     def truncated(self) -> bool:
-        """Whether the packets end well before the header says."""
+        """Whether the packets end well before the duration in the header."""
         return _ends_early(self.promised, self.end - self.start)
 
 
 @dataclass(frozen=True, slots=True)
 class MediaInfo:
-    """What demuxing the whole of a file, and decoding one frame, showed of its video stream."""
+    """What demuxing a whole file, and decoding one frame, showed about its video stream."""
 
     codec: str
     width: int
     height: int
-    """Pixels as they are shown in the beginning: cropped by the container, upright, and square."""
+    """Pixels as displayed at the beginning: cropped by the container, rotated upright, with square pixels."""
     fps: float
-    """Frames per second: what the file declares where that goes with its frames, else their average."""
+    """Frames per second: the declared rate if it matches the frames, otherwise their average."""
     frames: int
-    """Frames that are shown: without those that an edit list leaves out."""
+    """Displayed frames: without those that an edit list omits."""
     start: float
-    """Time stamp of the first frame, in seconds."""
+    """Timestamp of the first frame, in seconds."""
     end: float
     """When the last frame leaves the screen, in seconds."""
     promised: float
-    """Duration that the file's own header states, in seconds; 0 where it states none."""
+    """Duration that the header of the file states, in seconds; 0 if it states none."""
     time_base: str = "1/90000"
-    """Seconds in one tick of the stream's time stamps, as a fraction."""
+    """Seconds per tick of the stream's timestamps, as a fraction."""
     shown: tuple[Shown, ...] = ()
-    """For each interval that was asked about: its frames."""
+    """The frames of each requested interval."""
     parts: tuple[Part, ...] = ()
-    """How frames look, and from when on they look different; empty where nobody looked."""
+    """How frames look, and from when on they look different; empty if not determined."""
     step: float = 0.0
     """The usual distance between two frames, in seconds."""
     last: float = 0.0
-    """Time stamp of the last frame, in seconds."""
+    """Timestamp of the last frame, in seconds."""
     lead: float = 0.0
-    """Seconds from where a key frame is found to where it is shown, if frames that need those before it come
-    in between; 0 where there are none."""
+    """Seconds between the stored position of a key frame and its display time, if frames that depend on
+    earlier ones come in between (an open GOP); 0 if there are none."""
     track: int = 0
-    """Which of the file's video streams it is, from 0; cover art counts as one."""
+    """Index of the stream among the video streams of the file, from 0; cover art counts as one."""
     zero: float | None = None
-    """Second of the container's clock that counts as 0 here, where that may be any; None where it is 0."""
+    """Second of the container's clock that counts as 0 here, if that clock may start anywhere; None if it
+    starts at 0."""
     counted: str = ""
-    """Seconds from each frame to the next, as a fraction, where the time of a frame follows from its number
-    only: no time stamps are stored, and the decoder changes the order. Empty otherwise."""
+    """Seconds per frame, as a fraction, if the time of a frame only follows from its number: no timestamps
+    are stored, and the decoder reorders frames. Empty otherwise."""
     sound: AudioInfo | None = None
-    """Its sound; None where it has none."""
+    """Its audio stream; None if it has none."""
     suspect: bool = False
     """Whether the container is damaged somewhere, so that frames or audio may be missing."""
 
     @property
     def truncated(self) -> bool:
-        """Whether the frames end well before the header says."""
+        """Whether the frames end well before the duration in the header."""
         return _ends_early(self.promised, self.end - self.start)
 
     @property
     def resized(self) -> bool:
-        """Whether its frames change their size somewhere."""
+        """Whether the frames change their size somewhere."""
         return len({(part.width, part.height) for part in self.parts}) > 1
 
     def part_at(self, second: float) -> Part:
-        """Return how the frame with this time stamp looks."""
+        """Return how the frame with this timestamp looks."""
         parts = [part for part in self.parts if part.start <= second] or self.parts
         return parts[-1] if parts else Part(0.0, self.width, self.height)
 
     def changes(self, first: float, last: float) -> tuple[Part, ...]:
-        """Return the parts that begin behind a frame and not behind another one, by their time stamps."""
+        """Return the parts that begin after the frame at `first` and not after the frame at `last`."""
         return tuple(part for part in self.parts[1:] if first < part.start <= last)
 
 
 def _ends_early(promised: float, there: float) -> bool:
-    """Say whether a stream lacks its end; half a second is rounding."""
+    """Return whether a stream lacks its end; up to half a second is rounding."""
     return promised - there > max(0.5, 0.01 * promised)
 
 
 def read(path: str, container: str, intervals: Sequence[tuple[float, float]]) -> MediaInfo:
     """Read a video in this process. Only the forks of the probing child may call this.
 
-    Raises `ValueError` with words for a person; PyAV's own errors pass.
+    Raises `ValueError` with a readable message; PyAV's own errors propagate.
     """
     with opened(path, container) as media:
         track, stream = _video_stream(media)
@@ -147,10 +149,10 @@ def read(path: str, container: str, intervals: Sequence[tuple[float, float]]) ->
 
 
 def glance(path: str, container: str) -> str:
-    """Open a file, decode its first frame, and return what it holds.
+    """Open a file, decode its first frame, and return what it contains.
 
-    That is ``video`` (with audio), ``silent`` (video without audio) or ``audio`` (without video).
-    Raises `ValueError` where it holds neither, or no frame can be decoded; PyAV's own errors pass.
+    That is ``video`` (with audio), ``silent`` (video without audio) or ``audio`` (without video). Raises
+    `ValueError` if it contains neither, or no frame can be decoded; PyAV's own errors propagate.
     """
     with opened(path, container) as media:
         if not media.streams.video and media.streams.audio:
@@ -167,8 +169,8 @@ def glance(path: str, container: str) -> str:
 
 
 def _video_stream(media: InputContainer) -> tuple[int, VideoStream]:
-    """Return the video stream that a player shows, and its number: no cover art, and no thumbnails."""
-    from av.stream import Disposition  # noqa: PLC0415 - 0.2 s that only the child needs to spend
+    """Return the video stream that a player would play, and its index: no cover art and no thumbnails."""
+    from av.stream import Disposition  # noqa: PLC0415 - takes 0.2 s, needed only in the child
 
     stills = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
     streams = list(enumerate(media.streams.video))
@@ -179,10 +181,10 @@ def _video_stream(media: InputContainer) -> tuple[int, VideoStream]:
 
 
 def _default_audio(media: InputContainer) -> tuple[int, AudioStream] | None:
-    """Return the audio stream that a player takes, and its number; None where there is none it can play.
+    """Return the audio stream that a player would play, and its index; None if there is none.
 
-    Commentary, dubs and descriptions come last, also where they are the default: MP4 muxers make the first
-    stream the default if nobody says which it is.
+    Commentary, dubs and descriptions come last, even if they are the default: MP4 muxers mark the first
+    stream as the default if nothing else is specified.
     """
     from av.stream import Disposition as Is  # noqa: PLC0415 - as above
 
@@ -197,7 +199,7 @@ def _default_audio(media: InputContainer) -> tuple[int, AudioStream] | None:
 
 
 def read_sound(path: str, container: str) -> AudioInfo:
-    """Read sound in this process, as `read` does a video."""
+    """Read an audio file in this process, as `read` does a video."""
     with opened(path, container) as media:
         heard = _Heard.of(media)
         if heard is None:
@@ -213,14 +215,14 @@ def read_sound(path: str, container: str) -> AudioInfo:
 
 
 def opened(path: str, container: str) -> InputContainer:
-    """Open a media file with the demuxer that may read it, and no other."""
-    import av  # noqa: PLC0415 - 0.2 s that only the child needs to spend
+    """Open a media file with its demuxer, and no other."""
+    import av  # noqa: PLC0415 - takes 0.2 s, needed only in the child
 
     demuxer = demuxer_of(container)
     if demuxer is None:
         known = ", ".join(DEMUXERS | SOUND_DEMUXERS)
         raise ValueError(f"unsupported file extension .{container}; supported: {known}")
-    # A title in another encoding does not make a video unreadable: PyAV before 19 has to be told.
+    # A title in another encoding must not make a video unreadable; PyAV before 19 needs an option for that.
     lenient: dict[str, Any] = (
         {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < _CALM else {}
     )
@@ -234,8 +236,8 @@ def opened(path: str, container: str) -> InputContainer:
 
 
 def packets(media: InputContainer, *streams: Stream) -> Iterator[Packet[Any]]:
-    """Yield the packets of some streams, or of all, and then perhaps empty ones that flush their decoders."""
-    # Where a stream appears on the way, as in MPEG-TS and FLV, PyAV fails at the flush: all was read then.
+    """Yield the packets of the given streams (default: all), then possibly empty ones that flush decoders."""
+    # If a stream appears midway, as in MPEG-TS and FLV, PyAV fails at the flush, after reading everything.
     with suppress(IndexError):
         yield from media.demux(*streams)
 
@@ -255,7 +257,7 @@ def _facts(
     for packet in packets(media):
         suspicion.take(packet)
         if in_order:
-            packet.pts = packet.dts  # AVI stores no time stamps, and others than these are a guess
+            packet.pts = packet.dts  # AVI stores no timestamps; any others are guesses
         if packet.pts is not None:
             packet.pts -= round((zero or 0) / packet.time_base)
         if packet.stream_index == stream.index:
@@ -276,7 +278,8 @@ def _facts(
     last_tick = _end(timeline, stream, base, stated)
     first, end = timeline.first * base, last_tick * base
     span = end - first
-    # What is stated for all streams together: what those lack at the end, the picture lacks too.
+    # The stated duration is that of all streams together: what the others lack at the end, the video lacks
+    # too.
     promised = span + stated - max(read.furthest, end) if stated else Fraction(0)
     if stream.duration is not None:
         promised = stream.duration * base
@@ -284,7 +287,7 @@ def _facts(
     if not declared or abs(declared * span - len(timeline)) > 1:
         declared = len(timeline) / span if span else Fraction(0)
     width, height = framing.parts[0].squared
-    # In ticks of the stream's time base, as integers: exact, and quick enough for hours of video.
+    # In integer ticks of the stream's time base: exact, and fast enough for hours of video.
     bounds = [
         (ceil(Fraction(str(left)) / base), ceil(Fraction(str(right)) / base)) for left, right in intervals
     ]
@@ -312,13 +315,13 @@ def _facts(
 
 
 class _Suspicion:
-    """Notes whether a demuxer reports damage: by an error message, or at a packet.
+    """Record whether a demuxer reports damage: by an error message, or for a packet.
 
-    Which clips that concerns is not known here: see `damage`.
+    Which clips that affects is determined elsewhere: see `damage`.
     """
 
     def __init__(self, media: InputContainer) -> None:
-        from av import logging  # noqa: PLC0415 - 0.2 s that only the child needs to spend
+        from av import logging  # noqa: PLC0415 - takes 0.2 s, needed only in the child
 
         logging.set_level(logging.ERROR)
         self._demuxer = media.format.name
@@ -335,12 +338,12 @@ class _Suspicion:
         self._capture.__exit__(None, None, None)
 
     def take(self, packet: Packet[Any]) -> None:
-        """Take in the next packet, after what was said while it was looked for."""
+        """Process the next packet, and the messages that were logged while it was read."""
         self.found |= packet.is_corrupt
         self._note()
 
     def of_gaps(self, timeline: Timeline | None, heard: _Heard | None) -> bool:
-        """Whether packets may have been lost without a trace: the container has no list of them, and gaps."""
+        """Whether packets may be missing without a message: there are gaps, and no index of packets."""
         gaps = (timeline is not None and timeline.has_gaps) or (heard is not None and heard.has_gaps)
         return gaps and self._demuxer in FROM_START
 
@@ -358,12 +361,13 @@ class _Read:
         self.furthest = Fraction(0)
         """When the last packet of any other stream ends, in seconds."""
         self._decoded: int | None = None
-        """Decoding time stamp of the newest packet that has one."""
+        """Decoding timestamp of the newest packet that has one."""
         self._key: int | None = None
-        """Time stamp of the newest key frame: key frames are shown in the order in which they are stored."""
+        """Timestamp of the newest key frame: key frames are displayed in the order in which they are
+        stored."""
 
     def take(self, packet: Packet[Any]) -> None:
-        """Take in one more packet that is shown. Raises `ValueError` where time stamps go back."""
+        """Process one more displayed packet. Raises `ValueError` if timestamps go back."""
         tick, duration = packet.pts or 0, packet.duration or 0
         if packet.stream_index != self._stream.index:
             self.furthest = max(self.furthest, (tick + duration) * packet.time_base)
@@ -381,17 +385,17 @@ class _Read:
 
 
 def zero_of(media: InputContainer) -> Fraction | None:
-    """Return the second on the container's own clock at which its time line begins, where that may be any."""
+    """Return the second of the container's clock at which its timeline begins; None if that is always 0."""
     if media.format.name in FROM_START:
         return Fraction(media.start_time or 0, 1_000_000)
-    # What FFmpeg takes for the start of an AVI file is a guess at the first time stamp.
+    # FFmpeg's start time of an AVI file is a guess at the first timestamp.
     return Fraction(0) if media.format.name == "avi" else None
 
 
 def _end(timeline: Timeline, stream: Stream, base: Fraction, stated: Fraction) -> int:
     """Return the tick at which the last frame leaves the screen."""
     end = timeline.end(stream.duration)
-    if end <= timeline.last and len(timeline) > 1:  # a WebM without durations of frames
+    if end <= timeline.last and len(timeline) > 1:  # a WebM without frame durations
         end = timeline.last + timeline.step
         limit = int(stated / base)
         end = min(end, limit) if limit > timeline.last else end
@@ -412,22 +416,22 @@ class _Heard:
 
     @classmethod
     def of(cls, media: InputContainer) -> Self | None:
-        """Return what will hear the audio stream that a player takes, if there is one of a known kind."""
+        """Return a collector for the audio stream that a player would play, if it has a supported codec."""
         found = _default_audio(media)
         if found is None or found[1].time_base is None:
             return None
         return cls(found[0], found[1], found[1].time_base)
 
     def take(self, packet: Packet[Any]) -> None:
-        """Take in one more."""
+        """Process one more packet."""
         if packet.pts is not None and not packet.is_discard:
             self.has_gaps |= self.first is not None and (packet.pts - self.end) * self.base > _SILENT
             self.first = packet.pts if self.first is None else min(self.first, packet.pts)
             self.end = max(self.end, packet.pts + (packet.duration or 0))
 
     def facts(self, zero: Fraction | None) -> AudioInfo:
-        """Return what was heard."""
-        # Of raw AAC the duration is a guess by its size.
+        """Return the properties of the audio stream."""
+        # The duration of raw AAC is an estimate from its size.
         stated = None if self.stream.container.format.name == "aac" else self.stream.duration
         return AudioInfo(
             codec=self.stream.codec_context.codec.canonical_name,

@@ -1,29 +1,28 @@
-"""ffmpeg's command lines: seek, filters, encoder, sound; and the one place that runs them.
+"""Build and run ffmpeg's command lines: seek, filters, encoder, audio.
 
-The shape of the command rests on measurements that docs/architecture.md tells:
+The command lines rest on measurements (see docs/architecture.md):
 
-- ``-ss`` before the input does not decode from the beginning and is exact, as long as the interval's
-  end is a ``trim`` filter: its bounds are time stamps, whereas ``-t`` counts from the first frame;
-- ffmpeg rounds both ends to the nearest tick of the raw's clock, so they are rounded up beforehand:
-  a frame is in the clip if and only if ``start <= PTS < end``;
-- ``-seek_timestamp 1`` counts from the media's own zero also where its first time stamp is not 0;
-- the source frames of a clip are known beforehand (`Cut.source`). Behind the ``trim``
-  ffmpeg prints the time stamps of the first and the last one that arrive, whatever the clip's own rate, and
-  they are compared. Where a decoder cannot start at the key frame that ffmpeg seeks to, as in a stream with
-  intra refresh, the first frames are missing: then ffmpeg is started again, from further back;
-- one thread for the decoder and one for the encoder, and as many processes as CPUs, is the best
-  throughput; the encoder's count is part of the clip's form, for x264 writes another stream for
-  another count;
-- where a key frame is shown later than it is found, ffmpeg seeks to it from in between, and frames that need
-  those before it are lost (an open group of pictures): so it is sent that much further back;
-- ``bwdif`` with ``deint=interlaced`` changes no bit and costs nothing where no frame is flagged;
-- sound is cut from its own file side by side with the picture, from the time stamp of the clip's first
-  frame on; it is decoded from a second before, since what a codec gives right after a seek is not right;
-- ``-fps_mode passthrough`` with the raw's time base keeps every frame at its own time. The time base is
-  given in figures: ffmpeg 5.1 does not know the word ``demux`` for it, 9.0 not -1.
+- ``-ss`` before the input avoids decoding from the beginning and is exact if the end of the interval is a
+  ``trim`` filter: its bounds are timestamps, whereas ``-t`` counts from the first frame.
+- ffmpeg rounds both ends to the nearest tick of the source's clock, so they are rounded up beforehand: a
+  frame is in the clip if and only if ``start <= PTS < end``.
+- ``-seek_timestamp 1`` counts from the zero of the media even if its first timestamp is not 0.
+- The source frames of a clip are determined beforehand (`Cut.source`). After the ``trim`` ffmpeg prints the
+  timestamps of the first and the last frame, whatever the clip's frame rate, and they are compared. If a
+  decoder cannot start at the key frame that ffmpeg seeks to, as in a stream with intra refresh, the first
+  frames are missing: then ffmpeg is started again further back.
+- One thread for the decoder, one for the encoder, and as many processes as CPUs give the best throughput. The
+  number of encoder threads is one of the output settings, because it changes the stream that x264 writes.
+- In an open group of pictures a key frame is displayed later than its position in the file. ffmpeg would seek
+  to it from in between, and lose the frames that need earlier ones, so it seeks that much further back.
+- ``bwdif`` with ``deint=interlaced`` changes nothing and costs nothing if no frame is flagged.
+- Audio is cut from its own file together with the video, from the timestamp of the clip's first frame on.
+  Decoding starts one second earlier, because codecs give wrong samples right after a seek.
+- ``-fps_mode passthrough`` with the time base of the source preserves the timestamp of every frame. The time
+  base is given as a number: ffmpeg 5.1 does not support the word ``demux`` for it, 9.0 does not support -1.
 
-Tried with ffmpeg 5.1.9 and 9.0.2. In 7.0.2 ``setpts`` takes the last frame's duration away, and whoever
-plays the clip drops that frame: such a clip is found to be wrong, and never published.
+Tested with ffmpeg 5.1.9 and 9.0.2. In 7.0.2 ``setpts`` removes the duration of the last frame, and players
+drop that frame: such a clip fails verification and is never published.
 """
 
 from __future__ import annotations
@@ -63,30 +62,30 @@ if TYPE_CHECKING:
 
 __all__ = ["WAV_RATE", "AudioCut", "Cut", "Source", "frames_at", "side_lengths", "sound_filters"]
 STALL = 120.0
-"""Seconds without a new frame after which an encode is ended. Seeking takes a few."""
+"""Seconds without a new frame after which an encode is terminated. Seeking takes a few."""
 SHORT_SIGHTED = ("ultrafast", "superfast")
-"""Presets of x264 without the look ahead (``mbtree``)."""
+"""x264 presets without look-ahead (``mbtree``)."""
 _AAC_BITS = "128k"
 RUN_UPS = (0.0, 4.0, 16.0, 64.0, 256.0, inf)
-"""Seconds by which decoding starts earlier, one after the other, until the first source frame is there."""
+"""Seconds by which decoding starts earlier, tried in order until the first source frame is decoded."""
 FROM_FURTHER_BACK = frozenset({Reason.INTERVAL_OUTSIDE, Reason.BOX_DOES_NOT_FIT, Reason.RAW_UNREADABLE})
-"""What ffmpeg's words mean where decoding from further back may help, if no source frame was reported.
+"""Reasons for which decoding from further back may help, if no source frame was reported.
 
-Nothing came out, or a frame before the interval has another size than the clip's.
+There was no output, or a frame before the interval has another size than the clip's.
 """
 _RESTARTED = "Non-monotonic DTS"
 _ROUNDING = 2e-6
-"""Seconds by which time stamps may differ that are written with six decimals."""
+"""Seconds by which timestamps with six decimals may differ."""
 
 
 def command(ffmpeg: Path, cut: Cut, target: Path, run_up: float = 0.0, *, strict: bool = True) -> list[str]:
     """Return the command line that writes the clip to `target`, as MP4.
 
-    Decoding starts `run_up` seconds earlier than is usually needed. If `strict`, it ends at the first error.
+    Decoding starts `run_up` seconds earlier than usually needed. If `strict`, it ends at the first error.
     """
     time_base = cut.time_base if cut.form.fps is None else 1 / cut.form.fps
     quality = ["-qp", "0"] if cut.form.codec is Codec.LOSSLESS else ["-crf", str(cut.form.crf)]
-    # x264's two fastest presets leave out what saves most bytes for the time that it takes.
+    # x264's two fastest presets omit the step that saves most bytes for its time.
     ahead = ["-mbtree", "1", "-rc-lookahead", "20"] if cut.form.preset in SHORT_SIGHTED else []
     sound = cut.sound if cut.form.sound_inside else None
     return [
@@ -109,7 +108,7 @@ def command(ffmpeg: Path, cut: Cut, target: Path, run_up: float = 0.0, *, strict
 
 
 def wav_command(ffmpeg: Path, sound: AudioCut, target: Path, *, strict: bool = True) -> list[str]:
-    """Return the command line that writes a clip's sound to `target`, as WAV: 16 kHz, mono, 16 bits."""
+    """Return the command line that writes a clip's audio to `target`, as WAV: 16 kHz, mono, 16 bit."""
     return [
         *_begin(ffmpeg, strict=strict),
         *_sound_source(sound),
@@ -127,9 +126,9 @@ def _begin(ffmpeg: Path, *, strict: bool) -> list[str]:
 
 
 def source(raw: Path, container: str, start: float) -> list[str]:
-    """Return the words that open a raw from some second on.
+    """Return the arguments that open a source video at a position in seconds.
 
-    It is untrusted: one demuxer, no other file, no other host, no giant frames.
+    It is untrusted: one demuxer, no other file, no other host, no oversized frames.
     """
     demuxer = DEMUXERS[container]
     return [
@@ -139,7 +138,7 @@ def source(raw: Path, container: str, start: float) -> list[str]:
 
 
 def _seek(demuxer: str, start: float) -> list[str]:
-    """Return the words that have ffmpeg seek, counting from the media's zero where it can."""
+    """Return the arguments for seeking, counted from the zero of the media if possible."""
     if not seeks_to(demuxer, start):
         return []
     return ["-ss", decimal(start), *([] if demuxer in FROM_START else ["-seek_timestamp", "1"])]
@@ -161,15 +160,16 @@ async def encode(
     on_seconds: Callable[[float], None],
     guard: Guard = UNGUARDED,
 ) -> int:
-    """Make one clip and return how many frames ffmpeg counted; `on_seconds` is told the seconds so far.
+    """Create one clip and return the number of frames that ffmpeg reports.
 
-    Where ffmpeg reports an error, or the container is damaged somewhere, the interval is decoded once more
-    (`damage`): that tells whether the clip is concerned, and whose fault it is.
+    `on_seconds` is called with the seconds encoded so far. If ffmpeg reports an error, or the container is
+    damaged somewhere, the interval is decoded a second time (`damage`), which determines whether the clip is
+    affected and whether the source or ffmpeg is the cause.
 
-    Raises `Failure`: what ffmpeg's words mean, ``tool_missing``, ``timed_out``, ``stalled``;
-    ``raw_unreadable`` where the source is damaged within the clip; ``unsupported_source`` where the source
-    frames that were decoded are not those of the clip; ``clip_wrong`` where that is ffmpeg's fault alone, or
-    none of the decoded frames was written.
+    Raises `Failure`: the reason that ffmpeg's message indicates, ``tool_missing``, ``timed_out``,
+    ``stalled``; ``raw_unreadable`` if the source is damaged within the clip; ``unsupported_source`` if the
+    decoded source frames are not those of the clip; ``clip_wrong`` if ffmpeg alone is the cause, or none of
+    the decoded frames was written.
     """
 
     async def attempt(*, strict: bool) -> tuple[int, str]:
@@ -190,7 +190,7 @@ async def encode(
 
 
 def _raise_unless_outside(failure: Failure, cut: Cut, found: damage.Findings | None) -> None:
-    """Raise what a failed attempt means for a clip, unless what ffmpeg stopped at lies outside of it."""
+    """Raise the failure of an attempt, unless the error is outside the clip."""
     if found is not None and found.damage:
         raise Failure(Reason.RAW_UNREADABLE, found.damage) from None
     if found is None or cut.source is None or found.frames < cut.source.frames:
@@ -202,7 +202,7 @@ def _raise_unless_outside(failure: Failure, cut: Cut, found: damage.Findings | N
         raise failure  # a frame that is lost before the clip would shift it
 
 
-async def _from_further_back(  # noqa: PLR0913 - what `encode` was told
+async def _from_further_back(  # noqa: PLR0913 - the arguments of `encode`
     ffmpeg: Path,
     cut: Cut,
     target: Path,
@@ -211,15 +211,16 @@ async def _from_further_back(  # noqa: PLR0913 - what `encode` was told
     *,
     strict: bool,
 ) -> tuple[int, str]:
-    """Start ffmpeg until the first source frame is there; return the frames that it counted, and its words.
+    """Run ffmpeg, from further back if needed; return its number of frames and its stderr.
 
-    Raises `Failure` as `encode` does; `_OtherFramesError` where frames other than the source frames came out.
+    It is run until the first source frame is decoded. Raises `Failure` as `encode` does; `_OtherFramesError`
+    if frames other than the source frames were decoded.
     """
     words, tried, reason = "", None, Reason.UNSUPPORTED_SOURCE
     for run_up in RUN_UPS:
         sought = cut.sought_from(run_up)
         if sought == tried:
-            continue  # it was as early as can be
+            continue  # it already started at the beginning
         tried = sought
         frames = _Frames(cut, run_up)
         argv = command(ffmpeg, cut, target, run_up, strict=strict)
@@ -247,7 +248,7 @@ async def _from_further_back(  # noqa: PLR0913 - what `encode` was told
 
 
 def _without_end(words: str) -> tuple[str, Reason]:
-    """Return what ffmpeg said besides that its output is empty, and what that means."""
+    """Return ffmpeg's messages without the one about empty output, and the reason that they indicate."""
     others = "\n".join(line for line in words.splitlines() if "is empty" not in line)
     return others, classify_ffmpeg(others)
 
@@ -257,14 +258,14 @@ class _OtherFramesError(Failure):
 
 
 class _LateError(_OtherFramesError):
-    """The first source frame is missing: the decoder could not start where ffmpeg had sought to."""
+    """The first source frame is missing: the decoder could not start where ffmpeg sought to."""
 
 
 _REPORTED = re.compile(r"frame:([0-9]{1,9}) +pts:(-?[0-9]{1,18}) ")
 
 
 class _Frames:
-    """Compares the source frames that ffmpeg reports with those that are due."""
+    """Compares the source frames that ffmpeg reports with the expected ones."""
 
     def __init__(self, cut: Cut, run_up: float) -> None:
         self._cut, self._source = cut, cut.source
@@ -274,7 +275,7 @@ class _Frames:
         self._ended = False
 
     def take(self, line: str) -> None:
-        """Take a line of ffmpeg's output. Raises `Failure` for a frame that is not due."""
+        """Process a line of ffmpeg's output. Raises `Failure` for an unexpected frame."""
         found = _REPORTED.match(line)
         if found is None or self._source is None:
             return
@@ -308,7 +309,7 @@ class _Frames:
 
 
 async def wav(ffmpeg: Path, sound: AudioCut, target: Path, *, guard: Guard = UNGUARDED) -> None:
-    """Write the sound of one clip as WAV. Raises `Failure` as `encode` does."""
+    """Write the audio of one clip as WAV. Raises `Failure` as `encode` does."""
 
     async def attempt(*, strict: bool) -> str:
         argv = wav_command(ffmpeg, sound, target, strict=strict)
@@ -319,7 +320,7 @@ async def wav(ffmpeg: Path, sound: AudioCut, target: Path, *, guard: Guard = UNG
         words = await attempt(strict=True)
     except Failure as failure:
         if failure.reason is Reason.INTERVAL_OUTSIDE:
-            words, _ = _without_end(failure.words)  # silence would have come out where there is no sound
+            words, _ = _without_end(failure.words)  # the filters output silence for missing audio
             raise Failure(Reason.RAW_UNREADABLE, words or "no audio can be decoded") from None
         if failure.reason is not Reason.RAW_UNREADABLE:
             raise
@@ -339,7 +340,7 @@ def _nothing(_line: str) -> None:
     pass
 
 
-async def _run(  # noqa: PLR0913, PLR0917 - what two commands have in common
+async def _run(  # noqa: PLR0913, PLR0917 - what two commands share
     argv: list[str],
     length: float,
     on_seconds: Callable[[float], None],
@@ -362,7 +363,7 @@ async def _run(  # noqa: PLR0913, PLR0917 - what two commands have in common
             on_other(line)
             return False
         seconds = int(value) / 1e6
-        # What goes on beyond the clip's end, for ever perhaps, is getting nowhere.
+        # Output beyond the end of the clip, possibly endless, is no progress.
         if not reached < seconds <= length + 1:
             return False
         reached = seconds
@@ -371,16 +372,15 @@ async def _run(  # noqa: PLR0913, PLR0917 - what two commands have in common
 
     ended = await supervisor.run(
         argv,
-        # Decoding alone is faster than the video plays. Then
-        # one frame in ten seconds is more than the slowest preset takes of the largest picture. What
-        # stands still is ended by the stall watch, long before.
+        # Decoding alone is faster than real time, and the slowest preset needs less than ten seconds for the
+        # largest frame. A process without progress is terminated much earlier, by `stall`.
         deadline=STALL + patience + 300 * length,
         stall=STALL + patience,
         on_line=on_line,
         guard=guard,
     )
     if ended.code != 0:
-        if _RESTARTED in ended.words:  # the filters were made anew, and began once more
+        if _RESTARTED in ended.words:  # the filters were reinitialised, and started again
             what = "audio changes its sample rate or channels" if "[aost#" in ended.words else "frames change"
             raise Failure(Reason.UNSUPPORTED_SOURCE, f"the {what} within the clip")
         words = ended.words.replace(f"{read.parent}/", "").replace(f"{target.parent}/", "")
@@ -391,18 +391,18 @@ async def _run(  # noqa: PLR0913, PLR0917 - what two commands have in common
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What an ffmpeg says of itself."""
+    """What an ffmpeg executable reports about itself."""
 
     version: str
     """Such as ``n9.0.2``."""
     switches: frozenset[str]
-    """With which it was built, such as ``--enable-libx264``; none where it does not say."""
+    """Its build options, such as ``--enable-libx264``; empty if it does not report them."""
 
 
 async def about(ffmpeg: Path) -> About:
-    """Return what ``-version`` says.
+    """Return what ``-version`` reports.
 
-    Raises `Failure` with ``tool_missing`` where ffmpeg cannot be started or does not say.
+    Raises `Failure` with ``tool_missing`` if ffmpeg cannot be started or reports no version.
     """
     ended = await supervisor.run([str(ffmpeg), "-version"], deadline=30, keep=1 << 16)
     said = re.match(rb"ffmpeg version (\S{1,80})", ended.out)
@@ -419,11 +419,11 @@ def find_ffmpeg(options: Options) -> Path:
 
 
 def bundled_ffmpeg() -> Path:
-    """Return the ffmpeg that came with this environment, whatever PATH has, so that results repeat.
+    """Return the ffmpeg of this environment, whatever PATH contains, so that results are reproducible.
 
-    Raises `Failure` with ``tool_missing`` where imageio-ffmpeg has none for this machine.
+    Raises `Failure` with ``tool_missing`` if imageio-ffmpeg has none for this machine.
     """
-    import imageio_ffmpeg  # noqa: PLC0415 - costs 40 ms, and a finished directory needs no ffmpeg
+    import imageio_ffmpeg  # noqa: PLC0415 - takes 40 ms, and a finished directory needs no ffmpeg
 
     try:
         return Path(str(imageio_ffmpeg.get_ffmpeg_exe()))

@@ -1,6 +1,6 @@
-"""One clip as ffmpeg is to make it, and the filter chains that make it. Pure.
+"""Describe one clip for ffmpeg, and build its filter chains. Pure.
 
-What the chains rest on is told in `ffmpeg`, which has the command lines.
+The reasons for the chains are in `ffmpeg`, which builds the command lines.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from hdtf_async.core.model import Form
 
 WAV_RATE = 16_000
-"""Samples a second of the WAV files: what nearly all training code takes."""
+"""Samples per second of the WAV files, as nearly all training code expects."""
 MARK = "hdtf"
-"""Key of the metadata of a frame whose time stamp is printed."""
+"""Metadata key of frames whose timestamp is printed."""
 _RUN_UP = 1.0
-"""Seconds of sound that are decoded before the first one that counts."""
+"""Seconds of audio that are decoded before the first needed sample."""
 _A_HAIR = 2e-6
 """Seconds, less than a tick: ffmpeg rounds times to microseconds."""
 _SCALER = "flags=lanczos+accurate_rnd+full_chroma_int"
@@ -31,108 +31,110 @@ _SCALER = "flags=lanczos+accurate_rnd+full_chroma_int"
 
 @dataclass(frozen=True, slots=True)
 class AudioCut:
-    """The sound of one clip as ffmpeg is to cut it."""
+    """The audio of one clip, for ffmpeg."""
 
     file: Path
     container: str
-    """File ending without the dot: the demuxer that may read it."""
+    """File extension without the dot; selects the demuxer."""
     start: float
-    """Time stamp of the clip's first frame, in seconds."""
+    """Timestamp of the clip's first frame, in seconds."""
     seconds: float
-    """Length of the clip."""
+    """Duration of the clip."""
     track: int = 0
-    """Which of the file's audio streams it is, from 0."""
+    """Index of the stream among the audio streams of the file, from 0."""
     zero: float | None = None
-    """Second of the file's clock at which its time line begins, where that may be any; see `Cut.zero`."""
+    """Second of the file's clock at which its timeline begins, if that may be any; see `Cut.zero`."""
     suspect: bool = False
     """Whether its container is damaged somewhere."""
 
     @property
     def samples(self) -> int:
-        """Samples of the WAV file, at `WAV_RATE`."""
+        """Number of samples of the WAV file, at `WAV_RATE`."""
         return round(self.seconds * WAV_RATE)
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The frames of a raw that a clip is made of. Time stamps are in seconds of the raw."""
+    """The source frames of a clip. Timestamps are in seconds of the source video."""
 
     frames: int
-    """How many there are."""
+    """Their number."""
     first: float
-    """Time stamp of the first one."""
+    """Timestamp of the first one."""
     last: float
-    """Time stamp of the last one."""
+    """Timestamp of the last one."""
     width: int
     height: int
-    """Pixels of a frame as it is decoded: cropped by the container, and upright."""
+    """Pixels of a decoded frame: cropped by the container, and rotated upright."""
     step: float
     """The usual distance between two frames, in seconds."""
     seconds: float
-    """How long the clip is to be."""
+    """Expected duration of the clip."""
     held: float = 0.0
-    """Seconds for which the first one is shown at the start, where it is from before the interval; else 0."""
+    """Seconds for which the first frame is held at the start, if it is from before the interval; otherwise
+    0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """One clip as ffmpeg is to make it."""
+    """One clip, for ffmpeg."""
 
     raw: Path
     container: str
-    """File ending of the raw without the dot: the demuxer that may read it."""
+    """File extension of the source video without the dot; selects the demuxer."""
     interval: Interval
     box: Box
-    """Pixels of the raw."""
+    """In pixels of the source video."""
     width: int
     height: int
-    """Pixels of the clip."""
+    """In pixels of the clip."""
     frames: int
-    """Frames that the clip is to have."""
+    """Expected number of frames of the clip."""
     form: Form
     time_base: Fraction = Fraction(1, 90000)
-    """Seconds in one tick of the raw's time stamps; by default the tick that most videos count in."""
+    """Seconds per tick of the source video's timestamps; the default is that of most videos."""
     source: Source | None = None
-    """The frames of the raw that the clip is made of; None where nobody counted them, and none is checked."""
+    """The source frames of the clip; None if unknown, and then not verified."""
     zero: float | None = None
-    """Second of the raw's clock at which its time line begins, where that may be any; None where it is 0.
+    """Second of the source's clock at which its timeline begins, if that may be any; None if it is 0.
 
-    ffmpeg then leaves all time stamps as they are (``-copyts``): it has no other way to count from there that
-    does not depend on which streams are read.
+    If set, ffmpeg keeps all timestamps unchanged (``-copyts``): any other way of counting from there depends
+    on which streams are read.
     """
     track: int = 0
-    """Which of the raw's video streams is shown, from 0."""
+    """Index of the stream among the video streams of the source, from 0."""
     hold: float | None = None
-    """Seconds for which the last frame is shown; None where ffmpeg copies the right duration by itself."""
+    """Seconds for which the last frame is shown; None if ffmpeg copies the correct duration."""
     squared: tuple[int, int] | None = None
-    """Width and height that make the pixels square, where they are not; the box counts in those."""
+    """Width and height after making pixels square, if they are not; the box refers to these."""
     full_range: bool = False
-    """Whether the raw's samples use all values. A clip's never do: much code takes that for granted."""
+    """Whether the source's samples use the full range. Those of clips never do: much code expects limited
+    range."""
     hdr: str | None = None
-    """Transfer function of the raw (``smpte2084``, ``arib-std-b67``), if it has high dynamic range."""
+    """Transfer function of the source (``smpte2084``, ``arib-std-b67``), if it is HDR."""
     hdr_undeclared: tuple[bool, bool] = (False, False)
-    """Whether its primaries and its matrix are not declared."""
+    """Whether its primaries and its matrix are undeclared."""
     counted: tuple[Fraction, Fraction] | None = None
-    """Time stamp of the raw's first frame, and seconds from each to the next, where a frame's time follows
-    from its number only; then everything is decoded from the beginning, and counted."""
+    """Timestamp of the source's first frame, and seconds per frame, if the time of a frame only follows from
+    its number; then everything is decoded from the beginning, and frames are counted."""
     recoloured: bool = False
-    """Whether ffmpeg may decode frames of another size, colour or pixel format on the way."""
+    """Whether ffmpeg may decode frames of another size, colour or pixel format midway."""
     parity: str | None = None
-    """Which half-picture is the earlier one (``tff``, ``bff``), where the raw was seen to be combed."""
+    """Which field is first (``tff``, ``bff``), if combing was detected in the source."""
     lead: float = 0.0
-    """Seconds by which the raw's key frames are found before they are shown, where that matters."""
+    """Seconds between the position of the source's key frames and their display time, if that matters."""
     sound: AudioCut | None = None
-    """Where its sound comes from, if any is wanted."""
+    """Its audio, if requested."""
     suspect: bool = False
-    """Whether the raw's container is damaged somewhere, so that frames may be missing in the interval."""
+    """Whether the source's container is damaged somewhere, so that frames may be missing in the interval."""
 
     @property
     def sought(self) -> float:
-        """Second that ffmpeg is sent to, on a tick: early enough that nothing of the interval is lost."""
+        """Second that ffmpeg seeks to, on a tick: early enough for the whole interval."""
         return self.sought_from(0.0)
 
     def sought_from(self, run_up: float) -> float:
-        """Return the second that ffmpeg is sent to, so much earlier than is usually needed."""
+        """Return the second that ffmpeg seeks to, `run_up` seconds earlier than usually needed."""
         begin = self.begin
         if self.counted is not None:
             return 0.0
@@ -145,46 +147,46 @@ class Cut:
 
     @property
     def held(self) -> bool:
-        """Whether the first frame is one from before the interval."""
+        """Whether the first frame is from before the interval."""
         return self.source is not None and self.source.held > 0
 
     @property
     def copies_time(self) -> bool:
-        """Whether ffmpeg leaves all time stamps as they are; else they count from where it has sought to."""
+        """Whether ffmpeg keeps all timestamps unchanged; otherwise they count from the seek position."""
         inside = self.sound if self.form.sound_inside else None
         return self.zero is not None or (inside is not None and inside.zero is not None)
 
     def origin(self, run_up: float = 0.0) -> float:
-        """Return the second of the raw's time line from which the filters count."""
+        """Return the second of the source's timeline from which the filters count."""
         return -(self.zero or 0.0) if self.copies_time else self.sought_from(run_up)
 
     @property
     def begin(self) -> float:
-        """Second of the raw from which on frames are taken."""
+        """Second of the source from which on frames are used."""
         return self.source.first if self.source is not None and self.held else self.ticked.start
 
     @property
     def span(self) -> float:
-        """Seconds from the first frame of the clip to the last one, where it keeps the raw's time stamps."""
+        """Seconds from the first to the last frame of the clip, if it keeps the source's timestamps."""
         if self.source is None:
             return self.interval.seconds
         return max(0.0, self.source.last - (self.ticked.start if self.held else self.source.first))
 
     @property
     def seconds(self) -> float:
-        """How long the clip is to be."""
+        """Expected duration of the clip."""
         return self.interval.seconds if self.source is None else self.source.seconds
 
     @property
     def looked_at(self) -> tuple[int, int] | None:
-        """Width and height of the frame in which the box counts, if they are known."""
+        """Width and height of the frame to which the box refers, if known."""
         if self.source is None:
             return None
         return self.squared or (self.source.width, self.source.height)
 
     @property
     def ticked(self) -> Interval:
-        """The interval with both ends on a tick, which bounds the very same frames."""
+        """The interval with both ends rounded up to a tick, which contains exactly the same frames."""
         start, end = (
             float(ceil(Fraction(str(second)) / self.time_base) * self.time_base)
             for second in (self.interval.start, self.interval.end)
@@ -192,12 +194,12 @@ class Cut:
         return Interval(start, end)
 
     def ticks(self, seconds: float) -> int:
-        """Return seconds as ticks of the raw's time base, to the nearest."""
+        """Return seconds as ticks of the source's time base, rounded to the nearest."""
         return round(Fraction(str(seconds)) / self.time_base)
 
 
 def side_lengths(box: Box, size: int | None) -> tuple[int, int]:
-    """Return width and height of a clip in pixels, both even: the box, or its shorter side at `size`."""
+    """Return width and height of a clip in pixels, both even; `size` is its shorter side."""
     if size is None:
         return box.width - box.width % 2, box.height - box.height % 2
     longer = 2 * round(Fraction(size * max(box.width, box.height), 2 * min(box.width, box.height)))
@@ -205,25 +207,25 @@ def side_lengths(box: Box, size: int | None) -> tuple[int, int]:
 
 
 def frames_at(rate: Fraction, seconds: float) -> int:
-    """Return how many frames an interval has at a constant rate, half a frame rounded up."""
+    """Return how many frames an interval has at a constant rate; half a frame is rounded up."""
     return int(Fraction(str(seconds)) * rate + Fraction(1, 2))
 
 
 def video_filters(cut: Cut, run_up: float = 0.0) -> str:
-    """Return the filter chain: whole pictures, trim, rate, crop, scale, in this order."""
+    """Return the filter chain: deinterlace, trim, frame rate, crop, scale, in this order."""
     origin = cut.origin(run_up)
     before = cut.begin - origin
     start = f"start={decimal(before)}:" if before else ""
     chain = [*decoded_frames(cut), *_whole_pictures(cut)]
     chain += [f"trim={start}end={decimal(cut.ticked.end - origin)}", *_reported(cut)]
     if cut.held:
-        # What is on screen when the interval starts is moved to its start, and everything else follows.
+        # The frame on screen at the start of the interval is moved to the start; the others keep their times.
         chain.append(f"setpts='max(PTS-{cut.ticks(cut.ticked.start) - cut.ticks(origin)},0)'")
     else:
         chain.append("setpts=PTS-STARTPTS")
     if cut.form.fps is not None:
-        # The last frame is held a little, for `fps` drops one that it has no time left for; and then as long
-        # as is needed, so that the count is exact however the rates divide.
+        # Hold the last frame for a second, because `fps` drops a frame without remaining time, and then as
+        # long as needed, so that the number of frames is exact at any rate.
         chain += [
             f"tpad=stop_mode=clone:stop_duration=1,fps={cut.form.fps}",
             f"tpad=stop_mode=clone:stop={cut.frames},trim=end_frame={cut.frames}",
@@ -247,10 +249,10 @@ def video_filters(cut: Cut, run_up: float = 0.0) -> str:
 
 
 def _crop(box: Box, frame: tuple[int, int] | None) -> str:
-    """Return the filter that cuts a box out of a frame of a known size.
+    """Return the filter that crops a box from a frame of a known size.
 
-    A box that leaves the frame would be moved without a word, exact or not; no width at all is refused. So is
-    a frame of another size than the one in which the box was placed.
+    ffmpeg would silently move a box that extends beyond the frame, exact or not, but rejects an invalid
+    width. So frames of another size than the one in which the box was placed are rejected too.
     """
     fits = f"gte(iw,{box.right})*gte(ih,{box.bottom})"
     if frame is not None:
@@ -259,12 +261,12 @@ def _crop(box: Box, frame: tuple[int, int] | None) -> str:
 
 
 def _to_standard_range(cut: Cut) -> list[str]:
-    """Return the filters that map high dynamic range to BT.709, in linear light, with 100 nits as its white.
+    """Return the filters that convert HDR to BT.709, in linear light, with 100 nits as white.
 
-    What the raw does not declare is taken to be as BT.2100 has it.
+    Undeclared properties of the source are assumed to be those of BT.2100.
     """
     no_primaries, no_matrix = cut.hdr_undeclared
-    # zscale takes what its output is to be from its input, where nobody tells it.
+    # zscale takes undeclared properties of its output from its input.
     primaries = "primariesin=bt2020:primaries=bt2020" if no_primaries else "primariesin=input"
     matrix = "matrixin=bt2020nc:matrix=bt2020nc" if no_matrix else "matrixin=input"
     return [
@@ -275,9 +277,9 @@ def _to_standard_range(cut: Cut) -> list[str]:
 
 
 def constant_frames(cut: Cut) -> list[str]:
-    """Return the filter that makes all frames of one size and colour, where these change.
+    """Return the filter that makes all frames of one size and colour, if these change midway.
 
-    The other filters are not made anew there (see `ffmpeg.command`): they would lose the frames they hold.
+    The other filters are not reinitialised there (see `ffmpeg.command`): they would lose buffered frames.
     """
     if cut.source is None or not cut.recoloured:
         return []
@@ -285,12 +287,12 @@ def constant_frames(cut: Cut) -> list[str]:
 
 
 def decoded_frames(cut: Cut) -> list[str]:
-    """Return the filters that come first: each frame at its own time, and all of one size and colour."""
+    """Return the first filters: each frame at its own time, and all of one size and colour."""
     return [*_counted(cut), *constant_frames(cut)]
 
 
 def _counted(cut: Cut) -> list[str]:
-    """Return the filter that gives each frame of the raw the time that follows from its number."""
+    """Return the filter that computes the time of each source frame from its number."""
     if cut.counted is None:
         return []
     first, step = cut.counted
@@ -298,7 +300,7 @@ def _counted(cut: Cut) -> list[str]:
 
 
 def _reported(cut: Cut) -> list[str]:
-    """Return the filters that print the time stamps of the first and last source frame, and of any beyond."""
+    """Return the filters that print the timestamps of the first and last source frame, and of any beyond."""
     if cut.source is None:
         return []
     return [
@@ -309,7 +311,7 @@ def _reported(cut: Cut) -> list[str]:
 
 
 def _whole_pictures(cut: Cut) -> list[str]:
-    """Return the filter that makes whole pictures of half-pictures, before any row is cut off."""
+    """Return the deinterlacing filter, which must precede any cropping."""
     if cut.form.deinterlace is Deinterlace.OFF:
         return []
     if cut.parity is not None:
@@ -320,10 +322,10 @@ def _whole_pictures(cut: Cut) -> list[str]:
 
 
 def sound_filters(sound: AudioCut, *, wav: bool, copies_time: bool = False) -> str:
-    """Return the filter chain for sound: from the clip's first frame on, just as long as the clip.
+    """Return the filter chain for audio: from the clip's first frame on, exactly as long as the clip.
 
-    Holes and what lacks at either end become silence, so that nothing moves. `copies_time` says that time
-    stamps are those of the file, and do not count from where ffmpeg has sought to.
+    Gaps and missing audio at either end are filled with silence, so that nothing shifts. With `copies_time`
+    timestamps are those of the file instead of counting from the seek position.
     """
     before = decimal(sound.start - (-(sound.zero or 0.0) if copies_time else run_up_of(sound)))
     chain = [f"atrim=start={before}", f"asetpts=PTS-{before}/TB"]
@@ -341,15 +343,15 @@ def sound_filters(sound: AudioCut, *, wav: bool, copies_time: bool = False) -> s
 
 
 def run_up_of(sound: AudioCut) -> float:
-    """Return from where on sound is decoded, in seconds."""
+    """Return the second from which on audio is decoded."""
     demuxer, second = demuxer_of(sound.container) or "", max(0.0, sound.start - _RUN_UP)
     return second if demuxer not in INACCURATE and seeks_to(demuxer, second) else 0.0
 
 
 def last_frame(cut: Cut) -> list[str]:
-    """Return the words that give the last frame its duration.
+    """Return the arguments that set the duration of the last frame.
 
-    It is made a key frame, so that it is the last one also in decode order: there MP4 keeps durations.
+    It becomes a key frame, so that it is also the last one in decode order, in which MP4 stores durations.
     """
     if cut.hold is None:
         return []
@@ -361,5 +363,5 @@ def last_frame(cut: Cut) -> list[str]:
 
 
 def decimal(value: float) -> str:
-    """Write seconds as ffmpeg takes them, to the microsecond."""
+    """Format seconds for ffmpeg, with microseconds."""
     return f"{value:.6f}".rstrip("0").rstrip(".")

@@ -1,6 +1,6 @@
-"""Decoding all of a clip: whether ffmpeg can, and how many frames it counts.
+"""Decode a whole clip with ffmpeg and count its frames.
 
-Demuxing counts packets, whatever is in them. Decoding is what finds damage inside of a frame.
+Demuxing only counts packets, whatever they contain. Decoding detects damage inside a frame.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _WHO = re.compile(r"\[[^\[\]]* @ 0x[0-9a-f]+\] ")
-"""Which part of ffmpeg speaks, and where in its memory that is: never the same twice."""
+"""Which part of ffmpeg logs a message, and its address, which differs each time."""
 _LEAST_SPEED = 0.1
-"""Seconds of a clip that are decoded in one second at least; whatever stands still is ended before."""
+"""Minimum seconds of a clip decoded per second; a process without progress is terminated earlier."""
 
 
 def command(ffmpeg: Path, clip: Path) -> list[str]:
-    """Return the command line that decodes picture and sound of a clip and keeps nothing."""
+    """Return the command line that decodes video and audio of a clip and discards the result."""
     return [
         str(ffmpeg), "-hide_banner", "-nostdin", "-v", "error", "-progress", "pipe:1", "-nostats", "-xerror",
-        # What stands under a clip's name may be anything by now.
+        # The file may have been replaced by anything.
         "-protocol_whitelist", "file", "-f", DEMUXERS["mp4"], "-max_pixels", str(MAX_SIDE**2),
         "-threads", "1", "-i", f"file:{clip}",
         "-map", "0:v", "-map", "0:a?", "-fps_mode", "passthrough", "-f", "null", "-",
@@ -37,7 +37,7 @@ def command(ffmpeg: Path, clip: Path) -> list[str]:
 
 
 async def frames(ffmpeg: Path, clip: Path, *, seconds: float, guard: Guard = UNGUARDED) -> int:
-    """Decode a clip of so many seconds and return how many frames ffmpeg counted.
+    """Decode a clip of `seconds` seconds and return the number of frames that ffmpeg counted.
 
     Raises what `counted` raises.
     """
@@ -47,10 +47,10 @@ async def frames(ffmpeg: Path, clip: Path, *, seconds: float, guard: Guard = UNG
 async def counted(
     argv: Sequence[str], clip: Path, *, seconds: float, directory: Path | None = None, guard: Guard
 ) -> int:
-    """Let ffmpeg decode a clip of so many seconds and return how many frames it counted.
+    """Run an ffmpeg that decodes a clip of `seconds` seconds; return the number of frames that it counted.
 
-    Raises `Failure`: ``clip_wrong`` where it cannot be decoded without an error; ``disk_full``,
-    ``timed_out``, ``stalled``, ``tool_missing``, and ``tool_failed`` where ffmpeg was killed.
+    Raises `Failure`: ``clip_wrong`` if it cannot be decoded without an error; ``disk_full``, ``timed_out``,
+    ``stalled``, ``tool_missing``, and ``tool_failed`` if ffmpeg was killed.
     """
     number = 0
 
@@ -72,7 +72,7 @@ async def counted(
     )
     if ended.code != 0:
         words = _WHO.sub("", ended.words.replace(f"{clip.parent}/", ""))
-        # Nothing but the clip is read; who is killed has not judged it, though.
+        # Only the clip is read, so errors are its own, but a killed ffmpeg says nothing about it.
         reason = Reason.CLIP_WRONG if ended.code > 0 else Reason.TOOL_FAILED
         if classify_ffmpeg(ended.words) is Reason.DISK_FULL:
             reason = Reason.DISK_FULL

@@ -1,8 +1,8 @@
 """How the decoded frames of a video look (size, pixel shape, range, colour), and where that changes.
 
-The size in a stream's header is the coded size. ffmpeg crops decoded frames where the container asks for it
+The size in a stream's header is the coded size. ffmpeg crops decoded frames if the container says so
 (``clap`` in MP4, ``PixelCrop`` in Matroska), and rotates them. So one frame is decoded, and the cropping of
-the container is read. A stream can also change mid-way: its key frames then carry other parameter sets, and
+the container is read. A stream can also change midway: its key frames then carry other parameter sets, and
 only such key frames are decoded again. Runs in the forks of the probing child only (see `probe`).
 """
 
@@ -23,13 +23,15 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 MOST_PARTS = 1000
-"""Changes of a stream that are recorded before the file is refused."""
+"""Number of changes of a stream above which the file is rejected."""
 _PACKETS_TO_A_FRAME = 300
-"""Packets after which the first frame is not waited for any longer."""
+"""Packets after which the decoder no longer waits for the first frame."""
 _NEARLY_SQUARE = Fraction(1, 100)
-"""How far pixels may be from square and be taken as such: some encoders write 853 columns as 854 this way."""
+"""How far pixels may deviate from square and count as square: some encoders store 853 columns as 854 this
+way."""
 _B = 3
-"""FFmpeg's number for a frame that is shown before the one in front of it (AV_PICTURE_TYPE_B)."""
+"""FFmpeg's number of a frame that is displayed before the previous one in decode order
+(AV_PICTURE_TYPE_B)."""
 _FULL_RANGE = 2
 """FFmpeg's number for full range (AVCOL_RANGE_JPEG)."""
 
@@ -39,29 +41,29 @@ class Part:
     """What frames look like from some second of the video on."""
 
     start: float
-    """Time stamp of the first frame of this part, in seconds; 0 for the first part."""
+    """Timestamp of the first frame of this part, in seconds; 0 for the first part."""
     width: int
-    """Pixels of a frame as ffmpeg's decoder side delivers it: cropped and upright."""
+    """Pixels of a frame as ffmpeg decodes it: cropped and rotated upright."""
     height: int
     aspect: str = "1"
     """Width of a pixel divided by its height, as a fraction."""
     full_range: bool = False
-    """Whether the samples are declared to use all values from 0 to 255."""
+    """Whether the samples are declared as full range (0 to 255)."""
     colours: tuple[int, int, int] = (2, 2, 2)
     """FFmpeg's numbers of primaries, transfer and matrix; 2 is unspecified."""
     pixels: str = ""
     """FFmpeg's name of the pixel format."""
     dolby_vision: int | None = None
-    """Dolby Vision profile, where the frames are of no use to decoders that know nothing of it."""
+    """Dolby Vision profile, if frames cannot be used by decoders without Dolby Vision support."""
 
     @property
     def hdr(self) -> str | None:
-        """FFmpeg's name of the transfer function, if that is one of high dynamic range."""
+        """FFmpeg's name of the transfer function, if it is HDR."""
         return {16: "smpte2084", 18: "arib-std-b67"}.get(self.colours[1])
 
     @property
     def squared(self) -> tuple[int, int]:
-        """Width and height in square pixels; the height stays what it is."""
+        """Width and height in square pixels; the height is unchanged."""
         return max(1, round(self.width * Fraction(self.aspect))), self.height
 
     @property
@@ -71,16 +73,16 @@ class Part:
 
 
 class Framing:
-    """Watches the packets of a video stream and notes how its frames look."""
+    """Processes the packets of a video stream and records how its frames look."""
 
     def __init__(self, media: InputContainer, stream: VideoStream, looks: int = 1) -> None:
-        from av.codec.context import Flags  # noqa: PLC0415 - 0.2 s that only the child needs to spend
+        from av.codec.context import Flags  # noqa: PLC0415 - takes 0.2 s, needed only in the child
 
         self._stream = stream
         stream.thread_type = "NONE"
         context = stream.codec_context
         context.thread_count = 1
-        context.flags |= Flags.unaligned  # crops to the pixel, as ffmpeg's own decoding does
+        context.flags |= Flags.unaligned  # crops to the pixel, as ffmpeg itself does
         self._codec = context.codec.canonical_name
         self._extradata = bytes(context.extradata or b"")
         self._known = self._extradata
@@ -90,23 +92,23 @@ class Framing:
         self._left = _PACKETS_TO_A_FRAME
         self._looks = looks
         self.reordered = False
-        """Whether one of the first frames (`looks` of them) is stored behind one that is shown later."""
+        """Whether one of the first `looks` frames is stored after a frame that is displayed later."""
         self.seen = False
         """Whether a frame was decoded."""
         self._parts = [self._part(0.0, context.width, context.height, None)]
 
     @property
     def given_up(self) -> bool:
-        """Whether no packet is decoded any more, unless something changes."""
+        """Whether packets are no longer decoded, unless something changes."""
         return not self._left
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """The parts in the order of the stream: one where nothing changes."""
+        """The parts in the order of the stream; one if nothing changes."""
         return tuple(self._parts)
 
     def take(self, packet: Packet[Any], second: float) -> None:
-        """Take the next packet, which is shown from `second` on. Raises `ValueError` for too many changes."""
+        """Process the next packet, displayed from `second` on. Raises `ValueError` for too many changes."""
         if self._left:
             self._left -= 1
             for frame in self._decoded(packet):
@@ -122,7 +124,7 @@ class Framing:
             self._look_again(packet, second)
 
     def _look_again(self, packet: Packet[Any], second: float) -> None:
-        """Decode a key frame by itself, and note a new part if its frame looks different."""
+        """Decode a key frame separately, and add a part if its frame looks different."""
         context = self._stream.codec_context
         frames: list[VideoFrame] = []
         with suppress(OSError, ValueError):
@@ -139,12 +141,12 @@ class Framing:
             self._parts.append(part)
 
     def _decoded(self, packet: Packet[Any]) -> list[VideoFrame]:
-        with suppress(OSError, ValueError):  # of PyAV's errors, those that a damaged stream leads to
+        with suppress(OSError, ValueError):  # the errors of PyAV that a damaged stream causes
             return list(self._stream.decode(packet))
         return []
 
     def _changed(self, packet: Packet[Any]) -> bool:
-        """Whether a key frame carries other parameter sets than those in force."""
+        """Whether a key frame carries other parameter sets than the current ones."""
         if packet.has_sidedata("new_extradata"):
             return True
         found = b"".join(parameter_sets(self._codec, self._extradata, bytes(packet)))
@@ -159,7 +161,7 @@ class Framing:
         if (top + bottom < height) and (left + right < width):
             width, height = width - left - right, height - top - bottom
             pixels = context.format if frame is None else frame.format
-            if any(self._cropping) and pixels is not None:  # ffmpeg's filter keeps whole samples of colour
+            if any(self._cropping) and pixels is not None:  # ffmpeg's filter keeps whole chroma samples
                 across, down = (4 // pixels.chroma_width(4) or 1), (4 // pixels.chroma_height(4) or 1)
                 width, height = width - width % across, height - height % down
         aspect = self._aspect
@@ -179,7 +181,7 @@ class Framing:
 
     @property
     def _aspect(self) -> Fraction:
-        """Width of a pixel by its height; the container's word counts more than the codec's."""
+        """Width of a pixel divided by its height; the container overrides the codec."""
         stated = self._stream.sample_aspect_ratio, self._stream.codec_context.sample_aspect_ratio
         aspect = next((one for one in stated if one), Fraction(1))
         return Fraction(1) if abs(aspect - 1) <= _NEARLY_SQUARE else Fraction(aspect)
@@ -195,7 +197,7 @@ _DOLBY_VISION = re.compile(
 
 
 def _container_cropping(described: str) -> tuple[int, int, int, int]:
-    """Return how many columns and rows the container wants cropped: left, right, top, bottom."""
+    """Return how many columns and rows the container crops: left, right, top, bottom."""
     found = _CROPPING.search(described)
     if found is None:
         return 0, 0, 0, 0
@@ -214,10 +216,10 @@ def description(media: InputContainer, index: int) -> str:
 
     PyAV gives no access to a stream's side data.
     """
-    import av  # noqa: PLC0415 - 0.2 s that only the child needs to spend
+    import av  # noqa: PLC0415 - takes 0.2 s, needed only in the child
 
     before = av.logging.get_level()
-    av.logging.set_level(av.logging.INFO)  # the description comes by way of the log
+    av.logging.set_level(av.logging.INFO)  # the description is written to the log
     try:
         text = str(media.dumps_format())  # type: ignore[attr-defined]  # PyAV's stubs lack it
     finally:
@@ -228,7 +230,7 @@ def description(media: InputContainer, index: int) -> str:
 
 
 def parameter_sets(codec: str, extradata: bytes, packet: bytes) -> Iterator[bytes]:
-    """Yield the parts of a key frame's packet that state size and colour. Empty for codecs not known here."""
+    """Yield the parts of a key frame's packet that state size and colour. Empty for unsupported codecs."""
     if codec in ("h264", "hevc"):
         yield from _of_nal_units(codec, extradata, packet)
     elif codec == "av1":
@@ -244,7 +246,7 @@ def parameter_sets(codec: str, extradata: bytes, packet: bytes) -> Iterator[byte
 
 
 _HEADERS = 1 << 16
-"""Bytes of a packet within which its parameter sets are looked for."""
+"""Bytes of a packet that are searched for its parameter sets."""
 _SPS = {"h264": 7, "hevc": 33}
 _SLICES = {"h264": range(1, 6), "hevc": range(32)}
 

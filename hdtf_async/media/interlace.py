@@ -1,13 +1,12 @@
-"""Whether a picture is combed: made of two half-pictures of different moments, though nothing says so.
+"""Detect combing: fields of different times in one frame of a video that is not flagged as interlaced.
 
-Old recordings of television are often like that: somebody has coded them as if each picture were whole.
-Where something moves, its edges then look like combs. What is *flagged* as interlaced needs no look.
+Old television recordings are often encoded like that, as if each frame were progressive. Edges of moving
+objects then look like combs. Video that is *flagged* as interlaced needs no detection.
 
-Fifty frames of the clip's own box are looked at, half of them from each half of the clip, by ffmpeg's
-``idet``. Where anything moves it is sure of most frames, whatever the noise and the loss by coding. So a
-third of those of which it is sure is asked for, and five at least. What is really combed has one half-picture
-earlier throughout; a fine pattern that moves looks combed now this way and now that, so nine in ten have to
-agree.
+ffmpeg's ``idet`` examines fifty frames of the clip's box, half of them from each half of the clip. Where
+anything moves it classifies most frames, despite noise and compression. Combing requires a third of the
+classified frames, and at least five. In real combing the same field is always first; a fine moving pattern
+looks combed with either field first, so nine in ten frames must agree.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from hdtf_async.media.ffmpeg import Cut
 
 FRAMES = 25
-"""Looked at in each half of a clip."""
+"""Frames examined in each half of a clip."""
 _LEAST_FRAMES, _LEAST_SHARE, _AGREE = 5, 1 / 3, 0.9
 _DEADLINE = 120.0
 _COUNTS = re.compile(
@@ -40,7 +39,7 @@ _COUNTS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Combing:
-    """Frames in which one half-picture was seen to be earlier, and those that were seen to be whole."""
+    """Number of frames in which either field was detected to be first, and of progressive ones."""
 
     top_first: int
     bottom_first: int
@@ -48,7 +47,7 @@ class Combing:
 
     @property
     def parity(self) -> str | None:
-        """Which half-picture is the earlier one, ``tff`` or ``bff``; None where the picture is whole."""
+        """Which field is first, ``tff`` or ``bff``; None if the video is progressive."""
         most = max(self.top_first, self.bottom_first)
         combed = self.top_first + self.bottom_first
         if most < max(_LEAST_FRAMES, _LEAST_SHARE * (combed + self.whole), _AGREE * combed):
@@ -57,16 +56,16 @@ class Combing:
 
 
 def command(ffmpeg: Path, cut: Cut) -> list[str]:
-    """Return the command line that looks at two stretches of a clip."""
+    """Return the command line that examines two parts of a clip."""
     box, length = cut.box, cut.interval.seconds
-    # The rows keep their parity: offsets of boxes are even.
+    # Rows keep their parity, because the offsets of boxes are even.
     filters = [
         *constant_frames(cut),
         f"crop={box.width}:{box.height}:{box.left}:{box.top},trim=end_frame={FRAMES},setpts=PTS-STARTPTS",
     ]
     chain = ",".join(filters)
     parts = ";".join(f"[{number}:v:{cut.track}]{chain}[{name}]" for number, name in enumerate("ab"))
-    # Were the filters made anew on the way, `concat` would wait for ever.
+    # If the filters were reinitialised midway, `concat` would wait forever.
     fixed = ["-reinit_filter", "0"] if cut.recoloured else []
     return [
         str(ffmpeg), "-hide_banner", "-nostdin", "-nostats", "-v", "info",
@@ -78,10 +77,10 @@ def command(ffmpeg: Path, cut: Cut) -> list[str]:
 
 
 async def look(ffmpeg: Path, cut: Cut, guard: Guard = UNGUARDED) -> Combing:
-    """Look at a clip's stretch of its raw.
+    """Examine the interval of a clip in its source video.
 
-    This is what holds an encode token. A look that is not finished in time has seen nothing, and fails no
-    clip. Raises `Failure`: what ffmpeg's words mean, ``tool_missing``.
+    The caller holds an encode token. A detection that times out returns no result and does not fail the clip.
+    Raises `Failure`: the reason that ffmpeg's message indicates, ``tool_missing``.
     """
     try:
         ended = await supervisor.run(command(ffmpeg, cut), deadline=_DEADLINE, guard=guard)
@@ -91,9 +90,9 @@ async def look(ffmpeg: Path, cut: Cut, guard: Guard = UNGUARDED) -> Combing:
         return Combing(0, 0, 0)
     if ended.code != 0:
         if classify_ffmpeg(ended.words) in FROM_FURTHER_BACK:
-            return Combing(0, 0, 0)  # the encoder may do better, or says why
+            return Combing(0, 0, 0)  # encoding may succeed, or fails with a better message
         words = ended.words.replace(f"{cut.raw.parent}/", "")
         raise Failure(classify_ffmpeg(ended.words), words or f"ffmpeg ended with {ended.code}")
-    # It counts twice: once before the filters are fitted together, where it has seen nothing.
+    # idet prints its counts twice: the first time before the filters are configured, with zeros.
     seen = [tuple(map(int, counts)) for counts in _COUNTS.findall(ended.words)]
     return Combing(*(sum(column) for column in zip(*seen, strict=True))) if seen else Combing(0, 0, 0)

@@ -1,9 +1,9 @@
-"""Asks a supervised child what is in a raw or a clip.
+"""Probe media files in a supervised child process.
 
-The supervisor never parses foreign media in its own process. A child does (`serve`): it reads one question a
-line and forks for each; the fork reads the file with PyAV (`demux`), with the demuxer forced to the promised
-container, no protocol but ``file``, and limits on memory and CPU. A file that brings the fork down costs
-only its own question.
+The supervisor never parses untrusted media in its own process. A child does (`serve`): it reads one request
+per line and forks for each; the fork reads the file with PyAV (`demux`), with the demuxer forced to the
+expected container, no protocol but ``file``, and limits on memory and CPU time. A file that crashes the fork
+only affects its own request.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _ANSWER_LIMIT = 1 << 20
 
 
 class Prober:
-    """Asks the probing child. An async context manager: the child is gone when it is left."""
+    """Client of the probing child process. An async context manager: leaving it ends the child."""
 
     def __init__(self, guard: Guard = UNGUARDED) -> None:
         self._child = Companion(own_module_argv("hdtf_async.media.probe"), limit=_ANSWER_LIMIT, guard=guard)
@@ -53,7 +53,7 @@ class Prober:
         await self._child.aclose()
 
     async def ready(self) -> None:
-        """Ask something that needs no file, so that a child that cannot work is found out before a download.
+        """Send a request that needs no file, to detect a child that does not work before the first download.
 
         Raises `Failure` with ``tool_missing``.
         """
@@ -65,11 +65,11 @@ class Prober:
             raise Failure(os_errors.of_child(failure), words) from failure
 
     async def facts(self, path: Path, *, container: str, intervals: Sequence[Interval] = ()) -> MediaInfo:
-        """Return what is in a media file of the given container (its file ending without the dot).
+        """Return what a media file of the given container contains (its file extension without the dot).
 
-        Raises `Failure`: ``raw_unreadable`` where the file is no such container, holds no video, is larger
-        than the limits, or brings down who reads it; ``timed_out`` where it cannot be read in three
-        minutes; ``tool_missing`` or ``tool_failed`` where the child does not work, whatever the file.
+        Raises `Failure`: ``raw_unreadable`` if the file is not of that container, contains no video, exceeds
+        the limits, or crashes the reader; ``timed_out`` if it cannot be read within three minutes;
+        ``tool_missing`` or ``tool_failed`` if the child does not work, whatever the file.
         """
         asked = [[interval.start, interval.end] for interval in intervals]
         answer = await self._ask(path, container, asked)
@@ -85,13 +85,13 @@ class Prober:
         )
 
     async def sound(self, path: Path, *, container: str) -> AudioInfo:
-        """Return what is in a file of sound alone. Raises `Failure` as `facts` does."""
+        """Return what an audio file contains. Raises `Failure` as `facts` does."""
         return AudioInfo(**await self._ask(path, container, None))
 
     async def glance(self, path: Path, *, container: str) -> str:
-        """Return whether a file holds ``video`` or ``audio``, from its beginning alone.
+        """Return whether a file contains ``video`` or ``audio``, reading only its beginning.
 
-        Raises `Failure` as `facts` does. A file that is cut off passes.
+        Raises `Failure` as `facts` does. A truncated file is accepted.
         """
         answer = await self._ask(path, container, None, glance=True)
         return str(answer["holds"])
@@ -118,8 +118,8 @@ def _answer(question: bytes) -> str:
             return json.dumps({"holds": glance(path, container)})
         facts = read_sound(path, container) if intervals is None else read(path, container, intervals)
         return json.dumps(asdict(facts))
-    except Exception as error:  # noqa: BLE001 - whatever a parser of foreign bytes may raise is the answer
-        # The words alone: no path, as errors of the system name it, and no type where it says nothing.
+    except Exception as error:  # noqa: BLE001 - any error of a parser of untrusted bytes is an answer
+        # The message only: no path, which OSErrors contain, and no exception type if it adds nothing.
         words = getattr(error, "strerror", None) or (
             str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
         )
@@ -133,7 +133,7 @@ def _limit() -> None:
         (resource.RLIMIT_CORE, 0),
     ):
         _, hard = resource.getrlimit(what)
-        with suppress(ValueError, OSError):  # macOS takes no limit on memory
+        with suppress(ValueError, OSError):  # macOS supports no limit on memory
             resource.setrlimit(what, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
 
@@ -142,7 +142,7 @@ def _answer_in_fork(question: bytes) -> str:
     fork = os.fork()
     if fork == 0:
         try:
-            # Whatever a library may print is no answer.
+            # What a library prints must not become part of the answer.
             os.dup2(2, 1)
             _limit()
             with os.fdopen(theirs, "w") as pipe:
@@ -161,7 +161,7 @@ def _answer_in_fork(question: bytes) -> str:
 
 
 def serve() -> None:
-    """Answer the questions on stdin until it is closed."""
+    """Answer the requests on stdin until it is closed."""
     import av  # noqa: PLC0415 - once, before the forks
 
     av.logging.set_level(None)

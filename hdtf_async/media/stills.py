@@ -1,4 +1,4 @@
-"""The frames of a clip as a folder of JPEGs, numbered from 0."""
+"""The frames of a clip as a directory of JPEGs, numbered from 0."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ if TYPE_CHECKING:
 
 
 def command(ffmpeg: Path, clip: Path) -> list[str]:
-    """Return the command line that writes a clip's frames into the directory that it works in."""
+    """Return the command line that writes a clip's frames into its working directory."""
     return [
         str(ffmpeg), "-hide_banner", "-nostdin", "-v", "error", "-progress", "pipe:1", "-nostats", "-xerror",
         "-protocol_whitelist", "file", "-f", DEMUXERS["mp4"], "-max_pixels", str(MAX_SIDE**2),
         "-threads", "1", "-i", f"file:{clip}",
         "-map", "0:v:0", "-fps_mode", "passthrough", "-c:v", "mjpeg", "-threads", "1",
-        # About what OpenCV's quality of 95 is, which the code would write them with itself.
+        # About OpenCV's quality 95, which the code bases use themselves.
         "-q:v", "2", "-fflags", "+bitexact", "-flags:v", "+bitexact",
-        # The pattern is a relative name: a per cent sign in the directory's would be taken for a number.
+        # The pattern is a relative name: ffmpeg would parse a percent sign in the directory's name.
         "-f", "image2", "-start_number", "0", "%d.jpg",
     ]  # fmt: skip
 
 
 async def write(ffmpeg: Path, clip: Path, folder: Path, *, frames: int, guard: Guard) -> None:
-    """Write all frames of a clip, told by its whole path, into a folder that is there and empty.
+    """Write all frames of a clip, given by its absolute path, into an existing empty directory.
 
-    Raises what `decode.counted` raises, and ``clip_wrong`` where the clip has another number of frames.
+    Raises what `decode.counted` raises, and ``clip_wrong`` if the clip has another number of frames.
     """
-    # A frame in ten seconds is more than any machine takes; what stands still is ended before.
+    # More than ten seconds per frame is never needed; a process without progress is terminated earlier.
     try:
         found = await decode.counted(
             command(ffmpeg, clip), clip, seconds=frames, directory=folder, guard=guard

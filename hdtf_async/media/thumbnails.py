@@ -1,4 +1,4 @@
-"""Small pictures of clips: one ffmpeg a clip, which decodes from the nearest key frame to the middle."""
+"""Thumbnails of clips: one ffmpeg per clip, which decodes from the nearest key frame to the middle."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SIDE = 192
-"""Pixels of the longer side."""
+"""Longer side in pixels."""
 LARGEST = 12_000
-"""Bytes of one picture: six hundred of them in Base64 stay under 10 MB."""
+"""Maximum size of an image in bytes: six hundred of them in Base64 take less than 10 MB."""
 _DEADLINE = 60.0
 
 
@@ -31,9 +31,9 @@ def command(ffmpeg: Path, clip: Path, middle: float) -> list[str]:
 
 
 async def make(ffmpeg: Path, clip: Path, seconds: float, guard: Guard = UNGUARDED) -> bytes | None:
-    """Return a clip's picture as JPEG, or None: it cannot be decoded, or has more bytes than any should.
+    """Return a clip's thumbnail as JPEG, or None if it cannot be decoded or exceeds `LARGEST`.
 
-    This is what holds an encode token. Raises `Failure`: ``tool_missing``, ``timed_out``.
+    The caller holds an encode token. Raises `Failure`: ``tool_missing``, ``timed_out``.
     """
     try:
         ended = await supervisor.run(
@@ -43,5 +43,5 @@ async def make(ffmpeg: Path, clip: Path, seconds: float, guard: Guard = UNGUARDE
         if failure.reason is Reason.TOOL_FAILED:  # too many bytes
             return None
         raise
-    # The first two bytes of every JPEG.
+    # Every JPEG starts with these two bytes.
     return ended.out if ended.code == 0 and ended.out.startswith(b"\xff\xd8") else None

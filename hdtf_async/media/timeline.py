@@ -1,8 +1,8 @@
-"""When the frames of a video stream are on screen, computed from the time stamps of its packets. Pure.
+"""When the frames of a video stream are on screen, computed from the timestamps of its packets. Pure.
 
 Packets arrive in decode order, and most containers store the distance to the next packet in that order as a
 packet's duration. Everything here is computed in presentation order instead: a frame is on screen from its
-own time stamp to the next one.
+own timestamp to the next one.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ from fractions import Fraction
 from statistics import median_low
 
 MAX_FRAMES = 24 * 3600 * 60
-"""Frames that are counted before a file is refused: a day at 60 per second."""
+"""Number of frames above which a file is rejected: a day at 60 per second."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Which frames of a video belong to an interval. Time stamps are in seconds."""
+    """Which frames of a video belong to an interval. Timestamps are in seconds."""
 
     frames: int
     """Number of frames with ``start <= PTS < end``."""
     first: float = 0.0
-    """Time stamp of the first of these frames; of `before` where there are none."""
+    """Timestamp of the first of these frames; of `before` if there are none."""
     last: float = 0.0
-    """Time stamp of the last of these frames; of `before` where there are none."""
+    """Timestamp of the last of these frames; of `before` if there are none."""
     before: float | None = None
-    """Time stamp of the last frame before the interval, which is on screen when the interval starts."""
+    """Timestamp of the last frame before the interval, which is on screen when the interval starts."""
     until: float = 0.0
-    """When the last frame leaves the screen: at the next time stamp, or where the video ends."""
+    """When the last frame leaves the screen: at the next timestamp, or at the end of the video."""
     stored: float = 0.0
     """Duration that the file states for the last frame: ffmpeg copies it into the clip."""
 
 
 class Timeline:
-    """Time stamps and durations of one video stream, in ticks of its time base."""
+    """Timestamps and durations of one video stream, in ticks of its time base."""
 
     def __init__(self) -> None:
         self._ticks = array("q")
@@ -55,7 +55,7 @@ class Timeline:
         self._durations.append(duration)
 
     def close(self) -> None:
-        """Sort the packets by time. Queries are answered after this. Raises `ValueError` for no packets."""
+        """Sort the packets by time; required before queries. Raises `ValueError` if there are no packets."""
         if not self._ticks:
             raise ValueError("no frame in it")
         self._order = sorted(range(len(self._ticks)), key=self._ticks.__getitem__)
@@ -63,12 +63,12 @@ class Timeline:
 
     @property
     def first(self) -> int:
-        """Time stamp of the first frame."""
+        """Timestamp of the first frame."""
         return self._sorted[0]
 
     @property
     def last(self) -> int:
-        """Time stamp of the last frame."""
+        """Timestamp of the last frame."""
         return self._sorted[-1]
 
     @property
@@ -97,9 +97,9 @@ class Timeline:
     def end(self, stated: int | None) -> int:
         """Return when the last frame leaves the screen.
 
-        `to_json` is the duration of the whole stream that the file states, if it does. Where frames are
-        reordered, the stored duration of the last frame belongs to another one. A file that was cut off
-        states more than it has, and then the packets decide.
+        `stated` is the duration of the whole stream according to the file, if it states one. If frames are
+        reordered, the stored duration of the last frame belongs to another one. A truncated file states more
+        than it contains; then the packets decide.
         """
         own = self.last + self.stored
         if stated is None or self._order[-1] == len(self._order) - 1:
@@ -108,9 +108,9 @@ class Timeline:
         return max(self.last, min(longest, self.first + stated))
 
     def shown(self, start: int, end: int, time_base: Fraction, until: int) -> Shown:
-        """Return the frames with ``start <= PTS < end``; `until` is when the last frame of all ends."""
+        """Return the frames with ``start <= PTS < end``; `until` is the end of the stream's last frame."""
         left, right = bisect_left(self._sorted, start), bisect_left(self._sorted, end)
-        if right == 0:  # the interval ends before the video begins
+        if right == 0:  # the interval ends before the video starts
             return Shown(0)
         place = right - 1
         behind = self._sorted[right] if right < len(self._sorted) else max(until, self._sorted[place])
@@ -130,14 +130,14 @@ class Timeline:
 
 @dataclass(slots=True)
 class OpenGroups:
-    """Frames that come after a key frame and are shown before it, in ticks: an open group of pictures."""
+    """Frames stored after a key frame and displayed before it (open GOPs), in ticks."""
 
     lead: int = 0
     _key: int | None = None
     _behind: int = 0
 
     def take(self, pts: int, dts: int | None, *, key: bool) -> None:
-        """Take in one more packet."""
+        """Process one more packet."""
         if key:
             self._key, self._behind = pts, 0 if dts is None else pts - dts
         elif self._key is not None and pts < self._key:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from hdtf_async.report.history import Run, Span
+    from hdtf_async.core.tally import Span
+    from hdtf_async.report.history import Run
 
 WIDTH = 1000
 """Of a timeline, in units of its own."""
@@ -18,7 +19,7 @@ _LABEL, _GAP, _AXIS = 18, 6, 20
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 """Seconds between two marks of a time axis."""
 _LANES = {"network": "downloads", "encode": "encodes"}
-_COURSES = {"again": "retried", "open": "in progress or interrupted"}
+_OUTCOMES = {"again": "retried", "open": "in progress or interrupted"}
 _MARKS = 10
 """Of them, at most."""
 _FEW = 6
@@ -136,10 +137,10 @@ def _round_step(least: float) -> float:
 def _bar(span: Span, across: Callable[[float], float], y: float, high: float) -> str:
     x = across(span.begun)
     wide = max(1.0, round(across(span.ended) - x - 0.5, 2))
-    came = _COURSES.get(span.course, span.course) + (f", {span.words}" if span.words else "")
+    came = _OUTCOMES.get(span.outcome, span.outcome) + (f", {span.reason}" if span.reason else "")
     told = f"{span.subject}: {words_of_time(span.seconds)}, {came}"
     return (
-        f'<rect class="bar {span.course}" x="{x}" y="{y:g}" width="{wide}" height="{high}" rx="1.5">'
+        f'<rect class="bar {span.outcome}" x="{x}" y="{y:g}" width="{wide}" height="{high}" rx="1.5">'
         f"<title>{escape(told)}</title></rect>"
     )
 
@@ -149,7 +150,7 @@ def _shade(span: Span, across: Callable[[float], float], top: float, bottom: flo
     return (
         f'<rect class="closed" x="{x}" y="{top:g}" width="{max(1.0, round(across(span.ended) - x, 2))}"'
         f' height="{bottom - top:g}"><title>downloads paused for'
-        f" {words_of_time(span.seconds)} ({escape(span.words)})</title></rect>"
+        f" {words_of_time(span.seconds)} ({escape(span.reason)})</title></rect>"
     )
 
 

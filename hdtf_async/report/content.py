@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from hdtf_async.core.failures import Reason
 from hdtf_async.core.shards import absent_words
+from hdtf_async.core.tally import Outcome
 from hdtf_async.report import charts, history
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def facts_of_run(run: history.Run) -> list[str]:
     downloads, encodes = history.busy(run.downloads), history.busy(run.encodes)
     both = history.busy(run.downloads, run.encodes)
     told = [
-        f"{sum(span.course == history.Course.DONE for span in run.encodes)} clips written",
+        f"{sum(span.outcome is Outcome.DONE for span in run.encodes)} clips written",
         f"download {charts.words_of_time(downloads)}",
         f"encode {charts.words_of_time(encodes)}",
     ]
@@ -159,7 +160,7 @@ def facts_of_run(run: history.Run) -> list[str]:
         told.append(f"overlapping {charts.words_of_time(both)} ({share:.0%} of the shorter)")
     if run.closed:
         closed = sum(span.seconds for span in run.closed)
-        why = " and ".join(sorted({span.words for span in run.closed}))
+        why = " and ".join(sorted({span.reason for span in run.closed}))
         told.append(f"downloads paused for {charts.words_of_time(closed)} ({why})")
     if stopped := _stopped(run):
         told.append(f"stopped early: {stopped}")

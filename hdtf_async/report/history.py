@@ -6,23 +6,26 @@ end by then is still under way, or was cut off. Times are seconds since 1970.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from hdtf_async.core.events import (
+    ClipDone,
+    ClipFailed,
     ClipRetrying,
     Downloaded,
     DownloadStarted,
     EncodeStarted,
     LaneClosed,
     LaneOpened,
+    RawReady,
     Retrying,
     VideoFailed,
     VideoUnconfirmed,
 )
 from hdtf_async.core.failures import Reason
+from hdtf_async.core.tally import Outcome, Span, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -42,37 +45,10 @@ _NOTED = (
 """Events that the journal tells of besides what came to be."""
 
 
+_REASONS = frozenset(Reason)
+
 _BEFORE_A_RUN = ("request", "split", "refused")
 """Types of records that a run writes before its own: they are no sign that the run before went on."""
-
-
-class Course(StrEnum):
-    """What a download or an encode came to."""
-
-    DONE = "done"
-    FAILED = "failed"
-    AGAIN = "again"
-    """It failed in passing, and went back into the queue."""
-    OPEN = "open"
-    """It is under way, or was cut off with its run."""
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A stretch of time that a video or clip spent somewhere."""
-
-    subject: str
-    """Stem of the video or clip."""
-    begun: float
-    ended: float
-    course: Course = Course.DONE
-    words: str = ""
-    """The reason, where it has one."""
-
-    @property
-    def seconds(self) -> float:
-        """Its length."""
-        return self.ended - self.begun
 
 
 @dataclass(slots=True)
@@ -120,7 +96,7 @@ def runs(records: Iterable[Record], now: float | None = None) -> list[Run]:
         if record.get("type") == "run":
             told.append(_Reading(record, at))
         elif told and record.get("type") not in _BEFORE_A_RUN:
-            told[-1].take(record, at)
+            told[-1].add(record, at)
     return [reading.read(now if reading is told[-1] and not reading.run.end else None) for reading in told]
 
 
@@ -145,90 +121,77 @@ class _Reading:
 
     def __init__(self, record: Record, at: float) -> None:
         self.run = Run(record, at, at)
-        self._downloads: dict[str, float] = {}
-        self._encodes: dict[str, float] = {}
-        self._arrived: dict[str, float] = {}
-        """YouTube id to when its video was there."""
-        self._unchecked: dict[str, int] = {}
-        """Video to the place of its download, until that is found good."""
-        self._good: set[str] = set()
-        """Videos that were found good."""
-        self._closed: tuple[float, str] | None = None
-        """Since when the network lane is closed, and why."""
+        self._tally = Tally()
+        self._ready: dict[str, float] = {}
+        """YouTube id to when its source video was ready."""
+        self._seen: set[str] = set()
+        """Videos that were ready before."""
 
-    def take(self, record: Record, at: float) -> None:  # noqa: C901 - one for each kind that counts
-        """Take in one more record."""
+    def add(self, record: Record, at: float) -> None:
+        """Count one more record."""
         run = self.run
         run.ended = at = max(run.ended, at)  # a clock may be set back
         match record:
-            case {"type": "download_started", "video": str(video)}:
-                self._downloads[video] = at
-            case {"type": "downloaded", "video": str(video)} if video in self._downloads:
-                self._unchecked[video] = len(run.downloads)
-                run.downloads.append(Span(video, self._downloads.pop(video), at))
             case {"type": "raw" | "sound", "file": str(file), "youtube_id": str(youtube_id)}:
-                self._arrived[youtube_id] = at
-                self._accepted(file.rpartition(".")[0], self._since(record, at), at)
-            case {"type": "retrying", "video": str(video), "reason": str(reason)}:
-                self._download_broken(video, at, Course.AGAIN, reason)
-            case {"type": "video_failed", "video": str(video), "reason": str(reason)}:
-                self._download_broken(video, at, Course.FAILED, reason)
-            case {"type": "video_unconfirmed", "video": str(video)}:
-                self._download_broken(video, at, Course.FAILED, Reason.UNAVAILABLE)
-            case {"type": "encode_started", "clip": str(clip)}:
-                self._encodes[clip] = at
+                self._ready[youtube_id] = at
+                self._video_ready(file.rpartition(".")[0], self._since(record, at), at)
             case {"type": "clip", "clip": str(clip), "metadata": dict(metadata)}:
-                begun = self._encodes.pop(clip, self._since(record, at))
-                run.encodes.append(Span(clip, begun, at))
-                self._waited(clip, metadata.get("youtube_id"), begun)
-            case {"type": "failed" | "clip_retrying" as kind, "clip": str(clip), "reason": str(reason)} if (
-                clip in self._encodes
-            ):
-                begun = self._encodes.pop(clip)
-                course = Course.FAILED if kind == "failed" else Course.AGAIN
-                run.encodes.append(Span(clip, begun, at, course, reason))
-                self._waited(clip, record.get("youtube_id"), begun)
-            case {"type": "lane_closed", "reason": str(reason)} if self._closed is None:
-                self._closed = at, reason
+                if clip not in self._tally.encodes.running:  # an older version recorded only its end
+                    self._tally.add(EncodeStarted(clip, 0.0), self._since(record, at))
+                self._encode_over(ClipDone(clip, "", 0.0, 0, 0.0, 0.0), at, metadata.get("youtube_id"))
+            case {"type": "failed", "clip": str(clip), "reason": str(reason)}:
+                failed = ClipFailed(clip, _reason(reason), "", with_video=False)
+                self._encode_over(failed, at, record.get("youtube_id"))
+            case {"type": "clip_retrying", "clip": str(clip), "reason": str(reason)}:
+                retrying = ClipRetrying(clip, _reason(reason), "", 0.0, 0)
+                self._encode_over(retrying, at, record.get("youtube_id"))
             case {"type": "lane_opened"}:
                 self._open_lane(at)
             case {"type": "run_ended"}:
                 run.end = record
+            case _:
+                if (event := _event(record)) and (span := self._tally.add(event, at)):
+                    run.downloads.append(span)
 
     def read(self, now: float | None) -> Run:
         """Return the run; what has not ended lasts up to now, or to the last that was heard of it."""
-        run = self.run
+        run, tally = self.run, self._tally
         run.ended = max(run.ended, now or 0)
-        for open_spans, lane in ((self._downloads, run.downloads), (self._encodes, run.encodes)):
-            lane += [Span(subject, begun, run.ended, Course.OPEN) for subject, begun in open_spans.items()]
+        run.downloads += [
+            Span(each.subject, each.begun, each.ended or run.ended) for each in tally.checking.values()
+        ]
+        for lane, spans in ((tally.downloads, run.downloads), (tally.encodes, run.encodes)):
+            spans += [
+                Span(each.subject, each.begun, run.ended, Outcome.OPEN) for each in lane.running.values()
+            ]
         self._open_lane(run.ended)
         return run
 
-    def _accepted(self, video: str, begun: float, at: float) -> None:
-        """Take note of a picture or sound that was found good."""
-        told = self._unchecked.pop(video, None) is not None
-        self._downloads.pop(video, None)
-        if not told and video not in self._good:
-            self.run.downloads.append(Span(video, begun, at))  # an older version told no more of it
-        self._good.add(video)
+    def _video_ready(self, video: str, begun: float, at: float) -> None:
+        """Count a source video, or its audio, that was checked."""
+        tally = self._tally
+        begun_before = video in tally.downloads.running or video in tally.checking
+        if not begun_before and video not in self._seen:
+            tally.add(DownloadStarted(video, "", 1, 0), begun)  # an older version recorded only its end
+        self._seen.add(video)
+        if span := tally.add(RawReady(video, "youtube", 0, 0.0), at):
+            self.run.downloads.append(span)
 
-    def _download_broken(self, video: str, at: float, course: Course, reason: str) -> None:
-        if video in self._downloads:
-            self.run.downloads.append(Span(video, self._downloads.pop(video), at, course, reason))
-        elif video in self._unchecked:
-            place = self._unchecked.pop(video)
-            self.run.downloads[place] = replace(self.run.downloads[place], course=course, words=reason)
-
-    def _waited(self, clip: str, youtube_id: object, until: float) -> None:
-        since = self._arrived.get(youtube_id, self.run.begun) if isinstance(youtube_id, str) else until
-        if since < until:
-            self.run.waits.append(Span(clip, since, until))
+    def _encode_over(
+        self, event: ClipDone | ClipFailed | ClipRetrying, at: float, youtube_id: object
+    ) -> None:
+        span = self._tally.add(event, at)
+        if span is None:
+            return
+        self.run.encodes.append(span)
+        since = self._ready.get(youtube_id, self.run.begun) if isinstance(youtube_id, str) else span.begun
+        if since < span.begun:
+            self.run.waits.append(Span(span.subject, since, span.begun))
 
     def _open_lane(self, at: float) -> None:
-        if self._closed is not None:
-            since, reason = self._closed
-            self.run.closed.append(Span("", since, at, Course.OPEN, reason))
-            self._closed = None
+        if (closed := self._tally.closed) is not None:
+            self.run.closed.append(Span("", self._tally.closed_since, at, Outcome.OPEN, closed.reason))
+            self._tally.add(LaneOpened(0.0), at)
 
     def _since(self, record: Record, at: float) -> float:
         """Return when that of which a record tells the end had begun."""
@@ -236,6 +199,31 @@ class _Reading:
         if isinstance(took, int | float) and 0 <= took <= _LONGEST:
             return max(self.run.begun, at - took)
         return at
+
+
+def _event(record: Record) -> Event | None:
+    """Return the event that a record notes, with what counts here; None if it notes none."""
+    event: Event | None = None
+    match record:
+        case {"type": "download_started", "video": str(video)}:
+            event = DownloadStarted(video, "", 1, 0)
+        case {"type": "downloaded", "video": str(video)}:
+            event = Downloaded(video, 0.0)
+        case {"type": "retrying", "video": str(video), "reason": str(reason)}:
+            event = Retrying(video, _reason(reason), "", 0.0, 0)
+        case {"type": "video_failed", "video": str(video), "reason": str(reason)}:
+            event = VideoFailed(video, "", _reason(reason), "", 0)
+        case {"type": "video_unconfirmed", "video": str(video)}:
+            event = VideoUnconfirmed(video, "", "")
+        case {"type": "encode_started", "clip": str(clip)}:
+            event = EncodeStarted(clip, 0.0)
+        case {"type": "lane_closed", "reason": str(reason)}:
+            event = LaneClosed(_reason(reason), "", None, 0)
+    return event
+
+
+def _reason(name: str) -> Reason:
+    return Reason(name) if name in _REASONS else Reason.UNKNOWN
 
 
 def _time(record: Record) -> float | None:

@@ -8,21 +8,10 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from hdtf_async.core.events import (
-    ClipDone,
-    ClipFailed,
-    ClipRetrying,
-    Downloaded,
-    DownloadStarted,
-    EncodeStarted,
-    RawReady,
-    Retrying,
-    RunEnded,
-    VideoFailed,
-    VideoUnconfirmed,
-)
+from hdtf_async.core.events import RunEnded
 from hdtf_async.core.failures import Action, ExitCode, Failure, Reason, exit_code
 from hdtf_async.core.shards import absent_words
+from hdtf_async.core.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,38 +30,60 @@ class Report:
     """Clips of the chosen part."""
     there: int = 0
     """Clips that were there before the run."""
-    done: list[str] = field(default_factory=list)
-    """Stems of the clips made in this run."""
-    failed: dict[str, Reason] = field(default_factory=dict)
-    """Stem of each clip that could not be had, and why; those of earlier runs too."""
     findings: tuple[Finding, ...] = ()
     """What is odd in the tables."""
     refused: tuple[Finding, ...] = ()
     """Those of them about rows that were left out, of the subsets that were asked for."""
     stopped: Failure | None = None
     """Why the run ended early: local trouble, or YouTube refusing this address."""
-    clip_seconds: float = 0.0
-    """Length of the clips made in this run."""
-    clip_bytes: int = 0
-    """Size of the clips made in this run."""
-    raw_bytes: int = 0
-    """Size of the videos fetched in this run."""
     seconds: float = 0.0
     """How long the run took."""
-    download_seconds: float = 0.0
-    """For how much of that at least one download was under way."""
-    encode_seconds: float = 0.0
-    """For how much of it at least one encode was."""
-    both_seconds: float = 0.0
-    """For how much of it both lanes were at work."""
     absent: tuple[Shard, ...] = ()
     """Shards of the same run that have not begun; told by the last of the others that ends."""
     page: Path | None = None
     """Where `report.html` is; None where none was drawn."""
-    _downloading: set[str] = field(default_factory=set, repr=False)
-    _encoding: set[str] = field(default_factory=set, repr=False)
-    _since: float = field(default=0.0, repr=False)
-    """When one of these two last changed, on the loop's clock."""
+    tally: Tally = field(default_factory=Tally, repr=False)
+    """The counts of this run's events."""
+
+    @property
+    def done(self) -> list[str]:
+        """Stems of the clips made in this run."""
+        return self.tally.done
+
+    @property
+    def failed(self) -> dict[str, Reason]:
+        """Stem of each clip that could not be had, and why; those of earlier runs too."""
+        return self.tally.failed
+
+    @property
+    def clip_seconds(self) -> float:
+        """Length of the clips made in this run."""
+        return self.tally.clip_seconds
+
+    @property
+    def clip_bytes(self) -> int:
+        """Size of the clips made in this run."""
+        return self.tally.clip_bytes
+
+    @property
+    def raw_bytes(self) -> int:
+        """Size of the videos fetched in this run."""
+        return self.tally.raw_bytes
+
+    @property
+    def download_seconds(self) -> float:
+        """For how much of that at least one download was under way."""
+        return self.tally.downloads.busy_seconds
+
+    @property
+    def encode_seconds(self) -> float:
+        """For how much of it at least one encode was."""
+        return self.tally.encodes.busy_seconds
+
+    @property
+    def both_seconds(self) -> float:
+        """For how much of it both lanes were at work."""
+        return self.tally.overlap_seconds
 
     @property
     def not_tried(self) -> int:
@@ -105,40 +116,15 @@ class Report:
         left = [Reason.NOT_TRIED] if self.absent else []
         return exit_code_of([*self.reasons, *left], self.stopped)
 
-    def take(self, event: Event) -> None:
-        """Count an event in, when it happens."""
-        self._take_time(event)
-        match event:
-            case ClipDone():
-                self.done.append(event.clip)
-                self.clip_seconds += event.seconds
-                self.clip_bytes += event.bytes
-            case ClipFailed():
-                self.failed[event.clip] = event.reason
-            case RawReady(origin="youtube"):
-                self.raw_bytes += event.bytes
+    def add(self, event: Event) -> None:
+        """Count an event when it happens."""
+        self.tally.add(event, anyio.current_time())
 
     @property
     def overlap(self) -> float | None:
         """How much of the time of the lane with less work the other was at work too, from 0 to 1."""
         shorter = min(self.download_seconds, self.encode_seconds)
         return self.both_seconds / shorter if shorter else None
-
-    def _take_time(self, event: Event) -> None:
-        now = anyio.current_time()
-        passed, self._since = now - self._since, now
-        self.download_seconds += passed if self._downloading else 0
-        self.encode_seconds += passed if self._encoding else 0
-        self.both_seconds += passed if self._downloading and self._encoding else 0
-        match event:
-            case DownloadStarted():
-                self._downloading.add(event.video)
-            case Downloaded() | Retrying() | VideoUnconfirmed() | VideoFailed():
-                self._downloading.discard(event.video)
-            case EncodeStarted():
-                self._encoding.add(event.clip)
-            case ClipDone() | ClipFailed() | ClipRetrying():
-                self._encoding.discard(event.clip)
 
     def ended(self) -> RunEnded:
         """Return the event that tells of this report."""

@@ -1,6 +1,6 @@
-"""One entry of the format table in yt-dlp's info dict: what it says, and whether it may be downloaded. Pure.
+"""One entry of the format table in yt-dlp's info dict: its fields, and whether it may be downloaded. Pure.
 
-Entries come from outside: a field may be missing, of another type or absurd, and is then unknown.
+Entries are untrusted: a field that is missing, of another type or absurd is treated as unknown.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     """One entry, from JSON."""
 
 WHOLE = ("https", "http")
-"""yt-dlp's names of the ways to download one file."""
+"""yt-dlp's names of protocols that download one file."""
 IN_PIECES = ("http_dash_segments", "m3u8_native", "m3u8")
-"""yt-dlp's names of the ways to download many fragments."""
+"""yt-dlp's names of protocols that download many fragments."""
 
 CLIENTS = {
     "ANDROID": ("android",), "ANDROID_VR": ("android_vr",), "IOS": ("ios",), "MWEB": ("mweb",),
@@ -26,19 +26,19 @@ CLIENTS = {
     "VISIONOS": ("visionos",), "WEB": ("web", "web_safari"), "WEB_CREATOR": ("web_creator",),
     "WEB_EMBEDDED_PLAYER": ("web_embedded",), "WEB_REMIX": ("web_music",),
 }  # fmt: skip
-"""YouTube's name of a client, as a media address has it, to yt-dlp's names for it (INNERTUBE_CLIENTS)."""
+"""YouTube's name of a client, as in a media URL, to yt-dlp's names for it (INNERTUBE_CLIENTS)."""
 
 
 class Source(NamedTuple):
-    """Where the media of a format come from: what is forbidden for one format of a source is so for all."""
+    """Where the media of a format come from: if one format of a source is forbidden, all of them are."""
 
     protocol: str
     """``https`` or ``hls``."""
     client: str
-    """The client of YouTube that got the address, such as ``TVHTML5``; empty where that is unknown."""
+    """The YouTube client for which the URL was issued, such as ``TVHTML5``; empty if unknown."""
 
 
-# An id is passed to yt-dlp's -f, where "+", "/", "," and brackets would be read as operators.
+# An id is passed to yt-dlp's -f, which would parse "+", "/", "," and brackets as operators.
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
 _HTTP = re.compile(r"https?://[^/?#\s]", re.ASCII | re.IGNORECASE)
 _SCHEME = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*:", re.ASCII)
@@ -71,7 +71,7 @@ def is_protected(entry: Entry) -> bool:
 
 
 def may_be_protected(entry: Entry) -> bool:
-    """Return whether yt-dlp finds out only by a download whether a format is copy protected."""
+    """Return whether only a download shows if a format is copy protected, according to yt-dlp."""
     return entry.get("has_drm") == "maybe"
 
 
@@ -86,7 +86,7 @@ def is_safe(format_id: str) -> bool:
 
 
 def _is_remote(entry: Entry) -> bool:
-    """Return whether every address of a format is http or https, so that no downloader opens a local file."""
+    """Return whether every URL of a format is http or https, so that no downloader opens a local file."""
     fragments = entry.get("fragments") or []
     aes = entry.get("hls_aes")
     addresses = [entry.get(name) for name in _ADDRESSES] + ([aes.get("uri")] if isinstance(aes, dict) else [])
@@ -96,7 +96,7 @@ def _is_remote(entry: Entry) -> bool:
 
 
 def _is_part(part: object) -> bool:
-    """Return whether a fragment has an http(s) address, or a path that yt-dlp joins to the base."""
+    """Return whether a fragment has an http(s) URL, or a path that yt-dlp appends to the base URL."""
     if not isinstance(part, dict):
         return False
     address, path = part.get("url"), part.get("path")
@@ -119,13 +119,13 @@ def source(entry: Entry) -> Source:
 
 
 def text(entry: Entry, field: str) -> str:
-    """Return a field if it is a text, else an empty text."""
+    """Return a field if it is a string, otherwise an empty string."""
     told = entry.get(field)
     return told if isinstance(told, str) else ""
 
 
 def note(entry: Entry) -> str:
-    """Return yt-dlp's remarks on a format in lower case."""
+    """Return yt-dlp's note on a format in lower case."""
     return text(entry, "format_note").casefold()
 
 
@@ -135,12 +135,12 @@ def bitrate(entry: Entry, *fields: str) -> float:
 
 
 def short(told: object) -> str:
-    """Return a text from outside as it may be shown: at most 24 characters."""
+    """Return an untrusted string for display: at most 24 characters, sanitised."""
     return re.sub(r"[^\w.+-]", "?", told[:24] if isinstance(told, str) else "", flags=re.ASCII) or "?"
 
 
 def number(told: object, most: float) -> float | None:
-    """Return a number above 0 and up to `most`; None for anything else, such as NaN, a bool or a text."""
+    """Return a number above 0 and up to `most`; None for anything else, such as NaN, a bool or a string."""
     if isinstance(told, bool) or not isinstance(told, int | float):
         return None
     return float(told) if 0 < told <= most else None

@@ -1,32 +1,37 @@
-"""Which of the renditions that YouTube offers is fetched: decided here, from yt-dlp's ``-J`` info dict.
+"""Choose the format to download from yt-dlp's ``-J`` info dict.
 
-yt-dlp's own choice is made for watching: it takes AI-upscaled faces and high dynamic range where they are
-offered. Here it is made for a dataset of faces and for what is cheap to fetch and to decode.
+yt-dlp's own choice is optimised for watching: it prefers AI-upscaled video and HDR if they are offered. This
+one is optimised for a dataset of faces and for low costs of download and decoding.
 
-A rendition is *refused* (`Choice.refused` says why) if its picture is not the camera's or would not come
-out right: AI-upscaled, copy protected, marked as damaged, and of high dynamic range where that is not to be
-mapped to standard range (`Hdr.REFUSE`). So is whatever cannot be used safely: an id that could mean something
-else on a command line, an address that is not http(s), a file that the reader of raws does not open.
+A format is *refused* (`Choice.refused` says why) if its images are not those of the camera or would not be
+decoded correctly: AI-upscaled, copy protected, marked as damaged, and HDR with `Hdr.REFUSE`. So is a format
+that cannot be used safely: an id that could have a meaning on a command line, a URL that is not http(s), a
+container that the probe does not support.
 
-Of the rest one height is taken, by the policy (`Resolution`), and at that height the first by the questions
-below. High dynamic range counts only if nothing else meets the policy, and so does a format that yt-dlp
-reports as perhaps copy protected.
+The policy (`Resolution`) selects one height of the rest. At that height the first format by the following
+criteria is chosen. HDR is only considered if nothing else meets the policy, and so is a format that yt-dlp
+reports as possibly copy protected.
 
-1. Nearest to the reference height, where several lie within `TOLERANCE` of it?
-2. At most 30 frames a second? (A 60 fps twin costs twice the bytes and frames.)
-3. Picture only? (Sound that nobody asked for is not fetched.)
-4. The original audio, if audio is inside? (`tracks` says which that is. Where the audio has to come with the
-   video, this is asked before the rate.)
-5. H.264, then VP9, then AV1, then anything else? (In the order of what decoding costs.)
-6. In one file over http(s), rather than in many pieces (HLS, DASH)?
-7. More bits a second?
+1. Nearest to the reference height, if several are within `TOLERANCE` of it.
 
-Audio that was asked for comes from a format of its own: the original, without compressed dynamics, of the
-best quality that yt-dlp reports, then of the highest bitrate (`tracks.rank`). If there is none, it comes with
-the video. Dubbed and descriptive tracks are never used.
+2. At most 30 fps. (60 fps costs twice the bytes and frames.)
 
-The info dict comes from outside and is not believed: each field may be missing, of another type or absurd,
-and is then taken as unknown.
+3. Video only. (Unrequested audio is not downloaded.)
+
+4. The original audio, if audio is inside. (`tracks` determines which that is. If the audio must come with the
+video, this criterion precedes the frame rate.)
+
+5. H.264, then VP9, then AV1, then anything else, by the cost of decoding.
+
+6. One file over http(s) instead of fragments (HLS, DASH).
+
+7. The highest bitrate.
+
+Requested audio comes from a separate format: the original, without dynamic range compression, of the best
+quality that yt-dlp reports, then of the highest bitrate (`tracks.rank`). If there is none, it comes with the
+video. Dubbed and descriptive tracks are never used.
+
+The info dict is untrusted: a field that is missing, of another type or absurd is treated as unknown.
 """
 
 from __future__ import annotations
@@ -66,75 +71,75 @@ if TYPE_CHECKING:
     from hdtf_async.youtube.tracks import Track
 
 TOLERANCE = 8
-"""Lines by which a rendition may differ from the reference height and still be called the same.
+"""Pixels by which the height of a format may differ from the reference height and still count as equal.
 
-Encoders round the lines of one and the same rendition: 1080 is stored as 1088 here and there, and 720 lines
-of a picture that is not quite 16:9 come as 714 or 718. 8 lines are half a macroblock and take all of these. A
-box measured at 700 lines is not measured at 720: that is another picture, scaled by 3 %, and only
-`Resolution.REFERENCE` takes it.
+Encoders round the height of the same format: 1080 is sometimes stored as 1088, and a 720p video whose shape
+is not exactly 16:9 has 714 or 718 rows. 8 pixels are half a macroblock and cover all of these. A box measured
+at height 700 was not measured at 720: that is another size, scaled by 3 %, and only `Resolution.REFERENCE`
+accepts it.
 """
 
 DUBBED = "a dubbed track"
-"""Why the audio of a format is refused that is not in the original language."""
+"""Why audio in another language than the original is refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One rendition that yt-dlp offers, as far as it can be believed."""
+    """One format that yt-dlp offers, with validated fields."""
 
     format_id: str
-    """Safe as an argument: letters, digits, ``_``, ``.`` and ``-``, the first a letter or digit."""
+    """Safe as an argument: letters, digits, ``_``, ``.`` and ``-``, starting with a letter or digit."""
     ext: str
-    """File ending: mp4, webm or m4a."""
+    """File extension: mp4, webm or m4a."""
     container: str
-    """What yt-dlp calls the container (``mp4_dash``), or the ending."""
+    """yt-dlp's name of the container (``mp4_dash``), or the extension."""
     height: int
-    """The height that people mean: lines, or for a portrait picture its width. 0 for sound alone."""
+    """Nominal height: the number of rows, or the width of a portrait video. 0 for audio only."""
     width: int | None
     """Width of the frame in pixels."""
     fps: float | None
     vcodec: str | None
-    """yt-dlp's name of the picture's codec (``avc1.4d401f``); None for sound alone or where not told."""
+    """yt-dlp's name of the video codec (``avc1.4d401f``); None for audio only or if unknown."""
     acodec: str | None
-    """yt-dlp's name of the sound's codec; None where there is no sound or none is told."""
+    """yt-dlp's name of the audio codec; None if there is no audio or it is unknown."""
     size: int | None
     """Bytes."""
     size_is_exact: bool
-    """Whether the file on the disk will have just that size."""
+    """Whether the downloaded file will have exactly that size."""
     protocol: str
-    """yt-dlp's name of the way of fetching (``https``, ``m3u8_native``); empty where not told."""
+    """yt-dlp's name of the protocol (``https``, ``m3u8_native``); empty if unknown."""
     duration: float | None
-    """Promised length in seconds."""
+    """Announced duration in seconds."""
     track: Track | None = None
-    """Its audio; None for video alone."""
+    """Its audio; None for video only."""
     source: Source = Source("", "")
     """Where its media come from."""
     stretched_ratio: float | None = None
-    """Width to height as the uploader wants it shown (keyword ``yt:stretch``); the file has another ratio."""
+    """Aspect ratio that the uploader requested (keyword ``yt:stretch``), if it differs from the file's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What is to be downloaded, and which formats were refused."""
+    """The formats to download, and those that were refused."""
 
     video: Format
     audio: Format | None
-    """The audio, if it was asked for and is offered in a format of its own; else see `inside`."""
+    """The audio format, if audio was requested and is offered separately; otherwise see `inside`."""
     refused: tuple[tuple[str, str], ...]
-    """Id and reason, in words, of each rendition that was not acceptable at any height."""
+    """Id and reason of each format that is not acceptable at any height."""
 
     @property
     def inside(self) -> Track | None:
-        """The audio in the video, if it may be used: neither dubbed nor descriptive."""
+        """The audio in the video format, if it may be used: neither dubbed nor descriptive."""
         return _inside(self.video)
 
     @property
     def track(self) -> Track | None:
-        """The audio that is used, if any is wanted."""
+        """The audio track that is used, if audio was requested."""
         return self.inside if self.audio is None else self.audio.track
 
 
-def choose(  # noqa: PLR0913 - each is one thing that decides
+def choose(  # noqa: PLR0913 - each is an independent criterion
     info: Mapping[str, object],
     *,
     policy: Resolution,
@@ -143,16 +148,16 @@ def choose(  # noqa: PLR0913 - each is one thing that decides
     avoid: Collection[Source] = (),
     hdr: Hdr = Hdr.TONEMAP,
 ) -> Choice:
-    """Choose the rendition to fetch. A reference height of 0 is unknown, so the highest is taken.
+    """Choose the format to download. A reference height of 0 is unknown, so the highest is chosen.
 
-    High dynamic range is taken where nothing else meets the policy, unless `hdr` refuses it.
+    HDR is chosen if nothing else meets the policy, unless `hdr` refuses it.
 
-    Formats of sources to `avoid` are taken only where no other has that height, or that audio.
+    Formats of sources to `avoid` are chosen only if no other has that height, or that audio.
 
-    Raises `Failure`, whose words name what was offered and why each was refused: ``not_yet`` for a broadcast
-    that is not over, ``drm`` if all that is offered is copy protected, ``update_needed`` if no video is
-    offered that yt-dlp can download (only storyboards, only audio), and ``format_unavailable`` if video is
-    offered that the policy or the rules refuse.
+    Raises `Failure`, whose message lists the formats offered and why each was refused: ``not_yet`` for a
+    broadcast that has not ended, ``drm`` if everything offered is copy protected, ``update_needed`` if yt-dlp
+    can download none of the offered videos (only storyboards, only audio), and ``format_unavailable`` if the
+    policy or the rules refuse all videos.
     """
     live = info.get("live_status")
     if live in ("is_live", "is_upcoming", "post_live"):
@@ -160,7 +165,7 @@ def choose(  # noqa: PLR0913 - each is one thing that decides
     entries = _entries(info)
     videos, sounds, refused = _sorted_out(entries, duration(info), avoid, hdr)
     if audio and not sounds:
-        # It has to come with the video: a video of another height is better than no audio.
+        # It must come with the video: a video of another height is better than no audio.
         videos = [video for video in videos if _inside(video.format)] or videos
     sure = [video for video in videos if not may_be_protected(video.entry)]
     for offered in (_without_hdr(sure), sure, _without_hdr(videos), videos):
@@ -182,17 +187,17 @@ def choose(  # noqa: PLR0913 - each is one thing that decides
 
 
 def duration(info: Mapping[str, object]) -> float | None:
-    """Return the length in seconds that YouTube promises for the video, or None where it is not told."""
+    """Return the duration in seconds that YouTube announces for the video, or None if unknown."""
     return number(info.get("duration"), _LONGEST)
 
 
 def is_at(height: int, reference_height: int) -> bool:
-    """Say whether a height is the reference height, within `TOLERANCE`. Any height is an unknown one (0)."""
+    """Return whether a height is the reference height, within `TOLERANCE`; True if that is unknown (0)."""
     return reference_height <= 0 or abs(height - reference_height) <= TOLERANCE
 
 
 def _height(heights: set[int], policy: Resolution, reference_height: int) -> int | None:
-    """Choose the height nearest to which the rendition is taken, or None if none is acceptable."""
+    """Choose the height of the format, or None if none is acceptable."""
     if not heights:
         return None
     if policy is Resolution.BEST or reference_height <= 0:
@@ -217,17 +222,17 @@ _LONGEST = 30 * 86400.0
 
 @dataclass(frozen=True, slots=True)
 class _Video:
-    """A format with video that is acceptable, and yt-dlp's entry about it."""
+    """An acceptable format with video, and yt-dlp's entry about it."""
 
     format: Format
     entry: Entry
     avoided: bool
-    """Whether its source is to be avoided."""
+    """Whether its source should be avoided."""
     language_rank: float
-    """0 for video alone."""
+    """0 for video only."""
 
     def rank(self, height: int, *, with_audio: bool) -> tuple[float | str, ...]:
-        """Return its place among the others; the lowest is the best."""
+        """Return its sort key; the lowest is the best."""
         it = self.format
         fast, audio = (it.fps or 0.0) > _FPS, (it.acodec is not None) is not with_audio
         language = 0.0 if it.acodec is None else self.language_rank
@@ -243,7 +248,7 @@ class _Video:
 
 
 def _entries(info: Mapping[str, object]) -> list[Entry]:
-    """Return the renditions of an info dict, those that look like any."""
+    """Return the entries of the format table that are dicts."""
     formats = info.get("formats")
     return [entry for entry in formats if isinstance(entry, dict)] if isinstance(formats, list) else []
 
@@ -251,7 +256,7 @@ def _entries(info: Mapping[str, object]) -> list[Entry]:
 def _sorted_out(
     entries: Sequence[Entry], seconds: float | None, avoid: Collection[Source], hdr: Hdr
 ) -> tuple[list[_Video], list[Format], list[tuple[str, str]]]:
-    """Return the acceptable formats with video, those of audio alone from best to worst, and the refused."""
+    """Return the acceptable video formats, the audio formats from best to worst, and the refused ones."""
     videos: list[_Video] = []
     sounds: list[tuple[tuple[float | str, ...], Format]] = []
     refused: list[tuple[str, str]] = []
@@ -280,12 +285,12 @@ def _sorted_out(
 
 
 def _without_hdr(videos: Iterable[_Video]) -> list[_Video]:
-    """Return the videos that have no high dynamic range."""
+    """Return the videos without HDR."""
     return [video for video in videos if not _is_hdr(video.entry)]
 
 
 def _best(videos: Iterable[_Video], height: int, *, with_audio: bool) -> Format:
-    """Return the video to take, for those who need audio inside of it or not."""
+    """Return the best video, with or without required audio."""
     return min(videos, key=lambda video: video.rank(height, with_audio=with_audio)).format
 
 
@@ -295,16 +300,16 @@ def _inside(video: Format) -> Track | None:
 
 
 def _is_better(muxed: Format, best: Format, sound: Format) -> bool:
-    """Return whether a format of both has the marked original at no cost, and the audio alone is unmarked."""
+    """Return whether a muxed format has the marked original at no cost, unlike the separate audio."""
     inside = _inside(muxed)
     unmarked = sound.track is not None and sound.track.original is False
     return unmarked and inside is not None and inside.original is True and muxed.height == best.height
 
 
 def _why_none(info: Mapping[str, object], entries: Iterable[Entry]) -> Reason:
-    """Return the reason why no video can be taken.
+    """Return the reason why no video can be chosen.
 
-    yt-dlp leaves copy protected formats out of the table, and sets ``_has_drm`` instead.
+    yt-dlp omits copy protected formats from the table, and sets ``_has_drm`` instead.
     """
     there = [entry for entry in entries if why_absent(entry) is None]
     free = [entry for entry in there if not is_protected(entry)]
@@ -315,7 +320,7 @@ def _why_none(info: Mapping[str, object], entries: Iterable[Entry]) -> Reason:
 
 
 def _why_not(entry: Entry) -> str | None:
-    """Say why a rendition is refused, be it picture or sound; None if it is not."""
+    """Return why a format is refused, video or audio; None if it is not."""
     return (
         why_absent(entry)
         or why_unsafe(entry)
@@ -324,7 +329,7 @@ def _why_not(entry: Entry) -> str | None:
 
 
 def _why_not_picture(entry: Entry, hdr: Hdr) -> str | None:
-    """Say why a rendition with a picture is refused; None if it is not."""
+    """Return why a format with video is refused; None if it is not."""
     upscaled = _UPSCALED.search(text(entry, "format_id")) or "upscaled" in note(entry)
     return _first(
         (bool(upscaled), "AI-upscaled"),
@@ -335,12 +340,12 @@ def _why_not_picture(entry: Entry, hdr: Hdr) -> str | None:
 
 
 def _is_hdr(entry: Entry) -> bool:
-    """Whether a rendition has high dynamic range, by yt-dlp's word."""
+    """Whether yt-dlp reports a format as HDR."""
     return entry.get("dynamic_range") not in (None, "SDR")
 
 
 def _why_not_sound(entry: Entry, marks: Marks | None, track: Track | None) -> str | None:
-    """Say why a rendition of sound alone is refused; None if it is not."""
+    """Return why an audio format is refused; None if it is not."""
     return _first(
         (marks is not None and marks.descriptive, "a descriptive track"),
         (track is None or track.dubbed, DUBBED),
@@ -349,12 +354,12 @@ def _why_not_sound(entry: Entry, marks: Marks | None, track: Track | None) -> st
 
 
 def _first(*checks: tuple[bool, str]) -> str | None:
-    """Return the words of the first check that holds."""
+    """Return the message of the first check that applies."""
     return next((words for wrong, words in checks if wrong), None)
 
 
 def _read(entry: Entry, seconds: float | None, track: Track | None) -> Format:
-    """Read a rendition that was not refused."""
+    """Read a format that was not refused."""
     ext = text(entry, "ext")
     container = text(entry, "container") or ext
     protocol = text(entry, "protocol")
@@ -370,7 +375,7 @@ def _read(entry: Entry, seconds: float | None, track: Track | None) -> Format:
         vcodec=_codec(text(entry, "vcodec")),
         acodec=_codec(text(entry, "acodec")),
         size=size or whole(entry.get("filesize_approx"), _LARGEST_FILE),
-        # What comes in pieces is put together here, and yt-dlp rewrites the container of DASH sound.
+        # Fragments are merged after the download, and yt-dlp rewrites the container of DASH audio.
         size_is_exact=size is not None and protocol in WHOLE and container != "m4a_dash",
         protocol=protocol,
         duration=number(entry.get("duration"), _LONGEST) or seconds,
@@ -385,12 +390,12 @@ def _codec(codec: str) -> str | None:
 
 
 def _codec_rank(codec: str | None) -> int:
-    """Order codecs by what decoding costs."""
+    """Return the rank of a codec, by the cost of decoding."""
     return next((rank for rank, names in enumerate(_CODECS) if (codec or "").startswith(names)), len(_CODECS))
 
 
 def _told(refused: Iterable[tuple[str, str]]) -> str:
-    """Write in one line what was offered and why it was refused, the ids with the same reason together."""
+    """Return one line with the formats offered and why they were refused, grouped by reason."""
     by_reason: dict[str, list[str]] = {}
     for name, why in refused:
         by_reason.setdefault(why, []).append(name)

@@ -1,9 +1,8 @@
-"""JavaScript for YouTube: a private cache for deno, and a test of whether yt-dlp can solve challenges here.
+"""JavaScript for YouTube: a private cache for deno, and a test of whether yt-dlp can solve challenges.
 
-YouTube protects its addresses by challenges in JavaScript, which yt-dlp solves with deno. A deno that prints
-its version may still be unable to run (it reserves 32 GB of address space). So yt-dlp solves one challenge of
-our own first, with the options, the environment and the runtime that a download would have.
-What the outcome means is in `health`.
+YouTube protects its URLs with JavaScript challenges, which yt-dlp solves with deno. A deno that prints its
+version may still fail to run (it reserves 32 GB of address space). So yt-dlp first solves a test challenge
+with the options, the environment and the runtime of a download. `preflight` evaluates the result.
 """
 
 from __future__ import annotations
@@ -35,26 +34,26 @@ if TYPE_CHECKING:
     from hdtf_async.youtube.ytdlp import YtDlp
 
 CACHE = "DENO_DIR"
-"""The variable that names deno's cache directory."""
+"""Environment variable of deno's cache directory."""
 PLUGINS = Path(__file__).with_name("plugins")
-"""Where yt-dlp finds the plugin that has the test challenge."""
+"""Directory of the plugin that contains the test challenge."""
 ADDRESS = "hdtf-async-challenge:test"
 
 
 @asynccontextmanager
 async def private_cache(guard: Guard = UNGUARDED) -> AsyncIterator[Mapping[str, str]]:
-    """Give the environment with which deno has a cache of its own on this machine; delete it at the end.
+    """Provide the environment with a private cache for deno on this machine; delete the cache at the end.
 
     deno waits 42 s for a cache that another process has locked, and the home directory may be missing, full
     or on the network. Several deno processes share the cache of a run without waiting for each other. A
-    ``DENO_DIR`` of the user's is left as it is.
+    ``DENO_DIR`` set by the user is not changed.
     """
     if os.environ.get(CACHE):
         yield {}
         return
     try:
         path = await run_sync(partial(tempfile.mkdtemp, prefix="hdtf-deno-"))
-    except OSError:  # deno then works without a cache, or the test says that it does not
+    except OSError:  # deno then works without a cache, or the test fails
         yield {}
         return
     guard.temporary(path)
@@ -66,7 +65,7 @@ async def private_cache(guard: Guard = UNGUARDED) -> AsyncIterator[Mapping[str, 
 
 
 class JavaScript:
-    """Whether yt-dlp can solve YouTube's JavaScript challenges with these options; tested once at most."""
+    """Tests, at most once, whether yt-dlp can solve YouTube's JavaScript challenges with these options."""
 
     def __init__(self, options: Options, tool: YtDlp) -> None:
         self._options = options
@@ -75,9 +74,9 @@ class JavaScript:
         self._sign: CheckResult | None = None
 
     async def require(self, directory: Path) -> None:
-        """Raise `Failure` with ``javascript`` where no challenge can be solved.
+        """Raise `Failure` with ``javascript`` if no challenge can be solved.
 
-        Where that cannot be tested nothing is raised. `directory` has to be writable; nothing is left in it.
+        If that cannot be tested, nothing is raised. `directory` must be writable; nothing is left in it.
         """
         async with self._lock:
             if self._sign is None:
@@ -86,7 +85,7 @@ class JavaScript:
             raise Failure(self._sign.reason, f"{self._sign.words}. Remedy: {self._sign.remedy}")
 
     async def look(self, directory: Path, runtimes: tuple[str, ...] = ()) -> CheckResult:
-        """Test it, and judge the outcome; `runtimes` are those that yt-dlp says it has, if it was asked."""
+        """Run the test and return its result; `runtimes` are those that yt-dlp reports, if queried."""
         if preflight.needs_no_player(self._options.yt_dlp_args):
             words = "not tested: --yt-dlp-args makes yt-dlp skip YouTube's player script"
             return CheckResult("JavaScript", Status.FINE, words)
@@ -105,7 +104,7 @@ class JavaScript:
 
 
 async def _solve(tool: YtDlp, directory: Path) -> Challenge:
-    """Give yt-dlp the test challenge. Raises `Failure` where there is no telling what came of it."""
+    """Let yt-dlp solve the test challenge. Raises `Failure` if there is no result."""
     ended = await tool.extract_by_plugin(ADDRESS, PLUGINS, directory)
     try:
         found = json.loads(ended.out)["hdtf_async"]

@@ -1,8 +1,8 @@
-"""What may be reported of YouTube's answers: counts, names, sizes and times, but no address. Pure.
+"""What may be reported about YouTube's responses: counts, names, sizes and times, but no URLs. Pure.
 
 `Summary` describes what yt-dlp extracted for one video, and `Traffic` the HTTP responses that yt-dlp prints
-with ``--print-traffic``. A media address contains a signature and the IP address of the client, so none of
-its parameters is reported except the client's name, and of the expiry only how long it lasts.
+with ``--print-traffic``. A media URL contains a signature and the IP address of the client, so only the name
+of the client and the remaining time until its expiry are reported.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from hdtf_async.youtube.formats import Format
 
 HEIGHT = 144
-"""The height that is fetched; the nearest above it where YouTube does not offer it."""
+"""The height to download; the nearest above it if YouTube does not offer it."""
 END = 64 << 10
-"""Bytes that are fetched from each end of a file."""
+"""Bytes downloaded from each end of a file."""
 _CODECS = ("avc1", "avc3", "vp9", "vp09")
 _LATEST = float(1 << 40)
 _LONGEST = 240
@@ -45,21 +45,21 @@ class Summary:
     yt_dlp: str
     """Version of yt-dlp."""
     clients: list[str]
-    """YouTube's names of the clients whose addresses yt-dlp kept, in alphabetical order."""
+    """YouTube's names of the clients whose URLs yt-dlp kept, in alphabetical order."""
     protocols: dict[str, int]
     """Formats by yt-dlp's name of their protocol; storyboards are ``mhtml``."""
     formats: int
     """Formats other than storyboards."""
     complete: int
-    """H.264 and VP9 formats over https whose size and expiry are known."""
+    """H.264 and VP9 formats over https with known size and expiry."""
     valid_hours: float | None
-    """Hours until the first of their addresses expires."""
+    """Hours until the first of their URLs expires."""
     hls: bool
     """Whether video is offered over HLS."""
     heights: list[int]
     """Heights of the video formats, ascending."""
     stretched_ratio: float | None
-    """Width by height, where the uploader has set it by the keyword ``yt:stretch``."""
+    """Aspect ratio that the uploader requested with the keyword ``yt:stretch``."""
 
 
 def summary(info: Mapping[str, Any], now: float) -> Summary:
@@ -91,7 +91,7 @@ def summary(info: Mapping[str, Any], now: float) -> Summary:
 
 
 def choose(info: Mapping[str, Any], *, hls: bool = False, height: int = HEIGHT) -> Format:
-    """Choose a format as a run does, among those over https or among those over HLS.
+    """Choose a format as a run does, either over https or over HLS.
 
     Raises `Failure`, as `formats.choose`.
     """
@@ -101,10 +101,11 @@ def choose(info: Mapping[str, Any], *, hls: bool = False, height: int = HEIGHT) 
 
 
 def part(info: Mapping[str, Any], video: Format, *, last: bool) -> tuple[dict[str, Any], Format]:
-    """Return what makes yt-dlp fetch one end of a file only: its first or its last `END` bytes.
+    """Return an info dict and format with which yt-dlp downloads the first or the last `END` bytes of a file.
 
     yt-dlp follows a Range header among a format's headers if it does not split the download into chunks. The
-    last range has no end, so a file that is larger or smaller than promised gives another number of bytes.
+    last range has no end, so a file that is larger or smaller than announced results in another number of
+    bytes.
     """
     size = video.size or 0
     length = min(END, size)
@@ -122,7 +123,7 @@ def part(info: Mapping[str, Any], video: Format, *, last: bool) -> tuple[dict[st
 
 @dataclass(slots=True)
 class Traffic:
-    """Reads HTTP responses from what yt-dlp prints with ``--print-traffic``; keeps no value of a header."""
+    """Parses the HTTP responses in the output of ``--print-traffic``; keeps no header values."""
 
     statuses: list[int] = field(default_factory=list)
     """One per response, redirects included."""
@@ -132,12 +133,12 @@ class Traffic:
     """Names of the headers of all responses, in lower case."""
 
     def line(self, line: str) -> None:
-        """Take a line of stdout."""
+        """Process a line of stdout."""
         status = re.match(r"reply: '?HTTP/[\d.]+ (\d{3})\b", line)
-        if status is not None and len(self.statuses) < 1000:  # noqa: PLR2004 - bounded, whatever comes
+        if status is not None and len(self.statuses) < 1000:  # noqa: PLR2004 - bounded, whatever the output
             self.statuses.append(int(status[1]))
         header = re.match(r"header: ([A-Za-z0-9-]{1,60}): ?(.*)", line)
-        # What stands before the first response is the proxy's.
+        # Headers before the first response are the proxy's.
         if header is None or not self.statuses or len(self.headers) > 200:  # noqa: PLR2004 - the same
             return
         self.headers.add(header[1].lower())
@@ -147,7 +148,7 @@ class Traffic:
 
     @property
     def status(self) -> int | None:
-        """Status of the last response; None where none was seen."""
+        """Status of the last response; None if there was none."""
         return self.statuses[-1] if self.statuses else None
 
 
@@ -159,10 +160,10 @@ def without_addresses(text: str) -> str:
 
 
 def message(failure: Failure) -> str:
-    """Return the line of a failure's words that says most, without addresses, for a line of a report."""
+    """Return the most informative line of a failure's message, without URLs."""
     lines = failure.words.splitlines() or [failure.reason.advice.meaning]
     errors = [line for line in lines if line.startswith("ERROR:")]
-    # Of a tool that was ended for its silence, what it said before tells more.
+    # For a tool that was terminated for lack of progress, earlier messages are more informative.
     told = errors[-1:] or lines[-2:][::-1]
     return "; before that: ".join(without_addresses(line)[:_LONGEST] for line in told)
 

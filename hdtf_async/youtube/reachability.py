@@ -1,6 +1,6 @@
-"""Whether YouTube, or the proxy that leads to it, can be reached from this machine.
+"""Check whether YouTube, or the configured proxy, can be reached from this machine.
 
-yt-dlp takes minutes to give up on a name server or a firewall that never answers. So before it is started for
+yt-dlp takes minutes to give up on a DNS server or a firewall that never answers. So before it is started for
 the first time, and after it could not reach YouTube, a child process opens and closes a connection. Without a
 connection every video would fail alike.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hdtf_async.process.guard import Guard
 
 DEADLINE = 7.0
-"""Seconds for the connection. Five attempts and the waits between them take less than a minute."""
+"""Seconds for the connection. Five attempts with the pauses between them take less than a minute."""
 _PROGRAM = (
     "import asyncio, sys\n"
     "asyncio.run(asyncio.open_connection(sys.argv[1], int(sys.argv[2]), happy_eyeballs_delay=0.25))"
@@ -35,9 +35,9 @@ _HOST = re.compile(r"innertube_host=([\w.-]+)(?::(\d{1,5}))?", re.ASCII)
 
 
 async def require(options: Options, guard: Guard) -> None:
-    """Raise `Failure` with ``unreachable`` and the cause, where no connection is made in time.
+    """Raise `Failure` with ``unreachable`` and the cause if a connection cannot be made in time.
 
-    Nothing is tried where it is not certain what yt-dlp connects to.
+    Nothing is tested if it is uncertain what yt-dlp connects to.
     """
     target = target_of(options, os.environ)
     if target is None:
@@ -56,8 +56,8 @@ async def require(options: Options, guard: Guard) -> None:
 
 
 def target_of(options: Options, environment: Mapping[str, str]) -> tuple[str, str, int] | None:
-    """Return what yt-dlp connects to: how a message names it, host and port; None if that is uncertain."""
-    if options.yt_dlp is not None:  # it may be a wrapper that finds another way
+    """Return what yt-dlp connects to: a name for messages, host and port; None if that is uncertain."""
+    if options.yt_dlp is not None:  # it may be a wrapper with its own route
         return None
     proxy = options.proxy
     if proxy is None:

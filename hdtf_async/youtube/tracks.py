@@ -1,12 +1,12 @@
-"""Which audio track a format carries: its language, and whether it is the video's original audio. Pure.
+"""Which audio track a format contains: its language, and whether it is the video's original audio. Pure.
 
-YouTube offers dubbed tracks beside the original one, as formats of audio alone and as HLS formats with both
-video and audio, and marks any of them as the default. yt-dlp reports what YouTube says of a track in several
-places:
+YouTube offers dubbed tracks beside the original one, as audio formats and as HLS formats with both video and
+audio, and may mark any of them as the default. yt-dlp reports YouTube's information about a track in several
+fields:
 
-- ``language_preference``: 10 for the original, 5 for the default, -10 for a descriptive track, else -1;
+- ``language_preference``: 10 for the original, 5 for the default, -10 for a descriptive track, otherwise -1;
 - ``format_note``: the name of the track (``English (US) original (default)``, ``ja - dubbed-auto``), ``DRC``;
-- ``format_id``: ``-drc`` and ``-vb``, followed by a number where several formats share an id (``140-drc-1``);
+- ``format_id``: ``-drc`` and ``-vb``, followed by a number if several formats share an id (``140-drc-1``);
 - ``url``: YouTube's own tags, such as ``xtags=acont=dubbed-auto:lang=de-DE``.
 
 If any format of the video is marked as original, every other language is a dub.
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _ORIGINAL, _DESCRIPTIVE = 10, -10
 """Values of yt-dlp's ``language_preference``."""
 _FURTHEST = 1000.0
-"""No number by which yt-dlp orders formats is as far from 0."""
+"""Upper bound for the absolute values of yt-dlp's preference numbers."""
 _ITAG = re.compile(r"\d{1,6}", re.ASCII)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,4}", re.ASCII)
 _UNDETERMINED = "und"
@@ -39,25 +39,25 @@ _ALTERED_NOTE = re.compile(r"\bdrc\b|\bvb\b|voice.?boost|stable volume")
 _XTAGS = re.compile(r"xtags(?:[=/]|%(?:25)?3[Dd])([^&/#]{1,200})")
 _END_OF_FIELD = re.compile(r"[&;/#]")
 _QUOTED = 3
-"""How often a value may be percent-encoded: in an HLS playlist the tags are quoted within a quoted field."""
+"""Maximum number of percent-encodings: in an HLS playlist the tags are quoted within a quoted field."""
 _LONGEST_ADDRESS = 1 << 13
 
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """What yt-dlp says of the audio of one format."""
+    """What yt-dlp reports about the audio of one format."""
 
     language: str | None
-    """BCP 47 code; None if it is unknown."""
+    """BCP 47 code; None if unknown."""
     preference: float
     """yt-dlp's ``language_preference``; -1 is yt-dlp's own value for unknown."""
     original: bool
     """Whether it is marked as the original, and as nothing else."""
     dubbed: bool
     descriptive: bool
-    """Whether it describes the video for people who do not see it."""
+    """Whether it is an audio description."""
     altered: bool
-    """Whether its dynamics are compressed (DRC) or its voices are boosted."""
+    """Whether it has dynamic range compression (DRC) or voice boost."""
 
     @classmethod
     def of(cls, entry: Entry) -> Self:
@@ -65,7 +65,7 @@ class Marks:
         tags, remarks = _xtags(text(entry, "url")), note(entry)
         content, language = tags.get("acont", ""), text(entry, "language")
         preference = _ordinal(entry, "language_preference")
-        # yt-dlp calls every HLS format of the original's language original, also a dub in it.
+        # yt-dlp calls every HLS format in the original's language original, even a dub in it.
         dubbed = "dubbed" in remarks or content.startswith("dubbed") or content == "secondary"
         descriptive = (
             "descriptive" in remarks
@@ -88,15 +88,15 @@ class Marks:
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """The audio of one format, in the light of all tracks of its video."""
+    """The audio of one format, given all tracks of its video."""
 
     language: str | None
-    """BCP 47 code as yt-dlp reports it; None if it is unknown."""
+    """BCP 47 code as yt-dlp reports it; None if unknown."""
     original: bool | None
     """True if YouTube marks the track, or another one in its language, as the original. False if it is dubbed
     or descriptive, or has no language while another track is marked. None if no track is marked."""
     dubbed: bool = False
-    """Whether the track is known to be another than the original: dubbed or descriptive."""
+    """Whether the track is not the original: dubbed or descriptive."""
     guessed: bool = False
     """Whether the video has several languages, none of which is marked as the original."""
 
@@ -108,7 +108,7 @@ class Track:
 
     @classmethod
     def from_json(cls, told: object) -> Self | None:
-        """Read a track from the journal; None if the record has none, as those of older versions."""
+        """Read a track from the journal; None if the record has none, as in older versions."""
         if not isinstance(told, dict):
             return None
         original = told.get("original")
@@ -121,13 +121,13 @@ class Track:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What the metadata of a clip says about its audio."""
+        """Metadata fields of a clip about its audio."""
         known = {"audio_language": self.language, "audio_original": self.original}
         return known | ({"audio_guessed": True} if self.guessed else {})
 
 
 UNKNOWN = Track(None, None)
-"""The audio of a video about which no format table says anything."""
+"""The audio of a video without a format table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +137,9 @@ class Tracks:
     marked: bool
     """Whether any is marked as the original."""
     originals: frozenset[str]
-    """Languages of those that are, in lower case."""
+    """Languages of these tracks, in lower case."""
     languages: frozenset[str]
-    """All languages but those of descriptive tracks, in lower case."""
+    """All languages except those of descriptive tracks, in lower case."""
 
     @classmethod
     def of(cls, formats: Iterable[Marks]) -> Self:
@@ -163,7 +163,7 @@ class Tracks:
 
 
 def rank(entry: Entry, marks: Marks, track: Track, *, avoided: bool = False) -> tuple[float | str, ...]:
-    """Return the place of a format of audio alone among the others; the lowest is the best."""
+    """Return the sort key of an audio format; the lowest is the best."""
     itag = _ITAG.match(text(entry, "format_id"))
     return (
         may_be_protected(entry),
@@ -174,14 +174,14 @@ def rank(entry: Entry, marks: Marks, track: Track, *, avoided: bool = False) -> 
         -bitrate(entry, "abr", "tbr"),
         text(entry, "protocol") not in WHOLE,
         not text(entry, "acodec").startswith("mp4a"),
-        # All that is known of YouTube's audio over HLS: 234 is better than 233.
+        # The only information about YouTube's audio over HLS: 234 is better than 233.
         -int(itag[0]) if itag else 0,
         text(entry, "format_id"),
     )
 
 
 def language_rank(marks: Marks, track: Track) -> float:
-    """Return how far a track is from being the original: the marked one, else yt-dlp's order, a dub last."""
+    """Return how far a track is from the original: the marked one, then yt-dlp's order, dubs last."""
     return _FURTHEST if track.dubbed else -_FURTHEST if track.original else -marks.preference
 
 
@@ -190,7 +190,7 @@ def _languages(formats: Iterable[Marks]) -> frozenset[str]:
 
 
 def _ordinal(entry: Entry, field: str) -> float:
-    """Return one of the numbers by which yt-dlp orders formats; -1 is yt-dlp's own value for unknown."""
+    """Return one of yt-dlp's preference numbers; -1 is yt-dlp's own value for unknown."""
     told = entry.get(field)
     if isinstance(told, bool) or not isinstance(told, int | float) or not abs(told) < _FURTHEST:
         return -1.0
@@ -205,10 +205,10 @@ def _code(told: object) -> str | None:
 
 
 def _xtags(address: str) -> dict[str, str]:
-    """Return YouTube's tags in an address: a field of the query, or part of the path of an HLS playlist."""
+    """Return YouTube's tags in a URL: a field of the query, or part of the path of an HLS playlist."""
     tags: list[tuple[str, str, str]] = []
     for found in _XTAGS.findall(address[:_LONGEST_ADDRESS]):
         for _ in range(_QUOTED):
-            found = unquote(found)  # noqa: PLW2901 - once for each time that it was quoted
+            found = unquote(found)  # noqa: PLW2901 - once per percent-encoding
         tags += [tag.partition("=") for tag in _END_OF_FIELD.split(found)[0].split(":")]
     return {name: value for name, _, value in tags if value}

@@ -1,11 +1,12 @@
-"""yt-dlp's command lines and progress lines: ask for a video once, then fetch exactly one rendition.
+"""Run yt-dlp: extract a video once, then download exactly one format.
 
-A video is asked for with ``-J``; the rendition is chosen in Python (`formats`), and only that one is
-handed back on stdin (``--load-info-json -``): signed addresses never touch the disk, and yt-dlp has
-nothing left to choose. The address of the page is taken out of what is handed back, since yt-dlp would
-otherwise answer a failed download by asking YouTube once more by itself.
+A video is extracted with ``-J``; Python chooses the format (`formats`), and only that one is passed back on
+stdin (``--load-info-json -``): signed URLs are never written to disk, and yt-dlp has no choice left. The URL
+of the page is removed from the passed information, because yt-dlp would otherwise query YouTube again after a
+failed download.
 
-Success is exit code 0, a ``FILE`` line and a file of the promised size; exit code 0 alone is not.
+Success requires exit code 0, a ``FILE`` line and a file of the announced size; exit code 0 alone is not
+enough.
 """
 
 from __future__ import annotations
@@ -42,34 +43,35 @@ if TYPE_CHECKING:
     from hdtf_async.youtube.formats import Format
 
 ASK_DEADLINE = 600.0
-"""Seconds for asking for a video, which is silent for most of the time; a download has as many on top of
-what its size takes at the least speed, or at half of the rate that it may take if that is less."""
+"""Seconds for extracting a video, mostly without output; a download has as many in addition to its size
+divided by the least speed, or by half of its rate limit if that is less."""
 ABOUT_DEADLINE = 120.0
-"""Seconds that yt-dlp may take to tell of itself."""
+"""Seconds for yt-dlp to report about itself."""
 LONGEST_WAIT = 600.0
-"""Seconds of an advertisement for which a download may wait."""
+"""Seconds of an advertisement that a download may wait for."""
 SAMPLE = 2
-"""Videos that were available before and are asked for again, to see whether YouTube blocks this address."""
+"""Number of previously available videos that are queried again, to detect whether YouTube blocks this IP
+address."""
 _ABOUT = re.compile(r"^ERROR: \[youtube\] ([\w-]{11}): ", re.MULTILINE | re.ASCII)
 """The video that an error is about."""
 _INFO_LIMIT = 64 << 20
 _PROXIES = {"http_proxy", "https_proxy", "all_proxy"}
-"""Variables in the environment that yt-dlp heeds, in small letters."""
+"""Environment variables that yt-dlp respects, in lower case."""
 _ALWAYS = (
     *("--no-update", "--no-playlist", "--color", "never", "--socket-timeout", "20"),
     *("--extractor-retries", "2", "--retries", "5", "--retry-sleep", "exp=1:20"),
     "--abort-on-unavailable-fragments",
-    # Nothing in it is worth a file in a home directory that may be missing, full or on the network.
+    # The cache is not worth a file in a home directory that may be missing, full or on the network.
     "--no-cache-dir",
 )
 _LARGEST_COOKIES = 16 << 20
-"""Bytes of the largest file of cookies that is read."""
+"""Maximum size of a cookies file in bytes."""
 _KEPT = ("id", "title", "extractor", "extractor_key", "duration", "live_status", "_type")
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a download stands: bytes so far, bytes in all where known, bytes a second where known."""
+    """State of a download: bytes so far, total bytes and bytes per second if known."""
 
     bytes: int
     total: int | None
@@ -78,18 +80,18 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """A call of yt-dlp."""
+    """An invocation of yt-dlp."""
 
     words: list[str]
-    """The beginning of the command line."""
+    """The start of the command line."""
     hide: redact.Mask
-    """Takes out of its words what must not be kept."""
+    """Redacts secrets in its messages."""
     handed: tuple[int, ...]
-    """Descriptors of the files that it names."""
+    """Descriptors of the files that it refers to."""
 
 
 class YtDlp:
-    """How yt-dlp is called in this run: which one, with which of the user's options."""
+    """How yt-dlp is called in this run: the executable, and the user's options."""
 
     def __init__(
         self,
@@ -98,8 +100,8 @@ class YtDlp:
         guard: Guard = UNGUARDED,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        """`environment` has variables for yt-dlp besides those that every child has."""
-        # -P: a module in the working directory must not be taken for yt-dlp's.
+        """`environment` has variables for yt-dlp in addition to those that every child has."""
+        # -P: yt-dlp must not be imported from the working directory.
         own = [sys.executable, "-P", "-m", "yt_dlp"]
         self._program = own if options.yt_dlp is None else [str(options.yt_dlp.absolute())]
         self._options = options
@@ -111,13 +113,13 @@ class YtDlp:
         self._environment = environment
 
     async def about(self, directory: Path) -> str:
-        """Return what yt-dlp tells of itself with these options; `directory` is private to it.
+        """Return what yt-dlp reports about itself with these options; `directory` is private to it.
 
         Raises `Failure`: ``tool_missing``, ``timed_out``, ``cookies_needed``.
         """
         async with self._told(directory) as told:
             ended = await supervisor.run(
-                [*told.words, "--verbose"],  # without an address it ends after that, with an error
+                [*told.words, "--verbose"],  # without a URL it then ends, with an error
                 deadline=ABOUT_DEADLINE,
                 hide=told.hide,
                 hand=told.handed,
@@ -128,7 +130,7 @@ class YtDlp:
         return ended.words
 
     async def extract_by_plugin(self, address: str, plugins: Path, directory: Path) -> supervisor.Ended:
-        """Print what a plugin of ours makes of an address; it is in `plugins`, besides those of the user.
+        """Extract a URL with one of this program's plugins, in `plugins`, in addition to those of the user.
 
         `directory` is private to it. Raises `Failure`: ``tool_missing``, ``timed_out``, ``cookies_needed``.
         """
@@ -154,11 +156,11 @@ class YtDlp:
     ) -> dict[str, Any]:
         """Return yt-dlp's information about a video; `directory` is private to it.
 
-        By default yt-dlp keeps one address of each format, that of the first client. With `every_address`
-        the information has those of all clients, each as a format of its own. `deadline` is in seconds.
+        By default yt-dlp keeps one URL of each format, that of the first client. With `every_address` the
+        information has those of all clients, each as a separate format. `deadline` is in seconds.
 
-        Raises `Failure`: what yt-dlp's words mean, ``wrong_video`` where the information is about another
-        video, ``tool_missing``, ``timed_out``.
+        Raises `Failure`: the reason that yt-dlp's message indicates, ``wrong_video`` if the information is
+        about another video, ``tool_missing``, ``timed_out``.
         """
         if not self._reached:
             await reachability.require(self._options, self._guard)
@@ -174,7 +176,7 @@ class YtDlp:
                 environment=self._environment,
                 guard=self._guard,
             )
-        # yt-dlp follows a trailer that YouTube names in place of a video, and has no option against it.
+        # yt-dlp follows a trailer that YouTube names instead of a video, and has no option to disable that.
         about = _ABOUT.search(ended.words)
         if ended.code != 0 and about is not None and about[1] != youtube_id:
             raise Failure(Reason.WRONG_VIDEO, ended.words)
@@ -191,10 +193,10 @@ class YtDlp:
         return info
 
     async def any_is_available(self, youtube_ids: Iterable[str], directory: Path) -> bool:
-        """Ask for videos until one answer shows whether YouTube blocks this address.
+        """Query videos until one answer shows whether YouTube blocks this IP address.
 
-        True where a video is available. False where YouTube refuses, or calls a video unavailable without a
-        reason; or where no answer shows anything.
+        Returns True if a video is available. Returns False if YouTube reports a block or an unavailable video
+        without a reason, or if no answer is conclusive.
         """
         for youtube_id in youtube_ids:
             try:
@@ -206,7 +208,7 @@ class YtDlp:
                 return True
         return False
 
-    async def fetch(  # noqa: PLR0913 - what a download needs, and who hears of it
+    async def fetch(  # noqa: PLR0913 - the inputs of a download, and its callbacks
         self,
         info: Mapping[str, Any],
         rendition: Format,
@@ -216,18 +218,18 @@ class YtDlp:
         rate: int | None = None,
         on_other: Callable[[str], None] | None = None,
     ) -> None:
-        """Fetch one rendition as `target`, in a private directory, at most `rate` bytes a second.
+        """Download one format as `target`, in a private directory, with at most `rate` bytes per second.
 
-        What an earlier attempt has left there is continued (`partials` sees to it that it may be). `on_other`
-        gets each line of stdout that is neither progress nor the name of the file: what ``--print-traffic``
-        prints, with addresses and cookies as they are.
+        Partial files of an earlier attempt are resumed (`partials` ensures that this is valid). `on_other`
+        receives each line of stdout that is neither progress nor the name of the file: the output of
+        ``--print-traffic``, with URLs and cookies unredacted.
 
-        Raises `Failure`: what yt-dlp's words mean, ``raw_truncated`` where the file has not the
-        promised size, ``tool_missing``, ``timed_out``, ``stalled``.
+        Raises `Failure`: the reason that yt-dlp's message indicates, ``raw_truncated`` if the file does not
+        have the announced size, ``tool_missing``, ``timed_out``, ``stalled``.
         """
         directory = target.parent
         wait = _wait(info, rendition.format_id)
-        # Who is told to be slow is not ended for it.
+        # A download with a rate limit must not time out because of it.
         least = self._options.least_speed if rate is None else min(self._options.least_speed, rate / 2)
         said_file = False
         reached = (-1, -1)
@@ -244,7 +246,7 @@ class YtDlp:
             progress = None if said is None else _progress(said)
             if said is None or progress is None:
                 return False
-            # Bytes may fall back where a download begins anew; fragments tell of life too.
+            # The number of bytes may decrease if a download restarts; fragments count as progress too.
             now = (_count(said.get("fragment_index")) or 0, progress.bytes)
             alive, reached = now != reached, now
             on_progress(progress)
@@ -280,11 +282,11 @@ class YtDlp:
 
     @asynccontextmanager
     async def _told(self, directory: Path, extractor_args: str = "") -> AsyncIterator[_Told]:
-        """Say how yt-dlp is called whatever it is to do, and have ready what it is handed besides.
+        """Build the arguments of any yt-dlp call, and the files that they refer to.
 
-        In files without a name, which nobody else can open, and of which nothing is left however this program
-        ends; and not in words, which anybody on this machine can read: there may be passwords among the
-        user's options. The last one counts, so these may change what we say before.
+        The arguments are in files without a name, which other users cannot open and which disappear however
+        this program ends, instead of on the command line, which every user can read: the user's options may
+        contain passwords. The last value of an option wins, so these override the defaults.
         """
         options, own, secrets = self._options, list[str](), self._secrets
         with ExitStack() as files:
@@ -296,7 +298,7 @@ class YtDlp:
                 return f"/dev/fd/{file.fileno()}"
 
             if options.cookies is not None:
-                # yt-dlp also writes the file that it is given.
+                # yt-dlp also writes to the cookies file.
                 cookies = await run_sync(read_cookies, options.cookies)
                 own += ["--cookies", await hand(cookies)]
                 secrets = secrets | redact.in_cookies(cookies.decode("utf-8", "replace"))
@@ -312,7 +314,7 @@ class YtDlp:
 
 
 def _secrets(options: Options) -> set[str]:
-    """Return what must not be kept of yt-dlp's words, as far as it is known from the start."""
+    """Return the secrets to redact in yt-dlp's messages, as far as known at the start."""
     proxies = [options.proxy or ""]
     proxies += [value for name, value in os.environ.items() if name.lower() in _PROXIES]
     return redact.in_arguments(options.yt_dlp_args).union(*map(redact.in_address, proxies))
@@ -322,7 +324,7 @@ def with_extractor_args(arguments: Sequence[str], more: str) -> list[str]:
     """Return yt-dlp's arguments with more arguments for the YouTube extractor, such as ``formats=duplicate``.
 
     yt-dlp does not merge several ``--extractor-args`` for one extractor: the last one replaces the others. A
-    name that the user has set stays as it is.
+    key that the user has set is not changed.
     """
     found, name = list(arguments), more.partition("=")[0]
     if not more:
@@ -338,9 +340,9 @@ def with_extractor_args(arguments: Sequence[str], more: str) -> list[str]:
 
 
 def _only(info: Mapping[str, Any], format_id: str) -> dict[str, Any]:
-    """Return what yt-dlp needs for one rendition, without the address of the page.
+    """Return the information that yt-dlp needs for one format, without the URL of the page.
 
-    Also without the aspect ratio that an uploader has set by a keyword: yt-dlp would rewrite the file.
+    The aspect ratio that an uploader has requested is removed too: yt-dlp would rewrite the file.
     """
     formats = [
         {name: value for name, value in entry.items() if name != "stretched_ratio"}
@@ -359,7 +361,7 @@ def _entries(info: Mapping[str, Any], format_id: str) -> list[dict[str, Any]]:
 
 
 def _wait(info: Mapping[str, Any], format_id: str) -> float:
-    """Return for how many seconds yt-dlp waits before it downloads: until an advertisement would be over."""
+    """Return how many seconds yt-dlp waits before it downloads: until an advertisement would end."""
     now = time.time()
     times = [entry.get("available_at") for entry in _entries(info, format_id)]
     waits = [at - now for at in times if isinstance(at, int | float) and now < at < now + LONGEST_WAIT]
@@ -375,7 +377,7 @@ def _progress(told: Mapping[str, Any]) -> Progress | None:
 
 
 def _object(text: str | bytes) -> dict[str, Any] | None:
-    """Return the JSON object in a text; None where there is none, or it is nested too deeply to be read."""
+    """Return the JSON object in a text; None if there is none, or it is nested too deeply."""
     try:
         told = json.loads(text)
     except (ValueError, RecursionError):
@@ -396,7 +398,7 @@ def _count(value: object) -> int | None:
 
 
 def read_cookies(source: Path) -> bytes:
-    """Return the content of the user's file of cookies. Raises `Failure` with ``cookies_needed``."""
+    """Return the content of the user's cookies file. Raises `Failure` with ``cookies_needed``."""
     try:
         return atomic.content(source, _LARGEST_COOKIES)
     except OSError as error:
@@ -405,7 +407,7 @@ def read_cookies(source: Path) -> bytes:
 
 
 def _nameless(directory: Path, content: bytes) -> IO[bytes]:
-    """Open a file of this content, for this user alone, that is in a directory and has no name there."""
+    """Create a file with this content in a directory, without a name there, readable by this user only."""
     with os_errors_as_failures(directory), ExitStack() as until_written:
         file = until_written.enter_context(tempfile.TemporaryFile(dir=directory))
         file.write(content)
@@ -419,7 +421,7 @@ def _size(path: Path) -> int:
 
 
 def look_at_cookies(options: Options, now: float) -> CheckResult | None:
-    """Judge the user's cookies, if there are any. Raises `Failure`: they cannot be read."""
+    """Check the user's cookies, if given. Raises `Failure` if they cannot be read."""
     if options.cookies is None:
         return None
     text = read_cookies(options.cookies).decode("utf-8", "replace")
@@ -427,7 +429,7 @@ def look_at_cookies(options: Options, now: float) -> CheckResult | None:
 
 
 def require_yt_dlp(options: Options) -> None:
-    """Raise `Failure` with ``tool_missing`` where there is no yt-dlp."""
+    """Raise `Failure` with ``tool_missing`` if there is no yt-dlp."""
     if options.yt_dlp is None:
         if find_spec("yt_dlp") is None:
             raise Failure(Reason.TOOL_MISSING, "yt-dlp is not installed in this environment")

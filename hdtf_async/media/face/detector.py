@@ -1,14 +1,14 @@
-"""Looks for faces in pictures. Only the detecting child is here (see `finder`): it alone loads what detects.
+"""Detect faces in images. Runs in the detecting child only (see `finder`), which alone loads the detector.
 
-ffmpeg is this child's own child, in the same process group, so that both are ended together. Its pictures
-come through a pipe, one at a time, and their time stamps through another one. For each a line goes out: its
-time stamp, and where the faces are, in shares of its sides.
+ffmpeg is a child of this process, in the same process group, so that both are terminated together. Its images
+come through a pipe, one at a time, and their timestamps through another one. For each image one line is
+printed: its timestamp, and the face regions as fractions of its sides.
 
-The detector sees all of a picture at 128 pixels, and misses faces below a fourth of the height of a wide one.
-So a face of the picture before that is missing is searched in a square around its last region. If that fails,
-the whole picture is searched in squares that overlap by half: first as high as itself, then half as high
-(`squares`). That is enough for faces of a thirteenth of the height. Most of the time goes into landmarks, for
-each face of each square, so faces that were found are painted over before.
+The detector scales an image to 128 pixels, and misses faces below a fourth of the height of a wide one. So a
+face of the previous image that is missing is searched in a square around its last region. If that fails, the
+whole image is searched in squares that overlap by half: first as high as the image, then half as high
+(`squares`). That suffices for faces of a thirteenth of the height. Landmarks take most of the time, for each
+face of each square, so faces that were found are painted over first.
 """
 
 from __future__ import annotations
@@ -31,43 +31,44 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Detect = Callable[["NDArray"], list[Region]]
-"""Finds the faces in a picture (rows of pixels of red, green, blue), each in pixels of it."""
+"""Finds the faces in an image (rows of RGB pixels), each in pixels of the image."""
 Score = Callable[["NDArray"], float]
-"""How sure it is that a picture shows a face the right way up: from 0 to 1."""
+"""Confidence that an image shows an upright face: from 0 to 1."""
 
 MOST_FACES = 8
-"""In one picture, or one square of it."""
+"""Maximum number of faces in one image or one square of it."""
 THOROUGH = 25
-"""Each such picture is searched in all squares, whatever was found before: another face may have come."""
+"""Every image of this number is searched in all squares, whatever was found before: another face may have
+appeared."""
 PAUSE = 5
-"""Pictures between two searches for a missing face, as long as another one is in them."""
+"""Number of images between two searches for a missing face, while another face is visible."""
 TIMES = "{times}"
-"""Stands in ffmpeg's filters for the descriptor to which it writes time stamps."""
+"""Placeholder in ffmpeg's filters for the descriptor to which it writes timestamps."""
 _AROUND = 3.0
-"""Side of the square that is searched around a face's last region, in sides of that."""
+"""Side of the square searched around a face's last region, in sides of that region."""
 _SAME, _EDGE = 0.3, 0.02
 _EXACT = 0.27
-"""Side of a face by the height of the part it is found in, from which on its landmarks are exact."""
+"""Side of a face relative to the height of the searched part, from which on its landmarks are accurate."""
 _STILL = 0.6
 _OVER = 0.15
 _LEAST_SCORE = 0.1
 _SURER = 0.05
-"""By how much a score has to be higher for a face that is turned by 180 degrees: upside down."""
+"""By how much the score must be higher after rotation by 180 degrees for a face to count as upside down."""
 _TIME = re.compile(r" pts:(-?[0-9]{1,18}) ")
 _WIDEST = 1.25
-"""Width of a face by its height, at most; what is wider is a pattern that has two dark spots in it."""
+"""Maximum width of a face relative to its height; wider regions are patterns with two dark spots."""
 NO_PICTURES = 3
-"""Exit code where ffmpeg has failed, so that its last words are those on stderr."""
+"""Exit code if ffmpeg has failed, so that its message is on stderr."""
 
 
 @contextmanager
 def detector(model: Path) -> Iterator[Detect]:
-    """Give what finds faces: MediaPipe's Face Landmarker, from its model file.
+    """Provide the face detector: MediaPipe's Face Landmarker, from its model file.
 
-    A region is what its 478 landmarks span: from the hairline to the chin, without ears and hair. Whoever
-    wants another detector puts it here.
+    A region is what its 478 landmarks span: from the hairline to the chin, without ears and hair. To use
+    another detector, replace this function.
     """
-    import numpy as np  # noqa: PLC0415 - together some seconds, which only this child spends
+    import numpy as np  # noqa: PLC0415 - these take some seconds, needed only in this child
     from mediapipe import Image, ImageFormat  # noqa: PLC0415
     from mediapipe.tasks.python import BaseOptions, vision  # noqa: PLC0415
 
@@ -96,7 +97,7 @@ def detector(model: Path) -> Iterator[Detect]:
 
 @contextmanager
 def scorer(model: Path) -> Iterator[Score]:
-    """Give what scores faces: MediaPipe's Face Detector, which the Face Landmarker's file has inside."""
+    """Provide the face scorer: MediaPipe's Face Detector, which is part of the Face Landmarker's file."""
     import numpy as np  # noqa: PLC0415
     from mediapipe import Image, ImageFormat  # noqa: PLC0415
     from mediapipe.tasks.python import BaseOptions, vision  # noqa: PLC0415
@@ -117,7 +118,7 @@ def scorer(model: Path) -> Iterator[Score]:
 
 
 def squares(width: int, height: int) -> Iterator[list[tuple[int, int, int, int]]]:
-    """Yield the squares of a picture, coarse to fine: left, top, width and height of each."""
+    """Yield the squares of an image, coarse to fine: left, top, width and height of each."""
     shorter = min(width, height)
     for side in (shorter, shorter // 2):
         yield [
@@ -126,27 +127,28 @@ def squares(width: int, height: int) -> Iterator[list[tuple[int, int, int, int]]
 
 
 def _starts(room: int, side: int) -> list[int]:
-    """Return where squares begin, so that two neighbours share half of a side at least."""
+    """Return where squares begin, so that two neighbours overlap by at least half."""
     steps = ceil((room - side) / (side / 2))
     return [round((room - side) * step / steps) for step in range(steps + 1)] if steps else [0]
 
 
 class Search:
-    """Looks for faces in one picture after the other of a clip."""
+    """Finds faces in successive images of a clip."""
 
     def __init__(self, detect: Detect, score: Score) -> None:
         self._detect, self._score = detect, score
         self._pictures = 0
         self._known: list[Region] = []
-        """Faces in the picture before."""
+        """Faces in the previous image."""
         self._searched = 0
-        """Number of the picture that was last searched in squares."""
+        """Number of the image that was last searched in squares."""
 
     def faces(self, picture: NDArray) -> list[Region]:
-        """Return where the faces are.
+        """Return the regions of the faces.
 
-        Each face of the picture before is searched where it was. In squares the picture is searched if there
-        is no face in it, and now and then if one is missing, until as many are found as in the one before.
+        Each face of the previous image is searched at its last position. The image is searched in squares if
+        no face was found, and occasionally if one is missing, until as many are found as in the previous
+        image.
         """
         height, width = picture.shape[:2]
         found = list(self._within(picture, (0, 0, width, height)))
@@ -164,9 +166,9 @@ class Search:
         return self._known
 
     def _is_upright(self, picture: NDArray, region: Region) -> bool:
-        """Say whether a face is not upside down: the landmarks then lie beside it.
+        """Return whether a face is not upside down; otherwise its landmarks would be next to it.
 
-        One that was upright in the picture before, at the same place, still is.
+        A face that was upright at the same position in the previous image still is.
         """
         if any(overlap(region, known) > _STILL for known in self._known):
             return True
@@ -176,7 +178,7 @@ class Search:
         return self._score(part[::-1, ::-1]) <= self._score(part) + _SURER
 
     def _search(self, picture: NDArray, found: list[Region], wanted: int) -> None:
-        """Add faces from ever smaller squares, until there are as many as are wanted."""
+        """Add faces from ever smaller squares, until as many are found as are wanted."""
         height, width = picture.shape[:2]
         picture = picture.copy()
         for region in found:
@@ -190,9 +192,9 @@ class Search:
                 break
 
     def _within(self, picture: NDArray, part: tuple[int, int, int, int]) -> Iterator[Region]:
-        """Yield the faces of a part of a picture, each as it is found in the square around it if it is small.
+        """Yield the faces of a part of an image; small faces are detected again in a square around them.
 
-        Landmarks of a face that is small in what the detector sees are not exact.
+        Landmarks are inaccurate if a face is small in the searched part.
         """
         height, width = picture.shape[:2]
         for found in self._detected(picture, part):
@@ -204,7 +206,7 @@ class Search:
             yield region
 
     def _detected(self, picture: NDArray, part: tuple[int, int, int, int]) -> Iterator[Region]:
-        """Yield what the detector finds in a part of a picture, but for faces that its edge cuts off."""
+        """Yield what the detector finds in a part of an image, except for faces that its edge cuts off."""
         left, top, width, height = part
         down, across = picture.shape[:2]
         edge = _EDGE * height
@@ -222,7 +224,7 @@ class Search:
 
 
 def around(region: Region, width: int, height: int) -> tuple[int, int, int, int]:
-    """Return the square that is searched for a face which was at a region: as `squares` does."""
+    """Return the square that is searched for a face with this last region, as `squares` does."""
     side = min(max(1, round(_AROUND * region.side)), width, height)
     left, top = (
         min(max(0, round(centre - side / 2)), room - side)
@@ -232,14 +234,14 @@ def around(region: Region, width: int, height: int) -> tuple[int, int, int, int]
 
 
 def _moved(before: Region, now: Region) -> bool:
-    """Say whether a region can be the same face as another one in the picture before."""
+    """Return whether a region can be the same face as a region in the previous image."""
     small, large = sorted((before.side, now.side))
     (x, y), (to_x, to_y) = before.centre, now.centre
     return large <= 2 * small and max(abs(to_x - x), abs(to_y - y)) <= large
 
 
 def _add(found: list[Region], regions: Iterable[Region]) -> list[Region]:
-    """Add the regions that are not there yet, and return them."""
+    """Add the regions that are new, and return them."""
     new: list[Region] = []
     for region in regions:
         if not any(overlap(region, other) > _SAME for other in found):
@@ -249,7 +251,7 @@ def _add(found: list[Region], regions: Iterable[Region]) -> list[Region]:
 
 
 def _paint_over(picture: NDArray, region: Region) -> None:
-    """Paint a face over, and a little around it, with the mean colour of the picture there."""
+    """Paint over a face, and a margin around it, with the mean colour of the image there."""
     more = _OVER * region.side
     left, top = (max(0, round(edge - more)) for edge in region.edges[:2])
     right, bottom = (max(0, round(edge + more)) for edge in region.edges[2:])
@@ -267,7 +269,7 @@ def _pictures(pipe: IO[bytes], width: int, height: int) -> Iterator[NDArray]:
 
 
 def _serve(loaded: ExitStack, out: IO[str], words: IO[str], said: Sequence[str]) -> int:
-    """Look through the pictures that a command prints, or at an empty one; return the exit code."""
+    """Search the images that a command prints, or an empty one; return the exit code."""
     import numpy as np  # noqa: PLC0415
 
     model, width, height = Path(said[0]), int(said[1]), int(said[2])
@@ -297,7 +299,7 @@ def _serve(loaded: ExitStack, out: IO[str], words: IO[str], said: Sequence[str])
 
 
 def _tick(times: Iterable[str]) -> int:
-    """Return the time stamp of the picture that was just read: ffmpeg has printed it before."""
+    """Return the timestamp of the image that was just read; ffmpeg prints it first."""
     for line in times:
         if found := _TIME.search(line):
             return int(found[1])
@@ -305,20 +307,20 @@ def _tick(times: Iterable[str]) -> int:
 
 
 def serve(*said: str) -> None:
-    """Do what is said: a model, the pictures' width and height, and the words of a command."""
+    """Run with the given arguments: a model, the images' width and height, and a command line."""
     with os.fdopen(os.dup(1), "w") as out, os.fdopen(os.dup(2), "w") as words:
-        # What libraries chatter would hide ffmpeg's words, and is no answer.
+        # Output of libraries would hide ffmpeg's messages, and is not part of the answer.
         quiet = os.open(os.devnull, os.O_WRONLY)
         os.dup2(quiet, 1)
         os.dup2(quiet, 2)
         loaded = ExitStack()  # never closed: that takes 0.3 s
         try:
             code = _serve(loaded, out, words, said)
-        except Exception as error:  # noqa: BLE001 - whatever it is, somebody has to read it
+        except Exception as error:  # noqa: BLE001 - any error must be reported
             words.writelines(traceback.format_exception_only(error))
             code = 1
         with suppress(BrokenPipeError):
             out.flush()
         words.flush()
-        # Some versions of what detects fall over themselves when Python ends.
+        # Some versions of MediaPipe crash when Python exits.
         os._exit(code)

@@ -1,8 +1,8 @@
-"""Asks a supervised child where the faces of a clip are.
+"""Find the faces of a clip with a supervised child process.
 
-Per clip one child is started (`detector`), which loads the detector and reads frames of the raw from an
-ffmpeg of its own: no more than `--face-rate` a second, and none with a shorter side of more than 720 pixels,
-so that a clip costs the same memory however long and large it is.
+One child per clip is started (`detector`). It loads the detector and reads frames of the source video from
+its own ffmpeg: no more than `--face-rate` per second, with a shorter side of at most 720 pixels, so that
+memory does not depend on the duration and size of the clip.
 """
 
 from __future__ import annotations
@@ -40,22 +40,22 @@ if TYPE_CHECKING:
     from hdtf_async.media.ffmpeg import Cut, Source
 
 SHORTER_SIDE = 720
-"""Pixels of the shorter side of the frames that are looked at, at most."""
+"""Maximum shorter side, in pixels, of the frames that are searched."""
 _SLOWEST = 10.0
-"""Seconds that one frame may take."""
+"""Maximum seconds per frame."""
 _START = 120.0
 _EARLY = 0.001
-"""Seconds by which a frame may be early: time stamps are rounded."""
+"""Seconds by which a frame may be early: timestamps are rounded."""
 JITTER = 0.462814
-"""Sample ``n`` lies in its period at the fraction of ``n * n`` times this.
+"""Sample ``n`` is at the fraction of ``n * n`` times this in its period.
 
-Any motion that repeats itself then meets the samples at all of its phases. The factor is one for which that
-is so from the first half a dozen of samples on, for motions at a fourth to three times their rate.
+Any periodic motion is then sampled at all of its phases. With this factor that holds from the first half
+dozen samples on, for motions at a fourth to three times the sampling rate.
 """
 
 
 def looked_at(width: int, height: int) -> tuple[int, int]:
-    """Return width and height at which frames of this size are looked at."""
+    """Return width and height to which frames of this size are scaled."""
     if min(width, height) <= SHORTER_SIDE:
         return width, height
     scale = Fraction(SHORTER_SIDE, min(width, height))
@@ -65,16 +65,16 @@ def looked_at(width: int, height: int) -> tuple[int, int]:
 def command(
     ffmpeg: Path, cut: Cut, size: tuple[int, int], between: Sequence[Interval] = (), run_up: float = 0.0
 ) -> list[str]:
-    """Return the command line that prints frames of a clip's stretch of its raw, as pixels of a size.
+    """Return the command line that prints frames of a clip's interval as pixels of a size.
 
-    They are the samples; or, where intervals are given, those between their ends.
+    These are the samples; if intervals are given, the frames inside them.
     """
     origin = cut.origin(run_up)
     chain = [
         f"trim=start={decimal(cut.begin - origin)}:end={decimal(cut.ticked.end - origin)}",
         *_selected(cut, between, origin),
         f"scale={size[0]}:{size[1]}:flags=bilinear",
-        # The time stamp of each frame is printed before the frame is handed on.
+        # The timestamp of each frame is printed before the frame is passed on.
         f"settb={cut.time_base}",
         f"metadata=mode=add:key={MARK}:value=1",
         f"metadata=mode=print:key={MARK}:file='pipe\\:{TIMES}':direct=1",
@@ -87,9 +87,9 @@ def command(
 
 
 def opened(ffmpeg: Path, cut: Cut, run_up: float = 0.0) -> list[str]:
-    """Return the beginning of a command line: it decodes the video stream that the clip is cut from.
+    """Return the start of a command line that decodes the video stream of the clip.
 
-    Errors do not end it: whether damage concerns the clip is for the encoder to find out.
+    Errors do not end it: the encoder determines whether damage affects the clip.
     """
     return [
         str(ffmpeg), "-hide_banner", "-nostdin", "-nostats", "-v", "error",
@@ -101,10 +101,10 @@ def opened(ffmpeg: Path, cut: Cut, run_up: float = 0.0) -> list[str]:
 
 
 def _selected(cut: Cut, between: Sequence[Interval], origin: float) -> list[str]:
-    """Return the filter that selects the frames which are searched.
+    """Return the filter that selects the frames to search.
 
-    One sample lies in each of equal periods, at another place in each (see `JITTER`). The samples of a clip
-    are always the same.
+    There is one sample in each of equal periods, at another position in each (see `JITTER`). The samples of a
+    clip are always the same.
     """
     rate = cut.form.face_rate
     if between:
@@ -116,7 +116,7 @@ def _selected(cut: Cut, between: Sequence[Interval], origin: float) -> list[str]
         return [f"select='({within})*({apart})'"]
     if rate is None:
         return []
-    # A frame is on screen at its sample's time if it begins less than a frame earlier.
+    # A frame is on screen at the sample's time if it starts less than a frame duration earlier.
     step = cut.source.step if cut.source is not None else 0.0
     period = f"st(0,(t-({decimal(cut.begin - origin - _EARLY)}))*{rate});st(1,floor(ld(0)))"
     due = f"mod(ld(1)*ld(1)*{JITTER},1)-{decimal(step * rate)}"
@@ -125,7 +125,7 @@ def _selected(cut: Cut, between: Sequence[Interval], origin: float) -> list[str]
 
 
 def _begins(frame: Frame, source: Source) -> bool:
-    """Say whether a frame is the first one of a clip; the first ones are lost where no key frame is near."""
+    """Return whether a frame is the first one of a clip; the first ones are lost if no key frame is near."""
     return frame.second - source.first <= source.step / 2 + _EARLY
 
 
@@ -138,7 +138,7 @@ class Finder:
     guard: Guard = UNGUARDED
 
     async def ready(self) -> None:
-        """Look at one empty picture, so that what cannot work is found out before a download.
+        """Search one empty image, to detect a child that does not work before the first download.
 
         Raises `Failure` with ``tool_missing``.
         """
@@ -151,19 +151,19 @@ class Finder:
             raise Failure(os_errors.of_child(failure), words) from failure
 
     async def look(self, cut: Cut, size: tuple[int, int]) -> list[Frame]:
-        """Return the frames that were searched, with the faces in pixels of the raw.
+        """Return the frames that were searched, with face regions in pixels of the source video.
 
-        `size` is width and height of the raw. Where samples leave open whether a face has moved or another
-        one was cut to, the frames between them are searched too.
+        `size` is width and height of the source video. If samples do not show whether a face has moved or the
+        video has cut to another one, the frames between them are searched too.
 
-        This is what holds an encode token. Raises `Failure`: what ffmpeg's words mean,
+        The caller holds an encode token. Raises `Failure`: the reason that ffmpeg's message indicates,
         ``unsupported_source`` if no frame is decoded, ``tool_missing``, ``tool_failed``, ``timed_out``,
         ``stalled``.
         """
         frames = await self._look(cut, size)
         rate = cut.form.face_rate
         for _ in range(ROUNDS if rate is not None and rate < BETWEEN else 0):
-            # It takes a while for a long clip with many faces.
+            # This takes a while for a long clip with many faces.
             between = await run_sync(doubtful, frames)
             if not between:
                 break
@@ -177,7 +177,7 @@ class Finder:
         failed, tried = Failure(Reason.UNSUPPORTED_SOURCE, "no frame was decoded"), None
         for run_up in RUN_UPS if cut.source is not None else RUN_UPS[:1]:
             if cut.sought_from(run_up) == tried:
-                continue  # it was as early as can be
+                continue  # it already started at the beginning
             tried = cut.sought_from(run_up)
             try:
                 frames = await self._started(cut, size, between, run_up)
@@ -240,13 +240,13 @@ class Finder:
         return frames
 
     def versions(self) -> dict[str, str]:
-        """Return what is recorded of the detector: its version, and the beginning of its model's hash."""
+        """Return what is recorded about the detector: its version, and the start of its model's hash."""
         digest = atomic.sha256(self.model)
         return {"mediapipe": installed() or "unknown", "face_model": digest[:16]}
 
 
 async def finder(options: Options, tool: Path, guard: Guard) -> Finder | None:
-    """Return what finds faces, tried out, if they are wanted. Raises `Failure` with ``tool_missing``."""
+    """Return a tested face finder, or None if none is needed. Raises `Failure` with ``tool_missing``."""
     sign = look_at_tools(options)
     if sign is None:
         return None
@@ -258,7 +258,7 @@ async def finder(options: Options, tool: Path, guard: Guard) -> Finder | None:
 
 
 def look_at_tools(options: Options) -> CheckResult | None:
-    """Judge what is installed to find faces, if they are wanted."""
+    """Check the installed packages for face detection, if it is needed."""
     if options.crop is not Crop.FACE:
         return None
     fetches = options.face_model is None
@@ -266,7 +266,7 @@ def look_at_tools(options: Options) -> CheckResult | None:
 
 
 def installed() -> str | None:
-    """Return the version of MediaPipe, if it is installed."""
+    """Return the version of MediaPipe, or None if it is not installed."""
     try:
         return version("mediapipe")
     except PackageNotFoundError:

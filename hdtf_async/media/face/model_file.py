@@ -1,7 +1,7 @@
-"""The file of the model that finds faces: the user's own, or fetched once into the user's cache by pooch.
+"""The model file for face detection: given by the user, or downloaded once into the user's cache by pooch.
 
-Only a file with the known content is used of what was fetched. A child does it (`serve`): it waits for the
-network, and can be ended.
+A downloaded file is only used if its hash is the expected one. A child process downloads it (`serve`),
+because it can be terminated while it waits for the network.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from hdtf_async.process.guard import UNGUARDED, Guard
 
 NAME = "face_landmarker.task"
 HOME = f"https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/{NAME}"
-"""Where its makers keep it."""
+"""URL at which its authors publish it."""
 SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
 _DEADLINE = 300.0
 
 
 async def at_hand(given: Path | None, *, home: str = HOME, guard: Guard = UNGUARDED) -> Path:
-    """Return the model's file: the one that was given, the one in the cache, or the one fetched now.
+    """Return the path of the model file: the given one, the cached one, or one downloaded now.
 
     Raises `Failure` with ``tool_missing``.
     """
@@ -36,7 +36,7 @@ async def at_hand(given: Path | None, *, home: str = HOME, guard: Guard = UNGUAR
 
 
 async def cached() -> Path | None:
-    """Return the model's file if it is in the cache. Raises `Failure` with ``tool_failed``."""
+    """Return the path of the model file if it is cached. Raises `Failure` with ``tool_failed``."""
     path = await _asked([], UNGUARDED)
     return Path(path) if path else None
 
@@ -50,15 +50,15 @@ async def _asked(words: list[str], guard: Guard) -> str:
 
 
 def serve(*words: str) -> None:
-    """Print the path of the model in the cache; from the address that is told it is fetched if need be."""
-    import pooch  # noqa: PLC0415 - which only this child needs
+    """Print the path of the cached model; download it first if a URL is given and it is not cached."""
+    import pooch  # noqa: PLC0415 - needed only in this child
 
     cache, known = Path(pooch.os_cache("hdtf_async")), f"sha256:{SHA256}"
     path = cache / NAME
     if words:
         try:
             path = Path(pooch.retrieve(words[0], known, fname=NAME, path=cache))
-        except (OSError, ValueError) as error:  # no network, no room; another content
+        except (OSError, ValueError) as error:  # no network, disk full, or a wrong hash
             sys.exit(f"{type(error).__name__}: {error}")
     elif not path.is_file() or pooch.file_hash(str(path), alg="sha256") != SHA256:
         return

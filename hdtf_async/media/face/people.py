@@ -1,27 +1,30 @@
-"""Who is seen in the frames of a clip, from the regions that a detector found in some of them. Pure.
+"""Identify the people in the frames of a clip, from the regions that a detector found in some frames. Pure.
 
-The detector (`detector`) may miss a face in a frame, or see one in a curtain. So:
+The detector (`detector`) may miss a face in a frame, or find one in a curtain. Therefore:
 
-1. Regions of successive frames form one *track* if the centre moves by at most one side and the side
-   changes by at most a factor of two. Up to a second may lie between them, or five times the usual distance
-   of samples.
+1. Regions of successive frames form one *track* if the centre moves by at most one side and the side changes
+by at most a factor of two. They may be up to a second apart, or five times the usual distance of samples.
+
 2. A region of a track is an *outlier* if one of its edges is off a straight line through the same edge of
-   seven successive regions by more than a fifth of the face's side and three times the median deviation.
-   The line is robust (the median of medians of slopes). What recurs is no outlier: a place to which the face
-   comes at least twice, and in a tenth of the track.
-3. Tracks at the same place, one of which begins after the other has ended, are one *person*: a head that was
-   turned away, or a cut back to the same view. The centres (medians) have to be within one side. The sides
-   may differ by half, and by more where both tracks have a tenth of the frames, as after a zoom. Very short
-   tracks have to be nearly where the person was. Tracks at different places are different people: nothing
-   shows that they are the same.
-4. Who is in fewer than 3 frames, or in fewer than one in fifty, is dropped. (In a clip of five samples or
-   fewer it is half of them.)
+seven successive regions by more than a fifth of the face's side and three times the median deviation. The
+line is robust (the median of medians of slopes). A position to which the face returns is no outlier: at least
+twice, and in a tenth of the track.
+
+3. Tracks at the same position, one of which begins after the other has ended, are one *person*: a head that
+was turned away, or a cut back to the same view. The centres (medians) must be within one side. The sides may
+differ by half, and by more if both tracks have a tenth of the frames, as after a zoom. Very short tracks must
+be close to the person's position. Tracks at different positions are different people, because nothing shows
+that they are the same.
+
+4. A person in fewer than 3 frames, or in fewer than one in fifty, is dropped. (In a clip of five samples or
+fewer, in fewer than half of them.)
 
 The person of a clip is the one seen in most samples. If another person is seen together with that one in at
-least half of the samples, the one with the greater sum of sides is taken.
+least half of the samples, the one with the greater sum of sides is chosen.
 
-Between two samples a person may move by more than one side, or a cut may show another one; and an outlier may
-be a fast motion. `doubtful` returns the intervals where only the frames in between can tell.
+Between two samples a person may move by more than one side, or there may be a cut to another one; and an
+outlier may be a fast motion. `doubtful` returns the intervals in which the frames in between are needed to
+decide.
 """
 
 from __future__ import annotations
@@ -40,17 +43,17 @@ if TYPE_CHECKING:
 BETWEEN = 10.0
 """Frames per second that are searched in doubtful intervals.
 
-A head that moves by its own side in a tenth of a second is faster than anybody walks.
+A head that moves by its own side in a tenth of a second is faster than anyone walks.
 """
 ROUNDS = 2
-"""How often at most the frames of doubtful intervals are searched: what they show may be doubtful as well."""
+"""Maximum number of passes over doubtful intervals: frames in between may be doubtful as well."""
 _GAP_SECONDS, _GAP_SAMPLES = 1.0, 5
 _STEP, _GROWTH = 1.0, 2.0
 _LEAST_FRAMES, _LEAST_SHARE = 3, 1 / 50
 _REACH, _OFF, _DEVIATIONS = 3, 0.2, 3.0
 _ALIKE = 1.5
 _CONSTANT = 1 / 10
-"""Share of the frames from which on something counts as more than an accident."""
+"""Fraction of the frames from which on something does not count as an accident."""
 _TOGETHER = 1 / 2
 _CLOSE = 1.5
 """Distances of frames at the rate `BETWEEN` up to which no frame is searched between two others."""
@@ -59,7 +62,7 @@ _MOST_INTERVALS = 100
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """Where a face is in a frame, in pixels or as a share of its sides; it may extend beyond the frame."""
+    """Region of a face in a frame, in pixels or as fractions of its sides; it may extend beyond the frame."""
 
     left: float
     top: float
@@ -68,7 +71,7 @@ class Region:
 
     @property
     def edges(self) -> tuple[float, float, float, float]:
-        """All four."""
+        """Left, top, right and bottom."""
         return self.left, self.top, self.right, self.bottom
 
     @property
@@ -78,7 +81,7 @@ class Region:
 
     @property
     def centre(self) -> tuple[float, float]:
-        """Across and down."""
+        """Horizontal and vertical position."""
         return (self.left + self.right) / 2, (self.top + self.bottom) / 2
 
     def scaled(self, across: float, down: float) -> Region:
@@ -87,7 +90,7 @@ class Region:
 
 
 def overlap(one: Region, other: Region) -> float:
-    """Return the intersection of two regions over their union: 1 where they are the same."""
+    """Return the intersection of two regions divided by their union: 1 if they are equal."""
     across = min(one.right, other.right) - max(one.left, other.left)
     down = min(one.bottom, other.bottom) - max(one.top, other.top)
     common = max(0.0, across) * max(0.0, down)
@@ -100,15 +103,15 @@ class Frame:
     """A frame that was searched for faces."""
 
     second: float
-    """When it is on screen, from any zero."""
+    """Its display time, in seconds from an arbitrary zero."""
     faces: Sequence[Region]
     sampled: bool = True
-    """Whether it counts in shares; the frames of doubtful intervals do not."""
+    """Whether it counts in fractions; the frames of doubtful intervals do not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """The person of a clip. All counts are of samples."""
+    """The person of a clip. All counts are numbers of samples."""
 
     region: Region
     """All regions of the person merged, without outliers."""
@@ -117,7 +120,7 @@ class Person:
     kept: int
     """Samples whose region is no outlier."""
     people: int
-    """How many people were seen in at least a tenth of the samples, this one included."""
+    """Number of people seen in at least a tenth of the samples, including this one."""
 
 
 @dataclass(slots=True)
@@ -125,7 +128,7 @@ class _Track:
     """A face in successive frames."""
 
     places: dict[int, Region] = field(default_factory=dict)
-    """Number of the frame to the region there, in order."""
+    """Frame number to the region in that frame, in order."""
     outliers: set[int] = field(default_factory=set)
 
     @property
@@ -159,10 +162,10 @@ class _Track:
         return step / large if step <= _STEP * large else None
 
     def is_at_place_of(self, other: _Track, least: int, constant: float) -> bool:
-        """Say whether two tracks, at different times, can be the same person.
+        """Return whether two tracks, at different times, can be the same person.
 
-        Where one has fewer than `least` regions, the other has to have nearly the same ones. Where one has
-        fewer than `constant`, they have to have about the same size.
+        If one has fewer than `least` regions, the other must have nearly the same ones. If one has fewer than
+        `constant`, they must have about the same size.
         """
         mine, theirs = self.kept.values(), other.kept.values()
         shorter = min(len(mine), len(theirs))
@@ -173,7 +176,7 @@ class _Track:
         return alike and _distance(self.centre, other.centre) <= _STEP * large
 
     def mark_outliers(self, seconds: Sequence[float]) -> None:
-        """Mark the regions that neither their neighbours nor a return to the same place confirm."""
+        """Mark the regions that neither their neighbours nor a return to the same position confirm."""
         tolerated = _OFF * self.side
         recurring: dict[int, bool] = {}
         for _ in range(_REACH):  # of three outliers among seven regions at least one is found each time
@@ -187,11 +190,11 @@ class _Track:
             if not found:
                 break
             self.outliers |= found
-        if len(self.outliers) > len(self.places) / 2:  # then nothing says which of them are right
+        if len(self.outliers) > len(self.places) / 2:  # then it is unknown which of them are right
             self.outliers.clear()
 
     def _recurs(self, region: Region, tolerated: float) -> bool:
-        """Say whether the face was at this place at least twice, and in a tenth of the track."""
+        """Return whether the face was at this position at least twice, and in a tenth of the track."""
         near = [
             place for place, other in enumerate(self.places.values()) if _is_near(region, other, tolerated)
         ]
@@ -202,7 +205,7 @@ class _Track:
 def find(frames: Sequence[Frame]) -> Person | None:
     """Return the person of a clip; None if no face was found often enough.
 
-    The regions are in pixels, or in another unit that is the same across and down.
+    The regions are in pixels, or in another unit that is the same in both directions.
     """
     samples = {number for number, frame in enumerate(frames) if frame.sampled}
     people = [{number: track for track in tracks for number in track.places} for tracks in _people(frames)]
@@ -228,11 +231,12 @@ def find(frames: Sequence[Frame]) -> Person | None:
 
 
 def doubtful(frames: Sequence[Frame]) -> list[Interval]:
-    """Return the intervals between frames in which more of them tell what these leave open.
+    """Return the intervals in which frames between the given ones are needed.
 
     A face of one sample is missing in the next one, which has another of a similar size: it may have moved
-    far, or a cut shows another one. Where a face of at least that size is in both at the same place, nothing
-    depends on it. Around an outlier, the frames beside it have the face at the same place if it was there.
+    far, or there was a cut. If both samples also have a face of at least that size at the same position, the
+    answer does not matter. Around an outlier, the frames next to it show whether the face was at that
+    position.
     """
     tracks = _tracks(frames)
     seconds = [frame.second for frame in frames]
@@ -261,7 +265,7 @@ def doubtful(frames: Sequence[Frame]) -> list[Interval]:
 
 
 def _is_near(one: Region, other: Region, tolerated: float) -> bool:
-    """Say whether no edge of two regions is further apart than is tolerated."""
+    """Return whether all edges of two regions are within the tolerance."""
     return (
         abs(one.left - other.left) <= tolerated
         and abs(one.top - other.top) <= tolerated
@@ -277,7 +281,7 @@ def _distance(one: tuple[float, float], other: tuple[float, float]) -> float:
 def _stands_out(
     own: int, places: Sequence[tuple[int, Region]], seconds: Sequence[float], tolerated: float
 ) -> bool:
-    """Say whether an edge of a region is off the line through that edge of the regions around it."""
+    """Return whether an edge of a region is off the line through that edge of the regions around it."""
     first = max(0, min(own - _REACH, len(places) - 2 * _REACH - 1))
     near = places[first : first + 2 * _REACH + 1]
     times = [seconds[number] for number, _ in near]

@@ -1,7 +1,7 @@
-"""Which square is cut out around the face of a clip, and how much of the clip it shows. Pure.
+"""Compute the square window around the face of a clip, and how much of the clip it covers. Pure.
 
-The second of the two ways to crop that the authors of HDTF describe: the facial regions of all frames are
-merged, made square and enlarged. Whose regions are merged is decided in `people`.
+This is the second of the two crops that the authors of HDTF describe: the facial regions of all frames are
+merged, made square and enlarged. `people` decides whose regions are merged.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Frame", "Region", "find", "inside", "overlap", "place", "plan_window"]
 _LEAST_SHARE = 0.5
-"""Of the samples: the person has to be seen in so many."""
+"""Minimum fraction of the samples in which the person must be seen."""
 _ROUNDING = 2.0
-"""Pixels by which a window may be smaller than what it was made for: its edges are even numbers."""
+"""Pixels by which a window may be smaller than computed: its edges are even numbers."""
 
 
 def place(region: Region, zoom: float, margin: float, width: int, height: int) -> Box:
-    """Return the square around a merged region, enlarged, in a raw of ``width`` x ``height`` pixels.
+    """Return the square around a merged region, enlarged, in a source video of ``width`` x ``height`` pixels.
 
-    The side is the region's longer one, widened by the margin to each side and multiplied by the zoom,
-    rounded down to an even number. Where the square leaves the frame it is shifted, and made smaller only
-    where it is larger than the frame.
+    The side is the region's longer one, widened by the margin on each side and multiplied by the zoom,
+    rounded down to an even number. A square that extends beyond the frame is shifted, and reduced only if it
+    is larger than the frame.
     """
     wanted = region.side * (1 + 2 * margin) * zoom
     side = max(2, min(2 * int(wanted / 2), width - width % 2, height - height % 2))
@@ -42,9 +42,9 @@ def place(region: Region, zoom: float, margin: float, width: int, height: int) -
 
 
 def inside(frames: Sequence[Frame], box: Box, width: int, height: int) -> int:
-    """Return in how many samples a face lies wholly inside a box.
+    """Return the number of samples in which a face is entirely inside a box.
 
-    What of a face is outside of the frame of ``width`` x ``height`` pixels does not count.
+    Parts of a face outside the frame of ``width`` x ``height`` pixels do not count.
     """
 
     def holds(face: Region) -> bool:
@@ -61,9 +61,9 @@ def inside(frames: Sequence[Frame], box: Box, width: int, height: int) -> int:
 def plan_window(
     clip: Clip, frames: Sequence[Frame], size: tuple[int, int], form: Form
 ) -> tuple[Box, dict[str, Any]]:
-    """Decide which box is cut out of frames of a size, and return it with what the metadata record.
+    """Return the box to cut out of frames of a size, and what the metadata record about it.
 
-    A clip without a zoom in the table has 1. Raises `Failure`: ``no_face``; where the published box is the
+    A clip without a zoom in the table has 1. Raises `Failure`: ``no_face``; if the published box is the
     fallback, ``box_does_not_fit`` and ``height_unknown``.
     """
     width, height = size

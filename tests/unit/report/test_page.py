@@ -34,11 +34,11 @@ from hdtf_async.core.events import (
 )
 from hdtf_async.core.exceptions import StoreError
 from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.tally import Outcome, Span
 from hdtf_async.media import thumbnails
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.output import directory as store
 from hdtf_async.report import charts, content, history, page
-from hdtf_async.report.history import Course, Span
 from hdtf_async.report.result import Report
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ STORY = [
 def seconds(spans: list[Span]) -> list[tuple[str, float, float, str, str]]:
     """Return spans with their times counted from the first second."""
     return [
-        (span.subject, span.begun - 1_700_000_000, span.ended - 1_700_000_000, span.course, span.words)
+        (span.subject, span.begun - 1_700_000_000, span.ended - 1_700_000_000, span.outcome, span.reason)
         for span in spans
     ]
 
@@ -111,9 +111,9 @@ def test_what_has_not_ended_lasts_until_now_or_was_cut_off() -> None:
     """A run that goes on, and the same after it was killed; one before it ends where it was last heard of."""
     records = [*STORY[:7], told(100, "run"), *[told(101, "download_started", video="RD_C")]]
     killed, newest = history.runs(records, now=1_700_000_150.0)
-    assert seconds(killed.encodes) == [("RD_A_000", 5.5, 6, Course.OPEN, "")]
-    assert seconds(newest.downloads) == [("RD_C", 101, 150, Course.OPEN, "")]
-    assert seconds(history.runs(records)[1].downloads) == [("RD_C", 101, 101, Course.OPEN, "")]
+    assert seconds(killed.encodes) == [("RD_A_000", 5.5, 6, Outcome.OPEN, "")]
+    assert seconds(newest.downloads) == [("RD_C", 101, 150, Outcome.OPEN, "")]
+    assert seconds(history.runs(records)[1].downloads) == [("RD_C", 101, 101, Outcome.OPEN, "")]
 
 
 def test_an_encode_that_is_tried_again_has_a_bar_for_each_try() -> None:
@@ -386,7 +386,7 @@ class Clock:
         """Let a report take events at their time."""
         for second, event in events:
             self.now = second
-            report.take(event)
+            report.add(event)
 
 
 def test_the_report_of_a_run_tells_how_long_both_lanes_were_at_work(monkeypatch: pytest.MonkeyPatch) -> None:

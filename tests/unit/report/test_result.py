@@ -10,5 +10,5 @@ async def test_only_videos_from_youtube_are_counted_as_downloaded() -> None:
     """Those that were kept from before, and the user's own, took no bandwidth."""
     report = Report()
     for number, origin in enumerate(("kept", "youtube", "user", "youtube")):
-        report.take(RawReady(f"RD_V{number}", origin, 10**number, 1.0))
+        report.add(RawReady(f"RD_V{number}", origin, 10**number, 1.0))
     assert report.raw_bytes == 10 + 1000

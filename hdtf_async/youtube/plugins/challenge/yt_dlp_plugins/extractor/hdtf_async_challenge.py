@@ -1,9 +1,9 @@
-"""A yt-dlp plugin: solves a synthetic JavaScript challenge with what yt-dlp would use for YouTube's.
+"""A yt-dlp plugin: solves a synthetic JavaScript challenge in the same way as YouTube's.
 
 yt-dlp loads it in its own process (``--plugin-dirs``); nothing in `hdtf_async` imports it. So the challenge
 is solved by the runtime, the solver scripts and the options that a download would have. It makes no request.
 
-yt-dlp promises no stable interface for this: where it has changed, the answer has an ``error``.
+yt-dlp guarantees no stable interface for this: if it has changed, the result has an ``error``.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ s&&u.set(k,encodeURIComponent(decodeURIComponent(s).split("").reverse().join("")
 g.config={signatureTimestamp:20000};
 })(_yt_player);
 """
-"""A player script of our own, in the form in which the solver expects YouTube's."""
+"""A synthetic player script, in the format that the solver expects from YouTube."""
 PLAYER_URL = "https://www.youtube.com/s/player/5e1f7e57/player_ias.vflset/en_US/base.js"
 N, N_SOLVED = "0123456789abcdef", "fedcba9876543210n"
 SIGNATURE, SIGNATURE_SOLVED = "abcdefghijklmnop", "ponmlkjihgfedcba"
 
 
 class HdtfAsyncChallengeIE(InfoExtractor):  # type: ignore[misc]
-    """Answers the address ``hdtf-async-challenge:test`` with what came of the challenge."""
+    """Extracts the URL ``hdtf-async-challenge:test``, with the result of the challenge."""
 
     IE_DESC = False
     _VALID_URL = r"hdtf-async-challenge:(?P<id>test)"
@@ -45,7 +45,7 @@ class HdtfAsyncChallengeIE(InfoExtractor):  # type: ignore[misc]
         return {"_type": "playlist", "id": self._match_id(url), "entries": [], "hdtf_async": found}
 
     def _solve(self) -> dict[str, Any]:
-        # Not at the top: where one of these is missing, that is an answer and no plugin that fails to load.
+        # Imported here, because a missing name must become an answer instead of a plugin that fails to load.
         from yt_dlp.extractor.youtube.jsc._director import (
             initialize_jsc_director,
         )
@@ -70,7 +70,7 @@ class HdtfAsyncChallengeIE(InfoExtractor):  # type: ignore[misc]
             "runtimes": sorted(self._runtimes()),
             "failed": [],
         }
-        # One by one, in yt-dlp's order, so that it is known which one has solved it.
+        # One by one, in yt-dlp's order, to find out which one has solved it.
         for provider in [*director._get_providers(requests)]:
             name = _with_version(provider)
             director.providers = {provider.PROVIDER_KEY: provider}
@@ -103,7 +103,7 @@ def _with_version(provider: Any) -> str:  # noqa: ANN401
 
 
 def _error(provider: Any) -> str | None:  # noqa: ANN401
-    """Return why a runtime cannot run the simplest script; empty where it can, None where that is not known.
+    """Return why a runtime cannot run the simplest script; empty if it can, None if unknown.
 
     A solver that does not accept the player script above says nothing about YouTube's.
     """

@@ -1,0 +1,150 @@
+"""The counts of a run, from its events alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hdtf_async.core.events import (
+    ClipChecked,
+    ClipDone,
+    ClipFailed,
+    ClipRetrying,
+    Downloaded,
+    DownloadProgress,
+    DownloadStarted,
+    EncodeProgress,
+    EncodeStarted,
+    LaneClosed,
+    LaneOpened,
+    RawReady,
+    Retrying,
+    RunStarted,
+    VideoAsked,
+    VideoFailed,
+    VideoUnconfirmed,
+)
+from hdtf_async.core.failures import Reason
+from hdtf_async.core.tally import Outcome, Span, Tally
+
+if TYPE_CHECKING:
+    from hdtf_async.core.events import Event
+
+STARTED = RunStarted(
+    videos=3, clips=4, clip_seconds=60.0, there=0, downloads=2, encodes=1, least_bytes=900, pace=0.0
+)
+
+
+def counted(*events: tuple[float, Event]) -> tuple[Tally, list[Span]]:
+    """Return the counts after these events, each at its time, and the attempts that they ended."""
+    tally = Tally()
+    spans = [tally.add(event, at) for at, event in ((0.0, STARTED), *events)]
+    return tally, [span for span in spans if span is not None]
+
+
+def test_clips_are_counted_by_outcome() -> None:
+    """With their durations and sizes; a clip that never began counts as long as the average."""
+    tally, spans = counted(
+        (1, EncodeStarted("A_000", 20.0)), (5, ClipDone("A_000", "A_000.mp4", 19.5, 99, 3.5, 0.5)),
+        (6, EncodeStarted("A_001", 8.0)), (7, EncodeProgress("A_001", 4.0)),
+        (8, ClipFailed("A_001", Reason.CLIP_WRONG, "", with_video=False)),
+        (9, ClipFailed("B_000", Reason.PRIVATE, "", with_video=True)),
+        (9, EncodeProgress("A_001", 5.0)),  # a slow reader gets it late
+    )  # fmt: skip
+    assert (tally.done, tally.failed) == (["A_000"], {"A_001": Reason.CLIP_WRONG, "B_000": Reason.PRIVATE})
+    assert (tally.clip_seconds, tally.clip_bytes, tally.took_seconds) == (19.5, 99, 3.5)
+    assert (tally.clips_over, tally.failed_seconds, tally.seconds_so_far) == (3, 8.0 + 15.0, 19.5)
+    assert (tally.encodes.running, tally.encodes.held_seconds, tally.encodes.first) == ({}, 6, 1)
+    assert spans == [Span("A_000", 1, 5), Span("A_001", 6, 8, Outcome.FAILED, "clip_wrong")]
+
+
+def test_videos_are_over_when_they_are_ready_or_failed() -> None:
+    """Their weight is the least size that was expected, or the average without a download."""
+    tally, _ = counted(
+        (1, DownloadStarted("A", "a", 1, 500)), (2, DownloadProgress("A", 400, 1000, 200.0)),
+        (3, Downloaded("A", 2.0)), (4, RawReady("A", "youtube", 1000, 3.0)),
+        (5, RawReady("B", "kept", 70, 0.1)),
+    )  # fmt: skip
+    assert (tally.videos_over, tally.videos_downloaded, tally.weight_over) == (2, 1, 500 + 300)
+    assert (tally.raw_bytes, tally.bytes_so_far) == (1000, 1000)
+    tally.add(VideoFailed("C", "c", Reason.PRIVATE, "", 1), 6)
+    tally.add(RawReady("B", "youtube", 30, 1.0), 7)
+    assert tally.videos_over == 3, "no more than all of them, if one is over twice"
+    assert tally.raw_bytes == 1030
+
+
+def test_a_download_counts_while_its_file_is_checked() -> None:
+    """It holds no token any more, but its bytes are there."""
+    tally, spans = counted(
+        (1, DownloadStarted("A", "a", 1, 500)), (2, DownloadProgress("A", 400, 1000, 200.0)),
+        (2, DownloadStarted("B", "b", 1, 300)), (2, DownloadProgress("B", 50, None, None)),
+    )  # fmt: skip
+    assert {name: each.fraction for name, each in tally.downloads.running.items()} == {"A": 0.4, "B": 0.0}
+    assert (tally.bytes_so_far, tally.speed) == (450, 200.0)
+    tally.add(Downloaded("A", 2.0), 3)
+    assert (tally.speed, tally.bytes_so_far, tally.checking["A"].fraction) == (0.0, 450, 1.0)
+    assert (spans, tally.downloads.held_seconds) == ([], 2)
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        (RawReady("A", "youtube", 9, 1.0), (Outcome.DONE, "")),
+        (VideoAsked("A", "a", "137", 720, at_reference=True), (Outcome.DONE, "")),
+        (VideoFailed("A", "a", Reason.PRIVATE, "", 1), (Outcome.FAILED, "private")),
+        (Retrying("A", Reason.NETWORK, "", 10.0, 1), (Outcome.AGAIN, "network")),
+        (VideoUnconfirmed("A", "a", ""), (Outcome.FAILED, "unavailable")),
+    ],
+)
+@pytest.mark.parametrize("complete", [False, True])
+def test_an_attempt_at_a_download_ends_with_its_outcome(
+    event: Event, expected: tuple[Outcome, str], complete: bool
+) -> None:
+    """Its time ends with the download, also where the check of the file decides afterwards."""
+    tally, _ = counted((1, DownloadStarted("A", "a", 1, 5)), *([(3.0, Downloaded("A", 2.0))] * complete))
+    assert tally.add(event, 4) == Span("A", 1, 3 if complete else 4, *expected)
+    assert (tally.downloads.running, tally.checking) == ({}, {})
+    assert tally.add(event, 5) is None, "there is no attempt any more"
+
+
+def test_a_download_may_begin_again_while_its_file_is_checked() -> None:
+    """As when the worker of a cluster is lost that checks it."""
+    tally, _ = counted((1, DownloadStarted("A", "a", 1, 5)), (3, Downloaded("A", 2.0)))
+    assert tally.add(DownloadStarted("A", "a", 1, 5), 9) == Span("A", 1, 3)
+    assert (list(tally.downloads.running), tally.checking) == (["A"], {})
+
+
+def test_both_lanes_are_timed() -> None:
+    """Overlapping downloads count once; the wait before a retry does not count."""
+    tally, _ = counted(
+        (101, DownloadStarted("A", "a", 1, 0)), (103, DownloadStarted("B", "b", 1, 0)),
+        (105, Downloaded("A", 4.0)), (106, RawReady("A", "youtube", 9, 5.0)),
+        (107, EncodeStarted("A_000", 10.0)), (109, VideoFailed("B", "b", Reason.PRIVATE, "", 1)),
+        (112, ClipRetrying("A_000", Reason.ENCODE_STALLED, "", 10.0, 1)),
+        (122, EncodeStarted("A_000", 10.0)), (124, ClipDone("A_000", "A_000.mp4", 10.0, 5, 2.0, 0.0)),
+    )  # fmt: skip
+    assert (tally.downloads.busy_seconds, tally.encodes.busy_seconds, tally.overlap_seconds) == (8, 7, 2)
+    assert (tally.downloads.held_seconds, tally.encodes.held_seconds) == (4 + 6, 5 + 2)
+
+
+def test_the_network_lane_is_closed_until_it_opens() -> None:
+    """The event says why and for how long."""
+    closed = LaneClosed(Reason.REFUSED, "", 600.0, 0)
+    tally, _ = counted((10, closed))
+    assert (tally.closed, tally.closed_at) == (closed, 10)
+    again = LaneClosed(Reason.REFUSED, "", 1200.0, 1)
+    tally.add(again, 610)
+    assert (tally.closed, tally.closed_since, tally.closed_at) == (again, 10, 610)
+    tally.add(LaneOpened(600.0), 1810)
+    assert tally.closed is None
+
+
+def test_a_repair_counts_its_clips_anew() -> None:
+    """It starts a run after the check, whose counts are over then."""
+    tally, _ = counted(
+        (1, ClipChecked("A_000", 5.0, whole=True)), (2, ClipChecked("A_001", 7.0, whole=False))
+    )
+    assert (tally.clips_over, tally.checked_seconds, tally.differing) == (2, 12.0, 1)
+    tally.add(STARTED, 3)
+    assert (tally.clips_over, tally.checked_seconds, tally.differing) == (0, 0.0, 0)
