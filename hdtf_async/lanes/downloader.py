@@ -138,8 +138,9 @@ class Downloader:
             wanted = self._wanted(work, choice)
             self._tell_chosen(work, choice)
             arrived: dict[str, Path] = {}
-            for name, rendition in wanted.items():
-                arrived[name] = await self._fetch(work, info, name, rendition, directory, turn)
+            async with turn.transfer():
+                for name, rendition in wanted.items():
+                    arrived[name] = await self._fetch(work, info, name, rendition, directory, turn)
         except Failure as failure:
             if failure.reason is Reason.FORBIDDEN and not failure.advanced and name:
                 self._forbidding.setdefault(wanted[name].source, Counter())[work.youtube_id] += 1
@@ -238,10 +239,15 @@ class Downloader:
         least = work.least_bytes if name == PICTURE else 0
         await self._reserve(work, max(0, (rendition.size or least) - had))
 
+        reported = had
+
         def on_progress(progress: ytdlp.Progress) -> None:
+            nonlocal reported
             if progress.bytes > had:
                 turn.answered()
             total = progress.total or rendition.size
+            turn.received(progress.bytes - reported, None if total is None else total - progress.bytes)
+            reported = progress.bytes
             self._still_to_come[work.stem] = max(0, (total or least) - progress.bytes)
             self._events.emit(DownloadProgress(work.stem, progress.bytes, total, progress.speed))
 

@@ -15,6 +15,9 @@ Without a pace, no more of them ask at once than there are encode tokens: what a
 start, so that eight which start together would begin their transfers late and end them together, with nothing
 to cut until then. But nobody waits long for those before: a pace of `LONGEST_ASK` is as good.
 
+A video that YouTube has answered for begins its transfer when the line has room for one more
+(`limits.TransferLimiter`), and no more are asked for while as many wait for that as there are encode tokens.
+
 With or without a pace, no more of them ask at once than the memory has room for (`asks_that_fit`), however
 long one waits: a child that the kernel kills for want of memory takes its video with it.
 
@@ -36,9 +39,11 @@ from hdtf_async.lanes.streaks import Streaks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
+    from contextlib import AbstractAsyncContextManager
 
     from hdtf_async.core.events import EventBus
     from hdtf_async.core.failures import Failure
+    from hdtf_async.lanes.limits import TransferLimiter
 
 PROBES = 3
 """Refused probes after which the lane is closed for good."""
@@ -71,6 +76,14 @@ class Permit:
         """Why the lane is closed, where this attempt is the probe."""
         self.on_available: Callable[[], None] = lambda: None
         """Is called when YouTube offers the video."""
+
+    def transfer(self) -> AbstractAsyncContextManager[None]:
+        """Wait until one more download may transfer its files, and hold its place."""
+        return self._entrance.transfer(self)
+
+    def received(self, count: int, left: int | None) -> None:
+        """Take in that so many bytes have arrived, and how many are still to come where that is known."""
+        self._entrance.received(self, count, left)
 
     def unreached(self) -> None:
         """Take in that the attempt did not reach YouTube: the next one need not keep the pace."""
@@ -107,10 +120,12 @@ class Throttle:
         events: EventBus,
         earlier: Iterable[float] = (),
         most_asking: float = math.inf,
+        transfers: TransferLimiter | None = None,
     ) -> None:
         """Make an open lane.
 
-        `earlier` are the times, on the loop's clock, at which a census asked YouTube before this run.
+        `earlier` are the times, on the loop's clock, at which a census asked YouTube before this run. Without
+        `transfers`, all who have an answer may transfer at once.
         """
         self.over: Failure | None = None
         """Why nobody is let in any more, unless the run was asked to end."""
@@ -119,6 +134,9 @@ class Throttle:
         self._network = network
         self._encodes = encodes
         self._most_asking = most_asking
+        self._transfers = transfers
+        self._prepared = 0
+        """Those who have an answer, and wait until they may transfer."""
         self._pace = pace
         self._first_cool_down = self._cool_down = cool_down
         self._events = events
@@ -212,14 +230,36 @@ class Throttle:
                     self._probe = None
                     self._changed()
 
+    @asynccontextmanager
+    async def transfer(self, turn: Permit) -> AsyncIterator[None]:
+        """Wait until one more may transfer, then count it. The probe never waits: everybody waits for it."""
+        if self._transfers is None:
+            yield
+            return
+        if turn.probed is None and not self._transfers.allows():
+            self._asked(turn)
+            self._prepared += 1
+            try:
+                await self._transfers.wait()
+            finally:
+                self._prepared -= 1
+                self._changed()
+        with self._transfers.running(turn):
+            yield
+
+    def received(self, turn: Permit, count: int, left: int | None) -> None:
+        """Take in that so many bytes have arrived for an attempt, and how many are still to come."""
+        if self._transfers is not None:
+            self._transfers.received(turn, count, left)
+
     async def _enter(self) -> Permit | None:
         # One at a time waits for the pace and then for a token, so that tokens which become free at the
         # same moment do not lead to a burst of starts, and who waits for the pace holds no token.
         async with self._one:
             while not self._ended:
                 with anyio.CancelScope() as self._waiting:
-                    if self._probe is not None or len(self._asking) >= self._most_asking:
-                        await anyio.sleep_forever()  # until there is an answer
+                    if self._probe is not None or len(self._asking) >= self._most_asking or self._is_ahead:
+                        await anyio.sleep_forever()  # until there is an answer, or one may transfer
                     wait = max(self._pace, LONGEST_ASK) if self._others_ask else self._pace
                     await anyio.sleep_until(max(self._begun + wait, self._opens, self._hour_allows()))
                     await self._network.acquire()
@@ -262,6 +302,11 @@ class Throttle:
     def _others_ask(self) -> bool:
         """Whether those who were let in and have no answer yet keep the CPUs busy."""
         return len(self._asking) >= self._encodes.total_tokens
+
+    @property
+    def _is_ahead(self) -> bool:
+        """Whether enough of them have an answer already: an address is valid for a few hours only."""
+        return self._prepared >= self._encodes.total_tokens
 
     def _changed(self) -> None:
         """Let whoever waits look again at what it has to wait for."""

@@ -24,7 +24,7 @@ from hdtf_async.core.steps import steps
 from hdtf_async.core.system import own_version
 from hdtf_async.lanes.downloader import Downloader
 from hdtf_async.lanes.encoder import Encoder
-from hdtf_async.lanes.limits import backoff
+from hdtf_async.lanes.limits import TransferLimiter, backoff
 from hdtf_async.lanes.pipeline import Pipeline
 from hdtf_async.lanes.throttle import HOUR, Throttle, asks_that_fit
 from hdtf_async.media import ffmpeg
@@ -174,6 +174,8 @@ def entrance_for(options: Options, lanes: Lanes, known: JournalIndex, events: Ev
         lanes.network, lanes.encodes, pace=options.pace, cool_down=options.cool_down, events=events,
         earlier=[anyio.current_time() - seconds for seconds in ago],
         most_asking=asks_that_fit(available_memory()),
+        # With a limit of bytes a second each download is told its part of it.
+        transfers=TransferLimiter(lanes.encodes.total_tokens) if options.limit_rate is None else None,
     )  # fmt: skip
 
 
