@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 GROWS = 0.25
 """Part of the mean rate of those before that each further download has to add to the total."""
-GROWS_IN_FULL = 0.6
+GROWS_IN_FULL = 0.8
 """Part from which on the line is not taken for the limit at all."""
 CHANGES = 0.25
 """Part by which the throughput has to differ, twice in a row, to be taken for another line."""
@@ -111,10 +111,12 @@ class DownloadWidth:
     def _compare_with(self, found: Measured) -> None:
         self._base = found
         if self._phase is _Phase.GROWING:
-            self.limit = max(self.limit, round(found.transfers) + 1)
+            self.limit = max(self.limit, round(found.transfers) + max(1, round(found.transfers) // 2))
 
     def _grow(self, found: Measured, base: Measured, now: float) -> None:
-        if found.transfers < base.transfers:
+        has_fallen = found.rate < (1 - CHANGES) * base.rate
+        if found.transfers < base.transfers or has_fallen:
+            self._has_fallen |= has_fallen
             self._compare_with(found)
             return
         gain = _gain(base, found)
@@ -152,7 +154,8 @@ class DownloadWidth:
             held.odd = 0
             held.rate += (found.rate - held.rate) / 5
         has_changed = abs(held.odd) > 1
-        if has_changed or now >= held.until:
+        has_more = found.transfers > self.limit + _HALF  # which bring no more, as far as is known
+        if has_changed or (now >= held.until and not has_more):
             self._wait = SOON if has_changed else min(LATER, 2 * self._wait)
             self._has_fallen = held.odd < -1
             self._phase, self._base, self.limit = _Phase.GROWING, found, round(found.transfers) + 1
