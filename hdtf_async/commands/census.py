@@ -44,7 +44,7 @@ from hdtf_async.youtube.javascript import JavaScript, private_cache
 from hdtf_async.youtube.ytdlp import SAMPLE, YtDlp
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
     from os import PathLike
 
@@ -247,6 +247,9 @@ class _Asking:
 
     async def let_go(self, work: VideoJob, *, keep: bool) -> None:
         pass
+
+    def estimate(self, _clip: Clip, _raw: None) -> Callable[[], float]:
+        return lambda: 0.0
 
     async def cut(self, clip: Clip, raw: None) -> None:
         pass

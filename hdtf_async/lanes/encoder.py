@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import wave
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -17,13 +18,14 @@ from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Box, Crop, Deinterlace, Hdr, Interval
 from hdtf_async.dataset import geometry
 from hdtf_async.dataset.plan import fingerprint, row
+from hdtf_async.lanes.order import EncodeCosts, Workload
 from hdtf_async.media import ffmpeg, interlace
 from hdtf_async.media.face.window import plan_window
 from hdtf_async.process.guard import UNGUARDED, Guard
 from hdtf_async.youtube import tracks
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from hdtf_async.core.events import EventBus
@@ -73,6 +75,16 @@ class Encoder:
     guard: Guard = UNGUARDED
     finder: Finder | None = None
     """Needed where the form crops to the face."""
+    costs: EncodeCosts = field(default_factory=EncodeCosts)
+    """What clips have taken in this run."""
+
+    def estimate(self, clip: Clip, raw: Raw) -> Callable[[], float]:
+        """Return what estimates the seconds that a clip takes; 0 where it cannot be made."""
+        try:
+            work = _workload(plan_cut(clip, raw, self.form))
+        except Failure:
+            work = Workload(0, 0)
+        return partial(self.costs.expected, work)
 
     async def cut(self, clip: Clip, raw: Raw) -> None:
         """Encode, check, publish and record one clip, in this order.
@@ -121,6 +133,7 @@ class Encoder:
             await self.store.publish_beside(wav if beside else None, clip)
             await self.store.publish(temporary, final)
         took = anyio.current_time() - begun
+        self.costs.learn(_workload(wanted), took)
         metadata = (
             self._metadata(clip, raw, wanted, facts)
             | face
@@ -299,6 +312,13 @@ def plan_cut(clip: Clip, raw: Raw, form: Form) -> ffmpeg.Cut:
         sound=sound,
         suspect=facts.suspect,
     )
+
+
+def _workload(cut: ffmpeg.Cut) -> Workload:
+    """Return how many pixels are decoded and encoded for a clip."""
+    width, height = cut.looked_at or (cut.width, cut.height)
+    frames = cut.frames if cut.source is None else cut.source.frames
+    return Workload(frames * width * height, cut.frames * cut.width * cut.height)
 
 
 def _inside(clip: Clip, facts: MediaInfo, shown: Shown) -> Interval:

@@ -82,6 +82,9 @@ class Fetching(Protocol[A, R]):
 class Cutting(Protocol[R_contra]):
     """What the encode lane does with one clip; `cut.Cutter` is the real one."""
 
+    def estimate(self, clip: Clip, raw: R_contra) -> Callable[[], float]:
+        """Return what estimates the seconds that a clip takes, from what is known when it is called."""
+
     async def cut(self, clip: Clip, raw: R_contra) -> None:
         """Encode, check, publish and record one clip."""
 
@@ -234,7 +237,7 @@ class Pipeline(Generic[A, R]):
         return verdict
 
     async def cut_all(self, work: VideoJob, raw: R) -> None:
-        """Make all clips of a video, as the encode lane has room for them."""
+        """Make all clips of a video, as the encode lane has room for them: long ones first."""
         came: dict[Clip, Failure | None] = {}
         async with anyio.create_task_group() as clips:
             for clip in work.clips:
@@ -249,16 +252,16 @@ class Pipeline(Generic[A, R]):
     async def one_clip(self, work: VideoJob, clip: Clip, raw: R, came: dict[Clip, Failure | None]) -> None:
         """Make one clip, as often as the table says, and note what came of it."""
         attempt = 0
-        while await self._encode_token():
+        while (token := await self._encode_token(clip, raw)) is not None:
             attempt += 1
-            came[clip] = failed = await self.encode(clip, raw)
+            came[clip] = failed = await self.encode(clip, raw, token)
             if failed is None or not await self._is_tried_again(clip, failed, attempt):
                 break
         failed = came.get(clip)
         if failed is not None and not _is_unread(failed):
             await self.clips_failed(replace(work, clips=(clip,)), failed)
 
-    async def encode(self, clip: Clip, raw: R) -> Failure | None:
+    async def encode(self, clip: Clip, raw: R, token: object) -> Failure | None:
         """Make one clip under the encode token that is held, and release it; return why it failed."""
         self._encoding += 1
         try:
@@ -268,7 +271,7 @@ class Pipeline(Generic[A, R]):
             return Failure(Reason.ENCODE_STALLED, failure.words) if _hangs(failure) else failure
         finally:
             self._encoding -= 1
-            self._lanes.encodes.release()
+            self._lanes.waiting.release(token)
         return None
 
     async def _is_tried_again(self, clip: Clip, failed: Failure, attempt: int) -> bool:
@@ -392,11 +395,10 @@ class Pipeline(Generic[A, R]):
         finally:
             self._interruptible.discard(scope)
 
-    async def _encode_token(self) -> bool:
+    async def _encode_token(self, clip: Clip, raw: R) -> object | None:
         with anyio.CancelScope() as scope, self._until_wind_down(scope):
-            await self._lanes.encodes.acquire()
-            return True
-        return False
+            return await self._lanes.waiting.acquire(self._cutting.estimate(clip, raw))
+        return None
 
     @asynccontextmanager
     async def _judged(self, work: VideoJob) -> AsyncIterator[None]:

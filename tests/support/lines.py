@@ -208,6 +208,10 @@ class Run:
         self.arrived[work.stem] = anyio.current_time()
         return True
 
+    def estimate(self, clip: Clip, _raw: None) -> Callable[[], float]:
+        """Return the seconds of its encode."""
+        return lambda: self._cpu[clip.stem]
+
     async def cut(self, clip: Clip, _raw: None) -> None:
         """Use a CPU for as long as it takes."""
         await anyio.sleep(self._cpu[clip.stem])

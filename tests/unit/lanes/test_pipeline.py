@@ -304,6 +304,10 @@ class _World:
 
     # What the encode lane does.
 
+    def estimate(self, clip: Clip, raw: Raw) -> Callable[[], float]:
+        assert raw.path.name == clip.video.stem
+        return lambda: self.plots[clip.video.stem].cut
+
     async def cut(self, clip: Clip, raw: Raw) -> None:
         assert raw.path.name == clip.video.stem
         self.note("cut", clip.stem)
