@@ -19,8 +19,8 @@ DECODED = 1e-9
 """Seconds per pixel decoded, before anything is measured; from the table in docs/speed.md."""
 ENCODED = 5.5e-9
 """Seconds per pixel encoded, likewise."""
-_TRUST = 3.0
-"""Clips that have to be measured to weigh as much as the ratio of these two."""
+_TRUST = 0.2
+"""Weight of the ratio of these two, in clips of which either part is all."""
 
 
 @dataclass(frozen=True, slots=True)
