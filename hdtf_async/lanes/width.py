@@ -114,10 +114,11 @@ class DownloadWidth:
             self.limit = max(self.limit, round(found.transfers) + max(1, round(found.transfers) // 2))
 
     def _grow(self, found: Measured, base: Measured, now: float) -> None:
-        has_fallen = found.rate < (1 - CHANGES) * base.rate
-        if found.transfers < base.transfers or has_fallen:
-            self._has_fallen |= has_fallen
+        if found.transfers < base.transfers:
             self._compare_with(found)
+            return
+        if found.rate < (1 - CHANGES) * base.rate:  # another line: nothing can be compared
+            self._has_fallen, self._base = True, None
             return
         gain = _gain(base, found)
         if gain >= GROWS:

@@ -89,6 +89,7 @@ class Line:
 
     def __init__(self, setting: Setting, seed: int) -> None:
         self._setting = setting
+        self._seed = seed
         self._chance = Random(seed)  # noqa: S311 - the same numbers each time
         self._open: list[_Connection] = []
         self._until = 0.0
@@ -96,9 +97,10 @@ class Line:
         self.most = 0
         """How many were open at a time."""
 
-    async def carry(self, megabytes: float, on_received: Callable[[float, float], None]) -> None:
+    async def carry(self, name: str, megabytes: float, on_received: Callable[[float, float], None]) -> None:
         """Return when all has come; `on_received` is told what came since its last call, and what is left."""
-        chance, setting = self._chance, self._setting
+        setting = self._setting
+        chance = Random(f"{self._seed} {name}")  # noqa: S311 - the same for a video in whatever order
         stalls = chance.random() < setting.stalling
         one = _Connection(
             anyio.current_time(), megabytes, math.exp(chance.gauss(0, setting.spread)),
@@ -204,7 +206,7 @@ class Run:
                 turn.answered()
                 turn.received(round(came * 1e6), round(left * 1e6))
 
-            await self.line.carry(self._megabytes[work.stem], on_received)
+            await self.line.carry(work.stem, self._megabytes[work.stem], on_received)
         self.arrived[work.stem] = anyio.current_time()
         return True
 
