@@ -55,12 +55,14 @@ EQUIVALENT = Path("benchmarks/equivalent_mutants.tsv")
 LEAST_NOTICED = 0.95
 SHARED = frozenset({"footage", "site", "finished"})
 """Fixtures that draw videos, start a server or make a whole run: tests with them are not used."""
+MOST_CALLS = 1_000_000
+"""Calls of functions that are noted of a test: noting takes longer than calling."""
 DECIDING = (
     "lanes.downloader", "lanes.encoder", "lanes.limits", "lanes.pipeline", "lanes.throttle",
     "media.damage", "media.interlace", "output.journal", "output.locks", "output.partials", "report.result",
 )  # fmt: skip
 """Modules that decide and do I/O. Those that do none are listed in tests/project/test_architecture.py."""
-LEFT_OUT = (".git", ".venv", ".mypy_cache", ".ruff_cache", ".hypothesis", "__pycache__")
+LEFT_OUT = (".git", ".venv", ".*_cache", ".hypothesis", "__pycache__")
 FLIPPED: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
     ast.Lt: (ast.LtE, ast.GtE), ast.LtE: (ast.Lt, ast.Gt), ast.Gt: (ast.GtE, ast.LtE),
     ast.GtE: (ast.Gt, ast.Lt), ast.Eq: (ast.NotEq,), ast.NotEq: (ast.Eq,), ast.Is: (ast.IsNot,),
@@ -173,6 +175,8 @@ class Module:
         self.functions: set[str] = set()
         self.users: dict[str, set[str]] = defaultdict(set)
         """Name to the functions in which it stands."""
+        self.at_import: set[str] = set()
+        """Functions that are called when the module is imported, before any test."""
         self.mutants = [*self._mutants(name, self.tree, Scope(), frozenset(), in_branch=False)]
 
     def _mutants(
@@ -182,8 +186,11 @@ class Module:
             scope = outer.of(node, name)
             if scope.is_function:
                 self.functions.add(scope.name)
-                if isinstance(child, ast.Name):
-                    self.users[child.id].add(scope.name)
+            match child:
+                case ast.Name(id=used) if scope.is_function:
+                    self.users[used].add(scope.name)
+                case ast.Call(func=ast.Name(id=called)) if not scope.is_function:
+                    self.at_import.add(called)
             if isinstance(node, ast.Module):
                 bound = (one for one in ast.walk(child) if isinstance(one, ast.Name))
                 names = frozenset(one.id for one in bound if isinstance(one.ctx, ast.Store))
@@ -194,9 +201,9 @@ class Module:
             yield from self._mutants(module, child, scope, names, in_branch=branch)
 
     def concerned(self, mutant: Mutant) -> set[str]:
-        """Return the functions that a change makes a difference to, as far as the source shows it."""
+        """Return the functions that a change concerns; none where the source does not show which."""
         if mutant.scope.is_function:
-            return {mutant.scope.name}
+            return {mutant.scope.name} - self.at_import
         if mutant.scope.name:
             return {function for function in self.functions if function.startswith(f"{mutant.scope.name}.")}
         return set().union(*(self.users[name] for name in mutant.names))
@@ -262,6 +269,7 @@ class Watch:
     passed: dict[str, bool] = field(default_factory=dict)
     entered: dict[str, set[tuple[str, str]]] = field(default_factory=lambda: defaultdict(set))
     _running: str = ""
+    _calls: int = 0
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Leave out what takes too long."""
@@ -279,7 +287,7 @@ class Watch:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
         """Notice which functions of the package a test enters, in all of its threads."""
-        self._running = item.nodeid
+        self._running, self._calls = item.nodeid, 0
         threading.settrace(self._enter)
         sys.settrace(self._enter)
         try:
@@ -306,6 +314,9 @@ class Watch:
         code = frame.f_code
         if PACKAGE in code.co_filename:
             self.entered[self._running].add((code.co_filename, code.co_qualname))
+        self._calls += 1
+        if self._calls > MOST_CALLS:  # by then it has entered what it enters
+            sys.settrace(None)
 
     def told(self) -> dict[str, Any]:
         """Return what was measured, and which modules may be imported before the process is forked."""
@@ -375,13 +386,17 @@ class Copy:
                 code = self._in_child(plugin, arguments)
             finally:
                 os._exit(code)
-        until = time.monotonic() + seconds
-        while not (ended := os.waitpid(child, os.WNOHANG))[0] and time.monotonic() < until:
-            time.sleep(0.01)
-        with suppress(ProcessLookupError):  # also what the tests have left
-            os.killpg(child, signal.SIGKILL)
+        until, ended = time.monotonic() + seconds, (0, 0)
+        try:
+            while not ended[0] and time.monotonic() < until:
+                time.sleep(0.01)
+                ended = os.waitpid(child, os.WNOHANG)
+        finally:
+            with suppress(ProcessLookupError):  # also what the tests have left
+                os.killpg(child, signal.SIGKILL)
+            if not ended[0]:
+                os.waitpid(child, 0)
         if not ended[0]:
-            os.waitpid(child, 0)
             return None, {}
         told = json.loads(self._told.read_text("utf-8")) if self._told.exists() else {}
         return os.waitstatus_to_exitcode(ended[1]), told
@@ -454,6 +469,9 @@ def examine(  # noqa: PLR0913 - what a person may choose
     modules = {name: Module(root, name) for name in names}
     every = [mutant for module in modules.values() for mutant in module.mutants]
     same = equivalents(root)
+    known = {(mutant.module, mutant.scope.name, mutant.change) for mutant in every}
+    if gone := [one for one in same if one not in known and one[0] in modules]:
+        raise SystemExit(f"{EQUIVALENT} lists what is no possible change any more: {gone}")
     chosen = random.Random(seed).sample(every, min(count, len(every)))  # noqa: S311 - guards nothing
     print(f"{len(chosen)} of {len(every)} possible changes, seed {seed}", flush=True)
     counted: dict[str, Counter[str]] = defaultdict(Counter)
@@ -471,8 +489,9 @@ def examine(  # noqa: PLR0913 - what a person may choose
     total = sum(counted.values(), Counter[str]())
     for name, outcomes in sorted(counted.items()):
         print(f"{name:28}", *(f"{outcomes[outcome]:4} {outcome}" for outcome in total))
-    share = total["noticed"] / max(1, total["noticed"] + total["survived"])
-    print(f"{share:.1%} of {total['noticed'] + total['survived']} changes that make a difference are noticed")
+    different = total["noticed"] + total["survived"]
+    share = total["noticed"] / different if different else 1.0
+    print(f"{share:.1%} of {different} changes that make a difference are noticed")
     return share
 
 
@@ -502,6 +521,10 @@ def _tested(
         if not of_use:
             tests |= _measured(repository, results, files)
             of_use = [test for test in tests if not concerned or tests[test].functions & concerned]
+    # What runs in a child of the tests, they do not enter themselves.
+    of_use = of_use or [
+        test for test in tests if any(path == str(module.path) for path, _ in tests[test].functions)
+    ]
     if not of_use:
         return {"outcome": "survived", "by": "no test enters it"}
     plugin, left = Chosen(tests.keys(), []), budget

@@ -1,12 +1,12 @@
-"""A run, put together: tables, directory, tools, lanes. What `hdtf_async.download` and `running` are.
+"""One run: tables, directory, tools and lanes. Implements `hdtf_async.download` and `running`.
 
-Nothing here prints, sets a signal handler or changes global state: that belongs to the command line.
+Nothing here prints, sets a signal handler or changes global state: that is done by the command line.
 """
 
 from __future__ import annotations
 
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,23 +16,24 @@ import anyio
 from anyio.lowlevel import checkpoint
 from anyio.to_thread import run_sync
 
-from hdtf_async.core.divisions import record_of, requested
-from hdtf_async.core.events import ClipFailed, EventBus, RunStarted
+from hdtf_async.core import divisions
+from hdtf_async.core.events import ClipFailed, RunStarted
 from hdtf_async.core.exceptions import OptionsError, StoreError
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.job import Running, require_asyncio, to_end, under_way
 from hdtf_async.core.options import Options
 from hdtf_async.core.steps import steps
 from hdtf_async.dataset import plan, tables
+from hdtf_async.lanes.context import RunContext
 from hdtf_async.lanes.limits import Lanes
 from hdtf_async.lanes.raws import let_go_of_finished
 from hdtf_async.lanes.toolchain import open_toolchain
 from hdtf_async.lanes.user_videos import find_user_videos
 from hdtf_async.media.ffmpeg import find_ffmpeg
 from hdtf_async.output import atomic, manifests
-from hdtf_async.output import directory as store
+from hdtf_async.output.directory import run_record
 from hdtf_async.output.manifests import failure_record, refused_record
-from hdtf_async.output.object_store import directory as away
+from hdtf_async.output.object_store.directory import merge_shards, open_location, options_for, parse_location
 from hdtf_async.output.other_settings import refuse_forms_of_others, refuse_two_forms
 from hdtf_async.progress.views import with_progress
 from hdtf_async.report import history, page
@@ -44,21 +45,21 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
+    from hdtf_async.core.events import EventBus
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.core.model import Finding, Tables
     from hdtf_async.core.shards import Merged
     from hdtf_async.dataset.plan import VideoJob
-    from hdtf_async.lanes.user_videos import OwnFiles
     from hdtf_async.output.directory import OutputDirectory
     from hdtf_async.output.object_store.client import Address
 
 
-LAST_VIEWS = 0.5
-"""Seconds that a run which is cancelled takes at most to write the views once more."""
+LAST_MANIFESTS = 0.5
+"""Maximum seconds for writing the manifests when a run is cancelled."""
 FEW = 20_000
-"""Lines of the views up to which it does so: they take a good part of that."""
-VIEWS_EVERY = 60.0
-"""Seconds between two writings of the views while a run goes on; more where they are long."""
+"""Maximum lines of the manifests for which it does so: they take a good part of that time."""
+MANIFESTS_EVERY = 60.0
+"""Seconds between two updates of the manifests during a run; more if they are long."""
 
 
 async def download(
@@ -69,45 +70,45 @@ async def download(
     client: Client | None = None,
     progress: bool = False,
 ) -> Report:
-    """Make the clips that the options ask for in the directory `out`, and tell what came of it.
+    """Create the clips that the options select in the directory `out`, and return the result.
 
-    The directory is made where it is missing; an address such as ``s3://bucket/prefix`` is an object store's.
-    Without options it is all of HDTF, from the shipped tables, as H.264 at the reference heights. The report
-    counts clips by their outcome; its lengths and times are in seconds, its sizes in bytes. A clip's own
-    facts (pixels, frames, where it comes from) are its line of ``metadata.jsonl``: docs/output.md.
+    The directory is created if missing; a URL such as ``s3://bucket/prefix`` is an object store's. The
+    defaults are all of HDTF, from the bundled tables, as H.264 at the reference heights. The report counts
+    clips by their outcome; its durations are in seconds, its sizes in bytes. A clip's own properties (pixels,
+    frames, source) are its line of ``metadata.jsonl``: docs/output.md.
 
-    What could not be had is in the report, and raises nothing. `lanes` are limiters that the host program
-    shares with other work; by default a run has its own. With the `client` of a Dask cluster its workers do
-    it, as with ``Options.dask``; they share the directory with this machine, and have lanes of their own (see
-    docs/scale.md). When cancelled, every child process has ended and
-    every temporary file is gone before the cancellation goes on, but for the part of a download from which
-    another run goes on.
+    Failures are in the report, and do not raise. `lanes` are limiters that the host program shares with other
+    work; by default a run has its own. With the `client` of a Dask cluster its workers process the videos, as
+    with ``Options.dask``; they share the directory with this machine, and have their own lanes (see
+    docs/scale.md). When cancelled, every child process has ended and every temporary file is deleted before
+    the cancellation continues, except for resumable partial downloads.
 
     With `progress`, stderr shows the progress of both lanes, and warnings: tqdm's bars in a terminal or a
     notebook, a line every 30 seconds elsewhere.
 
-    Raises `TableError` (no table, or a malformed one), `FormError` (the directory holds clips in another
-    form), `StoreError` (the directory cannot be used, or another run holds it), `UnknownVideoError` and
+    Raises `TableError` (no table, or a malformed one), `FormError` (the directory contains clips with other
+    settings), `StoreError` (the directory cannot be used, or another run holds it), `UnknownVideoError` and
     `OptionsError`.
     """
-    return await to_end(_job(out, options, lanes, client, progress=progress))
+    request = _Request(parse_location(out), options or Options(), lanes, client)
+    return await to_end(_job(request, progress=progress))
 
 
 async def merge(out: str | PathLike[str]) -> Merged:
     """Write ``metadata.jsonl`` and ``failures.jsonl`` of `out` from the journals of all shards.
 
-    `out` is a directory, or the address of an object store. Shards may be at work on it meanwhile.
+    `out` is a directory, or the URL of an object store. Shards may be active meanwhile.
 
-    Raises `StoreError` where there is no journal, or the directory cannot be used; `BusyError` where a run
-    that is no shard is at work on it; `OptionsError`; and `Failure` for an error of the disk or the store.
+    Raises `StoreError` if there is no journal, or the directory cannot be used; `BusyError` if a run without
+    shards is active; `OptionsError`; and `Failure` for an error of the disk or the store.
     """
     require_asyncio()
-    return await away.merge(away.place(out))
+    return await merge_shards(parse_location(out))
 
 
 def local_directory(out: str | PathLike[str]) -> Path:
-    """Return the path of a directory. Raises `OptionsError` for the address of an object store."""
-    place = away.place(out)
+    """Return the path of a directory. Raises `OptionsError` for the URL of an object store."""
+    place = parse_location(out)
     if not isinstance(place, Path):
         raise OptionsError(
             "--out: expected a directory, as this command does not read object stores: copy the files it"
@@ -125,45 +126,54 @@ async def running(
     client: Client | None = None,
     progress: bool = False,
 ) -> AsyncIterator[Running[Report]]:
-    """Run as `download` does, and iterate over what happens meanwhile.
+    """Run as `download` does, and iterate over its events.
 
         async with hdtf_async.running("clips") as events:
             async for event in events:
                 ...
 
-    A slow reader holds up nothing: of progress it gets the newest, of everything else each one. Leaving
-    the block early cancels the run. Raises what `download` raises.
+    A slow reader blocks nothing: it gets the newest progress events, and every other event. Leaving the block
+    early cancels the run. Raises what `download` raises.
     """
-    async with under_way(_job(out, options, lanes, client, progress=progress)) as run:
+    request = _Request(parse_location(out), options or Options(), lanes, client)
+    async with under_way(_job(request, progress=progress)) as run:
         yield run
 
 
-def _job(
-    out: str | PathLike[str],
-    options: Options | None,
-    lanes: Lanes | None,
-    client: Client | None,
-    *,
-    progress: bool,
-) -> Callable[[EventBus, anyio.Event], Awaitable[Report]]:
-    job = partial(_run, away.place(out), options or Options(), lanes, client)
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """The arguments of `download` and `running`."""
+
+    out: Path | Address
+    options: Options
+    lanes: Lanes | None
+    client: Client | None
+
+    @property
+    def scheduler(self) -> str | Client | None:
+        """The cluster whose workers process the videos; None for this process. Raises `OptionsError`."""
+        scheduler = self.client or self.options.dask
+        if scheduler is not None and not isinstance(self.out, Path):
+            raise OptionsError(
+                "--dask requires an --out directory that all workers share, not an object store"
+            )
+        if scheduler is not None and self.options.shard is not None:
+            raise OptionsError("--shard: omit it with a Dask client, which uses all workers of the cluster")
+        return scheduler
+
+
+def _job(request: _Request, *, progress: bool) -> Callable[[EventBus, anyio.Event], Awaitable[Report]]:
+    job = partial(_run, request)
     return with_progress(job) if progress else job
 
 
-async def _run(  # noqa: PLR0913, PLR0917 - what a run is put together from
-    out: Path | Address,
-    options: Options,
-    lanes: Lanes | None,
-    client: Client | None,
-    events: EventBus,
-    finish: anyio.Event,
-) -> Report:
+async def _run(request: _Request, events: EventBus, finish: anyio.Event) -> Report:
     begun = anyio.current_time()
-    scheduler = _scheduler(out, options, client)
+    out, options, scheduler = request.out, request.options, request.scheduler
     own = await run_sync(find_user_videos, options.raw_dirs)
     read = await run_sync(read_tables, options)
-    async with away.opened(out, options, read.videos) as directory:
-        options = away.fitted(out, options)
+    async with open_location(out, options, read.videos) as directory:
+        options = options_for(out, options)
         decided = await run_sync(_decide, read, options, directory)
         refuse_two_forms(decided, options, out)
         if options.shard is not None and not options.recut:
@@ -176,50 +186,54 @@ async def _run(  # noqa: PLR0913, PLR0917 - what a run is put together from
         )
         report.failed.update((clip.stem, reason) for clip, reason in decided.given_up)
         events.subscribe(report.add)
-        lanes = lanes or Lanes.of(options)
+        run = RunContext(options, directory, request.lanes or Lanes.of(options), events, own, finish)
         before = directory.known.run
-        events.emit(await run_sync(started, decided, lanes, options))
-        request: Record | None = None
+        ended: list[Record] = []
+        events.emit(await run_sync(started, decided, run.lanes, options))
         try:
-            request = await _begin(read, options, directory, clips=report.asked, work=bool(decided.work))
+            ended = await _begin(read, run, clips=report.asked, work=bool(decided.work))
             await _divide(read, options, directory)
             await _record_impossible(decided, directory, events)
             await _record_refused(report.refused, options, directory)
             if not options.keeps_raws:
                 await let_go_of_finished(read, decided, directory, own)
             if decided.work:
-                report.stopped = await carry_out(
-                    decided, options, lanes, directory, events, finish=finish, own=own, scheduler=scheduler
-                )
-        except Failure as trouble:  # before the first video, or with the journal: the disk, a tool
+                report.stopped = await carry_out(decided, run, scheduler)
+        except Failure as trouble:  # before the first video, or of the journal: the disk, a tool
             report.stopped = trouble
         finally:
             try:
                 with _as_failure(directory.out / manifests.METADATA):
                     await _write_last(
-                        directory, decided, LAST_VIEWS if finish.is_set() else manifests.PATIENCE
+                        directory, decided, LAST_MANIFESTS if finish.is_set() else manifests.PATIENCE
                     )
             except Failure as trouble:
                 report.stopped = report.stopped or trouble
-                request = None  # what was not tried may be recorded nowhere: the request stays open
+                ended = []  # clips that were not attempted may not be recorded: the request stays open
         report.seconds = anyio.current_time() - begun
-        try:
-            has_run = directory.known.run is not before
-            if records := [*([report.ended().to_json()] if has_run else []), *([request] if request else [])]:
-                await directory.append(*records)
-            if options.shard is not None:
-                report.absent = await directory.absent()
-            with _as_failure(directory.out / page.REPORT):
-                report.page = await _drawn(directory, options, lanes, finish, has_run=has_run)
-        except Failure as trouble:
-            report.stopped = report.stopped or trouble
+        await _end(report, run, ended, has_run=directory.known.run is not before)
         events.emit(report.ended())
         return report
 
 
+async def _end(report: Report, run: RunContext, records: list[Record], *, has_run: bool) -> None:
+    """Record the end of the run, and write its report; failures of these are stored in the result."""
+    try:
+        if has_run:
+            records = [report.ended().to_json(), *records]
+        if records:
+            await run.directory.append(*records)
+        if run.options.shard is not None:
+            report.absent = await run.directory.absent()
+        with _as_failure(run.directory.out / page.REPORT):
+            report.page = await _drawn(run, has_run=has_run)
+    except Failure as trouble:
+        report.stopped = report.stopped or trouble
+
+
 @contextmanager
 def _as_failure(path: Path) -> Iterator[None]:
-    """Turn whatever goes wrong with a file that tells of a run into a `Failure`: the run's result is kept."""
+    """Turn any error of a file about the run into a `Failure`: the run's result is kept."""
     try:
         with atomic.os_errors_as_failures(path):
             yield
@@ -231,66 +245,53 @@ def _as_failure(path: Path) -> Iterator[None]:
         raise Failure(Reason.FAULT, f"{path}: {type(error).__name__}: {error}") from error
 
 
-async def _begin(
-    read: Tables, options: Options, directory: OutputDirectory, *, clips: int, work: bool
-) -> Record | None:
-    """Record what is requested of the run, and find out what others are to make. Raises `Failure`.
+async def _begin(read: Tables, run: RunContext, *, clips: int, work: bool) -> list[Record]:
+    """Record the request of the run, and find out what other shards create. Raises `Failure`.
 
-    Return the record for the end of the run; None where there is no work, and a run before has recorded that.
+    Return the record for the end of the run, or none if there is no work and it is already recorded.
     """
+    options, directory = run.options, run.directory
     whole = replace(options, shard=None)
     if others := await run_sync(plan.others, read, whole):
         left = await directory.not_tried()
         directory.others = tuple(each for each in left if each["clip"] in others)
     if options.shard is not None:
         directory.whole = await run_sync(plan.select, read, whole)
-    request = await run_sync(requested, read, options, len(directory.whole) or clips)
+    request = await run_sync(divisions.requested, read, options, len(directory.whole) or clips)
     if work:
-        await directory.append(record_of(request, clips, ended=False))
+        await directory.append(divisions.record_of(request, clips, ended=False))
     elif await directory.has_done(request):
-        return None
-    return record_of(request, clips, ended=True)
+        return []
+    return [divisions.record_of(request, clips, ended=True)]
 
 
-async def _drawn(
-    directory: OutputDirectory, options: Options, lanes: Lanes, finish: anyio.Event, *, has_run: bool
-) -> Path | None:
-    """Draw the report of what was done, or where it is behind; return where it is, if that was done."""
-    known = directory.known
+async def _drawn(run: RunContext, *, has_run: bool) -> Path | None:
+    """Write the report if the run has done something or it is outdated; return its path, or None."""
+    options, directory, known = run.options, run.directory, run.directory.known
     if options.no_report or options.shard is not None or len(known.clips) + len(known.failures) > page.MOST:
         return None
     told = bool(known.clips or known.failures or known.run)
     if not has_run and not (told and await run_sync(page.is_behind, directory.out)):
         return None
-    tool = None if finish.is_set() else partial(find_ffmpeg, options)  # an end is wanted soon
-    return await page.write(directory.out, tool=tool, encodes=lanes.encodes, locks=directory.locks)
-
-
-def _scheduler(out: Path | Address, options: Options, client: Client | None) -> str | Client | None:
-    """Return whose workers do the videos; None where this process does."""
-    scheduler = client or options.dask
-    if scheduler is not None and not isinstance(out, Path):
-        raise OptionsError("--dask requires an --out directory that all workers share, not an object store")
-    if scheduler is not None and options.shard is not None:
-        raise OptionsError("--shard: omit it with a Dask client, which uses all workers of the cluster")
-    return scheduler
+    tool = None if run.finish.is_set() else partial(find_ffmpeg, options)  # the run should end soon
+    return await page.write(directory.out, tool=tool, encodes=run.lanes.encodes, locks=directory.locks)
 
 
 async def _write_last(directory: OutputDirectory, decided: plan.Plan, patience: float) -> None:
-    """Write the views at the end of a run, and hand them over. Raises `Failure`.
+    """Write the manifests at the end of a run, and deliver them. Raises `Failure`.
 
-    `patience` is for another process that writes them at the moment; see `views.merge`.
-    Where the run is cancelled they are written if that is quickly done. Else they stay as they were a minute
-    ago or so, and the next run writes them: whoever ends a run does not wait for a million lines.
+    `patience` applies to another process that is writing them; see `manifests.merge`. If the run is cancelled
+    they are written if that is quick. Otherwise they keep their last state, at most about a minute old, and
+    the next run writes them: cancellation does not wait for a million lines.
     """
     try:
         await checkpoint()
-        await directory.write_views(decided.clips, decided.stale, patience)
+        await directory.write_manifests(decided.clips, decided.stale, patience)
     except anyio.get_cancelled_exc_class():
         known = directory.known
         if len(decided.work) + len(known.clips) + len(known.failures) <= FEW:
-            with anyio.move_on_after(LAST_VIEWS, shield=True), suppress(Failure):
-                await directory.write_views(decided.clips, decided.stale)
+            with anyio.move_on_after(LAST_MANIFESTS, shield=True), suppress(Failure):
+                await directory.write_manifests(decided.clips, decided.stale)
         raise
     finally:
         await directory.deliver()
@@ -308,7 +309,7 @@ def _decide(read: Tables, options: Options, directory: OutputDirectory) -> plan.
 
 
 def started(decided: plan.Plan, lanes: Lanes, options: Options) -> RunStarted:
-    """Return the event that tells what is about to be done."""
+    """Return the event at the start of a run."""
     return RunStarted(
         videos=len(decided.work),
         clips=len(decided.clips) + len(decided.impossible),
@@ -322,7 +323,7 @@ def started(decided: plan.Plan, lanes: Lanes, options: Options) -> RunStarted:
 
 
 async def _divide(read: Tables, options: Options, directory: OutputDirectory) -> None:
-    """Record how the clips are divided, where that is asked for, or was and the tables say more by now."""
+    """Record how the clips are split, if requested, or if it was before and the tables have more rows now."""
     before = directory.known.split
     wanted = options.divided or before
     if wanted is not None:
@@ -341,7 +342,7 @@ async def _record_impossible(decided: plan.Plan, directory: OutputDirectory, eve
 
 
 async def _record_refused(rows: tuple[Finding, ...], options: Options, directory: OutputDirectory) -> None:
-    """Record the rows of the tables that were left out, unless the newest record says the same."""
+    """Record the skipped rows of the tables, unless the newest record is the same."""
     before = directory.known.refused
     kept = [row for row in before if row.get("subset") not in {"", *plan.wanted_subsets(options)}]
     record = refused_record(rows, kept)
@@ -349,89 +350,73 @@ async def _record_refused(rows: tuple[Finding, ...], options: Options, directory
         await directory.append(record)
 
 
-async def carry_out(  # noqa: PLR0913 - what a run is put together from
-    decided: plan.Plan,
-    options: Options,
-    lanes: Lanes,
-    directory: OutputDirectory,
-    events: EventBus,
-    *,
-    finish: anyio.Event,
-    own: OwnFiles,
-    scheduler: str | Client | None = None,
+async def carry_out(
+    decided: plan.Plan, run: RunContext, scheduler: str | Client | None = None
 ) -> Failure | None:
-    """Do what is left to do; return why it ended early, if it did. Raises `Failure`: a tool is missing."""
-    async with _engine(
-        decided, options, lanes, directory, events, finish=finish, own=own, scheduler=scheduler
-    ) as pipeline:
+    """Process the remaining work; return why it ended early, if it did. Raises `Failure`."""
+    directory, in_shards = run.directory, run.options.shard is not None
+    async with _engine(decided, run, scheduler) as pipeline:
 
-        async def keep_views() -> None:
-            """Write the views now and then, so that a run that is killed leaves them nearly up to date."""
-            every = VIEWS_EVERY
+        async def keep_manifests() -> None:
+            """Update the manifests regularly, so that a run that is killed leaves them nearly up to date."""
+            every = MANIFESTS_EVERY
             while pipeline.stopped is None:
                 await anyio.sleep(every)
                 begun = anyio.current_time()
                 try:
-                    await directory.append()  # what was noted since the last record
-                    await directory.write_views(decided.clips, decided.stale)
+                    await directory.append()  # notes since the last record
+                    await directory.write_manifests(decided.clips, decided.stale)
                 except Failure as trouble:
                     pipeline.stop(trouble)
-                every = max(VIEWS_EVERY, 20 * (anyio.current_time() - begun))
+                every = max(MANIFESTS_EVERY, 20 * (anyio.current_time() - begun))
 
-        # Before any clip is replaced: what is about to be made in another form is not listed any more.
-        if options.shard is None:
-            await directory.write_views(decided.clips, decided.stale)
+        # Before any clip is replaced: clips that will be re-encoded are no longer listed.
+        if not in_shards:
+            await directory.write_manifests(decided.clips, decided.stale)
         elif decided.stale:
-            await directory.write_views()
+            await directory.write_manifests()
         async with anyio.create_task_group() as beside:
-            if options.shard is None:  # else whoever ends writes them, from all journals
-                beside.start_soon(keep_views)
-            await pipeline.run(decided.work, finish)
+            if not in_shards:  # otherwise the last shard writes them, from all journals
+                beside.start_soon(keep_manifests)
+            await pipeline.run(decided.work, run.finish)
             beside.cancel_scope.cancel()
     return pipeline.stopped or pipeline.closed
 
 
 class _Engine(Protocol):
-    """Who has all videos done: the lanes of this process, or the workers of a cluster."""
+    """Processes all videos: the lanes of this process, or the workers of a cluster."""
 
     stopped: Failure | None
 
     @property
     def closed(self) -> Failure | None:
-        """Why no further download starts, if YouTube's refusals are the reason."""
+        """Why no more downloads start, if YouTube is blocking them."""
 
     def stop(self, trouble: Failure) -> None:
-        """End the run."""
+        """Stop the run."""
 
     async def run(self, works: Iterable[VideoJob], finish: anyio.Event | None = None) -> None:
-        """Have every video done; wind down once `finish` is set."""
+        """Process every video; wind down once `finish` is set."""
 
 
 @asynccontextmanager
-async def _engine(  # noqa: PLR0913 - as above
-    decided: plan.Plan,
-    options: Options,
-    lanes: Lanes,
-    directory: OutputDirectory,
-    events: EventBus,
-    *,
-    finish: anyio.Event,
-    own: OwnFiles,
-    scheduler: str | Client | None,
+async def _engine(
+    decided: plan.Plan, run: RunContext, scheduler: str | Client | None
 ) -> AsyncIterator[_Engine]:
-    """Get ready, and record that a run begins. Raises `Failure`."""
+    """Prepare the lanes, and record the start of a run. Raises `Failure`."""
+    options, directory, events = run.options, run.directory, run.events
     if scheduler is not None:
         if find_spec("distributed") is None:
             raise Failure(Reason.TOOL_MISSING, "--dask requires an extra: pip install 'hdtf-async[dask]'")
-        from hdtf_async.cluster import driver  # noqa: PLC0415 - a second of imports, and most runs need no cluster
+        from hdtf_async.cluster import driver  # noqa: PLC0415 - a second of imports, rarely needed
 
-        async with driver.crew(scheduler, options, directory, events, finish) as crew:
-            await directory.append(store.run_record(versions=crew.versions, **options.to_json()))
+        async with driver.crew(scheduler, options, directory, events, run.finish) as crew:
+            await directory.append(run_record(versions=crew.versions, **options.to_json()))
             events.subscribe(partial(history.note, directory.note))
             yield crew
         return
-    async with open_toolchain(options, lanes, directory, events, own=own, videos=len(decided.work)) as shop:
-        await directory.append(store.run_record(versions=shop.versions, **options.to_json()))
+    async with open_toolchain(run, videos=len(decided.work)) as toolchain:
+        await directory.append(run_record(versions=toolchain.versions, **options.to_json()))
         events.subscribe(partial(history.note, directory.note))
-        await shop.get_ready(decided.work)
-        yield shop.pipeline()
+        await toolchain.get_ready(decided.work)
+        yield toolchain.pipeline()

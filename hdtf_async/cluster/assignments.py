@@ -1,8 +1,8 @@
-"""Which worker has which video, and what becomes of the videos of one that is lost. Pure.
+"""Assignment of videos to workers, including those of lost workers. Pure.
 
-Workers ask for videos, and are handed them in the order of the plan. None gets more than its equal part of
-all that is not done, so that who asks first does not take what the others could begin with. A worker that is
-lost costs each of its videos one try, and clips that are recorded already are not asked for again.
+Workers request videos, and get them in the order of the plan. None gets more than its equal share of the
+remaining ones, so that the first worker does not take those with which the others could start. A worker that
+is lost costs each of its videos one attempt, and recorded clips are not requested again.
 """
 
 from __future__ import annotations
@@ -20,48 +20,48 @@ if TYPE_CHECKING:
 
 
 class Roster:
-    """The videos of a run, and who is at work on them."""
+    """The videos of a run, and the workers that process them."""
 
     def __init__(self) -> None:
         self._waiting: deque[VideoJob] = deque()
         self._held: dict[str, dict[str, VideoJob]] = {}
         """Worker to its videos, by YouTube id."""
         self._asking: deque[tuple[str, int]] = deque()
-        """Workers that wait for a video, each with the number of its question."""
+        """Workers that wait for a video, each with the number of its request."""
         self._settled: set[str] = set()
-        """Stems of clips that are done, or known to be impossible to have."""
+        """Stems of clips that are done, or have failed permanently."""
         self._losses: Counter[str] = Counter()
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing waits, and nothing that was handed out can come back."""
+        """Whether no video waits, and none that was assigned can come back."""
         return not self._waiting and not any(self._held.values())
 
     def add(self, works: Iterable[VideoJob]) -> None:
-        """Let videos wait for a worker."""
+        """Add videos that wait for a worker."""
         self._waiting.extend(works)
 
     def close(self) -> None:
-        """Hand out nothing more; what waits is dropped, and so is what comes back."""
+        """Assign nothing more; waiting videos are dropped, and so are those that come back."""
         self._waiting = deque(maxlen=0)
 
     def joined(self, worker: str) -> None:
-        """Take a worker on; one that is known stays as it is."""
+        """Add a worker; a known one is unchanged."""
         self._held.setdefault(worker, {})
 
     def asks(self, worker: str, number: int) -> None:
-        """Note that a worker is free for one more video."""
+        """Register a worker's request for one more video."""
         if worker in self._held:
             self._asking.append((worker, number))
 
     def dismissed(self, worker: str | None = None) -> list[tuple[str, int]]:
-        """Return who still asks, or what one of them does, and note that each has its answer: no more."""
+        """Return the pending requests, or those of one worker, and remove them."""
         asking = [each for each in self._asking if worker in {None, each[0]}]
         self._asking = deque(each for each in self._asking if each not in asking)
         return asking
 
     def handed(self) -> Iterator[tuple[str, int, VideoJob]]:
-        """Yield who gets what now, with the number of the question: the one with the fewest videos first."""
+        """Yield worker, request number and video for each assignment: the least busy worker first."""
         while self._asking and self._waiting:
             asking = min(self._asking, key=lambda each: len(self._held[each[0]]))
             worker, number = asking
@@ -74,23 +74,23 @@ class Roster:
             yield worker, number, work
 
     def settled(self, stem: str) -> None:
-        """Note that a clip has its record, of whatever kind."""
+        """Register that a clip has a record of any kind."""
         self._settled.add(stem)
 
     def finished(self, worker: str, youtube_id: str, *, again: bool = False) -> None:
-        """Note that a worker is through with a video; what it has left of it may be for another."""
+        """Register that a worker has finished a video; its remaining clips may be for another."""
         work = self._held.get(worker, {}).pop(youtube_id, None)
         if work is not None and again:
             self._put_back([work])
         for clip in work.clips if work is not None and not again else ():
-            self._settled.discard(clip.stem)  # nobody asks for it again
+            self._settled.discard(clip.stem)  # it is not requested again
 
     def left(self, worker: str) -> None:
-        """Note that a worker takes no more part; its videos are for others, and lose nothing by it."""
+        """Register that a worker has left the run; its videos go to others, without counting an attempt."""
         self._put_back(self._gone(worker))
 
     def lost(self, worker: str) -> tuple[list[VideoJob], list[VideoJob]]:
-        """Note that a worker died; return which of its videos are tried again, and which are given up."""
+        """Register that a worker died; return which of its videos are retried, and which have failed."""
         again: list[VideoJob] = []
         given_up: list[VideoJob] = []
         for work in self._gone(worker):
@@ -107,7 +107,7 @@ class Roster:
         return [*self._held.pop(worker, {}).values()]
 
     def _put_back(self, works: list[VideoJob]) -> None:
-        """Let videos be the next ones, without the clips that are settled."""
+        """Put videos back first in the queue, without their settled clips."""
         for work in reversed(works):
             rest = self._rest(work)
             if rest is not None and self._waiting.maxlen is None:

@@ -1,8 +1,8 @@
-"""What a worker says to the driver, and hears from it: messages in their order, and questions with answers.
+"""Messages between a worker and the driver: one-way messages in order, and requests with answers.
 
-What is passing (progress) waits for a moment, and the newest replaces what is unread about the same thing;
-everything else goes at once. It goes as JSON in ASCII, which every engine carries. Nothing here knows of any:
-whoever makes a wire says how to send.
+Progress messages are delayed briefly, and the newest replaces an unsent one about the same subject; all
+others are sent at once, as JSON in ASCII. This module does not depend on Dask: the caller passes a function
+that sends text.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hdtf_async.core.events import Event
 
 MOMENT = 0.25
-"""Seconds for which what tells of progress may wait for more."""
+"""Maximum delay of progress messages, in seconds."""
 
 
 class Wire:
@@ -40,17 +40,17 @@ class Wire:
         self._hurry = anyio.Event()
 
     def number(self) -> int:
-        """Return a number that no question and nothing else of this worker has."""
+        """Return a unique number for a request of this worker."""
         return next(self._numbers)
 
     def say(self, kind: str, **more: object) -> None:
-        """Say something; it goes soon, and never waits."""
+        """Send a one-way message soon; never waits."""
         self._unsent[self.number()] = {"kind": kind, **more}
         self._hurry.set()
         self._news.set()
 
     def tell(self, event: Event) -> None:
-        """Pass on an event. Of progress the newest is enough, as for every reader."""
+        """Send an event. Only the newest progress event is sent, as for every reader."""
         told = event.to_json()
         about = ("about", *[*told.values()][1:2])
         self._unsent.pop(about, None)
@@ -59,8 +59,8 @@ class Wire:
             self._hurry.set()
         self._news.set()
 
-    async def ask(self, kind: str, **more: object) -> Any:  # noqa: ANN401 - whatever JSON takes
-        """Ask something, and return the answer. Raises `OSError` once the wire is cut: none would come."""
+    async def ask(self, kind: str, **more: object) -> Any:  # noqa: ANN401 - any JSON value
+        """Send a request, and return the answer. Raises `OSError` once the connection is cut."""
         number, answered = self.number(), anyio.Event()
         self._asked[number] = answered
         try:
@@ -75,19 +75,19 @@ class Wire:
             self._answers.pop(number, None)
 
     def answered(self, number: int, answer: object) -> None:
-        """Hand an answer to whoever has asked, if he still waits."""
+        """Pass an answer to its request, if that still waits."""
         if number in self._asked:
             self._answers[number] = answer
             self._asked[number].set()
 
     def cut(self) -> None:
-        """Let nobody wait for an answer any more; what is said still goes."""
+        """Fail all requests from now on; messages are still sent."""
         self._cut = True
         for waits in self._asked.values():
             waits.set()
 
     async def carry(self) -> None:
-        """Send what is said, until cancelled."""
+        """Send messages, until cancelled."""
         while True:
             await self._news.wait()
             with anyio.move_on_after(MOMENT):
@@ -96,7 +96,7 @@ class Wire:
             self.flush()
 
     def flush(self) -> None:
-        """Send all that is unsent, now."""
+        """Send all unsent messages, now."""
         unsent = [*self._unsent.values()]
         self._unsent.clear()
         if unsent:

@@ -1,12 +1,13 @@
-"""The driver of a run whose videos are made by the workers of a Dask cluster.
+"""The driver of a run whose videos are processed by the workers of a Dask cluster.
 
-It does what `pipeline.Pipeline` does for a run on one machine, with the same names: `run`, `stop`, `stopped`,
-`closed`. Each worker gets one task (`bench.tend`), which lives as long as the run does, takes the resources
-that the worker declares for its lanes, asks for videos and says what comes of them. This side hands them out
-(`roster`), writes the journal, and passes on the events. Messages go from the workers by an event topic, and
-to each of them by a queue of its own: both are small, and no media is ever among them.
+It has the interface of `pipeline.Pipeline` for a run on one machine: `run`, `stop`, `stopped`, `closed`. Each
+worker gets one task (`worker.tend`), which lasts as long as the run, uses the resources that the worker
+declares for its lanes, requests videos and reports the results. The driver assigns them (`assignments`),
+writes the journal, and passes on the events. Messages from the workers use an event topic, and messages to
+each of them a separate queue: both are small, and never contain media.
 
-Where all workers have one address (``--pace-scope cluster``), this side has the `door` to the network lane.
+If all workers share one IP address (``--pace-scope cluster``), the driver has the throttle of the network
+lane.
 """
 
 from __future__ import annotations
@@ -50,27 +51,27 @@ if TYPE_CHECKING:
     from hdtf_async.output.directory import OutputDirectory
 
 LOOK = 0.5
-"""Seconds between two looks at which workers there are."""
+"""Seconds between two checks of the list of workers."""
 ANSWER = 20.0
-"""Seconds in which the scheduler has to answer."""
+"""Maximum seconds for an answer of the scheduler."""
 PATIENCE = 120.0
 """Seconds for which a run waits for a worker while there is none, and for a lost one's children to end."""
 AT_FIRST = 30.0
-"""Seconds for which it waits for those that are there when it begins."""
+"""Seconds for which it waits at the start for the workers that exist then."""
 LEAVE = 60.0
-"""Seconds that workers may take to end what runs, once they are told."""
+"""Seconds for workers to finish once they are told to stop."""
 
 
 class Crew:
-    """The workers of a cluster, at work on the videos of a run. Made by `crew`."""
+    """The workers of a cluster that process the videos of a run; created by `crew`."""
 
     def __init__(
         self, client: Client, options: Options, directory: OutputDirectory, events: EventBus
     ) -> None:
         self.stopped: Failure | None = None
-        """Why the run had to end early."""
+        """Why the run ended early."""
         self.closed: Failure | None = None
-        """Why no further download starts, if YouTube's refusals are the reason."""
+        """Why no more downloads start, if YouTube is blocking them."""
         self._client = client
         self._address: str = client.scheduler.address
         self._options = for_workers(options)
@@ -78,9 +79,9 @@ class Crew:
         self._events = events
         self._run = secrets.token_hex(8)
         self._workers: dict[str, Hired] = {}
-        """By key: those that have not gone."""
+        """By key: those that have not left."""
         self._left: set[str] = set()
-        """Addresses of workers that are not taken on again: something is wrong there."""
+        """Addresses of workers that are not used again, because they have a problem."""
         self._any_lost = False
         self._roster = Roster()
         self._as_one = AsOne(events)
@@ -96,11 +97,11 @@ class Crew:
 
     @property
     def versions(self) -> dict[str, str]:
-        """Tool to version, for the record of the run: the first worker's."""
+        """Tool to version, for the record of the run: those of the first worker."""
         return next((each.versions for each in self._workers.values() if each.versions), {})
 
     async def run(self, works: Iterable[VideoJob], finish: anyio.Event | None = None) -> None:
-        """Have every video done; return when all have been tried, or the run was stopped.
+        """Process every video; return when all have been tried, or the run was stopped.
 
         Once `finish` is set the run winds down.
         """
@@ -120,13 +121,13 @@ class Crew:
             await self._all_gone()
 
     def stop(self, trouble: Failure) -> None:
-        """End the run."""
+        """Stop the run."""
         if self.stopped is None:
             self.stopped = trouble
         self._whole.cancel()
 
     async def serve(self) -> None:
-        """Hear what the workers say, until cancelled; also while the run itself is being cancelled."""
+        """Process the messages of the workers, until cancelled; also while the run is being cancelled."""
         with self._serving, self._send, self._inbox:
             async with self._tasks:
                 self._client.subscribe_topic(self._run, self._take)
@@ -135,9 +136,9 @@ class Crew:
                 await anyio.sleep_forever()
 
     async def begin(self, finish: anyio.Event) -> None:
-        """Take on the workers that are there, or return as soon as one sees that `finish` is set.
+        """Start the workers that exist, or return as soon as `finish` is set.
 
-        Raises `Failure`: there are none, or one is not fit for it.
+        Raises `Failure` if there are none, or one is unsuitable.
         """
 
         def goes_on() -> bool:
@@ -157,7 +158,7 @@ class Crew:
             raise self.stopped
 
     async def end(self) -> None:
-        """Dismiss all workers, and return when they have ended what they began. Must not be cancelled."""
+        """Dismiss all workers, and return when they have ended. Must not be cancelled."""
         try:
             with anyio.move_on_after(LEAVE):
                 self._dismiss()
@@ -171,11 +172,11 @@ class Crew:
             if self._door is not None:
                 self._door.leave()
         finally:
-            self._serving.cancel()  # whatever happens: nothing else ends what is shielded
-        with suppress(OSError):  # somebody's file is there: he is still at work
+            self._serving.cancel()  # always: nothing else ends the shielded task
+        with suppress(OSError):  # a file is left: its worker is still active
             await run_sync((self._directory.out / WORKERS).rmdir)
             if self._any_lost:
-                # What a worker that was killed had under a temporary name is nobody's.
+                # Temporary files of a worker that was killed.
                 await run_sync(atomic.sweep, self._directory.out)
                 await run_sync(atomic.sweep, self._directory.raws, partials.tidy)
 
@@ -200,12 +201,12 @@ class Crew:
         self._news()
 
     def _dismiss(self) -> None:
-        """Let nobody wait for another video; whoever has one does it."""
+        """Let workers finish their videos, and request no others."""
         self._over = True
         for key, number in self._roster.dismissed():
             self._workers[key].answer(number, None)
         for each in [*self._workers.values()]:
-            if not each.begun:  # and if it begins just now, it finds that its file is gone
+            if not each.begun:  # if it starts just now, it finds that its file is missing
                 self._without(each)
 
     def _news(self) -> None:
@@ -220,7 +221,7 @@ class Crew:
                 answer={"work": stated_work(work), "records": known_of(work, self._directory.known)},
             )
 
-    # What workers say.
+    # Messages of workers.
 
     def _take(self, event: tuple[float, Told]) -> None:
         self._send.send_nowait(event[1])
@@ -257,7 +258,7 @@ class Crew:
                 self._gone(worker, failure_of(said["why"]))
 
     async def _write(self, worker: Hired, said: Told) -> None:
-        """Write records, and tell who builds upon them."""
+        """Write records, and notify the worker that relies on them."""
         try:
             await self._directory.append(*said["records"])
         except Failure as trouble:
@@ -279,14 +280,14 @@ class Crew:
                 worker.answer(number, None)
 
     def _gone(self, worker: Hired, why: Failure | None) -> None:
-        """Take note that a worker has ended all that it did for this run."""
+        """Register that a worker has ended all work for this run."""
         worker.why = worker.why or why
         self._without(worker)
         if why is None:
             return
         self._left.add(worker.address)
         told = Failure(why.reason, f"worker {worker.address}: {why.words}")
-        if not self._begun:  # nothing has been done yet: somebody should look at it first
+        if not self._begun:  # nothing has been done yet: the user should check it first
             self.stop(told)
         elif not self._workers:
             if why.reason.advice.action is Action.CLOSE:
@@ -302,15 +303,15 @@ class Crew:
             self._door.gone(worker.key)
         let_go_of_worker(self._directory.out / WORKERS / worker.key)
         worker.gone.set()
-        worker.news.set()  # whoever carries what is said to it ends
+        worker.news.set()  # ends the task that sends messages to it
         with suppress(Exception):
             worker.queue.close()
         self._news()
 
-    # Which workers there are.
+    # The list of workers.
 
     async def _look(self) -> None:
-        """Take on workers that come, and do without those that go; see whether the scheduler is there."""
+        """Add new workers, remove lost ones, and check that the scheduler responds."""
         alone = 0.0
         try:
             while True:
@@ -322,7 +323,7 @@ class Crew:
                 await anyio.sleep(LOOK)
         except Failure as trouble:
             self.stop(trouble)
-        except Exception as error:  # noqa: BLE001 - whatever Dask makes of it, nobody answers
+        except Exception as error:  # noqa: BLE001 - whatever Dask raises, the scheduler does not respond
             self.stop(_away(self._address, error))
             for each in [*self._workers.values()]:
                 self._without(each)
@@ -334,7 +335,7 @@ class Crew:
         for each in [*self._workers.values()]:
             if each.address not in threads and not each.lost:
                 each.lost = self._any_lost = True
-                self._roster.dismissed(each.key)  # it shall not take videos with it that it never began
+                self._roster.dismissed(each.key)  # it must not cost videos that it never started
                 self._tasks.start_soon(self._lose, each)
             elif each.future is not None and each.future.status == "error":
                 fault = await each.future.exception()
@@ -350,18 +351,18 @@ class Crew:
         for address in addresses:
             declared: dict[str, Any] = told["workers"].get(address, {}).get("resources", {})
             lanes = {name: declared[name] for name in (bench.DOWNLOADS, bench.ENCODES) if name in declared}
-            if min(lanes.values(), default=1) < 1:  # it has no lane for one of the two
+            if min(lanes.values(), default=1) < 1:  # one of its lanes has no slots
                 self._left.add(address)
                 continue
             key = f"hdtf_async-{self._run}-{secrets.token_hex(4)}"
             path = self._directory.out / WORKERS / key
             with atomic.os_errors_as_failures(path):
                 await run_sync(make_worker_file, path)
-            with anyio.fail_after(ANSWER):  # each: a thousand take longer than that
+            with anyio.fail_after(ANSWER):  # for each of them: a thousand take longer than that
                 worker = Hired(address, key, await Queue(key, client=self._client))
             self._workers[key] = worker
             setup = Setup(key, self._run, self._directory.out.absolute(), self._options, own_version())
-            # No other worker can do it, and it is not done again: what was left undone is asked for anew.
+            # No other worker can do it, and it is not repeated: remaining videos are assigned again.
             worker.future = self._client.submit(
                 bench.tend,
                 setup,
@@ -374,7 +375,7 @@ class Crew:
             self._tasks.start_soon(worker.post)
 
     async def _lose(self, worker: Hired) -> None:
-        """Do without a worker that died, once its children have ended: then nobody else writes its files."""
+        """Remove a worker that died, once its children have ended, so that nothing else writes its files."""
         if worker.future is not None:
             with suppress(Exception):
                 await worker.future.cancel()
@@ -409,11 +410,11 @@ async def crew(
     events: EventBus,
     finish: anyio.Event,
 ) -> AsyncIterator[Crew]:
-    """Take on all workers of a cluster for a run in a directory that they share.
+    """Use all workers of a cluster for a run in a directory that they share.
 
-    Who asks for an end meanwhile, by `finish`, waits for none of them.
+    If `finish` is set meanwhile, it waits for none of them.
 
-    Raises `Failure`: the scheduler does not answer, there is no worker, or one is not fit for it.
+    Raises `Failure` if the scheduler does not respond, there is no worker, or one is unsuitable.
     """
     address = scheduler if isinstance(scheduler, str) else scheduler.scheduler.address
     security = None if isinstance(scheduler, str) else scheduler.security
@@ -421,7 +422,7 @@ async def crew(
     try:
         try:
             await client
-        except Exception as error:  # noqa: BLE001 - also for want of a protocol, or of a certificate
+        except Exception as error:  # noqa: BLE001 - including a missing protocol or certificate
             raise _away(address, error) from None
         with unwrap_exception_group():
             async with anyio.create_task_group() as group:

@@ -1,6 +1,6 @@
-"""What travels between the driver of a cluster and its workers, as plain values: small, and no media. Pure.
+"""Messages between the driver of a cluster and its workers, as plain values: small, and no media. Pure.
 
-Works and events are told as JSON takes them, and are made of that again; records are JSON anyway.
+Jobs and events are converted to JSON values and back; records are JSON anyway.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a worker is told once, when it is taken on."""
+    """What a worker receives when it is added to a run."""
 
     key: str
-    """Its task's key, and the name of the queue from which it hears and of its file among the workers'."""
+    """Its task's key, and the name of its message queue and of its file among those of the workers."""
     topic: str
-    """Under which it speaks."""
+    """Topic of its messages."""
     out: Path
-    """The output directory, absolute."""
+    """The output directory, an absolute path."""
     options: Options
     version: str
-    """Of this package, where the driver is."""
+    """Version of this package on the driver's machine."""
 
 
 def for_workers(options: Options) -> Options:
-    """Return options as workers take them, which may be at work in another directory."""
+    """Return options for workers, whose working directory may differ."""
     return replace(
         options,
         source=None,
@@ -61,12 +61,12 @@ def for_workers(options: Options) -> Options:
 
 
 def stated_work(work: VideoJob) -> Told:
-    """Return what is to be done for a video, as JSON takes it."""
+    """Return the job for a video as JSON values."""
     return asdict(work)
 
 
 def work_of(told: Mapping[str, Any]) -> VideoJob:
-    """Return what is to be done, of what was told."""
+    """Return the job in a message."""
     return VideoJob(
         tuple(Video(**video) for video in told["videos"]),
         tuple(_clip(clip) for clip in told["clips"]),
@@ -84,7 +84,7 @@ def _clip(told: Mapping[str, Any]) -> Clip:
 
 
 def event_of(told: Mapping[str, Any]) -> Event:
-    """Return an event, of what it has stated."""
+    """Return the event in a message."""
     fields = {name: value for name, value in told.items() if name != "type"}
     if "reason" in fields:
         fields["reason"] = Reason(fields["reason"])
@@ -102,10 +102,10 @@ def known_of(work: VideoJob, known: JournalIndex) -> list[Record]:
 
 
 def stated_failure(failure: Failure | None) -> list[str] | None:
-    """Return a failure, as JSON takes it."""
+    """Return a failure as JSON values."""
     return None if failure is None else [failure.reason.value, failure.words]
 
 
 def failure_of(told: list[str] | None) -> Failure | None:
-    """Return a failure, of what was told."""
+    """Return the failure in a message."""
     return None if told is None else Failure(Reason(told[0]), told[1])

@@ -1,6 +1,6 @@
 """The one entrance to the network lane where all workers of a cluster have one address.
 
-The pace and the breaker are those of one machine (`entrance.Throttle`), and stand with the driver; workers
+The pace and the breaker are those of one machine (`throttle.Throttle`), and stand with the driver; workers
 knock. Each start also takes a lease of a semaphore of the cluster's for as long as the pace says, so that
 runs beside this one keep the same pace. The lease is refreshed meanwhile, and runs out by itself where the
 driver was killed.
@@ -18,7 +18,7 @@ from distributed import Semaphore
 
 from hdtf_async.cluster.messages import failure_of, stated_failure
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.lanes.throttle import Throttle
+from hdtf_async.lanes.throttle import Pacing, Throttle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +41,7 @@ class _Attempt:
     """Somebody who has knocked, and has not left."""
 
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
-    turn: Permit | None = None
+    permit: Permit | None = None
 
 
 class Door:
@@ -49,9 +49,8 @@ class Door:
 
     def __init__(self, client: Client, options: Options, events: EventBus, tasks: TaskGroup) -> None:
         any_number = anyio.CapacityLimiter(math.inf)  # each worker has tokens of its own
-        self._entrance = Throttle(
-            any_number, any_number, pace=options.pace, cool_down=options.cool_down, events=events
-        )
+        pacing = Pacing(pace=options.pace, cool_down=options.cool_down)
+        self._throttle = Throttle(any_number, any_number, pacing, events)
         self._pace = options.pace
         self._client = client
         self._tasks = tasks
@@ -61,11 +60,11 @@ class Door:
     @property
     def over(self) -> Failure | None:
         """Why nobody is let in any more, if YouTube's refusals are the reason."""
-        return self._entrance.over
+        return self._throttle.over
 
     def end(self) -> None:
         """Let nobody in any more."""
-        self._entrance.end()
+        self._throttle.end()
 
     def leave(self) -> None:
         """Leave nothing on the loop of the program: the semaphore would refresh its leases for ever."""
@@ -85,10 +84,10 @@ class Door:
             return
         if said["kind"] == "left":
             known.scope.cancel()
-        elif known.turn is not None and said["kind"] == "refused":
-            known.turn.refused(failure_of(said["why"]) or Failure(Reason.REFUSED))
-        elif known.turn is not None:
-            known.turn.answered()
+        elif known.permit is not None and said["kind"] == "refused":
+            known.permit.rejected(failure_of(said["why"]) or Failure(Reason.REFUSED))
+        elif known.permit is not None:
+            known.permit.succeeded()
 
     def gone(self, worker: str) -> None:
         """Take note that a worker's attempts come to nothing more."""
@@ -100,8 +99,8 @@ class Door:
         """Let an attempt in when it is its turn, and keep its place until it has left."""
         try:
             with attempt.scope:
-                async with self._entrance.turn() as attempt.turn:
-                    if attempt.turn is None:
+                async with self._throttle.permit() as attempt.permit:
+                    if attempt.permit is None:
                         answer(ask, stated_failure(self.over))
                         return
                     await self._in_step()

@@ -26,8 +26,9 @@ from hdtf_async.core.events import EventBus
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import PaceScope
 from hdtf_async.core.system import own_version
+from hdtf_async.lanes.context import RunContext
 from hdtf_async.lanes.limits import Lanes
-from hdtf_async.lanes.throttle import Permit, Throttle
+from hdtf_async.lanes.throttle import Pacing, Permit, Throttle
 from hdtf_async.lanes.toolchain import open_toolchain
 from hdtf_async.lanes.user_videos import find_user_videos
 from hdtf_async.output.directory import OutputDirectory
@@ -139,19 +140,19 @@ class _Bench:
             ledger = _Posted(JournalIndex(setup.out), self._wire)
             directory = OutputDirectory(setup.out, (lock,), ledger)
             own = await run_sync(find_user_videos, options.raw_dirs)
-            entrance = None
+            throttle = None
             if options.pace_scope is PaceScope.CLUSTER:
-                entrance = _Entrance(self._lanes, self._wire, events)
+                throttle = _SharedThrottle(self._lanes, self._wire, events)
             async with open_toolchain(
-                options, self._lanes, directory, events, own=own, entrance=entrance
-            ) as shop:
-                await shop.get_ready(())  # which videos come is not known yet
-                self._wire.say("ready", versions=shop.versions)
+                RunContext(options, directory, self._lanes, events, own, self.finish), throttle=throttle
+            ) as toolchain:
+                await toolchain.get_ready(())  # which videos come is not known yet
+                self._wire.say("ready", versions=toolchain.versions)
                 async with anyio.create_task_group() as slots:
                     for _ in range(self._lanes.slots):
-                        slots.start_soon(self._slot, shop, ledger, slots.cancel_scope)
+                        slots.start_soon(self._slot, toolchain, ledger, slots.cancel_scope)
 
-    async def _slot(self, shop: Toolchain, ledger: _Posted, whole: anyio.CancelScope) -> None:
+    async def _slot(self, toolchain: Toolchain, ledger: _Posted, whole: anyio.CancelScope) -> None:
         """Ask for one video after the other."""
         while self.why is None:
             try:
@@ -162,8 +163,8 @@ class _Bench:
                 return
             work = work_of(order["work"])
             for record in order["records"]:
-                ledger.known.take(record)
-            _, why = await shop.one_video(work, ledger, self.finish)
+                ledger.known.add(record)
+            _, why = await toolchain.one_video(work, ledger, self.finish)
             self._wire.say("done", video=work.youtube_id, why=stated_failure(why))
             self.why = self.why or why
             if why is not None and why.reason.advice.stops:
@@ -185,17 +186,17 @@ class _Posted(Gathered):
         await super().append(records)
 
 
-class _Entrance(Throttle):
+class _SharedThrottle(Throttle):
     """The way into the lane where all workers have one address: pace and breaker are the driver's."""
 
     def __init__(self, lanes: Lanes, wire: Wire, events: EventBus) -> None:
-        super().__init__(lanes.network, lanes.encodes, pace=0, cool_down=0, events=events)
+        super().__init__(lanes.network, lanes.encodes, Pacing(pace=0, cool_down=0), events)
         self._tokens = lanes.network
         self._wire = wire
         self._heard: set[int] = set()
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[Permit | None]:
+    async def permit(self) -> AsyncIterator[Permit | None]:
         """Hold a token of this worker's, and be let in by the driver; None where it has ended."""
         async with self._tokens:
             number = self._wire.number()
@@ -208,15 +209,15 @@ class _Entrance(Throttle):
                 self._heard.discard(number)
                 self._wire.say("left", turn=number)
 
-    def answered(self, turn: Permit) -> None:
+    def succeeded(self, permit: Permit) -> None:
         """Tell the driver, once."""
-        if turn.closings not in self._heard:
-            self._heard.add(turn.closings)
-            self._wire.say("answered", turn=turn.closings)
+        if permit.closings not in self._heard:
+            self._heard.add(permit.closings)
+            self._wire.say("answered", turn=permit.closings)
 
-    def refused(self, turn: Permit, failure: Failure) -> None:
+    def rejected(self, permit: Permit, failure: Failure) -> None:
         """Tell the driver, who closes the lane for all."""
-        self._wire.say("refused", turn=turn.closings, why=stated_failure(failure))
+        self._wire.say("refused", turn=permit.closings, why=stated_failure(failure))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A worker of a cluster as the driver sees it, what is said to it, and the events of all as one run's."""
+"""A worker of a cluster from the driver's point of view, and the merged events of all workers."""
 
 from __future__ import annotations
 
@@ -23,56 +23,56 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Hired:
-    """A worker that was taken on for a run."""
+    """A worker that takes part in a run."""
 
     address: str
     key: str
     queue: Queue
     future: Future | None = None
     versions: dict[str, str] | None = None
-    """Of its tools; None until it is ready."""
+    """Versions of its tools; None until it is ready."""
     begun: bool = False
-    """Whether it has said anything: else it may still wait for what the worker does for others."""
+    """Whether it has sent anything: otherwise it may still be busy with other tasks."""
     gone: anyio.Event = field(default_factory=anyio.Event)
     why: Failure | None = None
     lost: bool = False
     closed: bool = False
-    """Whether YouTube refuses its address, where each has one of its own."""
+    """Whether YouTube is blocking its IP address, if each worker has its own."""
     unsent: list[Told] = field(default_factory=list)
     news: anyio.Event = field(default_factory=anyio.Event)
 
     def say(self, **told: object) -> None:
-        """Say something; it goes soon."""
+        """Send a message soon."""
         self.unsent.append(told)
         self.news.set()
 
     def answer(self, number: int, answer: object) -> None:
-        """Answer a question."""
+        """Answer a request."""
         self.say(ask=number, answer=answer)
 
     async def post(self) -> None:
-        """Carry what is said to it, until it has gone."""
+        """Send the messages to it, until it has left."""
         while True:
             await self.news.wait()
             if self.gone.is_set():
                 return
             self.news = anyio.Event()
             unsent, self.unsent = self.unsent, []
-            with suppress(OSError):  # then it is lost, or the scheduler is
+            with suppress(OSError):  # then the worker or the scheduler is lost
                 await self.queue.put(json.dumps(unsent))
 
 
 class AsOne:
-    """Passes on the events of all workers as those of one run."""
+    """Merges the events of all workers into those of one run."""
 
     def __init__(self, events: EventBus) -> None:
         self.encoding: set[str] = set()
-        """Stems of clips that are being encoded somewhere."""
+        """Stems of clips that are being encoded on any worker."""
         self._events = events
         self._closed = False
 
     def pass_on(self, worker: Hired, event: Event, workers: Iterable[Hired]) -> None:
-        """Tell what one of the workers has told, as far as it is true of the run."""
+        """Emit an event of one of the workers, if it applies to the whole run."""
         match event:
             case EncodeStarted():
                 self.encoding.add(event.clip)
@@ -81,9 +81,9 @@ class AsOne:
             case LaneClosed() | LaneOpened():
                 worker.closed = isinstance(event, LaneClosed)
                 closed = all(each.closed for each in workers)
-                if not closed and not self._closed:  # downloads go on elsewhere
+                if not closed and not self._closed:  # downloads continue elsewhere
                     return
                 self._closed = closed
-            case WindingDown():  # of each video; the driver tells it once for all
+            case WindingDown():  # of each video; the driver emits it once for all
                 return
         self._events.emit(event)

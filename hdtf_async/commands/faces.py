@@ -1,8 +1,7 @@
-"""The windows that were found around faces, to look at: a table, and one picture of a frame of each clip.
+"""Compare face windows with the published boxes: a table, and an image with a frame of each clip.
 
-Beside each window stands the published box, where there is one that can be placed, and how far the two are
-the same: the intersection over the union. With it the margin and the detector can be held against what the
-authors of the dataset have cut out.
+Each window is listed with the published box, if that is valid, and their intersection over union. This shows
+which margin and detector match the crops of the dataset's authors.
 """
 
 from __future__ import annotations
@@ -12,11 +11,12 @@ from importlib.util import find_spec
 from io import BytesIO
 from math import ceil, sqrt
 from statistics import fmean, median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 from anyio.to_thread import run_sync
 
+from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.exceptions import StoreError, unwrap_exception_group
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box, Clip, Crop, Form, Interval, Video
@@ -25,16 +25,17 @@ from hdtf_async.dataset.geometry import scale_of
 from hdtf_async.lanes.encoder import plan_cut
 from hdtf_async.lanes.raws import Raw
 from hdtf_async.lanes.user_videos import find_user_videos
-from hdtf_async.media.face.finder import opened
+from hdtf_async.media.face.finder import input_arguments
 from hdtf_async.media.face.people import Region, overlap
 from hdtf_async.media.ffmpeg import RUN_UPS, find_ffmpeg
 from hdtf_async.media.filters import decimal, decoded_frames
 from hdtf_async.media.probe import Prober
+from hdtf_async.media.run import FfmpegError, run_ffmpeg
 from hdtf_async.output import atomic
 from hdtf_async.output.atomic import os_errors_as_failures
 from hdtf_async.output.directory import read_known
 from hdtf_async.output.journal import RAWS
-from hdtf_async.process import supervisor
+from hdtf_async.process.supervisor import Command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from hdtf_async.output.journal import JournalIndex
 
 SHEET = "faces.jpg"
-"""The picture's name in the output directory."""
+"""The image's name in the output directory."""
 _CELL, _TITLE, _GAP = (320, 180), 14, 4
 _WINDOW, _PUBLISHED, _WORDS, _GROUND = (90, 220, 120), (255, 170, 60), (230, 230, 230), (24, 24, 24)
 _DEADLINE = 120.0
@@ -54,26 +55,26 @@ _FORM = Form(crop=Crop.FACE)
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What was cut out of a clip's raw in which a face was looked for."""
+    """The crop of a clip in which a face was searched."""
 
     stem: str
     video: str
-    """Name of the raw without its ending."""
+    """File name of the source video without its extension."""
     youtube_id: str
     middle: float
     end: float
-    """Of the clip, in seconds of the raw."""
+    """Of the clip, in seconds of the source video."""
     size: tuple[int, int]
-    """Width and height of the raw."""
+    """Width and height of the source video."""
     cut: Region
     published: Region | None
-    """The published box in pixels of the raw; None where its height is unknown."""
+    """The published box in pixels of the source video; None if its height is unknown."""
     zoom: float | None
     faces: int
     inside: float
-    """Share of the frames in which the face lies wholly inside of what was cut out."""
+    """Fraction of the frames in which the face is entirely inside the crop."""
     by_table: bool
-    """Whether the published box was taken, as no face was found."""
+    """Whether the published box was used, because no face was found."""
 
     @property
     def agreement(self) -> float | None:
@@ -82,47 +83,47 @@ class Window:
 
 
 def windows(known: JournalIndex) -> list[Window]:
-    """Return the windows of the clips that are there, sorted. Raises `StoreError` where there are none."""
+    """Return the windows of the existing clips, sorted. Raises `StoreError` if there are none."""
     there = known.all_there()
-    windows = (_window(stem, there[stem]["metadata"]) for stem in sorted(there))
+    windows = (_window(stem, ClipRecord.of(there[stem])) for stem in sorted(there))
     found = [window for window in windows if window is not None]
     if not found:
         raise StoreError(f"{known.out} has no clips made with --crop face")
     return found
 
 
-def _window(stem: str, told: Mapping[str, Any]) -> Window | None:
-    if "face_share" not in told:
-        return None
-    height, sides = told["reference_height"], (told["source_width"], told["source_height"])
-    scale = float(scale_of(height, *sides)) if height else 0
-    start, end = told["start"] + told.get("starts_late", 0), told["end"] - told.get("ends_early", 0)
-    return Window(
-        stem,
-        f"{told['subset']}_{told['name']}",
-        told["youtube_id"],
-        (start + end) / 2,
-        end,
-        sides,
-        _region(told["box_cut"]),
-        _region(told["box"]).scaled(scale, scale) if height else None,
-        told["zoom"],
-        told["faces"],
-        told.get("face_inside_share", told["face_share"]),
-        "face_fallback" in told,
-    )
+def _window(stem: str, clip: ClipRecord) -> Window | None:
+    reference, share = clip.reference_height, clip.face_share
+    match clip.box, clip.box_cut, clip.interval, clip.source_width, clip.source_height:
+        case Box() as box, Box() as cut, Interval() as whole, int(width), int(height) if share is not None:
+            begin, end = whole.start + (clip.starts_late or 0), whole.end - (clip.ends_early or 0)
+            scale = float(scale_of(reference, width, height)) if reference else 0
+            return Window(
+                stem,
+                f"{clip.subset}_{clip.name}",
+                f"{clip.youtube_id}",
+                (begin + end) / 2,
+                end,
+                (width, height),
+                _region(cut),
+                _region(box).scaled(scale, scale) if reference else None,
+                clip.zoom,
+                clip.faces or 0,
+                share if clip.face_inside_share is None else clip.face_inside_share,
+                by_table=clip.face_fallback is not None,
+            )
+    return None
 
 
-def _region(box: Sequence[int]) -> Region:
-    left, top, width, height = box
-    return Region(left, top, left + width, top + height)
+def _region(box: Box) -> Region:
+    return Region(box.left, box.top, box.left + box.width, box.top + box.height)
 
 
 _ROW = "{:32} {:>5} {:>6} {:>6} {:>20} {:>20} {:>6}"
 
 
 def table(found: Sequence[Window]) -> str:
-    """Return the windows as a table, with the agreement in short below."""
+    """Return the windows as a table, followed by a summary of the agreement."""
     lines = [_ROW.format("clip", "zoom", "faces", "inside", "window", "published", "IoU")]
     for each in found:
         agreement = each.agreement
@@ -152,9 +153,9 @@ def _placed(region: Region) -> str:
 
 
 async def made(out: Path, options: Options) -> str:
-    """Write the contact sheet of a directory, and return the table and what there is to say of it.
+    """Write the contact sheet of a directory, and return the table and messages.
 
-    Raises `StoreError` where there is nothing to show, or it cannot be.
+    Raises `StoreError` if there is nothing to show, or it cannot be written.
     """
     known = await run_sync(read_known, out)
     found = await run_sync(windows, known)
@@ -167,7 +168,7 @@ async def made(out: Path, options: Options) -> str:
 
 
 async def draw(known: JournalIndex, options: Options, found: Sequence[Window]) -> list[str]:
-    """Write the contact sheet into the directory; return why frames are missing on it.
+    """Write the contact sheet to the directory; return which frames are missing, and why.
 
     Raises `Failure`: ``tool_missing``, ``disk_full``, ``not_writable``.
     """
@@ -180,7 +181,7 @@ async def draw(known: JournalIndex, options: Options, found: Sequence[Window]) -
         record = known.raw_there(each.youtube_id)
         raw = known.out / RAWS / record["file"] if record else own.get(each.youtube_id, own.get(each.video))
         if raw is None:
-            missing.append(f"{printable(each.stem)}: its source video is not there")
+            missing.append(f"{printable(each.stem)}: source video not found")
         else:
             raws.setdefault(raw, []).append(each)
     frames, others = await middles(tool, raws, options.width_of_encode_lane)
@@ -193,7 +194,7 @@ async def draw(known: JournalIndex, options: Options, found: Sequence[Window]) -
 async def middles(
     tool: Path, raws: Mapping[Path, Sequence[Window]], at_a_time: int
 ) -> tuple[dict[str, bytes], list[str]]:
-    """Return the frame in the middle of each clip, as pixels of a cell, and why frames are missing.
+    """Return the middle frame of each clip, as pixels of a cell, and which frames are missing, and why.
 
     Raises `Failure` with ``tool_missing``.
     """
@@ -226,13 +227,13 @@ async def middles(
 
 
 def _second_half(each: Window) -> Clip:
-    """Return what is to be cut so that the middle of a clip is its first frame."""
+    """Return a clip whose first frame is the middle of the window's clip."""
     video = Video("", each.video, each.youtube_id, 0)
     return Clip(video, 0, Interval(each.middle, each.end), Box(0, 0, *each.size))
 
 
 async def _frame(ffmpeg: Path, cut: Cut, size: tuple[int, int]) -> bytes:
-    """Return the first frame of a cut as pixels of a cell: of the stream, and in the shape, of the clip."""
+    """Return the first frame of a cut as pixels of a cell, with square pixels, as in the clip."""
     width, height = _CELL
     scale = min(width / size[0], height / size[1])
     inner = f"{max(1, round(size[0] * scale))}:{max(1, round(size[1] * scale))}"
@@ -244,22 +245,23 @@ async def _frame(ffmpeg: Path, cut: Cut, size: tuple[int, int]) -> bytes:
             f"scale={inner}",
             f"pad={width}:{height}:-1:-1",
         ]
-        ended = await supervisor.run(
-            [
-                *opened(ffmpeg, cut, run_up), "-vf", ",".join(chain), "-frames:v", "1",
-                "-pix_fmt", "rgb24", "-f", "rawvideo", "pipe:1",
-            ],
-            deadline=_DEADLINE,
-            keep=width * height * 3,
-        )  # fmt: skip
-        if len(ended.out) == width * height * 3:
-            return ended.out
-        words = ended.words
-    raise Failure(Reason.RAW_UNREADABLE, words.replace(f"{cut.raw.parent}/", ""))
+        argv = [
+            *input_arguments(ffmpeg, cut, run_up), "-vf", ",".join(chain), "-frames:v", "1",
+            "-pix_fmt", "rgb24", "-f", "rawvideo", "pipe:1",
+        ]  # fmt: skip
+        try:
+            ended = await run_ffmpeg(Command(argv, keep=width * height * 3), deadline=_DEADLINE)
+        except FfmpegError as failure:
+            words = failure.words
+        else:
+            if len(ended.out) == width * height * 3:
+                return ended.out
+            words = ended.words
+    raise Failure(Reason.RAW_UNREADABLE, words)
 
 
 def _drawn(found: Sequence[Window], frames: Mapping[str, bytes]) -> bytes:
-    from PIL import Image, ImageDraw  # noqa: PLC0415 - it comes with the extra
+    from PIL import Image, ImageDraw  # noqa: PLC0415 - an optional dependency
 
     width, height = _CELL[0] + _GAP, _CELL[1] + _TITLE + _GAP
     columns = max(1, ceil(sqrt(len(found) * height / width)))

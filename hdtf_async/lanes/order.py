@@ -8,10 +8,12 @@ run have taken.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from hdtf_async.media.filters import Cut
 
 T = TypeVar("T")
 
@@ -31,6 +33,13 @@ class Workload:
     """Pixels of the source frames."""
     encoded: float
     """Pixels of the clip's frames."""
+
+    @classmethod
+    def of(cls, cut: Cut) -> Self:
+        """Return the workload of a clip."""
+        width, height = cut.looked_at or (cut.width, cut.height)
+        frames = cut.frames if cut.source is None else cut.source.frames
+        return cls(frames * width * height, cut.frames * cut.width * cut.height)
 
 
 class EncodeCosts:

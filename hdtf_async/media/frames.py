@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.media.containers import DEMUXERS, MAX_SIDE
 from hdtf_async.media.ffmpeg import STALL
-from hdtf_async.process import supervisor
+from hdtf_async.media.run import FfmpegError, run_ffmpeg
 from hdtf_async.process.guard import UNGUARDED, Guard
-from hdtf_async.process.stderr import classify_ffmpeg
+from hdtf_async.process.supervisor import Command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ _LEAST_SPEED = 0.1
 """Minimum seconds of a clip decoded per second; a process without progress is terminated earlier."""
 
 
-def command(ffmpeg: Path, clip: Path) -> list[str]:
+def decode_command(ffmpeg: Path, clip: Path) -> list[str]:
     """Return the command line that decodes video and audio of a clip and discards the result."""
     return [
         str(ffmpeg), "-hide_banner", "-nostdin", "-v", "error", "-progress", "pipe:1", "-nostats", "-xerror",
@@ -36,16 +36,16 @@ def command(ffmpeg: Path, clip: Path) -> list[str]:
     ]  # fmt: skip
 
 
-async def frames(ffmpeg: Path, clip: Path, *, seconds: float, guard: Guard = UNGUARDED) -> int:
+async def decode_clip(ffmpeg: Path, clip: Path, *, seconds: float, guard: Guard = UNGUARDED) -> int:
     """Decode a clip of `seconds` seconds and return the number of frames that ffmpeg counted.
 
-    Raises what `counted` raises.
+    Raises what `run_decoder` raises.
     """
-    return await counted(command(ffmpeg, clip), clip, seconds=seconds, guard=guard)
+    return await run_decoder(decode_command(ffmpeg, clip), seconds=seconds, guard=guard)
 
 
-async def counted(
-    argv: Sequence[str], clip: Path, *, seconds: float, directory: Path | None = None, guard: Guard
+async def run_decoder(
+    argv: Sequence[str], *, seconds: float, directory: Path | None = None, guard: Guard
 ) -> int:
     """Run an ffmpeg that decodes a clip of `seconds` seconds; return the number of frames that it counted.
 
@@ -62,19 +62,18 @@ async def counted(
         number = int(said[1])
         return True
 
-    ended = await supervisor.run(
-        argv,
-        deadline=STALL + seconds / _LEAST_SPEED,
-        stall=STALL,
-        on_line=on_line,
-        directory=directory,
-        guard=guard,
-    )
-    if ended.code != 0:
-        words = _WHO.sub("", ended.words.replace(f"{clip.parent}/", ""))
+    try:
+        await run_ffmpeg(
+            Command(argv, directory=directory),
+            deadline=STALL + seconds / _LEAST_SPEED,
+            stall=STALL,
+            on_line=on_line,
+            guard=guard,
+        )
+    except FfmpegError as failure:
         # Only the clip is read, so errors are its own, but a killed ffmpeg says nothing about it.
-        reason = Reason.CLIP_WRONG if ended.code > 0 else Reason.TOOL_FAILED
-        if classify_ffmpeg(ended.words) is Reason.DISK_FULL:
+        reason = Reason.TOOL_FAILED if failure.killed else Reason.CLIP_WRONG
+        if failure.reason is Reason.DISK_FULL:
             reason = Reason.DISK_FULL
-        raise Failure(reason, words or f"ffmpeg ended with {ended.code}")
+        raise Failure(reason, _WHO.sub("", failure.words)) from None
     return number

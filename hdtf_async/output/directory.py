@@ -18,7 +18,6 @@ import os
 import re
 import shutil
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from functools import partial
 from typing import TYPE_CHECKING
 
 import aiofiles
@@ -26,6 +25,7 @@ import anyio
 from anyio.to_thread import run_sync
 
 from hdtf_async.core import descriptors, os_errors
+from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.divisions import goes_on
 from hdtf_async.core.exceptions import StoreError
 from hdtf_async.core.failures import Failure, Reason
@@ -48,11 +48,11 @@ from hdtf_async.output.journal import (
     time_of,
 )  # fmt: skip
 from hdtf_async.output.locks import (
+    acquire,
     as_store_error,
     is_locked,
     require_no_workers,
     require_one_division,
-    take,
     whoami,
 )
 from hdtf_async.output.manifests import failure_record, outstanding_in
@@ -73,7 +73,7 @@ _CLIP = re.compile(r"_\d{3,}(?:_s\d{3,})?\.(?:mp4|wav)$")
 
 
 class OutputDirectory:
-    """An output directory whose lock this run holds; created by `opened`."""
+    """An output directory whose lock this run holds; created by `open_directory`."""
 
     def __init__(
         self, out: Path, locks: tuple[int, ...], journal: Ledger, shard: Shard | None = None
@@ -146,7 +146,7 @@ class OutputDirectory:
         # Shielded: it is short, and no unawaited thread may rename a file.
         with anyio.CancelScope(shield=True), os_errors_as_failures(final):
             before = self.known.clips.get(final.stem) if final.parent == self.out else None
-            if before is not None and atomic.has_size(str(temporary), before["metadata"].get("bytes")):
+            if before is not None and atomic.has_size(str(temporary), ClipRecord.of(before).bytes):
                 # A record identifies a file by its size alone, so the old record would match the new file.
                 await self._journal.append([{"type": "replacing", "clip": final.stem}])
             await run_sync(atomic.publish, temporary, final)
@@ -164,7 +164,7 @@ class OutputDirectory:
                 # Its record would match audio with other settings.
                 await self._journal.append([{"type": "replacing", "clip": clip.stem}])
             if temporary is None:
-                await run_sync(partial(final.unlink, missing_ok=True))
+                await anyio.Path(final).unlink(missing_ok=True)
             else:
                 await run_sync(atomic.publish, temporary, final)
 
@@ -179,12 +179,12 @@ class OutputDirectory:
     async def remove(self, path: Path) -> None:
         """Remove a file if it exists. Raises `Failure` with ``not_writable``."""
         with anyio.CancelScope(shield=True), os_errors_as_failures(path):
-            await run_sync(partial(path.unlink, missing_ok=True))
+            await anyio.Path(path).unlink(missing_ok=True)
 
     async def size(self, path: Path) -> int:
         """Return the size of a file in bytes. Raises `Failure` with ``not_writable``."""
         with os_errors_as_failures(path):
-            return (await run_sync(path.stat)).st_size
+            return (await anyio.Path(path).stat()).st_size
 
     async def sha256(self, path: Path) -> str:
         """Return the sha256 of a file's content. Raises `Failure` with ``not_writable``."""
@@ -212,7 +212,7 @@ class OutputDirectory:
             ) as log:
                 await log.write(text)
 
-    async def write_views(
+    async def write_manifests(
         self,
         not_tried: Iterable[Clip] = (),
         stale: Mapping[str, object] | None = None,
@@ -237,7 +237,7 @@ class OutputDirectory:
             whole = await run_sync(lambda: {clip.stem: clip for clip in steps(self.whole)})
             await manifests.merge(self.out, {**waiting, **whole}, patience=patience)
             return
-        await run_sync(self._write_views, self.known.snapshot(), tuple(not_tried), stale or {})
+        await run_sync(self._write_manifests, self.known.snapshot(), tuple(not_tried), stale or {})
 
     async def not_tried(self) -> tuple[Record, ...]:
         """Return the clips in the previous manifests that were not attempted. Raises `Failure`."""
@@ -278,14 +278,14 @@ class OutputDirectory:
         with os_errors_as_failures(self.raws):
             return shutil.disk_usage(self.raws).free
 
-    def _write_views(
+    def _write_manifests(
         self, known: JournalIndex, not_tried: tuple[Clip, ...], stale: Mapping[str, object]
     ) -> None:
         clips = known.all_there()
         there = {
             stem
             for stem in steps(clips)
-            if stem not in stale or clips[stem]["metadata"].get("fingerprint") != stale[stem]
+            if stem not in stale or ClipRecord.of(clips[stem]).fingerprint != stale[stem]
         }
         waiting = {each["clip"]: each for each in self.others} | {
             clip.stem: clip for clip in steps(not_tried)
@@ -295,7 +295,7 @@ class OutputDirectory:
 
 
 @asynccontextmanager
-async def opened(
+async def open_directory(
     out: Path,
     shard: Shard | None = None,
     videos: Iterable[Video] = (),
@@ -313,7 +313,7 @@ async def opened(
             with as_store_error(out):
                 own = await run_sync(_open, out / name_of(shard))
             stack.callback(descriptors.close, own)
-            await take(own, out, out / name_of(shard))
+            await acquire(own, out, out / name_of(shard))
             with as_store_error(out):
                 await run_sync(require_one_division, out, shard)
             locks = (own, whole)
@@ -331,7 +331,7 @@ async def _in_common(out: Path, *, alone: bool) -> AsyncIterator[int]:
     try:
         with as_store_error(out):
             told_by = await run_sync(journals, out)
-        await take(lock, out, *told_by, alone=alone)
+        await acquire(lock, out, *told_by, alone=alone)
         if alone:
             await require_no_workers(out)
         yield lock
@@ -339,7 +339,7 @@ async def _in_common(out: Path, *, alone: bool) -> AsyncIterator[int]:
         descriptors.close(lock)
 
 
-async def merge(out: Path) -> Merged:
+async def merge_journals(out: Path) -> Merged:
     """Write the manifests from all journals of a directory, and return their totals.
 
     Raises `StoreError` if the directory cannot be used, `BusyError` if a run holds it exclusively, and
@@ -363,7 +363,7 @@ def read_known(out: Path) -> JournalIndex:
     known = JournalIndex(out)
     try:
         for record in steps(in_order([read(path) for path in journals(out)])):
-            known.take(record)
+            known.add(record)
     except OSError as error:
         raise StoreError(f"cannot read {error.filename}: {os_errors.told(error)}") from None
     return known
@@ -413,7 +413,7 @@ def _read_and_tidy(
     for record in steps(own() if not others else in_order([own(), *map(read, others)])):
         newest = max(newest, time_of(record))
         if shard is None or _is_of(record, shard):
-            known.take(record)
+            known.add(record)
     if whole < os.fstat(lock).st_size:  # otherwise truncating would only change its date
         os.ftruncate(lock, whole)
     # Later records depend on what was read, which may not have been synced if its writer was killed; what was

@@ -1,6 +1,6 @@
-"""What ``report.html`` says of a directory: counts, tiles, failures, and the words for a paper.
+"""Content of ``report.html`` about a directory: counts, tiles, failures, and a methods paragraph.
 
-Records are taken as they stand in files, which may be damaged: what is not there is left out.
+Records come from files that may be damaged: missing values are omitted.
 """
 
 from __future__ import annotations
@@ -18,20 +18,21 @@ from hdtf_async.core.tally import Outcome
 from hdtf_async.report import charts, history
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
+    from hdtf_async.core.clip_record import ClipRecord
     from hdtf_async.core.shards import Shard
 
 Record = dict[str, Any]
 
 MOST_PICTURES = 600
-"""Clips that have a picture; where there are more, those that begin an interval come first."""
+"""Maximum number of clips with an image; if there are more, those that begin an interval come first."""
 MOST_RUNS = 12
 """Runs whose timeline is drawn, the newest first."""
 _WORDS = 600
-"""Characters of a tool's last words that are shown."""
+"""Maximum characters of a tool's error message."""
 _FEW = 6
-"""Rates up to which each is told."""
+"""Number of frame rates up to which each is listed."""
 _ID = re.compile(r"[A-Za-z0-9_-]{11}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _NUMBER = re.compile(r"[0-9]+$")
@@ -43,35 +44,34 @@ _PAPER = (
 
 @dataclass(slots=True)
 class ReportData:
-    """What is in a directory."""
+    """The content of a directory."""
 
-    there: dict[str, Record]
-    """Stem of each clip that is there to its metadata."""
+    there: dict[str, ClipRecord]
+    """Stem of each existing clip to its metadata."""
     missing: list[Record] = field(default_factory=list)
-    """Of each clip that is not there: why."""
+    """The failure of each missing clip."""
     refused: list[Record] = field(default_factory=list)
-    """Rows of the tables that were left out."""
+    """Skipped rows of the tables."""
     absent: tuple[Shard, ...] = ()
-    """Shards that have not begun, though others of the same run have."""
+    """Shards that have not started, though others of the same run have."""
     fetched: int = 0
-    """Bytes of the videos that were fetched."""
+    """Bytes of the videos that were downloaded."""
     runs: list[history.Run] = field(default_factory=list)
     """The oldest first."""
     now: float | None = None
-    """When this was, in seconds since 1970, if a run goes on; else None."""
+    """The current time, in seconds since 1970, if a run is active; otherwise None."""
     pictures: dict[str, str | None] = field(default_factory=dict)
-    """SHA-256 of a clip to its picture in Base64; None where none can be made."""
+    """SHA-256 of a clip to its image in Base64; None if none can be created."""
     directory: str = ""
     """Name of the directory, without its path."""
 
 
 def of(found: ReportData) -> Record:
-    """Return all that the template puts together."""
+    """Return the values for the template."""
     lines = list(found.there.values())
     drawn = [run for run in reversed(found.runs) if run.downloads or run.encodes]
-    shown = {line["sha256"] for line in pictured(found.there)}
+    shown = {line.sha256 for line in pictured(found.there)}
     pictures = {key: picture for key, picture in found.pictures.items() if key in shown}
-    every = [*lines, *found.missing]
     return {
         "directory": found.directory,
         "now": None if found.now is None else _day(found.now),
@@ -91,8 +91,8 @@ def of(found: ReportData) -> Record:
         "tiles": [_tile(stem, line, pictures) for stem, line in found.there.items()],
         "missing": [_missing(record) for record in found.missing],
         "reasons": _reasons([*found.missing, *map(_row, found.refused)]),
-        "subsets": sorted({f"{line.get('subset')}" for line in every}),
-        "speakers": sorted({speaker(line) for line in every}),
+        "subsets": sorted({f"{subset}" for subset in _both("subset", found)}),
+        "speakers": sorted({speaker(name) for name in _both("name", found)}),
         "histograms": _histograms(lines),
         "methods": methods(found),
         "versions": _versions(lines),
@@ -100,19 +100,25 @@ def of(found: ReportData) -> Record:
     }
 
 
-def pictured(there: Mapping[str, Record]) -> list[Record]:
-    """Return the metadata of the clips that have a picture."""
+def _both(column: str, found: ReportData) -> Iterator[object]:
+    """Yield the values of a column that the records of clips and of missing clips share."""
+    for record in (*(line.to_json() for line in found.there.values()), *found.missing):
+        yield record.get(column)
+
+
+def pictured(there: Mapping[str, ClipRecord]) -> list[ClipRecord]:
+    """Return the metadata of the clips that have an image."""
     lines = [
         line
         for stem, line in there.items()
-        if line.get("file_name") == f"{stem}.mp4" and _DIGEST.fullmatch(f"{line.get('sha256')}")
+        if line.file_name == f"{stem}.mp4" and _DIGEST.fullmatch(f"{line.sha256}")
     ]
-    lines.sort(key=lambda line: bool(line.get("segment")))
+    lines.sort(key=lambda line: bool(line.segment))
     return lines[:MOST_PICTURES]
 
 
 def verdict(found: ReportData) -> str:
-    """Say whether all is well, in a sentence or two."""
+    """Return the overall result in a sentence or two."""
     there, whole = len(found.there), len(found.there) + len(found.missing)
     part = "All" if there == whole and not found.absent else f"{there} of"
     told = f"{part} {whole} clips are done." if whole else "No clips yet."
@@ -126,19 +132,19 @@ def verdict(found: ReportData) -> str:
 
 
 def _stopped(run: history.Run) -> str:
-    """Say why a run ended early; nothing where it goes on, was cut off, or ended as it should."""
+    """Return why a run ended early; empty if it is active, was interrupted, or ended normally."""
     stopped = run.end.get("stopped")
     return stopped.partition("\n")[0][:_WORDS] if isinstance(stopped, str) else ""
 
 
 def counts(found: ReportData) -> list[tuple[str, str]]:
-    """Return what is counted at the head: words, and the figure."""
+    """Return the counts at the top: label and value."""
     lines = found.there.values()
     not_tried = sum(record["reason"] == Reason.NOT_TRIED for record in found.missing)
     return [
         ("clips", f"{len(lines)}"),
         ("duration", charts.words_of_time(3600 * _hours(lines))),
-        ("size", _bytes(sum(number(line, "bytes") for line in lines))),
+        ("size", _bytes(sum(number(line.bytes) for line in lines))),
         ("videos", f"{_videos(lines)}"),
         ("downloaded", _bytes(found.fetched)),
         ("failed", f"{len(found.missing) - not_tried}"),
@@ -147,7 +153,7 @@ def counts(found: ReportData) -> list[tuple[str, str]]:
 
 
 def facts_of_run(run: history.Run) -> list[str]:
-    """Return what there is to say of a run."""
+    """Return the facts about a run."""
     downloads, encodes = history.busy(run.downloads), history.busy(run.encodes)
     both = history.busy(run.downloads, run.encodes)
     told = [
@@ -168,7 +174,7 @@ def facts_of_run(run: history.Run) -> list[str]:
 
 
 def methods(found: ReportData) -> str:
-    """Return what a paper's section on methods has to say of the clips, in a few sentences."""
+    """Return a methods paragraph for a paper, in a few sentences."""
     lines, form = list(found.there.values()), _told(found, "form")
     corrections = _told(found, "settings").get("corrections", "none")
     tools = ", ".join(f"{tool} {' and '.join(each)}" for tool, each in _versions(lines).items())
@@ -195,27 +201,26 @@ def methods(found: ReportData) -> str:
 
 
 def settings(found: ReportData) -> list[tuple[str, str]]:
-    """Return what the newest run was told, but for what says who or where it was."""
+    """Return the settings of the newest run, without those that identify a user or a machine."""
     both = _told(found, "settings") | _told(found, "form")
     return [(f"{name}", "source" if value is None else f"{value}") for name, value in both.items()]
 
 
-def speaker(line: Record) -> str:
+def speaker(video: object) -> str:
     """Return the name of a video without its number: HDTF numbers the videos of one speaker."""
-    name = f"{line.get('name')}"
+    name = f"{video}"
     return _NUMBER.sub("", name) or name
 
 
-def number(line: Record, key: str) -> float:
-    """Return a figure of a record; 0 where it is none."""
-    value = line.get(key)
-    return float(value) if isinstance(value, int | float) and 0 <= value < 1e15 else 0.0  # noqa: PLR2004
+def number(value: float | None) -> float:
+    """Return a number in a record; 0 if it is invalid."""
+    return float(value) if value is not None and 0 <= value < 1e15 else 0.0  # noqa: PLR2004
 
 
-def _rate(form: Record, lines: Collection[Record]) -> str:
+def _rate(form: Record, lines: Collection[ClipRecord]) -> str:
     if form.get("fps"):
         return f"converted to {form['fps']} fps"
-    rates = sorted({round(number(line, "fps"), 2) for line in lines})
+    rates = sorted({round(number(line.fps), 2) for line in lines})
     told = f" ({', '.join(f'{rate:g}' for rate in rates)} fps)" if len(rates) <= _FEW else ""
     return f"kept at its original frame rate{told}"
 
@@ -229,27 +234,26 @@ def _coding(form: Record) -> str:
 
 
 def _told(found: ReportData, key: str) -> Record:
-    """Return a part of what the newest run was told."""
+    """Return a part of the newest run's record."""
     told = found.runs[-1].told.get(key) if found.runs else None
     return told if isinstance(told, dict) else {}
 
 
-def _versions(lines: Iterable[Record]) -> dict[str, list[str]]:
-    """Return each tool with every version of it that had a part in the clips."""
+def _versions(lines: Iterable[ClipRecord]) -> dict[str, list[str]]:
+    """Return each tool with all versions of it that were used for the clips."""
     found: dict[str, set[str]] = {}
     for line in lines:
-        told = line.get("versions")
-        for tool, version in told.items() if isinstance(told, dict) else ():
-            found.setdefault(f"{tool}", set()).add(f"{version}")
+        for tool, version in (line.versions or {}).items():
+            found.setdefault(tool, set()).add(version)
     return {tool: sorted(versions) for tool, versions in found.items()}
 
 
-def _histograms(lines: Collection[Record]) -> list[tuple[str, str]]:
-    wanted: list[tuple[str, str, Callable[[Record], float]]] = [
-        ("Duration", "seconds", lambda line: number(line, "duration")),
-        ("Shorter side", "pixels", lambda line: min(number(line, "width"), number(line, "height"))),
-        ("Frame rate", "fps", lambda line: number(line, "fps")),
-        ("Size", "MB", lambda line: number(line, "bytes") / 1e6),
+def _histograms(lines: Collection[ClipRecord]) -> list[tuple[str, str]]:
+    wanted: list[tuple[str, str, Callable[[ClipRecord], float]]] = [
+        ("Duration", "seconds", lambda line: number(line.duration)),
+        ("Shorter side", "pixels", lambda line: min(number(line.width), number(line.height))),
+        ("Frame rate", "fps", lambda line: number(line.fps)),
+        ("Size", "MB", lambda line: number(line.bytes) / 1e6),
     ]
     return [
         (f"{title} ({unit})", charts.histogram([value(line) for line in lines], title, unit))
@@ -257,18 +261,18 @@ def _histograms(lines: Collection[Record]) -> list[tuple[str, str]]:
     ]
 
 
-def _tile(stem: str, line: Record, pictures: Mapping[str, str | None]) -> Record:
-    key = f"{line.get('sha256')}"
-    sides = f"{number(line, 'width'):.0f}\N{MULTIPLICATION SIGN}{number(line, 'height'):.0f}"
+def _tile(stem: str, line: ClipRecord, pictures: Mapping[str, str | None]) -> Record:
+    key = f"{line.sha256}"
+    sides = f"{number(line.width):.0f}\N{MULTIPLICATION SIGN}{number(line.height):.0f}"
     return {
         "stem": stem,
         "file": quote(f"{stem}.mp4", errors="surrogateescape"),
-        "subset": f"{line.get('subset')}",
-        "speaker": speaker(line),
+        "subset": f"{line.subset}",
+        "speaker": speaker(line.name),
         "key": key if key in pictures else None,
         "picture": pictures.get(key),
-        "told": f"{number(line, 'duration'):.1f} s, {sides}, {number(line, 'fps'):.4g} fps,"
-        f" {_bytes(number(line, 'bytes'))}",
+        "told": f"{number(line.duration):.1f} s, {sides}, {number(line.fps):.4g} fps,"
+        f" {_bytes(number(line.bytes))}",
     }
 
 
@@ -277,7 +281,7 @@ def _missing(record: Record) -> Record:
     return {
         "stem": record["clip"],
         "subset": f"{record.get('subset')}",
-        "speaker": speaker(record),
+        "speaker": speaker(record.get("name")),
         "reason": record["reason"],
         "words": f"{record.get('words') or ''}"[-_WORDS:],
         "link": f"https://www.youtube.com/watch?v={youtube_id}" if _ID.fullmatch(youtube_id) else None,
@@ -285,15 +289,15 @@ def _missing(record: Record) -> Record:
 
 
 def _row(row: Record) -> Record:
-    """Return a row of the tables that was left out as a thing that is missing."""
+    """Return a skipped row of the tables as a missing item."""
     words = {"reason": Reason.ROW_REFUSED.value, "words": row.get("words"), "subset": row.get("subset")}
     return {"clip": f"{row.get('file')}:{row.get('line')}"} | words
 
 
 def _reasons(missing: Iterable[Record]) -> list[Record]:
-    """Return each reason with what it means, what to do, and its clips, the most frequent first.
+    """Return each reason with its meaning, its remedy, and its clips, the most frequent first.
 
-    Clips of one video of which the tool said the same stand together.
+    Clips of one video with the same error message are grouped.
     """
     clips: dict[str, list[Record]] = {}
     for record in missing:
@@ -310,12 +314,12 @@ def _reasons(missing: Iterable[Record]) -> list[Record]:
     return told
 
 
-def _hours(lines: Iterable[Record]) -> float:
-    return sum(number(line, "duration") for line in lines) / 3600
+def _hours(lines: Iterable[ClipRecord]) -> float:
+    return sum(number(line.duration) for line in lines) / 3600
 
 
-def _videos(lines: Iterable[Record]) -> int:
-    return len({f"{line.get('youtube_id')}" for line in lines})
+def _videos(lines: Iterable[ClipRecord]) -> int:
+    return len({f"{line.youtube_id}" for line in lines})
 
 
 def _bytes(size: float) -> str:

@@ -20,14 +20,13 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import anyio
+import block_runs
 import pytest
-import refusing
 import scenarios
-from aftermath import is_temporary, listed, media
-from clustering import Cluster, cluster, descendants, marked, wait_for
+from dask_cluster import Cluster, cluster, descendants, marked, wait_for
 from distributed import Client, Semaphore
-from shared import exported
-from test_assignments import work
+from kill_checks import is_temporary, listed, media
+from shared import exported, video_job
 
 import hdtf_async
 from hdtf_async import ExitCode, Options, Reason, demo
@@ -44,7 +43,7 @@ from hdtf_async.core.events import (
 )
 from hdtf_async.core.model import PaceScope
 from hdtf_async.demo import Answer, Conditions, Refusal
-from hdtf_async.output.directory import opened
+from hdtf_async.output.directory import open_directory
 from hdtf_async.output.journal import JOURNAL
 from hdtf_async.output.locks import WORKERS, worker_lock
 
@@ -62,7 +61,7 @@ pytestmark = [
     pytest.mark.filterwarnings("default:::distributed"),
 ]
 
-VIEWS = ("metadata.jsonl", "failures.jsonl")
+MANIFESTS = ("metadata.jsonl", "failures.jsonl")
 FEW = ("Radio1", "Guest1", "Guest2")
 """Videos for which a part of the job will do."""
 
@@ -93,7 +92,7 @@ def command(out: Path, options: Options) -> list[str]:
 
 def tree(out: Path) -> dict[str, bytes | str]:
     """Return the clips and raws of a directory by their hashes, and the views."""
-    return {**media(out), **{name: (out / name).read_bytes() for name in VIEWS}}
+    return {**media(out), **{name: (out / name).read_bytes() for name in MANIFESTS}}
 
 
 def require_tidy(out: Path) -> None:
@@ -270,7 +269,7 @@ async def refused(
 ) -> tuple[Report, int, list[LaneClosed]]:
     """Let YouTube refuse every video; return what came of it, how many were asked for, and the closings."""
     await scenarios.draw(directory / "footage")
-    answers = refusing.lay_out(directory, directory / "footage", 12, Answer())
+    answers = block_runs.lay_out(directory, directory / "footage", 12, Answer())
     async with demo.stand_in(directory / "films", answers, Conditions(refusal=Refusal())) as site:
         with exported(site.environment):
             workers.end()
@@ -378,12 +377,12 @@ async def test_who_has_died_is_handed_nothing_while_its_tools_end(tmp_path: Path
         async def nthreads(self) -> dict[str, int]:
             return {"alive": 1}
 
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         crew = Crew(Told(), Options(), directory, EventBus())
         for end in (crew._send, crew._inbox):
             end.close()
         crew._begun = True
-        crew._roster.add([work(0), work(1)])
+        crew._roster.add([video_job(0), video_job(1)])
         for name in ("dead", "alive"):
             crew._workers[name] = Hired(name, name, queue=None)
             crew._roster.joined(name)
@@ -411,7 +410,7 @@ async def test_who_declares_a_lane_without_width_is_not_taken_on(tmp_path: Path)
         return {"workers": {"one": {"resources": {"downloads": 0, "encodes": 2}}}}
 
     told = SimpleNamespace(scheduler=SimpleNamespace(address="tcp://127.0.0.1:9", identity=identity))
-    async with opened(tmp_path) as directory:
+    async with open_directory(tmp_path) as directory:
         crew = Crew(told, Options(), directory, EventBus())
         for end in (crew._send, crew._inbox):
             end.close()

@@ -1,10 +1,10 @@
-"""Cuts as the rules of this version make them.
+"""The cuts that the rules of this version decide.
 
-Run ``python tests/support/golden_cuts.py write`` after raising them.
+Run ``python tests/support/golden_cuts.py write`` after increasing the version of the rules.
 
-`model.CUTTING_RULES` is a part of each clip's fingerprint. It has to be raised whenever a clip comes out
-otherwise, or a directory would hold clips by two rules and nothing would tell. So ``golden_cuts.json`` has,
-for each version, what is decided of a few dozen cuts: the frames, the box, and the command lines.
+`model.CUTTING_RULES` is a part of each clip's fingerprint. It must be increased whenever a clip changes;
+otherwise a directory could mix clips of two rules unnoticed. Therefore ``golden_cuts.json`` has, for each
+version, the decisions for a few dozen cuts: the frames, the box, and the command lines.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _LAST = 20.0
 
 
 def timelines() -> dict[str, tuple[Timeline, Fraction]]:
-    """Return the time stamps of various videos of 20 seconds, each with its time base."""
+    """Return the timestamps of various videos of 20 seconds, each with its time base."""
     found = {}
     for name, base, ticks, durations in (
         ("25 fps", Fraction(1, 12800), [512 * n for n in range(500)], 512),
@@ -79,13 +79,13 @@ def _shown(timeline: Timeline, base: Fraction, interval: Interval) -> Shown:
 def _raw(clip: Clip, timeline: Timeline, base: Fraction, **facts: Any) -> Raw:
     ticks = timeline.first, timeline.last, timeline.step, timeline.end(None)
     first, last, step, end = (float(each * base) for each in ticks)
-    told = MediaInfo(
+    info = MediaInfo(
         "h264", 1280, 720, round(1 / step, 5), len(timeline), first, end, end - first, str(base),
         step=step, last=last,
     )  # fmt: skip
     sound = AudioInfo("aac", 48000, 2, 0.0, _LAST, _LAST)
     shown = {clip.stem: _shown(timeline, base, clip.interval)}
-    raw = Raw(Path("raw.mp4"), "mp4", replace(told, sound=sound, **facts), shown, "136", None)
+    raw = Raw(Path("raw.mp4"), "mp4", replace(info, sound=sound, **facts), shown, "136", None)
     return raw.with_own_sound()
 
 
@@ -154,7 +154,7 @@ def _decided(clip: Clip, raw: Raw, form: Form) -> dict[str, Any]:
         cut = plan_cut(clip, raw, form)
     except Failure as failure:
         return {"reason": failure.reason.value}
-    commands = [ffmpeg.command(Path("ffmpeg"), cut, Path("clip.mp4"), run_up) for run_up in (0.0, 4.0)]
+    commands = [ffmpeg.clip_command(Path("ffmpeg"), cut, Path("clip.mp4"), run_up) for run_up in (0.0, 4.0)]
     if cut.sound is not None and form.sound_beside:
         commands.append(ffmpeg.wav_command(Path("ffmpeg"), cut.sound, Path("clip.wav")))
     return {
@@ -162,12 +162,12 @@ def _decided(clip: Clip, raw: Raw, form: Form) -> dict[str, Any]:
         "interval": [cut.interval.start, cut.interval.end],
         "frames": cut.frames,
         "source": asdict(cut.source) if cut.source else None,
-        "commands": [shlex.join(words) for words in commands],
+        "commands": [shlex.join(command) for command in commands],
     }
 
 
 def _windows() -> Iterator[tuple[str, Any]]:
-    """Yield windows around faces that move, blink out, come back elsewhere, and are not alone."""
+    """Yield windows around faces that move, blink out, reappear elsewhere, and are not alone."""
     one = [Region(400 + 2 * n, 200 + n, 560 + 2 * n, 380 + n) for n in range(40)]
     small, large = Region(900, 100, 980, 190), Region(800, 100, 1100, 420)
     for name, faces in {
@@ -181,37 +181,37 @@ def _windows() -> Iterator[tuple[str, Any]]:
         frames = [Frame(n / 5, each) for n, each in enumerate(faces)]
         doubtful = [[each.start, each.end] for each in people.doubtful(frames)]
         found = people.find(frames)
-        told: dict[str, Any] = {"doubtful": doubtful, "found": found and asdict(found)}
+        result: dict[str, Any] = {"doubtful": doubtful, "found": found and asdict(found)}
         if found is not None:
-            told["boxes"] = [
+            result["boxes"] = [
                 asdict(window.place(found.region, zoom, margin, 1280, 720))
                 for zoom, margin in ((1.0, 0.0), (1.4, 0.1))
             ]
-        yield f"window: {name}", told
+        yield f"window: {name}", result
 
 
 def computed() -> dict[str, Any]:
-    """Return what the rules of this version decide, by name."""
+    """Return the decisions of this version's rules, by name."""
     found: dict[str, Any] = {name: _decided(clip, raw, form) for name, clip, raw, form in _cases()}
     found |= _windows()
     for counts in ((50, 0, 0), (0, 40, 10), (20, 20, 10), (2, 0, 48)):
         found[f"combing: {counts}"] = Combing(*counts).parity
-    # As the file has it: tuples are lists there.
+    # As in the file: tuples become lists.
     again: dict[str, Any] = json.loads(json.dumps(found))
     return again
 
 
 def kept() -> dict[str, dict[str, Any]]:
-    """Return what is in the file: version of the rules to what they decide."""
+    """Return the content of the file: version of the rules to their decisions."""
     versions: dict[str, dict[str, Any]] = json.loads(FILE.read_text("utf-8")) if FILE.exists() else {}
     return versions
 
 
 def write() -> None:
-    """Add what this version decides. What the file has of it must not change."""
+    """Add the decisions of this version. Existing ones must not change."""
     versions, now = kept(), computed()
     before = versions.get(str(CUTTING_RULES), {})
-    if changed := [name for name, told in before.items() if now.get(name) != told]:
+    if changed := [name for name, decided in before.items() if now.get(name) != decided]:
         sys.exit(
             f"{', '.join(changed)}: other than before; raise CUTTING_RULES in model.py (CONTRIBUTING.md)"
         )

@@ -21,8 +21,8 @@ from hdtf_async.core.events import EventBus
 from hdtf_async.core.model import Box, Clip, Interval, Video
 from hdtf_async.dataset.plan import VideoJob
 from hdtf_async.lanes.limits import Lanes, TransferLimiter
-from hdtf_async.lanes.pipeline import Pipeline
-from hdtf_async.lanes.throttle import Throttle
+from hdtf_async.lanes.pipeline import Pipeline, PipelineParts
+from hdtf_async.lanes.throttle import Pacing, Throttle
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Sequence
@@ -184,27 +184,28 @@ class Run:
     async def _go(self) -> float:
         events, setting = EventBus(), self._setting
         lanes = Lanes(anyio.CapacityLimiter(self._downloads), anyio.CapacityLimiter(setting.cpus))
-        entrance = Throttle(
-            lanes.network, lanes.encodes, pace=setting.pace, cool_down=600, events=events,
-            transfers=TransferLimiter(setting.cpus) if self._adaptive else None,
+        throttle = Throttle(
+            lanes.network, lanes.encodes, Pacing(pace=setting.pace, cool_down=600), events,
+            TransferLimiter(setting.cpus) if self._adaptive else None,
         )  # fmt: skip
-        pipeline: Pipeline[bool, None] = Pipeline(
-            lanes=lanes, entrance=entrance, keep_raw=True, fetching=self, cutting=self,
-            private_directory=_nowhere, record_failure=_recorded, events=events, backoff=float,
+        parts = PipelineParts[bool, None](
+            lanes=lanes, throttle=throttle, downloader=self, encoder=self, private_directory=_nowhere,
+            record_failure=_recorded, events=events, keep_raw=True, backoff=float,
         )  # fmt: skip
+        pipeline = Pipeline(parts)
         await pipeline.run(self.works)
         return anyio.current_time()
 
-    async def download(self, work: VideoJob, _directory: Path, turn: Permit) -> bool:
+    async def download(self, work: VideoJob, _directory: Path, permit: Permit) -> bool:
         """Wait for the answer, for room on the line, and for the bytes."""
         await anyio.sleep(self._asks[work.stem])
-        turn.available()
-        async with turn.transfer():
+        permit.available()
+        async with permit.transfer():
             await anyio.sleep(START)
 
             def on_received(came: float, left: float) -> None:
-                turn.answered()
-                turn.received(round(came * 1e6), round(left * 1e6))
+                permit.succeeded()
+                permit.received(round(came * 1e6), round(left * 1e6))
 
             await self.line.carry(work.stem, self._megabytes[work.stem], on_received)
         self.arrived[work.stem] = anyio.current_time()

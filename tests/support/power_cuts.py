@@ -1,8 +1,8 @@
-"""Runs on a file system that is recorded, and the power cut after each of their steps.
+"""Runs on a recorded file system, with a power cut after each of their steps.
 
-A kill cannot show the order of syncs, because what was written survives it in memory. So what may be on the
-disk after each step is made and recovered, and held against what may be there and what must be. What is
-taken for granted of a file system stands at the head of `recorded`.
+A kill cannot show the order of syncs, because written data survives it in memory. Therefore the possible disk
+contents after each step are built and recovered, and compared with what may and what must exist. The head of
+`recorded_disk` lists the assumptions about file systems.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import anyio
 import pytest
 from anyio.to_thread import run_sync
 from fakes import kit
-from recorded import Disk, Moment, as_it_was, recorded
+from recorded_disk import Disk, Moment, as_it_was, recorded
 
 import hdtf_async
 from hdtf_async.core.failures import Failure, Reason
@@ -32,7 +32,7 @@ from hdtf_async.core.jsonlines import records
 from hdtf_async.core.model import SUBSETS, Box, Clip, Interval, Video
 from hdtf_async.core.options import Options
 from hdtf_async.dataset.tables import read
-from hdtf_async.output.directory import opened, run_record
+from hdtf_async.output.directory import open_directory, run_record
 from hdtf_async.output.journal import JOURNAL, RAWS
 from hdtf_async.output.manifests import FAILURES, METADATA, failure_record
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from hdtf_async.output.directory import OutputDirectory
 
 OUT = "new/clips"
-"""The output directory; neither it nor the one that it is in is there before the first run."""
+"""The output directory; neither it nor its parent exists before the first run."""
 VIDEOS = FIRST, TWIN, AGAIN, GONE = (
     Video("RD", "Radio1", "CPCoMyuBRM0", 720),
     Video("WDA", "Whip", "gh3YqnvNdio", 1080),
@@ -56,16 +56,16 @@ CLIPS = tuple(
 )
 FORMS = ("first", "another")
 SAME_SIZE = "RD_Radio1_001"
-"""This clip has as many bytes in one form as in the other."""
+"""This clip has the same size with both settings."""
 
 
 def clip_bytes(stem: str, form: str) -> bytes:
-    """Return what a clip of this form is; no part of it is the same in another, nor are they zeros."""
+    """Return the content of a clip with these settings; no block of it is zero or equals another clip's."""
     return _filled(f"{form} {stem} ", 600 + (0 if stem == SAME_SIZE else 40 * len(form)))
 
 
 def raw_bytes(youtube_id: str) -> bytes:
-    """Return what a video is."""
+    """Return the content of a source video."""
     return _filled(f"raw {youtube_id} ", 900)
 
 
@@ -78,31 +78,31 @@ def _sha256(content: bytes) -> str:
 
 
 @dataclass
-class Told:
-    """What was asked of an output directory and what it answered, each with the moment when that was."""
+class Promises:
+    """The requests to an output directory and their results, each with its moment."""
 
     moments: list[Moment] = field(default_factory=list)
     begun: list[tuple[int, str]] = field(default_factory=list)
-    """From here on this record may be in the journal."""
+    """From this moment on the journal may contain this record."""
     durable: list[tuple[int, str]] = field(default_factory=list)
-    """From here on it is there whatever happens."""
+    """From this moment on the record survives every power cut."""
     there: list[tuple[int, str]] = field(default_factory=list)
-    """From here on this file is there, if it is not doomed."""
+    """From this moment on the file exists, unless it is doomed."""
     doomed: list[tuple[int, str]] = field(default_factory=list)
-    """From here on this file may be another, or gone."""
+    """From this moment on this file may be replaced or deleted."""
 
     @property
     def now(self) -> int:
-        """The newest moment."""
+        """Return the newest moment."""
         return len(self.moments) - 1
 
-    def until(self, moment: int) -> Told:
-        """Return what had been told when this moment was the newest."""
+    def until(self, moment: int) -> Promises:
+        """Return what was recorded up to a moment."""
         parts = (
             [one for one in part if one[0] <= moment]
             for part in (self.begun, self.durable, self.there, self.doomed)
         )
-        return Told(self.moments[: moment + 1], *parts)
+        return Promises(self.moments[: moment + 1], *parts)
 
     async def append(self, directory: OutputDirectory, record: Record) -> None:
         """Append a record to the journal."""
@@ -113,18 +113,18 @@ class Told:
 
 @dataclass(frozen=True)
 class Run:
-    """A run as the pipeline makes it, with everything played but the store."""
+    """A run as the pipeline makes it, with everything simulated except the output directory."""
 
     form: str = FORMS[0]
     keep_raw: bool = True
 
-    async def __call__(self, out: Path, told: Told) -> None:
-        """Do what is left to do."""
-        async with opened(out) as directory:
-            # It builds upon what it finds, which a run that was killed may not have synced.
-            read = Counter(map(_text, _journal(out))) - Counter(text for _, text in told.durable)
-            told.durable += [(told.now, text) for text in read.elements()]
-            told.there += [(told.now, f"{RAWS}/{path.name}") for path in directory.raws.glob("*.mp4")]
+    async def __call__(self, out: Path, promises: Promises) -> None:
+        """Do the remaining work."""
+        async with open_directory(out) as directory:
+            # It builds upon existing records, which a killed run may not have synced.
+            read = Counter(map(_text, _journal(out))) - Counter(text for _, text in promises.durable)
+            promises.durable += [(promises.now, text) for text in read.elements()]
+            promises.there += [(promises.now, f"{RAWS}/{path.name}") for path in directory.raws.glob("*.mp4")]
             there = directory.known.all_there()
             forms = {stem: record["metadata"]["fingerprint"] for stem, record in there.items()}
             stale = {stem: form for stem, form in forms.items() if form != self.form}
@@ -134,39 +134,39 @@ class Run:
                 if forms.get(clip.stem) != self.form and clip.stem not in directory.known.failures
             ]
             if left:
-                await told.append(directory, run_record(form=self.form))
-                await directory.write_views(left, stale)
+                await promises.append(directory, run_record(form=self.form))
+                await directory.write_manifests(left, stale)
             async with anyio.create_task_group() as works:
                 for youtube_id in dict.fromkeys(clip.video.youtube_id for clip in left):
                     videos = [video for video in VIDEOS if video.youtube_id == youtube_id]
                     clips = [clip for clip in left if clip.video in videos]
-                    works.start_soon(self._one_video, directory, told, videos, clips)
-            await directory.write_views(left, stale)
+                    works.start_soon(self._one_video, directory, promises, videos, clips)
+            await directory.write_manifests(left, stale)
 
     async def _one_video(
-        self, directory: OutputDirectory, told: Told, videos: Sequence[Video], clips: Sequence[Clip]
+        self, directory: OutputDirectory, promises: Promises, videos: Sequence[Video], clips: Sequence[Clip]
     ) -> None:
         raw = directory.raw_path(videos[0], "mp4")
         if videos[0] == GONE:
             for clip in clips:
-                await told.append(directory, failure_record(clip, Failure(Reason.PRIVATE, "gone")))
+                await promises.append(directory, failure_record(clip, Failure(Reason.PRIVATE, "gone")))
             return
         if not raw.exists() or raw.read_bytes() != raw_bytes(videos[0].youtube_id):
-            await self._fetch(directory, told, videos, raw)
+            await self._fetch(directory, promises, videos, raw)
         for other in videos[1:]:
             if not directory.raw_path(other, "mp4").exists():
                 await directory.link(raw, directory.raw_path(other, "mp4"))
-                told.there.append((told.now, f"{RAWS}/{other.stem}.mp4"))
+                promises.there.append((promises.now, f"{RAWS}/{other.stem}.mp4"))
         async with anyio.create_task_group() as group:
             for clip in clips:
-                group.start_soon(self._one_clip, directory, told, clip)
+                group.start_soon(self._one_clip, directory, promises, clip)
         if not self.keep_raw:
             for video in videos:
-                told.doomed.append((told.now, f"{RAWS}/{video.stem}.mp4"))
+                promises.doomed.append((promises.now, f"{RAWS}/{video.stem}.mp4"))
                 await directory.remove(directory.raw_path(video, "mp4"))
 
     async def _fetch(
-        self, directory: OutputDirectory, told: Told, videos: Sequence[Video], final: Path
+        self, directory: OutputDirectory, promises: Promises, videos: Sequence[Video], final: Path
     ) -> None:
         async with directory.private_directory(videos[0]) as private:
             part = private / "raw.mp4.part"
@@ -175,22 +175,22 @@ class Run:
             await directory.log(videos[0], "attempt 1: whole\n")
             record = {"type": "raw", "youtube_id": videos[0].youtube_id, "file": final.name}
             size = await directory.size(private / "raw.mp4")
-            await told.append(directory, record | {"bytes": size, "resolution": "reference"})
+            await promises.append(directory, record | {"bytes": size, "resolution": "reference"})
             await directory.publish(private / "raw.mp4", final)
-            told.there.append((told.now, f"{RAWS}/{final.name}"))
+            promises.there.append((promises.now, f"{RAWS}/{final.name}"))
 
-    async def _one_clip(self, directory: OutputDirectory, told: Told, clip: Clip) -> None:
+    async def _one_clip(self, directory: OutputDirectory, promises: Promises, clip: Clip) -> None:
         final = directory.clip_path(clip)
         temporary = directory.temporary(final)
         await run_sync(temporary.write_bytes, clip_bytes(clip.stem, self.form))
-        told.doomed.append((told.now, final.name))
+        promises.doomed.append((promises.now, final.name))
         await directory.publish(temporary, final)
-        await told.append(directory, clip_record(clip.stem, self.form))
-        told.there.append((told.now, final.name))
+        await promises.append(directory, clip_record(clip.stem, self.form))
+        promises.there.append((promises.now, final.name))
 
 
 def clip_record(stem: str, form: str) -> Record:
-    """Return the record of a clip of this form."""
+    """Return the record of a clip with these settings."""
     content = clip_bytes(stem, form)
     metadata = {
         "file_name": f"{stem}.mp4",
@@ -216,7 +216,7 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 
 
 def files(out: Path) -> dict[str, bytes]:
-    """Return what a user finds: each file but the journal and the logs, which tell of times and attempts."""
+    """Return each file except the journal and the logs, which contain times and attempts."""
     return {
         str(path.relative_to(out)): path.read_bytes()
         for path in sorted(out.rglob("*"))
@@ -224,8 +224,8 @@ def files(out: Path) -> dict[str, bytes]:
     }
 
 
-async def recover(out: Path, told: Told, views: Mapping[str, set[bytes]]) -> None:
-    """Open the directory after a power cut, and hold it against what may be there and what must be."""
+async def recover(out: Path, promises: Promises, manifests: Mapping[str, set[bytes]]) -> None:
+    """Open the directory after a power cut, and compare it with what may and what must exist."""
     for clip in CLIPS:
         path = out / f"{clip.stem}.mp4"
         whole = {clip_bytes(clip.stem, form) for form in FORMS}
@@ -234,24 +234,24 @@ async def recover(out: Path, told: Told, views: Mapping[str, set[bytes]]) -> Non
         path = out / RAWS / f"{video.stem}.mp4"
         whole = {raw_bytes(video.youtube_id)}
         assert not path.exists() or path.read_bytes() in whole, f"{path.name} is not whole"
-    for name, whole in views.items():
+    for name, whole in manifests.items():
         assert not (out / name).exists() or (out / name).read_bytes() in whole, f"{name} is not whole"
     for line in _lines(out / METADATA):
         content = (out / line["file_name"]).read_bytes()
         assert _sha256(content) == line["sha256"], f"{METADATA} tells of another {line['file_name']}"
 
-    async with opened(out) as directory:
+    async with open_directory(out) as directory:
         known, read = directory.known, Counter(map(_text, _journal(out)))
-        lost = Counter(text for _, text in told.durable) - read
+        lost = Counter(text for _, text in promises.durable) - read
         assert not lost, f"a record that was durable is gone: {lost}"
         false = Counter(text for text in read.elements() if '"replacing"' not in text)
-        false -= Counter(text for _, text in told.begun)
+        false -= Counter(text for _, text in promises.begun)
         assert not false, f"a record that nobody wrote: {false}"
         for stem, record in known.all_there().items():
             content = directory.out.joinpath(f"{stem}.mp4").read_bytes()
             assert _sha256(content) == record["metadata"]["sha256"], f"{stem} is not what its record tells"
-        doomed = {name: moment for moment, name in told.doomed}
-        for moment, name in told.there:
+        doomed = {name: moment for moment, name in promises.doomed}
+        for moment, name in promises.there:
             if moment > doomed.get(name, -1):
                 assert (out / name).exists(), f"{name} is gone"
                 assert known.there(name.removesuffix(".mp4")) or "/" in name, f"{name} has no record"
@@ -265,37 +265,37 @@ async def recover(out: Path, told: Told, views: Mapping[str, set[bytes]]) -> Non
 
 
 async def believe(out: Path, due: Mapping[str, bytes]) -> None:
-    """Open what a power cut has left of a program's one run, and check that what it believes is true."""
+    """Open what a power cut left of a program's single run, and check that all its records are true."""
     for name, content in files(out).items():
         hidden = any(part.startswith(".") for part in Path(name).parts)
         assert hidden or name in {METADATA, FAILURES} or content == due[name], f"{name} is not whole"
-    told = _lines(out / METADATA)
-    async with opened(out) as directory:
-        told += [record["metadata"] for record in directory.known.clips.values()]
-    for line in told:
+    listed = _lines(out / METADATA)
+    async with open_directory(out) as directory:
+        listed += [record["metadata"] for record in directory.known.clips.values()]
+    for line in listed:
         content = (out / line["file_name"]).read_bytes()
-        assert _sha256(content) == line["sha256"], f"{line['file_name']} is not what is told of it"
+        assert _sha256(content) == line["sha256"], f"{line['file_name']} differs from its record"
     assert not [path for path in out.rglob("*") if path.name.startswith(".")]
 
 
 @dataclass
 class Recording:
-    """Runs one after the other, each with the moment at which it began and what it came to."""
+    """Consecutive runs, each with the moment of its start and its result."""
 
-    told: Told
+    promises: Promises
     runs: list[tuple[int, Run, dict[str, bytes]]]
 
     def at(self, moment: int) -> tuple[int, Run, dict[str, bytes]]:
-        """Return the run that was under way at a moment."""
+        """Return the run that was in progress at a moment."""
         return [run for run in self.runs if run[0] <= moment][-1]
 
     @property
-    def views(self) -> dict[str, set[bytes]]:
-        """What each of the two views was at any moment."""
+    def manifests(self) -> dict[str, set[bytes]]:
+        """Return every content that each of the two manifests had."""
         return {
             name: {
                 moment.contents[inside[name]]
-                for moment in self.told.moments
+                for moment in self.promises.moments
                 for inside in moment.names.values()
                 if name in inside
             }
@@ -303,35 +303,35 @@ class Recording:
         }
 
 
-async def record(root: Path, runs: Sequence[Run], before: Told | None = None) -> Recording:
+async def record(root: Path, runs: Sequence[Run], before: Promises | None = None) -> Recording:
     """Make the runs in a root directory, and record them."""
     root.mkdir(exist_ok=True)
-    told, done = before or Told(), []
-    with recorded(root, told.moments) as told.moments:
+    promises, done = before or Promises(), []
+    with recorded(root, promises.moments) as promises.moments:
         for run in runs:
-            begun = told.now
-            await run(root / OUT, told)
+            begun = promises.now
+            await run(root / OUT, promises)
             done.append((begun, run, files(root / OUT)))
-    return Recording(told, done)
+    return Recording(promises, done)
 
 
 class Cuts:
-    """Cuts the power again and again, and counts."""
+    """Cuts the power repeatedly, and counts."""
 
     def __init__(self, place: Path, seed: int, most: int, again: float) -> None:
         self.place = place
         """Directory in which runs are made and disks recovered."""
-        self.chance = Random(seed)  # noqa: S311 - the same seed must cut again in the same way
+        self.chance = Random(seed)  # noqa: S311 - the same seed must repeat the same cuts
         self.most = most
         """States that are recovered after each step."""
         self.again = again
-        """Share of them in which the run is made again."""
+        """Share of them in which the run is repeated."""
         self.steps = self.states = self.reruns = 0
 
     async def after_each(
         self, moments: Sequence[Moment], recover: Callable[[int, Path], Awaitable[None]], first: int = 0
     ) -> None:
-        """Let the power go after each moment from the first on, and recover each disk that it may leave."""
+        """Cut the power after each moment from the first on, and recover each possible disk."""
         disk = Disk(moments[0])
         for number, moment in enumerate(moments):
             disk.take(moment)
@@ -350,54 +350,56 @@ class Cuts:
                 shutil.rmtree(root)
 
     async def cut(self, recording: Recording, first: int = 0) -> None:
-        """Cut the power in runs that were recorded, from the first moment on, and go on from some disks."""
-        views = recording.views
+        """Cut the power in recorded runs, from the first moment on, and continue from some disks."""
+        manifests = recording.manifests
 
         async def recover_and_go_on(number: int, root: Path) -> None:
             _, run, due = recording.at(number)
-            await recover(root / OUT, recording.told.until(number), views)
+            await recover(root / OUT, recording.promises.until(number), manifests)
             if self.chance.random() < self.again:
-                await run(root / OUT, Told())
+                await run(root / OUT, Promises())
                 made = files(root / OUT)
-                # A raw may be left over whose clips are all there.
+                # A source video whose clips all exist may be left over.
                 assert {name: made[name] for name in due} == due
                 assert all(name.startswith(RAWS) for name in made.keys() - due.keys())
                 self.reruns += 1
 
-        await self.after_each(recording.told.moments, recover_and_go_on, first)
+        await self.after_each(recording.promises.moments, recover_and_go_on, first)
 
     async def of_runs(self, runs: Sequence[Run]) -> None:
         """Cut the power after each step of some runs."""
         await self.cut(await record(self.place / "root", runs))
 
     async def of_killed_runs(self, runs: Sequence[Run], kills: int, after: str = "") -> None:
-        """Kill runs at some moments, make each run again, and cut the power after each of its steps.
+        """Kill runs at some moments, repeat each run, and cut the power after each of its steps.
 
-        Where `after` is given, only right after steps that are called so.
+        With `after`, kills happen only right after steps of that name.
         """
         recording = await record(self.place / "root", runs)
-        moments = [at for at, one in enumerate(recording.told.moments) if at and one.what.startswith(after)]
+        moments = [
+            at for at, one in enumerate(recording.promises.moments) if at and one.what.startswith(after)
+        ]
         for number, moment in enumerate(self.chance.sample(moments, min(kills, len(moments)))):
-            told = recording.told.until(moment)
+            promises = recording.promises.until(moment)
             _, run, due = recording.at(moment)
             root = self.place / f"killed {number}"
-            as_it_was(told.moments[-1]).write(root)
-            again = await record(root, [run], told)
+            as_it_was(promises.moments[-1]).write(root)
+            again = await record(root, [run], promises)
             assert files(root / OUT) | due == files(root / OUT)
             await self.cut(again, first=moment + 1)
 
     async def of_cut_runs(self, runs: Sequence[Run], times: int) -> None:
-        """Cut the power at some moments, make the run again, and cut the power after each of its steps."""
+        """Cut the power at some moments, repeat the run, and cut the power after each of its steps."""
         recording = await record(self.place / "root", runs)
-        for number, moment in enumerate(self.chance.sample(range(1, len(recording.told.moments)), times)):
-            disk = Disk(recording.told.moments[0])
-            for one in recording.told.moments[1 : moment + 1]:
+        for number, moment in enumerate(self.chance.sample(range(1, len(recording.promises.moments)), times)):
+            disk = Disk(recording.promises.moments[0])
+            for one in recording.promises.moments[1 : moment + 1]:
                 disk.take(one)
-            told = recording.told.until(moment)
-            doomed = {name: at for at, name in told.doomed}
-            before = Told(
-                begun=[(0, text) for _, text in told.begun],
-                there=[(0, name) for at, name in told.there if at > doomed.get(name, -1)],
+            promises = recording.promises.until(moment)
+            doomed = {name: at for at, name in promises.doomed}
+            before = Promises(
+                begun=[(0, text) for _, text in promises.begun],
+                there=[(0, name) for at, name in promises.there if at > doomed.get(name, -1)],
             )
             _, run, _ = recording.at(moment)
             root = self.place / f"cut {number}"
@@ -405,9 +407,9 @@ class Cuts:
             await self.cut(await record(root, [run], before))
 
     async def of_a_program(self, run: Callable[[Path], Awaitable[object]]) -> dict[str, bytes]:
-        """Cut the power after each step of a whole program, and let it run again on some disks.
+        """Cut the power after each step of a whole program, and run it again on some disks.
 
-        Returns what it makes when nothing is cut.
+        Returns the result without a power cut.
         """
         root = self.place / "root"
         root.mkdir()
@@ -416,7 +418,7 @@ class Cuts:
         due = files(root / OUT)
 
         async def believe_and_go_on(_: int, root: Path) -> None:
-            # The system has been started anew: what a download has left is not trusted any more.
+            # After a reboot, the leftovers of a download are no longer trusted.
             with patch("hdtf_async.output.partials._this_system", lambda: "started anew"):
                 if (root / OUT).exists():
                     await believe(root / OUT, due)
@@ -430,7 +432,7 @@ class Cuts:
 
 
 def program(directory: Path) -> Callable[[Path], Awaitable[object]]:
-    """Return the whole program with fake tools, which are made in a directory."""
+    """Return the whole program with fake tools, which are written into a directory."""
     tables = directory / "tables"
     tables.mkdir()
     for video in (FIRST, TWIN, AGAIN):
@@ -447,8 +449,8 @@ def program(directory: Path) -> Callable[[Path], Awaitable[object]]:
                 with (tables / f"{subset}_{kind}.txt").open("a") as table:
                     table.write(f"{text}\n" if subset == video.subset else "")
     clips = read(tables).clips
-    fakes = kit.install(directory, kit.Stage(videos=kit.footage(clips), bits_a_line=10))
-    # The report tells times of day, and is drawn anew from the rest.
+    fakes = kit.install(directory, kit.Stage(videos=kit.footage(clips), bits_per_line=10))
+    # The report contains times, and is regenerated from the rest.
     options = Options(
         source=tables, yt_dlp=fakes.yt_dlp, ffmpeg=fakes.ffmpeg, pace=0, min_free=0, no_report=True
     )
@@ -461,8 +463,8 @@ NOTHING_KEPT = (Run(keep_raw=False), Run("another", keep_raw=False))
 
 @contextmanager
 def place() -> Iterator[Path]:
-    """Give a directory for many small files, in memory where it can be; nothing is synced meanwhile."""
-    memory = Path("/dev/shm")  # noqa: S108 - a name of its own is made in it
+    """Provide a directory for many small files, in memory where possible; syncs are disabled meanwhile."""
+    memory = Path("/dev/shm")  # noqa: S108 - a directory with a unique name is created in it
     with (
         TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as directory,
         pytest.MonkeyPatch.context() as monkeypatch,

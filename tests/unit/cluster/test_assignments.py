@@ -12,7 +12,8 @@ import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from loading import write_tables
+from load_runs import write_tables
+from shared import video_job
 
 import hdtf_async
 from hdtf_async import BusyError, ExitCode, Options
@@ -22,6 +23,7 @@ from hdtf_async.cluster.messages import (
     event_of,
     failure_of,
     for_workers,
+    known_of,
     stated_failure,
     stated_work,
     work_of,
@@ -31,27 +33,21 @@ from hdtf_async.core import events
 from hdtf_async.core.events import DownloadProgress, EncodeProgress, EncodeStarted
 from hdtf_async.core.exceptions import OptionsError
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.model import Box, Clip, Interval, Video
 from hdtf_async.core.shards import Shard
-from hdtf_async.dataset.plan import VideoJob
 from hdtf_async.output import locks
-from hdtf_async.output.directory import opened
+from hdtf_async.output.directory import open_directory
+from hdtf_async.output.journal import JournalIndex
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-
-def work(number: int, clips: int = 2) -> VideoJob:
-    """Return a video with some clips."""
-    video = Video("RD", f"Speaker{number}", f"{number:011d}", 720)
-    boxed = [Clip(video, index, Interval(index, index + 0.5), Box(0, 0, 64, 64)) for index in range(clips)]
-    return VideoJob((video,), tuple(boxed))
+    from hdtf_async.core.jsonlines import Record
 
 
 def roster(videos: int, workers: str) -> Roster:
     """Return a roster with so many videos and a worker for each letter, none of which has asked."""
     made = Roster()
-    made.add(map(work, range(videos)))
+    made.add(map(video_job, range(videos)))
     for worker in workers:
         made.joined(worker)
     return made
@@ -115,6 +111,46 @@ def test_a_video_of_which_all_is_recorded_is_over_with_its_worker() -> None:
     assert made.is_over
 
 
+def test_a_video_that_is_through_is_not_handed_out_again() -> None:
+    """Unless that is asked for; and of its clips nothing is kept in mind."""
+    made = roster(2, "a")
+    made.asks("a", 1)
+    assert handed(made) == [("a", "RD_Speaker0")]
+    made.settled("RD_Speaker0_000")
+    made.finished("a", video_job(0).youtube_id, again=True)
+    assert made._settled == {"RD_Speaker0_000"}
+    made.asks("a", 2)
+    ((_, _, again),) = made.handed()
+    assert [clip.stem for clip in again.clips] == ["RD_Speaker0_001"]
+    made.settled("RD_Speaker0_001")
+    made.finished("a", again.youtube_id)
+    assert "RD_Speaker0_001" not in made._settled
+    made.asks("a", 3)
+    assert handed(made) == [("a", "RD_Speaker1")]
+    made.finished("a", video_job(1).youtube_id)
+    assert made.is_over
+
+
+def test_a_worker_is_told_what_is_known_of_its_video_and_of_no_other(tmp_path: Path) -> None:
+    """Its source videos, and the clips and failures of those that are still to make."""
+    known = JournalIndex(tmp_path)
+    records: list[Record] = [
+        {"type": "raw", "youtube_id": video_job(number).youtube_id, "file": f"{number}.mp4", "bytes": 1,
+         "resolution": "reference"} for number in (0, 1)
+    ]  # fmt: skip
+    records += [
+        {"type": "clip", "clip": f"RD_Speaker{number}_000", "metadata": {}, "form": {}} for number in (0, 1)
+    ]
+    records += [
+        {"type": "failed", "clip": f"RD_Speaker{number}_001", "reason": "private"} for number in (0, 1)
+    ]
+    for record in records:
+        known.add(record)
+    assert known_of(video_job(0), known) == records[::2]
+    assert known_of(video_job(0, clips=1), known) == [records[0], records[2]]
+    assert known_of(video_job(2), known) == []
+
+
 def test_once_closed_nothing_is_handed_out_and_nothing_comes_back() -> None:
     """As when the run winds down."""
     made = roster(4, "ab")
@@ -173,7 +209,7 @@ def test_whatever_happens_each_video_is_waiting_or_with_one_worker_or_through(  
 
 def test_what_is_to_be_done_arrives_as_it_was() -> None:
     """As JSON takes it, with all that a clip may have."""
-    sent = work(1)
+    sent = video_job(1)
     clip = replace(sent.clips[0], zoom=1.2, correction="verified", segment=3)
     sent = replace(sent, clips=(clip, *sent.clips[1:]), attempt=2)
     assert work_of(stated_work(sent)) == sent
@@ -303,10 +339,10 @@ async def test_a_run_waits_for_workers_whose_driver_was_killed(
     left.touch()
     lock = locks.worker_lock(left)
     with pytest.raises(BusyError, match="1 cluster workers are still running"):
-        async with opened(tmp_path):
+        async with open_directory(tmp_path):
             pass
     os.close(lock)
-    async with opened(tmp_path):
+    async with open_directory(tmp_path):
         assert not left.parent.exists()
 
 
@@ -320,14 +356,14 @@ def test_the_lane_is_told_closed_once_it_is_closed_everywhere() -> None:
     all_of_them.subscribe(told.append)
     one, other = (Hired(key, key, queue=Mock()) for key in "ab")
     as_one = AsOne(all_of_them)
-    closed, opened = events.LaneClosed(Reason.REFUSED, "robot", 9.0, 0), events.LaneOpened(9.0)
+    closed, open_directory = events.LaneClosed(Reason.REFUSED, "robot", 9.0, 0), events.LaneOpened(9.0)
     for worker, event, tells in (
         (one, closed, False),
-        (one, opened, False),
+        (one, open_directory, False),
         (one, closed, False),
         (other, closed, True),
-        (one, opened, True),
-        (other, opened, False),
+        (one, open_directory, True),
+        (other, open_directory, False),
         (one, events.EncodeStarted("RD_a_000", 1.0), True),
         (other, events.EncodeStarted("RD_b_000", 1.0), True),
         (one, events.ClipDone("RD_a_000", "RD_a_000.mp4", 1.0, 2, 3.0, 0.0), True),

@@ -1,4 +1,4 @@
-"""Long computations are cancelled in the middle: no stretch of them grows with the number of rows."""
+"""Long computations can be cancelled: the time between two checks does not grow with the number of rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from anyio.from_thread import check_cancelled
 from anyio.to_thread import run_sync
 from hypothesis import given
 from hypothesis import strategies as st
-from loading import write_tables
+from load_runs import write_tables
 
 import hdtf_async
 from hdtf_async import Options, run
@@ -24,10 +24,10 @@ from hdtf_async.core import steps
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.jsonlines import line
 from hdtf_async.core.splits import Split
-from hdtf_async.core.steps import in_order
+from hdtf_async.core.steps import sorted_in_steps
 from hdtf_async.dataset import plan, tables
 from hdtf_async.lanes.limits import Lanes
-from hdtf_async.output import directory as store
+from hdtf_async.output.directory import OutputDirectory, open_directory, read_known
 from hdtf_async.output.journal import JOURNAL, JournalIndex
 from hdtf_async.output.manifests import failure_record
 
@@ -47,12 +47,14 @@ def test_sorting_in_steps_is_sorting(items: list[int], at_once: int) -> None:
     """Stable, with and without a key."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(steps, "_SORTED_AT_ONCE", at_once)
-        assert list(in_order(items)) == sorted(items)
-        assert list(in_order(items, key=lambda item: item % 3)) == sorted(items, key=lambda item: item % 3)
+        assert list(sorted_in_steps(items)) == sorted(items)
+        assert list(sorted_in_steps(items, key=lambda item: item % 3)) == sorted(
+            items, key=lambda item: item % 3
+        )
 
 
 class _Watch:
-    """Counts the lines of this program that run between two looks at whether somebody still waits."""
+    """Counts the lines of this program that run between two checks for cancellation."""
 
     def __init__(self) -> None:
         self.since = self.longest = self.looks = 0
@@ -62,7 +64,7 @@ class _Watch:
         self.longest, self.since = max(self.longest, self.since), 0
 
     def traced(self, frame: FrameType, event: str, _arg: object) -> Any:
-        """Count in a line, wherever it is but in the tracing itself."""
+        """Count a line, except in the tracing itself."""
         self.since += event == "line" and "hdtf_async" in frame.f_code.co_filename
         return self.traced
 
@@ -79,7 +81,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> _Watch:
 
 
 def longest(watch: _Watch, work: Callable[[], object]) -> int:
-    """Return how many lines ran at most between two looks while something was done."""
+    """Return the maximum number of lines between two checks during some work."""
     watch.__init__()  # type: ignore[misc]
     before = sys.gettrace()
     sys.settrace(watch.traced)
@@ -97,7 +99,7 @@ def _tables(directory: Path, rows: int) -> Tables:
 
 
 def _known(out: Path, rows: int) -> JournalIndex:
-    """Return what is known of a directory in which half of the clips are there."""
+    """Return the index of a directory in which half of the clips exist."""
     out.mkdir()
     read = _tables(out.with_name(f"{out.name}-tables"), rows)
     records: list[dict[str, Any]] = []
@@ -107,14 +109,14 @@ def _known(out: Path, rows: int) -> JournalIndex:
         records.append({"type": "clip", "clip": clip.stem, "form": {}, "metadata": metadata})
     records += [{"type": "failed", **failure_record(clip, Failure(Reason.GONE))} for clip in read.clips[1::4]]
     (out / JOURNAL).write_bytes(b"".join(map(line, records)))
-    return store.read_known(out)
+    return read_known(out)
 
 
-def _write_views(known: JournalIndex, read: Tables) -> None:
+def _write_manifests(known: JournalIndex, read: Tables) -> None:
     known.split = Split()
-    held = store.OutputDirectory.__new__(store.OutputDirectory)
+    held = OutputDirectory.__new__(OutputDirectory)
     held.out, held.others = known.out, ()
-    held._write_views(known, read.clips, {read.clips[0].stem: "another"})
+    held._write_manifests(known, read.clips, {read.clips[0].stem: "another"})
 
 
 def _planned(read: Tables, options: Options) -> plan.Plan:
@@ -133,24 +135,24 @@ WORK: dict[str, Callable[[Path, int], Callable[[], object]]] = {
         run.started, _planned(_tables(at, rows), Options()), Lanes.of(Options()), Options()
     ),
     "dividing": lambda at, rows: partial(Split().knowing, _tables(at, rows).videos),
-    "reading a journal": lambda at, rows: partial(store.read_known, _known(at, rows).out),
+    "reading a journal": lambda at, rows: partial(read_known, _known(at, rows).out),
     "which clips are there": lambda at, rows: _known(at, rows).all_there,
     "writing views": lambda at, rows: partial(
-        _write_views, _known(at, rows), tables.read(at.with_name(f"{at.name}-tables"))
+        _write_manifests, _known(at, rows), tables.read(at.with_name(f"{at.name}-tables"))
     ),
     "a census": lambda at, rows: lambda: _csv(_rows((read := _tables(at, rows)).videos, read, {})),
     "what a census asks": lambda at, rows: partial(
         _unanswered, _tables(at, rows).videos, {}, datetime.now(UTC)
     ),
 }
-"""What a run computes from all rows; each makes its rows first, and returns what is watched."""
+"""Computations over all rows; each creates its rows first, and returns the work to watch."""
 
 
 @pytest.mark.parametrize("work", WORK)
-def test_no_stretch_between_two_looks_grows_with_the_number_of_rows(
+def test_the_work_between_two_checks_does_not_grow_with_the_rows(
     work: str, watch: _Watch, tmp_path: Path
 ) -> None:
-    """With four times the rows there are more looks, and not more lines between two of them."""
+    """With four times the rows there are more checks, but not more lines between two of them."""
     few = WORK[work](tmp_path / "few", FEW)
     shorter = longest(watch, few)
     few_looks = watch.looks
@@ -160,15 +162,15 @@ def test_no_stretch_between_two_looks_grows_with_the_number_of_rows(
     assert longer <= 1.5 * shorter + 100
 
 
-async def test_a_thread_is_told_of_the_cancellation_of_its_task() -> None:
-    """A loop ends in the middle; the task goes on as cancelled. In other threads nothing is looked for."""
+async def test_a_thread_is_cancelled_with_its_task() -> None:
+    """A loop ends midway, and the task is cancelled. Other threads do not check."""
     turns: list[int] = []
     begun = anyio.Event()
 
     def work() -> None:
-        for turn in steps.steps(range(10**9)):
-            turns.append(turn)
-            if turn == steps.EVERY:
+        for permit in steps.steps(range(10**9)):
+            turns.append(permit)
+            if permit == steps.EVERY:
                 anyio.from_thread.run_sync(begun.set)
 
     with anyio.CancelScope() as scope:
@@ -183,7 +185,7 @@ async def test_a_thread_is_told_of_the_cancellation_of_its_task() -> None:
 
 @pytest.fixture
 def cancels(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, anyio.CancelScope], None]:
-    """Give what cancels a scope as soon as a loop of some function looks."""
+    """Return a function that cancels a scope as soon as a loop of a given function checks."""
     real = check_cancelled
     when: list[tuple[str, anyio.CancelScope]] = []
 
@@ -207,7 +209,7 @@ def cancels(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, anyio.CancelScope
 async def test_a_run_is_cancelled_while_it_plans(
     where: str, cancels: Callable[[str, anyio.CancelScope], None], tmp_path: Path
 ) -> None:
-    """Nothing that comes after that begins, and the directory is free again."""
+    """Nothing after that starts, and the directory is unlocked."""
     write_tables(tmp_path / "tables", 100)
     _known(tmp_path / "out", 100)
     options = Options(source=tmp_path / "tables", recut=True, ffmpeg="/never/begun")
@@ -217,18 +219,18 @@ async def test_a_run_is_cancelled_while_it_plans(
     assert scope.cancelled_caught
     lines = (tmp_path / "out" / JOURNAL).read_text().splitlines()
     assert "run" not in {json.loads(text)["type"] for text in lines}
-    async with store.opened(tmp_path / "out"):
+    async with open_directory(tmp_path / "out"):
         pass
 
 
 @pytest.mark.parametrize("small", [True, False])
-async def test_a_run_that_is_cancelled_while_it_writes_views_leaves_them_whole(
+async def test_a_run_cancelled_while_it_writes_manifests_leaves_complete_ones(
     small: bool,
     cancels: Callable[[str, anyio.CancelScope], None],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """They are as they were, and no temporary file is left; of a small directory they are written anew."""
+    """They are unchanged, and no temporary file is left; for a small directory they are rewritten."""
     write_tables(tmp_path / "tables", 100)
     out = _known(tmp_path / "out", 100).out
     (out / METADATA).write_text("as it was\n")
@@ -245,10 +247,10 @@ async def test_a_run_that_is_cancelled_while_it_writes_views_leaves_them_whole(
     assert (texts == ["as it was\n"] * 2) is not small
 
 
-async def test_views_that_are_complete_are_renamed_together(
+async def test_complete_manifests_are_renamed_together(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """From the first renaming on nothing is looked for: they never tell of two moments."""
+    """From the first rename on there are no checks: they never have different states."""
     known = _known(tmp_path / "out", 50)
     story: list[str] = []
     replace = Path.replace
@@ -259,7 +261,7 @@ async def test_views_that_are_complete_are_renamed_together(
         return replace(path, to)
 
     monkeypatch.setattr(Path, "replace", renamed_to)
-    _write_views(known, tables.read(tmp_path / "out-tables"))
+    _write_manifests(known, tables.read(tmp_path / "out-tables"))
     renamed = [index for index, what in enumerate(story) if what != "look"]
     assert {story[index] for index in renamed} >= {METADATA, FAILURES, "train.txt"}
     assert renamed == list(range(renamed[0], renamed[-1] + 1))

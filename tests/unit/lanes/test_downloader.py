@@ -1,29 +1,31 @@
-"""When a download is whole, and when it is to be fetched again."""
+"""When a download is complete, and when it is downloaded again."""
 
 from __future__ import annotations
 
 import json
-import math
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
-import loading
+import load_runs
 import pytest
+from format_tables import picture
 
 from hdtf_async.core.events import EventBus
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Box, Clip, Interval, Video
 from hdtf_async.core.options import Options
 from hdtf_async.dataset.plan import VideoJob
+from hdtf_async.lanes.context import RunContext
 from hdtf_async.lanes.downloader import Download, Downloader, _require_whole
-from hdtf_async.lanes.throttle import Throttle
-from hdtf_async.lanes.user_videos import OwnFiles
-from hdtf_async.output.directory import opened
+from hdtf_async.lanes.limits import Lanes
+from hdtf_async.lanes.throttle import Pacing, Throttle
+from hdtf_async.media.demux import AudioInfo
+from hdtf_async.output.directory import open_directory
 from hdtf_async.youtube.entries import CLIENTS
 from hdtf_async.youtube.formats import Format
 
@@ -40,30 +42,29 @@ RENDITION = Format(
 )  # fmt: skip
 Attempt = Callable[..., Awaitable[tuple[VideoJob, Download]]]
 CASES = {
-    "all is there": (True, 60.0, 60.0, False, True),
-    "all bytes are there, and the picture ends before its sound": (True, 50.0, 50.0, False, True),
-    "all bytes are there, and the header tells of more": (True, 50.0, 60.0, True, False),
-    "nobody knows the bytes, and it is as long as promised, to within rounding": (
-        False,
-        58.5,
-        58.5,
-        False,
-        True,
-    ),
-    "nobody knows the bytes, and it ends too early": (False, 50.0, 50.0, False, False),
+    "all is there": (True, 60.0, 60.0, True),
+    "all bytes are there, and the picture ends before its sound": (True, 50.0, 50.0, True),
+    "all bytes are there, and the header tells of more": (True, 50.0, 60.0, False),
+    "nobody knows the bytes, and it is as long as promised, to within rounding": (False, 58.5, 58.5, True),
+    "nobody knows the bytes, and it ends too early": (False, 50.0, 50.0, False),
 }
-"""Whether the size is exact; seconds at which it ends, and that its header states; cut off; whole."""
+"""Whether the size is exact; end of the data and of the header, in seconds; whether it is complete."""
 
 
-@pytest.mark.parametrize(("exact", "end", "stated", "cut", "whole"), CASES.values(), ids=CASES.keys())
-def test_a_download_is_whole_by_its_bytes_or_by_its_length(
-    *, exact: bool, end: float, stated: float, cut: bool, whole: bool
+@pytest.mark.parametrize(("exact", "end", "stated", "whole"), CASES.values(), ids=CASES.keys())
+def test_a_download_is_complete_by_its_bytes_or_by_its_duration(
+    *, exact: bool, end: float, stated: float, whole: bool
 ) -> None:
-    """Of a minute that was promised: what is truncated is fetched again, and never cut from."""
+    """For an announced minute: a truncated file is downloaded again, and never cut."""
     expected = nullcontext() if whole else pytest.raises(Failure, match=r"of 60\.0 s")
     with expected as failed:
-        _require_whole("picture", replace(RENDITION, size_is_exact=exact), end, stated, 60.0, cut=cut)
+        _require_whole("picture", ends_at(end, stated), replace(RENDITION, size_is_exact=exact), 60.0)
     assert failed is None or failed.value.reason is Reason.RAW_TRUNCATED
+
+
+def ends_at(end: float, stated: float) -> AudioInfo:
+    """Return the result of demuxing a file that ends at one second, with another one in its header."""
+    return AudioInfo("aac", 44100, 2, 0.0, end, stated)
 
 
 @pytest.mark.parametrize(
@@ -81,26 +82,26 @@ def test_a_hundredth_of_a_video_may_be_missing(promised: float, end: float, whol
     """Two seconds of a short one: announced durations are rounded."""
     rendition = replace(RENDITION, size_is_exact=False)
     with nullcontext() if whole else pytest.raises(Failure):
-        _require_whole("picture", rendition, end, end, promised, cut=False)
+        _require_whole("picture", ends_at(end, end), rendition, promised)
 
 
-# What an attempt that fails leaves to the next one.
+# What a failed attempt leaves for the next one.
 
 
-class Interrupted(loading.YtDlp):
-    """Leaves a part of a file, and fails as it is told to; without a reason it brings all of the file."""
+class Interrupted(load_runs.YtDlp):
+    """Leaves a partial file, and fails as configured; without a reason it completes the file."""
 
     def __init__(self) -> None:
         super().__init__()
         self.fails: dict[str, Reason] = {}
-        """Name of the file, without its ending, to the reason why it cannot be had."""
+        """Name of the file, without its extension, to the reason why it fails."""
         self.fetched: list[tuple[str, int]] = []
-        """Each file that was asked for, with how many bytes of it were there."""
+        """Each requested file, with the number of its bytes that existed."""
         self.share = 0.5
-        """Part of the file that an attempt brings which fails."""
+        """Fraction of the file that a failing attempt downloads."""
 
     async def fetch(self, _info: object, rendition: Format, target: Path, *_: object, **__: object) -> Path:
-        """Go on with what is there."""
+        """Resume the existing part."""
         size = rendition.size or 0
         part = target.with_name(f"{target.name}.part")
         self.fetched.append((target.name, part.stat().st_size if part.exists() else 0))
@@ -113,37 +114,36 @@ class Interrupted(loading.YtDlp):
 
 
 class Unreadable:
-    """Finds every file damaged."""
+    """Reports every file as damaged."""
 
     async def facts(self, *_: object, **__: object) -> None:
-        """Find a video damaged."""
+        """Report a video as damaged."""
         raise Failure(Reason.RAW_UNREADABLE, "invalid data")
 
 
 @asynccontextmanager
 async def fetching(
-    out: Path, fails: Mapping[str, Reason], *, audio: Audio = Audio.NONE
+    out: Path, fails: Mapping[str, Reason], *, audio: Audio = Audio.NONE, tool: Interrupted | None = None
 ) -> AsyncIterator[tuple[Downloader, Interrupted, Attempt]]:
-    """Give a downloader with its tool, and a function that makes an attempt to download a video."""
-    tool = Interrupted()
+    """Provide a downloader with its tool, and a function that attempts to download a video."""
+    tool = tool or Interrupted()
     tool.fails |= fails
-    async with opened(out) as store:
-        fetcher = Downloader(
-            Options(audio=audio, min_free=0), store, cast("YtDlp", tool), cast("Prober", Unreadable()),
-            EventBus(), own=OwnFiles(),
-        )  # fmt: skip
+    async with open_directory(out) as store:
+        options = Options(audio=audio, min_free=0)
+        run = RunContext(options, store, Lanes.of(options), EventBus())
+        downloader = Downloader(run, cast("YtDlp", tool), cast("Prober", Unreadable()))
         limiter = anyio.CapacityLimiter(1)
-        entrance = Throttle(limiter, limiter, pace=0, cool_down=0, events=EventBus(), most_asking=math.inf)
+        throttle = Throttle(limiter, limiter, Pacing(pace=0, cool_down=0), EventBus())
 
         async def attempt(number: int = 1, tries: int = 1) -> tuple[VideoJob, Download]:
-            video = Video("RD", f"V{number}", f"{number:011d}", loading.LINES)
+            video = Video("RD", f"V{number}", f"{number:011d}", load_runs.LINES)
             work = VideoJob((video,), (Clip(video, 0, Interval(0, 1), Box(0, 0, 32, 32)),), tries)
-            async with store.private_directory(video) as directory, entrance.turn() as turn:
-                assert turn is not None
-                return work, await fetcher.download(work, directory, turn)
+            async with store.private_directory(video) as directory, throttle.permit() as permit:
+                assert permit is not None
+                return work, await downloader.download(work, directory, permit)
             raise AssertionError
 
-        yield fetcher, tool, attempt
+        yield downloader, tool, attempt
 
 
 CONTINUED = {
@@ -156,12 +156,14 @@ CONTINUED = {
     Reason.UPDATE_NEEDED,
     Reason.RESOURCE_LIMIT,
 }
-"""Failures that say nothing against the bytes that have arrived."""
+"""Failures that do not invalidate the downloaded bytes."""
 
 
 @pytest.mark.parametrize("reason", Reason)
-async def test_a_failure_decides_whether_its_download_is_continued(tmp_path: Path, reason: Reason) -> None:
-    """Otherwise the same bad beginning (416, truncated) would be resumed for ever, or a good one lost."""
+async def test_the_reason_of_a_failure_decides_whether_its_download_is_resumed(
+    tmp_path: Path, reason: Reason
+) -> None:
+    """Otherwise an invalid part (416, truncated) would be resumed forever, or a valid one lost."""
     async with fetching(tmp_path, {"raw": reason}) as (_, tool, attempt):
         for _ in range(2):
             with pytest.raises(Failure):
@@ -169,8 +171,8 @@ async def test_a_failure_decides_whether_its_download_is_continued(tmp_path: Pat
     assert [bool(had) for _, had in tool.fetched] == [False, reason in CONTINUED]
 
 
-async def test_audio_that_cannot_be_continued_leaves_the_video_as_it_is(tmp_path: Path) -> None:
-    """They are two downloads: the one that is there is not fetched again."""
+async def test_audio_that_cannot_be_resumed_does_not_discard_the_video(tmp_path: Path) -> None:
+    """They are two downloads: the existing one is not repeated."""
     fails = {"sound": Reason.RANGE_REFUSED}
     async with fetching(tmp_path, fails, audio=Audio.AAC) as (_, tool, attempt):
         for _ in range(2):
@@ -179,18 +181,18 @@ async def test_audio_that_cannot_be_continued_leaves_the_video_as_it_is(tmp_path
     assert tool.fetched == [("raw.mp4", 0), ("sound.m4a", 0), ("sound.m4a", 0)]
 
 
-async def test_a_whole_download_that_is_damaged_is_fetched_again(tmp_path: Path) -> None:
+async def test_a_complete_but_damaged_download_is_repeated(tmp_path: Path) -> None:
     """It has all its bytes, and they are wrong."""
-    async with fetching(tmp_path, {}) as (fetcher, tool, attempt):
+    async with fetching(tmp_path, {}) as (downloader, tool, attempt):
         for _ in range(2):
             with pytest.raises(Failure, match="invalid data"):
-                await fetcher.accept(*await attempt())
+                await downloader.accept(*await attempt())
             await attempt(2)
     assert [name for name, _ in tool.fetched] == ["raw.mp4"] * 3
 
 
-async def test_only_videos_in_a_row_that_are_forbidden_mean_that_yt_dlp_is_too_old(tmp_path: Path) -> None:
-    """The count begins anew with each video that comes."""
+async def test_only_consecutive_forbidden_videos_mean_that_yt_dlp_is_outdated(tmp_path: Path) -> None:
+    """A successful video resets the count."""
     last = Reason.FORBIDDEN.advice.tries
     found: list[Reason] = []
     async with fetching(tmp_path, {}) as (_, tool, attempt):
@@ -209,11 +211,11 @@ async def test_only_videos_in_a_row_that_are_forbidden_mean_that_yt_dlp_is_too_o
         assert failed.value.reason is Reason.UPDATE_NEEDED
 
 
-class ForbiddenOnce(loading.YtDlp):
-    """Is turned down by the media servers with the first address of every video."""
+class ForbiddenOnce(load_runs.YtDlp):
+    """The media servers reject the first URL of every video."""
 
     async def ask(self, youtube_id: str, directory: Path, *, every_address: bool = False) -> dict[str, Any]:
-        """Answer from the second time on as the other one does."""
+        """Answer successfully from the second time on."""
         info = await super().ask(youtube_id, directory, every_address=every_address)
         if youtube_id not in self._asked:
             self._asked.add(youtube_id)
@@ -221,18 +223,18 @@ class ForbiddenOnce(loading.YtDlp):
         return info
 
 
-def test_no_video_is_given_up_before_its_address_was_given_out_anew(
+def test_no_video_fails_before_its_url_was_issued_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However many others were turned down before it: all of nine come at their second try."""
-    monkeypatch.setattr(loading, "YtDlp", ForbiddenOnce)
-    loading.write_tables(tmp_path / "tables", 9, first=1)
-    report = anyio.run(loading.load, tmp_path / "clips", tmp_path / "tables", loading.Most())
+    """However many others were rejected before: all nine succeed on their second attempt."""
+    monkeypatch.setattr(load_runs, "YtDlp", ForbiddenOnce)
+    load_runs.write_tables(tmp_path / "tables", 9, first=1)
+    report = anyio.run(load_runs.load, tmp_path / "clips", tmp_path / "tables", load_runs.Most())
     assert (len(report.done), report.failed) == (9, {})
 
 
-def test_every_client_of_the_installed_yt_dlp_can_be_named() -> None:
-    """The advice to exclude a client needs yt-dlp's name for it, which no media address has."""
+def test_every_client_of_the_installed_yt_dlp_has_a_name() -> None:
+    """The advice to exclude a client needs yt-dlp's name for it, which media URLs do not contain."""
     program = """
 import json
 from yt_dlp.extractor.youtube._base import INNERTUBE_CLIENTS
@@ -241,3 +243,130 @@ print(json.dumps([
 ]))"""
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert [name for name, client in json.loads(done.stdout) if name not in CLIENTS.get(client, ())] == []
+
+
+# What an attempt that fails counts for.
+
+
+@pytest.mark.parametrize(
+    ("reason", "share", "advanced"),
+    [
+        (Reason.NETWORK, 0.5, True),
+        (Reason.NETWORK, 0.01, True),
+        (Reason.NETWORK, 0.00999, False),
+        (Reason.NETWORK, 0.0, False),
+        (Reason.RANGE_REFUSED, 0.5, False),
+    ],
+)
+async def test_an_attempt_advances_by_a_hundredth_of_the_file(
+    tmp_path: Path, reason: Reason, share: float, *, advanced: bool
+) -> None:
+    """If that is kept: so the number of attempts that are not counted stays bounded."""
+    async with fetching(tmp_path, {"raw": reason}) as (_, tool, attempt):
+        tool.share = share
+        found = []
+        for _ in range(2):
+            with pytest.raises(Failure) as failed:
+                await attempt()
+            found.append(failed.value.advanced)
+    assert found == [advanced, False], "the second one brings nothing more"
+
+
+class Offering(Interrupted):
+    """Offers the same height from several clients, and forbids some of them."""
+
+    def __init__(self, *sources: tuple[str, str]) -> None:
+        super().__init__()
+        self.sources = sources
+        """Protocol and client of each format."""
+        self.forbidden: set[tuple[str, str]] = set()
+        self.asked: list[bool] = []
+        """Of each question, whether every address was asked for."""
+        self.used: list[tuple[str, str]] = []
+
+    async def ask(self, youtube_id: str, directory: Path, *, every_address: bool = False) -> dict[str, Any]:
+        """Offer a format of each source."""
+        self.asked.append(every_address)
+        info = await super().ask(youtube_id, directory, every_address=every_address)
+        formats = [
+            picture(
+                f"{number}", load_runs.LINES, url=f"https://a.b/x?c={client}", filesize=1000,
+                protocol="https" if protocol == "https" else "m3u8_native",
+            )
+            for number, (protocol, client) in enumerate(self.sources)
+        ]  # fmt: skip
+        return info | {"formats": formats}
+
+    async def fetch(
+        self, _info: object, rendition: Format, target: Path, *more: object, **options: object
+    ) -> Path:
+        """Forbid what is told."""
+        self.used.append((rendition.source.protocol, rendition.source.client))
+        self.fails = {"raw": Reason.FORBIDDEN} if self.used[-1] in self.forbidden else {}
+        return await super().fetch(_info, rendition, target, *more, **options)
+
+
+A, B, HLS = ("https", "IOS"), ("https", "WEB"), ("hls", "IOS")
+
+
+async def tried(tmp_path: Path, tool: Offering, *videos: int) -> list[tuple[str, str]]:
+    """Try videos, one attempt each, and return from where each attempt downloads."""
+    async with fetching(tmp_path, {}, tool=tool) as (_, _, attempt):
+        tool.share = 0
+        for number in videos:
+            with suppress(Failure):
+                await attempt(number)
+    return tool.used
+
+
+async def test_a_video_that_is_forbidden_comes_from_another_client(tmp_path: Path) -> None:
+    """All addresses are asked for then, and another video still uses the usual ones."""
+    tool = Offering(A, B)
+    tool.forbidden = {A}
+    assert await tried(tmp_path, tool, 1, 1, 2) == [A, B, A]
+    assert tool.asked == [False, True, False]
+
+
+async def test_another_protocol_is_used_once_the_usual_one_was_forbidden_twice(tmp_path: Path) -> None:
+    """A new address of the same client often works."""
+    tool = Offering(A, HLS)
+    tool.forbidden = {A}
+    assert await tried(tmp_path, tool, 1, 1, 1) == [A, A, HLS]
+
+
+async def test_a_client_that_two_videos_were_refused_by_is_avoided_for_all(tmp_path: Path) -> None:
+    """Until it has delivered one."""
+    tool = Offering(A, B)
+    tool.forbidden = {A}
+    assert await tried(tmp_path / "one", tool, 1, 2, 3) == [A, A, B]
+    assert tool.asked == [False, False, True]
+    tool = Offering(A)
+    tool.forbidden = {A}
+    async with fetching(tmp_path / "two", {}, tool=tool) as (fetcher, _, attempt):
+        tool.share = 0
+        for number in (1, 2):
+            with pytest.raises(Failure):
+                await attempt(number)
+        assert len(fetcher._forbidding) == 1
+        tool.forbidden = set()
+        await attempt(3)
+        assert fetcher._forbidding == {}
+
+
+@pytest.mark.parametrize(("width", "last"), [(2, Reason.FORBIDDEN), (3, Reason.UPDATE_NEEDED)])
+async def test_three_videos_in_a_row_that_are_forbidden_name_the_clients(
+    tmp_path: Path, width: int, last: Reason
+) -> None:
+    """In the words of yt-dlp's own option; at their last try, and if the attempt brought nothing."""
+    tool = Offering(A)
+    tool.forbidden = {A}
+    tries = Reason.FORBIDDEN.advice.tries
+    async with fetching(tmp_path, {}, tool=tool) as (_, _, attempt):
+        tool.share = 0
+        for number in range(1, width + 1):
+            with pytest.raises(Failure) as failed:
+                await attempt(number, tries)
+    assert failed.value.reason is last
+    if last is Reason.UPDATE_NEEDED:
+        assert "forbidden for 3 videos in a row" in failed.value.words
+        assert "--extractor-args youtube:player_client=default,-ios'" in failed.value.words

@@ -1,4 +1,4 @@
-"""From a raw to a clip that is checked, published and recorded; and nothing at all where it cannot be."""
+"""From a source video to a verified, published and recorded clip; or no output at all."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.media.probe import Prober
 from hdtf_async.media.timeline import Shown
 from hdtf_async.output import atomic
-from hdtf_async.output.directory import opened
+from hdtf_async.output.directory import open_directory
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -36,43 +36,30 @@ if TYPE_CHECKING:
 
 VIDEO = Video("RD", "Radio1", "CPCoMyuBRM0", 90)
 CLIP = Clip(VIDEO, 0, Interval(1, 2.5), Box(20, 10, 48, 32))
-"""Its box is in pixels of half the raw's height."""
+"""Its box is in pixels of half the source video's height."""
 FACTS = MediaInfo("h264", 320, 180, 25.0, 1500, 0.0, 60.0, 60.0, "1/12800", step=0.04)
-
-
-@pytest.fixture(scope="module")
-def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the directory of the videos."""
-    return media.drawn(tmp_path_factory.getbasetemp())
-
-
-@pytest.fixture(scope="module")
-async def prober() -> AsyncIterator[Prober]:
-    """Give one probing child to all tests, as a run has one."""
-    async with Prober() as prober:
-        yield prober
 
 
 @pytest.fixture
 async def directory(tmp_path: Path) -> AsyncIterator[OutputDirectory]:
     """Open an output directory."""
-    async with opened(tmp_path / "out") as directory:
+    async with open_directory(tmp_path / "out") as directory:
         yield directory
 
 
 def cutter(
     directory: OutputDirectory, prober: Prober, *, form: Form | None = None, tool: Path | None = None
 ) -> tuple[Encoder, list[Event]]:
-    """Return a cutter, and the list in which its events will stand."""
-    told: list[Event] = []
+    """Return an encoder, and the list that receives its events."""
+    emitted: list[Event] = []
     events = EventBus()
-    events.subscribe(told.append)
+    events.subscribe(emitted.append)
     versions = {"hdtf_async": "1", "ffmpeg": "2"}
-    return Encoder(form or Form(), directory, tool or bundled_ffmpeg(), versions, prober, events), told
+    return Encoder(form or Form(), directory, tool or bundled_ffmpeg(), versions, prober, events), emitted
 
 
 async def raw_of(prober: Prober, path: Path, *clips: Clip, yt_dlp: str | None = "3") -> Raw:
-    """Return a raw as the network lane hands it over."""
+    """Return a source video as the network lane passes it on."""
     raw = await media.raw(prober, path, *clips)
     return replace(raw, format_id="136" if yt_dlp else None, yt_dlp=yt_dlp)
 
@@ -87,16 +74,16 @@ def records(directory: OutputDirectory) -> list[dict[str, object]]:
     return [json.loads(line) for line in (directory.out / "_journal.jsonl").read_text("utf-8").splitlines()]
 
 
-# The whole way
+# The whole path
 
 
-async def test_a_clip_is_made_checked_published_and_recorded(
+async def test_a_clip_is_created_verified_published_and_recorded(
     directory: OutputDirectory, prober: Prober, sources: Path
 ) -> None:
-    """The file is what its record says, which tells where it comes from and how it was made."""
+    """The file matches its record, which contains its source and how it was created."""
     raw = await raw_of(prober, sources / "open_gop.mp4", CLIP)
     form = Form(crf=0, preset="ultrafast")
-    work, told = cutter(directory, prober, form=form)
+    work, emitted = cutter(directory, prober, form=form)
     await work.cut(CLIP, raw)
 
     assert files(directory) == ["RD_Radio1_000.mp4", "_journal.jsonl"]
@@ -133,16 +120,16 @@ async def test_a_clip_is_made_checked_published_and_recorded(
         "versions": {"hdtf_async": "1", "ffmpeg": "2", "yt_dlp": "3"},
     }
     assert directory.known.there(CLIP.stem) is not None
-    assert told[0] == EncodeStarted(CLIP.stem, 1.5)
-    assert all(isinstance(event, EncodeProgress) for event in told[1:-1])
-    assert isinstance(told[-1], ClipDone)
-    assert (told[-1].clip, told[-1].file, told[-1].bytes) == (CLIP.stem, clip.name, len(content))
+    assert emitted[0] == EncodeStarted(CLIP.stem, 1.5)
+    assert all(isinstance(event, EncodeProgress) for event in emitted[1:-1])
+    assert isinstance(emitted[-1], ClipDone)
+    assert (emitted[-1].clip, emitted[-1].file, emitted[-1].bytes) == (CLIP.stem, clip.name, len(content))
 
 
 async def test_size_and_rate_are_in_the_clip_and_in_its_record(
     directory: OutputDirectory, prober: Prober, sources: Path
 ) -> None:
-    """From a raw of 29.97 frames a second."""
+    """From a source video with 29.97 fps."""
     raw = await raw_of(prober, sources / "b_frames.mp4", CLIP, yt_dlp=None)
     work, _ = cutter(directory, prober, form=Form(size=128, fps=Fraction(25)))
     corrected = replace(CLIP, correction="verified")
@@ -161,10 +148,8 @@ async def test_size_and_rate_are_in_the_clip_and_in_its_record(
     assert "yt_dlp" not in metadata["versions"]
 
 
-async def test_the_whole_frame_can_be_taken(
-    directory: OutputDirectory, prober: Prober, sources: Path
-) -> None:
-    """The published box plays no part."""
+async def test_the_whole_frame_can_be_used(directory: OutputDirectory, prober: Prober, sources: Path) -> None:
+    """The published box is ignored."""
     raw = await raw_of(prober, sources / "open_gop.mp4", CLIP)
     work, _ = cutter(directory, prober, form=Form(crop=Crop.NONE))
     await work.cut(CLIP, raw)
@@ -174,17 +159,17 @@ async def test_the_whole_frame_can_be_taken(
     assert metadata["box_cut"] == [0, 0, 320, 180]
 
 
-async def test_an_interval_that_runs_past_the_end_is_cut_to_what_there_is(
+async def test_an_interval_beyond_the_end_is_shortened(
     directory: OutputDirectory, prober: Prober, sources: Path
 ) -> None:
-    """As it comes and at another rate; how much is missing is recorded, and told."""
+    """At the original frame rate and at another one; the missing seconds are recorded, and emitted."""
     clip = replace(CLIP, interval=Interval(1, 6))
     raw = await raw_of(prober, sources / "open_gop.mp4", clip)
     for form in (Form(), Form(fps=Fraction(30000, 1001))):
-        work, told = cutter(directory, prober, form=form)
+        work, emitted = cutter(directory, prober, form=form)
         await work.cut(clip, raw)
-        assert isinstance(told[-1], ClipDone)
-        assert told[-1].ends_early == 2.0
+        assert isinstance(emitted[-1], ClipDone)
+        assert emitted[-1].ends_early == 2.0
         metadata = records(directory)[-1]["metadata"]
         assert isinstance(metadata, dict)
         assert metadata["frames"] == round(3 * (form.fps or 25))
@@ -192,13 +177,13 @@ async def test_an_interval_that_runs_past_the_end_is_cut_to_what_there_is(
         assert (metadata["end"], metadata["ends_early"]) == (6, 2.0)
 
 
-# What goes wrong
+# Errors
 
 
 def tool(directory: Path, script: str) -> Path:
-    """Write a program that passes for ffmpeg; its last argument is the target.
+    """Write a program that imitates ffmpeg; its last argument is the target.
 
-    Where somebody only wants to look at the raw, that is "-", and it has seen nothing.
+    To detect combing that is "-", and it reports nothing.
     """
     path = directory / "ffmpeg"
     first = 'for target; do :; done\n[ "$target" = - ] && exit 0\ntarget="${target#file:}"'
@@ -222,7 +207,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("script", "reason"), WRONG.values(), ids=WRONG.keys())
-async def test_a_clip_that_is_not_right_leaves_nothing(  # noqa: PLR0913, PLR0917 - fixtures and parameters
+async def test_an_invalid_clip_leaves_nothing(  # noqa: PLR0913, PLR0917 - fixtures and parameters
     directory: OutputDirectory,
     prober: Prober,
     sources: Path,
@@ -231,19 +216,19 @@ async def test_a_clip_that_is_not_right_leaves_nothing(  # noqa: PLR0913, PLR091
     script: str,
     reason: Reason,
 ) -> None:
-    """Neither a file nor a record; and a clip that was there from before stays whole."""
+    """Neither a file nor a record; and an existing clip is unchanged."""
     monkeypatch.setenv("REAL", str(bundled_ffmpeg()))
     (tmp_path / "other.mp4").symlink_to(sources / "open_gop.mp4")
     raw = await raw_of(prober, sources / "open_gop.mp4", CLIP)
     directory.clip_path(CLIP).write_bytes(b"from before")
-    work, told = cutter(directory, prober, tool=tool(tmp_path, script))
+    work, emitted = cutter(directory, prober, tool=tool(tmp_path, script))
     with pytest.raises(Failure) as failure:
         await work.cut(CLIP, raw)
     assert failure.value.reason is reason
     assert files(directory) == ["RD_Radio1_000.mp4", "_journal.jsonl"]
     assert directory.clip_path(CLIP).read_bytes() == b"from before"
     assert records(directory) == []
-    assert not any(isinstance(event, ClipDone) for event in told)
+    assert not any(isinstance(event, ClipDone) for event in emitted)
 
 
 WAVS = {
@@ -268,7 +253,7 @@ def write_wav(path: Path, rate: int, channels: int, width: int, samples: int) ->
 
 
 @pytest.mark.parametrize("wrong", WAVS.values(), ids=WAVS.keys())
-async def test_a_clip_with_a_wrong_wav_file_leaves_nothing(
+async def test_a_clip_with_an_invalid_wav_file_leaves_nothing(
     directory: OutputDirectory,
     prober: Prober,
     sources: Path,
@@ -293,14 +278,14 @@ async def test_a_clip_with_a_wrong_wav_file_leaves_nothing(
 async def test_a_cancelled_encode_leaves_nothing(
     directory: OutputDirectory, prober: Prober, sources: Path, tmp_path: Path
 ) -> None:
-    """No file and no process, however far it had come."""
+    """No file and no process, at any stage."""
     raw = await raw_of(prober, sources / "open_gop.mp4", CLIP)
     script = 'echo half > "$target"; echo out_time_us=1; exec sleep 100'
-    work, told = cutter(directory, prober, tool=tool(tmp_path, script))
+    work, emitted = cutter(directory, prober, tool=tool(tmp_path, script))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(work.cut, CLIP, raw)
         with anyio.fail_after(60):
-            while not any(isinstance(event, EncodeProgress) for event in told):
+            while not any(isinstance(event, EncodeProgress) for event in emitted):
                 await anyio.sleep(0.005)
         assert "RD_Radio1_000.mp4" in map(atomic.final_name, files(directory))
         tasks.cancel_scope.cancel()
@@ -308,10 +293,10 @@ async def test_a_cancelled_encode_leaves_nothing(
     assert records(directory) == []
 
 
-async def test_a_prober_that_cannot_work_is_not_blamed_on_the_clip(
+async def test_a_broken_prober_is_not_a_failure_of_the_clip(
     directory: OutputDirectory, prober: Prober, sources: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is another reason, and the temporary file goes all the same."""
+    """It is another reason, and the temporary file is deleted, too."""
     raw = await raw_of(prober, sources / "open_gop.mp4", CLIP)
     monkeypatch.setattr("hdtf_async.process.supervisor.sys.executable", "/no/python")
     async with Prober() as broken:
@@ -326,7 +311,7 @@ async def test_a_prober_that_cannot_work_is_not_blamed_on_the_clip(
 
 
 def raw_with(facts: MediaInfo, clip: Clip, frames: int = 25) -> Raw:
-    """Return a raw of which only the facts matter, with so many frames in the interval, 0.04 s apart."""
+    """Return a source video of which only the properties matter, with frames 0.04 s apart."""
     first, end = max(clip.interval.start, facts.start), clip.interval.end
     before = None if first == facts.start else first - 0.04
     shown = Shown(frames, first if frames else first - 0.04, end - 0.04, before, end, 0.04)
@@ -339,10 +324,10 @@ def raw_with(facts: MediaInfo, clip: Clip, frames: int = 25) -> Raw:
     st.none() | st.integers(8, 512).map(lambda half: 2 * half),
     st.sampled_from(Crop),
 )
-def test_a_clip_has_even_sides_and_lies_in_its_raw(
+def test_a_clip_has_even_sides_and_is_inside_its_source_video(
     height: int, box: Box, size: int | None, crop: Crop
 ) -> None:
-    """Whatever was published, and whatever rendition there is."""
+    """For any published box and any format."""
     facts = replace(FACTS, width=height * 16 // 9, height=height)
     clip = replace(CLIP, video=replace(VIDEO, reference_height=720), box=box)
     found = plan_cut(clip, raw_with(facts, clip), Form(size=size, crop=crop))
@@ -357,8 +342,8 @@ def test_a_clip_has_even_sides_and_lies_in_its_raw(
     assert size is None or min(found.width, found.height) == size
 
 
-def test_a_cut_counts_in_the_clock_of_its_raw() -> None:
-    """And has the frames that were counted there, unless another rate is asked for."""
+def test_a_cut_uses_the_clock_of_its_source_video() -> None:
+    """And has the frames that were counted there, unless another rate is requested."""
     found = plan_cut(CLIP, raw_with(FACTS, CLIP, 37), Form())
     assert (found.time_base, found.frames, found.interval) == (Fraction(1, 12800), 37, CLIP.interval)
     assert plan_cut(CLIP, raw_with(FACTS, CLIP, 37), Form(fps=Fraction(30))).frames == 45
@@ -383,7 +368,7 @@ def test_an_interval_ends_with_its_video(end: float, used: float) -> None:
 
 
 @pytest.mark.parametrize("interval", [Interval(20, 100.1), Interval(60, 61), Interval(1000, 1010)])
-def test_half_of_an_interval_has_to_be_there(interval: Interval) -> None:
+def test_half_of_an_interval_must_exist(interval: Interval) -> None:
     """Otherwise the video is not the one that was annotated."""
     clip = replace(CLIP, interval=interval)
     with pytest.raises(Failure) as failure:
@@ -392,8 +377,8 @@ def test_half_of_an_interval_has_to_be_there(interval: Interval) -> None:
     assert "60.00" in failure.value.words
 
 
-def test_a_video_of_one_frame_without_duration_is_no_crash() -> None:
-    """Its rate is 0, and so is its length."""
+def test_a_video_of_one_frame_without_duration_does_not_crash() -> None:
+    """Its frame rate is 0, and so is its duration."""
     facts = replace(FACTS, frames=1, fps=0.0, start=1.0, end=1.0)
     clip = replace(CLIP, interval=Interval(0.5, 1.25))
     with pytest.raises(Failure, match=r"the video starts at 1\.00 s"):
@@ -404,7 +389,7 @@ RIGHT = replace(FACTS, width=96, height=64, frames=38, last=1.48, end=1.52)
 
 
 @pytest.mark.parametrize(
-    ("facts", "words"),
+    ("facts", "message"),
     [
         (replace(RIGHT, frames=37), "37"),
         (replace(RIGHT, frames=39), "39"),
@@ -414,20 +399,20 @@ RIGHT = replace(FACTS, width=96, height=64, frames=38, last=1.48, end=1.52)
         (replace(RIGHT, fps=29.97), "29.97"),
     ],
 )
-def test_each_wrong_fact_of_a_clip_is_found(facts: MediaInfo, words: str) -> None:
-    """Frames, sides, codec and rate, and the words tell which."""
+def test_each_wrong_property_of_a_clip_is_detected(facts: MediaInfo, message: str) -> None:
+    """Frames, sides, codec and rate, and the message names it."""
     wanted = plan_cut(CLIP, raw_with(FACTS, CLIP, 37), Form(fps=Fraction(25)))
     verify(wanted, RIGHT, 38)
     with pytest.raises(Failure) as failure:
         verify(wanted, facts, 38)
     assert failure.value.reason is Reason.CLIP_WRONG
-    assert words in failure.value.words
+    assert message in failure.value.words
     with pytest.raises(Failure, match="ffmpeg counted 36 frames, expected 38"):
         verify(wanted, RIGHT, 36)
 
 
-def test_frames_at_other_times_are_found() -> None:
-    """Where no rate is asked for, the raw's frames say how far the first and the last one are apart."""
+def test_frames_at_wrong_times_are_detected() -> None:
+    """Without a requested rate, the times of the first and the last source frame are compared."""
     wanted = plan_cut(CLIP, raw_with(FACTS, CLIP, 37), Form())
     facts = replace(RIGHT, frames=37, start=0.04, last=1.5, end=1.54)
     verify(wanted, facts, 37)
@@ -438,8 +423,8 @@ def test_frames_at_other_times_are_found() -> None:
         verify(wanted, replace(facts, end=1.94), 37)
 
 
-def test_audio_inside_a_clip_is_as_long_as_its_picture() -> None:
-    """An AAC frame more or less is rounding, and so is a first packet before the picture."""
+def test_audio_inside_a_clip_is_as_long_as_its_video() -> None:
+    """One AAC frame more or less is rounding, and so is a first packet before the video."""
     raw = replace(raw_with(FACTS, CLIP, 37), sound=Path("sound.m4a"))
     wanted = plan_cut(CLIP, raw, Form(fps=Fraction(25), audio=Audio.AAC))
     for start, end in ((0.0, 1.52), (0.0, 1.6), (0.0, 1.44), (-0.023, 1.52), (0.2, 1.72)):
@@ -451,8 +436,8 @@ def test_audio_inside_a_clip_is_as_long_as_its_picture() -> None:
 
 
 @pytest.mark.parametrize("audio", Audio)
-def test_a_clip_has_audio_exactly_if_that_was_asked_for(audio: Audio) -> None:
-    """A missing audio stream, or one that nobody asked for, is found."""
+def test_a_clip_has_audio_if_and_only_if_requested(audio: Audio) -> None:
+    """A missing audio stream, or an unrequested one, is detected."""
     raw = replace(raw_with(FACTS, CLIP, 37), sound=Path("sound.m4a"))
     wanted = plan_cut(CLIP, raw, Form(fps=Fraction(25), audio=audio))
     silent, sounding = RIGHT, replace(RIGHT, sound=AudioInfo("aac", 44100, 1, 0.0, 1.52, 1.52))
