@@ -188,11 +188,11 @@ class Run:
             lanes.network, lanes.encodes, Pacing(pace=setting.pace, cool_down=600), events,
             TransferLimiter(setting.cpus) if self._adaptive else None,
         )  # fmt: skip
-        parts = PipelineParts[bool, None](
+        parts = PipelineParts(
             lanes=lanes, throttle=throttle, downloader=self, encoder=self, private_directory=_nowhere,
             record_failure=_recorded, events=events, keep_raw=True, backoff=float,
         )  # fmt: skip
-        pipeline = Pipeline(parts)
+        pipeline: Pipeline[bool, None] = Pipeline(parts)
         await pipeline.run(self.works)
         return anyio.current_time()
 
