@@ -155,7 +155,7 @@ def events_table() -> str:
 
 EXPORTED = {"RD_Radio2_000": "train", "WDA_Speaker1_000": "val", "WRA_Guest1_000": "test"}
 """Clips of the demo, each with its split, as the docs show them in the trees."""
-FRAMES = {"RD_Radio2_000": 125, "WDA_Speaker1_000": 125, "WRA_Guest1_000": 150}
+FRAMES = {"RD_Radio2_000": 75, "WDA_Speaker1_000": 75, "WRA_Guest1_000": 75}
 """The frames of each of them at 25 fps."""
 
 

@@ -153,7 +153,7 @@ async def test_wav2lip_counts_frames_from_zero(formed: Formed, tmp_path: Path) -
     assert (folder / "audio.wav").read_bytes() == (formed.out / f"{stem}.wav").read_bytes()
     frames = [brightness(frame) for frame in Decoded(formed.out / f"{stem}.mp4").pictures]
     assert len(frames) == readme.FRAMES[stem]
-    for number in (0, 1, 77, 124):
+    for number in (0, 1, 47, 74):
         (still,) = Decoded(folder / f"{number}.jpg").pictures
         # In a JPEG black is 0 and white 255, in a clip 16 and 235.
         seen = [value * 219 / 255 + 16 for value in brightness(still)]
@@ -437,5 +437,5 @@ async def test_an_export_does_not_follow_directory_links_of_other_users(
     assert done.new == 1
     os.lchown(to / "videos", 12345, 12345)
     next(large.iterdir()).unlink()
-    with pytest.raises(Failure, match="of another user"):
+    with pytest.raises(Failure, match="of other users"):
         await export(formed.out, to, "hallo", formed.options)

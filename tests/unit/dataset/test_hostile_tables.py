@@ -340,7 +340,8 @@ def _asked(ids: Iterable[str], private: Path) -> list[list[str]]:
     """Return the command lines with which yt-dlp is called for videos; nothing is run."""
     asked: list[list[str]] = []
 
-    async def run(argv: Sequence[str], **_: object) -> supervisor.Ended:
+    async def run(command: supervisor.Command, **_: object) -> supervisor.Ended:
+        argv = command.argv
         if "-J" in argv:  # otherwise it only checks whether YouTube can be reached
             asked.append(list(argv))
         return supervisor.Ended(0, "", json.dumps({"id": argv[-1].rpartition("=")[2]}).encode())

@@ -78,13 +78,15 @@ def test_no_endless_config_file_is_read(tmp_path: Path) -> None:
 _HOLE, _MEMORY = 160 << 20, 110 << 20
 """Size of a hole in a file, and address space of a process when it starts to read, in bytes."""
 _LIMITED = """
-import resource, sys
+import importlib, resource, sys
 from pathlib import Path
 import anyio
-import hdtf_async
+import hdtf_async.run
 from hdtf_async.output import manifests
 from hdtf_async.output.directory import open_directory, read_known
 from hdtf_async.output.journal import parts, read, shard_of
+check = importlib.import_module("hdtf_async.commands.check")
+merge = hdtf_async.merge
 out, name, memory = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + memory,) * 2)
@@ -96,10 +98,10 @@ parts(out / name)
 async def main():
     known = read_known(out)
     assert len(known.failures) == 2
-    sys.modules["hdtf_async.commands.check"]._metadata(known)
+    check._metadata(known)
     async with open_directory(out, shard_of(name)) as directory:
         await directory.append({"type": "run"})
-    await hdtf_async.merge(out)
+    await merge(out)
 
 anyio.run(main)
 """
