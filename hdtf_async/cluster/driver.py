@@ -40,7 +40,7 @@ from hdtf_async.core.model import PaceScope
 from hdtf_async.core.system import own_version
 from hdtf_async.lanes.pipeline import WIND_DOWN
 from hdtf_async.output import atomic, partials
-from hdtf_async.output.locks import WORKERS, let_go_of_worker, make_worker_file
+from hdtf_async.output.locks import WORKERS, make_worker_file, release_worker
 from hdtf_async.output.manifests import failure_record
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ class Crew:
             if self._any_lost:
                 # Temporary files of a worker that was killed.
                 await run_sync(atomic.sweep, self._directory.out)
-                await run_sync(atomic.sweep, self._directory.raws, partials.tidy)
+                await run_sync(atomic.sweep, self._directory.source_videos_path, partials.tidy)
 
     async def _wait(self) -> None:
         with anyio.move_on_after(LOOK):
@@ -301,7 +301,7 @@ class Crew:
         self._roster.left(worker.key)
         if self._door is not None:
             self._door.gone(worker.key)
-        let_go_of_worker(self._directory.out / WORKERS / worker.key)
+        release_worker(self._directory.out / WORKERS / worker.key)
         worker.gone.set()
         worker.news.set()  # ends the task that sends messages to it
         with suppress(Exception):
@@ -380,7 +380,7 @@ class Crew:
             with suppress(Exception):
                 await worker.future.cancel()
         with anyio.move_on_after(PATIENCE):
-            while not await run_sync(let_go_of_worker, self._directory.out / WORKERS / worker.key):  # noqa: ASYNC110
+            while not await run_sync(release_worker, self._directory.out / WORKERS / worker.key):  # noqa: ASYNC110
                 await anyio.sleep(0.1)
         words = f"worker {worker.address} died while processing it"
         again, given_up = self._roster.lost(worker.key)

@@ -47,17 +47,8 @@ class Setup:
 
 
 def for_workers(options: Options) -> Options:
-    """Return options for workers, whose working directory may differ."""
-    return replace(
-        options,
-        source=None,
-        dask=None,
-        raw_dirs=tuple(path.absolute() for path in options.raw_dirs),
-        cookies=options.cookies and options.cookies.absolute(),
-        ffmpeg=options.ffmpeg and options.ffmpeg.absolute(),
-        yt_dlp=options.yt_dlp and options.yt_dlp.absolute(),
-        face_model=options.face_model and options.face_model.absolute(),
-    )
+    """Return options for workers: the driver reads the tables. Paths are absolute already."""
+    return replace(options, source=None, dask=None)
 
 
 def stated_work(work: VideoJob) -> Told:
@@ -98,7 +89,7 @@ def known_of(work: VideoJob, known: JournalIndex) -> list[Record]:
     stems = [clip.stem for clip in work.clips]
     clips = [known.clips[stem] for stem in stems if stem in known.clips]
     failures = [known.failures[stem] for stem in stems if stem in known.failures]
-    return [*known.raws.get(work.youtube_id, []), *clips, *failures]
+    return [*known.source_videos.get(work.youtube_id, []), *clips, *failures]
 
 
 def stated_failure(failure: Failure | None) -> list[str] | None:

@@ -23,7 +23,7 @@ from hdtf_async.core.exceptions import BusyError, StoreError
 from hdtf_async.core.failures import Reason
 from hdtf_async.core.text import shown
 from hdtf_async.output import atomic
-from hdtf_async.output.journal import RAWS, journals, read, shard_of, time_of
+from hdtf_async.output.journal import SOURCE_VIDEOS, journals, read, shard_of, time_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -111,7 +111,7 @@ def worker_lock(path: Path) -> int:
     return lock
 
 
-def let_go_of_worker(path: Path) -> bool:
+def release_worker(path: Path) -> bool:
     """Remove the file of a worker if it and all of its children have ended; return whether they have."""
     if path.is_symlink():  # not a worker's file
         path.unlink(missing_ok=True)
@@ -133,7 +133,7 @@ async def require_no_workers(out: Path) -> None:
     def left() -> int:
         _require_no_link(out / WORKERS)
         there = [*(out / WORKERS).glob("*")]
-        busy = [path for path in there if not let_go_of_worker(path)]
+        busy = [path for path in there if not release_worker(path)]
         with suppress(OSError):
             (out / WORKERS).rmdir()
         return len(busy)
@@ -224,7 +224,7 @@ def as_store_error(out: Path) -> Iterator[None]:
 
 def _in_the_way(out: Path) -> str:
     """Describe which part of the path to the source videos is not a directory."""
-    for part in reversed((out / RAWS, *(out / RAWS).parents)):
+    for part in reversed((out / SOURCE_VIDEOS, *(out / SOURCE_VIDEOS).parents)):
         if part.is_symlink() and not part.exists():
             return f"{part} is a broken symbolic link"
         if not part.is_dir():

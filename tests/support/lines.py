@@ -219,11 +219,11 @@ class Run:
         """Use a CPU for as long as it takes."""
         await anyio.sleep(self._cpu[clip.stem])
 
-    def expects_at_hand(self, _work: VideoJob) -> bool:
+    def expects_existing(self, _work: VideoJob) -> bool:
         """No source video exists."""
         return False
 
-    async def at_hand(self, _work: VideoJob) -> None:
+    async def existing(self, _work: VideoJob) -> None:
         """Return none."""
         return
 
@@ -242,7 +242,7 @@ class Run:
     async def discard(self, work: VideoJob, raw: None) -> None:
         """Is never called."""
 
-    async def let_go(self, work: VideoJob, *, keep: bool) -> None:
+    async def release(self, work: VideoJob, *, keep: bool) -> None:
         """Do nothing."""
 
 

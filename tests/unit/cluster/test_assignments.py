@@ -160,6 +160,8 @@ def test_once_closed_nothing_is_handed_out_and_nothing_comes_back() -> None:
     made.asks("b", 2)
     assert handed(made) == []
     made.lost("a")
+    made.add([video_job(5)])
+    assert handed(made) == []
     assert made.is_over
 
 
