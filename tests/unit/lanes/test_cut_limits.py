@@ -27,13 +27,13 @@ def planned(
     shown: Shown = SHOWN,
     *,
     clip: Clip = CLIP,
-    form: OutputSettings | None = None,
+    settings: OutputSettings | None = None,
     raw: dict[str, Any] | None = None,
     **facts: Any,
 ) -> Cut:
     """Plan a cut from a raw at 25 frames per second, or as it is told."""
     source = SourceVideo(Path("raw.mp4"), "mp4", replace(FACTS, **facts), {clip.stem: shown}, "136", None)
-    return plan_cut(clip, replace(source, **raw or {}), form or OutputSettings())
+    return plan_cut(clip, replace(source, **raw or {}), settings or OutputSettings())
 
 
 # The first frame
