@@ -6,7 +6,7 @@ import heapq
 import math
 import random
 from collections import deque
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Self
@@ -14,17 +14,12 @@ from typing import TYPE_CHECKING, Self
 import anyio
 
 from hdtf_async.lanes.order import longest
-from hdtf_async.lanes.width import DownloadWidth
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterable
 
     from hdtf_async.core.options import Options
     from hdtf_async.dataset.plan import VideoJob
-
-
-FIRST_TRANSFERS = 4
-"""Downloads that may begin at most before any throughput is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,46 +148,6 @@ class BandwidthLimiter:
             self._left += part
             self._given_back.set()
             self._given_back = anyio.Event()
-
-
-class TransferLimiter:
-    """Lets downloads that are ready to transfer begin, in their order, as `DownloadWidth` decides."""
-
-    def __init__(self, encodes: float) -> None:
-        """Before any throughput is known, let one begin for each of the encodes, but not many."""
-        self._width = DownloadWidth(int(min(encodes, FIRST_TRANSFERS)))
-        self._first_in_line = anyio.Lock()
-        self._news = anyio.Event()
-
-    def allows(self) -> bool:
-        """Whether one more may begin now, and none waits."""
-        return not self._first_in_line.locked() and self._width.allows(anyio.current_time())
-
-    async def wait(self) -> None:
-        """Return when one more may begin; it has to begin at once."""
-        async with self._first_in_line:
-            while not self._width.allows(anyio.current_time()):
-                with anyio.CancelScope(deadline=self._width.changes_at()):
-                    await self._news.wait()
-
-    @contextmanager
-    def running(self, key: object) -> Iterator[None]:
-        """Count a download as running."""
-        self._width.begin(key, anyio.current_time())
-        try:
-            yield
-        finally:
-            self._width.end(key, anyio.current_time())
-            self._tell()
-
-    def received(self, key: object, count: int, left: int | None) -> None:
-        """Take note of bytes that a download has received, and of how many are still to come."""
-        self._width.receive(key, count, left, anyio.current_time())
-        self._tell()
-
-    def _tell(self) -> None:
-        self._news.set()
-        self._news = anyio.Event()
 
 
 class RetryQueue:

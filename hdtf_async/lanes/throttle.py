@@ -16,8 +16,8 @@ second of CPU time to start, so that eight which start together would begin thei
 together, without anything to encode until then. But no video waits long for those before: a pace of
 `LONGEST_ASK` is as good.
 
-After its extraction, a video starts its transfer when `limits.TransferLimiter` has room for one more. No more
-videos are extracted while as many are waiting for that as there are encode tokens.
+After its extraction, a video starts its transfer when `transfers.TransferLimiter` has room for one more. No
+more videos are extracted while as many are waiting for that as there are encode tokens.
 
 With or without a pace, no more videos are extracted at once than fit into memory (`asks_that_fit`), however
 long that takes: a child that the kernel kills for lack of memory fails its video.
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from hdtf_async.core.events import EventBus
     from hdtf_async.core.failures import Failure
-    from hdtf_async.lanes.limits import TransferLimiter
+    from hdtf_async.lanes.transfers import TransferLimiter
 
 PROBES = 3
 """Blocked test downloads after which the lane is closed permanently."""

@@ -24,9 +24,10 @@ from hdtf_async.core.steps import steps
 from hdtf_async.core.system import own_version
 from hdtf_async.lanes.downloader import Downloader
 from hdtf_async.lanes.encoder import Encoder
-from hdtf_async.lanes.limits import TransferLimiter, backoff
+from hdtf_async.lanes.limits import backoff
 from hdtf_async.lanes.pipeline import Pipeline, PipelineParts
 from hdtf_async.lanes.throttle import HOUR, Pacing, Throttle, asks_that_fit
+from hdtf_async.lanes.transfers import TransferLimiter
 from hdtf_async.media import ffmpeg
 from hdtf_async.media.face.finder import open_finder
 from hdtf_async.media.ffmpeg import find_ffmpeg

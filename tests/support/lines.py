@@ -20,9 +20,10 @@ import virtual_time
 from hdtf_async.core.events import EventBus
 from hdtf_async.core.model import Box, Clip, Interval, Video
 from hdtf_async.dataset.plan import VideoJob
-from hdtf_async.lanes.limits import Lanes, TransferLimiter
+from hdtf_async.lanes.limits import Lanes
 from hdtf_async.lanes.pipeline import Pipeline, PipelineParts
 from hdtf_async.lanes.throttle import Pacing, Throttle
+from hdtf_async.lanes.transfers import TransferLimiter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Sequence

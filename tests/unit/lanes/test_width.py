@@ -11,8 +11,8 @@ import pytest
 from lines import Run, Setting, alternating, mean_seconds
 from virtual_time import VIRTUAL_TIME
 
-from hdtf_async.lanes.limits import TransferLimiter
 from hdtf_async.lanes.throughput import STALLED, STARTING, Measured, ThroughputMeter
+from hdtf_async.lanes.transfers import TransferLimiter
 from hdtf_async.lanes.width import LATER, SOON, DownloadWidth
 
 if TYPE_CHECKING:
