@@ -37,7 +37,7 @@ class Workload:
     @classmethod
     def of(cls, cut: Cut) -> Self:
         """Return the workload of a clip."""
-        width, height = cut.looked_at or (cut.width, cut.height)
+        width, height = cut.frame_size or (cut.width, cut.height)
         frames = cut.frames if cut.source is None else cut.source.frames
         return cls(frames * width * height, cut.frames * cut.width * cut.height)
 
