@@ -222,14 +222,15 @@ async def test_the_pending_bytes_of_running_downloads_count(
 ) -> None:
     """With space for one and a half of them, two never run together; with space for three they do."""
     write_tables(tmp_path / "tables", 3)
-    fetch, free, now, most = YtDlp.fetch, 0, 0, 0
+    fetch, free, now, most, both = YtDlp.fetch, 0, 0, 0, anyio.Event()
 
     async def gauged(*arguments: Any, **named: Any) -> Path:
         nonlocal now, most
         now += 1
+        if now == 2:
+            both.set()
         with anyio.move_on_after(0.5 if free < 10**9 + 2 * BYTES else 60):
-            while now < 2:
-                await anyio.sleep(0.01)
+            await both.wait()
         most = max(most, now)
         now -= 1
         return await fetch(*arguments, **named)
@@ -237,7 +238,7 @@ async def test_the_pending_bytes_of_running_downloads_count(
     monkeypatch.setattr(YtDlp, "fetch", gauged)
     monkeypatch.setattr(OutputDirectory, "free_bytes", lambda _: free)
     for space, together in ((1.5, 1), (3, 2)):
-        free, most = 10**9 + int(space * BYTES), 0
+        free, most, both = 10**9 + int(space * BYTES), 0, anyio.Event()
         report = await load(tmp_path / f"{space}", tmp_path / "tables", Most(), min_free=10**9)
         assert (len(report.done), most) == (2, together)
 
