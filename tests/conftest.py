@@ -33,8 +33,8 @@ for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _usual)
 
-# Where this variable is set, each of the hundreds of processes that the tests start would compile the program's
-# modules anew, and each test run the tests' modules.
+# Where this variable is set, each of the hundreds of processes that the tests start would compile the
+# program's modules anew, and each test run the tests' modules.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
