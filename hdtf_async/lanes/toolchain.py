@@ -128,7 +128,7 @@ class Toolchain:
         least = [work.least_bytes for work in steps(works) if not self.downloader.expects_existing(work)]
         if least:
             free = self.run.directory.free_bytes()
-            room = preflight.of_room(
+            room = preflight.of_disk_space(
                 free=free, min_free=options.min_free, least=least, keep_raw=options.keeps_raws
             )
             signs += [look_at_cookies(options, time.time()), room]

@@ -23,7 +23,7 @@ from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.divisions import outstanding
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.jsonlines import line, lines, records
-from hdtf_async.core.shards import absent_words, place
+from hdtf_async.core.shards import absent_message, place
 from hdtf_async.core.splits import SIDES
 from hdtf_async.core.steps import sorted_in_steps, steps
 from hdtf_async.dataset.plan import subset_of
@@ -331,7 +331,7 @@ def _of_absent_shards(left: Outstanding, listed: Iterable[Record]) -> Iterator[R
     )
     number = None if left.clips is None else max(0, left.clips - known)
     if absent and number != 0:
-        words = absent_words(left.absent)
+        words = absent_message(left.absent)
         yield _NO_CLIP | {"reason": Reason.NOT_TRIED.value, "words": words, "clips": number}
 
 

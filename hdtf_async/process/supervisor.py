@@ -47,7 +47,7 @@ LINE_LIMIT = 1 << 17
 """Maximum number of bytes of one line; the rest of a longer line is dropped."""
 TAIL_LINES = 60
 """Lines of stderr that are kept for the log and for the classification of a failure."""
-WORDS_LIMIT = 1 << 12
+MESSAGE_LIMIT = 1 << 12
 """Maximum number of characters of one line of stderr."""
 _OURS = """
 import importlib, sys
@@ -439,4 +439,4 @@ async def _lines(pipe: IO[bytes] | None, take: Callable[[str], None]) -> None:
 
 
 def _short(words: deque[str], hide: Callable[[str], str] = _as_it_is) -> Callable[[str], None]:
-    return lambda line: words.append(hide(line)[:WORDS_LIMIT])
+    return lambda line: words.append(hide(line)[:MESSAGE_LIMIT])
