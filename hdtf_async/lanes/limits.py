@@ -198,13 +198,13 @@ class RetryQueue:
 
     async def __anext__(self) -> VideoJob:
         while True:
-            due = self._put_back[0][0] if self._put_back else math.inf
-            if due <= anyio.current_time():
+            ready_at = self._put_back[0][0] if self._put_back else math.inf
+            if ready_at <= anyio.current_time():
                 work = heapq.heappop(self._put_back)[2]
             elif self._planned:
                 work = self._planned.popleft()
             elif (self._out or self._put_back) and not self._closed:
-                with anyio.CancelScope(deadline=due):
+                with anyio.CancelScope(deadline=ready_at):
                     await self._news.wait()
                 continue
             else:

@@ -61,16 +61,16 @@ class _Transfer:
             return self.begun + STARTING
         now, has = self.reports[-1]
         until = -math.inf if self.stalled else now + STALLED
-        before, had = self.reports[max(-3, -len(self.reports))]
-        if ending or has <= had:
+        before, bytes_before = self.reports[max(-3, -len(self.reports))]
+        if ending or has <= bytes_before:
             return until
-        return min(until, now + self.left * (now - before) / (has - had) - ENDING)
+        return min(until, now + self.left * (now - before) / (has - bytes_before) - ENDING)
 
     def bytes_at(self, moment: float) -> float:
         """Return the bytes received by then, interpolated between two reports."""
-        for (before, had), (after, has) in pairwise(self.reports):
+        for (before, bytes_before), (after, has) in pairwise(self.reports):
             if before <= moment <= after:
-                return had + (has - had) * (moment - before) / (after - before or 1)
+                return bytes_before + (has - bytes_before) * (moment - before) / (after - before or 1)
         return self.reports[-1 if moment > self.reports[-1][0] else 0][1]
 
 
@@ -145,13 +145,13 @@ class ThroughputMeter:
     def _measured(self) -> Measured | None:
         receiving = [each for each in self._transfers.values() if each.is_receiving]
         since, until = self._same_since + SETTLING, min(each.reports[-1][0] for each in receiving)
-        begun, had, busy = self._window
+        begun, bytes_before, busy = self._window
         if until - since >= WINDOW:
-            came = sum(each.bytes_at(until) - each.bytes_at(since) for each in receiving)
-            found = Measured(len(receiving), came / (until - since))
+            received = sum(each.bytes_at(until) - each.bytes_at(since) for each in receiving)
+            found = Measured(len(receiving), received / (until - since))
             self._same_since = until - SETTLING
         elif (span := self._now - begun) >= LONG_WINDOW:
-            found = Measured((self._busy - busy) / span, (self._bytes - had) / span)
+            found = Measured((self._busy - busy) / span, (self._bytes - bytes_before) / span)
         else:
             return None
         self.restart(self._now)

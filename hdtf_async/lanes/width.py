@@ -47,7 +47,7 @@ class _Phase(Enum):
 
 
 @dataclass(slots=True)
-class _Held:
+class _Plateau:
     """What is expected while the limit is held."""
 
     until: float
@@ -69,7 +69,7 @@ class DownloadWidth:
         self._phase = _Phase.GROWING
         self._base: Measured | None = None
         """The measurement with which those of more, or fewer, downloads are compared."""
-        self._held = _Held(math.inf)
+        self._plateau = _Plateau(math.inf)
         self._wait = SOON
         self._has_fallen = False
         """Whether one more is tried because the throughput has fallen."""
@@ -104,7 +104,7 @@ class DownloadWidth:
             self._grow(found, self._base, now)
         else:
             self._shrink(found, self._base)
-        if self._phase is _Phase.SHRINKING and now >= self._held.until:
+        if self._phase is _Phase.SHRINKING and now >= self._plateau.until:
             self._settle(self.limit + 1, now)
         if self.limit != before:
             self._meter.restart(now)
@@ -144,27 +144,27 @@ class DownloadWidth:
             self._phase = _Phase.HOLDING
 
     def _hold(self, found: Measured, now: float) -> None:
-        held = self._held
+        plateau = self._plateau
         if found.transfers < self.limit - _HALF:
             return
-        if held.rate is None:
-            held.rate = found.rate
+        if plateau.rate is None:
+            plateau.rate = found.rate
             return
-        if abs(found.rate / held.rate - 1) > CHANGES:
-            held.odd = max(1, held.odd + 1) if found.rate > held.rate else min(-1, held.odd - 1)
+        if abs(found.rate / plateau.rate - 1) > CHANGES:
+            plateau.odd = max(1, plateau.odd + 1) if found.rate > plateau.rate else min(-1, plateau.odd - 1)
         else:
-            held.odd = 0
-            held.rate += (found.rate - held.rate) / 5
-        has_changed = abs(held.odd) > 1
+            plateau.odd = 0
+            plateau.rate += (found.rate - plateau.rate) / 5
+        has_changed = abs(plateau.odd) > 1
         has_more = found.transfers > self.limit + _HALF  # which transfer no more, as far as is known
-        if has_changed or (now >= held.until and not has_more):
+        if has_changed or (now >= plateau.until and not has_more):
             self._wait = SOON if has_changed else min(LATER, 2 * self._wait)
-            self._has_fallen = held.odd < -1
+            self._has_fallen = plateau.odd < -1
             self._phase, self._base, self.limit = _Phase.GROWING, found, round(found.transfers) + 1
 
     def _settle(self, limit: int, now: float) -> None:
         self._phase, self._base, self.limit = _Phase.HOLDING, None, limit
-        self._held = _Held(now + self._wait)
+        self._plateau = _Plateau(now + self._wait)
 
 
 def _gain(fewer: Measured, more: Measured) -> float:
