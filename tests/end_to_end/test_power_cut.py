@@ -43,7 +43,11 @@ def _place() -> Iterator[Path]:
         yield directory
 
 
-BOTH = pytest.mark.parametrize("runs", [TWO_FORMS, NOTHING_KEPT], ids=["two forms", "nothing kept"])
+BOTH = pytest.mark.parametrize(
+    "runs",
+    [TWO_FORMS, pytest.param(NOTHING_KEPT, marks=pytest.mark.slow)],
+    ids=["two forms", "nothing kept"],
+)
 
 
 @BOTH

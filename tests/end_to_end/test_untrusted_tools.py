@@ -84,12 +84,12 @@ LIES: dict[str, tuple[str, Reason | None, Reason | None]] = {
         Reason.ENCODE_STALLED,
     ),
     "talks and does nothing": (
-        r"while :; do printf 'PROG {}\rframe=1\n'; sleep 0.01; done",
+        r"while :; do printf 'PROG {}\rframe=1\n'; sleep 0.1; done",
         Reason.STALLED,
         Reason.ENCODE_STALLED,
     ),
     "goes on beyond the end": (
-        'n=1; while :; do n=$((n + 1)); echo "out_time_us=${n}00000000"; sleep 0.01; done',
+        'n=1; while :; do n=$((n + 1)); echo "out_time_us=${n}00000000"; sleep 0.1; done',
         Reason.STALLED,
         Reason.ENCODE_STALLED,
     ),
