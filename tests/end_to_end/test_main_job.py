@@ -354,6 +354,7 @@ async def test_a_block_ends_the_run_and_marks_no_video_as_unavailable(
     assert len(again.clips) == len(CLIPS)
 
 
+@pytest.mark.slow
 async def test_an_embedding_program_can_share_its_limits_and_cancel(
     finished: Finished, tmp_path: Path
 ) -> None:

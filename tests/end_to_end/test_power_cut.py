@@ -69,6 +69,7 @@ async def test_a_run_makes_the_renames_of_a_killed_one_durable(place: Path) -> N
     assert cuts.steps >= 200
 
 
+@pytest.mark.slow
 async def test_two_power_cuts_are_recovered(place: Path) -> None:
     """A second power cut during the recovery from the first one."""
     await Cuts(place, seed=3, most=4, again=0.02).of_cut_runs(TWO_FORMS, times=4)

@@ -70,7 +70,7 @@ VERSIONS_SLOWLY = [pytest.param("installed", marks=pytest.mark.slow), VERSIONS[1
 """The same for a test that takes ten seconds."""
 
 
-def slow_unless(values: Iterable[str | tuple[object, ...]], usual: Container[object]) -> list[ParameterSet]:
+def slow_unless(values: Iterable[object], usual: Container[object]) -> list[ParameterSet]:
     """Return the values of a parameter of a test; those that are not usual ones only run with ``-m slow``."""
     return [
         pytest.param(
