@@ -53,6 +53,7 @@ UNAVAILABLE = {"status": "ERROR", "reason": "Video unavailable"}
 """YouTube's answer for a removed video, and at times for every video."""
 
 
+@pytest.mark.slow
 async def test_a_block_without_a_reason_loses_no_clip(
     footage: Path, demo_tables: Path, tmp_path: Path
 ) -> None:
