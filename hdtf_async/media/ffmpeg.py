@@ -402,7 +402,7 @@ async def _run(argv: list[str], progress: _Progress, guard: Guard, patience: flo
             what = "audio changes its sample rate or channels" if "[aost#" in failure.words else video
             raise Failure(Reason.UNSUPPORTED_SOURCE, f"the {what} within the clip") from None
         raise
-    return ended.words
+    return ended.stderr
 
 
 @dataclass(frozen=True, slots=True)
