@@ -53,7 +53,7 @@ class Download:
 
     path: Path | None
     """The video; None if that existed, and only its audio was downloaded."""
-    sound: Path | None
+    audio: Path | None
     """Its audio, if that is a separate file."""
     choice: Choice
     duration: float | None
@@ -304,19 +304,19 @@ class Downloader:
                 raw = self._pictures[work.youtube_id]
             else:
                 raw = await self._accept_video(work, arrived, arrived.path)
-            audio = arrived.sound
+            audio = arrived.audio
             if audio is not None and arrived.choice.audio is not None:
                 raw = await self._accept_audio(raw, work, arrived, audio, arrived.choice.audio)
             elif self._options.audio is not Audio.NONE:
                 raw = raw.with_own_audio()
         except Failure:
-            for path in (arrived.path, arrived.sound):
+            for path in (arrived.path, arrived.audio):
                 if path is not None:  # it is complete and invalid: it cannot be resumed
                     await run_sync(partials.forget, path.parent)
             raise
         self._pictures.pop(work.youtube_id, None)
         self._in_use.add(work.stem)
-        files = {raw.path} if audio is None or raw.sound is None else {raw.path, raw.sound}
+        files = {raw.path} if audio is None or raw.audio is None else {raw.path, raw.audio}
         size = sum([await self._store.size(path) for path in files])
         self._events.emit(RawReady(work.stem, "youtube", size, anyio.current_time() - arrived.since))
         return raw
@@ -348,9 +348,9 @@ class Downloader:
         await self._source_videos.keep(work, path, final, {"type": "sound", "facts": asdict(audio)} | common)
         return replace(
             raw,
-            sound=final,
-            sound_suspect=audio.suspect,
-            sound_format_id=rendition.format_id,
+            audio=final,
+            audio_suspect=audio.suspect,
+            audio_format_id=rendition.format_id,
             track=rendition.track,
         )
 
