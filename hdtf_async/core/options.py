@@ -183,7 +183,7 @@ class Options:
     )  # fmt: skip
     downloads: Accepts[int | str, int] = _option(
         "--downloads", "-w", "--num_workers", default=8, group=NETWORK, metavar="N",
-        kind=validators.whole("an integer from 1 to 256, such as 4", 1, 256), help="parallel downloads",
+        kind=validators.whole("an integer from 1 to 256, such as 4", 1, 256), help="max. parallel downloads",
     )  # fmt: skip
     pace: Accepts[float | str, float] = _option(
         "--pace", default=15.0, group=NETWORK, metavar="SECONDS",

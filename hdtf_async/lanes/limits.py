@@ -64,15 +64,15 @@ class _Waiting:
     """A clip that waits for a token."""
 
     expected: Callable[[], float]
-    """Returns the seconds that it will take, as far as is known at that time."""
+    """Returns the estimated seconds of its encode."""
     token: object | None = None
     """The token, once it has one."""
 
 
 class EncodeQueue:
-    """Hands each token of a limiter to the clip that is expected to take longest, of those that wait.
+    """Gives each token of a limiter to the waiting clip with the longest estimated encode time.
 
-    One that waits acquires a token for all. The limiter may also serve other work.
+    One of the waiting tasks acquires a token on behalf of all. The limiter may also serve other work.
     """
 
     def __init__(self, tokens: anyio.CapacityLimiter) -> None:

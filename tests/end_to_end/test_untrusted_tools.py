@@ -49,8 +49,8 @@ def grown(size: int) -> float:
 
 
 def test_floods_do_not_make_the_supervisor_grow() -> None:
-    """Zeros without a line end, noise, and lines without end: 40 MB of each."""
-    assert grown(40_000_000) < 8
+    """Zeros without a line end, noise, and lines without end: 15 MB of each."""
+    assert grown(15_000_000) < 8
 
 
 @pytest.mark.long

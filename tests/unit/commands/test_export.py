@@ -60,7 +60,7 @@ def formed(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Form
         videos=("Radio2", "Speaker1", "Guest1"),
         split=SPLIT.shares,
         split_seed=SPLIT.seed,
-        **RECIPES["real3dportrait"].preset,
+        **({"preset": "ultrafast", "deinterlace": "off"} | RECIPES["real3dportrait"].preset),
     )
     report = anyio.run(hdtf_async.download, out, options)
     assert sorted(report.done) == sorted(readme.EXPORTED)
