@@ -33,7 +33,7 @@ async def flood(script, most):
     hide = masks.Mask(["a password", "another one"])
     command = process.Command(["/bin/sh", "-c", script], hide=hide)
     ended = await process.run(command, deadline=3000, stall=3000)
-    assert ended.code == 0 and len(ended.words) <= process.TAIL_LINES * process.MESSAGE_LIMIT
+    assert ended.code == 0 and len(ended.stderr) <= process.TAIL_LINES * process.MESSAGE_LIMIT
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 script = "head -c {0} /dev/zero & head -c {0} /dev/urandom >&2; yes 'a line' | head -c {0}; wait"

@@ -426,7 +426,7 @@ async def test_each_input_is_a_local_file_of_one_format(
     """A demuxer may open files named by its input, so every command line restricts it, as for PyAV."""
     cut = await planned(prober, sources / "b_frames.mp4", Interval(1, 2))
     audio = AudioCut(sources / "b_frames.mp4", "mp4", 1.0, 1.0)
-    cut = replace(cut, sound=audio, settings=OutputSettings(audio=Audio.BOTH))
+    cut = replace(cut, audio=audio, settings=OutputSettings(audio=Audio.BOTH))
     tool, clip = bundled_ffmpeg(), tmp_path / "clip.mp4"
     for arguments, inputs in (
         (ffmpeg.clip_command(tool, cut, clip), 2),
