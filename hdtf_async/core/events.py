@@ -1,8 +1,6 @@
 """What happens in a run, as frozen values, and the way in which they reach their readers.
 
-Bars, JSON lines and an embedding program all read the same events. `EventBus.tell` never waits: a slow
-reader holds up nobody. Of progress it gets the newest, and none about what is over; of everything else
-each one, in the order in which it happened.
+`EventBus.emit` never waits for a reader. A slow one gets the newest progress, and every other event in order.
 """
 
 from __future__ import annotations
@@ -14,16 +12,16 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import anyio
 
+from hdtf_async.core.failures import Reason
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from hdtf_async.core.failures import Reason
 
 __all__ = [
     "CheckEnded", "ClipChecked", "ClipDone", "ClipFailed", "ClipRetrying", "DownloadProgress",
     "DownloadStarted", "Downloaded", "EncodeProgress", "EncodeStarted", "Event", "FileNotUsed",
-    "FormatChosen", "Found", "LaneClosed", "LaneOpened", "PaceWait", "RawReady", "Retrying",
-    "RunEnded", "RunStarted", "VideoAsked", "VideoFailed", "VideoUnconfirmed", "WindingDown",
+    "FormatChosen", "Found", "LaneClosed", "LaneOpened", "PaceWait", "RawReady", "Retrying", "RunEnded",
+    "RunStarted", "VideoAsked", "VideoFailed", "VideoUnconfirmed", "WindingDown", "WorkersChanged",
 ]  # fmt: skip
 """The events, as a host program reads them. How they are handed on (`EventBus`, `Reader`) is internal."""
 
@@ -66,6 +64,19 @@ class RunStarted(Event):
     """Lower bound of the bytes to download."""
     pace: float
     """Minimum seconds between two download starts."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkersChanged(Event):
+    """Cluster: a worker became ready, or left."""
+
+    type: ClassVar[str] = "workers_changed"
+    workers: int
+    """Workers that are ready; 0 while the run waits for workers."""
+    downloads: int
+    """Maximum number of parallel downloads of all of them."""
+    encodes: int
+    """Maximum number of parallel encodes of all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,12 +376,6 @@ class RunEnded(Event):
     """Shards (I/N) that have not started; reported by the last shard that ends."""
 
 
-def _about(event: Event) -> tuple[str, object]:
-    """Return what an event is about, which is its first field: a video or a clip."""
-    name = fields(event)[0].name
-    return name, getattr(event, name)
-
-
 class Reader:
     """One reader's own view of the events: an async iterator that ends with the run."""
 
@@ -382,12 +387,18 @@ class Reader:
 
     def take(self, event: Event) -> None:
         """Put an event in; never waits."""
-        about = _about(event)
+        name = fields(event)[0].name
+        about = name, getattr(event, name)  # a video or a clip
         # Whatever comes makes unread progress on the same thing worthless, so that of progress no more
         # is kept than videos and clips are under way, however long nobody reads.
         self._unread.pop(about, None)
         self._unread[about if event.passing else next(self._numbers)] = event
         self._news.set()
+
+    def unread(self) -> list[Event]:
+        """Return what the iteration would yield without waiting."""
+        unread, self._unread = self._unread, OrderedDict()
+        return [*unread.values()]
 
     def end(self) -> None:
         """Let the iteration end after what is still in."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from contextlib import contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -35,7 +35,7 @@ from hdtf_async.output import atomic
 from hdtf_async.output.packed import CompressedRecords
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from aiofiles.threadpool.binary import AsyncFileIO
@@ -317,12 +317,21 @@ class Gathered:
         finally:
             self._gathered.reset(token)
 
+    @asynccontextmanager
+    async def resuming(self, video: str) -> AsyncIterator[list[Record]]:
+        """Begin with a video in this task, and give what is recorded of it already: nothing."""
+        del video
+        yield []
+
     async def append(self, records: Iterable[Record]) -> None:
         """Keep records, each with the time of day."""
+        timed = [record | {"time": now()} for record in records]
+        await self._write(timed)
+        self._gathered.get().extend(timed)
+
+    async def _write(self, records: list[Record]) -> None:
         for record in records:
-            timed = record | {"time": now()}
-            self._gathered.get().append(timed)
-            self.known.take(timed)
+            self.known.take(record)
 
     def note(self, record: Record) -> None:
         """Keep nothing: whoever drives the videos sees their events."""

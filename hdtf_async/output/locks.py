@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from hdtf_async.core.shards import Shard
 
 WORKERS = "_workers"
+VIDEO = ".jsonl"
+"""What the names of the videos' journals in there end with; see `video_journal`."""
 PATIENCE = 15.0
 """Seconds for which a run waits for the lock of one that was killed: its children are ended meanwhile."""
 _MOMENT = 0.2
@@ -132,7 +134,7 @@ async def require_no_workers(out: Path) -> None:
 
     def left() -> int:
         _require_no_link(out / WORKERS)
-        there = [*(out / WORKERS).glob("*")]
+        there = [path for path in (out / WORKERS).glob("*") if path.suffix != VIDEO]
         busy = [path for path in there if not let_go_of_worker(path)]
         with suppress(OSError):
             (out / WORKERS).rmdir()
