@@ -36,7 +36,17 @@ from hdtf_async.core.steps import steps
 from hdtf_async.output import atomic, manifests, partials, video_journal
 from hdtf_async.output.atomic import os_errors_as_failures
 from hdtf_async.output.journal import (
-    JOURNAL, RAWS, Journal, JournalIndex, in_order, journals, name_of, parts, read, shard_of, time_of,
+    JOURNAL,
+    RAWS,
+    Journal,
+    JournalIndex,
+    in_order,
+    journals,
+    name_of,
+    parts,
+    read,
+    shard_of,
+    time_of,
 )  # fmt: skip
 from hdtf_async.output.locks import (
     as_store_error,
@@ -311,9 +321,8 @@ async def opened(
             known, newest = await run_sync(_read_and_tidy, out, locks[0], shard, videos)
         async with aiofiles.open(locks[0], "ab", buffering=0, closefd=False) as journal:
             ledger = Journal(journal, known, newest)
-            if shard is None:
-                with as_store_error(out):
-                    await video_journal.add_left(out, ledger.append)
+            with as_store_error(out):
+                await video_journal.add_left(out, ledger.append, alone=shard is None)
             yield made(out, locks, ledger, shard)
 
 

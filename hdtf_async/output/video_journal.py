@@ -108,10 +108,12 @@ def forget(out: Path, video: str) -> None:
     _path(out / WORKERS, video).unlink(missing_ok=True)
 
 
-async def add_left(out: Path, append: Callable[[Iterable[Record]], Awaitable[None]]) -> None:
+async def add_left(
+    out: Path, append: Callable[[Iterable[Record]], Awaitable[None]], *, alone: bool = True
+) -> None:
     """Add the records of journals that workers have left, and delete these. No worker may be running.
 
-    Raises `OSError`, and what `append` raises.
+    Shards leave them alone. Raises `OSError`, and what `append` raises.
     """
 
     def read(path: Path) -> list[Record]:
@@ -123,7 +125,7 @@ async def add_left(out: Path, append: Callable[[Iterable[Record]], Awaitable[Non
         finally:
             os.close(file)
 
-    for path in await run_sync(lambda: sorted((out / WORKERS).glob(f"*{VIDEO}"))):
+    for path in await run_sync(lambda: sorted((out / WORKERS).glob(f"*{VIDEO}")) if alone else []):
         if left := await run_sync(read, path):
             await append(left)
         await run_sync(path.unlink)
