@@ -91,28 +91,11 @@ class Listing:
         return path.rpartition("/")[2].rpartition(".")[0] not in self.missing
 
 
-class ObjectStoreDirectory(OutputDirectory):
-    """Scratch, from which all that is whole goes into the store."""
+class UploadDirectory(OutputDirectory):
+    """Scratch, from which complete files are uploaded. The journal of the run is written elsewhere."""
 
     bucket: ObjectStoreClient
-    lease: Lease
-    _segments: Segments
     keeps_raws = False
-
-    def __init__(
-        self, out: Path, locks: tuple[int, ...], journal: Journal, shard: Shard | None = None
-    ) -> None:
-        super().__init__(out, locks, journal, shard)
-        self._lines = journal
-        self._sent = journal.end
-        """Bytes of the journal that the store has."""
-        self._turn = anyio.Lock()
-        self._listing = Listing()
-
-    async def look(self, segments: Sequence[Listed]) -> None:
-        """Find out which clips are there. Raises `Failure`."""
-        self._segments = Segments(self.bucket, name_of(self.shard), segments)
-        self._listing = await listed(self.bucket, self.known)
 
     async def publish(self, temporary: Path, final: Path) -> None:
         """Put a finished file into the store; of a clip nothing stays in scratch. Raises `Failure`."""
@@ -137,6 +120,44 @@ class ObjectStoreDirectory(OutputDirectory):
         await super().link(existing, final)
         if self.keeps_raws:
             await self._put(final, f"{RAWS}/{final.name}")
+
+    async def _send(self, final: Path) -> None:
+        """Put what belongs to a clip: its records of before must not vouch for it, nor stay behind it."""
+        try:
+            if final.stem in self.known.clips or final.stem in self.known.replaced:
+                await self._hand_on()
+            await self._put(final, final.name)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self.remove(final)
+
+    async def _put(self, path: Path, key: str) -> None:
+        await self.bucket.put(path, key)
+
+    async def _hand_on(self) -> None:
+        """Upload the records so far, before the files that they describe change."""
+
+
+class ObjectStoreDirectory(UploadDirectory):
+    """Scratch, from which all that is whole goes into the store."""
+
+    lease: Lease
+    _segments: Segments
+
+    def __init__(
+        self, out: Path, locks: tuple[int, ...], journal: Journal, shard: Shard | None = None
+    ) -> None:
+        super().__init__(out, locks, journal, shard)
+        self._lines = journal
+        self._sent = journal.end
+        """Bytes of the journal that the store has."""
+        self._turn = anyio.Lock()
+        self._listing = Listing()
+
+    async def look(self, segments: Sequence[Listed]) -> None:
+        """Find out which clips are there. Raises `Failure`."""
+        self._segments = Segments(self.bucket, name_of(self.shard), segments)
+        self._listing = await listed(self.bucket, self.known)
 
     async def append(self, *records: Record) -> None:
         """Append records, and return when the store has them. Raises `Failure`.
@@ -195,19 +216,12 @@ class ObjectStoreDirectory(OutputDirectory):
             await self._join(least=_FEW)
 
     async def _send(self, final: Path) -> None:
-        """Put what belongs to a clip: its records of before must not vouch for it, nor stay behind it."""
         self._listing.missing.add(final.stem)
-        try:
-            if final.stem in self.known.clips or final.stem in self.known.replaced:
-                await self._hand_on()
-            await self._put(final, final.name)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self.remove(final)
+        await super()._send(final)
 
     async def _put(self, path: Path, key: str) -> None:
         self.lease.check()
-        await self.bucket.put(path, key)
+        await super()._put(path, key)
 
     async def _hand_on(self) -> None:
         """Put what the store does not have of the journal yet, for all tasks that have appended to it."""
