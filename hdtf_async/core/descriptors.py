@@ -1,9 +1,9 @@
-"""Descriptors that are a run's own: locked files, and pipes whose end tells something.
+"""Descriptors that must not survive a fork: locked files, and pipes whose closing is a signal.
 
-A lock of `flock` belongs to the open file, and so to every process that has inherited it. The tools of a run
-shall hold its locks; a process that the host program forks (`multiprocessing`, a data loader) shall not, or
-the next run in the same program would find the directory locked by itself. So a lock is released before its
-descriptor is closed, and a forked process gives its copies back at once.
+A `flock` lock belongs to the open file, and so to every process that has inherited it. The tools of a run
+must hold its locks; a process that the host program forks (`multiprocessing`, a data loader) must not, or the
+next run in the same program would find the directory locked by itself. So a lock is released before its
+descriptor is closed, and a forked process closes its copies at once.
 """
 
 from __future__ import annotations
@@ -13,34 +13,34 @@ import os
 from contextlib import suppress
 
 _OWN: set[int] = set()
-"""The only global state of the library: descriptors that are open here and that no forked process keeps."""
+"""The only global state of the library: open descriptors that forked processes must not keep."""
 
 
 def keep_from_forks(descriptor: int) -> None:
-    """Let no process that is forked from now on keep this descriptor, until `forget` or `close`."""
+    """Close this descriptor in processes that are forked from now on, until `forget` or `close`."""
     _OWN.add(descriptor)
 
 
 def forget(descriptor: int) -> None:
-    """Take note that a descriptor is about to be closed: its number may be another file's after that."""
+    """Unregister a descriptor that is about to be closed: another file may get its number."""
     _OWN.discard(descriptor)
 
 
 def lock(descriptor: int, *, shared: bool = False) -> bool:
-    """Lock an open file without waiting, for processes that are not forked; say whether that was possible.
+    """Lock an open file without waiting, and not for forked processes; return whether that was possible.
 
-    Raises `OSError` where its file system has no locks.
+    Raises `OSError` if its file system does not support locks.
     """
     keep_from_forks(descriptor)
     try:
         fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):  # the second one is how SMB says it
+    except (BlockingIOError, PermissionError):  # the second one is raised on SMB
         return False
     return True
 
 
 def close(descriptor: int) -> None:
-    """Release the lock of a descriptor, whoever else has a copy of it, and close it."""
+    """Release the lock of a descriptor, whichever processes have copies of it, and close it."""
     release(descriptor)
     os.close(descriptor)
 
@@ -53,10 +53,10 @@ def release(descriptor: int) -> None:
 
 
 def _give_back() -> None:
-    """Drop what a forked process has inherited.
+    """Replace the descriptors that a forked process has inherited.
 
     The numbers stay in use: objects that were copied with the process may close them at any time, and would
-    hit whatever had got such a number meanwhile.
+    close any other file that got such a number meanwhile.
     """
     try:
         nothing = os.open(os.devnull, os.O_RDWR)

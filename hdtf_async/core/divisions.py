@@ -1,9 +1,9 @@
-"""What was requested of each shard, and which shards have not begun or not ended it. Pure.
+"""What was requested of each shard, and which shards have not started or not ended. Pure.
 
-A run records the request in its journal when it begins, and once more when it ends. All shards of one run
-record the same request, so the records of some of them tell that others are absent. A directory may see
-several requests, and several numbers of shards: a request counts until another one, later or complete, has
-covered it.
+A run records its request in its journal when it starts, and again when it ends. All shards of one run record
+the same request, so the records of some of them show that others are absent. A directory may have several
+requests, and several numbers of shards: a request counts until another one, later or complete, has covered
+it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ WHOLE = Shard(0, 1)
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What all shards of a run are to make together."""
+    """What all shards of a run create together."""
 
     wanted: str
     """Hash of all rows of the tables and of the output settings."""
@@ -43,7 +43,7 @@ class Request:
     """Clips in all shards."""
 
     def covers(self, other: Request) -> bool:
-        """Whether this one asks for all that another one asks for, of tables that may be other ones."""
+        """Whether this request includes all clips of the other one, whose tables may differ."""
         same = (self.subsets, self.videos) == (other.subsets, other.videos)
         return (
             _contains(self.subsets, other.subsets)
@@ -53,38 +53,38 @@ class Request:
 
 
 def _contains(names: tuple[str, ...], others: tuple[str, ...]) -> bool:
-    """Whether a choice of names contains another one; no names at all choose everything."""
+    """Whether a selection of names contains another one; an empty selection contains everything."""
     return not names or (bool(others) and set(others) <= set(names))
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A shard that has begun a request."""
+    """A shard that has started a request."""
 
     shard: Shard
     request: Request | None
-    """None where an older version of this program has not recorded it."""
+    """None if an older version of this program has not recorded it."""
     clips: int
     """Clips of this shard."""
     time: str
-    """When it last said that it begins or ends."""
+    """When it last recorded its start or end."""
     ended: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Outstanding:
-    """What is left of all requests."""
+    """The outstanding shards of all requests."""
 
     absent: tuple[Shard, ...] = ()
-    """Shards that have not begun."""
+    """Shards that have not started."""
     unended: tuple[Shard, ...] = ()
-    """Shards that have begun and not ended: they are at work, or were killed."""
+    """Shards that have started and not ended: they are active, or were killed."""
     clips: int | None = 0
-    """Clips of the absent shards; None where that is not known."""
+    """Clips of the absent shards; None if unknown."""
 
 
 def requested(tables: Tables, options: Options, clips: int) -> Request:
-    """Return the request of a run with these options; all of its shards together have so many clips."""
+    """Return the request of a run with these options; `clips` is the total of all of its shards."""
     content = hashlib.sha256(json.dumps(options.form.to_json(), sort_keys=True).encode())
     for clip in steps(tables.clips):
         box, video = clip.box, clip.video
@@ -100,7 +100,7 @@ def requested(tables: Tables, options: Options, clips: int) -> Request:
 
 
 def record_of(request: Request, clips: int, *, ended: bool) -> dict[str, Any]:
-    """Return the journal's record of a run that begins or ends with so many clips of its own."""
+    """Return the journal's record of a run that starts or ends; `clips` are its own."""
     return {
         "type": REQUEST,
         "ended": ended,
@@ -114,7 +114,7 @@ def record_of(request: Request, clips: int, *, ended: bool) -> dict[str, Any]:
 
 
 def part_of(record: Mapping[str, Any], shard: Shard, time: str) -> Part | None:
-    """Return what a record in the journal of a shard tells; None for one that is no request."""
+    """Return the content of a record in the journal of a shard; None if it is not a request."""
     match record:
         case {
             "type": "request",
@@ -132,12 +132,12 @@ def part_of(record: Mapping[str, Any], shard: Shard, time: str) -> Part | None:
 
 
 def goes_on(parts: Collection[Part]) -> bool:
-    """Whether a shard whose journal is locked, and tells these parts, is at work: it has not just ended."""
+    """Whether a shard with these parts, whose journal is locked, is active and has not just ended."""
     return not parts or not max(parts, key=lambda part: part.time).ended
 
 
 def outstanding(parts: Iterable[Part]) -> Outstanding:
-    """Return which shards of all requests have not begun or not ended."""
+    """Return which shards of all requests have not started or not ended."""
     groups = _groups(parts)
     left = [group for group in groups if not any(other.replaces(group) for other in groups)]
     absent = [shard for group in left for shard in group.absent]
@@ -151,30 +151,30 @@ def outstanding(parts: Iterable[Part]) -> Outstanding:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Group:
-    """The shards that have begun one request, divided into one number of shards."""
+    """The shards that have started one request, with the same number of shards."""
 
     request: Request | None
     count: int
     parts: tuple[Part, ...]
-    """In the order of their numbers, one for each that has begun."""
+    """Ordered by their numbers, one for each that has started."""
 
     @property
     def left(self) -> int | None:
-        """Clips of the shards that have not begun; None where that is not known."""
+        """Clips of the shards that have not started; None if unknown."""
         if self.request is None or any(part.request is None for part in self.parts):
             return None
         return max(0, self.request.clips - sum(part.clips for part in self.parts))
 
     @property
     def absent(self) -> tuple[Shard, ...]:
-        """Shards that have not begun, where they have any clips."""
+        """Shards that have not started, if these have any clips."""
         if len(self.parts) == self.count or self.left == 0:
             return ()
         begun = {part.shard.index for part in self.parts}
         return tuple(Shard(index, self.count) for index in range(self.count) if index not in begun)
 
     def replaces(self, other: _Group) -> bool:
-        """Whether another group need not end: this one is later and asks for no less, or has done it."""
+        """Whether another group need not end: this one is later and includes its clips, or is complete."""
         if other is self:
             return False
         if self.request is None or other.request is None:
@@ -198,6 +198,6 @@ def _groups(parts: Iterable[Part]) -> list[_Group]:
         unknown = requests.get(None, {})
         for request, begun in requests.items():
             if request is not None or len(requests) == 1:
-                every = unknown | begun  # what an older version has begun may be a part of any request
+                every = unknown | begun  # what an older version has started may be part of any request
                 groups.append(_Group(request, count, tuple(every[index] for index in sorted(every))))
     return groups

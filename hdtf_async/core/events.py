@@ -1,6 +1,7 @@
-"""What happens in a run, as frozen values, and the way in which they reach their readers.
+"""Events of a run, as frozen dataclasses, and the event bus that delivers them.
 
-`EventBus.emit` never waits for a reader. A slow one gets the newest progress, and every other event in order.
+Progress bars, JSON lines and host programs read the same events. `EventBus.emit` never waits: a slow reader
+receives only the newest progress event of each video or clip, and every other event, in order.
 """
 
 from __future__ import annotations
@@ -23,23 +24,23 @@ __all__ = [
     "FormatChosen", "Found", "LaneClosed", "LaneOpened", "PaceWait", "RawReady", "Retrying", "RunEnded",
     "RunStarted", "VideoAsked", "VideoFailed", "VideoUnconfirmed", "WindingDown", "WorkersChanged",
 ]  # fmt: skip
-"""The events, as a host program reads them. How they are handed on (`EventBus`, `Reader`) is internal."""
+"""The public event classes. Their delivery (`EventBus`, `Reader`) is internal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened in a run. `type` names the kind, also in JSON."""
+    """Something that happened in a run. `type` is its name, also in JSON."""
 
     type: ClassVar[str]
     passing: ClassVar[bool] = False
-    """Whether whatever comes next about the same thing makes this one worthless: it may be dropped."""
+    """Whether the next event about the same video or clip supersedes this one: it may be dropped."""
 
     def to_json(self) -> dict[str, object]:
         """Return the event as one JSON object: its type, then its fields."""
         return {"type": self.type} | {field.name: getattr(self, field.name) for field in fields(self)}
 
     def stated(self) -> dict[str, object]:
-        """Return `to_json`, under its earlier name."""
+        """Return `to_json`; its earlier name."""
         return self.to_json()
 
 
@@ -377,7 +378,7 @@ class RunEnded(Event):
 
 
 class Reader:
-    """One reader's own view of the events: an async iterator that ends with the run."""
+    """The events for one reader: an async iterator that ends with the run."""
 
     def __init__(self) -> None:
         self._unread: OrderedDict[object, Event] = OrderedDict()
@@ -386,11 +387,11 @@ class Reader:
         self._over = False
 
     def take(self, event: Event) -> None:
-        """Put an event in; never waits."""
+        """Add an event; never waits."""
         name = fields(event)[0].name
-        about = name, getattr(event, name)  # a video or a clip
-        # Whatever comes makes unread progress on the same thing worthless, so that of progress no more
-        # is kept than videos and clips are under way, however long nobody reads.
+        about = name, getattr(event, name)  # the subject: a video or a clip
+        # Any event supersedes unread progress about the same subject, so that no more progress events are
+        # kept than videos and clips are in progress, however long the reader does not read.
         self._unread.pop(about, None)
         self._unread[about if event.passing else next(self._numbers)] = event
         self._news.set()
@@ -401,7 +402,7 @@ class Reader:
         return [*unread.values()]
 
     def end(self) -> None:
-        """Let the iteration end after what is still in."""
+        """End the iteration after the remaining events."""
         self._over = True
         self._news.set()
 
@@ -420,29 +421,29 @@ class Reader:
 
 
 class EventBus:
-    """Hands each event to everyone who listens."""
+    """Delivers each event to all subscribers."""
 
     def __init__(self) -> None:
         self._listeners: list[Callable[[Event], None]] = []
         self._readers: list[Reader] = []
 
     def subscribe(self, take: Callable[[Event], None]) -> None:
-        """Call `take`, which must not wait, with each event from now on."""
+        """Call `take`, which must not block, with each event from now on."""
         self._listeners.append(take)
 
     def reader(self) -> Reader:
-        """Return a new reader; it sees what is told from now on."""
+        """Return a new reader of all events from now on."""
         reader = Reader()
         self._readers.append(reader)
         self.subscribe(reader.take)
         return reader
 
     def emit(self, event: Event) -> None:
-        """Hand an event to everyone who listens; never waits."""
+        """Deliver an event to all subscribers; never waits."""
         for take in self._listeners:
             take(event)
 
     def end(self) -> None:
-        """Tell every reader that nothing more will come."""
+        """End the iteration of every reader."""
         for reader in self._readers:
             reader.end()

@@ -1,4 +1,4 @@
-"""Exceptions that the public functions raise, and how one is taken out of a task group's."""
+"""Exceptions that the public functions raise, and a helper to unwrap an exception group."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def unwrap_exception_group() -> Iterator[None]:
-    """Take the one error out of a task group's, so that the caller can name it in an ``except``."""
+    """Raise the only error of an exception group itself, so that callers can name it in an ``except``."""
     try:
         yield
     except BaseExceptionGroup as several:
@@ -24,30 +24,30 @@ def unwrap_exception_group() -> Iterator[None]:
 
 
 class StoreError(Exception):
-    """The output directory cannot be used; the text says why and what to do. Exit code 4."""
+    """The output directory cannot be used; the message contains cause and remedy. Exit code 4."""
 
     exit_code = ExitCode.LOCAL
 
 
 class BusyError(StoreError):
-    """Another run is at work on the directory."""
+    """Another run is active in the directory."""
 
 
 class AwayError(StoreError):
-    """The object store does not answer: another run may help, so the exit code is 75."""
+    """The object store does not respond; another run may succeed, so the exit code is 75."""
 
     exit_code = ExitCode.PASSING
 
 
 class FormError(Exception):
-    """The directory holds clips in another form than the one asked for. Exit code 2."""
+    """The directory contains clips made with other settings. Exit code 2."""
 
 
 class TableError(Exception):
     """There is no table to read, or a line that is no row of its table.
 
-    ``file`` is the table's name, or the directory where that is what is wrong; ``line`` counts from 1
-    and is 0 where no single line is meant.
+    ``file`` is the table's name, or the directory if the error concerns it; ``line`` counts from 1 and is 0
+    if the error concerns no single line.
     """
 
     def __init__(self, file: str, line: int, words: str) -> None:
@@ -62,11 +62,11 @@ class TableError(Exception):
 
 
 class UnknownVideoError(LookupError):
-    """A video was asked for that the tables do not have; the text names it. Exit code 2."""
+    """A requested video is not in the tables; the message names it. Exit code 2."""
 
     def __str__(self) -> str:
         return str(self.args[0])
 
 
 class OptionsError(ValueError):
-    """An option does not accept a value; the text names the option and what it accepts."""
+    """An option has an invalid value; the message names the option and the accepted values."""

@@ -1,12 +1,12 @@
-"""Why a video or clip could not be had, and what follows from it: one table that the whole project reads.
+"""Why a video or clip failed, and the consequences: one table that the whole project uses.
 
-Whatever goes wrong with one video or clip ends as a `Failure`, which carries a `Reason`. Every reason has
-one row of advice (`Reason.advice`): what it means, what a person should do, what the program does (`Action`)
-and which exit code (`ExitCode`) a run gets that ends with it. The pipeline, the report, ``failures.jsonl``
-and the docs all take their words and their deeds from that table: a reason is described in one place only.
+Every failure of one video or clip is a `Failure`, which has a `Reason`. Every reason has one row of advice
+(`Reason.advice`): its meaning, the remedy for the user, the program's reaction (`Action`) and the exit code
+(`ExitCode`) of a run that ends with it. The pipeline, the report, ``failures.jsonl`` and the docs all use
+that table: a reason is described in one place only.
 
-``unknown`` stands for messages that nobody has categorised yet: there is no default that guesses. Which
-message of a tool means which reason is in `messages`; `words` reads stderr with it.
+``unknown`` stands for messages that have not been classified yet: nothing is guessed. Which message of a tool
+indicates which reason is in `messages`; `stderr` classifies stderr with it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Action(StrEnum):
-    """What the program itself does about a failure."""
+    """The program's reaction to a failure."""
 
     RETRY = "retry"
     """Temporary: the same run retries it after a delay, a limited number of times."""
@@ -39,7 +39,7 @@ class Action(StrEnum):
 
 
 class ExitCode(IntEnum):
-    """The exit codes of the command line; `exit_code` says which one a set of reasons leads to."""
+    """The exit codes of the command line; `exit_code` derives one from a set of reasons."""
 
     DONE = 0
     """Everything requested exists."""
@@ -61,27 +61,27 @@ class ExitCode(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """One row of the table: what a reason means and what follows from it."""
+    """One row of the table: the meaning of a reason and its consequences."""
 
     meaning: str
     """One sentence: what has happened."""
     remedy: str
-    """One sentence: what a person should do."""
+    """One sentence: what the user should do."""
     action: Action
-    """What the program does by itself."""
+    """The program's reaction."""
     exit_code: ExitCode
-    """Exit code of a run that ends with such a failure and none that weighs more."""
+    """Exit code of a run that ends with such a failure and no more severe one."""
     tries: int = 1
-    """How often a video is tried in one run that fails like this; more than once only for what passes."""
+    """Attempts per video in one run for this failure; more than one only for temporary failures."""
 
     @property
     def stops(self) -> bool:
-        """Whether the run ends with it: the others would fare no better."""
+        """Whether the run ends with it, because all videos would fail."""
         return self.exit_code is ExitCode.LOCAL or self.action is Action.STOP
 
 
 class Reason(StrEnum):
-    """Why a video or clip could not be had. The values are stable: they stand in journals and reports."""
+    """Why a video or clip failed. The values are stable: journals and reports contain them."""
 
     REFUSED = "refused"
     UNREACHABLE = "unreachable"
@@ -140,22 +140,22 @@ class Reason(StrEnum):
 
     @property
     def advice(self) -> Advice:
-        """This reason's row of the table."""
+        """The row of the table for this reason."""
         return ADVICE[self]
 
     @property
     def is_answer(self) -> bool:
-        """Whether YouTube itself has said this of a video, so that it listens to this address."""
+        """Whether YouTube itself gives this answer about a video, so that the IP address is not blocked."""
         return self not in _NO_ANSWER
 
 
 def _gone(meaning: str, remedy: str) -> Advice:
-    """Make a row for what will not come back."""
+    """Return a row for a permanent failure."""
     return Advice(meaning, remedy, Action.NEVER, ExitCode.GIVEN_UP)
 
 
 def _yours(meaning: str, remedy: str) -> Advice:
-    """Make a row for what waits for a person."""
+    """Return a row for a failure that needs action by the user."""
     return Advice(meaning, remedy, Action.ASK, ExitCode.GIVEN_UP)
 
 
@@ -168,12 +168,12 @@ def _stopping(meaning: str, remedy: str) -> Advice:
 
 
 def _local(meaning: str, remedy: str) -> Advice:
-    """Make a row for trouble on this machine, which waits for a person and would hit the other videos too."""
+    """Return a row for a local error, which needs action and would affect the other videos too."""
     return Advice(meaning, remedy, Action.ASK, ExitCode.LOCAL)
 
 
 def _passing(meaning: str, remedy: str, tries: int = 3) -> Advice:
-    """Make a row for what may be over at the next try."""
+    """Return a row for a failure that the next attempt may not have."""
     return Advice(meaning, remedy, Action.RETRY, ExitCode.PASSING, tries)
 
 
@@ -406,7 +406,7 @@ ADVICE: dict[Reason, Advice] = {
         tries=3,
     ),
 }
-"""The table. The order of the rows is the order in which docs/failures.md lists them."""
+"""The table. docs/failures.md lists the rows in this order."""
 
 _NO_ANSWER = frozenset({
     Reason.REFUSED, Reason.UNREACHABLE, Reason.UNAVAILABLE, Reason.NETWORK, Reason.CERTIFICATE,
@@ -421,26 +421,27 @@ _WEIGHT = (ExitCode.LOCAL, ExitCode.REFUSED, ExitCode.PASSING, ExitCode.GIVEN_UP
 
 
 def exit_code(reasons: Iterable[Reason]) -> ExitCode:
-    """Say which exit code a run deserves that ends with these reasons, one for each thing not had.
+    """Return the exit code of a run with these reasons, one for each missing clip or video.
 
-    Local trouble weighs most, as nothing else can be judged before it is mended; then a refusal; then
-    whatever passes, since it says that another run may help. `ExitCode.DONE` if there is no reason at all.
+    Local errors take precedence, as nothing else can be judged before they are fixed; then a block; then
+    temporary failures, since another run may help. `ExitCode.DONE` if there is no reason at all.
     """
     codes = {reason.advice.exit_code for reason in reasons}
     return next((code for code in _WEIGHT if code in codes), ExitCode.DONE)
 
 
-class Failure(Exception):  # noqa: N818 - the project's word for it; "error" is what a tool prints
-    """A video or clip cannot be had: raised by the rooms that touch the world, caught by the pipeline."""
+class Failure(Exception):  # noqa: N818 - the project's term; "error" is a message of a tool
+    """A video or clip failed: raised by the packages that do I/O, handled by the pipeline."""
 
     def __init__(self, reason: Reason, words: str = "") -> None:
         self.reason = reason
-        """Why, as one of the reasons of the table."""
+        """The reason, a row of the table."""
         self.words = last_words(words)
-        """A tool's last words or our own, bounded; may be empty."""
+        """The end of a tool's message, or a message of this program, limited in length; may be empty."""
         self.advanced = False
-        """Whether the attempt brought a part of the download that the next one continues."""
-        # Both go to Exception, so that a failure survives pickling and copying; and nothing that is not kept.
+        """Whether the attempt downloaded a part that the next one resumes."""
+        # Both are passed to Exception, so that a failure survives pickling and copying, but nothing
+        # unredacted.
         super().__init__(reason, self.words)
 
     def __str__(self) -> str:

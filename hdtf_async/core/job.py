@@ -1,7 +1,7 @@
-"""A job under way, as a host program sees it: its events, its result, and its end in any case.
+"""An active job, for a host program: its events, its result, and its cleanup.
 
-A run, a census and a check are jobs. Each is a coroutine that is given where to tell events, and an event
-that asks it to end soon.
+A run, a census and a check are jobs. Each is a coroutine that receives an event bus, and an event that asks
+it to finish soon.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from hdtf_async.core.events import Event, Reader
 
 T = TypeVar("T")
-"""What a job comes to."""
+"""The result of a job."""
 
 
 class Running(Generic[T]):
-    """A run under way: an async iterator over its events."""
+    """An active run: an async iterator over its events."""
 
     def __init__(self, reader: Reader, finish: anyio.Event) -> None:
         self._reader = reader
@@ -40,11 +40,11 @@ class Running(Generic[T]):
         return self._results[0]
 
     def ended(self, result: T) -> None:
-        """Take the result; the job itself calls this."""
+        """Set the result; called by the job itself."""
         self._results = [result]
 
     def finish(self) -> None:
-        """Ask the run to end soon: nothing more is started; encodes under way may finish, for a minute."""
+        """Ask the run to finish soon: nothing new starts; running encodes have up to a minute to finish."""
         self._finish.set()
 
     def __aiter__(self) -> Self:
@@ -55,14 +55,15 @@ class Running(Generic[T]):
 
 
 async def to_end(job: Callable[[EventBus, anyio.Event], Awaitable[T]]) -> T:
-    """Do a job that `under_way` could do, with nobody to read its events, and return its result."""
+    """Run a job without a reader of its events, and return its result."""
     require_asyncio()
     results: list[T] = []
 
     async def work() -> None:
         results.append(await job(EventBus(), anyio.Event()))
 
-    # In a task of its own: asyncio's own ``task.cancel()``, which knows no shields, becomes anyio's there.
+    # In a separate task: there asyncio's own ``task.cancel()``, which ignores shields, becomes a cancellation
+    # by anyio.
     with unwrap_exception_group():
         async with anyio.create_task_group() as group:
             group.start_soon(work)
@@ -71,7 +72,7 @@ async def to_end(job: Callable[[EventBus, anyio.Event], Awaitable[T]]) -> T:
 
 @asynccontextmanager
 async def under_way(job: Callable[[EventBus, anyio.Event], Awaitable[T]]) -> AsyncIterator[Running[T]]:
-    """Do a job that tells events, and ends soon when its event `finish` is set, while its reader reads."""
+    """Run a job and provide an iterator over its events; it finishes soon once its event `finish` is set."""
     require_asyncio()
     events, finish = EventBus(), anyio.Event()
     run: Running[T] = Running(events.reader(), finish)
@@ -103,7 +104,7 @@ async def under_way(job: Callable[[EventBus, anyio.Event], Awaitable[T]]) -> Asy
 
 
 def require_asyncio() -> None:
-    """Raise `RuntimeError` where the program runs on another event loop than asyncio's, such as trio's."""
+    """Raise `RuntimeError` if the event loop is not asyncio's, for example trio's."""
     try:
         task = asyncio.current_task()
     except RuntimeError:

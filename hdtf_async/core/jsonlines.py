@@ -1,7 +1,7 @@
-"""Files of one JSON object a line: writing a line, and reading a file whose lines may be of any length.
+"""JSON lines: write a line, and read files with lines of any length.
 
-No more of a line is in memory than `LONGEST`. A longer one is passed over like one that is no JSON, and what
-follows the last newline is not read at all: whoever wrote it was ended in the middle of it.
+At most `LONGEST` bytes of a line are in memory. A longer line is skipped like one that is not JSON, and what
+follows the last newline is not read: its writer was interrupted.
 """
 
 from __future__ import annotations
@@ -20,21 +20,23 @@ Record = dict[str, Any]
 """One line: a JSON object."""
 
 LONGEST = 16 << 20
-"""Bytes of the longest line that is read. The longest that are written name some hundred rows of a table."""
+"""Maximum bytes of a line that is read. The longest lines that are written contain some hundred table
+rows."""
 _SKIPPED_AT_ONCE = 1 << 20
-"""Bytes of a longer line that are read in one step."""
+"""Bytes of a longer line that are read at a time."""
 
 
 def line(record: Record) -> bytes:
     """Return a record as one line of JSON in UTF-8."""
-    # Half a surrogate pair (from a foreign JSON or file name) has no UTF-8, but JSON has an escape for it.
+    # A lone surrogate (from untrusted JSON or a file name) has no UTF-8 encoding, but JSON has an escape for
+    # it.
     return json.dumps(record, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
 
 
 def lines(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
-    """Yield each whole line with the offset behind it, counted from where the file stands.
+    """Yield each complete line with the offset after it, relative to the current position of the file.
 
-    A line that is too long is yielded as an empty text.
+    A line that is too long is yielded as an empty string.
     """
     offset = 0
     while text := file.readline(LONGEST):
@@ -48,7 +50,7 @@ def lines(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
 
 
 def _skip(file: BinaryIO) -> int | None:
-    """Read up to the end of a line; return how many bytes that was, and None where the line has no end."""
+    """Read up to the end of a line; return the number of bytes, or None if the line has no end."""
     skipped = 0
     while part := file.read(_SKIPPED_AT_ONCE):
         checkpoint()
@@ -61,13 +63,13 @@ def _skip(file: BinaryIO) -> int | None:
 
 
 def records(file: BinaryIO) -> Iterator[tuple[Record, int]]:
-    """Yield the record of each whole line with the offset behind it; an empty one for a line that is none."""
+    """Yield the record of each complete line with the offset after it; an empty one for an invalid line."""
     for text, offset in lines(file):
         yield parsed(text), offset
 
 
 def parsed(text: bytes) -> Record:
-    """Return the record of a line; an empty one where it is none."""
+    """Return the record of a line; an empty one if the line is invalid."""
     try:
         record = json.loads(text)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""How much memory this process may still use: what the machine has left, and what its container allows."""
+"""Memory that this process may still use: what the machine has available, and what its container allows."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _KB = 1024
 
 
 def available_memory(groups: Path = GROUPS, own: Path = OWN, meminfo: Path = _MEMINFO) -> int | None:
-    """Return the bytes that can be used without swapping; None where the system does not report it (macOS).
+    """Return the bytes that can be used without swapping; None if the system does not report it (macOS).
 
-    That is what the kernel estimates for the machine, or less where a control group of this process has a
-    limit (a container, SLURM with ``ConstrainRAMSpace``; cgroup v1 and v2). Its page cache is not counted as
-    used, as far as the kernel gives that up first.
+    That is the kernel's estimate for the machine, or less if a control group of this process has a limit (a
+    container, SLURM with ``ConstrainRAMSpace``; cgroup v1 and v2). Its page cache does not count as used, as
+    far as the kernel reclaims it first.
     """
     left = [_left(group) for group in control_groups("memory", groups, own)]
     with suppress(OSError, ValueError, KeyError):
@@ -25,7 +25,7 @@ def available_memory(groups: Path = GROUPS, own: Path = OWN, meminfo: Path = _ME
 
 
 def _left(group: Path) -> int | None:
-    """Return what a control group leaves of its limit; None where it sets none."""
+    """Return what a control group leaves of its limit; None if it sets none."""
     for limit, usage, cache in (
         ("memory.max", "memory.current", "inactive_file"),
         ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
@@ -40,6 +40,6 @@ def _left(group: Path) -> int | None:
 
 
 def _fields(file: Path) -> dict[str, int]:
-    """Return the numbers in a file of the kernel's that has a name and a number on each line."""
+    """Return the numbers in a kernel file that has a name and a number on each line."""
     lines = (line.split() for line in file.read_text(encoding="ascii").splitlines())
     return {line[0]: int(line[1]) for line in lines if len(line) > 1 and line[1].isdigit()}

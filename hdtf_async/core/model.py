@@ -1,6 +1,6 @@
-"""The words of the project as frozen values: what a video, a clip, a box and an interval are.
+"""The project's terms as frozen dataclasses: video, clip, box, interval, output settings.
 
-This room touches nothing and imports no other room; every other room speaks in its words.
+This module does no I/O and imports no other module of the package; all others use its terms.
 """
 
 from __future__ import annotations
@@ -13,30 +13,30 @@ from itertools import pairwise
 SUBSETS = ("RD", "WDA", "WRA")
 """The three parts of HDTF, in the order in which they are read and listed."""
 CUTTING_RULES = 2
-"""Version of the rules by which a clip is cut: which frames, which pixels, which filters, which settings of
-the encoder. CONTRIBUTING.md says when to raise it. 1 stands for all rules from before it was recorded: there
-were several, and nobody can tell by which of them a clip was made."""
+"""Version of the rules by which a clip is cut: frames, pixels, filters and encoder settings. CONTRIBUTING.md
+says when to increase it. 1 stands for all rules before it was recorded: there were several, which cannot be
+distinguished."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Interval:
-    """A stretch of a video's own timeline, in seconds: the frames with ``start <= PTS < end``."""
+    """An interval of a video's timeline, in seconds: the frames with ``start <= PTS < end``."""
 
     start: float
     end: float
 
     @property
     def seconds(self) -> float:
-        """Length in seconds."""
+        """Duration in seconds."""
         return self.end - self.start
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A crop window in whole pixels: its left top corner and its size.
+    """A crop window in whole pixels: its top left corner and its size.
 
-    Published boxes are in pixels of the video's reference height, boxes as cut in pixels of the
-    raw at hand. `geometry` turns the one into the other.
+    Published boxes are in pixels at the video's reference height, cropped boxes in pixels of the source
+    video. `geometry` converts between them.
     """
 
     left: int
@@ -46,7 +46,7 @@ class Box:
 
     @property
     def right(self) -> int:
-        """First column to the right of the box."""
+        """First column right of the box."""
         return self.left + self.width
 
     @property
@@ -63,40 +63,40 @@ class Video:
     name: str
     youtube_id: str
     reference_height: int
-    """Lines of the rendition in which the boxes were measured; 0 where the tables do not say."""
+    """Height in pixels to which the boxes refer; 0 if the tables do not contain it."""
 
     @property
     def stem(self) -> str:
-        """File name of the raw without its ending, such as ``RD_Radio1``."""
+        """File name of the source video without its extension, such as ``RD_Radio1``."""
         return f"{self.subset}_{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One annotated interval of a video, with its place in ``xx_annotion_time.txt`` as its index."""
+    """One annotated interval of a video; its index is its position in ``xx_annotion_time.txt``."""
 
     video: Video
     index: int
     interval: Interval
     box: Box
     zoom: float | None = None
-    """Factor of ``xx_crop_ratio.txt`` by which a detected face window is enlarged."""
+    """Factor from ``xx_crop_ratio.txt`` by which a detected face window is enlarged."""
     correction: str | None = None
     """Level of the correction that changed this row (``verified``, ``unverified``), if one did."""
     segment: int | None = None
-    """Which piece of the annotated interval this is, from 0; None where it is all of it."""
+    """Number of the segment of the annotated interval, from 0; None for the whole interval."""
 
     @property
     def stem(self) -> str:
-        """File name of the clip without its ending, such as ``RD_Radio1_000`` or ``RD_Radio1_000_s003``."""
+        """File name of the clip without extension, such as ``RD_Radio1_000`` or ``RD_Radio1_000_s003``."""
         piece = "" if self.segment is None else f"_s{self.segment:03d}"
         return f"{self.video.stem}_{self.index:03d}{piece}"
 
     def divided(self, seconds: float | None) -> tuple[Clip, ...]:
-        """Return the pieces of so many seconds into which this clip is divided.
+        """Return the segments of `seconds` seconds into which this clip is split.
 
-        What is left over at the end is a piece of its own if it is at least half as long, else it stays
-        with the piece before it: nothing is lost, and no piece is tiny.
+        The remainder becomes a segment of its own if it is at least half as long, otherwise it is added to
+        the previous segment: nothing is lost, and no segment is very short.
         """
         if seconds is None:
             return (self,)
@@ -111,30 +111,30 @@ class Clip:
 
 
 class Audio(StrEnum):
-    """Which sound goes with a clip."""
+    """The audio of a clip."""
 
     NONE = "none"
-    """None, and none is fetched."""
+    """None, and none is downloaded."""
     AAC = "aac"
     """Inside the clip, as AAC."""
     WAV = "wav"
-    """Beside it under the same stem: 16 kHz, mono, 16 bits."""
+    """A separate file with the same stem: 16 kHz, mono, 16 bit."""
     BOTH = "both"
 
 
 class Codec(StrEnum):
-    """How the picture of a clip is coded."""
+    """How the video of a clip is encoded."""
 
     H264 = "h264"
     LOSSLESS = "lossless"
-    """H.264 too, with every sample as it was in the raw, in 8-bit 4:2:0."""
+    """Lossless H.264, after conversion to 8-bit 4:2:0."""
 
 
 class Deinterlace(StrEnum):
-    """Which pictures are taken for two half-pictures of different moments, and made whole."""
+    """Which frames are deinterlaced."""
 
     AUTO = "auto"
-    """What is flagged so, and what is combed though it is not flagged."""
+    """Those that are flagged as interlaced, and those in which combing is detected."""
     ON = "on"
     """All."""
     OFF = "off"
@@ -142,87 +142,87 @@ class Deinterlace(StrEnum):
 
 
 class Crop(StrEnum):
-    """What is cut out of the frame."""
+    """What is cropped from the frame."""
 
     TABLE = "table"
     """The published box."""
     FACE = "face"
-    """A square around the face that is found in the clip, enlarged by the table's zoom."""
+    """A square around the face that is detected in the clip, enlarged by the table's zoom."""
     NONE = "none"
     """Nothing: the whole frame."""
 
 
 class Fallback(StrEnum):
-    """What becomes of a clip in which no face is found often enough."""
+    """What happens to a clip in which no face is found often enough."""
 
     FAIL = "fail"
-    """It is not made."""
+    """It fails."""
     TABLE = "table"
-    """The published box is cut out."""
+    """The published box is used."""
 
 
 class Hdr(StrEnum):
-    """What becomes of a video with high dynamic range (PQ, HLG)."""
+    """What happens to a video with high dynamic range (PQ, HLG)."""
 
     TONEMAP = "tonemap"
-    """Its clips are mapped to standard range."""
+    """Its clips are converted to standard dynamic range."""
     REFUSE = "refuse"
-    """Its clips are not made."""
+    """Its clips fail."""
 
 
 class PaceScope(StrEnum):
-    """Who has one address together, as YouTube sees it: for it the pace holds, and a refusal is about it."""
+    """Which processes share one public IP address: pace and blocks apply to each address."""
 
     WORKER = "worker"
-    """Each worker of a cluster has one of its own."""
+    """Each worker of a cluster has its own."""
     CLUSTER = "cluster"
-    """All of them have one."""
+    """All of them share one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """The form that a clip takes: every option that changes its bytes, and nothing else."""
+    """The output settings of a clip: every option that changes its bytes, and nothing else."""
 
     crop: Crop = Crop.TABLE
     resolution: str = "reference"
     size: int | None = None
-    """Pixels of the shorter side; None as it comes."""
+    """Pixels of the shorter side; None for unchanged."""
     fps: Fraction | None = None
-    """Frames a second; None as it comes."""
+    """Frames per second; None for unchanged."""
     segment: float | None = None
-    """Seconds of the pieces into which clips are divided; None where they stay whole."""
+    """Seconds of the segments into which clips are split; None for whole clips."""
     audio: Audio = Audio.NONE
     deinterlace: Deinterlace = Deinterlace.AUTO
     codec: Codec = Codec.H264
     crf: int = 20
     preset: str = "superfast"
     threads: int = 1
-    """Threads of the encoder: x264 writes another stream for another count."""
+    """Threads of the encoder, which change the stream that x264 writes."""
     hdr: Hdr = Hdr.TONEMAP
-    """No clip has other bytes for it: either it is mapped, or not made. So it is not stated."""
+    """Never changes the bytes of a clip, which is either converted or fails. So it is not recorded."""
     face_rate: float | None = 5.0
-    """Frames a second in which the face is looked for; None for every frame."""
+    """Frames per second that are searched for the face; None for every frame."""
     face_margin: float = 0.0
-    """What is added around the face's landmarks before the zoom, as a share of their square's side."""
+    """Margin around the face's landmarks before the zoom, as a fraction of their square's side."""
     face_fallback: Fallback = Fallback.FAIL
     cutting_rules: int = CUTTING_RULES
-    """Nobody can choose them: clips of other rules are of another form."""
+    """Not an option: clips cut by other rules have other settings."""
 
     @property
     def sound_inside(self) -> bool:
-        """Whether the clip itself has sound."""
+        """Whether the clip itself contains audio."""
         return self.audio in {Audio.AAC, Audio.BOTH}
 
     @property
     def sound_beside(self) -> bool:
-        """Whether a WAV file goes with the clip."""
+        """Whether the clip has a WAV file."""
         return self.audio in {Audio.WAV, Audio.BOTH}
 
     def to_json(self) -> dict[str, str | float | None]:
-        """Return the form as JSON takes it: without what is said of faces where none is looked for."""
+        """Return the settings as JSON values, without those of face detection if it is not used."""
         told = asdict(self) | {
             "fps": None if self.fps is None else str(self.fps),
-            # 2 and 2.0 are one length, but two texts.
+            # 2 and 2.0 are the same duration, but different texts.
             "segment": None if self.segment is None else float(self.segment),
         }
         del told["hdr"]
@@ -231,36 +231,36 @@ class Form:
 
 
 class Severity(StrEnum):
-    """How much a finding matters."""
+    """Severity of a finding."""
 
     NOTE = "note"
-    """Odd, and harmless for what is to be made."""
+    """Suspicious, but harmless."""
     WARNING = "warning"
-    """A clip or video that cannot be had as the table stands."""
+    """A clip or video that cannot be created from the table as it is."""
     ERROR = "error"
-    """A row that cannot be used at all; it was left out."""
+    """An invalid row, which was skipped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something odd in the tables: where it stands and what it means, in words."""
+    """Something suspicious or invalid in the tables: its position and its consequence."""
 
     file: str
     """Name of the table, relative to the directory of the tables."""
     line: int
-    """Line number from 1; 0 where the whole file is meant."""
+    """Line number from 1; 0 for the whole file."""
     severity: Severity
     code: str
-    """Stable short name of the kind of finding, such as ``no_box``."""
+    """Stable identifier of the kind of finding, such as ``no_box``."""
     words: str
-    """One sentence for a person: what is odd and what follows from it."""
+    """One sentence for the user: what is wrong and what follows from it."""
     number: int = 1
-    """How many findings of its kind this one stands for: of many in one table only the first are listed."""
+    """Number of findings of this kind that this one stands for: in one table only the first are listed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """What the tables say: every video listed, every clip that has a box, every oddity."""
+    """The content of the tables: all videos, all clips with a box, all findings."""
 
     videos: tuple[Video, ...]
     clips: tuple[Clip, ...]
@@ -268,26 +268,27 @@ class Tables:
 
 
 class Resolution(StrEnum):
-    """Which height is asked for."""
+    """Which height to download."""
 
     REFERENCE = "reference"
-    """The reference height, else the nearest above it, else the highest below it; the box is scaled."""
+    """The reference height, otherwise the nearest above it, otherwise the highest below it; the box is
+    scaled."""
     EXACT = "exact"
-    """The reference height, within `TOLERANCE`, or nothing."""
+    """Only the reference height, within `TOLERANCE`."""
     BEST = "best"
     """The highest; the box is scaled."""
 
 
 class Corrections(StrEnum):
-    """Which corrections of the tables apply."""
+    """Which corrections of the tables are applied."""
 
     VERIFIED = "verified"
     """Those that independent sources agree on."""
     UNVERIFIED = "unverified"
-    """Also those that rest on one source and that nobody has checked against the footage."""
+    """Also those from one source that have not been checked against the footage."""
     NONE = "none"
-    """None: the tables as they were published."""
+    """None: the tables as published."""
 
     def includes(self, level: Corrections) -> bool:
-        """Say whether a correction of ``level`` applies where this was asked for."""
+        """Return whether corrections of ``level`` are applied with this setting."""
         return level is self or (self is Corrections.UNVERIFIED and level is Corrections.VERIFIED)

@@ -1,7 +1,7 @@
-"""All that a run can be told, as one typed, frozen value; the command line is made from it.
+"""All options of a run, as one typed, frozen dataclass; the command line is derived from it.
 
-Each field carries its own flags, help and kind of value, so that library, command line and docs cannot
-drift apart: a test keeps the table of docs/options.md equal to what stands here.
+Each field carries its flags, help and validator, so that library, command line and docs cannot diverge: a
+test compares the table in docs/options.md with this module.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ Held_co = TypeVar("Held_co", covariant=True)
 
 
 class Accepts(Protocol[Given_contra, Held_co]):
-    """The type of a field for type checkers: what may be given for it, and what it then holds."""
+    """The type of a field for type checkers: the values that it accepts, and the type that it holds."""
 
     def __get__(self, owner: object, kind: type | None = None) -> Held_co: ...
 
@@ -51,7 +51,7 @@ class Accepts(Protocol[Given_contra, Held_co]):
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """How a field of `Options` looks on the command line and in the docs."""
+    """The command-line flag and the documentation of a field of `Options`."""
 
     names: tuple[str, ...]
     group: str
@@ -61,21 +61,21 @@ class Flag:
     shown_default: str
     metavar: str | None
     many: bool
-    """Whether it can be given several times."""
+    """Whether it is repeatable."""
     bare: Any
-    """The value where the option is given without one; None where it needs one."""
+    """The value if the option is given without one; None if it requires one."""
     secret: bool
-    """Whether a value may hold a password, so that no message and no ``repr`` may show it."""
+    """Whether a value may contain a password, which must not appear in messages or ``repr``."""
 
     @property
     def is_switch(self) -> bool:
-        """Whether it is on or off."""
+        """Whether it is a boolean switch."""
         return self.kind is validators.SWITCH
 
     def read(self, value: object) -> Any:  # noqa: ANN401 - of the field's own type
-        """Return the field's value for what a person has written.
+        """Return the field's value for a user's input.
 
-        Raises `OptionsError`, whose text does not name the option yet.
+        Raises `OptionsError`, whose message does not name the option yet.
         """
         try:
             return self.kind.read(value)
@@ -87,7 +87,7 @@ class Flag:
 
 
 def _takes_recipe(options: type[T]) -> type[T]:
-    """Let ``recipe=NAME`` give a class of options the values that the recipe stands for."""
+    """Let ``recipe=NAME`` set the options of the recipe in a class of options."""
     made = options.__init__
 
     @wraps(made)
@@ -108,12 +108,12 @@ def _takes_recipe(options: type[T]) -> type[T]:
 
 
 def flag_of(option: Field[Any]) -> Flag:
-    """Return the flag that a field of an options class carries."""
+    """Return the flag of a field of an options class."""
     flag: Flag = option.metadata["flag"]
     return flag
 
 
-def _option(  # noqa: PLR0913 - one place for all that a flag is
+def _option(  # noqa: PLR0913 - all attributes of a flag
     *names: str,
     default: Any,  # noqa: ANN401 - of the field's own type, which a test checks against its kind
     group: str,
@@ -125,7 +125,7 @@ def _option(  # noqa: PLR0913 - one place for all that a flag is
     bare: Any = None,  # noqa: ANN401 - of the field's own type, too
     secret: bool = False,
 ) -> Any:  # noqa: ANN401 - as dataclasses.field
-    """Make a field. `unset` describes the default where that is no value: ``None``, or an empty tuple."""
+    """Return a field. `unset` describes the default if that is ``None`` or an empty tuple."""
     default_text = unset if default in {None, ()} else kind.write(default)
     flag = Flag(names, group, help, kind, default_text, metavar, many, bare, secret)
     return field(default=default, repr=not secret, metadata={"flag": flag})
@@ -144,18 +144,18 @@ WHICH, NETWORK, ENCODE, DISK, COPIES, TOOLS, PRINT = (
 PRESETS = (
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow",
 )  # fmt: skip
-"""x264's presets but ``placebo``, fastest first."""
+"""x264's presets except ``placebo``, fastest first."""
 
 
 @_takes_recipe
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What to make, how, and with what. All fields have defaults, and are named arguments.
+    """What a run creates, how, and with which tools. All fields have defaults, and are keyword arguments.
 
-    A field accepts what a person would write: ``size="512"``, ``fps=25``, ``audio="aac"``,
-    ``cookies="cookies.txt"``, ``videos="Radio1"``; it then holds the value of its own type. `recipe` names
-    a recipe (see `hdtf_async.export`), which stands for values of some fields; a value that is given
-    besides it counts. Raises `OptionsError` for anything else.
+    A field accepts natural values: ``size="512"``, ``fps=25``, ``audio="aac"``, ``cookies="cookies.txt"``,
+    ``videos="Radio1"``; it then holds the value of its own type. `recipe` names a recipe (see
+    `hdtf_async.export`), which sets some fields; explicit values override the recipe. Raises `OptionsError`
+    for invalid values.
     """
 
     recipe: InitVar[str | None] = None
@@ -377,7 +377,7 @@ class Options:
             raise OptionsError("--shard: omit it with --dask, which uses all workers of the cluster")
 
     def to_json(self) -> dict[str, dict[str, Any]]:
-        """Return what a journal tells of the options, as JSON takes it: nothing secret, and no local path."""
+        """Return the options that the journal records, as JSON values: no secrets, and no local paths."""
         settings = {
             "corrections": self.corrections.value,
             "downloads": self.downloads,
@@ -388,7 +388,7 @@ class Options:
 
     @property
     def form(self) -> Form:
-        """The form that clips take under these options."""
+        """The output settings of clips with these options."""
         return Form(
             crop=self.crop, resolution=str(self.resolution), size=self.size, fps=self.fps,
             segment=self.segment, audio=self.audio, deinterlace=self.deinterlace, hdr=self.hdr,
@@ -398,23 +398,23 @@ class Options:
 
     @property
     def keeps_raws(self) -> bool:
-        """Whether a directory keeps the videos; an object store does where that was said."""
+        """Whether source videos are kept; in an object store only if requested."""
         return self.keep_raw is not False
 
     @property
     def divided(self) -> Split | None:
-        """How the clips are divided, if lists were asked for."""
+        """How the clips are split, if requested."""
         return None if self.split is None else Split(self.split, self.split_seed)
 
     @property
     def width_of_encode_lane(self) -> int:
-        """Encodes at a time: as told, else the CPUs this process may use."""
+        """Number of parallel encodes: as given, otherwise the CPUs available to this process."""
         return self.encodes or usable_cpus()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Printing:
-    """What the command line prints; a host program prints for itself."""
+    """Options for the output of the command line; a host program handles its own output."""
 
     json: bool = _option(
         "--json", default=False, group=PRINT, kind=validators.SWITCH, help="print one JSON object per line"
@@ -439,7 +439,7 @@ class Printing:
 
 
 def normalise(options: Options | Printing) -> None:
-    """Let every field hold a value of its own type; raises `OptionsError` for the first that cannot."""
+    """Convert every field to its own type; raises `OptionsError` for the first invalid value."""
     for option in fields(options):
         flag, value = flag_of(option), getattr(options, option.name)
         if value is not None or option.default is not None:

@@ -1,7 +1,7 @@
-"""What errors of the operating system mean: one table from error numbers to reasons. Pure.
+"""Reasons for errors of the operating system: one table from error numbers to reasons. Pure.
 
-What is not in it is judged by whoever meets it: that a file is not there means one thing for a program that
-is to be started, and another one for a list that is to be written.
+Errors that are not in it are judged by the caller: a missing file has one meaning for a program to start, and
+another one for a manifest to write.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ _TABLE: dict[str, tuple[Reason | None, str]] = {
     "ENAMETOOLONG": (None, "choose a shorter path, or a file system that supports long names"),
     "EROFS": (None, "mount it read-write"),
 }
-"""Name of each error to its reason, if it has the same one everywhere, and what to set. Not every system has
-all of them."""
+"""Name of each error to its reason, if that is always the same, and what to set. Not every system has all of
+them."""
 CAUSES = {getattr(errno, name): row for name, row in _TABLE.items() if hasattr(errno, name)}
 """The table, by the numbers of this system."""
 
 
 def reason_of(error: BaseException) -> Reason | None:
-    """Return the reason of an error that is this machine's, wherever it was met; None for any other."""
+    """Return the reason of an error that this machine causes, wherever it occurs; None for any other."""
     if isinstance(error, OSError):
         return CAUSES.get(error.errno or 0, (None, ""))[0]
     if isinstance(error, MemoryError) or _is_thread_limit(error):
@@ -52,7 +52,7 @@ def reason_of(error: BaseException) -> Reason | None:
 
 
 def told(error: BaseException) -> str:
-    """Return an error in words, with what to set if that is known."""
+    """Return the message of an error, with what to set if that is known."""
     if not isinstance(error, OSError):
         number = errno.EAGAIN if _is_thread_limit(error) else errno.ENOMEM
         return f"{error or type(error).__name__}: {CAUSES[number][1]}"
@@ -61,17 +61,17 @@ def told(error: BaseException) -> str:
 
 
 def of_child(failure: Failure) -> Reason:
-    """Return why a child of this program does not work: a limit of the system, or else ``tool_missing``."""
+    """Return why a child of this program does not work: a system limit, or otherwise ``tool_missing``."""
     if failure.reason in {_LIMIT, _DISK, _FULL}:
         return failure.reason
     return _LIMIT if "too many open files" in failure.words.casefold() else Reason.TOOL_MISSING
 
 
 def is_of_this_process(error: BaseException) -> bool:
-    """Whether nothing can be opened at the moment, so that an error says nothing about a file."""
+    """Whether no file can be opened at the moment, so that an error says nothing about a file."""
     return isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}
 
 
 def _is_thread_limit(error: BaseException) -> bool:
-    """Whether no thread could be started: Python has no error of its own for that."""
+    """Whether no thread could be started, for which Python has no specific exception."""
     return isinstance(error, RuntimeError) and "start new thread" in str(error)

@@ -1,8 +1,7 @@
-"""What this machine's signs mean for the job: judgements, and no looking. Pure.
+"""Judge whether this machine is ready for a run. Pure: the caller passes what it has found.
 
-Whoever looks (`workshop` at what costs nothing, `doctor` at the rest) hands in what it saw. What would fail
-for every video alike is `Status.WRONG`: the main job does not begin with it. What only costs some of them,
-or will some day, is a warning.
+The caller is `toolchain` for what is quick to check, and `doctor` for the rest. What would make every video
+fail is `Status.WRONG`: the run does not start. What only affects some videos, or will one day, is a warning.
 """
 
 from __future__ import annotations
@@ -19,19 +18,19 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
 SLOW_CHALLENGE = 10.0
-"""Seconds after which solving one test challenge is a sign of trouble; a third of a second is usual."""
+"""Seconds for one test challenge above which there is a warning; a third of a second is usual."""
 NODE = "--yt-dlp-args='--no-js-runtimes --js-runtimes node'"
-"""What makes yt-dlp use node, which it does not do by itself."""
+"""Makes yt-dlp use node, which it does not do by default."""
 LEAST_NODE = 22
 """The oldest major version of node that yt-dlp accepts."""
 OLD = 90
-"""Days after which yt-dlp calls itself old; YouTube changes more often than that."""
+"""Days after which yt-dlp considers itself old; YouTube changes more often than that."""
 _UPDATE = "pip install -U 'yt-dlp[default,deno]'"
 _BUNDLED = "omit --ffmpeg to use the bundled one"
 
 
 class Status(StrEnum):
-    """What a sign means for the job."""
+    """What a check result means for the run."""
 
     FINE = "fine"
     WARNING = "warning"
@@ -40,23 +39,23 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     subject: str
     verdict: Status
     words: str
-    """What was seen."""
+    """What was found."""
     remedy: str = ""
-    """What a person should do; empty where nothing."""
+    """What the user should do; empty if nothing."""
     reason: Reason = Reason.NOT_READY
-    """Why the main job does not begin, where it is wrong."""
+    """Why the run does not start, if the status is wrong."""
     details: Mapping[str, object] | None = None
-    """The same as figures, for a program."""
+    """The same as numbers, for programs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What yt-dlp tells of itself."""
+    """What yt-dlp reports about itself."""
 
     version: str
     runtimes: tuple[str, ...]
@@ -65,7 +64,7 @@ class Told:
 
 
 def read_told(words: str) -> Told | None:
-    """Read what yt-dlp says first with ``--verbose``; None where it says nothing of the kind."""
+    """Parse the first output of yt-dlp ``--verbose``; None if it has another format."""
     version = re.search(r"^\[debug\] yt-dlp version (?:\S*@)?(\d[\w.]{0,40})", words, re.MULTILINE)
     if version is None:
         return None
@@ -73,7 +72,7 @@ def read_told(words: str) -> Told | None:
 
 
 def of_yt_dlp(version: str, today: date) -> CheckResult:
-    """Judge yt-dlp by the date that its version is."""
+    """Judge yt-dlp by the date in its version."""
     day = re.match(r"(\d{4})\.(\d{1,2})\.(\d{1,2})(?!\d)", version)
     try:
         old = (today - date(*map(int, day.groups()))).days if day else None
@@ -88,7 +87,7 @@ def of_yt_dlp(version: str, today: date) -> CheckResult:
 
 
 def of_runtimes(runtimes: Sequence[str]) -> CheckResult:
-    """Judge the JavaScript runtimes that yt-dlp has found, where it could not be tested whether they work."""
+    """Judge the JavaScript runtimes that yt-dlp has found, if they could not be tested."""
     if _usable(runtimes):
         return CheckResult("JavaScript", Status.FINE, ", ".join(runtimes))
     words = f"{', '.join(runtimes) or 'no runtime'}: yt-dlp may miss formats or whole videos"
@@ -97,21 +96,21 @@ def of_runtimes(runtimes: Sequence[str]) -> CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """What came of a test: yt-dlp was given a JavaScript challenge of ours in place of one of YouTube's."""
+    """Result of a test: yt-dlp was given a synthetic JavaScript challenge instead of one from YouTube."""
 
     enabled: bool
     """Whether any runtime is enabled; the user can disable them."""
     runtimes: tuple[str, ...]
     """JavaScript runtimes with their versions, as yt-dlp found them."""
     solved_by: str = ""
-    """The runtime that solved it, with its version; empty where none did."""
+    """The runtime that solved it, with its version; empty if none did."""
     seconds: float = 0.0
-    """How long that took."""
+    """Duration of that."""
     failed: tuple[tuple[str, str | None], ...] = ()
-    """Runtimes that did not solve it, each with its error on the simplest script: empty where it ran that,
-    None where that is not known."""
+    """Runtimes that did not solve it, each with its error on the simplest script: empty if it ran that, None
+    if unknown."""
     killed: bool = False
-    """Whether a runtime was ended by a signal."""
+    """Whether a runtime was killed by a signal."""
 
 
 def needs_no_player(arguments: Sequence[str]) -> bool:
@@ -122,7 +121,7 @@ def needs_no_player(arguments: Sequence[str]) -> bool:
 def of_challenge(challenge: Challenge, *, address_space: int | None, has_node: bool) -> CheckResult:
     """Judge whether yt-dlp can solve YouTube's JavaScript challenges.
 
-    `address_space` is its limit in bytes (``ulimit -v``), if there is one. `has_node` says whether there is a
+    `address_space` is its limit in bytes (``ulimit -v``), if there is one. `has_node` is whether there is a
     node that yt-dlp accepts.
     """
     if challenge.solved_by:
@@ -181,18 +180,18 @@ def _node(*, found: bool) -> str:
 
 
 def of_plugins(modules: Sequence[str]) -> CheckResult:
-    """Name yt-dlp's plugins; those for tokens are named ``getpot_...``."""
+    """List yt-dlp's plugins; those for tokens are named ``getpot_...``."""
     tokens = [module for module in modules if module.startswith("getpot_")]
     words = ", ".join(modules) or "none"
     return CheckResult("plugins", Status.FINE, words + (f" ({len(tokens)} for PO tokens)" if tokens else ""))
 
 
 def of_ffmpeg(version: str, switches: Collection[str], *, keeps_rate: bool) -> CheckResult:
-    """Judge ffmpeg by what ``-version`` says: its version, and the switches with which it was built."""
+    """Judge ffmpeg by the output of ``-version``: its version and its build options."""
     if switches and "--enable-libx264" not in switches:
         return CheckResult("ffmpeg", Status.WRONG, f"{version} was built without x264", _BUNDLED)
     if re.match(r"n?7\.0(?![0-9])", version):
-        # Tried with 7.0.2: eight of ten clips of the demo; with --fps none.
+        # Tested with 7.0.2: eight of ten clips of the demo; with --fps none.
         words = f"{version} loses the duration of a clip's last frame without --fps"
         verdict = Status.WRONG if keeps_rate else Status.WARNING
         return CheckResult("ffmpeg", verdict, words, _BUNDLED)
@@ -203,7 +202,7 @@ _ENCODERS = {"H.264": {"libx264"}}
 _DECODERS = {
     "H.264": {"h264"},
     "VP9": {"vp9", "libvpx-vp9"},
-    "AV1": {"libdav1d", "libaom-av1"},  # ffmpeg's own needs a graphics card
+    "AV1": {"libdav1d", "libaom-av1"},  # ffmpeg's own decoder needs a graphics card
 }
 _FILTERS = ("trim", "settb", "metadata", "setpts", "tpad", "fps", "crop", "scale", "setsar", "bwdif", "idet")
 _HDR_FILTERS = {"zscale", "tonemap"}
@@ -214,9 +213,9 @@ _SOUND_FILTERS = ("atrim", "asetpts", "aresample", "aformat", "apad")
 def of_abilities(
     encoders: Collection[str], decoders: Collection[str], filters: Collection[str], *, sound: bool = False
 ) -> CheckResult:
-    """Judge ffmpeg by what it can do; H.264 and the filters are needed for every clip.
+    """Judge ffmpeg by its encoders, decoders and filters; every clip needs H.264 and the filters.
 
-    So are those for sound where that is wanted.
+    With `sound` those for audio are needed too.
     """
     lacks = [f"encode {name}" for name, any_of in _ENCODERS.items() if not any_of & {*encoders}]
     lacks += ["decode H.264"] if not _DECODERS["H.264"] & {*decoders} else []
@@ -242,7 +241,7 @@ _LEAST_MEDIAPIPE = (1, 2)
 
 
 def of_face_tools(mediapipe: str | None, *, pooch: bool) -> CheckResult:
-    """Judge what --crop face needs: MediaPipe's version, and whether pooch is there, or not needed."""
+    """Judge what --crop face needs: MediaPipe's version, and whether pooch is installed, or not needed."""
     if mediapipe is None or not pooch:
         what = "MediaPipe" if mediapipe is None else "pooch, which downloads its model,"
         words = f"{what} is not installed"
@@ -255,9 +254,9 @@ def of_face_tools(mediapipe: str | None, *, pooch: bool) -> CheckResult:
 
 
 def of_room(*, free: int, min_free: int, least: Sequence[int], keep_raw: bool) -> CheckResult:
-    """Judge the room on the disk by the least that each download still to come takes.
+    """Judge the free disk space by the lower bound of each remaining download, in bytes.
 
-    The true sizes are told by YouTube later on, and are several times that.
+    The actual sizes are unknown until YouTube is queried, and are several times that.
     """
     needed = sum(least) if keep_raw else max(least, default=0)
     what = f"{len(least)} downloads" if keep_raw else "the longest download"
@@ -280,7 +279,7 @@ _EXPIRES = 4
 
 
 def of_cookies(text: str, *, written: float, now: float) -> CheckResult:
-    """Judge a file of cookies by its form and dates (seconds since 1970); no word of it is repeated."""
+    """Judge a cookies file by its format and dates (seconds since 1970); nothing of it is repeated."""
     lines = text.splitlines()
     if not lines or not re.match(r"#( Netscape)? HTTP Cookie File", lines[0]):
         looks = " (it looks like JSON)" if text.lstrip()[:1] in {"[", "{"} else ""
@@ -310,19 +309,19 @@ def of_cookies(text: str, *, written: float, now: float) -> CheckResult:
 
 
 def is_ready(signs: Iterable[CheckResult]) -> bool:
-    """Say whether the main job can begin."""
+    """Return whether the run can start."""
     return all(sign.verdict is not Status.WRONG for sign in signs)
 
 
 def to_json(sign: CheckResult) -> Mapping[str, object]:
-    """Return a sign for a program."""
+    """Return a check result as JSON values."""
     told: dict[str, object] = {"subject": sign.subject, "verdict": str(sign.verdict), "words": sign.words}
     told |= {"what_to_do": sign.remedy} if sign.remedy else {}
     return told if sign.details is None else told | {"details": sign.details}
 
 
 def told(sign: CheckResult) -> str:
-    """Return a sign for a person: a line, and one more where there is something to do."""
+    """Return a check result as text: a line, and another one if there is something to do."""
     seen = f"{sign.verdict:>7}  {sign.subject}: {sign.words}"
     return f"{seen}\n{'':>7}  -> {sign.remedy}" if sign.remedy else seen
 

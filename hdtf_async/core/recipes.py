@@ -1,7 +1,7 @@
-"""What training code wants: the form of the clips, and the tree in which it looks for them.
+"""Presets for training code: the output settings of the clips, and the directory layout that it expects.
 
-One table. What stands in it was read in the code of each: which rate its loader assumes, where it takes the
-sound from, what the lines of its lists are joined to.
+One table. Its content was taken from the source of each code base: the frame rate that its loader assumes,
+where it reads the audio from, what it prepends to the lines of its lists.
 """
 
 from __future__ import annotations
@@ -22,48 +22,49 @@ _NEAR = 1e-3
 
 
 class How(StrEnum):
-    """How a file of the tree is made from one of the directory."""
+    """How a file of the layout is made from one of the directory."""
 
     LINK = "linked"
-    """A second name of the same file, or a copy where the file system has no hard links."""
+    """A hard link to the same file, or a copy if the file system has no hard links."""
     COPY = "copied"
-    """A copy: the code's own preparation writes a file of this name anew, and would write through a link."""
+    """A copy: the code base's own preprocessing overwrites a file of this name, and would write through a
+    link."""
     FRAMES = "folders of frames"
-    """A folder with one JPEG a frame."""
+    """A directory with one JPEG per frame."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One file of the tree, or one folder of frames."""
+    """One file of the layout, or one directory of frames."""
 
     how: How
     source: str
-    """Name of the file in the directory."""
+    """Name of the file in the output directory."""
     sha256: str
-    """What tells its content from another: the hash of what it is made of."""
+    """Identifies its content: the hash of its source."""
     frames: int = 0
     beside: Mapping[str, str] = field(default_factory=dict)
-    """What is copied into the folder: name there to name in the directory."""
+    """Files that are copied into the directory of frames: name there to name in the output directory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """The form and the tree for one code base. ``{stem}`` stands for a clip's stem, ``{to}`` for the tree."""
+    """Settings and layout of one code base. ``{stem}`` stands for a clip's stem, ``{to}`` for the export."""
 
     use: str
-    """What to do with the tree."""
+    """What to do with the export."""
     size: int | None
-    """Pixels of the shorter side; None as it comes."""
+    """Pixels of the shorter side; None for unchanged."""
     audio: Audio
     fps: Fraction = Fraction(_RATE)
     square: bool = False
-    """Whether nothing but a square of that size will do."""
+    """Whether only a square of that size is accepted."""
     clip: str = ""
-    """Where the clip goes; empty where it does not."""
+    """Path of the clip; empty if it is not exported."""
     wav: str = ""
-    """Where the sound goes; with frames, its name in their folder."""
+    """Path of the audio; with frames, its name in their directory."""
     frames: str = ""
-    """The folder of its frames."""
+    """The directory of its frames."""
     lists: str = "{side}.txt"
     line: str = "{stem}"
     """A line of a list."""
@@ -72,11 +73,11 @@ class Recipe:
 
     @property
     def preset(self) -> dict[str, Any]:
-        """The options of the main job that it stands for."""
+        """The options of the main command that it sets."""
         return {"size": self.size, "fps": self.fps, "audio": self.audio}
 
     def flaws(self, told: Mapping[str, Any]) -> Iterator[str]:
-        """Tell in what a clip is not in the form that the code needs, from its line of metadata."""
+        """Yield how a clip's metadata differ from what the code base expects."""
         if abs(float(told.get("fps") or 0) - self.fps) > _NEAR:
             yield f"{shown(told.get('fps'))} fps, not {self.fps}"
         sides = told.get("width"), told.get("height")
@@ -88,7 +89,7 @@ class Recipe:
             yield "no WAV file"
 
     def items(self, stem: str, told: Mapping[str, Any]) -> Iterator[tuple[str, Item]]:
-        """Yield what one clip has in the tree, each with its place there."""
+        """Yield the files of one clip in the layout, each with its path there."""
         clip, wav = f"{stem}.mp4", f"{stem}.wav"
         if self.clip:
             yield self.clip.format(stem=stem), Item(How.LINK, clip, told["sha256"])
@@ -99,7 +100,7 @@ class Recipe:
             yield self.wav.format(stem=stem), Item(How.COPY, wav, told["wav_sha256"])
 
     def lists_of(self, stems: Mapping[str, Sequence[str]], to: str) -> dict[str, str]:
-        """Return the lists of the tree that is at `to`, by their places, from the stems of each side."""
+        """Return the lists of an export to `to`, by their paths, from the stems of each split."""
         head = [self.head] if self.head else []
         return {
             self.lists.format(side=side): "".join(
@@ -110,8 +111,8 @@ class Recipe:
 
 
 RECIPES = {
-    # Its loader joins the lines of a list to the folder of the faces' JSON files, and skips the first one. It
-    # takes the sound from the WAV for one loss and from the clip for another.
+    # Its loader appends the lines of a list to the directory of the faces' JSON files, and skips the first
+    # one. It reads audio from the WAV file for one loss and from the clip for another.
     "musetalk": Recipe(
         "Set the folder, a meta_root and the two lists in configs/training/preprocess.yaml and run only"
         " analyze_video of scripts/preprocess.py: frame rate and audio are already as it expects. It finds"
@@ -119,18 +120,18 @@ RECIPES = {
         None, Audio.BOTH, clip="video_audio_clip_root/{stem}.mp4", wav="video_audio_clip_root/{stem}.wav",
         line="{stem}.json", head="file",
     ),
-    # Its first step takes frames and sound out of each clip; the second one looks for the sound here.
+    # Its first step extracts frames and audio from each clip; the second one expects the audio here.
     "hallo": Recipe(
         "Run steps 1 and 2 of scripts/data_preprocess.py with --input_dir on videos/. It does not read lists:"
         " move test clips elsewhere first.",
         512, Audio.BOTH, clip="videos/{stem}.mp4", wav="audios/{stem}.wav",
     ),
-    # It opens what its lists say, from wherever it was started.
+    # It opens the paths in its lists, relative to the current directory.
     "latentsync": Recipe(
         "Set train_fileslist in the config to train.txt, or run its own data processing on videos/.",
         None, Audio.AAC, clip="videos/{stem}.mp4", line="{to}/videos/{stem}.mp4",
     ),
-    # It counts frames from 0, joins --data_root and the line of a list, and looks for lists in filelists/.
+    # It counts frames from 0, appends the line of a list to --data_root, and expects lists in filelists/.
     "wav2lip": Recipe(
         "Copy filelists/ into the repository and pass --data_root preprocessed/. The frames show the HDTF"
         " boxes, which are wider than the face crops of the repository's preprocess.py.",

@@ -1,9 +1,9 @@
-"""What of a tool's words must not be kept: passwords, cookies, signed addresses. Pure.
+"""Redact secrets in messages of tools: passwords, cookies, signed URLs. Pure.
 
-They are known in two ways. `without_secrets` knows them by their form, whoever's they are. A `Mask` knows
-them by their value, however they are spelled: it is made of what the user has given to this run, and holds
-also where a tool repeats it in a form that nobody has thought of. What is known in neither way, such as the
-value of a cookie out of a browser, alone on a line, cannot be told from any other word.
+There are two methods. `without_secrets` recognises secrets by their format, whoever they belong to. A `Mask`
+recognises them by their value, however they are encoded: it is made from the secrets that the user has passed
+to this run, and also works if a tool repeats them in an unexpected format. What neither recognises, such as
+the value of a cookie from a browser, alone on a line, cannot be distinguished from any other word.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 HIDDEN = "***"
-"""Stands where a secret stood."""
+"""Replaces a secret."""
 
 _FORMS = (
-    # The address of media works for whoever holds it; in a cipher it stands percent-encoded.
+    # Anyone with the URL can download the media; in a cipher it is percent-encoded.
     (r"\b((?:video|init)playback|api/manifest)(?:[?/]|%3f|%2f)[^\s'\"]+", r"\1 (signed address)"),
     (r"//[^/\s'\"]+@", f"//{HIDDEN}@"),
     (r"(?:\b|(?<=\\n))((?:set-|proxy-)?(?:cookie|authorization)['\"]?\s*[:=]\s*)\S.*", rf"\1{HIDDEN}"),
@@ -41,20 +41,20 @@ _LETTERS = {"-u": "--username", "-p": "--password", "-2": "--twofactor"}
 _KEYED = re.compile(r"\b\w*(?:token|visitor|data_sync|passw|secret|cookie|key)\w*=([^;\s]+)", re.IGNORECASE)
 _HOST = re.compile(r"[.\w-]*\.[a-z]{2,}")
 _LEAST = 8
-"""Characters of a cookie's value, or of a name that a proxy asks for, from which on it is a secret."""
+"""Minimum length of a cookie's value, or of a user name for a proxy, to count as a secret."""
 _DISTINCT = 6
-"""Characters from which on a value is looked for inside of words, too."""
+"""Minimum length of a value that is also searched inside words."""
 
 
 def without_secrets(text: str) -> str:
-    """Return a text without what has the form of a secret."""
+    """Return a text without anything that has the format of a secret."""
     for form, instead in _BY_FORM:
         text = form.sub(instead, text)
     return text
 
 
 class Mask:
-    """Hides values wherever they occur in a text."""
+    """Redacts values anywhere in a text."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         spelled = {spelling for secret in secrets if secret.strip() for spelling in _spellings(secret)}
@@ -71,9 +71,9 @@ class Mask:
 
 
 def in_address(address: str) -> set[str]:
-    """Return what is secret in the address of a proxy: its password, and the name if that is one too.
+    """Return the secrets in the URL of a proxy: its password, and the user name if it may be one too.
 
-    Where it is malformed, so that nobody knows which part is what, each part may be.
+    If the URL is malformed, each part may be a secret.
     """
     rest = address.partition("//")[2] or address
     who, at, _ = rest.rpartition("@")
@@ -87,7 +87,7 @@ def in_address(address: str) -> set[str]:
 
 
 def in_cookies(text: str) -> set[str]:
-    """Return what is secret in a file of cookies in Netscape format, also in lines that are malformed."""
+    """Return the secrets in a cookies file in Netscape format, also in malformed lines."""
     return {
         value
         for line in text.splitlines()
@@ -98,12 +98,12 @@ def in_cookies(text: str) -> set[str]:
 
 
 def in_arguments(arguments: Sequence[str]) -> set[str]:
-    """Return what is secret among arguments for yt-dlp."""
+    """Return the secrets in arguments for yt-dlp."""
     return {secret for name, value in _valued(arguments) for secret in _secrets_of(name, value)}
 
 
 def _spellings(secret: str) -> set[str]:
-    """Return a value as it is, as it stands in addresses, and as a program shows it."""
+    """Return a value unchanged, percent-encoded, and as a program prints it."""
     encoded = secret.encode("utf-8", "replace")
     in_addresses = {unquote(secret), quote(encoded), quote(encoded, safe=""), quote_plus(encoded)}
     return {secret, repr(secret)[1:-1], json.dumps(secret)[1:-1], *in_addresses} - {""}
@@ -117,7 +117,7 @@ def _values_in(line: str) -> list[str]:
 
 
 def _valued(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield the options whose values are secret, with their values."""
+    """Yield the options with secret values, and these values."""
     for place, argument in enumerate(arguments):
         following = arguments[place + 1] if place + 1 < len(arguments) else ""
         if argument[:2] in _LETTERS:
@@ -147,14 +147,14 @@ def _secrets_of(name: str, value: str) -> Iterator[str]:
 _LAST_LINES = 20
 _LAST_CHARACTERS = 2000
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-"""Colours and cursor movements, which a tool may print and nobody wants to keep."""
+"""Colours and cursor movements in a tool's output, which are removed."""
 
 
 def last_words(words: Iterable[str] | str) -> str:
-    """Keep the last lines of what a tool said, fit to be kept and shown.
+    """Return the last lines of a tool's output, safe to record and to print.
 
-    At most 20 lines and 2000 characters. Control characters are dropped, as the words end up on
-    terminals, and what has the form of a secret, as they end up in files.
+    At most 20 lines and 2000 characters. Control characters are removed, because the text is printed on
+    terminals, and anything with the format of a secret, because it is written to files.
     """
     text = without_secrets(ESCAPES.sub("", words if isinstance(words, str) else "\n".join(words)))
     lines = ("".join(c for c in line if c.isprintable()).strip() for line in text.splitlines())

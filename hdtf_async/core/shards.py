@@ -1,8 +1,8 @@
-"""Which part of the videos one of several copies of a run takes. Pure.
+"""Which part of the videos one of several shards of a run processes. Pure.
 
-A batch system starts N copies, and tells each its number. A video belongs to one of them by its YouTube id
-alone, so that rows which name the same video fall together, more rows move none of those that are there,
-and another number of copies moves as few as can be (Lamping and Veach, "A Fast, Minimal Memory, Consistent
+A batch system starts N processes, and gives each its number. A video belongs to one of them by its YouTube id
+alone, so that rows of the same video are in the same shard, additional rows move none of the existing ones,
+and another number of shards moves as few as possible (Lamping and Veach, "A Fast, Minimal Memory, Consistent
 Hash Algorithm", 2014).
 """
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 MOST = 100_000
-"""Copies of one run: more would be a slip of the pen."""
+"""Maximum number of shards; more would be a mistake."""
 MOST_NAMED = 8
-"""Shards that a message names."""
+"""Maximum number of shards in a message."""
 COUNT = "HDTF_SHARDS"
-"""Variable that says how many copies there are, where the batch system does not tell it."""
+"""Environment variable with the number of shards, if the batch system does not set one."""
 SLURM, KUBERNETES = "SLURM_ARRAY_TASK_ID", "JOB_COMPLETION_INDEX"
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One part of the videos: number `index` of `count`, from 0. Raises `ValueError` for one that is none."""
+    """One part of the videos: number `index` of `count`, from 0. Raises `ValueError` if invalid."""
 
     index: int
     count: int
@@ -51,12 +51,12 @@ class Shard:
         return cls(int(told[1]), int(told[2]))
 
     def owns(self, youtube_id: str) -> bool:
-        """Whether a video belongs to this part."""
+        """Whether a video belongs to this shard."""
         return place(youtube_id, self.count) == self.index
 
 
 def place(youtube_id: str, count: int) -> int:
-    """Return the number of the part, of so many, to which a video belongs."""
+    """Return the number of the shard, of `count`, to which a video belongs."""
     key = int.from_bytes(hashlib.blake2b(youtube_id.encode(), digest_size=8).digest(), "big")
     here, after = -1, 0
     while after < count:
@@ -67,7 +67,7 @@ def place(youtube_id: str, count: int) -> int:
 
 
 def named(shards: Sequence[Shard]) -> str:
-    """Return the first few of some shards, for a person."""
+    """Return the first few of some shards, for a message."""
     names = [str(shard) for shard in shards[:MOST_NAMED]]
     more = [f"{len(shards) - MOST_NAMED} more"] if len(shards) > MOST_NAMED else []
     *first, last = names + more
@@ -75,27 +75,27 @@ def named(shards: Sequence[Shard]) -> str:
 
 
 def absent_words(absent: Sequence[Shard]) -> str:
-    """Say in a sentence that some shards have not begun, and what to do."""
+    """Return a sentence about shards that have not started, and what to do."""
     shards, have, them = ("Shards", "have", "them") if len(absent) > 1 else ("Shard", "has", "it")
     return f"{shards} {named(absent)} {have} not started: start {them}, or run once without --shard."
 
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What all journals of a directory come to."""
+    """The result of merging all journals of a directory."""
 
     clips: int
-    """Clips that are there."""
+    """Number of existing clips."""
     missing: Counter[Reason]
-    """Why others are not."""
+    """Number of missing clips per reason."""
     unended: int = 0
-    """Shards that have begun and not ended: they are at work, or were killed."""
+    """Shards that have started and not ended: they are active, or were killed."""
     absent: tuple[Shard, ...] = ()
-    """Shards that have not begun, though others of the same run have."""
+    """Shards that have not started, though others of the same run have."""
 
     @property
     def words(self) -> str:
-        """What it is, for a person."""
+        """A summary for the user."""
         words = f"{self.clips} clips, {self.missing.total()} missing"
         if self.unended:
             words += f", {self.unended} shards running or killed"
@@ -103,15 +103,15 @@ class Merged:
 
     @property
     def exit_code(self) -> ExitCode:
-        """Exit code of a run that came to this; 75 while a shard has not begun or not ended."""
+        """Exit code of a run with this result; 75 while a shard has not started or not ended."""
         left = self.unended or self.absent
         return exit_code([*self.missing, *([Reason.NOT_TRIED] if left else [])])
 
 
 def from_environment(variables: Mapping[str, str]) -> tuple[Shard, str] | None:
-    """Return the shard that a batch system tells, and the variable that told it; None where none does.
+    """Return the shard that a batch system has set, and the variable that contains it; None if there is none.
 
-    Raises `ValueError` where it does not tell enough.
+    Raises `ValueError` if the variables are incomplete.
     """
     for name in (SLURM, KUBERNETES):
         told = variables.get(name)

@@ -1,9 +1,9 @@
-"""Long computations in threads, in steps: whoever cancels them does not wait for their end. Pure.
+"""Cancellable loops for long computations in threads. Pure.
 
-A thread cannot be ended from outside. So loops over as many things as there are rows in the tables run
-through `steps`, which looks now and then whether the task that waits for the thread was cancelled. Then it
-raises that cancellation in the thread. In the main thread, and in threads that anyio has not started, the
-loops run as if it were not there.
+A thread cannot be stopped from outside. So loops over as many items as there are rows in the tables run
+through `steps`, which regularly checks whether the task that waits for the thread was cancelled. Then it
+raises that cancellation in the thread. In the main thread, and in threads that anyio has not started, this
+has no effect.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from anyio.from_thread import check_cancelled
 
 T = TypeVar("T")
 EVERY = 1000
-"""Turns of a loop between two looks: they take some milliseconds."""
+"""Iterations between two checks: they take some milliseconds."""
 _SORTED_AT_ONCE = 50_000
-"""Things that are sorted in one step, during which no other thread runs."""
+"""Items that are sorted in one step, during which no other thread runs."""
 
 
 def checkpoint() -> None:
     """Raise the cancellation of the task that waits for this thread, if it was cancelled."""
-    with suppress(RuntimeError):  # this is no thread of anyio's
+    with suppress(RuntimeError):  # not a thread of anyio
         check_cancelled()
 
 
 def steps(items: Iterable[T]) -> Iterator[T]:
-    """Yield the items, and look now and then whether they are still wanted."""
+    """Yield the items, and regularly check for cancellation."""
     for number, item in enumerate(items):
         if number % EVERY == 0:
             checkpoint()

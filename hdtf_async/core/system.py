@@ -1,4 +1,4 @@
-"""How many CPUs this process may use: what is there, what it is pinned to, and what its container allows."""
+"""Number of CPUs that this process may use: available, affinity, and limits of its container."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pathlib import Path
 GROUPS = Path("/sys/fs/cgroup")
 """Where control groups are mounted."""
 OWN = Path("/proc/self/cgroup")
-"""Says in which control groups this process is."""
+"""Lists the control groups of this process."""
 
 
 def usable_cpus() -> int:
-    """Return how many CPUs' worth of work can be done at a time, at least 1.
+    """Return the number of CPUs that this process may use, at least 1.
 
     A container that is limited to a share of the CPUs (``docker run --cpus 2``, a limit of Kubernetes or
-    SLURM) still sees all of them: the limit stands in its control group (cgroup v1 and v2, see
+    SLURM) still sees all of them: the limit is in its control group (cgroup v1 and v2, see
     docs.kernel.org/admin-guide/cgroup-v2.html). Part of a CPU counts as a whole one.
     """
     try:
@@ -31,9 +31,9 @@ def usable_cpus() -> int:
 
 
 def control_groups(controller: str, groups: Path, own: Path) -> list[Path]:
-    """Return the directories in which limits of this process may stand: its own group's and those above it.
+    """Return the directories that may contain limits of this process: its own group's and its parents'.
 
-    `groups` is where control groups are mounted, `own` the file that says in which this process is.
+    `groups` is where control groups are mounted, `own` the file that lists those of this process.
     """
     found: list[Path] = []
     with suppress(OSError, ValueError):
@@ -47,14 +47,14 @@ def control_groups(controller: str, groups: Path, own: Path) -> list[Path]:
 
 
 def _upwards(root: Path, path: str) -> list[Path]:
-    """Return a group and those above it; inside of a container its own may be the root."""
+    """Return a group and its parents; inside a container its own group may be the root."""
     group = root / path.strip("/")
     places = [group, *(above for above in group.parents if above.is_relative_to(root)), root]
     return [*dict.fromkeys(places)]
 
 
 def _quota(groups: Path, own: Path) -> float | None:
-    """Return the CPUs that the control groups of this process allow; None where they set no limit."""
+    """Return the number of CPUs that the control groups of this process allow; None without a limit."""
     limits = map(_limit, control_groups("cpu", groups, own))
     return min((limit for limit in limits if limit is not None), default=None)
 
@@ -71,7 +71,7 @@ def _limit(group: Path) -> float | None:
 
 
 def own_version() -> str:
-    """Return the version of this package; ``unknown`` where it is not installed."""
+    """Return the version of this package; ``unknown`` if it is not installed."""
     try:
         return version_of("hdtf-async")
     except PackageNotFoundError:

@@ -1,7 +1,7 @@
-"""Text from outside, made safe to print: file names, paths, table cells and the output of tools. Pure.
+"""Make untrusted text safe to print: file names, paths, table cells and the output of tools. Pure.
 
-A terminal obeys escape sequences, and bidirectional controls reorder what is read. So everything that comes
-from tables, journals, tools or the command line passes through `printable` before it is printed.
+A terminal executes escape sequences, and bidirectional controls reorder text. So everything that comes from
+tables, journals, tools or the command line passes through `printable` before it is printed.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ LONGEST_SHOWN = 60
 
 
 def printable(text: str) -> str:
-    r"""Return text with each character that could act on a terminal replaced by its escape, such as ``\x1b``.
+    r"""Return text with each character that could affect a terminal replaced by its escape, such as ``\x1b``.
 
-    These are control characters (also line ends), bidirectional and other format controls, and lone
-    surrogates. Letters of all scripts stay as they are.
+    These are control characters (including line ends), bidirectional and other format controls, and lone
+    surrogates. Letters of all scripts are kept.
     """
     if text.isprintable():
         return text
@@ -24,7 +24,7 @@ def printable(text: str) -> str:
 
 
 def printable_lines(text: str) -> str:
-    """Return text of several lines as `printable` does, and keep its line ends."""
+    """Apply `printable` to text of several lines, keeping its line ends."""
     return "\n".join(map(printable, text.split("\n")))
 
 
@@ -34,14 +34,14 @@ def quoted(text: str) -> str:
 
 
 def shown(value: object) -> str:
-    """Return a value for a message: as it is where it is short printable ASCII, else `quoted`."""
+    """Return a value for a message: unchanged if it is short printable ASCII, otherwise `quoted`."""
     text = str(value)
     plain = text.isascii() and text.isprintable() and len(text) <= LONGEST_SHOWN
     return text if plain and text.strip() == text != "" else quoted(text)
 
 
 def in_bytes(number: float) -> str:
-    """Return a number of bytes in words, such as ``41.2 GB``."""
+    """Return a number of bytes as text, such as ``41.2 GB``."""
     unit = "B"
     for unit in ("B", "kB", "MB", "GB", "TB"):
         if number < 999.5 or unit == "TB":  # noqa: PLR2004 - it would be shown as 1000
@@ -51,12 +51,12 @@ def in_bytes(number: float) -> str:
 
 
 def count(number: int, what: str) -> str:
-    """Say how many of something there are."""
+    """Return a number with its noun, in the plural unless it is 1."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def in_hours(seconds: float) -> str:
-    """Return a length of time in words, such as ``12.0 min``."""
+    """Return a duration as text, such as ``12.0 min``."""
     if seconds < 60:  # noqa: PLR2004 - a minute
         return f"{seconds:.1f} s"
     if seconds < 3600:  # noqa: PLR2004 - an hour

@@ -1,7 +1,7 @@
-"""What options accept: how a value, or the text that stands for it, becomes the value of a field.
+"""Validators of options: convert a value, or its text, to the value of a field.
 
-Each `Kind` reads whatever a person would write for it, in Python, in TOML or on a command line, and names
-what it accepts, with an example. `options` turns a refusal into an `OptionsError` that names the option.
+Each `Kind` accepts natural input, from Python, TOML or a command line, and describes what it accepts, with an
+example. `options` turns errors into an `OptionsError` that names the option.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ E = TypeVar("E", bound=StrEnum)
 
 
 class RefusedError(ValueError):
-    """A value is refused for a reason that `Kind.expected` does not give; the text is safe to print."""
+    """A value is rejected for a reason that `Kind.expected` does not describe; safe to print."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +40,11 @@ class Kind(Generic[T]):
     read: Callable[[object], T]
     """Returns the value of the field. Raises `ValueError`, `TypeError` or `ArithmeticError`."""
     write: Callable[[T], str] = str
-    """Returns the text that stands for a value."""
+    """Returns the text for a value."""
     choices: tuple[str, ...] = ()
-    """All that is accepted, where that is a list of words."""
+    """The accepted values, if these are a list of words."""
     is_path: bool = False
-    """Whether a text is a path, which may be relative."""
+    """Whether it is a path, which may be relative."""
 
 
 def _refuse(_value: object) -> NoReturn:
@@ -52,7 +52,7 @@ def _refuse(_value: object) -> NoReturn:
 
 
 def _whole(value: object) -> int:
-    """Read an integer; ``25.0`` is one, and ``True`` is none."""
+    """Read an integer; ``25.0`` is one, and ``True`` is not."""
     if isinstance(value, str):
         return int(value)
     if isinstance(value, bool) or not isinstance(value, Real | Decimal):
@@ -69,7 +69,7 @@ def _real(value: object) -> float:
 
 
 def _within(least: float, most: float | None, value: float) -> bool:
-    return least <= value and (most is None or value <= most)  # neither holds for what is not a number
+    return least <= value and (most is None or value <= most)  # false for NaN
 
 
 def whole(expected: str, least: int, most: int | None = None) -> Kind[int]:
@@ -108,7 +108,7 @@ def size_in_bytes(text: str) -> int:
 
 
 def _in_units(size: int) -> str:
-    """Return a size as a person writes it, such as ``30k`` or ``2G``."""
+    """Return a size as a user writes it, such as ``30k`` or ``2G``."""
     for unit in ("T", "G", "M", "K"):
         if size and size % _UNITS[unit] == 0:
             return f"{size // _UNITS[unit]}{unit.replace('K', 'k')}"
@@ -136,7 +136,7 @@ def choice(members: type[E]) -> Kind[E]:
 
 
 def word(words: tuple[str, ...]) -> Kind[str]:
-    """Return the kind of some words."""
+    """Return the kind of some fixed words."""
 
     def read(value: object) -> str:
         return value if isinstance(value, str) and value in words else _refuse(value)
@@ -159,7 +159,7 @@ def _switch(value: object) -> bool:
 
 
 SWITCH = Kind("true or false", _switch, write=lambda value: "on" if value else "off")
-"""The kind of what is on or off."""
+"""The kind of boolean switches."""
 
 
 def _text(value: object) -> str:
@@ -171,17 +171,17 @@ def _name(value: object) -> str:
 
 
 def name(expected: str) -> Kind[str]:
-    """Return the kind of texts that are not empty."""
+    """Return the kind of non-empty strings."""
     return Kind(expected, _name)
 
 
 def names(expected: str) -> Kind[tuple[str, ...]]:
-    """Return the kind of several texts that are not empty."""
+    """Return the kind of several non-empty strings."""
     return many(expected, _name)
 
 
 _LONGEST_PATH = 4096
-"""Characters; Linux accepts no longer path."""
+"""Maximum characters of a path on Linux."""
 
 
 def _path(value: object) -> Path:
@@ -217,14 +217,14 @@ def _readable(value: object) -> Path:
 
 
 def readable(expected: str) -> Kind[Path]:
-    """Return the kind of files that can be opened."""
+    """Return the kind of readable files."""
     return Kind(expected, _readable, is_path=True)
 
 
 def many(
     expected: str, one: Callable[[object], T], split: Callable[[str], Iterable[str]] = lambda text: (text,)
 ) -> Kind[tuple[T, ...]]:
-    """Return the kind of several values of one kind; a single text is one of them, or is split."""
+    """Return the kind of several values of one kind; a single string is one of them, or is split."""
 
     def read(value: object) -> tuple[T, ...]:
         if isinstance(value, str):
@@ -254,8 +254,8 @@ SUBSET = many(
 def _rate(value: object) -> Fraction:
     if isinstance(value, bool) or not isinstance(value, str | Real | Decimal):
         _refuse(value)
-    # A decimal number of few digits stands for itself, and one of many for the fraction that was divided:
-    # 29.97002997002997 is 30000/1001. The bound also keeps both parts within what ffmpeg takes.
+    # A decimal number of few digits is exact, and one of many is the fraction that was divided:
+    # 29.97002997002997 is 30000/1001. The bound also keeps both parts within what ffmpeg accepts.
     found = Fraction(value if isinstance(value, str) else str(value)).limit_denominator(10**6)
     return found if _within(1, 240, float(found)) else _refuse(value)
 
@@ -277,7 +277,7 @@ FACE_RATE = Kind(
 
 def _side(value: object) -> int:
     side = _whole(value)
-    # The range that H.264 encoders take.
+    # The range of H.264 encoders.
     return side if side % 2 == 0 and _within(16, 8192, side) else _refuse(value)
 
 

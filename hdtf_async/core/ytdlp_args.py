@@ -1,4 +1,4 @@
-"""What of a user's words may be handed on to yt-dlp: no option that the supervisor sets, no address."""
+"""Which user options are passed to yt-dlp: no option that the supervisor sets, no URL."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ PROXY = (
 """What `is_proxy` accepts."""
 _OWNED_LETTERS = "ofPOFJjaqsgUixht"
 _LETTERS_WITH_A_VALUE = "ISNRrup2"
-"""Of yt-dlp's other short options those behind which a value may follow in the same word."""
+"""yt-dlp's other short options that may be followed by a value in the same word."""
 
 
 def yt_dlp_arguments(value: tuple[str, ...]) -> str | None:
-    """Refuse what the supervisor itself decides; a shortened name could be any of them, so it too."""
+    """Return an error for options that the supervisor sets, including their abbreviations."""
     for argument in value:
         owned = _owned(argument.split("=", 1)[0])
         if owned:
@@ -43,10 +43,10 @@ def yt_dlp_arguments(value: tuple[str, ...]) -> str | None:
 
 
 def _owned(name: str) -> str:
-    """Return the option that a word for yt-dlp sets and the supervisor owns; empty where there is none."""
+    """Return the option in an argument for yt-dlp that the supervisor owns; empty if there is none."""
     if name.startswith("--"):
         return name if any(known.startswith(name) for known in _OWNED) else ""
-    # Short ones may stand together in one word, up to one that takes the rest as its value.
+    # Short options may be combined in one word, up to one that takes the rest as its value.
     for letter in name[1:] if name.startswith("-") else "":
         if letter in _OWNED_LETTERS:
             return f"-{letter}"
@@ -56,9 +56,9 @@ def _owned(name: str) -> str:
 
 
 def is_proxy(value: str) -> bool:
-    """Say whether a text is the URL of a proxy that yt-dlp knows; an empty one means that none is used."""
+    """Return whether a text is the URL of a proxy that yt-dlp supports; empty means no proxy."""
     try:
         parts = urlsplit(value if "//" in value else f"http://{value}")
         return not value or bool(parts.scheme.lower() in _PROXIES and parts.hostname and parts.port != 0)
-    except ValueError:  # a port that is no number, brackets that do not match
+    except ValueError:  # an invalid port, or unbalanced brackets
         return False

@@ -1,8 +1,8 @@
-"""Which corrections of the tables apply, and what is odd in the tables once they have.
+"""Apply corrections to the tables, and report suspicious rows in the result.
 
-A correction names the published row it corrects, down to the YouTube id, and it applies only where
-the tables still say exactly that. A table that somebody mended already, or somebody's own table with
-a video of the same name, is never touched. This room decides and opens no file; `tables` hands it rows.
+A correction names the published row that it corrects, including the YouTube id, and applies only if the
+tables still contain exactly that. A table that was already corrected, or another table with a video of the
+same name, is never changed. This module opens no files; `tables` passes it the rows.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from hdtf_async.dataset.fields import Row
 
 FILE = "corrections.csv"
-"""Name of the table of corrections, in the directory of the tables."""
+"""Name of the file of corrections, in the directory of the tables."""
 
 HEAD = ["level", "subset", "name", "youtube_id", "index", "published", "new_index", "corrected", "source"]
-"""Its first line; the README beside the shipped one explains the columns."""
+"""Its header; the README of the bundled tables describes the columns."""
 
 RENDITIONS = frozenset({144, 240, 360, 480, 720, 1080, 1440, 2160, 4320})
-"""Heights, in lines, of the renditions that YouTube makes of a 16:9 video."""
+"""Heights in pixels of the formats that YouTube creates from a 16:9 video."""
 
 
 _What = TypeVar("_What", Video, Clip)
@@ -40,13 +40,13 @@ class _Correction(Generic[_What]):
     """Line of ``corrections.csv``, from 1."""
     level: Corrections
     published: _What
-    """What the tables must say for the correction to apply."""
+    """What the tables must contain for the correction to apply."""
     corrected: _What
     source: str
-    """Who says so, fit to be shown."""
+    """Its origin, sanitised for display."""
 
     def finding(self, severity: Severity, code: str, words: str) -> Finding:
-        """Report what became of this correction."""
+        """Return a finding about this correction."""
         return Finding(FILE, self.line, severity, code, words)
 
 
@@ -59,7 +59,7 @@ class HeightCorrection(_Correction[Video]):
 class ClipCorrection(_Correction[Clip]):
     """Another box, or another interval and box, for one clip; several may replace one published clip.
 
-    Neither clip has a zoom here: corrections say nothing of it, and the table's own is kept.
+    Neither clip has a zoom here: corrections contain none, and the table's own is kept.
     """
 
 
@@ -68,25 +68,25 @@ Correction = HeightCorrection | ClipCorrection
 
 @dataclass(slots=True)
 class Published:
-    """What the tables say as they were published, with the lines that later findings point at."""
+    """The tables as published, with the line numbers for later findings."""
 
     videos: list[Video] = field(default_factory=list)
     clips: list[Clip] = field(default_factory=list)
     findings: Findings = field(default_factory=Findings)
     intervals: dict[str, int] = field(default_factory=dict)
-    """How many intervals a video's row lists, with or without a box, by the video's stem."""
+    """Number of intervals in a video's row, with or without a box, by the video's stem."""
     lines: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
-    """Where a video's or clip's row stands, by the kind of table, then the stem; 0 where there is no row."""
+    """Line of a video's or clip's row, by the kind of table, then the stem; 0 if there is no row."""
 
     def finding(self, kind: str, row: Video | Clip, severity: Severity, code: str, words: str) -> Finding:
-        """Report something about the row of a video or clip in one kind of table."""
+        """Return a finding about the row of a video or clip in one kind of table."""
         subset = row.subset if isinstance(row, Video) else row.video.subset
         return Finding(f"{subset}_{kind}.txt", self.lines[kind].get(row.stem, 0), severity, code, words)
 
 
 @dataclass(frozen=True, slots=True)
 class Corrected:
-    """The videos and clips once the corrections have applied, and what became of each correction."""
+    """The videos and clips after applying corrections, and a finding for each correction."""
 
     videos: tuple[Video, ...]
     clips: tuple[Clip, ...]
@@ -94,7 +94,7 @@ class Corrected:
 
 
 def parse(rows: Iterable[Row]) -> list[Correction]:
-    """Read the rows of ``corrections.csv``, each a single field that holds its whole line."""
+    """Read the rows of ``corrections.csv``, each a single field that contains its whole line."""
     found: list[Correction] = []
     head: list[str] = []
     for row in rows:
@@ -114,14 +114,14 @@ def parse(rows: Iterable[Row]) -> list[Correction]:
 
 
 def _correction(row: Row, cells: list[str]) -> Correction | None:
-    """Read one correction; None, with a finding, where a value in it is impossible."""
+    """Read one correction; None, with a finding, if it contains an impossible value."""
     if len(cells) != len(HEAD):
         raise row.malformed(f"{len(cells)} columns, expected {len(HEAD)}: {','.join(HEAD)}")
     level, subset, name, youtube_id, index, published, new_index, corrected, source = cells
     if level not in ("verified", "unverified") or subset not in SUBSETS:
         words = f"expected a level (verified or unverified) and a subset ({', '.join(SUBSETS)}) first"
         raise row.malformed(f"invalid correction: {words}")
-    # What comes out of ascii() moves no cursor; its own quotes are not wanted here.
+    # The output of ascii() cannot move the cursor; its own quotes are removed.
     place, shown = (row.line, Corrections(level)), ascii(source[:100])[1:-1]
     safe_name, safe_id = row.name(name), row.youtube_id(f"https://youtu.be/{youtube_id}")
     before, _, at = published.partition(" at ") if index or new_index else ("", "", published)
@@ -139,7 +139,7 @@ def _correction(row: Row, cells: list[str]) -> Correction | None:
 
 
 def _clip(row: Row, video: Video, index: str, text: str) -> Clip | None:
-    """Read a clip from its index and words such as ``00:05-01:35 389 776 0 776``."""
+    """Read a clip from its index and a text such as ``00:05-01:35 389 776 0 776``."""
     first, *others = text.split() or [""]
     if len(others) != len(("left", "width", "top", "height")):
         words = "expected interval, left, width, top, height, such as 00:05-01:35 389 776 0 776"
@@ -151,11 +151,11 @@ def _clip(row: Row, video: Video, index: str, text: str) -> Clip | None:
 
 
 def apply(published: Published, corrections: Iterable[Correction]) -> Corrected:
-    """Put the corrections in place of the rows that still say what these claim to correct.
+    """Replace the rows that are exactly those that the corrections name.
 
-    An index that the video's row lists belongs to its published interval for ever. A correction that
-    would give it to another interval is refused, together with all that replace the same clip. Where
-    two levels correct one row, the verified one holds. Videos and clips keep their order.
+    An index in the video's row always belongs to its published interval. A correction that would give it to
+    another interval is rejected, together with all others that replace the same clip. If two levels correct
+    one row, the verified one applies. Videos and clips keep their order.
     """
     known = {(video.stem, video.youtube_id) for video in steps(published.videos)}
     heights: list[HeightCorrection] = []
@@ -185,7 +185,7 @@ def apply(published: Published, corrections: Iterable[Correction]) -> Corrected:
 
 
 def _at_height(clip: Clip, height: HeightCorrection | None) -> Clip:
-    """Give a clip its video's corrected height; it is then only as sure as the less sure correction."""
+    """Give a clip its video's corrected height; its level is then that of the less certain correction."""
     if height is None:
         return clip
     level = Corrections.UNVERIFIED if clip.correction == Corrections.UNVERIFIED else height.level
@@ -195,7 +195,7 @@ def _at_height(clip: Clip, height: HeightCorrection | None) -> Clip:
 def _right_heights(
     published: Published, corrections: Sequence[HeightCorrection], findings: Findings
 ) -> dict[Video, HeightCorrection]:
-    """Find by published video the height correction that applies to it."""
+    """Return the height correction that applies to each published video."""
     waiting = set(steps(published.videos))
     applied: dict[Video, HeightCorrection] = {}
     for each in corrections:
@@ -215,7 +215,7 @@ def _right_heights(
 def _replacements(
     published: Published, corrections: Sequence[ClipCorrection], findings: Findings
 ) -> dict[Clip, list[Clip]]:
-    """Find by published clip the clips that take its place."""
+    """Return the replacements of each published clip."""
     wanted = {each.published.stem for each in corrections}
     waiting = {replace(clip, zoom=None): clip for clip in steps(published.clips) if clip.stem in wanted}
     videos = {each.published.video.stem for each in corrections}
@@ -248,7 +248,7 @@ def _replacements(
 
 
 def _reused(group: Iterable[ClipCorrection], taken: set[int]) -> ClipCorrection | None:
-    """Find the first correction that gives an index to a second interval."""
+    """Return the first correction that assigns an index to a second interval."""
     given: set[int] = set()
     for each in group:
         old, new = each.published, each.corrected
@@ -273,7 +273,7 @@ def _shown(clip: Clip) -> str:
 
 
 def look_over(published: Published, corrected: Corrected, asked: Corrections) -> Iterator[Finding]:
-    """Report what is odd in the videos and clips though every row of them can be read."""
+    """Report suspicious videos and clips among those whose rows are valid."""
     yield from _twins(published)
     yield from _odd_heights(published, corrected, asked)
     yield from _odd_boxes(published, corrected, asked)
@@ -292,7 +292,7 @@ def _twins(published: Published) -> Iterator[Finding]:
 
 
 def _odd_heights(published: Published, corrected: Corrected, asked: Corrections) -> Iterator[Finding]:
-    """Report heights of 0 in the table, and heights that no rendition has."""
+    """Report heights of 0 in the table, and heights that match no YouTube format."""
     for before, video in steps(zip(published.videos, corrected.videos, strict=True)):
         height, line = video.reference_height, published.lines["resolution"].get(video.stem, 0)
         if line and not before.reference_height and height:
@@ -309,7 +309,7 @@ def _odd_heights(published: Published, corrected: Corrected, asked: Corrections)
 
 
 def _odd_boxes(published: Published, corrected: Corrected, asked: Corrections) -> Iterator[Finding]:
-    """Report boxes that end below the frame; how wide it is, the tables do not say."""
+    """Report boxes that end below the frame; the tables do not contain its width."""
     for clip in steps(corrected.clips):
         height = clip.video.reference_height
         if height and clip.box.bottom > height:

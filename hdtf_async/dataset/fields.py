@@ -1,8 +1,8 @@
-"""One row of a table: what stands in its fields, and what is wrong with them.
+"""Parse and validate the fields of one table row.
 
-Two kinds of wrong are kept apart: a line that is no row of its table raises `TableError`; a value that is
-impossible or dangerous is left out, with a finding. Names and ids that come out of here are safe in paths
-and on command lines. Every check takes time in proportion to the length of the text, whatever the text.
+There are two kinds of errors: a line that is no row of its table raises `TableError`; a value that is
+impossible or dangerous is skipped, with a finding. Returned names and ids are safe in paths and on command
+lines. Every check takes time proportional to the length of the text, for any text.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ GREATEST_INDEX = 99_999
 GREATEST_ZOOM = 10
 DAY = 24 * 3600
 MOST_OF_A_KIND = 100
-"""Findings of one kind in one table that are told one by one; HDTF's own tables have 11 at most."""
+"""Findings of one kind in one table that are listed individually; HDTF's own tables have at most 11."""
 
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9_-])?")
 _PUBLISHED_LINK = re.compile(r"https://www\.youtube\.com/watch\?v=([A-Za-z0-9_-]{11})")
 _YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 _YOUTUBE_HOSTS = frozenset({"youtube.com", "www.youtube.com", "m.youtube.com", "music.youtube.com"})
 _NO_FIGURE = re.compile(r"-?(nan|inf|infinity)", re.IGNORECASE)
-# Digits are matched by one part of a pattern only: by two, a long number that is none would take its length
-# squared, two minutes for a line.
+# Only one part of a pattern matches digits: with two, rejecting a long number would take quadratic time, two
+# minutes for a line.
 _DECIMAL = re.compile(r"-?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _TIME = re.compile(r"(?:([0-9]+):)?([0-9]+):([0-9]+(?:\.[0-9]*)?)")
 
 
 class Findings:
-    """What is odd, in order; of one kind in one table the first are kept, and the others only counted.
+    """Findings in order; of each kind in one table only the first are kept, and the others counted.
 
-    So a table of a million bad lines costs no more memory, and no more of a person's patience, than one of
-    some hundred.
+    So a table with a million invalid lines needs no more memory, and no longer output, than one with a
+    hundred.
     """
 
     def __init__(self, findings: Iterable[Finding] = ()) -> None:
@@ -55,7 +55,7 @@ class Findings:
             self.append(finding)
 
     def append(self, finding: Finding) -> None:
-        """Take in one more."""
+        """Add a finding."""
         kind = (finding.file, finding.severity, finding.code)
         self._counts[kind] += 1
         if self._counts[kind] <= MOST_OF_A_KIND:
@@ -77,10 +77,10 @@ class Findings:
 
 @dataclass(slots=True)
 class Row:
-    """One line of a table and its place.
+    """One line of a table and its position.
 
-    The reading methods raise `TableError` for what is no row of the table, and return None, with a
-    finding, for a value that is impossible or dangerous.
+    The methods raise `TableError` for a line that is no row of the table, and return None, with a finding,
+    for a value that is impossible or dangerous.
     """
 
     file: str
@@ -89,21 +89,21 @@ class Row:
     findings: Findings
 
     def malformed(self, words: str) -> TableError:
-        """Make the error for a line that is no row of its table."""
+        """Return the error for a line that is no row of its table."""
         return TableError(self.file, self.line, words)
 
     def refuse(self, code: str, words: str) -> None:
-        """Report a value that is left out, with its row where the row is nothing without it."""
+        """Report a skipped value, with its row if that is useless without it."""
         self.findings.append(Finding(self.file, self.line, Severity.ERROR, code, words))
 
     def expect(self, count: int, form: str) -> None:
-        """Raise unless the row has ``count`` fields, as ``form`` has."""
+        """Raise `TableError` unless the row has ``count`` fields; ``form`` is an example."""
         if len(self.fields) != count:
             words = f"{len(self.fields)} fields in {quoted(' '.join(self.fields))}"
             raise self.malformed(f"{words}; expected {count}, such as {form}")
 
     def name(self, text: str) -> str | None:
-        """Read the name of a video, with or without ``.mp4``, safe to be part of a file name."""
+        """Read the name of a video, with or without ``.mp4``, that is safe as part of a file name."""
         name = text.removesuffix(".mp4")
         if len(name) <= LONGEST_NAME and _NAME.fullmatch(name) and ".." not in name:
             return name
@@ -122,8 +122,8 @@ class Row:
         return None if name is None or index is None else (name, index)
 
     def youtube_id(self, url: str) -> str | None:
-        """Read the id of the video that a YouTube link leads to."""
-        # Taking links apart is a sixth of the time that reading takes, and nearly all look like this.
+        """Read the id of the video from a YouTube URL."""
+        # Parsing URLs takes a sixth of the reading time, and nearly all match this pattern.
         if published := _PUBLISHED_LINK.fullmatch(url):
             return published[1]
         try:
@@ -145,11 +145,11 @@ class Row:
         return None
 
     def whole(self, text: str, what: str, greatest: int) -> int | None:
-        """Read a whole number from 0 to ``greatest``."""
+        """Read an integer from 0 to ``greatest``."""
         digits = text.isascii() and text.removeprefix("-").isdigit()
         if not digits and not _NO_FIGURE.fullmatch(text):
             raise self.malformed(f"{what} {quoted(text)} is not an integer; expected digits")
-        # No limit here has nine digits, and int() raises for some thousands of them.
+        # No limit here has nine digits, and int() raises for thousands of them.
         value = int(text) if digits and len(text) <= len("123456789") else -1
         if 0 <= value <= greatest:
             return value
@@ -157,11 +157,11 @@ class Row:
         return None
 
     def index(self, text: str) -> int | None:
-        """Read the index of an interval, which counts from 0."""
+        """Read the index of an interval, counted from 0."""
         return self.whole(text, "index", GREATEST_INDEX)
 
     def height(self, text: str) -> int | None:
-        """Read a reference height in lines; 0 where the table does not say."""
+        """Read a reference height in pixels; 0 means unknown."""
         return self.whole(text, "height", GREATEST_HEIGHT)
 
     def zoom(self, text: str) -> float | None:
@@ -200,7 +200,7 @@ class Row:
 
 
 def _seconds(time: re.Match[str]) -> float:
-    """Return seconds from the start of the video, infinity where the clock has no such time."""
+    """Return seconds from the start of the video, or infinity for an invalid time."""
     hours, minutes, seconds = map(float, time.groups("0"))
-    wrong = seconds >= 60 or (time[1] and minutes >= 60)  # noqa: PLR2004 (sixty is sixty)
+    wrong = seconds >= 60 or (time[1] and minutes >= 60)  # noqa: PLR2004 - 60 minutes and seconds
     return float("inf") if wrong else 3600 * hours + 60 * minutes + seconds

@@ -1,7 +1,7 @@
-"""What is left to do, and in which order. Pure: what is there already is told by the caller.
+"""What a run has to do, and in which order. Pure: the caller passes what already exists.
 
-The order (`in_order`) rests on an estimate made from the tables alone (where the last interval ends, times
-the reference height), for true sizes are not known before a video is asked for.
+The order (`in_order`) uses an estimate from the tables alone (end of the last interval times the reference
+height), because actual sizes are unknown until YouTube is queried.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ if TYPE_CHECKING:
     from hdtf_async.core.options import Options
 
 BITS_PER_LINE = 500
-"""Bits a second for each line of height, at the low end of what H.264 renditions of a talking head take
-(0.36 Mb/s at 720 lines): good for a lower bound of what a run will fetch, and for no more."""
+"""Bits per second and row of height, at the low end of H.264 formats of a talking head (0.36 Mb/s at 720p).
+Only suitable for a lower bound of the bytes to download."""
 
 
 _ONE_IN = 4
-"""Of so many videos one is among those that are taken from short to long."""
+"""One in this many videos is among those that are processed shortest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class VideoJob:
-    """All that is to be done for one YouTube video: it is fetched once, however many rows name it."""
+    """All work for one YouTube video: it is downloaded once, however many rows name it."""
 
     videos: tuple[Video, ...]
-    """The rows that name it, in table order. The raw is named after the first."""
+    """The rows that name it, in table order. The source video is named after the first."""
     clips: tuple[Clip, ...]
-    """The clips that are still to make."""
+    """The clips that are still to be created."""
     attempt: int = 1
-    """Which try this is, from 1."""
+    """Number of the attempt, from 1."""
 
     @property
     def youtube_id(self) -> str:
@@ -53,33 +53,33 @@ class VideoJob:
 
     @property
     def stem(self) -> str:
-        """Name of the raw without its ending."""
+        """File name of the source video without its extension."""
         return self.videos[0].stem
 
     @property
     def reference_height(self) -> int:
-        """Height in lines at which the boxes were measured; the largest where rows differ."""
+        """Height in pixels to which the boxes refer; the largest if rows differ."""
         return max(video.reference_height for video in self.videos)
 
     @property
     def last_second(self) -> float:
-        """Where the last clip ends, in seconds of the video."""
+        """End of the last clip, in seconds of the video."""
         return max(clip.interval.end for clip in self.clips)
 
     @property
     def estimate(self) -> float:
-        """How large a job this is, in lines times seconds: only good for comparing."""
+        """Size of the job, in rows times seconds; only useful for comparisons."""
         return self.last_second * (self.reference_height or 1080)
 
     @property
     def least_bytes(self) -> int:
-        """A lower bound of what fetching it takes."""
+        """Lower bound of the bytes to download."""
         return int(self.last_second * (self.reference_height or 360) * BITS_PER_LINE / 8)
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A clip in the directory whose form, or table row, is not the one that is asked for."""
+    """An existing clip whose settings, or table row, differ from the requested ones."""
 
     stem: str
     old: Mapping[str, object]
@@ -87,12 +87,12 @@ class Difference:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Names of what differs."""
+        """Names of the values that differ."""
         return tuple(key for key in self.new if self.old.get(key) != self.new[key])
 
     @property
     def words(self) -> str:
-        """What differs, such as ``size unchanged -> 512``."""
+        """Description of the differences, such as ``size unchanged -> 512``."""
         told = (
             f"{key.replace('_', ' ')} {_said(self.old.get(key, 'not recorded'))} -> {_said(self.new[key])}"
             for key in self.keys
@@ -102,37 +102,37 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run is going to do."""
+    """What a run will do."""
 
     work: tuple[VideoJob, ...]
-    """In the order in which it starts."""
+    """In the order in which videos start."""
     there: tuple[Clip, ...]
-    """Clips that are there, in the form that is asked for."""
+    """Clips that already exist with the requested settings."""
     given_up: tuple[tuple[Clip, Reason], ...]
-    """Clips that an earlier run found to be gone for good, not asked for again."""
+    """Clips that an earlier run found permanently unavailable, which are not requested again."""
     impossible: tuple[tuple[Clip, Failure], ...]
-    """Clips that cannot be had whatever the network says."""
+    """Clips that cannot be created, whatever YouTube offers."""
     different: tuple[Difference, ...]
-    """Clips of the chosen part that are there in another form, and can be made again."""
+    """Selected clips that exist with other settings, and can be re-encoded."""
     outside: tuple[Difference, ...]
-    """Clips of another part that are there in another form: nothing in this run would mend them."""
+    """Clips outside the selection that exist with other settings: this run would not change them."""
     stale: Mapping[str, object]
-    """Stem of each clip of the chosen part that is there in another form, to the fingerprint of that form."""
+    """Stem of each selected clip that exists with other settings, to its fingerprint."""
 
     @property
     def clips(self) -> tuple[Clip, ...]:
-        """The clips that are still to make."""
+        """The clips that are still to be created."""
         return tuple(clip for work in steps(self.work) for clip in work.clips)
 
 
 def row(clip: Clip, form: Form) -> dict[str, Any]:
-    """Return what the tables say of a clip, as far as it changes a clip of this form."""
+    """Return the data of the tables that affect a clip with these settings."""
     box = clip.box
     zoom = {"zoom": clip.zoom} if form.crop is Crop.FACE else {}
     return zoom | {
         "youtube_id": clip.video.youtube_id,
         "reference_height": clip.video.reference_height,
-        # 30 and 30.0 are one time, but two texts.
+        # 30 and 30.0 are the same time, but different texts.
         "start": float(clip.interval.start),
         "end": float(clip.interval.end),
         "box": [box.left, box.top, box.width, box.height],
@@ -142,13 +142,13 @@ def row(clip: Clip, form: Form) -> dict[str, Any]:
 def fingerprint(clip: Clip, form: Form) -> str:
     """Return a short hash of the table row and of the options that change the clip.
 
-    Versions of tools are not part of it: a newer ffmpeg is no reason to make all clips again.
+    Versions of tools are not part of it: a newer ffmpeg is no reason to re-create all clips.
     """
     return _fingerprint(row(clip, form), form.to_json())
 
 
 def require_known(tables: Tables, options: Options) -> None:
-    """Raise `UnknownVideoError` for a video that the options name and the tables do not have."""
+    """Raise `UnknownVideoError` for a video in the options that is not in the tables."""
     if options.videos:
         names = {
             name for video in steps(tables.videos) for name in (video.name, video.stem, video.youtube_id)
@@ -161,7 +161,7 @@ def require_known(tables: Tables, options: Options) -> None:
 
 
 def refused(tables: Tables, options: Options) -> tuple[Finding, ...]:
-    """Return one finding for each row that was left out, of the subsets that the options ask for."""
+    """Return one finding for each skipped row, of the selected subsets."""
     wanted = {"", *wanted_subsets(options)}
     rows: dict[tuple[str, int], Finding] = {}
     for found in tables.findings:
@@ -173,18 +173,18 @@ def refused(tables: Tables, options: Options) -> tuple[Finding, ...]:
 
 
 def wanted_subsets(options: Options) -> tuple[str, ...]:
-    """Return the subsets that the options ask for."""
+    """Return the selected subsets."""
     return options.subsets or SUBSETS
 
 
 def subset_of(file: str) -> str:
-    """Return the subset that a table is of; an empty text for the table of corrections."""
+    """Return the subset to which a table belongs; an empty string for the file of corrections."""
     subset = file.partition("_")[0]
     return subset if subset in SUBSETS else ""
 
 
 def chosen(videos: Iterable[Video], options: Options) -> list[Video]:
-    """Return the videos of the part that the options ask for, in table order."""
+    """Return the selected videos, in table order."""
     wanted = set(options.videos)
     found = [
         video
@@ -196,8 +196,8 @@ def chosen(videos: Iterable[Video], options: Options) -> list[Video]:
 
 
 def select(tables: Tables, options: Options) -> tuple[Clip, ...]:
-    """Return the clips of the part that the options ask for, in table order, divided as they say."""
-    # Of videos that have clips: --limit 5 shall not come to none.
+    """Return the selected clips, in table order, split into segments if requested."""
+    # Only videos with clips count, so that --limit 5 does not select none.
     videos = set(chosen(dict.fromkeys(clip.video for clip in steps(tables.clips)), options))
     if options.shard is not None:
         videos = {video for video in steps(videos) if options.shard.owns(video.youtube_id)}
@@ -206,7 +206,7 @@ def select(tables: Tables, options: Options) -> tuple[Clip, ...]:
 
 
 def others(tables: Tables, options: Options) -> set[str]:
-    """Return the stems of the clips that are of no part which the options ask for."""
+    """Return the stems of the clips outside the selection."""
     whole = replace(options, subsets=(), videos=(), limit=None)
     if options == whole:
         return set()
@@ -221,10 +221,10 @@ def make(
     there: Mapping[str, Mapping[str, Any]],
     failed: Mapping[str, Mapping[str, Any]],
 ) -> Plan:
-    """Decide what is to be done.
+    """Decide what a run has to do.
 
-    `there` has the journal's record of each clip (by its stem) that is in the directory, `failed` the
-    record of each clip that an earlier run could not have.
+    `there` has the journal's record of each existing clip by its stem, `failed` the record of each clip that
+    failed in an earlier run.
     """
     form = options.form
     stated = form.to_json()
@@ -270,11 +270,11 @@ def _fingerprint(asked: Mapping[str, Any], stated: Mapping[str, Any]) -> str:
 
 
 def _said(value: object) -> str:
-    """Say a value of a form as its option would be told."""
+    """Format a setting as its option would be written."""
     if value is None:
         return "unchanged"
     text = " ".join(map(str, value)) if isinstance(value, list) else str(value).removesuffix(".0")
-    # The journal of a directory that somebody else made may say anything.
+    # The journal may be from another user, and contain anything.
     return shown(text)
 
 
@@ -304,7 +304,7 @@ def _impossible(clip: Clip, form: Form) -> Failure | None:
 
 
 def _given_up(record: Mapping[str, Any] | None, clip: Clip, options: Options) -> Reason | None:
-    """Return the reason for which a clip is not tried again, if there is one."""
+    """Return the reason why a clip is not tried again, if there is one."""
     if record is None or options.retry_failed or record.get("youtube_id") != clip.video.youtube_id:
         return None
     reason = Reason(record["reason"])
@@ -312,11 +312,11 @@ def _given_up(record: Mapping[str, Any] | None, clip: Clip, options: Options) ->
 
 
 def in_order(works: Iterable[VideoJob]) -> list[VideoJob]:
-    """Return works in the order in which they are taken.
+    """Return jobs in the order in which they are processed.
 
-    A fourth of them, evenly spread over all lengths, from short to long, so that there is something to cut
-    from the start; then the others longest first, so that what takes longest is not what begins last.
-    ``benchmarks/scale.py`` holds this order against others.
+    A fourth of them, evenly spread over all durations, come first, shortest first, so that encodes start
+    early; then the others, longest first, so that the longest do not come last. ``benchmarks/scale.py``
+    compares this order with others.
     """
     by_length = list(ordered(works, key=lambda work: work.estimate))
     others = [work for place, work in enumerate(steps(by_length)) if place % _ONE_IN]
@@ -324,7 +324,7 @@ def in_order(works: Iterable[VideoJob]) -> list[VideoJob]:
 
 
 def works(tables: Tables, clips: Iterable[Clip]) -> list[VideoJob]:
-    """Return what is to be done for some clips of the tables, one work for each YouTube video."""
+    """Return the jobs for the given clips of the tables, one per YouTube video."""
     rows: dict[str, list[Video]] = {}
     for video in steps(dict.fromkeys(clip.video for clip in steps(tables.clips))):
         rows.setdefault(video.youtube_id, []).append(video)

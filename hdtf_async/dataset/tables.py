@@ -1,4 +1,4 @@
-"""The five text files of each subset: reading, checking, findings with file and line.
+"""Read and check the five text files of each subset; findings have file and line.
 
     RD_video_url.txt       Radio1 https://www.youtube.com/watch?v=CPCoMyuBRM0
     RD_resolution.txt      Radio1.mp4 720
@@ -6,10 +6,10 @@
     RD_crop_wh.txt         Radio11_1.mp4 557 478 0 478
     RD_crop_ratio.txt      Radio11_1.mp4 1.2
 
-The copies people have differ in byte order marks, line ends, tabs and blanks; all of these are read.
-Three kinds of wrong are kept apart: a line that is no row of its table raises `TableError`; a row that
-says something impossible or dangerous is left out, with a finding; a row that is merely odd stays, with
-a finding. Names and ids that come out of here are safe in paths.
+Existing copies differ in byte order marks, line ends, tabs and spaces; all of these are supported. There are
+three kinds of problems: a line that is no row of its table raises `TableError`; a row with impossible or
+dangerous values is skipped, with a finding; a row that is only suspicious is kept, with a finding. Returned
+names and ids are safe in paths.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 __all__ = ["Corrections", "Row", "TableError", "read", "shipped"]
 
 LONGEST_LINE = 64 * 1024
-"""Characters in a line beyond which it is taken for damage; a row of ten intervals has 150."""
+"""Maximum number of characters in a line; longer ones are damaged. A row of ten intervals has 150."""
 LARGEST_TABLE = 32 * 1024 * 1024
-"""Characters in a table beyond which it is taken for damage; 100,000 videos have some six millions."""
+"""Maximum number of characters in a table; longer ones are damaged. 100,000 videos have about six million."""
 
 _WITHOUT = {
     "video_url": "no videos",
@@ -46,16 +46,16 @@ _WITHOUT = {
     "crop_wh": "no clips",
     "crop_ratio": "no zoom factors",
 }
-"""The tables of a subset, each with what follows for the subset where it is missing."""
+"""The tables of a subset, each with the consequence for the subset if it is missing."""
 
 _K = TypeVar("_K", str, tuple[str, int])
 _V = TypeVar("_V")
 
 
 def shipped() -> Path:
-    """Return the directory of the tables that come with the program.
+    """Return the directory of the bundled tables.
 
-    It lies inside the package where that was installed from a wheel, and beside it in a checkout.
+    It is inside the package if installed from a wheel, and next to it in a checkout.
     """
     package = Path(__file__).parents[1]
     inside = package / "HDTF_dataset"
@@ -63,12 +63,12 @@ def shipped() -> Path:
 
 
 def read(source: Path | None = None, *, corrections: Corrections = Corrections.VERIFIED) -> Tables:
-    """Read the tables in ``source`` (by default the shipped ones) and check every row.
+    """Read the tables in ``source`` (default: the bundled ones) and check every row.
 
-    Videos and clips come in the order RD, WDA, WRA, then as in ``xx_video_url.txt``, clips of one video
-    by index. Corrections come from ``corrections.csv`` in ``source``, else from the shipped one. Raises
-    `TableError` where there is no table, or a line that is no row of its table. Reading blocks for some
-    milliseconds; a caller with an event loop reads in a thread.
+    Videos and clips are in the order RD, WDA, WRA, then as in ``xx_video_url.txt``, clips of one video by
+    index. Corrections come from ``corrections.csv`` in ``source``, otherwise from the bundled one. Raises
+    `TableError` if there is no table, or for a line that is no row of its table. Reading blocks for some
+    milliseconds; a caller with an event loop should read in a thread.
     """
     directory = shipped() if source is None else source
     shown = repr(str(directory))
@@ -86,7 +86,7 @@ def read(source: Path | None = None, *, corrections: Corrections = Corrections.V
 
 
 def _read_subset(directory: Path, subset: str, published: Published) -> bool:
-    """Add what one subset's tables say to ``published``; say whether there was any table."""
+    """Add one subset's tables to ``published``; return whether there was any table."""
     findings = published.findings
     files = [f"{subset}_{kind}.txt" for kind in _WITHOUT]
     urls = _table(directory, files[0], findings, _video_url)
@@ -109,12 +109,12 @@ def _read_subset(directory: Path, subset: str, published: Published) -> bool:
 
 
 _Table = dict[_K, tuple[int, _V | None]]
-"""The rows of a table by what they name: the line, and the value unless it was refused."""
+"""The rows of a table by their key: the line number, and the value unless it was skipped."""
 
 
 @dataclass(slots=True)
 class _Subset:
-    """The tables of one subset on their way to becoming videos and clips; None where one is missing."""
+    """The tables of one subset, before they are joined to videos and clips; None if one is missing."""
 
     subset: str
     files: list[str]
@@ -125,13 +125,13 @@ class _Subset:
     zooms: _Table[tuple[str, int], float] | None
     published: Published
     by_lower_case: dict[str, str] = field(default_factory=dict)
-    """The name of each video by what is left of it where case does not count."""
+    """The name of each video by its name in lower case."""
 
     def find(self, table: int, line: int, severity: Severity, code: str, words: str) -> None:
         self.published.findings.append(Finding(self.files[table], line, severity, code, words))
 
     def join(self) -> None:
-        """Match the tables by name and index, and report what has no match."""
+        """Join the tables by name and index, and report rows without a match."""
         for table, named in ((1, self.heights), (2, self.intervals)):
             for name, (line, _) in steps((named or {}).items()):
                 self.known(table, line, name)
@@ -153,14 +153,14 @@ class _Subset:
         return name in self.urls
 
     def add_video(self, name: str, line: int, youtube_id: str) -> None:
-        # Taken out, not looked up: a long table shall not be there twice.
+        # Removed instead of looked up, so that a long table is not in memory twice.
         height_line, height = (self.heights or {}).pop(name, (0, None))
         if self.heights is not None and not height_line:
             words = f"{name} has no row in {self.files[1]}: the scale of its crop boxes is unknown."
             self.find(0, line, Severity.WARNING, "no_height", words)
         video = Video(self.subset, name, youtube_id, height or 0)
-        # Left out wherever this runs: where a file system takes the names for one, two downloads would
-        # share a directory, and one video's clips would replace the other's.
+        # Skipped on every system: if a file system ignores case, two downloads would share a directory, and
+        # clips of one video would replace those of the other.
         first = self.by_lower_case.setdefault(name.lower(), name)
         if first != name:
             words = f"{name} differs from {first} only in case, which some file systems ignore"
@@ -194,7 +194,7 @@ class _Subset:
 def _read_corrections(
     directory: Path, asked: Corrections, findings: Findings
 ) -> list[_corrections.Correction]:
-    """Read the corrections of the levels asked for; none at all where there is no such file."""
+    """Read the corrections of the requested levels; none if there is no such file."""
     if asked is Corrections.NONE:
         return []
     homes = [each for each in (directory, shipped()) if _mode(each / _corrections.FILE, _corrections.FILE)]
@@ -209,7 +209,7 @@ def _read_corrections(
 
 
 def _mode(path: Path, shown: str) -> int | None:
-    """Return what kind of thing is at ``path``, None where there is nothing."""
+    """Return the file mode of ``path``, or None if it does not exist."""
     try:
         return path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -219,13 +219,13 @@ def _mode(path: Path, shown: str) -> int | None:
 
 
 def _lines(directory: Path, file: str) -> Iterator[tuple[int, str]]:
-    """Yield the lines of a text file with their numbers, never holding more than the longest lawful line."""
+    """Yield the lines of a text file with their numbers, without holding more than the longest valid line."""
     path = directory / file
     if not stat.S_ISREG(_mode(path, file) or 0):
         raise TableError(file, 0, "not a regular file; replace it by the table")
     line = length = 0
     try:
-        # Undecodable bytes come through as lone surrogates, so that they can be laid to their line.
+        # Undecodable bytes become lone surrogates, so that they can be reported with their line.
         with path.open(encoding="utf-8", errors="surrogateescape") as stream:
             while text := stream.readline(LONGEST_LINE + 1):
                 line += 1
@@ -253,12 +253,12 @@ def _table(
     findings: Findings,
     read_row: Callable[[Row], tuple[_K | None, _V | None]],
 ) -> _Table[_K, _V] | None:
-    """Read one table, None where it is missing; of rows that name the same thing the first one stays."""
+    """Read one table, None if it is missing; of rows with the same key the first is used."""
     if _mode(directory / file, file) is None:
         return None
     rows: _Table[_K, _V] = {}
     for line, text in _lines(directory, file):
-        # Blanks and tabs only: other white space inside a name is a matter for the name's check.
+        # Spaces and tabs only: other white space inside a name is checked with the name.
         fields = [each for each in text.rstrip("\n").replace("\t", " ").split(" ") if each]
         if not fields:
             continue
@@ -273,7 +273,7 @@ def _table(
 
 
 def _shared(key: _K) -> _K:
-    """Return the same key; its name is in memory once, though all tables have it."""
+    """Return the same key with an interned name, because all tables contain it."""
     return intern(key) if isinstance(key, str) else (intern(key[0]), key[1])
 
 

@@ -1,12 +1,12 @@
 """The demo: generated footage, a mock YouTube server that serves it, and the HDTF tables that list it.
 
-await draw(footage, FILMS, ffmpeg)
-write_tables(tables)
-async with stand_in(footage) as site:
-    ...  # run the main job with site.yt_dlp_args and site.environment
+    await draw(footage, FILMS, ffmpeg)
+    write_tables(tables)
+    async with stand_in(footage) as site:
+        ...  # run the main command with site.yt_dlp_args and site.environment
 
 `stand_in` answers yt-dlp's player requests, and yt-dlp skips the pages. `full_mock` is a proxy that answers
-as YouTube, and is used in the same way, with ``mock.proxy`` besides.
+as YouTube; it is used in the same way, and also requires ``mock.proxy``.
 """
 
 from hdtf_async.demo.answers import (

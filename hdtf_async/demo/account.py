@@ -1,4 +1,4 @@
-"""The full mock's account: the cookies of somebody who is signed in, and how requests prove it."""
+"""The full mock's account: the cookies of a signed-in user, and the proof of requests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import Enum
 from http.cookies import CookieError, SimpleCookie
 
 USER_SESSION = "117000000000000000042"
-"""The account's id in the pages' configuration, which goes into each request's proof."""
+"""The account's id in the pages' configuration, which is part of each request's proof."""
 _COOKIES = {
     "SID": "g.a000-mock-sid",
     "HSID": "mock-hsid",
@@ -24,7 +24,7 @@ _COOKIES = {
 COOKIES = "# Netscape HTTP Cookie File\n" + "".join(
     f".youtube.com\tTRUE\t/\tTRUE\t4102444800\t{name}\t{value}\n" for name, value in _COOKIES.items()
 )
-"""A file of cookies, as a browser's export has it, of somebody who is signed in."""
+"""A cookies file of a signed-in user, as exported by a browser."""
 
 
 class Visitor(Enum):
@@ -33,20 +33,20 @@ class Visitor(Enum):
     GUEST = "guest"
     ACCOUNT = "account"
     FORGED = "forged"
-    """Somebody with the account's cookies, but without a valid proof."""
+    """A client with the account's cookies, but without a valid proof."""
 
 
 def of_page(cookies: str) -> Visitor:
-    """Say who asks for a page, for which cookies alone count."""
+    """Return who requests a page, which only requires cookies."""
     sent = _read(cookies)
     named = all(sent.get(name) == _COOKIES[name] for name in ("SAPISID", "LOGIN_INFO"))
     return Visitor.ACCOUNT if named else Visitor.GUEST
 
 
 def of_request(cookies: str, authorization: str, origin: str) -> Visitor:
-    """Say who makes a request of the API, for which each scheme of ``Authorization`` has to be right.
+    """Return who makes an API request, for which each scheme of ``Authorization`` must be valid.
 
-    A value is ``SCHEME time_sha1_u``: the digest of user, time, cookie and origin, with blanks between.
+    A value is ``SCHEME time_sha1_u``: the digest of user, time, cookie and origin, separated by spaces.
     """
     if of_page(cookies) is Visitor.GUEST:
         return Visitor.GUEST

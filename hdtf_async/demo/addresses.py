@@ -1,8 +1,8 @@
-"""Addresses of media and playlists in YouTube's form: issued with a signature, checked when they come back.
+"""URLs of media and playlists in YouTube's format: issued with a signature, verified in requests.
 
-Each player answer is one `Issue`. Its addresses carry what YouTube's carry: ``expire``, ``ei`` (the issue),
-``ip`` (the source address that asked), ``id``, ``itag``, ``c`` (the client), where the client's are so a
-challenge ``n``, and a signature over the parameters that ``sparams`` lists. Nothing here does I/O.
+Each player response is one `Issue`. Its URLs have YouTube's parameters: ``expire``, ``ei`` (the issue),
+``ip`` (the client's IP address), ``id``, ``itag``, ``c`` (the client), for some clients a challenge ``n``,
+and a signature over the parameters that ``sparams`` lists. Nothing here does I/O.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ if TYPE_CHECKING:
     from hdtf_async.demo.clients import Client
 
 MEDIA_HOST, OTHER_MEDIA_HOST = "rr1---sn-mock0001.googlevideo.com", "rr4---sn-mock0002.googlevideo.com"
-"""The media host in addresses, and the one to which it redirects by order."""
+"""The media host in URLs, and the one to which it redirects if configured."""
 MANIFEST_HOST = "manifest.googlevideo.com"
 VARIANT_PATH, PLAYLIST_PATH = "/api/manifest/hls_variant", "/api/manifest/hls_playlist"
-"""Where HLS playlists are on `MANIFEST_HOST`: that of all formats, and that of one."""
+"""Paths of HLS playlists on `MANIFEST_HOST`: of all formats, and of one."""
 ELSEWHERE = "198.51.100.7"
-"""The source address in addresses that are good for somebody else only (RFC 5737)."""
+"""The IP address in URLs that are only valid for another client (RFC 5737)."""
 
 _UNSIGNED = ("n", "sparams", "sig", "s", "sp")
 _N_LENGTH = 17
 
 
 class Wrong(StrEnum):
-    """What is wrong with an address, by the parameter that says so."""
+    """What is wrong with a URL, by parameter."""
 
     ISSUE = "ei"
     EXPIRED = "expire"
@@ -51,33 +51,33 @@ class Wrong(StrEnum):
 
 @dataclass(slots=True)
 class Issue:
-    """What the addresses of one player answer have in common."""
+    """Common values of the URLs of one player response."""
 
     youtube_id: str
     client: Client
     source: str
-    """The source address for which they are good."""
+    """The IP address for which they are valid."""
     has_challenge: bool = False
-    """Whether ``n`` in them is a JavaScript challenge."""
+    """Whether their ``n`` is a JavaScript challenge."""
     advert: int = 0
-    """Seconds during which there are no media yet."""
+    """Seconds before media become available."""
     time: float = field(default_factory=time.time)
     ei: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     challenge: str = field(
         default_factory=lambda: "".join(secrets.choice(script.ALPHABET) for _ in range(_N_LENGTH))
     )
-    """``n`` as it is handed out."""
+    """``n`` as issued."""
     sent: dict[str, int] = field(default_factory=dict)
-    """Bytes that were sent so far, by itag."""
+    """Bytes sent so far, by itag."""
 
     @property
     def is_early(self) -> bool:
-        """Whether the advertisement before the video is not over yet."""
+        """Whether the advertisement before the video has not ended yet."""
         return time.time() < self.time + self.advert
 
 
 class Addresses:
-    """Issues addresses and checks them. Any thread may ask."""
+    """Issues URLs and verifies them. Thread-safe."""
 
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
@@ -85,14 +85,14 @@ class Addresses:
         self._lock = threading.Lock()
 
     def register(self, issue: Issue) -> None:
-        """Take note of a player answer."""
+        """Register a player response."""
         with self._lock:
             self._issues[issue.ei] = issue
 
     def https(
         self, issue: Issue, way: Https, rendition: Mapping[str, Any], xtags: str | None
     ) -> dict[str, str]:
-        """Return the fields with which YouTube's entry for a format says where it is."""
+        """Return the fields of YouTube's entry for a format that contain its URL."""
         if way is Https.SABR:
             return {}
         fields = {
@@ -118,24 +118,24 @@ class Addresses:
         return {"signatureCipher": urlencode(cipher)}
 
     def variant(self, issue: Issue) -> str:
-        """Return the address of the HLS playlist that lists all formats."""
+        """Return the URL of the HLS playlist that lists all formats."""
         fields = self._signed(self._common(issue))
         if issue.has_challenge:
             fields["n"] = issue.challenge
         return f"https://{MANIFEST_HOST}{VARIANT_PATH}{in_path(fields)}/file/index.m3u8"
 
     def playlist(self, issue: Issue, itag: int) -> str:
-        """Return the address of the HLS playlist of one format."""
+        """Return the URL of the HLS playlist of one format."""
         fields = self._solved(issue, {"itag": itag})
         return f"https://{MANIFEST_HOST}{PLAYLIST_PATH}{in_path(fields)}/playlist/index.m3u8"
 
     def segment(self, issue: Issue, itag: int, number: int) -> str:
-        """Return the address of one HLS segment."""
+        """Return the URL of one HLS segment."""
         fields = self._solved(issue, {"itag": itag, "sq": number})
         return f"https://{MEDIA_HOST}{MEDIA_PATH}{in_path(fields)}/file/seg.ts"
 
     def check(self, fields: Mapping[str, str], source: str) -> tuple[Issue | None, Wrong | None]:
-        """Return the issue to which an address belongs, and what is wrong with it for a request of now."""
+        """Return the issue to which a URL belongs, and what is wrong with it at this time."""
         with self._lock:
             issue = self._issues.get(fields.get("ei", ""))
         if issue is None:
@@ -150,7 +150,7 @@ class Addresses:
         return issue, next((wrong for wrong, holds in wrongs.items() if holds), None)
 
     def take(self, issue: Issue, itag: str, wanted: int, most: int | None) -> int:
-        """Return how many bytes an address still gives of those wanted, and count them as given."""
+        """Return how many of the wanted bytes a URL still provides, and count them as sent."""
         if most is None:
             return wanted
         with self._lock:
@@ -186,12 +186,12 @@ class Addresses:
 
 
 def in_path(fields: Mapping[str, Any]) -> str:
-    """Write parameters as parts of a path, as the addresses of playlists and segments have them."""
+    """Format parameters as parts of a path, as in URLs of playlists and segments."""
     return "".join(f"/{name}/{quote(str(value), safe='')}" for name, value in fields.items())
 
 
 def read(path: str, query: str) -> dict[str, str]:
-    """Read the parameters of an address, whether they are in its query or in its path."""
+    """Parse the parameters of a URL, in its query or in its path."""
     if query:
         return dict(parse_qsl(query))
     for prefix in (VARIANT_PATH, PLAYLIST_PATH, MEDIA_PATH):

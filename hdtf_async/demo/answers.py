@@ -1,8 +1,8 @@
-"""What the stand-in answers: the one place where an order to it is written down.
+"""The configurable behaviour of the mock server.
 
-An `Answer` is about one video, `Conditions` are about the whole site. As they stand here, without any
-argument, both are YouTube on a good day. Everything is a frozen value that goes through JSON to the
-stand-in's process; `faults` keeps count there of how far the orders have been carried out.
+An `Answer` applies to one video, `Conditions` to the whole site. Their defaults are YouTube without failures.
+Everything is a frozen dataclass that is sent as JSON to the mock server's process; `faults` counts there
+which faults have occurred.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from http import HTTPStatus
 from typing import Any
 
 Told = Mapping[str, object]
-"""A piece of YouTube's own JSON."""
+"""A part of YouTube's own JSON."""
 
 
 class Https(StrEnum):
-    """How a client's formats are offered over https; only the full mock tells clients apart."""
+    """How a client's formats are offered over https; only the full mock distinguishes clients."""
 
     NONE = "none"
-    """Not at all."""
+    """Not offered."""
     SABR = "sabr"
-    """Listed without an address, as where YouTube expects its own streaming protocol."""
+    """Listed without a URL, as if YouTube required its own streaming protocol."""
     PLAIN = "plain"
-    """With an address that is good as it is."""
+    """With a URL that is valid unchanged."""
     N = "n"
-    """With an address whose parameter ``n`` is a JavaScript challenge."""
+    """With a URL whose parameter ``n`` is a JavaScript challenge."""
     CIPHER = "cipher"
     """With ``signatureCipher``: both the signature and ``n`` are JavaScript challenges."""
 
 
 class Script(StrEnum):
-    """The player script that the watch page names; only the full mock has one."""
+    """The player script of the watch page; only the full mock has one."""
 
     SOLVABLE = "solvable"
     UNSOLVABLE = "unsolvable"
@@ -42,160 +42,159 @@ class Script(StrEnum):
 
 
 class Then(StrEnum):
-    """What comes in place of the rest of a body."""
+    """What replaces the rest of a body."""
 
     CLOSE = "close"
-    """Nothing: the connection is closed, though more was promised."""
+    """The connection is closed before the end."""
     RESET = "reset"
-    """Nothing: the connection is reset."""
+    """The connection is reset."""
     STALL = "stall"
-    """Nothing, and the connection stays open until the client gives up."""
+    """The connection stays open without data until the client gives up."""
     TRICKLE = "trickle"
-    """The true bytes, ten of them a second."""
+    """The correct bytes, ten per second."""
     NOISE = "noise"
-    """As many other bytes: the length is right, the content is not."""
+    """As many random bytes: the length is right, the content is not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What goes wrong with a request; with nothing but a number of requests: nothing."""
+    """What goes wrong with a request; without arguments: nothing."""
 
     requests: int | None = None
-    """So many requests have this fault, then the next fault's turn comes, or nothing goes wrong any
-    more. None is all further ones."""
+    """Number of requests with this fault, before the next fault applies, or nothing goes wrong any more. None
+    is all further ones."""
     latency: float = 0.0
-    """Seconds before the first byte of the answer."""
+    """Seconds before the first byte of the response."""
     status: HTTPStatus | None = None
-    """A web page with this status is sent in place of what was asked for. With 200 it looks like the
-    thing itself, as the page of a captive portal does. With 302 the full mock redirects a request for media
-    to a second media host, which answers it."""
+    """A web page with this status is sent instead of the requested object. With 200 it looks like that, as
+    the page of a captive portal does. With 302 the full mock redirects a media request to a second media
+    host, which answers it."""
     after: int | None = None
-    """Bytes of the answer's body that are sent well before `then` happens; None is all."""
+    """Bytes of the response body that are sent correctly before `then` happens; None is all."""
     then: Then = Then.CLOSE
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One rendition that the player's answer offers: one of the film's, told as it is or otherwise."""
+    """A format in the player response: one of the film's, possibly with modified fields."""
 
     itag: int
-    """Number of the film's rendition whose bytes are served."""
+    """Itag of the film's format whose bytes are served."""
     told: Told = field(default_factory=dict)
-    """Fields of YouTube's entry for a rendition that are told otherwise than they are, such as
-    ``{"itag": 298, "fps": 60}``; a field that is None is left out."""
+    """Modified fields of YouTube's entry for a format, such as ``{"itag": 298, "fps": 60}``; a field that is
+    None is omitted."""
     xtags: str | None = None
-    """Marks in the media's address: YouTube's for an AI-upscaled rendition is ``sr=1``."""
+    """Tags in the media URL: YouTube's tag of an AI-upscaled format is ``sr=1``."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClientAnswer:
-    """How the full mock behaves for one video towards one of yt-dlp's clients."""
+    """The full mock's behaviour for one video towards one of yt-dlp's clients."""
 
     playability: Told | None = None
-    """Given in place of the film's formats, as `Answer.playability`."""
+    """Replaces the film's formats, as `Answer.playability`."""
     https: Https | None = None
-    """How the formats are offered over https; None is as `clients` has it for this client."""
+    """How the formats are offered over https; None is the client's default in `clients`."""
     hls: bool | None = None
-    """Whether the formats are offered over HLS; None is as `clients` has it for this client."""
+    """Whether the formats are offered over HLS; None is the client's default in `clients`."""
     player: tuple[Fault, ...] = ()
-    """What goes wrong with this client's player requests, one fault after the other."""
+    """Faults of this client's player requests, in order."""
     media: tuple[Fault, ...] = ()
-    """What goes wrong with requests for media over https whose address this client was given."""
+    """Faults of media requests over https whose URL was issued to this client, in order."""
     segments: tuple[Fault, ...] = ()
-    """What goes wrong with requests for HLS segments whose address this client was given."""
+    """Faults of requests for HLS segments whose URL was issued to this client, in order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How the stand-in behaves for one video; as it stands here, like YouTube on a good day."""
+    """The mock server's behaviour for one video; the default is YouTube without failures."""
 
     playability: Told | None = None
-    """Given in place of the film's formats: YouTube's ``playabilityStatus``, for example
-    ``{"status": "ERROR", "reason": "Video unavailable"}``."""
+    """Replaces the film's formats: YouTube's ``playabilityStatus``, for example ``{"status": "ERROR",
+    "reason": "Video unavailable"}``."""
     playability_requests: int | None = None
-    """So many player requests get that, then the film is shown; None is all."""
+    """Number of player requests that get that, before the film is offered; None is all."""
     offers: tuple[Offer, ...] | None = None
-    """The renditions that are offered; None is those of the film."""
+    """The offered formats; None is those of the film."""
     details: Told = field(default_factory=dict)
-    """Fields of YouTube's ``videoDetails`` that are told otherwise, such as ``{"isLive": True}``."""
+    """Modified fields of YouTube's ``videoDetails``, such as ``{"isLive": True}``."""
     advert: int = 0
-    """Seconds of an advertisement before which YouTube expects nobody to fetch the media."""
+    """Duration in seconds of an advertisement; YouTube rejects media requests before its end."""
     player: tuple[Fault, ...] = ()
-    """What goes wrong with the video's player requests, one fault after the other. yt-dlp makes one
-    request for each of the clients that it poses as: two, as a rule."""
+    """Faults of the video's player requests, in order. yt-dlp makes one request per client: usually two."""
     media: tuple[Fault, ...] = ()
-    """What goes wrong with the requests for the video's media, one fault after the other."""
+    """Faults of the video's media requests, in order."""
     bandwidth: int | None = None
-    """Bytes of media a second that each connection gets at most; None is as fast as it goes."""
+    """Maximum bytes of media per second and connection; None is unlimited."""
     bytes_per_address: int | None = None
-    """Bytes that each media address gives; then the connection is closed, and the address answers 403. None
-    is all. This and what follows is for the full mock only."""
+    """Bytes that each media URL provides; then the connection is closed, and the URL answers 403. None is
+    all. This and the following fields are for the full mock only."""
     moved_extractions: int | None = 0
-    """In so many extractions the media addresses are good for another source address only, as where the way
-    out changes between two requests; None is in all. Each watch page begins an extraction."""
+    """Number of extractions whose media URLs are only valid for another IP address, as if the client's
+    address changed between two requests; None is all. Each watch page starts an extraction."""
     watch: tuple[Fault, ...] = ()
-    """What goes wrong with the requests for the watch page, one fault after the other."""
+    """Faults of requests for the watch page, in order."""
     script: Script = Script.SOLVABLE
-    """The player script that the watch page names."""
+    """The player script of the watch page."""
     clients: Mapping[str, ClientAnswer] = field(default_factory=dict)
-    """What is different for one of the clients that yt-dlp poses as, by yt-dlp's name of it. A client's
-    own faults of media stand in place of the video's."""
+    """Different behaviour for one of yt-dlp's clients, by yt-dlp's name of it. A client's own media faults
+    replace the video's."""
 
 
 PLAIN = Answer()
-"""The answer for a video of which nothing else was ordered."""
+"""The answer for a video without other configuration."""
 PLAIN_CLIENT = ClientAnswer()
 """The same for one client."""
 UNAVAILABLE: Told = {"status": "ERROR", "reason": "Video unavailable"}
-"""What YouTube says of a video that it does not have."""
+"""YouTube's answer about a video that does not exist."""
 BOT: Told = {
     "status": "LOGIN_REQUIRED",
     "reason": "Sign in to confirm you\N{RIGHT SINGLE QUOTATION MARK}re not a bot",
 }
-"""What YouTube says to an address that it takes for a robot's, whatever it asks for."""
+"""YouTube's answer to any request of a client that it considers a bot."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """YouTube's refusal of an address: from some moment on, every player request gets one answer.
+    """YouTube blocks a client: from some moment on, every player request gets the same answer.
 
-    Media addresses that were handed out before stay good, as YouTube's do.
+    Media URLs that were issued before remain valid, as YouTube's do.
     """
 
     after_videos: int = 0
-    """So many videos are still answered; it begins when one more is asked for."""
+    """Number of videos that are answered before; the block starts when another one is requested."""
     requests: int | None = None
-    """So many player requests are refused, then all is well for good; None is all."""
+    """Number of player requests that are blocked before the block ends permanently; None is all."""
     seconds: float | None = None
-    """So long it lasts, then all is well for good; None is for ever."""
+    """Duration of the block in seconds, after which it ends permanently; None is unlimited."""
     answer: Answer = Answer(playability=BOT)
-    """What is answered meanwhile. Only `Answer.playability` and `Answer.player` matter."""
+    """The answer meanwhile. Only `Answer.playability` and `Answer.player` are used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """How the whole site behaves; as it stands here, like YouTube on a good day."""
+    """Behaviour of the whole site; the default is YouTube without failures."""
 
     bandwidth: int | None = None
-    """Bytes of media a second that all connections share; None is as fast as it goes."""
+    """Bytes of media per second that all connections share; None is unlimited."""
     refusal: Refusal | None = None
     script_bytes: int = 0
-    """Bytes to which the full mock's player script is filled up with functions that nothing calls. YouTube's
-    has about 2.7 million, which is most of what solving a challenge costs."""
+    """Size to which the full mock's player script is padded with unused functions, in bytes. YouTube's has
+    about 2.7 million, which is most of the cost of solving a challenge."""
 
 
 GOOD = Conditions()
-"""The conditions of a site of which nothing else was ordered."""
+"""The conditions of a site without other configuration."""
 
 
 def to_json(answers: Mapping[str, Answer], conditions: Conditions = GOOD) -> str:
-    """Write answers, by YouTube id, and the site's conditions as one line of JSON."""
+    """Serialise answers, by YouTube id, and the site's conditions as one line of JSON."""
     told = {youtube_id: asdict(answer) for youtube_id, answer in answers.items()}
     return json.dumps({"answers": told, "conditions": asdict(conditions)})
 
 
 def from_json(text: str) -> tuple[dict[str, Answer], Conditions]:
-    """Read what `to_json` has written. Raises `TypeError` for an order that is none."""
+    """Parse the output of `to_json`. Raises `TypeError` for invalid input."""
     told = json.loads(text)
     conditions = told["conditions"]
     refusal = conditions["refusal"]

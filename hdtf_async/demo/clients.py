@@ -1,7 +1,7 @@
-"""The clients that yt-dlp poses as, and what YouTube offers to each of them.
+"""The clients that yt-dlp imitates, and what YouTube offers to each of them.
 
-Names and contexts are those of yt-dlp's (``INNERTUBE_CLIENTS`` in its ``extractor/youtube/_base.py``).
-What each is offered is what was seen of YouTube in autumn 2026.
+Names and contexts are yt-dlp's (``INNERTUBE_CLIENTS`` in its ``extractor/youtube/_base.py``). The offers are
+those that were observed on YouTube in autumn 2026.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ class Client:
     name: str
     """yt-dlp's name."""
     context: Mapping[str, str]
-    """Fields of the request's context, each with how its value begins; ``userAgent`` with a part of it."""
+    """Fields of the request's context, each with the start of its value; ``userAgent`` with a part of it."""
     https: Https
     """How formats are offered over https."""
     hls: bool = False
     """Whether formats are offered over HLS too."""
     account: bool = False
-    """Whether only somebody who is signed in is offered anything."""
+    """Whether formats are only offered to a signed-in user."""
     forbidden: bool = False
-    """Whether its media addresses answer 403, whatever is right about them."""
+    """Whether its media URLs always answer 403."""
 
     def matches(self, context: Mapping[str, Any]) -> bool:
-        """Say whether a request with this context comes from the client."""
+        """Return whether a request with this context comes from the client."""
         agent = str(context.get("userAgent") or "")
         return all(
             expected in agent if name == "userAgent" else str(context.get(name) or "").startswith(expected)
@@ -42,7 +42,7 @@ class Client:
 
     @property
     def has_challenges(self) -> bool:
-        """Whether its addresses need a parameter ``n`` that JavaScript has transformed."""
+        """Whether its URLs need a parameter ``n`` that JavaScript has transformed."""
         return self.https in (Https.N, Https.CIPHER)
 
 
@@ -67,13 +67,13 @@ CLIENTS = (
     Client("android_vr", {"clientName": "ANDROID_VR"}, Https.PLAIN, forbidden=True),
     Client("android", {"clientName": "ANDROID"}, Https.PLAIN),
 )
-"""All that the full mock knows."""
+"""All clients that the full mock supports."""
 
 BY_NAME = {client.name: client for client in CLIENTS}
 """The same, by yt-dlp's name."""
 
 
 def recognise(context: Mapping[str, Any]) -> Client | None:
-    """Return the client from which a request with this context (``context.client``) comes, if it is known."""
+    """Return the client that sends this context (``context.client``), if it is supported."""
     name = context.get("clientName")
     return next((one for one in CLIENTS if one.context["clientName"] == name and one.matches(context)), None)

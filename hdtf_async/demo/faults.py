@@ -1,4 +1,4 @@
-"""Keeps count of the stand-in's orders, and has the means to carry them out."""
+"""Counts the requests to the mock server, and implements faults."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     from hdtf_async.demo.answers import Answer, Conditions, Refusal
 
 WELL = Fault()
-"""Nothing goes wrong."""
+"""No fault."""
 TRICKLE = 10
-"""Bytes a second of a connection that trickles."""
+"""Bytes per second of a connection that trickles."""
 _PIECES_A_SECOND = 20
-"""So many pieces a second go over a line: evenly enough for any watch over a download."""
+"""Pieces per second: smooth enough for any stall detection."""
 _LARGEST_PIECE = 1 << 16
 _CREDIT = 0.1
 """Seconds that a line may be behind and still catch up."""
 
 
 class Orders:
-    """What the stand-in was told to do, and how far it has come with it. Any thread may ask."""
+    """The configured behaviour, with the number of requests so far. Thread-safe."""
 
     def __init__(self, answers: Mapping[str, Answer], conditions: Conditions) -> None:
         self.line = None if conditions.bandwidth is None else Line(conditions.bandwidth)
-        """What all media connections share, if that has a limit."""
+        """Shared by all media connections, if limited."""
         self._answers = answers
         self._refusal = conditions.refusal
         self._lock = threading.Lock()
@@ -48,11 +48,11 @@ class Orders:
         self._refused_since: float | None = None
 
     def answer(self, youtube_id: str) -> Answer:
-        """Return what was ordered for a video."""
+        """Return the configured answer for a video."""
         return self._answers.get(youtube_id, PLAIN)
 
     def player(self, youtube_id: str, client: str = "") -> tuple[Answer, Fault, Refusal | None]:
-        """Return what a player request that has just come gets, what goes wrong, and why it is refused."""
+        """Return answer, fault and block for the player request that has just arrived."""
         with self._lock:
             refusal = self._refusing(youtube_id)
             if refusal is not None:
@@ -65,7 +65,7 @@ class Orders:
         return answer, _turn(answer.player, number) if own is None else own, None
 
     def watch(self, youtube_id: str) -> tuple[Answer, Fault, Refusal | None]:
-        """Return what a request for a watch page gets, what goes wrong, and why it is refused."""
+        """Return answer, fault and block for a request for a watch page."""
         with self._lock:
             refusal = self._refusing(youtube_id)
             if refusal is not None:
@@ -77,7 +77,7 @@ class Orders:
         return answer, _turn(answer.watch, number), None
 
     def media(self, youtube_id: str, client: str = "", *, segment: bool = False) -> Fault:
-        """Return what goes wrong with the media request that has just come, at an address of a client."""
+        """Return the fault of the media request that has just arrived, for a URL of a client."""
         with self._lock:
             own = self._of_client(youtube_id, client, "segments" if segment else "media")
             if own is not None:
@@ -87,19 +87,19 @@ class Orders:
         return _turn(self.answer(youtube_id).media, number)
 
     def is_moved(self, youtube_id: str) -> bool:
-        """Say whether the addresses of the extraction under way are to be good for another source only."""
+        """Return whether the URLs of the current extraction are only valid for another IP address."""
         moved = self.answer(youtube_id).moved_extractions
         with self._lock:
             return moved is None or max(1, self._watched[youtube_id]) <= moved
 
     def _playable(self, youtube_id: str, asked: int) -> Answer:
-        """Return the answer for a video after so many player requests."""
+        """Return the answer for a video after `asked` player requests."""
         answer = self.answer(youtube_id)
         over = answer.playability_requests is not None and asked >= answer.playability_requests
         return replace(answer, playability=None) if over else answer
 
     def _of_client(self, youtube_id: str, client: str, kind: str) -> Fault | None:
-        """Return what was ordered for one client's requests of a kind; None where nothing was."""
+        """Return the configured fault of one client's requests of a kind; None if there is none."""
         own = self.answer(youtube_id).clients.get(client)
         faults: tuple[Fault, ...] = () if own is None else getattr(own, kind)
         if not faults:
@@ -122,7 +122,7 @@ class Orders:
 
 
 def _turn(faults: Sequence[Fault], number: int) -> Fault:
-    """Return the fault whose turn it is at a request, counted from 1."""
+    """Return the fault of a request, counted from 1."""
     for fault in faults:
         if fault.requests is None or number <= fault.requests:
             return fault
@@ -131,7 +131,7 @@ def _turn(faults: Sequence[Fault], number: int) -> Fault:
 
 
 class Line:
-    """A line that carries so many bytes a second in all, for one connection or for many."""
+    """A connection with limited bandwidth in bytes per second, or several that share it."""
 
     def __init__(self, bandwidth: int) -> None:
         self.piece = max(1, min(_LARGEST_PIECE, bandwidth // _PIECES_A_SECOND))
@@ -141,7 +141,7 @@ class Line:
         self._free = time.monotonic()
 
     def carry(self, count: int) -> None:
-        """Wait as long as so many bytes take, and those before them."""
+        """Wait for the time that these bytes, and those before them, take."""
         with self._lock:
             self._free = max(self._free, time.monotonic() - _CREDIT) + count / self._bandwidth
             free = self._free
@@ -149,24 +149,24 @@ class Line:
 
 
 def piece_for(lines: Sequence[Line]) -> int:
-    """Return how many bytes are best sent at a time over some lines."""
+    """Return how many bytes are best sent at a time over these lines."""
     return min((line.piece for line in lines), default=_LARGEST_PIECE)
 
 
 def web_page(status: int, phrase: str) -> bytes:
-    """Return the page that is sent in place of what was asked for."""
+    """Return the page that is sent instead of the requested object."""
     return f"<!DOCTYPE html><html><title>{status}</title><h1>{status} {phrase}</h1></html>\n".encode()
 
 
 def noise(count: int) -> bytes:
-    """Return bytes that mean nothing."""
+    """Return meaningless bytes."""
     return os.urandom(count)
 
 
 def reset(connection: socket.socket) -> None:
-    """End a connection with RST, as a broken line or an overworked server does."""
+    """End a connection with RST, as a broken connection or an overloaded server does."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    # Past the socket object, which would say goodbye first.
+    # Bypasses the socket object, which would shut the connection down first.
     os.close(connection.detach())
 
 

@@ -16,12 +16,12 @@ class Film:
     seconds: float
     fps: Fraction = Fraction(25)
     heights: tuple[int, ...] = (720, 360)
-    """Lines of the renditions, the highest first; the film is drawn at the first one."""
+    """Heights of the formats in pixels, the highest first; the film is drawn at the first one."""
     look: int = 0
     """Number of the person and the room (modulo 6), and seed of the movements."""
     audio: bool = True
     vp9_heights: tuple[int, ...] = ()
-    """Those heights that exist as VP9 in WebM, beside H.264 in MP4."""
+    """Heights that are also offered as VP9 in WebM, besides H.264 in MP4."""
 
     @property
     def frames(self) -> int:
@@ -30,5 +30,5 @@ class Film:
 
 
 def width_of(height: int) -> int:
-    """Return the even width of a 16:9 picture of so many lines."""
+    """Return the even width of a 16:9 frame of this height."""
     return 2 * round(height * 8 / 9)

@@ -1,8 +1,8 @@
-"""The films of the demo, and the HDTF tables that name them.
+"""The films of the demo, and the HDTF tables that list them.
 
-Together they hold, in small, what the true tables hold: three subsets, several clips of one video,
-one YouTube video in two rows, reference heights that YouTube has no rendition of, boxes with odd sides, an id
-that begins with a hyphen, and rates of 25, 30 and 29.97 frames a second.
+Together they contain all features of the real tables: three subsets, several clips of one video, one YouTube
+video in two rows, reference heights without a YouTube format, boxes with odd sides, an id that starts with a
+hyphen, and 25, 30 and 29.97 fps.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PACE = 0.5
-"""Seconds between two starts of a download: all at once there would be nothing to cut while others come."""
+"""Seconds between two download starts: with all at once there would be nothing to encode meanwhile."""
 ZOOM = 1.2
-"""What ``xx_crop_ratio.txt`` says of every clip of the demo."""
+"""Value of ``xx_crop_ratio.txt`` for every clip of the demo."""
 
 _RADIO_HOST = Film("demoHead_01", "On air: how a radio programme is made", 14, look=0)
 _AUTHOR = Film("-demoHead_2", "An author on his library", 9, fps=Fraction(30), look=1)
@@ -31,7 +31,7 @@ _PAINTER = Film("demoHead_05", "A painter and his gallery", 9, fps=Fraction(3000
 _ARCHITECT = Film("demoHead_06", "An architect on her city", 15, look=5)
 
 FILMS = (_RADIO_HOST, _AUTHOR, _SPEAKER, _TEACHER, _PAINTER, _ARCHITECT)
-"""The films of the demo: 65 seconds in all. Each ends a second after its last clip."""
+"""The films of the demo: 65 seconds in total. Each ends one second after its last clip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,9 @@ class Row:
     film: Film
     reference_height: int
     intervals: tuple[Interval, ...]
-    """In whole seconds, as the tables can say them; none begins on a key frame but at 0."""
+    """In whole seconds, because the tables contain no fractions; none starts on a key frame except at 0."""
     aside: int = 0
-    """Pixels by which the box lies beside the middle, as where two people have drawn it."""
+    """Pixels by which the box is off the centre, as if another person had annotated it."""
 
     def boxes(self) -> tuple[Box, ...]:
         """Return the box of each clip: a square around the head's whole path, at the reference height."""

@@ -1,7 +1,7 @@
-"""Generates the footage of the mock YouTube server with ffmpeg: talking heads, in YouTube's formats.
+"""Generate the footage of the mock YouTube server with ffmpeg: talking heads, in YouTube's formats.
 
-ffmpeg overlays drawings of the parts of a person, frame by frame (`hdtf_async.demo.scene`). One run of ffmpeg
-makes all formats of a film. With the same ffmpeg and CPU architecture, a film always has the same bytes.
+ffmpeg overlays images of the parts of a person, frame by frame (`hdtf_async.demo.scene`). One ffmpeg process
+creates all formats of a film. With the same ffmpeg and CPU architecture, a film always has the same bytes.
 """
 
 from __future__ import annotations
@@ -22,33 +22,33 @@ from hdtf_async.demo.film import Film, width_of
 from hdtf_async.process import supervisor
 
 FACTS = "film.json"
-"""Name of the file that says what lies in a film's folder."""
+"""Name of the file that describes the contents of a film's directory."""
 
 _GOP_SECONDS = 5
-"""YouTube's renditions have a key frame about this often."""
+"""Key frame interval of YouTube's formats, approximately."""
 _H264 = {1080: 137, 720: 136, 480: 135, 360: 134, 240: 133, 144: 160}
 _VP9 = {1080: 248, 720: 247, 480: 244, 360: 243, 240: 242, 144: 278}
 _AAC = 140
 _PROFILES = ((1081, ("high", "5.1")), (721, ("high", "4.0")), (481, ("main", "3.1")), (0, ("main", "3.0")))
-"""H.264 profile and level from so many lines on, as YouTube has them."""
+"""H.264 profile and level by minimum height, as on YouTube."""
 _X264 = "cabac=1:deblock=0,0:bframes=2"
-"""What makes the fastest preset's streams ones of the main profile, like YouTube's, at next to no cost."""
+"""Makes the fastest preset's streams main profile, like YouTube's, at little cost."""
 _DEADLINE = 600.0
-"""Seconds that ffmpeg may take for one film."""
+"""Maximum seconds of ffmpeg for one film."""
 _REVISION = 2
-"""Counts up when the same `Film` is drawn otherwise than before, so that old footage is not taken for new."""
+"""Increased when the same `Film` is drawn differently, so that old footage is not reused."""
 
 
 class DrawingError(Exception):
-    """ffmpeg did not draw a film; the message holds its last words."""
+    """ffmpeg failed to draw a film; the message contains the end of its stderr."""
 
 
 async def draw(
     directory: Path, films: Sequence[Film], ffmpeg: Path, told: Callable[[int], None] = lambda _number: None
 ) -> None:
-    """Generate films into a directory, one folder each, named by the film's YouTube id.
+    """Generate films in a directory, one subdirectory each, named by the film's YouTube id.
 
-    A folder that was generated from an equal `Film` is kept. A folder appears complete or not at all.
+    A subdirectory that was generated from an equal `Film` is kept. It appears complete or not at all.
     ``told`` is called with the number of each film that is started, from 1; those that are kept are counted.
     Raises `DrawingError` (in an `ExceptionGroup`) if ffmpeg fails.
     """
@@ -63,7 +63,7 @@ async def draw(
                 await _draw_film(directory, film, ffmpeg)
 
     async with anyio.create_task_group() as group:
-        # The most expensive first, so that no CPU idles while one of them is made last.
+        # The most expensive first, so that no CPU idles while the last one is drawn.
         for film in sorted(films, key=lambda film: film.frames * film.heights[0] ** 2, reverse=True):
             group.start_soon(one, film)
 
@@ -127,7 +127,7 @@ def _publish(film: Film, made: Path, folder: Path) -> None:
 
 
 def _renditions(film: Film, made: Path) -> Iterator[dict[str, str | int]]:
-    """Yield what YouTube's answer says of each file; ``codecs`` is as in RFC 6381."""
+    """Yield YouTube's description of each file; ``codecs`` is as in RFC 6381."""
 
     def rendition(itag: int, name: str, mime: str, codecs: str, height: int = 0) -> dict[str, str | int]:
         return {

@@ -1,6 +1,6 @@
 """The films over HLS: MPEG-TS segments that ffmpeg cuts from the same files, and their playlists.
 
-Segments are copied, not encoded, one for each key frame, so their frames are those of the file over https.
+Segments are copied, not encoded, one per key frame, so their frames are those of the file over https.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _VIDEO = {144: 269, 240: 229, 360: 230, 480: 231, 720: 232, 1080: 270}
 """YouTube's itag of H.264 over HLS, by height."""
 _AUDIO = 234
 _DEADLINE = 60.0
-"""Seconds that ffmpeg may take to cut a film."""
+"""Maximum seconds of ffmpeg for one film."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Segment:
 
 
 def itag_of(rendition: Mapping[str, Any]) -> int | None:
-    """Return the itag of a format over HLS; None for one that is not offered so."""
+    """Return the itag of a format over HLS; None if it is not offered."""
     if not rendition["height"]:
         return _AUDIO if rendition["mime"] == "audio/mp4" else None
     avc = rendition["mime"] == "video/mp4" and rendition["codecs"].startswith("avc1")
@@ -39,7 +39,7 @@ def itag_of(rendition: Mapping[str, Any]) -> int | None:
 
 
 def variant_playlist(renditions: Sequence[Mapping[str, Any]], address: Callable[[int], str]) -> bytes:
-    """Return the playlist that lists formats; ``address`` returns where one format's playlist is."""
+    """Return the playlist that lists formats; ``address`` returns the URL of one format's playlist."""
     lines = ["#EXTM3U", "#EXT-X-INDEPENDENT-SEGMENTS"]
     by_itag = {itag: rendition for rendition in renditions if (itag := itag_of(rendition)) is not None}
     audio = by_itag.pop(_AUDIO, None)
@@ -62,7 +62,7 @@ def variant_playlist(renditions: Sequence[Mapping[str, Any]], address: Callable[
 
 
 def media_playlist(segments: Sequence[Segment], address: Callable[[int], str]) -> bytes:
-    """Return the playlist of one format; ``address`` returns where a segment is."""
+    """Return the playlist of one format; ``address`` returns the URL of a segment."""
     longest = max((segment.seconds for segment in segments), default=0.0)
     lines = ["#EXTM3U", "#EXT-X-VERSION:6", "#EXT-X-PLAYLIST-TYPE:VOD"]
     lines += [f"#EXT-X-TARGETDURATION:{round(longest + 0.5)}", "#EXT-X-MEDIA-SEQUENCE:0"]
@@ -72,7 +72,7 @@ def media_playlist(segments: Sequence[Segment], address: Callable[[int], str]) -
 
 
 class Cutter:
-    """Cuts each file when it is first asked for, below a directory. Any thread may ask."""
+    """Cuts each file on its first request, below a directory. Thread-safe."""
 
     def __init__(self, directory: Path, ffmpeg: Path) -> None:
         self._directory = directory
@@ -82,7 +82,7 @@ class Cutter:
 
     def segments(self, path: Path) -> list[Segment]:
         """Return the segments of a file. Raises `subprocess.SubprocessError` if ffmpeg fails."""
-        path = path.resolve()  # one film may lie under many ids
+        path = path.resolve()  # several ids may link to one film
         with self._lock:
             if path not in self._cut:
                 self._cut[path] = self._made(path, self._directory / f"{len(self._cut)}")

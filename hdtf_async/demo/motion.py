@@ -1,7 +1,7 @@
 """How a drawn head moves, as pure functions of time: the ground truth of the footage.
 
-Every movement is a sum of sines. The same figures are written into ffmpeg's expressions and
-evaluated here, so that what is drawn and what is promised cannot drift apart.
+Every movement is a sum of sines. The same numbers are used in ffmpeg's expressions and here, so that footage
+and ground truth cannot diverge.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from hdtf_async.core.model import Box, Interval
 from hdtf_async.demo.film import Film, width_of
 
 SCENE_HEIGHT = 640
-"""Height of the whole frame in units. All drawings are measured in this unit."""
+"""Height of the whole frame in units. All drawings use this unit."""
 _HEAD_ACROSS = 116
 """From the centre of the head to the edge of an ear, in units."""
 _HEAD_DOWN = 154
 """From the centre of the head to the top of the hair, and to the chin, in units. Curls, a bun and long hair
-reach beyond that."""
+extend beyond that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +59,14 @@ class Motion:
     nod: Wave
     """How far the eyes move down on the face as the head nods."""
     syllable: Wave
-    """Added to the phase of the syllables, in radians, so that speech is not a clockwork."""
+    """Added to the phase of the syllables, in radians, so that speech is not perfectly regular."""
     start: float
-    """Seconds by which speech, pauses and blinks are shifted against other films."""
+    """Seconds by which speech, pauses and blinks are shifted relative to other films."""
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Where the head is in a picture, in pixels (fractions too): its centre, its half axes, its tilt."""
+    """Position of the head in an image, in (fractional) pixels: its centre, its half axes, its tilt."""
 
     x: float
     y: float
@@ -89,8 +89,8 @@ class Head:
 
 
 def motion(look: int) -> Motion:
-    """Return the movements that go with a seed."""
-    chance = random.Random(look)  # noqa: S311 - the same seed must move the same way again
+    """Return the movements for a seed."""
+    chance = random.Random(look)  # noqa: S311 - the same seed must give the same movements
 
     def wave(middle: float, *parts: tuple[float, float]) -> Wave:
         return Wave(
@@ -108,7 +108,7 @@ def motion(look: int) -> Motion:
     home = SCENE_HEIGHT * 8 / 9 + (-70, 60, -30, 78, 0, -46)[look % 6]
     x = wave(home, (25, 0.17), (8, 0.41))
     body = Wave(x.middle, tuple((round(reach * 0.72, 3), hertz, phase) for reach, hertz, phase in x.parts))
-    # The head leans the way it moves, as a head on a neck does.
+    # The head leans in the direction of its movement, as on a neck.
     tilt = Wave(0.0, tuple((round(reach * 0.085, 3), hertz, phase) for reach, hertz, phase in x.parts))
     return Motion(
         x=x,
@@ -123,10 +123,10 @@ def motion(look: int) -> Motion:
 
 
 def head_at(film: Film, seconds: float, height: int) -> Head:
-    """Return where the head of a film is at a time, in a picture of so many lines.
+    """Return the position of a film's head at a time, in an image of this height.
 
-    What is drawn lies on whole pixels of the master and on steps of `TILT_STEP`, so it may be up to a pixel
-    and half a step beside this.
+    Drawings are placed on whole pixels of the master and on steps of `TILT_STEP`, so they may be off by up to
+    a pixel and half a step.
     """
     moves = motion(film.look)
     pixels = height / SCENE_HEIGHT
@@ -140,9 +140,9 @@ def head_at(film: Film, seconds: float, height: int) -> Head:
 
 
 def head_box(film: Film, interval: Interval, height: int, room: float = 1.2) -> Box:
-    """Return the smallest upright square, ``room`` times enlarged, around the whole path of the head.
+    """Return the smallest upright square, enlarged by ``room``, around the whole path of the head.
 
-    The square is in pixels of a picture of ``height`` lines and lies inside it.
+    The square is in pixels of an image of ``height`` rows and inside it.
     """
     times = [frame / film.fps for frame in range(film.frames)]
     heads = [head_at(film, float(t), height) for t in times if interval.start <= t < interval.end]

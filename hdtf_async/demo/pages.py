@@ -1,7 +1,7 @@
 """YouTube's pages as yt-dlp's extractor reads them: watch page, embedded player, configurations.
 
-Only what the extractor looks for is there, in YouTube's names: ``ytcfg`` with the client's context, visitor
-data, the player script's address and version, ``ytInitialPlayerResponse`` and ``ytInitialData``.
+They only contain what the extractor reads, with YouTube's names: ``ytcfg`` with the client's context, visitor
+data, the player script's URL and version, ``ytInitialPlayerResponse`` and ``ytInitialData``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hdtf_async.demo.answers import Script
 
 HOST_FLAGS = "AD5ZzFTmock-encrypted-host-flags"
-"""What the page of the embedded player hands to its player requests."""
+"""What the page of the embedded player passes to its player requests."""
 _CONTEXTS = {
     "/embed": {"clientName": "WEB_EMBEDDED_PLAYER", "clientVersion": "2.20260708.00.00"},
     "/tv": {"clientName": "TVHTML5", "clientVersion": "7.20260707.07.00"},
@@ -36,7 +36,7 @@ def configuration(  # noqa: PLR0913 - what a page depends on
 ) -> dict[str, Any]:
     """Return what a page passes to ``ytcfg.set``.
 
-    ``agent`` is the User-Agent that asked for it, ``visitor`` what YouTube calls visitor data.
+    ``agent`` is the client's User-Agent, ``visitor`` YouTube's visitor data.
     """
     place = next((prefix for prefix in ("/embed", "/tv") if path.startswith(prefix)), host)
     context = _CONTEXTS.get(place, _WEB)
@@ -78,12 +78,12 @@ def watch_page(
 
 
 def configuration_page(configured: Mapping[str, Any]) -> bytes:
-    """Return a page that has nothing but its configuration: the embedded player, the start page."""
+    """Return a page that only contains its configuration: the embedded player, the start page."""
     return _page("<title>YouTube</title>", f"ytcfg.set({_script_json(configured)});")
 
 
 def iframe_api(script: Script) -> bytes:
-    """Return the script that other sites load, where yt-dlp looks for the player script if it must."""
+    """Return the script that other sites load, in which yt-dlp may search for the player script."""
     return (
         f"var scriptUrl = 'https:\\/\\/www.youtube.com\\/s\\/player\\/{player_id(script)}\\/"
         "www-widgetapi.vflset\\/www-widgetapi.js';\n"
@@ -91,7 +91,7 @@ def iframe_api(script: Script) -> bytes:
 
 
 def initial_data(details: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what surrounds a video on its page, also the answer of ``/youtubei/v1/next``."""
+    """Return the rest of a video's page, which is also the answer of ``/youtubei/v1/next``."""
     title = {"runs": [{"text": str(details.get("title", ""))}]}
     contents = [
         {"videoPrimaryInfoRenderer": {"title": title, "dateText": {"simpleText": "Nov 14, 2014"}}},
@@ -116,5 +116,5 @@ def _page(head: str, *scripts: str) -> bytes:
 
 
 def _script_json(value: Mapping[str, Any]) -> str:
-    """Write JSON that may stand within an element ``script``."""
+    """Serialise JSON for use inside an element ``script``."""
     return json.dumps(value).replace("<", "\\u003c")

@@ -1,14 +1,14 @@
-"""The full mock: an intercepting proxy on loopback that answers as YouTube and serves the drawn footage.
+"""The full mock: an intercepting proxy on loopback that answers as YouTube and serves the generated footage.
 
-``python -m hdtf_async.demo.proxy --footage DIR --ca FILE --ffmpeg FILE`` is a process of its
-own, as the light mock (`site`) is. It listens on one port of 127.0.0.1:
+``python -m hdtf_async.demo.proxy --footage DIR --ca FILE --ffmpeg FILE`` is a separate process, like the
+light mock (`site`). It listens on one port of 127.0.0.1:
 
-- ``CONNECT`` to YouTube's hosts, which it answers itself, with a certificate from a throw-away authority.
-  Every other host is refused;
+- ``CONNECT`` to YouTube's hosts, which it answers itself, with a certificate of a temporary CA. Every other
+  host is rejected;
 - plain http for its own log (``GET /log``).
 
-So yt-dlp takes the whole way that it takes at YouTube: watch page, player script, JavaScript challenges,
-player requests of several clients, media over https and HLS. Orders for what shall go wrong are in `answers`.
+So yt-dlp takes the same path as on YouTube: watch page, player script, JavaScript challenges, player requests
+of several clients, media over https and HLS. `answers` defines the simulated failures.
 """
 
 from __future__ import annotations
@@ -47,19 +47,19 @@ if TYPE_CHECKING:
 YOUTUBE = ("www.youtube.com", "m.youtube.com", "music.youtube.com", "studio.youtube.com")
 IMAGES = "i.ytimg.com"
 _NAMES = (*YOUTUBE, IMAGES, "*.googlevideo.com")
-"""The names for which the mock has a certificate, and to which it connects."""
+"""The names in the mock's certificate, to which it allows connections."""
 _HTML, _JSON, _SCRIPT = "text/html; charset=utf-8", "application/json; charset=UTF-8", "text/javascript"
 _PLAYLIST = "application/vnd.apple.mpegurl"
 _LARGEST_BODY = 1 << 20
 
 
 def is_answered(host: str) -> bool:
-    """Say whether the mock answers in a host's place."""
+    """Return whether the mock answers for a host."""
     return host in YOUTUBE or host == IMAGES or host.endswith(".googlevideo.com")
 
 
 class ProxyHandler(Handler):
-    """Opens tunnels, and answers what comes through them in YouTube's place."""
+    """Opens tunnels, and answers the requests in them as YouTube."""
 
     context: ssl.SSLContext
     issued: Addresses
@@ -67,12 +67,12 @@ class ProxyHandler(Handler):
     scripts: Mapping[str, bytes]
     """The player scripts by their id."""
     host: str | None = None
-    """Where the tunnel leads; None before there is one."""
+    """Host of the tunnel; None before there is one."""
     _address: tuple[Issue, Mapping[str, str]]
-    """What the address of the media request under way says."""
+    """Content of the URL of the current media request."""
 
     def do_CONNECT(self) -> None:  # noqa: N802 - http.server looks for this name
-        """Open a tunnel to a host of YouTube's, and answer at its other end."""
+        """Open a tunnel to one of YouTube's hosts, and answer at its other end."""
         host, _, port = self.path.lower().rpartition(":")
         if port != "443" or not is_answered(host) or self.host is not None:
             with self.noted() as request:
@@ -88,7 +88,7 @@ class ProxyHandler(Handler):
         self.close_connection = False
 
     def finish(self) -> None:
-        """Close the tunnel too, which the server does not know of."""
+        """Close the tunnel too, which the base class does not know."""
         super().finish()
         if self.host is not None:
             self.connection.close()
@@ -112,7 +112,7 @@ class ProxyHandler(Handler):
     do_HEAD = do_GET  # noqa: N815
 
     def do_POST(self) -> None:  # noqa: N802
-        """Answer a request of the API."""
+        """Answer an API request."""
         with self.noted() as request:
             length = self.headers.get("Content-Length", "")
             if not length.isdecimal() or int(length) > _LARGEST_BODY:
@@ -133,7 +133,7 @@ class ProxyHandler(Handler):
 
     @contextmanager
     def noted(self) -> Iterator[Request]:
-        """Keep a line of the log, with the host and who asks too."""
+        """Add a log entry, with host and client."""
         with super().noted() as request:
             request.host, request.agent = self.host, self.headers.get("User-Agent")
             yield request
@@ -178,7 +178,7 @@ class ProxyHandler(Handler):
         self.reply(request, HTTPStatus.OK, json.dumps(data).encode(), _JSON)
 
     def _player(self, request: Request, asked: Mapping[str, Any]) -> None:
-        """Answer a player request, which has to be right in all that YouTube looks at."""
+        """Answer a player request, after the checks that YouTube makes."""
         youtube_id = request.video or ""
         client = recognise(asked.get("context", {}).get("client", {}))
         visitor = account.of_request(
@@ -237,7 +237,7 @@ class ProxyHandler(Handler):
         return self.headers.get("Cookie", "")
 
     def _video(self, request: Request, address: SplitResult) -> None:
-        """Answer a request for media or a playlist, whose address has to be right in all that it says."""
+        """Answer a request for media or a playlist, after checking its URL."""
         path, fields = address.path, addresses.read(address.path, address.query)
         issue, wrong = self.issued.check(fields, self.client_address[0])
         if issue is not None:
@@ -285,7 +285,7 @@ class ProxyHandler(Handler):
         self.serve_file(request, path, kind, fault)
 
     def granted(self, request: Request, count: int) -> int:
-        """Return how many bytes of those that are asked for the address still gives."""
+        """Return how many of the requested bytes the URL still provides."""
         issue, fields = self._address
         most = self.server.site.orders.answer(issue.youtube_id).bytes_per_address
         if self.command == "HEAD":
@@ -296,7 +296,7 @@ class ProxyHandler(Handler):
         return given
 
     def _offered(self, issue: Issue) -> list[dict[str, Any]]:
-        """Return the facts of the formats that are offered of a film."""
+        """Return the properties of the offered formats of a film."""
         renditions: list[dict[str, Any]] = (self.server.site.facts(issue.youtube_id) or {})["renditions"]
         offers = self.server.site.orders.answer(issue.youtube_id).offers
         offered = None if offers is None else {offer.itag for offer in offers}
@@ -312,10 +312,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m hdtf_async.demo.proxy", description=(__doc__ or "").split("\n")[0]
     )
-    parser.add_argument("--footage", required=True, type=Path, metavar="DIR", help="what `draw` has drawn")
-    parser.add_argument("--ca", required=True, type=Path, metavar="FILE", help="where the certificate goes")
-    parser.add_argument("--orders", type=Path, metavar="FILE", help="what `answers.to_json` has written")
-    parser.add_argument("--ffmpeg", required=True, type=Path, metavar="FILE", help="cuts segments")
+    parser.add_argument("--footage", required=True, type=Path, metavar="DIR", help="generated footage")
+    parser.add_argument("--ca", required=True, type=Path, metavar="FILE", help="CA certificate to write")
+    parser.add_argument("--orders", type=Path, metavar="FILE", help="output of `answers.to_json`")
+    parser.add_argument("--ffmpeg", required=True, type=Path, metavar="FILE", help="ffmpeg executable")
     said = parser.parse_args()
     answers, conditions = from_json(said.orders.read_text()) if said.orders else ({}, GOOD)
 
@@ -337,10 +337,10 @@ def main() -> None:
     proxy.site = Site(said.footage, Orders(answers, conditions), Log())
     for youtube_id, answer in answers.items():
         for name in answer.clients.keys() - BY_NAME.keys():
-            parser.error(f"{youtube_id} has orders for {name}, which is no client of yt-dlp's")
+            parser.error(f"{youtube_id} has orders for {name}, which is not a client of yt-dlp")
         for offer in answer.offers or ():
             if proxy.site.file(youtube_id, offer.itag) is None:
-                parser.error(f"{youtube_id} has no rendition {offer.itag} to offer")
+                parser.error(f"{youtube_id} has no format {offer.itag}")
     threading.Thread(target=proxy.serve_forever, daemon=True).start()
     print(json.dumps({"port": proxy.server_port}), flush=True)  # noqa: T201 - the parent waits for it
     sys.stdin.buffer.read()

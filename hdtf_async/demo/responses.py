@@ -1,4 +1,4 @@
-"""Player answers of the full mock: what each client is told of a video, with addresses of its own."""
+"""Player responses of the full mock: what each client is offered for a video, with its own URLs."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from hdtf_async.demo.clients import Client
 
 _ACCOUNT_ONLY: Told = {"status": "LOGIN_REQUIRED", "reason": "Please sign in"}
-"""What a guest is told where only somebody who is signed in is offered anything."""
+"""The answer to a guest if formats are only offered to signed-in users."""
 
 
-def response_for(  # noqa: PLR0913 - all that an answer depends on
+def response_for(  # noqa: PLR0913 - what a response depends on
     client: Client,
     youtube_id: str,
     facts: Mapping[str, Any] | None,
@@ -31,9 +31,9 @@ def response_for(  # noqa: PLR0913 - all that an answer depends on
     visitor: Visitor,
     moved: bool,
 ) -> dict[str, Any]:
-    """Return the answer to one client's player request.
+    """Return the response to one client's player request.
 
-    ``source`` is the address from which the request comes; ``moved`` makes media addresses good for another.
+    ``source`` is the client's IP address; ``moved`` makes media URLs valid for another one.
     """
     of_client = answer.clients.get(client.name, PLAIN_CLIENT)
     way = client.https if of_client.https is None else of_client.https

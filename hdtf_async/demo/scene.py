@@ -1,4 +1,4 @@
-"""The ffmpeg filter graph that composes a film from drawings of a person's parts and of a room."""
+"""The ffmpeg filter graph that composes a film from images of a person's parts and of a room."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hdtf_async.demo.film import Film, width_of
 from hdtf_async.demo.motion import SCENE_HEIGHT, Motion, Wave, motion
 
 ARTWORK = Path(__file__).with_name("artwork")
-"""The drawings, rendered from the SVG files in ``tests/support/artwork`` by ``tests/support/artwork.py``."""
+"""The images, rendered from the SVG files in ``tests/support/artwork`` by ``tests/support/artwork.py``."""
 PEOPLE = ("host", "author", "speaker", "teacher", "painter", "architect")
 """The people by `Film.look`: ``NAME.webp`` has the parts of the person, ``NAME-room.webp`` the background."""
 SHEET_SCALE = 1.5
@@ -30,7 +30,7 @@ class Part:
 
     name: str
     left: int
-    """Where the part is in the person's file."""
+    """Position of the part in the person's file."""
     top: int
     width: int
     """Of one state."""
@@ -39,7 +39,7 @@ class Part:
     """Centre of the part, relative to the centre of the head."""
     y: int
     columns: int = 1
-    """The states are in a grid of so many columns and rows."""
+    """The states are in a grid of this many columns and rows."""
     rows: int = 1
     depth: float = 0.0
     """How far the part is in front of the head: how much it moves when the head turns; 1 for the eyes."""
@@ -107,7 +107,7 @@ def filter_graph(film: Film) -> str:
 
 
 def _repeated(film: Film) -> str:
-    """Return the filters that repeat one image without end, at the film's rate."""
+    """Return the filters that repeat one image endlessly, at the film's frame rate."""
     rate = f"{film.fps.numerator}/{film.fps.denominator}"
     return f"loop=loop=-1:size=1,settb=1/({rate}),setpts=N,fps={rate}"
 
@@ -129,7 +129,7 @@ def _states(film: Film, part: Part, moves: Motion, scale: float) -> str:
 
 
 def _state(part: Part, moves: Motion) -> str:
-    """Return an expression of the number of the state that is shown."""
+    """Return an expression of the number of the displayed state."""
     if part is _EYES:
         return f"({voice.lid(moves)}*{_GAZES}+{voice.gaze(moves)})"
     if part is _MOUTH:
@@ -142,7 +142,7 @@ def _position(part: Part, moves: Motion, scale: float) -> tuple[str, str]:
     """Return expressions of the left top corner of a part in the film."""
 
     def rounded(value: str) -> str:
-        # Only to even numbers: ffmpeg places nothing else in 4:2:0 video.
+        # Only to even numbers, as ffmpeg requires for 4:2:0 video.
         return f"2*round({scale:.6f}*({value})/2)"
 
     width, height = part.size(scale)
@@ -150,7 +150,7 @@ def _position(part: Part, moves: Motion, scale: float) -> tuple[str, str]:
     x = f"({part.x}+{part.depth}*{moves.turn.expression()})"
     y = f"({part.y}+{part.depth}*{moves.nod.expression()})"
     angle = f"({part.tilt(moves)}*{_TILT_STEP}*PI/180)"
-    # The position of the head is rounded on its own, so that all parts of the head move together.
+    # The position of the head is rounded separately, so that all parts of the head move together.
     return (
         f"{rounded(middle[0].expression())}+{rounded(f'{x}*cos({angle})-{y}*sin({angle})')}-{width // 2}",
         f"{rounded(middle[1].expression())}+{rounded(f'{x}*sin({angle})+{y}*cos({angle})')}-{height // 2}",

@@ -1,8 +1,8 @@
 """The player script of the full mock, and the same transformations in Python.
 
-The script is our own, a dozen lines in the form that yt-dlp's challenge solver (EJS) accepts: one function
-``_yt_player``, in it a class of addresses with ``set``, ``get``, ``clone`` and one further method that
-transforms ``n``, and a function that marks an address with ``alr=yes`` and transforms its signature.
+The script is synthetic, a dozen lines in the format that yt-dlp's challenge solver (EJS) accepts: one
+function ``_yt_player``, in it a class of URLs with ``set``, ``get``, ``clone`` and one more method that
+transforms ``n``, and a function that marks a URL with ``alr=yes`` and transforms its signature.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 SIGNATURE_TIMESTAMP = 20650
 """The script's version, which yt-dlp sends with each player request."""
 PLAYER_IDS = {"5e0cab1e": Script.SOLVABLE, "dead0bad": Script.UNSOLVABLE}
-"""The scripts by the id that stands in their address."""
+"""The scripts by the id in their URL."""
 ALPHABET = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
 """The characters of ``n`` and of a signature."""
 
 _DROPPED = 3
 """Characters that the transformation of a signature drops from its end."""
 _SWAPPED = 17
-"""The place that is exchanged with the first one."""
+"""The position that is swapped with the first one."""
 _STEP, _START = 7, 13
 
 _TEMPLATE = """var _yt_player={{}};(function(g){{
@@ -47,7 +47,7 @@ g.config={{signatureTimestamp:{timestamp}}};
 {filler}}})(_yt_player);
 """
 _MARKS = {Script.SOLVABLE: 'u.set("alr","yes");', Script.UNSOLVABLE: ""}
-"""The solver looks for this call: without it there is nothing to be found."""
+"""The solver searches for this call: without it, it finds nothing."""
 
 
 def player_script(script: Script, size: int = 0) -> str:
@@ -60,7 +60,7 @@ def player_script(script: Script, size: int = 0) -> str:
 
 
 def _filler(size: int) -> Iterator[str]:
-    """Yield functions that look like those of minified code, and that nothing calls."""
+    """Yield unused functions that look like minified code."""
     number = 0
     while size > 0:
         function = (

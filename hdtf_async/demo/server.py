@@ -1,4 +1,4 @@
-"""What both modes of the mock server share: its log, its films, and HTTP with ordered faults."""
+"""Common parts of both modes of the mock server: log, films, and HTTP with simulated faults."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 """The only address on which the mock listens."""
 LOG_PATH = "/log"
-"""Where the mock tells what has been asked of it."""
+"""Path of the log of requests."""
 
 _SETTLE = 1.0
-"""Seconds that the log waits for requests under way."""
+"""Seconds that the log waits for active requests."""
 
 
 @dataclass
@@ -49,44 +49,44 @@ class Request:
     """One line of the log."""
 
     time: float
-    """Seconds since 1970 when it came."""
+    """Time of arrival, in seconds since 1970."""
     method: str
     path: str
     """With the query."""
     video: str | None = None
     range: str | None = None
-    """The Range header as it came."""
+    """The Range header, unchanged."""
     status: int | None = None
     sent: int = 0
-    """Bytes of body handed to the connection so far."""
+    """Bytes of body sent so far."""
     done: bool = False
     ordered: str | None = None
-    """What was ordered to go wrong with it: ``refused``, ``unplayable``, ``spent``, a status, or what came
-    in place of the rest of the body (``stall``)."""
+    """The simulated fault: ``refused``, ``unplayable``, ``spent``, a status, or what replaced the rest of the
+    body (``stall``)."""
     host: str | None = None
-    """What follows is of the full mock: the host to which it goes."""
+    """This and the following fields are for the full mock: the requested host."""
     client: str | None = None
-    """yt-dlp's name of the client that makes it, or that was given the address."""
+    """yt-dlp's name of the client that makes the request, or to which its URL was issued."""
     refused: str | None = None
-    """What was wrong with the request itself: a parameter of its address, or of what it sends."""
+    """What was wrong with the request itself: a parameter of its URL, or of its body."""
     agent: str | None = None
     """Its User-Agent."""
 
 
 class Log:
-    """Everything that was asked of the stand-in, in the order in which it came."""
+    """All requests to the mock server, in the order of their arrival."""
 
     def __init__(self) -> None:
         self._requests: list[Request] = []
         self._changed = threading.Condition()
 
     def add(self, request: Request) -> None:
-        """Take in a request that has just come."""
+        """Add a request that has just arrived."""
         with self._changed:
             self._requests.append(request)
 
     def finish(self, request: Request) -> None:
-        """Note that a request is over."""
+        """Mark a request as finished."""
         with self._changed:
             request.done = True
             self._changed.notify_all()
@@ -94,8 +94,8 @@ class Log:
     def lines(self) -> bytes:
         """Return the log as lines of JSON.
 
-        A client may know that it has everything before the server's thread has noted so: requests under way
-        get a moment to end.
+        A client may have received everything before the server's thread has recorded that: active requests
+        get a moment to finish.
         """
         with self._changed:
             self._changed.wait_for(lambda: all(request.done for request in self._requests), _SETTLE)
@@ -104,14 +104,14 @@ class Log:
 
 @dataclass(frozen=True)
 class Site:
-    """The films that are served, the orders for them, and the log."""
+    """The served films, their configured behaviour, and the log."""
 
     footage: Path
     orders: Orders
     log: Log
 
     def facts(self, youtube_id: str) -> dict[str, Any] | None:
-        """Return the facts of a film; None where there is no such film."""
+        """Return the properties of a film; None if it does not exist."""
         if not re.fullmatch(r"[\w-]{11}", youtube_id, re.ASCII):
             return None
         try:
@@ -121,22 +121,22 @@ class Site:
         return facts
 
     def file(self, youtube_id: str, itag: int) -> tuple[Path, str] | None:
-        """Return path and MIME type of a rendition; None where there is none."""
+        """Return path and MIME type of a format; None if it does not exist."""
         for rendition in (self.facts(youtube_id) or {}).get("renditions", ()):
             if rendition["itag"] == itag:
                 return self.footage / youtube_id / rendition["name"], rendition["mime"]
         return None
 
 
-class UnsatisfiableRange(Exception):  # noqa: N818 - the words of RFC 9110
-    """A Range header asks only for what lies behind the end of the file: status 416."""
+class UnsatisfiableRange(Exception):  # noqa: N818 - the term of RFC 9110
+    """A Range header only requests bytes after the end of the file: status 416."""
 
 
 def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
-    """Return (first byte, byte after the last) that a Range header asks for, of a file of ``size`` bytes.
+    """Return (first byte, byte after the last) of a Range header, for a file of ``size`` bytes.
 
-    None is for the whole file: no header, or one that RFC 9110 lets a server pass over (another unit, several
-    ranges, bad form). Raises `UnsatisfiableRange`.
+    None is the whole file: no header, or one that RFC 9110 allows a server to ignore (another unit, several
+    ranges, invalid syntax). Raises `UnsatisfiableRange`.
     """
     match = re.fullmatch(r"bytes=(\d*)-(\d*)", (header or "").strip(), re.ASCII)
     if match is None or match[1] == match[2] == "":
@@ -153,7 +153,7 @@ def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
 
 
 class Server(ThreadingHTTPServer):
-    """A thread for each connection, none of which outlives the process's main thread."""
+    """One thread per connection, none of which outlives the process's main thread."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -163,13 +163,13 @@ class Server(ThreadingHTTPServer):
         super().__init__((HOST, 0), handler)
 
     def handle_error(self, request: Connection, client_address: object) -> None:
-        """Take a client that goes away, or that does not trust the certificate, as no error of the site's."""
+        """Ignore clients that disconnect, or that do not trust the certificate."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers HTTP/1.1 requests, logs them, and breaks answers off as ordered."""
+    """Answers HTTP/1.1 requests, logs them, and interrupts responses as configured."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -180,7 +180,7 @@ class Handler(BaseHTTPRequestHandler):
 
     @contextmanager
     def noted(self) -> Iterator[Request]:
-        """Keep a line of the log for the request under way."""
+        """Add a log entry for the current request."""
         request = Request(time.time(), self.command, self.path, range=self.headers.get("Range"))
         self.server.site.log.add(request)
         try:
@@ -189,7 +189,7 @@ class Handler(BaseHTTPRequestHandler):
             self.server.site.log.finish(request)
 
     def hindered(self, request: Request, fault: Fault) -> bool:
-        """Do what a fault says before the first byte; say whether that was the whole answer."""
+        """Apply a fault before the first byte; return whether that was the whole response."""
         time.sleep(fault.latency)
         if fault.status is None:
             return False
@@ -201,7 +201,7 @@ class Handler(BaseHTTPRequestHandler):
     def reply(
         self, request: Request, status: HTTPStatus, body: bytes, kind: str, fault: Fault = WELL
     ) -> None:
-        """Send a whole answer, as far as a fault lets."""
+        """Send a whole response, as far as the fault allows."""
         self.begin(request, status, {"Content-Type": kind, "Content-Length": str(len(body))})
         self.send(request, BytesIO(body).read, len(body), fault, ())
 
@@ -216,7 +216,7 @@ class Handler(BaseHTTPRequestHandler):
     def send(
         self, request: Request, read: Callable[[int], bytes], count: int, fault: Fault, lines: Sequence[Line]
     ) -> None:
-        """Send the promised number of bytes of body, as far as a fault lets."""
+        """Send the announced number of bytes of body, as far as the fault allows."""
         if self.command == "HEAD":
             return
         well = count if fault.after is None else min(fault.after, count)
@@ -249,7 +249,7 @@ class Handler(BaseHTTPRequestHandler):
             count -= len(piece)
 
     def serve_file(self, request: Request, path: Path, kind: str, fault: Fault) -> None:
-        """Send a file, or the range of it that is asked for, as far as a fault lets."""
+        """Send a file, or the requested range of it, as far as the fault allows."""
         size = path.stat().st_size
         try:
             span = byte_range(request.range, size)
@@ -274,12 +274,12 @@ class Handler(BaseHTTPRequestHandler):
             file.seek(first)
             self.send(request, file.read, stop - first, fault, self.lines(request.video or ""))
 
-    def granted(self, request: Request, count: int) -> int:  # noqa: ARG002 - others look at the request
-        """Return how many bytes of those that are asked for may be sent."""
+    def granted(self, request: Request, count: int) -> int:  # noqa: ARG002 - subclasses use the request
+        """Return how many of the requested bytes may be sent."""
         return count
 
     def lines(self, youtube_id: str) -> list[Line]:
-        """Return the lines over which a video's media go: its own and the site's, where they have limits."""
+        """Return the bandwidth limits of a video's media: its own and the site's, if any."""
         orders = self.server.site.orders
         bandwidth = orders.answer(youtube_id).bandwidth
         own = None if bandwidth is None else Line(bandwidth)

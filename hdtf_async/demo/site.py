@@ -1,16 +1,16 @@
-"""The stand-in: a loopback site that answers yt-dlp's real YouTube extractor and serves drawn footage.
+"""The light mock: a loopback site that answers yt-dlp's YouTube extractor and serves generated footage.
 
-``python -m hdtf_async.demo.site --footage DIR --ca FILE`` is a process of its own, so that its CPU time does
-not disturb the event loop of those who use it. It listens on two ports of 127.0.0.1 that the system picks:
+``python -m hdtf_async.demo.site --footage DIR --ca FILE`` is a separate process, so that its CPU time does
+not affect the event loop of its user. It listens on two ports of 127.0.0.1 that the system chooses:
 
-- https for ``POST /youtubei/v1/player``, with a certificate from a throw-away authority, whose
-  public part it writes to FILE;
+- https for ``POST /youtubei/v1/player``, with a certificate of a temporary CA, whose public part it writes to
+  FILE;
 - plain http for the media (``GET`` and ``HEAD``, whole or by ``Range``), and for its own log (``GET /log``).
 
-It prints one line of JSON when it is ready, serves until its stdin is closed, and then ends. Since the
+It prints one line of JSON when it is ready, serves until its stdin is closed, and then exits. Since the
 system closes a dead parent's pipes, it does not outlive its parent.
 
-What it shall do otherwise than YouTube on a good day is in `answers`; how that is carried out in `faults`.
+`answers` defines how it deviates from YouTube without failures; `faults` implements that.
 """
 
 from __future__ import annotations
@@ -40,21 +40,21 @@ class _TlsServer(Server):
         self._context = context
 
     def get_request(self) -> tuple[ssl.SSLSocket, Any]:
-        """Leave the handshake to the connection's own thread: a slow one must not keep others out."""
+        """Leave the handshake to the connection's own thread: a slow one must not block others."""
         connection, address = self.socket.accept()
         return self._context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False), address
 
 
 class PlayerHandler(Handler):
-    """Answers player requests in YouTube's place."""
+    """Answers player requests as YouTube."""
 
     media = ""
-    """Scheme, host and port of the media server; set when that is known."""
+    """Scheme, host and port of the media server; set when known."""
     signer: Signer
-    """Signs the addresses that are handed out."""
+    """Signs the issued URLs."""
 
     def do_POST(self) -> None:  # noqa: N802 - http.server looks for this name
-        """Answer a player request; nothing else is there."""
+        """Answer a player request; everything else is an error."""
         site = self.server.site
         with self.noted() as request:
             body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -78,7 +78,7 @@ class MediaHandler(Handler):
     """Serves the media, and the log."""
 
     signer: Signer
-    """Has signed the addresses that are good."""
+    """Has signed the valid URLs."""
 
     def do_GET(self) -> None:  # noqa: N802
         """Answer a request for media or for the log."""
@@ -109,9 +109,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m hdtf_async.demo.site", description=(__doc__ or "").split("\n")[0]
     )
-    parser.add_argument("--footage", required=True, type=Path, metavar="DIR", help="what `draw` has drawn")
-    parser.add_argument("--ca", required=True, type=Path, metavar="FILE", help="where the certificate goes")
-    parser.add_argument("--orders", type=Path, metavar="FILE", help="what `answers.to_json` has written")
+    parser.add_argument("--footage", required=True, type=Path, metavar="DIR", help="generated footage")
+    parser.add_argument("--ca", required=True, type=Path, metavar="FILE", help="CA certificate to write")
+    parser.add_argument("--orders", type=Path, metavar="FILE", help="output of `answers.to_json`")
     said = parser.parse_args()
     answers, conditions = from_json(said.orders.read_text()) if said.orders else ({}, GOOD)
 
@@ -127,12 +127,12 @@ def main() -> None:
     for youtube_id, answer in answers.items():
         for offer in answer.offers or ():
             if site.file(youtube_id, offer.itag) is None:
-                parser.error(f"{youtube_id} has no rendition {offer.itag} to offer")
+                parser.error(f"{youtube_id} has no format {offer.itag}")
     media.site = player.site = site
     for server in (media, player):
         threading.Thread(target=server.serve_forever, daemon=True).start()
     ready = {"player": player.server_port, "media": media.server_port, "ca": str(said.ca)}
-    print(json.dumps(ready), flush=True)  # noqa: T201 - this line is what the parent waits for
+    print(json.dumps(ready), flush=True)  # noqa: T201 - the parent waits for this line
     sys.stdin.buffer.read()
 
 

@@ -1,4 +1,4 @@
-"""Starts the stand-in as a child process and ends it: what the demo, the tests and the benchmarks use."""
+"""Start the mock server as a child process and stop it: for the demo, the tests and the benchmarks."""
 
 from __future__ import annotations
 
@@ -28,57 +28,57 @@ if TYPE_CHECKING:
 
 _HOST = "127.0.0.1"
 _ROOT = Path(__file__).absolute().parents[2]
-"""Where the package lies: the child has to find it, however its parent did."""
+"""Directory of the package: the child must import the same package as its parent."""
 _READY = 30.0
-"""Seconds that the child may take until it listens."""
+"""Maximum seconds until the child listens."""
 _GRACE = 3.0
-"""Seconds for the child to end by itself, and again after TERM."""
+"""Seconds for the child to exit, and again after SIGTERM."""
 
 
 class StandInError(Exception):
-    """The stand-in did not start; the message holds its last words."""
+    """The mock server did not start; the message contains the end of its stderr."""
 
 
 @dataclass(frozen=True, slots=True)
 class StandIn:
-    """A running stand-in, and how yt-dlp is sent to it: by nothing that a user could not pass."""
+    """A running mock server, and the options that direct yt-dlp to it, all of which users can pass too."""
 
     player_port: int
-    """Port of the player answers (https)."""
+    """Port of the player responses (https)."""
     media_port: int
     """Port of the media and of the log (http)."""
     ca: Path
-    """The certificate of the throw-away authority, as PEM."""
+    """The certificate of the temporary CA, as PEM."""
     pid: int
 
     @property
     def address(self) -> str:
-        """Host and port of the player answers."""
+        """Host and port of the player responses."""
         return f"{_HOST}:{self.player_port}"
 
     @property
     def proxy(self) -> None:
-        """What goes into ``--proxy``: nothing, it is asked directly."""
+        """Value of ``--proxy``: none."""
 
     @property
     def yt_dlp_args(self) -> str:
-        """What goes into ``--yt-dlp-args``: the player's address instead of YouTube's, none of its pages.
+        """Value of ``--yt-dlp-args``: the mock server's address instead of YouTube's, none of its pages.
 
-        Verification of certificates stays on: ``no-certifi`` makes yt-dlp trust what OpenSSL trusts, and
-        that is what `environment` names.
+        Certificates are still verified: ``no-certifi`` makes yt-dlp trust the CAs of OpenSSL, which
+        `environment` sets.
         """
         skip = "player_skip=webpage,configs,js,initial_data"
         return f"--compat-options no-certifi --extractor-args 'youtube:innertube_host={self.address};{skip}'"
 
     @property
     def environment(self) -> dict[str, str]:
-        """What has to be in yt-dlp's environment: the authority to trust, and no proxy for loopback."""
+        """Environment of yt-dlp: the CA to trust, and no proxy for loopback."""
         return {"SSL_CERT_FILE": str(self.ca), "NO_PROXY": _HOST, "no_proxy": _HOST}
 
     def typed(self, out: Path, options: Options) -> str:
-        """Return what a user would type to run the main job against it."""
+        """Return the command with which a user can run the main command against it."""
         variables = (f"  export {name}={shlex.quote(value)}\n" for name, value in self.environment.items())
-        # Inside of the quotes a backslash at a line's end joins it with the next.
+        # Inside the quotes a backslash at the end of a line joins it with the next.
         handed = self.yt_dlp_args.replace(" --", " \\\n--").replace(";", ";\\\n")
         return (
             "A mock YouTube server is running. To run the main command against it yourself:\n"
@@ -89,25 +89,25 @@ class StandIn:
         )
 
     async def requests(self) -> list[dict[str, Any]]:
-        """Return everything that was asked of the stand-in so far, in the order in which it came.
+        """Return all requests to the mock server so far, in the order of their arrival.
 
         Each request is a mapping with ``time`` (seconds since 1970), ``method``, ``path``, ``video``,
-        ``range``, ``status``, ``sent`` (bytes of body), ``done``, and ``ordered`` (what went wrong by order).
+        ``range``, ``status``, ``sent`` (bytes of body), ``done``, and ``ordered`` (the simulated fault).
         """
         return await _log(self.media_port)
 
 
 @dataclass(frozen=True, slots=True)
 class FullMock:
-    """A running full mock, and how yt-dlp is sent to it: by nothing that a user could not pass.
+    """A running full mock, and the options that direct yt-dlp to it, all of which users can pass too.
 
-    yt-dlp skips nothing: pages, player script and JavaScript challenges are YouTube's in form.
+    yt-dlp skips nothing: pages, player script and JavaScript challenges have YouTube's format.
     """
 
     port: int
     """Port of the proxy, and of the log."""
     ca: Path
-    """The certificate of the throw-away authority, as PEM."""
+    """The certificate of the temporary CA, as PEM."""
     pid: int
 
     @property
@@ -117,25 +117,25 @@ class FullMock:
 
     @property
     def proxy(self) -> str:
-        """What goes into ``--proxy``."""
+        """Value of ``--proxy``."""
         return f"http://{self.address}"
 
     @property
     def yt_dlp_args(self) -> str:
-        """What goes into ``--yt-dlp-args``. Verification of certificates stays on, as with `StandIn`."""
+        """Value of ``--yt-dlp-args``. Certificates are still verified, as with `StandIn`."""
         return "--compat-options no-certifi"
 
     @property
     def environment(self) -> dict[str, str]:
-        """What has to be in yt-dlp's environment: the authority to trust."""
+        """Environment of yt-dlp: the CA to trust."""
         return {"SSL_CERT_FILE": str(self.ca)}
 
     async def requests(self) -> list[dict[str, Any]]:
-        """Return everything that was asked of the mock so far, in the order in which it came.
+        """Return all requests to the mock so far, in the order of their arrival.
 
-        Each request is a mapping as that of `StandIn.requests`, with ``host``, ``agent``, ``client``
-        (yt-dlp's name of it) and ``refused`` (what was wrong with the request itself) besides. A tunnel to a
-        host that is not YouTube's is there with the method ``CONNECT``; others are not.
+        Each request is a mapping as that of `StandIn.requests`, with the additional keys ``host``, ``agent``,
+        ``client`` (yt-dlp's name of it) and ``refused`` (what was wrong with the request itself). A tunnel to
+        a host that is not YouTube's is included with the method ``CONNECT``; others are not.
         """
         return await _log(self.port)
 
@@ -154,10 +154,10 @@ async def _log(port: int) -> list[dict[str, Any]]:
 async def stand_in(
     footage: Path, answers: Mapping[str, Answer] | None = None, conditions: Conditions = GOOD
 ) -> AsyncIterator[StandIn]:
-    """Run a stand-in that serves the films drawn in a directory; it is gone when the context is left.
+    """Run a mock server that serves the films in a directory; it has ended when the context exits.
 
-    ``answers`` says, by YouTube id, where it shall behave otherwise than YouTube on a good day;
-    ``conditions`` says it of the whole site. Raises `StandInError` if it does not start.
+    ``answers`` defines, by YouTube id, how it deviates from YouTube without failures; ``conditions`` does so
+    for the whole site. Raises `StandInError` if it does not start.
     """
     async with _process("site", footage, answers or {}, conditions) as (ready, ca, pid):
         yield StandIn(player_port=ready["player"], media_port=ready["media"], ca=ca, pid=pid)
@@ -177,13 +177,13 @@ async def full_mock(
 async def _process(
     module: str, footage: Path, answers: Mapping[str, Answer], conditions: Conditions, *more: str
 ) -> AsyncIterator[tuple[dict[str, Any], Path, int]]:
-    """Run a module of the demo; yield what it says when it is ready, its certificate and its pid."""
+    """Run a module of the demo; yield its first output, its certificate and its pid."""
     with tempfile.TemporaryDirectory(prefix="hdtf-stand-in-") as temporary:
         directory = Path(temporary)
         ca, words, orders = directory / "ca.pem", directory / "stderr.txt", directory / "orders.json"
         orders.write_text(to_json(answers, conditions))
         with words.open("wb") as stderr, anyio.CancelScope(shield=True):
-            # Shielded: a cancellation between fork and the return would leave a child that nobody knows.
+            # Shielded: a cancellation between fork and return would leave an unregistered child.
             child = await anyio.open_process(
                 [
                     *(sys.executable, "-m", f"hdtf_async.demo.{module}"),
@@ -193,7 +193,7 @@ async def _process(
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=stderr,
-                # Not the caller's directory, where another package of that name may lie.
+                # Not the caller's directory, which may contain another package of that name.
                 cwd=_ROOT,
                 start_new_session=True,
             )
@@ -211,7 +211,7 @@ async def _ready(child: Process, words: Path) -> dict[str, Any]:
             line += await child.stdout.receive()
     if not line.endswith(b"\n"):
         said = await anyio.Path(words).read_text(errors="replace")
-        raise StandInError(f"the stand-in did not start: {said[-2000:] or 'it said nothing'}")
+        raise StandInError(f"the mock server did not start: {said[-2000:] or 'no output'}")
     ready: dict[str, Any] = json.loads(line)
     return ready
 

@@ -10,7 +10,7 @@ from hdtf_async.demo.motion import Motion
 _RATE = 16000
 _ENVELOPE_RATE = 800
 _SYLLABLES = 3.3
-"""Syllables a second, in the mean."""
+"""Mean number of syllables per second."""
 _VOWELS = {"open": (730, 1090, 2440), "round": (320, 870, 2240)}
 """The first three formants of an open and of a round vowel, in Hz."""
 
@@ -56,13 +56,14 @@ def gaze(moves: Motion) -> str:
 
 
 def filters(moves: Motion, seconds: float, label: str) -> str:
-    """Return a filter graph that generates the voice, in step with the mouth, and ends in ``[label]``."""
+    """Return a filter graph that generates the voice, in sync with the mouth, and ends in ``[label]``."""
     pitch = 118 + 31 * (int(moves.start * 100) % 4)
     phase = f"({pitch}*t+{pitch * 0.02:.3f}*sin(5.1*t)+{pitch * 0.035:.3f}*sin(1.9*t+{moves.start}))"
     breath = f"0.10*{phrase(moves)}*pow(0.5+0.5*cos({_beat(moves)}),8)"
     mouth, mouth_shape = opened(moves), rounded(moves)
     graph = [
-        # How loud each source is changes slowly: evaluating it at the full rate would take most of the time.
+        # The volume of each source changes slowly: evaluating it at the full rate would take most of the
+        # time.
         f"aevalsrc=exprs='{mouth}*(1-{mouth_shape})|{mouth}*{mouth_shape}|{breath}':s={_ENVELOPE_RATE}"
         f":d={seconds:.6f}:c=3.0,aresample={_RATE},channelsplit=channel_layout=3.0[open][round][breath]",
         f"aevalsrc=exprs='1-2*pow(mod({phase},1),0.6)':s={_RATE}:d={seconds:.6f}:c=mono,asplit[c0][c1]",

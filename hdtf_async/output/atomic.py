@@ -1,16 +1,17 @@
-"""Deeds on the file system that are either done and durable, or not done at all.
+"""File operations that are either complete and durable, or have no effect.
 
-They block; `store` runs them in threads. Nothing here knows of clips, raws or the journal.
+They block; `directory` runs them in threads. This module knows nothing about clips, source videos or the
+journal.
 
-Durable means that a power cut leaves it, on a file system that keeps two promises: what was in a file when
-it was synced stays there, whoever has written it and whichever descriptor was synced; and the names in a
-directory stay as they were when it was synced. No order is relied upon between things that are not synced,
-and a name is not durable by its file's sync. What was not synced may be lost, but is never replaced by what
-has been in another file: that holds for journalling file systems (ext4, XFS, btrfs, APFS), and not for FAT.
+Durable means that the result survives a power cut, on a file system with two guarantees: the content of a
+file when it was synced is kept, whoever has written it and whichever descriptor was synced; and the names in
+a directory are kept as they were when it was synced. No order is assumed between operations that are not
+synced, and syncing a file does not make its name durable. Unsynced content may be lost, but is never replaced
+by that of another file: this holds for journalling file systems (ext4, XFS, btrfs, APFS), and not for FAT.
 
-Others may be allowed to write in the directory too, and put a symbolic link or a FIFO where a file is
-expected. So what is written, emptied or deleted here is never reached through a link, a temporary name cannot
-be foreseen, and nothing but a regular file is opened, without waiting.
+Other users may be allowed to write to the directory too, and create a symbolic link or a FIFO where a file is
+expected. So nothing is written, truncated or deleted through a link, temporary names are unpredictable, and
+only regular files are opened, without blocking.
 """
 
 from __future__ import annotations
@@ -37,18 +38,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _TEMPORARY = ".hdtf-"
-"""Every temporary file and directory of ours begins so, and nothing else does."""
+"""Prefix of every temporary file and directory of this program, and of nothing else."""
 _TOKEN = re.compile(r"^[0-9a-f]{16}-")
-"""What comes next in the name of most of them. No final name begins so."""
+"""The next part of most temporary names. No final name starts like this."""
 _SYNCED_AT_ONCE = 16 << 20
-"""Bytes of a long file that are made durable in one step."""
+"""Bytes of a long file that are synced in one step."""
 _FLUSH_DRIVE = getattr(fcntl, "F_FULLFSYNC", None)
-"""macOS only: its fsync leaves the content in the drive's own cache (fsync(2) there says so)."""
+"""macOS only: its fsync leaves the content in the cache of the drive (see fsync(2) there)."""
 
 
 @contextmanager
 def os_errors_as_failures(path: Path) -> Iterator[None]:
-    """Turn an error of the system into a `Failure`: ``not_writable``, or as `causes` has it."""
+    """Turn an `OSError` into a `Failure`: ``not_writable``, or another reason of `os_errors`."""
     try:
         yield
     except (OSError, MemoryError, RuntimeError) as error:
@@ -59,7 +60,7 @@ def os_errors_as_failures(path: Path) -> Iterator[None]:
 
 
 def opened(path: Path | str, flags: int, mode: int = 0o666) -> int:
-    """Open a regular file to write in it, or to lock it, but not through a link. Raises `OSError`."""
+    """Open a regular file for writing or locking, but not through a link. Raises `OSError`."""
     try:
         return _regular(path, flags | os.O_NOFOLLOW, mode)
     except OSError as error:
@@ -68,64 +69,64 @@ def opened(path: Path | str, flags: int, mode: int = 0o666) -> int:
         raise
 
 
-_NOT_FOLLOWED = "is a symbolic link, which is not followed here"
+_NOT_FOLLOWED = "symbolic links are not followed here"
 
 
 def reader(path: Path) -> BufferedReader:
-    """Open a regular file to read it, also through a link. Raises `OSError`."""
+    """Open a regular file for reading, also through a link. Raises `OSError`."""
     return os.fdopen(_regular(path, os.O_RDONLY, 0), "rb")
 
 
 def content(path: Path, most: int) -> bytes:
-    """Return the content of a regular file. Raises `OSError`, also for one with more than so many bytes."""
+    """Return the content of a regular file. Raises `OSError`, also if it has more than `most` bytes."""
     with reader(path) as file:
         text = file.read(most + 1)
     if len(text) > most:
-        raise OSError(errno.EFBIG, f"it is longer than {most} bytes", path)
+        raise OSError(errno.EFBIG, f"longer than {most} bytes", path)
     return text
 
 
 def _regular(path: Path | str, flags: int, mode: int) -> int:
-    """Open a regular file; whatever else is there cannot make this wait."""
+    """Open a regular file; any other kind of file cannot block this."""
     descriptor = os.open(path, flags | os.O_NONBLOCK, mode)
     kind = os.fstat(descriptor).st_mode
     if stat.S_ISREG(kind):
         return descriptor
     os.close(descriptor)
     number = errno.EISDIR if stat.S_ISDIR(kind) else errno.EINVAL
-    raise OSError(number, os.strerror(number) if stat.S_ISDIR(kind) else "it is no regular file", path)
+    raise OSError(number, os.strerror(number) if stat.S_ISDIR(kind) else "not a regular file", path)
 
 
 def require_trusted(path: Path) -> None:
-    """Raise `OSError` where a link was made by somebody who could make others write elsewhere by it.
+    """Raise `OSError` for a link by which another user could redirect what this user writes.
 
-    It may be this user's, root's, or belong to whoever has the directory that it is in, who can replace
-    anything there: Linux follows links in directories such as /tmp by the same rule.
+    Allowed are links of this user, of root, and of the owner of the directory that contains the link, who can
+    replace anything there: Linux follows links in directories such as /tmp by the same rule.
     """
     there = path.lstat()
     if stat.S_ISLNK(there.st_mode) and there.st_uid not in {os.geteuid(), 0, path.parent.stat().st_uid}:
-        raise OSError(errno.ELOOP, "it is a symbolic link of another user, which is not followed", path)
+        raise OSError(errno.ELOOP, "symbolic links of other users are not followed", path)
 
 
 def temporary(final: Path) -> Path:
-    """Return a name under which `final` can be written before it is whole, in the same directory."""
+    """Return a temporary name for `final`, in the same directory."""
     return final.with_name(f"{_TEMPORARY}{secrets.token_hex(8)}-{final.name}")
 
 
 def created(final: Path) -> Path:
-    """Make an empty file with a temporary name, and return that. Raises `OSError`."""
+    """Create an empty file with a temporary name, and return its path. Raises `OSError`."""
     new = temporary(final)
     os.close(opened(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
     return new
 
 
 def is_temporary(name: str) -> bool:
-    """Say whether a name is that of a temporary file or directory."""
+    """Return whether a name is that of a temporary file or directory."""
     return name.startswith(_TEMPORARY)
 
 
 def final_name(name: str) -> str:
-    """Return the final name of what has this temporary name."""
+    """Return the final name for a temporary name."""
     return _TOKEN.sub("", name.removeprefix(_TEMPORARY), count=1)
 
 
@@ -134,10 +135,10 @@ def sweep(
     spare: Callable[[Path], bool] = lambda _: False,
     ours: Callable[[str], bool] = lambda _: True,
 ) -> None:
-    """Remove what has a temporary name: somebody was ended in the middle of it.
+    """Remove temporary files and directories of interrupted runs.
 
-    `spare` says of a directory whether it is still good for something; `ours` of a final name whether
-    nobody else can be at work on it.
+    `spare` returns whether a directory is still useful; `ours` returns for a final name whether no other run
+    can be using it.
     """
     for left in directory.glob(_TEMPORARY + "*"):
         if not ours(final_name(left.name)):
@@ -150,23 +151,23 @@ def sweep(
 
 
 def make_directory(path: Path) -> None:
-    """Make a directory and what is missing above it, and make their names durable.
+    """Create a directory with its parents, and make their names durable.
 
-    Also the names of those that are there already: a run that made them may have been killed before it
-    had synced them.
+    This includes directories that exist already: a run that created them may have been killed before it
+    synced them.
     """
     path.mkdir(parents=True, exist_ok=True)
     for above in path.absolute().parents:
         if not os.access(above, os.W_OK):
-            break  # where we cannot write, none of the names is ours
+            break  # without write permission, none of the names is from this program
         sync_directory(above)
 
 
 def own_directory(final: Path) -> Path:
-    """Return a temporary directory for this user alone, mode 0700; the one from before, if that can be.
+    """Return a private temporary directory of this user, mode 0700; the previous one, if usable.
 
-    It has always the same name, unless another user has put a directory there, which is left alone. Raises
-    `OSError`.
+    It always has the same name, unless another user has created a directory there, which is not touched.
+    Raises `OSError`.
     """
     usual, new = final.with_name(_TEMPORARY + final.name), temporary(final)
     new.mkdir(mode=0o700)
@@ -190,9 +191,10 @@ def own_directory(final: Path) -> Path:
 
 
 def _is_own_directory(path: Path, *, like: Path) -> bool:
-    """Whether a directory has the owner of one that was made just now, and nobody else could write in it.
+    """Whether a directory has the owner of one that was just created, and nobody else could write to it.
 
-    Not every file system says that this user is its owner. Others may then no longer read it either.
+    The reported owner is not always this user, depending on the file system. Others may then no longer read
+    it either.
     """
     try:
         there = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
@@ -210,9 +212,9 @@ def _is_own_directory(path: Path, *, like: Path) -> bool:
 
 @contextmanager
 def private_place(final: Path) -> Iterator[Path]:
-    """Give a place for `final` in a directory for this user alone, to which no tool can be misled.
+    """Provide a path for `final` in a private directory, where no link can redirect a tool.
 
-    What is left there afterwards is removed.
+    Afterwards, remaining files there are removed.
     """
     private = temporary(final)
     private.mkdir(mode=0o700)
@@ -223,7 +225,7 @@ def private_place(final: Path) -> Iterator[Path]:
 
 
 def publish(written: Path, final: Path) -> None:
-    """Sync a finished file, give it its final name and sync the directory."""
+    """Sync a finished file, rename it to its final name and sync the directory."""
     with reader(written) as file:
         sync(file.fileno())
     written.replace(final)
@@ -231,7 +233,7 @@ def publish(written: Path, final: Path) -> None:
 
 
 def link(existing: Path, final: Path) -> None:
-    """Give a file a second name: a hard link, or a copy where links cannot be."""
+    """Give a file a second name: a hard link, or a copy if links are not supported."""
     with _temporary_gone_after(final) as new:
         try:
             os.link(existing, new)
@@ -241,7 +243,7 @@ def link(existing: Path, final: Path) -> None:
 
 
 def copy(existing: Path, new: Path) -> None:
-    """Copy the content of a file into a new one. Raises `OSError`."""
+    """Copy the content of a file to a new one. Raises `OSError`."""
     with reader(existing) as source, _new(new) as target:
         shutil.copyfileobj(source, target, 1 << 20)
 
@@ -251,7 +253,7 @@ def _new(path: Path) -> BufferedWriter:
 
 
 def replace(final: Path, parts: Iterable[bytes]) -> None:
-    """Put a new content in place of an old one at once; a file that would stay the same is not touched."""
+    """Replace the content of a file atomically; if it would not change, the file is not touched."""
     with written(final, parts) as new:
         if new is not None:
             publish(new, final)
@@ -259,9 +261,9 @@ def replace(final: Path, parts: Iterable[bytes]) -> None:
 
 @contextmanager
 def written(final: Path, parts: Iterable[bytes]) -> Iterator[Path | None]:
-    """Write a new content under a temporary name and give that; None where the file would stay the same.
+    """Write new content to a temporary file and yield its path; None if the content would not change.
 
-    Nothing has the temporary name afterwards. In a thread of a task that is cancelled, writing ends soon.
+    The temporary file is removed afterwards. In a thread of a cancelled task, writing ends soon.
     """
     with _temporary_gone_after(final) as new:
         with _new(new) as file:
@@ -269,7 +271,7 @@ def written(final: Path, parts: Iterable[bytes]) -> Iterator[Path | None]:
             for part in steps(parts):
                 file.write(part)
                 left -= len(part)
-                if left < 0:  # else publishing would wait for all of it, and nothing could end that
+                if left < 0:  # else publishing would sync all of it at once, which cannot be interrupted
                     file.flush()
                     sync(file.fileno())
                     left = _SYNCED_AT_ONCE
@@ -277,7 +279,7 @@ def written(final: Path, parts: Iterable[bytes]) -> Iterator[Path | None]:
 
 
 def _are_same(one: Path, other: Path) -> bool:
-    """Say whether two files have the same content."""
+    """Return whether two files have the same content."""
     with suppress(OSError), reader(one) as left, reader(other) as right:
         if os.fstat(left.fileno()).st_size == os.fstat(right.fileno()).st_size:
             chunks = zip(*(iter(partial(file.read, 1 << 16), b"") for file in (left, right)), strict=False)
@@ -286,15 +288,15 @@ def _are_same(one: Path, other: Path) -> bool:
 
 
 def sync(descriptor: int) -> None:
-    """Make the content of an open file durable, or the names in an open directory."""
+    """Sync the content of an open file, or the names in an open directory."""
     os.fsync(descriptor)
     if _FLUSH_DRIVE is not None:
-        with suppress(OSError):  # a network's file system has no drive
+        with suppress(OSError):  # a network file system has no drive
             fcntl.fcntl(descriptor, _FLUSH_DRIVE)
 
 
 def sync_directory(directory: Path) -> None:
-    """Make the names in a directory durable, where its file system can be asked for that at all."""
+    """Sync the names in a directory, if its file system supports that."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         sync(descriptor)
@@ -306,22 +308,22 @@ def sync_directory(directory: Path) -> None:
 
 
 def has_size(path: str, size: object) -> bool:
-    """Say whether a file is there and has that many bytes."""
+    """Return whether a file exists with that many bytes."""
     try:
-        return os.stat(path).st_size == size  # noqa: PTH116 - a third of the time, asked for every clip there is
-    except (OSError, ValueError):  # a name out of a damaged journal may be one that no file can have
+        return os.stat(path).st_size == size  # noqa: PTH116 - a third of the time, for every existing clip
+    except (OSError, ValueError):  # a name from a damaged journal may be invalid
         return False
 
 
 def sha256(path: Path) -> str:
-    """Return the hash of a file's content."""
+    """Return the sha256 of a file's content, in hexadecimal."""
     with reader(path) as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 @contextmanager
 def _temporary_gone_after(final: Path) -> Iterator[Path]:
-    """Leave no half-written file; nor a link that renaming left, as both were names of one file already."""
+    """Leave no partial file; nor the link that a rename leaves if both names are links to one file."""
     new = temporary(final)
     try:
         yield new

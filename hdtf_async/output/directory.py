@@ -1,16 +1,15 @@
-"""The output directory: lock, temporary names, publishing, and the views made from the journal.
+"""The output directory: lock, temporary names, publishing, and the manifests derived from the journal.
 
-Two rules hold for everything here. *Durable first, referenced after*: a file is written under a
-temporary name in its own directory, checked, synced, renamed, the directory synced, and only then
-does the journal speak of it. (Of a raw it speaks right before the renaming: nobody could tell later what
-one without a record is, and a record without its file counts for nothing.) *One appended file*:
-``_journal.jsonl`` is the only file that grows; ``metadata.jsonl`` and ``failures.jsonl`` are views of it
-(see `views`).
+Two rules apply to everything here. *Durable first, referenced after*: a file is written under a temporary
+name in its own directory, verified, synced, renamed, the directory synced, and only then recorded in the
+journal. (A source video is recorded right before the rename: nothing else would identify a file without a
+record, and a record without its file is ignored.) *One appended file*: ``_journal.jsonl`` is the only file
+that grows; ``metadata.jsonl`` and ``failures.jsonl`` are derived from it (see `manifests`).
 
-A clip without a record is made again, and a record without its clip counts for nothing.
+A clip without a record is created again, and a record without its clip is ignored.
 
-Shards of one run share a directory: each appends to a journal of its own, and holds the lock of that, and the
-directory's own in common with the others. A run that is no shard has the directory's lock for itself.
+Shards of one run share a directory: each appends to its own journal, holds the lock of that, and shares the
+directory's own lock with the others. A run without shards holds the directory's lock exclusively.
 """
 
 from __future__ import annotations
@@ -70,51 +69,51 @@ if TYPE_CHECKING:
 
 
 _CLIP = re.compile(r"_\d{3,}(?:_s\d{3,})?\.(?:mp4|wav)$")
-"""What the name of a clip has besides that of its video."""
+"""Part of a clip's name after the name of its video."""
 
 
 class OutputDirectory:
-    """An output directory that this run holds the lock of. Made by `opened`."""
+    """An output directory whose lock this run holds; created by `opened`."""
 
     def __init__(
         self, out: Path, locks: tuple[int, ...], journal: Ledger, shard: Shard | None = None
     ) -> None:
         self.out = out
         self.locks = locks
-        """Descriptors of the journals that are locked; children inherit them, so that the locks live as long
-        as any of them may still write."""
+        """Descriptors of the locked journals; children inherit them, so that the locks are held as long as
+        any of them may still write."""
         self.shard = shard
-        """Which part of the videos this run is about; None where the directory is its own."""
+        """The part of the videos that this run processes; None for all."""
         self.known = journal.known
         self.others: tuple[Record, ...] = ()
-        """What the view of before says of clips that were not tried, and of which this run is not."""
+        """Clips in the previous manifests that were not attempted, and are not part of this run."""
         self.whole: tuple[Clip, ...] = ()
         """Clips of a shard and of all its neighbours."""
         self._journal = journal
 
     @property
     def raws(self) -> Path:
-        """The directory of the raws."""
+        """The directory of the source videos."""
         return self.out / RAWS
 
     def clip_path(self, clip: Clip) -> Path:
-        """Return the final name of a clip."""
+        """Return the final path of a clip."""
         return self.out / f"{clip.stem}.mp4"
 
     def wav_path(self, clip: Clip) -> Path:
-        """Return the final name of the sound that goes with a clip."""
+        """Return the final path of the WAV file of a clip."""
         return self.out / f"{clip.stem}.wav"
 
     def raw_path(self, video: Video, ending: str) -> Path:
-        """Return the final name of a raw with the given file ending (without the dot)."""
+        """Return the final path of a source video with the given file extension (without the dot)."""
         return self.raws / f"{video.stem}.{ending}"
 
     def log_path(self, video: Video) -> Path:
-        """Return the name of a video's download log."""
+        """Return the path of a video's download log."""
         return self.raws / f"{video.stem}_download_log.txt"
 
     def temporary(self, final: Path) -> Path:
-        """Make an empty file with a temporary name, in which `final` is written before it is whole.
+        """Create an empty temporary file in which `final` is written before it is complete.
 
         Blocks. Raises `Failure` with ``disk_full`` or ``not_writable``.
         """
@@ -123,12 +122,13 @@ class OutputDirectory:
 
     @asynccontextmanager
     async def private_directory(self, video: Video) -> AsyncIterator[Path]:
-        """Give a video's download a directory of its own, mode 0700.
+        """Provide a private directory for a video's download, mode 0700.
 
-        Afterwards it is removed, unless another attempt can go on from what has arrived (see `partials`).
-        Raises `Failure` with ``disk_full`` or ``not_writable``.
+        Afterwards it is removed, unless another attempt can resume the download (see `partials`). Raises
+        `Failure` with ``disk_full`` or ``not_writable``.
         """
-        # An ending that no file has: a video may be named like another one's raw, ending included.
+        # An extension that no file has: a video may be named like the source video of another one, extension
+        # included.
         path = self.raws / f"{video.stem}.download"
         with os_errors_as_failures(path):
             path = await run_sync(atomic.own_directory, path)
@@ -139,20 +139,20 @@ class OutputDirectory:
                 await run_sync(partials.tidy, path)
 
     async def publish(self, temporary: Path, final: Path) -> None:
-        """Sync a finished file, give it its final name and sync the directory.
+        """Sync a finished file, rename it to its final name and sync the directory.
 
         Raises `Failure` with ``disk_full`` or ``not_writable``.
         """
-        # Shielded: it is short, and a file must not be renamed by a thread that nobody waits for.
+        # Shielded: it is short, and no unawaited thread may rename a file.
         with anyio.CancelScope(shield=True), os_errors_as_failures(final):
             before = self.known.clips.get(final.stem) if final.parent == self.out else None
             if before is not None and atomic.has_size(str(temporary), before["metadata"].get("bytes")):
-                # A record vouches for a file by its size alone, and so would the old one for the new file.
+                # A record identifies a file by its size alone, so the old record would match the new file.
                 await self._journal.append([{"type": "replacing", "clip": final.stem}])
             await run_sync(atomic.publish, temporary, final)
 
     async def publish_beside(self, temporary: Path | None, clip: Clip) -> None:
-        """Publish the sound that goes with a clip, before the clip itself; with None remove one of ours.
+        """Publish the WAV file of a clip, before the clip itself; None removes an existing one.
 
         Raises `Failure` with ``disk_full`` or ``not_writable``.
         """
@@ -161,7 +161,7 @@ class OutputDirectory:
             if clip.stem not in self.known.beside and temporary is None:
                 return
             if clip.stem in self.known.clips:
-                # Its record would vouch for sound of another form.
+                # Its record would match audio with other settings.
                 await self._journal.append([{"type": "replacing", "clip": clip.stem}])
             if temporary is None:
                 await run_sync(partial(final.unlink, missing_ok=True))
@@ -169,7 +169,7 @@ class OutputDirectory:
                 await run_sync(atomic.publish, temporary, final)
 
     async def link(self, existing: Path, final: Path) -> None:
-        """Let a second name stand for the same raw: a hard link, or a copy where links cannot be.
+        """Give a source video a second name: a hard link, or a copy if links are not supported.
 
         Raises `Failure` with ``disk_full`` or ``not_writable``.
         """
@@ -177,30 +177,30 @@ class OutputDirectory:
             await run_sync(atomic.link, existing, final)
 
     async def remove(self, path: Path) -> None:
-        """Remove a file if it is there. Raises `Failure` with ``not_writable``."""
+        """Remove a file if it exists. Raises `Failure` with ``not_writable``."""
         with anyio.CancelScope(shield=True), os_errors_as_failures(path):
             await run_sync(partial(path.unlink, missing_ok=True))
 
     async def size(self, path: Path) -> int:
-        """Return the bytes of a file. Raises `Failure` with ``not_writable`` where it cannot be looked at."""
+        """Return the size of a file in bytes. Raises `Failure` with ``not_writable``."""
         with os_errors_as_failures(path):
             return (await run_sync(path.stat)).st_size
 
     async def sha256(self, path: Path) -> str:
-        """Return the hash of a file's content. Raises `Failure` with ``not_writable``."""
+        """Return the sha256 of a file's content. Raises `Failure` with ``not_writable``."""
         with os_errors_as_failures(path):
             return await run_sync(atomic.sha256, path, abandon_on_cancel=True)
 
     async def append(self, *records: Record) -> None:
         """Append records to the journal and return when they are durable.
 
-        Raises `Failure` with ``disk_full`` or ``not_writable``; the journal is then as it was.
+        Raises `Failure` with ``disk_full`` or ``not_writable``; the journal is then unchanged.
         """
         with anyio.CancelScope(shield=True), os_errors_as_failures(self.out / name_of(self.shard)):
             await self._journal.append(records)
 
     def note(self, record: Record) -> None:
-        """Let a record go into the journal with the next ones; it may be lost with a run that is killed."""
+        """Append a record together with the next ones; a run that is killed may lose it."""
         self._journal.note(record)
 
     async def log(self, video: Video, text: str) -> None:
@@ -218,14 +218,14 @@ class OutputDirectory:
         stale: Mapping[str, object] | None = None,
         patience: float = manifests.PATIENCE,
     ) -> None:
-        """Write ``metadata.jsonl`` and ``failures.jsonl`` anew from what is known and there.
+        """Rewrite ``metadata.jsonl`` and ``failures.jsonl`` from the index and the existing files.
 
-        A shard makes them from what all journals say and the clips of the `whole`, and has its own clips of
-        which nothing is known recorded as not tried. Else clips of this run that have neither a record nor a
-        failure are listed as not tried, with `others`, and a clip that still has the fingerprint which
-        `stale` tells for it is of another form than its neighbours, and not listed.
-        Where this is cancelled it ends soon, and the views are as they were. Raises `Failure` with
-        ``disk_full`` or ``not_writable``, and for a shard as `views.merge` does.
+        A shard derives them from all journals and the clips in `whole`, and its own clips without a record
+        are recorded as not attempted. Otherwise clips of this run with neither a record nor a failure are
+        listed as not attempted, with `others`, and a clip that still has its fingerprint in `stale` has other
+        settings than its neighbours, and is not listed. If cancelled, this ends soon and the manifests are
+        unchanged. Raises `Failure` with ``disk_full`` or ``not_writable``, and for a shard as
+        `manifests.merge` does.
         """
         if self.shard is not None:
             left = [clip for clip in not_tried if clip.stem not in self.known.failures]
@@ -240,7 +240,7 @@ class OutputDirectory:
         await run_sync(self._write_views, self.known.snapshot(), tuple(not_tried), stale or {})
 
     async def not_tried(self) -> tuple[Record, ...]:
-        """Return what the view of before says of clips that were not tried. Raises `Failure`."""
+        """Return the clips in the previous manifests that were not attempted. Raises `Failure`."""
         return tuple(await run_sync(lambda: [*manifests.not_tried(self.out)]))
 
     async def has_done(self, request: Request) -> bool:
@@ -251,7 +251,7 @@ class OutputDirectory:
         return any(part.request == request and part.ended for part in told)
 
     async def absent(self) -> tuple[Shard, ...]:
-        """Return the shards that have not begun, if of those that have begun none is at work any more.
+        """Return the shards that have not started, if no started one is still active.
 
         Raises `Failure`.
         """
@@ -266,15 +266,15 @@ class OutputDirectory:
         return (await run_sync(outstanding_in, self.out)).absent
 
     async def deliver(self) -> None:
-        """Hand the views over to whoever keeps them: here they are where they belong. Raises `Failure`."""
+        """Upload the manifests, in an object store; nothing to do in a directory. Raises `Failure`."""
 
     async def replace(self, name: str, content: bytes) -> None:
-        """Write a file of the directory anew, at once. Raises `Failure`: ``disk_full``, ``not_writable``."""
+        """Rewrite a file of the directory atomically. Raises `Failure`: ``disk_full``, ``not_writable``."""
         with anyio.CancelScope(shield=True), os_errors_as_failures(self.out / name):
             await run_sync(atomic.replace, self.out / name, [content])
 
     def free_bytes(self) -> int:
-        """Return the room left on the file system of the raws. Raises `Failure` with ``not_writable``."""
+        """Return the free bytes on the disk of the source videos. Raises `Failure` with ``not_writable``."""
         with os_errors_as_failures(self.raws):
             return shutil.disk_usage(self.raws).free
 
@@ -301,10 +301,10 @@ async def opened(
     videos: Iterable[Video] = (),
     made: type[OutputDirectory] = OutputDirectory,
 ) -> AsyncIterator[OutputDirectory]:
-    """Open an output directory, making it if need be, and hold its lock, or a shard's.
+    """Open an output directory, creating it if needed, and hold its lock, or that of a shard.
 
-    What an earlier run left half-done (temporary names, a torn line) is removed; by a shard only what is of
-    its own part of all `videos`. Raises `StoreError` where the directory cannot be used, `BusyError` where
+    Leftovers of an interrupted run (temporary names, an incomplete last line) are removed; by a shard only
+    those of its own part of all `videos`. Raises `StoreError` if the directory cannot be used, `BusyError` if
     another run holds it.
     """
     async with _in_common(out, alone=shard is None) as whole, AsyncExitStack() as stack:
@@ -321,14 +321,13 @@ async def opened(
             known, newest = await run_sync(_read_and_tidy, out, locks[0], shard, videos)
         async with aiofiles.open(locks[0], "ab", buffering=0, closefd=False) as journal:
             ledger = Journal(journal, known, newest)
-            with as_store_error(out):
-                await video_journal.add_left(out, ledger.append, alone=shard is None)
+            await video_journal.add_left(out, ledger.append, alone=shard is None)
             yield made(out, locks, ledger, shard)
 
 
 @asynccontextmanager
 async def _in_common(out: Path, *, alone: bool) -> AsyncIterator[int]:
-    """Hold the directory's own lock, alone or in common with shards; give its descriptor."""
+    """Hold the directory's own lock, exclusively or shared with other shards; yield its descriptor."""
     with as_store_error(out):
         lock = await run_sync(_create, out)
     try:
@@ -343,9 +342,9 @@ async def _in_common(out: Path, *, alone: bool) -> AsyncIterator[int]:
 
 
 async def merge(out: Path) -> Merged:
-    """Write the views from all journals of a directory, and return what they come to.
+    """Write the manifests from all journals of a directory, and return their totals.
 
-    Raises `StoreError` where the directory cannot be used, `BusyError` where a run has it for itself, and
+    Raises `StoreError` if the directory cannot be used, `BusyError` if a run holds it exclusively, and
     `Failure` with ``disk_full``, ``not_writable`` or ``manifests_locked``.
     """
     with as_store_error(out):
@@ -359,9 +358,9 @@ async def merge(out: Path) -> Merged:
 
 
 def read_known(out: Path) -> JournalIndex:
-    """Return what the journal of a directory says, without a lock and without changing anything.
+    """Return the index of a directory's journal, without a lock and without changing anything.
 
-    Raises `StoreError` where it is there and cannot be read.
+    Raises `StoreError` if it exists and cannot be read.
     """
     known = JournalIndex(out)
     try:
@@ -373,11 +372,11 @@ def read_known(out: Path) -> JournalIndex:
 
 
 def _create(out: Path) -> int:
-    """Make the directory and its journal, where they are not there, and return the journal's descriptor."""
+    """Create the directory and its journal, if missing, and return the journal's descriptor."""
     raws, journal = out / RAWS, out / JOURNAL
     with suppress(FileNotFoundError, NotADirectoryError):
-        # Longer than any name below: one that is too long shall not be found out in the middle of a run.
-        os.stat(raws.absolute() / ("x" * 100) / ("x" * 100))  # noqa: PTH116 - some versions of pathlib hide it
+        # Longer than any later path, so that a path that is too long is detected before the run starts.
+        os.stat(raws.absolute() / ("x" * 100) / ("x" * 100))  # noqa: PTH116 - pathlib may hide the error
     atomic.make_directory(raws)
     atomic.require_trusted(raws)
     if journal.exists() and not journal.is_file():
@@ -392,9 +391,10 @@ def _open(journal: Path) -> int:
 def _read_and_tidy(
     out: Path, lock: int, shard: Shard | None, videos: Iterable[Video]
 ) -> tuple[JournalIndex, str]:
-    """Read the journals and make the own one durable without a torn last line; remove temporary names.
+    """Read the journals, repair and sync this run's own, and remove temporary files.
 
-    Return what is known, of a shard's own videos, and when the newest record was written.
+    Returns the index, limited to a shard's own videos, and the time of the newest record. An incomplete last
+    line is removed.
     """
     known, whole, newest = JournalIndex(out), 0, ""
 
@@ -416,10 +416,10 @@ def _read_and_tidy(
         newest = max(newest, time_of(record))
         if shard is None or _is_of(record, shard):
             known.take(record)
-    if whole < os.fstat(lock).st_size:  # else truncating would only change its date
+    if whole < os.fstat(lock).st_size:  # otherwise truncating would only change its date
         os.ftruncate(lock, whole)
-    # What was read is built upon, and who wrote it may have been killed before syncing it; what was cut off
-    # could be mixed with what follows.
+    # Later records depend on what was read, which may not have been synced if its writer was killed; what was
+    # truncated could be mixed with later writes.
     atomic.sync(lock)
     stems = None if shard is None else {video.stem for video in steps(videos) if shard.owns(video.youtube_id)}
     atomic.sweep(out, ours=lambda name: stems is None or _CLIP.sub("", name) in stems)
@@ -429,7 +429,7 @@ def _read_and_tidy(
         ours=lambda name: stems is None or name.rpartition(".")[0] in stems,
     )
     for directory in (out, out / RAWS):
-        atomic.sync_directory(directory)  # the names that are found there are built upon, too
+        atomic.sync_directory(directory)  # later records depend on the names found there, too
     return known, newest
 
 
@@ -446,5 +446,5 @@ def _is_of(record: Record, shard: Shard) -> bool:
 
 
 def run_record(**more: object) -> Record:
-    """Return the journal's record of a run that begins."""
+    """Return the journal's record of a run that starts."""
     return {"type": "run", **whoami(), **more}

@@ -1,11 +1,11 @@
-"""``_journal.jsonl``: the only file of the output directory that grows, and what it says.
+"""``_journal.jsonl``: the only file of the output directory that grows, and the index of its records.
 
-Where several copies of a run share a directory each has a journal of its own, and what is known is what all
-of them say, in the order of their times.
+If several shards share a directory each has its own journal, and the index contains the records of all of
+them, ordered by time.
 
-One JSON object a line, appended when what it tells of is durable and never changed afterwards; of several
-records about one thing the newest counts. A torn last line (the program was killed in the middle of it)
-is ignored and cut off, and a line that is no record is passed over.
+One JSON object per line, appended when what it records is durable and never changed afterwards; of several
+records about the same object the newest counts. An incomplete last line (the program was killed while writing
+it) is ignored and removed, and a line that is no record is skipped.
 """
 
 from __future__ import annotations
@@ -47,56 +47,56 @@ JOURNAL, RAWS = "_journal.jsonl", "_videos_raw"
 _REASONS = frozenset(Reason)
 _OF_A_SHARD = re.compile(r"_journal\.shard-(\d{1,6})-of-(\d{1,6})\.jsonl")
 _AT_A_TIME = 1 << 16
-"""Bytes of each journal that are read at a time: there may be more of them than one may have open files."""
+"""Bytes of each journal that are read at a time: there may be more journals than files can be open."""
 CONFIRMED_AFTER = timedelta(hours=12)
-"""Time after which a second bare "unavailable" confirms the first: blocks of an address last hours."""
+"""Time after which a second "unavailable" without a reason confirms the first: blocks last hours."""
 _TYPE = re.compile(rb'\{"type": ?"(\w+)"')
-"""How a record begins."""
+"""The start of a record."""
 _ENDED = RunEnded.type.encode()
 _PARSED = frozenset({REQUEST.encode(), _ENDED})
-"""Types of the records that tell what was requested, and what ended."""
+"""Types of the records about requests and ended runs."""
 _BEFORE = frozenset({b"split", b"refused"})
-"""Types of records that are no sign of a run: they are written before it begins."""
+"""Types of records that do not indicate a run: they are written before it starts."""
 _TIME = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00")
 
 
 @dataclass(slots=True)
 class JournalIndex:
-    """What the journal of a directory says, the newest record of each thing."""
+    """The contents of a directory's journal: the newest record of each object."""
 
     out: Path
     clips: CompressedRecords[Record] = field(default_factory=CompressedRecords)
     """Stem of the clip to its record."""
     replaced: CompressedRecords[Record] = field(default_factory=CompressedRecords)
-    """Stem of each clip whose record was taken back, and that has no newer one, to that record."""
+    """Stem of each clip whose record was withdrawn, without a newer one, to that record."""
     failures: CompressedRecords[Record] = field(default_factory=CompressedRecords)
-    """Stem of the clip to the record of why it could not be had."""
+    """Stem of the clip to the record of its failure."""
     raws: CompressedRecords[list[Record]] = field(default_factory=CompressedRecords)
-    """YouTube id to the records of its raws, of picture and of sound, the newest last."""
+    """YouTube id to the records of its source files, video and audio, the newest last."""
     beside: set[str] = field(default_factory=set)
-    """Stems of the clips with which a WAV file of ours was published, or may have been."""
+    """Stems of the clips with which a WAV file was published, or may have been."""
     asked: dict[str, Record] = field(default_factory=dict)
     """YouTube id to the newest answer of a census."""
     unavailable_since: dict[str, str] = field(default_factory=dict)
-    """YouTube id of each video that was called unavailable without a reason, and not available since, to the
-    time of the first such record."""
+    """YouTube id of each video that was reported as unavailable without a reason, and not available since, to
+    the time of the first such record."""
     run: Record = field(default_factory=dict)
     """The newest run."""
     form: Record = field(default_factory=dict)
-    """The form that the newest run made clips in, as it was stated."""
+    """The output settings of the newest run, as JSON."""
     refused: list[Record] = field(default_factory=list)
-    """Rows of the tables that were left out, as the newest run found them."""
+    """Rows of the tables that the newest run skipped."""
     split: Split | None = None
-    """How the clips are divided, if that was ever asked for."""
+    """How the clips are split, if that was ever requested."""
     has_size: Callable[[str, object], bool] = atomic.has_size
-    """Says whether the file of a clip has so many bytes, wherever the clips are."""
+    """Returns whether the file of a clip has that many bytes, wherever the clips are stored."""
 
     def snapshot(self) -> JournalIndex:
-        """Return what is known of clips at this moment, for a thread: meanwhile more of them are made."""
+        """Return a copy of the clip records for a thread, while the original changes."""
         return replace(self, clips=self.clips.copy(), failures=self.failures.copy())
 
     def there(self, stem: str) -> Record | None:
-        """Return the record of a clip that is there with the recorded size, and its sound, else None."""
+        """Return the record of a clip that exists with the recorded size, with its WAV file, or None."""
         record = self.clips.get(stem)
         if record is None:
             return None
@@ -107,14 +107,14 @@ class JournalIndex:
         return record if whole else None
 
     def all_there(self) -> CompressedRecords[Record]:
-        """Return the record of each clip whose file is there with the recorded size, by its stem."""
+        """Return the record of each clip whose file exists with the recorded size, by its stem."""
         return self.clips.only(stem for stem in steps(self.clips) if self.there(stem))
 
     def raw_there(self, youtube_id: str, kind: str = "raw") -> Record | None:
-        """Return the newest record of a raw (or ``sound``) that is there with the recorded size, else None.
+        """Return the newest record of a source file that exists with the recorded size, or None.
 
-        A raw is recorded before it gets its name, so that a run which is killed in between leaves none of
-        which nobody knows what it is: what is there may be what an older record tells of.
+        `kind` is ``raw`` (video) or ``sound``. A source file is recorded before it is renamed, so that a
+        killed run leaves none that cannot be identified: the existing file may be the one in an older record.
         """
         for record in reversed(self.raws.get(youtube_id, [])):
             if record["type"] == kind and atomic.has_size(
@@ -124,21 +124,20 @@ class JournalIndex:
         return None
 
     def was_unavailable(self, youtube_id: str, now: datetime) -> bool:
-        """Whether a video was called unavailable, without a reason, `CONFIRMED_AFTER` ago or earlier."""
+        """Whether a video was reported as unavailable, without a reason, at least `CONFIRMED_AFTER` ago."""
         since = self.unavailable_since.get(youtube_id)
         return since is not None and now - datetime.fromisoformat(since) >= CONFIRMED_AFTER
 
     def census_ages(self, now: datetime) -> Iterator[float]:
-        """Yield how many seconds ago a census asked YouTube for each video that it asked for."""
+        """Yield how many seconds ago a census queried each video."""
         for record in self.asked.values():
             if time := time_of(record):
                 yield max(0.0, (now - datetime.fromisoformat(time)).total_seconds())
 
     def take(self, record: Record) -> None:
-        """Take in one more record; one of a kind that is not known is left alone.
+        """Process one more record; records of unknown types are ignored.
 
-        A clip of which a failure is recorded keeps its record: if its file is there, it is so in the form
-        that it had before.
+        A clip with a recorded failure keeps its record: if its file exists, it has its previous settings.
         """
         match record:
             case {"type": "clip", "clip": str(stem), "metadata": dict(), "form": dict()}:
@@ -172,7 +171,7 @@ class JournalIndex:
                 self.form = form if isinstance(form, dict) else self.form
 
     def _take_availability(self, record: Record) -> None:
-        """Keep since when a video is called unavailable; a block of the address says nothing about that."""
+        """Keep since when a video is reported as unavailable; a block of the IP address is ignored."""
         match record:
             case {"reason": Reason.UNAVAILABLE, "youtube_id": str(youtube_id)} if time_of(record):
                 self.unavailable_since.setdefault(youtube_id, time_of(record))
@@ -181,23 +180,23 @@ class JournalIndex:
 
     def _take_raw(self, record: Record) -> None:
         self._take_availability(record)
-        if "/" not in record["file"]:  # it is deleted by this name, which must not lead elsewhere
+        if "/" not in record["file"]:  # files are deleted by this name, which must not contain a path
             youtube_id = record["youtube_id"]
             self.raws[youtube_id] = [*self.raws.get(youtube_id, []), record]
 
 
 def _is_answer(record: Record) -> bool:
-    """Whether a record of a census tells a height, or a reason why there is none."""
+    """Whether a record of a census contains a height, or a reason why there is none."""
     return record["reason"] in _REASONS if "reason" in record else isinstance(record.get("height"), int)
 
 
 def name_of(shard: Shard | None) -> str:
-    """Return the file name of a shard's journal; with None of the whole directory's."""
+    """Return the file name of a shard's journal; None for the directory's own."""
     return JOURNAL if shard is None else f"_journal.shard-{shard.index}-of-{shard.count}.jsonl"
 
 
 def shard_of(name: str) -> Shard | None:
-    """Return the shard whose journal has this name; None where that is no shard's."""
+    """Return the shard whose journal has this name; None if it is no shard's."""
     told = _OF_A_SHARD.fullmatch(name)
     try:
         shard = Shard(int(told[1]), int(told[2])) if told else None
@@ -207,7 +206,7 @@ def shard_of(name: str) -> Shard | None:
 
 
 def journals(out: Path) -> list[Path]:
-    """Return the journals of a directory: its own, which need not be there, and those of shards.
+    """Return the journals of a directory: its own, which may be missing, and those of shards.
 
     Raises `OSError`.
     """
@@ -220,7 +219,7 @@ def journals(out: Path) -> list[Path]:
 
 
 def read(path: Path) -> Iterator[Record]:
-    """Yield the records of a journal that may be growing meanwhile; none where there is none.
+    """Yield the records of a journal that may be growing meanwhile; none if it does not exist.
 
     Raises `OSError`.
     """
@@ -243,7 +242,7 @@ def read(path: Path) -> Iterator[Record]:
 
 
 def parts(path: Path) -> list[Part]:
-    """Return what was requested of the runs of one journal, and whether they ended; none where there is none.
+    """Return what the runs of one journal were asked for, and whether they ended; none if it does not exist.
 
     Of several runs with the same request only the newest counts. Raises `OSError`.
     """
@@ -263,12 +262,12 @@ def parts(path: Path) -> list[Part]:
             begun = begun or kind[1] not in _BEFORE
     if found:
         return [*found.values()]
-    # An older version of this program has not recorded what was requested, but that a run has ended.
+    # Older versions of this program recorded only that a run has ended, not what was requested.
     return [Part(shard or WHOLE, None, 0, time, ended)] if ended or (begun and shard is not None) else []
 
 
 def in_order(journals: Sequence[Iterable[Record]]) -> Iterator[Record]:
-    """Yield the records of several journals by their times; each journal's own order stays as it is."""
+    """Yield the records of several journals by time; the order within each journal is kept."""
     return map(itemgetter(1), merge(*map(_timed, journals), key=itemgetter(0)))
 
 
@@ -280,27 +279,27 @@ def _timed(records: Iterable[Record]) -> Iterator[tuple[str, Record]]:
 
 
 def time_of(record: Record) -> str:
-    """Return when a record was written; an empty text where it does not say so."""
+    """Return when a record was written; an empty string if it has no time."""
     time = record.get("time")
     return time if isinstance(time, str) and _TIME.fullmatch(time) else ""
 
 
 class Ledger(Protocol):
-    """Where what was done is written down."""
+    """Where completed work is recorded."""
 
     known: JournalIndex
 
     async def append(self, records: Iterable[Record]) -> None:
-        """Take records, and return when whoever appends may build upon them. Raises `OSError`."""
+        """Append records, and return when the caller may rely on them. Raises `OSError`."""
 
     def note(self, record: Record) -> None:
-        """Take a record upon which nothing is built: it is for whoever looks back."""
+        """Append a record on which nothing depends: it is for later inspection."""
 
 
 class Gathered:
-    """A ledger for videos that are driven from elsewhere: keeps their records until they are handed over.
+    """A ledger for videos that a driver on another machine controls: keeps their records until they are sent.
 
-    What is known here is what this process was told and did itself.
+    Its index contains what the driver has sent and what this process has recorded.
     """
 
     def __init__(self, known: JournalIndex) -> None:
@@ -309,7 +308,7 @@ class Gathered:
 
     @contextmanager
     def gathering(self) -> Iterator[list[Record]]:
-        """Give the list that the records of this task, and of those that it starts, come to."""
+        """Provide the list that receives the records of this task and of those that it starts."""
         records: list[Record] = []
         token = self._gathered.set(records)
         try:
@@ -324,7 +323,7 @@ class Gathered:
         yield []
 
     async def append(self, records: Iterable[Record]) -> None:
-        """Keep records, each with the time of day."""
+        """Keep records, each with the current time."""
         timed = [record | {"time": now()} for record in records]
         await self._write(timed)
         self._gathered.get().extend(timed)
@@ -334,7 +333,7 @@ class Gathered:
             self.known.take(record)
 
     def note(self, record: Record) -> None:
-        """Keep nothing: whoever drives the videos sees their events."""
+        """Keep nothing: the driver receives the events of its videos."""
 
 
 @dataclass(slots=True)
@@ -344,34 +343,35 @@ class _Batch:
     records: list[Record] = field(default_factory=list)
     lines: list[bytes] = field(default_factory=list)
     error: Exception | None = field(default_factory=lambda: InterruptedError(errno.EINTR, "interrupted"))
-    """Why they are not durable; None when they are."""
+    """Why they are not durable; None if they are."""
 
 
 class Journal:
-    """Appends to an open journal, and keeps what is known up with it."""
+    """Appends to an open journal, and keeps the index up to date."""
 
     def __init__(self, file: AsyncFileIO, known: JournalIndex, after: str = "") -> None:
         self._after = _just_after(after)
-        """No record is dated earlier: it builds upon what others have written, whatever their clocks say."""
+        """No record has an earlier time: it depends on what others have written, whatever their clocks
+        are."""
         self._file = file
-        """Open for appending, without a buffer: what could not be written must not be written later."""
+        """Opened for appending, without a buffer: what could not be written must not be written later."""
         self.known = known
         self.end = os.fstat(file.fileno()).st_size
-        """Bytes of it that are durable."""
+        """Number of durable bytes."""
         self._torn = False
-        """Whether something may stand behind the end that an append has left which failed, however it did."""
+        """Whether a failed append may have left bytes after the end."""
         self._waiting = _Batch()
         self._turn = anyio.Lock()
 
     def note(self, record: Record) -> None:
-        """Let a record go with the next that are appended: it is not worth a sync of its own."""
+        """Append a record with the next ones: it is not worth a sync of its own."""
         self._waiting.lines.append(line(record | {"time": max(now(), self._after)}))
 
     async def append(self, records: Iterable[Record]) -> None:
-        """Append records, each with the time of day if it has none, and return when they are durable.
+        """Append records, each with the current time if it has none, and return when they are durable.
 
-        What several tasks append at the same time is written and synced together, once. Raises `OSError`;
-        the journal is then as it was. Not to be cancelled: the caller shields it.
+        Records that several tasks append at the same time are written and synced together, once. Raises
+        `OSError`; the journal is then unchanged. Not to be cancelled: the caller shields it.
         """
         time = max(now(), self._after)
         timed = [{**record, "time": record.get("time", time)} for record in records]
@@ -382,7 +382,7 @@ class Journal:
         batch.lines.extend(texts)
         batch.records.extend(timed)
         async with self._turn:
-            if batch is self._waiting:  # else whoever had the turn before has written it with its own
+            if batch is self._waiting:  # otherwise the previous holder of the lock has written it
                 self._waiting = _Batch()
                 await self._commit(batch)
         if batch.error is not None:
@@ -391,7 +391,7 @@ class Journal:
     async def _commit(self, batch: _Batch) -> None:
         try:
             await self._write(b"".join(batch.lines))
-        except Exception as error:  # noqa: BLE001 - each of those who wait raises it
+        except Exception as error:  # noqa: BLE001 - each waiting task raises it
             batch.error = error
         else:
             batch.error = None
@@ -401,7 +401,7 @@ class Journal:
     async def _write(self, lines: bytes) -> None:
         if self._torn:
             await self._cut()
-        # Until all of it is durable, whatever happens: half a line would run together with the next one.
+        # True until everything is durable, whatever happens: half a line would merge with the next one.
         self._torn = True
         left = memoryview(lines)
         try:
@@ -416,19 +416,19 @@ class Journal:
         self._torn = False
 
     async def _cut(self) -> None:
-        """Cut off what stands behind the end, durably: a power cut could mix it with what follows."""
+        """Truncate what follows the end, durably: a power cut could mix it with later writes."""
         await run_sync(os.ftruncate, self._file.fileno(), self.end)
         await run_sync(atomic.sync, self._file.fileno())
         self._torn = False
 
 
 def now() -> str:
-    """Return the time of day as records have it."""
+    """Return the current time in the format of records."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def _just_after(time: str) -> str:
     try:
         return (datetime.fromisoformat(time) + timedelta(milliseconds=1)).isoformat(timespec="milliseconds")
-    except ValueError:  # no time at all, or none of our calendar
+    except ValueError:  # not a valid time
         return ""

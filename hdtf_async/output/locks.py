@@ -1,10 +1,10 @@
-"""Who is at work on an output directory: the locks on its journals, and whoever holds them.
+"""Locks on the journals of an output directory, and the processes that hold them.
 
-A run has the lock of ``_journal.jsonl`` for itself. Shards of one division have it in common, and each has
-that of its own journal. The lock is `flock`; all children of a run hold it too (see `descriptors`).
+A run locks ``_journal.jsonl`` exclusively. Shards of one division share that lock, and each locks its own
+journal. The lock is `flock`; all children of a run hold it too (see `descriptors`).
 
-A run whose videos are made by a cluster has a file in ``_workers`` for each worker, which that worker and its
-children have locked: over a file system that several machines share, the lock tells whether they have ended.
+A run on a cluster has a file in ``_workers`` for each worker, which that worker and its children have locked:
+on a file system that several machines share, the lock shows whether they have ended.
 """
 
 from __future__ import annotations
@@ -36,23 +36,23 @@ WORKERS = "_workers"
 VIDEO = ".jsonl"
 """What the names of the videos' journals in there end with; see `video_journal`."""
 PATIENCE = 15.0
-"""Seconds for which a run waits for the lock of one that was killed: its children are ended meanwhile."""
+"""Seconds for which a run waits for the lock of a killed one, while its children are terminated."""
 _MOMENT = 0.2
-"""Seconds for which it waits whoever holds the lock: `is_held` does so to find out whether it can be had."""
+"""Seconds for which a run waits for any holder: `is_held` takes the lock briefly to test it."""
 
 
 def whoami() -> Record:
-    """Return what tells others which process holds a lock."""
+    """Return a record that identifies this process as the holder of a lock."""
     return {"pid": os.getpid(), "host": socket.gethostname()}
 
 
 def is_held(out: Path) -> bool:
-    """Say whether a run is at work on a directory, without changing anything. Raises `OSError`."""
+    """Return whether a run is active in a directory, without changing anything. Raises `OSError`."""
     return any(map(is_locked, journals(out)))
 
 
 def is_locked(journal: Path) -> bool:
-    """Say whether anybody holds the lock of this journal for himself. Raises `OSError`."""
+    """Return whether a process holds the lock of this journal exclusively. Raises `OSError`."""
     try:
         with atomic.reader(journal) as file:
             try:
@@ -60,15 +60,15 @@ def is_locked(journal: Path) -> bool:
             finally:
                 descriptors.release(file.fileno())
     except OSError as error:
-        if os_errors.reason_of(error) is not None:  # nobody can say
+        if os_errors.reason_of(error) is not None:  # unknown
             raise
-        return False  # no journal, or a file system without locks: no run could be at work
+        return False  # no journal, or a file system without locks: no run could be active
 
 
 def require_one_division(out: Path, shard: Shard) -> None:
-    """Raise `BusyError` where shards of another number are at work: they would make the same clips.
+    """Raise `BusyError` if shards of another number are active: they would create the same clips.
 
-    This one's own lock is held already, so that of two which begin at the same time one sees the other.
+    This shard's own lock is already held, so that of two which start at the same time one detects the other.
     """
     for journal in journals(out):
         other = shard_of(journal.name)
@@ -80,7 +80,7 @@ def require_one_division(out: Path, shard: Shard) -> None:
 
 
 async def take(lock: int, out: Path, *told_by: Path, alone: bool = True) -> None:
-    """Take a lock. If its holder was killed, wait until its children, which have it too, are ended."""
+    """Acquire a lock. If its holder was killed, wait until its children, which hold it too, have ended."""
     since = anyio.current_time()
     run: Record | None = None
     while not await run_sync(_locked, lock, out, alone):
@@ -95,18 +95,18 @@ async def take(lock: int, out: Path, *told_by: Path, alone: bool = True) -> None
 
 
 def make_worker_file(path: Path) -> None:
-    """Make the file that a worker will lock. Raises `OSError`."""
+    """Create the file that a worker will lock. Raises `OSError`."""
     _require_no_link(path.parent)
     path.parent.mkdir(exist_ok=True)
     os.close(atomic.opened(path, os.O_RDWR | os.O_CREAT))
 
 
 def worker_lock(path: Path) -> int:
-    """Lock the file that the driver has made for this worker; return the descriptor. Raises `OSError`."""
+    """Lock the file that the driver has created for this worker; return the descriptor. Raises `OSError`."""
     lock = atomic.opened(path, os.O_RDWR)
     try:
         if not descriptors.lock(lock):
-            raise BlockingIOError(errno.EAGAIN, "it is locked")
+            raise BlockingIOError(errno.EAGAIN, "already locked")
     except OSError:
         descriptors.close(lock)
         raise
@@ -114,8 +114,8 @@ def worker_lock(path: Path) -> int:
 
 
 def let_go_of_worker(path: Path) -> bool:
-    """Remove the file of a worker if it and all of its children have ended; say whether they have."""
-    if path.is_symlink():  # no worker's
+    """Remove the file of a worker if it and all of its children have ended; return whether they have."""
+    if path.is_symlink():  # not a worker's file
         path.unlink(missing_ok=True)
         return True
     try:
@@ -130,7 +130,7 @@ def let_go_of_worker(path: Path) -> bool:
 
 
 async def require_no_workers(out: Path) -> None:
-    """Wait until the workers of a run have ended whose driver was killed. Raises `BusyError`."""
+    """Wait until the workers of a run whose driver was killed have ended. Raises `BusyError`."""
 
     def left() -> int:
         _require_no_link(out / WORKERS)
@@ -148,13 +148,13 @@ async def require_no_workers(out: Path) -> None:
 
 
 def _require_no_link(path: Path) -> None:
-    """Raise `StoreError` where a name that is for a directory of ours is a link."""
+    """Raise `StoreError` if a directory of this program is a link."""
     if path.is_symlink():
         raise StoreError(f"{path} is a symbolic link, which is not followed here: remove it")
 
 
 def _locked(lock: int, out: Path, alone: bool) -> bool:
-    """Take the lock if nobody has it."""
+    """Acquire the lock if it is free."""
     try:
         return descriptors.lock(lock, shared=not alone)
     except OSError as error:
@@ -167,9 +167,9 @@ def _locked(lock: int, out: Path, alone: bool) -> bool:
 
 
 def _newest_run(told_by: Iterable[Path]) -> Record:
-    """Return the record of a run that goes on, or else of the newest one.
+    """Return the record of an active run, or otherwise of the newest one.
 
-    None where there is none yet, or SMB lets nobody read a locked file.
+    None if there is none yet, or SMB prevents reading a locked file.
     """
     runs: list[Record] = []
     for journal in told_by:
@@ -179,19 +179,19 @@ def _newest_run(told_by: Iterable[Path]) -> Record:
 
 
 def holder(run: Record) -> str:
-    """Say who holds the lock, as far as the newest record of a run tells it."""
+    """Describe who holds the lock, as far as the newest record of a run shows."""
     if not run:
         return "its process is not known yet"
-    pid, host, time = (shown(run.get(key)) for key in ("pid", "host", "time"))  # anybody may have written it
+    pid, host, time = (shown(run.get(key)) for key in ("pid", "host", "time"))  # may be written by anyone
     who = f"process {pid} on {host}, since {time}"
     if has_ended(run):
-        # Whoever is told a dead process must not end whatever has its number now.
+        # The user must not kill an unrelated process that has reused the PID.
         return f"not {who}, which has ended: a child process of it, or a run that is just starting"
     return who
 
 
 def has_ended(run: Record) -> bool:
-    """Whether the process that this record tells of is known to have ended."""
+    """Whether the process in this record is known to have ended."""
     return run.get("host") == socket.gethostname() and not _is_alive(run.get("pid"))
 
 
@@ -200,7 +200,7 @@ def _is_alive(pid: object) -> bool:
         return False
     try:
         os.kill(pid, 0)
-    except PermissionError:  # somebody else's
+    except PermissionError:  # a process of another user
         return True
     except (ProcessLookupError, OverflowError):
         return False
@@ -209,7 +209,7 @@ def _is_alive(pid: object) -> bool:
 
 @contextmanager
 def as_store_error(out: Path) -> Iterator[None]:
-    """Say of an error of the file system that the directory cannot be used, and what to do."""
+    """Turn an `OSError` into a `StoreError` with a remedy."""
     try:
         yield
     except (FileExistsError, NotADirectoryError):
@@ -219,13 +219,13 @@ def as_store_error(out: Path) -> Iterator[None]:
         words, reason = os_errors.told(error), os_errors.reason_of(error)
         if reason is Reason.DISK_FULL:
             words += ": free disk space"
-        if reason is not Reason.RESOURCE_LIMIT:  # elsewhere it would be reached as well
+        if reason is not Reason.RESOURCE_LIMIT:  # another directory would not help against a limit
             words += (", or " if words != error.strerror else ": ") + "choose another --out"
         raise StoreError(f"cannot write {where}: {words}") from None
 
 
 def _in_the_way(out: Path) -> str:
-    """Say which part of the way to the raws is no directory."""
+    """Describe which part of the path to the source videos is not a directory."""
     for part in reversed((out / RAWS, *(out / RAWS).parents)):
         if part.is_symlink() and not part.exists():
             return f"{part} is a broken symbolic link"

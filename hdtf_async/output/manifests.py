@@ -1,8 +1,9 @@
-"""``metadata.jsonl``, ``failures.jsonl``, lists: views of the journal, sorted, timeless, replaced at once.
+"""``metadata.jsonl``, ``failures.jsonl`` and split lists, derived from the journal and replaced atomically.
 
-A run that has the directory for itself writes them from what it knows. Where shards share the directory
-each makes them from all journals when it ends, and so does `merge`; one at a time, and whoever had to wait
-is content with what another one made meanwhile. Nobody waits for a process that makes no progress.
+They are sorted and contain no times. A run that holds the directory exclusively writes them from its index.
+If shards share the directory each derives them from all journals when it ends, and so does `merge`; one at a
+time, and a process that had to wait relies on what another one has written meanwhile. No process waits for
+one without progress.
 """
 
 from __future__ import annotations
@@ -52,27 +53,30 @@ configs:
 ---
 HDTF clips, created with hdtf_async; metadata.jsonl lists the source of each.
 """
-"""What tells the loader of Hugging Face `datasets` which files are meant: without it, it takes what has the
-most common ending, be it the logs or the sound, and lists that are called train.txt for the dataset."""
+"""Tells the loader of Hugging Face `datasets` which files belong to the dataset: without it, the loader uses
+the most common extension, which may be that of logs or audio, and takes lists named train.txt for the
+dataset."""
 _TOLD_OF = frozenset({"clip", "replacing", "failed", "refused", "split", "run"})
-"""Types of records from which the views are made. Others, of raws above all, are half of a journal."""
+"""Types of records from which manifests are derived. Others, mostly of source videos, are half of a
+journal."""
 MOST_REFUSED = 500
-"""Rows of the tables that a record names: it is one line of the journal."""
+"""Maximum number of table rows in a record, which is one line of the journal."""
 _REASONS = frozenset(Reason)
 _NO_CLIP = dict.fromkeys(("clip", "subset", "name", "index", "youtube_id"))
-"""Keys of a clip, in a failure that is of none."""
+"""Keys of a clip, in a failure without one."""
 LOCK = "_views.lock"
-"""Held by whoever makes the views from several journals. It tells how many have begun that, and which of
-them was the last to finish. While they are being made its time of modification is renewed."""
+"""Held by the process that derives the manifests from several journals. It contains two numbers: how many
+processes have started, and which of them was the last to finish. Its modification time is renewed
+meanwhile."""
 PATIENCE = 30.0
-"""Seconds without such a sign after which nobody waits for the process that holds the lock."""
+"""Seconds without such a sign of progress after which no process waits for the holder of the lock."""
 _SIGN = 1.0
-"""Seconds between two signs."""
+"""Seconds between two signs of progress."""
 _POLL = 0.05
 
 
 def failure_record(clip: Clip, failure: Failure) -> Record:
-    """Return the journal's record of a clip that could not be had."""
+    """Return the journal's record of a clip that failed."""
     return {
         "type": "failed",
         "clip": clip.stem,
@@ -86,7 +90,7 @@ def failure_record(clip: Clip, failure: Failure) -> Record:
 
 
 def refused_record(rows: Iterable[Finding], kept: Iterable[Record]) -> Record:
-    """Return the journal's record of rows of the tables that were left out; `kept` are of other subsets."""
+    """Return the journal's record of skipped rows of the tables; `kept` are those of other subsets."""
     found = [
         {
             "subset": subset_of(row.file),
@@ -107,7 +111,7 @@ def refused_record(rows: Iterable[Finding], kept: Iterable[Record]) -> Record:
 
 
 def _number(row: Record) -> int:
-    """Return for how many rows of a table one that was recorded stands."""
+    """Return how many rows of a table a recorded one stands for."""
     rows = row.get("rows")
     return rows if isinstance(rows, int) else 1
 
@@ -119,12 +123,12 @@ def write(
     waiting: Mapping[str, Clip | Record],
     left: Outstanding | None = None,
 ) -> None:
-    """Write the views: clips that are there, the lists of them, and failures: clips that are not, and rows.
+    """Write the manifests: existing clips, split lists, and failures: missing clips, and skipped rows.
 
-    `waiting` are clips that were not tried, or what an earlier view said of them. Of the clips of absent
-    shards that are not among these, one line tells the number, if `left` is given. In the thread of a task
-    that is cancelled this ends soon, and no view has changed then. Raises `Failure` with ``disk_full`` or
-    ``not_writable``.
+    `waiting` are clips that were not attempted, or their lines in the previous manifests. If `left` is given,
+    one line has the number of the clips of shards that have not started and are not among these. In the
+    thread of a cancelled task this ends soon, and no manifest has changed then. Raises `Failure` with
+    ``disk_full`` or ``not_writable``.
     """
     failed = ordered((known.failures.keys() | waiting.keys()) - set(there))
 
@@ -159,7 +163,7 @@ def _written(path: Path, parts: Iterable[bytes]) -> Iterator[Path | None]:
 def _lists(
     known: JournalIndex, clips: Mapping[str, Record], there: Collection[str]
 ) -> Iterator[tuple[str, Iterable[bytes]]]:
-    """Yield the lists, where the clips are divided, and the card, where there is no other README.md."""
+    """Yield the split lists, if requested, and the dataset card, unless there is another README.md."""
     if known.split is not None:
         names = {stem: str(clips[stem]["metadata"].get("name")) for stem in steps(there)}
         for side, stems in known.split.lists(names).items():
@@ -175,11 +179,11 @@ async def merge(
     *,
     patience: float = PATIENCE,
 ) -> None:
-    """Write the views from all journals, unless another process did so after this was asked.
+    """Write the manifests from all journals, unless another process did so after this call.
 
-    A shard names the clips that all shards are `waiting` for. A caller that does not know the tables takes
-    them from the earlier view. Raises `Failure` with ``disk_full`` or ``not_writable``, and with
-    ``manifests_locked`` where another process has the lock and has given no sign for `patience` seconds.
+    A shard passes the clips that all shards are `waiting` for. A caller without the tables uses those in the
+    previous manifests. Raises `Failure` with ``disk_full`` or ``not_writable``, and with ``manifests_locked``
+    if another process holds the lock without progress for `patience` seconds.
     """
     with os_errors_as_failures(out / LOCK):
         async with _turn(out / LOCK, patience, counts=waiting is not None) as lock:
@@ -203,7 +207,7 @@ def _merge(
 
 @contextmanager
 def _signs(lock: int) -> Iterator[None]:
-    """Show whoever waits for the lock that the views are being made."""
+    """Signal progress to processes that wait for the lock."""
     ended = Event()
 
     def renew() -> None:
@@ -221,19 +225,19 @@ def _signs(lock: int) -> Iterator[None]:
 
 
 def not_tried(out: Path) -> Iterator[Record]:
-    """Yield what the view of a directory says of clips that were not tried: only shards' journals tell it."""
+    """Yield the listed clips that were not attempted: only journals of shards record them."""
     try:
         with atomic.reader(out / FAILURES) as view:
             for record, _ in records(view):
                 match record:
                     case {"clip": str(), "reason": Reason.NOT_TRIED}:
                         yield record
-    except OSError:  # it is not there, or cannot be read: then it tells nothing
+    except OSError:  # it does not exist or cannot be read
         return
 
 
 def count(out: Path) -> tuple[int, Counter[Reason]]:
-    """Return how many clips the views of a directory list, and why others are missing. Raises `Failure`."""
+    """Return the number of listed clips, and the reasons of missing ones. Raises `Failure`."""
     missing = Counter[Reason]()
     with os_errors_as_failures(out / METADATA), atomic.reader(out / METADATA) as view:
         clips = sum(1 for _ in steps(lines(view)))
@@ -246,9 +250,9 @@ def count(out: Path) -> tuple[int, Counter[Reason]]:
 
 
 def of_one_form(known: JournalIndex, clips: Mapping[str, Record]) -> set[str]:
-    """Return which clips are of the newest run's form.
+    """Return the clips that have the newest run's settings.
 
-    While shards make another form of all clips, what is there is of two.
+    While shards re-encode all clips, existing ones have either of two settings.
     """
     form = known.form.items()
     return {
@@ -258,9 +262,9 @@ def of_one_form(known: JournalIndex, clips: Mapping[str, Record]) -> set[str]:
 
 @asynccontextmanager
 async def _turn(path: Path, patience: float, *, counts: bool) -> AsyncIterator[int | None]:
-    """Hold the lock; None where another process has begun and finished the views meanwhile.
+    """Hold the lock; yield None if another process has started and finished meanwhile.
 
-    Views that are made without the tables do not count: they may lack clips that no shard has tried.
+    Manifests that are written without the tables do not count: they may lack clips that no shard has tried.
     """
     lock = await run_sync(atomic.opened, path, os.O_RDWR | os.O_CREAT)
     try:
@@ -279,7 +283,7 @@ async def _turn(path: Path, patience: float, *, counts: bool) -> AsyncIterator[i
 
 
 async def _wait_for(lock: int, path: Path, patience: float) -> None:
-    """Take the lock as soon as it is free. Raises `Failure`: no sign was seen for so many seconds."""
+    """Acquire the lock as soon as it is free. Raises `Failure` after `patience` seconds without progress."""
     sign, since = os.fstat(lock).st_mtime_ns, anyio.current_time()
     while not descriptors.lock(lock):
         newest = os.fstat(lock).st_mtime_ns
@@ -294,7 +298,7 @@ async def _wait_for(lock: int, path: Path, patience: float) -> None:
 def _told(lock: int) -> tuple[int, int] | None:
     try:
         begun, finished = map(int, os.pread(lock, 100, 0).split())
-    except ValueError:  # nobody has said anything yet, or somebody was killed in the middle of a word
+    except ValueError:  # empty, or a process was killed while writing it
         return None
     return begun, finished
 
@@ -305,14 +309,14 @@ def _tell(lock: int, begun: int, finished: int) -> None:
 
 
 def _refused_row(row: Record) -> Record:
-    """Return a row that was left out with the keys that a clip's failure has."""
+    """Return a skipped row with the keys of a clip's failure."""
     place = {key: row.get(key) for key in ("file", "line", "rows")}
     about = {"subset": row.get("subset"), "reason": Reason.ROW_REFUSED.value, "words": row.get("words")}
     return _NO_CLIP | about | place
 
 
 def _of_absent_shards(left: Outstanding, listed: Iterable[Record]) -> Iterator[Record]:
-    """Yield one failure for all clips of shards that have not begun, but for those that are listed."""
+    """Yield one failure for all clips of shards that have not started, except for those that are listed."""
     absent: dict[int, set[int]] = {}
     for shard in left.absent:
         absent.setdefault(shard.count, set()).add(shard.index)
@@ -337,9 +341,9 @@ def _failure_line(record: Record) -> Record:
 
 
 def outstanding_in(out: Path) -> Outstanding:
-    """Return what the journals of a directory tell of shards that have not begun or not ended.
+    """Return the shards that have not started or not ended, according to the journals of a directory.
 
-    Raises `Failure` with ``not_writable`` where they cannot be read.
+    Raises `Failure` with ``not_writable`` if they cannot be read.
     """
     with os_errors_as_failures(out):
         return outstanding(part for path in steps(journals(out)) for part in parts(path))

@@ -1,4 +1,4 @@
-"""No directory is left with clips of two forms."""
+"""Refuse to mix clips with different settings in one directory."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 
 _END = 1 << 16
-"""Bytes at the end of a journal in which its newest clip is looked for."""
+"""Bytes at the end of a journal that are searched for its newest clip."""
 
 
 def refuse_two_forms(decided: Plan, options: Options, out: object) -> None:
-    """Raise `FormError` where the run would leave clips of two forms in one directory."""
+    """Raise `FormError` if the run would leave clips with different settings in one directory."""
     if decided.outside:
         first = decided.outside[0]
         raise FormError(
@@ -45,7 +45,7 @@ def refuse_two_forms(decided: Plan, options: Options, out: object) -> None:
 
 
 def refuse_forms_of_others(out: Path, shard: Shard, options: Options) -> None:
-    """Raise `FormError` where another shard makes clips in another form, or has made them."""
+    """Raise `FormError` if another shard creates clips with other settings, or has created them."""
     for name, form in _forms_of_others(out, shard):
         difference = Difference(name, form, options.form.to_json())
         if difference.keys:
@@ -56,9 +56,9 @@ def refuse_forms_of_others(out: Path, shard: Shard, options: Options) -> None:
 
 
 def _forms_of_others(out: Path, shard: Shard) -> Iterator[tuple[str, Record]]:
-    """Yield the form of the newest clip of each other shard, or of the run that is at work there.
+    """Yield the settings of the newest clip of each other shard, or of the active run there.
 
-    Found at the end of its journal, which may be long.
+    They are found at the end of its journal, which may be long.
     """
     for path in journals(out):
         if shard_of(path.name) in {None, shard}:

@@ -1,7 +1,7 @@
-"""Records by name, kept as compressed text: 100,000 clips are known in some hundred megabytes less.
+"""Records by name, kept as compressed text: this saves some hundred megabytes for 100,000 clips.
 
-A record as an object takes ten times the memory, since each has its own copies of all keys. Whoever looks
-one up gets an object of his own, which is read from the text then.
+A record as an object takes ten times the memory, because each has its own copies of all keys. Every lookup
+parses the text and returns a new object.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ T = TypeVar("T", bound=dict[str, Any] | list[dict[str, Any]])
 
 
 class CompressedRecords(MutableMapping[str, T], Generic[T]):
-    """A mapping from names to records, or to lists of them; changing what it has returned changes nothing."""
+    """A mapping from names to records, or to lists of them; modifying a returned object changes nothing."""
 
     def __init__(self, texts: dict[str, bytes] | None = None) -> None:
         self._texts = texts or {}
@@ -40,13 +40,13 @@ class CompressedRecords(MutableMapping[str, T], Generic[T]):
         return len(self._texts)
 
     def copy(self) -> CompressedRecords[T]:
-        """Return one with the same records, which later changes of this one leave alone."""
+        """Return a copy, independent of later changes."""
         return self.only(self._texts)
 
     def with_others(self, others: CompressedRecords[T]) -> CompressedRecords[T]:
-        """Return one with these records and those of another, which count where both have a name."""
+        """Return a mapping with these records and those of `others`, which override these."""
         return CompressedRecords(self._texts | others._texts)
 
     def only(self, names: Iterable[str]) -> CompressedRecords[T]:
-        """Return one with some of the records, in the order of their names here."""
+        """Return a mapping with some of the records, in the order of their names here."""
         return CompressedRecords({name: self._texts[name] for name in names})

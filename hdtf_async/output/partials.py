@@ -1,11 +1,11 @@
-"""What an attempt leaves of a download, and whether another one may go on from there.
+"""Partial downloads, and whether another attempt may resume them.
 
-A download is written into a private directory of its video, next to a note of what was promised; picture and
-sound are two downloads. What has arrived is used only if the same video, rendition and exact size are
-promised again, and on the same system since it was last started: a download is not synced while it runs, so
-that after a power cut it may have the right length and the wrong bytes. Whatever else lies there goes.
+A download is written to a private directory of its video, next to a note about the expected file; video and
+audio are two downloads. A partial file is resumed only if the same video, format and exact size are announced
+again, and the system has not been restarted since: a running download is not synced, so after a power cut it
+may have the right length and the wrong bytes. All other files are deleted.
 
-It blocks; those who use it call it in threads.
+This module blocks; it is called in threads.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ RESUMABLE = frozenset({
     Reason.REFUSED, Reason.NETWORK, Reason.FORBIDDEN, Reason.TIMED_OUT, Reason.STALLED, Reason.DISK_FULL,
     Reason.UPDATE_NEEDED, Reason.RESOURCE_LIMIT,
 })  # fmt: skip
-"""Reasons after which what has arrived is still a true beginning."""
+"""Reasons after which a partial file is still valid."""
 PICTURE, SOUND = "raw", "sound"
-"""Names of the two downloads of a video, without ending."""
+"""Names of the two downloads of a video, without extension."""
 _NOTE = ".promise.json"
 _LONGEST_NOTE = 1 << 16
-"""Bytes of the longest note that is read."""
+"""Maximum size of a note, in bytes."""
 
 
 class Offered(Protocol):
-    """What is known of a format before it is downloaded; `youtube.formats.Format` is one."""
+    """Properties of a format before it is downloaded; `youtube.formats.Format` is one."""
 
     @property
     def format_id(self) -> str: ...  # noqa: D102
@@ -50,45 +50,45 @@ class Offered(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ResumeToken:
-    """Which bytes a download is to bring."""
+    """Which bytes a download should produce."""
 
     name: str
     youtube_id: str
     format_id: str
     ext: str
     size: int | None
-    """Bytes; None where that is not known exactly, and nothing can be continued."""
+    """Size in bytes; None if not known exactly, and then the download cannot be resumed."""
     system: str
-    """Since which start of which system it is being written."""
+    """Identifies the system and its last start."""
 
     @classmethod
     def of(cls, name: str, youtube_id: str, rendition: Offered) -> Self:
-        """Return the promise of a rendition that is about to be fetched."""
+        """Return the token for a format that is about to be downloaded."""
         size = rendition.size if rendition.size_is_exact else None
         return cls(name, youtube_id, rendition.format_id, rendition.ext, size, _this_system())
 
     @property
     def file(self) -> str:
-        """Name of the file when it is whole."""
+        """Name of the complete file."""
         return f"{self.name}.{self.ext}"
 
     @property
     def part(self) -> str:
-        """Name of the file that has what arrived so far, as yt-dlp names it."""
+        """Name of the partial file, as yt-dlp names it."""
         return f"{self.file}.part"
 
     @property
     def note(self) -> str:
-        """Name of the file in which it is noted."""
+        """Name of the note."""
         return self.name + _NOTE
 
     def bytes_arrived(self, directory: Path) -> int:
-        """Return how many bytes the next attempt finds and continues. Raises `OSError`."""
+        """Return the number of bytes that the next attempt would reuse. Raises `OSError`."""
         arrived = self.arrived(directory) if self.size is not None else None
         return arrived.stat().st_size if arrived else 0
 
     def arrived(self, directory: Path) -> Path | None:
-        """Return the file with what has arrived, whole or in part, if there is one."""
+        """Return the complete or partial file, if there is one."""
         for name in (self.file, self.part):
             path = directory / name
             if path.is_file() and not path.is_symlink() and path.stat().st_size:
@@ -98,9 +98,9 @@ class ResumeToken:
 
 
 def resume(directory: Path, promise: ResumeToken) -> int:
-    """Make a private directory ready for a download; return how many bytes of it are there already.
+    """Prepare a private directory for a download; return how many of its bytes already exist.
 
-    Where that is all of them, nothing is left to fetch. Raises `OSError`.
+    If all of them do, nothing is left to download. Raises `OSError`.
     """
     note = directory / promise.note
     same = promise.size is not None and _noted(note) == promise
@@ -114,14 +114,14 @@ def resume(directory: Path, promise: ResumeToken) -> int:
 
 
 def forget(directory: Path, name: str = "") -> None:
-    """Let no download be continued from here, or not the one of this name."""
+    """Prevent downloads here from being resumed, or only the one with this name."""
     with suppress(OSError):
         for note in directory.glob(f"{name or '*'}{_NOTE}"):
             note.unlink()
 
 
 def tidy(directory: Path) -> bool:
-    """Remove what no other attempt can use; say whether something is left, and the directory with it."""
+    """Remove what no other attempt can use; return whether anything is left, and the directory with it."""
     kept = set()
     for name in (PICTURE, SOUND):
         promise = _noted(directory / f"{name}{_NOTE}")
@@ -132,14 +132,14 @@ def tidy(directory: Path) -> bool:
     if not kept:
         shutil.rmtree(directory, ignore_errors=True)
         return False
-    # By its descriptor: another one, or a link, may get the directory's name at any time.
+    # By its descriptor: the directory's name may be given to another one, or to a link, at any time.
     there = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        names = os.listdir(there)  # noqa: PTH208 - pathlib knows no descriptors
+        names = os.listdir(there)  # noqa: PTH208 - pathlib does not support descriptors
         for name in set(names) - {path.name for path in kept}:
             try:
                 os.unlink(name, dir_fd=there)
-            except (IsADirectoryError, PermissionError):  # the second one is how macOS says it
+            except (IsADirectoryError, PermissionError):  # the second one is raised on macOS
                 shutil.rmtree(name, ignore_errors=True, dir_fd=there)
     finally:
         os.close(there)
@@ -147,7 +147,7 @@ def tidy(directory: Path) -> bool:
 
 
 def _noted(note: Path) -> ResumeToken | None:
-    """Return what was promised to the last attempt; None where no note tells it."""
+    """Return the token of the last attempt; None if there is no note."""
     try:
         noted = ResumeToken(**json.loads(atomic.content(note, _LONGEST_NOTE)))
     except (OSError, ValueError, TypeError):
@@ -158,7 +158,7 @@ def _noted(note: Path) -> ResumeToken | None:
 
 @cache
 def _this_system() -> str:
-    """Name this start of this system; where it has no name for that, this process."""
+    """Identify this start of this system; if that is not supported, this process."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:

@@ -22,7 +22,7 @@ from hdtf_async.core.jsonlines import Record, records
 from hdtf_async.output import atomic
 from hdtf_async.output.atomic import os_errors_as_failures
 from hdtf_async.output.journal import Gathered, Journal
-from hdtf_async.output.locks import VIDEO, WORKERS, let_go_of_worker
+from hdtf_async.output.locks import VIDEO, WORKERS, as_store_error, let_go_of_worker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -113,7 +113,7 @@ async def add_left(
 ) -> None:
     """Add the records of journals that workers have left, and delete these. No worker may be running.
 
-    Shards leave them alone. Raises `OSError`, and what `append` raises.
+    Shards leave them alone. Raises `StoreError`.
     """
 
     def read(path: Path) -> list[Record]:
@@ -125,9 +125,10 @@ async def add_left(
         finally:
             os.close(file)
 
-    for path in await run_sync(lambda: sorted((out / WORKERS).glob(f"*{VIDEO}")) if alone else []):
-        if left := await run_sync(read, path):
-            await append(left)
-        await run_sync(path.unlink)
+    with as_store_error(out):
+        for path in await run_sync(lambda: sorted((out / WORKERS).glob(f"*{VIDEO}")) if alone else []):
+            if left := await run_sync(read, path):
+                await append(left)
+            await run_sync(path.unlink)
     with suppress(OSError):
         await run_sync((out / WORKERS).rmdir)

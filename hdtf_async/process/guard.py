@@ -1,4 +1,4 @@
-"""What holds for every child of a run: it keeps the lock open, and the sentinel ends it as an orphan."""
+"""What applies to every child of a run: it keeps the lock open, and the sentinel kills it if orphaned."""
 
 from __future__ import annotations
 
@@ -21,38 +21,38 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
 _PATIENCE = 5.0
-"""Seconds that the sentinel may take to end once the run is over."""
+"""Seconds for the sentinel to exit after the run."""
 
 
 class Guard:
-    """What holds for every child of a run: descriptors that it keeps open, and who ends it as an orphan.
+    """What applies to every child of a run: descriptors that it inherits, and a sentinel that kills orphans.
 
-    This one guards nothing; `guarding` gives the real one.
+    This base class guards nothing; `guarding` provides the real one.
     """
 
     inherit: tuple[int, ...] = ()
-    """Descriptors that each child inherits: the lock lives as long as any of them may still write."""
+    """Descriptors that each child inherits: the lock is held as long as any child may still write."""
 
     def environment(self) -> Mapping[str, str] | None:
         """Return the environment for a child; None for this process's own."""
         return None
 
     def begun(self, group: int) -> None:
-        """Take note of a process group that was started."""
+        """Register a process group that was started."""
 
     def ended(self, group: int) -> None:
-        """Take note of a process group that was killed; to be called before its leader is reaped."""
+        """Unregister a process group that was killed; to be called before its leader is reaped."""
 
     def temporary(self, directory: str) -> None:
-        """Take note of a directory that is to be deleted if this program is killed."""
+        """Register a directory to be deleted if this program is killed."""
 
 
 UNGUARDED = Guard()
-"""For children of nobody's run."""
+"""For children that do not belong to a run."""
 
 
 class _Guarded(Guard):
-    """Tells the sentinel."""
+    """Reports to the sentinel."""
 
     def __init__(self, pipe: int, locks: tuple[int, ...], mark: str) -> None:
         self.inherit = locks
@@ -73,16 +73,16 @@ class _Guarded(Guard):
             self._tell(os.fsencode(directory) + b"\n")
 
     def _tell(self, words: bytes) -> None:
-        # A sentinel that somebody has killed or stopped must not take the run with it.
+        # A sentinel that was killed or stopped must not fail the run.
         with suppress(BrokenPipeError, BlockingIOError):
             os.write(self._pipe, words)
 
 
 @asynccontextmanager
 async def guarding(*locks: int) -> AsyncIterator[Guard]:
-    """Run a sentinel, and give the guard for all children of a run that holds these locks.
+    """Start a sentinel, and provide the guard for all children of a run that holds these locks.
 
-    Raises `Failure` with ``tool_missing`` where no process can be started.
+    Raises `Failure` with ``tool_missing`` if no process can be started.
     """
     mark = secrets.token_hex(8)
     sentinel = _started(locks, mark)
@@ -90,7 +90,7 @@ async def guarding(*locks: int) -> AsyncIterator[Guard]:
         raise RuntimeError("a child that was given a pipe has one")
     pipe = sentinel.stdin
     os.set_blocking(pipe.fileno(), False)
-    descriptors.keep_from_forks(pipe.fileno())  # it would keep the sentinel waiting after this program's end
+    descriptors.keep_from_forks(pipe.fileno())  # it would keep the sentinel waiting
     try:
         yield _Guarded(pipe.fileno(), locks, mark)
     finally:
@@ -110,7 +110,7 @@ async def guarding(*locks: int) -> AsyncIterator[Guard]:
 
 def _started(locks: tuple[int, ...], mark: str) -> Popen[bytes]:
     try:
-        # Isolated and without site packages: no setting of the user's reaches it.
+        # Isolated and without site packages: no settings of the user affect it.
         return Popen(
             [sys.executable, "-IS", str(Path(__file__).with_name("reaper.py")), mark],
             bufsize=0,

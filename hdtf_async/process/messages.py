@@ -1,11 +1,11 @@
-"""Which message of yt-dlp or ffmpeg means which reason: tables only, which `words` reads. Pure.
+"""Messages of yt-dlp and ffmpeg and the reasons that they indicate: tables only, used by `stderr`. Pure.
 
 Each line of a table is a reason and a regular expression. A message is matched in lower case, with straight
-apostrophes, single spaces, no addresses and no absolute paths; the first line that matches decides.
-Texts about one video come from YouTube, and yt-dlp prints them unchanged; everything else is yt-dlp's own.
+apostrophes, single spaces, and without URLs and absolute paths; the first line that matches decides. Messages
+about one video come from YouTube, and yt-dlp prints them unchanged; everything else is yt-dlp's own.
 
-A permanent reason is only in `STATED`, and only where the message names the cause: YouTube also answers
-"Video unavailable" for good videos when it blocks the address, the account or the client.
+A permanent reason is only in `STATED`, and only if the message names the cause: YouTube also answers "Video
+unavailable" for available videos when it blocks the IP address, the account or the client.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Table = tuple[tuple[Reason, re.Pattern[str]], ...]
 
 
 def _table(lines: str) -> Table:
-    """Read a table: on each line a reason and, after it, an expression that means it."""
+    """Parse a table: each line has a reason and an expression that indicates it."""
     rows = (line.split(maxsplit=1) for line in lines.strip().splitlines())
     return tuple((Reason(reason), re.compile(expression)) for reason, expression in rows)
 
@@ -80,7 +80,7 @@ STATED = _table(r"""
     tool_failed         memoryerror
     tool_failed         unusual and will be skipped|initialization fragment|unable to download video\b(?! data)|command returned error code
 """)  # noqa: E501 - one expression, one line
-"""Errors that state their reason: about the video, the address, an option or this machine.
+"""Errors that state their reason: about the video, the IP address, an option or this machine.
 
 No warning overrides them.
 """
@@ -103,15 +103,15 @@ SYSTEMIC = _table(r"""
     update_needed       precondition check failed
     cookies_needed      cookies are no longer valid
 """)  # noqa: E501 - one expression, one line
-"""Warnings that explain why every video fails alike; they decide where the error states no reason.
+"""Warnings that explain why every video fails alike; they decide if the error states no reason.
 
-The first rows tell a JavaScript runtime that failed from a script that failed in it.
+The first rows distinguish a JavaScript runtime that failed from a script that failed in it.
 """
 
 NOTHING_OFFERED = _table(r"""
     update_needed       only images are available
 """)
-"""Warnings that no format is offered: they decide where no failed request explains why."""
+"""Warnings that no format is offered: they decide if no failed request explains why."""
 
 CLIENT = _table(r"""
     update_needed       playback (on|in) other|display on this (website|app)|certain sites or app
@@ -124,7 +124,7 @@ CLIENT = _table(r"""
     update_needed       precondition check failed
     update_needed       cannot (identify player|extract signature timestamp)|failed to load player
 """)
-"""Errors about the client that yt-dlp pretended to be, not about the video."""
+"""Errors about the client that yt-dlp imitated, not about the video."""
 
 TRANSPORT = _table(r"""
     certificate         certificate[_ ]verify[_ ]failed|ssl certificate problem
@@ -154,7 +154,7 @@ TRANSPORT = _table(r"""
     network             incomplete (yt initial )?data received|(?<!- )failed to parse (json|xml)|no m3u header
     network             giving up after
 """)  # noqa: E501 - one expression, one line
-"""Requests that failed: no connection, one that broke, or an answer that is an error."""
+"""Failed requests: no connection, a dropped one, or an error response."""
 
 REASONLESS = _table(r"""
     unavailable         (video|content|recording|stream|broadcast|short)\b.{0,60}(unavailable|(not|n't|no longer) (currently )?available)
@@ -170,7 +170,7 @@ SYMPTOMS = _table(r"""
     update_needed       no video formats found|unable to extract|failed to extract (?!any player response)
     update_needed       could not find xml|given by extractor|extractor (error|failed to)|"id" field
 """)
-"""yt-dlp's own errors that only say what is missing: every warning that explains them decides first."""
+"""yt-dlp's own errors that only say what is missing: every warning that explains them takes precedence."""
 
 FFMPEG = _table(r"""
     disk_full           no space left on device|disk quota exceeded
@@ -184,5 +184,5 @@ FFMPEG = _table(r"""
     raw_unreadable      error submitting packet to decoder|error while decoding stream
     raw_unreadable      corrupt (?:input packet|decoded frame)
 """)
-"""ffmpeg's messages. An unknown encoder also ends in "error opening output", which alone would blame the
+"""ffmpeg's messages. An unknown encoder also ends in "error opening output", which alone would indicate the
 directory."""

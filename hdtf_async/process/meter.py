@@ -1,8 +1,8 @@
-"""What the children of a run take: time, CPU time, memory, and whether a JavaScript runtime is among them.
+"""Measure the children of a run: time, CPU time, memory, and whether a JavaScript runtime is among them.
 
-CPU time is the system's own account of all children that were waited for, so it holds for one child at a
-time. Memory and runtimes are sampled from ``/proc``, which Linux has and macOS has not. (The system's account
-of a child's peak memory does not serve: it includes what this program had when it forked.)
+CPU time is the system's account of all children that were waited for, so it is valid for one child at a time.
+Memory and runtimes are sampled from ``/proc``, which exists on Linux but not on macOS. (The system's account
+of a child's peak memory is not usable: it includes the memory of this program at the time of the fork.)
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _PROC = Path("/proc")
 _PAGE = resource.getpagesize()
 _RUNTIMES = ("deno", "node", "bun", "qjs")
 _ABOUT = {b"--version", b"--help", b"-v", b"-h"}
-"""With these a runtime only prints something about itself, as yt-dlp asks each of them to."""
+"""Arguments with which a runtime only prints information about itself, as yt-dlp does with each of them."""
 _MOST = 200
-"""Processes below a child that are looked at."""
+"""Maximum number of processes below a child that are sampled."""
 
 
 class Meter(Guard):
-    """A guard that also measures the processes of which it is told. `measuring` makes one."""
+    """A guard that also measures the registered processes; created by `measuring`."""
 
     def __init__(self, guard: Guard) -> None:
         self.inherit = guard.inherit
@@ -45,18 +45,18 @@ class Meter(Guard):
         return self._guard.environment()
 
     def begun(self, group: int) -> None:
-        """Take note of a process group that was started."""
+        """Register a process group that was started."""
         self._groups.add(group)
         self._guard.begun(group)
 
     def ended(self, group: int) -> None:
-        """Take note of a process group that has ended."""
+        """Unregister a process group that has ended."""
         self._groups.discard(group)
         self._guard.ended(group)
 
     @contextmanager
     def cost(self) -> Iterator[Cost]:
-        """Measure the children that run meanwhile; the figures are there when the context is left."""
+        """Measure the children that run meanwhile; the values are final when the context exits."""
         visible = (_PROC / "self" / "statm").exists()
         self._cost = cost = Cost(memory_bytes=0 if visible else None, runtimes=[] if visible else None)
         begun, cpu = anyio.current_time(), _cpu()
@@ -70,7 +70,7 @@ class Meter(Guard):
         """Sample memory and runtimes until cancelled."""
         while True:
             cost = self._cost
-            # A child that has not called exec yet shares the memory of its parent, and has its command line.
+            # A child before its exec shares the memory and command line of its parent.
             below = {_command(process): process for group in self._groups for process in _tree(group)}
             if cost.memory_bytes is not None:
                 cost.memory_bytes = max(cost.memory_bytes, sum(map(_memory, below.values())))
@@ -95,7 +95,7 @@ def _cpu() -> float:
 
 
 def _tree(process: int) -> list[int]:
-    """Return a process and those below it."""
+    """Return a process and its descendants."""
     found = [process]
     for each in found:
         with suppress(OSError, ValueError):
@@ -107,37 +107,37 @@ def _tree(process: int) -> list[int]:
 
 
 def _memory(process: int) -> int:
-    """Return the bytes of a process that are in memory; 0 where it has ended."""
+    """Return the resident memory of a process in bytes; 0 if it has ended."""
     with suppress(OSError, ValueError, IndexError):
         return int((_PROC / str(process) / "statm").read_text(encoding="ascii").split()[1]) * _PAGE
     return 0
 
 
 def _command(process: int) -> tuple[bytes, ...]:
-    """Return the command line of a process; empty where it has ended."""
+    """Return the command line of a process; empty if it has ended."""
     with suppress(OSError):
         return tuple((_PROC / str(process) / "cmdline").read_bytes().split(b"\0"))
     return ()
 
 
 def _runtime(command: Sequence[bytes]) -> str | None:
-    """Return the JavaScript runtime that a command line starts, if it is one and runs a script."""
+    """Return the JavaScript runtime that a command line starts, if it runs a script."""
     name = PurePath(command[0].decode("utf-8", "replace")).name if command else ""
     return name if name in _RUNTIMES and not _ABOUT & {*command[1:]} else None
 
 
 @dataclass(slots=True)
 class Cost:
-    """What one yt-dlp process took, with the processes that it started."""
+    """Cost of one yt-dlp process, including its child processes."""
 
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     memory_bytes: int | None = None
-    """The largest sum of resident memory that was sampled; None where the system has no ``/proc``."""
+    """Maximum of the sampled sum of resident memory; None without ``/proc``."""
     runtimes: list[str] | None = None
-    """JavaScript runtimes that were seen running a script; None where that cannot be seen."""
+    """JavaScript runtimes that were seen running a script; None if unknown."""
 
     def __str__(self) -> str:
-        """Return it for a person."""
+        """Return a readable summary."""
         memory = "" if self.memory_bytes is None else f", {self.memory_bytes / 1e6:.0f} MB"
         return f"{self.seconds:.1f} s, {self.cpu_seconds:.1f} CPU s{memory}"

@@ -1,15 +1,14 @@
-"""Who ends the children when the supervisor itself is killed.
+"""The sentinel: kills the children if the supervisor itself is killed.
 
-A child that loses its parent goes on: ffmpeg even outlives its broken pipes, and would write for minutes into
-a directory that nobody watches. So one process of a few megabytes, `python sentinel.py`, holds the read end
-of a pipe on which the supervisor names each process group that it starts and ends. When the pipe closes
-without a farewell, the supervisor is gone, and the sentinel kills what is named and deletes the temporary
-directories that were reported to it. On Linux it also looks for what it was not told of in time, by a
-variable that all children of a run have in their environment. It holds the directory's lock until then, as
-each of the children does.
+A child that loses its parent continues: ffmpeg even survives broken pipes, and would write for minutes into a
+directory without supervision. So one process of a few megabytes, `python reaper.py`, holds the read end of a
+pipe on which the supervisor reports each process group that it starts and ends. If the pipe closes without a
+farewell, the supervisor has died, and the sentinel kills the reported groups and deletes the reported
+temporary directories. On Linux it also finds processes that were not reported in time, by a variable in the
+environment of all children of a run. It holds the directory's lock until then, as each of the children does.
 
-The supervisor's side of it is `guard`. Nothing but the standard library is imported here, and little of
-that: the sentinel starts without the package, in 20 ms.
+The supervisor's side of it is `guard`. Only a few modules of the standard library are imported here: the
+sentinel starts without the package, in 20 ms.
 """
 
 from __future__ import annotations
@@ -25,20 +24,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MARK = "_HDTF_ASYNC_RUN"
-"""Variable in the environment of all children of a run; it says of which."""
+"""Environment variable of all children of a run; identifies the run."""
 FAREWELL = b"all ended\n"
-"""What the supervisor says last when it ends by itself."""
+"""The supervisor's last message when it exits normally."""
 _ROUNDS = 50
 
 
 def watch(told: Iterable[bytes], mark: str) -> None:
-    """Read what the supervisor tells until its pipe closes, and kill what it left behind."""
+    """Read the supervisor's messages until its pipe closes, and kill what it left behind."""
     groups: set[int] = set()
     directories: list[bytes] = []
     for words in told:
         if words == FAREWELL:
             return
-        if not words.endswith(b"\n"):  # it was killed in the middle of a word
+        if not words.endswith(b"\n"):  # it was killed within a message
             continue
         if words.startswith(b"/"):
             directories.append(words[:-1])
@@ -46,14 +45,14 @@ def watch(told: Iterable[bytes], mark: str) -> None:
             (groups.add if words.startswith(b"+") else groups.discard)(int(words[1:]))
     _kill(groups, mark)
     if directories:
-        from shutil import rmtree  # noqa: PLC0415 - half of the time that a start takes, and rarely needed
+        from shutil import rmtree  # noqa: PLC0415 - half of the start-up time, and rarely needed
 
         for directory in directories:
             rmtree(directory, ignore_errors=True)
 
 
 def _kill(groups: Iterable[int], mark: str) -> None:
-    """Kill these process groups, and whatever else has the mark."""
+    """Kill these process groups, and any other process with the mark."""
     for group in groups:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(group, signal.SIGKILL)
@@ -68,11 +67,11 @@ def _kill(groups: Iterable[int], mark: str) -> None:
 
 
 def _marked(mark: str) -> list[int]:
-    """Return the living processes with this mark in their environment; none where the system cannot tell."""
+    """Return the running processes with this mark in their environment; none if these are not listed."""
     wanted = f"{MARK}={mark}".encode()
     found = []
     with suppress(OSError):
-        for name in os.listdir("/proc"):  # noqa: PTH208 - no pathlib, for its import takes half of the start
+        for name in os.listdir("/proc"):  # noqa: PTH208 - importing pathlib takes half of the start-up time
             with suppress(OSError):
                 if name.isdigit() and wanted in _content(f"/proc/{name}/environ").split(b"\0"):
                     found.append(int(name))

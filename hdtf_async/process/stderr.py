@@ -1,9 +1,9 @@
-"""What a tool's messages mean: from stderr to a `Reason`. Pure.
+"""Classify the messages of a tool: from stderr to a `Reason`. Pure.
 
-`classify` reads what yt-dlp wrote, `classify_ffmpeg` what ffmpeg wrote; `connection_cause` names what could
-not be reached, and `same_message_key` tells whether two videos failed with the same message. The tables are
-in `messages`. A message that no table knows is `Reason.UNKNOWN`, with its last lines kept: a person has to
-categorise it, and nothing is guessed.
+`classify` reads yt-dlp's stderr, `classify_ffmpeg` ffmpeg's; `connection_cause` names what could not be
+reached, and `same_message_key` shows whether two videos failed with the same message. The tables are in
+`messages`. A message that no table contains is `Reason.UNKNOWN`, and its last lines are kept: it must be
+classified by hand, and nothing is guessed.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ _IN_WARNINGS = tuple(
     and reason.advice.exit_code is not ExitCode.LOCAL
     and reason is not Reason.TOOL_FAILED
 )
-# A warning alone never declares a video permanently unavailable, nor this machine at fault: "No space left"
-# in a warning is about a cache.
+# A warning alone never marks a video as permanently unavailable, and never blames this machine: "No space
+# left" in a warning is about a cache.
 _REFUSALS = tuple(row for row in messages.STATED + messages.SYSTEMIC if row[0] is Reason.REFUSED)
-# YouTube's experiment puts DRM on all videos, but only for its TV clients.
+# YouTube's experiment enables DRM for all videos, but only for its TV clients.
 _DRM_FOR_TV = re.compile(r"drm to all videos|some tv\S* client .{0,60}drm protected")
 _DRM_FOR_OTHERS = re.compile(r"some (?!tv)\S+ client .{0,60}drm protected")
 
 _LONGEST = 1500
-"""Characters of one message that are read: expressions take time, and a message comes from a server."""
+"""Characters of one message that are matched: expressions take time, and messages come from a server."""
 _CLEANED = (
-    (re.compile(r"'/[^']*'|\"/[^\"]*\""), "''"),  # a directory that happens to be called "captcha"
+    (re.compile(r"'/[^']*'|\"/[^\"]*\""), "''"),  # a directory could be named "captcha"
     (re.compile(r"https?://[^\s'\"]+"), "URL"),
-    # Names that anybody could choose: of a claimant, of a membership level.
+    # Names that anyone can choose: of a claimant, of a membership level.
     (re.compile(r"(content from ).{1,200}?(, (?:one or more of )?whom? ha)"), r"\1*\2"),
     (re.compile(r"(on level: ).{1,200}?( \(or any)"), r"\1*\2"),
     (re.compile("\N{RIGHT SINGLE QUOTATION MARK}"), "'"),
@@ -47,7 +47,7 @@ _PROGRESS = re.compile(
     r"\[(?:debug|info|download|youtube|generic)\b[^]]*\] |deprecated feature:", re.IGNORECASE
 )
 _RETRYING = re.compile(r"retrying[^()]{0,40}\(\d+/\w+\)", re.IGNORECASE)
-# yt-dlp goes on after these errors, so that they explain the end as warnings do.
+# yt-dlp continues after these errors, so they explain the final error as warnings do.
 _NOT_FATAL = re.compile(
     r"error: (?:\[\S+\] )?\[(?:jsc|pot|requests|urllib|curl_cffi|websockets)\b", re.IGNORECASE
 )
@@ -62,14 +62,14 @@ class _Printed:
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     retries: list[str] = field(default_factory=list)
-    """What failed and was tried again, with or without success."""
+    """Failures that were retried, with or without success."""
 
 
 def classify(stderr: Iterable[str] | str) -> Reason:
-    """Return what yt-dlp's stderr means; `Reason.UNKNOWN` if no table knows it.
+    """Return the reason that yt-dlp's stderr indicates; `Reason.UNKNOWN` if no table contains it.
 
-    An error that states its reason decides, the last one first. Otherwise a refusal of the address counts
-    wherever it stands, since yt-dlp often reports it in a warning only. Then come failed requests, warnings
+    An error that states its reason decides, the last one first. Otherwise a block of the IP address decides,
+    in any message, because yt-dlp often reports it in a warning only. Then come failed requests, warnings
     that explain why every video fails alike, and YouTube's errors without a reason. Warnings about requests
     come last: they only explain errors that say no more than that nothing was found.
     """
@@ -96,9 +96,9 @@ def classify(stderr: Iterable[str] | str) -> Reason:
 
 
 def classify_ffmpeg(stderr: Iterable[str] | str) -> Reason:
-    """Return what ffmpeg's stderr means, once it has ended with an error.
+    """Return the reason that ffmpeg's stderr indicates, after ffmpeg has exited with an error.
 
-    `Reason.TOOL_FAILED` if no table knows it: that ffmpeg failed is certain, and no more.
+    `Reason.TOOL_FAILED` if no table contains it: only the failure is certain.
     """
     text = " ".join(" ".join(map(_cleaned, _lines(stderr))).split())
     return _first(messages.FFMPEG, [text.casefold()]) or Reason.TOOL_FAILED
@@ -124,10 +124,10 @@ _SYMPTOMS = (
 
 
 def connection_cause(stderr: Iterable[str] | str) -> str:
-    """Return what could not be reached, where stderr means `Reason.UNREACHABLE`; otherwise "".
+    """Return what could not be reached, if stderr indicates `Reason.UNREACHABLE`; otherwise "".
 
-    A clause without a full stop, such as "cannot resolve www.youtube.com". It has no credentials: only the
-    host and the port are taken from the message.
+    A clause without a full stop, such as "cannot resolve www.youtube.com". It contains no credentials: only
+    host and port are taken from the message.
     """
     if classify(stderr) is not Reason.UNREACHABLE:
         return ""
@@ -137,7 +137,7 @@ def connection_cause(stderr: Iterable[str] | str) -> str:
 
 
 def _cause(text: str) -> str:
-    """Name what one message could not reach."""
+    """Return what could not be reached according to one message."""
     host, address = "the server", "the server"
     if found := _HOST.search(text):
         host = found[1] or found[3]
@@ -166,9 +166,7 @@ _HINT = re.compile(
 _VARIABLE = (
     re.compile(r"\(caused by .*"),
     re.compile(r"\b0x[0-9a-f]+"),
-    re.compile(
-        r"(?<![\w-])(?=[\w-]*[\d_-])[\w-]{11}(?![\w-])|\b(?=\w*[a-z][A-Z])[\w-]{11}\b"
-    ),  # ids of videos
+    re.compile(r"(?<![\w-])(?=[\w-]*[\d_-])[\w-]{11}(?![\w-])|\b(?=\w*[a-z][A-Z])[\w-]{11}\b"),  # video ids
     re.compile(r"(['\"]).*?\1"),
     re.compile(r"\d+"),
 )
@@ -177,7 +175,7 @@ _VARIABLE = (
 def same_message_key(stderr: Iterable[str] | str) -> str:
     """Return a key that is equal for the same last error about different videos; "" if there is no error.
 
-    At most 200 characters, without ids, numbers, addresses and hints.
+    At most 200 characters, without ids, numbers, URLs and hints.
     """
     errors = _printed(stderr).errors
     if not errors:
@@ -192,12 +190,12 @@ def same_message_key(stderr: Iterable[str] | str) -> str:
 
 
 def _lines(stderr: Iterable[str] | str) -> list[str]:
-    """Split into lines what may be one text or many lines, with or without their ends."""
+    """Split stderr, one text or many lines with or without line ends, into lines."""
     return (stderr if isinstance(stderr, str) else "\n".join(stderr)).splitlines()
 
 
 def _cleaned(line: str) -> str:
-    """Take out of a line what could be mistaken for a message: names, paths, addresses, colours."""
+    """Remove from a line what could be mistaken for a message: names, paths, URLs, colours."""
     line = ESCAPES.sub("", line)
     for form, instead in _CLEANED:
         line = form.sub(instead, line)
@@ -205,11 +203,11 @@ def _cleaned(line: str) -> str:
 
 
 def _printed(stderr: Iterable[str] | str) -> _Printed:
-    """Divide what yt-dlp printed into messages.
+    """Divide yt-dlp's output into messages.
 
-    A line without a prefix belongs to the message before it, since YouTube's reasons may have several. What
-    comes before the first prefix counts as an error, as the usage of an option does. Progress, debug output
-    and the frames of tracebacks are left out.
+    A line without a prefix belongs to the previous message, since YouTube's reasons may have several lines.
+    Lines before the first prefix count as an error, as for a usage message. Progress, debug output and the
+    frames of tracebacks are omitted.
     """
     printed = _Printed()
     found: list[tuple[list[str], list[str]]] = [(printed.errors, [])]
@@ -232,7 +230,7 @@ def _printed(stderr: Iterable[str] | str) -> _Printed:
 
 
 def _kind(line: str, printed: _Printed) -> list[str] | None:
-    """Return where the message belongs that begins with a line; None if none begins there."""
+    """Return the list for the message that starts with this line; None if no message starts there."""
     start = line[:9].casefold()
     if _RETRYING.search(line):
         return printed.retries
@@ -246,26 +244,26 @@ def _kind(line: str, printed: _Printed) -> list[str] | None:
 
 
 def _folded(texts: Iterable[str]) -> list[str]:
-    """Return messages in the form that the tables are made for."""
+    """Return messages normalised for the tables."""
     return [text.casefold() for text in texts]
 
 
 def _drm_for_all(warnings: Sequence[str]) -> Reason | None:
-    """Find that nothing is offered without DRM, also to a client that YouTube's experiment leaves alone."""
+    """Return `Reason.DRM` if everything has DRM, even for a client outside YouTube's experiment."""
     nothing = any("drm protected and only images are available" in text for text in warnings)
     return Reason.DRM if nothing and any(map(_DRM_FOR_OTHERS.search, warnings)) else None
 
 
 def _is_drm_experiment(warnings: Sequence[str]) -> bool:
-    """Tell whether DRM was only met where YouTube puts it on all videos."""
+    """Return whether DRM was only reported for clients in YouTube's experiment."""
     return any(map(_DRM_FOR_TV.search, warnings)) and not any(map(_DRM_FOR_OTHERS.search, warnings))
 
 
 def _first(table: messages.Table, texts: Sequence[str]) -> Reason | None:
-    """Find the first row of a table that matches any of the messages."""
+    """Return the reason of the first row of a table that matches any of the messages."""
     return next((reason for reason, form in table if any(map(form.search, texts))), None)
 
 
 def _of_last(table: messages.Table, texts: Sequence[str]) -> Reason | None:
-    """Find the reason of the last message that a table knows; the last one comes first."""
+    """Return the reason of the last message that a table contains; the last message comes first."""
     return next((reason for text in texts if (reason := _first(table, [text]))), None)

@@ -1,19 +1,19 @@
-"""One supervised child: own process group, deadline, stall watch, the last of its words.
+"""Supervise one child process: own process group, deadline, stall detection, the end of its stderr.
 
-Every tool is run by `run`, and only there; a child that lives on and answers questions is a `Companion`.
-What holds for each child:
+Every tool is run by `run`, and only there; a child that stays alive and answers requests is a `Companion`.
+The following applies to each child:
 
-- it gets an argument list, never a shell, and a process group of its own, so that whatever it starts
-  can be ended with it, by us or, where we were killed ourselves, by the sentinel;
-- it has a deadline, and where it reports progress a stall watch;
-- its output is read while it runs, in bounded memory, however much it prints;
-- when `run` returns or raises, for whatever reason, the group is gone: TERM, some grace, KILL. This
-  part is shielded from cancellation, bounded in time, and lets the cancellation go on afterwards.
+- It gets an argument list, never a shell, and its own process group, so that everything it starts can be
+  terminated with it, by this program or, if that was killed, by the sentinel.
+- It has a deadline, and stall detection if it reports progress.
+- Its output is read while it runs, in bounded memory, however much it prints.
+- When `run` returns or raises, for whatever reason, the group has ended: SIGTERM, a grace period, SIGKILL.
+  This part is shielded from cancellation and bounded in time, and the cancellation continues afterwards.
 
-Our ends of the pipes are read and written on the loop, without a transport between. So nothing is read
-ahead of who wants it, and a pipe that a stray grandchild keeps open is simply let go. A child that has
-ended is reaped last: until then its number cannot be given to another process, which would be signalled
-in its place.
+This program's ends of the pipes are read and written on the event loop, without a transport. So nothing is
+read before it is wanted, and a pipe that a stray grandchild keeps open is simply closed. A child that has
+exited is reaped last: until then its PID cannot be reused by another process, which would receive its
+signals.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 GRACE = 5.0
-"""Seconds between TERM and KILL. yt-dlp and ffmpeg close their files within one."""
+"""Seconds between SIGTERM and SIGKILL. yt-dlp and ffmpeg close their files within one."""
 LINGER = 2.0
 """Seconds for which output is still read after the child has exited: a grandchild may hold the pipe."""
 LINE_LIMIT = 1 << 17
-"""Bytes of one line that are kept; the rest of a longer line is dropped."""
+"""Maximum number of bytes of one line; the rest of a longer line is dropped."""
 TAIL_LINES = 60
 """Lines of stderr that are kept for the log and for the classification of a failure."""
 WORDS_LIMIT = 1 << 12
-"""Characters of one line of stderr that are kept."""
+"""Maximum number of characters of one line of stderr."""
 _OURS = """
 import importlib, sys
 sys.path.append(sys.argv[1])
@@ -60,7 +60,7 @@ _POLL = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a child ended: its exit code (negative: the signal), its last words and its kept output."""
+    """How a child ended: its exit code (negative: the signal), the end of its stderr, and its kept output."""
 
     code: int
     words: str
@@ -68,14 +68,14 @@ class Ended:
 
 
 def own_module_argv(module: str, *words: str) -> list[str]:
-    """Return the command line of a child that is a part of this program: `serve` of a module, with words."""
-    # -P: a module of that name in the working directory must not be taken for ours. So where ours is has
-    # to be said, for this program may have been started right from its source directory.
+    """Return the command line of a child that runs `serve` of a module of this program with arguments."""
+    # -P: the module must not be imported from the working directory. So the location of the package must be
+    # given, because this program may have been started from its source directory.
     return [sys.executable, "-P", "-c", _OURS, str(Path(__file__).parents[2]), module, *words]
 
 
 def never(_line: str) -> bool:
-    """Take no line as a sign of progress."""
+    """Treat no line as progress."""
     return False
 
 
@@ -83,7 +83,7 @@ def _as_it_is(line: str) -> str:
     return line
 
 
-async def run(  # noqa: PLR0913 - each is one thing that a caller decides about its child
+async def run(  # noqa: PLR0913 - each is a decision of the caller about its child
     argv: Sequence[str],
     *,
     deadline: float,
@@ -98,19 +98,19 @@ async def run(  # noqa: PLR0913 - each is one thing that a caller decides about 
     environment: Mapping[str, str] | None = None,
     guard: Guard = UNGUARDED,
 ) -> Ended:
-    """Run a tool to its end and tell how it ended; a bad exit code is the caller's to judge.
+    """Run a tool to its end and return how it ended; the caller judges its exit code.
 
-    `deadline` is in seconds for the whole run. With `stall`, the child is ended after that many
-    seconds without a line of stdout for which `on_line` returns True (a sign of progress). Neither counts
-    time during which this program itself was stopped (Ctrl-Z). `feed` is written to its stdin, which
-    reads as empty otherwise. Up to `keep` bytes of stdout are returned, and `on_line` sees none of them.
-    `directory` is the one that it works in. `memory` bounds its address space in bytes, where the system
-    can do that. `hide` takes out of a line of stderr what must not be kept, before anything is done with
-    it. `hand` are descriptors that it inherits. `environment` has variables besides those that every child
-    has. `guard` is the run's, so that the child does not outlive this program.
+    `deadline` is in seconds for the whole run. With `stall`, the child is terminated after that many seconds
+    without a line of stdout for which `on_line` returns True (progress). Neither counts time during which
+    this program itself was stopped (Ctrl-Z). `feed` is written to its stdin, which is empty otherwise. Up to
+    `keep` bytes of stdout are returned, and `on_line` receives none of them. `directory` is its working
+    directory. `memory` limits its address space in bytes, if the system supports that. `hide` redacts secrets
+    in a line of stderr, before the line is used in any way. `hand` are descriptors that it inherits.
+    `environment` has variables in addition to those of every child. `guard` is that of the run, so that the
+    child does not outlive this program.
 
-    Raises `Failure`: ``tool_missing`` where the program cannot be started, or as `causes` has it,
-    ``timed_out``, ``stalled``, and ``tool_failed`` where stdout is larger than `keep` allows.
+    Raises `Failure`: ``tool_missing`` or another reason of `os_errors` if the program cannot be started,
+    ``timed_out``, ``stalled``, and ``tool_failed`` if stdout is larger than `keep` allows.
     """
     child = _Child(
         argv, feed=bool(feed), directory=directory, memory=memory, hand=hand, environment=environment,
@@ -154,10 +154,10 @@ async def run(  # noqa: PLR0913 - each is one thing that a caller decides about 
 
 
 class Companion:
-    """A child that lives on and answers one line for each line that it is asked.
+    """A child that stays alive and answers one line per request line.
 
-    It is started at the first question, and anew where it has ended, has failed to answer, or has said
-    something without being asked; `aclose` ends it. One question at a time: the others wait.
+    It is started by the first request, and again after it has ended, has failed to answer, or has printed
+    something unrequested; `aclose` ends it. One request at a time: the others wait.
     """
 
     def __init__(self, argv: Sequence[str], *, limit: int, guard: Guard = UNGUARDED) -> None:
@@ -168,11 +168,11 @@ class Companion:
         self._child: _Child | None = None
 
     async def ask(self, question: bytes, *, deadline: float) -> bytes:
-        """Ask one line and return the answer, of at most `limit` bytes, without its newline.
+        """Send one line and return the answer, of at most `limit` bytes, without its newline.
 
-        Raises `Failure`: ``tool_missing`` where the child cannot be started, ``timed_out`` where it
-        does not answer within `deadline` seconds, ``tool_failed`` where it ends or says too much. An
-        answer that was not waited for is never taken for another question's: the child is ended.
+        Raises `Failure`: ``tool_missing`` if the child cannot be started, ``timed_out`` if it does not answer
+        within `deadline` seconds, ``tool_failed`` if it ends or prints too much. An answer that arrives after
+        that is never mistaken for that of another request: the child is ended.
         """
         async with self._lock:
             if self._child is not None and not self._child.waits:
@@ -208,7 +208,7 @@ class Companion:
                 chunk = await _read(child.stdout)
                 answer += chunk
                 if not chunk:
-                    # It has ended; what it said last may not have been read yet.
+                    # It has ended; its last output may not have been read yet.
                     with anyio.move_on_after(LINGER):
                         await said_all.wait()
                     break
@@ -221,14 +221,14 @@ class Companion:
         return line
 
     async def aclose(self) -> None:
-        """End the child, if there is one, within bounded time."""
+        """End the child, if it is running, within bounded time."""
         child, self._child = self._child, None
         if child is not None:
             await child.end()
 
 
 class _Child:
-    """A started process, its group, and our ends of its pipes."""
+    """A started process, its group, and this program's ends of its pipes."""
 
     def __init__(  # noqa: PLR0913 - as above
         self,
@@ -241,8 +241,8 @@ class _Child:
         environment: Mapping[str, str] | None = None,
         guard: Guard,
     ) -> None:
-        # Nothing is awaited between the fork and the end of this method, so that no cancellation can
-        # leave a child that nobody knows. It takes some milliseconds, as asyncio's own way does.
+        # Nothing is awaited between the fork and the end of this method, so that no cancellation can leave an
+        # unregistered child. It takes some milliseconds, as asyncio's own way does.
         try:
             self._process = Popen(
                 list(argv),
@@ -275,13 +275,13 @@ class _Child:
 
     @property
     def code(self) -> int:
-        """Its exit code, once it was ended. One that not even KILL has ended yet counts as killed."""
+        """Its exit code, once it was ended. One that has not exited after SIGKILL counts as killed."""
         code = self._process.returncode
         return -signal.SIGKILL if code is None else code
 
     @property
     def runs(self) -> bool:
-        """Whether it has not exited yet. One that has exited is not reaped, where the system allows."""
+        """Whether it has not exited yet. One that has exited is not reaped, if the system allows that."""
         if self._process.returncode is not None:
             return False
         if not hasattr(os, "waitid"):  # macOS with a Python before 3.13
@@ -289,11 +289,11 @@ class _Child:
         try:
             return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
         except ChildProcessError:
-            return False  # the host program reaps all children: it did this one too
+            return False  # the host program reaps all children, including this one
 
     @property
     def waits(self) -> bool:
-        """Whether it runs and has nothing to say of itself."""
+        """Whether it runs and has printed nothing about itself."""
         if self.stdout is None or not self.runs:
             return False
         try:
@@ -311,7 +311,7 @@ class _Child:
                 await anyio.wait_readable(self._watched)
 
     async def end(self) -> None:
-        """End the whole group, within bounded time, and let go of the pipes."""
+        """End the whole group, within bounded time, and close the pipes."""
         try:
             with anyio.CancelScope(shield=True):
                 with anyio.move_on_after(GRACE):
@@ -323,8 +323,8 @@ class _Child:
                     while self._process.poll() is None:  # noqa: ASYNC110 - nothing could set an event
                         await anyio.sleep(_POLL / 10)
         finally:
-            # A shield does not hold off a host program that cancels the task once more. Nothing is
-            # awaited from here on: the group does not live on, and is reaped by a thread.
+            # A shield does not protect from a host program that cancels the task again. Nothing is awaited
+            # from here on: the group is killed, and reaped by a thread.
             self._kill()
             if self._process.returncode is None:
                 Thread(target=self._process.wait, name="reaper", daemon=True).start()
@@ -351,23 +351,23 @@ def _merged(all_have: Mapping[str, str] | None, more: Mapping[str, str] | None) 
 
 
 def _bound(process: int, memory: int) -> None:
-    """Bound a process's address space; macOS has no way to do that from outside."""
+    """Limit a process's address space; macOS cannot do that from outside."""
     if hasattr(resource, "prlimit"):
-        with suppress(OSError, ValueError):  # it has ended already, or a lower limit holds
+        with suppress(OSError, ValueError):  # it has ended already, or a lower limit applies
             resource.prlimit(process, resource.RLIMIT_AS, (memory, memory))
 
 
 @dataclass(slots=True)
 class _Signs:
-    """Whether a sign of progress was seen since somebody last looked."""
+    """Whether progress was seen since the last check."""
 
     seen: bool = False
 
 
 async def _overdue(deadline: float, stall: float | None, signs: _Signs, words: deque[str]) -> Failure:
-    """Return why a child must be ended, as soon as it must be."""
-    # Each step counts as one, however long it took: while this program was stopped, or far behind, it
-    # has not listened either, and would find all of its children silent at once.
+    """Return why a child must be terminated, as soon as it must be."""
+    # Each step counts the same, however long it took: while this program was stopped or overloaded, it has
+    # not read output either, and all of its children would seem stalled.
     step = min(1.0, deadline / 8, deadline if stall is None else stall / 8)
     passed = quiet = 0.0
     while True:
@@ -382,7 +382,7 @@ async def _overdue(deadline: float, stall: float | None, signs: _Signs, words: d
 
 
 def _watched(process: int) -> int | None:
-    """Return a descriptor that becomes readable when the process exits, where the system has such."""
+    """Return a descriptor that becomes readable when the process exits, if the system supports that."""
     if not hasattr(os, "pidfd_open"):
         return None
     try:
@@ -399,7 +399,7 @@ async def _feed(stdin: IO[bytes], feed: bytes) -> None:
 
 async def _write(pipe: IO[bytes], content: bytes) -> None:
     left = memoryview(content)
-    # A child that ends without reading all of it says why by its exit code.
+    # A child that exits without reading all of it says why by its exit code.
     with suppress(BrokenPipeError):
         while left:
             await anyio.wait_writable(pipe)
@@ -408,7 +408,7 @@ async def _write(pipe: IO[bytes], content: bytes) -> None:
 
 
 async def _read(pipe: IO[bytes] | None) -> bytes:
-    """Return what there is to read, as soon as there is something; nothing means the end."""
+    """Return available bytes as soon as there are any; empty at the end."""
     while pipe is not None:
         await anyio.wait_readable(pipe)
         with suppress(BlockingIOError):
@@ -424,7 +424,7 @@ async def _keep(pipe: IO[bytes] | None, kept: bytearray, most: int) -> None:
 
 
 async def _lines(pipe: IO[bytes] | None, take: Callable[[str], None]) -> None:
-    """Hand over each line; progress bars end theirs with a carriage return."""
+    """Pass each line to `take`; progress bars end theirs with a carriage return."""
     rest = b""
     while chunk := await _read(pipe):
         *lines, rest = (rest + chunk).replace(b"\r", b"\n").split(b"\n")

@@ -292,6 +292,6 @@ async def test_without_addresses_the_real_extractor_blames_sabr(site: demo.Stand
 
 async def test_what_cannot_be_offered_is_said_at_the_start(film: Path) -> None:
     """A number that the film does not have is a fault in the order."""
-    with pytest.raises(demo.StandInError, match="orderFilm_1 has no rendition 99"):
+    with pytest.raises(demo.StandInError, match="orderFilm_1 has no format 99"):
         async with demo.stand_in(film, {FILM.youtube_id: Answer(offers=(Offer(99),))}):
             pytest.fail("it has started")

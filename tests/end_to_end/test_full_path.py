@@ -128,7 +128,7 @@ async def test_the_real_extractor_sees_the_whole_of_a_video(
     info = json.loads(said.out)
     assert (info["id"], info["title"], info["duration"]) == (FILM.youtube_id, FILM.title, 11)
     assert (info["upload_date"], info["channel"], info["live_status"]) == (
-        "20141114", "The stand-in", "not_live",
+        "20141114", "Mock server", "not_live",
     )  # fmt: skip
     seen = {
         one["format_id"]: (one["protocol"], one["ext"], one.get("height"), one.get("vcodec"))

@@ -262,7 +262,7 @@ async def test_a_bucket_that_is_not_there_is_named(front: Front, short: Options)
     [
         ({"AWS_ALLOW_HTTP": ""}, "set AWS_ALLOW_HTTP=true"),
         ({"AWS_ENDPOINT_URL": "127.0.0.1:9000"}, "AWS_ENDPOINT_URL: expected the address of a server"),
-        ({"AWS_ENDPOINT_URL": "https://127.0.0.1:{port}"}, "does not speak TLS there"),
+        ({"AWS_ENDPOINT_URL": "https://127.0.0.1:{port}"}, "does not support TLS"),
         ({"AWS_ENDPOINT_URL": "https://127.0.0.1:{tls}"}, "set SSL_CERT_FILE"),
         ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "set AWS_ACCESS_KEY_ID"),
         ({"AWS_SECRET_ACCESS_KEY": ""}, "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),

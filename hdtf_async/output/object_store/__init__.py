@@ -1,1 +1,1 @@
-"""The same output directory as objects of a store (``s3://`` and others)."""
+"""The output directory as objects of a store (``s3://`` and others)."""

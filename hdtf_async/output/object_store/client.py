@@ -1,8 +1,8 @@
-"""An object store, as far as it is needed: put a file, create an object, get, list, delete; through obstore.
+"""Client of an object store, through obstore: put a file, create an object, get, list, delete.
 
-Every deed is tried several times, with waits that grow, and ends then as a `Failure`: ``store_unreachable``
-for what may pass, ``store_refused`` for what waits for a person. Keys and passwords come from the
-environment, where obstore looks for them, and nothing of them is ever said.
+Every operation is retried with increasing delays, and then fails with a `Failure`: ``store_unreachable`` for
+temporary errors, ``store_refused`` for errors that need action. Credentials come from the environment, where
+obstore looks for them, and are never printed.
 """
 
 from __future__ import annotations
@@ -36,37 +36,37 @@ T = TypeVar("T")
 
 SCHEMES = ("s3", "gs", "az", "file")
 LARGEST = 64 << 20
-"""Bytes of the largest object that is read into memory."""
+"""Maximum size in bytes of an object that is read into memory."""
 _PIECE = 1 << 20
-"""Bytes of a larger one that are in memory at a time."""
+"""Bytes of a larger object that are in memory at a time."""
 PART = 16 << 20
-"""Bytes from which on a file is put in parts of so many."""
+"""Size in bytes from which on a file is uploaded in parts of this size."""
 PATIENCE = 120.0
-"""Seconds that one request may take: a part comes through at 140 kB a second."""
+"""Maximum seconds of one request: enough for a part at 140 kB per second."""
 TRIES = 3
-"""How often a deed is tried; each time obstore itself repeats a request that was not answered well."""
+"""Number of attempts per operation; in each obstore itself repeats failed requests."""
 REPEATS = 4
 FIRST_WAIT = 2.0
-"""Seconds before the second try; four times as long before the third."""
+"""Seconds before the second attempt; four times as long before the third."""
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _ENDPOINTS = {
     "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
     "gs": ("GOOGLE_BASE_URL",),
     "az": ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
 }
-"""Variables with the address of a server, by the scheme of what it keeps."""
+"""Environment variables with the URL of a server, by URL scheme."""
 _PLAIN = ("AWS_ALLOW_HTTP", "AZURE_ALLOW_HTTP")
-"""Variables that allow a connection without encryption."""
+"""Environment variables that allow unencrypted connections."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where an object store keeps what a run makes. Raises `OptionsError` for one that is none."""
+    """URL below which an object store keeps the output of a run. Raises `OptionsError` if invalid."""
 
     url: str
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be meant, without repeating what may be a password."""
+        """Reject invalid URLs, without repeating what may be a password."""
         scheme = _SCHEME.match(self.url)
         if scheme is None or scheme[1] not in SCHEMES:
             known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
@@ -94,36 +94,36 @@ class Address:
 
 
 def is_address(text: str) -> bool:
-    """Whether a text is meant as the address of an object store, and not as a directory."""
+    """Whether a string is the URL of an object store, and not a directory."""
     return _SCHEME.match(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One object, as a listing tells of it."""
+    """One object in a listing."""
 
     key: str
     size: int
     written: datetime
-    """By the store's own clock."""
+    """By the store's clock."""
     tag: str
-    """The entity tag, which tells contents apart; that of S3 is mostly the one that `tag` returns."""
+    """The entity tag, which differs for different contents; that of S3 is usually what `tag` returns."""
 
 
 class ObjectStoreClient:
-    """The objects below an address. Made by `reached`."""
+    """The objects below a URL; created by `reached`."""
 
-    def __init__(self, address: Address, store: Any) -> None:  # noqa: ANN401 - obstore is loaded when needed
+    def __init__(self, address: Address, store: Any) -> None:  # noqa: ANN401 - obstore is optional
         self.address = address
         self._store = store
 
     async def put(self, path: Path, key: str) -> None:
-        """Put a file, in parts where it is long, and make sure that the store has all of it.
+        """Upload a file, in parts if it is long, and verify that the store has all of it.
 
-        A store whose entity tag is the content's MD5, as that of S3 mostly is, has said so by that; others
-        are asked for the size.
+        A store whose entity tag is the MD5 of the content, as usual for S3, confirms it with that; others are
+        asked for the size.
         """
-        import obstore  # noqa: PLC0415 - an extra, which only whoever asks for it needs
+        import obstore  # noqa: PLC0415 - an optional dependency
 
         size, wanted = await run_sync(tag, path)
         for _ in range(TRIES):
@@ -141,7 +141,7 @@ class ObjectStoreClient:
         raise Failure(Reason.STORE_UNREACHABLE, f"{key}: {there['size']} of {size} bytes uploaded")
 
     async def write(self, key: str, content: bytes) -> None:
-        """Put a small object, in place of another one."""
+        """Upload a small object, replacing an existing one."""
         import obstore  # noqa: PLC0415
 
         await self._do(
@@ -149,9 +149,9 @@ class ObjectStoreClient:
         )
 
     async def create(self, key: str, content: bytes) -> bool:
-        """Put an object where there is none; say whether this is the one that is there now.
+        """Create an object if it does not exist; return whether the existing one is this one.
 
-        An answer may be lost on the way, and the next try then finds what this one has put.
+        A response may be lost, and the next attempt then finds the object of this one.
         """
         import obstore  # noqa: PLC0415
         from obstore.exceptions import AlreadyExistsError  # noqa: PLC0415
@@ -166,7 +166,7 @@ class ObjectStoreClient:
         return await self._do(f"put {key}", once) or await self.get(key, len(content)) == content
 
     async def get(self, key: str, most: int = LARGEST) -> bytes | None:
-        """Return the content of an object; None where there is none, or one of more than so many bytes."""
+        """Return the content of an object; None if it does not exist or has more than `most` bytes."""
 
         async def once() -> bytes | None:
             answer = await self._answer(key)
@@ -177,9 +177,9 @@ class ObjectStoreClient:
         return await self._do(f"get {key}", once)
 
     async def copy(self, key: str, path: Path, begin: int = 0) -> int | None:
-        """Copy an object into a file, in place of what is behind an offset there; return its bytes.
+        """Copy an object into a file at an offset, replacing what follows it there; return the object's size.
 
-        None where there is no such object. However large it is, little of it is in memory.
+        None if there is no such object. However large it is, little of it is in memory.
         """
 
         async def once() -> int | None:
@@ -202,7 +202,7 @@ class ObjectStoreClient:
         return await self._do(f"get {key}", once)
 
     async def _answer(self, key: str) -> Any:  # noqa: ANN401 - as above
-        """Return what the store answers to who asks for an object; None where there is none."""
+        """Return the store's response to a GET; None if the object does not exist."""
         import obstore  # noqa: PLC0415
 
         try:
@@ -213,9 +213,9 @@ class ObjectStoreClient:
             return None
 
     async def listing(self, below: str = "") -> AsyncIterator[Listed]:
-        """Yield what there is, a thousand objects a request, in no order that is relied upon.
+        """Yield the objects, a thousand per request, in undefined order.
 
-        Not tried again as a whole: a page that fails is repeated by obstore.
+        Not retried as a whole: obstore repeats a failed page.
         """
         import obstore  # noqa: PLC0415
 
@@ -226,7 +226,7 @@ class ObjectStoreClient:
                     yield Listed(each["path"], each["size"], each["last_modified"], tag)
 
     async def delete(self, keys: Sequence[str]) -> None:
-        """Delete objects, those that are there."""
+        """Delete objects, if they exist."""
         import obstore  # noqa: PLC0415
 
         async def once() -> None:
@@ -241,7 +241,7 @@ class ObjectStoreClient:
             await self._do(f"delete {keys[0]}", once)
 
     async def _do(self, what: str, deed: Callable[[], Awaitable[T]]) -> T:
-        """Do something, several times if need be. Raises `Failure`."""
+        """Run an operation, several times if needed. Raises `Failure`."""
         for attempt in range(1, TRIES):
             try:
                 with self._said(what):
@@ -255,7 +255,7 @@ class ObjectStoreClient:
 
     @contextmanager
     def _said(self, what: str) -> Iterator[None]:
-        """Say of the store's errors what they mean, in a few of their words."""
+        """Turn errors of the store into failures with a short message."""
         from obstore.exceptions import BaseError  # noqa: PLC0415
 
         try:
@@ -275,7 +275,7 @@ def _refusals() -> tuple[type[Exception], ...]:
 
 
 def reached(address: Address) -> ObjectStoreClient:
-    """Return what is below an address; nothing is asked of the store yet. Raises `StoreError`."""
+    """Return a client for a URL; nothing is requested from the store yet. Raises `StoreError`."""
     if find_spec("obstore") is None:
         raise StoreError(f"{address} requires obstore: pip install 'hdtf-async[store]'")
     from obstore.exceptions import BaseError  # noqa: PLC0415
@@ -315,7 +315,7 @@ def reached(address: Address) -> ObjectStoreClient:
 
 
 def _cut_off(path: Path, size: int) -> BinaryIO:
-    """Open a file to write behind so many bytes of it."""
+    """Open a file for writing after its first `size` bytes."""
     file = os.fdopen(atomic.opened(path, os.O_WRONLY | os.O_CREAT), "wb")
     file.truncate(size)
     file.seek(size)

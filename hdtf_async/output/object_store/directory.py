@@ -1,10 +1,10 @@
-"""A run whose clips go into an object store: made in local scratch, checked there, put, and then recorded.
+"""A run whose clips are stored in an object store: created and verified in local scratch, uploaded, recorded.
 
-Below the address lie the clips and the views under the names that they have in a directory, the journal in
-segments (see `segments`), and the locks (see `lease`). Nothing but the views, and a clip that is made again,
-is ever written twice. The scratch is an ordinary output directory with a copy of the journal: a segment is
-the stretch of that copy that the store does not have yet, so nothing is told there that is not durable here.
-Scratch may be lost: whoever begins reads the segments, and a listing says which clips are there.
+Below the URL are the clips and the manifests under the same names as in a directory, the journal in segments
+(see `segments`), and the locks (see `lease`). Only manifests and re-created clips are ever overwritten. The
+scratch is an ordinary output directory with a copy of the journal: a segment is the part of that copy that
+the store does not have yet, so it never contains anything that is not durable here. Scratch may be lost: a
+run reads the segments when it starts, and a listing shows which clips exist.
 """
 
 from __future__ import annotations
@@ -50,15 +50,15 @@ if TYPE_CHECKING:
 
 VIEWS = (METADATA, FAILURES, *LISTS, CARD)
 _FEW = 16
-"""Short segments in a row that are made one when a run ends."""
+"""Number of consecutive short segments that are joined when a run ends."""
 _GOODBYE = 60.0
-"""Seconds for what is still to be put when a run is cancelled: batch systems do not wait for long."""
+"""Seconds for remaining uploads when a run is cancelled: batch systems do not wait for long."""
 
 
 def place(out: str | PathLike[str] | Address) -> Path | Address:
-    """Return a directory, or the address of an object store. Raises `OptionsError`.
+    """Return a directory, or the URL of an object store. Raises `OptionsError`.
 
-    Its path is absolute: the host program may change its working directory during a run.
+    The path is absolute: the host program may change its working directory during a run.
     """
     if isinstance(out, Address):
         return out
@@ -73,21 +73,21 @@ def place(out: str | PathLike[str] | Address) -> Path | Address:
 
 
 def fitted(out: Path | Address, options: Options) -> Options:
-    """Return the options as the lanes need them: scratch keeps no raws, and no clips to draw a report of."""
+    """Return the options for the lanes: scratch keeps no source videos, and no clips for a report."""
     return options if isinstance(out, Path) else replace(options, keep_raw=False, no_report=True)
 
 
 @dataclass(slots=True)
 class Listing:
-    """What a listing says of what is known."""
+    """Result of a listing, compared with the index."""
 
     missing: set[str] = field(default_factory=set)
-    """Stems of clips that have a record and are not there with the size that it tells."""
+    """Stems of clips that have a record and do not exist with the recorded size."""
     views: dict[str, str] = field(default_factory=dict)
-    """Names of the views that are there to their entity tags."""
+    """Names of the existing manifests to their entity tags."""
 
     def is_there(self, path: str, _size: object) -> bool:
-        """Whether the file of a clip that has a record is there, with the size that this tells."""
+        """Whether the file of a recorded clip exists with the recorded size."""
         return path.rpartition("/")[2].rpartition(".")[0] not in self.missing
 
 
@@ -98,7 +98,7 @@ class UploadDirectory(OutputDirectory):
     keeps_raws = False
 
     async def publish(self, temporary: Path, final: Path) -> None:
-        """Put a finished file into the store; of a clip nothing stays in scratch. Raises `Failure`."""
+        """Upload a finished file; no clip stays in scratch. Raises `Failure`."""
         await super().publish(temporary, final)
         if final.parent == self.out:
             await self._send(final)
@@ -106,7 +106,7 @@ class UploadDirectory(OutputDirectory):
             await self._put(final, f"{RAWS}/{final.name}")
 
     async def publish_beside(self, temporary: Path | None, clip: Clip) -> None:
-        """Put the sound that goes with a clip; with None delete one of ours. Raises `Failure`."""
+        """Upload the WAV file of a clip; None deletes an existing one. Raises `Failure`."""
         before = clip.stem in self.known.beside
         await super().publish_beside(temporary, clip)
         if temporary is not None:
@@ -116,13 +116,13 @@ class UploadDirectory(OutputDirectory):
             await self.bucket.delete([self.wav_path(clip).name])
 
     async def link(self, existing: Path, final: Path) -> None:
-        """Let a second name stand for the same raw, in the store too. Raises `Failure`."""
+        """Give a source video a second name, in the store too. Raises `Failure`."""
         await super().link(existing, final)
         if self.keeps_raws:
             await self._put(final, f"{RAWS}/{final.name}")
 
     async def _send(self, final: Path) -> None:
-        """Put what belongs to a clip: its records of before must not vouch for it, nor stay behind it."""
+        """Upload a file of a clip: earlier records must neither match it nor remain valid after it."""
         try:
             if final.stem in self.known.clips or final.stem in self.known.replaced:
                 await self._hand_on()
@@ -139,7 +139,7 @@ class UploadDirectory(OutputDirectory):
 
 
 class ObjectStoreDirectory(UploadDirectory):
-    """Scratch, from which all that is whole goes into the store."""
+    """Scratch, from which all complete files and the journal are uploaded to the store."""
 
     lease: Lease
     _segments: Segments
@@ -155,14 +155,14 @@ class ObjectStoreDirectory(UploadDirectory):
         self._listing = Listing()
 
     async def look(self, segments: Sequence[Listed]) -> None:
-        """Find out which clips are there. Raises `Failure`."""
+        """Find out which clips exist. Raises `Failure`."""
         self._segments = Segments(self.bucket, name_of(self.shard), segments)
         self._listing = await listed(self.bucket, self.known)
 
     async def append(self, *records: Record) -> None:
         """Append records, and return when the store has them. Raises `Failure`.
 
-        Of raws that are not kept it is told with the next clip.
+        Records of source videos that are not kept are uploaded with the next clip.
         """
         await super().append(*records)
         for record in records:
@@ -173,13 +173,13 @@ class ObjectStoreDirectory(UploadDirectory):
             await self._hand_on()
 
     async def not_tried(self) -> tuple[Record, ...]:
-        """Return what the view of before says of clips that were not tried: it is in the store."""
+        """Return the clips in the previous manifests that were not attempted; these are in the store."""
         return await _not_tried(self.bucket, self.out)
 
     async def absent(self) -> tuple[Shard, ...]:
-        """Return the shards that have not begun, if of those that have begun none is at work any more.
+        """Return the shards that have not started, if no started one is still active.
 
-        The newest segments of the neighbours tell it, which are short once they have ended.
+        This is read from the newest segments of the neighbours, which are short once they have ended.
         """
         if self.shard is None:
             return ()
@@ -196,10 +196,10 @@ class ObjectStoreDirectory(UploadDirectory):
                 await run_sync(partial(shutil.rmtree, copies, ignore_errors=True))
 
     async def deliver(self) -> None:
-        """Put the views that have changed, and join the segments. Raises `Failure`.
+        """Upload the manifests that have changed, and join the segments. Raises `Failure`.
 
-        Those of several shards are made by `merge`. A run that is cancelled tries it once more, for a while:
-        an upload that was under way is finished, or put again.
+        The manifests of several shards are created by `merge`. A cancelled run tries it once more, for a
+        limited time: an upload in progress is finished, or repeated.
         """
         try:
             await self._deliver()
@@ -224,7 +224,7 @@ class ObjectStoreDirectory(UploadDirectory):
         await super()._put(path, key)
 
     async def _hand_on(self) -> None:
-        """Put what the store does not have of the journal yet, for all tasks that have appended to it."""
+        """Upload the part of the journal that the store lacks, for all tasks that have appended to it."""
         wanted = self._lines.end
         async with self._turn:
             if self._sent >= wanted:
@@ -236,7 +236,7 @@ class ObjectStoreDirectory(UploadDirectory):
             await self._join()
 
     async def _join(self, least: int | None = None) -> None:
-        """Make one segment of the last ones, where many of them are short."""
+        """Join the last segments, if many of them are short."""
 
         async def last(size: int) -> bytes:
             return await run_sync(self._between, self._sent - size, self._sent)
@@ -251,9 +251,9 @@ class ObjectStoreDirectory(UploadDirectory):
 
 
 async def listed(bucket: ObjectStoreClient, known: JournalIndex) -> Listing:
-    """Find out by one listing which clips are there, and let what is known say so from now on.
+    """Find out with one listing which clips exist, and use the result for the index from now on.
 
-    Nothing but the stems that are still missing is kept of it. Raises `Failure`.
+    Only the missing stems are kept. Raises `Failure`.
     """
     found, half = Listing(set(known.clips)), set[str]()
     known.has_size = found.is_there
@@ -274,9 +274,9 @@ async def listed(bucket: ObjectStoreClient, known: JournalIndex) -> Listing:
 
 
 async def put_views(bucket: ObjectStoreClient, made: Path, before: Listing) -> None:
-    """Put the views that were made in a directory, but for those that are there and the same.
+    """Upload the manifests from a directory, except for unchanged ones.
 
-    A README.md that is there stays, whoever has written it.
+    An existing README.md is kept, whoever has written it.
     """
     for name in VIEWS:
         path = made / name
@@ -292,9 +292,9 @@ async def put_views(bucket: ObjectStoreClient, made: Path, before: Listing) -> N
 
 
 async def merge(out: Path | Address) -> Merged:
-    """Write the views from all journals, as `store.merge` does; those of an object store in scratch first.
+    """Write the manifests from all journals, as `directory.merge` does; for an object store via scratch.
 
-    Shards may be at work meanwhile. Raises `StoreError`, and `Failure`.
+    Shards may be active meanwhile. Raises `StoreError`, and `Failure`.
     """
     if isinstance(out, Path):
         return await store.merge(out)
@@ -315,7 +315,7 @@ async def merge(out: Path | Address) -> Merged:
 
 
 async def _not_tried(bucket: ObjectStoreClient, scratch: Path) -> tuple[Record, ...]:
-    """Return what the view in the store says of clips that were not tried. Raises `Failure`."""
+    """Return the clips in the store's manifests that were not attempted. Raises `Failure`."""
     await bucket.copy(FAILURES, scratch / FAILURES)
     return tuple(await run_sync(lambda: [*manifests.not_tried(scratch)]))
 
@@ -324,9 +324,9 @@ async def _not_tried(bucket: ObjectStoreClient, scratch: Path) -> tuple[Record, 
 async def opened(
     out: Path | Address, options: Options, videos: Iterable[Video]
 ) -> AsyncIterator[OutputDirectory]:
-    """Open a directory, or what an object store has, for a run with these options; see `store.opened`.
+    """Open a directory, or an object store, for a run with these options; see `directory.opened`.
 
-    Raises `StoreError`, `BusyError`, and `AwayError` where the store does not answer.
+    Raises `StoreError`, `BusyError`, and `AwayError` if the store does not respond.
     """
     if isinstance(out, Path):
         async with store.opened(out, options.shard, videos) as directory:
@@ -342,7 +342,7 @@ async def opened(
                 store.opened(scratch, options.shard, videos, made=ObjectStoreDirectory)
             )
             if not isinstance(away, ObjectStoreDirectory):
-                raise TypeError("it was made as one")
+                raise TypeError("expected an ObjectStoreDirectory")
             away.bucket, away.lease, away.keeps_raws = bucket, lease, options.keep_raw is True
             await away.look(segments)
         yield away
@@ -350,7 +350,7 @@ async def opened(
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Say of a failure before the run has begun that the store cannot be used."""
+    """Turn a failure before the start of the run into an error that the store cannot be used."""
     try:
         yield
     except Failure as failure:
@@ -360,7 +360,7 @@ def _told() -> Iterator[None]:
 
 @asynccontextmanager
 async def _scratch(address: Address, options: Options) -> AsyncIterator[Path]:
-    """Give a directory of this address and journal alone: below --scratch, where it stays, or for a while."""
+    """Provide a directory for this URL and journal: below --scratch, permanently, or a temporary one."""
     whose = sha256(f"{address}\n{name_of(options.shard)}".encode()).hexdigest()[:12]
     if options.scratch is not None:
         path = options.scratch / f"hdtf-{whose}"
@@ -382,7 +382,7 @@ async def _scratch(address: Address, options: Options) -> AsyncIterator[Path]:
 
 
 def _made(path: Path) -> None:
-    """Make a directory for this user alone, as --scratch may be one where everybody may write."""
+    """Create a directory for this user only, because --scratch may be writable for others."""
     atomic.make_directory(path.parent)
     path.mkdir(mode=0o700, exist_ok=True)
     atomic.require_trusted(path)

@@ -1,7 +1,7 @@
-"""What an error of an object store means: whether another try may help, and what to set. Pure.
+"""Classify errors of an object store: whether a retry may help, and what to set. Pure.
 
-obstore tells its errors as text: a line, perhaps with the page that the server has sent, and a dump of where
-the error came from. That dump is read here, and never printed: it may hold keys and signatures.
+obstore reports errors as text: a line, possibly with the server's response body, and a dump of the origin of
+the error. That dump is read here, and never printed: it may contain credentials and signatures.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from urllib.parse import urlsplit
 from hdtf_async.core.failures import Reason
 
 _STATUS = re.compile(r"status code: 4(?!08|29)\d\d")
-"""The store has turned down a request, and would do so again."""
+"""The store has rejected a request, and would do so again."""
 _KEYS = (
-    "no keys were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (s3://), GOOGLE_SERVICE_ACCOUNT"
+    "no credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (s3://), GOOGLE_SERVICE_ACCOUNT"
     " (gs://), or AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY (az://)"
 )
 _REGION = "set AWS_REGION to the region of the bucket"
 _REFUSED_KEYS = (
-    "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or the keys of your store"
+    "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or the credentials of your store"
 )
 NO_BUCKET = r"<Code>(?:NoSuchBucket|ContainerNotFound)<"
-"""What is not there is all of it, and not one object."""
+"""The whole bucket is missing, not one object."""
 _MEANINGS = (
-    # Without keys it asks a service for them that only virtual machines in a cloud have.
+    # Without credentials it requests them from a service that only exists on cloud machines.
     (
         r"(?s)^(?!.*status code: (?:5\d\d|408|429))"
         r".*(?:/latest/api/token|/latest/meta-data/|/computeMetadata/|/metadata/identity/)",
@@ -33,16 +33,16 @@ _MEANINGS = (
     (r"Missing \w*(?:SecretAccessKey|AccessKey|Credential)|Account must be specified", _KEYS),
     (
         r"\bBadScheme\b",
-        "the endpoint is not https://: give an https:// endpoint, or set AWS_ALLOW_HTTP=true"
+        "the endpoint is not https://: use an https:// endpoint, or set AWS_ALLOW_HTTP=true"
         " (AZURE_ALLOW_HTTP=true) to connect without encryption",
     ),
     (
         r"Name or service not known|No address associated with hostname",
-        "there is no host of this name: check the endpoint, such as AWS_ENDPOINT_URL, and AWS_REGION",
+        "cannot resolve the host: check the endpoint, such as AWS_ENDPOINT_URL, and AWS_REGION",
     ),
     (
         r"InvalidCertificate\(\s*(?:Expired|NotValidYet)",
-        "its certificate is not valid at this time: check the clock of this machine, or have it renewed",
+        "its certificate has expired or is not valid yet: check the clock of this machine, or renew it",
     ),
     (
         r"InvalidCertificate\(\s*NotValidForName",
@@ -50,38 +50,41 @@ _MEANINGS = (
     ),
     (
         r"InvalidCertificate\(",
-        "its certificate is not trusted here: set SSL_CERT_FILE to a file with that of its authority",
+        "its certificate is not trusted: set SSL_CERT_FILE to a file with the certificate of its CA",
     ),
     (
         r"\bInvalidContentType\b",
-        "it does not speak TLS there: check the port, or whether the endpoint is http://",
+        "the server does not support TLS: check the port, or whether the endpoint is http://",
     ),
     (r"redirect without LOCATION", _REGION),
     (
         r"<Code>(?:PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocationConstraintException)<",
         _REGION,
     ),
-    (NO_BUCKET, "there is no such bucket: check its name, or make it"),
+    (NO_BUCKET, "no such bucket: check its name, or create it"),
     (r"<Code>RequestTimeTooSkewed<", "set the clock of this machine"),
     (
         r"<Code>(?:InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|InvalidToken|AuthenticationFailed)<",
         _REFUSED_KEYS,
     ),
-    (r"<Code>AccessDenied<", "these keys may not do that: they need to list, get, put and delete objects"),
-    (r"status code: 501 ", "this store does not offer what is needed (docs/scale.md)"),
+    (
+        r"<Code>AccessDenied<",
+        "these credentials lack permissions: they must be able to list, get, put and delete objects",
+    ),
+    (r"status code: 501 ", "this store lacks a required feature (docs/scale.md)"),
 )
-"""What an error says, anywhere in its text, and what to do; all of them need a person."""
+"""Patterns that match anywhere in an error, and what to do; all of these errors need action."""
 
 
 _CAUSE = re.compile(r'\b(?:message|error): "([\w ,.:()-]{3,100})"')
-"""What the system says of a connection, in the dump."""
+"""The system's message about a connection, in the dump."""
 
 
 def told(error: str) -> str:
-    """Return what an error of obstore says, without what may be secret.
+    """Return the message of an obstore error without secrets.
 
-    After ``?`` an address may hold a signature, and the page that the server has sent names the key; of that
-    page only the code is told.
+    After ``?`` a URL may contain a signature, and the response body names the key; only the error code of the
+    body is used.
     """
     code = re.search(r"<Code>(\w{1,60})</Code>", error)
     words = re.sub(r"\?\S*", "", error.strip().partition("\n")[0].partition("<")[0]).strip(" :")
@@ -89,9 +92,9 @@ def told(error: str) -> str:
 
 
 def explained(error: str, *, refused: bool = False) -> tuple[Reason, str]:
-    """Return the reason for an error of obstore, and its words, with what to set where that is known.
+    """Return the reason for an obstore error, and a message, with what to set if that is known.
 
-    `refused` says that its type alone tells a refusal.
+    `refused` means that its type alone indicates a rejection.
     """
     words = told(error)
     for pattern, remedy in _MEANINGS:
@@ -104,7 +107,7 @@ def explained(error: str, *, refused: bool = False) -> tuple[Reason, str]:
 
 
 def flaw_of_endpoint(url: str) -> str | None:
-    """Return what is wrong with the address of a server; None where it can be one."""
+    """Return what is wrong with the URL of a server; None if it is valid."""
     try:
         parts = urlsplit(url)
         whole = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0

@@ -1,10 +1,10 @@
-"""The lock of an object store: an object that its holder renews, and that another takes over once it is old.
+"""The lock of an object store: an object that its holder renews; once expired, others may take it over.
 
-The holder of a journal has the newest generation of ``_locks/JOURNAL/``, an object that only one can have
-created. It writes that again and again; how long ago it last did is told by the store's own clock, so the
-clocks of the machines need not agree. Whoever takes over creates the next generation, and the one before
-sees that when it renews: what it still puts meanwhile replaces no record, since nobody else uses its names.
-An empty object is a lock that was let go.
+The holder of a journal has the newest generation of ``_locks/JOURNAL/``, an object that only one run can
+create. It rewrites that regularly; the store's own clock shows how long ago, so the clocks of the machines
+need not agree. A run that takes over creates the next generation, and the previous holder detects that when
+it renews: what it still uploads meanwhile replaces no record, because no other run uses its names. An empty
+object is a released lock.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ if TYPE_CHECKING:
 
 LOCKS = "_locks/"
 LEASE = 120.0
-"""Seconds after which a lock that was not renewed may be taken over."""
+"""Seconds without renewal after which a lock may be taken over."""
 _LONGEST = 1 << 16
-"""Bytes of the longest lock that is read: it tells who has it."""
+"""Maximum size of a lock object in bytes; it identifies the holder."""
 _GOODBYE = 20.0
-"""Seconds for which whoever ends tries to tidy up after himself."""
+"""Seconds for cleaning up at the end."""
 RENEWALS = 4
-"""How often in that time it is renewed."""
+"""Number of renewals within that time."""
 
 
 @dataclass(slots=True)
 class Lease:
-    """A lock that is held, until `lost` says otherwise."""
+    """A held lock, until it is `lost`."""
 
     bucket: ObjectStoreClient
     key: str
@@ -51,12 +51,12 @@ class Lease:
     lost: Failure | None = None
 
     def check(self) -> None:
-        """Raise `Failure` where another run has taken over."""
+        """Raise `Failure` if another run has taken over."""
         if self.lost is not None:
             raise self.lost
 
     async def keep(self) -> None:
-        """Renew it until cancelled, or lost."""
+        """Renew the lock until cancelled, or lost."""
         renewed = anyio.current_time()
         while self.lost is None:
             await anyio.sleep(LEASE / RENEWALS)
@@ -77,7 +77,7 @@ class Lease:
 
 @asynccontextmanager
 async def held(bucket: ObjectStoreClient, shard: Shard | None) -> AsyncIterator[Lease]:
-    """Hold the lock of one journal. Raises `BusyError`: another run has it, or one that excludes it."""
+    """Hold the lock of one journal. Raises `BusyError`: another run holds it, or one that excludes it."""
     below = f"{LOCKS}{name_of(shard)}/"
     while True:
         newest = await _newest(bucket, below)
@@ -88,8 +88,8 @@ async def held(bucket: ObjectStoreClient, shard: Shard | None) -> AsyncIterator[
         lease = Lease(bucket, f"{below}{generation:010d}", content)
         try:
             if await bucket.create(lease.key, content):
-                break  # else somebody else was quicker
-        except BaseException:  # it may be there all the same, or arrive later
+                break  # otherwise another run was faster
+        except BaseException:  # the object may exist nevertheless, or appear later
             with anyio.move_on_after(_GOODBYE, shield=True), suppress(Failure):
                 await _let_go(lease)
             raise
@@ -106,15 +106,15 @@ async def held(bucket: ObjectStoreClient, shard: Shard | None) -> AsyncIterator[
 
 
 async def _let_go(lease: Lease) -> None:
-    """Let go of a lock of which it is not known whether it was taken."""
+    """Release a lock that may or may not have been acquired."""
     if not await lease.bucket.create(lease.key, b"") and await lease.bucket.get(lease.key) == lease.content:
         await lease.bucket.write(lease.key, b"")
 
 
 async def at_work(bucket: ObjectStoreClient, own: Lease) -> set[str]:
-    """Return the journals of other runs that are at work. Raises `Failure`.
+    """Return the journals of other active runs. Raises `Failure`.
 
-    How old their locks are is told by when the own one was last renewed.
+    The age of their locks is relative to the last renewal of the own one.
     """
     newest: dict[str, Listed] = {}
     async for each in bucket.listing(LOCKS):
@@ -132,7 +132,7 @@ async def at_work(bucket: ObjectStoreClient, own: Lease) -> set[str]:
 
 
 async def _require_old(bucket: ObjectStoreClient, lock: Listed) -> None:
-    """Raise `BusyError` unless whoever had the lock has ended, or did not renew it for long."""
+    """Raise `BusyError` unless the holder of the lock has ended, or its lock has expired."""
     told = await _read(bucket, lock.key)
     if has_ended(told):
         return
@@ -149,9 +149,9 @@ async def _require_old(bucket: ObjectStoreClient, lock: Listed) -> None:
 
 
 async def _require_alone(bucket: ObjectStoreClient, shard: Shard | None) -> None:
-    """Raise `BusyError` where a run is at work that does not go with this one; and tidy up.
+    """Raise `BusyError` if an incompatible run is active; remove expired locks.
 
-    The own lock is held already, so that of two which begin at the same time one sees the other.
+    The own lock is already held, so that of two runs which start at the same time one detects the other.
     """
     locks: dict[str, Listed] = {}
     old: list[str] = []

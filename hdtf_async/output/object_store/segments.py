@@ -1,9 +1,9 @@
-"""The journals of an object store: each is a row of segments, objects that never change.
+"""The journals of an object store: each is a sequence of segments, objects that never change.
 
 A segment is named ``_journal/JOURNAL/NUMBER-RUN.jsonl``. The run that holds the lock of a journal adds
-segments to it. When many of the last ones are short it joins them: it puts the long one, and then deletes
-the short ones. So a reader may have listed a segment that is gone when it is fetched. That is an error, and
-never an empty segment: the listing is repeated.
+segments to it. If many of the last ones are short it joins them: it uploads the long one, and then deletes
+the short ones. So a reader may find that a listed segment no longer exists. That is an error, and never an
+empty segment: the listing is repeated.
 """
 
 from __future__ import annotations
@@ -30,51 +30,51 @@ if TYPE_CHECKING:
 
 SEGMENTS = "_journal/"
 MANY = 64
-"""Short segments in a row that are made one."""
+"""Number of consecutive short segments that are joined."""
 SHORT = (1 << 16, 1 << 22)
-"""Bytes below which a segment is short: at first, and among those that were made of such."""
+"""Size in bytes below which a segment is short: originally, and among joined ones."""
 AT_A_TIME = 16
-"""Segments that are fetched at the same time."""
+"""Number of segments that are downloaded at the same time."""
 LISTINGS = 8
-"""How often the segments of one journal are listed until all of them could be read. Each time only those are
-fetched that the listing before did not have."""
+"""How often the segments of one journal are listed until all of them could be read. Only those are downloaded
+that the previous listing did not contain."""
 AGAIN_AFTER = 0.5
 """Seconds between two such listings."""
 
 
 class Segments:
-    """Adds to the segments of one journal. Its lock must be held."""
+    """Adds segments to one journal. Its lock must be held."""
 
     def __init__(self, bucket: ObjectStoreClient, journal: str, there: Iterable[Listed]) -> None:
         self._bucket = bucket
         self._below = f"{SEGMENTS}{journal}/"
         self._there = [(each.key, each.size) for each in there]
-        """Keys and sizes of what the store has of it, in order."""
+        """Keys and sizes of the segments in the store, in order."""
         last = self._there[-1][0].rpartition("/")[2].partition("-")[0] if self._there else "0"
         self._number = int(last)
         self._run = uuid.uuid4().hex[:12]
 
     async def add(self, text: bytes) -> int:
-        """Put a text as the next segment; return how many bytes of it the store has now. Raises `Failure`.
+        """Upload a text as the next segment; return how many bytes of it the store has now. Raises `Failure`.
 
-        These are fewer where an upload that was cancelled got through: it put the beginning of the text.
+        These are fewer if a cancelled upload succeeded: it contained the start of the text.
         """
         while True:
             key = f"{self._below}{self._number + 1:010d}-{self._run}.jsonl"
             size = len(text)
-            if not await self._bucket.create(key, text):  # our own object: nobody else has our names
+            if not await self._bucket.create(key, text):  # an object of this run: names are unique
                 there = await self._bucket.get(key, size) or b""
                 size = len(there) if text.startswith(there) else 0
             self._number += 1
             if size:
                 self._there.append((key, size))
                 return size
-            # A long segment that was cancelled: it repeats what the short ones before it say.
+            # A long segment whose upload was cancelled: it repeats the short ones before it.
 
     async def join(self, last: Callable[[int], Awaitable[bytes]], least: int | None = None) -> None:
-        """Make one segment of the last ones, where many of them are short; `last` reads that many bytes.
+        """Join the last segments, if many of them are short; `last` reads that many bytes.
 
-        A run that is killed before the short ones are gone leaves records twice, which say the same twice.
+        A run that is killed before the short ones are deleted leaves duplicate records, which is harmless.
         """
         number = short([size for _, size in self._there], least or MANY)
         if not number:
@@ -89,9 +89,9 @@ class Segments:
 
 
 def short(sizes: Sequence[int], least: int = MANY) -> int:
-    """Return how many of the last segments are to be made one; 0 where they are few or long. Pure.
+    """Return how many of the last segments should be joined; 0 if they are few or long. Pure.
 
-    Each becomes part of a longer one twice, so that few are left and little is put again.
+    Each segment is joined at most twice, so that few are left and little is uploaded again.
     """
     number = before = 0
     for bound in SHORT:
@@ -106,15 +106,15 @@ def short(sizes: Sequence[int], least: int = MANY) -> int:
 async def copy_journals(
     bucket: ObjectStoreClient, scratch: Path, shard: Shard | None, *, newest_of_own: bool = False
 ) -> list[Listed]:
-    """Make the journals in scratch what the store has of them; return the segments of this shard's own one.
+    """Copy the journals from the store to scratch; return the segments of this shard's own one.
 
-    Of its neighbours a shard needs no more than the newest segment, which has their output settings, or says
-    that they have ended. Raises `Failure`.
+    Of its neighbours a shard only needs the newest segment, which contains their output settings, or that
+    they have ended. Raises `Failure`.
     """
     found: dict[str, list[Listed]] = {name_of(shard): []}
     async for each in bucket.listing(SEGMENTS):
         name = each.key.removeprefix(SEGMENTS).partition("/")[0]
-        if name == JOURNAL or shard_of(name) is not None:  # it becomes the name of a file
+        if name == JOURNAL or shard_of(name) is not None:  # it becomes a file name
             found.setdefault(name, []).append(each)
     with os_errors_as_failures(scratch):
         await run_sync(atomic.make_directory, scratch / RAWS)
@@ -132,7 +132,7 @@ async def copy_journals(
 
 
 async def copy_newest(bucket: ObjectStoreClient, scratch: Path, journal: str) -> Path:
-    """Copy the newest segment of a journal, and return where it is. Raises `Failure`."""
+    """Copy the newest segment of a journal, and return its path. Raises `Failure`."""
     with os_errors_as_failures(scratch):
         await run_sync(atomic.make_directory, scratch)
     found = [each async for each in bucket.listing(f"{SEGMENTS}{journal}/")]
@@ -143,7 +143,7 @@ async def copy_newest(bucket: ObjectStoreClient, scratch: Path, journal: str) ->
 async def _copy(
     bucket: ObjectStoreClient, segments: Iterable[Listed], journal: Path, *, newest_only: bool
 ) -> list[Listed]:
-    """Write a journal anew, in its place: a killed run may have left a child that has its lock."""
+    """Rewrite a journal as a new file: a child of a killed run may hold the lock of the old one."""
     copied: list[Listed] = []
     there = sorted(segments, key=lambda each: each.key)
     for listings in range(1, LISTINGS + 1):
@@ -166,7 +166,7 @@ async def _copy(
 async def _fetch(
     bucket: ObjectStoreClient, wanted: Sequence[Listed], journal: Path, copied: list[Listed]
 ) -> Listed | None:
-    """Append segments to a journal and to those that are copied; return the first one that is not there."""
+    """Append segments to a journal and to `copied`; return the first one that does not exist."""
     for some in _batches(wanted):
         if some[0].size > LARGEST:
             begin = sum(each.size for each in copied)
@@ -197,7 +197,7 @@ async def _fetch(
 
 
 def _batches(segments: Sequence[Listed]) -> Iterator[list[Listed]]:
-    """Yield segments that are fetched at the same time: not too many, and not too long ones together."""
+    """Yield segments to download at the same time: limited in number and in total size."""
     batch: list[Listed] = []
     for each in segments:
         if batch and (len(batch) == AT_A_TIME or sum(one.size for one in batch) + each.size > LARGEST):
@@ -209,7 +209,7 @@ def _batches(segments: Sequence[Listed]) -> Iterator[list[Listed]]:
 
 
 def _common(before: Sequence[Listed], now: Sequence[Listed]) -> int:
-    """Return how many segments two listings begin with alike."""
+    """Return the number of segments with which both listings begin."""
     pairs = enumerate(zip(before, now, strict=False))
     return next(
         (place for place, (one, other) in pairs if (one.key, one.size) != (other.key, other.size)),

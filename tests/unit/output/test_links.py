@@ -247,7 +247,7 @@ async def test_source_videos_go_where_no_other_user_says(out: Path, elsewhere: P
     (out / RAWS).rmdir()
     link = _link(out / RAWS, elsewhere)
     os.lchown(link, SOMEBODY, SOMEBODY)
-    with pytest.raises(StoreError, match="of another user"):
+    with pytest.raises(StoreError, match="of other users"):
         async with opened(out):
             pass
     os.chown(out, SOMEBODY, SOMEBODY)

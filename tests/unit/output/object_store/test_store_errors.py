@@ -32,12 +32,12 @@ NEEDS_A_PERSON = {
         "AWS_ALLOW_HTTP=true"
     ),
     _sending('ConnectError("dns error", error: "failed to lookup address: Name or service not known")'): (
-        "no host of this name"
+        "cannot resolve the host"
     ),
     _sending("error: InvalidCertificate(\n    UnknownIssuer,\n)"): "SSL_CERT_FILE",
     _sending("error: InvalidCertificate(\n    ExpiredContext {\n time: 1 })"): "clock",
     _sending("error: InvalidCertificate(\n    NotValidForNameContext {})"): "another host",
-    _sending("error: InvalidMessage(\n    InvalidContentType,\n)"): "does not speak TLS",
+    _sending("error: InvalidMessage(\n    InvalidContentType,\n)"): "does not support TLS",
     f"{DONE} - Received redirect without LOCATION, this normally indicates an incorrect region": "AWS_REGION",
     _answered("400 Bad Request", "AuthorizationHeaderMalformed"): "AWS_REGION",
     _answered("301 Moved Permanently", "PermanentRedirect"): "AWS_REGION",
@@ -48,7 +48,7 @@ NEEDS_A_PERSON = {
     _answered("403 Forbidden", "SignatureDoesNotMatch"): "AWS_SECRET_ACCESS_KEY",
     _answered("400 Bad Request", "ExpiredToken"): "AWS_SESSION_TOKEN",
     _answered("403 Forbidden", "AccessDenied"): "list, get, put and delete",
-    _answered("501 Not Implemented", "NotImplemented"): "does not offer",
+    _answered("501 Not Implemented", "NotImplemented"): "lacks a required feature",
     _answered("400 Bad Request", "SomethingNew"): "SomethingNew",
     _keys("/latest/api/token", "HTTP error: error sending request"): "AWS_SECRET_ACCESS_KEY",
     _keys("/latest/api/token", "Server returned non-2xx status code: 404 Not Found"): "AWS_ACCESS_KEY_ID",
