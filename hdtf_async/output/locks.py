@@ -20,7 +20,7 @@ from anyio.to_thread import run_sync
 
 from hdtf_async.core import descriptors, os_errors
 from hdtf_async.core.exceptions import BusyError, StoreError
-from hdtf_async.core.failures import Reason
+from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.text import shown
 from hdtf_async.output import atomic
 from hdtf_async.output.journal import RAWS, journals, read, shard_of, time_of
@@ -111,6 +111,26 @@ def worker_lock(path: Path) -> int:
         descriptors.close(lock)
         raise
     return lock
+
+
+@contextmanager
+def locked_by_worker(path: Path) -> Iterator[int]:
+    """Hold the lock of a worker's file, which also proves that the directory is the driver's.
+
+    Raises `Failure` with ``not_ready``.
+    """
+    try:
+        lock = worker_lock(path)
+    except OSError as error:
+        raise Failure(
+            Reason.NOT_READY,
+            f"{path}: {error.strerror}: workers need the output directory on a file system that they share",
+        ) from None
+    try:
+        yield lock
+    finally:
+        with suppress(OSError):
+            descriptors.close(lock)
 
 
 def let_go_of_worker(path: Path) -> bool:

@@ -12,11 +12,11 @@ from __future__ import annotations
 import shutil
 import tempfile
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from anyio.to_thread import run_sync
@@ -30,12 +30,14 @@ from hdtf_async.output import atomic, manifests
 from hdtf_async.output import directory as store
 from hdtf_async.output.atomic import os_errors_as_failures
 from hdtf_async.output.directory import OutputDirectory
-from hdtf_async.output.journal import RAWS, journals, name_of, parts
+from hdtf_async.output.journal import RAWS, Gathered, JournalIndex, journals, name_of, parts
+from hdtf_async.output.locks import WORKERS, locked_by_worker
 from hdtf_async.output.manifests import CARD, FAILURES, LISTS, METADATA
 from hdtf_async.output.object_store.client import Address, is_address, reached
 from hdtf_async.output.object_store.client import tag as bucket_tag
 from hdtf_async.output.object_store.lease import at_work, held
 from hdtf_async.output.object_store.segments import Segments, copy_journals, copy_newest
+from hdtf_async.output.video_journal import VideoLedger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.core.model import Clip, Video
     from hdtf_async.core.shards import Shard
-    from hdtf_async.output.journal import Journal, JournalIndex
+    from hdtf_async.output.journal import Journal
     from hdtf_async.output.object_store.client import Listed, ObjectStoreClient
     from hdtf_async.output.object_store.lease import Lease
 
@@ -348,6 +350,45 @@ async def opened(
         yield away
 
 
+@asynccontextmanager
+async def opened_by_worker(
+    out: Path | Address, name: str, options: Options
+) -> AsyncIterator[tuple[OutputDirectory, Gathered]]:
+    """Open what a run writes to, for a worker of a cluster; give its ledger, too.
+
+    A directory is shared, and has a file of this `name` for the worker; for an object store the worker has
+    scratch of its own. Raises `Failure` with ``not_ready``, and `StoreError`.
+    """
+    if isinstance(out, Path):
+        with locked_by_worker(out / WORKERS / name) as lock:
+            ledger: Gathered = VideoLedger(JournalIndex(out), out / WORKERS / name)
+            yield OutputDirectory(out, (lock,), ledger), ledger
+        return
+    async with _scratch(out, replace(options, scratch=None), below=options.scratch) as scratch:
+        ledger = Gathered(JournalIndex(scratch))
+        directory = UploadDirectory(scratch, (), ledger)
+        directory.bucket, directory.keeps_raws = reached(out), options.keep_raw is True
+        await run_sync(directory.raws.mkdir)
+        yield directory, ledger
+
+
+def for_workers(directory: OutputDirectory, options: Options) -> tuple[Path | Address, Options]:
+    """Return where the workers of a run write to, and their options.
+
+    Workers may run in another working directory. They must not start runs on the cluster themselves.
+    """
+    paths: dict[str, Any] = {
+        each.name: value.absolute()
+        for each in fields(options)
+        if isinstance(value := getattr(options, each.name, None), Path)
+    }
+    paths |= {"source": None, "raw_dirs": tuple(path.absolute() for path in options.raw_dirs)}
+    options = replace(options, dask=None, **paths)
+    if isinstance(directory, ObjectStoreDirectory):
+        return directory.bucket.address, replace(options, keep_raw=directory.keeps_raws)
+    return directory.out.absolute(), options
+
+
 @contextmanager
 def _told() -> Iterator[None]:
     """Turn a failure before the start of the run into an error that the store cannot be used."""
@@ -359,7 +400,7 @@ def _told() -> Iterator[None]:
 
 
 @asynccontextmanager
-async def _scratch(address: Address, options: Options) -> AsyncIterator[Path]:
+async def _scratch(address: Address, options: Options, below: Path | None = None) -> AsyncIterator[Path]:
     """Provide a directory for this URL and journal: below --scratch, permanently, or a temporary one."""
     whose = sha256(f"{address}\n{name_of(options.shard)}".encode()).hexdigest()[:12]
     if options.scratch is not None:
@@ -371,7 +412,7 @@ async def _scratch(address: Address, options: Options) -> AsyncIterator[Path]:
         yield path
         return
     try:
-        path = Path(await run_sync(partial(tempfile.mkdtemp, prefix=f"hdtf-{whose}-")))
+        path = Path(await run_sync(partial(tempfile.mkdtemp, prefix=f"hdtf-{whose}-", dir=below)))
     except OSError as error:
         raise StoreError(f"cannot create a temporary directory: {error}: choose another --scratch") from None
     try:
