@@ -1,16 +1,20 @@
 """Change the package at random, one place at a time, and see which changes no test notices.
 
-    python benchmarks/mutants.py [--seed 1] [--count 300] [--module lanes.throttle ...]
+    python benchmarks/mutants.py [--seed 1] [--count 300] [--module lanes.throttle ...] [--results FILE]
 
-The changes are made in a temporary copy of the repository. Each is followed by the unit tests of its module:
-``tests/unit/PACKAGE/test_MODULE.py`` and the test files of the same package that import the module, or, where
-there are none, those of other packages. A change that no test notices is a gap in the tests, or makes no
-difference ("equivalent"): only a person can say which, so the share that is printed is a lower bound.
+The changes are made in a temporary copy of the repository. The tests of a module are those in its mirror,
+``tests/unit/PACKAGE/test_MODULE.py``, and in the test files of the same package that import it; where they do
+not enter the changed function, those in test files of other packages that import it. They run once unchanged,
+which shows how long each takes and which functions it enters. A change is then followed by the tests that
+enter the changed function, the fastest first, until one fails or they have taken `--budget` seconds of CPU.
+Each change has a process of its own, forked from this one, which has imported pytest and others already.
 
-Existing tools do not fit. mutmut 3 changes undecorated functions only, which leaves out properties, context
-managers and all tables and limits at module level, and selects the change through an environment variable in
-forks of one process. cosmic-ray 8 has one test command for all modules of a session, writes into the working
-tree, and has no operators that remove a ``raise`` or another statement.
+Outcomes are appended to `--results`, from which the same command goes on. It ends with 1 if less than
+`LEAST_NOTICED` of the changes were noticed. Changes that make no difference do not count: they are listed in
+``equivalent_mutants.tsv`` with the reason, and only a person can say which they are.
+
+Existing tools do not fit: mutmut 3 changes neither decorated functions nor tables and limits at module level,
+and cosmic-ray 8 starts the same test command anew for each change, in the working tree itself.
 """
 
 from __future__ import annotations
@@ -18,27 +22,41 @@ from __future__ import annotations
 import argparse
 import ast
 import copy
+import csv
+import hashlib
+import importlib
+import json
 import os
 import random
 import re
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
-from collections import Counter
+import threading
+import time
+from collections import Counter, defaultdict
 from contextlib import suppress
-from itertools import islice
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from subprocess import DEVNULL
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Collection, Iterator
+    from types import FrameType
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "hdtf_async"
+EQUIVALENT = Path("benchmarks/equivalent_mutants.tsv")
+"""Columns: module, function or class, change, reason."""
+LEAST_NOTICED = 0.95
+SHARED = frozenset({"footage", "site", "finished"})
+"""Fixtures that draw videos, start a server or make a whole run: tests with them are not used."""
 DECIDING = (
-    "commands.check", "lanes.downloader", "lanes.encoder", "lanes.limits", "lanes.pipeline", "lanes.throttle",
+    "lanes.downloader", "lanes.encoder", "lanes.limits", "lanes.pipeline", "lanes.throttle",
     "media.damage", "media.interlace", "output.journal", "output.locks", "output.partials", "report.result",
 )  # fmt: skip
 """Modules that decide and do I/O. Those that do none are listed in tests/project/test_architecture.py."""
@@ -49,52 +67,68 @@ FLIPPED: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
     ast.IsNot: (ast.Is,), ast.In: (ast.NotIn,), ast.NotIn: (ast.In,),
 }  # fmt: skip
 BRANCHES = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.Try, ast.ExceptHandler, ast.match_case)
+SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+BODIES = {"body", "orelse", "handlers", "cases"}
 NOT_RUN = {"annotation", "returns", "decorator_list", "type_params", "pattern"}
 
 
-class Place(NamedTuple):
-    """Where a module can be changed, and what comes there."""
+# Which changes there are.
 
+
+class Scope(NamedTuple):
+    """A function or class, by its qualified name; empty at module level."""
+
+    name: str = ""
+    is_function: bool = False
+
+    def of(self, node: ast.AST, field_name: str) -> Scope:
+        """Return the scope of what stands in a field of a node that stands in this scope."""
+        if field_name != "body" or not isinstance(node, SCOPES):
+            return self
+        above = f"{self.name}{'.<locals>' if self.is_function else ''}." if self.name else ""
+        return Scope(above + node.name, not isinstance(node, ast.ClassDef))
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One possible change of a module."""
+
+    module: str
+    scope: Scope
+    names: frozenset[str]
+    """What the statement at module level binds in which it is."""
     before: ast.AST
-    parent: ast.AST
-    field: str
-    at: int | None
     after: ast.AST
+    parent: ast.AST
+    field_name: str
+    index: int | None
+
+    @property
+    def line(self) -> int:
+        """Where it is in its file."""
+        return int(getattr(self.before, "lineno", 0))
 
     @property
     def change(self) -> str:
-        """Number of its line, and what becomes of it."""
-        texts = (ast.unparse(node).split("\n")[0][:70] for node in (self.before, self.after))
-        return f"{getattr(self.before, 'lineno', 0)}: {' -> '.join(texts)}"
+        """What becomes of what."""
+        return " -> ".join(ast.unparse(node).split("\n")[0][:70] for node in (self.before, self.after))
 
-    def make(self) -> None:
-        """Make the change."""
-        if self.at is None:
-            setattr(self.parent, self.field, self.after)
+    def source(self, tree: ast.Module) -> str:
+        """Return the changed source of the module; the tree is afterwards as it was."""
+        self._put(self.after)
+        try:
+            return ast.unparse(ast.fix_missing_locations(tree))
+        finally:
+            self._put(self.before)
+
+    def _put(self, node: ast.AST) -> None:
+        if self.index is None:
+            setattr(self.parent, self.field_name, node)
         else:
-            getattr(self.parent, self.field)[self.at] = self.after
+            getattr(self.parent, self.field_name)[self.index] = node
 
 
-def path_of(module: str) -> Path:
-    """Return where a module is, seen from the root of the repository."""
-    return Path(PACKAGE, *module.split(".")).with_suffix(".py")
-
-
-def tree_of(path: Path) -> ast.Module:
-    """Parse a file of the repository."""
-    return ast.parse((ROOT / path).read_text("utf-8"))
-
-
-def pure_modules() -> list[str]:
-    """Return the modules that do no I/O, as the tests list them."""
-    for node in tree_of(Path("tests/project/test_architecture.py")).body:
-        match node:
-            case ast.Assign(targets=[ast.Name(id="PURE")], value=ast.Dict(keys=keys)):
-                return [ast.literal_eval(key) for key in keys if key is not None]
-    raise LookupError("no list of the modules that do no I/O")
-
-
-def replacements(node: ast.AST) -> Iterator[ast.AST]:
+def replacements(node: ast.AST, *, in_branch: bool) -> Iterator[ast.AST]:
     """Yield what may stand in place of a node."""
     match node:
         case ast.Compare(ops=[op]):
@@ -104,10 +138,9 @@ def replacements(node: ast.AST) -> Iterator[ast.AST]:
             yield ast.BoolOp(ast.Or() if isinstance(node.op, ast.And) else ast.And(), node.values)
         case ast.UnaryOp(op=ast.Not()):
             yield node.operand
-        case ast.Constant(value=bool()):
-            yield ast.Constant(not node.value)
-        case ast.Constant(value=int() | float() as number):
-            yield from map(ast.Constant, (number + 1, number - 1, number * 10) if number else (1,))
+        case ast.Constant(value=bool() | int() | float() as value):
+            others = (not value,) if isinstance(value, bool) else (value + 1, value - 1, value * 10)
+            yield from map(ast.Constant, others if value or isinstance(value, bool) else (1,))
         case ast.If() | ast.IfExp():
             changed = copy.copy(node)
             changed.test = ast.UnaryOp(ast.Not(), node.test)
@@ -116,33 +149,67 @@ def replacements(node: ast.AST) -> Iterator[ast.AST]:
             yield ast.Pass()
         case ast.Return(value=ast.expr() as value) if ast.unparse(value) != "None":
             yield ast.Return(ast.Constant(None))
+        case ast.Assign() | ast.AugAssign() | ast.Expr() if in_branch:
+            yield ast.Pass()
 
 
-def places(node: ast.AST, *, in_branch: bool = False) -> Iterator[Place]:
-    """Yield each possible change below a node, but for what is not run when the program is: types, texts."""
+def children(node: ast.AST) -> Iterator[tuple[str, int | None, ast.AST]]:
+    """Yield what is below a node, with its field and index, but for what is not run: types, docstrings."""
     for name, value in ast.iter_fields(node):
-        branch = (in_branch or isinstance(node, BRANCHES)) and name in {"body", "orelse", "handlers", "cases"}
         for index, child in enumerate(value if isinstance(value, list) else [value]):
             text = isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant)
             types = isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"
-            if not isinstance(child, ast.AST) or name in NOT_RUN or text or types:
-                continue
-            others = [*replacements(child)]
-            if branch and isinstance(child, ast.Assign | ast.AugAssign | ast.Expr):
-                others.append(ast.Pass())
-            at = index if isinstance(value, list) else None
-            yield from (Place(child, node, name, at, ast.copy_location(other, child)) for other in others)
-            yield from places(child, in_branch=branch)
+            if isinstance(child, ast.AST) and name not in NOT_RUN and not text and not types:
+                yield name, index if isinstance(value, list) else None, child
 
 
-def tests_of(module: str) -> list[str]:
-    """Return the test files that are to notice a change of a module."""
+class Module:
+    """A module of the package, what may be changed in it, and its test files."""
+
+    def __init__(self, root: Path, name: str) -> None:
+        self.path = Path(PACKAGE, *name.split(".")).with_suffix(".py")
+        self.tree = ast.parse((root / self.path).read_text("utf-8"))
+        self.near, self.far = tests_of(root, name)
+        self.functions: set[str] = set()
+        self.users: dict[str, set[str]] = defaultdict(set)
+        """Name to the functions in which it stands."""
+        self.mutants = [*self._mutants(name, self.tree, Scope(), frozenset(), in_branch=False)]
+
+    def _mutants(
+        self, module: str, node: ast.AST, outer: Scope, names: frozenset[str], *, in_branch: bool
+    ) -> Iterator[Mutant]:
+        for name, index, child in children(node):
+            scope = outer.of(node, name)
+            if scope.is_function:
+                self.functions.add(scope.name)
+                if isinstance(child, ast.Name):
+                    self.users[child.id].add(scope.name)
+            if isinstance(node, ast.Module):
+                bound = (one for one in ast.walk(child) if isinstance(one, ast.Name))
+                names = frozenset(one.id for one in bound if isinstance(one.ctx, ast.Store))
+            branch = (in_branch or isinstance(node, BRANCHES)) and name in BODIES
+            for other in replacements(child, in_branch=branch):
+                after = ast.copy_location(other, child)
+                yield Mutant(module, scope, names, child, after, node, name, index)
+            yield from self._mutants(module, child, scope, names, in_branch=branch)
+
+    def concerned(self, mutant: Mutant) -> set[str]:
+        """Return the functions that a change makes a difference to, as far as the source shows it."""
+        if mutant.scope.is_function:
+            return {mutant.scope.name}
+        if mutant.scope.name:
+            return {function for function in self.functions if function.startswith(f"{mutant.scope.name}.")}
+        return set().union(*(self.users[name] for name in mutant.names))
+
+
+def tests_of(root: Path, module: str) -> tuple[list[str], list[str]]:
+    """Return the test files that are to notice a change of a module: those of its package, and others."""
     package, _, name = module.rpartition(".")
-    own = ROOT / "tests/unit" / package.replace(".", "/") / f"test_{name}.py"
-    files = (ROOT / "tests/unit").rglob("test_*.py")
+    own = root / "tests/unit" / package.replace(".", "/") / f"test_{name}.py"
+    files = (root / "tests/unit").rglob("test_*.py")
     related = [path for path in sorted(files) if path == own or _imports(path, module)]
-    near = sorted((path for path in related if path.parent == own.parent), key=lambda path: path != own)
-    return [str(path.relative_to(ROOT)) for path in near or related]
+    near = [str(path.relative_to(root)) for path in related if path.parent == own.parent]
+    return near, [str(path.relative_to(root)) for path in related if path.parent != own.parent]
 
 
 def _imports(path: Path, module: str) -> bool:
@@ -151,50 +218,327 @@ def _imports(path: Path, module: str) -> bool:
     return re.search(found, path.read_text("utf-8")) is not None
 
 
-def passes(copied: Path, tests: list[str], seconds: float) -> bool:
-    """Run tests in the copy; what hangs does not pass."""
-    argv = [sys.executable, "-m", "pytest", "-x", "-q", *tests]
-    with suppress(subprocess.TimeoutExpired):
-        return not subprocess.call(argv, cwd=copied, stdout=DEVNULL, stderr=DEVNULL, timeout=seconds)
-    return False
+def pure_modules(root: Path) -> list[str]:
+    """Return the modules that do no I/O, as the tests list them."""
+    for node in ast.parse((root / "tests/project/test_architecture.py").read_text("utf-8")).body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id="PURE")], value=ast.Dict(keys=keys)):
+                return [ast.literal_eval(key) for key in keys if key is not None]
+    raise LookupError("no list of the modules that do no I/O")
 
 
-def main() -> None:
-    """Make the changes and print what came of them."""
+def equivalents(root: Path) -> dict[tuple[str, str, str], str]:
+    """Return the changes that make no difference, each with the reason."""
+    if not (root / EQUIVALENT).exists():
+        return {}
+    with (root / EQUIVALENT).open(encoding="utf-8", newline="") as file:
+        return {(row[0], row[1], row[2]): row[3] for row in csv.reader(file, delimiter="\t")}
+
+
+# How they are tested.
+
+
+class Test(NamedTuple):
+    """What a test of the unchanged package took, and entered."""
+
+    seconds: float
+    """Of CPU, with all of its fixtures."""
+    functions: frozenset[tuple[str, str]]
+    """Path of a module, and qualified name of a function."""
+
+
+def _cpu() -> float:
+    """Return the seconds of CPU of this process and its children, which depend little on other load."""
+    return sum(os.times()[:4])
+
+
+@dataclass(eq=False)
+class Watch:
+    """Plugin of pytest that measures the tests of an unchanged package."""
+
+    root: Path
+    fixtures: dict[str, float] = field(default_factory=dict)
+    took: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    passed: dict[str, bool] = field(default_factory=dict)
+    entered: dict[str, set[tuple[str, str]]] = field(default_factory=lambda: defaultdict(set))
+    _running: str = ""
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Leave out what takes too long."""
+        items[:] = [item for item in items if not SHARED & set(getattr(item, "fixturenames", ()))]
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[object]) -> Iterator[None]:
+        """Measure what a fixture takes that several tests share."""
+        begun = _cpu()
+        try:
+            return (yield)
+        finally:
+            self.fixtures.setdefault(fixturedef.argname, _cpu() - begun)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        """Notice which functions of the package a test enters, in all of its threads."""
+        self._running = item.nodeid
+        threading.settrace(self._enter)
+        sys.settrace(self._enter)
+        try:
+            return (yield)
+        finally:
+            sys.settrace(None)
+            shared = sum(self.fixtures.get(name, 0.0) for name in getattr(item, "fixturenames", ()))
+            self.took[item.nodeid] += shared
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
+        """Measure a test."""
+        begun = _cpu()
+        try:
+            return (yield)
+        finally:
+            self.took[item.nodeid] += _cpu() - begun
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take in whether a test passes."""
+        self.passed[report.nodeid] = self.passed.get(report.nodeid, True) and report.passed
+
+    def _enter(self, frame: FrameType, _event: str, _argument: object) -> None:
+        code = frame.f_code
+        if PACKAGE in code.co_filename:
+            self.entered[self._running].add((code.co_filename, code.co_qualname))
+
+    def told(self) -> dict[str, Any]:
+        """Return what was measured, and which modules may be imported before the process is forked."""
+        prefix = f"{self.root}/"
+        return {
+            "tests": {
+                test: (
+                    self.took[test],
+                    [(path.removeprefix(prefix), name) for path, name in sorted(self.entered[test])],
+                )
+                for test, passed in self.passed.items()
+                if passed
+            },
+            "unused": [test for test, passed in self.passed.items() if not passed],
+            "modules": [
+                name
+                for name, module in sys.modules.items()
+                if "site-packages" in (getattr(module, "__file__", None) or "")
+            ],
+        }
+
+
+@dataclass(eq=False)
+class Chosen:
+    """Plugin of pytest that runs some tests, in this order, and those that are new."""
+
+    known: Collection[str]
+    chosen: list[str]
+    failed: str = ""
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Choose them."""
+        order = {test: number for number, test in enumerate(self.chosen)}
+        items[:] = [item for item in items if item.nodeid in order or item.nodeid not in self.known]
+        items[:] = [item for item in items if not SHARED & set(getattr(item, "fixturenames", ()))]
+        items.sort(key=lambda item: order.get(item.nodeid, len(order)))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take in which test fails."""
+        if report.failed:
+            self.failed = report.nodeid
+
+    def told(self) -> dict[str, Any]:
+        """Return which test failed."""
+        return {"failed": self.failed}
+
+
+class Copy:
+    """A copy of the repository, in which tests run in forks of this process."""
+
+    def __init__(self, root: Path, directory: Path) -> None:
+        self.root = directory / "copy"
+        self._told = directory / "told.json"
+        self._base = directory / "base"
+        shutil.copytree(root, self.root, symlinks=True, ignore=shutil.ignore_patterns(*LEFT_OUT))
+
+    def run(
+        self, plugin: Watch | Chosen, arguments: list[str], seconds: float
+    ) -> tuple[int | None, dict[str, Any]]:
+        """Run pytest; return its exit code, None where it took too long, and what the plugin tells."""
+        self._told.unlink(missing_ok=True)
+        sys.stdout.flush()
+        child = os.fork()
+        if not child:
+            code = 70
+            try:
+                code = self._in_child(plugin, arguments)
+            finally:
+                os._exit(code)
+        until = time.monotonic() + seconds
+        while not (ended := os.waitpid(child, os.WNOHANG))[0] and time.monotonic() < until:
+            time.sleep(0.01)
+        with suppress(ProcessLookupError):  # also what the tests have left
+            os.killpg(child, signal.SIGKILL)
+        if not ended[0]:
+            os.waitpid(child, 0)
+            return None, {}
+        told = json.loads(self._told.read_text("utf-8")) if self._told.exists() else {}
+        return os.waitstatus_to_exitcode(ended[1]), told
+
+    def _in_child(self, plugin: Watch | Chosen, arguments: list[str]) -> int:
+        os.setsid()
+        silent = os.open(os.devnull, os.O_RDWR)
+        for descriptor in range(3):
+            os.dup2(silent, descriptor)
+        os.chdir(self.root)
+        os.environ["PYTHONPATH"] = str(self.root)
+        sys.path.insert(0, str(self.root))
+        code = pytest.main(
+            ["-q", "--assert=plain", f"--basetemp={self._base}", "-p", "no:randomly", *arguments], [plugin]
+        )
+        self._told.write_text(json.dumps(plugin.told()), "utf-8")
+        return int(code)
+
+    def measure(self, path: str) -> dict[str, Any]:
+        """Run the tests of a file on the unchanged package; return what is known of them."""
+        code, told = self.run(Watch(self.root), [path], 3600)
+        if code not in {0, 1} or not told["tests"]:
+            raise SystemExit(f"{path}: its tests cannot be run, or all fail (exit code {code})")
+        return told
+
+    def test(
+        self, module: Module, mutant: Mutant, plugin: Chosen, files: list[str], seconds: float
+    ) -> tuple[str, str]:
+        """Run tests after a change; return its outcome, and the test that has noticed it."""
+        path = self.root / module.path
+        unchanged = path.read_bytes()
+        path.write_text(mutant.source(module.tree), "utf-8")
+        at = random.SystemRandom().randrange(1 << 30)
+        os.utime(path, (at, at))  # no compiled file of another change is taken
+        try:
+            code, told = self.run(plugin, ["-x", *files], seconds)
+        finally:
+            path.write_bytes(unchanged)
+        if code is None:
+            return "noticed", "takes too long"
+        return "survived" if code in {0, 5} else "noticed", told.get("failed", "") or f"exit code {code}"
+
+
+class Results:
+    """A file of JSON lines with what is known from this and earlier calls."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: dict[str, dict[str, Any]] = {}
+        if path.exists():
+            for line in path.read_text("utf-8").splitlines():
+                with suppress(ValueError):  # the last line of a call that was killed
+                    record = json.loads(line)
+                    self._known[record["key"]] = record
+
+    def get(self, find: Callable[[], dict[str, Any]], *of: object) -> dict[str, Any]:
+        """Return a record, found now or before for the same things."""
+        key = hashlib.sha256(repr(of).encode()).hexdigest()[:20]
+        if key not in self._known:
+            self._known[key] = {"key": key} | find()
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(f"{json.dumps(self._known[key])}\n")
+        return self._known[key]
+
+
+def examine(  # noqa: PLR0913 - what a person may choose
+    root: Path, names: list[str], results: Results, *, seed: int, count: int, budget: float
+) -> float:
+    """Make the changes, print what came of them, and return which share of them was noticed."""
+    modules = {name: Module(root, name) for name in names}
+    every = [mutant for module in modules.values() for mutant in module.mutants]
+    same = equivalents(root)
+    chosen = random.Random(seed).sample(every, min(count, len(every)))  # noqa: S311 - guards nothing
+    print(f"{len(chosen)} of {len(every)} possible changes, seed {seed}", flush=True)
+    counted: dict[str, Counter[str]] = defaultdict(Counter)
+    with tempfile.TemporaryDirectory(prefix="mutants-") as temporary:
+        repository = Copy(root, Path(temporary))
+        for mutant in sorted(chosen, key=lambda mutant: (mutant.module, mutant.line)):
+            name, module = mutant.module, modules[mutant.module]
+            if reason := same.get((name, mutant.scope.name, mutant.change)):
+                found = {"outcome": "equivalent", "by": reason}
+            else:
+                found = _tested(repository, module, mutant, results, budget)
+            counted[name][found["outcome"]] += 1
+            where = f"{module.path}:{mutant.line} {mutant.scope.name}"
+            print(f"{found['outcome']:10} {where}: {mutant.change}  [{found['by']}]", flush=True)
+    total = sum(counted.values(), Counter[str]())
+    for name, outcomes in sorted(counted.items()):
+        print(f"{name:28}", *(f"{outcomes[outcome]:4} {outcome}" for outcome in total))
+    share = total["noticed"] / max(1, total["noticed"] + total["survived"])
+    print(f"{share:.1%} of {total['noticed'] + total['survived']} changes that make a difference are noticed")
+    return share
+
+
+def _measured(repository: Copy, results: Results, files: list[str]) -> dict[str, Test]:
+    """Return what is known of the tests in some files; import the packages that they need."""
+    tests: dict[str, Test] = {}
+    for path in files:
+        content = (repository.root / path).read_bytes()
+        told = results.get(partial(repository.measure, path), path, content)
+        for test, (seconds, entered) in told["tests"].items():
+            tests[test] = Test(seconds, frozenset((module, name) for module, name in entered))
+        for name in told["modules"]:
+            if name.partition(".")[0] not in {PACKAGE, "_pytest", "pytest"}:
+                with suppress(ImportError):
+                    importlib.import_module(name)
+    return tests
+
+
+def _tested(
+    repository: Copy, module: Module, mutant: Mutant, results: Results, budget: float
+) -> dict[str, Any]:
+    """Return what is known of a change, or find it out."""
+    concerned = {(str(module.path), name) for name in module.concerned(mutant)}
+    tests: dict[str, Test] = {}
+    of_use: list[str] = []
+    for files in (module.near, module.far):
+        if not of_use:
+            tests |= _measured(repository, results, files)
+            of_use = [test for test in tests if not concerned or tests[test].functions & concerned]
+    if not of_use:
+        return {"outcome": "survived", "by": "no test enters it"}
+    plugin, left = Chosen(tests.keys(), []), budget
+    for test in sorted(of_use, key=lambda test: tests[test].seconds):
+        left -= tests[test].seconds
+        if left > 0 or not plugin.chosen:
+            plugin.chosen.append(test)
+    files = sorted({test.partition("::")[0] for test in plugin.chosen})
+
+    def find() -> dict[str, Any]:
+        begun = time.monotonic()
+        outcome, by = repository.test(module, mutant, plugin, files, 60 + 10 * (budget - left))
+        return {"outcome": outcome, "by": by, "seconds": round(time.monotonic() - begun, 2)}
+
+    place = (mutant.line, getattr(mutant.before, "col_offset", 0), mutant.scope.name, mutant.change)
+    contents = [(repository.root / path).read_bytes() for path in files]
+    return results.get(find, (repository.root / module.path).read_bytes(), place, contents)
+
+
+def main() -> int:
+    """Say with 0 that enough of the changes were noticed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=300)
-    parser.add_argument("--module", nargs="+", default=[*pure_modules(), *DECIDING])
-    parser.add_argument("--seconds", type=float, default=600, help="for the tests of one change")
-    said = parser.parse_args()
-    tests = {module: tests_of(module) for module in said.module}
-    every = [(m, n) for m in said.module if tests[m] for n, _ in enumerate(places(tree_of(path_of(m))))]
-    chosen = random.Random(said.seed).sample(every, min(said.count, len(every)))  # noqa: S311 - guards nothing
-    print(f"{len(chosen)} of {len(every)} possible changes, seed {said.seed};", end=" ")
-    print("without unit tests:", [module for module in said.module if not tests[module]], flush=True)
-    noticed, survived = Counter[str](), Counter[str]()
-    with tempfile.TemporaryDirectory(prefix="mutants-") as temporary:
-        copied = Path(temporary, "copy")
-        shutil.copytree(ROOT, copied, symlinks=True, ignore=shutil.ignore_patterns(*LEFT_OUT))
-        for module in sorted({module for module, _ in chosen}):
-            path = path_of(module)
-            if not passes(copied, tests[module], said.seconds):
-                raise SystemExit(f"{module}: its tests fail without any change: {' '.join(tests[module])}")
-            source = (copied / path).read_text("utf-8")
-            for number in sorted(number for each, number in chosen if each == module):
-                tree = ast.parse(source)
-                place = next(islice(places(tree), number, None))
-                place.make()
-                (copied / path).write_text(ast.unparse(ast.fix_missing_locations(tree)), "utf-8")
-                os.utime(copied / path, (number, number))  # no compiled file of another change is taken
-                lives = passes(copied, tests[module], said.seconds)
-                (survived if lives else noticed)[module] += 1
-                print("SURVIVED" if lives else "noticed ", f"{path}:{place.change}", flush=True)
-            (copied / path).write_text(source, "utf-8")
-    for module in sorted(noticed | survived):
-        print(f"{module:28} {noticed[module]:4} noticed {survived[module]:4} survived")
-    print(f"{noticed.total() / max(1, len(chosen)):.1%} of {len(chosen)} changes noticed")
+    parser.add_argument("--module", nargs="+")
+    parser.add_argument("--results", type=Path, default=Path("mutants.jsonl"))
+    parser.add_argument(
+        "--budget", type=float, default=10, help="seconds of CPU for the tests after one change"
+    )
+    parser.add_argument("--root", type=Path, default=ROOT, help="repository whose package is changed")
+    told = parser.parse_args()
+    names = told.module or [*pure_modules(told.root), *DECIDING]
+    share = examine(
+        told.root, names, Results(told.results), seed=told.seed, count=told.count, budget=told.budget
+    )
+    return int(share < LEAST_NOTICED)
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -16,7 +16,7 @@ from pathlib import Path
 import anyio
 
 from hdtf_async import demo
-from hdtf_async.cli import progress
+from hdtf_async.cli.summaries import summary
 from hdtf_async.demo import Answer, Conditions, Refusal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
@@ -39,7 +39,7 @@ def show(name: str, refused: refusing.Refused, out: Path) -> None:
     """Print what came of one run."""
     print(f"\n== {name}")
     print("\n".join(refused.lines))
-    print(progress.summary(refused.report, out))
+    print(summary(refused.report, out))
     asked = sum(request["method"] == "POST" for request in refused.requests)
     clips = ", ".join(f"{number} {what}" for what, number in refused.accounted.items())
     print(f"exit code {refused.report.exit_code:d}; {asked} player requests in all; clips: {clips}")

@@ -34,11 +34,12 @@ from hdtf_async.output import directory as store
 from hdtf_async.output.manifests import failure_record, refused_record
 from hdtf_async.output.object_store import directory as away
 from hdtf_async.output.other_settings import refuse_forms_of_others, refuse_two_forms
+from hdtf_async.progress.views import with_progress
 from hdtf_async.report import history, page
 from hdtf_async.report.result import Report
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
     from os import PathLike
 
     from distributed import Client
@@ -66,6 +67,7 @@ async def download(
     *,
     lanes: Lanes | None = None,
     client: Client | None = None,
+    progress: bool = False,
 ) -> Report:
     """Make the clips that the options ask for in the directory `out`, and tell what came of it.
 
@@ -81,11 +83,14 @@ async def download(
     every temporary file is gone before the cancellation goes on, but for the part of a download from which
     another run goes on.
 
+    With `progress`, stderr shows the progress of both lanes, and warnings: tqdm's bars in a terminal or a
+    notebook, a line every 30 seconds elsewhere.
+
     Raises `TableError` (no table, or a malformed one), `FormError` (the directory holds clips in another
     form), `StoreError` (the directory cannot be used, or another run holds it), `UnknownVideoError` and
     `OptionsError`.
     """
-    return await to_end(partial(_run, away.place(out), options or Options(), lanes, client))
+    return await to_end(_job(out, options, lanes, client, progress=progress))
 
 
 async def merge(out: str | PathLike[str]) -> Merged:
@@ -118,6 +123,7 @@ async def running(
     *,
     lanes: Lanes | None = None,
     client: Client | None = None,
+    progress: bool = False,
 ) -> AsyncIterator[Running[Report]]:
     """Run as `download` does, and iterate over what happens meanwhile.
 
@@ -128,8 +134,20 @@ async def running(
     A slow reader holds up nothing: of progress it gets the newest, of everything else each one. Leaving
     the block early cancels the run. Raises what `download` raises.
     """
-    async with under_way(partial(_run, away.place(out), options or Options(), lanes, client)) as run:
+    async with under_way(_job(out, options, lanes, client, progress=progress)) as run:
         yield run
+
+
+def _job(
+    out: str | PathLike[str],
+    options: Options | None,
+    lanes: Lanes | None,
+    client: Client | None,
+    *,
+    progress: bool,
+) -> Callable[[EventBus, anyio.Event], Awaitable[Report]]:
+    job = partial(_run, away.place(out), options or Options(), lanes, client)
+    return with_progress(job) if progress else job
 
 
 async def _run(  # noqa: PLR0913, PLR0917 - what a run is put together from

@@ -1,1 +1,1 @@
-"""Argument parsing, settings, signals, progress bars, exit codes."""
+"""Argument parsing, settings, signals, what is printed, exit codes."""

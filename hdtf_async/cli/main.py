@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 import anyio.lowlevel
 from anyio.to_thread import run_sync
 
-from hdtf_async.cli import progress
+from hdtf_async.cli import summaries
 from hdtf_async.cli.parser import (
     COMMANDS,
     DESCRIPTION,
@@ -34,6 +34,7 @@ from hdtf_async.cli.parser import (
 )  # fmt: skip
 from hdtf_async.cli.signals import Gently, fault, until_signal
 from hdtf_async.cli.terminal import say, say_json
+from hdtf_async.cli.views import view_for
 from hdtf_async.commands import doctor, faces, live, repair
 from hdtf_async.commands import plan as planned
 from hdtf_async.commands.census import CENSUS, FRESH
@@ -53,6 +54,7 @@ from hdtf_async.lanes import user_videos
 from hdtf_async.media.ffmpeg import bundled_ffmpeg, find_ffmpeg
 from hdtf_async.output import directory
 from hdtf_async.output.journal import JournalIndex
+from hdtf_async.progress.views import show
 from hdtf_async.report import page
 from hdtf_async.run import merge, running
 
@@ -180,7 +182,7 @@ def census_command(argv: Sequence[str]) -> int:
 async def _census(out: Path, options: Options, fresh: timedelta, printing: Printing, gently: Gently) -> int:
     taken = await _watched(census_running(out, options, fresh=fresh), printing, gently)
     if not (printing.quiet or printing.json):
-        say(progress.census_summary(taken, out / CENSUS))
+        say(summaries.census_summary(taken, out / CENSUS))
     else:
         _end_briefly(printing, taken.exit_code, taken.unanswered, taken.stopped)
     return taken.exit_code
@@ -278,9 +280,9 @@ def check_command(argv: Sequence[str]) -> int:
 
 async def _check(job: Callable[[], _Job[repair.Check]], out: Path, printing: Printing, gently: Gently) -> int:
     check = await _watched(job(), printing, gently)
-    findings = progress.check_findings(check)
+    findings = summaries.check_findings(check)
     if not (printing.quiet or printing.json):
-        say("\n".join([*findings, progress.check_summary(check, shlex.quote(str(out)))]))
+        say("\n".join([*findings, summaries.check_summary(check, shlex.quote(str(out)))]))
     else:
         if printing.quiet and findings:
             say("\n".join(findings), error=True)
@@ -400,7 +402,7 @@ async def _run(out: Path | str, options: Options, printing: Printing, gently: Ge
     """Run the main job to its end and tell what came of it."""
     report = await _watched(running(out, options), printing, gently)
     if not (printing.quiet or printing.json):
-        say(progress.summary(report, out))
+        say(summaries.summary(report, out))
     else:
         _end_briefly(printing, report.exit_code, report.reasons, report.stopped, *report.shards_left_out)
     return report.exit_code
@@ -410,7 +412,7 @@ async def _watched(job: _Job[R], printing: Printing, gently: Gently) -> R:
     """Show a job's events until they end, and return what it came to."""
     async with job as events:
         gently.append(events.finish)
-        await progress.show(events, progress.view_for(printing))
+        await show(events, view_for(printing))
     return events.report
 
 
@@ -424,7 +426,7 @@ def _end_briefly(
 ) -> None:
     """Print one line on stderr where a command without a summary did not do all that it was asked to do."""
     if printing.quiet and (missing or stopped):
-        _complain(progress.quiet_summary(code, missing, stopped))
+        _complain(summaries.quiet_summary(code, missing, stopped))
     else:
         _say_why_stopped(stopped)
     for words in more:

@@ -6,8 +6,13 @@ tables, journals, tools or the command line passes through `printable` before it
 
 from __future__ import annotations
 
+import re
+import textwrap
+
 LONGEST_SHOWN = 60
 """Characters of untrusted text that a message repeats."""
+_UNIT = re.compile(r"(\d) (s|min|h|[kMGT]?B)\b")
+"""A number and its unit, which stay on one line."""
 
 
 def printable(text: str) -> str:
@@ -62,3 +67,17 @@ def in_hours(seconds: float) -> str:
     if seconds < 3600:  # noqa: PLR2004 - an hour
         return f"{seconds / 60:.1f} min"
     return f"{seconds / 3600:.2f} h"
+
+
+def fold(text: str, columns: int, indent: int = 2) -> str:
+    """Return lines of so many columns at most, but for longer words; what is folded is indented."""
+
+    def filled(line: str) -> str:
+        behind = max(indent, len(line) - len(line.lstrip()) + 2)
+        whole = _UNIT.sub("\\1\N{NO-BREAK SPACE}\\2", line)
+        return textwrap.fill(
+            whole, max(20, columns), subsequent_indent=" " * behind,
+            break_long_words=False, break_on_hyphens=False,
+        ).replace("\N{NO-BREAK SPACE}", " ")  # fmt: skip
+
+    return "\n".join(map(filled, text.split("\n")))

@@ -159,7 +159,6 @@ class Throttle:
         if turn is self._probe and self._closed_since is not None:
             self._events.emit(LaneOpened(round(anyio.current_time() - self._closed_since, 3)))
             self._probe = self._closed_since = None
-            self._refused_probes = 0
             self._changed()
 
     def unreached(self) -> None:

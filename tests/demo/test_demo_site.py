@@ -184,7 +184,7 @@ async def test_a_slow_line_is_slow(silent_info: dict[str, Any]) -> None:
     start = anyio.current_time()
     (got,) = await get(address, f"bytes=0-{SLOW_BYTES // 2 - 1}")
     assert len(got.body) == SLOW_BYTES // 2
-    assert 0.45 < anyio.current_time() - start < 5
+    assert anyio.current_time() - start > 0.45
 
 
 async def test_the_stand_in_is_gone_when_its_context_is_left(small_footage: Path) -> None:
@@ -225,13 +225,13 @@ async def test_the_stand_in_does_not_outlive_a_killed_parent(small_footage: Path
     )
     try:
         assert parent.stdout is not None
-        with anyio.fail_after(30):
+        with anyio.fail_after(60):
             port = int(await parent.stdout.receive())
         assert is_listening(port)
     finally:
         parent.kill()
         await parent.aclose()
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         while is_listening(port):
             await anyio.sleep(0.05)
 

@@ -9,6 +9,7 @@ import json
 import shutil
 import socket
 import sys
+import time
 from contextlib import ExitStack
 from functools import partial
 from random import Random
@@ -18,6 +19,7 @@ import pytest
 from aftermath import FAILURES, JOURNAL, METADATA, Undisturbed, differences, faults, lines_of, media
 from anyio.from_thread import start_blocking_portal
 from killing import (
+    ENDED_WITHIN,
     SLOWLY,
     TARGETS,
     Command,
@@ -206,7 +208,7 @@ def test_a_run_goes_on_at_once_where_real_tools_outlive_the_killed_supervisor(
             assert any(option in argv for argv in run.kill_supervisor().values())
             killed.append(run)
         last = stack.enter_context(Program(command, out, words))
-        assert last.process.wait(60) == 0, words.read_text()
+        assert last.process.wait(ENDED_WITHIN) == 0, words.read_text()
         assert [run.gone() for run in (*killed, last)].count(None) == 0
     made = media(out)
     assert set(made) == {"RD_Radio2_000.mp4", "_videos_raw/RD_Radio2.mp4"}
@@ -226,13 +228,16 @@ def test_a_second_run_says_who_is_at_work_and_waits_only_for_what_a_killed_one_l
     with Program(command, out, tmp_path / "first") as first:
         assert Moment(0, "private", 1).wait(first.process, out)
         with Program(command, out, words) as second:
-            assert second.process.wait(60) == ExitCode.LOCAL
+            assert second.process.wait(ENDED_WITHIN) == ExitCode.LOCAL
             assert second.alive() == {}
         assert first.process.poll() is None
         assert f"process {first.process.pid} on {socket.gethostname()}" in words.read_text()
+        while len(first.alive()) <= 2:  # the sentinel, and a tool
+            assert first.process.poll() is None
+            time.sleep(0.01)
         assert len(first.kill_supervisor()) > 2
         with Program(command, out, words) as third:
-            assert third.process.wait(60) == whole.code, words.read_text()
+            assert third.process.wait(ENDED_WITHIN) == whole.code, words.read_text()
     assert list(differences(out, whole)) == []
 
 

@@ -13,7 +13,7 @@ import pytest
 import hdtf_async
 from hdtf_async import ExitCode, Reason
 from hdtf_async.cli import main
-from hdtf_async.cli.progress import quiet_summary, summary
+from hdtf_async.cli.summaries import quiet_summary, summary
 from hdtf_async.output.journal import JOURNAL
 
 if TYPE_CHECKING:

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 PACKAGE = Path(hdtf_async.__file__).parent
 
 ALLOWED: dict[str, set[str]] = {
-    "cli": {"commands", "demo", "run", "report", "lanes", "media", "output", "dataset", "core"},
+    "cli": {"commands", "demo", "run", "progress", "report", "lanes", "media", "output", "dataset", "core"},
     "commands": {"run", "report", "lanes", "youtube", "media", "output", "dataset", "process", "core"},
     "demo": {"media", "process", "core"},
-    "run": {"cluster", "report", "lanes", "media", "output", "dataset", "core"},
+    "run": {"progress", "cluster", "report", "lanes", "media", "output", "dataset", "core"},
+    "progress": {"core"},
     "cluster": {"lanes", "output", "dataset", "core"},
     "report": {"media", "output", "process", "core"},
     "lanes": {"youtube", "media", "output", "dataset", "process", "core"},
@@ -46,7 +47,6 @@ FACADE = {"__init__", "__main__", "events"}
 
 PURE = {
     "core.exceptions": {"contextlib"},
-    "cli.estimate": set[str](),
     "cluster.assignments": set[str](),
     "cluster.messages": set[str](),
     "commands.plan": set[str](),
@@ -63,7 +63,7 @@ PURE = {
     "core.splits": {"hashlib"},
     "core.steps": {"anyio", "contextlib", "heapq"},
     "core.tally": set[str](),
-    "core.text": set[str](),
+    "core.text": {"re", "textwrap"},
     "dataset.corrections": {"csv"},
     "dataset.fields": {"re", "urllib"},
     "dataset.geometry": set[str](),
@@ -77,6 +77,8 @@ PURE = {
     "output.object_store.errors": {"re", "urllib"},
     "process.messages": {"re"},
     "process.stderr": {"re"},
+    "progress.estimate": set[str](),
+    "progress.messages": {"textwrap"},
     "report.charts": {"html"},
     "report.content": {"datetime", "re", "urllib"},
     "report.history": {"datetime"},

@@ -17,8 +17,8 @@ from shared import exported
 
 import hdtf_async
 from hdtf_async import Options, demo
-from hdtf_async.cli import progress
 from hdtf_async.core.events import LaneClosed, LaneOpened
+from hdtf_async.progress.messages import line_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,7 +77,7 @@ async def run(site: demo.StandIn, directory: Path, *, pace: float, cool_down: fl
     with exported(site.environment):
         async with hdtf_async.running(out, options) as events:
             async for event in events:
-                told = progress.line_of(event)
+                told = line_of(event)
                 if told is not None and told[0] != "debug" and event.type not in {"clip_done", "raw_ready"}:
                     lines.append(f"{time.time() - begun:6.1f} s  {told[1]}")
                 if isinstance(event, LaneClosed | LaneOpened) and closed and not closed[-1].ended:

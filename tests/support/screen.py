@@ -24,9 +24,9 @@ class Screen:
         for number, command, end, words in _PARTS.findall(text):
             match command or end:
                 case "A":
-                    self.row = max(0, self.row - int(number))
+                    self.row = max(0, self.row - int(number or 1))
                 case "B":
-                    self.row = min(len(self.rows) - 1, self.row + int(number))
+                    self.row = min(len(self.rows) - 1, self.row + int(number or 1))
                 case "J":
                     self._cut()
                     del self.rows[self.row + 1 :]

@@ -17,7 +17,7 @@ import pytest
 
 import hdtf_async
 from hdtf_async import ExitCode, Options, Reason
-from hdtf_async.cli import main, progress
+from hdtf_async.cli import main, summaries
 from hdtf_async.commands import repair
 from hdtf_async.commands.check import look
 from hdtf_async.core import events, exceptions
@@ -431,8 +431,8 @@ def test_the_summary_has_ten_lines_at_most() -> None:
     result.found = [Found(f"RD_A_{index:03d}.mp4", "wrong", "words") for index in range(30)]
     result.report = Report(asked=100, stopped=Failure(Reason.REFUSED, "429"))
     result.report.failed.update({f"clip{number}": reason for number, reason in enumerate(ADVICE)})
-    assert len(progress.check_summary(result, "out").splitlines()) <= 10
-    assert len(progress.check_findings(result)) == 30
+    assert len(summaries.check_summary(result, "out").splitlines()) <= 10
+    assert len(summaries.check_findings(result)) == 30
 
 
 @pytest.mark.parametrize("printing", ["--json", "--quiet"])

@@ -266,7 +266,7 @@ async def test_ctrl_c_ends_it_and_leaves_nothing(mock: demo.FullMock, tmp_path: 
         assert child.stderr is not None
         assert any("Waiting" in line for line in child.stderr)
         child.send_signal(signal.SIGINT)
-        _, err = child.communicate(timeout=30)
+        _, err = child.communicate(timeout=100)
     assert child.returncode == ExitCode.INTERRUPTED, err
     assert [*temporary.iterdir()] == []
     assert not [words for words in children() if "yt_dlp" in words or "sentinel" in words]

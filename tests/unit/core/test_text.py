@@ -17,7 +17,7 @@ import hdtf_async
 from hdtf_async.cli import main
 from hdtf_async.commands import faces as sheet
 from hdtf_async.core.jsonlines import line
-from hdtf_async.core.text import printable, quoted, shown
+from hdtf_async.core.text import count, in_bytes, in_hours, printable, quoted, shown
 from hdtf_async.output.journal import JOURNAL
 
 if TYPE_CHECKING:
@@ -229,3 +229,62 @@ def test_what_a_tool_says_of_itself_is_told_safely(
     assert "ffmpeg" in told.out
     assert_printed_safely(told.out.removesuffix("Ready.\n"))
     assert_printed_safely(told.err)
+
+
+# Figures
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (999.4, "999 B"),
+        (999.5, "1.0 kB"),
+        (99_940, "99.9 kB"),
+        (99_950, "100 kB"),
+        (999_499, "999 kB"),
+        (999_500, "1.0 MB"),
+        (41_234_000_000, "41.2 GB"),
+        (5e12, "5.0 TB"),
+        (5e15, "5000 TB"),
+    ],
+)
+def test_bytes_have_three_figures_and_a_unit(number: float, text: str) -> None:
+    """Rounding never shows a thousand of a unit that has a larger one."""
+    assert in_bytes(number) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0.0 s"), (59.9, "59.9 s"), (60, "1.0 min"), (3599, "60.0 min"), (3600, "1.00 h"), (9000, "2.50 h")],
+)
+def test_times_have_the_unit_in_which_they_are_short(seconds: float, text: str) -> None:
+    """Seconds, minutes or hours."""
+    assert in_hours(seconds) == text
+
+
+def test_one_is_no_plural() -> None:
+    """All other numbers are."""
+    assert [count(number, "clip") for number in (0, 1, 2, 10)] == ["0 clips", "1 clip", "2 clips", "10 clips"]
+
+
+@pytest.mark.parametrize(
+    ("text", "as_shown"),
+    [
+        ("a", "a"),
+        ("a b", "a b"),
+        ("x" * 60, "x" * 60),
+        ("x" * 61, f"'{'x' * 60}...'"),
+        ("", "''"),
+        (" a", "' a'"),
+        ("a\n", "'a\\n'"),
+        ("\x1b[2J", "'\\x1b[2J'"),
+        ("é", "'\\xe9'"),
+        (12, "12"),
+    ],
+)
+def test_only_short_printable_ascii_is_shown_without_quotes(text: object, as_shown: str) -> None:
+    """All else is quoted, in ASCII, and shortened to sixty characters."""
+    assert shown(text) == as_shown
+    assert quoted("x" * 60) == f"'{'x' * 60}'"

@@ -299,7 +299,7 @@ async def test_a_cancelled_encode_leaves_nothing(
     work, told = cutter(directory, prober, tool=tool(tmp_path, script))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(work.cut, CLIP, raw)
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             while not any(isinstance(event, EncodeProgress) for event in told):
                 await anyio.sleep(0.005)
         assert "RD_Radio1_000.mp4" in map(atomic.final_name, files(directory))

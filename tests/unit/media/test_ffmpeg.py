@@ -17,10 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.model import Box, Clip, Crop, Form, Interval, Video
+from hdtf_async.core.model import Audio, Box, Clip, Crop, Form, Interval, Video
 from hdtf_async.lanes.encoder import plan_cut, verify
-from hdtf_async.media import ffmpeg, filters
-from hdtf_async.media.ffmpeg import Cut, bundled_ffmpeg, encode, frames_at, side_lengths
+from hdtf_async.media import demux, ffmpeg, filters, frames, interlace, stills, thumbnails
+from hdtf_async.media.face import finder
+from hdtf_async.media.ffmpeg import AudioCut, Cut, bundled_ffmpeg, encode, frames_at, side_lengths
 from hdtf_async.media.probe import Prober
 from hdtf_async.process import supervisor
 
@@ -508,6 +509,32 @@ async def test_a_script_that_names_other_files_is_not_followed(
             assert str(tmp_path) not in failure.value.words
         with pytest.raises(BlockingIOError):
             server.accept()
+
+
+async def test_each_input_is_a_local_file_of_one_format(
+    sources: Path, prober: Prober, tmp_path: Path
+) -> None:
+    """A demuxer may open what its file names, so every command line restricts it, as PyAV's options do."""
+    cut = await planned(prober, sources / "b_frames.mp4", Interval(1, 2))
+    sound = AudioCut(sources / "b_frames.mp4", "mp4", 1.0, 1.0)
+    cut = replace(cut, sound=sound, form=Form(audio=Audio.BOTH))
+    tool, clip = bundled_ffmpeg(), tmp_path / "clip.mp4"
+    for words, inputs in (
+        (ffmpeg.command(tool, cut, clip), 2),
+        (ffmpeg.wav_command(tool, sound, clip), 1),
+        (interlace.command(tool, cut), 2),
+        (finder.command(tool, cut, (320, 180)), 1),
+        (frames.command(tool, clip), 1),
+        (stills.command(tool, clip), 1),
+        (thumbnails.command(tool, clip, 0.5), 1),
+    ):
+        *opened, output = " ".join(words).split(" -i file:")
+        assert len(opened) == inputs
+        assert all(before.count("-protocol_whitelist file -f mp4 ") == 1 for before in opened), words
+        assert "-protocol_whitelist" not in output
+    with demux.opened(str(sources / "b_frames.mp4"), "mp4") as media_file:
+        assert media_file.options["protocol_whitelist"] == "file"
+        assert media_file.format.name.split(",")[0] == "mov"
 
 
 async def test_a_picture_that_is_larger_than_its_container_says_is_not_decoded(

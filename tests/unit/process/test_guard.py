@@ -76,7 +76,7 @@ async def test_children_end_with_a_killed_supervisor(lock: Path, script: str) ->
     """Whatever they are and have started, and the lock is free as soon as they have ended."""
     argv = [sys.executable, "-c", dedent(SUPERVISOR), str(lock), script]
     supervisor = await anyio.open_process(argv)
-    with anyio.fail_after(30):
+    with anyio.fail_after(60):
         while len(holders(lock)) < 8:  # itself, the sentinel, three children and what they started
             assert supervisor.returncode is None
             await anyio.sleep(0.02)
@@ -114,7 +114,7 @@ async def test_a_temporary_directory_goes_with_a_killed_supervisor(
     (directory / "below" / "file").touch()
     argv = [sys.executable, "-c", dedent(OWNER), str(lock), str(directory), ends]
     await anyio.run_process(argv, check=False)
-    with anyio.fail_after(30):
+    with anyio.fail_after(60):
         while holders(lock):  # the sentinel has it until it ends
             await anyio.sleep(0.02)
     assert directory.exists() is (ends != "killed")

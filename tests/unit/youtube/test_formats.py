@@ -411,6 +411,11 @@ DUBBED = [
             "140",
             id="the bitrate of the whole where that of the audio is unknown",
         ),
+        pytest.param(
+            [sound("140", abr=130.0, tbr=100.0), sound("251", ext="webm", abr=120.0, tbr=200.0)],
+            "140",
+            id="the bitrate of the audio before that of the whole",
+        ),
         pytest.param([hls_sound("233"), hls_sound("234")], "234", id="the higher one of HLS"),
         pytest.param(
             [hls_sound("233-0", language="en"), hls_sound("234-0", language="en")],

@@ -301,3 +301,110 @@ def test_many_doubtful_intervals_become_one() -> None:
     found = doubtful([Frame(number, [region]) for number, region in enumerate(turns)])
     assert found == [Interval(1, 397)] or all(one.end < other.start for one, other in pairwise(found))
     assert len(found) <= 100
+
+
+# Where the limits are that `people` documents
+
+
+def filmed(*shots: tuple[int, list[Region]], rate: float = 5) -> list[Frame]:
+    """Return frames at a constant rate, of shots that are so many frames long."""
+    faces = [shown for frames, shown in shots for _ in range(frames)]
+    return [Frame(number / rate, shown) for number, shown in enumerate(faces)]
+
+
+def counted(frames: list[Frame]) -> tuple[int, int, int]:
+    """Return in how many samples the person is seen and kept, and how many people there are."""
+    found = find(frames)
+    assert found is not None
+    return found.seen, found.kept, found.people
+
+
+@pytest.mark.parametrize(("rate", "missing"), [(5, 4), (5, 5), (1, 4), (1, 5)])
+def test_a_walk_may_be_hidden_for_a_second_or_five_samples(rate: int, missing: int) -> None:
+    """Whoever walks on after a longer time, far from where most of the walk was before, is another person."""
+
+    def walk(first: int) -> list[list[Region]]:
+        return [[face(100 + 50 * (first + number))] for number in range(20)]
+
+    faces = [*walk(0), *[[]] * missing, *walk(20)]
+    frames = [Frame(number / rate, shown) for number, shown in enumerate(faces)]
+    assert counted(frames)[::2] == ((40, 1) if missing == 4 else (20, 2))
+
+
+@pytest.mark.parametrize(("moved", "people"), [(300, 1), (301, 2)])
+def test_a_face_moves_by_up_to_one_side(moved: int, people: int) -> None:
+    """From one frame to the next, and while it is away."""
+    for away in (0, 10):
+        frames = filmed((50, [face(500)]), (away, []), (50, [face(500 + moved)]))
+        assert counted(frames)[::2] == (100 if people == 1 else 50, people)
+
+
+@pytest.mark.parametrize(("side", "seen"), [(600, 100), (601, 92)])
+def test_a_face_grows_up_to_twofold_from_frame_to_frame(side: int, seen: int) -> None:
+    """Beyond that it is another one, for so few frames."""
+    assert counted(filmed((92, [face(500)]), (8, [face(500, side=side)])))[0] == seen
+
+
+@pytest.mark.parametrize(
+    ("side", "frames", "seen"), [(450, 8, 92), (451, 8, 84), (900, 10, 92), (900, 9, 83)]
+)
+def test_a_face_that_comes_back_has_half_more_or_a_tenth_of_the_frames(
+    side: int, frames: int, seen: int
+) -> None:
+    """Of a hundred; it was away for longer than a second."""
+    shown = filmed((92 - frames, [face(500)]), (8, []), (frames, [face(500, side=side)]))
+    assert counted(shown)[0] == seen
+
+
+@pytest.mark.parametrize(
+    ("samples", "least"), [(1, 1), (2, 1), (3, 2), (4, 2), (5, 3), (20, 3), (100, 3), (200, 4), (500, 10)]
+)
+def test_a_person_is_in_three_frames_and_in_one_of_fifty(samples: int, least: int) -> None:
+    """In half of the frames where there are no more than five."""
+    assert counted(filmed((least, [LEFT]), (samples - least, [])))[0] == least
+    assert find(filmed((least - 1, [LEFT]), (samples - least + 1, []))) is None
+
+
+@pytest.mark.parametrize(("together", "taken"), [(50, face(1450, side=700)), (49, LEFT)])
+def test_a_larger_person_has_to_be_there_in_half_of_the_frames(together: int, taken: Region) -> None:
+    """Together with the one who is seen in most."""
+    large = face(1450, side=700)
+    found = find(filmed((together, [LEFT, large]), (100 - together, [LEFT])))
+    assert found is not None
+    assert found.region == taken
+
+
+@pytest.mark.parametrize(("frames", "people"), [(10, 2), (9, 1)])
+def test_people_are_counted_who_are_in_a_tenth_of_the_frames(frames: int, people: int) -> None:
+    """Others pass by."""
+    assert counted(filmed((frames, [LEFT, RIGHT]), (100 - frames, [LEFT])))[2] == people
+
+
+@pytest.mark.parametrize(("off", "kept"), [(60, 100), (61, 99)])
+def test_a_region_is_off_by_up_to_a_fifth_of_the_side(off: int, kept: int) -> None:
+    """Of one that stands still otherwise; whether across or down."""
+    for beside in (face(500 + off), face(500, 500 - off)):
+        assert counted(filmed((50, [face(500)]), (1, [beside]), (49, [face(500)])))[1] == kept
+
+
+@pytest.mark.parametrize(("visits", "kept"), [(10, 100), (9, 91), (1, 99)])
+def test_a_place_recurs_if_it_has_a_tenth_of_the_frames(visits: int, kept: int) -> None:
+    """For a frame each time."""
+    places = [face(500)] * 100
+    for visit in range(visits):
+        places[10 * visit + 4] = face(650)
+    assert counted([Frame(number / 5, [shown]) for number, shown in enumerate(places)])[1] == kept
+
+
+@pytest.mark.parametrize(("apart", "open_between"), [(0.16, True), (0.15, False), (0.1, False)])
+def test_frames_that_are_close_leave_nothing_open(apart: float, open_between: bool) -> None:
+    """No other frame would be searched between them."""
+    frames = [Frame(0, [LEFT]), Frame(apart, [RIGHT])]
+    assert doubtful(frames) == ([Interval(0, apart)] if open_between else [])
+
+
+@pytest.mark.parametrize(("side", "open_between"), [(600, True), (601, False)])
+def test_only_a_face_of_a_similar_size_may_be_the_one_that_is_missing(side: int, open_between: bool) -> None:
+    """It grows no more than twofold."""
+    frames = [Frame(0, [LEFT]), Frame(1, [face(1400, side=side)])]
+    assert (doubtful(frames) != []) is open_between

@@ -225,6 +225,8 @@ def test_a_window_is_told_with_what_it_rests_on() -> None:
 
 def test_a_face_in_less_than_half_of_the_frames_is_none() -> None:
     """A reason, or the published box where that is asked for: in pixels of the raw."""
+    _, told = plan_window(CLIP, film([*swaying(50), *[[]] * 50]), SIZE, FORM)
+    assert told["face_share"] == 0.5
     frames = film([*swaying(49), *[[]] * 51])
     with pytest.raises(Failure, match=r"49 of 100 searched frames show a face, and 49 \(49%\)") as failed:
         plan_window(CLIP, frames, SIZE, FORM)

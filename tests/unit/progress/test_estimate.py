@@ -12,7 +12,6 @@ import pytest
 import readme
 import virtual_time
 
-from hdtf_async.cli.estimate import RunProgress
 from hdtf_async.core.events import (
     ClipDone,
     ClipFailed,
@@ -35,6 +34,7 @@ from hdtf_async.dataset import plan
 from hdtf_async.lanes.limits import Lanes
 from hdtf_async.lanes.pipeline import Pipeline
 from hdtf_async.lanes.throttle import Throttle
+from hdtf_async.progress.estimate import RunProgress
 
 sys.path.insert(0, str(readme.README.parent))
 

@@ -1,0 +1,39 @@
+"""How the options choose what a command shows of a run."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from hdtf_async.progress.views import Lines, View, view_of_stderr
+from hdtf_async.progress.writer import open_writer
+
+if TYPE_CHECKING:
+    from hdtf_async.core.events import Event
+    from hdtf_async.core.options import Printing
+
+
+class JsonLines(View):
+    """One JSON object per event and line, on stdout; docs/events.md describes them."""
+
+    async def take(self, event: Event) -> None:
+        """Write an event; waits while too many are unwritten."""
+        self._writer.write(json.dumps(event.to_json(), default=str) + "\n")
+        await self._writer.has_room()
+
+
+class Errors(Lines):
+    """Messages of level error, and nothing else."""
+
+    def tick(self) -> None:
+        """Write nothing."""
+
+
+def view_for(printing: Printing) -> View:
+    """Return the view that the options ask for."""
+    if printing.json:
+        return JsonLines(open_writer(sys.stdout))
+    if printing.quiet:
+        return Errors(open_writer(sys.stderr), "error")
+    return view_of_stderr(printing.log_level, bars=printing.progress)

@@ -1,0 +1,1 @@
+"""Progress of a run for people: bars in a terminal or notebook, plain lines elsewhere."""

@@ -1,0 +1,293 @@
+"""Shows the events of a run to people: tqdm's bars in a terminal or a notebook, plain lines elsewhere.
+
+A view reads events as any other reader does; the run does not wait for it.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import threading
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import anyio
+from tqdm import tqdm
+
+from hdtf_async.core.exceptions import unwrap_exception_group
+from hdtf_async.core.text import fold, printable
+from hdtf_async.progress.estimate import RunProgress
+from hdtf_async.progress.messages import message_at
+from hdtf_async.progress.writer import LineWriter, open_writer, size_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Awaitable, Callable
+
+    from _typeshed import SupportsWrite
+
+    from hdtf_async.core.events import Event, EventBus
+
+T = TypeVar("T")
+"""The result of a job."""
+
+REDRAW_SECONDS = 0.1
+"""Shortest interval between two drawings of the bars."""
+LINE_SECONDS = 30.0
+"""Interval between two plain lines."""
+END_SECONDS = 1.0
+"""Time for the last lines to be written if a run is cancelled."""
+_NARROW = 60
+"""Columns up to which bars are short."""
+_LAYOUT = "{desc:<6} {n_fmt:>4}/{total_fmt:<4}|{bar:12}| "
+_NARROW_LAYOUT = "{desc:<6} {n_fmt}/{total_fmt}|{bar:3}| "
+_CLEAR = "\r\x1b[J"
+"""Clears the screen from the cursor's line on."""
+_COLOURS = {"warning": "\x1b[33m", "error": "\x1b[31m"}
+
+
+class View:
+    """One way to show a run."""
+
+    tick_seconds = LINE_SECONDS
+    """Interval between two calls of `tick`."""
+
+    def __init__(self, writer: LineWriter) -> None:
+        self._writer = writer
+
+    async def take(self, event: Event) -> None:
+        """Show an event."""
+        raise NotImplementedError
+
+    def tick(self) -> None:
+        """Show the current state, although nothing happened."""
+
+    async def end(self) -> None:
+        """Wait until everything is written."""
+        await self._writer.written()
+        self._writer.close()
+
+
+class TerminalBar(tqdm):  # type: ignore[type-arg]  # at run time it is not generic
+    """A bar of tqdm in a terminal."""
+
+    monitor_interval = 0  # no thread of tqdm's: `Bars` refreshes it
+
+    @staticmethod
+    def status_printer(file: SupportsWrite[str]) -> Callable[[str], None]:
+        """Return what draws a line and clears the rest of it.
+
+        tqdm would overwrite the rest with blanks, which wrap once the terminal has become narrower.
+        """
+
+        def draw(line: str) -> None:
+            file.write(f"\r{line}\x1b[K")
+
+        return draw
+
+
+TerminalBar.set_lock(threading.RLock())  # tqdm's own lock also works between processes
+
+
+class Bars(View):
+    """Bars of both lanes, with messages above them.
+
+    In a terminal the cursor rests at the beginning of the first bar. There it stays in its line when the
+    terminal becomes narrower and wraps longer lines.
+    """
+
+    tick_seconds = 1.0
+
+    def __init__(
+        self,
+        writer: LineWriter,
+        bar: type[tqdm[Any]],
+        level: str,
+        *,
+        size: Callable[[], os.terminal_size] | None = None,
+        coloured: bool = False,
+    ) -> None:
+        """`size` is that of the terminal; None in a notebook."""
+        super().__init__(writer)
+        self._bar = bar
+        self._level = level
+        self._size_now = size
+        self._size = size() if size else None
+        self._coloured = coloured
+        self._progress = RunProgress()
+        self._bars: dict[str, tqdm[Any]] = {}
+        self._drawn = -math.inf
+
+    async def take(self, event: Event) -> None:
+        """Write the message of an event; draw the bars, at most ten times per second."""
+        now = anyio.current_time()
+        self._progress.take(event, now)
+        if (message := message_at(event, self._level)) is not None:
+            self._update()
+            self._bar.write(self._painted(*message), file=self._writer)
+            self._rest()
+        elif now - self._drawn > REDRAW_SECONDS:
+            self.tick()
+        await self._writer.has_room()
+
+    def tick(self) -> None:
+        """Draw the bars, unless the terminal has not taken the last ones yet."""
+        if self._writer.is_idle:
+            self._draw()
+
+    async def end(self) -> None:
+        """Leave the bars as they are, and the cursor below them."""
+        self._draw()
+        for bar in self._bars.values():
+            bar.close()
+        await super().end()
+
+    def _painted(self, level: str, line: str) -> str:
+        if self._size is not None:
+            line = fold(line, self._size.columns)
+        return f"{_COLOURS[level]}{line}\x1b[0m" if self._coloured and level in _COLOURS else line
+
+    def _draw(self) -> None:
+        self._update()
+        for bar in self._bars.values():
+            bar.refresh()
+        self._rest()
+
+    def _rest(self) -> None:
+        """Move the cursor to the beginning of the first bar."""
+        if self._bars and self._size is not None:
+            self._writer.write("\r")
+
+    def _update(self) -> None:
+        """Bring the bars up to date with the counts and the size of the terminal."""
+        progress, now = self._progress, anyio.current_time()
+        self._drawn, before = now, self._size
+        if self._size_now is not None:
+            self._size = self._size_now()
+        if self._size != before and self._bars:
+            self._writer.write(_CLEAR)
+        for name, over, total, state, left in (
+            (
+                "videos",
+                progress.videos_over,
+                progress.videos,
+                progress.videos_words(now),
+                progress.network_left(now),
+            ),
+            ("clips", progress.clips_over, progress.clips, progress.clips_words(now), progress.left(now)),
+        ):
+            if not (total or over):  # a census has no clips, and a check has no videos
+                continue
+            if name not in self._bars:
+                self._bars[name] = self._bar(total=total, desc=name, file=self._writer, bar_format="{desc}")
+            bar = self._bars[name]
+            if bar.total != total:
+                bar.reset(total)
+            bar.n = over
+            parts = state.split(", ")
+            remaining = "?" if left is None else bar.format_interval(left)
+            # A closed lane matters more than the time.
+            parts.insert(name == "videos" and progress.reopens is not None, f"{{elapsed}}<{remaining}")
+            self._fit(bar, parts)
+
+    def _fit(self, bar: tqdm[Any], parts: list[str]) -> None:
+        """Show as many parts of a state as fit into a line; the first in any case, for it matters most."""
+        if self._size is None:
+            bar.bar_format = f"{{desc}} {{n_fmt}}/{{total_fmt}}|{{bar}}| {', '.join(parts)}"
+            return
+        columns = self._size.columns - 1  # some terminals wrap after the last one
+        bar.nrows, bar.ncols = self._size.lines, None
+        layout = _LAYOUT if columns > _NARROW else _NARROW_LAYOUT
+        for number in range(len(parts), 0, -1):
+            bar.bar_format = layout + ", ".join(parts[:number])
+            if len(str(bar)) <= columns:
+                break
+        bar.ncols = columns
+
+
+class Lines(View):
+    """Plain lines: one for each message, and one for the state every 30 seconds."""
+
+    def __init__(self, writer: LineWriter, level: str) -> None:
+        super().__init__(writer)
+        self._progress = RunProgress()
+        self._level = level
+
+    async def take(self, event: Event) -> None:
+        """Write the message of an event, if it has one."""
+        self._progress.take(event, anyio.current_time())
+        if (message := message_at(event, self._level)) is not None:
+            self._writer.write(f"{message[1]}\n")
+        await self._writer.has_room()
+
+    def tick(self) -> None:
+        """Write the state of both lanes."""
+        progress, now = self._progress, anyio.current_time()
+        parts = (
+            f"videos {progress.videos_over}/{progress.videos}: {progress.videos_words(now)}",
+            f"clips {progress.clips_over}/{progress.clips}: {progress.clips_words(now)}",
+            progress.end_words(now),
+        )
+        self._writer.write(printable("; ".join(filter(None, parts))) + "\n")
+
+
+def view_of_stderr(level: str, *, bars: bool = True) -> View:
+    """Return bars if stderr is a terminal that can move its cursor, else plain lines."""
+    writer = open_writer(sys.stderr)
+    if bars and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        coloured = not os.environ.get("NO_COLOR")
+        return Bars(writer, TerminalBar, level, size=partial(size_of, sys.stderr), coloured=coloured)
+    return Lines(writer, level)
+
+
+def view_of_host() -> View:
+    """Return the view for a program that uses the library: bars in a notebook too."""
+    # Imported now, since it decides by what runs now; elsewhere it would import ipywidgets for nothing.
+    from tqdm.auto import tqdm as bar  # noqa: PLC0415
+
+    if any(base.__module__ == "tqdm.notebook" for base in bar.__mro__):
+        return Bars(open_writer(sys.stderr), bar, "warning")
+    return view_of_stderr("warning")
+
+
+async def show(events: AsyncIterable[Event], view: View) -> None:
+    """Show the events of a run until they end."""
+
+    async def tick() -> None:
+        while True:
+            await anyio.sleep(view.tick_seconds)
+            view.tick()
+
+    patience = END_SECONDS
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(tick)
+            async for event in events:
+                await view.take(event)
+            group.cancel_scope.cancel()
+        patience = math.inf
+    finally:
+        with anyio.move_on_after(patience, shield=patience == END_SECONDS):
+            await view.end()
+
+
+def with_progress(
+    job: Callable[[EventBus, anyio.Event], Awaitable[T]],
+) -> Callable[[EventBus, anyio.Event], Awaitable[T]]:
+    """Return a job that shows its progress on stderr. Where stderr is gone, the job goes on without."""
+
+    async def shown(events: EventBus, finish: anyio.Event) -> T:
+        reader = events.reader()
+
+        async def watch() -> None:
+            with suppress(OSError), unwrap_exception_group():
+                await show(reader, view_of_host())
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(watch)
+            result = await job(events, finish)
+            reader.end()
+        return result
+
+    return shown

@@ -1,0 +1,113 @@
+"""Writes that never wait, for terminals that are stopped (Ctrl-S) and pipes that nobody reads."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING, TextIO
+
+import anyio
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOM = 100
+"""Number of unwritten texts up to which `LineWriter.has_room` returns at once."""
+POLL_SECONDS = 0.02
+"""Interval at which the event loop looks whether the thread has written."""
+
+
+class LineWriter:
+    """Writes texts in a thread of its own, in order; tqdm takes it for a file.
+
+    The thread is a daemon: what cannot be written when the interpreter exits is lost.
+    """
+
+    def __init__(self, write: Callable[[str], object], encoding: str = "utf-8") -> None:
+        self.encoding = encoding
+        """Read by tqdm, which draws ASCII bars unless it is a form of UTF-8."""
+        self._write = write
+        self._unwritten: list[str] = []
+        self._busy = False
+        self._closed = False
+        self._error: OSError | None = None
+        self._changed = threading.Condition()
+        threading.Thread(target=self._work, daemon=True, name="line-writer").start()
+
+    def write(self, text: str) -> None:
+        """Add a text to what is to be written; never waits. Raises `OSError` if an earlier write failed."""
+        with self._changed:
+            if self._error is not None:
+                raise self._error
+            self._unwritten.append(text)
+            self._changed.notify()
+
+    def flush(self) -> None:
+        """Do nothing: the thread writes as soon as it can."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether everything is written, or a write failed."""
+        with self._changed:
+            return self._error is not None or not (self._busy or self._unwritten)
+
+    async def has_room(self) -> None:
+        """Wait until few texts are unwritten, or a write has failed."""
+        while len(self._unwritten) > ROOM and self._error is None:  # noqa: ASYNC110 - a thread takes them
+            await anyio.sleep(POLL_SECONDS)
+
+    async def written(self) -> None:
+        """Wait until everything is written, or a write has failed."""
+        while not self.is_idle:  # noqa: ASYNC110 - the same
+            await anyio.sleep(POLL_SECONDS)
+
+    def close(self) -> None:
+        """End the thread, after the write that is under way."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._busy = False
+                self._changed.wait_for(lambda: self._closed or not self.is_idle)
+                if self._closed:
+                    return
+                text = "".join(self._unwritten)
+                self._unwritten.clear()
+                self._busy = True
+            try:
+                self._write(text)
+            except OSError as error:  # the terminal or the reader of the pipe has gone
+                self._error = error
+                return
+
+
+def open_writer(file: TextIO) -> LineWriter:
+    """Return a writer to a standard stream.
+
+    It bypasses the buffer of the process's own streams, whose lock a stopped terminal would keep. Streams
+    that stand in for them, such as those of a notebook or a test, are written to as they are.
+    """
+    if file not in {sys.__stdout__, sys.__stderr__}:
+        return LineWriter(file.write, file.encoding or "utf-8")
+    number = file.fileno()
+
+    def write(text: str) -> None:
+        left = memoryview(text.encode(file.encoding, "replace"))
+        while left:
+            left = left[os.write(number, left) :]
+
+    return LineWriter(write, file.encoding)
+
+
+def size_of(terminal: TextIO) -> os.terminal_size:
+    """Return the size of a terminal; 80 by 24 if it does not know its own."""
+    try:
+        size = os.get_terminal_size(terminal.fileno())
+    except (OSError, ValueError):
+        size = os.terminal_size((80, 24))
+    # A terminal whose size was never set reports 0.
+    return os.terminal_size((size.columns or 80, size.lines or 24))
