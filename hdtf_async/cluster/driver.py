@@ -1,417 +1,353 @@
-"""The driver of a run whose videos are made by the workers of a Dask cluster.
+"""The driver of a run on a Dask cluster: Dask schedules, this side collects the results.
 
-It does what `pipeline.Pipeline` does for a run on one machine, with the same names: `run`, `stop`, `stopped`,
-`closed`. Each worker gets one task (`bench.tend`), which lives as long as the run does, takes the resources
-that the worker declares for its lanes, asks for videos and says what comes of them. This side hands them out
-(`roster`), writes the journal, and passes on the events. Messages go from the workers by an event topic, and
-to each of them by a queue of its own: both are small, and no media is ever among them.
-
-Where all workers have one address (``--pace-scope cluster``), this side has the `door` to the network lane.
+It has the interface of `pipeline.Pipeline`. Each worker gets one task that serves the run (`worker.serve`), and
+with that a resource of Dask, of which each video needs one. There are as many tasks of videos as the workers can
+take (`Window`). If a worker dies, Dask runs its videos again on another one.
 """
 
 from __future__ import annotations
 
-import json
-import math
+import logging
 import secrets
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
 from anyio.to_thread import run_sync
-from distributed import Client, Queue
+from distributed import Client
+from distributed.client import FutureCancelledError
 
-from hdtf_async.cluster import worker as bench
-from hdtf_async.cluster.assignments import Roster
-from hdtf_async.cluster.messages import Setup, Told, event_of, failure_of, for_workers, known_of, stated_work
-from hdtf_async.cluster.throttle import Door
-from hdtf_async.cluster.worker_handle import AsOne, Hired
-from hdtf_async.core.events import (
-    ClipFailed,
-    EventBus,
-    Retrying,
-    VideoFailed,
-    WindingDown,
-)
+from hdtf_async.cluster import worker as workers
+from hdtf_async.core.events import RawReady, Retrying, WindingDown
 from hdtf_async.core.exceptions import unwrap_exception_group
 from hdtf_async.core.failures import Action, Failure, Reason
 from hdtf_async.core.model import PaceScope
 from hdtf_async.core.system import own_version
+from hdtf_async.lanes.collector import Collector
 from hdtf_async.lanes.pipeline import WIND_DOWN
-from hdtf_async.output import atomic, partials
-from hdtf_async.output.locks import WORKERS, let_go_of_worker, make_worker_file
-from hdtf_async.output.manifests import failure_record
+from hdtf_async.lanes.remote_throttle import Admissions, LaneUse
+from hdtf_async.lanes.throttle import Pacing
+from hdtf_async.lanes.video_server import DECODER, FINISH, Ready, Setup, Withdrawn
+from hdtf_async.lanes.window import Window
+from hdtf_async.output.locks import make_worker_file
+from hdtf_async.output.object_store.directory import for_workers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable
 
-    from hdtf_async.core.options import Options
+    from anyio.abc import TaskGroup
+    from distributed import Future
+
+    from hdtf_async.core.events import Event
     from hdtf_async.dataset.plan import VideoJob
-    from hdtf_async.output.directory import OutputDirectory
+    from hdtf_async.lanes.context import RunContext
 
 LOOK = 0.5
 """Seconds between two looks at which workers there are."""
 ANSWER = 20.0
-"""Seconds in which the scheduler has to answer."""
-PATIENCE = 120.0
-"""Seconds for which a run waits for a worker while there is none, and for a lost one's children to end."""
-AT_FIRST = 30.0
-"""Seconds for which it waits for those that are there when it begins."""
+"""Seconds within which the scheduler must answer."""
+AT_FIRST, PATIENCE = 30.0, 120.0
+"""Seconds to wait until the first workers are ready, and for a worker if there is none."""
 LEAVE = 60.0
-"""Seconds that workers may take to end what runs, once they are told."""
+"""Seconds that workers may take to end what runs."""
+TRIES = Reason.WORKER_LOST.advice.tries
+"""Workers that die with a video before it is given up."""
+LANES = ("downloads", "encodes")
+"""Resources that a worker can declare: the sizes of its lanes."""
 
 
-class Crew:
-    """The workers of a cluster, at work on the videos of a run. Made by `crew`."""
+@dataclass(slots=True, eq=False)
+class _Worker:
+    future: Future
+    """The task that serves the run."""
+    is_ready: bool = False
+    why: Failure | None = None
+    """Why it takes no more videos."""
 
-    def __init__(
-        self, client: Client, options: Options, directory: OutputDirectory, events: EventBus
-    ) -> None:
+
+@dataclass(slots=True, eq=False)
+class _Flight:
+    video: VideoJob
+    """What is left of a video in progress."""
+    key: str = ""
+    future: Future = None
+    losses: int = 0
+    """Workers that died with it."""
+    words: str = ""
+
+
+class Cluster:
+    """The workers of a cluster at work on a run. Made by `connected`."""
+
+    def __init__(self, client: Client, run: RunContext, tasks: TaskGroup) -> None:
         self.stopped: Failure | None = None
         """Why the run had to end early."""
         self.closed: Failure | None = None
-        """Why no further download starts, if YouTube's refusals are the reason."""
-        self._client = client
-        self._address: str = client.scheduler.address
-        self._options = for_workers(options)
-        self._directory = directory
-        self._events = events
-        self._run = secrets.token_hex(8)
-        self._workers: dict[str, Hired] = {}
-        """By key: those that have not gone."""
-        self._left: set[str] = set()
-        """Addresses of workers that are not taken on again: something is wrong there."""
-        self._any_lost = False
-        self._roster = Roster()
-        self._as_one = AsOne(events)
+        """Why no further download starts."""
+        self.versions: dict[str, str] = {}
+        """Tool to version, of the first worker."""
+        self._client, self._run, self._tasks = client, run, tasks
+        self._name = f"hdtf_async-{secrets.token_hex(4)}"
+        self._out, self._options = for_workers(run.directory, run.options)
+        self._results, self._window = Collector(run), Window()
+        self._workers: dict[str, _Worker] = {}
+        self._unfit: set[str] = set()
+        """Addresses of workers that are not used."""
+        self._flights: dict[str, _Flight] = {}
+        """By the stem of the video."""
+        self._numbers = count(1)
         self._begun = self._over = False
-        self._whole = anyio.CancelScope()
-        self._changed = anyio.Event()
-        self._send, self._inbox = anyio.create_memory_object_stream[Told](math.inf)
-        self._tasks = anyio.create_task_group()
-        self._serving = anyio.CancelScope(shield=True)
-        self._door: Door | None = None
-        if options.pace_scope is PaceScope.CLUSTER:
-            self._door = Door(client, options, events, self._tasks)
-
-    @property
-    def versions(self) -> dict[str, str]:
-        """Tool to version, for the record of the run: the first worker's."""
-        return next((each.versions for each in self._workers.values() if each.versions), {})
+        self._whole, self._changed = anyio.CancelScope(), anyio.Event()
+        self._lane: Admissions | None = None
+        if run.options.pace_scope is PaceScope.CLUSTER:
+            pacing = Pacing(pace=run.options.pace, cool_down=run.options.cool_down)
+            self._lane = Admissions(pacing, run.events, tasks, self._tell)
 
     async def run(self, works: Iterable[VideoJob], finish: anyio.Event | None = None) -> None:
-        """Have every video done; return when all have been tried, or the run was stopped.
-
-        Once `finish` is set the run winds down.
-        """
-        self._roster.add(works)
+        """Have all videos processed. Return when all were tried, or the run was stopped or wound down."""
         self._begun = True
         with self._whole:
             async with anyio.create_task_group() as beside:
                 beside.start_soon(self._wind_down, finish or anyio.Event())
-                while True:
-                    self._hand_out()
-                    if self._roster.is_over:
-                        break
-                    await self._changed.wait()
-                    self._changed = anyio.Event()
+                async with anyio.create_task_group() as videos:
+                    for video in works:
+                        await self._until(lambda: self._window.is_open)
+                        if self._over:
+                            break
+                        self._window.begin(video.stem)
+                        videos.start_soon(self._process, video)
                 beside.cancel_scope.cancel()
-            self._dismiss()
-            await self._all_gone()
 
     def stop(self, trouble: Failure) -> None:
         """End the run."""
-        if self.stopped is None:
-            self.stopped = trouble
+        self.stopped = self.stopped or trouble
+        self._end()
         self._whole.cancel()
 
-    async def serve(self) -> None:
-        """Hear what the workers say, until cancelled; also while the run itself is being cancelled."""
-        with self._serving, self._send, self._inbox:
-            async with self._tasks:
-                self._client.subscribe_topic(self._run, self._take)
-                self._tasks.start_soon(self._hear)
-                self._tasks.start_soon(self._look)
-                await anyio.sleep_forever()
-
-    async def begin(self, finish: anyio.Event) -> None:
-        """Take on the workers that are there, or return as soon as one sees that `finish` is set.
-
-        Raises `Failure`: there are none, or one is not fit for it.
-        """
-
-        def goes_on() -> bool:
-            return self.stopped is None and not finish.is_set()
-
-        with anyio.move_on_after(PATIENCE):
-            while goes_on() and not self._workers:
-                await self._wait()
-        with anyio.move_on_after(AT_FIRST):
-            while goes_on() and any(not (each.versions or each.why) for each in self._workers.values()):
-                await self._wait()
-        while goes_on() and not self.versions:
-            if not self._workers:
-                raise Failure(Reason.CLUSTER_LOST, f"{self._address}: no workers")
-            await self._wait()
-        if self.stopped is not None:
-            raise self.stopped
-
-    async def end(self) -> None:
-        """Dismiss all workers, and return when they have ended what they began. Must not be cancelled."""
-        try:
-            with anyio.move_on_after(LEAVE):
-                self._dismiss()
-                for each in [*self._workers.values()]:
-                    if each.future is not None:
-                        with suppress(Exception):
-                            await each.future.cancel()
-                await self._all_gone()
-            with suppress(Exception):
-                self._client.unsubscribe_topic(self._run)
-            if self._door is not None:
-                self._door.leave()
-        finally:
-            self._serving.cancel()  # whatever happens: nothing else ends what is shielded
-        with suppress(OSError):  # somebody's file is there: he is still at work
-            await run_sync((self._directory.out / WORKERS).rmdir)
-            if self._any_lost:
-                # What a worker that was killed had under a temporary name is nobody's.
-                await run_sync(atomic.sweep, self._directory.out)
-                await run_sync(atomic.sweep, self._directory.raws, partials.tidy)
-
-    async def _wait(self) -> None:
-        with anyio.move_on_after(LOOK):
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        """Wait until something holds, or nothing more starts."""
+        while not self._over and not condition():
             await self._changed.wait()
-        self._changed = anyio.Event()
-
-    async def _all_gone(self) -> None:
-        for each in [*self._workers.values()]:
-            await each.gone.wait()
-
-    async def _wind_down(self, finish: anyio.Event) -> None:
-        await finish.wait()
-        self._events.emit(WindingDown(len(self._as_one.encoding), WIND_DOWN))
-        self._roster.close()
-        self._dismiss()
-        if self._door is not None:
-            self._door.end()
-        for each in self._workers.values():
-            each.say(finish=True)
-        self._news()
-
-    def _dismiss(self) -> None:
-        """Let nobody wait for another video; whoever has one does it."""
-        self._over = True
-        for key, number in self._roster.dismissed():
-            self._workers[key].answer(number, None)
-        for each in [*self._workers.values()]:
-            if not each.begun:  # and if it begins just now, it finds that its file is gone
-                self._without(each)
 
     def _news(self) -> None:
         self._changed.set()
+        self._changed = anyio.Event()
 
-    def _hand_out(self) -> None:
-        if not self._begun:
-            return
-        for key, number, work in self._roster.handed():
-            self._workers[key].say(
-                ask=number,
-                answer={"work": stated_work(work), "records": known_of(work, self._directory.known)},
-            )
-
-    # What workers say.
-
-    def _take(self, event: tuple[float, Told]) -> None:
-        self._send.send_nowait(event[1])
-
-    async def _hear(self) -> None:
-        async for message in self._inbox:
-            worker = self._workers.get(message["from"])
-            if worker is None or worker.lost:
-                continue
-            worker.begun = True
-            for said in json.loads(message["said"]):
-                self._heard(worker, said)
-            self._news()
-
-    def _heard(self, worker: Hired, said: Told) -> None:
-        match said["kind"]:
-            case "event":
-                self._as_one.pass_on(worker, event_of(said["event"]), self._workers.values())
-            case "ready":
-                worker.versions = said["versions"]
-                self._roster.joined(worker.key)
-            case "next" if self._over or worker.why is not None:
-                worker.answer(said["ask"], None)
-            case "next":
-                self._roster.asks(worker.key, said["ask"])
-            case "records":
-                self._tasks.start_soon(self._write, worker, said)
-            case "done":
-                self._done(worker, said["video"], failure_of(said["why"]))
-            case "enter" | "answered" | "refused" | "left":
-                if self._door is not None:
-                    self._door.heard(worker.key, said, worker.answer)
-            case "gone":
-                self._gone(worker, failure_of(said["why"]))
-
-    async def _write(self, worker: Hired, said: Told) -> None:
-        """Write records, and tell who builds upon them."""
+    async def _process(self, video: VideoJob) -> None:
+        """Have a video processed until each of its clips has a record."""
+        flight = self._flights[video.stem] = _Flight(video)
         try:
-            await self._directory.append(*said["records"])
+            while flight.video.clips and flight.losses < TRIES and not self._over:
+                await self._submit(flight)
+                await self._until(lambda: not self._window.is_empty)
+            if flight.video.clips and flight.losses >= TRIES:
+                await self._results.give_up(flight.video, Failure(Reason.WORKER_LOST, flight.words))
         except Failure as trouble:
             self.stop(trouble)
+        finally:
+            self._results.end(video)
+            self._window.end(video.stem)
+            del self._flights[video.stem]
+            self._news()
+
+    async def _submit(self, flight: _Flight) -> None:
+        """Have Dask process a video, and collect the result. Raises `Failure`."""
+        known = await self._results.begin(flight.video)
+        flight.key = f"hdtf_video-{flight.video.stem}-{self._name}.{next(self._numbers)}"
+        task = (workers.process, self._name, flight.key, flight.video, known)
+        flight.future = self._client.submit(*task, key=flight.key, resources={self._name: 1}, pure=False)
+        try:
+            records = await flight.future
+        except FutureCancelledError:
             return
-        for record in said["records"]:
-            if record["type"] in {"clip", "failed"}:
-                self._roster.settled(record["clip"])
-        worker.answer(said["ask"], True)
-
-    def _done(self, worker: Hired, youtube_id: str, why: Failure | None) -> None:
-        if self._door is not None and self._door.over is not None:
-            self.closed, why = self._door.over, None
-            self._roster.close()
-        self._roster.finished(worker.key, youtube_id, again=why is not None)
-        if why is not None and worker.why is None:
-            worker.why = why
-            for _, number in self._roster.dismissed(worker.key):
-                worker.answer(number, None)
-
-    def _gone(self, worker: Hired, why: Failure | None) -> None:
-        """Take note that a worker has ended all that it did for this run."""
-        worker.why = worker.why or why
-        self._without(worker)
-        if why is None:
+        except Exception as error:  # noqa: BLE001 - Dask has lost too many workers with it, or cannot run it
+            flight.losses, flight.words = TRIES, f"{type(error).__name__}: {error}"
             return
-        self._left.add(worker.address)
-        told = Failure(why.reason, f"worker {worker.address}: {why.words}")
-        if not self._begun:  # nothing has been done yet: somebody should look at it first
-            self.stop(told)
-        elif not self._workers:
-            if why.reason.advice.action is Action.CLOSE:
-                self.closed = told
-                self._roster.close()
-            else:
-                self.stop(told)
+        finally:
+            flight.future.release()
+        if records is not None:  # else the worker has cancelled it
+            flight.video = await self._results.add(flight.video, records)
 
-    def _without(self, worker: Hired) -> None:
-        self._workers.pop(worker.key, None)
-        self._roster.left(worker.key)
-        if self._door is not None:
-            self._door.gone(worker.key)
-        let_go_of_worker(self._directory.out / WORKERS / worker.key)
-        worker.gone.set()
-        worker.news.set()  # whoever carries what is said to it ends
-        with suppress(Exception):
-            worker.queue.close()
+    async def _wind_down(self, finish: anyio.Event) -> None:
+        await finish.wait()
+        self._run.events.emit(WindingDown(len(self._results.events.encoding), WIND_DOWN))
+        self._end()
+        await self._tell(None, FINISH)
+        await anyio.sleep(WIND_DOWN)
+        self._whole.cancel()
+
+    def _end(self) -> None:
+        """Start nothing more."""
+        self._over = True
+        if self._lane is not None:
+            self._lane.throttle.end()
         self._news()
 
-    # Which workers there are.
+    async def begin(self, finish: anyio.Event) -> None:
+        """Wait until workers are ready, or `finish` is set. Raises `Failure`: there are none, or one is unfit."""
+        self._client.subscribe_topic(self._name, self._receive)
+        self._client.subscribe_topic("all", self._notice)
+        self._tasks.start_soon(self._watch)
+        begun = anyio.current_time()
+        while self.stopped is None and not finish.is_set():
+            waited, ready = anyio.current_time() - begun, [each.is_ready for each in self._workers.values()]
+            if any(ready) and (all(ready) or waited > AT_FIRST):
+                return
+            if not ready and waited > PATIENCE:
+                raise Failure(Reason.CLUSTER_LOST, f"{self._client.scheduler.address}: no workers")
+            with anyio.move_on_after(LOOK):
+                await self._changed.wait()
+        if self.stopped is not None:
+            raise self.stopped
 
-    async def _look(self) -> None:
-        """Take on workers that come, and do without those that go; see whether the scheduler is there."""
+    async def _watch(self) -> None:
+        """Take on workers that join. End the run if the scheduler does not answer, or no worker is left."""
         alone = 0.0
         try:
             while True:
-                await self._look_once()
+                with anyio.fail_after(ANSWER):
+                    present = await self._client.nthreads()
+                    if new := {*present} - {*self._workers} - self._unfit:
+                        await self._take_on(new)
                 alone = 0.0 if self._workers or not self._begun else alone + LOOK
                 if alone > PATIENCE:
-                    self.stop(Failure(Reason.CLUSTER_LOST, "all workers were lost, and no other one joined"))
-                self._news()
+                    self.stop(Failure(Reason.CLUSTER_LOST, "all workers are gone, and no other one joined"))
                 await anyio.sleep(LOOK)
         except Failure as trouble:
             self.stop(trouble)
-        except Exception as error:  # noqa: BLE001 - whatever Dask makes of it, nobody answers
-            self.stop(_away(self._address, error))
-            for each in [*self._workers.values()]:
-                self._without(each)
+        except Exception as error:  # noqa: BLE001 - whatever Dask raises if the scheduler does not answer
+            self.stop(_lost(self._client.scheduler.address, error))
+
+    async def _take_on(self, addresses: Iterable[str]) -> None:
+        told = await self._client.scheduler.identity(n_workers=-1)
+        for address in addresses:
+            declared: dict[str, float] = told["workers"].get(address, {}).get("resources", {})
+            lanes: dict[str, Any] = {name: int(declared[name]) for name in LANES if name in declared}
+            if min(lanes.values(), default=1) < 1 or self._over:
+                self._unfit.add(address)
+                continue
+            key = f"hdtf_worker-{self._name}.{next(self._numbers)}"
+            if isinstance(self._out, Path):
+                await run_sync(make_worker_file, self._out, key)
+            task = (
+                workers.serve,
+                self._name,
+                Setup(key, self._out, replace(self._options, **lanes), own_version()),
+            )
+            future = self._client.submit(*task, key=key, workers=[address], resources=lanes, pure=False)
+            self._workers[address] = _Worker(future)
+            self._tasks.start_soon(self._serve, address, future)
+
+    async def _serve(self, address: str, future: Future) -> None:
+        """Wait until a worker ends its task, which it does only if something is wrong."""
+        try:
+            await future
+        except FutureCancelledError:
+            pass
+        except Failure as failure:
+            self._withdraw(address, failure)
+        except Exception as error:  # noqa: BLE001 - Dask cannot run the task
+            self._withdraw(address, Failure(Reason.NOT_READY, f"{type(error).__name__}: {error}"))
+
+    def _withdraw(self, address: str, why: Failure) -> None:
+        """Do without a worker that takes no more videos. Without the last one, the run ends."""
+        if address in self._workers:
+            self._workers[address].why = why
+        self._run.events.emit(self._window.change(address, None))
+        told = Failure(why.reason, f"worker {address}: {why.words}")
+        if self._begun and why.reason.advice.action is Action.CLOSE:
+            if all(each.why for each in self._workers.values()):
+                self.closed = told
+                self._end()
+                self._cancel(*self._flights.values())
+        elif not self._begun or all(each.why for each in self._workers.values()):
+            self.stop(told)
+
+    def _cancel(self, *flights: _Flight) -> None:
+        self._tasks.start_soon(self._client.cancel, [flight.future for flight in flights if flight.future])
+
+    def _notice(self, event: tuple[float, dict[str, Any]]) -> None:
+        """Take an event of the scheduler: a worker is gone, with the tasks that Dask runs again elsewhere."""
+        told = event[1]
+        if told.get("action") != "remove-worker" or told["worker"] not in self._workers:
+            return
+        address: str = told["worker"]
+        self._cancel(self._workers.pop(address))
+        self._results.events.left(address)
+        if self._lane is not None:
+            self._lane.gone(address)
+        for flight in [each for each in self._flights.values() if each.key in told["processing-tasks"]]:
+            self._window.begin(flight.video.stem)
+            if told["expected"]:
+                continue
+            flight.losses, flight.words = flight.losses + 1, f"worker {address} died while processing it"
+            if flight.losses < TRIES:
+                video, reason = flight.video, Reason.WORKER_LOST
+                self._run.events.emit(Retrying(video.stem, reason, flight.words, 0.0, video.attempt))
+            else:
+                self._cancel(flight)
+        self._run.events.emit(self._window.change(address, None))
+        if self._window.is_empty:  # Dask would not notice that another worker can take them
+            self._cancel(*self._flights.values())
         self._news()
 
-    async def _look_once(self) -> None:
-        with anyio.fail_after(ANSWER):
-            threads: dict[str, int] = await self._client.nthreads()
-        for each in [*self._workers.values()]:
-            if each.address not in threads and not each.lost:
-                each.lost = self._any_lost = True
-                self._roster.dismissed(each.key)  # it shall not take videos with it that it never began
-                self._tasks.start_soon(self._lose, each)
-            elif each.future is not None and each.future.status == "error":
-                fault = await each.future.exception()
-                self._gone(each, Failure(Reason.NOT_READY, f"{type(fault).__name__}: {fault}"))
-        known = {each.address for each in self._workers.values()} | self._left
-        new = [address for address in threads if address not in known]
-        if new and not self._over:
-            await self._take_on(new)
-
-    async def _take_on(self, addresses: list[str]) -> None:
-        with anyio.fail_after(ANSWER):
-            told = await self._client.scheduler.identity(n_workers=-1)
-        for address in addresses:
-            declared: dict[str, Any] = told["workers"].get(address, {}).get("resources", {})
-            lanes = {name: declared[name] for name in (bench.DOWNLOADS, bench.ENCODES) if name in declared}
-            if min(lanes.values(), default=1) < 1:  # it has no lane for one of the two
-                self._left.add(address)
-                continue
-            key = f"hdtf_async-{self._run}-{secrets.token_hex(4)}"
-            path = self._directory.out / WORKERS / key
-            with atomic.os_errors_as_failures(path):
-                await run_sync(make_worker_file, path)
-            with anyio.fail_after(ANSWER):  # each: a thousand take longer than that
-                worker = Hired(address, key, await Queue(key, client=self._client))
-            self._workers[key] = worker
-            setup = Setup(key, self._run, self._directory.out.absolute(), self._options, own_version())
-            # No other worker can do it, and it is not done again: what was left undone is asked for anew.
-            worker.future = self._client.submit(
-                bench.tend,
-                setup,
-                key=key,
-                workers=[address],
-                allow_other_workers=False,
-                pure=False,
-                resources=lanes,
-            )
-            self._tasks.start_soon(worker.post)
-
-    async def _lose(self, worker: Hired) -> None:
-        """Do without a worker that died, once its children have ended: then nobody else writes its files."""
-        if worker.future is not None:
-            with suppress(Exception):
-                await worker.future.cancel()
-        with anyio.move_on_after(PATIENCE):
-            while not await run_sync(let_go_of_worker, self._directory.out / WORKERS / worker.key):  # noqa: ASYNC110
-                await anyio.sleep(0.1)
-        words = f"worker {worker.address} died while processing it"
-        again, given_up = self._roster.lost(worker.key)
-        for work in again:
-            self._events.emit(Retrying(work.stem, Reason.WORKER_LOST, words, 0.0, work.attempt))
-        for work in given_up:
-            await self._give_up(work, Failure(Reason.WORKER_LOST, words))
-        self._without(worker)
-
-    async def _give_up(self, work: VideoJob, failure: Failure) -> None:
-        self._events.emit(
-            VideoFailed(work.stem, work.youtube_id, failure.reason, failure.words, len(work.clips))
-        )
+    def _receive(self, event: tuple[float, Any]) -> None:
+        """Take events of a worker."""
         try:
-            await self._directory.append(*(failure_record(clip, failure) for clip in work.clips))
-        except Failure as trouble:
-            self.stop(trouble)
-        for clip in work.clips:
-            self._events.emit(ClipFailed(clip.stem, failure.reason, failure.words, with_video=True))
+            address, events = event[1]["worker"], [DECODER.decode(each) for each in event[1]["events"]]
+        except (LookupError, TypeError, ValueError):
+            logging.getLogger(__name__).warning("unreadable message", exc_info=True)
+            return
+        for each in events if address in self._workers else ():
+            self._hear(address, each)
+        self._news()
+
+    def _hear(self, address: str, event: Event) -> None:
+        match event:
+            case Ready():
+                self._workers[address].is_ready = True
+                self.versions = self.versions or event.versions
+                self._results.events.joined(address)
+                self._run.events.emit(self._window.change(address, event))
+            case Withdrawn():
+                self._withdraw(address, Failure(event.reason, event.words))
+            case LaneUse() if self._lane is not None:
+                self._lane.take(address, event)
+            case _:
+                if isinstance(event, RawReady):
+                    self._window.downloaded(event.video)
+                self._results.events.take(address, event)
+
+    async def _tell(self, address: str | None, message: object) -> dict[str, bool]:
+        """Send a message to the plugin of one worker, or of all; return which of them have one."""
+        addresses = [*self._workers] if address is None else [address]
+        with suppress(Exception):  # it is gone, or the scheduler is
+            return {
+                **await self._client.run(
+                    workers.tell, self._name, message, workers=addresses, on_error="ignore"
+                )
+            }
+        return {}
+
+    async def end(self) -> None:
+        """Have the workers end what runs, and return then. Must not be cancelled."""
+        self._end()
+        with anyio.move_on_after(LEAVE if self._client.status == "running" else 0), suppress(Exception):
+            serving = await self._tell(None, workers.STOP)
+            for address, each in self._workers.items():
+                if serving.get(address):
+                    with suppress(Exception):
+                        await each.future
+                else:
+                    await self._client.cancel([each.future])
 
 
 @asynccontextmanager
-async def crew(
-    scheduler: str | Client,
-    options: Options,
-    directory: OutputDirectory,
-    events: EventBus,
-    finish: anyio.Event,
-) -> AsyncIterator[Crew]:
-    """Take on all workers of a cluster for a run in a directory that they share.
-
-    Who asks for an end meanwhile, by `finish`, waits for none of them.
+async def connected(scheduler: str | Client, run: RunContext) -> AsyncIterator[Cluster]:
+    """Have the workers of a cluster ready for a run. Its end waits until they have ended what runs.
 
     Raises `Failure`: the scheduler does not answer, there is no worker, or one is not fit for it.
     """
@@ -421,22 +357,22 @@ async def crew(
     try:
         try:
             await client
-        except Exception as error:  # noqa: BLE001 - also for want of a protocol, or of a certificate
-            raise _away(address, error) from None
+        except Exception as error:  # noqa: BLE001 - also if a protocol or a certificate is missing
+            raise _lost(address, error) from None
         with unwrap_exception_group():
-            async with anyio.create_task_group() as group:
-                made = Crew(client, options, directory, events)
-                group.start_soon(made.serve)
+            async with anyio.create_task_group() as tasks:
+                cluster = Cluster(client, run, tasks)
                 try:
-                    await made.begin(finish)
-                    yield made
+                    await cluster.begin(run.finish)
+                    yield cluster
                 finally:
                     with anyio.CancelScope(shield=True):
-                        await made.end()
+                        await cluster.end()
+                    tasks.cancel_scope.cancel()
     finally:
         with anyio.CancelScope(shield=True), anyio.move_on_after(ANSWER), suppress(Exception):
             await client.close()
 
 
-def _away(address: str, error: BaseException) -> Failure:
+def _lost(address: str, error: BaseException) -> Failure:
     return Failure(Reason.CLUSTER_LOST, f"{address}: {error or type(error).__name__}")

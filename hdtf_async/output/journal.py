@@ -123,6 +123,11 @@ class JournalIndex:
                 return record
         return None
 
+    def about(self, youtube_id: str, stems: Iterable[str]) -> list[Record]:
+        """Return the newest records of a video and of some of its clips."""
+        records = [of.get(stem) for stem in stems for of in (self.clips, self.failures)]
+        return [*self.raws.get(youtube_id, []), *filter(None, records)]
+
     def was_unavailable(self, youtube_id: str, now: datetime) -> bool:
         """Whether a video was reported as unavailable, without a reason, at least `CONFIRMED_AFTER` ago."""
         since = self.unavailable_since.get(youtube_id)

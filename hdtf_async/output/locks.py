@@ -149,19 +149,20 @@ def let_go_of_worker(path: Path) -> bool:
     return True
 
 
+def busy_workers(out: Path) -> int:
+    """Remove the files of workers that have ended; return how many have not. Raises `OSError`."""
+    _require_no_link(out / WORKERS)
+    there = [path for path in (out / WORKERS).glob("*") if path.suffix != VIDEO]
+    busy = [path for path in there if not let_go_of_worker(path)]
+    with suppress(OSError):
+        (out / WORKERS).rmdir()
+    return len(busy)
+
+
 async def require_no_workers(out: Path) -> None:
     """Wait until the workers of a run whose driver was killed have ended. Raises `BusyError`."""
-
-    def left() -> int:
-        _require_no_link(out / WORKERS)
-        there = [path for path in (out / WORKERS).glob("*") if path.suffix != VIDEO]
-        busy = [path for path in there if not let_go_of_worker(path)]
-        with suppress(OSError):
-            (out / WORKERS).rmdir()
-        return len(busy)
-
     since = anyio.current_time()
-    while busy := await run_sync(left):
+    while busy := await run_sync(busy_workers, out):
         if anyio.current_time() - since > PATIENCE:
             raise BusyError(f"{busy} cluster workers are still running in {out}: wait for them or end them")
         await anyio.sleep(0.1)

@@ -1,0 +1,59 @@
+"""How many videos of a run may be in progress in other processes. Pure.
+
+As many as these can download at a time, and those whose clips they encode, up to their slots: so a video is assigned
+when a process can begin with it, and not before.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hdtf_async.core.events import WorkersChanged
+
+if TYPE_CHECKING:
+    from hdtf_async.lanes.video_server import Ready
+
+
+class Window:
+    """Counts what processes can take, and the videos in progress."""
+
+    def __init__(self) -> None:
+        self._ready: dict[str, Ready] = {}
+        self._downloads = self._slots = 0
+        self._videos: set[str] = set()
+        self._downloading: set[str] = set()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether another video may begin."""
+        return len(self._downloading) < self._downloads and len(self._videos) < self._slots
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no process takes videos."""
+        return not self._ready
+
+    def change(self, process: str, ready: Ready | None) -> WorkersChanged:
+        """Take note that a process is ready, or with None that it takes no more videos."""
+        if ready is None:
+            self._ready.pop(process, None)
+        else:
+            self._ready[process] = ready
+        self._downloads = sum(each.downloads for each in self._ready.values())
+        self._slots = sum(each.slots for each in self._ready.values())
+        encodes = sum(each.encodes for each in self._ready.values())
+        return WorkersChanged(len(self._ready), self._downloads, encodes)
+
+    def begin(self, video: str) -> None:
+        """Count a video that begins, perhaps once more."""
+        self._videos.add(video)
+        self._downloading.add(video)
+
+    def downloaded(self, video: str) -> None:
+        """Take note that only the encodes of a video are left."""
+        self._downloading.discard(video)
+
+    def end(self, video: str) -> None:
+        """Do not count a video any more."""
+        self._videos.discard(video)
+        self._downloading.discard(video)
