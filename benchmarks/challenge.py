@@ -1,17 +1,18 @@
-"""What JavaScript challenges cost: CPU seconds and memory of yt-dlp and deno, without YouTube's pages.
+"""Cost of JavaScript challenges: CPU seconds and memory of yt-dlp and deno, without YouTube's pages.
 
     python benchmarks/challenge.py [--runs 5] [--at-once 1 8] [--script 2600]
 
-Three calls of the real yt-dlp, each a process of its own with whatever it starts:
+Three calls of the real yt-dlp, each a separate process with its children:
 
-- `no JavaScript`: ``-J`` of a video of the demo against the stand-in, where yt-dlp skips the player script;
-- `test challenge`: what a run and ``doctor`` do before: deno solves a challenge of a player script of 1 KB;
-- `large script`: the same with as many KB of code in the script as YouTube's has, which the solver has to
+- `no JavaScript`: ``-J`` of a video of the demo against the mock server, where yt-dlp skips the player
+  script;
+- `test challenge`: the test of a run and of ``doctor``: deno solves a challenge of a player script of 1 KB;
+- `large script`: the same with as many KB of code in the script as YouTube's has, which the solver must
   parse. It is the cost of yt-dlp and of the solver, without YouTube's pages and requests.
 
-Memory is the proportional set size of all its processes together, looked at every few milliseconds: pages
-that several share count once. CPU seconds are those of all processes. The last lines say how long it takes
-with one cache directory (DENO_DIR) for all that run at once, and with one for each.
+Memory is the proportional set size of all processes together, sampled every few milliseconds: shared pages
+count once. CPU seconds are those of all processes. The last lines compare one cache directory (DENO_DIR) for
+all parallel calls with one for each.
 """
 
 from __future__ import annotations
@@ -50,21 +51,21 @@ YT_DLP = [
 ]
 FILM = demo.FILMS[0]
 LOOK = 0.005
-"""Seconds between two looks at the memory."""
+"""Seconds between two samples of the memory."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What calls that ran at once cost in all."""
+    """Total cost of parallel calls."""
 
     seconds: float
     cpu: float
     memory: int
-    """The most bytes at any moment."""
+    """Peak memory in bytes."""
 
 
 def run(words: list[str], environments: list[dict[str, str]]) -> Cost:
-    """Run a call once with each of these environments, all at once. Raises `RuntimeError` where one fails."""
+    """Run a call once per environment, in parallel. Raises `RuntimeError` if one fails."""
     begun = time.perf_counter()
     children = [
         subprocess.Popen(
@@ -109,7 +110,7 @@ def _memory(pid: int) -> int:
 
 
 def with_large_script(directory: Path, size: int) -> Path:
-    """Write the plugin with a player script of so many bytes; return where it is."""
+    """Write the plugin with a player script of this size in bytes; return its path."""
     target = directory / "plugins"
     (plugin,) = javascript.PLUGINS.rglob("hdtf_async_challenge.py")
     copy = target / plugin.relative_to(javascript.PLUGINS)
@@ -119,7 +120,7 @@ def with_large_script(directory: Path, size: int) -> Path:
         'b=g.h{0}(a[d],{0}),c=c?b.x["k{0}"]:{{y:[a,d,"{0:x}"]}};return b||c}};'
     )
     code = "".join(function.format(number) for number in range(size // len(function.format(10_000))))
-    # Read by the copy itself: within its text it would be parsed by Python as well.
+    # The copy reads it at runtime: within its source, Python would parse it too.
     code_file = str(copy.with_name("_code.js"))
     Path(code_file).write_text(code, encoding="ascii")
     reading = f'PLAYER = PLAYER.replace("g.config", open({code_file!r}).read() + "g.config")'
@@ -149,23 +150,23 @@ async def main() -> None:
             }
             shared = own | {"DENO_DIR": str(place / "shared")}
             for words in calls.values():
-                run(words, [shared])  # what is compiled and cached at first is not counted
+                run(words, [shared])  # warm-up, not measured
             print(f"{os.cpu_count()} CPUs, medians of {said.runs}; a large script is {said.script} KB")
-            print(f"{'at once':>7}  {'call':14}{'seconds':>9}{'CPU s':>8}{'MB':>7}{'MB each':>9}")
+            print(f"{'parallel':>8}  {'call':14}{'seconds':>9}{'CPU s':>8}{'MB':>7}{'MB each':>9}")
             for number in said.at_once:
                 for name, words in calls.items():
                     costs = [run(words, [shared] * number) for _ in range(said.runs)]
                     memory = median(cost.memory for cost in costs) / 1e6
                     cpu = median(cost.cpu for cost in costs) / number
                     print(
-                        f"{number:7}  {name:14}{median(cost.seconds for cost in costs):9.2f}"
+                        f"{number:8}  {name:14}{median(cost.seconds for cost in costs):9.2f}"
                         f"{cpu:8.2f}{memory:7.0f}{memory / number:9.0f}"
                     )
             number = max(said.at_once)
             each = [own | {"DENO_DIR": str(place / f"own-{one}")} for one in range(number)]
             for name, environments in (("one for all", [shared] * number), ("one for each", each)):
                 taken = [run(calls["test challenge"], environments).seconds for _ in range(said.runs)]
-                print(f"{number} at once, DENO_DIR {name}: {median(taken):.2f} s, at most {max(taken):.2f}")
+                print(f"{number} parallel, DENO_DIR {name}: {median(taken):.2f} s, at most {max(taken):.2f}")
 
 
 if __name__ == "__main__":

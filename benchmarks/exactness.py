@@ -1,10 +1,10 @@
-"""How exact clips are: frames, boxes, deinterlacing, audio in step; and source videos of unusual shapes.
+"""Exactness of clips: frames, boxes, deinterlacing, audio sync, unusual source videos.
 
     python benchmarks/exactness.py [frames] [boxes] [whole_pictures] [sound] [unusual] [cropped]
 
-Real raws of every kind are drawn and cut as the encode lane does it, by the helpers of the tests. What a clip
-shows is compared with decoding its raw from the beginning: sample by sample by PyAV's decoders, and by the
-checksums of ffmpeg's ``framemd5``.
+Source videos of all kinds are generated and cut with the command lines of the encode lane, by the helpers of
+the tests. Clips are compared with a complete decode of the source: sample by sample with PyAV's decoders, and
+by the checksums of ffmpeg's ``framemd5``.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ import test_sound
 
 
 async def frames(prober: Prober, directory: Path) -> None:
-    """Print how many frames of how many clips are another than they should be."""
+    """Print how many frames of how many clips differ from the expected ones."""
     sources = media.drawn(directory)
-    print(f"{'raw':48}{'clips':>6}{'due':>6}{'made':>6}{'samples':>9}{'framemd5':>9}{'off, ms':>9}")
+    print(f"{'source':48}{'clips':>6}{'due':>6}{'cut':>6}{'samples':>9}{'framemd5':>9}{'off, ms':>9}")
     for name, kind in test_ffmpeg.RAWS.items():
         raw = media.decoded(sources / name)
         checksums = media.digests(raw.path, test_ffmpeg.BOX)
@@ -60,7 +60,7 @@ async def frames(prober: Prober, directory: Path) -> None:
 
 async def boxes(prober: Prober, directory: Path) -> None:
     """Print which corners of a grid clips show."""
-    print(f"{'raw':>10}{'lines':>7}{'box, published':>20}{'read back':>20}{'centre off, px':>16}")
+    print(f"{'source':>10}{'height':>7}{'box, published':>20}{'read back':>20}{'centre off, px':>16}")
     for width, height, reference_height, box in test_ffmpeg.GRIDS:
         raw = media.grid(directory, width, height)
         _, shown = await test_ffmpeg.corners(prober, raw, reference_height, box, directory / "clip.mp4")
@@ -81,9 +81,9 @@ def _listed(box: Box) -> str:
 
 
 async def whole_pictures(prober: Prober, directory: Path) -> None:
-    """Print how much neighbouring rows differ, by rows two apart, before and after."""
+    """Print how much adjacent rows differ, relative to rows two apart, before and after deinterlacing."""
     sources = test_interlace.draw(directory)
-    print(f"{'raw':16}{'seen as':>10}{'rows, off':>12}{'rows, auto':>12}")
+    print(f"{'source':16}{'detected':>10}{'rows, off':>12}{'rows, auto':>12}")
     for kind in test_interlace.PARITIES:
         raw = sources / f"{kind}.mp4"
         cut = await test_interlace.planned(prober, raw, Deinterlace.AUTO)
@@ -96,8 +96,8 @@ async def whole_pictures(prober: Prober, directory: Path) -> None:
 
 
 async def sound(prober: Prober, directory: Path) -> None:
-    """Print by how much a beep comes after its flash: in the source, inside of clips, and beside them."""
-    print(f"{'source':8}{'frames a second':>16}{'there, ms':>18}{'inside, ms':>18}{'beside, ms':>18}")
+    """Print by how much a beep follows its flash: in the source, inside clips, and in WAV files."""
+    print(f"{'source':8}{'fps':>16}{'source, ms':>18}{'clip, ms':>18}{'WAV, ms':>18}")
     for kind, source in test_sound.draw(directory).items():
         beeps = test_sound.beeps_inside(source.sound or source.picture)
         both = zip(test_sound.flashes(source.picture), beeps, strict=True)
@@ -108,11 +108,11 @@ async def sound(prober: Prober, directory: Path) -> None:
             half = len(after) // 2
             parts = (there, after[:half], after[half:])
             shown = "".join(f"{f'{min(part):+.1f} to {max(part):+.1f}':>18}" for part in parts)
-            print(f"{kind:8}{fps or 'as it comes'!s:>16}{shown}", flush=True)
+            print(f"{kind:8}{fps or 'unchanged'!s:>16}{shown}", flush=True)
 
 
 async def unusual(prober: Prober, directory: Path) -> None:
-    """Print what clips of unusual sources show, against how these were drawn."""
+    """Print the content of clips of unusual sources, compared with the ground truth."""
     print(f"{'source':44}{'fps':>7}{'due':>5}{'found':>6}{'wrong':>6}{'longer, ms':>11}{'audio off, ms':>16}")
     for place, (kind, (draw, start, end)) in enumerate(test_shapes.SHAPES.items()):
         shape = draw(directory)
@@ -130,8 +130,8 @@ async def unusual(prober: Prober, directory: Path) -> None:
 
 
 async def cropped(prober: Prober, directory: Path) -> None:
-    """Print which part of a grid a clip shows whose container or stream asks for cropping."""
-    print(f"{'cropped by':14}{'lines':>7}{'box, due':>20}{'read back':>20}{'off, px':>9}")
+    """Print which part of a grid a clip shows if its container or stream declares cropping."""
+    print(f"{'cropped by':14}{'height':>7}{'box, due':>20}{'read back':>20}{'off, px':>9}")
     for draw in (test_shapes.clap, test_shapes.pixel_crop, test_shapes.in_the_stream):
         for height in (400, 800):
             here = directory / f"{draw.__name__} {height}"
@@ -150,13 +150,13 @@ async def cropped(prober: Prober, directory: Path) -> None:
 
 
 async def main(*words: str) -> None:
-    """Print all tables, or those of the functions that are named."""
+    """Print all tables, or those of the named functions."""
     tables = {
-        "Frames: differing ones, and the furthest that one is off its time": frames,
+        "Frames: number of differences, and the largest error of a timestamp": frames,
         "Boxes: left, width, top, height": boxes,
-        "Whole pictures: how neighbouring rows differ, by rows two apart; above 1: combed": whole_pictures,
-        "Sound: from the flash to its beep": sound,
-        "Unusual sources: numbered frames, and beeps at known moments": unusual,
+        "Deinterlacing: adjacent rows, relative to rows two apart; above 1: combing": whole_pictures,
+        "Audio: from the flash to its beep": sound,
+        "Unusual sources: numbered frames, and beeps at known times": unusual,
         "Boxes under cropping: left, width, top, height": cropped,
     }
     wanted = {title: table for title, table in tables.items() if not words or table.__name__ in words}

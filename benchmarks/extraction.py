@@ -1,10 +1,10 @@
-"""What one extraction (``yt-dlp -J``) costs in CPU time and memory, through the full mock.
+"""Cost of one extraction (``yt-dlp -J``) in CPU time and memory, through the full mock.
 
     python benchmarks/extraction.py [--yt-dlp PROGRAM] [--runs N]
 
-For a guest and for somebody who is signed in, with a player script of the size of YouTube's (2.7 MB, which
-deno parses to solve a challenge), and without any JavaScript runtime. CPU time is that of yt-dlp and of deno.
-Memory is the most that both held at one moment, looked at every 20 ms, with shared pages counted once.
+For a guest and for a signed-in user, with a player script of the size of YouTube's (2.7 MB, which deno parses
+to solve a challenge), and without any JavaScript runtime. CPU time is that of yt-dlp and deno. Memory is
+their total at its peak, sampled every 20 ms, with shared pages counted once.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ ROW = "{:28} {:>6} {:>6} {:>6} {:>5}"
 
 @dataclass(frozen=True)
 class Cost:
-    """What one extraction took."""
+    """Cost of one extraction."""
 
     cpu: float
-    """Seconds of yt-dlp and of deno."""
+    """CPU seconds of yt-dlp and deno."""
     wall: float
-    """Seconds from beginning to end."""
+    """Elapsed seconds."""
     together: int
-    """The most bytes at one moment."""
+    """Peak memory in bytes."""
     deno: bool
     """Whether deno has solved a challenge."""
 
 
 def held(pid: int) -> int:
-    """Return the bytes that a process and its children hold in memory."""
+    """Return the memory of a process and its children, in bytes."""
     total, below = 0, [pid]
     while below:
         each = below.pop()
@@ -66,7 +66,7 @@ def held(pid: int) -> int:
 
 
 def once(words: list[str], environment: dict[str, str]) -> Cost:
-    """Run a program and see what it takes."""
+    """Run a program and measure its cost."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     begun, most = time.monotonic(), 0
     with (
@@ -87,7 +87,7 @@ def once(words: list[str], environment: dict[str, str]) -> Cost:
 
 
 def measure(site: demo.FullMock, program: list[str], directory: Path, runs: int) -> None:
-    """Measure each way, and print a line of each."""
+    """Measure each case, and print a line for it."""
     cookies = directory / "cookies.txt"
     cookies.write_text(COOKIES, encoding="utf-8")
     words = [*program, "--ignore-config", "--no-update", "--verbose", "--proxy", site.proxy]
@@ -116,7 +116,7 @@ async def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--yt-dlp", type=Path, metavar="PROGRAM", help="default: the installed one")
-    parser.add_argument("--runs", type=int, default=5, help="of each way; the median is printed")
+    parser.add_argument("--runs", type=int, default=5, help="per case; the median is printed")
     said = parser.parse_args()
     program = [sys.executable, "-m", "yt_dlp"] if said.yt_dlp is None else [str(said.yt_dlp)]
     with tempfile.TemporaryDirectory(prefix="extraction-") as temporary:

@@ -1,9 +1,9 @@
-"""How well and how fast faces are found, as tables: needs the extra ``test-face``.
+"""Accuracy and speed of face detection, as tables. Needs the extra ``test-face``.
 
     python benchmarks/faces.py [DIRECTORY]
 
-The footage is a photograph of a real face on known paths (`tests/support/astronaut.py`). With a directory it
-stays there. Windows are compared by intersection over union, at a zoom of 1.2.
+The footage is a photograph of a real face on known paths (`tests/support/astronaut.py`), kept in the
+directory if given. Windows are compared by intersection over union, at a zoom of 1.2.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ RATES = (None, 10.0, 5.0, 2.0, 1.0)
 SIZE = astronaut.WIDTH, astronaut.HEIGHT
 HEIGHTS = (40, 48, 56, 64, 80, 100, 130, 160, 200, 290, 400)
 SMALL = (
-    astronaut.Motion("beside a small one", astronaut.MOTIONS[3].at, lambda _second: (1100, 200, 80)),
+    astronaut.Motion("next to a small one", astronaut.MOTIONS[3].at, lambda _second: (1100, 200, 80)),
     astronaut.Motion("small and alone", lambda second: (640 + 20 * second, 300, 80)),
     astronaut.Motion("nobody", lambda _second: None),
 )
@@ -54,7 +54,7 @@ def planned(raw: Path, rate: float | None) -> Cut:
 
 
 def window(frames: list[Frame]) -> Region:
-    """Return what would be cut out; nothing where there is no face."""
+    """Return the region that would be cropped; an empty one without a face."""
     found = find(frames)
     if found is None:
         return Region(0, 0, 0, 0)
@@ -69,10 +69,10 @@ def used() -> float:
 
 
 async def motions(finder: Finder, directory: Path) -> None:
-    """Print how near the windows of the five motions come to the marked face's."""
+    """Print the intersection over union of the windows of the five motions with the marked face's."""
     labels = ["every frame" if rate is None else f"{rate:g}/s" for rate in RATES]
     rates = "".join(f"{label:>13}" for label in labels)
-    print(f"{'motion':20}{'faces':>6}{'seen':>6}{rates}   5/s against every frame")
+    print(f"{'motion':20}{'faces':>6}{'seen':>6}{rates}   5/s compared with every frame")
     for motion in astronaut.MOTIONS:
         raw = astronaut.draw(motion, directory / f"{motion.name.replace(' ', '_')}.mp4")
         looked = {rate: await finder.look(planned(raw, rate), SIZE) for rate in RATES}
@@ -85,26 +85,26 @@ async def motions(finder: Finder, directory: Path) -> None:
 
 
 async def speed(finder: Finder, directory: Path) -> None:
-    """Print what the search takes: one clip of each kind, and as many at a time as there are CPUs."""
+    """Print the cost of the search: one clip of each kind, then as many in parallel as there are CPUs."""
     raw = directory / "alone.mp4"
     begun = used()
     await finder.look(planned(raw, 1.0), SIZE)
     few = used() - begun
-    print(f"\n{'CPU per frame, with decoding':36}{'ms':>6}")
+    print(f"\n{'CPU per frame, including decoding':36}{'ms':>6}")
     for motion in (astronaut.MOTIONS[1], *SMALL):
         film = astronaut.draw(motion, directory / f"{motion.name.replace(' ', '_')}.mp4")
         begun = used()
         frames = len(await finder.look(planned(film, None), SIZE))
         each = (used() - begun - few) / (frames - astronaut.SECONDS)
         print(f"{motion.name:36}{each * 1000:6.1f}")
-    print(f"a clip takes about {few:.1f} s of CPU besides, to load the detector")
+    print(f"in addition, a clip takes about {few:.1f} CPU s to load the detector")
     at_a_time, clock = usable_cpus(), time.monotonic()
     async with anyio.create_task_group() as group:
         for _ in range(at_a_time):
             group.start_soon(finder.look, planned(raw, None), SIZE)
     took = time.monotonic() - clock
     rate = at_a_time * frames / took
-    print(f"{at_a_time} clips at a time: {rate:.0f} frames a second by the clock, loading included")
+    print(f"{at_a_time} clips in parallel: {rate:.0f} frames per second of elapsed time, including loading")
 
 
 def small() -> None:
@@ -116,7 +116,7 @@ def small() -> None:
 def _small(detect: Detect, score: Score) -> None:
     chance = np.random.default_rng(1)
     columns = f"{'of the frame':>14}{'detector':>10}{'search':>8}{'its CPU':>11}"
-    print(f"\n{'height of the face':18}{columns}   of 10, at random places")
+    print(f"\n{'height of the face':18}{columns}   of 10, at random positions")
     for height in HEIGHTS:
         alone = searched = 0
         took = 0.0
@@ -128,7 +128,7 @@ def _small(detect: Detect, score: Score) -> None:
             due = astronaut.marked((x, y, height))
             alone += any(overlap(found, due) > FOUND for found in detect(picture))
             search = Search(detect, score)
-            search.faces(picture[:64, :64])  # the first picture of a clip is searched to the end anyway
+            search.faces(picture[:64, :64])  # the first image of a clip is always searched completely
             begun = time.process_time()
             searched += any(overlap(found, due) > FOUND for found in search.faces(picture))
             took += (time.process_time() - begun) / 10
@@ -136,19 +136,20 @@ def _small(detect: Detect, score: Score) -> None:
 
 
 def anywhere(chance: random.Random) -> Region:
-    """Return a region of any size, anywhere."""
+    """Return a region of random size and position."""
     side, x, y = chance.uniform(60, 600), chance.uniform(0, SIZE[0]), chance.uniform(0, SIZE[1])
     return Region(x - 0.4 * side, y - side / 2, x + 0.4 * side, y + side / 2)
 
 
 def wild(frames: list[Frame], every: list[Frame]) -> None:
-    """Print what wild regions in place of the face do to the window: simulated, among a film's regions.
+    """Print how random regions in place of the face affect the window: simulated, among a film's regions.
 
-    The frames in between that are searched for them come from `every`, and some of those are wild too.
+    The additional frames that are searched because of them come from `every`, and some of those are random
+    too.
     """
     right = window(frames)
     columns = f"{'mean IoU':>10}{'least':>8}{'merged all':>12}"
-    print(f"\n{'wild frames':19}{columns}   of 200 draws, with the window without any")
+    print(f"\n{'random frames':19}{columns}   of 200 draws, relative to the window without any")
     for share in (0.02, 0.05, 0.1, 0.2, 0.3):
         near, plain = [], []
         for seed in range(200):
@@ -170,7 +171,7 @@ def wild(frames: list[Frame], every: list[Frame]) -> None:
 
 
 async def main(directory: Path) -> None:
-    """Draw, look and print."""
+    """Draw, search and print."""
     finder = Finder(bundled_ffmpeg(), astronaut.model())
     await motions(finder, directory)
     await speed(finder, directory)

@@ -1,11 +1,11 @@
-"""The CPU seconds of the encode lane against those of decoding alone, over the same intervals.
+"""CPU seconds of the encode lane, compared with decoding only of the same intervals.
 
     python benchmarks/floor.py [--parts 2] [--runs 3] [--footage DIR]
 
-Whatever cuts a clip has to decode its interval: no setting of the encoder takes less. Each row is what is
-done to the clips of three films (one at 1080 lines, two at 720), by the command lines of the encode lane,
-and its CPU seconds for a second of clip; the last row is the whole lane as a run has it, with the supervisor,
-from videos that are there.
+Cutting a clip requires decoding its interval, so no encoder setting takes less. Each row is one operation on
+the clips of three films (one at 1080p, two at 720p), with the command lines of the encode lane, and its CPU
+seconds per second of clip; the last row is the whole lane as in a run, with the supervisor, from existing
+source videos.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"
 from job import Video, clip_of, prepare, write_tables
 
 ITAGS = {1080: 137, 720: 136}
-"""YouTube's numbers of the renditions that are cut from."""
+"""YouTube's itags of the formats that are cut."""
 
 
 def used() -> float:
@@ -51,13 +51,13 @@ def cost(*commands: list[str]) -> float:
 
 
 def cut_of(video: Video, raw: Path, parts: int) -> Cut:
-    """Return how a video's clip is cut by default."""
+    """Return the default cut of a video's clip."""
     box = video.box
     return Cut(raw, "mp4", clip_of(parts), box, box.width, box.height, 0, Form(), Fraction(1, 12800))
 
 
 def decoding(cut: Cut) -> list[str]:
-    """Return the command line that decodes a clip's interval and keeps nothing."""
+    """Return the command line that decodes a clip's interval and discards the result."""
     return [
         str(bundled_ffmpeg()), "-v", "error", "-nostdin",
         *ffmpeg.source(cut.raw, cut.container, cut.sought),
@@ -67,7 +67,7 @@ def decoding(cut: Cut) -> list[str]:
 
 
 async def whole_lane(directory: Path, raws: Path, videos: list[Video], parts: int) -> float:
-    """Run the encode lane over the videos that are there, and return the CPU seconds of all of it."""
+    """Run the encode lane on existing source videos, and return its total CPU seconds."""
     write_tables(directory / "tables", videos, parts)
     options = Options(source=directory / "tables", raw_dirs=(raws,), yt_dlp_args=("--never-asked",))
     before = used()
@@ -92,7 +92,12 @@ async def benchmark(said: argparse.Namespace, directory: Path) -> None:
     clips = [directory / f"{number}.mp4" for number in range(len(cuts))]
     came: dict[str, list[float]] = {
         name: []
-        for name in ("decoding the intervals", "decoding, encoding", "checking the clips", "the whole lane")
+        for name in (
+            "decoding the intervals",
+            "decoding and encoding",
+            "verifying the clips",
+            "the whole lane",
+        )
     }
     for number in range(said.runs):
         figures = (
@@ -106,7 +111,7 @@ async def benchmark(said: argparse.Namespace, directory: Path) -> None:
     seconds = clip_of(said.parts).seconds * len(videos)
     floor = median(came["decoding the intervals"])
     print(
-        f"{len(videos)} clips, {seconds:g} s in all, {os.cpu_count()} CPUs, medians of {said.runs}\n"
+        f"{len(videos)} clips, {seconds:g} s in total, {os.cpu_count()} CPUs, medians of {said.runs}\n"
         f"{'':26}{'CPU s':>8}{'CPU s/s':>9}{'ratio':>7}"
     )
     for name, runs in came.items():
@@ -116,7 +121,7 @@ async def benchmark(said: argparse.Namespace, directory: Path) -> None:
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--parts", type=int, default=2, help="of 28 seconds each that a video is long")
+    parser.add_argument("--parts", type=int, default=2, help="duration of a video, in units of 28 seconds")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--footage", type=Path, help="cache the rendered videos here")
     said = parser.parse_args()

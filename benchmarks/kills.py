@@ -1,12 +1,12 @@
-"""The program killed at any instant, again and again: what is left, and whether the next run makes it good.
+"""Kill the program at random times, repeatedly: what is left, and whether the next run recovers.
 
     python benchmarks/kills.py --fake 2000 [--at-once 4] [--seed 1] [--keep DIR]
     python benchmarks/kills.py --real 200 [--footage DIR]
 
-Each series begins with nothing, or with clips of another form that are made again, or lets go of the videos,
-or makes a ``.wav`` beside each clip; kills up to ten runs of one command line, or asks them to end; and lets
-the last run end. `tests/support/killing.py` tells what is killed when, and what is looked at. Linux only. A
-series in which something is wrong is kept below `--keep`.
+Each series starts with an empty directory, or with clips with other settings that are re-encoded, or deletes
+source videos, or writes WAV files; it kills or interrupts up to ten runs of one command line, and lets the
+last run end. `tests/support/killing.py` defines what is killed when, and what is checked. Linux only. A
+failed series is kept below `--keep`.
 """
 
 from __future__ import annotations
@@ -39,34 +39,34 @@ from aftermath import PHASES, Undisturbed
 from killing import SLOWLY, TARGETS, Command, Killing, Series, fake_tools, real_tools, undisturbed
 
 FORMS = ("--size", "96"), ("--size", "64", "--recut")
-"""Options for the form that is there before, and for the one that replaces it."""
+"""Options of the existing clips, and of those that replace them."""
 SOUND = ("--audio", "both")
 MOST_KILLS = 10
-"""Of one series."""
-SHARES = {"from nothing": 6, "another form": 2, "without raws": 2, "with sound": 3}
-"""Kinds of series, and how many of thirteen are of each; the fake tools know no sound."""
+"""Maximum per series."""
+SHARES = {"empty directory": 6, "other settings": 2, "deleted videos": 2, "with audio": 3}
+"""Kinds of series, and how many of thirteen are of each; the fake tools do not support audio."""
 EVERY = 50
-"""Kills after which a line tells how far it is."""
+"""Kills between two lines of progress."""
 
 
 def arguments() -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--fake", type=int, metavar="N", help="kill N runs with fake tools")
-    what.add_argument("--real", type=int, metavar="N", help="kill N runs with the real ones and the stand-in")
+    what.add_argument("--real", type=int, metavar="N", help="kill N runs with real tools and the mock")
     parser.add_argument(
-        "--at-once", type=int, default=os.cpu_count() or 1, metavar="N", help="series at a time"
+        "--at-once", type=int, default=os.cpu_count() or 1, metavar="N", help="parallel series"
     )
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--footage", type=Path, help="where the demo's footage is kept")
-    parser.add_argument("--keep", type=Path, help="where series with faults are kept")
+    parser.add_argument("--footage", type=Path, help="cache the rendered videos here")
+    parser.add_argument("--keep", type=Path, help="directory for failed series")
     return parser.parse_args()
 
 
 @dataclass
 class Record:
-    """What came of all series so far."""
+    """Results of all series so far."""
 
     series: dict[str, list[Series]] = field(default_factory=lambda: defaultdict(list))
 
@@ -80,14 +80,14 @@ class Record:
         return sum(len(series.kills) for series in self.all)
 
     def wrong(self) -> int:
-        """Return in how many series something was wrong."""
+        """Return the number of series with an error."""
         return sum(bool(series.faults) for series in self.all)
 
 
 def jobs(
     make: Callable[..., Command], directory: Path, chance: Random, pool: ThreadPoolExecutor, *, sound: bool
 ) -> dict[str, Killing]:
-    """Run each kind of job undisturbed, as many at a time as will be killed, and return how to kill it."""
+    """Run each kind of job without kills, as many in parallel as later, and return how to kill it."""
 
     def run(number: int, *options: str, begin: Undisturbed | None = None) -> Future[Undisturbed]:
         command = make(directory / f"tools-{number}", *options)
@@ -99,12 +99,14 @@ def jobs(
     other = run(4, *after, begin=small).result()
     heard = run(5, *SOUND).result() if sound else None
     for right in filter(None, (plain, small, other, none, heard)):
-        print(f"undisturbed: {right.seconds:.1f} s, {right.steps} steps, exit code {right.code}", flush=True)
+        print(
+            f"without kills: {right.seconds:.1f} s, {right.steps} steps, exit code {right.code}", flush=True
+        )
     return {
-        "from nothing": Killing(make, plain, chance),
-        "another form": Killing(partial(_with, make, after), other, chance, begin=small),
-        "without raws": Killing(partial(_with, make, ("--no-keep-raw",)), none, chance, also=plain),
-    } | ({} if heard is None else {"with sound": Killing(partial(_with, make, SOUND), heard, chance)})
+        "empty directory": Killing(make, plain, chance),
+        "other settings": Killing(partial(_with, make, after), other, chance, begin=small),
+        "deleted videos": Killing(partial(_with, make, ("--no-keep-raw",)), none, chance, also=plain),
+    } | ({} if heard is None else {"with audio": Killing(partial(_with, make, SOUND), heard, chance)})
 
 
 def _with(make: Callable[..., Command], more: tuple[str, ...], directory: Path) -> Command:
@@ -113,7 +115,7 @@ def _with(make: Callable[..., Command], more: tuple[str, ...], directory: Path) 
 
 @dataclass(frozen=True)
 class Task:
-    """A series that is to come, or under way."""
+    """A series that is planned or running."""
 
     number: int
     kind: str
@@ -122,11 +124,11 @@ class Task:
     kills: int
 
     def run(self) -> tuple[Task, Series]:
-        """Do it."""
+        """Run it."""
         return self, self.killing.series(self.out, self.kills)
 
 
-def kill(  # noqa: PLR0913 - what there is to say about it, once
+def kill(  # noqa: PLR0913 - called once
     wanted: int,
     killings: dict[str, Killing],
     chance: Random,
@@ -136,18 +138,18 @@ def kill(  # noqa: PLR0913 - what there is to say about it, once
     pool: ThreadPoolExecutor,
     at_once: int,
 ) -> Record:
-    """Kill so many runs and tell of each fault as it is found."""
+    """Kill this many runs and print each error when it is found."""
     record = Record()
     begun = time.monotonic()
     number = told_at = planned = 0
     under_way: set[Future[tuple[Task, Series]]] = set()
 
     def more() -> Task:
-        """Draw another series."""
+        """Plan another series."""
         nonlocal number, planned
         number += 1
         (kind,) = chance.choices(list(killings), [SHARES[kind] for kind in killings])
-        # A chance of its own: what happens in a series does not depend on which others run beside it.
+        # A separate generator: a series must not depend on which others run in parallel.
         killing = replace(killings[kind], chance=Random(chance.random()))  # noqa: S311 - as in `main`
         kills = min(chance.randint(1, MOST_KILLS), wanted - planned)
         planned += kills
@@ -172,7 +174,7 @@ def kill(  # noqa: PLR0913 - what there is to say about it, once
                 told_at = record.kills() // EVERY
                 print(
                     f"{time.monotonic() - begun:7.0f} s: {record.kills()} kills in {len(record.all)} series,"
-                    f" something wrong in {record.wrong()}",
+                    f" {record.wrong()} with errors",
                     flush=True,
                 )
     except KeyboardInterrupt:
@@ -181,7 +183,7 @@ def kill(  # noqa: PLR0913 - what there is to say about it, once
 
 
 def tell(task: Task, series: Series) -> None:
-    """Say what is wrong with a series."""
+    """Print the errors of a series."""
     print(f"series {task.number} ({task.kind}), {series.torn} torn, {series.refused} refused:")
     for each in series.kills:
         print(
@@ -195,7 +197,7 @@ def show(record: Record) -> None:
     kills = [each for series in record.all for each in series.kills]
     hits = Counter((phase, each.target) for each in kills for phase in each.phases)
     row = "{:22}" + "{:>8}" * (len(TARGETS) + 1)
-    print("\nkills while (several may be under way at a time)")
+    print("\nkills during (several may be active at once)")
     print(row.format("", *TARGETS, "all"))
     for phase in PHASES:
         counts = [hits[phase, target] for target in TARGETS]
@@ -203,7 +205,7 @@ def show(record: Record) -> None:
     counts = [sum(each.target == target for each in kills) for target in TARGETS]
     print(row.format("kills", *counts, len(kills)))
     found = [sum(each.target == target for each in kills if each.found) for target in TARGETS]
-    print(row.format("with something wrong", *found, sum(found)))
+    print(row.format("with errors", *found, sum(found)))
 
     print("\nkills aimed at")
     aims = Counter((each.aimed_at, each.target) for each in kills)
@@ -230,16 +232,16 @@ def show(record: Record) -> None:
     waits = [each.gone_after for each in alone if each.gone_after is not None]
     if waits:
         print(
-            f"\nafter the supervisor alone was killed, its children were gone in {median(waits):.2f} s"
-            f" (median of {len(waits)}), {max(waits):.2f} s at most;"
+            f"\nafter a kill of the supervisor alone, its children had ended after {median(waits):.2f} s"
+            f" (median of {len(waits)}), maximum {max(waits):.2f} s;"
             f" {len(alone) - len(waits)} times the next run started at once"
         )
 
 
 def main() -> int:
-    """Kill; return 1 where something was wrong."""
+    """Run the benchmark; return 1 if there was an error."""
     said = arguments()
-    chance = Random(said.seed)  # noqa: S311 - it draws moments
+    chance = Random(said.seed)  # noqa: S311 - it chooses times
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kills-")))
         keep = said.keep or Path(tempfile.mkdtemp(prefix="kills-with-faults-"))
@@ -262,7 +264,7 @@ def main() -> int:
         )
         show(record)
         if record.wrong():
-            print(f"\n{record.wrong()} series with faults are kept in {keep}")
+            print(f"\n{record.wrong()} failed series are kept in {keep}")
         return 1 if record.wrong() else 0
 
 

@@ -1,10 +1,10 @@
-"""Tables of any length: what the program itself costs, and whether that grows faster than the rows.
+"""Tables of any length: the overhead of the program, and whether it grows faster than the rows.
 
     python benchmarks/load.py [--rows 421 10000 100000] [--dir DIR]
 
-The real main job without children (`tests/support/loading.py`): every tenth video is gone, every eleventh
-comes at the second try. Each length is run in a process of its own, twice: the second run finds everything
-there. Each clip is synced, which takes a disk most of the time: `--dir` names the disk.
+The real main command without child processes (`tests/support/loading.py`): every tenth video is unavailable,
+every eleventh succeeds on the second attempt. Each length is run twice in a separate process: the second run
+finds everything done. Each clip is synced, which is most of the time on a disk: `--dir` selects it.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from loading import Most, load, write_tables
 
 
 def arguments() -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[421, 10_000, 100_000])
-    parser.add_argument("--dir", type=Path, help="where the clips go for a while")
+    parser.add_argument("--dir", type=Path, help="directory for temporary files")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 def peak() -> float:
-    """Return the peak of this process's resident memory in MB; macOS tells it in bytes, others in KiB."""
+    """Return the peak resident memory of this process in MB; macOS reports it in bytes, others in KiB."""
     told = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return told / (1e6 if platform.system() == "Darwin" else 1e6 / 1024)
 
@@ -54,7 +54,7 @@ def measure(rows: int, directory: Path) -> dict[str, float]:
     figures |= {"first s": report.seconds, "first CPU s": processor} | asdict(most)
     again = anyio.run(load, clips, tables, Most())
     if report.not_tried or len(again.done) or again.there != len(report.done):
-        raise RuntimeError(f"{rows} rows: {report.ended()}, and then {again.ended()}")
+        raise RuntimeError(f"{rows} rows: {report.ended()}, then {again.ended()}")
     return figures | {"second s": again.seconds, "both MB": peak(), "start MB": before}
 
 
@@ -66,8 +66,8 @@ def main() -> None:
             print(json.dumps(measure(said.rows[0], Path(directory))))
         return
     row = "{:>7} {:>7} {:>7} {:>9} {:>9} {:>9} {:>6} {:>6} {:>8} {:>9} {:>8} {:>8}"
-    heads = ("rows", "made", "failed", "s", "ms a row", "CPU ms", "files", "tasks", "threads", "again s")
-    print(row.format(*heads, "peak MB", "again MB"))
+    heads = ("rows", "made", "failed", "s", "ms/row", "CPU ms", "files", "tasks", "threads", "rerun s")
+    print(row.format(*heads, "peak MB", "rerun MB"))
     for rows in said.rows:
         words = [sys.executable, __file__, "--one", "--rows", str(rows)]
         words += [] if said.dir is None else ["--dir", str(said.dir)]

@@ -60,7 +60,7 @@ DECIDING = (
     "media.damage", "media.interlace", "output.journal", "output.locks", "output.partials", "report.result",
 )  # fmt: skip
 """Modules that decide and do I/O. Those that do none are listed in tests/project/test_architecture.py."""
-LEFT_OUT = (".git", ".venv", ".mypy_cache", ".ruff_cache", ".hypothesis", "__pycache__")
+LEFT_OUT = (".git", ".venv", ".*_cache", ".hypothesis", "__pycache__")
 FLIPPED: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
     ast.Lt: (ast.LtE, ast.GtE), ast.LtE: (ast.Lt, ast.Gt), ast.Gt: (ast.GtE, ast.LtE),
     ast.GtE: (ast.Gt, ast.Lt), ast.Eq: (ast.NotEq,), ast.NotEq: (ast.Eq,), ast.Is: (ast.IsNot,),
@@ -375,13 +375,17 @@ class Copy:
                 code = self._in_child(plugin, arguments)
             finally:
                 os._exit(code)
-        until = time.monotonic() + seconds
-        while not (ended := os.waitpid(child, os.WNOHANG))[0] and time.monotonic() < until:
-            time.sleep(0.01)
-        with suppress(ProcessLookupError):  # also what the tests have left
-            os.killpg(child, signal.SIGKILL)
+        until, ended = time.monotonic() + seconds, (0, 0)
+        try:
+            while not ended[0] and time.monotonic() < until:
+                time.sleep(0.01)
+                ended = os.waitpid(child, os.WNOHANG)
+        finally:
+            with suppress(ProcessLookupError):  # also what the tests have left
+                os.killpg(child, signal.SIGKILL)
+            if not ended[0]:
+                os.waitpid(child, 0)
         if not ended[0]:
-            os.waitpid(child, 0)
             return None, {}
         told = json.loads(self._told.read_text("utf-8")) if self._told.exists() else {}
         return os.waitstatus_to_exitcode(ended[1]), told
@@ -454,6 +458,9 @@ def examine(  # noqa: PLR0913 - what a person may choose
     modules = {name: Module(root, name) for name in names}
     every = [mutant for module in modules.values() for mutant in module.mutants]
     same = equivalents(root)
+    known = {(mutant.module, mutant.scope.name, mutant.change) for mutant in every}
+    if gone := [one for one in same if one not in known and one[0] in modules]:
+        raise SystemExit(f"{EQUIVALENT} lists what is no possible change any more: {gone}")
     chosen = random.Random(seed).sample(every, min(count, len(every)))  # noqa: S311 - guards nothing
     print(f"{len(chosen)} of {len(every)} possible changes, seed {seed}", flush=True)
     counted: dict[str, Counter[str]] = defaultdict(Counter)
@@ -471,8 +478,9 @@ def examine(  # noqa: PLR0913 - what a person may choose
     total = sum(counted.values(), Counter[str]())
     for name, outcomes in sorted(counted.items()):
         print(f"{name:28}", *(f"{outcomes[outcome]:4} {outcome}" for outcome in total))
-    share = total["noticed"] / max(1, total["noticed"] + total["survived"])
-    print(f"{share:.1%} of {total['noticed'] + total['survived']} changes that make a difference are noticed")
+    different = total["noticed"] + total["survived"]
+    share = total["noticed"] / different if different else 1.0
+    print(f"{share:.1%} of {different} changes that make a difference are noticed")
     return share
 
 

@@ -1,9 +1,9 @@
-"""What an object store is asked, by the clip: the main job with fake tools against an S3 server.
+"""Number of requests to an object store per clip: the main command with fake tools against an S3 server.
 
     python benchmarks/objects.py 1000
 
-Needs the extra ``test-bucket``. Prints the requests of a run that makes so many clips, and those of one
-that finds them all.
+Needs the extra ``test-bucket``. Prints the requests of a run that creates so many clips, and those of a
+rerun.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from objects import BUCKET, in_front, make_bucket
 
 
 def main(rows: int) -> None:
-    """Measure."""
+    """Run the benchmark."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     server.start()
@@ -35,7 +35,7 @@ def main(rows: int) -> None:
         os.environ.update(front.variables)
         tables = Path(temporary) / "tables"
         write_tables(tables, rows)
-        for what in ("makes", "finds"):
+        for what in ("creates", "finds"):
             front.asked.clear()
             begun = time.monotonic()
             report = anyio.run(load, f"s3://{BUCKET}/clips", tables, Most())
@@ -43,11 +43,11 @@ def main(rows: int) -> None:
             told = front.counted()
             clips = len(report.done) + report.there
             print(f"a run that {what} {clips} clips, in {took:.1f} s: {sum(told.values())} requests,"
-                  f" {sum(told.values()) / clips:.3f} a clip")  # fmt: skip
+                  f" {sum(told.values()) / clips:.3f} per clip")  # fmt: skip
             for kind, number in sorted(told.items(), key=lambda each: -each[1]):
                 print(f"  {number:>7} {kind}")
         journal = [len(text) for key, text in front.content().items() if "/_journal/" in key]
-        print(f"{len(journal)} segments, {sum(journal) / clips:.0f} bytes a clip;"
+        print(f"{len(journal)} segments, {sum(journal) / clips:.0f} bytes per clip;"
               f" {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10} MB with the server")  # fmt: skip
     server.stop()
 

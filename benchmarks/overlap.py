@@ -1,17 +1,17 @@
-"""How near a run comes to the time of its slower lane, where nothing of the tools is played.
+"""Compare the time of a run with that of its slower lane, with the real tools.
 
     python benchmarks/overlap.py [--videos 40] [--runs 3] [--regime NAME] [--footage DIR]
 
-Three lines are tried: one that is slow, so that the network decides; one that is fast, so that the CPUs do;
-and one on which both lanes take about as long. For each the whole job is run, and then its lanes by
-themselves: the network lane with clips that are only copied into place, the encode lane from videos that are
-there already. No run can end before
+There are three bandwidths: a slow one, so that the network is the bottleneck; a fast one, so that the CPUs
+are; and one with which both lanes take about as long. With each the whole job is run, and then each lane
+separately: the network lane with clips that are only copied, the encode lane with existing source videos. No
+run can end before
 
-- the network lane and, after it, the shortest encode;
-- the shortest download and, after it, the encode lane;
-- the CPU seconds of all processes, shared by all CPUs.
+- the network lane plus the shortest encode after it;
+- the shortest download plus the encode lane after it;
+- the CPU seconds of all processes, divided by the CPUs.
 
-The longest of the three is the bound.
+The largest of the three is the bound.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ if TYPE_CHECKING:
     from job import Video
 
 LINES = {"network-bound": 2_500_000, "balanced": 7_000_000, "CPU-bound": 25_000_000}
-"""Regime to bytes a second of the whole line."""
+"""Regime to total bandwidth in bytes per second."""
 CONNECTION = 4_000_000
 LATENCY = 0.05
 
 
 @dataclass
 class Came:
-    """What one run took."""
+    """Cost of one run."""
 
     seconds: float
     cpu: float
@@ -100,8 +100,8 @@ def one_run(what: str, directory: Path) -> Came:
 
 
 def write_copying_ffmpeg(path: Path, clips: Path) -> None:
-    """Write a program that passes for ffmpeg, and copies a clip that is there where one is to be made."""
-    frames = round(CLIP.seconds * 25)  # what it would tell of a clip
+    """Write a program that imitates ffmpeg, and copies an existing clip instead of creating it."""
+    frames = round(CLIP.seconds * 25)  # what it would print about a clip
     real = shlex.quote(str(bundled_ffmpeg()))
     path.write_text(
         "#!/bin/sh\n"
@@ -140,7 +140,7 @@ async def regime(name: str, videos: Sequence[Video], said: argparse.Namespace, d
 
 
 def row(name: str, came: dict[str, list[Came]], site_cpu: float) -> str:
-    """Return a row of the table; each figure is a median."""
+    """Return a row of the table; each number is a median."""
     whole = median(one.seconds for one in came["whole"])
     network = median(one.seconds for one in came["network"])
     encodes = median(one.seconds for one in came["encodes"])
@@ -156,7 +156,7 @@ def row(name: str, came: dict[str, list[Came]], site_cpu: float) -> str:
     supervisor = median(one.supervisor / (one.cpu - one.supervisor) for one in came["whole"])
     return (
         f"{name:15}{whole:9.1f}{bounds['network']:9.1f}{bounds['encodes']:9.1f}{bounds['CPUs']:9.1f}"
-        f"{whole / bounds[which]:8.3f}  {which:9}{supervisor:11.1%}{site_cpu:10.1f}"
+        f"{whole / bounds[which]:8.3f}  {which:9}{supervisor:11.1%}{site_cpu:11.1f}"
     )
 
 
@@ -167,7 +167,7 @@ async def benchmark(said: argparse.Namespace, directory: Path) -> None:
     print(
         f"{said.videos} videos of one clip each, {os.cpu_count()} CPUs, medians of {said.runs}; seconds\n"
         f"{'regime':15}{'makespan':>9}{'network':>9}{'encodes':>9}{'CPUs':>9}{'ratio':>8}  "
-        f"{'bound by':9}{'supervisor':>11}{'stand-in':>10}"
+        f"{'bound by':9}{'supervisor':>11}{'mock CPU s':>11}"
     )
     for name in said.regime or LINES:
         print(await regime(name, videos, said, directory), flush=True)
@@ -178,7 +178,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--videos", type=int, default=40)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--regime", choices=LINES, action="append", help="only this one; may be given again")
+    parser.add_argument("--regime", choices=LINES, action="append", help="only this one; repeatable")
     parser.add_argument("--footage", type=Path, help="cache the rendered videos here")
     parser.add_argument("--one", choices=("whole", "network", "encodes"), help=argparse.SUPPRESS)
     parser.add_argument("--dir", type=Path, help=argparse.SUPPRESS)

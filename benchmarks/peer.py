@@ -1,16 +1,17 @@
-"""The main job against the way in which it is commonly done, on the same videos, one after the other in turn.
+"""Compare the main command with a typical script, on the same videos, alternately.
 
     python benchmarks/peer.py [--videos 24] [--parts 2] [--runs 3] [--line 12.5M] ...
 
-The common way: a pool of eight processes; each worker downloads a video and its sound at the exact height
-with yt-dlp, which merges them; asks ffmpeg what it is; and cuts each clip from it, with the seek behind the
-input, ffmpeg's own number of threads, x264's defaults, and the sound kept. Its command lines are printed, so
-that everybody can see that it is not weakened. Both sides fetch from the same stand-in over the same shaped
-line, with the real yt-dlp and the same ffmpeg. What this project does beside that, checking every file that
-comes and every clip that is made, is inside of its time.
+The typical script: a pool of eight processes; each worker downloads a video and its audio at the exact height
+with yt-dlp, which merges them; probes the result with ffmpeg; and cuts each clip from it, with output-side
+seeking, ffmpeg's default number of threads, x264's defaults, and audio kept. Its command lines are printed,
+so that everyone can check that it is not handicapped. Both sides download from the same mock server over the
+same limited bandwidth, with the real yt-dlp and the same ffmpeg. The time of this program includes checking
+every download and every clip.
 
-Times are of the whole job from the first process to the last clip; CPU seconds are of all processes of a
-side, without the stand-in, whose own are told beside. SSIM is against the losslessly cropped video.
+Times are those of the whole job from the first process to the last clip; CPU seconds are those of all
+processes of a side, without the mock server, whose own are listed separately. SSIM is relative to the
+losslessly cropped video.
 """
 
 from __future__ import annotations
@@ -51,13 +52,13 @@ if TYPE_CHECKING:
 
 WORKERS = 8
 ITAGS = {1080: 137, 720: 136}
-"""YouTube's numbers of the renditions that are cut from."""
+"""YouTube's itags of the formats that are cut."""
 QUIET = ("-hide_banner", "-loglevel", "error", "-nostdin", "-y")
 
 
 @dataclass
 class Came:
-    """What one side took."""
+    """Cost of one side."""
 
     seconds: float
     cpu: float
@@ -65,7 +66,7 @@ class Came:
 
 
 def download_command(video: Video, raw: Path, site_arguments: Sequence[str]) -> list[str]:
-    """Return how the common way downloads: video and sound at the exact height, merged."""
+    """Return the download command of the typical script: video and audio at the exact height, merged."""
     return [
         sys.executable, "-m", "yt_dlp", "--quiet", "--no-warnings", "--ignore-config",
         "-f", f"bestvideo[ext=mp4][height={video.height}]+bestaudio[ext=m4a]", "--merge-output-format", "mp4",
@@ -75,12 +76,12 @@ def download_command(video: Video, raw: Path, site_arguments: Sequence[str]) -> 
 
 
 def probe_command(raw: Path) -> list[str]:
-    """Return how it asks what a video is."""
+    """Return its command to probe a video."""
     return [str(bundled_ffmpeg()), "-hide_banner", "-nostdin", "-i", str(raw)]
 
 
 def cut_command(video: Video, interval: Interval, raw: Path, clip: Path) -> list[str]:
-    """Return how it cuts: the seek behind the input, all else as ffmpeg has it."""
+    """Return its command to cut a clip: output-side seeking, otherwise ffmpeg's defaults."""
     box = video.box
     return [
         str(bundled_ffmpeg()), *QUIET, "-i", str(raw),
@@ -90,7 +91,7 @@ def cut_command(video: Video, interval: Interval, raw: Path, clip: Path) -> list
 
 
 def common_way(video: Video, interval: Interval, out: Path, site_arguments: Sequence[str]) -> bool:
-    """Do one video as a worker of the common way does."""
+    """Process one video as a worker of the typical script does."""
     raw = out / "_videos_raw" / f"RD_{video.name}.mp4"
     if subprocess.run(download_command(video, raw, site_arguments), check=False).returncode:
         return False
@@ -102,7 +103,7 @@ def common_way(video: Video, interval: Interval, out: Path, site_arguments: Sequ
 
 
 def side(which: str, directory: Path) -> Came:
-    """Do the whole job in this process and its children."""
+    """Run the whole job in this process and its children."""
     told = json.loads((directory / "job.json").read_text(encoding="utf-8"))
     videos = anyio.run(prepare, directory / "footage", told["videos"], told["parts"])
     out = directory / which
@@ -122,7 +123,7 @@ def side(which: str, directory: Path) -> Came:
 
 
 def similarity(video: Video, interval: Interval, clip: Path, footage: Path) -> float:
-    """Return the SSIM of a clip against the losslessly cropped video."""
+    """Return the SSIM of a clip relative to the losslessly cropped video."""
     box, source = video.box, footage / video.film.youtube_id / f"{ITAGS[video.height]}.mp4"
     cropped = (
         f"[1:v]trim=end={interval.seconds:g},crop={box.width}:{box.height}:{box.left}:{box.top},"
@@ -143,7 +144,7 @@ def similarity(video: Video, interval: Interval, clip: Path, footage: Path) -> f
 
 
 async def benchmark(said: argparse.Namespace, directory: Path) -> None:
-    """Run both sides in turn and print the table."""
+    """Run both sides alternately and print the table."""
     footage = said.footage or directory / "footage"
     videos = await prepare(footage, said.videos, said.parts)
     answers = {
@@ -157,7 +158,7 @@ async def benchmark(said: argparse.Namespace, directory: Path) -> None:
     came: dict[str, list[Came]] = {"ours": [], "common": []}
     stand_in_cpu: dict[str, list[float]] = {"ours": [], "common": []}
     raw, clip = Path("RAW.mp4"), Path("CLIP.mp4")
-    print("the common way, for each video:")
+    print("typical script, for each video:")
     for command in (
         download_command(videos[0], raw, ()),
         probe_command(raw),
@@ -194,7 +195,7 @@ async def benchmark(said: argparse.Namespace, directory: Path) -> None:
 
 
 def quality(out: Path, videos: Sequence[Video], interval: Interval, footage: Path) -> tuple[float, float]:
-    """Return the mean SSIM of one clip of each film, and the bytes of a second of clip of all."""
+    """Return the mean SSIM of one clip of each film, and the bytes per second of all clips."""
     clips = [out / f"RD_{video.name}_000.mp4" for video in videos]
     pairs = list(zip(videos, clips, strict=True))[:3]
     found = [similarity(video, interval, clip, footage) for video, clip in pairs]
@@ -210,31 +211,33 @@ def show(
     rows = {
         "seconds": [median(one.seconds for one in came[which]) for which in sides],
         "CPU seconds": [median(one.cpu for one in came[which]) for which in sides],
-        "CPU s of stand-in": [median(site[which]) for which in sides],
+        "CPU s of mock": [median(site[which]) for which in sides],
         "SSIM": [measured[which][0] for which in sides],
         "bytes/s": [measured[which][1] for which in sides],
     }
     print(
         f"\n{said.videos} videos of one clip of {clip_of(said.parts).seconds:g} s, {os.cpu_count()} CPUs,"
-        f" line {said.line * 8 / 1e6:g} Mb/s, connection {said.connection * 8 / 1e6:g} Mb/s,"
+        f" bandwidth {said.line * 8 / 1e6:g} Mb/s, connection {said.connection * 8 / 1e6:g} Mb/s,"
         f" latency {said.latency:g} s, medians of {said.runs}"
     )
-    print(f"{'':20}{'ours':>12}{'common way':>12}{'ratio':>8}")
+    print(f"{'':20}{'ours':>12}{'script':>12}{'ratio':>8}")
     for name, (ours, common) in rows.items():
         print(f"{name:20}{ours:12.4g}{common:12.4g}{ours / common:8.2f}")
 
 
 def arguments() -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--videos", type=int, default=24)
-    parser.add_argument("--parts", type=int, default=2, help="of 28 seconds each that a video is long")
+    parser.add_argument("--parts", type=int, default=2, help="duration of a video, in units of 28 seconds")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument(
-        "--line", type=size_in_bytes, default=12_500_000, help="bytes a second of all connections"
+        "--line", type=size_in_bytes, default=12_500_000, help="bytes per second of all connections"
     )
-    parser.add_argument("--connection", type=size_in_bytes, default=2_500_000, help="of each connection")
-    parser.add_argument("--latency", type=float, default=0.05, help="seconds before each answer")
+    parser.add_argument(
+        "--connection", type=size_in_bytes, default=2_500_000, help="bytes per second of each connection"
+    )
+    parser.add_argument("--latency", type=float, default=0.05, help="seconds before each response")
     parser.add_argument("--footage", type=Path, help="cache the rendered videos here")
     parser.add_argument("--side", choices=("ours", "common"), help=argparse.SUPPRESS)
     parser.add_argument("--dir", type=Path, help=argparse.SUPPRESS)

@@ -1,10 +1,10 @@
-"""The power cut after every step, again and again, as a table: how often, and what was recovered.
+"""Power cuts after every step, as a table: how often, and what was recovered.
 
     python benchmarks/power_cuts.py [--scale 1] [--seed 1]
 
-`tests/support/power_cuts.py` tells what runs and what is looked at, `tests/support/recorded.py` what is taken
-for granted of a file system. It ends at the first disk that is not recovered to a right directory, and says
-after which step that was.
+`tests/support/power_cuts.py` defines what runs and what is checked, `tests/support/recorded.py` the
+assumptions about a file system. It ends at the first disk that is recovered to an inconsistent directory, and
+names the step.
 """
 
 from __future__ import annotations
@@ -26,22 +26,23 @@ if TYPE_CHECKING:
 
 ROW = "{:46} {:>6} {:>8} {:>7} {:>8}"
 SERIES: dict[str, tuple[int, float, Callable[[Cuts, int], Awaitable[object]]]] = {
-    "two forms": (60, 0.05, lambda cuts, _: cuts.of_runs(TWO_FORMS)),
-    "two forms, without raws": (60, 0.05, lambda cuts, _: cuts.of_runs(NOTHING_KEPT)),
+    "two settings": (60, 0.05, lambda cuts, _: cuts.of_runs(TWO_FORMS)),
+    "two settings, videos deleted": (60, 0.05, lambda cuts, _: cuts.of_runs(NOTHING_KEPT)),
     "after a kill": (8, 0.02, lambda cuts, n: cuts.of_killed_runs(TWO_FORMS, 60 * n)),
-    "after a kill, without raws": (8, 0.02, lambda cuts, n: cuts.of_killed_runs(NOTHING_KEPT, 60 * n)),
+    "after a kill, videos deleted": (8, 0.02, lambda cuts, n: cuts.of_killed_runs(NOTHING_KEPT, 60 * n)),
     "after another power cut": (8, 0.02, lambda cuts, n: cuts.of_cut_runs(TWO_FORMS, 60 * n)),
-    "after another power cut, without raws": (
+    "after another power cut, videos deleted": (
         8, 0.02, lambda cuts, n: cuts.of_cut_runs(NOTHING_KEPT, 60 * n),
     ),
     "the whole program with fake tools": (40, 0.02, lambda cuts, _: cuts.of_a_program(program(cuts.place))),
 }  # fmt: skip
-"""What is cut: the most disks recovered after each step, and the share in which the run is made again."""
+"""The series: maximum number of disks recovered after each step, and the fraction for which the run is
+repeated."""
 
 
 async def main(scale: int, seed: int) -> None:
-    """Cut and print."""
-    print(ROW.format("what is cut", "steps", "disks", "reruns", "seconds"))
+    """Run the series and print the table."""
+    print(ROW.format("series", "steps", "disks", "reruns", "seconds"))
     steps = disks = reruns = 0
     for name, (most, again, series) in SERIES.items():
         begun = time.monotonic()
@@ -50,12 +51,14 @@ async def main(scale: int, seed: int) -> None:
             await series(cuts, scale)
         print(ROW.format(name, cuts.steps, cuts.states, cuts.reruns, f"{time.monotonic() - begun:.0f}"))
         steps, disks, reruns = steps + cuts.steps, disks + cuts.states, reruns + cuts.reruns
-    print(ROW.format("all", steps, disks, reruns, "") + "\nnot one was recovered to a wrong directory")
+    print(
+        ROW.format("all", steps, disks, reruns, "") + "\nevery disk was recovered to a consistent directory"
+    )
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--scale", type=int, default=1, help="how many times as much")
+    parser.add_argument("--scale", type=int, default=1, help="multiplier of the number of disks")
     parser.add_argument("--seed", type=int, default=1)
     said = parser.parse_args()
     anyio.run(main, said.scale, said.seed)

@@ -1,12 +1,12 @@
-"""What encoder settings cost and keep, on footage of talking heads.
+"""Cost and quality of encoder settings, on footage of talking heads.
 
     python benchmarks/quality.py [--footage DIR] [--all]
 
-Clips are made with the command line of the encode lane, and compared with the losslessly cropped video by
-SSIM and, where this ffmpeg has it, VMAF. CPU seconds are those of the ffmpeg process, decoding included. Each
-figure is the mean over three films (one at 1080 lines, two at 720), each as it is and with the grain of a
-camera in the dark, coded at the bit-rate that YouTube gives a picture of its lines. The first row is x264 as
-it comes; ratios are against it.
+Clips are created with the command line of the encode lane, and compared with the losslessly cropped video by
+SSIM and, if this ffmpeg supports it, VMAF. CPU seconds are those of the ffmpeg process, including decoding.
+Each number is the mean over three films (one at 1080p, two at 720p), each with and without the grain of a
+camera in the dark, encoded at the bitrate that YouTube uses for this height. The first row is x264 with its
+defaults; ratios are relative to it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ ALL = (
 )
 GRAIN = "noise=alls=7:allf=t"
 BITS_PER_LINE = 2000
-"""Bits a second for each line: 2.2 Mb/s at 1080."""
+"""Bits per second and row of height: 2.2 Mb/s at 1080p."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,13 @@ class Measured:
     ssim: float
     vmaf: float | None
     bytes: float
-    """For a second of clip."""
+    """Per second of clip."""
     cpu: float
-    """Seconds for a second of clip."""
+    """CPU seconds per second of clip."""
 
 
 def run(words: list[str]) -> tuple[str, float]:
-    """Run ffmpeg and return what it said and its CPU seconds."""
+    """Run ffmpeg and return its stderr and its CPU seconds."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     ran = subprocess.run(words, capture_output=True, text=True, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -72,12 +72,12 @@ def run(words: list[str]) -> tuple[str, float]:
 
 
 def has_vmaf() -> bool:
-    """Say whether this ffmpeg can tell VMAF."""
+    """Return whether this ffmpeg supports VMAF."""
     return "libvmaf" in run([str(bundled_ffmpeg()), "-hide_banner", "-filters"])[0]
 
 
 def measure(cut: Cut, lossless: Path, target: Path, *, vmaf: bool) -> Measured:
-    """Make one clip and compare it with the lossless one."""
+    """Create one clip and compare it with the lossless one."""
     tool = bundled_ffmpeg()
     _, cpu = run(ffmpeg.command(tool, cut, target))
     two = [str(tool), "-hide_banner", "-nostdin", "-i", str(target), "-i", str(lossless)]
@@ -97,7 +97,7 @@ def measure(cut: Cut, lossless: Path, target: Path, *, vmaf: bool) -> Measured:
 
 
 def sources(footage: Path, directory: Path) -> list[tuple[Path, Cut]]:
-    """Return each film's lossless clip and how it is cut, as it is and with grain."""
+    """Return each film's lossless clip and its cut, with and without grain."""
     found = []
     for film in FILMS:
         height = film.heights[0]
@@ -120,7 +120,7 @@ def sources(footage: Path, directory: Path) -> list[tuple[Path, Cut]]:
 
 
 def name_of(form: Form) -> str:
-    """Return how a form's settings are called in the table."""
+    """Return the name of the settings in the table."""
     if form.codec is Codec.LOSSLESS:
         return f"{form.preset}, lossless"
     return f"{form.preset}, crf {form.crf}" + (" (default)" if form == Form() else "")
@@ -130,7 +130,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--footage", type=Path, help="cache the rendered videos here")
-    parser.add_argument("--all", action="store_true", help="more presets and qualities")
+    parser.add_argument("--all", action="store_true", help="more presets and crf values")
     said = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="quality-") as temporary:
         directory = Path(temporary)

@@ -1,9 +1,9 @@
-"""Forty videos, and after the tenth YouTube says "not a bot": what is asked meanwhile, and what comes then.
+"""Forty videos; after the tenth YouTube answers "not a bot": requests meanwhile, and the end of the run.
 
     python benchmarks/refusals.py [--videos 40] [--after 10] [--pace 1] [--cool-down 5]
 
-Three runs of the main job in one directory, with the real yt-dlp against the stand-in. During the first two
-the refusal lasts; in the third YouTube answers again. The lines are those that a person reads.
+Three runs of the main command in one directory, with the real yt-dlp against the mock server. During the
+first two the block lasts; in the third it has ended. The output is the one that users see.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from scenarios import draw
 
 
 def arguments() -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--videos", type=int, default=40)
-    parser.add_argument("--after", type=int, default=10, help="videos that are answered before the refusal")
+    parser.add_argument("--after", type=int, default=10, help="videos that are answered before the block")
     parser.add_argument("--pace", type=float, default=1.0)
     parser.add_argument("--cool-down", type=float, default=5.0)
     return parser.parse_args()
 
 
 def show(name: str, refused: refusing.Refused, out: Path) -> None:
-    """Print what came of one run."""
+    """Print the result of one run."""
     print(f"\n== {name}")
     print("\n".join(refused.lines))
     print(summary(refused.report, out))
@@ -46,9 +46,9 @@ def show(name: str, refused: refusing.Refused, out: Path) -> None:
     for number, each in enumerate(refused.closed):
         videos = ", ".join(f"{video}: {times}" for video, times in each.asked.items()) or "none"
         print(
-            f"closed for {each.ended - each.began:.1f} s (cool-down {each.after:g} s):"
+            f"paused for {each.ended - each.began:.1f} s (cool-down {each.after:g} s):"
             f" {each.asked.total()} player requests ({videos}), {each.fetched} media requests"
-            + (", by transfers that ran and attempts that had begun, and the probe" if not number else "")
+            + (", by running transfers, started attempts, and the test download" if not number else "")
         )
 
 
@@ -61,12 +61,12 @@ async def main(said: argparse.Namespace) -> None:
         films = directory / "films"
         conditions = Conditions(refusal=Refusal(said.after))
         async with demo.stand_in(films, answers, conditions) as site:
-            for name in ("first run", "second run, still refused"):
+            for name in ("first run", "second run, still blocked"):
                 refused = await refusing.run(site, directory, pace=said.pace, cool_down=said.cool_down)
                 show(name, refused, directory / "clips")
         async with demo.stand_in(films, answers) as site:
             refused = await refusing.run(site, directory, pace=said.pace, cool_down=said.cool_down)
-            show("third run, answered again", refused, directory / "clips")
+            show("third run, no longer blocked", refused, directory / "clips")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""The whole dataset in rehearsal: how near the two lanes come to the time that they need at least.
+"""The whole dataset with fake tools: the makespan relative to the lower bounds of both lanes.
 
     python benchmarks/rehearsal.py [--downloads 8] [--encodes 4] [--scale 0.055] [--pace 0] [--limit N]
 
-All videos and clips of the shipped tables go through the real pipeline. yt-dlp and ffmpeg are fakes that
-write real files and take their time: a download as its bytes ask for, an encode as the length of its clip
-does, all of it `--scale` times as long as it would be. Nothing is decoded, so that what is measured is the
-supervisor: how well the lanes overlap, and what that costs.
+All videos and clips of the bundled tables go through the real pipeline. yt-dlp and ffmpeg are fakes that
+write real files and take realistic times: a download according to its size, an encode according to the
+duration of its clip, multiplied by `--scale`. Nothing is decoded, so this measures the supervisor: how well
+the lanes overlap, and its overhead.
 
-The least time is that of the lane with more to do, if it were full from the first moment to the last.
+The lower bound is the time of the lane with more work, if it were always full.
 """
 
 from __future__ import annotations
@@ -33,26 +33,26 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"
 from fakes import kit
 
 ASK_SECONDS = 3.0
-"""For one answer of YouTube's, the start of yt-dlp included."""
+"""Seconds for one response of YouTube, including the start of yt-dlp."""
 BYTES_A_SECOND = 2_000_000
-"""Of one download."""
+"""Bytes per second of one download."""
 TIMES_REAL_TIME = 16
-"""Seconds of a clip that one encode makes in a second."""
+"""Seconds of a clip that one encode creates per second."""
 
 
 def arguments() -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--downloads", type=int, default=8)
     parser.add_argument("--encodes", type=int, default=4)
-    parser.add_argument("--scale", type=float, default=0.055, help="rehearsed seconds for a real one")
-    parser.add_argument("--pace", type=float, default=0.0, help="real seconds between two starts")
-    parser.add_argument("--limit", type=int, help="only the first videos of the tables")
+    parser.add_argument("--scale", type=float, default=0.055, help="simulated seconds per real second")
+    parser.add_argument("--pace", type=float, default=0.0, help="minimum seconds between two starts")
+    parser.add_argument("--limit", type=int, help="only the first N videos of the tables")
     return parser.parse_args()
 
 
 def megabytes(usage: resource.struct_rusage) -> float:
-    """Return the peak of resident memory, which macOS tells in bytes and others in KiB."""
+    """Return the peak resident memory, which macOS reports in bytes and others in KiB."""
     return usage.ru_maxrss / (1e6 if platform.system() == "Darwin" else 1e6 / 1024)
 
 
@@ -76,7 +76,7 @@ async def rehearse(said: argparse.Namespace, directory: Path) -> None:
         pace=said.scale * said.pace,
         limit=said.limit,
         min_free=0,
-        no_report=True,  # the fakes draw no pictures
+        no_report=True,  # the fakes draw no images
     )
     before = time.process_time()
     report = await hdtf_async.download(directory / "clips", options)
@@ -86,15 +86,15 @@ async def rehearse(said: argparse.Namespace, directory: Path) -> None:
     own = resource.getrusage(resource.RUSAGE_SELF)
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     print(
-        f"supervisor: {processor:.2f} s CPU ({1000 * processor / len(fakes.jobs()):.1f} ms for each child),"
-        f" {megabytes(own):.0f} MB at most; children: {children.ru_utime + children.ru_stime:.1f} s CPU"
+        f"supervisor: {processor:.2f} s CPU ({1000 * processor / len(fakes.jobs()):.1f} ms per child),"
+        f" {megabytes(own):.0f} MB peak; children: {children.ru_utime + children.ru_stime:.1f} s CPU"
     )
 
 
 def show(said: argparse.Namespace, report: hdtf_async.Report, fakes: kit.Fakes, journal: Path) -> None:
-    """Print what the logs of the tools and the journal tell."""
+    """Print the results from the logs of the tools and the journal."""
     wall = report.seconds
-    print(f"videos {len(fakes.jobs(['download']))}, clips made {len(report.done)} of {report.asked}")
+    print(f"videos {len(fakes.jobs(['download']))}, clips written {len(report.done)} of {report.asked}")
     print(f"wall time {wall:.1f} s at a scale of {said.scale:g}: {wall / said.scale / 60:.0f} min unscaled\n")
     heads = ("lane", "jobs", "peak/limit", "sum s", "sum/width s", "busy s", "full")
     row = "{:8} {:>5} {:>10} {:>8} {:>11} {:>7} {:>5}"
@@ -111,16 +111,16 @@ def show(said: argparse.Namespace, report: hdtf_async.Report, fakes: kit.Fakes, 
         print(row.format(lane, len(jobs), f"{kit.peak(jobs)}/{width}", *figures))
     one_after_the_other = sum(least)
     least.append(said.scale * said.pace * (len(fakes.jobs(["ask"])) - 1))
-    print(f"\nleast time {max(least):.1f} s; wall / least {wall / max(least):.3f}")
-    print(f"one lane after the other would take {one_after_the_other:.1f} s")
+    print(f"\nlower bound {max(least):.1f} s; wall / bound {wall / max(least):.3f}")
+    print(f"sequential lanes would take {one_after_the_other:.1f} s")
     records = map(json.loads, journal.read_text("utf-8").splitlines())
     took = {record["clip"]: record["took"] for record in records if record["type"] == "clip"}
     more = mean(took[job.subject] - (job.ended - job.begun) for job in fakes.jobs(kit.ENCODE))
-    print(f"checking, hashing and syncing a clip takes {1000 * more:.0f} ms more of its encode token")
+    print(f"verifying, hashing and syncing a clip takes another {1000 * more:.0f} ms of its encode token")
 
 
 def main() -> None:
-    """Rehearse in a temporary directory."""
+    """Run the benchmark in a temporary directory."""
     said = arguments()
     with tempfile.TemporaryDirectory(prefix="rehearsal-") as directory:
         anyio.run(rehearse, said, Path(directory))

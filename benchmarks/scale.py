@@ -1,17 +1,17 @@
-"""How near a run comes to the least time that its two lanes need, whatever the network and the CPUs.
+"""The makespan of a run relative to the lower bounds of its lanes, for many networks and CPU counts.
 
-    python benchmarks/scale.py             five regimes, and 1 to 32 downloads against 1 to 64 encodes
-    python benchmarks/scale.py --orders    the orders that were tried, in each regime
+    python benchmarks/scale.py             five regimes, and 1 to 32 downloads with 1 to 64 encodes
+    python benchmarks/scale.py --orders    the orders that were considered, in each regime
 
-The real pipeline takes the real dataset's videos and clips through fake lanes in virtual time: hours take
-seconds, and the same numbers come out each time. A download takes an answer of YouTube's, and then its bytes
-through a connection and a line that all downloads share; an encode takes one CPU for as long as its clip and
-its lines ask for. What cannot be known beforehand is drawn by chance: how long a video goes on behind its
-last clip, and how many bits a second it has.
+The real pipeline processes the real dataset's videos and clips with fake lanes in virtual time: hours take
+seconds, and the numbers are reproducible. A download takes one response of YouTube, and then its bytes
+through a connection and a bandwidth that all downloads share; an encode takes one CPU for a time proportional
+to the duration and height of its clip. Unknown values are random: how long a video continues after its last
+clip, and its bitrate.
 
-The bound is the longest of: all downloads at the line's or the connections' full rate, all encodes on all
-CPUs, and the one video whose download and longest clip take longest. It leaves out that nothing can be cut
-before the first video has arrived.
+The bound is the largest of: all downloads at the full rate of the network or the connections, all encodes on
+all CPUs, and the one video whose download and longest clip take longest. It ignores that nothing can be cut
+before the first video has been downloaded.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from hdtf_async.core.events import EventBus
 from hdtf_async.core.options import Options
 from hdtf_async.dataset import plan, tables
 from hdtf_async.lanes.limits import Lanes
-from hdtf_async.lanes.pipeline import Pipeline
-from hdtf_async.lanes.throttle import Throttle
+from hdtf_async.lanes.pipeline import Pipeline, PipelineParts
+from hdtf_async.lanes.throttle import Pacing, Throttle
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
@@ -49,16 +49,16 @@ if TYPE_CHECKING:
     from hdtf_async.lanes.throttle import Permit
 
 ASK = 3.0
-"""Seconds for one answer of YouTube's, the start of yt-dlp included."""
+"""Seconds for one response of YouTube, including the start of yt-dlp."""
 BITS_PER_LINE = 1800
-"""Bits a second for each line of height, in the mean: 2 Mb/s at 1080 lines."""
+"""Mean bits per second and row of height: 2 Mb/s at 1080p."""
 CONNECTION = 40e6
-"""Bits a second of one connection."""
+"""Bits per second of one connection."""
 CPU_SECONDS = 0.09
-"""CPU seconds that a second of a clip takes at 1080 lines, decoding and checks included."""
+"""CPU seconds per second of clip at 1080p, including decoding and verification."""
 SEEDS = range(5)
 _NOTHING = 1e-3
-"""Bits that are left by rounding."""
+"""Bits that remain because of rounding."""
 WIDTHS = (1, 2, 4, 8, 16, 32, 64)
 
 
@@ -68,7 +68,7 @@ class Regime:
 
     name: str
     line: float
-    """Bits a second of the whole line."""
+    """Total bits per second."""
     cpus: int
     downloads: int = 8
 
@@ -83,7 +83,7 @@ REGIMES = (
 
 
 class World:
-    """The truth about each video, which no plan knows."""
+    """The actual size and duration of each video, which no plan knows."""
 
     def __init__(self, works: Iterable[VideoJob], seed: int) -> None:
         chance = Random(seed)  # noqa: S311 - the same numbers each time
@@ -98,7 +98,7 @@ class World:
                 self.cpu[clip.stem] = clip.interval.seconds * CPU_SECONDS * lines / 1080
 
     def bound(self, works: Iterable[VideoJob], regime: Regime) -> float:
-        """Return the least time in which all of it could be done."""
+        """Return the lower bound of the makespan."""
         works = list(works)
         rate = min(regime.line, regime.downloads * CONNECTION)
         alone = min(regime.line, CONNECTION)
@@ -114,7 +114,7 @@ class World:
 
 
 class Line:
-    """A line that is shared equally by all connections, none of which is faster than it can be alone."""
+    """A bandwidth shared equally by all connections, each of which has its own limit."""
 
     def __init__(self, rate: float) -> None:
         self._rate = rate
@@ -123,7 +123,7 @@ class Line:
         self._news = anyio.Event()
 
     async def carry(self, bits: float) -> None:
-        """Return when so many bits have come through a connection of its own."""
+        """Return when these bits have been transferred over a separate connection."""
         key = object()
         self._share()
         self._left[key] = bits
@@ -161,7 +161,7 @@ class Fake:
         self._line = Line(regime.line)
 
     def expects_at_hand(self, _work: VideoJob) -> bool:
-        """No raw is there."""
+        """No source video exists."""
         return False
 
     async def another_is_available(self, _directory: Path, _besides: Collection[str]) -> bool:
@@ -173,11 +173,11 @@ class Fake:
         return False
 
     async def at_hand(self, _work: VideoJob) -> None:
-        """Return none."""
+        """Return None."""
         return
 
     async def download(self, work: VideoJob, _directory: Path, turn: Permit) -> bool:
-        """Wait for the answer, and for the bytes."""
+        """Wait for the response, and for the bytes."""
         await anyio.sleep(ASK)
         turn.available()
         turn.answered()
@@ -185,17 +185,17 @@ class Fake:
         return True
 
     async def accept(self, _work: VideoJob, _arrived: bool) -> None:
-        """Take it as it is."""
+        """Accept it unchanged."""
         return
 
     async def discard(self, work: VideoJob, raw: None) -> None:
-        """Never asked for."""
+        """Never called."""
 
     async def let_go(self, work: VideoJob, *, keep: bool) -> None:
         """Do nothing."""
 
     async def cut(self, clip: Clip, _raw: None) -> None:
-        """Use a CPU for as long as it takes."""
+        """Use a CPU for the time of the encode."""
         await anyio.sleep(self._world.cpu[clip.stem])
 
 
@@ -209,18 +209,19 @@ async def _recorded(_work: VideoJob, failure: Failure) -> None:
 
 
 def makespan(works: Iterable[VideoJob], world: World, regime: Regime) -> float:
-    """Return how long the run takes, in virtual time."""
+    """Return the duration of the run, in virtual time."""
     took: list[float] = []
 
     async def go() -> None:
         fake, events = Fake(world, regime), EventBus()
         lanes = Lanes(anyio.CapacityLimiter(regime.downloads), anyio.CapacityLimiter(regime.cpus))
-        pipeline: Pipeline[bool, None] = Pipeline(
-            lanes=lanes,
-            entrance=Throttle(lanes.network, lanes.encodes, pace=0, cool_down=600, events=events),
+        pacing = Pacing(pace=0, cool_down=600)
+        parts: PipelineParts[bool, None] = PipelineParts(
+            lanes=lanes, entrance=Throttle(lanes.network, lanes.encodes, pacing, events),
             keep_raw=True, fetching=fake, cutting=fake,
             private_directory=_nowhere, record_failure=_recorded, events=events, backoff=float,
         )  # fmt: skip
+        pipeline = Pipeline(parts)
         begun = anyio.current_time()
         await pipeline.run(works)
         took.append(anyio.current_time() - begun)
@@ -233,25 +234,25 @@ Order = Callable[[list["VideoJob"]], list["VideoJob"]]
 
 
 def as_in_the_tables(works: list[VideoJob]) -> list[VideoJob]:
-    """Subset by subset, from the top."""
+    """Subset by subset, in table order."""
     place = {video: number for number, video in enumerate(tables.read().videos)}
     return sorted(works, key=lambda work: place[work.videos[0]])
 
 
 def longest_first(works: list[VideoJob]) -> list[VideoJob]:
-    """By the estimate that the plan makes."""
+    """By the estimate of the plan."""
     return sorted(works, key=lambda work: -work.estimate)
 
 
 def short_ones_first(works: list[VideoJob]) -> list[VideoJob]:
-    """Take a tenth of them, so that something can be cut soon; then longest first."""
+    """Order a tenth of them shortest first, so that encodes start soon; then longest first."""
     by_length = longest_first(works)
     number = len(works) // 10
     return [*reversed(by_length[-number:]), *by_length[:-number]]
 
 
 def most_to_cut_first(works: list[VideoJob]) -> list[VideoJob]:
-    """By the length of their clips."""
+    """By the duration of their clips."""
     return sorted(works, key=lambda work: -sum(clip.interval.seconds for clip in work.clips))
 
 
@@ -261,12 +262,12 @@ ORDERS: tuple[Order, ...] = (
 
 
 def whole_dataset() -> list[VideoJob]:
-    """Return all that is to be done for the shipped tables."""
+    """Return all jobs for the bundled tables."""
     return list(plan.make(tables.read(), Options(), there={}, failed={}).work)
 
 
 def ratios(works: list[VideoJob], order: Order, regime: Regime, seeds: Iterable[int]) -> list[float]:
-    """Return by how much runs take longer than their bounds, one for each seed."""
+    """Return the ratios of makespan and bound, one for each seed."""
     worlds = [World(works, seed) for seed in seeds]
     return [makespan(order(works), world, regime) / world.bound(works, regime) for world in worlds]
 
@@ -300,7 +301,7 @@ def show_widths(works: list[VideoJob]) -> None:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--orders", action="store_true", help="hold the orders against each other")
+    parser.add_argument("--orders", action="store_true", help="compare the orders")
     works = whole_dataset()
     if parser.parse_args().orders:
         show_orders(works, ORDERS)

@@ -1,9 +1,9 @@
-"""Every scenario of the tests, played, as a table: what comes of a download that goes wrong in this way.
+"""Run every scenario of the tests: the outcome of downloads that fail in different ways, as a table.
 
     python benchmarks/scenarios.py [WORD ...]
 
-With words, only scenarios in whose names one of them occurs. The whole takes some minutes: yt-dlp waits
-between its own retries.
+With words, only scenarios whose names contain one of them. All of them take some minutes, because yt-dlp
+waits between its own retries.
 """
 
 from __future__ import annotations
@@ -32,14 +32,16 @@ def shown(outcome: Outcome) -> str:
 
 
 async def main(words: list[str]) -> None:
-    """Play and print."""
+    """Run and print."""
     chosen = [scene for scene in SCENARIOS if not words or any(word in scene.name for word in words)]
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="scenarios-") as temporary:
         await draw(Path(temporary) / "footage")
         outcomes = await play(chosen, Path(temporary) / "footage", Path(temporary))
     print(
-        ROW.format("scenario", "reason or format", "tries", "exit", "player", "media", "twice", "last words")
+        ROW.format(
+            "scenario", "reason or format", "tries", "exit", "player", "media", "twice", "error message"
+        )
     )
     for outcome in outcomes:
         print(shown(outcome))

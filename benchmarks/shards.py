@@ -1,16 +1,16 @@
-"""Shards of a large run: what planning, going on and merging cost, and how often the file system is asked.
+"""Shards of a large run: cost of planning, reruns and merging, and number of file system calls.
 
     python benchmarks/shards.py [--rows 10000 100000] [--shards 10] [--dir DIR]
 
-A small part is made by the real main job without children (`tests/support/loading.py`), and every call of the
-file system is counted meanwhile. Then the directory of a finished run is laid out for each number of rows,
-with records like the ones that the job has written, divided among the shards: one clip for each row, and
-every tenth video gone. Each deed is done in a process of its own, since its peak of memory is looked at:
+A small part is created by the real main command without child processes (`tests/support/loading.py`), while
+every file system call is counted. Then the directory of a finished run is created for each number of rows,
+with records like the ones of that run, divided among the shards: one clip for each row, and every tenth video
+unavailable. Each operation runs in a separate process, because its peak memory is measured:
 
-    plan     the tables are read and all is planned, with nothing there yet
-    merge    the views are made from all journals
-    shard    one shard finds that nothing is left of its part, and merges the views
-    whole    a run without shards finds that nothing is left, and writes both views
+    plan     the tables are read and everything is planned, with an empty directory
+    merge    the manifests are created from all journals
+    shard    one shard finds its part finished, and merges the manifests
+    whole    a run without shards finds everything finished, and writes both manifests
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from hdtf_async.core.model import Clip
 
 SAMPLE = 200
-"""Rows that are really made."""
+"""Rows that are really created."""
 DEEDS = ("plan", "merge", "shard", "whole")
 CALLS = (
     "stat", "lstat", "open", "fsync", "replace", "rename", "link", "unlink", "mkdir", "rmdir", "scandir",
@@ -66,18 +66,18 @@ CALLS = (
 
 
 def arguments() -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--shards", type=int, default=10)
-    parser.add_argument("--dir", type=Path, help="where the directories stand for a while")
+    parser.add_argument("--dir", type=Path, help="directory for temporary files")
     parser.add_argument("--one", choices=("lay out", *DEEDS), help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 @contextmanager
 def counted() -> Iterator[Counter[str]]:
-    """Count the calls of the file system."""
+    """Count the file system calls."""
     calls: Counter[str] = Counter()
 
     def counting(name: str, real: Any) -> Any:  # noqa: ANN401 - of any function
@@ -97,13 +97,13 @@ def counted() -> Iterator[Counter[str]]:
 
 
 def sample(directory: Path) -> tuple[list[Record], int, Counter[str]]:
-    """Make some clips; return the records of one of them, its size, and the calls for each row."""
+    """Create some clips; return the records of one of them, its size, and the calls per row."""
     write_tables(directory / "few", SAMPLE)
     out, shard = directory / "sample", Shard(0, 1)
     with counted() as calls:
         report = anyio.run(partial(load, out, directory / "few", Most(), shard=shard))
     if not report.done:
-        raise RuntimeError(f"nothing was made: {report.ended()}")
+        raise RuntimeError(f"no clip was created: {report.ended()}")
     stem = min(report.done)
     records = [json.loads(text) for text in (out / name_of(shard)).read_bytes().splitlines()]
     (made,) = (record for record in records if record.get("clip") == stem and record["type"] == "clip")
@@ -113,7 +113,7 @@ def sample(directory: Path) -> tuple[list[Record], int, Counter[str]]:
 
 
 def records_like(samples: list[Record], clip: Clip, form: str) -> Iterator[Record]:
-    """Yield the records of a clip, made of those of another one."""
+    """Yield the records of a clip, copied from those of another one."""
     for record in samples:
         if record["type"] == "raw":
             yield record | {"youtube_id": clip.video.youtube_id, "file": f"{clip.video.stem}.mp4"}
@@ -131,9 +131,9 @@ def records_like(samples: list[Record], clip: Clip, form: str) -> Iterator[Recor
 
 
 def lay_out(directory: Path, rows: int, count: int) -> Counter[str]:
-    """Lay out a finished run; return the calls of the file system for each row that is made."""
+    """Create the directory of a finished run; return the file system calls per created row."""
     samples, size, calls = sample(directory)
-    for place_, subset in enumerate(SUBSETS):  # one table of a million would be longer than is read
+    for place_, subset in enumerate(SUBSETS):  # one table of a million rows would exceed the limit
         first, behind = (rows * each // len(SUBSETS) for each in (place_, place_ + 1))
         write_tables(directory / "tables", behind - first, subset, first)
     clips, options = directory / "clips", Options(source=directory / "tables")
@@ -156,13 +156,13 @@ def lay_out(directory: Path, rows: int, count: int) -> Counter[str]:
 
 
 def peak() -> float:
-    """Return the peak of this process's resident memory in MB; macOS tells it in bytes, others in KiB."""
+    """Return the peak resident memory of this process in MB; macOS reports it in bytes, others in KiB."""
     told = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return told / (1e6 if platform.system() == "Darwin" else 1e6 / 1024)
 
 
 def do(deed: str, directory: Path, count: int) -> dict[str, float]:
-    """Do one deed in this process."""
+    """Run one operation in this process."""
     clips, source = directory / "clips", directory / "tables"
     begun, processor = time.monotonic(), time.process_time()
     if deed == "plan":
@@ -170,17 +170,20 @@ def do(deed: str, directory: Path, count: int) -> dict[str, float]:
     elif deed == "merge":
         anyio.run(manifests.merge, clips)
     else:
-        # The form of `loading` is that of the defaults.
+        # The settings of `loading` are the defaults.
         shard = Shard(0, count) if deed == "shard" else None
         report = anyio.run(partial(load, clips, source, Most(), shard=shard))
         if report.done or report.not_tried:
-            raise RuntimeError(f"something was left to do: {report.ended()}")
+            raise RuntimeError(f"the run was not complete: {report.ended()}")
     seconds, processor = time.monotonic() - begun, time.process_time() - processor
     return {"s": seconds, "CPU s": processor, "MB": peak()}
 
 
 def apart(deed: str, directory: Path, count: int, rows: int = 0) -> dict[str, Any]:
-    """Do one deed in a process of its own, and none in this one: a child inherits the peak of its parent."""
+    """Run one operation in a separate process.
+
+    None runs in this one: a child inherits the peak memory of its parent.
+    """
     words = [sys.executable, __file__, "--one", deed, "--dir", str(directory), "--shards", str(count)]
     words += ["--rows", str(rows)]
     told: dict[str, Any] = json.loads(
@@ -190,7 +193,7 @@ def apart(deed: str, directory: Path, count: int, rows: int = 0) -> dict[str, An
 
 
 def main() -> None:
-    """Print a line for each number of rows and deed."""
+    """Print a line for each number of rows and operation."""
     said = arguments()
     if said.one == "lay out":
         print(json.dumps(lay_out(said.dir, said.rows[0], said.shards)))
@@ -198,7 +201,7 @@ def main() -> None:
     if said.one:
         print(json.dumps(do(said.one, said.dir, said.shards)))
         return
-    print(f"{'rows':>9} {'deed':>6} {'s':>8} {'CPU s':>8} {'peak MB':>8}")
+    print(f"{'rows':>9} {'':>6} {'s':>8} {'CPU s':>8} {'peak MB':>8}")
     for rows in said.rows:
         with tempfile.TemporaryDirectory(prefix="shards-", dir=said.dir) as name:
             directory = Path(name)
@@ -210,11 +213,11 @@ def main() -> None:
                 )
             journals = sum(path.stat().st_size for path in (directory / "clips").glob("_journal*"))
             lists = sum((directory / "clips" / view).stat().st_size for view in (METADATA, FAILURES))
-            print(f"{rows:>9} journals {journals / 1e6:.1f} MB, views {lists / 1e6:.1f} MB", flush=True)
+            print(f"{rows:>9} journals {journals / 1e6:.1f} MB, manifests {lists / 1e6:.1f} MB", flush=True)
     told = ", ".join(
         f"{name} {number / SAMPLE:.1f}" for name, number in calls.most_common() if number >= SAMPLE / 20
     )
-    print(f"calls of the file system for each row that is made: {sum(calls.values()) / SAMPLE:.1f} ({told})")
+    print(f"file system calls per created row: {sum(calls.values()) / SAMPLE:.1f} ({told})")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""How long a command takes before it does anything: as whole processes, against Python itself.
+"""Start-up time of commands, as whole processes, compared with Python itself.
 
     python benchmarks/start.py [--rows 421] [--runs 9]
 
-The directory is one that the real main job has finished, without children (`tests/support/loading.py`); where
-clips are missing there, the tables say of videos that are gone. A run on it asks nobody and starts no
-process.
+The directory is one that the real main command has finished, without child processes
+(`tests/support/loading.py`); the videos of missing clips are unavailable. A run on it makes no requests and
+starts no process.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from loading import Most, load, write_tables
 
 
 def seconds(words: list[str]) -> float:
-    """Run a command and return how long it took."""
+    """Run a command and return its duration in seconds."""
     begun = time.perf_counter()
     subprocess.run(words, check=False, capture_output=True, stdin=subprocess.DEVNULL)
     return time.perf_counter() - begun
@@ -48,12 +48,12 @@ def main() -> None:
             "python -c pass": [sys.executable, "-c", "pass"],
             "--version": [*program, "--version"],
             "--help": [*program, "--help"],
-            "a wrong option": [*program, "--otu", "clips"],
+            "an invalid option": [*program, "--otu", "clips"],
             "a finished directory": [*program, *here],
             "plan of it": [*program, "plan", *here],
             "report of it": [*program, "report", "--out", str(out)],
         }
-        for words in commands.values():  # what is compiled and cached at first is not counted
+        for words in commands.values():  # warm-up, not measured
             seconds(words)
         found: dict[str, list[float]] = {name: [] for name in commands}
         for _ in range(said.runs):

@@ -1,12 +1,12 @@
-"""Three workers of a Dask cluster against one: how much of three times its speed they reach.
+"""Speed-up of three workers of a Dask cluster relative to one.
 
     python benchmarks/workers.py [--videos N] [--workers 1 3] [--runs N] [--footage DIR]
 
-Scheduler and workers are processes of their own on this machine, against the stand-in, without a pace. Each
-worker has one download at a time, and the stand-in gives each connection the same bandwidth, as if each had
-a line of its own. Clips are small, so that a video takes far longer to arrive than to cut, and a few CPUs
-are no limit. Each number of workers has runs of its own, from nothing to the last clip; the clips of all runs
-must be the same. Seconds are those of the run itself: the workers are there when it begins.
+Scheduler and workers are separate processes on this machine, with the mock server, without a pace. Each
+worker has one download at a time, and the mock server gives each connection the same bandwidth, as if each
+had its own network. Clips are small, so that a video takes far longer to download than to encode, and few
+CPUs suffice. Each number of workers has separate runs, from an empty directory to the last clip; the clips of
+all runs must be equal. Seconds are those of the run itself: the workers are started before.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from hdtf_async import Options, demo
 from hdtf_async.demo import Answer
 
 CONNECTION = 600_000
-"""Bytes a second of each connection."""
+"""Bytes per second of each connection."""
 
 
 def arguments() -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--videos", type=int, default=12)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 3])
@@ -48,7 +48,7 @@ def arguments() -> argparse.Namespace:
 
 
 async def one_run(out: Path, options: Options) -> tuple[float, dict[str, str]]:
-    """Do the job once; return its seconds and its clips."""
+    """Run the job once; return its seconds and its clips."""
     report = await hdtf_async.download(out, options)
     if report.exit_code or report.stopped:
         raise SystemExit(f"{out.name}: {report.ended()}")
@@ -70,7 +70,7 @@ async def main() -> None:
             os.environ.update(site.environment)
             seconds: dict[int, float] = {}
             clips: dict[str, str] = {}
-            print(f"{said.videos} videos, {said.connection / 1e6:g} MB/s for each worker", flush=True)
+            print(f"{said.videos} videos, {said.connection / 1e6:g} MB/s per worker", flush=True)
             print(f"{'workers':>7} {'s':>7} {'speed-up':>8} {'efficiency':>10}", flush=True)
             for number in said.workers:
                 took = []
@@ -84,7 +84,7 @@ async def main() -> None:
                         )  # fmt: skip
                         once, made = await one_run(directory / f"clips {number} {run}", options)
                     if made != (clips or made):
-                        raise SystemExit("the clips are not the same")
+                        raise SystemExit("the clips differ")
                     clips = made
                     took.append(once)
                 seconds[number] = median(took)

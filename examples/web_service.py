@@ -47,8 +47,8 @@ class Job:
 
     def begin(self, tasks: TaskGroup) -> None:
         """Start a run, unless one is active."""
-        if self._state != "at work":
-            self._state, self._kinds, self._started = "at work", Counter(), None
+        if self._state != "running":
+            self._state, self._kinds, self._started = "running", Counter(), None
             tasks.start_soon(self._run)
 
     def end(self) -> None:
@@ -56,7 +56,7 @@ class Job:
         if self._events is not None:
             self._events.finish()
 
-    def told(self) -> dict[str, object]:
+    def progress(self) -> dict[str, object]:
         """Return the progress."""
         clips = None if self._started is None else self._started.clips
         done, failed = self._kinds["clip_done"], self._kinds["clip_failed"]
@@ -92,7 +92,7 @@ def service(out: Path, options: Options) -> Starlette:
             job.begin(request.app.state.tasks)
         elif request.method == "DELETE":
             job.end()
-        return JSONResponse(job.told())
+        return JSONResponse(job.progress())
 
     return Starlette(routes=[Route("/run", run, methods=["GET", "POST", "DELETE"])], lifespan=alive)
 

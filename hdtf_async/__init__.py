@@ -1,11 +1,11 @@
-"""From the HDTF tables to talking-head clips: downloads and encodes overlap in one asyncio program.
+"""Download HDTF videos and cut them into talking-head clips.
 
 The command line is ``python -m hdtf_async --out DIR``. In a program:
 
     report = await hdtf_async.download("clips", hdtf_async.Options(subsets="RD", audio="aac"))
 
-`download`, `check`, `census`, `export` and `merge` do what the commands do, and return what it came to;
-`running` yields what happens meanwhile, as the values of `hdtf_async.events`. See docs/embedding.md.
+`download`, `check`, `census`, `export` and `merge` correspond to the commands, and return their results;
+`running` yields the events of a run, from `hdtf_async.events`. See docs/embedding.md.
 """
 
 from hdtf_async.commands.census import Census, census

@@ -1,3 +1,3 @@
-"""The events of a run, as a program that embeds it receives them. See docs/events.md."""
+"""The public event classes of a run. See docs/events.md."""
 
 from hdtf_async.core.events import *  # noqa: F403

@@ -6,7 +6,7 @@ Nothing here prints, sets a signal handler or changes global state: that belongs
 from __future__ import annotations
 
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,14 +16,15 @@ import anyio
 from anyio.lowlevel import checkpoint
 from anyio.to_thread import run_sync
 
-from hdtf_async.core.divisions import record_of, requested
-from hdtf_async.core.events import ClipFailed, EventBus, RunStarted
+from hdtf_async.core import divisions
+from hdtf_async.core.events import ClipFailed, RunStarted
 from hdtf_async.core.exceptions import OptionsError, StoreError
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.job import Running, require_asyncio, to_end, under_way
 from hdtf_async.core.options import Options
 from hdtf_async.core.steps import steps
 from hdtf_async.dataset import plan, tables
+from hdtf_async.lanes.context import RunContext
 from hdtf_async.lanes.limits import Lanes
 from hdtf_async.lanes.raws import let_go_of_finished
 from hdtf_async.lanes.toolchain import open_toolchain
@@ -44,11 +45,11 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
+    from hdtf_async.core.events import EventBus
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.core.model import Finding, Tables
     from hdtf_async.core.shards import Merged
     from hdtf_async.dataset.plan import VideoJob
-    from hdtf_async.lanes.user_videos import OwnFiles
     from hdtf_async.output.directory import OutputDirectory
     from hdtf_async.output.object_store.client import Address
 
@@ -90,7 +91,8 @@ async def download(
     form), `StoreError` (the directory cannot be used, or another run holds it), `UnknownVideoError` and
     `OptionsError`.
     """
-    return await to_end(_job(out, options, lanes, client, progress=progress))
+    request = _Request(away.place(out), options or Options(), lanes, client)
+    return await to_end(_job(request, progress=progress))
 
 
 async def merge(out: str | PathLike[str]) -> Merged:
@@ -134,32 +136,41 @@ async def running(
     A slow reader holds up nothing: of progress it gets the newest, of everything else each one. Leaving
     the block early cancels the run. Raises what `download` raises.
     """
-    async with under_way(_job(out, options, lanes, client, progress=progress)) as run:
+    request = _Request(away.place(out), options or Options(), lanes, client)
+    async with under_way(_job(request, progress=progress)) as run:
         yield run
 
 
-def _job(
-    out: str | PathLike[str],
-    options: Options | None,
-    lanes: Lanes | None,
-    client: Client | None,
-    *,
-    progress: bool,
-) -> Callable[[EventBus, anyio.Event], Awaitable[Report]]:
-    job = partial(_run, away.place(out), options or Options(), lanes, client)
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What `download` and `running` are called with."""
+
+    out: Path | Address
+    options: Options
+    lanes: Lanes | None
+    client: Client | None
+
+    @property
+    def scheduler(self) -> str | Client | None:
+        """Whose workers process the videos; None if this process does. Raises `OptionsError`."""
+        scheduler = self.client or self.options.dask
+        if scheduler is not None and not isinstance(self.out, Path):
+            raise OptionsError(
+                "--dask requires an --out directory that all workers share, not an object store"
+            )
+        if scheduler is not None and self.options.shard is not None:
+            raise OptionsError("--shard: omit it with a Dask client, which uses all workers of the cluster")
+        return scheduler
+
+
+def _job(request: _Request, *, progress: bool) -> Callable[[EventBus, anyio.Event], Awaitable[Report]]:
+    job = partial(_run, request)
     return with_progress(job) if progress else job
 
 
-async def _run(  # noqa: PLR0913, PLR0917 - what a run is put together from
-    out: Path | Address,
-    options: Options,
-    lanes: Lanes | None,
-    client: Client | None,
-    events: EventBus,
-    finish: anyio.Event,
-) -> Report:
+async def _run(request: _Request, events: EventBus, finish: anyio.Event) -> Report:
     begun = anyio.current_time()
-    scheduler = _scheduler(out, options, client)
+    out, options, scheduler = request.out, request.options, request.scheduler
     own = await run_sync(find_user_videos, options.raw_dirs)
     read = await run_sync(read_tables, options)
     async with away.opened(out, options, read.videos) as directory:
@@ -176,21 +187,19 @@ async def _run(  # noqa: PLR0913, PLR0917 - what a run is put together from
         )
         report.failed.update((clip.stem, reason) for clip, reason in decided.given_up)
         events.subscribe(report.add)
-        lanes = lanes or Lanes.of(options)
+        run = RunContext(options, directory, request.lanes or Lanes.of(options), events, own, finish)
         before = directory.known.run
-        events.emit(await run_sync(started, decided, lanes, options))
-        request: Record | None = None
+        ended: list[Record] = []
+        events.emit(await run_sync(started, decided, run.lanes, options))
         try:
-            request = await _begin(read, options, directory, clips=report.asked, work=bool(decided.work))
+            ended = await _begin(read, run, clips=report.asked, work=bool(decided.work))
             await _divide(read, options, directory)
             await _record_impossible(decided, directory, events)
             await _record_refused(report.refused, options, directory)
             if not options.keeps_raws:
                 await let_go_of_finished(read, decided, directory, own)
             if decided.work:
-                report.stopped = await carry_out(
-                    decided, options, lanes, directory, events, finish=finish, own=own, scheduler=scheduler
-                )
+                report.stopped = await carry_out(decided, run, scheduler)
         except Failure as trouble:  # before the first video, or with the journal: the disk, a tool
             report.stopped = trouble
         finally:
@@ -201,20 +210,26 @@ async def _run(  # noqa: PLR0913, PLR0917 - what a run is put together from
                     )
             except Failure as trouble:
                 report.stopped = report.stopped or trouble
-                request = None  # what was not tried may be recorded nowhere: the request stays open
+                ended = []  # what was not tried may be recorded nowhere: the request stays open
         report.seconds = anyio.current_time() - begun
-        try:
-            has_run = directory.known.run is not before
-            if records := [*([report.ended().to_json()] if has_run else []), *([request] if request else [])]:
-                await directory.append(*records)
-            if options.shard is not None:
-                report.absent = await directory.absent()
-            with _as_failure(directory.out / page.REPORT):
-                report.page = await _drawn(directory, options, lanes, finish, has_run=has_run)
-        except Failure as trouble:
-            report.stopped = report.stopped or trouble
+        await _end(report, run, ended, has_run=directory.known.run is not before)
         events.emit(report.ended())
         return report
+
+
+async def _end(report: Report, run: RunContext, records: list[Record], *, has_run: bool) -> None:
+    """Record the end of the run, and draw its report; note in the result what fails."""
+    try:
+        if has_run:
+            records = [report.ended().to_json(), *records]
+        if records:
+            await run.directory.append(*records)
+        if run.options.shard is not None:
+            report.absent = await run.directory.absent()
+        with _as_failure(run.directory.out / page.REPORT):
+            report.page = await _drawn(run, has_run=has_run)
+    except Failure as trouble:
+        report.stopped = report.stopped or trouble
 
 
 @contextmanager
@@ -231,49 +246,36 @@ def _as_failure(path: Path) -> Iterator[None]:
         raise Failure(Reason.FAULT, f"{path}: {type(error).__name__}: {error}") from error
 
 
-async def _begin(
-    read: Tables, options: Options, directory: OutputDirectory, *, clips: int, work: bool
-) -> Record | None:
+async def _begin(read: Tables, run: RunContext, *, clips: int, work: bool) -> list[Record]:
     """Record what is requested of the run, and find out what others are to make. Raises `Failure`.
 
-    Return the record for the end of the run; None where there is no work, and a run before has recorded that.
+    Return the record for the end of the run, or none: there is no work, and a run before has recorded that.
     """
+    options, directory = run.options, run.directory
     whole = replace(options, shard=None)
     if others := await run_sync(plan.others, read, whole):
         left = await directory.not_tried()
         directory.others = tuple(each for each in left if each["clip"] in others)
     if options.shard is not None:
         directory.whole = await run_sync(plan.select, read, whole)
-    request = await run_sync(requested, read, options, len(directory.whole) or clips)
+    request = await run_sync(divisions.requested, read, options, len(directory.whole) or clips)
     if work:
-        await directory.append(record_of(request, clips, ended=False))
+        await directory.append(divisions.record_of(request, clips, ended=False))
     elif await directory.has_done(request):
-        return None
-    return record_of(request, clips, ended=True)
+        return []
+    return [divisions.record_of(request, clips, ended=True)]
 
 
-async def _drawn(
-    directory: OutputDirectory, options: Options, lanes: Lanes, finish: anyio.Event, *, has_run: bool
-) -> Path | None:
+async def _drawn(run: RunContext, *, has_run: bool) -> Path | None:
     """Draw the report of what was done, or where it is behind; return where it is, if that was done."""
-    known = directory.known
+    options, directory, known = run.options, run.directory, run.directory.known
     if options.no_report or options.shard is not None or len(known.clips) + len(known.failures) > page.MOST:
         return None
     told = bool(known.clips or known.failures or known.run)
     if not has_run and not (told and await run_sync(page.is_behind, directory.out)):
         return None
-    tool = None if finish.is_set() else partial(find_ffmpeg, options)  # an end is wanted soon
-    return await page.write(directory.out, tool=tool, encodes=lanes.encodes, locks=directory.locks)
-
-
-def _scheduler(out: Path | Address, options: Options, client: Client | None) -> str | Client | None:
-    """Return whose workers do the videos; None where this process does."""
-    scheduler = client or options.dask
-    if scheduler is not None and not isinstance(out, Path):
-        raise OptionsError("--dask requires an --out directory that all workers share, not an object store")
-    if scheduler is not None and options.shard is not None:
-        raise OptionsError("--shard: omit it with a Dask client, which uses all workers of the cluster")
-    return scheduler
+    tool = None if run.finish.is_set() else partial(find_ffmpeg, options)  # an end is wanted soon
+    return await page.write(directory.out, tool=tool, encodes=run.lanes.encodes, locks=directory.locks)
 
 
 async def _write_last(directory: OutputDirectory, decided: plan.Plan, patience: float) -> None:
@@ -349,21 +351,12 @@ async def _record_refused(rows: tuple[Finding, ...], options: Options, directory
         await directory.append(record)
 
 
-async def carry_out(  # noqa: PLR0913 - what a run is put together from
-    decided: plan.Plan,
-    options: Options,
-    lanes: Lanes,
-    directory: OutputDirectory,
-    events: EventBus,
-    *,
-    finish: anyio.Event,
-    own: OwnFiles,
-    scheduler: str | Client | None = None,
+async def carry_out(
+    decided: plan.Plan, run: RunContext, scheduler: str | Client | None = None
 ) -> Failure | None:
     """Do what is left to do; return why it ended early, if it did. Raises `Failure`: a tool is missing."""
-    async with _engine(
-        decided, options, lanes, directory, events, finish=finish, own=own, scheduler=scheduler
-    ) as pipeline:
+    directory, in_shards = run.directory, run.options.shard is not None
+    async with _engine(decided, run, scheduler) as pipeline:
 
         async def keep_views() -> None:
             """Write the views now and then, so that a run that is killed leaves them nearly up to date."""
@@ -379,14 +372,14 @@ async def carry_out(  # noqa: PLR0913 - what a run is put together from
                 every = max(VIEWS_EVERY, 20 * (anyio.current_time() - begun))
 
         # Before any clip is replaced: what is about to be made in another form is not listed any more.
-        if options.shard is None:
+        if not in_shards:
             await directory.write_views(decided.clips, decided.stale)
         elif decided.stale:
             await directory.write_views()
         async with anyio.create_task_group() as beside:
-            if options.shard is None:  # else whoever ends writes them, from all journals
+            if not in_shards:  # else whoever ends writes them, from all journals
                 beside.start_soon(keep_views)
-            await pipeline.run(decided.work, finish)
+            await pipeline.run(decided.work, run.finish)
             beside.cancel_scope.cancel()
     return pipeline.stopped or pipeline.closed
 
@@ -408,29 +401,22 @@ class _Engine(Protocol):
 
 
 @asynccontextmanager
-async def _engine(  # noqa: PLR0913 - as above
-    decided: plan.Plan,
-    options: Options,
-    lanes: Lanes,
-    directory: OutputDirectory,
-    events: EventBus,
-    *,
-    finish: anyio.Event,
-    own: OwnFiles,
-    scheduler: str | Client | None,
+async def _engine(
+    decided: plan.Plan, run: RunContext, scheduler: str | Client | None
 ) -> AsyncIterator[_Engine]:
     """Get ready, and record that a run begins. Raises `Failure`."""
+    options, directory, events = run.options, run.directory, run.events
     if scheduler is not None:
         if find_spec("distributed") is None:
             raise Failure(Reason.TOOL_MISSING, "--dask requires an extra: pip install 'hdtf-async[dask]'")
         from hdtf_async.cluster import driver  # noqa: PLC0415 - a second of imports, and most runs need no cluster
 
-        async with driver.crew(scheduler, options, directory, events, finish) as crew:
+        async with driver.crew(scheduler, options, directory, events, run.finish) as crew:
             await directory.append(store.run_record(versions=crew.versions, **options.to_json()))
             events.subscribe(partial(history.note, directory.note))
             yield crew
         return
-    async with open_toolchain(options, lanes, directory, events, own=own, videos=len(decided.work)) as shop:
+    async with open_toolchain(run, videos=len(decided.work)) as shop:
         await directory.append(store.run_record(versions=shop.versions, **options.to_json()))
         events.subscribe(partial(history.note, directory.note))
         await shop.get_ready(decided.work)

@@ -1,4 +1,4 @@
-"""The command line: words in, exit code out. Everything that is global (signals, printing) is here."""
+"""The command line: arguments in, exit code out. Everything global (signals, printing) is here."""
 
 from __future__ import annotations
 
@@ -66,15 +66,15 @@ if TYPE_CHECKING:
     from hdtf_async.core.failures import Reason
 
 R = TypeVar("R")
-"""What a job comes to."""
+"""Result of a job."""
 _Job = AbstractAsyncContextManager[Running[R]]
 
 
 def entry() -> NoReturn:
-    """Run the command line of this process and leave with its exit code."""
+    """Run the command line of this process and exit with its code."""
     code = main(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # its reader may be gone
+        with suppress(OSError, ValueError):  # its reader may have exited
             stream.flush()
     os._exit(code)  # at once: Python would free millions of rows one by one
 
@@ -94,12 +94,12 @@ def main(argv: Sequence[str]) -> int:
     except StoreError as error:
         code, message = error.exit_code, str(error)
     except BrokenPipeError:
-        # Whoever read our output has gone; so that Python does not complain at exit:
+        # The reader of our output has exited; this avoids an error message of Python at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.LOCAL
     except KeyboardInterrupt:
         code, message = ExitCode.INTERRUPTED, "interrupted"
-    except Exception as error:  # noqa: BLE001 - a fault of ours: one line, and the way to the rest
+    except Exception as error:  # noqa: BLE001 - internal error: print one line, and how to get the traceback
         if {"debug", "--log-level=debug"} & {*words, os.environ.get("HDTF_ASYNC_LOG_LEVEL")}:
             say(traceback.format_exc(), error=True)
         code = ExitCode.LOCAL
@@ -124,7 +124,7 @@ def main_job(argv: Sequence[str]) -> int:
 
 
 def _as_told_by_the_batch_system(options: Options, printing: Printing) -> Options:
-    """Return the options of one of several copies, where the environment says that this is one."""
+    """Return the options with the shard of a batch system, if the environment contains one."""
     try:
         told = shards.from_environment(os.environ)
     except ValueError as error:
@@ -161,7 +161,7 @@ def plan_command(argv: Sequence[str]) -> int:
 
 
 def census_command(argv: Sequence[str]) -> int:
-    """``python -m hdtf_async census --out DIR``: what is still on YouTube; downloads nothing."""
+    """``python -m hdtf_async census --out DIR``: which videos are on YouTube; downloads nothing."""
     parser = Parser(
         "census",
         "Query YouTube for every video (rate-limited by --pace) without downloading any. DIR/census.csv lists"
@@ -189,7 +189,7 @@ async def _census(out: Path, options: Options, fresh: timedelta, printing: Print
 
 
 def merge_command(argv: Sequence[str]) -> int:
-    """``python -m hdtf_async merge --out DIR``: the views, from the journals of all shards."""
+    """``python -m hdtf_async merge --out DIR``: the manifests, from the journals of all shards."""
     parser = Parser(
         "merge",
         "Merge the journals of all shards into metadata.jsonl and failures.jsonl. Works while shards are"
@@ -342,7 +342,7 @@ async def _faces(out: Path, options: Options, _gently: Gently) -> int:
 
 def demo_command(argv: Sequence[str]) -> int:
     """``python -m hdtf_async demo --out DIR``: the main command, offline, against the mock server."""
-    from hdtf_async import demo  # noqa: PLC0415 - only the demo pays for it
+    from hdtf_async import demo  # noqa: PLC0415 - only needed for the demo
 
     parser = Parser(
         "demo",
@@ -369,7 +369,7 @@ def demo_command(argv: Sequence[str]) -> int:
 
 
 async def _draw(footage: Path, printing: Printing, _gently: Gently) -> int:
-    """Draw the footage that is not there, and tell how far it is."""
+    """Render the missing footage, and print the progress."""
     from hdtf_async import demo  # noqa: PLC0415
 
     def told(number: int) -> None:
@@ -386,11 +386,11 @@ async def _draw(footage: Path, printing: Printing, _gently: Gently) -> int:
 
 
 async def _demo(footage: Path, out: Path, options: Options, printing: Printing, gently: Gently) -> int:
-    """Start the stand-in, and run the main job with what any user could pass."""
+    """Start the mock server, and run the main command with options that users could pass."""
     from hdtf_async import demo  # noqa: PLC0415
 
     async with demo.stand_in(footage) as site:
-        # The children inherit it: a user would export it in the shell.
+        # The children inherit it; a user would export it in the shell.
         os.environ.update(site.environment)
         if not printing.quiet:
             say(site.typed(out, options), error=True)
@@ -399,7 +399,7 @@ async def _demo(footage: Path, out: Path, options: Options, printing: Printing, 
 
 
 async def _run(out: Path | str, options: Options, printing: Printing, gently: Gently) -> int:
-    """Run the main job to its end and tell what came of it."""
+    """Run the main command to its end and print its result."""
     report = await _watched(running(out, options), printing, gently)
     if not (printing.quiet or printing.json):
         say(summaries.summary(report, out))
@@ -409,7 +409,7 @@ async def _run(out: Path | str, options: Options, printing: Printing, gently: Ge
 
 
 async def _watched(job: _Job[R], printing: Printing, gently: Gently) -> R:
-    """Show a job's events until they end, and return what it came to."""
+    """Show a job's events until they end, and return its result."""
     async with job as events:
         gently.append(events.finish)
         await show(events, view_for(printing))
@@ -424,7 +424,7 @@ def _say_why_stopped(stopped: Failure | None) -> None:
 def _end_briefly(
     printing: Printing, code: ExitCode, missing: Counter[Reason], stopped: Failure | None, *more: str
 ) -> None:
-    """Print one line on stderr where a command without a summary did not do all that it was asked to do."""
+    """Print one line on stderr if a command without a summary has not done everything."""
     if printing.quiet and (missing or stopped):
         _complain(summaries.quiet_summary(code, missing, stopped))
     else:

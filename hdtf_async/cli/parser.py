@@ -1,4 +1,4 @@
-"""The flags of the command line, made from the fields of `Options` and `Printing`."""
+"""The command line parser, derived from the fields of `Options` and `Printing`."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 T = TypeVar("T", Options, Printing)
 OUT = ("--out", "-o", "--output_dir")
 COMMANDS = ("plan", "census", "check", "merge", "report", "doctor", "export", "faces", "demo")
-"""The first word of a command line, where it is not the main job's."""
+"""Commands other than the main one: the first word of a command line."""
 _COLUMNS = 78
-"""Of the help's first sentences."""
+"""Width of the help's introduction."""
 _WIDE = 25
-"""Columns for an option and what it takes, before its help."""
+"""Columns for an option and its metavar, before its help."""
 _FEW = 5
-"""Choices of which all are named in the help."""
+"""Maximum number of choices that are listed in the help."""
 
 DESCRIPTION = """\
 Download HDTF videos and cut them into talking-head clips.
@@ -66,28 +66,28 @@ or needs action; 2 usage or table error; 3 YouTube blocks this IP address;
 
 
 class Parser(argparse.ArgumentParser):
-    """Names the nearest option where one is not known, and fills in what is set elsewhere."""
+    """Suggests the nearest option for an unknown one, and adds options from environment and config files."""
 
     def __init__(
         self, name: str, description: str, *, usage: str = "--out DIR [options]", epilog: str = ""
     ) -> None:
-        if "\n" not in description:  # else it has lines of its own, which argparse leaves as they are
+        if "\n" not in description:  # otherwise it has its own line breaks, which argparse keeps
             description = textwrap.fill(description, _COLUMNS)
         super().__init__(
             prog=f"python -m hdtf_async {name}".rstrip(), usage=f"%(prog)s {usage}",
             description=description, epilog=epilog, allow_abbrev=False, formatter_class=_Help,
         )  # fmt: skip
         self.offered: set[str] = set()
-        """Fields that this command takes; where there are none, no file can set any."""
+        """Fields that this command accepts; if empty, no config file is read."""
         self._out_is_for = ""
 
     def add_out(self, help: str, *, needed: str = "", kind: Callable[[str], Any] | None = None) -> None:  # noqa: A002 - argparse's word
-        """Add ``--out``. Where it has to be given, `needed` says what for."""
+        """Add ``--out``. If it is required, `needed` is its purpose."""
         self._out_is_for = needed
         self.add_argument(*OUT, dest="out", metavar="DIR", type=kind or here, help=help)
 
     def read(self, argv: Sequence[str]) -> argparse.Namespace:
-        """Return what is said on the command line, with what is set elsewhere; raises `OptionsError`."""
+        """Return the options of the command line, environment and files; raises `OptionsError`."""
         said = self.parse_args(argv)
         if self._out_is_for and said.out is None:
             self.error(f"--out DIR is required: {self._out_is_for}")
@@ -95,8 +95,8 @@ class Parser(argparse.ArgumentParser):
         return said
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong and leave with exit code 2."""
-        message = re.sub(r"^argument \S+: (?=--)", "", message)  # our own words name the option themselves
+        """Print an error and exit with code 2."""
+        message = re.sub(r"^argument \S+: (?=--)", "", message)  # our messages name the option themselves
         unknown = message.partition("unrecognized arguments: ")[2].split()
         known = [*self._option_string_actions, *COMMANDS]
         for word in unknown:
@@ -109,7 +109,7 @@ class Parser(argparse.ArgumentParser):
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
-    """As short as can be: of each option its short and its first long name, and what it takes once."""
+    """Compact help: of each option its short and its first long name, and its metavar once."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=_WIDE + 4)
@@ -131,7 +131,7 @@ class _Help(argparse.RawDescriptionHelpFormatter):
 
 
 def here(text: str) -> Path:
-    """Return a directory that a command works on; none of them reads an object store by itself."""
+    """Return a local directory for a command that does not support object stores."""
     try:
         return local_directory(text)
     except OptionsError as error:
@@ -139,7 +139,7 @@ def here(text: str) -> Path:
 
 
 def anywhere(text: str) -> str:
-    """Return the name of a directory, or the address of an object store."""
+    """Return the name of a directory, or the URL of an object store."""
     try:
         place(text)
     except OptionsError as error:
@@ -164,7 +164,7 @@ def add(
     groups: Collection[str] | None = None,
     without: Collection[str] = (),
 ) -> None:
-    """Add a flag for each field, or for those of some groups and names; but for some."""
+    """Add a flag for each field, or for those of some groups and names, except for `without`."""
     if not parser.offered:
         parser.add_argument(
             "--config", metavar="FILE", type=Path, help="TOML file with options (docs/options.md)"
@@ -176,7 +176,7 @@ def add(
             continue
         parser.offered.add(option.name)
         group = groups_made.setdefault(flag.group, parser.add_argument_group(flag.group))
-        # Whether something was said is seen by whether it is there.
+        # Omitted options are recognised by their absence.
         if flag.is_switch:
             both = option.default is not False
             group.add_argument(
@@ -194,13 +194,13 @@ def add(
 
 
 def _takes(flag: Flag) -> str:
-    """Return what an option takes: its choices, where they fit beside its name."""
+    """Return the metavar of an option: its choices, if they fit next to its name."""
     choices = "|".join(flag.kind.choices)
     return choices if choices and len(f"{flag.names[0]} {choices}") <= _WIDE else flag.metavar or "NAME"
 
 
 def _choices(flag: Flag) -> str:
-    """Return the choices for the help text, unless they stand beside the name or the text explains each."""
+    """Return the choices for the help text, unless they are the metavar or the text explains each."""
     choices = flag.kind.choices
     if choices and all(f"{choice}:" in flag.help for choice in choices):
         return ""
@@ -210,7 +210,7 @@ def _choices(flag: Flag) -> str:
 
 
 class _Extend(argparse.Action):
-    """Collects the values of an option that may be given several times in one tuple."""
+    """Collects the values of a repeatable option in one tuple."""
 
     def __call__(
         self, _parser: object, said: argparse.Namespace, values: object, _name: str | None = None
@@ -228,7 +228,7 @@ def _parsed(flag: Flag, text: str) -> Any:  # noqa: ANN401 - of the field's type
 
 
 def made(what: type[T], said: argparse.Namespace) -> T:
-    """Return the options that were said, or are set elsewhere, or are a recipe's; raises `OptionsError`."""
+    """Return the options of the command line, environment, files and recipe; raises `OptionsError`."""
     names = [option.name for option in fields(what)]
     values = {name: value for name, value in preset(said).items() if name in names}
     values |= {name: said.settings[name].value for name in names if name in said.settings}
@@ -236,22 +236,22 @@ def made(what: type[T], said: argparse.Namespace) -> T:
 
 
 def add_recipe(parser: Parser) -> None:
-    """Add the flag for a recipe, which stands for some options; what is said or set besides it wins."""
+    """Add the flag for a recipe, which sets some options; explicit options override it."""
     names = ", ".join(RECIPES)
     parser.add_argument("--recipe", metavar="NAME", choices=RECIPES, help=f"preset for a code base: {names}")
 
 
 def preset(said: argparse.Namespace) -> dict[str, Any]:
-    """Return the options that a recipe stands for, if one was said."""
+    """Return the options of the recipe, if one was given."""
     return RECIPES[said.recipe].preset if getattr(said, "recipe", None) else {}
 
 
 def origins(said: argparse.Namespace) -> dict[str, str]:
-    """Return where each option comes from that is set elsewhere than on the command line."""
+    """Return the origin of each option that is not set on the command line."""
     names = {option.name: flag_of(option).names[0] for what in (Options, Printing) for option in fields(what)}
     return {names[name]: setting.origin for name, setting in said.settings.items() if not hasattr(said, name)}
 
 
 def set_elsewhere(elsewhere: dict[str, str]) -> list[str]:
-    """Return a line for each option that is set elsewhere than on the command line."""
+    """Return a line for each option that is not set on the command line."""
     return [f"{name} is set by {origin}" for name, origin in elsewhere.items()]

@@ -1,9 +1,9 @@
-"""What the user has set elsewhere than on the command line: in a TOML file, and in the environment.
+"""Options from a TOML file and from environment variables.
 
 Keys and variables follow from the fields of `Options` and `Printing`: ``limit-rate`` and
-``HDTF_ASYNC_LIMIT_RATE`` for ``--limit-rate``. The command line comes first, then the environment, then the
-file that ``--config`` names, then the user's own, then the defaults. No file is ever taken from the working
-directory: it could name programs, and somebody else may have put it there.
+``HDTF_ASYNC_LIMIT_RATE`` for ``--limit-rate``. The command line takes precedence, then the environment, then
+the ``--config`` file, then the user's config file, then the defaults. No file is ever read from the working
+directory: it could name executables, and another user may have created it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
 PREFIX = "HDTF_ASYNC_"
-"""With what a variable of ours begins."""
+"""Prefix of the environment variables."""
 KEYS = {
     flag_of(option).names[0].removeprefix("--"): option
     for what in (Options, Printing)
@@ -32,7 +32,7 @@ KEYS = {
 
 
 LARGEST = 1 << 20
-"""Bytes of the longest file of settings that is read."""
+"""Maximum size of a config file in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +46,10 @@ class Setting:
 def read(
     environ: Mapping[str, str], named: Path | None = None, wanted: Collection[str] | None = None
 ) -> dict[str, Setting]:
-    """Return what is set, by the names of the fields, or of those that are wanted.
+    """Return the settings by field name, optionally only those of the wanted fields.
 
-    `named` is the file of ``--config``. Raises `OptionsError`, which names file and key, or the variable: for
-    what is unknown, also where it is not wanted, and for a value that the command line would not take.
+    `named` is the ``--config`` file. Raises `OptionsError`, which names file and key, or the variable: for
+    unknown ones, even if not wanted, and for a value that the command line would reject.
     """
     layers = [_in_environment(environ)]
     if named is not None:
@@ -67,10 +67,10 @@ def read(
 
 
 def users_file(environ: Mapping[str, str]) -> Path | None:
-    """Return where the user's own file would be, if the user has a home."""
+    """Return the path of the user's config file, if the user has a home directory."""
     told = environ.get("XDG_CONFIG_HOME", "")
     home = environ.get("HOME", "")
-    # A relative one has no meaning, says the standard; here it would be the working directory.
+    # The XDG specification says to ignore relative paths; here it would be the working directory.
     if Path(told).is_absolute():
         directory = Path(told)
     elif Path(home).is_absolute():
@@ -81,7 +81,7 @@ def users_file(environ: Mapping[str, str]) -> Path | None:
 
 
 _Said = tuple[str, object, str, Path | None]
-"""A key, what was said for it, where, and the directory in which its relative paths begin."""
+"""A key, its value, its origin, and the directory for relative paths."""
 
 
 def _in_file(path: Path) -> Iterator[_Said]:
@@ -112,10 +112,10 @@ def _in_environment(environ: Mapping[str, str]) -> Iterator[_Said]:
 
 
 def _value(key: str, said: object, origin: str, base: Path | None) -> object:
-    """Return the value of a field, checked as on the command line."""
+    """Return the value of a field, validated as on the command line."""
     option = KEYS[key]
     flag = flag_of(option)
-    if base is not None and flag.is_switch and not isinstance(said, bool):  # TOML has a type for these
+    if base is not None and flag.is_switch and not isinstance(said, bool):  # TOML has booleans
         raise OptionsError(f"{origin}: expected {flag.kind.expected} (got {shown(said)})")
     try:
         return flag.read(_placed(said, base) if flag.kind.is_path and base is not None else said)
@@ -124,7 +124,7 @@ def _value(key: str, said: object, origin: str, base: Path | None) -> object:
 
 
 def _placed(said: object, base: Path) -> object:
-    """Return a path as meant in a file: from the file's own directory on, or from the user's home."""
+    """Return a path in a file relative to that file, or to the user's home directory."""
     if isinstance(said, list):
         return [_placed(each, base) for each in said]
     try:

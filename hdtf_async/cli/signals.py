@@ -1,4 +1,4 @@
-"""How a command line is ended by a signal: gently at first, where its work has said how."""
+"""Handling of signals: a graceful stop first, if supported."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from hdtf_async.core import os_errors
 from hdtf_async.core.exceptions import unwrap_exception_group
 
 Gently = list[Callable[[], None]]
-"""How the work under way is asked to end soon, once it can be."""
+"""Callbacks with which running work can be stopped gracefully, once supported."""
 
 
 def until_signal(work: Callable[[Gently], Awaitable[int]], *, goes_on: bool = False) -> int:
-    """Run work on a loop of its own; SIGINT, SIGTERM and SIGHUP (the terminal is gone) end it cleanly.
+    """Run work on a new event loop; SIGINT, SIGTERM and SIGHUP (terminal closed) end it cleanly.
 
-    SIGINT and SIGHUP stay ignored where the parent process ignores them, as `nohup` and shells do for
-    background jobs. The first SIGINT ends it gently, where the work has said how. `goes_on` is of work that
-    leaves what it has done, and does only the rest another time.
+    SIGINT and SIGHUP remain ignored if the parent process ignores them, as `nohup` and shells do for
+    background jobs. The first SIGINT stops the work gracefully, if supported. `goes_on` means that the work
+    can be resumed by the same command.
     """
     ended_by: list[signal.Signals] = []
     codes: list[int] = []
@@ -36,7 +36,7 @@ def until_signal(work: Callable[[Gently], Awaitable[int]], *, goes_on: bool = Fa
                 job.cancel()
 
     async def main() -> None:
-        # Before the work begins: a signal that comes meanwhile ends it as cleanly as any other.
+        # Before the work starts: a signal at that time ends it as cleanly as any other.
         with anyio.open_signal_receiver(signal.SIGTERM, *_not_ignored()) as signals:
             async with anyio.create_task_group() as group:
                 with anyio.CancelScope() as job:
@@ -47,7 +47,7 @@ def until_signal(work: Callable[[Gently], Awaitable[int]], *, goes_on: bool = Fa
     with unwrap_exception_group():
         anyio.run(main)
     if ended_by:
-        with suppress(OSError):  # the terminal may be gone
+        with suppress(OSError):  # the terminal may be closed
             rest = " Run the same command to resume." if goes_on else ""
             say(f"Interrupted ({ended_by[-1].name}).{rest}", error=True)
         return 128 + ended_by[-1]
@@ -55,13 +55,13 @@ def until_signal(work: Callable[[Gently], Awaitable[int]], *, goes_on: bool = Fa
 
 
 def fault(error: Exception) -> str:
-    """Return what to say of an error that nobody expected: it may be a limit of this machine."""
+    """Return the message for an unexpected error, which may be a system limit."""
     if os_errors.reason_of(error):
         return os_errors.told(error)
     return f"internal error, please report it: {error!r} (--log-level debug prints the traceback)"
 
 
 def _not_ignored() -> list[signal.Signals]:
-    """Return those signals to handle that this process has not inherited as ignored."""
+    """Return the signals to handle, except for those that this process inherited as ignored."""
     optional = (signal.SIGINT, signal.SIGHUP)
     return [number for number in optional if signal.getsignal(number) is not signal.SIG_IGN]

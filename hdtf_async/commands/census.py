@@ -30,8 +30,9 @@ from hdtf_async.core.options import Options
 from hdtf_async.core.steps import steps
 from hdtf_async.core.system import own_version
 from hdtf_async.dataset import plan
+from hdtf_async.lanes.context import RunContext
 from hdtf_async.lanes.limits import Lanes, backoff
-from hdtf_async.lanes.pipeline import Pipeline
+from hdtf_async.lanes.pipeline import Pipeline, PipelineParts
 from hdtf_async.lanes.toolchain import entrance_for
 from hdtf_async.media.ffmpeg import find_ffmpeg
 from hdtf_async.output import directory as store
@@ -138,14 +139,14 @@ async def _take(
     async with store.opened(out) as directory:
         videos = await run_sync(plan.chosen, read.videos, options)
         works = await run_sync(_unanswered, videos, directory.known.asked, datetime.now(UTC) - fresh)
-        lanes = Lanes.of(options)
+        run = RunContext(options, directory, Lanes.of(options), events, finish=finish)
         events.emit(
             RunStarted(len(works), 0, 0.0, len(videos) - len(works), options.downloads, 0, 0, options.pace)
         )
         census = Census(asked=len(works))
         try:
             if works:
-                census.stopped = await _ask(works, options, lanes, directory, events, finish=finish)
+                census.stopped = await _ask(works, run)
         except Failure as trouble:
             census.stopped = trouble
         finally:
@@ -161,33 +162,27 @@ async def _take(
         return census
 
 
-async def _ask(  # noqa: PLR0913 - what it is put together from
-    works: Iterable[VideoJob],
-    options: Options,
-    lanes: Lanes,
-    directory: OutputDirectory,
-    events: EventBus,
-    *,
-    finish: anyio.Event,
-) -> Failure | None:
+async def _ask(works: Iterable[VideoJob], run: RunContext) -> Failure | None:
+    options, directory = run.options, run.directory
     tool = await run_sync(find_ffmpeg, options)
     await directory.append(store.run_record(versions={"hdtf_async": own_version()}))
     async with guarding(*directory.locks) as guard, private_cache(guard) as environment:
         yt_dlp = YtDlp(options, tool, guard, environment)
         await JavaScript(options, yt_dlp).require(directory.out)
-        asking = _Asking(yt_dlp, directory, events, options.resolution)
-        pipeline = Pipeline(
-            lanes=lanes,
-            entrance=entrance_for(options, lanes, directory.known, events),
-            keep_raw=True,
+        asking = _Asking(yt_dlp, directory, run.events, options.resolution)
+        parts = PipelineParts(
+            lanes=run.lanes,
+            entrance=entrance_for(run),
             fetching=asking,
             cutting=asking,
             private_directory=directory.private_directory,
             record_failure=asking.failed,
-            events=events,
+            events=run.events,
+            keep_raw=True,
             backoff=partial(backoff, first=options.retry_wait),
         )
-        await pipeline.run(works, finish)
+        pipeline = Pipeline(parts)
+        await pipeline.run(works, run.finish)
     return pipeline.stopped or pipeline.closed
 
 

@@ -81,18 +81,17 @@ class Seen:
         return [*chain.from_iterable(self.clips[stem] for stem in sorted(self.clips)), *self.beside]
 
 
-async def look(  # noqa: PLR0913 - what it works with, once
-    known: JournalIndex, *, held: bool, tool: Path | None, lanes: Lanes, guard: Guard, events: EventBus
-) -> Seen:
-    """Hold a directory against what its journal says; with a `tool`, that ffmpeg decodes every clip too.
+async def look(clips: Clips, *, held: bool) -> Seen:
+    """Hold a directory against what its journal says.
 
     `held` says that the caller holds the directory's lock. Raises `Failure` where nothing can be judged:
     a tool is missing or does not work.
     """
+    known = clips.known
     seen = Seen(known)
     if not held:
         seen.at_work = await run_sync(locks.is_held, known.out)
-    seen.clips = await _Clips(known, tool, lanes, guard, events).all()
+    seen.clips = await clips.all()
     foreign = set(await run_sync(_foreign, known))
     if not held:
         seen.at_work = seen.at_work or await run_sync(locks.is_held, known.out)
@@ -125,11 +124,12 @@ def unlisted(known: JournalIndex) -> dict[str, object]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Clips:
+class Clips:
     """Holds clips against their records."""
 
     known: JournalIndex
     tool: Path | None
+    """The ffmpeg that decodes every clip too; None if none does."""
     lanes: Lanes
     guard: Guard
     events: EventBus

@@ -1,7 +1,7 @@
-"""Looks at whether this machine is ready for the job: tools, directory, disk, cookies. Changes nothing.
+"""Check whether this machine is ready for a run: tools, directory, disk, cookies. Changes nothing.
 
-What the signs mean is in `health`. The main job looks by itself at what costs it nothing (`run`); here
-processes are started, and everything is looked at even where something is wrong already.
+`preflight` judges the findings. A run makes the quick checks itself (`run`); this command starts processes,
+and makes all checks even if one has failed already.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ if TYPE_CHECKING:
     from hdtf_async.dataset.plan import VideoJob
 
 _NAMED = 20
-"""Files that are named at most."""
+"""Maximum number of listed files."""
 _PLUGINS = ("extractor", "postprocessor")
 
 
 async def examine(options: Options, out: Path | None = None) -> list[CheckResult]:
-    """Look at everything that a run with these options would need, and at the directory if one is named.
+    """Check everything that a run with these options needs, and the directory if one is given.
 
     Raises `TableError` and `UnknownVideoError`, as the run would.
     """
@@ -71,7 +71,7 @@ async def examine(options: Options, out: Path | None = None) -> list[CheckResult
 
 
 async def _looked_at(subject: str, look: Callable[[], Awaitable[list[CheckResult]]]) -> list[CheckResult]:
-    """Look at something, and take its failure for a sign too."""
+    """Run a check, and turn its failure into a result too."""
     try:
         return await look()
     except Failure as failure:
@@ -82,7 +82,7 @@ async def _looked_at(subject: str, look: Callable[[], Awaitable[list[CheckResult
 
 async def _yt_dlp(options: Options) -> list[CheckResult]:
     require_yt_dlp(options)
-    # Its name tells whose it is, should it ever be left behind.
+    # The prefix identifies its owner, if it is ever left behind.
     with tempfile.TemporaryDirectory(prefix="hdtf-doctor-") as private:
         async with private_cache() as environment:
             tool = YtDlp(options, Path("ffmpeg"), environment=environment)
@@ -102,7 +102,7 @@ async def _yt_dlp(options: Options) -> list[CheckResult]:
 
 
 def _modules(directories: tuple[str, ...]) -> list[str]:
-    """Return the names of the modules in directories of yt-dlp's plugins, which may be within archives."""
+    """Return the names of the modules in directories of yt-dlp's plugins, which may be inside archives."""
     paths = [f"{directory}/{kind}" for directory in directories for kind in _PLUGINS]
     return sorted({module.name for module in pkgutil.iter_modules(paths) if not module.name.startswith("_")})
 
@@ -118,7 +118,7 @@ async def _ffmpeg(options: Options) -> list[CheckResult]:
 
 
 async def _names(tool: Path, of: str) -> set[str]:
-    """Return the names in one of ffmpeg's lists: what stands in a line's second place."""
+    """Return the names in one of ffmpeg's lists: the second field of each line."""
     ended = await supervisor.run([str(tool), "-hide_banner", of], deadline=30, keep=1 << 20)
     return set(re.findall(r"^ \S+ +(\w[\w-]*)", ended.out.decode("utf-8", "replace"), re.MULTILINE))
 
@@ -148,7 +148,7 @@ async def _cookies(options: Options) -> list[CheckResult]:
 
 
 def _directory(out: Path) -> CheckResult:
-    """Try in the nearest directory that is there whether a run could write, sync and lock."""
+    """Test in the nearest existing directory whether a run could write, sync and lock."""
     there = _nearest(out)
     try:
         with tempfile.TemporaryDirectory(prefix=".hdtf-doctor-", dir=there) as private:
@@ -169,15 +169,15 @@ def _directory(out: Path) -> CheckResult:
 
 
 def _nearest(out: Path) -> Path:
-    """Return the directory, or the nearest above it that is there."""
-    # Not Path.exists, which raises where one may not look.
+    """Return the directory, or its nearest existing parent."""
+    # Not Path.exists, which raises if a parent is not accessible.
     return next(part for part in (out.absolute(), *out.absolute().parents) if os.path.exists(part))  # noqa: PTH110
 
 
 async def _own_files(options: Options, out: Path | None) -> list[CheckResult]:
-    """Look at the user's own files: which videos they are for, and whether they open.
+    """Check the user's own files: which videos they are for, and whether they open.
 
-    What is cut off is only found by a run, which reads files to their end.
+    Truncated files are only detected by a run, which reads files to their end.
     """
     works, known = await run_sync(_wanted, options, out)
     own = await user_videos.looked_into(await run_sync(user_videos.find_user_videos, options.raw_dirs), works)
@@ -209,7 +209,7 @@ async def _own_files(options: Options, out: Path | None) -> list[CheckResult]:
 
 
 def _wanted(options: Options, out: Path | None) -> tuple[tuple[VideoJob, ...], JournalIndex]:
-    """Return the videos that are left to do, and what is known of them."""
+    """Return the remaining videos, and the index of the directory."""
     read = tables.read(options.source, corrections=options.corrections)
     plan.require_known(read, options)
     known = JournalIndex(Path()) if out is None else store.read_known(out)
@@ -217,7 +217,7 @@ def _wanted(options: Options, out: Path | None) -> tuple[tuple[VideoJob, ...], J
 
 
 def _room(options: Options, out: Path) -> CheckResult:
-    """Judge the disk by what is still to fetch."""
+    """Judge the free disk space by the remaining downloads."""
     works, known = _wanted(options, out)
     own = user_videos.find_user_videos(options.raw_dirs)
     least = [work.least_bytes for work in user_videos.to_fetch(works, own, known)]

@@ -1,10 +1,9 @@
-"""A directory's clips in the tree that training code wants: links, copies, frames and lists.
+"""Export a directory's clips in the layout that a code base expects: links, copies, frames and lists.
 
-Nothing that somebody else has put there is ever overwritten or removed. What is laid out is written down in
-``_export.jsonl``, before it gets its name, with sizes and dates. What is still as it was written down is
-ours: it is replaced where it should be another, and removed where it is wanted no more. Anything else that
-is in the way is somebody's, and the export ends before it has touched anything. So it can be run again,
-after a kill or when there are more clips.
+Files that it did not create are never overwritten or removed. Everything is recorded in ``_export.jsonl``,
+before it gets its final name, with sizes and dates. A file that still matches its record is replaced if it
+should differ, and removed if it is no longer needed. Any other existing file is the user's, and the export
+fails before it has changed anything. So it can be run again, after a kill or when there are more clips.
 """
 
 from __future__ import annotations
@@ -49,33 +48,33 @@ if TYPE_CHECKING:
 
 MANIFEST = "_export.jsonl"
 OPTIONS = {"source", "corrections", "split", "split_seed", "encodes", "ffmpeg"}
-"""Fields of `Options` that count in an export."""
+"""Fields of `Options` that an export uses."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What an export came to."""
+    """The result of an export."""
 
     recipe: str
     sides: dict[str, int]
-    """Clips for training, validation and testing."""
+    """Number of clips for training, validation and testing."""
     items: Counter[How]
-    """Files and folders of the tree besides the lists, by how they are made."""
+    """Files and directories of the layout besides the lists, by how they are made."""
     new: int
-    """How many of them were not there, or not as they should be."""
+    """Number of them that were missing or outdated."""
     removed: int
-    """How many were wanted no more."""
+    """Number of those that were no longer needed."""
 
     @property
     def words(self) -> str:
-        """What it came to, for a person."""
+        """A summary for the user."""
         shares = ", ".join(f"{number} {side}" for side, number in self.sides.items())
         kinds = ", ".join(f"{number} {how}" for how, number in self.items.items())
         clips = sum(self.sides.values())
         return f"{clips} clips ({shares}): {kinds}; {self.new} new, {self.removed} removed"
 
 
-async def export(  # noqa: PLR0913 - what a command line says
+async def export(  # noqa: PLR0913 - the options of the command
     out: str | PathLike[str],
     to: str | PathLike[str],
     recipe: str,
@@ -84,14 +83,14 @@ async def export(  # noqa: PLR0913 - what a command line says
     lanes: Lanes | None = None,
     told: Callable[[str], None] = lambda _: None,
 ) -> Exported:
-    """Lay out the clips of the directory `out` below `to`, as a recipe wants them.
+    """Export the clips of the directory `out` to `to`, in the layout of a recipe.
 
-    The recipes are ``musetalk``, ``hallo``, ``latentsync``, ``wav2lip`` and ``real3dportrait``. Of the
-    options `OPTIONS` count; where no split is given, the clips are divided as they are in `out`, else by the
-    default. `told` is called with each folder of frames that was made.
+    The recipes are ``musetalk``, ``hallo``, ``latentsync``, ``wav2lip`` and ``real3dportrait``. Only the
+    options in `OPTIONS` are used; without a split, that of `out` is used, otherwise the default. `told` is
+    called with each directory of frames that was created.
 
-    Raises `FormError` where the clips are not in the form that the recipe needs, `StoreError` where something
-    else is in the way, `TableError`, `OptionsError`, and `Failure` for an error of this machine.
+    Raises `FormError` if the settings of the clips do not fit the recipe, `StoreError` if another file is in
+    the way, `TableError`, `OptionsError`, and `Failure` for a local error.
     """
     require_asyncio()
     if recipe not in RECIPES:
@@ -127,12 +126,12 @@ def _absolute(*paths: Path) -> list[Path]:
 
 
 def _is_name(stem: str) -> bool:
-    """Whether a stem names a file of the directory and none elsewhere; the journal may be anybody's."""
+    """Whether a stem is a plain file name; the journal may be from another user."""
     return "/" not in stem
 
 
 def _require_form(name: str, recipe: Recipe, lines: Mapping[str, Record], out: Path) -> None:
-    """Raise `FormError` unless there are clips, all in the form that a recipe needs."""
+    """Raise `FormError` unless there are clips, all with the settings that a recipe requires."""
     remedy = f"python -m hdtf_async --out {out} --recipe {name}"
     if not lines:
         raise FormError(f"{out} contains no clips; to create them: {remedy}")
@@ -153,7 +152,7 @@ def _divided(known: JournalIndex, lines: Mapping[str, Record], options: Options)
     return split.knowing(read.videos).lists({stem: str(told.get("name")) for stem, told in lines.items()})
 
 
-async def _make(  # noqa: PLR0913 - what it works with, once
+async def _make(  # noqa: PLR0913 - called once
     left: Mapping[str, Item],
     tree: _Tree,
     out: Path,
@@ -162,7 +161,7 @@ async def _make(  # noqa: PLR0913 - what it works with, once
     lanes: Lanes,
     told: Callable[[str], None],
 ) -> None:
-    """Make what is not there: links and copies one by one, frames as the encode lane has room for them."""
+    """Create what is missing: links and copies one by one, frames as encode tokens become available."""
     for place, item in left.items():
         if item.how is not How.FRAMES:
             with os_errors_as_failures(tree.to / place):
@@ -185,7 +184,7 @@ async def _make(  # noqa: PLR0913 - what it works with, once
 
 @asynccontextmanager
 async def _opened(to: Path, name: str) -> AsyncIterator[_Tree]:
-    """Open the tree of a recipe, making it if need be, and hold its lock."""
+    """Open the export of a recipe, creating it if needed, and hold its lock."""
     with os_errors_as_failures(to):
         lock = await run_sync(_locked, to)
     try:
@@ -208,13 +207,13 @@ def _locked(to: Path) -> int:
 
 
 class _Tree:
-    """The tree of one recipe, and what is written down of it."""
+    """The export of one recipe, and its record."""
 
     def __init__(self, to: Path, recipe: str, lock: int) -> None:
         self.to = to
         self.lock = lock
         self._written: dict[str, list[Record]] = {}
-        """Of each place what was ever laid out there: a kill may have left what was there before."""
+        """For each path everything that was ever exported there: a kill may have left the previous file."""
         whole, told = 0, None
         with os.fdopen(os.dup(lock), "rb") as manifest:
             manifest.seek(0)
@@ -222,7 +221,7 @@ class _Tree:
                 whole, told = offset, record.get("recipe", told)
                 if isinstance(record.get("place"), str):
                     self._written.setdefault(record["place"], []).append(record)
-        if whole < os.fstat(lock).st_size:  # half a line would run together with the next one
+        if whole < os.fstat(lock).st_size:  # half a line would merge with the next one
             os.ftruncate(lock, whole)
         if told not in {None, recipe}:
             raise StoreError(f"{to} contains an export of another recipe: choose another --to")
@@ -230,9 +229,9 @@ class _Tree:
             os.write(lock, line({"recipe": recipe}))
 
     def compared(self, out: Path, wanted: Mapping[str, Item], lists: Mapping[str, str]) -> dict[str, Item]:
-        """Return what is not there, or not as it should be. Touches nothing.
+        """Return what is missing or outdated. Changes nothing.
 
-        Raises `StoreError` where something is in the way that is not ours.
+        Raises `StoreError` if a file is in the way that was not exported.
         """
         left = {place: item for place, item in wanted.items() if not self._is_right(place, item, out)}
         for place in (*left, *(place for place, text in lists.items() if not self._reads(place, text))):
@@ -244,7 +243,7 @@ class _Tree:
         return left
 
     def without(self, wanted: set[str]) -> int:
-        """Remove what is ours and wanted no more; return how much that was."""
+        """Remove exported files that are no longer needed; return their number."""
         gone = [place for place in self._written if place not in wanted and self._is_ours(place)]
         for place in gone:
             _remove(self._path(place))
@@ -259,7 +258,7 @@ class _Tree:
                 atomic.copy(out / item.source, new)
 
     async def put_frames(self, place: str, item: Item, out: Path, tool: Path, guard: Guard) -> None:
-        """Make one folder of frames, with the sound in it."""
+        """Create one directory of frames, including its audio."""
         with os_errors_as_failures(self.to / place), self._made(place, item.sha256) as new:
             await run_sync(new.mkdir)
             await stills.write(tool, out / item.source, new, frames=item.frames, guard=guard)
@@ -267,7 +266,7 @@ class _Tree:
                 await run_sync(atomic.copy, out / source, new / name)
 
     def write_lists(self, lists: Mapping[str, str]) -> None:
-        """Write the lists that are not as they should be."""
+        """Write the lists that have changed."""
         for place, text in lists.items():
             if not self._reads(place, text):
                 with self._made(place, "") as new:
@@ -275,7 +274,7 @@ class _Tree:
 
     @contextmanager
     def _made(self, place: str, sha256: str) -> Iterator[Path]:
-        """Give the name under which something is made; it is written down before it gets its own."""
+        """Provide a temporary path for an item; it is recorded before it gets its final name."""
         final = self._path(place)
         final.parent.mkdir(parents=True, exist_ok=True)
         with atomic.private_place(final) as new:
@@ -283,14 +282,14 @@ class _Tree:
             record = {"place": place, "sha256": sha256, "state": _state(new)}
             os.write(self.lock, line(record))
             self._written.setdefault(place, []).append(record)
-            if new.is_dir():  # which takes no other folder's place that is not empty
+            if new.is_dir():  # which replaces no other directory that is not empty
                 _remove(final)
                 new.replace(final)
             else:
                 atomic.publish(new, final)
 
     def _path(self, place: str) -> Path:
-        """Return the path of a place. Raises `OSError` where somebody else's link is on the way to it."""
+        """Return the path of an item. Raises `OSError` if another user's link is on the way to it."""
         final = self.to / place
         for part in reversed(final.parents):
             if part.is_relative_to(self.to) and part != self.to and os.path.lexists(part):
@@ -298,12 +297,12 @@ class _Tree:
         return final
 
     def _is_ours(self, place: str) -> bool:
-        """Whether what is there is still as it was laid out."""
+        """Whether the existing file is unchanged since it was exported."""
         state = _state(self.to / place)
         return any(record.get("state") == state for record in self._written.get(place, ()))
 
     def _is_right(self, place: str, item: Item, out: Path) -> bool:
-        """Whether what is there is what should be there."""
+        """Whether the existing file is up to date."""
         path = self.to / place
         if not os.path.lexists(path):
             return False
@@ -319,7 +318,7 @@ class _Tree:
 
 
 def _state(path: Path) -> list[object]:
-    """Return by what one sees whether a file or folder is still as it was; nothing if it is not there."""
+    """Return size and dates of a file or directory; empty if it does not exist."""
     try:
         there = path.lstat()
     except FileNotFoundError:
@@ -332,7 +331,7 @@ def _state(path: Path) -> list[object]:
 
 
 def _remove(path: Path) -> None:
-    """Remove a file or folder, if it is there."""
+    """Remove a file or directory, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

@@ -1,8 +1,7 @@
-"""The windows that were found around faces, to look at: a table, and one picture of a frame of each clip.
+"""Compare face windows with the published boxes: a table, and an image with a frame of each clip.
 
-Beside each window stands the published box, where there is one that can be placed, and how far the two are
-the same: the intersection over the union. With it the margin and the detector can be held against what the
-authors of the dataset have cut out.
+Each window is listed with the published box, if that is valid, and their intersection over union. This shows
+which margin and detector match the crops of the dataset's authors.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
     from hdtf_async.output.journal import JournalIndex
 
 SHEET = "faces.jpg"
-"""The picture's name in the output directory."""
+"""The image's name in the output directory."""
 _CELL, _TITLE, _GAP = (320, 180), 14, 4
 _WINDOW, _PUBLISHED, _WORDS, _GROUND = (90, 220, 120), (255, 170, 60), (230, 230, 230), (24, 24, 24)
 _DEADLINE = 120.0
@@ -54,26 +53,26 @@ _FORM = Form(crop=Crop.FACE)
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What was cut out of a clip's raw in which a face was looked for."""
+    """The crop of a clip in which a face was searched."""
 
     stem: str
     video: str
-    """Name of the raw without its ending."""
+    """File name of the source video without its extension."""
     youtube_id: str
     middle: float
     end: float
-    """Of the clip, in seconds of the raw."""
+    """Of the clip, in seconds of the source video."""
     size: tuple[int, int]
-    """Width and height of the raw."""
+    """Width and height of the source video."""
     cut: Region
     published: Region | None
-    """The published box in pixels of the raw; None where its height is unknown."""
+    """The published box in pixels of the source video; None if its height is unknown."""
     zoom: float | None
     faces: int
     inside: float
-    """Share of the frames in which the face lies wholly inside of what was cut out."""
+    """Fraction of the frames in which the face is entirely inside the crop."""
     by_table: bool
-    """Whether the published box was taken, as no face was found."""
+    """Whether the published box was used, because no face was found."""
 
     @property
     def agreement(self) -> float | None:
@@ -82,7 +81,7 @@ class Window:
 
 
 def windows(known: JournalIndex) -> list[Window]:
-    """Return the windows of the clips that are there, sorted. Raises `StoreError` where there are none."""
+    """Return the windows of the existing clips, sorted. Raises `StoreError` if there are none."""
     there = known.all_there()
     windows = (_window(stem, there[stem]["metadata"]) for stem in sorted(there))
     found = [window for window in windows if window is not None]
@@ -122,7 +121,7 @@ _ROW = "{:32} {:>5} {:>6} {:>6} {:>20} {:>20} {:>6}"
 
 
 def table(found: Sequence[Window]) -> str:
-    """Return the windows as a table, with the agreement in short below."""
+    """Return the windows as a table, followed by a summary of the agreement."""
     lines = [_ROW.format("clip", "zoom", "faces", "inside", "window", "published", "IoU")]
     for each in found:
         agreement = each.agreement
@@ -152,9 +151,9 @@ def _placed(region: Region) -> str:
 
 
 async def made(out: Path, options: Options) -> str:
-    """Write the contact sheet of a directory, and return the table and what there is to say of it.
+    """Write the contact sheet of a directory, and return the table and messages.
 
-    Raises `StoreError` where there is nothing to show, or it cannot be.
+    Raises `StoreError` if there is nothing to show, or it cannot be written.
     """
     known = await run_sync(read_known, out)
     found = await run_sync(windows, known)
@@ -167,7 +166,7 @@ async def made(out: Path, options: Options) -> str:
 
 
 async def draw(known: JournalIndex, options: Options, found: Sequence[Window]) -> list[str]:
-    """Write the contact sheet into the directory; return why frames are missing on it.
+    """Write the contact sheet to the directory; return which frames are missing, and why.
 
     Raises `Failure`: ``tool_missing``, ``disk_full``, ``not_writable``.
     """
@@ -193,7 +192,7 @@ async def draw(known: JournalIndex, options: Options, found: Sequence[Window]) -
 async def middles(
     tool: Path, raws: Mapping[Path, Sequence[Window]], at_a_time: int
 ) -> tuple[dict[str, bytes], list[str]]:
-    """Return the frame in the middle of each clip, as pixels of a cell, and why frames are missing.
+    """Return the middle frame of each clip, as pixels of a cell, and which frames are missing, and why.
 
     Raises `Failure` with ``tool_missing``.
     """
@@ -226,13 +225,13 @@ async def middles(
 
 
 def _second_half(each: Window) -> Clip:
-    """Return what is to be cut so that the middle of a clip is its first frame."""
+    """Return a clip whose first frame is the middle of the window's clip."""
     video = Video("", each.video, each.youtube_id, 0)
     return Clip(video, 0, Interval(each.middle, each.end), Box(0, 0, *each.size))
 
 
 async def _frame(ffmpeg: Path, cut: Cut, size: tuple[int, int]) -> bytes:
-    """Return the first frame of a cut as pixels of a cell: of the stream, and in the shape, of the clip."""
+    """Return the first frame of a cut as pixels of a cell, with square pixels, as in the clip."""
     width, height = _CELL
     scale = min(width / size[0], height / size[1])
     inner = f"{max(1, round(size[0] * scale))}:{max(1, round(size[1] * scale))}"
@@ -259,7 +258,7 @@ async def _frame(ffmpeg: Path, cut: Cut, size: tuple[int, int]) -> bytes:
 
 
 def _drawn(found: Sequence[Window], frames: Mapping[str, bytes]) -> bytes:
-    from PIL import Image, ImageDraw  # noqa: PLC0415 - it comes with the extra
+    from PIL import Image, ImageDraw  # noqa: PLC0415 - an optional dependency
 
     width, height = _CELL[0] + _GAP, _CELL[1] + _TITLE + _GAP
     columns = max(1, ceil(sqrt(len(found) * height / width)))

@@ -1,7 +1,7 @@
-"""Asks the live YouTube for a few videos, through the same code as a run: ``doctor --live``.
+"""Query the live YouTube for a few videos, through the same code as a run: ``doctor --live``.
 
-For each video yt-dlp extracts once, a format is chosen, and a second yt-dlp fetches the first and the last
-64 KiB of its file. What comes of it is reported like the rest of `doctor`: as signs, without any address.
+For each video yt-dlp extracts once, a format is chosen, and a second yt-dlp downloads the first and the last
+64 KiB of its file. The results are reported like those of `doctor`, without URLs.
 """
 
 from __future__ import annotations
@@ -40,26 +40,26 @@ if TYPE_CHECKING:
 APART = 30.0
 """Seconds between the starts of two extractions."""
 DEADLINE = 45.0
-"""Seconds for an extraction, and for both ends of a file. Without a network the whole check ends within a
-minute."""
+"""Maximum seconds for an extraction, and for both ends of a file. Without a network the whole check ends
+within a minute."""
 VIDEOS = 2
-"""Available videos that are looked at."""
+"""Number of available videos that are checked."""
 SUBJECTS = ("extraction", "formats", "media")
-"""What there is a sign for, of each available video."""
+"""The checks of each available video."""
 _MOST = 4
-"""Videos that are asked for at most, where some are no longer on YouTube."""
+"""Maximum number of queried videos, if some are no longer on YouTube."""
 _OF_ONE_VIDEO = frozenset({
     Reason.AGE, Reason.OTHER_PLACE, Reason.UNAVAILABLE, Reason.NOT_YET, Reason.WRONG_VIDEO,
 })  # fmt: skip
-"""Reasons about one video, after which another one is asked for, besides those that are permanent."""
+"""Reasons about one video, after which another one is queried, in addition to permanent ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """What yt-dlp extracted for a video, and what that took."""
+    """What yt-dlp extracted for a video, and its cost."""
 
     info: dict[str, Any]
-    """yt-dlp's info dict, with signed addresses: not to be reported."""
+    """yt-dlp's info dict, with signed URLs: must not be reported."""
     cost: Cost
     summary: Summary
 
@@ -74,7 +74,7 @@ class Fetched:
     traffic: Traffic
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as an object for JSON."""
+        """Return it as JSON values."""
         return {
             "bytes": self.bytes,
             "statuses": self.traffic.statuses,
@@ -84,7 +84,7 @@ class Fetched:
 
 
 class Probe:
-    """yt-dlp as a run calls it, measured. Made by `probing`."""
+    """yt-dlp as a run calls it, with measurements; created by `probing`."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class Probe:
     async def extract(
         self, youtube_id: str, *, every_address: bool = False, deadline: float = ASK_DEADLINE
     ) -> Extraction:
-        """Ask for a video, for at most `deadline` seconds. Raises `Failure`, as `YtDlp.ask`."""
+        """Extract a video, within `deadline` seconds. Raises `Failure`, as `YtDlp.ask`."""
         with self._meter.cost() as cost:
             info = await self._tool.ask(
                 youtube_id, self._directory, every_address=every_address, deadline=deadline
@@ -111,7 +111,7 @@ class Probe:
         return Extraction(info, cost, observed.summary(info, time.time()))
 
     async def fetch(self, info: Mapping[str, Any], video: Format) -> Fetched:
-        """Fetch a format into a new directory. Raises `Failure`, as `YtDlp.fetch`."""
+        """Download a format to a new directory. Raises `Failure`, as `YtDlp.fetch`."""
         place = Path(await run_sync(tempfile.mkdtemp, None, None, self._directory))
         target, traffic = place / f"video.{video.ext}", Traffic()
         with self._meter.cost() as cost:
@@ -119,14 +119,14 @@ class Probe:
         return Fetched(target, (await anyio.Path(target).stat()).st_size, cost, traffic)
 
     async def ends(self, info: Mapping[str, Any], video: Format) -> tuple[Fetched, Fetched]:
-        """Fetch the first and the last 64 KiB of a format. Raises `Failure`, as `YtDlp.fetch`."""
+        """Download the first and the last 64 KiB of a format. Raises `Failure`, as `YtDlp.fetch`."""
         first = await self.fetch(*observed.part(info, video, last=False))
         return first, await self.fetch(*observed.part(info, video, last=True))
 
 
 @asynccontextmanager
 async def probing(options: Options) -> AsyncIterator[Probe]:
-    """Get ready to ask; what is fetched is deleted when the context is left.
+    """Provide a probe; downloads are deleted when the context exits.
 
     Raises `Failure` with ``tool_missing``.
     """
@@ -139,10 +139,10 @@ async def probing(options: Options) -> AsyncIterator[Probe]:
 async def examine(
     options: Options, before: Sequence[CheckResult] = (), announce: Callable[[str], object] = lambda _: None
 ) -> list[CheckResult]:
-    """Ask YouTube for two videos of the part that the options select, 30 seconds apart.
+    """Query YouTube for two videos of the selection, 30 seconds apart.
 
-    `before` are the signs of the machine itself: with a wrong one among them nothing is asked. `announce`
-    gets a sentence before each extraction. Raises `TableError` and `UnknownVideoError`.
+    `before` are the results of the local checks: if one of them is wrong, nothing is queried. `announce`
+    receives a sentence before each extraction. Raises `TableError` and `UnknownVideoError`.
     """
     if any(sign.verdict is Status.WRONG for sign in before):
         return [CheckResult("YouTube", Status.WARNING, "not queried because of the problem above")]
@@ -176,7 +176,7 @@ async def examine(
 
 
 def _videos(options: Options) -> dict[str, str]:
-    """Return the YouTube ids that may be asked for, each with the name of its first row."""
+    """Return the YouTube ids that may be queried, each with the name of its first row."""
     read = tables.read(options.source, corrections=options.corrections)
     plan.require_known(read, options)
     names: dict[str, str] = {}
@@ -186,7 +186,7 @@ def _videos(options: Options) -> dict[str, str]:
 
 
 async def _extract(probe: Probe, youtube_id: str, name: str) -> tuple[CheckResult, Extraction | None, bool]:
-    """Ask for a video; return the sign, what came of it, and whether no other video is worth asking for."""
+    """Extract a video; return the check result, the extraction, and whether further queries are pointless."""
     subject = f"{name}: extraction"
     details: dict[str, object] = {"youtube_id": youtube_id}
     try:
@@ -208,12 +208,12 @@ async def _extract(probe: Probe, youtube_id: str, name: str) -> tuple[CheckResul
 
 
 async def _of_media(probe: Probe, extraction: Extraction, name: str) -> list[CheckResult]:
-    """Judge the formats that are offered, and fetch both ends of one."""
+    """Judge the offered formats, and download both ends of one."""
     offered = of_formats(extraction.summary, f"{name}: formats")
     try:
         video = observed.choose(extraction.info)
     except Failure as failure:
-        # Without https a run takes HLS, which has no size that could be compared.
+        # Without https a run uses HLS, which has no size to compare.
         verdict = Status.WARNING if extraction.summary.hls else Status.WRONG
         words = f"no file over https to read: {observed.message(failure)}"
         return [offered, CheckResult(f"{name}: media", verdict, words, failure.reason.advice.remedy)]
@@ -232,7 +232,7 @@ async def _of_media(probe: Probe, extraction: Extraction, name: str) -> list[Che
 
 
 def of_formats(summary: Summary, subject: str) -> CheckResult:
-    """Judge what is offered of a video."""
+    """Judge the formats of a video."""
     hls = "HLS is offered too" if summary.hls else "HLS is not offered"
     if summary.complete:
         words = (
@@ -256,7 +256,7 @@ def of_ends(video: Format, first: Fetched, last: Fetched, subject: str) -> Check
     wrong = [
         f"the {name} {size} KiB returned status {end.traffic.status}, of {end.traffic.total_bytes} bytes"
         for name, end in (("first", first), ("last", last))
-        # Without a response in sight, what arrived still shows that the range was heeded.
+        # If no response was logged, the bytes still show that the range was respected.
         if end.traffic.statuses and (end.traffic.status, end.traffic.total_bytes) != (206, video.size)
     ]
     if wrong:

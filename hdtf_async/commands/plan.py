@@ -1,4 +1,4 @@
-"""What is left to do, told: as one JSON object, and in words for a person."""
+"""The plan of a run: as one JSON object, and as text."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def to_json(
 ) -> dict[str, Any]:
     """Return the plan as one JSON object.
 
-    `own` tells what each of the user's own files is for, `to_fetch` which videos have to be downloaded: all
-    where that is not told.
+    `own` lists the use of each of the user's own files, `to_fetch` the videos that must be downloaded
+    (default: all).
     """
     downloads = decided.work if to_fetch is None else to_fetch
-    # Of these only the audio is fetched.
+    # For these only the audio is downloaded.
     own_videos = {each["video"] for each in own if each["kind"] == "video"}
     clips: list[Clip] = [*decided.clips, *(clip for clip, _ in (*decided.impossible, *decided.given_up))]
     return {
@@ -60,7 +60,7 @@ def to_json(
 
 
 def words(told: dict[str, Any]) -> str:
-    """Return the plan for a person: what is odd, what cannot be had, and last, where one looks, the sum."""
+    """Return the plan as text: problems, unavailable clips, and the totals last."""
     lines = [
         f"{finding['severity']:>7}  {finding['file']}:{finding['line']}  {finding['words']}"
         for finding in told["findings"]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.to_thread import run_sync
 
-from hdtf_async.commands.check import FOREIGN, look, names_a_file, seconds_of, unlisted
+from hdtf_async.commands.check import FOREIGN, Clips, look, names_a_file, seconds_of, unlisted
 from hdtf_async.core import exceptions
 from hdtf_async.core.events import CheckEnded, RunStarted
 from hdtf_async.core.exceptions import OptionsError, unwrap_exception_group
@@ -25,6 +25,7 @@ from hdtf_async.core.job import to_end, under_way
 from hdtf_async.core.model import Box, Clip, Form, Interval, Tables, Video
 from hdtf_async.core.options import Options, flag_of
 from hdtf_async.dataset import plan
+from hdtf_async.lanes.context import RunContext
 from hdtf_async.lanes.limits import Lanes
 from hdtf_async.lanes.user_videos import find_user_videos
 from hdtf_async.media import ffmpeg
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
     from hdtf_async.core.events import EventBus, Found
     from hdtf_async.core.job import Running
     from hdtf_async.core.jsonlines import Record
-    from hdtf_async.lanes.user_videos import OwnFiles
-    from hdtf_async.output.directory import OutputDirectory
     from hdtf_async.output.journal import JournalIndex
 
 FORM = frozenset(option.name for option in fields(Form))
@@ -123,7 +122,7 @@ async def check(
     Raises `StoreError` (no journal; with `repair` also `BusyError`: a run holds the directory) and
     `OptionsError`.
     """
-    return await to_end(partial(_check, local_directory(out), options or Options(), deep, repair))
+    return await to_end(partial(_check, _Request(local_directory(out), options or Options(), deep, repair)))
 
 
 def running(
@@ -134,28 +133,37 @@ def running(
     repair: bool = False,
 ) -> AbstractAsyncContextManager[Running[Check]]:
     """Check as `check` does, and iterate over what happens meanwhile, as `run.running` does."""
-    return under_way(partial(_check, local_directory(out), options or Options(), deep, repair))
+    return under_way(partial(_check, _Request(local_directory(out), options or Options(), deep, repair)))
 
 
-async def _check(  # noqa: PLR0913, PLR0917 - what `running` takes, and what it is run with
-    out: Path, options: Options, deep: bool, repair: bool, events: EventBus, finish: anyio.Event
-) -> Check:
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What `check` and `running` are called with."""
+
+    out: Path
+    options: Options
+    deep: bool
+    repair: bool
+
+
+async def _check(request: _Request, events: EventBus, finish: anyio.Event) -> Check:
     begun = anyio.current_time()
-    result = Check(repairs=repair)
+    out, options, result = request.out, request.options, Check(repairs=request.repair)
     if not await run_sync((out / JOURNAL).is_file):
         raise exceptions.StoreError(f"{out} has no {JOURNAL}: expected the output directory of a run")
     own = await run_sync(find_user_videos, options.raw_dirs)
-    looking = partial(_look, result, options, deep=deep, events=events, finish=finish)
+    looking = _Looking(result, request, events, finish)
     try:
-        if repair:
+        if request.repair:
             async with store.opened(out) as directory:
-                seen = await looking(directory.known, directory.locks, held=True)
-                await _mend(result, seen, options, directory, events, finish=finish, own=own)
+                seen = await looking.look(directory.known, directory.locks, held=True)
+                run = RunContext(options, directory, Lanes.of(options), events, own, finish)
+                await _mend(result, seen, run)
         else:
             known = await run_sync(store.read_known, out)
             # Nobody's lock, but something that the children of a check can have in common.
             with atomic.reader(out / JOURNAL) as journal:
-                await looking(known, (journal.fileno(),), held=False)
+                await looking.look(known, (journal.fileno(),), held=False)
     except Failure as trouble:
         result.stopped = trouble
     result.seconds = anyio.current_time() - begun
@@ -163,68 +171,59 @@ async def _check(  # noqa: PLR0913, PLR0917 - what `running` takes, and what it 
     return result
 
 
-async def _look(  # noqa: PLR0913 - what looking needs
-    result: Check,
-    options: Options,
-    known: JournalIndex,
-    held_locks: tuple[int, ...],
-    *,
-    held: bool,
-    deep: bool,
-    events: EventBus,
-    finish: anyio.Event,
-) -> Seen:
-    """Look at everything, and take down and tell what was found. Raises `Failure`."""
-    lanes, tool = Lanes.of(options), None
-    if deep:
-        tool = await run_sync(find_ffmpeg, options)
-        await ffmpeg.about(tool)  # it is there and is one
-    records = [*known.clips.values(), *known.replaced.values()]
-    result.clips = len(records)
-    length = sum(map(seconds_of, records))
-    encodes = int(lanes.encodes.total_tokens)
-    events.emit(RunStarted(0, len(records), round(length, 3), 0, 0, encodes, 0, 0.0))
-    seen: Seen | None = None
+@dataclass(frozen=True, slots=True)
+class _Looking:
+    """Compares the clips of a directory with their records, until it is asked to finish."""
 
-    async def stop_when_asked(scope: anyio.CancelScope) -> None:
-        await finish.wait()
+    result: Check
+    request: _Request
+    events: EventBus
+    finish: anyio.Event
+
+    async def look(self, known: JournalIndex, held_locks: tuple[int, ...], *, held: bool) -> Seen:
+        """Look at everything, and take down and tell what was found. Raises `Failure`."""
+        result, options, tool = self.result, self.request.options, None
+        lanes = Lanes.of(options)
+        if self.request.deep:
+            tool = await run_sync(find_ffmpeg, options)
+            await ffmpeg.about(tool)  # it is there and is one
+        records = [*known.clips.values(), *known.replaced.values()]
+        result.clips = len(records)
+        length = sum(map(seconds_of, records))
+        encodes = int(lanes.encodes.total_tokens)
+        self.events.emit(RunStarted(0, len(records), round(length, 3), 0, 0, encodes, 0, 0.0))
+        seen: Seen | None = None
+        with unwrap_exception_group():
+            async with guarding(*held_locks) as guard, anyio.create_task_group() as group:
+                group.start_soon(self._stop_when_asked, group.cancel_scope)
+                seen = await look(Clips(known, tool, lanes, guard, self.events), held=held)
+                group.cancel_scope.cancel()
+        if seen is None:
+            raise Failure(Reason.NOT_TRIED, "interrupted before everything was checked")
+        result.found, result.at_work = seen.found, seen.at_work
+        for found in seen.found:
+            self.events.emit(found)
+        return seen
+
+    async def _stop_when_asked(self, scope: anyio.CancelScope) -> None:
+        await self.finish.wait()
         scope.cancel()
 
-    with unwrap_exception_group():
-        async with guarding(*held_locks) as guard, anyio.create_task_group() as group:
-            group.start_soon(stop_when_asked, group.cancel_scope)
-            seen = await look(known, held=held, tool=tool, lanes=lanes, guard=guard, events=events)
-            group.cancel_scope.cancel()
-    if seen is None:
-        raise Failure(Reason.NOT_TRIED, "interrupted before everything was checked")
-    result.found, result.at_work = seen.found, seen.at_work
-    for found in seen.found:
-        events.emit(found)
-    return seen
 
-
-async def _mend(  # noqa: PLR0913 - what a run is put together from
-    result: Check,
-    seen: Seen,
-    options: Options,
-    directory: OutputDirectory,
-    events: EventBus,
-    *,
-    finish: anyio.Event,
-    own: OwnFiles,
-) -> None:
+async def _mend(result: Check, seen: Seen, run: RunContext) -> None:
     """Make again what is wrong or missing, and write the views anew. Raises `Failure`."""
     if all(found.kind == FOREIGN for found in seen.found):
         return
+    directory, known = run.directory, run.directory.known
     directory.others = await directory.not_tried()
-    known, options, lanes = directory.known, recorded_form(directory.known, options), Lanes.of(options)
+    run = replace(run, options=recorded_form(known, run.options))
     absent = unlisted(known)
     before = {stem: known.clips.get(stem) or known.replaced[stem] for stem in sorted(seen.clips)}
     clips = []
     for stem, record in before.items():
         clip = recorded_clip(record)
         told = record["metadata"].get("fingerprint")
-        if clip is not None and clip.stem == stem and plan.fingerprint(clip, options.form) == told:
+        if clip is not None and clip.stem == stem and plan.fingerprint(clip, run.options.form) == told:
             clips.append(clip)
         else:
             result.left[stem] = "made with other settings or by another version of this program"
@@ -233,13 +232,11 @@ async def _mend(  # noqa: PLR0913 - what a run is put together from
     works = tuple(plan.works(_rows(known), clips))
     decided = plan.Plan(works, (), (), (), (), (), absent)
     result.report.asked = len(clips)
-    events.subscribe(result.report.add)
+    run.events.subscribe(result.report.add)
     try:
         if works:
-            events.emit(started(decided, lanes, options))
-            result.report.stopped = await carry_out(
-                decided, options, lanes, directory, events, finish=finish, own=own
-            )
+            run.events.emit(started(decided, run.lanes, run.options))
+            result.report.stopped = await carry_out(decided, run)
     finally:
         await directory.write_views((), absent)
     result.other_bytes = sum(

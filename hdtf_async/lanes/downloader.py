@@ -27,15 +27,13 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
-    from hdtf_async.core.events import EventBus
     from hdtf_async.core.jsonlines import Record
-    from hdtf_async.core.options import Options
     from hdtf_async.dataset.plan import VideoJob
+    from hdtf_async.lanes.context import RunContext
     from hdtf_async.lanes.raws import Raw
     from hdtf_async.lanes.throttle import Permit
-    from hdtf_async.lanes.user_videos import OwnFiles
+    from hdtf_async.media.demux import AudioInfo, MediaInfo
     from hdtf_async.media.probe import Prober
-    from hdtf_async.output.directory import OutputDirectory
     from hdtf_async.youtube.entries import Source
     from hdtf_async.youtube.formats import Choice, Format
 
@@ -65,27 +63,29 @@ class Download:
     """When the download began, on the loop's clock."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """One attempt to download a video, whose information yt-dlp has returned."""
+
+    work: VideoJob
+    info: Mapping[str, Any]
+    directory: Path
+    """Private to the video."""
+    turn: Permit
+
+
 class Downloader:
     """Gets raws: the user's own, those kept from before, and from YouTube."""
 
-    def __init__(  # noqa: PLR0913 - what it works with, once
-        self,
-        options: Options,
-        store: OutputDirectory,
-        tool: ytdlp.YtDlp,
-        prober: Prober,
-        events: EventBus,
-        *,
-        own: OwnFiles,
-        width: int = 1,
-    ) -> None:
-        self._options = options
-        self._rate = BandwidthLimiter(options.limit_rate, width)
-        self._store = store
+    def __init__(self, run: RunContext, tool: ytdlp.YtDlp, prober: Prober, *, width: int = 1) -> None:
+        """`width` is the number of downloads that share the bandwidth."""
+        self._options = run.options
+        self._rate = BandwidthLimiter(run.options.limit_rate, width)
+        self._store = run.directory
         self._tool = tool
         self._prober = prober
-        self._events = events
-        self._raws = Raws(options, store, prober, own, events)
+        self._events = run.events
+        self._raws = Raws(run, prober)
         self._still_to_come: dict[str, int] = {}
         """Bytes that running downloads will still write, by video."""
         self._pictures: dict[str, Raw] = {}
@@ -137,9 +137,10 @@ class Downloader:
             turn.available()
             wanted = self._wanted(work, choice)
             self._tell_chosen(work, choice)
+            attempt = _Attempt(work, info, directory, turn)
             arrived: dict[str, Path] = {}
             for name, rendition in wanted.items():
-                arrived[name] = await self._fetch(work, info, name, rendition, directory, turn)
+                arrived[name] = await self._fetch(attempt, name, rendition)
         except Failure as failure:
             if failure.reason is Reason.FORBIDDEN and not failure.advanced and name:
                 self._forbidding.setdefault(wanted[name].source, Counter())[work.youtube_id] += 1
@@ -220,16 +221,9 @@ class Downloader:
             )
         )  # fmt: skip
 
-    async def _fetch(  # noqa: PLR0913, PLR0917 - all that one download is about
-        self,
-        work: VideoJob,
-        info: Mapping[str, Any],
-        name: str,
-        rendition: Format,
-        directory: Path,
-        turn: Permit,
-    ) -> Path:
+    async def _fetch(self, attempt: _Attempt, name: str, rendition: Format) -> Path:
         """Fetch one rendition, or what is still missing of it."""
+        work, directory = attempt.work, attempt.directory
         promise = ResumeToken.of(name, work.youtube_id, rendition)
         with os_errors_as_failures(directory):
             had = await run_sync(partials.resume, directory, promise)
@@ -240,7 +234,7 @@ class Downloader:
 
         def on_progress(progress: ytdlp.Progress) -> None:
             if progress.bytes > had:
-                turn.answered()
+                attempt.turn.answered()
             total = progress.total or rendition.size
             self._still_to_come[work.stem] = max(0, (total or least) - progress.bytes)
             self._events.emit(DownloadProgress(work.stem, progress.bytes, total, progress.speed))
@@ -248,7 +242,7 @@ class Downloader:
         target = directory / promise.file
         try:
             async with self._rate.part() as part:
-                await self._tool.fetch(info, rendition, target, on_progress, rate=part)
+                await self._tool.fetch(attempt.info, rendition, target, on_progress, rate=part)
         except Failure as failure:
             failure.advanced = await run_sync(_advanced, failure, promise, directory, had)
             raise
@@ -323,7 +317,7 @@ class Downloader:
     async def _accept_picture(self, work: VideoJob, arrived: Download, path: Path) -> Raw:
         rendition = arrived.choice.video
         facts = await self._raws.facts(path, rendition.ext, work)
-        _require_whole("picture", rendition, facts.end, facts.promised, arrived.duration, cut=facts.truncated)
+        _require_whole("picture", facts, rendition, arrived.duration)
         if self._options.audio is not Audio.NONE and arrived.choice.audio is None and facts.sound is None:
             raise Failure(Reason.NO_SOUND, "the chosen format has no audio")
         final = self._store.raw_path(work.videos[0], rendition.ext)
@@ -341,7 +335,7 @@ class Downloader:
     ) -> Raw:
         ending = _SOUND_ENDINGS[rendition.ext]
         sound = await self._prober.sound(path, container=ending)
-        _require_whole("sound", rendition, sound.end, sound.promised, arrived.duration, cut=sound.truncated)
+        _require_whole("sound", sound, rendition, arrived.duration)
         final = self._store.raw_path(work.videos[0], ending)
         told = await self._told(work, arrived, path, final, rendition)
         await self._raws.keep(work, path, final, {"type": "sound", "facts": asdict(sound)} | told)
@@ -409,16 +403,13 @@ def _advanced(failure: Failure, promise: ResumeToken, directory: Path, had: int)
     return grown > 0 and grown >= (promise.size or 0) // ADVANCE
 
 
-def _require_whole(  # noqa: PLR0913 - what was promised, and what came
-    what: str, rendition: Format, end: float, stated: float, promised: float | None, *, cut: bool
-) -> None:
+def _require_whole(what: str, read: MediaInfo | AudioInfo, rendition: Format, promised: float | None) -> None:
     """Raise `Failure` where a download ends before it should, in seconds."""
     # With the promised number of bytes it is whole, also where its picture ends before its sound.
     due = None if rendition.size_is_exact else promised
-    if cut or (due and due - end > max(2.0, 0.01 * due)):
-        raise Failure(
-            Reason.RAW_TRUNCATED, f"the {what} ends at {end:.1f} s instead of {max(stated, due or 0):.1f} s"
-        )
+    if read.truncated or (due and due - read.end > max(2.0, 0.01 * due)):
+        stated = max(read.promised, due or 0)
+        raise Failure(Reason.RAW_TRUNCATED, f"the {what} ends at {read.end:.1f} s instead of {stated:.1f} s")
 
 
 def _version(info: Mapping[str, Any]) -> str | None:

@@ -1,4 +1,4 @@
-"""The encode lane's work on one clip: from a raw to a clip that is checked, published and recorded."""
+"""The work of the encode lane on one clip: from a source video to a verified, published and recorded clip."""
 
 from __future__ import annotations
 
@@ -39,29 +39,30 @@ if TYPE_CHECKING:
 
 
 _AAC_FRAMES = 0.1
-"""Seconds by which sound inside a clip may be longer or shorter: AAC counts in frames of 1024 samples."""
+"""Seconds by which the duration of audio inside a clip may differ: AAC has frames of 1024 samples."""
 _TICKS = 0.002
-"""Seconds by which a clip's last frame may be off: the coarsest clock of raws has 600 ticks a second."""
+"""Seconds by which a clip's last frame may be off: the coarsest clock of source videos has 600 ticks per
+second."""
 _FRAMES_DELAYED = 3.5
-"""Usual distances between frames by which a video may begin late and still begin at 0.
+"""Usual frame durations by which a video may start late and still count as starting at 0.
 
-Without an edit list, as YouTube serves MP4, the first frame comes as late as B-frames have others wait.
+Without an edit list, as YouTube serves MP4, the first frame is delayed by the reordering of B-frames.
 """
 _UNDECLARED = 2
-"""FFmpeg's number for colours that are not declared."""
+"""FFmpeg's number for undeclared colours."""
 _CONSTANT_LUMINANCE = {10: "bt2020c", 13: "chroma-derived-c"}
-"""FFmpeg's numbers and names of the matrices of colours that zscale cannot map from."""
+"""FFmpeg's numbers and names of the colour matrices that zscale cannot convert."""
 _FRAMES_LATE = 1.5
-"""Usual distances between frames by which one may come late and still be the next one."""
+"""Usual frame durations by which one may come late and still be the next one."""
 _LATE = 0.1
-"""Seconds by which a frame may come late at most: in a slide show the usual distance is seconds."""
+"""Maximum seconds by which a frame may come late: in a slide show the usual duration is seconds."""
 _LONGEST_STEP = 0.1
-"""Seconds between frames from which on the other tolerances do not grow any more."""
+"""Frame duration in seconds above which the other tolerances no longer grow."""
 
 
 @dataclass(frozen=True, slots=True)
 class Encoder:
-    """Makes clips of one form."""
+    """Creates clips with the same output settings."""
 
     form: Form
     store: OutputDirectory
@@ -72,13 +73,13 @@ class Encoder:
     events: EventBus
     guard: Guard = UNGUARDED
     finder: Finder | None = None
-    """Needed where the form crops to the face."""
+    """Required if clips are cropped to the face."""
 
     async def cut(self, clip: Clip, raw: Raw) -> None:
-        """Encode, check, publish and record one clip, in this order.
+        """Encode, verify, publish and record one clip, in this order.
 
-        This is what holds an encode token. Raises `Failure`; the temporary file is gone then. A file of the
-        user's own that cannot be decoded is ``raw_dir_file``: no download takes its place.
+        The caller holds an encode token. Raises `Failure`, after deleting the temporary file. If one of the
+        user's own files cannot be decoded, that is ``raw_dir_file``: it is not replaced by a download.
         """
         try:
             await self._cut(clip, raw)
@@ -117,7 +118,7 @@ class Encoder:
             verify(wanted, facts, counted)
             size = await self.store.size(temporary)
             digest = await self.store.sha256(temporary)
-            # What goes with the clip first: a clip that is there has all that belongs to it.
+            # The WAV file first: an existing clip has all its files.
             await self.store.publish_beside(wav if beside else None, clip)
             await self.store.publish(temporary, final)
         took = anyio.current_time() - begun
@@ -144,19 +145,19 @@ class Encoder:
         self.events.emit(ClipDone(clip.stem, final.name, wanted.interval.seconds, size, took, missing))
 
     async def _around_face(self, clip: Clip, raw: Raw, cut: ffmpeg.Cut) -> tuple[ffmpeg.Cut, Record]:
-        """Look for the face, and return the cut with its box and what the metadata tell of it."""
+        """Find the face, and return the cut with its box and the metadata about it."""
         if self.finder is None:
             raise RuntimeError("--crop face requires a face finder")
         size = cut.looked_at or (raw.facts.width, raw.facts.height)
         frames = await self.finder.look(cut, size)
-        # It takes half a second where every frame of a long clip was looked at.
+        # This takes half a second if every frame of a long clip was searched.
         box, told = await run_sync(plan_window, clip, frames, size, self.form)
         width, height = ffmpeg.side_lengths(box, self.form.size)
         return replace(cut, box=box, width=width, height=height), told
 
     @asynccontextmanager
     async def _temporary(self, final: Path) -> AsyncIterator[Path]:
-        """Give an empty file in which another one is written; whatever still has its name afterwards goes."""
+        """Provide an empty temporary file; it is deleted afterwards if it still exists."""
         temporary = await run_sync(self.store.temporary, final)
         try:
             yield temporary
@@ -164,7 +165,7 @@ class Encoder:
             await self.store.remove(temporary)
 
     async def _wav(self, sound: ffmpeg.AudioCut, target: Path) -> Record:
-        """Write a clip's sound, check it, and return what its metadata tell of it."""
+        """Write a clip's audio, verify it, and return its metadata."""
         await ffmpeg.wav(self.tool, sound, target, guard=self.guard)
         found = await run_sync(_wav_facts, target)
         wanted = (ffmpeg.WAV_RATE, 1, 2, sound.samples)
@@ -183,7 +184,7 @@ class Encoder:
         try:
             return await self.prober.facts(path, container="mp4")
         except Failure as failure:
-            if failure.reason is Reason.RAW_UNREADABLE:  # it is ours, not the raw
+            if failure.reason is Reason.RAW_UNREADABLE:  # a file of this program, not the source video
                 raise Failure(Reason.CLIP_WRONG, failure.words) from failure
             raise
 
@@ -238,18 +239,18 @@ class Encoder:
 
 
 def plan_cut(clip: Clip, raw: Raw, form: Form) -> ffmpeg.Cut:
-    """Decide how a clip is cut from the raw at hand. Pure.
+    """Decide how a clip is cut from its source video. Pure.
 
-    An interval that lies partly outside the video is cut to what there is if that is at least half of it.
-    Where no frame begins at the start of the interval, the frame that is on screen then is held; and so is
-    the last one, to the end of the interval. Raises `Failure`: ``interval_outside``, ``box_does_not_fit``,
-    ``height_unknown``, ``unsupported_source``, ``no_sound``.
+    An interval that lies partly outside the video is shortened if at least half of it is inside. If no frame
+    starts at the start of the interval, the frame on screen at that time is held; and so is the last one, to
+    the end of the interval. Raises `Failure`: ``interval_outside``, ``box_does_not_fit``, ``height_unknown``,
+    ``unsupported_source``, ``no_sound``.
     """
     facts, shown = raw.facts, raw.shown[clip.stem]
     interval = _inside(clip, facts, shown)
     step = min(facts.step, _LONGEST_STEP)
     late = min(_FRAMES_LATE * facts.step, _LATE)
-    # The last frame ends with the interval, unless the next one comes a moment later.
+    # The last frame ends with the interval, unless the next one comes slightly later.
     end = interval.end if shown.until - interval.end > late else shown.until
     first, held = shown.first, 0.0
     if shown.before is not None:
@@ -262,7 +263,7 @@ def plan_cut(clip: Clip, raw: Raw, form: Form) -> ffmpeg.Cut:
     frame_width, frame_height = part.squared
     if form.crop is Crop.TABLE:
         box = geometry.fit(clip.box, clip.video.reference_height, frame_width, frame_height)
-    else:  # where a face is looked for, it is all of the frame until that is found
+    else:  # for face detection it is the whole frame until the face is found
         box = Box(0, 0, frame_width - frame_width % 2, frame_height - frame_height % 2)
     width, height = ffmpeg.side_lengths(box, form.size)
     due = shown.frames + (held > 0)
@@ -293,7 +294,7 @@ def plan_cut(clip: Clip, raw: Raw, form: Form) -> ffmpeg.Cut:
         full_range=part.full_range,
         hdr=part.hdr,
         hdr_undeclared=(part.colours[0] == _UNDECLARED, part.colours[2] == _UNDECLARED),
-        # ffmpeg also decodes the frame behind the clip's last one, and often some before its first one.
+        # ffmpeg also decodes the frame after the clip's last one, and often some before its first one.
         recoloured=bool(facts.changes(first, shown.until)) or facts.resized,
         lead=facts.lead,
         sound=sound,
@@ -302,9 +303,9 @@ def plan_cut(clip: Clip, raw: Raw, form: Form) -> ffmpeg.Cut:
 
 
 def _inside(clip: Clip, facts: MediaInfo, shown: Shown) -> Interval:
-    """Return the part of a clip's interval that lies in the video, if that is at least half of it."""
+    """Return the part of a clip's interval that is in the video, if that is at least half of it."""
     wanted = interval = clip.interval
-    # Half a frame is how far a published time and the end of a video may lie apart by rounding.
+    # A published time and the end of a video may differ by half a frame because of rounding.
     if interval.end - facts.end > 0.5 * min((facts.end - facts.start) / facts.frames, _LONGEST_STEP):
         interval = Interval(interval.start, facts.end)
     if shown.before is None and facts.start - interval.start > _FRAMES_DELAYED * min(
@@ -323,7 +324,7 @@ def _inside(clip: Clip, facts: MediaInfo, shown: Shown) -> Interval:
 
 
 def _one_part(facts: MediaInfo, first: float, last: float) -> Part:
-    """Return how the frames of a clip look. Raises `Failure` where their size changes on the way."""
+    """Return how the frames of a clip look. Raises `Failure` if their size changes within the clip."""
     part = facts.part_at(first)
     for later in facts.changes(first, last):
         if (later.width, later.height, later.aspect) != (part.width, part.height, part.aspect):
@@ -339,7 +340,7 @@ def _one_part(facts: MediaInfo, first: float, last: float) -> Part:
 
 
 def _require_range(part: Part, form: Form) -> None:
-    """Raise `Failure` where a clip cannot have, or must not be brought to, standard dynamic range."""
+    """Raise `Failure` if a clip cannot, or must not, be converted to standard dynamic range."""
     if part.dolby_vision is not None:
         words = f"Dolby Vision profile {part.dolby_vision} cannot be converted to SDR"
         raise Failure(Reason.UNSUPPORTED_SOURCE, words)
@@ -353,17 +354,17 @@ def _require_range(part: Part, form: Form) -> None:
 
 
 def _size(part: Part) -> str:
-    """Write the size of a frame, and the shape of its pixels where they are not square."""
+    """Format the size of a frame, and the shape of its pixels if they are not square."""
     return f"{part.width}x{part.height}" + (f" with pixels of {part.aspect}" if part.stretched else "")
 
 
 def _is_near(one: float, other: float, step: float) -> bool:
-    """Whether two durations are the same to a quarter of a frame."""
+    """Whether two durations are equal within a quarter of a frame."""
     return abs(one - other) <= 0.25 * step
 
 
 def _plan_sound(raw: Raw, begin: float, seconds: float) -> ffmpeg.AudioCut:
-    """Return the stretch of the audio that goes with a clip, from the clip's first frame on."""
+    """Return the part of the audio for a clip, from the clip's first frame on."""
     if raw.sound is None:
         raise Failure(Reason.NO_SOUND, "")
     inside = raw.facts.sound if raw.sound == raw.path else None
@@ -374,10 +375,10 @@ def _plan_sound(raw: Raw, begin: float, seconds: float) -> ffmpeg.AudioCut:
 
 
 def verify(cut: ffmpeg.Cut, facts: MediaInfo, counted: int) -> None:
-    """Raise `Failure` with ``clip_wrong`` unless the clip is what was asked for.
+    """Raise `Failure` with ``clip_wrong`` unless the clip is as planned.
 
-    `facts` were found by demuxing, and `counted` frames by the encoder itself. That the source frames were
-    the right ones is checked while they are decoded (`ffmpeg.encode`).
+    `facts` were found by demuxing, and `counted` frames by the encoder itself. The source frames are verified
+    while they are decoded (`ffmpeg.encode`).
     """
     wanted = ("h264", cut.width, cut.height, cut.frames)
     found = (facts.codec, facts.width, facts.height, facts.frames)
@@ -399,7 +400,7 @@ def verify(cut: ffmpeg.Cut, facts: MediaInfo, counted: int) -> None:
 
 
 def _verify_times(cut: ffmpeg.Cut, facts: MediaInfo) -> None:
-    """Raise `Failure` with ``clip_wrong`` unless the last frame is shown when it should be, and as long."""
+    """Raise `Failure` with ``clip_wrong`` unless the last frame has the planned time and duration."""
     if cut.source is None:
         return
     frame, span = min(cut.source.step, _LONGEST_STEP), cut.span
@@ -415,7 +416,7 @@ def _verify_times(cut: ffmpeg.Cut, facts: MediaInfo) -> None:
 
 
 def _wav_facts(path: Path) -> tuple[int, int, int, int]:
-    """Return samples a second, channels, bytes a sample, and samples of a WAV file of ours."""
+    """Return sample rate, channels, bytes per sample, and samples of a WAV file of this program."""
     try:
         with wave.open(str(path), "rb") as file:
             return file.getframerate(), file.getnchannels(), file.getsampwidth(), file.getnframes()

@@ -1,4 +1,4 @@
-"""The two lanes' limits, and the queue of videos that wait for a slot."""
+"""The limits of the two lanes, and the queue of videos that wait for a slot."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 class Lanes:
     """The limiters of the two lanes. A host program may pass its own, shared with other work.
 
-    Raises `ValueError` for a limiter without a limit: nothing would bound the raws on the disk then.
+    Raises `ValueError` for a limiter without a limit: the number of source videos on the disk would be
+    unbounded.
     """
 
     network: anyio.CapacityLimiter
-    """One token for each download."""
+    """One token per download."""
     encodes: anyio.CapacityLimiter
-    """One token for each CPU-bound child."""
+    """One token per CPU-bound child process."""
 
     def __post_init__(self) -> None:
         if math.isinf(self.network.total_tokens) or math.isinf(self.encodes.total_tokens):
@@ -38,27 +39,27 @@ class Lanes:
 
     @classmethod
     def of(cls, options: Options) -> Self:
-        """Return lanes of the widths that the options ask for."""
+        """Return lanes with the number of slots in the options."""
         return cls(
             anyio.CapacityLimiter(options.downloads), anyio.CapacityLimiter(options.width_of_encode_lane)
         )
 
     @property
     def slots(self) -> int:
-        """How many videos may be between their start and their last clip.
+        """Maximum number of videos between their start and their last clip.
 
-        Enough that the network lane never waits for a slot while encodes keep up, and no more, for each
-        is a raw on the disk: one for each download, and two for each encode to choose from.
+        Enough that the network lane never waits for a slot while encodes keep up, and no more, because each
+        is a source video on the disk: one per download, and two per encode to choose from.
         """
         return int(self.network.total_tokens + 2 * self.encodes.total_tokens)
 
 
 class BandwidthLimiter:
-    """Bytes a second that all downloads together may take; without a limit they take what there is.
+    """Bytes per second that all downloads together may use; unlimited without a limit.
 
-    Each is told its part when it begins, as yt-dlp takes no other one later: half of what is left, so that a
-    few are not held back for others that may never come, and no less than what each would have where all run.
-    Where less is left it waits for one that ends. So the whole is never exceeded.
+    Each download gets its part when it starts, because yt-dlp cannot change it later: half of what is left,
+    so that a few are not slowed down for others that may never start, and no less than an equal share for all
+    slots. If less is left it waits for another one to end. So the limit is never exceeded.
     """
 
     def __init__(self, whole: int | None, width: int) -> None:
@@ -69,7 +70,7 @@ class BandwidthLimiter:
 
     @asynccontextmanager
     async def part(self) -> AsyncIterator[int | None]:
-        """Hold a part of it, in bytes a second; None where there is no limit."""
+        """Hold a part of it, in bytes per second; None if there is no limit."""
         if self._whole is None:
             yield None
             return
@@ -86,9 +87,9 @@ class BandwidthLimiter:
 
 
 class RetryQueue:
-    """Videos that wait for a slot: the planned ones in their order, and those put back, once due.
+    """Videos that wait for a slot: the planned ones in order, and those put back, once due.
 
-    Iterating ends when nothing waits and nothing that was handed out can come back.
+    Iteration ends when none waits and none that was taken can come back.
     """
 
     def __init__(self, works: Iterable[VideoJob], *, expected: int = 0) -> None:
@@ -96,29 +97,29 @@ class RetryQueue:
         self._put_back: list[tuple[float, int, VideoJob]] = []
         self._numbers = count()
         self._out = expected
-        """How many were handed out, or may be put in by somebody else, and are not finished."""
+        """Number of videos that were taken, or may be added by another task, and are not finished."""
         self._closed = False
         self._news = anyio.Event()
 
     def put_back(self, work: VideoJob, after: float) -> None:
-        """Let a video wait for `after` seconds and then for a slot; it is dropped if the queue is closed."""
+        """Make a video wait for `after` seconds and then for a slot; it is dropped if the queue is closed."""
         if not self._closed:
             heapq.heappush(self._put_back, (anyio.current_time() + after, next(self._numbers), work))
             self._tell()
 
     def put_behind(self, work: VideoJob) -> None:
-        """Let a video wait until all planned ones are handed out; it is dropped if the queue is closed."""
+        """Make a video wait until all planned ones are taken; it is dropped if the queue is closed."""
         if not self._closed:
             self._planned.append(work)
             self._tell()
 
     def finished(self) -> None:
-        """Say that one that was handed out (or expected) is finished, put back or not."""
+        """Register that a video that was taken (or expected) is finished, put back or not."""
         self._out -= 1
         self._tell()
 
     def close(self) -> None:
-        """Hand out nothing more; what waits is dropped."""
+        """Return nothing more; waiting videos are dropped."""
         self._closed = True
         self._planned.clear()
         self._put_back.clear()
@@ -149,9 +150,9 @@ class RetryQueue:
 
 
 def backoff(attempt: int, first: float) -> float:
-    """Return the seconds to wait after a failed attempt: the first wait, then four times it, and so on.
+    """Return the seconds to wait after a failed attempt: the first delay, then four times that, and so on.
 
-    Half of it more or less by chance, so that what failed together does not come back together.
+    It varies randomly by up to half, so that simultaneous failures are not retried simultaneously.
     """
-    seconds: float = first * 4 ** (attempt - 1) * random.uniform(0.5, 1.5)  # noqa: S311 - guards nothing
+    seconds: float = first * 4 ** (attempt - 1) * random.uniform(0.5, 1.5)  # noqa: S311 - not for security
     return seconds

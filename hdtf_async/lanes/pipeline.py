@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import traceback
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
@@ -86,36 +86,38 @@ class Cutting(Protocol[R_contra]):
         """Encode, check, publish and record one clip."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineParts(Generic[A, R]):
+    """What a pipeline is put together from. Several pipelines of one process may share it."""
+
+    lanes: Lanes
+    entrance: Throttle
+    fetching: Fetching[A, R]
+    cutting: Cutting[R]
+    private_directory: Callable[[Video], AbstractAsyncContextManager[Path]]
+    record_failure: Callable[[VideoJob, Failure], Awaitable[None]]
+    events: EventBus
+    keep_raw: bool
+    """Whether source videos stay when nothing is cut from them any more."""
+    backoff: Callable[[int], float]
+    """Seconds to wait after so many failed attempts."""
+
+
 class Pipeline(Generic[A, R]):
-    """The lanes at work on some videos: on all of a run, or on one for whoever drives from elsewhere.
+    """The lanes at work on some videos: on all of a run, or on one for whoever drives from elsewhere."""
 
-    Lanes, entrance and both protocols may be shared with other pipelines of the same process.
-    """
-
-    def __init__(  # noqa: PLR0913 - what it is put together from, once
-        self,
-        *,
-        lanes: Lanes,
-        entrance: Throttle,
-        keep_raw: bool,
-        fetching: Fetching[A, R],
-        cutting: Cutting[R],
-        private_directory: Callable[[Video], AbstractAsyncContextManager[Path]],
-        record_failure: Callable[[VideoJob, Failure], Awaitable[None]],
-        events: EventBus,
-        backoff: Callable[[int], float],
-    ) -> None:
+    def __init__(self, parts: PipelineParts[A, R]) -> None:
         self.stopped: Failure | None = None
         """Why the run had to end early: local trouble."""
-        self._lanes = lanes
-        self._entrance = entrance
-        self._keep_raw = keep_raw
-        self._fetching = fetching
-        self._cutting = cutting
-        self._private_directory = private_directory
-        self._record_failure = record_failure
-        self._events = events
-        self._backoff = backoff
+        self._lanes = parts.lanes
+        self._entrance = parts.entrance
+        self._keep_raw = parts.keep_raw
+        self._fetching = parts.fetching
+        self._cutting = parts.cutting
+        self._private_directory = parts.private_directory
+        self._record_failure = parts.record_failure
+        self._events = parts.events
+        self._backoff = parts.backoff
         self._whole = anyio.CancelScope()
         self._winds_down = False
         self._encoding = 0

@@ -18,11 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from hdtf_async.core.events import EventBus
     from hdtf_async.core.jsonlines import Record
     from hdtf_async.core.model import Tables, Video
-    from hdtf_async.core.options import Options
     from hdtf_async.dataset.plan import Plan, VideoJob
+    from hdtf_async.lanes.context import RunContext
     from hdtf_async.lanes.user_videos import OwnFile, OwnFiles
     from hdtf_async.media.demux import MediaInfo
     from hdtf_async.media.probe import Prober
@@ -72,14 +71,12 @@ class Raw:
 class Raws:
     """Knows which raws there are; looks at them through the prober before anybody cuts from them."""
 
-    def __init__(
-        self, options: Options, store: OutputDirectory, prober: Prober, own: OwnFiles, events: EventBus
-    ) -> None:
-        self._options = options
-        self._store = store
+    def __init__(self, run: RunContext, prober: Prober) -> None:
+        self._options = run.options
+        self._store = run.directory
         self._prober = prober
-        self._own = own
-        self._events = events
+        self._own = run.own
+        self._events = run.events
 
     def seems_at_hand(self, work: VideoJob) -> bool:
         """Whether a raw seems to be there already, from file names and the journal alone."""

@@ -1,11 +1,11 @@
-"""What failures in a row say about this address and this yt-dlp, which one failure alone does not say. Pure.
+"""Conclusions from consecutive failures about the IP address and yt-dlp. Pure.
 
-- YouTube blocks an address: every video fails with ``refused``. One such failure is enough.
+- YouTube blocks an IP address: every video fails with ``refused``. One such failure is enough.
 - YouTube also blocks with a bare "unavailable", which looks like a removed video. `UNAVAILABLE_IN_A_ROW`
-  different videos without a success in between are taken for a block.
+  different videos without a success in between count as a block.
 - Without a network every video fails with ``unreachable``. `UNREACHABLE_IN_A_ROW` attempts are enough.
-- YouTube changes, and yt-dlp fails with a message that nobody has classified; or the JavaScript runtime
-  fails. `SAME_IN_A_ROW` different videos that fail with the same message end the run.
+- YouTube changes, and yt-dlp fails with an unclassified message; or the JavaScript runtime fails.
+  `SAME_IN_A_ROW` different videos that fail with the same message end the run.
 """
 
 from __future__ import annotations
@@ -19,26 +19,25 @@ SAME_IN_A_ROW = 3
 
 
 class Streaks:
-    """Counts failures in a row. Attempts run at the same time: their order is that in which they end."""
+    """Counts consecutive failures. Attempts run in parallel: their order is that in which they end."""
 
     def __init__(self) -> None:
         self._unavailable: set[str] = set()
-        """Videos that were called unavailable, without a reason, since the last success."""
+        """Videos that were reported as unavailable, without a reason, since the last success."""
         self._unreachable = 0
         self._same: set[str] = set()
         """Videos that failed with the same message since the last other answer."""
         self._message = ""
 
     def succeeded(self) -> None:
-        """Take in that a video is available: neither the address nor yt-dlp is the problem."""
+        """Register that a video is available: neither the IP address nor yt-dlp is the problem."""
         self._unavailable.clear()
         self._answered()
 
     def failed(self, youtube_id: str, failure: Failure, *, probed: Reason | None = None) -> Failure | None:
-        """Take in a failure; return why every other video would fail alike, or None where that is open.
+        """Register a failure; return why every other video would fail alike, or None if that is not certain.
 
-        `probed` is the reason for which the lane is closed, if this attempt was to find out whether it can
-        be opened again.
+        `probed` is the reason for which downloads are paused, if this attempt is the test download.
         """
         match failure.reason:
             case Reason.REFUSED:

@@ -26,6 +26,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import anyio
@@ -90,6 +91,20 @@ class Permit:
         self._entrance.refused(self, failure)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pacing:
+    """How fast a `Throttle` lets attempts in."""
+
+    pace: float
+    """Least seconds between two."""
+    cool_down: float
+    """Seconds of the first pause once YouTube refuses; each further one is twice as long."""
+    earlier: Iterable[float] = ()
+    """Times, on the loop's clock, at which a census asked YouTube before this run."""
+    most_asking: float = math.inf
+    """How many may wait for YouTube's answer at a time."""
+
+
 class Throttle:
     """Lets attempts into the network lane, at least `pace` seconds apart, while the lane is open.
 
@@ -97,30 +112,22 @@ class Throttle:
     `most_asking` have none, it waits as long as it takes.
     """
 
-    def __init__(  # noqa: PLR0913 - what it lets in, and how
+    def __init__(
         self,
         network: anyio.CapacityLimiter,
         encodes: anyio.CapacityLimiter,
-        *,
-        pace: float,
-        cool_down: float,
+        pacing: Pacing,
         events: EventBus,
-        earlier: Iterable[float] = (),
-        most_asking: float = math.inf,
     ) -> None:
-        """Make an open lane.
-
-        `earlier` are the times, on the loop's clock, at which a census asked YouTube before this run.
-        """
         self.over: Failure | None = None
         """Why nobody is let in any more, unless the run was asked to end."""
         self.streaks = Streaks()
         """What failures in a row mean; shared by all pipelines that use this lane."""
         self._network = network
         self._encodes = encodes
-        self._most_asking = most_asking
-        self._pace = pace
-        self._first_cool_down = self._cool_down = cool_down
+        self._most_asking = pacing.most_asking
+        self._pace = pacing.pace
+        self._first_cool_down = self._cool_down = pacing.cool_down
         self._events = events
         self._begun = -math.inf
         """When the last one was let in, on the loop's clock."""
@@ -131,7 +138,7 @@ class Throttle:
         self._closings = 0
         self._cause = Reason.REFUSED
         """Why the lane was closed last."""
-        self._earlier = deque(sorted(earlier))
+        self._earlier = deque(sorted(pacing.earlier))
         """Times of the requests that count in the current hour; empty where there was no census."""
         self._announced = -math.inf
         """Until when a long wait was announced."""

@@ -1,13 +1,14 @@
-"""Which of the user's own files (``--raw-dir``) belong to which video, by their names alone.
+"""The user's own files (``--raw-dir``): which video each belongs to, by its name alone.
 
-A name counts in any of these forms, where NAME is a video's (``RD_Radio1``) or its YouTube id:
+The following names are recognised, where NAME is that of a video (``RD_Radio1``) or its YouTube id:
 
 - ``NAME.mp4``;
 - ``Title [ID].mp4`` and ``Title-ID.mp4``, as yt-dlp and youtube-dl name files;
-- with the id as a word of its own anywhere else: ``Title [ID] [1080p].mp4``;
+- with the id as a separate word anywhere else: ``Title [ID] [1080p].mp4``;
 - each of them with the format that yt-dlp appends before it merges two files: ``Title [ID].f137.mp4``.
 
-Whether a file can be read is not known here (see `raws`). `looked_into` tells audio from video by content.
+Whether a file can be read is checked elsewhere (see `raws`). `looked_into` distinguishes audio from video by
+content.
 """
 
 from __future__ import annotations
@@ -44,15 +45,15 @@ _BESIDE = frozenset({
     *("ass", "csv", "description", "html", "jpeg", "jpg", "json", "log", "lrc", "md", "nfo", "png", "srt"),
     *("srv1", "srv2", "srv3", "tsv", "ttml", "txt", "url", "vtt", "webloc", "webp", "xml", "yaml", "yml"),
 })  # fmt: skip
-"""Endings of what is never a video and lies beside many: pictures, subtitles, descriptions."""
+"""Extensions of files that often accompany videos: images, subtitles, descriptions."""
 
 
 NO_VIDEO = "audio without a video"
-"""Why sound alone is not used."""
+"""Why audio alone is not used."""
 
 
 class Kind(StrEnum):
-    """What a file is, by its ending."""
+    """The type of a file, by its extension."""
 
     VIDEO = "video"
     AUDIO = "audio"
@@ -61,25 +62,25 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OwnFile:
-    """A file of the user's own whose name belongs to a video."""
+    """One of the user's own files whose name belongs to a video."""
 
     path: Path
-    """Absolute."""
+    """Absolute path."""
     kind: Kind
     why: str = ""
-    """Why it cannot be used, if its name says so."""
+    """Why it cannot be used, if its name shows that."""
     silent: bool = False
     """Whether it is known to be a video without audio."""
 
     @property
     def container(self) -> str:
-        """File ending without the dot, in lower case."""
+        """File extension without the dot, in lower case."""
         return self.path.suffix[1:].lower()
 
 
 @dataclass(slots=True)
 class OwnFiles:
-    """All files of some directories, by the names under which videos may ask for them."""
+    """All files of some directories, by the names for which videos look."""
 
     by_name: dict[str, list[OwnFile]] = field(default_factory=dict)
     paths: set[Path] = field(default_factory=set)
@@ -89,7 +90,7 @@ class OwnFiles:
         """Return the files that belong to a video, the most likely source first."""
         names = (work.youtube_id, *(video.stem for video in work.videos))
         found = {each.path: each for name in names for each in self.by_name.get(name, ())}
-        # What yt-dlp has merged comes before the parts that it was merged from.
+        # Merged files come before the parts that yt-dlp merged.
         return sorted(found.values(), key=lambda each: (each.kind is not Kind.VIDEO, _is_part(each.path)))
 
     def videos(self, work: VideoJob) -> list[OwnFile]:
@@ -97,7 +98,7 @@ class OwnFiles:
         return [each for each in self.of(work) if each.kind is Kind.VIDEO]
 
     def listed(self, works: Iterable[VideoJob]) -> list[dict[str, str]]:
-        """Return what each file is for, as far as names say: one JSON object for each file."""
+        """Return the use of each file, as far as names show: one JSON object for each file."""
         found = []
         for work in works:
             first = next(iter(self.videos(work)), None)
@@ -111,7 +112,7 @@ class OwnFiles:
         return found
 
     def get(self, name: str, default: Path | None = None) -> Path | None:
-        """Return the first file that may be the video of this name or id."""
+        """Return the first file that may be the video with this name or id."""
         files = self.by_name.get(name, ())
         return next((each.path for each in files if each.kind is Kind.VIDEO), default)
 
@@ -121,9 +122,9 @@ class OwnFiles:
 
 
 def find_user_videos(directories: Iterable[Path]) -> OwnFiles:
-    """Return the user's own files. Raises `OptionsError` where there is no such directory.
+    """Return the user's own files. Raises `OptionsError` if a directory does not exist.
 
-    The first directory comes first, and within one the names in their order.
+    Files are ordered by directory, then by name.
     """
     found = OwnFiles()
     for directory in directories:
@@ -141,7 +142,7 @@ def find_user_videos(directories: Iterable[Path]) -> OwnFiles:
 
 
 def names_of(file_name: str) -> Iterator[str]:
-    """Yield the names under which a file may be asked for."""
+    """Yield the names for which a file matches."""
     stem = _PARTIAL.sub("", file_name)
     known = stem.rpartition(".")[2].lower() in DEMUXERS.keys() | SOUND_DEMUXERS.keys()
     stem = stem.rpartition(".")[0] if known or stem == file_name else stem
@@ -154,12 +155,12 @@ def names_of(file_name: str) -> Iterator[str]:
 def to_fetch(
     works: Iterable[VideoJob], own: OwnFiles, known: JournalIndex, audio: Audio = Audio.NONE
 ) -> list[VideoJob]:
-    """Return the videos of which something has to be downloaded, the video or its audio."""
+    """Return the videos of which something must be downloaded, video or audio."""
     return [work for work in works if not _is_complete(work, own, known, audio)]
 
 
 def _is_complete(work: VideoJob, own: OwnFiles, known: JournalIndex, audio: Audio) -> bool:
-    """Whether nothing of a video has to be downloaded, as far as names, `looked_into` and the journal say."""
+    """Whether nothing of a video must be downloaded, according to names, `looked_into` and the journal."""
     videos = own.videos(work)
     if not videos:
         return known.raw_there(work.youtube_id) is not None
@@ -170,9 +171,9 @@ def _is_complete(work: VideoJob, own: OwnFiles, known: JournalIndex, audio: Audi
 
 
 async def looked_into(own: OwnFiles, works: Iterable[VideoJob]) -> OwnFiles:
-    """Return the user's own files; those of the videos given count as what they hold, not by their ending.
+    """Return the user's own files; those of the given videos are classified by content instead of extension.
 
-    A file that cannot be read stays what it is by its ending.
+    A file that cannot be read keeps its classification.
     """
     found = {each.path: each for work in works for each in own.videos(work)}
     async with Prober() as prober:
@@ -192,7 +193,7 @@ async def looked_into(own: OwnFiles, works: Iterable[VideoJob]) -> OwnFiles:
 async def for_plan(
     options: Options, works: Sequence[VideoJob], known: JournalIndex
 ) -> tuple[list[dict[str, str]], list[VideoJob]]:
-    """Return what each of the user's own files is for, and which videos have to be downloaded."""
+    """Return the use of each of the user's own files, and which videos must be downloaded."""
     own = await run_sync(find_user_videos, options.raw_dirs)
     if own.paths:
         own = await looked_into(own, works)
@@ -200,7 +201,7 @@ async def for_plan(
 
 
 def _judged(path: Path) -> OwnFile | None:
-    """Return what a file is by its name; None where it is nothing that could be meant as a source."""
+    """Return the classification of a file by its name; None if it is not a possible source."""
     ending = path.suffix[1:].lower()
     if not path.is_file():
         named_as_media = ending in DEMUXERS or ending in SOUND_DEMUXERS
@@ -219,5 +220,5 @@ def _judged(path: Path) -> OwnFile | None:
 
 
 def _is_part(path: Path) -> bool:
-    """Whether yt-dlp has appended the format, as it does to the parts of what it merges."""
+    """Whether yt-dlp has appended the format, as it does for the parts of a merged file."""
     return _FORMAT.search(path.stem) is not None

@@ -94,8 +94,9 @@ async def take(lock: int, out: Path, *told_by: Path, alone: bool = True) -> None
         await anyio.sleep(0.05)
 
 
-def make_worker_file(path: Path) -> None:
+def make_worker_file(out: Path, name: str) -> None:
     """Create the file that a worker will lock. Raises `OSError`."""
+    path = out / WORKERS / name
     _require_no_link(path.parent)
     path.parent.mkdir(exist_ok=True)
     os.close(atomic.opened(path, os.O_RDWR | os.O_CREAT))

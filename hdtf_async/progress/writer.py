@@ -36,12 +36,11 @@ class LineWriter:
         threading.Thread(target=self._work, daemon=True, name="line-writer").start()
 
     def write(self, text: str) -> None:
-        """Add a text to what is to be written; never waits. Raises `OSError` if an earlier write failed."""
+        """Add a text to what is to be written; never waits and never raises."""
         with self._changed:
-            if self._error is not None:
-                raise self._error
-            self._unwritten.append(text)
-            self._changed.notify()
+            if self._error is None:
+                self._unwritten.append(text)
+                self._changed.notify()
 
     def flush(self) -> None:
         """Do nothing: the thread writes as soon as it can."""
@@ -53,9 +52,11 @@ class LineWriter:
             return self._error is not None or not (self._busy or self._unwritten)
 
     async def has_room(self) -> None:
-        """Wait until few texts are unwritten, or a write has failed."""
+        """Wait until few texts are unwritten. Raises `OSError` if a write failed."""
         while len(self._unwritten) > ROOM and self._error is None:  # noqa: ASYNC110 - a thread takes them
             await anyio.sleep(POLL_SECONDS)
+        if self._error is not None:
+            raise self._error
 
     async def written(self) -> None:
         """Wait until everything is written, or a write has failed."""

@@ -1,4 +1,4 @@
-"""Drawings of the report: figures in, SVG out. Their colours are those of the page they stand in."""
+"""Charts of the report: numbers in, SVG out. Their colours are those of the page."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from hdtf_async.report.history import Run
 
 WIDTH = 1000
-"""Of a timeline, in units of its own."""
+"""Of a timeline, in its own units."""
 _LABEL, _GAP, _AXIS = 18, 6, 20
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
-"""Seconds between two marks of a time axis."""
+"""Seconds between two ticks of a time axis."""
 _LANES = {"network": "downloads", "encode": "encodes"}
 _OUTCOMES = {"again": "retried", "open": "in progress or interrupted"}
 _MARKS = 10
-"""Of them, at most."""
+"""Maximum number of ticks."""
 _FEW = 6
-"""Different values up to which each has a column of its own, if it comes twice or so."""
+"""Number of different values up to which each has its own column, if values recur."""
 
 
 def words_of_time(seconds: float) -> str:
-    """Return a length of time as people write it: ``12.3 s``, ``4 min 05 s``, ``1 h 02 min``."""
+    """Return a duration as text: ``12.3 s``, ``4 min 05 s``, ``1 h 02 min``."""
     if seconds < 60:  # noqa: PLR2004 - a minute
         return f"{seconds:.1f} s"
     minutes, seconds = divmod(round(seconds), 60)
@@ -35,7 +35,7 @@ def words_of_time(seconds: float) -> str:
 
 
 def rows(spans: Iterable[Span]) -> list[list[Span]]:
-    """Divide spans into as few rows as can be, so that in none of them two lie upon each other."""
+    """Divide spans into as few rows as possible without overlaps."""
     packed: list[list[Span]] = []
     for span in sorted(spans, key=lambda span: (span.begun, span.ended)):
         for row in packed:
@@ -48,7 +48,7 @@ def rows(spans: Iterable[Span]) -> list[list[Span]]:
 
 
 def depth(spans: Iterable[Span]) -> list[tuple[float, int]]:
-    """Return how many spans lie upon each other, each time that it changes."""
+    """Return how many spans overlap, each time that this changes."""
     changes: Counter[float] = Counter()
     for span in spans:
         changes[span.begun] += 1
@@ -61,7 +61,7 @@ def depth(spans: Iterable[Span]) -> list[tuple[float, int]]:
 
 
 def timeline(run: Run) -> str:
-    """Draw the two lanes of a run: a bar for each download and encode, and what waits between them."""
+    """Draw the two lanes of a run: a bar for each download and encode, and the clips that wait."""
     length = max(run.seconds, 0.1)
 
     def across(at: float) -> float:
@@ -70,7 +70,7 @@ def timeline(run: Run) -> str:
     drawn, top = [], 0.0
     for lane, spans, shaded in (("network", run.downloads, run.closed), ("encode", run.encodes, ())):
         packed = rows(spans)
-        high = 10 if len(packed) <= 12 else 5  # noqa: PLR2004 - so that wide lanes fit a screen
+        high = 10 if len(packed) <= 12 else 5  # noqa: PLR2004 - so that wide lanes fit on a screen
         bottom = top + _LABEL + (high + 2) * max(1, len(packed))
         drawn += [f'<g class="{lane}">', _words(0, top + 12, _LANES[lane], "name")]
         drawn += [_shade(span, across, top + _LABEL, bottom) for span in shaded]
@@ -95,7 +95,7 @@ def timeline(run: Run) -> str:
 
 
 def histogram(values: Sequence[float], title: str, unit: str) -> str:
-    """Draw how often values occur: those of which there are few by themselves, others in ranges."""
+    """Draw a histogram: few different values separately, many in ranges."""
     columns = _columns(values)
     most = max((number for _, number in columns), default=1)
     width, high, drawn = 320, 110, list[str]()

@@ -1,6 +1,6 @@
-"""What ``report.html`` says of a directory: counts, tiles, failures, and the words for a paper.
+"""Content of ``report.html`` about a directory: counts, tiles, failures, and a methods paragraph.
 
-Records are taken as they stand in files, which may be damaged: what is not there is left out.
+Records come from files that may be damaged: missing values are omitted.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 
 MOST_PICTURES = 600
-"""Clips that have a picture; where there are more, those that begin an interval come first."""
+"""Maximum number of clips with an image; if there are more, those that begin an interval come first."""
 MOST_RUNS = 12
 """Runs whose timeline is drawn, the newest first."""
 _WORDS = 600
-"""Characters of a tool's last words that are shown."""
+"""Maximum characters of a tool's error message."""
 _FEW = 6
-"""Rates up to which each is told."""
+"""Number of frame rates up to which each is listed."""
 _ID = re.compile(r"[A-Za-z0-9_-]{11}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _NUMBER = re.compile(r"[0-9]+$")
@@ -43,30 +43,30 @@ _PAPER = (
 
 @dataclass(slots=True)
 class ReportData:
-    """What is in a directory."""
+    """The content of a directory."""
 
     there: dict[str, Record]
-    """Stem of each clip that is there to its metadata."""
+    """Stem of each existing clip to its metadata."""
     missing: list[Record] = field(default_factory=list)
-    """Of each clip that is not there: why."""
+    """The failure of each missing clip."""
     refused: list[Record] = field(default_factory=list)
-    """Rows of the tables that were left out."""
+    """Skipped rows of the tables."""
     absent: tuple[Shard, ...] = ()
-    """Shards that have not begun, though others of the same run have."""
+    """Shards that have not started, though others of the same run have."""
     fetched: int = 0
-    """Bytes of the videos that were fetched."""
+    """Bytes of the videos that were downloaded."""
     runs: list[history.Run] = field(default_factory=list)
     """The oldest first."""
     now: float | None = None
-    """When this was, in seconds since 1970, if a run goes on; else None."""
+    """The current time, in seconds since 1970, if a run is active; otherwise None."""
     pictures: dict[str, str | None] = field(default_factory=dict)
-    """SHA-256 of a clip to its picture in Base64; None where none can be made."""
+    """SHA-256 of a clip to its image in Base64; None if none can be created."""
     directory: str = ""
     """Name of the directory, without its path."""
 
 
 def of(found: ReportData) -> Record:
-    """Return all that the template puts together."""
+    """Return the values for the template."""
     lines = list(found.there.values())
     drawn = [run for run in reversed(found.runs) if run.downloads or run.encodes]
     shown = {line["sha256"] for line in pictured(found.there)}
@@ -101,7 +101,7 @@ def of(found: ReportData) -> Record:
 
 
 def pictured(there: Mapping[str, Record]) -> list[Record]:
-    """Return the metadata of the clips that have a picture."""
+    """Return the metadata of the clips that have an image."""
     lines = [
         line
         for stem, line in there.items()
@@ -112,7 +112,7 @@ def pictured(there: Mapping[str, Record]) -> list[Record]:
 
 
 def verdict(found: ReportData) -> str:
-    """Say whether all is well, in a sentence or two."""
+    """Return the overall result in a sentence or two."""
     there, whole = len(found.there), len(found.there) + len(found.missing)
     part = "All" if there == whole and not found.absent else f"{there} of"
     told = f"{part} {whole} clips are done." if whole else "No clips yet."
@@ -126,13 +126,13 @@ def verdict(found: ReportData) -> str:
 
 
 def _stopped(run: history.Run) -> str:
-    """Say why a run ended early; nothing where it goes on, was cut off, or ended as it should."""
+    """Return why a run ended early; empty if it is active, was interrupted, or ended normally."""
     stopped = run.end.get("stopped")
     return stopped.partition("\n")[0][:_WORDS] if isinstance(stopped, str) else ""
 
 
 def counts(found: ReportData) -> list[tuple[str, str]]:
-    """Return what is counted at the head: words, and the figure."""
+    """Return the counts at the top: label and value."""
     lines = found.there.values()
     not_tried = sum(record["reason"] == Reason.NOT_TRIED for record in found.missing)
     return [
@@ -147,7 +147,7 @@ def counts(found: ReportData) -> list[tuple[str, str]]:
 
 
 def facts_of_run(run: history.Run) -> list[str]:
-    """Return what there is to say of a run."""
+    """Return the facts about a run."""
     downloads, encodes = history.busy(run.downloads), history.busy(run.encodes)
     both = history.busy(run.downloads, run.encodes)
     told = [
@@ -168,7 +168,7 @@ def facts_of_run(run: history.Run) -> list[str]:
 
 
 def methods(found: ReportData) -> str:
-    """Return what a paper's section on methods has to say of the clips, in a few sentences."""
+    """Return a methods paragraph for a paper, in a few sentences."""
     lines, form = list(found.there.values()), _told(found, "form")
     corrections = _told(found, "settings").get("corrections", "none")
     tools = ", ".join(f"{tool} {' and '.join(each)}" for tool, each in _versions(lines).items())
@@ -195,7 +195,7 @@ def methods(found: ReportData) -> str:
 
 
 def settings(found: ReportData) -> list[tuple[str, str]]:
-    """Return what the newest run was told, but for what says who or where it was."""
+    """Return the settings of the newest run, without those that identify a user or a machine."""
     both = _told(found, "settings") | _told(found, "form")
     return [(f"{name}", "source" if value is None else f"{value}") for name, value in both.items()]
 
@@ -207,7 +207,7 @@ def speaker(line: Record) -> str:
 
 
 def number(line: Record, key: str) -> float:
-    """Return a figure of a record; 0 where it is none."""
+    """Return a number in a record; 0 if it is invalid."""
     value = line.get(key)
     return float(value) if isinstance(value, int | float) and 0 <= value < 1e15 else 0.0  # noqa: PLR2004
 
@@ -229,13 +229,13 @@ def _coding(form: Record) -> str:
 
 
 def _told(found: ReportData, key: str) -> Record:
-    """Return a part of what the newest run was told."""
+    """Return a part of the newest run's record."""
     told = found.runs[-1].told.get(key) if found.runs else None
     return told if isinstance(told, dict) else {}
 
 
 def _versions(lines: Iterable[Record]) -> dict[str, list[str]]:
-    """Return each tool with every version of it that had a part in the clips."""
+    """Return each tool with all versions of it that were used for the clips."""
     found: dict[str, set[str]] = {}
     for line in lines:
         told = line.get("versions")
@@ -285,15 +285,15 @@ def _missing(record: Record) -> Record:
 
 
 def _row(row: Record) -> Record:
-    """Return a row of the tables that was left out as a thing that is missing."""
+    """Return a skipped row of the tables as a missing item."""
     words = {"reason": Reason.ROW_REFUSED.value, "words": row.get("words"), "subset": row.get("subset")}
     return {"clip": f"{row.get('file')}:{row.get('line')}"} | words
 
 
 def _reasons(missing: Iterable[Record]) -> list[Record]:
-    """Return each reason with what it means, what to do, and its clips, the most frequent first.
+    """Return each reason with its meaning, its remedy, and its clips, the most frequent first.
 
-    Clips of one video of which the tool said the same stand together.
+    Clips of one video with the same error message are grouped.
     """
     clips: dict[str, list[Record]] = {}
     for record in missing:

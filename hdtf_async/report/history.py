@@ -1,7 +1,7 @@
-"""What the journal of a directory tells of its runs: when each download and each encode was under way.
+"""History of the runs in a directory's journal: when each download and each encode was running.
 
-It is read as it stands, also while a run goes on and after one that was killed: what has not come to an
-end by then is still under way, or was cut off. Times are seconds since 1970.
+The journal is read as it is, also during a run and after one that was killed: what has not ended is still
+running, or was interrupted. Times are seconds since 1970.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 
 _LONGEST = 1e8
-"""Seconds beyond which a length is not believed."""
+"""Seconds above which a duration is not plausible."""
 
 
 _NOTED = (
     DownloadStarted, Downloaded, EncodeStarted, Retrying, ClipRetrying, VideoUnconfirmed, VideoFailed,
     LaneClosed, LaneOpened,
 )  # fmt: skip
-"""Events that the journal tells of besides what came to be."""
+"""Events that the journal records in addition to results."""
 
 
 _REASONS = frozenset(Reason)
 
 _BEFORE_A_RUN = ("request", "split", "refused")
-"""Types of records that a run writes before its own: they are no sign that the run before went on."""
+"""Types of records that a run writes before its own: they do not belong to the previous run."""
 
 
 @dataclass(slots=True)
@@ -56,37 +56,38 @@ class Run:
     """One run of a directory."""
 
     told: Record
-    """Its first record: versions, form, settings."""
+    """Its first record: versions, output settings, options."""
     begun: float
     ended: float
     end: Record = field(default_factory=dict)
-    """Its last record; empty where it goes on, or was cut off."""
+    """Its last record; empty if it is active, or was interrupted."""
     downloads: list[Span] = field(default_factory=list)
     encodes: list[Span] = field(default_factory=list)
     waits: list[Span] = field(default_factory=list)
-    """From a video's arrival (or the beginning, where it was there) to the encode of each of its clips."""
+    """From the completion of a video's download (or the start, if it existed) to the encode of each of its
+    clips."""
     closed: list[Span] = field(default_factory=list)
-    """When no download could begin, each with the reason of which every download would have failed."""
+    """When downloads were paused, each with the reason."""
 
     @property
     def seconds(self) -> float:
-        """How long it took, or has taken so far."""
+        """Its duration so far."""
         return self.ended - self.begun
 
 
 def note(take: Callable[[Record], None], event: Event) -> None:
-    """Hand on what is to be noted of an event, so that one sees later what a run did when.
+    """Pass on the part of an event that is recorded for the history of a run.
 
-    Without the words of a tool: they stand with the failure, and in the video's log.
+    Error messages are omitted: they are in the failures, and in the video's log.
     """
     if isinstance(event, _NOTED):
         take({name: value for name, value in event.to_json().items() if name != "words"})
 
 
 def runs(records: Iterable[Record], now: float | None = None) -> list[Run]:
-    """Return the runs that the records tell of, the oldest first.
+    """Return the runs in these records, the oldest first.
 
-    With `now` the newest goes on, up to then. What no run can have written is passed over.
+    With `now` the newest is active until then. Records that no run can have written are skipped.
     """
     told: list[_Reading] = []
     for record in records:
@@ -101,7 +102,7 @@ def runs(records: Iterable[Record], now: float | None = None) -> list[Run]:
 
 
 def busy(*lanes: Iterable[Span]) -> float:
-    """Return for how many seconds something was under way in each of the lanes."""
+    """Return the seconds during which all of the lanes were busy."""
     steps = sorted(
         step
         for number, lane in enumerate(lanes)
@@ -117,7 +118,7 @@ def busy(*lanes: Iterable[Span]) -> float:
 
 
 class _Reading:
-    """One run as far as it is read."""
+    """One run, as far as it has been read."""
 
     def __init__(self, record: Record, at: float) -> None:
         self.run = Run(record, at, at)
@@ -154,7 +155,7 @@ class _Reading:
                     run.downloads.append(span)
 
     def read(self, now: float | None) -> Run:
-        """Return the run; what has not ended lasts up to now, or to the last that was heard of it."""
+        """Return the run; what has not ended lasts until now, or until its last record."""
         run, tally = self.run, self._tally
         run.ended = max(run.ended, now or 0)
         run.downloads += [
@@ -194,7 +195,7 @@ class _Reading:
             self._tally.add(LaneOpened(0.0), at)
 
     def _since(self, record: Record, at: float) -> float:
-        """Return when that of which a record tells the end had begun."""
+        """Return the start of an operation whose end a record describes."""
         took = record.get("took")
         if isinstance(took, int | float) and 0 <= took <= _LONGEST:
             return max(self.run.begun, at - took)
@@ -202,7 +203,7 @@ class _Reading:
 
 
 def _event(record: Record) -> Event | None:
-    """Return the event that a record notes, with what counts here; None if it notes none."""
+    """Return the event in a record, with the fields that are used here; None if there is none."""
     event: Event | None = None
     match record:
         case {"type": "download_started", "video": str(video)}:

@@ -1,9 +1,9 @@
-"""``report.html``: what a directory holds and how it came to that, to look at. Made from the directory alone.
+"""``report.html``: the content of a directory and the history of its runs, created from the directory alone.
 
-One file: pictures, drawings, style and script are inside, so that it opens offline and can be sent on.
-It is also where its pictures are kept: the next report takes those of clips that are still the same from
-it, so that making it again starts no process. Whatever others have written is escaped, and a browser runs
-no script in it but its own: it says so by the script's hash.
+One file: images, charts, style and script are embedded, so that it opens offline and can be shared. It also
+stores its images: the next report reuses those of unchanged clips, so that creating it again starts no
+process. All untrusted text is escaped, and a browser executes only its own script, which the content security
+policy identifies by its hash.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ if TYPE_CHECKING:
 
 REPORT = "report.html"
 MOST = 5000
-"""Clips up to which a run draws it unasked: with more of them it would be what takes most memory."""
+"""Maximum number of clips for which a run writes it: with more, it would dominate memory."""
 _LARGEST = 64 << 20
-"""Bytes of the largest report whose pictures are taken over; they are drawn anew where it is larger."""
+"""Maximum bytes of a report whose images are reused; those of a larger one are created again."""
 _LONGEST = 4 * -(-thumbnails.LARGEST // 3)
-"""Characters of the largest picture in Base64."""
+"""Maximum characters of an image in Base64."""
 _PICTURE = re.compile(
     rf'data-picture="([0-9a-f]{{64}})"'
     rf'(?:><img src="data:image/jpeg;base64,([A-Za-z0-9+/=]{{1,{_LONGEST}}})")?'
@@ -52,9 +52,9 @@ _PICTURE = re.compile(
 
 
 def is_behind(out: Path) -> bool:
-    """Whether the journal tells more than the report: a run was killed at its very end, or drew none.
+    """Whether the report is older than the journal: a run was killed at its end, or wrote none.
 
-    Raises `Failure` with ``not_writable``: the directory cannot be read.
+    Raises `Failure` with ``not_writable`` if the directory cannot be read.
     """
     report, journal = out / REPORT, out / JOURNAL
     with atomic.os_errors_as_failures(report):
@@ -70,11 +70,11 @@ async def write(
     encodes: anyio.CapacityLimiter,
     locks: Collection[int] = (),
 ) -> Path:
-    """Write a directory's report anew and return where it is.
+    """Write a directory's report and return its path.
 
-    Pictures that are missing are made under encode tokens, by the ffmpeg that `tool` finds; with None they
-    are left out. `locks` are those of the run that does it, if one does. Raises `StoreError` (see
-    `find`), and `Failure`: ``disk_full``, ``not_writable``.
+    Missing images are created under encode tokens, by the ffmpeg that `tool` finds; with None they are
+    omitted. `locks` are those of the current run, if any. Raises `StoreError` (see `find`), and `Failure`:
+    ``disk_full``, ``not_writable``.
     """
     found = await run_sync(find, out)
     if tool is not None:
@@ -84,14 +84,14 @@ async def write(
         await run_sync(atomic.replace, out / REPORT, [html])
         await run_sync(
             partial(os.utime, out / REPORT, follow_symlinks=False)
-        )  # also where it says what it did: see `is_behind`
+        )  # also if nothing has changed: see `is_behind`
     return out / REPORT
 
 
 def find(out: Path) -> ReportData:
-    """Look at a directory, without a lock and without changing anything.
+    """Read a directory, without a lock and without changing anything.
 
-    Raises `StoreError` where its journal cannot be read, or there is none.
+    Raises `StoreError` if its journal does not exist or cannot be read.
     """
     known, runs, now = directory.read_known(out), list[history.Run](), None
     for path in journals(out):
@@ -129,7 +129,7 @@ async def _complete(
     encodes: anyio.CapacityLimiter,
     locks: Collection[int],
 ) -> None:
-    """Make the pictures that are missing; one that could not be made just now is missing next time too."""
+    """Create the missing images; the next report tries again for those that fail."""
     wanted = [line for line in content.pictured(found.there) if line["sha256"] not in found.pictures]
     if not wanted:
         return
@@ -149,13 +149,13 @@ async def _complete(
         async with guarded as guard, anyio.create_task_group() as group:
             for line in wanted:
                 group.start_soon(make, line, ffmpeg, guard)
-    except Failure:  # no ffmpeg, no pictures
+    except Failure:  # without ffmpeg there are no images
         return
 
 
 def render(found: ReportData) -> bytes:
     """Return the report."""
-    import jinja2  # noqa: PLC0415 - costs 60 ms, and only the report needs it
+    import jinja2  # noqa: PLC0415 - takes 60 ms, needed only for the report
 
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -180,7 +180,7 @@ def _hash(text: str) -> str:
 
 
 def _pictures(report: Path) -> dict[str, str | None]:
-    """Return the pictures in an older report."""
+    """Return the images in an older report."""
     try:
         text = atomic.content(report, _LARGEST).decode("ascii", "replace")
     except OSError:

@@ -1,4 +1,4 @@
-"""What a run came to: counts, failures with reasons, and the exit code that follows from them."""
+"""The result of a run: counts, failures with reasons, and the exit code."""
 
 from __future__ import annotations
 
@@ -24,85 +24,85 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Report:
-    """What `download` returns: every clip that was asked for is in exactly one of these."""
+    """Returned by `download`: every requested clip is in exactly one of these."""
 
     asked: int = 0
-    """Clips of the chosen part."""
+    """Number of requested clips."""
     there: int = 0
-    """Clips that were there before the run."""
+    """Number of clips that existed before the run."""
     findings: tuple[Finding, ...] = ()
-    """What is odd in the tables."""
+    """Problems in the tables."""
     refused: tuple[Finding, ...] = ()
-    """Those of them about rows that were left out, of the subsets that were asked for."""
+    """Those about skipped rows of the selected subsets."""
     stopped: Failure | None = None
-    """Why the run ended early: local trouble, or YouTube refusing this address."""
+    """Why the run ended early: a local error, or YouTube is blocking this IP address."""
     seconds: float = 0.0
-    """How long the run took."""
+    """Duration of the run."""
     absent: tuple[Shard, ...] = ()
-    """Shards of the same run that have not begun; told by the last of the others that ends."""
+    """Shards of the same run that have not started; reported by the last shard that ends."""
     page: Path | None = None
-    """Where `report.html` is; None where none was drawn."""
+    """Path of `report.html`; None if it was not written."""
     tally: Tally = field(default_factory=Tally, repr=False)
     """The counts of this run's events."""
 
     @property
     def done(self) -> list[str]:
-        """Stems of the clips made in this run."""
+        """Stems of the clips written in this run."""
         return self.tally.done
 
     @property
     def failed(self) -> dict[str, Reason]:
-        """Stem of each clip that could not be had, and why; those of earlier runs too."""
+        """Stem of each clip that failed, and the reason; including those of earlier runs."""
         return self.tally.failed
 
     @property
     def clip_seconds(self) -> float:
-        """Length of the clips made in this run."""
+        """Duration of the clips written in this run."""
         return self.tally.clip_seconds
 
     @property
     def clip_bytes(self) -> int:
-        """Size of the clips made in this run."""
+        """Size of the clips written in this run, in bytes."""
         return self.tally.clip_bytes
 
     @property
     def raw_bytes(self) -> int:
-        """Size of the videos fetched in this run."""
+        """Size of the videos downloaded in this run, in bytes."""
         return self.tally.raw_bytes
 
     @property
     def download_seconds(self) -> float:
-        """For how much of that at least one download was under way."""
+        """Seconds during which at least one download was running."""
         return self.tally.downloads.busy_seconds
 
     @property
     def encode_seconds(self) -> float:
-        """For how much of it at least one encode was."""
+        """Seconds during which at least one encode was running."""
         return self.tally.encodes.busy_seconds
 
     @property
     def both_seconds(self) -> float:
-        """For how much of it both lanes were at work."""
+        """Seconds during which both lanes were busy."""
         return self.tally.overlap_seconds
 
     @property
     def not_tried(self) -> int:
-        """Clips whose turn did not come."""
+        """Number of clips that were not attempted."""
         return self.asked - self.there - len(self.done) - len(self.failed)
 
     @property
     def rows_left_out(self) -> list[str]:
-        """Rows of the tables that were left out: file, line, and why."""
+        """Skipped rows of the tables: file, line, and problem."""
         return [f"{row.file}:{row.line}: {row.words}" for row in self.refused]
 
     @property
     def shards_left_out(self) -> list[str]:
-        """Which shards have not begun, and what to do, in a sentence; nothing where all have."""
+        """Sentences about shards that have not started; empty if all have."""
         return [absent_words(self.absent)] if self.absent else []
 
     @property
     def reasons(self) -> Counter[Reason]:
-        """Number of clips that were not had, and of rows of the tables that were left out, by reason."""
+        """Number of missing clips, and of skipped rows of the tables, by reason."""
         counted = Counter(self.failed.values())
         if self.refused:
             counted[Reason.ROW_REFUSED] += sum(row.number for row in self.refused)
@@ -112,7 +112,7 @@ class Report:
 
     @property
     def exit_code(self) -> ExitCode:
-        """Exit code of a command line that ends with this report."""
+        """Exit code of a command line with this result."""
         left = [Reason.NOT_TRIED] if self.absent else []
         return exit_code_of([*self.reasons, *left], self.stopped)
 
@@ -122,12 +122,12 @@ class Report:
 
     @property
     def overlap(self) -> float | None:
-        """How much of the time of the lane with less work the other was at work too, from 0 to 1."""
+        """Fraction of the busy time of the less busy lane during which the other was busy too."""
         shorter = min(self.download_seconds, self.encode_seconds)
         return self.both_seconds / shorter if shorter else None
 
     def ended(self) -> RunEnded:
-        """Return the event that tells of this report."""
+        """Return the event with this result."""
         failed = {reason.value: number for reason, number in self.reasons.items()}
         return RunEnded(
             exit_code=int(self.exit_code),
@@ -141,10 +141,10 @@ class Report:
 
 
 def exit_code_of(reasons: Iterable[Reason], stopped: Failure | None) -> ExitCode:
-    """Return the exit code of a run with these reasons for what is missing that was perhaps stopped early.
+    """Return the exit code of a run with these reasons for missing clips, which may have been stopped early.
 
-    Where a person has to do something about what stopped it, that is local trouble, whatever the same reason
-    means for a single video.
+    If what stopped it needs action by the user, that is a local error, whatever the same reason means for a
+    single video.
     """
     if stopped is None:
         return exit_code(reasons)

@@ -71,13 +71,13 @@ def test_inside_a_web_service(finished: Finished, tmp_path: Path) -> None:
     with TestClient(web_service.service(tmp_path, options)) as client:
 
         def ended() -> dict[str, object]:
-            while (told := client.get("/run").json())["state"] == "at work":
+            while (told := client.get("/run").json())["state"] == "running":
                 time.sleep(0.05)
             return dict(told)
 
         assert client.get("/run").json()["state"] == "not started"
         assert client.delete("/run").json()["state"] == "not started"
-        assert client.post("/run").json()["state"] == "at work"
+        assert client.post("/run").json()["state"] == "running"
         assert ended() == {"state": "ended with done", "clips": 1, "done": 1, "failed": 0}
         client.post("/run")
         assert ended() == {"state": "ended with done", "clips": 0, "done": 0, "failed": 0}

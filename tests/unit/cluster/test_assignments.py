@@ -22,6 +22,7 @@ from hdtf_async.cluster.messages import (
     event_of,
     failure_of,
     for_workers,
+    known_of,
     stated_failure,
     stated_work,
     work_of,
@@ -36,9 +37,12 @@ from hdtf_async.core.shards import Shard
 from hdtf_async.dataset.plan import VideoJob
 from hdtf_async.output import locks
 from hdtf_async.output.directory import opened
+from hdtf_async.output.journal import JournalIndex
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from hdtf_async.core.jsonlines import Record
 
 
 def work(number: int, clips: int = 2) -> VideoJob:
@@ -113,6 +117,46 @@ def test_a_video_of_which_all_is_recorded_is_over_with_its_worker() -> None:
         made.settled(stem)
     assert made.lost("a") == ([], [])
     assert made.is_over
+
+
+def test_a_video_that_is_through_is_not_handed_out_again() -> None:
+    """Unless that is asked for; and of its clips nothing is kept in mind."""
+    made = roster(2, "a")
+    made.asks("a", 1)
+    assert handed(made) == [("a", "RD_Speaker0")]
+    made.settled("RD_Speaker0_000")
+    made.finished("a", work(0).youtube_id, again=True)
+    assert made._settled == {"RD_Speaker0_000"}
+    made.asks("a", 2)
+    ((_, _, again),) = made.handed()
+    assert [clip.stem for clip in again.clips] == ["RD_Speaker0_001"]
+    made.settled("RD_Speaker0_001")
+    made.finished("a", again.youtube_id)
+    assert "RD_Speaker0_001" not in made._settled
+    made.asks("a", 3)
+    assert handed(made) == [("a", "RD_Speaker1")]
+    made.finished("a", work(1).youtube_id)
+    assert made.is_over
+
+
+def test_a_worker_is_told_what_is_known_of_its_video_and_of_no_other(tmp_path: Path) -> None:
+    """Its source videos, and the clips and failures of those that are still to make."""
+    known = JournalIndex(tmp_path)
+    records: list[Record] = [
+        {"type": "raw", "youtube_id": work(number).youtube_id, "file": f"{number}.mp4", "bytes": 1,
+         "resolution": "reference"} for number in (0, 1)
+    ]  # fmt: skip
+    records += [
+        {"type": "clip", "clip": f"RD_Speaker{number}_000", "metadata": {}, "form": {}} for number in (0, 1)
+    ]
+    records += [
+        {"type": "failed", "clip": f"RD_Speaker{number}_001", "reason": "private"} for number in (0, 1)
+    ]
+    for record in records:
+        known.take(record)
+    assert known_of(work(0), known) == records[::2]
+    assert known_of(work(0, clips=1), known) == [records[0], records[2]]
+    assert known_of(work(2), known) == []
 
 
 def test_once_closed_nothing_is_handed_out_and_nothing_comes_back() -> None:

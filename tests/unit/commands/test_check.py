@@ -19,7 +19,7 @@ import hdtf_async
 from hdtf_async import ExitCode, Options, Reason
 from hdtf_async.cli import main, summaries
 from hdtf_async.commands import repair
-from hdtf_async.commands.check import look
+from hdtf_async.commands.check import Clips, look
 from hdtf_async.core import events, exceptions
 from hdtf_async.core.events import ClipChecked, EventBus, Found
 from hdtf_async.core.failures import ADVICE, Failure
@@ -233,9 +233,8 @@ async def test_what_a_run_records_meanwhile_is_not_judged_by_its_old_record(
 
     told.subscribe(record)
     async with store.opened(out):
-        seen = await look(
-            read_known(out), held=False, tool=None, lanes=Lanes.of(Options()), guard=UNGUARDED, events=told
-        )
+        clips = Clips(read_known(out), None, Lanes.of(Options()), UNGUARDED, told)
+        seen = await look(clips, held=False)
     assert (seen.found, seen.at_work) == ([], True)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -20,9 +19,11 @@ from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Box, Clip, Interval, Video
 from hdtf_async.core.options import Options
 from hdtf_async.dataset.plan import VideoJob
+from hdtf_async.lanes.context import RunContext
 from hdtf_async.lanes.downloader import Download, Downloader, _require_whole
-from hdtf_async.lanes.throttle import Throttle
-from hdtf_async.lanes.user_videos import OwnFiles
+from hdtf_async.lanes.limits import Lanes
+from hdtf_async.lanes.throttle import Pacing, Throttle
+from hdtf_async.media.demux import AudioInfo
 from hdtf_async.output.directory import opened
 from hdtf_async.youtube.entries import CLIENTS
 from hdtf_async.youtube.formats import Format
@@ -40,30 +41,29 @@ RENDITION = Format(
 )  # fmt: skip
 Attempt = Callable[..., Awaitable[tuple[VideoJob, Download]]]
 CASES = {
-    "all is there": (True, 60.0, 60.0, False, True),
-    "all bytes are there, and the picture ends before its sound": (True, 50.0, 50.0, False, True),
-    "all bytes are there, and the header tells of more": (True, 50.0, 60.0, True, False),
-    "nobody knows the bytes, and it is as long as promised, to within rounding": (
-        False,
-        58.5,
-        58.5,
-        False,
-        True,
-    ),
-    "nobody knows the bytes, and it ends too early": (False, 50.0, 50.0, False, False),
+    "all is there": (True, 60.0, 60.0, True),
+    "all bytes are there, and the picture ends before its sound": (True, 50.0, 50.0, True),
+    "all bytes are there, and the header tells of more": (True, 50.0, 60.0, False),
+    "nobody knows the bytes, and it is as long as promised, to within rounding": (False, 58.5, 58.5, True),
+    "nobody knows the bytes, and it ends too early": (False, 50.0, 50.0, False),
 }
-"""Whether the size is exact; seconds at which it ends, and that its header states; cut off; whole."""
+"""Whether the size is exact; seconds at which it ends, and that its header states; whole."""
 
 
-@pytest.mark.parametrize(("exact", "end", "stated", "cut", "whole"), CASES.values(), ids=CASES.keys())
+@pytest.mark.parametrize(("exact", "end", "stated", "whole"), CASES.values(), ids=CASES.keys())
 def test_a_download_is_whole_by_its_bytes_or_by_its_length(
-    *, exact: bool, end: float, stated: float, cut: bool, whole: bool
+    *, exact: bool, end: float, stated: float, whole: bool
 ) -> None:
     """Of a minute that was promised: what is truncated is fetched again, and never cut from."""
     expected = nullcontext() if whole else pytest.raises(Failure, match=r"of 60\.0 s")
     with expected as failed:
-        _require_whole("picture", replace(RENDITION, size_is_exact=exact), end, stated, 60.0, cut=cut)
+        _require_whole("picture", ends_at(end, stated), replace(RENDITION, size_is_exact=exact), 60.0)
     assert failed is None or failed.value.reason is Reason.RAW_TRUNCATED
+
+
+def ends_at(end: float, stated: float) -> AudioInfo:
+    """Return what demuxing shows of a file that ends at one second, and whose header states another."""
+    return AudioInfo("aac", 44100, 2, 0.0, end, stated)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_hundredth_of_a_video_may_be_missing(promised: float, end: float, whol
     """Two seconds of a short one: announced durations are rounded."""
     rendition = replace(RENDITION, size_is_exact=False)
     with nullcontext() if whole else pytest.raises(Failure):
-        _require_whole("picture", rendition, end, end, promised, cut=False)
+        _require_whole("picture", ends_at(end, end), rendition, promised)
 
 
 # What an attempt that fails leaves to the next one.
@@ -128,12 +128,11 @@ async def fetching(
     tool = Interrupted()
     tool.fails |= fails
     async with opened(out) as store:
-        fetcher = Downloader(
-            Options(audio=audio, min_free=0), store, cast("YtDlp", tool), cast("Prober", Unreadable()),
-            EventBus(), own=OwnFiles(),
-        )  # fmt: skip
+        options = Options(audio=audio, min_free=0)
+        run = RunContext(options, store, Lanes.of(options), EventBus())
+        fetcher = Downloader(run, cast("YtDlp", tool), cast("Prober", Unreadable()))
         limiter = anyio.CapacityLimiter(1)
-        entrance = Throttle(limiter, limiter, pace=0, cool_down=0, events=EventBus(), most_asking=math.inf)
+        entrance = Throttle(limiter, limiter, Pacing(pace=0, cool_down=0), EventBus())
 
         async def attempt(number: int = 1, tries: int = 1) -> tuple[VideoJob, Download]:
             video = Video("RD", f"V{number}", f"{number:011d}", loading.LINES)

@@ -16,7 +16,7 @@ from hdtf_async.core.model import Box, Clip, Interval, Video
 from hdtf_async.core.options import Options
 from hdtf_async.dataset.plan import VideoJob
 from hdtf_async.lanes.limits import BandwidthLimiter, Lanes, RetryQueue
-from hdtf_async.lanes.throttle import ASK_MEMORY, Throttle, asks_that_fit
+from hdtf_async.lanes.throttle import ASK_MEMORY, Pacing, Throttle, asks_that_fit
 
 if TYPE_CHECKING:
     from virtual_time import Backend
@@ -145,7 +145,8 @@ def _entrance(
     limiter: anyio.CapacityLimiter, pace: float, at_once: int = 100, most: float = math.inf
 ) -> Throttle:
     encodes = anyio.CapacityLimiter(at_once)
-    return Throttle(limiter, encodes, pace=pace, cool_down=600, events=EventBus(), most_asking=most)
+    pacing = Pacing(pace=pace, cool_down=600, most_asking=most)
+    return Throttle(limiter, encodes, pacing, EventBus())
 
 
 async def _visit(entrance: Throttle, starts: list[float], stay: float, asks: float = math.inf) -> None:

@@ -34,9 +34,9 @@ from hdtf_async.core.model import Box, Clip, Interval, Video
 from hdtf_async.dataset.plan import VideoJob
 from hdtf_async.lanes.downloader import Download
 from hdtf_async.lanes.limits import Lanes, backoff
-from hdtf_async.lanes.pipeline import WIND_DOWN, Pipeline
+from hdtf_async.lanes.pipeline import WIND_DOWN, Pipeline, PipelineParts
 from hdtf_async.lanes.raws import Raw
-from hdtf_async.lanes.throttle import LONGEST_COOL_DOWN, PROBES, Throttle
+from hdtf_async.lanes.throttle import LONGEST_COOL_DOWN, PROBES, Pacing, Throttle
 from hdtf_async.media.demux import MediaInfo
 from hdtf_async.youtube.formats import Choice, Format
 
@@ -166,11 +166,10 @@ class _World:
         self.directory_trouble: Reason | None = None
         self.each_step: Callable[[], None] = lambda: None
         self.lanes = Lanes(anyio.CapacityLimiter(downloads), anyio.CapacityLimiter(encodes))
-        self._entrance = partial(
-            Throttle, self.lanes.network, self.lanes.encodes, pace=pace, cool_down=cool_down
-        )
-        self._pipeline = partial(
-            Pipeline,
+        pacing = Pacing(pace=pace, cool_down=cool_down)
+        self._entrance = partial(Throttle, self.lanes.network, self.lanes.encodes, pacing)
+        self._parts = partial(
+            PipelineParts,
             lanes=self.lanes,
             keep_raw=keep_raw,
             fetching=self,
@@ -186,7 +185,7 @@ class _World:
         begun = anyio.current_time()
         events = EventBus()
         events.subscribe(self.told.append)
-        self.pipeline = self._pipeline(entrance=self._entrance(events=events), events=events)
+        self.pipeline = Pipeline(self._parts(entrance=self._entrance(events), events=events))
         await self.pipeline.run(self.works, finish)
         return anyio.current_time() - begun
 
@@ -829,6 +828,7 @@ def test_local_trouble_stops_everything(where: str, reason: Reason) -> None:
     assert len(world.who("fetch")) <= 3
     assert world.recorded == []
     assert world.of(ClipFailed) == []
+    assert len(world.of(VideoFailed)) == (where == "record"), "which fails on another failure's account"
 
 
 def test_a_directory_that_cannot_be_made_stops_the_run() -> None:

@@ -17,7 +17,7 @@ from hdtf_async.lanes.streaks import (
     UNREACHABLE_IN_A_ROW,
     Streaks,
 )
-from hdtf_async.lanes.throttle import HOUR, PROBES, Throttle
+from hdtf_async.lanes.throttle import HOUR, PROBES, Pacing, Throttle
 
 if TYPE_CHECKING:
     from hdtf_async.core.events import Event
@@ -267,10 +267,8 @@ def test_what_a_census_asked_within_the_last_hour_counts_against_the_pace() -> N
         events.subscribe(told.append)
         now = anyio.current_time()
         limiter = anyio.CapacityLimiter(4)
-        entrance = Throttle(
-            limiter, limiter, pace=pace, cool_down=600, events=events,
-            earlier=[now - 100 - number for number in range(asked)],
-        )  # fmt: skip
+        pacing = Pacing(pace=pace, cool_down=600, earlier=[now - 100 - number for number in range(asked)])
+        entrance = Throttle(limiter, limiter, pacing, events)
         for _ in range(80):
             async with entrance.turn() as turn:
                 assert turn is not None

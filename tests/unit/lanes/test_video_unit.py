@@ -14,9 +14,9 @@ from loading import GONE, LATER, Most, childless, load, write_tables
 from hdtf_async import Options, Reason
 from hdtf_async.core.events import EventBus
 from hdtf_async.dataset import plan, tables
+from hdtf_async.lanes.context import RunContext
 from hdtf_async.lanes.limits import Lanes
 from hdtf_async.lanes.toolchain import Toolchain, open_toolchain
-from hdtf_async.lanes.user_videos import OwnFiles, find_user_videos
 from hdtf_async.output.directory import OutputDirectory, opened
 from hdtf_async.output.journal import JOURNAL, Gathered, JournalIndex
 
@@ -52,9 +52,8 @@ async def _shop(
         ledger = Gathered(JournalIndex(out))
         directory = OutputDirectory(out, held.locks, ledger)
         with childless():
-            async with open_toolchain(
-                options, Lanes.of(options), directory, EventBus(), own=OwnFiles()
-            ) as shop:
+            run = RunContext(options, directory, Lanes.of(options), EventBus())
+            async with open_toolchain(run) as shop:
                 yield shop, ledger, work
 
 
@@ -67,7 +66,7 @@ async def test_the_check_of_a_clip_does_not_wait_for_a_source_video(
     options = finished.options
     async with (
         opened(tmp_path / "out") as directory,
-        open_toolchain(options, Lanes.of(options), directory, EventBus(), own=find_user_videos(())) as shop,
+        open_toolchain(RunContext(options, directory, Lanes.of(options), EventBus())) as shop,
         anyio.create_task_group() as group,
     ):
         await shop.prober.ready()

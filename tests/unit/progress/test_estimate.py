@@ -32,8 +32,8 @@ from hdtf_async.core.failures import Reason
 from hdtf_async.core.text import in_bytes, in_hours
 from hdtf_async.dataset import plan
 from hdtf_async.lanes.limits import Lanes
-from hdtf_async.lanes.pipeline import Pipeline
-from hdtf_async.lanes.throttle import Throttle
+from hdtf_async.lanes.pipeline import Pipeline, PipelineParts
+from hdtf_async.lanes.throttle import Pacing, Throttle
 from hdtf_async.progress.estimate import RunProgress
 
 sys.path.insert(0, str(readme.README.parent))
@@ -230,12 +230,13 @@ def test_the_estimate_comes_near_the_truth_for_the_whole_dataset(regime: scale.R
             )
         )  # fmt: skip
         fake = Telling(world, regime, events)
-        pipeline: Pipeline[bool, None] = Pipeline(
-            lanes=lanes,
-            entrance=Throttle(lanes.network, lanes.encodes, pace=pace, cool_down=600, events=events),
+        pacing = Pacing(pace=pace, cool_down=600)
+        parts: PipelineParts[bool, None] = PipelineParts(
+            lanes=lanes, entrance=Throttle(lanes.network, lanes.encodes, pacing, events),
             keep_raw=True, fetching=fake, cutting=fake,
             private_directory=scale._nowhere, record_failure=scale._recorded, events=events, backoff=float,
         )  # fmt: skip
+        pipeline = Pipeline(parts)
 
         async def watch() -> None:
             while True:

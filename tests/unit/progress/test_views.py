@@ -331,7 +331,7 @@ async def test_a_reader_who_has_gone_is_an_error_for_whoever_writes() -> None:
     pen.write("a line\n")
     await pen.written()
     with pytest.raises(BrokenPipeError):
-        pen.write("another\n")
+        await pen.has_room()
 
 
 def test_without_a_terminal_a_line_comes_every_thirty_seconds() -> None:

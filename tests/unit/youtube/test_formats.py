@@ -407,8 +407,8 @@ DUBBED = [
             id="yt-dlp's quality before bits",
         ),
         pytest.param(
-            [sound("140", abr=None, tbr=130.0), sound("251", ext="webm", abr=None, tbr=120.0)],
-            "140",
+            [sound("140", abr=None, tbr=120.0), sound("251", ext="webm", abr=None, tbr=130.0)],
+            "251",
             id="the bitrate of the whole where that of the audio is unknown",
         ),
         pytest.param(

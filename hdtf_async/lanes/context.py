@@ -1,0 +1,30 @@
+"""What the parts of one run share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import anyio
+
+from hdtf_async.lanes.user_videos import OwnFiles
+
+if TYPE_CHECKING:
+    from hdtf_async.core.events import EventBus
+    from hdtf_async.core.options import Options
+    from hdtf_async.lanes.limits import Lanes
+    from hdtf_async.output.directory import OutputDirectory
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """What the parts of one run share. `run` creates it, and no part replaces anything in it."""
+
+    options: Options
+    directory: OutputDirectory
+    lanes: Lanes
+    events: EventBus
+    own: OwnFiles = field(default_factory=OwnFiles)
+    """The user's own videos, of ``--raw-dir``."""
+    finish: anyio.Event = field(default_factory=anyio.Event)
+    """Set once the run is to end soon: nothing new starts, and running encodes may finish."""

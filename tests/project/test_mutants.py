@@ -1,0 +1,87 @@
+"""The benchmark that changes the package at random works, and its list of equivalents is up to date."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+PROGRAM = Path(__file__).parents[2] / "benchmarks" / "mutants.py"
+MODULE = '''"""Decides something."""
+
+LIMIT = 3
+
+
+def small(number):
+    """Whether a number is below the limit."""
+    return number < LIMIT
+
+
+def untested(number):
+    """Whether a number is none."""
+    return number == 0
+'''
+TESTS = """from hdtf_async.core.sizes import small
+
+
+def test_small():
+    assert [small(number) for number in (0, 2, 3, 4)] == [True, True, False, False]
+"""
+MORE = """
+
+def test_untested():
+    from hdtf_async.core.sizes import untested
+    assert [untested(number) for number in (0, 1)] == [True, False]
+"""
+EQUIVALENT = "core.sizes\tuntested\t0 -> 1\tit is nobody's business\n"
+
+
+def mutated(root: Path, *options: str) -> tuple[int, str]:
+    """Run the benchmark on a repository; return its exit code and what it printed."""
+    words = [sys.executable, str(PROGRAM), "--root", str(root), "--results", str(root / "results"), *options]
+    ended = subprocess.run(words, capture_output=True, text=True, check=False, timeout=250)
+    assert "Traceback" not in ended.stderr, ended.stderr
+    return ended.returncode, ended.stdout + ended.stderr
+
+
+def test_what_no_test_notices_is_named_until_one_does(tmp_path: Path) -> None:
+    """Changes that make no difference do not count, and what is known is not found out again."""
+    for name, content in {
+        "hdtf_async/__init__.py": "",
+        "hdtf_async/core/__init__.py": "",
+        "hdtf_async/core/sizes.py": MODULE,
+        "tests/unit/core/test_sizes.py": TESTS,
+        "benchmarks/equivalent_mutants.tsv": EQUIVALENT,
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content, "utf-8")
+    code, told = mutated(tmp_path, "--module", "core.sizes", "--count", "100")
+    outcomes = {line.partition("  [")[0] for line in told.splitlines() if "sizes.py:" in line}
+    assert outcomes == {
+        "noticed    hdtf_async/core/sizes.py:3 : 3 -> 2",
+        "noticed    hdtf_async/core/sizes.py:3 : 3 -> 4",
+        "noticed    hdtf_async/core/sizes.py:3 : 3 -> 30",
+        "noticed    hdtf_async/core/sizes.py:8 small: number < LIMIT -> number <= LIMIT",
+        "noticed    hdtf_async/core/sizes.py:8 small: number < LIMIT -> number >= LIMIT",
+        "noticed    hdtf_async/core/sizes.py:8 small: return number < LIMIT -> return None",
+        "equivalent hdtf_async/core/sizes.py:13 untested: 0 -> 1",
+        "survived   hdtf_async/core/sizes.py:13 untested: number == 0 -> number != 0",
+        "survived   hdtf_async/core/sizes.py:13 untested: return number == 0 -> return None",
+    }
+    assert "75.0% of 8 changes" in told
+    assert code == 1
+    before = (tmp_path / "results").read_bytes()
+    assert mutated(tmp_path, "--module", "core.sizes", "--count", "100") == (code, told)
+    assert (tmp_path / "results").read_bytes() == before
+    (tmp_path / "tests/unit/core/test_sizes.py").write_text(TESTS + MORE, "utf-8")
+    code, told = mutated(tmp_path, "--module", "core.sizes", "--count", "100")
+    assert "100.0% of 8 changes" in told
+    assert code == 0
+    assert all(json.loads(line)["key"] for line in (tmp_path / "results").read_text("utf-8").splitlines())
+
+
+def test_each_change_that_makes_no_difference_is_still_a_possible_one() -> None:
+    """An entry of the list that no longer fits its module is an error, whatever is asked for."""
+    code, told = mutated(PROGRAM.parents[1], "--count", "0")
+    assert code == 0, told

@@ -1,0 +1,118 @@
+"""What is left to do, as an object for programs and in words for people."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from hdtf_async.commands import plan
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.model import Box, Clip, Finding, Interval, Severity, Tables, Video
+from hdtf_async.core.options import Options
+from hdtf_async.dataset.plan import Difference, Plan, VideoJob
+
+VIDEOS = [Video("RD" if number < 3 else "WDA", f"V{number}", f"{number:011d}", 720) for number in range(5)]
+CLIPS = [Clip(video, 0, Interval(100, 1900), Box(0, 0, 64, 64)) for video in VIDEOS]
+WORK = tuple(VideoJob((clip.video,), (clip,)) for clip in CLIPS[:3])
+ANOTHER = Clip(VIDEOS[0], 1, Interval(0, 3600), Box(0, 0, 64, 64))
+FINDING = Finding("RD_annotion_time.txt", 15, Severity.WARNING, "no_box", "Interval 0 of V1 has no crop box.")
+READ = Tables(tuple(VIDEOS), tuple(CLIPS), (FINDING,))
+DECIDED = Plan(
+    work=WORK,
+    there=(ANOTHER,),
+    given_up=((CLIPS[3], Reason.PRIVATE),),
+    impossible=((CLIPS[4], Failure(Reason.BOX_DOES_NOT_FIT, "too wide")),),
+    different=(Difference("RD_V0_002", {}, {}),),
+    outside=(Difference("RD_V0_003", {}, {}), Difference("RD_V0_004", {}, {})),
+    stale={},
+)
+NOTHING = Plan(work=(), there=(), given_up=(), impossible=(), different=(), outside=(), stale={})
+BYTES = WORK[0].least_bytes
+
+
+def told(decided: Plan = DECIDED, **more: Any) -> dict[str, Any]:
+    """Return the plan at a pace of a minute."""
+    return plan.to_json(READ, decided, Options(pace=60), **more)
+
+
+def test_a_plan_counts_all_that_was_asked_for_but_what_is_there() -> None:
+    """Clips to make and clips that cannot be had, of videos, by subset."""
+    assert told() == {
+        "videos_listed": 5,
+        "videos": 5,
+        "clips": 5,
+        "hours": 2.5,
+        "downloads": 3,
+        "at_hand": 0,
+        "least_bytes": 3 * BYTES,
+        "least_hours_at_pace": 0.05,
+        "raw_dir": [],
+        "there": 1,
+        "cannot_be_had": {"WDA_V4_000": "box_does_not_fit", "WDA_V3_000": "private"},
+        "other_form": 3,
+        "subsets": {"RD": {"videos": 3, "clips": 3}, "WDA": {"videos": 2, "clips": 2}},
+        "findings": [
+            {
+                "file": "RD_annotion_time.txt",
+                "line": 15,
+                "severity": "warning",
+                "code": "no_box",
+                "words": "Interval 0 of V1 has no crop box.",
+                "number": 1,
+            }
+        ],
+    }
+
+
+def test_hours_have_four_decimals_and_those_of_the_pace_two() -> None:
+    """A video may have several clips."""
+    short = replace(CLIPS[0], interval=Interval(0, 1))
+    second = replace(short, index=1)
+    seen = told(replace(NOTHING, work=(VideoJob((VIDEOS[0],), (short, second)),) * 1))
+    assert (seen["videos"], seen["clips"], seen["hours"]) == (1, 2, 0.0006)
+    assert (seen["downloads"], seen["least_hours_at_pace"]) == (1, 0.02)
+    assert seen["subsets"] == {"RD": {"videos": 1, "clips": 2}}
+
+
+def test_only_what_is_not_at_hand_is_downloaded() -> None:
+    """Of a video of the user's own at most the audio, which takes next to nothing."""
+    own = [{"video": "RD_V0", "kind": "video", "file": "a.mp4", "unused": ""}]
+    assert told(to_fetch=WORK[:2])["at_hand"] == 1
+    seen = told(own=own, to_fetch=WORK[:2])
+    assert (seen["downloads"], seen["least_bytes"], seen["raw_dir"]) == (2, BYTES, own)
+    audio = [own[0] | {"kind": "audio"}]
+    assert told(own=audio, to_fetch=WORK[:2])["least_bytes"] == 2 * BYTES
+
+
+def test_people_read_what_is_odd_first_and_the_sum_last() -> None:
+    """With the origin of settings, and the files of the user's own that are not used."""
+    own = [
+        {"video": "RD_V0", "kind": "video", "file": "a.mp4", "unused": ""},
+        {"video": "RD_V1", "kind": "video", "file": "b.mp4", "unused": "is empty"},
+    ]
+    seen = told(own=own, to_fetch=WORK[:2]) | {"settings": {"pace": "HDTF_ASYNC_PACE"}}
+    assert plan.words(seen).splitlines() == [
+        "warning  RD_annotion_time.txt:15  Interval 0 of V1 has no crop box.",
+        "    set  pace is set by HDTF_ASYNC_PACE",
+        " unused  RD_V1: b.mp4: is empty",
+        "missing  WDA_V4_000: box_does_not_fit",
+        "missing  WDA_V3_000: private",
+        "",
+        "5 of 5 videos, 5 clips, 2.50 hours",
+        "  RD      3 videos,    3 clips",
+        "  WDA     2 videos,    2 clips",
+        "1 of these videos need no download",
+        "1 more clips are already present",
+        "2 of these clips are unavailable: see above",
+        "3 existing clips were made with different settings: without --recut a run exits with code 2",
+        "2 downloads, at least 0.0 GB in total; starting them takes at least 0.0 h (--pace)",
+    ]
+
+
+@pytest.mark.parametrize("part", ["present", "unavailable", "settings:", "need no download"])
+def test_what_there_is_none_of_is_not_mentioned(part: str) -> None:
+    """A plan for an empty directory is short."""
+    nothing = replace(NOTHING, work=WORK)
+    assert part not in plan.words(told(nothing) | {"settings": {}})

@@ -1,0 +1,138 @@
+"""Which request of a run covers which other one, and what is left of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from hdtf_async.core.divisions import (
+    Outstanding,
+    Part,
+    Request,
+    goes_on,
+    outstanding,
+    part_of,
+    record_of,
+    requested,
+)
+from hdtf_async.core.model import Box, Clip, Interval, Tables, Video
+from hdtf_async.core.options import Options
+from hdtf_async.core.shards import Shard
+
+ALL = Request("tables", (), (), None, 10)
+RD = replace(ALL, subsets=("RD",))
+ONE = replace(ALL, videos=("Radio1",))
+FIVE = replace(ALL, limit=5)
+VIDEO = Video("RD", "Radio1", "CPCoMyuBRM0", 720)
+CLIP = Clip(VIDEO, 0, Interval(1, 2), Box(0, 2, 64, 66))
+OLD_VERSION = None
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "covers"),
+    [
+        (ALL, ALL, True),
+        (ALL, RD, True),
+        (ALL, ONE, True),
+        (ALL, FIVE, True),
+        (RD, ALL, False),
+        (RD, RD, True),
+        (RD, replace(RD, subsets=("WDA",)), False),
+        (RD, replace(RD, subsets=("RD", "WDA")), False),
+        (replace(RD, subsets=("RD", "WDA")), RD, True),
+        (RD, replace(RD, videos=("Radio1",)), True),
+        (ONE, ALL, False),
+        (ONE, RD, False),
+        (FIVE, ALL, False),
+        (FIVE, FIVE, True),
+        (FIVE, replace(FIVE, limit=4), True),
+        (FIVE, replace(FIVE, limit=6), False),
+        (FIVE, replace(RD, limit=4), False),
+        (replace(RD, limit=5), replace(RD, limit=5), True),
+        (replace(ONE, limit=5), replace(ONE, limit=5, wanted="other tables"), True),
+    ],
+)
+def test_a_request_covers_what_asks_for_a_part_of_it(one: Request, other: Request, *, covers: bool) -> None:
+    """The first videos of a limit are others where other videos are chosen."""
+    assert one.covers(other) is covers
+
+
+def part(index: int, count: int, request: Request | None = ALL, *, time: int = 1, ended: bool = True) -> Part:
+    """Return a shard of five clips."""
+    return Part(Shard(index, count), request, 5, f"{time}", ended)
+
+
+def test_a_later_request_replaces_what_it_covers_and_an_earlier_one_only_if_it_is_done() -> None:
+    """With the same tables and settings."""
+    half = [part(0, 2, RD, time=1)]
+    left = outstanding(half)
+    assert (left.absent, left.clips) == ((Shard(1, 2),), 5)
+    assert outstanding([*half, part(0, 1, time=2, ended=False)]).absent == ()
+    assert outstanding([*half, part(0, 1, time=0)]).absent == ()
+    assert outstanding([*half, part(0, 1, time=0, ended=False)]).absent == (Shard(1, 2),)
+    assert {*outstanding([*half, part(0, 3, time=0)]).absent} == {Shard(1, 2), Shard(1, 3), Shard(2, 3)}
+    other = replace(ALL, wanted="other tables")
+    assert outstanding([*half, part(0, 1, other, time=0)]).absent == (Shard(1, 2),)
+    assert outstanding([*half, part(0, 1, other, time=2)]).absent == ()
+
+
+def test_of_what_an_older_version_began_the_number_of_clips_is_not_known() -> None:
+    """It asked for all; a later complete request of a part does not replace it."""
+    old = [part(0, 2, OLD_VERSION)]
+    assert outstanding(old) == Outstanding((Shard(1, 2),), (), None)
+    assert outstanding([*old, part(0, 1, RD, time=2)]).absent == (Shard(1, 2),)
+    assert outstanding([*old, part(0, 1, ALL, time=2)]) == Outstanding()
+    assert outstanding([*old, part(0, 1, OLD_VERSION, time=2)]) == Outstanding()
+    assert outstanding([*old, part(1, 2, ALL, time=2)]) == Outstanding(), "it is the other half"
+    assert outstanding([part(0, 1, OLD_VERSION, ended=False), part(0, 2, RD)]).unended == (Shard(0, 1),)
+
+
+def test_shards_that_have_begun_and_not_ended_are_named() -> None:
+    """The newest record of each counts."""
+    assert outstanding([part(0, 2, ended=False), part(1, 2)]) == Outstanding((), (Shard(0, 2),), 0)
+    again = [part(0, 2, time=1), part(0, 2, time=2, ended=False), part(1, 2)]
+    assert outstanding(again).unended == (Shard(0, 2),)
+    assert outstanding([*again, part(0, 2, time=3)]) == Outstanding()
+
+
+def test_a_shard_is_at_work_unless_its_newest_record_is_an_end() -> None:
+    """A journal without any such record was locked before it was written."""
+    assert goes_on([])
+    assert goes_on([part(0, 1, time=1), part(0, 1, RD, time=2, ended=False)])
+    assert not goes_on([part(0, 1, time=1, ended=False), part(0, 1, RD, time=2)])
+
+
+def test_a_request_is_the_same_for_all_shards_and_differs_with_each_table_and_setting() -> None:
+    """All three subsets are none that is chosen, and their order does not matter."""
+    tables = Tables((VIDEO,), (CLIP,), ())
+    request = requested(tables, Options(), 1)
+    assert (request.subsets, request.videos, request.limit, request.clips) == ((), (), None, 1)
+    assert len(request.wanted) == 32
+    assert requested(tables, Options(shard=Shard(1, 2), pace=1), 1) == request
+    chosen = requested(tables, Options(subsets=("WDA", "RD"), videos=("b", "a"), limit=3), 7)
+    assert (chosen.subsets, chosen.videos, chosen.limit) == (("RD", "WDA"), ("a", "b"), 3)
+    assert chosen.wanted == request.wanted
+    clips = (
+        replace(CLIP, interval=Interval(1, 3)),
+        replace(CLIP, interval=Interval(0, 2)),
+        replace(CLIP, index=1),
+        replace(CLIP, video=replace(VIDEO, youtube_id="abcdefghijk")),
+        replace(CLIP, video=replace(VIDEO, reference_height=360)),
+        *(replace(CLIP, box=replace(CLIP.box, **{side: 8})) for side in ("left", "top", "width", "height")),
+    )
+    others = [requested(replace(tables, clips=(clip,)), Options(), 1) for clip in clips]
+    others.append(requested(tables, Options(size=256), 1))
+    assert len({request.wanted, *(other.wanted for other in others)}) == 1 + len(others)
+
+
+@pytest.mark.parametrize("request_", [ALL, RD, ONE, FIVE])
+def test_a_record_tells_a_part_and_what_is_no_such_record_none(request_: Request) -> None:
+    """Any type that a field must not have makes it one that tells nothing."""
+    record = record_of(request_, 4, ended=True)
+    assert part_of(record, Shard(0, 2), "now") == Part(Shard(0, 2), request_, 4, "now", ended=True)
+    assert part_of(record | {"ended": False}, Shard(0, 2), "now") == Part(
+        Shard(0, 2), request_, 4, "now", ended=False
+    )
+    for name in record:
+        assert part_of(record | {name: 1.5}, Shard(0, 2), "now") is None

@@ -1,0 +1,174 @@
+"""`progress=True` of the library: what a host program's terminal, notebook or log shows of a job."""
+
+from __future__ import annotations
+
+import io
+import sys
+from types import ModuleType, SimpleNamespace
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+from screen import Screen
+
+from hdtf_async.core.events import ClipFailed, EventBus, RawReady, RunStarted
+from hdtf_async.core.failures import Failure, Reason
+from hdtf_async.core.job import to_end, under_way
+from hdtf_async.progress.views import with_progress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+PROBLEM = f"RD_A_000: [clip_wrong] {Reason.CLIP_WRONG.advice.meaning}"
+
+
+async def job(events: EventBus, _finish: anyio.Event) -> str:
+    """Do one of two videos, and fail with a clip."""
+    events.emit(
+        RunStarted(
+            videos=2, clips=2, clip_seconds=9.0, there=0, downloads=1, encodes=1, least_bytes=9, pace=0.0
+        )
+    )
+    await anyio.sleep(0)
+    events.emit(RawReady("RD_A", "youtube", 1000, 2.0))
+    events.emit(ClipFailed("RD_A_000", Reason.CLIP_WRONG, "", with_video=False))
+    return "done"
+
+
+async def failing(events: EventBus, finish: anyio.Event) -> str:
+    """Do the same, and end with an exception."""
+    await job(events, finish)
+    await anyio.sleep(0.05)
+    raise Failure(Reason.DISK_FULL, "no space left")
+
+
+class Terminal(io.StringIO):
+    """A terminal in the place of stderr."""
+
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        """Return True."""
+        return True
+
+
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Return a terminal that is stderr from now on; pytest replaces what a fixture would put there."""
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "1")
+    return terminal
+
+
+def lines_on(stderr: io.StringIO) -> list[str]:
+    """Return the lines of its screen; fails unless the cursor is below them."""
+    screen = Screen()
+    screen.feed(stderr.getvalue())
+    assert (screen.row, screen.column) == (len(screen.lines), 0)
+    return screen.lines
+
+
+async def test_a_terminal_shows_both_bars_and_the_warning_above(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the result is that of the job."""
+    stderr = terminal(monkeypatch)
+    assert await to_end(with_progress(job)) == "done"
+    *above, videos, clips = lines_on(stderr)
+    assert " ".join(each.strip() for each in above) == PROBLEM
+    assert videos.startswith("videos    1/2")
+    assert clips.startswith("clips     1/2")
+
+
+async def test_the_host_reads_all_events_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own reader gets what the bars get."""
+    stderr = terminal(monkeypatch)
+    async with under_way(with_progress(job)) as run:
+        types = [event.type async for event in run]
+    assert types == ["run_started", "raw_ready", "clip_failed"]
+    assert run.report == "done"
+    assert lines_on(stderr)[-1].startswith("clips     1/2")
+
+
+async def test_an_exception_passes_and_leaves_the_terminal_clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bars stay as they were, and the cursor is below them."""
+    stderr = terminal(monkeypatch)
+    with pytest.raises(Failure, match="no space left"):
+        await to_end(with_progress(failing))
+    assert lines_on(stderr)[-1].startswith("clips     1/2")
+
+
+async def test_a_cancelled_job_leaves_the_terminal_clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a time limit of the host does."""
+    stderr = terminal(monkeypatch)
+
+    async def endless(events: EventBus, finish: anyio.Event) -> None:
+        await job(events, finish)
+        await anyio.sleep_forever()
+
+    with anyio.move_on_after(0.2) as limit:
+        await to_end(with_progress(endless))
+    assert limit.cancelled_caught
+    assert lines_on(stderr)[-1].startswith("clips     1/2")
+
+
+async def test_a_terminal_that_goes_away_does_not_end_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The job needs nobody to look at it."""
+
+    class Gone(Terminal):
+        def write(self, _text: str) -> int:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stderr", Gone())
+    assert await to_end(with_progress(job)) == "done"
+
+
+async def test_a_log_gets_lines_without_escapes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where stderr is no terminal."""
+    log = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", log)
+    assert await to_end(with_progress(job)) == "done"
+    assert log.getvalue() == f"{PROBLEM}\n"
+
+
+class Widget:
+    """As much of a widget of ipywidgets as tqdm uses."""
+
+    value: object = 0
+    bar_style = ""
+
+    def __init__(self, children: Iterable[Widget] = (), **values: object) -> None:
+        self.children = list(children)
+        self.layout, self.style = SimpleNamespace(), SimpleNamespace()
+        self.max = values.get("max")
+
+
+def notebook(monkeypatch: pytest.MonkeyPatch) -> list[Widget]:
+    """Pretend to be a Jupyter kernel from now on, and return the list of what it displays."""
+    displayed: list[Widget] = []
+    kernel = SimpleNamespace(config={"IPKernelApp": {}})
+    modules: dict[str, dict[str, object]] = {
+        "IPython": {"get_ipython": lambda: kernel},
+        "IPython.display": {"display": displayed.append},
+        "ipykernel.zmqshell": {},
+        "ipywidgets": dict.fromkeys(("HTML", "FloatProgress", "HBox"), Widget),
+    }
+    for name, attributes in modules.items():
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+        vars(sys.modules[name]).update(attributes)
+    for name in ("auto", "autonotebook", "notebook"):  # tqdm decides when it imports them
+        monkeypatch.setitem(sys.modules, f"tqdm.{name}", ModuleType(name))
+        del sys.modules[f"tqdm.{name}"]
+    return displayed
+
+
+async def test_a_notebook_shows_widgets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One bar for each lane, with counts; warnings are lines without escapes."""
+    displayed, stderr = notebook(monkeypatch), io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    assert await to_end(with_progress(job)) == "done"
+    assert stderr.getvalue() == f"{PROBLEM}\n"
+    rows = [[str(each.value).replace("\N{FIGURE SPACE}", " ") for each in row.children] for row in displayed]
+    assert [row[:2] for row in rows] == [["videos 1/2", "1"], ["clips 1/2", "1"]]
+    assert [row.children[1].max for row in displayed] == [2, 2]
+    assert rows[0][2].endswith(", 1.0 kB")
+    assert ", 1 failed, " in rows[1][2]
