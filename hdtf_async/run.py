@@ -78,11 +78,10 @@ async def download(
     facts (pixels, frames, where it comes from) are its line of ``metadata.jsonl``: docs/output.md.
 
     What could not be had is in the report, and raises nothing. `lanes` are limiters that the host program
-    shares with other work; by default a run has its own. With the `client` of a Dask cluster its workers do
-    it, as with ``Options.dask``; they share the directory with this machine, and have lanes of their own (see
-    docs/scale.md). When cancelled, every child process has ended and
-    every temporary file is gone before the cancellation goes on, but for the part of a download from which
-    another run goes on.
+    shares with other work; by default a run has its own. With the `client` of a Dask cluster its workers
+    process the videos, as with ``Options.dask``; they have lanes of their own (see docs/scale.md). When
+    cancelled, every child process has ended and every temporary file is gone before the cancellation goes on,
+    but for the part of a download from which another run goes on.
 
     With `progress`, stderr shows the progress of both lanes, and warnings: tqdm's bars in a terminal or a
     notebook, a line every 30 seconds elsewhere.
@@ -154,10 +153,6 @@ class _Request:
     def scheduler(self) -> str | Client | None:
         """Whose workers process the videos; None if this process does. Raises `OptionsError`."""
         scheduler = self.client or self.options.dask
-        if scheduler is not None and not isinstance(self.out, Path):
-            raise OptionsError(
-                "--dask requires an --out directory that all workers share, not an object store"
-            )
         if scheduler is not None and self.options.shard is not None:
             raise OptionsError("--shard: omit it with a Dask client, which uses all workers of the cluster")
         return scheduler
@@ -411,10 +406,10 @@ async def _engine(
             raise Failure(Reason.TOOL_MISSING, "--dask requires an extra: pip install 'hdtf-async[dask]'")
         from hdtf_async.cluster import driver  # noqa: PLC0415 - a second of imports, and most runs need no cluster
 
-        async with driver.crew(scheduler, options, directory, events, run.finish) as crew:
-            await directory.append(store.run_record(versions=crew.versions, **options.to_json()))
+        async with driver.connected(scheduler, run) as cluster:
+            await directory.append(store.run_record(versions=cluster.results.versions, **options.to_json()))
             events.subscribe(partial(history.note, directory.note))
-            yield crew
+            yield cluster
         return
     async with open_toolchain(run, videos=len(decided.work)) as shop:
         await directory.append(store.run_record(versions=shop.versions, **options.to_json()))

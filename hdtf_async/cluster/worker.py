@@ -1,8 +1,8 @@
 """What runs on a worker of a Dask cluster: a task that serves a run, and a task for each video.
 
-Dask's cancel does not reach a running coroutine. So a plugin watches the states of these tasks, and cancels what
-Dask does not want any more: also if the driver or the scheduler was killed. If the worker is killed, the sentinel
-ends its children.
+Dask's cancel does not reach a running coroutine. So a plugin watches the states of these tasks, and cancels
+what Dask does not want any more: also if the driver or the scheduler was killed. If the worker is killed, the
+sentinel ends its children.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from distributed.worker_state_machine import SecedeEvent
 
 from hdtf_async.core.events import RawReady
 from hdtf_async.core.exceptions import unwrap_exception_group
-from hdtf_async.lanes.video_server import VideoServer
+from hdtf_async.lanes.video_server import VideoServer, Withdrawn
 
 if TYPE_CHECKING:
     from distributed import Worker
@@ -50,11 +50,7 @@ async def process(run: str, task: str, video: VideoJob, records: list[Record]) -
     plugin: RunPlugin | None = get_worker().plugins.get(run)
     if plugin is None or plugin.withdrawn is not None:
         raise Reschedule
-    try:
-        return await plugin.process(task, video, records)
-    finally:
-        if plugin.withdrawn is not None:
-            await plugin.withdraw()
+    return await plugin.process(task, video, records)
 
 
 async def tell(run: str, message: object, dask_worker: Worker) -> bool:
@@ -70,7 +66,7 @@ class RunPlugin(VideoServer, WorkerPlugin):  # type: ignore[misc] # Dask's class
 
     def __init__(self, run: str, setup: Setup, worker: Worker) -> None:
         super().__init__(setup, self._log)
-        self.events.subscribe(self._secede)
+        self.events.subscribe(self._report)
         self._run, self._key, self._worker = run, setup.name, worker
         self._whole = anyio.CancelScope()
 
@@ -108,9 +104,11 @@ class RunPlugin(VideoServer, WorkerPlugin):  # type: ignore[misc] # Dask's class
             with suppress(OSError):
                 await self._worker.set_resources()
 
-    def _secede(self, event: Event) -> None:
-        """Let Dask see that there is room for another download once one is over."""
-        if isinstance(event, RawReady):
+    def _report(self, event: Event) -> None:
+        """Let Dask know that this worker takes no more videos, or that it has room for another download."""
+        if isinstance(event, Withdrawn):
+            self._tasks.start_soon(self.withdraw)
+        elif isinstance(event, RawReady):
             for task, seconds in self.seconds_of(event.video).items():
                 name = f"hdtf_async-{time.time()}"
                 self._worker.handle_stimulus(
@@ -118,4 +116,4 @@ class RunPlugin(VideoServer, WorkerPlugin):  # type: ignore[misc] # Dask's class
                 )
 
     def _log(self, events: list[Record]) -> None:
-        self._worker.log_event(self._run, {"worker": self._worker.address, "events": events})
+        self._worker.log_event(self._run, {"process": self._worker.address, "events": events})

@@ -1,7 +1,7 @@
 """The network lane of several processes with one public address: their driver lets each attempt in.
 
-The driver has the pace and the breaker (`Throttle`), as on one machine. The other processes report their attempts
-to it as events, and it admits them. How both travel is up to the caller.
+The driver has the pace and the breaker (`Throttle`), as on one machine. The other processes report their
+attempts to it as events, and it admits them. How both travel is up to the caller.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class Admissions:
         pacing: Pacing,
         events: EventBus,
         tasks: TaskGroup,
-        answer: Callable[[str, Admission], Awaitable[None]],
+        answer: Callable[[str, Admission], Awaitable[object]],
     ) -> None:
         """`answer` sends the answer to a process; it must not raise if that is gone."""
         any_number = anyio.CapacityLimiter(math.inf)  # each process has tokens of its own

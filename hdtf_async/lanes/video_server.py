@@ -1,7 +1,7 @@
 """Tools and lanes of a run in a process that receives its videos from a driver elsewhere, one at a time.
 
-A video is processed by the same code as on one machine (`Toolchain.one_video`). The driver receives its events as
-they happen, and its records at the end. How they travel is up to the caller.
+A video is processed by the same code as on one machine (`Toolchain.one_video`). The driver receives its events
+as they happen, and its records at the end. How they travel is up to the caller.
 """
 
 from __future__ import annotations
@@ -129,11 +129,11 @@ class VideoServer:
                 if not isinstance(setup.out, Path):
                     self._shop.cutter.guard.temporary(str(directory.out))
                 await self._shop.get_ready(())  # it is not known yet which videos will come
-                widths = (int(lane.total_tokens) for lane in (lanes.network, lanes.encodes))
+                downloads, encodes = int(lanes.network.total_tokens), int(lanes.encodes.total_tokens)
                 async with self._tasks:
                     self._tasks.start_soon(self._send_progress)
                     try:
-                        yield Ready(*widths, lanes.slots, self._shop.versions)
+                        yield Ready(downloads, encodes, lanes.slots, self._shop.versions)
                     finally:
                         self.withdrawn = self.withdrawn or Failure(Reason.CLUSTER_LOST, "it is ending")
                         self._tasks.cancel_scope.cancel()

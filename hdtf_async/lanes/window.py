@@ -1,7 +1,7 @@
 """How many videos of a run may be in progress in other processes. Pure.
 
-As many as these can download at a time, and those whose clips they encode, up to their slots: so a video is assigned
-when a process can begin with it, and not before.
+Those that they can download at a time, and those whose clips are encoded, up to their slots. So a video is
+assigned when a process can begin with it, and not before.
 """
 
 from __future__ import annotations
@@ -28,10 +28,12 @@ class Window:
         """Whether another video may begin."""
         return len(self._downloading) < self._downloads and len(self._videos) < self._slots
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether no process takes videos."""
-        return not self._ready
+    def __len__(self) -> int:
+        """Return the number of processes that take videos."""
+        return len(self._ready)
+
+    def __contains__(self, process: str) -> bool:
+        return process in self._ready
 
     def change(self, process: str, ready: Ready | None) -> WorkersChanged:
         """Take note that a process is ready, or with None that it takes no more videos."""
