@@ -122,16 +122,17 @@ class Collector:
         process, sent = given.get("process"), given.get("events")
         if not isinstance(process, str) or not isinstance(sent, list | tuple):
             _log.warning("malformed message: %.80r", message)
-        for each in sent or () if process in processes else ():
+            return
+        for each in sent if process in processes else ():
             try:
                 event = DECODER.decode(each)
             except ValueError as error:
                 _log.warning("malformed event of %s: %s", process, error)
                 continue
             if isinstance(event, Withdrawn):
-                yield f"{process}", Failure(event.reason, event.words)
+                yield process, Failure(event.reason, event.words)
             else:
-                self._take(f"{process}", event)
+                self._take(process, event)
 
     def _take(self, process: str, event: Event) -> None:
         match event:

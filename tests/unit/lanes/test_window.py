@@ -1,0 +1,70 @@
+"""How many videos are assigned to other processes at a time."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hdtf_async.core.events import WorkersChanged
+from hdtf_async.lanes.video_server import Ready
+from hdtf_async.lanes.window import Window
+
+READY = Ready(downloads=1, encodes=2, slots=5, versions={})
+
+
+def test_a_video_is_assigned_once_a_download_can_begin() -> None:
+    """One that waited in a process could not go to another one that is free earlier."""
+    window = Window()
+    assert not window.is_open
+    assert window.change("a", READY) == WorkersChanged(1, 1, 2)
+    window.begin("RD_a")
+    assert not window.is_open
+    window.downloaded("RD_a")
+    assert window.is_open
+    window.begin("RD_b")
+    assert not window.is_open
+    assert window.change("b", READY) == WorkersChanged(2, 2, 4)
+    assert window.is_open
+    window.begin("RD_b")  # once more: its worker died
+    assert window.is_open
+
+
+def test_a_process_that_leaves_takes_its_room_with_it() -> None:
+    """And without any, nothing is assigned."""
+    window = Window()
+    window.change("a", READY)
+    window.change("b", READY)
+    assert ("a" in window, len(window)) == (True, 2)
+    assert window.change("a", None) == WorkersChanged(1, 1, 2)
+    assert window.change("unknown", None) == WorkersChanged(1, 1, 2)
+    window.change("b", None)
+    assert not window
+    assert not window.is_open
+
+
+@given(
+    processes=st.lists(st.tuples(st.integers(1, 3), st.integers(1, 3)), min_size=1, max_size=4),
+    script=st.lists(st.sampled_from(["downloaded", "end"]), max_size=60),
+)
+def test_no_more_than_the_slots_are_ever_in_progress(
+    processes: list[tuple[int, int]], script: list[str]
+) -> None:
+    """Whatever the order in which downloads and encodes end."""
+    window, downloading, encoding, number = Window(), list[str](), list[str](), 0
+    slots = downloads = 0
+    for each, (wide, encodes) in enumerate(processes):
+        window.change(f"{each}", Ready(wide, encodes, wide + 2 * encodes, {}))
+        downloads, slots = downloads + wide, slots + wide + 2 * encodes
+    for step in script:
+        while window.is_open:
+            window.begin(f"{number}")
+            downloading.append(f"{number}")
+            number += 1
+        assert len(downloading) <= downloads
+        assert len(downloading) + len(encoding) <= slots
+        assert len(downloading) == downloads or len(downloading) + len(encoding) == slots
+        if step == "downloaded" and downloading:
+            encoding.append(downloading.pop(0))
+            window.downloaded(encoding[-1])
+        elif step == "end" and encoding:
+            window.end(encoding.pop(0))
