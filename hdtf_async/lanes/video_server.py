@@ -1,7 +1,7 @@
 """Tools and lanes of a run in a process that receives its videos from a driver elsewhere, one at a time.
 
-A video is processed by the same code as on one machine (`Toolchain.one_video`). The driver receives its events
-as they happen, and its records at the end. How they travel is up to the caller.
+A video is processed by the same code as on one machine (`Toolchain.one_video`). The driver receives its
+events as they happen, and its records at the end. How they travel is up to the caller.
 """
 
 from __future__ import annotations

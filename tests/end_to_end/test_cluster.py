@@ -7,12 +7,12 @@ Scheduler and workers are processes of their own. All of it needs the extra ``te
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -35,6 +35,7 @@ from hdtf_async.core.events import (
     RawReady,
     Retrying,
     WindingDown,
+    WorkersChanged,
 )
 from hdtf_async.core.model import PaceScope
 from hdtf_async.demo import Answer, Conditions, Refusal
@@ -176,6 +177,72 @@ def test_a_run_that_is_ended_in_the_middle_leaves_nothing_at_work(
     assert ended.returncode == ExitCode.DONE, ended.stderr
     assert tree(out) == tree(finished.out)
     require_tidy(out)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "moment", ["run_started", "workers_changed", "download_started", "format_chosen", "encode_started"]
+)
+def test_nothing_is_left_ten_seconds_after_an_end_at_any_moment(
+    moment: str, number: signal.Signals, workers: Cluster, finished: Finished, tmp_path: Path
+) -> None:
+    """Neither on the workers, nor of the driver; and Dask has no task of the run any more."""
+    workers.need(3)
+    words = command(tmp_path / "clips", on(workers, finished.options, videos=FEW))
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        for line in run.stdout:
+            if json.loads(line)["type"] == moment:
+                break
+        run.send_signal(number)
+        ended = time.monotonic()
+        run.communicate(timeout=60)
+    pids = [worker.pid for worker in workers.workers]
+    wait_for(lambda: not descendants(pids) and not marked(str(tmp_path)))
+    assert time.monotonic() - ended < 10
+    assert workers.tasks() == []
+
+
+async def test_a_worker_that_joins_later_takes_part(
+    workers: Cluster, finished: Finished, tmp_path: Path
+) -> None:
+    """It is ready during the run, and the result is the same."""
+    workers.end()
+    workers.need(1)
+    ready: list[int] = []
+    options = on(workers, finished.options, downloads=1, limit_rate=1_000_000)
+    async with hdtf_async.running(tmp_path, options) as run:
+        async for event in run:
+            if isinstance(event, DownloadStarted) and len(workers.workers) == 1:
+                await anyio.to_thread.run_sync(workers.need, 2)
+            if isinstance(event, WorkersChanged):
+                ready.append(event.workers)
+    assert ready == [1, 2]
+    assert run.report.exit_code is finished.report.exit_code
+    assert tree(tmp_path) == tree(finished.out)
+
+
+async def test_workers_upload_to_an_object_store(
+    workers: Cluster, finished: Finished, tmp_path: Path
+) -> None:
+    """Without a common directory: the store has the clips and manifests of a run on one machine."""
+    with server(tmp_path) as bucket, exported(bucket.environment):
+        workers.end()
+        workers.need(2)
+        options = on(workers, finished.options, scratch=tmp_path / "scratch")
+        report = await hdtf_async.download(bucket.url, options)
+        assert report.stopped is None
+        assert report.exit_code is finished.report.exit_code
+        assert sorted(report.done) == sorted(finished.report.done)
+        there = bucket.content()
+        clips = {name: digest for name, digest in media(finished.out).items() if "/" not in name}
+        assert {name: hashed(there[name]) for name in clips} == clips
+        for name in VIEWS:
+            assert there[name] == (finished.out / name).read_bytes()
+        again = await hdtf_async.download(bucket.url, options)
+        assert (again.there, again.done) == (len(report.done), [])
+        workers.end()
+    assert [*(tmp_path / "scratch").rglob("*.mp4")] == []
 
 
 async def test_an_end_that_is_asked_for_lets_encodes_finish(

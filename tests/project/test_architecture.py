@@ -47,13 +47,13 @@ FACADE = {"__init__", "__main__", "events"}
 
 PURE = {
     "core.exceptions": {"contextlib"},
-    "cluster.assignments": set[str](),
-    "cluster.messages": set[str](),
     "commands.plan": set[str](),
     "core.divisions": {"hashlib", "json"},
+    "core.event_decoder": {"types"},
     "core.events": {"anyio"},
     "core.failures": set[str](),
     "core.jsonlines": {"json", "os"},
+    "core.merged_events": set[str](),
     "core.model": set[str](),
     "core.os_errors": {"errno"},
     "core.preflight": {"datetime", "re"},
@@ -69,6 +69,7 @@ PURE = {
     "dataset.geometry": set[str](),
     "dataset.plan": {"difflib", "hashlib", "json"},
     "lanes.streaks": set[str](),
+    "lanes.window": set[str](),
     "media.containers": set[str](),
     "media.face.people": {"statistics"},
     "media.face.window": set[str](),

@@ -94,9 +94,9 @@ def _address(file: Path) -> str | None:
     return None
 
 
-def wait_for(condition: Callable[[], object]) -> None:
-    """Wait until something holds; raise `TimeoutError` where it does not within a minute."""
-    until = time.monotonic() + PATIENCE
+def wait_for(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
+    """Wait until something holds; raise `TimeoutError` where it does not in time."""
+    until = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > until:
             raise TimeoutError

@@ -14,18 +14,20 @@ READY = Ready(downloads=1, encodes=2, slots=5, versions={})
 
 def test_a_video_is_assigned_once_a_download_can_begin() -> None:
     """One that waited in a process could not go to another one that is free earlier."""
-    window = Window()
-    assert not window.is_open
-    assert window.change("a", READY) == WorkersChanged(1, 1, 2)
-    window.begin("RD_a")
-    assert not window.is_open
-    window.downloaded("RD_a")
-    assert window.is_open
-    window.begin("RD_b")
-    assert not window.is_open
-    assert window.change("b", READY) == WorkersChanged(2, 2, 4)
-    assert window.is_open
-    window.begin("RD_b")  # once more: its worker died
+    window, is_open = Window(), list[bool]()
+    for step in (
+        lambda: window.change("a", READY),
+        lambda: window.begin("RD_a"),
+        lambda: window.downloaded("RD_a"),
+        lambda: window.begin("RD_b"),
+        lambda: window.change("b", READY),
+        lambda: window.begin("RD_b"),  # once more: its worker died
+        lambda: window.begin("RD_c"),
+        lambda: window.end("RD_c"),
+    ):
+        is_open.append(window.is_open)
+        step()
+    assert is_open == [False, True, False, True, False, True, True, False]
     assert window.is_open
 
 

@@ -1,0 +1,193 @@
+"""Dask schedules the videos of a run: here with scheduler, workers and driver in one process, and no children."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+from aftermath import media
+from distributed import Client, LocalCluster
+from loading import LATER, Most, childless, load, write_tables
+
+import hdtf_async
+from hdtf_async import ExitCode, Options, Reason
+from hdtf_async.core.events import DownloadStarted, Event, RawReady, Retrying, WorkersChanged
+from hdtf_async.core.failures import Failure
+from hdtf_async.lanes.video_server import VideoServer
+from hdtf_async.output.locks import WORKERS
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from hdtf_async import Report
+
+pytestmark = [pytest.mark.dask, pytest.mark.filterwarnings("default:::distributed")]
+
+ROWS = LATER + 1
+SETTINGS: dict[str, Any] = {"pace": 0, "retry_wait": 0, "min_free": 0, "keep_raw": False, "encodes": 1}
+
+
+@asynccontextmanager
+async def local(workers: int) -> AsyncIterator[tuple[LocalCluster, Client]]:
+    """Give a cluster in this process, and a client."""
+    async with (
+        LocalCluster(
+            n_workers=workers, threads_per_worker=1, processes=False, asynchronous=True,
+            dashboard_address=None, memory_limit=0,
+        ) as made,
+        Client(made, asynchronous=True, set_as_default=False) as client,
+    ):  # fmt: skip
+        yield made, client
+
+
+async def drive(
+    out: Path, client: Client, take: Callable[[Event], object] = lambda _: None, **more: Any
+) -> tuple[Report, list[Event]]:
+    """Run on a cluster, and show each event to `take`; return the report and all events."""
+    options = Options(source=out.parent / "tables", **(SETTINGS | more))
+    events: list[Event] = []
+    with childless():
+        async with hdtf_async.running(out, options, client=client) as run:
+            async for event in run:
+                events.append(event)
+                take(event)
+    return run.report, events
+
+
+async def lose(made: LocalCluster, address: str) -> None:
+    """Have the scheduler lose a worker."""
+    await made.scheduler.remove_worker(address, stimulus_id="test", close=True)
+
+
+async def test_the_cluster_makes_what_one_process_makes(tmp_path: Path) -> None:
+    """Each video is a task of its own; nothing is left on the workers or in the scheduler."""
+    write_tables(tmp_path / "tables", ROWS)
+    await load(tmp_path / "one", tmp_path / "tables", Most(), **SETTINGS)
+    async with local(2) as (made, client):
+        keys: set[str] = set()
+
+        def take(event: Event) -> None:
+            if isinstance(event, DownloadStarted):
+                keys.update(key for key in made.scheduler.tasks if key.startswith("hdtf_video-"))
+
+        report, events = await drive(tmp_path / "out", client, take)
+        assert report.exit_code is not ExitCode.LOCAL
+        assert len(keys) >= ROWS
+        assert media(tmp_path / "out") == media(tmp_path / "one")
+        assert [event for event in events if isinstance(event, WorkersChanged)][-1].workers == 2
+        for worker in made.workers.values():
+            assert worker.state.nthreads == 1
+            assert not [name for name in worker.plugins if name.startswith("hdtf_async-")]
+            assert set(worker.state.total_resources.values()) <= {0}
+        with anyio.fail_after(10):
+            while made.scheduler.tasks:
+                await anyio.sleep(0.05)
+    assert not (tmp_path / "out" / WORKERS).exists()
+
+
+async def test_a_video_goes_to_another_worker_when_its_own_is_lost(tmp_path: Path) -> None:
+    """Dask runs it again; the loss is reported, and the result is whole."""
+    write_tables(tmp_path / "tables", 8, first=1)
+    async with local(2) as (made, client), anyio.create_task_group() as group:
+        lost = []
+
+        def take(event: Event) -> None:
+            if isinstance(event, RawReady) and not lost:
+                lost.append(next(iter(made.scheduler.workers)))
+                group.start_soon(lose, made, lost[0])
+
+        report, events = await drive(tmp_path / "out", client, take)
+    assert report.exit_code is ExitCode.DONE
+    assert len(report.done) == len({*report.done}) == 8
+    assert all(each.reason is Reason.WORKER_LOST for each in events if isinstance(each, Retrying))
+    assert [event.workers for event in events if isinstance(event, WorkersChanged)][-1] == 1
+
+
+async def test_a_video_that_takes_every_worker_down_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After as many as its reason has tries, and the others are done meanwhile."""
+    write_tables(tmp_path / "tables", 3, first=1)
+    real = VideoServer.process
+    async with local(4) as (made, client), anyio.create_task_group() as group:
+
+        async def process(self: Any, task: str, video: Any, records: Any) -> Any:
+            if video.stem == "RD_Speaker2":
+                group.start_soon(lose, made, self._worker.address)
+                await anyio.sleep_forever()
+            return await real(self, task, video, records)
+
+        monkeypatch.setattr(VideoServer, "process", process)
+        report, events = await drive(tmp_path / "out", client)
+    assert report.failed == {"RD_Speaker2_000": Reason.WORKER_LOST}
+    assert sorted(report.done) == ["RD_Speaker1_000", "RD_Speaker3_000"]
+    assert [event.video for event in events if isinstance(event, Retrying)].count("RD_Speaker2") == 2
+
+
+async def test_a_worker_that_joins_later_is_used_even_if_there_was_none(tmp_path: Path) -> None:
+    """Dask alone would not give it what had waited for a worker."""
+    write_tables(tmp_path / "tables", 6, first=1)
+    async with local(1) as (made, client), anyio.create_task_group() as group:
+        lost = []
+
+        async def replace() -> None:
+            await lose(made, next(iter(made.scheduler.workers)))
+            await anyio.sleep(1.5)
+            made.scale(2)
+            await made
+
+        def take(event: Event) -> None:
+            if isinstance(event, DownloadStarted) and not lost:
+                lost.append(event.video)
+                group.start_soon(replace)
+
+        with anyio.fail_after(60):
+            report, events = await drive(tmp_path / "out", client, take, downloads=1)
+    assert report.exit_code is ExitCode.DONE
+    assert len(report.done) == 6
+    counts = [event.workers for event in events if isinstance(event, WorkersChanged)]
+    assert 0 in counts
+    assert counts[-1] >= 1
+
+
+async def test_a_worker_with_local_trouble_takes_no_more_videos(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others do its videos; once all have it, the run ends with it."""
+    write_tables(tmp_path / "tables", 8, first=1)
+    real, bad = VideoServer._process, set[str]()
+
+    async def process(self: Any, task: str, unit: Any, records: Any) -> None:
+        if self._worker.address in bad:
+
+            async def fail(*_: object) -> Any:
+                return [], Failure(Reason.DISK_FULL, "full")
+
+            monkeypatch.setattr(type(self._shop), "one_video", fail)
+        await real(self, task, unit, records)
+
+    async with local(2) as (made, client):
+        bad.update([*made.scheduler.workers][:1])
+        with monkeypatch.context() as patched:
+            patched.setattr(VideoServer, "_process", process)
+            report, events = await drive(tmp_path / "out", client)
+    assert report.stopped is None or report.stopped.reason is Reason.DISK_FULL
+    assert WorkersChanged(1, 8, 1) in events
+
+
+async def test_a_malformed_message_does_not_end_a_run(tmp_path: Path) -> None:
+    """Anybody on the cluster can send one."""
+    write_tables(tmp_path / "tables", 3, first=1)
+    async with local(1) as (made, client):
+
+        def take(event: Event) -> None:
+            if isinstance(event, DownloadStarted):
+                (topic,) = (name for name in made.scheduler._broker._topics if name.startswith("hdtf_async-"))
+                for message in ({"process": "x"}, [1], "x", {"process": None, "events": [None]}):
+                    made.scheduler.log_event(topic, message)
+
+        report, _ = await drive(tmp_path / "out", client, take)
+    assert report.exit_code is ExitCode.DONE
