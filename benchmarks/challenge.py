@@ -34,7 +34,6 @@ import anyio
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
 from hdtf_async import demo
-from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.youtube import javascript
 
 YT_DLP = [
@@ -138,8 +137,7 @@ async def main() -> None:
     said = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="challenge-") as temporary:
         place = Path(temporary)
-        await demo.draw(place / "footage", [FILM], bundled_ffmpeg())
-        async with demo.stand_in(place / "footage") as site:
+        async with demo.stand_in(demo.FOOTAGE) as site:
             own = dict(os.environ) | site.environment
             plugins, large = javascript.PLUGINS, with_large_script(place, said.script * 1000)
             address = f"https://www.youtube.com/watch?v={FILM.youtube_id}"

@@ -30,8 +30,8 @@ from distributed import Worker
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
-from clustering import cluster, wait_for
-from loading import write_tables
+from dask_cluster import cluster, wait_for
+from load_runs import write_tables
 
 import hdtf_async
 from hdtf_async import Options

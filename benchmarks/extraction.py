@@ -24,11 +24,11 @@ from pathlib import Path
 
 import anyio
 from anyio.to_thread import run_sync
+from rendering import draw
 
 from hdtf_async import demo
 from hdtf_async.demo import Conditions
 from hdtf_async.demo.account import COOKIES
-from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
 SCRIPT_BYTES = 2_700_000
 FILM = demo.Film("costsFilm_1", "A second of talk", 1, heights=(240,))
@@ -121,7 +121,7 @@ async def main() -> None:
     program = [sys.executable, "-m", "yt_dlp"] if said.yt_dlp is None else [str(said.yt_dlp)]
     with tempfile.TemporaryDirectory(prefix="extraction-") as temporary:
         directory = Path(temporary)
-        await demo.draw(directory, [FILM], bundled_ffmpeg())
+        await draw(directory, [FILM])
         async with demo.full_mock(directory, {}, Conditions(script_bytes=SCRIPT_BYTES)) as site:
             version = await anyio.run_process([*program, "--version"])
             print(f"yt-dlp {version.stdout.decode().strip()}")

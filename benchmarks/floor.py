@@ -1,11 +1,12 @@
-"""CPU seconds of the encode lane, compared with decoding only of the same intervals.
+"""CPU time of the encode lane, compared with plain ffmpeg and with decoding only.
 
-    python benchmarks/floor.py [--parts 2] [--runs 3] [--footage DIR]
+    python benchmarks/floor.py [--parts 2] [--runs 3] [--footage DIR] [--other DIR]
 
-Cutting a clip requires decoding its interval, so no encoder setting takes less. Each row is one operation on
-the clips of three films (one at 1080p, two at 720p), with the command lines of the encode lane, and its CPU
-seconds per second of clip; the last row is the whole lane as in a run, with the supervisor, from existing
-source videos.
+Each row is one operation on the clips of three films, one at 1080p and two at 720p. ``plain ffmpeg`` is one
+command per clip that seeks, crops and encodes with the same encoder settings and verifies nothing: a lower
+bound for these clips. The next rows are the command lines and the probing of the encode lane. ``the main
+job`` is a whole run with existing source videos, including the start of Python. With `--other`, another
+checkout of this program runs the same job in turn.
 """
 
 from __future__ import annotations
@@ -16,24 +17,26 @@ import resource
 import subprocess
 import sys
 import tempfile
-from fractions import Fraction
 from pathlib import Path
 from statistics import median
 
 import anyio
 
-import hdtf_async
-from hdtf_async import Options
-from hdtf_async.core.model import Form
-from hdtf_async.media import ffmpeg, frames
+from hdtf_async.core import model
+from hdtf_async.core.model import Clip, Form
+from hdtf_async.lanes.encoder import plan_cut
+from hdtf_async.media import ffmpeg, interlace
 from hdtf_async.media.ffmpeg import Cut, bundled_ffmpeg
+from hdtf_async.media.probe import Prober
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
-from job import Video, clip_of, prepare, write_tables
+import media
+from benchmark_job import Video, clip_of, prepare, write_tables
 
+ROOT = Path(__file__).resolve().parents[1]
 ITAGS = {1080: 137, 720: 136}
-"""YouTube's itags of the formats that are cut."""
+"""YouTube's numbers of the renditions that are cut from."""
 
 
 def used() -> float:
@@ -42,22 +45,24 @@ def used() -> float:
     return sum(one.ru_utime + one.ru_stime for one in told)
 
 
-def cost(*commands: list[str]) -> float:
+def cost(*commands: list[str], checkout: Path = ROOT) -> float:
     """Run commands one after the other and return their CPU seconds."""
     before = used()
+    environment = os.environ | {"PYTHONPATH": str(checkout)}
     for words in commands:
-        subprocess.run(words, check=True, capture_output=True)
+        subprocess.run(words, check=True, capture_output=True, cwd=checkout, env=environment)
     return used() - before
 
 
-def cut_of(video: Video, raw: Path, parts: int) -> Cut:
-    """Return the default cut of a video's clip."""
-    box = video.box
-    return Cut(raw, "mp4", clip_of(parts), box, box.width, box.height, 0, Form(), Fraction(1, 12800))
+async def cut_of(prober: Prober, video: Video, path: Path, parts: int) -> Cut:
+    """Return how a video's clip is cut by default."""
+    row = model.Video("RD", video.name, video.youtube_id, video.height)
+    clip = Clip(row, 0, clip_of(parts), video.box)
+    return plan_cut(clip, await media.raw(prober, path, clip), Form())
 
 
 def decoding(cut: Cut) -> list[str]:
-    """Return the command line that decodes a clip's interval and discards the result."""
+    """Return the command line that decodes a clip's interval and keeps nothing."""
     return [
         str(bundled_ffmpeg()), "-v", "error", "-nostdin",
         *ffmpeg.source(cut.raw, cut.container, cut.sought),
@@ -66,15 +71,33 @@ def decoding(cut: Cut) -> list[str]:
     ]  # fmt: skip
 
 
-async def whole_lane(directory: Path, raws: Path, videos: list[Video], parts: int) -> float:
-    """Run the encode lane on existing source videos, and return its total CPU seconds."""
-    write_tables(directory / "tables", videos, parts)
-    options = Options(source=directory / "tables", raw_dirs=(raws,), yt_dlp_args=("--never-asked",))
+def plain(cut: Cut, target: Path) -> list[str]:
+    """Return a command line that makes a clip of the same frames with the same settings of the encoder."""
+    box, interval = cut.box, cut.interval
+    words = ffmpeg.command(bundled_ffmpeg(), cut, target)
+    encoder = words[words.index("-c:v") : words.index("-pix_fmt")]
+    return [
+        str(bundled_ffmpeg()), "-v", "error", "-nostdin", "-y", "-threads", "1",
+        "-ss", f"{interval.start:g}", "-t", f"{interval.seconds:g}", "-i", str(cut.raw),
+        "-vf", f"crop={box.width}:{box.height}:{box.left}:{box.top}", "-filter_threads", "1",
+        *encoder, "-pix_fmt", "yuv420p", "-an", str(target),
+    ]  # fmt: skip
+
+
+async def probing(cuts: list[Cut], clips: list[Path]) -> float:
+    """Probe the source videos and the clips, and return the CPU seconds."""
     before = used()
-    report = await hdtf_async.download(directory / "clips", options)
-    if len(report.done) != len(videos):
-        raise SystemExit(f"{report}")
+    async with Prober() as prober:
+        for cut, clip in zip(cuts, clips, strict=True):
+            await prober.facts(cut.raw, container="mp4", intervals=[cut.interval])
+            await prober.facts(clip, container="mp4")
     return used() - before
+
+
+def main_job(directory: Path, raws: Path) -> list[str]:
+    """Return the command line of the main job over videos that are there."""
+    words = ["--out", str(directory), "--source", str(raws / "tables"), "--raw-dir", str(raws)]
+    return [sys.executable, "-m", "hdtf_async", *words, "--yt-dlp-args=--never-asked"]
 
 
 async def benchmark(said: argparse.Namespace, directory: Path) -> None:
@@ -87,43 +110,45 @@ async def benchmark(said: argparse.Namespace, directory: Path) -> None:
         (raws / f"RD_{video.name}.mp4").symlink_to(
             footage.absolute() / video.youtube_id / f"{ITAGS[video.height]}.mp4"
         )
-    cuts = [cut_of(video, raws / f"RD_{video.name}.mp4", said.parts) for video in videos]
+    write_tables(raws / "tables", videos, said.parts)
+    async with Prober() as prober:
+        cuts = [await cut_of(prober, one, raws / f"RD_{one.name}.mp4", said.parts) for one in videos]
     tool = bundled_ffmpeg()
     clips = [directory / f"{number}.mp4" for number in range(len(cuts))]
-    came: dict[str, list[float]] = {
-        name: []
-        for name in (
-            "decoding the intervals",
-            "decoding and encoding",
-            "verifying the clips",
-            "the whole lane",
-        )
-    }
+    pairs = list(zip(cuts, clips, strict=True))
+    came: dict[str, list[float]] = {}
     for number in range(said.runs):
-        figures = (
-            cost(*map(decoding, cuts)),
-            cost(*(ffmpeg.command(tool, cut, clip) for cut, clip in zip(cuts, clips, strict=True))),
-            cost(*(frames.command(tool, clip) for clip in clips)),
-            await whole_lane(directory / f"run {number}", raws, videos, said.parts),
-        )
-        for runs, figure in zip(came.values(), figures, strict=True):
-            runs.append(figure)
+        figures = {
+            "plain ffmpeg": cost(*(plain(cut, clip) for cut, clip in pairs)),
+            "decoding alone": cost(*map(decoding, cuts)),
+            "the lane's ffmpeg": cost(*(ffmpeg.command(tool, cut, clip) for cut, clip in pairs)),
+            "the look for combing": cost(*(interlace.command(tool, cut) for cut in cuts)),
+            "probing": await probing(cuts, clips),
+            "the main job": cost(main_job(directory / f"run {number}", raws)),
+        }
+        if said.other is not None:
+            job = main_job(directory / f"other run {number}", raws)
+            figures["the other main job"] = cost(job, checkout=said.other)
+        for name, figure in figures.items():
+            came.setdefault(name, []).append(figure)
     seconds = clip_of(said.parts).seconds * len(videos)
-    floor = median(came["decoding the intervals"])
+    frames = sum(round(video.film.fps * clip_of(said.parts).seconds) for video in videos)
     print(
-        f"{len(videos)} clips, {seconds:g} s in total, {os.cpu_count()} CPUs, medians of {said.runs}\n"
-        f"{'':26}{'CPU s':>8}{'CPU s/s':>9}{'ratio':>7}"
+        f"{len(videos)} clips, {seconds:g} s in all, {os.cpu_count()} CPUs, medians of {said.runs}\n"
+        f"{'':22}{'CPU s':>8}{'ms/frame':>10}{'ratio':>7}"
     )
     for name, runs in came.items():
-        print(f"{name:26}{median(runs):8.2f}{median(runs) / seconds:9.4f}{median(runs) / floor:7.2f}")
+        ratio = median(run / floor for run, floor in zip(runs, came["plain ffmpeg"], strict=True))
+        print(f"{name:22}{median(runs):8.2f}{1000 * median(runs) / frames:10.2f}{ratio:7.2f}")
 
 
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--parts", type=int, default=2, help="duration of a video, in units of 28 seconds")
+    parser.add_argument("--parts", type=int, default=2, help="of 28 seconds each that a video is long")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--footage", type=Path, help="cache the rendered videos here")
+    parser.add_argument("--other", type=Path, metavar="DIR", help="another checkout of this program")
     said = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="floor-") as temporary:
         anyio.run(benchmark, said, Path(temporary))

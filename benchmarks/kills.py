@@ -1,11 +1,11 @@
 """Kill the program at random times, repeatedly: what is left, and whether the next run recovers.
 
     python benchmarks/kills.py --fake 2000 [--at-once 4] [--seed 1] [--keep DIR]
-    python benchmarks/kills.py --real 200 [--footage DIR]
+    python benchmarks/kills.py --real 200
 
 Each series starts with an empty directory, or with clips with other settings that are re-encoded, or deletes
 source videos, or writes WAV files; it kills or interrupts up to ten runs of one command line, and lets the
-last run end. `tests/support/killing.py` defines what is killed when, and what is checked. Linux only. A
+last run end. `tests/support/kill_runs.py` defines what is killed when, and what is checked. Linux only. A
 failed series is kept below `--keep`.
 """
 
@@ -27,16 +27,14 @@ from pathlib import Path
 from random import Random
 from statistics import median
 
-import anyio
 from anyio.from_thread import start_blocking_portal
 
 from hdtf_async import demo
-from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
-from aftermath import PHASES, Undisturbed
-from killing import SLOWLY, TARGETS, Command, Killing, Series, fake_tools, real_tools, undisturbed
+from kill_checks import PHASES, Undisturbed
+from kill_runs import SLOWLY, TARGETS, Command, Killing, Series, fake_tools, real_tools, undisturbed
 
 FORMS = ("--size", "96"), ("--size", "64", "--recut")
 """Options of the existing clips, and of those that replace them."""
@@ -59,7 +57,6 @@ def arguments() -> argparse.Namespace:
         "--at-once", type=int, default=os.cpu_count() or 1, metavar="N", help="parallel series"
     )
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--footage", type=Path, help="cache the rendered videos here")
     parser.add_argument("--keep", type=Path, help="directory for failed series")
     return parser.parse_args()
 
@@ -248,11 +245,10 @@ def main() -> int:
         keep.mkdir(parents=True, exist_ok=True)
         make: Callable[..., Command] = fake_tools
         if said.real is not None:
-            footage, source = said.footage or directory / "footage", directory / "tables"
-            anyio.run(demo.draw, footage, demo.FILMS, bundled_ffmpeg())
+            source = directory / "tables"
             demo.write_tables(source)
             portal = stack.enter_context(start_blocking_portal())
-            site = stack.enter_context(portal.wrap_async_context_manager(demo.stand_in(footage, SLOWLY)))
+            site = stack.enter_context(portal.wrap_async_context_manager(demo.stand_in(demo.FOOTAGE, SLOWLY)))
 
             def make(_tools: Path, *more: str) -> Command:
                 return real_tools(site, source, *more)

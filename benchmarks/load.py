@@ -2,9 +2,10 @@
 
     python benchmarks/load.py [--rows 421 10000 100000] [--dir DIR]
 
-The real main command without child processes (`tests/support/loading.py`): every tenth video is unavailable,
-every eleventh succeeds on the second attempt. Each length is run twice in a separate process: the second run
-finds everything done. Each clip is synced, which is most of the time on a disk: `--dir` selects it.
+The real main command without child processes (`tests/support/load_runs.py`): every tenth video is
+unavailable, every eleventh succeeds on the second attempt. Each length is run twice in a separate process:
+the second run finds everything done. Each clip is synced, which is most of the time on a disk: `--dir`
+selects it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import anyio
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
-from loading import Most, load, write_tables
+from load_runs import Most, load, write_tables
 
 
 def arguments() -> argparse.Namespace:

@@ -55,6 +55,8 @@ EQUIVALENT = Path("benchmarks/equivalent_mutants.tsv")
 LEAST_NOTICED = 0.95
 SHARED = frozenset({"footage", "site", "finished"})
 """Fixtures that draw videos, start a server or make a whole run: tests with them are not used."""
+MOST_CALLS = 1_000_000
+"""Calls of functions that are noted of a test: noting takes longer than calling."""
 DECIDING = (
     "lanes.downloader", "lanes.encoder", "lanes.limits", "lanes.pipeline", "lanes.throttle",
     "media.damage", "media.interlace", "output.journal", "output.locks", "output.partials", "report.result",
@@ -173,6 +175,8 @@ class Module:
         self.functions: set[str] = set()
         self.users: dict[str, set[str]] = defaultdict(set)
         """Name to the functions in which it stands."""
+        self.at_import: set[str] = set()
+        """Functions that are called when the module is imported, before any test."""
         self.mutants = [*self._mutants(name, self.tree, Scope(), frozenset(), in_branch=False)]
 
     def _mutants(
@@ -182,8 +186,11 @@ class Module:
             scope = outer.of(node, name)
             if scope.is_function:
                 self.functions.add(scope.name)
-                if isinstance(child, ast.Name):
-                    self.users[child.id].add(scope.name)
+            match child:
+                case ast.Name(id=used) if scope.is_function:
+                    self.users[used].add(scope.name)
+                case ast.Call(func=ast.Name(id=called)) if not scope.is_function:
+                    self.at_import.add(called)
             if isinstance(node, ast.Module):
                 bound = (one for one in ast.walk(child) if isinstance(one, ast.Name))
                 names = frozenset(one.id for one in bound if isinstance(one.ctx, ast.Store))
@@ -194,9 +201,9 @@ class Module:
             yield from self._mutants(module, child, scope, names, in_branch=branch)
 
     def concerned(self, mutant: Mutant) -> set[str]:
-        """Return the functions that a change makes a difference to, as far as the source shows it."""
+        """Return the functions that a change concerns; none where the source does not show which."""
         if mutant.scope.is_function:
-            return {mutant.scope.name}
+            return {mutant.scope.name} - self.at_import
         if mutant.scope.name:
             return {function for function in self.functions if function.startswith(f"{mutant.scope.name}.")}
         return set().union(*(self.users[name] for name in mutant.names))
@@ -262,6 +269,7 @@ class Watch:
     passed: dict[str, bool] = field(default_factory=dict)
     entered: dict[str, set[tuple[str, str]]] = field(default_factory=lambda: defaultdict(set))
     _running: str = ""
+    _calls: int = 0
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Leave out what takes too long."""
@@ -279,7 +287,7 @@ class Watch:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
         """Notice which functions of the package a test enters, in all of its threads."""
-        self._running = item.nodeid
+        self._running, self._calls = item.nodeid, 0
         threading.settrace(self._enter)
         sys.settrace(self._enter)
         try:
@@ -306,6 +314,9 @@ class Watch:
         code = frame.f_code
         if PACKAGE in code.co_filename:
             self.entered[self._running].add((code.co_filename, code.co_qualname))
+        self._calls += 1
+        if self._calls > MOST_CALLS:  # by then it has entered what it enters
+            sys.settrace(None)
 
     def told(self) -> dict[str, Any]:
         """Return what was measured, and which modules may be imported before the process is forked."""

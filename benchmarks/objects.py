@@ -20,8 +20,8 @@ import anyio
 from moto.server import ThreadedMotoServer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
-from loading import Most, load, write_tables
-from objects import BUCKET, in_front, make_bucket
+from load_runs import Most, load, write_tables
+from s3_server import BUCKET, in_front, make_bucket
 
 
 def main(rows: int) -> None:

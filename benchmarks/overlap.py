@@ -39,12 +39,12 @@ from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
-from job import CLIP, cpu_seconds_of, prepare, write_tables
+from benchmark_job import CLIP, cpu_seconds_of, prepare, write_tables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from job import Video
+    from benchmark_job import Video
 
 LINES = {"network-bound": 2_500_000, "balanced": 7_000_000, "CPU-bound": 25_000_000}
 """Regime to total bandwidth in bytes per second."""

@@ -43,7 +43,7 @@ from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
-from job import Video, clip_of, cpu_seconds_of, prepare, write_tables
+from benchmark_job import Video, clip_of, cpu_seconds_of, prepare, write_tables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,7 +2,7 @@
 
     python benchmarks/power_cuts.py [--scale 1] [--seed 1]
 
-`tests/support/power_cuts.py` defines what runs and what is checked, `tests/support/recorded.py` the
+`tests/support/power_cuts.py` defines what runs and what is checked, `tests/support/recorded_disk.py` the
 assumptions about a file system. It ends at the first disk that is recovered to an inconsistent directory, and
 names the step.
 """

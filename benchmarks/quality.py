@@ -23,15 +23,15 @@ from pathlib import Path
 from statistics import mean
 
 import anyio
+from rendering import draw
 
-from hdtf_async import demo
 from hdtf_async.core.model import Codec, Form
 from hdtf_async.media import ffmpeg
 from hdtf_async.media.ffmpeg import Cut, bundled_ffmpeg
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
-from job import CLIP, FILMS, even_box
+from benchmark_job import CLIP, FILMS, even_box
 
 AS_IT_COMES = Form(preset="medium", crf=23)
 FEW = (
@@ -135,7 +135,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="quality-") as temporary:
         directory = Path(temporary)
         footage = said.footage or directory / "footage"
-        anyio.run(demo.draw, footage, FILMS, bundled_ffmpeg())
+        anyio.run(draw, footage, FILMS)
         vmaf, made = has_vmaf(), sources(footage, directory)
         print(f"{'x264 settings':29}{'SSIM':>8}{'VMAF':>7}{'kB/s':>7}{'ratio':>7}{'CPU s/s':>9}{'ratio':>7}")
         first: Measured | None = None

@@ -21,7 +21,7 @@ from hdtf_async.demo import Answer, Conditions, Refusal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
-import refusing
+import block_runs
 from scenarios import draw
 
 
@@ -35,7 +35,7 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def show(name: str, refused: refusing.Refused, out: Path) -> None:
+def show(name: str, refused: block_runs.Refused, out: Path) -> None:
     """Print the result of one run."""
     print(f"\n== {name}")
     print("\n".join(refused.lines))
@@ -57,15 +57,15 @@ async def main(said: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix="refusals-") as temporary:
         directory = Path(temporary)
         await draw(directory / "footage")
-        answers = refusing.lay_out(directory, directory / "footage", said.videos, Answer())
+        answers = block_runs.lay_out(directory, directory / "footage", said.videos, Answer())
         films = directory / "films"
         conditions = Conditions(refusal=Refusal(said.after))
         async with demo.stand_in(films, answers, conditions) as site:
             for name in ("first run", "second run, still blocked"):
-                refused = await refusing.run(site, directory, pace=said.pace, cool_down=said.cool_down)
+                refused = await block_runs.run(site, directory, pace=said.pace, cool_down=said.cool_down)
                 show(name, refused, directory / "clips")
         async with demo.stand_in(films, answers) as site:
-            refused = await refusing.run(site, directory, pace=said.pace, cool_down=said.cool_down)
+            refused = await block_runs.run(site, directory, pace=said.pace, cool_down=said.cool_down)
             show("third run, no longer blocked", refused, directory / "clips")
 
 

@@ -176,11 +176,11 @@ class Fake:
         """Return None."""
         return
 
-    async def download(self, work: VideoJob, _directory: Path, turn: Permit) -> bool:
+    async def download(self, work: VideoJob, _directory: Path, permit: Permit) -> bool:
         """Wait for the response, and for the bytes."""
         await anyio.sleep(ASK)
-        turn.available()
-        turn.answered()
+        permit.available()
+        permit.succeeded()
         await self._line.carry(self._world.bits[work.stem])
         return True
 
@@ -217,8 +217,8 @@ def makespan(works: Iterable[VideoJob], world: World, regime: Regime) -> float:
         lanes = Lanes(anyio.CapacityLimiter(regime.downloads), anyio.CapacityLimiter(regime.cpus))
         pacing = Pacing(pace=0, cool_down=600)
         parts: PipelineParts[bool, None] = PipelineParts(
-            lanes=lanes, entrance=Throttle(lanes.network, lanes.encodes, pacing, events),
-            keep_raw=True, fetching=fake, cutting=fake,
+            lanes=lanes, throttle=Throttle(lanes.network, lanes.encodes, pacing, events),
+            keep_raw=True, downloader=fake, encoder=fake,
             private_directory=_nowhere, record_failure=_recorded, events=events, backoff=float,
         )  # fmt: skip
         pipeline = Pipeline(parts)

@@ -2,7 +2,7 @@
 
     python benchmarks/shards.py [--rows 10000 100000] [--shards 10] [--dir DIR]
 
-A small part is created by the real main command without child processes (`tests/support/loading.py`), while
+A small part is created by the real main command without child processes (`tests/support/load_runs.py`), while
 every file system call is counted. Then the directory of a finished run is created for each number of rows,
 with records like the ones of that run, divided among the shards: one clip for each row, and every tenth video
 unavailable. Each operation runs in a separate process, because its peak memory is measured:
@@ -38,7 +38,7 @@ import anyio
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
-from loading import GONE, Most, load, write_tables
+from load_runs import GONE, Most, load, write_tables
 
 from hdtf_async import Options, Reason
 from hdtf_async.core.failures import Failure
@@ -170,7 +170,7 @@ def do(deed: str, directory: Path, count: int) -> dict[str, float]:
     elif deed == "merge":
         anyio.run(manifests.merge, clips)
     else:
-        # The settings of `loading` are the defaults.
+        # The settings of `load_runs` are the defaults.
         shard = Shard(0, count) if deed == "shard" else None
         report = anyio.run(partial(load, clips, source, Most(), shard=shard))
         if report.done or report.not_tried:

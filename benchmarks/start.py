@@ -3,7 +3,7 @@
     python benchmarks/start.py [--rows 421] [--runs 9]
 
 The directory is one that the real main command has finished, without child processes
-(`tests/support/loading.py`); the videos of missing clips are unavailable. A run on it makes no requests and
+(`tests/support/load_runs.py`); the videos of missing clips are unavailable. A run on it makes no requests and
 starts no process.
 """
 
@@ -22,7 +22,7 @@ import anyio
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
-from loading import Most, load, write_tables
+from load_runs import Most, load, write_tables
 
 
 def seconds(words: list[str]) -> float:

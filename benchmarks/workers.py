@@ -24,9 +24,9 @@ import anyio
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
-from aftermath import media
-from clustering import cluster
-from job import prepare, write_tables
+from benchmark_job import prepare, write_tables
+from dask_cluster import cluster
+from kill_checks import media
 
 import hdtf_async
 from hdtf_async import Options, demo

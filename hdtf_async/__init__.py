@@ -8,68 +8,29 @@ The command line is ``python -m hdtf_async --out DIR``. In a program:
 `running` yields the events of a run, from `hdtf_async.events`. See docs/embedding.md.
 """
 
-from hdtf_async.commands.census import Census, census
-from hdtf_async.commands.export import Exported, export
-from hdtf_async.commands.repair import Check, check
-from hdtf_async.core import events
-from hdtf_async.core.exceptions import (
-    BusyError,
-    FormError,
-    OptionsError,
-    StoreError,
-    TableError,
-    UnknownVideoError,
-)
-from hdtf_async.core.failures import ExitCode, Failure, Reason
-from hdtf_async.core.job import Running
-from hdtf_async.core.model import (
-    Audio,
-    Codec,
-    Corrections,
-    Crop,
-    Deinterlace,
-    Fallback,
-    PaceScope,
-    Resolution,
-)
-from hdtf_async.core.options import Options
-from hdtf_async.core.shards import Merged, Shard
-from hdtf_async.lanes.limits import Lanes
-from hdtf_async.report.result import Report
-from hdtf_async.run import download, merge, running
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "Audio",
-    "BusyError",
-    "Census",
-    "Check",
-    "Codec",
-    "Corrections",
-    "Crop",
-    "Deinterlace",
-    "ExitCode",
-    "Exported",
-    "Failure",
-    "Fallback",
-    "FormError",
-    "Lanes",
-    "Merged",
-    "Options",
-    "OptionsError",
-    "PaceScope",
-    "Reason",
-    "Report",
-    "Resolution",
-    "Running",
-    "Shard",
-    "StoreError",
-    "TableError",
-    "UnknownVideoError",
-    "census",
-    "check",
-    "download",
-    "events",
-    "export",
-    "merge",
-    "running",
-]
+if TYPE_CHECKING:
+    from hdtf_async.public import *  # noqa: F403
+    from hdtf_async.public import __all__ as __all__
+
+
+def __getattr__(name: str) -> object:
+    """Import the public names when one is first used.
+
+    The child processes of a run import single modules of this package. With all of the package their start
+    would take five times as long.
+    """
+    if not name.startswith("_") or name == "__all__":
+        import hdtf_async.public as names  # noqa: PLC0415 - a "from" import would come here again
+
+        if name == "__all__" or name in names.__all__:
+            return getattr(names, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List the public names too, for completion in a shell or a notebook."""
+    import hdtf_async.public as names  # noqa: PLC0415
+
+    return sorted({*globals(), *names.__all__})

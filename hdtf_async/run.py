@@ -1,6 +1,6 @@
-"""A run, put together: tables, directory, tools, lanes. What `hdtf_async.download` and `running` are.
+"""One run: tables, directory, tools and lanes. Implements `hdtf_async.download` and `running`.
 
-Nothing here prints, sets a signal handler or changes global state: that belongs to the command line.
+Nothing here prints, sets a signal handler or changes global state: that is done by the command line.
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ if TYPE_CHECKING:
 
 
 LAST_VIEWS = 0.5
-"""Seconds that a run which is cancelled takes at most to write the views once more."""
+"""Maximum seconds for writing the manifests when a run is cancelled."""
 FEW = 20_000
-"""Lines of the views up to which it does so: they take a good part of that."""
+"""Maximum lines of the manifests for which it does so: they take a good part of that time."""
 VIEWS_EVERY = 60.0
-"""Seconds between two writings of the views while a run goes on; more where they are long."""
+"""Seconds between two updates of the manifests during a run; more if they are long."""
 
 
 async def download(
@@ -70,24 +70,24 @@ async def download(
     client: Client | None = None,
     progress: bool = False,
 ) -> Report:
-    """Make the clips that the options ask for in the directory `out`, and tell what came of it.
+    """Create the clips that the options select in the directory `out`, and return the result.
 
-    The directory is made where it is missing; an address such as ``s3://bucket/prefix`` is an object store's.
-    Without options it is all of HDTF, from the shipped tables, as H.264 at the reference heights. The report
-    counts clips by their outcome; its lengths and times are in seconds, its sizes in bytes. A clip's own
-    facts (pixels, frames, where it comes from) are its line of ``metadata.jsonl``: docs/output.md.
+    The directory is created if missing; a URL such as ``s3://bucket/prefix`` is an object store's. The
+    defaults are all of HDTF, from the bundled tables, as H.264 at the reference heights. The report counts
+    clips by their outcome; its durations are in seconds, its sizes in bytes. A clip's own properties (pixels,
+    frames, source) are its line of ``metadata.jsonl``: docs/output.md.
 
-    What could not be had is in the report, and raises nothing. `lanes` are limiters that the host program
-    shares with other work; by default a run has its own. With the `client` of a Dask cluster its workers
-    process the videos, as with ``Options.dask``; they have lanes of their own (see docs/scale.md). When
-    cancelled, every child process has ended and every temporary file is gone before the cancellation goes on,
-    but for the part of a download from which another run goes on.
+    Failures are in the report, and do not raise. `lanes` are limiters that the host program shares with other
+    work; by default a run has its own. With the `client` of a Dask cluster its workers process the videos, as
+    with ``Options.dask``; they have their own lanes (see docs/scale.md). When cancelled, every child process has
+    ended and every temporary file is deleted before the cancellation continues, except for resumable partial
+    downloads.
 
     With `progress`, stderr shows the progress of both lanes, and warnings: tqdm's bars in a terminal or a
     notebook, a line every 30 seconds elsewhere.
 
-    Raises `TableError` (no table, or a malformed one), `FormError` (the directory holds clips in another
-    form), `StoreError` (the directory cannot be used, or another run holds it), `UnknownVideoError` and
+    Raises `TableError` (no table, or a malformed one), `FormError` (the directory contains clips with other
+    settings), `StoreError` (the directory cannot be used, or another run holds it), `UnknownVideoError` and
     `OptionsError`.
     """
     request = _Request(away.place(out), options or Options(), lanes, client)
@@ -97,17 +97,17 @@ async def download(
 async def merge(out: str | PathLike[str]) -> Merged:
     """Write ``metadata.jsonl`` and ``failures.jsonl`` of `out` from the journals of all shards.
 
-    `out` is a directory, or the address of an object store. Shards may be at work on it meanwhile.
+    `out` is a directory, or the URL of an object store. Shards may be active meanwhile.
 
-    Raises `StoreError` where there is no journal, or the directory cannot be used; `BusyError` where a run
-    that is no shard is at work on it; `OptionsError`; and `Failure` for an error of the disk or the store.
+    Raises `StoreError` if there is no journal, or the directory cannot be used; `BusyError` if a run without
+    shards is active; `OptionsError`; and `Failure` for an error of the disk or the store.
     """
     require_asyncio()
     return await away.merge(away.place(out))
 
 
 def local_directory(out: str | PathLike[str]) -> Path:
-    """Return the path of a directory. Raises `OptionsError` for the address of an object store."""
+    """Return the path of a directory. Raises `OptionsError` for the URL of an object store."""
     place = away.place(out)
     if not isinstance(place, Path):
         raise OptionsError(
@@ -126,14 +126,14 @@ async def running(
     client: Client | None = None,
     progress: bool = False,
 ) -> AsyncIterator[Running[Report]]:
-    """Run as `download` does, and iterate over what happens meanwhile.
+    """Run as `download` does, and iterate over its events.
 
         async with hdtf_async.running("clips") as events:
             async for event in events:
                 ...
 
-    A slow reader holds up nothing: of progress it gets the newest, of everything else each one. Leaving
-    the block early cancels the run. Raises what `download` raises.
+    A slow reader blocks nothing: it gets the newest progress events, and every other event. Leaving the block
+    early cancels the run. Raises what `download` raises.
     """
     request = _Request(away.place(out), options or Options(), lanes, client)
     async with under_way(_job(request, progress=progress)) as run:
@@ -142,7 +142,7 @@ async def running(
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """What `download` and `running` are called with."""
+    """The arguments of `download` and `running`."""
 
     out: Path | Address
     options: Options
@@ -151,7 +151,7 @@ class _Request:
 
     @property
     def scheduler(self) -> str | Client | None:
-        """Whose workers process the videos; None if this process does. Raises `OptionsError`."""
+        """The cluster whose workers process the videos; None for this process. Raises `OptionsError`."""
         scheduler = self.client or self.options.dask
         if scheduler is not None and self.options.shard is not None:
             raise OptionsError("--shard: omit it with a Dask client, which uses all workers of the cluster")
@@ -195,7 +195,7 @@ async def _run(request: _Request, events: EventBus, finish: anyio.Event) -> Repo
                 await let_go_of_finished(read, decided, directory, own)
             if decided.work:
                 report.stopped = await carry_out(decided, run, scheduler)
-        except Failure as trouble:  # before the first video, or with the journal: the disk, a tool
+        except Failure as trouble:  # before the first video, or of the journal: the disk, a tool
             report.stopped = trouble
         finally:
             try:
@@ -205,7 +205,7 @@ async def _run(request: _Request, events: EventBus, finish: anyio.Event) -> Repo
                     )
             except Failure as trouble:
                 report.stopped = report.stopped or trouble
-                ended = []  # what was not tried may be recorded nowhere: the request stays open
+                ended = []  # clips that were not attempted may not be recorded: the request stays open
         report.seconds = anyio.current_time() - begun
         await _end(report, run, ended, has_run=directory.known.run is not before)
         events.emit(report.ended())
@@ -213,7 +213,7 @@ async def _run(request: _Request, events: EventBus, finish: anyio.Event) -> Repo
 
 
 async def _end(report: Report, run: RunContext, records: list[Record], *, has_run: bool) -> None:
-    """Record the end of the run, and draw its report; note in the result what fails."""
+    """Record the end of the run, and write its report; failures of these are stored in the result."""
     try:
         if has_run:
             records = [report.ended().to_json(), *records]
@@ -229,7 +229,7 @@ async def _end(report: Report, run: RunContext, records: list[Record], *, has_ru
 
 @contextmanager
 def _as_failure(path: Path) -> Iterator[None]:
-    """Turn whatever goes wrong with a file that tells of a run into a `Failure`: the run's result is kept."""
+    """Turn any error of a file about the run into a `Failure`: the run's result is kept."""
     try:
         with atomic.os_errors_as_failures(path):
             yield
@@ -242,9 +242,9 @@ def _as_failure(path: Path) -> Iterator[None]:
 
 
 async def _begin(read: Tables, run: RunContext, *, clips: int, work: bool) -> list[Record]:
-    """Record what is requested of the run, and find out what others are to make. Raises `Failure`.
+    """Record the request of the run, and find out what other shards create. Raises `Failure`.
 
-    Return the record for the end of the run, or none: there is no work, and a run before has recorded that.
+    Return the record for the end of the run, or none if there is no work and it is already recorded.
     """
     options, directory = run.options, run.directory
     whole = replace(options, shard=None)
@@ -262,23 +262,23 @@ async def _begin(read: Tables, run: RunContext, *, clips: int, work: bool) -> li
 
 
 async def _drawn(run: RunContext, *, has_run: bool) -> Path | None:
-    """Draw the report of what was done, or where it is behind; return where it is, if that was done."""
+    """Write the report if the run has done something or it is outdated; return its path, or None."""
     options, directory, known = run.options, run.directory, run.directory.known
     if options.no_report or options.shard is not None or len(known.clips) + len(known.failures) > page.MOST:
         return None
     told = bool(known.clips or known.failures or known.run)
     if not has_run and not (told and await run_sync(page.is_behind, directory.out)):
         return None
-    tool = None if run.finish.is_set() else partial(find_ffmpeg, options)  # an end is wanted soon
+    tool = None if run.finish.is_set() else partial(find_ffmpeg, options)  # the run should end soon
     return await page.write(directory.out, tool=tool, encodes=run.lanes.encodes, locks=directory.locks)
 
 
 async def _write_last(directory: OutputDirectory, decided: plan.Plan, patience: float) -> None:
-    """Write the views at the end of a run, and hand them over. Raises `Failure`.
+    """Write the manifests at the end of a run, and deliver them. Raises `Failure`.
 
-    `patience` is for another process that writes them at the moment; see `views.merge`.
-    Where the run is cancelled they are written if that is quickly done. Else they stay as they were a minute
-    ago or so, and the next run writes them: whoever ends a run does not wait for a million lines.
+    `patience` applies to another process that is writing them; see `manifests.merge`. If the run is cancelled
+    they are written if that is quick. Otherwise they keep their last state, at most about a minute old, and
+    the next run writes them: cancellation does not wait for a million lines.
     """
     try:
         await checkpoint()
@@ -305,7 +305,7 @@ def _decide(read: Tables, options: Options, directory: OutputDirectory) -> plan.
 
 
 def started(decided: plan.Plan, lanes: Lanes, options: Options) -> RunStarted:
-    """Return the event that tells what is about to be done."""
+    """Return the event at the start of a run."""
     return RunStarted(
         videos=len(decided.work),
         clips=len(decided.clips) + len(decided.impossible),
@@ -319,7 +319,7 @@ def started(decided: plan.Plan, lanes: Lanes, options: Options) -> RunStarted:
 
 
 async def _divide(read: Tables, options: Options, directory: OutputDirectory) -> None:
-    """Record how the clips are divided, where that is asked for, or was and the tables say more by now."""
+    """Record how the clips are split, if requested, or if it was before and the tables have more rows now."""
     before = directory.known.split
     wanted = options.divided or before
     if wanted is not None:
@@ -338,7 +338,7 @@ async def _record_impossible(decided: plan.Plan, directory: OutputDirectory, eve
 
 
 async def _record_refused(rows: tuple[Finding, ...], options: Options, directory: OutputDirectory) -> None:
-    """Record the rows of the tables that were left out, unless the newest record says the same."""
+    """Record the skipped rows of the tables, unless the newest record is the same."""
     before = directory.known.refused
     kept = [row for row in before if row.get("subset") not in {"", *plan.wanted_subsets(options)}]
     record = refused_record(rows, kept)
@@ -349,30 +349,30 @@ async def _record_refused(rows: tuple[Finding, ...], options: Options, directory
 async def carry_out(
     decided: plan.Plan, run: RunContext, scheduler: str | Client | None = None
 ) -> Failure | None:
-    """Do what is left to do; return why it ended early, if it did. Raises `Failure`: a tool is missing."""
+    """Process the remaining work; return why it ended early, if it did. Raises `Failure`."""
     directory, in_shards = run.directory, run.options.shard is not None
     async with _engine(decided, run, scheduler) as pipeline:
 
         async def keep_views() -> None:
-            """Write the views now and then, so that a run that is killed leaves them nearly up to date."""
+            """Update the manifests regularly, so that a run that is killed leaves them nearly up to date."""
             every = VIEWS_EVERY
             while pipeline.stopped is None:
                 await anyio.sleep(every)
                 begun = anyio.current_time()
                 try:
-                    await directory.append()  # what was noted since the last record
+                    await directory.append()  # notes since the last record
                     await directory.write_views(decided.clips, decided.stale)
                 except Failure as trouble:
                     pipeline.stop(trouble)
                 every = max(VIEWS_EVERY, 20 * (anyio.current_time() - begun))
 
-        # Before any clip is replaced: what is about to be made in another form is not listed any more.
+        # Before any clip is replaced: clips that will be re-encoded are no longer listed.
         if not in_shards:
             await directory.write_views(decided.clips, decided.stale)
         elif decided.stale:
             await directory.write_views()
         async with anyio.create_task_group() as beside:
-            if not in_shards:  # else whoever ends writes them, from all journals
+            if not in_shards:  # otherwise the last shard writes them, from all journals
                 beside.start_soon(keep_views)
             await pipeline.run(decided.work, run.finish)
             beside.cancel_scope.cancel()
@@ -380,39 +380,39 @@ async def carry_out(
 
 
 class _Engine(Protocol):
-    """Who has all videos done: the lanes of this process, or the workers of a cluster."""
+    """Processes all videos: the lanes of this process, or the workers of a cluster."""
 
     stopped: Failure | None
 
     @property
     def closed(self) -> Failure | None:
-        """Why no further download starts, if YouTube's refusals are the reason."""
+        """Why no more downloads start, if YouTube is blocking them."""
 
     def stop(self, trouble: Failure) -> None:
-        """End the run."""
+        """Stop the run."""
 
     async def run(self, works: Iterable[VideoJob], finish: anyio.Event | None = None) -> None:
-        """Have every video done; wind down once `finish` is set."""
+        """Process every video; wind down once `finish` is set."""
 
 
 @asynccontextmanager
 async def _engine(
     decided: plan.Plan, run: RunContext, scheduler: str | Client | None
 ) -> AsyncIterator[_Engine]:
-    """Get ready, and record that a run begins. Raises `Failure`."""
+    """Prepare the lanes, and record the start of a run. Raises `Failure`."""
     options, directory, events = run.options, run.directory, run.events
     if scheduler is not None:
         if find_spec("distributed") is None:
             raise Failure(Reason.TOOL_MISSING, "--dask requires an extra: pip install 'hdtf-async[dask]'")
-        from hdtf_async.cluster import driver  # noqa: PLC0415 - a second of imports, and most runs need no cluster
+        from hdtf_async.cluster import driver  # noqa: PLC0415 - a second of imports, rarely needed
 
         async with driver.connected(scheduler, run) as cluster:
             await directory.append(store.run_record(versions=cluster.results.versions, **options.to_json()))
             events.subscribe(partial(history.note, directory.note))
             yield cluster
         return
-    async with open_toolchain(run, videos=len(decided.work)) as shop:
-        await directory.append(store.run_record(versions=shop.versions, **options.to_json()))
+    async with open_toolchain(run, videos=len(decided.work)) as toolchain:
+        await directory.append(store.run_record(versions=toolchain.versions, **options.to_json()))
         events.subscribe(partial(history.note, directory.note))
-        await shop.get_ready(decided.work)
-        yield shop.pipeline()
+        await toolchain.get_ready(decided.work)
+        yield toolchain.pipeline()

@@ -1,11 +1,12 @@
-"""What all tests share: one footage, one stand-in, one finished demo directory, each made once."""
+"""Shared fixtures, each built once: the footage, the mock server and the finished demo directory."""
 
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
+import pickle
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,22 +18,21 @@ import anyio
 import pytest
 from anyio.from_thread import start_blocking_portal
 from hypothesis import settings
-from shared import Finished, exported
+from shared import Finished, exported, made_once
 
 import hdtf_async
 from hdtf_async import Options, demo
-from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-# A shell that starts the tests in the background has SIGINT ignored, and the program leaves that as it is.
+# A shell starts background jobs with SIGINT ignored, and the program keeps an ignored signal ignored.
 for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _usual)
 
-# How long an example takes says more about the machine than about what is tested.
+# The duration of an example depends on the machine more than on the tested code.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
@@ -43,19 +43,19 @@ _NEEDED = {
     "end_to_end/test_cluster.py": "distributed",
 }
 collect_ignore = [name for name, package in _NEEDED.items() if not find_spec(package)]
-"""Without the extras ``test-face``, ``test-bucket``, ``test-dask`` not even the imports of these work;
-whoever asks for their tests then gets none."""
+"""Without the extras ``test-face``, ``test-bucket`` and ``test-dask`` these modules cannot be imported; a
+user who selects their tests gets none."""
 
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
-    """The program is written for asyncio."""
+    """The program requires asyncio."""
     return "asyncio"
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What whoever runs the tests has set for the program is not what is tested."""
+    """Remove the user's environment variables and config file for hdtf_async."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("no settings")))
         for name in [name for name in os.environ if name.startswith("HDTF_ASYNC_")]:
@@ -64,22 +64,14 @@ def _no_settings_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture(scope="session")
-def footage(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo's films; generated once per state of the code and of the drawings."""
-    folder = Path(demo.__file__).parent
-    drawers = sorted([*folder.glob("*.py"), *folder.glob("artwork/*.webp")])
-    state = hashlib.sha256(b"".join(drawer.read_bytes() for drawer in drawers)).hexdigest()[:16]
-    cache = getattr(pytestconfig, "cache", None)  # none with -p no:cacheprovider
-    directory = cache.mkdir(f"footage-{state}") if cache else tmp_path_factory.mktemp("footage")
-    with directory.with_suffix(".lock").open("w") as lock:  # tests may run in several processes
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        anyio.run(demo.draw, directory, demo.FILMS, bundled_ffmpeg())
-    return directory
+def footage() -> Path:
+    """Return the directory of the demo's films."""
+    return demo.FOOTAGE
 
 
 @pytest.fixture(scope="session")
 def demo_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo's tables."""
+    """Write the demo's tables."""
     directory = tmp_path_factory.mktemp("tables")
     demo.write_tables(directory)
     return directory
@@ -87,8 +79,8 @@ def demo_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def site(footage: Path) -> Iterator[demo.StandIn]:
-    """The stand-in, with plain answers; its certificate is trusted by children started meanwhile."""
-    # On a loop of its own: an async fixture of the session would hold one loop for all tests.
+    """Run the mock server with default answers; children started meanwhile trust its certificate."""
+    # The loop is separate: an async fixture of the session would keep one loop for all tests.
     with (
         start_blocking_portal() as portal,
         portal.wrap_async_context_manager(demo.stand_in(footage)) as site,
@@ -97,18 +89,41 @@ def site(footage: Path) -> Iterator[demo.StandIn]:
         yield site
 
 
+class _Copy:
+    """Copies files, and links those that are links to one file."""
+
+    def __init__(self) -> None:
+        self._copies: dict[int, str] = {}
+
+    def __call__(self, source: str, target: str) -> None:
+        number = Path(source).stat().st_ino
+        if number in self._copies:
+            os.link(self._copies[number], target)
+        else:
+            self._copies[number] = shutil.copy2(source, target)
+
+
 @pytest.fixture(scope="session")
 def finished(site: demo.StandIn, demo_tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    """The demo, run once from the tables to the last clip."""
-    out = tmp_path_factory.mktemp("demo") / "clips"
+    """Run the demo once for all test processes, from the tables to the last clip, and return a copy."""
     options = Options(source=demo_tables, pace=0, yt_dlp_args=tuple(shlex.split(site.yt_dlp_args)))
-    report = anyio.run(hdtf_async.download, out, options)
-    return Finished(out, options, report, len(anyio.run(site.requests)))
+
+    def make(directory: Path) -> None:
+        before = len(anyio.run(site.requests))
+        report = anyio.run(hdtf_async.download, directory / "clips", options)
+        (directory / "result").write_bytes(pickle.dumps((report, anyio.run(site.requests)[before:])))
+
+    once = made_once(tmp_path_factory, "finished", make)
+    report, requests = pickle.loads((once / "result").read_bytes())  # noqa: S301 - the tests wrote it
+    # A copy, because a run holds the lock of its directory.
+    out = tmp_path_factory.mktemp("demo") / "clips"
+    shutil.copytree(once / "clips", out, copy_function=_Copy())
+    return Finished(out, options, report, requests)
 
 
 @pytest.fixture(scope="session")
 def newest_yt_dlp(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The newest yt-dlp of PyPI, in an environment of its own: what a user gets who installs today."""
+    """Install the newest yt-dlp of PyPI into a separate environment, as for a user who installs today."""
     base = tmp_path_factory.getbasetemp()
     directory = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "newest-yt-dlp"
     program = directory / "bin" / "yt-dlp"
@@ -126,7 +141,7 @@ def newest_yt_dlp(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def program(request: pytest.FixtureRequest) -> Path | None:
-    """The yt-dlp that a test is about; None is the installed one."""
+    """Return the yt-dlp that a test uses; None is the installed one."""
     newest: Path | None = request.getfixturevalue("newest_yt_dlp") if request.param == "newest" else None
     return newest
 
@@ -145,8 +160,8 @@ sys.addaudithook(_watch)
 
 @pytest.fixture
 def no_children() -> Iterator[None]:
-    """Fail the test if it starts a process, by whatever way of Python's."""
-    global _watched  # noqa: PLW0603 - an audit hook cannot be taken out again
+    """Fail the test if it starts a process by any function of Python."""
+    global _watched  # noqa: PLW0603 - an audit hook cannot be removed
     _forbidden.clear()
     _watched = True
     yield

@@ -31,38 +31,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", Options, Printing)
 OUT = ("--out", "-o", "--output_dir")
-COMMANDS = ("plan", "census", "check", "merge", "report", "doctor", "export", "faces", "demo")
-"""Commands other than the main one: the first word of a command line."""
 _COLUMNS = 78
 """Width of the help's introduction."""
 _WIDE = 25
 """Columns for an option and its metavar, before its help."""
 _FEW = 5
 """Maximum number of choices that are listed in the help."""
-
-DESCRIPTION = """\
-Download HDTF videos and cut them into talking-head clips.
-
-  hdtf-async --out clips                         the whole dataset
-  hdtf-async --out clips --subset RD --limit 5   try five videos first
-  hdtf-async --out clips --size 512 --fps 25     as most training code expects
-  hdtf-async --out clips --recipe hallo          preset for Hallo, with audio
-  hdtf-async plan                 dry run and table problems
-  hdtf-async doctor               check tools, cookies and disk space
-  hdtf-async census --out DIR     list which videos are still on YouTube
-  hdtf-async check --out DIR      verify clips (checksums, frame counts)
-  hdtf-async merge --out DIR      combine shards into metadata.jsonl
-  hdtf-async report --out DIR     regenerate report.html
-  hdtf-async export --help        layouts for MuseTalk, Hallo, ...
-  hdtf-async faces --out DIR      compare face crops with published boxes
-  hdtf-async demo --out DIR       run everything offline on synthetic videos
-
-hdtf-async is short for python -m hdtf_async. Each command has its own --help."""
-EPILOG = """\
-exit codes: 0 everything requested exists; 1 the rest is permanently unavailable
-or needs action; 2 usage or table error; 3 YouTube blocks this IP address;
-4 local error; 75 temporary failures, run again; 129 SIGHUP, 130 SIGINT,
-143 SIGTERM"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -80,14 +54,19 @@ class Parser(argparse.ArgumentParser):
         self.offered: set[str] = set()
         """Fields that this command accepts; if empty, no config file is read."""
         self._out_is_for = ""
+        self._commands: Collection[str] = ()
 
     def add_out(self, help: str, *, needed: str = "", kind: Callable[[str], Any] | None = None) -> None:  # noqa: A002 - argparse's word
         """Add ``--out``. If it is required, `needed` is its purpose."""
         self._out_is_for = needed
         self.add_argument(*OUT, dest="out", metavar="DIR", type=kind or here, help=help)
 
-    def read(self, argv: Sequence[str]) -> argparse.Namespace:
-        """Return the options of the command line, environment and files; raises `OptionsError`."""
+    def read(self, argv: Sequence[str], commands: Collection[str] = ()) -> argparse.Namespace:
+        """Return the options of the command line, environment and files; raises `OptionsError`.
+
+        `commands` are names that an error message may suggest, too.
+        """
+        self._commands = commands
         said = self.parse_args(argv)
         if self._out_is_for and said.out is None:
             self.error(f"--out DIR is required: {self._out_is_for}")
@@ -98,7 +77,7 @@ class Parser(argparse.ArgumentParser):
         """Print an error and exit with code 2."""
         message = re.sub(r"^argument \S+: (?=--)", "", message)  # our messages name the option themselves
         unknown = message.partition("unrecognized arguments: ")[2].split()
-        known = [*self._option_string_actions, *COMMANDS]
+        known = [*self._option_string_actions, *self._commands]
         for word in unknown:
             near = difflib.get_close_matches(word.split("=")[0], known, n=1)
             if near:

@@ -89,7 +89,7 @@ def _in_file(path: Path) -> Iterator[_Said]:
         with path.open("rb") as file:
             text = file.read(LARGEST + 1)
         if len(text) > LARGEST:
-            raise ValueError(f"longer than {LARGEST} bytes, so these are no settings")  # noqa: TRY301
+            raise ValueError(f"longer than {LARGEST} bytes")  # noqa: TRY301
         said = tomllib.loads(text.decode("utf-8"))
     except OSError as error:
         raise OptionsError(f"{path}: {error.strerror}") from None

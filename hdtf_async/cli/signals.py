@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
 
 import anyio
 
@@ -12,26 +13,34 @@ from hdtf_async.cli.terminal import say
 from hdtf_async.core import os_errors
 from hdtf_async.core.exceptions import unwrap_exception_group
 
-Gently = list[Callable[[], None]]
-"""Callbacks with which running work can be stopped gracefully, once supported."""
+
+@dataclass(slots=True)
+class Stopping:
+    """How running work is stopped by a signal. The work itself changes it."""
+
+    gently: Callable[[], None] | None = None
+    """Stops the work gracefully, if supported; it is cancelled otherwise."""
+    resumes: bool = False
+    """Whether the same command resumes the work."""
 
 
-def until_signal(work: Callable[[Gently], Awaitable[int]], *, goes_on: bool = False) -> int:
+def until_signal(work: Callable[[Stopping], Awaitable[int]], *, resumes: bool = False) -> int:
     """Run work on a new event loop; SIGINT, SIGTERM and SIGHUP (terminal closed) end it cleanly.
 
     SIGINT and SIGHUP remain ignored if the parent process ignores them, as `nohup` and shells do for
-    background jobs. The first SIGINT stops the work gracefully, if supported. `goes_on` means that the work
-    can be resumed by the same command.
+    background jobs. The first SIGINT stops the work gracefully, if supported. `resumes` is whether the
+    same command resumes the work.
     """
     ended_by: list[signal.Signals] = []
     codes: list[int] = []
-    gently: Gently = []
+    stopping = Stopping(resumes=resumes)
 
     async def watch(signals: AsyncIterator[signal.Signals], job: anyio.CancelScope) -> None:
         async for number in signals:
             ended_by.append(number)
-            if number is signal.SIGINT and gently:
-                gently.pop()()
+            gently, stopping.gently = stopping.gently, None
+            if number is signal.SIGINT and gently is not None:
+                gently()
             else:
                 job.cancel()
 
@@ -41,14 +50,14 @@ def until_signal(work: Callable[[Gently], Awaitable[int]], *, goes_on: bool = Fa
             async with anyio.create_task_group() as group:
                 with anyio.CancelScope() as job:
                     group.start_soon(watch, signals, job)
-                    codes.append(await work(gently))
+                    codes.append(await work(stopping))
                 group.cancel_scope.cancel()
 
     with unwrap_exception_group():
         anyio.run(main)
     if ended_by:
         with suppress(OSError):  # the terminal may be closed
-            rest = " Run the same command to resume." if goes_on else ""
+            rest = " Run the same command to resume." if stopping.resumes else ""
             say(f"Interrupted ({ended_by[-1].name}).{rest}", error=True)
         return 128 + ended_by[-1]
     return codes[0]

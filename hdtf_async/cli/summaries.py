@@ -1,4 +1,4 @@
-"""What the command line prints when a command ends."""
+"""Summaries that the command line prints when a command ends."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _KINDS = {"wrong": "corrupt", "missing": "missing", "foreign": "untracked"}
 
 
 def summary(report: Report, out: object) -> str:
-    """Return what a run came to, in ten lines at most."""
+    """Return a summary of a run, in ten lines at most."""
     lines = [
         f"{count(len(report.done), 'clip')} written"
         f" ({in_hours(report.clip_seconds)}, {in_bytes(report.clip_bytes)});"
@@ -40,7 +40,7 @@ def summary(report: Report, out: object) -> str:
         lines += why_stopped(report.stopped)
     lines += report.shards_left_out
     most, rows = report.reasons.most_common(), report.rows_left_out
-    few = 4 - bool(rows) - bool(report.absent)  # with the lines around them ten in all
+    few = 4 - bool(rows) - bool(report.absent)  # ten lines in total
     lines += [f"{number:>5} {reason}: {reason.advice.remedy}" for reason, number in most[:few]]
     lines += [f"      and {len(most) - few} more reasons"] * (len(most) > few)
     lines += [f"      {row}" for row in rows[: max(1, 9 - len(lines))]]
@@ -70,7 +70,7 @@ def quiet_summary(code: ExitCode, missing: Counter[Reason], stopped: Failure | N
 
 
 def census_summary(census: Census, out: object) -> str:
-    """Return what a census came to."""
+    """Return a summary of a census."""
     exact = census.videos[Availability.REFERENCE]
     lines = [
         f"{exact + census.videos[Availability.OTHER]} of {census.videos.total()} videos are available,"
@@ -90,12 +90,12 @@ def census_summary(census: Census, out: object) -> str:
 
 
 def check_findings(check: Check) -> list[str]:
-    """Return one line for each thing that a check has found."""
+    """Return one line for each finding of a check."""
     return [f"{_KINDS[found.kind]:<9}  {found.file}: {found.words}" for found in check.found]
 
 
 def check_summary(check: Check, out: object) -> str:
-    """Return what a check came to, in ten lines at most, besides those of what was found."""
+    """Return a summary of a check, in ten lines at most, without its findings."""
     kinds = ", ".join(f"{check.kinds[kind]} {shown_as}" for kind, shown_as in _KINDS.items())
     lines = [f"Checked {count(check.clips, 'clip')} in {in_hours(check.seconds)}: {kinds}."]
     if check.at_work:

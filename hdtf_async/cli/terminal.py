@@ -11,14 +11,19 @@ from hdtf_async.progress.writer import size_of
 
 
 def say(text: str, *, error: bool = False, indent: int = 2) -> None:
-    """Print lines on stdout, or on stderr: printable, and folded to the width of a terminal.
+    """Print lines on stdout, or on stderr: printable, and wrapped to the width of a terminal.
 
-    All that the program prints, but for bars and JSON, is printed here: the lines may repeat names, paths
-    and the output of tools.
+    Everything that the program prints, except for bars and JSON, is printed here: the lines may contain
+    names, paths and the output of tools.
     """
     to = sys.stderr if error else sys.stdout
     to.write(folded(printable_lines(text), to, indent) + "\n")
     to.flush()
+
+
+def complain(message: str) -> None:
+    """Print a message of this program on stderr."""
+    say(f"hdtf_async: {message}", error=True)
 
 
 def say_json(value: object) -> None:
@@ -27,5 +32,5 @@ def say_json(value: object) -> None:
 
 
 def folded(text: str, to: TextIO, indent: int = 2) -> str:
-    """Return lines that a terminal does not break within a word; as they are where they go elsewhere."""
+    """Return lines wrapped at words for a terminal; unchanged for other files."""
     return fold(text, size_of(to).columns, indent) if to.isatty() else text

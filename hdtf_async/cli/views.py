@@ -1,4 +1,4 @@
-"""How the options choose what a command shows of a run."""
+"""Select how a command shows a run, by its options."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class JsonLines(View):
     """One JSON object per event and line, on stdout; docs/events.md describes them."""
 
-    async def take(self, event: Event) -> None:
+    async def show(self, event: Event) -> None:
         """Write an event; waits while too many are unwritten."""
         self._writer.write(json.dumps(event.to_json(), default=str) + "\n")
         await self._writer.has_room()
@@ -31,7 +31,7 @@ class Errors(Lines):
 
 
 def view_for(printing: Printing) -> View:
-    """Return the view that the options ask for."""
+    """Return the view for the options."""
     if printing.json:
         return JsonLines(open_writer(sys.stdout))
     if printing.quiet:

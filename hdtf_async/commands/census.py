@@ -1,9 +1,9 @@
-"""What is still on YouTube? Asks for the information of every video, and downloads none.
+"""Query YouTube for every video, without downloading any.
 
-A census is a run of videos without clips: the same pipeline with its pace, breaker and tries, in which
-"downloading" a video is only asking for it. Answers are kept in the journal, so that an interrupted census
-goes on, and what was answered lately is not asked again. ``census.csv`` is a view of them: one line for
-each row of the tables.
+A census is a run of videos without clips: the same pipeline with its pace, circuit breaker and retries, in
+which "downloading" a video only extracts it. Answers are kept in the journal, so that an interrupted census
+can be resumed, and recent answers are reused. ``census.csv`` is derived from them: one line for each row of
+the tables.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from hdtf_async.dataset import plan
 from hdtf_async.lanes.context import RunContext
 from hdtf_async.lanes.limits import Lanes, backoff
 from hdtf_async.lanes.pipeline import Pipeline, PipelineParts
-from hdtf_async.lanes.toolchain import entrance_for
+from hdtf_async.lanes.toolchain import throttle_for
 from hdtf_async.media.ffmpeg import find_ffmpeg
 from hdtf_async.output import directory as store
 from hdtf_async.process.guard import guarding
@@ -58,52 +58,52 @@ if TYPE_CHECKING:
 
 CENSUS = "census.csv"
 FRESH = timedelta(days=7)
-"""Age from which on an answer is asked for again."""
+"""Age from which on a video is queried again."""
 COLUMNS = (
     "subset", "name", "youtube_id", "reference_height", "clips", "availability", "height", "fps", "format_id",
     "codec", "bytes", "seconds", "reason", "what_to_do", "asked",
 )  # fmt: skip
-"""Of the CSV. Height in lines, seconds of the whole video, `asked` in UTC."""
+"""Of the CSV. Height in pixels, duration of the video in seconds, `asked` in UTC."""
 IDLE = frozenset({"limit_rate", "stall_timeout", "least_speed", "raw_dirs", "face_model"})
-"""Fields of the options for which a census, which downloads nothing, has no use."""
+"""Options that a census, which downloads nothing, does not use."""
 
 
 class Availability(StrEnum):
-    """What is known of a video."""
+    """Availability of a video."""
 
     REFERENCE = "reference"
-    """There, at the height at which its boxes were measured."""
+    """Available at the height to which its boxes refer."""
     OTHER = "other_height"
-    """There, at another height: its boxes are scaled."""
+    """Available at another height: its boxes are scaled."""
     NEEDS_YOU = "needs_you"
-    """Not to be had until a person has done something; the reason says what."""
+    """Unavailable until the user does something; the reason says what."""
     GONE = "gone"
-    """Gone for good."""
+    """Permanently unavailable."""
     PASSING = "passing"
-    """Could not be found out this time."""
+    """Unknown because of a temporary failure."""
     NOT_ASKED = "not_asked"
-    """Its turn has not come yet."""
+    """Not queried yet."""
 
 
 @dataclass(slots=True)
 class Census:
-    """What a census came to."""
+    """The result of a census."""
 
     videos: Counter[Availability] = field(default_factory=Counter)
-    """Rows of the tables in the chosen part, by what is known of them."""
+    """Selected rows of the tables by availability."""
     reasons: Counter[Reason] = field(default_factory=Counter)
-    """Rows of the tables that are not there, by why."""
+    """Unavailable rows of the tables by reason."""
     unanswered: Counter[Reason] = field(default_factory=Counter)
-    """Rows of the tables of which it is still open whether they are there, by why."""
+    """Rows of the tables whose availability is still unknown, by reason."""
     asked: int = 0
-    """Videos that were asked for now."""
+    """Number of videos that were queried now."""
     stopped: Failure | None = None
     """Why it ended early, if it did."""
     seconds: float = 0.0
 
     @property
     def exit_code(self) -> ExitCode:
-        """0 where every video has its answer, whatever that is; else as for the main job."""
+        """0 if every video has an answer, whatever that is; otherwise as for the main command."""
         if self.stopped is not None:
             return exit_code_of((), self.stopped)
         left = self.videos[Availability.PASSING] + self.videos[Availability.NOT_ASKED]
@@ -113,13 +113,13 @@ class Census:
 async def census(
     out: str | PathLike[str], options: Options | None = None, *, fresh: timedelta = FRESH
 ) -> Census:
-    """Ask YouTube for every video, download none, and write ``census.csv`` into the directory `out`.
+    """Query YouTube for every video, download none, and write ``census.csv`` to the directory `out`.
 
-    Videos with an answer younger than `fresh` are not asked again. Of the options those count that choose
-    videos, and those of the network lane and the tools.
+    Videos with an answer younger than `fresh` are not queried again. Only the options that select videos, and
+    those of the network lane and the tools are used.
 
     Raises `TableError`, `StoreError` (`BusyError`: another run holds the directory), `UnknownVideoError` and
-    `OptionsError`. Why a video is not available raises nothing: it is in the result and in the file.
+    `OptionsError`. Unavailable videos do not raise: they are in the result and in the file.
     """
     return await to_end(partial(_take, local_directory(out), options or Options(), fresh))
 
@@ -127,7 +127,7 @@ async def census(
 def running(
     out: str | PathLike[str], options: Options | None = None, *, fresh: timedelta = FRESH
 ) -> AbstractAsyncContextManager[Running[Census]]:
-    """Take a census as `census` does, and iterate over what happens meanwhile, as `run.running` does."""
+    """Take a census as `census` does, and iterate over its events, as `run.running` does."""
     return under_way(partial(_take, local_directory(out), options or Options(), fresh))
 
 
@@ -172,9 +172,9 @@ async def _ask(works: Iterable[VideoJob], run: RunContext) -> Failure | None:
         asking = _Asking(yt_dlp, directory, run.events, options.resolution)
         parts = PipelineParts(
             lanes=run.lanes,
-            entrance=entrance_for(run),
-            fetching=asking,
-            cutting=asking,
+            throttle=throttle_for(run),
+            downloader=asking,
+            encoder=asking,
             private_directory=directory.private_directory,
             record_failure=asking.failed,
             events=run.events,
@@ -188,7 +188,7 @@ async def _ask(works: Iterable[VideoJob], run: RunContext) -> Failure | None:
 
 @dataclass(frozen=True, slots=True)
 class _Asking:
-    """What both lanes do in a census: the one asks and records the answer, the other nothing."""
+    """Both lanes of a census: the network lane extracts and records, the encode lane does nothing."""
 
     tool: YtDlp
     store: OutputDirectory
@@ -201,11 +201,11 @@ class _Asking:
     async def at_hand(self, _work: VideoJob) -> None:
         return None
 
-    async def download(self, work: VideoJob, directory: Path, turn: Permit) -> tuple[Choice, Any]:
+    async def download(self, work: VideoJob, directory: Path, permit: Permit) -> tuple[Choice, Any]:
         self.events.emit(DownloadStarted(work.stem, work.youtube_id, work.attempt, 0))
         info = await self.tool.ask(work.youtube_id, directory)
-        choice = formats.choose(info, policy=self.policy, reference_height=work.reference_height)
-        turn.available()
+        choice = formats.choose(info, formats.Requirements(self.policy, work.reference_height))
+        permit.available()
         return choice, formats.duration(info)
 
     async def another_is_available(self, directory: Path, besides: Collection[str]) -> bool:
@@ -256,7 +256,7 @@ async def _write(
 ) -> list[dict[str, Any]]:
     """Write the CSV, and return its rows, even if they cannot be written.
 
-    Where the census is cancelled this is left where it takes long.
+    If the census is cancelled and writing takes long, it is skipped.
     """
 
     async def write() -> list[dict[str, Any]]:
@@ -278,7 +278,7 @@ async def _write(
 def _unanswered(
     videos: Iterable[Video], asked: Mapping[str, Mapping[str, Any]], since: datetime
 ) -> list[VideoJob]:
-    """Return one piece of work for each YouTube video that has no recent answer, in table order."""
+    """Return one job for each YouTube video without a recent answer, in table order."""
     time = since.isoformat(timespec="milliseconds")
     rows: dict[str, list[Video]] = {}
     for video in steps(videos):
@@ -288,9 +288,9 @@ def _unanswered(
 
 
 def _is_answered(record: Mapping[str, Any] | None, since: str) -> bool:
-    """Whether an answer is known that is younger than a time of day, and would be the same again.
+    """Whether there is an answer younger than a time, which would be the same again.
 
-    What needs you may be another one now: you may have done what it needs.
+    An answer that needs action may have changed: the user may have acted.
     """
     known = {Availability.REFERENCE, Availability.OTHER, Availability.GONE}
     return record is not None and record["time"] >= since and _availability(record, 0) in known

@@ -1,12 +1,11 @@
-"""Is what was published still as it was recorded? Looks at a directory, and changes nothing in it.
+"""Verify an output directory against its journal, without changing anything.
 
-The journal is the truth here: every clip that it tells of is held against its file, ``metadata.jsonl`` is
-held against what it would be, and whatever is there that nothing accounts for is named. Raws are not looked
-at: a run does that before it uses one.
+Every clip is compared with its record, ``metadata.jsonl`` with the journal, and files that nothing accounts
+for are reported. Source videos are not checked: a run does that before it uses one.
 
-No lock is needed, so that a read-only directory can be looked at, and one on which a run is at work. What
-such a run is at is not judged: views, which it writes once in a minute, and clips whose record it has
-taken back or written anew meanwhile. Making things again is the business of `repair`.
+No lock is needed, so that a read-only directory can be checked, and one with an active run. What an active
+run may be changing is ignored: manifests, which it writes once per minute, and clips whose records it has
+withdrawn or rewritten meanwhile. `repair` re-creates clips.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from anyio.to_thread import run_sync
 
 from hdtf_async.commands.census import CENSUS
 from hdtf_async.core import exceptions, os_errors
+from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.events import ClipChecked, Found
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.jsonlines import line
@@ -48,44 +48,44 @@ if TYPE_CHECKING:
     from hdtf_async.process.guard import Guard
 
 OURS = frozenset({JOURNAL, RAWS, locks.WORKERS, METADATA, FAILURES, CENSUS, REPORT, LOCK, CARD, *LISTS})
-"""What this program puts into a directory besides clips."""
+"""Files that this program creates in a directory besides clips."""
 WRONG, MISSING, FOREIGN = "wrong", "missing", "foreign"
 _A_PROBER = 2
-"""Clips that are looked at with one probing child: while the one is demuxed the other one is read."""
+"""Clips that are checked per probing child: while one is demuxed the other is read."""
 _MOMENT = 2.0
-"""Seconds within which a run that is at work has recorded what it has given its final name."""
+"""Seconds within which an active run records a file after renaming it."""
 _LINE_LIMIT = 1 << 20
-"""Bytes of one line of a view that are read at once; none of ours is longer."""
+"""Maximum bytes of one line of a manifest that are read at once; none of this program's is longer."""
 _SHOWN_KEYS = 5
 _LONGEST_WORDS = 200
 _NEAR = 1e-3
-"""By how much figures may differ that were rounded by different versions of PyAV."""
+"""Tolerance for numbers that were rounded by different versions of PyAV."""
 
 
 @dataclass(slots=True)
 class Seen:
-    """What was seen in a directory."""
+    """The findings in a directory."""
 
     known: JournalIndex
-    """What its journal says."""
+    """The index of its journal."""
     clips: dict[str, list[Found]] = field(default_factory=dict)
-    """Stem of each clip that is not as recorded to what is wrong or missing."""
+    """Stem of each clip that differs from its record to what is corrupt or missing."""
     beside: list[Found] = field(default_factory=list)
-    """What is wrong with the metadata, and what is foreign."""
+    """Problems of the metadata, and untracked files."""
     at_work: bool = False
-    """Whether a run was at work on the directory meanwhile."""
+    """Whether a run was active in the directory meanwhile."""
 
     @property
     def found(self) -> list[Found]:
-        """All that was found, clip by clip and then the rest."""
+        """All findings, clip by clip and then the rest."""
         return [*chain.from_iterable(self.clips[stem] for stem in sorted(self.clips)), *self.beside]
 
 
 async def look(clips: Clips, *, held: bool) -> Seen:
-    """Hold a directory against what its journal says.
+    """Compare a directory with its journal.
 
-    `held` says that the caller holds the directory's lock. Raises `Failure` where nothing can be judged:
-    a tool is missing or does not work.
+    `held` means that the caller holds the directory's lock. Raises `Failure` if that is impossible: a tool is
+    missing or does not work.
     """
     known = clips.known
     seen = Seen(known)
@@ -112,12 +112,12 @@ async def look(clips: Clips, *, held: bool) -> Seen:
 
 
 def unlisted(known: JournalIndex) -> dict[str, object]:
-    """Return the stem of each clip of another form than the newest run's, with its fingerprint.
+    """Return the stem of each clip with other settings than the newest run's, with its fingerprint.
 
-    The metadata rightly leave it out.
+    The metadata correctly omit it.
     """
     return {
-        stem: record["metadata"].get("fingerprint")
+        stem: ClipRecord.of(record).fingerprint
         for stem, record in known.clips.items()
         if any(record["form"].get(key) != known.form[key] for key in known.form)
     }
@@ -125,17 +125,17 @@ def unlisted(known: JournalIndex) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class Clips:
-    """Holds clips against their records."""
+    """Compares clips with their records."""
 
     known: JournalIndex
     tool: Path | None
-    """The ffmpeg that decodes every clip too; None if none does."""
+    """The ffmpeg that also decodes every clip; None to skip that."""
     lanes: Lanes
     guard: Guard
     events: EventBus
 
     async def all(self) -> dict[str, list[Found]]:
-        """Return what is wrong or missing, by the stem of the clip. Raises `Failure`."""
+        """Return what is corrupt or missing, by the stem of the clip. Raises `Failure`."""
         found: dict[str, list[Found]] = {}
         trouble: list[Failure] = []
         stems = iter(sorted({*self.known.clips, *self.known.replaced}))
@@ -165,33 +165,34 @@ class Clips:
         return found
 
     async def one(self, stem: str, prober: Prober) -> list[Found]:
-        """Return what is wrong with one clip and with the sound beside it, or that they are missing."""
+        """Return the problems of one clip and its WAV file, or that they are missing."""
         if not names_a_file(stem):
             return [Found(shown(stem), WRONG, "invalid file name in the record")]
         if stem in self.known.replaced:
             there = await run_sync((self.known.out / f"{stem}.mp4").exists)
             words = "its record was withdrawn for re-creation, which has not finished"
             return [Found(shown(f"{stem}.mp4"), WRONG if there else MISSING, words)]
-        told = self.known.clips[stem]["metadata"]
-        found = await self._file(f"{stem}.mp4", told, "", prober)
-        return found + (await self._file(f"{stem}.wav", told, "wav_", prober) if "wav" in told else [])
+        told = ClipRecord.of(self.known.clips[stem])
+        found = await self._file(f"{stem}.mp4", told, prober)
+        return found + ([] if told.wav is None else await self._file(f"{stem}.wav", told, None))
 
-    async def _file(self, name: str, told: Record, kind: str, prober: Prober) -> list[Found]:
-        """Return what is wrong with a file, of which the metadata tell under keys that begin with `kind`."""
+    async def _file(self, name: str, told: ClipRecord, prober: Prober | None) -> list[Found]:
+        """Return the problems of a file whose metadata keys start with `kind`."""
         path = self.known.out / name
+        size, digest = (told.wav_bytes, told.wav_sha256) if prober is None else (told.bytes, told.sha256)
         try:
-            words = await run_sync(_content_flaws, path, told.get(f"{kind}bytes"), told.get(f"{kind}sha256"))
+            words = await run_sync(_content_flaws, path, size, digest)
         except FileNotFoundError:
             return [Found(shown(name), MISSING, "file not found")]
         if await run_sync(path.is_file):
-            if kind:
-                words += await run_sync(_wav_flaws, path, told.get("wav_samples"))
+            if prober is None:
+                words += await run_sync(_wav_flaws, path, told.wav_samples)
             else:
                 words += await self._inside(path, told, prober)
         return [Found(shown(name), WRONG, "; ".join(words))] if words else []
 
-    async def _inside(self, path: Path, told: Record, prober: Prober) -> list[str]:
-        """Return in what a clip is another one than the recorded one."""
+    async def _inside(self, path: Path, told: ClipRecord, prober: Prober) -> list[str]:
+        """Return how a clip differs from its record."""
         try:
             facts = await prober.facts(path, container="mp4")
         except Failure as failure:
@@ -203,7 +204,7 @@ class Clips:
             words += await self._decoded(self.tool, path, told, facts)
         return words
 
-    async def _decoded(self, tool: Path, path: Path, told: Record, facts: MediaInfo) -> list[str]:
+    async def _decoded(self, tool: Path, path: Path, told: ClipRecord, facts: MediaInfo) -> list[str]:
         try:
             async with self.lanes.encodes:
                 seconds = max(0.0, facts.end - facts.start)
@@ -212,20 +213,20 @@ class Clips:
             if failure.reason is not Reason.CLIP_WRONG:
                 raise
             return [_brief("cannot be decoded", failure)]
-        same = counted == told.get("frames")
+        same = counted == told.frames
         return [] if same else [f"{counted} frames decoded, recorded {_said(told, 'frames')}"]
 
 
 def names_a_file(stem: str) -> bool:
-    """Say whether a stem can be part of the name of a file; the journal may say anything."""
+    """Return whether a stem can be part of a file name; the journal may contain anything."""
     try:
         return not {"/", "\0"} & {*stem} and bool(os.fsencode(stem))
-    except UnicodeEncodeError:  # half a surrogate pair
+    except UnicodeEncodeError:  # a lone surrogate
         return False
 
 
 def _content_flaws(path: Path, size: object, digest: object) -> list[str]:
-    """Tell whether a file has other bytes than the recorded ones. Raises `FileNotFoundError`."""
+    """Return whether a file has other bytes than recorded. Raises `FileNotFoundError`."""
     try:
         there = path.stat()
         if not stat.S_ISREG(there.st_mode):
@@ -241,27 +242,27 @@ def _content_flaws(path: Path, size: object, digest: object) -> list[str]:
 
 
 def _require_limits(error: BaseException) -> None:
-    """Raise `Failure` where an error says nothing about a file, but something about this machine."""
+    """Raise `Failure` if an error is not about a file, but about this machine."""
     if os_errors.reason_of(error) is Reason.RESOURCE_LIMIT:
         raise Failure(Reason.RESOURCE_LIMIT, os_errors.told(error)) from error
 
 
-def _differences(told: Record, facts: MediaInfo) -> Iterator[str]:
-    """Tell what demuxing has shown to be other than it is recorded."""
+def _differences(told: ClipRecord, facts: MediaInfo) -> Iterator[str]:
+    """Yield the differences between a record and the result of demuxing."""
     seen = asdict(facts)
     found = {key: seen[key] for key in ("width", "height", "frames", "fps")}
     found["duration"] = round(facts.end - facts.start, 6)
     sound = seen.get("sound") or {}
     found |= {f"sound_{key}": sound.get(key) for key in ("codec", "rate", "channels")}
     for key, value in found.items():
-        recorded = told.get(key)
+        recorded = told.to_json().get(key)
         rounded = isinstance(value, float) and isinstance(recorded, int | float)
         if abs(value - recorded) > _NEAR if rounded else value != recorded:
             yield f"{key} {value}, recorded {_said(told, key)}"
 
 
 def _wav_flaws(path: Path, samples: object) -> list[str]:
-    """Tell in what the sound beside a clip is another one than the recorded one."""
+    """Return how the WAV file of a clip differs from its record."""
     try:
         with wave.open(str(path), "rb") as sound:
             found = sound.getnframes()
@@ -272,9 +273,9 @@ def _wav_flaws(path: Path, samples: object) -> list[str]:
 
 
 def _metadata(known: JournalIndex) -> list[Found]:
-    """Return where ``metadata.jsonl`` is not what the journal makes of it."""
+    """Return how ``metadata.jsonl`` differs from the journal."""
     absent = unlisted(known)
-    # One with a failure, too, could not be made again in the way in which it was asked for then.
+    # Clips with a failure may be omitted: they could not be re-created with the requested settings.
     due = {stem for stem in known.all_there() if stem not in absent and stem not in known.failures}
     path = known.out / METADATA
     found: list[Found] = []
@@ -297,7 +298,7 @@ def _metadata(known: JournalIndex) -> list[Found]:
 
 
 def _line_flaw(known: JournalIndex, text: bytes) -> tuple[str, str]:
-    """Return the stem of the clip that a line tells of, and what is wrong with the line, if anything is."""
+    """Return the stem of the clip in a line of metadata, and the problem of the line, if any."""
     try:
         told = json.loads(text)
         stem = str(told["file_name"]).removesuffix(".mp4")
@@ -306,7 +307,7 @@ def _line_flaw(known: JournalIndex, text: bytes) -> tuple[str, str]:
     record = known.clips.get(stem)
     if record is None:
         return stem, f"no record of {shown(stem)} in the journal"
-    recorded = record["metadata"]
+    recorded = ClipRecord.of(record).to_json()
     if text == line(recorded):
         return stem, ""
     keys = [key for key in {**recorded, **told} if recorded.get(key) != told.get(key)]
@@ -317,10 +318,10 @@ def _line_flaw(known: JournalIndex, text: bytes) -> tuple[str, str]:
 
 
 def _foreign(known: JournalIndex) -> list[Found]:
-    """Return what there is that nothing accounts for."""
+    """Return the files that nothing accounts for."""
     records = known.clips.with_others(known.replaced)
     rows: dict[object, set[str]] = {}
-    for told in (*(record["metadata"] for record in records.values()), *known.failures.values()):
+    for told in (*(ClipRecord.of(record).to_json() for record in records.values()), *known.failures.values()):
         rows.setdefault(told.get("youtube_id"), set()).add(f"{told.get('subset')}_{told.get('name')}")
     raws = {
         name
@@ -338,7 +339,7 @@ def _foreign(known: JournalIndex) -> list[Found]:
     def is_raw(entry: os.DirEntry[str]) -> bool:
         if entry.name in raws or entry.name.endswith("_download_log.txt"):
             return True
-        there = _stat(Path(entry.path))  # a further row's name for a raw
+        there = _stat(Path(entry.path))  # another row's name for a source video
         return there is not None and (there.st_dev, there.st_ino) in same
 
     beside = (entry.name for entry in _entries(known.out) if not (entry.name in OURS or shard_of(entry.name)))
@@ -355,14 +356,14 @@ def _nobodys(name: str, place: str = "") -> Found:
 
 
 def seconds_of(record: Record) -> float:
-    """Return the length of a clip, as recorded; 0 where that is no length."""
-    seconds = record["metadata"].get("duration")
-    return float(seconds) if isinstance(seconds, int | float) else 0.0
+    """Return the recorded duration of a clip; 0 if it is invalid."""
+    return float(ClipRecord.of(record).duration or 0)
 
 
-def _said(told: Record, key: str) -> str:
-    """Say what is recorded; the journal of a directory that somebody else made may say anything."""
-    return shown(str(told[key])) if key in told else "nothing"
+def _said(told: ClipRecord, key: str) -> str:
+    """Return a recorded value as text; the journal may be from another user, and contain anything."""
+    columns = told.to_json()
+    return shown(str(columns[key])) if key in columns else "nothing"
 
 
 def _brief(what: str, failure: Failure) -> str:
@@ -371,7 +372,7 @@ def _brief(what: str, failure: Failure) -> str:
 
 
 def _entries(directory: Path) -> Iterator[os.DirEntry[str]]:
-    """Yield what is in a directory, but for temporary names: those of a run at work, or left by one."""
+    """Yield the files in a directory, except for temporary ones, of an active or interrupted run."""
     try:
         with os.scandir(directory) as entries:
             yield from (entry for entry in entries if not atomic.is_temporary(entry.name))
@@ -384,5 +385,5 @@ def _entries(directory: Path) -> Iterator[os.DirEntry[str]]:
 def _stat(path: Path) -> os.stat_result | None:
     try:
         return path.stat()
-    except (OSError, ValueError):  # a name out of a journal may be one that no file can have
+    except (OSError, ValueError):  # a name from a journal may be invalid
         return None

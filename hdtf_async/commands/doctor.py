@@ -30,10 +30,11 @@ from hdtf_async.media import ffmpeg
 from hdtf_async.media.face import finder, model_file
 from hdtf_async.media.ffmpeg import find_ffmpeg
 from hdtf_async.media.probe import Prober
+from hdtf_async.media.run import FfmpegError, run_ffmpeg
 from hdtf_async.output import directory as store
 from hdtf_async.output import locks
 from hdtf_async.output.journal import JournalIndex
-from hdtf_async.process import supervisor
+from hdtf_async.process.supervisor import Command
 from hdtf_async.youtube.javascript import JavaScript, private_cache
 from hdtf_async.youtube.ytdlp import YtDlp, look_at_cookies, require_yt_dlp
 
@@ -119,7 +120,10 @@ async def _ffmpeg(options: Options) -> list[CheckResult]:
 
 async def _names(tool: Path, of: str) -> set[str]:
     """Return the names in one of ffmpeg's lists: the second field of each line."""
-    ended = await supervisor.run([str(tool), "-hide_banner", of], deadline=30, keep=1 << 20)
+    try:
+        ended = await run_ffmpeg(Command([str(tool), "-hide_banner", of], keep=1 << 20), deadline=30)
+    except FfmpegError:
+        return set()
     return set(re.findall(r"^ \S+ +(\w[\w-]*)", ended.out.decode("utf-8", "replace"), re.MULTILINE))
 
 

@@ -20,6 +20,7 @@ import anyio
 from anyio.to_thread import run_sync
 
 from hdtf_async.core import descriptors
+from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.exceptions import BusyError, FormError, OptionsError, StoreError, unwrap_exception_group
 from hdtf_async.core.job import require_asyncio
 from hdtf_async.core.jsonlines import line, records
@@ -98,18 +99,19 @@ async def export(  # noqa: PLR0913 - the options of the command
     layout, options = RECIPES[recipe], options or Options()
     out, to = await run_sync(_absolute, local_directory(out), local_directory(to))
     known = await run_sync(directory.read_known, out)
-    lines = {stem: record["metadata"] for stem, record in sorted(known.all_there().items()) if _is_name(stem)}
-    _require_form(recipe, layout, lines, out)
+    there = sorted(known.all_there().items())
+    clips = {stem: ClipRecord.of(record) for stem, record in there if _is_name(stem)}
+    _require_form(recipe, layout, clips, out)
     if to.is_relative_to(out):
         raise StoreError(f"{to} is inside {out}: choose another --to")
-    stems = await run_sync(_divided, known, lines, options)
-    wanted = {place: item for stem, told_ in lines.items() for place, item in layout.items(stem, told_)}
+    stems = await run_sync(_divided, known, clips, options)
+    wanted = {place: item for stem, clip in clips.items() for place, item in layout.items(stem, clip)}
     lists = layout.lists_of(stems, str(to))
     async with _opened(to, recipe) as tree:
         with os_errors_as_failures(to):
             left = await run_sync(tree.compared, out, wanted, lists)
             removed = await run_sync(tree.without, {*wanted, *lists})
-        await _make(left, tree, out, options=options, lanes=lanes or Lanes.of(options), told=told)
+        await _Making(tree, out, options, lanes or Lanes.of(options), told).all(left)
         with os_errors_as_failures(to):
             await run_sync(tree.write_lists, lists)
     return Exported(
@@ -130,56 +132,61 @@ def _is_name(stem: str) -> bool:
     return "/" not in stem
 
 
-def _require_form(name: str, recipe: Recipe, lines: Mapping[str, Record], out: Path) -> None:
+def _require_form(name: str, recipe: Recipe, clips: Mapping[str, ClipRecord], out: Path) -> None:
     """Raise `FormError` unless there are clips, all with the settings that a recipe requires."""
     remedy = f"python -m hdtf_async --out {out} --recipe {name}"
-    if not lines:
+    if not clips:
         raise FormError(f"{out} contains no clips; to create them: {remedy}")
-    wrong = {stem: flaws for stem, told in lines.items() if (flaws := [*recipe.flaws(told)])}
+    wrong = {stem: flaws for stem, clip in clips.items() if (flaws := [*recipe.flaws(clip)])}
     if wrong:
         first = next(iter(wrong))
         raise FormError(
-            f"{len(wrong)} of the {len(lines)} clips in {out} were made with settings that do not fit {name}"
+            f"{len(wrong)} of the {len(clips)} clips in {out} were made with settings that do not fit {name}"
             f" (e.g. {shown(first)}: {', '.join(wrong[first])}); to re-encode them: {remedy} --recut"
         )
 
 
-def _divided(known: JournalIndex, lines: Mapping[str, Record], options: Options) -> dict[str, list[str]]:
+def _divided(known: JournalIndex, clips: Mapping[str, ClipRecord], options: Options) -> dict[str, list[str]]:
     split = options.divided or known.split or Split()
     if known.split is not None:
         split = replace(split, same=known.split.same)
     read = tables.read(options.source, corrections=options.corrections)
-    return split.knowing(read.videos).lists({stem: str(told.get("name")) for stem, told in lines.items()})
+    return split.knowing(read.videos).lists({stem: str(clip.name) for stem, clip in clips.items()})
 
 
-async def _make(  # noqa: PLR0913 - called once
-    left: Mapping[str, Item],
-    tree: _Tree,
-    out: Path,
-    *,
-    options: Options,
-    lanes: Lanes,
-    told: Callable[[str], None],
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Making:
     """Create what is missing: links and copies one by one, frames as encode tokens become available."""
-    for place, item in left.items():
-        if item.how is not How.FRAMES:
-            with os_errors_as_failures(tree.to / place):
-                await run_sync(tree.put, place, item, out)
-    folders = iter([(place, item) for place, item in left.items() if item.how is How.FRAMES])
 
-    async def one_after_the_other(tool: Path, guard: Guard) -> None:
+    tree: _Tree
+    out: Path
+    options: Options
+    lanes: Lanes
+    told: Callable[[str], None]
+
+    async def all(self, left: Mapping[str, Item]) -> None:
+        """Create the missing files."""
+        folders = []
+        for place, item in left.items():
+            if item.how is How.FRAMES:
+                folders.append((place, item))
+                continue
+            with os_errors_as_failures(self.tree.to / place):
+                await run_sync(self.tree.put, place, item, self.out)
+        if folders:
+            tool, several = await run_sync(find_ffmpeg, self.options), iter(folders)
+            with unwrap_exception_group():
+                async with guarding(self.tree.lock) as guard, anyio.create_task_group() as group:
+                    for _ in range(int(self.lanes.encodes.total_tokens)):
+                        group.start_soon(self._one_after_the_other, several, tool, guard)
+
+    async def _one_after_the_other(
+        self, folders: Iterator[tuple[str, Item]], tool: Path, guard: Guard
+    ) -> None:
         for place, item in folders:
-            async with lanes.encodes:
-                await tree.put_frames(place, item, out, tool, guard)
-            told(printable(place))
-
-    if any(item.how is How.FRAMES for item in left.values()):
-        tool = await run_sync(find_ffmpeg, options)
-        with unwrap_exception_group():
-            async with guarding(tree.lock) as guard, anyio.create_task_group() as group:
-                for _ in range(int(lanes.encodes.total_tokens)):
-                    group.start_soon(one_after_the_other, tool, guard)
+            async with self.lanes.encodes:
+                await self.tree.put_frames(place, item, self.out, tool, guard)
+            self.told(printable(place))
 
 
 @asynccontextmanager

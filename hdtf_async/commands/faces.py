@@ -11,11 +11,12 @@ from importlib.util import find_spec
 from io import BytesIO
 from math import ceil, sqrt
 from statistics import fmean, median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 from anyio.to_thread import run_sync
 
+from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.exceptions import StoreError, unwrap_exception_group
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Box, Clip, Crop, Form, Interval, Video
@@ -29,11 +30,12 @@ from hdtf_async.media.face.people import Region, overlap
 from hdtf_async.media.ffmpeg import RUN_UPS, find_ffmpeg
 from hdtf_async.media.filters import decimal, decoded_frames
 from hdtf_async.media.probe import Prober
+from hdtf_async.media.run import FfmpegError, run_ffmpeg
 from hdtf_async.output import atomic
 from hdtf_async.output.atomic import os_errors_as_failures
 from hdtf_async.output.directory import read_known
 from hdtf_async.output.journal import RAWS
-from hdtf_async.process import supervisor
+from hdtf_async.process.supervisor import Command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -83,38 +85,38 @@ class Window:
 def windows(known: JournalIndex) -> list[Window]:
     """Return the windows of the existing clips, sorted. Raises `StoreError` if there are none."""
     there = known.all_there()
-    windows = (_window(stem, there[stem]["metadata"]) for stem in sorted(there))
+    windows = (_window(stem, ClipRecord.of(there[stem])) for stem in sorted(there))
     found = [window for window in windows if window is not None]
     if not found:
         raise StoreError(f"{known.out} has no clips made with --crop face")
     return found
 
 
-def _window(stem: str, told: Mapping[str, Any]) -> Window | None:
-    if "face_share" not in told:
-        return None
-    height, sides = told["reference_height"], (told["source_width"], told["source_height"])
-    scale = float(scale_of(height, *sides)) if height else 0
-    start, end = told["start"] + told.get("starts_late", 0), told["end"] - told.get("ends_early", 0)
-    return Window(
-        stem,
-        f"{told['subset']}_{told['name']}",
-        told["youtube_id"],
-        (start + end) / 2,
-        end,
-        sides,
-        _region(told["box_cut"]),
-        _region(told["box"]).scaled(scale, scale) if height else None,
-        told["zoom"],
-        told["faces"],
-        told.get("face_inside_share", told["face_share"]),
-        "face_fallback" in told,
-    )
+def _window(stem: str, clip: ClipRecord) -> Window | None:
+    reference, share = clip.reference_height, clip.face_share
+    match clip.box, clip.box_cut, clip.interval, clip.source_width, clip.source_height:
+        case Box() as box, Box() as cut, Interval() as whole, int(width), int(height) if share is not None:
+            begin, end = whole.start + (clip.starts_late or 0), whole.end - (clip.ends_early or 0)
+            scale = float(scale_of(reference, width, height)) if reference else 0
+            return Window(
+                stem,
+                f"{clip.subset}_{clip.name}",
+                f"{clip.youtube_id}",
+                (begin + end) / 2,
+                end,
+                (width, height),
+                _region(cut),
+                _region(box).scaled(scale, scale) if reference else None,
+                clip.zoom,
+                clip.faces or 0,
+                share if clip.face_inside_share is None else clip.face_inside_share,
+                by_table=clip.face_fallback is not None,
+            )
+    return None
 
 
-def _region(box: Sequence[int]) -> Region:
-    left, top, width, height = box
-    return Region(left, top, left + width, top + height)
+def _region(box: Box) -> Region:
+    return Region(box.left, box.top, box.left + box.width, box.top + box.height)
 
 
 _ROW = "{:32} {:>5} {:>6} {:>6} {:>20} {:>20} {:>6}"
@@ -179,7 +181,7 @@ async def draw(known: JournalIndex, options: Options, found: Sequence[Window]) -
         record = known.raw_there(each.youtube_id)
         raw = known.out / RAWS / record["file"] if record else own.get(each.youtube_id, own.get(each.video))
         if raw is None:
-            missing.append(f"{printable(each.stem)}: its source video is not there")
+            missing.append(f"{printable(each.stem)}: source video not found")
         else:
             raws.setdefault(raw, []).append(each)
     frames, others = await middles(tool, raws, options.width_of_encode_lane)
@@ -243,18 +245,19 @@ async def _frame(ffmpeg: Path, cut: Cut, size: tuple[int, int]) -> bytes:
             f"scale={inner}",
             f"pad={width}:{height}:-1:-1",
         ]
-        ended = await supervisor.run(
-            [
-                *opened(ffmpeg, cut, run_up), "-vf", ",".join(chain), "-frames:v", "1",
-                "-pix_fmt", "rgb24", "-f", "rawvideo", "pipe:1",
-            ],
-            deadline=_DEADLINE,
-            keep=width * height * 3,
-        )  # fmt: skip
-        if len(ended.out) == width * height * 3:
-            return ended.out
-        words = ended.words
-    raise Failure(Reason.RAW_UNREADABLE, words.replace(f"{cut.raw.parent}/", ""))
+        argv = [
+            *opened(ffmpeg, cut, run_up), "-vf", ",".join(chain), "-frames:v", "1",
+            "-pix_fmt", "rgb24", "-f", "rawvideo", "pipe:1",
+        ]  # fmt: skip
+        try:
+            ended = await run_ffmpeg(Command(argv, keep=width * height * 3), deadline=_DEADLINE)
+        except FfmpegError as failure:
+            words = failure.words
+        else:
+            if len(ended.out) == width * height * 3:
+                return ended.out
+            words = ended.words
+    raise Failure(Reason.RAW_UNREADABLE, words)
 
 
 def _drawn(found: Sequence[Window], frames: Mapping[str, bytes]) -> bytes:

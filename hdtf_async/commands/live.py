@@ -11,6 +11,7 @@ import tempfile
 import time
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,7 +97,7 @@ class Probe:
     ) -> None:
         self._tool = YtDlp(options, ffmpeg, meter, environment)
         traced = replace(options, yt_dlp_args=(*options.yt_dlp_args, "--print-traffic"))
-        self._traced = YtDlp(traced, ffmpeg, meter, environment)
+        self._traced = partial(YtDlp, traced, ffmpeg, meter, environment)
         self._meter = meter
         self._directory = directory
 
@@ -115,7 +116,7 @@ class Probe:
         place = Path(await run_sync(tempfile.mkdtemp, None, None, self._directory))
         target, traffic = place / f"video.{video.ext}", Traffic()
         with self._meter.cost() as cost:
-            await self._traced.fetch(info, video, target, lambda _: None, on_other=traffic.line)
+            await self._traced(traffic.line).fetch(info, video, target, lambda _: None)
         return Fetched(target, (await anyio.Path(target).stat()).st_size, cost, traffic)
 
     async def ends(self, info: Mapping[str, Any], video: Format) -> tuple[Fetched, Fetched]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from hdtf_async.dataset.plan import Plan, VideoJob
 
 
-def to_json(
+def plan_to_json(
     read: Tables,
     decided: Plan,
     options: Options,
@@ -59,7 +59,7 @@ def to_json(
     }
 
 
-def words(told: dict[str, Any]) -> str:
+def plan_summary(told: dict[str, Any]) -> str:
     """Return the plan as text: problems, unavailable clips, and the totals last."""
     lines = [
         f"{finding['severity']:>7}  {finding['file']}:{finding['line']}  {finding['words']}"

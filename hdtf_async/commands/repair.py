@@ -1,9 +1,9 @@
-"""The command ``check``, put together; with ``--repair`` what is wrong or missing is made again.
+"""The command ``check``; with ``--repair`` it re-creates corrupt and missing clips.
 
-A clip's record tells all that is needed: the row of the tables, and the form. So clips are made again as
-they were, by the main job's own pipeline, from the raw that was kept or is fetched again. Before that their
-records are taken back, durably: a repair that is killed leaves clips without a record, which another
-repair makes again, and so does the main job. What is foreign is named and never touched.
+A clip's record contains everything that is needed: the table row and the output settings. So clips are
+re-created unchanged, by the main command's own pipeline, from a kept or downloaded source video. Before that
+their records are withdrawn, durably: a repair that is killed leaves clips without a record, which another
+repair re-creates, and so does the main command. Untracked files are reported and never touched.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from anyio.to_thread import run_sync
 
 from hdtf_async.commands.check import FOREIGN, Clips, look, names_a_file, seconds_of, unlisted
 from hdtf_async.core import exceptions
+from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.events import CheckEnded, RunStarted
 from hdtf_async.core.exceptions import OptionsError, unwrap_exception_group
 from hdtf_async.core.failures import ExitCode, Failure, Reason
@@ -49,34 +50,32 @@ if TYPE_CHECKING:
     from hdtf_async.output.journal import JournalIndex
 
 FORM = frozenset(option.name for option in fields(Form))
-"""Options that a repair takes from the journal, and nobody can set."""
+"""Options that a repair takes from the journal, and that cannot be set."""
 IDLE = FORM | {"retry_failed", "recut", "split", "split_seed", "scratch", "no_report"}
-"""Options for which a check has no use: it works on a directory and draws no report, and a repair knows by
-itself which clips it makes again and how they are divided."""
-_MORE: dict[str, type] = {"correction": str, "segment": int, "zoom": float}
-"""What the metadata of some clips tell besides, under the name and of the kind of the clip's own field."""
+"""Options that a check does not use: it works on a directory and writes no report, and a repair knows which
+clips to re-create and how they are split."""
 
 
 @dataclass(slots=True)
 class Check:
-    """What a check came to."""
+    """The result of a check."""
 
     repairs: bool
-    """Whether what is wrong or missing was to be made again."""
+    """Whether corrupt or missing clips were to be re-created."""
     clips: int = 0
-    """Clips of which the journal tells."""
+    """Number of recorded clips."""
     found: list[Found] = field(default_factory=list)
-    """All that is, or before a repair was, not as it should be."""
+    """All findings, before a repair."""
     at_work: bool = False
-    """Whether a run was at work on the directory, and what it was doing was not judged."""
+    """Whether a run was active in the directory, whose current work was not checked."""
     report: Report = field(default_factory=Report)
-    """What came of the clips that were to be made again."""
+    """Result of re-creating clips."""
     left: dict[str, str] = field(default_factory=dict)
-    """Stem of each clip that cannot be made again from its record, and why."""
+    """Stem of each clip that cannot be re-created from its record, and why."""
     other_bytes: int = 0
-    """Clips that came out with other bytes than they had: the tools are not the same."""
+    """Number of re-created clips with other bytes than before: the tools have changed."""
     stopped: Failure | None = None
-    """Why it ended before everything had been looked at."""
+    """Why it ended before everything was checked."""
     seconds: float = 0.0
 
     @property
@@ -86,7 +85,7 @@ class Check:
 
     @property
     def exit_code(self) -> ExitCode:
-        """Without a repair 0 where nothing was found; with one 0 where all that could be mended is."""
+        """Without a repair 0 if nothing was found; with one 0 if everything repairable was repaired."""
         if self.stopped is not None:
             return exit_code_of((), self.stopped)
         code = self.report.exit_code
@@ -94,7 +93,7 @@ class Check:
         return ExitCode.GIVEN_UP if code is ExitCode.DONE and unmended else code
 
     def ended(self) -> CheckEnded:
-        """Return the event that tells of this check."""
+        """Return the event with this result."""
         stopped = self.stopped or self.report.stopped
         return CheckEnded(
             exit_code=int(self.exit_code),
@@ -115,9 +114,9 @@ async def check(
 ) -> Check:
     """Compare every clip of the directory `out` with its record: checksum, size, frames, rate, audio.
 
-    With `deep` ffmpeg decodes every clip. With `repair` clips that are wrong or missing are made again, in
-    the form that is recorded: options that decide the form are ignored. Without it nothing is changed, and
-    no lock is needed. What is wrong is in the result, and raises nothing.
+    With `deep` ffmpeg decodes every clip. With `repair` corrupt or missing clips are re-created with their
+    recorded settings: options that set these are ignored. Without it nothing is changed, and no lock is
+    needed. Findings are in the result, and do not raise.
 
     Raises `StoreError` (no journal; with `repair` also `BusyError`: a run holds the directory) and
     `OptionsError`.
@@ -132,13 +131,13 @@ def running(
     deep: bool = False,
     repair: bool = False,
 ) -> AbstractAsyncContextManager[Running[Check]]:
-    """Check as `check` does, and iterate over what happens meanwhile, as `run.running` does."""
+    """Check as `check` does, and iterate over its events, as `run.running` does."""
     return under_way(partial(_check, _Request(local_directory(out), options or Options(), deep, repair)))
 
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """What `check` and `running` are called with."""
+    """The arguments of `check` and `running`."""
 
     out: Path
     options: Options
@@ -161,7 +160,7 @@ async def _check(request: _Request, events: EventBus, finish: anyio.Event) -> Ch
                 await _mend(result, seen, run)
         else:
             known = await run_sync(store.read_known, out)
-            # Nobody's lock, but something that the children of a check can have in common.
+            # Not locked, but a descriptor that the children of a check can inherit.
             with atomic.reader(out / JOURNAL) as journal:
                 await looking.look(known, (journal.fileno(),), held=False)
     except Failure as trouble:
@@ -181,12 +180,12 @@ class _Looking:
     finish: anyio.Event
 
     async def look(self, known: JournalIndex, held_locks: tuple[int, ...], *, held: bool) -> Seen:
-        """Look at everything, and take down and tell what was found. Raises `Failure`."""
+        """Check everything, record the findings and emit them. Raises `Failure`."""
         result, options, tool = self.result, self.request.options, None
         lanes = Lanes.of(options)
         if self.request.deep:
             tool = await run_sync(find_ffmpeg, options)
-            await ffmpeg.about(tool)  # it is there and is one
+            await ffmpeg.about(tool)  # it exists and is ffmpeg
         records = [*known.clips.values(), *known.replaced.values()]
         result.clips = len(records)
         length = sum(map(seconds_of, records))
@@ -211,7 +210,7 @@ class _Looking:
 
 
 async def _mend(result: Check, seen: Seen, run: RunContext) -> None:
-    """Make again what is wrong or missing, and write the views anew. Raises `Failure`."""
+    """Re-create corrupt and missing clips, and rewrite the manifests. Raises `Failure`."""
     if all(found.kind == FOREIGN for found in seen.found):
         return
     directory, known = run.directory, run.directory.known
@@ -222,8 +221,8 @@ async def _mend(result: Check, seen: Seen, run: RunContext) -> None:
     clips = []
     for stem, record in before.items():
         clip = recorded_clip(record)
-        told = record["metadata"].get("fingerprint")
-        if clip is not None and clip.stem == stem and plan.fingerprint(clip, run.options.form) == told:
+        recorded = ClipRecord.of(record).fingerprint
+        if clip is not None and clip.stem == stem and plan.fingerprint(clip, run.options.form) == recorded:
             clips.append(clip)
         else:
             result.left[stem] = "made with other settings or by another version of this program"
@@ -240,15 +239,15 @@ async def _mend(result: Check, seen: Seen, run: RunContext) -> None:
     finally:
         await directory.write_views((), absent)
     result.other_bytes = sum(
-        known.clips[stem]["metadata"]["sha256"] != before[stem]["metadata"].get("sha256")
+        ClipRecord.of(known.clips[stem]).sha256 != ClipRecord.of(before[stem]).sha256
         for stem in result.report.done
     )
 
 
 def recorded_form(known: JournalIndex, options: Options) -> Options:
-    """Return the options under which a run makes clips in the form of the newest one.
+    """Return the options with which a run creates clips with the newest run's settings.
 
-    Raises `OptionsError` where that is no form which this version of the program makes.
+    Raises `OptionsError` if this version of the program does not support these settings.
     """
     told: dict[str, Any] = {}
     for option in fields(Options):
@@ -262,29 +261,35 @@ def recorded_form(known: JournalIndex, options: Options) -> Options:
 
 
 def recorded_clip(record: Record) -> Clip | None:
-    """Return the clip that a record tells of; None where it does not tell of one."""
-    told = record["metadata"]
-    match told:
-        case {
-            "subset": str(subset),
-            "name": str(name),
-            "youtube_id": str(youtube_id),
-            "reference_height": int(height),
-            "index": int(index),
-            "start": int(start) | float(start),
-            "end": int(end) | float(end),
-            "box": [int(left), int(top), int(width), int(box_height)],
-        }:
-            video = Video(subset, name, youtube_id, height)
-            more = {key: told[key] for key, kind in _MORE.items() if isinstance(told.get(key), kind)}
-            clip = Clip(video, index, Interval(start, end), Box(left, top, width, box_height), **more)
-            # Files are written under this name: it must not lead out of the directory.
+    """Return the clip of a record; None if it has none."""
+    told = ClipRecord.of(record)
+    video = told.subset, told.name, told.youtube_id, told.reference_height
+    match *video, told.index, told.interval, told.box:
+        case (
+            str(subset),
+            str(name),
+            str(youtube_id),
+            int(height),
+            int(index),
+            Interval() as interval,
+            Box() as box,
+        ):
+            clip = Clip(
+                Video(subset, name, youtube_id, height),
+                index,
+                interval,
+                box,
+                zoom=told.zoom,
+                correction=told.correction,
+                segment=told.segment,
+            )
+            # Files are written under this name: it must not contain a path.
             return clip if names_a_file(clip.stem) else None
     return None
 
 
 def _rows(known: JournalIndex) -> Tables:
-    """Return the tables as far as the records tell them: of a video all rows that share its raw."""
+    """Return the tables according to the records: all rows that share a source video."""
     records = known.clips.with_others(known.replaced)
     clips = (recorded_clip(records[stem]) for stem in sorted(records))
     return Tables((), tuple(clip for clip in clips if clip is not None), ())

@@ -39,10 +39,6 @@ class Event:
         """Return the event as one JSON object: its type, then its fields."""
         return {"type": self.type} | {field.name: getattr(self, field.name) for field in fields(self)}
 
-    def stated(self) -> dict[str, object]:
-        """Return `to_json`; its earlier name."""
-        return self.to_json()
-
 
 @dataclass(frozen=True, slots=True)
 class RunStarted(Event):
@@ -386,7 +382,7 @@ class Reader:
         self._news = anyio.Event()
         self._over = False
 
-    def take(self, event: Event) -> None:
+    def push(self, event: Event) -> None:
         """Add an event; never waits."""
         name = fields(event)[0].name
         about = name, getattr(event, name)  # the subject: a video or a clip
@@ -427,21 +423,21 @@ class EventBus:
         self._listeners: list[Callable[[Event], None]] = []
         self._readers: list[Reader] = []
 
-    def subscribe(self, take: Callable[[Event], None]) -> None:
-        """Call `take`, which must not block, with each event from now on."""
-        self._listeners.append(take)
+    def subscribe(self, listener: Callable[[Event], None]) -> None:
+        """Call `listener`, which must not block, with each event from now on."""
+        self._listeners.append(listener)
 
     def reader(self) -> Reader:
         """Return a new reader of all events from now on."""
         reader = Reader()
         self._readers.append(reader)
-        self.subscribe(reader.take)
+        self.subscribe(reader.push)
         return reader
 
     def emit(self, event: Event) -> None:
         """Deliver an event to all subscribers; never waits."""
-        for take in self._listeners:
-            take(event)
+        for listener in self._listeners:
+            listener(event)
 
     def end(self) -> None:
         """End the iteration of every reader."""

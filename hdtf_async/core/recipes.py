@@ -17,6 +17,8 @@ from hdtf_async.core.text import shown
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from hdtf_async.core.clip_record import ClipRecord
+
 _RATE = 25
 _NEAR = 1e-3
 
@@ -76,28 +78,30 @@ class Recipe:
         """The options of the main command that it sets."""
         return {"size": self.size, "fps": self.fps, "audio": self.audio}
 
-    def flaws(self, told: Mapping[str, Any]) -> Iterator[str]:
-        """Yield how a clip's metadata differ from what the code base expects."""
-        if abs(float(told.get("fps") or 0) - self.fps) > _NEAR:
+    def flaws(self, clip: ClipRecord) -> Iterator[str]:
+        """Yield how a clip differs from what the code base expects."""
+        told = clip.to_json()  # it may have anything in place of a number
+        if abs(float(clip.fps or 0) - self.fps) > _NEAR:
             yield f"{shown(told.get('fps'))} fps, not {self.fps}"
         sides = told.get("width"), told.get("height")
         if self.square and sides != (self.size, self.size):
             yield f"{shown(sides[0])}x{shown(sides[1])} pixels, not {self.size}x{self.size}"
-        if self.audio in {Audio.AAC, Audio.BOTH} and "sound_codec" not in told:
+        if self.audio in {Audio.AAC, Audio.BOTH} and clip.sound_codec is None:
             yield "no audio stream"
-        if self.audio in {Audio.WAV, Audio.BOTH} and "wav" not in told:
+        if self.audio in {Audio.WAV, Audio.BOTH} and clip.wav is None:
             yield "no WAV file"
 
-    def items(self, stem: str, told: Mapping[str, Any]) -> Iterator[tuple[str, Item]]:
+    def items(self, stem: str, clip: ClipRecord) -> Iterator[tuple[str, Item]]:
         """Yield the files of one clip in the layout, each with its path there."""
-        clip, wav = f"{stem}.mp4", f"{stem}.wav"
+        video, wav = f"{stem}.mp4", f"{stem}.wav"
+        digest, wav_digest = clip.sha256 or "", clip.wav_sha256 or ""
         if self.clip:
-            yield self.clip.format(stem=stem), Item(How.LINK, clip, told["sha256"])
+            yield self.clip.format(stem=stem), Item(How.LINK, video, digest)
         if self.frames:
-            both = f"{told['sha256']} {told['wav_sha256']}"
-            yield self.frames.format(stem=stem), Item(How.FRAMES, clip, both, told["frames"], {self.wav: wav})
+            item = Item(How.FRAMES, video, f"{digest} {wav_digest}", clip.frames or 0, {self.wav: wav})
+            yield self.frames.format(stem=stem), item
         elif self.wav:
-            yield self.wav.format(stem=stem), Item(How.COPY, wav, told["wav_sha256"])
+            yield self.wav.format(stem=stem), Item(How.COPY, wav, wav_digest)
 
     def lists_of(self, stems: Mapping[str, Sequence[str]], to: str) -> dict[str, str]:
         """Return the lists of an export to `to`, by their paths, from the stems of each split."""

@@ -20,13 +20,19 @@ if TYPE_CHECKING:
 HIDDEN = "***"
 """Replaces a secret."""
 
+_BEGIN = r"(?:\b|(?<=%2f|%3f|%26))"
+"""Matches the start of a word, or of a part of a percent-encoded URL."""
 _FORMS = (
     # Anyone with the URL can download the media; in a cipher it is percent-encoded.
-    (r"\b((?:video|init)playback|api/manifest)(?:[?/]|%3f|%2f)[^\s'\"]+", r"\1 (signed address)"),
+    (
+        rf"{_BEGIN}((?:video|init)playback|api(?:/|%2f)manifest)(?:[?/]|%3f|%2f)[^\s'\"]+",
+        r"\1 (signed address)",
+    ),
     (r"//[^/\s'\"]+@", f"//{HIDDEN}@"),
     (r"(?:\b|(?<=\\n))((?:set-|proxy-)?(?:cookie|authorization)['\"]?\s*[:=]\s*)\S.*", rf"\1{HIDDEN}"),
     (
-        r"\b(l?sig(?:nature)?|pot|visitor_?data|data_sync_id|\w*token|passw(?:or)?d|secret)(=|%3d)[^\s&;'\"]+",
+        rf"{_BEGIN}(l?sig(?:nature)?|pot|visitor_?data|data_sync_id|\w*token|passw(?:or)?d|secret)"
+        r"(=|%3d)[^\s&;'\"]+",
         rf"\1\2{HIDDEN}",
     ),
 )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.exceptions import UnknownVideoError
 from hdtf_async.core.failures import Action, Failure, Reason
 from hdtf_async.core.model import SUBSETS, Crop, Severity
@@ -239,10 +240,11 @@ def make(
         record = there.get(clip.stem)
         if record is not None:
             asked = row(clip, form)
-            if record["metadata"].get("fingerprint") == _fingerprint(asked, stated):
+            recorded = ClipRecord.of(record).fingerprint
+            if recorded == _fingerprint(asked, stated):
                 present.append(clip)
                 continue
-            stale[clip.stem] = record["metadata"].get("fingerprint")
+            stale[clip.stem] = recorded
         failure = _impossible(clip, form)
         reason = _given_up(failed.get(clip.stem), clip, options)
         if failure is not None:

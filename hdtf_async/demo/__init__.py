@@ -1,8 +1,7 @@
-"""The demo: generated footage, a mock YouTube server that serves it, and the HDTF tables that list it.
+"""The demo: footage of talking heads, a mock YouTube server that serves it, and the HDTF tables that list it.
 
-    await draw(footage, FILMS, ffmpeg)
     write_tables(tables)
-    async with stand_in(footage) as site:
+    async with stand_in(FOOTAGE) as site:
         ...  # run the main command with site.yt_dlp_args and site.environment
 
 `stand_in` answers yt-dlp's player requests, and yt-dlp skips the pages. `full_mock` is a proxy that answers
@@ -22,20 +21,21 @@ from hdtf_async.demo.answers import (
     Then,
 )
 from hdtf_async.demo.film import Film
-from hdtf_async.demo.films import FILMS, PACE, ROWS, Row, write_tables
-from hdtf_async.demo.footage import DrawingError, draw
+from hdtf_async.demo.films import CONDITIONS, COOL_DOWN, FILMS, FOOTAGE, PACE, ROWS, Row, write_tables
 from hdtf_async.demo.motion import Head, head_at, head_box
 from hdtf_async.demo.standin import FullMock, StandIn, StandInError, full_mock, stand_in
 
 __all__ = [
     "BOT",
+    "CONDITIONS",
+    "COOL_DOWN",
     "FILMS",
+    "FOOTAGE",
     "PACE",
     "ROWS",
     "Answer",
     "ClientAnswer",
     "Conditions",
-    "DrawingError",
     "Fault",
     "Film",
     "FullMock",
@@ -48,7 +48,6 @@ __all__ = [
     "StandIn",
     "StandInError",
     "Then",
-    "draw",
     "full_mock",
     "head_at",
     "head_box",

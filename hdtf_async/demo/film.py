@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
+FACTS = "film.json"
+"""Name of the file that describes the contents of a film's directory."""
+
 
 @dataclass(frozen=True, slots=True)
 class Film:
@@ -15,7 +18,7 @@ class Film:
     title: str
     seconds: float
     fps: Fraction = Fraction(25)
-    heights: tuple[int, ...] = (720, 360)
+    heights: tuple[int, ...] = (720, 144)
     """Heights of the formats in pixels, the highest first; the film is drawn at the first one."""
     look: int = 0
     """Number of the person and the room (modulo 6), and seed of the movements."""

@@ -9,29 +9,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from hdtf_async.core.model import SUBSETS, Box, Interval
+from hdtf_async.demo.answers import Conditions, Refusal
 from hdtf_async.demo.film import Film
 from hdtf_async.demo.motion import head_box
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+FOOTAGE = Path(__file__).with_name("footage")
+"""The films as files, rendered from the definitions below by ``tests/support/artwork.py``."""
 PACE = 0.5
 """Seconds between two download starts: with all at once there would be nothing to encode meanwhile."""
+CONDITIONS = Conditions(refusal=Refusal(after_videos=4, seconds=2.5))
+"""The mock server of the demo blocks the IP address for a while, as YouTube does."""
+COOL_DOWN = 3.0
+"""Value of ``--cool-down`` in the demo: the first test download comes after the block."""
 ZOOM = 1.2
 """Value of ``xx_crop_ratio.txt`` for every clip of the demo."""
 
 _RADIO_HOST = Film("demoHead_01", "On air: how a radio programme is made", 14, look=0)
-_AUTHOR = Film("-demoHead_2", "An author on his library", 9, fps=Fraction(30), look=1)
-_SPEAKER = Film("demoHead_03", "Opening statement", 10, heights=(1080, 720, 360), look=2)
-_TEACHER = Film("demoHead_04", "Weekly address: schools", 8, vp9_heights=(720,), look=3)
-_PAINTER = Film("demoHead_05", "A painter and his gallery", 9, fps=Fraction(30000, 1001), look=4)
-_ARCHITECT = Film("demoHead_06", "An architect on her city", 15, look=5)
+_AUTHOR = Film("-demoHead_2", "An author on his library", 6, fps=Fraction(30), look=1)
+_SPEAKER = Film("demoHead_03", "Opening statement", 7, heights=(1080, 720, 144), look=2)
+_TEACHER = Film("demoHead_04", "Weekly address: schools", 4, vp9_heights=(720,), look=3)
+_PAINTER = Film("demoHead_05", "A painter and his gallery", 6, fps=Fraction(30000, 1001), look=4)
+_ARCHITECT = Film("demoHead_06", "An architect on her city", 9, look=5)
 
 FILMS = (_RADIO_HOST, _AUTHOR, _SPEAKER, _TEACHER, _PAINTER, _ARCHITECT)
-"""The films of the demo: 65 seconds in total. Each ends one second after its last clip."""
+"""The films of the demo: 46 seconds in total. Each ends one second after its last clip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +61,12 @@ class Row:
 
 ROWS = (
     Row("RD", "Radio1", _RADIO_HOST, 720, (Interval(2, 6), Interval(7, 13))),
-    Row("RD", "Radio2", _AUTHOR, 714, (Interval(3, 8),)),
-    Row("WDA", "Speaker1", _SPEAKER, 1080, (Interval(4, 9),)),
-    Row("WDA", "Speaker2", _TEACHER, 720, (Interval(1, 7),)),
-    Row("WDA", "Speaker3", _TEACHER, 720, (Interval(1, 7),), aside=-9),
-    Row("WRA", "Guest1", _PAINTER, 1080, (Interval(2, 8),)),
-    Row("WRA", "Guest2", _ARCHITECT, 720, (Interval(1, 4), Interval(6, 10), Interval(11, 14))),
+    Row("RD", "Radio2", _AUTHOR, 714, (Interval(2, 5),)),
+    Row("WDA", "Speaker1", _SPEAKER, 1080, (Interval(3, 6),)),
+    Row("WDA", "Speaker2", _TEACHER, 720, (Interval(1, 3),)),
+    Row("WDA", "Speaker3", _TEACHER, 720, (Interval(1, 3),), aside=-9),
+    Row("WRA", "Guest1", _PAINTER, 1080, (Interval(2, 5),)),
+    Row("WRA", "Guest2", _ARCHITECT, 720, (Interval(1, 3), Interval(4, 6), Interval(7, 8))),
 )
 """The demo's tables: seven rows for six films, ten clips."""
 

@@ -6,10 +6,15 @@ Segments are copied, not encoded, one per key frame, so their frames are those o
 from __future__ import annotations
 
 import re
-import subprocess
 import threading
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from hdtf_async.media.run import run_ffmpeg
+from hdtf_async.process.supervisor import Command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -81,7 +86,7 @@ class Cutter:
         self._lock = threading.Lock()
 
     def segments(self, path: Path) -> list[Segment]:
-        """Return the segments of a file. Raises `subprocess.SubprocessError` if ffmpeg fails."""
+        """Return the segments of a file. Raises `Failure` if ffmpeg fails."""
         path = path.resolve()  # several ids may link to one film
         with self._lock:
             if path not in self._cut:
@@ -91,16 +96,12 @@ class Cutter:
     def _made(self, path: Path, folder: Path) -> list[Segment]:
         folder.mkdir()
         playlist = folder / "index.m3u8"
-        subprocess.run(
-            [
-                *(str(self._ffmpeg), "-nostdin", "-v", "error", "-i", str(path), "-map", "0", "-c", "copy"),
-                *("-f", "hls", "-hls_time", "1", "-hls_list_size", "0", "-hls_playlist_type", "vod"),
-                *("-hls_segment_filename", str(folder / "%d.ts"), str(playlist)),
-            ],
-            check=True,
-            capture_output=True,
-            timeout=_DEADLINE,
-        )
+        argv = [
+            *(str(self._ffmpeg), "-nostdin", "-v", "error", "-i", str(path), "-map", "0", "-c", "copy"),
+            *("-f", "hls", "-hls_time", "1", "-hls_list_size", "0", "-hls_playlist_type", "vod"),
+            *("-hls_segment_filename", str(folder / "%d.ts"), str(playlist)),
+        ]
+        anyio.run(partial(run_ffmpeg, Command(argv), deadline=_DEADLINE))  # this thread has no event loop
         text = playlist.read_text(encoding="utf-8")
         found = re.findall(r"#EXTINF:([\d.]+),\n(\d+\.ts)\n", text)
         return [Segment(folder / name, float(seconds)) for seconds, name in found]

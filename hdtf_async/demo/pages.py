@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hdtf_async.demo.account import USER_SESSION
@@ -31,14 +32,20 @@ _WEB = {"clientName": "WEB", "clientVersion": "2.20260708.00.00"}
 _NUMBERS = {"WEB": 1, "MWEB": 2, "TVHTML5": 7, "WEB_EMBEDDED_PLAYER": 56, "WEB_CREATOR": 62, "WEB_REMIX": 67}
 
 
-def configuration(  # noqa: PLR0913 - what a page depends on
-    host: str, path: str, *, agent: str, visitor: str, script: Script, signed_in: bool
-) -> dict[str, Any]:
-    """Return what a page passes to ``ytcfg.set``.
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """A request for a page, and who sent it."""
 
-    ``agent`` is the client's User-Agent, ``visitor`` YouTube's visitor data.
-    """
-    place = next((prefix for prefix in ("/embed", "/tv") if path.startswith(prefix)), host)
+    host: str
+    path: str
+    agent: str
+    """The client's User-Agent."""
+    signed_in: bool
+
+
+def configuration(request: PageRequest, script: Script, visitor: str) -> dict[str, Any]:
+    """Return what a page passes to ``ytcfg.set``; ``visitor`` is YouTube's visitor data."""
+    place = next((prefix for prefix in ("/embed", "/tv") if request.path.startswith(prefix)), request.host)
     context = _CONTEXTS.get(place, _WEB)
     where = {"jsUrl": player_path(script)}
     if place == "/embed":
@@ -48,15 +55,15 @@ def configuration(  # noqa: PLR0913 - what a page depends on
         "INNERTUBE_CLIENT_NAME": context["clientName"],
         "INNERTUBE_CLIENT_VERSION": context["clientVersion"],
         "INNERTUBE_CONTEXT": {
-            "client": context | {"hl": "en", "gl": "US", "userAgent": agent, "visitorData": visitor}
+            "client": context | {"hl": "en", "gl": "US", "userAgent": request.agent, "visitorData": visitor}
         },
         "INNERTUBE_CONTEXT_CLIENT_NAME": _NUMBERS[context["clientName"]],
         "VISITOR_DATA": visitor,
         "PLAYER_JS_URL": player_path(script),
         "STS": SIGNATURE_TIMESTAMP,
         "WEB_PLAYER_CONTEXT_CONFIGS": {f"WEB_PLAYER_CONTEXT_CONFIG_ID_{_config_name(place)}": where},
-        "LOGGED_IN": signed_in,
-    } | ({"SESSION_INDEX": 0, "DATASYNC_ID": f"{USER_SESSION}||"} if signed_in else {})
+        "LOGGED_IN": request.signed_in,
+    } | ({"SESSION_INDEX": 0, "DATASYNC_ID": f"{USER_SESSION}||"} if request.signed_in else {})
 
 
 def _config_name(place: str) -> str:

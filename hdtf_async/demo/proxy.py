@@ -13,12 +13,9 @@ of several clients, media over https and HLS. `answers` defines the simulated fa
 
 from __future__ import annotations
 
-import argparse
 import json
 import secrets
 import ssl
-import sys
-import threading
 from contextlib import contextmanager
 from functools import partial
 from http import HTTPStatus
@@ -26,18 +23,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
-import trustme
-
 from hdtf_async.demo import account, addresses, hls, pages
 from hdtf_async.demo.account import Visitor
 from hdtf_async.demo.addresses import Addresses, Issue
-from hdtf_async.demo.answers import GOOD, Script, from_json
+from hdtf_async.demo.answers import Script
 from hdtf_async.demo.clients import BY_NAME, Client, recognise
-from hdtf_async.demo.faults import WELL, Orders
+from hdtf_async.demo.faults import WELL
 from hdtf_async.demo.player import MEDIA_PATH
-from hdtf_async.demo.responses import response_for
+from hdtf_async.demo.responses import PlayerRequest, response_for
 from hdtf_async.demo.script import PLAYER_IDS, SIGNATURE_TIMESTAMP, player_script
-from hdtf_async.demo.server import LOG_PATH, Handler, Log, Request, Server, Site
+from hdtf_async.demo.server import LOG_PATH, CommandLine, Handler, Request, Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -211,26 +206,18 @@ class ProxyHandler(Handler):
 
     def _response(self, client: Client, youtube_id: str, answer: Answer, visitor: Visitor) -> dict[str, Any]:
         site = self.server.site
-        return response_for(
-            client,
-            youtube_id,
-            site.facts(youtube_id),
-            answer,
-            self.issued,
-            source=self.client_address[0],
-            visitor=visitor,
-            moved=site.orders.is_moved(youtube_id),
-        )
+        request = PlayerRequest(client, youtube_id, self.client_address[0], visitor)
+        moved = site.orders.is_moved(youtube_id)
+        return response_for(request, site.facts(youtube_id), answer, self.issued, moved=moved)
 
     def _configuration(self, path: str, answer: Answer) -> dict[str, Any]:
-        return pages.configuration(
+        request = pages.PageRequest(
             self.host or "",
             path,
-            agent=self.headers.get("User-Agent", ""),
-            visitor=f"Cgt{secrets.token_urlsafe(8)}KAE%3D",
-            script=answer.script,
+            self.headers.get("User-Agent", ""),
             signed_in=account.of_page(self._cookies) is Visitor.ACCOUNT,
         )
+        return pages.configuration(request, answer.script, f"Cgt{secrets.token_urlsafe(8)}KAE%3D")
 
     @property
     def _cookies(self) -> str:
@@ -309,41 +296,21 @@ class ProxyHandler(Handler):
 
 def main() -> None:
     """Serve until stdin is closed."""
-    parser = argparse.ArgumentParser(
-        prog="python -m hdtf_async.demo.proxy", description=(__doc__ or "").split("\n")[0]
-    )
-    parser.add_argument("--footage", required=True, type=Path, metavar="DIR", help="generated footage")
-    parser.add_argument("--ca", required=True, type=Path, metavar="FILE", help="CA certificate to write")
-    parser.add_argument("--orders", type=Path, metavar="FILE", help="output of `answers.to_json`")
-    parser.add_argument("--ffmpeg", required=True, type=Path, metavar="FILE", help="ffmpeg executable")
-    said = parser.parse_args()
-    answers, conditions = from_json(said.orders.read_text()) if said.orders else ({}, GOOD)
-
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(said.ca)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(*_NAMES).configure_cert(context)
-
-    ProxyHandler.context = context
+    said = CommandLine("python -m hdtf_async.demo.proxy", __doc__, *_NAMES)
+    for youtube_id, answer in said.answers.items():
+        for name in answer.clients.keys() - BY_NAME.keys():
+            said.parser.error(f"{youtube_id} has orders for {name}, which is not a client of yt-dlp")
+    ProxyHandler.context = said.context
     ProxyHandler.issued = Addresses()
-    scratch = said.ca.parent / "segments"
+    scratch = said.options.ca.parent / "segments"
     scratch.mkdir()
-    ProxyHandler.cutter = hls.Cutter(scratch, said.ffmpeg)
+    ProxyHandler.cutter = hls.Cutter(scratch, said.options.ffmpeg)
     ProxyHandler.scripts = {
-        player_id: player_script(script, conditions.script_bytes).encode()
+        player_id: player_script(script, said.conditions.script_bytes).encode()
         for player_id, script in PLAYER_IDS.items()
     }
     proxy = Server(ProxyHandler)
-    proxy.site = Site(said.footage, Orders(answers, conditions), Log())
-    for youtube_id, answer in answers.items():
-        for name in answer.clients.keys() - BY_NAME.keys():
-            parser.error(f"{youtube_id} has orders for {name}, which is not a client of yt-dlp")
-        for offer in answer.offers or ():
-            if proxy.site.file(youtube_id, offer.itag) is None:
-                parser.error(f"{youtube_id} has no format {offer.itag}")
-    threading.Thread(target=proxy.serve_forever, daemon=True).start()
-    print(json.dumps({"port": proxy.server_port}), flush=True)  # noqa: T201 - the parent waits for it
-    sys.stdin.buffer.read()
+    said.serve(proxy, port=proxy.server_port)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,26 +21,32 @@ _ACCOUNT_ONLY: Told = {"status": "LOGIN_REQUIRED", "reason": "Please sign in"}
 """The answer to a guest if formats are only offered to signed-in users."""
 
 
-def response_for(  # noqa: PLR0913 - what a response depends on
-    client: Client,
-    youtube_id: str,
+@dataclass(frozen=True, slots=True)
+class PlayerRequest:
+    """A player request, and who sent it."""
+
+    client: Client
+    youtube_id: str
+    source: str
+    """The client's IP address."""
+    visitor: Visitor
+
+
+def response_for(
+    request: PlayerRequest,
     facts: Mapping[str, Any] | None,
     answer: Answer,
     addresses: Addresses,
     *,
-    source: str,
-    visitor: Visitor,
     moved: bool,
 ) -> dict[str, Any]:
-    """Return the response to one client's player request.
-
-    ``source`` is the client's IP address; ``moved`` makes media URLs valid for another one.
-    """
+    """Return the response to a player request; ``moved`` makes media URLs valid for another IP address."""
+    client, youtube_id = request.client, request.youtube_id
     of_client = answer.clients.get(client.name, PLAIN_CLIENT)
     way = client.https if of_client.https is None else of_client.https
     over_hls = client.hls if of_client.hls is None else of_client.hls
     issue = Issue(
-        youtube_id, client, ELSEWHERE if moved else source,
+        youtube_id, client, ELSEWHERE if moved else request.source,
         has_challenge=way in (Https.N, Https.CIPHER) or (way is not Https.PLAIN and client.has_challenges),
         advert=answer.advert,
     )  # fmt: skip
@@ -48,7 +55,7 @@ def response_for(  # noqa: PLR0913 - what a response depends on
         return response | {"playabilityStatus": dict(of_client.playability)} | {"streamingData": {}}
     if response["playabilityStatus"]["status"] != "OK":
         return response
-    if client.account and visitor is not Visitor.ACCOUNT:
+    if client.account and request.visitor is not Visitor.ACCOUNT:
         return response | {"playabilityStatus": dict(_ACCOUNT_ONLY), "streamingData": {}}
     addresses.register(issue)
     streaming = response["streamingData"]

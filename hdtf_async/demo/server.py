@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
+import ssl
 import sys
 import threading
 import time
@@ -15,7 +17,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hdtf_async.demo.answers import Fault, Then
+import trustme
+
+from hdtf_async.demo.answers import GOOD, Fault, Then, from_json
 from hdtf_async.demo.faults import (
     TRICKLE,
     WELL,
@@ -27,7 +31,7 @@ from hdtf_async.demo.faults import (
     wait_until_gone,
     web_page,
 )
-from hdtf_async.demo.footage import FACTS
+from hdtf_async.demo.film import FACTS
 
 if TYPE_CHECKING:
     import socket
@@ -284,3 +288,35 @@ class Handler(BaseHTTPRequestHandler):
         bandwidth = orders.answer(youtube_id).bandwidth
         own = None if bandwidth is None else Line(bandwidth)
         return [line for line in (own, orders.line) if line is not None]
+
+
+class CommandLine:
+    """Command line, CA and site of a mock that runs as a process of its own."""
+
+    def __init__(self, prog: str, doc: str | None, *certified: str) -> None:
+        """Read the command line and write the CA certificate; `certified` are the names in the mock's own."""
+        self.parser = argparse.ArgumentParser(prog=prog, description=(doc or "").split("\n")[0])
+        self.parser.add_argument("--footage", required=True, type=Path, metavar="DIR", help="films to serve")
+        self.parser.add_argument("--ca", required=True, type=Path, metavar="FILE", help="CA file to write")
+        self.parser.add_argument("--orders", type=Path, metavar="FILE", help="output of `answers.to_json`")
+        self.parser.add_argument("--ffmpeg", type=Path, metavar="FILE", help="ffmpeg executable")
+        self.options = self.parser.parse_args()
+        orders = self.options.orders
+        self.answers, self.conditions = from_json(orders.read_text()) if orders else ({}, GOOD)
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(self.options.ca)
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert(*certified).configure_cert(self.context)
+        self.site = Site(self.options.footage, Orders(self.answers, self.conditions), Log())
+        for youtube_id, answer in self.answers.items():
+            for offer in answer.offers or ():
+                if self.site.file(youtube_id, offer.itag) is None:
+                    self.parser.error(f"{youtube_id} has no format {offer.itag}")
+
+    def serve(self, *servers: Server, **ready: int) -> None:
+        """Print one line of JSON, and serve until stdin is closed."""
+        for server in servers:
+            server.site = self.site
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+        print(json.dumps(ready), flush=True)  # noqa: T201 - the parent waits for this line
+        sys.stdin.buffer.read()

@@ -15,23 +15,15 @@ system closes a dead parent's pipes, it does not outlive its parent.
 
 from __future__ import annotations
 
-import argparse
 import json
 import ssl
-import sys
-import threading
 from functools import partial
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import trustme
-
-from hdtf_async.demo.answers import GOOD, from_json
-from hdtf_async.demo.faults import Orders
 from hdtf_async.demo.player import MEDIA_PATH, PLAYER_PATH, Signer, player_response
-from hdtf_async.demo.server import HOST, LOG_PATH, Handler, Log, Request, Server, Site
+from hdtf_async.demo.server import HOST, LOG_PATH, CommandLine, Handler, Request, Server
 
 
 class _TlsServer(Server):
@@ -106,34 +98,11 @@ class MediaHandler(Handler):
 
 def main() -> None:
     """Serve until stdin is closed."""
-    parser = argparse.ArgumentParser(
-        prog="python -m hdtf_async.demo.site", description=(__doc__ or "").split("\n")[0]
-    )
-    parser.add_argument("--footage", required=True, type=Path, metavar="DIR", help="generated footage")
-    parser.add_argument("--ca", required=True, type=Path, metavar="FILE", help="CA certificate to write")
-    parser.add_argument("--orders", type=Path, metavar="FILE", help="output of `answers.to_json`")
-    said = parser.parse_args()
-    answers, conditions = from_json(said.orders.read_text()) if said.orders else ({}, GOOD)
-
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(said.ca)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(HOST).configure_cert(context)
-
-    media, player = Server(MediaHandler), _TlsServer(PlayerHandler, context)
+    said = CommandLine("python -m hdtf_async.demo.site", __doc__, HOST)
+    media, player = Server(MediaHandler), _TlsServer(PlayerHandler, said.context)
     PlayerHandler.signer = MediaHandler.signer = Signer()
     PlayerHandler.media = f"http://{HOST}:{media.server_port}"
-    site = Site(said.footage, Orders(answers, conditions), Log())
-    for youtube_id, answer in answers.items():
-        for offer in answer.offers or ():
-            if site.file(youtube_id, offer.itag) is None:
-                parser.error(f"{youtube_id} has no format {offer.itag}")
-    media.site = player.site = site
-    for server in (media, player):
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-    ready = {"player": player.server_port, "media": media.server_port, "ca": str(said.ca)}
-    print(json.dumps(ready), flush=True)  # noqa: T201 - the parent waits for this line
-    sys.stdin.buffer.read()
+    said.serve(media, player, player=player.server_port, media=media.server_port)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from anyio.to_thread import run_sync
 
+from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.events import ClipDone, ClipFailed, RawReady, Retrying, VideoFailed
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.merged_events import MergedEvents
@@ -183,7 +184,8 @@ def _end(record: Record) -> ClipDone | ClipFailed:
     """Return the event of a clip that is recorded."""
     if record["type"] == "failed":
         return ClipFailed(record["clip"], Reason(record["reason"]), record["words"], with_video=False)
-    made = record["metadata"]
-    missing = made.get("ends_early", 0.0)
-    seconds = made["end"] - made["start"] - made.get("starts_late", 0.0) - missing
-    return ClipDone(record["clip"], made["file_name"], seconds, made["bytes"], record["took"], missing)
+    made = ClipRecord.of(record)
+    missing = made.ends_early or 0.0
+    seconds = (made.end or 0.0) - (made.start or 0.0) - (made.starts_late or 0.0) - missing
+    took, name = record.get("took", 0.0), made.file_name or ""
+    return ClipDone(record["clip"], name, seconds, made.bytes or 0, took, missing)

@@ -1,4 +1,4 @@
-"""The network lane's work on one video: from its id to a raw that is whole, checked and recorded."""
+"""The work of the network lane on one video: from its id to a complete, checked and recorded source video."""
 
 from __future__ import annotations
 
@@ -38,44 +38,44 @@ if TYPE_CHECKING:
     from hdtf_async.youtube.formats import Choice, Format
 
 FORBIDDEN_IN_A_ROW = 3
-"""Videos that YouTube's media servers turn down, one after the other, until yt-dlp is taken for too old."""
+"""Consecutive videos that YouTube's media servers reject, from which on yt-dlp is assumed to be outdated."""
 ADVANCE = 100
-"""An attempt that brings at least this part of a file (a hundredth) is not counted as a failed one."""
+"""An attempt that downloads at least this part of a file (a hundredth) does not count as failed."""
 FORBIDDING = 2
-"""Videos that a source of media forbids in a row until other sources are tried first for all videos."""
+"""Consecutive videos that a source of media forbids, before other sources are preferred for all videos."""
 _SOUND_ENDINGS = {"m4a": "m4a", "mp4": "m4a", "webm": "weba"}
-"""YouTube's file ending of sound alone to ours: a video has others."""
+"""YouTube's file extension of audio to ours: videos have others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A download as yt-dlp left it, not looked at yet."""
+    """A download as yt-dlp left it, not checked yet."""
 
     path: Path | None
-    """The video; None where its picture was there, and only its sound was fetched."""
+    """The video; None if that existed, and only its audio was downloaded."""
     sound: Path | None
-    """Its sound, where that is a file of its own."""
+    """Its audio, if that is a separate file."""
     choice: Choice
     duration: float | None
-    """Seconds that YouTube promised."""
+    """Seconds that YouTube announced."""
     yt_dlp: str | None
     since: float
-    """When the download began, on the loop's clock."""
+    """Start of the download, on the loop's clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """One attempt to download a video, whose information yt-dlp has returned."""
+    """One attempt to download a video, after its extraction."""
 
     work: VideoJob
     info: Mapping[str, Any]
     directory: Path
     """Private to the video."""
-    turn: Permit
+    permit: Permit
 
 
 class Downloader:
-    """Gets raws: the user's own, those kept from before, and from YouTube."""
+    """Provides source videos: the user's own, those of earlier runs, and from YouTube."""
 
     def __init__(self, run: RunContext, tool: ytdlp.YtDlp, prober: Prober, *, width: int = 1) -> None:
         """`width` is the number of downloads that share the bandwidth."""
@@ -89,22 +89,23 @@ class Downloader:
         self._still_to_come: dict[str, int] = {}
         """Bytes that running downloads will still write, by video."""
         self._pictures: dict[str, Raw] = {}
-        """YouTube id to a raw that is good but for the sound, which is fetched alone."""
+        """YouTube id to a source video that is valid but lacks audio, which is downloaded separately."""
         self._in_use: set[str] = set()
-        """Videos from which clips are being cut; their raws may be deleted after that."""
+        """Videos whose clips are being cut; their source videos may be deleted after that."""
         self._forbidden: set[str] = set()
-        """Videos turned down by the media servers since the last one that was not."""
+        """Consecutive videos that the media servers rejected."""
         self._forbidding: dict[Source, Counter[str]] = {}
-        """Sources of media, with how often they forbade which video since the last one they delivered."""
+        """Sources of media, with how often they rejected each video since the last one that they
+        delivered."""
 
     def expects_at_hand(self, work: VideoJob) -> bool:
-        """Whether a raw seems to be there already, from file names and the journal alone."""
+        """Whether a source video seems to exist, according to file names and the journal alone."""
         return self._raws.seems_at_hand(work)
 
     async def at_hand(self, work: VideoJob) -> Raw | None:
-        """Return a raw that needs no network, if there is a good one: kept, or the user's own.
+        """Return a source video that needs no download, if there is a valid one: kept, or the user's own.
 
-        A bad one is left where it is; `accept` replaces it if it is ours.
+        An invalid one is not touched; `accept` replaces it if it is this program's.
         """
         begun = anyio.current_time()
         picture = await self._raws.picture_at_hand(work)
@@ -120,11 +121,11 @@ class Downloader:
         self._in_use.add(work.stem)
         return raw
 
-    async def download(self, work: VideoJob, directory: Path, turn: Permit) -> Download:
-        """Ask for the video, choose its renditions and fetch them into a private directory.
+    async def download(self, work: VideoJob, directory: Path, permit: Permit) -> Download:
+        """Extract the video, choose its formats and download them to a private directory.
 
-        This is what holds a network token; `turn` is told once the video is offered, and once bytes arrive.
-        What has arrived stays in the directory where another try can go on from there. Raises `Failure`.
+        The caller holds a network token; `permit` is notified once the video is available, and once bytes
+        arrive. Partial files stay in the directory if another attempt can resume them. Raises `Failure`.
         """
         begun = anyio.current_time()
         self._events.emit(DownloadStarted(work.stem, work.youtube_id, work.attempt, work.least_bytes))
@@ -134,10 +135,10 @@ class Downloader:
             avoid = self._avoided(work)
             info = await self._tool.ask(work.youtube_id, directory, every_address=bool(avoid))
             choice = self._choose(work, info, avoid)
-            turn.available()
+            permit.available()
             wanted = self._wanted(work, choice)
             self._tell_chosen(work, choice)
-            attempt = _Attempt(work, info, directory, turn)
+            attempt = _Attempt(work, info, directory, permit)
             arrived: dict[str, Path] = {}
             for name, rendition in wanted.items():
                 arrived[name] = await self._fetch(attempt, name, rendition)
@@ -161,10 +162,10 @@ class Downloader:
         )
 
     def _avoided(self, work: VideoJob) -> set[Source]:
-        """Return the sources of media that have forbidden this video, or several others in a row.
+        """Return the sources of media that have rejected this video, or several others in a row.
 
-        yt-dlp keeps one address of each format, that of the first client. Where that client's media are
-        forbidden, those of another one, or another protocol, may be had.
+        yt-dlp keeps one URL of each format, that of the first client. If that client's media are forbidden,
+        those of another one, or another protocol, may be available.
         """
         return {
             source
@@ -173,18 +174,17 @@ class Downloader:
         }
 
     def _choose(self, work: VideoJob, info: Mapping[str, Any], avoid: set[Source]) -> Choice:
-        """Choose the formats. Another protocol is used only once the usual one was forbidden twice.
+        """Choose the formats. Another protocol is used only after the usual one was forbidden twice.
 
-        A new address of the same client often works, and HLS has lower quality or lacks the size.
+        A new URL of the same client often works, and HLS has lower quality or lacks the size.
         """
-        choose = partial(
-            formats.choose,
-            info,
-            policy=self._options.resolution,
-            reference_height=work.reference_height,
+        required = formats.Requirements(
+            self._options.resolution,
+            work.reference_height,
             audio=self._options.audio is not Audio.NONE,
             hdr=self._options.hdr,
         )
+        choose = partial(formats.choose, info, required)
         choice = choose(avoid=avoid)
         forbidden = Counter[str]()
         for source, videos in self._forbidding.items():
@@ -195,7 +195,7 @@ class Downloader:
         return choose(avoid=avoid - once) if once else choice
 
     def _wanted(self, work: VideoJob, choice: Choice) -> dict[str, Format]:
-        """Return what is to be fetched: the video, and its sound where that is a file of its own."""
+        """Return the formats to download: the video, and its audio if that is separate."""
         if self._options.audio is Audio.NONE:
             return {PICTURE: choice.video}
         if choice.audio is None:
@@ -205,7 +205,7 @@ class Downloader:
                 )
                 words = "only dubbed audio is offered" if dubbed else "no format with audio is offered"
                 raise Failure(Reason.NO_SOUND, words)
-            self._pictures.pop(work.youtube_id, None)  # the sound is inside of another one
+            self._pictures.pop(work.youtube_id, None)  # the audio is inside another one
             return {PICTURE: choice.video}
         picture = {} if work.youtube_id in self._pictures else {PICTURE: choice.video}
         return picture | {SOUND: choice.audio}
@@ -222,7 +222,7 @@ class Downloader:
         )  # fmt: skip
 
     async def _fetch(self, attempt: _Attempt, name: str, rendition: Format) -> Path:
-        """Fetch one rendition, or what is still missing of it."""
+        """Download one format, or the missing part of it."""
         work, directory = attempt.work, attempt.directory
         promise = ResumeToken.of(name, work.youtube_id, rendition)
         with os_errors_as_failures(directory):
@@ -234,7 +234,7 @@ class Downloader:
 
         def on_progress(progress: ytdlp.Progress) -> None:
             if progress.bytes > had:
-                attempt.turn.answered()
+                attempt.permit.succeeded()
             total = progress.total or rendition.size
             self._still_to_come[work.stem] = max(0, (total or least) - progress.bytes)
             self._events.emit(DownloadProgress(work.stem, progress.bytes, total, progress.speed))
@@ -247,14 +247,14 @@ class Downloader:
             failure.advanced = await run_sync(_advanced, failure, promise, directory, had)
             raise
         finally:
-            # Before the next file of this video asks for space: it must not wait for this one.
+            # Before the next file of this video reserves space: it must not wait for this one.
             self._still_to_come.pop(work.stem, None)
         return target
 
     def _of_several(self, work: VideoJob, failure: Failure) -> Failure:
-        """Return the failure; media turned down for several videos in a row are not those videos' fault.
+        """Return the failure; if media of several videos in a row are rejected, the videos are not the cause.
 
-        A video is not judged by the others before its own address has been given out anew.
+        A video is not judged by the others before its own URL was issued again.
         """
         if failure.reason is not Reason.FORBIDDEN or failure.advanced:
             return failure
@@ -274,21 +274,21 @@ class Downloader:
         )
 
     async def another_is_available(self, directory: Path, besides: Collection[str]) -> bool:
-        """Ask for a video that YouTube had before, and say whether it still has it.
+        """Query a video that YouTube had before, and return whether it is still available.
 
-        `directory` is private to it; `besides` are ids that are not asked for. False where no other such
-        video is known, or it cannot be found out.
+        `directory` is private to it; `besides` are ids that are not queried. False if no other such video is
+        known, or the answer is inconclusive.
         """
         downloaded = reversed(list(self._store.known.raws))
         others = (youtube_id for youtube_id in downloaded if youtube_id not in besides)
         return await self._tool.any_is_available(islice(others, ytdlp.SAMPLE), directory)
 
     def was_unavailable(self, work: VideoJob) -> bool:
-        """Whether YouTube called the video unavailable, without a reason, 12 hours ago or earlier."""
+        """Whether YouTube reported the video as unavailable, without a reason, at least 12 hours ago."""
         return self._store.known.was_unavailable(work.youtube_id, datetime.now(UTC))
 
     async def accept(self, work: VideoJob, arrived: Download) -> Raw:
-        """Check a download against what was promised, give it its name and record it.
+        """Check a download against the announced values, rename and record it.
 
         Raises `Failure`: ``raw_truncated``, ``raw_unreadable``, ``disk_full``, ``not_writable``.
         """
@@ -304,7 +304,7 @@ class Downloader:
                 raw = raw.with_own_sound()
         except Failure:
             for path in (arrived.path, arrived.sound):
-                if path is not None:  # it is whole and wrong: nothing goes on from here
+                if path is not None:  # it is complete and invalid: it cannot be resumed
                     await run_sync(partials.forget, path.parent)
             raise
         self._pictures.pop(work.youtube_id, None)
@@ -317,7 +317,7 @@ class Downloader:
     async def _accept_picture(self, work: VideoJob, arrived: Download, path: Path) -> Raw:
         rendition = arrived.choice.video
         facts = await self._raws.facts(path, rendition.ext, work)
-        _require_whole("picture", facts, rendition, arrived.duration)
+        _require_whole("video", facts, rendition, arrived.duration)
         if self._options.audio is not Audio.NONE and arrived.choice.audio is None and facts.sound is None:
             raise Failure(Reason.NO_SOUND, "the chosen format has no audio")
         final = self._store.raw_path(work.videos[0], rendition.ext)
@@ -350,7 +350,7 @@ class Downloader:
     async def _told(
         self, work: VideoJob, arrived: Download, path: Path, final: Path, rendition: Format
     ) -> Record:
-        """Return what the records of picture and sound have in common."""
+        """Return the common part of the records of video and audio."""
         return {
             "youtube_id": work.youtube_id,
             "file": final.name,
@@ -362,17 +362,17 @@ class Downloader:
         } | ({} if rendition.track is None else {"audio": rendition.track.to_json()})
 
     async def discard(self, work: VideoJob, raw: Raw) -> None:
-        """Use a raw no more that turned out bad."""
+        """Stop using an invalid source video."""
         await self._raws.discard(work, raw)
 
     async def let_go(self, work: VideoJob, *, keep: bool) -> None:
-        """Take note that nothing is cut from a video any more; delete its raw if this program fetched it."""
+        """Register that a video's clips are finished; delete its source video if it was downloaded."""
         self._in_use.discard(work.stem)
         for record in self._store.known.raws.get(work.youtube_id, ()) if not keep else ():
             await self._raws.remove(work, record["file"])
 
     async def _reserve(self, work: VideoJob, size: int) -> None:
-        """Count on `size` bytes for a download, or refuse to begin it.
+        """Reserve `size` bytes for a download, or refuse to start it.
 
         It waits while other downloads run that may turn out smaller, or a source video may be deleted soon.
         """
@@ -393,7 +393,7 @@ class Downloader:
 
 
 def _advanced(failure: Failure, promise: ResumeToken, directory: Path, had: int) -> bool:
-    """Whether an attempt brought a part worth mentioning: so the number of attempts stays bounded."""
+    """Whether an attempt downloaded a significant part, so that the number of attempts stays bounded."""
     if failure.reason not in partials.RESUMABLE:
         return False
     try:
@@ -404,8 +404,8 @@ def _advanced(failure: Failure, promise: ResumeToken, directory: Path, had: int)
 
 
 def _require_whole(what: str, read: MediaInfo | AudioInfo, rendition: Format, promised: float | None) -> None:
-    """Raise `Failure` where a download ends before it should, in seconds."""
-    # With the promised number of bytes it is whole, also where its picture ends before its sound.
+    """Raise `Failure` if a download ends early."""
+    # With the announced number of bytes it is complete, even if its video ends before its audio.
     due = None if rendition.size_is_exact else promised
     if read.truncated or (due and due - read.end > max(2.0, 0.01 * due)):
         stated = max(read.promised, due or 0)

@@ -12,6 +12,7 @@ import anyio
 from anyio.to_thread import run_sync
 
 from hdtf_async.core import os_errors
+from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.events import ClipDone, EncodeProgress, EncodeStarted
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Audio, Box, Crop, Deinterlace, Hdr, Interval
@@ -122,7 +123,7 @@ class Encoder:
             await self.store.publish_beside(wav if beside else None, clip)
             await self.store.publish(temporary, final)
         took = anyio.current_time() - begun
-        metadata = (
+        metadata = ClipRecord.from_json(
             self._metadata(clip, raw, wanted, facts)
             | face
             | {"bytes": size, "sha256": digest}
@@ -137,11 +138,11 @@ class Encoder:
                 "type": "clip",
                 "clip": clip.stem,
                 "form": row(clip, self.form) | self.form.to_json(),
-                "metadata": metadata,
+                "metadata": metadata.to_json(),
                 "took": round(took, 3),
             }
         )
-        missing = metadata.get("ends_early", 0.0)
+        missing = metadata.ends_early or 0.0
         self.events.emit(ClipDone(clip.stem, final.name, wanted.interval.seconds, size, took, missing))
 
     async def _around_face(self, clip: Clip, raw: Raw, cut: ffmpeg.Cut) -> tuple[ffmpeg.Cut, Record]:
@@ -289,7 +290,7 @@ def plan_cut(clip: Clip, raw: Raw, form: Form) -> ffmpeg.Cut:
         track=facts.track,
         zero=facts.zero,
         counted=(Fraction(str(facts.start)), Fraction(facts.counted)) if facts.counted else None,
-        hold=None if form.fps is not None or _is_near(hold, shown.stored, step) else hold,
+        hold=None if form.fps is not None or (shown.even and _is_near(hold, shown.stored, step)) else hold,
         squared=part.squared if part.stretched else None,
         full_range=part.full_range,
         hdr=part.hdr,

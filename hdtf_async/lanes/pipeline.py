@@ -1,11 +1,11 @@
-"""The two lanes: the one place where the order of things is written down.
+"""The two lanes: the order of all steps for one video and one clip.
 
-    tables -> plan -> network lane (yt-dlp) -> raw -> encode lane (ffmpeg) -> clip -> journal -> metadata
+    tables -> plan -> network lane (yt-dlp) -> source video -> encode lane (ffmpeg) -> clip -> journal
 
-`Pipeline.one_video` is the way of one video, `Pipeline.one_clip` that of one clip. What is done with them
-in the network lane is in `fetch`, in the encode lane in `cut`; when the network lane lets a video in is in
-`entrance`; what a failure leads to is decided at the end of `Pipeline`, from the table in `failures`. How
-the directory is opened and a run put together is in `run`.
+`Pipeline.one_video` processes one video, `Pipeline.one_clip` one clip. The work of the network lane is in
+`downloader`, that of the encode lane in `encoder`; `throttle` decides when a download may start; the end of
+`Pipeline` decides the consequences of a failure, from the table in `failures`. `run` opens the directory and
+assembles a run.
 """
 
 from __future__ import annotations
@@ -42,78 +42,78 @@ if TYPE_CHECKING:
     from hdtf_async.lanes.throttle import Permit, Throttle
 
 WIND_DOWN = 60.0
-"""Seconds that running encodes get to finish when the run was asked to end."""
+"""Seconds for running encodes to finish when the run was asked to stop."""
 
 A = TypeVar("A")
-"""What arrives from the network."""
+"""A finished download."""
 R = TypeVar("R")
-"""A raw: what clips are cut from."""
+"""A source video, from which clips are cut."""
 R_contra = TypeVar("R_contra", contravariant=True)
 
 
-class Fetching(Protocol[A, R]):
-    """What the network lane does with one video; `fetch.Downloader` is the real one."""
+class NetworkLane(Protocol[A, R]):
+    """The work of the network lane on one video; implemented by `downloader.Downloader`."""
 
     def expects_at_hand(self, work: VideoJob) -> bool:
-        """Whether a raw seems to be there already."""
+        """Whether a source video seems to exist."""
 
     async def at_hand(self, work: VideoJob) -> R | None:
-        """Return a good raw that needs no network, if there is one."""
+        """Return a valid source video that needs no download, if there is one."""
 
-    async def download(self, work: VideoJob, directory: Path, turn: Permit) -> A:
-        """Fetch the video into a private directory; say at once what YouTube answers."""
+    async def download(self, work: VideoJob, directory: Path, permit: Permit) -> A:
+        """Download the video to a private directory; report YouTube's answer at once."""
 
     async def another_is_available(self, directory: Path, besides: Collection[str]) -> bool:
-        """Ask for a video that YouTube had before, and say whether it still has it."""
+        """Query a video that YouTube had before, and return whether it is still available."""
 
     def was_unavailable(self, work: VideoJob) -> bool:
-        """Whether YouTube called the video unavailable before, without a reason and long enough ago."""
+        """Whether YouTube reported the video as unavailable before, without a reason and long enough ago."""
 
     async def accept(self, work: VideoJob, arrived: A) -> R:
-        """Check what arrived, give it its name and record it."""
+        """Check the download, rename and record it."""
 
     async def discard(self, work: VideoJob, raw: R) -> None:
-        """Use a raw no more that turned out bad: the next try needs another."""
+        """Stop using an invalid source video: the next attempt needs another one."""
 
     async def let_go(self, work: VideoJob, *, keep: bool) -> None:
-        """Take note that nothing is cut from the raw any more, and delete it unless it is kept."""
+        """Register that the clips of a source video are finished, and delete it unless it is kept."""
 
 
-class Cutting(Protocol[R_contra]):
-    """What the encode lane does with one clip; `cut.Cutter` is the real one."""
+class EncodeLane(Protocol[R_contra]):
+    """The work of the encode lane on one clip; implemented by `encoder.Encoder`."""
 
     async def cut(self, clip: Clip, raw: R_contra) -> None:
-        """Encode, check, publish and record one clip."""
+        """Encode, verify, publish and record one clip."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineParts(Generic[A, R]):
-    """What a pipeline is put together from. Several pipelines of one process may share it."""
+    """The parts of a pipeline. Several pipelines of one process may share them."""
 
     lanes: Lanes
-    entrance: Throttle
-    fetching: Fetching[A, R]
-    cutting: Cutting[R]
+    throttle: Throttle
+    downloader: NetworkLane[A, R]
+    encoder: EncodeLane[R]
     private_directory: Callable[[Video], AbstractAsyncContextManager[Path]]
     record_failure: Callable[[VideoJob, Failure], Awaitable[None]]
     events: EventBus
     keep_raw: bool
-    """Whether source videos stay when nothing is cut from them any more."""
+    """Whether source videos are kept after their last clip."""
     backoff: Callable[[int], float]
-    """Seconds to wait after so many failed attempts."""
+    """Returns the seconds to wait after this many failed attempts."""
 
 
 class Pipeline(Generic[A, R]):
-    """The lanes at work on some videos: on all of a run, or on one for whoever drives from elsewhere."""
+    """Both lanes for some videos: all of a run, or a single one that a driver elsewhere has sent."""
 
     def __init__(self, parts: PipelineParts[A, R]) -> None:
         self.stopped: Failure | None = None
-        """Why the run had to end early: local trouble."""
+        """Why the run ended early: a local error."""
         self._lanes = parts.lanes
-        self._entrance = parts.entrance
+        self._throttle = parts.throttle
         self._keep_raw = parts.keep_raw
-        self._fetching = parts.fetching
-        self._cutting = parts.cutting
+        self._downloader = parts.downloader
+        self._encoder = parts.encoder
         self._private_directory = parts.private_directory
         self._record_failure = parts.record_failure
         self._events = parts.events
@@ -123,28 +123,28 @@ class Pipeline(Generic[A, R]):
         self._encoding = 0
         self._to_fetch = self._at_hand = RetryQueue(())
         self._unconfirmed: list[tuple[VideoJob, Failure]] = []
-        """Videos that were called unavailable without a reason since the last one that was available."""
+        """Videos that were reported as unavailable without a reason since the last available one."""
         self._confirmed: list[tuple[VideoJob, Failure]] = []
-        """Those after which another video was available, which shows that the address was not blocked."""
+        """Those after which another video was available, which shows that the IP address was not blocked."""
         self._interruptible: set[anyio.CancelScope] = set()
 
     @property
     def closed(self) -> Failure | None:
-        """Why no further download starts, if every one would fail alike."""
-        return self._entrance.over
+        """Why no more downloads start, if every one would fail alike."""
+        return self._throttle.over
 
     async def run(self, works: Iterable[VideoJob], finish: anyio.Event | None = None) -> None:
-        """Take every video through the lanes; return when all have been tried, or the run was stopped.
+        """Process every video; return when all have been tried, or the run was stopped.
 
         Once `finish` is set the run winds down.
         """
         at_hand: list[VideoJob] = []
         to_fetch: list[VideoJob] = []
         for work in works:
-            (at_hand if self._fetching.expects_at_hand(work) else to_fetch).append(work)
-            await checkpoint()  # it looks for files: the loop shall not stand still for all of them
-        # Two queues, so that raws which wait for an encode never keep a download from starting. One at
-        # hand that turns out bad joins the other queue.
+            (at_hand if self._downloader.expects_at_hand(work) else to_fetch).append(work)
+            await checkpoint()  # it accesses files: the loop must not block for all of them
+        # Two queues, so that source videos which wait for an encode never delay a download. An existing one
+        # that is invalid joins the other queue.
         self._to_fetch = RetryQueue(to_fetch, expected=len(at_hand))
         self._at_hand = RetryQueue(at_hand)
         with self._whole:
@@ -173,22 +173,22 @@ class Pipeline(Generic[A, R]):
                 videos.start_soon(in_slot, work)
 
     async def one_video(self, work: VideoJob) -> None:
-        """Take one video from its id to its last clip."""
+        """Process one video, from its id to its last clip."""
         async with self._judged(work):
             async with self._private_directory(work.videos[0]) as directory:
                 arrived = await self.download(work, directory)
                 if arrived is None:
                     return
-                # The network token is free again: the next video is on its way while this one is cut.
+                # The network token has been released: the next video downloads while this one is cut.
                 await self.settle()
-                raw = await self._fetching.accept(work, arrived)
+                raw = await self._downloader.accept(work, arrived)
             await self.cut_all(work, raw)
 
     async def one_at_hand(self, work: VideoJob) -> None:
-        """Take one video whose raw seems to be there already to its last clip."""
+        """Process one video whose source video seems to exist, to its last clip."""
         try:
             async with self._judged(work):
-                raw = await self._fetching.at_hand(work)
+                raw = await self._downloader.at_hand(work)
                 if raw is None:
                     self._to_fetch.put_back(work, 0)
                 else:
@@ -197,59 +197,59 @@ class Pipeline(Generic[A, R]):
             self._to_fetch.finished()
 
     async def download(self, work: VideoJob, directory: Path) -> A | None:
-        """Fetch one video under a network token; None where nothing is to be started any more."""
+        """Download one video under a network token; None if nothing more should start."""
         with anyio.CancelScope() as scope, self._until_wind_down(scope):
-            async with self._entrance.turn() as turn:
-                if turn is None:
+            async with self._throttle.permit() as permit:
+                if permit is None:
                     return None
-                turn.on_available = self._others_are_available
+                permit.on_available = self._others_are_available
                 try:
-                    arrived = await self._fetching.download(work, directory, turn)
+                    arrived = await self._downloader.download(work, directory, permit)
                 except Failure as failure:
-                    # Before the token is handed on: it must not start another one against a closed door.
-                    raise await self.weigh(work, failure, turn, directory) from failure
-                turn.answered()
+                    # Before the token is released: it must not start another download after a block.
+                    raise await self.weigh(work, failure, permit, directory) from failure
+                permit.succeeded()
                 return arrived
         return None
 
-    async def weigh(self, work: VideoJob, failure: Failure, turn: Permit, directory: Path) -> Failure:
-        """Say what a failure means for the lane; return what it means for the video."""
+    async def weigh(self, work: VideoJob, failure: Failure, permit: Permit, directory: Path) -> Failure:
+        """Register a failure with the lane; return the failure of the video."""
         if failure.reason is Reason.UNREACHABLE:
-            turn.unreached()
-        verdict = self._entrance.streaks.failed(work.youtube_id, failure, probed=turn.probed)
+            permit.unreached()
+        verdict = self._throttle.streaks.failed(work.youtube_id, failure, probed=permit.probed)
         if verdict is None:
-            if failure.reason.is_answer or _opens(failure, turn):
-                turn.answered()
+            if failure.reason.is_answer or _opens(failure, permit):
+                permit.succeeded()
             return failure
         if failure.reason is Reason.UNAVAILABLE and await self.another_is_available(directory, work):
-            turn.answered()
-            turn.available()
+            permit.succeeded()
+            permit.available()
             return failure
-        turn.refused(verdict)
+        permit.rejected(verdict)
         if verdict.reason.advice.action is not Action.CLOSE:
             return failure
         if failure.reason is Reason.UNAVAILABLE:
-            # All of the streak are a block's victims, and no more: each is tried again.
+            # All videos in the streak are victims of a block: each is tried again.
             unconfirmed, self._unconfirmed = self._unconfirmed, []
             for one, _ in unconfirmed:
                 await self.video_failed(one, verdict)
         return verdict
 
     async def cut_all(self, work: VideoJob, raw: R) -> None:
-        """Make all clips of a video, as the encode lane has room for them."""
+        """Create all clips of a video, as encode tokens become available."""
         came: dict[Clip, Failure | None] = {}
         async with anyio.create_task_group() as clips:
             for clip in work.clips:
                 clips.start_soon(self.one_clip, work, clip, raw, came)
         unread = tuple(clip for clip, failure in came.items() if _is_unread(failure))
         if unread:
-            await self._fetching.discard(work, raw)
+            await self._downloader.discard(work, raw)
             await self.video_failed(replace(work, clips=unread), came[unread[0]] or Failure(Reason.UNKNOWN))
         over = all(clip in came and _is_over(came[clip]) for clip in work.clips)
-        await self._fetching.let_go(work, keep=self._keep_raw or not over)
+        await self._downloader.let_go(work, keep=self._keep_raw or not over)
 
     async def one_clip(self, work: VideoJob, clip: Clip, raw: R, came: dict[Clip, Failure | None]) -> None:
-        """Make one clip, as often as the table says, and note what came of it."""
+        """Create one clip, with as many attempts as the table allows, and store the result."""
         attempt = 0
         while await self._encode_token():
             attempt += 1
@@ -261,11 +261,11 @@ class Pipeline(Generic[A, R]):
             await self.clips_failed(replace(work, clips=(clip,)), failed)
 
     async def encode(self, clip: Clip, raw: R) -> Failure | None:
-        """Make one clip under the encode token that is held, and release it; return why it failed."""
+        """Create one clip under the held encode token, and release it; return why it failed."""
         self._encoding += 1
         try:
             with _own_faults():
-                await self._cutting.cut(clip, raw)
+                await self._encoder.cut(clip, raw)
         except Failure as failure:
             return Failure(Reason.ENCODE_STALLED, failure.words) if _hangs(failure) else failure
         finally:
@@ -274,7 +274,7 @@ class Pipeline(Generic[A, R]):
         return None
 
     async def _is_tried_again(self, clip: Clip, failed: Failure, attempt: int) -> bool:
-        """Wait until a clip may be encoded again; say whether it may be at all. No token is held."""
+        """Wait until a clip may be encoded again; return whether it may be at all. No token is held."""
         advice = failed.reason.advice
         if _is_unread(failed) or advice.action is not Action.RETRY or attempt >= advice.tries:
             return False
@@ -286,14 +286,14 @@ class Pipeline(Generic[A, R]):
         return False
 
     async def video_failed(self, work: VideoJob, failure: Failure) -> None:
-        """Do what the table says: stop, try again, or record that the clips cannot be had."""
+        """Apply the table: stop, retry, or record that the clips failed."""
         advice = failure.reason.advice
-        goes_on = self._entrance.over is None
+        goes_on = self._throttle.over is None
         if advice.stops:
             self.stop(failure)
         elif advice.action is Action.CLOSE and goes_on:
-            # Not the video's fault: no try is counted, and another one is the probe.
-            self._tell_retrying(work, failure, self._entrance.wait)
+            # Not the video's fault: the attempt does not count, and another one is the test download.
+            self._tell_retrying(work, failure, self._throttle.wait)
             self._to_fetch.put_behind(work)
         elif advice.action is Action.RETRY and goes_on and (failure.advanced or work.attempt < advice.tries):
             after = self._backoff(work.attempt)
@@ -316,35 +316,35 @@ class Pipeline(Generic[A, R]):
         await self.clips_failed(work, failure, with_video=True)
 
     async def another_is_available(self, directory: Path, *works: VideoJob) -> bool:
-        """Say whether YouTube still has a video that it had before, other than those that are in doubt."""
+        """Return whether YouTube still has a video that it had before, other than the doubtful ones."""
         doubted = {work.youtube_id for work in (*works, *(work for work, _ in self._unconfirmed))}
-        return await self._fetching.another_is_available(directory, doubted)
+        return await self._downloader.another_is_available(directory, doubted)
 
     def _others_are_available(self) -> None:
-        """Take in that YouTube offers another video after those that it called unavailable."""
+        """Register that YouTube offers another video after those that it reported as unavailable."""
         self._confirmed += self._unconfirmed
         self._unconfirmed.clear()
 
     async def settle(self) -> None:
-        """Record the videos that were called unavailable, and after which another one was available.
+        """Record the unavailable videos after which another one was available.
 
-        One is given up for later runs too where an earlier run was told the same.
+        A video is permanently unavailable if an earlier run got the same answer.
         """
         confirmed, self._confirmed = self._confirmed, []
         for work, failure in confirmed:
-            gone = self._fetching.was_unavailable(work)
+            gone = self._downloader.was_unavailable(work)
             await self.give_up(work, Failure(Reason.GONE, failure.words) if gone else failure)
 
     async def settle_at_end(self) -> None:
-        """Settle what no other video has decided, by one that was available before where it matters."""
+        """Settle the undecided videos, by querying a previously available one if it matters."""
         await self.settle()
-        over = self._entrance.over
-        suspects = [work for work, _ in self._unconfirmed if self._fetching.was_unavailable(work)]
+        over = self._throttle.over
+        suspects = [work for work, _ in self._unconfirmed if self._downloader.was_unavailable(work)]
         if suspects and over is None:
             with suppress(Failure), anyio.CancelScope() as scope, self._until_wind_down(scope):
                 place = self._private_directory(suspects[0].videos[0])
-                async with place as directory, self._entrance.turn() as turn:
-                    if turn is not None and await self.another_is_available(directory):
+                async with place as directory, self._throttle.permit() as permit:
+                    if permit is not None and await self.another_is_available(directory):
                         self._others_are_available()
         await self.settle()
         blocked = over if over is not None and over.reason is Reason.REFUSED else None
@@ -352,7 +352,7 @@ class Pipeline(Generic[A, R]):
             await self.give_up(work, blocked or failure)
 
     async def clips_failed(self, work: VideoJob, failure: Failure, *, with_video: bool = False) -> None:
-        """Record clips that could not be had, or stop the run where the trouble is local."""
+        """Record failed clips, or stop the run after a local error."""
         if failure.reason.advice.stops:
             self.stop(failure)
             return
@@ -365,7 +365,7 @@ class Pipeline(Generic[A, R]):
                 self._events.emit(ClipFailed(clip.stem, failure.reason, failure.words, with_video))
 
     def stop(self, trouble: Failure) -> None:
-        """End the run: nothing more can be made until a person has mended something on this machine."""
+        """Stop the run: nothing more can be created until the user has fixed something on this machine."""
         if self.stopped is None:
             self.stopped = trouble
         self._whole.cancel()
@@ -375,7 +375,7 @@ class Pipeline(Generic[A, R]):
         await finish.wait()
         self._winds_down = True
         self._events.emit(WindingDown(self._encoding, WIND_DOWN))
-        self._entrance.end()
+        self._throttle.end()
         self._to_fetch.close()
         self._at_hand.close()
         for scope in self._interruptible:
@@ -385,7 +385,7 @@ class Pipeline(Generic[A, R]):
 
     @contextmanager
     def _until_wind_down(self, scope: anyio.CancelScope) -> Iterator[None]:
-        """Cancel the scope when the run winds down, or where it does so already."""
+        """Cancel the scope when the run winds down, or at once if it already does."""
         self._interruptible.add(scope)
         if self._winds_down:
             scope.cancel()
@@ -402,7 +402,7 @@ class Pipeline(Generic[A, R]):
 
     @asynccontextmanager
     async def _judged(self, work: VideoJob) -> AsyncIterator[None]:
-        """Do about a video's failure what the table says."""
+        """Handle a video's failure according to the table."""
         try:
             with _own_faults():
                 yield
@@ -413,29 +413,29 @@ class Pipeline(Generic[A, R]):
         self._events.emit(Retrying(work.stem, failure.reason, failure.words, after, work.attempt))
 
 
-def _opens(failure: Failure, turn: Permit) -> bool:
-    """Whether a failure that is no answer to "am I blocked?" still shows that YouTube can be reached."""
-    return failure.reason is Reason.UNAVAILABLE and turn.probed is Reason.UNREACHABLE
+def _opens(failure: Failure, permit: Permit) -> bool:
+    """Whether a failure that says nothing about a block still shows that YouTube can be reached."""
+    return failure.reason is Reason.UNAVAILABLE and permit.probed is Reason.UNREACHABLE
 
 
 def _is_unread(failure: Failure | None) -> bool:
-    """Whether the raw is to blame: then no clip is given up before another one was tried."""
+    """Whether the source video is the cause: then no clip fails before another one was tried."""
     return failure is not None and failure.reason is Reason.RAW_UNREADABLE
 
 
 def _hangs(failure: Failure) -> bool:
-    """Whether a child of the encode lane was ended because it took too long."""
+    """Whether a child of the encode lane was terminated because it took too long."""
     return failure.reason in {Reason.STALLED, Reason.TIMED_OUT}
 
 
 def _is_over(failure: Failure | None) -> bool:
-    """Whether no other run would ask for this clip again."""
+    """Whether no other run would try this clip again."""
     return failure is None or failure.reason.advice.action is Action.NEVER
 
 
 @contextmanager
 def _own_faults() -> Iterator[None]:
-    """Make a fault of this program one video's failure: what it makes of the others is none the worse."""
+    """Turn an internal error into the failure of one video: others are not affected."""
     try:
         yield
     except Failure:

@@ -1,4 +1,4 @@
-"""The raws of an output directory and the user's own: which are at hand, and how a new one is kept."""
+"""The source videos of an output directory and the user's own: which exist, and how new ones are kept."""
 
 from __future__ import annotations
 
@@ -29,47 +29,48 @@ if TYPE_CHECKING:
     from hdtf_async.output.directory import OutputDirectory
 
 _KEPT = ("mp4", "m4v", "mov", "webm", "mkv")
-"""File endings under which a source video may lie in an output directory without a record."""
+"""Extensions of source videos in an output directory without a record."""
 _NOT_READ = frozenset({Reason.RAW_UNREADABLE, Reason.TIMED_OUT})
-"""Why a file could not be read, where that says something about the file."""
+"""Reasons for which a file could not be read that say something about the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """The source of a video, checked, with what the clips' metadata tell of it."""
+    """A checked source video, with the metadata of its clips."""
 
     path: Path
     container: str
     facts: MediaInfo
     shown: Mapping[str, Shown]
-    """Stem of each clip that is to be cut to the frames of its interval."""
+    """Stem of each clip to cut to the frames of its interval."""
     format_id: str | None
-    """None where the raw is the user's own."""
+    """None for the user's own video."""
     yt_dlp: str | None
-    """Version that fetched it; None where the raw is the user's own."""
+    """Version that downloaded it; None for the user's own video."""
     sound: Path | None = None
-    """The file with its sound, which may be the raw itself; None where there is none, or none is wanted."""
+    """The file with its audio, possibly the source video itself; None without audio, or if none is
+    requested."""
     sound_format_id: str | None = None
     sound_track: int = 0
-    """Which audio stream of that file is taken, from 0."""
+    """Index of the used audio stream of that file, from 0."""
     sound_suspect: bool = False
-    """Whether the container of that file is damaged somewhere; of the raw itself `facts` tell."""
+    """Whether the container of that file is damaged somewhere; for the source video itself see `facts`."""
     own: bool = False
     """Whether it is the user's own."""
     beside: tuple[OwnFile, ...] = ()
-    """Files of the user's own that may be its sound."""
+    """Files of the user that may be its audio."""
     track: Track | None = None
-    """What the format table said of its audio; None if no record has that, as for the user's own videos."""
+    """Its audio according to the format table; None if not recorded, as for the user's own videos."""
     stretched_ratio: float | None = None
-    """Width to height as the uploader wants it shown, where the file has another ratio."""
+    """Aspect ratio that the uploader requested, if it differs from the file's."""
 
     def with_own_sound(self) -> Self:
-        """Return it with the audio that is inside of it."""
+        """Return it with the audio inside it."""
         return replace(self, sound=self.path, sound_format_id=self.format_id)
 
 
 class Raws:
-    """Knows which raws there are; looks at them through the prober before anybody cuts from them."""
+    """Finds the existing source videos, and probes them before clips are cut."""
 
     def __init__(self, run: RunContext, prober: Prober) -> None:
         self._options = run.options
@@ -79,14 +80,14 @@ class Raws:
         self._events = run.events
 
     def seems_at_hand(self, work: VideoJob) -> bool:
-        """Whether a raw seems to be there already, from file names and the journal alone."""
+        """Whether a source video seems to exist, according to file names and the journal alone."""
         return bool(self._own.of(work)) or any(True for _ in (*self._recorded(work), *self._kept(work)))
 
     async def picture_at_hand(self, work: VideoJob) -> Raw | None:
-        """Return a good raw without its sound, if there is one; a bad one is left where it is.
+        """Return a valid source video without its audio, if there is one; an invalid one is not touched.
 
-        Each of the user's own files that is not used is told, with the reason. Raises `Failure` with
-        ``raw_dir_file`` where there are some that should have been the video, and all of them are bad.
+        An event is emitted for each of the user's own files that is not used, with the cause. Raises
+        `Failure` with ``raw_dir_file`` if there are files for the video, and all of them are invalid.
         """
         for path, record in self._recorded(work):
             facts, why = await self._looked_at(path, work)
@@ -135,7 +136,7 @@ class Raws:
         return replace(used, beside=tuple(sounds))
 
     async def _looked_at(self, path: Path, work: VideoJob) -> tuple[MediaInfo | None, str]:
-        """Return what is in a video, if it can be read, and why it cannot be used, if that is so."""
+        """Return the properties of a video, if it can be read, and why it cannot be used, if so."""
         try:
             facts = await self.facts(path, path.suffix[1:].lower(), work)
         except Failure as failure:
@@ -149,13 +150,13 @@ class Raws:
         return facts, ""
 
     def _has_another_height(self, facts: MediaInfo | None, work: VideoJob) -> bool:
-        """Whether a good video is not at the height that is asked for."""
+        """Whether a valid video has another height than the requested one."""
         if facts is None or facts.truncated or self._options.resolution is not Resolution.EXACT:
             return False
         return not formats.is_at(min(facts.width, facts.height), work.reference_height)
 
     async def _is_sound(self, each: OwnFile) -> bool:
-        """Whether a file with a video's ending holds nothing but audio."""
+        """Whether a file with a video's extension contains only audio."""
         try:
             return await self._prober.glance(each.path, container=each.container) == "audio"
         except Failure as failure:
@@ -164,9 +165,9 @@ class Raws:
             return False
 
     async def with_sound_at_hand(self, work: VideoJob, raw: Raw) -> Raw | None:
-        """Return a raw with the sound that is wanted, if that is there.
+        """Return a source video with the requested audio, if that exists.
 
-        Raises `Failure` with ``raw_dir_file`` where the user's own sound to it is bad.
+        Raises `Failure` with ``raw_dir_file`` if the user's own audio file is invalid.
         """
         if self._options.audio is Audio.NONE:
             return raw
@@ -193,12 +194,12 @@ class Raws:
                         track=track,
                     )
                 await self._not_used(work, path, "it is truncated")
-        # A video that was downloaded for its picture alone may have dubbed audio inside.
+        # A video that was downloaded without audio may contain dubbed audio.
         dubbed = raw.track is not None and raw.track.dubbed
         return None if raw.facts.sound is None or dubbed else raw.with_own_sound()
 
     async def _with_own_sound(self, work: VideoJob, raw: Raw) -> Raw:
-        """Return the user's own video with the first good one of the sounds beside it."""
+        """Return the user's own video with the first valid one of its separate audio files."""
         found: Raw | None = None
         bad: list[str] = []
         for each in raw.beside:
@@ -228,10 +229,10 @@ class Raws:
         await self._store.log(work.videos[0], f"{path.name} is not used: {why}\n")
 
     def _recorded(self, work: VideoJob) -> Iterable[tuple[Path, Mapping[str, Any]]]:
-        """Yield the source video that the journal names, with its record, if it is what is asked for."""
+        """Yield the source video in the journal, with its record, if it is the requested one."""
         record = self._store.known.raw_there(work.youtube_id)
         asked, got = self._options.resolution, record and record["resolution"]
-        # Whether the raw is at the reference height can be seen at the raw; whether it is the best cannot.
+        # The file shows whether it has the reference height, but not whether that is the best available.
         if record is not None and (asked == got or Resolution.BEST not in (asked, got)):
             yield self._store.raws / record["file"], record
 
@@ -242,17 +243,17 @@ class Raws:
             yield from (path for path in paths if path.is_file() and not self._own.owns(path))
 
     async def keep(self, work: VideoJob, path: Path, final: Path, record: Record) -> None:
-        """Record a raw that was checked, and give it its name, in this order.
+        """Record a checked source video, and rename it, in this order.
 
-        One that is there without a record could be anybody's, of any rendition. Raises `Failure`:
-        ``disk_full``, ``not_writable``.
+        An existing one without a record could be from anyone, in any format. Raises `Failure`: ``disk_full``,
+        ``not_writable``.
         """
         await self._store.append(record)
         await self._store.publish(path, final)
         await self.only(work, final, record["type"])
 
     async def only(self, work: VideoJob, raw: Path, kind: str) -> None:
-        """Let a raw of ours stand under the names of all rows, and remove what it has replaced."""
+        """Give our source video the names of all its rows, and remove the files that it has replaced."""
         ending = raw.suffix[1:]
         for video in work.videos:
             name = self._store.raw_path(video, ending)
@@ -263,24 +264,24 @@ class Raws:
                 await self.remove(work, record["file"])
 
     async def remove(self, work: VideoJob, file: str) -> None:
-        """Remove a raw of ours under the names of all rows. Raises `Failure` with ``not_writable``."""
+        """Remove our source video with the names of all rows. Raises `Failure` with ``not_writable``."""
         await remove_raw(self._store, file, work.videos, own=self._own)
 
     async def discard(self, work: VideoJob, raw: Raw) -> None:
-        """Use a raw no more that turned out bad: ours is deleted, the user's own is left alone."""
+        """Stop using an invalid source video: ours is deleted, the user's own is not touched."""
         await self._store.log(work.videos[0], f"{raw.path.name} cannot be decoded and is not used any more\n")
         for path in {raw.path, raw.sound or raw.path}:
             if not self._own.owns(path):
                 await self.remove(work, path.name)
 
     async def facts(self, path: Path, container: str, work: VideoJob) -> MediaInfo:
-        """Return what is in a video, with the frames of each clip of it. Raises `Failure`."""
+        """Return the properties of a video, with the frames of each of its clips. Raises `Failure`."""
         return await self._prober.facts(
             path, container=container, intervals=[clip.interval for clip in work.clips]
         )
 
     def raw(self, path: Path, facts: MediaInfo, work: VideoJob, record: Mapping[str, Any]) -> Raw:
-        """Return a raw that is there, with what its record tells of it."""
+        """Return an existing source video, with the data of its record."""
         stems = [clip.stem for clip in work.clips]
         ratio = record.get("stretched_ratio")
         return Raw(
@@ -296,7 +297,7 @@ class Raws:
 
 
 async def remove_raw(store: OutputDirectory, file: str, videos: Iterable[Video], *, own: OwnFiles) -> None:
-    """Remove a raw that the journal names, under the names of all rows; never one of the user's own.
+    """Remove a recorded source video, with the names of all rows; never one of the user's own.
 
     Raises `Failure` with ``not_writable``.
     """
@@ -307,14 +308,14 @@ async def remove_raw(store: OutputDirectory, file: str, videos: Iterable[Video],
 
 
 async def let_go_of_finished(read: Tables, decided: Plan, store: OutputDirectory, own: OwnFiles) -> None:
-    """Delete the raws of which every clip is there: a run was killed before it came to that."""
+    """Delete the source videos whose clips all exist: a run was killed before it deleted them."""
     over = {clip.video.youtube_id for clip in decided.there} - {
         clip.video.youtube_id for clip in decided.clips
     }
     rows: dict[str, list[Video]] = {}
     for video in read.videos:
         rows.setdefault(video.youtube_id, []).append(video)
-    # Nearly always they have gone: that is seen at once, and not by asking for each of them.
+    # Nearly always they are deleted already: one listing shows that without checking each of them.
     there = await run_sync(lambda: {path.stem for path in store.raws.iterdir()})
     for youtube_id in sorted(over & store.known.raws.keys()):
         if not there.isdisjoint(video.stem for video in rows[youtube_id]):

@@ -86,19 +86,19 @@ class RemoteThrottle(Throttle):
                 self._network.release()
         return permit
 
-    def answered(self, turn: Permit) -> None:
+    def succeeded(self, permit: Permit) -> None:
         """Report that YouTube has answered; once is enough."""
-        if turn in self._asking:
-            self._asking.discard(turn)
-            self._report(turn.closings, "answered")
+        if permit in self._asking:
+            self._asking.discard(permit)
+            self._report(permit.closings, "answered")
 
-    def refused(self, turn: Permit, failure: Failure) -> None:
+    def rejected(self, permit: Permit, failure: Failure) -> None:
         """Report that every attempt would fail alike: the driver closes the lane for all processes."""
-        self._report(turn.closings, "refused", failure.reason, failure.words)
+        self._report(permit.closings, "refused", failure.reason, failure.words)
 
-    def _asked(self, turn: Permit) -> None:
-        self._asking.discard(turn)
-        self._report(turn.closings, "left")
+    def _asked(self, permit: Permit) -> None:
+        self._asking.discard(permit)
+        self._report(permit.closings, "left")
 
     def _report(self, number: int, state: str, reason: Reason | None = None, words: str = "") -> None:
         self._events.emit(LaneUse(number, state, reason, words))
@@ -137,9 +137,9 @@ class Admissions:
             attempt.scope.cancel()
         elif attempt is not None and attempt.permit is not None:
             if use.reason is None:
-                attempt.permit.answered()
+                attempt.permit.succeeded()
             else:
-                attempt.permit.refused(Failure(use.reason, use.words))
+                attempt.permit.rejected(Failure(use.reason, use.words))
 
     def gone(self, process: str) -> None:
         """End the attempts of a process that is gone."""
@@ -151,7 +151,7 @@ class Admissions:
         """Admit an attempt when it is its turn, and keep its place until it has left."""
         try:
             with attempt.scope:
-                async with self.throttle.turn() as permit:
+                async with self.throttle.permit() as permit:
                     attempt.permit, over = permit, self.throttle.over
                     probed = None if permit is None else permit.probed
                     await self._answer(process, Admission(number, permit is not None, probed, over))

@@ -1,6 +1,6 @@
-"""What videos are made with: tools, lanes, and the unit of the work, one video.
+"""Tools and lanes for processing videos.
 
-A run has one workshop for all of its videos; so has each worker of a cluster, for those that it is sent.
+A run has one toolchain for all of its videos; so has each worker of a cluster, for those that it is sent.
 """
 
 from __future__ import annotations
@@ -50,29 +50,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Toolchain:
-    """Tools and lanes, ready for videos of one directory. Made by `workshop`."""
+    """Tools and lanes, ready for videos of one directory; created by `open_toolchain`."""
 
     run: RunContext
-    entrance: Throttle
-    fetcher: Downloader
-    cutter: Encoder
+    throttle: Throttle
+    downloader: Downloader
+    encoder: Encoder
     prober: Prober
-    """Reads source videos; the cutter has one of its own for clips."""
+    """Probes source videos; the encoder has a separate one for clips."""
     javascript: JavaScript
     about: ffmpeg.About
 
     @property
     def versions(self) -> dict[str, str]:
         """Tool to version, for the metadata."""
-        return self.cutter.versions
+        return self.encoder.versions
 
     def pipeline(self) -> Pipeline[Download, Raw]:
-        """Return lanes for some videos; all that come from here share limits, pace and breaker."""
+        """Return a pipeline for some videos; all of them share limits, pace and circuit breaker."""
         parts = PipelineParts(
             lanes=self.run.lanes,
-            entrance=self.entrance,
-            fetching=self.fetcher,
-            cutting=self.cutter,
+            throttle=self.throttle,
+            downloader=self.downloader,
+            encoder=self.encoder,
             private_directory=self.run.directory.private_directory,
             record_failure=self._record_failure,
             events=self.run.events,
@@ -82,9 +82,9 @@ class Toolchain:
         return Pipeline(parts)
 
     async def get_ready(self, works: Iterable[VideoJob]) -> None:
-        """Raise `Failure` where something would fail for every one of these videos alike.
+        """Raise `Failure` if something would fail for every one of these videos.
 
-        JavaScript is tested only where a video has to be downloaded, and while the prober starts.
+        JavaScript is tested only if a video must be downloaded, and while the prober starts.
         """
         downloads = await run_sync(self._require_ready, works)
         with unwrap_exception_group():
@@ -96,13 +96,12 @@ class Toolchain:
     async def one_video(
         self, work: VideoJob, ledger: Gathered, finish: anyio.Event | None = None
     ) -> tuple[list[Record], Failure | None]:
-        """Do all that a run does for one video, for whoever writes the journal.
+        """Process one video completely, for a driver that writes the journal.
 
-        `ledger` is the one of the shop's directory. Returns the records that are to be written, also those
-        of what could not be had, and why nothing more should be sent here, if that is so: local trouble, or
-        YouTube refusing this address.
+        `ledger` is that of the toolchain's directory. Returns the records to write, including failures, and
+        why nothing more should be sent here, if so: a local error, or YouTube is blocking this IP address.
         """
-        if not await run_sync(self.fetcher.expects_at_hand, work):
+        if not await run_sync(self.downloader.expects_at_hand, work):
             try:
                 await self.javascript.require(self.run.directory.out)
             except Failure as failure:
@@ -116,16 +115,16 @@ class Toolchain:
         await self.run.directory.append(*(failure_record(clip, failure) for clip in work.clips))
 
     def _require_ready(self, works: Iterable[VideoJob]) -> bool:
-        """Raise `Failure` where something would fail for every video alike; `doctor` looks closer.
+        """Raise `Failure` if something would fail for every video; `doctor` checks more.
 
-        It costs a few milliseconds, and no process that is not started anyway. Returns whether a video has to
-        be downloaded.
+        It takes a few milliseconds, and starts no additional process. Returns whether a video must be
+        downloaded.
         """
         options = self.run.options
         signs: list[CheckResult | None] = [
             preflight.of_ffmpeg(self.about.version, self.about.switches, keeps_rate=options.fps is None)
         ]
-        least = [work.least_bytes for work in steps(works) if not self.fetcher.expects_at_hand(work)]
+        least = [work.least_bytes for work in steps(works) if not self.downloader.expects_at_hand(work)]
         if least:
             free = self.run.directory.free_bytes()
             room = preflight.of_room(
@@ -140,9 +139,9 @@ class Toolchain:
 
 @asynccontextmanager
 async def open_toolchain(
-    run: RunContext, *, videos: int | None = None, entrance: Throttle | None = None
+    run: RunContext, *, videos: int | None = None, throttle: Throttle | None = None
 ) -> AsyncIterator[Toolchain]:
-    """Get ready for so many videos, or for nobody knows how many. Raises `Failure`: a tool is missing."""
+    """Prepare for a number of videos, None if unknown. Raises `Failure`: a tool is missing."""
     options, directory = run.options, run.directory
     tool = await run_sync(find_ffmpeg, options)
     require_yt_dlp(options)
@@ -150,7 +149,7 @@ async def open_toolchain(
     versions = {"hdtf_async": own_version(), "ffmpeg": about.version}
     width = int(run.lanes.network.total_tokens)
     width = width if videos is None else min(width, videos)
-    # A process of its own for clips: their checks must not wait until hours of a source video are read.
+    # A separate process for clips: their verification must not wait for hours of a source video.
     async with (
         guarding(*directory.locks) as guard,
         Prober(guard) as prober,
@@ -163,7 +162,7 @@ async def open_toolchain(
         yt_dlp = YtDlp(options, tool, guard, environment)
         yield Toolchain(
             run,
-            entrance or entrance_for(run),
+            throttle or throttle_for(run),
             Downloader(run, yt_dlp, prober, width=width),
             Encoder(options.form, directory, tool, versions, clip_prober, run.events, guard, finder),
             prober,
@@ -172,8 +171,8 @@ async def open_toolchain(
         )
 
 
-def entrance_for(run: RunContext) -> Throttle:
-    """Return the entrance to the network lane; what a census of this directory asked lately counts there."""
+def throttle_for(run: RunContext) -> Throttle:
+    """Return the throttle of the network lane; recent queries of a census of this directory count there."""
     ages = run.directory.known.census_ages(datetime.now(UTC))
     pacing = Pacing(
         pace=run.options.pace,

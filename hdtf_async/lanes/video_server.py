@@ -100,9 +100,9 @@ class VideoServer:
         self._send = send
         self._setup = setup
         self._lanes = Lanes.of(setup.options)
-        self._entrance: RemoteThrottle | None = None
+        self._throttle: RemoteThrottle | None = None
         if setup.options.pace_scope is PaceScope.CLUSTER:
-            self._entrance = RemoteThrottle(self._lanes, self.events)
+            self._throttle = RemoteThrottle(self._lanes, self.events)
         self._finish = anyio.Event()
         self._tasks = anyio.create_task_group()
         self._units: dict[str, _Unit] = {}
@@ -112,8 +112,8 @@ class VideoServer:
         """Take a message of the driver."""
         if message == FINISH:
             self._finish.set()
-        elif isinstance(message, Admission) and self._entrance is not None:
-            self._entrance.admit(message)
+        elif isinstance(message, Admission) and self._throttle is not None:
+            self._throttle.admit(message)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Ready]:
@@ -125,15 +125,15 @@ class VideoServer:
         own = await run_sync(find_user_videos, options.raw_dirs)
         async with opened_by_worker(setup.out, setup.name, options) as (directory, self._ledger):
             run = RunContext(options, directory, lanes, self.events, own, self._finish)
-            async with open_toolchain(run, entrance=self._entrance) as self._shop:
+            async with open_toolchain(run, throttle=self._throttle) as self._toolchain:
                 if not isinstance(setup.out, Path):
-                    self._shop.cutter.guard.temporary(str(directory.out))
-                await self._shop.get_ready(())  # it is not known yet which videos will come
+                    self._toolchain.encoder.guard.temporary(str(directory.out))
+                await self._toolchain.get_ready(())  # it is not known yet which videos will come
                 downloads, encodes = int(lanes.network.total_tokens), int(lanes.encodes.total_tokens)
                 async with self._tasks:
                     self._tasks.start_soon(self._send_progress)
                     try:
-                        yield Ready(downloads, encodes, lanes.slots, self._shop.versions)
+                        yield Ready(downloads, encodes, lanes.slots, self._toolchain.versions)
                     finally:
                         self.withdrawn = self.withdrawn or Failure(Reason.CLUSTER_LOST, "it is ending")
                         self._tasks.cancel_scope.cancel()
@@ -160,7 +160,7 @@ class VideoServer:
 
     async def _process(self, task: str, unit: _Unit, records: list[Record]) -> None:
         for record in records:
-            self._ledger.known.take(record)
+            self._ledger.known.add(record)
         why: Failure | None = None
         try:
             with unit.scope:
@@ -170,7 +170,7 @@ class VideoServer:
                     made: list[Record] = []
                     if clips:
                         rest = replace(unit.video, clips=clips)
-                        made, why = await self._shop.one_video(rest, self._ledger, self._finish)
+                        made, why = await self._toolchain.one_video(rest, self._ledger, self._finish)
                 unit.records = [*before, *made]
         except Failure as failure:
             why = failure

@@ -106,11 +106,12 @@ async def look_at_sound(sound: AudioCut, guard: Guard = UNGUARDED) -> Findings |
 async def _asked(asked: dict[str, Any], seconds: float, guard: Guard) -> Findings | None:
     try:
         ended = await supervisor.run(
-            supervisor.own_module_argv("hdtf_async.media.damage", json.dumps(asked)),
-            # Everything before the interval is read too, but not decoded.
+            supervisor.Command(
+                supervisor.own_module_argv("hdtf_async.media.damage", json.dumps(asked)),
+                keep=_ANSWER_LIMIT,
+                memory=_MEMORY,
+            ),
             deadline=_START + (seconds + _RUN_UP) / _LEAST_SPEED + asked["first"],
-            keep=_ANSWER_LIMIT,
-            memory=_MEMORY,
             guard=guard,
         )
     except Failure as failure:

@@ -160,7 +160,7 @@ def glance(path: str, container: str) -> str:
         _, stream = _video_stream(media)
         framing = Framing(media, stream)
         for packet in packets(media, stream):
-            framing.take(packet, 0.0)
+            framing.add(packet, 0.0)
             if framing.seen:
                 return "video" if media.streams.audio else "silent"
             if framing.given_up:
@@ -207,10 +207,10 @@ def read_sound(path: str, container: str) -> AudioInfo:
         zero = zero_of(media)
         with _Suspicion(media) as suspicion:
             for packet in packets(media, heard.stream):
-                suspicion.take(packet)
+                suspicion.add(packet)
                 if packet.pts is not None:
                     packet.pts -= round((zero or 0) / packet.time_base)
-                heard.take(packet)
+                heard.add(packet)
         return replace(heard.facts(zero), suspect=suspicion.found or suspicion.of_gaps(None, heard))
 
 
@@ -255,17 +255,17 @@ def _facts(
     framing = Framing(media, stream, _B_FRAMES_WITHIN if in_order else 1)
     read, heard = _Read(stream, base), _Heard.of(media)
     for packet in packets(media):
-        suspicion.take(packet)
+        suspicion.add(packet)
         if in_order:
             packet.pts = packet.dts  # AVI stores no timestamps; any others are guesses
         if packet.pts is not None:
             packet.pts -= round((zero or 0) / packet.time_base)
         if packet.stream_index == stream.index:
-            framing.take(packet, float((packet.pts or 0) * base))
+            framing.add(packet, float((packet.pts or 0) * base))
         if packet.pts is not None and not packet.is_discard:
-            read.take(packet)
+            read.add(packet)
             if heard is not None and packet.stream_index == heard.stream.index:
-                heard.take(packet)
+                heard.add(packet)
     timeline = read.timeline
     timeline.close()
     counted = in_order and (framing.reordered or stream.codec_context.has_b_frames)
@@ -337,7 +337,7 @@ class _Suspicion:
         self._note()
         self._capture.__exit__(None, None, None)
 
-    def take(self, packet: Packet[Any]) -> None:
+    def add(self, packet: Packet[Any]) -> None:
         """Process the next packet, and the messages that were logged while it was read."""
         self.found |= packet.is_corrupt
         self._note()
@@ -366,7 +366,7 @@ class _Read:
         """Timestamp of the newest key frame: key frames are displayed in the order in which they are
         stored."""
 
-    def take(self, packet: Packet[Any]) -> None:
+    def add(self, packet: Packet[Any]) -> None:
         """Process one more displayed packet. Raises `ValueError` if timestamps go back."""
         tick, duration = packet.pts or 0, packet.duration or 0
         if packet.stream_index != self._stream.index:
@@ -381,7 +381,7 @@ class _Read:
         self._decoded = self._decoded if packet.dts is None else packet.dts
         self._key = tick if packet.is_keyframe else self._key
         self.timeline.add(tick, duration)
-        self.leading.take(tick, packet.dts, key=packet.is_keyframe)
+        self.leading.add(tick, packet.dts, key=packet.is_keyframe)
 
 
 def zero_of(media: InputContainer) -> Fraction | None:
@@ -422,7 +422,7 @@ class _Heard:
             return None
         return cls(found[0], found[1], found[1].time_base)
 
-    def take(self, packet: Packet[Any]) -> None:
+    def add(self, packet: Packet[Any]) -> None:
         """Process one more packet."""
         if packet.pts is not None and not packet.is_discard:
             self.has_gaps |= self.first is not None and (packet.pts - self.end) * self.base > _SILENT

@@ -50,10 +50,10 @@ from hdtf_async.media.filters import (
     sound_filters,
     video_filters,
 )
-from hdtf_async.output import atomic
-from hdtf_async.process import supervisor
+from hdtf_async.media.run import FfmpegError, run_ffmpeg
 from hdtf_async.process.guard import UNGUARDED, Guard
 from hdtf_async.process.stderr import classify_ffmpeg
+from hdtf_async.process.supervisor import Command, Ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -171,16 +171,13 @@ async def encode(
     decoded source frames are not those of the clip; ``clip_wrong`` if ffmpeg alone is the cause, or none of
     the decoded frames was written.
     """
-
-    async def attempt(*, strict: bool) -> tuple[int, str]:
-        return await _from_further_back(ffmpeg, cut, target, on_seconds, guard, strict=strict)
-
+    clip = _Clip(ffmpeg, cut, target, on_seconds, guard)
     try:
-        counted, words = await attempt(strict=True)
+        counted, words = await clip.write(strict=True)
     except Failure as failure:
         doubtful = isinstance(failure, _OtherFramesError) or failure.reason is Reason.RAW_UNREADABLE
         _raise_unless_outside(failure, cut, await damage.look(cut, guard) if doubtful else None)
-        counted, _ = await attempt(strict=False)
+        counted, _ = await clip.write(strict=False)
         return counted
     if words or cut.suspect:
         found = await damage.look(cut, guard)
@@ -202,49 +199,57 @@ def _raise_unless_outside(failure: Failure, cut: Cut, found: damage.Findings | N
         raise failure  # a frame that is lost before the clip would shift it
 
 
-async def _from_further_back(  # noqa: PLR0913 - the arguments of `encode`
-    ffmpeg: Path,
-    cut: Cut,
-    target: Path,
-    on_seconds: Callable[[float], None],
-    guard: Guard,
-    *,
-    strict: bool,
-) -> tuple[int, str]:
-    """Run ffmpeg, from further back if needed; return its number of frames and its stderr.
+@dataclass(frozen=True, slots=True)
+class _Clip:
+    """A clip that ffmpeg writes."""
 
-    It is run until the first source frame is decoded. Raises `Failure` as `encode` does; `_OtherFramesError`
-    if frames other than the source frames were decoded.
-    """
-    words, tried, reason = "", None, Reason.UNSUPPORTED_SOURCE
-    for run_up in RUN_UPS:
-        sought = cut.sought_from(run_up)
-        if sought == tried:
-            continue  # it already started at the beginning
-        tried = sought
-        frames = _Frames(cut, run_up)
-        argv = command(ffmpeg, cut, target, run_up, strict=strict)
-        patience = cut.begin - sought
-        try:
-            ended = await _run(argv, cut.seconds, on_seconds, guard, cut.raw, target, frames.take, patience)
-            frames.require_all()
-        except _LateError as late:
-            words, reason = late.words, late.reason
-        except Failure as failure:
-            if frames.begun and failure.reason is Reason.INTERVAL_OUTSIDE:
-                decoded = "the source frames were decoded, but ffmpeg wrote none"
-                raise Failure(Reason.CLIP_WRONG, _without_end(failure.words)[0] or decoded) from None
-            if frames.begun or failure.reason not in FROM_FURTHER_BACK or cut.source is None:
-                raise
-            words, reason = failure.words, failure.reason
-            if reason is Reason.INTERVAL_OUTSIDE:
-                words, reason = _without_end(words)
-                words = words or f"none of the {cut.source.frames} source frames was decoded"
-        else:
-            return ended
-    if reason in {Reason.RAW_UNREADABLE, Reason.BOX_DOES_NOT_FIT}:
-        raise Failure(reason, words)
-    raise _OtherFramesError(Reason.UNSUPPORTED_SOURCE, words)
+    ffmpeg: Path
+    cut: Cut
+    target: Path
+    on_seconds: Callable[[float], None]
+    guard: Guard
+
+    async def write(self, *, strict: bool) -> tuple[int, str]:
+        """Run ffmpeg, from further back if needed; return its number of frames and its stderr.
+
+        It is run until the first source frame is decoded. Raises `Failure` as `encode` does;
+        `_OtherFramesError` if frames other than the source frames were decoded.
+        """
+        cut = self.cut
+        words, tried, reason = "", None, Reason.UNSUPPORTED_SOURCE
+        for run_up in RUN_UPS:
+            sought = cut.sought_from(run_up)
+            if sought == tried:
+                continue  # it already started at the beginning
+            tried = sought
+            frames = _Frames(cut, run_up)
+            try:
+                ended = await self._once(run_up, frames, strict=strict)
+                frames.require_all()
+            except _LateError as late:
+                words, reason = late.words, late.reason
+            except Failure as failure:
+                if frames.begun and failure.reason is Reason.INTERVAL_OUTSIDE:
+                    decoded = "the source frames were decoded, but ffmpeg wrote none"
+                    raise Failure(Reason.CLIP_WRONG, _without_end(failure.words)[0] or decoded) from None
+                if frames.begun or failure.reason not in FROM_FURTHER_BACK or cut.source is None:
+                    raise
+                words, reason = failure.words, failure.reason
+                if reason is Reason.INTERVAL_OUTSIDE:
+                    words, reason = _without_end(words)
+                    words = words or f"none of the {cut.source.frames} source frames was decoded"
+            else:
+                return ended
+        if reason in {Reason.RAW_UNREADABLE, Reason.BOX_DOES_NOT_FIT}:
+            raise Failure(reason, words)
+        raise _OtherFramesError(Reason.UNSUPPORTED_SOURCE, words)
+
+    async def _once(self, run_up: float, frames: _Frames, *, strict: bool) -> tuple[int, str]:
+        argv = command(self.ffmpeg, self.cut, self.target, run_up, strict=strict)
+        progress = _Progress(self.cut.seconds, self.on_seconds, frames.add)
+        patience = self.cut.begin - self.cut.sought_from(run_up)
+        words = await _run(argv, progress, self.guard, patience)
+        return progress.frames, words
 
 
 def _without_end(words: str) -> tuple[str, Reason]:
@@ -274,7 +279,7 @@ class _Frames:
         """Whether the first source frame was reported."""
         self._ended = False
 
-    def take(self, line: str) -> None:
+    def add(self, line: str) -> None:
         """Process a line of ffmpeg's output. Raises `Failure` for an unexpected frame."""
         found = _REPORTED.match(line)
         if found is None or self._source is None:
@@ -312,9 +317,7 @@ async def wav(ffmpeg: Path, sound: AudioCut, target: Path, *, guard: Guard = UNG
     """Write the audio of one clip as WAV. Raises `Failure` as `encode` does."""
 
     async def attempt(*, strict: bool) -> str:
-        argv = wav_command(ffmpeg, sound, target, strict=strict)
-        _, words = await _run(argv, sound.seconds, lambda _seconds: None, guard, sound.file, target)
-        return words
+        return await _run(wav_command(ffmpeg, sound, target, strict=strict), _Progress(sound.seconds), guard)
 
     try:
         words = await attempt(strict=True)
@@ -336,57 +339,59 @@ async def wav(ffmpeg: Path, sound: AudioCut, target: Path, *, guard: Guard = UNG
             raise Failure(Reason.RAW_UNREADABLE, found.damage)
 
 
-def _nothing(_line: str) -> None:
-    pass
+class _Progress:
+    """Reads the lines of ``-progress``: how many frames there are, and whether ffmpeg makes progress."""
 
+    def __init__(
+        self,
+        length: float,
+        on_seconds: Callable[[float], None] = lambda _seconds: None,
+        on_other: Callable[[str], None] = lambda _line: None,
+    ) -> None:
+        """`length` is that of the output, in seconds."""
+        self.frames = 0
+        self.length = length
+        self._reached = -1.0
+        self._on_seconds = on_seconds
+        self._on_other = on_other
 
-async def _run(  # noqa: PLR0913, PLR0917 - what two commands share
-    argv: list[str],
-    length: float,
-    on_seconds: Callable[[float], None],
-    guard: Guard,
-    read: Path,
-    target: Path,
-    on_other: Callable[[str], None] = _nothing,
-    patience: float = 0.0,
-) -> tuple[int, str]:
-    reached, counted = -1.0, 0
-
-    def on_line(line: str) -> bool:
-        nonlocal reached, counted
+    def line(self, line: str) -> bool:
+        """Read one line; return whether it shows progress."""
         key, _, value = line.partition("=")
         if key == "frame" and re.fullmatch(r"[0-9]{1,15}", value):
-            counted = int(value)
+            self.frames = int(value)
         if key == "progress" and value == "end":
             return True
         if key != "out_time_us" or not re.fullmatch(r"[0-9]{1,15}", value):
-            on_other(line)
+            self._on_other(line)
             return False
         seconds = int(value) / 1e6
         # Output beyond the end of the clip, possibly endless, is no progress.
-        if not reached < seconds <= length + 1:
+        if not self._reached < seconds <= self.length + 1:
             return False
-        reached = seconds
-        on_seconds(seconds)
+        self._reached = seconds
+        self._on_seconds(seconds)
         return True
 
-    ended = await supervisor.run(
-        argv,
-        # Decoding alone is faster than real time, and the slowest preset needs less than ten seconds for the
-        # largest frame. A process without progress is terminated much earlier, by `stall`.
-        deadline=STALL + patience + 300 * length,
-        stall=STALL + patience,
-        on_line=on_line,
-        guard=guard,
-    )
-    if ended.code != 0:
-        if _RESTARTED in ended.words:  # the filters were reinitialised, and started again
-            what = "audio changes its sample rate or channels" if "[aost#" in ended.words else "frames change"
-            raise Failure(Reason.UNSUPPORTED_SOURCE, f"the {what} within the clip")
-        words = ended.words.replace(f"{read.parent}/", "").replace(f"{target.parent}/", "")
-        words = words.replace(target.name, atomic.final_name(target.name))
-        raise Failure(classify_ffmpeg(ended.words), words or f"ffmpeg ended with {ended.code}")
-    return counted, ended.words
+
+async def _run(argv: list[str], progress: _Progress, guard: Guard, patience: float = 0.0) -> str:
+    """Run ffmpeg and return its messages. Until its first frame it may take `patience` seconds longer."""
+    try:
+        ended = await run_ffmpeg(
+            Command(argv),
+            deadline=STALL + patience + 300 * progress.length,
+            stall=STALL + patience,
+            on_line=progress.line,
+            guard=guard,
+        )
+    except FfmpegError as failure:
+        if _RESTARTED in failure.words:  # the filters were reinitialised, and started again
+            what = (
+                "audio changes its sample rate or channels" if "[aost#" in failure.words else "frames change"
+            )
+            raise Failure(Reason.UNSUPPORTED_SOURCE, f"the {what} within the clip") from None
+        raise
+    return ended.words
 
 
 @dataclass(frozen=True, slots=True)
@@ -404,9 +409,12 @@ async def about(ffmpeg: Path) -> About:
 
     Raises `Failure` with ``tool_missing`` if ffmpeg cannot be started or reports no version.
     """
-    ended = await supervisor.run([str(ffmpeg), "-version"], deadline=30, keep=1 << 16)
+    try:
+        ended = await run_ffmpeg(Command([str(ffmpeg), "-version"], keep=1 << 16), deadline=30)
+    except FfmpegError:
+        ended = Ended(1, "", b"")
     said = re.match(rb"ffmpeg version (\S{1,80})", ended.out)
-    if ended.code != 0 or said is None:
+    if said is None:
         raise Failure(Reason.TOOL_MISSING, f"{ffmpeg} is not ffmpeg (unexpected output of -version)")
     built = re.search(rb"^configuration: (.*)", ended.out, re.MULTILINE)
     switches = built[1].decode("ascii", "replace").split() if built else ()

@@ -352,13 +352,15 @@ def last_frame(cut: Cut) -> list[str]:
     """Return the arguments that set the duration of the last frame.
 
     It becomes a key frame, so that it is also the last one in decode order, in which MP4 stores durations.
+    The durations of the others follow from the timestamps: the durations that a source states can be wrong,
+    and one of its frames could then end after the last frame.
     """
     if cut.hold is None:
         return []
     hold = max(1, cut.ticks(cut.hold))
     return [
         "-force_key_frames", decimal(max(0.0, cut.span - _A_HAIR)),
-        "-bsf:v", f"setts=pts=PTS:dts=DTS:duration=if(eq(N\\,{cut.frames - 1})\\,{hold}\\,DURATION)",
+        "-bsf:v", f"setts=pts=PTS:dts=DTS:duration=if(eq(N\\,{cut.frames - 1})\\,{hold}\\,1)",
     ]  # fmt: skip
 
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.media.containers import DEMUXERS, MAX_SIDE
 from hdtf_async.media.ffmpeg import STALL
-from hdtf_async.process import supervisor
+from hdtf_async.media.run import FfmpegError, run_ffmpeg
 from hdtf_async.process.guard import UNGUARDED, Guard
-from hdtf_async.process.stderr import classify_ffmpeg
+from hdtf_async.process.supervisor import Command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,12 +41,10 @@ async def frames(ffmpeg: Path, clip: Path, *, seconds: float, guard: Guard = UNG
 
     Raises what `counted` raises.
     """
-    return await counted(command(ffmpeg, clip), clip, seconds=seconds, guard=guard)
+    return await counted(command(ffmpeg, clip), seconds=seconds, guard=guard)
 
 
-async def counted(
-    argv: Sequence[str], clip: Path, *, seconds: float, directory: Path | None = None, guard: Guard
-) -> int:
+async def counted(argv: Sequence[str], *, seconds: float, directory: Path | None = None, guard: Guard) -> int:
     """Run an ffmpeg that decodes a clip of `seconds` seconds; return the number of frames that it counted.
 
     Raises `Failure`: ``clip_wrong`` if it cannot be decoded without an error; ``disk_full``, ``timed_out``,
@@ -62,19 +60,18 @@ async def counted(
         number = int(said[1])
         return True
 
-    ended = await supervisor.run(
-        argv,
-        deadline=STALL + seconds / _LEAST_SPEED,
-        stall=STALL,
-        on_line=on_line,
-        directory=directory,
-        guard=guard,
-    )
-    if ended.code != 0:
-        words = _WHO.sub("", ended.words.replace(f"{clip.parent}/", ""))
+    try:
+        await run_ffmpeg(
+            Command(argv, directory=directory),
+            deadline=STALL + seconds / _LEAST_SPEED,
+            stall=STALL,
+            on_line=on_line,
+            guard=guard,
+        )
+    except FfmpegError as failure:
         # Only the clip is read, so errors are its own, but a killed ffmpeg says nothing about it.
-        reason = Reason.CLIP_WRONG if ended.code > 0 else Reason.TOOL_FAILED
-        if classify_ffmpeg(ended.words) is Reason.DISK_FULL:
+        reason = Reason.TOOL_FAILED if failure.killed else Reason.CLIP_WRONG
+        if failure.reason is Reason.DISK_FULL:
             reason = Reason.DISK_FULL
-        raise Failure(reason, words or f"ffmpeg ended with {ended.code}")
+        raise Failure(reason, _WHO.sub("", failure.words)) from None
     return number

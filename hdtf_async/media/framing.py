@@ -107,7 +107,7 @@ class Framing:
         """The parts in the order of the stream; one if nothing changes."""
         return tuple(self._parts)
 
-    def take(self, packet: Packet[Any], second: float) -> None:
+    def add(self, packet: Packet[Any], second: float) -> None:
         """Process the next packet, displayed from `second` on. Raises `ValueError` for too many changes."""
         if self._left:
             self._left -= 1

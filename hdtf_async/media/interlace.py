@@ -3,10 +3,10 @@
 Old television recordings are often encoded like that, as if each frame were progressive. Edges of moving
 objects then look like combs. Video that is *flagged* as interlaced needs no detection.
 
-ffmpeg's ``idet`` examines fifty frames of the clip's box, half of them from each half of the clip. Where
-anything moves it classifies most frames, despite noise and compression. Combing requires a third of the
-classified frames, and at least five. In real combing the same field is always first; a fine moving pattern
-looks combed with either field first, so nine in ten frames must agree.
+ffmpeg's ``idet`` examines fifty frames of the clip's box, 25 from each half of the clip. Where anything moves
+it classifies most frames, despite noise and compression. Combing requires a third of the classified frames,
+and at least five. In real combing the same field is always first; a fine moving pattern looks combed with
+either field first, so nine in ten frames must agree.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.media.ffmpeg import FROM_FURTHER_BACK, source
-from hdtf_async.media.filters import constant_frames
-from hdtf_async.process import supervisor
+from hdtf_async.media.filters import constant_frames, decimal
+from hdtf_async.media.run import run_ffmpeg
 from hdtf_async.process.guard import UNGUARDED, Guard
-from hdtf_async.process.stderr import classify_ffmpeg
+from hdtf_async.process.supervisor import Command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,21 +56,23 @@ class Combing:
 
 
 def command(ffmpeg: Path, cut: Cut) -> list[str]:
-    """Return the command line that examines two parts of a clip."""
-    box, length = cut.box, cut.interval.seconds
+    """Return the command line that examines two parts of a clip.
+
+    Each part begins at the key frame before the middle of its half, so that every decoded frame is used; but
+    not before that half.
+    """
+    box, half = cut.box, cut.interval.seconds / 2
     # Rows keep their parity, because the offsets of boxes are even.
-    filters = [
-        *constant_frames(cut),
-        f"crop={box.width}:{box.height}:{box.left}:{box.top},trim=end_frame={FRAMES},setpts=PTS-STARTPTS",
-    ]
-    chain = ",".join(filters)
+    crop = f"crop={box.width}:{box.height}:{box.left}:{box.top}"
+    limit = f"trim=end_frame={FRAMES},setpts=PTS-STARTPTS"
+    chain = ",".join([*constant_frames(cut), f"trim=start={decimal(-half / 2)}", crop, limit])
     parts = ";".join(f"[{number}:v:{cut.track}]{chain}[{name}]" for number, name in enumerate("ab"))
     # If the filters were reinitialised midway, `concat` would wait forever.
-    fixed = ["-reinit_filter", "0"] if cut.recoloured else []
+    begin = ["-noaccurate_seek", *(["-reinit_filter", "0"] if cut.recoloured else [])]
     return [
         str(ffmpeg), "-hide_banner", "-nostdin", "-nostats", "-v", "info",
-        *fixed, *source(cut.raw, cut.container, cut.interval.start + length / 4),
-        *fixed, *source(cut.raw, cut.container, cut.interval.start + length * 3 / 4),
+        *begin, *source(cut.raw, cut.container, cut.interval.start + half / 2),
+        *begin, *source(cut.raw, cut.container, cut.interval.start + half * 3 / 2),
         "-filter_complex_threads", "1", "-filter_complex", f"{parts};[a][b]concat=n=2:v=1:a=0,idet",
         "-an", "-f", "null", "-",
     ]  # fmt: skip
@@ -83,16 +85,12 @@ async def look(ffmpeg: Path, cut: Cut, guard: Guard = UNGUARDED) -> Combing:
     Raises `Failure`: the reason that ffmpeg's message indicates, ``tool_missing``.
     """
     try:
-        ended = await supervisor.run(command(ffmpeg, cut), deadline=_DEADLINE, guard=guard)
+        ended = await run_ffmpeg(Command(command(ffmpeg, cut)), deadline=_DEADLINE, guard=guard)
     except Failure as failure:
-        if failure.reason is not Reason.TIMED_OUT:
+        # Where decoding failed, encoding may succeed, or fails with a better message.
+        if failure.reason not in {Reason.TIMED_OUT, *FROM_FURTHER_BACK}:
             raise
         return Combing(0, 0, 0)
-    if ended.code != 0:
-        if classify_ffmpeg(ended.words) in FROM_FURTHER_BACK:
-            return Combing(0, 0, 0)  # encoding may succeed, or fails with a better message
-        words = ended.words.replace(f"{cut.raw.parent}/", "")
-        raise Failure(classify_ffmpeg(ended.words), words or f"ffmpeg ended with {ended.code}")
     # idet prints its counts twice: the first time before the filters are configured, with zeros.
     seen = [tuple(map(int, counts)) for counts in _COUNTS.findall(ended.words)]
     return Combing(*(sum(column) for column in zip(*seen, strict=True))) if seen else Combing(0, 0, 0)

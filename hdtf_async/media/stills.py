@@ -35,9 +35,7 @@ async def write(ffmpeg: Path, clip: Path, folder: Path, *, frames: int, guard: G
     """
     # More than ten seconds per frame is never needed; a process without progress is terminated earlier.
     try:
-        found = await decode.counted(
-            command(ffmpeg, clip), clip, seconds=frames, directory=folder, guard=guard
-        )
+        found = await decode.counted(command(ffmpeg, clip), seconds=frames, directory=folder, guard=guard)
     except Failure as failure:
         raise Failure(failure.reason, f"{clip.name}: {(failure.words.splitlines() or [''])[-1]}") from None
     if found != frames:

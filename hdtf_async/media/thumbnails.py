@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.media.ffmpeg import source
-from hdtf_async.process import supervisor
+from hdtf_async.media.run import FfmpegError, run_ffmpeg
 from hdtf_async.process.guard import UNGUARDED, Guard
+from hdtf_async.process.supervisor import Command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,12 +37,14 @@ async def make(ffmpeg: Path, clip: Path, seconds: float, guard: Guard = UNGUARDE
     The caller holds an encode token. Raises `Failure`: ``tool_missing``, ``timed_out``.
     """
     try:
-        ended = await supervisor.run(
-            command(ffmpeg, clip, seconds / 2), deadline=_DEADLINE, keep=LARGEST, guard=guard
+        ended = await run_ffmpeg(
+            Command(command(ffmpeg, clip, seconds / 2), keep=LARGEST), deadline=_DEADLINE, guard=guard
         )
+    except FfmpegError:
+        return None
     except Failure as failure:
         if failure.reason is Reason.TOOL_FAILED:  # too many bytes
             return None
         raise
     # Every JPEG starts with these two bytes.
-    return ended.out if ended.code == 0 and ended.out.startswith(b"\xff\xd8") else None
+    return ended.out if ended.out.startswith(b"\xff\xd8") else None

@@ -11,6 +11,8 @@ from array import array
 from bisect import bisect_left
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
+from itertools import pairwise
 from statistics import median_low
 
 MAX_FRAMES = 24 * 3600 * 60
@@ -33,6 +35,8 @@ class Shown:
     """When the last frame leaves the screen: at the next timestamp, or at the end of the video."""
     stored: float = 0.0
     """Duration that the file states for the last frame: ffmpeg copies it into the clip."""
+    even: bool = True
+    """Whether all of these frames, and `before`, are a usual frame apart, as shown and as stated."""
 
 
 class Timeline:
@@ -71,23 +75,23 @@ class Timeline:
         """Timestamp of the last frame."""
         return self._sorted[-1]
 
-    @property
+    @cached_property
     def step(self) -> int:
         """The usual distance between two frames (the median); the stored duration of a single frame."""
-        steps = [b - a for a, b in zip(self._sorted, self._sorted[1:], strict=False) if b > a]
+        steps = [b - a for a, b in pairwise(self._sorted) if b > a]
         return median_low(steps) if steps else self._durations[0]
 
     @property
     def is_even(self) -> bool:
         """Whether all frames are equally far apart."""
         step = self.step
-        return all(b - a == step for a, b in zip(self._sorted, self._sorted[1:], strict=False))
+        return all(b - a == step for a, b in pairwise(self._sorted))
 
     @property
     def has_gaps(self) -> bool:
         """Whether some frames are more than one and a half times the usual distance apart."""
         most = 1.5 * self.step
-        return any(b - a > most for a, b in zip(self._sorted, self._sorted[1:], strict=False))
+        return any(b - a > most for a, b in pairwise(self._sorted))
 
     @property
     def stored(self) -> int:
@@ -125,7 +129,14 @@ class Timeline:
             before=seconds(self._sorted[left - 1]) if left else None,
             until=seconds(behind),
             stored=seconds(self._durations[self._order[place]]),
+            even=self._is_even_within(max(0, left - 1), right, behind),
         )
+
+    def _is_even_within(self, first: int, last: int, behind: int) -> bool:
+        most = self.step / 4
+        distances = (b - a for a, b in pairwise([*self._sorted[first:last], behind]))
+        durations = (self._durations[place] for place in self._order[first:last])
+        return all(abs(each - self.step) <= most for each in (*distances, *durations))
 
 
 @dataclass(slots=True)
@@ -136,7 +147,7 @@ class OpenGroups:
     _key: int | None = None
     _behind: int = 0
 
-    def take(self, pts: int, dts: int | None, *, key: bool) -> None:
+    def add(self, pts: int, dts: int | None, *, key: bool) -> None:
         """Process one more packet."""
         if key:
             self._key, self._behind = pts, 0 if dts is None else pts - dts

@@ -26,6 +26,7 @@ import anyio
 from anyio.to_thread import run_sync
 
 from hdtf_async.core import descriptors, os_errors
+from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.divisions import goes_on
 from hdtf_async.core.exceptions import StoreError
 from hdtf_async.core.failures import Failure, Reason
@@ -48,11 +49,11 @@ from hdtf_async.output.journal import (
     time_of,
 )  # fmt: skip
 from hdtf_async.output.locks import (
+    acquire,
     as_store_error,
     is_locked,
     require_no_workers,
     require_one_division,
-    take,
     whoami,
 )
 from hdtf_async.output.manifests import failure_record, outstanding_in
@@ -146,7 +147,7 @@ class OutputDirectory:
         # Shielded: it is short, and no unawaited thread may rename a file.
         with anyio.CancelScope(shield=True), os_errors_as_failures(final):
             before = self.known.clips.get(final.stem) if final.parent == self.out else None
-            if before is not None and atomic.has_size(str(temporary), before["metadata"].get("bytes")):
+            if before is not None and atomic.has_size(str(temporary), ClipRecord.of(before).bytes):
                 # A record identifies a file by its size alone, so the old record would match the new file.
                 await self._journal.append([{"type": "replacing", "clip": final.stem}])
             await run_sync(atomic.publish, temporary, final)
@@ -285,7 +286,7 @@ class OutputDirectory:
         there = {
             stem
             for stem in steps(clips)
-            if stem not in stale or clips[stem]["metadata"].get("fingerprint") != stale[stem]
+            if stem not in stale or ClipRecord.of(clips[stem]).fingerprint != stale[stem]
         }
         waiting = {each["clip"]: each for each in self.others} | {
             clip.stem: clip for clip in steps(not_tried)
@@ -313,7 +314,7 @@ async def opened(
             with as_store_error(out):
                 own = await run_sync(_open, out / name_of(shard))
             stack.callback(descriptors.close, own)
-            await take(own, out, out / name_of(shard))
+            await acquire(own, out, out / name_of(shard))
             with as_store_error(out):
                 await run_sync(require_one_division, out, shard)
             locks = (own, whole)
@@ -333,7 +334,7 @@ async def _in_common(out: Path, *, alone: bool) -> AsyncIterator[int]:
     try:
         with as_store_error(out):
             told_by = await run_sync(journals, out)
-        await take(lock, out, *told_by, alone=alone)
+        await acquire(lock, out, *told_by, alone=alone)
         if alone:
             await require_no_workers(out)
         yield lock
@@ -365,7 +366,7 @@ def read_known(out: Path) -> JournalIndex:
     known = JournalIndex(out)
     try:
         for record in steps(in_order([read(path) for path in journals(out)])):
-            known.take(record)
+            known.add(record)
     except OSError as error:
         raise StoreError(f"cannot read {error.filename}: {os_errors.told(error)}") from None
     return known
@@ -415,7 +416,7 @@ def _read_and_tidy(
     for record in steps(own() if not others else in_order([own(), *map(read, others)])):
         newest = max(newest, time_of(record))
         if shard is None or _is_of(record, shard):
-            known.take(record)
+            known.add(record)
     if whole < os.fstat(lock).st_size:  # otherwise truncating would only change its date
         os.ftruncate(lock, whole)
     # Later records depend on what was read, which may not have been synced if its writer was killed; what was

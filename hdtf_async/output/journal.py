@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Protocol
 import anyio
 from anyio.to_thread import run_sync
 
+from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.divisions import REQUEST, WHOLE, Part, part_of
 from hdtf_async.core.events import RunEnded
 from hdtf_async.core.failures import Reason
@@ -100,9 +101,9 @@ class JournalIndex:
         record = self.clips.get(stem)
         if record is None:
             return None
-        told = record["metadata"]
-        whole = self.has_size(f"{self.out}/{stem}.mp4", told.get("bytes")) and (
-            "wav" not in told or self.has_size(f"{self.out}/{stem}.wav", told.get("wav_bytes"))
+        clip = ClipRecord.of(record)
+        whole = self.has_size(f"{self.out}/{stem}.mp4", clip.bytes) and (
+            clip.wav is None or self.has_size(f"{self.out}/{stem}.wav", clip.wav_bytes)
         )
         return record if whole else None
 
@@ -139,7 +140,7 @@ class JournalIndex:
             if time := time_of(record):
                 yield max(0.0, (now - datetime.fromisoformat(time)).total_seconds())
 
-    def take(self, record: Record) -> None:
+    def add(self, record: Record) -> None:
         """Process one more record; records of unknown types are ignored.
 
         A clip with a recorded failure keeps its record: if its file exists, it has its previous settings.
@@ -149,7 +150,7 @@ class JournalIndex:
                 self.clips[stem] = record
                 self.replaced.pop(stem, None)
                 self.failures.pop(stem, None)
-                (self.beside.add if "wav" in record["metadata"] else self.beside.discard)(stem)
+                (self.beside.discard if ClipRecord.of(record).wav is None else self.beside.add)(stem)
             case {"type": "replacing", "clip": str(stem)}:
                 if stem in self.clips:
                     self.replaced[stem] = self.clips.pop(stem)
@@ -335,7 +336,7 @@ class Gathered:
 
     async def _write(self, records: list[Record]) -> None:
         for record in records:
-            self.known.take(record)
+            self.known.add(record)
 
     def note(self, record: Record) -> None:
         """Keep nothing: the driver receives the events of its videos."""
@@ -401,7 +402,7 @@ class Journal:
         else:
             batch.error = None
             for record in batch.records:
-                self.known.take(record)
+                self.known.add(record)
 
     async def _write(self, lines: bytes) -> None:
         if self._torn:

@@ -79,7 +79,7 @@ def require_one_division(out: Path, shard: Shard) -> None:
             )
 
 
-async def take(lock: int, out: Path, *told_by: Path, alone: bool = True) -> None:
+async def acquire(lock: int, out: Path, *told_by: Path, alone: bool = True) -> None:
     """Acquire a lock. If its holder was killed, wait until its children, which hold it too, have ended."""
     since = anyio.current_time()
     run: Record | None = None
@@ -203,7 +203,7 @@ def _newest_run(told_by: Iterable[Path]) -> Record:
 def holder(run: Record) -> str:
     """Describe who holds the lock, as far as the newest record of a run shows."""
     if not run:
-        return "its process is not known yet"
+        return "unknown process"
     pid, host, time = (shown(run.get(key)) for key in ("pid", "host", "time"))  # may be written by anyone
     who = f"process {pid} on {host}, since {time}"
     if has_ended(run):

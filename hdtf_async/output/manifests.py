@@ -19,6 +19,7 @@ import anyio
 from anyio.to_thread import run_sync
 
 from hdtf_async.core import descriptors
+from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.divisions import outstanding
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.jsonlines import line, lines, records
@@ -147,7 +148,9 @@ def write(
     with ExitStack() as stack:
         new = {name: stack.enter_context(_written(known.out / name, each)) for name, each in contents.items()}
         with os_errors_as_failures(known.out / METADATA):
-            atomic.replace(known.out / METADATA, (line(clips[stem]["metadata"]) for stem in ordered(there)))
+            atomic.replace(
+                known.out / METADATA, (line(ClipRecord.of(clips[stem]).to_json()) for stem in ordered(there))
+            )
         for name, temporary in new.items():
             if temporary is not None:
                 with os_errors_as_failures(known.out / name):
@@ -165,7 +168,7 @@ def _lists(
 ) -> Iterator[tuple[str, Iterable[bytes]]]:
     """Yield the split lists, if requested, and the dataset card, unless there is another README.md."""
     if known.split is not None:
-        names = {stem: str(clips[stem]["metadata"].get("name")) for stem in steps(there)}
+        names = {stem: str(ClipRecord.of(clips[stem]).name) for stem in steps(there)}
         for side, stems in known.split.lists(names).items():
             yield f"{side}.txt", [f"{stem}\n".encode("utf-8", "surrogateescape") for stem in steps(stems)]
     if not os.path.lexists(known.out / CARD):
@@ -198,7 +201,7 @@ def _merge(
         known = JournalIndex(out)
         for record in steps(in_order([read(path) for path in journals(out)])):
             if record.get("type") in _TOLD_OF:
-                known.take(record)
+                known.add(record)
         clips = known.all_there()
         before = waiting if waiting is not None else {each["clip"]: each for each in not_tried(out)}
         still = {stem: before[stem] for stem in steps(before) if stem not in known.failures}

@@ -61,7 +61,7 @@ class VideoLedger(Gathered):
                     await journal.append([{"type": _OWNER, "worker": self._lock.name}])
                     await run_sync(atomic.sync_directory, path.parent)
                     for record in before:
-                        self.known.take(record)
+                        self.known.add(record)
                     token = self._journal.set(journal)
                     try:
                         yield before

@@ -24,11 +24,11 @@ import signal
 import sys
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, Popen
 from threading import Thread
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Self
 
 import anyio
 
@@ -83,39 +83,50 @@ def _as_it_is(line: str) -> str:
     return line
 
 
-async def run(  # noqa: PLR0913 - each is a decision of the caller about its child
-    argv: Sequence[str],
+@dataclass(frozen=True, slots=True)
+class Command:
+    """How a child is started, and what happens to its pipes."""
+
+    argv: Sequence[str]
+    feed: bytes = b""
+    """Written to its stdin, which is empty otherwise."""
+    keep: int = 0
+    """Up to so many bytes of stdout are returned; with 0, `on_line` receives its lines instead."""
+    directory: Path | None = None
+    """Its working directory."""
+    memory: int | None = None
+    """Limit of its address space in bytes, if the system supports that."""
+    hide: Callable[[str], str] = _as_it_is
+    """Redacts secrets in a line of stderr, before the line is used in any way."""
+    hand: tuple[int, ...] = ()
+    """Descriptors that it inherits."""
+    environment: Mapping[str, str] | None = None
+    """Variables in addition to those of every child."""
+
+    def adding(self, *words: str, feed: bytes = b"", keep: int = 0) -> Self:
+        """Return the command with more arguments."""
+        return replace(self, argv=[*self.argv, *words], feed=feed, keep=keep)
+
+
+async def run(
+    command: Command,
     *,
     deadline: float,
     stall: float | None = None,
     on_line: Callable[[str], bool] = never,
-    feed: bytes = b"",
-    keep: int = 0,
-    directory: Path | None = None,
-    memory: int | None = None,
-    hide: Callable[[str], str] = _as_it_is,
-    hand: tuple[int, ...] = (),
-    environment: Mapping[str, str] | None = None,
     guard: Guard = UNGUARDED,
 ) -> Ended:
     """Run a tool to its end and return how it ended; the caller judges its exit code.
 
     `deadline` is in seconds for the whole run. With `stall`, the child is terminated after that many seconds
     without a line of stdout for which `on_line` returns True (progress). Neither counts time during which
-    this program itself was stopped (Ctrl-Z). `feed` is written to its stdin, which is empty otherwise. Up to
-    `keep` bytes of stdout are returned, and `on_line` receives none of them. `directory` is its working
-    directory. `memory` limits its address space in bytes, if the system supports that. `hide` redacts secrets
-    in a line of stderr, before the line is used in any way. `hand` are descriptors that it inherits.
-    `environment` has variables in addition to those of every child. `guard` is that of the run, so that the
-    child does not outlive this program.
+    this program itself was stopped (Ctrl-Z). `guard` is that of the run, so that the child does not outlive
+    this program.
 
     Raises `Failure`: ``tool_missing`` or another reason of `os_errors` if the program cannot be started,
-    ``timed_out``, ``stalled``, and ``tool_failed`` if stdout is larger than `keep` allows.
+    ``timed_out``, ``stalled``, and ``tool_failed`` if stdout is larger than `Command.keep` allows.
     """
-    child = _Child(
-        argv, feed=bool(feed), directory=directory, memory=memory, hand=hand, environment=environment,
-        guard=guard,
-    )  # fmt: skip
+    child = _Child(command, guard, talks=bool(command.feed))
     words: deque[str] = deque(maxlen=TAIL_LINES)
     kept = bytearray()
     signs = _Signs()
@@ -133,10 +144,10 @@ async def run(  # noqa: PLR0913 - each is a decision of the caller about its chi
     try:
         async with anyio.create_task_group() as pipes:
             if child.stdin is not None:
-                pipes.start_soon(_feed, child.stdin, feed)
-            pipes.start_soon(_lines, child.stderr, _short(words, hide))
-            if keep:
-                pipes.start_soon(_keep, child.stdout, kept, keep)
+                pipes.start_soon(_feed, child.stdin, command.feed)
+            pipes.start_soon(_lines, child.stderr, _short(words, command.hide))
+            if command.keep:
+                pipes.start_soon(_keep, child.stdout, kept, command.keep)
             else:
                 pipes.start_soon(_lines, child.stdout, heard)
             async with anyio.create_task_group() as waiting:
@@ -161,7 +172,7 @@ class Companion:
     """
 
     def __init__(self, argv: Sequence[str], *, limit: int, guard: Guard = UNGUARDED) -> None:
-        self._argv = argv
+        self._command = Command(argv)
         self._limit = limit
         self._guard = guard
         self._lock = anyio.Lock()
@@ -178,7 +189,7 @@ class Companion:
             if self._child is not None and not self._child.waits:
                 await self.aclose()
             if self._child is None:
-                self._child = _Child(self._argv, feed=True, guard=self._guard)
+                self._child = _Child(self._command, self._guard, talks=True)
             answered = False
             try:
                 with anyio.fail_after(deadline):
@@ -230,38 +241,29 @@ class Companion:
 class _Child:
     """A started process, its group, and this program's ends of its pipes."""
 
-    def __init__(  # noqa: PLR0913 - as above
-        self,
-        argv: Sequence[str],
-        *,
-        feed: bool,
-        directory: Path | None = None,
-        memory: int | None = None,
-        hand: tuple[int, ...] = (),
-        environment: Mapping[str, str] | None = None,
-        guard: Guard,
-    ) -> None:
+    def __init__(self, command: Command, guard: Guard, *, talks: bool) -> None:
+        """`talks` is whether its stdin is written to."""
         # Nothing is awaited between the fork and the end of this method, so that no cancellation can leave an
         # unregistered child. It takes some milliseconds, as asyncio's own way does.
         try:
             self._process = Popen(
-                list(argv),
+                list(command.argv),
                 bufsize=0,
-                stdin=PIPE if feed else DEVNULL,
+                stdin=PIPE if talks else DEVNULL,
                 stdout=PIPE,
                 stderr=PIPE,
-                cwd=directory,
-                env=_merged(guard.environment(), environment),
+                cwd=command.directory,
+                env=_merged(guard.environment(), command.environment),
                 start_new_session=True,
-                pass_fds=(*guard.inherit, *hand),
+                pass_fds=(*guard.inherit, *command.hand),
             )
         except OSError as error:
             reason = os_errors.reason_of(error) or Reason.TOOL_MISSING
-            raise Failure(reason, f"{error.filename or argv[0]}: {os_errors.told(error)}") from None
+            raise Failure(reason, f"{error.filename or command.argv[0]}: {os_errors.told(error)}") from None
         self._guard = guard
         guard.begun(self._process.pid)
-        if memory is not None:
-            _bound(self._process.pid, memory)
+        if command.memory is not None:
+            _bound(self._process.pid, command.memory)
         self.stdin = self._process.stdin
         self.stdout, self.stderr = self._process.stdout, self._process.stderr
         for pipe in self._pipes:

@@ -1,4 +1,4 @@
-"""Which events are printed for people, at which level, in which words. Pure."""
+"""Messages about events: which are printed, at which level, with which text. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shows the events of a run to people: tqdm's bars in a terminal or a notebook, plain lines elsewhere.
+"""Show the events of a run to users: tqdm's bars in a terminal or a notebook, plain lines elsewhere.
 
 A view reads events as any other reader does; the run does not wait for it.
 """
@@ -33,7 +33,7 @@ T = TypeVar("T")
 """The result of a job."""
 
 REDRAW_SECONDS = 0.1
-"""Shortest interval between two drawings of the bars."""
+"""Minimum interval between two redraws of the bars."""
 LINE_SECONDS = 30.0
 """Interval between two plain lines."""
 END_SECONDS = 1.0
@@ -43,7 +43,7 @@ _NARROW = 60
 _LAYOUT = "{desc:<6} {n_fmt:>4}/{total_fmt:<4}|{bar:12}| "
 _NARROW_LAYOUT = "{desc:<6} {n_fmt}/{total_fmt}|{bar:3}| "
 _CLEAR = "\r\x1b[J"
-"""Clears the screen from the cursor's line on."""
+"""Clears the screen from the line of the cursor on."""
 _COLOURS = {"warning": "\x1b[33m", "error": "\x1b[31m"}
 
 
@@ -56,7 +56,7 @@ class View:
     def __init__(self, writer: LineWriter) -> None:
         self._writer = writer
 
-    async def take(self, event: Event) -> None:
+    async def show(self, event: Event) -> None:
         """Show an event."""
         raise NotImplementedError
 
@@ -69,16 +69,16 @@ class View:
         self._writer.close()
 
 
-class TerminalBar(tqdm):  # type: ignore[type-arg]  # at run time it is not generic
-    """A bar of tqdm in a terminal."""
+class TerminalBar(tqdm):  # type: ignore[type-arg]  # not generic at runtime
+    """A tqdm bar in a terminal."""
 
     monitor_interval = 0  # no thread of tqdm's: `Bars` refreshes it
 
     @staticmethod
     def status_printer(file: SupportsWrite[str]) -> Callable[[str], None]:
-        """Return what draws a line and clears the rest of it.
+        """Return a function that draws a line and clears the rest of it.
 
-        tqdm would overwrite the rest with blanks, which wrap once the terminal has become narrower.
+        tqdm would overwrite the rest with spaces, which wrap if the terminal becomes narrower.
         """
 
         def draw(line: str) -> None:
@@ -87,14 +87,14 @@ class TerminalBar(tqdm):  # type: ignore[type-arg]  # at run time it is not gene
         return draw
 
 
-TerminalBar.set_lock(threading.RLock())  # tqdm's own lock also works between processes
+TerminalBar.set_lock(threading.RLock())  # tqdm's own lock also locks other processes
 
 
 class Bars(View):
     """Bars of both lanes, with messages above them.
 
-    In a terminal the cursor rests at the beginning of the first bar. There it stays in its line when the
-    terminal becomes narrower and wraps longer lines.
+    In a terminal the cursor stays at the start of the first bar, so that it keeps its line if the terminal
+    becomes narrower and wraps longer lines.
     """
 
     tick_seconds = 1.0
@@ -119,10 +119,10 @@ class Bars(View):
         self._bars: dict[str, tqdm[Any]] = {}
         self._drawn = -math.inf
 
-    async def take(self, event: Event) -> None:
+    async def show(self, event: Event) -> None:
         """Write the message of an event; draw the bars, at most ten times per second."""
         now = anyio.current_time()
-        self._progress.take(event, now)
+        self._progress.add(event, now)
         if (message := message_at(event, self._level)) is not None:
             self._update()
             self._bar.write(self._painted(*message), file=self._writer)
@@ -132,12 +132,12 @@ class Bars(View):
         await self._writer.has_room()
 
     def tick(self) -> None:
-        """Draw the bars, unless the terminal has not taken the last ones yet."""
+        """Draw the bars, unless the terminal has not displayed the last ones yet."""
         if self._writer.is_idle:
             self._draw()
 
     async def end(self) -> None:
-        """Leave the bars as they are, and the cursor below them."""
+        """Keep the bars, and move the cursor below them."""
         self._draw()
         for bar in self._bars.values():
             bar.close()
@@ -155,12 +155,12 @@ class Bars(View):
         self._rest()
 
     def _rest(self) -> None:
-        """Move the cursor to the beginning of the first bar."""
+        """Move the cursor to the start of the first bar."""
         if self._bars and self._size is not None:
             self._writer.write("\r")
 
     def _update(self) -> None:
-        """Bring the bars up to date with the counts and the size of the terminal."""
+        """Update the bars with the counts and the size of the terminal."""
         progress, now = self._progress, anyio.current_time()
         self._drawn, before = now, self._size
         if self._size_now is not None:
@@ -170,12 +170,18 @@ class Bars(View):
         for name, over, total, state, left in (
             (
                 "videos",
-                progress.videos_over,
-                progress.videos,
+                progress.tally.videos_over,
+                progress.tally.plan.videos,
                 progress.videos_words(now),
                 progress.network_left(now),
             ),
-            ("clips", progress.clips_over, progress.clips, progress.clips_words(now), progress.left(now)),
+            (
+                "clips",
+                progress.tally.clips_over,
+                progress.tally.plan.clips,
+                progress.clips_words(now),
+                progress.left(now),
+            ),
         ):
             if not (total or over):  # a census has no clips, and a check has no videos
                 continue
@@ -187,12 +193,12 @@ class Bars(View):
             bar.n = over
             parts = state.split(", ")
             remaining = "?" if left is None else bar.format_interval(left)
-            # A closed lane matters more than the time.
-            parts.insert(name == "videos" and progress.reopens is not None, f"{{elapsed}}<{remaining}")
+            # A paused lane is more important than the time.
+            parts.insert(name == "videos" and progress.tally.closed is not None, f"{{elapsed}}<{remaining}")
             self._fit(bar, parts)
 
     def _fit(self, bar: tqdm[Any], parts: list[str]) -> None:
-        """Show as many parts of a state as fit into a line; the first in any case, for it matters most."""
+        """Show as many parts of a state as fit on a line, but always the first, the most important."""
         if self._size is None:
             bar.bar_format = f"{{desc}} {{n_fmt}}/{{total_fmt}}|{{bar}}| {', '.join(parts)}"
             return
@@ -214,9 +220,9 @@ class Lines(View):
         self._progress = RunProgress()
         self._level = level
 
-    async def take(self, event: Event) -> None:
+    async def show(self, event: Event) -> None:
         """Write the message of an event, if it has one."""
-        self._progress.take(event, anyio.current_time())
+        self._progress.add(event, anyio.current_time())
         if (message := message_at(event, self._level)) is not None:
             self._writer.write(f"{message[1]}\n")
         await self._writer.has_room()
@@ -225,15 +231,15 @@ class Lines(View):
         """Write the state of both lanes."""
         progress, now = self._progress, anyio.current_time()
         parts = (
-            f"videos {progress.videos_over}/{progress.videos}: {progress.videos_words(now)}",
-            f"clips {progress.clips_over}/{progress.clips}: {progress.clips_words(now)}",
+            f"videos {progress.tally.videos_over}/{progress.tally.plan.videos}: {progress.videos_words(now)}",
+            f"clips {progress.tally.clips_over}/{progress.tally.plan.clips}: {progress.clips_words(now)}",
             progress.end_words(now),
         )
         self._writer.write(printable("; ".join(filter(None, parts))) + "\n")
 
 
 def view_of_stderr(level: str, *, bars: bool = True) -> View:
-    """Return bars if stderr is a terminal that can move its cursor, else plain lines."""
+    """Return bars if stderr is a terminal that can move its cursor, otherwise plain lines."""
     writer = open_writer(sys.stderr)
     if bars and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         coloured = not os.environ.get("NO_COLOR")
@@ -243,7 +249,8 @@ def view_of_stderr(level: str, *, bars: bool = True) -> View:
 
 def view_of_host() -> View:
     """Return the view for a program that uses the library: bars in a notebook too."""
-    # Imported now, since it decides by what runs now; elsewhere it would import ipywidgets for nothing.
+    # Imported here, because it decides by the current environment; elsewhere it would import ipywidgets
+    # unnecessarily.
     from tqdm.auto import tqdm as bar  # noqa: PLC0415
 
     if any(base.__module__ == "tqdm.notebook" for base in bar.__mro__):
@@ -264,7 +271,7 @@ async def show(events: AsyncIterable[Event], view: View) -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(tick)
             async for event in events:
-                await view.take(event)
+                await view.show(event)
             group.cancel_scope.cancel()
         patience = math.inf
     finally:
@@ -275,7 +282,7 @@ async def show(events: AsyncIterable[Event], view: View) -> None:
 def with_progress(
     job: Callable[[EventBus, anyio.Event], Awaitable[T]],
 ) -> Callable[[EventBus, anyio.Event], Awaitable[T]]:
-    """Return a job that shows its progress on stderr. Where stderr is gone, the job goes on without."""
+    """Return a job that shows its progress on stderr. If stderr is closed, the job continues without."""
 
     async def shown(events: EventBus, finish: anyio.Event) -> T:
         reader = events.reader()

@@ -1,4 +1,4 @@
-"""Writes that never wait, for terminals that are stopped (Ctrl-S) and pipes that nobody reads."""
+"""Non-blocking output, for terminals that are stopped (Ctrl-S) and pipes that are not read."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 ROOM = 100
 """Number of unwritten texts up to which `LineWriter.has_room` returns at once."""
 POLL_SECONDS = 0.02
-"""Interval at which the event loop looks whether the thread has written."""
+"""Interval at which the event loop checks whether the thread has written."""
 
 
 class LineWriter:
-    """Writes texts in a thread of its own, in order; tqdm takes it for a file.
+    """Writes texts in order in a separate thread; a file object for tqdm.
 
     The thread is a daemon: what cannot be written when the interpreter exits is lost.
     """
@@ -36,7 +36,7 @@ class LineWriter:
         threading.Thread(target=self._work, daemon=True, name="line-writer").start()
 
     def write(self, text: str) -> None:
-        """Add a text to what is to be written; never waits and never raises."""
+        """Queue a text for writing; never waits and never raises."""
         with self._changed:
             if self._error is None:
                 self._unwritten.append(text)
@@ -64,7 +64,7 @@ class LineWriter:
             await anyio.sleep(POLL_SECONDS)
 
     def close(self) -> None:
-        """End the thread, after the write that is under way."""
+        """End the thread, after the current write."""
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -81,7 +81,7 @@ class LineWriter:
                 self._busy = True
             try:
                 self._write(text)
-            except OSError as error:  # the terminal or the reader of the pipe has gone
+            except OSError as error:  # the terminal or pipe is closed
                 self._error = error
                 return
 
@@ -89,8 +89,8 @@ class LineWriter:
 def open_writer(file: TextIO) -> LineWriter:
     """Return a writer to a standard stream.
 
-    It bypasses the buffer of the process's own streams, whose lock a stopped terminal would keep. Streams
-    that stand in for them, such as those of a notebook or a test, are written to as they are.
+    It bypasses the buffer of the process's own streams, whose lock a stopped terminal would hold. Other file
+    objects, such as those of a notebook or a test, are used unchanged.
     """
     if file not in {sys.__stdout__, sys.__stderr__}:
         return LineWriter(file.write, file.encoding or "utf-8")

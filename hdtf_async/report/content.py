@@ -18,8 +18,9 @@ from hdtf_async.core.tally import Outcome
 from hdtf_async.report import charts, history
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
+    from hdtf_async.core.clip_record import ClipRecord
     from hdtf_async.core.shards import Shard
 
 Record = dict[str, Any]
@@ -45,7 +46,7 @@ _PAPER = (
 class ReportData:
     """The content of a directory."""
 
-    there: dict[str, Record]
+    there: dict[str, ClipRecord]
     """Stem of each existing clip to its metadata."""
     missing: list[Record] = field(default_factory=list)
     """The failure of each missing clip."""
@@ -69,9 +70,8 @@ def of(found: ReportData) -> Record:
     """Return the values for the template."""
     lines = list(found.there.values())
     drawn = [run for run in reversed(found.runs) if run.downloads or run.encodes]
-    shown = {line["sha256"] for line in pictured(found.there)}
+    shown = {line.sha256 for line in pictured(found.there)}
     pictures = {key: picture for key, picture in found.pictures.items() if key in shown}
-    every = [*lines, *found.missing]
     return {
         "directory": found.directory,
         "now": None if found.now is None else _day(found.now),
@@ -91,8 +91,8 @@ def of(found: ReportData) -> Record:
         "tiles": [_tile(stem, line, pictures) for stem, line in found.there.items()],
         "missing": [_missing(record) for record in found.missing],
         "reasons": _reasons([*found.missing, *map(_row, found.refused)]),
-        "subsets": sorted({f"{line.get('subset')}" for line in every}),
-        "speakers": sorted({speaker(line) for line in every}),
+        "subsets": sorted({f"{subset}" for subset in _both("subset", found)}),
+        "speakers": sorted({speaker(name) for name in _both("name", found)}),
         "histograms": _histograms(lines),
         "methods": methods(found),
         "versions": _versions(lines),
@@ -100,14 +100,20 @@ def of(found: ReportData) -> Record:
     }
 
 
-def pictured(there: Mapping[str, Record]) -> list[Record]:
+def _both(column: str, found: ReportData) -> Iterator[object]:
+    """Yield the values of a column that the records of clips and of missing clips share."""
+    for record in (*(line.to_json() for line in found.there.values()), *found.missing):
+        yield record.get(column)
+
+
+def pictured(there: Mapping[str, ClipRecord]) -> list[ClipRecord]:
     """Return the metadata of the clips that have an image."""
     lines = [
         line
         for stem, line in there.items()
-        if line.get("file_name") == f"{stem}.mp4" and _DIGEST.fullmatch(f"{line.get('sha256')}")
+        if line.file_name == f"{stem}.mp4" and _DIGEST.fullmatch(f"{line.sha256}")
     ]
-    lines.sort(key=lambda line: bool(line.get("segment")))
+    lines.sort(key=lambda line: bool(line.segment))
     return lines[:MOST_PICTURES]
 
 
@@ -138,7 +144,7 @@ def counts(found: ReportData) -> list[tuple[str, str]]:
     return [
         ("clips", f"{len(lines)}"),
         ("duration", charts.words_of_time(3600 * _hours(lines))),
-        ("size", _bytes(sum(number(line, "bytes") for line in lines))),
+        ("size", _bytes(sum(number(line.bytes) for line in lines))),
         ("videos", f"{_videos(lines)}"),
         ("downloaded", _bytes(found.fetched)),
         ("failed", f"{len(found.missing) - not_tried}"),
@@ -200,22 +206,21 @@ def settings(found: ReportData) -> list[tuple[str, str]]:
     return [(f"{name}", "source" if value is None else f"{value}") for name, value in both.items()]
 
 
-def speaker(line: Record) -> str:
+def speaker(video: object) -> str:
     """Return the name of a video without its number: HDTF numbers the videos of one speaker."""
-    name = f"{line.get('name')}"
+    name = f"{video}"
     return _NUMBER.sub("", name) or name
 
 
-def number(line: Record, key: str) -> float:
+def number(value: float | None) -> float:
     """Return a number in a record; 0 if it is invalid."""
-    value = line.get(key)
-    return float(value) if isinstance(value, int | float) and 0 <= value < 1e15 else 0.0  # noqa: PLR2004
+    return float(value) if value is not None and 0 <= value < 1e15 else 0.0  # noqa: PLR2004
 
 
-def _rate(form: Record, lines: Collection[Record]) -> str:
+def _rate(form: Record, lines: Collection[ClipRecord]) -> str:
     if form.get("fps"):
         return f"converted to {form['fps']} fps"
-    rates = sorted({round(number(line, "fps"), 2) for line in lines})
+    rates = sorted({round(number(line.fps), 2) for line in lines})
     told = f" ({', '.join(f'{rate:g}' for rate in rates)} fps)" if len(rates) <= _FEW else ""
     return f"kept at its original frame rate{told}"
 
@@ -234,22 +239,21 @@ def _told(found: ReportData, key: str) -> Record:
     return told if isinstance(told, dict) else {}
 
 
-def _versions(lines: Iterable[Record]) -> dict[str, list[str]]:
+def _versions(lines: Iterable[ClipRecord]) -> dict[str, list[str]]:
     """Return each tool with all versions of it that were used for the clips."""
     found: dict[str, set[str]] = {}
     for line in lines:
-        told = line.get("versions")
-        for tool, version in told.items() if isinstance(told, dict) else ():
-            found.setdefault(f"{tool}", set()).add(f"{version}")
+        for tool, version in (line.versions or {}).items():
+            found.setdefault(tool, set()).add(version)
     return {tool: sorted(versions) for tool, versions in found.items()}
 
 
-def _histograms(lines: Collection[Record]) -> list[tuple[str, str]]:
-    wanted: list[tuple[str, str, Callable[[Record], float]]] = [
-        ("Duration", "seconds", lambda line: number(line, "duration")),
-        ("Shorter side", "pixels", lambda line: min(number(line, "width"), number(line, "height"))),
-        ("Frame rate", "fps", lambda line: number(line, "fps")),
-        ("Size", "MB", lambda line: number(line, "bytes") / 1e6),
+def _histograms(lines: Collection[ClipRecord]) -> list[tuple[str, str]]:
+    wanted: list[tuple[str, str, Callable[[ClipRecord], float]]] = [
+        ("Duration", "seconds", lambda line: number(line.duration)),
+        ("Shorter side", "pixels", lambda line: min(number(line.width), number(line.height))),
+        ("Frame rate", "fps", lambda line: number(line.fps)),
+        ("Size", "MB", lambda line: number(line.bytes) / 1e6),
     ]
     return [
         (f"{title} ({unit})", charts.histogram([value(line) for line in lines], title, unit))
@@ -257,18 +261,18 @@ def _histograms(lines: Collection[Record]) -> list[tuple[str, str]]:
     ]
 
 
-def _tile(stem: str, line: Record, pictures: Mapping[str, str | None]) -> Record:
-    key = f"{line.get('sha256')}"
-    sides = f"{number(line, 'width'):.0f}\N{MULTIPLICATION SIGN}{number(line, 'height'):.0f}"
+def _tile(stem: str, line: ClipRecord, pictures: Mapping[str, str | None]) -> Record:
+    key = f"{line.sha256}"
+    sides = f"{number(line.width):.0f}\N{MULTIPLICATION SIGN}{number(line.height):.0f}"
     return {
         "stem": stem,
         "file": quote(f"{stem}.mp4", errors="surrogateescape"),
-        "subset": f"{line.get('subset')}",
-        "speaker": speaker(line),
+        "subset": f"{line.subset}",
+        "speaker": speaker(line.name),
         "key": key if key in pictures else None,
         "picture": pictures.get(key),
-        "told": f"{number(line, 'duration'):.1f} s, {sides}, {number(line, 'fps'):.4g} fps,"
-        f" {_bytes(number(line, 'bytes'))}",
+        "told": f"{number(line.duration):.1f} s, {sides}, {number(line.fps):.4g} fps,"
+        f" {_bytes(number(line.bytes))}",
     }
 
 
@@ -277,7 +281,7 @@ def _missing(record: Record) -> Record:
     return {
         "stem": record["clip"],
         "subset": f"{record.get('subset')}",
-        "speaker": speaker(record),
+        "speaker": speaker(record.get("name")),
         "reason": record["reason"],
         "words": f"{record.get('words') or ''}"[-_WORDS:],
         "link": f"https://www.youtube.com/watch?v={youtube_id}" if _ID.fullmatch(youtube_id) else None,
@@ -310,12 +314,12 @@ def _reasons(missing: Iterable[Record]) -> list[Record]:
     return told
 
 
-def _hours(lines: Iterable[Record]) -> float:
-    return sum(number(line, "duration") for line in lines) / 3600
+def _hours(lines: Iterable[ClipRecord]) -> float:
+    return sum(number(line.duration) for line in lines) / 3600
 
 
-def _videos(lines: Iterable[Record]) -> int:
-    return len({f"{line.get('youtube_id')}" for line in lines})
+def _videos(lines: Iterable[ClipRecord]) -> int:
+    return len({f"{line.youtube_id}" for line in lines})
 
 
 def _bytes(size: float) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.events import (
     ClipDone,
     ClipFailed,
@@ -139,7 +140,8 @@ class _Reading:
             case {"type": "clip", "clip": str(clip), "metadata": dict(metadata)}:
                 if clip not in self._tally.encodes.running:  # an older version recorded only its end
                     self._tally.add(EncodeStarted(clip, 0.0), self._since(record, at))
-                self._encode_over(ClipDone(clip, "", 0.0, 0, 0.0, 0.0), at, metadata.get("youtube_id"))
+                done = ClipDone(clip, "", 0.0, 0, 0.0, 0.0)
+                self._encode_over(done, at, ClipRecord.from_json(metadata).youtube_id)
             case {"type": "failed", "clip": str(clip), "reason": str(reason)}:
                 failed = ClipFailed(clip, _reason(reason), "", with_video=False)
                 self._encode_over(failed, at, record.get("youtube_id"))

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.to_thread import run_sync
 
+from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.exceptions import StoreError
 from hdtf_async.core.failures import Failure
 from hdtf_async.media import thumbnails
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from pathlib import Path
 
-    from hdtf_async.core.jsonlines import Record
     from hdtf_async.process.guard import Guard
 
 REPORT = "report.html"
@@ -102,7 +102,7 @@ def find(out: Path) -> ReportData:
         runs += history.runs(told, time.time() if at_work else None)
     if not (known.clips or known.failures or runs):
         raise StoreError(f"{out} has no journal: expected the output directory of a run")
-    there = {stem: record["metadata"] for stem, record in sorted(known.all_there().items())}
+    there = {stem: ClipRecord.of(record) for stem, record in sorted(known.all_there().items())}
     failed = {stem: record for stem, record in known.failures.items() if stem not in there}
     for line in manifests.not_tried(out):
         if line["clip"] not in there:
@@ -130,18 +130,18 @@ async def _complete(
     locks: Collection[int],
 ) -> None:
     """Create the missing images; the next report tries again for those that fail."""
-    wanted = [line for line in content.pictured(found.there) if line["sha256"] not in found.pictures]
+    wanted = [line for line in content.pictured(found.there) if line.sha256 not in found.pictures]
     if not wanted:
         return
 
-    async def make(line: Record, ffmpeg: Path, guard: Guard) -> None:
-        seconds = content.number(line, "duration")
+    async def make(line: ClipRecord, ffmpeg: Path, guard: Guard) -> None:
+        seconds = content.number(line.duration)
         async with encodes:
             try:
-                picture = await thumbnails.make(ffmpeg, out / line["file_name"], seconds, guard)
+                picture = await thumbnails.make(ffmpeg, out / f"{line.file_name}", seconds, guard)
             except Failure:
                 return
-        found.pictures[line["sha256"]] = None if picture is None else base64.b64encode(picture).decode()
+        found.pictures[f"{line.sha256}"] = None if picture is None else base64.b64encode(picture).decode()
 
     try:
         ffmpeg = await run_sync(tool)

@@ -139,18 +139,21 @@ class Choice:
         return self.inside if self.audio is None else self.audio.track
 
 
-def choose(  # noqa: PLR0913 - each is an independent criterion
-    info: Mapping[str, object],
-    *,
-    policy: Resolution,
-    reference_height: int,
-    audio: bool = False,
-    avoid: Collection[Source] = (),
-    hdr: Hdr = Hdr.TONEMAP,
-) -> Choice:
-    """Choose the format to download. A reference height of 0 is unknown, so the highest is chosen.
+@dataclass(frozen=True, slots=True)
+class Requirements:
+    """What a format has to meet."""
 
-    HDR is chosen if nothing else meets the policy, unless `hdr` refuses it.
+    policy: Resolution
+    reference_height: int
+    """0 is unknown, so the highest is chosen."""
+    audio: bool = False
+    """Whether audio is needed."""
+    hdr: Hdr = Hdr.TONEMAP
+    """Whether HDR is chosen if nothing else meets the policy."""
+
+
+def choose(info: Mapping[str, object], required: Requirements, avoid: Collection[Source] = ()) -> Choice:
+    """Choose the format to download.
 
     Formats of sources to `avoid` are chosen only if no other has that height, or that audio.
 
@@ -162,14 +165,14 @@ def choose(  # noqa: PLR0913 - each is an independent criterion
     live = info.get("live_status")
     if live in ("is_live", "is_upcoming", "post_live"):
         raise Failure(Reason.NOT_YET, f"live_status is {live}")
-    entries = _entries(info)
-    videos, sounds, refused = _sorted_out(entries, duration(info), avoid, hdr)
+    entries, audio, reference_height = _entries(info), required.audio, required.reference_height
+    videos, sounds, refused = _sorted_out(entries, duration(info), avoid, required.hdr)
     if audio and not sounds:
         # It must come with the video: a video of another height is better than no audio.
         videos = [video for video in videos if _inside(video.format)] or videos
     sure = [video for video in videos if not may_be_protected(video.entry)]
     for offered in (_without_hdr(sure), sure, _without_hdr(videos), videos):
-        height = _height({video.format.height for video in offered}, policy, reference_height)
+        height = _height({video.format.height for video in offered}, required.policy, reference_height)
         if height is not None:
             break
     else:

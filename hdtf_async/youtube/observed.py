@@ -96,8 +96,8 @@ def choose(info: Mapping[str, Any], *, hls: bool = False, height: int = HEIGHT) 
     Raises `Failure`, as `formats.choose`.
     """
     among = [entry for entry in _entries(info) if _is_hls(entry) is hls]
-    chosen = formats.choose({**info, "formats": among}, policy=Resolution.REFERENCE, reference_height=height)
-    return chosen.video
+    required = formats.Requirements(Resolution.REFERENCE, height)
+    return formats.choose({**info, "formats": among}, required).video
 
 
 def part(info: Mapping[str, Any], video: Format, *, last: bool) -> tuple[dict[str, Any], Format]:

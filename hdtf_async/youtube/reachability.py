@@ -45,7 +45,9 @@ async def require(options: Options, guard: Guard) -> None:
     name, host, port = target
     try:
         ended = await supervisor.run(
-            [sys.executable, "-P", "-c", _PROGRAM, host, str(port)], deadline=DEADLINE, guard=guard
+            supervisor.Command([sys.executable, "-P", "-c", _PROGRAM, host, str(port)]),
+            deadline=DEADLINE,
+            guard=guard,
         )
     except Failure as failure:
         if failure.reason is not Reason.TIMED_OUT:

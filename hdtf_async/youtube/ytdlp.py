@@ -78,18 +78,6 @@ class Progress:
     speed: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """An invocation of yt-dlp."""
-
-    words: list[str]
-    """The start of the command line."""
-    hide: redact.Mask
-    """Redacts secrets in its messages."""
-    handed: tuple[int, ...]
-    """Descriptors of the files that it refers to."""
-
-
 class YtDlp:
     """How yt-dlp is called in this run: the executable, and the user's options."""
 
@@ -99,8 +87,13 @@ class YtDlp:
         ffmpeg: Path,
         guard: Guard = UNGUARDED,
         environment: Mapping[str, str] | None = None,
+        on_other: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`environment` has variables for yt-dlp in addition to those that every child has."""
+        """`environment` has variables for yt-dlp in addition to those that every child has.
+
+        During a download, `on_other` receives each line of stdout that is neither progress nor the name of
+        the file: the output of ``--print-traffic``, with URLs and cookies unredacted.
+        """
         # -P: yt-dlp must not be imported from the working directory.
         own = [sys.executable, "-P", "-m", "yt_dlp"]
         self._program = own if options.yt_dlp is None else [str(options.yt_dlp.absolute())]
@@ -111,21 +104,17 @@ class YtDlp:
         self._reached = False
         """Whether the last extraction reached YouTube."""
         self._environment = environment
+        self._on_other = on_other
 
     async def about(self, directory: Path) -> str:
         """Return what yt-dlp reports about itself with these options; `directory` is private to it.
 
         Raises `Failure`: ``tool_missing``, ``timed_out``, ``cookies_needed``.
         """
-        async with self._told(directory) as told:
+        async with self._called(directory) as called:
+            # Without a URL it then ends, with an error.
             ended = await supervisor.run(
-                [*told.words, "--verbose"],  # without a URL it then ends, with an error
-                deadline=ABOUT_DEADLINE,
-                hide=told.hide,
-                hand=told.handed,
-                directory=directory,
-                environment=self._environment,
-                guard=self._guard,
+                called.adding("--verbose"), deadline=ABOUT_DEADLINE, guard=self._guard
             )
         return ended.words
 
@@ -134,17 +123,9 @@ class YtDlp:
 
         `directory` is private to it. Raises `Failure`: ``tool_missing``, ``timed_out``, ``cookies_needed``.
         """
-        async with self._told(directory) as told:
-            return await supervisor.run(
-                [*told.words, "--plugin-dirs", str(plugins), "-J", "--", address],
-                deadline=ABOUT_DEADLINE,
-                keep=_INFO_LIMIT,
-                hide=told.hide,
-                hand=told.handed,
-                directory=directory,
-                environment=self._environment,
-                guard=self._guard,
-            )
+        async with self._called(directory) as called:
+            command = called.adding("--plugin-dirs", str(plugins), "-J", "--", address, keep=_INFO_LIMIT)
+            return await supervisor.run(command, deadline=ABOUT_DEADLINE, guard=self._guard)
 
     async def ask(
         self,
@@ -165,17 +146,9 @@ class YtDlp:
         if not self._reached:
             await reachability.require(self._options, self._guard)
         address = f"https://www.youtube.com/watch?v={youtube_id}"
-        async with self._told(directory, "formats=duplicate" if every_address else "") as told:
-            ended = await supervisor.run(
-                [*told.words, "-J", "--", address],
-                deadline=deadline,
-                keep=_INFO_LIMIT,
-                hide=told.hide,
-                hand=told.handed,
-                directory=directory,
-                environment=self._environment,
-                guard=self._guard,
-            )
+        async with self._called(directory, "formats=duplicate" if every_address else "") as called:
+            command = called.adding("-J", "--", address, keep=_INFO_LIMIT)
+            ended = await supervisor.run(command, deadline=deadline, guard=self._guard)
         # yt-dlp follows a trailer that YouTube names instead of a video, and has no option to disable that.
         about = _ABOUT.search(ended.words)
         if ended.code != 0 and about is not None and about[1] != youtube_id:
@@ -208,7 +181,7 @@ class YtDlp:
                 return True
         return False
 
-    async def fetch(  # noqa: PLR0913 - the inputs of a download, and its callbacks
+    async def fetch(
         self,
         info: Mapping[str, Any],
         rendition: Format,
@@ -216,13 +189,10 @@ class YtDlp:
         on_progress: Callable[[Progress], None],
         *,
         rate: int | None = None,
-        on_other: Callable[[str], None] | None = None,
     ) -> None:
         """Download one format as `target`, in a private directory, with at most `rate` bytes per second.
 
-        Partial files of an earlier attempt are resumed (`partials` ensures that this is valid). `on_other`
-        receives each line of stdout that is neither progress nor the name of the file: the output of
-        ``--print-traffic``, with URLs and cookies unredacted.
+        Partial files of an earlier attempt are resumed (`partials` ensures that this is valid).
 
         Raises `Failure`: the reason that yt-dlp's message indicates, ``raw_truncated`` if the file does not
         have the announced size, ``tool_missing``, ``timed_out``, ``stalled``.
@@ -240,8 +210,8 @@ class YtDlp:
             if word == "FILE":
                 said_file = True
                 return True
-            if word != "PROG" and on_other is not None:
-                on_other(line)
+            if word != "PROG":
+                self._on_other(line)
             said = _object(rest) if word == "PROG" else None
             progress = None if said is None else _progress(said)
             if said is None or progress is None:
@@ -252,24 +222,20 @@ class YtDlp:
             on_progress(progress)
             return alive
 
-        async with self._told(directory) as told:
-            ended = await supervisor.run(
-                [
-                    *told.words,
-                    *("--load-info-json", "-", "-f", rendition.format_id, "-o", target.name),
-                    *(() if rate is None else ("--limit-rate", str(rate))),
-                    *("--progress", "--newline", "--progress-delta", "1"),
-                    *("--progress-template", "download:PROG %(progress)j"),
-                    *("--print", "after_move:FILE %(filepath)j"),
-                ],
+        async with self._called(directory) as called:
+            command = called.adding(
+                *("--load-info-json", "-", "-f", rendition.format_id, "-o", target.name),
+                *(() if rate is None else ("--limit-rate", str(rate))),
+                *("--progress", "--newline", "--progress-delta", "1"),
+                *("--progress-template", "download:PROG %(progress)j"),
+                *("--print", "after_move:FILE %(filepath)j"),
                 feed=json.dumps(_only(info, rendition.format_id)).encode(),
+            )
+            ended = await supervisor.run(
+                command,
                 deadline=wait + ASK_DEADLINE + (rendition.size or 4 << 30) / least,
                 stall=wait + self._options.stall_timeout,
                 on_line=on_line,
-                hide=told.hide,
-                hand=told.handed,
-                directory=directory,
-                environment=self._environment,
                 guard=self._guard,
             )
         if ended.code != 0:
@@ -281,7 +247,7 @@ class YtDlp:
             raise Failure(Reason.RAW_TRUNCATED, f"{size} of {rendition.size} bytes downloaded\n{ended.words}")
 
     @asynccontextmanager
-    async def _told(self, directory: Path, extractor_args: str = "") -> AsyncIterator[_Told]:
+    async def _called(self, directory: Path, extractor_args: str = "") -> AsyncIterator[supervisor.Command]:
         """Build the arguments of any yt-dlp call, and the files that they refer to.
 
         The arguments are in files without a name, which other users cannot open and which disappear however
@@ -310,7 +276,10 @@ class YtDlp:
             told = with_extractor_args(told, extractor_args)
             place = await hand(os.fsencode(shlex.join(told)))
             words = [*self._program, "--ignore-config", "--config-locations", place]
-            yield _Told(words, await run_sync(redact.Mask, secrets), tuple(handed))
+            mask = await run_sync(redact.Mask, secrets)
+            yield supervisor.Command(
+                words, directory=directory, hide=mask, hand=tuple(handed), environment=self._environment
+            )
 
 
 def _secrets(options: Options) -> set[str]:

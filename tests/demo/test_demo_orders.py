@@ -1,4 +1,4 @@
-"""Whatever is ordered of the stand-in happens: asked by plain HTTP, and by the real yt-dlp too."""
+"""Every answer that can be ordered from the mock server, requested by plain HTTP and by the real yt-dlp."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 import anyio
 import pytest
 from anyio import to_thread
-from asking import Got, get, information, media_formats, player, yt_dlp
+from mock_client import Got, get, information, media_formats, player, yt_dlp
+from rendering import draw
 
 from hdtf_async import demo
 from hdtf_async.demo import Answer, ClientAnswer, Conditions, Fault, Https, Offer, Refusal, Script, Then
 from hdtf_async.demo.answers import from_json, to_json
-from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -63,9 +63,9 @@ ORDERS = {
 
 @pytest.fixture(scope="module")
 async def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One film, also under every other id of this module."""
+    """Render one film and link it under every other id of this module."""
     directory = tmp_path_factory.mktemp("orders")
-    await demo.draw(directory, [FILM], bundled_ffmpeg())
+    await draw(directory, [FILM])
     for youtube_id in (*ORDERS, *(f"orderFilm_{number}" for number in range(2, 6))):
         (directory / youtube_id).symlink_to(FILM.youtube_id)
     return directory
@@ -73,23 +73,23 @@ async def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 async def site(film: Path) -> AsyncIterator[demo.StandIn]:
-    """Return a stand-in with these orders."""
+    """Run a mock server with these orders."""
     async with demo.stand_in(film, ORDERS) as site:
         yield site
 
 
 def drawn(film: Path) -> bytes:
-    """Return the film's bytes."""
+    """Return the bytes of the film's media file."""
     return (film / FILM.youtube_id / f"{ITAG}.mp4").read_bytes()
 
 
 async def media(site: demo.StandIn, youtube_id: str = FILM.youtube_id) -> str:
-    """Return an address of the film's bytes."""
+    """Return the media address of the film."""
     return (await player(site, youtube_id)).address(ITAG)
 
 
 async def ordered(site: demo.StandIn, youtube_id: str | None = None) -> list[str | None]:
-    """Return what went wrong by order with each request so far, of one video or of all."""
+    """Return the injected fault of each request so far, for one video or for all."""
     return [
         request["ordered"]
         for request in await site.requests()
@@ -98,7 +98,7 @@ async def ordered(site: demo.StandIn, youtube_id: str | None = None) -> list[str
 
 
 def read_until(address: str, timeout: float, most: int = 1 << 30) -> tuple[bytes, Exception | None]:
-    """Read a body byte by byte until it ends, fails, or there are enough."""
+    """Read a body byte by byte until it ends, fails, or reaches the limit."""
     parts = urlsplit(address)
     connection = http.client.HTTPConnection(parts.netloc, timeout=timeout)
     body = bytearray()
@@ -107,7 +107,7 @@ def read_until(address: str, timeout: float, most: int = 1 << 30) -> tuple[bytes
         answer = connection.getresponse()
         while len(body) < most and (byte := answer.read(1)):
             body += byte
-        # http.client does not complain of its own when reading in parts.
+        # http.client does not report a truncated body when it is read in parts.
         missing = answer.length if len(body) < most else None
     except OSError as error:
         return bytes(body), error
@@ -116,8 +116,8 @@ def read_until(address: str, timeout: float, most: int = 1 << 30) -> tuple[bytes
     return bytes(body), http.client.IncompleteRead(bytes(body), missing) if missing else None
 
 
-def test_orders_survive_the_way_to_the_child() -> None:
-    """What is ordered is what the child reads, down to the last field."""
+def test_orders_are_passed_to_the_child_unchanged() -> None:
+    """The child process decodes exactly the orders that the parent encoded."""
     fault = Fault(requests=2, latency=0.5, status=HTTPStatus.FORBIDDEN, after=7, then=Then.STALL)
     answers = {
         "plain": Answer(),
@@ -161,10 +161,10 @@ def test_orders_survive_the_way_to_the_child() -> None:
         ("bodyNoise_1", None),
     ],
 )
-async def test_a_body_goes_wrong_where_it_was_ordered_to(
+async def test_a_body_fails_at_the_ordered_byte(
     site: demo.StandIn, film: Path, youtube_id: str, error: type[Exception] | None
 ) -> None:
-    """Up to there it is the true one, and the next request gets all of it."""
+    """The bytes before the fault are correct, and the next request gets the whole body."""
     whole = drawn(film)
     address = await media(site, youtube_id)
     body, failed = await to_thread.run_sync(read_until, address, 0.5)
@@ -176,8 +176,8 @@ async def test_a_body_goes_wrong_where_it_was_ordered_to(
     assert await ordered(site, youtube_id) == [None, str(ORDERS[youtube_id].media[0].then), None]
 
 
-async def test_a_trickle_brings_true_bytes_slowly(site: demo.StandIn, film: Path) -> None:
-    """Ten a second after those that came well."""
+async def test_a_trickle_sends_the_correct_bytes_slowly(site: demo.StandIn, film: Path) -> None:
+    """Ten bytes per second after the first AFTER bytes."""
     address = await media(site, "trickling_1")
     begun = anyio.current_time()
     body, failed = await to_thread.run_sync(read_until, address, 5, AFTER + 5)
@@ -185,8 +185,8 @@ async def test_a_trickle_brings_true_bytes_slowly(site: demo.StandIn, film: Path
     assert (body, failed) == (drawn(film)[: AFTER + 5], None)
 
 
-async def test_faults_come_one_after_the_other_and_then_all_is_well(site: demo.StandIn, film: Path) -> None:
-    """Each has its number of requests; one that is nothing but a number lets them pass."""
+async def test_faults_apply_in_order_and_then_requests_succeed(site: demo.StandIn, film: Path) -> None:
+    """Each fault applies to its number of requests; a fault with only a number lets those requests pass."""
     answers = await get(await media(site, "mediaTurn_1"), *(["bytes=0-9"] * 6))
     assert [got.status for got in answers] == [503, 503, 206, 416, 200, 206]
     assert [is_page(got) for got in answers] == [True, True, False, True, True, False]
@@ -194,18 +194,18 @@ async def test_faults_come_one_after_the_other_and_then_all_is_well(site: demo.S
 
 
 def is_page(got: Got) -> bool:
-    """Say whether a web page came."""
+    """Return whether the response is an HTML page."""
     return got.headers["Content-Type"] == "text/html" and got.body.startswith(b"<!DOCTYPE html>")
 
 
-async def test_a_page_for_a_head_request_has_no_body(site: demo.StandIn) -> None:
-    """So the connection can be used for another request."""
+async def test_an_error_page_for_a_head_request_has_no_body(site: demo.StandIn) -> None:
+    """The connection can therefore be reused."""
     answers = await get(await media(site, "forbidden_1"), None, None, method="HEAD")
     assert [(got.status, got.body) for got in answers] == [(403, b"")] * 2
 
 
-async def test_player_answers_go_wrong_in_the_same_ways(site: demo.StandIn) -> None:
-    """A status, a cut body, a late answer."""
+async def test_player_answers_can_have_the_same_faults(site: demo.StandIn) -> None:
+    """An error status, a truncated body, a delayed answer."""
     assert (await player(site, "playerBad_1")).status == HTTPStatus.TOO_MANY_REQUESTS
     with pytest.raises(http.client.IncompleteRead) as cut:
         await player(site, "playerBad_1")
@@ -216,15 +216,15 @@ async def test_player_answers_go_wrong_in_the_same_ways(site: demo.StandIn) -> N
     assert await ordered(site, "playerBad_1") == ["429", "close", None]
 
 
-async def test_a_video_may_be_unplayable_for_a_while(site: demo.StandIn) -> None:
-    """For so many requests; another video is not concerned."""
+async def test_a_video_can_be_temporarily_unplayable(site: demo.StandIn) -> None:
+    """For a number of requests; other videos are not affected."""
     told = [(await player(site, name)).playability for name in ["unplayable1"] * 3 + ["orderFilm_2"]]
     assert told == ["LOGIN_REQUIRED", "LOGIN_REQUIRED", "OK", "OK"]
     assert await ordered(site, "unplayable1") == ["unplayable", "unplayable", None]
 
 
-async def test_an_address_may_be_refused_for_so_many_requests(film: Path) -> None:
-    """It begins with one video too many, concerns every video, leaves media alone, and ends for good."""
+async def test_an_ip_address_can_be_blocked_for_a_number_of_requests(film: Path) -> None:
+    """It starts after two videos, applies to every video but not to media, and then ends permanently."""
     conditions = Conditions(refusal=Refusal(after_videos=2, requests=3))
     async with demo.stand_in(film, {}, conditions) as site:
         address = await media(site)
@@ -236,8 +236,8 @@ async def test_an_address_may_be_refused_for_so_many_requests(film: Path) -> Non
     assert told == ["OK"] * 3 + ["LOGIN_REQUIRED"] * 3 + ["OK"] * 2
 
 
-async def test_an_address_may_be_refused_for_so_long_and_in_any_way(film: Path) -> None:
-    """A refusal may also be a status, and pass with the time."""
+async def test_an_ip_address_can_be_blocked_for_a_time_and_with_any_answer(film: Path) -> None:
+    """A block can also be an HTTP status, and can end after a time."""
     way = Answer(player=(Fault(status=HTTPStatus.TOO_MANY_REQUESTS),))
     async with demo.stand_in(film, {}, Conditions(refusal=Refusal(seconds=0.5, answer=way))) as site:
         assert (await player(site, FILM.youtube_id)).status == HTTPStatus.TOO_MANY_REQUESTS
@@ -245,8 +245,8 @@ async def test_an_address_may_be_refused_for_so_long_and_in_any_way(film: Path) 
         assert (await player(site, FILM.youtube_id)).playability == "OK"
 
 
-async def test_one_line_may_be_shared_by_all(film: Path) -> None:
-    """Two connections together get what one alone would."""
+async def test_connections_can_share_one_bandwidth(film: Path) -> None:
+    """Two connections together are as fast as one alone."""
     bandwidth = len(drawn(film)) * 2
     async with demo.stand_in(film, {}, Conditions(bandwidth=bandwidth)) as site:
         address = await media(site)
@@ -257,8 +257,8 @@ async def test_one_line_may_be_shared_by_all(film: Path) -> None:
     assert anyio.current_time() - begun > 0.85
 
 
-async def test_the_real_extractor_sees_what_is_offered(site: demo.StandIn, film: Path) -> None:
-    """Twins of every odd kind, a title and an advertisement come out of yt-dlp as they were ordered."""
+async def test_the_real_extractor_reports_the_ordered_formats(site: demo.StandIn, film: Path) -> None:
+    """yt-dlp reports the ordered formats of all kinds, the title and the advertisement."""
     info = await information(site, "manyTwins_1")
     assert info["title"] == "Told otherwise"
     size = len(drawn(film))
@@ -267,7 +267,7 @@ async def test_the_real_extractor_sees_what_is_offered(site: demo.StandIn, film:
         entry["format_id"]: (entry.get("height"), entry["fps"], entry["vcodec"], entry["filesize"])
         for entry in media_formats(info)
     }
-    # What is copy protected it leaves out where there is anything else, and so what has no address.
+    # yt-dlp omits DRM-protected formats where others exist, and formats without an address.
     assert seen == {
         "133": (240, 25, "avc1.4d401e", size),
         "298": (240, 60, "avc1.4d401e", size),
@@ -283,15 +283,15 @@ async def test_the_real_extractor_sees_what_is_offered(site: demo.StandIn, film:
     assert all(entry["available_at"] > time.time() + 30 for entry in media_formats(info))
 
 
-async def test_without_addresses_the_real_extractor_blames_sabr(site: demo.StandIn) -> None:
-    """Renditions that are told of, but have no address."""
+async def test_without_addresses_the_real_extractor_reports_sabr(site: demo.StandIn) -> None:
+    """The formats are listed, but have no address."""
     said = await yt_dlp(site, "-J", "--", "https://www.youtube.com/watch?v=noAddress_1")
     assert said.code == 1
     assert "SABR-only" in said.err
 
 
-async def test_what_cannot_be_offered_is_said_at_the_start(film: Path) -> None:
-    """A number that the film does not have is a fault in the order."""
+async def test_an_offer_of_a_missing_format_fails_at_the_start(film: Path) -> None:
+    """An itag that the film does not have is an error in the order."""
     with pytest.raises(demo.StandInError, match="orderFilm_1 has no format 99"):
         async with demo.stand_in(film, {FILM.youtube_id: Answer(offers=(Offer(99),))}):
             pytest.fail("it has started")

@@ -1,4 +1,4 @@
-"""The stand-in and its footage, asked by the real yt-dlp and by plain HTTP, and looked at frame by frame."""
+"""The mock server and its footage, tested with the real yt-dlp, plain HTTP and decoded frames."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from asking import get, information, media_address, media_formats, yt_dlp
+from mock_client import get, information, media_address, media_formats, yt_dlp
+from rendering import draw, is_drawn
 
 from hdtf_async import demo
 from hdtf_async.core.model import SUBSETS, Interval
 from hdtf_async.demo.answers import Answer
+from hdtf_async.demo.film import width_of
 from hdtf_async.demo.server import UnsatisfiableRange, byte_range
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
@@ -30,6 +32,7 @@ FILM = demo.Film(
     "smallFilm_1", "A small film", 2, fps=Fraction(30000, 1001), heights=(360,), vp9_heights=(240,), look=4
 )
 SILENT = demo.Film("-smallFilm2", "A silent film", 1, heights=(240,), look=3, audio=False)
+PAINTER = demo.FILMS[4]
 SLOW_BYTES = 60_000
 PRIVATE = "Private video. Sign in if you've been granted access to this video"
 ROOT = Path(demo.__file__).parents[2]
@@ -37,15 +40,15 @@ ROOT = Path(demo.__file__).parents[2]
 
 @pytest.fixture(scope="module")
 async def small_footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two films of a second or two."""
+    """Render two films of a second or two."""
     directory = tmp_path_factory.mktemp("small")
-    await demo.draw(directory, [FILM, SILENT], bundled_ffmpeg())
+    await draw(directory, [FILM, SILENT])
     return directory
 
 
 @pytest.fixture(scope="module")
 async def small_site(small_footage: Path) -> AsyncIterator[demo.StandIn]:
-    """Return a stand-in with those films, the silent one on a slow line, and a video that is private."""
+    """Run a mock server with those films, the silent one at a low bandwidth, and a private video."""
     answers = {
         "privateVid1": Answer(playability={"status": "LOGIN_REQUIRED", "reason": PRIVATE}),
         SILENT.youtube_id: Answer(bandwidth=SLOW_BYTES),
@@ -56,18 +59,18 @@ async def small_site(small_footage: Path) -> AsyncIterator[demo.StandIn]:
 
 @pytest.fixture(scope="module")
 async def film_info(small_site: demo.StandIn) -> dict[str, Any]:
-    """Return what yt-dlp says about the film."""
+    """Return yt-dlp's information about the film."""
     return await information(small_site, FILM.youtube_id)
 
 
 @pytest.fixture(scope="module")
 async def silent_info(small_site: demo.StandIn) -> dict[str, Any]:
-    """Return what yt-dlp says about the silent film."""
+    """Return yt-dlp's information about the silent film."""
     return await information(small_site, SILENT.youtube_id)
 
 
 def is_listening(port: int) -> bool:
-    """Say whether anything accepts connections on a port of loopback."""
+    """Return whether a process accepts connections on a loopback port."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
     except ConnectionRefusedError:
@@ -75,8 +78,10 @@ def is_listening(port: int) -> bool:
     return True
 
 
-async def test_the_real_extractor_sees_what_was_drawn(film_info: dict[str, Any], small_footage: Path) -> None:
-    """Ids, sizes, rates, codecs and lengths come out of yt-dlp as they lie on the disk."""
+async def test_the_real_extractor_reports_the_rendered_formats(
+    film_info: dict[str, Any], small_footage: Path
+) -> None:
+    """yt-dlp reports the ids, sizes, rates, codecs and durations of the files on disk."""
     info = film_info
     assert (info["id"], info["title"], info["duration"]) == (FILM.youtube_id, FILM.title, 2)
     assert info["live_status"] == "not_live"
@@ -96,8 +101,8 @@ async def test_the_real_extractor_sees_what_was_drawn(film_info: dict[str, Any],
     }
 
 
-async def test_the_real_extractor_sees_storyboards(film_info: dict[str, Any]) -> None:
-    """Preview images stand in every table, as YouTube has them: four levels, each of whole sheets."""
+async def test_the_real_extractor_reports_storyboards(film_info: dict[str, Any]) -> None:
+    """Every format table lists storyboards as YouTube's does: four levels, each of complete sheets."""
     boards = [entry for entry in film_info["formats"] if entry["protocol"] == "mhtml"]
     assert [(entry["format_id"], entry["width"], entry["height"]) for entry in boards] == [
         ("sb3", 48, 27),
@@ -109,15 +114,15 @@ async def test_the_real_extractor_sees_storyboards(film_info: dict[str, Any]) ->
     assert sum(sheet["duration"] for sheet in boards[-1]["fragments"]) == film_info["duration"]
 
 
-async def test_an_id_may_begin_with_a_hyphen(silent_info: dict[str, Any]) -> None:
-    """A watch address is an address, whatever its id begins with; a silent film offers no sound."""
+async def test_an_id_can_start_with_a_hyphen(silent_info: dict[str, Any]) -> None:
+    """yt-dlp accepts the watch address whatever the id starts with; a silent film has no audio format."""
     assert [entry["format_id"] for entry in media_formats(silent_info)] == ["133"]
 
 
-async def test_a_download_is_byte_exact_and_asks_no_second_time(
+async def test_a_download_is_byte_exact_and_does_not_repeat_the_extraction(
     small_site: demo.StandIn, film_info: dict[str, Any], small_footage: Path, tmp_path: Path
 ) -> None:
-    """What was chosen from one extraction is fetched without another one."""
+    """The second yt-dlp downloads the chosen format without another extraction."""
     info = {name: value for name, value in film_info.items() if name not in ("webpage_url", "original_url")}
     before = await small_site.requests()
     said = await yt_dlp(
@@ -132,8 +137,8 @@ async def test_a_download_is_byte_exact_and_asks_no_second_time(
     assert (request["sent"], request["done"]) == (len(drawn), True)
 
 
-async def test_without_the_certificate_yt_dlp_refuses(small_site: demo.StandIn) -> None:
-    """Verification is on: the stand-in is believed for its certificate and for nothing else."""
+async def test_without_the_certificate_yt_dlp_fails(small_site: demo.StandIn) -> None:
+    """TLS verification is on: only the mock server's own certificate makes yt-dlp trust it."""
     address = f"https://www.youtube.com/watch?v={FILM.youtube_id}"
     said = await yt_dlp(small_site, "--extractor-retries", "0", "-J", "--", address, trusting=False)
     assert said.code == 1
@@ -143,19 +148,19 @@ async def test_without_the_certificate_yt_dlp_refuses(small_site: demo.StandIn) 
 @pytest.mark.parametrize(
     ("youtube_id", "words"), [("privateVid1", PRIVATE), ("unknownVid1", "Video unavailable")]
 )
-async def test_a_refusal_reaches_stderr_in_its_own_words(
+async def test_the_reason_of_a_playability_error_is_printed_on_stderr(
     small_site: demo.StandIn, youtube_id: str, words: str
 ) -> None:
-    """A playability error ends yt-dlp with exit code 1 and the reason that was ordered."""
+    """After a playability error yt-dlp exits with code 1 and prints the ordered reason."""
     said = await yt_dlp(small_site, "-J", "--", f"https://www.youtube.com/watch?v={youtube_id}")
     assert said.code == 1
     assert f"ERROR: [youtube] {youtube_id}: {words}" in said.err
 
 
-async def test_media_come_whole_in_parts_and_not_at_all(
+async def test_media_support_whole_range_and_head_requests(
     film_info: dict[str, Any], small_footage: Path
 ) -> None:
-    """GET, Range, a Range behind the end and HEAD are answered as RFC 9110 has it, on one connection."""
+    """GET, Range, unsatisfiable Range and HEAD are answered as in RFC 9110, on one connection."""
     address = media_address(film_info, "134")
     drawn = (small_footage / FILM.youtube_id / "134.mp4").read_bytes()
     size = len(drawn)
@@ -170,16 +175,16 @@ async def test_media_come_whole_in_parts_and_not_at_all(
     assert (again.status, again.headers["Content-Length"]) == (206, "5")
 
 
-async def test_only_an_address_that_was_handed_out_is_served(film_info: dict[str, Any]) -> None:
-    """A media address with a changed field, or none at all, gets 403."""
+async def test_only_issued_media_addresses_are_served(film_info: dict[str, Any]) -> None:
+    """A media address with a changed or missing field gets 403."""
     address = media_address(film_info, "134")
     for wrong in (address.replace("itag=134", "itag=242"), address[:-1], address.split("?", maxsplit=1)[0]):
         (got,) = await get(wrong)
         assert (got.status, got.body) == (403, b"")
 
 
-async def test_a_slow_line_is_slow(silent_info: dict[str, Any]) -> None:
-    """A bandwidth bounds what arrives in a time, and everything arrives."""
+async def test_a_bandwidth_limits_the_throughput(silent_info: dict[str, Any]) -> None:
+    """The bandwidth limits the throughput, and the body arrives complete."""
     address = media_address(silent_info, "133")
     start = anyio.current_time()
     (got,) = await get(address, f"bytes=0-{SLOW_BYTES // 2 - 1}")
@@ -187,8 +192,8 @@ async def test_a_slow_line_is_slow(silent_info: dict[str, Any]) -> None:
     assert anyio.current_time() - start > 0.45
 
 
-async def test_the_stand_in_is_gone_when_its_context_is_left(small_footage: Path) -> None:
-    """Neither an end, nor an error, nor a cancellation leaves a child behind."""
+async def test_the_mock_server_ends_with_its_context(small_footage: Path) -> None:
+    """No child process remains after a normal end, an error or a cancellation."""
     ports: list[int] = []
     with anyio.CancelScope() as scope:
         async with demo.stand_in(small_footage) as site:
@@ -208,8 +213,8 @@ async def test_the_stand_in_is_gone_when_its_context_is_left(small_footage: Path
     assert not any(is_listening(port) for port in ports)
 
 
-async def test_the_stand_in_does_not_outlive_a_killed_parent(small_footage: Path, tmp_path: Path) -> None:
-    """A parent that is killed has no time to end anything; the stand-in ends by itself."""
+async def test_the_mock_server_does_not_outlive_a_killed_parent(small_footage: Path, tmp_path: Path) -> None:
+    """A killed parent cannot clean up; the mock server ends by itself."""
     program = (
         "import anyio, pathlib, sys\n"
         "from hdtf_async.demo import stand_in\n"
@@ -236,8 +241,8 @@ async def test_the_stand_in_does_not_outlive_a_killed_parent(small_footage: Path
             await anyio.sleep(0.05)
 
 
-async def test_a_stand_in_that_cannot_start_says_why(small_footage: Path) -> None:
-    """The child's last words are in the error."""
+async def test_a_mock_server_that_cannot_start_reports_why(small_footage: Path) -> None:
+    """The error contains the child's last lines of stderr."""
     with pytest.raises(demo.StandInError, match="unexpected keyword"):
         async with demo.stand_in(small_footage, {"x": Wrong()}):
             pytest.fail("it has started")
@@ -245,7 +250,7 @@ async def test_a_stand_in_that_cannot_start_says_why(small_footage: Path) -> Non
 
 @dataclass(frozen=True, slots=True)
 class Wrong(Answer):
-    """An answer of a kind that the stand-in does not know."""
+    """An answer of an unknown type."""
 
     colour: str = "green"
 
@@ -266,84 +271,92 @@ class Wrong(Answer):
         ("bytes=-", None),
     ],
 )
-def test_ranges_are_read_as_rfc_9110_has_them(header: str | None, span: tuple[int, int] | None) -> None:
-    """Good ranges are cut to the file; those that may be passed over are."""
+def test_ranges_are_parsed_as_in_rfc_9110(header: str | None, span: tuple[int, int] | None) -> None:
+    """Valid ranges are clipped to the file; ranges that may be ignored are ignored."""
     assert byte_range(header, 10) == span
 
 
 @pytest.mark.parametrize("header", ["bytes=10-", "bytes=10-20", "bytes=-0"])
-def test_a_range_behind_the_end_cannot_be_satisfied(header: str) -> None:
-    """Nothing of the file lies in it."""
+def test_a_range_behind_the_end_is_unsatisfiable(header: str) -> None:
+    """The range contains no byte of the file."""
     with pytest.raises(UnsatisfiableRange):
         byte_range(header, 10)
 
 
-async def test_the_same_film_is_the_same_bytes_again_and_is_drawn_once(
-    small_footage: Path, tmp_path: Path
-) -> None:
-    """Footage repeats to the byte, stays where it is, and is drawn anew where the film has changed."""
+async def test_a_film_is_reproducible_and_rendered_once(small_footage: Path, tmp_path: Path) -> None:
+    """Footage is reproducible to the byte, is cached, and is rendered again when the film has changed."""
     folder = tmp_path / SILENT.youtube_id
-    await demo.draw(tmp_path, [SILENT], bundled_ffmpeg())
+    await draw(tmp_path, [SILENT])
     assert contents(folder) == contents(small_footage / SILENT.youtube_id)
     stamp = folder.stat().st_ino
-    await demo.draw(tmp_path, [SILENT], bundled_ffmpeg())
+    await draw(tmp_path, [SILENT])
     assert folder.stat().st_ino == stamp
     other = demo.Film(SILENT.youtube_id, "Another film", 0.2, heights=(144,), look=1, audio=False)
-    await demo.draw(tmp_path, [other], bundled_ffmpeg())
+    await draw(tmp_path, [other])
     assert sorted(contents(folder)) == ["160.mp4", "film.json"]
-    assert os.listdir(tmp_path) == [SILENT.youtube_id]  # noqa: PTH208 - beside it nothing, hidden or not
+    assert os.listdir(tmp_path) == [SILENT.youtube_id]  # noqa: PTH208 - no other file, hidden or not
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Return every file of a folder by its name."""
+    """Return the content of every file of a directory by its name."""
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.parametrize("film", demo.FILMS, ids=lambda film: film.youtube_id)
+def test_the_package_has_the_films_of_the_demo(film: demo.Film) -> None:
+    """As they are defined now; `python tests/support/artwork.py` renders those that are not."""
+    assert is_drawn(demo.FOOTAGE / film.youtube_id, film)
+
+
 async def frames(path: Path, width: int, height: int) -> list[bytes]:
-    """Return the frames of a file as rows of red, green and blue."""
+    """Return the first 60 frames of a file as rows of RGB bytes."""
     done = await anyio.run_process(
         [
             *(str(bundled_ffmpeg()), "-nostdin", "-v", "error", "-i", str(path)),
-            *("-f", "rawvideo", "-pix_fmt", "rgb24", "-"),
+            *("-frames:v", "60", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"),
         ]
     )
     size = width * height * 3
     return [done.stdout[at : at + size] for at in range(0, len(done.stdout), size)]
 
 
-async def test_the_head_is_where_the_ground_truth_says(small_footage: Path) -> None:
-    """In decoded frames, ears and top of a brown head on a green wall lie where `head_at` says."""
-    width, height = 640, 360
-    pictures = await frames(small_footage / FILM.youtube_id / "134.mp4", width, height)
-    assert len(pictures) == FILM.frames == 60
+@pytest.mark.parametrize(("film", "height", "name"), [(FILM, 360, "134.mp4"), (PAINTER, 720, "136.mp4")])
+async def test_the_head_position_matches_the_ground_truth(
+    film: demo.Film, height: int, name: str, small_footage: Path
+) -> None:
+    """In decoded frames, the ears and top of a brown head on a green wall are where `head_at` says."""
+    scale, width = height // 360, width_of(height)
+    folder = demo.FOOTAGE if film is PAINTER else small_footage
+    pictures = await frames(folder / film.youtube_id / name, width, height)
+    assert len(pictures) == 60
     places = []
-    for number in range(0, FILM.frames, 7):
-        head = demo.head_at(FILM, float(number / FILM.fps), height)
+    for number in range(0, 60, 7):
+        head = demo.head_at(film, float(number / film.fps), height)
         places.append(head.x)
 
         def is_person(x: int, y: int, picture: bytes = pictures[number]) -> bool:
             red, green, _ = picture[(y * width + x) * 3 : (y * width + x) * 3 + 3]
             return red > green - 5
 
-        # Below the eyes and above the nostrils there is nothing but skin from ear to ear.
-        row = round(head.y) + 18
+        # Between the eyes and the nostrils there is only skin from ear to ear.
+        row = round(head.y) + 18 * scale
         left = right = round(head.x)
         while is_person(left - 1, row):
             left -= 1
         while is_person(right + 1, row):
             right += 1
-        top = round(head.y) - 45
+        top = round(head.y) - 45 * scale
         while is_person(round(head.x), top - 1):
             top -= 1
-        # A pixel of rounding, one of chroma, and what an ear is less than the whole width at this row.
-        assert abs((left + right + 1) / 2 - head.x) < 2.5
-        assert 0 <= 2 * head.half_width - (right + 1 - left) < 8
-        assert abs(top - (head.y - head.half_height)) < 5
-    assert max(places) - min(places) > 5, "a head that hardly moves proves nothing"
+        # Tolerances: a pixel of rounding, one of chroma, and the ear's slope at this row.
+        assert abs((left + right + 1) / 2 - head.x) < 2.5 * scale
+        assert 0 <= 2 * head.half_width - (right + 1 - left) < 8 * scale
+        assert abs(top - (head.y - head.half_height)) < 5 * scale
+    assert max(places) - min(places) > 5 * scale, "a head that hardly moves proves nothing"
 
 
-async def test_lips_move_when_there_is_sound(small_footage: Path) -> None:
-    """Over the frames of a film, loudness and the open mouth rise and fall together."""
+async def test_the_mouth_opens_with_the_audio(small_footage: Path) -> None:
+    """Across the frames of a film, loudness and mouth opening are correlated."""
     width, height = 640, 360
     pictures = await frames(small_footage / FILM.youtube_id / "134.mp4", width, height)
     sound = await anyio.run_process(
@@ -358,7 +371,7 @@ async def test_lips_move_when_there_is_sound(small_footage: Path) -> None:
         head = demo.head_at(FILM, float(number / FILM.fps), height)
         left, top = round(head.x) - 20, round(head.y) + 40
         rows = (picture[((top + y) * width + left) * 3 :][: 40 * 3] for y in range(34))
-        # White teeth and a red mouth are the brightest there is inside a black beard.
+        # Inside the black beard, white teeth and a red mouth are the brightest pixels.
         opened.append(float(sum(red > 150 for row in rows for red in row[::3])))
         here = round(number / FILM.fps * 16000)
         loudness.append(sum(abs(value) for value in samples[here : here + 533]) / 533)
@@ -367,7 +380,7 @@ async def test_lips_move_when_there_is_sound(small_footage: Path) -> None:
 
 
 def correlation(one: list[float], other: list[float]) -> float:
-    """Return Pearson's correlation of two series."""
+    """Return Pearson's correlation coefficient of two series."""
     a = [value - sum(one) / len(one) for value in one]
     b = [value - sum(other) / len(other) for value in other]
     both = sum(x * y for x, y in zip(a, b, strict=True))
@@ -375,8 +388,8 @@ def correlation(one: list[float], other: list[float]) -> float:
 
 
 @pytest.mark.parametrize("row", demo.ROWS, ids=lambda row: str(row.name))
-def test_a_box_holds_the_whole_path_of_the_head(row: demo.Row) -> None:
-    """Every box of the demo's tables is a square inside the picture with the head inside it all the time."""
+def test_a_box_contains_the_whole_path_of_the_head(row: demo.Row) -> None:
+    """Every box of the demo's tables is a square inside the frame that always contains the head."""
     height = row.reference_height
     for interval, box in zip(row.intervals, row.boxes(), strict=True):
         assert box.width == box.height
@@ -391,8 +404,8 @@ def test_a_box_holds_the_whole_path_of_the_head(row: demo.Row) -> None:
             assert head.y + head.half_height <= box.bottom
 
 
-def test_the_tables_hold_what_makes_the_true_ones_hard(tmp_path: Path) -> None:
-    """Odd sides, a shared video, heights without a rendition, and the format of the true tables."""
+def test_the_tables_have_the_difficult_cases_of_the_real_ones(tmp_path: Path) -> None:
+    """Odd side lengths, a shared video, heights without a format, and the syntax of the real tables."""
     assert {row.subset for row in demo.ROWS} == set(SUBSETS)
     assert {box.width % 2 for row in demo.ROWS for box in row.boxes()} == {0, 1}
     ids = [row.film.youtube_id for row in demo.ROWS]
@@ -405,7 +418,7 @@ def test_the_tables_hold_what_makes_the_true_ones_hard(tmp_path: Path) -> None:
     demo.write_tables(tmp_path)
     assert len(list(tmp_path.iterdir())) == 15
     assert (tmp_path / "WRA_annotion_time.txt").read_text().splitlines()[1] == (
-        "Guest2.mp4 00:01-00:04 00:06-00:10 00:11-00:14"
+        "Guest2.mp4 00:01-00:03 00:04-00:06 00:07-00:08"
     )
     assert (tmp_path / "RD_video_url.txt").read_text() == (
         "Radio1 https://www.youtube.com/watch?v=demoHead_01\nRadio2 https://www.youtube.com/watch?v=-demoHead_2\n"
@@ -416,8 +429,8 @@ def test_the_tables_hold_what_makes_the_true_ones_hard(tmp_path: Path) -> None:
     )
 
 
-def test_a_larger_picture_has_the_same_head_larger() -> None:
-    """The ground truth scales with the picture: twice the lines, twice every measure."""
+def test_the_head_scales_with_the_frame() -> None:
+    """The ground truth scales with the frame: twice the height doubles every measure."""
     small, large = (demo.head_at(FILM, 1.25, height) for height in (360, 720))
     assert (large.x, large.y) == pytest.approx((2 * small.x, 2 * small.y))
     assert (large.half_width, large.half_height) == pytest.approx(

@@ -1,4 +1,4 @@
-"""The full mock, asked through its proxy: what it checks, what it refuses, and its orders."""
+"""The full mock, queried through its proxy: what it checks, what it rejects, and its orders."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
-import full
+import full_mock_client
 import pytest
 from anyio import to_thread
-from full import EMBEDDED, FILM, H264, TV, VISION, WEB, ask, changed, cipher_solved, entry, player
+from full_mock_client import EMBEDDED, FILM, H264, TV, VISION, WEB, ask, changed, cipher_solved, entry, player
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,39 +50,37 @@ ORDERS = {
 
 @pytest.fixture(scope="module")
 async def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One film, under every id of this module."""
+    """Render one film and link it under every id of this module."""
     directory = tmp_path_factory.mktemp("full")
-    await full.draw(directory, ORDERS)
+    await full_mock_client.draw(directory, ORDERS)
     return directory
 
 
 @pytest.fixture(scope="module")
 async def mock(footage: Path) -> AsyncIterator[demo.FullMock]:
-    """Return a full mock with these orders."""
+    """Run a full mock with these orders."""
     async with demo.full_mock(footage, ORDERS) as mock:
         yield mock
 
 
 async def last(mock: demo.FullMock) -> dict[str, object]:
-    """Return what the mock has logged of the last request."""
+    """Return the mock's log entry of the last request."""
     return (await mock.requests())[-1]
 
 
 async def address(mock: demo.FullMock, youtube_id: str = FILM.youtube_id) -> str:
-    """Return a good address of the film, from ``signatureCipher``."""
+    """Return a valid media address of the film, from ``signatureCipher``."""
     return cipher_solved((await player(mock, youtube_id, TV)).json)
 
 
 @given(st.text(script.ALPHABET, min_size=20, max_size=120))
-def test_a_challenge_is_solved_to_the_signature_that_it_was_made_for(signature: str) -> None:
-    """Whatever the signature is."""
+def test_a_challenge_is_solved_to_its_signature(signature: str) -> None:
+    """For any signature."""
     assert script.solve_signature(script.challenge_for(signature)) == signature
 
 
-async def test_media_are_served_at_an_address_that_is_right_in_everything(
-    mock: demo.FullMock, footage: Path
-) -> None:
-    """Whole, and by range; the log says which client was given the address."""
+async def test_media_are_served_at_a_valid_address(mock: demo.FullMock, footage: Path) -> None:
+    """Whole and by range; the log names the client that was given the address."""
     drawn = (footage / FILM.youtube_id / f"{H264}.mp4").read_bytes()
     good = await address(mock)
     assert (await ask(mock, good)).body == drawn
@@ -95,8 +93,8 @@ async def test_media_are_served_at_an_address_that_is_right_in_everything(
 
 
 @pytest.mark.parametrize("name", ["ei", "expire", "ip", "c", "n", "sig"])
-async def test_an_address_with_something_wrong_is_forbidden(mock: demo.FullMock, name: str) -> None:
-    """And the log names the parameter."""
+async def test_an_invalid_address_is_forbidden(mock: demo.FullMock, name: str) -> None:
+    """The log names the parameter."""
     wrong = {"expire": "1700000000", "ip": "127.0.0.9"}.get(name, "x")
     assert (await ask(mock, changed(await address(mock), **{name: wrong}))).status == HTTPStatus.FORBIDDEN
     assert (await last(mock))["refused"] == name
@@ -110,22 +108,22 @@ async def test_a_changed_parameter_breaks_the_signature(mock: demo.FullMock, nam
 
 
 async def test_an_unsolved_challenge_is_not_enough(mock: demo.FullMock) -> None:
-    """``n`` as it was handed out is refused: only the script's transformation of it is good."""
+    """The issued ``n`` is rejected; only the result of the player script's transformation is valid."""
     cipher = dict(parse_qsl(entry((await player(mock, FILM.youtube_id, TV)).json)["signatureCipher"]))
     unsolved = changed(cipher["url"], sig=script.solve_signature(cipher["s"]))
     assert (await ask(mock, unsolved)).status == HTTPStatus.FORBIDDEN
     assert (await last(mock))["refused"] == "n"
 
 
-async def test_an_address_is_good_for_those_who_asked_for_it(mock: demo.FullMock) -> None:
-    """Another source address is refused, and gets one that is good for itself."""
+async def test_an_address_is_valid_for_its_client_ip_only(mock: demo.FullMock) -> None:
+    """A request from another IP address is rejected; that address gets a valid address of its own."""
     assert (await ask(mock, await address(mock), source="127.0.0.2")).status == HTTPStatus.FORBIDDEN
     assert (await last(mock))["refused"] == "ip"
     own = entry((await player(mock, FILM.youtube_id, VISION, source="127.0.0.2")).json)["url"]
     assert (await ask(mock, own, source="127.0.0.2")).status == HTTPStatus.OK
 
 
-async def test_each_client_is_offered_something_else(mock: demo.FullMock) -> None:
+async def test_each_client_is_offered_different_formats(mock: demo.FullMock) -> None:
     """Web lists formats without addresses, the TV's are enciphered, visionOS gets plain ones and HLS."""
     told = {
         name: (await player(mock, FILM.youtube_id, context)).json["streamingData"]
@@ -135,12 +133,12 @@ async def test_each_client_is_offered_something_else(mock: demo.FullMock) -> Non
     assert not {"url", "signatureCipher"} & first["web"].keys()
     assert "serverAbrStreamingUrl" in told["web"]
     assert "signatureCipher" in first["tv"]
-    assert "n" not in full.query(first["vision"]["url"])
+    assert "n" not in full_mock_client.query(first["vision"]["url"])
     assert [name for name, data in told.items() if "hlsManifestUrl" in data] == ["vision"]
 
 
-def test_each_client_is_told_from_its_context() -> None:
-    """Also the three that are called TVHTML5; a client that nobody knows is none."""
+def test_each_client_is_recognized_by_its_context() -> None:
+    """Including the three named TVHTML5; an unknown client is rejected."""
     for client in CLIENTS:
         version = client.context.get("clientVersion", "1.") + "20260707"
         context = {"userAgent": "Mozilla/5.0", **client.context, "clientVersion": version}
@@ -148,8 +146,8 @@ def test_each_client_is_told_from_its_context() -> None:
     assert recognise({"clientName": "MUSIC_BOX"}) is None
 
 
-async def test_a_player_request_has_to_be_right(mock: demo.FullMock) -> None:
-    """The script's version, the embedded player's flags, and a client that exists."""
+async def test_an_invalid_player_request_is_rejected(mock: demo.FullMock) -> None:
+    """It needs the player script's version, the embedded player's flags, and an existing client."""
     assert (await player(mock, FILM.youtube_id, TV, signatureTimestamp=12345)).status == 400
     assert (await player(mock, FILM.youtube_id, EMBEDDED)).status == 400
     assert (await player(mock, FILM.youtube_id, {"clientName": "MUSIC_BOX"})).status == 400
@@ -157,8 +155,8 @@ async def test_a_player_request_has_to_be_right(mock: demo.FullMock) -> None:
     assert refused == ["signatureTimestamp", "encryptedHostFlags", "client"]
 
 
-def test_an_account_proves_itself_with_each_request() -> None:
-    """Cookies without the proof are not enough, and no cookies are a guest's."""
+def test_an_account_is_authorized_by_each_request() -> None:
+    """Cookies without the authorization header are not enough; requests without cookies are anonymous."""
     sent = "; ".join(
         "=".join(line.split("\t")[5:7]) for line in COOKIES.splitlines() if not line.startswith("#")
     )
@@ -169,8 +167,8 @@ def test_an_account_proves_itself_with_each_request() -> None:
     assert of_request(sent, "", "https://www.youtube.com") is Visitor.FORGED
 
 
-async def test_other_hosts_are_refused_and_logged(mock: demo.FullMock) -> None:
-    """Whatever the port and the way; nothing leaves the machine."""
+async def test_other_hosts_are_rejected_and_logged(mock: demo.FullMock) -> None:
+    """For every port and method; no request leaves the machine."""
 
     def tried(first_line: str) -> bytes:
         with socket.create_connection(("127.0.0.1", mock.port), timeout=10) as connection:
@@ -185,8 +183,8 @@ async def test_other_hosts_are_refused_and_logged(mock: demo.FullMock) -> None:
     ]  # fmt: skip
 
 
-async def test_an_address_may_give_so_many_bytes_and_no_more(mock: demo.FullMock, footage: Path) -> None:
-    """Then the connection is cut, and it is refused; a fresh address gives as many."""
+async def test_an_address_can_be_limited_to_a_number_of_bytes(mock: demo.FullMock, footage: Path) -> None:
+    """Then the connection is cut and the address is rejected; a new address serves as many bytes."""
     drawn = (footage / FILM.youtube_id / f"{H264}.mp4").read_bytes()
     first, second = await address(mock, "spentAfter1"), await address(mock, "spentAfter1")
     for each in (first, second):
@@ -198,19 +196,19 @@ async def test_an_address_may_give_so_many_bytes_and_no_more(mock: demo.FullMock
         assert (await last(mock))["ordered"] == "spent"
 
 
-async def test_addresses_of_an_extraction_may_be_for_another_source(mock: demo.FullMock) -> None:
-    """As when the way out has changed; the next watch page begins another extraction."""
+async def test_addresses_of_an_extraction_can_be_for_another_client_ip(mock: demo.FullMock) -> None:
+    """As after a change of the public IP address; the next watch page starts another extraction."""
     watch = "https://www.youtube.com/watch?v=movedOnce_1"
     assert (await ask(mock, watch)).status == HTTPStatus.OK
     moved = await address(mock, "movedOnce_1")
-    assert full.query(moved)["ip"] == ELSEWHERE
+    assert full_mock_client.query(moved)["ip"] == ELSEWHERE
     assert (await ask(mock, moved)).status == HTTPStatus.FORBIDDEN
     assert (await ask(mock, watch)).status == HTTPStatus.OK
     assert (await ask(mock, await address(mock, "movedOnce_1"))).status == HTTPStatus.OK
 
 
-async def test_media_may_be_at_a_second_host(mock: demo.FullMock, footage: Path) -> None:
-    """The first one redirects there, with the whole address."""
+async def test_media_can_be_on_a_second_host(mock: demo.FullMock, footage: Path) -> None:
+    """The first host redirects to it, with the complete address."""
     redirect = await ask(mock, await address(mock, "redirected1"))
     assert redirect.status == HTTPStatus.FOUND
     assert urlsplit(redirect.headers["Location"]).hostname == OTHER_MEDIA_HOST
@@ -218,22 +216,22 @@ async def test_media_may_be_at_a_second_host(mock: demo.FullMock, footage: Path)
     assert (await ask(mock, redirect.headers["Location"])).body == drawn
 
 
-async def test_a_client_may_have_orders_of_its_own(mock: demo.FullMock) -> None:
-    """One is told that the video cannot be played, another's first media request is forbidden."""
+async def test_a_client_can_have_its_own_orders(mock: demo.FullMock) -> None:
+    """One client is told that the video is unplayable; another one's first media request is forbidden."""
     told = (await player(mock, "byClient__1", VISION)).json
     assert (told["playabilityStatus"]["status"], told["streamingData"]) == ("UNPLAYABLE", {})
     of_tv = await address(mock, "byClient__1")
     assert [(await ask(mock, of_tv)).status for _ in range(2)] == [403, 200]
 
 
-async def test_a_client_may_be_offered_formats_in_another_way(mock: demo.FullMock) -> None:
-    """Whatever it is offered otherwise: enciphered, without addresses, with HLS or without."""
+async def test_a_client_can_be_offered_formats_in_another_way(mock: demo.FullMock) -> None:
+    """Enciphered, without addresses, with or without HLS."""
     of_vision = (await player(mock, "otherWays_1", VISION)).json
     assert "hlsManifestUrl" not in of_vision["streamingData"]
     assert (await ask(mock, cipher_solved(of_vision))).status == HTTPStatus.OK
     of_tv = (await player(mock, "otherWays_1", TV)).json["streamingData"]
     assert not {"url", "signatureCipher"} & of_tv["adaptiveFormats"][0].keys()
-    # The TV's addresses have a challenge, those of its playlists too.
+    # The TV client's addresses have a challenge, including those of its playlists.
     assert (await ask(mock, of_tv["hlsManifestUrl"])).status == HTTPStatus.FORBIDDEN
     challenge = re.search(r"/n/([^/]+)/", of_tv["hlsManifestUrl"])
     assert challenge is not None
@@ -241,14 +239,14 @@ async def test_a_client_may_be_offered_formats_in_another_way(mock: demo.FullMoc
     assert (await ask(mock, solved)).body.startswith(b"#EXTM3U")
 
 
-async def test_media_are_not_served_before_an_advertisement_is_over(mock: demo.FullMock) -> None:
-    """As YouTube has it: who asks early is refused."""
+async def test_media_are_not_served_before_an_advertisement_ends(mock: demo.FullMock) -> None:
+    """An early request is rejected, as by YouTube."""
     assert (await ask(mock, await address(mock, "advert____1"))).status == HTTPStatus.FORBIDDEN
     assert (await last(mock))["refused"] == "early"
 
 
 async def test_the_watch_page_names_the_script_that_was_ordered(mock: demo.FullMock) -> None:
-    """One in which nothing can be solved, or the good one; both are served."""
+    """An unsolvable script or a valid one; both are served."""
     named = {}
     for youtube_id in (FILM.youtube_id, "unsolvable1"):
         page = (await ask(mock, f"https://www.youtube.com/watch?v={youtube_id}")).body.decode()
@@ -259,8 +257,8 @@ async def test_the_watch_page_names_the_script_that_was_ordered(mock: demo.FullM
     assert ['"alr","yes"' in one for one in scripts] == [True, False]
 
 
-async def test_an_order_for_a_client_that_does_not_exist_is_said_at_the_start(footage: Path) -> None:
-    """A misspelt name would otherwise change nothing, and no test would notice."""
+async def test_an_order_for_an_unknown_client_fails_at_the_start(footage: Path) -> None:
+    """A misspelt name would otherwise have no effect, and no test would notice."""
     with pytest.raises(demo.StandInError, match="fullFilm_01 has orders for tv_lg"):
         async with demo.full_mock(footage, {FILM.youtube_id: Answer(clients={"tv_lg": ClientAnswer()})}):
             pytest.fail("it has started")

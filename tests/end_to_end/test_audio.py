@@ -1,4 +1,4 @@
-"""Through the real yt-dlp and ffmpeg the original audio gets into the clips, and their metadata say so."""
+"""The original audio track gets into the clips through the real yt-dlp and ffmpeg, and is recorded."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CLIP = "RD_Dubbedvid_1_000"
 
 
 def track(code: str, name: str, *, default: bool = False, **more: object) -> dict[str, object]:
-    """Return the fields in which YouTube says which track a format is."""
+    """Return the fields with which YouTube identifies the audio track of a format."""
     return {"audioTrack": {"id": code, "displayName": name, "audioIsDefault": default}} | more
 
 
@@ -83,7 +83,7 @@ ANSWERS = {
 
 @dataclass(frozen=True)
 class Place:
-    """Where the mock answers, and what a user asks for."""
+    """A mock server and the options of a run against it."""
 
     site: demo.StandIn
     options: Options
@@ -123,13 +123,13 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
 
 
 def said(metadata: dict[str, Any]) -> dict[str, Any]:
-    """Return what metadata say of the audio's origin."""
+    """Return the metadata's fields about the audio's origin."""
     names = ("audio_language", "audio_original", "audio_guessed")
     return {name: metadata[name] for name in names if name in metadata}
 
 
 def loudest(wav: Path) -> int:
-    """Return the largest sample of a WAV file of 16 bits."""
+    """Return the largest sample of a 16-bit WAV file."""
     with wave.open(str(wav)) as opened:
         samples: array[int] = array("h", opened.readframes(opened.getnframes()))
     return max(map(abs, samples))
@@ -143,7 +143,7 @@ def records(out: Path) -> Iterator[dict[str, Any]]:
 async def test_the_original_opus_track_of_a_dubbed_video_gets_into_the_clip(
     place: Place, tmp_path: Path
 ) -> None:
-    """As AAC inside and as WAV beside; a later run from the kept files says the same of it."""
+    """As AAC in the clip and as separate WAV; a later run from the kept files records the same."""
     out = tmp_path / "clips"
     metadata, (chosen,) = await place.run(out, DUBBED)
     assert said(metadata) == {"audio_language": "en-US", "audio_original": True}
@@ -171,14 +171,14 @@ async def test_the_original_opus_track_of_a_dubbed_video_gets_into_the_clip(
 
 
 async def test_a_guess_is_recorded(place: Place, tmp_path: Path) -> None:
-    """Several languages, none of which is marked as the original: the default is taken, and that is said."""
+    """Several languages, none marked as the original: the default is used, and the metadata say so."""
     metadata, (chosen,) = await place.run(tmp_path / "clips", UNMARKED)
     assert said(metadata) == {"audio_language": "de", "audio_original": None, "audio_guessed": True}
     assert (chosen.audio_language, chosen.audio_original, chosen.audio_guessed) == ("de", None, True)
 
 
-async def test_nothing_is_said_of_one_unmarked_track(place: Place, tmp_path: Path) -> None:
-    """Nor of audio that is not wanted."""
+async def test_no_origin_is_recorded_for_a_single_unmarked_track(place: Place, tmp_path: Path) -> None:
+    """Nor without requested audio."""
     metadata, (chosen,) = await place.run(tmp_path / "clips", PLAIN)
     assert said(metadata) == {"audio_language": None, "audio_original": None}
     assert (chosen.audio_language, chosen.audio_original, chosen.audio_guessed) == (None, None, False)
@@ -187,8 +187,8 @@ async def test_nothing_is_said_of_one_unmarked_track(place: Place, tmp_path: Pat
     assert (chosen.audio_language, chosen.audio_original, chosen.audio_guessed) == (None, None, False)
 
 
-async def test_the_original_inside_of_the_video_is_used(place: Place, tmp_path: Path) -> None:
-    """Where only dubs are offered alone; a later run from the kept video says the same."""
+async def test_the_original_in_a_muxed_format_is_used(place: Place, tmp_path: Path) -> None:
+    """Where only dubs are offered as audio-only formats; a later run from the kept video records the same."""
     out = tmp_path / "clips"
     metadata, (chosen,) = await place.run(out, INSIDE)
     assert said(metadata) == {"audio_language": "ja", "audio_original": True}
@@ -200,8 +200,8 @@ async def test_the_original_inside_of_the_video_is_used(place: Place, tmp_path: 
     assert not chosen_again
 
 
-async def test_a_dub_inside_of_a_kept_video_is_not_used(place: Place, tmp_path: Path) -> None:
-    """A run without audio may take it for its picture; a run with audio then fetches the original alone."""
+async def test_a_dub_in_a_kept_video_is_not_used(place: Place, tmp_path: Path) -> None:
+    """A run without audio may choose it for its video; a run with audio then downloads the original alone."""
     out = tmp_path / "clips"
     metadata, (chosen,) = await place.run(out, DUB_INSIDE, audio=Audio.NONE)
     assert (metadata["format_id"], chosen.sound_format_id) == ("18", None)
@@ -212,8 +212,8 @@ async def test_a_dub_inside_of_a_kept_video_is_not_used(place: Place, tmp_path: 
     assert sum("itag=18&" in line["path"] for line in fetched) == 1
 
 
-async def test_only_dubs_are_no_audio(place: Place, tmp_path: Path) -> None:
-    """The failure says so, and the picture alone can still be had."""
+async def test_dubs_alone_count_as_no_audio(place: Place, tmp_path: Path) -> None:
+    """The failure says so; a clip without audio is still available."""
     options = replace(place.options, videos=(ONLY_DUBS.title(),))
     report = await hdtf_async.download(tmp_path / "clips", options)
     assert report.failed == {"RD_Onlydubs__1_000": Reason.NO_SOUND}

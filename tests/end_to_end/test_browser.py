@@ -1,6 +1,6 @@
-"""The report as people meet it: opened from the disk in a browser that has no network.
+"""The report as users see it: opened from the disk in a browser without a network.
 
-With ``HDTF_SCREENSHOTS=DIR`` in the environment, a picture of each look is left there.
+With ``HDTF_SCREENSHOTS=DIR`` in the environment, a screenshot of each view is written to DIR.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from test_page import HOSTILE
+from shared import HOSTILE
 
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.report import page
@@ -36,7 +36,7 @@ LOOKS = [(scheme, width) for scheme in ("light", "dark") for width in (1200, 390
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Headless Chromium with a profile of its own; it keeps what is written to its console."""
+    """Run headless Chromium with a temporary profile; it records its console."""
     from selenium import webdriver  # noqa: PLC0415 - of the extra test-browser
     from selenium.webdriver.chrome.service import Service  # noqa: PLC0415
 
@@ -54,7 +54,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def report(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo's report, with some clips that failed, one of them with words that mean harm."""
+    """Return the demo's report, with some failed clips, one of them with a malicious message."""
     out = tmp_path_factory.mktemp("report") / "clips"
     shutil.copytree(finished.out, out, ignore=shutil.ignore_patterns("_videos_raw"))
     (out / "RD_Radio1_001.mp4").unlink()
@@ -69,7 +69,7 @@ def report(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 def look(browser: Any, report: Path, scheme: str, width: int) -> None:
-    """Open the report as a screen of this width and colour scheme shows it."""
+    """Open the report at a screen width and with a colour scheme."""
     media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
     screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
@@ -79,7 +79,7 @@ def look(browser: Any, report: Path, scheme: str, width: int) -> None:
 
 
 def keep(browser: Any, name: str) -> None:
-    """Leave a picture where that was asked for."""
+    """Write a screenshot if the user asked for one."""
     directory = os.environ.get("HDTF_SCREENSHOTS")
     if directory:
         browser.save_screenshot(str(Path(directory) / f"{name}.png"))
@@ -89,7 +89,7 @@ def keep(browser: Any, name: str) -> None:
 def test_it_opens_without_an_error_and_fits_the_screen(
     browser: Any, report: Path, scheme: str, width: int
 ) -> None:
-    """Every picture is drawn, the console is empty, nothing is wider than the screen or from elsewhere."""
+    """Every image loads, the console is empty, no element is wider than the screen or from another host."""
     look(browser, report, scheme, width)
     keep(browser, f"report-{scheme}-{width}")
     browser.execute_script("for (const each of document.images) each.loading = 'eager'")
@@ -115,7 +115,7 @@ def test_it_opens_without_an_error_and_fits_the_screen(
     ids=str,
 )
 def test_its_clips_are_filtered(browser: Any, report: Path, chosen: dict[str, str], stems: list[str]) -> None:
-    """What is typed and chosen leaves the clips that it names, and says how many of how many they are."""
+    """Search text and filters select clips, and the page shows how many of how many they are."""
     from selenium.webdriver.common.by import By  # noqa: PLC0415
     from selenium.webdriver.support.select import Select  # noqa: PLC0415
 
@@ -132,8 +132,8 @@ def test_its_clips_are_filtered(browser: Any, report: Path, chosen: dict[str, st
     keep(browser, f"report-{'-'.join(chosen.values())}")
 
 
-def test_a_picture_opens_its_clip(browser: Any, report: Path) -> None:
-    """By a link that holds wherever the directory is moved to."""
+def test_an_image_opens_its_clip(browser: Any, report: Path) -> None:
+    """With a relative link, which works wherever the directory is moved."""
     from selenium.webdriver.common.by import By  # noqa: PLC0415
 
     look(browser, report, "light", 390)

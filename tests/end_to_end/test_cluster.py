@@ -18,12 +18,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import anyio
+import block_runs
 import pytest
-import refusing
 import scenarios
-from aftermath import is_temporary, listed, media
-from clustering import Cluster, cluster, descendants, marked, wait_for
+from dask_cluster import Cluster, cluster, descendants, marked, wait_for
 from distributed import Client
+from kill_checks import is_temporary, listed, media
 from shared import exported
 
 import hdtf_async
@@ -328,7 +328,7 @@ async def refused(
 ) -> tuple[Report, int, list[LaneClosed]]:
     """Let YouTube refuse every video; return what came of it, how many were asked for, and the closings."""
     await scenarios.draw(directory / "footage")
-    answers = refusing.lay_out(directory, directory / "footage", 12, Answer())
+    answers = block_runs.lay_out(directory, directory / "footage", 12, Answer())
     async with demo.stand_in(directory / "films", answers, Conditions(refusal=Refusal())) as site:
         with exported(site.environment):
             workers.end()

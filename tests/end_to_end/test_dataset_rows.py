@@ -1,4 +1,4 @@
-"""The dataset's own first rows, from the published tables to clips, through the whole path of yt-dlp."""
+"""The dataset's own first rows, from the published tables to clips, through the full mock."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import pytest
+from rendering import draw
 from shared import VERSIONS_SLOWLY, exported
 
 import hdtf_async
 from hdtf_async import ExitCode, Options, demo
-from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 ROWS = {"Radio1": "CPCoMyuBRM0", "Radio2": "uBWJJvynXpA", "Radio3": "y-JQqnqmEgg"}
 """The first three rows of ``RD_video_url.txt``."""
 SECONDS = {"Radio1": 75, "Radio2": 83, "Radio3": 95}
-"""How long their clips are."""
+"""The duration of their clips."""
 FILM = demo.Film("rowsFilm_01", "Two minutes on air", 130, fps=Fraction(5), heights=(720,), look=3)
-"""At a rate so low that it costs little, and long enough for each interval."""
+"""Long enough for each interval, at a low frame rate that keeps rendering cheap."""
 
 
 @pytest.fixture(scope="module")
 async def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The film, under the ids of the rows."""
+    """Render the film and link it under the ids of the rows."""
     directory = tmp_path_factory.mktemp("rows")
-    await demo.draw(directory, [FILM], bundled_ffmpeg())
+    await draw(directory, [FILM])
     for youtube_id in ROWS.values():
         (directory / youtube_id).symlink_to(FILM.youtube_id)
     return directory
@@ -40,7 +40,7 @@ async def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def test_the_first_rows_of_the_dataset_become_clips(
     films: Path, tmp_path: Path, program: Path | None
 ) -> None:
-    """With the published ids, intervals and boxes, and with the defaults but for the pace."""
+    """With the published ids, intervals and boxes, and default options except for the pace."""
     out = tmp_path / "clips"
     async with demo.full_mock(films) as mock:
         options = Options(
@@ -60,7 +60,7 @@ async def test_the_first_rows_of_the_dataset_become_clips(
     assert {line["name"]: line["box_cut"][2:] for line in lines} == {
         "Radio1": [534, 534], "Radio2": [468, 468], "Radio3": [702, 702],
     }  # fmt: skip
-    # One watch page for each; nothing was refused, and nobody else was asked.
+    # One watch page per video; no request was rejected, and no other host was contacted.
     assert sorted(one["video"] for one in asked if one["path"].startswith("/watch")) == sorted(ROWS.values())
     assert {one["status"] for one in asked} == {200, 206}
     assert sum(one["sent"] for one in asked if one["path"].startswith("/videoplayback")) == report.raw_bytes

@@ -1,4 +1,4 @@
-"""The folder loads with Hugging Face `datasets`, by each call that the README tells of."""
+"""The directory loads with Hugging Face `datasets`, by each call that the README documents."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import av
 import pytest
-from test_main_job import CLIPS, lines
+from shared import CLIPS, lines
 
 import hdtf_async
 
@@ -23,10 +23,10 @@ pytestmark = pytest.mark.datasets
 
 @pytest.fixture
 def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """`load_dataset`, with a cache of its own and no network."""
+    """Return `load_dataset`, with a temporary cache and without a network."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
-    import datasets  # noqa: PLC0415 - the other tests do without
+    import datasets  # noqa: PLC0415 - not installed for the other tests
 
     def load(*words: str, **options: object) -> Any:
         return datasets.load_dataset(*words, split="train", cache_dir=str(tmp_path / "cache"), **options)
@@ -36,7 +36,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture
 def divided(finished: Finished, tmp_path: Path) -> Path:
-    """The demo's folder with lists, and with sound beside each clip."""
+    """Return the demo's directory with split lists and an audio file per clip."""
     out = tmp_path / "divided"
     shutil.copytree(finished.out, out)
     anyio.run(hdtf_async.download, out, replace(finished.options, split=(90, 5, 5)))
@@ -46,7 +46,7 @@ def divided(finished: Finished, tmp_path: Path) -> Path:
 
 
 def check(rows: Any, out: Path) -> None:
-    """Hold what was loaded against the metadata, and decode a frame of each clip."""
+    """Compare the loaded rows with the metadata, and decode a frame of each clip."""
     from datasets import Video  # noqa: PLC0415
 
     assert isinstance(rows.features["video"], Video)
@@ -67,21 +67,21 @@ def check(rows: Any, out: Path) -> None:
     assert told == {}
 
 
-def test_the_folder_loads_beside_its_raws(load: Any, finished: Finished) -> None:
-    """One row a clip and none for what is in _videos_raw, with and without the loader's name."""
+def test_the_directory_loads_with_kept_source_videos(load: Any, finished: Finished) -> None:
+    """One row per clip and none for files in _videos_raw, with and without the loader's name."""
     assert len(list((finished.out / "_videos_raw").glob("*.mp4"))) > 1
     check(load(str(finished.out)), finished.out)
     check(load("videofolder", data_dir=str(finished.out)), finished.out)
 
 
-def test_the_folder_loads_with_lists_and_sound_in_it(load: Any, divided: Path) -> None:
-    """Neither is taken for the dataset: the card in the folder says what is meant."""
+def test_the_directory_loads_with_lists_and_audio_files(load: Any, divided: Path) -> None:
+    """Neither is mistaken for the dataset: the card in the directory selects the data files."""
     check(load(str(divided)), divided)
     patterns = ["*.mp4", "metadata.jsonl"]
     check(load("videofolder", data_dir=str(divided), data_files=patterns), divided)
 
 
-def test_without_the_card_the_lists_are_taken_for_the_dataset(load: Any, divided: Path) -> None:
-    """What the card is for; should this fail one day, it is needed no more."""
+def test_without_the_card_the_lists_are_loaded_as_the_dataset(load: Any, divided: Path) -> None:
+    """The reason for the card; if this fails one day, the card is no longer needed."""
     (divided / "README.md").unlink()
     assert "video" not in load(str(divided)).features

@@ -1,4 +1,4 @@
-"""What a host program relies on: public names, results, its own exceptions, one clear error under trio."""
+"""What a host program relies on: public names, results, its own exceptions, a clear error under trio."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ async def _failing(_events: EventBus, _finish: anyio.Event) -> int:
     ],
     ids=lambda error: type(error).__name__,
 )
-async def test_an_exception_of_the_host_passes_unchanged(raised: BaseException) -> None:
-    """The very same object, whatever it is, with what it holds; the job has ended by then."""
+async def test_an_exception_of_the_host_propagates_unchanged(raised: BaseException) -> None:
+    """The same object of any type, with its attributes; the job has ended by then."""
     before = repr(raised)
     with pytest.raises(type(raised)) as caught:
         async with under_way(_forever):
@@ -70,8 +70,8 @@ async def test_an_exception_of_the_host_passes_unchanged(raised: BaseException) 
     assert raised.__cause__ is None
 
 
-async def test_an_exception_group_of_the_host_passes_through_a_real_run(finished: Finished) -> None:
-    """Raised inside of `async with running()`."""
+async def test_an_exception_group_of_the_host_propagates_through_a_real_run(finished: Finished) -> None:
+    """Raised inside `async with running()`."""
     raised = ExceptionGroup("the host's own", [ValueError("one")])
     with pytest.raises(ExceptionGroup) as caught:
         async with hdtf_async.running(finished.out, finished.options):
@@ -87,8 +87,8 @@ async def _failing_with_it(raised: BaseException) -> None:
             raise raised
 
 
-async def test_the_failure_of_the_job_is_raised_as_it_is() -> None:
-    """Not in a group; where the host fails because of that, a traceback of its exception shows both."""
+async def test_the_failure_of_the_job_is_raised_unwrapped() -> None:
+    """Not in a group; where the host fails as a result, the traceback of its exception shows both."""
     with pytest.raises(StoreError, match="the job's own"):
         await _iterated(under_way(_failing))
     raised = ExceptionGroup("on the way out", [ValueError("one")])
@@ -98,16 +98,16 @@ async def test_the_failure_of_the_job_is_raised_as_it_is() -> None:
     assert "the job's own" in "".join(traceback.format_exception(raised))
 
 
-async def test_a_cancellation_goes_on_whatever_the_host_raises_meanwhile() -> None:
-    """The scope that was cancelled ends as cancelled."""
+async def test_a_cancellation_continues_when_the_host_raises() -> None:
+    """The cancelled scope ends as cancelled."""
     with anyio.move_on_after(0) as scope:
         async with under_way(_forever):
             await anyio.sleep_forever()
     assert scope.cancelled_caught
 
 
-async def test_a_report_needs_no_check_for_none(finished: Finished) -> None:
-    """It raises before the events have ended, and is there from then on."""
+async def test_a_report_is_never_none(finished: Finished) -> None:
+    """It raises before the events have ended, and is available from then on."""
     async with hdtf_async.running(finished.out, finished.options) as run:
         with pytest.raises(RuntimeError, match="no report yet"):
             _ = run.report
@@ -118,7 +118,7 @@ async def test_a_report_needs_no_check_for_none(finished: Finished) -> None:
 
 
 async def test_a_run_that_failed_has_no_report(tmp_path: Path) -> None:
-    """What went wrong was raised."""
+    """The failure itself was raised."""
     (tmp_path / "file").write_text("")
     runs: list[Running[Report]] = []
 
@@ -152,17 +152,15 @@ WAYS: dict[str, Callable[[Path], Coroutine[Any, Any, object]]] = {
 
 @pytest.mark.parametrize("way", WAYS)
 def test_another_event_loop_is_one_clear_error(way: str, tmp_path: Path) -> None:
-    """Under trio nothing begins, and the message says what to use."""
+    """Under trio nothing starts, and the message says what to use."""
     with pytest.raises(RuntimeError, match=r"requires asyncio.*such as trio: use asyncio\.run") as error:
         anyio.run(WAYS[way], tmp_path / "out", backend="trio")
     assert type(error.value) is RuntimeError
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_what_commands_do_is_there_as_coroutines_with_results(
-    finished: Finished, tmp_path: Path
-) -> None:
-    """`check`, `merge` and `export`, as a program calls them; a census has its tests in test_census.py."""
+async def test_commands_are_coroutines_with_results(finished: Finished, tmp_path: Path) -> None:
+    """`check`, `merge` and `export`, as a program calls them; `census` is tested in test_census.py."""
     check = await hdtf_async.check(str(finished.out))
     assert (check.exit_code, check.clips) == (ExitCode.DONE, finished.report.asked)
     merged = await hdtf_async.merge(str(finished.out))
@@ -175,13 +173,13 @@ async def test_what_commands_do_is_there_as_coroutines_with_results(
 
 @pytest.mark.parametrize("command", [hdtf_async.check, hdtf_async.census])
 async def test_a_command_for_directories_refuses_an_object_store(command: Any) -> None:
-    """It says how to copy what it needs."""
+    """The message says how to copy the needed files."""
     with pytest.raises(hdtf_async.OptionsError, match="does not read object stores"):
         await command("s3://bucket/prefix")
 
 
-def test_public_names_are_there_and_documented() -> None:
-    """Each has a docstring, and each is named in docs/embedding.md."""
+def test_public_names_exist_and_are_documented() -> None:
+    """Each has a docstring and is named in docs/embedding.md."""
     page = (readme.DOCS / "embedding.md").read_text("utf-8")
     words = set(re.findall(r"\w+", page))
     assert hdtf_async.__all__ == sorted(hdtf_async.__all__)
@@ -194,13 +192,13 @@ def test_public_names_are_there_and_documented() -> None:
     assert kinds == []
 
 
-# The working directory, and what cannot be written at the end.
+# The working directory, and failing writes at the end of a run.
 
 
 async def test_a_run_does_not_follow_the_host_to_another_directory(
     finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every path means what it meant when it was given."""
+    """Every path keeps the meaning that it had when it was given."""
     here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
     here.mkdir()
     elsewhere.mkdir()
@@ -226,10 +224,10 @@ async def test_a_run_does_not_follow_the_host_to_another_directory(
     assert [*elsewhere.iterdir()] == []
 
 
-async def test_a_relative_path_without_a_working_directory_is_an_error_that_says_so(
+async def test_a_relative_path_without_a_working_directory_is_a_clear_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Somebody has deleted it."""
+    """The working directory has been deleted."""
     gone = tmp_path / "gone"
     gone.mkdir()
     monkeypatch.chdir(gone)
@@ -244,7 +242,7 @@ async def test_a_relative_path_without_a_working_directory_is_an_error_that_says
     "error", [OSError(errno.EROFS, "Read-only file system"), StoreError("x"), KeyError("x")]
 )
 @pytest.mark.parametrize("what", ["hdtf_async.report.page.write", "hdtf_async.output.manifests.write"])
-async def test_what_cannot_be_written_at_the_end_costs_no_report(
+async def test_a_failing_write_at_the_end_loses_no_report(
     finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, error: Exception
 ) -> None:
     """Neither the library's result nor the summary of the command line; the exit code is 4."""
@@ -261,10 +259,10 @@ async def test_what_cannot_be_written_at_the_end_costs_no_report(
     assert report.exit_code is ExitCode.LOCAL
 
 
-def test_a_summary_is_printed_though_the_lists_cannot_be_written(
+def test_a_summary_is_printed_when_the_manifests_cannot_be_written(
     finished: Finished, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The reason is beside it."""
+    """The summary includes the reason."""
     out = shutil.copytree(finished.out, tmp_path / "clips")
     for name in (METADATA, REPORT):
         (out / name).unlink()
@@ -275,8 +273,8 @@ def test_a_summary_is_printed_though_the_lists_cannot_be_written(
     assert METADATA in told
 
 
-async def test_a_census_that_cannot_be_written_has_its_result(finished: Finished, tmp_path: Path) -> None:
-    """The answers are in the journal, and in what is returned."""
+async def test_a_census_that_cannot_be_written_returns_its_result(finished: Finished, tmp_path: Path) -> None:
+    """The answers are in the journal and in the result."""
     (tmp_path / CENSUS).mkdir()
     videos = replace(finished.options, videos=("Radio1",))
     taken = await hdtf_async.census(tmp_path, videos)

@@ -1,6 +1,6 @@
-"""yt-dlp's whole path through the full mock, with the installed yt-dlp and with the newest one.
+"""The whole path of yt-dlp through the full mock, with the installed yt-dlp and with the newest one.
 
-Pages, player script, challenges that deno solves, several clients, media over https and over HLS.
+It covers pages, player script, challenges that deno solves, several clients, and media over https and HLS.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import full
+import full_mock_client
 import pytest
-from asking import information, yt_dlp
-from full import CHUNK, FILM, H264, H264_HLS, RECORDED
+from full_mock_client import CHUNK, FILM, H264, H264_HLS, RECORDED
+from mock_client import information, yt_dlp
 from shared import VERSIONS, exported
 
 from hdtf_async import Options, demo
@@ -38,54 +38,56 @@ ORDERS = {
     ),
 }
 AGENTS = {"tv_samsung": "SMART-TV", "visionos": "Version/26.0 Safari", "web_embedded": "Version/15.5 Safari"}
-"""Parts of the User-Agent that yt-dlp's clients have in the table of its extractor."""
+"""Substrings of the User-Agent of yt-dlp's clients, from the table of its extractor."""
 
 both = pytest.mark.parametrize("program", VERSIONS, indirect=True)
 
 
 @pytest.fixture(scope="module")
 async def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One film, under every id of this module, and one of more than yt-dlp asks for at a time."""
+    """Render one film, linked under every id of this module, and one larger than yt-dlp's chunk size."""
     directory = tmp_path_factory.mktemp("full")
-    await full.draw(directory, ORDERS.keys() - {LARGE})
-    await full.enlarge(directory, LARGE, CHUNK)
+    await full_mock_client.draw(directory, ORDERS.keys() - {LARGE})
+    await full_mock_client.enlarge(directory, LARGE, CHUNK)
     return directory
 
 
 @pytest.fixture(scope="module")
 async def mock(footage: Path) -> AsyncIterator[demo.FullMock]:
-    """Return a full mock with these orders."""
+    """Run a full mock with these orders."""
     async with demo.full_mock(footage, ORDERS) as mock:
         yield mock
 
 
 def handed(info: dict[str, Any], itag: int) -> str:
-    """Return what a second yt-dlp needs for one format, without the address of the page."""
+    """Return the information that a second yt-dlp needs for one format, without the address of the page."""
     formats = [one for one in info["formats"] if one["format_id"] == str(itag)]
     kept = ("id", "title", "extractor", "extractor_key", "duration", "live_status", "_type")
     return json.dumps({key: info[key] for key in kept if key in info} | {"formats": formats})
 
 
 async def since(mock: demo.FullMock, before: int) -> list[dict[str, Any]]:
-    """Return what was asked of the mock after so many requests."""
+    """Return the requests to the mock after the first ones."""
     return (await mock.requests())[before:]
 
 
 @both
 @pytest.mark.parametrize("signed_in", [False, True], ids=["guest", "account"])
-async def test_clients_and_chunk_size_are_those_recorded(
+async def test_clients_and_chunk_size_are_the_recorded_ones(
     mock: demo.FullMock, program: Path | None, tmp_path: Path, *, signed_in: bool
 ) -> None:
-    """Otherwise what the mock answers, and what is promised of downloads, have to be looked at again."""
+    """Otherwise the mock's answers and the guarantees about downloads must be reviewed."""
     version = (await yt_dlp(mock, "--version", program=program)).out.strip()
-    assert version in RECORDED, f"look at yt-dlp {version}, and record its clients in tests/support/full.py"
+    assert version in RECORDED, (
+        f"look at yt-dlp {version}, and record its clients in tests/support/full_mock_client.py"
+    )
     expected = RECORDED[version].account if signed_in else RECORDED[version].guest
     before = len(await mock.requests())
-    arguments = ["--cookies", str(full.signed_in_at(tmp_path))] if signed_in else []
+    arguments = ["--cookies", str(full_mock_client.signed_in_at(tmp_path))] if signed_in else []
     info = await information(mock, LARGE, *arguments, program=program)
     asked = [one for one in await since(mock, before) if one["host"] == "www.youtube.com"]
     players = [one["client"] for one in asked if one["method"] == "POST"]
-    # The answer for the client web stands in the watch page.
+    # The answer for the client "web" is part of the watch page.
     assert [one["client"] for one in asked[:1]] == ["web"]
     assert [*players, "web"] == list(expected)
     assert all(one["refused"] is None and one["status"] == 200 for one in await since(mock, before))
@@ -107,7 +109,7 @@ async def test_clients_and_chunk_size_are_those_recorded(
 async def test_every_client_of_both_versions_is_answered(
     mock: demo.FullMock, program: Path | None, chosen: str, pages: set[str]
 ) -> None:
-    """Whatever a user's arguments make yt-dlp ask for: the pages of all clients, or what it asks instead."""
+    """For every client that arguments can select: the pages of all clients, or their replacements."""
     before = len(await mock.requests())
     arguments = ["--extractor-args", f"youtube:{chosen}"]
     info = await information(mock, FILM.youtube_id, *arguments, program=program)
@@ -118,10 +120,10 @@ async def test_every_client_of_both_versions_is_answered(
 
 
 @both
-async def test_the_real_extractor_sees_the_whole_of_a_video(
+async def test_the_real_extractor_reports_all_of_a_video(
     mock: demo.FullMock, program: Path | None, footage: Path
 ) -> None:
-    """Formats over https and HLS, title, date, the advertisement's waiting time; it warns of nothing."""
+    """Formats over https and HLS, title, date, the advertisement's waiting time; it prints no warning."""
     watch = f"https://www.youtube.com/watch?v={FILM.youtube_id}"
     said = await yt_dlp(mock, "-J", "--no-update", "--", watch, program=program)
     assert (said.code, said.err) == (0, "")
@@ -149,15 +151,19 @@ async def test_the_real_extractor_sees_the_whole_of_a_video(
 
 
 @both
-async def test_a_second_yt_dlp_fetches_what_the_first_has_found(
+async def test_a_second_yt_dlp_downloads_what_the_first_extracted(
     mock: demo.FullMock, program: Path | None, footage: Path, tmp_path: Path
 ) -> None:
-    """It starts no deno and asks no host of YouTube's pages; addresses, headers and chunks are the first's.
+    """It starts no deno and requests no page of YouTube; addresses, headers and chunks are the first's.
 
-    The waiting time of an advertisement too: the mock serves nothing before it is over.
+    It also waits for the advertisement: the mock serves no media before its end.
     """
     started = tmp_path / "started.txt"
-    arguments = [*full.counted_deno(program, started), "--cookies", str(full.signed_in_at(tmp_path))]
+    arguments = [
+        *full_mock_client.counted_deno(program, started),
+        "--cookies",
+        str(full_mock_client.signed_in_at(tmp_path)),
+    ]
     info = await information(mock, LARGE, *arguments, program=program)
     assert started.read_text().split().count("run") == 1
     started.write_text("")
@@ -179,15 +185,15 @@ async def test_a_second_yt_dlp_fetches_what_the_first_has_found(
     assert {one["path"] for one in told} == {offered["url"].partition("googlevideo.com")[2]}
     assert {one["agent"] for one in told} == {offered["http_headers"]["User-Agent"]}
     assert offered["available_at"] > 0
-    # The address has a challenge solved, in which the mock would have seen a mistake.
-    assert "n" in full.query(offered["url"])
+    # The address contains a solved challenge; the mock would have noticed a wrong solution.
+    assert "n" in full_mock_client.query(offered["url"])
 
 
 @both
-async def test_hls_has_the_frames_of_https(
+async def test_hls_has_the_same_frames_as_https(
     mock: demo.FullMock, program: Path | None, footage: Path, tmp_path: Path
 ) -> None:
-    """The same decoded pictures in the same order, from three segments that are put together."""
+    """The same decoded frames in the same order, from three joined segments."""
     info = await information(mock, FILM.youtube_id, program=program)
     before = len(await mock.requests())
     said = await yt_dlp(
@@ -198,38 +204,38 @@ async def test_hls_has_the_frames_of_https(
     assert said.code == 0, said.err
     told = await since(mock, before)
     assert [one["path"].endswith("/file/seg.ts") for one in told] == [False, True, True, True]
-    decoded = await full.frames(tmp_path / "raw.mp4")
+    decoded = await full_mock_client.frames(tmp_path / "raw.mp4")
     assert len(decoded) == FILM.frames
-    assert decoded == await full.frames(footage / FILM.youtube_id / f"{H264}.mp4")
+    assert decoded == await full_mock_client.frames(footage / FILM.youtube_id / f"{H264}.mp4")
 
 
 @both
-async def test_a_script_in_which_nothing_can_be_solved_costs_the_formats_that_need_it(
+async def test_an_unsolvable_script_loses_the_formats_that_need_it(
     mock: demo.FullMock, program: Path | None, tmp_path: Path
 ) -> None:
-    """Somebody who is signed in is offered no others; yt-dlp's warnings say why."""
+    """A signed-in user is offered no others; yt-dlp's warnings say why."""
     watch = "https://www.youtube.com/watch?v=unsolvable1"
     said = await yt_dlp(
-        mock, "-J", "--cookies", str(full.signed_in_at(tmp_path)), "--", watch, program=program
+        mock, "-J", "--cookies", str(full_mock_client.signed_in_at(tmp_path)), "--", watch, program=program
     )
     assert said.code == 1
     assert "n challenge solving failed" in said.err
     assert "Signature solving failed" in said.err
-    # A guest has those of a client that needs no JavaScript.
+    # An anonymous user has the formats of a client that needs no JavaScript.
     info = await information(mock, "unsolvable1", program=program)
     assert {one["format_id"] for one in info["formats"]} >= {"134", "230"}
 
 
 @both
-async def test_one_client_that_may_play_a_video_is_enough(mock: demo.FullMock, program: Path | None) -> None:
-    """Although others are told that it is private."""
+async def test_one_client_that_can_play_a_video_is_enough(mock: demo.FullMock, program: Path | None) -> None:
+    """Although the other clients are told that it is private."""
     info = await information(mock, "oneWorks__1", program=program)
     assert {one["format_id"] for one in info["formats"]} >= {"134", "230"}
 
 
 @both
-async def test_an_old_upload_may_be_stretched(mock: demo.FullMock, program: Path | None) -> None:
-    """A keyword says so, and yt-dlp hands it on with each format that has a picture."""
+async def test_an_old_upload_can_be_stretched(mock: demo.FullMock, program: Path | None) -> None:
+    """It has a keyword, and yt-dlp reports the ratio with each format that has a video stream."""
     info = await information(mock, STRETCHED, program=program)
     stretched = {
         one["format_id"]: one.get("stretched_ratio")
@@ -240,10 +246,10 @@ async def test_an_old_upload_may_be_stretched(mock: demo.FullMock, program: Path
 
 
 @both
-async def test_an_address_that_is_refused_is_refused_on_the_watch_page_too(
+async def test_a_blocked_ip_address_is_blocked_on_the_watch_page_too(
     footage: Path, program: Path | None
 ) -> None:
-    """As YouTube has it: neither the page nor any client is told more than to sign in."""
+    """As with YouTube, neither the page nor any client gets more than a sign-in message."""
     async with demo.full_mock(footage, {}, Conditions(refusal=Refusal())) as mock:
         said = await yt_dlp(
             mock, "-J", "--", f"https://www.youtube.com/watch?v={FILM.youtube_id}", program=program
@@ -255,7 +261,7 @@ async def test_an_address_that_is_refused_is_refused_on_the_watch_page_too(
 
 
 async def test_the_log_has_every_request_of_an_extraction(mock: demo.FullMock) -> None:
-    """With the User-Agent of the client that asks for it."""
+    """With the User-Agent of the requesting client."""
     before = len(await mock.requests())
     await information(mock, FILM.youtube_id)
     for one in await since(mock, before):
@@ -264,14 +270,14 @@ async def test_the_log_has_every_request_of_an_extraction(mock: demo.FullMock) -
 
 
 @both
-async def test_the_doctor_is_content_with_a_user_of_the_mock(
+async def test_the_doctor_accepts_a_user_of_the_mock(
     mock: demo.FullMock, program: Path | None, tmp_path: Path
 ) -> None:
-    """Proxy, certificate and cookies included; it has asked nothing."""
+    """Including proxy, certificate and cookies; it sends no request."""
     before = len(await mock.requests())
     options = Options(
         yt_dlp=program, proxy=mock.proxy, yt_dlp_args=tuple(shlex.split(mock.yt_dlp_args)),
-        cookies=full.signed_in_at(tmp_path),
+        cookies=full_mock_client.signed_in_at(tmp_path),
     )  # fmt: skip
     with exported(mock.environment):
         signs = await doctor.examine(options)

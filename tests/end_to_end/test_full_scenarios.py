@@ -1,4 +1,4 @@
-"""The main job through the full mock: each scenario comes out as it is written down, with both yt-dlps."""
+"""The main job through the full mock: each scenario has its expected outcome, with both yt-dlps."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import json
 import shlex
 from typing import TYPE_CHECKING, Any
 
-import full
+import full_mock_client
 import pytest
-from full import CHUNK, FILM
+from full_mock_client import CHUNK, FILM
 from scenarios import MIDDLE, Scenario, play, says, status
 from shared import VERSIONS, VERSIONS_SLOWLY, exported
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 LARGE, OVER_HLS = "largeFilm_1", "overHls___1"
 CLIENTS = ("tv_samsung", "tv_downgraded", "visionos", "web", "web_embedded")
-"""All that one or the other yt-dlp poses as."""
+"""All clients that either yt-dlp impersonates."""
 PRIVATE = {"status": "LOGIN_REQUIRED", "reason": "Private video"}
 
 
@@ -73,7 +73,7 @@ SCENARIOS = (
     ),
     Scenario("a keyword that stretches", Answer(details={"keywords": ["yt:stretch=4:3"]}), "134"),
     Scenario(
-        # By default yt-dlp reads larger blocks the faster they come, and loses the last one.
+        # By default yt-dlp reads larger blocks on faster connections, and loses the last one.
         "addresses that are good for 200 kB", Answer(bytes_per_address=200_000), "134", tries=4,
         args="--no-resize-buffer", twice=3 * 1024,
     ),
@@ -87,21 +87,21 @@ SCENARIOS = (
         args="--extractor-args youtube:player_client=android_vr",
     ),
 )  # fmt: skip
-"""What comes of a video at a YouTube that answers each client otherwise."""
+"""The outcome of a video when YouTube answers each client differently."""
 
 
 @pytest.fixture(scope="module")
 async def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One film, under a second id, and one of more than yt-dlp asks for at a time."""
+    """Render one film, linked under a second id, and one larger than yt-dlp's chunk size."""
     directory = tmp_path_factory.mktemp("full")
-    await full.draw(directory, [OVER_HLS])
-    await full.enlarge(directory, LARGE, CHUNK)
+    await full_mock_client.draw(directory, [OVER_HLS])
+    await full_mock_client.enlarge(directory, LARGE, CHUNK)
     return directory
 
 
 @pytest.fixture(scope="module")
 async def mock(footage: Path) -> AsyncIterator[demo.FullMock]:
-    """Return a full mock that offers one of the films over HLS only."""
+    """Run a full mock that offers one of the films over HLS only."""
     async with demo.full_mock(footage, {OVER_HLS: for_all(ClientAnswer(https=Https.SABR))}) as mock:
         yield mock
 
@@ -109,29 +109,31 @@ async def mock(footage: Path) -> AsyncIterator[demo.FullMock]:
 async def unexpected(
     chosen: Sequence[Scenario], footage: Path, directory: Path, program: Path | None
 ) -> dict[str, list[str]]:
-    """Play scenarios and return what came out otherwise, by their names."""
+    """Run scenarios and return the unexpected outcomes by scenario name."""
     outcomes = await play(chosen, footage, directory, film=FILM, mock=demo.full_mock, yt_dlp=program)
     return {outcome.scenario.name: outcome.wrong for outcome in outcomes if outcome.wrong}
 
 
 @pytest.mark.parametrize("program", VERSIONS, indirect=True)
 async def test_the_whole_path_ends_in_clips(footage: Path, tmp_path: Path, program: Path | None) -> None:
-    """For a guest and for somebody who is signed in, over https and over HLS."""
+    """For anonymous and signed-in users, over https and over HLS."""
     assert await unexpected([one for one in SCENARIOS if one.ordinary], footage, tmp_path, program) == {}
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("program", VERSIONS_SLOWLY, indirect=True)
-async def test_all_scenarios_end_as_they_should(footage: Path, tmp_path: Path, program: Path | None) -> None:
-    """Reason or format, number of tries, exit code, and what is fetched more than once."""
+async def test_all_scenarios_have_their_expected_outcome(
+    footage: Path, tmp_path: Path, program: Path | None
+) -> None:
+    """Reason or format, number of tries, exit code, and repeated downloads."""
     assert await unexpected(SCENARIOS, footage, tmp_path, program) == {}
 
 
 @pytest.mark.parametrize("program", VERSIONS, indirect=True)
-async def test_media_that_are_forbidden_for_one_client_come_from_another(
+async def test_media_that_are_forbidden_for_one_client_are_downloaded_with_another(
     footage: Path, tmp_path: Path, program: Path | None
 ) -> None:
-    """yt-dlp keeps the address of the first client only; where all clients are turned down there is HLS."""
+    """yt-dlp keeps the address of the first client only; where all clients are forbidden, HLS remains."""
     forbidden = ClientAnswer(media=(status(403),))
     first = "tv_samsung" if program else "visionos"
     orders = {"the first": Answer(clients={first: forbidden}), "all": for_all(forbidden)}
@@ -146,7 +148,7 @@ async def test_media_that_are_forbidden_for_one_client_come_from_another(
 def options_for(
     mock: demo.FullMock, source: Path, program: Path | None, *more: str, **others: Any
 ) -> Options:
-    """Return what a user asks for who is sent to the mock; ``more`` is what he hands to yt-dlp besides."""
+    """Return the options of a user of the mock; ``more`` are extra arguments for yt-dlp."""
     return Options(
         source=source, pace=0, preset="ultrafast", yt_dlp=program, proxy=mock.proxy,
         yt_dlp_args=(*shlex.split(mock.yt_dlp_args), *more), **others,
@@ -154,21 +156,21 @@ def options_for(
 
 
 @pytest.mark.parametrize("program", VERSIONS, indirect=True)
-async def test_a_run_extracts_once_and_then_asks_for_media_only(
+async def test_a_run_extracts_once_and_then_requests_only_media(
     mock: demo.FullMock, footage: Path, tmp_path: Path, program: Path | None
 ) -> None:
-    """Deno runs for the test challenge and for the extraction; a film of 10 MiB comes in two requests."""
-    full.write_tables(tmp_path / "tables", {"Large": LARGE})
+    """Deno runs for the test challenge and for the extraction; a film of 10 MiB takes two requests."""
+    full_mock_client.write_tables(tmp_path / "tables", {"Large": LARGE})
     started = tmp_path / "started.txt"
     options = options_for(
-        mock, tmp_path / "tables", program, *full.counted_deno(program, started),
-        cookies=full.signed_in_at(tmp_path),
+        mock, tmp_path / "tables", program, *full_mock_client.counted_deno(program, started),
+        cookies=full_mock_client.signed_in_at(tmp_path),
     )  # fmt: skip
     before = len(await mock.requests())
     with exported(mock.environment):
         report = await hdtf_async.download(tmp_path / "clips", options)
     assert (report.exit_code, report.done) == (ExitCode.DONE, ["RD_Large_000"])
-    size = (footage / LARGE / f"{full.H264}.mp4").stat().st_size
+    size = (footage / LARGE / f"{full_mock_client.H264}.mp4").stat().st_size
     assert report.raw_bytes == size
     assert started.read_text().split().count("run") == 2
     asked = (await mock.requests())[before:]
@@ -176,7 +178,7 @@ async def test_a_run_extracts_once_and_then_asks_for_media_only(
     assert asked[-2:] == media
     assert [one["status"] for one in media] == [206, 206]
     assert sum(one["sent"] for one in media) == size
-    # Each yt-dlp makes a User-Agent up, but the second takes that of the first.
+    # Each yt-dlp generates a User-Agent, but the second uses that of the first.
     assert {one["agent"] for one in media} == {asked[0]["agent"]}
     assert not [one for one in asked if one["method"] == "CONNECT"]
 
@@ -185,8 +187,8 @@ async def test_a_run_extracts_once_and_then_asks_for_media_only(
 async def test_a_clip_has_the_same_frames_over_https_and_over_hls(
     mock: demo.FullMock, tmp_path: Path, program: Path | None
 ) -> None:
-    """Bit by bit, over the edge of two segments."""
-    full.write_tables(tmp_path / "tables", {"Https": FILM.youtube_id, "Hls": OVER_HLS})
+    """Bit by bit, across the boundary of two segments."""
+    full_mock_client.write_tables(tmp_path / "tables", {"Https": FILM.youtube_id, "Hls": OVER_HLS})
     out = tmp_path / "clips"
     with exported(mock.environment):
         report = await hdtf_async.download(out, options_for(mock, tmp_path / "tables", program))
@@ -197,5 +199,7 @@ async def test_a_clip_has_the_same_frames_over_https_and_over_hls(
     }
     assert [metadata[name]["format_id"] for name in ("Https", "Hls")] == ["134", "230"]
     assert [metadata[name]["frames"] for name in ("Https", "Hls")] == [125, 125]
-    over_https, over_hls = [await full.frames(out / f"RD_{name}_000.mp4") for name in ("Https", "Hls")]
+    over_https, over_hls = [
+        await full_mock_client.frames(out / f"RD_{name}_000.mp4") for name in ("Https", "Hls")
+    ]
     assert over_https == over_hls

@@ -1,6 +1,6 @@
-"""Killed at any instant, the program leaves a directory that is right, and the next run makes it whole.
+"""After a kill at any instant the directory is valid, and the next run completes it.
 
-A handful of kills here; dozens with ``-m slow``; as many as you like with ``benchmarks/kills.py``.
+A handful of kills here; dozens with ``-m slow``; any number with ``benchmarks/kills.py``.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
-from aftermath import FAILURES, JOURNAL, METADATA, Undisturbed, differences, faults, lines_of, media
 from anyio.from_thread import start_blocking_portal
-from killing import (
+from kill_checks import FAILURES, JOURNAL, METADATA, Undisturbed, differences, faults, lines_of, media
+from kill_runs import (
     ENDED_WITHIN,
     SLOWLY,
     TARGETS,
@@ -44,37 +44,37 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 SMALL, SMALLER = ("--size", "96"), ("--size", "64", "--recut")
-"""Options for one form, and for another that replaces it."""
+"""Options for one set of clip settings, and for another that replaces it."""
 CHANCE = partial(Random, 7)
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
-    """What fake tools make, undisturbed."""
+    """Return the result of an uninterrupted run with fake tools."""
     directory = tmp_path_factory.mktemp("whole")
     return undisturbed(fake_tools(directory / "tools"), directory / "out")
 
 
 def with_fakes(*more: str) -> Callable[[Path], Command]:
-    """Return what makes a command line with fake tools and some more options."""
+    """Return a function that builds a command line with fake tools and more options."""
     return lambda directory: fake_tools(directory, *more)
 
 
-def other_form(directory: Path, chance: Random) -> Killing:
-    """Return how to kill runs that make clips again in another form."""
+def other_settings(directory: Path, chance: Random) -> Killing:
+    """Return how to kill runs that re-encode clips with other settings."""
     small = undisturbed(fake_tools(directory / "small tools", *SMALL), directory / "small")
     smaller = undisturbed(fake_tools(directory / "tools", *SMALLER), directory / "smaller", small)
     return Killing(with_fakes(*SMALLER), smaller, chance, begin=small)
 
 
-def no_raws(directory: Path, whole: Undisturbed, chance: Random) -> Killing:
-    """Return how to kill runs that let go of each video once its clips are there."""
+def without_kept_videos(directory: Path, whole: Undisturbed, chance: Random) -> Killing:
+    """Return how to kill runs that delete each source video once its clips exist."""
     bare = undisturbed(fake_tools(directory / "bare tools", "--no-keep-raw"), directory / "bare")
     return Killing(with_fakes("--no-keep-raw"), bare, chance, also=whole)
 
 
-def test_a_run_that_nobody_disturbs_makes_what_is_due(whole: Undisturbed) -> None:
-    """What the others are held against: nine clips, three that cannot be had, nothing that is left over."""
+def test_an_uninterrupted_run_makes_all_clips(whole: Undisturbed) -> None:
+    """The reference of the other tests: nine clips, three unavailable ones, no leftover file."""
     assert whole.code == 1
     made, rest = lines_of(whole.out / METADATA)
     failed, _ = lines_of(whole.out / FAILURES)
@@ -136,8 +136,8 @@ WRONG = (
 
 
 @pytest.mark.parametrize("spoil", WRONG)
-def test_what_is_wrong_is_seen(spoil: Callable[[Path], str], whole: Undisturbed, tmp_path: Path) -> None:
-    """What a kill must never leave is found where it is put there on purpose."""
+def test_a_defect_is_detected(spoil: Callable[[Path], str], whole: Undisturbed, tmp_path: Path) -> None:
+    """Defects that a kill must never leave are detected when they are made on purpose."""
     out = tmp_path / "out"
     shutil.copytree(whole.out, out)
     assert list(faults(out, [whole], one_form=True)) == []
@@ -145,10 +145,8 @@ def test_what_is_wrong_is_seen(spoil: Callable[[Path], str], whole: Undisturbed,
     assert any(words in found for found in faults(out, [whole], one_form=True))
 
 
-def test_half_a_line_at_the_end_of_the_journal_and_things_to_come_are_nothing_wrong(
-    whole: Undisturbed, tmp_path: Path
-) -> None:
-    """But they are a difference to what a run leaves that comes to its end."""
+def test_a_truncated_last_line_and_missing_clips_are_no_defects(whole: Undisturbed, tmp_path: Path) -> None:
+    """They are only a difference from the directory of a completed run."""
     out = tmp_path / "out"
     shutil.copytree(whole.out, out)
     assert list(differences(out, whole)) == []
@@ -169,24 +167,24 @@ def test_half_a_line_at_the_end_of_the_journal_and_things_to_come_are_nothing_wr
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_a_killed_run_is_made_good_by_the_next(target: Target, whole: Undisturbed, tmp_path: Path) -> None:
-    """With its children or without them, at some moment or right before some step; or it is asked to end."""
+def test_a_killed_run_is_completed_by_the_next(target: Target, whole: Undisturbed, tmp_path: Path) -> None:
+    """With or without its children, at a random moment or right before a step; or it is asked to stop."""
     killing = Killing(with_fakes(), whole, CHANCE(), targets=(target,))
     series = killing.series(tmp_path / "out", kills=3)
     assert series.faults == []
     assert series.kills
 
 
-def test_clips_of_another_form_replace_those_of_the_old_across_kills(tmp_path: Path) -> None:
-    """At no moment do the metadata tell of a clip that its file is what it is not any more."""
-    series = other_form(tmp_path, CHANCE()).series(tmp_path / "out", kills=3)
+def test_clips_with_other_settings_replace_the_old_ones_across_kills(tmp_path: Path) -> None:
+    """At no moment do the manifests describe a clip that differs from its file."""
+    series = other_settings(tmp_path, CHANCE()).series(tmp_path / "out", kills=3)
     assert series.faults == []
     assert series.kills
 
 
 @pytest.fixture(scope="module")
 def slow_site(footage: Path) -> Iterator[demo.StandIn]:
-    """A stand-in from which a film takes longer than a second."""
+    """Run a mock server from which a film takes longer than a second."""
     with (
         start_blocking_portal() as portal,
         portal.wrap_async_context_manager(demo.stand_in(footage, SLOWLY)) as site,
@@ -194,10 +192,10 @@ def slow_site(footage: Path) -> Iterator[demo.StandIn]:
         yield site
 
 
-def test_a_run_goes_on_at_once_where_real_tools_outlive_the_killed_supervisor(
+def test_a_run_continues_when_real_tools_outlive_the_killed_supervisor(
     slow_site: demo.StandIn, demo_tables: Path, finished: Finished, tmp_path: Path
 ) -> None:
-    """yt-dlp, then ffmpeg write under names that the next run uses too, and nothing comes of that."""
+    """yt-dlp or ffmpeg still write to paths that the next run uses, and that has no effect."""
     command = real_tools(slow_site, demo_tables, videos=["Radio2"])
     out, words = tmp_path / "out", tmp_path / "words"
     with ExitStack() as stack:
@@ -219,10 +217,10 @@ def test_a_run_goes_on_at_once_where_real_tools_outlive_the_killed_supervisor(
     assert not [path for path in out.rglob("*") if path.name.startswith(".")]
 
 
-def test_a_second_run_says_who_is_at_work_and_waits_only_for_what_a_killed_one_left(
+def test_a_second_run_names_the_first_and_waits_for_orphaned_tools_only(
     whole: Undisturbed, tmp_path: Path
 ) -> None:
-    """Exit code 4 and the number of the first run, which goes on; the third finds only its dying tools."""
+    """Exit code 4 and the PID of the first run, which continues; the third waits for orphaned tools only."""
     command = fake_tools(tmp_path / "tools")
     out, words = tmp_path / "out", tmp_path / "words"
     with Program(command, out, tmp_path / "first") as first:
@@ -244,12 +242,12 @@ def test_a_second_run_says_who_is_at_work_and_waits_only_for_what_a_killed_one_l
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_dozens_of_kills_with_fake_tools(whole: Undisturbed, tmp_path: Path) -> None:
-    """From nothing, in another form, and without keeping the videos."""
+    """From an empty directory, with other settings, and without keeping source videos."""
     chance = CHANCE()
     killings = [
         Killing(with_fakes(), whole, chance),
-        other_form(tmp_path, chance),
-        no_raws(tmp_path, whole, chance),
+        other_settings(tmp_path, chance),
+        without_kept_videos(tmp_path, whole, chance),
     ]
     kills = 0
     for number, killing in enumerate(killings * 3):
@@ -262,7 +260,7 @@ def test_dozens_of_kills_with_fake_tools(whole: Undisturbed, tmp_path: Path) -> 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_dozen_kills_with_real_tools(slow_site: demo.StandIn, demo_tables: Path, tmp_path: Path) -> None:
-    """yt-dlp goes on with what the last one has left of a video, and ffmpeg makes the same clips."""
+    """yt-dlp resumes the partial download of a video, and ffmpeg makes the same clips."""
     command = real_tools(slow_site, demo_tables)
     killing = Killing(lambda _tools: command, undisturbed(command, tmp_path / "right"), CHANCE())
     assert killing.right.code == 0
@@ -278,10 +276,10 @@ def test_a_dozen_kills_with_real_tools(slow_site: demo.StandIn, demo_tables: Pat
 
 @pytest.mark.long
 @pytest.mark.timeout(300)
-def test_a_clip_and_the_sound_beside_it_are_told_of_together(
+def test_a_clip_and_its_audio_file_are_listed_together(
     slow_site: demo.StandIn, demo_tables: Path, tmp_path: Path
 ) -> None:
-    """Whatever moment a kill falls at: neither is told of without the other, and both come out the same."""
+    """Whenever a kill happens, neither is listed without the other, and both are made identically."""
     command = real_tools(slow_site, demo_tables, "--audio", "both")
     killing = Killing(lambda _tools: command, undisturbed(command, tmp_path / "right"), CHANCE())
     assert killing.right.code == 0
@@ -293,7 +291,7 @@ def test_a_clip_and_the_sound_beside_it_are_told_of_together(
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
-def test_a_kill_before_any_step_on_files_is_made_good(whole: Undisturbed, tmp_path: Path) -> None:
+def test_a_kill_before_any_file_operation_is_recovered(whole: Undisturbed, tmp_path: Path) -> None:
     """Every twelfth step of a run from its first to its last."""
     for step in range(1, whole.steps, 12):
         out = tmp_path / f"{step}"

@@ -1,4 +1,4 @@
-"""Long tables: nothing that the program holds or does grows faster than the rows."""
+"""Long tables: no resource or work of the program grows faster than the rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from loading import GONE, Most, load, write_tables
+from load_runs import GONE, Most, load, write_tables
 
 from hdtf_async import Options
 from hdtf_async.core.jsonlines import line
@@ -26,7 +26,7 @@ FEW, MANY = 100, 400
 
 
 def counted(tmp_path: Path, rows: int) -> tuple[int, int, Most]:
-    """Run on so many rows, and again on what is there; return the calls of each, and the most of all."""
+    """Run on a number of rows, and again on the result; return the calls of each, and the peaks of both."""
     directory = tmp_path / f"{rows}"
     directory.mkdir()
     write_tables(directory / "tables", rows)
@@ -53,18 +53,18 @@ def counted(tmp_path: Path, rows: int) -> tuple[int, int, Most]:
 
 @pytest.mark.slow
 def test_no_step_grows_faster_than_the_rows(tmp_path: Path) -> None:
-    """Four times the rows take four times the calls, in a run that makes all and in one that finds all."""
+    """Four times the rows take four times the calls, in a full run and in one that finds everything done."""
     first, again, _ = counted(tmp_path, FEW)
     of_more, again_of_more, most = counted(tmp_path, MANY)
     assert of_more < 1.1 * MANY / FEW * first
     assert again_of_more < 1.1 * MANY / FEW * again
-    # For each of the 16 slots of either queue the video and its clip, and ten for all that is beside them.
+    # For each of the 16 slots of both queues the video and its clip, and ten for everything else.
     assert 16 < most.tasks <= 2 * 2 * 16 + 10
     assert most.files <= 64
 
 
-def test_planning_holds_little_of_a_row(tmp_path: Path) -> None:
-    """100,000 rows are planned in less than 250 MB: 30 of them are the program, a fifth is lost between."""
+def test_planning_keeps_little_per_row(tmp_path: Path) -> None:
+    """Planning 100,000 rows takes less than 250 MB: 30 MB are the program, a fifth is overhead."""
     source, rows = tmp_path / "tables", 10_000
     write_tables(source, rows)
     tracemalloc.start()
@@ -76,8 +76,8 @@ def test_planning_holds_little_of_a_row(tmp_path: Path) -> None:
     assert most < 1_800 * rows
 
 
-def test_merging_holds_nothing_of_raws(tmp_path: Path) -> None:
-    """They are half of what a journal tells, and no view tells of them."""
+def test_merging_keeps_no_records_of_source_videos(tmp_path: Path) -> None:
+    """They are half of a journal's records, and no manifest lists them."""
     (tmp_path / "clips").mkdir()
     facts = {"bytes": 1, "resolution": "reference"}
     with (tmp_path / "clips" / name_of(None)).open("wb") as journal:

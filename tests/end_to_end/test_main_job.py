@@ -1,4 +1,4 @@
-"""The main job, with the real yt-dlp, the real ffmpeg and a real socket, from the tables to the clips."""
+"""The main job from the tables to the clips, with the real yt-dlp, the real ffmpeg and real sockets."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from shared import Finished, children, exported
+from shared import CLIPS, Finished, children, exported, lines
 
 import hdtf_async
 from hdtf_async import ExitCode, FormError, Lanes, Options, Reason, demo
 from hdtf_async.core import events, model
+from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.dataset import plan, tables
 from hdtf_async.demo.answers import Answer
 from hdtf_async.output import directory
@@ -27,36 +28,26 @@ from hdtf_async.output import directory
 if TYPE_CHECKING:
     from pathlib import Path
 
-CLIPS = [
-    "RD_Radio1_000", "RD_Radio1_001", "RD_Radio2_000",
-    "WDA_Speaker1_000", "WDA_Speaker2_000", "WDA_Speaker3_000",
-    "WRA_Guest1_000", "WRA_Guest2_000", "WRA_Guest2_001", "WRA_Guest2_002",
-]  # fmt: skip
 PRIVATE = "Private video. Sign in if you've been granted access to this video"
 BOT = "Sign in to confirm you\N{RIGHT SINGLE QUOTATION MARK}re not a bot"
 
 
-def lines(path: Path) -> list[dict[str, Any]]:
-    """Return the JSON lines of a file."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
 def left_over(out: Path) -> list[Path]:
-    """Return what no finished or interrupted run may leave: a download may be there to be continued."""
+    """Return files that no finished or interrupted run may leave, without resumable downloads."""
     hidden = [path for path in out.rglob("*") if path.name.startswith(".")]
     return [path for path in hidden if not any(path.glob("*.promise.json"))]
 
 
 def failing(finished: Finished) -> tuple[str, ...]:
-    """Return options that make every download fail: yt-dlp poses as a client that needs tokens."""
+    """Return options that make every download fail: yt-dlp impersonates a client that needs tokens."""
     return tuple(
         f"{argument};player_client=mweb" if "innertube_host" in argument else argument
         for argument in finished.options.yt_dlp_args
     )
 
 
-async def test_the_demo_ends_with_every_clip_there(finished: Finished) -> None:
-    """Every clip has its final name, its line of metadata and the bytes that the line tells of."""
+async def test_the_demo_makes_every_clip(finished: Finished) -> None:
+    """Every clip has its final name, its line of metadata and the bytes described there."""
     assert finished.report.exit_code == ExitCode.DONE
     assert sorted(finished.report.done) == CLIPS
     metadata = lines(finished.out / "metadata.jsonl")
@@ -66,8 +57,16 @@ async def test_the_demo_ends_with_every_clip_there(finished: Finished) -> None:
     assert left_over(finished.out) == []
 
 
-async def test_metadata_says_where_a_clip_comes_from(finished: Finished) -> None:
-    """The row of the table, the source at hand, the box as published and as cut, the tools' versions."""
+async def test_every_key_of_the_metadata_is_a_column(finished: Finished) -> None:
+    """Of the column's type; null stands for unknown values."""
+    for line in lines(finished.out / "metadata.jsonl"):
+        record = ClipRecord.from_json(line)
+        for key, value in line.items():
+            assert (value is None) == (getattr(record, key) is None), (key, value)
+
+
+async def test_metadata_describes_the_origin_of_a_clip(finished: Finished) -> None:
+    """The row of the table, the source video, the box as published and as cropped, the tools' versions."""
     by_name = {line["file_name"]: line for line in lines(finished.out / "metadata.jsonl")}
     line = by_name["RD_Radio1_001.mp4"]
     assert (line["subset"], line["name"], line["index"]) == ("RD", "Radio1", 1)
@@ -76,7 +75,7 @@ async def test_metadata_says_where_a_clip_comes_from(finished: Finished) -> None
     assert line["format_id"] == "136"
     assert line["width"] == line["height"] == line["box_cut"][2]
     assert set(line["versions"]) == {"hdtf_async", "ffmpeg", "yt_dlp"}
-    # YouTube has this one at 720 lines only, and its box was measured at 1080.
+    # YouTube has this one in 720p only, and its box was measured at 1080.
     scaled = by_name["WRA_Guest1_000.mp4"]
     assert (scaled["reference_height"], scaled["source_height"]) == (1080, 720)
     assert scaled["box_cut"][2] == scaled["box"][2] * 720 // 1080 // 2 * 2
@@ -84,15 +83,13 @@ async def test_metadata_says_where_a_clip_comes_from(finished: Finished) -> None
     assert not {"video", "image"} & set(line)
 
 
-async def test_one_youtube_video_is_asked_for_and_fetched_once(
-    finished: Finished, site: demo.StandIn
-) -> None:
-    """Also where two rows name it: the second raw is a hard link to the first."""
-    told = (await site.requests())[: finished.requests]
+def test_one_youtube_video_is_extracted_and_downloaded_once(finished: Finished) -> None:
+    """Also where two rows name it: the second source video is a hard link to the first."""
+    told = finished.requests
     asked = Counter(request["video"] for request in told if request["method"] == "POST")
     fetched = Counter(request["video"] for request in told if request["method"] == "GET")
     ids = {film.youtube_id for film in demo.FILMS}
-    # yt-dlp asks once for each of the clients that it poses as: as often for one video as for another.
+    # yt-dlp sends one request for each client that it impersonates: equally many for every video.
     assert set(asked) == ids
     assert len(set(asked.values())) == 1
     assert fetched == dict.fromkeys(ids, 1)
@@ -103,15 +100,15 @@ async def test_one_youtube_video_is_asked_for_and_fetched_once(
 
 @pytest.mark.usefixtures("no_children")
 async def test_a_second_run_starts_no_process(finished: Finished) -> None:
-    """A finished directory is recognised from its journal and file sizes."""
+    """A finished directory is recognised by its journal and file sizes."""
     before = (finished.out / "metadata.jsonl").read_bytes()
     report = await hdtf_async.download(finished.out, finished.options)
     assert (report.exit_code, report.there, report.done) == (ExitCode.DONE, len(CLIPS), [])
     assert (finished.out / "metadata.jsonl").read_bytes() == before
 
 
-async def test_what_is_missing_is_made_again_to_the_same_bytes(finished: Finished, tmp_path: Path) -> None:
-    """One clip is gone and one cut short: these two are made from the kept raws, and nothing is asked."""
+async def test_missing_clips_are_made_again_with_the_same_bytes(finished: Finished, tmp_path: Path) -> None:
+    """One clip is missing and one truncated: both are made from the kept videos, without any request."""
     out = tmp_path / "clips"
     shutil.copytree(finished.out, out)
     (out / "RD_Radio2_000.mp4").unlink()
@@ -123,10 +120,10 @@ async def test_what_is_missing_is_made_again_to_the_same_bytes(finished: Finishe
         assert (out / name).read_bytes() == (finished.out / name).read_bytes()
 
 
-async def test_a_raw_that_was_cut_short_is_fetched_again_and_never_cut_from(
+async def test_a_truncated_source_video_is_downloaded_again_and_never_used(
     finished: Finished, site: demo.StandIn, tmp_path: Path
 ) -> None:
-    """Though the clip's interval lies within what is there of it."""
+    """Although the clip's interval is within the existing part."""
     out = tmp_path / "clips"
     (out / "_videos_raw").mkdir(parents=True)
     whole = (finished.out / "_videos_raw" / "RD_Radio1.mp4").read_bytes()
@@ -142,10 +139,10 @@ async def test_a_raw_that_was_cut_short_is_fetched_again_and_never_cut_from(
     assert not any("ends_early" in line for line in lines(out / "metadata.jsonl"))
 
 
-async def test_a_whole_video_may_end_before_an_interval_does(
+async def test_a_complete_video_can_end_before_an_interval(
     finished: Finished, demo_tables: Path, tmp_path: Path
 ) -> None:
-    """Half of it at least is cut, and what lacks is told; of less nothing is cut, and it is told why."""
+    """With at least half of it, it is cut and the shortfall recorded; otherwise it fails with a reason."""
     out, source = tmp_path / "clips", tmp_path / "tables"
     shutil.copytree(demo_tables, source)
     shutil.copytree(finished.out / "_videos_raw", out / "_videos_raw")
@@ -176,7 +173,7 @@ sys.exit(entry())
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no way to pin a process here")
-async def test_clips_are_the_same_bytes_whatever_the_lanes_and_cpus(
+async def test_clips_do_not_depend_on_lanes_and_cpus(
     finished: Finished, site: demo.StandIn, tmp_path: Path
 ) -> None:
     """On one CPU, one download and three encodes at a time: clips and metadata are those of all CPUs."""
@@ -190,8 +187,8 @@ async def test_clips_are_the_same_bytes_whatever_the_lanes_and_cpus(
         assert (tmp_path / line["file_name"]).read_bytes() == (finished.out / line["file_name"]).read_bytes()
 
 
-async def test_two_forms_in_one_directory_are_refused(finished: Finished) -> None:
-    """The error names old and new, whether the run would touch those clips or not."""
+async def test_different_settings_in_one_directory_are_rejected(finished: Finished) -> None:
+    """The error names old and new settings, whether the run would touch those clips or not."""
     with pytest.raises(FormError, match=r"size .* 256.*--recut"):
         await hdtf_async.download(finished.out, replace(finished.options, size=256))
     with pytest.raises(FormError, match="outside this selection"):
@@ -200,7 +197,7 @@ async def test_two_forms_in_one_directory_are_refused(finished: Finished) -> Non
         )
 
 
-async def test_another_form_is_cut_from_the_kept_videos(finished: Finished, tmp_path: Path) -> None:
+async def test_other_settings_are_encoded_from_the_kept_videos(finished: Finished, tmp_path: Path) -> None:
     """With --recut, and without the network."""
     out = tmp_path / "clips"
     shutil.copytree(finished.out, out)
@@ -210,8 +207,8 @@ async def test_another_form_is_cut_from_the_kept_videos(finished: Finished, tmp_
     assert {(line["width"], line["height"]) for line in lines(out / "metadata.jsonl")} == {(64, 64)}
 
 
-async def test_raws_that_people_have_are_worth_a_download(finished: Finished, tmp_path: Path) -> None:
-    """By the name that the seed script gives, by id, and by yt-dlp's own name; they are left as they are."""
+async def test_user_videos_replace_downloads(finished: Finished, tmp_path: Path) -> None:
+    """Named as by the seed script, by id, or as by yt-dlp; they are not changed."""
     mine = tmp_path / "mine"
     mine.mkdir()
     raws = finished.out / "_videos_raw"
@@ -237,10 +234,10 @@ async def test_raws_that_people_have_are_worth_a_download(finished: Finished, tm
     assert (tmp_path / "clips" / name).read_bytes() == (finished.out / name).read_bytes()
 
 
-async def test_a_broken_raw_of_ones_own_is_not_fetched_instead(
+async def test_a_broken_user_video_is_not_replaced_by_a_download(
     finished: Finished, site: demo.StandIn, tmp_path: Path
 ) -> None:
-    """It is neither used nor touched, and its clips fail with a reason that names it."""
+    """It is neither used nor changed, and its clips fail with a reason that names it."""
     mine = tmp_path / "mine"
     mine.mkdir()
     whole = (finished.out / "_videos_raw" / "RD_Radio1.mp4").read_bytes()
@@ -255,8 +252,8 @@ async def test_a_broken_raw_of_ones_own_is_not_fetched_instead(
     assert (mine / "RD_Radio1.mp4").stat().st_size == len(whole) // 2
 
 
-async def test_without_keep_raw_only_the_clips_stay(finished: Finished, tmp_path: Path) -> None:
-    """The raw is deleted after its last clip, and a finished directory is recognised all the same."""
+async def test_without_keep_raw_only_the_clips_remain(finished: Finished, tmp_path: Path) -> None:
+    """The source video is deleted after its last clip, and a finished directory is still recognised."""
     options = replace(finished.options, keep_raw=False, videos=("Speaker2", "Speaker3"))
     report = await hdtf_async.download(tmp_path, options)
     assert (report.exit_code, len(report.done)) == (ExitCode.DONE, 2)
@@ -266,10 +263,10 @@ async def test_without_keep_raw_only_the_clips_stay(finished: Finished, tmp_path
 
 
 @pytest.mark.usefixtures("no_children")
-async def test_a_video_that_should_have_gone_after_its_last_clip_goes_with_the_next_run(
+async def test_a_video_that_a_killed_run_should_have_deleted_is_deleted_by_the_next(
     finished: Finished, tmp_path: Path
 ) -> None:
-    """A run without --keep-raw was killed between a video's last clip and the deletion; a log is no video."""
+    """A run with --no-keep-raw was killed between a video's last clip and the deletion; a log is no video."""
     out = tmp_path / "clips"
     shutil.copytree(finished.out, out)
     report = await hdtf_async.download(out, replace(finished.options, keep_raw=False, videos=("Speaker2",)))
@@ -281,10 +278,10 @@ async def test_a_video_that_should_have_gone_after_its_last_clip_goes_with_the_n
     }
 
 
-async def test_what_is_gone_is_told_and_not_asked_again(
+async def test_an_unavailable_video_is_listed_and_not_tried_again(
     footage: Path, demo_tables: Path, tmp_path: Path
 ) -> None:
-    """One private video among others: it has lines with its reason, and --retry-failed asks again."""
+    """One private video among others: its failures have the reason, and --retry-failed tries it again."""
     private = Answer(playability={"status": "LOGIN_REQUIRED", "reason": PRIVATE})
     async with demo.stand_in(footage, {"demoHead_01": private}) as site:
         options = Options(
@@ -309,10 +306,10 @@ async def test_what_is_gone_is_told_and_not_asked_again(
     assert all(line["what_to_do"] and line["words"] for line in told)
 
 
-async def test_what_was_not_tried_stays_told_while_another_part_is_made(
+async def test_untried_clips_stay_listed_during_runs_of_other_subsets(
     demo_tables: Path, tmp_path: Path
 ) -> None:
-    """A run of one subset drops no line of another's; what is in no table any more is not told again."""
+    """A run of one subset drops no line of another; clips that left the tables are not listed again."""
     out, none = tmp_path / "out", tmp_path / "none"
 
     async def told(**part: Any) -> list[object]:
@@ -332,10 +329,10 @@ async def test_what_was_not_tried_stays_told_while_another_part_is_made(
     assert await told(subsets=("WDA",), source=other) == [pair for pair in both if "Radio2" not in pair[0]]
 
 
-async def test_a_refusal_ends_the_run_and_marks_nothing_as_gone(
+async def test_a_block_ends_the_run_and_marks_no_video_as_unavailable(
     footage: Path, demo_tables: Path, tmp_path: Path
 ) -> None:
-    """Exit code 3; every clip is accounted for, and another run asks for all of them again."""
+    """Exit code 3; every clip is listed, and another run tries all of them again."""
     bot = Answer(playability={"status": "LOGIN_REQUIRED", "reason": BOT})
     async with demo.stand_in(footage, {film.youtube_id: bot for film in demo.FILMS}) as site:
         options = Options(
@@ -343,7 +340,7 @@ async def test_a_refusal_ends_the_run_and_marks_nothing_as_gone(
         )
         with exported(site.environment):
             report = await hdtf_async.download(tmp_path, replace(options, downloads=1))
-        # The one that is refused first, and three probes: each of them another video.
+        # The first blocked video and three probes: each of them another video.
         assert len({request["video"] for request in await site.requests()}) == 4
     assert report.exit_code == ExitCode.REFUSED
     told = lines(tmp_path / "failures.jsonl")
@@ -354,10 +351,10 @@ async def test_a_refusal_ends_the_run_and_marks_nothing_as_gone(
     assert len(again.clips) == len(CLIPS)
 
 
-async def test_an_embedding_program_shares_its_limits_and_may_cancel_half_way(
+async def test_an_embedding_program_can_share_its_limits_and_cancel(
     finished: Finished, tmp_path: Path
 ) -> None:
-    """Under the host's own limiters: no child and no half file is left, and the host goes on."""
+    """Under the host's own limiters: no child and no incomplete file is left, and the host continues."""
     lanes = Lanes(network=anyio.CapacityLimiter(2), encodes=anyio.CapacityLimiter(1))
     ticks = 0
 
@@ -386,7 +383,7 @@ async def test_an_embedding_program_shares_its_limits_and_may_cancel_half_way(
     assert lanes.encodes.borrowed_tokens == 0
 
 
-async def test_events_tell_the_whole_story(finished: Finished, tmp_path: Path) -> None:
+async def test_events_cover_the_whole_run(finished: Finished, tmp_path: Path) -> None:
     """From the start of the run over every step to its end, each as one JSON object with a type."""
     options = replace(finished.options, videos=("Radio2",), preset="ultrafast")
     async with hdtf_async.running(tmp_path, options) as run:
@@ -400,7 +397,7 @@ async def test_events_tell_the_whole_story(finished: Finished, tmp_path: Path) -
 
 
 async def test_leaving_the_block_early_ends_the_run(finished: Finished, tmp_path: Path) -> None:
-    """A `break` out of the events is a cancellation: nothing stays behind."""
+    """A `break` out of the events is a cancellation: no process and no file is left."""
     before = children()
     async with hdtf_async.running(tmp_path, finished.options) as run:
         async for event in run:
@@ -410,7 +407,7 @@ async def test_leaving_the_block_early_ends_the_run(finished: Finished, tmp_path
     assert left_over(tmp_path) == []
 
 
-async def test_too_little_room_stops_the_run_before_the_disk_is_full(
+async def test_too_little_space_stops_the_run_before_the_disk_is_full(
     finished: Finished, tmp_path: Path
 ) -> None:
     """Exit code 4 and a sentence with figures."""
@@ -423,8 +420,8 @@ async def test_too_little_room_stops_the_run_before_the_disk_is_full(
     assert "--min-free" in report.stopped.words
 
 
-async def test_asyncio_may_cancel_at_any_moment(finished: Finished, tmp_path: Path) -> None:
-    """A plain `task.cancel()` lets the directory go, also while it is being opened."""
+async def test_asyncio_can_cancel_at_any_moment(finished: Finished, tmp_path: Path) -> None:
+    """A plain `task.cancel()` releases the directory, also while it is being opened."""
     for moments in (0, 1, 2, 5, 20):
         task = asyncio.ensure_future(hdtf_async.download(tmp_path, finished.options))
         for _ in range(moments):
@@ -437,10 +434,10 @@ async def test_asyncio_may_cancel_at_any_moment(finished: Finished, tmp_path: Pa
     assert left_over(tmp_path) == []
 
 
-async def test_a_disk_that_is_full_at_the_end_is_told_as_such(
+async def test_a_full_disk_at_the_end_is_reported_as_such(
     finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When not even the views can be written, that is local trouble and no fault of the program's."""
+    """If not even the manifests can be written, that is a local error and no internal one."""
     shutil.copytree(finished.out, tmp_path / "clips")
 
     def full(final: Path, _content: bytes) -> None:
@@ -451,8 +448,10 @@ async def test_a_disk_that_is_full_at_the_end_is_told_as_such(
     assert report.exit_code == ExitCode.LOCAL
 
 
-async def test_a_failed_recut_leaves_no_second_form_in_the_list(finished: Finished, tmp_path: Path) -> None:
-    """The old clip stays on the disk, unlisted and told as failed, until the recut goes through."""
+async def test_a_failed_recut_leaves_no_clip_with_old_settings_listed(
+    finished: Finished, tmp_path: Path
+) -> None:
+    """The old clip stays on the disk, unlisted and recorded as failed, until the recut succeeds."""
     out = tmp_path / "clips"
     shutil.copytree(finished.out, out)
     (out / "_videos_raw" / "RD_Radio2.mp4").unlink()
@@ -468,8 +467,8 @@ async def test_a_failed_recut_leaves_no_second_form_in_the_list(finished: Finish
     assert lines(out / "failures.jsonl") == []
 
 
-async def test_raws_of_ones_own_are_never_deleted(finished: Finished, tmp_path: Path) -> None:
-    """Neither where they are named as such, nor where another program left them in the place of ours."""
+async def test_user_videos_are_never_deleted(finished: Finished, tmp_path: Path) -> None:
+    """Neither if the user named them, nor if another program left them among the program's own."""
     raws = tmp_path / "clips" / "_videos_raw"
     raws.mkdir(parents=True)
     for name in ("RD_Radio1.mp4", "RD_Radio2.mp4"):
@@ -481,10 +480,10 @@ async def test_raws_of_ones_own_are_never_deleted(finished: Finished, tmp_path: 
     assert {"RD_Radio1.mp4", "RD_Radio2.mp4"} <= {path.name for path in raws.iterdir()}
 
 
-async def test_another_policy_takes_the_raw_that_is_there_if_it_fits(
+async def test_another_resolution_policy_uses_the_existing_video_if_it_fits(
     finished: Finished, tmp_path: Path
 ) -> None:
-    """Whether a raw is at the reference height can be seen at the raw; it is not fetched again for that."""
+    """The file shows whether a video has the reference height; it is not downloaded again for that."""
     out = tmp_path / "clips"
     shutil.copytree(finished.out, out)
     exact = replace(
@@ -492,5 +491,5 @@ async def test_another_policy_takes_the_raw_that_is_there_if_it_fits(
         yt_dlp_args=failing(finished),
     )  # fmt: skip
     report = await hdtf_async.download(out, exact)
-    # Only this one has no rendition at its reference height.
+    # Only this one has no format at its reference height.
     assert set(report.failed) == {"WRA_Guest1_000"}

@@ -1,4 +1,4 @@
-"""A run puts its clips into an object store, over the real protocol of S3, with all that may go wrong there.
+"""Runs that write to an object store over the real S3 protocol, with all kinds of faults.
 
 All of it needs the extra ``test-bucket``: ``python -m pytest -m bucket``.
 """
@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 from moto.server import ThreadedMotoServer
-from objects import BUCKET, Fault, Front, in_front, make_bucket
+from s3_server import BUCKET, Fault, Front, in_front, make_bucket
 from shared import exported
 
 import hdtf_async
@@ -67,7 +67,7 @@ def _server() -> Iterator[int]:
 
 @pytest.fixture
 def front(_server: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
-    """An empty bucket, reached through a front; waits are short."""
+    """Create an empty bucket behind a proxy that injects faults, and shorten the waits."""
     make_bucket(_server)
     monkeypatch.setattr(client, "FIRST_WAIT", 0.05)
     monkeypatch.setattr(client, "PATIENCE", 2.0)
@@ -77,13 +77,13 @@ def front(_server: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
 
 @pytest.fixture
 def short(finished: Finished) -> Options:
-    """Options for two clips of one video, for which a second will do."""
+    """Return options for two one-second clips of one video."""
     return replace(finished.options, videos=("Radio1",))
 
 
 @pytest.fixture
 def tls() -> Iterator[int]:
-    """The port of a server with a certificate that nobody has signed."""
+    """Run a server with an untrusted certificate and return its port."""
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "nobody")])
     signed = (
@@ -100,7 +100,7 @@ def tls() -> Iterator[int]:
         file.flush()
         context.load_cert_chain(file.name)
     with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
-        server.handle_error = lambda *_: None  # type: ignore[method-assign]  # whoever turns away says nothing
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]  # no traceback per client
         server.socket = context.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
@@ -110,7 +110,7 @@ def tls() -> Iterator[int]:
 
 
 def below(front: Front, prefix: str = "some prefix/") -> dict[str, bytes]:
-    """Return what is in the bucket below a prefix."""
+    """Return the objects of the bucket below a prefix."""
     return {key.removeprefix(prefix): content for key, content in front.content().items()}
 
 
@@ -131,10 +131,10 @@ def records_in(front: Front) -> list[dict[str, object]]:
     return [json.loads(line) for line in lines.splitlines()]
 
 
-async def test_what_is_put_is_what_a_directory_would_hold(
+async def test_a_bucket_has_the_same_files_as_a_directory(
     front: Front, finished: Finished, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """Clips and views are equal byte for byte; another machine finds all, and starts no process for it."""
+    """Clips and manifests are equal byte for byte; another machine finds all and starts no process."""
     options = replace(finished.options, scratch=tmp_path / "scratch")
     report = await hdtf_async.download(URL, options)
     assert report.exit_code is ExitCode.DONE
@@ -155,8 +155,8 @@ async def test_what_is_put_is_what_a_directory_would_hold(
     assert not [kind for kind in told if kind.endswith("mp4")], "the listing says which clips are there"
 
 
-async def test_the_store_is_asked_twice_for_a_clip(front: Front, finished: Finished) -> None:
-    """One request puts it and one its record; whatever else is asked does not grow with the clips."""
+async def test_a_clip_takes_two_requests(front: Front, finished: Finished) -> None:
+    """One request for the clip and one for its record; the number of other requests is constant."""
     await hdtf_async.download(URL, finished.options)
     told = front.counted()
     clips = len(finished.report.done)
@@ -175,10 +175,10 @@ async def test_the_store_is_asked_twice_for_a_clip(front: Front, finished: Finis
         *((Fault.SLOW_DOWN, what) for what in ("mp4", "_journal", "listing")),
     ],
 )
-async def test_what_fails_once_is_done_again(
+async def test_failing_requests_are_repeated(
     fault: Fault, what: str, front: Front, finished: Finished, short: Options
 ) -> None:
-    """The first request of each kind breaks off, is lost, slow or turned down; the result is the same."""
+    """The first request of each kind fails, is lost, slow or rejected; the result is the same."""
     faults: list[str] = []
 
     def rule(method: str, key: str) -> Fault | None:
@@ -199,10 +199,10 @@ async def test_what_fails_once_is_done_again(
 
 
 @pytest.mark.parametrize("fault", [Fault.CUT, Fault.SLOW_DOWN])
-async def test_a_store_that_stays_away_ends_the_run(
+async def test_an_unavailable_store_ends_the_run(
     fault: Fault, front: Front, finished: Finished, short: Options
 ) -> None:
-    """It ends with 75 and tells which object it was; nothing is recorded that is not there."""
+    """It exits with 75 and names the object; every record has its object."""
     front.rule = lambda method, key: fault if method == "PUT" and key.endswith(".mp4") else None
     report = await hdtf_async.download(URL, short)
     assert report.exit_code is ExitCode.PASSING
@@ -217,8 +217,8 @@ async def test_a_store_that_stays_away_ends_the_run(
     assert set(clips_in(front)) == {name for name in clips_of(finished.out) if "Radio1_" in name}
 
 
-async def test_a_store_that_says_no_needs_a_person(front: Front, short: Options) -> None:
-    """It is asked once, and the exit code is 4."""
+async def test_a_denied_request_needs_action(front: Front, short: Options) -> None:
+    """A single request is sent, and the exit code is 4."""
     front.rule = lambda method, key: Fault.DENIED if method == "PUT" and key.endswith(".mp4") else None
     report = await hdtf_async.download(URL, replace(short, encodes=1))
     assert report.exit_code is ExitCode.LOCAL
@@ -227,7 +227,7 @@ async def test_a_store_that_says_no_needs_a_person(front: Front, short: Options)
     assert front.counted()["PUT mp4"] == 1
 
 
-async def test_nobody_there_is_told_before_anything_is_done(
+async def test_an_unreachable_store_is_reported_at_the_start(
     front: Front, short: Options, monkeypatch: pytest.MonkeyPatch, no_children: None
 ) -> None:
     """A refused connection ends the run with 75 before a process has started."""
@@ -237,10 +237,10 @@ async def test_nobody_there_is_told_before_anything_is_done(
         await hdtf_async.download(URL, short)
 
 
-def test_a_scheduler_may_try_again_where_nobody_was_there(
+def test_a_scheduler_can_retry_an_unreachable_store(
     front: Front, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The exit code says so, and what is printed names the object store and holds no key."""
+    """The exit code allows it; the message names the object store and contains no key."""
     del front
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     assert main(["--out", URL, "--quiet"]) == ExitCode.PASSING
@@ -249,8 +249,8 @@ def test_a_scheduler_may_try_again_where_nobody_was_there(
     assert "hidden-from-all" not in said
 
 
-async def test_a_bucket_that_is_not_there_is_named(front: Front, short: Options) -> None:
-    """That is no passing trouble."""
+async def test_a_missing_bucket_is_named(front: Front, short: Options) -> None:
+    """It is not a temporary failure."""
     del front
     with pytest.raises(StoreError, match="404 Not Found: NoSuchBucket") as caught:
         await hdtf_async.download("s3://no-such-bucket/x", short)
@@ -269,14 +269,14 @@ async def test_a_bucket_that_is_not_there_is_named(front: Front, short: Options)
     ],
     ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
 )
-def test_what_a_person_has_to_set_is_told_and_is_no_passing_trouble(
+def test_a_missing_setting_is_reported_and_is_not_temporary(
     variables: dict[str, str],
     words: str,
     front: Front,
     tls: int,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Exit code 4: however often it is run again, it comes to the same."""
+    """Exit code 4: a repetition has the same result."""
     due = {"AWS_METADATA_ENDPOINT": "http://127.0.0.1:1"} | variables
     with exported({name: value.format(port=front.port, tls=tls) for name, value in due.items()}):
         for name in [name for name, value in variables.items() if not value]:
@@ -285,8 +285,8 @@ def test_what_a_person_has_to_set_is_told_and_is_no_passing_trouble(
     assert words in capsys.readouterr().err
 
 
-async def test_of_two_runs_one_is_told(front: Front, short: Options) -> None:
-    """Whoever comes second is told who is at work, and the first one is none the worse."""
+async def test_a_second_run_is_rejected(front: Front, short: Options) -> None:
+    """The second run is told which run holds the lock, and the first one is not affected."""
     async with hdtf_async.running(URL, short) as run:
         async for event in run:
             if event.type == "run_started":
@@ -299,7 +299,7 @@ async def test_of_two_runs_one_is_told(front: Front, short: Options) -> None:
 
 
 async def test_two_shards_work_side_by_side(front: Front, finished: Finished) -> None:
-    """Each has a journal and a lock of its own; a run without a shard then finds the clips of both."""
+    """Each has its own journal and lock; a run without shards then finds the clips of both."""
     both = [replace(finished.options, shard=Shard(index, 2)) for index in (0, 1)]
     async with anyio.create_task_group() as shards:
         for options in both:
@@ -314,7 +314,7 @@ async def test_two_shards_work_side_by_side(front: Front, finished: Finished) ->
 
 
 async def test_shards_that_never_began_are_named(front: Front, finished: Finished) -> None:
-    """By the last shard that ends, and by `merge`, in the failures too, until a run makes the rest."""
+    """By the last shard to end and by `merge`, also in the failures, until a run makes the rest."""
     begun, absent = Shard(0, 4), tuple(Shard(index, 4) for index in (1, 2, 3))
     options = replace(finished.options, shard=begun)
     report = await hdtf_async.download(URL, options)
@@ -333,10 +333,10 @@ async def test_shards_that_never_began_are_named(front: Front, finished: Finishe
     assert below(front)["failures.jsonl"] == b""
 
 
-async def test_clips_that_a_stopped_run_has_not_tried_stay_told_by_a_merge(
+async def test_clips_that_a_stopped_run_has_not_tried_stay_listed_after_a_merge(
     front: Front, finished: Finished
 ) -> None:
-    """The list that is in the store tells of them, and nothing else does."""
+    """Only the stored manifest lists them."""
     async with hdtf_async.running(URL, replace(finished.options, encodes=1)) as run:
         async for event in run:
             if event.type == "clip_done":
@@ -351,7 +351,7 @@ async def test_clips_that_a_stopped_run_has_not_tried_stay_told_by_a_merge(
 async def test_a_lock_that_is_not_renewed_is_taken_over(
     front: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the store's clock; and whoever had it sees that, and puts nothing more."""
+    """By the store's clock; the former owner notices and writes nothing more."""
     monkeypatch.setattr(lease, "LEASE", 1.0)
     monkeypatch.setattr(lease, "has_ended", lambda _told: False)
     place = client.reached(client.Address(URL))
@@ -366,7 +366,7 @@ async def test_a_lock_that_is_not_renewed_is_taken_over(
             with pytest.raises(BusyError):
                 async with lease.held(place, None):
                     pass
-            await anyio.sleep(2.5)  # S3 tells times in whole seconds
+            await anyio.sleep(2.5)  # S3 timestamps have a resolution of one second
             async with lease.held(place, None) as second:
                 assert first.key < second.key
                 patch.undo()
@@ -381,7 +381,7 @@ async def test_a_lock_that_is_not_renewed_is_taken_over(
 async def test_a_lock_that_is_renewed_is_not_taken_over(
     front: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However long it is held."""
+    """For any duration."""
     del front
     monkeypatch.setattr(lease, "LEASE", 2.0)
     monkeypatch.setattr(lease, "has_ended", lambda _told: False)
@@ -393,8 +393,8 @@ async def test_a_lock_that_is_renewed_is_not_taken_over(
                 pass
 
 
-async def test_a_run_that_is_cancelled_lets_go(front: Front, finished: Finished, tmp_path: Path) -> None:
-    """What was made is recorded and listed, the lock is free; no clip stays in scratch, and raws go on."""
+async def test_a_cancelled_run_releases_its_lock(front: Front, finished: Finished, tmp_path: Path) -> None:
+    """Finished work is recorded and listed, the lock is released, scratch has no clip; videos are resumed."""
     options = replace(finished.options, scratch=tmp_path, encodes=1)
     made = ""
     async with hdtf_async.running(URL, options) as run:
@@ -426,7 +426,7 @@ def _failure(index: int) -> dict[str, object]:
 async def test_a_merge_while_a_shard_joins_its_segments_loses_nothing(
     front: Front, monkeypatch: pytest.MonkeyPatch, times: int, after: int
 ) -> None:
-    """Segments that it has listed are deleted before it reads them: it lists them again."""
+    """It has listed segments that are deleted before it reads them: it lists them again."""
     monkeypatch.setattr(segments, "AT_A_TIME", 4)
     plain, count, joined = client.ObjectStoreClient.get, 0, 0
     async with away.opened(away.place(URL), Options(shard=Shard(0, 2)), ()) as shard:
@@ -451,10 +451,10 @@ async def test_a_merge_while_a_shard_joins_its_segments_loses_nothing(
     assert {f"RD_Radio1_{number:03d}" for number in range(12)} <= set(listed)
 
 
-async def test_a_segment_that_stays_missing_is_an_error(
+async def test_a_missing_segment_is_an_error(
     front: Front, short: Options, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing is concluded from a journal of which a part cannot be read, neither by `merge` nor by a run."""
+    """Neither `merge` nor a run uses a journal with an unreadable part."""
     monkeypatch.setattr(segments, "AGAIN_AFTER", 0.0)
     place = away.place(URL)
     async with away.opened(place, Options(), ()) as directory:
@@ -472,10 +472,10 @@ async def test_a_segment_that_stays_missing_is_an_error(
 
 
 @pytest.mark.parametrize("largest", [0, 100, 1500])
-async def test_long_segments_are_copied_piece_by_piece(
+async def test_long_segments_are_copied_in_parts(
     front: Front, monkeypatch: pytest.MonkeyPatch, largest: int
 ) -> None:
-    """Alone, and others only as many at a time as fit into memory together; the journal is the same."""
+    """Long ones alone, others in groups that fit into memory; the journal is the same."""
     monkeypatch.setattr(segments, "LARGEST", largest)
     monkeypatch.setattr(client, "_PIECE", 100)
     async with away.opened(away.place(URL), Options(), ()) as directory:
@@ -497,8 +497,8 @@ async def test_long_segments_are_copied_piece_by_piece(
     assert text == b"".join(content[key] for key in sorted(content) if key.startswith(SEGMENTS))
 
 
-async def test_an_object_that_is_larger_than_it_may_be_is_not_read(front: Front) -> None:
-    """A lock of gigabytes, put by somebody else, tells nothing."""
+async def test_an_object_above_the_size_limit_is_not_read(front: Front) -> None:
+    """A lock of gigabytes that another program wrote is ignored."""
     del front
     place = client.reached(client.Address(URL))
     await place.write("small", b"12345")
@@ -508,7 +508,7 @@ async def test_an_object_that_is_larger_than_it_may_be_is_not_read(front: Front)
 
 
 async def test_an_upload_that_is_cancelled_is_finished_later(front: Front) -> None:
-    """It got through, and no answer came; more was recorded meanwhile. Each record is there once."""
+    """It succeeded without an answer, and more was recorded meanwhile. Each record exists once."""
     front.seconds = 1.0
     async with away.opened(away.place(URL), Options(), ()) as directory:
         front.rule = lambda method, key: Fault.LATE if method == "PUT" and SEGMENTS in key else None
@@ -532,10 +532,10 @@ async def test_an_upload_that_is_cancelled_is_finished_later(front: Front) -> No
         assert set(directory.known.failures) == {f"RD_Radio1_{number:03d}" for number in range(3)}
 
 
-async def test_a_joined_segment_whose_upload_is_cancelled_is_in_nobodys_way(
+async def test_a_joined_segment_whose_upload_is_cancelled_does_no_harm(
     front: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It says again what the segments before it say, and those are not deleted."""
+    """It repeats earlier segments, which are not deleted."""
     front.seconds = 1.0
     monkeypatch.setattr(segments, "MANY", 3)
     async with away.opened(away.place(URL), Options(), ()) as directory:
@@ -563,8 +563,8 @@ async def test_a_joined_segment_whose_upload_is_cancelled_is_in_nobodys_way(
         assert [*directory.known.failures] == [f"RD_Radio1_{number:03d}" for number in range(6)]
 
 
-async def test_a_segment_that_meets_its_own_upload_is_put_again(front: Front) -> None:
-    """S3 answers 409 while an earlier request for the same key, which was cut off, is still under way."""
+async def test_a_segment_that_conflicts_with_its_own_upload_is_uploaded_again(front: Front) -> None:
+    """S3 answers 409 while an earlier, aborted request for the same key is in progress."""
     conflicts: list[str] = []
 
     def rule(method: str, key: str) -> Fault | None:
@@ -581,8 +581,8 @@ async def test_a_segment_that_meets_its_own_upload_is_put_again(front: Front) ->
         assert [*directory.known.failures] == ["RD_Radio1_000"]
 
 
-async def test_a_lock_whose_upload_is_cancelled_is_let_go(front: Front) -> None:
-    """It got through, and no answer came: the same program may begin again at once."""
+async def test_a_lock_whose_upload_is_cancelled_is_released(front: Front) -> None:
+    """It succeeded without an answer: the same program can start again at once."""
     front.seconds = 1.0
     place = client.reached(client.Address(URL))
     front.rule = lambda method, _key: Fault.LATE if method == "PUT" else None
@@ -602,10 +602,10 @@ async def test_a_lock_whose_upload_is_cancelled_is_let_go(front: Front) -> None:
         pass
 
 
-async def test_a_run_that_is_not_cancelled_puts_its_lists_however_long_that_takes(
+async def test_a_run_uploads_its_manifests_however_long_that_takes(
     front: Front, short: Options, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only whoever ends it early has less time."""
+    """Only a cancelled run has less time."""
     monkeypatch.setattr(away, "_GOODBYE", 0.0)
     front.seconds = 0.5
     front.rule = lambda _method, key: Fault.LATE if "metadata" in key else None
@@ -614,10 +614,10 @@ async def test_a_run_that_is_not_cancelled_puts_its_lists_however_long_that_take
     assert len(below(front)["metadata.jsonl"].splitlines()) == 2
 
 
-async def test_a_cancelled_run_does_not_wait_for_ever_for_a_store_that_is_silent(
+async def test_a_cancelled_run_does_not_wait_for_an_unresponsive_store(
     front: Front, short: Options, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing is recorded then that is not there, and the next run does the rest."""
+    """Every record has its object, and the next run does the rest."""
     monkeypatch.setattr(away, "_GOODBYE", 0.2)
     monkeypatch.setattr(lease, "_GOODBYE", 0.2)
     front.seconds = 60.0
@@ -642,10 +642,10 @@ async def test_a_cancelled_run_does_not_wait_for_ever_for_a_store_that_is_silent
 @pytest.mark.parametrize(
     "fault", [Fault.LATE, Fault.SLOW, Fault.LOST, Fault.CUT], ids=lambda fault: fault.name
 )
-def test_a_run_that_is_terminated_while_it_puts_a_record_delivers_all(
+def test_a_run_that_is_terminated_while_it_uploads_a_record_loses_nothing(
     fault: Fault, front: Front, finished: Finished
 ) -> None:
-    """Whatever became of that upload: each record is there once, its clip is listed, and the lock is free."""
+    """Whatever became of that upload: each record exists once, its clip is listed, the lock is released."""
     front.seconds = 1.0
     sent: list[str] = []
 
@@ -674,18 +674,18 @@ def test_a_run_that_is_terminated_while_it_puts_a_record_delivers_all(
     assert [key for key in content if key.startswith("_locks/") and content[key]] == []
 
 
-async def test_nothing_can_be_merged_where_nothing_was_made(front: Front) -> None:
-    """A prefix that was mistyped is told, and no empty list is put there."""
+async def test_merging_an_empty_prefix_is_an_error(front: Front) -> None:
+    """A mistyped prefix is reported, and no empty manifest is written to it."""
     with pytest.raises(StoreError, match="has no journal"):
         await away.merge(away.place(URL))
     assert below(front) == {}
 
 
 @pytest.mark.parametrize("when", ["before the record", "after the record"])
-def test_a_run_that_is_killed_leaves_what_another_machine_goes_on_from(
+def test_a_killed_run_can_be_continued_on_another_machine(
     when: str, front: Front, finished: Finished, tmp_path: Path
 ) -> None:
-    """Killed between a clip's put and its record, or after both: the result is that of one run."""
+    """Killed between a clip's upload and its record, or after both: the result is that of one run."""
     begun = threading.Event()
     put: list[str] = []
 
@@ -718,10 +718,8 @@ def test_a_run_that_is_killed_leaves_what_another_machine_goes_on_from(
     assert below(front)["metadata.jsonl"] == (finished.out / "metadata.jsonl").read_bytes()
 
 
-async def test_a_clip_that_has_vanished_is_made_again(
-    front: Front, finished: Finished, short: Options
-) -> None:
-    """A record without its object counts for nothing, nor does one of another size."""
+async def test_a_missing_clip_is_made_again(front: Front, finished: Finished, short: Options) -> None:
+    """A record is ignored if its object is missing or has another size."""
     await hdtf_async.download(URL, short)
     place = client.reached(client.Address(URL))
     await place.delete(["RD_Radio1_000.mp4"])
@@ -733,16 +731,16 @@ async def test_a_clip_that_has_vanished_is_made_again(
     }
 
 
-async def test_raws_are_kept_where_that_is_said(front: Front, finished: Finished, short: Options) -> None:
-    """And then they are what a directory would hold, while scratch holds none."""
+async def test_source_videos_are_kept_on_request(front: Front, finished: Finished, short: Options) -> None:
+    """Then they are the same as in a directory, and scratch has none."""
     await hdtf_async.download(URL, replace(short, keep_raw=True))
     raws = {key: text for key, text in below(front).items() if key.startswith("_videos_raw/")}
     there = {path.name: path.read_bytes() for path in (finished.out / "_videos_raw").glob("RD_Radio1.*")}
     assert raws == {f"_videos_raw/{name}": text for name, text in there.items()}
 
 
-async def test_sound_beside_goes_with_its_clip(front: Front, short: Options) -> None:
-    """And a clip whose sound has vanished is made again."""
+async def test_audio_files_are_uploaded_with_their_clips(front: Front, short: Options) -> None:
+    """A clip whose audio file has vanished is made again."""
     options = replace(short, audio=Audio.WAV)
     await hdtf_async.download(URL, options)
     assert {key.rpartition(".")[2] for key in below(front) if key.startswith("RD_Radio1_000")} == {
@@ -754,8 +752,8 @@ async def test_sound_beside_goes_with_its_clip(front: Front, short: Options) -> 
     assert (await hdtf_async.download(URL, options)).done == ["RD_Radio1_001"]
 
 
-async def test_another_form_replaces_clip_by_clip(front: Front, short: Options) -> None:
-    """Only with --recut; without, the run says what is there."""
+async def test_other_settings_replace_clips_one_by_one(front: Front, short: Options) -> None:
+    """Only with --recut; without it, the run names the existing clips."""
     await hdtf_async.download(URL, short)
     other = replace(short, size=128)
     with pytest.raises(FormError, match="some prefix already contains 2 clips made with different settings"):
@@ -766,7 +764,7 @@ async def test_another_form_replaces_clip_by_clip(front: Front, short: Options) 
 
 
 async def test_a_file_store_needs_no_server(finished: Finished, short: Options, tmp_path: Path) -> None:
-    """``file://`` is one more kind: what is below it is the same."""
+    """``file://`` is another backend with the same layout."""
     url = f"file://{tmp_path}/store"
     assert (await hdtf_async.download(url, short)).exit_code is ExitCode.DONE
     there = {name: text for name, text in clips_of(finished.out).items() if "Radio1_" in name}
@@ -774,10 +772,10 @@ async def test_a_file_store_needs_no_server(finished: Finished, short: Options, 
     assert (await hdtf_async.download(url, short)).there == 2
 
 
-async def test_small_segments_become_long_ones(
+async def test_small_segments_are_joined(
     front: Front, short: Options, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While a run goes on, and when one ends: few are left, with every record once and in its order."""
+    """During a run and at its end: few remain, with every record once and in order."""
     monkeypatch.setattr(segments, "MANY", 3)
     monkeypatch.setattr(away, "_FEW", 2)
     for _ in range(2):
@@ -791,10 +789,10 @@ async def test_small_segments_become_long_ones(
     assert [kinds.count(kind) for kind in ("run", "raw", "clip")] == [2, 2, 3]
 
 
-async def test_a_big_file_is_put_in_parts(
+async def test_a_large_file_is_uploaded_in_parts(
     front: Front, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And known to be whole by the entity tag alone; where that is no MD5, the size is asked for."""
+    """The entity tag alone verifies it; where that is no MD5, the size is requested."""
     monkeypatch.setattr(client, "PART", 5 << 20)
     big = tmp_path / "big"
     big.write_bytes(os.urandom(11 << 20))

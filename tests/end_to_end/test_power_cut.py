@@ -1,7 +1,7 @@
-"""The power goes at any moment: what is on the disk then is recovered to a right directory.
+"""A power cut at any moment: the next run recovers a valid directory from the disk's content.
 
-How this is tried stands in `power_cuts`, and at the head of `recorded` what is taken for granted of a file
-system. `benchmarks/power_cuts.py` does the same for longer.
+`power_cuts` describes the method, and the head of `recorded_disk` the assumptions about file systems.
+`benchmarks/power_cuts.py` does the same for longer.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from power_cuts import (
     place,
     program,
 )
-from recorded import recorded
+from recorded_disk import recorded
 
 from hdtf_async.core.failures import Failure
 from hdtf_async.output.directory import opened, run_record
@@ -47,8 +47,8 @@ BOTH = pytest.mark.parametrize("runs", [TWO_FORMS, NOTHING_KEPT], ids=["two form
 
 
 @BOTH
-async def test_what_a_power_cut_leaves_is_recovered(place: Path, runs: Sequence[Run]) -> None:
-    """After each step of two runs: nothing durable is lost, nothing false is believed, the rest is made."""
+async def test_a_power_cut_is_recovered(place: Path, runs: Sequence[Run]) -> None:
+    """After each step of two runs: no durable data is lost, no wrong data is trusted, the rest is made."""
     cuts = Cuts(place, seed=1, most=6, again=0.04)
     await cuts.of_runs(runs)
     assert cuts.steps >= 100
@@ -56,28 +56,28 @@ async def test_what_a_power_cut_leaves_is_recovered(place: Path, runs: Sequence[
     assert cuts.reruns >= 5
 
 
-async def test_a_run_makes_durable_what_a_killed_one_left(place: Path) -> None:
-    """What was written and not synced when it was killed is built upon by the next run, and stays."""
+async def test_a_run_makes_the_files_of_a_killed_one_durable(place: Path) -> None:
+    """Data that was written but not synced before the kill is used and made durable by the next run."""
     await Cuts(place, seed=2, most=4, again=0.02).of_killed_runs(TWO_FORMS, kills=8)
 
 
-async def test_a_run_makes_durable_the_names_that_a_killed_one_gave(place: Path) -> None:
-    """Killed between the renaming and the sync of the directory: what the next run finds there, stays."""
+async def test_a_run_makes_the_renames_of_a_killed_one_durable(place: Path) -> None:
+    """Killed between the rename and the directory's sync: files that the next run finds there are kept."""
     cuts = Cuts(place, seed=9, most=3, again=0)
     await cuts.of_killed_runs((Run(),), kills=100, after="replace")
     assert cuts.steps >= 200
 
 
-async def test_power_that_goes_twice_does_no_more_harm(place: Path) -> None:
-    """What recovers what a power cut has left is cut again."""
+async def test_two_power_cuts_are_recovered(place: Path) -> None:
+    """A second power cut during the recovery from the first one."""
     await Cuts(place, seed=3, most=4, again=0.02).of_cut_runs(TWO_FORMS, times=4)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 @BOTH
-async def test_many_power_cuts_are_recovered_from(place: Path, runs: Sequence[Run]) -> None:
-    """The same with more disks after each step, more kills and more second cuts."""
+async def test_many_power_cuts_are_recovered(place: Path, runs: Sequence[Run]) -> None:
+    """The same with more disk states after each step, more kills and more second cuts."""
     for name in ("runs", "killed", "cut"):
         (place / name).mkdir()
     await Cuts(place / "runs", seed=4, most=60, again=0.02).of_runs(runs)
@@ -85,12 +85,12 @@ async def test_many_power_cuts_are_recovered_from(place: Path, runs: Sequence[Ru
     await Cuts(place / "cut", seed=6, most=8, again=0.02).of_cut_runs(runs, times=30)
 
 
-# A line that is not whole.
+# Truncated lines.
 
 
 @contextmanager
 def _room_for(size: int) -> Iterator[None]:
-    """Let no file become longer, as if the disk were full: what is written behind that is written in part."""
+    """Limit the file size as if the disk were full: longer writes are truncated."""
     _, most = before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, most))
     try:
@@ -101,7 +101,7 @@ def _room_for(size: int) -> Iterator[None]:
 
 @contextmanager
 def _next_sync_fails() -> Iterator[None]:
-    """Let one sync fail, as of a disk that is lost for a moment."""
+    """Let one sync fail, as on a disk that is temporarily lost."""
     with pytest.MonkeyPatch.context() as patch:
 
         def fail(_descriptor: int) -> None:
@@ -113,8 +113,8 @@ def _next_sync_fails() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("torn_by", ["a kill", "a full disk", "a full disk that cannot be synced"])
-async def test_what_is_cut_off_is_not_mixed_with_what_follows(place: Path, torn_by: str) -> None:
-    """Another record of the same length follows one without its line end; the power goes at any moment."""
+async def test_a_truncated_record_is_not_mixed_with_the_next(place: Path, torn_by: str) -> None:
+    """A record of the same length follows one without its line end; the power cut happens at any moment."""
     lost, due = (clip_record(CLIPS[0].stem, form) for form in ("first", "other"))
     root, told = place / "root", Told()
     async with opened(root / OUT) as directory:
@@ -141,8 +141,8 @@ async def test_what_is_cut_off_is_not_mixed_with_what_follows(place: Path, torn_
 # The whole program.
 
 
-async def test_the_whole_program_keeps_the_order(place: Path) -> None:
-    """With fake tools: what is recorded is there, what has a final name is whole, and the rest is made."""
+async def test_the_whole_program_keeps_the_order_of_writes(place: Path) -> None:
+    """With fake tools: recorded files exist, files with a final name are complete, and the rest is made."""
     cuts = Cuts(place, seed=8, most=3, again=0.02)
     due = await cuts.of_a_program(program(place))
     assert sum(name.endswith(".mp4") for name in due) == 6 + 3, "clips and raws"

@@ -1,4 +1,4 @@
-"""Each scenario comes out as it is written down, through the real yt-dlp and the real main job."""
+"""Each scenario has its expected outcome, through the real yt-dlp and the real main job."""
 
 from __future__ import annotations
 
@@ -20,40 +20,40 @@ NOBODYS_FAULT = {
     *(Reason.DISK_FULL, Reason.NOT_WRITABLE, Reason.TOOL_MISSING, Reason.TOOL_FAILED, Reason.JAVASCRIPT),
     *(Reason.RESOURCE_LIMIT, Reason.DISK_ERROR),
 }
-"""What no server and no option of yt-dlp's brings about; other tests do."""
+"""Reasons that neither a server nor an option of yt-dlp can cause; other tests cover them."""
 
 
 @pytest.fixture(scope="module")
 async def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The film of all scenarios."""
+    """Render the film of all scenarios."""
     directory = tmp_path_factory.mktemp("scenarios")
     await scenarios.draw(directory)
     return directory
 
 
 async def unexpected(chosen: Sequence[Scenario], footage: Path, directory: Path) -> dict[str, list[str]]:
-    """Play scenarios and return what came out otherwise, by their names."""
+    """Run scenarios and return the unexpected outcomes by scenario name."""
     outcomes = await play(chosen, footage, directory)
     return {outcome.scenario.name: outcome.wrong for outcome in outcomes if outcome.wrong}
 
 
-async def test_the_common_ways_end_as_they_should(footage: Path, tmp_path: Path) -> None:
-    """What the others are variants of: gone, not here, other forms, broken on the way."""
+async def test_common_scenarios_have_their_expected_outcome(footage: Path, tmp_path: Path) -> None:
+    """The basic ones: removed, not available here, other formats, broken on the way."""
     assert await unexpected([one for one in SCENARIOS if one.ordinary], footage, tmp_path) == {}
 
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
-async def test_all_ways_end_as_they_should(footage: Path, tmp_path: Path) -> None:
-    """Reason or format, number of tries, exit code, and what is fetched more than once."""
+async def test_every_scenario_has_its_expected_outcome(footage: Path, tmp_path: Path) -> None:
+    """Reason or format, number of tries, exit code, and repeated downloads."""
     assert await unexpected(SCENARIOS, footage, tmp_path) == {}
 
 
 @pytest.mark.long
-async def test_media_that_are_turned_down_for_several_videos_ask_for_another_yt_dlp(
+async def test_media_that_are_forbidden_for_several_videos_suggest_another_yt_dlp(
     footage: Path, tmp_path: Path
 ) -> None:
-    """Once three were, that is the reason; but each has had its address given out anew before."""
+    """That is the reason after three such videos; the address of each was renewed before."""
     forbidden = Answer(media=(scenarios.status(403),))
     several = [Scenario(f"video {number}", forbidden, Reason.UPDATE_NEEDED) for number in range(4)]
     outcomes = await play(several, footage, tmp_path)
@@ -61,8 +61,8 @@ async def test_media_that_are_turned_down_for_several_videos_ask_for_another_yt_
     assert [outcome.tries for outcome in outcomes] == [4] * 4
 
 
-def test_every_reason_that_words_can_mean_has_its_scenario() -> None:
-    """A row of known words that nobody has ever brought about would be a guess."""
+def test_every_reason_of_a_message_has_its_scenario() -> None:
+    """A row of known messages without a scenario would be a guess."""
     tables = (messages.STATED, messages.SYSTEMIC, messages.CLIENT, messages.TRANSPORT, messages.REASONLESS)
     known = {reason for table in (*tables, messages.SYMPTOMS) for reason, _ in table}
     assert known - {scenario.ends for scenario in SCENARIOS} == NOBODYS_FAULT

@@ -1,4 +1,4 @@
-"""Cookies, passwords, headers and signed addresses: given to the real tools, and found nowhere afterwards."""
+"""Cookies, passwords, headers and signed addresses are passed to the real tools and leaked nowhere."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ SPELLED = {
     *("marker%20word%2CZq8", "marker%20word,Zq8", "marker+word%2CZq8"),
     *(base64.b64encode(f"{USER}:{word}".encode()).decode() for word in (PASSWORD, "marker%20word%2CZq8")),
 }
-"""Each secret in all spellings in which a tool could say it."""
+"""Each secret in all spellings in which a tool could print it."""
 SIGNED = re.compile(rb"(?:&|%26|\\u0026)sig(?:=|%3d)[0-9a-f]{8}", re.IGNORECASE)
-"""The signature of the stand-in's media addresses."""
+"""The signature of the mock server's media addresses."""
 PRIVATE = Answer(playability={"status": "LOGIN_REQUIRED", "reason": "Private video"})
 FORBIDDEN = Answer(media=(Fault(status=HTTPStatus.FORBIDDEN),))
 
 
 class _Proxy(socketserver.ThreadingTCPServer):
-    """A proxy that lets nobody through without the password."""
+    """A proxy that rejects clients without the password."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -102,9 +102,10 @@ def leaked(content: bytes) -> list[str]:
 
 
 def below(process: int) -> bytes:
-    """Return the command lines of all processes below one, as anybody on this machine can read them.
+    """Return the command lines of all descendants of a process, which every local user can read.
 
-    But not the one's own, which is the user's, and a child's too until it has begun to be another program.
+    The process's own is excluded: the user typed it, and a child has it too until it executes another
+    program.
     """
     lines, known = b"", {process}
     own = b"hdtf_async\0--out\0"
@@ -119,10 +120,10 @@ def below(process: int) -> bytes:
     return lines
 
 
-def talkative(place: Path) -> Path:
-    """Write a yt-dlp that is the real one, and ends by telling all that it was told."""
+def leaking_yt_dlp(place: Path) -> Path:
+    """Write a wrapper of the real yt-dlp that ends by printing all its inputs."""
     path = place / "yt-dlp"
-    # What is fed to it has the signed addresses.
+    # Its standard input has the signed addresses.
     path.write_text(f"""#!/bin/sh
 case "$*" in
 *--load-info-json*) fed=$(cat); echo "$fed" | {shlex.quote(sys.executable)} -m yt_dlp "$@" ;;
@@ -140,7 +141,7 @@ exit $code
 
 
 def words(site: demo.StandIn, tables: Path, place: Path, port: int, *more: str) -> list[str]:
-    """Return the options of a run to which every kind of secret is given."""
+    """Return the options of a run that uses every kind of secret."""
     cookies = place / "cookies.txt"
     lines = (
         f"{host}\t/\tFALSE\t2147483647\tSID\t{COOKIE}\n"
@@ -151,7 +152,7 @@ def words(site: demo.StandIn, tables: Path, place: Path, port: int, *more: str) 
     return [
         *(
             "--yt-dlp",
-            str(talkative(place)),
+            str(leaking_yt_dlp(place)),
             "--source",
             str(tables),
             "--pace",
@@ -168,17 +169,17 @@ def words(site: demo.StandIn, tables: Path, place: Path, port: int, *more: str) 
 
 
 @pytest.mark.parametrize("printing", ["--json", pytest.param("--no-progress", marks=pytest.mark.long)])
-async def test_no_secret_is_found_anywhere(
+async def test_no_secret_is_leaked_by_a_run(
     footage: Path, demo_tables: Path, tmp_path: Path, printing: str
 ) -> None:
-    """One video comes, one is private, one is turned down: files, output and command lines are searched."""
+    """One video is available, one private, one forbidden; files, output and command lines are searched."""
     answers = {"demoHead_01": PRIVATE, "demoHead_03": FORBIDDEN}
     seen = b""
     out = tmp_path / "clips"
     with proxy() as server:
         port = server.server_address[1]
         async with demo.stand_in(footage, answers) as site:
-            # Verbose, yt-dlp tells of its options and of all that it asks for.
+            # With -v yt-dlp prints its options and all its requests.
             said = words(site, demo_tables, tmp_path, port, "-v")
             command = [sys.executable, "-m", "hdtf_async", "--out", str(out), *said, printing]
             with exported(site.environment), (tmp_path / "said").open("wb") as all_said:
@@ -188,7 +189,7 @@ async def test_no_secret_is_found_anywhere(
                     with suppress(subprocess.TimeoutExpired):
                         running.wait(0.05)
         assert running.returncode == 75, (tmp_path / "said").read_text()
-        # The secrets were really used: YouTube was asked by way of the proxy, and it asked for its password.
+        # The secrets were used: YouTube was reached through the proxy, which required its password.
         assert server.let_in > 5
     told = (tmp_path / "said").read_bytes()
     assert (out / "RD_Radio2_000.mp4").exists()
@@ -201,8 +202,8 @@ async def test_no_secret_is_found_anywhere(
     assert {path.name: found for path, content in files.items() if (found := leaked(content))} == {}
 
 
-def test_no_secret_is_in_what_options_show() -> None:
-    """Neither where they are good nor where they are refused."""
+def test_no_secret_is_in_the_repr_of_options() -> None:
+    """Neither of valid options nor of rejected ones."""
     options = Options(proxy=f"http://{USER}:{PASSWORD}@host:1", yt_dlp_args=("--add-headers", HEADER))
     assert leaked(repr(options).encode()) == []
     for wrong in ({"proxy": f"ftp://{USER}:{PASSWORD}@host"}, {"yt_dlp_args": (f"--proxy={PASSWORD}",)}):
@@ -222,10 +223,10 @@ def test_no_secret_is_in_what_options_show() -> None:
     ],
 )
 @pytest.mark.parametrize("command", [[], ["plan"], ["census"]], ids=["main", "plan", "census"])
-def test_no_secret_is_in_what_is_said_of_a_wrong_option(
+def test_no_secret_is_in_the_message_about_a_wrong_option(
     command: list[str], word: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A slip on the command line ends with exit code 2, and a log of the terminal has no password in it."""
+    """A typing error ends with exit code 2, and a log of the terminal contains no password."""
     out = ["--out", str(tmp_path)]
     try:
         code = main.main([*command, *out, word])

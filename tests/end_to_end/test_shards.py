@@ -1,4 +1,4 @@
-"""Several copies of one run in one directory: which videos are whose, who may be at work, what comes out."""
+"""Several shards in one directory: how videos are divided, which runs may coexist, and what they make."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ import yaml
 from anyio.to_thread import run_sync
 from hypothesis import given
 from hypothesis import strategies as st
-from loading import Most, load, write_tables
+from load_runs import Most, load, write_tables
 
 from hdtf_async import BusyError, ExitCode, FormError, Reason
 from hdtf_async.cli import main
@@ -74,7 +74,7 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 
 
 def _contents(out: Path) -> dict[str, bytes]:
-    """Return all that a directory holds but what tells times: journals, logs, the report; and the lock."""
+    """Return the content of a directory without journals, logs, report and lock, which contain times."""
     return {
         str(path.relative_to(out)): path.read_bytes()
         for path in out.rglob("*")
@@ -85,34 +85,32 @@ def _contents(out: Path) -> dict[str, bytes]:
     }
 
 
-# Which videos are whose.
+# How videos are divided.
 
 
 @given(youtube_id=st.text(max_size=20), count=st.integers(1, 5000))
-def test_another_shard_takes_videos_from_the_others_and_moves_none_between_them(
-    youtube_id: str, count: int
-) -> None:
-    """Each video has one place; with one shard more it stays there or goes to the new one."""
+def test_an_additional_shard_moves_videos_only_to_itself(youtube_id: str, count: int) -> None:
+    """A video's shard depends only on its id; one more shard moves a video to the new one or not at all."""
     before, after = place(youtube_id, count), place(youtube_id, count + 1)
     assert 0 <= before < count
     assert after in {before, count}
     assert [Shard(index, 3).owns(youtube_id) for index in range(3)].count(True) == 1
 
 
-def test_shards_are_of_like_size() -> None:
-    """Each of eight has an eighth of the videos, within what chance does."""
+def test_shards_have_similar_sizes() -> None:
+    """Each of eight has an eighth of the videos, within statistical limits."""
     sizes = Counter(place(youtube_id, 8) for youtube_id in IDS)
     assert len(sizes) == 8
     assert all(180 < size < 320 for size in sizes.values())
 
 
-def test_the_place_of_a_video_is_the_same_on_every_machine_and_tomorrow() -> None:
-    """Else a run that goes on would look for its clips in other journals."""
+def test_the_shard_of_a_video_never_changes() -> None:
+    """Otherwise a resumed run would look for its clips in other journals."""
     assert [place(youtube_id, 100) for youtube_id in ("CPCoMyuBRM0", "gh3YqnvNdio", IDS[0])] == [80, 69, 24]
 
 
-def test_rows_that_name_one_video_fall_together() -> None:
-    """The shipped tables: every clip in one shard, and the video that two rows name in one alone."""
+def test_rows_of_one_video_belong_to_one_shard() -> None:
+    """The shipped tables: every clip in one shard, and a video that two rows name in one shard only."""
     read_ = tables.read()
     parts = [plan.select(read_, Options(shard=Shard(index, 16))) for index in range(16)]
     assert sorted(clip.stem for part in parts for clip in part) == sorted(
@@ -122,8 +120,8 @@ def test_rows_that_name_one_video_fall_together() -> None:
 
 
 @pytest.mark.parametrize("text", ["4/4", "-1/4", "1", "1/0", "a/b", "1/4/2", "0/100001", ""])
-def test_what_is_no_shard_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """With exit code 2, before anything is touched."""
+def test_an_invalid_shard_is_rejected(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """With exit code 2, before any file is touched."""
     with pytest.raises(SystemExit) as ended:
         main.main(["plan", f"--shard={text}"])
     assert ended.value.code == ExitCode.USAGE
@@ -148,8 +146,8 @@ def _array(number: int, count: int, first: int, last: int) -> dict[str, str]:
         ({KUBERNETES: "3", COUNT: "8"}, "3/8"),
     ],
 )
-def test_a_batch_system_tells_which_shard_this_is(variables: dict[str, str], due: str | None) -> None:
-    """Arrays may begin anywhere and take steps; the count that a person gives goes before SLURM's own."""
+def test_the_shard_is_read_from_the_batch_system(variables: dict[str, str], due: str | None) -> None:
+    """Arrays may start anywhere and have steps; a user's count has precedence over SLURM's own."""
     told = from_environment(variables)
     assert (told and str(told[0])) == due
 
@@ -165,10 +163,10 @@ def test_a_batch_system_tells_which_shard_this_is(variables: dict[str, str], due
         _array(4, 3, 1, 8),
     ],
 )
-def test_half_a_word_of_a_batch_system_is_an_error(
+def test_incomplete_variables_of_a_batch_system_are_an_error(
     variables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Better than the whole work N times over, or a part of it never."""
+    """An error is better than N complete runs, or a part that is never done."""
     with pytest.raises(ValueError, match="use --shard I/N"):
         from_environment(variables)
     for name, value in variables.items():
@@ -177,7 +175,7 @@ def test_half_a_word_of_a_batch_system_is_an_error(
     assert not (tmp_path / "out").exists()
 
 
-# Who may be at work.
+# Which runs may coexist.
 
 
 @pytest.mark.parametrize(
@@ -192,10 +190,10 @@ def test_half_a_word_of_a_batch_system_is_an_error(
     ],
     ids=str,
 )
-async def test_only_shards_of_one_division_share_a_directory(
+async def test_only_shards_of_one_division_can_share_a_directory(
     tmp_path: Path, at_work: Shard | None, comes: Shard | None, *, may: bool
 ) -> None:
-    """No two runs are ever about the same video; after one has ended the other one may begin."""
+    """No two runs ever process the same video; after one has ended the other can start."""
     async with opened(tmp_path, at_work):
         if may:
             async with opened(tmp_path, comes):
@@ -208,10 +206,10 @@ async def test_only_shards_of_one_division_share_a_directory(
         pass
 
 
-async def test_children_of_a_shard_hold_both_of_its_locks(
+async def test_children_of_a_shard_keep_both_of_its_locks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If it is killed, neither its own successor nor a run of the whole begins while they may still write."""
+    """After it is killed, neither its successor nor a run of all videos starts while they may still write."""
     monkeypatch.setattr(descriptors, "close", os.close)  # which is all that a kill does
     async with opened(tmp_path, FIRST) as directory:
         held = [os.dup(lock) for lock in directory.locks]
@@ -226,8 +224,8 @@ async def test_children_of_a_shard_hold_both_of_its_locks(
             os.close(lock)
 
 
-async def test_a_shard_tidies_after_itself_alone(tmp_path: Path) -> None:
-    """What others are writing has a temporary name too; a run of the whole removes whatever was left."""
+async def test_a_shard_removes_only_its_own_leftovers(tmp_path: Path) -> None:
+    """The files of others have temporary names too; a run of all videos removes all leftovers."""
     mine, others = _video(FIRST, "Mine"), _video(SECOND, "Others")
     names = [
         *("{}_000.mp4", "{}_000_s001.wav", "_videos_raw/{}.mp4", "_videos_raw/{}.download"),
@@ -248,11 +246,11 @@ async def test_a_shard_tidies_after_itself_alone(tmp_path: Path) -> None:
         assert not list(tmp_path.rglob(".hdtf-*"))
 
 
-# What is known.
+# State.
 
 
-async def test_a_run_of_the_whole_knows_what_all_shards_have_done(tmp_path: Path) -> None:
-    """And a shard what was done of its own part before, however the work was divided then."""
+async def test_a_run_of_all_videos_uses_the_results_of_all_shards(tmp_path: Path) -> None:
+    """And a shard uses the results for its own videos from any earlier division."""
     mine, others = _clip(FIRST, "Mine"), _clip(SECOND, "Others")
     async with opened(tmp_path, FIRST) as directory:
         await _made(directory, mine)
@@ -270,8 +268,8 @@ async def test_a_run_of_the_whole_knows_what_all_shards_have_done(tmp_path: Path
         assert all(third.owns(record["metadata"]["youtube_id"]) for record in directory.known.clips.values())
 
 
-async def test_the_newest_record_counts_also_where_a_clock_is_fast(tmp_path: Path) -> None:
-    """Whoever builds upon what others have written dates it later."""
+async def test_the_newest_record_counts_even_with_a_fast_clock(tmp_path: Path) -> None:
+    """A process that builds upon records of others uses a later time for its own."""
     clip = _clip(FIRST)
     async with opened(tmp_path, FIRST) as directory:
         await _made(directory, clip, b"first")
@@ -288,7 +286,7 @@ async def test_the_newest_record_counts_also_where_a_clock_is_fast(tmp_path: Pat
         st.lists(st.tuples(st.integers(0, 20), st.booleans()), max_size=8), min_size=1, max_size=5
     )
 )
-def test_journals_are_read_in_the_order_of_time_and_each_in_its_own(
+def test_journals_are_read_by_time_and_each_in_its_own_order(
     journals: list[list[tuple[int, bool]]],
 ) -> None:
     """Also where a time is missing or a clock was set back."""
@@ -308,8 +306,8 @@ def test_journals_are_read_in_the_order_of_time_and_each_in_its_own(
         assert [record["time"] for record in merged] == sorted(record["time"] for record in merged)
 
 
-def test_more_journals_than_open_files_are_read(tmp_path: Path) -> None:
-    """A thousand shards are nothing unusual, and neither is a limit of 1024 files."""
+def test_more_journals_than_the_limit_of_open_files_are_read(tmp_path: Path) -> None:
+    """A thousand shards are common, and so is a limit of 1024 open files."""
     resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     for index in range(200):
@@ -323,8 +321,8 @@ def test_more_journals_than_open_files_are_read(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_a_journal_is_read_to_its_last_whole_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However little of it is read at a time, and while somebody writes it."""
+def test_a_journal_is_read_to_its_last_complete_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For any read size, and while another process writes it."""
     path = tmp_path / name_of(FIRST)
     path.write_text("".join(f'{{"n": {number}}}\n' for number in range(50)) + '{"n": 5')
     for size in (1, 7, 100, 10**6):
@@ -332,11 +330,11 @@ def test_a_journal_is_read_to_its_last_whole_line(tmp_path: Path, monkeypatch: p
         assert [record["n"] for record in read(path)] == list(range(50))
 
 
-# The views.
+# The manifests.
 
 
-async def test_the_views_are_made_from_all_journals(tmp_path: Path) -> None:
-    """By whoever ends, also while others are at work; and what an interrupted one has not tried is told."""
+async def test_the_manifests_are_made_from_all_journals(tmp_path: Path) -> None:
+    """By each run that ends, while others run too; untried clips of an interrupted run stay listed."""
     mine, others = _clip(FIRST, "Mine"), _clip(SECOND, "Others")
     async with opened(tmp_path, SECOND) as neighbour:
         await _made(neighbour, others)
@@ -354,8 +352,8 @@ async def test_the_views_are_made_from_all_journals(tmp_path: Path) -> None:
     assert _lines(tmp_path / FAILURES) == []
 
 
-async def test_while_another_form_is_made_only_clips_of_that_form_are_listed(tmp_path: Path) -> None:
-    """Every shard sees from the journals which form is the new one."""
+async def test_during_a_change_of_settings_only_new_clips_are_listed(tmp_path: Path) -> None:
+    """Every shard derives the new settings from the journals."""
     mine, others = _clip(FIRST, "Mine"), _clip(SECOND, "Others")
     for shard, clip in ((FIRST, mine), (SECOND, others)):
         async with opened(tmp_path, shard) as directory:
@@ -372,10 +370,10 @@ async def test_while_another_form_is_made_only_clips_of_that_form_are_listed(tmp
     assert [line["file_name"] for line in _lines(tmp_path / METADATA)] == [f"{mine.stem}.mp4"]
 
 
-async def test_whoever_had_to_wait_is_content_with_what_was_begun_meanwhile(
+async def test_a_waiting_merge_uses_the_one_that_started_meanwhile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A hundred shards that end together make the views twice: once for the first, once for all others."""
+    """A hundred shards that end together write the manifests twice: once for the first, once for the rest."""
     (tmp_path / JOURNAL).touch()
     made, waiting = list[int](), set[int]()
     first, go_on = threading.Event(), threading.Event()
@@ -405,10 +403,8 @@ async def test_whoever_had_to_wait_is_content_with_what_was_begun_meanwhile(
     assert len(made) == 2
 
 
-async def test_a_merge_that_was_killed_counts_for_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whoever comes next makes the views."""
+async def test_a_killed_merge_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next run writes the manifests."""
     (tmp_path / JOURNAL).touch()
     with monkeypatch.context() as patch:
         patch.setattr(manifests, "write", _killed)
@@ -430,8 +426,8 @@ def _killed(*_: object) -> None:
 # Whole runs.
 
 
-async def test_shards_of_two_forms_are_refused(tmp_path: Path) -> None:
-    """Exit code 2 before anything is made; --recut, given to all of them, makes one form of it again."""
+async def test_shards_with_different_settings_are_rejected(tmp_path: Path) -> None:
+    """Exit code 2 before any clip is made; --recut, given to all of them, unifies the settings."""
     write_tables(tmp_path / "tables", 20)
     out, source = tmp_path / "out", tmp_path / "tables"
     await load(out, source, Most(), shard=FIRST)
@@ -445,10 +441,8 @@ async def test_shards_of_two_forms_are_refused(tmp_path: Path) -> None:
     assert len(_lines(out / METADATA)) == clips
 
 
-def test_exit_codes_are_of_the_shard_and_of_the_whole(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A shard tells of its own part, `merge` of all that the journals know."""
+def test_exit_codes_cover_a_shard_or_all_videos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A shard's covers its own part, `merge`'s all records of the journals."""
     write_tables(tmp_path / "tables", 10)
     out, source = tmp_path / "out", tmp_path / "tables"
     gone = Shard(place(IDS[0], 2), 2)
@@ -466,15 +460,15 @@ def test_exit_codes_are_of_the_shard_and_of_the_whole(
     assert (out / METADATA).read_bytes() == before
     journal = out / f"_journal.shard-{gone.index}-of-2.jsonl"
     lines = journal.read_bytes().splitlines(keepends=True)
-    journal.write_bytes(b"".join(lines[:-1]))  # as one that was killed right before its end
+    journal.write_bytes(b"".join(lines[:-1]))  # like a shard that was killed right before its end
     assert main.main(["merge", "--out", str(out)]) == ExitCode.PASSING
     assert "9 clips, 1 missing, 1 shards running or killed" in capsys.readouterr().out
     assert main.main(["merge", "--out", str(tmp_path / "nowhere")]) == ExitCode.LOCAL
     assert not (tmp_path / "nowhere").exists()
 
 
-async def test_a_run_of_the_whole_goes_on_from_shards_and_shards_from_it(tmp_path: Path) -> None:
-    """Whatever the order and the numbers: each clip is made once."""
+async def test_runs_of_all_videos_and_shards_continue_each_other(tmp_path: Path) -> None:
+    """In any order and division: each clip is made once."""
     write_tables(tmp_path / "tables", 30)
     out, source = tmp_path / "out", tmp_path / "tables"
     made = Counter[str]()
@@ -497,10 +491,8 @@ def _command(finished: Finished, out: Path, *more: str) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-def test_four_shards_of_which_two_are_killed_come_to_what_one_run_makes(
-    finished: Finished, tmp_path: Path
-) -> None:
-    """Processes side by side with the real tools: clips, raws and both views are the same, byte for byte."""
+def test_four_shards_with_two_kills_make_the_same_as_one_run(finished: Finished, tmp_path: Path) -> None:
+    """Concurrent processes with the real tools: clips, videos and both manifests are equal byte for byte."""
     out = tmp_path / "clips"
     start = [_command(finished, out, "--shard", f"{index}/4") for index in range(4)]
     copies = [subprocess.Popen(words) for words in start]
@@ -511,7 +503,7 @@ def test_four_shards_of_which_two_are_killed_come_to_what_one_run_makes(
         copies[index].kill()
         assert copies[index].wait() == -signal.SIGKILL, "it was at work when it was killed"
         copies[index] = subprocess.Popen(start[index])
-    # A shard that ends while those that were killed have not begun again names them, and ends with 75.
+    # A shard that ends while the killed ones have not been restarted names them, and exits with 75.
     codes = {copy.wait() for copy in copies}
     assert ExitCode.DONE in codes
     assert codes <= {ExitCode.DONE, ExitCode.PASSING}
@@ -533,8 +525,8 @@ def _job() -> dict[str, Any]:
     return job
 
 
-def test_the_manifest_is_an_indexed_job_that_retries_what_another_try_may_mend() -> None:
-    """As many shards as completions, and a rule for each exit code that another pod would end with too."""
+def test_the_manifest_is_an_indexed_job_that_retries_temporary_failures() -> None:
+    """As many shards as completions, and a rule for each exit code that a retry cannot change."""
     job = _job()
     spec = job["spec"]
     (container,) = spec["template"]["spec"]["containers"]
@@ -551,8 +543,10 @@ def test_the_manifest_is_an_indexed_job_that_retries_what_another_try_may_mend()
 
 
 @pytest.mark.parametrize("index", [0, 7])
-def test_the_command_of_the_container_does_its_part(finished: Finished, tmp_path: Path, index: int) -> None:
-    """As Kubernetes would start it, but for the place of the volume and where the videos come from."""
+def test_the_command_of_the_container_processes_its_shard(
+    finished: Finished, tmp_path: Path, index: int
+) -> None:
+    """As Kubernetes would start it, except for the volume's path and the source of the videos."""
     spec = _job()["spec"]
     (container,) = spec["template"]["spec"]["containers"]
     out = tmp_path / "clips"
@@ -572,10 +566,10 @@ def test_the_command_of_the_container_does_its_part(finished: Finished, tmp_path
     ("code", "restarts", "again"),
     [(0, 0, False), (75, 0, True), (3, 4, True), (75, 5, False), (1, 0, False), (143, 0, False)],
 )
-def test_the_batch_script_sends_again_what_another_try_may_mend(
+def test_the_batch_script_resubmits_after_temporary_failures(
     tmp_path: Path, code: int, restarts: int, *, again: bool
 ) -> None:
-    """Run by a real shell, with programs of SLURM's names in front of it."""
+    """Run by a real shell, with fake SLURM programs in its PATH."""
     for name, does in {
         "srun": f'echo "$@" "$HDTF_SHARDS" "$HDTF_ASYNC_PACE"; exit {code}',
         "scontrol": 'echo "scontrol $@"',
@@ -602,10 +596,10 @@ def test_the_batch_script_sends_again_what_another_try_may_mend(
         ({COUNT: "16", "HDTF_ASYNC_PACE": "15"}, "16 15"),
     ],
 )
-def test_the_batch_script_divides_the_work_and_the_pace(
+def test_the_batch_script_divides_the_work_and_the_request_rate(
     tmp_path: Path, variables: dict[str, str], due: str
 ) -> None:
-    """By as many tasks as its own array has, unless another number was given; as often as one process."""
+    """By the number of tasks of its array, unless a number is given; at the request rate of one process."""
     (tmp_path / "srun").write_text(f'#!/bin/sh\necho "${COUNT}" "$HDTF_ASYNC_PACE"\n')
     (tmp_path / "srun").chmod(0o755)
     variables |= {"PATH": f"{tmp_path}:{os.environ['PATH']}", "HDTF_OUT": "/a directory", SLURM: "3"}

@@ -1,4 +1,4 @@
-"""A disk that fills up, or takes nothing: the run says so, loses nothing, and goes on when there is room."""
+"""A full or read-only disk: the run reports it, loses no data, and continues when there is space."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from aftermath import FAILURES, JOURNAL, METADATA, content, is_temporary, lines_of, listed, media
-from loading import BYTES, Most, YtDlp, load, write_tables
+from kill_checks import FAILURES, JOURNAL, METADATA, content, is_temporary, lines_of, listed, media
+from load_runs import BYTES, Most, YtDlp, load, write_tables
 
 import hdtf_async
 from hdtf_async import ExitCode, Reason
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from hdtf_async import Report
 
 SPEAKERS = 5
-"""Videos that are enough to fill something small; the first is gone for good, whatever the room."""
+"""Enough videos to fill a small disk; the first is permanently unavailable."""
 
 
 @contextmanager
 def small(place: Path, size: int) -> Iterator[Callable[[str], None]]:
-    """Mount a file system of so many bytes; what is given is called with options to mount it anew."""
+    """Mount a file system of a given size; return a function that remounts it with options."""
     place.mkdir(exist_ok=True)
 
     def mount(*words: str) -> bool:
@@ -59,8 +59,8 @@ def small(place: Path, size: int) -> Iterator[Callable[[str], None]]:
         subprocess.run([shutil.which("umount") or "umount", str(place)], check=True)
 
 
-def nothing_is_wrong(out: Path, right: Path) -> None:
-    """Check that what has a final name is what an undisturbed run makes, and told if anything is told."""
+def check_consistent(out: Path, right: Path) -> None:
+    """Check that files with a final name are those of an uninterrupted run, and that records match files."""
     contents = media(out)
     assert contents.items() <= media(right).items()
     told, rest = lines_of(out / METADATA)
@@ -69,8 +69,8 @@ def nothing_is_wrong(out: Path, right: Path) -> None:
     assert [name for name in listed(out) if is_temporary(name) and not name.endswith(".download")] == []
 
 
-def all_is_there(out: Path, right: Path) -> None:
-    """Check that nothing differs from what an undisturbed run leaves."""
+def check_complete(out: Path, right: Path) -> None:
+    """Check that the directory equals that of an uninterrupted run."""
     assert media(out) == media(right)
     for name in (METADATA, FAILURES):
         assert content(out / name) == content(right / name)
@@ -78,7 +78,7 @@ def all_is_there(out: Path, right: Path) -> None:
 
 
 def stopped(report: Report) -> str:
-    """Return what a run says that ended for want of room: a sentence, and what could not be written."""
+    """Return the message of a run that ended for lack of space: a sentence, and the file that failed."""
     assert report.exit_code == ExitCode.LOCAL
     assert report.stopped is not None
     assert report.stopped.reason is Reason.DISK_FULL
@@ -88,7 +88,7 @@ def stopped(report: Report) -> str:
 
 
 async def test_the_real_tools_on_a_disk_that_is_too_small(finished: Finished, tmp_path: Path) -> None:
-    """Too small for the video, full while clips are cut, and at last large enough; nothing is lost."""
+    """Too small for the video, full while clips are encoded, and finally large enough; no data is lost."""
     raw = (finished.out / "_videos_raw" / "WRA_Guest2.mp4").stat().st_size
     clips = sum(path.stat().st_size for path in finished.out.glob("WRA_Guest2*.mp4"))
     options = replace(finished.options, min_free=0, videos=("Guest2",))
@@ -98,7 +98,7 @@ async def test_the_real_tools_on_a_disk_that_is_too_small(finished: Finished, tm
         for size in (raw // 2, raw + clips // 2 + 60_000):
             anew(f"size={size}")
             said.append(stopped(await hdtf_async.download(out, options)))
-            nothing_is_wrong(out, finished.out)
+            check_consistent(out, finished.out)
         assert "No space left on device" in said[-1]
         anew("size=50m")
         report = await hdtf_async.download(out, options)
@@ -109,7 +109,7 @@ async def test_the_real_tools_on_a_disk_that_is_too_small(finished: Finished, tm
 async def test_a_disk_that_fills_up_between_video_and_audio_ends_the_run(
     finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The video's own bytes are not counted as space that will be freed: it would wait for itself."""
+    """The video's own bytes are not counted as space that will be freed: the run would wait for itself."""
     free = iter([10**10])
     monkeypatch.setattr(OutputDirectory, "free_bytes", lambda _store: next(free, 0))
     monkeypatch.setattr("hdtf_async.lanes.toolchain.require_ready", lambda *_: None)
@@ -120,7 +120,7 @@ async def test_a_disk_that_fills_up_between_video_and_audio_ends_the_run(
 
 @pytest.fixture
 async def right(tmp_path: Path) -> Path:
-    """What a run leaves that has all the room it wants."""
+    """Make the directory of a run with enough space."""
     write_tables(tmp_path / "tables", SPEAKERS)
     assert len((await run(tmp_path / "right")).done) == SPEAKERS - 1
     return tmp_path / "right"
@@ -133,50 +133,52 @@ async def run(out: Path) -> Report:
 
 
 @pytest.fixture
-def unforeseen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The room seems to be there when a download asks for it: somebody else takes it meanwhile."""
+def unexpectedly_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Report enough space to downloads that check it, as if another program used it up afterwards."""
     monkeypatch.setattr(OutputDirectory, "free_bytes", lambda _: 10**12)
 
 
 async def filled(tmp_path: Path, right: Path, pages: Iterable[int]) -> set[str]:
-    """Run on file systems of so many pages, then with room enough; return where the room ended."""
+    """Run on file systems of several sizes, then with enough space; return where the space ended."""
     ends = set[str]()
     for number in pages:
         with small(tmp_path / "disk", 4096 * number) as anew:
             out = tmp_path / "disk" / "clips"
             report = await run(out)
-            nothing_is_wrong(out, right)
+            check_consistent(out, right)
             ends.add("nowhere" if report.stopped is None else stopped(report))
             anew("size=10m")
             await run(out)
-            all_is_there(out, right)
+            check_complete(out, right)
         if "nowhere" in ends:
             break
     return {end.partition(": ")[0].rpartition("/")[2] for end in ends}
 
 
-@pytest.mark.usefixtures("unforeseen")
-async def test_wherever_the_room_ends_the_next_run_goes_on(tmp_path: Path, right: Path) -> None:
-    """From a file system that takes the journal's first line to one that takes all."""
+@pytest.mark.usefixtures("unexpectedly_full")
+async def test_the_next_run_continues_after_a_disk_of_any_size_was_full(tmp_path: Path, right: Path) -> None:
+    """From a file system that has space for the journal's first line to one that has space for all."""
     ends = await filled(tmp_path, right, range(1, 100, 8))
     assert {"nowhere"} < ends
 
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
-@pytest.mark.usefixtures("unforeseen")
-async def test_at_whichever_page_the_room_ends_the_next_run_goes_on(tmp_path: Path, right: Path) -> None:
-    """The same, a page more each time."""
+@pytest.mark.usefixtures("unexpectedly_full")
+async def test_the_next_run_continues_after_the_disk_was_full_at_any_page(
+    tmp_path: Path, right: Path
+) -> None:
+    """The same in steps of one page."""
     ends = await filled(tmp_path, right, range(1, 100))
     assert {JOURNAL, METADATA, FAILURES, "nowhere"} <= ends
     assert any(end.endswith("_log.txt") for end in ends)
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-async def test_whatever_finds_no_room_the_next_run_goes_on(
+async def test_the_next_run_continues_after_any_write_failed(
     tmp_path: Path, right: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """The first, second, third ... thing that is made durable, and all after it, until none fails."""
+    """The n-th sync and all later ones fail, for every n until none fails."""
     sync, left = atomic.sync, 0
     unopened: list[str] = []
 
@@ -197,21 +199,21 @@ async def test_whatever_finds_no_room_the_next_run_goes_on(
             except hdtf_async.StoreError as error:
                 unopened.append(str(error))
                 continue
-            nothing_is_wrong(out, right)
+            check_consistent(out, right)
         if report.stopped is None:
             break
         stopped(report)
         await run(out)
-        all_is_there(out, right)
+        check_complete(out, right)
     assert room > 3 * SPEAKERS
     assert unopened
     assert all("free disk space" in words for words in unopened)
 
 
-async def test_what_running_downloads_will_still_write_counts(
+async def test_the_pending_bytes_of_running_downloads_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With room for one and a half of them, two never run together; with room for three they do."""
+    """With space for one and a half of them, two never run together; with space for three they do."""
     write_tables(tmp_path / "tables", 3)
     fetch, free, now, most = YtDlp.fetch, 0, 0, 0
 
@@ -233,16 +235,16 @@ async def test_what_running_downloads_will_still_write_counts(
         assert (len(report.done), most) == (2, together)
 
 
-async def test_a_path_of_any_characters_is_worked_in(finished: Finished, tmp_path: Path) -> None:
-    """By the real tools too, which expand and read patterns and options where they can."""
+async def test_a_path_can_have_any_characters(finished: Finished, tmp_path: Path) -> None:
+    """By the real tools too, which expand patterns and options in paths where they can."""
     out = tmp_path / "-a 'b' \"c\" %(id)s $HOME ~ {x}\n gr\u00fcn \u4e2d" / "clips"
     report = await hdtf_async.download(out, replace(finished.options, videos=("Radio2",)))
     assert (report.exit_code, report.done) == (ExitCode.DONE, ["RD_Radio2_000"])
     assert content(out / "RD_Radio2_000.mp4") == content(finished.out / "RD_Radio2_000.mp4")
 
 
-def test_what_takes_no_clip_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """A file in the directory's place, and a disk that is mounted to be read only: exit code 4."""
+def test_an_unwritable_directory_is_reported(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A file in the directory's place, and a disk that is mounted read-only: exit code 4."""
     (tmp_path / "file").touch()
     assert main.main(["--out", str(tmp_path / "file")]) == ExitCode.LOCAL
     assert "file is not a directory: choose another --out" in capfd.readouterr().err

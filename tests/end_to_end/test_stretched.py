@@ -1,4 +1,4 @@
-"""Videos whose uploader wants them shown at another aspect ratio than that of the file."""
+"""Videos whose uploader set another display aspect ratio than that of the file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 async def test_a_stretched_video_is_downloaded_once_and_its_ratio_is_recorded(
     footage: Path, demo_tables: Path, tmp_path: Path
 ) -> None:
-    """yt-dlp, told of the ratio, would rewrite the file, which then fails the check of its size."""
+    """With the ratio in its input, yt-dlp would rewrite the file, which then fails the check of its size."""
     answers = {"-demoHead_2": Answer(details={"keywords": ["yt:stretch=4:3"]})}
     async with demo.stand_in(footage, answers) as site:
         options = Options(

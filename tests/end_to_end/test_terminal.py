@@ -1,4 +1,4 @@
-"""The program as a person starts it: what a terminal shows, what signals do, and the demo command."""
+"""The program as a user starts it: its terminal output, its reaction to signals, and the demo command."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+from command_line import job, until
 from screen import Screen
 from shared import children
 
@@ -24,34 +25,16 @@ from hdtf_async import Options, demo
 from hdtf_async.cli import main
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from shared import Finished
-
-
-def job(finished: Finished, site: demo.StandIn, out: Path, *more: str) -> list[str]:
-    """Return a command line of the main job on the demo's tables."""
-    return [
-        *(sys.executable, "-m", "hdtf_async", "--out", str(out), "--source", str(finished.options.source)),
-        *("--pace", "0", f"--yt-dlp-args={site.yt_dlp_args}", *more),
-    ]
-
-
-def until(lines: Iterator[str], kind: str) -> None:
-    """Read JSON lines up to an event of a kind."""
-    for line in lines:
-        if json.loads(line)["type"] == kind:
-            return
-    raise AssertionError(f"no {kind} was told")
 
 
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
-async def test_a_signal_ends_the_run_and_leaves_nothing_behind(
+async def test_a_signal_ends_the_run_and_no_process_or_file_is_left(
     number: signal.Signals, code: int, finished: Finished, site: demo.StandIn, tmp_path: Path
 ) -> None:
-    """No child, no temporary file; it says that the same command goes on, and it does."""
+    """No child and no temporary file is left; it prints that the same command continues, and it does."""
     before = children()
     words = job(finished, site, tmp_path, "--video", "Radio1", "--json", "--preset", "veryslow", "--crf", "0")
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
@@ -59,7 +42,7 @@ async def test_a_signal_ends_the_run_and_leaves_nothing_behind(
         assert run.stderr is not None
         until(iter(run.stdout), "encode_started")
         run.send_signal(number)
-        if number is signal.SIGINT:  # the first one lets encodes finish, which takes too long here
+        if number is signal.SIGINT:  # after the first one encodes may finish, which takes too long here
             until(iter(run.stdout), "winding_down")
             run.send_signal(number)
         told = run.stderr.read()
@@ -67,7 +50,7 @@ async def test_a_signal_ends_the_run_and_leaves_nothing_behind(
     assert "same command to resume" in told
     assert sorted(children()) == sorted(before)
     assert [path.name for path in tmp_path.rglob(".*")] == []
-    # The raw is there: the rest needs no network.
+    # The source video exists: the rest needs no network.
     offline = [word for word in words if not word.startswith("--yt-dlp-args")]
     again = subprocess.run(
         [*offline, "--yt-dlp-args=--never-asked"], check=False, capture_output=True, timeout=90
@@ -78,7 +61,7 @@ async def test_a_signal_ends_the_run_and_leaves_nothing_behind(
 async def test_the_first_interrupt_lets_running_encodes_finish(
     finished: Finished, site: demo.StandIn, tmp_path: Path
 ) -> None:
-    """What was being encoded is there, nothing else was begun, and the exit code tells of the interrupt."""
+    """The running encode is finished, no other is started, and the exit code names the interrupt."""
     before = children()
     words = job(finished, site, tmp_path, "--encodes", "1", "--json", "--preset", "slow")
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
@@ -105,13 +88,13 @@ import fcntl, os, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execv(sys.argv[1], sys.argv[1:])
 """
-"""Makes its stdin the terminal whose keys send signals, and becomes another program."""
+"""Makes its stdin the terminal whose keys send signals, and executes another program."""
 
 
-async def test_ctrl_c_on_a_terminal_ends_gently_then_at_once_and_leaves_it_as_it_was(
+async def test_ctrl_c_stops_gently_then_at_once_and_restores_the_terminal(
     finished: Finished, site: demo.StandIn, tmp_path: Path
 ) -> None:
-    """The first says what a second one does; keys, cursor and line are as before, and no child reads them."""
+    """The first press prints what a second one does; terminal mode, cursor and line are restored."""
     before = children()
     master, slave = pty.openpty()
     termios.tcsetwinsize(slave, (24, 80))
@@ -126,7 +109,7 @@ async def test_ctrl_c_on_a_terminal_ends_gently_then_at_once_and_leaves_it_as_it
             shown += os.read(master, 1 << 16)
 
     with subprocess.Popen(words, stdin=slave, stdout=slave, stderr=slave, start_new_session=True) as run:
-        read_until(b"1 running")  # encodes, as one film is all
+        read_until(b"1 running")  # encodes: there is only one film
         read_until(b"source video ready")
         os.write(master, b"\x03")
         read_until(b"to quit now")
@@ -139,14 +122,14 @@ async def test_ctrl_c_on_a_terminal_ends_gently_then_at_once_and_leaves_it_as_it
         shown += os.read(master, 1 << 16)
     os.close(slave)
     os.close(master)
-    assert b"\x1b[?" not in shown  # no mode of the screen was changed, the hidden cursor is one
+    assert b"\x1b[?" not in shown  # no screen mode was changed, including the hidden cursor
     assert shown.endswith(b"same command to resume.\r\n")
     assert b"Traceback" not in shown
     assert sorted(children()) == sorted(before)
     assert [path.name for path in tmp_path.rglob(".*")] == []
 
 
-async def test_bars_keep_within_a_terminal_of_80_columns(
+async def test_bars_fit_into_a_terminal_of_80_columns(
     finished: Finished, site: demo.StandIn, tmp_path: Path
 ) -> None:
     """The screen ends with both bars full and the summary below them."""
@@ -171,10 +154,10 @@ async def test_bars_keep_within_a_terminal_of_80_columns(
     assert "1 clip written" in shown.decode()
 
 
-async def test_a_stopped_terminal_stops_nothing_but_what_it_shows(
+async def test_a_stopped_terminal_stops_only_its_output(
     finished: Finished, site: demo.StandIn, tmp_path: Path
 ) -> None:
-    """After Ctrl-S the clip is made all the same; after Ctrl-Q the end is told, and the exit code comes."""
+    """After Ctrl-S the clip is still made; after Ctrl-Q the end is printed and the exit code returned."""
     master, slave = pty.openpty()
     termios.tcsetwinsize(slave, (24, 80))
     words = job(finished, site, tmp_path, "--video", "Radio2", "--preset", "ultrafast")
@@ -201,7 +184,7 @@ async def test_a_stopped_terminal_stops_nothing_but_what_it_shows(
     assert [line[:6] for line in screen.lines].count("videos") == 1
 
 
-async def test_without_a_terminal_there_are_plain_lines(
+async def test_without_a_terminal_plain_lines_are_printed(
     finished: Finished, site: demo.StandIn, tmp_path: Path
 ) -> None:
     """No bars, no control characters; the summary is on stdout."""
@@ -211,8 +194,10 @@ async def test_without_a_terminal_there_are_plain_lines(
     assert not any(ord(sign) < 32 and sign != "\n" for sign in run.stdout + run.stderr)
 
 
-async def test_json_is_one_object_a_line(finished: Finished, site: demo.StandIn, tmp_path: Path) -> None:
-    """From the first event to the last, and nothing else on stdout."""
+async def test_json_output_is_one_object_per_line(
+    finished: Finished, site: demo.StandIn, tmp_path: Path
+) -> None:
+    """From the first event to the last, and no other output on stdout."""
     words = job(finished, site, tmp_path, "--video", "Radio2", "--preset", "ultrafast", "--json")
     run = subprocess.run(words, check=True, capture_output=True, text=True, timeout=90)
     told = [json.loads(line) for line in run.stdout.splitlines()]
@@ -220,25 +205,25 @@ async def test_json_is_one_object_a_line(finished: Finished, site: demo.StandIn,
     assert "hdtf_async" not in run.stderr
 
 
-async def test_the_demo_command_does_the_whole_job(footage: Path, tmp_path: Path) -> None:
-    """It prints the command that any user could type, and ends with 0; again it finds everything there."""
-    words = ["demo", "--out", str(tmp_path / "clips"), "--footage", str(footage)]
-    run = subprocess.run(
-        [sys.executable, "-m", "hdtf_async", *words], check=False, capture_output=True, text=True, timeout=110
-    )
+async def test_the_demo_command_runs_the_whole_job(tmp_path: Path) -> None:
+    """It prints the command that users can run themselves, overlaps both lanes, survives a block, exits 0."""
+    words = [sys.executable, "-m", "hdtf_async", "demo", "--out", str(tmp_path / "clips")]
+    run = subprocess.run(words, check=False, capture_output=True, text=True, timeout=110)
     assert run.returncode == 0, run.stderr
     assert run.stdout.startswith("10 clips written")
     shown = run.stderr.replace("\\\n", "").splitlines()
     typed = shlex.split(next(line for line in shown if "python -m hdtf_async" in line))
     assert typed[:5] == ["python", "-m", "hdtf_async", "--out", str(tmp_path / "clips")]
+    closed = next(number for number, line in enumerate(shown) if line.startswith("Downloads paused for"))
+    assert any(line.startswith("Downloads resumed after") for line in shown[closed:])
     overlap = re.search(r"overlapping .*? \((\d+)% of the shorter\)", run.stdout)
     assert overlap is not None, "the demo is there to show both lanes at work"
     assert int(overlap[1]) > 0
 
 
-def test_what_the_demo_tells_to_type_fits_80_columns_and_is_one_command(tmp_path: Path) -> None:
-    """A shell takes the folded words for the same that the demo itself hands over."""
-    temporary = Path("/var/hdtf-stand-in-abcdefgh")  # as long as its name is, as a rule
+def test_the_printed_command_of_the_demo_fits_80_columns(tmp_path: Path) -> None:
+    """A shell splits the folded lines into the same arguments that the demo itself passes."""
+    temporary = Path("/var/hdtf-stand-in-abcdefgh")  # of the usual length of its name
     site = demo.StandIn(player_port=40000, media_port=40001, ca=temporary / "ca.pem", pid=1)
     told = site.typed(Path("demo"), Options(source=temporary / "tables", pace=0.5))
     assert max(map(len, told.splitlines())) <= 80
@@ -252,25 +237,24 @@ def test_what_the_demo_tells_to_type_fits_80_columns_and_is_one_command(tmp_path
     assert words[-5:-1] == ["--pace", "0.5", "--source", str(temporary / "tables")]
 
 
-@pytest.mark.parametrize("keeps", [False, True])
-async def test_an_interrupt_while_the_demo_draws_promises_nothing(keeps: bool, tmp_path: Path) -> None:
-    """It says which film it draws; only what was to be kept is there another time."""
+async def test_an_interrupted_demo_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Neither a child, such as the mock server, nor a temporary file; the same command resumes."""
     before = children()
     words = [sys.executable, "-m", "hdtf_async", "demo", "--out", str(tmp_path / "clips")]
-    words += ["--footage", str(tmp_path / "footage")] if keeps else []
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as run:
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=environment) as run:
         assert run.stderr is not None
-        assert run.stderr.readline() == "Rendering video 1 of 6\n"
-        run.send_signal(signal.SIGINT)
+        assert run.stderr.readline().startswith("A mock YouTube server is running")
+        run.send_signal(signal.SIGTERM)
         told = run.stderr.read()
-    assert run.returncode == 130
-    assert ("same command to resume" in told) == keeps
+    assert run.returncode == 143
+    assert "same command to resume" in told
     assert sorted(children()) == sorted(before)
-    assert not (tmp_path / "clips").exists()
+    assert [path.name for path in tmp_path.iterdir() if path.name != "clips"] == []
 
 
 @pytest.mark.usefixtures("no_children")
 def test_the_finished_demo_starts_no_process(finished: Finished, capsys: pytest.CaptureFixture[str]) -> None:
-    """Not even the stand-in: there is nothing to ask it."""
+    """Not even the mock server: no request is needed."""
     assert main.main(["demo", "--out", str(finished.out)]) == 0
     assert capsys.readouterr().out.startswith("0 clips written (0.0 s, 0 B); 10 already present")

@@ -1,6 +1,6 @@
-"""The live YouTube, as it is today. Skipped unless HDTF_LIVE=1 is set: see CONTRIBUTING.md.
+"""Tests against the live YouTube. Skipped unless HDTF_LIVE=1 is set: see CONTRIBUTING.md.
 
-What is asked is in ``tests/support/live_report.py``. A report is written whatever fails.
+``tests/support/live_report.py`` sends the requests. A report is written whatever fails.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ pytestmark = pytest.mark.timeout(1800)
 
 @pytest.fixture(scope="module")
 def session() -> Iterator[Session]:
-    """Everything that is asked here; the report is written at the end."""
+    """Collect all requests of this module and write the report at the end."""
     session = Session(SETTINGS)
     yield session
     session.write()
 
 
-async def test_two_videos_are_available_and_both_ends_of_a_file_arrive(session: Session) -> None:
-    """At the smallest height: 64 KiB from each end with status 206, and the size that was promised."""
+async def test_two_videos_are_available_and_both_ends_of_a_file_can_be_downloaded(session: Session) -> None:
+    """At the smallest height: 64 KiB from each end with status 206, and the promised size."""
     rows = await session.two_videos()
     available = [row for row in rows if row["reason"] == AVAILABLE]
     assert len(available) == 2, rows
@@ -45,18 +45,18 @@ async def test_two_videos_are_available_and_both_ends_of_a_file_arrive(session: 
 
 
 async def test_the_answers_have_the_fields_that_the_program_reads(session: Session) -> None:
-    """With the types that they have in the mock's answers."""
+    """With the same types as in the mock's answers."""
     assert session.found, "no video was available"
     assert missing(session.write()) == []
 
 
 async def test_all_clients_give_addresses(session: Session) -> None:
-    """So that another one's can be taken where the media of the first are forbidden."""
+    """So that another client's address can be used where the media of the first are forbidden."""
     assert (await session.all_addresses())["clients"]
 
 
 async def test_a_whole_file_has_the_same_frames_over_https_and_hls(session: Session) -> None:
-    """A file of more than 10 MiB, which needs a second request."""
+    """A file of more than 10 MiB, which takes a second request."""
     told = await session.whole_file()
     assert told["https"]["bytes"] == told["https"]["format"]["size"]
     assert told["https"]["statuses"].count(206) >= 2
@@ -81,7 +81,7 @@ async def test_an_unavailable_video_is_classified(
 
 @pytest.mark.skipif(not SETTINGS.stretched, reason="asks for every video: HDTF_LIVE_STRETCH=1")
 @pytest.mark.timeout(24 * 3600)
-async def test_videos_that_carry_a_stretched_aspect_ratio_are_counted(session: Session) -> None:
-    """The keyword ``yt:stretch``; the report has them by id."""
+async def test_videos_with_a_stretched_aspect_ratio_are_counted(session: Session) -> None:
+    """The keyword ``yt:stretch``; the report lists them by id."""
     told = await session.stretched()
     assert sum(told["reasons"].values()) == told["videos"]

@@ -1,4 +1,4 @@
-"""README and docs follow from the code, and what they tell people to type is typed here."""
+"""README and docs agree with the code, and their commands are run here."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 import pytest
 import readme
-import test_events
+from example_events import ONE_OF_EACH
 
 from hdtf_async.cli import main
 
@@ -41,12 +41,12 @@ RUN_ELSEWHERE = {
     ".venv/bin/python -m pytest -m long": "a test command",
     "HDTF_LIVE=1 .venv/bin/python -m pytest tests/live": "test_live_report.py, against the full mock",
 }
-"""Lines of shell that are not typed here, and who types them instead."""
+"""Shell lines that are not run here, and who runs them instead."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """A block of shell on a page, or a command inside of a sentence."""
+    """A block of shell on a page, or a command within a sentence."""
 
     page: str
     marker: str
@@ -61,7 +61,7 @@ class Block:
 
 @cache
 def blocks() -> list[Block]:
-    """Return all that people are told to type."""
+    """Return all commands of the documentation."""
     found = []
     for page in readme.pages():
         text, name = page.read_text("utf-8"), page.name
@@ -84,8 +84,8 @@ def parsed() -> list[tuple[str, str]]:
     ]
 
 
-def test_every_command_has_somebody_who_types_it() -> None:
-    """It is parsed or run here, or it is known who runs it instead."""
+def test_every_command_is_tested_somewhere() -> None:
+    """It is parsed or run here, or listed with who runs it instead."""
     known = {line for _, line in parsed()} | RUN_ELSEWHERE.keys()
     lines = {line for block in blocks() if not block.marker.startswith("run") for line in block.lines}
     assert lines <= known
@@ -93,14 +93,14 @@ def test_every_command_has_somebody_who_types_it() -> None:
 
 
 @pytest.mark.parametrize(("page", "line"), parsed())
-def test_a_command_line_of_the_docs_is_one(
+def test_command_lines_of_the_docs_are_valid(
     page: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The real parser takes it; what needs YouTube does not begin."""
+    """The real parser accepts it; a command that needs YouTube is not started."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "cookies.txt").write_text("# Netscape HTTP Cookie File\n")
-    monkeypatch.setattr(main, "until_signal", lambda _work, **_kind: 0)
-    # Words in capitals stand for what one puts there.
+    monkeypatch.setattr(main, "until_signal", lambda _work, **_more: 0)
+    # Words in capitals are placeholders.
     words = shlex.split(line.replace("[", "").replace("]", ""))[3:]
     try:
         code = main.main(words)
@@ -122,8 +122,8 @@ def _shell(text: str, where: Path) -> str:
 @pytest.mark.parametrize(
     "block", [block for block in blocks() if block.marker == "run"], ids=lambda b: b.page
 )
-def test_what_is_marked_to_run_runs(block: Block, tmp_path: Path) -> None:
-    """As it stands, in an empty directory, by the shell."""
+def test_commands_marked_to_run_work(block: Block, tmp_path: Path) -> None:
+    """Unmodified, in an empty directory, by the shell."""
     assert _shell(block.text, tmp_path)
 
 
@@ -132,13 +132,13 @@ def test_what_is_marked_to_run_runs(block: Block, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "block", [block for block in blocks() if block.marker == "run: long"], ids=lambda block: str(block.page)
 )
-def test_what_is_marked_to_run_long_runs(block: Block, tmp_path: Path) -> None:
-    """The same, for what draws the demo's footage."""
+def test_commands_marked_to_run_long_work(block: Block, tmp_path: Path) -> None:
+    """The same, for commands that render the demo's footage."""
     assert _shell(block.text, tmp_path)
 
 
-def test_tables_and_schema_are_those_of_the_code() -> None:
-    """`python tests/support/readme.py write` brings them up to date; each stands on one page."""
+def test_generated_tables_and_schema_are_up_to_date() -> None:
+    """`python tests/support/readme.py write` updates them; each is on one page."""
     for page in readme.pages():
         text = page.read_text(encoding="utf-8")
         assert text == readme.with_tables(text), page.name
@@ -156,9 +156,9 @@ def _schema() -> jsonschema.Draft202012Validator:
     return jsonschema.Draft202012Validator(schema)
 
 
-@pytest.mark.parametrize("event", test_events.ONE_OF_EACH, ids=lambda event: str(event.type))
-def test_the_schema_takes_each_event_and_nothing_else(event: Any) -> None:
-    """Not with a field less, one more, or one of another type."""
+@pytest.mark.parametrize("event", ONE_OF_EACH, ids=lambda event: str(event.type))
+def test_the_schema_accepts_exactly_the_events(event: Any) -> None:
+    """Not with a missing or additional field, or one of another type."""
     told = json.loads(json.dumps(event.to_json()))
     assert _schema().is_valid(told)
     assert not _schema().is_valid(told | {"more": 1})
@@ -168,7 +168,7 @@ def test_the_schema_takes_each_event_and_nothing_else(event: Any) -> None:
         assert not _schema().is_valid(told | {name: [3.5]})
 
 
-def test_the_schema_takes_what_a_run_prints(finished: Finished, tmp_path: Path) -> None:
+def test_the_schema_accepts_the_output_of_a_run(finished: Finished, tmp_path: Path) -> None:
     """Each line of a real run's --json, with a failure in it, from the first to the last."""
     words = [sys.executable, "-m", "hdtf_async", "--out", str(tmp_path / "out"), "--json"]
     words += ["--source", str(finished.options.source), "--video", "Radio2", "--pace", "0", "--fps", "25"]
@@ -180,8 +180,8 @@ def test_the_schema_takes_what_a_run_prints(finished: Finished, tmp_path: Path) 
         _schema().validate(line)
 
 
-def test_links_between_the_pages_lead_somewhere() -> None:
-    """To a file that is there, and to a heading that it has."""
+def test_links_between_the_pages_are_valid() -> None:
+    """To an existing file, and to one of its headings."""
     followed = headings = 0
     for page in [*readme.pages(), readme.ROOT / "CHANGELOG.md"]:
         text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
@@ -200,15 +200,15 @@ def test_links_between_the_pages_lead_somewhere() -> None:
     assert headings >= 5
 
 
-def test_the_front_page_is_one() -> None:
-    """Short enough to be read whole, and with the two commands that come first."""
+def test_the_readme_is_short() -> None:
+    """Short enough to be read completely, and with the two commands that come first."""
     text = readme.README.read_text("utf-8")
     assert len(text.splitlines()) <= 170
     assert re.findall(r"<!-- command: (.*?) -->", text) == ["demo", "test"]
 
 
-def test_what_the_clips_mean_for_whoever_uses_them_is_said_in_three_sentences() -> None:
-    """On the tables' licence, on YouTube's terms, on the people shown."""
+def test_the_readme_has_three_sentences_about_using_the_clips() -> None:
+    """About the tables' licence, YouTube's terms, and the people shown."""
     (words,) = re.findall(r"(?s)Using the clips: (.*)", readme.README.read_text("utf-8"))
     sentences = re.findall(r"[^.]+\.", " ".join(words.split()))
     subjects = ("licence of the tables", "YouTube's terms", "people shown")

@@ -1,4 +1,4 @@
-"""The examples run as they stand, against the stand-in."""
+"""The unmodified examples run against the mock server."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from shared import Finished
 
 
-def test_the_readmes_program(
+def test_the_program_of_the_readme(
     finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It runs as it is typed, but for the tables and the site, which are the stand-in's: both directories."""
+    """It runs as printed, except for the mock server's tables and site: both directories."""
     (program,) = re.findall(r"```python\n(.*?)```", readme.README.read_text("utf-8"), re.DOTALL)
     told = finished.options
     standing_in = partial(
@@ -36,7 +36,7 @@ def test_the_readmes_program(
     )
     monkeypatch.setattr(hdtf_async, "Options", standing_in)
     monkeypatch.chdir(tmp_path)
-    exec(compile(program, "README.md", "exec"), {})  # noqa: S102 - people are told to type it
+    exec(compile(program, "README.md", "exec"), {})  # noqa: S102 - users are told to run it
     printed = capsys.readouterr().out
     assert "['RD_Radio2_000']" in printed.splitlines()[0]
     assert "'type': 'clip_done', 'clip': 'RD_Radio2_000'" in printed
@@ -45,7 +45,7 @@ def test_the_readmes_program(
 
 
 async def test_plain_asyncio(finished: Finished, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """It makes a clip and prints where it is."""
+    """It makes a clip and prints its path."""
     report = await plain.main(tmp_path, replace(finished.options, videos=("Radio2",), preset="ultrafast"))
     assert report.done == ["RD_Radio2_000"]
     told = capsys.readouterr().out
@@ -54,19 +54,19 @@ async def test_plain_asyncio(finished: Finished, capsys: pytest.CaptureFixture[s
 
 
 async def test_under_the_hosts_limiters(finished: Finished, tmp_path: Path) -> None:
-    """Each clip is worked on by the host as soon as it is there."""
+    """The host processes each clip as soon as it exists."""
     options = replace(finished.options, videos=("Radio2",), preset="ultrafast")
     assert await shared_limits.main(tmp_path, options) == ["RD_Radio2_000.mp4"]
 
 
-async def test_a_time_that_is_over_ends_the_run(finished: Finished, tmp_path: Path) -> None:
-    """Nothing was made, and nothing is left."""
+async def test_a_timeout_ends_the_run(finished: Finished, tmp_path: Path) -> None:
+    """No clip was made, and no file is left."""
     assert await shared_limits.main(tmp_path, finished.options, seconds=0.01) == []
     assert [path.name for path in tmp_path.rglob(".*")] == []
 
 
 def test_inside_a_web_service(finished: Finished, tmp_path: Path) -> None:
-    """It begins when asked, tells how far it is, and what it came to; a second one finds all there."""
+    """It starts on request, reports progress and the result; a second run finds all clips done."""
     options = replace(finished.options, videos=("Radio2",), preset="ultrafast")
     with TestClient(web_service.service(tmp_path, options)) as client:
 
@@ -83,7 +83,7 @@ def test_inside_a_web_service(finished: Finished, tmp_path: Path) -> None:
         assert ended() == {"state": "ended with done", "clips": 0, "done": 0, "failed": 0}
 
 
-def test_a_web_service_that_ends_ends_its_run(finished: Finished, tmp_path: Path) -> None:
+def test_a_web_service_ends_its_run_when_it_ends(finished: Finished, tmp_path: Path) -> None:
     """At once, and no temporary file is left."""
     options = replace(finished.options, videos=("Radio1",), preset="veryslow", crf=0)
     with TestClient(web_service.service(tmp_path, options)) as client:

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import fields
-import full
+import full_mock_client
 import live_report
 import pytest
 import readme
-from full import CHUNK, FILM
+from full_mock_client import CHUNK, FILM
 from scenarios import says, unavailable
 from shared import VERSIONS_SLOWLY
 
@@ -43,9 +43,9 @@ SECRET = re.compile(r"https?://|googlevideo|127\.0\.0\.1|\bsig=|\bexpire\b|\bei=
 async def run(
     footage: Path, directory: Path, program: Path | None, *words: str, **variables: str
 ) -> tuple[str, Any]:
-    """Run ``tests/live`` as one runs it for YouTube, against the full mock; return its output and report."""
+    """Run ``tests/live`` against the full mock in place of YouTube; return its output and report."""
     tables, report = directory / "tables", directory / "report.json"
-    full.write_tables(tables, {"Large": LARGE, "Stretched": STRETCHED, "Gone": DELETED})
+    full_mock_client.write_tables(tables, {"Large": LARGE, "Stretched": STRETCHED, "Gone": DELETED})
     async with demo.full_mock(footage, ORDERS) as mock:
         settings = {
             "PACE": "0", "SOURCE": str(tables), "REPORT": str(report), "PROXY": mock.proxy,
@@ -66,10 +66,10 @@ async def run(
 
 @pytest.fixture(scope="module")
 async def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A film of more than a chunk, and one whose uploader has stretched it."""
+    """Render a film larger than a chunk, and one with a stretched aspect ratio."""
     directory = tmp_path_factory.mktemp("live")
-    await full.draw(directory, [STRETCHED])
-    await full.enlarge(directory, LARGE, CHUNK)
+    await full_mock_client.draw(directory, [STRETCHED])
+    await full_mock_client.enlarge(directory, LARGE, CHUNK)
     return directory
 
 
@@ -78,7 +78,7 @@ async def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def test_the_live_tests_pass_against_the_full_mock(
     footage: Path, tmp_path: Path, program: Path | None
 ) -> None:
-    """Their report has the recorded fields, both of its own and of the mock's answers, and no address."""
+    """Their report lists the fields, both of its own and of the mock's answers, and no address."""
     output, report = await run(footage, tmp_path, program)
     assert "8 passed" in output, output
     assert not SECRET.search(json.dumps(report))
@@ -101,7 +101,7 @@ async def test_the_live_tests_pass_against_the_full_mock(
 async def test_an_unavailable_video_that_is_not_classified_fails_the_live_tests(
     footage: Path, tmp_path: Path
 ) -> None:
-    """Nor is one that is available, or a block of the address, taken for the reason; the report has each."""
+    """So does a video that is available, or a blocked IP address; the report has each."""
     output, report = await run(
         footage, tmp_path, None, "-k", "classified", DELETED=NO_REASON, PRIVATE=STRETCHED, AGE=ROBOT
     )

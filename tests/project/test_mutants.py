@@ -1,4 +1,4 @@
-"""The benchmark that changes the package at random works, and its list of equivalents is up to date."""
+"""The mutation benchmark works, and its list of equivalent mutants is up to date."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ EQUIVALENT = "core.sizes\tuntested\t0 -> 1\tit is nobody's business\n"
 
 
 def mutated(root: Path, *options: str) -> tuple[int, str]:
-    """Run the benchmark on a repository; return its exit code and what it printed."""
+    """Run the benchmark on a repository; return its exit code and output."""
     words = [sys.executable, str(PROGRAM), "--root", str(root), "--results", str(root / "results"), *options]
     ended = subprocess.run(words, capture_output=True, text=True, check=False, timeout=250)
     assert "Traceback" not in ended.stderr, ended.stderr
     return ended.returncode, ended.stdout + ended.stderr
 
 
-def test_what_no_test_notices_is_named_until_one_does(tmp_path: Path) -> None:
-    """Changes that make no difference do not count, and what is known is not found out again."""
+def test_surviving_mutants_are_listed_until_a_test_kills_them(tmp_path: Path) -> None:
+    """Equivalent mutants do not count, and recorded results are not computed again."""
     for name, content in {
         "hdtf_async/__init__.py": "",
         "hdtf_async/core/__init__.py": "",
@@ -81,7 +81,7 @@ def test_what_no_test_notices_is_named_until_one_does(tmp_path: Path) -> None:
     assert all(json.loads(line)["key"] for line in (tmp_path / "results").read_text("utf-8").splitlines())
 
 
-def test_each_change_that_makes_no_difference_is_still_a_possible_one() -> None:
-    """An entry of the list that no longer fits its module is an error, whatever is asked for."""
+def test_each_listed_equivalent_is_still_a_possible_mutant() -> None:
+    """An entry of the list that no longer fits its module is an error, whatever is selected."""
     code, told = mutated(PROGRAM.parents[1], "--count", "0")
     assert code == 0, told

@@ -1,4 +1,4 @@
-"""What is handed on: the wheel, the source archive, what is said of them, and that they work elsewhere."""
+"""The wheel, the source archive and their metadata, and that they work on another machine."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ import pytest
 import readme
 import yaml
 
+from hdtf_async import demo
 from hdtf_async.dataset import tables
-from hdtf_async.demo.scene import PEOPLE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,7 @@ PROJECT = tomllib.loads((readme.ROOT / "pyproject.toml").read_text("utf-8"))["pr
 
 
 def run(*words: str | Path, where: Path, **environ: str) -> str:
-    """Run a program to its end, and return what it printed."""
+    """Run a program to its end and return its output."""
     done = subprocess.run(
         [str(word) for word in words],
         cwd=where, check=False, capture_output=True, text=True, timeout=900, env={**os.environ, **environ},
@@ -35,8 +35,8 @@ def run(*words: str | Path, where: Path, **environ: str) -> str:
     return done.stdout
 
 
-def test_the_citation_is_whole_and_of_this_version() -> None:
-    """What the format asks for is there, and the paper is the one that the tables name."""
+def test_the_citation_is_complete_and_of_this_version() -> None:
+    """It has the required fields, and the paper is the one that the tables name."""
     cited = yaml.safe_load((readme.ROOT / "CITATION.cff").read_text("utf-8"))
     assert cited["cff-version"] == "1.2.0"
     assert {"message", "title", "authors", "license"} <= cited.keys()
@@ -48,14 +48,14 @@ def test_the_citation_is_whole_and_of_this_version() -> None:
     assert paper["title"].lower() in about.lower().replace("\n", " ")
 
 
-def test_the_changelog_tells_of_this_version() -> None:
-    """Its newest entry is what pyproject.toml says."""
+def test_the_changelog_has_an_entry_of_this_version() -> None:
+    """Its newest entry is the version of pyproject.toml."""
     told = (readme.ROOT / "CHANGELOG.md").read_text("utf-8")
     assert f"\n## {PROJECT['version']}" in told
 
 
 def checkout(where: Path) -> Path:
-    """Copy what is under version control, as a clone would have it."""
+    """Copy the files under version control, as a clone would have them."""
     names = run("git", "ls-files", "-z", where=readme.ROOT).split("\0")
     copy = where / "clone"
     for name in filter(None, names):
@@ -67,8 +67,8 @@ def checkout(where: Path) -> Path:
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-def test_wheel_and_archive_are_whole_and_the_wheel_runs_the_demo_elsewhere(
-    tmp_path: Path, footage: Path
+def test_wheel_and_archive_are_complete_and_the_wheel_runs_the_demo(
+    tmp_path: Path,
 ) -> None:
     """Installed into an empty environment and started in an empty directory, it makes the ten clips."""
     clone = checkout(tmp_path)
@@ -83,8 +83,8 @@ def test_wheel_and_archive_are_whole_and_the_wheel_runs_the_demo_elsewhere(
             in packed.read(metadata.replace("METADATA", "entry_points.txt")).decode()
         )
     assert "hdtf_async/py.typed" in names
-    drawings = [f"{person}{ending}.webp" for person in PEOPLE for ending in ("", "-room")]
-    assert {f"hdtf_async/demo/artwork/{name}" for name in drawings} <= set(names)
+    films = {path.relative_to(demo.FOOTAGE).as_posix() for path in demo.FOOTAGE.glob("*/*")}
+    assert {f"hdtf_async/demo/footage/{name}" for name in films} <= set(names)
     assert {f"hdtf_async/HDTF_dataset/{table.name}" for table in tables.shipped().iterdir()} <= set(names)
     assert not [name for name in names if not name.startswith(("hdtf_async/", "hdtf_async-"))]
     assert (told["Name"], told["Version"]) == ("hdtf-async", PROJECT["version"])
@@ -104,7 +104,7 @@ def test_wheel_and_archive_are_whole_and_the_wheel_runs_the_demo_elsewhere(
     } <= inside
     assert {
         "tests/conftest.py",
-        "tests/support/artwork/host.svg",
+        "tests/support/rendering/artwork/host.svg",
         "examples/plain.py",
         "constraints.txt",
     } <= inside
@@ -115,15 +115,15 @@ def test_wheel_and_archive_are_whole_and_the_wheel_runs_the_demo_elsewhere(
     own = tmp_path / "venv" / "bin"
     run(own / "pip", "install", "-q", wheel, where=empty)
     variables = {"PATH": "/usr/bin:/bin", "PYTHONPATH": ""}
-    shown = run(own / "hdtf-async", "demo", "--out", "clips", "--footage", footage, where=empty, **variables)
+    shown = run(own / "hdtf-async", "demo", "--out", "clips", where=empty, **variables)
     assert shown.startswith("10 clips written")
     assert "421 clips" in run(own / "python", "-m", "hdtf_async", "plan", where=empty, **variables)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-def test_the_first_command_of_the_readme_does_what_it_says(tmp_path: Path) -> None:
-    """In a clone, on a machine with Python and nothing else."""
+def test_the_first_command_of_the_readme_works(tmp_path: Path) -> None:
+    """In a clone, on a machine with only Python."""
     clone = checkout(tmp_path)
     shown = run("/bin/bash", "-euc", readme.command("demo"), where=clone)
     assert "10 clips written" in shown

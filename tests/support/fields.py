@@ -1,4 +1,4 @@
-"""Names and JSON types of fields, of what yt-dlp extracts and of a report, to compare two sources."""
+"""Names and JSON types of the fields of yt-dlp's information and of reports, to compare two sources."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
 Fields = dict[str, dict[str, str]]
-"""Names of fields to their JSON types, by what has the fields; several types are joined by ``|``."""
+"""Names of fields to their JSON types, by the object that has the fields; several types are joined by
+``|``."""
 _MOST = 500
 _JSON = {
     "NoneType": "null", "bool": "boolean", "int": "number", "float": "number", "str": "string",
@@ -19,9 +20,9 @@ _JSON = {
 
 
 def of_infos(infos: Iterable[Mapping[str, Any]]) -> Fields:
-    """Return the fields of info dicts, and of their formats by protocol. They come from outside.
+    """Return the fields of info dicts, and of their formats by protocol. Info dicts are untrusted.
 
-    ``missing`` stands among the types of a field that some have and some have not.
+    ``missing`` is one of the types of a field that only some of them have.
     """
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for info in infos:
@@ -40,7 +41,7 @@ def of_infos(infos: Iterable[Mapping[str, Any]]) -> Fields:
 def _types(several: list[Mapping[str, Any]]) -> dict[str, str]:
     names = sorted({name for one in several for name in one})[:_MOST]
     return {
-        # What is no name of a field, such as an id, is not repeated.
+        # Keys that are no field names, such as ids, are not repeated.
         name if re.fullmatch(r"[A-Za-z_][\w-]{0,60}", name, re.ASCII) else "(other)": "|".join(
             sorted({type_of(one[name]) if name in one else "missing" for one in several})
         )
@@ -49,7 +50,7 @@ def _types(several: list[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def type_of(value: object) -> str:
-    """Return JSON's name of a value's type."""
+    """Return the JSON name of a value's type."""
     return _JSON.get(type(value).__name__, "object")
 
 
@@ -64,7 +65,7 @@ class Differences:
 
 
 def differences(first: Fields, second: Fields) -> Differences:
-    """Compare fields. One that is null or missing says nothing about its type."""
+    """Compare fields. Null or missing values have no type to compare."""
     one, other = _flat(first), _flat(second)
     void = {"null", "missing"}
     types = {
@@ -82,7 +83,7 @@ def _flat(fields: Fields) -> dict[str, str]:
 
 
 def of_report(report: Mapping[str, Any], but: Collection[str]) -> dict[str, str]:
-    """Return the fields of a report by their paths, with types; the items of a list are one.
+    """Return the fields of a report by their paths, with types; the items of a list share one path.
 
     Objects at the paths `but` have names that depend on the data, and are not entered.
     """

@@ -1,10 +1,10 @@
-"""Cuts as the rules of this version make them.
+"""The cuts that the rules of this version decide.
 
-Run ``python tests/support/golden_cuts.py write`` after raising them.
+Run ``python tests/support/golden_cuts.py write`` after increasing the version of the rules.
 
-`model.CUTTING_RULES` is a part of each clip's fingerprint. It has to be raised whenever a clip comes out
-otherwise, or a directory would hold clips by two rules and nothing would tell. So ``golden_cuts.json`` has,
-for each version, what is decided of a few dozen cuts: the frames, the box, and the command lines.
+`model.CUTTING_RULES` is a part of each clip's fingerprint. It must be increased whenever a clip changes;
+otherwise a directory could mix clips of two rules unnoticed. Therefore ``golden_cuts.json`` has, for each
+version, the decisions for a few dozen cuts: the frames, the box, and the command lines.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _LAST = 20.0
 
 
 def timelines() -> dict[str, tuple[Timeline, Fraction]]:
-    """Return the time stamps of various videos of 20 seconds, each with its time base."""
+    """Return the timestamps of various videos of 20 seconds, each with its time base."""
     found = {}
     for name, base, ticks, durations in (
         ("25 fps", Fraction(1, 12800), [512 * n for n in range(500)], 512),
@@ -167,7 +167,7 @@ def _decided(clip: Clip, raw: Raw, form: Form) -> dict[str, Any]:
 
 
 def _windows() -> Iterator[tuple[str, Any]]:
-    """Yield windows around faces that move, blink out, come back elsewhere, and are not alone."""
+    """Yield windows around faces that move, blink out, reappear elsewhere, and are not alone."""
     one = [Region(400 + 2 * n, 200 + n, 560 + 2 * n, 380 + n) for n in range(40)]
     small, large = Region(900, 100, 980, 190), Region(800, 100, 1100, 420)
     for name, faces in {
@@ -191,24 +191,24 @@ def _windows() -> Iterator[tuple[str, Any]]:
 
 
 def computed() -> dict[str, Any]:
-    """Return what the rules of this version decide, by name."""
+    """Return the decisions of this version's rules, by name."""
     found: dict[str, Any] = {name: _decided(clip, raw, form) for name, clip, raw, form in _cases()}
     found |= _windows()
     for counts in ((50, 0, 0), (0, 40, 10), (20, 20, 10), (2, 0, 48)):
         found[f"combing: {counts}"] = Combing(*counts).parity
-    # As the file has it: tuples are lists there.
+    # As in the file: tuples become lists.
     again: dict[str, Any] = json.loads(json.dumps(found))
     return again
 
 
 def kept() -> dict[str, dict[str, Any]]:
-    """Return what is in the file: version of the rules to what they decide."""
+    """Return the content of the file: version of the rules to their decisions."""
     versions: dict[str, dict[str, Any]] = json.loads(FILE.read_text("utf-8")) if FILE.exists() else {}
     return versions
 
 
 def write() -> None:
-    """Add what this version decides. What the file has of it must not change."""
+    """Add the decisions of this version. Existing ones must not change."""
     versions, now = kept(), computed()
     before = versions.get(str(CUTTING_RULES), {})
     if changed := [name for name, told in before.items() if now.get(name) != told]:

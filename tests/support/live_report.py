@@ -1,11 +1,11 @@
-"""What the tests in ``tests/live`` ask YouTube for, and the report that they write.
+"""The requests of the tests in ``tests/live`` to YouTube, and the report that they write.
 
 ``tests/project/test_live_report.py`` runs them against the full mock. The fields of the mock's answers are
-recorded in ``tests/live/mock.json`` by version of yt-dlp, so that a report says where YouTube's differ:
+recorded in ``tests/live/mock.json`` by version of yt-dlp, so that a report lists where YouTube's differ:
 
-python tests/support/live_report.py REPORT ...      records them, from reports of runs against the mock
+    python tests/support/live_report.py REPORT ...      records them, from reports of runs against the mock
 
-With ``--basetemp=DIR`` pytest leaves these in DIR, also where their fields are not those recorded.
+With ``--basetemp=DIR`` pytest leaves these reports in DIR, also if their fields differ from the record.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import fields
-import full
+import full_mock_client
 
 from hdtf_async import Options
 from hdtf_async.commands.live import Extraction, Fetched, Probe, probing
@@ -38,12 +38,13 @@ if TYPE_CHECKING:
     from hdtf_async.youtube.formats import Format
 
 SWITCH = "HDTF_LIVE"
-"""The environment variable without which nothing is asked. Not with the prefix of the program's settings."""
+"""The environment variable without which no request is sent. Not with the prefix of the program's
+settings."""
 RECORD = Path(__file__).parents[1] / "live" / "mock.json"
 """Names and types of the fields against the mock, by version of yt-dlp."""
 AVAILABLE = "available"
 MOST = 4
-"""Videos that are asked for at most until two are available."""
+"""The largest number of videos that are requested until two are available."""
 DEADLINE = 180.0
 """Seconds for one extraction."""
 READ = {
@@ -58,7 +59,7 @@ READ = {
     "downloader options: https video": ("http_chunk_size",),
     "info": ("id", "title", "formats", "duration", "live_status", "extractor", "extractor_key"),
 }  # fmt: skip
-"""Fields without which the program does something else than it does against the mock."""
+"""Fields without which the program behaves differently than against the mock."""
 BY_DATA = {
     "/fields", "/stretched/stretched", "/stretched/reasons", "/videos[]/protocols",
     "/every_address/protocols", "/differs_from_mock/types", "/differs_from_mock/only_youtube",
@@ -70,7 +71,7 @@ BY_DATA = {
 
 @dataclass(frozen=True)
 class Settings:
-    """What is asked for, from environment variables; CONTRIBUTING.md lists them."""
+    """What is requested, from environment variables; CONTRIBUTING.md lists them."""
 
     options: Options
     pace: float
@@ -79,11 +80,11 @@ class Settings:
     private: str
     age: str
     stretched: bool
-    """Whether all videos of the tables are asked for."""
+    """Whether all videos of the tables are requested."""
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:
-        """Read them. The ids stand in the tests of yt-dlp's own extractor, with what YouTube says of them."""
+        """Read them. The ids are those of yt-dlp's own extractor tests, with YouTube's answers for them."""
 
         def told(name: str, default: str = "") -> str:
             return environment.get(f"{SWITCH}_{name}") or default
@@ -107,23 +108,23 @@ class Settings:
 
     @property
     def ids(self) -> list[str]:
-        """YouTube ids of the tables, each once."""
+        """YouTube ids of the tables, without duplicates."""
         read = tables.read(self.options.source, corrections=self.options.corrections)
         return list(dict.fromkeys(video.youtube_id for video in read.videos))
 
 
 @dataclass
 class Session:
-    """What was asked of YouTube so far, and what is to be reported of it."""
+    """The requests to YouTube so far, and their report."""
 
     settings: Settings
     report: dict[str, Any] = field(default_factory=dict)
     found: list[Extraction] = field(default_factory=list)
-    """Of the videos that are available."""
+    """Those of the available videos."""
     _begun: float = -math.inf
 
     def __post_init__(self) -> None:
-        """Begin the report."""
+        """Start the report."""
         self.report |= {
             "date": datetime.now(UTC).date().isoformat(),
             "versions": {"hdtf_async": own_version()},
@@ -131,13 +132,13 @@ class Session:
         }
 
     async def extract(self, probe: Probe, youtube_id: str, *, every_address: bool = False) -> Extraction:
-        """Ask for a video, not before its turn. Raises `Failure`."""
+        """Extract a video, not before its turn. Raises `Failure`."""
         await anyio.sleep(max(0.0, self._begun + self.settings.pace - anyio.current_time()))
         self._begun = anyio.current_time()
         return await probe.extract(youtube_id, every_address=every_address, deadline=DEADLINE)
 
     async def two_videos(self) -> list[dict[str, Any]]:
-        """Ask for videos until two are available, and fetch both ends of a small file of each."""
+        """Extract videos until two are available, and download both ends of a small file of each."""
         rows: list[dict[str, Any]] = []
         self.report["videos"] = rows
         async with probing(self.settings.options) as probe:
@@ -160,7 +161,7 @@ class Session:
         return rows
 
     async def all_addresses(self) -> dict[str, Any]:
-        """Ask once more for the first video, for the addresses of all clients."""
+        """Extract the first video once more, for the addresses of all clients."""
         async with probing(self.settings.options) as probe:
             extraction = await self.extract(probe, str(self.found[0].info["id"]), every_address=True)
         told = {"clients": extraction.summary.clients, "protocols": extraction.summary.protocols}
@@ -168,11 +169,11 @@ class Session:
         return told
 
     async def whole_file(self) -> dict[str, Any]:
-        """Fetch a small file of more than one chunk, and the same video over HLS; compare their frames."""
+        """Download a small file of more than one chunk, and the same video over HLS; compare their frames."""
         extraction, https, hls = next(filter(None, map(_twins, self.found)))
         async with probing(self.settings.options) as probe:
             whole, pieces = [await probe.fetch(extraction.info, one) for one in (https, hls)]
-            frames = [await full.frames(one.path) for one in (whole, pieces)]
+            frames = [await full_mock_client.frames(one.path) for one in (whole, pieces)]
             told: dict[str, Any] = {
                 "height": https.height, "https": _fetched(https, whole), "hls": _fetched(hls, pieces),
                 "frames_https": len(frames[0]), "frames_hls": len(frames[1]),
@@ -182,7 +183,7 @@ class Session:
         return told
 
     async def classified(self, kind: str, youtube_id: str) -> str:
-        """Ask for a video that is unavailable, and return why; ``available`` where it is not."""
+        """Extract an unavailable video and return the reason; ``available`` if it is available."""
         async with probing(self.settings.options) as probe:
             try:
                 observed.choose((await self.extract(probe, youtube_id)).info)
@@ -194,7 +195,7 @@ class Session:
         return str(told["reason"])
 
     async def stretched(self) -> dict[str, Any]:
-        """Ask for every video of the tables, and count those that carry ``yt:stretch``."""
+        """Extract every video of the tables, and count those with ``yt:stretch``."""
         reasons: Counter[str] = Counter()
         ratios: dict[str, float] = {}
         told: dict[str, Any] = {"videos": len(self.settings.ids), "reasons": {}, "stretched": ratios}
@@ -215,7 +216,7 @@ class Session:
         return told
 
     def write(self) -> dict[str, Any]:
-        """Write the report, with the fields of all answers and where they differ from the mock's."""
+        """Write the report, with the fields of all answers and their differences from the mock's."""
         found = fields.of_infos(extraction.info for extraction in self.found)
         headers = sorted(
             {
@@ -242,19 +243,19 @@ class Session:
 
 
 def record() -> dict[str, dict[str, Any]]:
-    """Return what is recorded of the mock, by version of yt-dlp."""
+    """Return the record of the mock's fields, by version of yt-dlp."""
     found: dict[str, dict[str, Any]] = json.loads(RECORD.read_text(encoding="utf-8"))
     return found
 
 
 def recorded(version: str | None) -> dict[str, Any]:
-    """Return what is recorded of the mock with a version of yt-dlp; of the newest one where it is unknown."""
+    """Return the record for a version of yt-dlp; for the newest one where the version is unknown."""
     found = record()
     return found.get(version or "") or found[max(found)]
 
 
 def missing(report: Mapping[str, Any]) -> list[str]:
-    """Return the fields that the program reads and that YouTube's answers lack, or have in another type."""
+    """Return the fields that the program reads and that YouTube's answers lack, or have with another type."""
     differs = report["differs_from_mock"]
     read = {f"{group}: {name}" for group, names in READ.items() for name in names}
     return sorted(read & {*differs["only_mock"], *differs["types"]})
@@ -279,7 +280,7 @@ def _twins(extraction: Extraction) -> tuple[Extraction, Format, Format] | None:
             continue
         same = https.height == hls.height and https.fps == hls.fps
         avc = all((one.vcodec or "").startswith("avc1") for one in (https, hls))
-        if same and avc and https.size_is_exact and (https.size or 0) > full.CHUNK:
+        if same and avc and https.size_is_exact and (https.size or 0) > full_mock_client.CHUNK:
             return extraction, https, hls
     return None
 

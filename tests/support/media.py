@@ -1,4 +1,4 @@
-"""Small real videos of every odd kind, drawn once, and what is in them by a decoder of another make."""
+"""Small real videos of all unusual kinds, rendered once, and their content according to another decoder."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ _DRAWN = {
     ),
 }
 _COPIED = {
-    # From the middle of a group of pictures: an edit list leaves out what only serves to decode.
+    # From the middle of a group of pictures: an edit list omits the frames that are only needed for decoding.
     "edit_list.mp4": ("-ss 1.1 -i b_frames.mp4", ""),
-    # As YouTube serves them: in fragments, without an edit list.
+    # As YouTube serves them: fragmented, without an edit list.
     "fragments.mp4": ("-i b_frames.mp4", "-movflags +dash+global_sidx"),
     "open_fragments.mp4": ("-i open_gop.mp4", "-movflags +dash+global_sidx"),
     "stretched.mp4": ("-i b_frames.mp4", "-vf setsar=5/4 -c:v libx264 -qp 0 -preset ultrafast"),
@@ -76,7 +76,7 @@ _COPIED = {
 
 
 def ffmpeg(directory: Path, words: str) -> str:
-    """Run the real ffmpeg in a directory and return what it said."""
+    """Run the real ffmpeg in a directory and return its output."""
     command = [str(bundled_ffmpeg()), "-hide_banner", "-nostdin", "-y", *words.split()]
     ran = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
@@ -85,7 +85,7 @@ def ffmpeg(directory: Path, words: str) -> str:
 
 @cache
 def drawn(base: Path) -> Path:
-    """Return the directory of the videos below a session's own; every test shares it, none may change it."""
+    """Return the directory of the videos below a session's own; all tests share it, none may change it."""
     directory = base / "media"
     directory.mkdir()
     for name, (rate, words) in _DRAWN.items():
@@ -97,7 +97,7 @@ def drawn(base: Path) -> Path:
 
 
 def grid(directory: Path, width: int, height: int) -> Path:
-    """Draw a grid whose cells, of two by two pixels, tell by their colours where they stand."""
+    """Render a grid of cells, two by two pixels, whose colours encode their positions."""
     cells = "lum='16+mod(floor(X/2),200)':cb='16+mod(Y,200)':cr='16+20*(floor(X/200)+4*floor(Y/200))'"
     source = f"color=size={width}x{height}:rate=25:duration=0.2,format=yuv420p,geq={cells}"
     raw = directory / f"grid_{width}x{height}.mp4"
@@ -106,13 +106,13 @@ def grid(directory: Path, width: int, height: int) -> Path:
 
 
 def read_back(clip: Path) -> Box:
-    """Return which box of a grid a clip shows, by the cells in its corners."""
+    """Return which box of a grid a clip shows, from the cells in its corners."""
     picture = Decoded(clip).pictures[0]
     (left, top), (right, bottom) = (_cell(picture, place) for place in (0, -1))
     return Box(left, top, right + 2 - left, bottom + 2 - top)
 
 
-def _cell(picture: RunProgress, place: int) -> tuple[int, int]:
+def _cell(picture: DecodedFrame, place: int) -> tuple[int, int]:
     light, blue, red = (plane[place][place] - 16 for plane in picture.planes)
     blocks = red // 20
     return 2 * (light + 200 * (blocks % 4)), 2 * (blue + 200 * (blocks // 4))
@@ -127,7 +127,7 @@ def listening() -> Iterator[socket.socket]:
 
 
 def scripts(directory: Path, port: int) -> list[Path]:
-    """Write files that pass for videos by their names, and would have others read in their place."""
+    """Write files with the names of videos that reference other files or addresses."""
     address = f"http://127.0.0.1:{port}/x.mp4"
     texts = {
         "local": "ffconcat version 1.0\nfile 'other.mp4'\n",
@@ -146,16 +146,16 @@ Plane = tuple[bytes, ...]
 
 
 @dataclass(frozen=True)
-class RunProgress:
+class DecodedFrame:
     """One decoded frame."""
 
     time: Fraction
-    """Its time stamp in seconds."""
+    """Its timestamp in seconds."""
     planes: tuple[Plane, ...]
-    """Brightness, and two of colour with half the rows and columns."""
+    """Luma, and two planes of chroma with half the rows and columns."""
 
     def cropped(self, box: Box) -> tuple[Plane, ...]:
-        """Return what a box with even sides and offsets shows."""
+        """Return the part inside a box with even sides and offsets."""
         return tuple(
             tuple(row[box.left // by : box.right // by] for row in plane[box.top // by : box.bottom // by])
             for plane, by in zip(self.planes, (1, 2, 2), strict=True)
@@ -164,28 +164,28 @@ class RunProgress:
 
 @dataclass(frozen=True)
 class Decoded:
-    """All that is in a video, decoded from its beginning by PyAV, which has other decoders in it."""
+    """The content of a video, decoded from its beginning by PyAV, which contains other decoders."""
 
     path: Path
 
     @cached_property
-    def pictures(self) -> tuple[RunProgress, ...]:
-        """Its frames."""
+    def pictures(self) -> tuple[DecodedFrame, ...]:
+        """Return its frames."""
         with av.open(str(self.path)) as media:
             stream = media.streams.video[0]
             assert stream.time_base is not None
             return tuple(
-                RunProgress((frame.pts or 0) * stream.time_base, tuple(map(_rows, frame.planes)))
+                DecodedFrame((frame.pts or 0) * stream.time_base, tuple(map(_rows, frame.planes)))
                 for frame in media.decode(stream)
             )
 
-    def within(self, start: float, end: float) -> list[RunProgress]:
+    def within(self, start: float, end: float) -> list[DecodedFrame]:
         """Return the frames with ``start <= PTS < end``."""
         return [one for one in self.pictures if Fraction(str(start)) <= one.time < Fraction(str(end))]
 
     @cached_property
     def keys(self) -> tuple[Fraction, ...]:
-        """Time stamps of the frames from which decoding can begin."""
+        """Return the timestamps of its key frames."""
         with av.open(str(self.path)) as media:
             stream = media.streams.video[0]
             assert stream.time_base is not None
@@ -197,7 +197,7 @@ class Decoded:
 
     @property
     def colours(self) -> tuple[int, ...]:
-        """Range, primaries, transfer and matrix, as they are declared."""
+        """Return the declared range, primaries, transfer and matrix."""
         with av.open(str(self.path)) as media:
             declared = media.streams.video[0].codec_context
             return tuple(
@@ -210,12 +210,12 @@ class Decoded:
 
 @cache
 def decoded(path: Path) -> Decoded:
-    """Return what is in one of the shared videos."""
+    """Return the content of one of the shared videos."""
     return Decoded(path)
 
 
 def digests(path: Path, box: Box | None = None) -> list[str]:
-    """Return the MD5 of each frame, or of what a box shows of it, as the ffmpeg program has them."""
+    """Return the MD5 of each frame, or of its part inside a box, as computed by the ffmpeg program."""
     crop = "null" if box is None else f"crop={box.width}:{box.height}:{box.left}:{box.top}:exact=1"
     words = f"-v error -i {path.name} -map 0:v:0 -vf {crop} -fps_mode passthrough"
     ffmpeg(path.parent, f"{words} -f framemd5 {path.name}.md5")
@@ -224,13 +224,13 @@ def digests(path: Path, box: Box | None = None) -> list[str]:
 
 
 async def planned(prober: Prober, path: Path, interval: Interval, form: Form) -> Cut:
-    """Plan a cut as the encode lane does. The published box counts only where the form crops to it."""
+    """Plan a cut as the encode lane does. The published box is used only where the settings crop to it."""
     clip = Clip(Video("RD", "Radio1", "CPCoMyuBRM0", HEIGHT), 0, interval, Box(40, 20, 96, 64))
     return plan_cut(clip, await raw(prober, path, clip), form)
 
 
 async def raw(prober: Prober, path: Path, *clips: Clip) -> Raw:
-    """Return a source video as the network lane hands it over."""
+    """Return a source video as the network lane passes it on."""
     container = path.suffix[1:]
     facts = await prober.facts(path, container=container, intervals=[clip.interval for clip in clips])
     shown = dict(zip((clip.stem for clip in clips), facts.shown, strict=True))
@@ -239,7 +239,7 @@ async def raw(prober: Prober, path: Path, *clips: Clip) -> Raw:
 
 
 def shown_times(path: Path) -> list[Fraction]:
-    """Return the time stamps of all frames as the ffmpeg program shows them, in seconds."""
+    """Return the timestamps of all frames as the ffmpeg program shows them, in seconds."""
     said = ffmpeg(path.parent, f"-copyts -i {path.name} -map 0:v:0 -vf showinfo -f null -")
     clock = re.search(r"config in time_base: (\d+/\d+)", said)
     assert clock is not None
@@ -247,7 +247,7 @@ def shown_times(path: Path) -> list[Fraction]:
 
 
 def turned(plane: Plane) -> Plane:
-    """Return a plane turned by a quarter, against the clock."""
+    """Return a plane rotated by 90 degrees counterclockwise."""
     return tuple(bytes(column) for column in zip(*plane, strict=True))[::-1]
 
 

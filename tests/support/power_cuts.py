@@ -1,8 +1,8 @@
-"""Runs on a file system that is recorded, and the power cut after each of their steps.
+"""Runs on a recorded file system, with a power cut after each of their steps.
 
-A kill cannot show the order of syncs, because what was written survives it in memory. So what may be on the
-disk after each step is made and recovered, and held against what may be there and what must be. What is
-taken for granted of a file system stands at the head of `recorded`.
+A kill cannot show the order of syncs, because written data survives it in memory. Therefore the possible disk
+contents after each step are built and recovered, and compared with what may and what must exist. The head of
+`recorded_disk` lists the assumptions about file systems.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import anyio
 import pytest
 from anyio.to_thread import run_sync
 from fakes import kit
-from recorded import Disk, Moment, as_it_was, recorded
+from recorded_disk import Disk, Moment, as_it_was, recorded
 
 import hdtf_async
 from hdtf_async.core.failures import Failure, Reason
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from hdtf_async.output.directory import OutputDirectory
 
 OUT = "new/clips"
-"""The output directory; neither it nor the one that it is in is there before the first run."""
+"""The output directory; neither it nor its parent exists before the first run."""
 VIDEOS = FIRST, TWIN, AGAIN, GONE = (
     Video("RD", "Radio1", "CPCoMyuBRM0", 720),
     Video("WDA", "Whip", "gh3YqnvNdio", 1080),
@@ -56,16 +56,16 @@ CLIPS = tuple(
 )
 FORMS = ("first", "another")
 SAME_SIZE = "RD_Radio1_001"
-"""This clip has as many bytes in one form as in the other."""
+"""This clip has the same size with both settings."""
 
 
 def clip_bytes(stem: str, form: str) -> bytes:
-    """Return what a clip of this form is; no part of it is the same in another, nor are they zeros."""
+    """Return the content of a clip with these settings; no block of it is zero or equals another clip's."""
     return _filled(f"{form} {stem} ", 600 + (0 if stem == SAME_SIZE else 40 * len(form)))
 
 
 def raw_bytes(youtube_id: str) -> bytes:
-    """Return what a video is."""
+    """Return the content of a source video."""
     return _filled(f"raw {youtube_id} ", 900)
 
 
@@ -79,25 +79,25 @@ def _sha256(content: bytes) -> str:
 
 @dataclass
 class Told:
-    """What was asked of an output directory and what it answered, each with the moment when that was."""
+    """The requests to an output directory and their results, each with its moment."""
 
     moments: list[Moment] = field(default_factory=list)
     begun: list[tuple[int, str]] = field(default_factory=list)
-    """From here on this record may be in the journal."""
+    """From this moment on the journal may contain this record."""
     durable: list[tuple[int, str]] = field(default_factory=list)
-    """From here on it is there whatever happens."""
+    """From this moment on the record survives every power cut."""
     there: list[tuple[int, str]] = field(default_factory=list)
-    """From here on this file is there, if it is not doomed."""
+    """From this moment on the file exists, unless it is doomed."""
     doomed: list[tuple[int, str]] = field(default_factory=list)
-    """From here on this file may be another, or gone."""
+    """From this moment on this file may be replaced or deleted."""
 
     @property
     def now(self) -> int:
-        """The newest moment."""
+        """Return the newest moment."""
         return len(self.moments) - 1
 
     def until(self, moment: int) -> Told:
-        """Return what had been told when this moment was the newest."""
+        """Return what was recorded up to a moment."""
         parts = (
             [one for one in part if one[0] <= moment]
             for part in (self.begun, self.durable, self.there, self.doomed)
@@ -113,15 +113,15 @@ class Told:
 
 @dataclass(frozen=True)
 class Run:
-    """A run as the pipeline makes it, with everything played but the store."""
+    """A run as the pipeline makes it, with everything simulated except the output directory."""
 
     form: str = FORMS[0]
     keep_raw: bool = True
 
     async def __call__(self, out: Path, told: Told) -> None:
-        """Do what is left to do."""
+        """Do the remaining work."""
         async with opened(out) as directory:
-            # It builds upon what it finds, which a run that was killed may not have synced.
+            # It builds upon existing records, which a killed run may not have synced.
             read = Counter(map(_text, _journal(out))) - Counter(text for _, text in told.durable)
             told.durable += [(told.now, text) for text in read.elements()]
             told.there += [(told.now, f"{RAWS}/{path.name}") for path in directory.raws.glob("*.mp4")]
@@ -190,7 +190,7 @@ class Run:
 
 
 def clip_record(stem: str, form: str) -> Record:
-    """Return the record of a clip of this form."""
+    """Return the record of a clip with these settings."""
     content = clip_bytes(stem, form)
     metadata = {
         "file_name": f"{stem}.mp4",
@@ -216,7 +216,7 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 
 
 def files(out: Path) -> dict[str, bytes]:
-    """Return what a user finds: each file but the journal and the logs, which tell of times and attempts."""
+    """Return each file except the journal and the logs, which contain times and attempts."""
     return {
         str(path.relative_to(out)): path.read_bytes()
         for path in sorted(out.rglob("*"))
@@ -225,7 +225,7 @@ def files(out: Path) -> dict[str, bytes]:
 
 
 async def recover(out: Path, told: Told, views: Mapping[str, set[bytes]]) -> None:
-    """Open the directory after a power cut, and hold it against what may be there and what must be."""
+    """Open the directory after a power cut, and compare it with what may and what must exist."""
     for clip in CLIPS:
         path = out / f"{clip.stem}.mp4"
         whole = {clip_bytes(clip.stem, form) for form in FORMS}
@@ -265,7 +265,7 @@ async def recover(out: Path, told: Told, views: Mapping[str, set[bytes]]) -> Non
 
 
 async def believe(out: Path, due: Mapping[str, bytes]) -> None:
-    """Open what a power cut has left of a program's one run, and check that what it believes is true."""
+    """Open what a power cut left of a program's single run, and check that all its records are true."""
     for name, content in files(out).items():
         hidden = any(part.startswith(".") for part in Path(name).parts)
         assert hidden or name in {METADATA, FAILURES} or content == due[name], f"{name} is not whole"
@@ -280,18 +280,18 @@ async def believe(out: Path, due: Mapping[str, bytes]) -> None:
 
 @dataclass
 class Recording:
-    """Runs one after the other, each with the moment at which it began and what it came to."""
+    """Consecutive runs, each with the moment of its start and its result."""
 
     told: Told
     runs: list[tuple[int, Run, dict[str, bytes]]]
 
     def at(self, moment: int) -> tuple[int, Run, dict[str, bytes]]:
-        """Return the run that was under way at a moment."""
+        """Return the run that was in progress at a moment."""
         return [run for run in self.runs if run[0] <= moment][-1]
 
     @property
     def views(self) -> dict[str, set[bytes]]:
-        """What each of the two views was at any moment."""
+        """Return every content that each of the two manifests had."""
         return {
             name: {
                 moment.contents[inside[name]]
@@ -316,22 +316,22 @@ async def record(root: Path, runs: Sequence[Run], before: Told | None = None) ->
 
 
 class Cuts:
-    """Cuts the power again and again, and counts."""
+    """Cuts the power repeatedly, and counts."""
 
     def __init__(self, place: Path, seed: int, most: int, again: float) -> None:
         self.place = place
         """Directory in which runs are made and disks recovered."""
-        self.chance = Random(seed)  # noqa: S311 - the same seed must cut again in the same way
+        self.chance = Random(seed)  # noqa: S311 - the same seed must repeat the same cuts
         self.most = most
         """States that are recovered after each step."""
         self.again = again
-        """Share of them in which the run is made again."""
+        """Share of them in which the run is repeated."""
         self.steps = self.states = self.reruns = 0
 
     async def after_each(
         self, moments: Sequence[Moment], recover: Callable[[int, Path], Awaitable[None]], first: int = 0
     ) -> None:
-        """Let the power go after each moment from the first on, and recover each disk that it may leave."""
+        """Cut the power after each moment from the first on, and recover each possible disk."""
         disk = Disk(moments[0])
         for number, moment in enumerate(moments):
             disk.take(moment)
@@ -350,7 +350,7 @@ class Cuts:
                 shutil.rmtree(root)
 
     async def cut(self, recording: Recording, first: int = 0) -> None:
-        """Cut the power in runs that were recorded, from the first moment on, and go on from some disks."""
+        """Cut the power in recorded runs, from the first moment on, and continue from some disks."""
         views = recording.views
 
         async def recover_and_go_on(number: int, root: Path) -> None:
@@ -359,7 +359,7 @@ class Cuts:
             if self.chance.random() < self.again:
                 await run(root / OUT, Told())
                 made = files(root / OUT)
-                # A raw may be left over whose clips are all there.
+                # A source video whose clips all exist may be left over.
                 assert {name: made[name] for name in due} == due
                 assert all(name.startswith(RAWS) for name in made.keys() - due.keys())
                 self.reruns += 1
@@ -371,9 +371,9 @@ class Cuts:
         await self.cut(await record(self.place / "root", runs))
 
     async def of_killed_runs(self, runs: Sequence[Run], kills: int, after: str = "") -> None:
-        """Kill runs at some moments, make each run again, and cut the power after each of its steps.
+        """Kill runs at some moments, repeat each run, and cut the power after each of its steps.
 
-        Where `after` is given, only right after steps that are called so.
+        With `after`, kills happen only right after steps of that name.
         """
         recording = await record(self.place / "root", runs)
         moments = [at for at, one in enumerate(recording.told.moments) if at and one.what.startswith(after)]
@@ -387,7 +387,7 @@ class Cuts:
             await self.cut(again, first=moment + 1)
 
     async def of_cut_runs(self, runs: Sequence[Run], times: int) -> None:
-        """Cut the power at some moments, make the run again, and cut the power after each of its steps."""
+        """Cut the power at some moments, repeat the run, and cut the power after each of its steps."""
         recording = await record(self.place / "root", runs)
         for number, moment in enumerate(self.chance.sample(range(1, len(recording.told.moments)), times)):
             disk = Disk(recording.told.moments[0])
@@ -405,9 +405,9 @@ class Cuts:
             await self.cut(await record(root, [run], before))
 
     async def of_a_program(self, run: Callable[[Path], Awaitable[object]]) -> dict[str, bytes]:
-        """Cut the power after each step of a whole program, and let it run again on some disks.
+        """Cut the power after each step of a whole program, and run it again on some disks.
 
-        Returns what it makes when nothing is cut.
+        Returns the result without a power cut.
         """
         root = self.place / "root"
         root.mkdir()
@@ -416,7 +416,7 @@ class Cuts:
         due = files(root / OUT)
 
         async def believe_and_go_on(_: int, root: Path) -> None:
-            # The system has been started anew: what a download has left is not trusted any more.
+            # After a reboot, the leftovers of a download are no longer trusted.
             with patch("hdtf_async.output.partials._this_system", lambda: "started anew"):
                 if (root / OUT).exists():
                     await believe(root / OUT, due)
@@ -430,7 +430,7 @@ class Cuts:
 
 
 def program(directory: Path) -> Callable[[Path], Awaitable[object]]:
-    """Return the whole program with fake tools, which are made in a directory."""
+    """Return the whole program with fake tools, which are written into a directory."""
     tables = directory / "tables"
     tables.mkdir()
     for video in (FIRST, TWIN, AGAIN):
@@ -447,8 +447,8 @@ def program(directory: Path) -> Callable[[Path], Awaitable[object]]:
                 with (tables / f"{subset}_{kind}.txt").open("a") as table:
                     table.write(f"{text}\n" if subset == video.subset else "")
     clips = read(tables).clips
-    fakes = kit.install(directory, kit.Stage(videos=kit.footage(clips), bits_a_line=10))
-    # The report tells times of day, and is drawn anew from the rest.
+    fakes = kit.install(directory, kit.Stage(videos=kit.footage(clips), bits_per_line=10))
+    # The report contains times, and is regenerated from the rest.
     options = Options(
         source=tables, yt_dlp=fakes.yt_dlp, ffmpeg=fakes.ffmpeg, pace=0, min_free=0, no_report=True
     )
@@ -461,8 +461,8 @@ NOTHING_KEPT = (Run(keep_raw=False), Run("another", keep_raw=False))
 
 @contextmanager
 def place() -> Iterator[Path]:
-    """Give a directory for many small files, in memory where it can be; nothing is synced meanwhile."""
-    memory = Path("/dev/shm")  # noqa: S108 - a name of its own is made in it
+    """Provide a directory for many small files, in memory where possible; syncs are disabled meanwhile."""
+    memory = Path("/dev/shm")  # noqa: S108 - a directory with a unique name is created in it
     with (
         TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as directory,
         pytest.MonkeyPatch.context() as monkeypatch,

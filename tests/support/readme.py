@@ -1,7 +1,7 @@
-"""The parts of README and docs that follow from the code, and the commands that they tell people to type.
+"""The generated parts of README and docs, and the commands that they contain.
 
 python tests/support/readme.py demo|test|datasets|...   prints a command as README or CONTRIBUTING has it
-python tests/support/readme.py write                    writes the tables, and the schema of the events, anew
+python tests/support/readme.py write                    regenerates the tables and the events' schema
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ SCHEMA = DOCS / "events.schema.json"
 
 
 def pages() -> list[Path]:
-    """Return all pages that people read."""
+    """Return all pages of the documentation."""
     return [README, CONTRIBUTING, *sorted(DOCS.glob("*.md"))]
 
 
 def command(name: str) -> str:
-    """Return the shell block behind the marker ``<!-- command: name -->``, of which there is one."""
+    """Return the shell block after the marker ``<!-- command: name -->``, of which there is one."""
     text = README.read_text(encoding="utf-8") + CONTRIBUTING.read_text(encoding="utf-8")
     found = re.findall(rf"<!-- command: {re.escape(name)} -->\n+```sh\n(.*?)```", text, re.DOTALL)
     if len(found) != 1:
@@ -41,8 +41,8 @@ def command(name: str) -> str:
 
 
 def options_table() -> str:
-    """Return the table of options, as `Options` and `Printing` have them."""
-    from hdtf_async.core.options import Options, Printing, flag_of  # noqa: PLC0415 - CI asks before the install
+    """Return the table of options, from `Options` and `Printing`."""
+    from hdtf_async.core.options import Options, Printing, flag_of  # noqa: PLC0415 - CI: not installed yet
 
     rows = ["| option | meaning | default |", "|---|---|---|"]
     for option in (*fields(Options), *fields(Printing)):
@@ -54,7 +54,7 @@ def options_table() -> str:
 
 
 def reasons_table() -> str:
-    """Return the table of reasons, as `failures` has them."""
+    """Return the table of reasons, from `failures`."""
     from hdtf_async.core.failures import ADVICE  # noqa: PLC0415
 
     rows = ["| reason | what it means | what to do | the program | exit |", "|---|---|---|---|---|"]
@@ -74,7 +74,7 @@ def kinds_of_events() -> list[type[Event]]:
 
 
 def _described() -> dict[str, dict[str, str]]:
-    """Return what stands below each field of each class in `events`."""
+    """Return the docstring of each field of each class in `events`."""
     from hdtf_async.core import events  # noqa: PLC0415
 
     found: dict[str, dict[str, str]] = {}
@@ -152,13 +152,13 @@ def events_table() -> str:
 
 
 EXPORTED = {"RD_Radio2_000": "train", "WDA_Speaker1_000": "val", "WRA_Guest1_000": "test"}
-"""Clips of the demo, each with its side, as the docs show them in the trees."""
+"""Clips of the demo, each with its split, as the docs show them in the trees."""
 FRAMES = {"RD_Radio2_000": 125, "WDA_Speaker1_000": 125, "WRA_Guest1_000": 150}
-"""Of each of them at 25 a second."""
+"""The frames of each of them at 25 fps."""
 
 
 def split_table() -> str:
-    """Return the table of how the published tables are divided by default."""
+    """Return the table of the default splits of the published tables."""
     from hdtf_async.core import splits  # noqa: PLC0415
     from hdtf_async.dataset import tables  # noqa: PLC0415
 
@@ -190,6 +190,7 @@ def recipes_table() -> str:
 def trees() -> str:
     """Return the trees of all recipes for three clips of the demo, one below the other."""
     from hdtf_async.commands.export import MANIFEST  # noqa: PLC0415
+    from hdtf_async.core.clip_record import ClipRecord  # noqa: PLC0415
     from hdtf_async.core.recipes import RECIPES, How  # noqa: PLC0415
 
     drawn = []
@@ -197,8 +198,7 @@ def trees() -> str:
         sides: dict[str, list[str]] = {side: [] for side in EXPORTED.values()}
         places = [MANIFEST, *recipe.lists_of(sides, "")]
         for stem in EXPORTED:
-            told = {"sha256": "", "wav_sha256": "", "frames": FRAMES[stem]}
-            for place, item in recipe.items(stem, told):
+            for place, item in recipe.items(stem, ClipRecord({"frames": FRAMES[stem]})):
                 frames = [f"{place}/{number}.jpg" for number in range(item.frames)]
                 beside = [f"{place}/{other}" for other in item.beside]
                 places += [*frames, *beside] if item.how is How.FRAMES else [place]
@@ -234,7 +234,7 @@ TABLES = {
 
 
 def with_tables(text: str) -> str:
-    """Return a page's text with each table between its markers made anew."""
+    """Return a page's text with each table between its markers regenerated."""
     for name, table in TABLES.items():
         marked = rf"(<!-- table: {name} -->\n).*?(<!-- end -->)"
         made = table().replace("\\", r"\\")
@@ -243,13 +243,13 @@ def with_tables(text: str) -> str:
 
 
 def main(words: list[str]) -> None:
-    """Do what the docstring of this file says."""
+    """Run the command described in the docstring of this file."""
     if words == ["write"]:
         for page in pages():
             page.write_text(with_tables(page.read_text(encoding="utf-8")), encoding="utf-8")
         SCHEMA.write_text(events_schema(), encoding="utf-8")
     else:
-        print(command(words[0]), end="")  # noqa: T201 - what it is for
+        print(command(words[0]), end="")  # noqa: T201 - its purpose
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""Everything that may become of one download, each as an order to the stand-in with what has to come of it.
+"""All possible outcomes of one download, each as an order to the mock server with the expected result.
 
-`play` takes scenarios through the real yt-dlp with its real YouTube extractor and through the real main job;
-the tests compare what came of it with what is written here, and ``benchmarks/scenarios.py`` prints it.
+`play` runs scenarios through the real yt-dlp with its real YouTube extractor and through the real main job;
+the tests compare the results with the expected ones, and ``benchmarks/scenarios.py`` prints them.
 
-Sentences that YouTube itself says stand here as it says them: yt-dlp hands them on unchanged
-(``yt_dlp/extractor/youtube/_video.py``, from ``playabilityStatus``). All other words are yt-dlp's own and
-come from it. Of those that the project knows, three cannot be had here:
+Sentences of YouTube itself are quoted here: yt-dlp passes them on unchanged
+(``yt_dlp/extractor/youtube/_video.py``, from ``playabilityStatus``). All other messages are yt-dlp's own and
+come from it. Of those that the project recognizes, three are missing here:
 
-- ``n challenge solving failed`` and its kin: the stand-in has no player script whose riddles could be set;
+- ``n challenge solving failed`` and similar ones: the mock server has no player script with challenges;
 - ``No space left on device`` and ``unable to open for writing``: no server causes them.
 """
 
@@ -25,13 +25,14 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import anyio
+import rendering
 
 import hdtf_async
 from hdtf_async import Options, Reason, demo
 from hdtf_async.core import events
 from hdtf_async.core.model import Resolution
 from hdtf_async.demo import BOT, Answer, Fault, Offer, Then
-from hdtf_async.demo.footage import FACTS
+from hdtf_async.demo.film import FACTS
 from hdtf_async.demo.player import MEDIA_PATH
 from hdtf_async.media.ffmpeg import bundled_ffmpeg
 
@@ -45,19 +46,19 @@ if TYPE_CHECKING:
 
 FILM = demo.Film("sceneFilm_1", "Two seconds of talk", 2, heights=(360, 240), vp9_heights=(360,), look=1)
 H264, LOW, VP9, SOUND = 134, 133, 243, 140
-"""YouTube's numbers of the renditions that are drawn."""
+"""The itags of the rendered formats."""
 AV1, OPUS, MUXED, PORTRAIT, ODD, HIGH = 396, 251, 18, 1134, 2134, 3136
-"""Those that are made of them: the first three really have these numbers, the others only in the folder."""
+"""Formats made from them: the first three have their real itags, the others ones of the mock only."""
 DRM: dict[str, object] = {"drmFamilies": ["WIDEVINE"]}
-"""YouTube's mark of a format that is copy protected."""
+"""YouTube's mark of a DRM-protected format."""
 OTF: dict[str, object] = {"type": "FORMAT_STREAM_TYPE_OTF"}
-"""YouTube's mark of a format in pieces whose number is unknown, which yt-dlp passes over."""
+"""YouTube's mark of a format in an unknown number of fragments, which yt-dlp ignores."""
 NO_URL: dict[str, object] = {"url": None}
-"""What a format lacks that is only offered over SABR."""
+"""A field that a format lacks if it is offered over SABR only."""
 MIDDLE, WHOLE = 50_000, 200_000
-"""Bytes: somewhere inside of the rendition that is taken, and more than it has."""
+"""Bytes: in the middle of the chosen format, and more than its size."""
 RUNS = 4
-"""Runs of the main job at a time."""
+"""Concurrent runs of the main job."""
 _X264 = "-c:v libx264 -preset ultrafast"
 _MADE = (
     (AV1, "av01.0.01M.08", 640, 360, "-c:v libsvtav1 -preset 12 -crf 40 -svtav1-params lp=1"),
@@ -66,65 +67,66 @@ _MADE = (
     (HIGH, "avc1.4d401f", 960, 540, f"-vf scale=960:540 {_X264}"),
 )
 DRAWN = tuple(map(Offer, (H264, LOW, VP9, SOUND)))
-"""What is offered where nothing is said of it."""
+"""The formats that are offered by default."""
 
 _UNAVAILABLE = "Video unavailable"
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """One video of which something is ordered, and what has to come of it."""
+    """One video with an order and the expected outcome."""
 
     name: str
-    """What happens, in words."""
+    """Description of what happens."""
     answer: Answer
     ends: Reason | str
-    """Why it fails, or the format id that is taken."""
+    """The reason of its failure, or the chosen format id."""
     tries: int = 1
-    """How often the main job asks yt-dlp for it."""
+    """How often the main job calls yt-dlp for it."""
     twice: int = 0
-    """Most bytes of media that may be sent more than once. yt-dlp loses the block that it is reading when a
-    connection breaks, and what is known to be wrong is fetched anew; everything else is fetched once."""
+    """The largest number of media bytes that may be sent more than once. yt-dlp loses the block that it is
+    reading when a connection breaks, and known-corrupt data is downloaded again; everything else is
+    downloaded once."""
     height: int = 360
     """Reference height in the tables."""
     ordinary: bool = False
-    """Whether it is played in the ordinary suite too."""
+    """Whether it is also run in the default test suite."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """What a user asks for besides."""
+    """Further options of the user."""
     args: str = ""
-    """What a user hands to yt-dlp besides; ``{site}`` is where the stand-in answers."""
+    """Further arguments for yt-dlp; ``{site}`` is the mock server's address."""
     cookies: str | None = None
-    """What is in the user's file of cookies."""
+    """The content of the user's cookie file."""
     trusting: bool = True
-    """Whether the stand-in's certificate is trusted."""
+    """Whether the mock server's certificate is trusted."""
     apart: bool = False
-    """Whether others would notice it: it is played in a run of its own."""
+    """Whether it affects other videos: it then has its own run."""
 
     @property
     def alone(self) -> bool:
-        """Whether it needs a run of its own."""
+        """Return whether it needs its own run."""
         others = self.options or self.args or self.cookies or not self.trusting
         return self.apart or bool(others) or self.ends is Reason.REFUSED
 
 
 def says(reason: str, status: str = "ERROR", **more: object) -> Answer:
-    """Return YouTube's answer for a video that cannot be played."""
+    """Return YouTube's answer for an unplayable video."""
     return Answer(playability={"status": status, "reason": reason} | more)
 
 
 def unavailable(words: str, status: str = "ERROR") -> Answer:
-    """Return YouTube's answer for a video that is unavailable, with what stands below that."""
+    """Return YouTube's answer for an unavailable video, with a subreason."""
     texts = {"reason": {"simpleText": _UNAVAILABLE}, "subreason": {"simpleText": words}}
     return says(_UNAVAILABLE, status, errorScreen={"playerErrorMessageRenderer": texts})
 
 
 def status(code: int, requests: int | None = None) -> Fault:
-    """Return the fault of a server that answers so."""
+    """Return the fault of a server that answers with a status."""
     return Fault(requests, status=HTTPStatus(code))
 
 
 def offers(*offered: Offer) -> Answer:
-    """Return the answer for a video that is offered so."""
+    """Return the answer for a video with these formats."""
     return Answer(offers=offered)
 
 
@@ -245,7 +247,7 @@ PLAYABILITY = (
     ),
     Scenario("a reason that nobody knows", says("The moon is in the wrong house"), Reason.UNKNOWN, tries=3),
 )
-"""What YouTube says of the video."""
+"""YouTube's statements about the video."""
 
 OFFERS = (
     Scenario("all as it should be", Answer(), "134"),
@@ -311,7 +313,7 @@ OFFERS = (
         "133",
     ),
 )
-"""Which renditions are offered."""
+"""The offered formats."""
 
 PLAYER = (
     Scenario(
@@ -330,7 +332,7 @@ PLAYER = (
     Scenario("player slow to answer", Answer(player=(Fault(latency=1),)), "134"),
     Scenario("an advertisement first", Answer(advert=4), "134"),
 )
-"""How asking for the video goes wrong."""
+"""Faults of the extraction."""
 
 TRANSFER = (
     Scenario("media 403 once", Answer(media=(status(403, 1),)), "134", tries=2, apart=True, ordinary=True),
@@ -386,7 +388,7 @@ TRANSFER = (
         Reason.RAW_TRUNCATED, tries=3, twice=2 * WHOLE,
     ),
 )  # fmt: skip
-"""How fetching goes wrong."""
+"""Faults of the download."""
 
 REFUSALS = (
     Scenario("not a bot?", Answer(playability=BOT), Reason.REFUSED, tries=4),
@@ -406,7 +408,7 @@ REFUSALS = (
     Scenario("media 429", Answer(media=(status(429),)), Reason.REFUSED, tries=4),
     Scenario("another video's answer", Answer(details={"videoId": "dQw4w9WgXcQ"}), Reason.REFUSED, tries=4),
 )
-"""How the address is refused: what else comes of it is in ``test_bot_check``."""
+"""Kinds of blocks of the IP address: their other effects are tested in ``test_blocking``."""
 
 USERS = (
     Scenario(
@@ -453,7 +455,7 @@ USERS = (
         options={"resolution": Resolution.EXACT},
     ),
 )  # fmt: skip
-"""What a user's options or machine bring about; each a run of its own."""
+"""Effects of the user's options or machine; each has its own run."""
 
 SCENARIOS = (*PLAYABILITY, *OFFERS, *PLAYER, *TRANSFER, *REFUSALS, *USERS)
 """All of them."""
@@ -461,33 +463,33 @@ SCENARIOS = (*PLAYABILITY, *OFFERS, *PLAYER, *TRANSFER, *REFUSALS, *USERS)
 
 @dataclass
 class Outcome:
-    """What came of a scenario."""
+    """The outcome of a scenario."""
 
     scenario: Scenario
     ends: Reason | str | None = None
-    """Why it failed, or the format id that was taken."""
+    """The reason of its failure, or the chosen format id."""
     tries: int = 0
     asked: int = 0
-    """Player requests that the stand-in saw."""
+    """Player requests to the mock server."""
     fetched: int = 0
     """Media requests."""
     twice: int = 0
-    """Bytes of media that were sent more than once."""
+    """Media bytes that were sent more than once."""
     words: str = ""
-    """The last that was said of a failure."""
+    """The last message of a failure."""
     requests: list[Mapping[str, Any]] = field(default_factory=list)
-    """All that was asked of the mock about the video."""
+    """All requests to the mock about the video."""
     run_ended_with: int | None = None
-    """Exit code of its run, if that was its own."""
+    """Exit code of its run, if it had its own."""
 
     @property
     def exit_code(self) -> int:
-        """The exit code that it leads to."""
+        """Return the exit code that it leads to."""
         return int(self.ends.advice.exit_code) if isinstance(self.ends, Reason) else 0
 
     @property
     def wrong(self) -> list[str]:
-        """What is not as the scenario has it."""
+        """Return the differences from the expected outcome."""
         expected = self.scenario
         found = []
         # yt-dlp numbers the addresses of one format: 134-0 and 134-1 are the same format.
@@ -503,9 +505,9 @@ class Outcome:
 
 
 async def draw(directory: Path) -> None:
-    """Draw the film of all scenarios, and make those renditions of it that the demo does not draw."""
+    """Render the film of all scenarios, and make the formats that the demo does not render."""
     ffmpeg = str(bundled_ffmpeg())
-    await demo.draw(directory, [FILM], bundled_ffmpeg())
+    await rendering.draw(directory, [FILM])
     folder = directory / FILM.youtube_id
     facts = json.loads((folder / FACTS).read_text())
     drawn = facts["renditions"]
@@ -528,7 +530,7 @@ async def draw(directory: Path) -> None:
     (folder / FACTS).write_text(json.dumps(facts))
 
 
-async def play(  # noqa: PLR0913 - who asks whom for what
+async def play(  # noqa: PLR0913 - mock, program and directory of the run
     scenarios: Sequence[Scenario],
     footage: Path,
     directory: Path,
@@ -537,9 +539,9 @@ async def play(  # noqa: PLR0913 - who asks whom for what
     mock: Mock = demo.stand_in,
     yt_dlp: Path | None = None,
 ) -> list[Outcome]:
-    """Take scenarios through the main job: those that can in one run, each other one in its own.
+    """Run scenarios through the main job: most of them in one run, each other one in its own.
 
-    ``mock`` starts the mock that answers; ``yt_dlp`` is the program that asks, if not the installed one.
+    ``mock`` starts the mock server; ``yt_dlp`` is the program to use, if not the installed one.
     """
     films = directory / "films"
     films.mkdir()
@@ -569,12 +571,12 @@ async def play(  # noqa: PLR0913 - who asks whom for what
 
 
 def _answer(scenario: Scenario) -> Answer:
-    """Return what is ordered; where nothing is said of renditions, those are offered that were drawn."""
+    """Return the order; by default the rendered formats are offered."""
     return replace(scenario.answer, offers=DRAWN) if scenario.answer.offers is None else scenario.answer
 
 
 async def _run(outcomes: Mapping[str, Outcome], site: Site, directory: Path, yt_dlp: Path | None) -> None:
-    """Run the main job once and take down what becomes of each video."""
+    """Run the main job once and record the outcome of each video."""
     directory.mkdir()
     write_tables(directory / "tables", outcomes.items())
     first, *_ = outcomes.values()
@@ -597,7 +599,7 @@ async def _run(outcomes: Mapping[str, Outcome], site: Site, directory: Path, yt_
 
 
 def _options(scenario: Scenario, site: Site, directory: Path, yt_dlp: Path | None) -> Options:
-    """Return what a user asks for: nothing waits long, and a silent line is given up by yt-dlp itself."""
+    """Return the user's options: waits are short, and yt-dlp itself gives up a silent connection."""
     more = dict(scenario.options)
     if scenario.cookies is not None:
         more["cookies"] = directory / "cookies.txt"
@@ -624,7 +626,7 @@ def _count(requests: Iterable[Mapping[str, Any]], outcomes: Mapping[str, Outcome
     for request in requests:
         outcome = outcomes.get(request["video"])
         if outcome is None:
-            continue  # a trailer, which yt-dlp asks for by itself
+            continue  # a trailer, which yt-dlp requests by itself
         outcome.requests.append(request)
         if request["method"] == "POST":
             outcome.asked += 1

@@ -1,4 +1,4 @@
-"""A terminal's screen, as far as bars need it: text, ends of lines, the cursor, clearing; no bottom."""
+"""A minimal terminal screen for progress bars: text, line ends, cursor movement, clearing; no bottom."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _PARTS = re.compile(r"\x1b\[(\d*)([A-Za-z])|([\r\n])|([^\x1b\r\n]+)")
 
 
 class Screen:
-    """What stands on the screen after all that was fed to it."""
+    """The content of the screen after all input so far."""
 
     def __init__(self) -> None:
         self.rows = [""]
@@ -16,11 +16,11 @@ class Screen:
 
     @property
     def lines(self) -> list[str]:
-        """The rows, without blanks at their ends, down to the last one with anything in it."""
+        """Return the rows, without trailing blanks, down to the last one with any text."""
         return "\n".join(row.rstrip() for row in self.rows).rstrip("\n").split("\n")
 
     def feed(self, text: str) -> None:
-        """Take what a program writes."""
+        """Process a program's output."""
         for number, command, end, words in _PARTS.findall(text):
             match command or end:
                 case "A":
@@ -47,7 +47,7 @@ class Screen:
                     raise AssertionError(f"the screen does not know {unknown!r}")
 
     def fold(self, columns: int) -> None:
-        """Become as narrow as that, as a terminal does that folds what is longer; the cursor stays."""
+        """Reduce the width, like a terminal that wraps longer rows; the cursor stays."""
         above = [self._folded(row, columns) for row in self.rows[: self.row]]
         below = [self._folded(row, columns) for row in self.rows[self.row :]]
         self.row = sum(map(len, above))

@@ -1,8 +1,9 @@
-"""Source videos of unusual shapes whose frames tell their own number, and what a clip of them shows.
+"""Source videos whose frames encode their number and geometry, and measurements of their clips.
 
-Each frame is drawn as a row of blocks that spell its number in binary, so that a decoded frame of any size
-says which one it is. The sound beeps at known moments. So what a clip should show follows from how its source
-was drawn, and from nothing that the program found out about it.
+Each frame has a bright outline at a fixed place. Inside it are blocks that encode the frame's number in
+binary; outside it is a fixed colour. A decoded frame of any size thus shows its number, the box that was cut
+out, and whether its colours are right. The audio beeps at fixed moments. The expected clip follows from how
+its source was rendered, and from no result of the program.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import re
 import struct
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from math import nan
 from typing import TYPE_CHECKING
 
 import av
 import media
-from test_sound import beeps_beside
+from audio_sync import beeps_beside, beeps_inside
 
 from hdtf_async.core.events import EventBus
 from hdtf_async.core.model import Audio, Box, Clip, Crop, Form, Interval, Video
@@ -32,29 +34,69 @@ if TYPE_CHECKING:
     from hdtf_async.media.probe import Prober
 
 WIDTH, HEIGHT, RATE, FRAMES = 160, 120, 25, 200
-BITS = 16
+BITS = 8
+OUTLINE = Box(40, 28, 80, 64)
+"""The outline's outer edges in a frame of `WIDTH` by `HEIGHT`; it is four pixels thick."""
+BLOCKS = Box(48, 36, 64, 48)
+"""The blocks inside. Those of the lower half are inverted copies of those of the upper half."""
+DARK, LIGHT = 16, 235
+"""Luma inside the outline."""
+GROUND = (95, 160, 90)
+"""Luma, Cb and Cr outside it."""
+LEVELS = (GROUND[0], LIGHT, *GROUND[1:])
+"""The values of the drawing that `look` measures."""
 BEEPS = (0.6, 1.5, 2.4, 3.3, 4.2, 5.1, 6.0, 6.9)
-"""Seconds at which the sound begins to beep, for a tenth of a second each."""
+"""Seconds at which the audio starts to beep, for a tenth of a second each."""
 H264 = "-pix_fmt yuv420p -c:v libx264 -preset veryfast -threads 1"
 
 
 def draw_numbers(directory: Path, width: int = WIDTH, height: int = HEIGHT) -> str:
-    """Draw `FRAMES` numbered frames, and return the words with which ffmpeg reads them, at 25 per second."""
-    name = f"numbers_{width}x{height}.gray"
-    path = directory / name
-    if not path.exists():
-        content = bytearray()
-        for number in range(FRAMES):
-            bits = [bytes([235 if number >> bit & 1 else 16]) * (width // BITS) for bit in range(BITS)]
-            row = b"".join(bits)
-            # The lower half is its opposite, so that all frames are of one brightness.
-            content += row * (height // 2) + bytes(251 - sample for sample in row) * (height - height // 2)
-        path.write_bytes(content)
-    return f"-f rawvideo -pix_fmt gray -video_size {width}x{height} -framerate {RATE} -i {name}"
+    """Render `FRAMES` numbered frames, and return the arguments with which ffmpeg reads them, at 25 fps."""
+    name = f"numbers_{width}x{height}.nut"
+    if not (directory / name).exists():
+        raw = directory / "numbers.yuv"
+        raw.write_bytes(b"".join(map(_drawing, range(FRAMES))))
+        words = f"-f rawvideo -pix_fmt yuv420p -video_size {WIDTH}x{HEIGHT} -framerate {RATE} -i {raw.name}"
+        larger = f"-vf scale={width}:{height}:flags=neighbor -c:v ffv1 -threads 1 {name}"
+        media.ffmpeg(directory, f"-v error {words} {larger}")
+        raw.unlink()
+    return f"-i {name}"
+
+
+def _drawing(number: int) -> bytes:
+    """Return the planes of one frame."""
+    dark, light = bytes([DARK]), bytes([LIGHT])
+    thick = 4
+    ground = bytes(GROUND[:1])
+    side = ground * OUTLINE.left, ground * (WIDTH - OUTLINE.right)
+    bar = side[0] + light * OUTLINE.width + side[1]
+
+    def inside(content: bytes) -> bytes:
+        return side[0] + light * thick + content + light * thick + side[1]
+
+    def blocks(opposite: int) -> bytes:
+        lit = [light if (number >> bit & 1) != opposite else dark for bit in range(BITS)]
+        return inside(dark * thick + b"".join(each * (BLOCKS.width // BITS) for each in lit) + dark * thick)
+
+    empty = inside(dark * (OUTLINE.width - 2 * thick))
+    half = BLOCKS.height // 2
+    rows = [*[bar] * thick, *[empty] * thick, *[blocks(0)] * half, *[blocks(1)] * half]
+    rows += [*[empty] * thick, *[bar] * thick]
+    rows = [ground * WIDTH] * OUTLINE.top + rows + [ground * WIDTH] * (HEIGHT - OUTLINE.bottom)
+    return b"".join([*rows, *map(_tint, GROUND[1:])])
+
+
+def _tint(level: int) -> bytes:
+    """Return a plane of chroma, half as wide and high: neutral inside the outline."""
+    width, left = WIDTH // 2, OUTLINE.left // 2
+    across = bytes([level]) * left + bytes([128]) * (OUTLINE.width // 2)
+    across = across.ljust(width, bytes([level]))
+    above, below = OUTLINE.top // 2, (HEIGHT - OUTLINE.bottom) // 2
+    return bytes([level]) * width * above + across * (OUTLINE.height // 2) + bytes([level]) * width * below
 
 
 def draw_beeps(directory: Path) -> str:
-    """Write the beeps, and return the words with which ffmpeg reads them."""
+    """Write the beeps, and return the arguments with which ffmpeg reads them."""
     if not (directory / "beeps.wav").exists():
         loud = "+".join(f"between(t,{second},{second + 0.1})" for second in BEEPS)
         source = f"aevalsrc='0.8*sin(2*PI*2000*t)*({loud})':sample_rate=44100:duration={FRAMES / RATE}"
@@ -64,46 +106,93 @@ def draw_beeps(directory: Path) -> str:
 
 @dataclass(frozen=True)
 class Shape:
-    """A drawn source video."""
+    """A rendered source video."""
 
     path: Path
     numbers: Sequence[int] = range(FRAMES)
-    """Its frames, in the order in which they are shown."""
+    """Its frames, in display order."""
     begins: float = 0.0
     """Second of the video's own timeline at which number 0 is, or would be, shown."""
     sound: bool = True
+    later: float = 0.0
+    """Seconds by which its audio is later than the frames with which it was rendered."""
+    width: int = WIDTH
+    height: int = HEIGHT
+    """Height of a displayed frame in pixels, cropped and square; before any rotation."""
+    outline: tuple[float, float, float, float] | None = None
+    """Left, top, right and bottom of the outline in such a frame; None where the whole drawing is shown."""
+    turned: bool = False
+    """Whether such a frame is rotated by 90 degrees counterclockwise."""
 
     def time(self, number: int) -> float:
         """Return when a frame appears, in seconds of the video's own timeline."""
         return self.begins + number / RATE
 
     def on_screen(self, second: float) -> int:
-        """Return the number of the frame that is on screen at some second."""
+        """Return the number of the frame that is displayed at a time in seconds."""
         return self.numbers[bisect_right(self.numbers, (second - self.begins) * RATE + 1e-6) - 1]
 
     def within(self, start: float, end: float) -> list[int]:
         """Return the frames with ``start <= PTS < end``."""
         return [number for number in self.numbers if start - 1e-9 <= self.time(number) < end - 1e-9]
 
+    @property
+    def edges(self) -> tuple[float, float, float, float]:
+        """Return left, top, right and bottom of the outline, before any rotation."""
+        if self.outline is not None:
+            return self.outline
+        x, y = self.width / WIDTH, self.height / HEIGHT
+        return OUTLINE.left * x, OUTLINE.top * y, OUTLINE.right * x, OUTLINE.bottom * y
+
+    @property
+    def box(self) -> Box:
+        """Return a box around the outline, before any rotation: its sides and offsets are even."""
+        left, top, right, bottom = self.edges
+        x, y = (right - left) / 6, (bottom - top) / 10
+        begin = 2 * int((left - x) / 2), 2 * int((top - y) / 2)
+        return Box(*begin, 2 * int((right + x - begin[0]) / 2), 2 * int((bottom + y - begin[1]) / 2))
+
+    @property
+    def published(self) -> tuple[Box, int]:
+        """Return the box as in a table, and the height to which it refers."""
+        box = self.box
+        if not self.turned:
+            return box, self.height
+        return Box(box.top, self.width - box.right, box.height, box.width), self.width
+
+
+@dataclass(frozen=True)
+class Look:
+    """The measurements of one frame."""
+
+    edges: tuple[float, float, float, float]
+    """Left, top, right and bottom of the outline, in pixels."""
+    levels: tuple[float, float, float, float]
+    """Luma outside the outline, and of the outline; Cb and Cr outside it."""
+
 
 @dataclass
 class Made:
-    """What was measured at a clip."""
+    """The measurements of a clip."""
 
     numbers: list[int]
-    """The numbers that its frames show."""
+    """The numbers that its frames show; -1 for none."""
     times: list[float]
-    """Their time stamps."""
+    """Their timestamps."""
     lengths: list[float]
-    """Seconds that the clip lasts, and each of its streams, as its header states."""
+    """Durations of the clip and of each of its streams in seconds, from its header."""
+    looks: list[Look | None]
+    """The measurements of the first, the middle and the last frame; None where no outline is visible."""
+    size: tuple[int, int]
+    """Width and height, before any rotation."""
     off: list[float] = field(default_factory=list)
-    """Seconds by which each beep comes later than the picture that belongs to it."""
+    """Seconds by which each beep, of the track and the audio file, is later than the corresponding frame."""
     metadata: Record = field(default_factory=dict)
     path: Path | None = None
 
 
 def clip_of(start: float, end: float, *, box: Box | None = None, height: int = HEIGHT) -> Clip:
-    """Return a table row; without a box the whole frame is asked for."""
+    """Return a table row; without a box it has the whole frame."""
     return Clip(Video("RD", "Shape", "aaaaaaaaaaa", height), 0, Interval(start, end), box or Box(0, 0, 1, 1))
 
 
@@ -115,62 +204,159 @@ async def make(
     form = Form(fps=fps, preset="ultrafast", **(settings | more))  # type: ignore[arg-type]
     raw = await media.raw(prober, shape.path, clip)
     async with opened(out) as store:
-        cutter = Encoder(form, store, bundled_ffmpeg(), {}, prober, EventBus())
-        await cutter.cut(clip, raw)
+        encoder = Encoder(form, store, bundled_ffmpeg(), {}, prober, EventBus())
+        await encoder.cut(clip, raw)
         record = store.known.clips[clip.stem]["metadata"]
-    path = out / f"{clip.stem}.mp4"
-    made = measured(path)
-    made.metadata = record
-    if (out / f"{clip.stem}.wav").exists() and made.numbers:
-        made.off = _offsets(shape, made, beeps_beside(out / f"{clip.stem}.wav"))
+    return measured(shape, out / f"{clip.stem}.mp4", record)
+
+
+def measured(shape: Shape, path: Path, metadata: Record) -> Made:
+    """Return what a clip shows, and the synchronisation of its audio track and audio file."""
+    with av.open(str(path)) as clip:
+        stream = clip.streams.video[0]
+        assert stream.time_base is not None
+        shown = list(clip.decode(stream))
+        times = [float((frame.pts or 0) * stream.time_base) for frame in shown]
+        lengths = [(clip.duration or 0) / 1e6]
+        lengths += [float((one.duration or 0) * (one.time_base or 0)) for one in clip.streams]
+        inside = bool(clip.streams.audio)
+    frames = [planes_of(frame, turned=shape.turned) for frame in shown]
+    looks = [look(frames[place]) for place in (0, len(frames) // 2, -1)]
+    numbers = [number_of(planes[0]) for planes in frames]
+    size = len(frames[0][0][0]), len(frames[0][0])
+    made = Made(numbers, times, lengths, looks, size, metadata=metadata, path=path)
+    wav = path.with_suffix(".wav")
+    if wav.exists():
+        made.off += _offsets(shape, made, beeps_beside(wav))
+    if inside:
+        made.off += _offsets(shape, made, beeps_inside(path))
     return made
 
 
-def measured(path: Path) -> Made:
-    """Return what a clip shows."""
-    numbers, times = [], []
-    with av.open(str(path)) as opened_clip:
-        stream = opened_clip.streams.video[0]
-        assert stream.time_base is not None
-        for frame in opened_clip.decode(stream):
-            numbers.append(read_number(frame))
-            times.append(float((frame.pts or 0) * stream.time_base))
-        lengths = [(opened_clip.duration or 0) / 1e6]
-        lengths += [float((one.duration or 0) * (one.time_base or 0)) for one in opened_clip.streams]
-    return Made(numbers, times, lengths, path=path)
+Plane = list[bytes]
+"""Rows of samples."""
 
 
-def read_number(frame: av.VideoFrame) -> int:
-    """Return the number that a frame shows, whatever its size."""
-    plane = frame.planes[0]
-    row = bytes(plane)[frame.height // 4 * plane.line_size :]
-    middles = [int((bit + 0.5) * frame.width / BITS) for bit in range(BITS)]
-    return sum(1 << bit for bit, middle in enumerate(middles) if row[middle] > 125)
+def planes_of(frame: av.VideoFrame, *, turned: bool = False) -> list[Plane]:
+    """Return the planes of a frame; a rotated one is rotated back."""
+    planes = []
+    for plane in frame.planes:
+        content = bytes(plane)
+        starts = range(0, plane.height * plane.line_size, plane.line_size)
+        rows = [content[start : start + plane.width] for start in starts]
+        planes.append([bytes(column) for column in zip(*reversed(rows), strict=True)] if turned else rows)
+    return planes
+
+
+def number_of(rows: Sequence[bytes]) -> int:
+    """Return the number that rows of luma show, whatever their size and box; -1 for none."""
+    box = _lit(rows)
+    if box is None:
+        return -1
+
+    def bits(part: float) -> int:
+        down = BLOCKS.top - OUTLINE.top + part * BLOCKS.height
+        row = rows[int(box.top + box.height * down / OUTLINE.height)]
+        across = (BLOCKS.left - OUTLINE.left + (bit + 0.5) * BLOCKS.width / BITS for bit in range(BITS))
+        places = (int(box.left + box.width * each / OUTLINE.width) for each in across)
+        return sum(1 << bit for bit, place in enumerate(places) if row[place] > middle)
+
+    middle = _middle(rows)
+    number = bits(0.25)
+    return number if number ^ bits(0.75) == (1 << BITS) - 1 else -1
+
+
+def _middle(rows: Sequence[bytes]) -> float:
+    return (min(map(min, rows)) + max(map(max, rows))) / 2
+
+
+def _lit(rows: Sequence[bytes]) -> Box | None:
+    """Return the region inside the outline and the outline itself, to the pixel; None without an outline."""
+    middle = _middle(rows)
+    places = [place for place, row in enumerate(rows) if max(row) > middle]
+    row = rows[(places[0] + places[-1]) // 2] if places else b""
+    across = [place for place, sample in enumerate(row) if sample > middle]
+    least = 3 * BITS
+    if not across or across[-1] - across[0] < least or places[-1] - places[0] < least:
+        return None
+    return Box(across[0], places[0], across[-1] + 1 - across[0], places[-1] + 1 - places[0])
+
+
+def look(planes: Sequence[Plane]) -> Look | None:
+    """Measure a frame."""
+    box = _lit(planes[0])
+    if box is None or box.left < 1 or box.top < 1:
+        return None
+    rows = planes[0]
+    columns = [bytes(column) for column in zip(*rows, strict=True)]
+    down = range(box.top + box.height // 4, box.bottom - box.height // 4)
+    across = range(box.left + box.width // 4, box.right - box.width // 4)
+    edges = [*_crossings([rows[place] for place in down]), *_crossings([columns[place] for place in across])]
+    left, right, top, bottom = edges
+    thick = 4 * (right - left) / OUTLINE.width
+    outside, bar = int(left - 2 * thick), int(left + thick / 2)
+
+    def level(plane: Plane, place: int, by: int) -> float:
+        found = [plane[row // by][max(0, place // by)] for row in down]
+        return sum(found) / len(found)
+
+    blue, red = (level(plane, outside, 2) for plane in planes[1:])
+    levels = level(planes[0], outside, 1), level(planes[0], bar, 1), blue, red
+    return Look((left, top, right, bottom), levels)
+
+
+def _crossings(lines: Sequence[bytes]) -> tuple[float, float]:
+    """Return where lines become bright, and where they become dark again behind that, on average."""
+    middle = (sum(line[0] for line in lines) / len(lines) + max(map(max, lines))) / 2
+
+    def first(line: bytes) -> float:
+        place = next(place for place, sample in enumerate(line) if sample > middle)
+        if place == 0:
+            return nan  # cropped
+        before, behind = line[place - 1], line[place]
+        return place - 0.5 + (middle - before) / (behind - before)
+
+    def mean(found: list[float]) -> float:
+        return sum(found) / len(found)
+
+    length = len(lines[0])
+    return mean(list(map(first, lines))), length - mean([first(line[::-1]) for line in lines])
+
+
+def box_error(shape: Shape, made: Made) -> float:
+    """Return how far the outline's edges are from their places in a clip of the box, in the clip's pixels."""
+    box = shape.box
+    scale = made.size[0] / box.width, made.size[1] / box.height
+    left, top, right, bottom = shape.edges
+    due = [(left - box.left) * scale[0], (top - box.top) * scale[1]]
+    due += [(right - box.left) * scale[0], (bottom - box.top) * scale[1]]
+    found = [each.edges if each else (nan,) * 4 for each in made.looks]
+    return max(abs(one - other) for edges in found for one, other in zip(edges, due, strict=True))
 
 
 def _offsets(shape: Shape, made: Made, heard: list[float]) -> list[float]:
-    """Return by how much each beep comes after the picture that was shown when it began in the source."""
+    """Return by how much each beep comes after the frame that was displayed at its start in the source."""
     found = []
     for beep in heard:
-        # Where in the source the clip is at that moment, by the frame that it shows then.
+        # The clip's position in the source at that moment, from the frame that it shows.
         place = bisect_right(made.times, beep + 1e-6) - 1
         number = made.numbers[place]
         first = made.numbers.index(number)
         source = max(shape.time(number), _moved(shape, made, first)) + beep - made.times[first]
-        nearest = min(BEEPS, key=lambda one: abs(one + shape.begins - source))
-        found.append(source - nearest - shape.begins)
+        moved = shape.begins + shape.later
+        found.append(source - moved - min(BEEPS, key=lambda one: abs(one + moved - source)))
     return found
 
 
 def _moved(shape: Shape, made: Made, place: int) -> float:
-    """Return the second of the source at which a frame begins in the clip: a held one begins late."""
+    """Return the second of the source at which a frame begins in the clip: a repeated one begins late."""
     start = float(made.metadata["start"])
     return start if place == 0 and shape.time(made.numbers[0]) < start else shape.time(made.numbers[place])
 
 
 @dataclass(frozen=True)
 class Due:
-    """What a clip should show, by how its source was drawn."""
+    """The expected clip, according to how its source was rendered."""
 
     numbers: list[int]
     times: list[float]
@@ -178,10 +364,11 @@ class Due:
 
 
 def due(shape: Shape, start: float, end: float, fps: int | None = None) -> Due:
-    """Return what a clip of an interval should show.
+    """Return the expected clip of an interval.
 
-    The frames that begin in it, at their own times; the frame that is on screen at its start, where no other
-    one begins soon; the last one up to the end of the interval, or of itself where that is a moment later.
+    It has the frames that begin in the interval, at their own times; the frame that is displayed at its
+    start, where no other one begins soon; and the last one lasts up to the end of the interval, or to its own
+    end where that is slightly later.
     """
     late = shape.time(shape.numbers[0]) - start
     start += late if late > DELAYED else 0
@@ -204,43 +391,45 @@ def due(shape: Shape, start: float, end: float, fps: int | None = None) -> Due:
 
 
 LATE = 1.5 / RATE
-"""Seconds for which a frame may be late and still be the next one."""
+"""Seconds by which a frame may be late and still be the next one."""
 DELAYED = 3.5 / RATE
-"""Seconds for which the first frame of a video may be late, as without an edit list it is for B-frames."""
+"""Seconds by which the first frame of a video may be late, as with B-frames and no edit list."""
 
 
 # The shapes
 
 
-def plain(directory: Path, name: str, words: str = H264, *, pick: str | None = None) -> Path:
-    """Draw a video with its sound; `pick` is an expression of ``n`` that says which frames are kept."""
+def plain(
+    directory: Path, name: str, words: str = H264, *, pick: str | None = None, audio: str = "aac"
+) -> Path:
+    """Render a video with its audio; `pick` is an expression of ``n`` that selects the kept frames."""
     filters = f"-vf select='{pick}' -fps_mode passthrough " if pick else ""
     numbers, beeps = draw_numbers(directory), draw_beeps(directory)
-    media.ffmpeg(directory, f"-v error {numbers} {beeps} {filters}{words} -c:a aac {name}")
+    media.ffmpeg(directory, f"-v error {numbers} {beeps} {filters}{words} -c:a {audio} {name}")
     return directory / name
 
 
 def joined(directory: Path, name: str, first: str, second: str, words: str = "-c copy") -> Path:
-    """Put two files one after the other, without encoding them again."""
+    """Concatenate two files without encoding them again."""
     (directory / "list.txt").write_text(f"file {first}\nfile {second}\n")
     media.ffmpeg(directory, f"-v error -f concat -i list.txt {words} {name}")
     return directory / name
 
 
 def with_clap(path: Path, width: int, height: int, right: int, down: int) -> None:
-    """Have the MP4 container ask for cropping: the size, and how far the middle is from the frame's."""
+    """Add cropping to the MP4 container: the size, and the offset of its centre from that of the frame."""
     with_box(path, b"clap", struct.pack(">8I", width, 1, height, 1, right % 2**32, 1, down % 2**32, 1))
 
 
 def with_dolby_vision(path: Path, profile: int, compatibility: int) -> None:
-    """Have the MP4 container declare Dolby Vision."""
+    """Add a Dolby Vision declaration to the MP4 container."""
     level, layers = 6, 0b101
     content = struct.pack(">BBHB", 1, 0, profile << 9 | level << 3 | layers, compatibility << 4)
     with_box(path, b"dvcC", content.ljust(24, b"\0"))
 
 
 def with_box(path: Path, kind: bytes, inside: bytes) -> None:
-    """Put a box behind all others in the sample entry of an MP4's first track, which is H.264."""
+    """Append a box to the sample entry of an MP4's first track, which is H.264."""
     content = bytearray(path.read_bytes())
     box = struct.pack(">I4s", 8 + len(inside), kind) + inside
     place, opened_boxes = 0, []
@@ -258,7 +447,7 @@ def with_box(path: Path, kind: bytes, inside: bytes) -> None:
 
 
 def with_pixel_crop(path: Path, left: int, right: int, bottom: int) -> None:
-    """Have the Matroska container ask for cropping, in the place of the display aspect that it states."""
+    """Add cropping to the Matroska container, in place of the display aspect that it has."""
     content = path.read_bytes()
     stated = re.compile(rb"\x54\xb0\x81.\x54\xba\x81.\x54\xb2\x81\x03", re.DOTALL)
     wanted = b"".join(

@@ -1,14 +1,14 @@
-"""An event loop whose clock jumps to the next timer as soon as nothing is left to do.
+"""An event loop whose clock jumps to the next timer as soon as no task is ready.
 
 Hours of simulated lanes take milliseconds, and the same program takes the same course each time. A test
-module gets it for its ``async def`` tests by overriding the fixture of anyio's plugin:
+module uses it for its ``async def`` tests by overriding the fixture of anyio's plugin:
 
     @pytest.fixture
     def anyio_backend() -> Backend:
         return VIRTUAL_TIME
 
-and any other function with `run`. Only what waits for timers and other tasks can be simulated: a worker
-thread or a pipe answers in real time, which such a loop does not wait for.
+and for any other function with `run`. Only code that waits for timers and other tasks can be simulated: a
+worker thread or a pipe answers in real time, which such a loop does not wait for.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ T = TypeVar("T")
 Backend = tuple[str, dict[str, Any]]
 
 SPINS = 150_000
-"""Rounds of the loop without any step of the clock after which it is taken to run in circles."""
+"""Iterations of the loop without any step of the clock after which it counts as a livelock."""
 
 
 class DeadlockError(BaseException):
-    """Every task waits for another: nothing is ready and no timer is set, so nothing would ever happen.
+    """Every task waits for another: none is ready and no timer is set, so the program would hang forever.
 
-    Not an `Exception`, so that the program under test cannot take it for one of its own.
+    Not an `Exception`, so that the program under test cannot mistake it for one of its own.
     """
 
 
@@ -42,7 +42,7 @@ class LivelockError(DeadlockError):
 
 
 class _Jump(selectors.BaseSelector):
-    """Asks the real selector without waiting, and lets the clock jump instead of waiting."""
+    """Polls the real selector without waiting, and lets the clock jump instead of waiting."""
 
     def __init__(self, loop: VirtualTimeLoop) -> None:
         self._real = selectors.DefaultSelector()
@@ -58,7 +58,7 @@ class _Jump(selectors.BaseSelector):
             self._spins = 0
         self._spins += 1
         if self._spins > SPINS:
-            self._spins = 0  # the tasks shall have time to be cancelled
+            self._spins = 0  # the tasks get time to be cancelled
             raise LivelockError(self._loop.picture(f"{SPINS} rounds without a step of the clock"))
         return ready
 
@@ -76,7 +76,7 @@ class _Jump(selectors.BaseSelector):
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """An asyncio event loop with a clock of its own, which starts at 0."""
+    """An asyncio event loop with its own clock, which starts at 0."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -87,13 +87,13 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         return self.now
 
     def picture(self, why: str) -> str:
-        """Say which tasks there are and on which line each of them waits."""
+        """Return a list of the tasks and the line at which each of them waits."""
         tasks = (f"  {task.get_name()}: " + _places(task.get_coro()) for task in asyncio.all_tasks(self))
         return "\n".join([f"{why} at {self.now:g} s of virtual time; these tasks wait:", *tasks])
 
 
 def _places(coroutine: object) -> str:
-    """Return the functions and lines in which a task waits, from the outermost on."""
+    """Return the functions and lines in which a task waits, outermost first."""
     places = []
     while coroutine is not None:
         frame = getattr(coroutine, "cr_frame", None) or getattr(coroutine, "ag_frame", None)
@@ -104,7 +104,7 @@ def _places(coroutine: object) -> str:
 
 
 VIRTUAL_TIME: Backend = ("asyncio", {"loop_factory": VirtualTimeLoop})
-"""What the fixture ``anyio_backend`` returns for tests in virtual time."""
+"""The value of the fixture ``anyio_backend`` for tests in virtual time."""
 
 
 def run(function: Callable[..., Awaitable[T]], *arguments: object) -> T:

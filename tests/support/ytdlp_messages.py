@@ -1,12 +1,12 @@
-"""Lists what yt-dlp can print when the download of a YouTube video fails, from yt-dlp's own source.
+"""Lists yt-dlp's messages about failed downloads of YouTube videos, from yt-dlp's own source.
 
-The source is parsed, never imported or run. `extract` finds the texts of exceptions, errors and warnings;
-``ytdlp_messages.tsv`` beside this file says for each of them what it means, which somebody decided by hand.
+The source is parsed, never imported or run. `extract` finds the texts of exceptions, errors and warnings; the
+table ``ytdlp_messages.tsv`` maps each of them to its meaning, which was decided by hand.
 
-    python tests/support/ytdlp_messages.py [PACKAGE]         what PACKAGE has that the table lacks, and what
-    is gone
+    python tests/support/ytdlp_messages.py [PACKAGE]         lists what the table lacks of PACKAGE, and what
+                                                             is no longer in PACKAGE
     python tests/support/ytdlp_messages.py update [PACKAGE]  adds that to the table, with "?" where a reason
-    is due
+                                                             is required
 
 PACKAGE is the directory of a yt_dlp package; without it, the installed one.
 """
@@ -44,7 +44,7 @@ SCOPE = (
     "socks.py",
     "utils/*.py",
 )
-"""The files of yt-dlp that have a part in the download of a YouTube video."""
+"""The files of yt-dlp that are part of the download of a YouTube video."""
 
 _REPORTERS = {
     "_exit", "_report_error", "deprecated_feature", "deprecation_warning", "error", "exit",
@@ -61,9 +61,9 @@ _EXCEPTION = re.compile(
 _KEYWORDS = {"msg", "message", "errnote", "error_message"}
 """Arguments and parameters whose values are parts of messages."""
 _OPENING = re.compile(r"(\[\S+( \S+)?\] )?(Cannot|Could not|Failed|Unable) ")
-"""How a text begins that is a message whatever function it is handed to."""
+"""A text that starts like this is a message, whatever function it is passed to."""
 _MOST = 24
-"""Readings of one message that are followed, where parts of it depend on conditions."""
+"""Limit of the variants of one message whose parts depend on conditions."""
 
 
 _Scope = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef
@@ -72,7 +72,7 @@ _Around = tuple[_Scope, ...]
 
 @dataclass(frozen=True, order=True)
 class Message:
-    """A text of yt-dlp: where it stands, what prints it, and the text with {placeholders}."""
+    """A text of yt-dlp: its file, what prints it, and the text with {placeholders}."""
 
     file: str
     kind: str
@@ -80,7 +80,7 @@ class Message:
 
 
 def package() -> Path:
-    """Return the directory of the yt-dlp that is installed, without importing it."""
+    """Return the directory of the installed yt-dlp, without importing it."""
     spec = importlib.util.find_spec("yt_dlp")
     assert spec is not None
     assert spec.origin is not None
@@ -124,8 +124,7 @@ def _walk(node: ast.AST, around: _Around) -> Iterator[tuple[ast.AST, _Around]]:
 
 
 _Printed = tuple[str, ast.expr, re.Pattern[str] | None]
-"""What prints a message, and the message; where a pattern comes with it, only a text that begins like that
-is a message."""
+"""What prints a message, and the message; with a pattern, only a text that starts like that is a message."""
 
 
 def _printed(node: ast.AST) -> Iterator[_Printed]:
@@ -143,7 +142,7 @@ def _printed(node: ast.AST) -> Iterator[_Printed]:
 
 
 def _of_call(name: str, call: ast.Call) -> Iterator[_Printed]:
-    """Yield what a call prints of its positional arguments."""
+    """Yield the printed positional arguments of a call."""
     if name in _REPORTERS:
         yield from ((name, argument, None) for argument in call.args[:1])
     elif _EXCEPTION.fullmatch(name):
@@ -156,7 +155,7 @@ def _of_call(name: str, call: ast.Call) -> Iterator[_Printed]:
 
 
 def _of_exception(definition: ast.ClassDef) -> Iterator[ast.expr]:
-    """Yield the texts that the class of an exception brings along."""
+    """Yield the texts that an exception class defines."""
     for node in ast.walk(definition):
         match node:
             case ast.Assign(targets=[ast.Name(id="msg" | "_msg")], value=value):
@@ -169,7 +168,7 @@ def _of_exception(definition: ast.ClassDef) -> Iterator[ast.expr]:
 
 
 def _defaults(arguments: ast.arguments) -> Iterator[tuple[str, ast.expr]]:
-    """Yield the parameters that have a default, with it."""
+    """Yield the parameters with defaults, and the defaults."""
     positional = [*arguments.posonlyargs, *arguments.args][::-1]
     for argument, default in zip(positional, arguments.defaults[::-1], strict=False):
         yield argument.arg, default
@@ -179,9 +178,9 @@ def _defaults(arguments: ast.arguments) -> Iterator[tuple[str, ast.expr]]:
 
 
 def _readings(node: ast.expr, around: _Around, line: int = sys.maxsize) -> list[str]:
-    """Return the texts that an expression may have, with placeholders for what is not known.
+    """Return the possible texts of an expression, with placeholders for unknown parts.
 
-    Names are looked up in what is assigned to them above the given line.
+    Names are resolved by the assignments above the given line.
     """
 
     def read(inner: ast.expr) -> list[str]:
@@ -224,7 +223,7 @@ def _formatted(node: ast.BinOp | ast.Call, read: Callable[[ast.expr], list[str]]
 
 
 def _assigned(name: str, around: _Around, line: int) -> Iterator[ast.expr]:
-    """Yield what is assigned to a name, above a line, in the innermost function or class that has it."""
+    """Yield the values assigned to a name, above a line, in the innermost function or class that has it."""
     for scope in around:
         nodes = scope.body if isinstance(scope, ast.ClassDef) else ast.walk(scope)
         found = []
@@ -242,41 +241,41 @@ def _assigned(name: str, around: _Around, line: int) -> Iterator[ast.expr]:
 
 
 def _product(parts: list[list[str]]) -> list[tuple[str, ...]]:
-    """Choose one of each in all ways, up to a limit."""
+    """Yield the combinations of one element of each, up to a limit."""
     return [*islice(product(*parts), _MOST)]
 
 
 def _joined(parts: list[list[str]]) -> list[str]:
-    """Put parts together in all ways, up to a limit."""
+    """Join parts in all combinations, up to a limit."""
     return ["".join(reading) for reading in _product(parts)]
 
 
 def _filled(template: str, values: tuple[str, ...]) -> str:
-    """Put values into the fields of a template for `str.format`; a field that has none stays empty."""
+    """Insert values into the fields of a template for `str.format`; a field without a value stays empty."""
     rest = iter(values)
     return re.sub(r"\{[^{}]*\}", lambda _: next(rest, "{}"), template)
 
 
 def _placeholder(node: ast.expr) -> str:
-    """Return the short name of what is not known."""
+    """Return a short name for an unknown part."""
     plain = re.sub(r"\W+", " ", ast.unparse(node)).strip()
     return "{" + plain[:30].strip() + "}"
 
 
 def _says_something(text: str) -> bool:
-    """Tell whether a text has words of its own."""
+    """Return whether a text has words besides its placeholders."""
     return re.search(r"[A-Za-z]{2}", re.sub(r"\{[^{}]*\}", "", text)) is not None
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the table: a message, the versions of yt-dlp that have it, and what it means."""
+    """A row of the table: a message, the versions of yt-dlp that have it, and its meaning."""
 
     message: Message
     versions: tuple[str, ...]
     reason: str
     """A reason of `failures.py`; "cause" where the last placeholder decides; "-" where it cannot end the
-    download of a YouTube video; "?" where nobody has decided yet."""
+    download of a YouTube video; "?" where it is undecided."""
     note: str
     """Why it cannot, where the reason is "-"."""
 
@@ -293,9 +292,9 @@ def rows() -> list[Row]:
 
 
 def changes(table: Iterable[Row], found: set[Message], of_version: str) -> list[str]:
-    """List what a version of yt-dlp has that the table lacks, what is changed and what is gone, a line each.
+    """List a version's messages that the table lacks, and the changed and removed ones, one per line.
 
-    Where the table knows the version, it has to agree exactly; otherwise only what is new counts.
+    A version in the table must agree exactly; of any other version only new messages count.
     """
     table = list(table)
     known = {row.message for row in table}
@@ -315,7 +314,7 @@ def changes(table: Iterable[Row], found: set[Message], of_version: str) -> list[
 
 
 def _update(root: Path) -> None:
-    """Bring the table up to a version of yt-dlp, with "?" for what nobody has decided yet."""
+    """Bring the table up to a version of yt-dlp, with "?" for undecided messages."""
     own, found = version(root), extract(root)
     table = {row.message: row for row in rows()}
     for message in found:
@@ -330,7 +329,7 @@ def _update(root: Path) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """List what differs from the table, or update it; 1 if something is new, changed or gone."""
+    """List the differences from the table, or update it; 1 if a message is new, changed or removed."""
     updating = arguments[:1] == ["update"]
     rest = arguments[1:] if updating else arguments
     root = Path(rest[0]) if rest else package()

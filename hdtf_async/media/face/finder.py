@@ -26,10 +26,10 @@ from hdtf_async.media.face.detector import NO_PICTURES, TIMES
 from hdtf_async.media.face.people import BETWEEN, ROUNDS, Frame, Region, doubtful
 from hdtf_async.media.ffmpeg import FROM_FURTHER_BACK, RUN_UPS, STALL, source
 from hdtf_async.media.filters import MARK, decimal, decoded_frames
+from hdtf_async.media.run import FfmpegError
 from hdtf_async.output import atomic
 from hdtf_async.process import supervisor
 from hdtf_async.process.guard import UNGUARDED, Guard
-from hdtf_async.process.stderr import classify_ffmpeg
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -225,8 +225,10 @@ class Finder:
             return True
 
         ended = await supervisor.run(
-            supervisor.own_module_argv(
-                "hdtf_async.media.face.detector", str(self.model), str(width), str(height), *argv
+            supervisor.Command(
+                supervisor.own_module_argv(
+                    "hdtf_async.media.face.detector", str(self.model), str(width), str(height), *argv
+                )
             ),
             deadline=deadline,
             stall=stall,
@@ -234,7 +236,7 @@ class Finder:
             guard=self.guard,
         )
         if ended.code == NO_PICTURES:
-            raise Failure(classify_ffmpeg(ended.words), ended.words)
+            raise FfmpegError.of(ended)
         if ended.code != 0:
             raise Failure(Reason.TOOL_FAILED, f"{ended.words}\nexit code {ended.code}")
         return frames

@@ -43,7 +43,7 @@ async def cached() -> Path | None:
 
 async def _asked(words: list[str], guard: Guard) -> str:
     argv = supervisor.own_module_argv("hdtf_async.media.face.model_file", *words)
-    ended = await supervisor.run(argv, deadline=_DEADLINE, keep=1 << 16, guard=guard)
+    ended = await supervisor.run(supervisor.Command(argv, keep=1 << 16), deadline=_DEADLINE, guard=guard)
     if ended.code != 0:
         raise Failure(Reason.TOOL_FAILED, ended.words)
     return ended.out.decode().removesuffix("\n")

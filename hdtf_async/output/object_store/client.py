@@ -128,14 +128,14 @@ class ObjectStoreClient:
         size, wanted = await run_sync(tag, path)
         for _ in range(TRIES):
             answer = await self._do(
-                f"put {key}",
+                f"upload {key}",
                 lambda: obstore.put_async(
                     self._store, key, path, use_multipart=size > PART, chunk_size=PART, max_concurrency=4
                 ),
             )
             if (answer["e_tag"] or "").strip('"') == wanted:
                 return
-            there = await self._do(f"look at {key}", lambda: obstore.head_async(self._store, key))
+            there = await self._do(f"stat {key}", lambda: obstore.head_async(self._store, key))
             if there["size"] == size:
                 return
         raise Failure(Reason.STORE_UNREACHABLE, f"{key}: {there['size']} of {size} bytes uploaded")
@@ -145,7 +145,7 @@ class ObjectStoreClient:
         import obstore  # noqa: PLC0415
 
         await self._do(
-            f"put {key}", lambda: obstore.put_async(self._store, key, content, use_multipart=False)
+            f"upload {key}", lambda: obstore.put_async(self._store, key, content, use_multipart=False)
         )
 
     async def create(self, key: str, content: bytes) -> bool:
@@ -163,7 +163,7 @@ class ObjectStoreClient:
                 return False
             return True
 
-        return await self._do(f"put {key}", once) or await self.get(key, len(content)) == content
+        return await self._do(f"upload {key}", once) or await self.get(key, len(content)) == content
 
     async def get(self, key: str, most: int = LARGEST) -> bytes | None:
         """Return the content of an object; None if it does not exist or has more than `most` bytes."""

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.to_thread import run_sync
 
+from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.divisions import goes_on
 from hdtf_async.core.exceptions import AwayError, OptionsError, StoreError
 from hdtf_async.core.failures import Failure, Reason
@@ -266,9 +267,9 @@ async def listed(bucket: ObjectStoreClient, known: JournalIndex) -> Listing:
         if each.key in VIEWS:
             found.views[each.key] = each.tag
         elif stem in found.missing and ending in {"mp4", "wav"}:
-            told = known.clips[stem]["metadata"]
-            if each.size == told.get("bytes" if ending == "mp4" else "wav_bytes"):
-                if "wav" not in told or stem in half:
+            clip = ClipRecord.of(known.clips[stem])
+            if each.size == (clip.bytes if ending == "mp4" else clip.wav_bytes):
+                if clip.wav is None or stem in half:
                     found.missing.discard(stem)
                 else:
                     half.add(stem)

@@ -1,6 +1,6 @@
-"""A fake ffmpeg: knows the command lines of clips without sound, and sources that `mp4` wrote.
+"""A fake ffmpeg: accepts the command lines of clips without audio, and sources that `mp4` wrote.
 
-The clip that it writes has the size, frames and rate that the real one's would have.
+The clip that it writes has the size, frames and rate of the real one's.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _MICROSECONDS = 10**6
 
 
 class _RefusedError(Exception):
-    """What ffmpeg would say, and its exit code."""
+    """ffmpeg's message and its exit code."""
 
     def __init__(self, words: str, code: int) -> None:
         super().__init__(words)
@@ -61,14 +61,14 @@ class _RefusedError(Exception):
 
 
 def main(stage: str, begun: float, words: list[str]) -> int:
-    """Do what the command line says and return the exit code: 2 where it is not one of those known."""
+    """Run the command line and return the exit code: 2 where it is not a known one."""
     if words == ["-version"]:
         job = Job(stage, "version", "-", begun)
         sys.stdout.write(_VERSION)
         sys.stdout.flush()
         return job.end()
     if words[-1] == "-":
-        free_words(words, _LOOK)  # it sees whole pictures, and takes no time
+        free_words(words, _LOOK)  # it always finds progressive frames, and takes no time
         sys.stderr.write("[Parsed_idet_7 @ 0x1] Multi frame detection: TFF: 0 BFF: 0 Progressive: 50\n")
         return 0
     try:
@@ -121,14 +121,14 @@ def _clip(
 ) -> tuple[int, int, int, tuple[int, int], list[str]]:
     """Return width, height, frames and rate of the clip that the filters make of the source.
 
-    And what the real one prints of the source frames that it is made of.
+    It also returns what the real ffmpeg prints about the source frames.
     """
     try:
         with open(source, "rb") as raw:
             width, height, frames, rate = mp4.note(raw)
     except (OSError, ValueError) as error:
         raise _RefusedError(f"[in#0] Error opening input: Invalid data found ({error})", 183) from error
-    # Frames with start <= PTS < end, in whole numbers: frame n has the time stamp n * rate[1] / rate[0].
+    # Frames with start <= PTS < end, in integers: frame n has the timestamp n * rate[1] / rate[0].
     first = -(-start * rate[0] // (_MICROSECONDS * rate[1]))
     behind = min(frames, -(-(start + length) * rate[0] // (_MICROSECONDS * rate[1])))
     frames = behind - first
@@ -146,7 +146,7 @@ def _clip(
     ]
     if filters["fps"]:
         over, _, under = filters["fps"].partition("/")
-        # The last frame is held as long as is needed.
+        # The last frame is repeated as often as needed.
         frames, rate = int(filters["frames"] or 0), (int(over), int(under or 1))
     box = [int(number) for number in f"{filters['width']}:{filters['place']}".split(":")]
     if any(number % 2 for number in box) or box[0] + box[2] > width or box[1] + box[3] > height:
@@ -156,7 +156,7 @@ def _clip(
 
 
 def _filters(chain: str, base: str) -> Mapping[str, str | None]:
-    """Return the figures in a filter chain; raise `ValueError` where it does not go with the other words."""
+    """Return the figures in a filter chain; raise `ValueError` where it contradicts other arguments."""
     filters = _FILTERS.fullmatch(chain)
     if filters is None or not re.fullmatch("[0-9]+:[0-9]+", base):
         raise ValueError(chain)

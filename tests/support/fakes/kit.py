@@ -1,4 +1,4 @@
-"""The fake tools for tests and benchmarks: installing them, and reading what they logged."""
+"""The fake tools for tests and benchmarks: installation, and reading their logs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hdtf_async.core.model import Clip
 
 Kind = Literal["ask", "download", "encode", "version"]
-"""What a job is: yt-dlp asked for a video or fetching it, ffmpeg cutting a clip or telling its version."""
+"""Kind of a job: yt-dlp extracts or downloads a video, ffmpeg encodes a clip or prints its version."""
 
 NETWORK, ENCODE = ("ask", "download"), ("encode",)
 """Kinds of jobs in each lane."""
@@ -26,43 +26,43 @@ NETWORK, ENCODE = ("ask", "download"), ("encode",)
 
 @dataclass(frozen=True, slots=True)
 class Footage:
-    """A video as the fake yt-dlp has it."""
+    """A video of the fake yt-dlp."""
 
     seconds: float
     height: int
-    """Lines of its best rendition; those below it on YouTube's ladder are offered too."""
+    """Height of its best format; the lower heights of YouTube are offered too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """How long the jobs take in seconds: a flat part, and one in proportion to the size of the job."""
+    """The duration of jobs in seconds: a constant part, and one in proportion to the size of the job."""
 
     ask: tuple[float, float] = (0.0, 0.0)
     download: tuple[float, float] = (0.0, 0.0)
-    """The second for each byte."""
+    """The second number is per byte."""
     encode: tuple[float, float] = (0.0, 0.0)
-    """The second for each second of the clip."""
+    """The second number is per second of the clip."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What goes wrong with one job."""
+    """The fault of one job."""
 
     words: str = ""
-    """What it says on stderr."""
+    """Its message on stderr."""
     code: int = 1
-    """Its exit code; with 0 it says that all is well."""
+    """Its exit code; with 0 it reports success."""
     leaves: Literal["whole", "short", "nothing"] = "whole"
-    """What it leaves on the disk if its code is 0: half of a raw's bytes or of a clip's frames are short."""
+    """The file that it leaves if its code is 0: "short" has half of a video's bytes or of a clip's frames."""
     times: int | None = None
-    """How many jobs of this kind and subject are hit, from the first; None for each."""
+    """How many jobs of this kind and subject fail, from the first; None for all."""
     seconds: float | None = None
-    """How long it takes before that; None as long as any other."""
+    """Its duration until it fails; None for the usual duration."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job of a fake tool, as it was logged; times are monotonic seconds."""
+    """One job of a fake tool, from the log; times are monotonic seconds."""
 
     kind: str
     subject: str
@@ -70,9 +70,9 @@ class Job:
     process: int
     begun: float
     ended: float
-    """Infinite where the job was killed."""
+    """Infinite if the job was killed."""
     code: int | None
-    """Exit code; None where the job was killed."""
+    """Exit code; None if the job was killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class Fakes:
     """Directory of the configuration and the log."""
 
     def jobs(self, kinds: Iterable[str] | None = None) -> list[Job]:
-        """Return the jobs of some kinds (by default of all) in the order in which they began."""
+        """Return the jobs of some kinds (by default of all) in the order of their starts."""
         log = self.stage / LOG
         begun: dict[tuple[str, str], tuple[str, float]] = {}
         done: list[Job] = []
@@ -107,23 +107,23 @@ class Fakes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """What the tools have and do."""
+    """The configuration of the tools."""
 
     videos: Mapping[str, Footage]
     """YouTube id to its footage."""
     rate: tuple[int, int] = (25, 1)
-    """Frames a second of every video, as a fraction."""
-    bits_a_line: int = 1500
-    """Bits a second for each line of height: 1.6 Mb/s at 1080 lines."""
+    """Frame rate of every video, as a fraction."""
+    bits_per_line: int = 1500
+    """Bit rate in bits per second per pixel of height: 1.6 Mb/s at 1080p."""
     times: Times = Times()
     gather: Mapping[Kind, int] = field(default_factory=dict)
     """Kind to the number of jobs that wait for each other once, so that this number is reached."""
     faults: Mapping[tuple[Kind, str], Fault] = field(default_factory=dict)
-    """Kind of job and subject (YouTube id, or stem of the clip) to what goes wrong."""
+    """Kind of job and subject (YouTube id, or stem of the clip) to the job's fault."""
 
 
 def install(directory: Path, stage: Stage) -> Fakes:
-    """Write the two programs and what they need into an existing directory."""
+    """Write the two programs and their configuration into an existing directory."""
     stated = asdict(stage) | {
         "faults": {f"{kind} {subject}": asdict(fault) for (kind, subject), fault in stage.faults.items()}
     }
@@ -132,7 +132,7 @@ def install(directory: Path, stage: Stage) -> Fakes:
 
 
 def _program(directory: Path, name: str) -> Path:
-    """Write a launcher; a ``#!`` line takes no long path and no space, so a shell calls Python."""
+    """Write a launcher; a ``#!`` line allows no long path and no space, so a shell calls Python."""
     code = (
         "import time; begun = time.monotonic(); import os, sys;"
         f" sys.path.insert(0, {str(Path(__file__).parent.parent)!r});"
@@ -147,11 +147,11 @@ def _program(directory: Path, name: str) -> Path:
 
 
 def footage(clips: Iterable[Clip]) -> dict[str, Footage]:
-    """Return footage from which the clips can be cut: each video 7 s longer than its last clip."""
+    """Return footage for the clips: each video is 7 s longer than its last clip."""
     found: dict[str, Footage] = {}
     for clip in clips:
         youtube_id = clip.video.youtube_id
-        # No rendition has 714 or 700 lines; a height that the tables do not know is taken for 720.
+        # No format has the heights 714 and 700; where the tables have no height, 720 is used.
         height = next(lines for lines, *_ in LADDER if lines >= (clip.video.reference_height or 720))
         seconds = clip.interval.end + 7
         before = found.get(youtube_id, Footage(seconds, height))
@@ -160,10 +160,10 @@ def footage(clips: Iterable[Clip]) -> dict[str, Footage]:
 
 
 def peak(jobs: Iterable[Job]) -> int:
-    """Return how many of the jobs were under way at the same moment."""
+    """Return how many of the jobs ran at the same time at most."""
     steps = sorted(
         step for job in jobs for step in ((job.begun, 1), (job.ended, -1))
-    )  # an end comes before a beginning at the same moment
+    )  # at equal times an end is before a start
     most = now = 0
     for _, step in steps:
         now += step
@@ -172,7 +172,7 @@ def peak(jobs: Iterable[Job]) -> int:
 
 
 def busy(jobs: Iterable[Job]) -> float:
-    """Return for how many seconds at least one of the jobs was under way."""
+    """Return for how many seconds at least one of the jobs was running."""
     seconds, until = 0.0, -float("inf")
     for job in sorted(jobs, key=lambda job: job.begun):
         seconds += max(0.0, job.ended - max(job.begun, until))

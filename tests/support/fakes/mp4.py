@@ -1,8 +1,8 @@
-"""Tiny MP4 files of any width, height, length and rate, which demuxers and decoders take for what they are.
+"""Tiny MP4 files of any width, height, length and rate, which demuxers and decoders accept.
 
-The picture is plain grey H.264: one IDR frame without residual, then P frames in which every macroblock
+The video stream is plain grey H.264: one IDR frame without residual, then P frames in which every macroblock
 is skipped, a dozen bytes each. An hour of it is written in milliseconds. A ``free`` box behind ``ftyp``
-holds a note of what is in the file, so that it can be read back without a parser.
+contains a description of the file, so that it can be read back without a parser.
 
 The layouts are those of ITU-T H.264 (7.3.2, 7.3.3) and ISO/IEC 14496-12 and -15.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import struct
 
-TYPE_CHECKING = False  # as typing's own, which takes longer to import than the rest of this file
+TYPE_CHECKING = False  # importing typing takes longer than the rest of this file
 if TYPE_CHECKING:
     from typing import BinaryIO
 
@@ -20,9 +20,9 @@ _MACROBLOCK = 16
 _FRAME_NUMBERS = 16
 """frame_num has 4 bits, so the bytes of the P frames repeat with this period."""
 _LEAST_TIMESCALE = 10_000
-"""As ffmpeg's muxer: a smaller time scale is doubled until it reaches this."""
+"""As in ffmpeg's muxer: a smaller time scale is doubled until it reaches this."""
 _UNITY = struct.pack(">9I", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
-"""The matrix that leaves the picture as it is."""
+"""The identity matrix."""
 _LEVEL_40_MACROBLOCKS = 8192
 
 
@@ -46,14 +46,14 @@ class _Bits:
         return self
 
     def nal(self, header: int) -> bytes:
-        """Return the NAL unit that these bits are the payload of."""
+        """Return the NAL unit with these bits as its payload."""
         rest = -(self._length + 1) % 8
         payload = ((self._value << 1 | 1) << rest).to_bytes((self._length + 1 + rest) // 8, "big")
         return bytes([header]) + _without_start_codes(payload)
 
 
 def _without_start_codes(payload: bytes) -> bytes:
-    """Put a 3 between two zeros and a byte up to 3, which would otherwise look like a start code."""
+    """Insert a 3 between two zeros and a byte up to 3, which would otherwise look like a start code."""
     if b"\0\0" not in payload:
         return payload
     written = bytearray()
@@ -74,7 +74,7 @@ def _parameter_sets(width: int, height: int) -> tuple[bytes, bytes]:
     level = 40 if across * down <= _LEVEL_40_MACROBLOCKS else 62
     sps = _Bits().u(8, 66, 0b11000000, level).ue(0, 0, 2, 1).u(1, 0)
     sps.ue(across - 1, down - 1).u(1, 1, 1)
-    # The picture is whole macroblocks; what is too much is cropped in units of two pixels.
+    # A frame consists of complete macroblocks; the excess is cropped in units of two pixels.
     sps.u(1, 1).ue(0, (_MACROBLOCK * across - width) // 2, 0, (_MACROBLOCK * down - height) // 2)
     sps.u(1, 0)
     pps = _Bits().ue(0, 0).u(1, 0, 0).ue(0, 0, 0).u(1, 0).u(2, 0).ue(0, 0, 0).u(1, 0, 0, 0)
@@ -89,7 +89,7 @@ def _idr(macroblocks: int) -> bytes:
 
 
 def _skipped(number: int, macroblocks: int) -> bytes:
-    """Return a frame that is the one before it."""
+    """Return a frame that repeats the previous one."""
     return _Bits().ue(0, 5, 0).u(4, number).u(1, 0, 0, 0).ue(0).ue(macroblocks).nal(0x41)
 
 
@@ -166,13 +166,13 @@ def _moov(sides: tuple[int, int], frames: int, rate: tuple[int, int], sizes: byt
     )
 
 
-def write(  # noqa: PLR0913 - each is one thing that a file has
+def write(  # noqa: PLR0913 - each is one property of the file
     target: BinaryIO, *, width: int, height: int, frames: int, rate: tuple[int, int], size: int | None = None
 ) -> None:
-    """Write a whole file of at least one frame: `rate` frames a second as a fraction, both sides even.
+    """Write a complete file of at least one frame, with even sides and `rate` as frames per second.
 
-    With `size` it has exactly that many bytes; the rest of it is a hole that takes no room on the disk.
-    Raises `ValueError` where it does not fit in, or a side is odd.
+    With `size` it has exactly this many bytes; the excess is a hole that takes no space on the disk. Raises
+    `ValueError` where `size` is too small or a side is odd.
     """
     if width % 2 or height % 2 or frames < 1:
         raise ValueError(f"{frames} frames of {width} x {height} cannot be written")
@@ -194,7 +194,7 @@ def write(  # noqa: PLR0913 - each is one thing that a file has
 def note(source: BinaryIO) -> tuple[int, int, int, tuple[int, int]]:
     """Return width, height, frames and rate of a file that `write` wrote.
 
-    Raises `ValueError` where it is another file.
+    Raises `ValueError` for any other file.
     """
     head = source.read(256)
     if len(head) < 36 or head[32:36] != b"free":

@@ -1,12 +1,12 @@
-"""What the two fake programs share: their configuration, the time that a job takes, its faults, the log.
+"""Code shared by the two fake programs: their configuration, the duration of jobs, faults, and the log.
 
-A stage is a directory with ``stage.json`` (written by `kit.install`) and ``log``, to which each job appends
-a line when it begins and one when it ends::
+A stage is a directory with ``stage.json`` (written by `kit.install`) and ``log``, to which each job appends a
+line when it starts and one when it ends::
 
     begin download 4711 1234.567890 CPCoMyuBRM0
     end download 4711 1234.987654 CPCoMyuBRM0 0
 
-Words of a line: what, kind of job, process id, monotonic seconds, subject and, at the end, the exit code.
+Fields of a line: event, kind of job, process id, monotonic seconds, subject and, at the end, the exit code.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import json
 import os
 import time
 
-TYPE_CHECKING = False  # as typing's own, which takes longer to import than the rest of this file
+TYPE_CHECKING = False  # importing typing takes longer than the rest of this file
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
@@ -24,15 +24,15 @@ CONFIGURATION, LOG = "stage.json", "log"
 PATIENCE = 20.0
 """Seconds for which the first jobs wait for each other; see `Job.gather`."""
 GRACE = 0.3
-"""Seconds that they wait once they are together."""
+"""Seconds that they wait after all have started."""
 FREE = "{}"
-"""Stands in the pattern of a command line where any word may stand."""
+"""Placeholder for any argument in the pattern of a command line."""
 
 
 def free_words(words: Sequence[str], pattern: Sequence[str]) -> list[str]:
-    """Return the words of a command line that stand where its pattern has `FREE`.
+    """Return the arguments of a command line at the places where its pattern has `FREE`.
 
-    Raises `ValueError` with the first word that is not as in the pattern, or the one that is missing.
+    Raises `ValueError` with the first argument that differs from the pattern, or the first missing one.
     """
     for word, due in zip(words, pattern, strict=False):
         if due not in (FREE, word):
@@ -46,7 +46,7 @@ class Job:
     """One job of a fake program, from its line in the log to its exit code."""
 
     def __init__(self, stage: str, kind: str, subject: str, begun: float) -> None:
-        """Begin a job; `begun` is when the process started, on the monotonic clock."""
+        """Start a job; `begun` is the start of the process on the monotonic clock."""
         self.kind, self.subject = kind, subject
         self._stage, self._begun = stage, begun
         with open(f"{stage}/{CONFIGURATION}", encoding="utf-8") as file:
@@ -54,18 +54,18 @@ class Job:
         self._log = os.open(f"{stage}/{LOG}", os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
         self._append("begin", begun)
         self.fault: dict[str, Any] = self._fault()
-        """What goes wrong with this job; empty if nothing does."""
+        """The fault of this job; empty if it has none."""
         self.gather()
 
     def leaves(self, what: str) -> bool:
-        """Say whether the fault of this job leaves its file ``short``, or ``nothing`` of it."""
+        """Return whether the fault of this job leaves its file ``short``, or ``nothing`` of it."""
         return bool(self.fault.get("leaves") == what)
 
     def gather(self) -> None:
-        """Wait until as many jobs of this kind as configured are under way, once in the life of a stage.
+        """Wait until the configured number of jobs of this kind are running, once per stage.
 
-        So a width that is allowed is also reached, however slow the machine is; and for `GRACE` longer, so
-        that one job too many would show itself.
+        Thus the allowed concurrency is reached however slow the machine is. They wait `GRACE` longer, so that
+        one job too many would be visible.
         """
         width = self.configuration["gather"].get(self.kind, 0)
         marker = f"{self._stage}/gathered-{self.kind}"
@@ -80,10 +80,10 @@ class Job:
                 time.sleep(0.005)
 
     def work(self, amount: float, tell: Callable[[float], None], *, every: float) -> None:
-        """Take the time that this job takes; `tell` is called with the share that is done.
+        """Wait for the duration of this job; `tell` is called with the completed share.
 
-        At once, then `every` so many seconds, and with 1 at the end. `amount` is the size of the job in the
-        unit of its kind.
+        It is called at once, then `every` so many seconds, and with 1 at the end. `amount` is the size of the
+        job in the unit of its kind.
         """
         flat, each = self.configuration["times"].get(self.kind, (0.0, 0.0))
         seconds = self.fault.get("seconds")
@@ -101,7 +101,7 @@ class Job:
         return code
 
     def fail(self) -> int:
-        """End the job as its fault says."""
+        """End the job as its fault requires."""
         words = self.fault["words"]
         os.write(2, f"{words}\n".encode() if words else b"")
         return self.end(self.fault["code"])

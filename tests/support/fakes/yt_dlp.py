@@ -1,6 +1,6 @@
-"""A fake yt-dlp: knows the three command lines of `hdtf_async.youtube.ytdlp`, and the videos of its stage.
+"""A fake yt-dlp: accepts the three command lines of `hdtf_async.youtube.ytdlp`, and the videos of its stage.
 
-What it prints has the shape of what yt-dlp 2026.8.19 printed.
+Its output has the structure of that of yt-dlp 2026.8.19.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _TEST = ("--plugin-dirs", FREE, "-J", "--", "hdtf-async-challenge:test")
 SOLVED = {
     "enabled": ["fake"], "runtimes": ["fake-1"], "solved_by": "fake-1", "seconds": 0.0, "failed": [],
 }  # fmt: skip
-"""What the plugin answers where the test challenge is solved."""
+"""The plugin's answer if the test challenge is solved."""
 _FETCH = (
     *("--load-info-json", "-", "-f", FREE, "-o", FREE),
     *("--progress", "--newline", "--progress-delta", "1"),
@@ -41,13 +41,13 @@ LADDER = (
     (1440, "264", "271"),
     (2160, "266", "313"),
 )
-"""Lines, and YouTube's numbers of the renditions in H.264 and in VP9."""
+"""Heights, and YouTube's itags in H.264 and in VP9."""
 ENLARGED = 720
-"""Lines of a best rendition that YouTube by itself also offers enlarged to 1080."""
+"""Height of a best format that YouTube also offers upscaled to 1080."""
 
 
 def main(stage: str, begun: float, words: list[str]) -> int:
-    """Do what the command line says and return the exit code: 2 where it is not one of the three known."""
+    """Run the command line and return the exit code: 2 where it is not one of the three known ones."""
     try:
         free_words(words[: len(_COMMON)], _COMMON)
         rest = words[len(_COMMON) :]
@@ -107,7 +107,7 @@ def _information(
 def _formats(
     youtube_id: str, video: Mapping[str, Any], configuration: Mapping[str, Any]
 ) -> Iterator[dict[str, Any]]:
-    """Yield the renditions in yt-dlp's order, the worst first."""
+    """Yield the formats in yt-dlp's order, the worst first."""
 
     def rendition(itag: str, ext: str, height: int, vcodec: str, bits: float) -> dict[str, Any]:
         size = int(video["seconds"] * bits / 8)
@@ -137,7 +137,7 @@ def _formats(
     }  # fmt: skip
     for itag, ext, codec in (("140", "m4a", "mp4a.40.2"), ("251", "webm", "opus")):
         yield rendition(itag, ext, 0, "none", 129_000) | {"height": None, "width": None, "acodec": codec}
-    a_line = configuration["bits_a_line"]
+    a_line = configuration["bits_per_line"]
     for height, itag, other in LADDER:
         if height <= video["height"]:
             yield rendition(other, "webm", height, "vp9", 0.7 * a_line * height)
@@ -206,7 +206,7 @@ def _write(path: str, rendition: Mapping[str, Any], seconds: float, rate: list[i
 
 
 def _width(height: int) -> int:
-    """Return the width of a 16:9 picture, as YouTube rounds it (854 at 480 lines)."""
+    """Return the width of a 16:9 frame, as YouTube rounds it (854 for 480p)."""
     return 2 * round(height * 8 / 9)
 
 

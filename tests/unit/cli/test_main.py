@@ -1,4 +1,4 @@
-"""The command line: what it prints and which exit code it leaves with."""
+"""The command line: its output and exit codes."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ GROUPS = (WHICH, NETWORK, ENCODE, DISK, TOOLS, PRINT)
 
 
 def planned(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
-    """Return what `plan --json` prints."""
+    """Return the output of `plan --json`."""
     assert main.main(["plan", "--json", *words]) == 0
     told: dict[str, Any] = json.loads(capsys.readouterr().out)
     return told
 
 
-def test_plan_counts_what_the_tables_hold(capsys: pytest.CaptureFixture[str]) -> None:
-    """The published counts of HDTF: 370 videos listed, 356 with clips, 421 clips, 16.35 hours."""
+def test_plan_counts_the_bundled_tables(capsys: pytest.CaptureFixture[str]) -> None:
+    """The published counts of HDTF: 370 videos, 356 with clips, 421 clips, 16.35 hours."""
     told = planned(capsys)
     assert (told["videos_listed"], told["videos"], told["clips"]) == (370, 356, 421)
     assert round(told["hours"], 2) == 16.35
-    # One YouTube video stands in two rows, and three videos have only a box that cannot fit.
+    # Two rows share one YouTube video, and three videos only have an invalid box.
     assert told["downloads"] == 352
     assert set(told["cannot_be_had"].values()) == {"box_does_not_fit"}
     assert len(told["cannot_be_had"]) == 3
     assert all(finding["file"] and finding["words"] for finding in told["findings"])
 
 
-def test_plan_ends_with_the_sum(capsys: pytest.CaptureFixture[str]) -> None:
-    """What is odd and what cannot be had stands above it: it may be long."""
+def test_plan_prints_the_totals_last(capsys: pytest.CaptureFixture[str]) -> None:
+    """Problems and unavailable clips come first, because the list may be long."""
     assert main.main(["plan", "--subset", "WDA,WRA"]) == 0
     above, _, last = capsys.readouterr().out.partition("\n\n")
     assert last.splitlines()[:4] == [
@@ -50,10 +50,10 @@ def test_plan_ends_with_the_sum(capsys: pytest.CaptureFixture[str]) -> None:
     assert above.splitlines()[-1] == "missing  WRA_PeterKing_000: box_does_not_fit"
 
 
-def test_plan_is_the_same_for_the_copies_that_people_have(
+def test_plan_is_the_same_for_differently_formatted_tables(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Byte order mark, CRLF, tabs, blanks at the end and no last newline change nothing."""
+    """Byte order mark, CRLF, tabs, trailing spaces and a missing last newline change nothing."""
     for table in tables.shipped().glob("*.txt"):
         lines = table.read_text(encoding="utf-8").splitlines()
         text = "\r\n".join(line.replace(" ", "\t") + "  " for line in lines)
@@ -61,8 +61,8 @@ def test_plan_is_the_same_for_the_copies_that_people_have(
     assert planned(capsys, "--source", str(tmp_path)) == planned(capsys)
 
 
-def test_plan_takes_the_part_that_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
-    """Subsets, videos by name or id, and the first of them."""
+def test_plan_applies_the_selection(capsys: pytest.CaptureFixture[str]) -> None:
+    """Subsets, videos by name or id, and a limit."""
     assert planned(capsys, "--subset", "RD")["clips"] == 64
     assert planned(capsys, "--subset", "RD,WRA")["clips"] == 64 + 168
     assert planned(capsys, "--limit", "5")["videos"] == 5
@@ -77,8 +77,8 @@ def test_unverified_corrections_never_reuse_an_index(capsys: pytest.CaptureFixtu
     assert told["cannot_be_had"] == {}
 
 
-def test_plan_touches_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Not even the directory that it is told about."""
+def test_plan_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not even the given directory."""
     out = tmp_path / "clips"
     assert planned(capsys, "--out", str(out))["there"] == 0
     assert not out.exists()
@@ -115,14 +115,14 @@ def test_plan_touches_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         (["--out", "x", "--config", "/nowhere"], "/nowhere: No such file"),
     ],
 )
-def test_a_wrong_command_line_says_what_is_wrong_and_leaves_with_2(
+def test_an_invalid_command_line_exits_with_2_and_a_message(
     words: list[str],
     said: str,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """One line or two, no traceback, and nothing made."""
+    """One line or two, no traceback, and no file is created."""
     monkeypatch.chdir(tmp_path)
     try:
         code = main.main(words)
@@ -135,39 +135,37 @@ def test_a_wrong_command_line_says_what_is_wrong_and_leaves_with_2(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_malformed_table_is_named_with_file_and_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Exit code 2, before anything is made."""
+def test_an_error_in_a_table_names_file_and_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 2, before any file is created."""
     (tmp_path / "RD_video_url.txt").write_text("Radio1 https://youtu.be/CPCoMyuBRM0\nRadio2\n")
     assert main.main(["--out", str(tmp_path / "out"), "--source", str(tmp_path)]) == 2
     assert "RD_video_url.txt:2" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
-def test_an_output_that_is_a_file_is_local_trouble(
+def test_an_output_path_that_is_a_file_is_a_local_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Exit code 4 and a sentence."""
+    """Exit code 4 and a message."""
     (tmp_path / "out").write_text("mine")
     assert main.main(["--out", str(tmp_path / "out"), "--limit", "1"]) == 4
     assert "choose another --out" in capsys.readouterr().err
     assert (tmp_path / "out").read_text() == "mine"
 
 
-def test_a_missing_tool_is_local_trouble_before_anything_is_asked(
+def test_a_missing_tool_is_a_local_error_before_any_request(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Once, and not 356 times."""
+    """Reported once, not 356 times."""
     assert main.main(["--out", str(tmp_path), "--ffmpeg", str(tmp_path / "none")]) == 4
     assert "Stopped early" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("printing", ["--quiet", "--json"])
-def test_why_a_run_stopped_is_told_even_when_quiet(
+def test_quiet_runs_still_print_why_they_stopped(
     printing: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nothing but errors means: errors."""
+    """--quiet still prints errors."""
     assert main.main(["--out", str(tmp_path), "--ffmpeg", str(tmp_path / "none"), printing]) == 4
     told = capsys.readouterr()
     assert "No such file" in told.err
@@ -176,7 +174,7 @@ def test_why_a_run_stopped_is_told_even_when_quiet(
 
 
 def test_help_fits_80_columns_and_is_short() -> None:
-    """Nearly every option has one line; the installed command is named, and so are the groups, in order."""
+    """Nearly every option has one line; the installed command and the groups are listed, in order."""
     run = subprocess.run(
         [sys.executable, "-m", "hdtf_async", "--help"],
         env={**os.environ, "COLUMNS": "80"}, capture_output=True, text=True, check=True, timeout=60,
@@ -191,7 +189,7 @@ def test_help_fits_80_columns_and_is_short() -> None:
     assert all(option in run.stdout for option in ("--out", "--subset", "--downloads", "--encodes", "--size"))
 
 
-def test_a_reader_that_goes_away_leaves_no_traceback() -> None:
+def test_a_closed_pipe_causes_no_traceback() -> None:
     """As in `plan | head -1`."""
     with subprocess.Popen(
         [sys.executable, "-m", "hdtf_async", "plan", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE

@@ -1,4 +1,4 @@
-"""Options that are set in a file or in the environment: which one counts, and what is wrong with it."""
+"""Options from a file or the environment: precedence and errors."""
 
 from __future__ import annotations
 
@@ -6,13 +6,19 @@ import json
 from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hdtf_async.cli import main, settings
 from hdtf_async.core.exceptions import OptionsError
 from hdtf_async.core.options import Options, Printing, flag_of
+from hdtf_async.report import page
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import anyio
 
 EVERY = {
     "source": Path("/tables"),
@@ -38,7 +44,7 @@ log-level = "debug"
 
 
 def write(home: Path, text: str) -> Path:
-    """Write the user's own file, and return it."""
+    """Write the user's config file, and return its path."""
     path = home / ".config" / "hdtf_async" / "config.toml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
@@ -48,18 +54,18 @@ def write(home: Path, text: str) -> Path:
 def values(
     environ: dict[str, str], named: Path | None = None, wanted: set[str] | None = None
 ) -> dict[str, Any]:
-    """Return what is set, without where."""
+    """Return the values of settings, without their origin."""
     return {name: setting.value for name, setting in settings.read(environ, named, wanted).items()}
 
 
-def test_a_file_takes_each_kind_of_option(tmp_path: Path) -> None:
-    """Texts, numbers, lists and switches, as they are written in TOML; dashes or underscores."""
+def test_a_file_accepts_each_kind_of_option(tmp_path: Path) -> None:
+    """Strings, numbers, lists and switches, as in TOML; dashes or underscores."""
     write(tmp_path, IN_FILE)
     assert values({"HOME": str(tmp_path)}) == EVERY
 
 
-def test_the_environment_takes_each_kind_as_the_command_line_does() -> None:
-    """A list of words is split as a shell would; a switch is said in words."""
+def test_the_environment_accepts_the_same_values_as_the_command_line() -> None:
+    """A list is split as a shell would; a switch is written as a word."""
     told = {
         "HDTF_ASYNC_SOURCE": "/tables",
         "HDTF_ASYNC_SUBSET": "RD,WDA",
@@ -72,7 +78,7 @@ def test_the_environment_takes_each_kind_as_the_command_line_does() -> None:
     assert values(told) == {name: value for name, value in EVERY.items() if name != "raw_dirs"}
 
 
-def test_every_option_has_a_key_and_a_variable_of_its_own() -> None:
+def test_every_option_has_its_own_key_and_variable() -> None:
     """They follow from its first flag."""
     assert {option.name for option in settings.KEYS.values()} == {
         option.name for what in (Options, Printing) for option in fields(what)
@@ -80,10 +86,10 @@ def test_every_option_has_a_key_and_a_variable_of_its_own() -> None:
     assert all(f"--{key}" == flag_of(option).names[0] for key, option in settings.KEYS.items())
 
 
-def test_the_command_line_counts_most_then_the_environment_then_the_named_file(
+def test_precedence_is_command_line_then_environment_then_named_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each overrules all of those behind it, and a list is not added to but replaced."""
+    """Each overrides all later ones, and a list is replaced, not merged."""
     monkeypatch.delenv("XDG_CONFIG_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     own = write(tmp_path, 'subset = ["RD"]\nlimit = 1\npace = 100\n')
@@ -109,8 +115,10 @@ def test_the_command_line_counts_most_then_the_environment_then_the_named_file(
     assert (set(told["subsets"]), told["videos"]) == ({"RD"}, 1)
 
 
-def test_the_working_directory_is_never_looked_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither for a file nor by a home that is no absolute path."""
+def test_no_config_file_is_read_from_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither directly nor through a home directory that is not absolute."""
     monkeypatch.chdir(tmp_path)
     write(tmp_path, "limit = 1")
     for name in ("config.toml", "hdtf_async.toml", ".hdtf_async.toml"):
@@ -123,8 +131,8 @@ def test_the_working_directory_is_never_looked_into(tmp_path: Path, monkeypatch:
     assert values({"XDG_CONFIG_HOME": str(tmp_path), "HOME": "/"}) == {"limit": 1}
 
 
-def test_paths_in_a_file_begin_at_the_file_or_at_home(tmp_path: Path) -> None:
-    """So that it means the same from wherever the program is started; in a variable they are as they are."""
+def test_paths_in_a_file_are_relative_to_the_file_or_home(tmp_path: Path) -> None:
+    """They mean the same wherever the program is started; in a variable they are unchanged."""
     file = tmp_path / "settings" / "a.toml"
     file.parent.mkdir()
     file.write_text('source = "tables"\nraw-dir = ["../raws", "~/raws"]\n')
@@ -154,8 +162,8 @@ def test_paths_in_a_file_begin_at_the_file_or_at_home(tmp_path: Path) -> None:
         ('cookies = "nowhere"', "nowhere: No such file"),
     ],
 )
-def test_what_is_wrong_in_a_file_is_told_with_its_name_and_key(text: str, said: str, tmp_path: Path) -> None:
-    """In the words of the command line, which leaves with exit code 2."""
+def test_an_error_in_a_file_names_file_and_key(text: str, said: str, tmp_path: Path) -> None:
+    """With the message of the command line, and exit code 2."""
     file = tmp_path / "a.toml"
     file.write_text(text)
     with pytest.raises(OptionsError) as wrong:
@@ -174,14 +182,14 @@ def test_what_is_wrong_in_a_file_is_told_with_its_name_and_key(text: str, said: 
         ("HDTF_ASYNC_KEEP_RAW", "perhaps", "HDTF_ASYNC_KEEP_RAW: expected true or false"),
     ],
 )
-def test_what_is_wrong_in_the_environment_is_told_with_the_variable(name: str, value: str, said: str) -> None:
-    """Also where it is only misspelt: it would be taken for set."""
+def test_an_error_in_the_environment_names_the_variable(name: str, value: str, said: str) -> None:
+    """Also if it is misspelt: otherwise users would believe that it is set."""
     with pytest.raises(OptionsError, match=f"^{said}".replace("?", r"\?")):
         settings.read({name: value})
 
 
-def test_no_password_is_in_what_is_said_of_a_setting(tmp_path: Path) -> None:
-    """Neither where it is wrong, nor where it comes from."""
+def test_messages_about_settings_contain_no_password(tmp_path: Path) -> None:
+    """Neither if it is invalid, nor in its origin."""
     file = tmp_path / "a.toml"
     file.write_text('proxy = "ftp://me:hunter2@example.org"\n')
     with pytest.raises(OptionsError) as wrong:
@@ -192,10 +200,10 @@ def test_no_password_is_in_what_is_said_of_a_setting(tmp_path: Path) -> None:
     assert "hunter2" not in str(wrong.value)
 
 
-def test_a_command_takes_only_the_options_that_it_has(
+def test_a_command_only_uses_its_own_options(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What only others take is not looked at but for its name; the demo takes none of the job's."""
+    """Other known options are ignored; the demo uses none of the main command's."""
     file = tmp_path / "a.toml"
     file.write_text('cookies = "nowhere"\nsize = 64\n')
     assert values({}, file, {"size"}) == {"size": 64}
@@ -214,31 +222,31 @@ def test_a_command_takes_only_the_options_that_it_has(
      (("check", "--scratch", "x"), "--scratch"), (("demo", "--limit", "1"), "--limit")],
     ids=" ".join,
 )  # fmt: skip
-def test_no_command_offers_what_it_would_leave_aside(
+def test_no_command_offers_options_that_it_would_ignore(
     words: tuple[str, ...], unknown: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It says that it does not know it."""
+    """They are unknown options."""
     with pytest.raises(SystemExit):
         main.main([*words, "--out", str(tmp_path)])
     assert f"unrecognized arguments: {unknown}" in capsys.readouterr().err
 
 
-def test_a_report_heeds_what_is_set_elsewhere(
+def test_report_uses_settings_from_file_and_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The file, the environment, and what is wrong in them."""
-    seen: list[Options] = []
+    """Including errors in them."""
+    seen: list[tuple[Path, float]] = []
 
-    async def report(_out: Path, options: Options, _gently: object) -> int:
-        seen.append(options)
-        return 0
+    async def write(_out: Path, *, tool: Callable[[], Path], encodes: anyio.CapacityLimiter) -> str:
+        seen.append((tool(), encodes.total_tokens))
+        return ""
 
-    monkeypatch.setattr(main, "_report", report)
+    monkeypatch.setattr(page, "write", write)
     file = tmp_path / "a.toml"
     file.write_text('ffmpeg = "mine"\n')
     monkeypatch.setenv("HDTF_ASYNC_ENCODES", "3")
     assert main.main(["report", "--out", str(tmp_path), "--config", str(file)]) == 0
-    assert seen == [Options(ffmpeg=tmp_path / "mine", encodes=3)]
+    assert seen == [(tmp_path / "mine", 3)]
     monkeypatch.setenv("HDTF_ASYNC_ENCODES", "none")
     assert main.main(["report", "--out", str(tmp_path)]) == 2
     assert (

@@ -1,4 +1,4 @@
-"""Signals that the parent process ignores: a run under `nohup` or in the background is not ended by them."""
+"""Signals that the parent process ignores do not end a run under `nohup` or in the background."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from test_terminal import job, until
+from command_line import job, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,7 @@ async def work(_gently):
 
 sys.exit(until_signal(work))
 """
-"""A command that answers each line, and ends with 7 at the end of its input."""
+"""A command that answers each line, and exits with 7 at the end of its input."""
 IGNORING = {
     "nohup": (["nohup"], {signal.SIGHUP}),
     "in the background": (["sh", "-c", 'trap "" INT; exec "$@"', "sh"], {signal.SIGINT}),
@@ -48,7 +48,7 @@ def _codes() -> dict[signal.Signals, int]:
 @pytest.mark.parametrize("number", _codes(), ids=lambda number: number.name)
 @pytest.mark.parametrize("parent", IGNORING)
 def test_a_signal_that_the_parent_ignores_stays_ignored(parent: str, number: signal.Signals) -> None:
-    """SIGINT and SIGHUP; SIGTERM always ends the command, and so does each that is not ignored."""
+    """SIGINT and SIGHUP; SIGTERM always ends the command, and so does each signal that is not ignored."""
     before, ignored = IGNORING[parent]
     with subprocess.Popen(
         [*before, sys.executable, "-c", WAITING],
@@ -70,7 +70,7 @@ def test_a_signal_that_the_parent_ignores_stays_ignored(parent: str, number: sig
 async def test_a_run_under_nohup_outlives_its_terminal(
     finished: Finished, site: demo.StandIn, tmp_path: Path
 ) -> None:
-    """The main job: SIGHUP changes nothing, and the clip is made."""
+    """The main job: SIGHUP has no effect, and the clip is made."""
     words = ["nohup", *job(finished, site, tmp_path, "--video", "Radio2", "--json", "--preset", "ultrafast")]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as run:
         assert run.stdout is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from loading import write_tables
+from load_runs import write_tables
 
 import hdtf_async
 from hdtf_async import ExitCode, Options

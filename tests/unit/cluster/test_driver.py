@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from aftermath import media
+from kill_checks import media
 from distributed import Client, LocalCluster
-from loading import LATER, Most, childless, load, write_tables
+from load_runs import LATER, Most, childless, load, write_tables
 
 import hdtf_async
 from hdtf_async import ExitCode, Options, Reason

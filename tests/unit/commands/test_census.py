@@ -1,4 +1,4 @@
-"""A census: what is still there, asked of the stand-in through the real yt-dlp, with nothing downloaded."""
+"""A census against the mock server, with the real yt-dlp and without downloads."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ AGE = {"status": "LOGIN_REQUIRED", "reason": "Sign in to confirm your age. This 
 
 
 async def taken(out: Path, options: Options, fresh: timedelta = WEEK) -> Census:
-    """Take a census to its end."""
+    """Run a census to its end."""
     return await hdtf_async.census(out, options, fresh=fresh)
 
 
@@ -40,15 +40,15 @@ def table(out: Path) -> dict[str, dict[str, str]]:
         return {row["name"]: row for row in csv.DictReader(text)}
 
 
-async def test_a_census_says_of_every_video_what_is_there(
+async def test_a_census_records_the_availability_of_every_video(
     footage: Path, demo_tables: Path, tmp_path: Path
 ) -> None:
-    """At which height, or gone and why; no media are fetched; and an interrupted one goes on where it was."""
+    """Its height, or why it is unavailable; no media are downloaded; and an interrupted census resumes."""
     answers = {"demoHead_01": Answer(playability=PRIVATE), "-demoHead_2": Answer(playability=AGE)}
     async with demo.stand_in(footage, answers) as site:
         options = Options(source=demo_tables, pace=0, yt_dlp_args=tuple(shlex.split(site.yt_dlp_args)))
         with exported(site.environment):
-            # It is left in the middle of it.
+            # Interrupted in the middle.
             async with running(tmp_path, replace(options, downloads=1), fresh=WEEK) as run:
                 async for event in run:
                     if isinstance(event, events.VideoAsked):
@@ -71,7 +71,7 @@ async def test_a_census_says_of_every_video_what_is_there(
     assert (rows["Radio2"]["availability"], rows["Radio2"]["reason"]) == ("needs_you", "age")
     assert (rows["Guest1"]["availability"], rows["Guest1"]["height"]) == ("other_height", "720")
     assert (rows["Guest2"]["availability"], rows["Guest2"]["height"]) == ("reference", "720")
-    # Two rows may name one video, which is asked for once.
+    # Two rows with the same video, which is queried once.
     assert rows["Speaker2"]["asked"] == rows["Speaker3"]["asked"] != ""
     assert first.exit_code == again.exit_code == ExitCode.DONE
     assert again.asked == 1
@@ -80,8 +80,8 @@ async def test_a_census_says_of_every_video_what_is_there(
     assert [path.name for path in tmp_path.rglob(".*")] == []
 
 
-async def test_a_census_goes_on_after_a_refusal(footage: Path, demo_tables: Path, tmp_path: Path) -> None:
-    """One probe that is answered opens the lane, though it brings no byte of media."""
+async def test_a_census_continues_after_a_block(footage: Path, demo_tables: Path, tmp_path: Path) -> None:
+    """One answered test query opens the lane, though it transfers no media."""
     async with demo.stand_in(footage, conditions=Conditions(refusal=Refusal(2, requests=1))) as site:
         options = Options(
             source=demo_tables, pace=0, cool_down=0.1, yt_dlp_args=tuple(shlex.split(site.yt_dlp_args))
@@ -93,10 +93,8 @@ async def test_a_census_goes_on_after_a_refusal(footage: Path, demo_tables: Path
     assert run.report.exit_code == ExitCode.DONE
 
 
-async def test_a_census_without_an_answer_says_so_and_is_asked_again(
-    demo_tables: Path, tmp_path: Path
-) -> None:
-    """Nobody answers: every video is in the table, none is called gone, and exit code 75 says: again."""
+async def test_a_census_without_answers_exits_with_75(demo_tables: Path, tmp_path: Path) -> None:
+    """Every video is in the table, and none is marked as gone."""
     nobody = "youtube:innertube_host=127.0.0.1:9;player_skip=webpage,configs,js,initial_data"
     options = Options(
         source=demo_tables,
@@ -112,8 +110,8 @@ async def test_a_census_without_an_answer_says_so_and_is_asked_again(
     assert (await taken(tmp_path, options)).asked == 1
 
 
-def test_the_command_says_what_it_needs(capsys: pytest.CaptureFixture[str]) -> None:
-    """A directory, and options of the network lane only."""
+def test_census_requires_a_directory_and_only_network_options(capsys: pytest.CaptureFixture[str]) -> None:
+    """Other options are errors."""
     for words, said in (
         (["census"], "--out DIR is required"),
         (["census", "--out", "x", "--size", "256"], "--size"),

@@ -1,4 +1,4 @@
-"""``check``: what is wrong, missing or foreign is named; a repair makes the very same bytes again."""
+"""``check`` reports corrupt, missing and untracked files; a repair re-creates the same bytes."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def out(finished: Finished, tmp_path: Path) -> Path:
 
 
 async def checked(out: Path, options: Options | None = None, **how: bool) -> Check:
-    """Take a check to its end."""
+    """Run a check to its end."""
     return await hdtf_async.check(out, options, **how)
 
 
@@ -74,7 +74,7 @@ def flip(path: Path) -> None:
 
 
 def spoil(out: Path) -> None:
-    """Do to a directory all that a check is to find."""
+    """Cause every problem that a check detects."""
     flip(out / f"{FLIPPED}.mp4")
     os.truncate(out / f"{SHORT}.mp4", 100_000)
     (out / f"{GONE}.mp4").unlink()
@@ -84,7 +84,7 @@ def spoil(out: Path) -> None:
 
 
 def content(out: Path) -> dict[str, str]:
-    """Return the hash of whatever is in a directory but its journal."""
+    """Return the hash of each file in a directory except its journal."""
     return {
         path.relative_to(out).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(out.rglob("*"))
@@ -93,7 +93,7 @@ def content(out: Path) -> dict[str, str]:
 
 
 def record_of(out: Path, stem: str, **metadata: Any) -> Record:
-    """Return the record of a clip, with other metadata in it."""
+    """Return the record of a clip, with modified metadata."""
     record = read_known(out).clips[stem]
     return record | {"metadata": record["metadata"] | metadata}
 
@@ -105,20 +105,20 @@ def add(out: Path, *records: Record) -> None:
 
 
 def recorded_fields(known: JournalIndex) -> dict[str, Any]:
-    """Return the options that decide the form of a directory's clips."""
+    """Return the options that determine the output settings of a directory's clips."""
     return {option.name: known.form[option.name] for option in fields(Options) if option.name in known.form}
 
 
 def write_metadata(out: Path) -> None:
-    """Write the metadata as the journal makes them."""
+    """Write the metadata as derived from the journal."""
     clips = read_known(out).clips
     (out / METADATA).write_bytes(b"".join(line(clips[stem]["metadata"]) for stem in sorted(clips)))
 
 
-def test_what_is_spoilt_is_named_and_made_again_to_the_same_bytes(
+def test_problems_are_listed_and_repaired_to_the_same_bytes(
     out: Path, finished: Finished, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Exit code 1, with one line for each; the repair ends with 0 and leaves what is foreign alone."""
+    """Exit code 1, with one line per finding; the repair exits with 0 and does not touch untracked files."""
     spoil(out)
     assert main.main(["check", "--out", str(out)]) == 1
     told = capsys.readouterr().out.splitlines()
@@ -150,8 +150,8 @@ def test_what_is_spoilt_is_named_and_made_again_to_the_same_bytes(
     assert capsys.readouterr().out.endswith("0 corrupt, 0 missing, 0 untracked.\n")
 
 
-async def test_damage_that_the_record_vouches_for_is_found_by_decoding(out: Path) -> None:
-    """As when the disk had it wrong from the beginning: the hash is right, and a frame cannot be decoded."""
+async def test_damage_with_a_matching_hash_is_found_by_decoding(out: Path) -> None:
+    """As if the disk had damaged it before it was hashed: a frame cannot be decoded."""
     path = out / f"{FLIPPED}.mp4"
     flip(path)
     add(out, record_of(out, FLIPPED, sha256=hashlib.sha256(path.read_bytes()).hexdigest()))
@@ -168,8 +168,8 @@ async def test_damage_that_the_record_vouches_for_is_found_by_decoding(out: Path
     assert "100 frames decoded, recorded 99" in words[f"{GONE}.mp4"]
 
 
-async def test_decoding_holds_encode_tokens(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As many clips are decoded at a time as there are tokens, and each of them once."""
+async def test_decoding_uses_encode_tokens(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many clips are decoded in parallel as there are tokens, and each of them once."""
     running, most, seen, together = 0, 0, list[str](), anyio.Event()
 
     async def frames(_tool: Path, clip: Path, **_: object) -> int:
@@ -179,7 +179,7 @@ async def test_decoding_holds_encode_tokens(out: Path, monkeypatch: pytest.Monke
         seen.append(clip.stem)
         if running == tokens:
             together.set()
-        await together.wait()  # the first ones, for as many as there are tokens
+        await together.wait()  # the first ones, as many as there are tokens
         await anyio.sleep(0)
         running -= 1
         return int(read_known(out).clips[clip.stem]["metadata"]["frames"])
@@ -192,8 +192,8 @@ async def test_decoding_holds_encode_tokens(out: Path, monkeypatch: pytest.Monke
     assert sorted(seen) == sorted([*read_known(out).clips] * 2)
 
 
-async def test_looking_changes_nothing_and_needs_no_lock(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While a run holds the directory: what that is at is not judged, and all else is."""
+async def test_a_check_changes_nothing_and_needs_no_lock(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a run holds the directory, its current work is not checked, but everything else is."""
     monkeypatch.setattr(import_module("hdtf_async.commands.check"), "_MOMENT", 0)
     spoil(out)
 
@@ -217,10 +217,10 @@ async def test_looking_changes_nothing_and_needs_no_lock(out: Path, monkeypatch:
     assert not (await checked(out)).at_work
 
 
-async def test_what_a_run_records_meanwhile_is_not_judged_by_its_old_record(
+async def test_clips_written_during_a_check_are_not_compared_with_old_records(
     out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It publishes one clip anew and one for the first time while a check goes on."""
+    """A run replaces one clip and writes another one for the first time during a check."""
     monkeypatch.setattr(import_module("hdtf_async.commands.check"), "_MOMENT", 0)
     flip(out / f"{FLIPPED}.mp4")
     new = record_of(out, FLIPPED, sha256=hashlib.sha256((out / f"{FLIPPED}.mp4").read_bytes()).hexdigest())
@@ -238,8 +238,8 @@ async def test_what_a_run_records_meanwhile_is_not_judged_by_its_old_record(
     assert (seen.found, seen.at_work) == ([], True)
 
 
-async def test_a_repair_that_was_killed_is_taken_up_again(out: Path, finished: Finished) -> None:
-    """It has left clips whose record is taken back: one as it was, one gone."""
+async def test_a_killed_repair_is_resumed(out: Path, finished: Finished) -> None:
+    """It has left clips whose record is withdrawn: one unchanged, one deleted."""
     flip(out / f"{FLIPPED}.mp4")
     (out / f"{GONE}.mp4").unlink()
     add(out, *({"type": "replacing", "clip": stem} for stem in (FLIPPED, GONE)))
@@ -249,11 +249,11 @@ async def test_a_repair_that_was_killed_is_taken_up_again(out: Path, finished: F
     assert content(out) == content(finished.out)
 
 
-async def test_what_cannot_be_made_again_is_told_and_no_record_vouches_for_it(out: Path) -> None:
-    """The raw is gone and cannot be fetched: the exit code is the main job's, and it is found again."""
+async def test_clips_that_cannot_be_re_created_are_reported_and_have_no_record(out: Path) -> None:
+    """The exit code is the main command's, and the next check finds the clips again."""
     flip(out / f"{FLIPPED}.mp4")
     (out / RAWS / "RD_Radio1.mp4").unlink()
-    nothing = shutil.which("false")  # a yt-dlp that fails without a word
+    nothing = shutil.which("false")  # a yt-dlp that fails without a message
     assert nothing is not None
     result = await checked(out, Options(pace=0, retry_wait=0, yt_dlp=Path(nothing)), repair=True)
     assert (result.exit_code, result.report.failed) == (ExitCode.GIVEN_UP, {FLIPPED: Reason.UNKNOWN})
@@ -262,8 +262,8 @@ async def test_what_cannot_be_made_again_is_told_and_no_record_vouches_for_it(ou
     assert named(await checked(out)) == {f"{FLIPPED}.mp4": "wrong"}
 
 
-async def test_a_clip_of_another_version_is_left_to_the_main_job(out: Path) -> None:
-    """It could not be made again as it was; its record is taken back, and the exit code says so."""
+async def test_a_clip_of_another_version_is_left_to_the_main_command(out: Path) -> None:
+    """It could not be re-created unchanged; its record is withdrawn, and the exit code shows it."""
     flip(out / f"{FLIPPED}.mp4")
     add(out, record_of(out, FLIPPED, fingerprint="of another version"))
     result = await checked(out, OFFLINE, repair=True)
@@ -271,8 +271,8 @@ async def test_a_clip_of_another_version_is_left_to_the_main_job(out: Path) -> N
     assert FLIPPED not in read_known(out).clips
 
 
-async def test_a_repair_writes_nothing_outside_of_the_directory(out: Path) -> None:
-    """Not where a record, of which all else is right, names a file elsewhere; nor its video's own name."""
+async def test_a_repair_writes_nothing_outside_the_directory(out: Path) -> None:
+    """Neither for a record, valid otherwise, whose file name contains a path; nor for a video's name."""
     known = read_known(out)
     for name in ("../../Radio1", "/Radio1", "Radio1\0"):
         told = known.clips[FLIPPED]["metadata"] | {"name": name}
@@ -288,8 +288,8 @@ async def test_a_repair_writes_nothing_outside_of_the_directory(out: Path) -> No
     assert sorted(out.parent.rglob("*")) == before
 
 
-async def test_clips_of_another_form_are_rightly_not_listed(out: Path) -> None:
-    """As a --recut that was ended leaves them: neither their missing lines nor the others are a finding."""
+async def test_clips_with_other_settings_may_be_missing_in_the_metadata(out: Path) -> None:
+    """As an interrupted --recut leaves them: neither their missing lines nor the others are findings."""
     known = read_known(out)
     add(out, {"type": "run", "form": known.form | {"size": 64}})
     record = known.clips[FLIPPED]
@@ -298,8 +298,8 @@ async def test_clips_of_another_form_are_rightly_not_listed(out: Path) -> None:
     assert (await checked(out)).found == []
 
 
-async def test_sound_beside_a_clip_is_held_against_its_record_too(out: Path) -> None:
-    """Its bytes and its samples; and one that no record tells of is foreign."""
+async def test_wav_files_are_compared_with_their_record(out: Path) -> None:
+    """Their bytes and their samples; a WAV file without a record is untracked."""
     path = out / f"{FLIPPED}.wav"
     with wave.open(str(path), "wb") as sound:
         sound.setparams((1, 2, 16000, 0, "NONE", ""))
@@ -320,8 +320,8 @@ async def test_sound_beside_a_clip_is_held_against_its_record_too(out: Path) -> 
 
 
 @pytest.mark.usefixtures("site")
-async def test_pieces_with_sound_are_made_again_as_they_were(finished: Finished, tmp_path: Path) -> None:
-    """The form is the journal's, whatever the options say: pieces, their sound inside and beside them."""
+async def test_segments_with_audio_are_re_created_unchanged(finished: Finished, tmp_path: Path) -> None:
+    """With the settings of the journal, whatever the options: segments with both kinds of audio."""
     form = replace(
         finished.options, videos=("Radio2",), segment=2, size=64, audio=Audio.BOTH, preset="ultrafast"
     )
@@ -339,10 +339,8 @@ async def test_pieces_with_sound_are_made_again_as_they_were(finished: Finished,
     assert content(tmp_path) == before
 
 
-async def test_lines_that_are_not_what_the_journal_makes_of_them_are_named_and_written_anew(
-    out: Path, finished: Finished
-) -> None:
-    """One is gone, one stands there twice, others are none or tell of what is not there; no clip is made."""
+async def test_wrong_lines_of_metadata_are_reported_and_rewritten(out: Path, finished: Finished) -> None:
+    """A missing and a duplicate line, invalid ones, and one without a clip; no clip is re-created."""
     _, *told = (out / METADATA).read_bytes().splitlines(keepends=True)
     more = [told[0], b"[]\n", b'{"file_name": "\\u001b[2J.mp4"}\n', b"half a li"]
     (out / METADATA).write_bytes(b"".join([*told, *more]))
@@ -358,8 +356,8 @@ async def test_lines_that_are_not_what_the_journal_makes_of_them_are_named_and_w
     assert content(out) == content(finished.out)
 
 
-async def test_a_missing_list_of_clips_is_named_and_written_anew(out: Path, finished: Finished) -> None:
-    """Where there are clips; a directory without any needs none."""
+async def test_a_missing_metadata_file_is_reported_and_rewritten(out: Path, finished: Finished) -> None:
+    """If there are clips; a directory without clips needs none."""
     (out / METADATA).unlink()
     result = await checked(out, repair=True)
     assert [(each.file, each.kind, each.words) for each in result.found] == [
@@ -372,14 +370,14 @@ async def test_a_missing_list_of_clips_is_named_and_written_anew(out: Path, fini
     assert METADATA not in named(await checked(out))
 
 
-async def test_whatever_nothing_accounts_for_is_foreign_and_shown_safely(out: Path) -> None:
-    """Files and directories, also among the raws; what a killed run has left is not, by its name."""
+async def test_all_other_files_are_untracked_and_shown_safely(out: Path) -> None:
+    """Files and directories, also in _videos_raw; leftovers of a killed run are recognised by name."""
     (out / "\x1b[2Jx").mkdir()
     (out / "RD_Radio9_000.mp4").write_bytes(b"")
     (out / ".hdtf-RD_Radio9_000.mp4").write_bytes(b"")
     (out / RAWS / "mine.mp4").write_bytes(b"")
     (out / RAWS / "RD_Radio9_download_log.txt").write_bytes(b"")
-    os.link(out / RAWS / "RD_Radio1.mp4", out / RAWS / "RD_Radio9.mp4")  # another row's name for a raw
+    os.link(out / RAWS / "RD_Radio1.mp4", out / RAWS / "RD_Radio9.mp4")  # another row's name
     assert {found.file: found.words for found in (await checked(out)).found} == {
         "'\\x1b[2Jx'": "not created by this program",
         "RD_Radio9_000.mp4": "not in the journal",
@@ -387,8 +385,8 @@ async def test_whatever_nothing_accounts_for_is_foreign_and_shown_safely(out: Pa
     }
 
 
-async def test_a_record_that_says_anything_is_survived(out: Path, tmp_path: Path) -> None:
-    """A journal of somebody else's: names that lead elsewhere, values of any type, no file but a pipe."""
+async def test_invalid_records_do_not_crash_a_check(out: Path, tmp_path: Path) -> None:
+    """An untrusted journal: names with paths, values of any type, a FIFO instead of a file."""
     (tmp_path / "elsewhere.mp4").write_bytes(b"mine")
     record = record_of(out, FLIPPED)
     add(
@@ -410,8 +408,8 @@ async def test_a_record_that_says_anything_is_survived(out: Path, tmp_path: Path
     assert result.report.done == ["WRA_Guest1_000"]
 
 
-async def test_a_check_that_is_asked_to_end_says_that_it_did_not_see_everything(out: Path) -> None:
-    """And makes nothing again."""
+async def test_an_interrupted_check_says_that_it_is_incomplete(out: Path) -> None:
+    """And repairs nothing."""
     spoil(out)
     before = content(out)
     async with repair.running(out, Options(encodes=1), repair=True) as run:
@@ -425,7 +423,7 @@ async def test_a_check_that_is_asked_to_end_says_that_it_did_not_see_everything(
 
 
 def test_the_summary_has_ten_lines_at_most() -> None:
-    """Besides one for each finding, whatever has happened."""
+    """Besides one for each finding, in any case."""
     result = repair.Check(repairs=True, clips=9, at_work=True, left={FLIPPED: "another form"}, other_bytes=2)
     result.found = [Found(f"RD_A_{index:03d}.mp4", "wrong", "words") for index in range(30)]
     result.report = Report(asked=100, stopped=Failure(Reason.REFUSED, "429"))
@@ -435,10 +433,10 @@ def test_the_summary_has_ten_lines_at_most() -> None:
 
 
 @pytest.mark.parametrize("printing", ["--json", "--quiet"])
-def test_programs_and_the_hurried_are_told_what_is_found(
+def test_findings_are_printed_as_json_and_in_quiet_mode(
     printing: str, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """JSON lines from the first event to the last; or the findings alone, on stderr."""
+    """JSON lines from the first event to the last; or only the findings, on stderr."""
     (out / STRANGER).write_bytes(b"mine")
     assert main.main(["check", "--out", str(out), printing]) == 1
     told = capsys.readouterr()
@@ -454,10 +452,10 @@ def test_programs_and_the_hurried_are_told_what_is_found(
         assert [each["file"] for each in lines if each["type"] == "found"] == [STRANGER]
 
 
-def test_a_wrong_command_line_and_local_trouble_have_their_exit_codes(
+def test_exit_codes_of_invalid_command_lines_and_local_errors(
     out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """2 for the words, 4 where there is nothing to check or no tool; and nothing is made."""
+    """2 for the command line, 4 if there is nothing to check or no tool; and no file is created."""
     for words, said in (
         (["check"], "--out DIR is required"),
         (["check", "--out", "x", "--size", "256"], "--size"),

@@ -1,4 +1,4 @@
-"""The doctor looks with real tools; the main job refuses early what would fail for every video."""
+"""`doctor` checks the real tools; a run refuses early what would fail for every video."""
 
 from __future__ import annotations
 
@@ -43,18 +43,18 @@ class TokensPTP(PoTokenProvider):
     def _real_request_pot(self, request):
         return PoTokenResponse(po_token="dG9rZW4tb2YtYS1wbHVnaW4=")
 """
-"""A plugin of yt-dlp's that provides PO tokens, as a user may have installed one."""
+"""A yt-dlp plugin that provides PO tokens, as users may have installed one."""
 
 
 def by_subject(signs: list[CheckResult]) -> dict[str, CheckResult]:
-    """Return signs by what they are of."""
+    """Return check results by their subject."""
     assert len({sign.subject for sign in signs}) == len(signs)
     return {sign.subject: sign for sign in signs}
 
 
 @pytest.fixture
 def plugin(tmp_path: Path) -> dict[str, str]:
-    """Install a plugin in the user's own directory; return what has to be in the environment."""
+    """Install a plugin in the user's own directory; return the environment for it."""
     module = tmp_path / "config/yt-dlp/plugins/tokens/yt_dlp_plugins/extractor/getpot_tokens.py"
     module.parent.mkdir(parents=True)
     module.write_text(TOKENS)
@@ -64,8 +64,8 @@ def plugin(tmp_path: Path) -> dict[str, str]:
     return {"XDG_CONFIG_HOME": str(tmp_path / "config")}
 
 
-async def test_a_good_machine_is_ready(tmp_path: Path, plugin: dict[str, str]) -> None:
-    """Every tool is named with its version, plugins too; nothing is left in the directory."""
+async def test_a_working_machine_is_ready(tmp_path: Path, plugin: dict[str, str]) -> None:
+    """Every tool is listed with its version, plugins too; nothing is left in the directory."""
     cookies = tmp_path / "cookies.txt"
     cookies.write_text("# Netscape HTTP Cookie File\n.youtube.com\tTRUE\t/\tTRUE\t0\tSID\tsecret-value\n")
     out = tmp_path / "not" / "there"
@@ -83,8 +83,8 @@ async def test_a_good_machine_is_ready(tmp_path: Path, plugin: dict[str, str]) -
     assert {path.name for path in tmp_path.iterdir()} == {"config", "cookies.txt"}
 
 
-async def test_what_is_wrong_is_told_all_at_once(tmp_path: Path) -> None:
-    """No yt-dlp, no ffmpeg, a file in the way of the directory, cookies that are none: each with a remedy."""
+async def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
+    """No yt-dlp, no ffmpeg, a file in place of the directory, invalid cookies: each with a remedy."""
     tool, cookies, out = tmp_path / "tool", tmp_path / "cookies.txt", tmp_path / "file"
     tool.write_text("#!/bin/sh\necho hello; echo hello >&2; exit 2\n")
     tool.chmod(0o755)
@@ -100,8 +100,8 @@ async def test_what_is_wrong_is_told_all_at_once(tmp_path: Path) -> None:
     assert (nothing.verdict, nothing.reason) == (Status.WRONG, Reason.TOOL_MISSING)
 
 
-async def test_a_disk_without_room_and_a_busy_directory_are_seen(tmp_path: Path) -> None:
-    """From another process's view of it: the lock is looked at, and not taken away."""
+async def test_a_full_disk_and_a_busy_directory_are_detected(tmp_path: Path) -> None:
+    """From another process, whose lock is not taken."""
     async with directory.opened(tmp_path):
         signs = by_subject(await doctor.examine(Options(min_free=10**17), tmp_path))
     assert signs["directory"].verdict is Status.WARNING
@@ -109,8 +109,8 @@ async def test_a_disk_without_room_and_a_busy_directory_are_seen(tmp_path: Path)
     assert (signs["disk"].verdict, signs["disk"].reason) == (Status.WRONG, Reason.DISK_FULL)
 
 
-def test_the_command_says_ready_or_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Lines for a person and one object for a program; exit code 0 or 4."""
+def test_the_command_prints_ready_or_not_ready(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Lines of text or one JSON object; exit code 0 or 4."""
     assert main.main(["doctor", "--out", str(tmp_path), "--min-free", "0", "--limit", "1"]) == ExitCode.DONE
     assert capsys.readouterr().out.endswith("Ready.\n")
     words = ["doctor", "--json", "--out", str(tmp_path), "--ffmpeg", str(tmp_path / "nowhere")]
@@ -123,10 +123,10 @@ def test_the_command_says_ready_or_not(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 @pytest.mark.parametrize("what", ["cookies", "ffmpeg"])
-async def test_the_main_job_does_not_begin_with_what_would_fail_for_every_video(
+async def test_a_run_does_not_start_if_every_video_would_fail(
     what: str, finished: Finished, site: demo.StandIn, tmp_path: Path
 ) -> None:
-    """Exit code 4, a sentence, and nothing is asked of YouTube; where all is there, it is no matter."""
+    """Exit code 4, a message, and no request to YouTube; in a finished directory it does not matter."""
     cookies, ffmpeg = tmp_path / "cookies.txt", tmp_path / "ffmpeg"
     cookies.write_text('[{"name": "SID", "value": "secret-value"}]')
     ffmpeg.write_text("#!/bin/sh\necho ffmpeg version 7.0.2-static Copyright\n")
@@ -142,10 +142,8 @@ async def test_the_main_job_does_not_begin_with_what_would_fail_for_every_video(
     assert (await hdtf_async.download(finished.out, replace(finished.options, **bad))).exit_code == 0  # type: ignore[arg-type]
 
 
-async def test_cookies_are_no_matter_where_nothing_is_to_be_fetched(
-    finished: Finished, tmp_path: Path
-) -> None:
-    """Clips are made from videos that are at hand, on a disk with little room, too."""
+async def test_cookies_do_not_matter_without_downloads(finished: Finished, tmp_path: Path) -> None:
+    """Clips are created from existing videos, even on a nearly full disk."""
     (tmp_path / "cookies.txt").write_text("hello\n")
     options = replace(
         finished.options, raw_dirs=(finished.out / "_videos_raw",), videos=("Radio2",), preset="ultrafast",
@@ -154,10 +152,10 @@ async def test_cookies_are_no_matter_where_nothing_is_to_be_fetched(
     assert (await hdtf_async.download(tmp_path / "clips", options)).exit_code == ExitCode.DONE
 
 
-async def test_a_token_provider_of_the_users_makes_the_difference(
+async def test_a_users_token_provider_is_used(
     finished: Finished, site: demo.StandIn, tmp_path: Path, plugin: dict[str, str]
 ) -> None:
-    """A client that needs PO tokens gets nowhere without the plugin, and the video with it."""
+    """Without the plugin a client that needs PO tokens fails, and so does the video."""
     mweb = site.yt_dlp_args.replace("player_skip=", "player_client=mweb;player_skip=")
     options = replace(
         finished.options, yt_dlp_args=tuple(shlex.split(mweb)), videos=("Radio2",), preset="ultrafast"
@@ -171,10 +169,8 @@ async def test_a_token_provider_of_the_users_makes_the_difference(
     assert "pot=" in (await site.requests())[-1]["path"]
 
 
-def test_cookies_that_have_all_expired_are_not_ready(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """`doctor` says so with exit code 4; one that lasts is enough."""
+def test_expired_cookies_are_not_ready(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 4 if all have expired; one valid cookie is enough."""
     cookies = tmp_path / "cookies.txt"
     expired = "# Netscape HTTP Cookie File\n.youtube.com\tTRUE\t/\tTRUE\t1000000000\tSID\tsecret-value\n"
     cookies.write_text(expired)

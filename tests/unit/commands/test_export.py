@@ -1,4 +1,4 @@
-"""`export`: the trees that training code wants, and that nobody's files are harmed in making them."""
+"""`export`: the layouts of training code, and that no other files are harmed."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ import anyio
 import av
 import pytest
 import readme
-from media import Decoded, RunProgress
+from media import Decoded, DecodedFrame
 
 import hdtf_async
 from hdtf_async import FormError, Options, StoreError
 from hdtf_async.cli import parser as flags
 from hdtf_async.cli.main import main
 from hdtf_async.commands.export import MANIFEST, export
+from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.exceptions import BusyError
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.recipes import RECIPES
@@ -36,13 +37,13 @@ if TYPE_CHECKING:
     from shared import Finished
 
 SPLIT = Split((34, 33, 33), 61)
-"""By which the three persons of the demo are on three sides."""
+"""Puts the three people of the demo into three splits."""
 STEMS = {side: stem for stem, side in readme.EXPORTED.items()}
 
 
 @dataclass(frozen=True)
 class Formed:
-    """Three clips in a form that every recipe takes: read-only, for all tests of this file share it."""
+    """Three clips whose settings fit every recipe; read-only, shared by the tests of this file."""
 
     out: Path
     options: Options
@@ -50,7 +51,7 @@ class Formed:
 
 @pytest.fixture(scope="module")
 def formed(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Formed:
-    """One clip of each side, from the raws of the demo; only the sound is fetched."""
+    """One clip of each split, from the source videos of the demo; only the audio is downloaded."""
     out = tmp_path_factory.mktemp("formed") / "clips"
     raws = (finished.out / "_videos_raw",)
     options = replace(
@@ -67,27 +68,27 @@ def formed(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Form
 
 
 def places(to: Path) -> list[str]:
-    """Return all files of a tree, by their names below it."""
+    """Return the relative paths of all files below a directory."""
     return sorted(str(path.relative_to(to)) for path in to.rglob("*") if path.is_file())
 
 
 class Killed(BaseException):
-    """As if the program had been."""
+    """As if the program had been killed."""
 
 
-def brightness(picture: RunProgress) -> list[int]:
-    """Return a sample in each 8 by 8 of a picture."""
+def brightness(picture: DecodedFrame) -> list[int]:
+    """Return a sample of each 8 by 8 block of an image."""
     return [value for row in picture.planes[0][::8] for value in row[::8]]
 
 
 def contents(to: Path) -> dict[str, tuple[bytes, int]]:
-    """Return what is in each file, and when it was written."""
+    """Return the content of each file, and when it was written."""
     return {place: ((to / place).read_bytes(), (to / place).stat().st_mtime_ns) for place in places(to)}
 
 
 @pytest.mark.parametrize("name", RECIPES)
-async def test_the_tree_is_the_one_in_the_docs(formed: Formed, tmp_path: Path, name: str) -> None:
-    """File by file, and a second time nothing is done."""
+async def test_the_layout_is_the_one_in_the_docs(formed: Formed, tmp_path: Path, name: str) -> None:
+    """File by file, and a second export changes nothing."""
     to = tmp_path / name
     done = await export(formed.out, to, name, formed.options)
     assert [*readme.tree([f"{name}/{place}" for place in places(to)])][1:] == _shown(name)
@@ -99,14 +100,14 @@ async def test_the_tree_is_the_one_in_the_docs(formed: Formed, tmp_path: Path, n
 
 
 def _shown(name: str) -> list[str]:
-    """Return the lines of a tree in the docs, as they are below a folder of the recipe's name."""
+    """Return the lines of a layout in the docs, below the recipe's name."""
     block = (readme.DOCS / "training.md").read_text(encoding="utf-8").partition("<!-- table: trees -->")[2]
     shown = next(part for part in block.split("\n\n") if part.lstrip("`\n").startswith(f"{name}/"))
     return [f"    {line}" for line in shown.partition("/\n")[2].partition("\n```")[0].splitlines()]
 
 
-async def test_musetalk_finds_clip_and_sound_side_by_side(formed: Formed, tmp_path: Path) -> None:
-    """Its loader skips the first line of a list and joins the others to the folder of JSON files."""
+async def test_musetalk_finds_clip_and_audio_in_one_directory(formed: Formed, tmp_path: Path) -> None:
+    """Its loader skips the first line of a list and appends the others to the directory of JSON files."""
     await export(formed.out, tmp_path, "musetalk", formed.options)
     folder = tmp_path / "video_audio_clip_root"
     for side, stem in STEMS.items():
@@ -119,8 +120,8 @@ async def test_musetalk_finds_clip_and_sound_side_by_side(formed: Formed, tmp_pa
             assert (sound.getframerate(), sound.getnchannels(), sound.getsampwidth()) == (16000, 1, 2)
 
 
-async def test_hallo_may_write_its_sound_anew(formed: Formed, tmp_path: Path) -> None:
-    """Its first step does, under the same name: the sound beside our clip must not change by that."""
+async def test_hallo_may_overwrite_its_audio(formed: Formed, tmp_path: Path) -> None:
+    """Its first step does, under the same name, which must not change the WAV file of the clip."""
     await export(formed.out, tmp_path, "hallo", formed.options)
     for stem in readme.EXPORTED:
         sound, ours = tmp_path / "audios" / f"{stem}.wav", formed.out / f"{stem}.wav"
@@ -130,10 +131,10 @@ async def test_hallo_may_write_its_sound_anew(formed: Formed, tmp_path: Path) ->
     assert (tmp_path / "val.txt").read_text().split() == [STEMS["val"]]
 
 
-async def test_latentsync_finds_its_clips_from_wherever_it_is_started(
+async def test_latentsync_finds_its_clips_from_any_working_directory(
     formed: Formed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It opens the lines of its lists as they stand."""
+    """It opens the lines of its lists unchanged."""
     monkeypatch.chdir(tmp_path)
     await export(formed.out, Path("tree"), "latentsync", formed.options)
     (line,) = (tmp_path / "tree" / "train.txt").read_text().splitlines()
@@ -142,9 +143,9 @@ async def test_latentsync_finds_its_clips_from_wherever_it_is_started(
 
 
 async def test_wav2lip_counts_frames_from_zero(formed: Formed, tmp_path: Path) -> None:
-    """One JPEG for each frame of the clip, in their order, and the sound in the same folder."""
+    """One JPEG for each frame of the clip, in order, and the audio in the same directory."""
     heard: list[str] = []
-    to = tmp_path / "100%d"  # a number to ffmpeg, were it part of a pattern
+    to = tmp_path / "100%d"  # a number to ffmpeg if it were part of a pattern
     await export(formed.out, to, "wav2lip", formed.options, told=heard.append)
     assert sorted(heard) == [f"preprocessed/{stem}" for stem in sorted(readme.EXPORTED)]
     (stem,) = (to / "filelists" / "train.txt").read_text().split()
@@ -154,15 +155,15 @@ async def test_wav2lip_counts_frames_from_zero(formed: Formed, tmp_path: Path) -
     assert len(frames) == readme.FRAMES[stem]
     for number in (0, 1, 77, 124):
         (still,) = Decoded(folder / f"{number}.jpg").pictures
-        # A JPEG has black at 0 and white at 255, a clip at 16 and at 235.
+        # In a JPEG black is 0 and white 255, in a clip 16 and 235.
         seen = [value * 219 / 255 + 16 for value in brightness(still)]
         off = [fmean(map(abs, map(sub, frame, seen))) for frame in frames]
         assert off.index(min(off)) == number
         assert min(off) < 2
 
 
-async def test_real3dportrait_takes_nothing_but_its_square(formed: Formed, tmp_path: Path) -> None:
-    """512 by 512, and the sound under the same stem."""
+async def test_real3dportrait_requires_its_square(formed: Formed, tmp_path: Path) -> None:
+    """512 by 512, and the audio under the same stem."""
     await export(formed.out, tmp_path, "real3dportrait", formed.options)
     for stem in readme.EXPORTED:
         with av.open(str(tmp_path / "video" / f"{stem}.mp4")) as clip:
@@ -171,10 +172,10 @@ async def test_real3dportrait_takes_nothing_but_its_square(formed: Formed, tmp_p
 
 
 @pytest.mark.parametrize("name", RECIPES)
-async def test_clips_in_another_form_are_refused_with_the_command_that_makes_them(
+async def test_clips_with_other_settings_are_rejected_with_the_command_for_them(
     finished: Finished, tmp_path: Path, name: str
 ) -> None:
-    """The demo's own have no sound; nothing is begun then."""
+    """The demo's own have no audio; nothing is exported."""
     with pytest.raises(
         FormError, match=r"no (audio|WAV).*: python -m hdtf_async --out \S+ --recipe \w+ --recut$"
     ):
@@ -191,19 +192,17 @@ async def test_clips_in_another_form_are_refused_with_the_command_that_makes_the
         ({"width": 514}, "514x512 pixels, not 512x512"),
     ],
 )
-def test_what_is_wrong_with_a_form_is_said(change: dict[str, Any], words: str) -> None:
+def test_differences_from_a_recipe_are_reported(change: dict[str, Any], words: str) -> None:
     """In the units of the recipe."""
     told = {"fps": 25.0, "width": 512, "height": 512, "sound_codec": "aac", "wav": "a.wav"}
-    assert [*RECIPES["real3dportrait"].flaws(told)] == []
-    assert [*RECIPES["real3dportrait"].flaws(told | change)] == [words]
+    assert [*RECIPES["real3dportrait"].flaws(ClipRecord(told))] == []
+    assert [*RECIPES["real3dportrait"].flaws(ClipRecord(told | change))] == [words]
 
 
 @pytest.mark.parametrize("place", ["videos/RD_Radio2_000.mp4", "audios/WRA_Guest1_000.wav", "train.txt"])
 @pytest.mark.parametrize("kind", ["file", "folder", "link"])
-async def test_what_somebody_else_has_put_there_is_left_alone(
-    formed: Formed, tmp_path: Path, place: str, kind: str
-) -> None:
-    """Before anything is touched, whether it is a file, a folder or a link that leads nowhere."""
+async def test_files_of_others_are_not_touched(formed: Formed, tmp_path: Path, place: str, kind: str) -> None:
+    """The export fails first, for a file, a directory or a broken link."""
     to = tmp_path / "tree"
     (to / place).parent.mkdir(parents=True)
     if kind == "file":
@@ -220,8 +219,8 @@ async def test_what_somebody_else_has_put_there_is_left_alone(
     assert {path.name for path in to.rglob("*") if not path.is_dir()} - {MANIFEST} <= {Path(place).name}
 
 
-async def test_what_was_changed_since_is_left_alone(formed: Formed, tmp_path: Path) -> None:
-    """A sound that the code's preparation has written anew, or frames that somebody has cropped."""
+async def test_modified_files_are_not_touched(formed: Formed, tmp_path: Path) -> None:
+    """Audio that preprocessing has rewritten, or frames that a user has cropped."""
     await export(formed.out, tmp_path / "hallo", "hallo", formed.options)
     (tmp_path / "hallo/audios/RD_Radio2_000.wav").write_bytes(b"anew")
     with pytest.raises(StoreError, match=r"RD_Radio2_000\.wav was modified"):
@@ -233,10 +232,10 @@ async def test_what_was_changed_since_is_left_alone(formed: Formed, tmp_path: Pa
         await export(formed.out, tmp_path / "wav2lip", "wav2lip", formed.options)
 
 
-async def test_another_export_mends_what_is_missing_and_removes_what_is_wanted_no_more(
+async def test_another_export_adds_missing_files_and_removes_obsolete_ones(
     formed: Formed, tmp_path: Path
 ) -> None:
-    """Clips that come, go or change side; files of somebody else stay where they are."""
+    """Clips that are added, removed or change their split; files of others stay."""
     out, to = tmp_path / "clips", tmp_path / "tree"
     shutil.copytree(formed.out, out)
     await export(out, to, "hallo", formed.options)
@@ -253,8 +252,8 @@ async def test_another_export_mends_what_is_missing_and_removes_what_is_wanted_n
     assert (to / "train.txt").read_text() == ""
 
 
-async def test_a_clip_that_was_made_again_takes_the_old_ones_place(formed: Formed, tmp_path: Path) -> None:
-    """The old one is kept by its link until then, for a clip is replaced and never written into."""
+async def test_a_re_created_clip_replaces_the_old_one(formed: Formed, tmp_path: Path) -> None:
+    """The link keeps the old one until then, because a clip is replaced and never modified."""
     out, to = tmp_path / "clips", tmp_path / "tree"
     shutil.copytree(formed.out, out)
     await export(out, to, "wav2lip", formed.options)
@@ -267,10 +266,10 @@ async def test_a_clip_that_was_made_again_takes_the_old_ones_place(formed: Forme
 
 
 @pytest.mark.parametrize("name", ["latentsync", "wav2lip"])
-async def test_an_export_that_was_killed_is_gone_on_with(
+async def test_a_killed_export_is_resumed(
     formed: Formed, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Right before a file gets its name, when it is written down already; in the middle of a line, too."""
+    """Killed right before a rename, after the file was recorded; and within a line."""
     renamed = Path.replace
 
     def killed(self: Path, target: Path) -> Path:
@@ -290,10 +289,10 @@ async def test_an_export_that_was_killed_is_gone_on_with(
     assert (await export(formed.out, tmp_path, name, formed.options)).new == 0
 
 
-async def test_copies_are_made_where_there_are_no_links(
+async def test_files_are_copied_if_links_are_not_supported(
     formed: Formed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As on another disk; and they are known again."""
+    """As on another disk; and they are recognised later."""
 
     def link(*_: object) -> None:
         raise OSError(errno.EXDEV, "Invalid cross-device link")
@@ -306,8 +305,8 @@ async def test_copies_are_made_where_there_are_no_links(
     assert (await export(formed.out, tmp_path, "latentsync", formed.options)).new == 0
 
 
-async def test_one_tree_has_one_recipe_and_lies_outside(formed: Formed, tmp_path: Path) -> None:
-    """Inside of the directory it would be taken for clips, by people and by loaders."""
+async def test_an_export_has_one_recipe_and_is_outside_the_directory(formed: Formed, tmp_path: Path) -> None:
+    """Inside the directory, users and loaders would mistake it for clips."""
     await export(formed.out, tmp_path, "hallo", formed.options)
     with pytest.raises(StoreError, match="another recipe"):
         await export(formed.out, tmp_path, "real3dportrait", formed.options)
@@ -316,8 +315,8 @@ async def test_one_tree_has_one_recipe_and_lies_outside(formed: Formed, tmp_path
     assert not (formed.out / "tree").exists()
 
 
-async def test_two_exports_into_one_tree_are_refused(formed: Formed, tmp_path: Path) -> None:
-    """Each would take the other's half-made files for its own."""
+async def test_two_simultaneous_exports_to_one_directory_are_rejected(formed: Formed, tmp_path: Path) -> None:
+    """Each would mistake the other's incomplete files for its own."""
     import fcntl  # noqa: PLC0415
 
     with (tmp_path / MANIFEST).open("ab") as held:
@@ -326,8 +325,8 @@ async def test_two_exports_into_one_tree_are_refused(formed: Formed, tmp_path: P
             await export(formed.out, tmp_path, "hallo", formed.options)
 
 
-async def test_a_clip_that_is_damaged_makes_no_folder(formed: Formed, tmp_path: Path) -> None:
-    """The failure names it, and no half of a folder stays."""
+async def test_a_damaged_clip_leaves_no_directory(formed: Formed, tmp_path: Path) -> None:
+    """The failure names it, and no partial directory is left."""
     out = tmp_path / "clips"
     shutil.copytree(formed.out, out)
     clip = out / "RD_Radio2_000.mp4"
@@ -340,8 +339,8 @@ async def test_a_clip_that_is_damaged_makes_no_folder(formed: Formed, tmp_path: 
     assert not list((tmp_path / "tree").rglob("*Radio2*"))
 
 
-async def test_an_export_divides_as_the_directory_is_divided(formed: Formed, tmp_path: Path) -> None:
-    """Unless it is told otherwise; a list for a model and one for its judge must not differ by accident."""
+async def test_an_export_uses_the_split_of_the_directory(formed: Formed, tmp_path: Path) -> None:
+    """Unless another one is given; lists for training and evaluation must not differ by accident."""
     plain = replace(formed.options, split=None)
     for side, stem in STEMS.items():
         assert (formed.out / f"{side}.txt").read_text().split() == [stem]
@@ -351,8 +350,8 @@ async def test_an_export_divides_as_the_directory_is_divided(formed: Formed, tmp
     assert told.sides == {"train": 3, "val": 0, "test": 0}
 
 
-def test_the_command_line_exports(formed: Formed, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It says what it came to and how to go on; a wrong form is exit code 2, something in the way 4."""
+def test_the_export_command(formed: Formed, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It prints a summary and a remedy; unsuitable settings exit with 2, a file in the way with 4."""
     words = ["export", "--recipe", "latentsync", "--out", str(formed.out), "--to"]
     assert main([*words, str(tmp_path / "tree")]) == 0
     said = capsys.readouterr().out
@@ -362,10 +361,10 @@ def test_the_command_line_exports(formed: Formed, tmp_path: Path, capsys: pytest
     assert main(["export", "--recipe", "hallo", "--out", str(tmp_path), "--to", str(tmp_path / "x")]) == 2
 
 
-def test_an_option_that_is_said_wins_over_the_recipe(
+def test_explicit_options_override_the_recipe(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Also where it says what is the default, or is set elsewhere: the form is what comes of all."""
+    """Even with the default value, or from file and environment."""
 
     def form(*words: str) -> dict[str, Any]:
         parser = flags.Parser("", "")
@@ -386,13 +385,13 @@ def test_an_option_that_is_said_wins_over_the_recipe(
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_preset_is_made_of_options(name: str) -> None:
+def test_a_preset_consists_of_options(name: str) -> None:
     """In a program: `Options(**RECIPES["hallo"].preset)`."""
     assert Options(**RECIPES[name].preset).fps == Fraction(25)
 
 
-async def test_a_journal_leads_nowhere_outside(formed: Formed, tmp_path: Path) -> None:
-    """One that somebody else made may name anything as a clip."""
+async def test_names_in_a_journal_cannot_lead_outside(formed: Formed, tmp_path: Path) -> None:
+    """An untrusted journal may name anything as a clip."""
     out = tmp_path / "clips"
     shutil.copytree(formed.out, out)
     (tmp_path / "secret.mp4").write_bytes(b"secret")
@@ -406,8 +405,8 @@ async def test_a_journal_leads_nowhere_outside(formed: Formed, tmp_path: Path) -
     assert sum(done.sides.values()) == 3
 
 
-async def test_links_of_others_do_not_mislead_an_export(formed: Formed, tmp_path: Path) -> None:
-    """Nothing is appended or copied through a link, wherever one was put."""
+async def test_links_of_other_users_do_not_redirect_an_export(formed: Formed, tmp_path: Path) -> None:
+    """Nothing is appended or copied through a link, wherever it is."""
     to, file = tmp_path / "tree", tmp_path / "file"
     to.mkdir()
     file.write_bytes(b"somebody's")
@@ -425,10 +424,10 @@ async def test_links_of_others_do_not_mislead_an_export(formed: Formed, tmp_path
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make what belongs to another user")
-async def test_an_export_goes_into_no_directory_of_another_users_choice(
+async def test_an_export_does_not_follow_directory_links_of_other_users(
     formed: Formed, tmp_path: Path
 ) -> None:
-    """A folder of the tree may be a link, if this user has made it."""
+    """A directory of the export may be a link that this user has created."""
     to, large = tmp_path / "tree", tmp_path / "large"
     await export(formed.out, to, "hallo", formed.options)
     (to / "videos").rename(large)

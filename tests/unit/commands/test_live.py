@@ -1,4 +1,4 @@
-"""``doctor --live``, against the full mock in YouTube's place: what it reports, and how it ends."""
+"""``doctor --live`` against the full mock: its report and its end."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 import anyio
-import full
+import full_mock_client
 import pytest
-from full import FILM, H264
+from full_mock_client import FILM, H264
 from scenarios import says, status, unavailable
 from shared import VERSIONS, children, exported
 
@@ -37,7 +37,7 @@ from hdtf_async.commands import live
 live.APART = 0.0
 sys.exit(cli.main(sys.argv[1:]))
 """
-"""The command, for a mock that has no rate limit."""
+"""The command, for a mock without rate limit."""
 LOW = 133
 """Itag of the film's smaller format over https."""
 CLIENTS = ("tv_samsung", "tv_downgraded", "visionos", "web", "web_embedded")
@@ -45,7 +45,7 @@ SECOND, PRIVATE, REMOVED, ROBOT, FORBIDDEN, LIES, OVER_HLS = (
     "secondFilm1", "private___1", "removed___1", "robot_____1", "forbidden_1", "liesOnSize1", "overHls___1",
 )  # fmt: skip
 SIGNED = ("expire", "ei", "ip", "n", "sparams", "sig")
-"""Parameters of a media address that identify who asked, or make it work."""
+"""Parameters of a media URL that identify the client, or authorise the request."""
 SECRET = re.compile(r"https?://|googlevideo|127\.0\.0\.1|\bsig=|\bexpire=|\bei=|videoplayback")
 
 
@@ -53,13 +53,13 @@ SECRET = re.compile(r"https?://|googlevideo|127\.0\.0\.1|\bsig=|\bexpire=|\bei=|
 async def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One film, under several ids."""
     directory = tmp_path_factory.mktemp("live")
-    await full.draw(directory, [SECOND, FORBIDDEN, LIES, OVER_HLS])
+    await full_mock_client.draw(directory, [SECOND, FORBIDDEN, LIES, OVER_HLS])
     return directory
 
 
 @pytest.fixture(scope="module")
 async def mock(footage: Path) -> AsyncIterator[demo.FullMock]:
-    """Return a full mock with an order for each way in which a video may end."""
+    """Return a full mock with one video for each possible outcome."""
     size = (footage / FILM.youtube_id / f"{LOW}.mp4").stat().st_size
     orders = {
         PRIVATE: says("Private video", "LOGIN_REQUIRED"),
@@ -80,23 +80,23 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def options_for(mock: demo.FullMock, directory: Path, ids: Mapping[str, str], **others: Any) -> Options:
-    """Return what a user asks for who has tables with these ids and is sent to the mock."""
-    full.write_tables(directory / "tables", ids)
+    """Return the options of a user whose tables contain these ids, with the mock as proxy."""
+    full_mock_client.write_tables(directory / "tables", ids)
     args = tuple(shlex.split(mock.yt_dlp_args))
     return Options(source=directory / "tables", proxy=mock.proxy, yt_dlp_args=args, **others)
 
 
 async def examined(mock: demo.FullMock, options: Options) -> dict[str, CheckResult]:
-    """Return the signs by their subject."""
+    """Return the check results by their subject."""
     with exported(mock.environment):
         return {sign.subject: sign for sign in await live.examine(options)}
 
 
 @pytest.mark.parametrize("program", VERSIONS, indirect=True)
-async def test_two_videos_are_asked_for_and_both_ends_of_a_file_fetched(
+async def test_two_videos_are_queried_and_both_ends_of_a_file_read(
     mock: demo.FullMock, tmp_path: Path, program: Path | None
 ) -> None:
-    """With what the extraction cost, and what was offered; the third video of the tables is left alone."""
+    """With the cost of the extraction, and the offer; the third video of the tables is not queried."""
     ids = {"One": FILM.youtube_id, "Again": FILM.youtube_id, "Two": SECOND, "Three": OVER_HLS}
     before = len(await mock.requests())
     signs = await examined(mock, options_for(mock, tmp_path, ids, yt_dlp=program))
@@ -124,7 +124,7 @@ async def test_two_videos_are_asked_for_and_both_ends_of_a_file_fetched(
     assert ranges == ["bytes=0-65535", last] * 2
 
 
-async def test_videos_that_are_gone_are_warnings_and_others_take_their_place(
+async def test_removed_videos_are_warnings_and_replaced_by_others(
     mock: demo.FullMock, tmp_path: Path
 ) -> None:
     """Each with its reason; the machine is ready."""
@@ -139,14 +139,14 @@ async def test_videos_that_are_gone_are_warnings_and_others_take_their_place(
 
 
 async def test_no_available_video_means_not_ready(mock: demo.FullMock, tmp_path: Path) -> None:
-    """All of those asked for were gone."""
+    """All of the queried ones are gone."""
     signs = await examined(mock, options_for(mock, tmp_path, {"Private": PRIVATE, "Removed": REMOVED}))
     assert [sign.verdict for sign in signs.values()] == [Status.WARNING, Status.WARNING, Status.WRONG]
     assert "none" in signs["YouTube"].words
 
 
-async def test_a_block_of_the_address_ends_the_check_at_once(mock: demo.FullMock, tmp_path: Path) -> None:
-    """The second video is not asked for: that would only prolong the block."""
+async def test_a_block_of_the_ip_address_ends_the_check_at_once(mock: demo.FullMock, tmp_path: Path) -> None:
+    """The second video is not queried: that would only prolong the block."""
     before = len(await mock.requests())
     signs = await examined(mock, options_for(mock, tmp_path, {"Robot": ROBOT, "Two": SECOND}))
     (sign,) = signs.values()
@@ -162,10 +162,10 @@ async def test_a_block_of_the_address_ends_the_check_at_once(mock: demo.FullMock
     [(FORBIDDEN, Reason.FORBIDDEN), (LIES, Reason.RAW_TRUNCATED)],
     ids=["forbidden media", "another size than promised"],
 )
-async def test_media_that_do_not_arrive_mean_not_ready(
+async def test_unavailable_media_mean_not_ready(
     mock: demo.FullMock, tmp_path: Path, youtube_id: str, reason: Reason
 ) -> None:
-    """The extraction is fine, and the sign about the media says why."""
+    """The extraction succeeds, and the result for the media says why it failed."""
     options = replace(options_for(mock, tmp_path, {"One": youtube_id}), limit=1)
     signs = await examined(mock, options)
     assert signs["RD_One: extraction"].verdict is Status.FINE
@@ -174,28 +174,28 @@ async def test_media_that_do_not_arrive_mean_not_ready(
     assert not SECRET.search(f"{signs}")
 
 
-async def test_a_video_over_hls_alone_is_a_warning(mock: demo.FullMock, tmp_path: Path) -> None:
-    """A run would take HLS."""
+async def test_a_video_only_offered_over_hls_is_a_warning(mock: demo.FullMock, tmp_path: Path) -> None:
+    """A run would use HLS."""
     signs = await examined(mock, options_for(mock, tmp_path, {"One": OVER_HLS}))
     assert [sign.verdict for sign in signs.values()] == [Status.FINE, Status.WARNING, Status.WARNING]
     assert "HLS is offered" in signs["RD_One: formats"].words
 
 
-async def test_a_name_that_does_not_resolve_is_named(tmp_path: Path) -> None:
+async def test_an_unresolvable_host_is_named(tmp_path: Path) -> None:
     """As without a network; here the proxy's."""
-    full.write_tables(tmp_path / "tables", {"One": FILM.youtube_id, "Two": SECOND})
+    full_mock_client.write_tables(tmp_path / "tables", {"One": FILM.youtube_id, "Two": SECOND})
     options = Options(source=tmp_path / "tables", proxy="http://nowhere.invalid:3128")
     (sign,) = await live.examine(options)
     assert (sign.verdict, sign.words) == (Status.WRONG, "cannot resolve nowhere.invalid")
     assert sign.reason is Reason.UNREACHABLE
 
 
-async def test_a_network_that_does_not_answer_ends_at_the_deadline(
+async def test_an_unresponsive_network_ends_at_the_deadline(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Connections are accepted, and nothing comes; no child is left."""
+    """Connections are accepted, and no data arrives; no child process is left."""
     monkeypatch.setattr(live, "DEADLINE", 2.0)
-    full.write_tables(tmp_path / "tables", {"One": FILM.youtube_id, "Two": SECOND})
+    full_mock_client.write_tables(tmp_path / "tables", {"One": FILM.youtube_id, "Two": SECOND})
     with socket.create_server(("127.0.0.1", 0)) as silent:
         proxy = f"http://127.0.0.1:{silent.getsockname()[1]}"
         (sign,) = await live.examine(Options(source=tmp_path / "tables", proxy=proxy))
@@ -205,8 +205,8 @@ async def test_a_network_that_does_not_answer_ends_at_the_deadline(
 
 
 @pytest.mark.usefixtures("no_children")
-async def test_nothing_is_asked_where_the_machine_itself_is_not_ready() -> None:
-    """The sign says so, and is no further reason not to begin."""
+async def test_nothing_is_queried_if_the_machine_itself_is_not_ready() -> None:
+    """The result says so, and is not a problem of its own."""
     wrong = CheckResult("ffmpeg", Status.WRONG, "missing")
     (sign,) = await live.examine(Options(), [wrong])
     assert sign.verdict is Status.WARNING
@@ -214,7 +214,7 @@ async def test_nothing_is_asked_where_the_machine_itself_is_not_ready() -> None:
 
 
 @pytest.mark.parametrize("as_json", [False, True], ids=["plain", "json"])
-async def test_the_command_prints_no_address_and_no_signed_parameter(
+async def test_the_command_prints_no_urls_and_no_signed_parameters(
     mock: demo.FullMock, tmp_path: Path, *, as_json: bool
 ) -> None:
     """Neither on stdout nor on stderr, with cookies; the exit code is that of `doctor`."""
@@ -224,7 +224,7 @@ async def test_the_command_prints_no_address_and_no_signed_parameter(
         "--proxy",
         mock.proxy,
         "--cookies",
-        str(full.signed_in_at(tmp_path)),
+        str(full_mock_client.signed_in_at(tmp_path)),
         f"--yt-dlp-args={mock.yt_dlp_args}",
     ]
     before = len(await mock.requests())
@@ -252,8 +252,8 @@ async def test_the_command_prints_no_address_and_no_signed_parameter(
         assert cookie not in everything
 
 
-async def test_ctrl_c_ends_it_and_leaves_nothing(mock: demo.FullMock, tmp_path: Path) -> None:
-    """In the wait between two videos: exit code 130, no child, no file."""
+async def test_ctrl_c_stops_it_and_leaves_nothing(mock: demo.FullMock, tmp_path: Path) -> None:
+    """While it waits between two videos: exit code 130, no child process, no file."""
     options = options_for(mock, tmp_path, {"One": FILM.youtube_id, "Two": SECOND})
     temporary = tmp_path / "temporary"
     temporary.mkdir()

@@ -1,4 +1,4 @@
-"""What is left to do, as an object for programs and in words for people."""
+"""The remaining work, as an object for programs and as text."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ BYTES = WORK[0].least_bytes
 
 
 def told(decided: Plan = DECIDED, **more: Any) -> dict[str, Any]:
-    """Return the plan at a pace of a minute."""
-    return plan.to_json(READ, decided, Options(pace=60), **more)
+    """Return the plan at a pace of one hour."""
+    return plan.plan_to_json(READ, decided, Options(pace=3600), **more)
 
 
-def test_a_plan_counts_all_that_was_asked_for_but_what_is_there() -> None:
-    """Clips to make and clips that cannot be had, of videos, by subset."""
+def test_a_plan_counts_all_selected_clips_that_do_not_exist() -> None:
+    """Clips to make and unavailable clips, of videos, by subset."""
     assert told() == {
         "videos_listed": 5,
         "videos": 5,
@@ -47,7 +47,7 @@ def test_a_plan_counts_all_that_was_asked_for_but_what_is_there() -> None:
         "downloads": 3,
         "at_hand": 0,
         "least_bytes": 3 * BYTES,
-        "least_hours_at_pace": 0.05,
+        "least_hours_at_pace": 3.0,
         "raw_dir": [],
         "there": 1,
         "cannot_be_had": {"WDA_V4_000": "box_does_not_fit", "WDA_V3_000": "private"},
@@ -66,18 +66,20 @@ def test_a_plan_counts_all_that_was_asked_for_but_what_is_there() -> None:
     }
 
 
-def test_hours_have_four_decimals_and_those_of_the_pace_two() -> None:
+def test_hours_of_short_clips_have_decimals() -> None:
     """A video may have several clips."""
     short = replace(CLIPS[0], interval=Interval(0, 1))
     second = replace(short, index=1)
     seen = told(replace(NOTHING, work=(VideoJob((VIDEOS[0],), (short, second)),) * 1))
     assert (seen["videos"], seen["clips"], seen["hours"]) == (1, 2, 0.0006)
-    assert (seen["downloads"], seen["least_hours_at_pace"]) == (1, 0.02)
+    assert (seen["downloads"], seen["least_hours_at_pace"]) == (1, 1.0)
     assert seen["subsets"] == {"RD": {"videos": 1, "clips": 2}}
+    assert told(to_fetch=WORK * 100)["least_hours_at_pace"] == 300.0
+    assert plan.plan_to_json(READ, DECIDED, Options(pace=84))["least_hours_at_pace"] == 0.07
 
 
-def test_only_what_is_not_at_hand_is_downloaded() -> None:
-    """Of a video of the user's own at most the audio, which takes next to nothing."""
+def test_only_missing_videos_count_as_downloads() -> None:
+    """Of a user's video at most the audio, which takes almost no space."""
     own = [{"video": "RD_V0", "kind": "video", "file": "a.mp4", "unused": ""}]
     assert told(to_fetch=WORK[:2])["at_hand"] == 1
     seen = told(own=own, to_fetch=WORK[:2])
@@ -86,14 +88,14 @@ def test_only_what_is_not_at_hand_is_downloaded() -> None:
     assert told(own=audio, to_fetch=WORK[:2])["least_bytes"] == 2 * BYTES
 
 
-def test_people_read_what_is_odd_first_and_the_sum_last() -> None:
-    """With the origin of settings, and the files of the user's own that are not used."""
+def test_the_text_starts_with_problems_and_ends_with_the_sum() -> None:
+    """With the origin of settings, and the user's files that are not used."""
     own = [
         {"video": "RD_V0", "kind": "video", "file": "a.mp4", "unused": ""},
         {"video": "RD_V1", "kind": "video", "file": "b.mp4", "unused": "is empty"},
     ]
     seen = told(own=own, to_fetch=WORK[:2]) | {"settings": {"pace": "HDTF_ASYNC_PACE"}}
-    assert plan.words(seen).splitlines() == [
+    assert plan.plan_summary(seen).splitlines() == [
         "warning  RD_annotion_time.txt:15  Interval 0 of V1 has no crop box.",
         "    set  pace is set by HDTF_ASYNC_PACE",
         " unused  RD_V1: b.mp4: is empty",
@@ -107,12 +109,12 @@ def test_people_read_what_is_odd_first_and_the_sum_last() -> None:
         "1 more clips are already present",
         "2 of these clips are unavailable: see above",
         "3 existing clips were made with different settings: without --recut a run exits with code 2",
-        "2 downloads, at least 0.0 GB in total; starting them takes at least 0.0 h (--pace)",
+        "2 downloads, at least 0.0 GB in total; starting them takes at least 2.0 h (--pace)",
     ]
 
 
 @pytest.mark.parametrize("part", ["present", "unavailable", "settings:", "need no download"])
-def test_what_there_is_none_of_is_not_mentioned(part: str) -> None:
+def test_empty_parts_are_omitted(part: str) -> None:
     """A plan for an empty directory is short."""
     nothing = replace(NOTHING, work=WORK)
-    assert part not in plan.words(told(nothing) | {"settings": {}})
+    assert part not in plan.plan_summary(told(nothing) | {"settings": {}})

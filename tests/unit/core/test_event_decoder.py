@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_events import ONE_OF_EACH
+from example_events import ONE_OF_EACH
 
 from hdtf_async.core.event_decoder import PUBLIC, EventDecoder
 from hdtf_async.core.events import ClipFailed, DownloadProgress, Event, WorkersChanged

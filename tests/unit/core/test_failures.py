@@ -1,4 +1,4 @@
-"""What the words of tools mean, and that every reason has its row of advice."""
+"""The classification of tools' messages, and the advice for every reason."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from transcripts import FROM_YOUTUBE, FROM_YT_DLP, TABLES, TOGETHER, transcripts
 
 from hdtf_async.core.failures import (
     ADVICE,
@@ -22,469 +23,6 @@ from hdtf_async.core.failures import (
 from hdtf_async.core.redact import last_words
 from hdtf_async.process import messages
 from hdtf_async.process.stderr import classify, classify_ffmpeg
-
-HINT = (
-    "Use --cookies-from-browser or --cookies for the authentication. See  https://github.com/yt-dlp/yt-dlp/"
-    "wiki/FAQ#how-do-i-pass-cookies-to-yt-dlp  for how to manually pass cookies. Also see  https://github.com/"
-    "yt-dlp/yt-dlp/wiki/Extractors#exporting-youtube-cookies  for tips on effectively exporting YouTube "
-    "cookies"
-)
-"""What yt-dlp appends to whatever asks to sign in (extractor/youtube/_base.py)."""
-
-FROM_YOUTUBE = """== refused
-ERROR: [youtube] CPCoMyuBRM0: Sign in to confirm you’re not a bot. {hint}
-== refused
-ERROR: [youtube] CPCoMyuBRM0: Sign in to confirm you're not a bot. {hint}
-== refused
-ERROR: [youtube] CPCoMyuBRM0: Video unavailable. YouTube is requiring a captcha challenge before playback
-== refused
-ERROR: [youtube] CPCoMyuBRM0: Video unavailable. This content isn’t available, try again later. The current session has been rate-limited by YouTube for up to an hour. It is recommended to use `-t sleep` to add a delay between video requests to avoid exceeding the rate limit. For more information, refer to  https://github.com/yt-dlp/yt-dlp/wiki/Extractors#this-content-isnt-available-try-again-later
-== refused
-ERROR: [youtube] CPCoMyuBRM0: Video unavailable. This content isn't available, try again later.
-== age
-ERROR: [youtube] CPCoMyuBRM0: Sign in to confirm your age. This video may be inappropriate for some users. {hint}
-== age
-ERROR: [youtube] CPCoMyuBRM0: Video unavailable. This video is age-restricted and only available on YouTube. Learn more. Watch on YouTube
-== cookies_needed
-ERROR: [youtube] CPCoMyuBRM0: Join this channel to get access to members-only content like this video, and other exclusive perks.
-== cookies_needed
-ERROR: [youtube] CPCoMyuBRM0: Please sign in. {hint}
-== private
-ERROR: [youtube] CPCoMyuBRM0: Private video. Sign in if you've been granted access to this video. {hint}
-== private
-ERROR: Private video
-Sign in if you've been granted access to this video
-== private
-ERROR: [youtube] CPCoMyuBRM0: Video unavailable. This video is private
-== removed
-ERROR: [youtube] CPCoMyuBRM0: Video unavailable. This video has been removed by the uploader
-== removed
-ERROR: [youtube] CPCoMyuBRM0: This video has been removed for violating YouTube's Terms of Service
-== terminated
-ERROR: [youtube] CPCoMyuBRM0: Video unavailable. This video is no longer available because the YouTube account associated with this video has been terminated.
-== terminated
-ERROR: [youtube] CPCoMyuBRM0: Video unavailable. This video is no longer available because the uploader has closed their YouTube account.
-== copyright
-ERROR: [youtube] CPCoMyuBRM0: Video unavailable. This video is no longer available due to a copyright claim by Sarah Ann Kennedy
-== copyright
-ERROR: [youtube] CPCoMyuBRM0: Video unavailable. This video contains content from UMG, who has blocked it on copyright grounds
-== other_place
-ERROR: [youtube] CPCoMyuBRM0: Video unavailable. This video contains content from SME, who has blocked it in your country on copyright grounds
-== other_place
-ERROR: [youtube] CPCoMyuBRM0: The uploader has not made this video available in your country
-This video is available in Germany.
-You might want to use a VPN or a proxy server (with --proxy) to workaround.
-== unavailable
-ERROR: [youtube] CPCoMyuBRM0: Video unavailable. This video is unavailable
-== unavailable
-ERROR: [youtube] CPCoMyuBRM0: This video is not available
-== unavailable
-ERROR: [youtube] CPCoMyuBRM0: Video unavailable
-== not_yet
-ERROR: [youtube] CPCoMyuBRM0: Premieres in 3 hours
-== not_yet
-ERROR: [youtube] CPCoMyuBRM0: This live event will begin in 2 days.
-== not_yet
-ERROR: [youtube] CPCoMyuBRM0: Video unavailable. We're processing this video. Check back later.
-== refused
-ERROR: [youtube] CPCoMyuBRM0: Sign in to confirm that you’re not a bot. {hint}
-== refused
-ERROR: [youtube] CPCoMyuBRM0: Video unavailable. This content isn’t available.
-== refused
-ERROR: [youtube] CPCoMyuBRM0: Video unavailable. This content isn't available.
-== refused
-ERROR: [youtube] CPCoMyuBRM0: This content isn’t available, try again later.
-== refused
-ERROR: [youtube] CPCoMyuBRM0: Video unavailable. This content isn't available, try again later. Your account has been rate-limited by YouTube for up to an hour. It is recommended to use `-t sleep` to add a delay between video requests to avoid exceeding the rate limit. For more information, refer to  https://github.com/yt-dlp/yt-dlp/wiki/Extractors#this-content-isnt-available-try-again-later
-== update_needed
-ERROR: [youtube] CPCoMyuBRM0: Video unavailable. Playback on other websites has been disabled by the video owner
-== update_needed
-ERROR: [youtube] CPCoMyuBRM0: Watch this video on YouTube. Playback on other websites has been disabled by the video owner.
-== update_needed
-ERROR: [youtube] CPCoMyuBRM0: This video is unavailable. Error code: 152 - 18
-== update_needed
-ERROR: [youtube] CPCoMyuBRM0: This video is unavailable. Error code: 150
-== update_needed
-ERROR: [youtube] CPCoMyuBRM0: This video is unavailable. Error code: 15
-== update_needed
-ERROR: [youtube] CPCoMyuBRM0: This video is unavailable. Error code: 0
-== update_needed
-ERROR: [youtube] CPCoMyuBRM0: Watch video on YouTube. Error 153
-== update_needed
-ERROR: [youtube] CPCoMyuBRM0: Error 153. Video player configuration error
-== update_needed
-ERROR: [youtube] CPCoMyuBRM0: Video unavailable. Watch on YouTube
-== update_needed
-ERROR: [youtube] CPCoMyuBRM0: Embedding disabled by request
-== update_needed
-ERROR: [youtube] CPCoMyuBRM0: The following content is not available on this app.. Watch on the latest version of YouTube.
-== update_needed
-ERROR: [youtube] CPCoMyuBRM0: The following content is not available on this app
-== update_needed
-ERROR: [youtube] CPCoMyuBRM0: This video contains content from Mosfilm, who has blocked it from display on this website or application. Watch on YouTube
-== unknown
-ERROR: [youtube] CPCoMyuBRM0: The page needs to be reloaded.. The page needs to be reloaded.
-== restricted
-ERROR: [youtube] CPCoMyuBRM0: Video unavailable. This video is restricted. Please check the Google Workspace administrator and/or the network administrator restrictions.
-== restricted
-ERROR: [youtube] CPCoMyuBRM0: This video is restricted. Try signing in with a Google Apps account. {hint}
-== restricted
-ERROR: [youtube] CPCoMyuBRM0: This video is unavailable with Restricted Mode enabled. To view this video, you will need to disable Restricted Mode.
-== age
-ERROR: [youtube] CPCoMyuBRM0: The following content has been identified by the YouTube community as inappropriate or offensive to some audiences. Viewer discretion is advised.
-== cookies_needed
-ERROR: [youtube] CPCoMyuBRM0: This video is available to this channel's members on level: Private video of the captcha club! (or any higher level). Join this channel to get access to members-only content and other exclusive perks.
-== cookies_needed
-ERROR: [youtube] CPCoMyuBRM0: Join this channel from your computer or Android app to get access to members-only content like this video.
-== cookies_needed
-ERROR: [youtube] CPCoMyuBRM0: This video is only available to Music Premium members
-== cookies_needed
-ERROR: [youtube] CPCoMyuBRM0: This video requires payment to watch.
-== cookies_needed
-ERROR: [youtube] CPCoMyuBRM0: Your account has been terminated. {hint}
-== refused
-WARNING: [youtube] YouTube said: ERROR - Resource has been exhausted (e.g. check quota).
-ERROR: [youtube] CPCoMyuBRM0: Failed to extract any player response
-== private
-ERROR: [youtube] CPCoMyuBRM0: This is a private video. Please sign in to verify that you may see it. {hint}
-== removed
-ERROR: [youtube] CPCoMyuBRM0: This video has been removed by the user
-== removed
-ERROR: [youtube] CPCoMyuBRM0: This video has been removed because it violates YouTube's Community Guidelines.
-== removed
-ERROR: [youtube] CPCoMyuBRM0: Video unavailable. This video is no longer available due to a trademark claim by a third party.
-== removed
-ERROR: [youtube] CPCoMyuBRM0: Video unavailable. This video is no longer available due to a privacy claim by a third party
-== terminated
-ERROR: [youtube] CPCoMyuBRM0: Video unavailable. This video is no longer available because the YouTube account associated with this video has been terminated due to multiple third-party notifications of copyright infringement.
-== copyright
-ERROR: [youtube] CPCoMyuBRM0: Video unavailable. This video contains content from UMG and the captcha company, one or more of whom have blocked it on copyright grounds
-== other_place
-ERROR: [youtube] CPCoMyuBRM0: Video unavailable. This video contains content from Paramount Global (CBS), who has blocked it in your country on copyright grounds
-== other_place
-ERROR: [youtube] CPCoMyuBRM0: Video unavailable. This video is not available in your country
-== other_place
-ERROR: [youtube] CPCoMyuBRM0: This content is not available on this country domain due to a legal complaint.
-== other_place
-ERROR: [youtube] CPCoMyuBRM0: The uploader has not made this video available.
-== unavailable
-ERROR: [youtube] CPCoMyuBRM0: This video isn't available anymore
-== unavailable
-ERROR: [youtube] CPCoMyuBRM0: This video isn’t available anymore.
-== unavailable
-ERROR: [youtube] CPCoMyuBRM0: Video unavailable. This video is no longer available
-== unavailable
-ERROR: [youtube] CPCoMyuBRM0: Video unavailable. This video is currently unavailable.
-== unavailable
-ERROR: [youtube] CPCoMyuBRM0: This live stream recording is not available.
-== unavailable
-ERROR: [youtube] CPCoMyuBRM0: The video you have requested is not available.
-== unavailable
-ERROR: [youtube] CPCoMyuBRM0: This video does not exist.
-== unavailable
-ERROR: Video unavailable
-This video is not available
-== not_yet
-ERROR: [youtube] CPCoMyuBRM0: This live event has ended.
-== not_yet
-ERROR: [youtube] CPCoMyuBRM0: This live event will begin in a few moments.
-== not_yet
-ERROR: [youtube] CPCoMyuBRM0: Premiere will begin shortly
-== not_yet
-ERROR: [youtube] CPCoMyuBRM0: Waiting for NASA
-== not_yet
-ERROR: [youtube] CPCoMyuBRM0: Offline.
-== not_yet
-ERROR: [youtube] CPCoMyuBRM0: This live stream is offline.
-== network
-ERROR: [youtube] CPCoMyuBRM0: An error occurred. Please try again later.
-== network
-ERROR: [youtube] CPCoMyuBRM0: YouTube said: Unknown error.
-== network
-ERROR: [youtube] CPCoMyuBRM0: We're experiencing technical difficulties.
-== restricted
-ERROR: [youtube] CPCoMyuBRM0: This video is blocked by your organization
-== restricted
-ERROR: [youtube] CPCoMyuBRM0: Video unavailable. This video is unavailable in supervised accounts
-== refused
-ERROR: [youtube] CPCoMyuBRM0: Please sign in to prove that you are not a robot. {hint}
-== refused
-ERROR: [youtube] CPCoMyuBRM0: This content is currently unavailable, try again later.
-== update_needed
-ERROR: [youtube] CPCoMyuBRM0: Video unavailable. The owner of this video has disabled embedding
-== update_needed
-ERROR: [youtube] CPCoMyuBRM0: Playback in other apps has been disabled by the video owner
-== update_needed
-ERROR: [youtube] CPCoMyuBRM0: Your browser can't play this video.
-== update_needed
-ERROR: [youtube] CPCoMyuBRM0: Please update your app to watch this video
-== unreachable
-ERROR: [youtube] CPCoMyuBRM0: Unable to download API page: Failed to perform, curl: (6) Could not resolve host: www.youtube.com. See https://curl.se/libcurl/c/libcurl-errors.html first for more details.
-== unreachable
-ERROR: [youtube] CPCoMyuBRM0: Unable to download API page: [Errno 49] Can't assign requested address (caused by TransportError("[Errno 49] Can't assign requested address"))
-== unreachable
-ERROR: [youtube] CPCoMyuBRM0: Unable to download API page: [Errno 97] Address family not supported by protocol
-== certificate
-ERROR: [youtube] CPCoMyuBRM0: Unable to download API page: Failed to perform, curl: (60) SSL certificate problem: unable to get local issuer certificate.
-"""  # noqa: E501, RUF001 - quoted as printed
-"""YouTube's own reasons, as extractor/youtube/_video.py hands them on."""
-
-FROM_YT_DLP = """== drm
-ERROR: [youtube] CPCoMyuBRM0: This video is DRM protected
-== format_unavailable
-ERROR: [youtube] CPCoMyuBRM0: Requested format is not available. Use --list-formats for a list of available formats
-== update_needed
-ERROR: [youtube] CPCoMyuBRM0: No video formats found!; please report this issue on  https://github.com/yt-dlp/yt-dlp/issues?q= , filling out the appropriate issue template. Confirm you are on the latest version using  yt-dlp -U
-== unknown
-ERROR: [youtube] CPCoMyuBRM0: Failed to extract any player response; please report this issue on  https://github.com/yt-dlp/yt-dlp/issues?q= , filling out the appropriate issue template. Confirm you are on the latest version using  yt-dlp -U
-== refused
-ERROR: [youtube] CPCoMyuBRM0: All player responses are invalid. Your IP is likely being blocked by Youtube
-== unreachable
-ERROR: [youtube] CPCoMyuBRM0: Unable to download API page: HTTPSConnection(host='www.youtube.com', port=443): Failed to resolve 'www.youtube.com' ([Errno -2] Name or service not known) (caused by TransportError("HTTPSConnection(host='www.youtube.com', port=443): Failed to resolve 'www.youtube.com' ([Errno -2] Name or service not known)"))
-== refused
-ERROR: [generic] a: Unable to download webpage: HTTP Error 429: Too Many Requests (caused by <HTTPError 429: Too Many Requests>)
-== network
-ERROR: [generic] a: Unable to download webpage: HTTP Error 503: Service Unavailable (caused by <HTTPError 503: Service Unavailable>)
-== unreachable
-ERROR: [generic] a: Unable to download webpage: HTTPConnection(host='127.0.0.1', port=1): Failed to establish a new connection: [Errno 111] Connection refused
-== network
-ERROR: {cr}[download] Got error: 500 bytes read, 500 more expected
-== network
-ERROR: {cr}[download] Got error: The read operation timed out. Giving up after 5 retries
-== forbidden
-ERROR: unable to download video data: HTTP Error 403: Forbidden
-== forbidden
-ERROR: fragment 7 not found, unable to continue
-== range_refused
-ERROR: unable to download video data: HTTP Error 416: Requested range not satisfiable
-== certificate
-ERROR: [youtube] CPCoMyuBRM0: Unable to download API page: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate in certificate chain (_ssl.c:1006)
-== disk_full
-ERROR: unable to open for writing: [Errno 28] No space left on device: '/d/RD_Radio1.part'
-== disk_full
-
-ERROR: unable to write data: [Errno 28] No space left on device
-== not_writable
-ERROR: unable to open for writing: [Errno 13] Permission denied: '/d/RD_Radio1.mp4.part'
-== not_writable
-ERROR: Unable to create directory: [Errno 2] No such file or directory: '/proc/nope'
-== cookies_needed
-WARNING: skipping cookie file entry due to invalid length 1: 'hello\\n'
-ERROR: 'c.txt' does not look like a Netscape format cookies file
-== cookies_needed
-ERROR: Cookies file must be Netscape formatted, not JSON. See  https://github.com/yt-dlp/yt-dlp/wiki/FAQ#how-do-i-pass-cookies-to-yt-dlp
-== cookies_needed
-ERROR: could not find firefox cookies database in '/root/.mozilla/firefox'
-== tool_missing
-ERROR: Postprocessing: ffprobe and ffmpeg not found. Please install or provide the path using --ffmpeg-location
-== tool_failed
-ERROR: Postprocessing: Conversion failed!
-== bad_option
-
-Usage: yt-dlp [OPTIONS] URL [URL...]
-
-yt-dlp: error: no such option: --bogus
-== not_writable
-ERROR: unable to open for writing: [Errno 36] File name too long: 'x.part'
-== not_writable
-ERROR: [Errno 30] Read-only file system: '/d/RD_Radio1.part'
-== disk_error
-ERROR: Unable to download video: [Errno 5] Input/output error
-== resource_limit
-ERROR: [Errno 24] Too many open files
-== resource_limit
-ERROR: can't start new thread
-== tool_failed
-ERROR: MemoryError()
-== network
-ERROR: {cr}[download] Got error: ContentDecodingError. Giving up after 5 retries
-== bad_option
-
-Usage: ytdlp-nightly [OPTIONS] URL [URL...]
-
-ytdlp-nightly: error: option --sleep-interval: invalid floating-point value: 'x'
-== bad_option
-Traceback (most recent call last):
-  File "/a/captcha/__main__.py", line 17, in <module>
-    yt_dlp.main()
-  File "/a/captcha/YoutubeDL.py", line 769, in __init__
-    raise YoutubeDLError(f'Private video')
-yt_dlp.utils.YoutubeDLError: Impersonate target "chrome" is not available. Use --list-impersonate-targets to see available targets. You may be missing dependencies required to support this target.
-== bad_option
-ERROR: Unable to handle request: Unsupported proxy type: "foo" (requests, urllib), Unsupported url scheme: "https" (websockets)
-== bad_option
-ERROR: Unable to handle request: Proxy "127.0.0.1:8080" missing scheme (requests, urllib)
-== bad_option
-ERROR: Failed to parse: '127.0.0.1:notaport' is not a valid host or port
-== network
-ERROR: A network error has occurred. (caused by <IncompleteRead: 3 bytes read, 4997 more expected>)
-== network
-ERROR: [youtube] CPCoMyuBRM0: Incomplete data received
-== raw_truncated
-ERROR: The downloaded file is empty
-== cookies_needed
-ERROR: Could not copy Chrome cookie database. See  https://github.com/yt-dlp/yt-dlp/issues/7271  for more info
-== cookies_needed
-ERROR: [youtube] CPCoMyuBRM0: Unable to download API page: HTTP Error 413: Request Entity Too Large (caused by <HTTPError 413: Request Entity Too Large>)
-== update_needed
-ERROR: [youtube] CPCoMyuBRM0: Cannot identify player 'https://www.youtube.com/s/player/captcha/base.js'; please report this issue on  https://github.com/yt-dlp/yt-dlp/issues?q= , filling out the appropriate issue template. Confirm you are on the latest version using  yt-dlp -U
-== format_unavailable
-ERROR: This format is DRM protected; Try selecting another format with --format or add --check-formats to automatically fallback to the next best format
-"""  # noqa: E501 - quoted as printed
-"""yt-dlp's own words, as it prints them against a loopback server or without a network."""
-
-TOGETHER = """== refused
-WARNING: [youtube] CPCoMyuBRM0: Unable to download API page: HTTP Error 429: Too Many Requests
-ERROR: [youtube] CPCoMyuBRM0: Failed to extract any player response; please report this issue on  https://github.com/yt-dlp/yt-dlp/issues?q= , filling out the appropriate issue template. Confirm you are on the latest version using  yt-dlp -U
-== unreachable
-WARNING: [youtube] Unable to download API page: HTTPSConnection(host='www.youtube.com', port=443): Failed to resolve 'www.youtube.com' ([Errno -2] Name or service not known) (caused by TransportError("HTTPSConnection(host='www.youtube.com', port=443): Failed to resolve 'www.youtube.com' ([Errno -2] Name or service not known)")). Retrying (1/2)...
-ERROR: [youtube] CPCoMyuBRM0: Failed to extract any player response; please report this issue on  https://github.com/yt-dlp/yt-dlp/issues?q= , filling out the appropriate issue template. Confirm you are on the latest version using  yt-dlp -U
-== update_needed
-WARNING: [youtube] CPCoMyuBRM0: n challenge solving failed: Some formats may be missing. Ensure you have a supported JavaScript runtime and challenge solver script distribution installed. Review any warnings presented before this message. For more details, refer to  https://github.com/yt-dlp/yt-dlp/wiki/EJS
-WARNING: Only images are available for download. use --list-formats to see them
-ERROR: [youtube] CPCoMyuBRM0: Requested format is not available. Use --list-formats for a list of available formats
-== update_needed
-WARNING: [youtube] No supported JavaScript runtime could be found. Only deno is enabled by default; to use another runtime add  --js-runtimes RUNTIME[:PATH]  to your command/config. YouTube extraction without a JS runtime has been deprecated, and some formats may be missing. See  https://github.com/yt-dlp/yt-dlp/wiki/EJS  for details on installing one
-ERROR: [youtube] CPCoMyuBRM0: No video formats found!; please report this issue on  https://github.com/yt-dlp/yt-dlp/issues?q= , filling out the appropriate issue template. Confirm you are on the latest version using  yt-dlp -U
-== update_needed
-WARNING: [youtube] CPCoMyuBRM0: mweb client https formats require a GVS PO Token which was not provided. They will be skipped as they may yield HTTP Error 403. You can manually pass a GVS PO Token for this client with --extractor-args "youtube:po_token=mweb.gvs+XXX". For more information, refer to  https://github.com/yt-dlp/yt-dlp/wiki/PO-Token-Guide
-ERROR: [youtube] CPCoMyuBRM0: Failed to extract any player response; please report this issue on  https://github.com/yt-dlp/yt-dlp/issues?q= , filling out the appropriate issue template. Confirm you are on the latest version using  yt-dlp -U
-== private
-WARNING: [youtube] No supported JavaScript runtime could be found. Only deno is enabled by default; to use another runtime add  --js-runtimes RUNTIME[:PATH]  to your command/config. YouTube extraction without a JS runtime has been deprecated, and some formats may be missing. See  https://github.com/yt-dlp/yt-dlp/wiki/EJS  for details on installing one
-WARNING: [youtube] CPCoMyuBRM0: n challenge solving failed: Some formats may be missing. Ensure you have a supported JavaScript runtime and challenge solver script distribution installed. Review any warnings presented before this message. For more details, refer to  https://github.com/yt-dlp/yt-dlp/wiki/EJS
-ERROR: [youtube] CPCoMyuBRM0: Private video. {hint}
-== network
-WARNING: [youtube] No supported JavaScript runtime could be found. Only deno is enabled by default; to use another runtime add  --js-runtimes RUNTIME[:PATH]  to your command/config. YouTube extraction without a JS runtime has been deprecated, and some formats may be missing. See  https://github.com/yt-dlp/yt-dlp/wiki/EJS  for details on installing one
-ERROR: {cr}[download] Got error: 500 bytes read, 500 more expected
-== forbidden
-WARNING: [youtube] CPCoMyuBRM0: mweb client https formats require a GVS PO Token which was not provided. They will be skipped as they may yield HTTP Error 403. You can manually pass a GVS PO Token for this client with --extractor-args "youtube:po_token=mweb.gvs+XXX". For more information, refer to  https://github.com/yt-dlp/yt-dlp/wiki/PO-Token-Guide
-ERROR: unable to download video data: HTTP Error 403: Forbidden
-== disk_full
-[download] Got error: The read operation timed out. Retrying (1/5)...
-ERROR: unable to write data: [Errno 28] No space left on device
-== update_needed
-WARNING: [youtube] CPCoMyuBRM0: Some tv client https formats have been skipped as they are DRM protected. The current session may have an experiment that applies DRM to all videos on the tv client. See  https://github.com/yt-dlp/yt-dlp/issues/12563  for more details.
-ERROR: [youtube] CPCoMyuBRM0: Failed to extract any player response; please report this issue on  https://github.com/yt-dlp/yt-dlp/issues?q= , filling out the appropriate issue template. Confirm you are on the latest version using  yt-dlp -U
-== network
-[download] Got error: HTTP Error 404: Not Found. Retrying fragment 3 (1/10)...
-ERROR: {cr}[download] Got error: The read operation timed out. Giving up after 10 retries
-== update_needed
-WARNING: [youtube] No supported JavaScript runtime could be found. Only deno is enabled by default; to use another runtime add  --js-runtimes RUNTIME[:PATH]  to your command/config. YouTube extraction without a JS runtime has been deprecated, and some formats may be missing. See  https://github.com/yt-dlp/yt-dlp/wiki/EJS  for details on installing one
-ERROR: [youtube] CPCoMyuBRM0: This video is not available
-== update_needed
-WARNING: [youtube] CPCoMyuBRM0: n challenge solving failed: Some formats may be missing. Ensure you have a supported JavaScript runtime and challenge solver script distribution installed. Review any warnings presented before this message. For more details, refer to  https://github.com/yt-dlp/yt-dlp/wiki/EJS
-ERROR: [youtube] CPCoMyuBRM0: Video unavailable. This video is unavailable
-== update_needed
-WARNING: [youtube] CPCoMyuBRM0: Some tv client https formats have been skipped as they are DRM protected. The current session may have an experiment that applies DRM to all videos on the tv client. See  https://github.com/yt-dlp/yt-dlp/issues/12563  for more details.
-ERROR: [youtube] CPCoMyuBRM0: This video is DRM protected
-== update_needed
-WARNING: [youtube] CPCoMyuBRM0: Some tv_samsung client https formats have been skipped as they are DRM protected.
-ERROR: [youtube] CPCoMyuBRM0: This video is DRM protected
-== drm
-WARNING: [youtube] CPCoMyuBRM0: Some tv client https formats have been skipped as they are DRM protected. The current session may have an experiment that applies DRM to all videos on the tv client. See  https://github.com/yt-dlp/yt-dlp/issues/12563  for more details.
-WARNING: [youtube] CPCoMyuBRM0: Some visionos client https formats have been skipped as they are DRM protected.
-ERROR: [youtube] CPCoMyuBRM0: This video is DRM protected
-== private
-WARNING: [youtube] CPCoMyuBRM0: Unable to download API page: HTTP Error 429: Too Many Requests
-ERROR: [youtube] CPCoMyuBRM0: Private video. {hint}
-== refused
-WARNING: [youtube] CPCoMyuBRM0: Unable to download API page: HTTP Error 429: Too Many Requests
-ERROR: [youtube] CPCoMyuBRM0: Video unavailable. This video is unavailable
-== refused
-WARNING: [youtube] Skipping player responses from web clients (got player responses for video "aQvGIIdgFDM" instead of "CPCoMyuBRM0")
-ERROR: [youtube] CPCoMyuBRM0: Video unavailable
-== player_forbidden
-WARNING: [youtube] CPCoMyuBRM0: Unable to download API page: HTTP Error 403: Forbidden (caused by <HTTPError 403: Forbidden>)
-ERROR: [youtube] CPCoMyuBRM0: Failed to extract any player response
-== update_needed
-WARNING: [youtube] YouTube said: ERROR - Precondition check failed.
-WARNING: [youtube] HTTP Error 400: Bad Request. Retrying (1/2)...
-WARNING: [youtube] CPCoMyuBRM0: Unable to download API page: HTTP Error 400: Bad Request (caused by <HTTPError 400: Bad Request>)
-ERROR: [youtube] CPCoMyuBRM0: Failed to extract any player response
-== cookies_needed
-WARNING: [youtube] The provided YouTube account cookies are no longer valid. They have likely been rotated in the browser as a security measure. For tips on how to effectively export YouTube cookies, refer to  https://github.com/yt-dlp/yt-dlp/wiki/Extractors#exporting-youtube-cookies .
-ERROR: [youtube] CPCoMyuBRM0: This video is not available
-== unavailable
-WARNING: [youtube] Read timed out. Retrying (1/2)...
-WARNING: [youtube] CPCoMyuBRM0: Unable to download webpage: HTTPSConnectionPool(host='www.youtube.com', port=443): Read timed out. (read timeout=20.0)
-ERROR: [youtube] CPCoMyuBRM0: This video is not available
-== unavailable
-WARNING: Your yt-dlp version (2026.08.19) is older than 90 days!
-         It is strongly recommended to always use the latest version.
-         You installed yt-dlp with pip or using the wheel from PyPi; Use that to update.
-ERROR: [youtube] CPCoMyuBRM0: This video is not available
-== unavailable
-WARNING: Writing cache to '/home/a/.cache/yt-dlp/youtube-nsig/x.json' failed: OSError: [Errno 28] No space left on device
-ERROR: [youtube] CPCoMyuBRM0: Video unavailable. This video is unavailable
-== format_unavailable
-WARNING: Writing cache to '/home/a/.cache/yt-dlp/youtube-nsig/x.json' failed: OSError: [Errno 28] No space left on device
-ERROR: [youtube] CPCoMyuBRM0: Requested format is not available. Use --list-formats for a list of available formats
-== unavailable
-WARNING: ffmpeg not found. The downloaded format may not be the best available. Installing ffmpeg is strongly recommended: https://github.com/yt-dlp/yt-dlp#dependencies
-ERROR: [youtube] CPCoMyuBRM0: Video unavailable
-== javascript
-WARNING: [youtube] [jsc] Error solving n challenge request using "deno" provider: Error running deno process (returncode: -5): #
-#
-# Fatal process out of memory: Oilpan: CagedHeap reservation.
-#
-==== C stack trace ===============================
-    /venv/bin/deno(+0x28ad64e) [0x558a2a4d664e].
-         input = NChallengeInput(player_url='https://www.youtube.com/s/player/4e51e895/player_ias.vflset/en_US/base.js', challenges=['xyShaynE208SftgGF'])
-         Please report this issue on  https://github.com/yt-dlp/yt-dlp/issues?q= , filling out the appropriate issue template. Confirm you are on the latest version using  yt-dlp -U
-WARNING: [youtube] CPCoMyuBRM0: n challenge solving failed: Some formats may be missing. Ensure you have a supported JavaScript runtime and challenge solver script distribution installed. Review any warnings presented before this message. For more details, refer to  https://github.com/yt-dlp/yt-dlp/wiki/EJS
-WARNING: Only images are available for download. use --list-formats to see them
-ERROR: [youtube] CPCoMyuBRM0: Requested format is not available. Use --list-formats for a list of available formats
-== javascript
-WARNING: [youtube] [jsc] Error solving 2 challenge requests using "deno" provider: Error running deno process (returncode: 1): error: Could not initialize cache database '/home/a/.cache/deno/dep_analysis_cache_v2': No space left on device (os error 28).
-         requests = [...]
-WARNING: [youtube] CPCoMyuBRM0: n challenge solving failed: Some formats may be missing.
-ERROR: [youtube] CPCoMyuBRM0: Video unavailable. Playback on other websites has been disabled by the video owner
-== javascript
-WARNING: [youtube] [jsc] Error solving n challenge request using "deno" provider: Error running deno process (returncode: 1): ============================================================
-Deno could not start: unable to create worker threads.
-         input = NChallengeInput()
-WARNING: [youtube] CPCoMyuBRM0: n challenge solving failed: Some formats may be missing.
-ERROR: [youtube] CPCoMyuBRM0: This video is not available
-== javascript
-WARNING: [youtube] [jsc] Error solving n challenge request using "deno" provider: Error running deno process (returncode: 1): error: Could not resolve global Deno cache directory. Please make sure that either the DENO_DIR environment variable is set or the cache directory is available..
-ERROR: [youtube] CPCoMyuBRM0: No video formats found!
-== javascript
-ERROR: [youtube] [jsc] Unexpected error solving 1 challenge request(s) using "deno" provider: OSError(12, 'Cannot allocate memory')
-         requests = [JsChallengeRequest(type=<JsChallengeType.N: 'n'>)]
-ERROR: [youtube] CPCoMyuBRM0: Requested format is not available. Use --list-formats for a list of available formats
-== private
-WARNING: [youtube] [jsc] Error solving n challenge request using "deno" provider: Error running deno process (returncode: -9)
-ERROR: [youtube] CPCoMyuBRM0: Private video. {hint}
-== update_needed
-WARNING: [youtube] [jsc] Error solving n challenge request using "deno" provider: Error running deno process (returncode: 1): error: Uncaught (in promise) "found 0 sig function possibilities".
-         input = NChallengeInput(player_url='https://www.youtube.com/s/player/4e51e895/player_ias.vflset/en_US/base.js', challenges=['xyShaynE208SftgGF'])
-WARNING: [youtube] CPCoMyuBRM0: n challenge solving failed: Some formats may be missing.
-ERROR: [youtube] CPCoMyuBRM0: Requested format is not available. Use --list-formats for a list of available formats
-== unreachable
-ERROR: [requests] Unexpected error: EOFError: 2 bytes missing; please report this issue on  https://github.com/yt-dlp/yt-dlp/issues?q= , filling out the appropriate issue template. Confirm you are on the latest version using  yt-dlp -U
-WARNING: [youtube] CPCoMyuBRM0: Unable to download API page: 2 bytes missing (caused by TransportError('2 bytes missing'))
-ERROR: [youtube] CPCoMyuBRM0: Failed to extract any player response
-== unavailable
-[debug] Command-line config: ['--proxy', 'http://captcha:3128', '-v']
-[youtube] CPCoMyuBRM0: This video is age-restricted; some formats may be missing without authentication.
-[debug] [youtube] CPCoMyuBRM0: web client https formats require a GVS PO Token which was not provided.
-ERROR: [youtube] CPCoMyuBRM0: Video unavailable. This video is unavailable
-  File "/venv/lib/yt_dlp/extractor/youtube/_video.py", line 4061, in _real_extract
-    self.raise_geo_restricted('Private video in your country', countries)
-== drm
-WARNING: [youtube] Some visionos client https formats have been skipped as they are DRM protected.
-WARNING: [youtube] CPCoMyuBRM0: This video is drm protected and only images are available for download. use --list-formats to see them
-ERROR: [youtube] CPCoMyuBRM0: Requested format is not available. Use --list-formats for a list of available formats
-== update_needed
-WARNING: [youtube] Some tv_samsung client https formats have been skipped as they are DRM protected.
-WARNING: [youtube] CPCoMyuBRM0: This video is drm protected and only images are available for download. use --list-formats to see them
-ERROR: [youtube] CPCoMyuBRM0: Requested format is not available. Use --list-formats for a list of available formats
-== player_forbidden
-WARNING: [youtube] CPCoMyuBRM0: Unable to download API page: HTTP Error 403: Forbidden (caused by <HTTPError 403: Forbidden>)
-WARNING: Only images are available for download. use --list-formats to see them
-ERROR: [youtube] CPCoMyuBRM0: Requested format is not available. Use --list-formats for a list of available formats
-"""  # noqa: E501 - quoted as printed
-"""Several lines at once, of which one knows best."""
 
 FROM_FFMPEG = """== disk_full
 [out#0/mp4 @ 0x561b] Could not write header (incorrect codec parameters ?): No space left on device
@@ -520,37 +58,26 @@ Error opening output files: Encoder not found
 [vist#0:0/h264 @ 0x55d7] [dec:h264 @ 0x55d7] pthread_create() failed: Resource temporarily unavailable
 == tool_failed
 """  # noqa: E501 - quoted as printed
-"""As ffmpeg 9.0.2 prints it."""
-
-
-def transcripts(text: str) -> list[tuple[Reason, str]]:
-    """Read what was printed, each piece under a line with the reason that it means."""
-    text = text.replace("{hint}", HINT).replace("{cr}", "\r")
-    pieces = (piece.partition("\n") for piece in f"\n{text}".split("\n== ")[1:])
-    return [(Reason(reason), words.rstrip("\n")) for reason, _, words in pieces]
+"""As printed by ffmpeg 9.0.2."""
 
 
 @pytest.mark.parametrize(("reason", "words"), transcripts(FROM_YOUTUBE + FROM_YT_DLP))
 def test_a_message_means_its_reason(reason: Reason, words: str) -> None:
-    """What yt-dlp really prints is understood, whole or line by line."""
+    """Real messages of yt-dlp are classified, complete or line by line."""
     assert classify(words) is reason
     assert classify(words.splitlines()) is reason
     assert classify([line + "\n" for line in words.splitlines()]) is reason
 
 
 @pytest.mark.parametrize(("reason", "words"), transcripts(TOGETHER))
-def test_the_line_that_knows_best_decides(reason: Reason, words: str) -> None:
-    """A refusal counts anywhere, then the errors, then the warnings, then errors that only came up empty."""
+def test_the_most_informative_line_decides(reason: Reason, words: str) -> None:
+    """A block counts anywhere, then errors, then warnings, then errors without a cause."""
     assert classify(words) is reason
 
 
-TABLES = ("STATED", "SYSTEMIC", "CLIENT", "TRANSPORT", "REASONLESS", "SYMPTOMS")
-"""The tables of `messages` about yt-dlp."""
-
-
 @given(st.text())
-def test_unheard_words_are_unknown(words: str) -> None:
-    """Where no table matches there is no guess, and no text can make it raise."""
+def test_unrecognized_messages_are_unknown(words: str) -> None:
+    """Where no table matches no reason is guessed, and no text can make it raise."""
     plain = " ".join(words.casefold().split())
     matches = any(form.search(plain) for name in TABLES for _, form in getattr(messages, name))
     assert matches or classify(words) is Reason.UNKNOWN
@@ -559,8 +86,8 @@ def test_unheard_words_are_unknown(words: str) -> None:
 @pytest.mark.parametrize(
     "said", [words for reason, words in transcripts(FROM_YOUTUBE) if reason.advice.action is Action.NEVER]
 )
-def test_a_warning_alone_never_declares_a_video_gone(said: str) -> None:
-    """What is permanent in an error is not in a warning, as some formats with DRM leave the others."""
+def test_a_warning_alone_never_makes_a_video_unavailable(said: str) -> None:
+    """Permanent reasons do not count in warnings, as some formats with DRM leave the others available."""
     warning = said.replace("ERROR: ", "WARNING: ").replace("\n", " ")
     told = classify(f"{warning}\nERROR: [youtube] CPCoMyuBRM0: Failed to extract any player response")
     assert told.advice.action is not Action.NEVER
@@ -580,7 +107,7 @@ def test_a_warning_never_blames_this_machine(reason: Reason, said: str) -> None:
 
 @pytest.mark.parametrize(("reason", "said"), transcripts(FROM_YOUTUBE))
 def test_a_permanent_reason_wins_over_every_warning(reason: Reason, said: str) -> None:
-    """What YouTube says of the video itself does not depend on what else went wrong."""
+    """YouTube's statement about the video does not depend on other problems."""
     if reason.advice.action is not Action.NEVER:
         return
     for _, words in transcripts(TOGETHER):
@@ -588,8 +115,8 @@ def test_a_permanent_reason_wins_over_every_warning(reason: Reason, said: str) -
         assert classify([*warnings, *said.splitlines()]) is reason
 
 
-def test_a_directory_of_any_name_means_nothing() -> None:
-    """A path in a message is not taken for YouTube's words, so it cannot close the lane."""
+def test_the_name_of_a_directory_is_not_classified() -> None:
+    """A path in a message is not mistaken for YouTube's message, so it cannot close the lane."""
     words = (
         "ERROR: unable to open for writing: [Errno 13] Permission denied: '/d/captcha/HTTP Error 429/x.part'"
     )
@@ -597,14 +124,14 @@ def test_a_directory_of_any_name_means_nothing() -> None:
 
 
 @pytest.mark.parametrize(("reason", "words"), transcripts(FROM_FFMPEG))
-def test_ffmpeg_means_its_reason(reason: Reason, words: str) -> None:
-    """What ffmpeg really prints is understood; that it failed is all that is known of the rest."""
+def test_a_message_of_ffmpeg_means_its_reason(reason: Reason, words: str) -> None:
+    """Real messages of ffmpeg are classified; all others only mean that it failed."""
     assert classify_ffmpeg(words) is reason
     assert classify_ffmpeg(words.splitlines()) is reason
 
 
 def test_every_reason_has_one_row_of_advice() -> None:
-    """The table is whole, in the order of the reasons, and in sentences."""
+    """The table is complete, in the order of the reasons, and in sentences."""
     assert list(ADVICE) == list(Reason)
     for reason in Reason:
         advice = reason.advice
@@ -625,14 +152,14 @@ def test_the_docs_explain_every_action() -> None:
 
 
 def test_the_action_and_the_exit_code_of_a_reason_agree() -> None:
-    """What is gone never asks for another run, what passes always does; only a refusal closes the lane."""
+    """Permanent reasons never ask for another run, temporary ones always do; only a block closes the lane."""
     codes = {
         Action.NEVER: {ExitCode.GIVEN_UP},
         Action.ASK: {ExitCode.GIVEN_UP, ExitCode.LOCAL},
         Action.LATER: {ExitCode.PASSING},
         Action.STOP: {ExitCode.PASSING},
         Action.CLOSE: {ExitCode.REFUSED, ExitCode.PASSING},
-        # Words that nobody knows are tried again, but another run is not promised to help.
+        # Unknown messages are retried, but another run is not promised to help.
         Action.RETRY: {ExitCode.PASSING, ExitCode.GIVEN_UP},
     }
     for reason in Reason:
@@ -643,7 +170,7 @@ def test_the_action_and_the_exit_code_of_a_reason_agree() -> None:
     assert given_up == {Reason.UNKNOWN}
 
 
-def test_a_box_that_does_not_fit_is_told_of_the_corrections() -> None:
+def test_the_advice_for_an_invalid_box_names_the_corrections() -> None:
     """The advice names the option that has other boxes."""
     assert "--corrections unverified" in Reason.BOX_DOES_NOT_FIT.advice.remedy
 
@@ -658,29 +185,29 @@ def test_a_box_that_does_not_fit_is_told_of_the_corrections() -> None:
         ([Reason.REFUSED, Reason.DISK_FULL, Reason.NETWORK], ExitCode.LOCAL),
     ],
 )
-def test_the_weightiest_reason_gives_the_exit_code(reasons: list[Reason], code: ExitCode) -> None:
-    """Local trouble before refusal before what passes before what is gone; nothing at all is success."""
+def test_the_most_severe_reason_gives_the_exit_code(reasons: list[Reason], code: ExitCode) -> None:
+    """Local errors before blocks before temporary before permanent failures; none at all is success."""
     assert exit_code(reasons) is code
     assert exit_code(reversed(reasons)) is code
 
 
 @given(st.text(max_size=6000))
-def test_last_words_are_bounded_and_printable(words: str) -> None:
-    """Whatever a tool says, at most 20 lines and 2000 characters are kept, and none moves a cursor."""
+def test_kept_output_is_bounded_and_printable(words: str) -> None:
+    """At most 20 lines and 2000 characters of a tool's output are kept, without control characters."""
     kept = last_words(words)
     assert len(kept) <= 2000
     assert len(kept.splitlines()) <= 20
     assert all(c.isprintable() for c in kept.replace("\n", ""))
 
 
-def test_last_words_keep_the_end() -> None:
-    """The last lines tell most, so they stay."""
+def test_the_end_of_the_output_is_kept() -> None:
+    """The last lines are the most informative."""
     kept = last_words([f"line {n}\n" for n in range(100)]).splitlines()
     assert kept == [f"line {n}" for n in range(80, 100)]
 
 
-def test_last_words_forget_what_is_signed() -> None:
-    """A media address works for whoever holds it, so its signed part is not written down."""
+def test_signatures_are_removed_from_kept_output() -> None:
+    """A media address works for anyone, so its signature is not stored."""
     words = (
         "ERROR: https://rr3---sn-4g5e6.googlevideo.com/videoplayback?expire=1&ip=1.2.3.4&sig=SECRET and "
         "https://manifest.googlevideo.com/api/manifest/hls_playlist/expire/1/sig/SECRET/file.m3u8 "
@@ -693,17 +220,17 @@ def test_last_words_forget_what_is_signed() -> None:
     assert kept.endswith(" red")
 
 
-def test_a_failure_carries_its_reason_and_survives_a_journey() -> None:
-    """Copied or pickled, it says the same; shown, it says what happened and the tool's words."""
+def test_a_failure_can_be_copied_and_pickled() -> None:
+    """It survives copying and pickling; its text has the reason and the tool's message."""
     failure = Failure(Reason.NETWORK, "one\ntwo\n")
-    for twin in (copy.copy(failure), pickle.loads(pickle.dumps(failure))):  # noqa: S301 - our own bytes
+    for twin in (copy.copy(failure), pickle.loads(pickle.dumps(failure))):  # noqa: S301 - made by this test
         assert (twin.reason, twin.words) == (Reason.NETWORK, "one\ntwo")
     assert str(failure) == f"{Reason.NETWORK.advice.meaning} (one\ntwo)"
     assert str(Failure(Reason.NETWORK)) == Reason.NETWORK.advice.meaning
 
 
-def test_nothing_is_kept_of_an_error_message_but_what_is_bounded_and_redacted() -> None:
-    """Neither in its fields nor in its arguments, which a traceback and a pickle show."""
+def test_only_a_bounded_and_redacted_message_is_kept() -> None:
+    """Neither in its fields nor in its arguments, which a traceback and a pickle contain."""
     failure = Failure(Reason.NETWORK, "http://me:s3cret@proxy:8080/ \x1b[2J" + "x" * 1_000_000)
     assert failure.args == (Reason.NETWORK, failure.words)
     assert b"s3cret" not in pickle.dumps(failure)
@@ -711,7 +238,7 @@ def test_nothing_is_kept_of_an_error_message_but_what_is_bounded_and_redacted() 
 
 
 def test_a_password_in_an_address_is_not_kept() -> None:
-    """A proxy's, for example, which a tool may repeat in its words."""
+    """For example a proxy's, which a tool may repeat in its message."""
     kept = last_words(
         "ERROR: cannot connect to http://me:s3cret@proxy:8080/ for https://www.youtube.com/watch"
     )

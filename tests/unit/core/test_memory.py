@@ -1,4 +1,4 @@
-"""Memory is counted as far as this process may use it, also inside of a container."""
+"""The available memory includes the limits of this process, also in a container."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from test_system import put
+from shared import write_files
 
 from hdtf_async.core.memory import available_memory
 
@@ -60,20 +60,20 @@ STAT = "anon 5\ninactive_file 300\nactive_file 7\n"
 def test_the_least_of_all_limits_counts(
     own: str, files: dict[str, str], available: int, tmp_path: Path
 ) -> None:
-    """Of the machine, and of the groups of the process and above, in both versions; nonsense is no limit."""
-    put(tmp_path / "groups", files)
+    """Of the machine, the cgroups and their parents, in both versions; invalid values are ignored."""
+    write_files(tmp_path / "groups", files)
     (tmp_path / "own").write_text(own)
     (tmp_path / "meminfo").write_text(MEMINFO)
     assert available_memory(tmp_path / "groups", tmp_path / "own", tmp_path / "meminfo") == available
 
 
 def test_a_system_that_reports_nothing_sets_no_limit(tmp_path: Path) -> None:
-    """As macOS."""
+    """Such as macOS."""
     nowhere = tmp_path / "nowhere"
     assert available_memory(nowhere, nowhere, nowhere) is None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports it")
 def test_this_machine_reports_it() -> None:
-    """It has room for what runs now."""
+    """It has memory for the running processes."""
     assert (available_memory() or 0) > 1 << 20

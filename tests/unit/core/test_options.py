@@ -1,4 +1,4 @@
-"""`Options`: what it takes and refuses, and what the form is made of."""
+"""`Options`: accepted values, and the output settings."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from hdtf_async.core.splits import SHARES
 from hdtf_async.core.validators import size_in_bytes
 
 
-def test_defaults_are_good() -> None:
-    """No option, no problem."""
+def test_defaults_are_valid() -> None:
+    """Without any option."""
     options = Options()
     assert options.downloads == 8
     assert options.width_of_encode_lane >= 1
@@ -53,8 +53,8 @@ def test_defaults_are_good() -> None:
         ({"min_free": -1}, "--min-free"),
     ],
 )
-def test_a_bad_value_is_refused_by_the_name_of_its_option(bad: dict[str, object], name: str) -> None:
-    """The error names the option, so that one knows where to look."""
+def test_an_invalid_value_is_rejected_with_the_name_of_its_option(bad: dict[str, object], name: str) -> None:
+    """The error names the option."""
     with pytest.raises(OptionsError, match=f"^{name} .*: expected .* [(]got "):
         replace(Options(), **bad)  # type: ignore[arg-type]
 
@@ -65,14 +65,14 @@ def test_a_bad_value_is_refused_by_the_name_of_its_option(bad: dict[str, object]
      "--cookies=x", "--no-check-certificates", "--config-locations", "--load-info-json",
      "-a", "http://example.org/x", "-U", "-vJ", "-4o", "-O", "-t", "--preset-alias", "-F"],
 )  # fmt: skip
-def test_what_the_supervisor_decides_is_refused_among_the_arguments_for_yt_dlp(argument: str) -> None:
-    """Also when shortened, as yt-dlp takes any prefix that is not ambiguous."""
+def test_yt_dlp_options_that_the_program_sets_are_rejected(argument: str) -> None:
+    """Also abbreviated, because yt-dlp accepts any unambiguous prefix."""
     with pytest.raises(OptionsError, match="--yt-dlp-args"):
         Options(yt_dlp_args=(argument,))
 
 
-def test_other_arguments_for_yt_dlp_pass() -> None:
-    """What a user of a token provider or of a stand-in needs."""
+def test_other_yt_dlp_options_are_accepted() -> None:
+    """As needed for a token provider or the mock server."""
     arguments = (
         "--compat-options",
         "no-certifi",
@@ -95,28 +95,28 @@ def test_other_arguments_for_yt_dlp_pass() -> None:
         ("0", 0),
     ],
 )
-def test_sizes_are_read_as_people_write_them(text: str, size: int) -> None:
+def test_sizes_have_units(text: str, size: int) -> None:
     """Decimal and binary units, with or without a B."""
     assert size_in_bytes(text) == size
 
 
 @pytest.mark.parametrize("text", ["", "G", "2X", "-", "1..5G", "two"])
-def test_what_is_no_size_is_refused(text: str) -> None:
-    """A `ValueError`, which argparse turns into a sentence."""
+def test_invalid_sizes_are_rejected(text: str) -> None:
+    """A `ValueError`, which argparse turns into a message."""
     with pytest.raises(ValueError, match=r".*"):
         size_in_bytes(text)
 
 
-def test_form_holds_the_options_that_change_a_clip_and_no_others() -> None:
-    """Lanes, disk and tools leave the form as it is; size and quality do not."""
+def test_output_settings_are_the_options_that_change_a_clip() -> None:
+    """Lanes, disk and tools do not change them; size and quality do."""
     same = Options(downloads=1, encodes=1, pace=0, keep_raw=False, ffmpeg=Path("x"), limit=3)
     assert same.form == Options().form
     for change in ({"size": 256}, {"fps": Fraction(25)}, {"crf": 23}, {"preset": "medium"}, {"crop": "none"}):
         assert replace(Options(), **change).form != Options().form
 
 
-def test_the_face_is_looked_for_in_the_best_rendition() -> None:
-    """Of itself; who names another one is told, and who crops to the box keeps the reference height."""
+def test_face_crops_use_the_best_resolution() -> None:
+    """By default; another value is an error, and crops of the box keep the reference height."""
     assert Options(crop=Crop.FACE).resolution is Resolution.BEST
     assert replace(Options(crop=Crop.FACE), limit=3).resolution is Resolution.BEST
     assert Options().resolution is Resolution.REFERENCE
@@ -124,16 +124,16 @@ def test_the_face_is_looked_for_in_the_best_rendition() -> None:
         Options(crop=Crop.FACE, resolution=Resolution.EXACT)
 
 
-def test_what_is_said_of_faces_is_part_of_the_form_only_where_they_are_looked_for() -> None:
-    """Clips of the published box are not made again for it; every one of these options changes the others."""
+def test_face_options_are_output_settings_only_for_face_crops() -> None:
+    """Clips of the published box are not re-encoded for them; each of these options changes the others."""
     form = Options(crop=Crop.FACE).form
     for change in ({"face_rate": None}, {"face_margin": 0.1}, {"face_fallback": Fallback.TABLE}):
         assert replace(form, **change).to_json() != form.to_json()
         assert replace(Form(), **change).to_json() == Form().to_json()
 
 
-def test_every_option_has_help_and_a_flag_of_its_own() -> None:
-    """Two options never share a flag, across what the library knows and what is printed."""
+def test_every_option_has_help_and_a_unique_flag() -> None:
+    """Also between `Options` and `Printing`."""
     flags = [flag_of(option) for what in (Options, Printing) for option in fields(what)]
     names = [name for flag in flags for name in flag.names]
     assert len(names) == len(set(names))
@@ -141,7 +141,7 @@ def test_every_option_has_help_and_a_flag_of_its_own() -> None:
 
 
 class _Name(str):
-    """A string of a class of its own, as some libraries have them."""
+    """A subclass of str, as some libraries return."""
 
     __slots__ = ()
 
@@ -197,7 +197,7 @@ WRITTEN: dict[str, list[tuple[object, object]]] = {
     "yt_dlp": [("yt-dlp", HERE / "yt-dlp")],
     "face_model": [(__file__, Path(__file__))],
 }  # fmt: skip
-"""Of each field what people write for it, and what the field then holds."""
+"""Natural input for each field, and the value that the field then holds."""
 NEVER = (
     object(),
     b"25",
@@ -213,11 +213,11 @@ NEVER = (
     2.5,
     "x" * 10**5,
 )
-"""What hardly any option accepts."""
+"""Invalid for nearly every option."""
 
 
-def test_every_option_accepts_what_people_write_for_it() -> None:
-    """Strings and numbers of all kinds; the field holds one type, and making it again changes nothing."""
+def test_every_option_accepts_natural_input() -> None:
+    """Strings and numbers of all kinds; the field holds one type, and a copy is equal."""
     assert WRITTEN.keys() == {option.name for option in fields(Options)}
     for name, written in WRITTEN.items():
         for given, held in written:
@@ -228,8 +228,8 @@ def test_every_option_accepts_what_people_write_for_it() -> None:
 
 
 @pytest.mark.parametrize("name", WRITTEN)
-def test_what_an_option_does_not_accept_is_refused_by_its_name(name: str) -> None:
-    """Whatever it is: an `OptionsError` that names the field and what is expected, short and printable."""
+def test_invalid_input_raises_an_error_with_the_name_of_the_option(name: str) -> None:
+    """An `OptionsError` that names the field and the accepted values, short and printable."""
     told: list[str] = []
     for value in (*NEVER, None, True, 25, "word"):
         try:
@@ -262,14 +262,14 @@ def test_what_an_option_does_not_accept_is_refused_by_its_name(name: str) -> Non
         ({"recipe": ["hallo"]}, "musetalk, hallo, latentsync, wav2lip or real3dportrait"),
     ],
 )  # fmt: skip
-def test_an_error_says_what_is_accepted(bad: dict[str, object], words: str) -> None:
-    """With an example, and with what was given."""
+def test_an_error_describes_the_accepted_values(bad: dict[str, object], words: str) -> None:
+    """With an example, and with the given value."""
     with pytest.raises(OptionsError, match=f": expected {re.escape(words)}"):
         Options(**bad)  # type: ignore[arg-type]
 
 
 def test_a_shown_default_is_the_real_one() -> None:
-    """In help and docs: what stands there, read as a value, is the field's default."""
+    """In help and docs: the displayed text is parsed to the field's default."""
     for what in (Options, Printing):
         for option in fields(what):
             flag = flag_of(option)
@@ -281,8 +281,8 @@ def test_a_shown_default_is_the_real_one() -> None:
     assert (texts["--pace"], texts["--min-free"], texts["--least-speed"]) == ("15", "2G", "30k")
 
 
-def test_a_recipe_stands_for_its_options_and_given_ones_count_more() -> None:
-    """Also where the given one is the default; and it cannot be given where nothing would come of it."""
+def test_explicit_options_override_a_recipe() -> None:
+    """Even with the default value; and a recipe is an error where it would have no effect."""
     options = Options(recipe="hallo")
     assert (options.size, options.fps, options.audio) == (512, Fraction(25), Audio.BOTH)
     assert Options(recipe="hallo", size=None, audio="none").form == Options(fps=25).form

@@ -1,4 +1,4 @@
-"""Errors of the operating system: each has its true reason, and says what to set."""
+"""Errors of the operating system have accurate reasons, and say what to set."""
 
 from __future__ import annotations
 
@@ -59,6 +59,14 @@ def _error(name: str) -> OSError:
     return OSError(number, os.strerror(number))
 
 
+def test_an_open_file_too_many_says_nothing_about_a_file() -> None:
+    """Whether of this process or of the whole system; other errors are the file's own."""
+    for name in ("EMFILE", "ENFILE"):
+        assert os_errors.is_of_this_process(_error(name)) is True
+    for error in (_error("ENOENT"), _error("ENOMEM"), OSError("no number"), ValueError("no error of a file")):
+        assert os_errors.is_of_this_process(error) is False
+
+
 def _raising(error: Exception) -> Callable[..., NoReturn]:
     def broken(*_: object, **__: object) -> NoReturn:
         raise error
@@ -67,8 +75,8 @@ def _raising(error: Exception) -> Callable[..., NoReturn]:
 
 
 @pytest.mark.parametrize("name", DUE)
-def test_an_error_of_a_file_has_its_true_reason(tmp_path: Path, name: str) -> None:
-    """All of them are local trouble, exit code 4; the words name the path and what to set."""
+def test_a_file_error_has_its_accurate_reason(tmp_path: Path, name: str) -> None:
+    """All of them are local errors, exit code 4; the message has the path and what to set."""
     reason, words = DUE[name]
     with pytest.raises(Failure, match=words) as raised, atomic.os_errors_as_failures(tmp_path):
         raise _error(name)
@@ -81,10 +89,10 @@ def test_an_error_of_a_file_has_its_true_reason(tmp_path: Path, name: str) -> No
     ("error", "words"),
     [(RuntimeError("can't start new thread"), "ulimit -u"), (MemoryError(), "ulimit -v")],
 )
-async def test_limits_that_are_no_errors_of_a_file_are_limits_too(
+async def test_limits_of_threads_and_memory_are_limits_too(
     tmp_path: Path, error: Exception, words: str
 ) -> None:
-    """Python has errors of its own for threads and memory; none is a fault of this program."""
+    """Python has its own exceptions for threads and memory, which are not internal errors."""
     for place in (atomic.os_errors_as_failures(tmp_path), _own_faults()):
         with pytest.raises(Failure, match=words) as raised, place:
             raise error
@@ -94,15 +102,15 @@ async def test_limits_that_are_no_errors_of_a_file_are_limits_too(
 
 
 @pytest.mark.parametrize("name", ["EMFILE", "EAGAIN", "ENOMEM", "EIO", "ENOENT", "EACCES"])
-async def test_a_program_that_cannot_be_started_is_missing_only_if_it_is(
+async def test_a_program_that_cannot_be_started_is_not_always_missing(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """Where no process can be started at all, that is no reason to install ffmpeg."""
+    """If no process can be started at all, installing ffmpeg does not help."""
     due = Reason.TOOL_MISSING if name in {"ENOENT", "EACCES"} else DUE[name][0]
     monkeypatch.setattr(supervisor, "Popen", _raising(_error(name)))
     monkeypatch.setattr(guard, "Popen", _raising(_error(name)))
     with pytest.raises(Failure) as raised:
-        await supervisor.run(["ffmpeg"], deadline=1)
+        await supervisor.run(supervisor.Command(["ffmpeg"]), deadline=1)
     assert raised.value.reason is due
     with pytest.raises(Failure) as raised:
         async with guard.guarding():
@@ -110,8 +118,10 @@ async def test_a_program_that_cannot_be_started_is_missing_only_if_it_is(
     assert raised.value.reason is due
 
 
-async def test_files_are_not_blamed_for_a_limit(finished: Finished, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No clip counts as wrong, no cookies as bad and no shard as absent for want of descriptors."""
+async def test_limits_are_not_reported_as_file_problems(
+    finished: Finished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No clip counts as corrupt, no cookies as invalid and no shard as absent."""
     monkeypatch.setattr(os, "open", _raising(_error("EMFILE")))
     clip = next(finished.out.glob("*.mp4"))
     with pytest.raises(Failure, match="ulimit -n"):
@@ -127,10 +137,10 @@ async def test_files_are_not_blamed_for_a_limit(finished: Finished, monkeypatch:
     assert "--out" not in str(raised.value), "another directory would fare no better"
 
 
-async def test_a_lock_that_fails_is_not_called_missing(
+async def test_a_failed_lock_is_not_reported_as_unsupported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The file system may have locks, and another trouble."""
+    """The file system may support locks, and have another problem."""
     monkeypatch.setattr("fcntl.flock", _raising(_error("ESTALE")))
     with pytest.raises(StoreError, match="mount"):
         async with opened(tmp_path):
@@ -155,19 +165,19 @@ async def test_a_lock_that_fails_is_not_called_missing(
         ("ERROR: unable to write data: [Errno 28] No space left on device", FULL),
     ],
 )
-def test_yt_dlp_says_the_same_in_its_own_words(words: str, due: Reason) -> None:
-    """It has met the error in a file of its own."""
+def test_messages_of_yt_dlp_have_the_same_reasons(words: str, due: Reason) -> None:
+    """For an error of one of its own files."""
     assert classify(words) is due
 
 
-def test_ffmpeg_says_the_same_in_its_own_words() -> None:
-    """What it says of its output afterwards does not blame the directory."""
+def test_messages_of_ffmpeg_have_the_same_reasons() -> None:
+    """Its later message about its output does not blame the directory."""
     assert classify_ffmpeg("clip.mp4: Too many open files\nError opening output file clip.mp4.") is LIMIT
 
 
 @pytest.mark.parametrize("most", [12, 15, 18, 21])
-def test_too_few_open_files_are_called_that(finished: Finished, tmp_path: Path, most: int) -> None:
-    """Wherever in the run they come to an end: exit code 4, and what to raise."""
+def test_a_limit_of_open_files_is_reported_as_such(finished: Finished, tmp_path: Path, most: int) -> None:
+    """Wherever in the run it is reached: exit code 4, and what to increase."""
     ended = subprocess.run(
         [
             *(sys.executable, "-m", "hdtf_async", "--out", tmp_path / "clips", "--video", "Radio1"),
@@ -184,7 +194,7 @@ def test_too_few_open_files_are_called_that(finished: Finished, tmp_path: Path, 
     assert not {"permissions", "please report"} & set(told.split())
 
 
-def test_the_table_has_what_this_system_has() -> None:
-    """Names that a system lacks are left out."""
+def test_the_table_has_the_errors_of_this_system() -> None:
+    """Names that a system lacks are omitted."""
     assert set(os_errors.CAUSES) <= set(errno.errorcode)
     assert hdtf_async.Reason.RESOURCE_LIMIT is LIMIT

@@ -1,4 +1,4 @@
-"""Which request of a run covers which other one, and what is left of them."""
+"""Requests of runs: which one covers another, and what is outstanding."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ OLD_VERSION = None
         (replace(ONE, limit=5), replace(ONE, limit=5, wanted="other tables"), True),
     ],
 )
-def test_a_request_covers_what_asks_for_a_part_of_it(one: Request, other: Request, *, covers: bool) -> None:
-    """The first videos of a limit are others where other videos are chosen."""
+def test_a_request_covers_a_request_for_part_of_it(one: Request, other: Request, *, covers: bool) -> None:
+    """With a limit, another selection has other first videos."""
     assert one.covers(other) is covers
 
 
@@ -63,7 +63,7 @@ def part(index: int, count: int, request: Request | None = ALL, *, time: int = 1
     return Part(Shard(index, count), request, 5, f"{time}", ended)
 
 
-def test_a_later_request_replaces_what_it_covers_and_an_earlier_one_only_if_it_is_done() -> None:
+def test_a_later_request_replaces_covered_ones_and_an_earlier_one_only_if_complete() -> None:
     """With the same tables and settings."""
     half = [part(0, 2, RD, time=1)]
     left = outstanding(half)
@@ -77,8 +77,8 @@ def test_a_later_request_replaces_what_it_covers_and_an_earlier_one_only_if_it_i
     assert outstanding([*half, part(0, 1, other, time=2)]).absent == ()
 
 
-def test_of_what_an_older_version_began_the_number_of_clips_is_not_known() -> None:
-    """It asked for all; a later complete request of a part does not replace it."""
+def test_requests_of_older_versions_have_an_unknown_number_of_clips() -> None:
+    """They include everything; a later complete request for a part does not replace them."""
     old = [part(0, 2, OLD_VERSION)]
     assert outstanding(old) == Outstanding((Shard(1, 2),), (), None)
     assert outstanding([*old, part(0, 1, RD, time=2)]).absent == (Shard(1, 2),)
@@ -88,7 +88,7 @@ def test_of_what_an_older_version_began_the_number_of_clips_is_not_known() -> No
     assert outstanding([part(0, 1, OLD_VERSION, ended=False), part(0, 2, RD)]).unended == (Shard(0, 1),)
 
 
-def test_shards_that_have_begun_and_not_ended_are_named() -> None:
+def test_shards_that_have_started_and_not_ended_are_listed() -> None:
     """The newest record of each counts."""
     assert outstanding([part(0, 2, ended=False), part(1, 2)]) == Outstanding((), (Shard(0, 2),), 0)
     again = [part(0, 2, time=1), part(0, 2, time=2, ended=False), part(1, 2)]
@@ -96,15 +96,15 @@ def test_shards_that_have_begun_and_not_ended_are_named() -> None:
     assert outstanding([*again, part(0, 2, time=3)]) == Outstanding()
 
 
-def test_a_shard_is_at_work_unless_its_newest_record_is_an_end() -> None:
-    """A journal without any such record was locked before it was written."""
+def test_a_shard_is_active_unless_its_newest_record_is_an_end() -> None:
+    """A journal without such a record was locked before it was written."""
     assert goes_on([])
     assert goes_on([part(0, 1, time=1), part(0, 1, RD, time=2, ended=False)])
     assert not goes_on([part(0, 1, time=1, ended=False), part(0, 1, RD, time=2)])
 
 
-def test_a_request_is_the_same_for_all_shards_and_differs_with_each_table_and_setting() -> None:
-    """All three subsets are none that is chosen, and their order does not matter."""
+def test_a_request_is_equal_for_all_shards_and_depends_on_tables_and_settings() -> None:
+    """Selecting all three subsets equals selecting none, and their order does not matter."""
     tables = Tables((VIDEO,), (CLIP,), ())
     request = requested(tables, Options(), 1)
     assert (request.subsets, request.videos, request.limit, request.clips) == ((), (), None, 1)
@@ -127,8 +127,8 @@ def test_a_request_is_the_same_for_all_shards_and_differs_with_each_table_and_se
 
 
 @pytest.mark.parametrize("request_", [ALL, RD, ONE, FIVE])
-def test_a_record_tells_a_part_and_what_is_no_such_record_none(request_: Request) -> None:
-    """Any type that a field must not have makes it one that tells nothing."""
+def test_invalid_request_records_are_ignored(request_: Request) -> None:
+    """A field of the wrong type makes a record invalid."""
     record = record_of(request_, 4, ended=True)
     assert part_of(record, Shard(0, 2), "now") == Part(Shard(0, 2), request_, 4, "now", ended=True)
     assert part_of(record | {"ended": False}, Shard(0, 2), "now") == Part(

@@ -1,4 +1,4 @@
-"""Who is on which side: nobody on two, whatever the tables, and nobody is moved by who comes later."""
+"""Splits are speaker-disjoint for any tables, and later rows move no existing ones."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ def published() -> Tables:
 
 
 def sides(videos: list[Video] | tuple[Video, ...], split: Split) -> dict[str, str]:
-    """Return the side of each video, by its stem."""
+    """Return the split of each video, by its stem."""
     knowing = split.knowing(videos)
     return {video.stem: knowing.side(video.name) for video in videos}
 
 
 def distances(read: Tables, split: Split) -> list[float]:
-    """Return by how many points of a hundred clips and hours of each side are off their share."""
+    """Return the difference of each split's share of clips and hours from its ratio, in percent."""
     side_of = sides(read.videos, split)
     weights = [
         dict.fromkeys(read.clips, 1.0),
@@ -77,8 +77,8 @@ def distances(read: Tables, split: Split) -> list[float]:
 
 
 @given(VIDEOS, SPLITS)
-def test_nobody_is_on_two_sides(videos: list[Video], split: Split) -> None:
-    """Neither a name without its digits nor a YouTube video; and each clip is on one side."""
+def test_splits_are_speaker_disjoint(videos: list[Video], split: Split) -> None:
+    """Neither a name without its digits nor a YouTube video is in two splits; and each clip is in one."""
     side_of = sides(videos, split)
     of: dict[str, set[str]] = {}
     for video in videos:
@@ -92,18 +92,18 @@ def test_nobody_is_on_two_sides(videos: list[Video], split: Split) -> None:
 
 
 @given(VIDEOS, SPLITS, st.randoms())
-def test_a_split_follows_from_rows_and_seed_and_not_from_their_order(
+def test_a_split_does_not_depend_on_the_order_of_rows(
     videos: list[Video], split: Split, random: Random
 ) -> None:
-    """The same rows in another order are divided alike."""
+    """The same rows in another order are split equally."""
     shuffled = list(videos)
     random.shuffle(shuffled)
     assert sides(shuffled, split) == sides(videos, split)
 
 
 @given(VIDEOS, VIDEOS, SPLITS)
-def test_who_comes_later_moves_nobody(videos: list[Video], more: list[Video], split: Split) -> None:
-    """More rows of the same people, and other people, leave everybody where they were."""
+def test_additional_rows_move_no_existing_ones(videos: list[Video], more: list[Video], split: Split) -> None:
+    """More rows of the same people, and other people."""
     persons = {splits.person(video.name): video for video in videos}
     later = [
         replace(video, name=f"{splits.person(video.name)}{900 + place}", youtube_id=f"new{place:08}")
@@ -117,36 +117,36 @@ def test_who_comes_later_moves_nobody(videos: list[Video], more: list[Video], sp
 
 
 @given(SPLITS)
-def test_a_side_without_a_share_stays_empty(split: Split) -> None:
-    """0 of a hundred is nobody, 100 is everybody."""
+def test_a_split_with_ratio_0_is_empty(split: Split) -> None:
+    """And one with 100 percent contains everyone."""
     used = {split.side(f"person {number}") for number in range(200)}
     assert used <= {side for side, share in zip(SIDES, split.shares, strict=True) if share}
 
 
-def test_the_two_rows_of_one_video_are_on_one_side(published: Tables) -> None:
-    """Whatever the seed: they are one interval of one video under two names, and a published split leaks."""
+def test_the_two_rows_of_one_video_are_in_one_split(published: Tables) -> None:
+    """For any seed: they are one interval of one video under two names, and a published split leaks."""
     for seed in range(200):
         side_of = sides(published.videos, Split((34, 33, 33), seed))
         assert side_of["WDA_WhipJimClyburn"] == side_of["WDA_JamesClyburn1"]
         assert len({side_of[video.stem] for video in published.videos if video.subset == "RD"}) == 1
 
 
-def test_the_default_seed_comes_nearest_of_the_first_hundred(published: Tables) -> None:
-    """Within half a point of a hundred, in clips and in hours, on each side."""
+def test_the_default_seed_is_the_best_of_the_first_hundred(published: Tables) -> None:
+    """Within half a percent, in clips and in hours, for each split."""
     worst = {seed: max(distances(published, Split(SHARES, seed))) for seed in range(100)}
     assert min(worst, key=lambda seed: worst[seed]) == SEED
     assert worst[SEED] < 0.5
 
 
 @pytest.mark.parametrize("shares", [(90, 5, 4), (101, 0, -1), (0, 0, 0)])
-def test_shares_are_a_hundred_in_all(shares: tuple[int, int, int]) -> None:
-    """Else the error says how they are written."""
+def test_ratios_add_up_to_a_hundred(shares: tuple[int, int, int]) -> None:
+    """Otherwise the error describes the format."""
     with pytest.raises(OptionsError, match=r"^--split .*: expected percentages .* such as 90/5/5"):
         Options(split=shares)
 
 
 async def test_a_run_writes_the_lists_and_later_runs_keep_them(finished: Finished, tmp_path: Path) -> None:
-    """Also a run that is not told to: a list that lacks the newest clips would be worse than none."""
+    """Including runs without the option: a list without the newest clips would be worse than none."""
     out = tmp_path / "clips"
     shutil.copytree(finished.out, out)
     assert not [side for side in SIDES if (out / f"{side}.txt").exists()]
@@ -170,8 +170,8 @@ async def test_a_run_writes_the_lists_and_later_runs_keep_them(finished: Finishe
     assert {side: (out / f"{side}.txt").read_text() for side in SIDES} == before
 
 
-async def test_a_readme_of_the_users_own_is_left_alone(finished: Finished, tmp_path: Path) -> None:
-    """The card is for the loader of datasets; who has written another one knows better."""
+async def test_a_users_own_readme_is_kept(finished: Finished, tmp_path: Path) -> None:
+    """The dataset card is for the loader of datasets; another README is intentional."""
     assert "metadata.jsonl" in (finished.out / "README.md").read_text()
     out = tmp_path / "clips"
     shutil.copytree(finished.out, out)

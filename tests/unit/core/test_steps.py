@@ -1,4 +1,4 @@
-"""Long computations are cancelled in the middle: no stretch of them grows with the number of rows."""
+"""Long computations can be cancelled: the time between two checks does not grow with the number of rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from anyio.from_thread import check_cancelled
 from anyio.to_thread import run_sync
 from hypothesis import given
 from hypothesis import strategies as st
-from loading import write_tables
+from load_runs import write_tables
 
 import hdtf_async
 from hdtf_async import Options, run
@@ -52,7 +52,7 @@ def test_sorting_in_steps_is_sorting(items: list[int], at_once: int) -> None:
 
 
 class _Watch:
-    """Counts the lines of this program that run between two looks at whether somebody still waits."""
+    """Counts the lines of this program that run between two checks for cancellation."""
 
     def __init__(self) -> None:
         self.since = self.longest = self.looks = 0
@@ -62,7 +62,7 @@ class _Watch:
         self.longest, self.since = max(self.longest, self.since), 0
 
     def traced(self, frame: FrameType, event: str, _arg: object) -> Any:
-        """Count in a line, wherever it is but in the tracing itself."""
+        """Count a line, except in the tracing itself."""
         self.since += event == "line" and "hdtf_async" in frame.f_code.co_filename
         return self.traced
 
@@ -79,7 +79,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> _Watch:
 
 
 def longest(watch: _Watch, work: Callable[[], object]) -> int:
-    """Return how many lines ran at most between two looks while something was done."""
+    """Return the maximum number of lines between two checks during some work."""
     watch.__init__()  # type: ignore[misc]
     before = sys.gettrace()
     sys.settrace(watch.traced)
@@ -97,7 +97,7 @@ def _tables(directory: Path, rows: int) -> Tables:
 
 
 def _known(out: Path, rows: int) -> JournalIndex:
-    """Return what is known of a directory in which half of the clips are there."""
+    """Return the index of a directory in which half of the clips exist."""
     out.mkdir()
     read = _tables(out.with_name(f"{out.name}-tables"), rows)
     records: list[dict[str, Any]] = []
@@ -143,14 +143,14 @@ WORK: dict[str, Callable[[Path, int], Callable[[], object]]] = {
         _unanswered, _tables(at, rows).videos, {}, datetime.now(UTC)
     ),
 }
-"""What a run computes from all rows; each makes its rows first, and returns what is watched."""
+"""Computations over all rows; each creates its rows first, and returns the work to watch."""
 
 
 @pytest.mark.parametrize("work", WORK)
-def test_no_stretch_between_two_looks_grows_with_the_number_of_rows(
+def test_the_work_between_two_checks_does_not_grow_with_the_rows(
     work: str, watch: _Watch, tmp_path: Path
 ) -> None:
-    """With four times the rows there are more looks, and not more lines between two of them."""
+    """With four times the rows there are more checks, but not more lines between two of them."""
     few = WORK[work](tmp_path / "few", FEW)
     shorter = longest(watch, few)
     few_looks = watch.looks
@@ -160,15 +160,15 @@ def test_no_stretch_between_two_looks_grows_with_the_number_of_rows(
     assert longer <= 1.5 * shorter + 100
 
 
-async def test_a_thread_is_told_of_the_cancellation_of_its_task() -> None:
-    """A loop ends in the middle; the task goes on as cancelled. In other threads nothing is looked for."""
+async def test_a_thread_is_cancelled_with_its_task() -> None:
+    """A loop ends midway, and the task is cancelled. Other threads do not check."""
     turns: list[int] = []
     begun = anyio.Event()
 
     def work() -> None:
-        for turn in steps.steps(range(10**9)):
-            turns.append(turn)
-            if turn == steps.EVERY:
+        for permit in steps.steps(range(10**9)):
+            turns.append(permit)
+            if permit == steps.EVERY:
                 anyio.from_thread.run_sync(begun.set)
 
     with anyio.CancelScope() as scope:
@@ -183,7 +183,7 @@ async def test_a_thread_is_told_of_the_cancellation_of_its_task() -> None:
 
 @pytest.fixture
 def cancels(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, anyio.CancelScope], None]:
-    """Give what cancels a scope as soon as a loop of some function looks."""
+    """Return a function that cancels a scope as soon as a loop of a given function checks."""
     real = check_cancelled
     when: list[tuple[str, anyio.CancelScope]] = []
 
@@ -207,7 +207,7 @@ def cancels(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, anyio.CancelScope
 async def test_a_run_is_cancelled_while_it_plans(
     where: str, cancels: Callable[[str, anyio.CancelScope], None], tmp_path: Path
 ) -> None:
-    """Nothing that comes after that begins, and the directory is free again."""
+    """Nothing after that starts, and the directory is unlocked."""
     write_tables(tmp_path / "tables", 100)
     _known(tmp_path / "out", 100)
     options = Options(source=tmp_path / "tables", recut=True, ffmpeg="/never/begun")
@@ -222,13 +222,13 @@ async def test_a_run_is_cancelled_while_it_plans(
 
 
 @pytest.mark.parametrize("small", [True, False])
-async def test_a_run_that_is_cancelled_while_it_writes_views_leaves_them_whole(
+async def test_a_run_cancelled_while_it_writes_manifests_leaves_complete_ones(
     small: bool,
     cancels: Callable[[str, anyio.CancelScope], None],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """They are as they were, and no temporary file is left; of a small directory they are written anew."""
+    """They are unchanged, and no temporary file is left; for a small directory they are rewritten."""
     write_tables(tmp_path / "tables", 100)
     out = _known(tmp_path / "out", 100).out
     (out / METADATA).write_text("as it was\n")
@@ -245,10 +245,10 @@ async def test_a_run_that_is_cancelled_while_it_writes_views_leaves_them_whole(
     assert (texts == ["as it was\n"] * 2) is not small
 
 
-async def test_views_that_are_complete_are_renamed_together(
+async def test_complete_manifests_are_renamed_together(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """From the first renaming on nothing is looked for: they never tell of two moments."""
+    """From the first rename on there are no checks: they never have different states."""
     known = _known(tmp_path / "out", 50)
     story: list[str] = []
     replace = Path.replace

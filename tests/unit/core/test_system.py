@@ -1,4 +1,4 @@
-"""CPUs are counted as far as this process may use them, also inside of a container."""
+"""The number of CPUs includes the limits of this process, also in a container."""
 
 from __future__ import annotations
 
@@ -8,18 +8,12 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from shared import write_files
 
 from hdtf_async.core import system
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def put(root: Path, files: dict[str, str]) -> None:
-    """Write files below a directory."""
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
 
 
 @pytest.mark.parametrize(
@@ -46,11 +40,11 @@ def put(root: Path, files: dict[str, str]) -> None:
         ("0::/\n", {"cpu.max": "1 0\n"}, None),
     ],
 )
-def test_a_limit_is_found_where_the_kernel_tells_it(
+def test_a_limit_is_read_from_the_kernel(
     own: str, files: dict[str, str], quota: float | None, tmp_path: Path
 ) -> None:
-    """In the group of the process and in those above it, in both versions; nonsense is no limit."""
-    put(tmp_path / "groups", files)
+    """In the process's cgroup and its parents, in both versions; invalid values are ignored."""
+    write_files(tmp_path / "groups", files)
     (tmp_path / "own").write_text(own)
     assert system._quota(tmp_path / "groups", tmp_path / "own") == quota
 
@@ -59,7 +53,9 @@ PINNED = len(os.sched_getaffinity(0))
 
 
 @pytest.mark.parametrize(("quota", "least"), [(0.2, 1), (0.5, 1), (1.0, 1), (None, PINNED)])
-def test_a_part_of_a_cpu_is_one(quota: float | None, least: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fraction_of_a_cpu_counts_as_one(
+    quota: float | None, least: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """And there are never more than this process is pinned to."""
     monkeypatch.setattr(system, "_quota", lambda _groups, _own: quota)
     assert system.usable_cpus() == least
@@ -68,7 +64,7 @@ def test_a_part_of_a_cpu_is_one(quota: float | None, least: int, monkeypatch: py
 
 
 def test_a_pinned_process_has_the_cpus_that_it_is_pinned_to() -> None:
-    """As schedulers of clusters do it."""
+    """As cluster schedulers do."""
     code = "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])\n"
     code += "from hdtf_async.core.system import *; "
     ran = subprocess.run(

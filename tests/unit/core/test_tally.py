@@ -44,7 +44,7 @@ def counted(*events: tuple[float, Event]) -> tuple[Tally, list[Span]]:
 
 
 def test_clips_are_counted_by_outcome() -> None:
-    """With their durations and sizes; a clip that never began counts as long as the average."""
+    """With their durations and sizes; a clip that did not start has the average duration."""
     tally, spans = counted(
         (1, EncodeStarted("A_000", 20.0)), (5, ClipDone("A_000", "A_000.mp4", 19.5, 99, 3.5, 0.5)),
         (6, EncodeStarted("A_001", 8.0)), (7, EncodeProgress("A_001", 4.0)),
@@ -59,8 +59,8 @@ def test_clips_are_counted_by_outcome() -> None:
     assert spans == [Span("A_000", 1, 5), Span("A_001", 6, 8, Outcome.FAILED, "clip_wrong")]
 
 
-def test_videos_are_over_when_they_are_ready_or_failed() -> None:
-    """Their weight is the least size that was expected, or the average without a download."""
+def test_videos_are_finished_when_ready_or_failed() -> None:
+    """Their weight is the minimum expected size, or the average without a download."""
     tally, _ = counted(
         (1, DownloadStarted("A", "a", 1, 500)), (2, DownloadProgress("A", 400, 1000, 200.0)),
         (3, Downloaded("A", 2.0)), (4, RawReady("A", "youtube", 1000, 3.0)),
@@ -75,7 +75,7 @@ def test_videos_are_over_when_they_are_ready_or_failed() -> None:
 
 
 def test_a_download_counts_while_its_file_is_checked() -> None:
-    """It holds no token any more, but its bytes are there."""
+    """It holds no token any more, but its bytes count."""
     tally, spans = counted(
         (1, DownloadStarted("A", "a", 1, 500)), (2, DownloadProgress("A", 400, 1000, 200.0)),
         (2, DownloadStarted("B", "b", 1, 300)), (2, DownloadProgress("B", 50, None, None)),
@@ -101,22 +101,22 @@ def test_a_download_counts_while_its_file_is_checked() -> None:
 def test_an_attempt_at_a_download_ends_with_its_outcome(
     event: Event, expected: tuple[Outcome, str], complete: bool
 ) -> None:
-    """Its time ends with the download, also where the check of the file decides afterwards."""
+    """Its time ends with the download, even if the check of the file determines the outcome."""
     tally, _ = counted((1, DownloadStarted("A", "a", 1, 5)), *([(3.0, Downloaded("A", 2.0))] * complete))
     assert tally.add(event, 4) == Span("A", 1, 3 if complete else 4, *expected)
     assert (tally.downloads.running, tally.checking) == ({}, {})
     assert tally.add(event, 5) is None, "there is no attempt any more"
 
 
-def test_a_download_may_begin_again_while_its_file_is_checked() -> None:
-    """As when the worker of a cluster is lost that checks it."""
+def test_a_download_may_restart_while_its_file_is_checked() -> None:
+    """As if the cluster worker that checks it was lost."""
     tally, _ = counted((1, DownloadStarted("A", "a", 1, 5)), (3, Downloaded("A", 2.0)))
     assert tally.add(DownloadStarted("A", "a", 1, 5), 9) == Span("A", 1, 3)
     assert (list(tally.downloads.running), tally.checking) == (["A"], {})
 
 
 def test_both_lanes_are_timed() -> None:
-    """Overlapping downloads count once; the wait before a retry does not count."""
+    """Overlapping downloads count once; the delay before a retry does not count."""
     tally, _ = counted(
         (101, DownloadStarted("A", "a", 1, 0)), (103, DownloadStarted("B", "b", 1, 0)),
         (105, Downloaded("A", 4.0)), (106, RawReady("A", "youtube", 9, 5.0)),
@@ -129,7 +129,7 @@ def test_both_lanes_are_timed() -> None:
 
 
 def test_the_network_lane_is_closed_until_it_opens() -> None:
-    """The event says why and for how long."""
+    """The event contains the cause and the duration."""
     closed = LaneClosed(Reason.REFUSED, "", 600.0, 0)
     tally, _ = counted((10, closed))
     assert (tally.closed, tally.closed_at) == (closed, 10)
@@ -140,8 +140,8 @@ def test_the_network_lane_is_closed_until_it_opens() -> None:
     assert tally.closed is None
 
 
-def test_a_repair_counts_its_clips_anew() -> None:
-    """It starts a run after the check, whose counts are over then."""
+def test_a_repair_resets_the_counts() -> None:
+    """It starts a run after the check."""
     tally, _ = counted(
         (1, ClipChecked("A_000", 5.0, whole=True)), (2, ClipChecked("A_001", 7.0, whole=False))
     )

@@ -1,4 +1,4 @@
-"""Nothing that others wrote acts on a terminal: names, paths, options, keys, and the output of tools."""
+"""Untrusted text never affects a terminal: names, paths, options, keys, and the output of tools."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ HOSTILE = {
     "delete": "\x7f\x08\x08",
     "surrogate": "\udce9",
 }
-"""What a terminal obeys, or hides, and what would look like a line of ours."""
+"""Text that affects a terminal, or is invisible, or looks like a line of this program."""
 PACKAGE = Path(hdtf_async.__file__).parent
 
 
 def assert_printed_safely(text: str) -> None:
-    """Raise unless all that was printed are printable characters in lines of ours."""
+    """Raise unless everything printed consists of printable characters in regular lines."""
     assert [each for each in text if not each.isprintable() and each != "\n"] == []
     assert "Ready." not in text.splitlines()
 
 
 @given(st.text(st.characters()))
-def test_what_is_printable_stays_and_all_else_becomes_an_escape(text: str) -> None:
-    """The result is printable, and says which character stood there."""
+def test_unprintable_characters_become_escapes(text: str) -> None:
+    """The result is printable, and shows which character was replaced."""
     result = printable(text)
     assert result.isprintable()
     assert printable(result) == result
@@ -64,7 +64,7 @@ def test_what_is_printable_stays_and_all_else_becomes_an_escape(text: str) -> No
 
 @pytest.mark.parametrize("kind", ["Cc", "Cf", "Zl", "Zp", "Cs"])
 def test_no_control_or_format_character_is_printable(kind: str) -> None:
-    """All of them, by Unicode's own categories; letters of every script are."""
+    """All of Unicode's own categories; letters of every script are printable."""
     every = [chr(code) for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)) == kind]
     assert len(every) > 0
     assert all(printable(each).isascii() for each in every)
@@ -72,9 +72,9 @@ def test_no_control_or_format_character_is_printable(kind: str) -> None:
 
 
 def test_everything_is_printed_by_one_function() -> None:
-    """No other module writes to stdout or stderr, but the children, whose output is a protocol."""
+    """No other module writes to stdout or stderr, except for the children, whose output is a protocol."""
     own = {
-        *("cli/terminal.py", "demo/site.py", "demo/proxy.py"),
+        *("cli/terminal.py", "demo/server.py"),
         *("media/probe.py", "media/damage.py", "media/face/detector.py", "media/face/model_file.py"),
     }
     writes = (
@@ -102,7 +102,7 @@ def hostile(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def _no_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command ``faces`` draws its picture with a package of an extra; its table needs none."""
+    """The command ``faces`` draws its image with an optional package; its table needs none."""
 
     async def drawn(*_: object) -> list[str]:
         return []
@@ -111,7 +111,7 @@ def _no_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def received(finished: Finished, out: Path, name: str) -> Path:
-    """Make a directory as somebody else may hand it over: records with hostile names, and their files."""
+    """Create a directory as if received from someone else: records with hostile names, and their files."""
     known = [json.loads(text) for text in (finished.out / JOURNAL).read_bytes().splitlines()]
     run = next(record for record in known if record["type"] == "run")
     clip = next(record for record in known if record["type"] == "clip")
@@ -175,10 +175,10 @@ COMMANDS: dict[str, Callable[[str, str, str], list[str]]] = {
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.usefixtures("_no_extra")
-def test_no_command_prints_what_a_terminal_obeys(
+def test_no_command_prints_control_characters(
     command: str, hostile: str, finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """On a directory that somebody else made, and with hostile words on the command line."""
+    """For a directory from someone else, and with hostile arguments on the command line."""
     out = received(finished, tmp_path / "out", hostile)
     try:
         code = main.main(COMMANDS[command](str(out), hostile, str(tmp_path / "tree")))
@@ -192,7 +192,7 @@ def test_no_command_prints_what_a_terminal_obeys(
     assert_printed_safely(told.err)
 
 
-def test_hostile_settings_are_told_safely(
+def test_hostile_settings_are_printed_safely(
     hostile: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Keys and values of a file, and names of variables."""
@@ -211,10 +211,10 @@ def test_hostile_settings_are_told_safely(
     assert_printed_safely(capsys.readouterr().err)
 
 
-def test_what_a_tool_says_of_itself_is_told_safely(
+def test_output_of_tools_is_printed_safely(
     hostile: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Versions, runtimes and errors of --ffmpeg and --yt-dlp, as `doctor` shows them."""
+    """Versions, runtimes and errors of --ffmpeg and --yt-dlp, in `doctor`."""
     said = hostile.encode("utf-8", "surrogateescape" if "\udce9" not in hostile else "replace")
     words = (
         b"ffmpeg version " + said + b"9 Copyright\n[debug] yt-dlp version 2026.01.01" + said + b"\n"
@@ -231,7 +231,7 @@ def test_what_a_tool_says_of_itself_is_told_safely(
     assert_printed_safely(told.err)
 
 
-# Figures
+# Numbers
 
 
 @pytest.mark.parametrize(
@@ -250,8 +250,8 @@ def test_what_a_tool_says_of_itself_is_told_safely(
         (5e15, "5000 TB"),
     ],
 )
-def test_bytes_have_three_figures_and_a_unit(number: float, text: str) -> None:
-    """Rounding never shows a thousand of a unit that has a larger one."""
+def test_bytes_have_three_digits_and_a_unit(number: float, text: str) -> None:
+    """Rounding never shows a thousand of a unit below the largest one."""
     assert in_bytes(number) == text
 
 
@@ -259,13 +259,13 @@ def test_bytes_have_three_figures_and_a_unit(number: float, text: str) -> None:
     ("seconds", "text"),
     [(0, "0.0 s"), (59.9, "59.9 s"), (60, "1.0 min"), (3599, "60.0 min"), (3600, "1.00 h"), (9000, "2.50 h")],
 )
-def test_times_have_the_unit_in_which_they_are_short(seconds: float, text: str) -> None:
+def test_times_have_a_suitable_unit(seconds: float, text: str) -> None:
     """Seconds, minutes or hours."""
     assert in_hours(seconds) == text
 
 
-def test_one_is_no_plural() -> None:
-    """All other numbers are."""
+def test_one_is_singular() -> None:
+    """All other numbers are plural."""
     assert [count(number, "clip") for number in (0, 1, 2, 10)] == ["0 clips", "1 clip", "2 clips", "10 clips"]
 
 
@@ -285,6 +285,6 @@ def test_one_is_no_plural() -> None:
     ],
 )
 def test_only_short_printable_ascii_is_shown_without_quotes(text: object, as_shown: str) -> None:
-    """All else is quoted, in ASCII, and shortened to sixty characters."""
+    """Everything else is quoted, in ASCII, and shortened to sixty characters."""
     assert shown(text) == as_shown
     assert quoted("x" * 60) == f"'{'x' * 60}'"

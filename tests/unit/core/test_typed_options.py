@@ -1,4 +1,4 @@
-"""What a type checker sees of the public API: mypy reads this file as it reads a host program."""
+"""Types of the public API: mypy checks this file as it checks a host program."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from hdtf_async.core.model import Audio, Crop
 from hdtf_async.core.shards import Shard
 
 
-def test_options_are_typed_for_what_people_write_and_for_what_they_hold() -> None:
-    """Strings, paths and numbers go in; the field's own type comes out."""
+def test_options_are_typed_for_input_and_stored_values() -> None:
+    """They accept strings, paths and numbers, and hold the field's own type."""
     options = Options(
         source="tables", raw_dirs=[Path("raws"), "more"], videos="Radio1", subsets=("RD", "WDA"), limit=3,
         audio="aac", crop="table", size="512", fps=25, pace="1.5", min_free="500M", keep_raw=False,
@@ -37,8 +37,8 @@ def test_options_are_typed_for_what_people_write_and_for_what_they_hold() -> Non
 
 
 @pytest.mark.slow
-def test_mypy_refuses_a_value_that_is_refused_when_the_program_runs(tmp_path: Path) -> None:
-    """`mypy --strict` on a host program: one error for each of the lines that are wrong, and no other."""
+def test_mypy_rejects_values_that_are_rejected_at_runtime(tmp_path: Path) -> None:
+    """`mypy --strict` on a host program: one error for each wrong line, and no other."""
     program = tmp_path / "host.py"
     program.write_text(
         "from hdtf_async import Options\n"

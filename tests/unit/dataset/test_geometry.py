@@ -1,4 +1,4 @@
-"""Where a published box lies in the raw at hand."""
+"""Placing a published box in the source video."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hdtf_async.core.model import Box
 from hdtf_async.dataset.geometry import fit, fits
 
 HEIGHTS = st.sampled_from([144, 240, 360, 480, 700, 714, 718, 720, 1080, 1440, 2160]) | st.integers(2, 4320)
-"""Renditions that there are, and any other."""
+"""Heights of YouTube's formats, and others."""
 
 BOXES = st.builds(
     Box,
@@ -26,7 +26,7 @@ BOXES = st.builds(
 
 @st.composite
 def boxes_in_frames(draw: st.DrawFn) -> tuple[Box, int, int, int]:
-    """Draw a box that lies in its reference frame, and a raw of the same picture at any height."""
+    """Draw a box inside its reference frame, and a source video with the same image at any height."""
     reference_height, height = draw(HEIGHTS), draw(HEIGHTS)
     frame_width = draw(st.integers(2, reference_height * 3))
     side = draw(st.integers(1, min(frame_width, reference_height)))
@@ -36,20 +36,20 @@ def boxes_in_frames(draw: st.DrawFn) -> tuple[Box, int, int, int]:
         width=side,
         height=side if draw(st.booleans()) else draw(st.integers(1, side)),
     )
-    # A rendition's width is rounded one way or the other.
+    # YouTube rounds the width up or down.
     exact = Fraction(frame_width * height, reference_height)
     width = draw(st.sampled_from([int(exact), int(exact) + 1]))
     return box, reference_height, width, height
 
 
 def leaves_by(box: Box, reference_height: int, width: int, height: int) -> Fraction:
-    """Measure, in pixels of the raw, how far the scaled box stands out of the frame; negative if inside."""
+    """Return by how many pixels of the source video the scaled box exceeds the frame; negative if inside."""
     scale = Fraction(height, reference_height)
     return max(-box.left * scale, -box.top * scale, box.right * scale - width, box.bottom * scale - height)
 
 
 def check_rule(cut: Box, box: Box, reference_height: int, width: int, height: int) -> None:
-    """Check all that the rule promises of a box that was placed."""
+    """Check all rules for a placed box."""
     scale = Fraction(height, reference_height)
     assert cut.left >= 0
     assert cut.top >= 0
@@ -72,12 +72,12 @@ def check_rule(cut: Box, box: Box, reference_height: int, width: int, height: in
 @example((Box(561, 0, 720, 720), 720, 1281, 720))
 @example((Box(853 - 480, 0, 480, 480), 720, 853, 720))
 @example((Box(600, 0, 680, 720), 720, 426, 240))
-def test_a_box_of_the_frame_is_placed_by_the_rule(drawn: tuple[Box, int, int, int]) -> None:
+def test_a_box_inside_the_frame_is_placed_by_the_rules(drawn: tuple[Box, int, int, int]) -> None:
     """Inside the frame, even, never larger, square if it was, and its centre within one pixel."""
     box, reference_height, width, height = drawn
     assume(leaves_by(*drawn) <= 1)
     scale = Fraction(height, reference_height)
-    # A box of some three pixels of the raw can vanish; no published one comes near.
+    # A box of about three pixels can vanish; no published one is that small.
     assume(min(box.width, box.height) * scale >= 4)
     cut = fit(box, reference_height, width, height)
     check_rule(cut, box, reference_height, width, height)
@@ -94,10 +94,10 @@ def test_a_box_of_the_frame_is_placed_by_the_rule(drawn: tuple[Box, int, int, in
 @example(Box(1181, 10, 100, 100), 720, 1280, 720)
 @example(Box(10, 622, 100, 100), 720, 1280, 720)
 @example(Box(10, 621, 100, 100), 720, 1280, 720)
-def test_a_box_is_refused_if_and_only_if_it_leaves_the_frame(
+def test_a_box_is_rejected_if_and_only_if_it_exceeds_the_frame(
     box: Box, reference_height: int, width: int, height: int
 ) -> None:
-    """By more than one pixel of the raw; a box too small to be cut is another matter."""
+    """By more than one pixel of the source video; a box that is too small is another error."""
     large_enough = min(box.width, box.height) * Fraction(height, reference_height) >= 4
     if leaves_by(box, reference_height, width, height) > 1:
         with pytest.raises(Failure) as caught:
@@ -119,8 +119,8 @@ def test_a_box_is_refused_if_and_only_if_it_leaves_the_frame(
     st.integers(0, 9),
     st.integers(0, 9),
 )
-def test_an_even_box_at_its_own_height_stays_as_it_is(box: Box, right: int, below: int) -> None:
-    """Nothing is done where nothing has to be done, not even in a frame of odd width."""
+def test_an_even_box_at_its_own_height_is_unchanged(box: Box, right: int, below: int) -> None:
+    """Even in a frame of odd width."""
     height = box.bottom + below
     assert fit(box, height, box.right + right, height) == box
 
@@ -128,28 +128,28 @@ def test_an_even_box_at_its_own_height_stays_as_it_is(box: Box, right: int, belo
 @pytest.mark.parametrize(
     ("box", "reference_height", "frame", "cut"),
     [
-        # As published, at its own height: the odd offset has two even neighbours, and the lower is taken.
+        # As published, at its own height: the odd offset has two even neighbours, and the lower is used.
         (Box(557, 0, 478, 478), 720, (1280, 720), Box(556, 0, 478, 478)),
         # An odd square: one pixel narrower and lower, its centre half a pixel away.
         (Box(300, 11, 627, 627), 1080, (1920, 1080), Box(300, 12, 626, 626)),
         # The same at two thirds.
         (Box(300, 11, 627, 627), 1080, (1280, 720), Box(200, 8, 418, 418)),
-        # 714 lines are measured, 720 come.
+        # Measured at height 714, downloaded at 720.
         (Box(400, 0, 714, 714), 714, (1280, 720), Box(404, 0, 720, 720)),
-        # The rendition is 426 wide, the picture 426.67: what stands out by 0.67 pixel moves by less.
+        # The format is 426 wide, exactly 426.67: an excess of 0.67 pixels moves the box by less.
         (Box(1000, 0, 280, 280), 720, (426, 240), Box(334, 0, 92, 92)),
         # A frame of 853: the last even offset would be 374, beyond the frame; 372 is more than a pixel away.
         (Box(373, 0, 480, 480), 480, (853, 480), Box(372, 0, 480, 480)),
-        # Standing out by a whole pixel of a frame of odd width: both sides give way.
+        # An excess of a whole pixel in a frame of odd width: both sides shrink.
         (Box(374, 0, 480, 480), 480, (853, 480), Box(374, 0, 478, 478)),
         # Portrait: the reference height counts along the box's own vertical axis.
         (Box(100, 400, 500, 500), 1280, (1080, 1920), Box(150, 600, 750, 750)),
     ],
 )
-def test_examples_worked_out_by_hand(
+def test_examples_calculated_by_hand(
     box: Box, reference_height: int, frame: tuple[int, int], cut: Box
 ) -> None:
-    """Boxes of the kinds that the tables and YouTube's renditions bring about."""
+    """Boxes of all kinds in the tables and YouTube's formats."""
     assert fit(box, reference_height, *frame) == cut
 
 
@@ -159,8 +159,8 @@ def test_examples_worked_out_by_hand(
     ids=["WDA MaggieHassan_0", "WDA PeterKing_0", "WRA MazieHirono1_0"],
 )
 @pytest.mark.parametrize(("width", "height"), [(640, 360), (1280, 720), (1920, 1080)])
-def test_the_published_boxes_that_do_not_fit_are_refused(box: Box, width: int, height: int) -> None:
-    """The three odd boxes leave a frame of 720 lines at whatever height, and it is said by how much."""
+def test_the_invalid_published_boxes_are_rejected(box: Box, width: int, height: int) -> None:
+    """The three boxes exceed a 720p frame at any height, and the message says by how much."""
     assert not fits(box, 720)
     with pytest.raises(Failure) as caught:
         fit(box, 720, width, height)
@@ -177,7 +177,7 @@ def test_the_published_boxes_that_do_not_fit_are_refused(box: Box, width: int, h
 
 @pytest.mark.parametrize("reference_height", [0, -720])
 def test_without_a_reference_height_no_box_can_be_placed(reference_height: int) -> None:
-    """KevinMcCarthy1 has the height 0: nothing is guessed."""
+    """KevinMcCarthy1 has height 0: nothing is guessed."""
     box = Box(100, 100, 400, 400)
     assert not fits(box, reference_height)
     with pytest.raises(Failure) as caught:
@@ -186,8 +186,8 @@ def test_without_a_reference_height_no_box_can_be_placed(reference_height: int) 
 
 
 @pytest.mark.parametrize("box", [Box(10, 10, 1, 1), Box(10, 10, 0, 100), Box(10, 10, 100, -4)])
-def test_a_box_without_an_even_pixel_is_refused(box: Box) -> None:
-    """The smallest box that can be cut is 2 x 2."""
+def test_a_box_smaller_than_two_pixels_is_rejected(box: Box) -> None:
+    """The smallest box is 2 x 2."""
     with pytest.raises(Failure) as caught:
         fit(box, 720, 1280, 720)
     assert caught.value.reason is Reason.BOX_DOES_NOT_FIT
@@ -195,7 +195,7 @@ def test_a_box_without_an_even_pixel_is_refused(box: Box) -> None:
 
 
 def test_the_smallest_box_is_placed() -> None:
-    """A box of 2 x 2 is still one."""
+    """A box of 2 x 2 is valid."""
     assert fit(Box(10, 10, 2, 2), 720, 1280, 720) == Box(10, 10, 2, 2)
 
 
@@ -204,21 +204,21 @@ def test_the_smallest_box_is_placed() -> None:
     [Box(-1, 0, 99, 99), Box(0, -1, 99, 99), Box(0, 622, 99, 99), Box(0, 0, 0, 99), Box(0, 0, 99, 0)],
     ids=["left", "top", "bottom", "width", "height"],
 )
-def test_what_cannot_fit_is_known_before_the_download(box: Box) -> None:
-    """Each edge but the right one is judged by the tables alone."""
+def test_invalid_boxes_are_detected_before_the_download(box: Box) -> None:
+    """Each edge but the right one is checked by the tables alone."""
     assert not fits(box, 720)
 
 
 @given(boxes_in_frames())
-def test_a_box_of_the_frame_fits_before_the_download(drawn: tuple[Box, int, int, int]) -> None:
-    """A box within its reference frame is not turned away before its video is there."""
+def test_a_box_inside_the_frame_passes_before_the_download(drawn: tuple[Box, int, int, int]) -> None:
+    """A box within its reference frame is not rejected early."""
     box, reference_height, _, _ = drawn
     assert fits(box, reference_height)
 
 
 @given(BOXES, HEIGHTS)
-def test_a_box_that_fits_before_the_download_keeps_within_top_and_bottom(box: Box, height: int) -> None:
-    """What is let through can be cut from a frame that is wide enough, if it is not tiny."""
+def test_a_box_that_passes_before_the_download_is_within_top_and_bottom(box: Box, height: int) -> None:
+    """It can be cut from a frame that is wide enough, unless it is tiny."""
     assume(min(box.width, box.height) >= 4)
     if fits(box, height):
         fit(box, height, box.right, height)
@@ -229,16 +229,14 @@ def test_a_box_that_fits_before_the_download_keeps_within_top_and_bottom(box: Bo
 @pytest.mark.parametrize(
     ("reference_height", "width", "height"), [(1080, 1920, 1088), (1080, 1440, 1088), (360, 640, 368)]
 )
-def test_lines_that_were_only_added_move_no_box(reference_height: int, width: int, height: int) -> None:
-    """The width is that of the reference height: the picture is as large, and ends above the last lines."""
+def test_padded_rows_do_not_scale_a_box(reference_height: int, width: int, height: int) -> None:
+    """The width matches the reference height: the image has the same size, and ends above the last rows."""
     box = Box(left=width - 202, top=10, width=200, height=200)
     assert fit(box, reference_height, width, height) == box
 
 
 @pytest.mark.parametrize(("reference_height", "width", "height"), [(714, 1280, 720), (1072, 1934, 1088)])
-def test_a_picture_that_was_enlarged_by_little_is_scaled(
-    reference_height: int, width: int, height: int
-) -> None:
-    """Where the width does not tell that lines were added."""
+def test_a_slightly_enlarged_image_is_scaled(reference_height: int, width: int, height: int) -> None:
+    """If the width does not indicate padding."""
     box = Box(left=400, top=0, width=reference_height, height=reference_height)
     assert fit(box, reference_height, width, height).height == height

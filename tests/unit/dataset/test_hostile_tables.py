@@ -1,4 +1,4 @@
-"""Tables that somebody made to do harm, or that a bad disk made up: what may come of them, and what never."""
+"""Hostile and damaged tables: what they may and may not cause."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ KINDS = ("video_url", "resolution", "annotion_time", "crop_wh", "crop_ratio")
 FILES = tuple(f"{subset}_{kind}.txt" for subset in SUBSETS for kind in KINDS)
 HEAD = "level,subset,name,youtube_id,index,published,new_index,corrected,source"
 LONGEST_FILE_NAME = 255
-"""Bytes of a file name that Linux and macOS take."""
+"""Maximum bytes of a file name on Linux and macOS."""
 
-# What the tables may hold.
+# Possible contents of tables.
 
 PLAIN = ("One", "A", "B.c", "x-1")
 NAMES = (
@@ -157,11 +157,11 @@ NO_ROWS = (
     ),
     *("One_\u0661.mp4 1 2 3 4", "One " + "9" * 9000 + "x", "One_" + "9" * 9000 + "x 1 2 3 4", "x" * 70_000),
 )
-"""Lines that are no row of at least one of the tables."""
+"""Lines that are invalid in at least one of the tables."""
 
 
 def _lawful(subset: str, at: int, name: str, youtube_id: str) -> dict[str, list[str]]:
-    """Return the rows of a video with two clips, with values in which nothing is odd."""
+    """Return the rows of a video with two clips, with valid values."""
     return {
         f"{subset}_video_url.txt": [f"{name} https://youtu.be/{youtube_id}"],
         f"{subset}_resolution.txt": [f"{name}.mp4 720"],
@@ -178,7 +178,7 @@ VALUES = {
     "crop_wh": NUMBERS,
     "crop_ratio": ZOOMS,
 }
-"""By the kind of table: what a field may hold that stays a row, whatever is thought of it."""
+"""By kind of table: possible values of a field in a valid row."""
 
 _name = st.one_of(
     st.sampled_from(PLAIN),
@@ -200,7 +200,7 @@ _damage = st.sampled_from(["no"] * 12 + ["no row", "anything", "bytes", "encodin
 
 @st.composite
 def directories(draw: st.DrawFn) -> dict[str, bytes]:
-    """Draw a directory of tables: rows with hostile names, hostile values in some, and some with damage."""
+    """Draw a directory of tables: rows with hostile names, some with hostile values, and some damaged."""
     lines: dict[str, list[str]] = {file: [] for file in FILES}
     videos = [("RD", "One", IDS[0]), *draw(st.lists(_video, max_size=6))]
     for at, (subset, name, youtube_id) in enumerate(videos):
@@ -233,7 +233,7 @@ def directories(draw: st.DrawFn) -> dict[str, bytes]:
 
 
 def _changed(found: list[str], values: Sequence[str], change: tuple[int, int, int, str]) -> None:
-    """Put another value or name into one row, or a second row of the same name behind it."""
+    """Replace a value or name in one row, or add a second row of the same name after it."""
     line, field, value, name = change
     if not found:
         return
@@ -249,7 +249,7 @@ def _changed(found: list[str], values: Sequence[str], change: tuple[int, int, in
 
 
 def _corrections(draw: st.DrawFn, videos: Sequence[tuple[str, str, str]]) -> list[str]:
-    """Draw rows of a table of corrections: of the right form, with values of any kind."""
+    """Draw rows of a table of corrections: the right format, with values of any kind."""
     found = [HEAD]
     for _ in range(draw(st.integers(0, 3))):
         level = draw(st.sampled_from(["verified", "unverified"]))
@@ -269,7 +269,7 @@ def _corrections(draw: st.DrawFn, videos: Sequence[tuple[str, str, str]]) -> lis
     return found
 
 
-# What may come of them.
+# What they may cause.
 
 
 def _put(directory: Path, drawn: Mapping[str, bytes]) -> Path:
@@ -281,7 +281,7 @@ def _put(directory: Path, drawn: Mapping[str, bytes]) -> Path:
 
 
 def _read(directory: Path, level: Corrections) -> Tables | None:
-    """Read tables; of whatever may go wrong, only the documented error is taken."""
+    """Read tables; only the documented error is expected."""
     try:
         return read(directory, corrections=level)
     except TableError as error:
@@ -292,7 +292,7 @@ def _read(directory: Path, level: Corrections) -> Tables | None:
 
 
 def _is_fit_to_be_shown(words: str) -> None:
-    """Check that words move no cursor and fit on a screen."""
+    """Check that a message does not move the cursor and fits on a screen."""
     assert words.isprintable()
     assert words.isascii()
     assert len(words) < 1500
@@ -309,7 +309,7 @@ def _findings_are_bounded_and_fit_to_be_shown(findings: Sequence[Finding]) -> No
 
 
 def _paths(store: OutputDirectory, read: Tables) -> list[Path]:
-    """Return every path that is ever written for these tables, but for the private directories."""
+    """Return every path that is ever written for these tables, except for the private directories."""
     finals = [store.clip_path(clip) for clip in read.clips]
     finals += [store.raw_path(video, ending) for video in read.videos for ending in DEMUXERS]
     finals += [store.log_path(video) for video in read.videos]
@@ -317,7 +317,7 @@ def _paths(store: OutputDirectory, read: Tables) -> list[Path]:
 
 
 def _paths_stay_inside(store: OutputDirectory, read: Tables) -> None:
-    """Check that no path leads out, and that no two names are one where case does not count."""
+    """Check that no path leads outside, and that no two names only differ in case."""
     paths = _paths(store, read)
     for path in paths:
         assert path.parent in {store.out, store.raws}
@@ -337,11 +337,11 @@ CHAIN = re.compile(r"[a-z0-9=:.,'()*+_/-]+", re.IGNORECASE)
 
 
 def _asked(ids: Iterable[str], private: Path) -> list[list[str]]:
-    """Return the command lines with which yt-dlp is asked for videos; nothing is run."""
+    """Return the command lines with which yt-dlp is called for videos; nothing is run."""
     asked: list[list[str]] = []
 
     async def run(argv: Sequence[str], **_: object) -> supervisor.Ended:
-        if "-J" in argv:  # else it only looks whether YouTube can be reached
+        if "-J" in argv:  # otherwise it only checks whether YouTube can be reached
             asked.append(list(argv))
         return supervisor.Ended(0, "", json.dumps({"id": argv[-1].rpartition("=")[2]}).encode())
 
@@ -356,7 +356,7 @@ def _asked(ids: Iterable[str], private: Path) -> list[list[str]]:
 
 
 def _each_is_one_address(read: Tables, private: Path) -> None:
-    """Check that yt-dlp gets the words that it always gets, and one address which nothing takes for else."""
+    """Check that yt-dlp gets its usual arguments, and one URL that cannot be mistaken for anything else."""
     ids = list(dict.fromkeys(video.youtube_id for video in read.videos))
     usual, *asked = _asked(["aaaaaaaaaaa", *ids], private)
     assert len(asked) == len(ids)
@@ -377,7 +377,7 @@ def _cut(store: OutputDirectory, clip: Clip, width: int, height: int) -> ffmpeg.
 
 
 def _is_one_encode(store: OutputDirectory, clip: Clip) -> None:
-    """Check that ffmpeg gets the options that it always gets, files as files, and figures for the rest."""
+    """Check that ffmpeg gets its usual options, files as files, and otherwise numbers."""
     whole = ffmpeg.Cut(Path("/raw.webm"), "webm", Interval(1, 2), Box(0, 0, 2, 2), 2, 2, 9, Form())
     usual = ffmpeg.command(Path("/tools/ffmpeg"), whole, Path("/clip.mp4"))
     cut = _cut(store, clip, 16 * clip.video.reference_height // 9, clip.video.reference_height)
@@ -416,7 +416,7 @@ def _plan_has_every_clip_once(read: Tables, options: Options, known: JournalInde
 
 
 def _command_line_tells_of_it(directory: Path, level: Corrections, *, lawful: bool) -> None:
-    """Check that `plan` ends with a lawful code and moves no cursor."""
+    """Check that `plan` exits with a valid code and does not move the cursor."""
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
         code = main.main(["plan", "--source", str(directory), "--corrections", level])
@@ -427,12 +427,12 @@ def _command_line_tells_of_it(directory: Path, level: Corrections, *, lawful: bo
 
 @dataclass(frozen=True)
 class Places:
-    """Where the tables of an example lie, and where its clips would go."""
+    """The directories of an example's tables and clips."""
 
     store: OutputDirectory
-    """Only the names that it gives are asked for."""
+    """Only used for the names that it returns."""
     source: Path
-    """Written anew for each example."""
+    """Rewritten for each example."""
 
 
 @pytest.fixture(scope="module")
@@ -450,7 +450,7 @@ World = tuple[dict[str, bytes], Corrections, Options, list[dict[str, Any]]]
 
 
 def _only_lawful_things_come_of(world: World, places: Places) -> None:
-    """Check all that may come of a directory of tables and of what a journal may say."""
+    """Check the consequences of a directory of tables and of a journal."""
     drawn, level, options, records = world
     result = _read(_put(places.source, drawn), level)
     _command_line_tells_of_it(places.source, level, lawful=result is not None)
@@ -465,11 +465,11 @@ def _only_lawful_things_come_of(world: World, places: Places) -> None:
         _is_one_encode(places.store, clip)
     known = JournalIndex(places.store.out)
     for record in records:
-        known.take(record)
+        known.add(record)
     _plan_has_every_clip_once(result, options, known)
 
 
-# What the journal of a directory may say that somebody else made.
+# Possible contents of a journal from someone else.
 
 FINGERPRINT = plan.fingerprint(
     Clip(Video("RD", "One", IDS[0], 720), 0, Interval(10, 20), Box(10, 20, 512, 513)), Form()
@@ -528,8 +528,8 @@ _lasting = settings(
 
 @given(_worlds)
 @settings(_lasting, max_examples=200)
-def test_only_lawful_things_come_of_hostile_tables(places: Places, world: World) -> None:
-    """One error of its own or none; no path outside, no option, no protocol; every clip planned once."""
+def test_hostile_tables_are_harmless(places: Places, world: World) -> None:
+    """At most one error of its own; no path outside, no option, no protocol; every clip is planned once."""
     _only_lawful_things_come_of(world, places)
 
 
@@ -537,13 +537,13 @@ def test_only_lawful_things_come_of_hostile_tables(places: Places, world: World)
 @pytest.mark.timeout(3600)
 @given(_worlds)
 @settings(_lasting, max_examples=10_000)
-def test_only_lawful_things_come_of_ten_thousand_hostile_tables(places: Places, world: World) -> None:
-    """The same, with patience."""
+def test_ten_thousand_hostile_tables_are_harmless(places: Places, world: World) -> None:
+    """The same with more examples."""
     _only_lawful_things_come_of(world, places)
 
 
-def test_the_drawn_tables_are_neither_all_lawful_nor_all_broken(places: Places) -> None:
-    """What the tests above stand on: of 300 examples many reach each part of what they check."""
+def test_the_generated_tables_cover_valid_and_invalid_ones(places: Places) -> None:
+    """The basis of the tests above: of 300 examples many reach each part of the checks."""
     seen = Counter[str]()
 
     @given(_worlds)
@@ -557,7 +557,7 @@ def test_the_drawn_tables_are_neither_all_lawful_nor_all_broken(places: Places) 
         seen.update({finding.code for finding in result.findings})
         known = JournalIndex(places.store.out)
         for record in records:
-            known.take(record)
+            known.add(record)
         decided = plan.make(result, options, there=known.clips, failed=known.failures)
         seen.update(name for name in ("there", "different", "outside", "given_up") if getattr(decided, name))
 
@@ -569,17 +569,17 @@ def test_the_drawn_tables_are_neither_all_lawful_nor_all_broken(places: Places) 
     assert expected <= set(seen)
 
 
-# Names on the edge of what is lawful.
+# Unusual valid names.
 
 EDGE = (
     *("A", "A.mp4.mp4", "A.webm", "A.m4a", "A.part", "A.d", "A_000", "A_000_000", "a.b-c_", "x" * 100),
     *("metadata", "metadata.jsonl", "con", "NUL", "RD_A", "RD_A_000", "A_download_log", "0"),
 )
-"""Lawful names that resemble what the program writes by itself."""
+"""Valid names that resemble those of the program's own files."""
 
 
 def _edge(directory: Path) -> Path:
-    """Write tables of videos with all of these names, the first two of one YouTube id."""
+    """Write tables of videos with all of these names, the first two with one YouTube id."""
     lines: dict[str, list[str]] = {}
     for at, name in enumerate(EDGE):
         youtube_id = f"-{max(1, at):010d}"
@@ -594,8 +594,8 @@ def _lower(paths: Iterable[Path]) -> list[str]:
     return [str(path).lower() for path in paths]
 
 
-async def test_private_directories_have_names_that_nothing_else_has(tmp_path: Path) -> None:
-    """All at once, also where case does not count: what is written beside them never meets them."""
+async def test_private_directories_have_unique_names(tmp_path: Path) -> None:
+    """For all videos at once, also if case is ignored: they differ from all other files."""
     (tmp_path / "tables").mkdir()
     result = read(_edge(tmp_path / "tables"))
     assert len(result.videos) == len(EDGE)
@@ -607,8 +607,8 @@ async def test_private_directories_have_names_that_nothing_else_has(tmp_path: Pa
         assert all(len(directory.name) <= LONGEST_FILE_NAME for directory in private)
 
 
-async def test_names_on_the_edge_go_through_the_whole_job(tmp_path: Path) -> None:
-    """Each clip is made, under its own name, and nothing is written anywhere else."""
+async def test_unusual_valid_names_work_in_a_whole_run(tmp_path: Path) -> None:
+    """Each clip is created under its own name, and nothing is written anywhere else."""
     for name in ("tables", "tools"):
         (tmp_path / name).mkdir()
     result = read(_edge(tmp_path / "tables"))
@@ -627,8 +627,8 @@ async def test_names_on_the_edge_go_through_the_whole_job(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", ["\u00c9a", "E\u0301a", "\u212bA", "\ufb01le", "\uff21", "\u0130", "\u017f"])
-def test_names_of_which_unicode_has_two_spellings_are_left_out(tmp_path: Path, name: str) -> None:
-    """Where a file system makes one name of two, the second would replace the first."""
+def test_names_with_two_unicode_spellings_are_skipped(tmp_path: Path, name: str) -> None:
+    """If a file system normalises names, the second would replace the first."""
     for file, found in _lawful("RD", 1, name, IDS[0]).items():
         (tmp_path / file).write_text("\n".join(found) + "\n", "utf-8")
     result = read(tmp_path)
@@ -636,11 +636,11 @@ def test_names_of_which_unicode_has_two_spellings_are_left_out(tmp_path: Path, n
     assert [finding.code for finding in result.findings if finding.file == "RD_video_url.txt"] == ["bad_name"]
 
 
-# Much of it.
+# Large files.
 
 
 def _write(directory: Path, file: str, text: str) -> Path:
-    """Write the tables of one lawful video, and one of them anew."""
+    """Write the tables of one valid video, and replace one of them."""
     for name, found in _lawful("RD", 1, "One", IDS[0]).items():
         (directory / name).write_text("\n".join(found) + "\n", "utf-8")
     (directory / file).write_text(text, "utf-8")
@@ -660,8 +660,8 @@ def _memory_stays_below(most: int) -> Iterator[None]:
 
 @pytest.mark.parametrize("file", ["RD_video_url.txt", "RD_crop_wh.txt", "corrections.csv"])
 @pytest.mark.parametrize("filler", ["x", " ", "9", "1:", "\u202e", "\0", "One_0 ", '"', ","])
-def test_a_line_without_an_end_is_an_error_and_not_held(tmp_path: Path, file: str, filler: str) -> None:
-    """Whatever it is made of: reading stops where a lawful line would have ended."""
+def test_an_endless_line_is_an_error_and_not_kept_in_memory(tmp_path: Path, file: str, filler: str) -> None:
+    """Whatever it contains: reading stops at the maximum length of a valid line."""
     _write(tmp_path, file, filler * (5_000_000 // len(filler)))
     with _memory_stays_below(3_000_000), pytest.raises(TableError, match=":1: longer than"):
         read(tmp_path)
@@ -669,8 +669,10 @@ def test_a_line_without_an_end_is_an_error_and_not_held(tmp_path: Path, file: st
 
 @pytest.mark.parametrize("file", ["RD_video_url.txt", "RD_annotion_time.txt", "corrections.csv"])
 @pytest.mark.parametrize("end", ["", "\n"])
-def test_a_line_of_a_hundred_megabytes_is_named_and_not_held(tmp_path: Path, file: str, end: str) -> None:
-    """With an end or without, behind a lawful line: no more of it is read than such a line may have."""
+def test_a_line_of_a_hundred_megabytes_is_reported_and_not_kept_in_memory(
+    tmp_path: Path, file: str, end: str
+) -> None:
+    """With or without an end, after a valid line: no more of it is read than a valid line may have."""
     megabyte = "One " * 250_000
     lawful = HEAD if file == corrections.FILE else _lawful("RD", 1, "One", IDS[0])[file][0]
     with (_write(tmp_path, file, lawful + "\n") / file).open("a") as table:
@@ -685,14 +687,14 @@ def test_a_line_of_a_hundred_megabytes_is_named_and_not_held(tmp_path: Path, fil
 
 @pytest.mark.parametrize("file", ["RD_resolution.txt", "corrections.csv"])
 def test_a_file_of_many_gigabytes_is_an_error_at_once(tmp_path: Path, file: str) -> None:
-    """A sparse file that pretends to a terabyte costs neither memory nor time."""
+    """A sparse file of a terabyte takes neither memory nor time."""
     os.truncate(_write(tmp_path, file, "") / file, 1 << 40)
     with _memory_stays_below(3_000_000), pytest.raises(TableError, match=f"^{file}:1: longer than"):
         read(tmp_path)
 
 
-def test_a_table_without_an_end_is_an_error(tmp_path: Path) -> None:
-    """Also where each of its lines is a lawful one: there is an end to what is read of it."""
+def test_an_endless_table_is_an_error(tmp_path: Path) -> None:
+    """Even if each of its lines is valid."""
     line = " " * 60_000 + "\n"
     directory = _write(tmp_path, "RD_resolution.txt", line * (tables.LARGEST_TABLE // len(line)))
     assert len(read(directory).clips) == 2
@@ -711,7 +713,7 @@ LONG_TOKENS = {
 
 
 def test_a_long_token_takes_no_longer_than_its_length(tmp_path: Path) -> None:
-    """A pattern that tries every way of taking digits apart took two minutes for each of these."""
+    """A pattern with backtracking took two minutes for each of these."""
     for kind, tokens in LONG_TOKENS.items():
         key = "One_0.mp4" if kind.startswith("crop") else "One.mp4"
         for token in tokens:
@@ -737,10 +739,10 @@ def test_a_long_token_takes_no_longer_than_its_length(tmp_path: Path) -> None:
         ("RD_crop_ratio.txt", "One_{}.mp4 nan", "bad_zoom"),
     ],
 )
-def test_findings_of_one_kind_are_counted_and_not_all_told(
+def test_only_the_first_findings_of_one_kind_are_listed(
     tmp_path: Path, file: str, row: str, code: str
 ) -> None:
-    """Of many thousands a hundred are told one by one, and one more says where it goes on and how many."""
+    """Of thousands a hundred are listed, and one more states the number and position of the rest."""
     number = 5_000
     directory = _write(tmp_path, file, "".join(row.format(each) + "\n" for each in range(number)))
     found = [finding for finding in read(directory).findings if finding.code == code]
@@ -753,8 +755,8 @@ def test_findings_of_one_kind_are_counted_and_not_all_told(
     assert {finding.severity for finding in found} == {last.severity}
 
 
-def test_findings_take_no_memory_for_what_is_not_told() -> None:
-    """A million of one kind are held like a hundred."""
+def test_unlisted_findings_take_no_memory() -> None:
+    """A million of one kind take as much as a hundred."""
     with _memory_stays_below(200_000):
         findings = Findings()
         for line in range(20_000):
@@ -762,7 +764,7 @@ def test_findings_take_no_memory_for_what_is_not_told() -> None:
     assert len(findings) == len(list(findings)) == MOST_OF_A_KIND + 1
 
 
-# What is no file.
+# Other kinds of files.
 
 
 def _fifo(path: Path) -> None:
@@ -792,11 +794,11 @@ NO_FILES: dict[str, Callable[[Path], None]] = {
 
 @pytest.mark.parametrize("file", ["RD_video_url.txt", "RD_crop_ratio.txt", "corrections.csv"])
 @pytest.mark.parametrize("make", NO_FILES.values(), ids=NO_FILES)
-def test_what_is_no_file_is_an_error_and_never_waited_for(
+def test_special_files_are_errors_and_never_block(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, make: Callable[[Path], None]
 ) -> None:
-    """A pipe that nobody writes to would be waited for for ever; a device read without end."""
-    monkeypatch.chdir(tmp_path)  # the path of a socket is a short one
+    """Reading a FIFO without a writer would block; a device has no end."""
+    monkeypatch.chdir(tmp_path)  # the path of a socket must be short
     path = _write(tmp_path, file, "") / file
     path.unlink()
     make(path)
@@ -806,8 +808,8 @@ def test_what_is_no_file_is_an_error_and_never_waited_for(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's /proc")
-def test_a_file_that_cannot_be_read_to_its_end_is_an_error(tmp_path: Path) -> None:
-    """It could be opened, and then the disk fails."""
+def test_a_read_error_midway_is_an_error(tmp_path: Path) -> None:
+    """The file was opened, and then the disk fails."""
     path = _write(tmp_path, "RD_resolution.txt", "") / "RD_resolution.txt"
     path.unlink()
     path.symlink_to("/proc/self/mem")
@@ -816,8 +818,8 @@ def test_a_file_that_cannot_be_read_to_its_end_is_an_error(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("closed", ["table", "corrections", "directory"])
-def test_what_may_not_be_read_is_an_error(tmp_path: Path, closed: str) -> None:
-    """Whose permissions are missing is said, for a table as for a directory."""
+def test_missing_permissions_are_an_error(tmp_path: Path, closed: str) -> None:
+    """The message names the file or directory."""
     directory = tmp_path / "tables"
     directory.mkdir()
     _write(directory, "corrections.csv", HEAD + "\n")
@@ -826,7 +828,7 @@ def test_what_may_not_be_read_is_an_error(tmp_path: Path, closed: str) -> None:
     target.chmod(0)
     program = "import os, sys; from pathlib import Path; from hdtf_async.dataset.tables import read\n"
     program += "os.getuid() or os.setuid(65534)\nread(Path(sys.argv[1]))"
-    # Root may read everything, so a child becomes somebody else, for whom the way there is opened.
+    # Root may read everything, so a child process changes its user, who can access the path.
     for parent in [tmp_path, *tmp_path.parents]:
         if parent.stat().st_uid == os.geteuid() and len(parent.parts) > 2:
             parent.chmod(parent.stat().st_mode | 0o111)
@@ -841,7 +843,7 @@ def test_what_may_not_be_read_is_an_error(tmp_path: Path, closed: str) -> None:
 
 @pytest.mark.parametrize("source", ["a\0b", "x" * 5000, "\udcff\x1b[2J\u202e"])
 def test_a_hostile_directory_is_named_safely(source: str) -> None:
-    """Its name too is somebody else's text."""
+    """Its name is untrusted text, too."""
     with pytest.raises(TableError) as caught:
         read(Path(source))
     assert str(caught.value).isprintable()

@@ -1,4 +1,4 @@
-"""What is left to do: decided from the tables, the options and what is there, and from nothing else."""
+"""The plan, decided from the tables, the options and the existing clips, and from nothing else."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _make(
 # Order and grouping.
 
 
-def test_some_of_all_lengths_come_first_and_then_the_longest() -> None:
+def test_a_sample_of_all_durations_comes_first_and_then_the_longest() -> None:
     """Every fourth from short to long, the others from long to short; table order among equals."""
     videos = [_video(f"V{seconds}") for seconds in (300, 100, 800, 500, 200, 700, 400, 600)]
     decided = _make([_clip(video, end=int(video.name[1:])) for video in videos])
@@ -90,22 +90,22 @@ def test_some_of_all_lengths_come_first_and_then_the_longest() -> None:
 
 
 def test_a_higher_video_counts_as_a_longer_one() -> None:
-    """Lines times seconds."""
+    """Rows times seconds."""
     short, long, high = _video("Short"), _video("Long"), _video("High", height=1080)
     decided = _make([_clip(short, end=100), _clip(long, end=500), _clip(high, end=499)])
     assert [work.stem for work in decided.work] == ["RD_Short", "RD_High", "RD_Long"]
 
 
-def test_it_is_the_last_interval_that_counts() -> None:
-    """A raw is fetched as far as its last clip, however its clips are listed."""
+def test_the_last_interval_determines_the_duration() -> None:
+    """A video counts up to the end of its last clip, in whichever order the clips are listed."""
     one, two = _video("One"), _video("Two")
     decided = _make([_clip(one, 0, end=400), _clip(one, 1, end=50), _clip(two, 0, end=300)])
     assert [work.stem for work in decided.work] == ["RD_Two", "RD_One"]
     assert decided.work[1].last_second == 400
 
 
-def test_a_height_that_is_not_told_counts_as_the_usual_one() -> None:
-    """A video of unknown height is no small job; as a lower bound of bytes it is."""
+def test_an_unknown_height_counts_as_the_usual_one() -> None:
+    """For the order; for the lower bound of bytes it counts as nothing."""
     unknown, small = _video("Unknown", height=0), _video("Small", height=360)
     options = Options(crop=Crop.NONE)
     decided = _make([_clip(small, end=100), _clip(unknown, end=100)], options)
@@ -113,8 +113,8 @@ def test_a_height_that_is_not_told_counts_as_the_usual_one() -> None:
     assert decided.work[0].least_bytes == decided.work[1].least_bytes == 100 * 360 * plan.BITS_PER_LINE / 8
 
 
-def test_a_youtube_video_is_fetched_once() -> None:
-    """Two rows that name one id are one work: rows and clips in table order, the raw as the first row."""
+def test_a_youtube_video_is_downloaded_once() -> None:
+    """Two rows with one id are one job; the source video is named after the first row."""
     first = _video("WhipJimClyburn", "gh3YqnvNdio", subset="WRA", height=720)
     other = _video("Other")
     second = _video("JamesClyburn1", "gh3YqnvNdio", subset="WRA", height=1080)
@@ -127,15 +127,15 @@ def test_a_youtube_video_is_fetched_once() -> None:
     assert (work.stem, work.reference_height, work.attempt) == ("WRA_WhipJimClyburn", 1080, 1)
 
 
-def test_a_raw_has_the_same_name_whatever_part_is_asked_for() -> None:
-    """Also where only the second row that names the video is chosen, so that it is found again."""
+def test_a_source_video_has_the_same_name_for_any_selection() -> None:
+    """Also if only the second row with the video is selected, so that the file is found again."""
     first, second = _video("A", "gh3YqnvNdio"), _video("B", "gh3YqnvNdio")
     decided = _make([_clip(first), _clip(second)], Options(videos=("B",)))
     assert [clip.stem for clip in decided.clips] == ["RD_B_000"]
     assert decided.work[0].stem == "RD_A"
 
 
-# Which part.
+# Selection.
 
 
 PART = [
@@ -165,17 +165,17 @@ PART = [
         (Options(limit=1, subsets=("WDA", "WRA")), [3]),
     ],
 )
-def test_a_part_is_chosen_by_subset_name_and_number(options: Options, chosen: list[int]) -> None:
-    """In table order; a limit counts videos of what is chosen, with all their clips."""
+def test_videos_are_selected_by_subset_name_and_number(options: Options, chosen: list[int]) -> None:
+    """In table order; a limit counts the selected videos, with all their clips."""
     assert select(_tables(PART), options) == tuple(PART[index] for index in chosen)
     assert {clip.stem for clip in _make(PART, options).clips} == {PART[index].stem for index in chosen}
 
 
-# What is there, given up, impossible.
+# Existing, unavailable and impossible clips.
 
 
-def test_what_is_there_in_the_form_asked_for_is_left_alone() -> None:
-    """Nothing to do for it; its siblings are made."""
+def test_existing_clips_with_the_requested_settings_are_kept() -> None:
+    """Nothing to do for them; the others of the video are created."""
     video = _video("A")
     clips = [_clip(video, 0), _clip(video, 1)]
     decided = _make(clips, there=[_made(clips[0])])
@@ -183,8 +183,8 @@ def test_what_is_there_in_the_form_asked_for_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize("reason", list(Reason))
-def test_only_what_is_gone_for_good_is_given_up(reason: Reason) -> None:
-    """Everything else is tried again by the next run, and with --retry-failed so is that."""
+def test_only_permanently_unavailable_clips_are_given_up(reason: Reason) -> None:
+    """Everything else is retried by the next run, and with --retry-failed these are too."""
     clip = _clip(_video("A"))
     failed = [_failed(clip, reason)]
     gone = reason.advice.action is Action.NEVER
@@ -195,8 +195,8 @@ def test_only_what_is_gone_for_good_is_given_up(reason: Reason) -> None:
     assert (again.given_up, again.clips) == ((), (clip,))
 
 
-def test_a_row_that_names_another_video_now_is_not_given_up() -> None:
-    """What failed was the old id; a correction of the table gives the clip another chance."""
+def test_a_row_with_a_new_video_id_is_retried() -> None:
+    """The old id has failed; a correction of the table gives the clip another chance."""
     clip = _clip(_video("A", "oldidoldid1"))
     mended = _clip(_video("A", "newidnewid1"))
     assert _make([mended], failed=[_failed(clip, Reason.PRIVATE)]).clips == (mended,)
@@ -212,8 +212,8 @@ def test_a_row_that_names_another_video_now_is_not_given_up() -> None:
         (720, Box(0, 0, 0, 512), Reason.BOX_DOES_NOT_FIT),
     ],
 )
-def test_a_box_that_cannot_be_cut_costs_no_download(height: int, box: Box, reason: Reason) -> None:
-    """It is said beforehand, with its figures; the whole frame can be had of the same video."""
+def test_an_invalid_box_causes_no_download(height: int, box: Box, reason: Reason) -> None:
+    """It fails before, with its numbers; the whole frame of the same video is available."""
     clip = _clip(_video("A", height=height), box=box)
     decided = _make([clip])
     assert [(found, failure.reason) for found, failure in decided.impossible] == [(clip, reason)]
@@ -226,8 +226,8 @@ def test_a_box_that_cannot_be_cut_costs_no_download(height: int, box: Box, reaso
     assert (whole.impossible, whole.clips) == ((), (clip,))
 
 
-def test_a_clip_in_another_form_is_to_be_made_again() -> None:
-    """It is told as different, with what is old and new in the words of the options."""
+def test_a_clip_with_other_settings_is_planned_again() -> None:
+    """It is listed as different, with old and new values as in the options."""
     clip = _clip(_video("A"))
     decided = _make([clip], Options(size=512), there=[_made(clip)])
     assert decided.clips == (clip,)
@@ -236,8 +236,8 @@ def test_a_clip_in_another_form_is_to_be_made_again() -> None:
     ]
 
 
-def test_clips_of_another_part_in_another_form_are_told_apart() -> None:
-    """They would stay as they are, and the directory would hold two forms."""
+def test_unselected_clips_with_other_settings_are_listed_separately() -> None:
+    """They would stay, and the directory would contain clips with two settings."""
     inside, outside, same = _clip(_video("A")), _clip(_video("B")), _clip(_video("C"))
     options = Options(size=512, videos=("A",))
     there = [_made(inside), _made(outside), _made(same, Options(size=512))]
@@ -246,8 +246,8 @@ def test_clips_of_another_part_in_another_form_are_told_apart() -> None:
     assert [(found.stem, found.words) for found in decided.outside] == [("RD_B_000", "size unchanged -> 512")]
 
 
-def test_clips_that_the_tables_no_longer_name_are_outside() -> None:
-    """Another version of the tables, or others: only their form can be compared."""
+def test_clips_that_are_not_in_the_tables_are_outside() -> None:
+    """Of another version of the tables: only their settings can be compared."""
     gone = _clip(_video("Gone"))
     assert _make([_clip(_video("A"))], there=[_made(gone)]).outside == ()
     assert [d.stem for d in _make([_clip(_video("A"))], Options(crf=23), there=[_made(gone)]).outside] == [
@@ -284,13 +284,13 @@ ROWS: dict[str, Callable[[Clip], Clip]] = {
 }
 
 
-def test_every_part_of_a_form_is_looked_at() -> None:
-    """A new option that changes a clip has to be added to the examples of this file."""
+def test_every_output_setting_is_covered() -> None:
+    """A new option that changes a clip must be added to the examples of this file."""
     assert list(FORMS) == list(Form().to_json())
 
 
-def test_a_fingerprint_changes_with_whatever_changes_the_clip() -> None:
-    """With each option of the form and each field of the row, each time to another one."""
+def test_a_fingerprint_depends_on_everything_that_changes_the_clip() -> None:
+    """Each output setting and each field of the row results in another one."""
     clip = _clip(_video("A"))
     prints = [fingerprint(clip, Form())]
     prints += [fingerprint(clip, change(Form())) for change in FORMS.values()]
@@ -298,8 +298,8 @@ def test_a_fingerprint_changes_with_whatever_changes_the_clip() -> None:
     assert len(set(prints)) == len(prints) == 1 + len(FORMS) + len(ROWS)
 
 
-def test_a_zoom_changes_the_fingerprint_of_a_clip_around_a_face_only() -> None:
-    """It enlarges that window, and nothing else."""
+def test_a_zoom_only_changes_the_fingerprint_of_face_crops() -> None:
+    """It enlarges their window, and nothing else."""
     clip = _clip(_video("A"))
     wider = replace(clip, zoom=1.5)
     face = Form(crop=Crop.FACE, resolution="best")
@@ -307,21 +307,21 @@ def test_a_zoom_changes_the_fingerprint_of_a_clip_around_a_face_only() -> None:
     assert fingerprint(wider, Form()) == fingerprint(clip, Form())
 
 
-def test_a_clip_around_a_face_needs_no_box_that_fits() -> None:
-    """Nor a height at which it was measured."""
+def test_a_face_crop_needs_no_valid_box() -> None:
+    """Nor a reference height."""
     odd = [_clip(_video("A"), box=Box(0, 0, 800, 800)), _clip(replace(_video("B"), reference_height=0))]
     assert _make(odd, Options(crop=Crop.FACE)).impossible == ()
     assert len(_make(odd).impossible) == 2
 
 
-def test_a_fingerprint_is_the_same_tomorrow() -> None:
-    """It stands in people's directories: another recipe would have all their clips made anew."""
+def test_fingerprints_are_stable() -> None:
+    """Existing directories contain them: a change would re-create all clips."""
     form = Form(crf=18, preset="veryfast")
     assert fingerprint(_clip(_video("A", "CPCoMyuBRM0")), form) == "eb9c7b4f16bddc1fe7edf5e587fe278b"
 
 
-def test_a_fingerprint_knows_nothing_of_tools_names_and_places() -> None:
-    """A newer ffmpeg, a renamed row or a correction's level are no reason to make a clip again."""
+def test_a_fingerprint_does_not_depend_on_tools_names_and_paths() -> None:
+    """A newer ffmpeg, a renamed row or a correction's level are no reason to re-create a clip."""
     clip = _clip(_video("A"))
     same = replace(clip, index=7, correction="verified", video=replace(clip.video, name="B", subset="WDA"))
     same = replace(same, video=replace(same.video, youtube_id=clip.video.youtube_id))
@@ -342,8 +342,8 @@ def test_a_fingerprint_knows_nothing_of_tools_names_and_places() -> None:
         (Options(size=256, fps=Fraction(25)), "size unchanged -> 256, fps unchanged -> 25"),
     ],
 )
-def test_a_difference_is_said_in_the_words_of_the_options(options: Options, words: str) -> None:
-    """What is old comes first, then what is asked for."""
+def test_a_difference_is_described_by_options(options: Options, words: str) -> None:
+    """The old value comes first, then the requested one."""
     clip = _clip(_video("A"))
     (found,) = _make([clip], options, there=[_made(clip)]).different
     assert found.words == words
@@ -362,15 +362,15 @@ def test_a_difference_is_said_in_the_words_of_the_options(options: Options, word
         ("left", "box 100 50 512 512 -> 101 50 512 512"),
     ],
 )
-def test_a_changed_row_is_said_too(name: str, words: str) -> None:
-    """A correction of the tables makes clips again, and says which figure it was."""
+def test_a_changed_row_is_described_too(name: str, words: str) -> None:
+    """A correction of the tables re-creates clips, and the message names the changed value."""
     clip = _clip(_video("A"))
     (found,) = _make([ROWS[name](clip)], there=[_made(clip)]).different
     assert found.words == words
 
 
-def test_a_clip_of_another_version_is_said_to_be_one() -> None:
-    """The fingerprint differs though nothing that is recorded does."""
+def test_a_clip_of_another_version_is_described_as_such() -> None:
+    """The fingerprint differs, though no recorded value does."""
     clip = _clip(_video("A"))
     (found,) = _make([clip], there=[_made(clip, fingerprint="of old")]).different
     assert "another version" in found.words
@@ -379,7 +379,7 @@ def test_a_clip_of_another_version_is_said_to_be_one() -> None:
     assert "size" not in found.words, "an option that did not exist yet was not used"
 
 
-# Whatever the tables and the journal say.
+# Any tables and any journal.
 
 
 def _worlds() -> st.SearchStrategy[tuple[list[Clip], Options, list[dict[str, Any]], list[dict[str, Any]]]]:
@@ -426,10 +426,10 @@ def _worlds() -> st.SearchStrategy[tuple[list[Clip], Options, list[dict[str, Any
 
 
 @given(_worlds())
-def test_every_chosen_clip_lands_in_exactly_one_place(
+def test_every_selected_clip_is_in_exactly_one_category(
     world: tuple[list[Clip], Options, list[dict[str, Any]], list[dict[str, Any]]],
 ) -> None:
-    """There, to be done, given up or impossible; each video is fetched once, in the order told above."""
+    """Existing, to be done, given up or impossible; each video is downloaded once, in the order above."""
     clips, options, there, failed = world
     decided = _make(clips, options, there, failed)
     places = [
@@ -472,7 +472,7 @@ def _calls(tables: Tables, there: Mapping[str, dict[str, Any]], options: Options
 
 @pytest.mark.parametrize("limit", [None, 1_000_000])
 def test_planning_takes_ten_times_as_long_for_ten_times_as_many(limit: int | None) -> None:
-    """The number of steps grows with the rows and not with their square, whichever options are given."""
+    """The number of steps is linear in the number of rows, for all options."""
     steps = []
     for number in (200, 2000):
         clips = [_clip(_video(f"V{index}"), end=31 + index % 400) for index in range(number)]
@@ -482,7 +482,7 @@ def test_planning_takes_ten_times_as_long_for_ten_times_as_many(limit: int | Non
 
 
 def test_a_hundred_thousand_rows_can_be_planned() -> None:
-    """Nobody has such tables yet."""
+    """More than any known tables."""
     clips = [_clip(_video(f"V{index}"), end=31 + index % 400) for index in range(100_000)]
     decided = _make(clips, Options(limit=99_999))
     assert len(decided.work) == 99_999

@@ -1,4 +1,4 @@
-"""The tables are read as they are, in every form people have them, and what is odd in them is said."""
+"""Tables are read in every known format, and their problems are reported."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ SMALL = {
     "crop_wh": "One_0.mp4 10 400 20 401\nOne_1.mp4 11 400 21 401\nTwo_2_0.mp4 12 400 22 401\n",
     "crop_ratio": "One_0.mp4 1.2\nOne_1.mp4 1.0\nTwo_2_0.mp4 0.95\n",
 }
-"""Two videos and three clips with nothing odd in them."""
+"""Two videos and three clips without problems."""
 
 
 def put(directory: Path, *, corrections: str | None = None, **changed: str | bytes | None) -> Path:
-    """Write the small tables as RD, some of them changed, or left out where None."""
+    """Write the small tables as RD, some of them changed, or omitted if None."""
     for kind, text in {**SMALL, **changed}.items():
         if text is not None:
             data = text.encode() if isinstance(text, str) else text
@@ -52,14 +52,14 @@ def put(directory: Path, *, corrections: str | None = None, **changed: str | byt
 
 
 def copy(directory: Path) -> Path:
-    """Copy the shipped tables, without the corrections, to where a test may change them."""
+    """Copy the bundled tables, without the corrections, so that a test can change them."""
     for path in shipped().glob("*.txt"):
         shutil.copy(path, directory)
     return directory
 
 
 def change(directory: Path, file: str, old: str, new: str) -> None:
-    """Change what stands exactly once in a table."""
+    """Replace a text that occurs exactly once in a table."""
     path = directory / file
     text = path.read_text()
     assert text.count(old) == 1
@@ -72,7 +72,7 @@ def found(result: Tables, code: str) -> list[Finding]:
 
 
 def oddities(result: Tables) -> list[Finding]:
-    """Return the findings of tables of which only RD is there."""
+    """Return the findings of tables that only contain RD."""
     return [finding for finding in result.findings if finding.code != "missing_subset"]
 
 
@@ -81,7 +81,7 @@ def clips_of(result: Tables, name: str) -> list[Clip]:
     return [clip for clip in result.clips if clip.video.name == name]
 
 
-# What comes out of the shipped tables.
+# The bundled tables.
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def clips_of(result: Tables, name: str) -> list[Clip]:
 def test_each_subset_has_the_published_counts(
     subset: str, listed: int, with_clips: int, clips: int, hours: float
 ) -> None:
-    """Videos, videos with clips, clips and hours are those that a correct reader finds."""
+    """Numbers of videos, videos with clips, clips and hours match an independent count."""
     result = read()
     mine = [clip for clip in result.clips if clip.video.subset == subset]
     assert sum(video.subset == subset for video in result.videos) == listed
@@ -100,8 +100,8 @@ def test_each_subset_has_the_published_counts(
     assert round(sum(clip.interval.seconds for clip in mine) / 3600, 2) == hours
 
 
-def test_all_of_hdtf_is_there() -> None:
-    """The three subsets together give 370 videos and 421 clips of 356 videos, 16.35 hours."""
+def test_the_tables_of_hdtf_are_complete() -> None:
+    """The three subsets together have 370 videos and 421 clips of 356 videos, 16.35 hours."""
     result = read()
     assert len(result.videos) == 370
     assert len(result.clips) == 421
@@ -113,7 +113,7 @@ def test_all_of_hdtf_is_there() -> None:
 
 
 def test_a_row_is_read_in_the_order_of_its_fields() -> None:
-    """A box stands as left, width, top, height, and an index is the place in the annotation row."""
+    """A box is left, width, top, height, and an index is the position in the annotation row."""
     first, second = clips_of(read(), "Radio11")
     assert (first.interval, second.interval) == (Interval(30, 60), Interval(90, 150))
     assert second.stem == "RD_Radio11_001"
@@ -123,7 +123,7 @@ def test_a_row_is_read_in_the_order_of_its_fields() -> None:
 
 
 def test_the_order_is_that_of_the_tables() -> None:
-    """Videos come as RD, WDA, WRA and then by row, and clips come as their videos and by index."""
+    """Videos are ordered as RD, WDA, WRA and then by row, and clips as their videos and by index."""
     result = read()
     rows = [
         (subset, line.split()[0])
@@ -138,8 +138,8 @@ def test_the_order_is_that_of_the_tables() -> None:
 
 
 @pytest.mark.parametrize("level", Corrections)
-def test_every_oddity_of_the_shipped_tables_is_found_and_no_other(level: Corrections) -> None:
-    """Each level of corrections leaves exactly the oddities that it does not mend."""
+def test_exactly_the_problems_of_the_bundled_tables_are_reported(level: Corrections) -> None:
+    """Each level of corrections leaves exactly the problems that it does not fix."""
     expected = {
         ("no_box", Severity.NOTE): 15,
         ("no_interval", Severity.NOTE): 1,
@@ -174,7 +174,7 @@ def test_every_oddity_of_the_shipped_tables_is_found_and_no_other(level: Correct
     ],
 )
 def test_a_finding_points_at_its_row(code: str, file: str, row: str, words: str) -> None:
-    """File and line of a finding lead to the row it speaks of, and its words name the matter."""
+    """File and line of a finding are those of its row, and its message describes the problem."""
     lines = (shipped() / file).read_text().splitlines()
     assert any(
         lines[finding.line - 1].startswith(row) and words in finding.words
@@ -183,23 +183,23 @@ def test_a_finding_points_at_its_row(code: str, file: str, row: str, words: str)
     )
 
 
-def test_a_box_that_does_not_fit_stays_a_clip() -> None:
-    """Clips whose box leaves the frame are not dropped here."""
+def test_a_clip_with_an_invalid_box_is_kept() -> None:
+    """Clips whose box exceeds the frame are not dropped here."""
     stems = {clip.stem for clip in read(corrections=Corrections.NONE).clips}
     assert {"WDA_MaggieHassan_000", "WRA_PeterKing_000", "WDA_MazieHirono1_000"} <= stems
 
 
-def test_the_shipped_tables_are_found_inside_an_installed_package(
+def test_the_bundled_tables_are_found_in_an_installed_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A wheel carries the tables inside the package, a checkout beside it."""
+    """A wheel contains the tables inside the package, a checkout next to it."""
     monkeypatch.setattr(tables, "__file__", str(tmp_path / "hdtf_async" / "dataset" / "tables.py"))
     assert shipped() == tmp_path / "HDTF_dataset"
     (tmp_path / "hdtf_async" / "HDTF_dataset").mkdir(parents=True)
     assert shipped() == tmp_path / "hdtf_async" / "HDTF_dataset"
 
 
-# The forms in which people have the tables.
+# The formats of existing copies of the tables.
 
 
 def _other_links(text: str) -> str:
@@ -244,13 +244,15 @@ def _rewrite(directory: Path, *forms: Callable[[str], str]) -> Path:
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
-def test_another_form_of_the_tables_says_the_same(tmp_path: Path, form: Callable[[str], str]) -> None:
+def test_another_format_of_the_tables_has_the_same_content(
+    tmp_path: Path, form: Callable[[str], str]
+) -> None:
     """Videos, clips and findings do not depend on how a copy was saved."""
     assert read(_rewrite(tmp_path, form)) == read()
 
 
-def test_all_forms_at_once_say_the_same(tmp_path: Path) -> None:
-    """The worst copy is read like the best."""
+def test_all_formats_at_once_have_the_same_content(tmp_path: Path) -> None:
+    """The most differently formatted copy is read equally."""
     order = (
         "other links",
         "names without .mp4",
@@ -263,7 +265,7 @@ def test_all_forms_at_once_say_the_same(tmp_path: Path) -> None:
 
 
 def test_blank_lines_move_no_row(tmp_path: Path) -> None:
-    """Blank lines count as lines and are otherwise nothing."""
+    """Blank lines count as lines and are otherwise ignored."""
     spaced = {kind: f"\n \t\n{text}\n\n" for kind, text in SMALL.items()}
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
@@ -289,11 +291,11 @@ def test_times_may_have_hours_and_fractions(tmp_path: Path, text: str, start: fl
     assert result.clips[0].interval == Interval(start, end)
 
 
-# What is odd, and what is dangerous.
+# Suspicious and dangerous values.
 
 
-def test_the_small_tables_have_nothing_odd(tmp_path: Path) -> None:
-    """The ground on which the tests below put one oddity each is clean."""
+def test_the_small_tables_have_no_findings(tmp_path: Path) -> None:
+    """The tests below add one problem each."""
     result = read(put(tmp_path))
     assert oddities(result) == []
     assert [clip.stem for clip in result.clips] == ["RD_One_000", "RD_One_001", "RD_Two_2_000"]
@@ -322,8 +324,8 @@ HOSTILE_NAMES = {
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", HOSTILE_NAMES.values(), ids=HOSTILE_NAMES)
-def test_a_hostile_name_is_left_out_and_quoted_safely(tmp_path: Path, kind: str, name: str) -> None:
-    """A name that is unsafe in a path makes no video or clip, in whichever table it stands."""
+def test_a_hostile_name_is_skipped_and_quoted_safely(tmp_path: Path, kind: str, name: str) -> None:
+    """A name that is unsafe in a path results in no video or clip, whichever table contains it."""
     rest = {
         "video_url": f"{name} https://youtu.be/ccccccccccc",
         "resolution": f"{name}.mp4 720",
@@ -372,8 +374,8 @@ def test_a_hostile_name_is_left_out_and_quoted_safely(tmp_path: Path, kind: str,
         "https://www.youtube.com/watch?v=\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661",
     ],
 )
-def test_a_link_that_is_no_youtube_video_is_left_out(tmp_path: Path, url: str) -> None:
-    """Another host, another scheme or no lawful id makes no video, and its other rows raise no noise."""
+def test_a_url_that_is_no_youtube_video_is_skipped(tmp_path: Path, url: str) -> None:
+    """Another host, scheme or an invalid id results in no video, and its other rows cause no findings."""
     result = read(put(tmp_path, video_url=f"One https://youtu.be/{ONE_ID}\nTwo_2 {url}\n"))
     assert [video.youtube_id for video in result.videos] == [ONE_ID]
     (finding,) = oddities(result)
@@ -410,15 +412,15 @@ def test_a_link_that_is_no_youtube_video_is_left_out(tmp_path: Path, url: str) -
         ("crop_ratio", "One_0.mp4 1e999", "bad_zoom"),
     ],
 )
-def test_an_impossible_value_is_left_out(tmp_path: Path, kind: str, row: str, code: str) -> None:
-    """A value that can be read and cannot be is a finding, and takes only its own row or interval with it."""
+def test_an_impossible_value_is_skipped(tmp_path: Path, kind: str, row: str, code: str) -> None:
+    """It is a finding, and only its own row or interval is skipped."""
     text = row + "\n" + "".join(SMALL[kind].splitlines(keepends=True)[1:])
     result = read(put(tmp_path, **{kind: text}))
     (finding,) = found(result, code)
     assert (finding.severity, finding.file, finding.line) == (Severity.ERROR, f"RD_{kind}.txt", 1)
     assert finding.words.isprintable()
     assert len(finding.words) < 300
-    # The box of a key with no lawful index is missing from where it belongs, and that is said too.
+    # The box of a key with an invalid index is missing, which is reported too.
     assert {each.code for each in oddities(result)} == {code} | ({"no_box"} if code == "bad_index" else set())
     stems = [clip.stem for clip in result.clips]
     assert stems[-2:] == ["RD_One_001", "RD_Two_2_000"]
@@ -447,7 +449,7 @@ def test_an_impossible_value_is_left_out(tmp_path: Path, kind: str, row: str, co
         ("crop_ratio", "Two_2_1.mp4 1.2", "unknown_interval", Severity.ERROR),
     ],
 )
-def test_a_row_too_many_is_left_out(
+def test_duplicate_and_unmatched_rows_are_skipped(
     tmp_path: Path, kind: str, row: str, code: str, severity: Severity
 ) -> None:
     """A second row of one name, or a row that belongs to nothing, changes no video and no clip."""
@@ -483,23 +485,23 @@ def _without(kind: str, name: str) -> str:
         ),
     ],
 )
-def test_what_is_odd_is_said_and_stays(
+def test_suspicious_rows_are_reported_and_kept(
     tmp_path: Path, kind: str, text: str, expected: tuple[str, Severity], clips: int
 ) -> None:
-    """What can still be used is used, with a finding."""
+    """Usable rows are used, with a finding."""
     result = read(put(tmp_path, **{kind: text}))
     assert expected in {(finding.code, finding.severity) for finding in oddities(result)}
     assert len(result.clips) == clips
 
 
-def test_a_box_may_end_where_the_frame_ends(tmp_path: Path) -> None:
-    """A box of the frame's full height fits, and intervals that touch share no frame."""
+def test_a_box_may_end_at_the_edge_of_the_frame(tmp_path: Path) -> None:
+    """A box of the frame's full height is valid, and adjacent intervals share no frame."""
     text = SMALL["crop_wh"].replace("One_0.mp4 10 400 20 401", "One_0.mp4 10 720 0 720")
     touching = SMALL["annotion_time"].replace("00:30", "00:20")
     assert oddities(read(put(tmp_path, crop_wh=text, annotion_time=touching))) == []
 
 
-def test_a_long_clip_may_hold_several_short_ones(tmp_path: Path) -> None:
+def test_a_long_clip_may_contain_several_short_ones(tmp_path: Path) -> None:
     """Each clip that shares frames with an earlier one is reported, not only its neighbour."""
     intervals = "One.mp4 00:10-01:00 00:20-00:25 00:40-00:45\n"
     result = read(put(tmp_path, annotion_time=intervals, crop_wh=SMALL["crop_wh"] + "One_2.mp4 1 2 3 4\n"))
@@ -509,13 +511,13 @@ def test_a_long_clip_may_hold_several_short_ones(tmp_path: Path) -> None:
 
 
 def test_a_later_interval_keeps_its_index_without_the_earlier_box(tmp_path: Path) -> None:
-    """Clips are not renumbered where an earlier one of the video cannot be made."""
+    """Clips are not renumbered if an earlier one of the video cannot be created."""
     result = read(put(tmp_path, crop_wh=_without("crop_wh", "One_0")))
     assert [clip.stem for clip in result.clips] == ["RD_One_001", "RD_Two_2_000"]
 
 
-def test_of_names_that_differ_by_case_the_first_one_stays(tmp_path: Path) -> None:
-    """Where a file system cannot hold both, one would replace the other: the same is had everywhere."""
+def test_of_names_that_differ_in_case_the_first_is_used(tmp_path: Path) -> None:
+    """On some file systems one would replace the other, so the result is the same everywhere."""
     result = read(
         put(
             tmp_path,
@@ -534,7 +536,7 @@ def test_of_names_that_differ_by_case_the_first_one_stays(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_missing_table_is_one_warning(tmp_path: Path, kind: str) -> None:
-    """Without one table the rest is used as far as it goes, and only its absence is reported."""
+    """The rest is used as far as possible, and only the missing table is reported."""
     result = read(put(tmp_path, **{kind: None}))
     (finding,) = oddities(result)
     assert (finding.file, finding.line) == (f"RD_{kind}.txt", 0)
@@ -544,7 +546,7 @@ def test_a_missing_table_is_one_warning(tmp_path: Path, kind: str) -> None:
 
 
 def test_a_missing_subset_is_one_warning(tmp_path: Path) -> None:
-    """Tables of one subset alone are a whole set of tables."""
+    """Tables of one subset alone are complete."""
     result = read(put(tmp_path))
     assert [(finding.code, finding.severity) for finding in result.findings] == [
         ("missing_subset", Severity.WARNING)
@@ -552,23 +554,23 @@ def test_a_missing_subset_is_one_warning(tmp_path: Path) -> None:
     assert ["WDA" in finding.words for finding in result.findings] == [True, False]
 
 
-# What is no table.
+# Invalid directories and tables.
 
 
-def test_a_directory_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+def test_a_missing_directory_is_an_error(tmp_path: Path) -> None:
     """The error names the directory."""
     with pytest.raises(TableError, match="nowhere") as caught:
         read(tmp_path / "nowhere")
     assert caught.value.line == 0
 
 
-def test_a_file_is_no_directory(tmp_path: Path) -> None:
+def test_a_file_instead_of_a_directory_is_an_error(tmp_path: Path) -> None:
     """The path of one table is not the directory of the tables."""
     with pytest.raises(TableError, match="directory"):
         read(put(tmp_path) / "RD_video_url.txt")
 
 
-def test_a_directory_without_tables_says_what_was_expected(tmp_path: Path) -> None:
+def test_a_directory_without_tables_is_an_error(tmp_path: Path) -> None:
     """The error lists the names of the tables."""
     (tmp_path / "notes.txt").write_text("no table")
     with pytest.raises(TableError) as caught:
@@ -617,7 +619,7 @@ def test_a_directory_without_tables_says_what_was_expected(tmp_path: Path) -> No
     ],
 )
 def test_a_malformed_line_is_an_error_with_file_and_line(tmp_path: Path, kind: str, row: str) -> None:
-    """A line that is no row of its table stops the reading and says where it stands."""
+    """A line that is no row of its table stops the reading, with its position."""
     put(tmp_path, **{kind: f"{SMALL[kind].splitlines()[-1]}\n\n{row}\n"})
     with pytest.raises(TableError) as caught:
         read(tmp_path)
@@ -631,14 +633,14 @@ def test_a_malformed_line_is_an_error_with_file_and_line(tmp_path: Path, kind: s
     "data", [b"\xff\xfeO\0n\0e\0", b"One\nT\xfcr https://youtu.be/ccccccccccc\n", b"One \xed\xa0\x80\n"]
 )
 def test_a_table_that_is_not_utf_8_is_an_error(tmp_path: Path, data: bytes) -> None:
-    """Other encodings are named by line and not guessed."""
+    """Lines in other encodings are reported, and the encoding is not guessed."""
     with pytest.raises(TableError, match="UTF-8") as caught:
         read(put(tmp_path, video_url=SMALL["video_url"].encode() + data.replace(b"One\n", b"")))
     assert caught.value.line == 3
 
 
-def test_a_line_of_a_hundred_megabytes_is_an_error_and_not_held(tmp_path: Path) -> None:
-    """A damaged table costs neither memory nor time."""
+def test_a_line_of_a_hundred_megabytes_is_an_error_and_not_kept_in_memory(tmp_path: Path) -> None:
+    """A damaged table takes neither memory nor time."""
     put(tmp_path)
     os.truncate(tmp_path / "RD_resolution.txt", 100_000_000)
     tracemalloc.start()
@@ -651,8 +653,8 @@ def test_a_line_of_a_hundred_megabytes_is_an_error_and_not_held(tmp_path: Path) 
     assert peak < 2_000_000
 
 
-def test_the_longest_lawful_line_is_read(tmp_path: Path) -> None:
-    """The limit on lines is one on damage, and the last character before it counts."""
+def test_the_longest_valid_line_is_read(tmp_path: Path) -> None:
+    """Up to the last character before the limit."""
     row = "One 00:10-00:20"
     padded = row.ljust(tables.LONGEST_LINE)
     assert len(read(put(tmp_path, annotion_time=f"{padded}\n")).clips) == 1
@@ -660,8 +662,8 @@ def test_the_longest_lawful_line_is_read(tmp_path: Path) -> None:
         read(put(tmp_path, annotion_time=f"{padded} \n"))
 
 
-def test_what_is_no_regular_file_is_an_error(tmp_path: Path) -> None:
-    """A pipe would block for ever, a directory holds no rows, a loop of links leads nowhere."""
+def test_special_files_are_errors(tmp_path: Path) -> None:
+    """A FIFO would block forever, a directory has no rows, a loop of links leads nowhere."""
     path = put(tmp_path, resolution=None) / "RD_resolution.txt"
     os.mkfifo(path)
     with pytest.raises(TableError, match="regular file"):
@@ -677,9 +679,9 @@ def test_what_is_no_regular_file_is_an_error(tmp_path: Path) -> None:
 
 
 def test_the_error_survives_a_process_boundary() -> None:
-    """A pickled error says the same."""
+    """A pickled error has the same message."""
     error = TableError("RD_video_url.txt", 3, "what; what to do")
-    again = pickle.loads(pickle.dumps(error))  # noqa: S301 (made in this line)
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - created in this line
     assert (str(again), again.file, again.line) == ("RD_video_url.txt:3: what; what to do", error.file, 3)
 
 
@@ -687,7 +689,7 @@ def test_the_error_survives_a_process_boundary() -> None:
 
 
 def test_the_verified_correction_applies_by_default() -> None:
-    """KevinMcCarthy1 has a reference height, both clips say why, and nothing else is changed."""
+    """KevinMcCarthy1 has a reference height, both clips are marked, and nothing else is changed."""
     mended, published = read(), read(corrections=Corrections.NONE)
     first, second = clips_of(mended, "KevinMcCarthy1")
     assert (first.video.reference_height, first.correction, second.correction) == (
@@ -709,7 +711,7 @@ def test_without_corrections_the_tables_are_as_published() -> None:
 
 
 def test_unverified_corrections_include_the_verified_one() -> None:
-    """The three boxes are replaced, with new indices where the interval is another one."""
+    """The three boxes are replaced, with new indices if the interval is another one."""
     result = read(corrections=Corrections.UNVERIFIED)
     mended = {
         clip.stem: (clip.interval, clip.box, clip.correction, clip.zoom)
@@ -730,7 +732,7 @@ def test_unverified_corrections_include_the_verified_one() -> None:
 
 
 def test_an_index_never_belongs_to_two_intervals() -> None:
-    """Whatever the level, a clip's name stands for one interval."""
+    """At any level, a clip's name stands for one interval."""
     seen: dict[str, Interval] = {}
     for level in Corrections:
         for clip in read(corrections=level).clips:
@@ -753,10 +755,8 @@ def test_an_index_never_belongs_to_two_intervals() -> None:
         ("WRA_annotion_time.txt", "KevinMcCarthy1.mp4 00:22-00:45 ", "KevinMcCarthy1.mp4 00:23-00:45 ", ""),
     ],
 )
-def test_a_row_that_says_something_else_is_left_alone(
-    tmp_path: Path, file: str, old: str, new: str, name: str
-) -> None:
-    """A correction of what the table no longer says does nothing but say so."""
+def test_a_different_row_is_not_corrected(tmp_path: Path, file: str, old: str, new: str, name: str) -> None:
+    """A correction of a row that the table no longer contains is only reported."""
     change(copy(tmp_path), file, old, new)
     result = read(tmp_path, corrections=Corrections.UNVERIFIED)
     if name:
@@ -765,13 +765,13 @@ def test_a_row_that_says_something_else_is_left_alone(
         assert finding.severity is Severity.NOTE
         assert name in finding.words
     else:
-        # A height is the whole video's: an interval that somebody moved does not stand in its way.
+        # A height is that of the whole video, so a changed interval does not prevent the correction.
         assert found(result, "correction_not_applied") == []
 
 
 @pytest.mark.parametrize("name", ["KevinMcCarthy1", "PeterKing", "MaggieHassan", "MazieHirono1"])
-def test_another_video_of_the_same_name_is_never_touched(tmp_path: Path, name: str) -> None:
-    """A user's own table is not the published one, even where the numbers are the same."""
+def test_another_video_of_the_same_name_is_never_corrected(tmp_path: Path, name: str) -> None:
+    """A user's own table is not the published one, even if its numbers are equal."""
     for path in copy(tmp_path).glob("*_video_url.txt"):
         path.write_text(
             re.sub(rf"^({name}) .*", r"\1 https://youtu.be/ccccccccccc", path.read_text(), flags=re.MULTILINE)
@@ -782,8 +782,8 @@ def test_another_video_of_the_same_name_is_never_touched(tmp_path: Path, name: s
     assert found(result, "correction_not_applied") == []
 
 
-def test_corrections_beside_the_tables_take_the_place_of_the_shipped_ones(tmp_path: Path) -> None:
-    """A user's corrections are used, and the shipped ones are then not."""
+def test_corrections_next_to_the_tables_replace_the_bundled_ones(tmp_path: Path) -> None:
+    """A user's corrections are used instead."""
     copy(tmp_path)
     shutil.copy(shipped() / "corrections.csv", tmp_path)
     assert read(tmp_path) == read()
@@ -792,7 +792,7 @@ def test_corrections_beside_the_tables_take_the_place_of_the_shipped_ones(tmp_pa
 
 
 ONE = f"RD,One,{ONE_ID},0,00:10-00:20 10 400 20 401 at 720"
-"""The first clip of the small tables as a correction names it."""
+"""The first clip of the small tables in the format of a correction."""
 
 
 def _stems(result: Tables) -> list[str]:
@@ -800,7 +800,7 @@ def _stems(result: Tables) -> list[str]:
 
 
 def test_a_correction_may_be_verified_and_change_an_interval(tmp_path: Path) -> None:
-    """The new clip stands with its video, in the order of indices."""
+    """The new clip is listed with its video, in the order of indices."""
     result = read(put(tmp_path, corrections=f'verified,{ONE},2,00:11-00:20 1 2 3 4,"us, twice"\n'))
     assert _stems(result) == ["RD_One_001", "RD_One_002", "RD_Two_2_000"]
     (finding,) = oddities(result)
@@ -818,8 +818,8 @@ def test_a_correction_may_be_verified_and_change_an_interval(tmp_path: Path) -> 
         f"verified,{ONE},2,00:11-00:20 1 2 3 4,us\nverified,{ONE},1,00:12-00:20 1 2 3 4,us\n",
     ],
 )
-def test_a_correction_that_reuses_an_index_is_refused(tmp_path: Path, lines: str) -> None:
-    """The published clips stay, all of them, where one correction would give an index twice."""
+def test_a_correction_that_reuses_an_index_is_rejected(tmp_path: Path, lines: str) -> None:
+    """The published clips are kept, all of them, if one correction would assign an index twice."""
     result = read(put(tmp_path, corrections=lines))
     (finding,) = oddities(result)
     assert (finding.code, finding.severity) == ("index_reused", Severity.ERROR)
@@ -827,8 +827,8 @@ def test_a_correction_that_reuses_an_index_is_refused(tmp_path: Path, lines: str
     assert {clip.correction for clip in result.clips} == {None}
 
 
-def test_two_corrections_cannot_take_one_free_index(tmp_path: Path) -> None:
-    """An index that one correction has taken is taken for the next."""
+def test_two_corrections_cannot_use_one_free_index(tmp_path: Path) -> None:
+    """An index that one correction has assigned is not free for the next."""
     second = f"RD,One,{ONE_ID},1,00:30-00:40 11 400 21 401 at 720"
     lines = f"verified,{ONE},2,00:11-00:20 1 2 3 4,us\nverified,{second},2,00:31-00:40 1 2 3 4,us\n"
     result = read(put(tmp_path, corrections=lines))
@@ -836,8 +836,8 @@ def test_two_corrections_cannot_take_one_free_index(tmp_path: Path) -> None:
     assert found(result, "index_reused")[0].line == 3
 
 
-def test_the_verified_of_two_corrections_holds(tmp_path: Path) -> None:
-    """One row is corrected once, by the surer source, whatever the order of lines."""
+def test_of_two_corrections_the_verified_one_applies(tmp_path: Path) -> None:
+    """One row is corrected once, by the more certain source, whatever the order of lines."""
     lines = f"unverified,{ONE},0,00:10-00:20 1 2 3 4,them\nverified,{ONE},0,00:10-00:20 5 6 7 8,us\n"
     lines += f"unverified,RD,One,{ONE_ID},,720,,1080,them\nverified,RD,One,{ONE_ID},,720,,2160,us\n"
     result = read(put(tmp_path, corrections=lines), corrections=Corrections.UNVERIFIED)
@@ -847,7 +847,7 @@ def test_the_verified_of_two_corrections_holds(tmp_path: Path) -> None:
     assert [finding.line for finding in found(result, "correction_not_applied")] == [2, 4]
 
 
-def test_a_clip_is_as_sure_as_the_less_sure_of_its_corrections(tmp_path: Path) -> None:
+def test_a_clip_has_the_level_of_its_less_certain_correction(tmp_path: Path) -> None:
     """A verified height does not make an unverified box verified."""
     lines = f"unverified,{ONE},0,00:10-00:20 1 2 3 4,them\nverified,RD,One,{ONE_ID},,720,,1080,us\n"
     first, second, other = read(put(tmp_path, corrections=lines), corrections=Corrections.UNVERIFIED).clips
@@ -874,7 +874,7 @@ def test_a_clip_is_as_sure_as_the_less_sure_of_its_corrections(tmp_path: Path) -
     ],
 )
 def test_a_malformed_correction_is_an_error_with_its_line(tmp_path: Path, text: str, line: int) -> None:
-    """A table of corrections is held to its form as the others are."""
+    """As in the other tables."""
     head = "level,subset,name,youtube_id,index,published,new_index,corrected,source"
     data = text.replace("HEAD", head).encode(errors="surrogateescape")
     (put(tmp_path) / "corrections.csv").write_bytes(data)
@@ -895,15 +895,15 @@ def test_a_malformed_correction_is_an_error_with_its_line(tmp_path: Path, text: 
         (f"verified,{ONE},-1,00:10-00:20 1 2 3 4,us", "bad_index"),
     ],
 )
-def test_an_impossible_correction_is_left_out(tmp_path: Path, line: str, code: str) -> None:
-    """A correction cannot bring in what the tables themselves may not."""
+def test_an_impossible_correction_is_skipped(tmp_path: Path, line: str, code: str) -> None:
+    """Corrections must not contain values that are invalid in the tables."""
     result = read(put(tmp_path, corrections=line + "\n"))
     assert [(finding.code, finding.severity) for finding in oddities(result)] == [(code, Severity.ERROR)]
     assert {clip.correction for clip in result.clips} == {None}
 
 
 def test_a_source_is_quoted_safely(tmp_path: Path) -> None:
-    """Words from a table of corrections move no cursor either."""
+    """Text from a table of corrections does not move the cursor either."""
     line = f"verified,RD,One,{ONE_ID},,720,,1080,\x1b[2J\u202e{'x' * 5000}\n"
     (finding,) = found(read(put(tmp_path, corrections=line)), "corrected")
     assert finding.words.isascii()
@@ -911,7 +911,7 @@ def test_a_source_is_quoted_safely(tmp_path: Path) -> None:
     assert len(finding.words) < 400
 
 
-# Whatever the tables hold.
+# Any content of tables.
 
 TOKENS = st.one_of(
     st.text(max_size=30),
@@ -929,8 +929,8 @@ def _row(text: str) -> Row:
 
 @given(TOKENS)
 @settings(max_examples=300, deadline=None)
-def test_readers_of_single_fields_give_lawful_values_or_say_why_not(text: str) -> None:
-    """Each reader gives a value within its limits, or a finding, or `TableError`, and nothing else."""
+def test_fields_are_read_as_valid_values_or_findings(text: str) -> None:
+    """Each reader returns a value within its limits, or a finding, or raises `TableError`."""
     readers: list[tuple[Callable[[Row], object], Callable[[object], bool]]] = [
         (lambda row: row.name(text), lambda value: _lawful_name(str(value))),
         (lambda row: row.key(text), lambda value: isinstance(value, tuple) and _lawful_name(value[0])),
@@ -949,9 +949,9 @@ def test_readers_of_single_fields_give_lawful_values_or_say_why_not(text: str) -
         try:
             value = reader(row)
         except TableError as error:
-            # Whether a reader raises is its own choice, so there is nothing for pytest.raises to expect.
-            assert (error.file, error.line) == ("RD_video_url.txt", 1)  # noqa: PT017 (see above)
-            assert str(error).isascii()  # noqa: PT017 (see above)
+            # A reader may raise or not, so pytest.raises is not suitable.
+            assert (error.file, error.line) == ("RD_video_url.txt", 1)  # noqa: PT017 - see above
+            assert str(error).isascii()  # noqa: PT017 - see above
             continue
         assert (value is None) == bool(row.findings)
         assert value is None or lawful(value)
@@ -969,7 +969,7 @@ def _lawful_interval(interval: Interval) -> bool:
 @given(start=st.integers(0, 86398), length=st.integers(1, 86400), hours=st.booleans())
 @settings(max_examples=200, deadline=None)
 def test_an_interval_is_read_as_it_was_written(*, start: int, length: int, hours: bool) -> None:
-    """Times written in minutes, or in hours and minutes, come back as the same seconds."""
+    """Times in minutes, or in hours and minutes, result in the same seconds."""
     end = min(start + length, 86400)
 
     def written(seconds: int) -> str:
@@ -1008,7 +1008,7 @@ HEAD = "level,subset,name,youtube_id,index,published,new_index,corrected,source\
 
 @st.composite
 def contents(draw: st.DrawFn) -> dict[str, bytes]:
-    """Draw the small tables and rows behind them: mostly rows of the right form, at times anything at all."""
+    """Draw the small tables with additional rows: mostly of the right format, sometimes anything."""
     drawn = {f"RD_{kind}.txt": text.encode() for kind, text in SMALL.items()} | {
         "corrections.csv": HEAD.encode()
     }
@@ -1025,17 +1025,17 @@ def contents(draw: st.DrawFn) -> dict[str, bytes]:
 
 @given(contents(), st.sampled_from(list(Corrections)))
 @settings(max_examples=200, deadline=None)
-def test_tables_of_anything_raise_only_their_own_error(
+def test_any_tables_only_raise_table_errors(
     tmp_path_factory: pytest.TempPathFactory, drawn: dict[str, bytes], level: Corrections
 ) -> None:
-    """Whatever the tables hold, what comes out is safe to name files and to show."""
+    """Whatever the tables contain, the result is safe as a file name and for display."""
     directory = tmp_path_factory.getbasetemp()
     for file, data in drawn.items():
         (directory / file).write_bytes(data)
     try:
         result = read(directory, corrections=level)
     except TableError as error:
-        assert str(error).isprintable()  # noqa: PT017 (most tables raise nothing)
+        assert str(error).isprintable()  # noqa: PT017 - most tables raise nothing
         return
     for video in result.videos:
         assert _lawful_name(video.name)

@@ -1,4 +1,4 @@
-"""When a download is whole, and when it is to be fetched again."""
+"""When a download is complete, and when it is downloaded again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
-import loading
+import load_runs
 import pytest
 
 from hdtf_async.core.events import EventBus
@@ -47,14 +47,14 @@ CASES = {
     "nobody knows the bytes, and it is as long as promised, to within rounding": (False, 58.5, 58.5, True),
     "nobody knows the bytes, and it ends too early": (False, 50.0, 50.0, False),
 }
-"""Whether the size is exact; seconds at which it ends, and that its header states; whole."""
+"""Whether the size is exact; end of the data and of the header, in seconds; whether it is complete."""
 
 
 @pytest.mark.parametrize(("exact", "end", "stated", "whole"), CASES.values(), ids=CASES.keys())
-def test_a_download_is_whole_by_its_bytes_or_by_its_length(
+def test_a_download_is_complete_by_its_bytes_or_by_its_duration(
     *, exact: bool, end: float, stated: float, whole: bool
 ) -> None:
-    """Of a minute that was promised: what is truncated is fetched again, and never cut from."""
+    """For an announced minute: a truncated file is downloaded again, and never cut."""
     expected = nullcontext() if whole else pytest.raises(Failure, match=r"of 60\.0 s")
     with expected as failed:
         _require_whole("picture", ends_at(end, stated), replace(RENDITION, size_is_exact=exact), 60.0)
@@ -62,7 +62,7 @@ def test_a_download_is_whole_by_its_bytes_or_by_its_length(
 
 
 def ends_at(end: float, stated: float) -> AudioInfo:
-    """Return what demuxing shows of a file that ends at one second, and whose header states another."""
+    """Return the result of demuxing a file that ends at one second, with another one in its header."""
     return AudioInfo("aac", 44100, 2, 0.0, end, stated)
 
 
@@ -84,23 +84,23 @@ def test_a_hundredth_of_a_video_may_be_missing(promised: float, end: float, whol
         _require_whole("picture", ends_at(end, end), rendition, promised)
 
 
-# What an attempt that fails leaves to the next one.
+# What a failed attempt leaves for the next one.
 
 
-class Interrupted(loading.YtDlp):
-    """Leaves a part of a file, and fails as it is told to; without a reason it brings all of the file."""
+class Interrupted(load_runs.YtDlp):
+    """Leaves a partial file, and fails as configured; without a reason it completes the file."""
 
     def __init__(self) -> None:
         super().__init__()
         self.fails: dict[str, Reason] = {}
-        """Name of the file, without its ending, to the reason why it cannot be had."""
+        """Name of the file, without its extension, to the reason why it fails."""
         self.fetched: list[tuple[str, int]] = []
-        """Each file that was asked for, with how many bytes of it were there."""
+        """Each requested file, with the number of its bytes that existed."""
         self.share = 0.5
-        """Part of the file that an attempt brings which fails."""
+        """Fraction of the file that a failing attempt downloads."""
 
     async def fetch(self, _info: object, rendition: Format, target: Path, *_: object, **__: object) -> Path:
-        """Go on with what is there."""
+        """Resume the existing part."""
         size = rendition.size or 0
         part = target.with_name(f"{target.name}.part")
         self.fetched.append((target.name, part.stat().st_size if part.exists() else 0))
@@ -113,10 +113,10 @@ class Interrupted(loading.YtDlp):
 
 
 class Unreadable:
-    """Finds every file damaged."""
+    """Reports every file as damaged."""
 
     async def facts(self, *_: object, **__: object) -> None:
-        """Find a video damaged."""
+        """Report a video as damaged."""
         raise Failure(Reason.RAW_UNREADABLE, "invalid data")
 
 
@@ -124,25 +124,25 @@ class Unreadable:
 async def fetching(
     out: Path, fails: Mapping[str, Reason], *, audio: Audio = Audio.NONE
 ) -> AsyncIterator[tuple[Downloader, Interrupted, Attempt]]:
-    """Give a downloader with its tool, and a function that makes an attempt to download a video."""
+    """Provide a downloader with its tool, and a function that attempts to download a video."""
     tool = Interrupted()
     tool.fails |= fails
     async with opened(out) as store:
         options = Options(audio=audio, min_free=0)
         run = RunContext(options, store, Lanes.of(options), EventBus())
-        fetcher = Downloader(run, cast("YtDlp", tool), cast("Prober", Unreadable()))
+        downloader = Downloader(run, cast("YtDlp", tool), cast("Prober", Unreadable()))
         limiter = anyio.CapacityLimiter(1)
-        entrance = Throttle(limiter, limiter, Pacing(pace=0, cool_down=0), EventBus())
+        throttle = Throttle(limiter, limiter, Pacing(pace=0, cool_down=0), EventBus())
 
         async def attempt(number: int = 1, tries: int = 1) -> tuple[VideoJob, Download]:
-            video = Video("RD", f"V{number}", f"{number:011d}", loading.LINES)
+            video = Video("RD", f"V{number}", f"{number:011d}", load_runs.LINES)
             work = VideoJob((video,), (Clip(video, 0, Interval(0, 1), Box(0, 0, 32, 32)),), tries)
-            async with store.private_directory(video) as directory, entrance.turn() as turn:
-                assert turn is not None
-                return work, await fetcher.download(work, directory, turn)
+            async with store.private_directory(video) as directory, throttle.permit() as permit:
+                assert permit is not None
+                return work, await downloader.download(work, directory, permit)
             raise AssertionError
 
-        yield fetcher, tool, attempt
+        yield downloader, tool, attempt
 
 
 CONTINUED = {
@@ -155,12 +155,14 @@ CONTINUED = {
     Reason.UPDATE_NEEDED,
     Reason.RESOURCE_LIMIT,
 }
-"""Failures that say nothing against the bytes that have arrived."""
+"""Failures that do not invalidate the downloaded bytes."""
 
 
 @pytest.mark.parametrize("reason", Reason)
-async def test_a_failure_decides_whether_its_download_is_continued(tmp_path: Path, reason: Reason) -> None:
-    """Otherwise the same bad beginning (416, truncated) would be resumed for ever, or a good one lost."""
+async def test_the_reason_of_a_failure_decides_whether_its_download_is_resumed(
+    tmp_path: Path, reason: Reason
+) -> None:
+    """Otherwise an invalid part (416, truncated) would be resumed forever, or a valid one lost."""
     async with fetching(tmp_path, {"raw": reason}) as (_, tool, attempt):
         for _ in range(2):
             with pytest.raises(Failure):
@@ -168,8 +170,8 @@ async def test_a_failure_decides_whether_its_download_is_continued(tmp_path: Pat
     assert [bool(had) for _, had in tool.fetched] == [False, reason in CONTINUED]
 
 
-async def test_audio_that_cannot_be_continued_leaves_the_video_as_it_is(tmp_path: Path) -> None:
-    """They are two downloads: the one that is there is not fetched again."""
+async def test_audio_that_cannot_be_resumed_does_not_discard_the_video(tmp_path: Path) -> None:
+    """They are two downloads: the existing one is not repeated."""
     fails = {"sound": Reason.RANGE_REFUSED}
     async with fetching(tmp_path, fails, audio=Audio.AAC) as (_, tool, attempt):
         for _ in range(2):
@@ -178,18 +180,18 @@ async def test_audio_that_cannot_be_continued_leaves_the_video_as_it_is(tmp_path
     assert tool.fetched == [("raw.mp4", 0), ("sound.m4a", 0), ("sound.m4a", 0)]
 
 
-async def test_a_whole_download_that_is_damaged_is_fetched_again(tmp_path: Path) -> None:
+async def test_a_complete_but_damaged_download_is_repeated(tmp_path: Path) -> None:
     """It has all its bytes, and they are wrong."""
-    async with fetching(tmp_path, {}) as (fetcher, tool, attempt):
+    async with fetching(tmp_path, {}) as (downloader, tool, attempt):
         for _ in range(2):
             with pytest.raises(Failure, match="invalid data"):
-                await fetcher.accept(*await attempt())
+                await downloader.accept(*await attempt())
             await attempt(2)
     assert [name for name, _ in tool.fetched] == ["raw.mp4"] * 3
 
 
-async def test_only_videos_in_a_row_that_are_forbidden_mean_that_yt_dlp_is_too_old(tmp_path: Path) -> None:
-    """The count begins anew with each video that comes."""
+async def test_only_consecutive_forbidden_videos_mean_that_yt_dlp_is_outdated(tmp_path: Path) -> None:
+    """A successful video resets the count."""
     last = Reason.FORBIDDEN.advice.tries
     found: list[Reason] = []
     async with fetching(tmp_path, {}) as (_, tool, attempt):
@@ -208,11 +210,11 @@ async def test_only_videos_in_a_row_that_are_forbidden_mean_that_yt_dlp_is_too_o
         assert failed.value.reason is Reason.UPDATE_NEEDED
 
 
-class ForbiddenOnce(loading.YtDlp):
-    """Is turned down by the media servers with the first address of every video."""
+class ForbiddenOnce(load_runs.YtDlp):
+    """The media servers reject the first URL of every video."""
 
     async def ask(self, youtube_id: str, directory: Path, *, every_address: bool = False) -> dict[str, Any]:
-        """Answer from the second time on as the other one does."""
+        """Answer successfully from the second time on."""
         info = await super().ask(youtube_id, directory, every_address=every_address)
         if youtube_id not in self._asked:
             self._asked.add(youtube_id)
@@ -220,18 +222,18 @@ class ForbiddenOnce(loading.YtDlp):
         return info
 
 
-def test_no_video_is_given_up_before_its_address_was_given_out_anew(
+def test_no_video_fails_before_its_url_was_issued_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However many others were turned down before it: all of nine come at their second try."""
-    monkeypatch.setattr(loading, "YtDlp", ForbiddenOnce)
-    loading.write_tables(tmp_path / "tables", 9, first=1)
-    report = anyio.run(loading.load, tmp_path / "clips", tmp_path / "tables", loading.Most())
+    """However many others were rejected before: all nine succeed on their second attempt."""
+    monkeypatch.setattr(load_runs, "YtDlp", ForbiddenOnce)
+    load_runs.write_tables(tmp_path / "tables", 9, first=1)
+    report = anyio.run(load_runs.load, tmp_path / "clips", tmp_path / "tables", load_runs.Most())
     assert (len(report.done), report.failed) == (9, {})
 
 
-def test_every_client_of_the_installed_yt_dlp_can_be_named() -> None:
-    """The advice to exclude a client needs yt-dlp's name for it, which no media address has."""
+def test_every_client_of_the_installed_yt_dlp_has_a_name() -> None:
+    """The advice to exclude a client needs yt-dlp's name for it, which media URLs do not contain."""
     program = """
 import json
 from yt_dlp.extractor.youtube._base import INNERTUBE_CLIENTS

@@ -1,4 +1,4 @@
-"""From a raw to a clip that is checked, published and recorded; and nothing at all where it cannot be."""
+"""From a source video to a verified, published and recorded clip; or no output at all."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 VIDEO = Video("RD", "Radio1", "CPCoMyuBRM0", 90)
 CLIP = Clip(VIDEO, 0, Interval(1, 2.5), Box(20, 10, 48, 32))
-"""Its box is in pixels of half the raw's height."""
+"""Its box is in pixels of half the source video's height."""
 FACTS = MediaInfo("h264", 320, 180, 25.0, 1500, 0.0, 60.0, 60.0, "1/12800", step=0.04)
 
 
@@ -48,7 +48,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 async def prober() -> AsyncIterator[Prober]:
-    """Give one probing child to all tests, as a run has one."""
+    """Provide one probing child for all tests, as in a run."""
     async with Prober() as prober:
         yield prober
 
@@ -63,7 +63,7 @@ async def directory(tmp_path: Path) -> AsyncIterator[OutputDirectory]:
 def cutter(
     directory: OutputDirectory, prober: Prober, *, form: Form | None = None, tool: Path | None = None
 ) -> tuple[Encoder, list[Event]]:
-    """Return a cutter, and the list in which its events will stand."""
+    """Return an encoder, and the list that receives its events."""
     told: list[Event] = []
     events = EventBus()
     events.subscribe(told.append)
@@ -72,7 +72,7 @@ def cutter(
 
 
 async def raw_of(prober: Prober, path: Path, *clips: Clip, yt_dlp: str | None = "3") -> Raw:
-    """Return a raw as the network lane hands it over."""
+    """Return a source video as the network lane passes it on."""
     raw = await media.raw(prober, path, *clips)
     return replace(raw, format_id="136" if yt_dlp else None, yt_dlp=yt_dlp)
 
@@ -87,13 +87,13 @@ def records(directory: OutputDirectory) -> list[dict[str, object]]:
     return [json.loads(line) for line in (directory.out / "_journal.jsonl").read_text("utf-8").splitlines()]
 
 
-# The whole way
+# The whole path
 
 
-async def test_a_clip_is_made_checked_published_and_recorded(
+async def test_a_clip_is_created_verified_published_and_recorded(
     directory: OutputDirectory, prober: Prober, sources: Path
 ) -> None:
-    """The file is what its record says, which tells where it comes from and how it was made."""
+    """The file matches its record, which contains its source and how it was created."""
     raw = await raw_of(prober, sources / "open_gop.mp4", CLIP)
     form = Form(crf=0, preset="ultrafast")
     work, told = cutter(directory, prober, form=form)
@@ -142,7 +142,7 @@ async def test_a_clip_is_made_checked_published_and_recorded(
 async def test_size_and_rate_are_in_the_clip_and_in_its_record(
     directory: OutputDirectory, prober: Prober, sources: Path
 ) -> None:
-    """From a raw of 29.97 frames a second."""
+    """From a source video with 29.97 fps."""
     raw = await raw_of(prober, sources / "b_frames.mp4", CLIP, yt_dlp=None)
     work, _ = cutter(directory, prober, form=Form(size=128, fps=Fraction(25)))
     corrected = replace(CLIP, correction="verified")
@@ -161,10 +161,8 @@ async def test_size_and_rate_are_in_the_clip_and_in_its_record(
     assert "yt_dlp" not in metadata["versions"]
 
 
-async def test_the_whole_frame_can_be_taken(
-    directory: OutputDirectory, prober: Prober, sources: Path
-) -> None:
-    """The published box plays no part."""
+async def test_the_whole_frame_can_be_used(directory: OutputDirectory, prober: Prober, sources: Path) -> None:
+    """The published box is ignored."""
     raw = await raw_of(prober, sources / "open_gop.mp4", CLIP)
     work, _ = cutter(directory, prober, form=Form(crop=Crop.NONE))
     await work.cut(CLIP, raw)
@@ -174,10 +172,10 @@ async def test_the_whole_frame_can_be_taken(
     assert metadata["box_cut"] == [0, 0, 320, 180]
 
 
-async def test_an_interval_that_runs_past_the_end_is_cut_to_what_there_is(
+async def test_an_interval_beyond_the_end_is_shortened(
     directory: OutputDirectory, prober: Prober, sources: Path
 ) -> None:
-    """As it comes and at another rate; how much is missing is recorded, and told."""
+    """At the original frame rate and at another one; the missing seconds are recorded, and emitted."""
     clip = replace(CLIP, interval=Interval(1, 6))
     raw = await raw_of(prober, sources / "open_gop.mp4", clip)
     for form in (Form(), Form(fps=Fraction(30000, 1001))):
@@ -192,13 +190,13 @@ async def test_an_interval_that_runs_past_the_end_is_cut_to_what_there_is(
         assert (metadata["end"], metadata["ends_early"]) == (6, 2.0)
 
 
-# What goes wrong
+# Errors
 
 
 def tool(directory: Path, script: str) -> Path:
-    """Write a program that passes for ffmpeg; its last argument is the target.
+    """Write a program that imitates ffmpeg; its last argument is the target.
 
-    Where somebody only wants to look at the raw, that is "-", and it has seen nothing.
+    To detect combing that is "-", and it reports nothing.
     """
     path = directory / "ffmpeg"
     first = 'for target; do :; done\n[ "$target" = - ] && exit 0\ntarget="${target#file:}"'
@@ -222,7 +220,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("script", "reason"), WRONG.values(), ids=WRONG.keys())
-async def test_a_clip_that_is_not_right_leaves_nothing(  # noqa: PLR0913, PLR0917 - fixtures and parameters
+async def test_an_invalid_clip_leaves_nothing(  # noqa: PLR0913, PLR0917 - fixtures and parameters
     directory: OutputDirectory,
     prober: Prober,
     sources: Path,
@@ -231,7 +229,7 @@ async def test_a_clip_that_is_not_right_leaves_nothing(  # noqa: PLR0913, PLR091
     script: str,
     reason: Reason,
 ) -> None:
-    """Neither a file nor a record; and a clip that was there from before stays whole."""
+    """Neither a file nor a record; and an existing clip is unchanged."""
     monkeypatch.setenv("REAL", str(bundled_ffmpeg()))
     (tmp_path / "other.mp4").symlink_to(sources / "open_gop.mp4")
     raw = await raw_of(prober, sources / "open_gop.mp4", CLIP)
@@ -268,7 +266,7 @@ def write_wav(path: Path, rate: int, channels: int, width: int, samples: int) ->
 
 
 @pytest.mark.parametrize("wrong", WAVS.values(), ids=WAVS.keys())
-async def test_a_clip_with_a_wrong_wav_file_leaves_nothing(
+async def test_a_clip_with_an_invalid_wav_file_leaves_nothing(
     directory: OutputDirectory,
     prober: Prober,
     sources: Path,
@@ -293,7 +291,7 @@ async def test_a_clip_with_a_wrong_wav_file_leaves_nothing(
 async def test_a_cancelled_encode_leaves_nothing(
     directory: OutputDirectory, prober: Prober, sources: Path, tmp_path: Path
 ) -> None:
-    """No file and no process, however far it had come."""
+    """No file and no process, at any stage."""
     raw = await raw_of(prober, sources / "open_gop.mp4", CLIP)
     script = 'echo half > "$target"; echo out_time_us=1; exec sleep 100'
     work, told = cutter(directory, prober, tool=tool(tmp_path, script))
@@ -308,10 +306,10 @@ async def test_a_cancelled_encode_leaves_nothing(
     assert records(directory) == []
 
 
-async def test_a_prober_that_cannot_work_is_not_blamed_on_the_clip(
+async def test_a_broken_prober_is_not_a_failure_of_the_clip(
     directory: OutputDirectory, prober: Prober, sources: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is another reason, and the temporary file goes all the same."""
+    """It is another reason, and the temporary file is deleted, too."""
     raw = await raw_of(prober, sources / "open_gop.mp4", CLIP)
     monkeypatch.setattr("hdtf_async.process.supervisor.sys.executable", "/no/python")
     async with Prober() as broken:
@@ -326,7 +324,7 @@ async def test_a_prober_that_cannot_work_is_not_blamed_on_the_clip(
 
 
 def raw_with(facts: MediaInfo, clip: Clip, frames: int = 25) -> Raw:
-    """Return a raw of which only the facts matter, with so many frames in the interval, 0.04 s apart."""
+    """Return a source video of which only the properties matter, with frames 0.04 s apart."""
     first, end = max(clip.interval.start, facts.start), clip.interval.end
     before = None if first == facts.start else first - 0.04
     shown = Shown(frames, first if frames else first - 0.04, end - 0.04, before, end, 0.04)
@@ -339,10 +337,10 @@ def raw_with(facts: MediaInfo, clip: Clip, frames: int = 25) -> Raw:
     st.none() | st.integers(8, 512).map(lambda half: 2 * half),
     st.sampled_from(Crop),
 )
-def test_a_clip_has_even_sides_and_lies_in_its_raw(
+def test_a_clip_has_even_sides_and_is_inside_its_source_video(
     height: int, box: Box, size: int | None, crop: Crop
 ) -> None:
-    """Whatever was published, and whatever rendition there is."""
+    """For any published box and any format."""
     facts = replace(FACTS, width=height * 16 // 9, height=height)
     clip = replace(CLIP, video=replace(VIDEO, reference_height=720), box=box)
     found = plan_cut(clip, raw_with(facts, clip), Form(size=size, crop=crop))
@@ -357,8 +355,8 @@ def test_a_clip_has_even_sides_and_lies_in_its_raw(
     assert size is None or min(found.width, found.height) == size
 
 
-def test_a_cut_counts_in_the_clock_of_its_raw() -> None:
-    """And has the frames that were counted there, unless another rate is asked for."""
+def test_a_cut_uses_the_clock_of_its_source_video() -> None:
+    """And has the frames that were counted there, unless another rate is requested."""
     found = plan_cut(CLIP, raw_with(FACTS, CLIP, 37), Form())
     assert (found.time_base, found.frames, found.interval) == (Fraction(1, 12800), 37, CLIP.interval)
     assert plan_cut(CLIP, raw_with(FACTS, CLIP, 37), Form(fps=Fraction(30))).frames == 45
@@ -383,7 +381,7 @@ def test_an_interval_ends_with_its_video(end: float, used: float) -> None:
 
 
 @pytest.mark.parametrize("interval", [Interval(20, 100.1), Interval(60, 61), Interval(1000, 1010)])
-def test_half_of_an_interval_has_to_be_there(interval: Interval) -> None:
+def test_half_of_an_interval_must_exist(interval: Interval) -> None:
     """Otherwise the video is not the one that was annotated."""
     clip = replace(CLIP, interval=interval)
     with pytest.raises(Failure) as failure:
@@ -392,8 +390,8 @@ def test_half_of_an_interval_has_to_be_there(interval: Interval) -> None:
     assert "60.00" in failure.value.words
 
 
-def test_a_video_of_one_frame_without_duration_is_no_crash() -> None:
-    """Its rate is 0, and so is its length."""
+def test_a_video_of_one_frame_without_duration_does_not_crash() -> None:
+    """Its frame rate is 0, and so is its duration."""
     facts = replace(FACTS, frames=1, fps=0.0, start=1.0, end=1.0)
     clip = replace(CLIP, interval=Interval(0.5, 1.25))
     with pytest.raises(Failure, match=r"the video starts at 1\.00 s"):
@@ -414,8 +412,8 @@ RIGHT = replace(FACTS, width=96, height=64, frames=38, last=1.48, end=1.52)
         (replace(RIGHT, fps=29.97), "29.97"),
     ],
 )
-def test_each_wrong_fact_of_a_clip_is_found(facts: MediaInfo, words: str) -> None:
-    """Frames, sides, codec and rate, and the words tell which."""
+def test_each_wrong_property_of_a_clip_is_detected(facts: MediaInfo, words: str) -> None:
+    """Frames, sides, codec and rate, and the message names it."""
     wanted = plan_cut(CLIP, raw_with(FACTS, CLIP, 37), Form(fps=Fraction(25)))
     verify(wanted, RIGHT, 38)
     with pytest.raises(Failure) as failure:
@@ -426,8 +424,8 @@ def test_each_wrong_fact_of_a_clip_is_found(facts: MediaInfo, words: str) -> Non
         verify(wanted, RIGHT, 36)
 
 
-def test_frames_at_other_times_are_found() -> None:
-    """Where no rate is asked for, the raw's frames say how far the first and the last one are apart."""
+def test_frames_at_wrong_times_are_detected() -> None:
+    """Without a requested rate, the times of the first and the last source frame are compared."""
     wanted = plan_cut(CLIP, raw_with(FACTS, CLIP, 37), Form())
     facts = replace(RIGHT, frames=37, start=0.04, last=1.5, end=1.54)
     verify(wanted, facts, 37)
@@ -438,8 +436,8 @@ def test_frames_at_other_times_are_found() -> None:
         verify(wanted, replace(facts, end=1.94), 37)
 
 
-def test_audio_inside_a_clip_is_as_long_as_its_picture() -> None:
-    """An AAC frame more or less is rounding, and so is a first packet before the picture."""
+def test_audio_inside_a_clip_is_as_long_as_its_video() -> None:
+    """One AAC frame more or less is rounding, and so is a first packet before the video."""
     raw = replace(raw_with(FACTS, CLIP, 37), sound=Path("sound.m4a"))
     wanted = plan_cut(CLIP, raw, Form(fps=Fraction(25), audio=Audio.AAC))
     for start, end in ((0.0, 1.52), (0.0, 1.6), (0.0, 1.44), (-0.023, 1.52), (0.2, 1.72)):
@@ -451,8 +449,8 @@ def test_audio_inside_a_clip_is_as_long_as_its_picture() -> None:
 
 
 @pytest.mark.parametrize("audio", Audio)
-def test_a_clip_has_audio_exactly_if_that_was_asked_for(audio: Audio) -> None:
-    """A missing audio stream, or one that nobody asked for, is found."""
+def test_a_clip_has_audio_if_and_only_if_requested(audio: Audio) -> None:
+    """A missing audio stream, or an unrequested one, is detected."""
     raw = replace(raw_with(FACTS, CLIP, 37), sound=Path("sound.m4a"))
     wanted = plan_cut(CLIP, raw, Form(fps=Fraction(25), audio=audio))
     silent, sounding = RIGHT, replace(RIGHT, sound=AudioInfo("aac", 44100, 1, 0.0, 1.52, 1.52))

@@ -1,4 +1,4 @@
-"""The limits, the entrance and the queue by themselves, in virtual time."""
+"""Limits, throttle and queue separately, in virtual time."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def _work(name: str) -> VideoJob:
     return VideoJob((video,), (Clip(video, 0, Interval(0, 10), Box(0, 0, 512, 512)),))
 
 
-# The clock that these tests and those of the pipeline stand on.
+# The clock of these tests and those of the pipeline.
 
 
 async def test_a_day_of_virtual_time_passes_at_once() -> None:
-    """The clock jumps to the next timer, and stops at each on its way."""
+    """The clock jumps to the next timer, and stops at each."""
     seen: list[float] = []
 
     async def note(second: float) -> None:
@@ -50,8 +50,8 @@ async def test_a_day_of_virtual_time_passes_at_once() -> None:
     assert seen == [0.001, 3600.0, 86400.0]
 
 
-def test_a_deadlock_is_an_error_that_names_who_waits() -> None:
-    """Where nothing is ready and no timer is set, the run ends with the places at which its tasks wait."""
+def test_a_deadlock_is_an_error_that_lists_waiting_tasks() -> None:
+    """If nothing is ready and no timer is set, the run ends with the lines at which its tasks wait."""
 
     async def wait_for_nothing() -> None:
         await anyio.sleep(5)
@@ -61,8 +61,8 @@ def test_a_deadlock_is_an_error_that_names_who_waits() -> None:
         run(wait_for_nothing)
 
 
-def test_tasks_that_run_in_circles_are_an_error() -> None:
-    """Where the clock would never move again, the run ends too."""
+def test_an_endless_loop_without_timers_is_an_error() -> None:
+    """If the clock would never advance again, the run ends too."""
 
     async def run_in_circles() -> None:
         for _ in count():
@@ -75,20 +75,20 @@ def test_tasks_that_run_in_circles_are_an_error() -> None:
 # Limits.
 
 
-async def test_lanes_are_as_wide_as_the_options_say() -> None:
+async def test_lanes_have_the_configured_number_of_tokens() -> None:
     """One token for each download and each encode."""
     lanes = Lanes.of(Options(downloads=5, encodes=3))
     assert (lanes.network.total_tokens, lanes.encodes.total_tokens) == (5, 3)
 
 
-async def test_there_are_slots_for_each_download_and_two_for_each_encode() -> None:
-    """So no encode ever waits for a download that could have been made before."""
+async def test_there_is_a_slot_per_download_and_two_per_encode() -> None:
+    """So no encode ever waits for a download that could have finished before."""
     assert Lanes(anyio.CapacityLimiter(8), anyio.CapacityLimiter(2)).slots == 12
 
 
 @pytest.mark.parametrize("widths", [(math.inf, 1), (1, math.inf)])
-async def test_a_lane_without_a_limit_is_refused(widths: tuple[float, float]) -> None:
-    """A host's limiter has to bound something."""
+async def test_a_lane_without_a_limit_is_rejected(widths: tuple[float, float]) -> None:
+    """A host's limiter must have a limit."""
     with pytest.raises(ValueError, match="finite"):
         Lanes(*map(anyio.CapacityLimiter, widths))
 
@@ -96,7 +96,7 @@ async def test_a_lane_without_a_limit_is_refused(widths: tuple[float, float]) ->
 async def _rates(
     rate: BandwidthLimiter, bytes_each: float, starts: list[float]
 ) -> list[tuple[float, float, int]]:
-    """Return when each of several downloads ran, from and until, and what it was told."""
+    """Return start, end and rate of several downloads."""
     ran: list[tuple[float, float, int]] = []
 
     async def download(start: float) -> None:
@@ -114,16 +114,16 @@ async def _rates(
 
 
 @pytest.mark.parametrize("pace", [0, 1, 12, 100])
-async def test_downloads_never_exceed_the_rate_of_all(pace: float) -> None:
-    """At whatever moment: all that run, by what each was told, take no more than the limit."""
+async def test_downloads_never_exceed_the_total_rate(pace: float) -> None:
+    """At any time: the rates of all running downloads add up to no more than the limit."""
     ran = await _rates(BandwidthLimiter(8000, 8), 100_000, [pace * number for number in range(50)])
     assert len(ran) == 50
     for begun, *_ in ran:
         assert sum(part for since, until, part in ran if since <= begun < until) <= 8000
 
 
-async def test_few_downloads_are_not_held_back_for_those_that_do_not_run() -> None:
-    """One alone has half of the rate, not an eighth; where all begin at once all of it is used to the end."""
+async def test_few_downloads_are_not_limited_by_those_that_do_not_run() -> None:
+    """A single one gets half of the rate, not an eighth; simultaneous ones use the whole rate to the end."""
     alone = await _rates(BandwidthLimiter(8000, 8), 100_000, [0])
     assert [told for *_, told in alone] == [4000]
     ran = await _rates(BandwidthLimiter(8000, 8), 100_000, [anyio.current_time()] * 64)
@@ -131,17 +131,17 @@ async def test_few_downloads_are_not_held_back_for_those_that_do_not_run() -> No
     assert 64 * 100_000 / 8000 <= ended - begun < 1.15 * 64 * 100_000 / 8000
 
 
-async def test_without_a_limit_nobody_is_told_one() -> None:
+async def test_without_a_limit_no_download_has_one() -> None:
     """However many run."""
     rate = BandwidthLimiter(None, 1)
     async with rate.part() as one, rate.part() as other:
         assert (one, other) == (None, None)
 
 
-# The entrance of the network lane.
+# The throttle of the network lane.
 
 
-def _entrance(
+def _throttle(
     limiter: anyio.CapacityLimiter, pace: float, at_once: int = 100, most: float = math.inf
 ) -> Throttle:
     encodes = anyio.CapacityLimiter(at_once)
@@ -149,42 +149,42 @@ def _entrance(
     return Throttle(limiter, encodes, pacing, EventBus())
 
 
-async def _visit(entrance: Throttle, starts: list[float], stay: float, asks: float = math.inf) -> None:
-    async with entrance.turn() as inside:
+async def _visit(throttle: Throttle, starts: list[float], stay: float, asks: float = math.inf) -> None:
+    async with throttle.permit() as inside:
         if inside:
             starts.append(anyio.current_time())
             await anyio.sleep(min(asks, stay))
             if asks < stay:
-                inside.answered()
-                inside.answered()  # each part of the download says so
+                inside.succeeded()
+                inside.succeeded()  # as each part of the download does
                 await anyio.sleep(stay - asks)
 
 
-async def test_entrance_lets_in_as_many_as_there_are_tokens() -> None:
+async def test_the_throttle_admits_as_many_as_there_are_tokens() -> None:
     """Without a pace, each starts as soon as a token is free."""
-    entrance, starts = _entrance(anyio.CapacityLimiter(2), 0), list[float]()
+    throttle, starts = _throttle(anyio.CapacityLimiter(2), 0), list[float]()
     async with anyio.create_task_group() as group:
         for _ in range(6):
-            group.start_soon(_visit, entrance, starts, 10)
+            group.start_soon(_visit, throttle, starts, 10)
     assert starts == [0, 0, 10, 10, 20, 20]
 
 
-async def test_entrance_keeps_its_distance_from_the_true_start() -> None:
-    """The pace counts from when a token was had, not from when it was waited for."""
-    entrance, starts = _entrance(anyio.CapacityLimiter(1), 7), list[float]()
+async def test_the_pace_counts_from_the_actual_start() -> None:
+    """That is when a token was acquired, not when the wait for it began."""
+    throttle, starts = _throttle(anyio.CapacityLimiter(1), 7), list[float]()
     async with anyio.create_task_group() as group:
         for stay in (100, 1, 1):
-            group.start_soon(_visit, entrance, starts, stay)
+            group.start_soon(_visit, throttle, starts, stay)
     assert starts == [0, 100, 107]
 
 
-async def test_entrance_spaces_those_who_get_tokens_at_once() -> None:
-    """A host that widens its limiter all at once does not start a burst."""
+async def test_starts_are_spaced_even_if_tokens_become_free_at_once() -> None:
+    """A host that raises its limit does not cause a burst of starts."""
     limiter = anyio.CapacityLimiter(1)
-    entrance, starts = _entrance(limiter, 3), list[float]()
+    throttle, starts = _throttle(limiter, 3), list[float]()
     async with anyio.create_task_group() as group:
         for _ in range(9):
-            group.start_soon(_visit, entrance, starts, 1000)
+            group.start_soon(_visit, throttle, starts, 1000)
         await anyio.sleep(500)
         limiter.total_tokens = 9
     assert starts == [0, *range(500, 524, 3)]
@@ -194,22 +194,22 @@ async def test_entrance_spaces_those_who_get_tokens_at_once() -> None:
 @pytest.mark.parametrize(
     ("pace", "stay", "asks", "starts"),
     [
-        (0, 100, 2, [0, 0, 2, 2, 4, 4]),  # as each has its answer
-        (0, 3, 9, [0, 0, 3, 3, 6, 6]),  # or leaves without one
-        (0, 100, 50, [0, 0, 5, 10, 15, 20]),  # but nobody waits for long
-        (3, 100, 1, [0, 3, 6, 9, 12, 15]),  # the pace holds
-        (12, 100, 50, [0, 12, 24, 36, 48, 60]),  # and a slow one is enough
+        (0, 100, 2, [0, 0, 2, 2, 4, 4]),  # once each has its answer
+        (0, 3, 9, [0, 0, 3, 3, 6, 6]),  # or ends without one
+        (0, 100, 50, [0, 0, 5, 10, 15, 20]),  # but no wait is long
+        (3, 100, 1, [0, 3, 6, 9, 12, 15]),  # the pace applies
+        (12, 100, 50, [0, 12, 24, 36, 48, 60]),  # and a slow one is sufficient
     ],
 )
-async def test_no_more_ask_at_once_than_there_are_cpus(
+async def test_no_more_extractions_run_at_once_than_there_are_cpus(
     pace: float, stay: float, asks: float, starts: list[float]
 ) -> None:
-    """So that those who start together do not keep one another from beginning their transfers."""
+    """So that simultaneous starts do not delay one another's transfers."""
     limiter, came = anyio.CapacityLimiter(8), list[float]()
-    entrance = _entrance(limiter, pace, at_once=2)
+    throttle = _throttle(limiter, pace, at_once=2)
     async with anyio.create_task_group() as group:
         for _ in range(6):
-            group.start_soon(_visit, entrance, came, stay, asks)
+            group.start_soon(_visit, throttle, came, stay, asks)
     assert came == starts
     assert limiter.borrowed_tokens == 0
 
@@ -217,74 +217,74 @@ async def test_no_more_ask_at_once_than_there_are_cpus(
 @pytest.mark.parametrize(
     ("pace", "asks", "most", "starts"),
     [
-        (0, 50, 1, [0, 50, 100, 150]),  # however long one asks
+        (0, 50, 1, [0, 50, 100, 150]),  # however long one takes
         (0, 50, 2, [0, 0, 50, 50]),
         (3, 50, 2, [0, 3, 50, 53]),  # with a pace too
-        (3, 1, 1, [0, 3, 6, 9]),  # which is all that counts where there is memory
-        (3, 200, 1, [0, 100, 200, 300]),  # who leaves without an answer asks no more
+        (3, 1, 1, [0, 3, 6, 9]),  # which alone applies if there is enough memory
+        (3, 200, 1, [0, 100, 200, 300]),  # an attempt that ends without an answer no longer counts
         (3, 50, math.inf, [0, 3, 6, 9]),
     ],
 )
-async def test_no_more_ask_at_once_than_fit_into_memory(
+async def test_no_more_extractions_run_at_once_than_fit_into_memory(
     pace: float, asks: float, most: float, starts: list[float]
 ) -> None:
     """Each waits for an answer as long as it takes, and holds no token meanwhile."""
     limiter, came = anyio.CapacityLimiter(8), list[float]()
-    entrance = _entrance(limiter, pace, most=most)
+    throttle = _throttle(limiter, pace, most=most)
     async with anyio.create_task_group() as group:
         for _ in range(4):
-            group.start_soon(_visit, entrance, came, 100, asks)
+            group.start_soon(_visit, throttle, came, 100, asks)
         await anyio.sleep(2)
         assert limiter.borrowed_tokens == len(came)
     assert came == starts
     assert limiter.borrowed_tokens == 0
 
 
-async def test_who_waits_for_memory_is_turned_away_at_the_end() -> None:
-    """At once, although the one before still has no answer."""
+async def test_attempts_that_wait_for_memory_are_rejected_at_the_end() -> None:
+    """At once, although the previous one still has no answer."""
     limiter, came = anyio.CapacityLimiter(8), list[float]()
-    entrance = _entrance(limiter, 0, most=1)
+    throttle = _throttle(limiter, 0, most=1)
     async with anyio.create_task_group() as group:
-        group.start_soon(_visit, entrance, came, 100)
+        group.start_soon(_visit, throttle, came, 100)
         await anyio.sleep(1)
         with anyio.fail_after(2):
             async with anyio.create_task_group() as waiting:
-                waiting.start_soon(_visit, entrance, came, 100)
+                waiting.start_soon(_visit, throttle, came, 100)
                 await anyio.sleep(1)
-                entrance.end()
+                throttle.end()
     assert came == [0]
 
 
 @pytest.mark.parametrize(
     ("memory", "fit"), [(None, math.inf), (0, 1), (ASK_MEMORY, 1), (2 * ASK_MEMORY - 1, 1), (10**10, 25)]
 )
-def test_there_is_always_memory_for_one(memory: int | None, fit: float) -> None:
-    """And for any number where the system does not report it."""
+def test_at_least_one_extraction_always_runs(memory: int | None, fit: float) -> None:
+    """And any number if the system does not report its memory."""
     assert asks_that_fit(memory) == fit
 
 
-async def test_who_is_cancelled_at_the_entrance_blocks_nobody() -> None:
-    """Neither the place at the front nor the token stays with one who has given up."""
+async def test_a_cancelled_attempt_blocks_no_others() -> None:
+    """Neither its place in the queue nor a token is kept."""
     limiter = anyio.CapacityLimiter(1)
-    entrance, starts = _entrance(limiter, 10), list[float]()
+    throttle, starts = _throttle(limiter, 10), list[float]()
     async with anyio.create_task_group() as group:
-        group.start_soon(_visit, entrance, starts, 4)
+        group.start_soon(_visit, throttle, starts, 4)
         await anyio.sleep(1)
         with anyio.move_on_after(1):
-            await _visit(entrance, starts, 1)
-        group.start_soon(_visit, entrance, starts, 4)
+            await _visit(throttle, starts, 1)
+        group.start_soon(_visit, throttle, starts, 4)
     assert starts == [0, 10]
     assert limiter.borrowed_tokens == 0
 
 
 @pytest.mark.parametrize(("pace", "stay"), [(1000, 5), (0, 50)])
-async def test_closing_turns_away_all_who_wait(pace: float, stay: float) -> None:
-    """Whether they wait for the pace or for a token, they know at once, and hold nothing."""
+async def test_ending_the_throttle_rejects_all_waiting_attempts(pace: float, stay: float) -> None:
+    """Whether they wait for the pace or for a token, at once and without holding anything."""
     limiter = anyio.CapacityLimiter(1)
-    entrance, answers = _entrance(limiter, pace), list[tuple[float, bool]]()
+    throttle, answers = _throttle(limiter, pace), list[tuple[float, bool]]()
 
     async def visit() -> None:
-        async with entrance.turn() as inside:
+        async with throttle.permit() as inside:
             answers.append((anyio.current_time(), inside is not None))
             if inside:
                 await anyio.sleep(stay)
@@ -293,21 +293,21 @@ async def test_closing_turns_away_all_who_wait(pace: float, stay: float) -> None
         for _ in range(4):
             group.start_soon(visit)
         await anyio.sleep(20)
-        entrance.end()
+        throttle.end()
     await visit()
     assert answers == [(0, True), *[(20, False)] * 3, (anyio.current_time(), False)]
     assert limiter.borrowed_tokens == 0
 
 
-async def test_a_token_that_is_handed_on_while_closing_is_given_back() -> None:
-    """Who closes the entrance and leaves in one breath lets nobody in."""
+async def test_a_token_passed_on_while_ending_is_released() -> None:
+    """Ending the throttle and releasing a token at the same time admits no other attempt."""
     limiter = anyio.CapacityLimiter(1)
-    entrance, starts = _entrance(limiter, 0), list[float]()
-    async with anyio.create_task_group() as group, entrance.turn():
-        group.start_soon(_visit, entrance, starts, 1)
+    throttle, starts = _throttle(limiter, 0), list[float]()
+    async with anyio.create_task_group() as group, throttle.permit():
+        group.start_soon(_visit, throttle, starts, 1)
         await anyio.sleep(1)
-        limiter.total_tokens = 2  # the one who waits has its token from here on, and does not know yet
-        entrance.end()
+        limiter.total_tokens = 2  # the waiting attempt has its token from here on, but has not resumed yet
+        throttle.end()
     assert starts == []
     assert limiter.borrowed_tokens == 0
 
@@ -322,20 +322,20 @@ async def _drain(queue: RetryQueue, seen: list[tuple[float, str, int]], took: fl
         queue.finished()
 
 
-async def test_queue_hands_out_in_order_and_ends() -> None:
-    """The planned ones in their order; then the iteration ends by itself."""
+async def test_the_queue_is_in_order_and_ends() -> None:
+    """The planned ones in order; then the iteration ends."""
     seen: list[tuple[float, str, int]] = []
     await _drain(RetryQueue([_work("a"), _work("b")]), seen)
     assert [name for _, name, _ in seen] == ["a", "b"]
 
 
 async def test_an_empty_queue_ends_at_once() -> None:
-    """Nothing to hand out, nothing to wait for."""
+    """Nothing to return, nothing to wait for."""
     assert [work async for work in RetryQueue([])] == []
 
 
-async def test_queue_waits_for_what_is_put_back() -> None:
-    """One that is put back comes when it is due, after whatever is there meanwhile, and before it if due."""
+async def test_the_queue_waits_for_videos_that_were_put_back() -> None:
+    """One that is put back is returned when due, after others that are available before that."""
     queue = RetryQueue([_work("a"), _work("b"), _work("c")])
     seen: list[tuple[float, str]] = []
     async for work in queue:
@@ -349,8 +349,8 @@ async def test_queue_waits_for_what_is_put_back() -> None:
     assert seen == [(0, "a"), (10, "b"), (20, "a"), (30, "c"), (110, "b")]
 
 
-async def test_queue_waits_for_those_that_are_out() -> None:
-    """While one that was handed out may still come back, the iteration does not end."""
+async def test_the_queue_waits_for_videos_in_progress() -> None:
+    """While one that was returned may still be put back, the iteration does not end."""
     queue = RetryQueue([_work("a")])
     seen: list[tuple[float, str, int]] = []
     taken = await anext(queue)
@@ -362,8 +362,8 @@ async def test_queue_waits_for_those_that_are_out() -> None:
     assert seen == [(35, "a", 1)]
 
 
-async def test_queue_waits_for_those_expected_from_elsewhere() -> None:
-    """Others may put in as many as were announced, and end the waiting without putting in any."""
+async def test_the_queue_waits_for_expected_videos() -> None:
+    """Other tasks may add as many as announced, or end the wait without adding any."""
     queue = RetryQueue([], expected=2)
     seen: list[tuple[float, str, int]] = []
     async with anyio.create_task_group() as group:
@@ -377,8 +377,8 @@ async def test_queue_waits_for_those_expected_from_elsewhere() -> None:
     assert anyio.current_time() == 7
 
 
-async def test_queue_takes_the_sooner_of_two_put_back() -> None:
-    """The order is that in which they are due; at the same instant, that in which they were put back."""
+async def test_the_queue_returns_the_one_that_is_due_first() -> None:
+    """In the order in which they are due; at the same time, in the order in which they were put back."""
     queue = RetryQueue([])
     for name, after in (("late", 20), ("soon", 10), ("also", 10)):
         queue.put_back(_work(name), after)
@@ -387,8 +387,8 @@ async def test_queue_takes_the_sooner_of_two_put_back() -> None:
     assert [(at, name) for at, name, _ in seen] == [(10, "soon"), (10, "also"), (20, "late")]
 
 
-async def test_what_is_put_behind_comes_after_all_planned() -> None:
-    """And once: a queue that is closed meanwhile drops it."""
+async def test_videos_put_behind_come_after_all_planned_ones() -> None:
+    """And once: a queue that is closed meanwhile drops them."""
     queue, seen = RetryQueue(map(_work, "abc")), list[str]()
     async for work in queue:
         seen.append(work.stem)
@@ -402,7 +402,7 @@ async def test_what_is_put_behind_comes_after_all_planned() -> None:
 
 
 async def test_a_newly_put_back_one_that_is_due_sooner_wakes_the_queue() -> None:
-    """Waiting for one does not make another late."""
+    """Waiting for one does not delay another."""
     queue = RetryQueue([], expected=1)
     queue.put_back(_work("late"), 1000)
     seen: list[tuple[float, str, int]] = []
@@ -414,8 +414,8 @@ async def test_a_newly_put_back_one_that_is_due_sooner_wakes_the_queue() -> None
     assert [(at, name) for at, name, _ in seen] == [(2, "soon"), (1000, "late")]
 
 
-async def test_a_closed_queue_drops_what_waits_and_what_comes_later() -> None:
-    """The iteration ends as soon as what is out has come home, and not one is handed out."""
+async def test_a_closed_queue_drops_waiting_and_later_videos() -> None:
+    """The iteration ends as soon as no video is in progress, without returning another."""
     queue = RetryQueue([_work("a"), _work("b")])
     taken = await anext(queue)
     queue.put_back(taken, 5)

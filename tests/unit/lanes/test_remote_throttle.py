@@ -45,15 +45,15 @@ class Several:
 
     async def attempt(self, process: str, *, seconds: float = 1.0, failure: Failure | None = None) -> bool:
         """Attempt a download from a process; return whether it was admitted."""
-        async with self.processes[process].turn() as permit:
+        async with self.processes[process].permit() as permit:
             if permit is None:
                 return False
             self.starts.append(anyio.current_time())
             await anyio.sleep(seconds)
             if failure is None:
-                permit.answered()
+                permit.succeeded()
             else:
-                permit.refused(failure)
+                permit.rejected(failure)
         return True
 
 

@@ -1,4 +1,4 @@
-"""When failures in a row mean a block, no network, or a change of YouTube: in virtual time."""
+"""When consecutive failures mean a block, no network, or a change of YouTube: in virtual time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 import virtual_time
-from test_pipeline import _Plot, _World
+from simulated_lanes import Plot, World
 
 from hdtf_async.core.events import EventBus, LaneClosed, LaneOpened, PaceWait, VideoFailed, VideoUnconfirmed
 from hdtf_async.core.failures import Failure, Reason
@@ -24,24 +24,24 @@ if TYPE_CHECKING:
 
 UNAVAILABLE = Failure(Reason.UNAVAILABLE, "ERROR: [youtube] aaaaaaaaaaa: Video unavailable")
 DOWN = Failure(Reason.UNREACHABLE, "ERROR: Failed to resolve 'www.youtube.com'")
-GOOD = _Plot(fetch=10, cut=1)
+GOOD = Plot(fetch=10, cut=1)
 
 
-def gone(times: int = 1) -> _Plot:
-    """Return a video that is called unavailable, without a reason, so many times."""
-    return _Plot(fetch=10, cut=1, fetch_failures=(Reason.UNAVAILABLE,) * times)
+def gone(times: int = 1) -> Plot:
+    """Return a video that is reported unavailable without a reason, a number of times."""
+    return Plot(fetch=10, cut=1, fetch_failures=(Reason.UNAVAILABLE,) * times)
 
 
-def recorded(world: _World) -> dict[str, Reason]:
-    """Return the reason that was recorded for each clip."""
+def recorded(world: World) -> dict[str, Reason]:
+    """Return the recorded reason of each clip."""
     assert len(dict(world.recorded)) == len(world.recorded), "each clip is recorded once"
     return dict(world.recorded)
 
 
-# What one failure after the other means, without any lane.
+# The meaning of consecutive failures, without any lane.
 
 
-def test_a_refusal_needs_no_streak() -> None:
+def test_a_block_needs_no_streak() -> None:
     """One is enough, whatever came before."""
     refusal = Failure(Reason.REFUSED, "429")
     assert Streaks().failed("a", refusal) is refusal
@@ -49,7 +49,7 @@ def test_a_refusal_needs_no_streak() -> None:
 
 @pytest.mark.parametrize("other", [reason for reason in Reason if reason is not Reason.UNAVAILABLE])
 def test_only_a_success_interrupts_a_streak_of_unavailable_videos(other: Reason) -> None:
-    """A private video in between says nothing of the address."""
+    """A private video in between proves nothing about the IP address."""
     streaks = Streaks()
     for name in "ab":
         assert streaks.failed(name, UNAVAILABLE) is None
@@ -65,14 +65,14 @@ def test_only_a_success_interrupts_a_streak_of_unavailable_videos(other: Reason)
 
 
 def test_the_same_video_twice_is_no_streak() -> None:
-    """A retry of one video that is gone does not close the lane."""
+    """A retry of one unavailable video does not close the lane."""
     streaks = Streaks()
     assert [streaks.failed("a", UNAVAILABLE) for _ in range(9)] == [None] * 9
 
 
 @pytest.mark.parametrize("answer", [Reason.PRIVATE, Reason.UNAVAILABLE, Reason.AGE, Reason.FORBIDDEN])
 def test_any_answer_of_youtube_interrupts_a_streak_of_unreachable_attempts(answer: Reason) -> None:
-    """Who answers can be reached."""
+    """A server that answers is reachable."""
     streaks = Streaks()
     for _ in range(5):
         assert streaks.failed("a", DOWN) is None
@@ -80,7 +80,7 @@ def test_any_answer_of_youtube_interrupts_a_streak_of_unreachable_attempts(answe
 
 
 def test_two_unreachable_attempts_name_the_cause() -> None:
-    """The message is the cause, and not the whole of what yt-dlp printed."""
+    """The message is the cause, and not all that yt-dlp printed."""
     streaks = Streaks()
     verdicts = [streaks.failed("a", DOWN) for _ in range(UNREACHABLE_IN_A_ROW)]
     assert verdicts[:-1] == [None] * (UNREACHABLE_IN_A_ROW - 1)
@@ -90,7 +90,7 @@ def test_two_unreachable_attempts_name_the_cause() -> None:
 
 
 def test_the_same_unknown_message_of_several_videos_is_a_change_of_youtube() -> None:
-    """Ids do not make messages differ; another message, or another answer, begins anew."""
+    """Ids do not distinguish messages; another message, or another answer, resets the count."""
 
     def unknown(name: str, message: str = "The page needs to be reloaded.") -> Failure:
         return Failure(Reason.UNKNOWN, f"ERROR: [youtube] {name * 11}: {message}")
@@ -120,7 +120,7 @@ def test_the_same_unknown_message_of_several_videos_is_a_change_of_youtube() -> 
 def test_a_block_that_looks_like_removed_videos_loses_none() -> None:
     """The lane closes after three, and once YouTube answers again each of them is downloaded."""
     plots = [GOOD, *[gone()] * UNAVAILABLE_IN_A_ROW, *[GOOD] * 6]
-    world = _World(plots, downloads=1, cool_down=600)
+    world = World(plots, downloads=1, cool_down=600)
     world.run()
     (closed,) = world.of(LaneClosed)
     assert (closed.reason, closed.after) == (Reason.REFUSED, 600)
@@ -130,9 +130,9 @@ def test_a_block_that_looks_like_removed_videos_loses_none() -> None:
     assert world.pipeline.closed is None
 
 
-def test_a_block_that_stays_ends_the_run_and_records_nothing_as_permanent() -> None:
-    """After three probes the run ends as with any refusal; the videos are refused, and not unavailable."""
-    world = _World([gone(99)] * 20, downloads=1, cool_down=10)
+def test_a_lasting_block_ends_the_run_and_records_no_permanent_failure() -> None:
+    """After three probes the run ends as blocked; the videos are recorded as blocked, not unavailable."""
+    world = World([gone(99)] * 20, downloads=1, cool_down=10)
     world.unavailable_before = set(world.plots)
     world.run()
     assert world.pipeline.closed is not None
@@ -143,8 +143,8 @@ def test_a_block_that_stays_ends_the_run_and_records_nothing_as_permanent() -> N
 
 @pytest.mark.parametrize("available", [False, True])
 def test_a_video_that_was_available_before_decides_what_a_streak_means(available: bool) -> None:
-    """If YouTube still has it the lane stays open, and the others are unavailable each by itself."""
-    world = _World([gone(99)] * 9, downloads=1, cool_down=10)
+    """If YouTube still has it the lane stays open, and the others are unavailable individually."""
+    world = World([gone(99)] * 9, downloads=1, cool_down=10)
     world.other_is_available = available
     world.run()
     assert bool(world.of(LaneClosed)) is not available
@@ -155,9 +155,9 @@ def test_a_video_that_was_available_before_decides_what_a_streak_means(available
 
 
 def test_a_few_unavailable_videos_among_others_are_recorded_and_nothing_is_closed() -> None:
-    """Each is tried once, is asked for by the next run, and is no block."""
+    """Each is tried once and again by the next run, and does not count as a block."""
     plots = [GOOD, gone(9), GOOD, gone(9), GOOD, gone(9), GOOD]
-    world = _World(plots, downloads=1)
+    world = World(plots, downloads=1)
     world.run()
     assert not world.of(LaneClosed)
     assert len(world.times("fetch")) == len(plots)
@@ -167,13 +167,13 @@ def test_a_few_unavailable_videos_among_others_are_recorded_and_nothing_is_close
 
 
 def test_a_second_run_gives_up_a_video_only_while_others_are_available() -> None:
-    """The answer of an earlier run and that of another video make it permanent, neither alone does."""
+    """Together, an earlier run's answer and another video's make it permanent; neither alone does."""
     for before, other, reason in (
         (True, True, Reason.GONE),
         (True, False, Reason.UNAVAILABLE),
         (False, True, Reason.UNAVAILABLE),
     ):
-        world = _World([gone(9), GOOD] if other else [gone(9)], downloads=1)
+        world = World([gone(9), GOOD] if other else [gone(9)], downloads=1)
         world.unavailable_before = set(world.plots) if before else set()
         world.run()
         assert recorded(world) == {"RD_V0_000": reason}
@@ -181,8 +181,8 @@ def test_a_second_run_gives_up_a_video_only_while_others_are_available() -> None
 
 @pytest.mark.parametrize("available", [False, True])
 def test_the_last_video_of_a_run_is_given_up_after_another_was_asked_for(available: bool) -> None:
-    """No video comes after it, so one that was available before decides, at the pace."""
-    world = _World([GOOD, gone(9)], downloads=1, pace=100)
+    """No video follows it, so one that was available before decides, at the pace."""
+    world = World([GOOD, gone(9)], downloads=1, pace=100)
     world.unavailable_before = {"RD_V1"}
     world.other_is_available = available
     world.run()
@@ -190,9 +190,9 @@ def test_the_last_video_of_a_run_is_given_up_after_another_was_asked_for(availab
     assert world.times("ask") == [200]
 
 
-def test_an_end_of_the_run_leaves_what_is_open_for_the_next_one() -> None:
-    """Asked to end, it asks for nothing more, and records the video as temporarily unavailable."""
-    world = _World([gone(9), _Plot(fetch=1000)], downloads=1)
+def test_a_stopped_run_leaves_open_questions_to_the_next() -> None:
+    """A stopping run sends no more requests, and records the video as temporarily unavailable."""
+    world = World([gone(9), Plot(fetch=1000)], downloads=1)
     world.unavailable_before = set(world.plots)
 
     async def ended() -> None:
@@ -203,15 +203,15 @@ def test_an_end_of_the_run_leaves_what_is_open_for_the_next_one() -> None:
             finish.set()
 
     virtual_time.run(ended)
-    world.nothing_is_left()
+    world.check_released()
     assert recorded(world) == {"RD_V0_000": Reason.UNAVAILABLE}
     assert not world.times("ask")
 
 
 def test_without_a_network_a_run_ends_within_a_minute() -> None:
-    """Whatever the pace and the number of videos: two attempts, three probes, and the cause is named."""
-    down = _Plot(fetch=1, fetch_failures=(Reason.UNREACHABLE,) * 99, message=DOWN.words)
-    world = _World([down] * 352, downloads=8, pace=15, cool_down=600)
+    """For any pace and number of videos: two attempts, three probes, and the cause is named."""
+    down = Plot(fetch=1, fetch_failures=(Reason.UNREACHABLE,) * 99, message=DOWN.words)
+    world = World([down] * 352, downloads=8, pace=15, cool_down=600)
     assert world.run() < 60
     assert len(world.times("fetch")) == UNREACHABLE_IN_A_ROW + PROBES
     closed = world.pipeline.closed
@@ -222,8 +222,8 @@ def test_without_a_network_a_run_ends_within_a_minute() -> None:
 
 def test_a_network_that_comes_back_costs_no_video_a_try() -> None:
     """The lane opens with the first answer, and all clips are made."""
-    down = _Plot(fetch=1, fetch_failures=(Reason.UNREACHABLE,), message=DOWN.words)
-    world = _World([down] * 4 + [GOOD] * 4, downloads=2, pace=5)
+    down = Plot(fetch=1, fetch_failures=(Reason.UNREACHABLE,), message=DOWN.words)
+    world = World([down] * 4 + [GOOD] * 4, downloads=2, pace=5)
     world.run()
     assert len(world.of(LaneOpened)) == 1
     assert len(world.who("done")) == 8
@@ -231,19 +231,19 @@ def test_a_network_that_comes_back_costs_no_video_a_try() -> None:
 
 
 def test_a_probe_that_finds_a_video_unavailable_shows_that_the_network_is_back() -> None:
-    """It opens a lane that was closed for want of a network; it would not open one that YouTube closed."""
-    down = _Plot(fetch=1, fetch_failures=(Reason.UNREACHABLE, Reason.UNAVAILABLE), message=DOWN.words)
-    world = _World([down] * 2, downloads=1)
+    """It opens a lane that was closed for lack of a network; it would not open one that YouTube closed."""
+    down = Plot(fetch=1, fetch_failures=(Reason.UNREACHABLE, Reason.UNAVAILABLE), message=DOWN.words)
+    world = World([down] * 2, downloads=1)
     world.run()
     assert [event.reason for event in world.of(LaneClosed)] == [Reason.UNREACHABLE]
     assert len(world.of(LaneOpened)) == 1
 
 
 def test_a_change_of_youtube_ends_the_run_with_its_message() -> None:
-    """After three videos no further one is asked for; clips of earlier ones are still made."""
-    changed = _Plot(fetch=10, fetch_failures=(Reason.UNKNOWN,) * 9, message="ERROR: Reload the page")
-    plots = [_Plot(fetch=10, cut=500), *[changed] * 100]
-    world = _World(plots, downloads=1)
+    """After three videos no other is tried; clips of earlier ones are still made."""
+    changed = Plot(fetch=10, fetch_failures=(Reason.UNKNOWN,) * 9, message="ERROR: Reload the page")
+    plots = [Plot(fetch=10, cut=500), *[changed] * 100]
+    world = World(plots, downloads=1)
     world.run()
     assert len(world.times("fetch")) == 1 + SAME_IN_A_ROW
     assert world.who("done") == ["RD_V0_000"]
@@ -256,8 +256,8 @@ def test_a_change_of_youtube_ends_the_run_with_its_message() -> None:
 # The pace.
 
 
-def test_what_a_census_asked_within_the_last_hour_counts_against_the_pace() -> None:
-    """In no hour are more videos asked for than the pace allows, and the wait is announced once."""
+def test_requests_of_a_census_within_the_last_hour_count_against_the_pace() -> None:
+    """In no hour are more videos requested than the pace allows, and the wait is announced once."""
     pace, asked = 60.0, 50
     told: list[Event] = []
     starts: list[float] = []
@@ -268,12 +268,12 @@ def test_what_a_census_asked_within_the_last_hour_counts_against_the_pace() -> N
         now = anyio.current_time()
         limiter = anyio.CapacityLimiter(4)
         pacing = Pacing(pace=pace, cool_down=600, earlier=[now - 100 - number for number in range(asked)])
-        entrance = Throttle(limiter, limiter, pacing, events)
+        throttle = Throttle(limiter, limiter, pacing, events)
         for _ in range(80):
-            async with entrance.turn() as turn:
-                assert turn is not None
+            async with throttle.permit() as permit:
+                assert permit is not None
                 starts.append(anyio.current_time() - now)
-                turn.answered()
+                permit.succeeded()
 
     virtual_time.run(run)
     census = [-100.0 - number for number in range(asked)]
@@ -286,8 +286,8 @@ def test_what_a_census_asked_within_the_last_hour_counts_against_the_pace() -> N
 
 
 def test_a_success_from_before_a_block_confirms_nothing() -> None:
-    """A long download ends while YouTube blocks the address: what it denies meanwhile may be there."""
-    world = _World([_Plot(fetch=1000), _Plot(fetch=300, fetch_failures=(Reason.UNAVAILABLE,))], downloads=2)
+    """A long download ends while YouTube blocks the address: a video denied meanwhile may exist."""
+    world = World([Plot(fetch=1000), Plot(fetch=300, fetch_failures=(Reason.UNAVAILABLE,))], downloads=2)
     world.unavailable_before = {"RD_V1"}
     world.run()
     assert world.who("done") == ["RD_V0_000"]

@@ -1,4 +1,4 @@
-"""The user's own files: each that belongs to a video is used, or named with the reason; none is replaced."""
+"""The user's own files: each that belongs to a video is used, or named with a reason; none is replaced."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import anyio
 import media
 import pytest
 import shapes
-from test_sound import beeps_beside
+from audio_sync import beeps_beside
+from shapes import Shape
 
 import hdtf_async
 from hdtf_async import Options, Reason
@@ -32,13 +33,13 @@ H264 = "-pix_fmt yuv420p -c:v libx264 -preset veryfast -threads 1 -bf 2 -g 50"
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the directory in which source videos are drawn."""
+    """Return the directory in which source videos are rendered."""
     return tmp_path_factory.mktemp("own")
 
 
 @pytest.fixture
 def options(tmp_path: Path) -> Options:
-    """Return options for one clip of one video, with a yt-dlp that only notes that it was asked."""
+    """Return options for one clip of one video, with a yt-dlp that only logs its call."""
     source = tmp_path / "tables"
     source.mkdir()
     texts = {
@@ -62,7 +63,7 @@ def options(tmp_path: Path) -> Options:
 
 
 def film(drawn: Path, name: str, words: str = f"{H264} -c:a aac") -> Path:
-    """Draw a numbered video with beeps, once."""
+    """Render a numbered video with beeps, once."""
     if not (drawn / name).exists():
         numbers, beeps = shapes.draw_numbers(drawn), shapes.draw_beeps(drawn)
         media.ffmpeg(drawn, f"-v error {numbers} {beeps} {words} {name}")
@@ -70,12 +71,12 @@ def film(drawn: Path, name: str, words: str = f"{H264} -c:a aac") -> Path:
 
 
 def put(path: Path, options: Options, name: str) -> None:
-    """Copy a file among the user's own."""
+    """Copy a file to the user's own."""
     (options.raw_dirs[0] / name).write_bytes(path.read_bytes())
 
 
 async def run(out: Path, options: Options) -> tuple[Report, list[FileNotUsed]]:
-    """Run the main job; return its report and what it tells of files that are not used."""
+    """Run the main job; return its report and its events about files that are not used."""
     async with hdtf_async.running(out, options) as events:
         unused = [event async for event in events if isinstance(event, FileNotUsed)]
     assert events.report is not None
@@ -83,7 +84,7 @@ async def run(out: Path, options: Options) -> tuple[Report, list[FileNotUsed]]:
 
 
 def asked(options: Options) -> bool:
-    """Whether a download was tried."""
+    """Return whether a download was tried."""
     assert options.yt_dlp is not None
     return options.yt_dlp.with_name("asked").exists()
 
@@ -129,8 +130,8 @@ def test_a_file_belongs_to_a_video_by_its_name(
     assert (tmp_path / "mine" / name).exists()
 
 
-def test_what_is_no_file_is_named(options: Options) -> None:
-    """A directory, or a link that leads nowhere, with the name of a video."""
+def test_a_directory_or_broken_link_is_named(options: Options) -> None:
+    """A directory, or a broken link, with the name of a video."""
     (options.raw_dirs[0] / "RD_Shape.mp4").mkdir()
     (options.raw_dirs[0] / f"{ID}.mkv").symlink_to("nowhere.mkv")
     (options.raw_dirs[0] / ID).mkdir()
@@ -143,7 +144,7 @@ def test_what_is_no_file_is_named(options: Options) -> None:
     }
 
 
-# What is used
+# Used files
 
 USED = {
     "RD_Shape.ts": f"{H264} -c:a aac",
@@ -157,15 +158,15 @@ USED = {
 
 
 @pytest.mark.parametrize("name", USED)
-async def test_every_container_that_people_have_gives_the_right_clip(
+async def test_every_common_container_gives_the_expected_clip(
     drawn: Path, tmp_path: Path, options: Options, name: str
 ) -> None:
-    """The frames of the interval, with the sound in step, and without a download."""
+    """The frames of the interval, with the audio in sync, and without a download."""
     put(film(drawn, f"film{Path(name).suffix}", USED[name]), options, name)
     report, unused = await run(tmp_path / "out", options)
     assert (report.done, unused, asked(options)) == (["RD_Shape_000"], [], False)
-    made = shapes.measured(tmp_path / "out" / "RD_Shape_000.mp4")
-    # Where its audio begins a little earlier, all frames are as much later.
+    made = shapes.measured(Shape(Path(name)), tmp_path / "out" / "RD_Shape_000.mp4", {"start": 2})
+    # If its audio starts slightly earlier, all frames are later by as much.
     assert made.numbers in (list(range(50, 125)), list(range(49, 124)))
     heard = beeps_beside(tmp_path / "out" / "RD_Shape_000.wav")
     first = made.numbers[0] / shapes.RATE
@@ -176,10 +177,10 @@ async def test_every_container_that_people_have_gives_the_right_clip(
     "sound",
     [f"A film [{ID}].f140.m4a", f"A film [{ID}].f251.webm", f"{ID}.mp3", "RD_Shape.opus", "RD_Shape.aac"],
 )
-async def test_audio_beside_a_video_without_any_goes_with_it(
+async def test_a_silent_video_uses_the_audio_file_of_the_same_name(
     drawn: Path, tmp_path: Path, options: Options, sound: str
 ) -> None:
-    """As yt-dlp leaves them where it cannot merge: also where only the content says that it is audio."""
+    """As yt-dlp leaves them where it cannot merge: also if only the content shows that it is audio."""
     put(film(drawn, "silent.mp4", f"-map 0:v {H264}"), options, f"A film [{ID}].f137.mp4")
     codec = {"m4a": "aac", "webm": "libopus", "mp3": "libmp3lame", "opus": "libopus", "aac": "aac"}[
         sound.rpartition(".")[2]
@@ -188,16 +189,16 @@ async def test_audio_beside_a_video_without_any_goes_with_it(
     report, unused = await run(tmp_path / "out", options)
     assert (report.done, unused, asked(options)) == (["RD_Shape_000"], [], False)
     heard = beeps_beside(tmp_path / "out" / "RD_Shape_000.wav")
-    # Raw AAC does not say how much of its beginning is the encoder's: 1024 samples.
+    # Raw AAC does not declare the encoder delay: 1024 samples.
     late = 1024 / 44100 if sound.endswith(".aac") else 0
     assert heard == pytest.approx([0.4 + late, 1.3 + late, 2.2 + late], abs=0.01)
 
 
-# What is not
+# Unused files
 
 
 async def damaged(drawn: Path, kind: str, name: str) -> bytes:
-    """Return the content of a file that cannot be used, and passes for a video by its name."""
+    """Return the content of an unusable file with the name of a video."""
     whole = film(drawn, "whole.mp4", f"{H264} -c:a aac -movflags +faststart").read_bytes()
     return {
         "empty": b"",
@@ -209,7 +210,7 @@ async def damaged(drawn: Path, kind: str, name: str) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["empty", "a page", "cut off", "scrambled", "a playlist"])
-async def test_a_damaged_file_is_named_and_nothing_takes_its_place(
+async def test_a_damaged_file_is_named_and_not_replaced(
     drawn: Path, tmp_path: Path, options: Options, kind: str
 ) -> None:
     """Its clips fail with a reason that names it; it is neither changed nor replaced by a download."""
@@ -228,7 +229,7 @@ async def test_a_damaged_file_is_named_and_nothing_takes_its_place(
 
 
 async def test_each_file_that_is_not_used_is_named(drawn: Path, tmp_path: Path, options: Options) -> None:
-    """In the run, in the plan and by doctor; the good one among several is used."""
+    """In the run, in the plan and by doctor; the valid one among several is used."""
     put(film(drawn, "film.mp4"), options, "RD_Shape.mp4")
     put(film(drawn, "film.mp4"), options, f"{ID}.f137.mp4")
     put(film(drawn, "sound.m4a", "-map 1:a -c:a aac"), options, "RD_Shape.m4a")
@@ -250,10 +251,10 @@ async def test_each_file_that_is_not_used_is_named(drawn: Path, tmp_path: Path, 
         assert any(name in words and "RD_Shape" in words for words in named), name
 
 
-def test_the_plan_counts_no_download_for_a_video_that_is_there(
+def test_the_plan_counts_no_download_for_an_existing_video(
     drawn: Path, options: Options, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And names each file that goes unused by its name alone."""
+    """And names each unused file by its name alone."""
     words = ["--source", str(options.source), "--subset", "RD", "--raw-dir", str(options.raw_dirs[0])]
     assert main(["plan", "--json", *words]) == 0
     assert json.loads(capsys.readouterr().out)["downloads"] == 1
@@ -281,14 +282,14 @@ def test_the_plan_counts_no_download_for_a_video_that_is_there(
     ],
     ids=["without audio", "without audio, none wanted", "in two files", "audio alone"],
 )
-def test_the_plan_counts_the_download_of_what_the_files_do_not_hold(
+def test_the_plan_counts_downloads_of_missing_streams(
     drawn: Path,
     options: Options,
     capsys: pytest.CaptureFixture[str],
     files: dict[str, str],
     wanted: tuple[str, int],
 ) -> None:
-    """Audio that is missing is downloaded; a file that holds nothing but audio is no video."""
+    """Missing audio is downloaded; a file with only audio is no video."""
     audio, downloads = wanted
     drawings = {"silent.mp4": f"-map 0:v {H264}", "sound.webm": "-map 1:a -c:a libopus"}
     for name, drawing in files.items():
@@ -297,16 +298,16 @@ def test_the_plan_counts_the_download_of_what_the_files_do_not_hold(
     assert main(["plan", "--json", "--audio", audio, *words]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["downloads"] == downloads
-    # Only the audio alone is of no use.
+    # Only the audio file alone is unusable.
     assert [bool(each["unused"]) for each in told["raw_dir"]] == [list(files) == ["RD_Shape.webm"]] * len(
         files
     )
 
 
-async def test_only_what_cannot_be_read_lets_a_download_begin(
+async def test_only_unreadable_files_are_replaced_by_a_download(
     drawn: Path, tmp_path: Path, options: Options
 ) -> None:
-    """Audio without a video, or a kind of file that is not read: named, and the video is fetched."""
+    """Audio without a video, or an unsupported file type: named, and the video is downloaded."""
     put(film(drawn, "sound.m4a", "-map 1:a -c:a aac"), options, "RD_Shape.m4a")
     (options.raw_dirs[0] / "RD_Shape.rmvb").touch()
     with anyio.fail_after(60):

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from aftermath import media
-from loading import LATER, Most, childless, load, write_tables
+from kill_checks import media
+from load_runs import LATER, Most, childless, load, write_tables
 
 from hdtf_async import Options, Reason
 from hdtf_async.core.events import ClipDone, ClipFailed, Event, EventBus, RawReady, WorkersChanged

@@ -1,4 +1,4 @@
-"""One video as a unit of its own: what a run does for it, with the records handed to whoever drives."""
+"""One video as a unit: what a run does for it, with the records passed to the driver."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
-from loading import GONE, LATER, Most, childless, load, write_tables
+from load_runs import GONE, LATER, Most, childless, load, write_tables
 
 from hdtf_async import Options, Reason
 from hdtf_async.core.events import EventBus
@@ -33,7 +33,7 @@ ROWS = 2 * LATER + 1
 
 
 MADE = {"raw", "sound", "clip", "replacing", "failed"}
-"""Types of records of what was made. What is noted of when it was done is whose events they are."""
+"""Types of records about results. Records about times belong to the receiver of the events."""
 
 
 def _timeless(record: dict[str, Any]) -> str:
@@ -44,7 +44,7 @@ def _timeless(record: dict[str, Any]) -> str:
 async def _shop(
     out: Path, source: Path, **more: Any
 ) -> AsyncIterator[tuple[Toolchain, Gathered, list[VideoJob]]]:
-    """Give a workshop in a directory to whose journal it does not write, and all that is to be done."""
+    """Provide a toolchain in a directory to whose journal it does not write, and all jobs."""
     usual = {"pace": 0, "retry_wait": 0, "min_free": 0, "keep_raw": False, "encodes": 4}
     options = Options(source=source, **(usual | more))
     work = list(plan.make(tables.read(source), options, there={}, failed={}).work)
@@ -53,33 +53,31 @@ async def _shop(
         directory = OutputDirectory(out, held.locks, ledger)
         with childless():
             run = RunContext(options, directory, Lanes.of(options), EventBus())
-            async with open_toolchain(run) as shop:
-                yield shop, ledger, work
+            async with open_toolchain(run) as toolchain:
+                yield toolchain, ledger, work
 
 
-async def test_the_check_of_a_clip_does_not_wait_for_a_source_video(
-    finished: Finished, tmp_path: Path
-) -> None:
-    """While one is read that never ends: the file is a pipe into which nobody writes."""
+async def test_verifying_a_clip_does_not_wait_for_a_source_video(finished: Finished, tmp_path: Path) -> None:
+    """While one is read that never ends: the file is a FIFO without a writer."""
     endless = tmp_path / "endless.mp4"
     os.mkfifo(endless)
     options = finished.options
     async with (
         opened(tmp_path / "out") as directory,
-        open_toolchain(RunContext(options, directory, Lanes.of(options), EventBus())) as shop,
+        open_toolchain(RunContext(options, directory, Lanes.of(options), EventBus())) as toolchain,
         anyio.create_task_group() as group,
     ):
-        await shop.prober.ready()
-        group.start_soon(partial(shop.prober.facts, endless, container="mp4"))
+        await toolchain.prober.ready()
+        group.start_soon(partial(toolchain.prober.facts, endless, container="mp4"))
         await anyio.wait_all_tasks_blocked()
         with anyio.fail_after(100):
-            facts = await shop.cutter.prober.facts(finished.out / "RD_Radio2_000.mp4", container="mp4")
+            facts = await toolchain.encoder.prober.facts(finished.out / "RD_Radio2_000.mp4", container="mp4")
         assert facts.frames == 150
         group.cancel_scope.cancel()
 
 
-async def test_each_video_hands_over_the_records_that_a_run_would_have_written(tmp_path: Path) -> None:
-    """Also with several under way in one process: each list holds one video's, and nobody wrote a line."""
+async def test_each_video_returns_the_records_that_a_run_would_have_written(tmp_path: Path) -> None:
+    """Also with several in one process: each list contains those of one video, and nothing is written."""
     write_tables(tmp_path / "tables", ROWS)
     await load(tmp_path / "run", tmp_path / "tables", Most())
     due: dict[str, list[str]] = {}
@@ -89,10 +87,10 @@ async def test_each_video_hands_over_the_records_that_a_run_would_have_written(t
             name = record.get("youtube_id") or record["metadata"]["youtube_id"]
             due.setdefault(name, []).append(_timeless(record))
     handed: dict[str, list[str]] = {}
-    async with _shop(tmp_path / "unit", tmp_path / "tables") as (shop, ledger, works):
+    async with _shop(tmp_path / "unit", tmp_path / "tables") as (toolchain, ledger, works):
 
         async def one(work: VideoJob) -> None:
-            records, stopped = await shop.one_video(work, ledger)
+            records, stopped = await toolchain.one_video(work, ledger)
             assert stopped is None
             handed[work.youtube_id] = list(map(_timeless, records))
 
@@ -106,7 +104,7 @@ async def test_each_video_hands_over_the_records_that_a_run_would_have_written(t
 
 
 async def test_units_of_one_process_share_the_pace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The pace holds for an address, however many units ask from there."""
+    """The pace applies to an IP address, however many units use it."""
     write_tables(tmp_path / "tables", 4)
     slept: list[float] = []
     real = anyio.sleep_until
@@ -117,36 +115,36 @@ async def test_units_of_one_process_share_the_pace(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr("hdtf_async.lanes.throttle.anyio.sleep_until", sleep_until)
     async with (
-        _shop(tmp_path / "unit", tmp_path / "tables", pace=3600) as (shop, ledger, works),
+        _shop(tmp_path / "unit", tmp_path / "tables", pace=3600) as (toolchain, ledger, works),
         anyio.create_task_group() as units,
     ):
         for work in works:
-            units.start_soon(partial(shop.one_video, work, ledger))
+            units.start_soon(partial(toolchain.one_video, work, ledger))
     assert sum(seconds > 3000 for seconds in slept) == len(works) - 1
 
 
-async def test_a_video_that_needs_youtube_is_handed_back_where_javascript_does_not_work(
+async def test_a_video_that_must_be_downloaded_is_returned_without_javascript(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another machine may do it: nothing is asked for it, and nothing recorded."""
+    """Another machine may process it: nothing is requested for it, and nothing recorded."""
     write_tables(tmp_path / "tables", 2)
     broken = {"enabled": ["deno"], "runtimes": ["deno-2.9.8"], "failed": [["deno-2.9.8", "boom"]]}
     monkeypatch.setattr("loading.SOLVED", broken)
-    async with _shop(tmp_path / "unit", tmp_path / "tables") as (shop, ledger, works):
-        monkeypatch.setattr(shop.fetcher, "download", None)
+    async with _shop(tmp_path / "unit", tmp_path / "tables") as (toolchain, ledger, works):
+        monkeypatch.setattr(toolchain.downloader, "download", None)
         for work in works:
-            records, stopped = await shop.one_video(work, ledger)
+            records, stopped = await toolchain.one_video(work, ledger)
             assert records == []
             assert stopped is not None
             assert stopped.reason is Reason.JAVASCRIPT
 
 
-async def test_local_trouble_is_told_to_whoever_drives(tmp_path: Path) -> None:
-    """With it no video is given up: it is not recorded, and can be sent elsewhere."""
+async def test_local_errors_are_returned_to_the_driver(tmp_path: Path) -> None:
+    """No video fails because of them: it is not recorded, and can be sent elsewhere."""
     write_tables(tmp_path / "tables", 2)
-    async with _shop(tmp_path / "unit", tmp_path / "tables", min_free=10**17) as (shop, ledger, works):
+    async with _shop(tmp_path / "unit", tmp_path / "tables", min_free=10**17) as (toolchain, ledger, works):
         (work,) = (work for work in works if work.youtube_id.endswith("1"))
-        records, stopped = await shop.one_video(work, ledger)
+        records, stopped = await toolchain.one_video(work, ledger)
     assert records == []
     assert stopped is not None
     assert stopped.reason is Reason.DISK_FULL

@@ -1,4 +1,4 @@
-"""Damage within a clip refuses it; damage elsewhere in its source does not."""
+"""Damage within a clip rejects it; damage elsewhere in its source does not."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hdtf_async.lanes.raws import Raw
 
 START, END = 3.0, 5.0
-"""The clip; key frames are shown every two seconds."""
+"""The clip; there is a key frame every two seconds."""
 H264 = "-pix_fmt yuv420p -c:v libx264 -preset veryfast -threads 1 -g 50 -x264-params scenecut=0"
 VP9 = "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 50 -keyint_min 50 -b:v 300k"
 AV1 = "-pix_fmt yuv420p -c:v libsvtav1 -preset 12 -crf 20 -g 50 -svtav1-params lp=1"
@@ -50,14 +50,14 @@ TS_PACKET = 188
 
 @pytest.fixture(scope="module")
 async def prober() -> AsyncIterator[Prober]:
-    """Give one probing child to all tests, as a run has one."""
+    """Provide one probing child for all tests, as in a run."""
     async with Prober() as prober:
         yield prober
 
 
 @dataclass(frozen=True)
 class Packet:
-    """Where a packet of the video is in its file."""
+    """Position of a packet of the video in its file."""
 
     second: float
     place: int
@@ -70,7 +70,7 @@ def drawn(directory: Path, kind: str) -> tuple[Path, tuple[Packet, ...]]:
     ending, words = KINDS[kind]
     path = directory / f"{kind.replace(' ', '_')}.{ending}"
     numbers, beeps = shapes.draw_numbers(directory), shapes.draw_beeps(directory)
-    # Noise, so that every frame has some bytes that can be damaged.
+    # Noise, so that every frame has bytes that can be damaged.
     words = f"{numbers} {beeps} -vf scale=320:240,noise=alls=8:allf=t:all_seed=1 {words} {path.name}"
     media.ffmpeg(directory, f"-v error {words}")
     return path, packets(path)
@@ -95,9 +95,9 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def hurt(path: Path, target: Path, holes: list[int], *, zeros: bool = True) -> Path:
-    """Write a copy in which bytes of a packet and the next one are zero, or lack.
+    """Write a copy in which bytes of a packet and the next one are zero, or missing.
 
-    `holes` are the places of the packets in decode order.
+    `holes` are the positions of the packets in decode order.
     """
     _, found = drawn(path.parent, next(kind for kind in KINDS if path.stem == kind.replace(" ", "_")))
     content = bytearray(path.read_bytes())
@@ -111,12 +111,12 @@ def hurt(path: Path, target: Path, holes: list[int], *, zeros: bool = True) -> P
 
 
 def at(found: tuple[Packet, ...], second: float) -> int:
-    """Return the place of the packet that is shown nearest to a second."""
+    """Return the position of the packet that is displayed nearest to a second."""
     return min(range(len(found)), key=lambda place: abs(found[place].second - second))
 
 
 async def refused(prober: Prober, source: Path, out: Path, **more: object) -> Failure:
-    """Return why a clip is refused."""
+    """Return why a clip is rejected."""
     with pytest.raises(Failure) as failure:
         await shapes.make(prober, Shape(source, sound=False), shapes.clip_of(START, END), out, **more)  # type: ignore[arg-type]
     return failure.value
@@ -126,10 +126,10 @@ async def refused(prober: Prober, source: Path, out: Path, **more: object) -> Fa
     ("kind", "zeros"),
     [(kind, True) for kind in KINDS] + [("H.264 in MPEG-TS", False), ("VP9 in WebM", False)],
 )
-async def test_damage_within_a_clip_refuses_it(
+async def test_damage_within_a_clip_rejects_it(
     kind: str, zeros: bool, prober: Prober, sources: Path, tmp_path: Path
 ) -> None:
-    """The words say where it is: here right behind a key frame."""
+    """The message has its position: here right after a key frame."""
     path, found = drawn(sources, kind)
     hole = hurt(path, tmp_path / f"hurt{path.suffix}", [at(found, 4) + 1], zeros=zeros)
     failure = await refused(prober, hole, tmp_path / "out")
@@ -143,7 +143,7 @@ async def test_damage_within_a_clip_refuses_it(
 async def test_damage_counts_from_the_last_key_frame_on(
     second: float, fps: int | None, prober: Prober, sources: Path, tmp_path: Path
 ) -> None:
-    """Frames are predicted from damaged ones, so a hole before the clip shows in it."""
+    """Frames are predicted from damaged ones, so damage before the clip affects it."""
     path, found = drawn(sources, "H.264 in MPEG-TS")
     hole = hurt(path, tmp_path / "hurt.ts", [at(found, second)])
     rate = None if fps is None else Fraction(fps)
@@ -151,24 +151,24 @@ async def test_damage_counts_from_the_last_key_frame_on(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_damage_outside_of_a_clip_does_not_matter(
+async def test_damage_outside_a_clip_does_not_matter(
     kind: str, prober: Prober, sources: Path, tmp_path: Path
 ) -> None:
-    """Here before the last key frame, and soon after the end, where ffmpeg reads too."""
+    """Here before the last key frame, and soon after the end, which ffmpeg also reads."""
     path, found = drawn(sources, kind)
     hole = hurt(path, tmp_path / f"hurt{path.suffix}", [at(found, 1), at(found, 5.2)])
     made = await shapes.make(prober, Shape(hole, sound=False), shapes.clip_of(START, END), tmp_path / "out")
     assert made.numbers == list(range(75, 125))
 
 
-async def test_frames_that_are_missing_without_a_trace_are_noticed(
+async def test_frames_missing_without_a_message_are_detected(
     prober: Prober, sources: Path, tmp_path: Path
 ) -> None:
-    """MPEG-TS counts packets up to 15 only. The decoder copies frames in place of those that are missing."""
+    """MPEG-TS only counts packets up to 15. The decoder repeats frames in place of missing ones."""
     path, found = drawn(sources, "H.264 in MPEG-TS")
     content, begin = path.read_bytes(), found[at(found, 4) + 1].place
     number = content[begin + 1 : begin + 3]
-    # 32 packets of the video, from the one behind the key frame on.
+    # 32 packets of the video, from the one after the key frame on.
     places = (place for place in range(begin, len(content), TS_PACKET) if content[place + 2] == number[1])
     gone = set(islice(places, 32))
     kept = (place for place in range(0, len(content), TS_PACKET) if place not in gone)
@@ -191,8 +191,8 @@ HEALTHY = {
 
 
 @pytest.mark.parametrize("name", HEALTHY)
-async def test_nothing_is_found_in_a_video_without_damage(name: str, prober: Prober, tmp_path: Path) -> None:
-    """Frames that cannot be decoded where decoding starts are no damage, and gaps in the rate are none."""
+async def test_no_damage_is_found_in_an_undamaged_video(name: str, prober: Prober, tmp_path: Path) -> None:
+    """Frames that cannot be decoded at the start of decoding are no damage, and variable rates neither."""
     words, pick = HEALTHY[name]
     path = shapes.plain(tmp_path, name, words, pick=pick or None)
     for start in (3.0, 3.5, 4.5):
@@ -209,7 +209,7 @@ async def test_nothing_is_found_in_a_video_without_damage(name: str, prober: Pro
 
 @pytest.mark.parametrize("audio", [Audio.WAV, Audio.AAC])
 @pytest.mark.parametrize("kind", ["H.264 in MPEG-TS", "H.264 in MP4"])
-async def test_damage_of_audio_counts_within_the_clip(
+async def test_audio_damage_only_counts_within_the_clip(
     kind: str, audio: Audio, prober: Prober, sources: Path, tmp_path: Path
 ) -> None:
     """And nowhere else."""
@@ -221,7 +221,7 @@ async def test_damage_of_audio_counts_within_the_clip(
         if path.suffix == ".mp4":
             one = heard[at(heard, second)]
             holes = [(one.place, one.place + one.size)]
-        else:  # the position of a packet is not known here: the next half a second of it, by its number
+        else:  # the position of a packet is unknown: the next half second of it, by its number
             begin, end = (found[at(found, one)].place for one in (second, second + 0.5))
             places = range(begin, end, TS_PACKET)
             holes = [(one, one + TS_PACKET) for one in places if content[one + 1 : one + 3] == b"\1\1"]
@@ -240,10 +240,10 @@ async def test_damage_of_audio_counts_within_the_clip(
         assert made.numbers == list(range(75, 125))
 
 
-async def test_audio_that_is_missing_without_a_trace_is_noticed(
+async def test_audio_missing_without_a_message_is_detected(
     prober: Prober, sources: Path, tmp_path: Path
 ) -> None:
-    """Where MPEG-TS lost whole packets of audio, nothing marks those that are left."""
+    """If whole audio packets of MPEG-TS are lost, nothing marks the remaining ones."""
     path, found = drawn(sources, "H.264 in MPEG-TS")
     content = bytearray(path.read_bytes())
     begin, end = (found[at(found, second)].place for second in (3.5, 4.5))
@@ -255,10 +255,10 @@ async def test_audio_that_is_missing_without_a_trace_is_noticed(
     assert failure.words.startswith("audio damaged at")
 
 
-async def test_damage_in_a_file_of_the_users_own_names_it(
+async def test_damage_in_a_users_own_file_names_the_file(
     prober: Prober, sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A download would be fetched anew; nothing takes the place of the user's own file."""
+    """A download would be repeated; the user's own file is not replaced."""
     path, found = drawn(sources, "H.264 in MPEG-TS")
     hole = hurt(path, tmp_path / "hurt.ts", [at(found, 4) + 1])
     raw_of = media.raw
@@ -270,3 +270,5 @@ async def test_damage_in_a_file_of_the_users_own_names_it(
     failure = await refused(prober, hole, tmp_path / "out")
     assert failure.reason is Reason.RAW_DIR_FILE
     assert failure.words.startswith("hurt.ts: damaged at")
+    assert failure.reason.advice.remedy.startswith("Replace the file")
+    assert "is downloaded again" in Reason.RAW_UNREADABLE.advice.remedy

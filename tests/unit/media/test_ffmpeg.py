@@ -1,4 +1,4 @@
-"""Real encodes: the clip is exactly the frames of its interval, seen through exactly its box."""
+"""Real encodes: the clip has exactly the frames of its interval, cropped to exactly its box."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 import media
 import pytest
+from exact_cuts import BOX, GRIDS, LOSSLESS, RAWS, corners, intervals_of, made, planned
 from fakes import mp4
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hdtf_async.core.failures import Failure, Reason
-from hdtf_async.core.model import Audio, Box, Clip, Crop, Form, Interval, Video
-from hdtf_async.lanes.encoder import plan_cut, verify
+from hdtf_async.core.model import Audio, Box, Deinterlace, Form, Interval
+from hdtf_async.lanes.encoder import verify
 from hdtf_async.media import demux, ffmpeg, filters, frames, interlace, stills, thumbnails
 from hdtf_async.media.face import finder
 from hdtf_async.media.ffmpeg import AudioCut, Cut, bundled_ffmpeg, encode, frames_at, side_lengths
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
 
     from hdtf_async.media.demux import MediaInfo
 
-LOSSLESS = Form(crf=0, preset="ultrafast")
-BOX = Box(40, 20, 96, 64)
-
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -42,80 +40,24 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 async def prober() -> AsyncIterator[Prober]:
-    """Give one probing child to all tests, as a run has one."""
+    """Share one probing child among all tests, as in a run."""
     async with Prober() as prober:
         yield prober
 
 
-async def planned(
-    prober: Prober, raw: Path, interval: Interval, *, box: Box = BOX, form: Form = LOSSLESS
-) -> Cut:
-    """Plan a cut as the encode lane does: from the facts of the raw."""
-    cut = await media.planned(prober, raw, interval, replace(form, crop=Crop.NONE))
-    width, height = side_lengths(box, form.size)
-    return replace(cut, form=form, box=box, width=width, height=height)
-
-
-async def made(cut: Cut, clip: Path) -> Path:
-    """Encode and return the clip."""
-    await encode(bundled_ffmpeg(), cut, clip, on_seconds=lambda _seconds: None)
-    return clip
-
-
 def whole(cut: Cut) -> Box:
-    """Return the box of all that a clip shows."""
+    """Return the box of the whole displayed frame."""
     return Box(0, 0, cut.width, cut.height)
 
 
 # The frames
 
 
-RAWS = {
-    "b_frames.mp4": "H.264 with B-frames at 29.97 frames a second",
-    "open_gop.mp4": "H.264 whose key frames are not clean cuts, at 25",
-    "cinema.mp4": "H.264 whose key frames are clean cuts, at 23.976",
-    "fifty.mp4": "H.264 whose key frames are not clean cuts, at 50",
-    "sixty.mp4": "H.264 at 60",
-    "sixty.webm": "VP9 at 60",
-    "av1.mp4": "AV1 at 23.976",
-    "av1.webm": "AV1 in a clock of 1000 ticks a second",
-    "varying.mp4": "H.264 of a varying rate",
-    "late.mp4": "H.264 whose first time stamp is 0.2 s",
-    "edit_list.mp4": "H.264 with frames that an edit list leaves out",
-    "fragments.mp4": "H.264 in fragments, as YouTube serves it",
-    "open_fragments.mp4": "H.264 in fragments whose key frames are not clean cuts",
-    "coarse.mov": "H.264 in a clock of 600 ticks a second",
-    "plain.webm": "VP9 in a clock of 1000 ticks a second",
-    "varying.webm": "VP9 of a varying rate",
-    "late.webm": "VP9 whose first time stamp is 0.2 s",
-}
-INTERVALS = {
-    "from the beginning": Interval(0, 1.5),
-    "from a whole second": Interval(1, 2),
-    "to the end and beyond": Interval(1.6, 4.15),
-    "from any time": Interval(2.345, 3.21),
-    "ends a hair before and behind frames": Interval(1.0334, 1.9999),
-}
-
-
-def intervals_of(raw: media.Decoded) -> dict[str, Interval]:
-    """Return the intervals that are cut from a raw, some of which go by its own frames."""
-    times = [one.time for one in raw.pictures]
-    key = next((place for place, time in enumerate(times) if time > 1 and time in raw.keys), 2)
-    last = float(times[-1])
-    return INTERVALS | {
-        "from a key frame": Interval(float(times[key]), float(times[key]) + 0.5),
-        "from two frames before a key frame": Interval(float(times[key - 2]), float(times[key]) + 0.5),
-        "up to the last frame, which is out": Interval(last - 0.7, last),
-        "up to the last frame, which is in": Interval(last - 0.7, last + 1e-4),
-    }
-
-
 @pytest.mark.parametrize("name", RAWS)
 async def test_a_clip_is_exactly_the_frames_of_its_interval(
     prober: Prober, sources: Path, tmp_path: Path, name: str
 ) -> None:
-    """Bit by bit those that decoding from the beginning gives, at the same distances in time."""
+    """Bit by bit those decoded from the beginning, with the same time differences."""
     raw = media.decoded(sources / name)
     for kind, interval in intervals_of(raw).items():
         due = raw.within(interval.start, interval.end)
@@ -131,7 +73,7 @@ async def test_a_clip_is_exactly_the_frames_of_its_interval(
 async def test_frames_that_are_shown_before_their_key_frame_are_not_lost(
     prober: Prober, sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """They need what comes before it. A decoder that starts too late is noticed, and started further back."""
+    """They need earlier frames. A decoder that starts too late is detected, and started further back."""
     raw = media.decoded(sources / name)
     times = [one.time for one in raw.pictures]
     key = times.index(raw.keys[2])
@@ -151,10 +93,10 @@ async def test_frames_that_are_shown_before_their_key_frame_are_not_lost(
     assert in_time < 9
 
 
-async def test_a_frame_a_hair_before_the_start_is_not_in_the_clip(
+async def test_a_frame_just_before_the_start_is_not_in_the_clip(
     prober: Prober, sources: Path, tmp_path: Path
 ) -> None:
-    """Also where the raw's clock cannot tell the two apart without rounding."""
+    """Also where the source's time base cannot represent the difference without rounding."""
     for name in ("coarse.mov", "varying.webm", "b_frames.mp4"):
         frame = media.decoded(sources / name).pictures[41]
         interval = Interval(float(frame.time) + 1e-5, float(frame.time) + 1)
@@ -169,7 +111,7 @@ async def test_a_frame_a_hair_before_the_start_is_not_in_the_clip(
 async def test_a_clip_shows_exactly_its_box(
     prober: Prober, sources: Path, tmp_path: Path, left: int, top: int
 ) -> None:
-    """To the corners of the frame, and moved by two pixels it is another picture."""
+    """To the corners of the frame; moved by two pixels the frames differ."""
     box = Box(left, top, 96, 64)
     picture = media.decoded(sources / "open_gop.mp4").within(1, 1.04)[0]
     cut = await planned(prober, sources / "open_gop.mp4", Interval(1, 1.04), box=box)
@@ -179,32 +121,11 @@ async def test_a_clip_shows_exactly_its_box(
         assert found.planes != picture.cropped(aside)
 
 
-GRIDS = (
-    (1280, 720, 720, Box(557, 3, 478, 478)),
-    (640, 360, 720, Box(557, 3, 478, 478)),
-    (640, 360, 720, Box(802, 242, 478, 478)),  # in the corner
-    (640, 360, 714, Box(401, 0, 714, 714)),
-    (426, 240, 720, Box(1000, 0, 280, 280)),  # stands out by a fraction of a pixel
-    (854, 480, 1080, Box(300, 11, 627, 627)),
-    (640, 360, 1080, Box(300, 11, 627, 401)),
-    (360, 640, 1280, Box(100, 400, 501, 501)),  # portrait
-    (1280, 720, 360, Box(33, 57, 201, 201)),  # more lines than in the tables
-)
-"""Width and height of a raw, reference height, and the published box."""
-
-
-async def corners(prober: Prober, raw: Path, reference_height: int, box: Box, clip: Path) -> tuple[Cut, Box]:
-    """Cut a published box out of a grid, as the encode lane does; return the plan and what the clip shows."""
-    row = Clip(Video("RD", "Radio1", "CPCoMyuBRM0", reference_height), 0, Interval(0, 0.2), box)
-    cut = plan_cut(row, await media.raw(prober, raw, row), LOSSLESS)
-    return cut, media.read_back(await made(cut, clip))
-
-
 @pytest.mark.parametrize(("width", "height", "reference_height", "box"), GRIDS)
 async def test_the_corners_of_a_grid_are_where_the_box_has_them(  # noqa: PLR0913, PLR0917 - a row each
     prober: Prober, tmp_path: Path, width: int, height: int, reference_height: int, box: Box
 ) -> None:
-    """Scaled to the height at hand, even, square if it was, in the frame, and centred to within a pixel."""
+    """Scaled to the video's height, even, square if it was, in the frame, and centred to within a pixel."""
     raw = media.grid(tmp_path, width, height)
     cut, shown = await corners(prober, raw, reference_height, box, tmp_path / "clip.mp4")
     assert shown == cut.box
@@ -220,23 +141,23 @@ async def test_the_corners_of_a_grid_are_where_the_box_has_them(  # noqa: PLR091
 
 
 @pytest.mark.parametrize("box", [Box(230, 0, 96, 64), Box(0, 120, 96, 64), Box(0, 0, 322, 64)])
-async def test_a_box_that_leaves_the_frame_is_refused(
+async def test_a_box_beyond_the_frame_is_rejected(
     prober: Prober, sources: Path, tmp_path: Path, box: Box
 ) -> None:
-    """Ffmpeg of itself would move it without a word."""
+    """Ffmpeg itself would move it silently."""
     cut = await planned(prober, sources / "open_gop.mp4", Interval(1, 1.2), box=box)
     with pytest.raises(Failure) as failure:
         await made(cut, tmp_path / "clip.mp4")
     assert failure.value.reason is Reason.BOX_DOES_NOT_FIT
 
 
-# The form
+# The output settings
 
 
 @pytest.mark.parametrize("size", [32, 64, 100, 128, 256])
 @pytest.mark.parametrize("box", [Box(40, 20, 96, 64), Box(0, 0, 62, 94), Box(8, 8, 96, 96)])
-def test_the_shorter_side_gets_the_size_asked_for(box: Box, size: int) -> None:
-    """And the longer one its share, both even."""
+def test_the_shorter_side_gets_the_requested_size(box: Box, size: int) -> None:
+    """And the longer one is scaled in proportion, both even."""
     width, height = side_lengths(box, size)
     assert min(width, height) == size
     assert width % 2 == height % 2 == 0
@@ -283,10 +204,10 @@ def test_frames_at_a_rate_are_rounded_to_the_nearest(rate: Fraction, seconds: fl
 
 @pytest.mark.parametrize("rate", [Fraction(25), Fraction(30000, 1001), Fraction(60), Fraction(12)])
 @pytest.mark.parametrize("name", ["b_frames.mp4", "varying.mp4", "varying.webm", "late.mp4"])
-async def test_another_rate_gives_the_frames_predicted(
+async def test_another_rate_gives_the_predicted_frames(
     prober: Prober, sources: Path, tmp_path: Path, name: str, rate: Fraction
 ) -> None:
-    """Evenly spaced from 0; each shows what the raw shows then, within half a step of either."""
+    """Evenly spaced from 0; each shows the source's frame at that time, within half a step of either."""
     due = media.decoded(sources / name).pictures
     for interval in (Interval(0, 2), Interval(1.3, 2.877), Interval(2.5, 4)):
         cut = await planned(prober, sources / name, interval, form=replace(LOSSLESS, fps=rate))
@@ -300,7 +221,7 @@ async def test_another_rate_gives_the_frames_predicted(
         places = {one.cropped(BOX): place for place, one in enumerate(within)}
         taken = [places[one.planes] for one in shown]
         assert taken == sorted(taken)
-        # No frame is held at the head for longer than the raw holds it.
+        # No frame is repeated at the start for longer than the source shows it.
         step = within[1].time - within[0].time
         assert taken.count(0) <= -(-(step + 1 / rate) // (1 / rate))
         for place, one in zip(taken, shown, strict=True):
@@ -325,7 +246,7 @@ SIZED = [
 ]
 
 
-async def test_another_size_gives_the_sides_predicted(prober: Prober, sources: Path, tmp_path: Path) -> None:
+async def test_another_size_gives_the_predicted_sides(prober: Prober, sources: Path, tmp_path: Path) -> None:
     """With square pixels, and every frame."""
     for box, size, sides in SIZED:
         form = replace(LOSSLESS, size=size)
@@ -337,8 +258,8 @@ async def test_another_size_gives_the_sides_predicted(prober: Prober, sources: P
             assert opened.streams.video[0].sample_aspect_ratio == 1
 
 
-async def test_another_size_is_made_by_lanczos(prober: Prober, sources: Path, tmp_path: Path) -> None:
-    """Which keeps more of what is fine than ffmpeg's own choice does."""
+async def test_scaling_uses_lanczos(prober: Prober, sources: Path, tmp_path: Path) -> None:
+    """It keeps more detail than ffmpeg's default."""
     cut = await planned(prober, sources / "b_frames.mp4", Interval(1, 1.2), form=replace(LOSSLESS, size=48))
     made_of = "-vf crop=96:64:40:20,scale=72:48:flags={}+accurate_rnd+full_chroma_int -fps_mode passthrough"
     coded = "-c:v libx264 -qp 0 -preset ultrafast -bf 0"
@@ -352,7 +273,7 @@ async def test_another_size_is_made_by_lanczos(prober: Prober, sources: Path, tm
 
 
 async def test_two_encodes_are_the_same_to_the_byte(prober: Prober, sources: Path, tmp_path: Path) -> None:
-    """In any form, and wherever the raw lies."""
+    """With any settings, and wherever the source video is."""
     elsewhere = tmp_path / "another directory"
     elsewhere.mkdir()
     shutil.copy(sources / "b_frames.mp4", elsewhere)
@@ -364,10 +285,10 @@ async def test_two_encodes_are_the_same_to_the_byte(prober: Prober, sources: Pat
         assert clips[0] == clips[1]
 
 
-async def test_nothing_of_the_raw_but_its_picture_is_in_a_clip(
+async def test_a_clip_contains_only_the_video_stream_of_its_source(
     prober: Prober, sources: Path, tmp_path: Path
 ) -> None:
-    """No sound, no title, no time of day, no path."""
+    """No audio, no title, no time of day, no path."""
     raw = tmp_path / "raw.mp4"
     given = f"-i {sources / 'b_frames.mp4'} -f lavfi -i sine=duration=4 -c:v copy -c:a aac"
     media.ffmpeg(tmp_path, f"-v error {given} -metadata title=SECRET -metadata:s:v title=SECRET raw.mp4")
@@ -382,7 +303,7 @@ async def test_nothing_of_the_raw_but_its_picture_is_in_a_clip(
 
 
 async def test_colours_stay_as_they_are_declared(prober: Prober, sources: Path, tmp_path: Path) -> None:
-    """Primaries, transfer and matrix; nothing is declared anew."""
+    """Primaries, transfer and matrix; no other declaration is added."""
     for name in ("full_range.mp4", "b_frames.mp4", "plain.webm"):
         raw = media.decoded(sources / name)
         cut = await planned(prober, sources / name, Interval(0.2, 0.4))
@@ -392,10 +313,8 @@ async def test_colours_stay_as_they_are_declared(prober: Prober, sources: Path, 
             assert clip.pictures[0].planes == raw.within(0.2, 0.4)[0].cropped(BOX)
 
 
-async def test_full_range_becomes_what_everybody_takes_for_granted(
-    prober: Prober, sources: Path, tmp_path: Path
-) -> None:
-    """Each sample is what its brightness is in limited range, to the nearest step, and declared so."""
+async def test_full_range_becomes_limited_range(prober: Prober, sources: Path, tmp_path: Path) -> None:
+    """Each sample is mapped to limited range, to the nearest step, and declared so."""
     raw = media.decoded(sources / "full_range.mp4")
     full, limited = 2, 1
     assert raw.colours == (full, 1, 1, 1)
@@ -411,7 +330,7 @@ async def test_full_range_becomes_what_everybody_takes_for_granted(
 
 
 async def test_pixels_become_square(prober: Prober, sources: Path, tmp_path: Path) -> None:
-    """The lines stay; the box counts in the picture as it is shown."""
+    """The height stays; the box refers to the displayed frame."""
     box = Box(200, 20, 196, 64)  # beyond the stored width
     cut = await planned(prober, sources / "stretched.mp4", Interval(1, 1.2), box=box)
     assert cut.squared == (media.WIDTH * 5 // 4, media.HEIGHT)
@@ -426,7 +345,7 @@ async def test_pixels_become_square(prober: Prober, sources: Path, tmp_path: Pat
 
 
 async def test_ten_bits_become_eight(prober: Prober, tmp_path: Path) -> None:
-    """Not everybody's decoder takes more."""
+    """Not every decoder supports more."""
     source = "testsrc2=size=320x180:rate=25:duration=1"
     media.ffmpeg(tmp_path, f"-v error -f lavfi -i {source} -c:v libx264 -pix_fmt yuv420p10le raw.mp4")
     cut = await planned(prober, tmp_path / "raw.mp4", Interval(0, 1), form=Form())
@@ -434,10 +353,8 @@ async def test_ten_bits_become_eight(prober: Prober, tmp_path: Path) -> None:
         assert clip.streams.video[0].codec_context.pix_fmt == "yuv420p"
 
 
-async def test_a_picture_is_upright_and_its_box_counts_so(
-    prober: Prober, sources: Path, tmp_path: Path
-) -> None:
-    """A rotation that the raw declares is carried out, and no declaration of it is left."""
+async def test_a_rotated_video_and_its_box_are_upright(prober: Prober, sources: Path, tmp_path: Path) -> None:
+    """A declared rotation is applied, and no declaration of it is left."""
     cut = await planned(prober, sources / "rotated.mp4", Interval(1, 1.2))
     assert (await prober.facts(cut.raw, container="mp4")).height == media.WIDTH
     clip = await made(cut, tmp_path / "clip.mp4")
@@ -448,10 +365,8 @@ async def test_a_picture_is_upright_and_its_box_counts_so(
         assert next(opened.decode(video=0)).rotation == 0
 
 
-async def test_odd_pixels_full_range_ten_bits_and_a_rotation_come_out_plain(
-    prober: Prober, tmp_path: Path
-) -> None:
-    """All at once: each quarter of the picture is in its place, and of the brightness that it should have."""
+async def test_all_unusual_properties_together_are_normalized(prober: Prober, tmp_path: Path) -> None:
+    """All at once: each quarter of the frame is in its place, and has its expected luma."""
     quarters = "geq=lum='if(lt(X,160),0,341)+if(lt(Y,90),0,682)':cb=512:cr=512"
     tags = "range=pc:color_primaries=bt709:color_trc=bt709:colorspace=bt709"
     drawing = f"color=size=320x180:rate=25:duration=0.2,format=yuv420p10le,{quarters},setparams={tags}"
@@ -459,7 +374,7 @@ async def test_odd_pixels_full_range_ten_bits_and_a_rotation_come_out_plain(
     media.ffmpeg(tmp_path, f"-v error -f lavfi -i {drawing},setsar=4/3 {coded} lying.mp4")
     media.ffmpeg(tmp_path, "-v error -display_rotation 90 -i lying.mp4 -c copy raw.mp4")
     facts = await prober.facts(tmp_path / "raw.mp4", container="mp4")
-    # 320 x 4/3 by 180, turned; the lines stay.
+    # 320 x 4/3 by 180, rotated; the height stays.
     assert (facts.width, facts.height) == (135, 320)
     cut = await planned(prober, tmp_path / "raw.mp4", Interval(0, 0.2), box=Box(36, 128, 64, 64))
     clip = media.Decoded(await made(cut, tmp_path / "clip.mp4"))
@@ -473,14 +388,12 @@ async def test_odd_pixels_full_range_ten_bits_and_a_rotation_come_out_plain(
     light = clip.pictures[0].planes[0]
     shown = [light[row][column] for row in (4, 59) for column in (4, 59)]
     assert all(abs(one - due) <= 1 for one, due in zip(shown, (89, 235, 16, 162), strict=True)), shown
-    # The borders are in the middle of the picture, and so of the box.
+    # The borders are in the middle of the frame, and so of the box.
     assert abs(sum(sample < 162 for sample in light[4]) - 32) <= 1
     assert abs(sum(row[4] > 52 for row in light) - 32) <= 1
 
 
-async def test_a_path_of_any_characters_is_read_and_written(
-    prober: Prober, sources: Path, tmp_path: Path
-) -> None:
+async def test_a_path_can_have_any_characters(prober: Prober, sources: Path, tmp_path: Path) -> None:
     """They are neither addresses nor patterns nor options."""
     for name in ("-y", "http:x", "%d 'quoted' \"twice\"", "gr\u00fcn\n"):
         directory = tmp_path / name
@@ -491,13 +404,13 @@ async def test_a_path_of_any_characters_is_read_and_written(
         assert (await facts_of_clip(prober, clip)).frames == cut.frames
 
 
-# What cannot be cut
+# Sources that cannot be cut
 
 
 async def test_a_script_that_names_other_files_is_not_followed(
     prober: Prober, sources: Path, tmp_path: Path
 ) -> None:
-    """Should one ever get past the probe: neither on this disk nor on another host."""
+    """In case one ever gets past the probe: neither on this disk nor on another host."""
     with media.listening() as server:
         found = media.scripts(tmp_path, server.getsockname()[1])
         shutil.copy(sources / "b_frames.mp4", tmp_path / "other.mp4")
@@ -514,7 +427,7 @@ async def test_a_script_that_names_other_files_is_not_followed(
 async def test_each_input_is_a_local_file_of_one_format(
     sources: Path, prober: Prober, tmp_path: Path
 ) -> None:
-    """A demuxer may open what its file names, so every command line restricts it, as PyAV's options do."""
+    """A demuxer may open files named by its input, so every command line restricts it, as for PyAV."""
     cut = await planned(prober, sources / "b_frames.mp4", Interval(1, 2))
     sound = AudioCut(sources / "b_frames.mp4", "mp4", 1.0, 1.0)
     cut = replace(cut, sound=sound, form=Form(audio=Audio.BOTH))
@@ -537,10 +450,10 @@ async def test_each_input_is_a_local_file_of_one_format(
         assert media_file.format.name == "mp4"
 
 
-async def test_a_picture_that_is_larger_than_its_container_says_is_not_decoded(
+async def test_a_frame_larger_than_its_container_declares_is_not_decoded(
     prober: Prober, sources: Path, tmp_path: Path
 ) -> None:
-    """The container tells of 320 x 180 pixels, and the stream in it of 20,000 x 20,000."""
+    """The container declares 320 x 180 pixels, and the stream in it 20,000 x 20,000."""
     cut = await planned(prober, sources / "b_frames.mp4", Interval(1, 2))
     raw = tmp_path / "raw.mp4"
     with raw.open("wb") as target:
@@ -553,10 +466,10 @@ async def test_a_picture_that_is_larger_than_its_container_says_is_not_decoded(
     assert failure.value.reason is Reason.RAW_UNREADABLE
 
 
-async def test_a_giant_picture_is_not_decoded(
+async def test_a_giant_frame_is_not_decoded(
     prober: Prober, sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Should one ever get past the probe."""
+    """In case one ever gets past the probe."""
     cut = await planned(prober, sources / "b_frames.mp4", Interval(1, 2))
     monkeypatch.setattr(ffmpeg, "MAX_SIDE", 128)
     with pytest.raises(Failure):
@@ -564,10 +477,10 @@ async def test_a_giant_picture_is_not_decoded(
 
 
 @pytest.mark.parametrize("name", ["b_frames.mp4", "fragments.mp4"])
-async def test_a_raw_that_breaks_off_within_the_interval_is_an_error(
+async def test_a_source_that_ends_within_the_interval_is_an_error(
     prober: Prober, sources: Path, tmp_path: Path, name: str
 ) -> None:
-    """Ffmpeg of itself would end well, with a short clip."""
+    """Ffmpeg itself would succeed, with a short clip."""
     cut = await planned(prober, sources / name, Interval(1, 3.9))
     content = (sources / name).read_bytes()
     (tmp_path / name).write_bytes(content[: len(content) * 6 // 10])
@@ -576,16 +489,20 @@ async def test_a_raw_that_breaks_off_within_the_interval_is_an_error(
     assert failure.value.reason is Reason.RAW_UNREADABLE
 
 
-async def test_source_frames_that_never_come_are_an_error(
-    prober: Prober, sources: Path, tmp_path: Path
+@pytest.mark.parametrize(
+    "more",
+    [{}, {"fps": Fraction(25)}, {"fps": Fraction(60), "deinterlace": Deinterlace.ON, "size": 32}],
+    ids=["unchanged", "25 fps", "60 fps, deinterlaced, smaller"],
+)
+async def test_missing_source_frames_are_an_error(
+    prober: Prober, sources: Path, tmp_path: Path, more: dict[str, Any]
 ) -> None:
-    """Ffmpeg of itself would write an empty video, or one that begins too late or ends too early.
+    """Ffmpeg itself would write an empty video, or one that starts too late or ends too early.
 
-    Where another decoder finds all frames, the source is not to blame.
+    This is detected with any settings: repeated frames do not hide it. If another decoder finds all frames,
+    the source is not to blame.
     """
-    cut = await planned(
-        prober, sources / "b_frames.mp4", Interval(1, 2), form=replace(LOSSLESS, fps=Fraction(25))
-    )
+    cut = await planned(prober, sources / "b_frames.mp4", Interval(1, 2), form=replace(LOSSLESS, **more))
     assert cut.source is not None
     for wrong, words, reason in (
         (
@@ -620,10 +537,8 @@ async def test_source_frames_that_never_come_are_an_error(
         assert words in failure.value.words
 
 
-async def test_a_place_that_cannot_be_written_is_an_error(
-    prober: Prober, sources: Path, tmp_path: Path
-) -> None:
-    """Local trouble, and told as such."""
+async def test_an_unwritable_path_is_an_error(prober: Prober, sources: Path, tmp_path: Path) -> None:
+    """It is reported as a local error."""
     cut = await planned(prober, sources / "b_frames.mp4", Interval(1, 1.2))
     with pytest.raises(Failure) as failure:
         await made(cut, tmp_path / "nowhere" / "clip.mp4")
@@ -634,15 +549,17 @@ async def test_a_place_that_cannot_be_written_is_an_error(
 
 
 def tool(directory: Path, script: str) -> Path:
-    """Write a program that passes for ffmpeg."""
+    """Write a program that replaces ffmpeg."""
     path = directory / "ffmpeg"
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
     return path
 
 
-async def test_progress_is_told_in_seconds_of_the_clip(prober: Prober, sources: Path, tmp_path: Path) -> None:
-    """It only rises, and ends at the clip's length."""
+async def test_progress_is_reported_in_seconds_of_the_clip(
+    prober: Prober, sources: Path, tmp_path: Path
+) -> None:
+    """It only increases, and ends at the clip's length."""
     cut = await planned(prober, sources / "b_frames.mp4", Interval(1, 3), form=Form())
     reached: list[float] = []
     await encode(bundled_ffmpeg(), cut, tmp_path / "clip.mp4", on_seconds=reached.append)
@@ -653,7 +570,7 @@ async def test_progress_is_told_in_seconds_of_the_clip(prober: Prober, sources: 
 async def test_only_progress_is_a_sign_of_progress(
     sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ffmpeg reports twice a second also where nothing moves."""
+    """Ffmpeg reports twice per second even when it is stuck."""
     monkeypatch.setattr(ffmpeg, "STALL", 0.5)
     cut = Cut(sources / "b_frames.mp4", "mp4", Interval(1, 3), BOX, 96, 64, 60, Form())
     stuck = r"""n=0; while sleep 0.02; do
@@ -669,8 +586,8 @@ async def test_only_progress_is_a_sign_of_progress(
     assert reached[-1] == 0.03
 
 
-async def test_an_end_without_words_is_told_by_its_code(sources: Path, tmp_path: Path) -> None:
-    """A crash, say."""
+async def test_an_end_without_a_message_is_reported_by_its_code(sources: Path, tmp_path: Path) -> None:
+    """Such as a crash."""
     cut = Cut(sources / "b_frames.mp4", "mp4", Interval(1, 3), BOX, 96, 64, 60, Form())
     with pytest.raises(Failure) as failure:
         await encode(tool(tmp_path, "kill -SEGV $$"), cut, tmp_path / "clip.mp4", on_seconds=lambda _: None)
@@ -678,11 +595,11 @@ async def test_an_end_without_words_is_told_by_its_code(sources: Path, tmp_path:
     assert "-11" in failure.value.words
 
 
-async def test_a_long_clip_gets_a_long_time(sources: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ten seconds a frame at 30 frames a second, for a slow machine."""
+async def test_a_long_clip_has_a_long_timeout(sources: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten seconds per frame at 30 fps, for a slow machine."""
     given: list[float] = []
 
-    async def run(_argv: list[str], *, deadline: float, **_more: object) -> supervisor.Ended:
+    async def run(_command: supervisor.Command, *, deadline: float, **_more: object) -> supervisor.Ended:
         given.append(deadline)
         return supervisor.Ended(0, "", b"")
 
@@ -692,8 +609,8 @@ async def test_a_long_clip_gets_a_long_time(sources: Path, monkeypatch: pytest.M
     assert given[0] >= 100 * 30 * 10
 
 
-async def test_the_version_is_told(tmp_path: Path) -> None:
-    """Of the real one, and not of something else."""
+async def test_the_version_is_parsed(tmp_path: Path) -> None:
+    """Of the real ffmpeg, and not of another program."""
     assert (await ffmpeg.about(bundled_ffmpeg())).version[0].isalnum()
     for script in ("echo hello", "echo ffmpeg version 7; exit 1", "exit 0"):
         with pytest.raises(Failure) as failure:

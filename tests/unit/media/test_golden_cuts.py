@@ -1,4 +1,4 @@
-"""Whoever changes how clips are cut has to raise the version of the rules, or a test fails here."""
+"""Changing how clips are cut requires a new version of the rules, or a test fails here."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ REMEDY = (
 
 
 def test_the_rules_are_those_of_their_version() -> None:
-    """Boxes, filters, frames and encoder settings come out as the file has them for this version."""
+    """Boxes, filters, frames and encoder settings match the file for this version."""
     kept, now = golden_cuts.kept(), golden_cuts.computed()
     assert [*kept] == [str(number) for number in range(2, CUTTING_RULES + 1)], REMEDY
     known = kept[str(CUTTING_RULES)]
@@ -37,8 +37,8 @@ def test_the_rules_are_those_of_their_version() -> None:
     assert now.keys() == known.keys(), "new cases: run python tests/support/golden_cuts.py write"
 
 
-def test_versions_differ() -> None:
-    """A version that was raised for nothing would have all clips made again."""
+def test_versions_have_different_cuts() -> None:
+    """An unnecessary new version would re-create all clips."""
     decided = [json.dumps(each, sort_keys=True) for each in golden_cuts.kept().values()]
     assert len(set(decided)) == len(decided)
 
@@ -56,16 +56,16 @@ def test_versions_differ() -> None:
         (Timeline, "step", 1),
     ],
 )
-def test_a_changed_rule_is_noticed(
+def test_a_changed_rule_is_detected(
     monkeypatch: pytest.MonkeyPatch, where: Any, name: str, value: object
 ) -> None:
-    """One of each kind: rounding, edges, filters, sound, encoder, frames."""
+    """One of each kind: rounding, edges, filters, audio, encoder, frames."""
     monkeypatch.setattr(where, name, value, raising=False)
     assert golden_cuts.computed() != golden_cuts.kept()[str(CUTTING_RULES)]
 
 
-def test_what_the_file_has_is_not_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another rounding needs another version; a further case does not."""
+def test_existing_cuts_are_not_rewritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another rounding needs another version; an additional case does not."""
     file = tmp_path / "golden.json"
     monkeypatch.setattr(golden_cuts, "FILE", file)
     golden_cuts.write()
@@ -80,12 +80,12 @@ def test_what_the_file_has_is_not_written_anew(tmp_path: Path, monkeypatch: pyte
     assert golden_cuts.kept()[str(CUTTING_RULES)] == before
 
 
-# Directories from before.
+# Directories of earlier versions.
 
 
 @pytest.fixture
 def unversioned(finished: Finished, tmp_path: Path) -> Path:
-    """A directory as versions left it that recorded no rules."""
+    """A directory of a version that recorded no rules."""
     out = tmp_path / "clips"
     out.mkdir()
     for clip in finished.out.glob("*.mp4"):
@@ -106,7 +106,7 @@ def unversioned(finished: Finished, tmp_path: Path) -> Path:
 def test_clips_of_unknown_rules_are_not_mixed_with_others(
     finished: Finished, unversioned: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The run is refused and says why; without a single clip made."""
+    """The run is refused with a message; no clip is created."""
     before = (unversioned / JOURNAL).read_bytes()
     (unversioned / "RD_Radio1_000.mp4").unlink()
     command = ["--out", str(unversioned), "--source", str(finished.options.source)]
@@ -117,8 +117,10 @@ def test_clips_of_unknown_rules_are_not_mixed_with_others(
     assert (unversioned / JOURNAL).read_bytes() == before
 
 
-def test_a_repair_makes_no_clip_by_other_rules(unversioned: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """What is wrong is told, and left to --recut."""
+def test_a_repair_creates_no_clips_with_other_rules(
+    unversioned: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Problems are reported, and left to --recut."""
     (unversioned / "RD_Radio1_000.mp4").write_bytes(b"damaged")
     assert main(["check", "--out", str(unversioned), "--repair"]) == ExitCode.GIVEN_UP
     assert "another version of this program" in capfd.readouterr().out

@@ -1,8 +1,7 @@
-"""Video with high dynamic range comes out as standard range, or is refused."""
+"""Video with high dynamic range is mapped to standard range, or rejected."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import media
 import pytest
 import shapes
 from shapes import Shape
+from sources import H264_10, hlg, mapped, pq
 
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Form, Hdr
@@ -22,51 +22,22 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NITS = (0.1, 1, 10, 50, 100, 203, 400, 1000)
-"""Brightness of the eight grey columns of the drawings."""
-PEAK = 1000
-"""Nits for which ffmpeg's tonemap makes room where the video does not say how bright it is."""
+"""Luminance of the eight grey columns of the drawings."""
 COLUMN = 20
-H264_10 = "-c:v libx264 -qp 0 -preset ultrafast -pix_fmt yuv420p10le"
 
 
 @pytest.fixture(scope="module")
 async def prober() -> AsyncIterator[Prober]:
-    """Give one probing child to all tests, as a run has one."""
+    """Share one probing child among all tests, as in a run."""
     async with Prober() as prober:
         yield prober
-
-
-def pq(nits: float) -> float:
-    """Return the signal of SMPTE ST 2084 for a brightness, from 0 to 1."""
-    m1, m2, c1, c2, c3 = 2610 / 16384, 2523 / 32, 3424 / 4096, 2413 / 128, 2392 / 128
-    light = math.pow(nits / 10000, m1)
-    return math.pow((c1 + c2 * light) / (1 + c3 * light), m2)
-
-
-def hlg(nits: float) -> float:
-    """Return the signal of ARIB STD-B67 for the brightness of a display of 1000 nits, from 0 to 1."""
-    scene = math.pow(nits / 1000, 1 / 1.2)
-    if scene <= 1 / 12:
-        return math.sqrt(3 * scene)
-    a, b, c = 0.17883277, 0.28466892, 0.55991073
-    return a * math.log(12 * scene - b) + c
-
-
-def mapped(nits: float) -> float:
-    """Return the code of 8 bits in limited range that a brightness should get: Hable's curve, gamma 2.4."""
-
-    def curve(light: float) -> float:
-        above = light * (light * 0.15 + 0.05) + 0.004
-        return above / (light * (light * 0.15 + 0.5) + 0.06) - 0.02 / 0.3
-
-    return 16 + 219 * math.pow(curve(nits / 100) / curve(PEAK / 100), 1 / 2.4)
 
 
 BT2020 = "color_primaries=bt2020:colorspace=bt2020nc"
 
 
 def draw(directory: Path, name: str, transfer: str, words: str = H264_10, declared: str = BT2020) -> Path:
-    """Draw grey columns of known brightness."""
+    """Render grey columns of known luminance."""
     signal = pq if transfer == "smpte2084" else hlg
     codes = [round(64 + 876 * signal(nits)) for nits in NITS]
     columns = "+".join(f"{code}*eq(floor(X/{COLUMN})\\,{place})" for place, code in enumerate(codes))
@@ -77,8 +48,8 @@ def draw(directory: Path, name: str, transfer: str, words: str = H264_10, declar
     return directory / name
 
 
-def looked_at(path: Path) -> tuple[tuple[int, ...], str | None, list[int], list[int]]:
-    """Return how a clip declares its colours, its pixel format, and the grey and the blue of each column."""
+def inspected(path: Path) -> tuple[tuple[int, ...], str | None, list[int], list[int]]:
+    """Return a clip's declared colours, its pixel format, and luma and Cb of each column."""
     with av.open(str(path)) as opened:
         context = opened.streams.video[0].codec_context
         declared = context.color_range, context.color_primaries, context.color_trc, context.colorspace
@@ -104,11 +75,11 @@ VP9_10 = "-c:v libvpx-vp9 -profile:v 2 -lossless 1 -deadline realtime -cpu-used 
 async def test_high_dynamic_range_is_mapped(
     prober: Prober, tmp_path: Path, name: str, transfer: str, words: str
 ) -> None:
-    """Each brightness gets its place below white, without a tint, and nothing of HDR is declared any more."""
+    """Each luminance is mapped to its level below white, without a tint, and no HDR declaration is left."""
     shape = Shape(draw(tmp_path, name, transfer, words), sound=False)
     made = await shapes.make(prober, shape, shapes.clip_of(0, 1), tmp_path / "out", crf=0)
     assert made.path is not None
-    declared, pixels, grey, tint = looked_at(made.path)
+    declared, pixels, grey, tint = inspected(made.path)
     assert (declared, pixels) == ((1, 1, 1, 1), "yuv420p")
     assert grey == pytest.approx([mapped(nits) for nits in NITS], abs=4), grey
     assert all(abs(blue - 128) <= 1 for blue in tint)
@@ -126,18 +97,18 @@ UNKNOWN = ("color_primaries=unknown", "colorspace=unknown")
 async def test_colours_that_are_not_declared_are_those_of_bt2020(
     prober: Prober, tmp_path: Path, transfer: str, declared: str
 ) -> None:
-    """Where a video declares its transfer function alone, as some phones do, the picture is the same."""
+    """Where a video declares only its transfer function, as some phones do, the result is the same."""
     shape = Shape(draw(tmp_path, "bare.mp4", transfer, declared=declared), sound=False)
     made = await shapes.make(prober, shape, shapes.clip_of(0, 1), tmp_path / "out", crf=0)
     assert made.path is not None
-    declared_now, _, grey, tint = looked_at(made.path)
+    declared_now, _, grey, tint = inspected(made.path)
     assert declared_now == (1, 1, 1, 1)
     assert grey == pytest.approx([mapped(nits) for nits in NITS], abs=4), grey
     assert all(abs(blue - 128) <= 1 for blue in tint)
 
 
-async def test_constant_luminance_is_refused(prober: Prober, tmp_path: Path) -> None:
-    """The words name the matrix."""
+async def test_constant_luminance_is_rejected(prober: Prober, tmp_path: Path) -> None:
+    """The message names the matrix."""
     declared = "color_primaries=bt2020:colorspace=bt2020c"
     shape = Shape(draw(tmp_path, "constant.mp4", "smpte2084", declared=declared), sound=False)
     with pytest.raises(Failure, match="constant luminance \\(bt2020c\\)") as failure:
@@ -145,8 +116,8 @@ async def test_constant_luminance_is_refused(prober: Prober, tmp_path: Path) -> 
     assert failure.value.reason is Reason.UNSUPPORTED_SOURCE
 
 
-async def test_high_dynamic_range_can_be_refused(prober: Prober, tmp_path: Path) -> None:
-    """The words name it."""
+async def test_high_dynamic_range_can_be_rejected(prober: Prober, tmp_path: Path) -> None:
+    """The message names HDR."""
     shape = Shape(draw(tmp_path, "pq.mp4", "smpte2084"), sound=False)
     with pytest.raises(Failure) as failure:
         await shapes.make(prober, shape, shapes.clip_of(0, 1), tmp_path / "out", hdr=Hdr.REFUSE)
@@ -158,7 +129,7 @@ async def test_high_dynamic_range_can_be_refused(prober: Prober, tmp_path: Path)
 async def test_dolby_vision_is_mapped_where_its_frames_are_of_use(
     prober: Prober, tmp_path: Path, profile: int, compatibility: int
 ) -> None:
-    """Profile 8 is HDR10 below it; of profile 5 no other decoder can make a picture."""
+    """Profile 8 is compatible with HDR10; profile 5 can only be decoded with Dolby Vision."""
     path = draw(tmp_path, "dolby.mp4", "smpte2084")
     shapes.with_dolby_vision(path, profile, compatibility)
     making = shapes.make(prober, Shape(path, sound=False), shapes.clip_of(0, 1), tmp_path / "out")
@@ -171,7 +142,7 @@ async def test_dolby_vision_is_mapped_where_its_frames_are_of_use(
 
 
 async def test_standard_range_is_left_alone(prober: Prober, tmp_path: Path) -> None:
-    """Ten bits and wide colours are no high dynamic range."""
+    """Ten bits and a wide gamut are no high dynamic range."""
     tags = "color_primaries=bt2020:color_trc=bt2020-10:colorspace=bt2020nc:range=tv"
     source = f"testsrc2=size=160x120:rate=25:duration=1,format=yuv420p10le,setparams={tags}"
     media.ffmpeg(tmp_path, f"-v error -f lavfi -i {source} {H264_10} wide.mp4")
@@ -179,11 +150,11 @@ async def test_standard_range_is_left_alone(prober: Prober, tmp_path: Path) -> N
     made = await shapes.make(prober, shape, shapes.clip_of(0, 1), tmp_path / "out", hdr=Hdr.REFUSE)
     assert "tone_mapped" not in made.metadata
     assert made.path is not None
-    assert looked_at(made.path)[0][1:] == (9, 14, 9)
+    assert inspected(made.path)[0][1:] == (9, 14, 9)
 
 
-def test_what_becomes_of_hdr_makes_no_clip_another_one() -> None:
-    """So a directory of before stays valid: no clip has other bytes under either choice."""
+def test_the_hdr_option_is_not_part_of_the_fingerprint() -> None:
+    """So existing directories stay valid: no clip has other bytes under either choice."""
     assert Form(hdr=Hdr.REFUSE).to_json() == Form().to_json()
     assert "hdr" not in Form().to_json()
     assert Options(hdr=Hdr.REFUSE).form == replace(Options().form, hdr=Hdr.REFUSE)

@@ -1,4 +1,4 @@
-"""Pictures made of two half-pictures come out whole; those that are whole stay what they are."""
+"""Interlaced video is deinterlaced; progressive video is not changed."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import av
 import media
 import pytest
+from interlaced_videos import PARITIES, X264, clip_of, combs, draw, planned
 
 from hdtf_async.core.model import Box, Crop, Deinterlace, Form, Interval
 from hdtf_async.media import ffmpeg, interlace
-from hdtf_async.media.ffmpeg import Cut, bundled_ffmpeg
+from hdtf_async.media.ffmpeg import bundled_ffmpeg
 from hdtf_async.media.interlace import Combing
 from hdtf_async.media.probe import Prober
 
@@ -20,90 +21,48 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SIDE = 192
-_MOVES = "crop=192:192:x='64+48*sin(2*PI*t*0.7)':y='16+8*sin(2*PI*t)'"
-_STILL = "life=size=24x24:seed=3:ratio=0.4:rate=50,scale=320:240:flags=bicubic"
-"""Soft blots; frozen, they are a still picture with edges in all directions."""
-_SOURCE = f"-f lavfi -i {_STILL},trim=end_frame=1,loop=-1:1,setpts=N/50/TB,{_MOVES} -t 3"
-_X264 = "-c:v libx264 -preset veryfast -pix_fmt yuv420p -g 50"
-_WOVEN = {
-    "whole": f"-r 25 {_X264} -crf 20",
-    "flagged": f"-vf interlace=lowpass=off:scan=tff {_X264} -crf 20 -flags +ilme+ildct",
-    "combed": f"-vf interlace=lowpass=off:scan=tff,setfield=prog {_X264} -crf 20",
-    "combed_bff": f"-vf interlace=lowpass=off:scan=bff,setfield=prog {_X264} -crf 28",
-    "combed_soft": f"-vf interlace=lowpass=linear:scan=tff,setfield=prog {_X264} -crf 32",
-    "noisy": f"-vf framestep=2,noise=alls=20:allf=t {_X264} -crf 23",
-    "standing": f"-vf framestep=1000,loop=-1:1,setpts=N/25/TB -r 25 {_X264} -crf 20 -t 3",
-}
-PARITIES = {
-    "whole": None, "noisy": None, "standing": None,
-    "flagged": "tff", "combed": "tff", "combed_bff": "bff", "combed_soft": "tff",
-}  # fmt: skip
-
-
-def draw(directory: Path) -> Path:
-    """Draw a picture that moves, and weave it in all ways."""
-    for name, words in _WOVEN.items():
-        media.ffmpeg(directory, f"-v error {_SOURCE} {words} {name}.mp4")
-    return directory
 
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Draw them once."""
+    """Render them once."""
     return draw(tmp_path_factory.mktemp("woven"))
 
 
 @pytest.fixture(scope="module")
 async def prober() -> AsyncIterator[Prober]:
-    """Give one probing child to all tests, as a run has one."""
+    """Share one probing child among all tests, as in a run."""
     async with Prober() as prober:
         yield prober
 
 
-async def planned(prober: Prober, raw: Path, deinterlace: Deinterlace) -> Cut:
-    """Plan a cut of the whole frame, but for the first and last half second."""
-    interval = Interval(0.5, 2.5)
-    form = Form(crop=Crop.NONE, crf=0, preset="ultrafast", deinterlace=deinterlace)
-    return await media.planned(prober, raw, interval, form)
-
-
-async def clip_of(prober: Prober, raw: Path, directory: Path, deinterlace: Deinterlace) -> Path:
-    """Make a clip as the encode lane does."""
-    cut = await planned(prober, raw, deinterlace)
-    if deinterlace is Deinterlace.AUTO:
-        cut = replace(cut, parity=(await interlace.look(bundled_ffmpeg(), cut)).parity)
-    target = directory / f"{raw.stem}_{deinterlace}.mp4"
-    await ffmpeg.encode(bundled_ffmpeg(), cut, target, on_seconds=lambda _seconds: None)
-    assert (await prober.facts(target, container="mp4")).frames == cut.frames
-    return target
-
-
-def combs(path: Path) -> float:
-    """Return how much more neighbouring rows differ than rows two apart: above 1 where it is combed."""
-    near = far = 0
-    with av.open(str(path)) as opened:
-        for number, frame in enumerate(opened.decode(video=0)):
-            if number % 5 == 0:
-                rows = media._rows(frame.planes[0])
-                for row, (one, two, three) in enumerate(zip(rows, rows[1:], rows[2:], strict=False)):
-                    if row % 4 == 0:
-                        near += sum(abs(a - b) for a, b in zip(one[::3], two[::3], strict=True))
-                        far += sum(abs(a - b) for a, b in zip(one[::3], three[::3], strict=True))
-    return near / far
-
-
 @pytest.mark.parametrize(("kind", "parity"), PARITIES.items())
-async def test_combing_is_seen_where_it_is_and_nowhere_else(
+async def test_combing_is_detected_where_it_exists_and_nowhere_else(
     kind: str, parity: str | None, prober: Prober, sources: Path
 ) -> None:
-    """Whatever is flagged, coded well or badly, noisy or at rest; and which half-picture is the earlier."""
+    """For any flags, quality, noise or motion; and it finds which field is first."""
     cut = await planned(prober, sources / f"{kind}.mp4", Deinterlace.AUTO)
     assert (await interlace.look(bundled_ffmpeg(), cut)).parity == parity
 
 
+@pytest.mark.parametrize(("start", "parity"), [(0.2, "tff"), (3.2, None)])
+async def test_only_frames_of_the_clip_are_looked_at(
+    start: float, parity: str | None, prober: Prober, sources: Path, tmp_path: Path
+) -> None:
+    """Even if the only key frame is before the clip."""
+    joined = "-i combed.mp4 -i whole.mp4 -filter_complex [0:v][1:v]concat,setfield=prog"
+    path = tmp_path / "joined.mp4"
+    media.ffmpeg(sources, f"-v error {joined} {X264} -g 500 -x264-params scenecut=0 -crf 20 {path}")
+    form = Form(crop=Crop.NONE, deinterlace=Deinterlace.AUTO)
+    cut = await media.planned(prober, path, Interval(start, start + 2.6), form)
+    assert (await interlace.look(bundled_ffmpeg(), cut)).parity == parity
+
+
 @pytest.mark.parametrize("kind", [kind for kind, parity in PARITIES.items() if parity])
-async def test_half_pictures_are_made_whole(kind: str, prober: Prober, sources: Path, tmp_path: Path) -> None:
-    """Without anybody's asking; and not where that was turned off."""
+async def test_interlaced_video_is_deinterlaced(
+    kind: str, prober: Prober, sources: Path, tmp_path: Path
+) -> None:
+    """By default; and not if it is turned off."""
     raw = sources / f"{kind}.mp4"
     before = combs(await clip_of(prober, raw, tmp_path, Deinterlace.OFF))
     after = combs(await clip_of(prober, raw, tmp_path, Deinterlace.AUTO))
@@ -112,10 +71,10 @@ async def test_half_pictures_are_made_whole(kind: str, prober: Prober, sources: 
 
 
 @pytest.mark.parametrize("kind", ["flagged", "combed"])
-async def test_half_pictures_are_made_whole_before_anything_is_cut_off(
+async def test_deinterlacing_comes_before_cropping(
     kind: str, prober: Prober, sources: Path, tmp_path: Path
 ) -> None:
-    """A box of the whole picture made whole; its first and last rows know their neighbours outside."""
+    """A box of the whole deinterlaced frame; its first and last rows are interpolated from outside rows."""
     box = Box(32, 46, 96, 62)
     plan = await planned(prober, sources / f"{kind}.mp4", Deinterlace.AUTO)
     plan = replace(plan, parity=(await interlace.look(bundled_ffmpeg(), plan)).parity)
@@ -127,18 +86,18 @@ async def test_half_pictures_are_made_whole_before_anything_is_cut_off(
     assert [one.planes for one in shown[1]] == [one.cropped(box) for one in shown[0]]
 
 
-async def test_what_is_flagged_is_made_whole_without_a_look(
+async def test_flagged_video_is_deinterlaced_without_detection(
     prober: Prober, sources: Path, tmp_path: Path
 ) -> None:
-    """A clip in which nothing moves when somebody looks may move later."""
+    """A clip without motion in the checked frames may have motion later."""
     cut = await planned(prober, sources / "flagged.mp4", Deinterlace.AUTO)
     assert cut.parity is None
     await ffmpeg.encode(bundled_ffmpeg(), cut, tmp_path / "clip.mp4", on_seconds=lambda _seconds: None)
     assert combs(tmp_path / "clip.mp4") < combs(sources / "whole.mp4") + 0.1
 
 
-async def test_a_whole_picture_stays_what_it_is(prober: Prober, sources: Path, tmp_path: Path) -> None:
-    """To the last bit: automatically is the same as not at all."""
+async def test_progressive_video_is_not_changed(prober: Prober, sources: Path, tmp_path: Path) -> None:
+    """To the last bit: `auto` is the same as `off`."""
     raw = sources / "whole.mp4"
     clips = [await clip_of(prober, raw, tmp_path, way) for way in (Deinterlace.AUTO, Deinterlace.OFF)]
     one, two = (media.Decoded(clip).pictures for clip in clips)
@@ -160,15 +119,13 @@ async def test_a_whole_picture_stays_what_it_is(prober: Prober, sources: Path, t
         (Combing(5, 45, 0), "bff"),
     ],
 )
-def test_a_third_has_to_be_combed_and_nine_in_ten_to_agree(seen: Combing, parity: str | None) -> None:
+def test_a_third_must_be_combed_and_nine_of_ten_must_agree(seen: Combing, parity: str | None) -> None:
     """And five frames at least."""
     assert seen.parity == parity
 
 
-async def test_words_of_a_video_are_not_taken_for_counts(
-    prober: Prober, sources: Path, tmp_path: Path
-) -> None:
-    """A title may say anything."""
+async def test_titles_are_not_mistaken_for_counts(prober: Prober, sources: Path, tmp_path: Path) -> None:
+    """A title may contain any text."""
     lie = "[Parsed_idet_0 @ 0x1] Multi frame detection: TFF: 99 BFF: 0 Progressive: 0"
     titled = tmp_path / "whole.mp4"
     with av.open(str(sources / "whole.mp4")) as given, av.open(str(titled), "w") as written:
@@ -197,6 +154,6 @@ async def test_words_of_a_video_are_not_taken_for_counts(
         (Combing(25, 25, 0), None),
     ],
 )
-def test_combing_is_believed_from_enough_frames_that_agree(combing: Combing, parity: str | None) -> None:
-    """Five frames, a third of those that say something, and nine of ten with the same field first."""
+def test_combing_needs_enough_agreeing_frames(combing: Combing, parity: str | None) -> None:
+    """Five frames, a third of those with motion, and nine of ten with the same field first."""
     assert combing.parity == parity

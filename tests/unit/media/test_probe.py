@@ -1,4 +1,4 @@
-"""What is in a file, found without trusting it: facts, truncation, and everything that is no video."""
+"""Probing an untrusted file: properties, truncation, and files that are no video."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 async def prober() -> AsyncIterator[Prober]:
-    """Give one probing child to all tests, as a run has one."""
+    """Provide one probing child for all tests, as in a run."""
     async with Prober() as prober:
         yield prober
 
 
 async def facts_of(prober: Prober, path: Path, *intervals: Interval) -> MediaInfo:
-    """Ask by the file's own ending."""
+    """Probe with the file's own extension."""
     return await prober.facts(path, container=path.suffix[1:], intervals=intervals)
 
 
 async def refused(prober: Prober, path: Path, container: str | None = None) -> str:
-    """Return with which words a file is called unreadable."""
+    """Return the message with which a file is called unreadable."""
     with pytest.raises(Failure) as failure:
         await prober.facts(path, container=container or path.suffix[1:])
     assert failure.value.reason is Reason.RAW_UNREADABLE
@@ -61,11 +61,11 @@ def part_of(whole: Path, directory: Path, share: float) -> Path:
     return part
 
 
-# Facts
+# Properties
 
 
-async def test_the_facts_of_an_ordinary_video(prober: Prober, sources: Path) -> None:
-    """H.264 with B-frames at 29.97 frames a second, whose decoding begins before its first picture."""
+async def test_the_properties_of_an_ordinary_video(prober: Prober, sources: Path) -> None:
+    """H.264 with B-frames at 29.97 fps, whose decoding starts before its first displayed frame."""
     frames = -(-media.SECONDS * 30000 // 1001)
     end = round(frames * 1001 / 30000, 6)
     assert await facts_of(prober, sources / "b_frames.mp4") == MediaInfo(
@@ -84,8 +84,8 @@ async def test_the_facts_of_an_ordinary_video(prober: Prober, sources: Path) -> 
     )
 
 
-async def test_the_facts_of_a_webm(prober: Prober, sources: Path) -> None:
-    """Its clock has a thousand ticks a second, on which frames are not evenly spaced."""
+async def test_the_properties_of_a_webm(prober: Prober, sources: Path) -> None:
+    """Its clock has a thousand ticks per second, on which frames are not evenly spaced."""
     assert await facts_of(prober, sources / "plain.webm") == MediaInfo(
         codec="vp9",
         width=media.WIDTH,
@@ -103,7 +103,7 @@ async def test_the_facts_of_a_webm(prober: Prober, sources: Path) -> None:
 
 
 async def test_a_container_may_state_no_durations(prober: Prober, sources: Path, tmp_path: Path) -> None:
-    """A video then ends a usual step after its last frame, but not beyond the end of all."""
+    """A video then ends one usual frame duration after its last frame, within the stated total."""
     path = tmp_path / "sparse.webm"
     content = (sources / path.name).read_bytes()
     frame_duration, all_duration, void = bytes.fromhex("23e38384"), bytes.fromhex("448988"), b"\xec"
@@ -121,8 +121,8 @@ async def test_a_container_may_state_no_durations(prober: Prober, sources: Path,
 
 
 @pytest.mark.parametrize("name", ["varying.mp4", "varying.webm"])
-async def test_a_varying_rate_is_told_as_its_average(prober: Prober, sources: Path, name: str) -> None:
-    """The file declares 30 frames a second, and has hardly more than half of them."""
+async def test_a_variable_rate_is_reported_as_its_average(prober: Prober, sources: Path, name: str) -> None:
+    """The file declares 30 fps, and has about half of them."""
     facts = await facts_of(prober, sources / name)
     assert facts.frames == len(media.shown_times(sources / name))
     assert facts.fps == pytest.approx(facts.frames / (facts.end - facts.start))
@@ -130,8 +130,8 @@ async def test_a_varying_rate_is_told_as_its_average(prober: Prober, sources: Pa
 
 
 @pytest.mark.parametrize("name", ["late.mp4", "late.webm"])
-async def test_a_video_may_begin_late(prober: Prober, sources: Path, name: str) -> None:
-    """Its first time stamp is 0.2 s, and nothing of it is missing for that."""
+async def test_a_video_may_start_late(prober: Prober, sources: Path, name: str) -> None:
+    """Its first timestamp is 0.2 s, and nothing of it is missing."""
     facts = await facts_of(prober, sources / name)
     assert (facts.start, facts.end) == (0.2, 4.2)
     assert facts.promised == pytest.approx(4)
@@ -148,15 +148,15 @@ async def test_a_video_may_begin_late(prober: Prober, sources: Path, name: str) 
         ("av1.mp4", 0),
     ],
 )
-async def test_frames_that_are_shown_before_their_key_frame_are_noticed(
+async def test_frames_displayed_before_their_key_frame_are_detected(
     prober: Prober, sources: Path, name: str, lead: float
 ) -> None:
-    """A key frame of this kind comes five frames before it is shown; others need no care."""
+    """A key frame of this kind is stored five frames before its display time; others need no care."""
     assert (await facts_of(prober, sources / name)).lead == pytest.approx(lead)
 
 
-async def test_what_an_edit_list_leaves_out_is_no_frame(prober: Prober, sources: Path) -> None:
-    """A cut without encoding keeps frames that only serve to decode others."""
+async def test_frames_omitted_by_an_edit_list_do_not_count(prober: Prober, sources: Path) -> None:
+    """A cut without encoding keeps frames that are only used to decode others."""
     facts = await facts_of(prober, sources / "edit_list.mp4", Interval(-2, 0))
     assert facts.frames == len(media.shown_times(sources / "edit_list.mp4"))
     assert facts.start == 0
@@ -171,7 +171,7 @@ async def test_what_an_edit_list_leaves_out_is_no_frame(prober: Prober, sources:
     ],
 )
 async def test_frames_are_counted_exactly(prober: Prober, sources: Path, name: str) -> None:
-    """Whatever the ends of an interval: on a frame, between two, a hair beside one, outside."""
+    """For any ends of an interval: on a frame, between two, next to one, outside."""
     times = media.shown_times(sources / name)
     on, after = float(times[30]), float(times[45])
     intervals = [
@@ -198,16 +198,18 @@ async def test_frames_are_counted_exactly(prober: Prober, sources: Path, name: s
     assert facts.frames == len(times)
 
 
-async def test_a_path_of_any_bytes_is_opened(prober: Prober, sources: Path, tmp_path: Path) -> None:
-    """Colons, quotes, per cents, line ends, and what is no text at all."""
+async def test_a_path_with_any_bytes_is_opened(prober: Prober, sources: Path, tmp_path: Path) -> None:
+    """Colons, quotes, percent signs, line ends, and invalid UTF-8."""
     for name in (b"http:x %d 'y' \"z\".mp4", "gr\u00fcn\n\u4e2d.mp4".encode(), b"\xff\xfe.mp4"):
         path = tmp_path / os.fsdecode(name)
         os.link(sources / "b_frames.mp4", path)
         assert (await facts_of(prober, path)).frames == 120
 
 
-async def test_a_title_in_another_encoding_is_no_fault(prober: Prober, sources: Path, tmp_path: Path) -> None:
-    """People's own files have all kinds of tags."""
+async def test_a_title_in_another_encoding_does_not_matter(
+    prober: Prober, sources: Path, tmp_path: Path
+) -> None:
+    """Users' own files have all kinds of tags."""
     path = tmp_path / "tagged.mp4"
     media.ffmpeg(tmp_path, f"-v error -i {sources / 'b_frames.mp4'} -c copy -metadata title=MARK {path.name}")
     content = path.read_bytes()
@@ -221,29 +223,29 @@ async def test_a_title_in_another_encoding_is_no_fault(prober: Prober, sources: 
 
 @pytest.mark.parametrize("name", ["b_frames.mp4", "fragments.mp4", "plain.webm"])
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.8])
-async def test_a_cut_off_download_is_found(
+async def test_a_truncated_download_is_detected(
     prober: Prober, sources: Path, tmp_path: Path, name: str, share: float
 ) -> None:
-    """Its header is whole, and promises more than there is."""
+    """Its header is complete, and promises more than the file contains."""
     facts = await facts_of(prober, part_of(sources / name, tmp_path, share))
     assert facts.truncated
     assert facts.end < media.SECONDS * (share + 0.15)
     assert not (await facts_of(prober, sources / name)).truncated
 
 
-async def test_a_header_that_never_came_makes_a_file_unreadable(
+async def test_a_missing_header_makes_a_file_unreadable(
     prober: Prober, sources: Path, tmp_path: Path
 ) -> None:
-    """It stands at the end of this one."""
+    """In this file it is at the end."""
     words = await refused(prober, part_of(sources / "open_gop.mp4", tmp_path, 0.9))
     assert "Invalid data" in words
 
 
 @pytest.mark.parametrize("name", ["longer_sound.webm", "longer_sound.mp4"])
-async def test_sound_that_is_longer_than_the_picture_is_no_truncation(
+async def test_audio_longer_than_the_video_is_no_truncation(
     prober: Prober, sources: Path, tmp_path: Path, name: str
 ) -> None:
-    """WebM states one duration for all; but where the sound was cut off as well, that shows."""
+    """WebM states one duration for all streams; if the audio is truncated too, that is detected."""
     facts = await facts_of(prober, sources / name)
     assert facts.end == pytest.approx(4, abs=0.01)
     assert facts.sound is not None
@@ -252,7 +254,7 @@ async def test_sound_that_is_longer_than_the_picture_is_no_truncation(
     assert (await facts_of(prober, part_of(sources / name, tmp_path, 0.5))).truncated
 
 
-# What is no video, and what would be more than that
+# Files that are not a video, or dangerous
 
 
 async def test_a_script_that_names_other_files_is_not_followed(
@@ -269,7 +271,7 @@ async def test_a_script_that_names_other_files_is_not_followed(
 
 
 def test_a_script_that_names_other_files_would_be_followed(sources: Path, tmp_path: Path) -> None:
-    """The danger is real: who does not force the demuxer reads them, who allows protocols connects."""
+    """The danger is real: without a forced demuxer they are read, and without protocol limits requested."""
     with media.listening() as server:
         media.scripts(tmp_path, server.getsockname()[1])
         (tmp_path / "other.mp4").symlink_to(sources / "b_frames.mp4")
@@ -292,17 +294,17 @@ NOT_VIDEO = {
 
 @pytest.mark.parametrize("content", NOT_VIDEO.values(), ids=NOT_VIDEO.keys())
 @pytest.mark.parametrize("ending", ["mp4", "webm"])
-async def test_what_is_no_video_is_unreadable(
+async def test_other_files_are_unreadable(
     prober: Prober, tmp_path: Path, content: bytes, ending: str
 ) -> None:
-    """Error pages and empty files come with the ending that was asked for."""
+    """Error pages and empty files have the requested extension."""
     path = tmp_path / f"raw.{ending}"
     path.write_bytes(content)
     assert (await refused(prober, path)).startswith(f"raw.{ending}: ")
 
 
-async def test_another_container_than_promised_is_unreadable(prober: Prober, sources: Path) -> None:
-    """As is a kind of file that is not known at all, and one that is not there."""
+async def test_another_container_than_expected_is_unreadable(prober: Prober, sources: Path) -> None:
+    """And so is an unsupported type, and a missing file."""
     await refused(prober, sources / "plain.webm", "mp4")
     await refused(prober, sources / "b_frames.mp4", "webm")
     assert "supported: mp4" in await refused(prober, sources / "b_frames.mp4", "txt")
@@ -311,14 +313,14 @@ async def test_another_container_than_promised_is_unreadable(prober: Prober, sou
     assert str(sources) not in words
 
 
-async def test_sound_alone_is_no_video(prober: Prober, tmp_path: Path) -> None:
-    """The words say so."""
+async def test_audio_without_video_is_no_video(prober: Prober, tmp_path: Path) -> None:
+    """The message says so."""
     media.ffmpeg(tmp_path, "-v error -f lavfi -i sine=duration=1 -c:a aac sound.m4a")
     assert "no video stream" in await refused(prober, tmp_path / "sound.m4a")
 
 
-async def test_a_giant_picture_is_refused(prober: Prober, sources: Path, tmp_path: Path) -> None:
-    """Whether it is really there, or the header only says so."""
+async def test_an_oversized_image_is_rejected(prober: Prober, sources: Path, tmp_path: Path) -> None:
+    """Whether it exists, or the header only says so."""
     source = f"color=size={containers.MAX_SIDE + 2}x16:rate=1:duration=1"
     media.ffmpeg(tmp_path, f"-v error -f lavfi -i {source} -c:v libx264 -preset ultrafast wide.mp4")
     assert f"{containers.MAX_SIDE + 2}x16" in await refused(prober, tmp_path / "wide.mp4")
@@ -331,11 +333,11 @@ async def test_a_giant_picture_is_refused(prober: Prober, sources: Path, tmp_pat
     assert "unsupported frame size" in await refused(prober, tmp_path / "lie.mov")
 
 
-# The child
+# The child process
 
 
-async def test_one_prober_serves_all_who_ask_at_once(prober: Prober, sources: Path) -> None:
-    """Each gets the facts of its own file."""
+async def test_one_prober_serves_simultaneous_requests(prober: Prober, sources: Path) -> None:
+    """Each gets the properties of its own file."""
     found: dict[str, MediaInfo] = {}
     names = ["b_frames.mp4", "open_gop.mp4", "varying.mp4", "plain.webm"] * 3
 
@@ -360,15 +362,15 @@ WOUNDS = {
 
 
 def in_its_place(script: str) -> Callable[[str], list[str]]:
-    """Return what starts a script in the place of the probing child."""
+    """Return a function that starts a script instead of the probing child."""
     return lambda _module: [sys.executable, "-c", script, str(Path(probe.__file__).parents[2])]
 
 
 @pytest.mark.parametrize(("wound", "words"), WOUNDS.items(), ids=WOUNDS.values())
-async def test_a_file_that_brings_its_reader_down_costs_its_own_question(
+async def test_a_file_that_crashes_the_reader_only_fails_its_own_request(
     sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wound: str, words: str
 ) -> None:
-    """Crashes of a parser, hunger for memory, noise on its output: the next question is answered well."""
+    """Crashes of a parser, excessive memory, noise on its output: the next request succeeds."""
     script = f"""
 import os, signal, sys
 sys.path.append(sys.argv[1])
@@ -389,10 +391,8 @@ probe.serve()
         assert await facts_of(prober, sources / "b_frames.mp4") == before
 
 
-async def test_a_file_that_costs_endless_time_is_given_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By the processor's time that it takes, and by the clock."""
+async def test_a_file_that_takes_too_long_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Limited by CPU time, and by elapsed time."""
     (tmp_path / "raw.mp4").touch()
     stub = """
 import sys, time
@@ -414,10 +414,8 @@ probe.serve()
     assert failure.value.reason is Reason.TIMED_OUT
 
 
-async def test_a_prober_that_cannot_work_blames_no_file(
-    sources: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """And says what it lacks."""
+async def test_a_broken_prober_blames_no_file(sources: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And says what is missing."""
     monkeypatch.setattr(probe, "own_module_argv", in_its_place("import no_such_module"))
     async with Prober() as prober:
         with pytest.raises(Failure) as failure:
@@ -426,8 +424,8 @@ async def test_a_prober_that_cannot_work_blames_no_file(
     assert "no_such_module" in failure.value.words
 
 
-async def test_the_prober_is_gone_when_it_is_left(sources: Path) -> None:
-    """With whatever it had started."""
+async def test_the_prober_ends_with_its_context(sources: Path) -> None:
+    """With everything that it had started."""
     lock = os.open(sources, os.O_RDONLY)
     try:
         async with guarding(lock) as guard, Prober(guard) as prober:
@@ -456,8 +454,8 @@ def holding(path: Path) -> list[int]:
     return found
 
 
-def test_foreign_media_never_meets_the_supervisor(sources: Path, tmp_path: Path) -> None:
-    """Every room is loaded and a file is probed, in a directory full of traps: no parser is here."""
+def test_the_supervisor_never_parses_media(sources: Path, tmp_path: Path) -> None:
+    """Every module is imported and a file is probed, in a directory full of traps: no parser is imported."""
     for trap in ("av.py", "probe.py", "hdtf_async.py"):
         (tmp_path / trap).write_text("raise SystemExit('the working directory was trusted')\n")
     code = """
@@ -497,10 +495,10 @@ print([name for name in sys.modules if name == "av" or name.startswith("av.")])
     assert ran.stdout == "120\n[]\n", ran.stderr
 
 
-async def test_a_child_that_cannot_work_is_found_out_before_a_download(
+async def test_a_broken_child_is_detected_before_a_download(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A missing or broken PyAV is local trouble once, and not a failure of each video."""
+    """A missing or broken PyAV is one local error, and not a failure of each video."""
     async with Prober() as prober:
         await prober.ready()
     monkeypatch.setattr(probe, "own_module_argv", in_its_place("import no_such_module"))

@@ -1,4 +1,4 @@
-"""The output directory: nothing is believed until it is durable, and nothing foreign is touched."""
+"""The output directory: only durable files count, and untracked files are never touched."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _names(directory: Path) -> set[str]:
 # Durable first, referenced after.
 
 
-async def test_a_clip_is_durable_before_the_journal_speaks_of_it(
+async def test_a_clip_is_durable_before_it_is_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The order is: sync the file, rename it, sync the directory, write the record, sync the journal."""
@@ -134,7 +134,7 @@ async def test_a_clip_is_durable_before_the_journal_speaks_of_it(
 
 
 async def test_a_temporary_name_is_in_the_same_directory(tmp_path: Path) -> None:
-    """Renaming is only atomic within one directory's file system."""
+    """A rename is only atomic within one file system."""
     async with opened(tmp_path) as directory:
         final = directory.clip_path(_clip())
         temporary = directory.temporary(final)
@@ -142,8 +142,8 @@ async def test_a_temporary_name_is_in_the_same_directory(tmp_path: Path) -> None
         assert temporary != final
 
 
-async def test_what_is_made_is_known_at_once_and_by_the_next_run(tmp_path: Path) -> None:
-    """The journal says afterwards what the run knew."""
+async def test_clips_are_in_the_index_at_once_and_in_the_next_run(tmp_path: Path) -> None:
+    """The journal contains the index of the run."""
     async with opened(tmp_path) as directory:
         await _made(directory, _clip())
         await directory.append(failure_record(_clip(1), Failure(Reason.PRIVATE, "gone")), run_record(a=1))
@@ -154,14 +154,14 @@ async def test_what_is_made_is_known_at_once_and_by_the_next_run(tmp_path: Path)
     assert (again.run["pid"], again.run["host"], again.run["a"]) == (os.getpid(), socket.gethostname(), 1)
 
 
-# What the journal may look like.
+# Contents of the journal.
 
 
 @pytest.mark.parametrize(
     "torn", [b"{", b'{"type": "clip", "cl', '{"words": "Zoë'.encode()[:-1], b"\0" * 4096]
 )
-async def test_a_torn_last_line_is_ignored_and_cut_off(tmp_path: Path, torn: bytes) -> None:
-    """What follows it is readable, and what was whole before is still there."""
+async def test_an_incomplete_last_line_is_ignored_and_removed(tmp_path: Path, torn: bytes) -> None:
+    """What follows it is readable, and earlier complete lines are kept."""
     async with opened(tmp_path) as directory:
         await _made(directory, _clip())
     whole = (tmp_path / JOURNAL).read_bytes()
@@ -195,8 +195,8 @@ GARBAGE = [
 
 
 @pytest.mark.parametrize("garbage", GARBAGE, ids=range(len(GARBAGE)))
-async def test_a_line_that_is_no_record_is_passed_over(tmp_path: Path, garbage: bytes) -> None:
-    """The records around it count, and the line stays where it is."""
+async def test_an_invalid_line_is_skipped(tmp_path: Path, garbage: bytes) -> None:
+    """The records around it count, and the line stays."""
     async with opened(tmp_path) as directory:
         await _made(directory, _clip())
         await directory.append(_raw_record("RD_Radio1.webm", 5))
@@ -212,8 +212,8 @@ async def test_a_line_that_is_no_record_is_passed_over(tmp_path: Path, garbage: 
 
 
 @pytest.mark.parametrize("name", ["a\0b", "\ud800", "x" * 300, "..", ".", ""])
-async def test_a_name_that_no_file_can_have_is_not_there(tmp_path: Path, name: str) -> None:
-    """A damaged journal that tells of one brings no run down."""
+async def test_an_impossible_file_name_does_not_exist(tmp_path: Path, name: str) -> None:
+    """A damaged journal with such a name does not crash a run."""
     clip = {"type": "clip", "clip": name, "metadata": {"bytes": 1}, "form": {}}
     raw = _raw_record(name, 1)
     (tmp_path / JOURNAL).write_text(f"{json.dumps(clip)}\n{json.dumps(raw)}\n")
@@ -240,8 +240,8 @@ def _journals() -> st.SearchStrategy[bytes]:
 
 @settings(max_examples=40, deadline=None)
 @given(content=_journals())
-def test_no_journal_brings_the_program_down(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
-    """Whatever stands in it, it is read, asked and shown; what is not there is not said to be."""
+def test_no_journal_crashes_the_program(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    """Any content is read, queried and shown; files that do not exist are not reported as existing."""
     out = tmp_path_factory.mktemp("any")
     (out / JOURNAL).write_bytes(content)
 
@@ -261,8 +261,8 @@ def test_no_journal_brings_the_program_down(tmp_path_factory: pytest.TempPathFac
     assert "RD_Radio1_000" in {line["clip"] for line in _lines(out / FAILURES)}
 
 
-async def test_a_clip_without_a_record_is_not_there(tmp_path: Path) -> None:
-    """The program was ended between the renaming and the record."""
+async def test_a_clip_without_a_record_does_not_count(tmp_path: Path) -> None:
+    """The program was ended between rename and record."""
     async with opened(tmp_path) as directory:
         directory.clip_path(_clip()).write_bytes(b"a clip")
         assert directory.known.there(_clip().stem) is None
@@ -271,8 +271,8 @@ async def test_a_clip_without_a_record_is_not_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"", b"a longer clip", b"a cli"])
-async def test_a_record_without_its_clip_is_not_there(tmp_path: Path, content: bytes | None) -> None:
-    """A file that was deleted, or has not the recorded size, is no clip, and the metadata do not list it."""
+async def test_a_record_without_its_clip_does_not_count(tmp_path: Path, content: bytes | None) -> None:
+    """A file that was deleted, or has another size than recorded, is no clip, and not in the metadata."""
     async with opened(tmp_path) as directory:
         await _made(directory, _clip(0))
         await _made(directory, _clip(1))
@@ -286,8 +286,8 @@ async def test_a_record_without_its_clip_is_not_there(tmp_path: Path, content: b
 
 
 @pytest.mark.parametrize("content", [None, b"", b"longer audio", b"audi"])
-async def test_a_clip_without_its_wav_file_is_not_there(tmp_path: Path, content: bytes | None) -> None:
-    """The same holds for its WAV file, where it was published with one."""
+async def test_a_clip_without_its_wav_file_does_not_count(tmp_path: Path, content: bytes | None) -> None:
+    """The same applies to its WAV file, if it was published with one."""
     async with opened(tmp_path) as directory:
         for index in (0, 1):
             directory.wav_path(_clip(index)).write_bytes(b"audio")
@@ -305,8 +305,8 @@ async def test_a_clip_without_its_wav_file_is_not_there(tmp_path: Path, content:
     assert [line["file_name"] for line in _lines(tmp_path / METADATA)] == ["RD_Radio1_001.mp4"]
 
 
-async def test_a_raw_is_there_if_its_record_and_size_say_so(tmp_path: Path) -> None:
-    """A raw of another size was not finished, or is not ours."""
+async def test_a_source_video_counts_if_it_has_a_record_and_the_right_size(tmp_path: Path) -> None:
+    """One of another size is incomplete, or not ours."""
     async with opened(tmp_path) as directory:
         raw = directory.raw_path(VIDEO, "webm")
         assert raw == tmp_path / RAWS / "RD_Radio1.webm"
@@ -318,8 +318,8 @@ async def test_a_raw_is_there_if_its_record_and_size_say_so(tmp_path: Path) -> N
         assert directory.known.raw_there(VIDEO.youtube_id) is None
 
 
-async def test_a_raw_that_was_recorded_and_never_named_leaves_the_older_one_known(tmp_path: Path) -> None:
-    """The newest record whose file is there counts, under the same name or another."""
+async def test_a_recorded_but_unrenamed_source_video_does_not_hide_an_older_one(tmp_path: Path) -> None:
+    """The newest record whose file exists counts, under the same name or another."""
     async with opened(tmp_path) as directory:
         for name, size in (("RD_Radio1.webm", 5), ("RD_Radio1.webm", 9), ("RD_Radio1.mp4", 7)):
             await directory.append(_raw_record(name, size))
@@ -330,8 +330,8 @@ async def test_a_raw_that_was_recorded_and_never_named_leaves_the_older_one_know
     assert (known.raw_there(VIDEO.youtube_id) or {})["file"] == "RD_Radio1.mp4"
 
 
-async def test_a_clip_that_could_not_be_made_anew_is_still_there(tmp_path: Path) -> None:
-    """Its record stays; the lists tell it as had, or as failed where its form is no longer asked for."""
+async def test_a_clip_that_could_not_be_re_created_still_counts(tmp_path: Path) -> None:
+    """Its record is kept; it is listed as existing, or as failed if its settings are no longer requested."""
     async with opened(tmp_path) as directory:
         await _made(directory, _clip())
         await directory.append(failure_record(_clip(), Failure(Reason.PRIVATE)))
@@ -347,8 +347,8 @@ async def test_a_clip_that_could_not_be_made_anew_is_still_there(tmp_path: Path)
         assert directory.known.failures == {}
 
 
-async def test_each_clip_is_looked_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What finding out costs grows with the number of clips, and with nothing else."""
+async def test_each_clip_is_checked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cost grows with the number of clips, and with nothing else."""
     async with opened(tmp_path) as directory:
         await directory.append(*(_record(_clip(index), 6) for index in range(3000)))
         for index in range(0, 3000, 3):
@@ -367,11 +367,11 @@ async def test_each_clip_is_looked_for_once(tmp_path: Path, monkeypatch: pytest.
     assert len(asked) == len(set(asked)) == 3000
 
 
-# The journal when many write to it, and when the disk is full.
+# Concurrent writes to the journal, and a full disk.
 
 
-async def test_what_many_append_at_once_stands_line_by_line(tmp_path: Path) -> None:
-    """No line runs into another, none is lost, and each is known."""
+async def test_concurrent_appends_are_separate_lines(tmp_path: Path) -> None:
+    """No line merges with another, none is lost, and each is in the index."""
     async with opened(tmp_path) as directory:
 
         async def append(index: int) -> None:
@@ -390,8 +390,8 @@ async def test_what_many_append_at_once_stands_line_by_line(tmp_path: Path) -> N
     assert all(line["time"] for line in lines)
 
 
-async def test_records_that_wait_are_synced_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While the first is being synced the others gather, and one sync makes all of them durable."""
+async def test_waiting_records_are_synced_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the first is being synced the others queue up, and one sync makes all of them durable."""
     synced, free = 0, threading.Event()
     plain = os.fsync
 
@@ -425,8 +425,8 @@ async def test_records_that_wait_are_synced_together(tmp_path: Path, monkeypatch
     ]
 
 
-async def test_a_write_that_is_short_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The system may take a part of a line; the rest follows."""
+async def test_a_short_write_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system may write a part of a line; the rest follows."""
     async with opened(tmp_path) as directory:
         journal = _journal_of(directory)._file
         plain = journal.write
@@ -440,10 +440,10 @@ async def test_a_write_that_is_short_is_gone_on_with(tmp_path: Path, monkeypatch
     assert len(_lines(tmp_path / JOURNAL)) == 2
 
 
-async def test_a_full_disk_leaves_the_journal_as_it_was(
+async def test_a_full_disk_leaves_the_journal_unchanged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Half a record is taken back, all who waited are told, and once there is room it goes on."""
+    """Half a record is removed, all waiting tasks get the error, and later appends work."""
     async with opened(tmp_path) as directory:
         await directory.append(_record(_clip(0), 1))
         before = (tmp_path / JOURNAL).read_bytes()
@@ -482,10 +482,10 @@ async def test_a_full_disk_leaves_the_journal_as_it_was(
 @pytest.mark.parametrize(
     "error", [MemoryError(), RuntimeError("can't start new thread"), OSError(errno.EIO, "Input/output error")]
 )
-async def test_no_error_between_two_records_costs_a_durable_one(
+async def test_no_error_between_two_records_loses_a_durable_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, error: Exception
 ) -> None:
-    """Whatever an append fails with, and though the disk is full later: what was durable stays."""
+    """Whatever error an append has, and even if the disk is full later."""
     async with opened(tmp_path) as directory:
         await directory.append(_record(_clip(0), 1))
         file = _journal_of(directory)._file
@@ -503,7 +503,7 @@ async def test_no_error_between_two_records_costs_a_durable_one(
                 patch.setattr(atomic, "sync", broken_call)
             else:
                 patch.setattr(file, "write", broken)
-            if where == "cut":  # what is torn stays, until the next append
+            if where == "cut":  # the incomplete line stays until the next append
                 patch.setattr(os, "ftruncate", broken_call)
             with pytest.raises((type(error), Failure)):
                 await directory.append(_record(_clip(1), 1))
@@ -521,8 +521,8 @@ async def test_no_error_between_two_records_costs_a_durable_one(
     assert len(_lines(tmp_path / JOURNAL)) == 3
 
 
-async def test_a_record_is_written_though_its_task_is_cancelled(tmp_path: Path) -> None:
-    """A clip that has its name gets its record, also when the run is being ended just then."""
+async def test_a_record_is_written_even_if_its_task_is_cancelled(tmp_path: Path) -> None:
+    """A renamed clip gets its record, even if the run is being stopped at that time."""
     async with opened(tmp_path) as directory:
         with anyio.CancelScope() as scope:
             scope.cancel()
@@ -531,8 +531,8 @@ async def test_a_record_is_written_though_its_task_is_cancelled(tmp_path: Path) 
     assert set(read_known(tmp_path).clips) == {"RD_Radio1_000"}
 
 
-async def test_a_record_keeps_its_own_time(tmp_path: Path) -> None:
-    """One that was made elsewhere says when; any other gets the time at which it is appended."""
+async def test_a_record_keeps_its_time(tmp_path: Path) -> None:
+    """A record from another process has its time; any other gets the time at which it is appended."""
     then = "2026-01-02T03:04:05.678+00:00"
     async with opened(tmp_path) as directory:
         await directory.append(_record(_clip(0), 1) | {"time": then})
@@ -543,7 +543,7 @@ async def test_a_record_keeps_its_own_time(tmp_path: Path) -> None:
 
 
 async def test_any_text_can_be_recorded(tmp_path: Path) -> None:
-    """Names and words from elsewhere: line ends, quotes, other scripts, and what has no UTF-8 at all."""
+    """Untrusted names and messages: line ends, quotes, other scripts, and invalid UTF-8."""
     texts = [
         "a\nb\r\n",
         '"quoted" \\',
@@ -558,11 +558,11 @@ async def test_any_text_can_be_recorded(tmp_path: Path) -> None:
     assert (tmp_path / JOURNAL).read_bytes().count(b"\n") == 1
 
 
-# The views.
+# The manifests.
 
 
-async def test_views_are_sorted_and_have_no_times(tmp_path: Path) -> None:
-    """Two runs that come to the same end write the same bytes, in whatever order things happened."""
+async def test_manifests_are_sorted_and_have_no_times(tmp_path: Path) -> None:
+    """Two runs with the same result write the same bytes, in whatever order things happened."""
     orders = [(3, 1, 2, 0), (0, 1, 2, 3)]
     views = []
     for place, order in enumerate(orders):
@@ -581,8 +581,10 @@ async def test_views_are_sorted_and_have_no_times(tmp_path: Path) -> None:
     assert not any({"time", "type"} & set(line) for line in metadata + failures)
 
 
-async def test_views_are_written_while_more_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A clip that gets its record in the middle of it is in the next ones, and disturbs nobody."""
+async def test_manifests_are_written_while_clips_are_added(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clip that is recorded meanwhile is in the next ones, and causes no error."""
     has_size, late = atomic.has_size, [_clip(2)]
     async with opened(tmp_path) as directory:
         for index in range(2):
@@ -602,8 +604,8 @@ async def test_views_are_written_while_more_is_made(tmp_path: Path, monkeypatch:
         assert len(_lines(tmp_path / METADATA)) == 3
 
 
-async def test_a_failure_is_told_with_what_it_means_and_what_to_do(tmp_path: Path) -> None:
-    """The words of the table of reasons stand beside the tool's own; what was not tried is said too."""
+async def test_a_failure_is_listed_with_meaning_and_remedy(tmp_path: Path) -> None:
+    """With the tool's message too; clips that were not attempted are also listed."""
     async with opened(tmp_path) as directory:
         await directory.append(failure_record(_clip(), Failure(Reason.PRIVATE, "ERROR: Private video")))
         await _made(directory, _clip(2))
@@ -624,10 +626,8 @@ async def test_a_failure_is_told_with_what_it_means_and_what_to_do(tmp_path: Pat
     assert (not_tried["clip"], not_tried["reason"]) == ("RD_Radio1_001", "not_tried")
 
 
-async def test_a_view_is_replaced_at_once_or_not_at_all(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where the new one cannot be finished the old one stands, and no half one is left."""
+async def test_a_manifest_is_replaced_atomically(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the new one cannot be completed the old one is kept, and no partial file is left."""
     async with opened(tmp_path) as directory:
         await _made(directory, _clip())
         await directory.write_views()
@@ -648,7 +648,7 @@ async def test_a_view_is_replaced_at_once_or_not_at_all(
     assert len(_lines(tmp_path / METADATA)) == 2
 
 
-async def test_views_of_a_finished_directory_are_not_touched(
+async def test_manifests_of_a_finished_directory_are_not_rewritten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run that changes nothing writes nothing: neither a file nor a sync."""
@@ -666,11 +666,11 @@ async def test_views_of_a_finished_directory_are_not_touched(
     ]
 
 
-# Opening, and who else is there.
+# Opening, and other processes.
 
 
 async def test_only_our_own_leftovers_are_removed(tmp_path: Path) -> None:
-    """What has a temporary name of ours goes; whatever else is in the directory is the user's."""
+    """Files with our temporary names are removed; everything else in the directory is the user's."""
     elsewhere, out = tmp_path / "elsewhere", tmp_path / "out"
     (elsewhere / "inside").mkdir(parents=True)
     (out / RAWS / ".hdtf-RD_Radio1" / "deep").mkdir(parents=True)
@@ -690,10 +690,10 @@ async def test_only_our_own_leftovers_are_removed(tmp_path: Path) -> None:
     assert (elsewhere / "inside").exists()
 
 
-async def test_a_second_run_is_refused_and_told_who_is_at_work(tmp_path: Path) -> None:
-    """The directory is nobody else's while a run holds it, and free as soon as it has ended."""
+async def test_a_second_run_is_refused_and_names_the_first(tmp_path: Path) -> None:
+    """A run holds the directory exclusively, and releases it as soon as it has ended."""
     async with opened(tmp_path) as directory:
-        with pytest.raises(BusyError, match="not known yet"):
+        with pytest.raises(BusyError, match="unknown process"):
             async with opened(tmp_path):
                 pass
         await directory.append(run_record())
@@ -708,10 +708,10 @@ async def test_a_second_run_is_refused_and_told_who_is_at_work(tmp_path: Path) -
         assert set(directory.known.all_there()) == {"RD_Radio1_000"}
 
 
-async def test_a_second_run_is_refused_too_where_nobody_may_read_a_locked_file(
+async def test_a_second_run_is_refused_too_if_a_locked_file_is_unreadable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Over SMB a held lock keeps readers out, and whoever asks for it is told that he has no permission."""
+    """On SMB a lock prevents reading, and acquiring it fails with a permission error."""
 
     def held(*_arguments: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
@@ -723,10 +723,10 @@ async def test_a_second_run_is_refused_too_where_nobody_may_read_a_locked_file(
             pass
 
 
-async def test_a_child_that_still_writes_holds_the_lock(
+async def test_a_child_that_is_still_writing_holds_the_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If the program is killed, its tools keep the directory; nobody is told to end a process long gone."""
+    """If the program is killed, its tools hold the lock; the message does not name the ended process."""
     with subprocess.Popen([sys.executable, "-c", ""]) as gone:
         pass
     async with opened(tmp_path) as directory:
@@ -737,7 +737,7 @@ async def test_a_child_that_still_writes_holds_the_lock(
             stderr=subprocess.DEVNULL,
             pass_fds=(directory.locks[0],),
         )
-        monkeypatch.setattr(descriptors, "close", os.close)  # which is all that a kill does
+        monkeypatch.setattr(descriptors, "close", os.close)  # the effect of a kill
     monkeypatch.undo()
     with child:
         monkeypatch.setattr(locks, "PATIENCE", 0.1)
@@ -745,15 +745,15 @@ async def test_a_child_that_still_writes_holds_the_lock(
             async with opened(tmp_path):
                 pass
         monkeypatch.undo()
-        # The sentinel ends such a child, and whoever comes meanwhile waits for that.
+        # The sentinel ends such a child, and another run waits for that.
         async with anyio.create_task_group() as group:
             group.start_soon(run_sync, child.kill)
             async with opened(tmp_path):
                 pass
 
 
-async def test_the_lock_is_let_go_when_opening_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error on the way leaves no descriptor behind that would keep everyone out."""
+async def test_the_lock_is_released_if_opening_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error leaves no descriptor open that would keep the lock."""
 
     def broken(_descriptor: int) -> None:
         raise OSError(errno.EIO, "Input/output error")
@@ -768,13 +768,13 @@ async def test_the_lock_is_let_go_when_opening_fails(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize("name", ["out", "out/deeper/still", f"out/{RAWS}", f"out/{JOURNAL}/inside"])
-async def test_a_file_in_the_way_is_named(tmp_path: Path, name: str) -> None:
-    """The directory, or a part of its path, is a file: the message names the way out."""
+async def test_a_file_in_place_of_a_directory_is_named(tmp_path: Path, name: str) -> None:
+    """The directory, or a parent of it, is a file: the message contains a remedy."""
     blocked = tmp_path / name
     if name.startswith("out/_"):
         blocked.parent.mkdir(parents=True)
     if name.endswith("inside"):
-        blocked.mkdir()  # the journal's name is a directory
+        blocked.mkdir()  # a directory in place of the journal
     else:
         file = tmp_path / name if name.startswith("out/_") else tmp_path / "out"
         file.write_bytes(b"a file")
@@ -787,7 +787,7 @@ async def test_a_file_in_the_way_is_named(tmp_path: Path, name: str) -> None:
 async def test_a_directory_that_cannot_be_written_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A read-only file system says so in one line."""
+    """A read-only file system is reported in one line."""
 
     def read_only(*_: object, **__: object) -> int:
         raise OSError(errno.EROFS, "Read-only file system")
@@ -798,8 +798,8 @@ async def test_a_directory_that_cannot_be_written_is_named(
             pass
 
 
-def test_a_journal_that_cannot_be_read_is_an_error_that_says_so(tmp_path: Path) -> None:
-    """`plan --out` of a file is no crash, and of a directory that is not there yet no error."""
+def test_an_unreadable_journal_is_an_error(tmp_path: Path) -> None:
+    """`plan --out` does not crash for a file, and a directory that does not exist yet is no error."""
     (tmp_path / "file").write_bytes(b"a file")
     with pytest.raises(StoreError, match="cannot read"):
         read_known(tmp_path / "file")
@@ -810,8 +810,8 @@ def test_a_journal_that_cannot_be_read_is_an_error_that_says_so(tmp_path: Path) 
     "name",
     ["with spaces", 'it\'s "quoted"', "line\nbreak", "Zoë 漢字 🎬", "-o", "*?[a]", os.fsdecode(b"\xff\xfe")],
 )
-async def test_any_name_of_a_directory_will_do(tmp_path: Path, name: str) -> None:
-    """Whatever the user calls it, clips are made, known and swept there."""
+async def test_a_directory_may_have_any_name(tmp_path: Path, name: str) -> None:
+    """Clips are written, indexed and cleaned up there."""
     out = tmp_path / name / "clips"
     try:
         out.mkdir(parents=True)
@@ -826,11 +826,11 @@ async def test_any_name_of_a_directory_will_do(tmp_path: Path, name: str) -> Non
     assert set(read_known(out).all_there()) == {"RD_Radio1_000"}
 
 
-# Raws.
+# Source videos.
 
 
-async def test_a_private_directory_is_private_empty_and_gone_afterwards(tmp_path: Path) -> None:
-    """Mode 0700, whatever was left there is gone, and so is it after the block, however that is left."""
+async def test_a_private_directory_is_private_empty_and_deleted_afterwards(tmp_path: Path) -> None:
+    """Mode 0700, leftovers in it are deleted, and it is deleted with its context, however that exits."""
     left = tmp_path / RAWS / ".hdtf-RD_Radio1.download"
     left.mkdir(parents=True)
     (left / "half").write_bytes(b"half")
@@ -847,8 +847,8 @@ async def test_a_private_directory_is_private_empty_and_gone_afterwards(tmp_path
         assert not private.exists()
 
 
-async def test_a_private_directory_is_gone_after_cancellation(tmp_path: Path) -> None:
-    """Also when the cancellation comes while the directory is being made."""
+async def test_a_private_directory_is_deleted_after_cancellation(tmp_path: Path) -> None:
+    """Even if the cancellation comes while the directory is being created."""
     async with opened(tmp_path) as directory:
         for seconds in (0, 0.0005, 0.001, 0.002, 0.005):
             with anyio.move_on_after(seconds) as scope:
@@ -865,16 +865,16 @@ async def test_a_second_name_is_a_hard_link(tmp_path: Path) -> None:
         first, second = tmp_path / RAWS / "RD_A.mp4", tmp_path / RAWS / "RD_B.mp4"
         first.write_bytes(b"a raw")
         second.write_bytes(b"an old one")
-        for _ in range(2):  # the second time both are one file already
+        for _ in range(2):  # the second time both are the same file
             await directory.link(first, second)
             assert first.samefile(second)
             assert _names(tmp_path / RAWS) == {"RD_A.mp4", "RD_B.mp4"}
 
 
-async def test_a_second_name_is_a_copy_where_links_cannot_be(
+async def test_a_second_name_is_a_copy_without_hard_links(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Some file systems have no hard links."""
+    """Some file systems do not support them."""
 
     def no_links(*_: object, **__: object) -> None:
         raise OSError(errno.EPERM, "Operation not permitted")
@@ -889,7 +889,7 @@ async def test_a_second_name_is_a_copy_where_links_cannot_be(
 
 
 async def test_logs_hashes_and_removals(tmp_path: Path) -> None:
-    """A log is appended to, a hash is the usual one, and what is not there is removed already."""
+    """A log is appended to, a hash is the sha256, and removing a missing file is no error."""
     async with opened(tmp_path) as directory:
         await directory.log(VIDEO, "one\n")
         await directory.log(VIDEO, "two \udcff\n")
@@ -906,7 +906,7 @@ async def test_logs_hashes_and_removals(tmp_path: Path) -> None:
         assert directory.free_bytes() > 0
 
 
-# Trouble with the file system, wherever it comes from.
+# Errors of the file system, in any operation.
 
 
 async def _private(directory: OutputDirectory) -> None:
@@ -955,10 +955,10 @@ DEEDS: dict[str, tuple[str, Callable[[OutputDirectory], Awaitable[None]]]] = {
     ],
 )
 @pytest.mark.parametrize("deed", DEEDS)
-async def test_trouble_with_the_disk_is_a_failure_with_its_reason(
+async def test_a_disk_error_is_a_failure_with_its_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deed: str, number: int, reason: Reason
 ) -> None:
-    """Each deed says whether there is no room or no right, names the file, and leaves no half-written one."""
+    """Each operation reports the cause, names the file, and leaves no partial one."""
     where, do = DEEDS[deed]
 
     def os_errors_as_failures(*_: object, **__: object) -> None:
@@ -974,12 +974,12 @@ async def test_trouble_with_the_disk_is_a_failure_with_its_reason(
         assert raised.value.reason is reason
         assert os.strerror(number) in raised.value.words
         assert str(tmp_path) in raised.value.words
-        if not deed.startswith("publish"):  # there the clip's maker removes it
+        if not deed.startswith("publish"):  # there the caller removes it
             assert not [name for name in _names(tmp_path) | _names(tmp_path / RAWS) if name[0] == "."]
 
 
-async def test_an_output_directory_that_vanishes_is_trouble_with_the_disk(tmp_path: Path) -> None:
-    """A disk that is unplugged, a directory that is deleted: a failure with words, no crash."""
+async def test_a_deleted_output_directory_is_a_disk_error(tmp_path: Path) -> None:
+    """An unplugged disk or a deleted directory: a failure with a message, no crash."""
     async with opened(tmp_path / "out") as directory:
         shutil.rmtree(tmp_path / "out")
         for do in (
@@ -993,16 +993,16 @@ async def test_an_output_directory_that_vanishes_is_trouble_with_the_disk(tmp_pa
             assert raised.value.reason is Reason.NOT_WRITABLE
 
 
-def test_names_in_the_directory_are_those_that_people_know() -> None:
+def test_file_names_in_the_directory_are_stable() -> None:
     """They are a contract: other programs read these files."""
     assert (manifests.METADATA, manifests.FAILURES) == (METADATA, FAILURES)
     assert (journal.JOURNAL, journal.RAWS) == (JOURNAL, RAWS)
 
 
-async def test_who_looks_whether_a_run_is_at_work_is_in_no_runs_way(
+async def test_checking_for_an_active_run_does_not_block_a_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A run that begins at that very moment waits for the moment to be over, and is not refused."""
+    """A run that starts at that moment waits for the check, and is not refused."""
     assert not is_held(tmp_path), "there is not even a journal"
     async with opened(tmp_path):
         assert is_held(tmp_path)

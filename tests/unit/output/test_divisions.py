@@ -1,4 +1,4 @@
-"""Which shards have not begun or not ended what was requested, and that every clip of it is accounted for."""
+"""Outstanding shards of a request, and that every clip of it is accounted for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from loading import Most, load, write_tables
+from load_runs import Most, load, write_tables
 
 import hdtf_async
 from hdtf_async import ExitCode, Reason
@@ -42,8 +42,8 @@ def _division(count: int, indices: Iterable[int], time: int, request: Request = 
 # Decided from the records alone.
 
 
-def test_shards_that_never_began_are_absent() -> None:
-    """With the number of their clips, which the others know by the difference."""
+def test_shards_that_have_not_started_are_absent() -> None:
+    """With the number of their clips, which follows from the others' records."""
     begun = _division(8, range(4), 1)
     left = outstanding(begun)
     assert left.absent == tuple(Shard(index, 8) for index in range(4, 8))
@@ -53,8 +53,8 @@ def test_shards_that_never_began_are_absent() -> None:
     assert outstanding([]) == Outstanding()
 
 
-def test_a_shard_without_clips_need_not_begin() -> None:
-    """A few videos among many shards."""
+def test_a_shard_without_clips_need_not_start() -> None:
+    """Few videos and many shards."""
     few = Request("tables", (), (), None, 1)
     assert outstanding([Part(Shard(3, 64), few, 1, "1", ended=True)]) == Outstanding()
 
@@ -62,7 +62,7 @@ def test_a_shard_without_clips_need_not_begin() -> None:
 @pytest.mark.parametrize(
     "later", [_division(1, [0], 2), _division(4, range(4), 2), _division(8, range(4, 8), 2)], ids=len
 )
-def test_what_comes_later_may_be_divided_otherwise(later: list[Part]) -> None:
+def test_a_later_run_may_use_another_number_of_shards(later: list[Part]) -> None:
     """Half of eight shards, one of them killed; then all, by other shards or without any."""
     begun = [*_division(8, range(3), 1), _part(Shard(3, 8), 1, ended=False)]
     left = outstanding([*begun, *later])
@@ -70,13 +70,13 @@ def test_what_comes_later_may_be_divided_otherwise(later: list[Part]) -> None:
     assert left.unended == ((Shard(3, 8),) if len({part.shard.count for part in later} & {8}) else ())
 
 
-def test_what_was_complete_stays_so() -> None:
-    """Whoever then starts one shard of another number has asked for nothing that is not there."""
+def test_a_complete_request_stays_complete() -> None:
+    """Starting one shard of another number later requests nothing that does not exist."""
     assert outstanding([*_division(8, range(8), 1), *_division(4, [1], 2)]) == Outstanding()
 
 
-def test_other_tables_or_settings_ask_for_all_shards_anew() -> None:
-    """Four of eight have made the clips of another size: the other four have the old one."""
+def test_other_tables_or_settings_require_all_shards_again() -> None:
+    """Four of eight have created clips of another size: the other four have the old one."""
     other = Request("other settings", (), (), None, ROWS)
     left = outstanding([*_division(8, range(8), 1), *_division(8, range(4), 2, other)])
     assert left.absent == tuple(Shard(index, 8) for index in range(4, 8))
@@ -90,8 +90,8 @@ def test_other_tables_or_settings_ask_for_all_shards_anew() -> None:
         Request("tables", (), (), 5, ROWS),
     ],
 )
-def test_a_small_request_does_not_stand_for_a_large_one(small: Request) -> None:
-    """But the other way round."""
+def test_a_small_request_does_not_cover_a_large_one(small: Request) -> None:
+    """But a large one covers a small one."""
     half = _division(2, [0], 1)
     assert outstanding([*half, *_division(1, [0], 2, small)]).absent == (Shard(1, 2),)
     assert outstanding([*_division(2, [0], 1, small), *_division(1, [0], 2)]) == Outstanding()
@@ -103,10 +103,10 @@ def test_a_small_request_does_not_stand_for_a_large_one(small: Request) -> None:
         max_size=12,
     )
 )
-def test_where_nothing_is_outstanding_each_clip_was_made_or_given_up(
+def test_without_outstanding_shards_each_clip_has_a_result(
     runs: list[tuple[int, int, bool]],
 ) -> None:
-    """Whatever numbers of shards a directory sees; and once all shards of one number have ended, none is."""
+    """For any numbers of shards; and once all shards of one number have ended, none is outstanding."""
     told = [_part(Shard(index, count), time, ended=ended) for time, (count, index, ended) in enumerate(runs)]
     newest = {part.shard: part for part in told}
     covered = {
@@ -119,8 +119,8 @@ def test_where_nothing_is_outstanding_each_clip_was_made_or_given_up(
     assert outstanding([*told, *_division(3, range(3), 99)]) == Outstanding()
 
 
-def test_a_record_tells_the_part_again() -> None:
-    """Through JSON; and what is no such record is passed over."""
+def test_parts_survive_their_records() -> None:
+    """Through JSON; and invalid records are ignored."""
     request = Request("hash", ("RD", "WRA"), ("Radio1",), 5, 12)
     record = json.loads(json.dumps(record_of(request, 3, ended=True)))
     assert part_of(record, Shard(1, 4), "now") == Part(Shard(1, 4), request, 3, "now", ended=True)
@@ -128,7 +128,7 @@ def test_a_record_tells_the_part_again() -> None:
         assert part_of(record | {key: object()}, Shard(1, 4), "now") is None
 
 
-def test_many_absent_shards_are_not_all_named() -> None:
+def test_only_some_of_many_absent_shards_are_named() -> None:
     """A message stays short."""
     assert named([Shard(0, 3)]) == "0/3"
     assert named([Shard(0, 3), Shard(2, 3)]) == "0/3 and 2/3"
@@ -147,7 +147,7 @@ def _merged(out: Path) -> hdtf_async.Merged:
 
 
 def _listed(out: Path) -> tuple[set[str], set[str]]:
-    """Return the clips that are listed as there, and as missing."""
+    """Return the clips that are listed as existing, and as missing."""
     there = {line["file_name"].removesuffix(".mp4") for line in _lines(out / METADATA)}
     return there, {line["clip"] for line in _lines(out / FAILURES)}
 
@@ -157,7 +157,7 @@ STEMS = {f"RD_Speaker{number}_000" for number in range(ROWS)}
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """Tables of 16 videos with a clip each, of which some are gone."""
+    """Tables of 16 videos with one clip each, some of which are unavailable."""
     write_tables(tmp_path / "tables", ROWS)
     return tmp_path / "tables"
 
@@ -165,7 +165,7 @@ def source(tmp_path: Path) -> Path:
 def test_clips_of_absent_shards_are_listed_as_missing(
     tmp_path: Path, source: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The last shard that ends and `merge` name the absent ones and end with 75, until these have run."""
+    """The last shard that ends and `merge` list the absent ones and exit with 75, until these have run."""
     out = tmp_path / "out"
     begun, absent = [Shard(index, 4) for index in (0, 2)], (Shard(1, 4), Shard(3, 4))
     reports = [anyio.run(partial(load, out, source, Most(), shard=shard)) for shard in begun]
@@ -189,8 +189,8 @@ def test_clips_of_absent_shards_are_listed_as_missing(
     assert there | missing == STEMS
 
 
-def test_nobody_who_ended_lived_to_write_the_lists(tmp_path: Path, source: Path) -> None:
-    """Then `merge`, which knows no tables, tells the number of the clips in one line."""
+def test_merge_after_all_shards_were_killed(tmp_path: Path, source: Path) -> None:
+    """Without the tables, it lists the number of missing clips in one line."""
     out, shard = tmp_path / "out", Shard(0, 4)
     anyio.run(partial(load, out, source, Most(), shard=shard))
     (out / METADATA).unlink()
@@ -206,10 +206,10 @@ def test_nobody_who_ended_lived_to_write_the_lists(tmp_path: Path, source: Path)
 
 
 @pytest.mark.parametrize("shards", [(None,), tuple(Shard(index, 2) for index in range(2))], ids=len)
-def test_a_directory_goes_on_with_another_number_of_shards(
+def test_a_directory_resumes_with_another_number_of_shards(
     tmp_path: Path, source: Path, shards: tuple[Shard | None, ...]
 ) -> None:
-    """Of four shards one has ended and one was killed; then others make all that is left."""
+    """Of four shards one has ended and one was killed; then others create the rest."""
     out, killed = tmp_path / "out", Shard(1, 4)
     for shard in (Shard(0, 4), killed):
         anyio.run(partial(load, out, source, Most(), shard=shard))
@@ -224,14 +224,14 @@ def test_a_directory_goes_on_with_another_number_of_shards(
 
 
 def _cut_off_the_end(journal: Path) -> None:
-    """Leave what a run leaves that was killed after its last clip."""
+    """Leave the journal of a run that was killed after its last clip."""
     lines = journal.read_bytes().splitlines(keepends=True)
     assert [json.loads(line)["type"] for line in lines[-2:]] == ["run_ended", "request"]
     journal.write_bytes(b"".join(lines[:-2]))
 
 
-def test_a_killed_shard_that_runs_again_ends_its_record(tmp_path: Path, source: Path) -> None:
-    """Also where it finds nothing to do; a run that changes nothing then records nothing more."""
+def test_a_killed_shard_that_runs_again_records_its_end(tmp_path: Path, source: Path) -> None:
+    """Even if nothing is left to do; a run that changes nothing then records nothing more."""
     out, shards = tmp_path / "out", (Shard(0, 2), Shard(1, 2))
     for shard in shards:
         anyio.run(partial(load, out, source, Most(), shard=shard))
@@ -247,7 +247,7 @@ def test_a_killed_shard_that_runs_again_ends_its_record(tmp_path: Path, source: 
 
 
 @pytest.mark.parametrize("kept", [1, 2, 3])
-def test_a_shard_that_was_killed_while_it_began_is_ended_by_another_run(
+def test_a_shard_that_was_killed_at_its_start_is_ended_by_another_run(
     tmp_path: Path, source: Path, kept: int
 ) -> None:
     """However little it had recorded."""
@@ -262,7 +262,7 @@ def test_a_shard_that_was_killed_while_it_began_is_ended_by_another_run(
 
 
 def test_a_shard_whose_clips_are_all_impossible_ends(tmp_path: Path) -> None:
-    """There is nothing to download, and yet it is neither absent nor at work."""
+    """There is nothing to download, but it is neither absent nor active."""
     write_tables(tmp_path / "tables", 4)
     resolution = tmp_path / "tables" / "RD_resolution.txt"
     resolution.write_text(resolution.read_text().replace(" 144", " 16"))
@@ -273,8 +273,8 @@ def test_a_shard_whose_clips_are_all_impossible_ends(tmp_path: Path) -> None:
     assert (_merged(out).absent, _merged(out).unended) == ((), 0)
 
 
-def test_journals_of_an_older_version_are_understood(tmp_path: Path) -> None:
-    """They do not tell what was requested: a shard counts by its name, and has ended by its last record."""
+def test_journals_of_older_versions_are_supported(tmp_path: Path) -> None:
+    """They contain no requests: a shard counts by its name, and has ended by its last record."""
     ended, killed = Shard(0, 4), Shard(2, 4)
     (tmp_path / name_of(ended)).write_text('{"type": "run", "form": {}}\n{"type": "run_ended"}\n')
     (tmp_path / name_of(killed)).write_text('{"type": "run", "form": {}}\n')
@@ -289,8 +289,8 @@ def test_journals_of_an_older_version_are_understood(tmp_path: Path) -> None:
     assert _merged(tmp_path).exit_code == ExitCode.DONE, "a run without shards has done it all"
 
 
-async def test_the_last_shard_that_ends_is_the_one_that_tells(tmp_path: Path, source: Path) -> None:
-    """While another one is at work it may be that the absent ones are just being started."""
+async def test_the_last_shard_that_ends_lists_the_absent_ones(tmp_path: Path, source: Path) -> None:
+    """While another one is active, the absent ones may be about to start."""
     out = tmp_path / "out"
     async with opened(out, Shard(1, 4)) as neighbour:
         await neighbour.append(record_of(ALL, 1, ended=False))

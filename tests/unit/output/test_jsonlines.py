@@ -1,4 +1,4 @@
-"""Files of lines are read with little memory, whatever somebody has put into them."""
+"""Files of lines are read with little memory, whatever they contain."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LIMITS = (10, 64)
-"""Bytes of the longest line, in tests that are about longer ones."""
+"""Maximum bytes of a line, in tests about longer ones."""
 
 
 @given(
@@ -32,8 +32,8 @@ LIMITS = (10, 64)
     torn=st.binary(max_size=30).map(lambda text: text.replace(b"\n", b".")),
     limit=st.sampled_from(LIMITS),
 )
-def test_whole_lines_are_read_and_long_ones_passed_over(texts: list[bytes], torn: bytes, limit: int) -> None:
-    """Each with the offset behind it; nothing of what follows the last newline."""
+def test_complete_lines_are_read_and_long_ones_skipped(texts: list[bytes], torn: bytes, limit: int) -> None:
+    """Each with the offset after it; nothing after the last newline is read."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(jsonlines, "LONGEST", limit)
         patch.setattr(jsonlines, "_SKIPPED_AT_ONCE", 3)
@@ -46,16 +46,16 @@ def test_whole_lines_are_read_and_long_ones_passed_over(texts: list[bytes], torn
 
 
 @pytest.mark.parametrize("text", ["7", "[]", "not JSON", "[" * 100_000, '"a"', "null", "NaN", '{"a": 1}x'])
-def test_a_line_that_is_no_record_is_an_empty_one(text: str) -> None:
-    """And those around it are read."""
+def test_an_invalid_line_is_an_empty_record(text: str) -> None:
+    """And the lines around it are read."""
     file = io.BytesIO(b'{"n": 1}\n' + text.encode() + b'\n{"n": 2}\n{"n": 3}')
     assert [record for record, _ in records(file)] == [{"n": 1}, {}, {"n": 2}]
 
 
-async def test_a_record_that_would_not_be_read_is_not_written(
+async def test_a_record_that_is_too_long_is_not_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The journal stays as it was."""
+    """The journal is unchanged."""
     async with opened(tmp_path) as directory:
         await directory.append({"type": "run"})
         before = (tmp_path / JOURNAL).read_bytes()
@@ -66,8 +66,8 @@ async def test_a_record_that_would_not_be_read_is_not_written(
         await directory.append({"type": "run"})
 
 
-def test_no_endless_file_of_settings_is_read(tmp_path: Path) -> None:
-    """It is told what is wrong with it."""
+def test_no_endless_config_file_is_read(tmp_path: Path) -> None:
+    """The message says what is wrong."""
     path = tmp_path / "config.toml"
     with path.open("wb") as file:
         file.truncate(1 << 40)
@@ -76,7 +76,7 @@ def test_no_endless_file_of_settings_is_read(tmp_path: Path) -> None:
 
 
 _HOLE, _MEMORY = 160 << 20, 110 << 20
-"""Bytes of a hole in a file, and of the addresses that a process may take when it begins to read."""
+"""Size of a hole in a file, and address space of a process when it starts to read, in bytes."""
 _LIMITED = """
 import resource, sys
 from pathlib import Path
@@ -110,8 +110,8 @@ anyio.run(main)
     [(JOURNAL, b"\n"), (JOURNAL, b""), ("_journal.shard-0-of-2.jsonl", b"")],
     ids=["a line", "a tail", "a shard's tail"],
 )
-def test_lines_longer_than_memory_are_passed_over(tmp_path: Path, name: str, after: bytes) -> None:
-    """In a journal and in both views, by everything that reads them; a torn tail of any length is cut off."""
+def test_lines_longer_than_memory_are_skipped(tmp_path: Path, name: str, after: bytes) -> None:
+    """By everything that reads journals and manifests; an incomplete last line of any length is removed."""
     first, second = (
         line(
             {
@@ -141,7 +141,7 @@ def test_lines_longer_than_memory_are_passed_over(tmp_path: Path, name: str, aft
 
 
 def _write_with_hole(path: Path, before: bytes, after: bytes) -> None:
-    """Write a file with many NULs in it, which takes no room."""
+    """Write a sparse file with many NULs."""
     with path.open("wb") as file:
         file.write(before)
         file.seek(_HOLE, os.SEEK_CUR)
@@ -149,8 +149,8 @@ def _write_with_hole(path: Path, before: bytes, after: bytes) -> None:
         file.truncate()
 
 
-def test_what_is_written_is_read() -> None:
-    """Whatever is in it, be it half a pair of surrogates."""
+def test_written_records_are_read() -> None:
+    """Whatever they contain, even lone surrogates."""
     record = {"a": "\ud800", "b": ["ä", 1, None], "c": {"\n": "\n"}}
     assert [told for told, _ in records(io.BytesIO(line(record)))] == [record]
     assert json.loads(line(record)) == record

@@ -1,6 +1,6 @@
-"""Links and FIFOs that others have put into a directory: none is written through, none is waited for.
+"""Links and FIFOs of other users in a directory: nothing is written through them, and nothing waits for them.
 
-What a user has linked goes on working: the directory, its directory of source videos, the videos in there.
+A user's own links keep working: the directory, its directory of source videos, the videos in there.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
 VIDEO = Video("RD", "Radio1", "CPCoMyuBRM0", 720)
 CLIP = Clip(VIDEO, 0, Interval(30, 60), Box(466, 0, 534, 534))
 SOMEBODY = 12345
-"""Number of a user who is neither this one nor root."""
+"""Id of a user who is neither this one nor root."""
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make what belongs to another user")
 
 
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Iterator[Path]:
-    """A directory to which links lead. Nothing in it may change."""
+    """The target directory of links. Nothing in it may change."""
     path = tmp_path / "elsewhere"
     path.mkdir(mode=0o755)
     (path / "file").write_bytes(b"somebody's")
@@ -58,7 +58,7 @@ def _seen(directory: Path) -> dict[str, object]:
 
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
-    """An output directory that others may write in."""
+    """An output directory that others may write to."""
     path = tmp_path / "clips"
     (path / RAWS).mkdir(parents=True)
     path.chmod(0o777)
@@ -72,10 +72,10 @@ def _private_name() -> str:
 # Temporary names.
 
 
-def test_a_temporary_name_cannot_be_foreseen(
+def test_a_temporary_name_is_unpredictable(
     out: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And where it were, nothing would be written through a link of that name."""
+    """And even with a link of that name nothing would be written through it."""
     final = out / METADATA
     assert atomic.temporary(final) != atomic.temporary(final)
     monkeypatch.setattr(secrets, "token_hex", lambda _: "0" * 16)
@@ -86,8 +86,8 @@ def test_a_temporary_name_cannot_be_foreseen(
         atomic.replace(final, [b"new"])
 
 
-async def test_a_download_is_not_misled_by_a_link_in_its_name(out: Path, elsewhere: Path) -> None:
-    """The link goes; what it leads to is neither emptied nor given to this user alone."""
+async def test_a_download_does_not_follow_a_link_of_its_name(out: Path, elsewhere: Path) -> None:
+    """The link is deleted; its target is neither emptied nor changed in mode."""
     async with opened(out) as directory:
         (out / RAWS / _private_name()).symlink_to(elsewhere)
         async with directory.private_directory(VIDEO) as private:
@@ -98,10 +98,10 @@ async def test_a_download_is_not_misled_by_a_link_in_its_name(out: Path, elsewhe
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o770])
-async def test_what_others_could_write_in_is_not_continued_from(
+async def test_downloads_in_writable_directories_are_not_resumed(
     out: Path, elsewhere: Path, mode: int
 ) -> None:
-    """A private directory is made anew where it was not private."""
+    """A private directory is created again if others could write to it."""
     async with opened(out) as directory:
         left = out / RAWS / _private_name()
         left.mkdir()
@@ -112,8 +112,8 @@ async def test_what_others_could_write_in_is_not_continued_from(
 
 
 @as_root
-async def test_a_directory_of_another_user_is_left_alone(out: Path) -> None:
-    """A colleague's download was interrupted: this user's begins in a directory of its own."""
+async def test_a_directory_of_another_user_is_not_touched(out: Path) -> None:
+    """Another user's download was interrupted: this user's starts in a separate directory."""
     async with opened(out) as directory:
         left = out / RAWS / _private_name()
         left.mkdir(mode=0o700)
@@ -127,7 +127,7 @@ async def test_a_directory_of_another_user_is_left_alone(out: Path) -> None:
 
 
 def test_a_link_in_place_of_a_private_directory_is_not_emptied(out: Path, elsewhere: Path) -> None:
-    """Whoever may rename in the directory can put it there at any time."""
+    """Other users can create it at any time if they may rename in the directory."""
     private = out / RAWS / _private_name()
     private.symlink_to(elsewhere)
     assert not partials.tidy(private)
@@ -147,7 +147,7 @@ async def test_a_journal_that_is_a_link_is_refused(out: Path, elsewhere: Path, s
 
 
 async def test_other_files_that_are_links_are_not_written_through(out: Path, elsewhere: Path) -> None:
-    """The lists and the report are replaced; a log and a lock are refused."""
+    """Manifests and report are replaced; a log and a lock are errors."""
     for name in (METADATA, FAILURES, REPORT, CARD):
         (out / name).symlink_to(elsewhere / "file")
     async with opened(out) as directory:
@@ -165,7 +165,7 @@ async def test_other_files_that_are_links_are_not_written_through(out: Path, els
         await merge(out)
 
 
-async def test_the_files_of_workers_are_no_links(
+async def test_files_of_workers_are_not_links(
     out: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run waits for the files of workers and removes them: only in its own directory."""
@@ -190,8 +190,8 @@ def _link(path: Path, target: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", [JOURNAL, name_of(Shard(0, 2)), METADATA, FAILURES, REPORT, manifests.LOCK])
-async def test_nobody_waits_for_a_fifo(out: Path, name: str) -> None:
-    """Opening one waits for another process, in a thread that nothing could end."""
+async def test_a_fifo_never_blocks(out: Path, name: str) -> None:
+    """Opening one waits for another process, in a thread that could not be ended."""
     (out / JOURNAL).touch()
     (out / name).unlink(missing_ok=True)
     os.mkfifo(out / name)
@@ -215,11 +215,11 @@ async def _run_once(out: Path) -> None:
         await directory.write_views()
 
 
-# What is linked on purpose.
+# Intentional links.
 
 
 @pytest.mark.parametrize("keep", [True, False])
-async def test_what_a_user_has_linked_goes_on_working(finished: Finished, tmp_path: Path, keep: bool) -> None:
+async def test_a_users_own_links_keep_working(finished: Finished, tmp_path: Path, keep: bool) -> None:
     """The directory, the one of source videos, and videos in it may be links to a larger disk."""
     large = tmp_path / "large"
     for name in ("clips", "videos", "shared"):
@@ -242,8 +242,8 @@ async def test_what_a_user_has_linked_goes_on_working(finished: Finished, tmp_pa
 
 
 @as_root
-async def test_source_videos_go_where_no_other_user_says(out: Path, elsewhere: Path) -> None:
-    """A link is followed if this user, root, or whoever has the directory has made it."""
+async def test_source_videos_are_not_redirected_by_other_users(out: Path, elsewhere: Path) -> None:
+    """A link is followed if it belongs to this user, to root, or to the owner of the directory."""
     (out / RAWS).rmdir()
     link = _link(out / RAWS, elsewhere)
     os.lchown(link, SOMEBODY, SOMEBODY)

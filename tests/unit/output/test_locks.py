@@ -1,4 +1,4 @@
-"""Locks: a forked process keeps none, and nobody waits for another process without end."""
+"""Locks: forked processes do not keep them, and no process waits endlessly for another."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ anyio.run(main)
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="only Linux tells which files are open")
 def test_a_forked_process_keeps_neither_locks_nor_the_sentinel(tmp_path: Path) -> None:
-    """Data loaders of a host program live on; its next run in the directory is not refused for them."""
+    """Data loaders keep running; the next run of the host program in the directory is not refused."""
     ended = subprocess.run(
         [sys.executable, "-c", _FORKS, tmp_path / "out"], capture_output=True, text=True, check=False
     )
@@ -108,15 +108,15 @@ def test_a_forked_process_keeps_neither_locks_nor_the_sentinel(tmp_path: Path) -
 
 @pytest.fixture
 def inherited() -> Iterator[list[int]]:
-    """Descriptors of processes that know nothing of this program."""
+    """Descriptors of processes that are unrelated to this program."""
     kept: list[int] = []
     yield kept
     for descriptor in kept:
         os.close(descriptor)
 
 
-async def test_a_lock_is_released_whoever_has_inherited_it(tmp_path: Path, inherited: list[int]) -> None:
-    """A library that forks without Python's knowledge leaves a copy of the descriptor behind."""
+async def test_a_lock_is_released_even_if_it_was_inherited(tmp_path: Path, inherited: list[int]) -> None:
+    """A library that forks outside Python leaves a copy of the descriptor."""
     async with opened(tmp_path) as directory:
         inherited += map(os.dup, directory.locks)  # as a fork does
     assert not is_held(tmp_path)
@@ -124,10 +124,10 @@ async def test_a_lock_is_released_whoever_has_inherited_it(tmp_path: Path, inher
         pass
 
 
-async def test_looking_whether_a_run_is_at_work_leaves_no_lock_behind(
+async def test_checking_for_an_active_run_leaves_no_lock(
     tmp_path: Path, inherited: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not even where the host program forks in that very moment."""
+    """Even if the host program forks at that moment."""
     async with opened(tmp_path):
         pass
     lock = descriptors.lock
@@ -144,12 +144,12 @@ async def test_looking_whether_a_run_is_at_work_leaves_no_lock_behind(
         pass
 
 
-# Who waits for another process.
+# Waiting for another process.
 
 
 @contextmanager
 def _locked_by_another(path: Path) -> Iterator[None]:
-    """Let another process hold a lock, and do nothing."""
+    """Let another process hold a lock without progress."""
     program = (
         "import fcntl, sys; file = open(sys.argv[1], 'a'); fcntl.flock(file, fcntl.LOCK_EX);"
         "print(flush=True); input()"
@@ -169,7 +169,7 @@ def _locked_by_another(path: Path) -> Iterator[None]:
 async def test_a_signal_ends_a_merge_that_waits_for_another_process(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    """The lists stay as they were, and the exit code tells the signal."""
+    """The manifests are unchanged, and the exit code is that of the signal."""
     async with opened(tmp_path):
         pass
     (tmp_path / METADATA).write_bytes(b"as it was")
@@ -189,22 +189,22 @@ def _has_opened(process: int, file: Path) -> bool:
     """Whether a process has opened a file."""
     try:
         return file in {each.readlink() for each in Path(f"/proc/{process}/fd").iterdir()}
-    except OSError:  # a descriptor is closed in this very moment
+    except OSError:  # a descriptor is being closed
         return False
 
 
-async def test_a_shard_that_is_cancelled_waits_for_no_other_process(tmp_path: Path) -> None:
-    """However long the other one holds the lock of the lists."""
+async def test_a_cancelled_shard_does_not_wait_for_another_process(tmp_path: Path) -> None:
+    """However long the other one holds the lock of the manifests."""
     async with opened(tmp_path, Shard(0, 2)) as directory:
         with _locked_by_another(tmp_path / manifests.LOCK), anyio.move_on_after(0.1) as scope:
             await directory.write_views()
     assert scope.cancelled_caught
 
 
-async def test_lists_that_another_process_has_locked_are_left_to_the_next_run(
+async def test_locked_manifests_are_left_to_the_next_run(
     finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The run ends with its report and exit code 75; the clips are recorded, and `merge` makes the lists."""
+    """The run ends with its report and exit code 75; the clips are recorded for a later `merge`."""
     monkeypatch.setattr(manifests, "PATIENCE", 0.2)
     out = shutil.copytree(finished.out, tmp_path / "clips")
     (out / METADATA).unlink()
@@ -218,8 +218,8 @@ async def test_lists_that_another_process_has_locked_are_left_to_the_next_run(
     assert (out / METADATA).read_bytes() == (finished.out / METADATA).read_bytes()
 
 
-async def test_who_makes_progress_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lists of a million lines take minutes: whoever writes them gives signs meanwhile."""
+async def test_a_process_with_progress_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Manifests of a million lines take minutes: the writer signals progress meanwhile."""
     (tmp_path / JOURNAL).touch()
     monkeypatch.setattr(manifests, "_SIGN", 0.01)
     polls, go_on, first = list[int](), threading.Event(), threading.Event()
@@ -228,7 +228,7 @@ async def test_who_makes_progress_is_waited_for(tmp_path: Path, monkeypatch: pyt
     def locked(descriptor: int) -> bool:
         taken = lock(descriptor)
         polls.append(taken)
-        if len(polls) > 20:  # for twice as long as is waited for who gives no sign
+        if len(polls) > 20:  # twice the patience for a process without progress
             go_on.set()
         return taken
 
@@ -246,11 +246,11 @@ async def test_who_makes_progress_is_waited_for(tmp_path: Path, monkeypatch: pyt
     assert len(polls) > 20
 
 
-# Who holds a lock.
+# The holder of a lock.
 
 
 def write_runs(path: Path, *runs: tuple[int, int]) -> Path:
-    """Write a journal of runs: the process and the second in which each began."""
+    """Write a journal of runs: the process and the start of each, in seconds."""
     host = socket.gethostname()
     path.write_text(
         "".join(
@@ -263,8 +263,8 @@ def write_runs(path: Path, *runs: tuple[int, int]) -> Path:
     return path
 
 
-def test_the_newest_run_that_goes_on_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A newer one that has ended, or an older one, cannot be who holds the lock."""
+def test_the_newest_active_run_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A newer one that has ended, or an older one, cannot hold the lock."""
     alive = {11, 12}
     monkeypatch.setattr(locks, "_is_alive", alive.__contains__)
     journals = (
@@ -287,7 +287,7 @@ def test_the_newest_run_that_goes_on_is_named(tmp_path: Path, monkeypatch: pytes
 def test_a_process_of_another_user_has_not_ended(
     monkeypatch: pytest.MonkeyPatch, error: Exception, ended: bool
 ) -> None:
-    """No signal may be sent to it, and that shows that it is there."""
+    """Signals to it are forbidden, which shows that it exists."""
 
     def refuse(_pid: int, _signal: int) -> None:
         raise error

@@ -1,4 +1,4 @@
-"""Records that are kept as text come out as they went in."""
+"""Compressed records are returned unchanged."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _value = st.recursive(
 
 
 @given(st.dictionaries(st.text(), st.dictionaries(st.text(), _value, max_size=4), max_size=5))
-def test_what_goes_in_comes_out(records: dict[str, dict[str, Any]]) -> None:
-    """Whatever JSON can say, in the order in which it came."""
+def test_records_are_returned_unchanged(records: dict[str, dict[str, Any]]) -> None:
+    """Any JSON, in its original order."""
     packed: CompressedRecords[dict[str, Any]] = CompressedRecords()
     packed.update(records)
     assert dict(packed) == records
@@ -27,15 +27,15 @@ def test_what_goes_in_comes_out(records: dict[str, dict[str, Any]]) -> None:
     assert len(packed) == len(records)
 
 
-def test_half_a_pair_of_surrogates_is_kept() -> None:
-    """A journal may hold any JSON."""
+def test_lone_surrogates_are_kept() -> None:
+    """A journal may contain any JSON."""
     packed: CompressedRecords[dict[str, Any]] = CompressedRecords()
     packed["a"] = {"words": "\ud800"}
     assert packed["a"] == {"words": "\ud800"}
 
 
-def test_changing_what_was_returned_changes_nothing() -> None:
-    """Nor does changing what was put in."""
+def test_modifying_a_returned_record_changes_nothing() -> None:
+    """Nor does modifying a stored one."""
     packed: CompressedRecords[dict[str, Any]] = CompressedRecords()
     record = {"a": [1]}
     packed["x"] = record
@@ -44,8 +44,8 @@ def test_changing_what_was_returned_changes_nothing() -> None:
     assert packed["x"] == {"a": [1]}
 
 
-def test_a_copy_a_part_and_a_union_stand_for_themselves() -> None:
-    """Later changes of one are not seen in the others; of a union the other's record counts."""
+def test_copies_parts_and_unions_are_independent() -> None:
+    """Later changes of one do not affect the others; in a union the other's record wins."""
     one: CompressedRecords[dict[str, Any]] = CompressedRecords()
     one.update({"x": {"a": 1}, "y": {"a": 2}})
     other: CompressedRecords[dict[str, Any]] = CompressedRecords()

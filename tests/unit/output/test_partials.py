@@ -1,4 +1,4 @@
-"""A download goes on where it stopped, if that comes to the same bytes, and begins anew if not."""
+"""A download resumes where it stopped if that results in the same bytes, and restarts otherwise."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 import scenarios
-from refusing import lay_out
+from block_runs import lay_out
 from shared import exported
 
 import hdtf_async
@@ -36,15 +36,15 @@ RENDITION = Format(
 
 
 def left(directory: Path, promise: ResumeToken, content: str = "01234") -> None:
-    """Leave a private directory as an attempt that was ended."""
+    """Leave a private directory as an interrupted attempt does."""
     assert resume(directory, promise) == 0
     (directory / promise.part).write_text(content)
     (directory / "cookies.txt").write_text("secret")
     (directory / "yt-dlp.conf").write_text("secret")
 
 
-def test_the_same_promise_goes_on(tmp_path: Path) -> None:
-    """The part stays as it is, and nothing else that was there."""
+def test_the_same_token_resumes(tmp_path: Path) -> None:
+    """The part is kept, and nothing else."""
     promise = ResumeToken.of("raw", "CPCoMyuBRM0", RENDITION)
     left(tmp_path, promise)
     (tmp_path / "raw.mp4.part-Frag3").touch()
@@ -64,31 +64,31 @@ def test_the_same_promise_goes_on(tmp_path: Path) -> None:
         {"ext": "webm"},
     ],
 )
-def test_another_promise_begins_anew(change: dict[str, object], tmp_path: Path) -> None:
-    """What was promised by another name or size has other bytes."""
+def test_another_token_restarts(change: dict[str, object], tmp_path: Path) -> None:
+    """A file with another format or size has other bytes."""
     left(tmp_path, ResumeToken.of("raw", "CPCoMyuBRM0", RENDITION))
     other = ResumeToken.of("raw", "CPCoMyuBRM0", replace(RENDITION, **change))  # type: ignore[arg-type]
     assert resume(tmp_path, other) == 0
     assert not list(tmp_path.glob("*.part"))
 
 
-def test_another_video_begins_anew(tmp_path: Path) -> None:
-    """A row of the table may have been given another id."""
+def test_another_video_restarts(tmp_path: Path) -> None:
+    """A row of the table may have got another id."""
     left(tmp_path, ResumeToken.of("raw", "CPCoMyuBRM0", RENDITION))
     assert resume(tmp_path, ResumeToken.of("raw", "abcdefghijk", RENDITION)) == 0
 
 
-def test_after_a_restart_of_the_system_all_begins_anew(
+def test_downloads_restart_after_a_restart_of_the_system(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A part is not synced: after a power cut it may have its length and not its bytes."""
+    """A part is not synced: after a power cut it may have its length and wrong bytes."""
     directory = tmp_path / "private"
     directory.mkdir()
     left(directory, ResumeToken.of("raw", "CPCoMyuBRM0", RENDITION))
     assert tidy(directory)
     assert resume(directory, ResumeToken.of("raw", "CPCoMyuBRM0", RENDITION)) == 5
     monkeypatch.setattr(partials, "_this_system", lambda: "another start")
-    shutil.copytree(directory, tmp_path / "killed")  # without an orderly end nobody has tidied it
+    shutil.copytree(directory, tmp_path / "killed")  # the state after a kill, without cleanup
     assert resume(tmp_path / "killed", ResumeToken.of("raw", "CPCoMyuBRM0", RENDITION)) == 0
     assert not list(tmp_path.glob("killed/*.part"))
     assert not tidy(directory)
@@ -96,8 +96,8 @@ def test_after_a_restart_of_the_system_all_begins_anew(
 
 
 @pytest.mark.parametrize("note", ["", "{", "[]", "{}", '{"ext": 1}', '{"ext": "../.."}', "null"])
-def test_a_note_that_is_none_is_no_reason_to_keep_anything(note: str, tmp_path: Path) -> None:
-    """Whatever it may say, nothing outside of the directory is meant."""
+def test_files_with_an_invalid_note_are_deleted(note: str, tmp_path: Path) -> None:
+    """Whatever it contains, nothing outside the directory is affected."""
     directory = tmp_path / "private"
     directory.mkdir()
     left(directory, ResumeToken.of("raw", "CPCoMyuBRM0", RENDITION))
@@ -106,8 +106,8 @@ def test_a_note_that_is_none_is_no_reason_to_keep_anything(note: str, tmp_path: 
     assert not directory.exists()
 
 
-def test_what_is_forgotten_goes(tmp_path: Path) -> None:
-    """After a failure that says that the part is no true beginning."""
+def test_forgotten_downloads_are_deleted(tmp_path: Path) -> None:
+    """After a failure which shows that the part is invalid."""
     directory = tmp_path / "private"
     directory.mkdir()
     left(directory, ResumeToken.of("raw", "CPCoMyuBRM0", RENDITION))
@@ -117,8 +117,8 @@ def test_what_is_forgotten_goes(tmp_path: Path) -> None:
     assert not directory.exists()
 
 
-def test_only_the_download_that_is_named_is_forgotten(tmp_path: Path) -> None:
-    """Picture and sound of a video are two downloads."""
+def test_only_the_named_download_is_forgotten(tmp_path: Path) -> None:
+    """Video and audio are two downloads."""
     picture = ResumeToken.of("raw", "CPCoMyuBRM0", RENDITION)
     sound = ResumeToken.of("sound", "CPCoMyuBRM0", replace(RENDITION, format_id="140", ext="m4a"))
     left(tmp_path, picture)
@@ -130,13 +130,13 @@ def test_only_the_download_that_is_named_is_forgotten(tmp_path: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(300)
-async def test_a_killed_yt_dlp_leaves_nothing_that_is_taken_for_whole(tmp_path: Path) -> None:
-    """Twenty times in the middle of a download: each raw is in the end the one that was promised."""
+async def test_a_killed_yt_dlp_leaves_nothing_that_counts_as_complete(tmp_path: Path) -> None:
+    """Killed twenty times during a download: each source video is the expected one in the end."""
     footage = tmp_path / "footage"
     await scenarios.draw(footage)
     right = (footage / scenarios.FILM.youtube_id / f"{scenarios.H264}.mp4").read_bytes()
     answers = lay_out(tmp_path, footage, 20, Answer(bandwidth=len(right) // 2))
-    out, chance = tmp_path / "clips", Random(1)  # noqa: S311 - guards nothing
+    out, chance = tmp_path / "clips", Random(1)  # noqa: S311 - not for security
     reached = {
         f".hdtf-RD_{name.title()}.download": chance.randrange(1, len(right) * 2 // 3) for name in answers
     }
@@ -144,7 +144,7 @@ async def test_a_killed_yt_dlp_leaves_nothing_that_is_taken_for_whole(tmp_path: 
 
     async def kill() -> None:
         while True:
-            with suppress(OSError):  # what is looked at may be gone, or have its final name by now
+            with suppress(OSError):  # the file may be deleted, or renamed by now
                 for part in out.glob("_videos_raw/.hdtf-*/*.part"):
                     name = part.parent.name
                     if name not in killed and part.stat().st_size >= reached[name]:
@@ -169,7 +169,7 @@ async def test_a_killed_yt_dlp_leaves_nothing_that_is_taken_for_whole(tmp_path: 
 
 
 def kill_in(directory: Path) -> int:
-    """Kill the processes that work in a directory; return how many there were."""
+    """Kill the processes whose working directory this is; return their number."""
     found = 0
     for entry in Path("/proc").iterdir():
         with suppress(OSError):
@@ -179,10 +179,10 @@ def kill_in(directory: Path) -> int:
     return found
 
 
-async def test_an_interrupted_run_goes_on_with_the_same_bytes(
+async def test_an_interrupted_run_resumes_with_the_same_bytes(
     finished: Finished, footage: Path, tmp_path: Path
 ) -> None:
-    """Not a byte is fetched twice, and the raw is the one that an undisturbed run has."""
+    """No byte is downloaded twice, and the source video is that of an uninterrupted run."""
     film = next(film for film in demo.FILMS if film.youtube_id == "demoHead_01")
     size = (finished.out / "_videos_raw" / "RD_Radio1.mp4").stat().st_size
     slow = Answer(bandwidth=size // 3)

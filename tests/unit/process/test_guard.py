@@ -1,4 +1,4 @@
-"""Children end when the supervisor is killed, and the directory stays locked until they have."""
+"""Children end if the supervisor is killed, and the directory stays locked until then."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ SUPERVISOR = """
         lock = os.open(sys.argv[1], os.O_RDWR)
         async with guarding(lock) as guard, anyio.create_task_group() as group:
             async def child():
-                await process.run(["/bin/sh", "-c", sys.argv[2]], deadline=60, guard=guard)
+                command = process.Command(["/bin/sh", "-c", sys.argv[2]])
+                await process.run(command, deadline=60, guard=guard)
             for _ in range(3):
                 group.start_soon(child)
 
@@ -44,9 +45,9 @@ def holders(path: Path) -> set[int]:
     """Return the other processes that have a file open."""
     found = set()
     for other in Path("/proc").iterdir():
-        with suppress(OSError, ValueError):  # it is no process, or has ended
+        with suppress(OSError, ValueError):  # not a process, or it has ended
             for entry in (other / "fd").iterdir():
-                with suppress(OSError):  # closed meanwhile: one that is just starting opens and closes many
+                with suppress(OSError):  # closed meanwhile: a starting process opens and closes many
                     if entry.readlink() == path:
                         found.add(int(other.name))
     return found - {os.getpid()}
@@ -54,7 +55,7 @@ def holders(path: Path) -> set[int]:
 
 @pytest.fixture
 def lock(tmp_path: Path) -> Iterator[Path]:
-    """A file to hold; whoever still has it open afterwards is killed."""
+    """A file to lock; processes that still have it open afterwards are killed."""
     path = tmp_path / "lock"
     path.touch()
     yield path
@@ -73,11 +74,11 @@ def lock(tmp_path: Path) -> Iterator[Path]:
 )
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 async def test_children_end_with_a_killed_supervisor(lock: Path, script: str) -> None:
-    """Whatever they are and have started, and the lock is free as soon as they have ended."""
+    """Whatever they are and have started, and the lock is released as soon as they have ended."""
     argv = [sys.executable, "-c", dedent(SUPERVISOR), str(lock), script]
     supervisor = await anyio.open_process(argv)
     with anyio.fail_after(60):
-        while len(holders(lock)) < 8:  # itself, the sentinel, three children and what they started
+        while len(holders(lock)) < 8:  # itself, the sentinel, three children and their children
             assert supervisor.returncode is None
             await anyio.sleep(0.02)
         with lock.open("rb") as ours:
@@ -105,24 +106,24 @@ OWNER = """
 
 @pytest.mark.parametrize("ends", ["killed", "by itself"])
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-async def test_a_temporary_directory_goes_with_a_killed_supervisor(
+async def test_a_temporary_directory_is_deleted_after_a_kill_of_the_supervisor(
     ends: str, lock: Path, tmp_path: Path
 ) -> None:
-    """One that ends by itself is responsible for it."""
+    """A supervisor that exits normally deletes it itself."""
     directory = tmp_path / "temporary"
     (directory / "below").mkdir(parents=True)
     (directory / "below" / "file").touch()
     argv = [sys.executable, "-c", dedent(OWNER), str(lock), str(directory), ends]
     await anyio.run_process(argv, check=False)
     with anyio.fail_after(60):
-        while holders(lock):  # the sentinel has it until it ends
+        while holders(lock):  # the sentinel has it open until it ends
             await anyio.sleep(0.02)
     assert directory.exists() is (ends != "killed")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-async def test_a_run_ends_without_its_sentinel(lock: Path) -> None:
-    """Also where somebody has killed or stopped that: it only matters when the run is killed too."""
+async def test_a_run_works_without_its_sentinel(lock: Path) -> None:
+    """If the sentinel was killed or stopped: it only matters if the run is killed too."""
     descriptor = os.open(lock, os.O_RDWR)
     try:
         for number in (signal.SIGKILL, signal.SIGSTOP, None):
@@ -131,10 +132,12 @@ async def test_a_run_ends_without_its_sentinel(lock: Path) -> None:
                 if number is not None:
                     os.kill(sentinel, number)
                 for _ in range(3):
-                    ended = await process.run(["/bin/sh", "-c", "exit 7"], deadline=60, guard=guard)
+                    ended = await process.run(
+                        process.Command(["/bin/sh", "-c", "exit 7"]), deadline=60, guard=guard
+                    )
                     assert ended.code == 7
                 if number is signal.SIGSTOP:
-                    os.kill(sentinel, signal.SIGCONT)  # else it is waited for before it is killed
+                    os.kill(sentinel, signal.SIGCONT)  # otherwise the supervisor waits before it kills it
             assert not holders(lock)
     finally:
         os.close(descriptor)

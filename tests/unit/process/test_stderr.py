@@ -1,4 +1,4 @@
-"""What is told of a connection that was not made, and when two messages are the same one."""
+"""The cause of a failed connection, and when two messages count as the same."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_failures import FROM_YOUTUBE, FROM_YT_DLP, HINT, TOGETHER, transcripts
+from transcripts import FROM_YOUTUBE, FROM_YT_DLP, HINT, TOGETHER, transcripts
 
 from hdtf_async.core.failures import Reason
 from hdtf_async.process.stderr import classify, connection_cause, same_message_key
@@ -56,12 +56,12 @@ SocksHTTPSConnection(host='www.youtube.com', port=443): Failed to establish a ne
 == no TLS connection to the server
 [SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1006)
 """  # noqa: E501 - quoted as printed
-"""Causes that yt-dlp prints, each under what is said of it."""
+"""Causes that yt-dlp prints, each under its short form."""
 
 
 @pytest.mark.parametrize("piece", CONNECTIONS.split("== ")[1:])
-def test_a_connection_that_was_not_made_is_named(piece: str) -> None:
-    """Host and port are said, as far as the message has them, and what happened."""
+def test_a_failed_connection_is_named(piece: str) -> None:
+    """With host and port, as far as the message has them, and the error."""
     clause, cause = piece.splitlines()
     error = "ProxyError" if "to proxy" in cause or "Socks5Error" in cause else "TransportError"
     api = f"Unable to download API page: {cause} (caused by {error}({cause!r}))"
@@ -71,14 +71,14 @@ def test_a_connection_that_was_not_made_is_named(piece: str) -> None:
 
 
 @pytest.mark.parametrize(("reason", "stderr"), transcripts(FROM_YOUTUBE + FROM_YT_DLP + TOGETHER))
-def test_only_what_is_unreachable_has_a_cause(reason: Reason, stderr: str) -> None:
-    """A clause comes with that reason, and with no other."""
+def test_only_unreachable_hosts_have_a_cause(reason: Reason, stderr: str) -> None:
+    """Only that reason has a cause."""
     assert bool(connection_cause(stderr)) == (reason is Reason.UNREACHABLE)
 
 
 @given(st.text(), st.sampled_from(["", "ERROR: Connection refused ", "ERROR: host='a', port=1 proxyerror "]))
 def test_any_text_has_a_short_cause_and_a_short_key(text: str, start: str) -> None:
-    """Whatever a server sends: it raises nothing, and what is kept of it is bounded and printable."""
+    """For any text of a server: no exception, and a bounded and printable result."""
     cause, key = connection_cause(start + text), same_message_key(start + text)
     assert len(cause) < 400
     assert len(key) <= 200
@@ -125,7 +125,7 @@ def test_the_same_message_about_two_videos_has_one_key(piece: str) -> None:
     ],
 )
 def test_other_messages_have_other_keys(one: str, other: str) -> None:
-    """Words make the difference, also those that are as long as an id."""
+    """Words make a difference, even if they are as long as an id."""
     assert same_message_key(one) != same_message_key(other)
 
 
@@ -136,7 +136,7 @@ def test_the_last_error_makes_the_key() -> None:
 
 @pytest.mark.parametrize("stderr", ["", "\n", "WARNING: [youtube] x: something", "[debug] ERROR: something"])
 def test_without_an_error_there_is_no_key(stderr: str) -> None:
-    """Warnings and debug output make no key."""
+    """Warnings and debug output have no key."""
     assert same_message_key(stderr) == ""
 
 
@@ -145,7 +145,7 @@ HTTP = b"HTTP/1.1 "
 
 @pytest.fixture
 def answering() -> Iterator[Callable[[bytes], int]]:
-    """Return a function that starts a server, with one answer to whatever is sent, and returns its port."""
+    """Return a function that starts a server with one answer for any input, and returns its port."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
@@ -160,7 +160,7 @@ def answering() -> Iterator[Callable[[bytes], int]]:
                     connection, _ = listening.accept()
                 except OSError:
                     return  # the test has ended
-                with connection, suppress(OSError):  # yt-dlp may be the first to hang up
+                with connection, suppress(OSError):  # yt-dlp may be the first to close the connection
                     connection.recv(4096)
                     connection.sendall(answer + b"\r\n\r\n" * answer.startswith(HTTP))
 
@@ -169,8 +169,8 @@ def answering() -> Iterator[Callable[[bytes], int]]:
 
 
 LOCAL = "127.0.0.1:{}"
-"""Where the server of a test listens."""
-SECRET = "me:s3cret@"  # noqa: S105 - nobody's
+"""The address of the test's server."""
+SECRET = "me:s3cret@"  # noqa: S105 - not a real one
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ SECRET = "me:s3cret@"  # noqa: S105 - nobody's
 def test_the_real_yt_dlp_names_a_proxy_that_does_not_work(
     answering: Callable[[bytes], int], proxy: str, answer: bytes, reason: Reason, clause: str
 ) -> None:
-    """What it prints is understood, and nobody reads the password in what is told of it."""
+    """Its output is recognised, and the password is not part of the message."""
     address = proxy.format(answering(answer)) if "{}" in proxy else proxy
     skip = "youtube:player_skip=webpage,configs,js,initial_data;player_client=visionos"
     own = [sys.executable, "-m", "yt_dlp", "--ignore-config", "--no-update", "--extractor-retries", "0"]

@@ -1,4 +1,4 @@
-"""One supervised child: what it says is heard in bounded memory, and it never outlives who started it."""
+"""A supervised child: its output is read in bounded memory, and it never outlives its supervisor."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from anyio import Event, create_task_group
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.process import supervisor
 from hdtf_async.process.guard import guarding
-from hdtf_async.process.supervisor import Companion, Ended, run
+from hdtf_async.process.supervisor import Command, Companion, Ended, run
 
 SOON = 20.0
-"""A deadline that no child here needs."""
+"""A deadline that no child here reaches."""
 
 
 def python(code: str, *arguments: str) -> list[str]:
@@ -35,7 +35,7 @@ def shell(script: str) -> list[str]:
 
 
 def alive(number: int) -> bool:
-    """Whether a process is there and not just waiting to be reaped."""
+    """Whether a process is running, and not a zombie."""
     try:
         state = Path(f"/proc/{number}/stat").read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
@@ -44,7 +44,7 @@ def alive(number: int) -> bool:
 
 
 async def gone(number: int) -> bool:
-    """Whether a process that was sent KILL has gone, which takes the system a moment."""
+    """Whether a process has ended after SIGKILL, which takes a moment."""
     with anyio.move_on_after(60):
         while alive(number):
             await anyio.sleep(0.001)
@@ -60,15 +60,15 @@ class Heard(list[str]):
         self.signs = signs
 
     def __call__(self, line: str) -> bool:
-        """Take a line."""
+        """Process a line."""
         self.append(line)
         self.first.set()
         return self.signs
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_left_open() -> object:
-    """Descriptors are let go after every child, however it ended."""
+def no_descriptor_is_left_open() -> object:
+    """Descriptors are closed after every child, however it ended."""
     before = set(Path("/dev/fd").iterdir())
     yield
     assert set(Path("/dev/fd").iterdir()) <= before
@@ -76,7 +76,7 @@ def nothing_is_left_open() -> object:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Grace and linger are short."""
+    """Grace period and linger are short."""
     monkeypatch.setattr(supervisor, "GRACE", 0.2)
     monkeypatch.setattr(supervisor, "LINGER", 0.1)
 
@@ -85,65 +85,65 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("code", [0, 1, 100, 255])
-async def test_exit_codes_are_told_and_not_judged(code: int) -> None:
-    """Whether a code is bad is the caller's business."""
-    assert await run(shell(f"exit {code}"), deadline=SOON) == Ended(code, "", b"")
+async def test_exit_codes_are_returned_and_not_judged(code: int) -> None:
+    """The caller decides whether a code is an error."""
+    assert await run(Command(shell(f"exit {code}")), deadline=SOON) == Ended(code, "", b"")
 
 
-async def test_death_by_a_signal_is_a_negative_code() -> None:
-    """As the standard library has it."""
-    ended = await run(shell("kill -SEGV $$"), deadline=SOON)
+async def test_a_signal_is_a_negative_code() -> None:
+    """As in the standard library."""
+    ended = await run(Command(shell("kill -SEGV $$")), deadline=SOON)
     assert ended.code == -signal.SIGSEGV
 
 
-async def test_the_exit_is_seen_where_the_system_has_no_descriptor_for_it(
+async def test_the_exit_is_detected_without_a_pidfd(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Older kernels, sandboxes and macOS are asked every now and then."""
+    """Older kernels, sandboxes and macOS are polled."""
 
     def refuse(_process: int, _flags: int = 0) -> int:
         raise PermissionError
 
     monkeypatch.setattr(os, "pidfd_open", refuse)
-    assert (await run(shell("sleep 0.02; exit 3"), deadline=SOON)).code == 3
+    assert (await run(Command(shell("sleep 0.02; exit 3")), deadline=SOON)).code == 3
     monkeypatch.delattr(os, "pidfd_open")
     monkeypatch.delattr(os, "waitid")
-    assert (await run(shell("sleep 0.02; exit 4"), deadline=SOON)).code == 4
+    assert (await run(Command(shell("sleep 0.02; exit 4")), deadline=SOON)).code == 4
 
 
-async def test_a_child_that_somebody_else_reaped_still_comes_to_an_end(
+async def test_a_child_reaped_by_the_host_program_still_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A host program may ignore SIGCHLD: then nobody ever learns the exit code, and nothing hangs."""
+    """If a host program ignores SIGCHLD the exit code is unknown, but nothing hangs."""
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     monkeypatch.setattr(supervisor, "GRACE", 1)
     try:
-        assert (await run(shell("echo said; exit 3"), deadline=SOON, keep=100)).out == b"said\n"
+        assert (await run(Command(shell("echo said; exit 3"), keep=100), deadline=SOON)).out == b"said\n"
     finally:
         signal.signal(signal.SIGCHLD, before)
 
 
-# What a child says
+# Output of a child
 
 
-async def test_words_are_the_last_lines_of_stderr() -> None:
-    """Early lines are pushed out by later ones; stdout is not among them."""
+async def test_the_message_is_the_last_lines_of_stderr() -> None:
+    """Later lines replace earlier ones; stdout is not included."""
     lines = supervisor.TAIL_LINES + 7
     code = "import sys\nfor n in range(int(sys.argv[1])): print('line', n, file=sys.stderr)\nprint('no word')"
-    ended = await run(python(code, str(lines)), deadline=SOON)
+    ended = await run(Command(python(code, str(lines))), deadline=SOON)
     assert ended.words.split("\n") == [f"line {n}" for n in range(7, lines)]
 
 
 async def test_lines_end_with_any_mix_of_newlines_and_carriage_returns() -> None:
-    """Progress bars end theirs with a carriage return; empty lines say nothing; the last may lack its end."""
+    """Progress bars end theirs with a carriage return; empty lines are ignored; the last may lack its end."""
     heard = Heard()
     written = r"one\rtwo\r\nthree\n\n\r\nfour"
-    await run(shell(f"printf '{written}'; printf '{written}' >&2"), deadline=SOON, on_line=heard)
+    await run(Command(shell(f"printf '{written}'; printf '{written}' >&2")), deadline=SOON, on_line=heard)
     assert heard == ["one", "two", "three", "four"]
 
 
-async def test_a_line_that_comes_in_pieces_is_one_line() -> None:
-    """Also where a piece ends in the middle of a character."""
+async def test_a_line_read_in_pieces_is_one_line() -> None:
+    """Even if a piece ends within a character."""
     code = """
     import os, time
     for piece in (b"gr", b"\\xc3", b"\\xbc", b"n\\nno ", b"end"):
@@ -151,20 +151,22 @@ async def test_a_line_that_comes_in_pieces_is_one_line() -> None:
         time.sleep(0.01)
     """
     heard = Heard()
-    ended = await run(python(code), deadline=SOON, on_line=heard)
+    ended = await run(Command(python(code)), deadline=SOON, on_line=heard)
     assert heard == ["grün", "no end"]
     assert ended.words == "grün\nno end"
 
 
-async def test_bytes_that_are_no_text_are_marked_and_not_fatal() -> None:
-    """A tool may print a file name of any bytes."""
+async def test_invalid_utf_8_is_marked_and_not_fatal() -> None:
+    """A tool may print any file name."""
     heard = Heard()
-    ended = await run(shell(r"printf 'a\377b\n\000\n'; printf 'x\300y' >&2"), deadline=SOON, on_line=heard)
+    ended = await run(
+        Command(shell(r"printf 'a\377b\n\000\n'; printf 'x\300y' >&2")), deadline=SOON, on_line=heard
+    )
     assert heard == ["a\N{REPLACEMENT CHARACTER}b", "\0"]
     assert ended.words == "x\N{REPLACEMENT CHARACTER}y"
 
 
-async def test_a_line_without_end_is_cut_and_the_next_one_whole() -> None:
+async def test_a_long_line_is_truncated_and_the_next_one_complete() -> None:
     """Sixteen megabytes on one line, and then a word."""
     code = """
     import sys
@@ -173,17 +175,17 @@ async def test_a_line_without_end_is_cut_and_the_next_one_whole() -> None:
         pipe.write("\\nword\\n")
     """
     heard = Heard()
-    ended = await run(python(code), deadline=SOON, on_line=heard)
+    ended = await run(Command(python(code)), deadline=SOON, on_line=heard)
     assert heard == ["x" * supervisor.LINE_LIMIT, "word"]
     assert ended.words.split("\n") == ["x" * supervisor.WORDS_LIMIT, "word"]
 
 
-async def test_floods_on_both_pipes_cost_no_memory() -> None:
+async def test_large_output_on_both_pipes_takes_no_memory() -> None:
     """Two hundred megabytes without a line end on stdout, one of short lines on stderr."""
     script = "head -c 200000000 /dev/zero & yes words | head -c 1000000 >&2; wait"
     tracemalloc.start()
     try:
-        ended = await run(shell(script), deadline=60)
+        ended = await run(Command(shell(script)), deadline=60)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -193,33 +195,35 @@ async def test_floods_on_both_pipes_cost_no_memory() -> None:
 
 
 async def test_stdout_is_returned_up_to_the_limit() -> None:
-    """To the byte, and `on_line` sees none of it."""
+    """To the byte, and `on_line` receives none of it."""
     heard = Heard()
-    ended = await run(shell(r"printf 'a\r\nb\000'"), deadline=SOON, keep=5, on_line=heard)
+    ended = await run(Command(shell(r"printf 'a\r\nb\000'"), keep=5), deadline=SOON, on_line=heard)
     assert ended.out == b"a\r\nb\0"
     assert not heard
 
 
-async def test_more_output_than_is_kept_ends_the_child() -> None:
-    """One that would never stop printing, too."""
+async def test_more_output_than_the_limit_ends_the_child() -> None:
+    """Even if it would never stop printing."""
     with pytest.raises(Failure) as failure:
-        await run(shell("echo $$ >&2; cat /dev/zero"), deadline=SOON, keep=100_000)
+        await run(Command(shell("echo $$ >&2; cat /dev/zero"), keep=100_000), deadline=SOON)
     assert failure.value.reason is Reason.TOOL_FAILED
     assert "100000" in failure.value.words
 
 
-# What a child is given
+# Input of a child
 
 
-async def test_without_feed_stdin_reads_as_empty() -> None:
-    """A tool that asks a question gets no answer, and does not take what is typed for us."""
+async def test_without_feed_stdin_is_empty() -> None:
+    """A tool that asks a question gets no answer, and does not read the user's input."""
     ours, typed = os.pipe()
     os.write(typed, b"typed for us")
     os.close(typed)
     before = os.dup(0)
     os.dup2(ours, 0)
     try:
-        ended = await run(python("import sys; print(repr(sys.stdin.read()))"), deadline=SOON, keep=100)
+        ended = await run(
+            Command(python("import sys; print(repr(sys.stdin.read()))"), keep=100), deadline=SOON
+        )
     finally:
         os.dup2(before, 0)
         os.close(before)
@@ -227,27 +231,27 @@ async def test_without_feed_stdin_reads_as_empty() -> None:
     assert ended.out == b"''\n"
 
 
-async def test_a_feed_larger_than_any_pipe_arrives_whole() -> None:
-    """While the child already answers."""
+async def test_a_feed_larger_than_any_pipe_arrives_completely() -> None:
+    """While the child already prints."""
     feed = os.urandom(3_000_000)
-    assert (await run(["cat"], deadline=SOON, feed=feed, keep=len(feed))).out == feed
+    assert (await run(Command(["cat"], feed=feed, keep=len(feed)), deadline=SOON)).out == feed
 
 
 @pytest.mark.parametrize("script", ["exit 7", "exec <&-; sleep 0.05; exit 7", "head -c 1 >&2; exit 7"])
-async def test_a_child_need_not_read_what_it_is_fed(script: str) -> None:
-    """Its exit code says what it thought of it."""
-    assert (await run(shell(script), deadline=SOON, feed=bytes(1_000_000))).code == 7
+async def test_a_child_need_not_read_its_stdin(script: str) -> None:
+    """Its exit code says what it thinks of it."""
+    assert (await run(Command(shell(script), feed=bytes(1_000_000)), deadline=SOON)).code == 7
 
 
 async def test_a_child_works_in_its_directory(tmp_path: Path) -> None:
-    """As it is told; otherwise in ours."""
+    """If given; otherwise in that of this program."""
     for directory, place in ((tmp_path, tmp_path), (None, Path.cwd())):
-        ended = await run(["pwd", "-P"], deadline=SOON, keep=4096, directory=directory)
+        ended = await run(Command(["pwd", "-P"], keep=4096, directory=directory), deadline=SOON)
         assert ended.out.decode().strip() == os.path.realpath(place)
 
 
 async def test_only_the_named_descriptors_are_inherited(tmp_path: Path) -> None:
-    """The output directory's lock is one; a host program's sockets are none."""
+    """The output directory's lock is inherited; a host program's sockets are not."""
     named, other = (os.open(tmp_path / name, os.O_CREAT | os.O_RDWR) for name in ("named", "other"))
     os.set_inheritable(other, True)
     code = """
@@ -258,41 +262,45 @@ async def test_only_the_named_descriptors_are_inherited(tmp_path: Path) -> None:
     """
     try:
         async with guarding(named) as guard:
-            ended = await run(python(code, str(named), str(other)), deadline=SOON, keep=100, guard=guard)
+            ended = await run(
+                Command(python(code, str(named), str(other)), keep=100), deadline=SOON, guard=guard
+            )
     finally:
         os.close(named)
         os.close(other)
     assert ended.out == b"open\nshut\n"
 
 
-async def test_a_childs_memory_is_bounded() -> None:
-    """What asks for more than its bound gets an error, and not the machine's last page."""
+async def test_a_childs_memory_is_limited() -> None:
+    """Exceeding the limit is an error in the child, instead of exhausting the machine."""
     code = "try: bytearray(1 << 30)\nexcept MemoryError: print('refused')\nelse: print('given')"
-    ended = await run(python(code), deadline=SOON, keep=100, memory=1 << 29)
+    ended = await run(Command(python(code), keep=100, memory=1 << 29), deadline=SOON)
     assert ended.out == b"refused\n"
 
 
-async def test_a_child_has_a_session_of_its_own() -> None:
-    """So that a Ctrl-C on the terminal reaches the program only, which ends its children in order."""
-    ended = await run(python("import os; print(os.getpid() == os.getsid(0))"), deadline=SOON, keep=100)
+async def test_a_child_has_its_own_session() -> None:
+    """So that Ctrl-C on the terminal only reaches the program, which ends its children in order."""
+    ended = await run(
+        Command(python("import os; print(os.getpid() == os.getsid(0))"), keep=100), deadline=SOON
+    )
     assert ended.out == b"True\n"
 
 
 # A child that cannot be started
 
 
-async def test_a_program_that_is_not_there_is_a_missing_tool(tmp_path: Path) -> None:
-    """Neither on the PATH nor in a directory, nor behind a file."""
+async def test_a_missing_program_is_a_missing_tool(tmp_path: Path) -> None:
+    """Neither on the PATH nor in a directory, nor below a file."""
     (tmp_path / "file").touch()
     for name in ("no-such-tool-of-hdtf", str(tmp_path / "tool"), str(tmp_path / "file" / "tool")):
         with pytest.raises(Failure) as failure:
-            await run([name], deadline=SOON)
+            await run(Command([name]), deadline=SOON)
         assert failure.value.reason is Reason.TOOL_MISSING
         assert name in failure.value.words
 
 
-async def test_what_cannot_be_executed_is_a_missing_tool(tmp_path: Path) -> None:
-    """A file without the permission, a directory, and a file with the permission that is no program."""
+async def test_a_file_that_cannot_be_executed_is_a_missing_tool(tmp_path: Path) -> None:
+    """A file without the permission, a directory, and an executable file that is no program."""
     (tmp_path / "plain").write_text("#!/bin/sh\n")
     (tmp_path / "directory").mkdir()
     (tmp_path / "picture").write_bytes(b"\x89PNG\r\n")
@@ -301,26 +309,26 @@ async def test_what_cannot_be_executed_is_a_missing_tool(tmp_path: Path) -> None
     (tmp_path / "script").chmod(0o755)
     for name in ("plain", "directory", "picture", "script"):
         with pytest.raises(Failure) as failure:
-            await run([str(tmp_path / name)], deadline=SOON)
+            await run(Command([str(tmp_path / name)]), deadline=SOON)
         assert failure.value.reason is Reason.TOOL_MISSING
         assert name in failure.value.words
 
 
 async def test_a_missing_working_directory_is_named(tmp_path: Path) -> None:
-    """And not the tool, which is there."""
+    """And not the tool, which exists."""
     with pytest.raises(Failure) as failure:
-        await run(["true"], deadline=SOON, directory=tmp_path / "nowhere")
+        await run(Command(["true"], directory=tmp_path / "nowhere"), deadline=SOON)
     assert "nowhere" in failure.value.words
 
 
-# Deadline and stall watch
+# Deadline and stall detection
 
 
 async def test_a_child_is_ended_at_its_deadline() -> None:
-    """However alive it is, and its last words are kept."""
+    """However active it is, and its last messages are kept."""
     with pytest.raises(Failure) as failure:
         await run(
-            shell("echo last words >&2; while echo alive; do sleep 0.01; done"),
+            Command(shell("echo last words >&2; while echo alive; do sleep 0.01; done")),
             deadline=0.5,
             stall=SOON,
             on_line=lambda _: True,
@@ -329,38 +337,46 @@ async def test_a_child_is_ended_at_its_deadline() -> None:
     assert failure.value.words == "last words\nnot finished after 0.5 s"
 
 
-async def test_signs_of_progress_hold_off_the_stall_watch() -> None:
-    """A child that needs many times the watch's patience, and says that it moves."""
+async def test_progress_prevents_a_stall() -> None:
+    """A child that takes many times the stall timeout, and reports progress."""
     heard = Heard(signs=True)
     ended = await run(
-        shell("for n in $(seq 30); do echo $n; sleep 0.04; done"), deadline=SOON, stall=0.6, on_line=heard
+        Command(shell("for n in $(seq 30); do echo $n; sleep 0.04; done")),
+        deadline=SOON,
+        stall=0.6,
+        on_line=heard,
     )
     assert ended.code == 0
     assert len(heard) == 30
 
 
-async def test_talk_without_progress_does_not_hold_off_the_stall_watch() -> None:
-    """A bar that is drawn again and again at the same place."""
+async def test_output_without_progress_does_not_prevent_a_stall() -> None:
+    """A progress bar that is redrawn at the same position."""
     heard = Heard(signs=False)
     with pytest.raises(Failure) as failure:
         await run(
-            shell("echo hm >&2; while echo 50%; do sleep 0.01; done"), deadline=SOON, stall=0.5, on_line=heard
+            Command(shell("echo hm >&2; while echo 50%; do sleep 0.01; done")),
+            deadline=SOON,
+            stall=0.5,
+            on_line=heard,
         )
     assert failure.value.reason is Reason.STALLED
     assert failure.value.words == "hm\nno progress for 0.5 s"
     assert len(heard) > 1
 
 
-async def test_a_sign_of_progress_holds_for_as_long_as_the_patience_and_no_longer() -> None:
-    """A child that moved once, and then stood still."""
+async def test_progress_only_prevents_a_stall_for_the_timeout() -> None:
+    """A child that made progress once, and then stopped."""
     with pytest.raises(Failure) as failure:
-        await run(shell("echo; echo one; sleep 100"), deadline=SOON, stall=0.3, on_line=Heard(signs=True))
+        await run(
+            Command(shell("echo; echo one; sleep 100")), deadline=SOON, stall=0.3, on_line=Heard(signs=True)
+        )
     assert failure.value.reason is Reason.STALLED
 
 
-async def test_time_in_which_we_were_stopped_is_not_counted() -> None:
-    """After a Ctrl-Z and a long pause, children that went on working are not found to have stalled."""
-    # The clock jumps as it does for a program that was stopped: all at once, between two turns of the loop.
+async def test_time_while_this_program_was_stopped_does_not_count() -> None:
+    """After Ctrl-Z and a long pause, children that continued to work are not considered stalled."""
+    # The clock jumps as for a stopped program: between two iterations of the loop.
     loop = asyncio.get_running_loop()
     clock, jump = loop.time, 0.0
     loop.time = lambda: clock() + jump  # type: ignore[method-assign]
@@ -371,7 +387,7 @@ async def test_time_in_which_we_were_stopped_is_not_counted() -> None:
 
             async def child() -> None:
                 script = "echo begun; sleep 0.3; exit 5"
-                ended.append(await run(shell(script), deadline=100, stall=50, on_line=heard))
+                ended.append(await run(Command(shell(script)), deadline=100, stall=50, on_line=heard))
 
             tasks.start_soon(child)
             await heard.first.wait()
@@ -381,7 +397,7 @@ async def test_time_in_which_we_were_stopped_is_not_counted() -> None:
     assert [end.code for end in ended] == [5]
 
 
-# The group is gone
+# The group has ended
 
 
 STUBBORN = "trap '' TERM; echo $$; while :; do sleep 1; done"
@@ -390,17 +406,17 @@ ORPHANS = "sleep 100 & echo $! $$; exit 6"
 
 
 def numbers(heard: list[str]) -> list[int]:
-    """Return the process numbers that a child has printed."""
+    """Return the pids that a child has printed."""
     return [int(number) for line in heard for number in line.split()]
 
 
 async def cancelled(script: list[str]) -> list[int]:
-    """Run a child, cancel it at its first line, and return the process numbers in its lines."""
+    """Run a child, cancel it at its first line, and return the pids in its lines."""
     heard = Heard()
     async with create_task_group() as tasks:
 
         async def child() -> None:
-            await run(script, deadline=SOON, on_line=heard)
+            await run(Command(script), deadline=SOON, on_line=heard)
             pytest.fail("the cancellation was swallowed")
 
         tasks.start_soon(child)
@@ -409,8 +425,8 @@ async def cancelled(script: list[str]) -> list[int]:
     return numbers(heard)
 
 
-async def test_a_child_may_tidy_up_at_term(tmp_path: Path) -> None:
-    """The tools close their files then: they are not killed while they do."""
+async def test_a_child_may_clean_up_at_sigterm(tmp_path: Path) -> None:
+    """The tools close their files then, and are not killed meanwhile."""
     code = """
     import os, signal, sys, time
     def tidy(*_): time.sleep(0.1); open(sys.argv[1], "w").close(); sys.exit()
@@ -423,31 +439,31 @@ async def test_a_child_may_tidy_up_at_term(tmp_path: Path) -> None:
     assert (tmp_path / "tidied").exists()
 
 
-async def test_grandchildren_go_with_a_child_that_is_late() -> None:
-    """yt-dlp's own ffmpeg would go on for ever otherwise."""
+async def test_grandchildren_end_with_a_timed_out_child() -> None:
+    """yt-dlp's own ffmpeg would continue forever otherwise."""
     heard, deadline = Heard(), 0.5
-    while len(numbers(heard)) < 2:  # it may be late before it has begun
+    while len(numbers(heard)) < 2:  # it could time out before it has started them
         heard = Heard()
         with pytest.raises(Failure):
-            await run(shell(FAMILY), deadline=deadline, on_line=heard)
+            await run(Command(shell(FAMILY)), deadline=deadline, on_line=heard)
         deadline *= 2
     for number in numbers(heard):
         assert await gone(number)
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_grandchildren_go_where_the_child_went_before_them() -> None:
-    """They keep the pipes open: what was said is taken, the code is the child's, and nobody waits."""
+async def test_grandchildren_end_after_their_parent() -> None:
+    """They keep the pipes open: the output is read, the exit code is the child's, and nothing waits."""
     heard = Heard()
-    ended = await run(shell(ORPHANS), deadline=SOON, on_line=heard)
+    ended = await run(Command(shell(ORPHANS)), deadline=SOON, on_line=heard)
     assert ended.code == 6
     for number in numbers(heard):
         assert await gone(number)
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_a_runaway_that_left_the_group_holds_nobody_up() -> None:
-    """It cannot be found by its group; its hold on the pipes is let go."""
+async def test_a_process_outside_the_group_blocks_nothing() -> None:
+    """It cannot be found by its group; its pipes are closed."""
     code = """
     import os, time
     told, tell = os.pipe()
@@ -457,7 +473,7 @@ async def test_a_runaway_that_left_the_group_holds_nobody_up() -> None:
     """
     heard = Heard()
     try:
-        assert (await run(python(code), deadline=SOON, on_line=heard)).code == 0
+        assert (await run(Command(python(code)), deadline=SOON, on_line=heard)).code == 0
     finally:
         for number in numbers(heard):
             os.kill(number, signal.SIGKILL)
@@ -466,8 +482,8 @@ async def test_a_runaway_that_left_the_group_holds_nobody_up() -> None:
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("script", [FAMILY, ORPHANS, STUBBORN])
-async def test_cancelling_a_scope_ends_the_group_and_goes_on(script: str) -> None:
-    """Also one that ignores TERM, and one whose first process has gone already."""
+async def test_cancelling_a_scope_ends_the_group_and_continues(script: str) -> None:
+    """Even one that ignores SIGTERM, and one whose first process has ended already."""
     found = await cancelled(shell(script))
     assert found
     for number in found:
@@ -477,10 +493,10 @@ async def test_cancelling_a_scope_ends_the_group_and_goes_on(script: str) -> Non
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("script", [FAMILY, STUBBORN])
 @pytest.mark.parametrize("impatience", [1, 3])
-async def test_cancelling_a_task_ends_the_group_and_goes_on(script: str, impatience: int) -> None:
-    """Plain asyncio, as a host program may use it; cancelling again and again makes it no worse."""
+async def test_cancelling_a_task_ends_the_group_and_continues(script: str, impatience: int) -> None:
+    """With plain asyncio, as in a host program; repeated cancellation makes no difference."""
     heard = Heard()
-    task = asyncio.create_task(run(shell(script), deadline=SOON, on_line=heard))
+    task = asyncio.create_task(run(Command(shell(script)), deadline=SOON, on_line=heard))
     await heard.first.wait()
     for _ in range(impatience):
         task.cancel()
@@ -491,15 +507,15 @@ async def test_cancelling_a_task_ends_the_group_and_goes_on(script: str, impatie
         assert await gone(number)
 
 
-async def test_cancelling_before_the_start_starts_nothing_that_stays(tmp_path: Path) -> None:
-    """In a scope that is cancelled already, and in a task that never had its first turn."""
+async def test_cancelling_before_the_start_leaves_no_process(tmp_path: Path) -> None:
+    """In a scope that is already cancelled, and in a task that has not run yet."""
     told = tmp_path / "number"
     script = shell(f"echo $$ > {told}.new; mv {told}.new {told}; sleep 100")
     with anyio.CancelScope() as scope:
         scope.cancel()
-        await run(script, deadline=SOON)
+        await run(Command(script), deadline=SOON)
     assert scope.cancelled_caught
-    task = asyncio.create_task(run(script, deadline=SOON))
+    task = asyncio.create_task(run(Command(script), deadline=SOON))
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -507,8 +523,8 @@ async def test_cancelling_before_the_start_starts_nothing_that_stays(tmp_path: P
         assert await gone(int(told.read_text()))
 
 
-async def test_a_fault_in_the_listener_ends_the_group() -> None:
-    """A callback that raises is our own fault, and no reason to leave a process."""
+async def test_an_error_in_the_callback_ends_the_group() -> None:
+    """A callback that raises must not leave a process."""
     seen: list[str] = []
 
     def stumble(line: str) -> bool:
@@ -516,19 +532,19 @@ async def test_a_fault_in_the_listener_ends_the_group() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ExceptionGroup) as raised:
-        await run(shell(FAMILY), deadline=SOON, on_line=stumble)
+        await run(Command(shell(FAMILY)), deadline=SOON, on_line=stumble)
     assert raised.group_contains(ZeroDivisionError)
     for number in numbers(seen):
         assert await gone(number)
 
 
-async def test_many_children_at_a_time_do_not_mix() -> None:
-    """Each hears its own."""
+async def test_parallel_children_do_not_mix() -> None:
+    """Each output is separate."""
     ended: dict[int, Ended] = {}
 
     async def one(number: int) -> None:
         script = shell(f"cat; echo {number} >&2; exit {number}")
-        ended[number] = await run(script, deadline=SOON, feed=b"%d" % number * 50_000, keep=200_000)
+        ended[number] = await run(Command(script, feed=b"%d" % number * 50_000, keep=200_000), deadline=SOON)
 
     async with create_task_group() as tasks:
         for number in range(10, 26):
@@ -536,7 +552,7 @@ async def test_many_children_at_a_time_do_not_mix() -> None:
     assert ended == {n: Ended(n, str(n), b"%d" % n * 50_000) for n in range(10, 26)}
 
 
-# A child that lives on
+# A child that stays alive
 
 ECHO = """
 import os, sys, time
@@ -562,27 +578,27 @@ for line in sys.stdin:
 
 @pytest.fixture
 async def companion() -> object:
-    """Give a companion that does as it is told."""
+    """Provide a companion that follows commands."""
     companion = Companion(python(ECHO), limit=100_000)
     yield companion
     await companion.aclose()
 
 
 async def ask(companion: Companion, question: str, *, deadline: float = SOON) -> str:
-    """Ask in text."""
+    """Send a request as text."""
     return (await companion.ask(question.encode(), deadline=deadline)).decode()
 
 
-async def test_a_companion_answers_question_after_question(companion: Companion) -> None:
-    """From one process."""
+async def test_a_companion_answers_several_requests(companion: Companion) -> None:
+    """With one process."""
     first = await ask(companion, "number")
     assert await ask(companion, "say grün") == "grün"
     assert await ask(companion, "say") == ""
     assert await ask(companion, "number") == first
 
 
-async def test_one_question_at_a_time(companion: Companion) -> None:
-    """Those who ask at once each get their own answer."""
+async def test_one_request_at_a_time(companion: Companion) -> None:
+    """Simultaneous requests get their own answers."""
     answers: dict[int, str] = {}
 
     async def one(number: int) -> None:
@@ -594,7 +610,7 @@ async def test_one_question_at_a_time(companion: Companion) -> None:
     assert answers == {number: str(number) for number in range(20)}
 
 
-async def test_questions_and_answers_may_be_larger_than_a_pipe(companion: Companion) -> None:
+async def test_requests_and_answers_may_be_larger_than_a_pipe(companion: Companion) -> None:
     """Up to the limit."""
     assert await ask(companion, "say " + "x" * 90_000) == "x" * 90_000
     assert await ask(companion, "much 100000") == "x" * 100_000
@@ -602,7 +618,7 @@ async def test_questions_and_answers_may_be_larger_than_a_pipe(companion: Compan
 
 @pytest.mark.parametrize("question", ["die", "half", "much 100001", "much 1000000", "twice"])
 async def test_a_companion_that_fails_is_replaced(companion: Companion, question: str) -> None:
-    """It costs the one question, and the next is asked of a new process."""
+    """One request fails, and the next is sent to a new process."""
     first = await ask(companion, "number")
     with pytest.raises(Failure) as failure:
         await ask(companion, question)
@@ -612,24 +628,24 @@ async def test_a_companion_that_fails_is_replaced(companion: Companion, question
     assert await ask(companion, "number") != first
 
 
-async def test_the_last_words_of_a_companion_are_told(companion: Companion) -> None:
-    """Somebody has to find out why it cannot live: a missing module, for example."""
+async def test_the_last_messages_of_a_companion_are_reported(companion: Companion) -> None:
+    """They explain why it cannot start: a missing module, for example."""
     with pytest.raises(Failure) as failure:
         await ask(companion, "die")
     assert "I am ill" in failure.value.words
     assert "ended without an answer" in failure.value.words
 
 
-async def test_an_answer_that_came_too_late_is_nobodys(companion: Companion) -> None:
-    """A time-out ends the child, so that no later question gets the old answer."""
+async def test_a_late_answer_is_discarded(companion: Companion) -> None:
+    """A timeout ends the child, so that no later request gets the old answer."""
     with pytest.raises(Failure) as failure:
         await ask(companion, "silent old", deadline=0.15)
     assert failure.value.reason is Reason.TIMED_OUT
     assert await ask(companion, "say new") == "new"
 
 
-async def test_an_answer_to_a_cancelled_question_is_nobodys(companion: Companion) -> None:
-    """The same where the one who asked has gone."""
+async def test_the_answer_to_a_cancelled_request_is_discarded(companion: Companion) -> None:
+    """As for a timeout."""
     await ask(companion, "say hello")
     with anyio.move_on_after(0.05) as scope:
         await ask(companion, "silent old")
@@ -643,8 +659,8 @@ async def test_an_answer_to_a_cancelled_question_is_nobodys(companion: Companion
     assert await ask(companion, "say new") == "new"
 
 
-async def test_giving_up_the_wait_for_a_turn_disturbs_nobody(companion: Companion) -> None:
-    """Who waits for another's question to be answered has asked nothing yet."""
+async def test_cancelling_a_waiting_request_disturbs_nothing(companion: Companion) -> None:
+    """It has not been sent yet."""
     first = await ask(companion, "number")
     async with create_task_group() as tasks:
 
@@ -658,22 +674,22 @@ async def test_giving_up_the_wait_for_a_turn_disturbs_nobody(companion: Companio
     assert await ask(companion, "number") == first
 
 
-async def test_what_was_said_unasked_is_no_answer(companion: Companion, tmp_path: Path) -> None:
-    """A library that prints something of its own does not shift all later answers by one."""
+async def test_unrequested_output_is_no_answer(companion: Companion, tmp_path: Path) -> None:
+    """A library that prints something does not shift all later answers."""
     assert await ask(companion, f"later {tmp_path / 'said'}") == "answer"
     while not (tmp_path / "said").exists():
         await anyio.sleep(0.01)
     assert await ask(companion, "say mine") == "mine"
 
 
-async def test_a_companion_that_ended_between_two_questions_costs_none(companion: Companion) -> None:
-    """The system may have taken it for its memory: the next question starts a new one."""
+async def test_a_companion_that_ended_between_two_requests_fails_none(companion: Companion) -> None:
+    """The system may have killed it for its memory: the next request starts a new one."""
     first = int(await ask(companion, "number"))
     assert await ask(companion, "last") == "answer"
     await gone(first)
     assert await ask(companion, "say again") == "again"
     os.kill(int(await ask(companion, "number")), signal.SIGKILL)
-    with suppress(Failure):  # whether it was still there to be asked is a matter of microseconds
+    with suppress(Failure):  # whether it is still alive is a matter of microseconds
         await ask(companion, "say perhaps")
     assert await ask(companion, "say surely") == "surely"
 
@@ -685,7 +701,7 @@ async def test_noise_on_stderr_blocks_no_answer(companion: Companion) -> None:
 
 
 async def test_closing_ends_the_companion(companion: Companion) -> None:
-    """Twice is as good as once, and a question after it starts a new one."""
+    """Twice is harmless, and a later request starts a new one."""
     number = int(await ask(companion, "number"))
     await companion.aclose()
     await companion.aclose()
@@ -695,7 +711,7 @@ async def test_closing_ends_the_companion(companion: Companion) -> None:
 
 @pytest.mark.usefixtures("impatient")
 async def test_closing_ends_a_companion_that_ignores_term(companion: Companion) -> None:
-    """Also while the closing itself is cancelled."""
+    """Even if the closing itself is cancelled."""
     number = int(await ask(companion, "number"))
     assert await ask(companion, "deaf") == "deaf"
     with anyio.CancelScope() as scope:
@@ -705,7 +721,7 @@ async def test_closing_ends_a_companion_that_ignores_term(companion: Companion) 
 
 
 async def test_a_companion_that_cannot_be_started_is_a_missing_tool() -> None:
-    """Each time it is asked."""
+    """For every request."""
     companion = Companion(["no-such-tool-of-hdtf"], limit=10)
     for _ in range(2):
         with pytest.raises(Failure) as failure:

@@ -1,4 +1,4 @@
-"""Every message that yt-dlp can end with has a class: its own source against `classify`."""
+"""Every message with which yt-dlp can end has a class: its own source against `classify`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import ytdlp_messages
-from test_failures import FROM_YOUTUBE, FROM_YT_DLP, TABLES, TOGETHER, transcripts
+from transcripts import FROM_YOUTUBE, FROM_YT_DLP, TABLES, TOGETHER, transcripts
 from ytdlp_messages import Message, Row
 
 from hdtf_async.core.failures import Reason
@@ -25,7 +25,7 @@ REPORT = (
     "issue template. Confirm you are on the latest version using  yt-dlp -U"
 )
 NOTHING = f"ERROR: [youtube] CPCoMyuBRM0: Failed to extract any player response{REPORT}"
-"""The error that says nothing but that every request for the video failed."""
+"""The error that only says that every request for the video failed."""
 SOLVING = """WARNING: [youtube] [jsc] Error solving n challenge request using "deno" provider: {text}.
          input = X1
 WARNING: [youtube] CPCoMyuBRM0: n challenge solving failed: Some formats may be missing."""
@@ -55,12 +55,12 @@ PRINTED = (
     (r".* _exit", "{text}"),
     (r".*", "ERROR: {text}"),
 )
-"""Who prints a message (its file and kind), and what stands around it then; the first that fits."""
+"""The file and kind of a message, and the text around it; the first match counts."""
 PLACEHOLDER = re.compile(r"\{[^{}]*\}")
 
 
 def printed(message: Message, *, cause: str = "") -> str:
-    """Return what stands on yt-dlp's stderr when this message is the reason for the end."""
+    """Return yt-dlp's stderr when this message is the reason for the end."""
     text = message.text
     if cause:
         held = [*PLACEHOLDER.finditer(text)]
@@ -77,7 +77,7 @@ def named(row: Row) -> str:
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.reason not in {"-", "cause"}], ids=named)
 def test_a_message_of_yt_dlp_has_the_class_that_was_decided(row: Row) -> None:
-    """Each text of yt-dlp's source means what the table says, printed as yt-dlp prints it."""
+    """Each text of yt-dlp's source has the meaning in the table, printed as yt-dlp prints it."""
     assert classify(printed(row.message)) is Reason(row.reason)
 
 
@@ -127,29 +127,29 @@ network           network      HTTP Error 500: Internal Server Error
 network           network      HTTP Error 503: Service Unavailable
 """  # noqa: E501 - quoted as printed
 CAUSES = [(line.split(maxsplit=2)[2], *line.split(maxsplit=2)[:2]) for line in _CAUSES.splitlines()]
-"""Why a request fails, with its class where a page was asked for and where media was."""
+"""Causes of failed requests, with their classes for a page and for media."""
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.reason == "cause"], ids=named)
 def test_a_failed_request_has_the_class_of_its_cause(row: Row) -> None:
-    """The cause decides, and whether it was the player API or the media server that was asked."""
+    """The cause decides, and whether the player API or the media server was requested."""
     of_media = re.search(r"video data|\[download\]|m3u8|manifest", row.message.text) is not None
     got = {cause: classify(printed(row.message, cause=cause)) for cause, *_ in CAUSES}
     assert got == {cause: Reason(media if of_media else page) for cause, page, media in CAUSES}
 
 
 @pytest.mark.parametrize(("cause", "page", "media"), CAUSES)
-def test_a_warning_about_the_player_api_explains_an_error_that_says_nothing(
+def test_a_warning_about_the_player_api_explains_an_error_without_a_cause(
     cause: str, page: str, media: str
 ) -> None:
-    """yt-dlp reports what happened to each client in warnings, and ends with an error without a cause."""
+    """yt-dlp reports the failure of each client in warnings, and ends with an error without a cause."""
     del media
     warning = f"WARNING: [youtube] CPCoMyuBRM0: Unable to download API page: {cause} (caused by E('{cause}'))"
     assert classify(f"{warning}\n{NOTHING}") is Reason(page)
 
 
 def test_every_row_of_the_tables_is_about_a_real_message() -> None:
-    """No expression stands in the tables that no text of yt-dlp, YouTube or the system matches."""
+    """Every expression in the tables matches a text of yt-dlp, YouTube or the system."""
     real = [said for text in (FROM_YOUTUBE, FROM_YT_DLP, TOGETHER) for _, said in transcripts(text)]
     real += [printed(row.message) for row in ROWS if row.reason not in {"-", "cause"}]
     real += [printed(row.message, cause=c) for row in ROWS if row.reason == "cause" for c, *_ in CAUSES]
@@ -160,7 +160,7 @@ def test_every_row_of_the_tables_is_about_a_real_message() -> None:
     assert [form.pattern for _, form in rows if not any(map(form.search, plain))] == []
 
 
-def test_the_table_is_whole() -> None:
+def test_the_table_is_complete() -> None:
     """Every message has a reason, or a note why it cannot end the download of a YouTube video."""
     counts = Counter(row.message for row in ROWS)
     assert [message for message, count in counts.items() if count > 1] == []
@@ -170,13 +170,13 @@ def test_the_table_is_whole() -> None:
 
 
 def test_the_table_has_what_the_installed_yt_dlp_prints() -> None:
-    """Table and source agree; a newer yt-dlp fails here where it prints what nobody has classified."""
+    """Table and source agree; with a newer yt-dlp this test fails if it prints unclassified messages."""
     root = ytdlp_messages.package()
     assert ytdlp_messages.changes(ROWS, ytdlp_messages.extract(root), ytdlp_messages.version(root)) == []
 
 
 def test_what_a_newer_yt_dlp_adds_or_changes_is_listed(tmp_path: Path) -> None:
-    """A message that is new, one that reads differently and one that is gone each have their line."""
+    """New, changed and removed messages each have a line."""
     root = tmp_path / "yt_dlp"
     shutil.copytree(
         ytdlp_messages.package(), root, ignore=shutil.ignore_patterns("__pycache__", "[a-z]*.pyc")

@@ -1,4 +1,4 @@
-"""Where a run stands and when it will end: counted from events alone, so it is tried without a run."""
+"""Progress and ETA, computed from events alone, so tested without a run."""
 
 from __future__ import annotations
 
@@ -62,26 +62,31 @@ STORY: list[Event] = [
 
 
 def told(events: list[Event], every: float = 0.0) -> RunProgress:
-    """Return the picture after these events, told at times so far apart."""
+    """Return the progress after these events, emitted at equal intervals."""
     picture = RunProgress()
     for number, event in enumerate(events):
-        picture.take(event, number * every)
+        picture.add(event, number * every)
     return picture
 
 
-def test_a_video_that_came_twice_is_no_more_than_all_of_them() -> None:
-    """As where the worker was lost that had it: the bar would not know of how many it tells."""
+def test_a_video_that_was_ready_twice_does_not_exceed_the_total() -> None:
+    """As if its worker was lost: the bar could not display it."""
     picture = RunProgress()
     for event in (replace(STARTED, videos=1), *[RawReady("RD_A", "youtube", 1000, 2.0)] * 2):
-        picture.take(event, 1.0)
-    assert (picture.videos_over, picture.videos) == (1, 1)
+        picture.add(event, 1.0)
+    assert (picture.tally.videos_over, picture.tally.plan.videos) == (1, 1)
 
 
-def test_the_picture_counts_what_is_done_and_what_runs() -> None:
-    """Bytes and seconds of what runs count as far as they have come; what matters most comes first."""
+def test_progress_counts_finished_and_running_work() -> None:
+    """Bytes and seconds of running work count as far as they have come; the most important comes first."""
     assert told(STORY[:4]).videos_words(0) == "400 B, 200 B/s, 1 running"
     picture = told(STORY)
-    assert (picture.videos_over, picture.videos, picture.clips_over, picture.clips) == (1, 3, 1, 4)
+    assert (
+        picture.tally.videos_over,
+        picture.tally.plan.videos,
+        picture.tally.clips_over,
+        picture.tally.plan.clips,
+    ) == (1, 3, 1, 4)
     assert picture.clips_words(10.0) == "1 failed, 5.0 s of 1.0 min, 0.5x real time, 1 running"
     end = [
         ClipDone("RD_A_000", "RD_A_000.mp4", 20.0, 99, 1.0, 0.0),
@@ -90,13 +95,13 @@ def test_the_picture_counts_what_is_done_and_what_runs() -> None:
         EncodeStarted("RD_C_000", 40.0), ClipFailed("RD_C_000", Reason.CLIP_WRONG, "x", with_video=False),
     ]  # fmt: skip
     picture = told([*STORY, *end])
-    assert (picture.videos_over, picture.clips_over, picture.failed) == (3, 4, 3)
-    assert (picture.downloading, picture.encoding) == ({}, {})
+    assert (picture.tally.videos_over, picture.tally.clips_over, picture.failed) == (3, 4, 3)
+    assert (picture.tally.downloads.running, picture.tally.encodes.running) == ({}, {})
     assert picture.videos_words(0) == "1.0 kB"
 
 
-def test_late_progress_of_what_is_over_is_passed_over() -> None:
-    """Readers may get it: it must not bring a finished clip back to life."""
+def test_late_progress_of_finished_work_is_ignored() -> None:
+    """Slow readers may get it."""
     picture = told(
         [
             *STORY,
@@ -104,25 +109,25 @@ def test_late_progress_of_what_is_over_is_passed_over() -> None:
             EncodeProgress("RD_A_000", 6.0),
         ]
     )
-    assert picture.encoding == {}
+    assert picture.tally.encodes.running == {}
 
 
-def test_a_closed_lane_counts_down_and_opens_again() -> None:
+def test_a_closed_lane_shows_a_countdown_until_it_opens() -> None:
     """In minutes and seconds, before everything else."""
     picture = told([*STORY, LaneClosed(Reason.REFUSED, "", 600.0, 0)])
     assert picture.videos_words(2.0).startswith("refused: retry in 9:58, 1.0 kB")
     assert picture.videos_words(601.0).startswith("refused: test download")
-    picture.take(LaneOpened(600.0), 600.0)
+    picture.add(LaneOpened(600.0), 600.0)
     assert picture.videos_words(601.0) == "1.0 kB"
 
 
-def test_the_last_problem_is_told_with_its_age() -> None:
-    """In the words of the table of reasons, which name no file and no address."""
+def test_the_last_error_is_shown_with_its_age() -> None:
+    """With the text of the table of reasons, which contains no file and no URL."""
     assert told(STORY, every=1.0).end_words(65.0) == f"1.0 min ago: RD_B: {Reason.NETWORK.advice.meaning}"
 
 
 def course(*, wide: bool = False, pace: float = 0.0, seconds: float = 40.0, upto: int = 99) -> RunProgress:
-    """Return the picture of ten videos, four of them over, one by one, each with a clip of ten seconds."""
+    """Return the progress of ten videos, four of them finished, each with a clip of ten seconds."""
     events: list[tuple[float, Event]] = []
     began = replace(STARTED, videos=10, clips=10, clip_seconds=100.0, least_bytes=1000, downloads=1)
     events.append((0.0, replace(began, encodes=1 + wide, pace=pace)))
@@ -135,12 +140,12 @@ def course(*, wide: bool = False, pace: float = 0.0, seconds: float = 40.0, upto
         ]  # fmt: skip
     picture = RunProgress()
     for now, event in events[:upto]:
-        picture.take(event, now)
+        picture.add(event, now)
     return picture
 
 
-def test_the_slower_lane_decides_when_the_run_ends() -> None:
-    """Six videos at forty seconds a video, or at one, against sixty seconds of clips at twice real time."""
+def test_the_slower_lane_determines_the_eta() -> None:
+    """Six videos at forty seconds each, or at one, and sixty seconds of clips at twice real time."""
     slow, fast = course(), course(seconds=1.0)
     assert (slow.network_left(160.0), slow.encodes_left(), slow.left(160.0)) == (240.0, 30.0, 240.0)
     assert (fast.network_left(4.0), fast.encodes_left(), fast.left(4.0)) == (6.0, 30.0, 30.0)
@@ -148,60 +153,60 @@ def test_the_slower_lane_decides_when_the_run_ends() -> None:
     assert slow.end_words(160.0) == "about 4.0 min left"
 
 
-def test_half_a_download_counts_by_half() -> None:
-    """Its bytes and its seconds: the estimate goes on between two videos."""
+def test_half_a_download_counts_as_half() -> None:
+    """Its bytes and its seconds: the estimate changes continuously between two videos."""
     picture = course()
-    picture.take(DownloadStarted("E", "E", 1, 100), 160.0)
-    picture.take(DownloadProgress("E", 250, 500, None), 180.0)
+    picture.add(DownloadStarted("E", "E", 1, 100), 160.0)
+    picture.add(DownloadProgress("E", 250, 500, None), 180.0)
     assert picture.network_left(180.0) == 220.0
 
 
-def test_the_pace_and_a_cool_down_are_part_of_the_estimate() -> None:
-    """Downloads do not start faster than the pace, and none does while the lane is closed."""
+def test_the_eta_includes_the_pace_and_a_cool_down() -> None:
+    """Downloads do not start faster than the pace, and none starts while the lane is closed."""
     assert course(seconds=1.0, pace=12.0).network_left(4.0) == 6 * 12.0
     picture = course()
-    picture.take(LaneClosed(Reason.REFUSED, "", 600.0, 0), 160.0)
+    picture.add(LaneClosed(Reason.REFUSED, "", 600.0, 0), 160.0)
     assert picture.network_left(260.0) == 500.0 + 240.0
-    picture.take(LaneOpened(700.0), 860.0)
+    picture.add(LaneOpened(700.0), 860.0)
     assert picture.network_left(860.0) == 240.0
 
 
-def test_nothing_is_said_of_the_end_before_it_can_be() -> None:
-    """Neither at the start, nor after two videos and two clips."""
+def test_there_is_no_eta_at_the_start() -> None:
+    """Neither initially, nor after two videos and two clips."""
     assert RunProgress().left(0.0) is None
     for upto in range(12):
         assert course(upto=upto).left(100.0) is None
     assert course(upto=9).end_words(100.0) == ""
 
 
-def test_a_run_that_lacks_only_encodes_needs_no_rate_of_the_network() -> None:
-    """And one that lacks nothing is over."""
+def test_a_run_with_only_encodes_left_needs_no_download_rate() -> None:
+    """And one with nothing left is finished."""
     picture = course()
     for name in "EFGHIJ":
-        picture.take(RawReady(name, "kept", 1, 0.0), 160.0)
+        picture.add(RawReady(name, "kept", 1, 0.0), 160.0)
     assert picture.left(160.0) == 30.0
     for name in "EFGHIJ":
-        picture.take(ClipFailed(f"{name}0", Reason.CLIP_WRONG, "", with_video=False), 160.0)
+        picture.add(ClipFailed(f"{name}0", Reason.CLIP_WRONG, "", with_video=False), 160.0)
     assert picture.left(160.0) == 0.0
     assert "left" not in picture.end_words(160.0)
 
 
 class Telling(scale.Fake):
-    """The fake lanes of the benchmark, which tell what the real ones tell."""
+    """The fake lanes of the benchmark, which emit the events of the real ones."""
 
     def __init__(self, world: scale.World, regime: scale.Regime, events: EventBus) -> None:
         super().__init__(world, regime)
         self._events = events
 
-    async def download(self, work: VideoJob, directory: Path, turn: Permit) -> bool:
-        """Wait as the other one does."""
+    async def download(self, work: VideoJob, directory: Path, permit: Permit) -> bool:
+        """Wait as the benchmark's lane does."""
         self._events.emit(DownloadStarted(work.stem, work.youtube_id, 1, work.least_bytes))
-        await super().download(work, directory, turn)
+        await super().download(work, directory, permit)
         self._events.emit(RawReady(work.stem, "youtube", 1, 1.0))
         return True
 
     async def cut(self, clip: Clip, raw: None) -> None:
-        """Use a CPU as the other one does."""
+        """Use a CPU as the benchmark's lane does."""
         begun = anyio.current_time()
         self._events.emit(EncodeStarted(clip.stem, clip.interval.seconds))
         await super().cut(clip, raw)
@@ -211,8 +216,8 @@ class Telling(scale.Fake):
 
 @pytest.mark.parametrize("pace", [0.0, 12.0])
 @pytest.mark.parametrize("regime", [scale.REGIMES[0], scale.REGIMES[4]], ids=lambda regime: str(regime.name))
-def test_the_estimate_comes_near_the_truth_for_the_whole_dataset(regime: scale.Regime, pace: float) -> None:
-    """Once a tenth of the videos are there it is within a third, whichever lane decides, in virtual time."""
+def test_the_eta_is_accurate_for_the_whole_dataset(regime: scale.Regime, pace: float) -> None:
+    """After a tenth of the videos it is within a third, whichever lane is slower, in virtual time."""
     works = scale.whole_dataset()
     world = scale.World(works, 1)
     picture = RunProgress()
@@ -220,7 +225,7 @@ def test_the_estimate_comes_near_the_truth_for_the_whole_dataset(regime: scale.R
 
     async def go() -> None:
         events = EventBus()
-        events.subscribe(lambda event: picture.take(event, anyio.current_time()))
+        events.subscribe(lambda event: picture.add(event, anyio.current_time()))
         lanes = Lanes(anyio.CapacityLimiter(regime.downloads), anyio.CapacityLimiter(regime.cpus))
         clips = [clip for work in works for clip in work.clips]
         events.emit(
@@ -232,8 +237,8 @@ def test_the_estimate_comes_near_the_truth_for_the_whole_dataset(regime: scale.R
         fake = Telling(world, regime, events)
         pacing = Pacing(pace=pace, cool_down=600)
         parts: PipelineParts[bool, None] = PipelineParts(
-            lanes=lanes, entrance=Throttle(lanes.network, lanes.encodes, pacing, events),
-            keep_raw=True, fetching=fake, cutting=fake,
+            lanes=lanes, throttle=Throttle(lanes.network, lanes.encodes, pacing, events),
+            keep_raw=True, downloader=fake, encoder=fake,
             private_directory=scale._nowhere, record_failure=scale._recorded, events=events, backoff=float,
         )  # fmt: skip
         pipeline = Pipeline(parts)
@@ -242,13 +247,13 @@ def test_the_estimate_comes_near_the_truth_for_the_whole_dataset(regime: scale.R
             while True:
                 await anyio.sleep(30)
                 now = anyio.current_time()
-                said.append((now, picture.videos_over, picture.left(now)))
+                said.append((now, picture.tally.videos_over, picture.left(now)))
 
         async with anyio.create_task_group() as beside:
             beside.start_soon(watch)
             await pipeline.run(plan.in_order(works))
             beside.cancel_scope.cancel()
-        said.append((anyio.current_time(), picture.videos_over, picture.left(anyio.current_time())))
+        said.append((anyio.current_time(), picture.tally.videos_over, picture.left(anyio.current_time())))
 
     virtual_time.run(go)
     end, over, left = said[-1]
@@ -268,12 +273,12 @@ def test_the_estimate_comes_near_the_truth_for_the_whole_dataset(regime: scale.R
     [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (999_499, "999 kB"), (999_600, "1.0 MB"),
      (4.12e10, "41.2 GB"), (2e15, "2000 TB")],
 )  # fmt: skip
-def test_bytes_in_words(number: float, words: str) -> None:
+def test_bytes_as_text(number: float, words: str) -> None:
     """Three digits and a unit."""
     assert in_bytes(number) == words
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(0, "0.0 s"), (90, "1.5 min"), (3600, "1.00 h")])
-def test_hours_in_words(seconds: float, words: str) -> None:
-    """The unit that suits."""
+def test_durations_as_text(seconds: float, words: str) -> None:
+    """With a suitable unit."""
     assert in_hours(seconds) == words

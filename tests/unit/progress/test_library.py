@@ -1,4 +1,4 @@
-"""`progress=True` of the library: what a host program's terminal, notebook or log shows of a job."""
+"""`progress=True` of the library: the display in a host program's terminal, notebook or log."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PROBLEM = f"RD_A_000: [clip_wrong] {Reason.CLIP_WRONG.advice.meaning}"
 
 
 async def job(events: EventBus, _finish: anyio.Event) -> str:
-    """Do one of two videos, and fail with a clip."""
+    """Finish one of two videos, with a failed clip."""
     events.emit(
         RunStarted(
             videos=2, clips=2, clip_seconds=9.0, there=0, downloads=1, encodes=1, least_bytes=9, pace=0.0
@@ -36,14 +36,14 @@ async def job(events: EventBus, _finish: anyio.Event) -> str:
 
 
 async def failing(events: EventBus, finish: anyio.Event) -> str:
-    """Do the same, and end with an exception."""
+    """Do the same, and raise an exception."""
     await job(events, finish)
     await anyio.sleep(0.05)
     raise Failure(Reason.DISK_FULL, "no space left")
 
 
 class Terminal(io.StringIO):
-    """A terminal in the place of stderr."""
+    """A terminal in place of stderr."""
 
     encoding = "utf-8"
 
@@ -53,7 +53,7 @@ class Terminal(io.StringIO):
 
 
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    """Return a terminal that is stderr from now on; pytest replaces what a fixture would put there."""
+    """Replace stderr by a terminal; a fixture could not, because pytest replaces it again."""
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")
@@ -79,8 +79,8 @@ async def test_a_terminal_shows_both_bars_and_the_warning_above(monkeypatch: pyt
     assert clips.startswith("clips     1/2")
 
 
-async def test_the_host_reads_all_events_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its own reader gets what the bars get."""
+async def test_the_host_receives_all_events_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own reader gets the same events as the bars."""
     stderr = terminal(monkeypatch)
     async with under_way(with_progress(job)) as run:
         types = [event.type async for event in run]
@@ -89,8 +89,8 @@ async def test_the_host_reads_all_events_as_well(monkeypatch: pytest.MonkeyPatch
     assert lines_on(stderr)[-1].startswith("clips     1/2")
 
 
-async def test_an_exception_passes_and_leaves_the_terminal_clean(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The bars stay as they were, and the cursor is below them."""
+async def test_an_exception_propagates_and_leaves_the_terminal_clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bars are unchanged, and the cursor is below them."""
     stderr = terminal(monkeypatch)
     with pytest.raises(Failure, match="no space left"):
         await to_end(with_progress(failing))
@@ -98,7 +98,7 @@ async def test_an_exception_passes_and_leaves_the_terminal_clean(monkeypatch: py
 
 
 async def test_a_cancelled_job_leaves_the_terminal_clean(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a time limit of the host does."""
+    """For example by a timeout of the host."""
     stderr = terminal(monkeypatch)
 
     async def endless(events: EventBus, finish: anyio.Event) -> None:
@@ -111,8 +111,8 @@ async def test_a_cancelled_job_leaves_the_terminal_clean(monkeypatch: pytest.Mon
     assert lines_on(stderr)[-1].startswith("clips     1/2")
 
 
-async def test_a_terminal_that_goes_away_does_not_end_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The job needs nobody to look at it."""
+async def test_a_closed_terminal_does_not_end_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The job continues without display."""
 
     class Gone(Terminal):
         def write(self, _text: str) -> int:
@@ -123,7 +123,7 @@ async def test_a_terminal_that_goes_away_does_not_end_the_job(monkeypatch: pytes
 
 
 async def test_a_log_gets_lines_without_escapes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where stderr is no terminal."""
+    """If stderr is not a terminal."""
     log = io.StringIO()
     monkeypatch.setattr(sys, "stderr", log)
     assert await to_end(with_progress(job)) == "done"
@@ -131,7 +131,7 @@ async def test_a_log_gets_lines_without_escapes(monkeypatch: pytest.MonkeyPatch)
 
 
 class Widget:
-    """As much of a widget of ipywidgets as tqdm uses."""
+    """The part of a widget of ipywidgets that tqdm uses."""
 
     value: object = 0
     bar_style = ""
@@ -143,7 +143,7 @@ class Widget:
 
 
 def notebook(monkeypatch: pytest.MonkeyPatch) -> list[Widget]:
-    """Pretend to be a Jupyter kernel from now on, and return the list of what it displays."""
+    """Imitate a Jupyter kernel from now on, and return the list of what it displays."""
     displayed: list[Widget] = []
     kernel = SimpleNamespace(config={"IPKernelApp": {}})
     modules: dict[str, dict[str, object]] = {
@@ -155,14 +155,14 @@ def notebook(monkeypatch: pytest.MonkeyPatch) -> list[Widget]:
     for name, attributes in modules.items():
         monkeypatch.setitem(sys.modules, name, ModuleType(name))
         vars(sys.modules[name]).update(attributes)
-    for name in ("auto", "autonotebook", "notebook"):  # tqdm decides when it imports them
+    for name in ("auto", "autonotebook", "notebook"):  # tqdm decides on import
         monkeypatch.setitem(sys.modules, f"tqdm.{name}", ModuleType(name))
         del sys.modules[f"tqdm.{name}"]
     return displayed
 
 
 async def test_a_notebook_shows_widgets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One bar for each lane, with counts; warnings are lines without escapes."""
+    """One bar per lane, with counts; warnings are lines without escapes."""
     displayed, stderr = notebook(monkeypatch), io.StringIO()
     monkeypatch.setattr(sys, "stderr", stderr)
     assert await to_end(with_progress(job)) == "done"

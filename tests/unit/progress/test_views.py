@@ -1,4 +1,4 @@
-"""What a person is told: made of events alone, so it can be tried without a run."""
+"""Messages and bars, made from events alone, so tested without a run."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def bars(writer: LineWriter, size: Callable[[], os.terminal_size], level: str, *
 
 
 def columns(number: int, rows: int = 24) -> Callable[[], os.terminal_size]:
-    """Return what tells the size of a terminal."""
+    """Return a function that returns the size of a terminal."""
     return lambda: os.terminal_size((number, rows))
 
 
@@ -72,7 +72,7 @@ STORY: list[Event] = [
 
 
 async def shown(events: list[Event], view: Callable[[LineWriter], View]) -> str:
-    """Return what a view writes of these events."""
+    """Return what a view writes for these events."""
     written: list[str] = []
 
     async def told() -> AsyncIterator[Event]:
@@ -84,21 +84,21 @@ async def shown(events: list[Event], view: Callable[[LineWriter], View]) -> str:
 
 
 @pytest.mark.parametrize(("level", "lines"), list(zip(LEVELS, (4, 3, 2, 0), strict=True)))
-async def test_the_level_says_what_is_told(level: str, lines: int) -> None:
-    """Problems by default; steps at info; the choice of the rendition at debug."""
+async def test_the_level_determines_the_messages(level: str, lines: int) -> None:
+    """Problems by default; steps at info; the choice of the format at debug."""
     text = await shown(STORY, lambda pen: Lines(pen, level))
     assert len(text.splitlines()) == lines
 
 
-def test_a_closed_lane_is_told_at_every_level() -> None:
-    """Nothing else will happen for hours."""
+def test_a_closed_lane_is_reported_at_every_level() -> None:
+    """Nothing else may happen for hours."""
     line = line_of(LaneClosed(Reason.REFUSED, "", 600.0, 0))
     assert line is not None
     assert line[0] == "error"
 
 
 def test_the_summary_has_ten_lines_at_most() -> None:
-    """Also when everything that can go wrong went wrong."""
+    """Even if everything that can fail has failed."""
     report = Report(asked=100, stopped=Failure(Reason.REFUSED, "429"))
     report.failed.update({f"clip{number}": reason for number, reason in enumerate(ADVICE)})
     lines = summary(report, "out").splitlines()
@@ -107,8 +107,8 @@ def test_the_summary_has_ten_lines_at_most() -> None:
     assert "failures.jsonl" in lines[-1]
 
 
-async def test_a_video_that_cannot_be_had_is_told_once() -> None:
-    """With the number of its clips, and not again for each of them; a clip that fails alone is told."""
+async def test_a_failed_video_is_reported_once() -> None:
+    """With the number of its clips, and not again for each of them; a clip that fails alone is reported."""
     private, wrong = Reason.PRIVATE, Reason.CLIP_WRONG
     told = await shown(
         [
@@ -128,8 +128,8 @@ async def test_a_video_that_cannot_be_had_is_told_once() -> None:
     ]
 
 
-async def test_quiet_is_not_silent_where_somebody_waits() -> None:
-    """Whoever presses Ctrl-C is told what happens, and that a second time ends it; all else is left out."""
+async def test_quiet_runs_respond_to_ctrl_c() -> None:
+    """A message says what happens, and that a second Ctrl-C quits; everything else is omitted."""
     errors = partial(Errors, level="error")
     assert await shown(STORY, errors) == ""
     assert await shown([*STORY, WindingDown(encodes=2, within=60.0)], errors) == (
@@ -144,8 +144,8 @@ BUSY: list[Event] = [
 ]
 
 
-async def test_bars_say_all_that_matters_in_80_columns() -> None:
-    """Both lines are whole, with counts, times, bytes, a closed lane and failures."""
+async def test_bars_show_everything_in_80_columns() -> None:
+    """Both lines are complete, with counts, times, bytes, a closed lane and failures."""
     screen = Screen()
     screen.feed(await shown(BUSY, lambda pen: bars(pen, columns(80), "error")))
     drawn = screen.lines[-2:]
@@ -154,7 +154,7 @@ async def test_bars_say_all_that_matters_in_80_columns() -> None:
     assert re.fullmatch(r"clips +2/4 +\|.{12}\| 00:00<\?, 2 failed, 5\.0 s of 1\.0 min, 1 running", drawn[1])
 
 
-async def test_bars_say_what_matters_most_in_40_columns() -> None:
+async def test_bars_show_the_most_important_in_40_columns() -> None:
     """Counts, bar, why the lane is closed, and times."""
     screen = Screen()
     screen.feed(await shown(BUSY, lambda pen: bars(pen, columns(40), "error")))
@@ -162,8 +162,8 @@ async def test_bars_say_what_matters_most_in_40_columns() -> None:
     assert re.fullmatch(r"clips  2/4\|.{3}\| 00:00<\?, 2 failed", screen.lines[-1])
 
 
-async def test_bars_say_when_each_lane_will_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Downloads when their own lane will; clips when the slower lane will."""
+async def test_bars_show_the_eta_of_each_lane(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Downloads that of their own lane; clips that of the slower lane."""
     monkeypatch.setattr(RunProgress, "network_left", lambda _self, _now: 150.0)
     monkeypatch.setattr(RunProgress, "encodes_left", lambda _self: 125.0)
     screen = Screen()
@@ -177,7 +177,7 @@ async def test_bars_say_when_each_lane_will_end(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("wide", range(40, 100, 5))
 async def test_the_bars_are_never_cut_within_a_word(wide: int) -> None:
-    """What does not fit is left out, the least important first."""
+    """What does not fit is omitted, the least important first."""
     screen = Screen()
     screen.feed(await shown(BUSY, lambda pen: bars(pen, columns(wide), "error")))
     for line, whole in (
@@ -189,8 +189,8 @@ async def test_the_bars_are_never_cut_within_a_word(wide: int) -> None:
         assert parts == whole[: len(parts)]
 
 
-def test_lines_fold_at_words() -> None:
-    """What goes on is indented; a word that is longer than the line stays whole, to be copied."""
+def test_lines_are_wrapped_at_words() -> None:
+    """Continued lines are indented; a word longer than the line is kept whole, so that it can be copied."""
     assert fold("  12 one two, 12.5 MB three", 20).split("\n") == ["  12 one two,", "    12.5 MB three"]
     word = "/a/very-long-path" * 3
     assert fold(f"  note  one two three {word} four\nfive", 24, 8).split("\n") == [
@@ -200,7 +200,7 @@ def test_lines_fold_at_words() -> None:
 
 @pytest.mark.parametrize("level", LEVELS)
 async def test_lines_never_tear_the_bars(level: str) -> None:
-    """Each line stands whole above the bars, which are there once."""
+    """Each line is complete above the bars, which are displayed once."""
     screen = Screen()
     screen.feed(await shown(STORY, lambda pen: bars(pen, columns(80), level)))
     told = [
@@ -210,13 +210,13 @@ async def test_lines_never_tear_the_bars(level: str) -> None:
     assert [line.split()[0] for line in screen.lines[-2:]] == ["videos", "clips"]
 
 
-async def test_bars_stay_whole_when_the_terminal_changes_its_size() -> None:
-    """Narrow or wide: what was drawn before is gone, and no line is wrapped."""
+async def test_bars_survive_a_resized_terminal() -> None:
+    """Narrow or wide: the previous bars are cleared, and no line is wrapped."""
     screen, sizes = Screen(), [os.terminal_size((120, 24))]
     pen = LineWriter(screen.feed)
     view = bars(pen, lambda: sizes[-1], "error")
     for event in STORY:
-        await view.take(event)
+        await view.show(event)
     for wide in (120, 41, 200, 40, 80):
         sizes.append(os.terminal_size((wide, 24)))
         await pen.written()
@@ -226,19 +226,19 @@ async def test_bars_stay_whole_when_the_terminal_changes_its_size() -> None:
         assert [line.split()[0] for line in screen.lines] == ["videos", "clips"]
         assert max(map(len, screen.lines)) < wide
     await view.end()
-    assert (screen.row, screen.column) == (2, 0)  # what is printed next stands below
+    assert (screen.row, screen.column) == (2, 0)  # the next output is below
 
 
-async def test_a_run_that_does_not_begin_leaves_no_empty_line() -> None:
-    """What is said then stands where the bars would have been."""
+async def test_a_run_that_does_not_start_leaves_no_empty_line() -> None:
+    """Its message is where the bars would have been."""
     screen = Screen()
     screen.feed(await shown([], lambda pen: bars(pen, columns(80), "error")))
     assert (screen.lines, screen.row) == ([""], 0)
 
 
 @pytest.mark.parametrize(("coloured", "signs"), [(True, ["\x1b[33m", "\x1b[0m"]), (False, [])])
-async def test_colours_are_for_terminals_whose_user_has_not_said_no(coloured: bool, signs: list[str]) -> None:
-    """Only the line of a problem has one."""
+async def test_colours_respect_no_color(coloured: bool, signs: list[str]) -> None:
+    """Only the line of a problem is coloured."""
     text = await shown(STORY[:3], lambda pen: bars(pen, columns(80), "warning", coloured=coloured))
     assert re.findall(r"\x1b\[\d*m", text) == signs
 
@@ -250,7 +250,7 @@ async def test_colours_are_for_terminals_whose_user_has_not_said_no(coloured: bo
 def test_the_view_suits_the_terminal(
     variables: dict[str, str], kind: type[View], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A terminal that knows no cursor gets plain lines; NO_COLOR takes nothing but the colours."""
+    """A terminal without cursor movements gets plain lines; NO_COLOR only disables colours."""
     monkeypatch.delenv("NO_COLOR", raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
@@ -261,8 +261,8 @@ def test_the_view_suits_the_terminal(
         assert view._coloured is ("NO_COLOR" not in variables)
 
 
-async def test_a_terminal_that_is_stopped_holds_up_nobody_and_gets_the_newest() -> None:
-    """A thousand events are emitted while one write is stuck; then come their lines, and the bars once."""
+async def test_a_stopped_terminal_blocks_nothing_and_gets_the_newest_bars() -> None:
+    """A thousand events are emitted during one blocked write; then their lines follow, and the bars once."""
     goes_on, screen = threading.Event(), Screen()
 
     def write(text: str) -> None:
@@ -288,8 +288,8 @@ async def test_a_terminal_that_is_stopped_holds_up_nobody_and_gets_the_newest() 
     assert "1001 failed" in screen.lines[-1]
 
 
-async def test_no_bars_wait_for_a_terminal_that_is_stopped() -> None:
-    """Only the newest are of use once it goes on."""
+async def test_no_outdated_bars_are_queued_for_a_stopped_terminal() -> None:
+    """Only the newest are useful once it continues."""
     goes_on, written = threading.Event(), list[str]()
 
     def write(text: str) -> None:
@@ -299,7 +299,7 @@ async def test_no_bars_wait_for_a_terminal_that_is_stopped() -> None:
     writer = LineWriter(write)
     view = bars(writer, columns(80), "error")
     for event in STORY:
-        await view.take(event)
+        await view.show(event)
     for _ in range(1000):
         view.tick()
     goes_on.set()
@@ -307,22 +307,22 @@ async def test_no_bars_wait_for_a_terminal_that_is_stopped() -> None:
     assert "".join(written).count("videos") < 20
 
 
-async def test_a_reader_of_lines_who_has_stopped_lets_what_is_told_wait_where_it_is() -> None:
-    """No more than a few lines are kept for it: the rest stays with the events' own reader."""
+async def test_a_slow_reader_of_lines_leaves_events_in_their_queue() -> None:
+    """Only a few lines are queued: the rest stays with the events' own reader."""
     goes_on = threading.Event()
     pen = LineWriter(lambda _text: [goes_on.wait(60)].clear())
     view, taken = JsonLines(pen), 0
     with anyio.move_on_after(0.2):
         for number in range(1000):
-            await view.take(ClipFailed(f"RD_A_{number:03}", Reason.NETWORK, "", with_video=False))
+            await view.show(ClipFailed(f"RD_A_{number:03}", Reason.NETWORK, "", with_video=False))
             taken += 1
     goes_on.set()
     assert taken <= 2 * ROOM + 1
     await pen.written()
 
 
-async def test_a_reader_who_has_gone_is_an_error_for_whoever_writes() -> None:
-    """As a closed pipe is anywhere else."""
+async def test_a_closed_pipe_is_an_error_for_the_writer() -> None:
+    """As for any closed pipe."""
 
     def write(_text: str) -> NoReturn:
         raise BrokenPipeError
@@ -334,13 +334,13 @@ async def test_a_reader_who_has_gone_is_an_error_for_whoever_writes() -> None:
         await pen.has_room()
 
 
-def test_without_a_terminal_a_line_comes_every_thirty_seconds() -> None:
-    """It tells where both lanes stand, and the last problem."""
+def test_without_a_terminal_there_is_a_line_every_thirty_seconds() -> None:
+    """It shows the state of both lanes, and the last error."""
     written: list[str] = []
     begun = 0.0
 
     class Noted(Lines):
-        """Plain lines, and when each was due."""
+        """Plain lines, and the time of each."""
 
         def tick(self) -> None:
             times.append(anyio.current_time() - begun)

@@ -1,4 +1,4 @@
-"""The report of a directory: what it tells is what the journal tells, whatever else is in the files."""
+"""The report of a directory shows the content of the journal, whatever the other files contain."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ import anyio
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from shared import HOSTILE
 
 import hdtf_async
 from hdtf_async.cli import main
+from hdtf_async.core.clip_record import ClipRecord
 from hdtf_async.core.events import (
     ClipDone,
     ClipRetrying,
@@ -47,11 +49,9 @@ if TYPE_CHECKING:
 
     from shared import Finished
 
-HOSTILE = "</script><script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{ 7*7 }}"
-
 
 def at(second: float) -> str:
-    """Return a time of day, so many seconds after the first."""
+    """Return a timestamp this many seconds after the first."""
     return datetime.fromtimestamp(1_700_000_000 + second, UTC).isoformat()
 
 
@@ -82,14 +82,14 @@ STORY = [
 
 
 def seconds(spans: list[Span]) -> list[tuple[str, float, float, str, str]]:
-    """Return spans with their times counted from the first second."""
+    """Return spans with their times relative to the first second."""
     return [
         (span.subject, span.begun - 1_700_000_000, span.ended - 1_700_000_000, span.outcome, span.reason)
         for span in spans
     ]
 
 
-def test_a_bar_is_what_had_a_token_and_a_wait_is_what_had_none() -> None:
+def test_work_with_a_token_is_a_bar_and_without_one_a_wait() -> None:
     """Downloads end with their last byte, encodes with their record; clips wait from the video's arrival."""
     (run,) = history.runs(STORY)
     assert seconds(run.downloads) == [
@@ -107,8 +107,8 @@ def test_a_bar_is_what_had_a_token_and_a_wait_is_what_had_none() -> None:
     assert history.busy(run.downloads, run.encodes) == 0.5
 
 
-def test_what_has_not_ended_lasts_until_now_or_was_cut_off() -> None:
-    """A run that goes on, and the same after it was killed; one before it ends where it was last heard of."""
+def test_unfinished_work_is_in_progress_or_interrupted() -> None:
+    """A running run, and the same after it was killed; an earlier one ends with its last record."""
     records = [*STORY[:7], told(100, "run"), *[told(101, "download_started", video="RD_C")]]
     killed, newest = history.runs(records, now=1_700_000_150.0)
     assert seconds(killed.encodes) == [("RD_A_000", 5.5, 6, Outcome.OPEN, "")]
@@ -116,7 +116,7 @@ def test_what_has_not_ended_lasts_until_now_or_was_cut_off() -> None:
     assert seconds(history.runs(records)[1].downloads) == [("RD_C", 101, 101, Outcome.OPEN, "")]
 
 
-def test_an_encode_that_is_tried_again_has_a_bar_for_each_try() -> None:
+def test_a_retried_encode_has_a_bar_for_each_try() -> None:
     """The first one as tried again; the wait between them is neither."""
     records = [
         *STORY[:6],
@@ -132,7 +132,7 @@ def test_an_encode_that_is_tried_again_has_a_bar_for_each_try() -> None:
 
 
 def test_a_journal_of_an_older_version_has_bars_too() -> None:
-    """It tells only of what came to be, and how long that took."""
+    """It only records finished work, and how long that took."""
     old = [record for record in STORY if record["type"] in {"run", "raw", "clip"}]
     (run,) = history.runs(old)
     assert seconds(run.downloads) == [("RD_A", 1, 5, "done", "")]
@@ -147,10 +147,10 @@ FIELDS = st.sampled_from(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])  # on a machine that is busy
+@settings(suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
 @given(st.lists(st.tuples(st.sampled_from(STORY), st.dictionaries(FIELDS, JUNK, max_size=2)), max_size=20))
 def test_no_journal_breaks_a_timeline(records: list[tuple[dict[str, Any], dict[str, Any]]]) -> None:
-    """Also in another order, with fields of any kind: each run is drawn, as SVG that can be parsed."""
+    """Also in another order, with fields of any type: each run has a chart, as valid SVG."""
     for run in history.runs([record | junk for record, junk in records], now=1_700_000_020.0):
         assert all(
             run.begun <= span.begun <= span.ended <= run.ended for span in (*run.downloads, *run.encodes)
@@ -160,13 +160,13 @@ def test_no_journal_breaks_a_timeline(records: list[tuple[dict[str, Any], dict[s
 
 
 def parsed(svg: str) -> ET.Element:
-    """Parse a drawing of ours, which has no control characters."""
+    """Parse one of the program's charts, which have no control characters."""
     return ET.fromstring(re.sub("[\x00-\x08\x0b-\x1f\ufffe\uffff\ud800-\udfff]", "", svg))  # noqa: S314
 
 
 @given(st.lists(st.floats(0, 1e6), max_size=40))
 def test_a_histogram_counts_every_value_once(values: list[float]) -> None:
-    """Whatever the values are; a range or value of which there are none may have a column too."""
+    """For any values; a range or value without clips may have a column too."""
     svg = parsed(charts.histogram(values, "Length", "s"))
     titles = [title.text or "" for title in svg.iter("{http://www.w3.org/2000/svg}title")]
     assert sum(int(title.rpartition(": ")[2].split()[0]) for title in titles) == len(values)
@@ -174,8 +174,8 @@ def test_a_histogram_counts_every_value_once(values: list[float]) -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 10)), max_size=30))
-def test_bars_of_a_row_never_lie_upon_each_other(times: list[tuple[float, float]]) -> None:
-    """And there are as many rows as there are bars at one moment at most."""
+def test_bars_of_a_row_never_overlap(times: list[tuple[float, float]]) -> None:
+    """And the number of rows is the largest number of simultaneous bars."""
     spans = [Span("RD_A", begun, begun + long) for begun, long in times]
     packed = charts.rows(spans)
     assert sorted(map(id, spans)) == sorted(id(span) for row in packed for span in row)
@@ -185,7 +185,7 @@ def test_bars_of_a_row_never_lie_upon_each_other(times: list[tuple[float, float]
 
 
 class Page(HTMLParser):
-    """Takes a report apart."""
+    """Parses a report."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -201,8 +201,8 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-def test_what_others_have_written_stays_words() -> None:
-    """Names, reasons' words, versions, settings: nothing of it becomes a tag, a link or a script."""
+def test_untrusted_text_is_escaped() -> None:
+    """Names, messages, versions, settings: none of them becomes a tag, a link or a script."""
     line = {
         "file_name": f"{HOSTILE}.mp4", "subset": HOSTILE, "name": HOSTILE, "youtube_id": HOSTILE,
         "sha256": HOSTILE, "duration": "long", "width": -1, "fps": None, "bytes": float("inf"),
@@ -211,17 +211,17 @@ def test_what_others_have_written_stays_words() -> None:
     lost = {"clip": HOSTILE, "reason": "private", "words": HOSTILE, "youtube_id": HOSTILE, "name": HOSTILE}
     run = told(0, "run", form={HOSTILE: HOSTILE}, settings={"corrections": HOSTILE})
     records = [run, told(1, "download_started", video=HOSTILE), told(2, "run_ended", stopped=HOSTILE)]
-    found = content.ReportData({HOSTILE: line}, [lost], runs=history.runs(records))
+    found = content.ReportData({HOSTILE: ClipRecord(line)}, [lost], runs=history.runs(records))
     html = page.render(found).decode()
-    plain = page.render(content.ReportData({"a": line | {"file_name": "a.mp4"}})).decode()
+    plain = page.render(content.ReportData({"a": ClipRecord(line | {"file_name": "a.mp4"})})).decode()
     assert len(Page(html).all("script")) == len(Page(plain).all("script")) == 1
     assert Page(html).all("img") == []
     assert all(address["href"][0] in "#%d" for address in Page(html).all("a") if address["href"])
     assert "{{ 7*7 }}" in html
 
 
-def test_what_is_not_in_the_journal_is_not_told(tmp_path: Path) -> None:
-    """A directory without one is an error with a sentence; of a damaged one there is what is left."""
+def test_only_the_content_of_the_journal_is_shown(tmp_path: Path) -> None:
+    """A directory without one is an error with a sentence; of a damaged one the rest is used."""
     with pytest.raises(StoreError, match="has no journal"):
         page.find(tmp_path)
     (tmp_path / "_journal.jsonl").write_text(
@@ -234,8 +234,8 @@ def test_what_is_not_in_the_journal_is_not_told(tmp_path: Path) -> None:
     assert b"RD_" in page.render(found)
 
 
-def test_the_page_answers_in_the_order_in_which_people_ask(tmp_path: Path) -> None:
-    """Is all well, what is missing and what to do, how it went, what there is, and words for a paper."""
+def test_the_sections_of_the_page_are_in_order(tmp_path: Path) -> None:
+    """The verdict, missing clips and advice, the course of the runs, the clips, and a methods paragraph."""
     (tmp_path / "_journal.jsonl").write_text("".join(json.dumps(each) + "\n" for each in STORY))
     html = page.render(page.find(tmp_path)).decode()
     order = ["unwell", "counts", "missing", "timeline", "clips", "distributions", "methods"]
@@ -244,8 +244,8 @@ def test_the_page_answers_in_the_order_in_which_people_ask(tmp_path: Path) -> No
     assert Reason.CLIP_WRONG.advice.remedy in unescape(html[places[2] : places[3]])
 
 
-def test_the_clips_of_a_video_that_is_gone_stand_together(tmp_path: Path) -> None:
-    """With the tool's words once; another video, and other words, stand by themselves."""
+def test_the_clips_of_an_unavailable_video_are_listed_together(tmp_path: Path) -> None:
+    """With the tool's message once; another video, or another message, is listed separately."""
     private = {"subset": "RD", "reason": "private", "words": "Private video"}
     lost = [
         told(1, "failed", clip=f"RD_{name}", youtube_id=name[0] * 11, **private)
@@ -264,8 +264,8 @@ def figures(html: str) -> dict[str, str]:
     return {words: figure.replace("\N{NO-BREAK SPACE}", " ") for words, figure in pairs}
 
 
-def test_the_main_job_ends_with_a_report_of_all_that_came(finished: Finished) -> None:
-    """Each clip has a picture and a link that leads to it; nothing is loaded from elsewhere."""
+def test_the_main_job_ends_with_a_report_of_all_clips(finished: Finished) -> None:
+    """Each clip has an image and a working link; no resource is loaded from elsewhere."""
     assert finished.report.page == finished.out / "report.html"
     html = finished.report.page.read_text("utf-8")
     whole = Page(html)
@@ -288,7 +288,7 @@ def test_the_main_job_ends_with_a_report_of_all_that_came(finished: Finished) ->
 def test_a_second_report_starts_no_process_and_is_the_same(
     finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Its pictures are those of the first, also when it is asked for on the command line."""
+    """Its images are those of the first, also on the command line."""
     out = copied(finished, tmp_path)
     assert main.main(["report", "--out", str(out)]) == 0
     assert capsys.readouterr().out == f"{out / 'report.html'}\n"
@@ -306,10 +306,10 @@ def copied(finished: Finished, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("killed", ["before the first report", "before a newer one", "not at all"])
-async def test_a_run_with_nothing_to_do_draws_the_report_that_a_killed_one_did_not(
+async def test_a_finished_run_writes_the_report_that_a_killed_one_did_not(
     finished: Finished, tmp_path: Path, killed: str
 ) -> None:
-    """There may be none, or one that is older than the journal; what is up to date is left as it is."""
+    """It may be missing, or older than the journal; an up-to-date one is not changed."""
     out = copied(finished, tmp_path)
     drawing = out / "report.html"
     if killed == "before the first report":
@@ -329,15 +329,15 @@ async def test_a_run_with_nothing_to_do_draws_the_report_that_a_killed_one_did_n
 
 
 async def drawn(out: Path, tool: Callable[[], Path] = bundled_ffmpeg) -> str:
-    """Draw a report and return it."""
+    """Write a report and return it."""
     await page.write(out, tool=tool, encodes=anyio.CapacityLimiter(2))
     return (out / "report.html").read_text("utf-8")
 
 
-async def test_a_clip_of_which_no_picture_can_be_made_has_a_place_all_the_same(
+async def test_a_clip_without_an_image_is_listed(
     finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is no video at all: it is tried once, and the next report starts nothing for it."""
+    """It is not a video: it is tried once, and the next report starts no process for it."""
     out = copied(finished, tmp_path)
     (out / "report.html").unlink()
     clip = out / "RD_Radio1_000.mp4"
@@ -348,10 +348,10 @@ async def test_a_clip_of_which_no_picture_can_be_made_has_a_place_all_the_same(
     assert await drawn(out) == html
 
 
-async def test_without_ffmpeg_the_report_has_no_pictures_until_there_is_one(
+async def test_without_ffmpeg_the_report_has_no_images_until_it_is_installed(
     finished: Finished, tmp_path: Path
 ) -> None:
-    """A tool that is missing, or hangs, is nothing that a clip is marked for."""
+    """A missing or hanging tool does not mark a clip."""
     out = copied(finished, tmp_path)
     (out / "report.html").unlink()
 
@@ -363,8 +363,8 @@ async def test_without_ffmpeg_the_report_has_no_pictures_until_there_is_one(
     assert (await drawn(out)).count("<img ") == 10
 
 
-async def test_a_report_is_drawn_while_a_run_goes_on(finished: Finished, tmp_path: Path) -> None:
-    """It takes no lock, says that a run is at work, and leaves nothing but itself."""
+async def test_a_report_can_be_written_during_a_run(finished: Finished, tmp_path: Path) -> None:
+    """It takes no lock, says that a run is in progress, and writes only the report."""
     out = copied(finished, tmp_path)
     before = {path.name for path in out.iterdir()} | {"_videos_raw"}
     async with store.opened(out) as directory:
@@ -378,19 +378,19 @@ async def test_a_report_is_drawn_while_a_run_goes_on(finished: Finished, tmp_pat
 
 
 class Clock:
-    """Events, each at its second."""
+    """Events, each with its time in seconds."""
 
     now = 0.0
 
     def tell(self, report: Report, events: list[tuple[float, Event]]) -> None:
-        """Let a report take events at their time."""
+        """Pass events to a report at their times."""
         for second, event in events:
             self.now = second
             report.add(event)
 
 
-def test_the_report_of_a_run_tells_how_long_both_lanes_were_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Overlapping downloads count once; what fails ends its time too."""
+def test_the_report_of_a_run_has_the_busy_time_of_both_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Overlapping downloads count once; failed work ends too."""
     clock = Clock()
     monkeypatch.setattr(anyio, "current_time", lambda: clock.now)
     report = Report(asked=1)

@@ -1,4 +1,4 @@
-"""Which of the renditions that YouTube offers is fetched."""
+"""The choice of the format to download."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import math
 import re
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from offered import (
+from format_tables import (
     AV1,
     CODECS,
     H264,
@@ -27,11 +25,13 @@ from offered import (
     picture,
     sound,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.model import Hdr, Resolution
 from hdtf_async.youtube.entries import Source
-from hdtf_async.youtube.formats import TOLERANCE, choose, duration, is_at
+from hdtf_async.youtube.formats import TOLERANCE, Requirements, choose, duration, is_at
 
 R, E, B = Resolution.REFERENCE, Resolution.EXACT, Resolution.BEST
 
@@ -220,10 +220,10 @@ R, E, B = Resolution.REFERENCE, Resolution.EXACT, Resolution.BEST
         ),
     ],
 )
-def test_the_rendition_for_a_need(
+def test_the_format_for_each_kind_of_offer(
     formats: list[Entry], reference_height: int, policy: Resolution, format_id: str
 ) -> None:
-    """Each shape that YouTube's offers take leads to one rendition, in whatever order it is told."""
+    """Each kind of offer results in one format, in whatever order it is listed."""
     for order in (formats, formats[::-1]):
         assert chosen(order, reference_height, policy).video.format_id == format_id
 
@@ -259,10 +259,10 @@ def test_the_rendition_for_a_need(
         ),
     ],
 )
-def test_nothing_acceptable_is_a_failure_that_tells_all(
+def test_no_acceptable_format_is_a_failure_with_all_causes(
     formats: list[Entry], reference_height: int, policy: Resolution, parts: list[str]
 ) -> None:
-    """What was offered is named, and why it was refused."""
+    """It lists the formats offered, and why they were refused."""
     with pytest.raises(Failure) as caught:
         chosen(formats, reference_height, policy)
     assert caught.value.reason is Reason.FORMAT_UNAVAILABLE
@@ -309,12 +309,12 @@ def test_nothing_acceptable_is_a_failure_that_tells_all(
     ],
 )
 @pytest.mark.parametrize("audio", [False, True])
-def test_a_video_without_any_format_is_not_a_matter_of_resolution(
+def test_a_video_without_formats_has_another_reason(
     info: dict[str, object], reason: Reason, audio: bool
 ) -> None:
-    """Only what could be downloaded and is refused ends with advice about --resolution."""
+    """Advice about --resolution is only given if downloadable formats were refused."""
     with pytest.raises(Failure) as caught:
-        choose(info, policy=R, reference_height=720, audio=audio)
+        choose(info, Requirements(R, 720, audio=audio))
     assert caught.value.reason is reason
 
 
@@ -326,8 +326,8 @@ def test_a_video_without_any_format_is_not_a_matter_of_resolution(
 @pytest.mark.parametrize(
     "field", ["url", "manifest_url", "fragment_base_url", "hls_aes", "fragments", "fragment_path"]
 )
-def test_no_downloader_is_given_another_address_than_http(field: str, address: object) -> None:
-    """Whatever yt-dlp would open for a format is on the web."""
+def test_only_http_urls_reach_a_downloader(field: str, address: object) -> None:
+    """For every URL that yt-dlp would open."""
     fields: dict[str, Entry] = {
         "hls_aes": {"hls_aes": {"uri": address}},
         "fragments": {"fragments": [{"url": "https://h/1"}, {"url": address}]},
@@ -343,8 +343,8 @@ def test_no_downloader_is_given_another_address_than_http(field: str, address: o
 
 
 @pytest.mark.parametrize("fragments", [{"url": "https://h/1"}, "x", [None], ["https://h/1"], [[]]])
-def test_fragments_that_cannot_be_read_are_refused(fragments: object) -> None:
-    """What is not understood could be anything."""
+def test_invalid_fragments_are_refused(fragments: object) -> None:
+    """Unsupported values could be anything."""
     formats = [
         picture("137", 1080, fragments=fragments),
         picture("136", 720, fragments=[{"url": "HTTP://h/"}]),
@@ -352,25 +352,25 @@ def test_fragments_that_cannot_be_read_are_refused(fragments: object) -> None:
     assert chosen(formats, 1080).video.format_id == "136"
 
 
-def test_what_was_refused_is_told_beside_the_choice() -> None:
-    """A run can say that it passed over an upscaled picture."""
+def test_refused_formats_are_listed_with_the_choice() -> None:
+    """A run can report that it ignored upscaled video."""
     choice = chosen([STORYBOARD, picture("137-sr", 1080), picture("137", 1080)], 1080)
     assert choice.refused == (("sb0", "a storyboard"), ("137-sr", "AI-upscaled"))
 
 
 @pytest.mark.parametrize("status", ["is_live", "is_upcoming", "post_live"])
-def test_a_broadcast_that_is_not_over_comes_later(status: str) -> None:
-    """Half a broadcast is no raw."""
+def test_an_unfinished_broadcast_is_retried_later(status: str) -> None:
+    """Half a broadcast is no source video."""
     with pytest.raises(Failure) as caught:
-        choose({"live_status": status, "formats": USUAL}, policy=R, reference_height=720)
+        choose({"live_status": status, "formats": USUAL}, Requirements(R, 720))
     assert caught.value.reason is Reason.NOT_YET
 
 
 @pytest.mark.parametrize("status", ["was_live", "not_live", None, 7])
-def test_a_broadcast_that_is_over_is_a_video(status: object) -> None:
-    """What was live once is like any other."""
+def test_a_finished_broadcast_is_a_video(status: object) -> None:
+    """Like any other."""
     info: dict[str, object] = {"live_status": status, "formats": USUAL}
-    assert choose(info, policy=R, reference_height=720).video.format_id == "136"
+    assert choose(info, Requirements(R, 720)).video.format_id == "136"
 
 
 DUBBED = [
@@ -449,8 +449,8 @@ DUBBED = [
         pytest.param([hls_sound("233"), sound("139", "low", abr=48.8)], "139", id="known before unknown"),
     ],
 )
-def test_the_original_sound_is_taken_beside_the_picture(sounds: list[Entry], format_id: str) -> None:
-    """Sound is fetched by itself, the picture stays the one without."""
+def test_the_original_audio_is_a_separate_format(sounds: list[Entry], format_id: str) -> None:
+    """The video format is the one without audio."""
     for order in (sounds, sounds[::-1]):
         choice = chosen([MUXED, *order, *ladder(H264, "avc1", 720)], 720, audio=True)
         assert choice.audio is not None
@@ -460,8 +460,8 @@ def test_the_original_sound_is_taken_beside_the_picture(sounds: list[Entry], for
         assert (choice.video.format_id, choice.video.acodec) == ("136", None)
 
 
-def test_sound_that_nobody_asked_for_is_not_taken() -> None:
-    """No audio means no audio."""
+def test_unrequested_audio_is_not_chosen() -> None:
+    """Without --audio."""
     choice = chosen(USUAL, 720)
     assert choice.audio is None
     assert choice.video.acodec is None
@@ -470,15 +470,15 @@ def test_sound_that_nobody_asked_for_is_not_taken() -> None:
 @pytest.mark.parametrize(
     "sounds", [[], DUBBED[:2], DUBBED[4:]], ids=["none", "dubbed only", "descriptive only"]
 )
-def test_without_a_track_of_its_own_the_sound_comes_with_the_picture(sounds: list[Entry]) -> None:
-    """Where the original is only offered together with the picture, that rendition is taken."""
+def test_without_a_separate_format_the_audio_comes_with_the_video(sounds: list[Entry]) -> None:
+    """If the original is only offered together with video, that format is chosen."""
     choice = chosen([hls("300", 720), picture("136", 720), *sounds], 720, audio=True)
     assert choice.audio is None
     assert (choice.video.format_id, choice.video.acodec) == ("300", "mp4a.40.2")
 
 
-def test_what_is_known_of_a_rendition_is_read() -> None:
-    """Every field comes from the entry that was chosen; the length from the video."""
+def test_the_fields_of_a_format_are_read() -> None:
+    """All of them from the chosen entry, except for the duration of the video."""
     choice = chosen([picture("136", 720, filesize=123_456_789, fps=29.97), sound("140")], 720, audio=True)
     video, audio = choice.video, choice.audio
     assert (video.format_id, video.ext, video.container) == ("136", "mp4", "mp4_dash")
@@ -486,7 +486,7 @@ def test_what_is_known_of_a_rendition_is_read() -> None:
     assert (video.vcodec, video.acodec, video.protocol) == ("avc1.64001f", None, "https")
     assert (video.size, video.size_is_exact, video.duration) == (123_456_789, True, 212.0)
     assert audio is not None
-    # yt-dlp rewrites this container after the download, so the file has another size than was sent.
+    # yt-dlp rewrites this container after the download, which changes its size.
     assert (audio.ext, audio.size, audio.size_is_exact) == ("m4a", 1_600_000, False)
 
 
@@ -503,7 +503,7 @@ def test_what_is_known_of_a_rendition_is_read() -> None:
     ],
 )
 def test_a_size_is_exact_or_a_guess_or_unknown(other: Entry, size: int | None, exact: bool) -> None:
-    """Only what is sent as one file of told length is promised to the byte."""
+    """Only a single file with a stated size is exact."""
     video = chosen([picture("136", 720) | other], 720).video
     assert (video.size, video.size_is_exact) == (size, exact)
 
@@ -527,8 +527,8 @@ def test_a_size_is_exact_or_a_guess_or_unknown(other: Entry, size: int | None, e
         "../136",
     ],
 )
-def test_an_id_that_is_not_fit_to_be_an_argument_is_refused(format_id: object) -> None:
-    """What is handed to yt-dlp's -f can be neither an option nor an expression."""
+def test_an_unsafe_format_id_is_refused(format_id: object) -> None:
+    """The value of yt-dlp's -f must be neither an option nor an expression."""
     choice = chosen([picture("136", 720) | {"format_id": format_id}, picture("135", 480)], 720)
     assert choice.video.format_id == "135"
     assert choice.refused == (("#0", "unsafe format id"),)
@@ -549,14 +549,14 @@ def test_an_id_that_is_not_fit_to_be_an_argument_is_refused(format_id: object) -
         (None, None),
     ],
 )
-def test_a_length_is_believed_only_if_it_can_be_one(told: object, seconds: float | None) -> None:
+def test_a_duration_is_only_accepted_if_it_is_plausible(told: object, seconds: float | None) -> None:
     """A positive number of seconds, or unknown."""
     assert duration({"duration": told}) == seconds
     assert duration({}) is None
 
 
 def test_a_height_is_the_reference_height_within_the_tolerance() -> None:
-    """A few lines are rounding, more are another picture, and any height is an unknown one."""
+    """A few rows are rounding, more are another size, and any height matches an unknown one."""
     assert is_at(720 + TOLERANCE, 720)
     assert is_at(720 - TOLERANCE, 720)
     assert not is_at(720 + TOLERANCE + 1, 720)
@@ -564,8 +564,8 @@ def test_a_height_is_the_reference_height_within_the_tolerance() -> None:
     assert is_at(123, 0)
 
 
-def test_high_dynamic_range_can_be_refused_before_it_is_fetched() -> None:
-    """Then it is as if it were not offered, and the words say why."""
+def test_hdr_can_be_refused_before_the_download() -> None:
+    """As if it were not offered, and the message says why."""
     hdr = picture("335", 1080, "vp9", dynamic_range="HDR10", vcodec="vp9.2")
     choice = chosen([hdr, picture("136", 720)], 1080, hdr=Hdr.REFUSE)
     assert choice.video.format_id == "136"
@@ -598,20 +598,20 @@ OFFERS = st.lists(
 
 
 def acceptable(entry: Entry) -> bool:
-    """Say, in other words than the module's, whether a drawn rendition is fit to be taken."""
+    """Return whether a generated format is acceptable, implemented differently from the module."""
     return entry["has_drm"] is not True and entry["format_note"] not in {"720p, AI-upscaled", "DAMAGED"}
 
 
 def standard(formats: list[Entry]) -> list[Entry]:
-    """Return those without high dynamic range."""
+    """Return those without HDR."""
     return [entry for entry in formats if entry["dynamic_range"] in {"SDR", None}]
 
 
 @given(OFFERS, st.sampled_from([0, 360, 700, 714, 720, 1080, 2160]), st.sampled_from(list(Resolution)))
-def test_no_offer_leads_to_a_rendition_that_breaks_a_rule(
+def test_no_offer_results_in_an_unacceptable_format(
     formats: list[Entry], reference_height: int, policy: Resolution
 ) -> None:
-    """Whatever is offered, the choice is acceptable, and nothing acceptable meets the policy better."""
+    """For any offer, the choice is acceptable, and no acceptable format meets the policy better."""
     good = [entry for entry in formats if acceptable(entry)]
     sure = [entry for entry in good if entry["has_drm"] != "maybe"]
     for offered in (standard(sure), sure, standard(good), good):
@@ -643,7 +643,7 @@ def test_no_offer_leads_to_a_rendition_that_breaks_a_rule(
 
 @given(OFFERS.flatmap(lambda formats: st.tuples(st.just(formats), st.permutations(formats))))
 def test_the_order_of_the_offer_does_not_matter(orders: tuple[list[Entry], list[Entry]]) -> None:
-    """The same offer, shuffled, leads to the same rendition."""
+    """The same offer, shuffled, results in the same format."""
     outcomes = set()
     for order in orders:
         try:
@@ -680,14 +680,14 @@ INFOS = st.fixed_dictionaries(
 
 
 @given(INFOS, st.sampled_from(list(Resolution)), st.integers(-1, 3000), st.booleans())
-def test_no_junk_gets_through(
+def test_nonsensical_input_is_handled(
     info: dict[str, object], policy: Resolution, reference_height: int, audio: bool
 ) -> None:
-    """Of an info dict that makes no sense comes a sensible choice or a failure, never another error."""
+    """An absurd info dict results in a valid choice or a failure, never another error."""
     try:
-        choice = choose(info, policy=policy, reference_height=reference_height, audio=audio)
+        choice = choose(info, Requirements(policy, reference_height, audio=audio))
     except Failure as failure:
-        assert failure.words  # noqa: PT017 - either outcome is right, and each has its promise
+        assert failure.words  # noqa: PT017 - either outcome is valid
         return
     for taken in filter(None, (choice.video, choice.audio)):
         assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", taken.format_id)
@@ -702,8 +702,8 @@ def test_no_junk_gets_through(
     assert all(name.isprintable() and why.isprintable() for name, why in choice.refused)
 
 
-def test_a_source_that_forbids_its_media_is_avoided_at_the_same_height() -> None:
-    """Another client's address, or another protocol, is taken in its place; a lower height is not."""
+def test_a_forbidden_source_is_avoided_at_the_same_height() -> None:
+    """Another client's URL, or another protocol, is used instead; a lower height is not."""
     media = "https://rr1---sn-x.googlevideo.com/videoplayback?itag=136&c="
     table = [
         picture("136-0", 720, url=f"{media}WEB"),
@@ -714,9 +714,7 @@ def test_a_source_that_forbids_its_media_is_avoided_at_the_same_height() -> None
     forbidden: set[Source] = set()
     taken = []
     for _ in range(4):
-        chosen = choose(
-            {"formats": table}, policy=Resolution.REFERENCE, reference_height=720, avoid=forbidden
-        )
+        chosen = choose({"formats": table}, Requirements(R, 720), forbidden)
         taken.append(chosen.video.format_id)
         forbidden.add(chosen.video.source)
     assert taken == ["136-0", "136-1", "232", "136-0"]

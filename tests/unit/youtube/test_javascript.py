@@ -1,4 +1,4 @@
-"""JavaScript challenges: the real yt-dlp and deno solve one in advance; what is said where they do not."""
+"""JavaScript challenges: the real yt-dlp and deno solve a test challenge; messages if they do not."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from hdtf_async.core.preflight import CheckResult
 
 LIMIT = 16 << 30
-"""Bytes of address space: more than anything else here needs, and less than deno reserves."""
+"""Bytes of address space: more than everything else here needs, and less than deno reserves."""
 NODE = shutil.which("node")
 PRLIMIT = shutil.which("prlimit")
 
@@ -43,13 +43,13 @@ PRLIMIT = shutil.which("prlimit")
 async def looked_at(
     options: Options, directory: Path, environment: Mapping[str, str] | None = None
 ) -> CheckResult:
-    """Return what the test challenge shows with these options."""
+    """Return the result of the test challenge with these options."""
     tool = YtDlp(options, directory / "ffmpeg", environment=environment)
     return await JavaScript(options, tool).look(directory)
 
 
 def runtime(tmp_path: Path, script: str, name: str = "deno", version: str = "deno 2.9.8") -> Options:
-    """Return options that make yt-dlp use a runtime of ours, which does what a shell script says."""
+    """Return options that make yt-dlp use a fake runtime, a shell script."""
     program = tmp_path / name
     program.write_text(f'#!/bin/sh\nif [ "$1" = --version ]; then echo "{version}"; exit; fi\n{script}\n')
     program.chmod(0o755)
@@ -57,7 +57,7 @@ def runtime(tmp_path: Path, script: str, name: str = "deno", version: str = "den
 
 
 def locked(stack: ExitStack, cache: Path) -> None:
-    """Fill a cache of deno's, and hold it as another deno might."""
+    """Fill a deno cache, and lock it as another deno might."""
     deno = Path(sys.executable).with_name("deno")
     subprocess.run(
         [deno, "run", "--ext=js", "-"], input=b"1", env=os.environ | {"DENO_DIR": str(cache)}, check=True
@@ -69,7 +69,7 @@ def locked(stack: ExitStack, cache: Path) -> None:
 
 
 async def test_the_real_deno_solves_it_in_a_private_cache(tmp_path: Path) -> None:
-    """The cache is this user's alone, is used, and is gone at the end; nothing is left elsewhere."""
+    """The cache is private, used, and deleted at the end; nothing is left elsewhere."""
     async with private_cache() as environment:
         cache = Path(environment["DENO_DIR"])
         assert stat.S_IMODE(cache.stat().st_mode) == 0o700
@@ -87,7 +87,7 @@ async def test_the_real_deno_solves_it_in_a_private_cache(tmp_path: Path) -> Non
 async def test_neither_a_missing_home_nor_a_locked_cache_matters(
     what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A deno that waits for the lock would take longer than what is judged to be slow."""
+    """A deno that waits for the lock would take longer than the threshold for slow ones."""
     with ExitStack() as stack:
         if what == "locked":
             locked(stack, tmp_path / ".cache/deno")
@@ -104,7 +104,7 @@ async def test_neither_a_missing_home_nor_a_locked_cache_matters(
 async def test_the_users_own_cache_is_used_and_a_locked_one_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Deno waits for three quarters of a minute: a warning, for it works."""
+    """Deno waits for three quarters of a minute: a warning, because it works."""
     monkeypatch.setenv("DENO_DIR", str(tmp_path / "cache"))
     with ExitStack() as stack:
         locked(stack, tmp_path / "cache")
@@ -115,8 +115,10 @@ async def test_the_users_own_cache_is_used_and_a_locked_one_is_reported(
     assert "DENO_DIR" in sign.remedy
 
 
-async def test_no_temporary_directory_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Deno then has its own cache, and works without one."""
+async def test_a_missing_temporary_directory_does_not_matter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Deno then uses its own cache, and works without one."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
     async with private_cache() as environment:
         assert environment == {}
@@ -124,7 +126,7 @@ async def test_no_temporary_directory_is_no_obstacle(tmp_path: Path, monkeypatch
 
 @pytest.mark.parametrize("command", ["doctor", "census", ""])
 @pytest.mark.skipif(not PRLIMIT, reason="limits another program's memory with prlimit")
-def test_with_too_little_address_space_nothing_begins(
+def test_with_too_little_address_space_nothing_starts(
     command: str, site: demo.StandIn, demo_tables: Path, tmp_path: Path
 ) -> None:
     """As on the login node of a cluster: exit code 4 before the first request, with cause and remedy."""
@@ -143,12 +145,12 @@ def test_with_too_little_address_space_nothing_begins(
     assert "download_started" not in said
 
 
-async def test_a_run_stops_unless_the_user_goes_on_without_javascript(
+async def test_a_run_stops_unless_javascript_works_or_is_disabled(
     site: demo.StandIn, demo_tables: Path, tmp_path: Path
 ) -> None:
-    """Nothing is asked before; a runtime that works, and none by choice, let it through.
+    """No request is made before.
 
-    It has the private cache in a run and in a census.
+    In a run and in a census it has the private cache.
     """
     broken = runtime(tmp_path, f'echo "$DENO_DIR" >> {tmp_path}/caches; echo boom >&2; exit 1').yt_dlp_args
     arguments = tuple(shlex.split(site.yt_dlp_args.replace("configs,js,", "configs,")))
@@ -173,7 +175,7 @@ async def test_a_run_stops_unless_the_user_goes_on_without_javascript(
 
 
 async def test_it_is_tested_once(tmp_path: Path) -> None:
-    """However many ask; and each caller gets the failure."""
+    """For any number of callers; and each gets the failure."""
     options = runtime(tmp_path, f"echo x >> {tmp_path}/runs; exit 1")
     checked = JavaScript(options, YtDlp(options, tmp_path / "ffmpeg"))
     for _ in range(3):
@@ -189,14 +191,14 @@ async def test_it_is_tested_once(tmp_path: Path) -> None:
         ("echo cannot write the cache >&2; exit 1", Status.WRONG, "cannot write the cache"),
         ("kill -KILL $$", Status.WRONG, "was killed"),
         ("echo '{}'", Status.WRONG, "cannot run"),
-        # It runs; the solver does not know the form of our player script, and may know that of YouTube's.
+        # It runs; the solver does not support the synthetic player script, but may support YouTube's.
         ("grep -q _yt_player && exit 1; echo 42", Status.WARNING, "runs but did not solve"),
     ],
 )
 async def test_a_runtime_that_fails_is_reported_with_a_remedy(
     script: str, verdict: Status, message: str, tmp_path: Path
 ) -> None:
-    """By what it printed, or how it ended."""
+    """By its output, or its exit status."""
     sign = await looked_at(runtime(tmp_path, script), tmp_path)
     assert (sign.verdict, message in sign.words) == (verdict, True), sign.words
     assert sign.remedy
@@ -204,7 +206,7 @@ async def test_a_runtime_that_fails_is_reported_with_a_remedy(
 
 
 async def test_a_missing_runtime_is_reported(tmp_path: Path) -> None:
-    """Where the user has turned all of them off, it is a warning."""
+    """If the user has disabled all of them, it is a warning."""
     none = await looked_at(Options(yt_dlp_args=("--no-js-runtimes", "--js-runtimes", "deno:/no")), tmp_path)
     assert (none.verdict, none.reason) == (Status.WRONG, Reason.JAVASCRIPT)
     assert "found no supported JavaScript runtime" in none.words
@@ -214,7 +216,7 @@ async def test_a_missing_runtime_is_reported(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not NODE, reason="stands in for a newer node")
 async def test_the_advice_to_use_node_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the option that is advised where deno does not work, this machine's node solves the challenge."""
+    """With the advised option, this machine's node solves the challenge if deno does not work."""
     broken = runtime(tmp_path, "exit 1")
     directory = tmp_path / "bin"
     directory.mkdir()
@@ -231,20 +233,16 @@ async def test_the_advice_to_use_node_works(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.usefixtures("no_children")
-async def test_nothing_is_tested_where_the_player_script_is_skipped(
-    site: demo.StandIn, tmp_path: Path
-) -> None:
-    """No challenge is ever solved then, and no process started for it."""
+async def test_nothing_is_tested_if_the_player_script_is_skipped(site: demo.StandIn, tmp_path: Path) -> None:
+    """Then no challenge is ever solved, and no process is started for it."""
     options = Options(yt_dlp_args=tuple(shlex.split(site.yt_dlp_args)))
     sign = await looked_at(options, tmp_path)
     assert (sign.verdict, "not tested" in sign.words) == (Status.FINE, True)
 
 
 @pytest.mark.parametrize("printed", ["", "[]", "{}", "nonsense", '{"hdtf_async": {"error": "no such name"}}'])
-async def test_another_yt_dlp_that_does_not_know_the_plugin_is_not_blamed(
-    printed: str, tmp_path: Path
-) -> None:
-    """A run goes on, and the doctor says that it was not tested."""
+async def test_a_yt_dlp_that_does_not_load_the_plugin_is_not_blamed(printed: str, tmp_path: Path) -> None:
+    """A run continues, and `doctor` says that it was not tested."""
     program = tmp_path / "yt-dlp"
     program.write_text(f"#!/bin/sh\necho '{printed}'; echo yt-dlp: error: no such option >&2; exit 2\n")
     program.chmod(0o755)
@@ -257,16 +255,14 @@ async def test_another_yt_dlp_that_does_not_know_the_plugin_is_not_blamed(
     assert "no such" in sign.words
 
 
-async def test_a_yt_dlp_of_the_users_is_tested_too(tmp_path: Path) -> None:
+async def test_a_users_own_yt_dlp_is_tested_too(tmp_path: Path) -> None:
     """Any real one loads the plugin, wherever it is."""
     sign = await looked_at(Options(yt_dlp=Path(sys.executable).with_name("yt-dlp")), tmp_path)
     assert (sign.verdict, "solved a test challenge" in sign.words) == (Status.FINE, True)
 
 
-async def test_a_yt_dlp_that_solves_otherwise_is_not_blamed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The plugin answers by an error where a name that it needs is gone; nothing is asked of anybody."""
+async def test_an_incompatible_yt_dlp_is_not_blamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plugin returns an error if a name that it needs is missing; no request is made."""
     package = tmp_path / "plugins/challenge"
     shutil.copytree(javascript.PLUGINS / "challenge", package)
     (plugin,) = package.rglob("hdtf_async_challenge.py")

@@ -1,4 +1,4 @@
-"""What is reported of YouTube's answers, and what children cost: no address, whatever comes."""
+"""Reports about YouTube's responses, and the cost of children: never a URL."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HOST = "https://rr1---sn-abc.googlevideo.com/videoplayback"
 
 
 def entry(format_id: str, **more: Any) -> dict[str, Any]:
-    """Return a format as yt-dlp lists it; H.264 at 144 lines over https."""
+    """Return a format as yt-dlp lists it; H.264 at 144p over https."""
     told = {
         "format_id": format_id, "ext": "mp4", "protocol": "https", "vcodec": "avc1.4d400c", "acodec": "none",
         "height": 144, "width": 256, "fps": 25, "filesize": 100_000,
@@ -36,7 +36,7 @@ def entry(format_id: str, **more: Any) -> dict[str, Any]:
     return told | more
 
 
-def test_a_summary_counts_what_is_complete() -> None:
+def test_a_summary_counts_complete_formats() -> None:
     """H.264 and VP9 over https with size and expiry; the first expiry counts."""
     hls = {"protocol": "m3u8_native", "url": "https://manifest.googlevideo.com/c/WEB/index.m3u8"}
     info = {
@@ -63,14 +63,14 @@ def test_a_summary_counts_what_is_complete() -> None:
     st.none(), st.text(max_size=40), st.integers(), st.floats(), st.lists(st.text(max_size=3), max_size=2),
     st.just(f"{HOST}?expire=inf"), st.just("https://[::1/?expire=1&expire=2"),
 )))  # fmt: skip
-def test_a_summary_of_anything_is_one(told: dict[str, Any]) -> None:
+def test_any_input_results_in_a_summary(told: dict[str, Any]) -> None:
     """Fields may be missing, of another type or absurd."""
     found = summary({"formats": [entry("160") | told, told]}, NOW)
     assert 0 <= found.complete <= 2
 
 
 @pytest.mark.parametrize("size", [100, 65536, 65537, 100_000])
-def test_both_ends_of_a_file_are_asked_for_by_their_range(size: int) -> None:
+def test_both_ends_of_a_file_are_requested_by_range(size: int) -> None:
     """Together they have at most 128 KiB; the second range is open, which shows the size of the file."""
     info = {"id": "x", "formats": [entry("160", filesize=size, downloader_options={"http_chunk_size": 10})]}
     video = choose(info)
@@ -85,7 +85,7 @@ def test_both_ends_of_a_file_are_asked_for_by_their_range(size: int) -> None:
 
 
 def test_the_last_response_counts_and_no_value_of_a_header_is_kept() -> None:
-    """After a redirect; the proxy's headers are none of YouTube's."""
+    """After a redirect; the proxy's headers are not YouTube's."""
     traffic = Traffic()
     for line in [
         "send: b'CONNECT rr1---sn-abc.googlevideo.com:443 HTTP/1.0'", "header: Via: the proxy",
@@ -113,21 +113,21 @@ def test_the_last_response_counts_and_no_value_of_a_header_is_kept() -> None:
         ("cannot resolve www.youtube.com", None),
     ],
 )
-def test_addresses_are_taken_out_of_messages(text: str, clean: str | None) -> None:
-    """URLs, media hosts (which tell where somebody is) and IP addresses; versions and times stay."""
+def test_urls_are_removed_from_messages(text: str, clean: str | None) -> None:
+    """URLs, media hosts (which reveal a location) and IP addresses; versions and times are kept."""
     assert without_addresses(text) == (text if clean is None else clean)
 
 
-def test_the_error_is_the_message_of_a_failure() -> None:
-    """Where there is none, the last line and the one before it."""
+def test_the_message_of_a_failure_is_its_error() -> None:
+    """Without one, the last line and the one before it."""
     assert message(Failure(Reason.AGE, "WARNING: a\nERROR: b\nc")) == "ERROR: b"
     assert message(Failure(Reason.TIMED_OUT, "WARNING: a\nlate")) == "late; before that: WARNING: a"
     assert message(Failure(Reason.AGE)) == Reason.AGE.advice.meaning
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the system has no /proc")
-async def test_memory_and_runtimes_of_a_child_are_those_of_all_below_it(tmp_path: Path) -> None:
-    """A child's own child counts; a runtime that only prints its version does not count as one."""
+async def test_memory_and_runtimes_of_a_child_include_its_descendants(tmp_path: Path) -> None:
+    """A grandchild counts; a runtime that only prints its version does not count as one."""
     deno = tmp_path / "deno"
     deno.write_text(
         f"#!{sys.executable}\nimport time\nkept = bytearray(b'x' * (80 << 20))\ntime.sleep(1.5)\n"
@@ -137,7 +137,7 @@ async def test_memory_and_runtimes_of_a_child_are_those_of_all_below_it(tmp_path
     costs = []
     async with measuring(UNGUARDED) as meter:
         for word in ("run", "--version"):
-            # The interpreter of a script stands before it on the command line, so it is named itself.
+            # The interpreter of a script precedes it on the command line, so it is named like the runtime.
             with meter.cost() as cost:
                 words = [
                     sys.executable,
@@ -147,7 +147,7 @@ async def test_memory_and_runtimes_of_a_child_are_those_of_all_below_it(tmp_path
                     "-c",
                     f"exec -a deno {sys.executable} {deno} {word}",
                 ]
-                await supervisor.run(words, deadline=60, guard=meter)
+                await supervisor.run(supervisor.Command(words), deadline=60, guard=meter)
             costs.append(cost)
     assert [cost.runtimes for cost in costs] == [["deno"], []]
     for cost in costs:
@@ -159,7 +159,7 @@ async def test_memory_and_runtimes_of_a_child_are_those_of_all_below_it(tmp_path
 
 
 def test_fields_of_two_sources_are_compared_by_name_and_type() -> None:
-    """A field that is null or missing in one of them says nothing about its type."""
+    """A field that is null or missing in one of them has no known type."""
     youtube = fields.of_infos([{"id": "a", "formats": [entry("1", language="en", tbr="5")], "0b_x-1": 1}])
     mock = fields.of_infos([{"id": "b", "formats": [entry("1", language=None, tbr=5.5, has_drm=False)]}])
     found = fields.differences(youtube, mock)
@@ -172,15 +172,15 @@ def test_fields_of_two_sources_are_compared_by_name_and_type() -> None:
     assert live_report.missing(report) == ["format: https video: tbr", "format: https video: url"]
 
 
-def test_each_field_that_is_read_is_one_of_the_mock() -> None:
-    """Otherwise it could not be missed."""
+def test_each_field_that_is_read_exists_in_the_mock() -> None:
+    """Otherwise its absence could not be reported."""
     for record in live_report.record().values():
         for group, names in live_report.READ.items():
             assert {*names} <= record["fields"][group].keys()
 
 
 def test_defaults_of_the_live_tests_are_those_of_contributing() -> None:
-    """Pace, report and the ids of videos that are unavailable."""
+    """Pace, report and the ids of unavailable videos."""
     settings = live_report.Settings.read({})
     assert (settings.pace, f"{settings.report}", settings.stretched) == (30.0, "live.json", False)
     assert len(settings.ids) > 300
@@ -197,7 +197,7 @@ def test_a_workflow_runs_the_live_tests_on_a_schedule_and_never_for_a_change() -
     """With the command of CONTRIBUTING, the pinned yt-dlp and the newest one."""
     text = (readme.ROOT / ".github" / "workflows" / "live.yml").read_text(encoding="utf-8")
     workflow = yaml.safe_load(text)
-    assert {*workflow[True]} == {"schedule", "workflow_dispatch"}  # YAML reads the key "on" as a truth value
+    assert {*workflow[True]} == {"schedule", "workflow_dispatch"}  # YAML parses the key "on" as a boolean
     (job,) = workflow["jobs"].values()
     assert job["strategy"]["matrix"] == {"yt-dlp": ["pinned", "newest"]}
     commands = [step["run"].strip() for step in job["steps"] if "run" in step]
@@ -207,8 +207,8 @@ def test_a_workflow_runs_the_live_tests_on_a_schedule_and_never_for_a_change() -
     assert names <= {f"HDTF_LIVE_{name}" for name in ("REPORT", "STRETCH", "PACE", "PROXY")}
 
 
-async def test_the_live_tests_are_skipped_unless_asked_for() -> None:
-    """Also where they are named, so that no ordinary run asks YouTube."""
+async def test_the_live_tests_are_skipped_by_default() -> None:
+    """Even if they are named, so that no ordinary run queries YouTube."""
     words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/live"]
     environment = {name: value for name, value in os.environ.items() if name != live_report.SWITCH}
     ended = await anyio.run_process(words, cwd=readme.ROOT, env=environment, check=False)

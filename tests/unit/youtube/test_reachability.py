@@ -1,4 +1,4 @@
-"""Whether YouTube can be reached: what is connected to, and what is said where that fails."""
+"""Whether YouTube can be reached: the target of the connection, and the message if it fails."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ MOCK = ("--extractor-args", "youtube:innertube_host=127.0.0.1:4433;player_skip=j
 def test_the_target_is_what_yt_dlp_connects_to(
     options: Options, environment: dict[str, str], target: tuple[str, str, int] | None
 ) -> None:
-    """YouTube, the proxy or the mock server; nothing where that is uncertain, and never a password."""
+    """YouTube, the proxy or the mock server; nothing if that is uncertain, and never a password."""
     assert reachability.target_of(options, environment) == target
 
 
 async def test_a_connection_is_enough() -> None:
-    """Nothing is asked of who listens."""
+    """No request is made."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         await reachability.require(Options(proxy=f"http://127.0.0.1:{server.getsockname()[1]}"), UNGUARDED)
 
@@ -54,8 +54,8 @@ async def test_without_a_connection_the_cause_is_named(proxy: str, cause: str) -
     assert (failed.value.reason, failed.value.words) == (Reason.UNREACHABLE, cause)
 
 
-async def test_who_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A firewall that drops packets costs no more than the deadline."""
+async def test_a_server_that_never_answers_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A firewall that drops packets takes no longer than the deadline."""
     monkeypatch.setattr(reachability, "DEADLINE", 0.5)
     monkeypatch.setattr(reachability, "_PROGRAM", "import time; time.sleep(60)")
     with pytest.raises(Failure, match=r"connection to the proxy 192\.0\.2\.1:3128 timed out"):

@@ -1,11 +1,11 @@
-"""Of several audio tracks the original is used, in tables as public bug reports show them."""
+"""Of several audio tracks the original is used, in format tables from public bug reports."""
 
 from __future__ import annotations
 
 import pytest
+from format_tables import Entry, chosen, hls, hls_sound, picture, sound
 from hypothesis import given
 from hypothesis import strategies as st
-from offered import Entry, chosen, hls, hls_sound, picture, sound
 
 from hdtf_async.core.model import Resolution
 from hdtf_async.youtube.tracks import Marks, Track, Tracks
@@ -15,12 +15,12 @@ PLAYLIST = "https://manifest.googlevideo.com/api/manifest/hls_playlist/itag/95/s
 
 
 def marked(language: str, note: str, preference: int) -> Entry:
-    """Return the fields in which yt-dlp says what it knows of a track."""
+    """Return the fields in which yt-dlp reports a track."""
     return {"language": language, "format_note": note, "language_preference": preference}
 
 
 def dubbed_table(original: str, default: str, others: list[str]) -> list[Entry]:
-    """Return the audio of a video that is dubbed, where a dub is marked as default."""
+    """Return the audio of a dubbed video, where a dub is marked as default."""
     names = [(original, "original", 10), (default, "(default)", 5), *((name, "", -1) for name in others)]
     table = []
     for number, (language, mark, preference) in enumerate(names):
@@ -35,7 +35,7 @@ def dubbed_table(original: str, default: str, others: list[str]) -> list[Entry]:
 
 
 def hls_table(height: int, itag: str, languages: list[str | None], original: str) -> list[Entry]:
-    """Return HLS formats of video and audio, one for each language, as YouTube's manifests have them."""
+    """Return HLS formats of video and audio, one for each language, as in YouTube's manifests."""
     table = []
     for number, language in enumerate(languages):
         mark = {"format_note": "(original)", "language_preference": 10} if language == original else {}
@@ -49,7 +49,7 @@ MUXED = [*hls_table(360, "93", LANGUAGES, "en-US"), *hls_table(720, "95", LANGUA
 
 
 def taken(table: list[Entry], height: int = 720) -> tuple[str, str | None, Track]:
-    """Return the ids of the video and of the audio that are taken, and what is known of the audio."""
+    """Return the ids of the chosen video and audio, and the audio track."""
     found = {
         (choice.video.format_id, None if choice.audio is None else choice.audio.format_id, choice.track)
         for choice in (chosen(order, height, audio=True) for order in (table, table[::-1]))
@@ -60,7 +60,7 @@ def taken(table: list[Entry], height: int = 720) -> tuple[str, str | None, Track
 
 
 def track_in(table: list[Entry], entry: Entry) -> Track:
-    """Return the track of an entry, in the light of its table."""
+    """Return the track of an entry, given its table."""
     return Tracks.of(map(Marks.of, table)).track(Marks.of(entry))
 
 
@@ -182,10 +182,10 @@ def track_in(table: list[Entry], entry: Entry) -> Track:
         ),
     ],
 )  # fmt: skip
-def test_the_original_is_taken_whatever_is_the_default(
+def test_the_original_is_chosen_whatever_the_default_is(
     table: list[Entry], video: str, audio: str | None, track: Track
 ) -> None:
-    """Alone or inside of the video, and what is not certain is said."""
+    """Separate or inside the video, and a guess is marked as such."""
     assert taken(table) == (video, audio, track)
 
 
@@ -202,14 +202,14 @@ def test_the_original_is_taken_whatever_is_the_default(
     ],
     ids=["only HLS dubs", "the original is copy protected", "the original cannot be downloaded"],
 )
-def test_no_dub_is_used_where_the_original_cannot_be_had(table: list[Entry]) -> None:
-    """No audio is a failure with a reason; a dub would be wrong data."""
+def test_no_dub_is_used_if_the_original_is_unavailable(table: list[Entry]) -> None:
+    """Missing audio is a failure with a reason; a dub would be wrong data."""
     known = [*table, hls("91", 144, language="en-US", language_preference=10, has_drm=True)]
     assert chosen(known, 720, audio=True).track is None
 
 
-def test_without_audio_a_dubbed_video_is_taken_last() -> None:
-    """The picture is the same, and later runs may want its audio."""
+def test_without_audio_a_dubbed_video_is_the_last_choice() -> None:
+    """The video is the same, and later runs may need its audio."""
     assert chosen(MUXED, 720).video.format_id == "95-5"
     choice = chosen([*MUXED[6:9], *MUXED[:6]], 720)
     assert choice.video.format_id.startswith("95-")
@@ -219,7 +219,7 @@ def test_without_audio_a_dubbed_video_is_taken_last() -> None:
 
 
 def test_an_exact_height_is_not_given_up_for_the_original() -> None:
-    """Then there is no acceptable format, which the failure says."""
+    """Then there is no acceptable format, as the failure says."""
     table = [picture("136", 720), *MUXED[:6], *AUDIO[8:]]
     with pytest.raises(Exception, match="height 360 instead of 720"):
         chosen(table, 720, Resolution.EXACT, audio=True)
@@ -236,8 +236,8 @@ def test_an_exact_height_is_not_given_up_for_the_original() -> None:
         hls_sound("234", url=f"{PLAYLIST}clen%3D1%3Bitag%3D140%3Bxtags%3Dlang%253Den%253Adrc%253D1/x"),
     ],
 )  # fmt: skip
-def test_altered_dynamics_come_last_by_every_marking(entry: Entry) -> None:
-    """Even where the altered one has more bits, and the other one a worse quality."""
+def test_altered_dynamics_are_the_last_choice_for_every_marking(entry: Entry) -> None:
+    """Even if the altered one has a higher bitrate, and the other one a worse quality."""
     assert Marks.of(entry).altered
     better = {"abr": 200.0, "quality": 4.0}
     assert taken([picture("136", 720), entry | better, sound("139-5", "low")])[1] == "139-5"
@@ -250,7 +250,7 @@ def test_altered_dynamics_come_last_by_every_marking(entry: Entry) -> None:
      hls_sound("234", "Drcha - dubbed"), sound("140", url=f"{MEDIA}drc%3D0%3Avb%3D"), sound("140", "medium", url="https://h/?vb=1&drc=1")],
 )  # fmt: skip
 def test_plain_tracks_are_not_mistaken_for_altered_ones(entry: Entry) -> None:
-    """Only whole markings count."""
+    """Only complete markings count."""
     assert not Marks.of(entry).altered
 
 
@@ -263,7 +263,7 @@ def test_plain_tracks_are_not_mistaken_for_altered_ones(entry: Entry) -> None:
     ],
 )  # fmt: skip
 def test_descriptive_tracks_are_never_used(entry: Entry) -> None:
-    """Not even alone, and not where their language is the original."""
+    """Not even alone, and not if their language is the original."""
     assert Marks.of(entry).descriptive
     assert chosen([picture("136", 720), entry], 720, audio=True).track is None
     original = sound("251", ext="webm") | marked("en-US", "English (US) original", 10)
@@ -290,16 +290,16 @@ def test_descriptive_tracks_are_never_used(entry: Entry) -> None:
         (sound("140", language="es-419", language_preference=10**400), Track("es-419", None)),
     ],
 )
-def test_what_yt_dlp_says_of_a_track_is_read(entry: Entry, track: Track) -> None:
-    """Contradictions count against the original; what is no language code is unknown."""
+def test_yt_dlps_fields_of_a_track_are_read(entry: Entry, track: Track) -> None:
+    """Contradictions count against the original; an invalid language code is unknown."""
     assert track_in([entry], entry) == track
 
 
 @pytest.mark.parametrize(
     ("languages", "guessed"), [([], False), (["en"], False), (["en", "EN"], False), (["en", "de"], True)]
 )
-def test_several_languages_without_a_mark_make_a_guess(languages: list[str], guessed: bool) -> None:
-    """A descriptive track is none of them; one that is marked ends the doubt."""
+def test_several_unmarked_languages_result_in_a_guess(languages: list[str], guessed: bool) -> None:
+    """Descriptive tracks do not count; a marked one removes the doubt."""
     table = [sound("251"), *(sound(f"140-{place}", language=code) for place, code in enumerate(languages))]
     table.append(sound("140-9", language="fr-desc", language_preference=-10))
     assert track_in(table, table[0]).guessed is guessed
@@ -317,12 +317,12 @@ def test_several_languages_without_a_mark_make_a_guess(languages: list[str], gue
     )
 )
 def test_a_track_survives_the_journal(track: Track) -> None:
-    """So that metadata of later runs say the same."""
+    """So that metadata of later runs are the same."""
     assert Track.from_json(track.to_json()) == track
 
 
 @pytest.mark.parametrize("told", [None, 7, "en", [], {"language": ["en"], "original": "yes", "dubbed": 1}])
-def test_a_journal_without_tracks_says_nothing_of_them(told: object) -> None:
-    """Older records, and damaged ones, leave language and original unknown."""
+def test_a_journal_without_tracks_leaves_them_unknown(told: object) -> None:
+    """Language and original are unknown for older and damaged records."""
     track = Track.from_json(told) or Track(None, None)
     assert track.metadata == {"audio_language": None, "audio_original": None}

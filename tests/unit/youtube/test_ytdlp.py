@@ -1,4 +1,4 @@
-"""yt-dlp as a child: what it is handed, what it may touch, and what its answers are worth."""
+"""yt-dlp as a child process: its input, its access, and its results."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ WORDS = """
 def words():
     return shlex.split(open(sys.argv[sys.argv.index("--config-locations") + 1]).read())
 """
-"""What the program was told by its private file."""
+"""The arguments in the program's private file."""
 
 
 def tool(tmp_path: Path, body: str, **options: Any) -> YtDlp:
-    """Return a yt-dlp whose program is a script with the given body; `sys`, `os` and `json` are imported."""
+    """Return a yt-dlp whose program is a script with this body; `sys`, `os` and `json` are imported."""
     program = tmp_path / "yt-dlp"
     program.write_text(f"#!{sys.executable} -IS\nimport json, os, shlex, sys\n{WORDS}{body}\n")
     program.chmod(0o755)
@@ -58,7 +58,7 @@ def private(tmp_path: Path) -> Path:
 
 
 async def fetched(yt_dlp: YtDlp, private: Path) -> Reason | None:
-    """Fetch and return the reason of the failure, if it failed."""
+    """Download and return the reason of the failure, if it failed."""
     try:
         await yt_dlp.fetch(INFO, RENDITION, private / "raw.mp4", lambda _: None)
     except Failure as failure:
@@ -66,8 +66,8 @@ async def fetched(yt_dlp: YtDlp, private: Path) -> Reason | None:
     return None
 
 
-async def test_an_id_can_never_be_taken_for_an_option(tmp_path: Path, private: Path) -> None:
-    """The address stands behind `--`, and is all that stands there."""
+async def test_an_id_cannot_be_mistaken_for_an_option(tmp_path: Path, private: Path) -> None:
+    """The URL follows `--`, and is the only argument there."""
     yt_dlp = tool(tmp_path, "print(json.dumps({'id': '-exec_touch', 'argv': sys.argv[1:]}))")
     argv = (await yt_dlp.ask("-exec_touch", private))["argv"]
     assert argv[-2:] == ["--", "https://www.youtube.com/watch?v=-exec_touch"]
@@ -75,8 +75,8 @@ async def test_an_id_can_never_be_taken_for_an_option(tmp_path: Path, private: P
     assert "--no-warnings" not in argv
 
 
-async def test_what_is_handed_back_holds_one_rendition_and_no_page(tmp_path: Path, private: Path) -> None:
-    """With the page's address yt-dlp would ask YouTube again by itself when a download fails."""
+async def test_the_passed_information_has_one_format_and_no_page_url(tmp_path: Path, private: Path) -> None:
+    """With the page's URL yt-dlp would query YouTube again if a download fails."""
     body = """
 said = json.load(sys.stdin)
 open("said.json", "w").write(json.dumps(said))
@@ -89,7 +89,7 @@ print('FILE "raw.mp4"')"""
 
 
 async def test_cookies_are_a_private_copy(tmp_path: Path, private: Path) -> None:
-    """yt-dlp writes the file that it is given: the user's own stays as it is. No name leads to the copy."""
+    """yt-dlp writes to its cookies file: the user's own is not changed. The copy has no name."""
     cookies = tmp_path / "my cookies.txt"
     cookies.write_text("# Netscape HTTP Cookie File\n")
     cookies.chmod(0o644)
@@ -106,8 +106,8 @@ print(json.dumps({"id": "CPCoMyuBRM0"} | told))"""
     assert cookies.read_text() == "# Netscape HTTP Cookie File\n"
 
 
-async def test_the_real_yt_dlp_uses_what_is_handed_over(tmp_path: Path, private: Path) -> None:
-    """It sends the cookies, and writes down new ones, where nobody looks for them."""
+async def test_the_real_yt_dlp_uses_the_passed_files(tmp_path: Path, private: Path) -> None:
+    """It sends the cookies, and writes new ones to the copy."""
     came: list[str | None] = []
 
     class Site(BaseHTTPRequestHandler):
@@ -130,11 +130,9 @@ async def test_the_real_yt_dlp_uses_what_is_handed_over(tmp_path: Path, private:
         Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}/film.mp4"
         options = Options(cookies=cookies, proxy="")
-        async with YtDlp(options, tmp_path / "ffmpeg")._told(private) as told:
-            ended = await supervisor.run(
-                [*told.words, "-J", "--", address], deadline=60, keep=1 << 20, hand=told.handed
-            )
-            written = os.pread(told.handed[0], 10_000, 0)
+        async with YtDlp(options, tmp_path / "ffmpeg")._called(private) as called:
+            ended = await supervisor.run(called.adding("-J", "--", address, keep=1 << 20), deadline=60)
+            written = os.pread(called.hand[0], 10_000, 0)
         server.shutdown()
     assert ended.code == 0, ended.words
     assert came[0] == "SID=old"
@@ -143,10 +141,10 @@ async def test_the_real_yt_dlp_uses_what_is_handed_over(tmp_path: Path, private:
     assert (os.listdir(private), cookies.read_text()) == ([], f"# Netscape HTTP Cookie File\n{row}")  # noqa: PTH208
 
 
-async def test_what_is_handed_over_is_found_wherever_we_stand(
+async def test_passed_files_are_found_in_any_working_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The output directory may be named as seen from here, and by what a shell would expand."""
+    """The output directory may be relative, and contain characters that a shell would expand."""
     monkeypatch.chdir(tmp_path)
     cookies = tmp_path / "cookies"
     cookies.write_text("# Netscape HTTP Cookie File\n")
@@ -158,8 +156,8 @@ async def test_what_is_handed_over_is_found_wherever_we_stand(
     assert said["cookies"] == cookies.read_text()
 
 
-async def test_no_word_of_the_users_is_on_the_command_line(tmp_path: Path, private: Path) -> None:
-    """Anybody on the machine can read that; the file is for this user's eyes only, and comes to the same."""
+async def test_no_user_option_is_on_the_command_line(tmp_path: Path, private: Path) -> None:
+    """Other users can read that; the private file is equivalent."""
     body = """
 told = sys.argv[sys.argv.index("--config-locations") + 1]
 print(json.dumps({
@@ -177,7 +175,7 @@ print(json.dumps({
 
 
 async def test_yt_dlp_keeps_no_cache_unless_the_user_names_one(tmp_path: Path, private: Path) -> None:
-    """Theirs comes later, and counts; variables for its environment come besides those that are there."""
+    """A user's option comes later, and wins; variables are added to the environment."""
     body = """
 about = {"told": words(), "mine": os.environ["MINE"], "path": os.environ["PATH"]}
 print(json.dumps({"id": "CPCoMyuBRM0"} | about))"""
@@ -188,8 +186,8 @@ print(json.dumps({"id": "CPCoMyuBRM0"} | about))"""
     assert (said["mine"], said["path"]) == ("1", os.environ["PATH"])
 
 
-async def test_the_rate_is_handed_on(tmp_path: Path, private: Path) -> None:
-    """In bytes a second."""
+async def test_the_rate_is_passed_on(tmp_path: Path, private: Path) -> None:
+    """In bytes per second."""
     body = """
 open("argv.json", "w").write(json.dumps(sys.argv))
 open("raw.mp4", "w").write("0123456789"); print('FILE "raw.mp4"')"""
@@ -198,10 +196,10 @@ open("raw.mp4", "w").write("0123456789"); print('FILE "raw.mp4"')"""
     assert argv[argv.index("--limit-rate") + 1] == "125000"
 
 
-async def test_a_download_that_is_told_to_be_slow_is_not_ended_for_it(
+async def test_a_rate_limited_download_does_not_time_out(
     tmp_path: Path, private: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its ten bytes may take twice their time at two bytes a second, whatever the least speed."""
+    """Ten bytes may take twice their time at two bytes per second, whatever the least speed."""
     monkeypatch.setattr(ytdlp, "ASK_DEADLINE", 0.0)
     body = "import time; time.sleep(0.5); open('raw.mp4', 'w').write('0123456789'); print('FILE x')"
     hasty = tool(tmp_path, body, least_speed=10**12)
@@ -209,8 +207,8 @@ async def test_a_download_that_is_told_to_be_slow_is_not_ended_for_it(
     await hasty.fetch(INFO, RENDITION, private / "raw.mp4", lambda _: None, rate=2)
 
 
-async def test_missing_cookies_are_told(tmp_path: Path, private: Path) -> None:
-    """By the name of the option and of the file, also where they go while a run goes on."""
+async def test_missing_cookies_are_reported(tmp_path: Path, private: Path) -> None:
+    """With the name of the option and of the file, also if they are deleted during a run."""
     cookies = tmp_path / "none.txt"
     cookies.touch()
     yt_dlp = tool(tmp_path, "sys.exit('never')", cookies=cookies)
@@ -224,8 +222,8 @@ async def test_missing_cookies_are_told(tmp_path: Path, private: Path) -> None:
     "printed",
     ["''", "'not json'", "'[1]'", "'null'", "'{\"half\": '", "'{\"id\":' * 200_000", "'[' * 200_000"],
 )
-async def test_an_answer_that_is_none_is_a_failure(printed: str, tmp_path: Path, private: Path) -> None:
-    """Exit code 0 alone is worth nothing, and no nesting is too deep to be rejected."""
+async def test_invalid_output_is_a_failure(printed: str, tmp_path: Path, private: Path) -> None:
+    """Exit code 0 alone is not enough, and deep nesting is rejected."""
     with pytest.raises(Failure) as failed:
         await tool(tmp_path, f"print({printed})").ask("CPCoMyuBRM0", private)
     assert failed.value.reason is Reason.UNKNOWN
@@ -235,13 +233,13 @@ async def test_an_answer_that_is_none_is_a_failure(printed: str, tmp_path: Path,
 async def test_the_information_of_another_video_is_a_failure(
     told: str, tmp_path: Path, private: Path
 ) -> None:
-    """Its clip would be recorded under the id that was asked for."""
+    """Its clip would be recorded under the requested id."""
     with pytest.raises(Failure) as failed:
         await tool(tmp_path, f"print({told!r})").ask("CPCoMyuBRM0", private)
     assert failed.value.reason is Reason.WRONG_VIDEO
 
 
-async def test_an_error_about_another_video_says_nothing_of_the_one_that_was_asked_for(
+async def test_an_error_about_another_video_says_nothing_about_the_requested_one(
     tmp_path: Path, private: Path
 ) -> None:
     """A private trailer does not make the video private."""
@@ -272,15 +270,17 @@ async def test_an_error_about_another_video_says_nothing_of_the_one_that_was_ask
     ],
 )
 def test_extractor_arguments_are_added_to_those_of_the_user(given: list[str], expected: list[Any]) -> None:
-    """yt-dlp would take a further option in their place; what the user has set stays."""
+    """yt-dlp would use a second option instead of them; the user's values are kept."""
     got = ytdlp.with_extractor_args(given, "formats=duplicate")
     assert len(got) == len(expected)
     assert all(wanted in {..., one} for one, wanted in zip(got, expected, strict=True))
     assert ytdlp.with_extractor_args(given, "") == given
 
 
-async def test_what_is_handed_back_lets_yt_dlp_leave_the_file_as_it_is(tmp_path: Path, private: Path) -> None:
-    """Told of a stretched picture it would rewrite the file, which then has not the promised size."""
+async def test_the_passed_information_does_not_make_yt_dlp_rewrite_the_file(
+    tmp_path: Path, private: Path
+) -> None:
+    """With a stretched ratio it would, and the file would not have the announced size."""
     body = """
 open("said.json", "w").write(sys.stdin.read())
 open("raw.mp4", "w").write("0123456789"); print('FILE x')"""
@@ -289,8 +289,8 @@ open("raw.mp4", "w").write("0123456789"); print('FILE x')"""
     assert "stretched" not in (private / "said.json").read_text()
 
 
-async def test_the_wait_before_a_download_is_no_stall(tmp_path: Path, private: Path) -> None:
-    """yt-dlp waits until an advertisement would be over; a moment in the far future is not believed."""
+async def test_the_wait_before_a_download_does_not_count_as_stalled(tmp_path: Path, private: Path) -> None:
+    """yt-dlp waits until the end of an advertisement; a time in the far future is ignored."""
     body = "import time; time.sleep(2); open('raw.mp4', 'w').write('0123456789'); print('FILE x')"
     yt_dlp = tool(tmp_path, body, stall_timeout=1.0)
     for ahead, reason in ((30, None), (10**9, Reason.STALLED), (float("nan"), Reason.STALLED)):
@@ -315,23 +315,23 @@ async def test_the_wait_before_a_download_is_no_stall(tmp_path: Path, private: P
         ("sys.exit('ERROR: words that nobody has heard')", Reason.UNKNOWN),
     ],
 )
-async def test_success_is_exit_0_a_line_and_the_promised_bytes(
+async def test_success_is_exit_0_a_line_and_the_announced_bytes(
     body: str, reason: Reason, tmp_path: Path, private: Path
 ) -> None:
-    """Whatever lacks one of the three is a failure with its reason."""
+    """If one of the three is missing, it is a failure with its reason."""
     assert await fetched(tool(tmp_path, body), private) is reason
 
 
-async def test_an_odd_entry_among_the_formats_is_passed_over(tmp_path: Path, private: Path) -> None:
-    """One null in YouTube's list costs nothing."""
+async def test_an_invalid_entry_among_the_formats_is_skipped(tmp_path: Path, private: Path) -> None:
+    """For example null."""
     body = "open('raw.mp4', 'w').write('0123456789'); print('FILE x')"
     info = INFO | {"formats": [None, "x", *INFO["formats"]]}
     await tool(tmp_path, body).fetch(info, RENDITION, private / "raw.mp4", lambda _: None)
     assert (private / "raw.mp4").read_bytes() == b"0123456789"
 
 
-async def test_progress_is_read_from_lines_that_may_hold_anything(tmp_path: Path, private: Path) -> None:
-    """NA, half a line, a list, text and negative numbers are passed over; figures come through."""
+async def test_progress_is_read_from_any_lines(tmp_path: Path, private: Path) -> None:
+    """NA, half a line, a list, text and negative numbers are ignored; valid numbers are passed on."""
     body = """
 for line in ("PROG NA", "PROG {", "PROG [1]",
              'PROG {"downloaded_bytes": "x"}', 'PROG {"downloaded_bytes": -1}',

@@ -1,7 +1,7 @@
 """Which frames are searched for faces, and which frame the contact sheet shows: those of the clip.
 
-The frames carry their numbers. In the detector's place stands a reader of numbers, so that none of this needs
-the extra ``face``.
+The frames are numbered. A reader of numbers replaces the detector, so these tests do not need the extra
+``face``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import media
 import pytest
 import shapes
 from shapes import H264, HEIGHT, RATE, WIDTH, Shape
-from test_shapes import SHAPES
+from sources import SHAPES
 
 from hdtf_async.commands import faces
 from hdtf_async.core.failures import Failure, Reason
@@ -45,19 +45,19 @@ JUMP = 500
 
 @pytest.fixture(scope="module")
 async def prober() -> AsyncIterator[Prober]:
-    """Give one probing child to all tests, as a run has one."""
+    """Share one probing child among all tests, as in a run."""
     async with Prober() as prober:
         yield prober
 
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the directory in which the source videos are drawn, each by the first test that needs it."""
+    """Return the directory in which the source videos are rendered, each by the first test that needs it."""
     return tmp_path_factory.mktemp("shapes")
 
 
 def printed(argv: list[str], size: int) -> list[tuple[int, bytes]]:
-    """Return the pictures that a command prints, with their time stamps, as the child reads them."""
+    """Return the frames that a command prints, with their timestamps, as the child reads them."""
     read, write = os.pipe()
     argv = [word.replace(TIMES, str(write)) for word in argv]
     with os.fdopen(read) as times, subprocess.Popen(argv, stdout=subprocess.PIPE, pass_fds=(write,)) as child:
@@ -72,15 +72,14 @@ def printed(argv: list[str], size: int) -> list[tuple[int, bytes]]:
 
 
 def number_of(picture: bytes, width: int, height: int) -> int:
-    """Return the number that a picture of red, green and blue shows."""
-    row = picture[height // 4 * width * 3 :]
-    middles = (int((bit + 0.5) * width / shapes.BITS) for bit in range(shapes.BITS))
-    return sum(1 << bit for bit, middle in enumerate(middles) if row[3 * middle] > 125)
+    """Return the number that an RGB frame shows."""
+    green = picture[1::3]
+    return shapes.number_of([green[width * row : width * (row + 1)] for row in range(height)])
 
 
 @dataclass(frozen=True)
 class _Reader(Finder):
-    """Finds one face in each picture, whose left edge is the number that the picture shows."""
+    """Finds one face in each frame, whose left edge is the number that the frame shows."""
 
     jumps: int = shapes.FRAMES
     """Number from which on it is far from there; -1: it jumps twice per second."""
@@ -115,7 +114,7 @@ def number(frame: Frame) -> int:
 
 @pytest.mark.parametrize("name", SHAPES)
 async def test_the_frames_of_the_clip_are_searched(prober: Prober, drawn: Path, name: str) -> None:
-    """All of them, each at its own time, whatever the shape of the source video."""
+    """All of them, each at its own time, for every shape of the source video."""
     draw, start, end = SHAPES[name]
     shape = draw(drawn)
     frames = await searched(prober, shape, (start, end), None)
@@ -126,7 +125,7 @@ async def test_the_frames_of_the_clip_are_searched(prober: Prober, drawn: Path, 
 
 @pytest.mark.parametrize("rate", [1, 2, 3, 5, 12.5, 25, 100])
 async def test_one_frame_of_each_period_is_a_sample(prober: Prober, drawn: Path, rate: float) -> None:
-    """At another place in each period, so that no motion can keep pace; always the same ones."""
+    """At a varying position in each period, so that no motion can be synchronous; always the same ones."""
     shape = Shape(shapes.plain(drawn, "film.mp4", H264))
     frames = await searched(prober, shape, (1, 7), rate)
     numbers = [number(frame) for frame in frames]
@@ -144,8 +143,8 @@ async def test_one_frame_of_each_period_is_a_sample(prober: Prober, drawn: Path,
 
 
 @pytest.mark.parametrize("frequency", [0.5, 1, 1.5, 2, 3, 5, 1.618, 2.618, 0.382])
-def test_no_motion_keeps_pace_with_the_samples(frequency: float) -> None:
-    """The phases of any motion at which a minute's samples lie at 5 per second are spread over all of it."""
+def test_no_motion_is_synchronous_with_the_samples(frequency: float) -> None:
+    """The phases of any motion at a minute's samples (5 per second) are spread over the whole cycle."""
     seconds = [(period + period * period * finder.JITTER % 1) / 5 for period in range(300)]
     phases = [exp(1j * tau * frequency * each) for each in seconds]
     assert abs(fmean(phase.real for phase in phases)) < 0.1
@@ -169,7 +168,7 @@ async def test_frames_between_two_samples_are_searched_where_a_face_jumps(
 
 
 async def test_no_frame_is_searched_twice(prober: Prober, drawn: Path) -> None:
-    """Where several samples in a row are doubtful, those inside are among the frames in between."""
+    """Where several consecutive samples are uncertain, those inside are among the frames in between."""
     shape = Shape(shapes.plain(drawn, "film.mp4", H264))
     frames = await searched(prober, shape, (1, 7), 2, jumps=-1)
     assert len({frame.second for frame in frames}) == len(frames) > 30
@@ -177,7 +176,7 @@ async def test_no_frame_is_searched_twice(prober: Prober, drawn: Path) -> None:
 
 
 async def test_damage_does_not_end_the_search(prober: Prober, drawn: Path, tmp_path: Path) -> None:
-    """It is for the encoder to judge: another decoder may find all frames of the clip."""
+    """The encoder decides: another decoder may find all frames of the clip."""
     content = bytearray(shapes.plain(drawn, "film.mp4", H264).read_bytes())
     middle = len(content) // 2
     content[middle : middle + 3000] = b"\xff" * 3000
@@ -187,8 +186,8 @@ async def test_damage_does_not_end_the_search(prober: Prober, drawn: Path, tmp_p
     assert frames[-1].second > 7
 
 
-async def test_a_source_video_without_frames_in_the_clip_is_told(prober: Prober, drawn: Path) -> None:
-    """That is no clip without a face."""
+async def test_a_source_video_without_frames_in_the_clip_is_reported(prober: Prober, drawn: Path) -> None:
+    """That is different from a clip without a face."""
     shape = Shape(shapes.plain(drawn, "film.mp4", H264))
     cut = await media.planned(prober, shape.path, Interval(2, 5), FACE)
     beyond = replace(cut, interval=Interval(20, 25), source=None)
@@ -201,8 +200,8 @@ async def test_a_source_video_without_frames_in_the_clip_is_told(prober: Prober,
 
 
 SHOWN = (
-    *("plain", "intra refresh", "a slide show, between two slides", "other colours midway"),
-    *("B-frames in AVI", "cover art", "a late beginning"),
+    *("H.264 with B-frames in MP4", "intra refresh", "slides, between two", "other colours midway"),
+    *("H.264 with B-frames in AVI", "cover art in MP4", "a time line from 7.3 s on"),
 )
 
 
@@ -218,7 +217,7 @@ async def middle(path: Path, start: float, end: float, size: tuple[int, int]) ->
 
 
 def inner(cell: bytes, width: int, height: int) -> bytes:
-    """Return the part of a cell that is not its ground."""
+    """Return the part of a cell without its background."""
     left, top = (320 - width) // 2, (180 - height) // 2
     rows = (cell[320 * 3 * row :][: 320 * 3] for row in range(top, top + height))
     return b"".join(row[3 * left : 3 * (left + width)] for row in rows)
@@ -226,7 +225,7 @@ def inner(cell: bytes, width: int, height: int) -> bytes:
 
 @pytest.mark.parametrize("name", SHOWN)
 async def test_the_contact_sheet_shows_the_middle_of_the_clip(drawn: Path, name: str) -> None:
-    """The frame that is on screen then, of the stream that the clip was cut from."""
+    """The frame that is displayed at that time, of the stream from which the clip was cut."""
     draw, start, end = SHAPES[name]
     shape = draw(drawn)
     start = max(start, shape.begins)
@@ -242,7 +241,7 @@ async def test_the_contact_sheet_shows_the_middle_of_the_clip(drawn: Path, name:
 async def test_the_contact_sheet_shows_square_pixels(
     prober: Prober, tmp_path: Path, words: str, size: tuple[int, int]
 ) -> None:
-    """As the clip has them, so that boxes lie where they were cut: the middle half is white."""
+    """As the clip has them, so that boxes are where they were cut: the middle half is white."""
     media.ffmpeg(
         tmp_path,
         "-v error -f lavfi -i color=black:s=160x120:r=25:d=2 "
@@ -260,7 +259,7 @@ async def test_the_contact_sheet_shows_square_pixels(
         assert max(found) == pytest.approx(last, abs=2)
 
 
-async def test_a_frame_that_cannot_be_shown_is_told(tmp_path: Path) -> None:
+async def test_an_undecodable_frame_is_reported(tmp_path: Path) -> None:
     """With its clip, and without the directory of its source video."""
     (tmp_path / "broken.mp4").write_bytes(b"0" * 5000)
     window = faces.Window(

@@ -1,6 +1,6 @@
-"""Faces are found in real footage of a real face, and cut out where they are.
+"""Faces are found in footage of a real face, and cropped correctly.
 
-All of it needs the extra ``test-face``: ``python -m pytest -m face``.
+All tests require the extra ``test-face``: ``python -m pytest -m face``.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ TABLES = {
 
 @pytest.fixture(scope="module")
 def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The footage of each motion, named as raws are."""
+    """The footage of each motion, named as source videos are."""
     directory = tmp_path_factory.mktemp("films")
     for number, motion in enumerate(astronaut.MOTIONS):
         astronaut.draw(motion, directory / f"RD_Face{number}.mp4")
@@ -74,7 +74,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Tables with a box that is published for each film: the right one, but for one that does not fit."""
+    """Tables with a published box for each film: the correct one, and an invalid one."""
     directory = tmp_path_factory.mktemp("tables")
     boxes = []
     for motion in astronaut.MOTIONS:
@@ -94,7 +94,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def options(films: Path, source: Path) -> Options:
-    """Crop to the face, from the footage alone: yt-dlp is never asked."""
+    """Crop to the face, from the footage alone: yt-dlp is never called."""
     return Options(
         source=source, raw_dirs=(films,), crop=Crop.FACE, face_model=astronaut.model(), preset="ultrafast",
         pace=0, yt_dlp_args=("--never-asked",),
@@ -110,7 +110,7 @@ def detect() -> Iterator[Detect]:
 
 @pytest.fixture(scope="module")
 def score() -> Iterator[Score]:
-    """What scores faces, in this process."""
+    """The scorer of faces, in this process."""
     with scorer(astronaut.model()) as score:
         yield score
 
@@ -123,7 +123,7 @@ def planned(raw: Path, rate: float | None = 5.0, seconds: float = astronaut.SECO
 
 
 def finder() -> Finder:
-    """Return what finds faces."""
+    """Return the face finder."""
     return Finder(bundled_ffmpeg(), astronaut.model())
 
 
@@ -133,21 +133,21 @@ def listed(out: Path) -> dict[str, dict[str, Any]]:
     return {line["file_name"].removesuffix("_000.mp4"): line for line in lines}
 
 
-# Where the face is
+# Position of the face
 
 
-def test_landmarks_lie_to_the_mark_as_is_told(detect: Detect) -> None:
-    """On the still photograph: the upper edge four pixels higher, all others within a pixel and a half."""
+def test_landmarks_match_the_mark_as_documented(detect: Detect) -> None:
+    """On the photograph: the upper edge four pixels higher, all others within a pixel and a half."""
     (found,) = detect(astronaut.photograph())
     off = [edge - marked for edge, marked in zip(found.edges, astronaut.MARKED.edges, strict=True)]
     assert off[1] == pytest.approx(-4, abs=1.5)
     assert [off[0], *off[2:]] == pytest.approx([0, 1, -1], abs=1.5)
 
 
-async def test_the_main_job_cuts_out_the_face(options: Options, tmp_path: Path) -> None:
-    """All five motions, to nine tenths of what the marked photograph and its path say; nobody is no clip.
+async def test_a_run_crops_to_the_face(options: Options, tmp_path: Path) -> None:
+    """All five motions, with an intersection over union of 0.9; a film without a face fails.
 
-    A published box that does not fit is no obstacle. The table and the picture show all of it.
+    An invalid published box does not matter. Table and image show everything.
     """
     out = tmp_path / "clips"
     report = await hdtf_async.download(out, options)
@@ -171,10 +171,10 @@ async def test_the_main_job_cuts_out_the_face(options: Options, tmp_path: Path) 
     ]
 
 
-def test_a_table_and_a_picture_show_what_was_cut_out(
+def test_a_table_and_an_image_show_the_crops(
     options: Options, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each clip with its published box and how far both are the same; one picture of a frame of each."""
+    """Each clip with its published box and their agreement; one image with a frame of each."""
     from PIL import Image  # noqa: PLC0415
 
     out = tmp_path / "clips"
@@ -191,11 +191,11 @@ def test_a_table_and_a_picture_show_what_was_cut_out(
     green = zip(pixels[::3], pixels[1::3], pixels[2::3], strict=True)
     assert sum(g > 180 and r < 130 and b < 160 for r, g, b in green) > 500
     assert main(["faces", "--out", str(out)]) == ExitCode.DONE
-    assert "no frame for RD_Face0_000: its source video is not there" in capsys.readouterr().out
+    assert "no frame for RD_Face0_000: source video not found" in capsys.readouterr().out
 
 
-async def test_the_published_box_stands_by_where_that_is_wanted(options: Options, tmp_path: Path) -> None:
-    """The clip without a face is then made as the table says, and tells so; another run changes nothing."""
+async def test_the_published_box_is_the_fallback_if_requested(options: Options, tmp_path: Path) -> None:
+    """A clip without a face has the table's box, and its metadata say so; a rerun changes nothing."""
     out = tmp_path / "clips"
     chosen = replace(options, videos=("Face5",), face_fallback=Fallback.TABLE)
     assert (await hdtf_async.download(out, chosen)).exit_code == ExitCode.DONE
@@ -207,18 +207,18 @@ async def test_the_published_box_stands_by_where_that_is_wanted(options: Options
         await hdtf_async.download(out, replace(options, videos=("Face5",)))
 
 
-# How it is looked for
+# Search
 
 
-async def test_frames_come_at_the_rate_that_was_asked_for(films: Path) -> None:
-    """So many a second, and each frame where all are wanted; never one twice."""
+async def test_frames_have_the_requested_rate(films: Path) -> None:
+    """So many per second, or every frame if requested; never one twice."""
     for rate, frames in ((5.0, 10), (None, 50), (100.0, 50)):
         found = await finder().look(planned(films / "RD_Face1.mp4", rate, 2), (1280, 720))
         assert sum(frame.sampled for frame in found) == frames
 
 
-def test_frames_are_no_larger_than_they_need_to_be(films: Path) -> None:
-    """Of a raw of 2160 lines they are looked at with 720; a smaller one as it is."""
+def test_frames_are_no_larger_than_necessary(films: Path) -> None:
+    """Those of a 2160p video are searched at 720p; smaller ones are unchanged."""
     words = command(Path("ffmpeg"), planned(films / "RD_Face1.mp4"), (1280, 720))
     assert "scale=1280:720" in words[words.index("-vf") + 1]
     assert looked_at(3840, 2160) == (1280, 720)
@@ -227,8 +227,8 @@ def test_frames_are_no_larger_than_they_need_to_be(films: Path) -> None:
 
 
 @pytest.mark.parametrize("height", [60, 72, 100])
-def test_small_faces_are_found_in_parts_of_the_picture(detect: Detect, score: Score, height: int) -> None:
-    """Down to a twelfth of the picture's height, of which the detector alone sees a fourth."""
+def test_small_faces_are_found_in_parts_of_the_image(detect: Detect, score: Score, height: int) -> None:
+    """Down to a twelfth of the image's height; the detector alone finds a fourth of it."""
     for x, y in ((200, 150), (650, 360), (1100, 600)):
         picture = astronaut.background().copy()
         astronaut.put(picture, (x, y, height))
@@ -237,8 +237,8 @@ def test_small_faces_are_found_in_parts_of_the_picture(detect: Detect, score: Sc
         assert max(overlap(found, due) for found in Search(detect, score).faces(picture)) > 0.75
 
 
-def test_a_face_is_not_counted_twice_where_parts_overlap(detect: Detect, score: Score) -> None:
-    """The picture is searched to the end, and each of three faces is found once."""
+def test_a_face_in_overlapping_parts_is_counted_once(detect: Detect, score: Score) -> None:
+    """The image is searched completely, and each of three faces is found once."""
     picture = astronaut.background().copy()
     places = [(250, 300, 200), (640, 420, 150), (1050, 300, 100)]
     for each in places:
@@ -248,8 +248,8 @@ def test_a_face_is_not_counted_twice_where_parts_overlap(detect: Detect, score: 
         assert sum(overlap(region, astronaut.marked(each)) > 0.5 for region in found) == 1
 
 
-def test_a_small_second_face_does_not_have_the_whole_picture_searched(detect: Detect, score: Score) -> None:
-    """It is found where it was: two searches per picture, but for the first one and each 25th."""
+def test_a_small_second_face_does_not_cause_a_search_of_the_whole_image(detect: Detect, score: Score) -> None:
+    """It is found at its last position: two searches per image, except for the first and each 25th."""
     called = 0
 
     def counting(picture: NDArray) -> list[Region]:
@@ -267,13 +267,13 @@ def test_a_small_second_face_does_not_have_the_whole_picture_searched(detect: De
         assert number == 0 or called == 2
 
 
-def test_a_face_that_comes_and_goes_has_few_pictures_searched() -> None:
-    """Every fifth one at most, as long as another face is there; every one where there is none."""
+def test_an_intermittent_face_causes_few_searches() -> None:
+    """Every fifth image at most, while another face is visible; every one if there is none."""
     calls = [0] * 25
     now = 0
 
     def marks(part: NDArray) -> list[Region]:
-        """Find a large face around a mark of 1, and a small one around a mark of 2 in a part of a picture."""
+        """Find a large face around a mark of 1, and a small one around a mark of 2 in a part of an image."""
         calls[now] += 1
         whole = part.shape[:2] == (720, 1280)
         found = [(x, y, 120) for y, x in np.argwhere(part[:, :, 0] == 1)]
@@ -293,8 +293,8 @@ def test_a_face_that_comes_and_goes_has_few_pictures_searched() -> None:
 
 
 @pytest.mark.parametrize("height", [100, 200, 290, 400])
-def test_a_face_upside_down_is_none(detect: Detect, score: Score, height: int) -> None:
-    """The detector sees some of them, but its landmarks lie beside them."""
+def test_an_upside_down_face_is_ignored(detect: Detect, score: Score, height: int) -> None:
+    """The detector finds some of them, but their landmarks would be next to them."""
     for x, y in ((300, 300), (640, 360), (900, 420)):
         picture = astronaut.background().copy()
         astronaut.put(picture, (x, y, height))
@@ -306,7 +306,7 @@ def test_a_face_upside_down_is_none(detect: Detect, score: Score, height: int) -
         assert not any(overlap(found, turned_due) > 0.1 for found in Search(detect, score).faces(turned))
 
 
-# Whose face it is
+# Identity of the face
 
 
 def _cut(second: float) -> Place:
@@ -323,10 +323,10 @@ def _zoomed(second: float) -> Place:
 
 @pytest.mark.parametrize("at", [_cut, _slide, _zoomed])
 @pytest.mark.parametrize("rate", [5.0, 2.0])
-async def test_a_cut_leaves_one_view(
+async def test_the_window_shows_one_side_of_a_cut(
     at: Callable[[float], Place | None], rate: float, tmp_path: Path
 ) -> None:
-    """The longer one, of 3.6 s of 6: to another place, to an empty slide, or to another size elsewhere."""
+    """The longer one, 3.6 s of 6: cuts to another position, to an empty slide, or to another size."""
     raw = astronaut.draw(astronaut.Motion("cut", at), tmp_path / "cut.mp4")
     clip = Clip(Video("RD", "A", "aaaaaaaaaaa", 720), 0, Interval(0, 6), Box(0, 0, 2, 2), ZOOM)
     frames = await finder().look(planned(raw, rate), (1280, 720))
@@ -339,10 +339,10 @@ async def test_a_cut_leaves_one_view(
 
 
 @pytest.mark.parametrize("reach", [60, 100, 200])
-async def test_a_head_that_sways_at_the_sampling_rate_is_all_in_the_window(
+async def test_a_head_that_sways_at_the_sampling_rate_is_inside_the_window(
     reach: float, tmp_path: Path
 ) -> None:
-    """One sample per second, and once per second to both sides: by up to twice its side."""
+    """One sample per second, and one sway per second to both sides: by up to twice its side."""
     motion = astronaut.Motion("swaying", lambda second: (640 + reach * sin(tau * second), 330, 200))
     raw = astronaut.draw(motion, tmp_path / "swaying.mp4")
     frames = await finder().look(planned(raw, 1), (1280, 720))
@@ -355,10 +355,10 @@ async def test_a_head_that_sways_at_the_sampling_rate_is_all_in_the_window(
     assert frames == await finder().look(planned(raw, 1), (1280, 720))
 
 
-async def test_pixels_that_are_not_square_have_their_window_around_the_face(
+async def test_videos_with_non_square_pixels_have_correct_windows(
     options: Options, films: Path, tmp_path: Path
 ) -> None:
-    """In the clip as well as in the picture that the command ``faces`` draws, also behind cover art."""
+    """In the clip and in the image of the command ``faces``, also after cover art."""
     own = tmp_path / "own"
     own.mkdir()
     media.ffmpeg(tmp_path, "-v error -f lavfi -i color=green:s=64x64 -frames:v 1 cover.png")
@@ -387,22 +387,22 @@ async def test_pixels_that_are_not_square_have_their_window_around_the_face(
     assert abs(cell - np.asarray(drawn)).mean() < 8
 
 
-# What goes wrong
+# Errors
 
 
-async def test_a_cancelled_look_leaves_no_child(films: Path) -> None:
-    """The detecting child and its ffmpeg are gone."""
+async def test_a_cancelled_search_leaves_no_child(films: Path) -> None:
+    """The detecting child and its ffmpeg have ended."""
     async with anyio.create_task_group() as group:
         group.start_soon(finder().look, planned(films / "RD_Face1.mp4", None), (1280, 720))
         with anyio.fail_after(60):
-            while sum("rawvideo" in words for words in children()) < 2:  # the child's own words have it too
+            while sum("rawvideo" in words for words in children()) < 2:  # the child's has it too
                 await anyio.sleep(0.01)
         group.cancel_scope.cancel()
     assert [words for words in children() if "face.detector" in words or "rawvideo" in words] == []
 
 
 async def test_a_killed_detector_is_a_failure(films: Path) -> None:
-    """By the system for want of memory, say; its ffmpeg goes with it."""
+    """For example by the system for lack of memory; its ffmpeg ends with it."""
 
     async def kill() -> None:
         while not (found := _pids("hdtf_async.media.face.detector")):
@@ -418,7 +418,7 @@ async def test_a_killed_detector_is_a_failure(films: Path) -> None:
 
 
 def _pids(word: str) -> list[int]:
-    """Return the numbers of this process's own children whose command line has a word in it."""
+    """Return the pids of this process's own children whose command line contains a word."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -432,8 +432,8 @@ def _pids(word: str) -> list[int]:
     return found
 
 
-async def test_a_raw_that_cannot_be_decoded_is_told_by_ffmpegs_words(tmp_path: Path) -> None:
-    """And not by what libraries chatter meanwhile; the raw's directory is not named."""
+async def test_an_undecodable_source_video_fails_with_ffmpegs_message(tmp_path: Path) -> None:
+    """Without the output of libraries, and without the directory of the source video."""
     raw = tmp_path / "broken.mp4"
     raw.write_bytes(b"\0" * 5000)
     with pytest.raises(Failure, match=r"broken\.mp4") as failed:
@@ -443,10 +443,8 @@ async def test_a_raw_that_cannot_be_decoded_is_told_by_ffmpegs_words(tmp_path: P
     assert "TensorFlow" not in failed.value.words
 
 
-async def test_a_model_that_is_none_ends_the_run_before_the_first_video(
-    options: Options, tmp_path: Path
-) -> None:
-    """With exit code 4, and what does not work."""
+async def test_an_invalid_model_ends_the_run_before_the_first_video(options: Options, tmp_path: Path) -> None:
+    """With exit code 4, and the cause."""
     bad = tmp_path / "model.task"
     bad.write_bytes(b"no model")
     report = await hdtf_async.download(tmp_path / "clips", replace(options, face_model=bad))
@@ -456,10 +454,10 @@ async def test_a_model_that_is_none_ends_the_run_before_the_first_video(
     assert "the face detection process (MediaPipe) does not work" in report.stopped.words
 
 
-async def test_a_library_that_the_system_lacks_is_named_with_what_to_install(
+async def test_a_missing_system_library_is_named_with_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As on a machine without a display, where nothing else has brought it."""
+    """As on a machine without a display."""
     (tmp_path / "libEGL.so.1").write_bytes(b"none")
     monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
     with pytest.raises(Failure, match="apt-get install libegl1 libgles2") as failed:
@@ -469,7 +467,7 @@ async def test_a_library_that_the_system_lacks_is_named_with_what_to_install(
     assert "Traceback" not in failed.value.words
 
 
-# The model's file
+# The model file
 
 
 @contextmanager
@@ -486,8 +484,10 @@ def served(content: bytes, directory: Path) -> Iterator[str]:
         thread.join()
 
 
-async def test_the_model_is_fetched_once_and_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Into the user's cache; another content is refused, and nothing of it stays."""
+async def test_the_model_is_downloaded_once_and_verified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the user's cache; a file with other content is rejected and deleted."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     model = astronaut.model().read_bytes()
     assert hashlib.sha256(model).hexdigest() == model_file.SHA256
@@ -507,10 +507,10 @@ async def test_the_model_is_fetched_once_and_checked(tmp_path: Path, monkeypatch
         await model_file.at_hand(None, home=home)
 
 
-async def test_doctor_looks_at_what_faces_need(
+async def test_doctor_checks_face_detection(
     options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It tries the model that is given; without one it says that a run will fetch it."""
+    """It tests the given model; without one it says that a run will download it."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     signs = await doctor.examine(options)
     (sign,) = [sign for sign in signs if sign.subject == "faces"]
@@ -520,8 +520,8 @@ async def test_doctor_looks_at_what_faces_need(
     assert (sign.verdict, "a run downloads it" in sign.words) == (Status.WARNING, True)
 
 
-async def test_wild_places_do_not_come_from_real_footage(films: Path) -> None:
-    """In each frame of the footage the face is found, and none is left out as wild."""
+async def test_real_footage_has_no_outliers(films: Path) -> None:
+    """The face is found in each frame of the footage, and no region is dropped."""
     frames = await finder().look(planned(films / "RD_Face1.mp4", None), (1280, 720))
     found = people.find(frames)
     assert found is not None

@@ -1,7 +1,7 @@
-"""Whose face the window is around: cuts, several people, fast motion, and faces that come and go.
+"""Which person the window is around: cuts, several people, fast motion, and intermittent faces.
 
 A scene is a function from seconds to faces. It is searched as `finder` does: at jittered samples, and at ten
-frames per second where those leave open who is seen.
+frames per second where those do not show who is visible.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Scene = Callable[[float], list[Region]]
 
 
 def face(x: float, y: float = 500, side: float = 300) -> Region:
-    """Return a face, a little narrower than high."""
+    """Return a face, slightly taller than wide."""
     return Region(x - 0.4 * side, y - side / 2, x + 0.4 * side, y + side / 2)
 
 
@@ -36,8 +36,8 @@ LEFT, RIGHT = face(450), face(1450)
 
 
 def searched(scene: Scene, seconds: float, rate: float | None = 5, seed: int = 1) -> list[Frame]:
-    """Return what is seen in a scene: one frame in each period at a random place, and those in between."""
-    chance = random.Random(seed)  # noqa: S311 - guards nothing
+    """Return the frames of a scene: one in each period at a random position, and those in between."""
+    chance = random.Random(seed)  # noqa: S311 - not for security
     every = [number / FPS for number in range(round(seconds * FPS))]
     if rate is None:
         return [Frame(second, scene(second)) for second in every]
@@ -59,7 +59,7 @@ def searched(scene: Scene, seconds: float, rate: float | None = 5, seed: int = 1
 
 
 def cuts(*shots: tuple[float, list[Region]]) -> Scene:
-    """Return a scene of shots, each up to a second."""
+    """Return a scene of shots, each until a given second."""
     return lambda second: next((faces for end, faces in shots if second < end), [])
 
 
@@ -68,8 +68,8 @@ def cuts(*shots: tuple[float, list[Region]]) -> Scene:
 
 @pytest.mark.parametrize("rate", [1, 2, 5, None])
 @pytest.mark.parametrize("at", [4.9, 5.0, 5.04, 7.3])
-def test_a_cut_to_another_person_leaves_the_one_who_is_seen_longer(rate: float | None, at: float) -> None:
-    """Whatever the rate, and wherever between two samples the cut is; the metadata have the share."""
+def test_the_person_who_is_visible_longer_is_chosen_after_a_cut(rate: float | None, at: float) -> None:
+    """At any rate, and wherever the cut is between two samples; the metadata have the fraction."""
     frames = searched(cuts((at, [LEFT]), (20, [RIGHT])), 20, rate)
     box, told = plan_window(CLIP, frames, SIZE, FORM)
     assert box == place(RIGHT, 1.2, 0, *SIZE)
@@ -80,8 +80,8 @@ def test_a_cut_to_another_person_leaves_the_one_who_is_seen_longer(rate: float |
     assert told["faces"] == 2
 
 
-def test_a_larger_person_who_is_seen_for_less_time_is_not_taken() -> None:
-    """The longer one counts: size decides only between people who are seen together."""
+def test_a_larger_person_who_is_visible_for_less_time_is_not_chosen() -> None:
+    """Time comes first: size decides only between people who are visible together."""
     large = face(1300, side=600)
     found = find(searched(cuts((5.5, [LEFT]), (10, [large])), 10))
     assert found is not None
@@ -93,7 +93,7 @@ def test_a_larger_person_who_is_seen_for_less_time_is_not_taken() -> None:
 
 @pytest.mark.parametrize("rate", [1, 5, None])
 def test_cuts_back_and_forth_are_two_people(rate: float | None) -> None:
-    """Each comes back to the own place: four shots of one, three of the other."""
+    """Each returns to the same position: four shots of one, three of the other."""
     shots = [(3 * shot + 3, [RIGHT if shot % 2 else LEFT]) for shot in range(7)]
     frames = searched(cuts(*shots), 21, rate)
     box, told = plan_window(CLIP, frames, SIZE, FORM)
@@ -102,8 +102,8 @@ def test_cuts_back_and_forth_are_two_people(rate: float | None) -> None:
     assert told["face_inside_share"] == told["face_share"] == pytest.approx(4 / 7, abs=0.05)
 
 
-def test_a_person_who_is_seen_in_less_than_half_is_a_failure() -> None:
-    """Also where each frame shows somebody: the message has both counts."""
+def test_a_person_in_less_than_half_of_the_frames_is_a_failure() -> None:
+    """Even if each frame shows a face: the message has both counts."""
     scene = cuts((4, [LEFT]), (7, [face(950)]), (10, [RIGHT]))
     with pytest.raises(Failure) as failed:
         plan_window(CLIP, searched(scene, 10), SIZE, FORM)
@@ -113,7 +113,7 @@ def test_a_person_who_is_seen_in_less_than_half_is_a_failure() -> None:
 
 @pytest.mark.parametrize("rate", [0.5, 1, 2, 5, None])
 @pytest.mark.parametrize("speed", [150, 500, 900])
-def test_a_person_who_walks_across_the_frame_is_one(rate: float | None, speed: float) -> None:
+def test_a_person_who_walks_across_the_frame_is_one_person(rate: float | None, speed: float) -> None:
     """At up to three sides per second, from one edge to the other and back."""
 
     def walker(second: float) -> list[Region]:
@@ -129,24 +129,24 @@ def test_a_person_who_walks_across_the_frame_is_one(rate: float | None, speed: f
     assert found.region.left == min(lefts)
 
 
-def test_a_cut_to_an_empty_slide_leaves_the_person() -> None:
-    """The share says how much of the clip shows nobody."""
+def test_a_cut_to_an_empty_slide_keeps_the_person() -> None:
+    """The fraction shows how much of the clip has no person."""
     box, told = plan_window(CLIP, searched(cuts((3, [LEFT]), (7, []), (10, [LEFT])), 10), SIZE, FORM)
     assert box == place(LEFT, 1.2, 0, *SIZE)
     assert (told["face_share"], told["face_inside_share"], told["faces"]) == (0.6, 0.6, 1)
 
 
 @pytest.mark.parametrize("longer", [3, 7])
-def test_a_zoom_at_the_same_place_is_one_person(longer: float) -> None:
-    """Both sizes are in the window, whichever is shown for longer."""
+def test_a_zoom_at_the_same_position_is_one_person(longer: float) -> None:
+    """Both sizes are inside the window, whichever is shown for longer."""
     near = face(500, side=800)
     box, told = plan_window(CLIP, searched(cuts((longer, [LEFT]), (10, [near])), 10), SIZE, FORM)
     assert box == place(near, 1.2, 0, *SIZE)
     assert (told["face_share"], told["face_inside_share"], told["faces"]) == (1, 1, 1)
 
 
-def test_a_change_of_size_and_place_at_a_cut_is_in_the_share() -> None:
-    """Half of the clip shows nobody: the window stays with the first view."""
+def test_a_change_of_size_and_position_at_a_cut_lowers_the_fraction() -> None:
+    """Half of the clip is outside: the window stays with the first view."""
     box, told = plan_window(CLIP, searched(cuts((6, [LEFT]), (10, [face(1300, side=800)])), 10), SIZE, FORM)
     assert box == place(LEFT, 1.2, 0, *SIZE)
     assert (told["face_share"], told["face_inside_share"]) == (0.6, 0.6)
@@ -163,7 +163,7 @@ places = st.sampled_from([face(x, y) for x in (250, 950, 1650) for y in (200, 85
 def test_the_window_never_spans_two_people(
     shots: list[tuple[int, Region | None]], rate: float | None, seed: int
 ) -> None:
-    """Whatever is cut to what: it is that of one place, and the shares are those of the frames there."""
+    """For any cuts: it covers one position, and the fractions are those of its frames."""
     length, ends = 0, []
     for frames, shown in shots:
         length += frames
@@ -188,7 +188,7 @@ def test_the_window_never_spans_two_people(
 @pytest.mark.parametrize("rate", [1, 2, 5])
 @pytest.mark.parametrize("width", [150, 290, 400])
 def test_a_head_that_sways_at_the_sampling_rate_is_kept(rate: float, width: float) -> None:
-    """By half of its side, or by more than all of it: every sample is seen and kept."""
+    """By half of its side, or by more than its whole side: every sample is seen and kept."""
 
     def swaying(second: float) -> list[Region]:
         return [face(900 + width / 2 * sin(tau * min(rate, 2) * second))]
@@ -202,18 +202,18 @@ def test_a_head_that_sways_at_the_sampling_rate_is_kept(rate: float, width: floa
 
 
 @pytest.mark.parametrize("pattern", ["LR", "LLR", "LLLR", "LLLLLLLLR"])
-def test_what_recurs_is_no_outlier(pattern: str) -> None:
-    """A head that turns to the same place again and again, even where all samples agree but for it."""
+def test_recurring_positions_are_no_outliers(pattern: str) -> None:
+    """A head that turns to the same position repeatedly, even if all other samples agree."""
     turns = (pattern * 30)[: max(6, 3 * len(pattern))]
-    frames = [Frame(number / 5, [face(500 if turn == "L" else 700)]) for number, turn in enumerate(turns)]
+    frames = [Frame(number / 5, [face(500 if permit == "L" else 700)]) for number, permit in enumerate(turns)]
     found = find(frames)
     assert found is not None
     assert (found.seen, found.kept) == (len(turns), len(turns))
     assert found.region.right == face(700).right
 
 
-def test_seen_and_kept_are_counted_apart() -> None:
-    """A region that only one frame has is seen, and not kept: the window is smaller than it and says so."""
+def test_seen_and_kept_are_counted_separately() -> None:
+    """A region in a single frame is seen, but not kept: the window is smaller and the fraction shows it."""
     frames = [Frame(number / 5, [face(700 if number == 20 else 500)]) for number in range(50)]
     found = find(frames)
     assert found is not None
@@ -222,17 +222,17 @@ def test_seen_and_kept_are_counted_apart() -> None:
     assert (told["face_share"], told["face_kept_share"], told["face_inside_share"]) == (1, 0.98, 0.98)
 
 
-def test_frames_of_one_time_are_no_obstacle() -> None:
-    """A source video may have several."""
+def test_several_frames_may_have_the_same_time() -> None:
+    """As in some source videos."""
     found = find([Frame(second // 4, [face(500 + second)]) for second in range(12)])
     assert found is not None
     assert found.seen == 12
 
 
-def test_where_most_regions_would_be_outliers_none_is() -> None:
-    """Nothing then says which of them are right."""
+def test_if_most_regions_would_be_outliers_none_is() -> None:
+    """Then it is unknown which of them are right."""
     for seed in range(200):
-        chance = random.Random(seed)  # noqa: S311 - guards nothing
+        chance = random.Random(seed)  # noqa: S311 - not for security
         frames = [Frame(float(number), [face(500 + chance.choice([0, 90, 180]))]) for number in range(6)]
         found = find(frames)
         assert found is not None
@@ -246,10 +246,10 @@ def test_where_most_regions_would_be_outliers_none_is() -> None:
     top=st.integers(0, 500),
     side=st.integers(2, 500),
 )
-def test_a_face_is_inside_if_the_window_has_all_of_it_that_the_frame_has(
+def test_a_face_is_inside_if_the_window_covers_its_visible_part(
     edges: tuple[float, float, float, float], left: int, top: int, side: int
 ) -> None:
-    """To two pixels, by which a window may be smaller than what it was made for."""
+    """Within two pixels, by which a window may be smaller than computed."""
     left_edge, right_edge = sorted(edges[:2])
     top_edge, bottom_edge = sorted(edges[2:])
     box = Box(left, top, side, side)
@@ -263,25 +263,25 @@ def test_a_face_is_inside_if_the_window_has_all_of_it_that_the_frame_has(
 
 
 @given(zoom=st.floats(1, 2), x=st.floats(0, WIDTH), y=st.floats(0, HEIGHT), side=st.floats(20, 700))
-def test_a_face_that_stands_still_is_inside_its_window(zoom: float, x: float, y: float, side: float) -> None:
-    """Also at the edge of the frame, and at a zoom of 1, where the window has no room to spare."""
+def test_a_still_face_is_inside_its_window(zoom: float, x: float, y: float, side: float) -> None:
+    """Also at the edge of the frame, and at a zoom of 1, where the window has no margin."""
     region = face(x, y, side)
     assert inside([Frame(0, [region])], place(region, zoom, 0, *SIZE), *SIZE) == 1
 
 
-def test_the_share_is_that_of_the_published_box_where_that_is_cut_out() -> None:
-    """The box of the fallback is 600 to 1350 across and 76 to 826 down: the face of two of ten frames."""
+def test_with_the_fallback_the_fraction_is_that_of_the_published_box() -> None:
+    """The box is 600 to 1350 horizontally and 76 to 826 vertically: the face of two of ten frames."""
     frames = [Frame(number / 5, [face(950, 450)] if number < 2 else []) for number in range(10)]
     form = Form(crop=Crop.FACE, face_fallback=Fallback.TABLE)
     _, told = plan_window(CLIP, frames, SIZE, form)
     assert (told["face_fallback"], told["face_inside_share"]) == ("table", 0.2)
 
 
-# Where samples leave it open
+# Inconclusive samples
 
 
-def test_frames_in_between_are_searched_only_where_it_matters() -> None:
-    """Not while the face is followed, nor for a small face in the background of a larger one."""
+def test_frames_in_between_are_only_searched_if_needed() -> None:
+    """Not while the face is tracked, nor for a small face in the background of a larger one."""
     assert doubtful(searched(lambda second: [face(500 + 60 * second)], 10, 5)) == []
 
     def background(second: float) -> list[Region]:
@@ -296,32 +296,32 @@ def test_frames_in_between_are_searched_only_where_it_matters() -> None:
 
 
 def test_many_doubtful_intervals_become_one() -> None:
-    """The command line that selects their frames stays short."""
+    """So that the command line that selects their frames stays short."""
     turns = [LEFT, LEFT, RIGHT, RIGHT] * 100
     found = doubtful([Frame(number, [region]) for number, region in enumerate(turns)])
     assert found == [Interval(1, 397)] or all(one.end < other.start for one, other in pairwise(found))
     assert len(found) <= 100
 
 
-# Where the limits are that `people` documents
+# The limits documented in `people`
 
 
 def filmed(*shots: tuple[int, list[Region]], rate: float = 5) -> list[Frame]:
-    """Return frames at a constant rate, of shots that are so many frames long."""
+    """Return frames at a constant rate, of shots with this many frames."""
     faces = [shown for frames, shown in shots for _ in range(frames)]
     return [Frame(number / rate, shown) for number, shown in enumerate(faces)]
 
 
 def counted(frames: list[Frame]) -> tuple[int, int, int]:
-    """Return in how many samples the person is seen and kept, and how many people there are."""
+    """Return in how many samples the person is seen and kept, and the number of people."""
     found = find(frames)
     assert found is not None
     return found.seen, found.kept, found.people
 
 
 @pytest.mark.parametrize(("rate", "missing"), [(5, 4), (5, 5), (1, 4), (1, 5)])
-def test_a_walk_may_be_hidden_for_a_second_or_five_samples(rate: int, missing: int) -> None:
-    """Whoever walks on after a longer time, far from where most of the walk was before, is another person."""
+def test_a_walking_person_may_be_hidden_for_a_second_or_five_samples(rate: int, missing: int) -> None:
+    """A person who continues after a longer time, far from most earlier positions, is another one."""
 
     def walk(first: int) -> list[list[Region]]:
         return [[face(100 + 50 * (first + number))] for number in range(20)]
@@ -332,26 +332,26 @@ def test_a_walk_may_be_hidden_for_a_second_or_five_samples(rate: int, missing: i
 
 
 @pytest.mark.parametrize(("moved", "people"), [(300, 1), (301, 2)])
-def test_a_face_moves_by_up_to_one_side(moved: int, people: int) -> None:
-    """From one frame to the next, and while it is away."""
+def test_a_face_moves_by_at_most_one_side(moved: int, people: int) -> None:
+    """From one frame to the next, and while it is hidden."""
     for away in (0, 10):
         frames = filmed((50, [face(500)]), (away, []), (50, [face(500 + moved)]))
         assert counted(frames)[::2] == (100 if people == 1 else 50, people)
 
 
 @pytest.mark.parametrize(("side", "seen"), [(600, 100), (601, 92)])
-def test_a_face_grows_up_to_twofold_from_frame_to_frame(side: int, seen: int) -> None:
-    """Beyond that it is another one, for so few frames."""
+def test_a_face_grows_at_most_twofold_from_frame_to_frame(side: int, seen: int) -> None:
+    """Otherwise it is another one, if it has few frames."""
     assert counted(filmed((92, [face(500)]), (8, [face(500, side=side)])))[0] == seen
 
 
 @pytest.mark.parametrize(
     ("side", "frames", "seen"), [(450, 8, 92), (451, 8, 84), (900, 10, 92), (900, 9, 83)]
 )
-def test_a_face_that_comes_back_has_half_more_or_a_tenth_of_the_frames(
+def test_a_face_that_returns_has_a_similar_size_or_a_tenth_of_the_frames(
     side: int, frames: int, seen: int
 ) -> None:
-    """Of a hundred; it was away for longer than a second."""
+    """Of a hundred; it was hidden for more than a second."""
     shown = filmed((92 - frames, [face(500)]), (8, []), (frames, [face(500, side=side)]))
     assert counted(shown)[0] == seen
 
@@ -359,15 +359,15 @@ def test_a_face_that_comes_back_has_half_more_or_a_tenth_of_the_frames(
 @pytest.mark.parametrize(
     ("samples", "least"), [(1, 1), (2, 1), (3, 2), (4, 2), (5, 3), (20, 3), (100, 3), (200, 4), (500, 10)]
 )
-def test_a_person_is_in_three_frames_and_in_one_of_fifty(samples: int, least: int) -> None:
-    """In half of the frames where there are no more than five."""
+def test_a_person_is_in_at_least_three_frames_and_one_in_fifty(samples: int, least: int) -> None:
+    """In half of the frames if there are no more than five."""
     assert counted(filmed((least, [LEFT]), (samples - least, [])))[0] == least
     assert find(filmed((least - 1, [LEFT]), (samples - least + 1, []))) is None
 
 
 @pytest.mark.parametrize(("together", "taken"), [(50, face(1450, side=700)), (49, LEFT)])
-def test_a_larger_person_has_to_be_there_in_half_of_the_frames(together: int, taken: Region) -> None:
-    """Together with the one who is seen in most."""
+def test_a_larger_person_must_be_in_half_of_the_frames(together: int, taken: Region) -> None:
+    """Together with the one who is in most of them."""
     large = face(1450, side=700)
     found = find(filmed((together, [LEFT, large]), (100 - together, [LEFT])))
     assert found is not None
@@ -375,21 +375,21 @@ def test_a_larger_person_has_to_be_there_in_half_of_the_frames(together: int, ta
 
 
 @pytest.mark.parametrize(("frames", "people"), [(10, 2), (9, 1)])
-def test_people_are_counted_who_are_in_a_tenth_of_the_frames(frames: int, people: int) -> None:
-    """Others pass by."""
+def test_people_in_a_tenth_of_the_frames_are_counted(frames: int, people: int) -> None:
+    """Others are ignored."""
     assert counted(filmed((frames, [LEFT, RIGHT]), (100 - frames, [LEFT])))[2] == people
 
 
 @pytest.mark.parametrize(("off", "kept"), [(60, 100), (61, 99)])
-def test_a_region_is_off_by_up_to_a_fifth_of_the_side(off: int, kept: int) -> None:
-    """Of one that stands still otherwise; whether across or down."""
+def test_a_region_may_be_off_by_a_fifth_of_the_side(off: int, kept: int) -> None:
+    """Of an otherwise still face; horizontally or vertically."""
     for beside in (face(500 + off), face(500, 500 - off)):
         assert counted(filmed((50, [face(500)]), (1, [beside]), (49, [face(500)])))[1] == kept
 
 
 @pytest.mark.parametrize(("visits", "kept"), [(10, 100), (9, 91), (1, 99)])
-def test_a_place_recurs_if_it_has_a_tenth_of_the_frames(visits: int, kept: int) -> None:
-    """For a frame each time."""
+def test_a_position_recurs_if_it_has_a_tenth_of_the_frames(visits: int, kept: int) -> None:
+    """For one frame each time."""
     places = [face(500)] * 100
     for visit in range(visits):
         places[10 * visit + 4] = face(650)
@@ -397,14 +397,14 @@ def test_a_place_recurs_if_it_has_a_tenth_of_the_frames(visits: int, kept: int) 
 
 
 @pytest.mark.parametrize(("apart", "open_between"), [(0.16, True), (0.15, False), (0.1, False)])
-def test_frames_that_are_close_leave_nothing_open(apart: float, open_between: bool) -> None:
+def test_frames_close_together_are_conclusive(apart: float, open_between: bool) -> None:
     """No other frame would be searched between them."""
     frames = [Frame(0, [LEFT]), Frame(apart, [RIGHT])]
     assert doubtful(frames) == ([Interval(0, apart)] if open_between else [])
 
 
 @pytest.mark.parametrize(("side", "open_between"), [(600, True), (601, False)])
-def test_only_a_face_of_a_similar_size_may_be_the_one_that_is_missing(side: int, open_between: bool) -> None:
-    """It grows no more than twofold."""
+def test_only_a_face_of_a_similar_size_may_be_the_missing_one(side: int, open_between: bool) -> None:
+    """It grows at most twofold."""
     frames = [Frame(0, [LEFT]), Frame(1, [face(1400, side=side)])]
     assert (doubtful(frames) != []) is open_between

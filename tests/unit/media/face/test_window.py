@@ -1,4 +1,4 @@
-"""The square around a face: what is merged, what is left out, and that it never leaves the frame."""
+"""The square around a face: merged regions, outliers, and the edges of the frame."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ FORM = Form(crop=Crop.FACE)
 
 
 def face(x: float, y: float, side: float = 400) -> Region:
-    """Return a face, a little narrower than high."""
+    """Return a face, slightly taller than wide."""
     return Region(x - 0.4 * side, y - side / 2, x + 0.4 * side, y + side / 2)
 
 
 def swaying(frames: int = 100, *, x: float = 900, y: float = 500, seed: int = 1) -> list[list[Region]]:
-    """Return a face that sways about, by up to a quarter of its side, with what a detector is unsure of."""
-    chance = random.Random(seed)  # noqa: S311 - guards nothing
+    """Return a swaying face, by up to a quarter of its side, with the detector's noise."""
+    chance = random.Random(seed)  # noqa: S311 - not for security
     places = []
     for frame in range(frames):
         phase = frame % 40
@@ -48,7 +48,7 @@ def swaying(frames: int = 100, *, x: float = 900, y: float = 500, seed: int = 1)
 
 
 def film(frames: Sequence[Sequence[Region]], rate: float = 5) -> list[Frame]:
-    """Return what was seen in frames at a constant rate."""
+    """Return the regions as frames at a constant rate."""
     return [Frame(number / rate, regions) for number, regions in enumerate(frames)]
 
 
@@ -61,7 +61,7 @@ def person(frames: Sequence[Sequence[Region]], rate: float = 5) -> Person | None
 
 
 def test_all_regions_of_a_face_are_merged() -> None:
-    """The outermost places are kept, wherever in the clip they are."""
+    """Including the outermost positions, wherever in the clip they are."""
     frames = swaying()
     merged = person(frames)
     assert merged is not None
@@ -70,12 +70,12 @@ def test_all_regions_of_a_face_are_merged() -> None:
     assert (merged.kept, merged.people) == (100, 1)
 
 
-def test_a_few_wild_regions_do_not_move_the_window() -> None:
-    """In up to one frame in seven, anywhere and of any size, in place of the face: not in 99 draws of 100.
+def test_a_few_outliers_do_not_move_the_window() -> None:
+    """In up to one frame in seven, of random position and size, in place of the face: in 99 draws of 100.
 
-    As long as no more than three of seven neighbours are wild.
+    Provided that no more than three of seven neighbours are outliers.
     """
-    chance = random.Random(36)  # noqa: S311 - guards nothing
+    chance = random.Random(36)  # noqa: S311 - not for security
     draws = moved = 0
     while draws < 400:
         seed, size = chance.randrange(1000), chance.uniform(0.3, 3)
@@ -97,8 +97,8 @@ def test_a_few_wild_regions_do_not_move_the_window() -> None:
     assert moved <= draws / 100
 
 
-def test_a_region_far_off_for_three_frames_changes_nothing() -> None:
-    """The window is as if these frames had shown no face at all."""
+def test_a_distant_region_for_three_frames_changes_nothing() -> None:
+    """The window is as if these frames had shown no face."""
     without, frames = swaying(), swaying()
     for number, frame in enumerate((5, 6, 7)):
         without[frame] = []
@@ -109,16 +109,16 @@ def test_a_region_far_off_for_three_frames_changes_nothing() -> None:
     assert (found.region, found.kept, found.people) == (due.region, due.kept, due.people)
 
 
-def test_a_face_that_crosses_the_picture_fast_is_followed_to_both_ends() -> None:
-    """By a third of its side from frame to frame: no end of its way is taken for wild."""
+def test_a_fast_face_is_tracked_to_both_ends() -> None:
+    """By a third of its side per frame: neither end of its path is an outlier."""
     frames = [[face(300 + 130 * frame, 500)] for frame in range(10)]
     found = person(frames)
     assert found is not None
     assert (found.region.left, found.region.right) == (frames[0][0].left, frames[-1][0].right)
 
 
-def test_a_face_that_was_away_is_the_same_where_it_comes_back_to_its_place() -> None:
-    """Gone for a third of the clip, and back less than its side away: both places are merged."""
+def test_a_face_that_returns_to_its_position_is_the_same() -> None:
+    """Hidden for a third of the clip, and back within its own side: both positions are merged."""
     frames = [*swaying(33, x=500), *[[]] * 33, *swaying(34, x=750)]
     found = person(frames)
     assert found is not None
@@ -127,8 +127,8 @@ def test_a_face_that_was_away_is_the_same_where_it_comes_back_to_its_place() -> 
     assert found.region.right > 900
 
 
-def test_of_two_faces_the_largest_and_most_constant_is_taken() -> None:
-    """A larger one counts more, unless it is there for a short while only; both are counted."""
+def test_of_two_faces_the_largest_and_most_constant_is_chosen() -> None:
+    """A larger one is preferred, unless it is visible only briefly; both are counted."""
     beside = [[*regions, face(400, 500, 300)] for regions in swaying(x=1400)]
     found = person(beside)
     assert found is not None
@@ -140,8 +140,8 @@ def test_of_two_faces_the_largest_and_most_constant_is_taken() -> None:
     assert found.region.right < 600
 
 
-def test_faces_that_cross_keep_apart() -> None:
-    """Each goes on where it was, however the detector orders them."""
+def test_crossing_faces_are_kept_apart() -> None:
+    """Each track continues, however the detector orders them."""
     frames = [
         [face(300, 500), face(1500, 500)] if frame % 2 else [face(1500, 500), face(300, 500)]
         for frame in range(20)
@@ -152,7 +152,7 @@ def test_faces_that_cross_keep_apart() -> None:
     assert found.region.right - found.region.left == pytest.approx(320)
 
 
-def test_nothing_is_found_where_nothing_is() -> None:
+def test_no_person_is_found_without_faces() -> None:
     """No frames, no faces in them, or one in a single frame of many."""
     assert person([]) is None
     assert person([[]] * 20) is None
@@ -160,14 +160,14 @@ def test_nothing_is_found_where_nothing_is() -> None:
 
 
 def test_a_clip_of_very_few_frames_has_a_face_too() -> None:
-    """Where only one or two frames are looked at, they have to do."""
+    """One or two searched frames are enough then."""
     for frames in (1, 2, 3):
         found = person([[face(500, 500)]] * frames)
         assert found is not None
         assert found.seen == frames
 
 
-# Where the square goes
+# Position of the square
 
 regions = st.builds(
     lambda x, y, width, height: Region(x - width / 2, y - height / 2, x + width / 2, y + height / 2),
@@ -179,10 +179,10 @@ regions = st.builds(
     region=regions, zoom=st.floats(0.5, 3), margin=st.floats(-0.25, 1),
     width=st.integers(64, WIDTH), height=st.integers(64, HEIGHT),
 )  # fmt: skip
-def test_the_square_is_even_and_inside_of_the_frame(
+def test_the_square_is_even_and_inside_the_frame(
     region: Region, zoom: float, margin: float, width: int, height: int
 ) -> None:
-    """It is shifted first, and made smaller only where the frame has no room for it."""
+    """It is shifted first, and reduced only if the frame is too small."""
     box = place(region, zoom, margin, width, height)
     assert box.width == box.height
     assert not any(value % 2 for value in (box.left, box.top, box.width))
@@ -198,13 +198,13 @@ def test_the_square_is_even_and_inside_of_the_frame(
         assert abs(start - min(max(exact, 0), room - box.width)) <= 2
 
 
-def test_margin_comes_before_zoom() -> None:
-    """A tenth to each side makes a side of 100 one of 120, and a zoom of 1.5 makes 180 of that."""
+def test_the_margin_is_applied_before_the_zoom() -> None:
+    """A tenth on each side makes a side of 100 one of 120, and a zoom of 1.5 makes 180 of that."""
     box = place(Region(500, 500, 560, 600), 1.5, 0.1, WIDTH, HEIGHT)
     assert box == Box(440, 460, 180, 180)
 
 
-def test_overlap_is_one_only_for_the_same() -> None:
+def test_the_overlap_is_one_only_for_equal_regions() -> None:
     """Half of the one and half of the other are a third of both."""
     one = Region(0, 0, 10, 10)
     assert overlap(one, one) == 1
@@ -212,19 +212,19 @@ def test_overlap_is_one_only_for_the_same() -> None:
     assert overlap(one, Region(20, 20, 30, 30)) == 0
 
 
-# What becomes of a clip
+# Consequences for a clip
 
 
-def test_a_window_is_told_with_what_it_rests_on() -> None:
-    """Zoom, merged region, share of frames and number of faces go into the metadata."""
+def test_the_metadata_of_a_window_are_complete() -> None:
+    """Zoom, merged region, fractions and number of faces."""
     box, told = plan_window(CLIP, film([*swaying(99, x=700), []]), SIZE, FORM)
     assert box == place(Region(*told["face_region"]), 1.2, 0, WIDTH, HEIGHT)
     assert (told["zoom"], told["faces"], told["face_share"]) == (1.2, 1, 0.99)
     assert plan_window(replace(CLIP, zoom=None), film(swaying()), SIZE, FORM)[1]["zoom"] is None
 
 
-def test_a_face_in_less_than_half_of_the_frames_is_none() -> None:
-    """A reason, or the published box where that is asked for: in pixels of the raw."""
+def test_a_face_in_less_than_half_of_the_frames_is_a_failure() -> None:
+    """Or the published box if requested: in pixels of the source video."""
     _, told = plan_window(CLIP, film([*swaying(50), *[[]] * 50]), SIZE, FORM)
     assert told["face_share"] == 0.5
     frames = film([*swaying(49), *[[]] * 51])
@@ -236,8 +236,8 @@ def test_a_face_in_less_than_half_of_the_frames_is_none() -> None:
     assert (told["face_fallback"], told["face_share"]) == ("table", 0.49)
 
 
-def test_a_published_box_that_does_not_fit_cannot_stand_by() -> None:
-    """Then the clip cannot be had after all."""
+def test_an_invalid_published_box_is_no_fallback() -> None:
+    """Then the clip fails."""
     clip = replace(CLIP, box=Box(0, 0, 800, 800))
     with pytest.raises(Failure) as failed:
         plan_window(clip, [], SIZE, replace(FORM, face_fallback=Fallback.TABLE))
@@ -245,10 +245,10 @@ def test_a_published_box_that_does_not_fit_cannot_stand_by() -> None:
     assert plan_window(clip, film(swaying()), SIZE, FORM)[1]["face_share"] == 1
 
 
-async def test_without_the_extra_a_run_does_not_begin(
+async def test_without_the_extra_a_run_does_not_start(
     finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Exit code 4 before anything is asked for, and the words say what to install."""
+    """Exit code 4 before any request, and the message says what to install."""
     monkeypatch.setattr(finder, "installed", lambda: None)
     report = await hdtf_async.download(
         tmp_path / "clips", replace(finished.options, crop=Crop.FACE, resolution=Resolution.BEST)

@@ -1,4 +1,4 @@
-"""What an object store is given is decided without one: addresses, segments, and what needs the extra."""
+"""Decisions about object stores, without a server: URLs, segments, and the optional dependency."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import hdtf_async
 from hdtf_async import ExitCode, Options, OptionsError, StoreError
+from hdtf_async.cli.command_table import COMMANDS
 from hdtf_async.cli.main import main
-from hdtf_async.cli.parser import COMMANDS
 from hdtf_async.output.object_store import client, directory
 from hdtf_async.output.object_store.client import Address, is_address
 from hdtf_async.output.object_store.errors import told
@@ -22,8 +22,8 @@ from hdtf_async.output.object_store.segments import MANY, SHORT, short
 @pytest.mark.parametrize(
     "url", ["s3://bucket", "s3://bucket/a prefix/", "gs://bucket/x", "az://container/x", "file:///data/x"]
 )
-def test_an_address_is_taken_as_it_is(url: str) -> None:
-    """But for the slash at its end."""
+def test_a_url_is_kept_unchanged(url: str) -> None:
+    """Except for the slash at its end."""
     assert is_address(url)
     assert str(Address(url)) == url.rstrip("/")
 
@@ -41,16 +41,16 @@ def test_an_address_is_taken_as_it_is(url: str) -> None:
         ("s3://[bucket", "invalid URL"),
     ],
 )
-def test_an_address_that_is_none_is_refused(url: str, words: str) -> None:
-    """In words that say what is taken."""
+def test_an_invalid_url_is_rejected(url: str, words: str) -> None:
+    """With a message about what is accepted."""
     with pytest.raises(OptionsError) as caught:
         Address(url)
     assert words in str(caught.value)
 
 
 @pytest.mark.parametrize("url", ["s3://key:hush@bucket/x", "az://container/x?sig=hush", "s3://bucket/x#hush"])
-def test_a_key_in_an_address_is_refused_and_not_repeated(url: str) -> None:
-    """It would end up in shell histories and process lists; they belong into the environment."""
+def test_credentials_in_a_url_are_rejected_and_not_repeated(url: str) -> None:
+    """They would end up in shell histories and process lists; they belong in the environment."""
     with pytest.raises(OptionsError, match="pass credentials in the environment") as caught:
         Address(url)
     assert "hush" not in str(caught.value)
@@ -72,43 +72,43 @@ def test_a_key_in_an_address_is_refused_and_not_repeated(url: str) -> None:
         ),
     ],
 )
-def test_of_an_error_what_may_be_secret_is_not_told(error: str, words: str) -> None:
-    """Neither the page that names the key, nor the signature in an address."""
+def test_messages_of_errors_contain_no_secrets(error: str, words: str) -> None:
+    """Neither the response body that names the key, nor the signature in a URL."""
     assert told(error) == words
 
 
 @pytest.mark.parametrize("path", ["clips", "./a", "/a/b", "~/x", "a:b", "C:/x"])
 def test_a_path_is_a_directory(path: str) -> None:
-    """Whatever has no scheme; it is absolute, so that it does not follow the working directory."""
+    """Anything without a scheme; it is absolute, so that it does not depend on the working directory."""
     assert directory.place(path) == Path.cwd() / path
 
 
-def test_without_the_extra_it_is_named(
+def test_without_the_extra_the_message_names_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Before anything is done, with the command that brings it."""
+    """Before anything else, with the command that installs it."""
     monkeypatch.setattr(client, "find_spec", lambda _name: None)
     assert main(["--out", "s3://bucket/x", "--quiet"]) == ExitCode.LOCAL
     assert "pip install 'hdtf-async[store]'" in capsys.readouterr().err
 
 
-async def test_a_program_is_told_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As an error that it may catch."""
+async def test_a_host_program_gets_the_same_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an exception that it can catch."""
     monkeypatch.setattr(client, "find_spec", lambda _name: None)
     with pytest.raises(StoreError, match="requires obstore"):
         await hdtf_async.download("s3://bucket/x", Options())
 
 
-def test_nobody_loads_it_who_has_not_asked() -> None:
-    """A directory needs nothing of it."""
+def test_the_extra_is_only_imported_if_needed() -> None:
+    """A directory does not need it."""
     assert "obstore" not in sys.modules or "moto" in sys.modules
 
 
-@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "merge"])
-def test_other_commands_say_that_they_work_on_a_directory(
+@pytest.mark.parametrize("command", [each.name for each in COMMANDS if each.name != "merge"])
+def test_other_commands_require_a_directory(
     command: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And what to do; none of them makes a directory called s3:."""
+    """The message says what to do; none of them creates a directory called s3:."""
     monkeypatch.chdir(tmp_path)
     more = ["--recipe", "hallo", "--to", "x"] if command == "export" else []
     with pytest.raises(SystemExit) as ended:
@@ -119,15 +119,15 @@ def test_other_commands_say_that_they_work_on_a_directory(
 
 
 @given(st.lists(st.integers(min_value=100, max_value=SHORT[0] * 2), max_size=3 * MANY))
-def test_segments_are_joined_when_they_are_many(sizes: list[int]) -> None:
-    """As many as are short at the end, if they are many; else none."""
+def test_many_short_segments_are_joined(sizes: list[int]) -> None:
+    """All short ones at the end, if they are many; otherwise none."""
     number = short(sizes)
     assert number == 0 or number >= MANY
     assert all(size < SHORT[1] for size in sizes[len(sizes) - number :])
 
 
-def test_few_segments_are_left_of_many_records() -> None:
-    """Records of 1,500 bytes, each put alone, end up in a segment for thousands, and are put three times."""
+def test_many_records_result_in_few_segments() -> None:
+    """Records of 1,500 bytes end up in segments of thousands, after three uploads each."""
     sizes: list[int] = []
     put = 0
     for _ in range(200_000):
@@ -143,8 +143,8 @@ def test_few_segments_are_left_of_many_records() -> None:
     assert put <= 3.1 * sum(sizes)
 
 
-def test_raws_are_kept_in_a_directory_unless_said_otherwise_and_in_a_store_only_if_said() -> None:
-    """So that nobody pays for hundreds of gigabytes by accident."""
+def test_source_videos_are_kept_in_a_directory_by_default_but_not_in_a_store() -> None:
+    """So that hundreds of gigabytes are not paid for by accident."""
     assert [Options(keep_raw=said).keeps_raws for said in (None, True, False)] == [True, True, False]
     address = Address("s3://bucket/x")
     for said in (None, True, False):

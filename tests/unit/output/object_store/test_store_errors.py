@@ -1,4 +1,4 @@
-"""What an error of an object store means is decided from its text, as obstore 0.12 gives it."""
+"""Errors of an object store are classified by their text, as in obstore 0.12."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def _sending(cause: str) -> str:
 
 
 def _answered(status: str, code: str) -> str:
-    """Return the error of a request that was answered."""
+    """Return the error of a request that got an error response."""
     page = f"<Error><Code>{code}</Code><AWSAccessKeyId>AKIAHUSH</AWSAccessKeyId></Error>"
     return f"{DONE} - Server returned non-2xx status code: {status}: {page}\n\nDebug source:\nAKIAHUSH"
 
 
 def _keys(path: str, end: str) -> str:
-    """Return the error of a request for keys, to the service of a cloud's machines."""
+    """Return the error of a request for credentials, to the service of a cloud machine."""
     return f"Generic S3 error: Error performing PUT http://169.254.169.254{path} in 1ms - {end}"
 
 
@@ -74,8 +74,8 @@ MAY_PASS = {
 
 
 @pytest.mark.parametrize(("error", "words"), NEEDS_A_PERSON.items())
-def test_what_a_person_has_to_mend_is_no_passing_trouble(error: str, words: str) -> None:
-    """It ends with exit code 4, and says what to set; nothing secret is said."""
+def test_errors_that_need_action_are_not_temporary(error: str, words: str) -> None:
+    """Exit code 4, with what to set; nothing secret is in the message."""
     reason, told = explained(error)
     assert reason is Reason.STORE_REFUSED
     assert reason.advice.exit_code is ExitCode.LOCAL
@@ -84,8 +84,8 @@ def test_what_a_person_has_to_mend_is_no_passing_trouble(error: str, words: str)
 
 
 @pytest.mark.parametrize(("error", "words"), MAY_PASS.items())
-def test_what_may_pass_is_worth_another_run(error: str, words: str) -> None:
-    """It ends with exit code 75, and says what the system says."""
+def test_temporary_errors_exit_with_75(error: str, words: str) -> None:
+    """With the message of the system."""
     reason, told = explained(error)
     assert reason is Reason.STORE_UNREACHABLE
     assert reason.advice.exit_code is ExitCode.PASSING
@@ -96,7 +96,7 @@ def test_what_may_pass_is_worth_another_run(error: str, words: str) -> None:
 @pytest.mark.parametrize(
     "url", ["https://s3.example.org", "http://127.0.0.1:9000", "http://[::1]:9000/", "https://a.b/c"]
 )
-def test_an_endpoint_is_the_address_of_a_server(url: str) -> None:
+def test_an_endpoint_is_the_url_of_a_server(url: str) -> None:
     """With a scheme and a host."""
     assert flaw_of_endpoint(url) is None
 
@@ -114,6 +114,6 @@ def test_an_endpoint_is_the_address_of_a_server(url: str) -> None:
         "http://[a",
     ],
 )
-def test_what_is_no_endpoint_is_told_before_it_is_used(url: str) -> None:
-    """Obstore panics on it."""
+def test_an_invalid_endpoint_is_reported_before_it_is_used(url: str) -> None:
+    """Obstore panics for it."""
     assert "https://s3.example.org" in (flaw_of_endpoint(url) or "")

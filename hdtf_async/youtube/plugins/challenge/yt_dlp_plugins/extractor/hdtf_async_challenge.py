@@ -82,7 +82,7 @@ class HdtfAsyncChallengeIE(InfoExtractor):  # type: ignore[misc]
                 return found | {"solved_by": name, "seconds": time.monotonic() - begun}
             found["failed"].append([name, _error(provider)])
         if requested:
-            raise RuntimeError("it asks for the player script in a way that is not known here")
+            raise RuntimeError("the player script is requested in an unsupported way")
         return found
 
     def _runtimes(self) -> list[str]:
@@ -123,4 +123,4 @@ def _error(provider: Any) -> str | None:  # noqa: ANN401
 
 def _refuse(request: object, requested: list[object]) -> NoReturn:
     requested.append(request)
-    raise RuntimeError("the test makes no request")
+    raise RuntimeError("the test must not make requests")

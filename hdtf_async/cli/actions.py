@@ -1,0 +1,227 @@
+"""What the commands do: a coroutine for each, which prints the result and returns the exit code."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import tempfile
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio
+from anyio.to_thread import run_sync
+
+from hdtf_async.cli import summaries
+from hdtf_async.cli.parser import made, origins, set_elsewhere
+from hdtf_async.cli.terminal import complain, say, say_json
+from hdtf_async.cli.views import view_for
+from hdtf_async.commands import census, doctor, export, faces, live, repair
+from hdtf_async.commands.plan import plan_summary, plan_to_json
+from hdtf_async.core import preflight, shards
+from hdtf_async.core.exceptions import OptionsError
+from hdtf_async.core.failures import ExitCode, Failure
+from hdtf_async.core.job import Running
+from hdtf_async.core.options import Options, Printing
+from hdtf_async.core.recipes import RECIPES
+from hdtf_async.dataset import plan, tables
+from hdtf_async.lanes import user_videos
+from hdtf_async.media.ffmpeg import find_ffmpeg
+from hdtf_async.output import directory
+from hdtf_async.output.journal import JournalIndex
+from hdtf_async.progress.views import show
+from hdtf_async.report import page
+from hdtf_async.run import merge, running
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections import Counter
+
+    from hdtf_async.cli.signals import Stopping
+    from hdtf_async.core.failures import Reason
+
+R = TypeVar("R")
+"""Result of a job."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A command line that was read."""
+
+    said: Namespace
+    options: Options
+    printing: Printing
+
+    @classmethod
+    def of(cls, said: Namespace) -> Call:
+        """Read the options. Raises `OptionsError`."""
+        return cls(said, made(Options, said), made(Printing, said))
+
+    @property
+    def has_summary(self) -> bool:
+        """Whether a summary is printed at the end."""
+        return not (self.printing.quiet or self.printing.json)
+
+
+async def run_main(call: Call, stopping: Stopping) -> int:
+    """Run the main command, as the shard that a batch system asks for."""
+    options = call.options
+    if options.shard is None:
+        try:
+            told = shards.from_environment(os.environ)
+        except ValueError as error:
+            raise OptionsError(str(error)) from None
+        if told is not None:
+            if not call.printing.quiet:
+                complain(f"processing shard {told[0]} (from {told[1]})")
+            options = replace(options, shard=told[0])
+    return await _run(call.said.out, replace(call, options=options), stopping)
+
+
+async def _run(out: Path | str, call: Call, stopping: Stopping) -> int:
+    """Run the main command to its end and print its result."""
+    report = await _watched(running(out, call.options), call.printing, stopping)
+    if call.has_summary:
+        say(summaries.summary(report, out))
+    else:
+        _end_briefly(call.printing, report.exit_code, report.reasons, report.stopped)
+        for words in report.shards_left_out:
+            complain(words)
+    return report.exit_code
+
+
+async def run_plan(call: Call, _stopping: Stopping) -> int:
+    """Print what a run would do."""
+    said, options = call.said, call.options
+    read = await run_sync(partial(tables.read, options.source, corrections=options.corrections))
+    plan.require_known(read, options)
+    known = JournalIndex(Path()) if said.out is None else await run_sync(directory.read_known, said.out)
+    decided = await run_sync(
+        partial(plan.make, read, options, there=known.all_there(), failed=known.failures)
+    )
+    own, to_fetch = await user_videos.for_plan(options, decided.work, known)
+    told = plan_to_json(read, decided, options, own, to_fetch)
+    told["settings"] = origins(said)
+    if said.json:
+        say_json(told)
+    else:
+        say(plan_summary(told), indent=9)
+    return ExitCode.DONE
+
+
+async def run_doctor(call: Call, _stopping: Stopping) -> int:
+    """Print whether this machine is ready for a run."""
+    signs = await doctor.examine(call.options, call.said.out)
+    if call.said.live:
+        signs += await live.examine(call.options, signs, partial(print, file=sys.stderr, flush=True))
+    ready, elsewhere = preflight.is_ready(signs), origins(call.said)
+    if call.said.json:
+        say_json({"ready": ready, "settings": elsewhere, "signs": list(map(preflight.to_json, signs))})
+    else:
+        lines = [f"{'set':>7}  {line}" for line in set_elsewhere(elsewhere)]
+        say("\n".join([*lines, *map(preflight.told, signs)]), indent=9)
+        say("Ready." if ready else "Not ready.")
+    return ExitCode.DONE if ready else ExitCode.LOCAL
+
+
+async def run_census(call: Call, stopping: Stopping) -> int:
+    """Query YouTube for the videos, and print how many are available."""
+    out = call.said.out
+    taken = await _watched(census.running(out, call.options, fresh=call.said.fresh), call.printing, stopping)
+    if call.has_summary:
+        say(summaries.census_summary(taken, out / census.CENSUS))
+    else:
+        _end_briefly(call.printing, taken.exit_code, taken.unanswered, taken.stopped)
+    return taken.exit_code
+
+
+async def run_check(call: Call, stopping: Stopping) -> int:
+    """Compare the clips with their records, and print the differences."""
+    said = call.said
+    job = repair.running(said.out, call.options, deep=said.deep, repair=said.repair)
+    check = await _watched(job, call.printing, stopping)
+    findings = summaries.check_findings(check)
+    if call.has_summary:
+        say("\n".join([*findings, summaries.check_summary(check, shlex.quote(str(said.out)))]))
+    else:
+        if call.printing.quiet and findings:
+            say("\n".join(findings), error=True)
+        stopped = check.stopped or check.report.stopped
+        _end_briefly(call.printing, check.exit_code, check.report.reasons, stopped)
+    return check.exit_code
+
+
+async def run_merge(call: Call, _stopping: Stopping) -> int:
+    """Write the manifests from the journals of all shards."""
+    merged = await merge(call.said.out)
+    say(f"{call.said.out}: {merged.words}")
+    return merged.exit_code
+
+
+async def run_report(call: Call, _stopping: Stopping) -> int:
+    """Write report.html."""
+    lane = anyio.CapacityLimiter(call.options.width_of_encode_lane)
+    say(f"{await page.write(call.said.out, tool=partial(find_ffmpeg, call.options), encodes=lane)}")
+    return ExitCode.DONE
+
+
+async def run_export(call: Call, _stopping: Stopping) -> int:
+    """Export the clips of a directory."""
+    said = call.said
+    told = (lambda _: None) if said.quiet else say
+    done = await export.export(said.out, said.to, said.recipe, call.options, told=told)
+    if not said.quiet:
+        say(f"{done.words}\n{RECIPES[done.recipe].use}")
+    return ExitCode.DONE
+
+
+async def run_faces(call: Call, _stopping: Stopping) -> int:
+    """Print the table of face windows, and write their image."""
+    say(await faces.made(call.said.out, call.options))
+    return ExitCode.DONE
+
+
+async def run_demo(call: Call, stopping: Stopping) -> int:
+    """Start the mock server and run the main command as a user would."""
+    from hdtf_async import demo  # noqa: PLC0415 - only needed for the demo
+
+    out, quiet = call.said.out, call.printing.quiet
+    with tempfile.TemporaryDirectory(prefix="hdtf-demo-") as temporary:
+        source = Path(temporary) / "tables"
+        await run_sync(demo.write_tables, source)
+        options = replace(call.options, source=source, pace=demo.PACE, cool_down=demo.COOL_DOWN)
+        if await run_sync(_nothing_left, out, options):
+            return await _run(out, replace(call, options=options), stopping)
+        async with demo.stand_in(demo.FOOTAGE, conditions=demo.CONDITIONS) as site:
+            # The children inherit it; a user would export it in the shell.
+            os.environ.update(site.environment)
+            if not quiet:
+                say(site.typed(out, options), error=True)
+            options = replace(options, yt_dlp_args=tuple(shlex.split(site.yt_dlp_args)))
+            return await _run(out, replace(call, options=options), stopping)
+
+
+def _nothing_left(out: Path, options: Options) -> bool:
+    known, read = directory.read_known(out), tables.read(options.source)
+    return not plan.make(read, options, there=known.all_there(), failed=known.failures).work
+
+
+async def _watched(job: AbstractAsyncContextManager[Running[R]], printing: Printing, stopping: Stopping) -> R:
+    """Show a job's events until they end, and return its result."""
+    async with job as events:
+        stopping.gently = events.finish
+        await show(events, view_for(printing))
+    return events.report
+
+
+def _end_briefly(
+    printing: Printing, code: ExitCode, missing: Counter[Reason], stopped: Failure | None
+) -> None:
+    """Print one line on stderr if a command without a summary has not done everything."""
+    if printing.quiet and (missing or stopped):
+        complain(summaries.quiet_summary(code, missing, stopped))
+    elif stopped is not None:
+        complain(f"{stopped} {stopped.reason.advice.remedy}")

@@ -1,0 +1,31 @@
+"""The main job as a command line, and the JSON lines that it prints."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from shared import Finished
+
+    from hdtf_async import demo
+
+
+def job(finished: Finished, site: demo.StandIn, out: Path, *more: str) -> list[str]:
+    """Return a command line of the main job on the demo's tables."""
+    return [
+        *(sys.executable, "-m", "hdtf_async", "--out", str(out), "--source", str(finished.options.source)),
+        *("--pace", "0", f"--yt-dlp-args={site.yt_dlp_args}", *more),
+    ]
+
+
+def until(lines: Iterator[str], kind: str) -> None:
+    """Read JSON lines up to an event of a kind."""
+    for line in lines:
+        if json.loads(line)["type"] == kind:
+            return
+    raise AssertionError(f"no {kind} was told")

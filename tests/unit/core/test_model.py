@@ -1,0 +1,99 @@
+"""The values that all packages use."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+
+from hdtf_async.core.model import Audio, Box, Clip, Corrections, Crop, Form, Interval, Video
+
+VIDEO = Video("RD", "Radio1", "CPCoMyuBRM0", 720)
+CLIP = Clip(VIDEO, 7, Interval(10.0, 30.0), Box(2, 4, 6, 8))
+
+
+def test_file_names_consist_of_subset_name_index_and_piece() -> None:
+    """They are stable: other programs look for them."""
+    assert VIDEO.stem == "RD_Radio1"
+    assert CLIP.stem == "RD_Radio1_007"
+    assert replace(CLIP, index=1234, segment=3).stem == "RD_Radio1_1234_s003"
+    assert replace(CLIP, segment=0).stem == "RD_Radio1_007_s000"
+    assert (CLIP.zoom, CLIP.correction, CLIP.segment) == (None, None, None)
+
+
+def test_a_box_ends_before_its_right_and_bottom_edges() -> None:
+    """An interval has a length."""
+    assert (CLIP.box.right, CLIP.box.bottom) == (8, 12)
+    assert CLIP.interval.seconds == 20.0
+
+
+@pytest.mark.parametrize(
+    ("length", "bounds"),
+    [
+        (20.0, [10, 30]),
+        (5.0, [10, 15, 20, 25, 30]),
+        (8.0, [10, 18, 26, 30]),
+        (8.1, [10, 18.1, 30]),
+        (12.0, [10, 22, 30]),
+        (14.0, [10, 30]),
+        (100.0, [10, 30]),
+        (0.1, None),
+    ],
+)
+def test_a_clip_is_divided_without_tiny_pieces_and_gaps(length: float, bounds: list[float] | None) -> None:
+    """A rest of at least half the length is a separate piece."""
+    pieces = CLIP.divided(length)
+    if bounds is None:
+        assert (len(pieces), pieces[1].interval) == (200, Interval(10.1, 10.2))
+    else:
+        assert [piece.interval for piece in pieces] == list(map(Interval, bounds, bounds[1:]))
+    assert [piece.segment for piece in pieces] == list(range(len(pieces)))
+    assert all(replace(piece, interval=CLIP.interval, segment=None) == CLIP for piece in pieces)
+    assert CLIP.divided(None) == (CLIP,)
+
+
+@pytest.mark.parametrize(
+    ("audio", "inside", "beside"),
+    [
+        (Audio.NONE, False, False),
+        (Audio.AAC, True, False),
+        (Audio.WAV, False, True),
+        (Audio.BOTH, True, True),
+    ],
+)
+def test_audio_is_a_track_of_the_clip_or_a_separate_file(audio: Audio, *, inside: bool, beside: bool) -> None:
+    """Or both."""
+    form = Form(audio=audio)
+    assert (form.sound_inside, form.sound_beside) == (inside, beside)
+
+
+def test_the_output_settings_have_the_spelling_of_the_fingerprint() -> None:
+    """Another default, or another spelling, would re-encode every clip of every directory."""
+    assert Form().to_json() == {
+        "crop": "table",
+        "resolution": "reference",
+        "size": None,
+        "fps": None,
+        "segment": None,
+        "audio": "none",
+        "deinterlace": "auto",
+        "codec": "h264",
+        "crf": 20,
+        "preset": "superfast",
+        "threads": 1,
+        "cutting_rules": 2,
+    }
+    told = Form(crop=Crop.FACE, fps=Fraction(30000, 1001), segment=2).to_json()
+    assert (told["fps"], repr(told["segment"])) == ("30000/1001", "2.0")
+    assert (told["face_rate"], told["face_margin"], told["face_fallback"]) == (5.0, 0.0, "fail")
+
+
+def test_unverified_corrections_are_more_than_the_verified_ones() -> None:
+    """And the empty choice has none."""
+    levels = Corrections.VERIFIED, Corrections.UNVERIFIED
+    assert [[asked.includes(level) for level in levels] for asked in Corrections] == [
+        [True, False],
+        [True, True],
+        [False, False],
+    ]

@@ -1,0 +1,119 @@
+"""The requirements of training code: the settings of clips, and their paths."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from hdtf_async.core.clip_record import ClipRecord
+from hdtf_async.core.model import Audio
+from hdtf_async.core.recipes import RECIPES, How, Item
+
+GOOD: dict[str, Any] = {
+    "fps": 25.0, "width": 512, "height": 512, "sound_codec": "aac", "wav": "a.wav", "sha256": "one",
+    "wav_sha256": "two", "frames": 250,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "audio", "square"),
+    [
+        ("musetalk", None, Audio.BOTH, False),
+        ("hallo", 512, Audio.BOTH, False),
+        ("latentsync", None, Audio.AAC, False),
+        ("wav2lip", 256, Audio.WAV, False),
+        ("real3dportrait", 512, Audio.BOTH, True),
+    ],
+)
+def test_a_recipe_sets_size_rate_and_audio(
+    name: str, size: int | None, audio: Audio, *, square: bool
+) -> None:
+    """All of these code bases assume 25 frames per second."""
+    recipe = RECIPES[name]
+    assert recipe.preset == {"size": size, "fps": Fraction(25), "audio": audio}
+    assert recipe.square is square
+    assert len(RECIPES) == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "changed", "flaws"),
+    [
+        ("real3dportrait", {}, []),
+        ("real3dportrait", {"fps": 25.0009}, []),
+        ("real3dportrait", {"fps": 25.0011}, ["25.0011 fps, not 25"]),
+        ("real3dportrait", {"fps": 24.9989}, ["24.9989 fps, not 25"]),
+        ("real3dportrait", {"fps": None}, ["None fps, not 25"]),
+        ("real3dportrait", {"height": 510}, ["512x510 pixels, not 512x512"]),
+        ("real3dportrait", {"width": "\x1b"}, [r"'\x1b'x512 pixels, not 512x512"]),
+        ("hallo", {"height": 510}, []),
+        ("hallo", {"sound_codec": ...}, ["no audio stream"]),
+        ("hallo", {"wav": ...}, ["no WAV file"]),
+        ("hallo", {"wav": ..., "fps": 30}, ["30 fps, not 25", "no WAV file"]),
+        ("latentsync", {"wav": ...}, []),
+        ("latentsync", {"sound_codec": ...}, ["no audio stream"]),
+        ("wav2lip", {"sound_codec": ...}, []),
+        ("wav2lip", {"wav": ...}, ["no WAV file"]),
+    ],
+)  # fmt: skip
+def test_a_clip_with_other_settings_is_recognized_by_its_metadata(
+    name: str, changed: dict[str, Any], flaws: list[str]
+) -> None:
+    """Each unsuitable property is listed."""
+    told = {key: value for key, value in {**GOOD, **changed}.items() if value is not ...}
+    assert list(RECIPES[name].flaws(ClipRecord(told))) == flaws
+
+
+@pytest.mark.parametrize(
+    ("name", "items"),
+    [
+        (
+            "musetalk",
+            {
+                "video_audio_clip_root/RD_A_000.mp4": Item(How.LINK, "RD_A_000.mp4", "one"),
+                "video_audio_clip_root/RD_A_000.wav": Item(How.COPY, "RD_A_000.wav", "two"),
+            },
+        ),
+        (
+            "hallo",
+            {
+                "videos/RD_A_000.mp4": Item(How.LINK, "RD_A_000.mp4", "one"),
+                "audios/RD_A_000.wav": Item(How.COPY, "RD_A_000.wav", "two"),
+            },
+        ),
+        ("latentsync", {"videos/RD_A_000.mp4": Item(How.LINK, "RD_A_000.mp4", "one")}),
+        (
+            "wav2lip",
+            {
+                "preprocessed/RD_A_000": Item(
+                    How.FRAMES, "RD_A_000.mp4", "one two", 250, {"audio.wav": "RD_A_000.wav"}
+                )
+            },
+        ),
+        (
+            "real3dportrait",
+            {
+                "video/RD_A_000.mp4": Item(How.LINK, "RD_A_000.mp4", "one"),
+                "audio/RD_A_000.wav": Item(How.COPY, "RD_A_000.wav", "two"),
+            },
+        ),
+    ],
+)
+def test_each_file_has_the_path_that_the_code_expects(name: str, items: dict[str, Item]) -> None:
+    """Linked where the code only reads it, copied where it writes."""
+    assert dict(RECIPES[name].items("RD_A_000", ClipRecord(GOOD))) == items
+
+
+@pytest.mark.parametrize(
+    ("name", "lists"),
+    [
+        ("musetalk", {"train.txt": "file\na.json\nb.json\n", "val.txt": "file\n"}),
+        ("hallo", {"train.txt": "a\nb\n", "val.txt": ""}),
+        ("latentsync", {"train.txt": "/to/videos/a.mp4\n/to/videos/b.mp4\n", "val.txt": ""}),
+        ("wav2lip", {"filelists/train.txt": "a\nb\n", "filelists/val.txt": ""}),
+    ],
+)
+def test_lists_have_paths_relative_to_the_directory_of_the_code(name: str, lists: dict[str, str]) -> None:
+    """One per split, some with a header line that is skipped."""
+    assert RECIPES[name].lists_of({"train": ["a", "b"], "val": []}, "/to") == lists

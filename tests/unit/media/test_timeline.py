@@ -1,0 +1,149 @@
+"""When frames are displayed, from the timestamps of their packets."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+
+from hdtf_async.media import containers, timeline
+from hdtf_async.media.timeline import OpenGroups, Shown, Timeline
+
+BASE = Fraction(1, 10)
+"""Ticks of a tenth of a second."""
+
+
+def made(*packets: tuple[int, int]) -> Timeline:
+    """Return a timeline of packets in decode order: timestamp and duration."""
+    found = Timeline()
+    for tick, duration in packets:
+        found.add(tick, duration)
+    found.close()
+    return found
+
+
+EVEN = made((10, 4), (14, 4), (18, 4), (22, 6))
+REORDERED = made((10, 4), (22, 5), (14, 7), (18, 9))
+"""The last frame is the second packet, whose stored duration belongs to another frame."""
+
+
+def test_frames_are_in_the_order_in_which_they_are_shown() -> None:
+    """And counted."""
+    assert (len(REORDERED), REORDERED.first, REORDERED.last, REORDERED.stored) == (4, 10, 22, 5)
+    assert (EVEN.first, EVEN.last, EVEN.stored) == (10, 22, 6)
+
+
+@pytest.mark.parametrize(
+    ("ticks", "step", "even", "gaps"),
+    [
+        ([0], 9, True, False),
+        ([0, 4, 8, 12], 4, True, False),
+        ([0, 4, 8, 14], 4, False, False),
+        ([0, 4, 8, 15], 4, False, True),
+        ([0, 4, 4, 8], 4, False, False),
+        ([0, 3, 7], 3, False, False),
+        ([5, 5], 9, False, False),
+    ],
+)
+def test_the_usual_distance_is_the_lower_median(
+    ticks: list[int], step: int, *, even: bool, gaps: bool
+) -> None:
+    """Frames with equal times do not count; a gap is more than one and a half times as long."""
+    found = made(*((tick, 9) for tick in ticks))
+    assert (found.step, found.has_gaps) == (step, gaps)
+    assert found.is_even is even
+
+
+@pytest.mark.parametrize(
+    ("frames", "stated", "end"),
+    [
+        (EVEN, None, 28),
+        (EVEN, 100, 28),
+        (REORDERED, None, 27),
+        (REORDERED, 16, 26),
+        (REORDERED, 17, 27),
+        (REORDERED, 18, 27),
+        (REORDERED, 3, 22),
+    ],
+)
+def test_the_last_frame_ends_at_the_declared_end_within_its_packets(
+    frames: Timeline, stated: int | None, end: int
+) -> None:
+    """Its own duration counts where the frames are not reordered, or no end is declared."""
+    assert frames.end(stated) == end
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "shown"),
+    [
+        (0, 10, Shown(0)),
+        (0, 11, Shown(1, 1.0, 1.0, None, 1.4, 0.4)),
+        (10, 18, Shown(2, 1.0, 1.4, None, 1.8, 0.4)),
+        (11, 18, Shown(1, 1.4, 1.4, 1.0, 1.8, 0.4)),
+        (11, 14, Shown(0, 1.0, 1.0, 1.0, 1.4, 0.4)),
+        (14, 23, Shown(3, 1.4, 2.2, 1.0, 2.8, 0.6)),
+        (30, 40, Shown(0, 2.2, 2.2, 2.2, 2.8, 0.6)),
+    ],
+)
+def test_an_interval_has_the_frames_from_its_start_to_before_its_end(
+    start: int, end: int, shown: Shown
+) -> None:
+    """The frame before it is displayed when it starts."""
+    assert EVEN.shown(start, end, BASE, 28) == shown
+    assert EVEN.shown(22, 40, BASE, 3).until == 2.2
+
+
+def test_times_have_six_decimals() -> None:
+    """As ffmpeg writes them."""
+    assert made((1, 1)).shown(0, 2, Fraction(1, 3), 2).first == 0.333333
+
+
+def test_a_file_without_frames_or_with_too_many_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit is a day at 60 frames per second."""
+    with pytest.raises(ValueError, match="no frame in it"):
+        Timeline().close()
+    assert timeline.MAX_FRAMES == 24 * 3600 * 60
+    monkeypatch.setattr(timeline, "MAX_FRAMES", 2)
+    assert len(made((0, 1), (1, 1))) == 2
+    with pytest.raises(ValueError, match="more than 2 frames"):
+        made((0, 1), (1, 1), (2, 1))
+
+
+@pytest.mark.parametrize(
+    ("packets", "lead"),
+    [
+        ([(0, 0, True), (1, 1, False)], 0),
+        ([(8, 4, True), (3, 5, False), (12, 6, False)], 5),
+        ([(8, 2, True), (7, 3, False)], 6),
+        ([(8, None, True), (7, 3, False)], 1),
+        ([(3, 1, False), (8, 8, True), (8, 9, False)], 0),
+        ([(8, 8, True), (2, 9, False), (20, 20, True), (19, 21, False)], 6),
+    ],
+)
+def test_the_lead_of_open_groups_is_how_far_frames_are_shown_before_their_key_frame(
+    packets: list[tuple[int, int | None, bool]], lead: int
+) -> None:
+    """Or how much later that is displayed than decoded, if that is more."""
+    groups = OpenGroups()
+    for pts, dts, key in packets:
+        groups.add(pts, dts, key=key)
+    assert groups.lead == lead
+
+
+@pytest.mark.parametrize(
+    ("demuxer", "second", "seeks"),
+    [("mp4", 0.0, True), ("mpegts", 0.9, False), ("mpegts", 1.0, True), ("avi", 0.5, False)],
+)
+def test_some_containers_are_read_from_the_beginning(demuxer: str, second: float, *, seeks: bool) -> None:
+    """Where ffmpeg would lose the first packets by seeking to the first second."""
+    assert containers.seeks_to(demuxer, second) is seeks
+
+
+@pytest.mark.parametrize(
+    ("ending", "demuxer"),
+    [("mp4", "mp4"), ("m4a", "mp4"), ("webm", "matroska"), ("txt", None), ("MP4", None)],
+)
+def test_a_file_is_read_by_the_demuxer_of_its_extension(ending: str, demuxer: str | None) -> None:
+    """And by no other."""
+    assert containers.demuxer_of(ending) == demuxer
+    assert containers.MAX_SIDE >= 7680, "YouTube's largest"

@@ -1,0 +1,200 @@
+"""Positions of bars, marks and labels in the charts."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from hdtf_async.core.tally import Outcome, Span
+from hdtf_async.report import charts
+from hdtf_async.report.history import Run
+
+Shape = tuple[str, ...]
+
+
+def shapes(svg: str) -> tuple[str, list[Shape]]:
+    """Return the size of a chart, and its shapes: class, position, text."""
+    root = ET.fromstring(svg)  # noqa: S314 - made by this program
+    found = []
+    for each in root.iter():
+        kind = each.get("class")
+        if kind is not None and each.tag.rpartition("}")[2] != "g":
+            names = ("x", "x1", "y", "width", "height", "d")
+            words = each.text or "".join(title.text or "" for title in each)
+            found.append((kind, *(value for name in names if (value := each.get(name))), words))
+    return root.get("viewBox", ""), found
+
+
+def test_overlapping_bars_of_a_timeline_have_separate_rows() -> None:
+    """Downloads with the time for which they were paused, encodes, waiting clips, and time marks."""
+    run = Run(
+        {},
+        100.0,
+        115.0,
+        downloads=[
+            Span("RD_A", 101, 104),
+            Span("RD_B", 102, 106, Outcome.AGAIN, "network"),
+            Span("RD_B", 112, 113, Outcome.FAILED, "raw_truncated"),
+        ],
+        encodes=[Span("RD_A_000", 105.5, 109), Span("RD_A_001", 109, 111, Outcome.OPEN)],
+        waits=[Span("RD_A_000", 105, 105.5), Span("RD_A_001", 105, 109)],
+        closed=[Span("", 108, 110, reason="refused")],
+    )
+    size, drawn = shapes(charts.timeline(run))
+    assert size == "0 0 1000 152"
+    ticks = ["933.33", "800.0", "666.67", "533.33", "400.0", "266.67", "133.33", "0.0"]
+    assert drawn == [
+        *(("tick", x, "") for x in ticks),
+        ("name", "0", "12", "downloads"),
+        ("closed", "533.33", "18", "133.34", "24", "downloads paused for 2.0 s (refused)"),
+        ("bar done", "66.67", "18", "199.5", "10", "RD_A: 3.0 s, done"),
+        ("bar failed", "800.0", "18", "66.17", "10", "RD_B: 1.0 s, failed, raw_truncated"),
+        ("bar again", "133.33", "30", "266.17", "10", "RD_B: 4.0 s, retried, network"),
+        ("name", "0", "60", "encodes"),
+        ("bar done", "366.67", "66", "232.83", "10", "RD_A_000: 3.5 s, done"),
+        ("bar open", "600.0", "66", "132.83", "10", "RD_A_001: 2.0 s, in progress or interrupted"),
+        ("name", "0", "96", "clips queued for encoding (max 2)"),
+        (
+            "waits",
+            "M0 126L333.33 126L333.33 102L366.67 102L366.67 114L600.0 114L600.0 126L1000 126Z",
+            "",
+        ),
+        *(("mark", f"{float(x) + 2:g}", "144", f"0:{2 * n:02}") for n, x in enumerate(ticks[::-1])),
+    ]
+
+
+def test_short_bars_are_visible_and_many_rows_are_low() -> None:
+    """From thirteen rows on; an empty lane has one row."""
+    run = Run({}, 0.0, 1000.0, downloads=[Span(f"RD_{n}", 0, 0.1) for n in range(13)])
+    size, drawn = shapes(charts.timeline(run))
+    bars = [shape for shape in drawn if shape[0] == "bar done"]
+    assert [bar[1:5] for bar in bars] == [("0.0", str(18 + 7 * n), "1.0", "5") for n in range(13)]
+    assert size == f"0 0 1000 {18 + 13 * 7 + 6 + 18 + 12 + 6 + 18 + 24 + 6 + 20}"
+    run.downloads.pop()
+    assert {shape[4] for shape in shapes(charts.timeline(run))[1] if shape[0] == "bar done"} == {"10"}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "first", "last", "marks"),
+    [
+        (0.0, "0:00", "0:00", 1),
+        (10.0, "0:01", "0:09", 10),
+        (10.1, "0:02", "0:08", 5),
+        (100.0, "0:10", "1:30", 10),
+        (3600.0, "10:00", "50:00", 6),
+        (7200.0, "15:00", "1:45 h", 8),
+        (36000.0, "1:00 h", "9:00 h", 10),
+        (864000.0, "24:00 h", "216:00 h", 10),
+        (8640000.0, "240:00 h", "2160:00 h", 10),
+        (8640001.0, "264:00 h", "2112:00 h", 9),
+    ],
+)
+def test_a_time_axis_has_ten_marks_at_most(seconds: float, first: str, last: str, marks: int) -> None:
+    """At round times, in seconds, minutes or hours; labels that would not fit are omitted."""
+    _, drawn = shapes(charts.timeline(Run({}, 50.0, 50.0 + seconds)))
+    words = [shape[-1] for shape in drawn if shape[0] == "mark"]
+    assert (len(words), words[-1]) == (marks, last)
+    assert words[:2] == ["0:00", first][: len(words)]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0.0 s"),
+        (59.94, "59.9 s"),
+        (60, "1 min 00 s"),
+        (245, "4 min 05 s"),
+        (3599.4, "59 min 59 s"),
+        (3599.6, "1 h 00 min"),
+        (3720, "1 h 02 min"),
+    ],
+)
+def test_a_duration_has_two_parts(seconds: float, words: str) -> None:
+    """From a minute on."""
+    assert charts.words_of_time(seconds) == words
+
+
+def test_bars_that_touch_are_in_one_row() -> None:
+    """The earliest first, and of those with the same start the shortest."""
+    one, two, three, four = Span("a", 0, 2), Span("b", 0, 3), Span("c", 2, 4), Span("d", 3, 5)
+    assert charts.rows([four, three, two, one]) == [[one, three], [two, four]]
+
+
+def test_the_depth_is_listed_where_it_changes() -> None:
+    """Also where one begins as another ends."""
+    spans = [Span("a", 0, 2), Span("b", 1, 2), Span("c", 2, 3)]
+    assert charts.depth(spans) == [(0, 1), (1, 2), (2, 1), (3, 0)]
+    assert charts.depth([]) == []
+
+
+def columns(values: list[float]) -> list[tuple[str, int]]:
+    """Return the label and the height of each column of a histogram."""
+    _, drawn = shapes(charts.histogram(values, "Rate", "fps"))
+    told = [shape[-1].removesuffix(" clips").split(" fps: ") for shape in drawn if shape[0] == "column"]
+    return [(what, int(number)) for what, number in told]
+
+
+def ranges(step: float, *clips: int) -> list[tuple[str, int]]:
+    """Return columns for ranges, by the number of clips in each."""
+    return [(f"{n * step:g} to {(n + 1) * step:g}", number) for n, number in enumerate(clips)]
+
+
+@pytest.mark.parametrize(
+    ("values", "found"),
+    [
+        ([], []),
+        ([25.0], [("25", 1)]),
+        ([25.0, 25.0, 30.0, 30.0], [("25", 2), ("30", 2)]),
+        ([25.0, 25.0004, 29.97, 29.97], [("25", 2), ("29.97", 2)]),
+        ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0] * 2, [(f"{n}", 2) for n in range(1, 7)]),
+        ([0.0, 1.0, 2.0], ranges(0.2, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1)),
+        ([0.0, 9.9, 10.1, 100.0], ranges(10, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1)),
+        ([float(n) for n in range(7)] * 2, ranges(1, 2, 2, 2, 2, 2, 2, 2)),
+    ],
+)
+def test_a_column_is_a_value_or_a_range(values: list[float], found: list[tuple[str, int]]) -> None:
+    """Up to six values that occur twice on average have one each; otherwise there are ten round ranges."""
+    assert columns(values) == found
+
+
+@pytest.mark.parametrize(
+    ("largest", "step"),
+    [
+        (9.99, 1),
+        (10.0, 1),
+        (10.1, 2),
+        (20.0, 2),
+        (20.1, 5),
+        (50.0, 5),
+        (50.1, 10),
+        (1000.0, 100),
+        (0.5, 0.05),
+    ],
+)
+def test_ranges_are_one_two_or_five_of_a_power_of_ten(largest: float, step: float) -> None:
+    """At least a tenth of the total."""
+    assert columns([0.0, largest / 3, largest])[0][0] == f"0 to {step:g}"
+
+
+def test_a_histogram_is_as_high_as_its_highest_column() -> None:
+    """Each has its count above and its value below; of many values every other one."""
+    size, drawn = shapes(charts.histogram([25.0, 25.0, 30.0], "Rate", "<fps>"))
+    assert size == "0 0 320 146"
+    assert drawn[:4] == [
+        ("column", "1.0", "14.0", "27.1", "110.0", "25 to 25.5 <fps>: 2 clips"),
+        ("count", "14.5455", "10", "2"),
+        ("value", "14.5455", "138", "25"),
+        ("column", "30.1", "124.0", "27.1", "0.0", "25.5 to 26 <fps>: 0 clips"),
+    ]
+    assert drawn[-3:] == [
+        ("column", "291.9", "69.0", "27.1", "55.0", "30 to 30.5 <fps>: 1 clips"),
+        ("count", "305.445", "65", "1"),
+        ("value", "305.445", "138", "30"),
+    ]
+    assert [shape[-1] for shape in drawn if shape[0] == "value"] == ["25", "26", "27", "28", "29", "30"]
+    _, few = shapes(charts.histogram([float(n) for n in range(1, 7)] * 2, "Rate", "fps"))
+    assert [shape[-1] for shape in few if shape[0] == "value"] == ["1", "2", "3", "4", "5", "6"]
+    assert {shape[1:3] for shape in few if shape[0] == "count"} == {
+        (f"{x:g}", "10") for x in (26.6667, 79.9667, 133.367, 186.667, 239.967, 293.367)
+    }

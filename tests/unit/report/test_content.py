@@ -1,0 +1,321 @@
+"""The content of the report of a directory, from records that may be damaged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hdtf_async.core.clip_record import ClipRecord
+from hdtf_async.core.failures import Reason
+from hdtf_async.core.shards import Shard
+from hdtf_async.core.tally import Outcome, Span
+from hdtf_async.report import content
+from hdtf_async.report.content import ReportData
+from hdtf_async.report.history import Run
+
+NBSP = "\N{NO-BREAK SPACE}"
+NOON = 1_700_000_000.0
+
+
+def line(number: int, **more: object) -> dict[str, Any]:
+    """Return the metadata of a clip of ten seconds."""
+    return {
+        "file_name": f"RD_Radio{number}_000.mp4",
+        "subset": "RD",
+        "name": f"Radio{number}",
+        "youtube_id": f"{number:011d}",
+        "duration": 10.0,
+        "width": 96,
+        "height": 64,
+        "fps": 25.0,
+        "bytes": 2_000_000,
+        "sha256": f"{number:064d}",
+        "versions": {"ffmpeg": "7.1", "yt_dlp": f"{number % 2}"},
+    } | more
+
+
+def there(*lines: dict[str, Any]) -> dict[str, ClipRecord]:
+    """Return the records of clips, by the stems of the clips."""
+    return {told["file_name"].removesuffix(".mp4"): ClipRecord(told) for told in lines}
+
+
+def lost(number: int, reason: str = "private", **more: object) -> dict[str, Any]:
+    """Return the record of a missing clip."""
+    return {
+        "clip": f"WDA_Speaker{number}_000",
+        "subset": "WDA",
+        "name": f"Speaker{number}",
+        "youtube_id": f"{number:011d}",
+        "reason": reason,
+        "words": "Private video",
+    } | more
+
+
+def run(begun: float = NOON, *, spans: bool = True, **more: Any) -> Run:
+    """Return a run of a minute with a download and an encode."""
+    made = Run({}, begun, begun + 60, **more)
+    if spans:
+        made.downloads.append(Span("RD_Radio1", begun, begun + 30))
+        made.encodes.append(Span("RD_Radio1_000", begun + 20, begun + 40))
+    return made
+
+
+REFUSED = {"file": "RD_video_url.txt", "line": 7, "subset": "RD", "words": "no address"}
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict", "well"),
+    [
+        (ReportData({}), "No clips yet.", False),
+        (ReportData(there(line(1))), "All 1 clips are done.", True),
+        (ReportData(there(line(1)), missing=[lost(1)]), "1 of 2 clips are done.", False),
+        (ReportData({}, missing=[lost(1)]), "0 of 1 clips are done.", False),
+        (
+            ReportData(there(line(1)), refused=[REFUSED]),
+            "All 1 clips are done. 1 invalid table row skipped.",
+            False,
+        ),
+        (
+            ReportData(there(line(1)), refused=[REFUSED, REFUSED | {"rows": 3}, REFUSED | {"rows": "x"}]),
+            "All 1 clips are done. 5 invalid table rows skipped.",
+            False,
+        ),
+        (
+            ReportData(there(line(1)), absent=(Shard(1, 2),)),
+            "1 of 1 clips are done. Shard 1/2 has not started: start it, or run once without --shard.",
+            False,
+        ),
+        (
+            ReportData(there(line(1)), runs=[run(), run(end={"stopped": "disk full\nhow so"})]),
+            "All 1 clips are done. The latest run stopped early: disk full",
+            True,
+        ),
+        (ReportData(there(line(1)), runs=[run(end={"stopped": "x"}), run()]), "All 1 clips are done.", True),
+        (ReportData(there(line(1)), runs=[run(end={"stopped": 3})]), "All 1 clips are done.", True),
+    ],
+)
+def test_the_verdict_says_whether_all_clips_exist(found: ReportData, verdict: str, *, well: bool) -> None:
+    """In a sentence or two."""
+    told = content.of(found)
+    assert (told["verdict"], told["well"]) == (verdict, well)
+
+
+def test_counts_are_at_the_head() -> None:
+    """Untried clips are no failures, and invalid figures are ignored."""
+    lines = there(line(1), line(2, bytes=None, duration="long"), line(3, youtube_id="0" * 10 + "1"))
+    missing = [lost(1), lost(2), lost(3, Reason.NOT_TRIED)]
+    assert content.of(ReportData(lines, missing, fetched=5_000))["counts"] == [
+        ("clips", "3"),
+        ("duration", "20.0 s"),
+        ("size", f"4{NBSP}MB"),
+        ("videos", "2"),
+        ("downloaded", f"5{NBSP}kB"),
+        ("failed", "2"),
+        ("not attempted", "1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (12_345_678, "12.3 MB"), (5e9, "5 GB"), (5e15, "5000 TB")],
+)
+def test_sizes_have_three_figures(size: float, words: str) -> None:
+    """Except terabytes."""
+    told = content.of(ReportData({}, fetched=int(size)))
+    assert dict(told["counts"])["downloaded"] == words.replace(" ", NBSP)
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [(0, 0), (3, 3), (2.5, 2.5), (-1, 0), (1e15, 0), (9e14, 9e14), ("3", 0), (None, 0), (float("nan"), 0)],
+)
+def test_only_valid_figures_are_used(value: object, number: float) -> None:
+    """The journal of a downloaded directory may contain any value."""
+    assert content.number(ClipRecord({"duration": value}).duration) == number
+
+
+def test_the_newest_twelve_runs_with_work_have_charts() -> None:
+    """The newest first, with the number of older ones."""
+    runs = [run(NOON + 3600 * number) for number in range(14)]
+    told = content.of(ReportData({}, runs=[*runs, run(NOON + 10**6, spans=False)], now=NOON + 59))
+    assert (len(told["runs"]), told["older_runs"]) == (12, 2)
+    assert told["runs"][0]["begun"] == "2023-11-15 11:13 UTC"
+    assert told["runs"][0]["took"] == "1 min 00 s"
+    assert told["runs"][0]["timeline"].startswith("<svg")
+    assert told["now"] == "2023-11-14 22:14 UTC"
+    fewer = content.of(ReportData({}, runs=runs[:12]))
+    assert (len(fewer["runs"]), fewer["older_runs"], fewer["now"]) == (12, 0, None)
+
+
+def test_a_run_is_described_by_the_work_of_both_lanes() -> None:
+    """How long each was busy, both at once, and why downloads were paused."""
+    made = run(
+        closed=[Span("", NOON, NOON + 5, reason="refused"), Span("", NOON, NOON + 7, reason="unreachable")],
+        end={"stopped": "disk full\nmore"},
+    )
+    made.encodes.append(Span("RD_Radio1_001", NOON + 30, NOON + 35, Outcome.FAILED, "clip_wrong"))
+    assert content.facts_of_run(made) == [
+        "1 clips written",
+        "download 30.0 s",
+        "encode 20.0 s",
+        "overlapping 10.0 s (50% of the shorter)",
+        "downloads paused for 12.0 s (refused and unreachable)",
+        "stopped early: disk full",
+    ]
+    made = Run({}, NOON, NOON + 60, encodes=[Span("RD_Radio1_000", NOON, NOON + 40)])
+    assert content.facts_of_run(made) == ["1 clips written", "download 0.0 s", "encode 40.0 s"]
+
+
+FORM = {"fps": "25", "size": 512, "preset": "superfast", "crf": 20, "audio": "aac", "crop": "table"}
+
+
+@pytest.mark.parametrize(
+    ("form", "steps"),
+    [
+        (
+            {},
+            "cropped to its published box, kept at its original frame rate (25 fps),"
+            " encoded as H.264 (x264, preset None, CRF None) without audio",
+        ),
+        (
+            FORM,
+            "cropped to its published box, scaled to 512 pixels on its shorter side, converted to 25 fps,"
+            " encoded as H.264 (x264, preset superfast, CRF 20) with audio",
+        ),
+        (
+            {"crop": "face", "codec": "lossless", "audio": "wav", "segment": 20.0},
+            "cropped around the detected face, kept at its original frame rate (25 fps), encoded as H.264"
+            " (lossless) with a separate 16 kHz mono audio file, split into segments of 20.0 s",
+        ),
+        ({"crop": "none", "fps": 25, "audio": "both"}, None),
+    ],
+)
+def test_the_methods_paragraph_lists_the_steps_of_each_clip(form: dict[str, Any], steps: str | None) -> None:
+    """In the order of the steps."""
+    newest = Run({"form": form}, 0, 1)
+    told = content.methods(ReportData(there(line(1)), runs=[Run({"form": FORM}, 0, 0), newest]))
+    expected = steps or (
+        "kept as the whole frame, converted to 25 fps,"
+        " encoded as H.264 (x264, preset None, CRF None) with audio"
+    )
+    assert told.endswith(f" Each clip was {expected}.")
+
+
+def test_the_methods_paragraph_names_tools_corrections_and_missing_clips() -> None:
+    """With every version that was used for the clips, and the most frequent reason first."""
+    lines = there(line(1), line(2, duration=3590.0, fps=29.97), line(3, versions="none"))
+    found = ReportData(lines, [lost(1, "age"), lost(2), lost(3)])
+    paper = content._PAPER
+    assert content.methods(found) == (
+        f"We used 3 clips (1.00 hours) from 3 videos of HDTF ({paper}),"
+        " created with ffmpeg 7.1, yt_dlp 0 and 1."
+        " Each clip was cropped to its published box, kept at its original frame rate (25, 29.97 fps),"
+        " encoded as H.264 (x264, preset None, CRF None) without audio."
+        " 3 clips were unavailable (2 private, 1 age)."
+    )
+    found = ReportData({}, runs=[Run({"settings": {"corrections": "verified"}, "form": 3}, 0, 1)])
+    assert f"HDTF ({paper}), with verified corrections of its tables, created with hdtf_async." in (
+        content.methods(found)
+    )
+
+
+@pytest.mark.parametrize("rates", [6, 7])
+def test_a_few_frame_rates_are_named(rates: int) -> None:
+    """Up to six."""
+    told = content.methods(ReportData(there(*(line(n, fps=20.0 + n) for n in range(rates)))))
+    named = " (20, 21, 22, 23, 24, 25 fps)" if rates == 6 else ""
+    assert f"kept at its original frame rate{named}, encoded" in told
+
+
+def test_settings_are_those_of_the_newest_run() -> None:
+    """Unchanged properties are named so."""
+    newest = Run({"settings": {"pace": 5}, "form": {"size": None}}, 0, 1)
+    assert content.settings(ReportData({}, runs=[Run({"settings": {"a": 1}}, 0, 0), newest])) == [
+        ("pace", "5"),
+        ("size", "source"),
+    ]
+    assert content.settings(ReportData({})) == []
+
+
+def test_a_tile_has_the_figures_of_its_clip() -> None:
+    """Its image only if it is one of those that are shown; its link is escaped."""
+    key = f"{1:064d}"
+    lines = there(line(1), line(22, file_name="RD_R dio_000.mp4"))
+    lines["RD_Radio3_000"] = ClipRecord({"subset": "WRA"})
+    tiles = content.of(ReportData(lines, pictures={key: "abc", "f" * 64: "other"}))["tiles"]
+    assert tiles[0] == {
+        "stem": "RD_Radio1_000",
+        "file": "RD_Radio1_000.mp4",
+        "subset": "RD",
+        "speaker": "Radio",
+        "key": key,
+        "picture": "abc",
+        "told": f"10.0 s, 96×64, 25 fps, 2{NBSP}MB",  # noqa: RUF001 - as it is shown
+    }
+    assert (tiles[1]["file"], tiles[1]["key"], tiles[1]["picture"]) == ("RD_R%20dio_000.mp4", None, None)
+    assert tiles[2]["told"] == f"0.0 s, 0×0, 0 fps, 0{NBSP}B"  # noqa: RUF001
+
+
+def test_clips_at_the_start_of_an_interval_have_an_image_first() -> None:
+    """Six hundred at most; and only where file name and hash are valid."""
+    pieces = [line(number, segment=number % 2) for number in range(700)]
+    found = content.pictured(there(*pieces))
+    assert len(found) == content.MOST_PICTURES == 600
+    assert [told.segment for told in found] == [0] * 350 + [1] * 250
+    wrong = {
+        "a": ClipRecord(line(1)),
+        "RD_Radio2_000": ClipRecord(line(2, sha256="x" * 64)),
+        "RD_Radio3_000": ClipRecord(line(3, sha256=3)),
+    }
+    assert content.pictured(wrong) == []
+
+
+def test_missing_clips_are_grouped_by_reason_and_by_video() -> None:
+    """The most frequent first, with the clips of one video together."""
+    missing = [
+        lost(1, "age"),
+        lost(2, clip="a"),
+        lost(2, clip="b"),
+        lost(2, clip="c", words="Gone"),
+        lost(3, clip="d", youtube_id="../x"),
+    ]
+    told = content.of(ReportData({}, missing, refused=[REFUSED]))
+    assert [(reason["reason"], reason["number"]) for reason in told["reasons"]] == [
+        ("private", 4), ("age", 1), ("row_refused", 1),
+    ]  # fmt: skip
+    link = "https://www.youtube.com/watch?v=00000000002"
+    assert told["reasons"][0]["groups"] == [
+        {"stems": ["a", "b"], "link": link, "words": "Private video"},
+        {"stems": ["c"], "link": link, "words": "Gone"},
+        {"stems": ["d"], "link": None, "words": "Private video"},
+    ]
+    assert told["reasons"][2]["groups"] == [
+        {"stems": ["RD_video_url.txt:7"], "link": None, "words": "no address"}
+    ]
+    assert told["missing"][1] == {
+        "stem": "a", "subset": "WDA", "speaker": "Speaker", "reason": "private", "words": "Private video",
+        "link": link,
+    }  # fmt: skip
+    (long,) = content.of(ReportData({}, [lost(1, words="x" + "y" * 600)]))["missing"]
+    assert long["words"] == "y" * 600
+    (none,) = content.of(ReportData({}, [lost(1, words=None)]))["missing"]
+    assert none["words"] == ""
+
+
+def test_subsets_and_speakers_are_those_of_all_clips() -> None:
+    """For the filters of the page; a name that consists of digits is valid."""
+    told = content.of(ReportData(there(line(1), line(2)), [lost(1), lost(2, name="12")]))
+    assert (told["subsets"], told["speakers"]) == (["RD", "WDA"], ["12", "Radio", "Speaker"])
+
+
+def test_histograms_show_length_side_rate_and_size() -> None:
+    """Of the existing clips."""
+    told = dict(content.of(ReportData(there(line(1))))["histograms"])
+    values = {name: svg.partition("<title>")[2].partition("</title>")[0] for name, svg in told.items()}
+    assert values == {
+        "Duration (seconds)": "10 seconds: 1 clips",
+        "Shorter side (pixels)": "64 pixels: 1 clips",
+        "Frame rate (fps)": "25 fps: 1 clips",
+        "Size (MB)": "2 MB: 1 clips",
+    }
