@@ -79,9 +79,9 @@ async def download(
 
     Failures are in the report, and do not raise. `lanes` are limiters that the host program shares with other
     work; by default a run has its own. With the `client` of a Dask cluster its workers process the videos, as
-    with ``Options.dask``; they have their own lanes (see docs/scale.md). When cancelled, every child process has
-    ended and every temporary file is deleted before the cancellation continues, except for resumable partial
-    downloads.
+    with ``Options.dask``; they have their own lanes (see docs/scale.md). When cancelled, every child process
+    has ended and every temporary file is deleted before the cancellation continues, except for resumable
+    partial downloads.
 
     With `progress`, stderr shows the progress of both lanes, and warnings: tqdm's bars in a terminal or a
     notebook, a line every 30 seconds elsewhere.

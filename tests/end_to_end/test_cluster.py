@@ -6,7 +6,9 @@ Scheduler and workers are processes of their own. All of it needs the extra ``te
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
 import re
 import shlex
 import signal
@@ -24,11 +26,14 @@ import scenarios
 from dask_cluster import Cluster, cluster, descendants, marked, wait_for
 from distributed import Client
 from kill_checks import is_temporary, listed, media
+from moto.server import ThreadedMotoServer
+from s3_server import BUCKET, Front, in_front, make_bucket
 from shared import exported
 
 import hdtf_async
 from hdtf_async import ExitCode, Options, Reason, demo
 from hdtf_async.core.events import (
+    ClipDone,
     Downloaded,
     DownloadStarted,
     LaneClosed,
@@ -57,6 +62,8 @@ pytestmark = [
 ]
 
 VIEWS = ("metadata.jsonl", "failures.jsonl")
+PREFIX = "some prefix"
+URL = f"s3://{BUCKET}/{PREFIX}"
 FEW = ("Radio1", "Guest1", "Guest2")
 """Videos for which a part of the job will do."""
 
@@ -222,27 +229,65 @@ async def test_a_worker_that_joins_later_takes_part(
     assert tree(tmp_path) == tree(finished.out)
 
 
+@pytest.fixture
+def bucket() -> Iterator[Front]:
+    """An empty bucket, whose address and keys are exported."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    port = server.get_host_and_port()[1]
+    make_bucket(port)
+    with in_front(port) as front, exported(front.variables):
+        yield front
+    server.stop()
+
+
 async def test_workers_upload_to_an_object_store(
-    workers: Cluster, finished: Finished, tmp_path: Path
+    bucket: Front, workers: Cluster, finished: Finished, tmp_path: Path
 ) -> None:
     """Without a common directory: the store has the clips and manifests of a run on one machine."""
-    with server(tmp_path) as bucket, exported(bucket.environment):
-        workers.end()
-        workers.need(2)
-        options = on(workers, finished.options, scratch=tmp_path / "scratch")
-        report = await hdtf_async.download(bucket.url, options)
-        assert report.stopped is None
-        assert report.exit_code is finished.report.exit_code
-        assert sorted(report.done) == sorted(finished.report.done)
-        there = bucket.content()
-        clips = {name: digest for name, digest in media(finished.out).items() if "/" not in name}
-        assert {name: hashed(there[name]) for name in clips} == clips
-        for name in VIEWS:
-            assert there[name] == (finished.out / name).read_bytes()
-        again = await hdtf_async.download(bucket.url, options)
-        assert (again.there, again.done) == (len(report.done), [])
-        workers.end()
-    assert [*(tmp_path / "scratch").rglob("*.mp4")] == []
+    workers.end()
+    workers.need(2)  # they inherit the address and the keys
+    options = on(workers, finished.options, scratch=tmp_path / "scratch")
+    (tmp_path / "scratch").mkdir()
+    report = await hdtf_async.download(URL, options)
+    assert report.stopped is None
+    assert report.exit_code is finished.report.exit_code
+    assert sorted(report.done) == sorted(finished.report.done)
+    there = {key.removeprefix(f"{PREFIX}/"): content for key, content in bucket.content().items()}
+    clips = {name: digest for name, digest in media(finished.out).items() if "/" not in name}
+    assert {name: hashlib.sha256(there[name]).hexdigest() for name in clips} == clips
+    for name in VIEWS:
+        assert there[name] == (finished.out / name).read_bytes()
+    again = await hdtf_async.download(URL, options)
+    assert (again.there, again.done) == (len(report.done), [])
+    workers.end()
+    assert not [path for path in (tmp_path / "scratch").rglob("*") if path.suffix in {".mp4", ".wav"}]
+
+
+async def test_a_killed_worker_costs_no_clip_of_an_object_store(
+    bucket: Front, workers: Cluster, finished: Finished, tmp_path: Path
+) -> None:
+    """Its videos are processed again; the store has each clip, and one record of it."""
+    workers.end()
+    workers.need(2)
+    victim = workers.workers[0]
+    options = on(workers, finished.options, scratch=tmp_path / "scratch")
+    (tmp_path / "scratch").mkdir()
+    async with hdtf_async.running(URL, options) as run:
+        async for event in run:
+            if isinstance(event, ClipDone) and victim.poll() is None:
+                victim.send_signal(signal.SIGKILL)
+                victim.wait()
+    assert run.report.exit_code is finished.report.exit_code
+    assert sorted(run.report.done) == sorted(finished.report.done)
+    there = {key.removeprefix(f"{PREFIX}/"): content for key, content in bucket.content().items()}
+    assert there["metadata.jsonl"] == (finished.out / "metadata.jsonl").read_bytes()
+    journal = b"".join(content for key, content in sorted(there.items()) if key.startswith("_journal/"))
+    records = [record for record in map(json.loads, journal.splitlines()) if record["type"] == "clip"]
+    assert Counter(record["clip"] for record in records) == Counter({*finished.report.done})
+    workers.end()
+    wait_for(lambda: not marked(str(tmp_path)))
 
 
 async def test_an_end_that_is_asked_for_lets_encodes_finish(
