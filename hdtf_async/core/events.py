@@ -74,6 +74,8 @@ class WorkersChanged(Event):
     """Maximum number of parallel downloads of all of them."""
     encodes: int
     """Maximum number of parallel encodes of all of them."""
+    pace: float
+    """Minimum mean seconds between two download starts of all of them."""
 
 
 @dataclass(frozen=True, slots=True)

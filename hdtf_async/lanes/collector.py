@@ -50,12 +50,13 @@ class Collector:
         """`answer` sends the answer to an attempt that waits for the network lane (`Admissions`)."""
         self.versions: dict[str, str] = {}
         """Tool to version, of the first process."""
-        self.window = Window()
+        shared = run.options.pace_scope is PaceScope.CLUSTER
+        self.window = Window(run.options.pace, shared=shared)
         self._emit = run.events.emit
         self._events = MergedEvents(run.events.emit)
         self._directory = run.directory
         self._lane: Admissions | None = None
-        if run.options.pace_scope is PaceScope.CLUSTER:
+        if shared:
             pacing = Pacing(pace=run.options.pace, cool_down=run.options.cool_down)
             self._lane = Admissions(pacing, run.events, tasks, answer)
 

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 class Window:
     """Counts what processes can take, and the videos in progress."""
 
-    def __init__(self) -> None:
+    def __init__(self, pace: float = 0.0, *, shared: bool = False) -> None:
+        """Count nothing. Each process keeps the pace, or all of them share it."""
+        self._pace, self._shared = pace, shared
         self._ready: dict[str, Ready] = {}
         self._downloads = self._slots = 0
         self._videos: set[str] = set()
@@ -44,7 +46,8 @@ class Window:
         self._downloads = sum(each.downloads for each in self._ready.values())
         self._slots = sum(each.slots for each in self._ready.values())
         encodes = sum(each.encodes for each in self._ready.values())
-        return WorkersChanged(len(self._ready), self._downloads, encodes)
+        pace = self._pace if self._shared else self._pace / max(1, len(self._ready))
+        return WorkersChanged(len(self._ready), self._downloads, encodes, pace)
 
     def begin(self, video: str) -> None:
         """Count a video that begins, perhaps once more."""

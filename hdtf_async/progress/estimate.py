@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hdtf_async.core.events import ClipFailed, ClipRetrying, LaneClosed, Retrying, VideoFailed
 from hdtf_async.core.tally import Tally
-from hdtf_async.core.text import in_bytes, in_hours
+from hdtf_async.core.text import count, in_bytes, in_hours
 
 if TYPE_CHECKING:
     from hdtf_async.core.events import Event
@@ -63,7 +63,7 @@ class RunProgress:
         The remaining work of each lane is divided by its rate so far. The slower lane decides, because the
         other one works meanwhile.
         """
-        if not self.tally.plan.videos + self.tally.plan.clips:
+        if not self.tally.plan.videos + self.tally.plan.clips or self.tally.workers == 0:
             return None
         network, encodes = self.network_left(now), self.encodes_left()
         return None if network is None or encodes is None else max(network, encodes)
@@ -107,6 +107,8 @@ class RunProgress:
             left = round(self.wait(now))
             then = f"retry in {left // 60}:{left % 60:02}" if left else "test download"
             words.insert(0, f"{tally.closed.reason}: {then}")
+        if tally.workers is not None:
+            words.insert(0, count(tally.workers, "worker") if tally.workers else "waiting for workers")
         return ", ".join(words)
 
     def clips_words(self, now: float) -> str:

@@ -175,7 +175,7 @@ async def test_a_worker_with_local_trouble_takes_no_more_videos(
             patched.setattr(VideoServer, "_process", process)
             report, events = await drive(tmp_path / "out", client)
     assert report.stopped is None or report.stopped.reason is Reason.DISK_FULL
-    assert WorkersChanged(1, 8, 1) in events
+    assert WorkersChanged(1, 8, 1, 0.0) in events
 
 
 async def test_a_malformed_message_does_not_end_a_run(tmp_path: Path) -> None:

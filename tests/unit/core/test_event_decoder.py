@@ -42,10 +42,10 @@ def test_every_public_event_can_be_decoded() -> None:
         {"type": None},
         {"type": "unknown"},
         {"type": "workers_changed"},
-        WorkersChanged(1, 2, 3).to_json() | {"more": 1},
-        WorkersChanged(1, 2, 3).to_json() | {"workers": "1"},
-        WorkersChanged(1, 2, 3).to_json() | {"workers": True},
-        WorkersChanged(1, 2, 3).to_json() | {"workers": None},
+        WorkersChanged(1, 2, 3, 4.0).to_json() | {"more": 1},
+        WorkersChanged(1, 2, 3, 4.0).to_json() | {"workers": "1"},
+        WorkersChanged(1, 2, 3, 4.0).to_json() | {"workers": True},
+        WorkersChanged(1, 2, 3, 4.0).to_json() | {"workers": None},
         DownloadProgress("RD_a", 1, None, None).to_json() | {"speed": "fast"},
         {"type": "clip_failed", "clip": "RD_a_000", "reason": "bored", "words": "", "with_video": False},
     ],
@@ -75,4 +75,4 @@ def test_whatever_arrives_is_an_event_or_refused(event: Event, data: st.DataObje
 def test_a_decoder_knows_only_its_kinds() -> None:
     """What a program does not expect, it does not receive."""
     with pytest.raises(ValueError, match="no event"):
-        EventDecoder((ClipFailed,)).decode(WorkersChanged(1, 2, 3).to_json())
+        EventDecoder((ClipFailed,)).decode(WorkersChanged(1, 2, 3, 4.0).to_json())

@@ -107,7 +107,7 @@ async def test_several_processes_make_what_one_makes(tmp_path: Path) -> None:
         async with anyio.create_task_group() as group:
             for number, video in enumerate(works):
                 group.start_soon(made.process, servers[number % 3], video)
-        assert made.emitted[:3] == [WorkersChanged(n, 8 * n, 4 * n) for n in (1, 2, 3)]
+        assert made.emitted[:3] == [WorkersChanged(n, 8 * n, 4 * n, 0.0) for n in (1, 2, 3)]
         ends = [event.clip for event in made.emitted if isinstance(event, ClipDone | ClipFailed)]
         assert sorted(ends) == sorted(clip.stem for video in works for clip in video.clips)
         assert made.withdrawn == []
@@ -229,7 +229,7 @@ async def test_a_malformed_message_is_logged_and_dropped(
             assert "malformed" in caplog.text
         good = {"process": "one", "events": [7, Ready(1, 1, 3, {}).to_json()]}
         assert [*made.collector.receive(good, {"one"})] == []
-        assert made.emitted == [WorkersChanged(1, 1, 1)]
+        assert made.emitted == [WorkersChanged(1, 1, 1, 0.0)]
         bye = {"process": "one", "events": [Withdrawn(Reason.FAULT, "bye").to_json()]}
         assert [name for name, _ in made.collector.receive(bye, {"one"})] == ["one"]
 

@@ -37,11 +37,19 @@ def test_a_process_that_leaves_takes_its_room_with_it() -> None:
     window.change("a", READY)
     window.change("b", READY)
     assert ("a" in window, len(window)) == (True, 2)
-    assert window.change("a", None) == WorkersChanged(1, 1, 2)
-    assert window.change("unknown", None) == WorkersChanged(1, 1, 2)
+    assert window.change("a", None) == WorkersChanged(1, 1, 2, 0.0)
+    assert window.change("unknown", None) == WorkersChanged(1, 1, 2, 0.0)
     window.change("b", None)
     assert not window
     assert not window.is_open
+
+
+def test_the_pace_of_all_processes_depends_on_their_addresses() -> None:
+    """Each has a pace of its own, unless they share one address."""
+    own, shared = Window(12.0), Window(12.0, shared=True)
+    for name, pace in (("a", 12.0), ("b", 6.0), ("c", 4.0)):
+        assert own.change(name, READY).pace == pace
+        assert shared.change(name, READY).pace == 12.0
 
 
 @given(

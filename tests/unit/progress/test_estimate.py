@@ -27,6 +27,7 @@ from hdtf_async.core.events import (
     Retrying,
     RunStarted,
     VideoFailed,
+    WorkersChanged,
 )
 from hdtf_async.core.failures import Reason
 from hdtf_async.core.text import in_bytes, in_hours
@@ -119,6 +120,22 @@ def test_a_closed_lane_shows_a_countdown_until_it_opens() -> None:
     assert picture.videos_words(601.0).startswith("refused: test download")
     picture.add(LaneOpened(600.0), 600.0)
     assert picture.videos_words(601.0) == "1.0 kB"
+
+
+def test_a_cluster_shows_its_workers_and_the_eta_from_all_of_them() -> None:
+    """And that the run waits for workers, while there is no ETA."""
+    picture = course()
+    alone = picture.left(100.0)
+    assert alone is not None
+    for workers, share in ((1, 1), (2, 2), (4, 4)):
+        lanes = (picture.tally.plan.downloads, picture.tally.plan.encodes)
+        picture.add(WorkersChanged(workers, lanes[0] * share, lanes[1] * share, 0.0), 100.0)
+        assert picture.videos_words(100.0).startswith(f"{workers} worker{'s' * (workers > 1)}, ")
+        assert picture.left(100.0) == pytest.approx(alone / share)
+        picture.add(WorkersChanged(workers, *lanes, 0.0), 100.0)
+    picture.add(WorkersChanged(0, 0, 0, 0.0), 100.0)
+    assert picture.videos_words(100.0).startswith("waiting for workers, ")
+    assert picture.left(100.0) is None
 
 
 def test_the_last_error_is_shown_with_its_age() -> None:
