@@ -260,7 +260,8 @@ class Cluster:
         self.results.gone(address)
         for flight in self._flights.values():
             if flight.future is not None and flight.future.key in told["processing-tasks"]:
-                flight.losses, flight.words = flight.losses + 1, f"worker {address} died while processing it"
+                flight.losses += not told["expected"]
+                flight.words = f"worker {address} died while processing it"
                 if flight.losses < TRIES:
                     self.results.lost(flight.video, flight.words)
                 else:

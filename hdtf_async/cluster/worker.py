@@ -15,7 +15,7 @@ import anyio
 from distributed import Reschedule, WorkerPlugin, get_worker
 from distributed.worker_state_machine import SecedeEvent
 
-from hdtf_async.core.events import RawReady
+from hdtf_async.core.events import Downloaded, RawReady
 from hdtf_async.core.exceptions import unwrap_exception_group
 from hdtf_async.lanes.video_server import VideoServer, Withdrawn
 
@@ -108,7 +108,7 @@ class RunPlugin(VideoServer, WorkerPlugin):  # type: ignore[misc] # Dask's class
         """Let Dask know that this worker takes no more videos, or that it has room for another download."""
         if isinstance(event, Withdrawn):
             self._tasks.start_soon(self.withdraw)
-        elif isinstance(event, RawReady):
+        elif isinstance(event, Downloaded | RawReady):
             for task, seconds in self.seconds_of(event.video).items():
                 name = f"hdtf_async-{time.time()}"
                 self._worker.handle_stimulus(
@@ -116,4 +116,4 @@ class RunPlugin(VideoServer, WorkerPlugin):  # type: ignore[misc] # Dask's class
                 )
 
     def _log(self, events: list[Record]) -> None:
-        self._worker.log_event(self._run, {"process": self._worker.address, "events": events})
+        self._worker.log_event(self._run, {"process": self._worker.contact_address, "events": events})

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 from anyio.to_thread import run_sync
 
 from hdtf_async.core.clip_record import ClipRecord
-from hdtf_async.core.events import ClipDone, ClipFailed, RawReady, Retrying, VideoFailed
+from hdtf_async.core.events import (
+    ClipDone,
+    ClipFailed,
+    Downloaded,
+    DownloadStarted,
+    RawReady,
+    Retrying,
+    VideoFailed,
+)
 from hdtf_async.core.failures import Failure, Reason
 from hdtf_async.core.merged_events import MergedEvents
 from hdtf_async.core.model import PaceScope
@@ -39,6 +47,7 @@ if TYPE_CHECKING:
     from hdtf_async.lanes.remote_throttle import Admission
 
 _log = logging.getLogger(__name__)
+_log.addHandler(logging.NullHandler())  # a library prints nothing by itself
 
 
 class Collector:
@@ -99,7 +108,7 @@ class Collector:
 
     def lost(self, video: VideoJob, words: str) -> None:
         """Expect a video to begin once more, in another process."""
-        self.window.begin(video.stem)
+        self.window.again(video.stem)
         self._emit(Retrying(video.stem, Reason.WORKER_LOST, words, 0.0, video.attempt))
 
     async def give_up(self, video: VideoJob, failure: Failure) -> None:
@@ -145,13 +154,16 @@ class Collector:
             case LaneUse() if self._lane is not None:
                 self._lane.take(process, event)
             case _:
-                if isinstance(event, RawReady):
+                if isinstance(event, Downloaded | RawReady):
                     self.window.downloaded(event.video)
+                elif isinstance(event, DownloadStarted):
+                    self.window.again(event.video)
                 self._events.take(process, event)
 
     def withdraw(self, process: str) -> None:
         """Take note that a process takes no more videos."""
-        self._emit(self.window.change(process, None))
+        if process in self.window:
+            self._emit(self.window.change(process, None))
 
     def gone(self, process: str) -> None:
         """Take note that a process has died."""

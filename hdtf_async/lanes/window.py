@@ -50,9 +50,14 @@ class Window:
         return WorkersChanged(len(self._ready), self._downloads, encodes, pace)
 
     def begin(self, video: str) -> None:
-        """Count a video that begins, perhaps once more."""
+        """Count a video."""
         self._videos.add(video)
         self._downloading.add(video)
+
+    def again(self, video: str) -> None:
+        """Take note that a video is downloaded once more."""
+        if video in self._videos:
+            self._downloading.add(video)
 
     def downloaded(self, video: str) -> None:
         """Take note that only the encodes of a video are left."""

@@ -21,7 +21,7 @@ def test_a_video_is_assigned_once_a_download_can_begin() -> None:
         lambda: window.downloaded("RD_a"),
         lambda: window.begin("RD_b"),
         lambda: window.change("b", READY),
-        lambda: window.begin("RD_b"),  # once more: its worker died
+        lambda: window.again("RD_a"),  # its worker died
         lambda: window.begin("RD_c"),
         lambda: window.end("RD_c"),
     ):
