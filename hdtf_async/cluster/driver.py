@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from distributed.client import FutureCancelledError
 
 from hdtf_async.cluster import worker as workers
 from hdtf_async.core.events import WindingDown
-from hdtf_async.core.exceptions import unwrap_exception_group
+from hdtf_async.core.exceptions import StoreError, unwrap_exception_group
 from hdtf_async.core.failures import Action, Failure, Reason
 from hdtf_async.core.system import own_version
 from hdtf_async.lanes.collector import Collector
@@ -216,11 +217,8 @@ class Cluster:
         if isinstance(self._out, Path):
             with os_errors_as_failures(self._out):
                 await run_sync(make_worker_file, self._out, key)
-        task = (
-            workers.serve,
-            self._name,
-            Setup(key, self._out, replace(self._options, **lanes), own_version()),
-        )
+        setup = Setup(key, self._out, replace(self._options, **lanes), own_version())
+        task = (workers.serve, self._name, setup)
         future = self._client.submit(*task, key=key, workers=[address], resources=lanes, pure=False)
         self._workers[address] = future
         self._tasks.start_soon(self._serve, address, future)
@@ -230,7 +228,8 @@ class Cluster:
         try:
             await future
         except FutureCancelledError:
-            pass
+            if self._workers.get(address) is future and not self._over:
+                self.stop(Failure(Reason.CLUSTER_LOST, "the scheduler has dropped the tasks of this run"))
         except Exception as error:  # noqa: BLE001 - its own, or Dask cannot run the task
             other = Failure(Reason.NOT_READY, f"{type(error).__name__}: {error}")
             self._withdraw(address, error if isinstance(error, Failure) else other)
@@ -279,12 +278,11 @@ class Cluster:
 
     async def _tell(self, address: str | None, message: object) -> dict[str, bool]:
         """Send a message to the plugin of one worker, or of all; return which of them have one."""
-        to, answers = [*self._workers] if address is None else [address], dict[str, bool]()
+        to = [*self._workers] if address is None else [address]
+        send = partial(self._client.run, workers.tell, self._name, message)
         with suppress(Exception):  # the worker is gone, or the scheduler is
-            answers |= await self._client.run(
-                workers.tell, self._name, message, workers=to, on_error="ignore"
-            )
-        return answers
+            return {**await send(workers=to, on_error="ignore")}
+        return {}
 
     async def end(self) -> None:
         """Have the workers end what runs, and return then. Must not be cancelled."""
@@ -296,7 +294,9 @@ class Cluster:
                     await self._client.cancel([future])
                 with suppress(Exception):
                     await future
-        with suppress(Failure):
+            self._client.unsubscribe_topic(self._name)
+            self._client.unsubscribe_topic("all")
+        with suppress(Failure, StoreError):  # the next run does it
             await self.results.close()
 
 

@@ -37,7 +37,8 @@ class MergedEvents:
 
     def begin(self, stems: Iterable[str]) -> None:
         """Expect events of a video and of its clips."""
-        self._known.update(dict.fromkeys(stems, False))
+        for stem in stems:
+            self._known.setdefault(stem, False)
 
     def end(self, stems: Iterable[str]) -> None:
         """Drop all further events of a video and of its clips."""

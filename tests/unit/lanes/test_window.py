@@ -27,7 +27,8 @@ def test_a_video_is_assigned_once_a_download_can_begin() -> None:
     ):
         is_open.append(window.is_open)
         step()
-    assert is_open == [False, True, False, True, False, True, True, False]
+    assert is_open == [False, True, False, True, False, True, False, False]
+    window.downloaded("RD_a")
     assert window.is_open
 
 
